@@ -1,0 +1,199 @@
+"""From music21 streams (MusicXML, ABC, Humdrum, its corpus) to scores in ticks."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+from music21 import chord, expressions, harmony, instrument, key, meter, note, stream, tempo
+from symusic.core import KeySignatureTick, NoteTick, ScoreTick, TempoTick, TimeSignatureTick, TrackTick
+
+from descant_tokenizers.errors import InputError
+from descant_tokenizers.scores.bars import DEFAULT_SIGNATURE
+from descant_tokenizers.scores.measures import Measure, SignatureChange, signature_changes
+
+__all__ = ["DEFAULT_VELOCITY", "TICKS_PER_QUARTER", "fermatas_of", "from_music21"]
+
+TICKS_PER_QUARTER = 480
+DEFAULT_VELOCITY = 80
+"""Of a note to which its file gives none: mezzo-forte."""
+
+
+@dataclass(slots=True)
+class _Sounding:
+    """A note as it sounds: tied notes are one. Times in quarter notes."""
+
+    onset: Fraction
+    end: Fraction
+    pitch: int
+    velocity: int
+    has_fermata: bool
+
+
+def from_music21(source: stream.Stream) -> ScoreTick:
+    """Turn a music21 stream into a score with a track for each part.
+
+    Ties are merged; grace notes, chord symbols and unpitched notes are dropped; chords stay simultaneous notes;
+    repeats are not expanded; transposing instruments sound at pitch. Onsets and ends are exact fractions of a quarter,
+    rounded to ticks. Key signatures and tempos are taken from all parts, bars from the part with most measures (see
+    `signature_changes`). A tempo that is only a word ("Adagio") is left out.
+
+    Args:
+        source: A score or a part.
+
+    Returns:
+        A score of 480 ticks per quarter. Tracks have the parts' names, or their ids where a part has no name.
+
+    Raises:
+        InputError: `source` is a collection of several pieces.
+    """
+    parts = _parts(source)
+    score = ScoreTick(TICKS_PER_QUARTER)
+    for index, part in enumerate(parts, start=1):
+        score.tracks.append(_track(part, index))
+    for change in _signature_changes(parts):
+        time = _ticks(change.onset)
+        score.time_signatures.append(TimeSignatureTick(time, change.numerator, change.denominator))
+    for time, (sharps, tonality) in sorted(_key_signatures(parts).items()):
+        score.key_signatures.append(KeySignatureTick(time, sharps, tonality))
+    for time, quarters_per_minute in sorted(_tempos(source).items()):
+        score.tempos.append(TempoTick(time, qpm=quarters_per_minute))
+    return score
+
+
+def fermatas_of(source: stream.Stream) -> list[int]:
+    """List the onsets of all notes under a fermata.
+
+    Args:
+        source: A score or a part.
+
+    Returns:
+        Ticks (480 to the quarter) in ascending order, each once. A fermata on any of several tied notes counts at
+        the onset of the first one.
+    """
+    soundings = (sounding for part in _parts(source) for sounding in _soundings(part))
+    return sorted({_ticks(sounding.onset) for sounding in soundings if sounding.has_fermata})
+
+
+def _ticks(quarters: Fraction) -> int:
+    return round(quarters * TICKS_PER_QUARTER)
+
+
+def _quarters(value: float | Fraction) -> Fraction:
+    """Exact: music21 keeps binary fractions as floats and all others as Fraction."""
+    return Fraction(value)
+
+
+def _parts(source: stream.Stream) -> list[stream.Stream]:
+    if isinstance(source, stream.Opus):
+        raise InputError(f"the file holds {len(source.scores)} pieces; split it into files of one piece each.")
+    parts = list(source.parts) if isinstance(source, stream.Score) else []
+    return [_measured(_at_sounding_pitch(part)) for part in parts or [source]]
+
+
+def _at_sounding_pitch(part: stream.Stream) -> stream.Stream:
+    instruments = part.recurse().getElementsByClass(instrument.Instrument)
+    if any(found.transposition is not None for found in instruments):
+        return part.toSoundingPitch()
+    return part
+
+
+def _measured(part: stream.Stream) -> stream.Stream:
+    return part if part.hasMeasures() else part.makeMeasures()
+
+
+def _track(part: stream.Stream, number: int) -> TrackTick:
+    found = part.recurse().getElementsByClass(instrument.Instrument).first()
+    program = found.midiProgram if found is not None and found.midiProgram is not None else 0
+    track = TrackTick(_name(part, number), program, isinstance(found, instrument.UnpitchedPercussion))
+    for sounding in _soundings(part):
+        time, end = _ticks(sounding.onset), _ticks(sounding.end)
+        if end > time:
+            track.notes.append(NoteTick(time, end - time, sounding.pitch, sounding.velocity))
+    return track
+
+
+def _name(part: stream.Stream, number: int) -> str:
+    name = getattr(part, "partName", None) or part.id
+    return name.strip() if isinstance(name, str) else f"Part {number}"  # music21 uses an address when there is no id
+
+
+def _soundings(part: stream.Stream) -> list[_Sounding]:
+    """Notes by onset, ties merged: a note that continues a tie lengthens the open one of its pitch."""
+    soundings: list[_Sounding] = []
+    open_ties: dict[int, _Sounding] = {}
+    for element in part.flatten().notes:
+        for member in _members(element):
+            sounding = _sounding(element, member)
+            if sounding.end == sounding.onset:
+                continue
+            tie = member.tie or element.tie
+            before = open_ties.get(sounding.pitch)
+            if before is not None and tie is not None and tie.type != "start" and before.end == sounding.onset:
+                before.end = sounding.end
+                before.has_fermata |= sounding.has_fermata
+                sounding = before
+            else:
+                soundings.append(sounding)
+            open_ties.pop(sounding.pitch, None)
+            if tie is not None and tie.type in ("start", "continue"):
+                open_ties[sounding.pitch] = sounding
+    return soundings
+
+
+def _members(element: note.GeneralNote) -> Iterator[note.Note]:
+    """The pitched notes of a note or chord; none for grace notes, chord symbols and percussion."""
+    if isinstance(element, harmony.Harmony) or element.duration.isGrace:
+        return
+    if isinstance(element, note.Note):
+        yield element
+    elif isinstance(element, chord.Chord):
+        yield from element.notes
+
+
+def _sounding(element: note.GeneralNote, member: note.Note) -> _Sounding:
+    onset = _quarters(element.offset)
+    velocity = member.volume.velocity or element.volume.velocity or DEFAULT_VELOCITY
+    has_fermata = any(isinstance(mark, expressions.Fermata) for mark in element.expressions)
+    return _Sounding(onset, onset + _quarters(element.quarterLength), member.pitch.midi, velocity, has_fermata)
+
+
+def _signature_changes(parts: list[stream.Stream]) -> list[SignatureChange]:
+    most = max(parts, key=lambda part: len(part.getElementsByClass(stream.Measure)))
+    measures = list(most.getElementsByClass(stream.Measure))
+    if not measures:
+        return []
+    onsets = [_quarters(measure.offset) for measure in measures]
+    onsets.append(onsets[-1] + _quarters(measures[-1].highestTime))
+    signature = DEFAULT_SIGNATURE
+    found: list[Measure] = []
+    for measure, onset, end in zip(measures, onsets[:-1], onsets[1:], strict=True):
+        written = measure.getElementsByClass(meter.TimeSignature).first()
+        if written is not None:
+            signature = (written.numerator, written.denominator)
+        found.append(Measure(onset, end - onset, *signature))
+    return signature_changes(found)
+
+
+def _key_signatures(parts: list[stream.Stream]) -> dict[int, tuple[int, int]]:
+    """Sharps (-7 to 7) and tonality (0 major, 1 minor) by tick, repetitions left out."""
+    found: dict[int, tuple[int, int]] = {}
+    for part in parts:
+        for signature in part.flatten().getElementsByClass(key.KeySignature):
+            if signature.sharps is not None and -7 <= signature.sharps <= 7:
+                minor = isinstance(signature, key.Key) and signature.mode == "minor"
+                found.setdefault(_ticks(_quarters(signature.offset)), (signature.sharps, int(minor)))
+    times = sorted(found)
+    repeated = {time for before, time in itertools.pairwise(times) if found[time] == found[before]}
+    return {time: found[time] for time in times if time not in repeated}
+
+
+def _tempos(source: stream.Stream) -> dict[int, float]:
+    found: dict[int, float] = {}
+    for mark in source.flatten().getElementsByClass(tempo.MetronomeMark):
+        quarters_per_minute = mark.getQuarterBPM()
+        if quarters_per_minute and not mark.numberImplicit:
+            found.setdefault(_ticks(_quarters(mark.offset)), float(quarters_per_minute))
+    return found
