@@ -1,0 +1,47 @@
+"""The `descant` command: everything that the installed package can do, one sub-command each.
+
+Heavy libraries (torch, transformers, datasets) are imported inside the commands, so that `descant --help` answers at once.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from descant_modeling import __version__
+from descant_tokenizers.cli import dataset_app, run, tokenizer_app
+
+app = typer.Typer(
+    name="descant",
+    help="A melody in, a chorale out: tokenize, train and generate symbolic music.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(dataset_app)
+app.add_typer(tokenizer_app)
+
+
+def _print_version(requested: bool) -> None:
+    if requested:
+        typer.echo(f"descant {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _descant(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Options that stand before any sub-command."""
+
+
+def main() -> None:
+    """Run the `descant` console script."""
+    run(app)
+
+
+if __name__ == "__main__":
+    main()
