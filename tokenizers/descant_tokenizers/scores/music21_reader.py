@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any, TypeAlias
 
 from music21 import chord, expressions, harmony, instrument, key, meter, note, stream, tempo
 from symusic.core import KeySignatureTick, NoteTick, ScoreTick, TempoTick, TimeSignatureTick, TrackTick
@@ -20,6 +21,8 @@ TICKS_PER_QUARTER = 480
 DEFAULT_VELOCITY = 80
 """Of a note to which its file gives none: mezzo-forte."""
 
+AnyStream: TypeAlias = "stream.Stream[Any]"
+
 
 @dataclass(slots=True)
 class _Sounding:
@@ -32,7 +35,7 @@ class _Sounding:
     has_fermata: bool
 
 
-def from_music21(source: stream.Stream) -> ScoreTick:
+def from_music21(source: AnyStream) -> ScoreTick:
     """Turn a music21 stream into a score with a track for each part.
 
     Ties are merged; grace notes, chord symbols and unpitched notes are dropped; chords stay simultaneous notes;
@@ -63,7 +66,7 @@ def from_music21(source: stream.Stream) -> ScoreTick:
     return score
 
 
-def fermatas_of(source: stream.Stream) -> list[int]:
+def fermatas_of(source: AnyStream) -> list[int]:
     """List the onsets of all notes under a fermata.
 
     Args:
@@ -86,25 +89,27 @@ def _quarters(value: float | Fraction) -> Fraction:
     return Fraction(value)
 
 
-def _parts(source: stream.Stream) -> list[stream.Stream]:
+def _parts(source: AnyStream) -> list[AnyStream]:
     if isinstance(source, stream.Opus):
         raise InputError(f"the file holds {len(source.scores)} pieces; split it into files of one piece each.")
-    parts = list(source.parts) if isinstance(source, stream.Score) else []
+    parts: list[AnyStream] = list(source.parts) if isinstance(source, stream.Score) else []
     return [_measured(_at_sounding_pitch(part)) for part in parts or [source]]
 
 
-def _at_sounding_pitch(part: stream.Stream) -> stream.Stream:
+def _at_sounding_pitch(part: AnyStream) -> AnyStream:
     instruments = part.recurse().getElementsByClass(instrument.Instrument)
-    if any(found.transposition is not None for found in instruments):
-        return part.toSoundingPitch()
-    return part
+    if all(found.transposition is None for found in instruments):
+        return part
+    sounding: AnyStream = part.toSoundingPitch()
+    return sounding
 
 
-def _measured(part: stream.Stream) -> stream.Stream:
-    return part if part.hasMeasures() else part.makeMeasures()
+def _measured(part: AnyStream) -> AnyStream:
+    has_measures: bool = bool(part.getElementsByClass(stream.Measure))
+    return part if has_measures else part.makeMeasures()  # type: ignore[no-untyped-call]
 
 
-def _track(part: stream.Stream, number: int) -> TrackTick:
+def _track(part: AnyStream, number: int) -> TrackTick:
     found = part.recurse().getElementsByClass(instrument.Instrument).first()
     program = found.midiProgram if found is not None and found.midiProgram is not None else 0
     track = TrackTick(_name(part, number), program, isinstance(found, instrument.UnpitchedPercussion))
@@ -115,12 +120,12 @@ def _track(part: stream.Stream, number: int) -> TrackTick:
     return track
 
 
-def _name(part: stream.Stream, number: int) -> str:
+def _name(part: AnyStream, number: int) -> str:
     name = getattr(part, "partName", None) or part.id
     return name.strip() if isinstance(name, str) else f"Part {number}"  # music21 uses an address when there is no id
 
 
-def _soundings(part: stream.Stream) -> list[_Sounding]:
+def _soundings(part: AnyStream) -> list[_Sounding]:
     """Notes by onset, ties merged: a note that continues a tie lengthens the open one of its pitch."""
     soundings: list[_Sounding] = []
     open_ties: dict[int, _Sounding] = {}
@@ -143,7 +148,7 @@ def _soundings(part: stream.Stream) -> list[_Sounding]:
     return soundings
 
 
-def _members(element: note.GeneralNote) -> Iterator[note.Note]:
+def _members(element: note.NotRest) -> Iterator[note.Note]:
     """The pitched notes of a note or chord; none for grace notes, chord symbols and percussion."""
     if isinstance(element, harmony.Harmony) or element.duration.isGrace:
         return
@@ -153,14 +158,14 @@ def _members(element: note.GeneralNote) -> Iterator[note.Note]:
         yield from element.notes
 
 
-def _sounding(element: note.GeneralNote, member: note.Note) -> _Sounding:
+def _sounding(element: note.NotRest, member: note.Note) -> _Sounding:
     onset = _quarters(element.offset)
     velocity = member.volume.velocity or element.volume.velocity or DEFAULT_VELOCITY
     has_fermata = any(isinstance(mark, expressions.Fermata) for mark in element.expressions)
     return _Sounding(onset, onset + _quarters(element.quarterLength), member.pitch.midi, velocity, has_fermata)
 
 
-def _signature_changes(parts: list[stream.Stream]) -> list[SignatureChange]:
+def _signature_changes(parts: list[AnyStream]) -> list[SignatureChange]:
     most = max(parts, key=lambda part: len(part.getElementsByClass(stream.Measure)))
     measures = list(most.getElementsByClass(stream.Measure))
     if not measures:
@@ -177,7 +182,7 @@ def _signature_changes(parts: list[stream.Stream]) -> list[SignatureChange]:
     return signature_changes(found)
 
 
-def _key_signatures(parts: list[stream.Stream]) -> dict[int, tuple[int, int]]:
+def _key_signatures(parts: list[AnyStream]) -> dict[int, tuple[int, int]]:
     """Sharps (-7 to 7) and tonality (0 major, 1 minor) by tick, repetitions left out."""
     found: dict[int, tuple[int, int]] = {}
     for part in parts:
@@ -190,7 +195,7 @@ def _key_signatures(parts: list[stream.Stream]) -> dict[int, tuple[int, int]]:
     return {time: found[time] for time in times if time not in repeated}
 
 
-def _tempos(source: stream.Stream) -> dict[int, float]:
+def _tempos(source: AnyStream) -> dict[int, float]:
     found: dict[int, float] = {}
     for mark in source.flatten().getElementsByClass(tempo.MetronomeMark):
         quarters_per_minute = mark.getQuarterBPM()
