@@ -1,0 +1,157 @@
+"""Bach's chorales from the corpus that music21 installs: 408 files, nothing is downloaded."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from statistics import median
+
+from symusic.core import ScoreTick
+
+from descant_tokenizers.corpora.reading import Reading, four_voices
+from descant_tokenizers.corpora.splits import CHORALE_SPLITS, canonical_splits
+from descant_tokenizers.errors import InputError
+from descant_tokenizers.scores import VOICES
+
+COMPOSER = "Johann Sebastian Bach"
+LICENCE = "no rights statement (music21 corpus)"
+
+
+def chorale_files() -> list[Path]:
+    """List the Bach files of the installed music21 corpus, in the order of their catalogue numbers.
+
+    Returns:
+        The 408 files that the canonical split names.
+
+    Raises:
+        InputError: The installed music21 lacks some of them (some distributions leave the corpus out).
+    """
+    from music21.common import getCorpusFilePath
+
+    folder = Path(getCorpusFilePath()) / "bach"
+    paths = [folder / name for name in sorted(canonical_splits(), key=_catalogue_order)]
+    missing = [path.name for path in paths if not path.is_file()]
+    if missing:
+        raise InputError(
+            f"{folder} lacks {len(missing)} of the {len(paths)} Bach files (the first is {missing[0]}); "
+            "reinstall music21 from PyPI, which brings its corpus."
+        )
+    return paths
+
+
+def read_chorale(path: Path) -> Reading:
+    """Read four voices from a Bach file of music21's corpus.
+
+    A file of four parts gives them from top to bottom. From a file of more parts those named Soprano, Alto, Tenor and
+    Bass are taken ("Soprano Oboe 1" counts, "Soprano 2" does not: a part of a five-voice setting is not a chorale of
+    four voices). Leading rests and interludes of the instruments stay as rests.
+
+    Args:
+        path: A MusicXML file.
+
+    Returns:
+        The four voices; `num_parts` tells a chorale of exactly four parts from voices picked out of more.
+
+    Raises:
+        InputError: The file does not hold one part for each of the four voices.
+    """
+    from music21 import converter
+
+    from descant_tokenizers.scores.music21_reader import fermatas_of, from_music21
+
+    source = converter.parse(path, forceSource=True)  # forceSource: no pickle left in the temporary folder
+    score = from_music21(source)
+    chosen = choose_parts([track.name for track in score.tracks], path.name)
+    voices, remarks = four_voices(score, [score.tracks[index] for index in chosen])
+    fermatas = {tick for index in chosen for tick in fermatas_of(source.parts[index])}
+    return Reading(voices, len(score.tracks), tuple(sorted(fermatas)), (*remarks, *_order_remarks(voices)))
+
+
+def choose_parts(names: list[str], file_name: str) -> list[int]:
+    """Choose the parts that are the four voices.
+
+    Args:
+        names: Names of all parts, from top to bottom.
+        file_name: For the error message.
+
+    Returns:
+        Indices of soprano, alto, tenor and bass.
+
+    Raises:
+        InputError: A voice is missing or there are several of one kind.
+    """
+    if len(names) == len(VOICES):
+        return list(range(len(VOICES)))
+    chosen = []
+    for voice in VOICES:
+        found = [index for index, name in enumerate(names) if _is_named(name, voice)]
+        if len(found) != 1:
+            raise InputError(f"{file_name} has {len(names)} parts, {len(found) or 'none'} of them named {voice}.")
+        chosen += found
+    return chosen
+
+
+def chorale_title(file_name: str) -> str:
+    """Name a chorale: its German title where music21's list of chorales has one, else its catalogue number."""
+    number = file_name.removeprefix("bwv").removesuffix(".mxl")
+    known = _titles().get(number)
+    return f"{known} (BWV {number})" if known else f"BWV {number}"
+
+
+@dataclass(frozen=True)
+class ChoraleCorpus:
+    """The corpus `chorales`, a `descant_tokenizers.corpora.rows.Corpus`.
+
+    Attributes:
+        paths: The files; all of them by default.
+    """
+
+    paths: tuple[Path, ...] = field(default_factory=lambda: tuple(chorale_files()))
+    name: str = "chorales"
+    composer: str = COMPOSER
+    licence: str = LICENCE
+    splits: tuple[str, ...] = CHORALE_SPLITS
+    drops_duplicates: bool = False  # the canonical split decides what counts
+
+    def read(self, path: Path) -> Reading:
+        """Read one file; see `read_chorale`."""
+        return read_chorale(path)
+
+    def id_of(self, path: Path) -> str:
+        """Return the file's stem, such as `bwv269`."""
+        return path.stem
+
+    def title_of(self, path: Path) -> str:
+        """Return the chorale's title; see `chorale_title`."""
+        return chorale_title(path.name)
+
+    def split_of(self, path: Path, tune_digest: str) -> str:
+        """Look the file up in the canonical split."""
+        return canonical_splits()[path.name]
+
+
+def _catalogue_order(file_name: str) -> tuple[tuple[int, ...], str]:
+    return tuple(int(number) for number in re.findall(r"\d+", file_name)), file_name
+
+
+def _is_named(part_name: str, voice: str) -> bool:
+    words = part_name.split()
+    return bool(words) and words[0].lower() == voice.lower()
+
+
+def _order_remarks(score: ScoreTick) -> list[str]:
+    """Say where the voices' median pitches do not fall from soprano to bass."""
+    medians = [median([note.pitch for note in track.notes] or [0]) for track in score.tracks]
+    pairs = zip(itertools.pairwise(VOICES), itertools.pairwise(medians), strict=True)
+    return [f"{upper} lies below {lower} on the whole" for (upper, lower), (high, low) in pairs if high < low]
+
+
+@cache
+def _titles() -> dict[str, str]:
+    """Titles by catalogue number, from music21's table of the chorales in Riemenschneider's edition."""
+    from music21.corpus.chorales import ChoraleListRKBWV
+
+    return {number: entry["title"] for number, entry in ChoraleListRKBWV().byBWV.items()}

@@ -1,0 +1,181 @@
+"""The columns of a dataset row, and the way from a reading to a row and from a row to a score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypedDict
+
+from symusic import Score
+from symusic.core import ScoreTick
+
+from descant_tokenizers.corpora.analysis import estimate_key, main_time_signature, notes_digest
+from descant_tokenizers.corpora.reading import Reading
+from descant_tokenizers.errors import InputError
+
+
+class Row(TypedDict):
+    """One piece.
+
+    `fermatas` are onsets in ticks of the score in `music`; `music` is a MIDI file with tracks Soprano, Alto, Tenor,
+    Bass; `num_notes` counts the notes of these four; `num_parts` those of the source's parts that hold notes.
+    """
+
+    id: str
+    composer: str
+    title: str
+    corpus: str
+    licence: str
+    split: str
+    key: str
+    time_signature: str
+    num_notes: int
+    fermatas: list[int]
+    music: bytes
+    num_parts: int
+
+
+COLUMN_TYPES: dict[str, str] = {
+    "id": "string",
+    "composer": "string",
+    "title": "string",
+    "corpus": "string",
+    "licence": "string",
+    "split": "string",
+    "key": "string",
+    "time_signature": "string",
+    "num_notes": "int32",
+    "fermatas": "int64[]",
+    "music": "binary",
+    "num_parts": "int32",
+}
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Everything about a file that follows from its bytes alone, and so can be cached under their digest.
+
+    Attributes:
+        music: The four voices as a MIDI file.
+        digest: `notes_digest`: equal for equal notes.
+        tune_digest: Equal for equal notes up to transposition.
+        remarks: What was changed while reading, one sentence each.
+    """
+
+    music: bytes
+    num_parts: int
+    num_notes: int
+    key: str
+    time_signature: str
+    fermatas: tuple[int, ...]
+    digest: str
+    tune_digest: str
+    remarks: tuple[str, ...]
+
+
+class Corpus(Protocol):
+    """A set of files that are read in one way.
+
+    Attributes:
+        name: Goes into the column `corpus`.
+        splits: Splits that rows may belong to, in the order in which they are listed.
+        drops_duplicates: Whether only the first of several files with the same notes becomes a row.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def paths(self) -> tuple[Path, ...]: ...
+    @property
+    def composer(self) -> str: ...
+    @property
+    def licence(self) -> str: ...
+    @property
+    def splits(self) -> tuple[str, ...]: ...
+    @property
+    def drops_duplicates(self) -> bool: ...
+
+    def read(self, path: Path) -> Reading:
+        """Read one file; raises `InputError` where it cannot be used. Called in worker processes."""
+        ...
+
+    def id_of(self, path: Path) -> str:
+        """Name the row."""
+        ...
+
+    def title_of(self, path: Path) -> str:
+        """Name the piece."""
+        ...
+
+    def split_of(self, path: Path, tune_digest: str) -> str:
+        """Choose the split."""
+        ...
+
+
+def make_piece(reading: Reading) -> Piece:
+    """Gather what a row says about a piece.
+
+    Args:
+        reading: The four voices.
+
+    Returns:
+        The piece, its music written as MIDI.
+
+    Raises:
+        InputError: The voices hold no note at all.
+    """
+    score = reading.score
+    num_notes = sum(len(track.notes) for track in score.tracks)
+    if not num_notes:
+        raise InputError("it has no notes.")
+    return Piece(
+        music=score.dumps_midi(),
+        num_parts=reading.num_parts,
+        num_notes=num_notes,
+        key=estimate_key(score),
+        time_signature=main_time_signature(score),
+        fermatas=reading.fermatas_ticks,
+        digest=notes_digest(score),
+        tune_digest=notes_digest(score, transposable=True),
+        remarks=reading.remarks,
+    )
+
+
+def make_row(corpus: Corpus, path: Path, piece: Piece) -> Row:
+    """Make the row of a piece.
+
+    Args:
+        corpus: Where the piece belongs.
+        path: The file it was read from.
+        piece: What was read.
+
+    Returns:
+        All columns, in the order of `COLUMN_TYPES`.
+    """
+    return Row(
+        id=corpus.id_of(path),
+        composer=corpus.composer,
+        title=corpus.title_of(path),
+        corpus=corpus.name,
+        licence=corpus.licence,
+        split=corpus.split_of(path, piece.tune_digest),
+        key=piece.key,
+        time_signature=piece.time_signature,
+        num_notes=piece.num_notes,
+        fermatas=list(piece.fermatas),
+        music=piece.music,
+        num_parts=piece.num_parts,
+    )
+
+
+def row_to_score(row: Mapping[str, Any]) -> ScoreTick:
+    """Read the music of a row.
+
+    Args:
+        row: A row of a dataset built here, or any mapping with MIDI bytes under `music`.
+
+    Returns:
+        A score with tracks Soprano, Alto, Tenor and Bass.
+    """
+    return Score.from_midi(row["music"])
