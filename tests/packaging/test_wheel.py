@@ -1,0 +1,75 @@
+"""A wheel built from this tree carries the data and the weights, and works away from the checkout."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import pytest
+
+PACKAGES = ("tokenizers/descant_tokenizers", "modeling/descant_modeling")
+
+
+@pytest.fixture(scope="session")
+def wheel(repo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project's wheel, built offline."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(repo_root)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (built,) = folder.glob("descant-*.whl")
+    return built
+
+
+@pytest.fixture(scope="session")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of a new environment that holds the wheel, the tests' own dependencies, and no checkout."""
+    home = tmp_path_factory.mktemp("elsewhere") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(home)], check=True)
+    python = home / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    site = Path(subprocess.run([str(python), "-c", ask], capture_output=True, text=True, check=True).stdout.strip())
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    # A folder named in a .pth file joins the path, but the .pth files inside it (the editable checkout) are not read.
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
+    return python
+
+
+def _package_files(repo_root: Path) -> dict[str, int]:
+    """Size in bytes of each file of the packages, by its name inside a wheel."""
+    files = [file for package in PACKAGES for file in (repo_root / package).rglob("*") if file.is_file()]
+    sources = [file for file in files if "__pycache__" not in file.parts]
+    return {file.relative_to(repo_root).as_posix().split("/", 1)[1]: file.stat().st_size for file in sources}
+
+
+def test_wheel_holds_the_packages_and_nothing_else(wheel: Path, repo_root: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        held = {entry.filename: entry.file_size for entry in archive.infolist() if not entry.is_dir()}
+    packaged = {name: size for name, size in held.items() if ".dist-info/" not in name}
+    assert packaged == _package_files(repo_root)
+    for needed in (
+        "descant_tokenizers/py.typed",
+        "descant_modeling/py.typed",
+        "descant_tokenizers/corpora/data/jsb_splits.json",
+    ):
+        assert needed in packaged
+    assert any(name.endswith("/licenses/LICENSE") for name in held)
+
+
+def test_wheel_imports_away_from_the_checkout(installed: Path, repo_root: Path, tmp_path: Path) -> None:
+    story = (
+        "import descant_modeling, descant_tokenizers, tokenizers, transformers\n"
+        "print(descant_modeling.__file__, descant_tokenizers.__file__, descant_tokenizers.__version__, sep='\\n')"
+    )
+    command = [str(installed), "-I", "-c", story]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    modeling, tokenizers, version = done.stdout.splitlines()
+    for file in (modeling, tokenizers):
+        assert Path(file).is_relative_to(installed.parent.parent)
+        assert not Path(file).is_relative_to(repo_root)
+    assert version
