@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from datasets import DatasetDict
 
@@ -32,8 +31,7 @@ class BuildReport:
         splits: Rows in each split, empty ones included.
         four_part: Of these, the rows from files of exactly four parts.
         skipped: File id to the reason why it is no row.
-        duplicates: File id to the id of the first file with the same notes. No rows where the corpus drops
-            duplicates, as a folder does.
+        duplicates: File id to the id of the row with the same notes, in place of one of its own.
         remarks: Row id to what was changed while reading it.
     """
 
@@ -123,11 +121,8 @@ def collect(corpus: Corpus, outcomes: Mapping[Path, Outcome]) -> tuple[list[Row]
         The rows in the order of the files, and the report.
     """
     pieces = {path: outcome for path, outcome in outcomes.items() if isinstance(outcome, Piece)}
-    first: dict[str, Path] = {}
-    for path, piece in pieces.items():
-        first.setdefault(piece.digest, path)
-    repeated = {path: first[piece.digest] for path, piece in pieces.items() if first[piece.digest] != path}
-    kept = [path for path in pieces if not (corpus.drops_duplicates and path in repeated)]
+    repeated = _repetitions(corpus, pieces)
+    kept = [path for path in pieces if path not in repeated]
     rows = [make_row(corpus, path, pieces[path]) for path in kept]
     per_split = Counter(row["split"] for row in rows)
     four_part = Counter(row["split"] for row in rows if row["num_parts"] == NUM_VOICES)
@@ -141,6 +136,15 @@ def collect(corpus: Corpus, outcomes: Mapping[Path, Outcome]) -> tuple[list[Row]
         remarks={corpus.id_of(path): list(pieces[path].remarks) for path in kept if pieces[path].remarks},
     )
     return rows, report
+
+
+def _repetitions(corpus: Corpus, pieces: Mapping[Path, Piece]) -> dict[Path, Path]:
+    """Map each file whose notes another one has too to the one that stays: first by split, then by order."""
+    split_of = {path: corpus.splits.index(corpus.split_of(path, piece.tune_digest)) for path, piece in pieces.items()}
+    first: dict[str, Path] = {}
+    for path in sorted(pieces, key=split_of.__getitem__):
+        first.setdefault(pieces[path].digest, path)
+    return {path: first[piece.digest] for path, piece in pieces.items() if first[piece.digest] != path}
 
 
 def load_corpus(name_or_dir: str, *, num_proc: int | None = None, progress: Progress | None = None) -> DatasetDict:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from symusic.core import ScoreTick
 
@@ -58,11 +60,12 @@ def read_chorale(path: Path) -> Reading:
     Raises:
         InputError: The file does not hold one part for each of the four voices.
     """
-    from music21 import converter
+    from music21 import converter, stream
 
     from descant_tokenizers.scores.music21_reader import fermatas_of, from_music21
 
     source = converter.parse(path, forceSource=True)  # forceSource: no pickle left in the temporary folder
+    assert isinstance(source, stream.Score)  # what music21 makes of any MusicXML file
     score = from_music21(source)
     chosen = choose_parts([track.name for track in score.tracks], path.name)
     voices, remarks = four_voices(score, [score.tracks[index] for index in chosen])
@@ -114,7 +117,6 @@ class ChoraleCorpus:
     composer: str = COMPOSER
     licence: str = LICENCE
     splits: tuple[str, ...] = CHORALE_SPLITS
-    drops_duplicates: bool = False  # the canonical split decides what counts
 
     def read(self, path: Path) -> Reading:
         """Read one file; see `read_chorale`."""
@@ -154,4 +156,5 @@ def _titles() -> dict[str, str]:
     """Titles by catalogue number, from music21's table of the chorales in Riemenschneider's edition."""
     from music21.corpus.chorales import ChoraleListRKBWV
 
-    return {number: entry["title"] for number, entry in ChoraleListRKBWV().byBWV.items()}
+    make_list: Callable[[], Any] = ChoraleListRKBWV  # untyped upstream
+    return {number: entry["title"] for number, entry in make_list().byBWV.items()}

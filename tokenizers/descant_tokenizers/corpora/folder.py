@@ -83,7 +83,6 @@ class FolderCorpus:
     licence: str = UNKNOWN_LICENCE
     composer: str = "unknown"
     splits: tuple[str, ...] = FOLDER_SPLITS
-    drops_duplicates: bool = True
 
     @classmethod
     def of(cls, root: Path, licence: str | None = None) -> FolderCorpus:

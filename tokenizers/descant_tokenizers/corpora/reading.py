@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
-from symusic import Score
 from symusic.core import NoteTickList, ScoreTick, TrackTick
 
 from descant_tokenizers.scores import VOICES
+
+FIRST_VOICE_PROGRAM = 52  # choir aahs: a sound for players only, the voice is the track's name
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ def four_voices(source: ScoreTick, tracks: list[TrackTick]) -> tuple[ScoreTick, 
         The score, and a remark for each voice that had to be thinned to one line.
     """
     assert len(tracks) == len(VOICES)
-    score = Score(source.tpq)
+    score = ScoreTick(source.tpq)
     score.time_signatures, score.key_signatures, score.tempos = (
         source.time_signatures.copy(),
         source.key_signatures.copy(),
@@ -71,13 +73,10 @@ def single_line(track: TrackTick, voice: str) -> tuple[TrackTick, int, int]:
     by_onset = {note.time: note for note in sorted(track.notes, key=lambda n: (n.time, outward * n.pitch, n.duration))}
     line = [note.copy() for note in by_onset.values()]
     num_cut = 0
-    for note, following in zip(line, line[1:], strict=False):
+    for note, following in itertools.pairwise(line):
         if note.end > following.time:
             note.duration = following.time - note.time
             num_cut += 1
-    thinned = TrackTick(name=voice, program=VOICES.index(voice) + FIRST_VOICE_PROGRAM, is_drum=False)
+    thinned = TrackTick(voice, FIRST_VOICE_PROGRAM + VOICES.index(voice), False)
     thinned.notes = NoteTickList(line)
     return thinned, len(track.notes) - len(line), num_cut
-
-
-FIRST_VOICE_PROGRAM = 52  # choir aahs: a sound for players only, the voice is the track's name

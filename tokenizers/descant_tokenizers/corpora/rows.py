@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypedDict
 
-from symusic import Score
 from symusic.core import ScoreTick
 
 from descant_tokenizers.corpora.analysis import estimate_key, main_time_signature, notes_digest
@@ -75,42 +74,39 @@ class Piece:
 
 
 class Corpus(Protocol):
-    """A set of files that are read in one way.
-
-    Attributes:
-        name: Goes into the column `corpus`.
-        splits: Splits that rows may belong to, in the order in which they are listed.
-        drops_duplicates: Whether only the first of several files with the same notes becomes a row.
-    """
+    """A set of files that are read in one way."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What the column `corpus` says."""
+
     @property
-    def paths(self) -> tuple[Path, ...]: ...
+    def paths(self) -> tuple[Path, ...]:
+        """The files, in the order of their rows."""
+
     @property
-    def composer(self) -> str: ...
+    def composer(self) -> str:
+        """What the column `composer` says."""
+
     @property
-    def licence(self) -> str: ...
+    def licence(self) -> str:
+        """What the column `licence` says."""
+
     @property
-    def splits(self) -> tuple[str, ...]: ...
-    @property
-    def drops_duplicates(self) -> bool: ...
+    def splits(self) -> tuple[str, ...]:
+        """The splits in order: of files with the same notes, the one in the earliest split stays."""
 
     def read(self, path: Path) -> Reading:
         """Read one file; raises `InputError` where it cannot be used. Called in worker processes."""
-        ...
 
     def id_of(self, path: Path) -> str:
         """Name the row."""
-        ...
 
     def title_of(self, path: Path) -> str:
         """Name the piece."""
-        ...
 
     def split_of(self, path: Path, tune_digest: str) -> str:
         """Choose the split."""
-        ...
 
 
 def make_piece(reading: Reading) -> Piece:
@@ -178,4 +174,4 @@ def row_to_score(row: Mapping[str, Any]) -> ScoreTick:
     Returns:
         A score with tracks Soprano, Alto, Tenor and Bass.
     """
-    return Score.from_midi(row["music"])
+    return ScoreTick.from_midi(row["music"])
