@@ -1,11 +1,44 @@
-"""Scores: symbolic music as `symusic` scores in ticks, read from files, measured in bars and written back.
+"""Scores: symbolic music as `symusic` scores in ticks, read from files, measured in bars and written back."""
 
-`from_music21` and `fermatas_of` live in `descant_tokenizers.scores.music21_reader`, which imports music21.
-"""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from descant_tokenizers.scores.bars import Bar, bars_of, count_bars, last_note_end
+from descant_tokenizers.scores.limits import Limits
+from descant_tokenizers.scores.melody import MelodyChoice, pick_melody
+from descant_tokenizers.scores.midi import write_midi
+from descant_tokenizers.scores.reading import SUFFIXES, ReadResult, read_score, read_score_report
+
+if TYPE_CHECKING:
+    from descant_tokenizers.scores.music21_reader import fermatas_of, from_music21
 
 VOICES = ("Soprano", "Alto", "Tenor", "Bass")
 """Names of the four tracks of a four-part score, from high to low."""
 
-__all__ = ["VOICES", "Bar", "bars_of", "count_bars", "last_note_end"]
+__all__ = [
+    "SUFFIXES",
+    "VOICES",
+    "Bar",
+    "Limits",
+    "MelodyChoice",
+    "ReadResult",
+    "bars_of",
+    "count_bars",
+    "fermatas_of",
+    "from_music21",
+    "last_note_end",
+    "pick_melody",
+    "read_score",
+    "read_score_report",
+    "write_midi",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs music21 (half a second) only when somebody asks for it."""
+    if name in ("fermatas_of", "from_music21"):
+        from descant_tokenizers.scores import music21_reader
+
+        return getattr(music21_reader, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -94,11 +94,13 @@ def _num_joined(measures: Sequence[Measure], index: int) -> int:
 
 
 def _cut(measure: Measure, *, is_last: bool) -> Iterator[Measure]:
-    onset, left, nominal = measure.onset, measure.length, measure.nominal
-    while left > nominal:
-        yield Measure(onset, nominal, measure.numerator, measure.denominator)
-        onset, left = onset + nominal, left - nominal
-    yield Measure(onset, nominal if is_last else left, measure.numerator, measure.denominator)
+    """Full bars (one entry stands for any number of them) and what is left of a measure, if anything is."""
+    num_full, left = divmod(measure.length, measure.nominal)
+    if num_full:
+        yield Measure(measure.onset, measure.nominal, measure.numerator, measure.denominator)
+    if left:
+        onset = measure.onset + num_full * measure.nominal
+        yield Measure(onset, measure.nominal if is_last else left, measure.numerator, measure.denominator)
 
 
 def _own_signature(bar: Measure) -> tuple[int, int] | None:

@@ -18,6 +18,7 @@ from descant_tokenizers.scores.measures import Measure, SignatureChange, signatu
 __all__ = ["DEFAULT_VELOCITY", "TICKS_PER_QUARTER", "fermatas_of", "from_music21"]
 
 TICKS_PER_QUARTER = 480
+_MAX_TICKS = 2**31 - 1  # symusic keeps ticks in 32 bits
 DEFAULT_VELOCITY = 80
 """Of a note to which its file gives none: mezzo-forte."""
 
@@ -50,9 +51,11 @@ def from_music21(source: AnyStream) -> ScoreTick:
         A score of 480 ticks per quarter. Tracks have the parts' names, or their ids where a part has no name.
 
     Raises:
-        InputError: `source` is a collection of several pieces.
+        InputError: `source` is a collection of several pieces, or longer than ticks can count.
     """
     parts = _parts(source)
+    if source.highestTime * TICKS_PER_QUARTER > _MAX_TICKS:
+        raise InputError(f"the file lasts {source.highestTime:,.0f} quarter notes; cut it shorter.")
     score = ScoreTick(TICKS_PER_QUARTER)
     for index, part in enumerate(parts, start=1):
         score.tracks.append(_track(part, index))

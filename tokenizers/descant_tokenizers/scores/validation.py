@@ -1,0 +1,127 @@
+"""From whatever a file held to a score that the rest of the toolkit can trust."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from symusic.core import KeySignatureTick, NoteTick, ScoreTick, TempoTick, TimeSignatureTick, TrackTick
+
+from descant_tokenizers.errors import InputError, printable
+from descant_tokenizers.scores.bars import last_note_end
+from descant_tokenizers.scores.limits import Limits, check_bars, check_count, check_span
+
+__all__ = ["validated"]
+
+_DENOMINATORS = (1, 2, 4, 8, 16, 32, 64)
+_MAX_NUMERATOR = 128
+_MAX_TEMPO_MSPQ = 2**24 - 1  # microseconds per quarter: three bytes in a MIDI file, and symusic cuts off the rest
+_MAX_NAME_LENGTH = 80
+
+
+def validated(path: Path, score: ScoreTick, limits: Limits) -> tuple[ScoreTick, list[str]]:
+    """Check a score that was just parsed, and keep what is music on paper.
+
+    The result holds tracks with notes (sorted by onset, then pitch, then velocity), tempos, time and key signatures;
+    controllers, pitch bends, lyrics, markers, and tracks without notes are left out.
+
+    Args:
+        path: The file that it came from, for messages.
+        score: The score; it is not changed.
+        limits: Bounds to hold.
+
+    Returns:
+        A new score, and one sentence for each kind of repair that was needed.
+
+    Raises:
+        InputError: The score exceeds a bound, has no notes but percussion, or says something impossible.
+    """
+    if score.ticks_per_quarter < 1:
+        raise InputError(f"{path} has a resolution of 0 ticks per quarter note; export it again.")
+    check_count(path, "notes", sum(len(track.notes) for track in score.tracks), limits.max_notes)
+    events = len(score.tempos) + len(score.time_signatures) + len(score.key_signatures)
+    check_count(path, "tempo and signature events", events, limits.max_notes)
+    check_span(path, score, limits)
+    _check_time_signatures(path, score)
+    check_bars(path, score, limits)
+    repairs: list[str] = []
+    clean = ScoreTick(score.ticks_per_quarter)
+    for number, track in enumerate(score.tracks, start=1):
+        kept = _clean_track(path, track, number, repairs)
+        if kept.notes:
+            clean.tracks.append(kept)
+    _check_melodic(path, clean)
+    _copy_events(score, clean, repairs)
+    return clean, repairs
+
+
+def _check_time_signatures(path: Path, score: ScoreTick) -> None:
+    for event in score.time_signatures:
+        numerator, denominator = event.numerator, event.denominator
+        if not 1 <= numerator <= _MAX_NUMERATOR or denominator not in _DENOMINATORS:
+            raise InputError(f"{path} has the time signature {numerator}/{denominator}; correct it and export again.")
+        if 4 * score.ticks_per_quarter * numerator % denominator:
+            raise InputError(
+                f"{path} has the time signature {numerator}/{denominator}, but its resolution of "
+                f"{score.ticks_per_quarter} ticks per quarter note cannot express it; export it with a finer one."
+            )
+
+
+def _clean_track(path: Path, track: TrackTick, number: int, repairs: list[str]) -> TrackTick:
+    clean = TrackTick(printable(track.name, _MAX_NAME_LENGTH), track.program, track.is_drum)
+    sounding: dict[int, NoteTick] = {}
+    num_empty = num_cut = num_doubled = 0
+    for note in sorted(track.notes, key=lambda note: (note.time, note.pitch, -note.duration)):
+        if not 0 <= note.pitch <= 127 or not 1 <= note.velocity <= 127:
+            raise InputError(f"{path} has a note of pitch {note.pitch}, velocity {note.velocity}; MIDI ends at 127.")
+        before = sounding.get(note.pitch)
+        if note.duration <= 0:
+            num_empty += 1
+        elif before is not None and before.time == note.time:
+            num_doubled += 1
+        else:
+            if before is not None and before.time + before.duration > note.time:
+                before.duration = note.time - before.time
+                num_cut += 1
+            sounding[note.pitch] = note.copy()
+            clean.notes.append(sounding[note.pitch])
+    label = f"track {number} '{clean.name}'" if clean.name else f"track {number}"
+    repairs += _counted(label, num_empty, "of no length", "dropped")
+    repairs += _counted(label, num_doubled, "struck twice at once", "dropped")
+    repairs += _counted(label, num_cut, "still sounding when the same pitch was struck again", "cut short")
+    return clean
+
+
+def _counted(label: str, count: int, what: str, deed: str) -> list[str]:
+    return [f"{label}: {count} note{'s' * (count > 1)} {what} {deed}"] if count else []
+
+
+def _check_melodic(path: Path, score: ScoreTick) -> None:
+    if not score.tracks:
+        raise InputError(f"{path} holds no notes; choose a file with music in it.")
+    if all(track.is_drum for track in score.tracks):
+        raise InputError(f"{path} holds only percussion (MIDI channel 10); choose a file with pitched notes.")
+
+
+def _copy_events(score: ScoreTick, clean: ScoreTick, repairs: list[str]) -> None:
+    """Keep of each kind of event those that a note can follow, one a tick (the last one), in order of time."""
+    end = last_note_end(clean)
+    signatures = {event.time: event for event in score.time_signatures if 0 <= event.time < end}
+    for time, signature in sorted(signatures.items()):
+        clean.time_signatures.append(TimeSignatureTick(time, signature.numerator, signature.denominator))
+    keys = {event.time: event for event in score.key_signatures if 0 <= event.time < end}
+    for time, key in sorted(keys.items()):
+        if -7 <= key.key <= 7:
+            clean.key_signatures.append(KeySignatureTick(time, key.key, int(key.tonality == 1)))
+    tempos = {event.time: event for event in score.tempos if 0 <= event.time < end}
+    for time, tempo in sorted(tempos.items()):
+        if 1 <= tempo.mspq <= _MAX_TEMPO_MSPQ:
+            clean.tempos.append(TempoTick(time, mspq=tempo.mspq))
+    _report_dropped(keys.values(), len(clean.key_signatures), "key signature", "more than 7 sharps or flats", repairs)
+    _report_dropped(tempos.values(), len(clean.tempos), "tempo", "0 or fewer than 4 quarters per minute", repairs)
+
+
+def _report_dropped(events: Iterable[object], num_kept: int, what: str, why: str, repairs: list[str]) -> None:
+    count = len(list(events)) - num_kept
+    if count:
+        repairs.append(f"{count} {what}{'s' * (count > 1)} of {why} dropped")
