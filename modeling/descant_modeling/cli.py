@@ -1,6 +1,6 @@
 """The `descant` command: everything that the installed package can do, one sub-command each.
 
-Heavy libraries (torch, transformers, datasets) are imported inside the commands, so that `descant --help` answers at once.
+Heavy libraries (torch, transformers, datasets) are imported inside the commands, so that `--help` answers at once.
 """
 
 from __future__ import annotations
