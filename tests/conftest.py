@@ -10,8 +10,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["MPLBACKEND"] = "Agg"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
-import pytest  # noqa: E402
-from hypothesis import settings  # noqa: E402
+import pytest
+from hypothesis import settings
 
 # A busy machine is no failure (no deadline), and a failure happens again (derandomized where nobody watches).
 settings.register_profile("descant", deadline=None, derandomize="CI" in os.environ, print_blob=True)

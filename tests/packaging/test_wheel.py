@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -9,8 +12,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import symusic
+
+from descant_tokenizers.scores import VOICES
 
 PACKAGES = ("tokenizers/descant_tokenizers", "modeling/descant_modeling")
+NO_NETWORK = {"HTTP_PROXY": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": ""}
 
 
 @pytest.fixture(scope="session")
@@ -73,3 +80,19 @@ def test_wheel_imports_away_from_the_checkout(installed: Path, repo_root: Path, 
         assert Path(file).is_relative_to(installed.parent.parent)
         assert not Path(file).is_relative_to(repo_root)
     assert version
+
+
+@pytest.mark.slow
+def test_wheel_harmonizes_with_no_network(installed: Path, repo_root: Path, tmp_path: Path) -> None:
+    if not (repo_root / "modeling/descant_modeling/weights").is_dir():
+        pytest.skip("this tree has no embedded weights")
+    shutil.copy(repo_root / "examples/ode-to-joy.mid", tmp_path / "tune.mid")
+    command = [str(installed), "-I", "-m", "descant_modeling.cli", "generate", "--prompt", "tune.mid", "--json"]
+    environment = os.environ | NO_NETWORK | {"HF_HOME": str(tmp_path / "empty-cache")}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stdout.splitlines()
+    (written,) = json.loads(line)["outputs"]
+    score = symusic.Score(tmp_path / written)
+    assert tuple(track.name for track in score.tracks) == VOICES
+    assert all(track.notes for track in score.tracks)
