@@ -5,7 +5,12 @@ Heavy libraries (datasets, music21, miditok) are imported inside the commands, s
 
 from __future__ import annotations
 
+import json
 import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
@@ -31,6 +36,32 @@ tokenizer_app = typer.Typer(
 @dataset_app.callback()
 def _dataset() -> None:
     """Keep `dataset` a group of commands, however few it holds."""
+
+
+@dataset_app.command("build")
+def build_command(
+    source: Annotated[str, typer.Argument(help="A corpus (chorales), or a folder of four-part MIDI files.")],
+    out: Annotated[Path, typer.Option(help="Folder to write the dataset to.")],
+    num_proc: Annotated[int | None, typer.Option(help="Worker processes; one for each core if not given.")] = None,
+    file_format: Annotated[Literal["arrow", "parquet"], typer.Option("--format", help="Format on disk.")] = "arrow",
+    licence: Annotated[str | None, typer.Option(help="Licence of your own files, for the column of that name.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the dataset at --out.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print neither progress nor summary.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as one line of JSON instead.")] = False,
+) -> None:
+    """Build a corpus to a Hugging Face dataset: one row a piece, the music as MIDI bytes."""
+    from descant_tokenizers.corpora import build_dataset, reading_bar
+    from descant_tokenizers.corpora.summary import summary
+
+    start = time.monotonic()
+    with reading_bar(source, quiet=quiet) as progress:
+        report = build_dataset(
+            source, out, num_proc=num_proc, force=force, licence=licence, file_format=file_format, progress=progress
+        )
+    if as_json:
+        typer.echo(json.dumps({"out": str(out), "num_rows": report.num_rows, **asdict(report)}, ensure_ascii=False))
+    elif not quiet:
+        typer.echo(summary(report, out, time.monotonic() - start))
 
 
 @tokenizer_app.callback()

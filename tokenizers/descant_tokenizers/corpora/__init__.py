@@ -3,7 +3,23 @@
 `chorales` is read from music21's installed corpus; any folder of four-part MIDI files is a corpus like it.
 """
 
-from descant_tokenizers.corpora.build import CORPORA, BuildReport, build_dataset, load_corpus
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from descant_tokenizers.corpora.progress import reading_bar
 from descant_tokenizers.corpora.rows import Row, row_to_score
 
-__all__ = ["CORPORA", "BuildReport", "Row", "build_dataset", "load_corpus", "row_to_score"]
+if TYPE_CHECKING:
+    from descant_tokenizers.corpora.build import CORPORA, BuildReport, build_dataset, load_corpus
+
+__all__ = ["CORPORA", "BuildReport", "Row", "build_dataset", "load_corpus", "reading_bar", "row_to_score"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs datasets (two seconds) only when somebody asks for it; worker processes don't."""
+    if name in ("CORPORA", "BuildReport", "build_dataset", "load_corpus"):
+        from descant_tokenizers.corpora import build
+
+        return getattr(build, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

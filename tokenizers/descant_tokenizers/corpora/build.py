@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -9,7 +11,7 @@ from pathlib import Path
 
 from datasets import DatasetDict
 
-from descant_tokenizers.corpora.cache import cache_dir, reader_version
+from descant_tokenizers.corpora.cache import cache_dir, make_cache_folder, reader_version
 from descant_tokenizers.corpora.chorales import ChoraleCorpus
 from descant_tokenizers.corpora.folder import FolderCorpus
 from descant_tokenizers.corpora.harvest import Outcome, Progress, read_all
@@ -167,5 +169,10 @@ def load_corpus(name_or_dir: str, *, num_proc: int | None = None, progress: Prog
         return read_dataset(Path(name_or_dir))
     folder = cache_dir() / "datasets" / f"{name_or_dir}-{reader_version()}"
     if not folder.exists():
-        build_dataset(name_or_dir, folder, num_proc=num_proc, progress=progress)
+        make_cache_folder(folder.parent)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+            fresh = Path(scratch, name_or_dir)
+            build_dataset(name_or_dir, fresh, num_proc=num_proc, progress=progress)
+            with contextlib.suppress(OSError):  # not empty: another process was faster
+                fresh.rename(folder)
     return read_dataset(folder)

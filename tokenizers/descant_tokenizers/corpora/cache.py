@@ -13,24 +13,45 @@ from importlib.resources import files
 from pathlib import Path
 
 from descant_tokenizers.corpora.rows import Piece
+from descant_tokenizers.errors import InputError
 from descant_tokenizers.files import atomic_write
 
-READERS = ("scores", "corpora")
+SOURCES = ("scores", "corpora", "corpora/data")
 LIBRARIES = ("music21", "symusic")
 
 
 def cache_dir() -> Path:
-    """Return the folder for everything that can be made again: `$XDG_CACHE_HOME/descant`, else `~/.cache/descant`."""
+    """Return the folder for everything that can be made again: `$XDG_CACHE_HOME/descant`, else `~/.cache/descant`.
+
+    It may be removed at any time.
+    """
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "descant"
+
+
+def make_cache_folder(folder: Path) -> None:
+    """Create a folder of the cache.
+
+    Args:
+        folder: A path under `cache_dir()`.
+
+    Raises:
+        InputError: The user may not write there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot create the cache folder {folder} ({error.strerror}); set XDG_CACHE_HOME to another one."
+        ) from error
 
 
 @cache
 def reader_version() -> str:
-    """Return a digest of the code that reads files, so that what an older version read is never used."""
+    """Return a digest of the code that makes rows, so that what an older version made is never used."""
     digest = hashlib.sha256(" ".join(version(library) for library in LIBRARIES).encode())
-    for package in READERS:
-        for source in sorted(files("descant_tokenizers").joinpath(package).iterdir(), key=lambda item: item.name):
-            if source.name.endswith(".py"):
+    for folder in SOURCES:
+        for source in sorted(files("descant_tokenizers").joinpath(folder).iterdir(), key=lambda item: item.name):
+            if source.is_file():
                 digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -40,7 +61,7 @@ def cache_path(path: Path, reader: str) -> Path:
 
     Args:
         path: The file; it is read to hash it.
-        reader: Name of the reader: two corpora may read the same bytes in different ways.
+        reader: Name of the reader; two may read the same bytes in different ways.
     """
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -60,6 +81,6 @@ def load_piece(path: Path) -> Piece | None:
 def save_piece(path: Path, piece: Piece) -> None:
     """Put a piece into the cache."""
     fields = dataclasses.asdict(piece) | {"music": base64.b64encode(piece.music).decode("ascii")}
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_cache_folder(path.parent)
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(fields), "utf-8")

@@ -92,7 +92,9 @@ def choose_parts(names: list[str], file_name: str) -> list[int]:
     for voice in VOICES:
         found = [index for index, name in enumerate(names) if _is_named(name, voice)]
         if len(found) != 1:
-            raise InputError(f"{file_name} has {len(names)} parts, {len(found) or 'none'} of them named {voice}.")
+            raise InputError(
+                f"{file_name} has {len(names)} parts, {len(found) or 'none'} of them named {voice}; one is needed."
+            )
         chosen += found
     return chosen
 

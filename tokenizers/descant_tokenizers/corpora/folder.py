@@ -11,8 +11,8 @@ from symusic.core import TrackTick
 
 from descant_tokenizers.corpora.reading import Reading, four_voices
 from descant_tokenizers.corpora.splits import FOLDER_SPLITS, split_of_digest
-from descant_tokenizers.errors import InputError
-from descant_tokenizers.scores import VOICES
+from descant_tokenizers.errors import InputError, printable
+from descant_tokenizers.scores import VOICES, read_score_report
 
 SUFFIXES = (".mid", ".midi")
 UNKNOWN_LICENCE = "unknown (user files)"
@@ -60,12 +60,10 @@ def read_four_part_midi(path: Path) -> Reading:
     Raises:
         InputError: The file cannot be read or its four voices cannot be told.
     """
-    from descant_tokenizers.scores import read_score
-
-    score = read_score(path)
-    sounding = [track for track in score.tracks if len(track.notes) and not track.is_drum]
-    voices, remarks = four_voices(score, _named_tracks(sounding) or _tracks_by_pitch(sounding))
-    return Reading(voices, len(sounding), remarks=remarks)
+    read = read_score_report(path)
+    sounding = [track for track in read.score.tracks if len(track.notes) and not track.is_drum]
+    voices, remarks = four_voices(read.score, _named_tracks(sounding) or _tracks_by_pitch(path, sounding))
+    return Reading(voices, len(sounding), remarks=(*read.repairs, *remarks))
 
 
 @dataclass(frozen=True)
@@ -122,12 +120,13 @@ def _named_tracks(tracks: list[TrackTick]) -> list[TrackTick]:
     return [track for (track,) in found] if all(len(tracks) == 1 for tracks in found) else []
 
 
-def _tracks_by_pitch(tracks: list[TrackTick]) -> list[TrackTick]:
+def _tracks_by_pitch(path: Path, tracks: list[TrackTick]) -> list[TrackTick]:
     if len(tracks) != len(VOICES):
         raise InputError(
-            f"it has {len(tracks)} tracks with notes; four-part music has four, or four named {', '.join(VOICES)}."
+            f"{path} has {len(tracks)} tracks with notes; give one with four, or four named {', '.join(VOICES)}."
         )
     for track in tracks:
         if len({note.time for note in track.notes}) < len(track.notes):
-            raise InputError(f"its track {track.name!r} holds chords; each of the four voices is one note at a time.")
+            name = printable(track.name, 40) or "without a name"
+            raise InputError(f"{path} has chords in its track {name}; give one note at a time in each voice.")
     return sorted(tracks, key=lambda track: -median(note.pitch for note in track.notes))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from descant_tokenizers.corpora.cache import cache_path, load_piece, save_piece
 from descant_tokenizers.corpora.rows import Corpus, Piece, make_piece
-from descant_tokenizers.errors import InputError
+from descant_tokenizers.errors import InputError, printable
 
 Progress = Callable[[int, int], None]
 """Called with the number of files done and the number of all files."""
@@ -41,19 +41,7 @@ def read_all(corpus: Corpus, num_proc: int | None = None, progress: Progress | N
     """
     if num_proc is not None and num_proc < 1:
         raise InputError(f"num_proc is {num_proc}; give 1 or more worker processes.")
-    outcomes: dict[Path, Outcome] = {}
-    unread: dict[Path, Path] = {}
-    for path in corpus.paths:
-        try:
-            cached = cache_path(path, corpus.name)
-        except OSError as error:
-            outcomes[path] = f"it cannot be read ({error.strerror})."
-            continue
-        piece = load_piece(cached)
-        if piece is None:
-            unread[path] = cached
-        else:
-            outcomes[path] = piece
+    outcomes, unread = _look_up(corpus)
     for path, outcome in _read_unread(corpus, unread, num_proc or os.cpu_count() or 1):
         outcomes[path] = outcome
         if progress is not None:
@@ -77,9 +65,27 @@ def read_one(corpus: Corpus, path: Path, cached: Path) -> Outcome:
     except InputError as error:
         return str(error)
     except Exception as error:  # parsers raise anything on broken files; the reason goes into the report
-        return f"the reader failed on it ({type(error).__name__}: {error})"
+        return f"{path} cannot be read ({type(error).__name__}: {printable(str(error), 200)})."
     save_piece(cached, piece)
     return piece
+
+
+def _look_up(corpus: Corpus) -> tuple[dict[Path, Outcome], dict[Path, Path]]:
+    """Return what is known already, and for each file still to be read its place in the cache."""
+    known: dict[Path, Outcome] = {}
+    unread: dict[Path, Path] = {}
+    for path in corpus.paths:
+        try:
+            cached = cache_path(path, type(corpus).__name__)
+        except OSError as error:
+            known[path] = f"{path} cannot be read ({error.strerror})."
+            continue
+        piece = load_piece(cached)
+        if piece is None:
+            unread[path] = cached
+        else:
+            known[path] = piece
+    return known, unread
 
 
 def _read_unread(corpus: Corpus, unread: Mapping[Path, Path], num_proc: int) -> Iterator[tuple[Path, Outcome]]:
@@ -88,12 +94,14 @@ def _read_unread(corpus: Corpus, unread: Mapping[Path, Path], num_proc: int) -> 
             yield path, read_one(corpus, path, cached)
         return
     left = dict(unread)
-    for path, outcome in _in_processes(corpus, unread, min(num_proc, len(unread))):
-        del left[path]
-        yield path, outcome
-    for path, cached in left.items():  # a file took its process down: find out which, one process for each
-        alone = dict(_in_processes(corpus, {path: cached}, 1))
-        yield path, alone.get(path, "the reader crashed on it.")
+    while left:
+        for path, outcome in _in_processes(corpus, dict(left), min(num_proc, len(left))):
+            del left[path]
+            yield path, outcome
+        # Some are left if a file took its process down: it is among those that the pool had begun with.
+        for path in list(left)[: 2 * num_proc + 1]:
+            alone = dict(_in_processes(corpus, {path: left.pop(path)}, 1))
+            yield path, alone.get(path, f"{path} crashed the reader.")
 
 
 def _in_processes(corpus: Corpus, unread: Mapping[Path, Path], num_proc: int) -> Iterator[tuple[Path, Outcome]]:

@@ -11,7 +11,6 @@ from symusic.core import ScoreTick
 
 from descant_tokenizers.corpora.analysis import estimate_key, main_time_signature, notes_digest
 from descant_tokenizers.corpora.reading import Reading
-from descant_tokenizers.errors import InputError
 
 
 class Row(TypedDict):
@@ -117,18 +116,13 @@ def make_piece(reading: Reading) -> Piece:
 
     Returns:
         The piece, its music written as MIDI.
-
-    Raises:
-        InputError: The voices hold no note at all.
     """
     score = reading.score
-    num_notes = sum(len(track.notes) for track in score.tracks)
-    if not num_notes:
-        raise InputError("it has no notes.")
+    assert all(len(track.notes) for track in score.tracks), "MIDI does not keep an empty voice"
     return Piece(
         music=score.dumps_midi(),
         num_parts=reading.num_parts,
-        num_notes=num_notes,
+        num_notes=score.note_num(),
         key=estimate_key(score),
         time_signature=main_time_signature(score),
         fermatas=reading.fermatas_ticks,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from datasets import Dataset, DatasetDict, Features, List, Value, load_dataset, load_from_disk
+from datasets.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
 from descant_tokenizers.corpora.rows import COLUMN_TYPES, Row
 from descant_tokenizers.errors import InputError
@@ -109,13 +111,26 @@ def read_dataset(folder: Path) -> DatasetDict:
 
 
 def _write(dataset: DatasetDict, folder: Path, file_format: FileFormat) -> None:
-    if file_format == "arrow":
-        dataset.save_to_disk(str(folder))
-        return
-    (folder / "data").mkdir(parents=True)
-    for split, rows in dataset.items():
-        # The one name pattern under which datasets accepts splits of any name.
-        rows.to_parquet(str(folder / "data" / f"{split}-00000-of-00001.parquet"))
+    with _no_progress_bars():
+        if file_format == "arrow":
+            dataset.save_to_disk(str(folder))
+            return
+        (folder / "data").mkdir(parents=True)
+        for split, rows in dataset.items():
+            # The one name pattern under which datasets accepts splits of any name.
+            rows.to_parquet(str(folder / "data" / f"{split}-00000-of-00001.parquet"))
+
+
+@contextlib.contextmanager
+def _no_progress_bars() -> Iterator[None]:
+    """Silence datasets, whose bars would tell of milliseconds, one for each split."""
+    silent_already = are_progress_bars_disabled()
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        if not silent_already:
+            enable_progress_bars()
 
 
 def _feature(kind: str) -> Value | List:

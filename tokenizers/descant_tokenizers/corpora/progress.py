@@ -1,0 +1,29 @@
+"""A progress bar for reading many files."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from descant_tokenizers.corpora.harvest import Progress
+
+
+@contextlib.contextmanager
+def reading_bar(label: str, *, quiet: bool = False) -> Iterator[Progress | None]:
+    """Show on stderr how far a run is; pass what this yields as `progress`.
+
+    Args:
+        label: What is read.
+        quiet: Show nothing, and yield None.
+    """
+    if quiet:
+        yield None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(f"Reading {label}", total=None)
+        yield lambda num_done, num_files: bar.update(task, completed=num_done, total=num_files)
