@@ -1,0 +1,199 @@
+"""Checkpoint folders: what the Hub holds, and what ``--model`` reads.
+
+``config.json, generation_config.json, model.safetensors`` (stock transformers), ``tokenizer.json`` (miditok's),
+``descant.json`` (what our code needs beyond them), ``README.md`` (model card).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from miditok import REMI
+from safetensors import SafetensorError
+from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
+
+from descant_tokenizers.errors import InputError
+from descant_tokenizers.tokens.layout import LayoutConfig, TaskLayout
+from descant_tokenizers.tokens.presets import TOKENIZER_FILE, load_tokenizer
+from descant_tokenizers.tokens.vocabulary import TokenTable
+
+FORMAT_VERSION = 1
+META_FILE = "descant.json"
+WEIGHTS_FILE = "model.safetensors"
+#: Folder of the embedded checkpoints; the default one is EMBEDDED_DEFAULT.
+EMBEDDED = Path(__file__).parent / "weights"
+EMBEDDED_DEFAULT = "chorales"
+
+
+@dataclass(frozen=True)
+class CheckpointMeta:
+    """Contents of ``descant.json``.
+
+    Attributes:
+        layout: Task layout the model was trained with.
+        tokenizer_sha256: Hash of the tokenizer file saved beside it.
+        corpora: Names and hashes of what it was trained on.
+        voice_ranges: (lowest, highest) MIDI pitch of each voice in training; the singable range of ``generate.py``.
+        training: Facts about the run: steps, seed, valid likelihood, git revision.
+        format_version: Version of this file's format.
+    """
+
+    layout: LayoutConfig
+    tokenizer_sha256: str
+    corpora: dict[str, str] = field(default_factory=dict)
+    voice_ranges: tuple[tuple[int, int], ...] = ()
+    training: dict[str, Any] = field(default_factory=dict)
+    format_version: int = FORMAT_VERSION
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A loaded checkpoint: stock model, tokenizer, layout."""
+
+    model: PreTrainedModel
+    layout: TaskLayout
+    meta: CheckpointMeta
+    folder: Path
+
+    @property
+    def table(self) -> TokenTable:
+        """The vocabulary."""
+        return self.layout.table
+
+
+def sha256_file(path: Path) -> str:
+    """Hash of a file's bytes, hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
+    """Write a folder beside its place, then swap it in; what stood there stays until the new one is complete.
+
+    A process killed between the two renames leaves ``folder.old``; :func:`recover_folder` puts it back.
+    """
+    fresh, old = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    write(fresh)
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    fresh.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def recover_folder(folder: Path) -> None:
+    """Undo a :func:`replace_folder` that was killed between its two renames."""
+    old = folder.with_name(folder.name + ".old")
+    if not folder.exists() and old.exists():
+        old.rename(folder)
+
+
+def save_checkpoint(folder: Path, model: PreTrainedModel, tokenizer: REMI, meta: CheckpointMeta, card: str) -> None:
+    """Write a complete checkpoint folder into an existing empty one."""
+    model.save_pretrained(folder)
+    GenerationConfig(
+        bos_token_id=model.config.bos_token_id,
+        eos_token_id=model.config.eos_token_id,
+        pad_token_id=model.config.pad_token_id,
+        do_sample=True,
+        max_length=model.config.max_position_embeddings,
+    ).save_pretrained(folder)
+    tokenizer.save(folder / TOKENIZER_FILE)
+    meta = dataclasses.replace(meta, tokenizer_sha256=sha256_file(folder / TOKENIZER_FILE))
+    (folder / META_FILE).write_text(json.dumps(dataclasses.asdict(meta), indent=1) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def load_checkpoint(name: str, device: str = "cpu") -> Checkpoint:
+    """Load a model by name: an embedded model, else a folder, else a Hub id.
+
+    Raises:
+        InputError: No such model, or a folder that is incomplete, of a newer format or with another tokenizer.
+    """
+    folder = find_checkpoint(name)
+    meta = read_meta(folder)
+    tokenizer = load_tokenizer(folder)
+    found = sha256_file(folder / TOKENIZER_FILE)
+    if found != meta.tokenizer_sha256:
+        raise InputError(
+            f"{folder / TOKENIZER_FILE} is not the tokenizer the model was trained with "
+            f"(hash {found[:12]}, expected {meta.tokenizer_sha256[:12]}): restore the file saved with the model"
+        )
+    model = _load_model(folder)
+    if model.config.vocab_size != len(tokenizer):
+        raise InputError(
+            f"{folder}: the model has {model.config.vocab_size} tokens, its tokenizer {len(tokenizer)}: "
+            "use the files of one and the same checkpoint"
+        )
+    layout = TaskLayout(TokenTable(tokenizer), meta.layout)
+    return Checkpoint(model.to(device).eval(), layout, meta, folder)
+
+
+def find_checkpoint(name: str) -> Path:
+    """Return the folder of a model: embedded name, folder (or run folder with ``best/``), or Hub id, in this order."""
+    if (EMBEDDED / name / META_FILE).is_file():
+        return EMBEDDED / name
+    folder = Path(name)
+    if folder.is_dir():
+        for candidate in (folder, folder / "best", folder / "last"):
+            recover_folder(candidate)
+            if (candidate / META_FILE).is_file():
+                return candidate
+        raise InputError(f"{folder} holds no {META_FILE}: give a checkpoint folder written by train.py")
+    if name.count("/") != 1 or folder.is_absolute() or name.startswith("."):
+        raise InputError(f"unknown model {name!r}: {_choices()}")
+    try:
+        return Path(snapshot_download(name))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).strip().split("\n")[0].rstrip(".")
+        raise InputError(f"model {name!r} could not be fetched from the Hub ({reason}): {_choices()}") from None
+
+
+def embedded_models() -> list[str]:
+    """Names of the checkpoints inside the package."""
+    return sorted(path.parent.name for path in EMBEDDED.glob(f"*/{META_FILE}"))
+
+
+def read_meta(folder: Path) -> CheckpointMeta:
+    """Read ``descant.json``.
+
+    Raises:
+        InputError: Unreadable, incomplete, or of a newer format.
+    """
+    path = folder / META_FILE
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        version = values["format_version"]
+        if version > FORMAT_VERSION:
+            raise InputError(f"{path} has format {version}, newer than this program's {FORMAT_VERSION}: upgrade descant")
+        values["layout"] = LayoutConfig(**values["layout"])
+        values["voice_ranges"] = tuple((low, high) for low, high in values["voice_ranges"])
+        return CheckpointMeta(**values)
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} cannot be read ({error!r}): use a checkpoint folder written by train.py") from None
+
+
+def _load_model(folder: Path) -> PreTrainedModel:
+    if not (folder / WEIGHTS_FILE).is_file():
+        raise InputError(f"{folder} has no {WEIGHTS_FILE}: only safetensors weights are read")
+    try:
+        return AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, local_files_only=True)  # type: ignore[no-any-return]
+    except (OSError, ValueError, SafetensorError, RuntimeError) as error:
+        reason = str(error).strip().split("\n")[0].rstrip(".")
+        raise InputError(f"the model in {folder} cannot be loaded ({reason}): restore its files") from None
+
+
+def _choices() -> str:
+    return f"give an embedded model ({', '.join(embedded_models()) or 'none'}), a checkpoint folder or a Hub id user/name"

@@ -1,0 +1,266 @@
+"""Configuration of a training run: small frozen dataclasses, one per component, readable from YAML.
+
+Every value is checked when it is set; an unknown key is an error. What can be derived is derived and logged, not configured.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from descant_tokenizers.errors import InputError
+from descant_tokenizers.tokens.layout import LayoutConfig
+
+
+def _check(condition: bool, name: str, value: object, remedy: str) -> None:
+    if not condition:
+        raise ValueError(f"{name} is {value}: {remedy}")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Size and kind of the causal model.
+
+    Args:
+        architecture: ``rotary`` (GPTNeoXForCausalLM as a GPT-2 with rotary positions) or ``gpt2`` (GPT2LMHeadModel, learned
+            absolute positions).
+        width: Model dimension.
+        num_layers: Transformer blocks.
+        num_heads: Attention heads; must divide ``width``.
+        dropout: Probability for embedding and residual dropout. Attention weights are never dropped, because that leaves
+            the fused attention kernel.
+        max_tokens: Longest sequence; for ``gpt2`` the size of the position table.
+    """
+
+    architecture: str = "rotary"
+    width: int = 256
+    num_layers: int = 4
+    num_heads: int = 4
+    dropout: float = 0.2
+    max_tokens: int = 3072
+
+    def __post_init__(self) -> None:
+        _check(self.architecture in ("rotary", "gpt2"), "model.architecture", self.architecture, "rotary or gpt2")
+        for name in ("width", "num_layers", "num_heads", "max_tokens"):
+            _check(getattr(self, name) > 0, f"model.{name}", getattr(self, name), "give a positive number")
+        _check(self.width % self.num_heads == 0, "model.num_heads", self.num_heads, f"must divide width {self.width}")
+        _check(0 <= self.dropout < 1, "model.dropout", self.dropout, "give 0 or more, below 1")
+
+
+@dataclass(frozen=True)
+class TaskShares:
+    """How often each task is drawn; shares are relative and need not add up to 1.
+
+    Args:
+        continue_: The whole score as it is.
+        continue_some: A random subset of the voices as it is (a single melody among them).
+        harmonize: The soprano is given, the rest is written.
+        harmonize_some: A random subset of the voices is given.
+        infill: Some bars of some voices are written.
+    """
+
+    continue_: float = 0.4
+    continue_some: float = 0.1
+    harmonize: float = 0.2
+    harmonize_some: float = 0.15
+    infill: float = 0.15
+
+    def __post_init__(self) -> None:
+        values = dataclasses.astuple(self)
+        _check(min(values) >= 0 and sum(values) > 0, "tasks", values, "give shares of 0 or more, one above 0")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What is trained and evaluated on.
+
+    Args:
+        corpora: Corpora to train on: names (``chorales``) or folders of built datasets.
+        splits: Splits trained on. ``valid``, ``test`` and ``held_out`` are refused.
+        valid_corpus: Corpus whose ``valid`` split is evaluated; the first of ``corpora`` by default.
+        tokenizer: Tokenizer preset or folder.
+        transpose: Whether a transposition is drawn anew each epoch, inside the voices' ranges.
+        batch_tokens: Padded tokens in a micro-batch, at most.
+        micro_batches: Micro-batches in an optimizer step, over all processes together.
+    """
+
+    corpora: tuple[str, ...] = ("chorales",)
+    splits: tuple[str, ...] = ("train",)
+    valid_corpus: str | None = None
+    tokenizer: str = "satb"
+    transpose: bool = True
+    batch_tokens: int = 4096
+    micro_batches: int = 1
+
+    def __post_init__(self) -> None:
+        forbidden = {"valid", "test", "held_out"} & set(self.splits)
+        _check(not forbidden, "data.splits", self.splits, "valid, test and held_out are never trained on")
+        _check(len(self.corpora) > 0, "data.corpora", self.corpora, "name at least one corpus")
+        _check(len(self.splits) > 0, "data.splits", self.splits, "name at least one split")
+        _check(self.batch_tokens > 0, "data.batch_tokens", self.batch_tokens, "give a positive number")
+        _check(self.micro_batches > 0, "data.micro_batches", self.micro_batches, "give a positive number")
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """Optimizer with linear warm-up, then cosine decay to ``final_lr_share`` of the peak.
+
+    Args:
+        name: ``adamw``, or ``muon`` (Muon on hidden matrices, AdamW on the rest).
+        learning_rate: Peak.
+        warmup_steps: Steps to the peak.
+        final_lr_share: Last learning rate as a share of the peak.
+        weight_decay: Decoupled, on matrices only.
+        betas: Adam's decay rates.
+        clip_norm: Largest gradient norm.
+        ema_decay: Decay of the exponential moving average of the weights that is evaluated and published; 0 for none.
+    """
+
+    name: str = "adamw"
+    learning_rate: float = 1.2e-3
+    warmup_steps: int = 100
+    final_lr_share: float = 0.05
+    weight_decay: float = 0.1
+    betas: tuple[float, float] = (0.9, 0.98)
+    clip_norm: float = 1.0
+    ema_decay: float = 0.998
+
+    def __post_init__(self) -> None:
+        _check(self.name in ("adamw", "muon"), "optimizer.name", self.name, "adamw or muon")
+        _check(self.learning_rate > 0, "optimizer.learning_rate", self.learning_rate, "give a positive number")
+        _check(self.clip_norm > 0, "optimizer.clip_norm", self.clip_norm, "give a positive number")
+        _check(self.warmup_steps >= 0, "optimizer.warmup_steps", self.warmup_steps, "give 0 or more")
+        _check(self.weight_decay >= 0, "optimizer.weight_decay", self.weight_decay, "give 0 or more")
+        _check(0 <= self.ema_decay < 1, "optimizer.ema_decay", self.ema_decay, "give 0 or more, below 1")
+        _check(0 <= self.final_lr_share <= 1, "optimizer.final_lr_share", self.final_lr_share, "give 0 to 1")
+        _check(all(0 <= b < 1 for b in self.betas), "optimizer.betas", self.betas, "give two numbers from 0 to 1")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One training run.
+
+    Args:
+        name: Folder under ``out_dir``.
+        out_dir: Where runs are kept.
+        seed: All randomness of the run follows from it.
+        max_steps: Optimizer steps.
+        eval_every: Steps between evaluations on valid.
+        save_every: Steps between checkpoints.
+        log_every: Steps between log lines.
+        precision: ``fp32``, ``bf16``, or ``auto``: bf16 on CUDA, and on a CPU whose bf16 matmul is measured to be faster.
+        init_from: Checkpoint folder whose weights start the run (fine-tuning).
+    """
+
+    name: str = "run"
+    out_dir: str = "runs"
+    seed: int = 1
+    max_steps: int = 1000
+    eval_every: int = 200
+    save_every: int = 200
+    log_every: int = 10
+    precision: str = "auto"
+    init_from: str | None = None
+    model: ModelConfig = field(default_factory=ModelConfig)
+    layout: LayoutConfig = field(default_factory=LayoutConfig)
+    tasks: TaskShares = field(default_factory=TaskShares)
+    data: DataConfig = field(default_factory=DataConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("max_steps", "eval_every", "save_every", "log_every"):
+            _check(getattr(self, name) > 0, name, getattr(self, name), "give a positive number")
+        _check(self.precision in ("auto", "fp32", "bf16"), "precision", self.precision, "auto, fp32 or bf16")
+        _check(bool(self.name) and Path(self.name).name == self.name, "name", repr(self.name), "give a plain folder name")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the resolved configuration as plain values."""
+        return dataclasses.asdict(self)
+
+
+def load_config(path: Path, overrides: typing.Sequence[str] = ()) -> RunConfig:
+    """Read a run configuration from YAML.
+
+    Args:
+        path: The file.
+        overrides: ``key=value`` with dots for nesting (``optimizer.learning_rate=3e-4``); values are YAML.
+
+    Raises:
+        InputError: No such file, not YAML, an unknown key, a value of a wrong type or out of range.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist: give a YAML file of configs/") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path} cannot be read as YAML ({' '.join(str(error).split())}): mend it") from None
+    values = {} if values is None else values
+    if not isinstance(values, dict):
+        raise InputError(f"{path} is not a mapping of keys to values: see configs/ for examples")
+    for override in overrides:
+        _apply_override(values, override)
+    return parse_config(values, str(path))
+
+
+def parse_config(values: dict[str, Any], where: str) -> RunConfig:
+    """Build a :class:`RunConfig` from nested plain values; ``where`` names them in errors.
+
+    Raises:
+        InputError: An unknown key, a value of a wrong type or out of range.
+    """
+    try:
+        return typing.cast("RunConfig", _build(RunConfig, values, ""))
+    except ValueError as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+def _apply_override(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals:
+        raise InputError(f"override {override!r} has no '=': write key=value")
+    *parents, leaf = key.split(".")
+    for parent in parents:
+        values = values.setdefault(parent, {})
+        if not isinstance(values, dict):
+            raise InputError(f"override {override!r}: {parent} is no section")
+    values[leaf] = yaml.safe_load(text)
+
+
+def _build(kind: type, values: object, prefix: str) -> object:
+    if not isinstance(values, dict):
+        raise ValueError(f"{prefix.rstrip('.') or 'the file'} is {values!r}: give a mapping")
+    hints = typing.get_type_hints(kind)
+    names = {f.name.rstrip("_"): f.name for f in dataclasses.fields(kind)}
+    unknown = [key for key in values if key not in names]
+    if unknown:
+        raise ValueError(f"unknown key {prefix}{unknown[0]}: choose from {', '.join(sorted(names))}")
+    return kind(**{names[k]: _convert(hints[names[k]], v, f"{prefix}{k}") for k, v in values.items()})
+
+
+def _convert(hint: Any, value: Any, name: str) -> object:
+    """Convert a YAML value to an annotated type, strictly."""
+    if dataclasses.is_dataclass(hint):
+        return _build(typing.cast("type", hint), value, f"{name}.")
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return None if value is None else _convert(next(a for a in args if a is not type(None)), value, name)
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise ValueError(f"{name} is {value!r}: give a list")
+        return tuple(_convert(args[0], item, name) for item in value)
+    if hint is float and isinstance(value, str):  # YAML reads 1e-3 as text
+        try:
+            return float(value)
+        except ValueError:
+            raise ValueError(f"{name} is {value!r}: give a number") from None
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        raise ValueError(f"{name} is {value!r}: give {hint.__name__}")
+    return value

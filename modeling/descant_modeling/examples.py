@@ -1,0 +1,165 @@
+"""Training examples: which task, transposition and hole a piece gets in an epoch, and batches of about equal length.
+
+Everything drawn here is a function of (seed, epoch), so a resumed run sees exactly the batches it would have seen.
+Shapes: B sequences, T tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass
+
+import numpy as np
+import torch
+
+from descant_modeling.config import TaskShares
+from descant_tokenizers.tokens.layout import Encoded, Task, TaskLayout
+from descant_tokenizers.tokens.piece import Piece
+
+#: Pieces laid out and sorted by length together; bounds memory on large corpora.
+POOL_SIZE = 2048
+#: Batches of a bucketed pool hold sequences whose lengths differ little; more, and padding grows.
+MAX_INFILL_BARS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A padded batch.
+
+    Attributes:
+        ids_BT: Token ids, int64.
+        counted_BT: Whether a token counts in the loss (it is written and not padding).
+    """
+
+    ids_BT: torch.Tensor
+    counted_BT: torch.Tensor
+
+    @property
+    def num_counted(self) -> int:
+        """Tokens that count in the loss."""
+        return int(self.counted_BT.sum())
+
+
+def voice_ranges(pieces: Sequence[Piece], num_voices: int) -> list[tuple[int, int]]:
+    """Return the (lowest, highest) MIDI pitch of each voice; a voice without notes gets the empty range (127, 0)."""
+    ranges = [(127, 0)] * num_voices
+    for piece in pieces:
+        for bar in piece.bars:
+            for note in bar.notes:
+                low, high = ranges[note.voice]
+                ranges[note.voice] = (min(low, note.pitch), max(high, note.pitch))
+    return ranges
+
+
+def transpositions(piece: Piece, ranges: Sequence[tuple[int, int]], limit: int = 6) -> list[int]:
+    """Return the shifts in semitones, within ``limit``, that keep every voice of a piece inside its range; 0 always."""
+    own = voice_ranges([piece], len(ranges))
+    used = [(mine, whole) for mine, whole in zip(own, ranges, strict=True) if mine[0] <= mine[1]]
+    low = max((whole[0] - mine[0] for mine, whole in used), default=0)
+    high = min((whole[1] - mine[1] for mine, whole in used), default=0)
+    return list(range(max(low, -limit), min(high, limit) + 1)) or [0]
+
+
+class ExampleSource:
+    """Draws one laid-out example per piece and epoch.
+
+    Args:
+        pieces: The corpus.
+        layout: How tasks are laid out.
+        shares: How often each task is drawn.
+        seed: Seed of all draws.
+        transpose: Whether to transpose inside the voices' ranges.
+        max_tokens: Longer streams are cut at a bar line.
+    """
+
+    def __init__(
+        self,
+        pieces: Sequence[Piece],
+        layout: TaskLayout,
+        shares: TaskShares,
+        *,
+        seed: int,
+        transpose: bool,
+        max_tokens: int,
+    ) -> None:
+        self.pieces = pieces
+        self.layout = layout
+        self.seed = seed
+        self.max_tokens = max_tokens
+        self._shares = np.array(astuple(shares)) / sum(astuple(shares))
+        ranges = voice_ranges(pieces, layout.table.num_voices)
+        self._shifts = [transpositions(p, ranges) if transpose else [0] for p in pieces]
+
+    def example(self, index: int, epoch: int) -> Encoded:
+        """Return the example of piece ``index`` in an epoch."""
+        rng = np.random.default_rng((self.seed, epoch, index))
+        piece = self.pieces[index].transpose(int(rng.choice(self._shifts[index])))
+        task, voices, hole = self._draw_task(piece, rng)
+        encoded = self.layout.encode(piece, task, voices, hole)
+        while len(encoded.ids) > self.max_tokens and len(piece.bars) > 1:
+            piece = _shorten(piece, self.max_tokens / len(encoded.ids), rng)
+            hole = [bar for bar in hole if bar < len(piece.bars)] or [0] if hole else None
+            encoded = self.layout.encode(piece, task, voices, hole)
+        return encoded
+
+    def _draw_task(self, piece: Piece, rng: np.random.Generator) -> tuple[Task, tuple[int, ...], list[int] | None]:
+        """Draw a task, the voices to write and, for an infill, the bars."""
+        voices = piece.voices or (0,)
+        kind = int(rng.choice(len(self._shares), p=self._shares))
+        if kind == 0 or len(voices) == 1:
+            return Task.CONTINUE, voices, None
+        if kind == 1:
+            return Task.CONTINUE, _some(voices, rng, fewest=1), None
+        if kind == 2:
+            return Task.HARMONIZE, voices[1:], None
+        if kind == 3:
+            return Task.HARMONIZE, _some(voices, rng, fewest=1), None
+        length = int(rng.integers(1, min(MAX_INFILL_BARS, len(piece.bars)) + 1))
+        first = int(rng.integers(0, len(piece.bars) - length + 1))
+        written = voices if rng.random() < 0.5 else _some(voices, rng, fewest=1)
+        return Task.INFILL, written, list(range(first, first + length))
+
+    def batches(self, epoch: int, batch_tokens: int) -> Iterator[Batch]:
+        """Yield the batches of an epoch, each with at most ``batch_tokens`` padded tokens (or one sequence)."""
+        rng = np.random.default_rng((self.seed, epoch))
+        order = rng.permutation(len(self.pieces))
+        for start in range(0, len(order), POOL_SIZE):
+            pool = [self.example(int(i), epoch) for i in order[start : start + POOL_SIZE]]
+            groups = bucket([len(e.ids) for e in pool], batch_tokens)
+            for group in rng.permutation(len(groups)):
+                yield collate([pool[i] for i in groups[int(group)]], self.layout.table.special("PAD"))
+
+
+def bucket(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
+    """Group indices of similar length so that no group's padded size exceeds ``batch_tokens``, unless it holds one."""
+    groups: list[list[int]] = []
+    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        if groups and (len(groups[-1]) + 1) * lengths[groups[-1][0]] <= batch_tokens:
+            groups[-1].append(index)
+        else:
+            groups.append([index])
+    return groups
+
+
+def collate(examples: Sequence[Encoded], pad: int) -> Batch:
+    """Pad examples on the right into one batch."""
+    longest = max(len(e.ids) for e in examples)
+    ids_BT = torch.full((len(examples), longest), pad, dtype=torch.long)
+    counted_BT = torch.zeros((len(examples), longest), dtype=torch.bool)
+    for row, example in enumerate(examples):
+        ids_BT[row, : len(example.ids)] = torch.tensor(example.ids)
+        counted_BT[row, : len(example.ids)] = torch.tensor(example.written)
+    return Batch(ids_BT, counted_BT)
+
+
+def _some(voices: Sequence[int], rng: np.random.Generator, *, fewest: int) -> tuple[int, ...]:
+    """Draw a proper subset of voices, of uniform size, at least ``fewest``."""
+    size = int(rng.integers(fewest, len(voices)))
+    return tuple(sorted(int(v) for v in rng.choice(voices, size, replace=False)))
+
+
+def _shorten(piece: Piece, share: float, rng: np.random.Generator) -> Piece:
+    """Keep a window of about ``share`` of the bars; half of the windows begin where the piece begins."""
+    length = max(1, int(len(piece.bars) * share * 0.95))
+    first = int(rng.integers(0, len(piece.bars) - length + 1)) if rng.random() < 0.5 else 0
+    return Piece(piece.bars[first : first + length])

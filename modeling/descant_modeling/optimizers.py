@@ -1,0 +1,115 @@
+"""Optimizers: AdamW, and Muon for the hidden matrices beside AdamW for everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+
+from descant_modeling.config import OptimizerConfig
+
+#: Quintic Newton-Schulz coefficients of Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks".
+_NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+
+
+def orthogonalize(matrix: torch.Tensor, steps: int = 5) -> torch.Tensor:
+    """Return about the nearest semi-orthogonal matrix, by ``steps`` Newton-Schulz iterations (singular values near 1).
+
+    torch.optim.Muon computes this in bf16, which takes a hundred times as long on a CPU without bf16 units; here the
+    matrix's own precision is kept.
+    """
+    a, b, c = _NEWTON_SCHULZ
+    wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
+    x = wide / wide.norm().clamp_min(1e-7)
+    for _ in range(steps):
+        gram = x @ x.T
+        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x if wide is matrix else x.T
+
+
+class MuonAdamW(torch.optim.Optimizer):
+    """Muon with Nesterov momentum on groups marked ``muon``, AdamW on the others.
+
+    A Muon update is scaled by 0.2 * sqrt(max(rows, columns)), so that its root mean square matches AdamW's and both share one
+    learning rate (Liu et al. 2025, "Muon is Scalable for LLM Training").
+
+    Args:
+        params: Parameter groups with keys ``params``, ``muon``, ``weight_decay``.
+        lr: Learning rate of both.
+        betas: AdamW's decay rates.
+        momentum: Muon's.
+        eps: AdamW's.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[dict[str, Any]],
+        lr: float,
+        betas: tuple[float, float],
+        momentum: float = 0.95,
+        eps: float = 1e-8,
+    ) -> None:
+        super().__init__(params, {"lr": lr, "betas": betas, "momentum": momentum, "eps": eps})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Update all parameters from their gradients."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            update = self._muon if group["muon"] else self._adamw
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    parameter.mul_(1 - group["lr"] * group["weight_decay"])
+                    update(parameter, parameter.grad, group)
+        return loss
+
+    def _muon(self, parameter: torch.Tensor, gradient: torch.Tensor, group: dict[str, Any]) -> None:
+        state = self.state[parameter]
+        if not state:
+            state["momentum"] = torch.zeros_like(parameter)
+        momentum = state["momentum"].lerp_(gradient, 1 - group["momentum"])
+        direction = orthogonalize(gradient.lerp(momentum, group["momentum"]))
+        parameter.add_(direction, alpha=-group["lr"] * 0.2 * max(parameter.shape) ** 0.5)
+
+    def _adamw(self, parameter: torch.Tensor, gradient: torch.Tensor, group: dict[str, Any]) -> None:
+        state = self.state[parameter]
+        if not state:
+            state["step"] = torch.zeros(())
+            state["exp_avg"] = torch.zeros_like(parameter)
+            state["exp_avg_sq"] = torch.zeros_like(parameter)
+        beta1, beta2 = group["betas"]
+        state["step"] += 1
+        step = float(state["step"])
+        first = state["exp_avg"].lerp_(gradient, 1 - beta1)
+        second = state["exp_avg_sq"].mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+        denominator = (second / (1 - beta2**step)).sqrt_().add_(group["eps"])
+        parameter.addcdiv_(first, denominator, value=-group["lr"] / (1 - beta1**step))
+
+
+def build_optimizer(model: torch.nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
+    """Build the configured optimizer, with weight decay on matrices only (no norms, no biases).
+
+    With Muon, embeddings (tied to the output) stay with AdamW, as its authors advise.
+    """
+    embeddings = {id(m.weight) for m in model.modules() if isinstance(m, torch.nn.Embedding)}
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    hidden = [p for p in parameters if p.ndim == 2 and id(p) not in embeddings]
+    matrices = [p for p in parameters if p.ndim >= 2 and (p.ndim > 2 or id(p) in embeddings)]
+    vectors = [p for p in parameters if p.ndim < 2]
+    decay = config.weight_decay
+    if config.name == "muon":
+        groups: list[dict[str, Any]] = [
+            {"params": hidden, "weight_decay": decay, "muon": True},
+            {"params": matrices, "weight_decay": decay, "muon": False},
+            {"params": vectors, "weight_decay": 0.0, "muon": False},
+        ]
+        return MuonAdamW(groups, lr=config.learning_rate, betas=config.betas)
+    groups = [
+        {"params": hidden + matrices, "weight_decay": decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)

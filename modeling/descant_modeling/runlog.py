@@ -1,0 +1,108 @@
+"""What a run leaves behind: a header that says what was run on what, JSON lines, TensorBoard, a live progress line."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from torch.utils.tensorboard import SummaryWriter
+
+VERSIONED = ("descant", "torch", "transformers", "accelerate", "datasets", "miditok", "symusic", "music21")
+
+
+def run_header(config: dict[str, Any], **facts: Any) -> dict[str, Any]:
+    """Return the facts that identify a run: code, configuration, versions, machine, command."""
+    return {
+        "command": sys.argv,
+        "git": git_revision(),
+        "config": config,
+        "versions": {name: version(name) for name in VERSIONED} | {"python": platform.python_version()},
+        "machine": {
+            "platform": platform.platform(),
+            "processor": platform.machine(),
+            "threads": torch.get_num_threads(),
+            "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        },
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        **facts,
+    }
+
+
+def git_revision() -> str | None:
+    """Return the commit of the working tree, with ``+`` when it has uncommitted changes; None outside a checkout."""
+    here = Path(__file__).parent
+    try:
+        revision = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--abbrev=12"], cwd=here, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return revision.stdout.strip()
+
+
+class RunLog:
+    """Writes a run's log; on processes other than the main one, and in no folder, it does nothing.
+
+    Args:
+        folder: Run folder.
+        total_steps: For the progress line.
+        active: Whether this process logs.
+        quiet: No progress line.
+    """
+
+    def __init__(self, folder: Path, total_steps: int, *, active: bool, quiet: bool) -> None:
+        self._active = active
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+        if not active:
+            return
+        self._file = (folder / "log.jsonl").open("a", encoding="utf-8")
+        self._board = SummaryWriter(str(folder / "tensorboard"))
+        if not quiet:
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=20),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[status]}"),
+                console=Console(stderr=True),
+            )
+            self._task = self._bar.add_task("train", total=total_steps, status="")
+            self._bar.start()
+
+    def record(self, kind: str, step: int, **values: float) -> None:
+        """Write one line: ``{"kind": kind, "step": step, **values}``, and the same scalars to TensorBoard."""
+        if not self._active:
+            return
+        self._file.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
+        self._file.flush()
+        for name, value in values.items():
+            self._board.add_scalar(f"{kind}/{name}", value, step)
+
+    def progress(self, step: int, status: str) -> None:
+        """Move the live line."""
+        if self._bar is not None:
+            self._bar.update(self._task, completed=step, status=status)
+
+    def say(self, text: str) -> None:
+        """Print a line above the progress line."""
+        if self._bar is not None:
+            self._bar.console.print(text, highlight=False)
+
+    def close(self) -> None:
+        """Flush and close everything."""
+        if not self._active:
+            return
+        if self._bar is not None:
+            self._bar.stop()
+        self._file.close()
+        self._board.close()

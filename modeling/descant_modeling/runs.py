@@ -1,0 +1,242 @@
+"""Everything a run needs before its first step: data, model, folder, header."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import datasets
+import torch
+from accelerate import Accelerator
+from transformers import PreTrainedModel
+from transformers.utils import logging as transformers_logging
+
+from descant_modeling.checkpoints import CheckpointMeta, load_checkpoint
+from descant_modeling.config import RunConfig, load_config, parse_config
+from descant_modeling.examples import ExampleSource, voice_ranges
+from descant_modeling.models import build_model, count_parameters
+from descant_modeling.runlog import RunLog, run_header
+from descant_modeling.training import Trainer
+from descant_tokenizers.corpora import load_corpus
+from descant_tokenizers.errors import InputError
+from descant_tokenizers.tokens.dataset import dataset_pieces, tokenize_dataset
+from descant_tokenizers.tokens.layout import TaskLayout
+from descant_tokenizers.tokens.piece import Piece
+from descant_tokenizers.tokens.presets import PRESETS, build_tokenizer, load_tokenizer
+from descant_tokenizers.tokens.vocabulary import TokenTable
+
+HEADER_FILE = "run.json"
+NUM_VOICES = 4
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run ready to train."""
+
+    folder: Path
+    trainer: Trainer
+
+
+@dataclass(frozen=True)
+class RunData:
+    """Pieces to train and evaluate on, and a hash of each corpus."""
+
+    train: list[Piece]
+    valid: list[Piece]
+    corpora: dict[str, str]
+
+
+def prepare_run(
+    config_path: Path, overrides: Sequence[str], *, resume: Path | None, device: str | None, quiet: bool
+) -> Run:
+    """Read configuration and data, build or restore model and trainer.
+
+    Raises:
+        InputError: A wrong configuration, corpus, device or run folder.
+    """
+    if resume is not None:
+        config, folder = _resumed_config(resume, overrides), resume
+    else:
+        config = load_config(config_path, overrides)
+    accelerator = make_accelerator(config.precision, device)
+    if not accelerator.is_main_process or quiet:
+        datasets.disable_progress_bars()
+    transformers_logging.disable_progress_bar()
+    if resume is None:
+        folder = _new_folder(config, accelerator)
+    layout = TaskLayout(TokenTable(_tokenizer(config.data.tokenizer)), config.layout)
+    with accelerator.main_process_first():
+        data = load_data(config, layout)
+    torch.manual_seed(config.seed)
+    model = _initial_model(config, layout)
+    source = ExampleSource(
+        data.train,
+        layout,
+        config.tasks,
+        seed=config.seed,
+        transpose=config.data.transpose,
+        max_tokens=config.model.max_tokens,
+    )
+    log = RunLog(folder, config.max_steps, active=accelerator.is_main_process, quiet=quiet)
+    facts = {
+        "num_parameters": count_parameters(model),
+        "num_pieces": {"train": len(data.train), "valid": len(data.valid)},
+        "padding_share": round(padding_share(source, config.data.batch_tokens), 4),
+        "device": str(accelerator.device),
+        "precision": accelerator.mixed_precision,
+        "num_processes": accelerator.num_processes,
+        "corpora": data.corpora,
+    }
+    header = run_header(config.to_dict(), **facts)
+    meta = CheckpointMeta(
+        layout=config.layout,
+        tokenizer_sha256="",
+        corpora=data.corpora,
+        voice_ranges=tuple(voice_ranges(data.train, layout.table.num_voices)),
+        training={"seed": config.seed, "splits": list(config.data.splits), "git": header["git"]},
+    )
+    trainer = Trainer(config, accelerator, model, layout, source, data.valid, folder, meta, log)
+    if accelerator.is_main_process:
+        name = HEADER_FILE if resume is None else f"run-resumed-{int(time.time())}.json"
+        (folder / name).write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
+    if resume is not None:
+        trainer.resume()
+    log.say(
+        f"{folder}: {facts['num_parameters'] / 1e6:.2f} M parameters, {len(data.train)} pieces, {facts['device']}, "
+        f"{facts['precision']}, padding {facts['padding_share']:.1%}"
+    )
+    return Run(folder, trainer)
+
+
+def load_data(config: RunConfig, layout: TaskLayout) -> RunData:
+    """Load and tokenize the corpora of a configuration.
+
+    Raises:
+        InputError: An unknown corpus, or no piece to train on.
+    """
+    train: list[Piece] = []
+    hashes: dict[str, str] = {}
+    tokenized = {}
+    for name in dict.fromkeys([*config.data.corpora, *filter(None, [config.data.valid_corpus])]):
+        tokenized[name], _ = tokenize_dataset(load_corpus(name), layout.table.tokenizer)
+    for name in config.data.corpora:
+        splits = [tokenized[name][split] for split in config.data.splits if split in tokenized[name]]
+        for split in splits:
+            train += dataset_pieces(split, layout)
+        hashes[name] = _hash_rows(row["input_ids"] for split in splits for row in split)
+    if not train:
+        raise InputError(f"no piece in splits {', '.join(config.data.splits)} of {', '.join(config.data.corpora)}")
+    return RunData(train, valid_pieces(tokenized[config.data.valid_corpus or config.data.corpora[0]], layout), hashes)
+
+
+def valid_pieces(corpus: datasets.DatasetDict, layout: TaskLayout, split: str = "valid") -> list[Piece]:
+    """Return the pieces of a split that likelihood is measured on: those of exactly four parts."""
+    if split not in corpus:
+        return []
+    return dataset_pieces((row for row in corpus[split] if row["num_parts"] == NUM_VOICES), layout)
+
+
+def make_accelerator(precision: str, device: str | None) -> Accelerator:
+    """Create the Accelerator for a precision and a device, both chosen by themselves if not given.
+
+    Raises:
+        InputError: The device is not there.
+    """
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device is not None and not available.get(device, False):
+        raise InputError(f"device {device!r} is not available: use {', '.join(d for d, there in available.items() if there)}")
+    if device is not None and device != "cpu" and not all(available[d] for d in (device,)):
+        raise InputError(f"device {device!r} is not available")
+    cpu = device == "cpu" or not (available["cuda"] or available["mps"])
+    if precision == "auto":
+        precision = "bf16" if (not cpu and available["cuda"]) or (cpu and bf16_is_faster()) else "fp32"
+    return Accelerator(cpu=cpu, mixed_precision="bf16" if precision == "bf16" else "no")
+
+
+def bf16_is_faster() -> bool:
+    """Measure, in a few milliseconds, whether this CPU multiplies bf16 matrices faster than fp32 ones."""
+
+    def seconds(dtype: torch.dtype) -> float:
+        a, b = torch.ones(512, 256, dtype=dtype), torch.ones(256, 512, dtype=dtype)
+        best = float("inf")
+        for _ in range(4):
+            start = time.perf_counter()
+            a @ b
+            best = min(best, time.perf_counter() - start)
+        return best
+
+    return seconds(torch.bfloat16) < 0.8 * seconds(torch.float32)
+
+
+def padding_share(source: ExampleSource, batch_tokens: int) -> float:
+    """Share of padding in the batches of the first pool of epoch 0."""
+    pad = source.layout.table.special("PAD")
+    total = padded = 0
+    for batch in source.batches(0, batch_tokens):
+        total += batch.ids_BT.numel()
+        padded += int((batch.ids_BT == pad).sum())
+        if total > 1_000_000:
+            break
+    return padded / total
+
+
+def _tokenizer(name: str):  # type: ignore[no-untyped-def]
+    return build_tokenizer(name) if name in PRESETS else load_tokenizer(Path(name))
+
+
+def _initial_model(config: RunConfig, layout: TaskLayout) -> PreTrainedModel:
+    table = layout.table
+    if config.init_from is None:
+        return build_model(config.model, table.size, bos=layout.bos, eos=layout.eos, pad=table.special("PAD"))
+    checkpoint = load_checkpoint(config.init_from)
+    if checkpoint.table.names != table.names:
+        raise InputError(f"init_from {config.init_from} has another tokenizer: use data.tokenizer of that checkpoint")
+    return checkpoint.model
+
+
+def _new_folder(config: RunConfig, accelerator: Accelerator) -> Path:
+    """Make the run folder; a name that is taken gets a number. All processes agree on it."""
+    folder = Path(config.out_dir, config.name)
+    number = 1
+    while folder.exists() and accelerator.is_main_process:
+        number += 1
+        folder = Path(config.out_dir, f"{config.name}-{number}")
+    if accelerator.num_processes > 1:
+        holder = [str(folder)]
+        torch.distributed.broadcast_object_list(holder)
+        folder = Path(holder[0])
+    if accelerator.is_main_process:
+        try:
+            folder.mkdir(parents=True)
+        except OSError as error:
+            raise InputError(f"run folder {folder} cannot be made ({error.strerror}): set out_dir elsewhere") from None
+    return folder
+
+
+def _resumed_config(folder: Path, overrides: Sequence[str]) -> RunConfig:
+    path = folder / "last" / "training_state.json"
+    if not path.is_file() and not (folder / "last.old" / "training_state.json").is_file():
+        raise InputError(f"{folder} has no checkpoint to resume from: give a run folder, or start without --resume")
+    header = json.loads((folder / HEADER_FILE).read_text(encoding="utf-8"))
+    if overrides and any(not o.startswith("max_steps=") for o in overrides):
+        raise InputError("a resumed run keeps its configuration: only max_steps may be overridden")
+    values = dict(header["config"])
+    if overrides:
+        values["max_steps"] = int(overrides[-1].partition("=")[2])
+    values["tasks"] = {key.rstrip("_"): value for key, value in values["tasks"].items()}
+    return parse_config(values, str(folder / HEADER_FILE))
+
+
+def _hash_rows(rows: Iterable[Sequence[int]]) -> str:
+    digest = hashlib.sha256()
+    for ids in rows:
+        digest.update(json.dumps(list(ids)).encode())
+    return digest.hexdigest()
+
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -1,0 +1,39 @@
+"""The story of a training run, as ``train.py`` and ``descant train`` tell it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DEFAULT_CONFIG = Path("configs/chorales.yaml")
+
+
+def train_command(
+    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, e.g. optimizer.learning_rate=3e-4")] = None,
+    config: Annotated[Path, typer.Option(help="YAML file of a run.")] = DEFAULT_CONFIG,
+    resume: Annotated[Path | None, typer.Option(help="Run folder to go on with; its own configuration is used.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; chosen by itself if not given.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress line and no summary.")] = False,
+) -> None:
+    """Train a model from a configuration file; a run folder holds its logs and its last and best checkpoints."""
+    from descant_modeling.runs import prepare_run
+
+    run = prepare_run(config, overrides or [], resume=resume, device=device, quiet=quiet)
+    try:
+        progress = run.trainer.train()
+    finally:
+        run.trainer.log.close()
+    if not quiet and run.trainer.accelerator.is_main_process:
+        best = f"best {progress.best:.4f} nats per voice-16th at step {progress.best_step}" if progress.history else ""
+        typer.echo(
+            f"{progress.step} steps, {progress.tokens / 1e6:.2f} M tokens in {progress.seconds / 60:.1f} min; {best}\n"
+            f"model: {run.folder / 'best'}\n"
+            f"try it: python generate.py --prompt examples/ode-to-joy.mid --model {run.folder}"
+        )
+    if run.trainer.accelerator.is_main_process:
+        summary = dataclasses.asdict(progress)
+        (run.folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")

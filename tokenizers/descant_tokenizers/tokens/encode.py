@@ -1,0 +1,147 @@
+"""Between scores and pieces on the token grid, through miditok.
+
+miditok drops or bends silently what its vocabulary cannot hold (a time signature becomes 4/4, a note outside the pitch range
+disappears, a long note is cut). Here each of these is either refused in one sentence or counted and reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import symusic
+
+from descant_tokenizers.errors import InputError
+from descant_tokenizers.scores import VOICES
+from descant_tokenizers.tokens.piece import GridBar, GridNote, Piece, parse_piece, piece_ids
+from descant_tokenizers.tokens.presets import VOICE_PROGRAMS
+from descant_tokenizers.tokens.vocabulary import TokenTable
+
+
+@dataclass(frozen=True)
+class EncodedScore:
+    """A score on the token grid.
+
+    Attributes:
+        piece: The music.
+        changes: What the grid could not hold, one readable phrase each; empty when the conversion was exact.
+    """
+
+    piece: Piece
+    changes: tuple[str, ...] = field(default=())
+
+
+def encode_score(table: TokenTable, score: symusic.core.ScoreTick) -> EncodedScore:
+    """Put a score with tracks named after the voices on the token grid.
+
+    Args:
+        table: The vocabulary, of a tokenizer of the ``satb`` preset.
+        score: A score whose tracks are named Soprano, Alto, Tenor, Bass (some may be missing; others are an error).
+
+    Raises:
+        InputError: A track of another name, no notes, a time signature or pitch outside the vocabulary.
+    """
+    labelled = _label_voices(score)
+    _check_time_signatures(table, labelled)
+    _check_pitches(table, labelled)
+    tokens = table.tokenizer.encode(labelled, encode_ids=False)
+    piece, merged = _one_note_per_onset(parse_piece(table, tokens.ids))
+    changes = [f"{merged} notes that fell together on the grid were dropped"] if merged else []
+    shortened = _num_cut(table, labelled)
+    if shortened:
+        changes.append(f"{shortened} notes longer than the grid's longest were shortened")
+    return EncodedScore(piece, tuple(changes))
+
+
+def decode_piece(table: TokenTable, piece: Piece, velocity: int = 80) -> symusic.core.ScoreTick:
+    """Turn a piece into a score with one track a voice, through miditok's decoder.
+
+    Args:
+        table: The vocabulary.
+        piece: The music.
+        velocity: MIDI velocity of all notes, 1-127.
+    """
+    score = table.tokenizer.decode(piece_ids(table, piece))
+    names = {program: name for name, program in VOICE_PROGRAMS.items()}
+    for track in score.tracks:
+        track.name = names[track.program]
+        for note in track.notes:
+            note.velocity = velocity
+    score.tracks.sort(key=lambda track: VOICES.index(track.name))
+    return score
+
+
+def voice_ranks(names: Sequence[str]) -> tuple[int, ...]:
+    """Return the ranks of voices given by name, in any case, ascending.
+
+    Raises:
+        InputError: A name is no voice.
+    """
+    known = {name.lower(): rank for rank, name in enumerate(VOICES)}
+    for name in names:
+        if name.lower() not in known:
+            raise InputError(f"unknown voice {name!r}: choose from {', '.join(known)}")
+    return tuple(sorted({known[name.lower()] for name in names}))
+
+
+def _label_voices(score: symusic.core.ScoreTick) -> symusic.core.ScoreTick:
+    """Return a copy whose tracks carry the voices' programs, in voice order."""
+    labelled = score.copy()
+    strangers = [track.name for track in labelled.tracks if track.name not in VOICE_PROGRAMS]
+    if strangers:
+        raise InputError(f"track {strangers[0]!r} is none of {', '.join(VOICES)}: rename it or name the voices")
+    if len({track.name for track in labelled.tracks}) != len(labelled.tracks):
+        raise InputError("two tracks have the same voice name: give each voice one track")
+    if not any(len(track.notes) for track in labelled.tracks):
+        raise InputError("the score has no notes: give a score with notes in Soprano, Alto, Tenor or Bass")
+    for track in labelled.tracks:
+        track.program, track.is_drum = VOICE_PROGRAMS[track.name], False
+    labelled.tracks.sort(key=lambda track: VOICES.index(track.name))
+    return labelled
+
+
+def _check_time_signatures(table: TokenTable, score: symusic.core.ScoreTick) -> None:
+    for event in score.time_signatures:
+        if (event.numerator, event.denominator) not in table.meter_id:
+            known = ", ".join(f"1-12/{den}" for den in sorted({m.denominator for m in table.meter_of.values()}))
+            raise InputError(
+                f"time signature {event.numerator}/{event.denominator} is not in the vocabulary ({known}): "
+                "write the piece in one of those"
+            )
+
+
+def _check_pitches(table: TokenTable, score: symusic.core.ScoreTick) -> None:
+    low, high = min(table.pitch_id), max(table.pitch_id)
+    for track in score.tracks:
+        for note in track.notes:
+            if not low <= note.pitch <= high:
+                raise InputError(f"{track.name} has pitch {note.pitch}, outside {low}-{high}: transpose the score")
+
+
+def _num_cut(table: TokenTable, score: symusic.core.ScoreTick) -> int:
+    """Count notes longer than the longest duration of their meter."""
+    longest = {den: max(ticks) / table.ticks_per_quarter for den, ticks in table.duration_id.items()}
+    changes = sorted((t.time, t.denominator) for t in score.time_signatures) or [(0, 4)]
+    count = 0
+    for track in score.tracks:
+        for note in track.notes:
+            denominator = next((den for time, den in reversed(changes) if time <= note.time), changes[0][1])
+            count += note.duration > longest[denominator] * score.ticks_per_quarter + 1
+    return count
+
+
+def _one_note_per_onset(piece: Piece) -> tuple[Piece, int]:
+    """Keep one note a voice and onset, the longest; return how many were dropped."""
+    starts = piece.bar_starts_ticks()
+    flat: dict[tuple[int, int], GridNote] = {}
+    for index, bar in enumerate(piece.bars):
+        for note in bar.notes:
+            key = (note.voice, starts[index] + note.offset_ticks)
+            if key not in flat or note.duration_ticks > flat[key].duration_ticks:
+                flat[key] = note
+    dropped = piece.num_notes - len(flat)
+    bars = tuple(
+        GridBar(bar.meter, tuple(n for n in bar.notes if flat[n.voice, starts[i] + n.offset_ticks] is n))
+        for i, bar in enumerate(piece.bars)
+    )
+    return Piece(bars), dropped

@@ -1,0 +1,236 @@
+"""The automaton of legal successors: which tokens may follow, so that whatever is generated decodes.
+
+What *type* of token may follow another is read from miditok's own graph of token types; what *value* it may have follows from
+the vocabulary and the state: onsets move forward and stay inside the bar, a voice begins a note only when its last one has
+ended, voices at one onset come in order, and a position is only opened if some voice can use it. There are no dead ends: a bar
+can always be closed.
+
+A BPE token stands for a run of base tokens and is legal exactly if they are, one after the other.
+
+The idea of masking illegal successors while sampling follows Thickstun et al. 2023, "Anticipatory Music Transformer".
+Units: ticks of the vocabulary's grid (:class:`~descant_tokenizers.tokens.vocabulary.TokenTable`). Offsets count from the
+beginning of the current bar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from descant_tokenizers.tokens.vocabulary import Meter, TokenTable
+
+Mask = npt.NDArray[np.bool_]
+
+#: An end that no note reaches, in ticks.
+NEVER = 1 << 40
+
+
+class State(NamedTuple):
+    """Where a stream stands. Hashable: equal states have equal futures.
+
+    Attributes:
+        kind: Type of the last token; ``""`` before the first.
+        meter_id: Id of the current time signature token; -1 before the first.
+        offset_ticks: Current onset in the bar; -1 while the bar has none.
+        voice: Rank of the last voice named at this onset; -1 if none.
+        busy_ticks: For each voice, until when its last note sounds.
+        has_notes: Whether any note was written.
+    """
+
+    kind: str
+    meter_id: int
+    offset_ticks: int
+    voice: int
+    busy_ticks: tuple[int, ...]
+    has_notes: bool
+
+
+class Rules(NamedTuple):
+    """What a caller forbids beyond the grammar, for one bar. Hashable.
+
+    Attributes:
+        voices: Ranks of the voices that may be written.
+        latest_end_ticks: For each voice, when its notes must have ended.
+        pitches: For each voice, lowest and highest MIDI pitch.
+        closing_ids: The tokens that may close the bar; by default ``Bar`` and ``EOS``.
+    """
+
+    voices: tuple[int, ...]
+    latest_end_ticks: tuple[int, ...]
+    pitches: tuple[tuple[int, int], ...]
+    closing_ids: tuple[int, ...]
+
+
+class Grammar:
+    """Legal successors over the ids of a vocabulary.
+
+    Args:
+        table: The vocabulary, with or without BPE.
+    """
+
+    def __init__(self, table: TokenTable) -> None:
+        self.table = table
+        self.eos = table.special("EOS")
+        graph = table.tokenizer.tokens_types_graph
+        self._followers = {kind: table.type_mask(*graph[kind]) for kind in graph if kind in set(table.types)}
+        special = np.array([name in table.tokenizer.special_tokens for name in table.names])
+        for mask in self._followers.values():
+            mask &= ~special
+        self._position_ids = np.array(table.ids("Position"))
+        self._positions = np.array([table.position_of[i] for i in self._position_ids])
+        self._pitch_ids = np.array(table.ids("Pitch"))
+        self._pitches = np.array([table.pitch_of[i] for i in self._pitch_ids])
+        self._durations = {
+            den: (np.array(list(ticks)), np.array(list(ticks.values()))) for den, ticks in table.duration_ticks.items()
+        }
+        self._program = table.type_mask("Program")
+        self._meters = table.type_mask("TimeSig")
+        self._shortest = {den: min(ticks.values()) for den, ticks in table.duration_ticks.items()}
+        self._open = Rules(
+            tuple(range(table.num_voices)),
+            (NEVER,) * table.num_voices,
+            ((0, 127),) * table.num_voices,
+            (table.bar_id, self.eos),
+        )
+        self._trie = _build_trie(table)
+        self._mask = lru_cache(maxsize=1 << 14)(self._compute_mask)
+
+    def start(self) -> State:
+        """State before the first token of a piece."""
+        return State("", -1, -1, -1, (0,) * self.table.num_voices, False)
+
+    def enter_bar(self, meter_id: int, busy_ticks: Iterable[int] = ()) -> State:
+        """State after ``Bar TimeSig``, with voices still sounding from before until ``busy_ticks``."""
+        busy = tuple(busy_ticks) or (0,) * self.table.num_voices
+        return State("TimeSig", meter_id, -1, -1, busy, True)
+
+    def is_final(self, state: State) -> bool:
+        """Whether the stream has ended."""
+        return state.kind == "EOS"
+
+    def mask(self, state: State, rules: Rules | None = None) -> Mask:
+        """Return which ids may follow: a read-only boolean array of shape (vocabulary,)."""
+        return self._mask(state, rules or self._open)
+
+    def advance(self, state: State, token_id: int, rules: Rules | None = None) -> State:
+        """Return the state after a token.
+
+        Raises:
+            ValueError: The token may not follow.
+        """
+        if not self.mask(state, rules)[token_id]:
+            raise ValueError(f"token {token_id} may not follow {state.kind or 'the beginning'}")
+        for base_id in self.table.base_ids(token_id):
+            state = self._step(state, base_id)
+        return state
+
+    def accepts(self, ids: Sequence[int]) -> bool:
+        """Whether a whole stream, EOS included, is legal."""
+        state = self.start()
+        try:
+            for token_id in ids:
+                state = self.advance(state, token_id)
+        except ValueError:
+            return False
+        return self.is_final(state)
+
+    def _step(self, state: State, base_id: int) -> State:
+        """Follow a base token that is known to be legal."""
+        kind = self.table.types[base_id]
+        if kind == "Bar":
+            length = self.table.meter_of[state.meter_id].bar_ticks if state.kind else 0
+            busy = tuple(max(0, b - length) for b in state.busy_ticks)
+            return state._replace(kind=kind, offset_ticks=-1, voice=-1, busy_ticks=busy)
+        if kind == "TimeSig":
+            return state._replace(kind=kind, meter_id=base_id)
+        if kind == "Position":
+            offset = self.table.position_of[base_id] * self.table.meter_of[state.meter_id].position_ticks
+            return state._replace(kind=kind, offset_ticks=offset, voice=-1)
+        if kind == "Program":
+            return state._replace(kind=kind, voice=self.table.voice_of[base_id])
+        if kind == "Duration":
+            ticks = self.table.duration_ticks[self.table.meter_of[state.meter_id].denominator][base_id]
+            busy = list(state.busy_ticks)
+            busy[state.voice] = state.offset_ticks + ticks
+            return state._replace(kind=kind, busy_ticks=tuple(busy), has_notes=True)
+        return state._replace(kind=kind)
+
+    def _compute_mask(self, state: State, rules: Rules) -> Mask:
+        allowed = self._base_mask(state, rules)
+        if self._trie:
+            whole = np.zeros(self.table.size, dtype=bool)
+            whole[: allowed.size] = allowed
+            self._add_merged(whole, self._trie, state, rules, allowed)
+            allowed = whole
+        allowed.flags.writeable = False
+        return allowed
+
+    def _add_merged(self, whole: Mask, node: _Trie, state: State, rules: Rules, allowed: Mask) -> None:
+        """Mark the BPE ids whose runs of base tokens are legal from here."""
+        for base_id, child in node.children.items():
+            if not allowed[base_id] or self.table.types[base_id] in ("EOS", "SEP"):
+                continue
+            after = self._step(state, base_id)
+            whole[list(child.merged_ids)] = True
+            if child.children:
+                self._add_merged(whole, child, after, rules, self._base_mask(after, rules))
+
+    def _base_mask(self, state: State, rules: Rules) -> Mask:
+        allowed = np.zeros(self.table.num_base_ids, dtype=bool)
+        if state.kind in ("", "EOS"):
+            allowed[self.table.bar_id] = state.kind == ""
+            return allowed
+        followers = self._followers[state.kind]
+        if state.kind == "Bar":
+            return followers & self._meters
+        meter = self.table.meter_of[state.meter_id]
+        if state.kind == "Program":
+            low, high = rules.pitches[state.voice]
+            allowed[self._pitch_ids] = (self._pitches >= low) & (self._pitches <= high)
+            return allowed & followers
+        if state.kind == "Pitch":
+            ids, ticks = self._durations[meter.denominator]
+            allowed[ids] = state.offset_ticks + ticks <= rules.latest_end_ticks[state.voice]
+            return allowed & followers
+        self._allow_notes(allowed, state, rules, meter)
+        allowed &= followers
+        if state.kind != "Position":
+            allowed[list(rules.closing_ids)] = True
+            allowed[self.eos] &= state.has_notes
+        return allowed
+
+    def _allow_notes(self, allowed: Mask, state: State, rules: Rules, meter: Meter) -> None:
+        """Allow later onsets that some voice can use, and voices that can begin a note at this onset."""
+        offsets = self._positions * meter.position_ticks
+        usable = np.zeros(offsets.size, dtype=bool)
+        for voice in rules.voices:
+            free, last = state.busy_ticks[voice], rules.latest_end_ticks[voice] - self._shortest[meter.denominator]
+            usable |= (offsets >= free) & (offsets <= last)
+            if state.offset_ticks >= 0 and voice > state.voice and free <= state.offset_ticks <= last:
+                allowed[self.table.voice_id[voice]] = True
+        allowed[self._position_ids] = usable & (offsets > state.offset_ticks) & (offsets < meter.bar_ticks)
+
+
+class _Trie:
+    """Runs of base tokens that BPE ids stand for."""
+
+    __slots__ = ("children", "merged_ids")
+
+    def __init__(self) -> None:
+        self.children: dict[int, _Trie] = {}
+        self.merged_ids: list[int] = []
+
+
+def _build_trie(table: TokenTable) -> _Trie | None:
+    """Return the trie of all BPE ids, or None for a base vocabulary."""
+    root = _Trie()
+    for token_id in range(table.num_base_ids, table.size):
+        node = root
+        for base_id in table.base_ids(token_id):
+            node = node.children.setdefault(base_id, _Trie())
+        node.merged_ids.append(token_id)
+    return root if root.children else None

@@ -1,0 +1,246 @@
+"""Three tasks, one token stream: continue, harmonize and infill as "write the missing notes".
+
+A stream is ``BOS TASK Program+`` (the voices to be written), then blocks, then ``EOS``:
+
+* *continue*: the score's own REMI stream; everything after the header is written.
+* *harmonize*, *infill*: a **given block** ``Bar TimeSig [MASK] notes`` for every bar, holding the notes that are given, and a
+  **written block** ``SEP notes`` for every bar of the hole, placed once the given blocks up to ``lookahead_bars`` bars
+  later have been seen. ``MASK`` marks, in an infill, the bars of the hole. A written block ends where the next ``Bar``, ``SEP``
+  or ``EOS`` stands: to write that token is the decision that the bar is complete.
+
+With ``lookahead_bars=None`` all given blocks come first (the prefix layout); with a number the two parts are interleaved bar
+by bar. The idea of conditioning tokens that run some way ahead is that of Thickstun et al. 2023, "Anticipatory Music
+Transformer".
+
+Notes of the hole are those whose *onset* lies in its bars, in its voices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from descant_tokenizers.tokens.piece import (
+    GridBar,
+    GridNote,
+    Piece,
+    StreamError,
+    bar_ids,
+    note_ids,
+    parse_piece,
+    piece_ids,
+    read_bar,
+    read_notes,
+)
+from descant_tokenizers.tokens.vocabulary import TokenTable
+
+
+class Task(StrEnum):
+    """What is asked of the model."""
+
+    CONTINUE = "continue"
+    HARMONIZE = "harmonize"
+    INFILL = "infill"
+
+
+@dataclass(frozen=True)
+class LayoutConfig:
+    """How given and written parts are arranged.
+
+    Args:
+        lookahead_bars: Given bars seen beyond the bar being written; ``None`` for all of them (prefix layout).
+    """
+
+    lookahead_bars: int | None = 2
+
+    def __post_init__(self) -> None:
+        if self.lookahead_bars is not None and self.lookahead_bars < 0:
+            raise ValueError(f"lookahead_bars is {self.lookahead_bars}: give 0 or more, or null for the prefix layout")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A run of tokens of one kind.
+
+    Attributes:
+        ids: Token ids; empty for a written block that is still to be written.
+        written: Whether the model writes it.
+        bar: Index of the bar it belongs to (from 0, pickup included); -1 for header and end.
+    """
+
+    ids: tuple[int, ...]
+    written: bool
+    bar: int
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A laid-out stream.
+
+    Attributes:
+        ids: All token ids, header and EOS included.
+        written: For each id, whether the model has to predict it (False: it is given).
+    """
+
+    ids: list[int]
+    written: list[bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What a laid-out stream says."""
+
+    task: Task
+    voices: tuple[int, ...]
+    bars: tuple[int, ...]
+    given: Piece
+    piece: Piece
+
+
+class TaskLayout:
+    """Encodes and decodes tasks over pieces.
+
+    Args:
+        table: The vocabulary.
+        config: The arrangement.
+    """
+
+    def __init__(self, table: TokenTable, config: LayoutConfig | None = None) -> None:
+        self.table = table
+        self.config = config or LayoutConfig()
+        self.bos, self.eos, self.sep, self.mask = (table.special(name) for name in ("BOS", "EOS", "SEP", "MASK"))
+        self.task_id = {task: table.special(task.upper()) for task in Task}
+        self._task_of = {i: task for task, i in self.task_id.items()}
+
+    def header(self, task: Task, voices: Sequence[int]) -> list[int]:
+        """Return ``BOS TASK Program+``; ``voices`` are the ranks of the voices to be written.
+
+        Raises:
+            ValueError: No voice, or an unknown one.
+        """
+        ranks = sorted(set(voices))
+        if not ranks or ranks[0] < 0 or ranks[-1] >= self.table.num_voices:
+            raise ValueError(f"voices to write are {list(voices)}: give one or more of 0-{self.table.num_voices - 1}")
+        return [self.bos, self.task_id[task], *(self.table.voice_id[rank] for rank in ranks)]
+
+    def encode(self, piece: Piece, task: Task, voices: Sequence[int], bars: Sequence[int] | None = None) -> Encoded:
+        """Lay out a complete piece for a task, as a training example.
+
+        Args:
+            piece: The whole music.
+            task: What is asked.
+            voices: Ranks of the voices to be written. For *continue*, the voices of the piece (others are dropped).
+            bars: Indices of the bars to be written (*infill*); all bars by default.
+        """
+        header = self.header(task, voices)
+        if task is Task.CONTINUE:
+            body = piece_ids(self.table, piece.keep_voices(voices))
+            ids = [*header, *body, self.eos]
+            return Encoded(ids, [False] * len(header) + [True] * (len(body) + 1))
+        hole = _hole(piece, bars)
+        ids, written = list(header), [False] * len(header)
+        after_written = False
+        for block in self.blocks(cut(piece, voices, hole), task, hole):
+            content = self._notes_of_hole(piece, voices, block.bar) if block.written else block.ids
+            ids += content
+            # The token after a written block is the decision to end it, so the model has to predict it.
+            flags = [block.written] * len(content)
+            if after_written and not block.written:
+                flags[0] = True
+            written += flags
+            after_written = block.written
+        return Encoded(ids, written)
+
+    def blocks(self, given: Piece, task: Task, hole: Sequence[int]) -> Iterator[Block]:
+        """Yield the blocks after the header of a *harmonize* or *infill* stream, written ones empty.
+
+        Args:
+            given: The given notes (all bars of the piece, see :func:`cut`).
+            task: ``HARMONIZE`` or ``INFILL``.
+            hole: Indices of the bars to be written, ascending.
+        """
+        lookahead = len(given.bars) if self.config.lookahead_bars is None else self.config.lookahead_bars
+        due = list(hole)
+        marks = frozenset(hole) if task is Task.INFILL else frozenset()
+        for index, bar in enumerate(given.bars):
+            mark = [self.mask] if index in marks else []
+            yield Block((*bar_ids(self.table, bar), *mark, *note_ids(self.table, bar)), False, index)
+            while due and due[0] + lookahead <= index:
+                yield from self._written(due.pop(0))
+        for index in due:
+            yield from self._written(index)
+        yield Block((self.eos,), False, -1)
+
+    def _written(self, bar: int) -> Iterator[Block]:
+        yield Block((self.sep,), False, bar)
+        yield Block((), True, bar)
+
+    def _notes_of_hole(self, piece: Piece, voices: Sequence[int], bar: int) -> list[int]:
+        notes = tuple(note for note in piece.bars[bar].notes if note.voice in voices)
+        return note_ids(self.table, replace(piece.bars[bar], notes=notes))
+
+    def decode(self, ids: Sequence[int]) -> Decoded:
+        """Read a laid-out stream back, the inverse of :meth:`encode`.
+
+        Raises:
+            StreamError: The stream breaks the layout.
+        """
+        task, voices, start = self._read_header(ids)
+        end = len(ids) - 1 if ids and ids[-1] == self.eos else len(ids)
+        body = ids[start:end]
+        if task is Task.CONTINUE:
+            piece = parse_piece(self.table, body)
+            return Decoded(task, voices, tuple(range(len(piece.bars))), piece, piece)
+        return self._read_blocks(task, voices, body)
+
+    def _read_header(self, ids: Sequence[int]) -> tuple[Task, tuple[int, ...], int]:
+        if not ids or ids[0] != self.bos:
+            raise StreamError(self.table, ids, 0, "BOS")
+        if len(ids) < 2 or ids[1] not in self._task_of:
+            raise StreamError(self.table, ids, 1, "a task")
+        i = 2
+        while i < len(ids) and ids[i] in self.table.voice_of:
+            i += 1
+        return self._task_of[ids[1]], tuple(self.table.voice_of[v] for v in ids[2:i]), i
+
+    def _read_blocks(self, task: Task, voices: tuple[int, ...], body: Sequence[int]) -> Decoded:
+        given: list[GridBar] = []
+        hole: list[int] = []
+        written: list[tuple[GridNote, ...]] = []
+        i = 0
+        while i < len(body):
+            if body[i] == self.sep:
+                index = len(written) if task is Task.HARMONIZE else hole[len(written)]
+                notes, i = read_notes(self.table, body, i + 1, given[index].meter)
+                written.append(notes)
+                continue
+            meter, i = read_bar(self.table, body, i)
+            if task is Task.INFILL and i < len(body) and body[i] == self.mask:
+                hole.append(len(given))
+                i += 1
+            notes, i = read_notes(self.table, body, i, meter)
+            given.append(GridBar(meter, notes))
+        hole = list(range(len(written))) if task is Task.HARMONIZE else hole
+        whole = list(given)
+        for index, notes in zip(hole, written, strict=False):
+            whole[index] = GridBar(given[index].meter, tuple(sorted(given[index].notes + notes)))
+        return Decoded(task, voices, tuple(hole), Piece(tuple(given)), Piece(tuple(whole)))
+
+
+def cut(piece: Piece, voices: Sequence[int], bars: Sequence[int]) -> Piece:
+    """Return the piece without the notes of ``voices`` whose onsets lie in ``bars`` (indices)."""
+    missing, hole = frozenset(voices), frozenset(bars)
+    return Piece(
+        tuple(
+            replace(bar, notes=tuple(n for n in bar.notes if n.voice not in missing)) if index in hole else bar
+            for index, bar in enumerate(piece.bars)
+        )
+    )
+
+
+def _hole(piece: Piece, bars: Sequence[int] | None) -> list[int]:
+    hole = list(range(len(piece.bars))) if bars is None else sorted(set(bars))
+    if not hole or hole[0] < 0 or hole[-1] >= len(piece.bars):
+        raise ValueError(f"bars to write are {bars}: give indices from 0 to {len(piece.bars) - 1}")
+    return hole
