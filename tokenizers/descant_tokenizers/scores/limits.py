@@ -51,7 +51,7 @@ def check_span(path: Path, score: ScoreTick, limits: Limits) -> None:
     starts_early = any(note.time < 0 or note.duration < 0 for track in score.tracks for note in track.notes)
     if starts_early or last_note_end(score) > limits.max_ticks:
         raise InputError(
-            f"{path} has notes beyond tick {limits.max_ticks:,}; remove the silence before them or cut the file."
+            f"{path} has notes outside ticks 0 to {limits.max_ticks:,}; remove the silence before them or cut the file."
         )
 
 

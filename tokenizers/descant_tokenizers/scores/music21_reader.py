@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any, TypeAlias
 
 from music21 import chord, expressions, harmony, instrument, key, meter, note, stream, tempo
+from music21.humdrum import spineParser
 from symusic.core import KeySignatureTick, NoteTick, ScoreTick, TempoTick, TimeSignatureTick, TrackTick
 
 from descant_tokenizers.errors import InputError
@@ -18,6 +19,7 @@ from descant_tokenizers.scores.measures import Measure, SignatureChange, signatu
 __all__ = ["DEFAULT_VELOCITY", "TICKS_PER_QUARTER", "fermatas_of", "from_music21"]
 
 TICKS_PER_QUARTER = 480
+_HUMDRUM_LABEL = '"'  # of `*I"Soprano`, of which music21 keeps what follows the `*I`
 _MAX_TICKS = 2**31 - 1  # symusic keeps ticks in 32 bits
 DEFAULT_VELOCITY = 80
 """Of a note to which its file gives none: mezzo-forte."""
@@ -40,9 +42,9 @@ def from_music21(source: AnyStream) -> ScoreTick:
     """Turn a music21 stream into a score with a track for each part.
 
     Ties are merged; grace notes, chord symbols and unpitched notes are dropped; chords stay simultaneous notes;
-    repeats are not expanded; transposing instruments sound at pitch. Onsets and ends are exact fractions of a quarter,
-    rounded to ticks. Key signatures and tempos are taken from all parts, bars from the part with most measures (see
-    `signature_changes`). A tempo that is only a word ("Adagio") is left out.
+    repeats are not expanded; transposing instruments sound at pitch; quarter tones are rounded. Onsets and ends are
+    exact fractions of a quarter, rounded to ticks. Key signatures and tempos are taken from all parts, bars from the
+    part with most measures (see `signature_changes`). A tempo that is only a word ("Adagio") is left out.
 
     Args:
         source: A score or a part.
@@ -51,7 +53,8 @@ def from_music21(source: AnyStream) -> ScoreTick:
         A score of 480 ticks per quarter. Tracks have the parts' names, or their ids where a part has no name.
 
     Raises:
-        InputError: `source` is a collection of several pieces, or longer than ticks can count.
+        InputError: `source` is a collection of several pieces, is longer than ticks can count, or has a pitch that
+            MIDI lacks.
     """
     parts = _parts(source)
     if source.highestTime * TICKS_PER_QUARTER > _MAX_TICKS:
@@ -113,9 +116,10 @@ def _measured(part: AnyStream) -> AnyStream:
 
 
 def _track(part: AnyStream, number: int) -> TrackTick:
-    found = part.recurse().getElementsByClass(instrument.Instrument).first()
-    program = found.midiProgram if found is not None and found.midiProgram is not None else 0
-    track = TrackTick(_name(part, number), program, isinstance(found, instrument.UnpitchedPercussion))
+    played_by = part.recurse().getElementsByClass(instrument.Instrument).first()
+    program = played_by.midiProgram if played_by is not None else None
+    is_drum = isinstance(played_by, instrument.UnpitchedPercussion)
+    track = TrackTick(_name(part, played_by, number), program or 0, is_drum)
     for sounding in _soundings(part):
         time, end = _ticks(sounding.onset), _ticks(sounding.end)
         if end > time:
@@ -123,9 +127,15 @@ def _track(part: AnyStream, number: int) -> TrackTick:
     return track
 
 
-def _name(part: AnyStream, number: int) -> str:
-    name = getattr(part, "partName", None) or part.id
-    return name.strip() if isinstance(name, str) else f"Part {number}"  # music21 uses an address when there is no id
+def _name(part: AnyStream, played_by: instrument.Instrument | None, number: int) -> str:
+    labels = [tandem.tandem for tandem in part.getElementsByClass(spineParser.MiscTandem)]
+    candidates = [
+        getattr(part, "partName", None),
+        *(label[len(_HUMDRUM_LABEL) :] for label in labels if label.startswith(_HUMDRUM_LABEL)),
+        played_by.instrumentName if played_by is not None else None,
+        part.id if isinstance(part.id, str) and not part.id.startswith("spine_") else None,  # else an address
+    ]
+    return next((name.strip() for name in candidates if name and name.strip()), f"Part {number}")
 
 
 def _soundings(part: AnyStream) -> list[_Sounding]:
@@ -165,7 +175,10 @@ def _sounding(element: note.NotRest, member: note.Note) -> _Sounding:
     onset = _quarters(element.offset)
     velocity = member.volume.velocity or element.volume.velocity or DEFAULT_VELOCITY
     has_fermata = any(isinstance(mark, expressions.Fermata) for mark in element.expressions)
-    return _Sounding(onset, onset + _quarters(element.quarterLength), member.pitch.midi, velocity, has_fermata)
+    pitch = round(member.pitch.ps)  # not `.midi`, which moves what lies outside 0-127 by octaves
+    if not 0 <= pitch <= 127:
+        raise InputError(f"the file holds the pitch {member.pitch.nameWithOctave}, beyond what MIDI has; transpose it.")
+    return _Sounding(onset, onset + _quarters(element.quarterLength), pitch, velocity, has_fermata)
 
 
 def _signature_changes(parts: list[AnyStream]) -> list[SignatureChange]:
@@ -186,16 +199,17 @@ def _signature_changes(parts: list[AnyStream]) -> list[SignatureChange]:
 
 
 def _key_signatures(parts: list[AnyStream]) -> dict[int, tuple[int, int]]:
-    """Sharps (-7 to 7) and tonality (0 major, 1 minor) by tick, repetitions left out."""
-    found: dict[int, tuple[int, int]] = {}
+    """Sharps (-7 to 7) and tonality (0 major, 1 minor) by tick; a signature with a mode beats one without."""
+    found: dict[int, key.KeySignature] = {}
     for part in parts:
         for signature in part.flatten().getElementsByClass(key.KeySignature):
-            if signature.sharps is not None and -7 <= signature.sharps <= 7:
-                minor = isinstance(signature, key.Key) and signature.mode == "minor"
-                found.setdefault(_ticks(_quarters(signature.offset)), (signature.sharps, int(minor)))
-    times = sorted(found)
-    repeated = {time for before, time in itertools.pairwise(times) if found[time] == found[before]}
-    return {time: found[time] for time in times if time not in repeated}
+            time = _ticks(_quarters(signature.offset))
+            is_better = isinstance(signature, key.Key) and not isinstance(found.get(time), key.Key)
+            if signature.sharps is not None and (time not in found or is_better):
+                found[time] = signature
+    keys = {time: (found[time].sharps, int(getattr(found[time], "mode", "") == "minor")) for time in sorted(found)}
+    repeated = {time for before, time in itertools.pairwise(keys) if keys[time] == keys[before]}
+    return {time: keys[time] for time in keys if time not in repeated}
 
 
 def _tempos(source: AnyStream) -> dict[int, float]:

@@ -95,13 +95,15 @@ def read_score_report(path: str | os.PathLike[str], limits: Limits = _DEFAULT_LI
     source = Path(path)
     data = _read_bytes(source, limits.max_bytes)
     form = _format_of(source, data)
+    remarks: list[str] = []
     if form == "midi":
         parsed = parse_midi(source, data)
     else:
         from descant_tokenizers.scores.notation import parse_notation  # music21 takes a while to import
 
-        parsed = parse_notation(source, data, form, limits)
-    return ReadResult(*validated(source, parsed, limits))
+        parsed, remarks = parse_notation(source, data, form, limits)
+    score, repairs = validated(source, parsed, limits)
+    return ReadResult(score, remarks + repairs)
 
 
 def _read_bytes(path: Path, max_bytes: int) -> bytes:
