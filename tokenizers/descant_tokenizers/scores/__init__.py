@@ -9,12 +9,10 @@ from descant_tokenizers.scores.limits import Limits
 from descant_tokenizers.scores.melody import MelodyChoice, pick_melody
 from descant_tokenizers.scores.midi import write_midi
 from descant_tokenizers.scores.reading import SUFFIXES, ReadResult, read_score, read_score_report
+from descant_tokenizers.scores.voices import VOICES
 
 if TYPE_CHECKING:
     from descant_tokenizers.scores.music21_reader import fermatas_of, from_music21
-
-VOICES = ("Soprano", "Alto", "Tenor", "Bass")
-"""Names of the four tracks of a four-part score, from high to low."""
 
 __all__ = [
     "SUFFIXES",
