@@ -1,7 +1,7 @@
-"""Checkpoint folders: what the Hub holds, and what ``--model`` reads.
+"""Checkpoint folders: what the Hub holds, and what `--model` reads.
 
-``config.json, generation_config.json, model.safetensors`` (stock transformers), ``tokenizer.json`` (miditok's),
-``descant.json`` (what our code needs beyond them), ``README.md`` (model card).
+`config.json, generation_config.json, model.safetensors` (stock transformers), `tokenizer.json` (miditok's),
+`descant.json` (what our code needs beyond them), `README.md` (model card).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from miditok import REMI
@@ -36,13 +37,13 @@ EMBEDDED_DEFAULT = "chorales"
 
 @dataclass(frozen=True)
 class CheckpointMeta:
-    """Contents of ``descant.json``.
+    """Contents of `descant.json`.
 
     Attributes:
         layout: Task layout the model was trained with.
         tokenizer_sha256: Hash of the tokenizer file saved beside it.
         corpora: Names and hashes of what it was trained on.
-        voice_ranges: (lowest, highest) MIDI pitch of each voice in training; the singable range of ``generate.py``.
+        voice_ranges: (lowest, highest) MIDI pitch of each voice in training; the singable range of `generate.py`.
         training: Facts about the run: steps, seed, valid likelihood, git revision.
         format_version: Version of this file's format.
     """
@@ -78,7 +79,7 @@ def sha256_file(path: Path) -> str:
 def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
     """Write a folder beside its place, then swap it in; what stood there stays until the new one is complete.
 
-    A process killed between the two renames leaves ``folder.old``; :func:`recover_folder` puts it back.
+    A process killed between the two renames leaves `folder.old`; `recover_folder` puts it back.
     """
     fresh, old = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
     shutil.rmtree(fresh, ignore_errors=True)
@@ -92,7 +93,7 @@ def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
 
 
 def recover_folder(folder: Path) -> None:
-    """Undo a :func:`replace_folder` that was killed between its two renames."""
+    """Undo a `replace_folder` that was killed between its two renames."""
     old = folder.with_name(folder.name + ".old")
     if not folder.exists() and old.exists():
         old.rename(folder)
@@ -101,7 +102,7 @@ def recover_folder(folder: Path) -> None:
 def save_checkpoint(folder: Path, model: PreTrainedModel, tokenizer: REMI, meta: CheckpointMeta, card: str) -> None:
     """Write a complete checkpoint folder into an existing empty one."""
     model.save_pretrained(folder)
-    GenerationConfig(
+    GenerationConfig(  # type: ignore[no-untyped-call]
         bos_token_id=model.config.bos_token_id,
         eos_token_id=model.config.eos_token_id,
         pad_token_id=model.config.pad_token_id,
@@ -136,11 +137,12 @@ def load_checkpoint(name: str, device: str = "cpu") -> Checkpoint:
             "use the files of one and the same checkpoint"
         )
     layout = TaskLayout(TokenTable(tokenizer), meta.layout)
-    return Checkpoint(model.to(device).eval(), layout, meta, folder)
+    model.to(torch.device(device))  # type: ignore[arg-type]
+    return Checkpoint(model.train(False), layout, meta, folder)
 
 
 def find_checkpoint(name: str) -> Path:
-    """Return the folder of a model: embedded name, folder (or run folder with ``best/``), or Hub id, in this order."""
+    """Return the folder of a model: embedded name, folder (or run folder with `best/`), or Hub id, in this order."""
     if (EMBEDDED / name / META_FILE).is_file():
         return EMBEDDED / name
     folder = Path(name)
@@ -165,7 +167,7 @@ def embedded_models() -> list[str]:
 
 
 def read_meta(folder: Path) -> CheckpointMeta:
-    """Read ``descant.json``.
+    """Read `descant.json`.
 
     Raises:
         InputError: Unreadable, incomplete, or of a newer format.
@@ -175,7 +177,9 @@ def read_meta(folder: Path) -> CheckpointMeta:
         values = json.loads(path.read_text(encoding="utf-8"))
         version = values["format_version"]
         if version > FORMAT_VERSION:
-            raise InputError(f"{path} has format {version}, newer than this program's {FORMAT_VERSION}: upgrade descant")
+            raise InputError(
+                f"{path} has format {version}, newer than this program's {FORMAT_VERSION}: upgrade descant"
+            )
         values["layout"] = LayoutConfig(**values["layout"])
         values["voice_ranges"] = tuple((low, high) for low, high in values["voice_ranges"])
         return CheckpointMeta(**values)
@@ -189,11 +193,13 @@ def _load_model(folder: Path) -> PreTrainedModel:
     if not (folder / WEIGHTS_FILE).is_file():
         raise InputError(f"{folder} has no {WEIGHTS_FILE}: only safetensors weights are read")
     try:
-        return AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, local_files_only=True)  # type: ignore[no-any-return]
+        return AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, local_files_only=True)
     except (OSError, ValueError, SafetensorError, RuntimeError) as error:
         reason = str(error).strip().split("\n")[0].rstrip(".")
         raise InputError(f"the model in {folder} cannot be loaded ({reason}): restore its files") from None
 
 
 def _choices() -> str:
-    return f"give an embedded model ({', '.join(embedded_models()) or 'none'}), a checkpoint folder or a Hub id user/name"
+    return (
+        f"give an embedded model ({', '.join(embedded_models()) or 'none'}), a checkpoint folder or a Hub id user/name"
+    )

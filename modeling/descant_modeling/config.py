@@ -1,6 +1,7 @@
 """Configuration of a training run: small frozen dataclasses, one per component, readable from YAML.
 
-Every value is checked when it is set; an unknown key is an error. What can be derived is derived and logged, not configured.
+Every value is checked when it is set; an unknown key is an error. What can be derived is derived and logged, not
+configured.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ class ModelConfig:
     """Size and kind of the causal model.
 
     Args:
-        architecture: ``rotary`` (GPTNeoXForCausalLM as a GPT-2 with rotary positions) or ``gpt2`` (GPT2LMHeadModel, learned
-            absolute positions).
+        architecture: `rotary` (GPTNeoXForCausalLM as a GPT-2 with rotary positions) or `gpt2` (GPT2LMHeadModel,
+            learned absolute positions).
         width: Model dimension.
         num_layers: Transformer blocks.
-        num_heads: Attention heads; must divide ``width``.
-        dropout: Probability for embedding and residual dropout. Attention weights are never dropped, because that leaves
-            the fused attention kernel.
-        max_tokens: Longest sequence; for ``gpt2`` the size of the position table.
+        num_heads: Attention heads; must divide `width`.
+        dropout: Probability for embedding and residual dropout. Attention weights are never dropped, because that
+            leaves the fused attention kernel.
+        max_tokens: Longest sequence; for `gpt2` the size of the position table.
     """
 
     architecture: str = "rotary"
@@ -81,9 +82,9 @@ class DataConfig:
     """What is trained and evaluated on.
 
     Args:
-        corpora: Corpora to train on: names (``chorales``) or folders of built datasets.
-        splits: Splits trained on. ``valid``, ``test`` and ``held_out`` are refused.
-        valid_corpus: Corpus whose ``valid`` split is evaluated; the first of ``corpora`` by default.
+        corpora: Corpora to train on: names (`chorales`) or folders of built datasets.
+        splits: Splits trained on. `valid`, `test` and `held_out` are refused.
+        valid_corpus: Corpus whose `valid` split is evaluated; the first of `corpora` by default.
         tokenizer: Tokenizer preset or folder.
         transpose: Whether a transposition is drawn anew each epoch, inside the voices' ranges.
         batch_tokens: Padded tokens in a micro-batch, at most.
@@ -109,10 +110,10 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """Optimizer with linear warm-up, then cosine decay to ``final_lr_share`` of the peak.
+    """Optimizer with linear warm-up, then cosine decay to `final_lr_share` of the peak.
 
     Args:
-        name: ``adamw``, or ``muon`` (Muon on hidden matrices, AdamW on the rest).
+        name: `adamw`, or `muon` (Muon on hidden matrices, AdamW on the rest).
         learning_rate: Peak.
         warmup_steps: Steps to the peak.
         final_lr_share: Last learning rate as a share of the peak.
@@ -147,14 +148,15 @@ class RunConfig:
     """One training run.
 
     Args:
-        name: Folder under ``out_dir``.
+        name: Folder under `out_dir`.
         out_dir: Where runs are kept.
         seed: All randomness of the run follows from it.
         max_steps: Optimizer steps.
         eval_every: Steps between evaluations on valid.
         save_every: Steps between checkpoints.
         log_every: Steps between log lines.
-        precision: ``fp32``, ``bf16``, or ``auto``: bf16 on CUDA, and on a CPU whose bf16 matmul is measured to be faster.
+        precision: `fp32`, `bf16`, or `auto`: bf16 on CUDA, and on a CPU whose bf16 matmul is measured to be
+            faster.
         init_from: Checkpoint folder whose weights start the run (fine-tuning).
     """
 
@@ -177,7 +179,8 @@ class RunConfig:
         for name in ("max_steps", "eval_every", "save_every", "log_every"):
             _check(getattr(self, name) > 0, name, getattr(self, name), "give a positive number")
         _check(self.precision in ("auto", "fp32", "bf16"), "precision", self.precision, "auto, fp32 or bf16")
-        _check(bool(self.name) and Path(self.name).name == self.name, "name", repr(self.name), "give a plain folder name")
+        plain = bool(self.name) and Path(self.name).name == self.name
+        _check(plain, "name", repr(self.name), "give a plain folder name")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the resolved configuration as plain values."""
@@ -189,7 +192,7 @@ def load_config(path: Path, overrides: typing.Sequence[str] = ()) -> RunConfig:
 
     Args:
         path: The file.
-        overrides: ``key=value`` with dots for nesting (``optimizer.learning_rate=3e-4``); values are YAML.
+        overrides: `key=value` with dots for nesting (`optimizer.learning_rate=3e-4`); values are YAML.
 
     Raises:
         InputError: No such file, not YAML, an unknown key, a value of a wrong type or out of range.
@@ -209,7 +212,7 @@ def load_config(path: Path, overrides: typing.Sequence[str] = ()) -> RunConfig:
 
 
 def parse_config(values: dict[str, Any], where: str) -> RunConfig:
-    """Build a :class:`RunConfig` from nested plain values; ``where`` names them in errors.
+    """Build a `RunConfig` from nested plain values; `where` names them in errors.
 
     Raises:
         InputError: An unknown key, a value of a wrong type or out of range.

@@ -52,7 +52,7 @@ def voice_ranges(pieces: Sequence[Piece], num_voices: int) -> list[tuple[int, in
 
 
 def transpositions(piece: Piece, ranges: Sequence[tuple[int, int]], limit: int = 6) -> list[int]:
-    """Return the shifts in semitones, within ``limit``, that keep every voice of a piece inside its range; 0 always."""
+    """Return the shifts in semitones, within `limit`, that keep every voice of a piece inside its range; 0 always."""
     own = voice_ranges([piece], len(ranges))
     used = [(mine, whole) for mine, whole in zip(own, ranges, strict=True) if mine[0] <= mine[1]]
     low = max((whole[0] - mine[0] for mine, whole in used), default=0)
@@ -91,7 +91,7 @@ class ExampleSource:
         self._shifts = [transpositions(p, ranges) if transpose else [0] for p in pieces]
 
     def example(self, index: int, epoch: int) -> Encoded:
-        """Return the example of piece ``index`` in an epoch."""
+        """Return the example of piece `index` in an epoch."""
         rng = np.random.default_rng((self.seed, epoch, index))
         piece = self.pieces[index].transpose(int(rng.choice(self._shifts[index])))
         task, voices, hole = self._draw_task(piece, rng)
@@ -120,7 +120,7 @@ class ExampleSource:
         return Task.INFILL, written, list(range(first, first + length))
 
     def batches(self, epoch: int, batch_tokens: int) -> Iterator[Batch]:
-        """Yield the batches of an epoch, each with at most ``batch_tokens`` padded tokens (or one sequence)."""
+        """Yield the batches of an epoch, each with at most `batch_tokens` padded tokens (or one sequence)."""
         rng = np.random.default_rng((self.seed, epoch))
         order = rng.permutation(len(self.pieces))
         for start in range(0, len(order), POOL_SIZE):
@@ -131,7 +131,7 @@ class ExampleSource:
 
 
 def bucket(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
-    """Group indices of similar length so that no group's padded size exceeds ``batch_tokens``, unless it holds one."""
+    """Group indices of similar length so that no group's padded size exceeds `batch_tokens`, unless it holds one."""
     groups: list[list[int]] = []
     for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
         if groups and (len(groups[-1]) + 1) * lengths[groups[-1][0]] <= batch_tokens:
@@ -153,13 +153,13 @@ def collate(examples: Sequence[Encoded], pad: int) -> Batch:
 
 
 def _some(voices: Sequence[int], rng: np.random.Generator, *, fewest: int) -> tuple[int, ...]:
-    """Draw a proper subset of voices, of uniform size, at least ``fewest``."""
+    """Draw a proper subset of voices, of uniform size, at least `fewest`."""
     size = int(rng.integers(fewest, len(voices)))
     return tuple(sorted(int(v) for v in rng.choice(voices, size, replace=False)))
 
 
 def _shorten(piece: Piece, share: float, rng: np.random.Generator) -> Piece:
-    """Keep a window of about ``share`` of the bars; half of the windows begin where the piece begins."""
+    """Keep a window of about `share` of the bars; half of the windows begin where the piece begins."""
     length = max(1, int(len(piece.bars) * share * 0.95))
     first = int(rng.integers(0, len(piece.bars) - length + 1)) if rng.random() < 0.5 else 0
     return Piece(piece.bars[first : first + length])

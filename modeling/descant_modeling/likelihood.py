@@ -1,9 +1,9 @@
 """Likelihood in a unit that compares: nats per voice-16th, and bits per note.
 
-L = (sum of -ln p over all tokens of the pieces, bar tokens and EOS included) / (4 x number of 16ths), pooled over pieces. The
-stream is the *continue* layout; BOS, the task token and the voices of the header are given. A piece's 16ths run from its first
-bar to the end of its last note, rests included. The unit is that of the JSB Chorales figures in Huang et al. 2019, "Music
-Transformer", and does not depend on the vocabulary.
+L = (sum of -ln p over all tokens of the pieces, bar tokens and EOS included) / (4 x number of 16ths), pooled over
+pieces. The stream is the *continue* layout; BOS, the task token and the voices of the header are given. A piece's
+16ths run from its first bar to the end of its last note, rests included. The unit is that of the JSB Chorales figures
+in Huang et al. 2019, "Music Transformer", and does not depend on the vocabulary.
 
 Shapes: B sequences, T tokens, V vocabulary.
 """
@@ -72,10 +72,10 @@ def score_streams(
         streams: Laid-out streams, whole.
         pad: Padding id.
         batch_tokens: Padded tokens in a batch.
-        progress: Called with the number of streams done after each batch.
+        progress: Called after each batch with the number of streams in it.
     """
     was_training = model.training
-    model.eval()
+    model.train(False)
     nats = [0.0] * len(streams)
     for group in bucket([len(s.ids) for s in streams], batch_tokens):
         batch = collate([streams[i] for i in group], pad)

@@ -1,4 +1,4 @@
-"""The two stock transformers models, sized by a :class:`ModelConfig`."""
+"""The two stock transformers models, sized by a `ModelConfig`."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ def build_model(config: ModelConfig, vocab_size: int, *, bos: int, eos: int, pad
 
     Args:
         config: Size and kind.
-        vocab_size: ``len(tokenizer)``.
+        vocab_size: `len(tokenizer)`.
         bos: Token id that opens a stream.
         eos: Token id that ends one.
         pad: Token id of padding.
     """
-    special = {"bos_token_id": bos, "eos_token_id": eos, "pad_token_id": pad}
     if config.architecture == "gpt2":
         return GPT2LMHeadModel(
             GPT2Config(
@@ -34,7 +33,9 @@ def build_model(config: ModelConfig, vocab_size: int, *, bos: int, eos: int, pad
                 resid_pdrop=config.dropout,
                 embd_pdrop=config.dropout,
                 attn_pdrop=0.0,
-                **special,
+                bos_token_id=bos,
+                eos_token_id=eos,
+                pad_token_id=pad,
             )
         )
     return GPTNeoXForCausalLM(
@@ -46,13 +47,14 @@ def build_model(config: ModelConfig, vocab_size: int, *, bos: int, eos: int, pad
             num_attention_heads=config.num_heads,
             intermediate_size=4 * config.width,
             hidden_act=ACTIVATION,
-            rotary_pct=1.0,
             rope_parameters={"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 1.0},
             use_parallel_residual=False,
             hidden_dropout=config.dropout,
             attention_dropout=0.0,
             tie_word_embeddings=True,
-            **special,
+            bos_token_id=bos,
+            eos_token_id=eos,
+            pad_token_id=pad,
         )
     )
 

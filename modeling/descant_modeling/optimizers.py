@@ -14,28 +14,29 @@ _NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 
 
 def orthogonalize(matrix: torch.Tensor, steps: int = 5) -> torch.Tensor:
-    """Return about the nearest semi-orthogonal matrix, by ``steps`` Newton-Schulz iterations (singular values near 1).
+    """Return about the nearest semi-orthogonal matrix, by `steps` Newton-Schulz iterations (singular values near 1).
 
     torch.optim.Muon computes this in bf16, which takes a hundred times as long on a CPU without bf16 units; here the
     matrix's own precision is kept.
     """
     a, b, c = _NEWTON_SCHULZ
-    wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
-    x = wide / wide.norm().clamp_min(1e-7)
+    is_tall = matrix.shape[0] > matrix.shape[1]
+    x = matrix.T if is_tall else matrix
+    x = x / x.norm().clamp_min(1e-7)
     for _ in range(steps):
         gram = x @ x.T
         x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x if wide is matrix else x.T
+    return x.T if is_tall else x
 
 
 class MuonAdamW(torch.optim.Optimizer):
-    """Muon with Nesterov momentum on groups marked ``muon``, AdamW on the others.
+    """Muon with Nesterov momentum on groups marked `muon`, AdamW on the others.
 
-    A Muon update is scaled by 0.2 * sqrt(max(rows, columns)), so that its root mean square matches AdamW's and both share one
-    learning rate (Liu et al. 2025, "Muon is Scalable for LLM Training").
+    A Muon update is scaled by 0.2 * sqrt(max(rows, columns)), so that its root mean square matches AdamW's and both
+    share one learning rate (Liu et al. 2025, "Muon is Scalable for LLM Training").
 
     Args:
-        params: Parameter groups with keys ``params``, ``muon``, ``weight_decay``.
+        params: Parameter groups with keys `params`, `muon`, `weight_decay`.
         lr: Learning rate of both.
         betas: AdamW's decay rates.
         momentum: Muon's.

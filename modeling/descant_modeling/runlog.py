@@ -38,11 +38,15 @@ def run_header(config: dict[str, Any], **facts: Any) -> dict[str, Any]:
 
 
 def git_revision() -> str | None:
-    """Return the commit of the working tree, with ``+`` when it has uncommitted changes; None outside a checkout."""
+    """Return the commit of the working tree, with `+` when it has uncommitted changes; None outside a checkout."""
     here = Path(__file__).parent
     try:
         revision = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--abbrev=12"], cwd=here, capture_output=True, text=True, check=True
+            ["git", "describe", "--always", "--dirty=+", "--abbrev=12"],
+            cwd=here,
+            capture_output=True,
+            text=True,
+            check=True,
         )
     except (OSError, subprocess.CalledProcessError):
         return None
@@ -80,7 +84,7 @@ class RunLog:
             self._bar.start()
 
     def record(self, kind: str, step: int, **values: float) -> None:
-        """Write one line: ``{"kind": kind, "step": step, **values}``, and the same scalars to TensorBoard."""
+        """Write one line: `{"kind": kind, "step": step, **values}`, and the same scalars to TensorBoard."""
         if not self._active:
             return
         self._file.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")

@@ -13,11 +13,13 @@ from pathlib import Path
 import datasets
 import torch
 from accelerate import Accelerator
+from miditok import REMI
 from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from descant_modeling.checkpoints import CheckpointMeta, load_checkpoint
 from descant_modeling.config import RunConfig, load_config, parse_config
+from descant_modeling.devices import pick_device
 from descant_modeling.examples import ExampleSource, voice_ranges
 from descant_modeling.models import build_model, count_parameters
 from descant_modeling.runlog import RunLog, run_header
@@ -66,7 +68,7 @@ def prepare_run(
     accelerator = make_accelerator(config.precision, device)
     if not accelerator.is_main_process or quiet:
         datasets.disable_progress_bars()
-    transformers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     if resume is None:
         folder = _new_folder(config, accelerator)
     layout = TaskLayout(TokenTable(_tokenizer(config.data.tokenizer)), config.layout)
@@ -141,21 +143,29 @@ def valid_pieces(corpus: datasets.DatasetDict, layout: TaskLayout, split: str = 
     return dataset_pieces((row for row in corpus[split] if row["num_parts"] == NUM_VOICES), layout)
 
 
+def load_pieces(corpus: str, split: str, layout: TaskLayout) -> list[Piece]:
+    """Load the four-part pieces of one split of a corpus.
+
+    Raises:
+        InputError: An unknown corpus, or no such split in it.
+    """
+    dataset = load_corpus(corpus)
+    if split not in dataset:
+        raise InputError(f"{corpus} has no split {split!r}: choose from {', '.join(dataset)}")
+    tokenized, _ = tokenize_dataset(datasets.DatasetDict({split: dataset[split]}), layout.table.tokenizer)
+    return valid_pieces(tokenized, layout, split)
+
+
 def make_accelerator(precision: str, device: str | None) -> Accelerator:
     """Create the Accelerator for a precision and a device, both chosen by themselves if not given.
 
     Raises:
         InputError: The device is not there.
     """
-    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if device is not None and not available.get(device, False):
-        raise InputError(f"device {device!r} is not available: use {', '.join(d for d, there in available.items() if there)}")
-    if device is not None and device != "cpu" and not all(available[d] for d in (device,)):
-        raise InputError(f"device {device!r} is not available")
-    cpu = device == "cpu" or not (available["cuda"] or available["mps"])
+    kind = pick_device(device)
     if precision == "auto":
-        precision = "bf16" if (not cpu and available["cuda"]) or (cpu and bf16_is_faster()) else "fp32"
-    return Accelerator(cpu=cpu, mixed_precision="bf16" if precision == "bf16" else "no")
+        precision = "bf16" if kind == "cuda" or (kind == "cpu" and bf16_is_faster()) else "fp32"
+    return Accelerator(cpu=kind == "cpu", mixed_precision="bf16" if precision == "bf16" else "no")
 
 
 def bf16_is_faster() -> bool:
@@ -185,7 +195,7 @@ def padding_share(source: ExampleSource, batch_tokens: int) -> float:
     return padded / total
 
 
-def _tokenizer(name: str):  # type: ignore[no-untyped-def]
+def _tokenizer(name: str) -> REMI:
     return build_tokenizer(name) if name in PRESETS else load_tokenizer(Path(name))
 
 

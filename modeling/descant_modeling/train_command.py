@@ -1,4 +1,4 @@
-"""The story of a training run, as ``train.py`` and ``descant train`` tell it."""
+"""The story of a training run, as `train.py` and `descant train` tell it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ DEFAULT_CONFIG = Path("configs/chorales.yaml")
 def train_command(
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value, e.g. optimizer.learning_rate=3e-4")] = None,
     config: Annotated[Path, typer.Option(help="YAML file of a run.")] = DEFAULT_CONFIG,
-    resume: Annotated[Path | None, typer.Option(help="Run folder to go on with; its own configuration is used.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Run folder to go on with; its own configuration is used.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; chosen by itself if not given.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress line and no summary.")] = False,
 ) -> None:

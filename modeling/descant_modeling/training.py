@@ -1,9 +1,10 @@
 """Training of the causal model on any number of processes, through Accelerate.
 
-All randomness is a function of the seed and the place in the run: batches of (seed, epoch), dropout of (seed, step, micro-batch).
-So a resumed run continues bit for bit, and several processes see the same global batches as one.
+All randomness is a function of the seed and the place in the run: batches of (seed, epoch), dropout of (seed, step,
+micro-batch). So a resumed run continues bit for bit, and several processes see the same global batches as one.
 
-The loss of a step is the sum of -ln p over the counted tokens of all its micro-batches on all processes, divided by their number.
+The loss of a step is the sum of -ln p over the counted tokens of all its micro-batches on all processes, divided by
+their number.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class Progress:
 
 
 def learning_rate(config: OptimizerConfig, step: int, max_steps: int) -> float:
-    """Learning rate of a step (from 0): linear warm-up, then a half cosine to ``final_lr_share`` of the peak."""
+    """Learning rate of a step (from 0): linear warm-up, then a half cosine to `final_lr_share` of the peak."""
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
     done = (step - config.warmup_steps) / max(1, max_steps - config.warmup_steps)
@@ -79,7 +80,7 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self, model: torch.nn.Module, step: int) -> None:
-        """Move towards the model's weights after optimizer step ``step`` (from 0)."""
+        """Move towards the model's weights after optimizer step `step` (from 0)."""
         weight = 1 - min(self.decay, (1 + step) / (10 + step))
         parameters = [p.detach() for p in model.parameters()]
         torch._foreach_lerp_(list(self.shadow.values()), parameters, weight)
@@ -94,7 +95,7 @@ class WeightAverage:
 
 
 class Trainer:
-    """Runs the optimizer steps of one configuration and keeps ``last/`` and ``best/`` checkpoint folders.
+    """Runs the optimizer steps of one configuration and keeps `last/` and `best/` checkpoint folders.
 
     Args:
         config: The run.
@@ -104,7 +105,7 @@ class Trainer:
         source: Training examples.
         valid: Pieces to evaluate on.
         folder: Run folder; exists.
-        meta: What goes into ``descant.json``.
+        meta: What goes into `descant.json`.
         log: Where progress goes.
     """
 
@@ -131,12 +132,13 @@ class Trainer:
         self.plain_model = model.to(accelerator.device)
         self.optimizer = build_optimizer(self.plain_model, config.optimizer)
         self.model, self.prepared_optimizer = accelerator.prepare(self.plain_model, self.optimizer)
-        self.average = WeightAverage(self.plain_model, config.optimizer.ema_decay) if config.optimizer.ema_decay else None
+        decay = config.optimizer.ema_decay
+        self.average = WeightAverage(self.plain_model, decay) if decay else None
         self.progress = Progress()
         self._per_process = config.data.micro_batches // processes
 
     def train(self) -> Progress:
-        """Run to ``max_steps``; Ctrl-C saves and stops.
+        """Run to `max_steps`; Ctrl-C saves and stops.
 
         Returns:
             Where the run stands.
@@ -216,7 +218,8 @@ class Trainer:
 
     def _dropout_seed(self, index: int) -> int:
         micro_batch = self.accelerator.process_index * self._per_process + index
-        return int(np.random.SeedSequence((self.config.seed, self.progress.step, micro_batch)).generate_state(1, np.uint64)[0])
+        sequence = np.random.SeedSequence((self.config.seed, self.progress.step, micro_batch))
+        return int(sequence.generate_state(1, np.uint64)[0])
 
     def evaluate(self) -> Likelihood:
         """Score the valid pieces with the averaged weights."""
@@ -256,7 +259,7 @@ class Trainer:
         save_checkpoint(folder, self.plain_model, self.layout.table.tokenizer, meta, model_card(self.plain_model, meta))
 
     def save_last(self) -> None:
-        """Write ``last/``: the published folder plus the training state."""
+        """Write `last/`: the published folder plus the training state."""
         if self.accelerator.is_main_process:
             replace_folder(self.folder / "last", self._write_last)
         self.accelerator.wait_for_everyone()
@@ -276,7 +279,7 @@ class Trainer:
 
     @torch.no_grad()
     def resume(self) -> None:
-        """Take up ``last/`` of the run folder.
+        """Take up `last/` of the run folder.
 
         Raises:
             InputError: There is none.
@@ -312,5 +315,3 @@ class _Averaged:
     def __exit__(self, *_: object) -> None:
         if self.average is not None:
             self.average.swap(self.model)
-
-

@@ -1,0 +1,1 @@
+"""Tokens: the vocabulary, pieces on its grid, the tasks laid out as one stream, and the grammar of legal streams."""

@@ -22,17 +22,17 @@ def tokenize_dataset(
 ) -> tuple[DatasetDict, dict[str, str]]:
     """Add token columns to every row, in parallel.
 
-    The columns are ``input_ids`` (the *continue* stream, ``BOS CONTINUE Program+ ... EOS``), ``voices`` (ranks of the voices that
-    have notes), ``num_bars``, ``num_16ths`` (from the first bar to the end of the last note) and ``grid_changes`` (what the
-    grid could not hold).
+    The columns are `input_ids` (the *continue* stream, `BOS CONTINUE Program+ ... EOS`), `voices` (ranks of the
+    voices that have notes), `num_bars`, `num_16ths` (from the first bar to the end of the last note) and
+    `grid_changes` (what the grid could not hold).
 
     Args:
-        dataset: Rows with a ``music`` column of MIDI bytes.
-        tokenizer: A tokenizer of the ``satb`` preset.
+        dataset: Rows with a `music` column of MIDI bytes.
+        tokenizer: A tokenizer of the `satb` preset.
         num_proc: Worker processes; None for the calling one.
 
     Returns:
-        The dataset without the rows that the vocabulary cannot hold, and the reason for each of those by its ``id``.
+        The dataset without the rows that the vocabulary cannot hold, and the reason for each of those by its `id`.
     """
     step = functools.partial(_tokenize_row, layout=TaskLayout(TokenTable(tokenizer)))
     mapped = DatasetDict(
@@ -49,7 +49,7 @@ def tokenize_dataset(
 
 
 def dataset_pieces(rows: Dataset | Iterable[dict[str, Any]], layout: TaskLayout) -> list[Piece]:
-    """Read the pieces back from the ``input_ids`` of a tokenized dataset."""
+    """Read the pieces back from the `input_ids` of a tokenized dataset."""
     return [layout.decode(row["input_ids"]).piece for row in rows]
 
 
@@ -67,4 +67,3 @@ def _tokenize_row(row: dict[str, Any], layout: TaskLayout) -> dict[str, Any]:
         "num_16ths": piece.end_ticks() * 4 / layout.table.ticks_per_quarter,
         "grid_changes": list(encoded.changes),
     }
-

@@ -1,7 +1,8 @@
 """Between scores and pieces on the token grid, through miditok.
 
-miditok drops or bends silently what its vocabulary cannot hold (a time signature becomes 4/4, a note outside the pitch range
-disappears, a long note is cut). Here each of these is either refused in one sentence or counted and reported.
+miditok drops or bends silently what its vocabulary cannot hold (a time signature becomes 4/4, a note outside the
+pitch range disappears, a long note is cut). Here each of these is either refused in one sentence or counted and
+reported.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def encode_score(table: TokenTable, score: symusic.core.ScoreTick) -> EncodedSco
     """Put a score with tracks named after the voices on the token grid.
 
     Args:
-        table: The vocabulary, of a tokenizer of the ``satb`` preset.
+        table: The vocabulary, of a tokenizer of the `satb` preset.
         score: A score whose tracks are named Soprano, Alto, Tenor, Bass (some may be missing; others are an error).
 
     Raises:
@@ -61,7 +62,7 @@ def decode_piece(table: TokenTable, piece: Piece, velocity: int = 80) -> symusic
         piece: The music.
         velocity: MIDI velocity of all notes, 1-127.
     """
-    score = table.tokenizer.decode(piece_ids(table, piece))
+    score: symusic.core.ScoreTick = table.tokenizer.decode(piece_ids(table, piece))
     names = {program: name for name, program in VOICE_PROGRAMS.items()}
     for track in score.tracks:
         track.name = names[track.program]

@@ -1,15 +1,14 @@
 """The automaton of legal successors: which tokens may follow, so that whatever is generated decodes.
 
-What *type* of token may follow another is read from miditok's own graph of token types; what *value* it may have follows from
-the vocabulary and the state: onsets move forward and stay inside the bar, a voice begins a note only when its last one has
-ended, voices at one onset come in order, and a position is only opened if some voice can use it. There are no dead ends: a bar
-can always be closed.
+What *type* of token may follow another is read from miditok's own graph of token types; what *value* it may have
+follows from the vocabulary and the state: onsets move forward and stay inside the bar, a voice begins a note only
+when its last one has ended, voices at one onset come in order, and a position is only opened if some voice can use
+it. There are no dead ends: a bar can always be closed.
 
 A BPE token stands for a run of base tokens and is legal exactly if they are, one after the other.
 
 The idea of masking illegal successors while sampling follows Thickstun et al. 2023, "Anticipatory Music Transformer".
-Units: ticks of the vocabulary's grid (:class:`~descant_tokenizers.tokens.vocabulary.TokenTable`). Offsets count from the
-beginning of the current bar.
+Units: ticks of the vocabulary's grid (`TokenTable`). Offsets count from the beginning of the current bar.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ class State(NamedTuple):
     """Where a stream stands. Hashable: equal states have equal futures.
 
     Attributes:
-        kind: Type of the last token; ``""`` before the first.
+        kind: Type of the last token; `""` before the first.
         meter_id: Id of the current time signature token; -1 before the first.
         offset_ticks: Current onset in the bar; -1 while the bar has none.
         voice: Rank of the last voice named at this onset; -1 if none.
@@ -56,7 +55,7 @@ class Rules(NamedTuple):
         voices: Ranks of the voices that may be written.
         latest_end_ticks: For each voice, when its notes must have ended.
         pitches: For each voice, lowest and highest MIDI pitch.
-        closing_ids: The tokens that may close the bar; by default ``Bar`` and ``EOS``.
+        closing_ids: The tokens that may close the bar; by default `Bar` and `EOS`.
     """
 
     voices: tuple[int, ...]
@@ -76,7 +75,9 @@ class Grammar:
         self.table = table
         self.eos = table.special("EOS")
         graph = table.tokenizer.tokens_types_graph
-        self._followers = {kind: table.type_mask(*graph[kind]) for kind in graph if kind in set(table.types)}
+        self._followers: dict[str, Mask] = {
+            kind: table.type_mask(*graph[kind]) for kind in graph if kind in set(table.types)
+        }
         special = np.array([name in table.tokenizer.special_tokens for name in table.names])
         for mask in self._followers.values():
             mask &= ~special
@@ -87,8 +88,7 @@ class Grammar:
         self._durations = {
             den: (np.array(list(ticks)), np.array(list(ticks.values()))) for den, ticks in table.duration_ticks.items()
         }
-        self._program = table.type_mask("Program")
-        self._meters = table.type_mask("TimeSig")
+        self._meters: Mask = table.type_mask("TimeSig")
         self._shortest = {den: min(ticks.values()) for den, ticks in table.duration_ticks.items()}
         self._open = Rules(
             tuple(range(table.num_voices)),
@@ -104,7 +104,7 @@ class Grammar:
         return State("", -1, -1, -1, (0,) * self.table.num_voices, False)
 
     def enter_bar(self, meter_id: int, busy_ticks: Iterable[int] = ()) -> State:
-        """State after ``Bar TimeSig``, with voices still sounding from before until ``busy_ticks``."""
+        """State after `Bar TimeSig`, with voices still sounding from before until `busy_ticks`."""
         busy = tuple(busy_ticks) or (0,) * self.table.num_voices
         return State("TimeSig", meter_id, -1, -1, busy, True)
 
@@ -154,9 +154,9 @@ class Grammar:
             return state._replace(kind=kind, voice=self.table.voice_of[base_id])
         if kind == "Duration":
             ticks = self.table.duration_ticks[self.table.meter_of[state.meter_id].denominator][base_id]
-            busy = list(state.busy_ticks)
-            busy[state.voice] = state.offset_ticks + ticks
-            return state._replace(kind=kind, busy_ticks=tuple(busy), has_notes=True)
+            ends = list(state.busy_ticks)
+            ends[state.voice] = state.offset_ticks + ticks
+            return state._replace(kind=kind, busy_ticks=tuple(ends), has_notes=True)
         return state._replace(kind=kind)
 
     def _compute_mask(self, state: State, rules: Rules) -> Mask:

@@ -1,16 +1,17 @@
 """Three tasks, one token stream: continue, harmonize and infill as "write the missing notes".
 
-A stream is ``BOS TASK Program+`` (the voices to be written), then blocks, then ``EOS``:
+A stream is `BOS TASK Program+` (the voices to be written), then blocks, then `EOS`:
 
 * *continue*: the score's own REMI stream; everything after the header is written.
-* *harmonize*, *infill*: a **given block** ``Bar TimeSig [MASK] notes`` for every bar, holding the notes that are given, and a
-  **written block** ``SEP notes`` for every bar of the hole, placed once the given blocks up to ``lookahead_bars`` bars
-  later have been seen. ``MASK`` marks, in an infill, the bars of the hole. A written block ends where the next ``Bar``, ``SEP``
-  or ``EOS`` stands: to write that token is the decision that the bar is complete.
+* *harmonize*, *infill*: a **given block** `Bar TimeSig [MASK] notes` for every bar, holding the notes that are
+  given, and a **written block** `SEP notes` for every bar of the hole, placed once the given blocks up to
+  `lookahead_bars` bars later have been seen. `MASK` marks, in an infill, the bars of the hole. A written block
+  ends where the next `Bar`, `SEP` or `EOS` stands: to write that token is the decision that the bar is
+  complete.
 
-With ``lookahead_bars=None`` all given blocks come first (the prefix layout); with a number the two parts are interleaved bar
-by bar. The idea of conditioning tokens that run some way ahead is that of Thickstun et al. 2023, "Anticipatory Music
-Transformer".
+With `lookahead_bars=None` all given blocks come first (the prefix layout); with a number the two parts are
+interleaved bar by bar. The idea of conditioning tokens that run some way ahead is that of Thickstun et al. 2023,
+"Anticipatory Music Transformer".
 
 Notes of the hole are those whose *onset* lies in its bars, in its voices.
 """
@@ -49,7 +50,7 @@ class LayoutConfig:
     """How given and written parts are arranged.
 
     Args:
-        lookahead_bars: Given bars seen beyond the bar being written; ``None`` for all of them (prefix layout).
+        lookahead_bars: Given bars seen beyond the bar being written; `None` for all of them (prefix layout).
     """
 
     lookahead_bars: int | None = 2
@@ -114,7 +115,7 @@ class TaskLayout:
         self._task_of = {i: task for task, i in self.task_id.items()}
 
     def header(self, task: Task, voices: Sequence[int]) -> list[int]:
-        """Return ``BOS TASK Program+``; ``voices`` are the ranks of the voices to be written.
+        """Return `BOS TASK Program+`; `voices` are the ranks of the voices to be written.
 
         Raises:
             ValueError: No voice, or an unknown one.
@@ -156,8 +157,8 @@ class TaskLayout:
         """Yield the blocks after the header of a *harmonize* or *infill* stream, written ones empty.
 
         Args:
-            given: The given notes (all bars of the piece, see :func:`cut`).
-            task: ``HARMONIZE`` or ``INFILL``.
+            given: The given notes (all bars of the piece, see `cut`).
+            task: `HARMONIZE` or `INFILL`.
             hole: Indices of the bars to be written, ascending.
         """
         lookahead = len(given.bars) if self.config.lookahead_bars is None else self.config.lookahead_bars
@@ -181,7 +182,7 @@ class TaskLayout:
         return note_ids(self.table, replace(piece.bars[bar], notes=notes))
 
     def decode(self, ids: Sequence[int]) -> Decoded:
-        """Read a laid-out stream back, the inverse of :meth:`encode`.
+        """Read a laid-out stream back, the inverse of `encode`.
 
         Raises:
             StreamError: The stream breaks the layout.
@@ -229,7 +230,7 @@ class TaskLayout:
 
 
 def cut(piece: Piece, voices: Sequence[int], bars: Sequence[int]) -> Piece:
-    """Return the piece without the notes of ``voices`` whose onsets lie in ``bars`` (indices)."""
+    """Return the piece without the notes of `voices` whose onsets lie in `bars` (indices)."""
     missing, hole = frozenset(voices), frozenset(bars)
     return Piece(
         tuple(

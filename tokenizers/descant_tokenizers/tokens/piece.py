@@ -1,6 +1,6 @@
 """A piece on the token grid, and its exact correspondence with a REMI token stream.
 
-A :class:`Piece` is what a stream of base tokens says, neither more nor less: bars with a time signature, notes with a
+A `Piece` is what a stream of base tokens says, neither more nor less: bars with a time signature, notes with a
 voice. Tasks (layout.py) rearrange pieces; the grammar (grammar.py) decides which streams are pieces.
 """
 
@@ -50,7 +50,7 @@ class Piece:
         return tuple(sorted({note.voice for bar in self.bars for note in bar.notes}))
 
     def bar_starts_ticks(self) -> list[int]:
-        """Onset of every bar from the beginning of the piece, and the end of the last one: ``len(bars) + 1`` values."""
+        """Onset of every bar from the beginning of the piece, and the end of the last one: `len(bars) + 1` values."""
         starts = [0]
         for bar in self.bars:
             starts.append(starts[-1] + bar.meter.bar_ticks)
@@ -68,13 +68,11 @@ class Piece:
         return Piece(tuple(replace(b, notes=tuple(n for n in b.notes if n.voice in kept)) for b in self.bars))
 
     def transpose(self, semitones: int) -> Piece:
-        """Return the piece moved by ``semitones``."""
+        """Return the piece moved by `semitones`."""
         if semitones == 0:
             return self
         return Piece(
-            tuple(
-                replace(b, notes=tuple(n._replace(pitch=n.pitch + semitones) for n in b.notes)) for b in self.bars
-            )
+            tuple(replace(b, notes=tuple(n._replace(pitch=n.pitch + semitones) for n in b.notes)) for b in self.bars)
         )
 
     def merge(self, other: Piece) -> Piece:
@@ -96,12 +94,12 @@ class StreamError(ValueError):
 
 
 def bar_ids(table: TokenTable, bar: GridBar) -> list[int]:
-    """Return the tokens that open a bar: ``Bar TimeSig``."""
+    """Return the tokens that open a bar: `Bar TimeSig`."""
     return [table.bar_id, table.meter_id[bar.meter.numerator, bar.meter.denominator]]
 
 
 def note_ids(table: TokenTable, bar: GridBar) -> list[int]:
-    """Return the tokens of a bar's notes: ``Position (Program Pitch Duration)+`` for each onset.
+    """Return the tokens of a bar's notes: `Position (Program Pitch Duration)+` for each onset.
 
     Raises:
         KeyError: An onset, pitch or length is not in the vocabulary.
@@ -125,7 +123,7 @@ def piece_ids(table: TokenTable, piece: Piece) -> list[int]:
 
 
 def read_bar(table: TokenTable, ids: Sequence[int], start: int) -> tuple[Meter, int]:
-    """Read ``Bar TimeSig`` at ``start``; return the meter and the index after it.
+    """Read `Bar TimeSig` at `start`; return the meter and the index after it.
 
     Raises:
         StreamError: Something else stands there.
@@ -138,7 +136,7 @@ def read_bar(table: TokenTable, ids: Sequence[int], start: int) -> tuple[Meter, 
 
 
 def read_notes(table: TokenTable, ids: Sequence[int], start: int, meter: Meter) -> tuple[tuple[GridNote, ...], int]:
-    """Read the notes of one bar from ``start`` up to the first token that is no note token.
+    """Read the notes of one bar from `start` up to the first token that is no note token.
 
     Raises:
         StreamError: Note tokens in a wrong order.
@@ -167,7 +165,7 @@ def parse_piece(table: TokenTable, ids: Sequence[int]) -> Piece:
     """Read a whole REMI stream (no special tokens) into a piece.
 
     Raises:
-        StreamError: The stream is not one that :func:`piece_ids` could write.
+        StreamError: The stream is not one that `piece_ids` could write.
     """
     bars: list[GridBar] = []
     i = 0

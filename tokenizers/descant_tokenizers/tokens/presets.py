@@ -1,8 +1,9 @@
 """Named tokenizer presets.
 
-``satb`` is REMI (Huang & Yang 2020, "Pop Music Transformer") through miditok for music in four named voices. A voice is a
-MIDI program inside the tokens (:data:`VOICE_PROGRAMS`), because a one-stream miditok tokenizer merges tracks of equal program.
-The programs are those of a string quartet, so that a stream decoded by miditok alone already sounds like four instruments.
+`satb` is REMI (Huang & Yang 2020, "Pop Music Transformer") through miditok for music in four named voices. A voice
+is a MIDI program inside the tokens (`VOICE_PROGRAMS`), because a one-stream miditok tokenizer merges tracks of
+equal program. The programs are those of a string quartet, so that a stream decoded by miditok alone already sounds
+like four instruments.
 
 The grid has 24 onsets to a beat (the beat is the note value of the time signature's denominator), which holds 16ths,
 triplets and 32nds in x/4 and 16ths and triplets in x/2; docs/tokenizers.md gives the measured round-trip loss.
@@ -20,7 +21,7 @@ from descant_tokenizers.scores import VOICES
 VOICE_PROGRAMS = {"Soprano": 40, "Alto": 41, "Tenor": 42, "Bass": 43}
 assert tuple(VOICE_PROGRAMS) == VOICES
 
-#: Task and separator tokens are miditok special tokens, so that ``config.vocab_size == len(tokenizer)``.
+#: Task and separator tokens are miditok special tokens, so that `config.vocab_size == len(tokenizer)`.
 SPECIAL_TOKENS = ("PAD", "BOS", "EOS", "MASK", "SEP", "CONTINUE", "HARMONIZE", "INFILL")
 
 #: Inclusive MIDI pitch range of the vocabulary: every voice of the chorales, transposed by up to half an octave.
@@ -41,7 +42,7 @@ TOKENIZER_FILE = "tokenizer.json"
 
 
 def satb_config() -> TokenizerConfig:
-    """Return the miditok configuration of the ``satb`` preset."""
+    """Return the miditok configuration of the `satb` preset."""
     return TokenizerConfig(
         pitch_range=PITCH_RANGE,
         beat_res=BEAT_RESOLUTION,
@@ -74,7 +75,7 @@ def load_tokenizer(folder: Path) -> REMI:
     """Load the tokenizer of a checkpoint folder.
 
     Raises:
-        InputError: The folder holds no readable ``tokenizer.json`` of miditok.
+        InputError: The folder holds no readable `tokenizer.json` of miditok.
     """
     path = folder / TOKENIZER_FILE
     if not path.is_file():
@@ -82,4 +83,6 @@ def load_tokenizer(folder: Path) -> REMI:
     try:
         return REMI(params=path)
     except (ValueError, KeyError, TypeError, OSError) as error:
-        raise InputError(f"{path} is not a miditok REMI tokenizer ({error}): use the one saved with the model") from None
+        raise InputError(
+            f"{path} is not a miditok REMI tokenizer ({error}): use the one saved with the model"
+        ) from None

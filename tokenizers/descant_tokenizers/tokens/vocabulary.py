@@ -1,8 +1,8 @@
 """A typed view of a REMI vocabulary: what each token id stands for, in ticks and MIDI numbers.
 
-Units: ``ticks`` are ticks of the tokenizer's own grid, :attr:`TokenTable.ticks_per_quarter` to the quarter note. miditok
-counts positions and durations in beats of the current time signature, so the same token lasts half as long in 6/8 as in
-3/4; everything outside this file works in ticks.
+Units: `ticks` are ticks of the tokenizer's own grid, `TokenTable.ticks_per_quarter` to the quarter note. miditok counts
+positions and durations in beats of the current time signature, so the same token lasts half as long in 6/8 as in 3/4;
+everything outside this file works in ticks.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from miditok import REMI
 
 
@@ -33,8 +34,8 @@ class TokenTable:
     """What the ids of a miditok REMI tokenizer mean, derived from its vocabulary alone.
 
     Args:
-        tokenizer: A one-stream REMI tokenizer with programs and time signatures (the ``satb`` preset), with or without
-            a trained BPE model; BPE ids are described by :meth:`base_ids`.
+        tokenizer: A one-stream REMI tokenizer with programs and time signatures (the `satb` preset), with or without
+            a trained BPE model; BPE ids are described by `base_ids`.
     """
 
     def __init__(self, tokenizer: REMI) -> None:
@@ -61,11 +62,11 @@ class TokenTable:
         (self.bar_id,) = self.ids("Bar")
 
     def ids(self, kind: str) -> list[int]:
-        """Return the ids of one token type (``"Pitch"``, ``"Bar"``, ...), ascending."""
+        """Return the ids of one token type (`"Pitch"`, `"Bar"`, ...), ascending."""
         return [i for i, name in enumerate(self.types) if name == kind]
 
     def special(self, name: str) -> int:
-        """Return the id of a special token given without its ``_None`` suffix."""
+        """Return the id of a special token given without its `_None` suffix."""
         return self.names.index(f"{name}_None")
 
     @property
@@ -75,7 +76,7 @@ class TokenTable:
 
     @cached_property
     def duration_ticks(self) -> dict[int, dict[int, int]]:
-        """``{denominator: {duration id: ticks}}``, only durations that are whole ticks."""
+        """`{denominator: {duration id: ticks}}`, only durations that are whole ticks."""
         result: dict[int, dict[int, int]] = {}
         for meter in self.meter_of.values():
             exact = {i: beats * meter.beat_ticks for i, beats in self._duration_beats.items()}
@@ -84,7 +85,7 @@ class TokenTable:
 
     @cached_property
     def duration_id(self) -> dict[int, dict[int, int]]:
-        """``{denominator: {ticks: duration id}}``, the inverse of :attr:`duration_ticks`."""
+        """`{denominator: {ticks: duration id}}`, the inverse of `duration_ticks`."""
         return {den: {t: i for i, t in table.items()} for den, table in self.duration_ticks.items()}
 
     def base_ids(self, token_id: int) -> tuple[int, ...]:
@@ -93,7 +94,7 @@ class TokenTable:
 
     @cached_property
     def _expansions(self) -> list[tuple[int, ...]]:
-        single = [(i,) for i in range(self.num_base_ids)]
+        single: list[tuple[int, ...]] = [(i,) for i in range(self.num_base_ids)]
         if self.size == self.num_base_ids:
             return single
         merged = self.tokenizer.vocab_model
@@ -102,8 +103,8 @@ class TokenTable:
         base: dict[str, int] = dict(self.tokenizer.vocab)
         return [tuple(base[name] for name in learned[by_id[i]]) if i in by_id else single[i] for i in range(self.size)]
 
-    def type_mask(self, *kinds: str) -> np.ndarray:
-        """Return a boolean mask of shape (base vocabulary,) of the ids whose type is one of ``kinds``."""
+    def type_mask(self, *kinds: str) -> npt.NDArray[np.bool_]:
+        """Return a boolean mask of shape (base vocabulary,) of the ids whose type is one of `kinds`."""
         return np.array([kind in kinds for kind in self.types])
 
     def _meter(self, text: str) -> Meter:
@@ -113,6 +114,6 @@ class TokenTable:
 
 
 def _beats(value: str) -> Fraction:
-    """Length in beats of a miditok duration value ``beats.position.resolution``."""
+    """Length in beats of a miditok duration value `beats.position.resolution`."""
     beats, position, resolution = map(int, value.split("."))
     return beats + Fraction(position, resolution)
