@@ -79,6 +79,6 @@ def notes_digest(score: ScoreTick, *, transposable: bool = False) -> str:
 
 
 def _note_rows(notes: dict[str, NDArray[np.int32]]) -> NDArray[np.int64]:
-    """Return (onset, duration, pitch) rows sorted by onset, then pitch."""
+    """Return (onset, duration, pitch) rows in an order that depends on nothing but themselves."""
     rows = np.stack([notes["time"], notes["duration"], notes["pitch"]], axis=1).astype(np.int64)
-    return rows[np.lexsort((rows[:, 2], rows[:, 0]))]
+    return rows[np.lexsort(rows.T)]
