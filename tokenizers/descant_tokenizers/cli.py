@@ -69,6 +69,26 @@ def _tokenizer() -> None:
     """Keep `tokenizer` a group of commands, however few it holds."""
 
 
+@tokenizer_app.command("inspect")
+def inspect_command(
+    file: Annotated[Path, typer.Argument(help="A score: MIDI, MusicXML, ABC or Humdrum.")],
+    preset: Annotated[str, typer.Option(help="Tokenizer preset.")] = "satb",
+    model: Annotated[Path | None, typer.Option(help="Checkpoint folder; its tokenizer is taken instead.")] = None,
+    track: Annotated[str | None, typer.Option(help="Track to take as melody: its number from 1, or its name.")] = None,
+) -> None:
+    """Print the tokens of a score bar by bar, coloured by type."""
+    from rich.console import Console
+
+    from descant_tokenizers.tokens.inspect import inspect_file, render
+    from descant_tokenizers.tokens.presets import build_tokenizer, load_tokenizer
+    from descant_tokenizers.tokens.vocabulary import TokenTable
+
+    table = TokenTable(build_tokenizer(preset) if model is None else load_tokenizer(model))
+    console = Console(highlight=False)
+    for line in render(inspect_file(table, file, track)):
+        console.print(line, soft_wrap=True)
+
+
 def run(app: typer.Typer) -> None:
     """Run a typer app as a program: bad input is one sentence on stderr, never a traceback.
 

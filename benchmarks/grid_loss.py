@@ -1,0 +1,121 @@
+"""Measure what the token grid changes in real music: the table of docs/tokenizers.md.
+
+    descant dataset build chorales --out data/chorales
+    python benchmarks/grid_loss.py --chorales data/chorales               # and 200 of Ryan's tunes, drawn with seed 0
+    python benchmarks/grid_loss.py --chorales data/chorales --tunes 0     # and all 1,059 of them
+
+Every piece goes through the tokenizer (miditok, with only the grid changed) and is compared with what it was, note by
+note and exactly. A note is changed if its onset or its duration is another one, or if it is gone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from datasets import DatasetDict, load_from_disk
+from miditok import REMI
+from music21.common.pathTools import getCorpusFilePath
+from symusic.core import ScoreTick
+
+from descant_tokenizers.corpora import row_to_score
+from descant_tokenizers.errors import InputError
+from descant_tokenizers.scores import read_score
+from descant_tokenizers.scores.voices import pick_voices
+from descant_tokenizers.tokens.encode import encode_score
+from descant_tokenizers.tokens.inspect import grid_loss
+from descant_tokenizers.tokens.presets import build_tokenizer, satb_config
+from descant_tokenizers.tokens.vocabulary import TokenTable
+
+LONGEST_BEATS = 16
+GRIDS = (8, 12, 24)
+"""Positions to a beat, for notes of every length."""
+
+
+@dataclass
+class Tally:
+    """What one grid did to one corpus."""
+
+    num_notes: int = 0
+    num_changed: int = 0
+    num_pieces: int = 0
+    num_changed_pieces: int = 0
+    num_refused: int = 0
+
+    def add(self, table: TokenTable, score: ScoreTick) -> None:
+        """Count one score."""
+        try:
+            loss = grid_loss(table, score, encode_score(table, score).piece)
+        except InputError:
+            self.num_refused += 1
+            return
+        self.num_notes += loss.num_notes
+        self.num_changed += loss.num_changed
+        self.num_pieces += 1
+        self.num_changed_pieces += loss.num_changed > 0
+
+
+def main() -> None:
+    """Print a table for each corpus."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--chorales", type=Path, help="folder written by `descant dataset build chorales`")
+    parser.add_argument("--tunes", type=int, default=200, help="how many of Ryan's tunes; 0 for all")
+    parser.add_argument("--seed", type=int, default=0, help="which of them")
+    options = parser.parse_args()
+    tables = {f"{grid}": TokenTable(_uniform(grid)) for grid in GRIDS} | {"`satb`": TokenTable(build_tokenizer())}
+    if options.chorales:
+        _report("chorales", tables, lambda: _chorales(options.chorales))
+    _report("Ryan's Mammoth", tables, lambda: _tunes(options.tunes, options.seed))
+
+
+def _uniform(grid: int) -> REMI:
+    config = satb_config()
+    config.beat_res = {(0, LONGEST_BEATS): grid}
+    return REMI(config)
+
+
+def _report(corpus: str, tables: dict[str, TokenTable], scores: Callable[[], Iterator[ScoreTick | None]]) -> None:
+    tallies = {name: Tally() for name in tables}
+    num_unread = 0
+    for score in scores():
+        num_unread += score is None
+        for name, table in tables.items() if score is not None else ():
+            tallies[name].add(table, score)
+    print(f"\n| {corpus}: positions to a beat | vocabulary | notes changed | pieces changed | pieces refused |")
+    print("|---|---|---|---|---|")
+    for name, tally in tallies.items():
+        notes = f"{tally.num_changed:,} of {tally.num_notes:,} ({tally.num_changed / tally.num_notes:.3%})"
+        pieces = (
+            f"{tally.num_changed_pieces:,} of {tally.num_pieces:,} ({tally.num_changed_pieces / tally.num_pieces:.1%})"
+        )
+        print(f"| {name} | {tables[name].size} | {notes} | {pieces} | {tally.num_refused} |")
+    print(f"\n{num_unread} files have no single melody or cannot be read.", flush=True)
+
+
+def _chorales(folder: Path) -> Iterator[ScoreTick]:
+    dataset = load_from_disk(str(folder))
+    assert isinstance(dataset, DatasetDict)
+    for split in dataset.values():
+        yield from map(row_to_score, split)
+
+
+def _tunes(number: int, seed: int) -> Iterator[ScoreTick | None]:
+    paths = sorted((Path(getCorpusFilePath()) / "ryansMammoth").glob("*.abc"))
+    chosen = random.Random(seed).sample(paths, number) if number else paths
+    for path in chosen:
+        try:
+            score = read_score(path)
+            melody = pick_voices(score).tracks["Soprano"]
+        except InputError:
+            yield None
+            continue
+        melody.name = "Soprano"
+        score.tracks = [melody]
+        yield score
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,212 @@
+"""Show a score as the model sees it: the tokens of each bar, coloured by type, and what the grid changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from miditok import TokSequence
+from rich.text import Text
+from symusic.core import ScoreTick
+
+from descant_tokenizers.errors import InputError
+from descant_tokenizers.scores import VOICES, bars_of, read_score_report
+from descant_tokenizers.scores.voices import pick_voices
+from descant_tokenizers.tokens.encode import encode_score
+from descant_tokenizers.tokens.piece import GridBar, Piece, bar_ids, note_ids, piece_ids
+from descant_tokenizers.tokens.vocabulary import TokenTable
+
+__all__ = ["GridLoss", "Inspection", "grid_loss", "inspect_file", "render"]
+
+TOKEN_STYLES: Mapping[str, str] = {
+    "Bar": "bold",
+    "TimeSig": "magenta",
+    "Position": "cyan",
+    "Program": "yellow",
+    "Pitch": "green",
+    "Duration": "blue",
+}
+"""A rich style for each token type of a score."""
+
+
+@dataclass(frozen=True, slots=True)
+class GridLoss:
+    """How many notes a grid does not hold as they are.
+
+    Attributes:
+        num_notes: Notes of the score.
+        num_moved: Notes whose onset changed, or that were dropped.
+        num_resized: Notes at their onset whose duration changed.
+    """
+
+    num_notes: int
+    num_moved: int
+    num_resized: int
+
+    @property
+    def num_changed(self) -> int:
+        """Notes that are not exactly as they were."""
+        return self.num_moved + self.num_resized
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A score and its tokens.
+
+    Attributes:
+        table: The vocabulary.
+        piece: The music on the grid.
+        first_bar: Number of the first bar, 0 for a pickup, else 1.
+        loss: What the grid changed.
+        remarks: One sentence or phrase each: which tracks were taken, what was repaired, what the grid could not hold.
+    """
+
+    table: TokenTable
+    piece: Piece
+    first_bar: int
+    loss: GridLoss
+    remarks: tuple[str, ...]
+
+    @property
+    def num_base_tokens(self) -> int:
+        """Number of tokens before BPE; BOS, task and EOS are not counted."""
+        return len(piece_ids(self.table, self.piece))
+
+    @property
+    def num_tokens(self) -> int:
+        """Number of tokens that a model would see; that of the base tokens where no BPE was trained."""
+        tokenizer = self.table.tokenizer
+        if not tokenizer.is_trained:
+            return self.num_base_tokens
+        sequence = TokSequence(ids=piece_ids(self.table, self.piece))
+        tokenizer.complete_sequence(sequence)
+        tokenizer.encode_token_ids(sequence)
+        return len(sequence.ids)
+
+
+def inspect_file(table: TokenTable, path: Path, track: int | str | None = None) -> Inspection:
+    """Read a score file and put it on the token grid.
+
+    Four voices are taken by name, or by pitch where there are exactly four tracks; of anything else the melody is
+    taken as the soprano (see `pick_voices`).
+
+    Args:
+        table: A vocabulary of the `satb` preset.
+        path: A file in any supported format.
+        track: The track to take as melody: its number from 1, or its name.
+
+    Raises:
+        InputError: The file cannot be read, no voices or melody can be told, or the vocabulary cannot hold it.
+    """
+    read = read_score_report(path)
+    try:
+        choice = pick_voices(read.score, track=track)
+        score = read.score.copy()
+        score.tracks = [choice.tracks[voice] for voice in VOICES if voice in choice.tracks]
+        for voice, line in zip(choice.tracks, score.tracks, strict=True):
+            line.name = voice
+        encoded = encode_score(table, score)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    loss = grid_loss(table, score, encoded.piece)
+    first_bar = bars_of(score)[0].number
+    return Inspection(table, encoded.piece, first_bar, loss, (choice.reason, *read.repairs, *encoded.changes))
+
+
+def grid_loss(table: TokenTable, score: ScoreTick, piece: Piece) -> GridLoss:
+    """Compare a score with itself on the grid, exactly.
+
+    Args:
+        table: The vocabulary of `piece`.
+        score: A score with tracks named after the voices.
+        piece: The same music, from `encode_score`.
+    """
+    # Both resolutions are brought to their product, in whole numbers.
+    starts = piece.bar_starts_ticks()
+    kept: dict[tuple[int, int, int], set[int]] = {}
+    for start, bar in zip(starts, piece.bars, strict=False):
+        for note in bar.notes:
+            onset = (start + note.offset_ticks) * score.tpq
+            kept.setdefault((note.voice, onset, note.pitch), set()).add(note.duration_ticks * score.tpq)
+    num_notes = num_moved = num_resized = 0
+    for track in score.tracks:
+        for note in track.notes:
+            durations = kept.get((VOICES.index(track.name), note.time * table.ticks_per_quarter, note.pitch))
+            num_notes += 1
+            num_moved += durations is None
+            num_resized += durations is not None and note.duration * table.ticks_per_quarter not in durations
+    return GridLoss(num_notes, num_moved, num_resized)
+
+
+def render(inspection: Inspection) -> Iterator[Text]:
+    """Yield the lines to print: remarks, a key, a block for each bar, totals.
+
+    A bar's block is its `Bar TimeSig` tokens, then a line for each onset.
+    """
+    table, piece = inspection.table, inspection.piece
+    for remark in inspection.remarks:
+        yield Text(remark, "dim")
+    yield _key(table)
+    for number, bar in enumerate(piece.bars, start=inspection.first_bar):
+        yield Text()
+        yield _heading(table, bar, number)
+        yield from _onsets(table, bar)
+    yield Text()
+    yield from _totals(inspection)
+
+
+def _key(table: TokenTable) -> Text:
+    voices = (f"{table.names[i]} = {VOICES[rank]}" for i, rank in table.voice_of.items())
+    return Text(", ".join(voices), TOKEN_STYLES["Program"])
+
+
+def _heading(table: TokenTable, bar: GridBar, number: int) -> Text:
+    meter = f"{bar.meter.numerator}/{bar.meter.denominator}"
+    title = f"bar {number}, {meter}{', pickup' if number == 0 else ''}"
+    return Text(f"{title:<20}", "bold reverse").append_text(_tokens(table, bar_ids(table, bar)))
+
+
+def _onsets(table: TokenTable, bar: GridBar) -> Iterator[Text]:
+    """One line for each onset of a bar."""
+    line: list[int] = []
+    for token_id in note_ids(table, bar):
+        if table.types[token_id] == "Position" and line:
+            yield Text("  ").append_text(_tokens(table, line))
+            line = []
+        line.append(token_id)
+    if line:
+        yield Text("  ").append_text(_tokens(table, line))
+
+
+def _tokens(table: TokenTable, ids: list[int]) -> Text:
+    text = Text(style="default")
+    for token_id in ids:
+        text.append(" ").append(table.names[token_id], TOKEN_STYLES[table.types[token_id]])
+    return text
+
+
+def _totals(inspection: Inspection) -> Iterator[Text]:
+    piece, loss = inspection.piece, inspection.loss
+    num_tokens, num_base = inspection.num_tokens, inspection.num_base_tokens
+    merged = f" ({num_base:,} before BPE)" if inspection.table.tokenizer.is_trained else ""
+    yield Text(
+        f"{num_tokens:,} tokens{merged}, {piece.num_notes:,} notes, {num_tokens / piece.num_notes:.2f} tokens per note,"
+        f" {_bars(inspection)}",
+        "bold",
+    )
+    if loss.num_changed:
+        yield Text(
+            f"the grid changes {loss.num_changed:,} of {loss.num_notes:,} notes: {loss.num_moved:,} in onset (or "
+            f"dropped), {loss.num_resized:,} in duration alone",
+            "bold red",
+        )
+    else:
+        yield Text("the grid holds every note exactly", "dim")
+
+
+def _bars(inspection: Inspection) -> str:
+    num_bars = len(inspection.piece.bars)
+    pickup = inspection.first_bar == 0
+    num_full = num_bars - pickup
+    return f"{num_full:,} bar{'s' * (num_full != 1)}{' and a pickup' * pickup}"
