@@ -10,6 +10,9 @@ from typing import Annotated
 import typer
 
 from descant_modeling import __version__
+from descant_modeling.evaluate_command import evaluate_app
+from descant_modeling.generate_command import generate_command
+from descant_modeling.train_command import train_command
 from descant_tokenizers.cli import dataset_app, run, tokenizer_app
 
 app = typer.Typer(
@@ -20,6 +23,9 @@ app = typer.Typer(
 )
 app.add_typer(dataset_app)
 app.add_typer(tokenizer_app)
+app.add_typer(evaluate_app)
+app.command("generate")(generate_command)
+app.command("train")(train_command)
 
 
 def _print_version(requested: bool) -> None:

@@ -146,6 +146,7 @@ class MusicModel:
         sampling: SamplingConfig | None = None,
         num_samples: int = 1,
         seed: int = 0,
+        sound: str = "choir",
         progress: Progress | None = None,
     ) -> GenerationResult:
         """Write bars behind the prompt, in all its voices.
@@ -153,11 +154,13 @@ class MusicModel:
         Args:
             score: The prompt: a melody, or several voices.
             num_bars: Bars to write.
-            given: Which voices the prompt's tracks are; found by name or number by default.
+            given: Which voices the prompt's tracks are; the missing ones of four are then written too, from the
+                first bar on. By default, the prompt goes on in just the voices it has.
             track: The melody's track where one voice is given.
             sampling: Temperature and nucleus.
             num_samples: How many results.
             seed: Same seed, same result.
+            sound: One of :data:`SOUNDS`, for voices that the prompt does not have.
             progress: Called with the share done, 0-1.
 
         Returns:
@@ -168,12 +171,39 @@ class MusicModel:
         """
         if not 1 <= num_bars <= MAX_NEW_BARS:
             raise InputError(f"--bars is {num_bars}: give 1 to {MAX_NEW_BARS} bars to write")
+        if given is not None and len(voice_names(given)) < len(VOICES):
+            return self._harmonize_and_continue(
+                self.harmonize(
+                    score,
+                    given=given,
+                    track=track,
+                    sampling=sampling,
+                    num_samples=num_samples,
+                    seed=seed,
+                    sound=sound,
+                    progress=progress,
+                ),
+                num_bars,
+                sampling,
+                seed,
+            )
         prompt = self._prompt(score, given, track)
         plan = plan_continue(self.checkpoint.layout, prompt.piece, num_bars, self._pitches(prompt))
         samples = self._sample(plan, sampling, num_samples, seed, progress)
         results = [self._extended(prompt, plan, sample, frozenset()) for sample in samples]
         voices = tuple(prompt.choice.tracks)
         return GenerationResult(tuple(results), prompt.remarks, voices, voices)
+
+    def _harmonize_and_continue(
+        self, harmonized: GenerationResult, num_bars: int, sampling: SamplingConfig | None, seed: int
+    ) -> GenerationResult:
+        """Continue each harmonization in four voices."""
+        whole = []
+        for index, first in enumerate(harmonized.samples):
+            (then,) = self.continue_(first.score, num_bars=num_bars, sampling=sampling, seed=seed + index).samples
+            tokens, nats = first.num_tokens + then.num_tokens, first.log_likelihood + then.log_likelihood
+            whole.append(Generated(then.score, first.added | then.added, tokens, nats))
+        return GenerationResult(tuple(whole), harmonized.remarks, harmonized.given, VOICES)
 
     def infill(
         self,
@@ -208,7 +238,9 @@ class MusicModel:
         kept = voice_names(given) if given else ()
         written = tuple(voice for voice in prompt.choice.tracks if voice not in kept)
         if not written:
-            raise InputError("all voices of the prompt are given, so there is nothing to write: leave one out of --given")
+            raise InputError(
+                "all voices of the prompt are given, so there is nothing to write: leave one out of --given"
+            )
         ranks = [VOICES.index(voice) for voice in written]
         plan = plan_infill(self.checkpoint.layout, prompt.piece, ranks, hole, self._pitches(prompt))
         samples = self._sample(plan, sampling, num_samples, seed, progress)

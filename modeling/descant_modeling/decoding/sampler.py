@@ -132,7 +132,7 @@ def sample_plan(
         progress: Called with the share of bars written so far, 0-1.
     """
     rows = [_Row(plan, grammar, (seed, i)) for i in range(num_samples)]
-    logits_BV = model.forward(torch.tensor([rows[0].pending]), [len(rows[0].pending)])
+    logits_BV = model.forward(torch.tensor([rows[0].pending], device=model.device), [len(rows[0].pending)])
     if num_samples > 1:
         model.select_rows([0] * num_samples)
         logits_BV = logits_BV.expand(num_samples, -1)
@@ -149,7 +149,7 @@ def sample_plan(
         ids_BN = torch.zeros((num_samples, max(counts)), dtype=torch.long)
         for index, row in enumerate(rows):
             ids_BN[index, : counts[index]] = torch.tensor(row.pending)
-        logits_BV = model.forward(ids_BN, counts)
+        logits_BV = model.forward(ids_BN.to(model.device), counts)
 
 
 def _draw(logits_BV: torch.Tensor, rows: list[_Row], config: SamplingConfig) -> list[tuple[int, float]]:

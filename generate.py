@@ -1,0 +1,20 @@
+"""Write music: a melody in, a chorale out.
+
+    python generate.py --prompt melody.mid                              harmonize it with the embedded weights
+    python generate.py --prompt melody.mid --num-samples 4 --seed 1     four versions, the same ones every time
+    python generate.py --prompt duet.mid --given soprano,bass           write the inner voices only
+    python generate.py --prompt chorale.mid --task continue --bars 8    eight bars more
+    python generate.py --prompt chorale.mid --task infill --bars 5-8    bars 5 to 8 anew, everything else untouched
+    python generate.py --prompt melody.mid --model runs/chorales        with a model of your own
+"""
+
+from descant_modeling.generate_command import generate_command
+
+if __name__ == "__main__":
+    import typer
+
+    from descant_tokenizers.cli import run
+
+    app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+    app.command()(generate_command)
+    run(app)

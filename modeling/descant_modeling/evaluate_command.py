@@ -1,0 +1,65 @@
+"""``descant evaluate``: how good a model is, measured on held-out music."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Annotated
+
+import typer
+
+from descant_tokenizers.errors import InputError
+
+evaluate_app = typer.Typer(
+    name="evaluate", help="Measure a model on held-out music.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+
+
+@evaluate_app.callback()
+def _evaluate() -> None:
+    """Keep `evaluate` a group of commands, however few it holds."""
+
+
+@evaluate_app.command("likelihood")
+def likelihood_command(
+    model: Annotated[str, typer.Option(help="Embedded model, checkpoint or run folder, or Hub id.")] = "chorales",
+    corpus: Annotated[str, typer.Option(help="Corpus name, or folder of a built dataset.")] = "chorales",
+    split: Annotated[str, typer.Option(help="Split to score; test is for releases only.")] = "valid",
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; chosen by itself if not given.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+) -> None:
+    """Likelihood of whole pieces: nats per voice-16th, and bits per note."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from descant_modeling.checkpoints import load_checkpoint
+    from descant_modeling.devices import pick_device
+    from descant_modeling.likelihood import corpus_likelihood
+    from descant_modeling.runs import load_pieces
+
+    started = time.monotonic()
+    checkpoint = load_checkpoint(model, pick_device(device))
+    pieces = load_pieces(corpus, split, checkpoint.layout)
+    if not pieces:
+        raise InputError(f"split {split!r} of {corpus} has no four-part piece: choose another split")
+    with Progress(console=Console(stderr=True), transient=True, disable=quiet or as_json) as bar:
+        line = bar.add_task(f"{split} of {corpus}", total=len(pieces))
+        score = corpus_likelihood(checkpoint.model, checkpoint.layout, pieces, lambda n: bar.advance(line, n))
+    facts = {
+        "model": model,
+        "corpus": corpus,
+        "split": split,
+        "nats_per_voice_16th": round(score.nats_per_voice_16th, 5),
+        "bits_per_note": round(score.bits_per_note, 4),
+        "num_pieces": score.num_pieces,
+        "num_notes": score.num_notes,
+        "seconds": round(time.monotonic() - started, 2),
+    }
+    if as_json:
+        typer.echo(json.dumps(facts))
+        return
+    typer.echo(
+        f"{facts['nats_per_voice_16th']} nats per voice-16th, {facts['bits_per_note']} bits per note\n"
+        f"over {score.num_pieces} four-part pieces ({score.num_notes} notes) of {corpus}, split {split}"
+    )
