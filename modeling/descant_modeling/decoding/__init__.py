@@ -1,0 +1,1 @@
+"""Generation: the decoding forward pass, the grammar that steers it, and what is done with its tokens."""
