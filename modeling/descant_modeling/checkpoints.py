@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -96,7 +97,8 @@ def recover_folder(folder: Path) -> None:
     """Undo a `replace_folder` that was killed between its two renames."""
     old = folder.with_name(folder.name + ".old")
     if not folder.exists() and old.exists():
-        old.rename(folder)
+        with contextlib.suppress(FileNotFoundError):  # another process of the same run was faster
+            old.rename(folder)
 
 
 def save_checkpoint(folder: Path, model: PreTrainedModel, tokenizer: REMI, meta: CheckpointMeta, card: str) -> None:

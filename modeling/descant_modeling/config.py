@@ -33,7 +33,7 @@ class ModelConfig:
             learned absolute positions).
         width: Model dimension.
         num_layers: Transformer blocks.
-        num_heads: Attention heads; must divide `width`.
+        num_heads: Attention heads; must divide half of `width`.
         dropout: Probability for embedding and residual dropout. Attention weights are never dropped, because that
             leaves the fused attention kernel.
         max_tokens: Longest sequence; for `gpt2` the size of the position table.
@@ -50,7 +50,8 @@ class ModelConfig:
         _check(self.architecture in ("rotary", "gpt2"), "model.architecture", self.architecture, "rotary or gpt2")
         for name in ("width", "num_layers", "num_heads", "max_tokens"):
             _check(getattr(self, name) > 0, f"model.{name}", getattr(self, name), "give a positive number")
-        _check(self.width % self.num_heads == 0, "model.num_heads", self.num_heads, f"must divide width {self.width}")
+        even = self.width % (2 * self.num_heads) == 0  # rotary positions turn pairs
+        _check(even, "model.num_heads", self.num_heads, f"must divide half of the width {self.width}")
         _check(0 <= self.dropout < 1, "model.dropout", self.dropout, "give 0 or more, below 1")
 
 
@@ -140,7 +141,8 @@ class OptimizerConfig:
         _check(self.weight_decay >= 0, "optimizer.weight_decay", self.weight_decay, "give 0 or more")
         _check(0 <= self.ema_decay < 1, "optimizer.ema_decay", self.ema_decay, "give 0 or more, below 1")
         _check(0 <= self.final_lr_share <= 1, "optimizer.final_lr_share", self.final_lr_share, "give 0 to 1")
-        _check(all(0 <= b < 1 for b in self.betas), "optimizer.betas", self.betas, "give two numbers from 0 to 1")
+        sound = len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas)
+        _check(sound, "optimizer.betas", self.betas, "give two numbers of 0 or more, below 1")
 
 
 @dataclass(frozen=True)
@@ -178,6 +180,7 @@ class RunConfig:
     def __post_init__(self) -> None:
         for name in ("max_steps", "eval_every", "save_every", "log_every"):
             _check(getattr(self, name) > 0, name, getattr(self, name), "give a positive number")
+        _check(self.seed >= 0, "seed", self.seed, "give 0 or more")
         _check(self.precision in ("auto", "fp32", "bf16"), "precision", self.precision, "auto, fp32 or bf16")
         plain = bool(self.name) and Path(self.name).name == self.name
         _check(plain, "name", repr(self.name), "give a plain folder name")
@@ -206,17 +209,22 @@ def load_config(path: Path, overrides: typing.Sequence[str] = ()) -> RunConfig:
     values = {} if values is None else values
     if not isinstance(values, dict):
         raise InputError(f"{path} is not a mapping of keys to values: see configs/ for examples")
-    for override in overrides:
-        _apply_override(values, override)
-    return parse_config(values, str(path))
+    return parse_config(values, str(path), overrides)
 
 
-def parse_config(values: dict[str, Any], where: str) -> RunConfig:
-    """Build a `RunConfig` from nested plain values; `where` names them in errors.
+def parse_config(values: dict[str, Any], where: str, overrides: typing.Sequence[str] = ()) -> RunConfig:
+    """Build a `RunConfig` from nested plain values.
+
+    Args:
+        values: As YAML gives them; overrides are written into them.
+        where: Names the values in errors.
+        overrides: See `load_config`.
 
     Raises:
         InputError: An unknown key, a value of a wrong type or out of range.
     """
+    for override in overrides:
+        _apply_override(values, override)
     try:
         return typing.cast("RunConfig", _build(RunConfig, values, ""))
     except ValueError as error:
@@ -232,7 +240,10 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
         values = values.setdefault(parent, {})
         if not isinstance(values, dict):
             raise InputError(f"override {override!r}: {parent} is no section")
-    values[leaf] = yaml.safe_load(text)
+    try:
+        values[leaf] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise InputError(f"override {override!r}: {text!r} is no YAML value") from None
 
 
 def _build(kind: type, values: object, prefix: str) -> object:

@@ -19,6 +19,7 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from descant_modeling.examples import Batch, bucket, collate
+from descant_tokenizers.errors import InputError
 from descant_tokenizers.tokens.layout import Encoded, Task, TaskLayout
 from descant_tokenizers.tokens.piece import Piece
 
@@ -102,7 +103,19 @@ def corpus_likelihood(
     pieces: Sequence[Piece],
     progress: Callable[[int], None] | None = None,
 ) -> Likelihood:
-    """Score whole pieces in the *continue* layout."""
+    """Score whole pieces in the *continue* layout.
+
+    Args:
+        model: Causal model.
+        layout: The layout it was trained with.
+        pieces: The music.
+        progress: Called after each batch with the number of pieces in it.
+
+    Raises:
+        InputError: There is no piece with a note.
+    """
+    if not any(piece.num_notes for piece in pieces):
+        raise InputError("there is no piece to score: name a corpus and a split that hold four-part pieces")
     streams = [layout.encode(piece, Task.CONTINUE, piece.voices) for piece in pieces]
     nats = score_streams(model, streams, pad=layout.table.special("PAD"), progress=progress)
     lengths = [piece_16ths(piece, layout.table.ticks_per_quarter) for piece in pieces]

@@ -1,7 +1,8 @@
-"""Optimizers: AdamW, and Muon for the hidden matrices beside AdamW for everything else."""
+"""Optimizers: AdamW, and Muon for the hidden matrices beside AdamW for everything else; and the learning rate."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -114,3 +115,12 @@ def build_optimizer(model: torch.nn.Module, config: OptimizerConfig) -> torch.op
         {"params": vectors, "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)
+
+
+def learning_rate(config: OptimizerConfig, step: int, max_steps: int) -> float:
+    """Learning rate of a step (from 0): linear warm-up, then a half cosine to `final_lr_share` of the peak."""
+    if step < config.warmup_steps:
+        return config.learning_rate * (step + 1) / config.warmup_steps
+    done = (step - config.warmup_steps) / max(1, max_steps - config.warmup_steps)
+    share = config.final_lr_share + (1 - config.final_lr_share) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+    return config.learning_rate * share

@@ -39,18 +39,17 @@ def run_header(config: dict[str, Any], **facts: Any) -> dict[str, Any]:
 
 def git_revision() -> str | None:
     """Return the commit of the working tree, with `+` when it has uncommitted changes; None outside a checkout."""
-    here = Path(__file__).parent
+    here = Path(__file__)
+
+    def git(*command: str) -> str:
+        done = subprocess.run(["git", *command], cwd=here.parent, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
     try:
-        revision = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--abbrev=12"],
-            cwd=here,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        git("ls-files", "--error-unmatch", here.name)  # an environment inside somebody else's checkout is not ours
+        return git("describe", "--always", "--dirty=+", "--abbrev=12")
     except (OSError, subprocess.CalledProcessError):
         return None
-    return revision.stdout.strip()
 
 
 class RunLog:

@@ -7,23 +7,24 @@ import json
 import os
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import datasets
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
+from accelerate.utils import broadcast_object_list
 from miditok import REMI
 from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-from descant_modeling.checkpoints import CheckpointMeta, load_checkpoint
+from descant_modeling.checkpoints import CheckpointMeta, load_checkpoint, recover_folder
 from descant_modeling.config import RunConfig, load_config, parse_config
 from descant_modeling.devices import pick_device
 from descant_modeling.examples import ExampleSource, voice_ranges
 from descant_modeling.models import build_model, count_parameters
 from descant_modeling.runlog import RunLog, run_header
-from descant_modeling.training import Trainer
+from descant_modeling.training import STATE_FILE, Trainer, check_micro_batches
 from descant_tokenizers.corpora import load_corpus
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.tokens.dataset import dataset_pieces, tokenize_dataset
@@ -58,19 +59,26 @@ def prepare_run(
 ) -> Run:
     """Read configuration and data, build or restore model and trainer.
 
+    The run folder is made last, so that a mistake leaves none behind.
+
+    Args:
+        config_path: YAML file of a new run; not read when `resume` is given.
+        overrides: `key=value`; of a resumed run only `max_steps`.
+        resume: Folder of a run to go on with.
+        device: `cpu`, `cuda` or `mps`; None for the best there is.
+        quiet: No progress line and no progress bars.
+
     Raises:
         InputError: A wrong configuration, corpus, device or run folder.
     """
-    if resume is not None:
-        config, folder = _resumed_config(resume, overrides), resume
-    else:
-        config = load_config(config_path, overrides)
+    config = load_config(config_path, overrides) if resume is None else _resumed_config(resume, overrides)
     accelerator = make_accelerator(config.precision, device)
+    # What was measured once holds for the whole run, wherever it is resumed.
+    config = replace(config, precision="bf16" if accelerator.mixed_precision == "bf16" else "fp32")
+    check_micro_batches(config, accelerator)
     if not accelerator.is_main_process or quiet:
         datasets.disable_progress_bars()
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    if resume is None:
-        folder = _new_folder(config, accelerator)
     layout = TaskLayout(TokenTable(_tokenizer(config.data.tokenizer)), config.layout)
     with accelerator.main_process_first():
         data = load_data(config, layout)
@@ -84,6 +92,7 @@ def prepare_run(
         transpose=config.data.transpose,
         max_tokens=config.model.max_tokens,
     )
+    folder = resume or _new_folder(config, accelerator)
     log = RunLog(folder, config.max_steps, active=accelerator.is_main_process, quiet=quiet)
     facts = {
         "num_parameters": count_parameters(model),
@@ -162,10 +171,12 @@ def make_accelerator(precision: str, device: str | None) -> Accelerator:
     Raises:
         InputError: The device is not there.
     """
-    kind = pick_device(device)
+    state = PartialState(cpu=pick_device(device) == "cpu")
+    kind = state.device.type
     if precision == "auto":
         precision = "bf16" if kind == "cuda" or (kind == "cpu" and bf16_is_faster()) else "fp32"
-    return Accelerator(cpu=kind == "cpu", mixed_precision="bf16" if precision == "bf16" else "no")
+        (precision,) = broadcast_object_list([precision])  # measured by each process, decided by one
+    return Accelerator(mixed_precision="bf16" if precision == "bf16" else "no")
 
 
 def bf16_is_faster() -> bool:
@@ -216,10 +227,7 @@ def _new_folder(config: RunConfig, accelerator: Accelerator) -> Path:
     while folder.exists() and accelerator.is_main_process:
         number += 1
         folder = Path(config.out_dir, f"{config.name}-{number}")
-    if accelerator.num_processes > 1:
-        holder = [str(folder)]
-        torch.distributed.broadcast_object_list(holder)
-        folder = Path(holder[0])
+    folder = Path(*broadcast_object_list([str(folder)]))
     if accelerator.is_main_process:
         try:
             folder.mkdir(parents=True)
@@ -229,17 +237,22 @@ def _new_folder(config: RunConfig, accelerator: Accelerator) -> Path:
 
 
 def _resumed_config(folder: Path, overrides: Sequence[str]) -> RunConfig:
-    path = folder / "last" / "training_state.json"
-    if not path.is_file() and not (folder / "last.old" / "training_state.json").is_file():
-        raise InputError(f"{folder} has no checkpoint to resume from: give a run folder, or start without --resume")
-    header = json.loads((folder / HEADER_FILE).read_text(encoding="utf-8"))
-    if overrides and any(not o.startswith("max_steps=") for o in overrides):
-        raise InputError("a resumed run keeps its configuration: only max_steps may be overridden")
-    values = dict(header["config"])
-    if overrides:
-        values["max_steps"] = int(overrides[-1].partition("=")[2])
-    values["tasks"] = {key.rstrip("_"): value for key, value in values["tasks"].items()}
-    return parse_config(values, str(folder / HEADER_FILE))
+    """Return the configuration that the last checkpoint of a run was written under."""
+    refused = [override for override in overrides if not override.startswith("max_steps=")]
+    if refused:
+        raise InputError(f"override {refused[0]!r}: a resumed run keeps its configuration, except max_steps")
+    recover_folder(folder / "last")
+    path = folder / "last" / STATE_FILE
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))["config"]
+        values["tasks"] = {key.rstrip("_"): share for key, share in values["tasks"].items()}
+    except FileNotFoundError:
+        raise InputError(
+            f"{folder} has no checkpoint to resume from: give a run folder, or start without --resume"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} cannot be read ({error!r}): start a new run") from None
+    return parse_config(values, str(path), overrides)
 
 
 def _hash_rows(rows: Iterable[Sequence[int]]) -> str:

@@ -13,7 +13,7 @@ import json
 import math
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -25,17 +25,14 @@ from accelerate.utils import reduce
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 
+from descant_modeling.averaging import WeightAverage
 from descant_modeling.cards import model_card
-from descant_modeling.checkpoints import (
-    CheckpointMeta,
-    recover_folder,
-    replace_folder,
-    save_checkpoint,
-)
-from descant_modeling.config import OptimizerConfig, RunConfig
+from descant_modeling.checkpoints import CheckpointMeta, recover_folder, replace_folder, save_checkpoint
+from descant_modeling.config import RunConfig
 from descant_modeling.examples import Batch, ExampleSource
+from descant_modeling.interrupts import StopRequest
 from descant_modeling.likelihood import Likelihood, corpus_likelihood, token_nll
-from descant_modeling.optimizers import build_optimizer
+from descant_modeling.optimizers import build_optimizer, learning_rate
 from descant_modeling.runlog import RunLog
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.tokens.layout import TaskLayout
@@ -43,11 +40,24 @@ from descant_tokenizers.tokens.piece import Piece
 
 STATE_TENSORS = "training_state.safetensors"
 STATE_FILE = "training_state.json"
+#: What the optimizers keep for each parameter.
+OPTIMIZER_STATE = ("step", "exp_avg", "exp_avg_sq", "momentum")
 
 
 @dataclass
 class Progress:
-    """Where a run stands; everything that a resumed run has to know besides tensors."""
+    """Where a run stands; everything that a resumed run has to know besides tensors.
+
+    Attributes:
+        step: Optimizer steps done.
+        epoch: Current epoch, from 0.
+        batch: Micro-batches of this epoch that were used, over all processes.
+        best: Lowest nats per voice-16th on valid.
+        best_step: Step that reached it.
+        tokens: Tokens read, padding included, over all processes.
+        seconds: Time spent, over all sessions of the run.
+        history: (step, nats per voice-16th on valid) of every evaluation.
+    """
 
     step: int = 0
     epoch: int = 0
@@ -59,39 +69,15 @@ class Progress:
     history: list[tuple[int, float]] = field(default_factory=list)
 
 
-def learning_rate(config: OptimizerConfig, step: int, max_steps: int) -> float:
-    """Learning rate of a step (from 0): linear warm-up, then a half cosine to `final_lr_share` of the peak."""
-    if step < config.warmup_steps:
-        return config.learning_rate * (step + 1) / config.warmup_steps
-    done = (step - config.warmup_steps) / max(1, max_steps - config.warmup_steps)
-    share = config.final_lr_share + (1 - config.final_lr_share) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
-    return config.learning_rate * share
+def check_micro_batches(config: RunConfig, accelerator: Accelerator) -> None:
+    """Refuse micro-batches that cannot be dealt out evenly.
 
-
-class WeightAverage:
-    """Exponential moving average of a model's parameters, with the early-step correction of Kingma & Ba 2015.
-
-    The decay of step t is min(decay, (1 + t) / (10 + t)), so that the first weights are forgotten quickly.
+    Raises:
+        InputError: Their number is not a multiple of the processes.
     """
-
-    def __init__(self, model: torch.nn.Module, decay: float) -> None:
-        self.decay = decay
-        self.shadow = {name: p.detach().clone() for name, p in model.named_parameters()}
-
-    @torch.no_grad()
-    def update(self, model: torch.nn.Module, step: int) -> None:
-        """Move towards the model's weights after optimizer step `step` (from 0)."""
-        weight = 1 - min(self.decay, (1 + step) / (10 + step))
-        parameters = [p.detach() for p in model.parameters()]
-        torch._foreach_lerp_(list(self.shadow.values()), parameters, weight)
-
-    @torch.no_grad()
-    def swap(self, model: torch.nn.Module) -> None:
-        """Exchange the model's weights with the average; call twice to undo."""
-        for name, parameter in model.named_parameters():
-            kept = parameter.detach().clone()
-            parameter.copy_(self.shadow[name])
-            self.shadow[name].copy_(kept)
+    number, processes = config.data.micro_batches, accelerator.num_processes
+    if number % processes:
+        raise InputError(f"data.micro_batches is {number} for {processes} processes: set a multiple of {processes}")
 
 
 class Trainer:
@@ -121,40 +107,40 @@ class Trainer:
         meta: CheckpointMeta,
         log: RunLog,
     ) -> None:
-        processes = accelerator.num_processes
-        if config.data.micro_batches % processes:
-            raise InputError(
-                f"data.micro_batches is {config.data.micro_batches}, not a multiple of the {processes} processes: "
-                f"set it to {processes} or a multiple"
-            )
+        check_micro_batches(config, accelerator)
         self.config, self.accelerator, self.layout, self.source = config, accelerator, layout, source
         self.valid, self.folder, self.meta, self.log = valid, folder, meta, log
         self.plain_model = model.to(accelerator.device)
         self.optimizer = build_optimizer(self.plain_model, config.optimizer)
         self.model, self.prepared_optimizer = accelerator.prepare(self.plain_model, self.optimizer)
-        decay = config.optimizer.ema_decay
-        self.average = WeightAverage(self.plain_model, decay) if decay else None
+        # Accelerate puts autocast around the model's own forward, evaluation included. Only training is to run in bf16.
+        accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
+        self.average = WeightAverage(self.plain_model, config.optimizer.ema_decay)
         self.progress = Progress()
-        self._per_process = config.data.micro_batches // processes
+        self._per_process = config.data.micro_batches // accelerator.num_processes
 
     def train(self) -> Progress:
-        """Run to `max_steps`; Ctrl-C saves and stops.
+        """Run to `max_steps`; Ctrl-C or SIGTERM finishes the step, saves and stops (a second one stops at once).
 
         Returns:
             Where the run stands.
+
+        Raises:
+            KeyboardInterrupt: The run was stopped, and saved.
+            InputError: An epoch is too short for one step, or the loss is no longer finite.
         """
         steps = self._steps()
         started = time.perf_counter() - self.progress.seconds
-        try:
+        with StopRequest() as stop:
             while self.progress.step < self.config.max_steps:
-                loss, tokens = self._step(next(steps))
+                loss, tokens, stopping = self._step(next(steps), stop)
                 self.progress.tokens += tokens
                 self.progress.seconds = time.perf_counter() - started
                 self._after_step(loss)
-        except KeyboardInterrupt:
-            self.log.say(f"stopped at step {self.progress.step}: saving; go on with --resume")
-            self.save_last()
-            raise
+                if stopping:
+                    self.save_last()
+                    self.log.say(f"stopped and saved at step {self.progress.step}: go on with --resume {self.folder}")
+                    raise KeyboardInterrupt
         return self.progress
 
     def _after_step(self, loss: float) -> None:
@@ -184,16 +170,37 @@ class Trainer:
                 raise InputError(f"an epoch has under {rest} batches: lower data.micro_batches or data.batch_tokens")
             self.progress.epoch, self.progress.batch = self.progress.epoch + 1, 0
 
-    def _step(self, batches: list[Batch]) -> tuple[float, int]:
-        """Run one optimizer step; return its loss in nats per token and the tokens it read on all processes."""
+    def _step(self, batches: list[Batch], stop: StopRequest) -> tuple[float, int, bool]:
+        """Run one optimizer step.
+
+        Returns:
+            Its loss in nats per token, the tokens it read on all processes, and whether any of them was asked to stop.
+        """
         self.plain_model.train()
-        step, device = self.progress.step, self.accelerator.device
+        step = self.progress.step
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.config.optimizer, step, self.config.max_steps)
-        counts = torch.tensor(
-            [sum(b.num_counted for b in batches), sum(b.ids_BT.numel() for b in batches)], dtype=torch.float64
-        ).to(device if device.type != "mps" else "cpu")
-        num_counted, num_read = reduce(counts, "sum").tolist()
+        num_counted, num_read, stops = self._sum_counts(
+            sum(b.num_counted for b in batches), sum(b.ids_BT.numel() for b in batches), int(stop.made)
+        )
+        total = self._accumulate_gradients(batches, num_counted)
+        self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.optimizer.clip_norm)
+        self.prepared_optimizer.step()
+        self.prepared_optimizer.zero_grad(set_to_none=True)
+        self.average.update(self.plain_model, step)
+        self.progress.step += 1
+        loss = float(reduce(total, "sum")) / num_counted
+        if not math.isfinite(loss):
+            raise InputError(f"the loss is {loss} at step {step + 1}: lower optimizer.learning_rate or use fp32")
+        return loss, num_read, stops > 0
+
+    def _sum_counts(self, *counts: int) -> list[int]:
+        """Add up whole numbers over all processes."""
+        return [int(total) for total in reduce(torch.tensor(counts, device=self.accelerator.device), "sum").tolist()]
+
+    def _accumulate_gradients(self, batches: list[Batch], num_counted: int) -> torch.Tensor:
+        """Add up the gradients of this process's micro-batches; return the sum of -ln p over their counted tokens."""
+        device = self.accelerator.device
         total = torch.zeros((), device=device)
         for index, batch in enumerate(batches):
             torch.manual_seed(self._dropout_seed(index))
@@ -205,16 +212,7 @@ class Trainer:
                 # DDP averages gradients over processes, so multiply by their number to get the sum.
                 self.accelerator.backward(nll * self.accelerator.num_processes / num_counted)
             total += nll.detach()
-        self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.optimizer.clip_norm)
-        self.prepared_optimizer.step()
-        self.prepared_optimizer.zero_grad(set_to_none=True)
-        if self.average is not None:
-            self.average.update(self.plain_model, step)
-        self.progress.step += 1
-        loss = float(reduce(total, "sum")) / num_counted
-        if not math.isfinite(loss):
-            raise InputError(f"the loss is {loss} at step {step + 1}: lower optimizer.learning_rate or use fp32")
-        return loss, int(num_read)
+        return total
 
     def _dropout_seed(self, index: int) -> int:
         micro_batch = self.accelerator.process_index * self._per_process + index
@@ -242,8 +240,8 @@ class Trainer:
             with self._averaged():
                 replace_folder(self.folder / "best", self._write_model)
 
-    def _averaged(self) -> _Averaged:
-        return _Averaged(self.plain_model, self.average)
+    def _averaged(self) -> AbstractContextManager[None]:
+        return self.average.applied_to(self.plain_model)
 
     def _write_model(self, folder: Path) -> None:
         progress = self.progress
@@ -269,8 +267,7 @@ class Trainer:
             self._write_model(folder)
         names = {id(p): name for name, p in self.plain_model.named_parameters()}
         tensors = {f"model.{name}": p.detach() for name, p in self.plain_model.named_parameters()}
-        if self.average is not None:
-            tensors |= {f"average.{name}": t for name, t in self.average.shadow.items()}
+        tensors |= {f"average.{name}": t for name, t in self.average.shadow.items()}
         for parameter, state in self.optimizer.state.items():
             tensors |= {f"{key}.{names[id(parameter)]}": value for key, value in state.items()}
         save_file({name: t.contiguous().cpu() for name, t in tensors.items()}, folder / STATE_TENSORS)
@@ -291,27 +288,16 @@ class Trainer:
         tensors = load_file(last / STATE_TENSORS)
         state = json.loads((last / STATE_FILE).read_text(encoding="utf-8"))
         self.progress = Progress(**state["progress"])
+        names = {}
         for name, parameter in self.plain_model.named_parameters():
+            names[id(parameter)] = name
             parameter.copy_(tensors[f"model.{name}"])
-            if self.average is not None:
-                self.average.shadow[name].copy_(tensors[f"average.{name}"])
-            self.optimizer.state[parameter] = {
-                key: tensors[f"{key}.{name}"].to(parameter.device if key != "step" else "cpu")
-                for key in ("step", "exp_avg", "exp_avg_sq", "momentum")
-                if f"{key}.{name}" in tensors
-            }
-
-
-class _Averaged:
-    """Context in which a model holds its averaged weights."""
-
-    def __init__(self, model: torch.nn.Module, average: WeightAverage | None) -> None:
-        self.model, self.average = model, average
-
-    def __enter__(self) -> None:
-        if self.average is not None:
-            self.average.swap(self.model)
-
-    def __exit__(self, *_: object) -> None:
-        if self.average is not None:
-            self.average.swap(self.model)
+        for name, shadow in self.average.shadow.items():
+            shadow.copy_(tensors[f"average.{name}"])
+        in_order = [names[id(p)] for group in self.optimizer.param_groups for p in group["params"]]
+        packed = self.optimizer.state_dict()
+        packed["state"] = {
+            index: {key: tensors[f"{key}.{name}"] for key in OPTIMIZER_STATE if f"{key}.{name}" in tensors}
+            for index, name in enumerate(in_order)
+        }
+        self.optimizer.load_state_dict(packed)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import symusic
 
@@ -46,12 +47,8 @@ def encode_score(table: TokenTable, score: symusic.core.ScoreTick) -> EncodedSco
     _check_time_signatures(table, labelled)
     _check_pitches(table, labelled)
     tokens = table.tokenizer.encode(labelled, encode_ids=False)
-    piece, merged = _one_note_per_onset(parse_piece(table, tokens.ids))
-    changes = [f"{merged} notes that fell together on the grid were dropped"] if merged else []
-    shortened = _num_cut(table, labelled)
-    if shortened:
-        changes.append(f"{shortened} notes longer than the grid's longest were shortened")
-    return EncodedScore(piece, tuple(changes))
+    piece = _one_note_per_onset(parse_piece(table, tokens.ids))
+    return EncodedScore(piece, _changes(table, labelled, piece))
 
 
 def decode_piece(table: TokenTable, piece: Piece, velocity: int = 80) -> symusic.core.ScoreTick:
@@ -119,20 +116,34 @@ def _check_pitches(table: TokenTable, score: symusic.core.ScoreTick) -> None:
                 raise InputError(f"{track.name} has pitch {note.pitch}, outside {low}-{high}: transpose the score")
 
 
-def _num_cut(table: TokenTable, score: symusic.core.ScoreTick) -> int:
-    """Count notes longer than the longest duration of their meter."""
-    longest = {den: max(ticks) / table.ticks_per_quarter for den, ticks in table.duration_id.items()}
-    changes = sorted((t.time, t.denominator) for t in score.time_signatures) or [(0, 4)]
-    count = 0
-    for track in score.tracks:
-        for note in track.notes:
-            denominator = next((den for time, den in reversed(changes) if time <= note.time), changes[0][1])
-            count += note.duration > longest[denominator] * score.ticks_per_quarter + 1
-    return count
+def _changes(table: TokenTable, score: symusic.core.ScoreTick, piece: Piece) -> tuple[str, ...]:
+    """Compare the notes of a score with those of its piece; say how many differ, and how."""
+    wanted = _note_lengths(table, score)
+    starts = piece.bar_starts_ticks()
+    found: dict[tuple[int, int, Fraction], Fraction] = {
+        (note.voice, note.pitch, Fraction(starts[index] + note.offset_ticks)): Fraction(note.duration_ticks)
+        for index, bar in enumerate(piece.bars)
+        for note in bar.notes
+    }
+    dropped = sum(len(track.notes) for track in score.tracks) - piece.num_notes
+    moved = len(wanted.keys() - found.keys()) - dropped
+    resized = sum(found[key] != length for key, length in wanted.items() if key in found)
+    counted = ((dropped, "dropped"), (moved, "moved"), (resized, "given another length"))
+    return tuple(f"notes {what} to fit the grid: {number}" for number, what in counted if number > 0)
 
 
-def _one_note_per_onset(piece: Piece) -> tuple[Piece, int]:
-    """Keep one note a voice and onset, the longest; return how many were dropped."""
+def _note_lengths(table: TokenTable, score: symusic.core.ScoreTick) -> dict[tuple[int, int, Fraction], Fraction]:
+    """Return `{(voice, pitch, onset): duration}` of a score, both in exact grid ticks."""
+    scale = Fraction(table.ticks_per_quarter, score.ticks_per_quarter)
+    return {
+        (VOICES.index(track.name), note.pitch, note.time * scale): note.duration * scale
+        for track in score.tracks
+        for note in track.notes
+    }
+
+
+def _one_note_per_onset(piece: Piece) -> Piece:
+    """Keep one note a voice and onset, the longest."""
     starts = piece.bar_starts_ticks()
     flat: dict[tuple[int, int], GridNote] = {}
     for index, bar in enumerate(piece.bars):
@@ -140,9 +151,9 @@ def _one_note_per_onset(piece: Piece) -> tuple[Piece, int]:
             key = (note.voice, starts[index] + note.offset_ticks)
             if key not in flat or note.duration_ticks > flat[key].duration_ticks:
                 flat[key] = note
-    dropped = piece.num_notes - len(flat)
-    bars = tuple(
-        GridBar(bar.meter, tuple(n for n in bar.notes if flat[n.voice, starts[i] + n.offset_ticks] is n))
-        for i, bar in enumerate(piece.bars)
+    return Piece(
+        tuple(
+            GridBar(bar.meter, tuple(n for n in bar.notes if flat[n.voice, starts[i] + n.offset_ticks] is n))
+            for i, bar in enumerate(piece.bars)
+        )
     )
-    return Piece(bars), dropped
