@@ -1,0 +1,98 @@
+"""The cache forgets nothing it should know and believes nothing that is broken."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from descant_tokenizers.corpora.cache import cache_dir, cache_path, load_piece, reader_version, save_piece
+from descant_tokenizers.corpora.harvest import read_all
+from descant_tokenizers.corpora.rows import Piece
+from descant_tokenizers.corpora.store import check_out
+from descant_tokenizers.errors import InputError
+
+PIECE = Piece(b"MThd\x00\xff", 4, 12, "F minor", "3/4", (480, 960), "ab", "cd", ("Alto: 1 overlap cut",))
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def test_the_cache_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cache_dir() == tmp_path / "cache" / "descant"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache_dir() == Path.home() / ".cache" / "descant"
+
+
+def test_a_piece_comes_back_as_it_was(tmp_path: Path) -> None:
+    save_piece(tmp_path / "ab" / "abcd.json", PIECE)
+    assert load_piece(tmp_path / "ab" / "abcd.json") == PIECE
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"music": "!"}'])
+def test_a_damaged_entry_is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.json").write_text(text)
+    assert load_piece(tmp_path / "x.json") is None
+    assert load_piece(tmp_path / "missing.json") is None
+
+
+def test_the_key_is_content_reader_and_version(tmp_path: Path) -> None:
+    for name, data in (("a", b"same"), ("b", b"same"), ("c", b"other")):
+        (tmp_path / name).write_bytes(data)
+    place = cache_path(tmp_path / "a", "Folder")
+    assert place == cache_path(tmp_path / "b", "Folder")
+    assert place != cache_path(tmp_path / "c", "Folder")
+    assert place != cache_path(tmp_path / "a", "Other")
+    assert reader_version() in str(place)
+
+
+def test_a_cache_that_cannot_be_written_is_a_user_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="set XDG_CACHE_HOME"):
+        save_piece(tmp_path / "file" / "x.json", PIECE)
+
+
+def test_no_worker_reads_nothing() -> None:
+    with pytest.raises(InputError, match="num_proc is 0"):
+        read_all(NoFiles(), num_proc=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class NoFiles:
+    """A corpus without files."""
+
+    name: str = "none"
+    paths: tuple[Path, ...] = ()
+    composer: str = ""
+    licence: str = ""
+    splits: tuple[str, ...] = ()
+
+    def read(self, path: Path) -> None:
+        raise AssertionError(path)
+
+    id_of = title_of = split_of = read
+
+
+def test_only_a_dataset_of_ours_is_ever_replaced(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    check_out(out, force=False)
+    out.mkdir()
+    check_out(out, force=False)
+    (out / "thesis.docx").touch()
+    with pytest.raises(InputError, match="already exists and is not empty"):
+        check_out(out, force=False)
+    with pytest.raises(InputError, match="does not look like a dataset"):
+        check_out(out, force=True)
+    (out / "report.json").touch()
+    check_out(out, force=True)
+
+
+def test_a_file_is_no_place_for_a_dataset(tmp_path: Path) -> None:
+    (tmp_path / "song.mid").touch()
+    with pytest.raises(InputError, match="already exists"):
+        check_out(tmp_path / "song.mid", force=False)
+    with pytest.raises(InputError, match="does not look like a dataset"):
+        check_out(tmp_path / "song.mid", force=True)
