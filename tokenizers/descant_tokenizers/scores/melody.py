@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from dataclasses import dataclass
 
@@ -99,17 +100,20 @@ def _asked_index(score: ScoreTick, track: int | str) -> int:
 
 def _monophonic(score: ScoreTick, index: int) -> tuple[TrackTick, int] | None:
     """A trimmed copy of a track and how many notes were trimmed; None if the track is polyphonic."""
-    melody = score.tracks[index].copy()
-    melody.notes.sort(key=lambda note: note.time)
+    track = score.tracks[index]
+    notes = sorted((note.copy() for note in track.notes), key=lambda note: note.time)
     sixteenth_ticks = score.ticks_per_quarter / 4
     num_trimmed = 0
-    for before, note in zip(melody.notes, melody.notes[1:], strict=False):
+    for before, note in itertools.pairwise(notes):
         overlap = before.time + before.duration - note.time
         if overlap >= sixteenth_ticks or before.time == note.time:
             return None
         if overlap > 0:
             before.duration = note.time - before.time
             num_trimmed += 1
+    melody = TrackTick(track.name, track.program, track.is_drum)
+    for note in notes:
+        melody.notes.append(note)
     return melody, num_trimmed
 
 

@@ -69,6 +69,7 @@ def _check_time_signatures(path: Path, score: ScoreTick) -> None:
 
 def _clean_track(path: Path, track: TrackTick, number: int, repairs: list[str]) -> TrackTick:
     clean = TrackTick(printable(track.name, _MAX_NAME_LENGTH), track.program, track.is_drum)
+    kept: list[NoteTick] = []
     sounding: dict[int, NoteTick] = {}
     num_empty = num_cut = num_doubled = 0
     for note in sorted(track.notes, key=lambda note: (note.time, note.pitch, -note.duration)):
@@ -84,7 +85,9 @@ def _clean_track(path: Path, track: TrackTick, number: int, repairs: list[str]) 
                 before.duration = note.time - before.time
                 num_cut += 1
             sounding[note.pitch] = note.copy()
-            clean.notes.append(sounding[note.pitch])
+            kept.append(sounding[note.pitch])
+    for note in kept:  # symusic's lists copy what is put into them, so only now
+        clean.notes.append(note)
     label = f"track {number} '{clean.name}'" if clean.name else f"track {number}"
     repairs += _counted(label, num_empty, "of no length", "dropped")
     repairs += _counted(label, num_doubled, "struck twice at once", "dropped")
