@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from descant_modeling.decoding.weights import Layer, read_weights
+from descant_modeling.decoding.weights import read_weights
 
 
 @dataclass(frozen=True)
@@ -26,22 +26,26 @@ class _Chunk:
     """Where the tokens of one call go.
 
     Attributes:
-        shape: B, N, L.
+        shape: B, N.
         rows: Row of each token, (S,).
         slots: Position of each token in its row, (S,).
         padded: Place of each token in the B x N rectangle, (S,); None where every place is taken.
         mask: Additive, (B or 1, 1, N, L); None where nothing has to be hidden.
         is_causal: Whether the attention kernel's own causal mask is the right one.
         rotation: Rotary factors cos + i sin, (S, 1, 1, D / 2); None without rotary positions.
+        keys: Of each layer, (B, H, L, D); views that hold the new tokens once they are stored.
+        values: Likewise.
     """
 
-    shape: tuple[int, int, int]
+    shape: tuple[int, int]
     rows: Tensor
     slots: Tensor
     padded: Tensor | None
     mask: Tensor | None
     is_causal: bool
     rotation: Tensor | None
+    keys: tuple[Tensor, ...]
+    values: tuple[Tensor, ...]
 
 
 class CachedModel:
@@ -162,13 +166,15 @@ class CachedModel:
         is_causal = widest > 1 and max(starts) == 0
         hides = not is_causal and (widest > 1 or min(ends) < max(ends))
         return _Chunk(
-            shape=(len(num_valid), widest, max(ends)),
+            shape=(len(num_valid), widest),
             rows=rows,
             slots=slots,
             padded=None if padded is None else torch.tensor(padded, device=device),
             mask=self._mask(widest, max(ends)) if hides else None,
             is_causal=is_causal,
             rotation=None if self._weights.inverse_frequencies is None else self._rotations[slots],
+            keys=self._cache[:, 0, :, :, : max(ends)].unbind(),
+            values=self._cache[:, 1, :, :, : max(ends)].unbind(),
         )
 
     def _mask(self, widest: int, longest: int) -> Tensor:
@@ -184,41 +190,46 @@ class CachedModel:
         x_SC = functional.embedding(ids_S, weights.embedding)
         if weights.positions is not None:
             x_SC += weights.positions[chunk.slots]
-        for layer, cache, store in zip(weights.layers, self._cache, self._stores, strict=True):
-            x_SC += layer.out(_attend(layer, layer.qkv(layer.norm_1(x_SC)), cache, store, chunk))
+        for layer, store, k, v in zip(weights.layers, self._stores, chunk.keys, chunk.values, strict=True):
+            q = _store(layer.qkv(layer.norm_1(x_SC)), store, chunk)
+            x_SC += layer.out(_attend(q, k, v, layer.scale, chunk))
             x_SC += layer.down(layer.activation(layer.up(layer.norm_2(x_SC))))
         return x_SC
 
 
-def _attend(layer: Layer, qkv_SX: Tensor, cache: Tensor, store: Tensor, chunk: _Chunk) -> Tensor:
-    """Store the new keys and values, then let the new tokens look at their own rows; returns (S, C)."""
-    num_rows, widest, longest = chunk.shape
-    num_heads, head_width = cache.shape[2], cache.shape[4]
-    qkv = qkv_SX.view(-1, 3, num_heads, head_width)
+def _store(qkv_SX: Tensor, store: Tensor, chunk: _Chunk) -> Tensor:
+    """Put the new keys and values in their places; returns the queries, (S, H, D)."""
+    qkv = qkv_SX.view(-1, 3, store.shape[3], store.shape[4])
     if chunk.rotation is not None:
         _rotate(qkv[:, :2], chunk.rotation)
     store.index_put_((chunk.rows, chunk.slots), qkv[:, 1:])
-    q = qkv[:, 0]
+    return qkv[:, 0]
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, scale: float, chunk: _Chunk) -> Tensor:
+    """Let the new tokens look at their own rows; returns (S, C)."""
+    num_rows, widest = chunk.shape
+    num_heads, head_width = q.shape[1:]
     if chunk.padded is not None:
         q = q.new_zeros(num_rows * widest, num_heads, head_width).index_copy_(0, chunk.padded, q)
-    mixed_BHND = functional.scaled_dot_product_attention(
+    mixed = functional.scaled_dot_product_attention(
         q.view(num_rows, widest, num_heads, head_width).transpose(1, 2),
-        cache[0, :, :, :longest],
-        cache[1, :, :, :longest],
+        k,
+        v,
         attn_mask=chunk.mask,
         is_causal=chunk.is_causal,
-        scale=layer.scale,
+        scale=scale,
     )
-    mixed = mixed_BHND.transpose(1, 2).reshape(num_rows * widest, -1)
+    mixed = mixed.transpose(1, 2).reshape(num_rows * widest, num_heads * head_width)
     return mixed if chunk.padded is None else mixed[chunk.padded]
 
 
 def _rotate(qk: Tensor, rotation: Tensor) -> None:
     """Turn neighbouring values of (S, 2, H, D) as complex numbers, in place."""
-    if rotation.dtype.to_real() == qk.dtype:
-        torch.view_as_complex(qk.view(*qk.shape[:-1], -1, 2)).mul_(rotation)
+    if qk.dtype in (torch.float32, torch.float64):
+        torch.view_as_complex(qk.view(*qk.shape[:3], -1, 2)).mul_(rotation)
         return
-    wide = qk.to(rotation.dtype.to_real())  # half precisions have no complex numbers
+    wide = qk.float()  # half precisions have no complex numbers
     _rotate(wide, rotation)
     qk.copy_(wide)
 
