@@ -147,7 +147,7 @@ def _soundings(part: AnyStream) -> list[_Sounding]:
             sounding = _sounding(element, member)
             if sounding.end == sounding.onset:
                 continue
-            tie = member.tie or element.tie
+            tie = member.tie  # a chord's own `tie` is that of any of its notes
             before = open_ties.get(sounding.pitch)
             if before is not None and tie is not None and tie.type != "start" and before.end == sounding.onset:
                 before.end = sounding.end

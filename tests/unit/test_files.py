@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from descant_tokenizers.errors import InputError, printable
+from descant_tokenizers.files import atomic_write, free_path
+
+
+def test_a_file_appears_complete_under_its_name(tmp_path: Path) -> None:
+    target = tmp_path / "tune.mid"
+    with atomic_write(target) as temporary:
+        assert temporary.parent == tmp_path
+        assert temporary.suffix == ".mid"
+        temporary.write_bytes(b"music")
+        assert not target.exists()
+    assert target.read_bytes() == b"music"
+    assert os.listdir(tmp_path) == ["tune.mid"]
+
+
+def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "tune.mid"
+    target.write_bytes(b"old")
+    with pytest.raises(ZeroDivisionError), atomic_write(target) as temporary:
+        temporary.write_bytes(bytes(1 // len(temporary.read_bytes())))
+    assert target.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["tune.mid"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
+def test_the_file_gets_ordinary_permissions(tmp_path: Path) -> None:
+    mask = os.umask(0o022)
+    try:
+        with atomic_write(tmp_path / "tune.mid") as temporary:
+            temporary.write_bytes(b"music")
+    finally:
+        os.umask(mask)
+    assert stat.S_IMODE((tmp_path / "tune.mid").stat().st_mode) == 0o644
+
+
+def test_the_last_missing_folder_is_created(tmp_path: Path) -> None:
+    with atomic_write(tmp_path / "out" / "tune.mid") as temporary:
+        temporary.write_bytes(b"music")
+    assert (tmp_path / "out" / "tune.mid").exists()
+
+
+def test_a_missing_chain_of_folders_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot create the output folder"), atomic_write(tmp_path / "a/b/c.mid"):
+        pass
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_is_no_file_to_write(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is a folder"), atomic_write(tmp_path):
+        pass
+
+
+def test_a_file_as_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(InputError, match="cannot write"), atomic_write(tmp_path / "file" / "tune.mid"):
+        pass
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_permission_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(InputError, match="permission denied"), atomic_write(tmp_path / "tune.mid"):
+            pass
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no space left"), atomic_write(tmp_path / "tune.mid"):
+        raise OSError(28, "No space left on device")
+    assert os.listdir(tmp_path) == []
+
+
+def test_free_paths_are_numbered(tmp_path: Path) -> None:
+    wished = tmp_path / "tune.mid"
+    assert free_path(wished) == wished
+    wished.write_bytes(b"")
+    assert free_path(wished) == tmp_path / "tune-2.mid"
+    (tmp_path / "tune-2.mid").write_bytes(b"")
+    assert free_path(wished) == tmp_path / "tune-3.mid"
+
+
+def test_printable_keeps_one_line_of_text() -> None:
+    assert printable("  Vio\x1b[31mlin\n\tII\0 ", 80) == "Vio [31mlin II"
+    assert printable("é" * 10, 5) == "éééé…"

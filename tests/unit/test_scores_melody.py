@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import pytest
+from symusic.core import NoteTick, ScoreTick, TrackTick
+
+from descant_tokenizers.errors import InputError
+from descant_tokenizers.scores import pick_melody
+
+Notes = list[tuple[int, int, int]]
+HIGH: Notes = [(0, 480, 79), (480, 480, 81)]
+LOW: Notes = [(0, 480, 48), (480, 480, 50)]
+CHORDS: Notes = [(0, 480, 60), (0, 480, 64), (480, 480, 62)]
+
+
+def score_of(**tracks: Notes) -> ScoreTick:
+    """Tracks by name (underscores stand for nothing); a name with Drum is percussion."""
+    score = ScoreTick(480)
+    for name, notes in tracks.items():
+        track = TrackTick(name.strip("_"), 0, "Drum" in name)
+        for time, duration, pitch in notes:
+            track.notes.append(NoteTick(time, duration, pitch, 80))
+        score.tracks.append(track)
+    return score
+
+
+def test_one_track_is_taken_as_it_is() -> None:
+    score = score_of(Anything=LOW)
+    choice = pick_melody(score)
+    assert choice.index == 0
+    assert choice.reason == "melody: track 1 'Anything', as the only one"
+    assert list(choice.track.notes) == list(score.tracks[0].notes)
+
+
+def test_percussion_does_not_count() -> None:
+    assert pick_melody(score_of(Drums=HIGH, Bass=LOW)).index == 1
+
+
+@pytest.mark.parametrize("name", ["Melody", "SOPRANO", "vocals", "Lead_guitar", "Cantus_firmus"])
+def test_a_name_beats_the_pitch(name: str) -> None:
+    choice = pick_melody(score_of(Flute=HIGH, **{name: LOW}))
+    assert choice.index == 1
+    assert choice.reason.endswith("for its name")
+
+
+def test_of_several_names_the_highest_is_taken() -> None:
+    choice = pick_melody(score_of(Flute=HIGH, Voice_2=LOW, Voice_1=[(0, 480, 60)]))
+    assert choice.index == 2
+    assert choice.reason == "melody: track 3 'Voice_1', as the highest of 2 so named (median C4)"
+
+
+def test_without_names_the_highest_monophonic_track_is_taken() -> None:
+    choice = pick_melody(score_of(Piano=CHORDS, Bass=LOW, Flute=HIGH))
+    assert choice.index == 2
+    assert choice.reason == "melody: track 3 'Flute', as the highest of 2 monophonic (median Ab5)"
+
+
+def test_of_equal_tracks_the_first_is_taken() -> None:
+    assert pick_melody(score_of(One=HIGH, Two=HIGH)).index == 0
+
+
+@pytest.mark.parametrize("track", [2, "2", "bass", " BASS "])
+def test_a_track_is_asked_for_by_number_or_name(track: int | str) -> None:
+    choice = pick_melody(score_of(Melody=HIGH, Bass=LOW), track)
+    assert choice.index == 1
+    assert choice.reason == "melody: track 2 'Bass', as asked for"
+
+
+def test_a_track_may_be_named_like_a_number() -> None:
+    assert pick_melody(score_of(One=HIGH, Two=LOW, **{"1": LOW}), "1").index == 2
+
+
+@pytest.mark.parametrize(
+    ("track", "message"),
+    [
+        (0, r"there is no track 0 \(there are 4, from 1\); choose with --track one of: 1 'Flute', 3 'Bass'\."),
+        (5, "there is no track 5"),
+        (-1, "there is no track -1"),
+        ("-1", "there is no track named '-1'"),
+        ("Oboe", "there is no track named 'Oboe'"),
+        ("piano", "track 2 'Piano' plays several notes at once; choose with --track one of: 1 'Flute', 3 'Bass'."),
+        (4, "track 4 'Drums' is percussion"),
+    ],
+)
+def test_a_wrong_choice_lists_the_right_ones(track: int | str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        pick_melody(score_of(Flute=HIGH, Piano=CHORDS, Bass=LOW, Drums=LOW), track)
+
+
+def test_a_polyphonic_track_named_as_melody_is_not_passed_over() -> None:
+    with pytest.raises(InputError, match=r"tracks named as melody play several notes at once.*one of: 1 'Bass'"):
+        pick_melody(score_of(Bass=LOW, Vocals=CHORDS))
+
+
+def test_with_only_polyphony_there_is_no_choice() -> None:
+    with pytest.raises(InputError, match="no track is monophonic"):
+        pick_melody(score_of(Piano=CHORDS))
+    with pytest.raises(InputError, match="all tracks play several notes at once"):
+        pick_melody(score_of(Left=CHORDS, Right=CHORDS))
+
+
+def test_a_long_list_is_cut() -> None:
+    tracks = {f"Part{number}": LOW for number in range(14)}
+    with pytest.raises(InputError, match="and 4 more"):
+        pick_melody(score_of(**tracks), 99)
+
+
+def test_legato_is_trimmed_in_the_copy_only() -> None:
+    score = score_of(Flute=[(0, 599, 72), (480, 490, 74), (960, 480, 76)])
+    choice = pick_melody(score)
+    assert [(note.time, note.duration) for note in choice.track.notes] == [(0, 480), (480, 480), (960, 480)]
+    assert choice.reason.endswith("; 2 slightly overlapping notes trimmed")
+    assert score.tracks[0].notes[0].duration == 599
+
+
+@pytest.mark.parametrize("overlap", [120, 480])
+def test_an_overlap_of_a_sixteenth_is_polyphony(overlap: int) -> None:
+    with pytest.raises(InputError, match="several notes at once"):
+        pick_melody(score_of(Flute=[(0, 480 + overlap, 72), (480, 960, 74)]))
