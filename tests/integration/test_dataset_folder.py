@@ -15,6 +15,7 @@ import pytest
 from datasets import DatasetDict, load_from_disk
 from symusic.core import NoteTick, ScoreTick, TempoTick, TrackTick
 
+from descant_modeling.cli import main
 from descant_tokenizers.corpora import build_dataset, load_corpus, row_to_score
 from descant_tokenizers.corpora.folder import FolderCorpus
 from descant_tokenizers.corpora.reading import Reading
@@ -71,9 +72,13 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def _descant(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "descant_modeling.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def _exit_status(*arguments: str | Path) -> object:
+    """Run the command in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["descant", "dataset", "build", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_info:
+            main()
+    return exit_info.value.code
 
 
 def _rows(dataset: DatasetDict) -> dict[str, dict[str, Any]]:
@@ -220,7 +225,9 @@ def test_a_script_without_a_main_guard_is_told_so(songs: Path, tmp_path: Path) -
 
 
 def test_the_command_reports_as_json(songs: Path, tmp_path: Path) -> None:
-    done = _descant("dataset", "build", songs, "--out", tmp_path / "out", "--num-proc", "2", "--json", "--quiet")
+    command = [sys.executable, "-m", "descant_modeling.cli", "dataset", "build", str(songs), "--json", "--quiet"]
+    options = ["--out", str(tmp_path / "out"), "--num-proc", "2"]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     (line,) = done.stdout.splitlines()
@@ -229,13 +236,13 @@ def test_the_command_reports_as_json(songs: Path, tmp_path: Path) -> None:
     assert report["skipped"].keys() == BAD
 
 
-def test_the_command_sums_up_for_a_person(songs: Path, tmp_path: Path) -> None:
-    done = _descant("dataset", "build", songs, "--out", tmp_path / "out", "--num-proc", "1")
-    assert done.returncode == 0, done.stderr
-    assert f"songs: {NUM_PIECES + 1} pieces from {NUM_PIECES + 2 + len(BAD)} files" in done.stdout
-    assert f"skipped: {len(BAD)}" in done.stdout
-    assert "piece03 has the notes of more/zz-same-as-3" in done.stdout
-    assert str(tmp_path / "out") in done.stdout.splitlines()[-1]
+def test_the_command_sums_up_for_a_person(songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _exit_status(songs, "--out", tmp_path / "out", "--num-proc", "1") == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"songs: {NUM_PIECES + 1} pieces from {NUM_PIECES + 2 + len(BAD)} files")
+    assert f"skipped: {len(BAD)}" in said
+    assert "piece03 has the notes of more/zz-same-as-3" in said
+    assert str(tmp_path / "out") in said.splitlines()[-1]
 
 
 def _bad_commands(folder: Path) -> Iterator[tuple[list[str], str]]:
@@ -249,13 +256,14 @@ def _bad_commands(folder: Path) -> Iterator[tuple[list[str], str]]:
     yield ["chorales", "--out", out, "--licence", "CC0"], "is known"
 
 
-def test_bad_input_is_one_sentence_and_leaves_nothing(songs: Path, tmp_path: Path) -> None:
+def test_bad_input_is_one_sentence_and_leaves_nothing(
+    songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     shutil.copy(songs / "piece00.mid", tmp_path / "song.mid")
     before = _bytes(songs)
     for arguments, said in _bad_commands(tmp_path):
-        done = _descant("dataset", "build", *arguments, "--quiet")
-        assert done.returncode == 2, (arguments, done.stderr)
-        (line,) = done.stderr.splitlines()
+        assert _exit_status(*arguments, "--quiet") == 2, arguments
+        (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith("error: ")
         assert said in line
         assert not (tmp_path / "out").exists()
@@ -287,9 +295,7 @@ def _record_reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 _CRASH = """
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from descant_tokenizers.corpora import build_dataset
 from descant_tokenizers.corpora.folder import FolderCorpus
 
 class Crashing(FolderCorpus):
@@ -299,5 +305,6 @@ class Crashing(FolderCorpus):
         return super().read(path)
 
 if __name__ == "__main__":
+    from descant_tokenizers.corpora import build_dataset
     build_dataset(Crashing.of(Path("{songs}")), Path("{out}"), num_proc=2)
 """
