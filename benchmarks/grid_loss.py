@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import argparse
 import random
+import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from datasets import DatasetDict, load_from_disk
 from miditok import REMI
 from music21.common.pathTools import getCorpusFilePath
-from symusic.core import ScoreTick
+from symusic.core import ScoreTick, TrackTickList
 
 from descant_tokenizers.corpora import row_to_score
 from descant_tokenizers.errors import InputError
@@ -43,14 +44,14 @@ class Tally:
     num_changed: int = 0
     num_pieces: int = 0
     num_changed_pieces: int = 0
-    num_refused: int = 0
+    refusals: list[str] = field(default_factory=list)
 
     def add(self, table: TokenTable, score: ScoreTick) -> None:
         """Count one score."""
         try:
             loss = grid_loss(table, score, encode_score(table, score).piece)
-        except InputError:
-            self.num_refused += 1
+        except InputError as error:
+            self.refusals.append(str(error))
             return
         self.num_notes += loss.num_notes
         self.num_changed += loss.num_changed
@@ -81,8 +82,10 @@ def _report(corpus: str, tables: dict[str, TokenTable], scores: Callable[[], Ite
     tallies = {name: Tally() for name in tables}
     num_unread = 0
     for score in scores():
-        num_unread += score is None
-        for name, table in tables.items() if score is not None else ():
+        if score is None:
+            num_unread += 1
+            continue
+        for name, table in tables.items():
             tallies[name].add(table, score)
     print(f"\n| {corpus}: positions to a beat | vocabulary | notes changed | pieces changed | pieces refused |")
     print("|---|---|---|---|---|")
@@ -91,8 +94,10 @@ def _report(corpus: str, tables: dict[str, TokenTable], scores: Callable[[], Ite
         pieces = (
             f"{tally.num_changed_pieces:,} of {tally.num_pieces:,} ({tally.num_changed_pieces / tally.num_pieces:.1%})"
         )
-        print(f"| {name} | {tables[name].size} | {notes} | {pieces} | {tally.num_refused} |")
-    print(f"\n{num_unread} files have no single melody or cannot be read.", flush=True)
+        print(f"| {name} | {tables[name].size} | {notes} | {pieces} | {len(tally.refusals)} |")
+    for reason in sorted({reason for tally in tallies.values() for reason in tally.refusals}):
+        print(f"refused: {reason}", file=sys.stderr)
+    print(f"\n{num_unread} files left out.", flush=True)
 
 
 def _chorales(folder: Path) -> Iterator[ScoreTick]:
@@ -109,11 +114,12 @@ def _tunes(number: int, seed: int) -> Iterator[ScoreTick | None]:
         try:
             score = read_score(path)
             melody = pick_voices(score).tracks["Soprano"]
-        except InputError:
+        except InputError as error:
+            print(f"left out {path.name}: {error}", file=sys.stderr)
             yield None
             continue
         melody.name = "Soprano"
-        score.tracks = [melody]
+        score.tracks = TrackTickList([melody])
         yield score
 
 

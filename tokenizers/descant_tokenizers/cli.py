@@ -74,7 +74,7 @@ def inspect_command(
     file: Annotated[Path, typer.Argument(help="A score: MIDI, MusicXML, ABC or Humdrum.")],
     preset: Annotated[str, typer.Option(help="Tokenizer preset.")] = "satb",
     model: Annotated[Path | None, typer.Option(help="Checkpoint folder; its tokenizer is taken instead.")] = None,
-    track: Annotated[str | None, typer.Option(help="Track to take as melody: its number from 1, or its name.")] = None,
+    track: Annotated[str | None, typer.Option(help="Take this track alone: its number from 1, or its name.")] = None,
 ) -> None:
     """Print the tokens of a score bar by bar, coloured by type."""
     from rich.console import Console

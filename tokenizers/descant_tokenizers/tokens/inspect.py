@@ -8,7 +8,7 @@ from pathlib import Path
 
 from miditok import TokSequence
 from rich.text import Text
-from symusic.core import ScoreTick
+from symusic.core import ScoreTick, TrackTickList
 
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import VOICES, bars_of, read_score_report
@@ -94,16 +94,16 @@ def inspect_file(table: TokenTable, path: Path, track: int | str | None = None) 
     Args:
         table: A vocabulary of the `satb` preset.
         path: A file in any supported format.
-        track: The track to take as melody: its number from 1, or its name.
+        track: The one track to take, as the soprano: its number from 1, or its name.
 
     Raises:
         InputError: The file cannot be read, no voices or melody can be told, or the vocabulary cannot hold it.
     """
     read = read_score_report(path)
     try:
-        choice = pick_voices(read.score, track=track)
+        choice = pick_voices(read.score, None if track is None else VOICES[:1], track)
         score = read.score.copy()
-        score.tracks = [choice.tracks[voice] for voice in VOICES if voice in choice.tracks]
+        score.tracks = TrackTickList(choice.tracks.values())
         for voice, line in zip(choice.tracks, score.tracks, strict=True):
             line.name = voice
         encoded = encode_score(table, score)
@@ -122,21 +122,26 @@ def grid_loss(table: TokenTable, score: ScoreTick, piece: Piece) -> GridLoss:
         score: A score with tracks named after the voices.
         piece: The same music, from `encode_score`.
     """
-    # Both resolutions are brought to their product, in whole numbers.
-    starts = piece.bar_starts_ticks()
-    kept: dict[tuple[int, int, int], set[int]] = {}
-    for start, bar in zip(starts, piece.bars, strict=False):
-        for note in bar.notes:
-            onset = (start + note.offset_ticks) * score.tpq
-            kept.setdefault((note.voice, onset, note.pitch), set()).add(note.duration_ticks * score.tpq)
+    kept = _durations(piece, score.ticks_per_quarter)
     num_notes = num_moved = num_resized = 0
     for track in score.tracks:
         for note in track.notes:
-            durations = kept.get((VOICES.index(track.name), note.time * table.ticks_per_quarter, note.pitch))
+            onset = note.time * table.ticks_per_quarter
+            durations = kept.get((VOICES.index(track.name), onset, note.pitch))
             num_notes += 1
             num_moved += durations is None
             num_resized += durations is not None and note.duration * table.ticks_per_quarter not in durations
     return GridLoss(num_notes, num_moved, num_resized)
+
+
+def _durations(piece: Piece, factor: int) -> dict[tuple[int, int, int], set[int]]:
+    """The durations of a piece by voice, onset and pitch, all times multiplied to compare whole numbers."""
+    found: dict[tuple[int, int, int], set[int]] = {}
+    for start, bar in zip(piece.bar_starts_ticks(), piece.bars, strict=False):
+        for note in bar.notes:
+            place = (note.voice, (start + note.offset_ticks) * factor, note.pitch)
+            found.setdefault(place, set()).add(note.duration_ticks * factor)
+    return found
 
 
 def render(inspection: Inspection) -> Iterator[Text]:

@@ -1,0 +1,178 @@
+"""`descant tokenizer inspect`: every token of a score, bar by bar, and what the grid changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick, TrackTickList
+from typer.testing import CliRunner
+
+from descant_tokenizers.cli import tokenizer_app
+from descant_tokenizers.errors import InputError
+from descant_tokenizers.scores import VOICES, write_midi
+from descant_tokenizers.tokens.encode import encode_score
+from descant_tokenizers.tokens.inspect import TOKEN_STYLES, GridLoss, grid_loss, inspect_file, render
+from descant_tokenizers.tokens.piece import piece_ids
+from descant_tokenizers.tokens.presets import TOKENIZER_FILE, build_tokenizer
+from descant_tokenizers.tokens.vocabulary import TokenTable
+
+TPQ = 480
+
+
+@pytest.fixture(scope="module")
+def table() -> TokenTable:
+    return TokenTable(build_tokenizer())
+
+
+def chorale(*, pickup_beats: int = 1, names: tuple[str, ...] = VOICES) -> ScoreTick:
+    """Two bars of 3/4 after a pickup, one note a beat and voice, the highest voice first."""
+    score = ScoreTick(TPQ)
+    if pickup_beats:
+        score.time_signatures.append(TimeSignatureTick(0, pickup_beats, 4))
+    score.time_signatures.append(TimeSignatureTick(pickup_beats * TPQ, 3, 4))
+    for rank, name in enumerate(names):
+        track = TrackTick(name, 0, False)
+        for beat in range(pickup_beats + 6):
+            track.notes.append(NoteTick(beat * TPQ, TPQ, 72 - 7 * rank, 80))
+        score.tracks.append(track)
+    return score
+
+
+def saved(score: ScoreTick, folder: Path) -> Path:
+    path = folder / "tune.mid"
+    write_midi(score, path)
+    return path
+
+
+def printed(*arguments: str | Path) -> str:
+    result = CliRunner().invoke(tokenizer_app, ["inspect", *map(str, arguments)], catch_exceptions=False)
+    assert result.exit_code == 0
+    return result.stdout
+
+
+def test_every_token_is_printed_once_and_in_order(tmp_path: Path, table: TokenTable) -> None:
+    score = chorale()
+    ids = piece_ids(table, encode_score(table, score).piece)
+    bars = printed(saved(score, tmp_path)).split("\n\n")[1:-1]
+    words = [word for word in " ".join(bars).split() if word.split("_")[0] in TOKEN_STYLES]
+    assert words == [table.names[i] for i in ids]
+
+
+def test_bars_have_their_numbers_and_time_signatures(tmp_path: Path) -> None:
+    output = printed(saved(chorale(), tmp_path))
+    headings = [line.split("  ")[0] for line in output.splitlines() if line.startswith("bar ")]
+    assert headings == ["bar 0, 1/4, pickup", "bar 1, 3/4", "bar 2, 3/4"]
+
+
+def test_totals_count_tokens_notes_and_bars(tmp_path: Path) -> None:
+    # 28 notes of 3 tokens, 7 onsets, 3 bars of 2 tokens
+    assert "97 tokens, 28 notes, 3.46 tokens per note, 2 bars and a pickup" in printed(saved(chorale(), tmp_path))
+
+
+def test_tokens_are_coloured_by_type(tmp_path: Path, table: TokenTable) -> None:
+    for line in render(inspect_file(table, saved(chorale(), tmp_path))):
+        for span in line.spans:
+            word = line.plain[span.start : span.end]
+            if word.split("_")[0] in TOKEN_STYLES and word in table.names:
+                assert span.style == TOKEN_STYLES[word.split("_")[0]]
+
+
+def test_a_pipe_gets_no_colour_and_no_broken_lines(tmp_path: Path) -> None:
+    output = printed(saved(chorale(), tmp_path))
+    assert "\x1b" not in output
+    assert max(map(len, output.splitlines())) > 100
+
+
+def test_four_unnamed_tracks_are_ordered_by_pitch(tmp_path: Path, table: TokenTable) -> None:
+    score = chorale(names=("one", "two", "three", "four"))
+    path = tmp_path / "reversed.mid"
+    score.tracks = TrackTickList(list(score.tracks)[::-1])
+    write_midi(score, path)
+    inspection = inspect_file(table, path)
+    assert inspection.piece == inspect_file(table, saved(chorale(), tmp_path)).piece
+    assert "by pitch" in inspection.remarks[0]
+
+
+def test_a_single_melody_is_the_soprano(tmp_path: Path, table: TokenTable) -> None:
+    inspection = inspect_file(table, saved(chorale(names=("Flute",)), tmp_path))
+    assert inspection.piece.voices == (0,)
+    assert "Flute" in inspection.remarks[0]
+
+
+@pytest.mark.parametrize("names", [("Flute", "Oboe"), VOICES])
+def test_one_track_can_be_chosen(tmp_path: Path, table: TokenTable, names: tuple[str, ...]) -> None:
+    path = saved(chorale(names=names), tmp_path)
+    assert names[1] in printed(path, "--track", names[1].lower()).splitlines()[0]
+    assert {note.pitch for bar in inspect_file(table, path, "2").piece.bars for note in bar.notes} == {65}
+
+
+def test_what_the_grid_changes_is_counted(tmp_path: Path, table: TokenTable) -> None:
+    score = chorale(pickup_beats=0, names=("Soprano",))
+    score.tracks[0].notes[1].time += 7  # 1/68 of a beat
+    score.tracks[0].notes[3].duration -= 50
+    path = saved(score, tmp_path)
+    loss = inspect_file(table, path).loss
+    assert loss == GridLoss(num_notes=6, num_moved=1, num_resized=1)
+    assert "changes 2 of 6 notes" in printed(path)
+
+
+@pytest.mark.parametrize("ticks", [TPQ // 8, TPQ // 6, TPQ // 4, TPQ // 3, TPQ // 2, 3 * TPQ // 4])
+def test_32nds_triplets_and_dotted_notes_are_held_exactly(table: TokenTable, ticks: int) -> None:
+    score = ScoreTick(TPQ)
+    track = TrackTick("Soprano", 0, False)
+    for onset in range(0, 4 * TPQ - ticks + 1, ticks):
+        track.notes.append(NoteTick(onset, ticks, 60, 80))
+    score.tracks.append(track)
+    assert grid_loss(table, score, encode_score(table, score).piece).num_changed == 0
+
+
+def test_bpe_tokens_are_counted_as_the_model_sees_them(tmp_path: Path) -> None:
+    path = saved(chorale(), tmp_path)
+    tokenizer = build_tokenizer()
+    tokenizer.train(vocab_size=tokenizer.vocab_size + 20, files_paths=[path])
+    tokenizer.save_pretrained(tmp_path / "model")
+    assert (tmp_path / "model" / TOKENIZER_FILE).is_file()
+    (totals,) = [line for line in printed(path, "--model", tmp_path / "model").splitlines() if "before BPE" in line]
+    assert "(97 before BPE)" in totals
+    assert int(totals.split()[0]) < 97
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing.mid"], "there is no file"),
+        (["tune.mid", "--preset", "nope"], "unknown tokenizer preset"),
+        (["tune.mid", "--model", "."], "no tokenizer.json"),
+        (["tune.mid", "--track", "9"], "there is no track 9"),
+        (["five.mid"], "time signature 5/1"),
+    ],
+)
+def test_bad_input_is_one_sentence_that_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    saved(chorale(), tmp_path)
+    odd = chorale(pickup_beats=0)
+    odd.time_signatures[0].numerator, odd.time_signatures[0].denominator = 5, 1
+    write_midi(odd, "five.mid")
+    with pytest.raises(InputError, match=message) as caught:
+        CliRunner().invoke(tokenizer_app, ["inspect", *arguments], catch_exceptions=False)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_documentation_shows_what_is_printed(repo_root: Path, table: TokenTable) -> None:
+    text = (repo_root / "docs" / "tokenizers.md").read_text(encoding="utf-8")
+    command, *shown = text.split("```console\n")[1].split("\n```")[0].splitlines()
+    *arguments, file = command.removeprefix("$ descant tokenizer inspect").split()
+    lines = printed(*arguments, repo_root / file).splitlines()
+    assert [line for line in shown if line != "..." and line not in lines] == []
+    assert f"That is {table.size} ids." in text
+    for kind in TOKEN_STYLES:
+        assert f"| `{kind}` | {len(table.ids(kind))} |" in text
+
+
+def test_the_documented_python_runs(repo_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(repo_root)
+    text = (repo_root / "docs" / "tokenizers.md").read_text(encoding="utf-8")
+    exec(text.split("```python\n")[1].split("```")[0], {})
