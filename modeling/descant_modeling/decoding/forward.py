@@ -77,6 +77,11 @@ class CachedModel:
         """Tokens in the cache, per row."""
         return list(self._lengths)
 
+    @property
+    def device(self) -> torch.device:
+        """Where keys, values and logits are."""
+        return self._cache.device
+
     def reset(self) -> None:
         """Forget all tokens; the number of rows and the memory stay."""
         self._lengths = [0] * len(self._lengths)
