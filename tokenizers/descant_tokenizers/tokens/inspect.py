@@ -169,7 +169,7 @@ def _key(table: TokenTable) -> Text:
 def _heading(table: TokenTable, bar: GridBar, number: int) -> Text:
     meter = f"{bar.meter.numerator}/{bar.meter.denominator}"
     title = f"bar {number}, {meter}{', pickup' if number == 0 else ''}"
-    return Text(f"{title:<20}", "bold reverse").append_text(_tokens(table, bar_ids(table, bar)))
+    return Text().append(f"{title:<20}", "bold reverse").append_text(_tokens(table, bar_ids(table, bar)))
 
 
 def _onsets(table: TokenTable, bar: GridBar) -> Iterator[Text]:
@@ -185,7 +185,7 @@ def _onsets(table: TokenTable, bar: GridBar) -> Iterator[Text]:
 
 
 def _tokens(table: TokenTable, ids: list[int]) -> Text:
-    text = Text(style="default")
+    text = Text()
     for token_id in ids:
         text.append(" ").append(table.names[token_id], TOKEN_STYLES[table.types[token_id]])
     return text
