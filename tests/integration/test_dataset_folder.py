@@ -160,6 +160,15 @@ def test_an_interrupted_build_goes_on_where_it_stopped(
     assert report.num_rows == NUM_PIECES + 1
 
 
+def test_ctrl_c_stops_the_worker_processes_at_once(songs: Path, tmp_path: Path, own_cache: Path) -> None:
+    script = tmp_path / "interrupt.py"
+    script.write_text(_INTERRUPT.format(songs=songs, out=tmp_path / "out"))
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[-1] == "KeyboardInterrupt"
+    assert 1 <= len(list(own_cache.rglob("*.json"))) <= NUM_PIECES // 2
+    assert not (tmp_path / "out").exists()
+
+
 def test_force_replaces_a_dataset_and_nothing_is_left_beside_it(songs: Path, tmp_path: Path) -> None:
     out = tmp_path / "deep" / "out"
     build_dataset(str(songs), out, num_proc=1)
@@ -307,4 +316,23 @@ class Crashing(FolderCorpus):
 if __name__ == "__main__":
     from descant_tokenizers.corpora import build_dataset
     build_dataset(Crashing.of(Path("{songs}")), Path("{out}"), num_proc=2)
+"""
+
+_INTERRUPT = """
+import time
+from pathlib import Path
+from descant_tokenizers.corpora.folder import FolderCorpus
+
+class Slow(FolderCorpus):
+    def read(self, path):
+        time.sleep(0.3)
+        return super().read(path)
+
+def stop(num_done, num_files):
+    if num_done == 2:
+        raise KeyboardInterrupt
+
+if __name__ == "__main__":
+    from descant_tokenizers.corpora import build_dataset
+    build_dataset(Slow.of(Path("{songs}")), Path("{out}"), num_proc=2, progress=stop)
 """

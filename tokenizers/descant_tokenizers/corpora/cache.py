@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
@@ -48,8 +49,13 @@ def make_cache_folder(folder: Path) -> None:
 @cache
 def reader_version() -> str:
     """Return a digest of the code that makes rows, so that what an older version made is never used."""
-    digest = hashlib.sha256(" ".join(version(library) for library in LIBRARIES).encode())
-    for folder in SOURCES:
+    return code_version(*SOURCES, libraries=LIBRARIES)
+
+
+def code_version(*folders: str, libraries: Sequence[str]) -> str:
+    """Return a digest of source folders of this package (not their subfolders) and of the versions of libraries."""
+    digest = hashlib.sha256(" ".join(version(library) for library in libraries).encode())
+    for folder in folders:
         for source in sorted(files("descant_tokenizers").joinpath(folder).iterdir(), key=lambda item: item.name):
             if source.is_file():
                 digest.update(source.read_bytes())

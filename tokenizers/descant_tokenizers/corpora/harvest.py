@@ -119,7 +119,7 @@ def _in_processes(corpus: Corpus, unread: Mapping[Path, Path], num_proc: int) ->
         except BrokenProcessPool:
             return
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)  # Ctrl-C: finish only the files being read
 
 
 def _check_start(pool: ProcessPoolExecutor) -> None:
