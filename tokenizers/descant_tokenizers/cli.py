@@ -64,6 +64,38 @@ def build_command(
         typer.echo(summary(report, out, time.monotonic() - start))
 
 
+@dataset_app.command("tokenize")
+def tokenize_command(
+    source: Annotated[str, typer.Argument(help="A corpus (chorales), or the folder of a built dataset.")],
+    out: Annotated[Path, typer.Option(help="Folder to write the tokenized dataset to.")],
+    preset: Annotated[str, typer.Option(help="Tokenizer preset.")] = "satb",
+    model: Annotated[Path | None, typer.Option(help="Checkpoint folder; its tokenizer is taken instead.")] = None,
+    num_proc: Annotated[int | None, typer.Option(help="Worker processes; none of its own if not given.")] = None,
+    file_format: Annotated[Literal["arrow", "parquet"], typer.Option("--format", help="Format on disk.")] = "arrow",
+    force: Annotated[bool, typer.Option("--force", help="Replace the dataset at --out.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print neither progress nor summary.")] = False,
+) -> None:
+    """Add token columns to a dataset, and put the tokenizer beside it."""
+    import datasets
+
+    from descant_tokenizers.corpora import load_corpus, reading_bar
+    from descant_tokenizers.tokens.dataset import tokenize_dataset, write_tokenized
+    from descant_tokenizers.tokens.presets import build_tokenizer, load_tokenizer
+
+    if quiet:
+        datasets.disable_progress_bars()
+    tokenizer = build_tokenizer(preset) if model is None else load_tokenizer(model)
+    with reading_bar(source, quiet=quiet) as progress:
+        corpus = load_corpus(source, num_proc=num_proc, progress=progress)
+    tokenized, refused = tokenize_dataset(corpus, tokenizer, num_proc)
+    write_tokenized(tokenized, refused, tokenizer, out, file_format, force=force)
+    if not quiet:
+        counts = ", ".join(f"{len(rows)} {name}" for name, rows in tokenized.items())
+        typer.echo(f"{out}: {counts} pieces in {len(tokenizer)} tokens of vocabulary; {len(refused)} refused")
+        for piece, reason in refused.items():
+            typer.echo(f"  {piece}: {reason}")
+
+
 @tokenizer_app.callback()
 def _tokenizer() -> None:
     """Keep `tokenizer` a group of commands, however few it holds."""

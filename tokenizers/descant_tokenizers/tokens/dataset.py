@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from datasets import Dataset, DatasetDict
 from miditok import REMI
 
 from descant_tokenizers.corpora import row_to_score
+from descant_tokenizers.corpora.cache import cache_dir, code_version, make_cache_folder
+from descant_tokenizers.corpora.store import FileFormat, check_out, write_dataset
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.tokens.encode import encode_score
 from descant_tokenizers.tokens.layout import Task, TaskLayout
 from descant_tokenizers.tokens.piece import Piece
+from descant_tokenizers.tokens.presets import TOKENIZER_FILE
 from descant_tokenizers.tokens.vocabulary import TokenTable
 
 
@@ -34,23 +39,71 @@ def tokenize_dataset(
     Returns:
         The dataset without the rows that the vocabulary cannot hold, and the reason for each of those by its `id`.
     """
-    step = functools.partial(_tokenize_row, layout=TaskLayout(TokenTable(tokenizer)))
-    mapped = DatasetDict(
-        {name: split.map(step, num_proc=num_proc, desc=f"tokenize {name}") for name, split in dataset.items()}
-    )
+    layout = TaskLayout(TokenTable(tokenizer))
+    mapped = DatasetDict({name: _tokenize_split(name, split, layout, num_proc) for name, split in dataset.items()})
     refused = {
         row["id"]: row["grid_changes"][0]
         for split in mapped.values()
         for row in split.select_columns(["id", "num_bars", "grid_changes"])
         if row["num_bars"] == 0
     }
-    kept = {name: split.filter(bool, input_columns="num_bars", desc=f"keep {name}") for name, split in mapped.items()}
+    kept = {
+        name: split.select([row for row, num_bars in enumerate(split["num_bars"]) if num_bars])
+        for name, split in mapped.items()
+    }
     return DatasetDict(kept), refused
+
+
+def write_tokenized(
+    dataset: DatasetDict,
+    refused: dict[str, str],
+    tokenizer: REMI,
+    out: Path,
+    file_format: FileFormat = "arrow",
+    *,
+    force: bool = False,
+) -> None:
+    """Write a tokenized dataset with its tokenizer and a report of what was refused.
+
+    Args:
+        dataset: From `tokenize_dataset`.
+        refused: From `tokenize_dataset`.
+        tokenizer: Written beside the data as `tokenizer.json`.
+        out: The folder to write.
+        file_format: `arrow` for `datasets.load_from_disk`, `parquet` for `load_dataset("parquet", data_dir=...)`.
+        force: Replace a dataset that is already at `out`.
+
+    Raises:
+        InputError: Every row was refused, something is at `out`, or it cannot be written.
+    """
+    check_out(out, force=force)
+    kept = DatasetDict({name: rows for name, rows in dataset.items() if len(rows)})
+    if not kept:
+        piece, reason = next(iter(refused.items()))
+        raise InputError(f"no piece can be tokenized; {piece}: {reason}")
+    report = {"tokenizer": TOKENIZER_FILE, "splits": {n: len(r) for n, r in kept.items()}, "refused": refused}
+    write_dataset(kept, out, file_format, report)
+    tokenizer.save(out / TOKENIZER_FILE)
 
 
 def dataset_pieces(rows: Dataset | Iterable[dict[str, Any]], layout: TaskLayout) -> list[Piece]:
     """Read the pieces back from the `input_ids` of a tokenized dataset."""
     return [layout.decode(row["input_ids"]).piece for row in rows]
+
+
+def _tokenize_split(name: str, split: Dataset, layout: TaskLayout, num_proc: int | None) -> Dataset:
+    """Tokenize one split; the result is cached in our own cache, not in the folder of the user's dataset."""
+    version = code_version("tokens", libraries=("miditok", "symusic"))
+    vocabulary = hashlib.sha256("\n".join(layout.table.names).encode()).hexdigest()[:16]
+    folder = cache_dir() / "tokens" / f"{version}-{vocabulary}"
+    make_cache_folder(folder)
+    return split.map(
+        functools.partial(_tokenize_row, layout=layout),
+        num_proc=num_proc,
+        cache_file_name=str(folder / f"{split._fingerprint}.arrow"),
+        new_fingerprint=f"{split._fingerprint}-{version}-{vocabulary}",
+        desc=f"tokenize {name}",
+    )
 
 
 def _tokenize_row(row: dict[str, Any], layout: TaskLayout) -> dict[str, Any]:
