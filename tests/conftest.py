@@ -3,22 +3,130 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # Libraries read these when they are imported, hence before anything else. Commands started by tests inherit them.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["MPLBACKEND"] = "Agg"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
+import numpy as np
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from descant_modeling.training import Trainer
+    from descant_tokenizers.tokens.piece import Piece
+    from descant_tokenizers.tokens.vocabulary import TokenTable
 
 # A busy machine is no failure (no deadline), and a failure happens again (derandomized where nobody watches).
 settings.register_profile("descant", deadline=None, derandomize="CI" in os.environ, print_blob=True)
 settings.load_profile("descant")
+
+TINY_RUN = {
+    "max_steps": 10,
+    "eval_every": 5,
+    "save_every": 5,
+    "log_every": 1,
+    "precision": "fp32",
+    "model__width": 32,
+    "model__num_layers": 2,
+    "model__num_heads": 2,
+    "data__batch_tokens": 700,
+    "optimizer__name": "muon",
+    "optimizer__learning_rate": 0.01,
+    "optimizer__warmup_steps": 3,
+}
 
 
 @pytest.fixture(scope="session")
 def repo_root() -> Path:
     """The root of the checkout."""
     return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def table() -> TokenTable:
+    """The vocabulary of the `satb` preset."""
+    from descant_tokenizers.tokens.presets import build_tokenizer
+    from descant_tokenizers.tokens.vocabulary import TokenTable
+
+    return TokenTable(build_tokenizer())
+
+
+@pytest.fixture(scope="session")
+def random_piece(table: TokenTable) -> Callable[..., Piece]:
+    """A function that makes pieces: monophonic voices on the grid, notes held over bar lines, changing meters."""
+    from descant_tokenizers.tokens.piece import GridBar, GridNote, Piece
+
+    def make(
+        rng: np.random.Generator, num_bars: int = 8, voices: Sequence[int] = (0, 1, 2, 3), meters=((4, 4),)
+    ) -> Piece:
+        choices = [table.meter_of[table.meter_id[meter]] for meter in meters]
+        busy = dict.fromkeys(voices, 0)
+        bars = []
+        for _ in range(num_bars):
+            meter = choices[rng.integers(len(choices))]
+            notes = []
+            for voice in voices:
+                while busy[voice] < meter.bar_ticks:
+                    step = meter.beat_ticks // (1, 1, 1, 2, 3, 4)[rng.integers(6)]
+                    onset = -(-busy[voice] // meter.position_ticks) * meter.position_ticks
+                    if onset < meter.bar_ticks and rng.random() < 0.9:
+                        lengths = table.duration_id[meter.denominator]
+                        pitch = int(np.clip(74 - 8 * voice + rng.integers(-5, 6), 30, 90))
+                        length = step * (1, 1, 1, 2)[rng.integers(4)]
+                        notes.append(GridNote(onset, voice, pitch, length if length in lengths else meter.beat_ticks))
+                        busy[voice] = onset + notes[-1].duration_ticks
+                    else:
+                        busy[voice] = onset + step
+                busy[voice] -= meter.bar_ticks
+            bars.append(GridBar(meter, tuple(sorted(notes))))
+        return Piece(tuple(bars))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_pieces(random_piece: Callable[..., Piece]) -> list[Piece]:
+    """Twelve four-part pieces of 4 to 9 bars."""
+    rng = np.random.default_rng(7)
+    return [random_piece(rng, num_bars=int(rng.integers(4, 10))) for _ in range(12)]
+
+
+@pytest.fixture
+def make_trainer(table: TokenTable, tiny_pieces: list[Piece], tmp_path: Path) -> Callable[..., Trainer]:
+    """A function that makes a trainer of a tiny model over the tiny pieces, in a folder of `tmp_path`.
+
+    It takes `max_steps` and other values of a run configuration with dots as two underscores: `data__micro_batches=2`.
+    """
+    import torch
+
+    from descant_modeling.checkpoints import CheckpointMeta
+    from descant_modeling.config import parse_config
+    from descant_modeling.examples import ExampleSource
+    from descant_modeling.models import build_model
+    from descant_modeling.runlog import RunLog
+    from descant_modeling.runs import make_accelerator
+    from descant_modeling.training import Trainer
+    from descant_tokenizers.tokens.layout import TaskLayout
+
+    def make(folder: str = "run", **values: object) -> Trainer:
+        overrides = [f"{key.replace('__', '.')}={value}" for key, value in {**TINY_RUN, **values}.items()]
+        config = parse_config({}, "test", overrides)
+        accelerator = make_accelerator(config.precision, "cpu")
+        layout = TaskLayout(table, config.layout)
+        torch.manual_seed(config.seed)
+        model = build_model(config.model, table.size, bos=layout.bos, eos=layout.eos, pad=table.special("PAD"))
+        source = ExampleSource(
+            tiny_pieces[:9], layout, config.tasks, seed=config.seed, transpose=True, max_tokens=config.model.max_tokens
+        )
+        path = tmp_path / folder
+        path.mkdir(exist_ok=True)
+        log = RunLog(path, config.max_steps, active=True, quiet=True)
+        meta = CheckpointMeta(config.layout, "", training={"seed": config.seed})
+        return Trainer(config, accelerator, model, layout, source, tiny_pieces[9:], path, meta, log)
+
+    return make

@@ -144,13 +144,18 @@ def load_checkpoint(name: str, device: str = "cpu") -> Checkpoint:
 
 
 def find_checkpoint(name: str) -> Path:
-    """Return the folder of a model: embedded name, folder (or run folder with `best/`), or Hub id, in this order."""
+    """Return the folder of a model: embedded name, folder (or run folder with `best/`), or Hub id, in this order.
+
+    Raises:
+        InputError: None of the three, or a model that could not be fetched.
+    """
     if (EMBEDDED / name / META_FILE).is_file():
         return EMBEDDED / name
     folder = Path(name)
     if folder.is_dir():
         for candidate in (folder, folder / "best", folder / "last"):
-            recover_folder(candidate)
+            if candidate != folder:
+                recover_folder(candidate)
             if (candidate / META_FILE).is_file():
                 return candidate
         raise InputError(f"{folder} holds no {META_FILE}: give a checkpoint folder written by train.py")

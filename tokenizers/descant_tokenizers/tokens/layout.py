@@ -212,7 +212,10 @@ class TaskLayout:
         i = 0
         while i < len(body):
             if body[i] == self.sep:
-                index = len(written) if task is Task.HARMONIZE else hole[len(written)]
+                index = len(written)
+                if index >= len(given if task is Task.HARMONIZE else hole):
+                    raise StreamError(self.table, body, i, "a bar to write")
+                index = index if task is Task.HARMONIZE else hole[index]
                 notes, i = read_notes(self.table, body, i + 1, given[index].meter)
                 written.append(notes)
                 continue

@@ -11,6 +11,7 @@ triplets and 32nds in x/4 and 16ths and triplets in x/2; docs/tokenizers.md give
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from miditok import REMI, TokenizerConfig
@@ -75,14 +76,19 @@ def load_tokenizer(folder: Path) -> REMI:
     """Load the tokenizer of a checkpoint folder.
 
     Raises:
-        InputError: The folder holds no readable `tokenizer.json` of miditok.
+        InputError: The folder holds no readable `tokenizer.json` of miditok, or one without the task tokens.
     """
     path = folder / TOKENIZER_FILE
     if not path.is_file():
         raise InputError(f"{folder} has no {TOKENIZER_FILE}: give a checkpoint folder written by train.py")
     try:
-        return REMI(params=path)
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise InputError(
-            f"{path} is not a miditok REMI tokenizer ({error}): use the one saved with the model"
-        ) from None
+        # miditok takes any mapping for a tokenizer and fills in defaults.
+        if json.loads(path.read_text(encoding="utf-8")).get("tokenization") != "REMI":
+            raise ValueError("its 'tokenization' is not REMI")
+        tokenizer = REMI(params=path)
+        missing = [name for name in SPECIAL_TOKENS if f"{name}_None" not in tokenizer.vocab]
+        if missing:
+            raise ValueError(f"it has no token {missing[0]}")
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        raise InputError(f"{path} is no REMI tokenizer of ours ({error}): use the one saved with the model") from None
+    return tokenizer

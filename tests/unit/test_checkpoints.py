@@ -1,0 +1,196 @@
+"""Checkpoint folders: written whole, loaded with and without our code, refused in one sentence."""
+
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from descant_modeling.checkpoints import (
+    CheckpointMeta,
+    find_checkpoint,
+    load_checkpoint,
+    read_meta,
+    recover_folder,
+    replace_folder,
+    save_checkpoint,
+)
+from descant_modeling.config import ModelConfig
+from descant_modeling.models import build_model
+from descant_tokenizers.errors import InputError
+from descant_tokenizers.tokens.layout import LayoutConfig
+
+
+@pytest.fixture(scope="module", params=["rotary", "gpt2"])
+def saved(request, table, tmp_path_factory):
+    """A checkpoint folder of a tiny model, and the model."""
+    torch.manual_seed(1)
+    config = ModelConfig(architecture=request.param, width=16, num_layers=1, num_heads=2, max_tokens=64)
+    model = build_model(config, table.size, bos=1, eos=2, pad=0)
+    meta = CheckpointMeta(LayoutConfig(None), "", {"chorales": "abc"}, ((60, 81), (50, 70)), {"step": 3})
+    folder = tmp_path_factory.mktemp(request.param)
+    save_checkpoint(folder, model, table.tokenizer, meta, "# Card\n")
+    return folder, model
+
+
+LOADING = """
+import sys
+from miditok import REMI
+from transformers import AutoModelForCausalLM
+for folder in sys.argv[1:]:
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    tokenizer = REMI.from_pretrained(folder)
+    assert model.config.vocab_size == len(tokenizer)
+    assert model.config.tie_word_embeddings
+    assert tokenizer["BOS_None"] == model.config.bos_token_id == model.generation_config.bos_token_id
+assert not [name for name in sys.modules if name.startswith("descant")]
+"""
+
+
+@pytest.fixture
+def folder(saved, tmp_path):
+    """A copy to spoil."""
+    return shutil.copytree(saved[0], tmp_path / "model")
+
+
+def test_a_checkpoint_comes_back(saved, table):
+    folder, model = saved
+    checkpoint = load_checkpoint(str(folder))
+    assert type(checkpoint.model) is type(model)
+    assert all(torch.equal(a, b) for a, b in zip(checkpoint.model.parameters(), model.parameters(), strict=True))
+    assert not checkpoint.model.training
+    assert checkpoint.table.names == table.names
+    assert checkpoint.layout.config == LayoutConfig(None)
+    assert checkpoint.meta.voice_ranges == ((60, 81), (50, 70))
+    assert checkpoint.meta.training == {"step": 3}
+
+
+def test_the_folder_is_what_the_hub_holds(saved):
+    expected = "README.md config.json descant.json generation_config.json model.safetensors tokenizer.json"
+    assert sorted(path.name for path in saved[0].iterdir()) == expected.split()
+
+
+def test_it_loads_with_none_of_our_code(saved):
+    subprocess.run([sys.executable, "-c", LOADING, str(saved[0])], check=True, cwd=saved[0].parent, timeout=500)
+
+
+def test_another_tokenizer_is_refused(folder):
+    path = folder / "tokenizer.json"
+    path.write_text(path.read_text().replace("[30, 90]", "[30, 91]").replace('"miditok_version"', ' "miditok_version"'))
+    with pytest.raises(InputError, match=r"is not the tokenizer the model was trained with .* restore the file"):
+        load_checkpoint(str(folder))
+
+
+def spoil_meta(folder, **values):
+    path = folder / "descant.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def test_a_newer_format_is_refused(folder):
+    spoil_meta(folder, format_version=2, new_key=1)
+    with pytest.raises(InputError, match="has format 2, newer than this program's 1: upgrade descant"):
+        load_checkpoint(str(folder))
+
+
+@pytest.mark.parametrize("values", [{"layout": {"lookahead": 1}}, {"layout": 3}, {"voice_ranges": [1]}, {"unknown": 1}])
+def test_a_spoiled_descant_json_is_refused(folder, values):
+    spoil_meta(folder, **values)
+    with pytest.raises(InputError, match=r"descant\.json cannot be read"):
+        load_checkpoint(str(folder))
+
+
+def test_a_descant_json_that_is_no_object_is_refused(folder):
+    (folder / "descant.json").write_text("[]")
+    with pytest.raises(InputError, match=r"descant\.json cannot be read"):
+        read_meta(folder)
+
+
+def test_pickled_weights_are_never_read(folder):
+    class Trap:
+        def __reduce__(self):
+            return os.mkdir, (str(folder / "sprung"),)
+
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin").write_bytes(pickle.dumps(Trap()))
+    with pytest.raises(InputError, match=r"has no model\.safetensors: only safetensors weights are read"):
+        load_checkpoint(str(folder))
+    assert not (folder / "sprung").exists()
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_a_truncated_file_is_refused(folder, name, share):
+    path = folder / name
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    with pytest.raises(InputError, match="cannot be loaded") as caught:
+        load_checkpoint(str(folder))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_model_of_another_size_is_refused(folder):
+    config = ModelConfig(width=16, num_layers=1, num_heads=2, max_tokens=64)
+    build_model(config, 99, bos=1, eos=2, pad=0).save_pretrained(folder)
+    with pytest.raises(InputError, match=r"the model has 99 tokens, its tokenizer 524"):
+        load_checkpoint(str(folder))
+
+
+def test_a_run_folder_stands_for_its_best_checkpoint(folder, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(folder, run / "last")
+    assert find_checkpoint(str(run)) == run / "last"
+    shutil.copytree(folder, run / "best")
+    assert find_checkpoint(str(run)) == run / "best"
+
+
+@pytest.mark.parametrize("name", ["no-such-model", "/no/such/folder", "./none", "a/b/c", ""])
+def test_an_unknown_name_lists_the_choices(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"unknown model|holds no descant\.json"):
+        find_checkpoint(name)
+
+
+def test_a_folder_without_checkpoint_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"holds no descant\.json"):
+        find_checkpoint(str(tmp_path))
+
+
+def test_a_hub_id_that_cannot_be_fetched_is_one_sentence():
+    with pytest.raises(InputError, match="could not be fetched from the Hub") as caught:
+        find_checkpoint("descant-tests/no-such-model")
+    assert "\n" not in str(caught.value)
+
+
+def write(text):
+    return lambda folder: (folder / "file").write_text(text)
+
+
+def test_a_folder_is_replaced_whole(tmp_path):
+    target = tmp_path / "last"
+    replace_folder(target, write("one"))
+    replace_folder(target, write("two"))
+    assert (target / "file").read_text() == "two"
+    assert [path.name for path in tmp_path.iterdir()] == ["last"]
+
+
+def test_what_stood_there_survives_a_failed_write(tmp_path):
+    target = tmp_path / "last"
+    replace_folder(target, write("one"))
+    with pytest.raises(ZeroDivisionError):
+        replace_folder(target, lambda folder: 1 / 0)
+    assert (target / "file").read_text() == "one"
+    replace_folder(target, write("two"))
+    assert (target / "file").read_text() == "two"
+
+
+def test_a_kill_between_the_two_renames_is_undone(tmp_path):
+    target = tmp_path / "last"
+    replace_folder(tmp_path / "last.old", write("one"))
+    replace_folder(tmp_path / "last.new", write("two"))
+    recover_folder(target)
+    assert (target / "file").read_text() == "one"
+    recover_folder(target)
+    assert (target / "file").read_text() == "one"

@@ -1,0 +1,114 @@
+"""Run configurations: strict keys, types and ranges; overrides; every file of configs/."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from descant_modeling.config import RunConfig, load_config, parse_config
+from descant_tokenizers.errors import InputError
+
+CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"))
+
+
+def test_the_default_and_a_smoke_row_are_there():
+    assert {"chorales", "smoke"} <= {path.stem for path in CONFIGS}
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_published_row_is_read(path):
+    config = load_config(path)
+    assert config.name == path.stem
+    assert config.data.corpora
+
+
+def test_a_configuration_survives_being_written_as_plain_values():
+    config = parse_config({"optimizer": {"betas": [0.8, 0.9]}, "tasks": {"continue": 1}}, "here")
+    values = config.to_dict()
+    values["tasks"]["continue"] = values["tasks"].pop("continue_")
+    assert parse_config(values, "here") == config
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"steps": 3}, "here: unknown key steps: choose from data, eval_every"),
+        ({"model": {"depth": 3}}, "here: unknown key model.depth: choose from architecture"),
+        ({"tasks": {"continue_": 1}}, "unknown key tasks.continue_"),
+        ({"model": 3}, "model is 3: give a mapping"),
+        ({"max_steps": "many"}, "max_steps is 'many': give int"),
+        ({"max_steps": True}, "max_steps is True: give int"),
+        ({"max_steps": 0}, "max_steps is 0: give a positive number"),
+        ({"seed": -1}, "seed is -1: give 0 or more"),
+        ({"name": "a/b"}, "name is 'a/b': give a plain folder name"),
+        ({"precision": "fp16"}, "precision is fp16: auto, fp32 or bf16"),
+        ({"data": {"corpora": "chorales"}}, "data.corpora is 'chorales': give a list"),
+        ({"data": {"corpora": []}}, "name at least one corpus"),
+        ({"data": {"splits": ["train", "test"]}}, "valid, test and held_out are never trained on"),
+        ({"data": {"transpose": 1}}, "data.transpose is 1: give bool"),
+        ({"optimizer": {"learning_rate": "fast"}}, "optimizer.learning_rate is 'fast': give a number"),
+        ({"optimizer": {"learning_rate": "nan"}}, "optimizer.learning_rate is nan"),
+        ({"optimizer": {"betas": [0.9]}}, "optimizer.betas is (0.9,): give two numbers"),
+        ({"optimizer": {"betas": [0.9, 1.0]}}, "optimizer.betas"),
+        ({"optimizer": {"ema_decay": 1}}, "optimizer.ema_decay is 1.0"),
+        ({"model": {"num_heads": 3}}, "model.num_heads is 3: must divide half of the width 256"),
+        ({"model": {"dropout": 1}}, "model.dropout is 1.0"),
+        ({"layout": {"lookahead_bars": -1}}, "lookahead_bars is -1"),
+        (
+            {"tasks": dict.fromkeys(["continue", "continue_some", "harmonize", "harmonize_some", "infill"], 0)},
+            "tasks is",
+        ),
+    ],
+)
+def test_a_wrong_value_is_one_sentence(values, message):
+    with pytest.raises(InputError, match=re.escape(message)) as caught:
+        parse_config(values, "here")
+    assert "\n" not in str(caught.value)
+
+
+def test_yaml_numbers_in_exponent_form_are_numbers():
+    assert parse_config({"optimizer": {"learning_rate": "3e-4"}}, "here").optimizer.learning_rate == 3e-4
+    assert isinstance(parse_config({"optimizer": {"clip_norm": 2}}, "here").optimizer.clip_norm, float)
+
+
+def test_overrides_reach_every_level(tmp_path):
+    path = tmp_path / "run.yaml"
+    path.write_text("name: mine\nmodel: {width: 64}\n")
+    config = load_config(
+        path, ["seed=5", "model.num_layers=2", "data.corpora=[a, b]", "layout.lookahead_bars=null", "tasks.continue=0"]
+    )
+    assert (config.name, config.seed, config.model.width, config.model.num_layers) == ("mine", 5, 64, 2)
+    assert config.data.corpora == ("a", "b")
+    assert config.layout.lookahead_bars is None
+    assert config.tasks.continue_ == 0
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("seed", "has no '=': write key=value"),
+        ("seed.a=3", "seed is no section"),
+        ("seed=[", "'[' is no YAML value"),
+        ("model.depth=1", "unknown key model.depth"),
+    ],
+)
+def test_a_wrong_override_is_one_sentence(tmp_path, override, message):
+    path = tmp_path / "run.yaml"
+    path.write_text("seed: 3\n")
+    with pytest.raises(InputError, match=re.escape(message)):
+        load_config(path, [override])
+
+
+@pytest.mark.parametrize(("content", "message"), [("a: [", "cannot be read as YAML"), ("- 1", "is not a mapping")])
+def test_a_file_that_is_no_configuration_is_refused(tmp_path, content, message):
+    path = tmp_path / "run.yaml"
+    path.write_text(content)
+    with pytest.raises(InputError, match=message):
+        load_config(path)
+
+
+def test_a_missing_file_is_refused_and_an_empty_one_is_the_default(tmp_path):
+    with pytest.raises(InputError, match=r"run\.yaml does not exist"):
+        load_config(tmp_path / "run.yaml")
+    (tmp_path / "empty.yaml").touch()
+    assert load_config(tmp_path / "empty.yaml") == RunConfig()

@@ -1,0 +1,114 @@
+"""How the three tasks are laid out, bar by bar."""
+
+import pytest
+
+from descant_tokenizers.tokens.layout import LayoutConfig, Task, TaskLayout
+from descant_tokenizers.tokens.piece import GridBar, GridNote, Piece, StreamError, piece_ids
+
+
+@pytest.fixture(scope="module")
+def piece(table):
+    """Three bars of 1/4, one note in each of Soprano and Bass; pitches tell bar and voice: 60 + 10 * voice + bar."""
+    meter = table.meter_of[table.meter_id[1, 4]]
+    bars = [tuple(GridNote(0, voice, 30 + 10 * voice + bar, 96) for voice in (0, 3)) for bar in range(3)]
+    return Piece(tuple(GridBar(meter, notes) for notes in bars))
+
+
+def shorthand(table, ids):
+    """One letter a token, and pitches as numbers: `| t 30 60` is a bar with two notes."""
+    letters = {
+        "Bar": "|",
+        "SEP": "/",
+        "MASK": "?",
+        "BOS": "<",
+        "EOS": ">",
+        "CONTINUE": "C",
+        "HARMONIZE": "H",
+        "INFILL": "I",
+    }
+    voices = {table.voice_id[rank]: letter for rank, letter in enumerate("SATB")}
+    words = []
+    for i in ids:
+        if i in voices:
+            words.append(voices[i])
+        elif table.types[i] == "Pitch":
+            words[-1] += table.values[i]
+        elif table.types[i] in letters:
+            words.append(letters[table.types[i]])
+    return " ".join(words)
+
+
+LAID_OUT = [
+    (Task.HARMONIZE, None, None, "< H B | S30 | S31 | S32 / B60 / B61 / B62 >"),
+    (Task.HARMONIZE, None, 0, "< H B | S30 / B60 | S31 / B61 | S32 / B62 >"),
+    (Task.HARMONIZE, None, 2, "< H B | S30 | S31 | S32 / B60 / B61 / B62 >"),
+    (Task.HARMONIZE, None, 1, "< H B | S30 | S31 / B60 | S32 / B61 / B62 >"),
+    (Task.INFILL, [1], None, "< I B | S30 B60 | ? S31 | S32 B62 / B61 >"),
+    (Task.INFILL, [1], 0, "< I B | S30 B60 | ? S31 / B61 | S32 B62 >"),
+    (Task.INFILL, [1], 2, "< I B | S30 B60 | ? S31 | S32 B62 / B61 >"),
+    (Task.INFILL, [0, 1], 0, "< I B | ? S30 / B60 | ? S31 / B61 | S32 B62 >"),
+    (Task.CONTINUE, None, 2, "< C S B | S30 B60 | S31 B61 | S32 B62 >"),
+]
+
+
+@pytest.mark.parametrize(("task", "bars", "lookahead", "expected"), LAID_OUT)
+def test_the_order_of_given_and_written(table, piece, task, bars, lookahead, expected):
+    layout = TaskLayout(table, LayoutConfig(lookahead))
+    encoded = layout.encode(piece, task, (0, 3) if task is Task.CONTINUE else (3,), bars)
+    assert shorthand(table, encoded.ids) == expected
+    decoded = layout.decode(encoded.ids)
+    assert (decoded.task, decoded.piece) == (task, piece)
+    assert len(encoded.ids) == len(encoded.written)
+
+
+def test_what_is_written_is_predicted_and_so_is_the_end_of_each_bar(table, piece):
+    layout = TaskLayout(table, LayoutConfig(0))
+    encoded = layout.encode(piece, Task.HARMONIZE, (3,))
+    predicted = [i for i, written in zip(encoded.ids, encoded.written, strict=True) if written]
+    # Position, then the bass; what ends a bar is the next bar line, and EOS at last.
+    assert shorthand(table, predicted) == "B60 | B61 | B62 >"
+    assert [table.types[i] for i in predicted[:5]] == ["Position", "Program", "Pitch", "Duration", "Bar"]
+
+
+def test_the_header_is_given_and_the_rest_of_a_continuation_is_predicted(table, piece):
+    encoded = TaskLayout(table).encode(piece, Task.CONTINUE, (0, 3))
+    assert encoded.written == [False] * 4 + [True] * (len(encoded.ids) - 4)
+    assert encoded.ids[4:-1] == piece_ids(table, piece)
+
+
+def test_voices_outside_a_continuation_are_left_out(table, piece):
+    layout = TaskLayout(table)
+    assert layout.decode(layout.encode(piece, Task.CONTINUE, (3,)).ids).piece == piece.keep_voices([3])
+
+
+@pytest.mark.parametrize("voices", [(), (4,), (-1,)])
+def test_voices_must_be_some_and_known(table, piece, voices):
+    with pytest.raises(ValueError, match="voices to write are"):
+        TaskLayout(table).encode(piece, Task.HARMONIZE, voices)
+
+
+@pytest.mark.parametrize("bars", [[], [3], [-1]])
+def test_bars_must_be_some_of_the_piece(table, piece, bars):
+    with pytest.raises(ValueError, match="bars to write are"):
+        TaskLayout(table).encode(piece, Task.INFILL, (0,), bars)
+
+
+def test_a_negative_lookahead_is_refused():
+    with pytest.raises(ValueError, match="lookahead_bars is -1"):
+        LayoutConfig(-1)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ([], "BOS"),
+        (["Bar_None"], "BOS"),
+        (["BOS_None", "Bar_None"], "a task"),
+        (["BOS_None", "HARMONIZE_None", "Program_43", "Pitch_60"], "Bar"),
+        (["BOS_None", "HARMONIZE_None", "Program_43", "SEP_None"], "a bar to write"),
+        (["BOS_None", "INFILL_None", "Program_43", "Bar_None", "TimeSig_4/4", "SEP_None"], "a bar to write"),
+    ],
+)
+def test_a_stream_that_breaks_the_layout_is_refused(table, names, expected):
+    with pytest.raises(StreamError, match=f"expected {expected}"):
+        TaskLayout(table).decode([table.names.index(name) for name in names])

@@ -1,0 +1,109 @@
+"""Likelihood: against a hand computation, against padding, against batching."""
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional
+
+from descant_modeling.config import ModelConfig
+from descant_modeling.examples import Batch, collate
+from descant_modeling.likelihood import corpus_likelihood, piece_16ths, score_streams, token_nll
+from descant_modeling.models import build_model
+from descant_tokenizers.errors import InputError
+from descant_tokenizers.tokens.layout import Encoded, Task, TaskLayout
+from descant_tokenizers.tokens.piece import GridBar, GridNote, Piece
+
+
+@pytest.fixture(scope="module")
+def model(table):
+    torch.manual_seed(5)
+    config = ModelConfig(width=16, num_layers=1, num_heads=2, dropout=0.5)
+    return build_model(config, table.size, bos=1, eos=2, pad=0)
+
+
+@pytest.fixture(scope="module")
+def streams(table, tiny_pieces):
+    layout = TaskLayout(table)
+    return [layout.encode(piece, Task.CONTINUE, piece.voices) for piece in tiny_pieces]
+
+
+def test_token_nll_by_hand():
+    # A vocabulary of two: after 0 comes 1 with p = 3/4, after that 0 with p = 1/2. The padding's logits are absurd.
+    logits = torch.tensor([[[0.0, math.log(3)], [7.0, 7.0], [-100.0, 100.0], [0.0, 0.0]]])
+    batch = Batch(torch.tensor([[0, 1, 0, 0]]), torch.tensor([[False, True, True, False]]))
+    torch.testing.assert_close(token_nll(logits, batch), torch.tensor([math.log(4 / 3), math.log(2)]))
+
+
+def test_only_written_tokens_count():
+    logits = torch.zeros(1, 3, 4)
+    batch = Batch(torch.tensor([[1, 2, 3]]), torch.tensor([[False, False, True]]))
+    assert token_nll(logits, batch).tolist() == pytest.approx([math.log(4)])
+
+
+def test_a_uniform_model_gives_the_log_of_the_vocabulary(table, tiny_pieces, streams):
+    config = ModelConfig(width=16, num_layers=1, num_heads=2)
+    uniform = build_model(config, table.size, bos=1, eos=2, pad=0)
+    torch.nn.init.zeros_(uniform.get_output_embeddings().weight)
+    score = corpus_likelihood(uniform, TaskLayout(table), tiny_pieces)
+    num_tokens = sum(sum(stream.written) for stream in streams)
+    num_16ths = sum(piece_16ths(piece, table.ticks_per_quarter) for piece in tiny_pieces)
+    nats = num_tokens * math.log(table.size)
+    assert score.nats_per_voice_16th == pytest.approx(nats / (4 * num_16ths), rel=1e-6)
+    assert score.bits_per_note == pytest.approx(nats / math.log(2) / sum(p.num_notes for p in tiny_pieces), rel=1e-6)
+    assert score.num_pieces == len(score.piece_nats) == len(score.piece_16ths) == 12
+
+
+def test_a_stream_scores_as_it_does_alone_and_token_by_token(model, streams):
+    stream = streams[0]
+    ids = torch.tensor(stream.ids)
+    with torch.inference_mode():
+        log_p = functional.log_softmax(model.train(False)(input_ids=ids[None]).logits[0, :-1].double(), dim=-1)
+    by_hand = -sum(log_p[t, ids[t + 1]].item() for t in range(len(ids) - 1) if stream.written[t + 1])
+    assert score_streams(model, [stream], pad=0)[0] == pytest.approx(by_hand, rel=1e-5)
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 800, 100_000])
+def test_batches_of_one_and_of_many_agree(model, streams, batch_tokens):
+    alone = [score_streams(model, [stream], pad=0)[0] for stream in streams]
+    assert score_streams(model, streams, pad=0, batch_tokens=batch_tokens) == pytest.approx(alone, rel=1e-5)
+
+
+def test_more_padding_changes_nothing(model, streams):
+    batch = collate(streams[:2], pad=0)
+    wider = Batch(functional.pad(batch.ids_BT, (0, 50)), functional.pad(batch.counted_BT, (0, 50)))
+    model.train(False)
+    with torch.inference_mode():
+        nll, padded = (token_nll(model(input_ids=b.ids_BT).logits, b) for b in (batch, wider))
+    torch.testing.assert_close(padded, nll)
+
+
+def test_dropout_is_off_while_scoring_and_the_mode_comes_back(model, streams):
+    model.train()
+    first = score_streams(model, streams[:1], pad=0)
+    assert first == score_streams(model, streams[:1], pad=0)
+    assert model.training
+
+
+def test_progress_counts_every_stream(model, streams):
+    counts = []
+    score_streams(model, streams, pad=0, batch_tokens=800, progress=counts.append)
+    assert sum(counts) == len(streams)
+
+
+def test_rests_belong_to_a_piece_but_silence_after_it_does_not(table):
+    meter = table.meter_of[table.meter_id[4, 4]]
+    piece = Piece((GridBar(meter), GridBar(meter, (GridNote(96, 0, 60, 48),)), GridBar(meter)))
+    assert piece_16ths(piece, table.ticks_per_quarter) == 16 + 6
+
+
+def test_nothing_to_score_is_refused(model, table):
+    with pytest.raises(InputError, match="no piece to score"):
+        corpus_likelihood(model, TaskLayout(table), [])
+
+
+def test_given_tokens_do_not_count(model, table, tiny_pieces):
+    encoded = TaskLayout(table).encode(tiny_pieces[0], Task.HARMONIZE, (1, 2, 3))
+    none = Encoded(encoded.ids, [False] * len(encoded.ids))
+    assert score_streams(model, [none], pad=0) == [0.0]
+    assert score_streams(model, [encoded], pad=0)[0] > 0
