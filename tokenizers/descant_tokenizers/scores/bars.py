@@ -109,4 +109,5 @@ def _spans(score: ScoreTick) -> Iterator[_Span]:
 def _starts_with_pickup(spans: list[_Span]) -> bool:
     if len(spans) < 2 or spans[0].num_bars != 1:
         return False
-    return spans[0].line(1) < min(spans[1].bar_ticks, spans[1].end if not spans[1].is_last else spans[1].bar_ticks)
+    first, second = spans[:2]
+    return first.line(1) < second.line(1) - second.start

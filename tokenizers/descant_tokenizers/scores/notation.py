@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Literal
 from xml.parsers import expat
 
-from music21 import converter
+from music21 import abcFormat, converter
+from music21.abcFormat import translate
 from symusic.core import ScoreTick
 
 from descant_tokenizers.errors import InputError, printable
 from descant_tokenizers.scores.limits import Limits, check_count
-from descant_tokenizers.scores.music21_reader import from_music21
+from descant_tokenizers.scores.music21_reader import AnyStream, from_music21
 from descant_tokenizers.scores.prescan import XmlCensus, check_abc, check_humdrum, check_musicxml
 
 __all__ = ["parse_notation"]
@@ -27,6 +28,7 @@ NotationFormat = Literal["musicxml", "mxl", "abc", "humdrum"]
 _NAMES = {"musicxml": "MusicXML", "abc": "ABC", "humdrum": "Humdrum"}
 _MAX_ZIP_ENTRIES = 1_000
 _MAX_REMARKS = 5
+_MAX_ABC_BAR_QUARTERS = 128
 _CONTAINER = "META-INF/container.xml"
 
 
@@ -51,13 +53,36 @@ def parse_notation(path: Path, data: bytes, form: NotationFormat, limits: Limits
     remarks = io.StringIO()
     try:
         with _remarks_to(remarks):
-            score = from_music21(converter.parseData(text, format=form))
+            score = from_music21(_stream_of(text, form))
     except InputError as error:
         raise InputError(f"{path} cannot be used: {error}") from error
     except Exception as error:  # music21 raises whatever its parsers stumble over
         reason = printable(f"{type(error).__name__}: {error}", 120)
         raise InputError(f"{path} cannot be read as {_NAMES[form]} ({reason}); export it again.") from error
     return score, [printable(line, 160) for line in remarks.getvalue().splitlines()[:_MAX_REMARKS]]
+
+
+def _stream_of(text: str, form: str) -> AnyStream:
+    if form != "abc":
+        return converter.parseData(text, format=form)
+    handler = abcFormat.ABCFile().readstr(text)
+    _check_abc_bars(handler)
+    if handler.definesReferenceNumbers():  # type: ignore[no-untyped-call]
+        raise InputError("it holds several pieces; split it into files of one piece each.")
+    score: AnyStream = translate.abcToStreamScore(handler)  # type: ignore[no-untyped-call]
+    return score
+
+
+def _check_abc_bars(handler: abcFormat.ABCHandler) -> None:
+    """Refuse long bars: music21 gives what is left of one a signature, in time that grows faster than its square."""
+    quarters = 0.0
+    for token in handler.tokens:
+        if isinstance(token, abcFormat.ABCBar):
+            quarters = 0.0
+        elif isinstance(token, abcFormat.ABCNote):  # chords and rests are such, too
+            quarters += token.quarterLength
+        if quarters > _MAX_ABC_BAR_QUARTERS:
+            raise InputError(f"it has a bar of over {_MAX_ABC_BAR_QUARTERS} quarter notes; add the bar lines.")
 
 
 @contextlib.contextmanager
