@@ -1,11 +1,11 @@
 """Write music: a melody in, a chorale out.
 
-    python generate.py --prompt melody.mid                              harmonize it with the embedded weights
-    python generate.py --prompt melody.mid --num-samples 4 --seed 1     four versions, the same ones every time
-    python generate.py --prompt duet.mid --given soprano,bass           write the inner voices only
-    python generate.py --prompt chorale.mid --task continue --bars 8    eight bars more
-    python generate.py --prompt chorale.mid --task infill --bars 5-8    bars 5 to 8 anew, everything else untouched
-    python generate.py --prompt melody.mid --model runs/chorales        with a model of your own
+python generate.py --prompt melody.mid                              harmonize it with the embedded weights
+python generate.py --prompt melody.mid --num-samples 4 --seed 1     four versions, the same ones every time
+python generate.py --prompt duet.mid --given soprano,bass           write the inner voices only
+python generate.py --prompt chorale.mid --task continue --bars 8    eight bars more
+python generate.py --prompt chorale.mid --task infill --bars 5-8    bars 5 to 8 anew, everything else untouched
+python generate.py --prompt melody.mid --model runs/chorales        with a model of your own
 """
 
 from descant_modeling.generate_command import generate_command

@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -19,9 +20,9 @@ import typer
 from descant_tokenizers.errors import InputError
 
 if TYPE_CHECKING:
-    from symusic import Note
+    from symusic.core import NoteTick
 
-    from descant_modeling.generation import Generated, GenerationResult, MusicModel
+    from descant_modeling.generation import Generated, GenerationConfig, GenerationResult, MusicModel
     from descant_tokenizers.scores import ReadResult
 
 OUT_FOLDER = Path("out")
@@ -33,25 +34,19 @@ SoundName = Literal["choir", "organ", "piano", "strings"]
 
 @dataclass(frozen=True)
 class Request:
-    """What the options ask for, in order.
+    """What is asked for, checked as far as that goes without the model.
 
     Attributes:
         task: The task.
-        bars: Number of bars to continue, or first and last bar to infill; None where the task has no use for it.
+        bars: Number of bars to continue (twice), or first and last bar to infill; None to harmonize.
         given: Voices that the prompt's tracks are; None if nothing was said.
         track: Number from 1 or name of the melody's track.
-        num_samples: Results wanted.
-        seed: Seed of all of them.
-        sound: Sound of the written voices.
     """
 
     task: TaskName
     bars: tuple[int, int] | None
     given: tuple[str, ...] | None
     track: str | None
-    num_samples: int
-    seed: int
-    sound: SoundName
 
 
 def generate_command(
@@ -69,202 +64,143 @@ def generate_command(
     sound: Annotated[SoundName, typer.Option(help="Sound of the written voices.")] = "choir",
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; chosen by itself if not given.")] = None,
     picture: Annotated[bool, typer.Option("--picture/--no-picture", help="Draw a piano roll beside the MIDI.")] = True,
-    force: Annotated[bool, typer.Option("--force", help="Replace the file at --out.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the files at --out.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print neither progress nor summary.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON instead of the summary.")] = False,
 ) -> None:
     """Harmonize, continue or infill a prompt; the prompt's own notes are kept note for note."""
+    from descant_modeling.outputs import check_outputs
+    from descant_tokenizers.scores import read_score_report
+
     started = time.monotonic()
-    request = Request(
-        task=task,
-        bars=_parse_bars(task, bars),
-        given=None if given is None else tuple(name.strip() for name in given.split(",")),
-        track=track,
-        num_samples=num_samples,
-        seed=random.SystemRandom().randrange(2**31) if seed is None else seed,
-        sound=sound,
-    )
+    request = _request(task, bars, given, track)
+    seed = random.SystemRandom().randrange(2**31) if seed is None else seed
+    _check_range("--num-samples", num_samples, 1, 64)
+    _check_range("--seed", seed, 0, 2**63 - 1)
     _check_range("--temperature", temperature, 0, 10)
     _check_range("--top-p", top_p, 1e-6, 1)
-    _check_range("--num-samples", num_samples, 1, 64)
-    _check_range("--seed", request.seed, 0, 2**63 - 1)
-    read = _read_prompt(prompt)
-    paths = _output_paths(prompt, task, out, num_samples, force=force)
+    read = read_score_report(prompt)
+    wished = out or OUT_FOLDER / f"{prompt.stem}-{task}.mid"
+    check_outputs(wished, num_samples, force=force or out is None, picture=picture)
 
     from descant_modeling.decoding.sampler import SamplingConfig
     from descant_modeling.devices import pick_device
-    from descant_modeling.generation import load
+    from descant_modeling.generation import GenerationConfig, load
+    from descant_modeling.quiet import quiet_libraries
 
-    writer = load(model, pick_device(device))
-    began = time.monotonic()
-    with _progress_bar(f"{task} {prompt.name}", quiet=quiet or as_json) as progress:
-        result = _generate(writer, read, request, SamplingConfig(temperature, top_p), progress)
-    writing = time.monotonic() - began
-    pictures = _write(result.samples, paths, picture=picture, title=f"{prompt.stem}: {task}", force=force)
-    num_tokens = sum(sample.num_tokens for sample in result.samples)
+    with quiet_libraries(), _progress_bar(f"{task} {prompt.name}", quiet=quiet or as_json) as progress:
+        writer = load(model, pick_device(device))
+        began = time.monotonic()
+        config = GenerationConfig(SamplingConfig(temperature, top_p), num_samples, seed, sound, progress)
+        result = _generate(writer, read, request, config)
+    writing_seconds = time.monotonic() - began
+    files = _write(result.samples, wished, is_named=out is not None, picture=picture, title=f"{prompt.stem}: {task}")
+    seconds = time.monotonic() - started
     if as_json:
+        num_tokens = sum(sample.num_tokens for sample in result.samples)
         facts = {
-            "outputs": [str(path) for path in paths],
-            "pictures": [str(path) for path in pictures],
+            "outputs": [str(path) for path in files if path.suffix == wished.suffix],
+            "pictures": [str(path) for path in files if path.suffix != wished.suffix],
             "task": task,
             "model": model,
-            "seed": request.seed,
+            "seed": seed,
             "given": list(result.given),
             "written": list(result.written),
             "num_notes_written": [len(sample.added) for sample in result.samples],
-            "num_tokens": num_tokens,
             "log_likelihoods": [round(sample.log_likelihood, 3) for sample in result.samples],
             "remarks": [*read.repairs, *result.remarks],
-            "seconds": round(time.monotonic() - started, 3),
-            "tokens_per_second": round(num_tokens / max(writing, 1e-9), 1),
+            "seconds": round(seconds, 3),
+            "num_tokens": num_tokens,
+            "tokens_per_second": round(num_tokens / max(writing_seconds, 1e-9), 1),
         }
         typer.echo(json.dumps(facts, ensure_ascii=False))
     elif not quiet:
-        typer.echo(_summary(prompt, request, read, result, [*paths, *pictures], time.monotonic() - started))
+        typer.echo(_summary(prompt, read, result, files, seed, seconds))
+
+
+def _request(task: TaskName, bars: str | None, given: str | None, track: str | None) -> Request:
+    from descant_tokenizers.scores.voices import voice_names
+
+    names = None if given is None else voice_names([name.strip() for name in given.split(",")])
+    if task == "infill" and track is not None:
+        raise InputError("--track goes with harmonize and continue; leave it out.")
+    return Request(task, _parse_bars(task, bars), names, track)
 
 
 def _parse_bars(task: TaskName, text: str | None) -> tuple[int, int] | None:
-    """Read ``N`` (continue) or ``A-B`` or ``A`` (infill)."""
+    """Read ``N`` (continue), or ``A-B`` or ``A`` (infill)."""
     if task == "harmonize":
         if text is not None:
-            raise InputError("--bars goes with --task continue (how many) or --task infill (A-B); leave it out")
+            raise InputError("--bars goes with continue (how many) and infill (A-B); leave it out.")
         return None
-    first, dash, last = (text or "").partition("-")
+    first, dash, last = ("" if text is None else text.replace(" ", "")).partition("-")
     if text is None and task == "continue":
         return DEFAULT_BARS, DEFAULT_BARS
-    well_formed = first.isdecimal() and (last.isdecimal() if dash else True)
-    if not well_formed or (dash and task == "continue"):
+    numbers = (first, last) if dash else (first,)
+    if not all(number.isascii() and number.isdecimal() and len(number) < 10 for number in numbers) or (
+        dash and task == "continue"
+    ):
         what = "a number of bars such as 8" if task == "continue" else "the bars to write anew, such as 5-8"
-        raise InputError(f"--bars is {text or 'missing'}: give {what}")
+        raise InputError(f"--bars is {'missing' if text is None else repr(text)}; give {what}.")
     return int(first), int(last or first)
 
 
 def _check_range(option: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
-        raise InputError(f"{option} is {value}: give {'a number above 0' if low == 1e-6 else low} to {high}")
+        raise InputError(f"{option} is {value}; give {low:g} to {high:g}.")
 
 
-def _read_prompt(path: Path) -> ReadResult:
-    from descant_tokenizers.scores import read_score_report
-
-    return read_score_report(path)
-
-
-def _output_paths(prompt: Path, task: TaskName, out: Path | None, num_samples: int, *, force: bool) -> list[Path]:
-    """Choose one path a sample and refuse bad ones before any work is done.
-
-    Raises:
-        InputError: A named file is there already, or cannot be written.
-    """
-    from descant_tokenizers.files import atomic_write, free_path
-
-    if out is not None and out.suffix.lower() not in (".mid", ".midi"):
-        raise InputError(f"--out is {out}: give a file name that ends in .mid")
-    wished = out or OUT_FOLDER / f"{prompt.stem}-{task}.mid"
-    paths: list[Path] = []
-    for number in range(1, num_samples + 1):
-        path = wished if number == 1 else wished.with_name(f"{wished.stem}-{number}{wished.suffix}")
-        if out is None:
-            path = free_path(wished) if not paths else _next_free(paths[-1], wished)
-        elif path.exists() and not force:
-            raise InputError(f"{path} already exists; add --force to replace it, or name another --out")
-        paths.append(path)
-    with contextlib.suppress(_Probed), atomic_write(paths[0]):
-        raise _Probed
-    return paths
-
-
-def _next_free(taken: Path, wished: Path) -> Path:
-    """The first free numbered name behind one that is about to be used."""
-    number = int(taken.stem.removeprefix(wished.stem).lstrip("-") or 1) + 1
-    while (path := wished.with_name(f"{wished.stem}-{number}{wished.suffix}")).exists():
-        number += 1
-    return path
-
-
-class _Probed(Exception):
-    """Ends a trial write."""
-
-
-def _generate(
-    writer: MusicModel,
-    read: ReadResult,
-    request: Request,
-    sampling: object,
-    progress: Callable[[float], None],
-) -> GenerationResult:
-    common = {
-        "sampling": sampling,
-        "num_samples": request.num_samples,
-        "seed": request.seed,
-        "progress": progress,
-    }
-    if request.task == "continue":
-        assert request.bars is not None
-        return writer.continue_(
-            read.score,
-            num_bars=request.bars[0],
-            given=request.given,
-            track=request.track,
-            sound=request.sound,
-            **common,  # type: ignore[arg-type]
-        )
+def _generate(writer: MusicModel, read: ReadResult, request: Request, config: GenerationConfig) -> GenerationResult:
+    if request.task == "harmonize":
+        return writer.harmonize(read.score, config, given=request.given or ("Soprano",), track=request.track)
+    assert request.bars is not None
     if request.task == "infill":
-        assert request.bars is not None
-        return writer.infill(read.score, bars=request.bars, given=request.given or (), **common)  # type: ignore[arg-type]
-    return writer.harmonize(
-        read.score,
-        given=request.given or ("Soprano",),
-        track=request.track,
-        sound=request.sound,
-        **common,  # type: ignore[arg-type]
-    )
+        return writer.infill(read.score, config, bars=request.bars, given=request.given or ())
+    return writer.continue_(read.score, config, num_bars=request.bars[0], given=request.given, track=request.track)
 
 
 @contextlib.contextmanager
 def _progress_bar(label: str, *, quiet: bool) -> Iterator[Callable[[float], None]]:
-    """Yield a function that takes the share done, 0-1, and shows it on stderr."""
+    """Yield a function that takes the share done, 0-1, and shows it on stderr if that is a terminal."""
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True, disable=quiet) as bar:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
         line = bar.add_task(label, total=1.0)
         yield lambda share: bar.update(line, completed=share)
 
 
-def _write(samples: tuple[Generated, ...], paths: list[Path], *, picture: bool, title: str, force: bool) -> list[Path]:
-    """Write each sample's MIDI and, if wanted, its piano roll; return the pictures' paths."""
+def _write(samples: tuple[Generated, ...], wished: Path, *, is_named: bool, picture: bool, title: str) -> list[Path]:
+    """Write each sample's MIDI and, if wanted, its piano roll; return the paths, MIDI files first."""
+    from descant_modeling.outputs import PICTURE_SUFFIX, Write, free_outputs, numbered, write_all
     from descant_modeling.pictures import piano_roll
-    from descant_tokenizers.files import free_path
     from descant_tokenizers.scores import write_midi
 
-    pictures = []
-    for sample, path in zip(samples, paths, strict=True):
-        write_midi(sample.score, path, force=force)
-        if picture:
-            drawn = path.with_suffix(".png")
-            drawn = drawn if force else free_path(drawn)
-            piano_roll(sample.score, drawn, is_given=_given_rule(sample), title=title)
-            pictures.append(drawn)
-    return pictures
+    names = (numbered if is_named else free_outputs)(wished, len(samples))
+    writers: dict[Path, Write] = {
+        name: partial(write_midi, sample.score, force=True) for name, sample in zip(names, samples, strict=True)
+    }
+    if picture:
+        for name, sample in zip(names, samples, strict=True):
+            draw = partial(piano_roll, sample.score, is_given=_given_rule(sample), title=title)
+            writers[name.with_suffix(PICTURE_SUFFIX)] = draw
+    write_all(writers)
+    return list(writers)
 
 
-def _given_rule(sample: Generated) -> Callable[[str, Note], bool]:
+def _given_rule(sample: Generated) -> Callable[[str, NoteTick], bool]:
     return lambda name, note: (name, note.time, note.pitch) not in sample.added
 
 
 def _summary(
-    prompt: Path, request: Request, read: ReadResult, result: GenerationResult, files: list[Path], seconds: float
+    prompt: Path, read: ReadResult, result: GenerationResult, files: list[Path], seed: int, seconds: float
 ) -> str:
     """Say what was given, what was written and where."""
     counts = ", ".join(str(len(sample.added)) for sample in result.samples)
-    given = ", ".join(result.given)
-    lines = [
-        f"given    {given} of {prompt} ({'; '.join(result.remarks)})",
-        f"written  {', '.join(result.written)}: {counts} notes in {seconds:.1f} s",
-        f"files    {chr(10).join(f'         {path}' for path in files).strip()}",
-        f"again    --seed {request.seed}",
-    ]
-    if read.repairs:
-        lines.insert(1, f"repaired {'; '.join(read.repairs)}")
+    lines = [f"given    {', '.join(result.given)} of {prompt}"]
+    lines += [f"         {remark}" for remark in (*read.repairs, *result.remarks)]
+    lines += [f"written  {', '.join(result.written)}: {counts} notes in {seconds:.1f} s"]
+    lines += [f"{'files' if index == 0 else '':<8} {path}" for index, path in enumerate(files)]
+    lines += [f"again    --seed {seed}"]
     return "\n".join(lines)

@@ -5,11 +5,36 @@ Units: grid ticks of the vocabulary. Bars are indices from 0 (a pickup is bar 0 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from descant_tokenizers.tokens.layout import Task, TaskLayout, cut
-from descant_tokenizers.tokens.piece import GridBar, Piece, bar_ids, piece_ids
+from descant_tokenizers.tokens.layout import Task, TaskLayout
+from descant_tokenizers.tokens.piece import Piece, bar_ids, piece_ids
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """What is missing from a piece.
+
+    Attributes:
+        task: How the model is asked for it.
+        voices: Ranks of the voices to be written.
+        first: First bar to be written.
+        stop: The bar behind the last one to be written.
+        end_ticks: For each of the four voices, when its written notes must have ended.
+        pitches: For each of the four voices, lowest and highest MIDI pitch to be written.
+    """
+
+    task: Task
+    voices: tuple[int, ...]
+    first: int
+    stop: int
+    end_ticks: tuple[int, ...]
+    pitches: tuple[tuple[int, int], ...]
+
+    @property
+    def bars(self) -> range:
+        """The bars to be written."""
+        return range(self.first, self.stop)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +65,8 @@ class Plan:
         busy_ticks: For each voice, until when a note that was given before the first empty bar sounds.
         latest_end_ticks: For each voice, when its written notes must have ended.
         pitches: For each voice, lowest and highest MIDI pitch to be written.
+        must_sing: Ranks of voices that begin at least one note, if there is room for it.
+        must_sound: Whether a note has to sound in the last bar.
     """
 
     given: tuple[tuple[int, ...], ...]
@@ -48,88 +75,74 @@ class Plan:
     busy_ticks: tuple[int, ...]
     latest_end_ticks: tuple[int, ...]
     pitches: tuple[tuple[int, int], ...]
+    must_sing: tuple[int, ...] = ()
+    must_sound: bool = False
 
 
-def plan_harmonize(layout: TaskLayout, given: Piece, voices: Sequence[int], pitches: Sequence[tuple[int, int]]) -> Plan:
-    """Plan to write ``voices`` beside the given notes, to the end of the last given note."""
-    return _plan_blocks(layout, given, Task.HARMONIZE, voices, range(len(given.bars)), given.end_ticks(), pitches)
+def make_plan(layout: TaskLayout, piece: Piece, hole: Hole) -> Plan:
+    """Plan how a hole is filled.
 
-
-def plan_infill(
-    layout: TaskLayout, piece: Piece, voices: Sequence[int], bars: Sequence[int], pitches: Sequence[tuple[int, int]]
-) -> Plan:
-    """Plan to write some bars of ``voices`` anew; notes that begin in them are left out, all others stay.
-
-    New notes end with the last bar of the hole, or where a removed note that sounded beyond it ended.
+    Args:
+        layout: The layout the model was trained with.
+        piece: All bars, those of the hole included, with the given notes. To *continue*, the hole must be at its end.
+        hole: What is missing.
     """
+    if hole.task is Task.CONTINUE:
+        given, closing = _continued_runs(layout, piece, hole)
+    else:
+        given, closing = _block_runs(layout, piece, hole)
     starts = piece.bar_starts_ticks()
-    end = starts[max(bars) + 1]
-    for index in bars:
-        for note in piece.bars[index].notes:
-            if note.voice in voices:
-                end = max(end, starts[index] + note.offset_ticks + note.duration_ticks)
-    return _plan_blocks(layout, cut(piece, voices, bars), Task.INFILL, voices, bars, end, pitches)
+    meters = [layout.table.meter_id[bar.meter.numerator, bar.meter.denominator] for bar in piece.bars]
+    busy, latest = _neighbours(piece, hole)
+    return Plan(
+        given=tuple(given),
+        bars=tuple(EmptyBar(b, starts[b], meters[b], ids) for b, ids in zip(hole.bars, closing, strict=True)),
+        voices=hole.voices,
+        busy_ticks=busy,
+        latest_end_ticks=latest,
+        pitches=hole.pitches,
+        must_sing=hole.voices if hole.task is Task.HARMONIZE else (),
+        must_sound=hole.task is Task.CONTINUE,
+    )
 
 
-def plan_continue(layout: TaskLayout, piece: Piece, num_bars: int, pitches: Sequence[tuple[int, int]]) -> Plan:
-    """Plan to write ``num_bars`` bars behind a piece, in its voices and its last meter."""
-    table, last = layout.table, piece.bars[-1]
-    opening = tuple(bar_ids(table, GridBar(last.meter)))
-    start = piece.bar_starts_ticks()[-1]
-    header = layout.header(Task.CONTINUE, piece.voices)
-    given = [(*header, *piece_ids(table, piece), *opening)] + [opening] * (num_bars - 1)
-    bars = [
-        EmptyBar(len(piece.bars) + i, start + i * last.meter.bar_ticks, opening[1], (table.bar_id,))
-        for i in range(num_bars)
-    ]
-    bars[-1] = EmptyBar(bars[-1].index, bars[-1].start_ticks, opening[1], (table.bar_id, layout.eos))
-    end = start + num_bars * last.meter.bar_ticks
-    return _make_plan(layout, given, bars, piece.voices, piece, end, pitches)
+Runs = tuple[list[tuple[int, ...]], list[tuple[int, ...]]]
+"""Given ids before each empty bar, and the ids that close it."""
 
 
-def _plan_blocks(
-    layout: TaskLayout,
-    given: Piece,
-    task: Task,
-    voices: Sequence[int],
-    hole: Sequence[int],
-    end_ticks: int,
-    pitches: Sequence[tuple[int, int]],
-) -> Plan:
-    starts = given.bar_starts_ticks()
-    runs: list[list[int]] = [layout.header(task, voices)]
-    empty: list[int] = []
-    for block in layout.blocks(given, task, list(hole)):
+def _continued_runs(layout: TaskLayout, piece: Piece, hole: Hole) -> Runs:
+    table = layout.table
+    assert hole.stop == len(piece.bars), "what is continued ends with its hole"
+    openings = [tuple(bar_ids(table, piece.bars[index])) for index in hole.bars]
+    before = piece_ids(table, Piece(piece.bars[: hole.first]))
+    given = [(*layout.header(Task.CONTINUE, hole.voices), *before, *openings[0]), *openings[1:]]
+    closing = [(table.bar_id,)] * (len(openings) - 1)
+    return given, [*closing, (table.bar_id, layout.eos)]
+
+
+def _block_runs(layout: TaskLayout, piece: Piece, hole: Hole) -> Runs:
+    runs: list[list[int]] = [layout.header(hole.task, hole.voices)]
+    for block in layout.blocks(piece, hole.task, hole.bars):
         if block.written:
-            empty.append(block.bar)
             runs.append([])
         else:
             runs[-1] += block.ids
-    meters = [layout.table.meter_id[b.meter.numerator, b.meter.denominator] for b in given.bars]
-    bars = [EmptyBar(b, starts[b], meters[b], (runs[i + 1][0],)) for i, b in enumerate(empty)]
-    return _make_plan(layout, [tuple(run) for run in runs[:-1]], bars, voices, given, end_ticks, pitches)
+    return [tuple(run) for run in runs[:-1]], [(run[0],) for run in runs[1:]]
 
 
-def _make_plan(
-    layout: TaskLayout,
-    given: Sequence[tuple[int, ...]],
-    bars: Sequence[EmptyBar],
-    voices: Sequence[int],
-    piece: Piece,
-    end_ticks: int,
-    pitches: Sequence[tuple[int, int]],
-) -> Plan:
-    """Add what given notes of the written voices forbid: sounding into the hole, or beginning before it ends."""
-    busy = [0] * layout.table.num_voices
-    latest = [end_ticks] * layout.table.num_voices
+def _neighbours(piece: Piece, hole: Hole) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Until when given notes of each voice sound into the hole, and when written ones must have ended.
+
+    A given note of a written voice can stand at the very beginning of the hole: it began a little earlier, and the grid
+    moved it there. It counts as one from before.
+    """
     starts = piece.bar_starts_ticks()
-    for index, bar in enumerate(piece.bars):
+    busy, latest = [0] * len(hole.end_ticks), list(hole.end_ticks)
+    for start, bar in zip(starts, piece.bars, strict=False):
         for note in bar.notes:
-            onset = starts[index] + note.offset_ticks
-            if onset < bars[0].start_ticks:
+            onset = start + note.offset_ticks
+            if onset <= starts[hole.first]:
                 busy[note.voice] = max(busy[note.voice], onset + note.duration_ticks)
-            elif note.voice in voices:
+            elif note.voice in hole.voices:
                 latest[note.voice] = min(latest[note.voice], onset)
-    return Plan(tuple(given), tuple(bars), tuple(voices), tuple(busy), tuple(latest), tuple(pitches))
-
-
+    return tuple(busy), tuple(latest)

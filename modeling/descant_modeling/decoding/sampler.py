@@ -1,4 +1,4 @@
-"""Constrained sampling: a plan's empty bars filled by the model, several samples side by side.
+"""Constrained sampling: the empty bars of plans filled by a model, several samples side by side.
 
 Given tokens are fed, never generated. Every sampled token is legal in the grammar, so the result always decodes.
 
@@ -7,16 +7,33 @@ Shapes: B samples, N appended tokens, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import torch
 
-from descant_modeling.decoding.forward import CachedModel
 from descant_modeling.decoding.plan import EmptyBar, Plan
+from descant_tokenizers.errors import InputError
 from descant_tokenizers.tokens.grammar import Grammar, Mask, Rules, State
 from descant_tokenizers.tokens.piece import GridNote, read_notes
+
+_LOWEST_TEMPERATURE = 1e-6  # below it, logits divided by the temperature overflow
+
+
+class Engine(Protocol):
+    """What the sampler needs of a model: see :class:`descant_modeling.decoding.forward.CachedModel`."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where ids go."""
+
+    def select_rows(self, rows: Sequence[int]) -> None:
+        """Make copies of the named rows the new batch."""
+
+    def forward(self, ids_BN: torch.Tensor, num_valid_B: Sequence[int], /) -> torch.Tensor:
+        """Append tokens to the rows and return the logits after them, (B, V)."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +45,7 @@ class SamplingConfig:
         top_p: Nucleus (Holtzman et al. 2020): only the likeliest tokens that together reach this probability.
     """
 
-    temperature: float = 1.0
+    temperature: float = 0.9
     top_p: float = 0.95
 
     def __post_init__(self) -> None:
@@ -56,39 +73,55 @@ class Sample:
 class _Row:
     """One sample in the making."""
 
-    def __init__(self, plan: Plan, grammar: Grammar, seed: tuple[int, int]) -> None:
-        self.plan, self.grammar = plan, grammar
-        self.random = np.random.default_rng(seed)
+    def __init__(self, plan: Plan, grammar: Grammar, random: np.random.Generator) -> None:
+        self.plan, self.grammar, self.random = plan, grammar, random
         self.sample = Sample()
         self.busy_ticks = plan.busy_ticks
+        self.silent = frozenset(plan.must_sing)
         self.bar = -1
-        self.pending: list[int] = []
-        self.written: list[int] = []
-        self.state = grammar.start()
-        self.rules: Rules | None = None
+        self.state: State
+        self.rules: Rules
+        self.pending: list[int]
+        self.written: list[int]
         self._open_next_bar()
 
     @property
     def done(self) -> bool:
         return self.bar >= len(self.plan.bars)
 
-    def illegal(self) -> Mask:
-        """What may not be drawn; nothing is forbidden to a row that is done, whose draws are thrown away."""
+    def legal(self) -> Mask:
+        """What may be drawn; anything for a row that is done, whose draws are thrown away."""
         if self.done:
-            return np.zeros(self.grammar.table.size, dtype=bool)
-        return ~self.grammar.mask(self.state, self.rules)
+            return np.ones(self.grammar.table.size, dtype=bool)
+        legal = self.grammar.mask(self.state, self.rules)
+        if self.bar == len(self.plan.bars) - 1:
+            legal = self._without_silence(legal)
+        return legal
+
+    def _without_silence(self, legal: Mask) -> Mask:
+        """Keep the last bar open for what the plan wants to be heard, as long as there is room for it."""
+        if self.silent:
+            legal = self.grammar.mask(self.state, self.rules._replace(voices=tuple(sorted(self.silent))))
+        elif not self.plan.must_sound or any(self.state.busy_ticks[voice] > 0 for voice in self.plan.voices):
+            return legal
+        going_on = legal.copy()
+        going_on[list(self.rules.closing_ids)] = False
+        return going_on if going_on.any() else legal
 
     def accept(self, token_id: int) -> None:
         """Take a sampled token: a note token goes on, a closing token opens the next bar."""
-        bar = self.plan.bars[self.bar]
         self.sample.num_tokens += 1
-        if token_id not in bar.closing_ids:
-            self.state: State = self.grammar.advance(self.state, token_id, self.rules)
-            self.written.append(token_id)
-            self.pending = [token_id]
+        if token_id in self.rules.closing_ids:
+            self._close_bar()
             return
-        table = self.grammar.table
-        ids = [i for token in self.written for i in table.base_ids(token)]
+        self.state = self.grammar.advance(self.state, token_id, self.rules)
+        self.silent -= {self.state.voice}
+        self.written.append(token_id)
+        self.pending = [token_id]
+
+    def _close_bar(self) -> None:
+        bar, table = self.plan.bars[self.bar], self.grammar.table
+        ids = [base_id for token_id in self.written for base_id in table.base_ids(token_id)]
         self.sample.notes[bar.index], _ = read_notes(table, ids, 0, table.meter_of[bar.meter_id])
         self.busy_ticks = tuple(bar.start_ticks + busy for busy in self.state.busy_ticks)
         self._open_next_bar()
@@ -96,13 +129,13 @@ class _Row:
     def _open_next_bar(self) -> None:
         self.bar += 1
         self.written = []
+        self.pending = []
         if self.done:
-            self.pending = []
             return
-        bar, plan = self.plan.bars[self.bar], self.plan
-        self.pending = list(plan.given[self.bar])
+        bar = self.plan.bars[self.bar]
+        self.pending = list(self.plan.given[self.bar])
         self.state = self.grammar.enter_bar(bar.meter_id, (max(0, b - bar.start_ticks) for b in self.busy_ticks))
-        self.rules = _rules(plan, bar)
+        self.rules = _rules(self.plan, bar)
 
 
 def _rules(plan: Plan, bar: EmptyBar) -> Rules:
@@ -110,64 +143,84 @@ def _rules(plan: Plan, bar: EmptyBar) -> Rules:
     return Rules(plan.voices, latest, plan.pitches, bar.closing_ids)
 
 
-def sample_plan(
-    model: CachedModel,
+def sample_plans(
+    model: Engine,
     grammar: Grammar,
-    plan: Plan,
+    plans: Sequence[Plan],
     config: SamplingConfig,
-    *,
-    num_samples: int,
-    seed: int,
+    randoms: Sequence[np.random.Generator],
     progress: Callable[[float], None] | None = None,
 ) -> list[Sample]:
-    """Fill the empty bars of a plan ``num_samples`` times.
+    """Fill the empty bars of each plan once.
 
     Args:
-        model: Engine of batch size 1, empty; it is expanded to ``num_samples`` rows after the shared beginning.
+        model: Engine of one row, empty; it is given a row for each plan. Where all plans are one and the same object,
+            their common beginning is computed once.
         grammar: Grammar over the model's vocabulary.
-        plan: What is given and what is empty.
+        plans: What is given and what is empty, for each sample.
         config: Temperature and nucleus.
-        num_samples: Samples, each with its own stream of random numbers.
-        seed: Seed of all of them.
+        randoms: Random numbers of each sample, from its own stream: a sample does not depend on those beside it
+            (but for the last bits of the model's arithmetic, which may differ with the size of the batch).
         progress: Called with the share of bars written so far, 0-1.
+
+    Returns:
+        One sample for each plan.
+
+    Raises:
+        InputError: A stream got longer than the model's positions reach.
     """
-    rows = [_Row(plan, grammar, (seed, i)) for i in range(num_samples)]
-    logits_BV = model.forward(torch.tensor([rows[0].pending], device=model.device), [len(rows[0].pending)])
-    if num_samples > 1:
-        model.select_rows([0] * num_samples)
-        logits_BV = logits_BV.expand(num_samples, -1)
+    rows = [_Row(plan, grammar, random) for plan, random in zip(plans, randoms, strict=True)]
+    if all(plan is plans[0] for plan in plans):
+        logits_BV = _feed(model, rows[:1]).expand(len(rows), -1)
+        model.select_rows([0] * len(rows))
+    else:
+        model.select_rows([0] * len(rows))
+        logits_BV = _feed(model, rows)
+    num_bars = sum(len(plan.bars) for plan in plans)
     while True:
-        for row, (token, log_p) in zip(rows, _draw(logits_BV, rows, config), strict=True):
+        for row, (token_id, log_p) in zip(rows, _draw(logits_BV, rows, config), strict=True):
             if not row.done:
                 row.sample.log_likelihood += log_p
-                row.accept(token)
+                row.accept(token_id)
         if progress is not None:
-            progress(sum(row.bar for row in rows) / (num_samples * len(plan.bars)))
+            progress(sum(row.bar for row in rows) / num_bars)
         if all(row.done for row in rows):
             return [row.sample for row in rows]
-        counts = [len(row.pending) for row in rows]
-        ids_BN = torch.zeros((num_samples, max(counts)), dtype=torch.long)
-        for index, row in enumerate(rows):
-            ids_BN[index, : counts[index]] = torch.tensor(row.pending)
-        logits_BV = model.forward(ids_BN.to(model.device), counts)
+        logits_BV = _feed(model, rows)
 
 
-def _draw(logits_BV: torch.Tensor, rows: list[_Row], config: SamplingConfig) -> list[tuple[int, float]]:
+def _feed(model: Engine, rows: Sequence[_Row]) -> torch.Tensor:
+    """Append what each row has pending; return the logits after it, (B, V)."""
+    counts = [len(row.pending) for row in rows]
+    ids_BN = torch.zeros((len(rows), max(counts)), dtype=torch.long)
+    for index, row in enumerate(rows):
+        ids_BN[index, : counts[index]] = torch.tensor(row.pending, dtype=torch.long)
+    try:
+        return model.forward(ids_BN.to(model.device), counts)
+    except ValueError as error:
+        raise InputError(
+            f"the music is too long for this model ({error}); cut the prompt or ask for fewer bars"
+        ) from None
+
+
+def _draw(logits_BV: torch.Tensor, rows: Sequence[_Row], config: SamplingConfig) -> list[tuple[int, float]]:
     """Draw a legal token for each row; return it with its ln p under the model. Rows that are done draw anything."""
     logits_BV = logits_BV.float().cpu()
-    illegal_BV = torch.from_numpy(np.stack([row.illegal() for row in rows]))
-    masked_BV = logits_BV.masked_fill(illegal_BV, float("-inf"))
-    if config.temperature == 0:
-        tokens_B = masked_BV.argmax(dim=-1)
-    else:
-        p_BV, order_BV = torch.softmax(masked_BV / config.temperature, dim=-1).sort(dim=-1, descending=True, stable=True)
-        below_BV = p_BV.cumsum(dim=-1)
-        kept_BV = p_BV.masked_fill(below_BV - p_BV >= config.top_p, 0.0)
-        below_BV = kept_BV.cumsum(dim=-1)
-        uniform_B1 = torch.tensor([[row.random.random()] for row in rows])
-        picked_B1 = (below_BV <= uniform_B1 * below_BV[:, -1:]).sum(dim=-1, keepdim=True)
-        # Rounding may point past the last token with any probability.
-        last_B1 = (kept_BV > 0).sum(dim=-1, keepdim=True) - 1
-        tokens_B = order_BV.gather(1, torch.minimum(picked_B1, last_B1))[:, 0]
+    legal_BV = torch.from_numpy(np.stack([row.legal() for row in rows]))
+    masked_BV = logits_BV.masked_fill(~legal_BV, float("-inf"))
+    tokens_B = masked_BV.argmax(dim=-1) if config.temperature == 0 else _draw_nucleus(masked_BV, rows, config)
     log_p_B = torch.log_softmax(logits_BV, dim=-1).gather(1, tokens_B[:, None])[:, 0]
     return list(zip(tokens_B.tolist(), log_p_B.tolist(), strict=True))
+
+
+def _draw_nucleus(masked_BV: torch.Tensor, rows: Sequence[_Row], config: SamplingConfig) -> torch.Tensor:
+    """Draw from the likeliest tokens that together reach `top_p`; one uniform number for each row that goes on."""
+    below_max_BV = masked_BV - masked_BV.amax(dim=-1, keepdim=True)
+    p_BV = torch.softmax(below_max_BV / max(config.temperature, _LOWEST_TEMPERATURE), dim=-1)
+    p_BV, order_BV = p_BV.sort(dim=-1, descending=True, stable=True)
+    kept_BV = p_BV.masked_fill(p_BV.cumsum(dim=-1) - p_BV >= config.top_p, 0.0)
+    reached_BV = kept_BV.cumsum(dim=-1)
+    uniform_B1 = torch.tensor([[0.0 if row.done else row.random.random()] for row in rows])
+    picked_B1 = (reached_BV <= uniform_B1 * reached_BV[:, -1:]).sum(dim=-1, keepdim=True)
+    last_B1 = (kept_BV > 0).sum(dim=-1, keepdim=True) - 1  # rounding may point past the last token of the nucleus
+    return order_BV.gather(1, torch.minimum(picked_B1, last_B1))[:, 0]

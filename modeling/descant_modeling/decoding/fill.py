@@ -1,0 +1,177 @@
+"""Fill a hole with a model, however long the piece is.
+
+A piece that a model can hold is one stream. A longer one is written window by window: each sees as many of the bars
+before it as there is room for, what was just written among them. The last bars of such a window did not see what
+follows, so they are thrown away and written again by the next one.
+
+Units: grid ticks of the vocabulary; bars are indices from 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from transformers import PreTrainedModel
+
+from descant_modeling.decoding.forward import CachedModel
+from descant_modeling.decoding.plan import Hole, make_plan
+from descant_modeling.decoding.sampler import Sample, SamplingConfig, sample_plans
+from descant_tokenizers.tokens.grammar import Grammar
+from descant_tokenizers.tokens.layout import Task, TaskLayout
+from descant_tokenizers.tokens.piece import GridBar, GridNote, Piece
+
+_TOKENS_PER_NOTE = 4  # position, voice, pitch, duration
+_TOKENS_PER_BAR = 4  # bar, time signature, mask, separator
+_SPARE = 0.9  # of the model's positions, because what will be written is only estimated: a note a voice and quarter
+_WINDOW_BARS = 8  # longest hole that is drawn in training, see `examples.MAX_INFILL_BARS`
+_DISCARDED_BARS = 2
+_MAX_CACHED_TOKENS = 1 << 16  # in all rows together: about half a gigabyte for the published size
+
+
+@dataclass(frozen=True)
+class _Window:
+    """Bars `low` to `high` (excluded) as a piece of their own; of what is written, bars before `kept` stay."""
+
+    low: int
+    high: int
+    hole: Hole
+    kept: int
+
+
+class Filler:
+    """Writes what is missing from pieces.
+
+    Args:
+        model: A causal model in eval mode.
+        layout: The layout it was trained with.
+        grammar: Grammar over its vocabulary.
+        config: Temperature and nucleus.
+    """
+
+    def __init__(self, model: PreTrainedModel, layout: TaskLayout, grammar: Grammar, config: SamplingConfig) -> None:
+        self.model, self.layout, self.grammar, self.config = model, layout, grammar, config
+        self._max_tokens = int(_SPARE * model.config.max_position_embeddings)
+
+    def fill(
+        self,
+        pieces: Sequence[Piece],
+        hole: Hole,
+        randoms: Sequence[np.random.Generator],
+        progress: Callable[[float], None] | None = None,
+    ) -> list[Sample]:
+        """Fill the same hole of one piece or several.
+
+        Args:
+            pieces: What is given, for each sample; one and the same object where samples share it. Bars must agree.
+            hole: What is missing from each of them.
+            randoms: Random numbers of each sample.
+            progress: Called with the share done, 0-1.
+
+        Returns:
+            For each sample the notes of the hole's bars. Tokens and likelihood count what was thrown away, too.
+
+        Raises:
+            InputError: The music is too long for the model.
+        """
+        num_rows = max(1, _MAX_CACHED_TOKENS // min(self._max_tokens, self._num_tokens(pieces, hole, 0, hole.stop)))
+        samples: list[Sample] = []
+        for start in range(0, len(pieces), num_rows):
+            rows = slice(start, start + num_rows)
+            report = _part(progress, start / len(pieces), min(num_rows, len(pieces) - start) / len(pieces))
+            samples += self._fill_rows(list(pieces[rows]), hole, randoms[rows], report)
+        return samples
+
+    def _fill_rows(
+        self,
+        pieces: list[Piece],
+        hole: Hole,
+        randoms: Sequence[np.random.Generator],
+        progress: Callable[[float], None] | None,
+    ) -> list[Sample]:
+        samples = [Sample() for _ in pieces]
+        first = hole.first
+        while first < hole.stop:
+            window = self._window(pieces, replace(hole, first=first))
+            share = (window.kept - first) / len(hole.bars)
+            found = self._fill_window(
+                pieces, window, randoms, _part(progress, (first - hole.first) / len(hole.bars), share)
+            )
+            for index, (sample, part) in enumerate(zip(samples, found, strict=True)):
+                notes = {window.low + bar: part.notes[bar] for bar in part.notes if window.low + bar < window.kept}
+                pieces[index] = with_notes(pieces[index], notes)
+                sample.notes |= notes
+                sample.num_tokens += part.num_tokens
+                sample.log_likelihood += part.log_likelihood
+            first = window.kept
+        return samples
+
+    def _fill_window(
+        self,
+        pieces: Sequence[Piece],
+        window: _Window,
+        randoms: Sequence[np.random.Generator],
+        progress: Callable[[float], None] | None,
+    ) -> list[Sample]:
+        plans = {
+            id(piece): make_plan(self.layout, Piece(piece.bars[window.low : window.high]), window.hole)
+            for piece in pieces
+        }
+        engine = CachedModel(self.model, 1, self._num_tokens(pieces, window.hole, window.low, window.high))
+        ordered = [plans[id(piece)] for piece in pieces]
+        return sample_plans(engine, self.grammar, ordered, self.config, randoms, progress)
+
+    def _window(self, pieces: Sequence[Piece], hole: Hole) -> _Window:
+        """Choose what is written next: everything if the model can hold it, else some bars."""
+        num_bars = len(pieces[0].bars)
+        if self._num_tokens(pieces, hole, 0, num_bars) <= self._max_tokens:
+            return _cut(pieces[0], hole, 0, num_bars, hole.stop, hole.stop)
+        if hole.task is Task.HARMONIZE and hole.first == 0:
+            stop = self._reach(pieces, hole)
+            return _cut(pieces[0], hole, 0, stop, stop, stop - min(_DISCARDED_BARS, stop - 1))
+        stop = min(hole.stop, hole.first + _WINDOW_BARS)
+        high = min(num_bars, stop + _WINDOW_BARS) if stop == hole.stop else stop
+        low = hole.first
+        while low > 0 and self._num_tokens(pieces, hole, low - 1, high) <= self._max_tokens:
+            low -= 1
+        discarded = 0 if stop == hole.stop or hole.task is Task.CONTINUE else _DISCARDED_BARS
+        task = Task.CONTINUE if hole.task is Task.CONTINUE else Task.INFILL
+        return _cut(pieces[0], replace(hole, task=task), low, high, stop, stop - discarded)
+
+    def _reach(self, pieces: Sequence[Piece], hole: Hole) -> int:
+        """The most bars from the beginning that the model can hold, at least one."""
+        stop = 1
+        while stop < hole.stop and self._num_tokens(pieces, hole, 0, stop + 1) <= self._max_tokens:
+            stop += 1
+        return stop
+
+    def _num_tokens(self, pieces: Sequence[Piece], hole: Hole, low: int, high: int) -> int:
+        """Estimate the longest stream for some bars: what is given, and a note a written voice and quarter."""
+        given = max(sum(len(bar.notes) for bar in piece.bars[low:high]) for piece in pieces)
+        empty = pieces[0].bars[max(low, hole.first) : min(high, hole.stop)]
+        quarters = sum(bar.meter.bar_ticks for bar in empty) / self.layout.table.ticks_per_quarter
+        num_notes = given + len(hole.voices) * quarters
+        return _TOKENS_PER_BAR * (high - low) + round(_TOKENS_PER_NOTE * num_notes)
+
+
+def _cut(piece: Piece, hole: Hole, low: int, high: int, stop: int, kept: int) -> _Window:
+    """Count a hole's bars and ticks from bar `low`, and end it at `stop`."""
+    start_ticks = piece.bar_starts_ticks()[low]
+    ends = tuple(end - start_ticks for end in hole.end_ticks)
+    return _Window(low, high, replace(hole, first=hole.first - low, stop=stop - low, end_ticks=ends), kept)
+
+
+def with_notes(piece: Piece, notes: Mapping[int, tuple[GridNote, ...]]) -> Piece:
+    """Return a piece with notes added to some of its bars, given by index."""
+    bars = list(piece.bars)
+    for index, added in notes.items():
+        bars[index] = GridBar(bars[index].meter, tuple(sorted(bars[index].notes + added)))
+    return Piece(tuple(bars))
+
+
+def _part(progress: Callable[[float], None] | None, done: float, share: float) -> Callable[[float], None] | None:
+    """Turn the share of a part into the share of the whole."""
+    if progress is None:
+        return None
+    return lambda part: progress(done + part * share)

@@ -1,0 +1,70 @@
+"""Where new notes may sound: exactly, between the notes that stay, and on the model's grid.
+
+Units: ticks of the prompt's score, unless a name says grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import ceil
+from typing import NamedTuple
+
+from descant_modeling.decoding.plan import Hole
+from descant_modeling.prompts import Prompt
+from descant_tokenizers.errors import InputError
+from descant_tokenizers.scores import VOICES, last_note_end
+from descant_tokenizers.tokens.layout import Task
+
+
+class Gap(NamedTuple):
+    """From when, and until when, new notes of a voice may sound."""
+
+    begin: int
+    end: int
+
+
+def gap_in_voice(prompt: Prompt, voice: str, start: int, end: int) -> Gap:
+    """Return the room for new notes of a given voice whose notes that begin in a stretch are taken out.
+
+    New notes end with the stretch (with the music, if it ends earlier), or where the replaced ones did, and never
+    reach into a note that stays.
+
+    Args:
+        prompt: The prompt.
+        voice: One of its voices.
+        start: Where the stretch begins.
+        end: Where it ends.
+    """
+    notes = prompt.track(voice).notes
+    begin = max((note.end for note in notes if note.time < start), default=0)
+    latest = max((note.end for note in notes if start <= note.time < end), default=0)
+    latest = max(latest, min(end, last_note_end(prompt.score)))
+    return Gap(begin, min([latest, *(note.time for note in notes if note.time >= end)]))
+
+
+def hole_on_grid(prompt: Prompt, task: Task, gaps: Mapping[str, Gap], first: int, stop: int) -> Hole:
+    """Say on the grid what is to be written.
+
+    An end is rounded up to a 16th: music that stops a little early would get crooked last notes otherwise.
+
+    Args:
+        prompt: The prompt.
+        task: How the model is asked.
+        gaps: The voices to be written, and where they may sound.
+        first: Index of the first bar to be written.
+        stop: Index of the bar behind the last one.
+
+    Raises:
+        InputError: The model never heard one of these voices, or not at this pitch.
+    """
+    grid_16th = prompt.table.ticks_per_quarter // 4
+    ends = [0] * len(VOICES)
+    for voice, gap in gaps.items():
+        rank = VOICES.index(voice)
+        low, high = prompt.pitches[rank]
+        if low > high:
+            raise InputError(
+                f"the model cannot write {voice} to this prompt, out of all it has heard; try another one."
+            )
+        ends[rank] = ceil(gap.end / (prompt.ticks_per_grid_tick * grid_16th)) * grid_16th
+    return Hole(task, tuple(VOICES.index(voice) for voice in gaps), first, stop, tuple(ends), prompt.pitches)

@@ -1,0 +1,223 @@
+"""A prompt, as people read it and as the model sees it.
+
+The score keeps every note as it was; the model sees the given voices on its grid, transposed to where it has heard
+such voices sing. Bars of the two agree, one by one.
+
+Units: ticks of the score, unless a name says grid.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from symusic.core import NoteTick, NoteTickList, ScoreTick, TimeSignatureTick, TrackTick
+
+from descant_tokenizers.errors import InputError
+from descant_tokenizers.scores import VOICES, Bar, bars_of
+from descant_tokenizers.scores.voices import VoiceChoice, pick_voices
+from descant_tokenizers.tokens.encode import encode_score
+from descant_tokenizers.tokens.piece import GridBar, Piece
+from descant_tokenizers.tokens.vocabulary import Meter, TokenTable
+
+#: Largest resolution of a MIDI file, in ticks per quarter.
+MAX_TICKS_PER_QUARTER = 0x7FFF
+_MAX_PITCH = 127
+
+Ranges = Sequence[tuple[int, int]]
+"""Lowest and highest MIDI pitch of each of the four voices."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt and how it lies on the grid.
+
+    Attributes:
+        score: The prompt, unchanged but for its resolution, which is that of the output.
+        choice: Which of its tracks are which voices, each with no two notes sounding at once.
+        bars: Its bars.
+        meters: Their lengths on the grid.
+        table: The vocabulary.
+        shift: Semitones that the model sees the prompt moved up.
+        pitches: Lowest and highest pitch that each voice may be written in, as the model sees it.
+        remarks: What was chosen and changed, a sentence each.
+    """
+
+    score: ScoreTick
+    choice: VoiceChoice
+    bars: tuple[Bar, ...]
+    meters: tuple[Meter, ...]
+    table: TokenTable
+    shift: int
+    pitches: tuple[tuple[int, int], ...]
+    remarks: tuple[str, ...]
+
+    @property
+    def voices(self) -> tuple[str, ...]:
+        """Names of the given voices, from high to low."""
+        return tuple(self.choice.tracks)
+
+    @property
+    def ticks_per_grid_tick(self) -> Fraction:
+        """Length of a tick of the grid."""
+        return Fraction(self.score.ticks_per_quarter, self.table.ticks_per_quarter)
+
+    def track(self, voice: str) -> TrackTick:
+        """Return the score's track of a given voice, with all its notes."""
+        return self.score.tracks[self.choice.indices[voice]]
+
+    def end_ticks(self, *voices: str) -> int:
+        """End of the last note of some voices (0 for one that is not given), by default of all."""
+        given = [voice for voice in voices or self.voices if voice in self.voices]
+        return max((note.end for voice in given for note in self.track(voice).notes), default=0)
+
+    def piece(self, without: Collection[str] = (), start_ticks: int = 0, end_ticks: int = 0) -> Piece:
+        """Return the given voices on the grid, `without` the notes of some that begin in a stretch of the score."""
+        tracks = {
+            voice: [n for n in track.notes if voice not in without or not start_ticks <= n.time < end_ticks]
+            for voice, track in self.choice.tracks.items()
+        }
+        return _on_grid(self.table, self.score, tracks, self.bars, self.meters, self.shift)[0]
+
+
+def read_prompt(
+    table: TokenTable, ranges: Ranges, score: ScoreTick, given: Sequence[str] | None, track: int | str | None
+) -> Prompt:
+    """Choose a prompt's voices and find its place on the grid.
+
+    Args:
+        table: The vocabulary.
+        ranges: Where the model has heard the voices sing.
+        score: A validated score.
+        given: Which voices its tracks are; by default those they are named after (see `pick_voices`).
+        track: The melody's track, number from 1 or name, where one voice is given.
+
+    Raises:
+        InputError: The voices cannot be told, or the model cannot hear them.
+    """
+    meters = bar_meters(table, bars_of(score), score.ticks_per_quarter)
+    fine = _refined(score, table.ticks_per_quarter)
+    choice = pick_voices(fine, given, track)
+    shift = _shift(table, ranges, choice)
+    notes = {voice: list(chosen.notes) for voice, chosen in choice.tracks.items()}
+    bars = tuple(bars_of(fine))
+    _, changes = _on_grid(table, fine, notes, bars, meters, shift)
+    remarks = [choice.reason, *changes]
+    if shift:
+        direction = "up" if shift > 0 else "down"
+        remarks.append(
+            f"transposed {direction} by {abs(shift)} semitone{'s' * (abs(shift) > 1)} for the model, and back"
+        )
+    return Prompt(fine, choice, bars, meters, table, shift, _pitches(table, ranges, choice, shift), tuple(remarks))
+
+
+def bar_meters(table: TokenTable, bars: Sequence[Bar], ticks_per_quarter: int) -> tuple[Meter, ...]:
+    """Return the meter of each bar on the grid; a bar that is cut short gets the signature of its own length.
+
+    Raises:
+        InputError: A bar has a length that no time signature of the vocabulary has.
+    """
+    return tuple(_meter(table, bar, ticks_per_quarter) for bar in bars)
+
+
+def _meter(table: TokenTable, bar: Bar, ticks_per_quarter: int) -> Meter:
+    length = Fraction(bar.length_ticks, 4 * ticks_per_quarter)
+    if length == Fraction(bar.numerator, bar.denominator):
+        if (bar.numerator, bar.denominator) in table.meter_id:
+            return table.meter_of[table.meter_id[bar.numerator, bar.denominator]]
+        raise InputError(
+            f"time signature {bar.numerator}/{bar.denominator} (bar {bar.number}) is none that the model knows "
+            f"({_known_meters(table)}); write the piece in one of those."
+        )
+    for denominator in (bar.denominator, 4, 8, 16):
+        numerator = length * denominator
+        if numerator.denominator == 1 and (int(numerator), denominator) in table.meter_id:
+            return table.meter_of[table.meter_id[int(numerator), denominator]]
+    raise InputError(f"a time signature in the middle of a beat cuts bar {bar.number} short; put it on a bar line.")
+
+
+def _known_meters(table: TokenTable) -> str:
+    most: dict[int, int] = {}
+    for numerator, denominator in table.meter_id:
+        most[denominator] = max(numerator, most.get(denominator, 0))
+    return ", ".join(f"1-{most[denominator]}/{denominator}" for denominator in sorted(most))
+
+
+def _refined(score: ScoreTick, grid_ticks: int) -> ScoreTick:
+    """Return a copy at the least multiple of its resolution that holds the grid, or at its own if that is too fine."""
+    fine = math.lcm(score.ticks_per_quarter, grid_ticks)
+    if fine == score.ticks_per_quarter or fine > MAX_TICKS_PER_QUARTER:
+        return score.copy()
+    return score.resample(fine)
+
+
+def _on_grid(
+    table: TokenTable,
+    score: ScoreTick,
+    notes: dict[str, list[NoteTick]],
+    bars: Sequence[Bar],
+    meters: Sequence[Meter],
+    shift: int,
+) -> tuple[Piece, tuple[str, ...]]:
+    """Put voices on the grid, in the score's bars; return what the grid changed, too."""
+    sung = ScoreTick(score.ticks_per_quarter)
+    for bar, meter, before in zip(bars, meters, (None, *meters), strict=False):
+        if meter != before:
+            sung.time_signatures.append(TimeSignatureTick(bar.start_ticks, meter.numerator, meter.denominator))
+    for voice, own in notes.items():
+        if not own:
+            continue
+        track = TrackTick(voice, 0, False)
+        track.notes.extend(NoteTickList(NoteTick(n.time, n.duration, n.pitch + shift, n.velocity) for n in own))
+        sung.tracks.append(track)
+    if not sung.tracks:
+        return Piece(tuple(GridBar(meter) for meter in meters)), ()
+    encoded = encode_score(table, sung)
+    heard = encoded.piece.bars[: len(meters)]  # a note at the very end may have been moved behind it
+    assert [bar.meter for bar in heard] == list(meters[: len(heard)]), "bars on the grid are not those of the score"
+    return Piece((*heard, *(GridBar(meter) for meter in meters[len(heard) :]))), encoded.changes
+
+
+def _shift(table: TokenTable, ranges: Ranges, choice: VoiceChoice) -> int:
+    """Semitones that bring the given voices inside the ranges of training, or as near as possible."""
+    spans = _spans(choice)
+    lowest, highest = min(table.pitch_id), max(table.pitch_id)
+    legal = [
+        shift
+        for shift in range(-_MAX_PITCH, _MAX_PITCH + 1)
+        if all(lowest <= low + shift and high + shift <= highest for low, high in spans.values())
+    ]
+    if not legal:
+        low, high = min(low for low, _ in spans.values()), max(high for _, high in spans.values())
+        raise InputError(
+            f"the given voices reach from MIDI pitch {low} to {high}, more than the {highest - lowest} semitones "
+            "that the model can hear; give something narrower."
+        )
+
+    def outside(shift: int) -> int:
+        total = 0
+        for rank, (low, high) in spans.items():
+            bottom, top = ranges[rank]
+            total += max(0, bottom - low - shift) + max(0, high + shift - top)
+        return total
+
+    return min(legal, key=lambda shift: (outside(shift), abs(shift), shift))
+
+
+def _spans(choice: VoiceChoice) -> dict[int, tuple[int, int]]:
+    """Lowest and highest pitch of each given voice, by rank."""
+    return {
+        VOICES.index(voice): (min(note.pitch for note in track.notes), max(note.pitch for note in track.notes))
+        for voice, track in choice.tracks.items()
+    }
+
+
+def _pitches(table: TokenTable, ranges: Ranges, choice: VoiceChoice, shift: int) -> tuple[tuple[int, int], ...]:
+    """Where each voice may be written: its range in training, wider where the prompt is, and MIDI pitches once back."""
+    pitches = list(ranges)
+    for rank, (low, high) in _spans(choice).items():
+        pitches[rank] = min(pitches[rank][0], low + shift), max(pitches[rank][1], high + shift)
+    bottom, top = max(min(table.pitch_id), shift), min(max(table.pitch_id), _MAX_PITCH + shift)
+    return tuple((max(low, bottom), min(high, top)) for low, high in pitches)
