@@ -3,8 +3,8 @@
     python records/refresh.py            rewrite README.md and docs/*.md
     python records/refresh.py --check    only say whether something would change (exit status 1)
 
-A figure stands between markers that name its source, `<!--record FILE KEY FORMAT-->0.53<!--/record-->`, where FILE is a JSON file
-under records/, KEY a path of keys joined by dots, and FORMAT a Python format such as `.3f`.
+A figure stands between markers that name its source, `<!--record FILE KEY FORMAT-->0.53<!--/record-->`, where FILE is a
+JSON file under records/, KEY a path of keys joined by dots, and FORMAT a Python format such as `.3f`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,43 @@
+"""Figures in the documentation are those of the records."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def test_every_marked_figure_is_that_of_its_record(repo_root: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "records/refresh.py", "--check"], cwd=repo_root, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_stale_figure_is_found(repo_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(repo_root / "records"))
+    import refresh
+
+    record = next((repo_root / "records").glob("*/metrics.json"))
+    name = record.relative_to(repo_root / "records").as_posix()
+    value = json.loads(record.read_text())["likelihood"]["nats_per_voice_16th"]
+    text = f"<!--record {name} likelihood.nats_per_voice_16th .3f-->9.999<!--/record-->"
+    assert refresh.refreshed(text) == text.replace("9.999", f"{value:.3f}")
+
+
+def test_readme_states_the_figures_of_the_embedded_model(repo_root: Path) -> None:
+    assert "<!--record" in (repo_root / "README.md").read_text()
+
+
+def test_records_hold_what_says_how_they_came_about(repo_root: Path) -> None:
+    folders = [path for path in (repo_root / "records").iterdir() if (path / "metrics.json").is_file()]
+    assert folders
+    for folder in folders:
+        header = json.loads((folder / "run.json").read_text())
+        assert {"command", "git", "config", "versions", "machine"} <= header.keys()
+        assert (folder / "log.jsonl").read_text().strip()
+        for figures in json.loads((folder / "metrics.json").read_text()).values():
+            assert figures["command"]
