@@ -16,7 +16,7 @@ from pathlib import Path
 
 RECORDS = Path(__file__).parent
 ROOT = RECORDS.parent
-MARKED = re.compile(r"(<!--record (\S+) (\S+) (\S+)-->)(.*?)(<!--/record-->)", re.DOTALL)
+MARKED = re.compile(r"(<!--record (\S+) (\S+) (\S+?)-->)(.*?)(<!--/record-->)", re.DOTALL)
 
 
 def refreshed(text: str) -> str:

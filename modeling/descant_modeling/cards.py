@@ -58,8 +58,8 @@ Splits trained on: {splits}. No piece of valid, test or held_out was trained on.
 ## Limits
 
 It has heard one composer and one form: hymn tunes in four voices, mostly in 4/4, in quarters and eighths. Other melodies are
-harmonized as if they were chorale tunes. It does not know text, form beyond the phrase, or instruments. Parallel fifths and
-octaves happen, as they do in Bach, but more often.
+harmonized as if they were chorale tunes. It does not know text, form beyond the phrase, or instruments. Rules of voice leading
+are learned, not enforced.
 
 ## Run
 
