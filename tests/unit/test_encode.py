@@ -4,7 +4,7 @@ import pytest
 import symusic
 
 from descant_tokenizers.errors import InputError
-from descant_tokenizers.tokens.encode import decode_piece, encode_score, voice_ranks
+from descant_tokenizers.tokens.encode import decode_piece, encode_score
 
 
 def score_of(notes, *, name="Soprano", signatures=((0, 4, 4),), ticks_per_quarter=480):
@@ -101,9 +101,3 @@ def test_the_score_given_is_left_as_it_was(table):
     before = score.copy()
     encode_score(table, score)
     assert score == before
-
-
-def test_voices_are_found_by_name():
-    assert voice_ranks(["bass", "Soprano", "BASS"]) == (0, 3)
-    with pytest.raises(InputError, match="unknown voice 'cello': choose from soprano, alto, tenor, bass"):
-        voice_ranks(["cello"])

@@ -32,7 +32,7 @@ _MAX_CACHED_TOKENS = 1 << 16  # in all rows together: about half a gigabyte for 
 
 @dataclass(frozen=True)
 class _Window:
-    """Bars `low` to `high` (excluded) as a piece of their own; of what is written, bars before `kept` stay."""
+    """The model sees bars `low` to `high` (excluded); of what it writes, bars before `kept` stay."""
 
     low: int
     high: int
@@ -99,7 +99,7 @@ class Filler:
                 pieces, window, randoms, _part(progress, (first - hole.first) / len(hole.bars), share)
             )
             for index, (sample, part) in enumerate(zip(samples, found, strict=True)):
-                notes = {window.low + bar: part.notes[bar] for bar in part.notes if window.low + bar < window.kept}
+                notes = {bar: part.notes[bar] for bar in part.notes if bar < window.kept}
                 pieces[index] = with_notes(pieces[index], notes)
                 sample.notes |= notes
                 sample.num_tokens += part.num_tokens
@@ -114,10 +114,7 @@ class Filler:
         randoms: Sequence[np.random.Generator],
         progress: Callable[[float], None] | None,
     ) -> list[Sample]:
-        plans = {
-            id(piece): make_plan(self.layout, Piece(piece.bars[window.low : window.high]), window.hole)
-            for piece in pieces
-        }
+        plans = {id(piece): make_plan(self.layout, piece, window.hole, window.low, window.high) for piece in pieces}
         engine = CachedModel(self.model, 1, self._num_tokens(pieces, window.hole, window.low, window.high))
         ordered = [plans[id(piece)] for piece in pieces]
         return sample_plans(engine, self.grammar, ordered, self.config, randoms, progress)
@@ -125,19 +122,20 @@ class Filler:
     def _window(self, pieces: Sequence[Piece], hole: Hole) -> _Window:
         """Choose what is written next: everything if the model can hold it, else some bars."""
         num_bars = len(pieces[0].bars)
+        if hole.task is Task.HARMONIZE and hole.first > 0:  # all voices are there up to the hole
+            hole = replace(hole, task=Task.INFILL)
         if self._num_tokens(pieces, hole, 0, num_bars) <= self._max_tokens:
-            return _cut(pieces[0], hole, 0, num_bars, hole.stop, hole.stop)
-        if hole.task is Task.HARMONIZE and hole.first == 0:
+            return _Window(0, num_bars, hole, hole.stop)
+        if hole.task is Task.HARMONIZE:
             stop = self._reach(pieces, hole)
-            return _cut(pieces[0], hole, 0, stop, stop, stop - min(_DISCARDED_BARS, stop - 1))
+            return _Window(0, stop, replace(hole, stop=stop), stop - min(_DISCARDED_BARS, stop - 1))
         stop = min(hole.stop, hole.first + _WINDOW_BARS)
         high = min(num_bars, stop + _WINDOW_BARS) if stop == hole.stop else stop
         low = hole.first
         while low > 0 and self._num_tokens(pieces, hole, low - 1, high) <= self._max_tokens:
             low -= 1
         discarded = 0 if stop == hole.stop or hole.task is Task.CONTINUE else _DISCARDED_BARS
-        task = Task.CONTINUE if hole.task is Task.CONTINUE else Task.INFILL
-        return _cut(pieces[0], replace(hole, task=task), low, high, stop, stop - discarded)
+        return _Window(low, high, replace(hole, stop=stop), stop - discarded)
 
     def _reach(self, pieces: Sequence[Piece], hole: Hole) -> int:
         """The most bars from the beginning that the model can hold, at least one."""
@@ -153,13 +151,6 @@ class Filler:
         quarters = sum(bar.meter.bar_ticks for bar in empty) / self.layout.table.ticks_per_quarter
         num_notes = given + len(hole.voices) * quarters
         return _TOKENS_PER_BAR * (high - low) + round(_TOKENS_PER_NOTE * num_notes)
-
-
-def _cut(piece: Piece, hole: Hole, low: int, high: int, stop: int, kept: int) -> _Window:
-    """Count a hole's bars and ticks from bar `low`, and end it at `stop`."""
-    start_ticks = piece.bar_starts_ticks()[low]
-    ends = tuple(end - start_ticks for end in hole.end_ticks)
-    return _Window(low, high, replace(hole, first=hole.first - low, stop=stop - low, end_ticks=ends), kept)
 
 
 def with_notes(piece: Piece, notes: Mapping[int, tuple[GridNote, ...]]) -> Piece:

@@ -79,18 +79,22 @@ class Plan:
     must_sound: bool = False
 
 
-def make_plan(layout: TaskLayout, piece: Piece, hole: Hole) -> Plan:
+def make_plan(layout: TaskLayout, piece: Piece, hole: Hole, low: int = 0, high: int | None = None) -> Plan:
     """Plan how a hole is filled.
 
     Args:
         layout: The layout the model was trained with.
-        piece: All bars, those of the hole included, with the given notes. To *continue*, the hole must be at its end.
-        hole: What is missing.
+        piece: All bars, those of the hole included, with the given notes.
+        hole: What is missing; to *continue*, the last of the bars that the model sees, to *harmonize*, all of them.
+        low: First bar that the model sees.
+        high: The bar behind the last one that it sees; all bars by default.
     """
+    seen = Piece(piece.bars[low:high])
+    bars = range(hole.first - low, hole.stop - low)
     if hole.task is Task.CONTINUE:
-        given, closing = _continued_runs(layout, piece, hole)
+        given, closing = _continued_runs(layout, seen, hole.voices, bars)
     else:
-        given, closing = _block_runs(layout, piece, hole)
+        given, closing = _block_runs(layout, seen, hole, bars)
     starts = piece.bar_starts_ticks()
     meters = [layout.table.meter_id[bar.meter.numerator, bar.meter.denominator] for bar in piece.bars]
     busy, latest = _neighbours(piece, hole)
@@ -110,19 +114,20 @@ Runs = tuple[list[tuple[int, ...]], list[tuple[int, ...]]]
 """Given ids before each empty bar, and the ids that close it."""
 
 
-def _continued_runs(layout: TaskLayout, piece: Piece, hole: Hole) -> Runs:
+def _continued_runs(layout: TaskLayout, seen: Piece, voices: tuple[int, ...], bars: range) -> Runs:
     table = layout.table
-    assert hole.stop == len(piece.bars), "what is continued ends with its hole"
-    openings = [tuple(bar_ids(table, piece.bars[index])) for index in hole.bars]
-    before = piece_ids(table, Piece(piece.bars[: hole.first]))
-    given = [(*layout.header(Task.CONTINUE, hole.voices), *before, *openings[0]), *openings[1:]]
+    assert bars.stop == len(seen.bars), "what is continued ends with its hole"
+    openings = [tuple(bar_ids(table, seen.bars[index])) for index in bars]
+    before = piece_ids(table, Piece(seen.bars[: bars.start]))
+    given = [(*layout.header(Task.CONTINUE, voices), *before, *openings[0]), *openings[1:]]
     closing = [(table.bar_id,)] * (len(openings) - 1)
     return given, [*closing, (table.bar_id, layout.eos)]
 
 
-def _block_runs(layout: TaskLayout, piece: Piece, hole: Hole) -> Runs:
+def _block_runs(layout: TaskLayout, seen: Piece, hole: Hole, bars: range) -> Runs:
+    assert hole.task is Task.INFILL or len(bars) == len(seen.bars), "a harmony has no gaps"
     runs: list[list[int]] = [layout.header(hole.task, hole.voices)]
-    for block in layout.blocks(piece, hole.task, hole.bars):
+    for block in layout.blocks(seen, hole.task, bars):
         if block.written:
             runs.append([])
         else:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
 from symusic.core import TrackTick
 
@@ -13,10 +12,10 @@ from descant_tokenizers.corpora.reading import Reading, four_voices
 from descant_tokenizers.corpora.splits import FOLDER_SPLITS, split_of_digest
 from descant_tokenizers.errors import InputError, printable
 from descant_tokenizers.scores import VOICES, read_score_report
+from descant_tokenizers.scores.voices import tracks_by_name, tracks_by_pitch
 
 SUFFIXES = (".mid", ".midi")
 UNKNOWN_LICENCE = "unknown (user files)"
-SHORT_NAMES = {"s": "Soprano", "a": "Alto", "t": "Tenor", "b": "Bass"}
 
 
 def midi_files(folder: Path) -> list[Path]:
@@ -111,13 +110,8 @@ class FolderCorpus:
 
 def _named_tracks(tracks: list[TrackTick]) -> list[TrackTick]:
     """The four named voices in order, or none if they are not all there exactly once."""
-    by_voice: dict[str, list[TrackTick]] = {voice: [] for voice in VOICES}
-    for track in tracks:
-        name = track.name.strip().lower()
-        voice = SHORT_NAMES.get(name, name.capitalize())
-        by_voice.get(voice, []).append(track)
-    found = list(by_voice.values())
-    return [track for (track,) in found] if all(len(tracks) == 1 for tracks in found) else []
+    found = tracks_by_name(tracks)
+    return [tracks[index] for index in found.values()] if len(found) == len(VOICES) else []
 
 
 def _tracks_by_pitch(path: Path, tracks: list[TrackTick]) -> list[TrackTick]:
@@ -129,4 +123,4 @@ def _tracks_by_pitch(path: Path, tracks: list[TrackTick]) -> list[TrackTick]:
         if len({note.time for note in track.notes}) < len(track.notes):
             name = printable(track.name, 40) or "without a name"
             raise InputError(f"{path} has chords in its track {name}; give one note at a time in each voice.")
-    return sorted(tracks, key=lambda track: -median(note.pitch for note in track.notes))
+    return [tracks[index] for index in tracks_by_pitch(tracks)]

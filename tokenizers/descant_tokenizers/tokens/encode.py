@@ -7,7 +7,6 @@ reported.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -67,19 +66,6 @@ def decode_piece(table: TokenTable, piece: Piece, velocity: int = 80) -> symusic
             note.velocity = velocity
     score.tracks.sort(key=lambda track: VOICES.index(track.name))
     return score
-
-
-def voice_ranks(names: Sequence[str]) -> tuple[int, ...]:
-    """Return the ranks of voices given by name, in any case, ascending.
-
-    Raises:
-        InputError: A name is no voice.
-    """
-    known = {name.lower(): rank for rank, name in enumerate(VOICES)}
-    for name in names:
-        if name.lower() not in known:
-            raise InputError(f"unknown voice {name!r}: choose from {', '.join(known)}")
-    return tuple(sorted({known[name.lower()] for name in names}))
 
 
 def _label_voices(score: symusic.core.ScoreTick) -> symusic.core.ScoreTick:
