@@ -93,11 +93,11 @@ class DataConfig:
     """
 
     corpora: tuple[str, ...] = ("chorales",)
-    splits: tuple[str, ...] = ("train",)
+    splits: tuple[str, ...] = ("train", "extra")
     valid_corpus: str | None = None
     tokenizer: str = "satb"
     transpose: bool = True
-    batch_tokens: int = 4096
+    batch_tokens: int = 3500
     micro_batches: int = 1
 
     def __post_init__(self) -> None:
@@ -124,8 +124,8 @@ class OptimizerConfig:
         ema_decay: Decay of the exponential moving average of the weights that is evaluated and published; 0 for none.
     """
 
-    name: str = "adamw"
-    learning_rate: float = 1.2e-3
+    name: str = "muon"
+    learning_rate: float = 3e-3
     warmup_steps: int = 100
     final_lr_share: float = 0.05
     weight_decay: float = 0.1
@@ -147,7 +147,7 @@ class OptimizerConfig:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """One training run.
+    """One training run; the default values are the published default model's.
 
     Args:
         name: Folder under `out_dir`.
@@ -162,10 +162,10 @@ class RunConfig:
         init_from: Checkpoint folder whose weights start the run (fine-tuning).
     """
 
-    name: str = "run"
+    name: str = "chorales"
     out_dir: str = "runs"
     seed: int = 1
-    max_steps: int = 1000
+    max_steps: int = 2200
     eval_every: int = 200
     save_every: int = 200
     log_every: int = 10
@@ -190,16 +190,18 @@ class RunConfig:
         return dataclasses.asdict(self)
 
 
-def load_config(path: Path, overrides: typing.Sequence[str] = ()) -> RunConfig:
+def load_config(path: Path | None, overrides: typing.Sequence[str] = ()) -> RunConfig:
     """Read a run configuration from YAML.
 
     Args:
-        path: The file.
+        path: The file; None for the published default, which `configs/chorales.yaml` spells out.
         overrides: `key=value` with dots for nesting (`optimizer.learning_rate=3e-4`); values are YAML.
 
     Raises:
         InputError: No such file, not YAML, an unknown key, a value of a wrong type or out of range.
     """
+    if path is None:
+        return parse_config({}, "the command line", overrides)
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

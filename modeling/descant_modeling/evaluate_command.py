@@ -34,9 +34,9 @@ def likelihood_command(
     from rich.progress import Progress
 
     from descant_modeling.checkpoints import load_checkpoint
+    from descant_modeling.data import load_pieces
     from descant_modeling.devices import pick_device
     from descant_modeling.likelihood import corpus_likelihood
-    from descant_modeling.runs import load_pieces
 
     started = time.monotonic()
     checkpoint = load_checkpoint(model, pick_device(device))

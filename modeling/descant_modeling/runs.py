@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,16 +19,14 @@ from transformers.utils import logging as transformers_logging
 
 from descant_modeling.checkpoints import CheckpointMeta, load_checkpoint, recover_folder
 from descant_modeling.config import RunConfig, load_config, parse_config
+from descant_modeling.data import load_data
 from descant_modeling.devices import pick_device
 from descant_modeling.examples import ExampleSource, voice_ranges
 from descant_modeling.models import build_model, count_parameters
 from descant_modeling.runlog import RunLog, run_header
 from descant_modeling.training import STATE_FILE, Trainer, check_micro_batches
-from descant_tokenizers.corpora import load_corpus
 from descant_tokenizers.errors import InputError
-from descant_tokenizers.tokens.dataset import dataset_pieces, tokenize_dataset
 from descant_tokenizers.tokens.layout import TaskLayout
-from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.presets import PRESETS, build_tokenizer, load_tokenizer
 from descant_tokenizers.tokens.vocabulary import TokenTable
 
@@ -45,24 +42,15 @@ class Run:
     trainer: Trainer
 
 
-@dataclass(frozen=True)
-class RunData:
-    """Pieces to train and evaluate on, and a hash of each corpus."""
-
-    train: list[Piece]
-    valid: list[Piece]
-    corpora: dict[str, str]
-
-
 def prepare_run(
-    config_path: Path, overrides: Sequence[str], *, resume: Path | None, device: str | None, quiet: bool
+    config_path: Path | None, overrides: Sequence[str], *, resume: Path | None, device: str | None, quiet: bool
 ) -> Run:
     """Read configuration and data, build or restore model and trainer.
 
     The run folder is made last, so that a mistake leaves none behind.
 
     Args:
-        config_path: YAML file of a new run; not read when `resume` is given.
+        config_path: YAML file of a new run, None for the published default; not read when `resume` is given.
         overrides: `key=value`; of a resumed run only `max_steps`.
         resume: Folder of a run to go on with.
         device: `cpu`, `cuda` or `mps`; None for the best there is.
@@ -81,7 +69,7 @@ def prepare_run(
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     layout = TaskLayout(TokenTable(_tokenizer(config.data.tokenizer)), config.layout)
     with accelerator.main_process_first():
-        data = load_data(config, layout)
+        data = load_data(config, layout, quiet=quiet or not accelerator.is_main_process)
     torch.manual_seed(config.seed)
     model = _initial_model(config, layout)
     source = ExampleSource(
@@ -122,47 +110,6 @@ def prepare_run(
         f"{facts['precision']}, padding {facts['padding_share']:.1%}"
     )
     return Run(folder, trainer)
-
-
-def load_data(config: RunConfig, layout: TaskLayout) -> RunData:
-    """Load and tokenize the corpora of a configuration.
-
-    Raises:
-        InputError: An unknown corpus, or no piece to train on.
-    """
-    train: list[Piece] = []
-    hashes: dict[str, str] = {}
-    tokenized = {}
-    for name in dict.fromkeys([*config.data.corpora, *filter(None, [config.data.valid_corpus])]):
-        tokenized[name], _ = tokenize_dataset(load_corpus(name), layout.table.tokenizer)
-    for name in config.data.corpora:
-        splits = [tokenized[name][split] for split in config.data.splits if split in tokenized[name]]
-        for split in splits:
-            train += dataset_pieces(split, layout)
-        hashes[name] = _hash_rows(row["input_ids"] for split in splits for row in split)
-    if not train:
-        raise InputError(f"no piece in splits {', '.join(config.data.splits)} of {', '.join(config.data.corpora)}")
-    return RunData(train, valid_pieces(tokenized[config.data.valid_corpus or config.data.corpora[0]], layout), hashes)
-
-
-def valid_pieces(corpus: datasets.DatasetDict, layout: TaskLayout, split: str = "valid") -> list[Piece]:
-    """Return the pieces of a split that likelihood is measured on: those of exactly four parts."""
-    if split not in corpus:
-        return []
-    return dataset_pieces((row for row in corpus[split] if row["num_parts"] == NUM_VOICES), layout)
-
-
-def load_pieces(corpus: str, split: str, layout: TaskLayout) -> list[Piece]:
-    """Load the four-part pieces of one split of a corpus.
-
-    Raises:
-        InputError: An unknown corpus, or no such split in it.
-    """
-    dataset = load_corpus(corpus)
-    if split not in dataset:
-        raise InputError(f"{corpus} has no split {split!r}: choose from {', '.join(dataset)}")
-    tokenized, _ = tokenize_dataset(datasets.DatasetDict({split: dataset[split]}), layout.table.tokenizer)
-    return valid_pieces(tokenized, layout, split)
 
 
 def make_accelerator(precision: str, device: str | None) -> Accelerator:
@@ -253,13 +200,6 @@ def _resumed_config(folder: Path, overrides: Sequence[str]) -> RunConfig:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} cannot be read ({error!r}): start a new run") from None
     return parse_config(values, str(path), overrides)
-
-
-def _hash_rows(rows: Iterable[Sequence[int]]) -> str:
-    digest = hashlib.sha256()
-    for ids in rows:
-        digest.update(json.dumps(list(ids)).encode())
-    return digest.hexdigest()
 
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

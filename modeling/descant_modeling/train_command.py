@@ -9,12 +9,12 @@ from typing import Annotated
 
 import typer
 
-DEFAULT_CONFIG = Path("configs/chorales.yaml")
-
 
 def train_command(
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value, e.g. optimizer.learning_rate=3e-4")] = None,
-    config: Annotated[Path, typer.Option(help="YAML file of a run.")] = DEFAULT_CONFIG,
+    config: Annotated[
+        Path | None, typer.Option(help="YAML file of a run; the published default model if not given.")
+    ] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Run folder to go on with; its own configuration is used.")
     ] = None,

@@ -112,3 +112,8 @@ def test_a_missing_file_is_refused_and_an_empty_one_is_the_default(tmp_path):
         load_config(tmp_path / "run.yaml")
     (tmp_path / "empty.yaml").touch()
     assert load_config(tmp_path / "empty.yaml") == RunConfig()
+
+
+def test_the_published_default_needs_no_file_and_its_file_spells_it_out():
+    (published,) = (path for path in CONFIGS if path.stem == "chorales")
+    assert load_config(None) == load_config(published) == RunConfig()

@@ -1,0 +1,84 @@
+"""What is trained and measured on: pieces out of corpora."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import datasets
+
+from descant_modeling.config import RunConfig
+from descant_tokenizers.corpora import load_corpus, reading_bar
+from descant_tokenizers.errors import InputError
+from descant_tokenizers.tokens.dataset import dataset_pieces, tokenize_dataset
+from descant_tokenizers.tokens.layout import TaskLayout
+from descant_tokenizers.tokens.piece import Piece
+
+#: Likelihood is measured on pieces of exactly this many parts.
+NUM_VOICES = 4
+
+
+@dataclass(frozen=True)
+class RunData:
+    """Pieces to train and evaluate on, and a hash of each corpus."""
+
+    train: list[Piece]
+    valid: list[Piece]
+    corpora: dict[str, str]
+
+
+def load_data(config: RunConfig, layout: TaskLayout, *, quiet: bool = True) -> RunData:
+    """Load and tokenize the corpora of a configuration.
+
+    Args:
+        config: The run.
+        layout: How the streams are read back.
+        quiet: No progress bar while a corpus is built for the first time.
+
+    Raises:
+        InputError: An unknown corpus, or no piece to train on.
+    """
+    train: list[Piece] = []
+    hashes: dict[str, str] = {}
+    tokenized = {}
+    for name in dict.fromkeys([*config.data.corpora, *filter(None, [config.data.valid_corpus])]):
+        with reading_bar(name, quiet=quiet) as progress:
+            corpus = load_corpus(name, progress=progress)
+        tokenized[name], _ = tokenize_dataset(corpus, layout.table.tokenizer)
+    for name in config.data.corpora:
+        splits = [tokenized[name][split] for split in config.data.splits if split in tokenized[name]]
+        for split in splits:
+            train += dataset_pieces(split, layout)
+        hashes[name] = _hash_rows(row["input_ids"] for split in splits for row in split)
+    if not train:
+        raise InputError(f"no piece in splits {', '.join(config.data.splits)} of {', '.join(config.data.corpora)}")
+    return RunData(train, valid_pieces(tokenized[config.data.valid_corpus or config.data.corpora[0]], layout), hashes)
+
+
+def valid_pieces(corpus: datasets.DatasetDict, layout: TaskLayout, split: str = "valid") -> list[Piece]:
+    """Return the pieces of a split that likelihood is measured on: those of exactly four parts."""
+    if split not in corpus:
+        return []
+    return dataset_pieces((row for row in corpus[split] if row["num_parts"] == NUM_VOICES), layout)
+
+
+def load_pieces(corpus: str, split: str, layout: TaskLayout) -> list[Piece]:
+    """Load the four-part pieces of one split of a corpus.
+
+    Raises:
+        InputError: An unknown corpus, or no such split in it.
+    """
+    dataset = load_corpus(corpus)
+    if split not in dataset:
+        raise InputError(f"{corpus} has no split {split!r}: choose from {', '.join(dataset)}")
+    tokenized, _ = tokenize_dataset(datasets.DatasetDict({split: dataset[split]}), layout.table.tokenizer)
+    return valid_pieces(tokenized, layout, split)
+
+
+def _hash_rows(rows: Iterable[Sequence[int]]) -> str:
+    digest = hashlib.sha256()
+    for ids in rows:
+        digest.update(json.dumps(list(ids)).encode())
+    return digest.hexdigest()
