@@ -37,13 +37,16 @@ def likelihood_command(
     from descant_modeling.data import load_pieces
     from descant_modeling.devices import pick_device
     from descant_modeling.likelihood import corpus_likelihood
+    from descant_modeling.quiet import quiet_libraries
 
     started = time.monotonic()
-    checkpoint = load_checkpoint(model, pick_device(device))
+    with quiet_libraries():
+        checkpoint = load_checkpoint(model, pick_device(device))
     pieces = load_pieces(corpus, split, checkpoint.layout)
     if not pieces:
         raise InputError(f"split {split!r} of {corpus} has no four-part piece: choose another split")
-    with Progress(console=Console(stderr=True), transient=True, disable=quiet or as_json) as bar:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=quiet or as_json or not console.is_terminal) as bar:
         line = bar.add_task(f"{split} of {corpus}", total=len(pieces))
         score = corpus_likelihood(checkpoint.model, checkpoint.layout, pieces, lambda n: bar.advance(line, n))
     facts = {

@@ -14,7 +14,7 @@ from descant_tokenizers.corpora.harvest import Progress
 
 @contextlib.contextmanager
 def reading_bar(label: str, *, quiet: bool = False) -> Iterator[Progress | None]:
-    """Show on stderr how far a run is; pass what this yields as `progress`.
+    """Show on stderr, if that is a terminal, how far a run is; pass what this yields as `progress`.
 
     Args:
         label: What is read.
@@ -24,6 +24,7 @@ def reading_bar(label: str, *, quiet: bool = False) -> Iterator[Progress | None]
         yield None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(f"Reading {label}", total=None)
         yield lambda num_done, num_files: bar.update(task, completed=num_done, total=num_files)
