@@ -1,0 +1,232 @@
+"""Sampling draws legal tokens only, as likely as it should, and each sample on its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+import torch
+
+from descant_modeling.decoding.plan import Hole, make_plan
+from descant_modeling.decoding.sampler import Sample, SamplingConfig, sample_plans
+from descant_tokenizers.errors import InputError
+from descant_tokenizers.tokens.grammar import Grammar
+from descant_tokenizers.tokens.layout import Task, TaskLayout, cut
+from descant_tokenizers.tokens.piece import GridBar, Piece
+from descant_tokenizers.tokens.vocabulary import TokenTable
+
+PITCHES = ((60, 81), (52, 74), (46, 69), (36, 66))
+BAR_TICKS = 384
+NUM_BARS = 4
+
+
+class StubEngine:
+    """Logits that depend on a row's tokens alone: drawn anew for each prefix, or a constant."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, vocab_size: int, constant: torch.Tensor | None = None, longest: int = 1 << 20) -> None:
+        self.vocab_size, self.constant, self.longest = vocab_size, constant, longest
+        self.rows: list[list[int]] = [[]]
+        self.num_calls = 0
+
+    def select_rows(self, rows: Sequence[int]) -> None:
+        self.rows = [list(self.rows[row]) for row in rows]
+
+    def forward(self, ids_BN: torch.Tensor, num_valid_B: Sequence[int]) -> torch.Tensor:
+        self.num_calls += 1
+        for row, ids, count in zip(self.rows, ids_BN.tolist(), num_valid_B, strict=True):
+            row += ids[:count]
+            if len(row) > self.longest:
+                raise ValueError(f"{len(row)} tokens in a row")
+        return torch.stack([self._logits(row) for row in self.rows])
+
+    def _logits(self, row: list[int]) -> torch.Tensor:
+        if self.constant is not None:
+            return self.constant
+        return torch.randn(self.vocab_size, generator=torch.Generator().manual_seed(hash(tuple(row)) % 2**31)) * 2
+
+
+@pytest.fixture(scope="module")
+def layout(table: TokenTable) -> TaskLayout:
+    return TaskLayout(table)
+
+
+@pytest.fixture(scope="module")
+def grammar(table: TokenTable) -> Grammar:
+    return Grammar(table)
+
+
+@pytest.fixture(scope="module")
+def piece(random_piece: Callable[..., Piece]) -> Piece:
+    """Four bars in four voices that end with the last bar."""
+    whole = random_piece(np.random.default_rng(2), num_bars=NUM_BARS)
+    starts = whole.bar_starts_ticks()
+    bars = []
+    for start, bar in zip(starts, whole.bars, strict=False):
+        bars.append(
+            GridBar(bar.meter, tuple(n for n in bar.notes if start + n.offset_ticks + n.duration_ticks <= starts[-1]))
+        )
+    return Piece(tuple(bars))
+
+
+def harmony(piece: Piece) -> tuple[Piece, Hole]:
+    hole = Hole(Task.HARMONIZE, (1, 2, 3), 0, NUM_BARS, (NUM_BARS * BAR_TICKS,) * 4, PITCHES)
+    return piece.keep_voices((0,)), hole
+
+
+def infill(piece: Piece) -> tuple[Piece, Hole]:
+    hole = Hole(Task.INFILL, (1, 3), 1, 3, (3 * BAR_TICKS,) * 4, PITCHES)
+    return cut(piece, hole.voices, hole.bars), hole
+
+
+def continuation(piece: Piece) -> tuple[Piece, Hole]:
+    longer = Piece((*piece.bars, *(GridBar(piece.bars[-1].meter),) * 3))
+    return longer, Hole(Task.CONTINUE, (0, 1, 2, 3), NUM_BARS, NUM_BARS + 3, ((NUM_BARS + 3) * BAR_TICKS,) * 4, PITCHES)
+
+
+HOLES = (harmony, infill, continuation)
+
+
+def draw(
+    layout: TaskLayout,
+    grammar: Grammar,
+    what: tuple[Piece, Hole],
+    seeds: Sequence[int],
+    config: SamplingConfig | None = None,
+    engine: StubEngine | None = None,
+) -> list[Sample]:
+    plan = make_plan(layout, *what)
+    engine = engine or StubEngine(layout.table.size)
+    randoms = [np.random.default_rng(seed) for seed in seeds]
+    return sample_plans(engine, grammar, [plan] * len(seeds), config or SamplingConfig(1.0, 1.0), randoms)
+
+
+@pytest.mark.parametrize("make_hole", HOLES)
+def test_random_logits_fill_the_hole_with_legal_notes(
+    layout: TaskLayout, grammar: Grammar, piece: Piece, make_hole: Callable[[Piece], tuple[Piece, Hole]]
+) -> None:
+    given, hole = make_hole(piece)
+    starts = given.bar_starts_ticks()
+    for sample in draw(layout, grammar, (given, hole), range(8)):
+        assert sorted(sample.notes) == list(hole.bars)
+        ends = dict.fromkeys(range(4), 0)
+        for index, bar in enumerate(given.bars):
+            for note in sorted((*bar.notes, *sample.notes.get(index, ()))):
+                onset = starts[index] + note.offset_ticks
+                assert ends[note.voice] <= onset < starts[index + 1]
+                ends[note.voice] = onset + note.duration_ticks
+        for index, notes in sample.notes.items():
+            for note in notes:
+                assert note.voice in hole.voices
+                assert PITCHES[note.voice][0] <= note.pitch <= PITCHES[note.voice][1]
+                assert starts[index] + note.offset_ticks + note.duration_ticks <= hole.end_ticks[0]
+
+
+def test_every_harmony_has_every_voice(layout: TaskLayout, grammar: Grammar, piece: Piece) -> None:
+    """Even where the model wants nothing but to close each bar."""
+    wants_to_close = torch.zeros(layout.table.size)
+    wants_to_close[[layout.sep, layout.eos, layout.table.bar_id]] = 20.0
+    engine = StubEngine(layout.table.size, wants_to_close)
+    for sample in draw(layout, grammar, harmony(piece), range(4), engine=engine):
+        assert {note.voice for notes in sample.notes.values() for note in notes} == {1, 2, 3}
+
+
+def test_every_continuation_sounds_in_its_last_bar(layout: TaskLayout, grammar: Grammar, piece: Piece) -> None:
+    wants_to_close = torch.zeros(layout.table.size)
+    wants_to_close[[layout.eos, layout.table.bar_id]] = 20.0
+    engine = StubEngine(layout.table.size, wants_to_close)
+    (sample,) = draw(layout, grammar, continuation(piece), [0], engine=engine)
+    assert sample.notes[NUM_BARS + 2]
+
+
+def test_temperature_zero_takes_the_likeliest_legal_token(layout: TaskLayout, grammar: Grammar, piece: Piece) -> None:
+    first, second = draw(layout, grammar, harmony(piece), [1, 2], SamplingConfig(temperature=0))
+    assert first == second
+    tiny = draw(layout, grammar, harmony(piece), [3], SamplingConfig(temperature=1e-30, top_p=1.0))
+    assert tiny[0].notes == first.notes
+
+
+def test_a_small_nucleus_is_the_likeliest_token(layout: TaskLayout, grammar: Grammar, piece: Piece) -> None:
+    (greedy,) = draw(layout, grammar, harmony(piece), [1], SamplingConfig(temperature=0))
+    (nucleus,) = draw(layout, grammar, harmony(piece), [1], SamplingConfig(top_p=1e-6))
+    assert nucleus.notes == greedy.notes
+
+
+def test_draws_follow_the_probabilities_of_the_nucleus(layout: TaskLayout, grammar: Grammar, piece: Piece) -> None:
+    """Of a bar's first tokens, three are likely: 0.5, 0.3 and 0.15; a nucleus of 0.75 keeps the first two."""
+    table = layout.table
+    logits = torch.full((table.size,), -50.0)
+    positions = [table.position_id[p] for p in (0, 24, 48)]
+    logits[positions] = torch.tensor([0.5, 0.3, 0.15]).log()
+    given = Piece((GridBar(piece.bars[0].meter),))
+    hole = Hole(Task.INFILL, (0,), 0, 1, (BAR_TICKS,) * 4, PITCHES)
+    engine = StubEngine(table.size, logits)
+    samples = draw(layout, grammar, (given, hole), range(400), SamplingConfig(1.0, 0.75), engine)
+    onsets = [sample.notes[0][0].offset_ticks // given.bars[0].meter.position_ticks for sample in samples]
+    assert set(onsets) == {0, 24}
+    assert onsets.count(0) / len(onsets) == pytest.approx(0.5 / 0.8, abs=0.08)
+
+
+def test_a_sample_does_not_depend_on_those_beside_it(layout: TaskLayout, grammar: Grammar, piece: Piece) -> None:
+    together = draw(layout, grammar, harmony(piece), [7, 8, 9])
+    alone = [draw(layout, grammar, harmony(piece), [seed])[0] for seed in (7, 8, 9)]
+    assert together == alone
+    assert together[0].notes != together[1].notes
+
+
+def test_a_random_stream_goes_on_where_its_sample_ended(layout: TaskLayout, grammar: Grammar, piece: Piece) -> None:
+    """Rows that are done draw nothing, so what a sample writes next does not depend on the others' length."""
+    plan = make_plan(layout, *harmony(piece))
+    randoms = [np.random.default_rng(seed) for seed in (7, 8)]
+    sample_plans(StubEngine(layout.table.size), grammar, [plan] * 2, SamplingConfig(1.0, 1.0), randoms)
+    alone = np.random.default_rng(7)
+    sample_plans(StubEngine(layout.table.size), grammar, [plan], SamplingConfig(1.0, 1.0), [alone])
+    assert randoms[0].random() == alone.random()
+
+
+def test_different_plans_are_filled_side_by_side(layout: TaskLayout, grammar: Grammar, piece: Piece) -> None:
+    plans = [make_plan(layout, *make_hole(piece)) for make_hole in HOLES]
+    randoms = [np.random.default_rng(seed) for seed in range(3)]
+    together = sample_plans(StubEngine(layout.table.size), grammar, plans, SamplingConfig(1.0, 1.0), randoms)
+    for seed, make_hole in enumerate(HOLES):
+        assert together[seed] == draw(layout, grammar, make_hole(piece), [seed])[0]
+
+
+def test_a_common_beginning_is_computed_once(layout: TaskLayout, grammar: Grammar, piece: Piece) -> None:
+    engine = StubEngine(layout.table.size)
+    samples = draw(layout, grammar, harmony(piece), range(3), engine=engine)
+    longest = max(sample.num_tokens for sample in samples)
+    assert engine.num_calls == longest
+
+
+def test_likelihood_is_that_of_the_model_without_mask_or_temperature(
+    layout: TaskLayout, grammar: Grammar, piece: Piece
+) -> None:
+    engine = StubEngine(layout.table.size, torch.zeros(layout.table.size))
+    (sample,) = draw(layout, grammar, infill(piece), [0], SamplingConfig(0.5, 0.9), engine)
+    assert sample.log_likelihood == pytest.approx(-sample.num_tokens * math.log(layout.table.size), rel=1e-5)
+
+
+def test_progress_rises_to_one(layout: TaskLayout, grammar: Grammar, piece: Piece) -> None:
+    shares: list[float] = []
+    plan = make_plan(layout, *harmony(piece))
+    randoms = [np.random.default_rng(seed) for seed in range(2)]
+    sample_plans(StubEngine(layout.table.size), grammar, [plan] * 2, SamplingConfig(), randoms, shares.append)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+
+
+def test_a_stream_beyond_the_model_is_refused(layout: TaskLayout, grammar: Grammar, piece: Piece) -> None:
+    with pytest.raises(InputError, match="too long for this model"):
+        draw(layout, grammar, harmony(piece), [0], engine=StubEngine(layout.table.size, longest=60))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("temperature", -0.1), ("temperature", 11), ("top_p", 0), ("top_p", 1.1), ("top_p", math.nan)]
+)
+def test_values_out_of_range_are_refused(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=name):
+        SamplingConfig(**{name: value})
