@@ -5,7 +5,8 @@ follows from the vocabulary and the state: onsets move forward and stay inside t
 when its last one has ended, voices at one onset come in order, and a position is only opened if some voice can use
 it. There are no dead ends: a bar can always be closed.
 
-A BPE token stands for a run of base tokens and is legal exactly if they are, one after the other.
+A BPE token stands for a run of base tokens and is legal exactly if they are, one after the other; one that stands for
+none is never legal.
 
 The idea of masking illegal successors while sampling follows Thickstun et al. 2023, "Anticipatory Music Transformer".
 Units: ticks of the vocabulary's grid (`TokenTable`). Offsets count from the beginning of the current bar.

@@ -89,7 +89,7 @@ class TokenTable:
         return {den: {t: i for i, t in table.items()} for den, table in self.duration_ticks.items()}
 
     def base_ids(self, token_id: int) -> tuple[int, ...]:
-        """Return the base ids that an id stands for: itself, or what a BPE id expands to."""
+        """Return the base ids that an id stands for: itself, or what a BPE id expands to (BPE's own marker: none)."""
         return self._expansions[token_id]
 
     @cached_property
