@@ -1,0 +1,114 @@
+"""Tokens a second of our decoding, grammar mask included, against transformers' `generate`, side by side in one run.
+
+    python benchmarks/decode.py                                   # the embedded model, one stream and eight
+    python benchmarks/decode.py --model runs/chorales --repeats 9
+
+Both sides have the same weights, the same prompt (the given part of a harmony), the same temperature and nucleus, and a
+cache of keys and values; both write the same number of tokens, and end no stream early. Ours writes legal tokens only,
+theirs whatever it draws. The two take turns, and the ratio printed is the median over the turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from descant_modeling.checkpoints import EMBEDDED_DEFAULT, Checkpoint, load_checkpoint
+from descant_modeling.decoding.forward import CachedModel
+from descant_modeling.decoding.plan import Hole, Plan, make_plan
+from descant_modeling.decoding.sampler import SamplingConfig, sample_plans
+from descant_modeling.devices import pick_device
+from descant_modeling.prompts import read_prompt
+from descant_modeling.quiet import quiet_libraries
+from descant_tokenizers.scores import VOICES, read_score
+from descant_tokenizers.tokens.grammar import Grammar
+from descant_tokenizers.tokens.layout import Task
+
+TUNE = Path(__file__).resolve().parent.parent / "examples" / "ode-to-joy.mid"
+SAMPLING = SamplingConfig(temperature=1.0, top_p=0.95)
+
+
+def tune_plan(checkpoint: Checkpoint, tune: Path) -> Plan:
+    """Plan three voices to a tune, as `generate.py` does."""
+    prompt = read_prompt(checkpoint.table, checkpoint.meta.voice_ranges, read_score(tune), ("Soprano",), None)
+    piece = prompt.piece()
+    ends = (piece.bar_starts_ticks()[-1],) * len(VOICES)
+    return make_plan(
+        checkpoint.layout, piece, Hole(Task.HARMONIZE, (1, 2, 3), 0, len(piece.bars), ends, prompt.pitches)
+    )
+
+
+def time_ours(checkpoint: Checkpoint, grammar: Grammar, plan: Plan, num_streams: int, seed: int) -> tuple[float, int]:
+    """Return seconds, and tokens sampled in all streams."""
+    randoms = [np.random.default_rng((seed, stream)) for stream in range(num_streams)]
+    start = time.perf_counter()
+    engine = CachedModel(checkpoint.model, 1, 2048)
+    samples = sample_plans(engine, grammar, [plan] * num_streams, SAMPLING, randoms)
+    return time.perf_counter() - start, sum(sample.num_tokens for sample in samples)
+
+
+def time_theirs(checkpoint: Checkpoint, plan: Plan, num_streams: int, num_tokens: int, seed: int) -> float:
+    """Return the seconds in which `generate` samples so many tokens in each stream."""
+    ids = torch.tensor([plan.given[0]] * num_streams, device=checkpoint.model.device)
+    torch.manual_seed(seed)
+    start = time.perf_counter()
+    written = checkpoint.model.generate(
+        input_ids=ids,
+        attention_mask=torch.ones_like(ids),
+        do_sample=True,
+        temperature=SAMPLING.temperature,
+        top_p=SAMPLING.top_p,
+        top_k=0,
+        min_new_tokens=num_tokens,
+        max_new_tokens=num_tokens,
+        max_length=None,
+        use_cache=True,
+    )
+    seconds = time.perf_counter() - start
+    assert written.shape == (num_streams, ids.shape[1] + num_tokens)
+    return seconds
+
+
+def compare(checkpoint: Checkpoint, plan: Plan, num_streams: int, repeats: int) -> tuple[float, float, float]:
+    """Return the median tokens a second of ours and of theirs, and the median of their ratios."""
+    grammar = Grammar(checkpoint.table)
+    ours, theirs = [], []
+    for repeat in range(repeats + 1):
+        seconds, num_tokens = time_ours(checkpoint, grammar, plan, num_streams, repeat)
+        per_stream = round(num_tokens / num_streams)
+        other_seconds = time_theirs(checkpoint, plan, num_streams, per_stream, repeat)
+        if repeat > 0:  # the first turn warms up
+            ours.append(num_tokens / seconds)
+            theirs.append(per_stream * num_streams / other_seconds)
+    ratios = [mine / other for mine, other in zip(ours, theirs, strict=True)]
+    return statistics.median(ours), statistics.median(theirs), statistics.median(ratios)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print one row for each number of streams."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default=EMBEDDED_DEFAULT, help="embedded model, checkpoint or run folder, Hub id")
+    parser.add_argument("--prompt", type=Path, default=TUNE, help="melody to harmonize")
+    parser.add_argument("--streams", type=int, nargs="+", default=[1, 8], help="numbers of streams side by side")
+    parser.add_argument("--repeats", type=int, default=5, help="turns, after one to warm up")
+    parser.add_argument("--device", help="cpu, cuda or mps; chosen by itself if not given")
+    options = parser.parse_args(arguments)
+    with quiet_libraries():
+        checkpoint = load_checkpoint(options.model, pick_device(options.device))
+        plan = tune_plan(checkpoint, options.prompt)
+        place = f"{torch.get_num_threads()} threads, {checkpoint.model.device}"
+        print(f"{options.prompt.name}, {len(plan.bars)} bars; {place}")
+        print(f"{'streams':>7}  {'descant':>10}  {'transformers':>12}  ratio")
+        for num_streams in options.streams:
+            ours, theirs, ratio = compare(checkpoint, plan, num_streams, options.repeats)
+            print(f"{num_streams:>7}  {ours:>6.0f} t/s  {theirs:>8.0f} t/s  {ratio:>4.2f}x", flush=True)
+
+
+if __name__ == "__main__":
+    main()
