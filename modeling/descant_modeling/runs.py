@@ -31,7 +31,6 @@ from descant_tokenizers.tokens.presets import PRESETS, build_tokenizer, load_tok
 from descant_tokenizers.tokens.vocabulary import TokenTable
 
 HEADER_FILE = "run.json"
-NUM_VOICES = 4
 
 
 @dataclass(frozen=True)
@@ -67,6 +66,9 @@ def prepare_run(
     if not accelerator.is_main_process or quiet:
         datasets.disable_progress_bars()
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    # GPT-2 misses an attention mask wherever it sees padding. Ours stands at the end, where a causal model has no use
+    # for one, and a mask would leave the fused kernel.
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     layout = TaskLayout(TokenTable(_tokenizer(config.data.tokenizer)), config.layout)
     with accelerator.main_process_first():
         data = load_data(config, layout, quiet=quiet or not accelerator.is_main_process)

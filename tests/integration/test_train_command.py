@@ -1,0 +1,218 @@
+"""`train.py` as a process: killed, stopped, spread over two processes, given nonsense."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from symusic.core import NoteTick, ScoreTick, TrackTick
+
+from descant_tokenizers.corpora import build_dataset
+
+NUM_PIECES = 20
+TIMEOUT_SECONDS = 500
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    """A dataset of short four-part pieces, built from MIDI files."""
+    folder = tmp_path_factory.mktemp("songs")
+    rng = random.Random(1)
+    for number in range(NUM_PIECES):
+        score = ScoreTick(480)
+        for name, lowest in (("Soprano", 62), ("Alto", 57), ("Tenor", 50), ("Bass", 42)):
+            track = TrackTick(name, 0, False)
+            track.notes.extend([NoteTick(480 * beat, 480, lowest + rng.randrange(12), 80) for beat in range(12)])
+            score.tracks.append(track)
+        score.dump_midi(folder / f"{number}.mid")
+    out = folder.parent / "dataset"
+    build_dataset(str(folder), out, num_proc=1)
+    return out
+
+
+@pytest.fixture
+def config(dataset, tmp_path):
+    """The YAML file of a tiny run in `tmp_path/runs`."""
+    values = {
+        "name": "tiny",
+        "out_dir": str(tmp_path / "runs"),
+        "max_steps": 8,
+        "eval_every": 100,
+        "save_every": 2,
+        "log_every": 1,
+        "precision": "fp32",
+        "model": {"width": 16, "num_layers": 1, "num_heads": 2, "dropout": 0.0, "max_tokens": 512},
+        "data": {"corpora": [str(dataset)], "batch_tokens": 600},
+        "optimizer": {"name": "muon", "learning_rate": 0.01, "warmup_steps": 2},
+    }
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+@pytest.fixture
+def start(repo_root):
+    """A function that starts `train.py` on one thread of a CPU, through any launcher; what still runs is killed."""
+    running = []
+
+    def launch(*arguments, launcher=()):
+        command = [sys.executable, *launcher, str(repo_root / "train.py"), *map(str, arguments)]
+        environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+        running.append(
+            subprocess.Popen(
+                command,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                # A shell's background jobs ignore SIGINT, and so would their children.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            )
+        )
+        return running[-1]
+
+    yield launch
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def finish(process):
+    """Wait for the end; return the exit status and what was printed."""
+    out, _ = process.communicate(timeout=TIMEOUT_SECONDS)
+    return process.returncode, out
+
+
+def losses(run):
+    """The losses of a run by step, all that were logged for it."""
+    log = run / "log.jsonl"
+    text = log.read_text() if log.exists() else ""
+    lines = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+    found = {}
+    for line in lines:
+        if line["kind"] == "train":
+            found.setdefault(line["step"], []).append(line["loss"])
+    return found
+
+
+def wait_for_step(process, run, step):
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while max(losses(run), default=0) < step:
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def saved_step(run):
+    return json.loads((run / "last" / "training_state.json").read_text())["progress"]["step"]
+
+
+def test_kill_9_loses_at_most_the_steps_since_the_last_checkpoint(start, config, tmp_path):
+    run = tmp_path / "runs" / "tiny"
+    process = start("--config", config, "--quiet", "max_steps=100000")
+    wait_for_step(process, run, 7)
+    process.kill()
+    finish(process)
+    before = losses(run)
+
+    status, out = finish(start("--resume", run, f"max_steps={max(before) + 4}", "--quiet"))
+    assert (status, out) == (0, "")
+    after = losses(run)
+    assert sorted(after) == list(range(1, max(before) + 5))
+    repeated = {step: values for step, values in after.items() if len(values) > 1}
+    assert len(repeated) <= 2, "save_every is 2"
+    assert all(first == again for first, again in repeated.values())
+    assert saved_step(run) == max(before) + 4
+    assert {path.name for path in run.iterdir() if path.is_dir()} == {"best", "last", "tensorboard"}
+
+
+def test_ctrl_c_saves_the_step_it_fell_into(start, config, tmp_path):
+    run = tmp_path / "runs" / "tiny"
+    process = start("--config", config, "max_steps=100000", "save_every=100000")
+    wait_for_step(process, run, 3)
+    process.send_signal(signal.SIGINT)
+    status, out = finish(process)
+    assert status == 130
+    assert "Traceback" not in out
+    assert saved_step(run) == max(losses(run)) >= 3
+    assert f"stopped and saved at step {saved_step(run)}" in " ".join(out.split())
+
+
+def test_two_processes_give_the_loss_of_one(start, config, tmp_path):
+    arguments = ("--config", config, "--quiet", "data.micro_batches=2", "data.batch_tokens=300")
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    assert finish(start(*arguments, "name=one"))[0] == 0
+    status, out = finish(start(*arguments, "name=two", launcher=torchrun))
+    assert status == 0, out
+    one, two = (losses(tmp_path / "runs" / name) for name in ("one", "two"))
+    assert list(one) == list(two) == list(range(1, 9))
+    for step, values in one.items():
+        assert two[step] == pytest.approx(values, abs=1e-5)
+    headers = [json.loads((tmp_path / "runs" / name / "run.json").read_text()) for name in ("one", "two")]
+    assert [header["num_processes"] for header in headers] == [1, 2]
+
+
+@pytest.fixture
+def mistake(descant, config):
+    """A function that runs `descant train` on the tiny configuration and returns its one sentence."""
+
+    def run(*arguments, with_config=True):
+        outcome = descant(
+            "train", *(("--config", config) if with_config else ()), *arguments, "--quiet", "--device", "cpu"
+        )
+        assert outcome.status == 2
+        lines = outcome.err.strip().splitlines()
+        assert len(lines) == 1, outcome.err
+        assert not (config.parent / "runs").exists(), "something was left behind"
+        return lines[0]
+
+    return run
+
+
+MISTAKES = [
+    ("model.depth=3", "unknown key model.depth: choose from architecture"),
+    ("max_steps=soon", "max_steps is 'soon': give int"),
+    ("data.corpora=[no-such-corpus]", "unknown corpus 'no-such-corpus'"),
+    ("data.splits=[test]", "valid, test and held_out are never trained on"),
+    ("data.splits=[extra]", "no piece in splits extra"),
+    ("data.tokenizer=/no/such/folder", "has no tokenizer.json"),
+    ("init_from=no-such-model", "unknown model 'no-such-model'"),
+    ("out_dir=/dev/null/runs", "run folder /dev/null/runs/tiny cannot be made"),
+]
+
+
+@pytest.mark.parametrize(("override", "message"), MISTAKES)
+def test_a_mistake_is_one_sentence_and_leaves_nothing_behind(mistake, override, message):
+    assert message in mistake(override)
+
+
+def test_resuming_what_is_no_run_is_a_mistake(mistake, tmp_path):
+    assert "has no checkpoint to resume from" in mistake("--resume", tmp_path, with_config=False)
+    assert "override 'seed=3': a resumed run keeps its configuration" in mistake(
+        "--resume", tmp_path, "seed=3", with_config=False
+    )
+
+
+def test_a_run_folder_that_exists_gets_a_number_and_everything_is_in_it(descant, config):
+    for _ in range(2):
+        outcome = descant("train", "--config", config, "max_steps=2", "eval_every=2", "--quiet", "--device", "cpu")
+        assert outcome.status == 0, outcome.err
+    runs = Path(config.parent, "runs")
+    assert sorted(path.name for path in runs.iterdir()) == ["tiny", "tiny-2"]
+    for run in runs.iterdir():
+        names = {path.name for path in run.iterdir()}
+        assert {"best", "last", "log.jsonl", "run.json", "summary.json", "tensorboard"} <= names
+        header = json.loads((run / "run.json").read_text())
+        assert header["config"]["optimizer"]["learning_rate"] == 0.01
+        assert header["corpora"]
+        assert header["padding_share"] < 0.3
+    first, second = (losses(run) for run in runs.iterdir())
+    assert first == second
