@@ -36,7 +36,7 @@ SAMPLING = SamplingConfig(temperature=1.0, top_p=0.95)
 
 def tune_plan(checkpoint: Checkpoint, tune: Path) -> Plan:
     """Plan three voices to a tune, as `generate.py` does."""
-    prompt = read_prompt(checkpoint.table, checkpoint.meta.voice_ranges, read_score(tune), ("Soprano",), None)
+    prompt = read_prompt(checkpoint.table, checkpoint.meta.voice_ranges, read_score(tune), ("Soprano",))
     piece = prompt.piece()
     ends = (piece.bar_starts_ticks()[-1],) * len(VOICES)
     return make_plan(

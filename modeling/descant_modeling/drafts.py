@@ -63,6 +63,7 @@ class Draft:
         it remains.
         """
         starts = self.piece.bar_starts_ticks()
+        velocities = {voice: _velocity(prompt, voice) for voice in gaps}
         self.piece = with_notes(self.piece, sample.notes)
         self.num_tokens += sample.num_tokens
         self.log_likelihood += sample.log_likelihood
@@ -73,8 +74,8 @@ class Draft:
                 begin = max(gaps[voice].begin, floor(onset * prompt.ticks_per_grid_tick))
                 end = min(gaps[voice].end, floor((onset + note.duration_ticks) * prompt.ticks_per_grid_tick))
                 if begin < end:
-                    pitch, velocity = note.pitch - prompt.shift, _velocity(prompt, voice)
-                    self.added.setdefault(voice, []).append(NoteTick(begin, end - begin, pitch, velocity))
+                    new = NoteTick(begin, end - begin, note.pitch - prompt.shift, velocities[voice])
+                    self.added.setdefault(voice, []).append(new)
 
 
 def four_part(prompt: Prompt, draft: Draft, program: int) -> Generated:

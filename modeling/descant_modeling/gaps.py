@@ -1,11 +1,11 @@
-"""Where new notes may sound: exactly, between the notes that stay, and on the model's grid.
+"""Which bars and voices are written, and where new notes may sound: exactly, and on the model's grid.
 
 Units: ticks of the prompt's score, unless a name says grid.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from descant_modeling.decoding.plan import Hole
 from descant_modeling.prompts import Prompt
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import VOICES, last_note_end
+from descant_tokenizers.scores.voices import voice_names
 from descant_tokenizers.tokens.layout import Task
 
 
@@ -55,7 +56,7 @@ def hole_on_grid(prompt: Prompt, task: Task, gaps: Mapping[str, Gap], first: int
         stop: Index of the bar behind the last one.
 
     Raises:
-        InputError: The model never heard one of these voices, or not at this pitch.
+        InputError: The model never heard one of these voices, or not at a pitch that can be moved back.
     """
     grid_16th = prompt.table.ticks_per_quarter // 4
     ends = [0] * len(VOICES)
@@ -63,8 +64,37 @@ def hole_on_grid(prompt: Prompt, task: Task, gaps: Mapping[str, Gap], first: int
         rank = VOICES.index(voice)
         low, high = prompt.pitches[rank]
         if low > high:
-            raise InputError(
-                f"the model cannot write {voice} to this prompt, out of all it has heard; try another one."
-            )
+            raise InputError(f"the model has never heard a {voice} that would fit this prompt; take another model.")
         ends[rank] = ceil(gap.end / (prompt.ticks_per_grid_tick * grid_16th)) * grid_16th
     return Hole(task, tuple(VOICES.index(voice) for voice in gaps), first, stop, tuple(ends), prompt.pitches)
+
+
+def bar_indices(prompt: Prompt, bars: tuple[int, int]) -> tuple[int, int]:
+    """Return the indices of two bars given by number, from 0.
+
+    Raises:
+        InputError: The prompt has no such bars.
+    """
+    numbers = [bar.number for bar in prompt.bars]
+    first, last = bars
+    if not numbers[0] <= first <= last <= numbers[-1]:
+        raise InputError(f"the bars to write are {first}-{last}; the prompt has bars {numbers[0]} to {numbers[-1]}.")
+    return numbers.index(first), numbers.index(last)
+
+
+def voices_to_rewrite(prompt: Prompt, given: Sequence[str]) -> tuple[str, ...]:
+    """Return the prompt's voices but those that stay.
+
+    Raises:
+        InputError: One that stays is not there, or all stay.
+    """
+    kept = voice_names(given) if given else ()
+    strangers = [voice for voice in kept if voice not in prompt.voices]
+    if strangers:
+        raise InputError(
+            f"{strangers[0]} is given, but the prompt has {', '.join(prompt.voices)}; leave it out of --given."
+        )
+    written = tuple(voice for voice in prompt.voices if voice not in kept)
+    if not written:
+        raise InputError("all voices of the prompt are given, so there is nothing to write; leave one out of --given.")
+    return written

@@ -18,7 +18,7 @@ from descant_modeling.decoding.fill import Filler
 from descant_modeling.decoding.plan import Hole
 from descant_modeling.decoding.sampler import SamplingConfig
 from descant_modeling.drafts import Draft, Generated, extended, four_part
-from descant_modeling.gaps import Gap, gap_in_voice, hole_on_grid
+from descant_modeling.gaps import Gap, bar_indices, gap_in_voice, hole_on_grid, voices_to_rewrite
 from descant_modeling.prompts import Prompt, read_prompt
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import VOICES
@@ -130,7 +130,7 @@ class MusicModel:
         names = voice_names(given)
         if len(names) == len(VOICES):
             raise InputError("all four voices are given, so there is nothing to write; leave one out of --given.")
-        prompt = self._read(score, names, track)
+        prompt = self._read(score, names, track, alone=True)
         drafts = _drafts(prompt.piece(), config)
         self._harmonize(prompt, drafts, config.sampling, config.progress)
         samples = tuple(four_part(prompt, draft, SOUNDS[config.sound]) for draft in drafts)
@@ -164,9 +164,10 @@ class MusicModel:
         config = config or GenerationConfig()
         if not 1 <= num_bars <= MAX_NEW_BARS:
             raise InputError(f"the number of bars to write is {num_bars}; give 1 to {MAX_NEW_BARS}.")
-        prompt = self._read(score, given, track)
+        harmonized = given is not None and len(voice_names(given)) < len(VOICES)
+        prompt = self._read(score, given, track, alone=harmonized)
         drafts = _drafts(prompt.piece(), config)
-        if given is None or not _missing(prompt):
+        if not harmonized:
             self._continue(prompt, drafts, prompt.voices, num_bars, config.sampling, config.progress)
             samples = tuple(extended(prompt, draft) for draft in drafts)
             return GenerationResult(samples, prompt.remarks, prompt.voices, prompt.voices)
@@ -199,9 +200,9 @@ class MusicModel:
             InputError: The prompt does not fit, or has no such bars.
         """
         config = config or GenerationConfig()
-        prompt = self._read(score, None, None)
-        first, last = _bar_indices(prompt, bars)
-        written = _rewritten(prompt, given)
+        prompt = self._read(score)
+        first, last = bar_indices(prompt, bars)
+        written = voices_to_rewrite(prompt, given)
         start, end = prompt.bars[first].start_ticks, prompt.bars[last].end_ticks
         drafts = _drafts(prompt.piece(written, start, end), config)
         gaps = {voice: gap_in_voice(prompt, voice, start, end) for voice in written}
@@ -210,8 +211,16 @@ class MusicModel:
         samples = tuple(extended(prompt, draft, written, start, end) for draft in drafts)
         return GenerationResult(samples, prompt.remarks, prompt.voices, written)
 
-    def _read(self, score: ScoreTick, given: Sequence[str] | None, track: int | str | None) -> Prompt:
-        return read_prompt(self.checkpoint.table, self.checkpoint.meta.voice_ranges, score, given, track)
+    def _read(
+        self,
+        score: ScoreTick,
+        given: Sequence[str] | None = None,
+        track: int | str | None = None,
+        *,
+        alone: bool = False,
+    ) -> Prompt:
+        meta = self.checkpoint.meta
+        return read_prompt(self.checkpoint.table, meta.voice_ranges, score, given, track, alone=alone)
 
     def _harmonize(
         self, prompt: Prompt, drafts: list[Draft], sampling: SamplingConfig, progress: Progress | None
@@ -282,25 +291,3 @@ def _with_bars(piece: Piece, num_bars: int) -> Piece:
 
 def _half(progress: Progress | None, done: float) -> Progress | None:
     return None if progress is None else lambda share: progress(done + share / 2)
-
-
-def _bar_indices(prompt: Prompt, bars: tuple[int, int]) -> tuple[int, int]:
-    numbers = [bar.number for bar in prompt.bars]
-    first, last = bars
-    if not numbers[0] <= first <= last <= numbers[-1]:
-        raise InputError(f"the bars to write are {first}-{last}; the prompt has bars {numbers[0]} to {numbers[-1]}.")
-    return numbers.index(first), numbers.index(last)
-
-
-def _rewritten(prompt: Prompt, given: Sequence[str]) -> tuple[str, ...]:
-    """The prompt's voices but those that stay."""
-    kept = voice_names(given) if given else ()
-    strangers = [voice for voice in kept if voice not in prompt.voices]
-    if strangers:
-        raise InputError(
-            f"{strangers[0]} is given, but the prompt has {', '.join(prompt.voices)}; leave it out of --given."
-        )
-    written = tuple(voice for voice in prompt.voices if voice not in kept)
-    if not written:
-        raise InputError("all voices of the prompt are given, so there is nothing to write; leave one out of --given.")
-    return written

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from symusic.core import NoteTick, NoteTickList, ScoreTick, TimeSignatureTick, TrackTick
+from symusic.core import NoteTick, NoteTickList, ScoreTick, TimeSignatureTick, TrackTick, TrackTickList
 
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import VOICES, Bar, bars_of
@@ -83,7 +83,13 @@ class Prompt:
 
 
 def read_prompt(
-    table: TokenTable, ranges: Ranges, score: ScoreTick, given: Sequence[str] | None, track: int | str | None
+    table: TokenTable,
+    ranges: Ranges,
+    score: ScoreTick,
+    given: Sequence[str] | None = None,
+    track: int | str | None = None,
+    *,
+    alone: bool = False,
 ) -> Prompt:
     """Choose a prompt's voices and find its place on the grid.
 
@@ -93,23 +99,25 @@ def read_prompt(
         score: A validated score.
         given: Which voices its tracks are; by default those they are named after (see `pick_voices`).
         track: The melody's track, number from 1 or name, where one voice is given.
+        alone: Whether tracks that are no voices are left out: the prompt then ends where its voices end.
 
     Raises:
         InputError: The voices cannot be told, or the model cannot hear them.
     """
-    meters = bar_meters(table, bars_of(score), score.ticks_per_quarter)
+    bar_meters(table, bars_of(score), score.ticks_per_quarter)  # refuses what could overflow when it is refined
     fine = _refined(score, table.ticks_per_quarter)
     choice = pick_voices(fine, given, track)
+    if alone:
+        fine, choice = _without_others(fine, choice)
+    bars = tuple(bars_of(fine))
+    meters = bar_meters(table, bars, fine.ticks_per_quarter)
     shift = _shift(table, ranges, choice)
     notes = {voice: list(chosen.notes) for voice, chosen in choice.tracks.items()}
-    bars = tuple(bars_of(fine))
     _, changes = _on_grid(table, fine, notes, bars, meters, shift)
     remarks = [choice.reason, *changes]
     if shift:
-        direction = "up" if shift > 0 else "down"
-        remarks.append(
-            f"transposed {direction} by {abs(shift)} semitone{'s' * (abs(shift) > 1)} for the model, and back"
-        )
+        distance = f"{abs(shift)} semitone{'s' * (abs(shift) > 1)}"
+        remarks.append(f"transposed {distance} {'up' if shift > 0 else 'down'} for the model, and back")
     return Prompt(fine, choice, bars, meters, table, shift, _pitches(table, ranges, choice, shift), tuple(remarks))
 
 
@@ -151,6 +159,12 @@ def _refined(score: ScoreTick, grid_ticks: int) -> ScoreTick:
     if fine == score.ticks_per_quarter or fine > MAX_TICKS_PER_QUARTER:
         return score.copy()
     return score.resample(fine)
+
+
+def _without_others(score: ScoreTick, choice: VoiceChoice) -> tuple[ScoreTick, VoiceChoice]:
+    reduced = score.copy()
+    reduced.tracks = TrackTickList([score.tracks[index] for index in choice.indices.values()])
+    return reduced, replace(choice, indices={voice: index for index, voice in enumerate(choice.tracks)})
 
 
 def _on_grid(

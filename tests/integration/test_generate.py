@@ -199,6 +199,19 @@ def test_other_tracks_leave_a_harmony(writer: MusicModel) -> None:
     (sample,) = writer.harmonize(prompt).samples
     assert tuple(track.name for track in sample.score.tracks) == VOICES
     assert last_note_end(sample.score) == 8 * 480
+    (sample,) = writer.continue_(prompt, num_bars=1, given=["soprano"]).samples
+    assert len(bars_of(sample.score)) == 3
+
+
+def test_other_tracks_stay_beside_a_melody_that_goes_on(writer: MusicModel) -> None:
+    prompt = melody(scale(8, 480))
+    drums = TrackTick("Drums", 0, True)
+    drums.notes.append(NoteTick(0, 10_000, 36, 100))  # into bar 6
+    prompt.tracks.append(drums)
+    (sample,) = writer.continue_(prompt, num_bars=2).samples
+    assert events(sample.score.tracks[1].notes) == events(drums.notes)
+    assert min(onset for _, onset, _ in sample.added) >= 6 * 1920
+    assert len(bars_of(sample.score)) == 8
 
 
 def test_four_given_voices_leave_nothing_to_harmonize(writer: MusicModel) -> None:
