@@ -24,7 +24,7 @@ from descant_modeling.devices import pick_device
 from descant_modeling.examples import ExampleSource, voice_ranges
 from descant_modeling.models import build_model, count_parameters
 from descant_modeling.runlog import RunLog, run_header
-from descant_modeling.training import STATE_FILE, Trainer, check_micro_batches
+from descant_modeling.training import STATE_FILE, Trainer
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.tokens.layout import TaskLayout
 from descant_tokenizers.tokens.presets import PRESETS, build_tokenizer, load_tokenizer
@@ -112,6 +112,17 @@ def prepare_run(
         f"{facts['precision']}, padding {facts['padding_share']:.1%}"
     )
     return Run(folder, trainer)
+
+
+def check_micro_batches(config: RunConfig, accelerator: Accelerator) -> None:
+    """Refuse micro-batches that cannot be dealt out evenly.
+
+    Raises:
+        InputError: Their number is not a multiple of the processes.
+    """
+    number, processes = config.data.micro_batches, accelerator.num_processes
+    if number % processes:
+        raise InputError(f"data.micro_batches is {number} for {processes} processes: set a multiple of {processes}")
 
 
 def make_accelerator(precision: str, device: str | None) -> Accelerator:

@@ -33,7 +33,7 @@ def train_command(
         best = f"best {progress.best:.4f} nats per voice-16th at step {progress.best_step}" if progress.history else ""
         typer.echo(
             f"{progress.step} steps, {progress.tokens / 1e6:.2f} M tokens in {progress.seconds / 60:.1f} min; {best}\n"
-            f"model: {run.folder / 'best'}\n"
+            f"model: {run.folder / ('best' if progress.history else 'last')}\n"
             f"try it: python generate.py --prompt examples/ode-to-joy.mid --model {run.folder}"
         )
     if run.trainer.accelerator.is_main_process:

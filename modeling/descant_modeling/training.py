@@ -69,23 +69,12 @@ class Progress:
     history: list[tuple[int, float]] = field(default_factory=list)
 
 
-def check_micro_batches(config: RunConfig, accelerator: Accelerator) -> None:
-    """Refuse micro-batches that cannot be dealt out evenly.
-
-    Raises:
-        InputError: Their number is not a multiple of the processes.
-    """
-    number, processes = config.data.micro_batches, accelerator.num_processes
-    if number % processes:
-        raise InputError(f"data.micro_batches is {number} for {processes} processes: set a multiple of {processes}")
-
-
 class Trainer:
     """Runs the optimizer steps of one configuration and keeps `last/` and `best/` checkpoint folders.
 
     Args:
         config: The run.
-        accelerator: Prepared for device and precision.
+        accelerator: Prepared for device and precision; `data.micro_batches` is a multiple of its processes.
         model: Stock causal model.
         layout: Task layout, with the tokenizer's vocabulary.
         source: Training examples.
@@ -107,7 +96,7 @@ class Trainer:
         meta: CheckpointMeta,
         log: RunLog,
     ) -> None:
-        check_micro_batches(config, accelerator)
+        assert config.data.micro_batches % accelerator.num_processes == 0, "uneven shares"
         self.config, self.accelerator, self.layout, self.source = config, accelerator, layout, source
         self.valid, self.folder, self.meta, self.log = valid, folder, meta, log
         self.plain_model = model.to(accelerator.device)
@@ -146,7 +135,8 @@ class Trainer:
     def _after_step(self, loss: float) -> None:
         config, progress, step = self.config, self.progress, self.progress.step
         speed = progress.tokens / progress.seconds
-        self.log.progress(step, f"loss {loss:.3f}  {speed:,.0f} tokens/s  best {progress.best:.4f}")
+        best = f"  best {progress.best:.4f}" if progress.history else ""
+        self.log.progress(step, f"loss {loss:.3f}  {speed:,.0f} tokens/s{best}")
         last = step == config.max_steps
         if step % config.log_every == 0 or last:
             rate = learning_rate(config.optimizer, step - 1, config.max_steps)

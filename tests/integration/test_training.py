@@ -4,12 +4,15 @@ import json
 import os
 import shutil
 import signal
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from descant_modeling.checkpoints import load_checkpoint
+from descant_modeling.config import parse_config
 from descant_modeling.likelihood import corpus_likelihood
+from descant_modeling.runs import check_micro_batches
 from descant_tokenizers.errors import InputError
 
 
@@ -175,3 +178,10 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(m
     again.resume()
     assert again.progress.step == 2
     assert all(p.isfinite().all() for p in again.plain_model.parameters())
+
+
+def test_micro_batches_must_be_dealt_out_evenly():
+    config = parse_config({"data": {"micro_batches": 3}}, "here")
+    check_micro_batches(config, SimpleNamespace(num_processes=3))
+    with pytest.raises(InputError, match=r"data\.micro_batches is 3 for 2 processes: set a multiple of 2"):
+        check_micro_batches(config, SimpleNamespace(num_processes=2))
