@@ -22,6 +22,25 @@ from descant_modeling.decoding.weights import read_weights
 
 
 @dataclass(frozen=True)
+class _Run:
+    """Tokens that one row appends before its last one.
+
+    Attributes:
+        row: Which row.
+        start: Place of the first of them among all tokens.
+        stop: Place behind the last.
+        end: Slots of the row that the last of them sees.
+        mask: Additive, (stop - start, end).
+    """
+
+    row: int
+    start: int
+    stop: int
+    end: int
+    mask: Tensor
+
+
+@dataclass(frozen=True)
 class _Chunk:
     """Where the tokens of one call go.
 
@@ -33,6 +52,8 @@ class _Chunk:
         mask: Additive, (B or 1, 1, N, L); None where nothing has to be hidden.
         is_causal: Whether the attention kernel's own causal mask is the right one.
         rotation: Rotary factors cos + i sin, (S, 1, 1, D / 2); None without rotary positions.
+        last: Place of each row's last token among all tokens, (B,), where rows differ in number; else None.
+        runs: What rows append before their last token, where rows differ in number.
         keys: Of each layer, (B, H, L, D); views that hold the new tokens once they are stored.
         values: Likewise.
     """
@@ -44,6 +65,8 @@ class _Chunk:
     mask: Tensor | None
     is_causal: bool
     rotation: Tensor | None
+    last: Tensor | None
+    runs: tuple[_Run, ...]
     keys: tuple[Tensor, ...]
     values: tuple[Tensor, ...]
 
@@ -170,21 +193,37 @@ class CachedModel:
         padded = [row * widest + i for row, n in enumerate(num_valid) for i in range(n)] if is_padded else None
         is_causal = widest > 1 and max(starts) == 0
         hides = not is_causal and (widest > 1 or min(ends) < max(ends))
+        # A few rows with many tokens must not make all rows wide: their last tokens go together, the others row by row.
+        splits = is_padded and widest > 1 and not is_causal and min(num_valid) > 0
         return _Chunk(
             shape=(len(num_valid), widest),
             rows=rows,
             slots=slots,
             padded=None if padded is None else torch.tensor(padded, device=device),
-            mask=self._mask(widest, max(ends)) if hides else None,
+            mask=self._mask([end - 1 for end in ends] if splits else starts, 1 if splits else widest, max(ends))
+            if hides
+            else None,
             is_causal=is_causal,
             rotation=None if self._weights.inverse_frequencies is None else self._rotations[slots],
+            last=torch.tensor(num_valid, device=device).cumsum(0) - 1 if splits else None,
+            runs=self._runs(num_valid) if splits else (),
             keys=self._cache[:, 0, :, :, : max(ends)].unbind(),
             values=self._cache[:, 1, :, :, : max(ends)].unbind(),
         )
 
-    def _mask(self, widest: int, longest: int) -> Tensor:
-        """Let a row's n-th new token see the slots up to its own."""
-        starts = self._lengths if len(set(self._lengths)) > 1 else self._lengths[:1]
+    def _runs(self, num_valid: list[int]) -> tuple[_Run, ...]:
+        """List what each row appends before its last token."""
+        runs, place = [], 0
+        for row, (length, n) in enumerate(zip(self._lengths, num_valid, strict=True)):
+            if n > 1:
+                mask = self._mask([length], n - 1, length + n - 1)[0, 0]
+                runs.append(_Run(row, place, place + n - 1, length + n - 1, mask))
+            place += n
+        return tuple(runs)
+
+    def _mask(self, starts: list[int], widest: int, longest: int) -> Tensor:
+        """Let a row's n-th new token see the slots up to its own, `starts[row] + n`."""
+        starts = starts if len(set(starts)) > 1 else starts[:1]
         device = self._cache.device
         own_BN = torch.tensor(starts, device=device)[:, None] + torch.arange(widest, device=device)
         hidden = torch.arange(longest, device=device) > own_BN[:, None, :, None]
@@ -213,20 +252,36 @@ def _store(qkv_SX: Tensor, store: Tensor, chunk: _Chunk) -> Tensor:
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, scale: float, chunk: _Chunk) -> Tensor:
     """Let the new tokens look at their own rows; returns (S, C)."""
+    if chunk.last is not None:
+        return _attend_apart(q, k, v, scale, chunk, chunk.last)
     num_rows, widest = chunk.shape
     num_heads, head_width = q.shape[1:]
     if chunk.padded is not None:
         q = q.new_zeros(num_rows * widest, num_heads, head_width).index_copy_(0, chunk.padded, q)
+    q_BHND = q.view(num_rows, widest, num_heads, head_width).transpose(1, 2)
     mixed = functional.scaled_dot_product_attention(
-        q.view(num_rows, widest, num_heads, head_width).transpose(1, 2),
-        k,
-        v,
-        attn_mask=chunk.mask,
-        is_causal=chunk.is_causal,
-        scale=scale,
+        q_BHND, k, v, attn_mask=chunk.mask, is_causal=chunk.is_causal, scale=scale
     )
     mixed = mixed.transpose(1, 2).reshape(num_rows * widest, num_heads * head_width)
     return mixed if chunk.padded is None else mixed[chunk.padded]
+
+
+def _attend_apart(q: Tensor, k: Tensor, v: Tensor, scale: float, chunk: _Chunk, last: Tensor) -> Tensor:
+    """The same where rows differ in number: all last tokens side by side, what comes before them row by row."""
+    mixed = torch.empty_like(q)
+    q_BH1D = q[last].unsqueeze(2)
+    mixed[last] = functional.scaled_dot_product_attention(q_BH1D, k, v, attn_mask=chunk.mask, scale=scale).squeeze(2)
+    for run in chunk.runs:
+        row, place = slice(run.row, run.row + 1), slice(run.start, run.stop)
+        own = functional.scaled_dot_product_attention(
+            q[place].transpose(0, 1).unsqueeze(0),
+            k[row, :, : run.end],
+            v[row, :, : run.end],
+            attn_mask=run.mask,
+            scale=scale,
+        )
+        mixed[place] = own[0].transpose(0, 1)
+    return mixed.flatten(1)
 
 
 def _rotate(qk: Tensor, rotation: Tensor) -> None:
