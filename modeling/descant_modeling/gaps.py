@@ -66,7 +66,8 @@ def hole_on_grid(prompt: Prompt, task: Task, gaps: Mapping[str, Gap], first: int
         if low > high:
             raise InputError(f"the model has never heard a {voice} that would fit this prompt; take another model.")
         ends[rank] = ceil(gap.end / (prompt.ticks_per_grid_tick * grid_16th)) * grid_16th
-    return Hole(task, tuple(VOICES.index(voice) for voice in gaps), first, stop, tuple(ends), prompt.pitches)
+    voices = tuple(VOICES.index(voice) for voice in gaps)
+    return Hole(task, voices, first, stop, tuple(ends), prompt.pitches, to_the_end=task is Task.HARMONIZE)
 
 
 def bar_indices(prompt: Prompt, bars: tuple[int, int]) -> tuple[int, int]:

@@ -22,6 +22,7 @@ class Hole:
         stop: The bar behind the last one to be written.
         end_ticks: For each of the four voices, when its written notes must have ended.
         pitches: For each of the four voices, lowest and highest MIDI pitch to be written.
+        to_the_end: Whether written voices have to sound until `end_ticks`, not just may.
     """
 
     task: Task
@@ -30,6 +31,7 @@ class Hole:
     stop: int
     end_ticks: tuple[int, ...]
     pitches: tuple[tuple[int, int], ...]
+    to_the_end: bool = False
 
     @property
     def bars(self) -> range:
@@ -65,8 +67,8 @@ class Plan:
         busy_ticks: For each voice, until when a note that was given before the first empty bar sounds.
         latest_end_ticks: For each voice, when its written notes must have ended.
         pitches: For each voice, lowest and highest MIDI pitch to be written.
-        must_sing: Ranks of voices that begin at least one note, if there is room for it.
-        must_sound: Whether a note has to sound in the last bar.
+        to_the_end: Whether each written voice sounds until its `latest_end_ticks`.
+        fills_last_bar: Whether something sounds in the last bar.
     """
 
     given: tuple[tuple[int, ...], ...]
@@ -75,8 +77,8 @@ class Plan:
     busy_ticks: tuple[int, ...]
     latest_end_ticks: tuple[int, ...]
     pitches: tuple[tuple[int, int], ...]
-    must_sing: tuple[int, ...] = ()
-    must_sound: bool = False
+    to_the_end: bool = False
+    fills_last_bar: bool = False
 
 
 def make_plan(layout: TaskLayout, piece: Piece, hole: Hole, low: int = 0, high: int | None = None) -> Plan:
@@ -105,8 +107,8 @@ def make_plan(layout: TaskLayout, piece: Piece, hole: Hole, low: int = 0, high: 
         busy_ticks=busy,
         latest_end_ticks=latest,
         pitches=hole.pitches,
-        must_sing=hole.voices if hole.task is Task.HARMONIZE else (),
-        must_sound=hole.task is Task.CONTINUE,
+        to_the_end=hole.to_the_end,
+        fills_last_bar=hole.task is Task.CONTINUE,
     )
 
 

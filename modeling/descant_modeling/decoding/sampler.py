@@ -77,7 +77,6 @@ class _Row:
         self.plan, self.grammar, self.random = plan, grammar, random
         self.sample = Sample()
         self.busy_ticks = plan.busy_ticks
-        self.silent = frozenset(plan.must_sing)
         self.bar = -1
         self.state: State
         self.rules: Rules
@@ -94,19 +93,23 @@ class _Row:
         if self.done:
             return np.ones(self.grammar.table.size, dtype=bool)
         legal = self.grammar.mask(self.state, self.rules)
-        if self.bar == len(self.plan.bars) - 1:
-            legal = self._without_silence(legal)
+        if self._is_unfinished() or self._is_last_bar_empty():
+            going_on = legal.copy()
+            going_on[list(self.rules.closing_ids)] = False
+            return going_on if going_on.any() else legal
         return legal
 
-    def _without_silence(self, legal: Mask) -> Mask:
-        """Keep the last bar open for what the plan wants to be heard, as long as there is room for it."""
-        if self.silent:
-            legal = self.grammar.mask(self.state, self.rules._replace(voices=tuple(sorted(self.silent))))
-        elif not self.plan.must_sound or any(self.state.busy_ticks[voice] > 0 for voice in self.plan.voices):
-            return legal
-        going_on = legal.copy()
-        going_on[list(self.rules.closing_ids)] = False
-        return going_on if going_on.any() else legal
+    def _is_unfinished(self) -> bool:
+        """Whether some voice has to sound until an end in this bar, and does not yet."""
+        if not self.plan.to_the_end:
+            return False
+        bar_ticks = self.grammar.table.meter_of[self.plan.bars[self.bar].meter_id].bar_ticks
+        ends, busy = self.rules.latest_end_ticks, self.state.busy_ticks
+        return any(busy[voice] < ends[voice] <= bar_ticks for voice in self.plan.voices)
+
+    def _is_last_bar_empty(self) -> bool:
+        is_last = self.plan.fills_last_bar and self.bar == len(self.plan.bars) - 1
+        return is_last and not any(self.state.busy_ticks[voice] > 0 for voice in self.plan.voices)
 
     def accept(self, token_id: int) -> None:
         """Take a sampled token: a note token goes on, a closing token opens the next bar."""
@@ -115,7 +118,6 @@ class _Row:
             self._close_bar()
             return
         self.state = self.grammar.advance(self.state, token_id, self.rules)
-        self.silent -= {self.state.voice}
         self.written.append(token_id)
         self.pending = [token_id]
 
