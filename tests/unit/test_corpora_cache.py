@@ -13,7 +13,7 @@ from descant_tokenizers.corpora.rows import Piece
 from descant_tokenizers.corpora.store import check_out
 from descant_tokenizers.errors import InputError
 
-PIECE = Piece(b"MThd\x00\xff", 4, 12, "F minor", "3/4", (480, 960), "ab", "cd", ("Alto: 1 overlap cut",))
+PIECE = Piece(b"MThd\x00\xff", 4, True, 12, "F minor", "3/4", (480, 960), "ab", "cd", ("Alto: 1 overlap cut",))
 
 
 @pytest.fixture(autouse=True)
@@ -69,11 +69,12 @@ class NoFiles:
     composer: str = ""
     licence: str = ""
     splits: tuple[str, ...] = ()
+    reader: str = "None"
 
     def read(self, path: Path) -> None:
         raise AssertionError(path)
 
-    id_of = title_of = split_of = read
+    id_of = title_of = split_of = source_of = read
 
 
 def test_only_a_dataset_of_ours_is_ever_replaced(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from symusic.core import KeySignatureTick, NoteTick, ScoreTick, TempoTick, TimeSignatureTick, TrackTick
 
 from descant_tokenizers.corpora.chorales import choose_parts
-from descant_tokenizers.corpora.folder import FolderCorpus, midi_files, read_four_part_midi
-from descant_tokenizers.corpora.reading import four_voices, single_line
+from descant_tokenizers.corpora.folder import FolderCorpus, read_file, score_files
+from descant_tokenizers.corpora.reading import Reading, four_voices, single_line
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import VOICES
 
@@ -95,45 +95,61 @@ def test_without_one_part_for_each_voice_there_is_no_piece(names: list[str], sai
 def test_named_tracks_are_the_voices_whatever_their_pitch(tmp_path: Path) -> None:
     names = {"b": 70, "Tenor": 60, "SOPRANO": 50, "Alto ": 65, "Organ": 40}
     tracks = [_track(_line(pitch), name) for name, pitch in names.items()]
-    reading = read_four_part_midi(_write(tmp_path / "x.mid", *tracks))
+    reading = read_file(_write(tmp_path / "x.mid", *tracks))
     assert [track.notes[0].pitch for track in reading.score.tracks] == [50, 65, 60, 70]
     assert reading.num_parts == 5
-    assert reading.remarks == ()
+    assert reading.remarks == ("track 5 'Organ' left out beside the four voices",)
 
 
-def test_other_tracks_are_ordered_by_pitch_and_drums_do_not_count(tmp_path: Path) -> None:
+def test_four_single_lines_are_ordered_by_pitch(tmp_path: Path) -> None:
     tracks = [_track(_line(pitch), "Organ") for pitch in (48, 72, 60, 65)]
-    drums = _track(_line(36), "Soprano", is_drum=True)
-    reading = read_four_part_midi(_write(tmp_path / "x.mid", *tracks, drums))
+    reading = read_file(_write(tmp_path / "x.mid", *tracks))
     assert [track.name for track in reading.score.tracks] == list(VOICES)
     assert [track.notes[0].pitch for track in reading.score.tracks] == [72, 65, 60, 48]
     assert reading.num_parts == 4
 
 
-@pytest.mark.parametrize("pitches", [(60, 64, 67), (48, 55, 60, 64, 67)])
-def test_unnamed_tracks_must_be_four(tmp_path: Path, pitches: tuple[int, ...]) -> None:
-    path = _write(tmp_path / "x.mid", *(_track(_line(pitch)) for pitch in pitches))
-    with pytest.raises(InputError, match=f"has {len(pitches)} tracks with notes"):
-        read_four_part_midi(path)
+NOT_FOUR = {
+    "three": [_track(_line(pitch), "Horn") for pitch in (60, 64, 67)],
+    "five": [_track(_line(pitch), "Horn") for pitch in (48, 55, 60, 64, 67)],
+    "drums": [*(_track(_line(pitch), "Horn") for pitch in (72, 67, 60)), _track(_line(36), "Kit", is_drum=True)],
+    "four and drums": [*(_track(_line(pitch)) for pitch in (72, 67, 60, 48)), _track(_line(36), is_drum=True)],
+    "chords": [*(_track(_line(pitch)) for pitch in (72, 67, 60)), _track([(0, 24, 48), (0, 24, 55)], "left hand")],
+}
 
 
-def test_unnamed_tracks_must_be_single_lines(tmp_path: Path) -> None:
-    tracks = [_track(_line(pitch)) for pitch in (72, 67, 60)]
-    path = _write(tmp_path / "x.mid", *tracks, _track([(0, 24, 48), (0, 24, 55)], "left hand"))
-    with pytest.raises(InputError, match="has chords in its track left hand"):
-        read_four_part_midi(path)
+@pytest.mark.parametrize("tracks", NOT_FOUR.values(), ids=list(NOT_FOUR))
+def test_what_is_not_four_part_stays_as_it_is(tmp_path: Path, tracks: list[TrackTick]) -> None:
+    for program, track in enumerate(tracks, start=30):
+        track.program = program
+    _same_tracks(read_file(_write(tmp_path / "x.mid", *tracks)), tracks)
 
 
-def test_midi_files_are_found_in_every_folder_in_one_order(tmp_path: Path) -> None:
-    for name in ("b.mid", "a/z.MIDI", "a.mid", "notes.txt", ".hidden.mid"):
+def test_every_track_is_kept_on_request(tmp_path: Path) -> None:
+    tracks = [_track(_line(70 - 5 * place), name) for place, name in enumerate((*VOICES, "Piano"))]
+    _same_tracks(read_file(_write(tmp_path / "x.mid", *tracks), "all"), tracks)
+
+
+def _same_tracks(reading: Reading, tracks: list[TrackTick]) -> None:
+    """Assert that nothing was changed: neither names, programs, drums nor notes with their velocities."""
+    assert list(reading.score.tracks) == tracks
+    assert reading.num_parts == len(tracks)
+    assert reading.remarks == ()
+
+
+def test_score_files_are_found_in_every_folder_in_one_order(tmp_path: Path) -> None:
+    for name in ("b.mid", "a/z.MIDI", "a.mid", "b.abc", "c.mxl", "notes.txt", ".hidden.mid"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    assert midi_files(tmp_path) == [tmp_path / "a.mid", tmp_path / "a/z.MIDI", tmp_path / "b.mid"]
-    assert FolderCorpus.of(tmp_path).id_of(tmp_path / "a/z.MIDI") == "a/z"
+    names = ["a.mid", "a/z.MIDI", "b.abc", "b.mid", "c.mxl"]
+    assert score_files(tmp_path) == [tmp_path / name for name in names]
+    corpus = FolderCorpus.of(tmp_path)
+    assert [corpus.source_of(path) for path in corpus.paths] == names
+    assert [corpus.id_of(path) for path in corpus.paths] == ["a", "a/z", "b.abc", "b.mid", "c"]
 
 
-def test_a_folder_must_exist_and_hold_midi(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="holds no MIDI file"):
-        midi_files(tmp_path)
+def test_a_folder_must_exist_and_hold_scores(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no score file"):
+        score_files(tmp_path)
     with pytest.raises(InputError, match="is not a folder"):
-        midi_files(tmp_path / "nothing")
+        score_files(tmp_path / "nothing")

@@ -40,10 +40,14 @@ def _dataset() -> None:
 
 @dataset_app.command("build")
 def build_command(
-    source: Annotated[str, typer.Argument(help="A corpus (chorales), or a folder of four-part MIDI files.")],
+    source: Annotated[str, typer.Argument(help="A corpus (chorales), or a folder of score files.")],
     out: Annotated[Path, typer.Option(help="Folder to write the dataset to.")],
     num_proc: Annotated[int | None, typer.Option(help="Worker processes; one for each core if not given.")] = None,
     file_format: Annotated[Literal["arrow", "parquet"], typer.Option("--format", help="Format on disk.")] = "arrow",
+    parts: Annotated[
+        Literal["auto", "all"],
+        typer.Option(help="Of your own files: four voices where there are four, or every track of every file."),
+    ] = "auto",
     licence: Annotated[str | None, typer.Option(help="Licence of your own files, for the column of that name.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the dataset at --out.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print neither progress nor summary.")] = False,
@@ -56,7 +60,14 @@ def build_command(
     start = time.monotonic()
     with reading_bar(source, quiet=quiet) as progress:
         report = build_dataset(
-            source, out, num_proc=num_proc, force=force, licence=licence, file_format=file_format, progress=progress
+            source,
+            out,
+            num_proc=num_proc,
+            force=force,
+            licence=licence,
+            parts=parts,
+            file_format=file_format,
+            progress=progress,
         )
     if as_json:
         typer.echo(json.dumps({"out": str(out), "num_rows": report.num_rows, **asdict(report)}, ensure_ascii=False))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,20 +25,29 @@ def estimate_key(score: ScoreTick) -> str:
     """Estimate the key: the profile that fits best to how long each pitch class sounds (Krumhansl and Schmuckler).
 
     Args:
-        score: A score with at least one note.
+        score: A score with at least one note that is no percussion.
 
     Returns:
         Tonic and mode, such as `"G major"` or `"Bb minor"`.
     """
     weights = np.zeros(12)
     for track in score.tracks:
-        for note in track.notes:
-            weights[note.pitch % 12] += note.duration
-    fits = {}
-    for mode, profile, tonics in (("major", MAJOR_PROFILE, MAJOR_TONICS), ("minor", MINOR_PROFILE, MINOR_TONICS)):
-        for pitch_class, tonic in enumerate(tonics):
-            fits[f"{tonic} {mode}"] = float(np.corrcoef(weights, np.roll(profile, pitch_class))[0, 1])
-    return max(fits, key=fits.__getitem__)
+        if not track.is_drum:
+            notes = track.notes.numpy()
+            np.add.at(weights, notes["pitch"] % 12, notes["duration"])
+    profiles, names = _key_profiles()
+    fits = profiles @ (weights - weights.mean())  # in the order of Pearson's correlation: the weights' norm is common
+    return names[int(fits.argmax())]
+
+
+@cache
+def _key_profiles() -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """Profiles of the 24 keys, centred and of length 1, as rows, and the keys' names."""
+    modes = (("major", MAJOR_PROFILE, MAJOR_TONICS), ("minor", MINOR_PROFILE, MINOR_TONICS))
+    profiles = np.stack([np.roll(profile, shift) for _, profile, _ in modes for shift in range(12)])
+    profiles -= profiles.mean(axis=1, keepdims=True)
+    profiles /= np.linalg.norm(profiles, axis=1, keepdims=True)
+    return profiles, tuple(f"{tonic} {mode}" for mode, _, tonics in modes for tonic in tonics)
 
 
 def main_time_signature(score: ScoreTick) -> str:
@@ -70,11 +80,13 @@ def notes_digest(score: ScoreTick, *, transposable: bool = False) -> str:
     voices = [_note_rows(track.notes.numpy()) for track in score.tracks]
     times = np.concatenate([rows[:, :2].ravel() for rows in voices])
     unit = int(np.gcd.reduce(np.append(times, score.tpq)))
-    lowest = min((int(rows[:, 2].min()) for rows in voices if len(rows)), default=0) if transposable else 0
+    pitched = [rows for rows, track in zip(voices, score.tracks, strict=True) if not track.is_drum and len(rows)]
+    lowest = min((int(rows[:, 2].min()) for rows in pitched), default=0) if transposable else 0
     digest = hashlib.sha256(str(score.tpq // unit).encode())
-    for rows in voices:
-        digest.update(b"voice")
-        digest.update(((rows - [0, 0, lowest]) // [unit, unit, 1]).astype("<i8").tobytes())
+    for rows, track in zip(voices, score.tracks, strict=True):
+        digest.update(b"drums" if track.is_drum else b"voice")
+        shift = 0 if track.is_drum else lowest
+        digest.update(((rows - [0, 0, shift]) // [unit, unit, 1]).astype("<i8").tobytes())
     return digest.hexdigest()
 
 

@@ -13,14 +13,13 @@ from datasets import DatasetDict
 
 from descant_tokenizers.corpora.cache import cache_dir, make_cache_folder, reader_version
 from descant_tokenizers.corpora.chorales import ChoraleCorpus
-from descant_tokenizers.corpora.folder import FolderCorpus
+from descant_tokenizers.corpora.folder import FolderCorpus, Parts
 from descant_tokenizers.corpora.harvest import Outcome, Progress, read_all
 from descant_tokenizers.corpora.rows import Corpus, Piece, Row, make_row
 from descant_tokenizers.corpora.store import FileFormat, check_out, read_dataset, to_dataset, write_dataset
 from descant_tokenizers.errors import InputError
 
 CORPORA = ("chorales",)
-NUM_VOICES = 4
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class BuildReport:
         corpus: Name of the corpus.
         num_files: Files found.
         splits: Rows in each split, empty ones included.
-        four_part: Of these, the rows from files of exactly four parts.
+        four_part: Of these, the rows of exactly four voices, from files of just as many parts.
         skipped: File id to the reason why it is no row.
         duplicates: File id to the id of the row with the same notes, in place of one of its own.
         remarks: Row id to what was changed while reading it.
@@ -51,12 +50,13 @@ class BuildReport:
         return sum(self.splits.values())
 
 
-def open_corpus(source: str, licence: str | None = None) -> Corpus:
+def open_corpus(source: str, licence: str | None = None, parts: Parts = "auto") -> Corpus:
     """Find a corpus.
 
     Args:
-        source: A name in `CORPORA`, or a folder of MIDI files.
+        source: A name in `CORPORA`, or a folder of score files.
         licence: Licence of the user's own files.
+        parts: What to take from the user's own files; see `descant_tokenizers.corpora.folder.read_file`.
 
     Returns:
         The corpus, nothing of it read yet.
@@ -67,10 +67,12 @@ def open_corpus(source: str, licence: str | None = None) -> Corpus:
     if source in CORPORA:
         if licence is not None:
             raise InputError(f"the licence of the corpus {source} is known; --licence is for a folder of your own.")
+        if parts != "auto":
+            raise InputError(f"the parts of the corpus {source} are known; --parts is for a folder of your own.")
         return ChoraleCorpus()
     if not Path(source).exists():
-        raise InputError(f"unknown corpus {source!r}; give {' or '.join(CORPORA)}, or a folder of MIDI files.")
-    return FolderCorpus.of(Path(source), licence)
+        raise InputError(f"unknown corpus {source!r}; give {' or '.join(CORPORA)}, or a folder of score files.")
+    return FolderCorpus.of(Path(source), licence, parts)
 
 
 def build_dataset(
@@ -80,6 +82,7 @@ def build_dataset(
     num_proc: int | None = None,
     force: bool = False,
     licence: str | None = None,
+    parts: Parts = "auto",
     file_format: FileFormat = "arrow",
     progress: Progress | None = None,
 ) -> BuildReport:
@@ -88,11 +91,12 @@ def build_dataset(
     Files are read in parallel and cached by content; the result does not depend on `num_proc` or the cache.
 
     Args:
-        source: A corpus, or its name, or a folder of four-part MIDI files.
+        source: A corpus, or its name, or a folder of score files.
         out: The folder to write; `report.json` goes beside the data.
         num_proc: Worker processes; by default one for each core.
         force: Replace a dataset that is already at `out`.
         licence: Licence of the user's own files, for the column `licence`.
+        parts: What to take from the user's own files; see `descant_tokenizers.corpora.folder.read_file`.
         file_format: `arrow` (for `datasets.load_from_disk`) or `parquet`.
         progress: Called with the number of files done and of all files.
 
@@ -103,7 +107,7 @@ def build_dataset(
         InputError: Unknown corpus, no usable file in it, or `out` cannot be written.
     """
     check_out(out, force=force)
-    corpus = open_corpus(source, licence) if isinstance(source, str) else source
+    corpus = open_corpus(source, licence, parts) if isinstance(source, str) else source
     rows, report = collect(corpus, read_all(corpus, num_proc, progress))
     if not rows:
         path, reason = next(iter(report.skipped.items()))
@@ -127,7 +131,7 @@ def collect(corpus: Corpus, outcomes: Mapping[Path, Outcome]) -> tuple[list[Row]
     kept = [path for path in pieces if path not in repeated]
     rows = [make_row(corpus, path, pieces[path]) for path in kept]
     per_split = Counter(row["split"] for row in rows)
-    four_part = Counter(row["split"] for row in rows if row["num_parts"] == NUM_VOICES)
+    four_part = Counter(row["split"] for row, path in zip(rows, kept, strict=True) if pieces[path].is_four_part)
     report = BuildReport(
         corpus=corpus.name,
         num_files=len(outcomes),

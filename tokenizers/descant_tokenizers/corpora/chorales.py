@@ -118,6 +118,7 @@ class ChoraleCorpus:
     name: str = "chorales"
     composer: str = COMPOSER
     licence: str = LICENCE
+    reader: str = "Chorale"
     splits: tuple[str, ...] = CHORALE_SPLITS
 
     def read(self, path: Path) -> Reading:
@@ -127,6 +128,10 @@ class ChoraleCorpus:
     def id_of(self, path: Path) -> str:
         """Return the file's stem, such as `bwv269`."""
         return path.stem
+
+    def source_of(self, path: Path) -> str:
+        """Return where the file lies in music21's corpus."""
+        return f"music21 corpus, bach/{path.name}"
 
     def title_of(self, path: Path) -> str:
         """Return the chorale's title; see `chorale_title`."""

@@ -1,25 +1,30 @@
-"""A folder of the user's own four-part MIDI files as a corpus."""
+"""A folder of the user's own files as a corpus: MIDI, MusicXML, ABC and Humdrum, mixed, of any number of tracks."""
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
-from symusic.core import TrackTick
+from symusic.core import ScoreTick, TrackTick
 
 from descant_tokenizers.corpora.reading import Reading, four_voices
 from descant_tokenizers.corpora.splits import FOLDER_SPLITS, split_of_digest
 from descant_tokenizers.errors import InputError, printable
-from descant_tokenizers.scores import VOICES, read_score_report
+from descant_tokenizers.scores import SUFFIXES, VOICES, read_score_report
 from descant_tokenizers.scores.voices import tracks_by_name, tracks_by_pitch
 
-SUFFIXES = (".mid", ".midi")
+Parts = Literal["auto", "all"]
+"""`auto`: four voices where a file has them, every track where not; `all`: every track of every file, as it is."""
+
 UNKNOWN_LICENCE = "unknown (user files)"
 
 
-def midi_files(folder: Path) -> list[Path]:
-    """List the MIDI files under a folder, hidden ones left out, in the order of their relative paths.
+def score_files(folder: Path) -> list[Path]:
+    """List the score files under a folder, hidden ones left out, in the order of their relative paths.
 
     Args:
         folder: An existing folder; its subfolders are searched too.
@@ -28,76 +33,94 @@ def midi_files(folder: Path) -> list[Path]:
         At least one path.
 
     Raises:
-        InputError: There is no such folder, or no MIDI file in it.
+        InputError: There is no such folder, or no score file in it.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder; give a folder of MIDI files.")
+        raise InputError(f"{folder} is not a folder; give a folder of score files.")
     found = [
         Path(root, name).relative_to(folder)
         for root, _, names in os.walk(folder)
         for name in names
-        if name.lower().endswith(SUFFIXES) and not name.startswith(".")
+        if Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
     ]
     if not found:
-        raise InputError(f"{folder} holds no MIDI file ({' or '.join(SUFFIXES)}); give a folder that does.")
+        raise InputError(f"{folder} holds no score file ({', '.join(SUFFIXES)}); give a folder that does.")
     return [folder / path for path in sorted(found, key=Path.as_posix)]
 
 
-def read_four_part_midi(path: Path) -> Reading:
-    """Read four voices from a MIDI file.
+def read_file(path: Path, parts: Parts = "auto") -> Reading:
+    """Read a score file of any kind.
 
-    Tracks named Soprano, Alto, Tenor and Bass (or S, A, T, B; case does not count) are the voices, and what else the
-    file holds is left out. Without such names the file must have exactly four tracks with notes, none of them drums
-    and each one note at a time; they are taken by median pitch from high to low.
+    With `auto`, four voices are taken where a file has them: tracks named Soprano, Alto, Tenor and Bass (or S, A, T, B;
+    case does not count), or exactly four tracks, none of them drums and each one note at a time, by median pitch from
+    high to low. Every other file, and with `all` every file, keeps its tracks as they are: names, programs, drums,
+    velocities and tempos.
 
     Args:
-        path: A MIDI file.
+        path: A MIDI, MusicXML, ABC or Humdrum file.
+        parts: Whether to look for four voices.
 
     Returns:
-        The four voices.
+        The score.
 
     Raises:
-        InputError: The file cannot be read or its four voices cannot be told.
+        InputError: The file cannot be read.
     """
     read = read_score_report(path)
-    sounding = [track for track in read.score.tracks if len(track.notes) and not track.is_drum]
-    voices, remarks = four_voices(read.score, _named_tracks(sounding) or _tracks_by_pitch(path, sounding))
-    return Reading(voices, len(sounding), remarks=(*read.repairs, *remarks))
+    tracks = list(read.score.tracks)
+    chosen = _named_tracks(tracks) or _single_lines(tracks) if parts == "auto" else []
+    if not chosen:
+        return Reading(read.score, len(tracks), remarks=tuple(read.repairs))
+    voices, remarks = four_voices(read.score, [tracks[index] for index in chosen])
+    return Reading(voices, len(tracks), remarks=(*read.repairs, *remarks, *_left_out(read.score, chosen)))
 
 
 @dataclass(frozen=True)
 class FolderCorpus:
-    """A folder of MIDI files, a `descant_tokenizers.corpora.rows.Corpus`.
+    """A folder of score files, a `descant_tokenizers.corpora.rows.Corpus`.
 
     Attributes:
         root: The folder.
         paths: The files under it, each once.
         licence: What the user says about the files' licence.
+        parts: Whether to look for four voices; see `read_file`.
     """
 
     root: Path
     paths: tuple[Path, ...]
     licence: str = UNKNOWN_LICENCE
+    parts: Parts = "auto"
     composer: str = "unknown"
     splits: tuple[str, ...] = FOLDER_SPLITS
 
     @classmethod
-    def of(cls, root: Path, licence: str | None = None) -> FolderCorpus:
-        """Find the files of a folder; see `midi_files`."""
-        return cls(root, tuple(midi_files(root)), licence or UNKNOWN_LICENCE)
+    def of(cls, root: Path, licence: str | None = None, parts: Parts = "auto") -> FolderCorpus:
+        """Find the files of a folder; see `score_files`."""
+        return cls(root, tuple(score_files(root)), licence or UNKNOWN_LICENCE, parts)
 
     @property
     def name(self) -> str:
         """The folder's name."""
         return self.root.resolve().name
 
+    @property
+    def reader(self) -> str:
+        """Name of the way in which files are read."""
+        return f"Folder-{self.parts}"
+
     def read(self, path: Path) -> Reading:
-        """Read one file; see `read_four_part_midi`."""
-        return read_four_part_midi(path)
+        """Read one file; see `read_file`."""
+        return read_file(path, self.parts)
 
     def id_of(self, path: Path) -> str:
-        """Return the path inside the folder, without its suffix."""
-        return path.relative_to(self.root).with_suffix("").as_posix()
+        """Return the path inside the folder, without its suffix unless another file differs in nothing else."""
+        inside = path.relative_to(self.root)
+        stem = inside.with_suffix("").as_posix()
+        return inside.as_posix() if stem in self._shared_stems else stem
+
+    def source_of(self, path: Path) -> str:
+        """Return the path inside the folder."""
+        return path.relative_to(self.root).as_posix()
 
     def title_of(self, path: Path) -> str:
         """Return the file's stem."""
@@ -107,20 +130,31 @@ class FolderCorpus:
         """Choose by content alone; transpositions of a piece share its split."""
         return split_of_digest(tune_digest)
 
+    @cached_property
+    def _shared_stems(self) -> frozenset[str]:
+        stems = Counter(path.relative_to(self.root).with_suffix("").as_posix() for path in self.paths)
+        return frozenset(stem for stem, count in stems.items() if count > 1)
 
-def _named_tracks(tracks: list[TrackTick]) -> list[TrackTick]:
-    """The four named voices in order, or none if they are not all there exactly once."""
-    found = tracks_by_name(tracks)
-    return [tracks[index] for index in found.values()] if len(found) == len(VOICES) else []
+
+def _named_tracks(tracks: list[TrackTick]) -> list[int]:
+    """Indices of the four named voices in order, none if they are not all there exactly once."""
+    pitched = [index for index, track in enumerate(tracks) if not track.is_drum]
+    found = tracks_by_name([tracks[index] for index in pitched])
+    return [pitched[place] for place in found.values()] if len(found) == len(VOICES) else []
 
 
-def _tracks_by_pitch(path: Path, tracks: list[TrackTick]) -> list[TrackTick]:
-    if len(tracks) != len(VOICES):
-        raise InputError(
-            f"{path} has {len(tracks)} tracks with notes; give one with four, or four named {', '.join(VOICES)}."
-        )
-    for track in tracks:
-        if len({note.time for note in track.notes}) < len(track.notes):
-            name = printable(track.name, 40) or "without a name"
-            raise InputError(f"{path} has chords in its track {name}; give one note at a time in each voice.")
-    return [tracks[index] for index in tracks_by_pitch(tracks)]
+def _single_lines(tracks: list[TrackTick]) -> list[int]:
+    """Indices from high to low if there are just four tracks, all of them pitched and one note at a time."""
+    if len(tracks) != len(VOICES) or any(track.is_drum for track in tracks):
+        return []
+    has_chords = any(len({note.time for note in track.notes}) < len(track.notes) for track in tracks)
+    return [] if has_chords else tracks_by_pitch(tracks)
+
+
+def _left_out(score: ScoreTick, chosen: list[int]) -> list[str]:
+    """Say which tracks are no voice."""
+    return [
+        f"track {index + 1} '{printable(track.name, 40)}' left out beside the four voices"
+        for index, track in enumerate(score.tracks)
+        if index not in chosen
+    ]

@@ -76,7 +76,7 @@ def _look_up(corpus: Corpus) -> tuple[dict[Path, Outcome], dict[Path, Path]]:
     unread: dict[Path, Path] = {}
     for path in corpus.paths:
         try:
-            cached = cache_path(path, type(corpus).__name__)
+            cached = cache_path(path, corpus.reader)
         except OSError as error:
             known[path] = f"{path} cannot be read ({error.strerror})."
             continue

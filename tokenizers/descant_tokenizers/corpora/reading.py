@@ -14,12 +14,13 @@ FIRST_VOICE_PROGRAM = 52  # choir aahs: a sound for players only, the voice is t
 
 @dataclass(frozen=True)
 class Reading:
-    """One four-part piece as read from a file.
+    """One piece as read from a file.
 
     Attributes:
-        score: Exactly four tracks named Soprano, Alto, Tenor, Bass, each monophonic; the first bar may be a pickup.
+        score: Four-part music has exactly four tracks named Soprano, Alto, Tenor, Bass, each monophonic; other music
+            any tracks, none of them empty. The first bar may be a pickup.
         num_parts: Parts of the source that hold notes; four unless the voices were picked out of a larger score.
-        fermatas_ticks: Onsets of the notes under a fermata in any of the four voices, rising, in the score's ticks.
+        fermatas_ticks: Onsets of the notes under a fermata in any track, rising, in the score's ticks.
         remarks: What was changed on the way in, one sentence each; empty for a clean file.
     """
 

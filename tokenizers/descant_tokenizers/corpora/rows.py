@@ -11,13 +11,15 @@ from symusic.core import ScoreTick
 
 from descant_tokenizers.corpora.analysis import estimate_key, main_time_signature, notes_digest
 from descant_tokenizers.corpora.reading import Reading
+from descant_tokenizers.scores import VOICES
 
 
 class Row(TypedDict):
     """One piece.
 
-    `fermatas` are onsets in ticks of the score in `music`; `music` is a MIDI file with tracks Soprano, Alto, Tenor,
-    Bass; `num_notes` counts the notes of these four; `num_parts` those of the source's parts that hold notes.
+    `fermatas` are onsets in ticks of the score in `music`; `music` is a MIDI file, with tracks Soprano, Alto, Tenor,
+    Bass where the piece is four-part, else with the tracks of the source; `num_notes` counts the notes in it;
+    `num_parts` those of the source's parts that hold notes; `source` says where the file was found.
     """
 
     id: str
@@ -32,6 +34,7 @@ class Row(TypedDict):
     fermatas: list[int]
     music: bytes
     num_parts: int
+    source: str
 
 
 COLUMN_TYPES: dict[str, str] = {
@@ -47,6 +50,7 @@ COLUMN_TYPES: dict[str, str] = {
     "fermatas": "int64[]",
     "music": "binary",
     "num_parts": "int32",
+    "source": "string",
 }
 
 
@@ -55,7 +59,8 @@ class Piece:
     """Everything about a file that follows from its bytes alone, and so can be cached under their digest.
 
     Attributes:
-        music: The four voices as a MIDI file.
+        music: The score as a MIDI file.
+        is_four_part: Whether it holds the four voices and nothing else, all that its source has.
         digest: `notes_digest`: equal for equal notes.
         tune_digest: Equal for equal notes up to transposition.
         remarks: What was changed while reading, one sentence each.
@@ -63,6 +68,7 @@ class Piece:
 
     music: bytes
     num_parts: int
+    is_four_part: bool
     num_notes: int
     key: str
     time_signature: str
@@ -95,11 +101,18 @@ class Corpus(Protocol):
     def splits(self) -> tuple[str, ...]:
         """The splits in order: of files with the same notes, the one in the earliest split stays."""
 
+    @property
+    def reader(self) -> str:
+        """Name of the way of reading; pieces are cached under it."""
+
     def read(self, path: Path) -> Reading:
         """Read one file; raises `InputError` where it cannot be used. Called in worker processes."""
 
     def id_of(self, path: Path) -> str:
         """Name the row."""
+
+    def source_of(self, path: Path) -> str:
+        """Say where the file was found, the same on every machine."""
 
     def title_of(self, path: Path) -> str:
         """Name the piece."""
@@ -112,16 +125,17 @@ def make_piece(reading: Reading) -> Piece:
     """Gather what a row says about a piece.
 
     Args:
-        reading: The four voices.
+        reading: What was read.
 
     Returns:
         The piece, its music written as MIDI.
     """
     score = reading.score
-    assert all(len(track.notes) for track in score.tracks), "MIDI does not keep an empty voice"
+    assert all(len(track.notes) for track in score.tracks), "MIDI does not keep an empty track"
     return Piece(
         music=score.dumps_midi(),
         num_parts=reading.num_parts,
+        is_four_part=reading.num_parts == len(VOICES) and tuple(track.name for track in score.tracks) == VOICES,
         num_notes=score.note_num(),
         key=estimate_key(score),
         time_signature=main_time_signature(score),
@@ -156,6 +170,7 @@ def make_row(corpus: Corpus, path: Path, piece: Piece) -> Row:
         fermatas=list(piece.fermatas),
         music=piece.music,
         num_parts=piece.num_parts,
+        source=corpus.source_of(path),
     )
 
 
@@ -166,6 +181,6 @@ def row_to_score(row: Mapping[str, Any]) -> ScoreTick:
         row: A row of a dataset built here, or any mapping with MIDI bytes under `music`.
 
     Returns:
-        A score with tracks Soprano, Alto, Tenor and Bass.
+        A score; with tracks Soprano, Alto, Tenor and Bass where the piece is four-part.
     """
     return ScoreTick.from_midi(row["music"])
