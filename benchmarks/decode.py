@@ -1,11 +1,16 @@
 """Tokens a second of our decoding, grammar mask included, against transformers' `generate`, side by side in one run.
 
     python benchmarks/decode.py                                   # the embedded model, one stream and eight
+    python benchmarks/decode.py --task harmonize
     python benchmarks/decode.py --model runs/chorales --repeats 9
 
-Both sides have the same weights, the same prompt (the given part of a harmony), the same temperature and nucleus, and a
-cache of keys and values; both write the same number of tokens, and end no stream early. Ours writes legal tokens only,
-theirs whatever it draws. The two take turns, and the ratio printed is the median over the turns.
+Both sides have the same weights, the same prompt, the same temperature and nucleus, and a cache of keys and values;
+both write the same number of tokens. Ours writes legal tokens only, theirs whatever it draws. The two take turns, and
+the ratio printed is the median over the turns.
+
+*Continue* is the fair comparison: both go on behind the first bars of the harmonized tune. To *harmonize*, ours reads
+the melody's bars between those that it writes; theirs has nothing like it and goes on behind the first of them, in a
+stream that stays shorter.
 """
 
 from __future__ import annotations
@@ -20,28 +25,44 @@ import numpy as np
 import torch
 
 from descant_modeling.checkpoints import EMBEDDED_DEFAULT, Checkpoint, load_checkpoint
+from descant_modeling.decoding.fill import with_notes
 from descant_modeling.decoding.forward import CachedModel
 from descant_modeling.decoding.plan import Hole, Plan, make_plan
 from descant_modeling.decoding.sampler import SamplingConfig, sample_plans
 from descant_modeling.devices import pick_device
-from descant_modeling.prompts import read_prompt
+from descant_modeling.prompts import Prompt, read_prompt
 from descant_modeling.quiet import quiet_libraries
 from descant_tokenizers.scores import VOICES, read_score
 from descant_tokenizers.tokens.grammar import Grammar
 from descant_tokenizers.tokens.layout import Task
+from descant_tokenizers.tokens.piece import GridBar, Piece
 
 TUNE = Path(__file__).resolve().parent.parent / "examples" / "ode-to-joy.mid"
 SAMPLING = SamplingConfig(temperature=1.0, top_p=0.95)
+NUM_GIVEN_BARS, NUM_NEW_BARS = 4, 8
 
 
-def tune_plan(checkpoint: Checkpoint, tune: Path) -> Plan:
+def harmony_plan(checkpoint: Checkpoint, prompt: Prompt) -> Plan:
     """Plan three voices to a tune, as `generate.py` does."""
-    prompt = read_prompt(checkpoint.table, checkpoint.meta.voice_ranges, read_score(tune), ("Soprano",))
-    piece = prompt.piece()
-    ends = (piece.bar_starts_ticks()[-1],) * len(VOICES)
-    return make_plan(
-        checkpoint.layout, piece, Hole(Task.HARMONIZE, (1, 2, 3), 0, len(piece.bars), ends, prompt.pitches)
+    return plan_hole(checkpoint, prompt, prompt.piece(), Task.HARMONIZE, 0)
+
+
+def continuation_plan(checkpoint: Checkpoint, prompt: Prompt) -> Plan:
+    """Plan what follows the first bars of the harmonized tune, in four voices."""
+    harmony = harmony_plan(checkpoint, prompt)
+    engine = CachedModel(checkpoint.model, 1, 2048)
+    (sample,) = sample_plans(engine, Grammar(checkpoint.table), [harmony], SAMPLING, [np.random.default_rng(0)])
+    kept = with_notes(prompt.piece(), sample.notes).bars[:NUM_GIVEN_BARS]
+    return plan_hole(
+        checkpoint, prompt, Piece((*kept, *(GridBar(kept[-1].meter),) * NUM_NEW_BARS)), Task.CONTINUE, len(kept)
     )
+
+
+def plan_hole(checkpoint: Checkpoint, prompt: Prompt, piece: Piece, task: Task, first: int) -> Plan:
+    """Plan the missing voices of a piece from bar `first` to its end."""
+    written = tuple(rank for rank in range(len(VOICES)) if rank not in piece.voices or task is Task.CONTINUE)
+    ends = (piece.bar_starts_ticks()[-1],) * len(VOICES)
+    return make_plan(checkpoint.layout, piece, Hole(task, written, first, len(piece.bars), ends, prompt.pitches))
 
 
 def time_ours(checkpoint: Checkpoint, grammar: Grammar, plan: Plan, num_streams: int, seed: int) -> tuple[float, int]:
@@ -94,16 +115,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print one row for each number of streams."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default=EMBEDDED_DEFAULT, help="embedded model, checkpoint or run folder, Hub id")
-    parser.add_argument("--prompt", type=Path, default=TUNE, help="melody to harmonize")
+    parser.add_argument("--prompt", type=Path, default=TUNE, help="melody")
+    parser.add_argument("--task", choices=["continue", "harmonize"], default="continue", help="what is written")
     parser.add_argument("--streams", type=int, nargs="+", default=[1, 8], help="numbers of streams side by side")
     parser.add_argument("--repeats", type=int, default=5, help="turns, after one to warm up")
     parser.add_argument("--device", help="cpu, cuda or mps; chosen by itself if not given")
     options = parser.parse_args(arguments)
     with quiet_libraries():
         checkpoint = load_checkpoint(options.model, pick_device(options.device))
-        plan = tune_plan(checkpoint, options.prompt)
+        ranges = checkpoint.meta.voice_ranges
+        prompt = read_prompt(checkpoint.table, ranges, read_score(options.prompt), ("Soprano",))
+        plan = (harmony_plan if options.task == "harmonize" else continuation_plan)(checkpoint, prompt)
         place = f"{torch.get_num_threads()} threads, {checkpoint.model.device}"
-        print(f"{options.prompt.name}, {len(plan.bars)} bars; {place}")
+        print(f"{options.prompt.name}, {options.task} {len(plan.bars)} bars; {place}")
         print(f"{'streams':>7}  {'descant':>10}  {'transformers':>12}  ratio")
         for num_streams in options.streams:
             ours, theirs, ratio = compare(checkpoint, plan, num_streams, options.repeats)

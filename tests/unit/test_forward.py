@@ -125,6 +125,39 @@ def test_selected_rows_go_on_separately(architecture: str) -> None:
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_rows_that_share_their_beginning_give_the_stock_logits(
+    architecture: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("descant_modeling.decoding.forward.MIN_SHARED_TOKENS", 8)
+    beginning, stop = _ids()[1, :9], 9
+    tails = _ids()[:, :NUM_TOKENS]
+    with torch.inference_mode():
+        whole = torch.cat([beginning.expand(NUM_ROWS, -1), tails[:, : NUM_POSITIONS - stop]], dim=1)
+        expected = _model(architecture)(input_ids=whole, use_cache=False).logits
+    cached = CachedModel(_model(architecture), 1, 4)
+    cached.forward(beginning[None], [stop])
+    cached.select_rows([0] * NUM_ROWS)
+    assert cached.lengths == [stop] * NUM_ROWS
+    rows = list(range(NUM_ROWS))
+    for num_valid in ([1, 1, 1], [3, 1, 0], [1, 1, 1], [5, 9, 2], [1, 1, 1]):
+        chunk = torch.zeros(len(rows), max(num_valid), dtype=torch.long)
+        for place, (row, length) in enumerate(zip(rows, cached.lengths, strict=True)):
+            chunk[place, : num_valid[place]] = whole[row, length : length + num_valid[place]]
+        logits = cached.forward(chunk, num_valid)
+        for place, (row, length) in enumerate(zip(rows, cached.lengths, strict=True)):
+            if num_valid[place]:
+                torch.testing.assert_close(logits[place], expected[row, length - 1], atol=TOLERANCE, rtol=0)
+    cached.select_rows([2, 0])
+    logits = cached.forward(
+        torch.stack([whole[row, cached.lengths[i]] for i, row in enumerate([2, 0])])[:, None], [1, 1]
+    )
+    wanted = torch.stack([expected[row, cached.lengths[i] - 1] for i, row in enumerate([2, 0])])
+    torch.testing.assert_close(logits, wanted, atol=TOLERANCE, rtol=0)
+    cached.reset()
+    assert cached.lengths == [0, 0]
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_room_grows_when_it_runs_out(architecture: str) -> None:
     cached = CachedModel(_model(architecture), NUM_ROWS, 2)
     for num_valid in ([2, 2, 2], [1, 1, 1], [1, 9, 0], [20, 1, 1]):

@@ -3,72 +3,26 @@
 Rows of a batch differ in length, and append different numbers of tokens in one call: one takes 30 given tokens while
 another takes the one it just sampled. Matrix products run over the appended tokens only, end to end; rows are padded to
 a rectangle for attention alone. A step of one token a row has no padding, and no mask while all rows are equally long.
+Samples after one long prompt share its keys and values.
 
 Shapes: B rows, N most tokens a row appends, S tokens all rows append together, T tokens a row has room for, L tokens of
-the longest row, C width, H heads, D head width, V vocabulary, X = (q, k, v) x H x D.
+the longest row, P tokens that all rows share, C width, H heads, D head width, V vocabulary.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel
 
+from descant_modeling.decoding.attention import Chunk, Run, attend, store
 from descant_modeling.decoding.weights import read_weights
 
-
-@dataclass(frozen=True)
-class _Run:
-    """Tokens that one row appends before its last one.
-
-    Attributes:
-        row: Which row.
-        start: Place of the first of them among all tokens.
-        stop: Place behind the last.
-        end: Slots of the row that the last of them sees.
-        mask: Additive, (stop - start, end).
-    """
-
-    row: int
-    start: int
-    stop: int
-    end: int
-    mask: Tensor
-
-
-@dataclass(frozen=True)
-class _Chunk:
-    """Where the tokens of one call go.
-
-    Attributes:
-        shape: B, N.
-        rows: Row of each token, (S,).
-        slots: Position of each token in its row, (S,).
-        padded: Place of each token in the B x N rectangle, (S,); None where every place is taken.
-        mask: Additive, (B or 1, 1, N, L); None where nothing has to be hidden.
-        is_causal: Whether the attention kernel's own causal mask is the right one.
-        rotation: Rotary factors cos + i sin, (S, 1, 1, D / 2); None without rotary positions.
-        last: Place of each row's last token among all tokens, (B,), where rows differ in number; else None.
-        runs: What rows append before their last token, where rows differ in number.
-        keys: Of each layer, (B, H, L, D); views that hold the new tokens once they are stored.
-        values: Likewise.
-    """
-
-    shape: tuple[int, int]
-    rows: Tensor
-    slots: Tensor
-    padded: Tensor | None
-    mask: Tensor | None
-    is_causal: bool
-    rotation: Tensor | None
-    last: Tensor | None
-    runs: tuple[_Run, ...]
-    keys: tuple[Tensor, ...]
-    values: tuple[Tensor, ...]
+#: Shared tokens are read apart from a row's own, which takes three more operations a layer: not worth it for fewer.
+MIN_SHARED_TOKENS = 64
 
 
 class CachedModel:
@@ -92,13 +46,15 @@ class CachedModel:
             raise ValueError(f"batch_size is {batch_size}, max_tokens {max_tokens}: give 1 or more")
         with torch.inference_mode():
             self._weights = read_weights(model)
-            self._lengths = [0] * batch_size
+            self._lengths = [0] * batch_size  # without what all rows share
+            self._shared: Tensor | None = None  # layer, (k, v), H, P, D
+            self._rotations = torch.empty(0)
             self._allocate(max_tokens)
 
     @property
     def lengths(self) -> list[int]:
         """Tokens in the cache, per row."""
-        return list(self._lengths)
+        return [self._num_shared + length for length in self._lengths]
 
     @property
     def device(self) -> torch.device:
@@ -108,6 +64,7 @@ class CachedModel:
     def reset(self) -> None:
         """Forget all tokens; the number of rows and the memory stay."""
         self._lengths = [0] * len(self._lengths)
+        self._shared = None
 
     @torch.inference_mode()
     def select_rows(self, rows: Sequence[int]) -> None:
@@ -122,7 +79,15 @@ class CachedModel:
         if not rows or min(rows) < 0 or max(rows) >= len(self._lengths):
             raise ValueError(f"rows are {list(rows)}: name at least one, each from 0 to {len(self._lengths) - 1}")
         self._lengths = [self._lengths[row] for row in rows]
-        self._replace(self._cache[:, :, list(rows), :, : max(self._lengths)], self._cache.shape[4])
+        kept = self._cache[:, :, list(rows), :, : max(self._lengths)]
+        if self._shared is None and 1 == len(set(rows)) < len(rows) and self._lengths[0] >= MIN_SHARED_TOKENS:
+            self._shared = kept[:, :, 0].clone()
+            self._lengths = [0] * len(rows)
+            kept = kept[:, :, :, :, :0]
+        if len(rows) > self._cache.shape[2]:
+            self._allocate(self._cache.shape[4])
+        self._use(self._cache[:, :, : len(rows)])
+        self._cache[:, :, :, :, : kept.shape[4]] = kept
 
     @torch.inference_mode()
     def forward(self, ids_BN: Tensor, num_valid_B: Tensor | Sequence[int]) -> Tensor:
@@ -151,6 +116,10 @@ class CachedModel:
             x_SC = x_SC[ends.clamp(min=0).to(x_SC.device)]
         return functional.linear(self._weights.norm(x_SC), self._weights.head)
 
+    @property
+    def _num_shared(self) -> int:
+        return 0 if self._shared is None else self._shared.shape[3]
+
     def _check(self, ids_BN: Tensor, num_valid: list[int]) -> None:
         num_rows, width = ids_BN.shape
         if num_rows != len(self._lengths) or len(num_valid) != num_rows:
@@ -163,26 +132,30 @@ class CachedModel:
         weights = self._weights
         num_heads, width = weights.num_heads, weights.embedding.shape[1]
         shape = (len(weights.layers), 2, len(self._lengths), num_heads, capacity, width // num_heads)
-        self._cache = weights.embedding.new_zeros(shape)  # layer, (k, v), B, H, T, D
-        self._stores = [layer.permute(1, 3, 0, 2, 4) for layer in self._cache]  # B, T, (k, v), H, D
-        if weights.inverse_frequencies is not None:
-            self._rotations = _rotation_table(weights.inverse_frequencies, capacity)
+        self._use(weights.embedding.new_zeros(shape))
+        num_positions = self._num_shared + capacity
+        if weights.inverse_frequencies is not None and len(self._rotations) < num_positions:
+            self._rotations = _rotation_table(weights.inverse_frequencies, num_positions)
 
-    def _replace(self, kept: Tensor, capacity: int) -> None:
-        self._allocate(capacity)
-        self._cache[:, :, :, :, : kept.shape[4]] = kept
+    def _use(self, cache: Tensor) -> None:
+        """Work in this memory: layer, (k, v), B, H, T, D."""
+        self._cache = cache
+        self._rooms = [layer.permute(1, 3, 0, 2, 4) for layer in cache]  # B, T, (k, v), H, D
 
     def _reserve(self, needed: int) -> None:
-        """Double the room until ``needed`` tokens a row fit."""
+        """Double the room until ``needed`` own tokens a row fit."""
         positions, capacity = self._weights.positions, self._cache.shape[4]
-        if positions is not None and needed > len(positions):
-            raise ValueError(f"{needed} tokens in a row: the model has positions for {len(positions)}, give fewer")
+        length = self._num_shared + needed
+        if positions is not None and length > len(positions):
+            raise ValueError(f"{length} tokens in a row: the model has positions for {len(positions)}, give fewer")
         while capacity < needed:
             capacity *= 2
         if capacity > self._cache.shape[4]:
-            self._replace(self._cache, capacity)
+            kept = self._cache
+            self._allocate(capacity)
+            self._cache[:, :, :, :, : kept.shape[4]] = kept
 
-    def _plan(self, num_valid: list[int]) -> _Chunk:
+    def _plan(self, num_valid: list[int]) -> Chunk:
         """Lay out a call, in Python lists: for the few tokens of a step they are faster than tensor arithmetic."""
         starts, widest, device = self._lengths, max(num_valid), self._cache.device
         ends = [start + n for start, n in zip(starts, num_valid, strict=True)]
@@ -191,11 +164,11 @@ class CachedModel:
         rows, slots = torch.tensor(places, device=device).unbind(1)
         is_padded = len(places) < len(num_valid) * widest
         padded = [row * widest + i for row, n in enumerate(num_valid) for i in range(n)] if is_padded else None
-        is_causal = widest > 1 and max(starts) == 0
+        is_causal = widest > 1 and max(starts) == 0 and self._shared is None
         hides = not is_causal and (widest > 1 or min(ends) < max(ends))
         # A few rows with many tokens must not make all rows wide: their last tokens go together, the others row by row.
-        splits = is_padded and widest > 1 and not is_causal and min(num_valid) > 0
-        return _Chunk(
+        splits = is_padded and widest > 1 and not is_causal and min(num_valid) > 0 and self._shared is None
+        return Chunk(
             shape=(len(num_valid), widest),
             rows=rows,
             slots=slots,
@@ -204,20 +177,21 @@ class CachedModel:
             if hides
             else None,
             is_causal=is_causal,
-            rotation=None if self._weights.inverse_frequencies is None else self._rotations[slots],
+            rotation=None if self._weights.inverse_frequencies is None else self._rotations[slots + self._num_shared],
             last=torch.tensor(num_valid, device=device).cumsum(0) - 1 if splits else None,
             runs=self._runs(num_valid) if splits else (),
             keys=self._cache[:, 0, :, :, : max(ends)].unbind(),
             values=self._cache[:, 1, :, :, : max(ends)].unbind(),
+            shared=() if self._shared is None else self._shared.unbind(),
         )
 
-    def _runs(self, num_valid: list[int]) -> tuple[_Run, ...]:
+    def _runs(self, num_valid: list[int]) -> tuple[Run, ...]:
         """List what each row appends before its last token."""
         runs, place = [], 0
         for row, (length, n) in enumerate(zip(self._lengths, num_valid, strict=True)):
             if n > 1:
                 mask = self._mask([length], n - 1, length + n - 1)[0, 0]
-                runs.append(_Run(row, place, place + n - 1, length + n - 1, mask))
+                runs.append(Run(row, place, place + n - 1, length + n - 1, mask))
             place += n
         return tuple(runs)
 
@@ -229,69 +203,16 @@ class CachedModel:
         hidden = torch.arange(longest, device=device) > own_BN[:, None, :, None]
         return self._cache.new_zeros(hidden.shape).masked_fill_(hidden, float("-inf"))
 
-    def _run(self, ids_S: Tensor, chunk: _Chunk) -> Tensor:
+    def _run(self, ids_S: Tensor, chunk: Chunk) -> Tensor:
         weights = self._weights
         x_SC = functional.embedding(ids_S, weights.embedding)
         if weights.positions is not None:
-            x_SC += weights.positions[chunk.slots]
-        for layer, store, k, v in zip(weights.layers, self._stores, chunk.keys, chunk.values, strict=True):
-            q = _store(layer.qkv(layer.norm_1(x_SC)), store, chunk)
-            x_SC += layer.out(_attend(q, k, v, layer.scale, chunk))
+            x_SC += weights.positions[chunk.slots + self._num_shared]
+        for index, (layer, room) in enumerate(zip(weights.layers, self._rooms, strict=True)):
+            q = store(layer.qkv(layer.norm_1(x_SC)), room, chunk)
+            x_SC += layer.out(attend(q, index, layer.scale, chunk))
             x_SC += layer.down(layer.activation(layer.up(layer.norm_2(x_SC))))
         return x_SC
-
-
-def _store(qkv_SX: Tensor, store: Tensor, chunk: _Chunk) -> Tensor:
-    """Put the new keys and values in their places; returns the queries, (S, H, D)."""
-    qkv = qkv_SX.view(-1, 3, store.shape[3], store.shape[4])
-    if chunk.rotation is not None:
-        _rotate(qkv[:, :2], chunk.rotation)
-    store.index_put_((chunk.rows, chunk.slots), qkv[:, 1:])
-    return qkv[:, 0]
-
-
-def _attend(q: Tensor, k: Tensor, v: Tensor, scale: float, chunk: _Chunk) -> Tensor:
-    """Let the new tokens look at their own rows; returns (S, C)."""
-    if chunk.last is not None:
-        return _attend_apart(q, k, v, scale, chunk, chunk.last)
-    num_rows, widest = chunk.shape
-    num_heads, head_width = q.shape[1:]
-    if chunk.padded is not None:
-        q = q.new_zeros(num_rows * widest, num_heads, head_width).index_copy_(0, chunk.padded, q)
-    q_BHND = q.view(num_rows, widest, num_heads, head_width).transpose(1, 2)
-    mixed = functional.scaled_dot_product_attention(
-        q_BHND, k, v, attn_mask=chunk.mask, is_causal=chunk.is_causal, scale=scale
-    )
-    mixed = mixed.transpose(1, 2).reshape(num_rows * widest, num_heads * head_width)
-    return mixed if chunk.padded is None else mixed[chunk.padded]
-
-
-def _attend_apart(q: Tensor, k: Tensor, v: Tensor, scale: float, chunk: _Chunk, last: Tensor) -> Tensor:
-    """The same where rows differ in number: all last tokens side by side, what comes before them row by row."""
-    mixed = torch.empty_like(q)
-    q_BH1D = q[last].unsqueeze(2)
-    mixed[last] = functional.scaled_dot_product_attention(q_BH1D, k, v, attn_mask=chunk.mask, scale=scale).squeeze(2)
-    for run in chunk.runs:
-        row, place = slice(run.row, run.row + 1), slice(run.start, run.stop)
-        own = functional.scaled_dot_product_attention(
-            q[place].transpose(0, 1).unsqueeze(0),
-            k[row, :, : run.end],
-            v[row, :, : run.end],
-            attn_mask=run.mask,
-            scale=scale,
-        )
-        mixed[place] = own[0].transpose(0, 1)
-    return mixed.flatten(1)
-
-
-def _rotate(qk: Tensor, rotation: Tensor) -> None:
-    """Turn neighbouring values of (S, 2, H, D) as complex numbers, in place."""
-    if qk.dtype in (torch.float32, torch.float64):
-        torch.view_as_complex(qk.view(*qk.shape[:3], -1, 2)).mul_(rotation)
-        return
-    wide = qk.float()  # half precisions have no complex numbers
-    _rotate(wide, rotation)
-    qk.copy_(wide)
 
 
 def _rotation_table(inverse_frequencies: Tensor, num_positions: int) -> Tensor:

@@ -89,9 +89,7 @@ class _Row:
         return self.bar >= len(self.plan.bars)
 
     def legal(self) -> Mask:
-        """What may be drawn; anything for a row that is done, whose draws are thrown away."""
-        if self.done:
-            return np.ones(self.grammar.table.size, dtype=bool)
+        """What may be drawn."""
         legal = self.grammar.mask(self.state, self.rules)
         if self._is_unfinished() or self._is_last_bar_empty():
             going_on = legal.copy()
@@ -179,24 +177,26 @@ def sample_plans(
         model.select_rows([0] * len(rows))
         logits_BV = _feed(model, rows)
     num_bars = sum(len(plan.bars) for plan in plans)
+    active = rows
     while True:
-        for row, (token_id, log_p) in zip(rows, _draw(logits_BV, rows, config), strict=True):
-            if not row.done:
-                row.sample.log_likelihood += log_p
-                row.accept(token_id)
+        for row, (token_id, log_p) in zip(active, _draw(logits_BV, active, config), strict=True):
+            row.sample.log_likelihood += log_p
+            row.accept(token_id)
         if progress is not None:
             progress(sum(row.bar for row in rows) / num_bars)
-        if all(row.done for row in rows):
+        going_on = [index for index, row in enumerate(active) if not row.done]
+        if not going_on:
             return [row.sample for row in rows]
-        logits_BV = _feed(model, rows)
+        if len(going_on) < len(active):
+            model.select_rows(going_on)
+            active = [active[index] for index in going_on]
+        logits_BV = _feed(model, active)
 
 
 def _feed(model: Engine, rows: Sequence[_Row]) -> torch.Tensor:
     """Append what each row has pending; return the logits after it, (B, V)."""
     counts = [len(row.pending) for row in rows]
-    ids_BN = torch.zeros((len(rows), max(counts)), dtype=torch.long)
-    for index, row in enumerate(rows):
-        ids_BN[index, : counts[index]] = torch.tensor(row.pending, dtype=torch.long)
+    ids_BN = torch.tensor([row.pending + [0] * (max(counts) - len(row.pending)) for row in rows])
     try:
         return model.forward(ids_BN.to(model.device), counts)
     except ValueError as error:
@@ -206,7 +206,7 @@ def _feed(model: Engine, rows: Sequence[_Row]) -> torch.Tensor:
 
 
 def _draw(logits_BV: torch.Tensor, rows: Sequence[_Row], config: SamplingConfig) -> list[tuple[int, float]]:
-    """Draw a legal token for each row; return it with its ln p under the model. Rows that are done draw anything."""
+    """Draw a legal token for each row; return it with its ln p under the model."""
     logits_BV = logits_BV.float().cpu()
     legal_BV = torch.from_numpy(np.stack([row.legal() for row in rows]))
     masked_BV = logits_BV.masked_fill(~legal_BV, float("-inf"))
@@ -216,13 +216,13 @@ def _draw(logits_BV: torch.Tensor, rows: Sequence[_Row], config: SamplingConfig)
 
 
 def _draw_nucleus(masked_BV: torch.Tensor, rows: Sequence[_Row], config: SamplingConfig) -> torch.Tensor:
-    """Draw from the likeliest tokens that together reach `top_p`; one uniform number for each row that goes on."""
+    """Draw from the likeliest tokens that together reach `top_p`; one uniform number for each row."""
     below_max_BV = masked_BV - masked_BV.amax(dim=-1, keepdim=True)
     p_BV = torch.softmax(below_max_BV / max(config.temperature, _LOWEST_TEMPERATURE), dim=-1)
     p_BV, order_BV = p_BV.sort(dim=-1, descending=True, stable=True)
     kept_BV = p_BV.masked_fill(p_BV.cumsum(dim=-1) - p_BV >= config.top_p, 0.0)
     reached_BV = kept_BV.cumsum(dim=-1)
-    uniform_B1 = torch.tensor([[0.0 if row.done else row.random.random()] for row in rows])
+    uniform_B1 = torch.tensor([[row.random.random()] for row in rows])
     picked_B1 = (reached_BV <= uniform_B1 * reached_BV[:, -1:]).sum(dim=-1, keepdim=True)
     last_B1 = (kept_BV > 0).sum(dim=-1, keepdim=True) - 1  # rounding may point past the last token of the nucleus
     return order_BV.gather(1, torch.minimum(picked_B1, last_B1))[:, 0]

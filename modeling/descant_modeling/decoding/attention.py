@@ -1,0 +1,141 @@
+"""Attention of the decoding pass: new tokens of ragged rows over stored keys and values.
+
+Shapes: B rows, N most tokens a row appends, S tokens all rows append together, L tokens of the longest row, P tokens
+that all rows share, H heads, D head width, C = H x D, X = (q, k, v) x H x D.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class Run:
+    """Tokens that one row appends before its last one.
+
+    Attributes:
+        row: Which row.
+        start: Place of the first of them among all tokens.
+        stop: Place behind the last.
+        end: Slots of the row that the last of them sees.
+        mask: Additive, (stop - start, end).
+    """
+
+    row: int
+    start: int
+    stop: int
+    end: int
+    mask: Tensor
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Where the tokens of one call go.
+
+    Attributes:
+        shape: B, N.
+        rows: Row of each token, (S,).
+        slots: Position of each token in its row, (S,).
+        padded: Place of each token in the B x N rectangle, (S,); None where every place is taken.
+        mask: Additive, (B or 1, 1, N, L); None where nothing has to be hidden.
+        is_causal: Whether the attention kernel's own causal mask is the right one.
+        rotation: Rotary factors cos + i sin, (S, 1, 1, D / 2); None without rotary positions.
+        last: Place of each row's last token among all tokens, (B,), where rows differ in number; else None.
+        runs: What rows append before their last token, where rows differ in number.
+        keys: Of each layer, (B, H, L, D); views that hold the new tokens once they are stored.
+        values: Likewise.
+        shared: Of each layer, keys and values of the tokens that all rows begin with, (2, H, P, D); else empty.
+    """
+
+    shape: tuple[int, int]
+    rows: Tensor
+    slots: Tensor
+    padded: Tensor | None
+    mask: Tensor | None
+    is_causal: bool
+    rotation: Tensor | None
+    last: Tensor | None
+    runs: tuple[Run, ...]
+    keys: tuple[Tensor, ...]
+    values: tuple[Tensor, ...]
+    shared: tuple[Tensor, ...]
+
+
+def store(qkv_SX: Tensor, room: Tensor, chunk: Chunk) -> Tensor:
+    """Put the new keys and values in their places; returns the queries, (S, H, D)."""
+    qkv = qkv_SX.view(-1, 3, room.shape[3], room.shape[4])
+    if chunk.rotation is not None:
+        _rotate(qkv[:, :2], chunk.rotation)
+    room.index_put_((chunk.rows, chunk.slots), qkv[:, 1:])
+    return qkv[:, 0]
+
+
+def attend(q: Tensor, index: int, scale: float, chunk: Chunk) -> Tensor:
+    """Let the new tokens look at their own rows in layer `index`; q is (S, H, D), returns (S, C)."""
+    k, v = chunk.keys[index], chunk.values[index]
+    if chunk.last is not None:
+        return _attend_apart(q, k, v, scale, chunk, chunk.last)
+    num_rows, widest = chunk.shape
+    num_heads, head_width = q.shape[1:]
+    if chunk.padded is not None:
+        q = q.new_zeros(num_rows * widest, num_heads, head_width).index_copy_(0, chunk.padded, q)
+    q_BHND = q.view(num_rows, widest, num_heads, head_width).transpose(1, 2)
+    if chunk.shared:
+        mixed = _attend_shared(q_BHND * scale, k, v, chunk.shared[index], chunk.mask)
+    else:
+        mixed = functional.scaled_dot_product_attention(
+            q_BHND, k, v, attn_mask=chunk.mask, is_causal=chunk.is_causal, scale=scale
+        )
+    mixed = mixed.transpose(1, 2).reshape(num_rows * widest, num_heads * head_width)
+    return mixed if chunk.padded is None else mixed[chunk.padded]
+
+
+def _attend_shared(q_BHND: Tensor, k: Tensor, v: Tensor, shared: Tensor, mask: Tensor | None) -> Tensor:
+    """The same where all rows begin alike: what they share is read once for all of them; returns (B, H, N, D).
+
+    What a step costs is reading keys and values. One softmax goes over both parts.
+    """
+    num_rows, num_heads, widest, head_width = q_BHND.shape
+    far_k, far_v = shared
+    num_far = far_k.shape[1]
+    q_HMD = q_BHND.transpose(0, 1).reshape(num_heads, num_rows * widest, head_width)
+    far_HBNP = torch.bmm(q_HMD, far_k.transpose(1, 2)).view(num_heads, num_rows, widest, num_far)
+    near_BHNL = q_BHND @ k.transpose(2, 3)
+    if mask is not None:
+        near_BHNL += mask
+    weights = torch.cat([far_HBNP.transpose(0, 1), near_BHNL], dim=-1).softmax(dim=-1)
+    far_HMP = weights[..., :num_far].transpose(0, 1).reshape(num_heads, num_rows * widest, num_far)
+    mixed = torch.bmm(far_HMP, far_v).view(num_heads, num_rows, widest, head_width).transpose(0, 1)
+    return mixed + weights[..., num_far:] @ v
+
+
+def _attend_apart(q: Tensor, k: Tensor, v: Tensor, scale: float, chunk: Chunk, last: Tensor) -> Tensor:
+    """The same where rows differ in number: all last tokens side by side, what comes before them row by row."""
+    mixed = torch.empty_like(q)
+    q_BH1D = q[last].unsqueeze(2)
+    mixed[last] = functional.scaled_dot_product_attention(q_BH1D, k, v, attn_mask=chunk.mask, scale=scale).squeeze(2)
+    for run in chunk.runs:
+        row, place = slice(run.row, run.row + 1), slice(run.start, run.stop)
+        own = functional.scaled_dot_product_attention(
+            q[place].transpose(0, 1).unsqueeze(0),
+            k[row, :, : run.end],
+            v[row, :, : run.end],
+            attn_mask=run.mask,
+            scale=scale,
+        )
+        mixed[place] = own[0].transpose(0, 1)
+    return mixed.flatten(1)
+
+
+def _rotate(qk: Tensor, rotation: Tensor) -> None:
+    """Turn neighbouring values of (S, 2, H, D) as complex numbers, in place."""
+    if qk.dtype in (torch.float32, torch.float64):
+        torch.view_as_complex(qk.view(*qk.shape[:3], -1, 2)).mul_(rotation)
+        return
+    wide = qk.float()  # half precisions have no complex numbers
+    _rotate(wide, rotation)
+    qk.copy_(wide)
