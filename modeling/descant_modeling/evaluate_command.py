@@ -8,16 +8,18 @@ from typing import Annotated
 
 import typer
 
+from descant_modeling.evaluation.chorales_command import chorales_command
 from descant_tokenizers.errors import InputError
 
 evaluate_app = typer.Typer(
-    name="evaluate", help="Measure a model on held-out music.", no_args_is_help=True, pretty_exceptions_enable=False
+    name="evaluate",
+    help="Measure how good music is, and how good a model.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
 )
 
 
-@evaluate_app.callback()
-def _evaluate() -> None:
-    """Keep `evaluate` a group of commands, however few it holds."""
+evaluate_app.command("chorales")(chorales_command)
 
 
 @evaluate_app.command("likelihood")

@@ -1,0 +1,1 @@
+"""How good music is, measured: rules of voice leading, a grade, likelihood, harmonization, memorization, a report."""

@@ -1,0 +1,157 @@
+"""Rules of voice leading, counted on the 16th grid: how often a piece does what the textbooks forbid.
+
+Bach does most of it now and then, so a count means something only beside his own, made by this very code. What follows
+what across the end of a phrase (a fermata) is excused.
+
+Shapes: V = 4 voices from high to low, P pairs of voices, T 16ths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+
+from descant_modeling.evaluation.grid import SILENT, Chorale, Flags, Ints
+
+__all__ = ["CHANGES", "FRAMES", "RULES", "Rule", "RuleCounts", "count_rules", "voice_ranges"]
+
+CHANGES: Final = "per 1,000 pitch changes"
+FRAMES: Final = "% of 16ths"
+_OCTAVE, _FIFTH, _STEP, _TRITONE_FIFTHS = 12, 7, 2, 6
+
+# Line-of-fifths places of the twelve degrees above the tonic: how a note is spelled as a rule in a major and a minor
+# key (the raised fourth and the lowered seventh in both; in minor also the lowered second, in major the raised first
+# and fifth). An interval is augmented if it goes six or more places towards the sharps while rising.
+_MAJOR_FIFTHS = np.array([0, 7, 2, -3, 4, -1, 6, 1, 8, 3, -2, 5])
+_MINOR_FIFTHS = np.array([0, -5, 2, -3, 4, -1, 6, 1, -4, 3, -2, 5])
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A thing that is counted.
+
+    Attributes:
+        key: Its name in JSON.
+        label: Its name on screen.
+        unit: What it is counted against.
+    """
+
+    key: str
+    label: str
+    unit: Literal["per 1,000 pitch changes", "% of 16ths"]
+
+    @property
+    def scale(self) -> int:
+        """What a ratio is multiplied with."""
+        return 1000 if self.unit == CHANGES else 100
+
+
+RULES = (
+    Rule("parallel_fifths", "parallel fifths", CHANGES),
+    Rule("parallel_octaves", "parallel octaves, unisons", CHANGES),
+    Rule("hidden_perfect", "hidden fifths, octaves (S-B)", CHANGES),
+    Rule("overlap", "voice overlap", CHANGES),
+    Rule("augmented_leaps", "augmented leaps", CHANGES),
+    Rule("wide_leaps", "leaps over an octave", CHANGES),
+    Rule("crossing", "neighbouring voices cross", FRAMES),
+    Rule("spacing", "S-A, A-T over an octave apart", FRAMES),
+    Rule("range", "outside the range of Bach", FRAMES),
+)
+
+
+@dataclass(frozen=True)
+class RuleCounts:
+    """Counts of one piece.
+
+    Attributes:
+        found: For each rule, by key, how often it is broken.
+        num_changes: Pitch changes: 16ths at which a voice begins to sound a pitch that it did not sound just before.
+        num_frames: 16ths.
+    """
+
+    found: dict[str, int]
+    num_changes: int
+    num_frames: int
+
+    def base(self, rule: Rule) -> int:
+        """What a rule is counted against."""
+        return self.num_changes if rule.unit == CHANGES else self.num_frames
+
+
+def voice_ranges(chorales: Sequence[Chorale]) -> list[tuple[int, int]]:
+    """Return the lowest and the highest pitch of each voice in some pieces."""
+    spans = []
+    for voice in range(4):
+        pitches = np.concatenate([chorale.lines[voice].pitches for chorale in chorales])
+        spans.append((int(pitches.min()), int(pitches.max())))
+    return spans
+
+
+def count_rules(chorale: Chorale, ranges: Sequence[tuple[int, int]]) -> RuleCounts:
+    """Count what a piece breaks.
+
+    Args:
+        chorale: The piece.
+        ranges: Lowest and highest pitch allowed to each voice.
+    """
+    pitches = chorale.pitches_VT
+    before, now = pitches[:, :-1], pitches[:, 1:]
+    both = (before != SILENT) & (now != SILENT)
+    changed = both & (before != now)
+    bound = ~chorale.phrase_ends_T[1:]
+    found = _successions(before, now, both & bound) | _melody(chorale, before, now, changed & bound)
+    found |= _positions(pitches, ranges)
+    begun = np.diff(pitches, prepend=SILENT, axis=1) != 0
+    return RuleCounts(found, int((begun & (pitches != SILENT)).sum()), chorale.num_frames)
+
+
+def _successions(before: Ints, now: Ints, held: Flags) -> dict[str, int]:
+    """Count what two voices do together from one 16th to the next, where both sound and no phrase ends."""
+    upper, lower = np.triu_indices(4, k=1)
+    moved = held & (before != now)
+    similar_PT = moved[upper] & moved[lower] & (((now - before)[upper] > 0) == ((now - before)[lower] > 0))
+    last_PT, new_PT = (np.abs(pitches[upper] - pitches[lower]) for pitches in (before, now))
+    fifths_PT = (last_PT % _OCTAVE == _FIFTH) & (new_PT % _OCTAVE == _FIFTH)
+    octaves_PT = (last_PT % _OCTAVE == 0) & (new_PT % _OCTAVE == 0)
+    outer = int(np.flatnonzero((upper == 0) & (lower == 3))[0])
+    perfect_T = np.isin(new_PT[outer] % _OCTAVE, (0, _FIFTH))
+    leap_T = np.abs(now - before)[0] > _STEP
+    is_parallel_T = (fifths_PT | octaves_PT)[outer]
+    high, low = slice(0, 3), slice(1, 4)
+    both = held[high] & held[low]
+    # The lower voice goes above where the upper one just was, or the upper below where the lower one was.
+    overlap = both & ((moved[low] & (now[low] > before[high])) | (moved[high] & (now[high] < before[low])))
+    return {
+        "parallel_fifths": int((similar_PT & fifths_PT).sum()),
+        "parallel_octaves": int((similar_PT & octaves_PT).sum()),
+        "hidden_perfect": int((similar_PT[outer] & perfect_T & leap_T & ~is_parallel_T).sum()),
+        "overlap": int((overlap & (now[high] >= now[low])).sum()),
+    }
+
+
+def _melody(chorale: Chorale, before: Ints, now: Ints, changed: Flags) -> dict[str, int]:
+    """Count leaps within a voice."""
+    fifths = _MAJOR_FIFTHS if chorale.is_major else _MINOR_FIFTHS
+    leap = now - before
+    spelled = fifths[(now - chorale.tonic) % _OCTAVE] - fifths[(before - chorale.tonic) % _OCTAVE]
+    augmented = (np.abs(leap) > _STEP) & (np.sign(leap) * spelled >= _TRITONE_FIFTHS)
+    return {
+        "augmented_leaps": int((changed & augmented).sum()),
+        "wide_leaps": int((changed & (np.abs(leap) > _OCTAVE)).sum()),
+    }
+
+
+def _positions(pitches: Ints, ranges: Sequence[tuple[int, int]]) -> dict[str, int]:
+    """Count the 16ths at which voices stand where they should not."""
+    sounding = pitches != SILENT
+    both = sounding[:-1] & sounding[1:]
+    distance = pitches[:-1] - pitches[1:]
+    low, high = np.array(ranges).T[:, :, None]
+    return {
+        "crossing": int((both & (distance < 0)).any(axis=0).sum()),
+        "spacing": int((both & (distance > _OCTAVE))[:2].any(axis=0).sum()),
+        "range": int((sounding & ((pitches < low) | (pitches > high))).any(axis=0).sum()),
+    }

@@ -1,0 +1,70 @@
+"""What the evaluation commands put on the screen: tables, progress, remarks."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from descant_tokenizers.files import atomic_write
+
+__all__ = ["progress_bar", "remark", "show", "table", "write_json"]
+
+_MAX_NAMED = 5
+
+
+@contextlib.contextmanager
+def progress_bar(label: str, *, quiet: bool) -> Iterator[Callable[[float], None]]:
+    """Yield a function that takes the share done, 0-1, and shows it on stderr if that is a terminal."""
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
+        line = bar.add_task(label, total=1.0)
+        yield lambda share: bar.update(line, completed=share)
+
+
+def remark(text: str | None, *, quiet: bool = False) -> None:
+    """Print a sentence to stderr, if there is one."""
+    if text and not quiet:
+        typer.echo(text, err=True)
+
+
+def name_skipped(skipped: Mapping[str, str], *, quiet: bool) -> None:
+    """Say which files were left out and why, the first few by name."""
+    for path, reason in list(skipped.items())[:_MAX_NAMED]:
+        remark(f"left out {path}: {reason}", quiet=quiet)
+    if len(skipped) > _MAX_NAMED:
+        remark(f"left out {len(skipped) - _MAX_NAMED} more files", quiet=quiet)
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], note: str = "") -> Table:
+    """Make a table whose first column is text and whose others are figures."""
+    made = Table(title=title, title_justify="left", caption=note, caption_justify="left", show_edge=False)
+    for index, name in enumerate(columns):
+        made.add_column(name, justify="right" if index else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def show(*tables: Table) -> None:
+    """Print tables to stdout."""
+    console = Console()
+    for made in tables:
+        console.print(made)
+        console.print()
+
+
+def write_json(facts: Mapping[str, Any], path: Path | None = None) -> None:
+    """Print facts as one line of JSON, or write them to a file, one key a line."""
+    if path is None:
+        typer.echo(json.dumps(facts, ensure_ascii=False))
+        return
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

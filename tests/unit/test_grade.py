@@ -1,0 +1,117 @@
+"""The grade of style, plain statistics and bootstrap intervals, by hand."""
+
+import numpy as np
+import pytest
+
+from descant_modeling.evaluation.chorales import Reference, measure
+from descant_modeling.evaluation.grade import QUALITIES, TERMS, Grader, chord_qualities, features_of
+from descant_modeling.evaluation.grid import SILENT, from_grid
+from descant_modeling.evaluation.plain import plain_statistics
+from descant_modeling.evaluation.resample import median_interval, ratio_interval, share_interval
+
+CADENCE = np.repeat(np.array([[72, 72, 71, 72], [64, 65, 62, 64], [55, 57, 55, 55], [48, 53, 43, 48]]), 4, axis=1)
+
+
+def walk(seed, step=2, num_frames=64):
+    """Four voices that wander."""
+    rng = np.random.default_rng(seed)
+    moves = rng.integers(-step, step + 1, size=(4, num_frames // 4)).cumsum(axis=1)
+    return from_grid(np.repeat(np.array([[72], [64], [57], [48]]) + moves, 4, axis=1), f"walk {seed}")
+
+
+def test_chords_are_named_whatever_their_key_and_position():
+    names = [list(QUALITIES)[quality] for quality in chord_qualities(from_grid(CADENCE))]
+    assert names == ["major", "major", "major", "major"]
+    seventh = from_grid(np.array([[65], [62], [59], [55]]))  # g7
+    assert list(QUALITIES)[chord_qualities(seventh)[0]] == "dominant seventh"
+    assert chord_qualities(from_grid(np.array([[65], [64], [63], [62]])))[0] == len(QUALITIES)
+
+
+def test_a_held_chord_counts_once_and_silence_is_none():
+    assert len(chord_qualities(from_grid(np.repeat([[72], [64], [55], [48]], 9, axis=1)))) == 1
+    assert len(chord_qualities(from_grid(np.full((4, 3), SILENT)[:, :1] + np.array([[61], [1], [1], [1]])))) == 1
+
+
+def test_features_by_hand():
+    features = features_of(from_grid(CADENCE)).histograms
+    assert features["scale_degrees"][0] == 4 * (3 + 0 + 0 + 2)  # C in the soprano three times, in the bass twice
+    assert features["note_lengths"].nonzero()[0].tolist() == [8, 16]  # quarters, and halves where a pitch stays
+    assert features["soprano_intervals"].nonzero()[0].tolist() == [24 - 1, 24 + 1]
+    assert features["repeated_sequences"].sum() == 0
+
+
+def test_what_comes_again_is_a_repeated_sequence():
+    soprano = np.repeat([72, 74, 76, 79, 72, 74, 76, 81], 2)
+    piece = from_grid(np.stack([soprano, np.full(16, 64), np.full(16, 55), np.full(16, 48)]))
+    assert features_of(piece).histograms["repeated_sequences"].nonzero()[0].tolist() == [3]  # c d e, twice
+
+
+def test_a_piece_like_its_reference_grades_nought():
+    features = features_of(walk(1))
+    assert Grader([features, features]).grade(features) == pytest.approx(dict.fromkeys(TERMS, 0.0))
+
+
+def test_distances_are_over_ranks():
+    reference, piece = features_of(from_grid(CADENCE)), features_of(from_grid(CADENCE))
+    reference.histograms["scale_degrees"][:] = 0
+    reference.histograms["scale_degrees"][[7, 0, 4]] = [2, 1, 1]
+    piece.histograms["scale_degrees"][:] = 0
+    piece.histograms["scale_degrees"][0] = 10  # all at rank 1; the reference has 1/2, 1/4, 1/4 at ranks 0, 1, 2
+    assert Grader([reference]).grade(piece)["scale_degrees"] == pytest.approx(0.5 + 0.25)
+    piece.histograms["scale_degrees"][:] = 0
+    piece.histograms["scale_degrees"][[1, 2]] = 5  # never heard in the reference: one category behind its three
+    assert Grader([reference]).grade(piece)["scale_degrees"] == pytest.approx(0.5 + 0.75 + 1)
+
+
+def test_parallels_are_scaled_by_the_rate_of_the_reference():
+    fifths = from_grid(np.repeat([[76, 77], [67, 69], [60, 60], [48, 50]], 4, axis=1))
+    octaves = from_grid(np.repeat([[72, 74], [67, 65], [64, 57], [48, 50]], 4, axis=1))
+    reference = [features_of(fifths), features_of(octaves)]
+    found = features_of(octaves)
+    share = reference[1].num_changes and 1 / found.num_changes / (2 / sum(f.num_changes for f in reference))
+    assert Grader(reference).grade(found)["parallels"] == pytest.approx(0.5 * share)
+    assert Grader(reference).grade(features_of(from_grid(CADENCE)))["parallels"] == 0
+
+
+def test_a_left_out_piece_is_graded_by_the_others():
+    pieces = [features_of(walk(seed)) for seed in range(5)]
+    alone = Grader(pieces[1:]).grade(pieces[0])
+    assert Grader(pieces).grade(pieces[0], left_out=True) == pytest.approx(alone)
+
+
+def test_modes_are_kept_apart():
+    major = features_of(from_grid(CADENCE))
+    minor = features_of(from_grid(CADENCE, key="A minor"))
+    assert Grader([major, minor]).grade(major)["scale_degrees"] == 0
+
+
+def test_wilder_music_grades_worse():
+    reference = Reference([walk(seed) for seed in range(20)])
+    tame, wild = (measure([walk(seed, step) for seed in range(50, 60)], reference) for step in (2, 9))
+    assert np.median(tame.grades) < np.median(wild.grades)
+    assert reference.measure().names == [f"walk {seed}" for seed in range(20)]
+
+
+def test_plain_statistics_by_hand():
+    pitches = CADENCE.copy()
+    pitches[1, :8] = SILENT  # the alto enters in the second of two bars
+    facts = plain_statistics([from_grid(pitches, bar_16ths=8)])
+    assert facts.voices_sounding == 3.5
+    assert facts.all_voices_sounding == 50
+    assert facts.empty_bars == 12.5  # one of eight bars of single voices
+    assert facts.in_scale == 100
+    assert sum(facts.pitch_classes.values()) == pytest.approx(100, abs=0.01)
+    assert facts.note_lengths["half"] == pytest.approx(100 * 2 / 12, abs=0.01)
+
+
+def test_intervals_hold_the_figure_and_narrow_with_more_pieces():
+    few, many = (ratio_interval(np.tile([1, 2, 3], n), np.full(3 * n, 10), scale=100) for n in (3, 300))
+    assert few.value == many.value == pytest.approx(20)
+    assert few.low < many.low < 20 < many.high < few.high
+    assert share_interval([True, False]).value == 50
+    assert median_interval([1, 2, 9]).value == 2
+
+
+def test_equal_pieces_leave_no_room():
+    estimate = ratio_interval([2, 2, 2], [4, 4, 4])
+    assert (estimate.value, estimate.low, estimate.high) == (0.5, 0.5, 0.5)
