@@ -70,7 +70,7 @@ def test_rests_before_the_first_voice_stay(paths: dict[str, Path]) -> None:
 def test_a_row_is_complete_and_reads_back(paths: dict[str, Path]) -> None:
     corpus = ChoraleCorpus()
     reading = read_chorale(paths["bwv269"])
-    row = make_row(corpus, paths["bwv269"], make_piece(reading))
+    row = make_row(corpus, "bwv269.mxl", make_piece(reading))
     assert list(row) == list(COLUMN_TYPES)
     assert row["title"] == "Aus meines Herzens Grunde (BWV 269)"
     assert (row["id"], row["corpus"], row["split"]) == ("bwv269", "chorales", canonical_splits()["bwv269.mxl"])

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from symusic.core import KeySignatureTick, NoteTick, ScoreTick, TempoTick, TimeSignatureTick, TrackTick
 
 from descant_tokenizers.corpora.chorales import choose_parts
-from descant_tokenizers.corpora.folder import FolderCorpus, read_file, score_files
-from descant_tokenizers.corpora.reading import Reading, four_voices, single_line
+from descant_tokenizers.corpora.folder import FolderCorpus
+from descant_tokenizers.corpora.reading import Parts, Reading, four_voices, read_piece, single_line
+from descant_tokenizers.corpora.tunes import score_keys
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import VOICES
 
@@ -35,6 +36,10 @@ def _write(path: Path, *tracks: TrackTick) -> Path:
     score.tracks.extend(tracks)
     score.dump_midi(path)
     return path
+
+
+def _read(path: Path, parts: Parts = "auto") -> Reading:
+    return read_piece(path, path.read_bytes(), parts)
 
 
 def _line(pitch: int) -> Notes:
@@ -95,7 +100,7 @@ def test_without_one_part_for_each_voice_there_is_no_piece(names: list[str], sai
 def test_named_tracks_are_the_voices_whatever_their_pitch(tmp_path: Path) -> None:
     names = {"b": 70, "Tenor": 60, "SOPRANO": 50, "Alto ": 65, "Organ": 40}
     tracks = [_track(_line(pitch), name) for name, pitch in names.items()]
-    reading = read_file(_write(tmp_path / "x.mid", *tracks))
+    reading = _read(_write(tmp_path / "x.mid", *tracks))
     assert [track.notes[0].pitch for track in reading.score.tracks] == [50, 65, 60, 70]
     assert reading.num_parts == 5
     assert reading.remarks == ("track 5 'Organ' left out beside the four voices",)
@@ -103,7 +108,7 @@ def test_named_tracks_are_the_voices_whatever_their_pitch(tmp_path: Path) -> Non
 
 def test_four_single_lines_are_ordered_by_pitch(tmp_path: Path) -> None:
     tracks = [_track(_line(pitch), "Organ") for pitch in (48, 72, 60, 65)]
-    reading = read_file(_write(tmp_path / "x.mid", *tracks))
+    reading = _read(_write(tmp_path / "x.mid", *tracks))
     assert [track.name for track in reading.score.tracks] == list(VOICES)
     assert [track.notes[0].pitch for track in reading.score.tracks] == [72, 65, 60, 48]
     assert reading.num_parts == 4
@@ -122,12 +127,12 @@ NOT_FOUR = {
 def test_what_is_not_four_part_stays_as_it_is(tmp_path: Path, tracks: list[TrackTick]) -> None:
     for program, track in enumerate(tracks, start=30):
         track.program = program
-    _same_tracks(read_file(_write(tmp_path / "x.mid", *tracks)), tracks)
+    _same_tracks(_read(_write(tmp_path / "x.mid", *tracks)), tracks)
 
 
 def test_every_track_is_kept_on_request(tmp_path: Path) -> None:
     tracks = [_track(_line(70 - 5 * place), name) for place, name in enumerate((*VOICES, "Piano"))]
-    _same_tracks(read_file(_write(tmp_path / "x.mid", *tracks), "all"), tracks)
+    _same_tracks(_read(_write(tmp_path / "x.mid", *tracks), "all"), tracks)
 
 
 def _same_tracks(reading: Reading, tracks: list[TrackTick]) -> None:
@@ -142,14 +147,13 @@ def test_score_files_are_found_in_every_folder_in_one_order(tmp_path: Path) -> N
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     names = ["a.mid", "a/z.MIDI", "b.abc", "b.mid", "c.mxl"]
-    assert score_files(tmp_path) == [tmp_path / name for name in names]
+    assert score_keys(tmp_path) == names
     corpus = FolderCorpus.of(tmp_path)
-    assert [corpus.source_of(path) for path in corpus.paths] == names
-    assert [corpus.id_of(path) for path in corpus.paths] == ["a", "a/z", "b.abc", "b.mid", "c"]
+    assert [corpus.id_of(key) for key in corpus.keys] == ["a", "a/z", "b.abc", "b.mid", "c"]
 
 
 def test_a_folder_must_exist_and_hold_scores(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no score file"):
-        score_files(tmp_path)
+        score_keys(tmp_path)
     with pytest.raises(InputError, match="is not a folder"):
-        score_files(tmp_path / "nothing")
+        score_keys(tmp_path / "nothing")

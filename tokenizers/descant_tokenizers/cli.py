@@ -40,7 +40,12 @@ def _dataset() -> None:
 
 @dataset_app.command("build")
 def build_command(
-    source: Annotated[str, typer.Argument(help="A corpus (chorales), or a folder of score files.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A corpus (chorales, palestrina, quartets, monteverdi, folk, essen), or a folder of score files."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Folder to write the dataset to.")],
     num_proc: Annotated[int | None, typer.Option(help="Worker processes; one for each core if not given.")] = None,
     file_format: Annotated[Literal["arrow", "parquet"], typer.Option("--format", help="Format on disk.")] = "arrow",
@@ -77,7 +82,7 @@ def build_command(
 
 @dataset_app.command("tokenize")
 def tokenize_command(
-    source: Annotated[str, typer.Argument(help="A corpus (chorales), or the folder of a built dataset.")],
+    source: Annotated[str, typer.Argument(help="A corpus by name, or the folder of a built dataset.")],
     out: Annotated[Path, typer.Option(help="Folder to write the tokenized dataset to.")],
     preset: Annotated[str, typer.Option(help="Tokenizer preset.")] = "satb",
     model: Annotated[Path | None, typer.Option(help="Checkpoint folder; its tokenizer is taken instead.")] = None,

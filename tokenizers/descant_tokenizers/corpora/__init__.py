@@ -1,6 +1,6 @@
 """Corpora: from files to Hugging Face datasets of one row a piece.
 
-`chorales` is read from music21's installed corpus; any folder of four-part MIDI files is a corpus like it.
+Some are read from music21's installed corpus; any folder of score files is a corpus like them.
 """
 
 from __future__ import annotations
@@ -11,14 +11,23 @@ from descant_tokenizers.corpora.progress import reading_bar
 from descant_tokenizers.corpora.rows import Row, row_to_score
 
 if TYPE_CHECKING:
-    from descant_tokenizers.corpora.build import CORPORA, BuildReport, build_dataset, load_corpus
+    from descant_tokenizers.corpora.build import CORPORA, FREE_CORPORA, BuildReport, build_dataset, load_corpus
 
-__all__ = ["CORPORA", "BuildReport", "Row", "build_dataset", "load_corpus", "reading_bar", "row_to_score"]
+__all__ = [
+    "CORPORA",
+    "FREE_CORPORA",
+    "BuildReport",
+    "Row",
+    "build_dataset",
+    "load_corpus",
+    "reading_bar",
+    "row_to_score",
+]
 
 
 def __getattr__(name: str) -> Any:
     """Import what needs datasets (two seconds) only when somebody asks for it; worker processes don't."""
-    if name in ("CORPORA", "BuildReport", "build_dataset", "load_corpus"):
+    if name in ("CORPORA", "FREE_CORPORA", "BuildReport", "build_dataset", "load_corpus"):
         from descant_tokenizers.corpora import build
 
         return getattr(build, name)

@@ -16,6 +16,7 @@ from descant_tokenizers.scores import bars_of
 # They name the encoder's key in 79 % of the chorales; Krumhansl and Kessler's ratings, in 69 %: they lean to the fifth.
 MAJOR_PROFILE = (17.77, 0.15, 14.93, 0.16, 19.80, 11.36, 0.29, 22.06, 0.15, 8.15, 0.23, 4.95)
 MINOR_PROFILE = (18.26, 0.74, 14.05, 16.86, 0.70, 14.44, 0.70, 18.62, 4.57, 1.93, 7.38, 1.76)
+INCIPIT_INTERVALS = 12
 # The spelling with fewer accidentals in its key signature; sharps for F sharp major, flats for E flat minor.
 MAJOR_TONICS = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 MINOR_TONICS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
@@ -72,7 +73,7 @@ def notes_digest(score: ScoreTick, *, transposable: bool = False) -> str:
 
     Args:
         score: The score; the order of its tracks counts.
-        transposable: Give the same digest to every transposition of the piece.
+        transposable: Give the same digest to every transposition of the piece; percussion is not transposed.
 
     Returns:
         A SHA-256 digest in hexadecimal.
@@ -88,6 +89,27 @@ def notes_digest(score: ScoreTick, *, transposable: bool = False) -> str:
         shift = 0 if track.is_drum else lowest
         digest.update(((rows - [0, 0, shift]) // [unit, unit, 1]).astype("<i8").tobytes())
     return digest.hexdigest()
+
+
+def incipit_digest(score: ScoreTick) -> str:
+    """Hash how a piece begins: the first intervals of its upper line, a repeated pitch counted once.
+
+    Rhythm, transposition, lower parts and whatever comes later play no part, so that versions of a piece share it.
+
+    Args:
+        score: A score with at least one note that is no percussion.
+
+    Returns:
+        A SHA-256 digest in hexadecimal.
+    """
+    lines = [track.notes.numpy() for track in score.tracks if not track.is_drum]
+    times = np.concatenate([notes["time"] for notes in lines])
+    pitches = np.concatenate([notes["pitch"] for notes in lines])
+    order = np.lexsort((-pitches, times))
+    times, pitches = times[order], pitches[order].astype(np.int64)
+    upper = pitches[np.append(True, np.diff(times) > 0)]
+    steps = np.diff(upper)
+    return hashlib.sha256(steps[steps != 0][:INCIPIT_INTERVALS].astype("<i8").tobytes()).hexdigest()
 
 
 def _note_rows(notes: dict[str, NDArray[np.int32]]) -> NDArray[np.int64]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,13 +13,24 @@ from datasets import DatasetDict
 
 from descant_tokenizers.corpora.cache import cache_dir, make_cache_folder, reader_version
 from descant_tokenizers.corpora.chorales import ChoraleCorpus
-from descant_tokenizers.corpora.folder import FolderCorpus, Parts
+from descant_tokenizers.corpora.folder import FolderCorpus
 from descant_tokenizers.corpora.harvest import Outcome, Progress, read_all
-from descant_tokenizers.corpora.rows import Corpus, Piece, Row, make_row
-from descant_tokenizers.corpora.store import FileFormat, check_out, read_dataset, to_dataset, write_dataset
+from descant_tokenizers.corpora.reading import Parts
+from descant_tokenizers.corpora.rows import Corpus, Row, make_row
+from descant_tokenizers.corpora.sources import TABLE, Music21Corpus
+from descant_tokenizers.corpora.store import (
+    FileFormat,
+    RowWriter,
+    check_out,
+    fresh_folder,
+    read_dataset,
+    write_report,
+)
 from descant_tokenizers.errors import InputError
 
-CORPORA = ("chorales",)
+CORPORA = ("chorales", *TABLE)
+FREE_CORPORA = ("chorales", *(name for name, entry in TABLE.items() if entry.is_free))
+"""Corpora that may go into weights that are shipped."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +39,13 @@ class BuildReport:
 
     Attributes:
         corpus: Name of the corpus.
-        num_files: Files found.
+        num_files: Files found; a tune book counts as many as it has tunes.
         splits: Rows in each split, empty ones included.
         four_part: Of these, the rows of exactly four voices, from files of just as many parts.
         skipped: File id to the reason why it is no row.
         duplicates: File id to the id of the row with the same notes, in place of one of its own.
         remarks: Row id to what was changed while reading it.
+        num_cached: Files that an earlier build had read already.
     """
 
     corpus: str
@@ -43,6 +55,7 @@ class BuildReport:
     skipped: dict[str, str]
     duplicates: dict[str, str]
     remarks: dict[str, list[str]]
+    num_cached: int = 0
 
     @property
     def num_rows(self) -> int:
@@ -56,7 +69,7 @@ def open_corpus(source: str, licence: str | None = None, parts: Parts = "auto") 
     Args:
         source: A name in `CORPORA`, or a folder of score files.
         licence: Licence of the user's own files.
-        parts: What to take from the user's own files; see `descant_tokenizers.corpora.folder.read_file`.
+        parts: What to take from the user's own files; see `descant_tokenizers.corpora.reading.Parts`.
 
     Returns:
         The corpus, nothing of it read yet.
@@ -69,9 +82,9 @@ def open_corpus(source: str, licence: str | None = None, parts: Parts = "auto") 
             raise InputError(f"the licence of the corpus {source} is known; --licence is for a folder of your own.")
         if parts != "auto":
             raise InputError(f"the parts of the corpus {source} are known; --parts is for a folder of your own.")
-        return ChoraleCorpus()
+        return ChoraleCorpus() if source == "chorales" else Music21Corpus(source)
     if not Path(source).exists():
-        raise InputError(f"unknown corpus {source!r}; give {' or '.join(CORPORA)}, or a folder of score files.")
+        raise InputError(f"unknown corpus {source!r}; give one of {', '.join(CORPORA)}, or a folder of score files.")
     return FolderCorpus.of(Path(source), licence, parts)
 
 
@@ -96,7 +109,7 @@ def build_dataset(
         num_proc: Worker processes; by default one for each core.
         force: Replace a dataset that is already at `out`.
         licence: Licence of the user's own files, for the column `licence`.
-        parts: What to take from the user's own files; see `descant_tokenizers.corpora.folder.read_file`.
+        parts: What to take from the user's own files; see `descant_tokenizers.corpora.reading.Parts`.
         file_format: `arrow` (for `datasets.load_from_disk`) or `parquet`.
         progress: Called with the number of files done and of all files.
 
@@ -108,49 +121,88 @@ def build_dataset(
     """
     check_out(out, force=force)
     corpus = open_corpus(source, licence, parts) if isinstance(source, str) else source
-    rows, report = collect(corpus, read_all(corpus, num_proc, progress))
-    if not rows:
-        path, reason = next(iter(report.skipped.items()))
-        raise InputError(f"none of the {report.num_files} files of {corpus.name} can be used; {path}: {reason}")
-    write_dataset(to_dataset(rows, corpus.splits), out, file_format, asdict(report))
-    return report
+    with fresh_folder(out) as folder, contextlib.closing(read_all(corpus, num_proc, progress)) as outcomes:
+        return write_rows(corpus, outcomes, folder, file_format)
 
 
-def collect(corpus: Corpus, outcomes: Mapping[Path, Outcome]) -> tuple[list[Row], BuildReport]:
-    """Turn what was read into rows and a report.
+def write_rows(
+    corpus: Corpus, outcomes: Iterable[Outcome], folder: Path, file_format: FileFormat = "arrow"
+) -> BuildReport:
+    """Turn what was read into a dataset, in memory that does not grow with the number of pieces.
 
     Args:
         corpus: The corpus.
-        outcomes: A piece or a reason for each of its files.
+        outcomes: What became of each of its pieces, in their order.
+        folder: An empty folder; `report.json` goes beside the data.
+        file_format: `arrow` or `parquet`.
 
     Returns:
-        The rows in the order of the files, and the report.
+        What became of every piece.
+
+    Raises:
+        InputError: No piece can be used.
     """
-    pieces = {path: outcome for path, outcome in outcomes.items() if isinstance(outcome, Piece)}
-    repeated = _repetitions(corpus, pieces)
-    kept = [path for path in pieces if path not in repeated]
-    rows = [make_row(corpus, path, pieces[path]) for path in kept]
-    per_split = Counter(row["split"] for row in rows)
-    four_part = Counter(row["split"] for row, path in zip(rows, kept, strict=True) if pieces[path].is_four_part)
-    report = BuildReport(
-        corpus=corpus.name,
-        num_files=len(outcomes),
-        splits={split: per_split[split] for split in corpus.splits},
-        four_part={split: four_part[split] for split in corpus.splits},
-        skipped={corpus.id_of(path): reason for path, reason in outcomes.items() if isinstance(reason, str)},
-        duplicates={corpus.id_of(path): corpus.id_of(kept_path) for path, kept_path in repeated.items()},
-        remarks={corpus.id_of(path): list(pieces[path].remarks) for path in kept if pieces[path].remarks},
-    )
-    return rows, report
+    tally = _Tally(corpus)
+    writer = RowWriter(folder, corpus.splits, file_format)
+    for outcome in outcomes:
+        row = tally.count(outcome)
+        if row is not None:
+            writer.write(row)
+    writer.close()
+    report = tally.report()
+    if not report.num_rows:
+        path, reason = next(iter(report.skipped.items()))
+        raise InputError(f"none of the {report.num_files} files of {corpus.name} can be used; {path}: {reason}")
+    written = asdict(report)
+    del written["num_cached"]  # the same files give the same bytes, whoever has read them before
+    write_report(folder, written)
+    return report
 
 
-def _repetitions(corpus: Corpus, pieces: Mapping[Path, Piece]) -> dict[Path, Path]:
-    """Map each file whose notes another one has too to the one that stays: first by split, then by order."""
-    split_of = {path: corpus.splits.index(corpus.split_of(path, piece.tune_digest)) for path, piece in pieces.items()}
-    first: dict[str, Path] = {}
-    for path in sorted(pieces, key=split_of.__getitem__):
-        first.setdefault(pieces[path].digest, path)
-    return {path: first[piece.digest] for path, piece in pieces.items() if first[piece.digest] != path}
+class _Tally:
+    """Makes rows of pieces, each music once, and keeps the books."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        self._corpus = corpus
+        self._first: dict[bytes, str] = {}
+        self._rows: Counter[str] = Counter()
+        self._four_part: Counter[str] = Counter()
+        self._skipped: dict[str, str] = {}
+        self._duplicates: dict[str, str] = {}
+        self._remarks: dict[str, list[str]] = {}
+        self._num_pieces = self._num_cached = 0
+
+    def count(self, outcome: Outcome) -> Row | None:
+        """Return the row of a piece, None if it has none."""
+        name = self._corpus.id_of(outcome.key)
+        self._num_pieces += 1
+        self._num_cached += outcome.is_cached
+        if outcome.piece is None:
+            self._skipped[name] = outcome.reason
+            return None
+        first = self._first.setdefault(bytes.fromhex(outcome.piece.digest)[:16], name)
+        if first != name:
+            self._duplicates[name] = first
+            return None
+        row = make_row(self._corpus, outcome.key, outcome.piece)
+        self._rows[row["split"]] += 1
+        self._four_part[row["split"]] += outcome.piece.is_four_part
+        if outcome.piece.remarks:
+            self._remarks[name] = list(outcome.piece.remarks)
+        return row
+
+    def report(self) -> BuildReport:
+        """Sum up."""
+        return BuildReport(
+            corpus=self._corpus.name,
+            num_files=self._num_pieces,
+            splits={split: self._rows[split] for split in self._corpus.splits},
+            four_part={split: self._four_part[split] for split in self._corpus.splits},
+            skipped=self._skipped,
+            duplicates=self._duplicates,
+            remarks=self._remarks,
+            num_cached=self._num_cached,
+        )
 
 
 def load_corpus(name_or_dir: str, *, num_proc: int | None = None, progress: Progress | None = None) -> DatasetDict:
@@ -169,7 +221,9 @@ def load_corpus(name_or_dir: str, *, num_proc: int | None = None, progress: Prog
     """
     if name_or_dir not in CORPORA:
         if not Path(name_or_dir).is_dir():
-            raise InputError(f"unknown corpus {name_or_dir!r}; give {' or '.join(CORPORA)}, or a dataset's folder.")
+            raise InputError(
+                f"unknown corpus {name_or_dir!r}; give one of {', '.join(CORPORA)}, or a dataset's folder."
+            )
         return read_dataset(Path(name_or_dir))
     folder = cache_dir() / "datasets" / f"{name_or_dir}-{reader_version()}"
     if not folder.exists():

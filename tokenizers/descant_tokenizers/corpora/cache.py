@@ -17,7 +17,8 @@ from descant_tokenizers.corpora.rows import Piece
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.files import atomic_write
 
-SOURCES = ("scores", "corpora", "corpora/data")
+PIECE_SOURCES = ("scores", *(f"corpora/{name}.py" for name in ("analysis", "chorales", "reading", "rows", "tunes")))
+ROW_SOURCES = ("scores", "corpora", "corpora/data")
 LIBRARIES = ("music21", "symusic")
 
 
@@ -47,31 +48,44 @@ def make_cache_folder(folder: Path) -> None:
 
 
 @cache
+def piece_version() -> str:
+    """Return a digest of the code that reads pieces, so that what an older version read is never used."""
+    return code_version(*PIECE_SOURCES, libraries=LIBRARIES)
+
+
+@cache
 def reader_version() -> str:
     """Return a digest of the code that makes rows, so that what an older version made is never used."""
-    return code_version(*SOURCES, libraries=LIBRARIES)
+    return code_version(*ROW_SOURCES, libraries=LIBRARIES)
 
 
-def code_version(*folders: str, libraries: Sequence[str]) -> str:
-    """Return a digest of source folders of this package (not their subfolders) and of the versions of libraries."""
+def code_version(*sources: str, libraries: Sequence[str]) -> str:
+    """Return a digest of code.
+
+    Args:
+        sources: Files of this package, and folders of it (not their subfolders).
+        libraries: Libraries whose versions count, too.
+
+    Returns:
+        16 hexadecimal digits.
+    """
     digest = hashlib.sha256(" ".join(version(library) for library in libraries).encode())
-    for folder in folders:
-        for source in sorted(files("descant_tokenizers").joinpath(folder).iterdir(), key=lambda item: item.name):
-            if source.is_file():
-                digest.update(source.read_bytes())
+    for source in map(files("descant_tokenizers").joinpath, sources):
+        for file in sorted(source.iterdir(), key=lambda item: item.name) if source.is_dir() else [source]:
+            if file.is_file():
+                digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def cache_path(path: Path, reader: str) -> Path:
-    """Return where the piece read from a file is kept.
+def cache_path(data: bytes, reader: str) -> Path:
+    """Return where a piece is kept.
 
     Args:
-        path: The file; it is read to hash it.
+        data: The bytes that it is read from.
         reader: Name of the reader; two may read the same bytes in different ways.
     """
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return cache_dir() / "pieces" / f"{reader}-{reader_version()}" / digest[:2] / f"{digest}.json"
+    digest = hashlib.sha256(data).hexdigest()
+    return cache_dir() / "pieces" / f"{reader}-{piece_version()}" / digest[:2] / f"{digest}.json"
 
 
 def load_piece(path: Path) -> Piece | None:

@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -14,9 +14,11 @@ from typing import Any
 from symusic.core import ScoreTick
 
 from descant_tokenizers.corpora.reading import Reading, four_voices
+from descant_tokenizers.corpora.rows import Facts, Piece
 from descant_tokenizers.corpora.splits import CHORALE_SPLITS, canonical_splits
 from descant_tokenizers.errors import InputError
-from descant_tokenizers.scores import VOICES
+from descant_tokenizers.scores import VOICES, Limits
+from descant_tokenizers.scores.reading import read_bytes
 
 COMPOSER = "Johann Sebastian Bach"
 LICENCE = "no rights statement (music21 corpus)"
@@ -107,6 +109,22 @@ def chorale_title(file_name: str) -> str:
 
 
 @dataclass(frozen=True)
+class ChoraleReader:
+    """Reads Bach files, a `descant_tokenizers.corpora.rows.Reader`."""
+
+    folder: Path
+    name: str = "Chorale"
+
+    def load(self, key: str) -> bytes:
+        """Read a file's bytes."""
+        return read_bytes(self.folder / key, Limits().max_bytes)
+
+    def read(self, key: str, data: bytes) -> Reading:
+        """Read one file; see `read_chorale`."""
+        return read_chorale(self.folder / key)
+
+
+@dataclass(frozen=True)
 class ChoraleCorpus:
     """The corpus `chorales`, a `descant_tokenizers.corpora.rows.Corpus`.
 
@@ -116,30 +134,31 @@ class ChoraleCorpus:
 
     paths: tuple[Path, ...] = field(default_factory=lambda: tuple(chorale_files()))
     name: str = "chorales"
-    composer: str = COMPOSER
-    licence: str = LICENCE
-    reader: str = "Chorale"
     splits: tuple[str, ...] = CHORALE_SPLITS
 
-    def read(self, path: Path) -> Reading:
-        """Read one file; see `read_chorale`."""
-        return read_chorale(path)
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """File names by split: of files with the same notes, the one in the earliest split stays."""
+        return tuple(sorted((path.name for path in self.paths), key=lambda name: self.splits.index(_split_of(name))))
 
-    def id_of(self, path: Path) -> str:
+    @property
+    def reader(self) -> ChoraleReader:
+        """How a file is read."""
+        return ChoraleReader(self.paths[0].parent)
+
+    def id_of(self, key: str) -> str:
         """Return the file's stem, such as `bwv269`."""
-        return path.stem
+        return key.removesuffix(".mxl")
 
-    def source_of(self, path: Path) -> str:
-        """Return where the file lies in music21's corpus."""
-        return f"music21 corpus, bach/{path.name}"
+    def facts_of(self, key: str, piece: Piece) -> Facts:
+        """Look the file up in the canonical split and in music21's list of titles."""
+        return Facts(
+            self.id_of(key), COMPOSER, chorale_title(key), LICENCE, _split_of(key), f"music21 corpus, bach/{key}"
+        )
 
-    def title_of(self, path: Path) -> str:
-        """Return the chorale's title; see `chorale_title`."""
-        return chorale_title(path.name)
 
-    def split_of(self, path: Path, tune_digest: str) -> str:
-        """Look the file up in the canonical split."""
-        return canonical_splits()[path.name]
+def _split_of(file_name: str) -> str:
+    return canonical_splits()[file_name]
 
 
 def _catalogue_order(file_name: str) -> tuple[tuple[int, ...], str]:

@@ -1,30 +1,56 @@
-"""Reading many files in parallel: a bad file is an entry in the result, never the end of the run."""
+"""Reading many pieces in parallel: a bad file is an entry in the result, never the end of the run.
+
+Memory does not grow with the number of pieces: a few chunks are under way at a time, and results leave in order.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
+from dataclasses import dataclass
+from multiprocessing.synchronize import Event
 
 from descant_tokenizers.corpora.cache import cache_path, load_piece, save_piece
-from descant_tokenizers.corpora.rows import Corpus, Piece, make_piece
+from descant_tokenizers.corpora.rows import Corpus, Piece, Reader, make_piece
 from descant_tokenizers.errors import InputError, printable
 
 Progress = Callable[[int, int], None]
-"""Called with the number of files done and the number of all files."""
+"""Called with the number of pieces done and the number of all pieces."""
 
-Outcome = Piece | str
-"""A piece, or the reason why the file was skipped."""
-
+_stopped: Event | None = None  # in a worker process: whether the parent wants no more
 SMALL_JOB = 8  # starting worker processes takes longer than reading a handful of files
+CHUNK = 4  # pieces that a worker is handed at once
+CHUNKS_AHEAD = 4  # for each worker, so that none waits while a slow one holds up the order
 
 
-def read_all(corpus: Corpus, num_proc: int | None = None, progress: Progress | None = None) -> dict[Path, Outcome]:
-    """Read every file of a corpus, from the cache where it has been read before.
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a piece.
+
+    Attributes:
+        key: Which piece of the corpus.
+        piece: What was read, None if it was skipped.
+        reason: Why it was skipped, one sentence.
+        is_cached: Whether an earlier run had read it.
+    """
+
+    key: str
+    piece: Piece | None = None
+    reason: str = ""
+    is_cached: bool = False
+
+
+def read_all(
+    corpus: Corpus, num_proc: int | None = None, progress: Progress | None = None
+) -> Generator[Outcome, None, None]:
+    """Read every piece of a corpus, from the cache where it has been read before.
 
     Each piece is cached as soon as it is read: an interrupted run goes on where it stopped.
 
@@ -33,93 +59,105 @@ def read_all(corpus: Corpus, num_proc: int | None = None, progress: Progress | N
         num_proc: Worker processes; by default one for each core.
         progress: Told how far the run is.
 
-    Returns:
-        A piece or a reason for each file, in the order of `corpus.paths` whatever `num_proc` is.
+    Yields:
+        What became of each piece, in the order of `corpus.keys` whatever `num_proc` is.
 
     Raises:
         InputError: `num_proc` is less than 1, or no worker process can be started.
     """
     if num_proc is not None and num_proc < 1:
         raise InputError(f"num_proc is {num_proc}; give 1 or more worker processes.")
-    outcomes, unread = _look_up(corpus)
-    for path, outcome in _read_unread(corpus, unread, num_proc or os.cpu_count() or 1):
-        outcomes[path] = outcome
-        if progress is not None:
-            progress(len(outcomes), len(corpus.paths))
-    return {path: outcomes[path] for path in corpus.paths}
+    num_proc = num_proc or os.cpu_count() or 1
+    in_processes = num_proc > 1 and len(corpus.keys) >= SMALL_JOB
+    keys, reader = corpus.keys, corpus.reader
+    outcomes = _in_processes(reader, keys, num_proc) if in_processes else (read_one(reader, key) for key in keys)
+    with contextlib.closing(outcomes):  # else an exception in the caller leaves the processes running
+        for num_done, outcome in enumerate(outcomes, start=1):
+            yield outcome
+            if progress is not None:
+                progress(num_done, len(keys))
 
 
-def read_one(corpus: Corpus, path: Path, cached: Path) -> Outcome:
-    """Read one file and cache the piece.
+def read_one(reader: Reader, key: str) -> Outcome:
+    """Read one piece, or find it in the cache: the step that every engine runs for every piece.
 
     Args:
-        corpus: Knows how to read the file.
-        path: The file.
-        cached: Where the cache keeps the piece.
+        reader: Knows how to read it.
+        key: Which piece.
 
     Returns:
         The piece, or in one sentence why there is none.
     """
     try:
-        piece = make_piece(corpus.read(path))
-    except InputError as error:
-        return str(error)
-    except Exception as error:  # parsers raise anything on broken files; the reason goes into the report
-        return f"{path} cannot be read ({type(error).__name__}: {printable(str(error), 200)})."
-    save_piece(cached, piece)
-    return piece
-
-
-def _look_up(corpus: Corpus) -> tuple[dict[Path, Outcome], dict[Path, Path]]:
-    """Return what is known already, and for each file still to be read its place in the cache."""
-    known: dict[Path, Outcome] = {}
-    unread: dict[Path, Path] = {}
-    for path in corpus.paths:
-        try:
-            cached = cache_path(path, corpus.reader)
-        except OSError as error:
-            known[path] = f"{path} cannot be read ({error.strerror})."
-            continue
+        data = reader.load(key)
+        cached = cache_path(data, reader.name)
         piece = load_piece(cached)
-        if piece is None:
-            unread[path] = cached
-        else:
-            known[path] = piece
-    return known, unread
+        if piece is not None:
+            return Outcome(key, piece, is_cached=True)
+        piece = make_piece(reader.read(key, data))
+    except InputError as error:
+        return Outcome(key, reason=str(error))
+    except Exception as error:  # parsers raise anything on broken files; the reason goes into the report
+        return Outcome(key, reason=f"{key} cannot be read ({type(error).__name__}: {printable(str(error), 200)}).")
+    save_piece(cached, piece)
+    return Outcome(key, piece)
 
 
-def _read_unread(corpus: Corpus, unread: Mapping[Path, Path], num_proc: int) -> Iterator[tuple[Path, Outcome]]:
-    if num_proc == 1 or len(unread) < SMALL_JOB:
-        for path, cached in unread.items():
-            yield path, read_one(corpus, path, cached)
-        return
-    left = dict(unread)
+def _in_processes(reader: Reader, keys: Sequence[str], num_proc: int) -> Generator[Outcome, None, None]:
+    """Read in worker processes; a chunk whose process dies is read again, piece by piece."""
+    left = deque(keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK))
     while left:
-        for path, outcome in _in_processes(corpus, dict(left), min(num_proc, len(left))):
-            del left[path]
-            yield path, outcome
-        # Some are left if a file took its process down: it is among those that the pool had begun with.
-        for path in list(left)[: 2 * num_proc + 1]:
-            alone = dict(_in_processes(corpus, {path: left.pop(path)}, 1))
-            yield path, alone.get(path, f"{path} crashed the reader.")
+        with contextlib.closing(_pooled(reader, tuple(left), num_proc)) as chunks:
+            for outcomes in chunks:
+                left.popleft()
+                yield from outcomes
+        if left:
+            yield from _one_by_one(reader, deque(left.popleft()))
 
 
-def _in_processes(corpus: Corpus, unread: Mapping[Path, Path], num_proc: int) -> Iterator[tuple[Path, Outcome]]:
-    """Yield outcomes as they come; end early if a process dies."""
+def _one_by_one(reader: Reader, keys: deque[str]) -> Iterator[Outcome]:
+    while keys:
+        with contextlib.closing(_pooled(reader, [(key,) for key in keys], 1)) as chunks:
+            for (outcome,) in chunks:
+                keys.popleft()
+                yield outcome
+        if keys:
+            key = keys.popleft()
+            yield Outcome(key, reason=f"{key} crashed the reader.")
+
+
+def _pooled(reader: Reader, chunks: Sequence[Sequence[str]], num_proc: int) -> Generator[list[Outcome], None, None]:
+    """Yield the outcomes of each chunk in order; end early if a process dies."""
     # spawn: the caller may hold threads (torch, progress bars), which do not survive a fork.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(num_proc, context, initializer=_ignore_interrupt) as pool:
+    stopped = context.Event()
+    with ProcessPoolExecutor(num_proc, context, initializer=_start_worker, initargs=(stopped,)) as pool:
         _check_start(pool)
-        futures: dict[Future[Outcome], Path] = {
-            pool.submit(read_one, corpus, path, cached): path for path, cached in unread.items()
-        }
+        waiting = iter(chunks)
+        futures: deque[Future[list[Outcome]]] = deque()
         try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
+            while True:
+                for keys in itertools.islice(waiting, CHUNKS_AHEAD * num_proc - len(futures)):
+                    futures.append(pool.submit(_read_chunk, reader, keys))
+                if not futures:
+                    return
+                yield futures.popleft().result()
         except BrokenProcessPool:
             return
         finally:
-            pool.shutdown(cancel_futures=True)  # Ctrl-C: finish only the files being read
+            stopped.set()  # Ctrl-C: finish only the pieces being read
+            pool.shutdown(cancel_futures=True)
+
+
+def _start_worker(stopped: Event) -> None:
+    """Leave Ctrl-C to the parent process, which then stops the pool."""
+    global _stopped
+    _stopped = stopped
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _read_chunk(reader: Reader, keys: Sequence[str]) -> list[Outcome]:
+    return [read_one(reader, key) for key in keys if _stopped is None or not _stopped.is_set()]
 
 
 def _check_start(pool: ProcessPoolExecutor) -> None:
@@ -130,8 +168,3 @@ def _check_start(pool: ProcessPoolExecutor) -> None:
             "worker processes cannot be started: put the code of your script under "
             '`if __name__ == "__main__":`, or read with num_proc=1.'
         ) from error
-
-
-def _ignore_interrupt() -> None:
-    """Leave Ctrl-C to the parent process, which then stops the pool."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

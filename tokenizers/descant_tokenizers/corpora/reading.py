@@ -1,14 +1,28 @@
-"""What a corpus reader hands back, and how a track becomes a single line."""
+"""From a file to the score of a row: four voices where there are four, else every track as it is."""
 
 from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 from symusic.core import NoteTickList, ScoreTick, TrackTick
 
-from descant_tokenizers.scores import VOICES
+from descant_tokenizers.errors import printable
+from descant_tokenizers.scores import VOICES, Limits
+from descant_tokenizers.scores.reading import parse_score
+from descant_tokenizers.scores.voices import tracks_by_name, tracks_by_pitch
 
+Parts = Literal["auto", "four", "all"]
+"""Which tracks are taken.
+
+- `auto`: the four voices where a file names them, or has just four single lines; else every track as it is.
+- `four`: four voices only of a file of just four single lines.
+- `all`: every track of every file, as it is.
+"""
+
+_DEFAULT_LIMITS = Limits()
 FIRST_VOICE_PROGRAM = 52  # choir aahs: a sound for players only, the voice is the track's name
 
 
@@ -22,12 +36,52 @@ class Reading:
         num_parts: Parts of the source that hold notes; four unless the voices were picked out of a larger score.
         fermatas_ticks: Onsets of the notes under a fermata in any track, rising, in the score's ticks.
         remarks: What was changed on the way in, one sentence each; empty for a clean file.
+        title: What the file calls itself; empty where it says nothing.
+        composer: The composer that it names.
+        rights: Its copyright and licence statements.
+        encoder: Who transcribed it.
     """
 
     score: ScoreTick
     num_parts: int
     fermatas_ticks: tuple[int, ...] = ()
     remarks: tuple[str, ...] = ()
+    title: str = ""
+    composer: str = ""
+    rights: str = ""
+    encoder: str = ""
+
+
+def read_piece(path: Path, data: bytes, parts: Parts = "auto", limits: Limits = _DEFAULT_LIMITS) -> Reading:
+    """Read one piece of any format.
+
+    Tracks are named after the voices if they are called Soprano, Alto, Tenor and Bass (or S, A, T, B; case does not
+    count). Unnamed single lines (no drums, one note at a time) go by median pitch from high to low.
+
+    Args:
+        path: Where the bytes came from.
+        data: A MIDI, MusicXML, ABC or Humdrum file, or one tune of a collection.
+        parts: Which tracks are taken.
+        limits: Bounds on what is read.
+
+    Returns:
+        The score, with what the file says about itself.
+
+    Raises:
+        InputError: The bytes cannot be read.
+    """
+    read = parse_score(path, data, limits)
+    tracks = list(read.score.tracks)
+    chosen = _named_tracks(tracks) if parts == "auto" or (parts == "four" and len(tracks) == len(VOICES)) else []
+    if not chosen and parts != "all":
+        chosen = _single_lines(tracks)
+    score, remarks = read.score, tuple(read.repairs)
+    if chosen:
+        score, thinned = four_voices(score, [tracks[index] for index in chosen])
+        remarks += (*thinned, *_left_out(tracks, chosen))
+    return Reading(
+        score, len(tracks), read.fermatas_ticks, remarks, read.title, read.composer, read.rights, read.encoder
+    )
 
 
 def four_voices(source: ScoreTick, tracks: list[TrackTick]) -> tuple[ScoreTick, tuple[str, ...]]:
@@ -81,3 +135,27 @@ def single_line(track: TrackTick, voice: str) -> tuple[TrackTick, int, int]:
     thinned = TrackTick(voice, FIRST_VOICE_PROGRAM + VOICES.index(voice), False)
     thinned.notes = NoteTickList(line)
     return thinned, len(track.notes) - len(line), num_cut
+
+
+def _named_tracks(tracks: list[TrackTick]) -> list[int]:
+    """Indices of the four named voices in order, none if they are not all there exactly once."""
+    pitched = [index for index, track in enumerate(tracks) if not track.is_drum]
+    found = tracks_by_name([tracks[index] for index in pitched])
+    return [pitched[place] for place in found.values()] if len(found) == len(VOICES) else []
+
+
+def _single_lines(tracks: list[TrackTick]) -> list[int]:
+    """Indices from high to low if there are just four tracks, all of them pitched and one note at a time."""
+    if len(tracks) != len(VOICES) or any(track.is_drum for track in tracks):
+        return []
+    has_chords = any(len({note.time for note in track.notes}) < len(track.notes) for track in tracks)
+    return [] if has_chords else tracks_by_pitch(tracks)
+
+
+def _left_out(tracks: list[TrackTick], chosen: list[int]) -> list[str]:
+    """Say which tracks are no voice."""
+    return [
+        f"track {index + 1} '{printable(track.name, 40)}' left out beside the four voices"
+        for index, track in enumerate(tracks)
+        if index not in chosen
+    ]

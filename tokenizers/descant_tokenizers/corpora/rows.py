@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol, TypedDict
 
 from symusic.core import ScoreTick
 
-from descant_tokenizers.corpora.analysis import estimate_key, main_time_signature, notes_digest
+from descant_tokenizers.corpora.analysis import estimate_key, incipit_digest, main_time_signature, notes_digest
 from descant_tokenizers.corpora.reading import Reading
 from descant_tokenizers.scores import VOICES
 
@@ -56,14 +55,15 @@ COLUMN_TYPES: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Piece:
-    """Everything about a file that follows from its bytes alone, and so can be cached under their digest.
+    """Everything about a piece that follows from its bytes alone, and so can be cached under their digest.
 
     Attributes:
         music: The score as a MIDI file.
         is_four_part: Whether it holds the four voices and nothing else, all that its source has.
         digest: `notes_digest`: equal for equal notes.
-        tune_digest: Equal for equal notes up to transposition.
+        incipit_digest: `incipit_digest`: equal for pieces that begin alike.
         remarks: What was changed while reading, one sentence each.
+        title: What the file calls itself, empty where it says nothing; likewise composer, rights and encoder.
     """
 
     music: bytes
@@ -74,51 +74,64 @@ class Piece:
     time_signature: str
     fermatas: tuple[int, ...]
     digest: str
-    tune_digest: str
-    remarks: tuple[str, ...]
+    incipit_digest: str
+    remarks: tuple[str, ...] = ()
+    title: str = ""
+    composer: str = ""
+    rights: str = ""
+    encoder: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a corpus knows about a piece: columns of its row (see `Row`)."""
+
+    id: str
+    composer: str
+    title: str
+    licence: str
+    split: str
+    source: str
+
+
+class Reader(Protocol):
+    """One way of reading pieces; small, because it is sent to worker processes with every few pieces."""
+
+    @property
+    def name(self) -> str:
+        """Pieces are cached under it."""
+
+    def load(self, key: str) -> bytes:
+        """Read the bytes of a piece; raises `InputError` where that cannot be."""
+
+    def read(self, key: str, data: bytes) -> Reading:
+        """Read a piece; raises `InputError` where it cannot be used."""
 
 
 class Corpus(Protocol):
-    """A set of files that are read in one way."""
+    """Pieces that are read in one way."""
 
     @property
     def name(self) -> str:
         """What the column `corpus` says."""
 
     @property
-    def paths(self) -> tuple[Path, ...]:
-        """The files, in the order of their rows."""
-
-    @property
-    def composer(self) -> str:
-        """What the column `composer` says."""
-
-    @property
-    def licence(self) -> str:
-        """What the column `licence` says."""
+    def keys(self) -> Sequence[str]:
+        """The pieces in the order of their rows; of pieces with the same notes, the first one stays."""
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The splits in order: of files with the same notes, the one in the earliest split stays."""
+        """The splits in order."""
 
     @property
-    def reader(self) -> str:
-        """Name of the way of reading; pieces are cached under it."""
+    def reader(self) -> Reader:
+        """How they are read."""
 
-    def read(self, path: Path) -> Reading:
-        """Read one file; raises `InputError` where it cannot be used. Called in worker processes."""
-
-    def id_of(self, path: Path) -> str:
+    def id_of(self, key: str) -> str:
         """Name the row."""
 
-    def source_of(self, path: Path) -> str:
-        """Say where the file was found, the same on every machine."""
-
-    def title_of(self, path: Path) -> str:
-        """Name the piece."""
-
-    def split_of(self, path: Path, tune_digest: str) -> str:
-        """Choose the split."""
+    def facts_of(self, key: str, piece: Piece) -> Facts:
+        """Say what is known about a piece."""
 
 
 def make_piece(reading: Reading) -> Piece:
@@ -132,6 +145,7 @@ def make_piece(reading: Reading) -> Piece:
     """
     score = reading.score
     assert all(len(track.notes) for track in score.tracks), "MIDI does not keep an empty track"
+    onsets = {note.time for track in score.tracks for note in track.notes} if reading.fermatas_ticks else set()
     return Piece(
         music=score.dumps_midi(),
         num_parts=reading.num_parts,
@@ -139,38 +153,43 @@ def make_piece(reading: Reading) -> Piece:
         num_notes=score.note_num(),
         key=estimate_key(score),
         time_signature=main_time_signature(score),
-        fermatas=reading.fermatas_ticks,
+        fermatas=tuple(tick for tick in reading.fermatas_ticks if tick in onsets),
         digest=notes_digest(score),
-        tune_digest=notes_digest(score, transposable=True),
+        incipit_digest=incipit_digest(score),
         remarks=reading.remarks,
+        title=reading.title,
+        composer=reading.composer,
+        rights=reading.rights,
+        encoder=reading.encoder,
     )
 
 
-def make_row(corpus: Corpus, path: Path, piece: Piece) -> Row:
+def make_row(corpus: Corpus, key: str, piece: Piece) -> Row:
     """Make the row of a piece.
 
     Args:
         corpus: Where the piece belongs.
-        path: The file it was read from.
+        key: Which piece of the corpus it is.
         piece: What was read.
 
     Returns:
         All columns, in the order of `COLUMN_TYPES`.
     """
+    facts = corpus.facts_of(key, piece)
     return Row(
-        id=corpus.id_of(path),
-        composer=corpus.composer,
-        title=corpus.title_of(path),
+        id=facts.id,
+        composer=facts.composer,
+        title=facts.title,
         corpus=corpus.name,
-        licence=corpus.licence,
-        split=corpus.split_of(path, piece.tune_digest),
+        licence=facts.licence,
+        split=facts.split,
         key=piece.key,
         time_signature=piece.time_signature,
         num_notes=piece.num_notes,
         fermatas=list(piece.fermatas),
         music=piece.music,
         num_parts=piece.num_parts,
-        source=corpus.source_of(path),
+        source=facts.source,
     )
 
 

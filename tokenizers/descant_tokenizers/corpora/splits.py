@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from functools import cache
 from importlib.resources import files
@@ -32,8 +33,8 @@ def split_of_digest(digest: str) -> str:
     The choice depends on nothing else, so that a piece keeps its split when files are added, renamed or moved.
 
     Args:
-        digest: At least eight hexadecimal digits; give the transposable digest of
-            `descant_tokenizers.corpora.analysis.notes_digest` to keep transpositions of a piece together.
+        digest: At least eight hexadecimal digits; give
+            `descant_tokenizers.corpora.analysis.incipit_digest` to keep versions of a piece together.
 
     Returns:
         One of `FOLDER_SPLITS`.
@@ -42,3 +43,8 @@ def split_of_digest(digest: str) -> str:
     if share < TRAIN_SHARE:
         return "train"
     return "valid" if share < TRAIN_SHARE + VALID_SHARE else "test"
+
+
+def split_of_text(text: str) -> str:
+    """Choose a split as `split_of_digest` does from a text, such as the name of a work that is to stay together."""
+    return split_of_digest(hashlib.sha256(text.encode()).hexdigest())

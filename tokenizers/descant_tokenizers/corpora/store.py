@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from datasets import Dataset, DatasetDict, Features, List, Value, load_dataset, load_from_disk
+import pyarrow
+import pyarrow.parquet
+from datasets import DatasetDict, DatasetInfo, Features, List, Value, load_dataset, load_from_disk
 from datasets.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
 from descant_tokenizers.corpora.rows import COLUMN_TYPES, Row
@@ -17,29 +20,12 @@ from descant_tokenizers.errors import InputError
 
 FileFormat = Literal["arrow", "parquet"]
 REPORT_NAME = "report.json"
+BATCH_ROWS = 256
 
 
 def features() -> Features:
     """Return the columns of a dataset row with their types."""
     return Features({name: _feature(kind) for name, kind in COLUMN_TYPES.items()})
-
-
-def to_dataset(rows: Iterable[Row], splits: Sequence[str]) -> DatasetDict:
-    """Sort rows into splits.
-
-    Args:
-        rows: The rows; they keep their order.
-        splits: Names of the splits in order. One without rows is left out: datasets 5.2 fails on empty Parquet files.
-
-    Returns:
-        One dataset for each split that has rows.
-    """
-    by_split: dict[str, list[Row]] = {split: [] for split in splits}
-    for row in rows:
-        by_split[row["split"]].append(row)
-    return DatasetDict(
-        {split: Dataset.from_list(found, features=features()) for split, found in by_split.items() if found}
-    )
 
 
 def check_out(out: Path, *, force: bool) -> None:
@@ -60,6 +46,34 @@ def check_out(out: Path, *, force: bool) -> None:
         raise InputError(f"{out} does not look like a dataset built here (no {REPORT_NAME}); remove it yourself.")
 
 
+@contextlib.contextmanager
+def fresh_folder(out: Path) -> Iterator[Path]:
+    """Yield a folder to fill that takes the place of `out`, in one step, if the block ends well.
+
+    Args:
+        out: The folder to write; see `check_out`.
+
+    Raises:
+        InputError: The folder cannot be written.
+    """
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
+            fresh = Path(scratch, "dataset")
+            fresh.mkdir()
+            yield fresh
+            if out.exists():
+                out.rename(Path(scratch, "replaced"))
+            fresh.rename(out)
+    except OSError as error:
+        raise InputError(f"cannot write {out} ({error.strerror or error}); choose another output folder.") from error
+
+
+def write_report(folder: Path, report: Mapping[str, Any]) -> None:
+    """Write what became of every file beside the data."""
+    (folder / REPORT_NAME).write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
 def write_dataset(dataset: DatasetDict, out: Path, file_format: FileFormat, report: Mapping[str, Any]) -> None:
     """Write a dataset and its report; an existing folder is replaced in one step.
 
@@ -72,17 +86,96 @@ def write_dataset(dataset: DatasetDict, out: Path, file_format: FileFormat, repo
     Raises:
         InputError: The folder cannot be written.
     """
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
-            fresh = Path(scratch, "dataset")
-            _write(dataset, fresh, file_format)
-            (fresh / REPORT_NAME).write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", "utf-8")
-            if out.exists():
-                out.rename(Path(scratch, "replaced"))
-            fresh.rename(out)
-    except OSError as error:
-        raise InputError(f"cannot write {out} ({error.strerror or error}); choose another output folder.") from error
+    with fresh_folder(out) as fresh:
+        _write(dataset, fresh, file_format)
+        write_report(fresh, report)
+
+
+class RowWriter:
+    """Writes rows to a dataset as they come, so that memory does not grow with their number.
+
+    Args:
+        folder: An empty folder.
+        splits: Names of the splits in order. One without rows is left out: datasets 5.2 fails on empty Parquet files.
+        file_format: `arrow` or `parquet`; see `write_dataset`.
+    """
+
+    def __init__(self, folder: Path, splits: Sequence[str], file_format: FileFormat) -> None:
+        self._folder = folder
+        self._format = file_format
+        self._open: dict[str, _SplitWriter] = {}
+        self._splits = splits
+
+    def write(self, row: Row) -> None:
+        """Add a row to its split."""
+        split = row["split"]
+        if split not in self._open:
+            self._open[split] = _SplitWriter(_split_path(self._folder, split, self._format), self._format)
+        self._open[split].write(row)
+
+    def close(self) -> None:
+        """Write what is left, and what makes the folder a dataset."""
+        found = [split for split in self._splits if split in self._open]
+        for split in found:
+            digest = self._open[split].close()
+            if self._format == "arrow":
+                _describe_split(self._folder / split, split, digest)
+        if self._format == "arrow":
+            (self._folder / "dataset_dict.json").write_text(json.dumps({"splits": found}), "utf-8")
+
+
+class _SplitWriter:
+    """Writes the rows of one split to one file, some at a time."""
+
+    def __init__(self, path: Path, file_format: FileFormat) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._schema = features().arrow_schema
+        self._rows: list[Row] = []
+        self._digest = hashlib.sha256()
+        self._file = (
+            pyarrow.ipc.new_stream(str(path), self._schema)
+            if file_format == "arrow"
+            else pyarrow.parquet.ParquetWriter(str(path), self._schema)
+        )
+
+    def write(self, row: Row) -> None:
+        self._rows.append(row)
+        self._digest.update(repr(tuple(row.values())).encode())
+        if len(self._rows) == BATCH_ROWS:
+            self._flush()
+
+    def close(self) -> str:
+        """Finish the file; return a digest of all rows."""
+        if self._rows:
+            self._flush()
+        self._file.close()
+        return self._digest.hexdigest()
+
+    def _flush(self) -> None:
+        self._file.write_table(pyarrow.Table.from_pylist(self._rows, schema=self._schema))
+        self._rows = []
+
+
+def _split_path(folder: Path, split: str, file_format: FileFormat) -> Path:
+    if file_format == "arrow":
+        return folder / split / "data-00000-of-00001.arrow"
+    # The one name pattern under which datasets accepts splits of any name.
+    return folder / "data" / f"{split}-00000-of-00001.parquet"
+
+
+def _describe_split(folder: Path, split: str, digest: str) -> None:
+    """Put the two files beside the data of a split that `Dataset.save_to_disk` puts there (a test compares)."""
+    state: dict[str, Any] = {
+        "_data_files": [{"filename": _split_path(folder.parent, split, "arrow").name}],
+        "_fingerprint": digest[:16],
+        "_format_columns": None,
+        "_format_kwargs": {},
+        "_format_type": None,
+        "_output_all_columns": False,
+        "_split": None,
+    }
+    (folder / "state.json").write_text(json.dumps(state, indent=2, sort_keys=True), "utf-8")
+    DatasetInfo(features=features()).write_to_directory(str(folder))
 
 
 def read_dataset(folder: Path) -> DatasetDict:
@@ -117,8 +210,7 @@ def _write(dataset: DatasetDict, folder: Path, file_format: FileFormat) -> None:
             return
         (folder / "data").mkdir(parents=True)
         for split, rows in dataset.items():
-            # The one name pattern under which datasets accepts splits of any name.
-            rows.to_parquet(str(folder / "data" / f"{split}-00000-of-00001.parquet"))
+            rows.to_parquet(str(_split_path(folder, split, file_format)))
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from xml.parsers import expat
@@ -17,11 +18,12 @@ from music21.abcFormat import translate
 from symusic.core import ScoreTick
 
 from descant_tokenizers.errors import InputError, printable
+from descant_tokenizers.scores.credits import Credits, credits_of
 from descant_tokenizers.scores.limits import Limits, check_count
-from descant_tokenizers.scores.music21_reader import AnyStream, from_music21
+from descant_tokenizers.scores.music21_reader import AnyStream, fermatas_of, from_music21
 from descant_tokenizers.scores.prescan import XmlCensus, check_abc, check_humdrum, check_musicxml
 
-__all__ = ["parse_notation"]
+__all__ = ["Notation", "parse_notation"]
 
 NotationFormat = Literal["musicxml", "mxl", "abc", "humdrum"]
 
@@ -30,9 +32,27 @@ _MAX_ZIP_ENTRIES = 1_000
 _MAX_REMARKS = 5
 _MAX_ABC_BAR_QUARTERS = 128
 _CONTAINER = "META-INF/container.xml"
+_FERMATA_SIGNS = {"musicxml": "<fermata", "abc": "fermata", "humdrum": ";"}
 
 
-def parse_notation(path: Path, data: bytes, form: NotationFormat, limits: Limits) -> tuple[ScoreTick, list[str]]:
+@dataclass(frozen=True, slots=True)
+class Notation:
+    """What a notation file holds.
+
+    Attributes:
+        score: The score as `from_music21` makes it.
+        remarks: What music21 had to remark: events that it could not read.
+        fermatas_ticks: Onsets of notes under a fermata, rising.
+        credits: What the file says about itself.
+    """
+
+    score: ScoreTick
+    remarks: list[str]
+    fermatas_ticks: tuple[int, ...]
+    credits: Credits
+
+
+def parse_notation(path: Path, data: bytes, form: NotationFormat, limits: Limits) -> Notation:
     """Parse the bytes of a notation file; the score is not yet validated.
 
     Args:
@@ -42,7 +62,7 @@ def parse_notation(path: Path, data: bytes, form: NotationFormat, limits: Limits
         limits: Bounds on notes, bars and unpacked bytes.
 
     Returns:
-        The score as `from_music21` makes it, and what music21 had to remark: events that it could not read.
+        The score and what else the file says.
 
     Raises:
         InputError: The file is damaged, holds several pieces, declares XML entities, or exceeds a bound.
@@ -53,13 +73,17 @@ def parse_notation(path: Path, data: bytes, form: NotationFormat, limits: Limits
     remarks = io.StringIO()
     try:
         with _remarks_to(remarks):
-            score = from_music21(_stream_of(text, form))
+            source = _stream_of(text, form)
+            score = from_music21(source)
+            fermatas = tuple(fermatas_of(source)) if _FERMATA_SIGNS[form] in text else ()
+            said = credits_of(source, text, form)
     except InputError as error:
         raise InputError(f"{path} cannot be used: {error}") from error
     except Exception as error:  # music21 raises whatever its parsers stumble over
         reason = printable(f"{type(error).__name__}: {error}", 120)
         raise InputError(f"{path} cannot be read as {_NAMES[form]} ({reason}); export it again.") from error
-    return score, [printable(line, 160) for line in remarks.getvalue().splitlines()[:_MAX_REMARKS]]
+    lines = [printable(line, 160) for line in remarks.getvalue().splitlines()[:_MAX_REMARKS]]
+    return Notation(score, lines, fermatas, said)
 
 
 def _stream_of(text: str, form: str) -> AnyStream:

@@ -16,7 +16,7 @@ from descant_tokenizers.scores.limits import Limits
 from descant_tokenizers.scores.midi import MIDI_MAGIC, parse_midi
 from descant_tokenizers.scores.validation import validated
 
-__all__ = ["SUFFIXES", "ReadResult", "read_score", "read_score_report"]
+__all__ = ["SUFFIXES", "ReadResult", "parse_score", "read_bytes", "read_score", "read_score_report"]
 
 Format = Literal["midi", "musicxml", "mxl", "abc", "humdrum"]
 
@@ -52,10 +52,20 @@ class ReadResult:
     Attributes:
         score: The validated score.
         repairs: One sentence for each kind of repair; empty for a clean file.
+        fermatas_ticks: Onsets of notes under a fermata, rising; MIDI has none.
+        title: What the file calls itself, empty where it says nothing; of MIDI nothing is taken.
+        composer: The composer that it names.
+        rights: Its copyright and licence statements.
+        encoder: Who transcribed it, as ABC files say.
     """
 
     score: ScoreTick
     repairs: list[str] = field(default_factory=list)
+    fermatas_ticks: tuple[int, ...] = ()
+    title: str = ""
+    composer: str = ""
+    rights: str = ""
+    encoder: str = ""
 
 
 def read_score(path: str | os.PathLike[str], limits: Limits = _DEFAULT_LIMITS) -> ScoreTick:
@@ -93,20 +103,49 @@ def read_score_report(path: str | os.PathLike[str], limits: Limits = _DEFAULT_LI
         InputError: As for `read_score`.
     """
     source = Path(path)
-    data = _read_bytes(source, limits.max_bytes)
-    form = _format_of(source, data)
-    remarks: list[str] = []
+    return parse_score(source, read_bytes(source, limits.max_bytes), limits)
+
+
+def parse_score(path: Path, data: bytes, limits: Limits = _DEFAULT_LIMITS) -> ReadResult:
+    """Read a score like `read_score_report` from bytes at hand.
+
+    Args:
+        path: Where the bytes came from, for messages and for a format that its name alone tells.
+        data: The whole file, or one tune of a collection.
+        limits: Bounds on what is read.
+
+    Returns:
+        The score, and one sentence for each kind of repair.
+
+    Raises:
+        InputError: As for `read_score`.
+    """
+    form = _format_of(path, data)
     if form == "midi":
-        parsed = parse_midi(source, data)
-    else:
-        from descant_tokenizers.scores.notation import parse_notation  # music21 takes a while to import
+        return ReadResult(*validated(path, parse_midi(path, data), limits))
+    from descant_tokenizers.scores.notation import parse_notation  # music21 takes a while to import
 
-        parsed, remarks = parse_notation(source, data, form, limits)
-    score, repairs = validated(source, parsed, limits)
-    return ReadResult(score, remarks + repairs)
+    found = parse_notation(path, data, form, limits)
+    score, repairs = validated(path, found.score, limits)
+    said = found.credits
+    return ReadResult(
+        score, found.remarks + repairs, found.fermatas_ticks, said.title, said.composer, said.rights, said.encoder
+    )
 
 
-def _read_bytes(path: Path, max_bytes: int) -> bytes:
+def read_bytes(path: Path, max_bytes: int) -> bytes:
+    """Read a whole file.
+
+    Args:
+        path: The file.
+        max_bytes: Largest size to read.
+
+    Returns:
+        Its bytes.
+
+    Raises:
+        InputError: It is missing, unreadable, no ordinary file, or too large.
+    """
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):

@@ -1,0 +1,110 @@
+"""Files and the pieces in them: a tune book in ABC holds many, any other file one.
+
+A piece is named by its key: the file's path inside a folder, and `#` with its place for a tune of several.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import lru_cache
+from pathlib import Path
+
+from descant_tokenizers.errors import InputError
+from descant_tokenizers.scores import SUFFIXES, Limits
+from descant_tokenizers.scores.reading import read_bytes
+
+_BOOK_KEY = re.compile(r"(?P<file>.*\.abc)#(?P<tune>\d+)", re.IGNORECASE | re.DOTALL)
+_TUNE_START = re.compile(r"^X:", re.MULTILINE)
+_SHARED_FIELD = re.compile(r"^[A-WYZa-z]:.*$", re.MULTILINE)
+
+
+def score_keys(folder: Path) -> list[str]:
+    """List the pieces in the score files under a folder, hidden ones left out, in the order of their relative paths.
+
+    Args:
+        folder: An existing folder; its subfolders are searched too.
+
+    Returns:
+        At least one key.
+
+    Raises:
+        InputError: There is no such folder, or no score file in it.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder; give a folder of score files.")
+    found = [
+        os.path.relpath(os.path.join(root, name), folder).replace(os.sep, "/")
+        for root, _, names in os.walk(folder)
+        for name in names
+        if os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith(".")
+    ]
+    if not found:
+        raise InputError(f"{folder} holds no score file ({', '.join(SUFFIXES)}); give a folder that does.")
+    return [key for file in sorted(found) for key in keys_in(folder, file)]
+
+
+def keys_in(folder: Path, file: str) -> list[str]:
+    """List the pieces in one file: one for each tune of an ABC file that holds several."""
+    if not file.lower().endswith(".abc"):
+        return [file]
+    try:
+        num_tunes = len(_tunes(folder / file))
+    except InputError:  # reading the file as a whole says the same, where it can be reported
+        return [file]
+    return [file] if num_tunes < 2 else [f"{file}#{number}" for number in range(1, num_tunes + 1)]
+
+
+def path_of(folder: Path, key: str) -> Path:
+    """Return the file that holds a piece."""
+    book = _BOOK_KEY.fullmatch(key)
+    return folder / (book["file"] if book else key)
+
+
+def stem_of(key: str) -> str:
+    """Return a key without the suffix of its file, such as `airs/book1#12`."""
+    book = _BOOK_KEY.fullmatch(key)
+    return f"{book['file'][: -len('.abc')]}#{book['tune']}" if book else os.path.splitext(key)[0]
+
+
+def load(folder: Path, key: str, limits: Limits) -> bytes:
+    """Read the bytes of one piece.
+
+    Args:
+        folder: What `key` is inside of.
+        key: The piece.
+        limits: How large its file may be.
+
+    Returns:
+        The file; of a tune book, the tune, under the fields that its file states for all.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    book = _BOOK_KEY.fullmatch(key)
+    if book is None:
+        return read_bytes(folder / key, limits.max_bytes)
+    tunes = _tunes(folder / book["file"])
+    if int(book["tune"]) > len(tunes):
+        raise InputError(f"{folder / book['file']} has changed while it was read; start again.")
+    return tunes[int(book["tune"]) - 1]
+
+
+def _tunes(path: Path) -> tuple[bytes, ...]:
+    data = read_bytes(path, Limits().max_bytes)
+    return _split(data)
+
+
+@lru_cache(maxsize=2)
+def _split(data: bytes) -> tuple[bytes, ...]:
+    """Cut a tune book before each `X:`; what stands before the first one holds for all tunes."""
+    text = data.decode("latin-1")  # undone below, whatever the encoding is
+    starts = [match.start() for match in _TUNE_START.finditer(text)]
+    if not starts:
+        return ()
+    shared = "".join(f"{line}\n" for line in _SHARED_FIELD.findall(text[: starts[0]]))
+    tunes = []
+    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+        number, _, rest = text[start:end].partition("\n")
+        tunes.append(f"{number}\n{shared}{rest}".encode("latin-1"))
+    return tuple(tunes)
