@@ -80,6 +80,39 @@ def build_command(
         typer.echo(summary(report, out, time.monotonic() - start))
 
 
+@dataset_app.command("stats")
+def stats_command(
+    source: Annotated[str, typer.Argument(help="A corpus by name, a dataset's folder, or a folder of score files.")],
+    preset: Annotated[str, typer.Option(help="Tokenizer preset for the tokens.")] = "satb",
+    plot: Annotated[Path | None, typer.Option(help="Draw it to this image file, too (.png, .svg, .pdf).")] = None,
+    num_proc: Annotated[int | None, typer.Option(help="Worker processes; one for each core if not given.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file at --plot.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print no progress.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as one line of JSON instead.")] = False,
+) -> None:
+    """Show what is in a corpus: pieces, notes, ranges, keys, meters, lengths, tokens and licences of each split."""
+    import datasets
+    from rich.console import Console
+
+    from descant_tokenizers.corpora import reading_bar
+    from descant_tokenizers.stats import corpus_stats
+    from descant_tokenizers.stats_views import check_plot, draw, table
+
+    check_plot(plot, force=force)
+    if quiet or as_json:
+        datasets.disable_progress_bars()
+    with reading_bar(source, quiet=quiet) as progress:
+        stats = corpus_stats(source, preset, num_proc=num_proc, progress=progress)
+    if plot is not None:
+        draw(stats, plot, source, preset)
+    if as_json:
+        typer.echo(json.dumps({name: split.to_json() for name, split in stats.items()}, ensure_ascii=False))
+    else:
+        Console(highlight=False).print(table(stats, source, preset))
+        if plot is not None:
+            typer.echo(f"Wrote {plot}")
+
+
 @dataset_app.command("tokenize")
 def tokenize_command(
     source: Annotated[str, typer.Argument(help="A corpus by name, or the folder of a built dataset.")],

@@ -226,7 +226,9 @@ def load_corpus(name_or_dir: str, *, num_proc: int | None = None, progress: Prog
             )
         return read_dataset(Path(name_or_dir))
     folder = cache_dir() / "datasets" / f"{name_or_dir}-{reader_version()}"
-    if not folder.exists():
+    if folder.exists():
+        make_cache_folder(folder)
+    else:
         make_cache_folder(folder.parent)
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
             fresh = Path(scratch, name_or_dir)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 import hashlib
 import json
 import os
+import shutil
+import time
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
@@ -19,6 +22,8 @@ from descant_tokenizers.files import atomic_write
 
 PIECE_SOURCES = ("scores", *(f"corpora/{name}.py" for name in ("analysis", "chorales", "reading", "rows", "tunes")))
 ROW_SOURCES = ("scores", "corpora", "corpora/data")
+KINDS = ("pieces", "datasets", "tokens")
+MAX_IDLE_DAYS = 30
 LIBRARIES = ("music21", "symusic")
 
 
@@ -31,7 +36,7 @@ def cache_dir() -> Path:
 
 
 def make_cache_folder(folder: Path) -> None:
-    """Create a folder of the cache.
+    """Create a folder of the cache, and note that it is in use.
 
     Args:
         folder: A path under `cache_dir()`.
@@ -41,10 +46,32 @@ def make_cache_folder(folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        os.utime(folder)
     except OSError as error:
         raise InputError(
             f"cannot create the cache folder {folder} ({error.strerror}); set XDG_CACHE_HOME to another one."
         ) from error
+
+
+def prune_cache(max_idle_days: float = MAX_IDLE_DAYS) -> list[Path]:
+    """Remove what no run has used for long: mostly what older versions of the code left.
+
+    Args:
+        max_idle_days: Days without use after which a version's folder goes.
+
+    Returns:
+        The folders removed.
+    """
+    oldest = time.time() - max_idle_days * 86_400
+    idle = []
+    for kind in KINDS:
+        for folder in cache_dir().joinpath(kind).glob("*"):
+            with contextlib.suppress(OSError):  # another process may prune, too
+                if folder.stat().st_mtime < oldest:
+                    idle.append(folder)
+    for folder in idle:
+        shutil.rmtree(folder, ignore_errors=True)
+    return idle
 
 
 @cache
@@ -77,15 +104,20 @@ def code_version(*sources: str, libraries: Sequence[str]) -> str:
     return digest.hexdigest()[:16]
 
 
+def piece_folder(reader: str) -> Path:
+    """Return where the pieces of a reader are kept, by its name: two may read the same bytes in different ways."""
+    return cache_dir() / "pieces" / f"{reader}-{piece_version()}"
+
+
 def cache_path(data: bytes, reader: str) -> Path:
     """Return where a piece is kept.
 
     Args:
         data: The bytes that it is read from.
-        reader: Name of the reader; two may read the same bytes in different ways.
+        reader: Name of the reader.
     """
     digest = hashlib.sha256(data).hexdigest()
-    return cache_dir() / "pieces" / f"{reader}-{piece_version()}" / digest[:2] / f"{digest}.json"
+    return piece_folder(reader) / digest[:2] / f"{digest}.json"
 
 
 def load_piece(path: Path) -> Piece | None:

@@ -17,7 +17,14 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.synchronize import Event
 
-from descant_tokenizers.corpora.cache import cache_path, load_piece, save_piece
+from descant_tokenizers.corpora.cache import (
+    cache_path,
+    load_piece,
+    make_cache_folder,
+    piece_folder,
+    prune_cache,
+    save_piece,
+)
 from descant_tokenizers.corpora.rows import Corpus, Piece, Reader, make_piece
 from descant_tokenizers.errors import InputError, printable
 
@@ -70,6 +77,8 @@ def read_all(
     num_proc = num_proc or os.cpu_count() or 1
     in_processes = num_proc > 1 and len(corpus.keys) >= SMALL_JOB
     keys, reader = corpus.keys, corpus.reader
+    make_cache_folder(piece_folder(reader.name))
+    prune_cache()
     outcomes = _in_processes(reader, keys, num_proc) if in_processes else (read_one(reader, key) for key in keys)
     with contextlib.closing(outcomes):  # else an exception in the caller leaves the processes running
         for num_done, outcome in enumerate(outcomes, start=1):

@@ -178,6 +178,11 @@ def _describe_split(folder: Path, split: str, digest: str) -> None:
     DatasetInfo(features=features()).write_to_directory(str(folder))
 
 
+def is_dataset(folder: Path) -> bool:
+    """Whether a folder holds a dataset in either format."""
+    return (folder / "dataset_dict.json").is_file() or any(folder.glob("data/*.parquet"))
+
+
 def read_dataset(folder: Path) -> DatasetDict:
     """Load a dataset from disk in either format.
 

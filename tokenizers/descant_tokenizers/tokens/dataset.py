@@ -101,7 +101,8 @@ def _tokenize_split(name: str, split: Dataset, layout: TaskLayout, num_proc: int
         functools.partial(_tokenize_row, layout=layout),
         num_proc=num_proc,
         cache_file_name=str(folder / f"{split._fingerprint}.arrow"),
-        new_fingerprint=f"{split._fingerprint}-{version}-{vocabulary}",
+        # datasets 5.2 takes 64 letters, its own suffix for each process included
+        new_fingerprint=hashlib.sha256(f"{split._fingerprint}-{version}-{vocabulary}".encode()).hexdigest()[:32],
         desc=f"tokenize {name}",
     )
 

@@ -1,0 +1,81 @@
+"""Tune books: many pieces in one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from descant_tokenizers.corpora.folder import FolderCorpus
+from descant_tokenizers.corpora.harvest import read_one
+from descant_tokenizers.corpora.tunes import keys_in, load, path_of, score_keys, stem_of
+from descant_tokenizers.errors import InputError
+from descant_tokenizers.scores import Limits
+
+BOOK = """% A book
+L:1/4
+M:3/4
+
+X:7
+T:First
+K:G
+G|GAB|c2d|]
+
+X:8
+T:Zweites Stück
+M:2/4
+K:D
+DF|Ad|]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a book of two tunes and a file of one."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = tmp_path / "tunes"
+    folder.mkdir()
+    (folder / "book.abc").write_text(BOOK, encoding="utf-8")
+    (folder / "one.abc").write_text("X:1\nT:One\nL:1/4\nK:C\nCDEF|]\n")
+    return folder
+
+
+def test_each_tune_is_a_piece(folder: Path) -> None:
+    keys = score_keys(folder)
+    assert keys == ["book.abc#1", "book.abc#2", "one.abc"]
+    assert [stem_of(key) for key in keys] == ["book#1", "book#2", "one"]
+    assert [path_of(folder, key).name for key in keys] == ["book.abc", "book.abc", "one.abc"]
+
+
+def test_fields_before_the_first_tune_hold_for_all(folder: Path) -> None:
+    corpus = FolderCorpus.of(folder)
+    first, second = (read_one(corpus.reader, key).piece for key in corpus.keys[:2])
+    assert first is not None
+    assert second is not None
+    assert (first.title, first.time_signature, first.num_notes) == ("First", "3/4", 6)
+    assert (second.title, second.time_signature, second.num_notes) == ("Zweites Stück", "2/4", 4)
+    assert corpus.facts_of(corpus.keys[1], second).id == "book#2"
+
+
+def test_a_tune_is_cached_by_itself(folder: Path) -> None:
+    corpus = FolderCorpus.of(folder)
+    assert not read_one(corpus.reader, "book.abc#2").is_cached
+    (folder / "book.abc").write_text(BOOK.replace("GAB", "GBA"), encoding="utf-8")
+    assert read_one(corpus.reader, "book.abc#2").is_cached
+    assert not read_one(corpus.reader, "book.abc#1").is_cached
+
+
+def test_a_book_that_shrinks_while_it_is_read_is_a_user_error(folder: Path) -> None:
+    with pytest.raises(InputError, match="has changed"):
+        load(folder, "book.abc#3", Limits())
+
+
+def test_an_unreadable_book_is_one_piece_with_a_reason(folder: Path) -> None:
+    (folder / "big.abc").write_bytes(b"X:1\nX:2\n" + b"%" * (4 * 2**20))
+    assert keys_in(folder, "big.abc") == ["big.abc"]
+    assert "bytes" in read_one(FolderCorpus.of(folder).reader, "big.abc").reason
+
+
+def test_a_file_may_hold_the_sign_that_tells_tunes(folder: Path) -> None:
+    (folder / "book.abc#1.mid").write_bytes(b"")
+    assert path_of(folder, "book.abc#1.mid") == folder / "book.abc#1.mid"

@@ -1,0 +1,142 @@
+"""What is in a corpus: pieces, notes, ranges, keys, meters, lengths, tokens and licences of each split."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from datasets import Dataset, DatasetDict
+from miditok import REMI
+
+from descant_tokenizers.corpora.build import CORPORA, build_dataset, load_corpus
+from descant_tokenizers.corpora.harvest import Progress
+from descant_tokenizers.corpora.rows import row_to_score
+from descant_tokenizers.corpora.store import is_dataset, read_dataset
+from descant_tokenizers.scores import VOICES, count_bars
+from descant_tokenizers.tokens.dataset import tokenize_dataset
+from descant_tokenizers.tokens.presets import build_tokenizer
+
+
+@dataclass
+class SplitStats:
+    """What is in one split.
+
+    Attributes:
+        pieces: Rows.
+        four_part: Rows of four voices, from files of just as many parts.
+        notes: Notes of each row; likewise bars and tokens. Rows that the tokenizer cannot hold have no tokens.
+        parts: Number of parts to rows.
+        ranges: Track name (of the four voices) or `all` to the lowest and highest MIDI pitch.
+        pitches: Notes of each MIDI pitch, 128 numbers.
+        keys: Key to rows; likewise meters, composers and licences.
+    """
+
+    pieces: int = 0
+    four_part: int = 0
+    notes: list[int] = field(default_factory=list)
+    bars: list[int] = field(default_factory=list)
+    tokens: list[int] = field(default_factory=list)
+    parts: Counter[int] = field(default_factory=Counter)
+    ranges: dict[str, tuple[int, int]] = field(default_factory=dict)
+    pitches: list[int] = field(default_factory=lambda: [0] * 128)
+    keys: Counter[str] = field(default_factory=Counter)
+    meters: Counter[str] = field(default_factory=Counter)
+    composers: Counter[str] = field(default_factory=Counter)
+    licences: Counter[str] = field(default_factory=Counter)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values; counts in falling order, lengths as smallest, median, largest and sum."""
+        counted = {name: dict(getattr(self, name).most_common()) for name in COUNTED}
+        lengths = {name: spread(getattr(self, name)) for name in LENGTHS}
+        ranges = {name: list(pitches) for name, pitches in self.ranges.items()}
+        return {"pieces": self.pieces, "four_part": self.four_part, **lengths, "ranges": ranges, **counted}
+
+
+LENGTHS = ("notes", "bars", "tokens")
+COUNTED = ("parts", "keys", "meters", "composers", "licences")
+
+
+def spread(values: list[int]) -> dict[str, float]:
+    """Return how many values there are, the smallest, median and largest, and their sum; empty for none."""
+    if not values:
+        return {}
+    return {
+        "pieces": len(values),
+        "min": min(values),
+        "median": median(values),
+        "max": max(values),
+        "sum": sum(values),
+    }
+
+
+def corpus_stats(
+    source: str, preset: str = "satb", *, num_proc: int | None = None, progress: Progress | None = None
+) -> dict[str, SplitStats]:
+    """Look at a corpus.
+
+    Args:
+        source: A corpus by name, the folder of a dataset, or a folder of score files.
+        preset: Tokenizer preset for the tokens.
+        num_proc: Worker processes to read files; by default one for each core.
+        progress: Told how far reading is.
+
+    Returns:
+        What is in each of its splits, in order.
+
+    Raises:
+        InputError: There is neither such a corpus nor such a folder, or nothing in it can be used.
+    """
+    tokenizer = build_tokenizer(preset)
+    if source in CORPORA or is_dataset(Path(source)):
+        return dataset_stats(load_corpus(source, num_proc=num_proc, progress=progress), tokenizer)
+    with tempfile.TemporaryDirectory(prefix="descant-stats-") as scratch:
+        build_dataset(source, Path(scratch, "dataset"), num_proc=num_proc, progress=progress)
+        return dataset_stats(read_dataset(Path(scratch, "dataset")), tokenizer)
+
+
+def dataset_stats(dataset: DatasetDict, tokenizer: REMI) -> dict[str, SplitStats]:
+    """Look at a dataset; see `corpus_stats`."""
+    stats = {name: _split_stats(split) for name, split in dataset.items()}
+    tokenized, _ = tokenize_dataset(dataset, tokenizer)
+    for name, split in tokenized.items():
+        stats[name].tokens = [len(ids) for ids in split["input_ids"]]
+    return stats
+
+
+def _split_stats(split: Dataset) -> SplitStats:
+    stats = SplitStats()
+    for row in split:
+        _count(stats, row)
+    return stats
+
+
+def _count(stats: SplitStats, row: Mapping[str, Any]) -> None:
+    score = row_to_score(row)
+    stats.pieces += 1
+    stats.notes.append(row["num_notes"])
+    stats.bars.append(count_bars(score))
+    stats.parts[row["num_parts"]] += 1
+    stats.keys[row["key"]] += 1
+    stats.meters[row["time_signature"]] += 1
+    stats.composers[row["composer"]] += 1
+    stats.licences[row["licence"]] += 1
+    is_four_voices = tuple(track.name for track in score.tracks) == VOICES
+    stats.four_part += is_four_voices and row["num_parts"] == len(VOICES)
+    for track in score.tracks:
+        if not track.is_drum:
+            pitches = track.notes.numpy()["pitch"]
+            _widen(stats.ranges, ("all", track.name) if is_four_voices else ("all",), pitches.tolist())
+            for pitch, count in zip(*np.unique(pitches, return_counts=True), strict=True):
+                stats.pitches[pitch] += int(count)
+
+
+def _widen(ranges: dict[str, tuple[int, int]], names: Iterable[str], pitches: list[int]) -> None:
+    for name in names:
+        low, high = ranges.get(name, (127, 0))
+        ranges[name] = (min(low, *pitches, 127), max(high, *pitches, 0))
