@@ -1,6 +1,8 @@
-"""Which device to compute on."""
+"""Which device to compute on, and with how many CPU threads."""
 
 from __future__ import annotations
+
+import os
 
 import torch
 
@@ -23,3 +25,30 @@ def pick_device(wished: str | None) -> str:
     if wished is not None and wished not in available:
         raise InputError(f"device {wished!r} is not available here: use {' or '.join(available)}")
     return wished or available[0]
+
+
+def use_cores(wished: int | None = None) -> int:
+    """Set the CPU threads of this process, and return their number.
+
+    `accelerate launch` and torchrun start processes with one thread unless OMP_NUM_THREADS is set, which wastes every
+    other core. Where a launcher left one thread, the cores are shared out between the processes of this machine.
+
+    Args:
+        wished: Number of threads; None to leave what the user or torch chose.
+
+    Raises:
+        InputError: Fewer than one.
+    """
+    if wished is not None and wished < 1:
+        raise InputError(f"--threads is {wished}: give 1 or more")
+    launched = "ACCELERATE_MIXED_PRECISION" in os.environ or "TORCHELASTIC_RUN_ID" in os.environ
+    if wished is None and launched and os.environ.get("OMP_NUM_THREADS") == "1":
+        wished = max(1, available_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    if wished is not None:
+        torch.set_num_threads(wished)
+    return torch.get_num_threads()
+
+
+def available_cores() -> int:
+    """Number of cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

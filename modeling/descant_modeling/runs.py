@@ -20,7 +20,7 @@ from transformers.utils import logging as transformers_logging
 from descant_modeling.checkpoints import CheckpointMeta, load_checkpoint, recover_folder
 from descant_modeling.config import RunConfig, load_config, parse_config
 from descant_modeling.data import load_data
-from descant_modeling.devices import pick_device
+from descant_modeling.devices import pick_device, use_cores
 from descant_modeling.examples import ExampleSource, voice_ranges
 from descant_modeling.models import build_model, count_parameters
 from descant_modeling.runlog import RunLog, run_header
@@ -42,7 +42,13 @@ class Run:
 
 
 def prepare_run(
-    config_path: Path | None, overrides: Sequence[str], *, resume: Path | None, device: str | None, quiet: bool
+    config_path: Path | None,
+    overrides: Sequence[str],
+    *,
+    resume: Path | None,
+    device: str | None,
+    threads: int | None = None,
+    quiet: bool,
 ) -> Run:
     """Read configuration and data, build or restore model and trainer.
 
@@ -53,11 +59,13 @@ def prepare_run(
         overrides: `key=value`; of a resumed run only `max_steps`.
         resume: Folder of a run to go on with.
         device: `cpu`, `cuda` or `mps`; None for the best there is.
+        threads: CPU threads of this process; None for its share of the machine's cores.
         quiet: No progress line and no progress bars.
 
     Raises:
         InputError: A wrong configuration, corpus, device or run folder.
     """
+    num_threads = use_cores(threads)
     config = load_config(config_path, overrides) if resume is None else _resumed_config(resume, overrides)
     accelerator = make_accelerator(config.precision, device)
     # What was measured once holds for the whole run, wherever it is resumed.
@@ -91,6 +99,7 @@ def prepare_run(
         "device": str(accelerator.device),
         "precision": accelerator.mixed_precision,
         "num_processes": accelerator.num_processes,
+        "num_threads": num_threads,
         "corpora": data.corpora,
     }
     header = run_header(config.to_dict(), **facts)

@@ -19,12 +19,15 @@ def train_command(
         Path | None, typer.Option(help="Run folder to go on with; its own configuration is used.")
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; chosen by itself if not given.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads of each process; the machine's cores, shared out, if not given.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress line and no summary.")] = False,
 ) -> None:
     """Train a model from a configuration file; a run folder holds its logs and its last and best checkpoints."""
     from descant_modeling.runs import prepare_run
 
-    run = prepare_run(config, overrides or [], resume=resume, device=device, quiet=quiet)
+    run = prepare_run(config, overrides or [], resume=resume, device=device, threads=threads, quiet=quiet)
     try:
         progress = run.trainer.train()
     finally:
