@@ -90,6 +90,58 @@ def random_piece(table: TokenTable) -> Callable[..., Piece]:
 
 
 @pytest.fixture(scope="session")
+def gm_table() -> TokenTable:
+    """The vocabulary of the `gm` preset."""
+    from descant_tokenizers.tokens.presets import build_tokenizer
+    from descant_tokenizers.tokens.vocabulary import TokenTable
+
+    return TokenTable(build_tokenizer("gm"))
+
+
+@pytest.fixture(scope="session")
+def random_band(gm_table: TokenTable) -> Callable[..., Piece]:
+    """A function that makes pieces for instruments: chords, drums, velocities, tempos, notes held over bar lines."""
+    from descant_tokenizers.tokens.piece import GridBar, GridNote, GridTempo, Piece
+
+    table = gm_table
+    lengths = [table.ticks_per_quarter // part for part in (1, 1, 2, 3, 4)]
+
+    def make(
+        rng: np.random.Generator, num_bars: int = 6, programs: Sequence[int] = (0, 33, -1), meters=((4, 4),)
+    ) -> Piece:
+        meter_ids = [table.meter_id[meter] for meter in meters]
+        voices = [table.programs.index(program) for program in programs]
+        busy: dict[tuple[int, int], int] = {}
+        start, bars, tempo = 0, [], 120.0
+        for index in range(num_bars):
+            meter = table.meter_of[meter_ids[rng.integers(len(meter_ids))]]
+            tempos = [GridTempo(0, tempo)] if index == 0 else []
+            if rng.random() < 0.3:
+                place = int(rng.integers(meter.numerator)) * meter.beat_ticks
+                found = float(rng.choice([t for t in table.tempo_id if t != tempo]))
+                if place or index:
+                    tempo = found
+                    tempos.append(GridTempo(place, tempo))
+            notes = []
+            for place in range(0, meter.bar_ticks, meter.beat_ticks // 2):
+                for voice in voices:
+                    for pitch in rng.choice(range(36, 84), rng.integers(0, 4), replace=False):
+                        pitch = int(pitch)
+                        if busy.get((voice, pitch), 0) <= start + place:
+                            known = table.duration_id[meter.denominator]
+                            length = lengths[rng.integers(len(lengths))]
+                            length = length if length in known else meter.beat_ticks
+                            velocity = int(rng.choice(list(table.velocity_id)))
+                            notes.append(GridNote(place, voice, pitch, length, velocity))
+                            busy[voice, pitch] = start + place + length
+            bars.append(GridBar(meter, tuple(sorted(notes)), tuple(sorted(tempos))))
+            start += meter.bar_ticks
+        return Piece(tuple(bars))
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def tiny_pieces(random_piece: Callable[..., Piece]) -> list[Piece]:
     """Twelve four-part pieces of 4 to 9 bars."""
     rng = np.random.default_rng(7)

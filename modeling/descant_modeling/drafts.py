@@ -13,7 +13,7 @@ from math import floor
 import numpy as np
 from symusic.core import NoteTick, NoteTickList, ScoreTick, TrackTick, TrackTickList
 
-from descant_modeling.decoding.fill import with_notes
+from descant_modeling.decoding.fill import with_content
 from descant_modeling.decoding.sampler import Sample
 from descant_modeling.gaps import Gap
 from descant_modeling.prompts import Prompt
@@ -64,7 +64,7 @@ class Draft:
         """
         starts = self.piece.bar_starts_ticks()
         velocities = {voice: _velocity(prompt, voice) for voice in gaps}
-        self.piece = with_notes(self.piece, sample.notes)
+        self.piece = with_content(self.piece, sample.notes, sample.tempos)
         self.num_tokens += sample.num_tokens
         self.log_likelihood += sample.log_likelihood
         for index, bar in sorted(sample.notes.items()):

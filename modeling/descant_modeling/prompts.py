@@ -19,6 +19,7 @@ from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import VOICES, Bar, bars_of
 from descant_tokenizers.scores.voices import VoiceChoice, pick_voices
 from descant_tokenizers.tokens.encode import encode_score
+from descant_tokenizers.tokens.meters import bar_meters
 from descant_tokenizers.tokens.piece import GridBar, Piece
 from descant_tokenizers.tokens.vocabulary import Meter, TokenTable
 
@@ -119,38 +120,6 @@ def read_prompt(
         distance = f"{abs(shift)} semitone{'s' * (abs(shift) > 1)}"
         remarks.append(f"transposed {distance} {'up' if shift > 0 else 'down'} for the model, and back")
     return Prompt(fine, choice, bars, meters, table, shift, _pitches(table, ranges, choice, shift), tuple(remarks))
-
-
-def bar_meters(table: TokenTable, bars: Sequence[Bar], ticks_per_quarter: int) -> tuple[Meter, ...]:
-    """Return the meter of each bar on the grid; a bar that is cut short gets the signature of its own length.
-
-    Raises:
-        InputError: A bar has a length that no time signature of the vocabulary has.
-    """
-    return tuple(_meter(table, bar, ticks_per_quarter) for bar in bars)
-
-
-def _meter(table: TokenTable, bar: Bar, ticks_per_quarter: int) -> Meter:
-    length = Fraction(bar.length_ticks, 4 * ticks_per_quarter)
-    if length == Fraction(bar.numerator, bar.denominator):
-        if (bar.numerator, bar.denominator) in table.meter_id:
-            return table.meter_of[table.meter_id[bar.numerator, bar.denominator]]
-        raise InputError(
-            f"time signature {bar.numerator}/{bar.denominator} (bar {bar.number}) is none that the model knows "
-            f"({_known_meters(table)}); write the piece in one of those."
-        )
-    for denominator in (bar.denominator, 4, 8, 16):
-        numerator = length * denominator
-        if numerator.denominator == 1 and (int(numerator), denominator) in table.meter_id:
-            return table.meter_of[table.meter_id[int(numerator), denominator]]
-    raise InputError(f"a time signature in the middle of a beat cuts bar {bar.number} short; put it on a bar line.")
-
-
-def _known_meters(table: TokenTable) -> str:
-    most: dict[int, int] = {}
-    for numerator, denominator in table.meter_id:
-        most[denominator] = max(numerator, most.get(denominator, 0))
-    return ", ".join(f"1-{most[denominator]}/{denominator}" for denominator in sorted(most))
 
 
 def _refined(score: ScoreTick, grid_ticks: int) -> ScoreTick:

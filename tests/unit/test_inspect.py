@@ -161,15 +161,17 @@ def test_bad_input_is_one_sentence_that_names_it(
     assert "\n" not in str(caught.value)
 
 
-def test_the_documentation_shows_what_is_printed(repo_root: Path, table: TokenTable) -> None:
+def test_the_documentation_shows_what_is_printed(repo_root: Path, table: TokenTable, gm_table: TokenTable) -> None:
     text = (repo_root / "docs" / "tokenizers.md").read_text(encoding="utf-8")
     command, *shown = text.split("```console\n")[1].split("\n```")[0].splitlines()
     *arguments, file = command.removeprefix("$ descant tokenizer inspect").split()
     lines = printed(*arguments, repo_root / file).splitlines()
     assert [line for line in shown if line != "..." and line not in lines] == []
-    assert f"That is {table.size} ids." in text
-    for kind in TOKEN_STYLES:
-        assert f"| `{kind}` | {len(table.ids(kind))} |" in text
+    satb, gm = text.split("## The preset `gm`")
+    for vocabulary, section in ((table, satb), (gm_table, gm)):
+        assert f"That is {vocabulary.size} ids." in section
+        for kind in filter(vocabulary.ids, TOKEN_STYLES):
+            assert f"| `{kind}` | {len(vocabulary.ids(kind))} |" in section
 
 
 def test_the_documented_python_runs(repo_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

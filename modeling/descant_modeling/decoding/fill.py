@@ -20,7 +20,7 @@ from descant_modeling.decoding.plan import Hole, make_plan
 from descant_modeling.decoding.sampler import Sample, SamplingConfig, sample_plans
 from descant_tokenizers.tokens.grammar import Grammar
 from descant_tokenizers.tokens.layout import Task, TaskLayout
-from descant_tokenizers.tokens.piece import GridBar, GridNote, Piece
+from descant_tokenizers.tokens.piece import GridNote, GridTempo, Piece
 
 _TOKENS_PER_NOTE = 4  # position, voice, pitch, duration
 _TOKENS_PER_BAR = 4  # bar, time signature, mask, separator
@@ -100,8 +100,10 @@ class Filler:
             )
             for index, (sample, part) in enumerate(zip(samples, found, strict=True)):
                 notes = {bar: part.notes[bar] for bar in part.notes if bar < window.kept}
-                pieces[index] = with_notes(pieces[index], notes)
+                tempos = {bar: part.tempos[bar] for bar in part.tempos if bar < window.kept}
+                pieces[index] = with_content(pieces[index], notes, tempos)
                 sample.notes |= notes
+                sample.tempos |= tempos
                 sample.num_tokens += part.num_tokens
                 sample.log_likelihood += part.log_likelihood
             first = window.kept
@@ -153,11 +155,15 @@ class Filler:
         return _TOKENS_PER_BAR * (high - low) + round(_TOKENS_PER_NOTE * num_notes)
 
 
-def with_notes(piece: Piece, notes: Mapping[int, tuple[GridNote, ...]]) -> Piece:
-    """Return a piece with notes added to some of its bars, given by index."""
+def with_content(
+    piece: Piece, notes: Mapping[int, tuple[GridNote, ...]], tempos: Mapping[int, tuple[GridTempo, ...]]
+) -> Piece:
+    """Return a piece with notes and tempos added to some of its bars, given by index."""
     bars = list(piece.bars)
     for index, added in notes.items():
-        bars[index] = GridBar(bars[index].meter, tuple(sorted(bars[index].notes + added)))
+        bars[index] = bars[index].with_notes(bars[index].notes + added)
+    for index, written in tempos.items():
+        bars[index] = replace(bars[index], tempos=tuple(sorted(bars[index].tempos + written)))
     return Piece(tuple(bars))
 
 

@@ -8,7 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from descant_tokenizers.tokens.layout import Task, TaskLayout
-from descant_tokenizers.tokens.piece import Piece, bar_ids, piece_ids
+from descant_tokenizers.tokens.piece import GridNote, Piece, bar_ids, piece_ids
+from descant_tokenizers.tokens.vocabulary import TokenTable
+
+#: More than any bar of four voices can have: 288 positions, each with four notes of three tokens.
+MAX_BAR_TOKENS = 1 << 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +24,10 @@ class Hole:
         voices: Ranks of the voices to be written.
         first: First bar to be written.
         stop: The bar behind the last one to be written.
-        end_ticks: For each of the four voices, when its written notes must have ended.
-        pitches: For each of the four voices, lowest and highest MIDI pitch to be written.
+        end_ticks: For each voice of the vocabulary, when its written notes must have ended.
+        pitches: For each voice of the vocabulary, lowest and highest MIDI pitch to be written.
         to_the_end: Whether written voices have to sound until `end_ticks`, not just may.
+        max_bar_tokens: A bar of so many written base tokens is closed.
     """
 
     task: Task
@@ -32,6 +37,7 @@ class Hole:
     end_ticks: tuple[int, ...]
     pitches: tuple[tuple[int, int], ...]
     to_the_end: bool = False
+    max_bar_tokens: int = MAX_BAR_TOKENS
 
     @property
     def bars(self) -> range:
@@ -64,21 +70,25 @@ class Plan:
         given: Runs of given ids; one before each empty bar.
         bars: The empty bars. What follows the last one's closing token is not needed.
         voices: Ranks of the voices that are written.
-        busy_ticks: For each voice, until when a note that was given before the first empty bar sounds.
+        held: Given notes that begin before the first empty bar, or with it, with their onsets.
         latest_end_ticks: For each voice, when its written notes must have ended.
         pitches: For each voice, lowest and highest MIDI pitch to be written.
         to_the_end: Whether each written voice sounds until its `latest_end_ticks`.
         fills_last_bar: Whether something sounds in the last bar.
+        tempos: Whether tempos may be written.
+        max_bar_tokens: A bar of so many base tokens is closed.
     """
 
     given: tuple[tuple[int, ...], ...]
     bars: tuple[EmptyBar, ...]
     voices: tuple[int, ...]
-    busy_ticks: tuple[int, ...]
+    held: tuple[tuple[int, GridNote], ...]
     latest_end_ticks: tuple[int, ...]
     pitches: tuple[tuple[int, int], ...]
     to_the_end: bool = False
     fills_last_bar: bool = False
+    tempos: bool = False
+    max_bar_tokens: int = MAX_BAR_TOKENS
 
 
 def make_plan(layout: TaskLayout, piece: Piece, hole: Hole, low: int = 0, high: int | None = None) -> Plan:
@@ -99,16 +109,18 @@ def make_plan(layout: TaskLayout, piece: Piece, hole: Hole, low: int = 0, high: 
         given, closing = _block_runs(layout, seen, hole, bars)
     starts = piece.bar_starts_ticks()
     meters = [layout.table.meter_id[bar.meter.numerator, bar.meter.denominator] for bar in piece.bars]
-    busy, latest = _neighbours(piece, hole)
+    held, latest = _neighbours(layout.table, piece, hole)
     return Plan(
         given=tuple(given),
         bars=tuple(EmptyBar(b, starts[b], meters[b], ids) for b, ids in zip(hole.bars, closing, strict=True)),
         voices=hole.voices,
-        busy_ticks=busy,
+        held=held,
         latest_end_ticks=latest,
         pitches=hole.pitches,
         to_the_end=hole.to_the_end,
         fills_last_bar=hole.task is Task.CONTINUE,
+        tempos=hole.task is Task.CONTINUE,
+        max_bar_tokens=hole.max_bar_tokens,
     )
 
 
@@ -137,19 +149,21 @@ def _block_runs(layout: TaskLayout, seen: Piece, hole: Hole, bars: range) -> Run
     return [tuple(run) for run in runs[:-1]], [(run[0],) for run in runs[1:]]
 
 
-def _neighbours(piece: Piece, hole: Hole) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Until when given notes of each voice sound into the hole, and when written ones must have ended.
+def _neighbours(
+    table: TokenTable, piece: Piece, hole: Hole
+) -> tuple[tuple[tuple[int, GridNote], ...], tuple[int, ...]]:
+    """Which given notes may sound into the hole, and when written ones of each voice must have ended.
 
     A given note of a written voice can stand at the very beginning of the hole: it began a little earlier, and the grid
     moved it there. It counts as one from before.
     """
     starts = piece.bar_starts_ticks()
-    busy, latest = [0] * len(hole.end_ticks), list(hole.end_ticks)
+    held, latest = [], list(hole.end_ticks)
     for start, bar in zip(starts, piece.bars, strict=False):
         for note in bar.notes:
             onset = start + note.offset_ticks
             if onset <= starts[hole.first]:
-                busy[note.voice] = max(busy[note.voice], onset + note.duration_ticks)
-            elif note.voice in hole.voices:
+                held.append((onset, note))
+            elif note.voice in hole.voices and table.is_four_part:  # a single line
                 latest[note.voice] = min(latest[note.voice], onset)
-    return tuple(busy), tuple(latest)
+    return tuple(held), tuple(latest)

@@ -17,7 +17,7 @@ import torch
 from descant_modeling.decoding.plan import EmptyBar, Plan
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.tokens.grammar import Grammar, Mask, Rules, State
-from descant_tokenizers.tokens.piece import GridNote, read_notes
+from descant_tokenizers.tokens.piece import GridNote, GridTempo, read_content
 
 _LOWEST_TEMPERATURE = 1e-6  # below it, logits divided by the temperature overflow
 
@@ -61,11 +61,13 @@ class Sample:
 
     Attributes:
         notes: Notes of each written bar, by bar index.
+        tempos: Tempos of each written bar, by bar index, where the vocabulary has them.
         num_tokens: Tokens that were sampled.
         log_likelihood: Sum of ln p of the sampled tokens under the model itself (no mask, temperature 1), in nats.
     """
 
     notes: dict[int, tuple[GridNote, ...]] = field(default_factory=dict)
+    tempos: dict[int, tuple[GridTempo, ...]] = field(default_factory=dict)
     num_tokens: int = 0
     log_likelihood: float = 0.0
 
@@ -76,7 +78,7 @@ class _Row:
     def __init__(self, plan: Plan, grammar: Grammar, random: np.random.Generator) -> None:
         self.plan, self.grammar, self.random = plan, grammar, random
         self.sample = Sample()
-        self.busy_ticks = plan.busy_ticks
+        self.busy_ticks = grammar.busy_with(plan.held)
         self.bar = -1
         self.state: State
         self.rules: Rules
@@ -91,9 +93,14 @@ class _Row:
     def legal(self) -> Mask:
         """What may be drawn."""
         legal = self.grammar.mask(self.state, self.rules)
+        closing = list(self.rules.closing_ids)
+        if len(self.written) >= self.plan.max_bar_tokens and legal[closing].any():
+            only_closing = np.zeros_like(legal)
+            only_closing[closing] = legal[closing]
+            return only_closing
         if self._is_unfinished() or self._is_last_bar_empty():
             going_on = legal.copy()
-            going_on[list(self.rules.closing_ids)] = False
+            going_on[closing] = False
             return going_on if going_on.any() else legal
         return legal
 
@@ -102,12 +109,15 @@ class _Row:
         if not self.plan.to_the_end:
             return False
         bar_ticks = self.grammar.table.meter_of[self.plan.bars[self.bar].meter_id].bar_ticks
-        ends, busy = self.rules.latest_end_ticks, self.state.busy_ticks
-        return any(busy[voice] < ends[voice] <= bar_ticks for voice in self.plan.voices)
+        ends = self.rules.latest_end_ticks
+        return any(self._end_of(voice) < ends[voice] <= bar_ticks for voice in self.plan.voices)
 
     def _is_last_bar_empty(self) -> bool:
         is_last = self.plan.fills_last_bar and self.bar == len(self.plan.bars) - 1
-        return is_last and not any(self.state.busy_ticks[voice] > 0 for voice in self.plan.voices)
+        return is_last and not any(self._end_of(voice) > 0 for voice in self.plan.voices)
+
+    def _end_of(self, voice: int) -> int:
+        return self.grammar.end_of(self.state.busy_ticks, voice)
 
     def accept(self, token_id: int) -> None:
         """Take a sampled token: a note token goes on, a closing token opens the next bar."""
@@ -122,8 +132,11 @@ class _Row:
     def _close_bar(self) -> None:
         bar, table = self.plan.bars[self.bar], self.grammar.table
         ids = [base_id for token_id in self.written for base_id in table.base_ids(token_id)]
-        self.sample.notes[bar.index], _ = read_notes(table, ids, 0, table.meter_of[bar.meter_id])
-        self.busy_ticks = tuple(bar.start_ticks + busy for busy in self.state.busy_ticks)
+        content, _ = read_content(table, ids, 0, table.meter_of[bar.meter_id])
+        self.sample.notes[bar.index] = content.notes
+        if content.tempos:
+            self.sample.tempos[bar.index] = content.tempos
+        self.busy_ticks = self.grammar.later(self.state.busy_ticks, bar.start_ticks)
         self._open_next_bar()
 
     def _open_next_bar(self) -> None:
@@ -134,13 +147,13 @@ class _Row:
             return
         bar = self.plan.bars[self.bar]
         self.pending = list(self.plan.given[self.bar])
-        self.state = self.grammar.enter_bar(bar.meter_id, (max(0, b - bar.start_ticks) for b in self.busy_ticks))
+        self.state = self.grammar.enter_bar(bar.meter_id, self.grammar.later(self.busy_ticks, -bar.start_ticks))
         self.rules = _rules(self.plan, bar)
 
 
 def _rules(plan: Plan, bar: EmptyBar) -> Rules:
     latest = tuple(end - bar.start_ticks for end in plan.latest_end_ticks)
-    return Rules(plan.voices, latest, plan.pitches, bar.closing_ids)
+    return Rules(plan.voices, latest, plan.pitches, bar.closing_ids, plan.tempos)
 
 
 def sample_plans(

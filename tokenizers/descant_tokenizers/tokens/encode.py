@@ -14,6 +14,7 @@ import symusic
 
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import VOICES
+from descant_tokenizers.tokens.ensemble import decode_ensemble, encode_ensemble
 from descant_tokenizers.tokens.piece import GridBar, GridNote, Piece, parse_piece, piece_ids
 from descant_tokenizers.tokens.presets import VOICE_PROGRAMS
 from descant_tokenizers.tokens.vocabulary import TokenTable
@@ -33,15 +34,18 @@ class EncodedScore:
 
 
 def encode_score(table: TokenTable, score: symusic.core.ScoreTick) -> EncodedScore:
-    """Put a score with tracks named after the voices on the token grid.
+    """Put a score on the token grid.
 
     Args:
-        table: The vocabulary, of a tokenizer of the `satb` preset.
-        score: A score whose tracks are named Soprano, Alto, Tenor, Bass (some may be missing; others are an error).
+        table: The vocabulary, of a tokenizer of a preset.
+        score: For `satb`, a score whose tracks are named Soprano, Alto, Tenor, Bass (some may be missing; others are an
+            error); for `gm`, any (see `encode_ensemble`).
 
     Raises:
         InputError: A track of another name, no notes, a time signature or pitch outside the vocabulary.
     """
+    if not table.is_four_part:
+        return EncodedScore(*encode_ensemble(table, score))
     labelled = _label_voices(score)
     _check_time_signatures(table, labelled)
     _check_pitches(table, labelled)
@@ -56,8 +60,10 @@ def decode_piece(table: TokenTable, piece: Piece, velocity: int = 80) -> symusic
     Args:
         table: The vocabulary.
         piece: The music.
-        velocity: MIDI velocity of all notes, 1-127.
+        velocity: MIDI velocity of all notes, 1-127, where the vocabulary has none.
     """
+    if not table.is_four_part:
+        return decode_ensemble(table, piece)
     score: symusic.core.ScoreTick = table.tokenizer.decode(piece_ids(table, piece))
     names = {program: name for name, program in VOICE_PROGRAMS.items()}
     for track in score.tracks:

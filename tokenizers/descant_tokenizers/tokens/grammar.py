@@ -16,14 +16,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from descant_tokenizers.tokens.piece import GridNote
 from descant_tokenizers.tokens.vocabulary import Meter, TokenTable
 
 Mask = npt.NDArray[np.bool_]
+
+Busy: TypeAlias = tuple[Any, ...]
+"""Until when what sounds, in ticks: each voice, or in music of any instruments each pitch of one. Only the grammar that
+made it looks inside."""
 
 #: An end that no note reaches, in ticks.
 NEVER = 1 << 40
@@ -39,14 +44,16 @@ class State(NamedTuple):
         voice: Rank of the last voice named at this onset; -1 if none.
         busy_ticks: For each voice, until when its last note sounds.
         has_notes: Whether any note was written.
+        pitch: Of instruments that play chords, the last pitch of the last voice at this onset; -1 if none.
     """
 
     kind: str
     meter_id: int
     offset_ticks: int
     voice: int
-    busy_ticks: tuple[int, ...]
+    busy_ticks: Busy
     has_notes: bool
+    pitch: int = -1
 
 
 class Rules(NamedTuple):
@@ -57,16 +64,18 @@ class Rules(NamedTuple):
         latest_end_ticks: For each voice, when its notes must have ended.
         pitches: For each voice, lowest and highest MIDI pitch.
         closing_ids: The tokens that may close the bar; by default `Bar` and `EOS`.
+        tempos: Whether tempos may be written, where the vocabulary has them.
     """
 
     voices: tuple[int, ...]
     latest_end_ticks: tuple[int, ...]
     pitches: tuple[tuple[int, int], ...]
     closing_ids: tuple[int, ...]
+    tempos: bool = True
 
 
 class Grammar:
-    """Legal successors over the ids of a vocabulary.
+    """Legal successors over the ids of a vocabulary whose voices are single lines.
 
     Args:
         table: The vocabulary, with or without BPE.
@@ -102,12 +111,30 @@ class Grammar:
 
     def start(self) -> State:
         """State before the first token of a piece."""
-        return State("", -1, -1, -1, (0,) * self.table.num_voices, False)
+        return State("", -1, -1, -1, self.silence(), False)
 
-    def enter_bar(self, meter_id: int, busy_ticks: Iterable[int] = ()) -> State:
+    def enter_bar(self, meter_id: int, busy_ticks: Busy = ()) -> State:
         """State after `Bar TimeSig`, with voices still sounding from before until `busy_ticks`."""
-        busy = tuple(busy_ticks) or (0,) * self.table.num_voices
-        return State("TimeSig", meter_id, -1, -1, busy, True)
+        return State("TimeSig", meter_id, -1, -1, tuple(busy_ticks) or self.silence(), True)
+
+    def silence(self) -> Busy:
+        """Nothing sounds."""
+        return (0,) * self.table.num_voices
+
+    def busy_with(self, notes: Iterable[tuple[int, GridNote]]) -> Busy:
+        """Return until when notes sound, given with their onsets in ticks from any place."""
+        ends = [0] * self.table.num_voices
+        for onset, note in notes:
+            ends[note.voice] = max(ends[note.voice], onset + note.duration_ticks)
+        return tuple(ends)
+
+    def later(self, busy_ticks: Busy, ticks: int) -> Busy:
+        """Count ends from a place that is `ticks` earlier (or, if negative, later); what has ended is forgotten."""
+        return tuple(max(0, end + ticks) for end in busy_ticks)
+
+    def end_of(self, busy_ticks: Busy, voice: int) -> int:
+        """Return until when a voice sounds, 0 if it does not."""
+        return int(busy_ticks[voice])
 
     def is_final(self, state: State) -> bool:
         """Whether the stream has ended."""
@@ -144,21 +171,26 @@ class Grammar:
         kind = self.table.types[base_id]
         if kind == "Bar":
             length = self.table.meter_of[state.meter_id].bar_ticks if state.kind else 0
-            busy = tuple(max(0, b - length) for b in state.busy_ticks)
-            return state._replace(kind=kind, offset_ticks=-1, voice=-1, busy_ticks=busy)
+            busy = self.later(state.busy_ticks, -length)
+            return state._replace(kind=kind, offset_ticks=-1, voice=-1, busy_ticks=busy, pitch=-1)
         if kind == "TimeSig":
             return state._replace(kind=kind, meter_id=base_id)
         if kind == "Position":
             offset = self.table.position_of[base_id] * self.table.meter_of[state.meter_id].position_ticks
-            return state._replace(kind=kind, offset_ticks=offset, voice=-1)
+            return state._replace(kind=kind, offset_ticks=offset, voice=-1, pitch=-1)
         if kind == "Program":
             return state._replace(kind=kind, voice=self.table.voice_of[base_id])
         if kind == "Duration":
             ticks = self.table.duration_ticks[self.table.meter_of[state.meter_id].denominator][base_id]
-            ends = list(state.busy_ticks)
-            ends[state.voice] = state.offset_ticks + ticks
-            return state._replace(kind=kind, busy_ticks=tuple(ends), has_notes=True)
+            busy = self._sounding(state, state.offset_ticks + ticks)
+            return state._replace(kind=kind, busy_ticks=busy, has_notes=True)
         return state._replace(kind=kind)
+
+    def _sounding(self, state: State, end_ticks: int) -> Busy:
+        """What sounds once the note that was just written does, too."""
+        ends = list(state.busy_ticks)
+        ends[state.voice] = end_ticks
+        return tuple(ends)
 
     def _compute_mask(self, state: State, rules: Rules) -> Mask:
         allowed = self._base_mask(state, rules)

@@ -12,6 +12,7 @@ from symusic.core import ScoreTick, TrackTickList
 
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import VOICES, bars_of, read_score_report
+from descant_tokenizers.scores.tracks import track_indices, track_label
 from descant_tokenizers.scores.voices import pick_voices
 from descant_tokenizers.tokens.encode import encode_score
 from descant_tokenizers.tokens.piece import GridBar, Piece, bar_ids, note_ids, piece_ids
@@ -25,6 +26,9 @@ TOKEN_STYLES: Mapping[str, str] = {
     "Position": "cyan",
     "Program": "yellow",
     "Pitch": "green",
+    "PitchDrum": "green",
+    "Velocity": "red",
+    "Tempo": "magenta",
     "Duration": "blue",
 }
 """A rich style for each token type of a score."""
@@ -88,30 +92,46 @@ class Inspection:
 def inspect_file(table: TokenTable, path: Path, track: int | str | None = None) -> Inspection:
     """Read a score file and put it on the token grid.
 
-    Four voices are taken by name, or by pitch where there are exactly four tracks; of anything else the melody is
-    taken as the soprano (see `pick_voices`).
+    For `satb`, four voices are taken by name, or by pitch where there are exactly four tracks; of anything else the
+    melody is taken as the soprano (see `pick_voices`). For `gm` every track is taken.
 
     Args:
-        table: A vocabulary of the `satb` preset.
+        table: A vocabulary of a preset.
         path: A file in any supported format.
-        track: The one track to take, as the soprano: its number from 1, or its name.
+        track: The one track to take (for `satb`, as the soprano): its number from 1, or its name.
 
     Raises:
         InputError: The file cannot be read, no voices or melody can be told, or the vocabulary cannot hold it.
     """
     read = read_score_report(path)
     try:
-        choice = pick_voices(read.score, None if track is None else VOICES[:1], track)
-        score = read.score.copy()
-        score.tracks = TrackTickList(choice.tracks.values())
-        for voice, line in zip(choice.tracks, score.tracks, strict=True):
-            line.name = voice
+        score, reason = _voices(read.score, track) if table.is_four_part else _tracks(read.score, track)
         encoded = encode_score(table, score)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     loss = grid_loss(table, score, encoded.piece)
     first_bar = bars_of(score)[0].number
-    return Inspection(table, encoded.piece, first_bar, loss, (choice.reason, *read.repairs, *encoded.changes))
+    return Inspection(table, encoded.piece, first_bar, loss, (reason, *read.repairs, *encoded.changes))
+
+
+def _voices(score: ScoreTick, track: int | str | None) -> tuple[ScoreTick, str]:
+    """Return a score of the four voices, or of one melody, and a sentence that says which tracks these are."""
+    choice = pick_voices(score, None if track is None else VOICES[:1], track)
+    chosen = score.copy()
+    chosen.tracks = TrackTickList(choice.tracks.values())
+    for voice, line in zip(choice.tracks, chosen.tracks, strict=True):
+        line.name = voice
+    return chosen, choice.reason
+
+
+def _tracks(score: ScoreTick, track: int | str | None) -> tuple[ScoreTick, str]:
+    """Return a score of all tracks, or of one, and a sentence that says so."""
+    if track is None:
+        return score, f"tracks: all {len(score.tracks)}"
+    chosen = score.copy()
+    index = track_indices(score, str(track))[0]
+    chosen.tracks = TrackTickList([score.tracks[index]])
+    return chosen, f"track: {track_label(score, index)}"
 
 
 def grid_loss(table: TokenTable, score: ScoreTick, piece: Piece) -> GridLoss:
@@ -119,15 +139,16 @@ def grid_loss(table: TokenTable, score: ScoreTick, piece: Piece) -> GridLoss:
 
     Args:
         table: The vocabulary of `piece`.
-        score: A score with tracks named after the voices.
+        score: A score with tracks named after the voices, or of any instruments.
         piece: The same music, from `encode_score`.
     """
     kept = _durations(piece, score.ticks_per_quarter)
     num_notes = num_moved = num_resized = 0
     for track in score.tracks:
+        rank = table.rank_of(track)
         for note in track.notes:
             onset = note.time * table.ticks_per_quarter
-            durations = kept.get((VOICES.index(track.name), onset, note.pitch))
+            durations = None if rank is None else kept.get((rank, onset, note.pitch))
             num_notes += 1
             num_moved += durations is None
             num_resized += durations is not None and note.duration * table.ticks_per_quarter not in durations
@@ -152,7 +173,7 @@ def render(inspection: Inspection) -> Iterator[Text]:
     table, piece = inspection.table, inspection.piece
     for remark in inspection.remarks:
         yield Text(remark, "dim")
-    yield _key(table)
+    yield _key(inspection)
     for number, bar in enumerate(piece.bars, start=inspection.first_bar):
         yield Text()
         yield _heading(table, bar, number)
@@ -161,8 +182,10 @@ def render(inspection: Inspection) -> Iterator[Text]:
     yield from _totals(inspection)
 
 
-def _key(table: TokenTable) -> Text:
-    voices = (f"{table.names[i]} = {VOICES[rank]}" for i, rank in table.voice_of.items())
+def _key(inspection: Inspection) -> Text:
+    table = inspection.table
+    ranks = range(table.num_voices) if table.is_four_part else inspection.piece.voices
+    voices = (f"{table.names[table.voice_id[rank]]} = {table.voice_name(rank)}" for rank in ranks)
     return Text(", ".join(voices), TOKEN_STYLES["Program"])
 
 

@@ -13,7 +13,8 @@ With `lookahead_bars=None` all given blocks come first (the prefix layout); with
 interleaved bar by bar. The idea of conditioning tokens that run some way ahead is that of Thickstun et al. 2023,
 "Anticipatory Music Transformer".
 
-Notes of the hole are those whose *onset* lies in its bars, in its voices.
+Notes of the hole are those whose *onset* lies in its bars, in its voices. Tempos of a *harmonize* or *infill* stream
+are given, all of them.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from descant_tokenizers.tokens.piece import (
     parse_piece,
     piece_ids,
     read_bar,
-    read_notes,
+    read_content,
 )
 from descant_tokenizers.tokens.vocabulary import TokenTable
 
@@ -179,7 +180,7 @@ class TaskLayout:
 
     def _notes_of_hole(self, piece: Piece, voices: Sequence[int], bar: int) -> list[int]:
         notes = tuple(note for note in piece.bars[bar].notes if note.voice in voices)
-        return note_ids(self.table, replace(piece.bars[bar], notes=notes))
+        return note_ids(self.table, GridBar(piece.bars[bar].meter, notes))
 
     def decode(self, ids: Sequence[int]) -> Decoded:
         """Read a laid-out stream back, the inverse of `encode`.
@@ -216,19 +217,19 @@ class TaskLayout:
                 if index >= len(given if task is Task.HARMONIZE else hole):
                     raise StreamError(self.table, body, i, "a bar to write")
                 index = index if task is Task.HARMONIZE else hole[index]
-                notes, i = read_notes(self.table, body, i + 1, given[index].meter)
-                written.append(notes)
+                bar, i = read_content(self.table, body, i + 1, given[index].meter)
+                written.append(bar.notes)
                 continue
             meter, i = read_bar(self.table, body, i)
             if task is Task.INFILL and i < len(body) and body[i] == self.mask:
                 hole.append(len(given))
                 i += 1
-            notes, i = read_notes(self.table, body, i, meter)
-            given.append(GridBar(meter, notes))
+            bar, i = read_content(self.table, body, i, meter)
+            given.append(bar)
         hole = list(range(len(written))) if task is Task.HARMONIZE else hole
         whole = list(given)
         for index, notes in zip(hole, written, strict=False):
-            whole[index] = GridBar(given[index].meter, tuple(sorted(given[index].notes + notes)))
+            whole[index] = given[index].with_notes(given[index].notes + notes)
         return Decoded(task, voices, tuple(hole), Piece(tuple(given)), Piece(tuple(whole)))
 
 

@@ -1,12 +1,13 @@
 """A piece on the token grid, and its exact correspondence with a REMI token stream.
 
-A `Piece` is what a stream of base tokens says, neither more nor less: bars with a time signature, notes with a
-voice. Tasks (layout.py) rearrange pieces; the grammar (grammar.py) decides which streams are pieces.
+A `Piece` is what a stream of base tokens says, neither more nor less: bars with a time signature, notes with a voice
+and, where the vocabulary has them, velocities and tempos. Tasks (layout.py) rearrange pieces; the grammar (grammar.py)
+decides which streams are pieces.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -14,23 +15,39 @@ from descant_tokenizers.tokens.vocabulary import Meter, TokenTable
 
 
 class GridNote(NamedTuple):
-    """A note in grid ticks. Tuples sort by onset, then voice: the order of the token stream."""
+    """A note in grid ticks. Tuples sort by onset, then voice, then pitch: the order of the token stream."""
 
     offset_ticks: int
     """Onset, from the beginning of its bar."""
     voice: int
-    """Rank of the voice, 0 = highest (Soprano)."""
+    """Rank of the voice: in four-part music 0 = highest (Soprano), else that of its program in the vocabulary."""
     pitch: int
     """MIDI pitch, 0-127."""
     duration_ticks: int
+    velocity: int = 0
+    """MIDI velocity, 1-127; 0 if the vocabulary has none."""
+
+
+class GridTempo(NamedTuple):
+    """A tempo that holds from its place on."""
+
+    offset_ticks: int
+    """From the beginning of its bar."""
+    quarters_per_minute: float
+    """One of the vocabulary's tempos."""
 
 
 @dataclass(frozen=True, slots=True)
 class GridBar:
-    """One bar: its meter and its notes in stream order."""
+    """One bar: its meter, its notes and tempos in stream order."""
 
     meter: Meter
     notes: tuple[GridNote, ...] = ()
+    tempos: tuple[GridTempo, ...] = ()
+
+    def with_notes(self, notes: Iterable[GridNote]) -> GridBar:
+        """Return the bar with these notes instead of its own, in stream order."""
+        return replace(self, notes=tuple(sorted(notes)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +84,22 @@ class Piece:
         kept = frozenset(voices)
         return Piece(tuple(replace(b, notes=tuple(n for n in b.notes if n.voice in kept)) for b in self.bars))
 
-    def transpose(self, semitones: int) -> Piece:
-        """Return the piece moved by `semitones`."""
+    def transpose(self, semitones: int, fixed_voice: int = -1) -> Piece:
+        """Return the piece moved by `semitones`, all voices but a fixed one (drums)."""
         if semitones == 0:
             return self
-        return Piece(
-            tuple(replace(b, notes=tuple(n._replace(pitch=n.pitch + semitones) for n in b.notes)) for b in self.bars)
-        )
+
+        def moved(note: GridNote) -> GridNote:
+            return note if note.voice == fixed_voice else note._replace(pitch=note.pitch + semitones)
+
+        return Piece(tuple(replace(bar, notes=tuple(map(moved, bar.notes))) for bar in self.bars))
 
     def merge(self, other: Piece) -> Piece:
         """Return both pieces' notes in one; the bars must agree."""
         bars = []
         for mine, theirs in zip(self.bars, other.bars, strict=True):
             assert mine.meter == theirs.meter, "pieces to merge have other meters"
-            bars.append(GridBar(mine.meter, tuple(sorted(mine.notes + theirs.notes))))
+            bars.append(mine.with_notes(mine.notes + theirs.notes))
         return Piece(tuple(bars))
 
 
@@ -99,22 +118,36 @@ def bar_ids(table: TokenTable, bar: GridBar) -> list[int]:
 
 
 def note_ids(table: TokenTable, bar: GridBar) -> list[int]:
-    """Return the tokens of a bar's notes: `Position (Program Pitch Duration)+` for each onset.
+    """Return the tokens of a bar's contents: `Position [Tempo] (Program Pitch [Velocity] Duration)*` for each onset.
 
     Raises:
-        KeyError: An onset, pitch or length is not in the vocabulary.
+        KeyError: An onset, pitch, length, velocity or tempo is not in the vocabulary.
     """
     ids: list[int] = []
     durations = table.duration_id[bar.meter.denominator]
+    tempos = dict(bar.tempos)
     offset = -1
     for note in bar.notes:
         if note.offset_ticks != offset:
+            for tempo in sorted(place for place in tempos if place < note.offset_ticks):
+                ids += _onset_ids(table, bar.meter, tempo, tempos.pop(tempo))
             offset = note.offset_ticks
-            position, rest = divmod(offset, bar.meter.position_ticks)
-            assert rest == 0, "onset off the grid"
-            ids.append(table.position_id[position])
-        ids += (table.voice_id[note.voice], table.pitch_id[note.pitch], durations[note.duration_ticks])
+            ids += _onset_ids(table, bar.meter, offset, tempos.pop(offset, None))
+        ids += (table.voice_id[note.voice], table.pitch_ids(note.voice)[note.pitch])
+        if table.velocity_id:
+            ids.append(table.velocity_id[note.velocity])
+        ids.append(durations[note.duration_ticks])
+    for tempo in sorted(tempos):
+        ids += _onset_ids(table, bar.meter, tempo, tempos[tempo])
     return ids
+
+
+def _onset_ids(table: TokenTable, meter: Meter, offset_ticks: int, tempo: float | None) -> Iterator[int]:
+    position, rest = divmod(offset_ticks, meter.position_ticks)
+    assert rest == 0, "onset off the grid"
+    yield table.position_id[position]
+    if tempo is not None:
+        yield table.tempo_id[tempo]
 
 
 def piece_ids(table: TokenTable, piece: Piece) -> list[int]:
@@ -135,13 +168,17 @@ def read_bar(table: TokenTable, ids: Sequence[int], start: int) -> tuple[Meter, 
     return table.meter_of[ids[start + 1]], start + 2
 
 
-def read_notes(table: TokenTable, ids: Sequence[int], start: int, meter: Meter) -> tuple[tuple[GridNote, ...], int]:
-    """Read the notes of one bar from `start` up to the first token that is no note token.
+def read_content(table: TokenTable, ids: Sequence[int], start: int, meter: Meter) -> tuple[GridBar, int]:
+    """Read a bar's contents from `start` up to the first token that cannot belong to it.
+
+    Returns:
+        The bar, and the index after it.
 
     Raises:
-        StreamError: Note tokens in a wrong order.
+        StreamError: Tokens in a wrong order.
     """
     notes: list[GridNote] = []
+    tempos: list[GridTempo] = []
     durations = table.duration_ticks[meter.denominator]
     offset = None
     i = start
@@ -149,16 +186,37 @@ def read_notes(table: TokenTable, ids: Sequence[int], start: int, meter: Meter) 
         if (position := table.position_of.get(ids[i])) is not None:
             offset = position * meter.position_ticks
             i += 1
-        elif (voice := table.voice_of.get(ids[i])) is not None:
-            if offset is None:
-                raise StreamError(table, ids, i, "Position")
-            if i + 2 >= len(ids) or ids[i + 1] not in table.pitch_of or ids[i + 2] not in durations:
-                raise StreamError(table, ids, min(i + 1, len(ids)), "Pitch and Duration")
-            notes.append(GridNote(offset, voice, table.pitch_of[ids[i + 1]], durations[ids[i + 2]]))
-            i += 3
-        else:
+            continue
+        voice, tempo = table.voice_of.get(ids[i]), table.tempo_of.get(ids[i])
+        if voice is None and tempo is None:
             break
-    return tuple(sorted(notes)), i
+        if offset is None:
+            raise StreamError(table, ids, i, "Position")
+        if tempo is not None:
+            tempos.append(GridTempo(offset, tempo))
+            i += 1
+        elif voice is not None:
+            notes.append(_read_note(table, ids, i, durations, offset, voice))
+            i += table.tokens_per_note
+    return GridBar(meter, tuple(sorted(notes)), tuple(tempos)), i
+
+
+def _read_note(
+    table: TokenTable, ids: Sequence[int], start: int, durations: Mapping[int, int], offset: int, voice: int
+) -> GridNote:
+    """Read `Program Pitch [Velocity] Duration` at `start`."""
+    pitch_at, duration_at = start + 1, start + table.tokens_per_note - 1
+    velocity = 0
+    if duration_at < len(ids):
+        pitch = table.pitch_of.get(ids[pitch_at])
+        if table.velocity_of:
+            velocity = table.velocity_of.get(ids[pitch_at + 1], -1)
+        if pitch is not None and table.pitch_ids(voice)[pitch] == ids[pitch_at] and velocity >= 0:
+            duration = durations.get(ids[duration_at])
+            if duration is not None:
+                return GridNote(offset, voice, pitch, duration, velocity)
+    expected = "Pitch, Velocity and Duration" if table.velocity_of else "Pitch and Duration"
+    raise StreamError(table, ids, min(pitch_at, len(ids)), expected)
 
 
 def parse_piece(table: TokenTable, ids: Sequence[int]) -> Piece:
@@ -171,6 +229,6 @@ def parse_piece(table: TokenTable, ids: Sequence[int]) -> Piece:
     i = 0
     while i < len(ids):
         meter, i = read_bar(table, ids, i)
-        notes, i = read_notes(table, ids, i, meter)
-        bars.append(GridBar(meter, notes))
+        bar, i = read_content(table, ids, i, meter)
+        bars.append(bar)
     return Piece(tuple(bars))

@@ -5,6 +5,9 @@ is a MIDI program inside the tokens (`VOICE_PROGRAMS`), because a one-stream mid
 equal program. The programs are those of a string quartet, so that a stream decoded by miditok alone already sounds
 like four instruments.
 
+`gm` is REMI+ (von Rütte et al. 2023, "FIGARO"; REMI with programs and time signatures) for any MIDI file: the 128
+programs of General MIDI and drums, velocities and tempos. A voice is a program, with any number of notes at once.
+
 The grid has 24 onsets to a beat (the beat is the note value of the time signature's denominator), which holds 16ths,
 triplets and 32nds in x/4 and 16ths and triplets in x/2; docs/tokenizers.md gives the measured round-trip loss.
 """
@@ -39,6 +42,13 @@ TIME_SIGNATURES = {
     16: list(range(1, 13)),
 }
 
+#: Levels of velocity of `gm`: 3, 7, ..., 127.
+NUM_VELOCITIES = 32
+
+#: Tempos of `gm` in quarters per minute: 16 to the octave, each 4.4 % above the last; 30, 60, 120 and 240 are exact.
+TEMPO_RANGE = (15, 480)
+NUM_TEMPOS = 81
+
 TOKENIZER_FILE = "tokenizer.json"
 
 
@@ -58,7 +68,29 @@ def satb_config() -> TokenizerConfig:
     )
 
 
-PRESETS = {"satb": satb_config}
+def gm_config() -> TokenizerConfig:
+    """Return the miditok configuration of the `gm` preset."""
+    return TokenizerConfig(
+        pitch_range=(0, 127),
+        drums_pitch_range=(0, 127),
+        beat_res=BEAT_RESOLUTION,
+        special_tokens=list(SPECIAL_TOKENS),
+        use_velocities=True,
+        num_velocities=NUM_VELOCITIES,
+        use_tempos=True,
+        tempo_range=TEMPO_RANGE,
+        num_tempos=NUM_TEMPOS,
+        log_tempos=True,
+        delete_equal_successive_tempo_changes=True,
+        use_pitchdrum_tokens=True,
+        use_programs=True,
+        one_token_stream_for_programs=True,
+        use_time_signatures=True,
+        time_signature_range=TIME_SIGNATURES,
+    )
+
+
+PRESETS = {"satb": satb_config, "gm": gm_config}
 
 
 def build_tokenizer(preset: str = "satb") -> REMI:

@@ -14,6 +14,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from miditok import REMI
+from symusic.core import TrackTick
+
+from descant_tokenizers.scores import VOICES
+from descant_tokenizers.scores.tracks import DRUMS, program_name, program_of
+from descant_tokenizers.tokens.presets import VOICE_PROGRAMS
 
 
 class Meter(NamedTuple):
@@ -34,8 +39,18 @@ class TokenTable:
     """What the ids of a miditok REMI tokenizer mean, derived from its vocabulary alone.
 
     Args:
-        tokenizer: A one-stream REMI tokenizer with programs and time signatures (the `satb` preset), with or without
+        tokenizer: A one-stream REMI tokenizer with programs and time signatures (of a preset), with or without
             a trained BPE model; BPE ids are described by `base_ids`.
+
+    Attributes:
+        pitch_of: MIDI pitch of each id that says one, drums included.
+        voice_of: Rank of the voice that a program's id stands for. Voices are programs in the order of their ids.
+        programs: MIDI program of each voice, by rank; -1 for drums.
+        drum_voice: Rank of the drums; -1 if the vocabulary has none.
+        is_four_part: Whether the voices are Soprano, Alto, Tenor and Bass, each one note at a time; otherwise a voice
+            is an instrument and may play any number of notes at once.
+        velocity_of: MIDI velocity of each id that says one; empty if notes have none.
+        tempo_of: Quarters per minute of each id that says a tempo; empty if there are no tempos.
     """
 
     def __init__(self, tokenizer: REMI) -> None:
@@ -49,13 +64,21 @@ class TokenTable:
         self.values = [name.split("_", 1)[1] for name in self.names]
         self._positions_per_beat: int = tokenizer.config.max_num_pos_per_beat
 
-        self.pitch_of = {i: int(self.values[i]) for i in self.ids("Pitch")}
+        self.pitch_of = {i: int(self.values[i]) for i in (*self.ids("Pitch"), *self.ids("PitchDrum"))}
+        self.velocity_of = {i: int(self.values[i]) for i in self.ids("Velocity")}
+        self.tempo_of = {i: float(self.values[i]) for i in self.ids("Tempo")}
         self.position_of = {i: int(self.values[i]) for i in self.ids("Position")}
         self.meter_of = {i: self._meter(self.values[i]) for i in self.ids("TimeSig")}
         self.voice_of = {i: rank for rank, i in enumerate(self.ids("Program"))}
+        self.programs = tuple(int(self.values[i]) for i in self.voice_of)
+        self.drum_voice = self.programs.index(DRUMS) if DRUMS in self.programs else -1
+        self.is_four_part = self.programs == tuple(VOICE_PROGRAMS.values())
         self._duration_beats = {i: _beats(self.values[i]) for i in self.ids("Duration")}
 
-        self.pitch_id = {pitch: i for i, pitch in self.pitch_of.items()}
+        self.pitch_id = {self.pitch_of[i]: i for i in self.ids("Pitch")}
+        self.drum_id = {self.pitch_of[i]: i for i in self.ids("PitchDrum")} or self.pitch_id
+        self.velocity_id = {velocity: i for i, velocity in self.velocity_of.items()}
+        self.tempo_id = {tempo: i for i, tempo in self.tempo_of.items()}
         self.position_id = {position: i for i, position in self.position_of.items()}
         self.meter_id = {(m.numerator, m.denominator): i for i, m in self.meter_of.items()}
         self.voice_id = {rank: i for i, rank in self.voice_of.items()}
@@ -70,9 +93,29 @@ class TokenTable:
         return self.names.index(f"{name}_None")
 
     @property
+    def tokens_per_note(self) -> int:
+        """Number of base tokens of a note, its position apart."""
+        return 4 if self.velocity_of else 3
+
+    @property
     def num_voices(self) -> int:
         """Number of voices (programs) of the vocabulary."""
         return len(self.voice_of)
+
+    def pitch_ids(self, voice: int) -> dict[int, int]:
+        """`{MIDI pitch: id}` of the pitches that a voice, given by rank, can play."""
+        return self.drum_id if voice == self.drum_voice else self.pitch_id
+
+    def rank_of(self, track: TrackTick) -> int | None:
+        """Return the rank of the voice that a track is: by name in four-part music, else by its program."""
+        if self.is_four_part:
+            return VOICES.index(track.name) if track.name in VOICES else None
+        program = program_of(track)
+        return self.programs.index(program) if program in self.programs else None
+
+    def voice_name(self, rank: int) -> str:
+        """Name a voice: Soprano, ... in four-part music, else its instrument in General MIDI, or Drums."""
+        return VOICES[rank] if self.is_four_part else program_name(self.programs[rank])
 
     @cached_property
     def duration_ticks(self) -> dict[int, dict[int, int]]:

@@ -1,0 +1,206 @@
+"""The vocabulary for any MIDI: what is sampled decodes, what is encoded comes back."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from symusic.core import ScoreTick
+
+from descant_tokenizers.tokens.encode import decode_piece, encode_score
+from descant_tokenizers.tokens.grammar import NEVER, Grammar, Rules
+from descant_tokenizers.tokens.layout import LayoutConfig, Task, TaskLayout, cut
+from descant_tokenizers.tokens.piece import parse_piece, piece_ids
+from descant_tokenizers.tokens.polyphony import PolyphonicGrammar, make_grammar
+
+METERS = ((4, 4), (3, 4), (6, 8), (3, 2), (5, 16), (1, 4))
+MAX_TOKENS = 40
+PROGRAMS = st.sets(st.sampled_from([-1, 0, 24, 33, 127]), min_size=1).map(lambda programs: tuple(sorted(programs)))
+
+
+def walk(grammar, rng, sharpness=1.0):
+    """Follow random logits through the mask; once `MAX_TOKENS` are written, end as soon as it is legal."""
+    state, ids = grammar.start(), []
+    while not grammar.is_final(state):
+        mask = grammar.mask(state)
+        assert mask.any(), "a dead end"
+        if len(ids) >= MAX_TOKENS and mask[grammar.eos]:
+            token = grammar.eos
+        else:
+            token = int(np.where(mask, rng.standard_normal(mask.size) * sharpness, -np.inf).argmax())
+        ids.append(token)
+        state = grammar.advance(state, token)
+        assert len(ids) < 20 * MAX_TOKENS
+    return ids
+
+
+def heard(table, score):
+    """Every note (program, onset, pitch, duration, velocity), and every tempo (onset, the vocabulary's nearest)."""
+    scale = table.ticks_per_quarter / score.ticks_per_quarter
+    notes = Counter(
+        (-1 if track.is_drum else track.program, n.time * scale, n.pitch, n.duration * scale, n.velocity)
+        for track in score.tracks
+        for n in track.notes
+    )
+    return notes, sorted(
+        (tempo.time * scale, min(table.tempo_id, key=lambda known: abs(known - tempo.qpm))) for tempo in score.tempos
+    )
+
+
+def written(table, piece):
+    starts = piece.bar_starts_ticks()
+    notes = Counter(
+        (table.programs[n.voice], start + n.offset_ticks, n.pitch, n.duration_ticks, n.velocity)
+        for start, bar in zip(starts, piece.bars, strict=False)
+        for n in bar.notes
+    )
+    tempos = sorted(
+        (start + tempo.offset_ticks, tempo.quarters_per_minute)
+        for start, bar in zip(starts, piece.bars, strict=False)
+        for tempo in bar.tempos
+    )
+    return notes, tempos
+
+
+def assert_decodes(table, ids):
+    """miditok decodes ids to just what the stream says, and so does a MIDI file of it."""
+    piece = parse_piece(table, [base_id for i in ids[:-1] for base_id in table.base_ids(i)])
+    assert piece.num_notes > 0
+    score = table.tokenizer.decode(list(ids))
+    notes, tempos = heard(table, score)
+    if (0, 120) not in written(table, piece)[1]:  # miditok states what MIDI assumes
+        tempos = [tempo for tempo in tempos if tempo != (0, 120)]
+    assert (notes, tempos) == written(table, piece)
+    read_back = ScoreTick.from_midi(score.dumps_midi())
+    assert heard(table, read_back)[0] == written(table, piece)[0]
+    assert piece_ids(table, piece) == [base_id for i in ids[:-1] for base_id in table.base_ids(i)]
+
+
+def test_each_vocabulary_gets_its_grammar(table, gm_table):
+    assert type(make_grammar(table)) is Grammar
+    assert type(make_grammar(gm_table)) is PolyphonicGrammar
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_random_walks_decode(gm_table, block):
+    grammar, rng = make_grammar(gm_table), np.random.default_rng(block)
+    for _ in range(250):
+        assert_decodes(gm_table, walk(grammar, rng))
+
+
+def test_pieces_are_legal_in_every_prefix(gm_table, random_band):
+    grammar, rng = make_grammar(gm_table), np.random.default_rng(5)
+    for _ in range(10):
+        ids = piece_ids(gm_table, random_band(rng, num_bars=3, meters=METERS))
+        assert grammar.accepts([*ids, grammar.eos])
+
+
+@pytest.mark.parametrize("tempos", [False, True])
+def test_rules_are_kept(gm_table, tempos):
+    """Inside the bar to be filled: the instruments, pitches and ends that a caller allows, and no pitch that sounds."""
+    table = gm_table
+    grammar, rng = make_grammar(table), np.random.default_rng(2)
+    sep, meter_id, drums = table.special("SEP"), table.meter_id[4, 4], table.drum_voice
+    latest, pitches = [NEVER] * table.num_voices, [(0, 127)] * table.num_voices
+    latest[0], latest[33], latest[drums] = 200, 300, 384
+    pitches[0], pitches[33], pitches[drums] = (60, 61), (40, 40), (36, 127)
+    rules = Rules((0, 33, drums), tuple(latest), tuple(pitches), (sep,), tempos)
+    held = parse_piece(table, _held(table)).bars[0].notes
+    num_tempos = 0
+    for _ in range(150):
+        state, ids = grammar.enter_bar(meter_id, grammar.busy_with([(0, note) for note in held])), []
+        while not ids or ids[-1] != sep:
+            mask = grammar.mask(state, rules)
+            closing = mask[sep] and len(ids) > 60
+            ids.append(sep if closing else int(rng.choice(np.flatnonzero(mask))))
+            if ids[-1] != sep:
+                state = grammar.advance(state, ids[-1], rules)
+        (bar,) = parse_piece(table, [table.bar_id, meter_id, *ids[:-1]]).bars
+        num_tempos += len(bar.tempos)
+        busy = {(note.voice, note.pitch): note.duration_ticks for note in held}
+        for note in bar.notes:
+            low, high = pitches[note.voice]
+            assert low <= note.pitch <= high
+            assert note.offset_ticks + note.duration_ticks <= latest[note.voice]
+            assert note.offset_ticks >= busy.get((note.voice, note.pitch), 0)
+            busy[note.voice, note.pitch] = note.offset_ticks + note.duration_ticks
+    assert (num_tempos > 0) == tempos
+
+
+def _held(table):
+    """A bass note until tick 96, and one of the two pitches of the piano until 48."""
+    names = ["Bar_None", "TimeSig_4/4", "Position_0", "Program_0", "Pitch_60", "Velocity_79", "Duration_0.12.24"]
+    names += ["Program_33", "Pitch_40", "Velocity_79", "Duration_1.0.24"]
+    return [table.names.index(name) for name in names]
+
+
+ONE_NOTE = ["Program_0", "Pitch_60", "Velocity_79", "Duration_1.0.24"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["Position_0", "Program_-1", "Pitch_60"],
+        ["Position_0", "Program_0", "PitchDrum_60"],
+        ["Position_0", "Program_0", "Pitch_60", "Duration_1.0.24"],
+        ["Position_0", *ONE_NOTE, "Program_0", "Pitch_60"],
+        ["Position_0", *ONE_NOTE, "Program_0", "Pitch_59"],
+        ["Position_0", *ONE_NOTE, "Position_12", "Program_0", "Pitch_60"],
+        ["Position_0", "Program_1", "Pitch_60", "Velocity_79", "Duration_1.0.24", "Program_0"],
+        ["Position_0", *ONE_NOTE, "Tempo_120.0"],
+        ["Position_0", "Tempo_120.0", "Tempo_120.0"],
+        ["Position_0", "Tempo_120.0", "EOS"],
+        ["Tempo_120.0"],
+    ],
+)
+def test_illegal_streams_are_refused(gm_table, names):
+    table = gm_table
+    names = ["Bar_None", "TimeSig_4/4", *(f"{name}_None" if name == "EOS" else name for name in names)]
+    *before, last = (table.names.index(name) for name in names)
+    grammar = make_grammar(table)
+    state = grammar.start()
+    for token_id in before:
+        state = grammar.advance(state, token_id)
+    assert not grammar.mask(state)[last]
+
+
+@given(seed=st.integers(0, 2**32), num_bars=st.integers(1, 6), programs=PROGRAMS)
+def test_pieces_come_back_from_scores(gm_table, random_band, seed, num_bars, programs):
+    piece = random_band(np.random.default_rng(seed), num_bars, programs, METERS)
+    assert parse_piece(gm_table, piece_ids(gm_table, piece)) == piece
+    if piece.num_notes == 0:
+        return
+    encoded = encode_score(gm_table, decode_piece(gm_table, piece))
+    assert encoded.changes == ()
+    assert written(gm_table, encoded.piece)[0] == written(gm_table, piece)[0]
+    assert [bar.meter for bar in encoded.piece.bars] == [bar.meter for bar in piece.bars[: len(encoded.piece.bars)]]
+
+
+@given(
+    seed=st.integers(0, 2**32),
+    num_bars=st.integers(1, 6),
+    has=PROGRAMS,
+    writes=PROGRAMS,
+    lookahead=st.one_of(st.none(), st.integers(0, 4)),
+    task=st.sampled_from(list(Task)),
+    data=st.data(),
+)
+def test_tasks_decode_to_what_was_encoded(gm_table, random_band, seed, num_bars, has, writes, lookahead, task, data):
+    piece = random_band(np.random.default_rng(seed), num_bars, has, METERS)
+    layout = TaskLayout(gm_table, LayoutConfig(lookahead))
+    voices = tuple(sorted(gm_table.programs.index(program) for program in writes))
+    bars = None
+    if task is Task.INFILL:
+        bars = sorted(data.draw(st.sets(st.integers(0, num_bars - 1), min_size=1)))
+    encoded = layout.encode(piece, task, voices, bars)
+    decoded = layout.decode(encoded.ids)
+    assert (decoded.task, decoded.voices) == (task, voices)
+    if task is Task.CONTINUE:
+        assert decoded.piece == piece.keep_voices(voices)
+        return
+    assert decoded.piece == piece
+    assert decoded.given == cut(piece, voices, decoded.bars)
+    predicted = [i for i, is_written in zip(encoded.ids, encoded.written, strict=True) if is_written]
+    assert sum(i in gm_table.pitch_of for i in predicted) == piece.num_notes - decoded.given.num_notes
+    assert not any(gm_table.types[i] == "Tempo" for i in predicted)

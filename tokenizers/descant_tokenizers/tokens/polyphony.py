@@ -1,0 +1,198 @@
+"""The automaton of legal successors for music of any instruments: chords, velocities, tempos.
+
+As in the grammar of single lines, types come from miditok's graph and values from the vocabulary and the state: onsets
+move forward and stay inside the bar; at one onset an optional tempo comes first, then the notes, in the order of their
+instruments and from low to high, each once. An instrument strikes a pitch only when it has ended, because MIDI cannot
+tell two such notes apart. Drums have pitches of their own. There are no dead ends: a position is only opened if some
+instrument has a pitch to play there or a tempo may be written, and a bar can always be closed.
+
+Units: ticks of the vocabulary's grid, from the beginning of the current bar.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from descant_tokenizers.tokens.grammar import Busy, Grammar, Mask, Rules, State
+from descant_tokenizers.tokens.piece import GridNote
+from descant_tokenizers.tokens.vocabulary import Meter, TokenTable
+
+
+class Lane(NamedTuple):
+    """A pitch that an instrument sounds."""
+
+    voice: int
+    pitch: int
+    end_ticks: int
+
+
+def make_grammar(table: TokenTable) -> Grammar:
+    """Return the grammar of a vocabulary: of voices that are single lines, or of instruments that play chords."""
+    return Grammar(table) if table.is_four_part else PolyphonicGrammar(table)
+
+
+class _Bounds(NamedTuple):
+    """Rules as arrays: for each voice that may be written, its rank, pitches and the latest end of its notes."""
+
+    voices: npt.NDArray[np.int64]
+    low: npt.NDArray[np.int64]
+    high: npt.NDArray[np.int64]
+    latest: npt.NDArray[np.int64]
+
+
+class PolyphonicGrammar(Grammar):
+    """Legal successors over the ids of a vocabulary whose voices are instruments.
+
+    Args:
+        table: The vocabulary.
+    """
+
+    def __init__(self, table: TokenTable) -> None:
+        super().__init__(table)
+        self._voice_ids = np.array([table.voice_id[rank] for rank in range(table.num_voices)])
+        self._tempo_ids = np.array(table.ids("Tempo"), dtype=np.int64)
+        self._lowest = np.array([min(table.pitch_ids(rank)) for rank in range(table.num_voices)])
+        self._highest = np.array([max(table.pitch_ids(rank)) for rank in range(table.num_voices)])
+        self._bounds = lru_cache(maxsize=64)(self._compute_bounds)
+
+    def silence(self) -> Busy:
+        """Nothing sounds."""
+        return ()
+
+    def busy_with(self, notes: Iterable[tuple[int, GridNote]]) -> Busy:
+        """Return until when notes sound, given with their onsets in ticks from any place."""
+        ends: dict[tuple[int, int], int] = {}
+        for onset, note in notes:
+            lane = note.voice, note.pitch
+            ends[lane] = max(ends.get(lane, 0), onset + note.duration_ticks)
+        return tuple(Lane(voice, pitch, end) for (voice, pitch), end in sorted(ends.items()))
+
+    def later(self, busy_ticks: Busy, ticks: int) -> Busy:
+        """Count ends from a place that is `ticks` earlier (or, if negative, later); what has ended is forgotten."""
+        return tuple(Lane(v, pitch, end + ticks) for v, pitch, end in busy_ticks if end + ticks > 0)
+
+    def end_of(self, busy_ticks: Busy, voice: int) -> int:
+        """Return until when a voice sounds, 0 if it does not."""
+        return max((lane.end_ticks for lane in busy_ticks if lane.voice == voice), default=0)
+
+    def _sounding(self, state: State, end_ticks: int) -> Busy:
+        others = [lane for lane in state.busy_ticks if (lane.voice, lane.pitch) != (state.voice, state.pitch)]
+        return tuple(sorted([*others, Lane(state.voice, state.pitch, end_ticks)]))
+
+    def _step(self, state: State, base_id: int) -> State:
+        kind = self.table.types[base_id]
+        if kind in ("Pitch", "PitchDrum"):
+            return state._replace(kind=kind, pitch=self.table.pitch_of[base_id])
+        if kind == "Program" and self.table.voice_of[base_id] != state.voice:
+            return state._replace(kind=kind, voice=self.table.voice_of[base_id], pitch=-1)
+        after = super()._step(state, base_id)
+        if kind == "Position":  # what has ended by now says nothing about the future
+            sounding = tuple(lane for lane in after.busy_ticks if lane.end_ticks > after.offset_ticks)
+            return after._replace(busy_ticks=sounding)
+        return after
+
+    def _base_mask(self, state: State, rules: Rules) -> Mask:
+        allowed = np.zeros(self.table.num_base_ids, dtype=bool)
+        if state.kind in ("", "EOS"):
+            allowed[self.table.bar_id] = state.kind == ""
+            return allowed
+        followers = self._followers[state.kind]
+        if state.kind == "Bar":
+            return followers & self._meters
+        meter = self.table.meter_of[state.meter_id]
+        if state.kind == "Program":
+            allowed[self._free_pitches(state, rules)] = True
+            return allowed
+        if state.kind in ("Pitch", "PitchDrum"):
+            return followers
+        if state.kind == "Velocity":
+            ids, ticks = self._durations[meter.denominator]
+            allowed[ids] = state.offset_ticks + ticks <= rules.latest_end_ticks[state.voice]
+            return allowed
+        self._allow_onsets(allowed, state, rules, meter)
+        allowed &= followers
+        if state.kind != "Position":
+            allowed[list(rules.closing_ids)] = True
+            allowed[self.eos] &= state.has_notes
+        return allowed
+
+    def _allow_onsets(self, allowed: Mask, state: State, rules: Rules, meter: Meter) -> None:
+        """Allow later onsets that can be used, and what can still be written at this one."""
+        bounds, offset = self._bounds(rules), state.offset_ticks
+        free_from = self._free_from(state, bounds)
+        last = bounds.latest - self._shortest[meter.denominator]
+        offsets = self._positions * meter.position_ticks
+        after = (offsets > offset) & (offsets < meter.bar_ticks)
+        if not rules.tempos:
+            # An instrument can use the onsets from `free_from` to `last`: mark where any does.
+            usable = bounds.voices[free_from <= last].size > 0
+            after &= self._covered(offsets, free_from, last) if usable else np.zeros_like(after)
+        allowed[self._position_ids] = after
+        if offset < 0:
+            return
+        now = (free_from <= offset) & (offset <= last) & (bounds.voices > state.voice)
+        allowed[self._voice_ids[bounds.voices[now]]] = True
+        if state.kind == "Duration" and self._free_pitches(state, rules).size:
+            fits = offset <= rules.latest_end_ticks[state.voice] - self._shortest[meter.denominator]
+            allowed[self._voice_ids[state.voice]] = fits
+        if state.kind == "Position" and rules.tempos:
+            allowed[self._tempo_ids] = True
+
+    def _covered(
+        self, offsets: npt.NDArray[np.int64], first: npt.NDArray[np.int64], last: npt.NDArray[np.int64]
+    ) -> Mask:
+        """Return at which offsets some interval from `first` to `last` lies."""
+        open_ = first <= last
+        spans = {(int(a), int(b)) for a, b in zip(first[open_], last[open_], strict=True)}
+        covered = np.zeros(offsets.size, dtype=bool)
+        for a, b in spans:  # few: most instruments are silent, and all end together
+            covered |= (offsets >= a) & (offsets <= b)
+        return covered
+
+    def _free_pitches(self, state: State, rules: Rules) -> npt.NDArray[np.int64]:
+        """Return the ids of the pitches that the current voice may play now: in its range, above its last, silent."""
+        low, high = rules.pitches[state.voice]
+        sounding = {lane.pitch for lane in state.busy_ticks if lane.voice == state.voice}
+        return np.array(
+            [
+                token_id
+                for pitch, token_id in self.table.pitch_ids(state.voice).items()
+                if max(low, state.pitch + 1) <= pitch <= high and pitch not in sounding
+            ],
+            dtype=np.int64,
+        )
+
+    def _free_from(self, state: State, bounds: _Bounds) -> npt.NDArray[np.int64]:
+        """Return from when each voice has a pitch to play: now, unless it sounds all of them."""
+        free_from = np.zeros(bounds.voices.size, dtype=np.int64)
+        free_from[bounds.high < bounds.low] = 1 << 40
+        for voice, count in Counter(lane.voice for lane in state.busy_ticks).items():
+            place = int(np.searchsorted(bounds.voices, voice))
+            if place == bounds.voices.size or bounds.voices[place] != voice:
+                continue
+            low, high = int(bounds.low[place]), int(bounds.high[place])
+            if count > high - low:  # only then can all be taken
+                ends = [
+                    lane.end_ticks for lane in state.busy_ticks if lane.voice == voice and low <= lane.pitch <= high
+                ]
+                if len(ends) == high - low + 1:
+                    free_from[place] = min(ends)
+        return free_from
+
+    def _compute_bounds(self, rules: Rules) -> _Bounds:
+        voices = np.array(sorted(rules.voices), dtype=np.int64)
+        low, high = (np.array([rules.pitches[voice][end] for voice in rules.voices]) for end in (0, 1))
+        order = np.argsort(np.array(rules.voices))
+        latest = np.array([rules.latest_end_ticks[voice] for voice in voices], dtype=np.int64)
+        return _Bounds(
+            voices,
+            np.maximum(low[order], self._lowest[voices]),
+            np.minimum(high[order], self._highest[voices]),
+            latest,
+        )
