@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from descant_modeling.evaluation.chorales_command import chorales_command
+from descant_modeling.evaluation.harmonization_command import harmonization_command
 from descant_tokenizers.errors import InputError
 
 evaluate_app = typer.Typer(
@@ -20,6 +21,7 @@ evaluate_app = typer.Typer(
 
 
 evaluate_app.command("chorales")(chorales_command)
+evaluate_app.command("harmonization")(harmonization_command)
 
 
 @evaluate_app.command("likelihood")

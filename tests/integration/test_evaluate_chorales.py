@@ -80,3 +80,20 @@ def test_bad_sources_are_one_sentence(descant, tmp_path) -> None:
         assert (done.status, done.out) == (2, "")
         assert done.err.startswith("error: ")
         assert "Traceback" not in done.err
+
+
+@pytest.mark.slow
+def test_harmonization_of_two_sopranos_by_two_models(descant, tiny_checkpoint, tmp_path) -> None:
+    command = ("evaluate", "harmonization", "--model", "baseline", "--model", tiny_checkpoint, "--limit", 2)
+    done = descant(*command, "--out", tmp_path / "midi", "--json")
+    assert done.status == 0, done.err
+    facts = json.loads(done.out)
+    assert facts["num_sopranos"] == 2
+    assert list(facts["models"]) == ["baseline", tiny_checkpoint.name]
+    for found in facts["models"].values():
+        assert found["soprano_kept"] == 100
+        assert found["num_pieces"] == 2
+    assert len(list((tmp_path / "midi").glob("*/*.mid"))) == 4
+    again = descant(*command, "--out", tmp_path / "midi")
+    assert again.status == 2
+    assert "not empty" in again.err

@@ -11,7 +11,7 @@ import numpy as np
 from descant_modeling.evaluation.grade import TERMS, Features, Grader, features_of
 from descant_modeling.evaluation.grid import Chorale
 from descant_modeling.evaluation.plain import PlainStatistics, plain_statistics
-from descant_modeling.evaluation.resample import Estimate, median_interval, ratio_interval
+from descant_modeling.evaluation.resample import Estimate, by_piece, median_interval, ratio_interval
 from descant_modeling.evaluation.rules import RULES, RuleCounts, count_rules, voice_ranges
 
 __all__ = ["Measured", "Reference", "measure"]
@@ -80,20 +80,25 @@ def measure(chorales: Sequence[Chorale], reference: Reference, *, left_out: bool
         reference: Whose ranges and habits they are measured by.
         left_out: The pieces are the reference's own; each is then left out of it when it is graded.
     """
+    names = [chorale.name for chorale in chorales]
     counts = [count_rules(chorale, reference.ranges) for chorale in chorales]
     features: list[Features] = [features_of(chorale) for chorale in chorales]
     terms = [reference.grader.grade(piece, left_out=left_out) for piece in features]
     return Measured(
-        names=[chorale.name for chorale in chorales],
-        rules=_rates(counts),
+        names=names,
+        rules=_rates(names, counts),
         grades=[sum(piece.values()) for piece in terms],
         terms={term: [piece[term] for piece in terms] for term in TERMS},
         plain=plain_statistics(chorales),
     )
 
 
-def _rates(counts: Sequence[RuleCounts]) -> dict[str, Estimate]:
+def _rates(names: Sequence[str], counts: Sequence[RuleCounts]) -> dict[str, Estimate]:
     return {
-        rule.key: ratio_interval([c.found[rule.key] for c in counts], [c.base(rule) for c in counts], scale=rule.scale)
+        rule.key: ratio_interval(
+            by_piece(names, [c.found[rule.key] for c in counts]),
+            by_piece(names, [c.base(rule) for c in counts]),
+            scale=rule.scale,
+        )
         for rule in RULES
     }

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Estimate", "median_interval", "ratio_interval", "share_interval"]
+__all__ = ["Estimate", "by_piece", "median_interval", "ratio_interval", "share_interval"]
 
 NUM_RESAMPLES = 2000
 _LEVELS = (2.5, 97.5)
@@ -34,6 +35,14 @@ class Estimate:
 
     def __format__(self, spec: str) -> str:
         return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
+
+
+def by_piece(names: Sequence[str], values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Add up the values of each piece's several versions: pieces are what is resampled, (versions,) to (pieces,)."""
+    unique, place = np.unique(np.array(names), return_inverse=True)
+    sums = np.zeros(len(unique))
+    np.add.at(sums, place, np.asarray(values, dtype=float))
+    return sums
 
 
 def ratio_interval(parts: npt.ArrayLike, wholes: npt.ArrayLike, *, scale: float = 1.0, seed: int = 0) -> Estimate:

@@ -1,0 +1,147 @@
+"""How well a model harmonizes: every soprano of a split, beside Bach's own harmonization of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from symusic.core import ScoreTick
+
+from descant_modeling.evaluation.chorales import Measured, Reference, measure
+from descant_modeling.evaluation.grid import SILENT, Chorale, chorale_of_row, chorale_of_score
+from descant_modeling.evaluation.harmonizers import Harmonizer, melody_of, soprano_is_kept
+from descant_modeling.evaluation.resample import Estimate, by_piece, ratio_interval
+from descant_tokenizers.corpora import row_to_score
+from descant_tokenizers.scores import VOICES
+
+__all__ = ["Harmonization", "Harmonized", "harmonize_rows", "measure_harmonies"]
+
+_NUM_LOWER = 3
+
+
+@dataclass(frozen=True)
+class Harmonized:
+    """One soprano, harmonized.
+
+    Attributes:
+        score: Four tracks.
+        chorale: The same, to be measured; phrases end where Bach's do.
+        bach: Bach's own piece.
+        is_kept: Whether the soprano is Bach's, tick for tick.
+    """
+
+    score: ScoreTick
+    chorale: Chorale
+    bach: Chorale
+    is_kept: bool
+
+
+@dataclass(frozen=True)
+class Harmonization:
+    """What was measured of a model's harmonies.
+
+    Attributes:
+        measured: Rules, grades, plain statistics.
+        soprano_kept: Per cent of the sopranos that came back unchanged.
+        accuracy: For each voice that was written, per cent of 16ths at which it sounds what Bach's does.
+        bach_outgrades: Per cent of pairs in which Bach's harmony has the better grade; a draw counts half.
+        seconds: Time that the model took to write, all sopranos together.
+        num_samples: Harmonies of each soprano.
+    """
+
+    measured: Measured
+    soprano_kept: float
+    accuracy: dict[str, Estimate]
+    bach_outgrades: Estimate
+    seconds: float
+    num_samples: int
+
+    def facts(self) -> dict[str, Any]:
+        """Return what goes into JSON."""
+        return {
+            "soprano_kept": round(self.soprano_kept, 3),
+            "bach_outgrades": self.bach_outgrades.rounded(),
+            "accuracy": {voice.lower(): share.rounded() for voice, share in self.accuracy.items()},
+            **self.measured.facts(),
+            "num_samples": self.num_samples,
+            "writing_seconds": round(self.seconds, 1),
+        }
+
+
+def harmonize_rows(
+    harmonizer: Harmonizer,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    seed: int = 0,
+    num_samples: int = 1,
+    progress: Callable[[float], None] | None = None,
+) -> tuple[list[Harmonized], float]:
+    """Harmonize the soprano of every row.
+
+    Args:
+        harmonizer: Who writes.
+        rows: Four-part pieces of a dataset.
+        seed: Same seed, same music.
+        num_samples: Harmonies of each soprano.
+        progress: Called with the share done, 0-1.
+
+    Returns:
+        The harmonies, and the seconds that writing them took.
+    """
+    done: list[Harmonized] = []
+    seconds = 0.0
+    for index, row in enumerate(rows):
+        own = row_to_score(row)
+        melody, bach = melody_of(own), chorale_of_row(row)
+        started = time.monotonic()
+        scores = harmonizer.harmonize(melody, seed + index, num_samples)
+        seconds += time.monotonic() - started
+        for score in scores:
+            fermatas = [tick * score.ticks_per_quarter // own.ticks_per_quarter for tick in row["fermatas"]]
+            chorale = chorale_of_score(score, row["id"], fermatas)
+            done.append(Harmonized(score, chorale, bach, soprano_is_kept(melody, score)))
+        if progress is not None:
+            progress((index + 1) / len(rows))
+    return done, seconds
+
+
+def measure_harmonies(done: Sequence[Harmonized], reference: Reference, seconds: float = 0.0) -> Harmonization:
+    """Measure harmonies beside a reference and beside Bach's own harmonies of the same sopranos."""
+    bach = {harmony.bach.name: harmony.bach for harmony in done}
+    own = measure(list(bach.values()), reference)
+    grade_of = dict(zip(own.names, own.grades, strict=True))
+    measured = measure([harmony.chorale for harmony in done], reference)
+    his = np.array([grade_of[name] for name in measured.names])
+    mine = np.array(measured.grades)
+    return Harmonization(
+        measured=measured,
+        soprano_kept=100 * float(np.mean([harmony.is_kept for harmony in done])),
+        accuracy=_accuracy(done, measured.names),
+        bach_outgrades=_pairs((his < mine) + 0.5 * (his == mine), measured.names),
+        seconds=seconds,
+        num_samples=len(done) // len(bach),
+    )
+
+
+def _pairs(won: npt.NDArray[np.float64], names: Sequence[str]) -> Estimate:
+    return ratio_interval(by_piece(names, won), by_piece(names, np.ones_like(won)), scale=100)
+
+
+def _accuracy(done: Sequence[Harmonized], names: Sequence[str]) -> dict[str, Estimate]:
+    right, total = [], []
+    for harmony in done:
+        num_frames = min(harmony.bach.num_frames, harmony.chorale.num_frames)
+        bach = harmony.bach.pitches_VT[-_NUM_LOWER:]
+        equal = (harmony.chorale.pitches_VT[-_NUM_LOWER:, :num_frames] == bach[:, :num_frames]).astype(float)
+        sounding = bach != SILENT
+        right.append((equal * sounding[:, :num_frames]).sum(axis=1))
+        total.append(sounding.sum(axis=1))
+    right_NV, total_NV = np.array(right), np.array(total)
+    return {
+        voice: ratio_interval(by_piece(names, right_NV[:, index]), by_piece(names, total_NV[:, index]), scale=100)
+        for index, voice in enumerate(VOICES[-_NUM_LOWER:])
+    }
