@@ -11,22 +11,32 @@ import datasets
 
 from descant_modeling.config import RunConfig
 from descant_tokenizers.corpora import load_corpus, reading_bar
+from descant_tokenizers.corpora.reading import Parts
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.tokens.dataset import dataset_pieces, tokenize_dataset
 from descant_tokenizers.tokens.layout import TaskLayout
 from descant_tokenizers.tokens.piece import Piece
+from descant_tokenizers.tokens.vocabulary import TokenTable
 
-#: Likelihood is measured on pieces of exactly this many parts.
+#: Likelihood of music in four voices is measured on pieces of exactly this many parts.
 NUM_VOICES = 4
 
 
 @dataclass(frozen=True)
 class RunData:
-    """Pieces to train and evaluate on, and a hash of each corpus."""
+    """Pieces to train and evaluate on.
+
+    Attributes:
+        train: Pieces to train on.
+        valid: Pieces to evaluate on.
+        corpora: A hash of each corpus.
+        remarks: What was left out, one sentence a corpus.
+    """
 
     train: list[Piece]
     valid: list[Piece]
     corpora: dict[str, str]
+    remarks: tuple[str, ...] = ()
 
 
 def load_data(config: RunConfig, layout: TaskLayout, *, quiet: bool = True) -> RunData:
@@ -42,35 +52,49 @@ def load_data(config: RunConfig, layout: TaskLayout, *, quiet: bool = True) -> R
     """
     train: list[Piece] = []
     hashes: dict[str, str] = {}
-    tokenized = {}
+    tokenized: dict[str, datasets.DatasetDict] = {}
+    remarks: list[str] = []
     for name in dict.fromkeys([*config.data.corpora, *filter(None, [config.data.valid_corpus])]):
         with reading_bar(name, quiet=quiet) as progress:
-            corpus = load_corpus(name, progress=progress)
-        tokenized[name], _ = tokenize_dataset(corpus, layout.table.tokenizer)
+            corpus = load_corpus(name, parts=parts_of(layout.table), progress=progress)
+        tokenized[name], refused = tokenize_dataset(corpus, layout.table.tokenizer)
+        if refused:
+            piece, reason = next(iter(refused.items()))
+            remarks.append(f"{name}: {len(refused)} pieces left out, the first is {piece}: {reason}")
     for name in config.data.corpora:
         splits = [tokenized[name][split] for split in config.data.splits if split in tokenized[name]]
         for split in splits:
             train += dataset_pieces(split, layout)
         hashes[name] = _hash_rows(row["input_ids"] for split in splits for row in split)
     if not train:
-        raise InputError(f"no piece in splits {', '.join(config.data.splits)} of {', '.join(config.data.corpora)}")
-    return RunData(train, valid_pieces(tokenized[config.data.valid_corpus or config.data.corpora[0]], layout), hashes)
+        reason = f"; {remarks[0]}" if remarks else ""
+        raise InputError(
+            f"no piece in splits {', '.join(config.data.splits)} of {', '.join(config.data.corpora)}{reason}"
+        )
+    valid = valid_pieces(tokenized[config.data.valid_corpus or config.data.corpora[0]], layout)
+    return RunData(train, valid, hashes, tuple(remarks))
+
+
+def parts_of(table: TokenTable) -> Parts:
+    """Return what a vocabulary takes from the user's own files: four voices where there are any, or every track."""
+    return "auto" if table.is_four_part else "all"
 
 
 def valid_pieces(corpus: datasets.DatasetDict, layout: TaskLayout, split: str = "valid") -> list[Piece]:
-    """Return the pieces of a split that likelihood is measured on: those of exactly four parts."""
+    """Return the pieces of a split that likelihood is measured on: in four voices those of exactly four parts."""
     if split not in corpus:
         return []
-    return dataset_pieces((row for row in corpus[split] if row["num_parts"] == NUM_VOICES), layout)
+    any_parts = not layout.table.is_four_part
+    return dataset_pieces((row for row in corpus[split] if any_parts or row["num_parts"] == NUM_VOICES), layout)
 
 
 def load_pieces(corpus: str, split: str, layout: TaskLayout) -> list[Piece]:
-    """Load the four-part pieces of one split of a corpus.
+    """Load the pieces of one split of a corpus that likelihood is measured on.
 
     Raises:
         InputError: An unknown corpus, or no such split in it.
     """
-    dataset = load_corpus(corpus)
+    dataset = load_corpus(corpus, parts=parts_of(layout.table))
     if split not in dataset:
         raise InputError(f"{corpus} has no split {split!r}: choose from {', '.join(dataset)}")
     tokenized, _ = tokenize_dataset(datasets.DatasetDict({split: dataset[split]}), layout.table.tokenizer)

@@ -33,7 +33,7 @@ def likelihood_command(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
-    """Likelihood of whole pieces: nats per voice-16th, and bits per note."""
+    """Likelihood of whole pieces: nats per voice-16th (per 16th where there are not four voices), and bits per note."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -47,8 +47,9 @@ def likelihood_command(
     with quiet_libraries():
         checkpoint = load_checkpoint(model, pick_device(device))
     pieces = load_pieces(corpus, split, checkpoint.layout)
+    kind = "four-part pieces" if checkpoint.table.is_four_part else "pieces"
     if not pieces:
-        raise InputError(f"split {split!r} of {corpus} has no four-part piece: choose another split")
+        raise InputError(f"split {split!r} of {corpus} has no {kind}: choose another split")
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=quiet or as_json or not console.is_terminal) as bar:
         line = bar.add_task(f"{split} of {corpus}", total=len(pieces))
@@ -57,16 +58,17 @@ def likelihood_command(
         "model": model,
         "corpus": corpus,
         "split": split,
-        "nats_per_voice_16th": round(score.nats_per_voice_16th, 5),
+        score.unit.key: round(score.headline, 5),
         "bits_per_note": round(score.bits_per_note, 4),
         "num_pieces": score.num_pieces,
         "num_notes": score.num_notes,
+        "num_windowed": score.num_windowed,
         "seconds": round(time.monotonic() - started, 2),
     }
     if as_json:
         typer.echo(json.dumps(facts))
         return
     typer.echo(
-        f"{facts['nats_per_voice_16th']} nats per voice-16th, {facts['bits_per_note']} bits per note\n"
-        f"over {score.num_pieces} four-part pieces ({score.num_notes} notes) of {corpus}, split {split}"
+        f"{facts[score.unit.key]} {score.unit.name}, {facts['bits_per_note']} bits per note\n"
+        f"over {score.num_pieces} {kind} ({score.num_notes} notes) of {corpus}, split {split}"
     )

@@ -15,11 +15,14 @@ import torch
 from descant_modeling.config import TaskShares
 from descant_tokenizers.tokens.layout import Encoded, Task, TaskLayout
 from descant_tokenizers.tokens.piece import Piece
+from descant_tokenizers.tokens.vocabulary import TokenTable
 
 #: Pieces laid out and sorted by length together; bounds memory on large corpora.
 POOL_SIZE = 2048
 #: Batches of a bucketed pool hold sequences whose lengths differ little; more, and padding grows.
 MAX_INFILL_BARS = 8
+#: Drums are never transposed, so their range forbids nothing.
+_ANY_PITCH = (-128, 255)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +90,27 @@ class ExampleSource:
         self.seed = seed
         self.max_tokens = max_tokens
         self._shares = np.array(astuple(shares)) / sum(astuple(shares))
+        self._drums = layout.table.drum_voice
         ranges = voice_ranges(pieces, layout.table.num_voices)
+        if self._drums >= 0:
+            ranges[self._drums] = _ANY_PITCH
         self._shifts = [transpositions(p, ranges) if transpose else [0] for p in pieces]
 
     def example(self, index: int, epoch: int) -> Encoded:
         """Return the example of piece `index` in an epoch."""
         rng = np.random.default_rng((self.seed, epoch, index))
-        piece = self.pieces[index].transpose(int(rng.choice(self._shifts[index])))
+        piece = self.pieces[index].transpose(int(rng.choice(self._shifts[index])), self._drums)
+        if piece.num_notes > self.max_tokens:  # hopeless as a whole: don't lay it out to find that out
+            piece = _shorten(piece, self.max_tokens / (self.layout.table.tokens_per_note * piece.num_notes), rng)
         task, voices, hole = self._draw_task(piece, rng)
         encoded = self.layout.encode(piece, task, voices, hole)
         while len(encoded.ids) > self.max_tokens and len(piece.bars) > 1:
             piece = _shorten(piece, self.max_tokens / len(encoded.ids), rng)
             hole = [bar for bar in hole if bar < len(piece.bars)] or [0] if hole else None
             encoded = self.layout.encode(piece, task, voices, hole)
+        if len(encoded.ids) > self.max_tokens:  # a single bar: its beginning is as much as a model can hold
+            encoded = self.layout.encode(piece, Task.CONTINUE, voices)
+            encoded = Encoded(encoded.ids[: self.max_tokens], encoded.written[: self.max_tokens])
         return encoded
 
     def _draw_task(self, piece: Piece, rng: np.random.Generator) -> tuple[Task, tuple[int, ...], list[int] | None]:
@@ -111,7 +122,8 @@ class ExampleSource:
         if kind == 1:
             return Task.CONTINUE, _some(voices, rng, fewest=1), None
         if kind == 2:
-            return Task.HARMONIZE, voices[1:], None
+            melody = _melody_voice(piece, self.layout.table)
+            return Task.HARMONIZE, tuple(voice for voice in voices if voice != melody), None
         if kind == 3:
             return Task.HARMONIZE, _some(voices, rng, fewest=1), None
         length = int(rng.integers(1, min(MAX_INFILL_BARS, len(piece.bars)) + 1))
@@ -150,6 +162,19 @@ def collate(examples: Sequence[Encoded], pad: int) -> Batch:
         ids_BT[row, : len(example.ids)] = torch.tensor(example.ids)
         counted_BT[row, : len(example.ids)] = torch.tensor(example.written)
     return Batch(ids_BT, counted_BT)
+
+
+def _melody_voice(piece: Piece, table: TokenTable) -> int:
+    """Return the soprano, or of instruments the one whose notes lie highest on average (drums never, unless alone)."""
+    voices = piece.voices
+    if table.is_four_part:
+        return voices[0]
+    pitched = [voice for voice in voices if voice != table.drum_voice] or list(voices)
+    pitches: dict[int, list[int]] = {voice: [] for voice in voices}
+    for bar in piece.bars:
+        for note in bar.notes:
+            pitches[note.voice].append(note.pitch)
+    return max(pitched, key=lambda voice: sum(pitches[voice]) / len(pitches[voice]))
 
 
 def _some(voices: Sequence[int], rng: np.random.Generator, *, fewest: int) -> tuple[int, ...]:

@@ -1,9 +1,13 @@
-"""Likelihood in a unit that compares: nats per voice-16th, and bits per note.
+"""Likelihood in a unit that compares: nats per voice-16th (or per 16th), and bits per note.
 
 L = (sum of -ln p over all tokens of the pieces, bar tokens and EOS included) / (4 x number of 16ths), pooled over
 pieces. The stream is the *continue* layout; BOS, the task token and the voices of the header are given. A piece's
 16ths run from its first bar to the end of its last note, rests included. The unit is that of the JSB Chorales figures
-in Huang et al. 2019, "Music Transformer", and does not depend on the vocabulary.
+in Huang et al. 2019, "Music Transformer", and does not depend on the vocabulary. Music of any instruments has no fixed
+number of voices: its unit is nats per 16th, without the 4.
+
+A piece longer than the model's positions is scored in windows that overlap by half: every token counts once, and all
+but those of the first window are predicted from at least half a window of what stands before them.
 
 Shapes: B sequences, T tokens, V vocabulary.
 """
@@ -11,8 +15,10 @@ Shapes: B sequences, T tokens, V vocabulary.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch.nn import functional
@@ -22,8 +28,32 @@ from descant_modeling.examples import Batch, bucket, collate
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.tokens.layout import Encoded, Task, TaskLayout
 from descant_tokenizers.tokens.piece import Piece
+from descant_tokenizers.tokens.vocabulary import TokenTable
 
 NUM_VOICES = 4
+
+
+class Unit(NamedTuple):
+    """What likelihood is counted in.
+
+    Attributes:
+        name: For people.
+        key: For records.
+        num_voices: Voices that share a 16th.
+    """
+
+    name: str
+    key: str
+    num_voices: int
+
+
+VOICE_16TH = Unit("nats per voice-16th", "nats_per_voice_16th", NUM_VOICES)
+WHOLE_16TH = Unit("nats per 16th", "nats_per_16th", 1)
+
+
+def unit_of(table: TokenTable) -> Unit:
+    """Return the unit for the music of a vocabulary: per voice where there are four voices."""
+    return VOICE_16TH if table.is_four_part else WHOLE_16TH
 
 
 @dataclass(frozen=True)
@@ -31,20 +61,39 @@ class Likelihood:
     """Pooled likelihood of a set of pieces.
 
     Attributes:
-        nats_per_voice_16th: The headline.
-        bits_per_note: The same sum in bits, over the number of notes.
-        num_pieces: Pieces scored.
-        num_notes: Their notes.
+        unit: The unit of the headline.
+        num_notes: Notes of all pieces.
         piece_nats: Sum of -ln p of each piece.
         piece_16ths: Length of each piece in 16ths.
+        num_windowed: Pieces longer than the model's positions.
     """
 
-    nats_per_voice_16th: float
-    bits_per_note: float
-    num_pieces: int
+    unit: Unit
     num_notes: int
     piece_nats: list[float]
     piece_16ths: list[float]
+    num_windowed: int = 0
+
+    @property
+    def headline(self) -> float:
+        """Nats per 16th, or per voice-16th."""
+        return sum(self.piece_nats) / (self.unit.num_voices * sum(self.piece_16ths))
+
+    @property
+    def nats_per_voice_16th(self) -> float:
+        """The headline of music in four voices."""
+        assert self.unit is VOICE_16TH, "these pieces have no fixed number of voices"
+        return self.headline
+
+    @property
+    def bits_per_note(self) -> float:
+        """The same sum in bits, over the number of notes."""
+        return sum(self.piece_nats) / math.log(2) / self.num_notes
+
+    @property
+    def num_pieces(self) -> int:
+        """Pieces scored."""
+        return len(self.piece_nats)
 
 
 def token_nll(logits_BTV: torch.Tensor, batch: Batch) -> torch.Tensor:
@@ -70,26 +119,49 @@ def score_streams(
 
     Args:
         model: Causal model; put into eval mode, and back as it was.
-        streams: Laid-out streams, whole.
+        streams: Laid-out streams, whole; one longer than the model's positions is scored in windows.
         pad: Padding id.
         batch_tokens: Padded tokens in a batch.
-        progress: Called after each batch with the number of streams in it.
+        progress: Called after each batch with the number of streams that are done.
     """
     was_training = model.training
     model.train(False)
     nats = [0.0] * len(streams)
-    for group in bucket([len(s.ids) for s in streams], batch_tokens):
-        batch = collate([streams[i] for i in group], pad)
+    limit = model.config.max_position_embeddings
+    parts = [(index, window) for index, stream in enumerate(streams) for window in windows(stream, limit)]
+    left = Counter(index for index, _ in parts)
+    for group in bucket([len(window.ids) for _, window in parts], batch_tokens):
+        batch = collate([parts[i][1] for i in group], pad)
         batch = Batch(batch.ids_BT.to(model.device), batch.counted_BT.to(model.device))
         nll = token_nll(model(input_ids=batch.ids_BT, use_cache=False).logits, batch).double()
         rows = batch.counted_BT[:, 1:].nonzero()[:, 0]
         sums = torch.zeros(len(group), dtype=torch.float64, device=nll.device).index_add_(0, rows, nll)
-        for index, value in zip(group, sums.tolist(), strict=True):
-            nats[index] = value
+        owners = [parts[i][0] for i in group]
+        for owner, value in zip(owners, sums.tolist(), strict=True):
+            nats[owner] += value
+        left.subtract(owners)
         if progress is not None:
-            progress(len(group))
+            progress(sum(left[owner] == 0 for owner in set(owners)))
     model.train(was_training)
     return nats
+
+
+def windows(stream: Encoded, limit: int) -> list[Encoded]:
+    """Cut a stream into windows of at most `limit` tokens in which each token counts once.
+
+    Every window begins with the stream's header, and all but the first count only what the one before did not see.
+    """
+    if len(stream.ids) <= limit:
+        return [stream]
+    header = min(stream.written.index(True) if any(stream.written) else 0, limit // 4)
+    step = max(1, (limit - header) // 2)
+    found = [Encoded(stream.ids[:limit], stream.written[:limit])]
+    for seen in range(limit, len(stream.ids), step):
+        end = min(len(stream.ids), seen + step)
+        begin = end - (limit - header)
+        ids = stream.ids[:header] + stream.ids[begin:end]
+        found.append(Encoded(ids, [False] * (header + seen - begin) + stream.written[seen:end]))
+    return found
 
 
 def piece_16ths(piece: Piece, ticks_per_quarter: int) -> float:
@@ -115,16 +187,15 @@ def corpus_likelihood(
         InputError: There is no piece with a note.
     """
     if not any(piece.num_notes for piece in pieces):
-        raise InputError("there is no piece to score: name a corpus and a split that hold four-part pieces")
+        raise InputError("there is no piece to score: name a corpus and a split that hold pieces for this model")
     streams = [layout.encode(piece, Task.CONTINUE, piece.voices) for piece in pieces]
     nats = score_streams(model, streams, pad=layout.table.special("PAD"), progress=progress)
     lengths = [piece_16ths(piece, layout.table.ticks_per_quarter) for piece in pieces]
-    num_notes = sum(piece.num_notes for piece in pieces)
+    limit = model.config.max_position_embeddings
     return Likelihood(
-        nats_per_voice_16th=sum(nats) / (NUM_VOICES * sum(lengths)),
-        bits_per_note=sum(nats) / math.log(2) / num_notes,
-        num_pieces=len(pieces),
-        num_notes=num_notes,
+        unit=unit_of(layout.table),
+        num_notes=sum(piece.num_notes for piece in pieces),
         piece_nats=nats,
         piece_16ths=lengths,
+        num_windowed=sum(len(stream.ids) > limit for stream in streams),
     )

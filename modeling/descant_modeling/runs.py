@@ -116,6 +116,8 @@ def prepare_run(
         (folder / name).write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
     if resume is not None:
         trainer.resume()
+    for remark in data.remarks:
+        log.say(remark)
     log.say(
         f"{folder}: {facts['num_parameters'] / 1e6:.2f} M parameters, {len(data.train)} pieces, {facts['device']}, "
         f"{facts['precision']}, padding {facts['padding_share']:.1%}"

@@ -25,6 +25,7 @@ def train_command(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress line and no summary.")] = False,
 ) -> None:
     """Train a model from a configuration file; a run folder holds its logs and its last and best checkpoints."""
+    from descant_modeling.likelihood import unit_of
     from descant_modeling.runs import prepare_run
 
     run = prepare_run(config, overrides or [], resume=resume, device=device, threads=threads, quiet=quiet)
@@ -33,7 +34,8 @@ def train_command(
     finally:
         run.trainer.log.close()
     if not quiet and run.trainer.accelerator.is_main_process:
-        best = f"best {progress.best:.4f} nats per voice-16th at step {progress.best_step}" if progress.history else ""
+        unit = unit_of(run.trainer.layout.table)
+        best = f"best {progress.best:.4f} {unit.name} at step {progress.best_step}" if progress.history else ""
         typer.echo(
             f"{progress.step} steps, {progress.tokens / 1e6:.2f} M tokens in {progress.seconds / 60:.1f} min; {best}\n"
             f"model: {run.folder / ('best' if progress.history else 'last')}\n"

@@ -31,7 +31,7 @@ from descant_modeling.checkpoints import CheckpointMeta, recover_folder, replace
 from descant_modeling.config import RunConfig
 from descant_modeling.examples import Batch, ExampleSource
 from descant_modeling.interrupts import StopRequest
-from descant_modeling.likelihood import Likelihood, corpus_likelihood, token_nll
+from descant_modeling.likelihood import Likelihood, corpus_likelihood, token_nll, unit_of
 from descant_modeling.optimizers import build_optimizer, learning_rate
 from descant_modeling.runlog import RunLog
 from descant_tokenizers.errors import InputError
@@ -52,11 +52,11 @@ class Progress:
         step: Optimizer steps done.
         epoch: Current epoch, from 0.
         batch: Micro-batches of this epoch that were used, over all processes.
-        best: Lowest nats per voice-16th on valid.
+        best: Lowest nats per voice-16th (or per 16th, see `likelihood.Unit`) on valid.
         best_step: Step that reached it.
         tokens: Tokens read, padding included, over all processes.
         seconds: Time spent, over all sessions of the run.
-        history: (step, nats per voice-16th on valid) of every evaluation.
+        history: (step, the same on valid) of every evaluation.
     """
 
     step: int = 0
@@ -218,11 +218,11 @@ class Trainer:
         if not self.valid or not self.accelerator.is_main_process:
             return
         score, progress = self.evaluate(), self.progress
-        nats = score.nats_per_voice_16th
+        nats = score.headline
         progress.history.append((progress.step, nats))
-        self.log.record("valid", progress.step, nats_per_voice_16th=nats, bits_per_note=score.bits_per_note)
+        self.log.record("valid", progress.step, **{score.unit.key: nats}, bits_per_note=score.bits_per_note)
         self.log.say(
-            f"step {progress.step}: valid {nats:.4f} nats per voice-16th, {score.bits_per_note:.3f} bits per note "
+            f"step {progress.step}: valid {nats:.4f} {score.unit.name}, {score.bits_per_note:.3f} bits per note "
             f"({progress.seconds / 60:.1f} min, {progress.tokens / 1e6:.2f} M tokens)"
         )
         if nats < progress.best:
@@ -239,7 +239,7 @@ class Trainer:
             **self.meta.training,
             "step": progress.step,
             "tokens": progress.tokens,
-            "valid_nats_per_voice_16th": progress.history[-1][1] if progress.history else None,
+            f"valid_{unit_of(self.layout.table).key}": progress.history[-1][1] if progress.history else None,
         }
         meta = CheckpointMeta(
             self.meta.layout, "", self.meta.corpora, self.meta.voice_ranges, training, self.meta.format_version

@@ -2,13 +2,14 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
 from descant_modeling.config import ModelConfig
 from descant_modeling.examples import Batch, collate
-from descant_modeling.likelihood import corpus_likelihood, piece_16ths, score_streams, token_nll
+from descant_modeling.likelihood import WHOLE_16TH, corpus_likelihood, piece_16ths, score_streams, token_nll, windows
 from descant_modeling.models import build_model
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.tokens.layout import Encoded, Task, TaskLayout
@@ -107,3 +108,52 @@ def test_given_tokens_do_not_count(model, table, tiny_pieces):
     none = Encoded(encoded.ids, [False] * len(encoded.ids))
     assert score_streams(model, [none], pad=0) == [0.0]
     assert score_streams(model, [encoded], pad=0)[0] > 0
+
+
+@pytest.mark.parametrize("architecture", ["rotary", "gpt2"])
+def test_pieces_longer_than_the_position_table_are_scored_in_windows(table, tiny_pieces, streams, architecture):
+    longest = max(len(stream.ids) for stream in streams)
+    shapes = {"architecture": architecture, "width": 16, "num_layers": 1, "num_heads": 2, "dropout": 0.0}
+    scores = []
+    for max_tokens in (longest, longest // 3):
+        torch.manual_seed(3)
+        short = build_model(ModelConfig(**shapes, max_tokens=max_tokens), table.size, bos=1, eos=2, pad=0)
+        scores.append(corpus_likelihood(short, TaskLayout(table), tiny_pieces))
+    assert [score.num_windowed for score in scores] == [0, sum(len(s.ids) > longest // 3 for s in streams)]
+    assert scores[1].num_windowed > 0
+    # An untrained model is near uniform whatever it sees.
+    assert scores[1].headline == pytest.approx(scores[0].headline, rel=0.05)
+
+
+@pytest.mark.parametrize("limit", [16, 33, 40, 1000])
+def test_windows_count_every_token_once_and_keep_the_header(streams, limit):
+    for stream in streams:
+        found = windows(stream, limit)
+        assert all(len(window.ids) <= limit for window in found)
+        counted = [i for window in found for i, counts in zip(window.ids, window.written, strict=True) if counts]
+        assert counted == [i for i, counts in zip(stream.ids, stream.written, strict=True) if counts]
+        header = stream.written.index(True) if limit >= 40 else 4
+        assert all(window.ids[:header] == stream.ids[:header] for window in found)
+
+
+def test_progress_counts_pieces_and_not_windows(model, streams):
+    seen = []
+    model.config.max_position_embeddings, before = 50, model.config.max_position_embeddings
+    try:
+        score_streams(model, streams, pad=0, progress=seen.append)
+    finally:
+        model.config.max_position_embeddings = before
+    assert sum(seen) == len(streams)
+
+
+def test_music_of_any_instruments_is_scored_per_16th(gm_table, random_band):
+    pieces = [random_band(np.random.default_rng(seed)) for seed in range(3)]
+    config = ModelConfig(width=16, num_layers=1, num_heads=2)
+    uniform = build_model(config, gm_table.size, bos=1, eos=2, pad=0)
+    torch.nn.init.zeros_(uniform.get_output_embeddings().weight)
+    layout = TaskLayout(gm_table)
+    score = corpus_likelihood(uniform, layout, pieces)
+    num_tokens = sum(sum(layout.encode(piece, Task.CONTINUE, piece.voices).written) for piece in pieces)
+    num_16ths = sum(piece_16ths(piece, gm_table.ticks_per_quarter) for piece in pieces)
+    assert score.unit is WHOLE_16TH
+    assert score.headline == pytest.approx(num_tokens * math.log(gm_table.size) / num_16ths, rel=1e-6)

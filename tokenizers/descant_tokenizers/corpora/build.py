@@ -23,6 +23,7 @@ from descant_tokenizers.corpora.store import (
     RowWriter,
     check_out,
     fresh_folder,
+    is_dataset,
     read_dataset,
     write_report,
 )
@@ -205,11 +206,14 @@ class _Tally:
         )
 
 
-def load_corpus(name_or_dir: str, *, num_proc: int | None = None, progress: Progress | None = None) -> DatasetDict:
-    """Load a dataset from disk, or a corpus by name, which is built into the cache when it is first needed.
+def load_corpus(
+    name_or_dir: str, *, parts: Parts = "auto", num_proc: int | None = None, progress: Progress | None = None
+) -> DatasetDict:
+    """Load a dataset from disk, or a corpus by name or folder, which is built into the cache when it is first needed.
 
     Args:
-        name_or_dir: A name in `CORPORA`, or a folder that `build_dataset` wrote.
+        name_or_dir: A name in `CORPORA`, a folder that `build_dataset` wrote, or a folder of score files.
+        parts: What to take from the user's own files; see `descant_tokenizers.corpora.reading.Parts`.
         num_proc: Worker processes for building; by default one for each core.
         progress: Called while building, with the number of files done and of all files.
 
@@ -217,22 +221,28 @@ def load_corpus(name_or_dir: str, *, num_proc: int | None = None, progress: Prog
         Its splits.
 
     Raises:
-        InputError: There is neither such a corpus nor such a dataset.
+        InputError: There is neither such a corpus nor such a folder, or nothing in it can be used.
     """
-    if name_or_dir not in CORPORA:
+    if name_or_dir in CORPORA:
+        corpus, cached = open_corpus(name_or_dir), f"{name_or_dir}-{reader_version()}"
+    else:
         if not Path(name_or_dir).is_dir():
             raise InputError(
-                f"unknown corpus {name_or_dir!r}; give one of {', '.join(CORPORA)}, or a dataset's folder."
+                f"unknown corpus {name_or_dir!r}; give one of {', '.join(CORPORA)}, a dataset's folder, or a folder of "
+                "score files."
             )
-        return read_dataset(Path(name_or_dir))
-    folder = cache_dir() / "datasets" / f"{name_or_dir}-{reader_version()}"
+        if is_dataset(Path(name_or_dir)):
+            return read_dataset(Path(name_or_dir))
+        own = FolderCorpus.of(Path(name_or_dir), parts=parts)
+        corpus, cached = own, f"folder-{own.fingerprint()}-{reader_version()}"
+    folder = cache_dir() / "datasets" / cached
     if folder.exists():
         make_cache_folder(folder)
     else:
         make_cache_folder(folder.parent)
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-            fresh = Path(scratch, name_or_dir)
-            build_dataset(name_or_dir, fresh, num_proc=num_proc, progress=progress)
+            fresh = Path(scratch, "dataset")
+            build_dataset(corpus, fresh, num_proc=num_proc, progress=progress)
             with contextlib.suppress(OSError):  # not empty: another process was faster
                 fresh.rename(folder)
     return read_dataset(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -67,6 +68,14 @@ class FolderCorpus:
     def of(cls, root: Path, licence: str | None = None, parts: Parts = "auto") -> FolderCorpus:
         """Find the pieces in a folder; see `score_keys`."""
         return cls(root, tuple(score_keys(root)), licence, parts)
+
+    def fingerprint(self) -> str:
+        """Hash what tells this corpus from another: its place, what is read, its files' sizes and times of change."""
+        digest = hashlib.sha256(f"{self.root.resolve()} {self.parts} {self.licence}".encode())
+        for path in dict.fromkeys(path_of(self.root, key) for key in self.keys):
+            status = path.stat()
+            digest.update(f"{path.relative_to(self.root)} {status.st_size} {status.st_mtime_ns}\n".encode())
+        return digest.hexdigest()[:16]
 
     @property
     def name(self) -> str:

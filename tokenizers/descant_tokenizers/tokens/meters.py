@@ -14,7 +14,7 @@ def bar_meters(table: TokenTable, bars: Sequence[Bar], ticks_per_quarter: int) -
     """Return the meter of each bar on the grid; a bar that is cut short gets the signature of its own length.
 
     Where the vocabulary is for music of any kind, a signature that it lacks is replaced by one of equal length
-    (4/1 by 8/2).
+    (24/16 by 12/8).
 
     Raises:
         InputError: A bar has a length that no time signature of the vocabulary has.
