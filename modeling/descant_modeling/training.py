@@ -25,6 +25,7 @@ from accelerate.utils import reduce
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 
+from descant_modeling.attention import use_block_attention
 from descant_modeling.averaging import WeightAverage
 from descant_modeling.cards import model_card
 from descant_modeling.checkpoints import CheckpointMeta, recover_folder, replace_folder, save_checkpoint
@@ -100,7 +101,10 @@ class Trainer:
         self.config, self.accelerator, self.layout, self.source = config, accelerator, layout, source
         self.valid, self.folder, self.meta, self.log = valid, folder, meta, log
         self.plain_model = model.to(accelerator.device)
-        self.optimizer = build_optimizer(self.plain_model, config.optimizer)
+        in_bf16 = accelerator.mixed_precision == "bf16"
+        if in_bf16 and accelerator.device.type == "cpu":
+            use_block_attention(self.plain_model)
+        self.optimizer = build_optimizer(self.plain_model, config.optimizer, in_bf16=in_bf16)
         self.model, self.prepared_optimizer = accelerator.prepare(self.plain_model, self.optimizer)
         # Accelerate puts autocast around the model's own forward, evaluation included. Only training is to run in bf16.
         accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)

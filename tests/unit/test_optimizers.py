@@ -37,6 +37,12 @@ def test_orthogonalize_brings_singular_values_near_1(shape):
     assert torch.allclose(inner, torch.diag(inner.diag()), atol=1e-3)
 
 
+def test_orthogonalize_in_bf16_is_about_that_in_fp32():
+    matrix = torch.randn(32, 96, generator=torch.Generator().manual_seed(1))
+    exact = orthogonalize(matrix)
+    assert (orthogonalize(matrix.bfloat16()).float() - exact).norm() < 0.05 * exact.norm()
+
+
 def test_orthogonalize_leaves_its_argument_and_takes_zeros():
     matrix = torch.ones(3, 2)
     orthogonalize(matrix)
