@@ -28,7 +28,8 @@ def _meter(table: TokenTable, bar: Bar, ticks_per_quarter: int) -> Meter:
     if is_whole and (bar.numerator, bar.denominator) in table.meter_id:
         return table.meter_of[table.meter_id[bar.numerator, bar.denominator]]
     if not is_whole or not table.is_four_part:
-        for denominator in (bar.denominator, 4, 8, 16, 2):
+        nearest = bar.denominator // 2 if is_whole else bar.denominator
+        for denominator in (nearest, 4, 8, 16, 2):
             numerator = length * denominator
             if numerator.denominator == 1 and (int(numerator), denominator) in table.meter_id:
                 return table.meter_of[table.meter_id[int(numerator), denominator]]
