@@ -11,7 +11,7 @@ Shapes: B sequences, H heads, N = B * H, T tokens, D dimension of a head, Q quer
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import torch
 from transformers import AttentionInterface, PreTrainedModel
@@ -68,8 +68,8 @@ def causal_attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scaling:
     """Attend causally in bf16; inputs and result have shape (B, H, T, D)."""
     with torch.autocast("cpu", enabled=False):
         q, k, v = (x.to(torch.bfloat16) for x in (q, k, v))
-        out_NTD = _CausalBlocks.apply(*(x.flatten(0, 1) for x in (q * scaling, k, v)))
-    return cast("torch.Tensor", out_NTD).unflatten(0, q.shape[:2])
+        out_NTD: torch.Tensor = _CausalBlocks.apply(*(x.flatten(0, 1) for x in (q * scaling, k, v)))  # type: ignore[no-untyped-call]
+        return out_NTD.view(q.shape)
 
 
 def _attention(
