@@ -16,6 +16,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from torch.utils.tensorboard import SummaryWriter
 
+from descant_tokenizers.files import atomic_write
+
+LOG_FILE = "log.jsonl"
 VERSIONED = ("descant", "torch", "transformers", "accelerate", "datasets", "miditok", "symusic", "music21")
 
 
@@ -68,8 +71,8 @@ class RunLog:
         self._task = TaskID(0)
         if not active:
             return
-        self._file = (folder / "log.jsonl").open("a", encoding="utf-8")
-        self._board = SummaryWriter(str(folder / "tensorboard"))
+        self._folder = folder
+        self._open()
         if not quiet:
             self._bar = Progress(
                 TextColumn("{task.description}"),
@@ -81,6 +84,25 @@ class RunLog:
             )
             self._task = self._bar.add_task("train", total=total_steps, status="")
             self._bar.start()
+
+    def _open(self, purge_step: int | None = None) -> None:
+        self._file = (self._folder / LOG_FILE).open("a", encoding="utf-8")
+        self._board = SummaryWriter(str(self._folder / "tensorboard"), purge_step=purge_step)
+
+    def rewind(self, step: int) -> None:
+        """Forget what was logged beyond a step: a killed run goes on from its last checkpoint, and does it again.
+
+        The log is replaced in one step; a line that the kill cut short goes too.
+        """
+        if not self._active:
+            return
+        self._file.close()
+        self._board.close()
+        path = self._folder / LOG_FILE
+        kept = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if _is_up_to(line, step)]
+        with atomic_write(path) as temporary:
+            temporary.write_text("".join(kept), encoding="utf-8")
+        self._open(purge_step=step + 1)
 
     def record(self, kind: str, step: int, **values: float) -> None:
         """Write one line: `{"kind": kind, "step": step, **values}`, and the same scalars to TensorBoard."""
@@ -109,3 +131,10 @@ class RunLog:
             self._bar.stop()
         self._file.close()
         self._board.close()
+
+
+def _is_up_to(line: str, step: int) -> bool:
+    try:
+        return bool(json.loads(line)["step"] <= step)
+    except (ValueError, KeyError, TypeError):
+        return False

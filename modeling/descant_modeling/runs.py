@@ -116,6 +116,7 @@ def prepare_run(
         (folder / name).write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
     if resume is not None:
         trainer.resume()
+        log.rewind(trainer.progress.step)
     for remark in data.remarks:
         log.say(remark)
     log.say(

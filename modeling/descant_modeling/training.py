@@ -53,7 +53,7 @@ class Progress:
         step: Optimizer steps done.
         epoch: Current epoch, from 0.
         batch: Micro-batches of this epoch that were used, over all processes.
-        best: Lowest nats per voice-16th (or per 16th, see `likelihood.Unit`) on valid.
+        best: Lowest nats per voice-16th (or per 16th, see `likelihood.Unit`) on valid; None before the first evaluation.
         best_step: Step that reached it.
         tokens: Tokens read, padding included, over all processes.
         seconds: Time spent, over all sessions of the run.
@@ -63,7 +63,7 @@ class Progress:
     step: int = 0
     epoch: int = 0
     batch: int = 0
-    best: float = math.inf
+    best: float | None = None
     best_step: int = 0
     tokens: int = 0
     seconds: float = 0.0
@@ -229,7 +229,7 @@ class Trainer:
             f"step {progress.step}: valid {nats:.4f} {score.unit.name}, {score.bits_per_note:.3f} bits per note "
             f"({progress.seconds / 60:.1f} min, {progress.tokens / 1e6:.2f} M tokens)"
         )
-        if nats < progress.best:
+        if progress.best is None or nats < progress.best:
             progress.best, progress.best_step = nats, progress.step
             with self._averaged():
                 replace_folder(self.folder / "best", self._write_model)

@@ -5,6 +5,8 @@ import symusic
 
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.tokens.encode import decode_piece, encode_score
+from descant_tokenizers.tokens.grammar import Grammar
+from descant_tokenizers.tokens.piece import piece_ids
 
 
 def score_of(notes, *, name="Soprano", signatures=((0, 4, 4),), ticks_per_quarter=480):
@@ -70,6 +72,7 @@ def test_the_grid_holds_quarters_triplets_16ths_and_32nds(table, duration):
         ),
         ([(0, 480 * 20, 60)], ("notes given another length to fit the grid: 1",)),
         ([(0, 480, 60), (1, 240, 62)], ("notes dropped to fit the grid: 1",)),
+        ([(0, 960, 60), (480, 480, 62)], ("notes cut where the next one of their voice begins: 1",)),
     ],
 )
 def test_what_the_grid_changes_is_said(table, notes, changes):
@@ -79,6 +82,16 @@ def test_what_the_grid_changes_is_said(table, notes, changes):
 def test_of_notes_that_fall_together_the_longest_stays(table):
     (bar,) = encode_score(table, score_of([(0, 480, 60), (1, 240, 62)])).piece.bars
     assert [note.pitch for note in bar.notes] == [60]
+
+
+@pytest.mark.parametrize("onset", [1, 20, 480, 1460, 1920, 2420, 9600])
+def test_a_voice_never_sounds_twice_at_once(table, onset):
+    """Overlaps are cut to a length that the vocabulary has, over bar lines too: the grammar allows nothing else."""
+    signatures = ((0, 4, 4), (1920, 6, 8))
+    encoded = encode_score(table, score_of([(0, 9600, 60), (onset, 4800, 72), (9600, 480, 60)], signatures=signatures))
+    grammar = Grammar(table)
+    assert grammar.accepts([*piece_ids(table, encoded.piece), grammar.eos])
+    assert any("cut where the next" in change or "dropped" in change for change in encoded.changes)
 
 
 def test_pickups_and_changes_of_meter_keep_their_places(table):

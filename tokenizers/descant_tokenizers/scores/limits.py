@@ -20,12 +20,14 @@ class Limits:
     Attributes:
         max_bytes: Size of the file, and of the MusicXML text inside an .mxl file.
         max_notes: Notes, and apart from them tempo, time signature and key signature events.
+        max_events: Events of every kind in a MIDI file.
         max_bars: Bars, counted as in `bars_of`.
         max_ticks: End of the last note in ticks: 18 hours at 480 ticks per quarter and 120 quarters per minute.
     """
 
     max_bytes: int = 4 * 2**20
     max_notes: int = 50_000
+    max_events: int = 500_000
     max_bars: int = 2_000
     max_ticks: int = 2**26
 

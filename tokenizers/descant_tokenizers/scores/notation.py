@@ -6,12 +6,10 @@ import contextlib
 import io
 import warnings
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from xml.parsers import expat
 
 from music21 import abcFormat, converter
 from music21.abcFormat import translate
@@ -142,7 +140,9 @@ def _unzipped(path: Path, data: bytes, max_bytes: int) -> bytes:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             check_count(path, "entries", len(archive.infolist()), _MAX_ZIP_ENTRIES)
             return _entry(path, archive, _root_file(path, archive, max_bytes), max_bytes)
-    except (zipfile.BadZipFile, zlib.error, KeyError, RuntimeError, EOFError, expat.ExpatError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # zipfile and its decompressors raise whatever they stumble over
         raise InputError(f"{path} is a damaged .mxl file ({printable(str(error), 100)}); export it again.") from error
 
 

@@ -1,7 +1,7 @@
 """A look over notation files in their own text, before music21 builds anything from them.
 
-music21 trusts what it reads: a time signature of 1000 beats or an ending numbered 1-99999999 keep it busy for minutes
-or fill the memory. So sizes are counted here first, in one pass.
+music21 trusts what it reads: a time signature of 1000 beats, a key of 999 sharps or an ending numbered 1-99999999 keep
+it busy for minutes or fill the memory. So sizes are counted here first, in one pass.
 """
 
 from __future__ import annotations
@@ -18,12 +18,15 @@ __all__ = ["XmlCensus", "check_abc", "check_humdrum", "check_musicxml"]
 _MAX_BEATS = 64  # music21's time signatures take time that grows with the square of the beats and more
 _MAX_ENDING = 99
 _MAX_DEPTH = 64
+# Elements whose value costs music21 time, and the largest one, up or down.
+_MAX_VALUES = {"fifths": 14, "diatonic": 42, "chromatic": 72, "octave-change": 6}
 
 _NUMBER = re.compile(r"\d+")
 _ABC_METER = re.compile(r"^M:(.*)$|\[M:([^\]\n]*)\]", re.MULTILINE)
 _ABC_HEADER = re.compile(r"^(?:[A-Za-z+]:|%).*$", re.MULTILINE)
 _ABC_ASIDE = re.compile(r'"[^"\n]*"|![^!\n]*!|\[[A-Za-z]:[^\]\n]*\]|%.*')
 _HUMDRUM_METER = re.compile(r"\*M(\d+[^\t\n]*)")
+_HUMDRUM_TRANSPOSITION = re.compile(r"\*I?Trd(-?\d+)c(-?\d+)")
 _HUMDRUM_ASIDE = re.compile(r"^[!*=].*$", re.MULTILINE)
 _NOTE_LETTER = re.compile(r"[A-Ga-g]")
 
@@ -46,7 +49,7 @@ def check_abc(path: Path, text: str, limits: Limits) -> None:
 
 
 def check_humdrum(path: Path, text: str, limits: Limits) -> None:
-    """Bound the notes and the beats of the meters of a Humdrum text.
+    """Bound the notes, the beats of the meters and the transpositions of a Humdrum text.
 
     Args:
         path: Where the text came from, for messages.
@@ -57,6 +60,8 @@ def check_humdrum(path: Path, text: str, limits: Limits) -> None:
         InputError: A bound is exceeded.
     """
     _check_beats(path, " ".join(_HUMDRUM_METER.findall(text)))
+    transpositions = " ".join(" ".join(steps) for steps in _HUMDRUM_TRANSPOSITION.findall(text))
+    _check_values(path, "transposition", transpositions, _MAX_VALUES["chromatic"])
     num_notes = sum(1 for token in _HUMDRUM_ASIDE.sub("", text).split() if _NOTE_LETTER.search(token))
     check_count(path, "notes", num_notes, limits.max_notes)
 
@@ -80,6 +85,8 @@ def check_musicxml(path: Path, data: bytes, limits: Limits) -> XmlCensus:
         census.read(data)
     except expat.ExpatError as error:
         raise InputError(f"{path} is not well-formed XML ({error}); export it again.") from error
+    except (LookupError, ValueError) as error:  # an encoding that expat leaves to Python, and Python does not have
+        raise InputError(f"{path} is XML of a strange encoding ({error}); export it as UTF-8.") from error
     if census.is_hostile:
         raise InputError(f"{path} declares XML entities or nests too deep, as no MusicXML does; export it again.")
     if census.root != "score-partwise":
@@ -87,7 +94,9 @@ def check_musicxml(path: Path, data: bytes, limits: Limits) -> XmlCensus:
     check_count(path, "notes", census.counts.get("note", 0), limits.max_notes)
     num_parts = max(1, census.counts.get("part", 0))
     check_count(path, "bars", census.counts.get("measure", 0) // num_parts, limits.max_bars)
-    _check_beats(path, " ".join(census.beats))
+    _check_beats(path, " ".join(census.texts["beats"]))
+    for name, largest in _MAX_VALUES.items():
+        _check_values(path, name, " ".join(census.texts[name]), largest)
     if any(int(number[:12]) > _MAX_ENDING for number in _NUMBER.findall(" ".join(census.endings))):
         raise InputError(f"{path} numbers an ending above {_MAX_ENDING}; correct it and export again.")
     return census
@@ -99,6 +108,14 @@ def _check_beats(path: Path, meters: str) -> None:
         raise InputError(f"{path} has a time signature with the number {worst:,}; correct it and export again.")
 
 
+def _check_values(path: Path, name: str, text: str, largest: int) -> None:
+    worst = max((int(number[:12]) for number in _NUMBER.findall(text)), default=0)
+    if worst > largest:
+        raise InputError(
+            f"{path} has the {name} {worst:,}, and at most {largest} is read; correct it and export again."
+        )
+
+
 class XmlCensus:
     """What is in an XML text, counted without building a tree.
 
@@ -106,7 +123,7 @@ class XmlCensus:
         counts: How often each element occurs.
         root: Name of the outermost element.
         encoding: Encoding that the XML declaration names, if it does.
-        beats: Contents of the `beats` elements.
+        texts: Contents of the elements whose numbers are bounded, by name.
         endings: `number` attributes of the `ending` elements.
         root_files: Paths that an .mxl container names.
         is_hostile: Whether it declares entities (expanding them can fill any memory) or nests elements deeper than any
@@ -117,12 +134,12 @@ class XmlCensus:
         self.counts: dict[str, int] = {}
         self.root = ""
         self.encoding: str | None = None
-        self.beats: list[str] = []
+        self.texts: dict[str, list[str]] = {name: [] for name in ("beats", *_MAX_VALUES)}
         self.endings: list[str] = []
         self.root_files: list[str] = []
         self.is_hostile = False
         self._depth = 0
-        self._in_beats = False
+        self._open_texts: list[str] | None = None
 
     def read(self, data: bytes) -> None:
         """Count, in one pass.
@@ -151,18 +168,20 @@ class XmlCensus:
             self.root_files.append(attributes["full-path"])
         elif name == "ending":
             self.endings.append(attributes.get("number", ""))
-        self._in_beats = name == "beats"
+        self._open_texts = self.texts.get(name)
+        if self._open_texts is not None:
+            self._open_texts.append("")
         self._depth += 1
         if self._depth > _MAX_DEPTH:
             self._stop()
 
     def _end(self, _name: str) -> None:
-        self._in_beats = False
+        self._open_texts = None
         self._depth -= 1
 
     def _text(self, text: str) -> None:
-        if self._in_beats:
-            self.beats.append(text)
+        if self._open_texts is not None:
+            self._open_texts[-1] += text  # one number may come in several pieces
 
     def _stop(self, *_arguments: object) -> None:
         raise _HostileError

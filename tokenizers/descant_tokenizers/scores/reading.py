@@ -14,6 +14,7 @@ from symusic.core import ScoreTick
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores.limits import Limits
 from descant_tokenizers.scores.midi import MIDI_MAGIC, parse_midi
+from descant_tokenizers.scores.midi_census import check_midi
 from descant_tokenizers.scores.validation import validated
 
 __all__ = ["SUFFIXES", "ReadResult", "parse_score", "read_bytes", "read_score", "read_score_report"]
@@ -122,7 +123,8 @@ def parse_score(path: Path, data: bytes, limits: Limits = _DEFAULT_LIMITS) -> Re
     """
     form = _format_of(path, data)
     if form == "midi":
-        return ReadResult(*validated(path, parse_midi(path, data), limits))
+        score, repairs = validated(path, parse_midi(path, data), limits)
+        return ReadResult(score, check_midi(path, data, limits.max_events) + repairs)
     from descant_tokenizers.scores.notation import parse_notation  # music21 takes a while to import
 
     found = parse_notation(path, data, form, limits)

@@ -15,9 +15,13 @@ import symusic
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.tokens.ensemble import decode_ensemble, encode_ensemble
+from descant_tokenizers.tokens.grammar import NEVER
 from descant_tokenizers.tokens.piece import GridBar, GridNote, Piece, parse_piece, piece_ids
 from descant_tokenizers.tokens.presets import VOICE_PROGRAMS
 from descant_tokenizers.tokens.vocabulary import TokenTable
+
+Place = tuple[int, int, Fraction]
+"""Voice, pitch and onset of a note, in exact grid ticks."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +54,8 @@ def encode_score(table: TokenTable, score: symusic.core.ScoreTick) -> EncodedSco
     _check_time_signatures(table, labelled)
     _check_pitches(table, labelled)
     tokens = table.tokenizer.encode(labelled, encode_ids=False)
-    piece = _one_note_per_onset(parse_piece(table, tokens.ids))
-    return EncodedScore(piece, _changes(table, labelled, piece))
+    piece, cut = _without_overlaps(table, _one_note_per_onset(parse_piece(table, tokens.ids)))
+    return EncodedScore(piece, _changes(table, labelled, piece, cut))
 
 
 def decode_piece(table: TokenTable, piece: Piece, velocity: int = 80) -> symusic.core.ScoreTick:
@@ -108,23 +112,24 @@ def _check_pitches(table: TokenTable, score: symusic.core.ScoreTick) -> None:
                 raise InputError(f"{track.name} has pitch {note.pitch}, outside {low}-{high}: transpose the score")
 
 
-def _changes(table: TokenTable, score: symusic.core.ScoreTick, piece: Piece) -> tuple[str, ...]:
-    """Compare the notes of a score with those of its piece; say how many differ, and how."""
+def _changes(table: TokenTable, score: symusic.core.ScoreTick, piece: Piece, cut: set[Place]) -> tuple[str, ...]:
+    """Compare the notes of a score with those of its piece, some of them `cut`; say how many differ, and how."""
     wanted = _note_lengths(table, score)
     starts = piece.bar_starts_ticks()
-    found: dict[tuple[int, int, Fraction], Fraction] = {
+    found: dict[Place, Fraction] = {
         (note.voice, note.pitch, Fraction(starts[index] + note.offset_ticks)): Fraction(note.duration_ticks)
         for index, bar in enumerate(piece.bars)
         for note in bar.notes
     }
     dropped = sum(len(track.notes) for track in score.tracks) - piece.num_notes
     moved = len(wanted.keys() - found.keys()) - dropped
-    resized = sum(found[key] != length for key, length in wanted.items() if key in found)
+    resized = sum(found[key] != length for key, length in wanted.items() if key in found and key not in cut)
     counted = ((dropped, "dropped"), (moved, "moved"), (resized, "given another length"))
-    return tuple(f"notes {what} to fit the grid: {number}" for number, what in counted if number > 0)
+    changes = [f"notes {what} to fit the grid: {number}" for number, what in counted if number > 0]
+    return (*changes, *([f"notes cut where the next one of their voice begins: {len(cut)}"] if cut else []))
 
 
-def _note_lengths(table: TokenTable, score: symusic.core.ScoreTick) -> dict[tuple[int, int, Fraction], Fraction]:
+def _note_lengths(table: TokenTable, score: symusic.core.ScoreTick) -> dict[Place, Fraction]:
     """Return `{(voice, pitch, onset): duration}` of a score, both in exact grid ticks."""
     scale = Fraction(table.ticks_per_quarter, score.ticks_per_quarter)
     return {
@@ -149,3 +154,24 @@ def _one_note_per_onset(piece: Piece) -> Piece:
             for i, bar in enumerate(piece.bars)
         )
     )
+
+
+def _without_overlaps(table: TokenTable, piece: Piece) -> tuple[Piece, set[Place]]:
+    """Cut notes that still sound when the next one of their voice begins, which the grammar forbids; return which."""
+    starts = piece.bar_starts_ticks()
+    next_onset: dict[int, int] = {}
+    cut: set[Place] = set()
+    bars: list[GridBar] = []
+    for index, bar in reversed(list(enumerate(piece.bars))):
+        notes: list[GridNote] = []
+        for note in reversed(bar.notes):
+            onset = starts[index] + note.offset_ticks
+            gap = next_onset.get(note.voice, NEVER) - onset
+            next_onset[note.voice] = onset
+            if note.duration_ticks > gap:
+                lengths = table.duration_id[bar.meter.denominator]
+                note = note._replace(duration_ticks=max(length for length in lengths if length <= gap))
+                cut.add((note.voice, note.pitch, Fraction(onset)))
+            notes.append(note)
+        bars.append(GridBar(bar.meter, tuple(reversed(notes))))
+    return Piece(tuple(reversed(bars))), cut

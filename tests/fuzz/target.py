@@ -1,0 +1,140 @@
+"""What a fuzz campaign runs: everything between a file's bytes and tokens, and back to a file."""
+
+from __future__ import annotations
+
+import re
+import resource
+import sys
+import tempfile
+import time
+import traceback
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import mutations
+from symusic.core import ScoreTick, TrackTickList
+
+from descant_tokenizers.errors import InputError
+from descant_tokenizers.scores import notation as _imported_before_the_memory_limit  # noqa: F401
+from descant_tokenizers.scores import read_score, read_score_report, write_midi
+from descant_tokenizers.scores.voices import pick_voices
+from descant_tokenizers.tokens.encode import decode_piece, encode_score
+from descant_tokenizers.tokens.grammar import Grammar
+from descant_tokenizers.tokens.piece import piece_ids
+from descant_tokenizers.tokens.presets import build_tokenizer
+from descant_tokenizers.tokens.vocabulary import TokenTable
+
+MAX_EXTRA_BYTES = 800 * 2**20
+"""Memory that an input may need beyond the imports."""
+
+
+class Result(NamedTuple):
+    """What became of one input.
+
+    Attributes:
+        index: Its number.
+        outcome: `accepted`, `accepted as a score` (not as tokens), `refused` or `defect`.
+        why: For the two in the middle the sentence without its values; for `defect` the traceback.
+        seconds: CPU time that it took.
+        peak_bytes: Largest resident memory of the process so far.
+    """
+
+    index: int
+    outcome: str
+    why: str
+    seconds: float
+    peak_bytes: int
+
+
+class Target:
+    """The front half, ready to be fed."""
+
+    def __init__(self) -> None:
+        self.satb, self.gm = (TokenTable(build_tokenizer(preset)) for preset in ("satb", "gm"))
+        self.grammars = {id(table): Grammar(table) for table in (self.satb, self.gm)}
+
+    def feed(self, path: Path) -> str:
+        """Read, write back and read again, tokenize, decode and write.
+
+        Returns:
+            Nothing, or why the score has no tokens of one of the presets.
+
+        Raises:
+            InputError: The file is refused.
+            AssertionError: What was written is not what was read, or the tokens break the grammar.
+        """
+        score = read_score_report(path).score
+        copy = path.with_name("copy.mid")
+        write_midi(score, copy, force=True)
+        assert _contents(read_score(copy)) == _contents(score), "a score changes when it is written and read again"
+        said = self._tokenize(self.gm, score, copy)
+        try:
+            choice = pick_voices(score)
+        except InputError as error:
+            return said or f"as voices: {error}"
+        sung = score.copy()
+        sung.tracks = TrackTickList(choice.tracks.values())
+        for voice, line in zip(choice.tracks, sung.tracks, strict=True):
+            line.name = voice
+        return said or self._tokenize(self.satb, sung, copy)
+
+    def _tokenize(self, table: TokenTable, score: ScoreTick, copy: Path) -> str:
+        """Tokenize, decode and write; return why that cannot be, or nothing."""
+        try:
+            piece = encode_score(table, score).piece
+        except InputError as error:
+            return f"as tokens: {error}"
+        grammar = self.grammars[id(table)]
+        assert grammar.accepts([*piece_ids(table, piece), grammar.eos]), "the tokens of a score break the grammar"
+        write_midi(decode_piece(table, piece), copy, force=True)
+        return ""
+
+
+def _contents(score: ScoreTick) -> list[Any]:
+    notes = [
+        sorted((note.time, note.pitch, note.duration, note.velocity) for note in track.notes) for track in score.tracks
+    ]
+    meters = [(event.time, event.numerator, event.denominator) for event in score.time_signatures]
+    return [score.ticks_per_quarter, meters, notes]
+
+
+def work(kind: str, seed: int, first: int, last: int, answers: Connection) -> None:
+    """Run inputs `first` to `last` (not included), one answer each; the first answer says that all is imported."""
+    sys.stderr.flush()
+    target, seeds = Target(), mutations.load_seeds(kind)
+    suffix = ".mid" if kind == "midi" else ".musicxml"
+    limit = _memory("VmSize") + MAX_EXTRA_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    answers.send(_memory("VmRSS"))
+    with tempfile.TemporaryDirectory(prefix="descant-fuzz-") as folder:
+        path = Path(folder, f"input{suffix}")
+        for index in range(first, last):
+            path.write_bytes(mutations.make(kind, seed, index, seeds))
+            answers.send(_run(target, path, index))
+
+
+def _run(target: Target, path: Path, index: int) -> Result:
+    started = time.process_time()
+    try:
+        why = _reason(target.feed(path), path)
+        outcome = "accepted as a score" if why else "accepted"
+    except InputError as error:
+        outcome, why = ("refused", _reason(str(error), path))
+        if str(path) not in str(error) or "\n" in str(error):
+            outcome, why = "defect", f"not one sentence with the file's name: {error}"
+    except Exception:
+        outcome, why = "defect", traceback.format_exc()
+    return Result(index, outcome, why, time.process_time() - started, _memory("VmHWM"))
+
+
+def _reason(sentence: str, path: Path) -> str:
+    """A refusal without the values in it, so that equal ones can be counted."""
+    plain = re.sub(r"\(.*\)", "(...)", sentence.replace(str(path), "FILE"))
+    return re.sub(r"'[^']*'|\"[^\"]*\"|-?\d[\d,./]*|<[^>]*>|\b[A-H][#-]*-?\d\b", "N", plain)[:160]
+
+
+def _memory(what: str) -> int:
+    """A figure of this process's memory in bytes, as Linux tells it."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(f"{what}:"))
+    return int(line.split()[1]) * 1024
