@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from descant_modeling import __version__
+from descant_modeling.doctor_command import doctor_command
 from descant_modeling.evaluate_command import evaluate_app
 from descant_modeling.generate_command import generate_command
 from descant_modeling.train_command import train_command
@@ -26,6 +27,7 @@ app.add_typer(tokenizer_app)
 app.add_typer(evaluate_app)
 app.command("generate")(generate_command)
 app.command("train")(train_command)
+app.command("doctor")(doctor_command)
 
 
 def _print_version(requested: bool) -> None:

@@ -20,8 +20,8 @@ from descant_tokenizers.scores import notation as _imported_before_the_memory_li
 from descant_tokenizers.scores import read_score, read_score_report, write_midi
 from descant_tokenizers.scores.voices import pick_voices
 from descant_tokenizers.tokens.encode import decode_piece, encode_score
-from descant_tokenizers.tokens.grammar import Grammar
 from descant_tokenizers.tokens.piece import piece_ids
+from descant_tokenizers.tokens.polyphony import make_grammar
 from descant_tokenizers.tokens.presets import build_tokenizer
 from descant_tokenizers.tokens.vocabulary import TokenTable
 
@@ -52,7 +52,7 @@ class Target:
 
     def __init__(self) -> None:
         self.satb, self.gm = (TokenTable(build_tokenizer(preset)) for preset in ("satb", "gm"))
-        self.grammars = {id(table): Grammar(table) for table in (self.satb, self.gm)}
+        self.grammars = {id(table): make_grammar(table) for table in (self.satb, self.gm)}
 
     def feed(self, path: Path) -> str:
         """Read, write back and read again, tokenize, decode and write.

@@ -90,7 +90,7 @@ MODELS = [
 
 OTHERS = [
     ("dataset build bach9000 --out data", "bach9000"),
-    ("dataset build folder --out data", "folder holds no MIDI file"),
+    ("dataset build folder --out data", "folder holds no score file"),
     ("evaluate likelihood --model {model} --corpus bach9000", "bach9000"),
     ("tokenizer inspect nowhere.mid", "there is no file nowhere.mid; check the name."),
     ("tokenizer inspect tune.mid --preset octuple", "unknown tokenizer preset 'octuple'"),

@@ -123,8 +123,10 @@ def parse_score(path: Path, data: bytes, limits: Limits = _DEFAULT_LIMITS) -> Re
     """
     form = _format_of(path, data)
     if form == "midi":
-        score, repairs = validated(path, parse_midi(path, data), limits)
-        return ReadResult(score, check_midi(path, data, limits.max_events) + repairs)
+        parsed = parse_midi(path, data)
+        remarks = check_midi(path, data, limits.max_events)
+        score, repairs = validated(path, parsed, limits)
+        return ReadResult(score, remarks + repairs)
     from descant_tokenizers.scores.notation import parse_notation  # music21 takes a while to import
 
     found = parse_notation(path, data, form, limits)
