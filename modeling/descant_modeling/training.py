@@ -53,7 +53,7 @@ class Progress:
         step: Optimizer steps done.
         epoch: Current epoch, from 0.
         batch: Micro-batches of this epoch that were used, over all processes.
-        best: Lowest nats per voice-16th (or per 16th, see `likelihood.Unit`) on valid; None before the first evaluation.
+        best: Lowest nats per voice-16th on valid (see `likelihood.Unit`); None before an evaluation.
         best_step: Step that reached it.
         tokens: Tokens read, padding included, over all processes.
         seconds: Time spent, over all sessions of the run.
