@@ -17,13 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from miditok import REMI
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 
 from descant_tokenizers.errors import InputError
+from descant_tokenizers.hub import is_repo_id, pull_folder
 from descant_tokenizers.tokens.layout import LayoutConfig, TaskLayout
 from descant_tokenizers.tokens.presets import TOKENIZER_FILE, load_tokenizer
 from descant_tokenizers.tokens.vocabulary import TokenTable
@@ -31,6 +30,8 @@ from descant_tokenizers.tokens.vocabulary import TokenTable
 FORMAT_VERSION = 1
 META_FILE = "descant.json"
 WEIGHTS_FILE = "model.safetensors"
+#: What a checkpoint folder on the Hub holds.
+PUBLISHED_FILES = ("config.json", "generation_config.json", WEIGHTS_FILE, TOKENIZER_FILE, META_FILE, "README.md")
 #: Folder of the embedded checkpoints; the default one is EMBEDDED_DEFAULT.
 EMBEDDED = Path(__file__).parent / "weights"
 EMBEDDED_DEFAULT = "chorales"
@@ -146,6 +147,8 @@ def load_checkpoint(name: str, device: str = "cpu") -> Checkpoint:
 def find_checkpoint(name: str) -> Path:
     """Return the folder of a model: embedded name, folder (or run folder with `best/`), or Hub id, in this order.
 
+    A Hub id is `user/name`, or `user/name@revision` for one version of it.
+
     Raises:
         InputError: None of the three, or a model that could not be fetched.
     """
@@ -159,13 +162,15 @@ def find_checkpoint(name: str) -> Path:
             if (candidate / META_FILE).is_file():
                 return candidate
         raise InputError(f"{folder} holds no {META_FILE}: give a checkpoint folder written by train.py")
-    if name.count("/") != 1 or folder.is_absolute() or name.startswith("."):
+    if not is_repo_id(name):
         raise InputError(f"unknown model {name!r}: {_choices()}")
     try:
-        return Path(snapshot_download(name))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().split("\n")[0].rstrip(".")
-        raise InputError(f"model {name!r} could not be fetched from the Hub ({reason}): {_choices()}") from None
+        folder = pull_folder(name)
+    except InputError as error:
+        raise InputError(f"{error}: {_choices()}") from None
+    if not (folder / META_FILE).is_file():
+        raise InputError(f"{name} on the Hub holds no {META_FILE}: name a model that Descant pushed")
+    return folder
 
 
 def embedded_models() -> list[str]:

@@ -22,12 +22,18 @@ def train_command(
     threads: Annotated[
         int | None, typer.Option(help="CPU threads of each process; the machine's cores, shared out, if not given.")
     ] = None,
+    push_to_hub: Annotated[
+        str | None, typer.Option(help="user/name: push the best checkpoint there at the end; may exist.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress line and no summary.")] = False,
 ) -> None:
     """Train a model from a configuration file; a run folder holds its logs and its last and best checkpoints."""
     from descant_modeling.likelihood import unit_of
     from descant_modeling.runs import prepare_run
+    from descant_tokenizers.hub import check_push
 
+    if push_to_hub is not None:
+        check_push(push_to_hub, update=True)
     run = prepare_run(config, overrides or [], resume=resume, device=device, threads=threads, quiet=quiet)
     try:
         progress = run.trainer.train()
@@ -44,3 +50,8 @@ def train_command(
     if run.trainer.accelerator.is_main_process:
         summary = dataclasses.asdict(progress)
         (run.folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+        if push_to_hub is not None:
+            from descant_modeling.publishing import push_checkpoint
+
+            pushed = push_checkpoint(str(run.folder), push_to_hub, update=True)
+            typer.echo(f"pushed: {pushed.url}, revision {pushed.revision}")

@@ -10,11 +10,14 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from descant_tokenizers.errors import InputError
+
+if TYPE_CHECKING:
+    from descant_tokenizers.hub import Pushed
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -145,6 +148,20 @@ def tokenize_command(
             typer.echo(f"  {piece}: {reason}")
 
 
+@dataset_app.command("push")
+def push_dataset_command(
+    folder: Annotated[Path, typer.Argument(help="Folder of a built dataset.")],
+    repo_id: Annotated[str, typer.Argument(help="Where to: user/name.")],
+    private: Annotated[bool, typer.Option("--private", help="A new repository is private.")] = False,
+    update: Annotated[bool, typer.Option("--update", help="Add a new version to a repository that exists.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print no summary.")] = False,
+) -> None:
+    """Push a dataset to the Hugging Face Hub, as Parquet with a card."""
+    from descant_tokenizers.corpora.publishing import push_dataset
+
+    _say_pushed(push_dataset(folder, repo_id, private=private, update=update), quiet)
+
+
 @tokenizer_app.callback()
 def _tokenizer() -> None:
     """Keep `tokenizer` a group of commands, however few it holds."""
@@ -168,6 +185,25 @@ def inspect_command(
     console = Console(highlight=False)
     for line in render(inspect_file(table, file, track)):
         console.print(line, soft_wrap=True)
+
+
+@tokenizer_app.command("push")
+def push_tokenizer_command(
+    folder: Annotated[Path, typer.Argument(help="Folder with a tokenizer.json of miditok.")],
+    repo_id: Annotated[str, typer.Argument(help="Where to: user/name.")],
+    private: Annotated[bool, typer.Option("--private", help="A new repository is private.")] = False,
+    update: Annotated[bool, typer.Option("--update", help="Add a new version to a repository that exists.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print no summary.")] = False,
+) -> None:
+    """Push a tokenizer to the Hugging Face Hub."""
+    from descant_tokenizers.corpora.publishing import push_tokenizer
+
+    _say_pushed(push_tokenizer(folder, repo_id, private=private, update=update), quiet)
+
+
+def _say_pushed(pushed: Pushed, quiet: bool) -> None:
+    if not quiet:
+        typer.echo(f"{pushed.url} has {len(pushed.files)} files, revision {pushed.revision}")
 
 
 def run(app: typer.Typer) -> None:

@@ -28,6 +28,7 @@ from descant_tokenizers.corpora.store import (
     write_report,
 )
 from descant_tokenizers.errors import InputError
+from descant_tokenizers.hub import is_repo_id, pull_folder
 
 CORPORA = ("chorales", *TABLE)
 FREE_CORPORA = ("chorales", *(name for name, entry in TABLE.items() if entry.is_free))
@@ -212,7 +213,8 @@ def load_corpus(
     """Load a dataset from disk, or a corpus by name or folder, which is built into the cache when it is first needed.
 
     Args:
-        name_or_dir: A name in `CORPORA`, a folder that `build_dataset` wrote, or a folder of score files.
+        name_or_dir: A name in `CORPORA`, a folder that `build_dataset` wrote, a folder of score files, or the Hub id
+            of a dataset.
         parts: What to take from the user's own files; see `descant_tokenizers.corpora.reading.Parts`.
         num_proc: Worker processes for building; by default one for each core.
         progress: Called while building, with the number of files done and of all files.
@@ -226,6 +228,8 @@ def load_corpus(
     if name_or_dir in CORPORA:
         corpus, cached = open_corpus(name_or_dir), f"{name_or_dir}-{reader_version()}"
     else:
+        if not Path(name_or_dir).is_dir() and is_repo_id(name_or_dir):
+            return read_dataset(pull_folder(name_or_dir, "dataset"))
         if not Path(name_or_dir).is_dir():
             raise InputError(
                 f"unknown corpus {name_or_dir!r}; give one of {', '.join(CORPORA)}, a dataset's folder, or a folder of "

@@ -1,0 +1,39 @@
+"""Checkpoints to the Hugging Face Hub."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from descant_modeling.checkpoints import PUBLISHED_FILES, find_checkpoint
+from descant_tokenizers.errors import InputError
+from descant_tokenizers.hub import Pushed, check_push, push_folder
+
+#: Stands in a model card for the place it is read at.
+PLACEHOLDER = "THIS_FOLDER"
+
+
+def push_checkpoint(name: str, repo_id: str, *, private: bool = False, update: bool = False) -> Pushed:
+    """Push the published files of a checkpoint: no training state, no logs.
+
+    Args:
+        name: Checkpoint or run folder (its best checkpoint), or an embedded model.
+        repo_id: `user/name`.
+        private: Whether a repository that is created is private.
+        update: Whether one that exists may get a new version.
+
+    Raises:
+        InputError: There is no such checkpoint, or the push can't be done (see `hub.push_folder`).
+    """
+    folder = find_checkpoint(name)
+    missing = [file for file in PUBLISHED_FILES if not (folder / file).is_file()]
+    if missing:
+        raise InputError(f"{folder} has no {missing[0]}: push a complete checkpoint folder, as train.py writes it")
+    check_push(repo_id, update=update)
+    with tempfile.TemporaryDirectory() as scratch:
+        for file in PUBLISHED_FILES:
+            shutil.copyfile(folder / file, Path(scratch, file))
+        card = Path(scratch, "README.md")
+        card.write_text(card.read_text(encoding="utf-8").replace(PLACEHOLDER, repo_id), encoding="utf-8")
+        return push_folder(Path(scratch), repo_id, private=private, update=update)

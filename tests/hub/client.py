@@ -1,0 +1,72 @@
+"""Commands run one after the other in one process that knows the local Hub: python client.py STEPS.json
+
+A step is `{"name": ..., "argv": [...], "env": {...}}`: arguments of `descant`, or of a call below. Prints one JSON
+object: for each step, by name, the exit status with what was printed, or what a call returned. The client of the Hub
+runs unpatched but for its waiting between attempts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from descant_modeling.checkpoints import find_checkpoint
+from descant_modeling.cli import app
+from descant_tokenizers.cli import run
+from descant_tokenizers.corpora import load_corpus
+
+
+def main() -> None:
+    """Run all steps."""
+    time.sleep = lambda seconds: None
+    results = {step["name"]: _step(step) for step in json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))}
+    print(json.dumps(results))
+
+
+def _step(step: dict[str, Any]) -> Any:
+    before = dict(os.environ)
+    os.environ.update(step.get("env", {}))
+    try:
+        if step["argv"][0] in CALLS:
+            return CALLS[step["argv"][0]](*step["argv"][1:])
+        return _command(step["argv"])
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _command(argv: list[str]) -> dict[str, Any]:
+    sys.argv = ["descant", *argv]
+    out, err = io.StringIO(), io.StringIO()
+    status = 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            run(app)
+        except SystemExit as stop:
+            status = int(stop.code or 0)
+    return {"status": status, "out": out.getvalue(), "err": err.getvalue()}
+
+
+def _files(name: str) -> str:
+    return str(find_checkpoint(name))
+
+
+def _rows(name: str) -> dict[str, list[str]]:
+    return {split: list(rows["id"]) for split, rows in load_corpus(name).items()}
+
+
+def _stop() -> None:
+    urllib.request.urlopen(f"{os.environ['HF_ENDPOINT']}/stop").read()
+
+
+CALLS = {"find-checkpoint": _files, "load-corpus": _rows, "stop-hub": _stop}
+
+if __name__ == "__main__":
+    main()

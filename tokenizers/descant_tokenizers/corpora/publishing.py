@@ -1,0 +1,128 @@
+"""Datasets and tokenizers to the Hugging Face Hub."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from datasets import DatasetDict
+
+from descant_tokenizers.corpora.store import REPORT_NAME, read_dataset, write_dataset
+from descant_tokenizers.errors import InputError
+from descant_tokenizers.hub import Pushed, check_push, push_folder
+from descant_tokenizers.tokens.presets import TOKENIZER_FILE, load_tokenizer
+
+CARD_NAME = "README.md"
+
+_DATASET_CARD = """---
+license: other
+tags: [music, symbolic-music, midi]
+configs:
+- config_name: default
+  data_files:
+{files}
+---
+
+# {title}
+
+Scores as MIDI bytes, one row a piece; built with Descant.
+
+| split | pieces |
+|---|---|
+{splits}
+
+| licence of the encodings | pieces |
+|---|---|
+{licences}
+
+```python
+import datasets, symusic
+rows = datasets.load_dataset("{repo_id}", split="{first}")
+score = symusic.Score.from_midi(rows[0]["music"])
+```
+
+Columns: {columns}.
+"""
+
+_TOKENIZER_CARD = """---
+tags: [music, symbolic-music, midi, miditok]
+---
+
+# {repo_id}
+
+A {kind} tokenizer of miditok with {size} tokens, made with Descant.
+
+```python
+import miditok
+tokenizer = miditok.REMI.from_pretrained("{repo_id}")
+```
+"""
+
+
+def push_dataset(folder: Path, repo_id: str, *, private: bool = False, update: bool = False) -> Pushed:
+    """Push a built dataset as Parquet, with a card; its tokenizer and its report go with it.
+
+    Args:
+        folder: What `descant dataset build` or `descant dataset tokenize` wrote.
+        repo_id: `user/name`.
+        private: Whether a repository that is created is private.
+        update: Whether one that exists may get a new version.
+
+    Raises:
+        InputError: The folder holds no dataset, or the push can't be done (see `hub.push_folder`).
+    """
+    dataset = read_dataset(folder)
+    check_push(repo_id, "dataset", update=update)
+    report_file = folder / REPORT_NAME
+    report = json.loads(report_file.read_text(encoding="utf-8")) if report_file.is_file() else {}
+    with tempfile.TemporaryDirectory() as scratch:
+        fresh = Path(scratch, "dataset")
+        write_dataset(dataset, fresh, "parquet", report)
+        (fresh / CARD_NAME).write_text(dataset_card(dataset, repo_id), encoding="utf-8")
+        if (folder / TOKENIZER_FILE).is_file():
+            shutil.copyfile(folder / TOKENIZER_FILE, fresh / TOKENIZER_FILE)
+        return push_folder(fresh, repo_id, "dataset", private=private, update=update)
+
+
+def push_tokenizer(folder: Path, repo_id: str, *, private: bool = False, update: bool = False) -> Pushed:
+    """Push the tokenizer of a folder, alone.
+
+    Args:
+        folder: A folder with miditok's `tokenizer.json`: a tokenizer, a tokenized dataset or a checkpoint.
+        repo_id: `user/name`.
+        private: Whether a repository that is created is private.
+        update: Whether one that exists may get a new version.
+
+    Raises:
+        InputError: The folder holds no such tokenizer, or the push can't be done (see `hub.push_folder`).
+    """
+    tokenizer = load_tokenizer(folder)
+    card = _TOKENIZER_CARD.format(repo_id=repo_id, kind=type(tokenizer).__name__, size=len(tokenizer))
+    with tempfile.TemporaryDirectory() as scratch:
+        shutil.copyfile(folder / TOKENIZER_FILE, Path(scratch, TOKENIZER_FILE))
+        Path(scratch, CARD_NAME).write_text(card, encoding="utf-8")
+        return push_folder(Path(scratch), repo_id, private=private, update=update)
+
+
+def dataset_card(dataset: DatasetDict, repo_id: str) -> str:
+    """Return the card of a dataset: its splits, licences and columns, and two lines that load it.
+
+    Raises:
+        InputError: There is no row.
+    """
+    if not dataset:
+        raise InputError("the dataset has no rows: there is nothing to push")
+    licences = Counter(licence for rows in dataset.values() for licence in rows["licence"])
+    first = next(iter(dataset))
+    return _DATASET_CARD.format(
+        title=", ".join(sorted({name for rows in dataset.values() for name in rows.unique("corpus")})),
+        repo_id=repo_id,
+        first=first,
+        files="\n".join(f"  - split: {name}\n    path: data/{name}-*.parquet" for name in dataset),
+        splits="\n".join(f"| {name} | {len(rows)} |" for name, rows in dataset.items()),
+        licences="\n".join(f"| {licence or 'not stated'} | {count} |" for licence, count in licences.most_common()),
+        columns=", ".join(f"`{name}`" for name in dataset[first].column_names),
+    )
