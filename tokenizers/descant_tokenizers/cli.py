@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from descant_tokenizers.errors import InputError
+from descant_tokenizers.schemes.command import compare_command, show_sheet
 
 if TYPE_CHECKING:
     from descant_tokenizers.hub import Pushed
@@ -173,8 +174,16 @@ def inspect_command(
     preset: Annotated[str, typer.Option(help="Tokenizer preset.")] = "satb",
     model: Annotated[Path | None, typer.Option(help="Checkpoint folder; its tokenizer is taken instead.")] = None,
     track: Annotated[str | None, typer.Option(help="Take this track alone: its number from 1, or its name.")] = None,
+    scheme: Annotated[
+        str | None, typer.Option(help="Any scheme instead (tsd, octuple, ...; see `compare`), or a tokenizer's folder.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page to look at in a browser instead.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing --html file.")] = False,
 ) -> None:
     """Print the tokens of a score bar by bar, coloured by type."""
+    if scheme is not None or html is not None:
+        show_sheet(file, scheme or str(model or preset), track, html, force)
+        return
     from rich.console import Console
 
     from descant_tokenizers.tokens.inspect import inspect_file, render
@@ -204,6 +213,9 @@ def push_tokenizer_command(
 def _say_pushed(pushed: Pushed, quiet: bool) -> None:
     if not quiet:
         typer.echo(f"{pushed.url} has {len(pushed.files)} files, revision {pushed.revision}")
+
+
+tokenizer_app.command("compare")(compare_command)
 
 
 def run(app: typer.Typer) -> None:

@@ -1,0 +1,58 @@
+"""Schemes by name: miditok's, the presets, and the tokenizer of any folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from miditok import REMI
+
+from descant_tokenizers.errors import InputError
+from descant_tokenizers.schemes.base import Scheme
+from descant_tokenizers.schemes.catalogue import CATALOGUE, SchemeSpec
+from descant_tokenizers.schemes.four_voices import FourVoices
+from descant_tokenizers.schemes.miditok_scheme import MiditokScheme, catalogue_scheme
+from descant_tokenizers.schemes.settings import Music
+from descant_tokenizers.tokens.presets import PRESETS, TOKENIZER_FILE, VOICE_PROGRAMS, build_tokenizer, load_tokenizer
+from descant_tokenizers.tokens.vocabulary import TokenTable
+
+__all__ = ["default_schemes", "open_scheme", "scheme_names"]
+
+
+def scheme_names() -> tuple[str, ...]:
+    """Return every name that `open_scheme` knows, presets first."""
+    return (*PRESETS, *CATALOGUE)
+
+
+def default_schemes(music: Music) -> tuple[str, ...]:
+    """Return the names of the schemes that fit: without the preset for four voices where there is other music."""
+    return tuple(name for name in scheme_names() if music is Music.VOICES or name != "satb")
+
+
+def open_scheme(name: str, music: Music) -> Scheme:
+    """Build a scheme.
+
+    Args:
+        name: One of `scheme_names()`, in any case (`MIDI-Like` is `midilike`), or a folder with a `tokenizer.json`.
+        music: What its vocabulary has to hold; a preset and a folder have theirs already.
+
+    Raises:
+        InputError: There is no such scheme, or the folder's tokenizer cannot be read.
+    """
+    known = name.lower().replace("-", "")
+    if known in CATALOGUE:
+        return catalogue_scheme(known, music)
+    if known in PRESETS:
+        return _own(known, build_tokenizer(known))
+    if (Path(name) / TOKENIZER_FILE).is_file():
+        return _own(name, load_tokenizer(Path(name)))
+    raise InputError(
+        f"unknown tokenizer scheme {name!r}; choose one of {', '.join(scheme_names())}, or a folder with a "
+        f"{TOKENIZER_FILE}."
+    )
+
+
+def _own(name: str, tokenizer: REMI) -> Scheme:
+    """Tell by its programs whether a tokenizer of ours is one for four voices."""
+    if list(tokenizer.config.programs) == list(VOICE_PROGRAMS.values()):
+        return FourVoices(name, TokenTable(tokenizer))
+    return MiditokScheme(name, tokenizer, SchemeSpec(f"{Path(name).name} (REMI)", "REMI"))
