@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from functools import cached_property
 from typing import Any, TypeVar
 
 import miditok
@@ -29,7 +28,7 @@ class MiditokScheme:
 
     Args:
         name: What to call it.
-        tokenizer: It must write all tracks to one stream.
+        tokenizer: It must write all tracks to one stream, and not be trained.
         spec: Its title, limits and needs.
         voices: Names of the programs that stand for voices.
     """
@@ -46,7 +45,7 @@ class MiditokScheme:
     def vocabulary_sizes(self) -> tuple[int, ...]:
         """See `Scheme.vocabulary_sizes`."""
         tokenizer = self._tokenizer
-        return tuple(len(part) for part in tokenizer.vocab) if tokenizer.is_multi_voc else (len(tokenizer),)
+        return tuple(map(len, tokenizer.vocab)) if tokenizer.is_multi_voc else (len(tokenizer),)
 
     def encode(self, score: ScoreTick) -> Tokens:
         """See `Scheme.encode`."""
@@ -65,8 +64,7 @@ class MiditokScheme:
             return [Step(tuple(names), time) for names, time in zip(sequence.tokens, times, strict=True)]
         names = [(name,) if isinstance(name, str) else tuple(name) for name in sequence.tokens]
         events = [event[0] if isinstance(event, list) else event for event in sequence.events]
-        base = [Step(parts, max(event.time, 0)) for parts, event in zip(names, events, strict=True)]
-        return self._merged(base, sequence.ids) if self._tokenizer.is_trained else base
+        return [Step(parts, max(event.time, 0)) for parts, event in zip(names, events, strict=True)]
 
     def _encode(self, score: ScoreTick) -> Tokens:
         source = score.copy()
@@ -100,24 +98,6 @@ class MiditokScheme:
         except Exception as error:  # miditok raises whatever went wrong inside it
             reason = printable(f"{type(error).__name__}: {error}", 120)
             raise InputError(f"{self.title} cannot {what} it ({reason}); choose another scheme.") from error
-
-    def _merged(self, base: list[Step], ids: list[int]) -> list[Step]:
-        """Gather the base tokens that each id of a trained tokenizer stands for."""
-        steps, position = [], 0
-        for token_id in ids:
-            count = self._num_base[token_id]
-            parts = base[position : position + count]
-            position += count
-            names = tuple(name for part in parts for name in part.names)
-            steps.append(Step(names, parts[0].time_ticks if parts else 0))
-        return steps
-
-    @cached_property
-    def _num_base(self) -> dict[int, int]:
-        """How many base tokens each id stands for."""
-        tokenizer = self._tokenizer
-        learned = tokenizer._vocab_learned_bytes_to_tokens
-        return {i: len(learned.get(text, ())) for text, i in tokenizer.vocab_model.items()}
 
 
 def catalogue_scheme(name: str, music: Music) -> MiditokScheme:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from miditok import REMI
-
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.schemes.base import Scheme
-from descant_tokenizers.schemes.catalogue import CATALOGUE, SchemeSpec
-from descant_tokenizers.schemes.four_voices import FourVoices
-from descant_tokenizers.schemes.miditok_scheme import MiditokScheme, catalogue_scheme
+from descant_tokenizers.schemes.catalogue import CATALOGUE
+from descant_tokenizers.schemes.miditok_scheme import catalogue_scheme
+from descant_tokenizers.schemes.own import OwnScheme
 from descant_tokenizers.schemes.settings import Music
-from descant_tokenizers.tokens.presets import PRESETS, TOKENIZER_FILE, VOICE_PROGRAMS, build_tokenizer, load_tokenizer
+from descant_tokenizers.tokens.presets import PRESETS, TOKENIZER_FILE, build_tokenizer, load_tokenizer
 from descant_tokenizers.tokens.vocabulary import TokenTable
 
 __all__ = ["default_schemes", "open_scheme", "scheme_names"]
@@ -42,17 +40,10 @@ def open_scheme(name: str, music: Music) -> Scheme:
     if known in CATALOGUE:
         return catalogue_scheme(known, music)
     if known in PRESETS:
-        return _own(known, build_tokenizer(known))
+        return OwnScheme(known, f"{known} (preset)", TokenTable(build_tokenizer(known)))
     if (Path(name) / TOKENIZER_FILE).is_file():
-        return _own(name, load_tokenizer(Path(name)))
+        return OwnScheme(name, Path(name).resolve().name, TokenTable(load_tokenizer(Path(name))))
     raise InputError(
         f"unknown tokenizer scheme {name!r}; choose one of {', '.join(scheme_names())}, or a folder with a "
         f"{TOKENIZER_FILE}."
     )
-
-
-def _own(name: str, tokenizer: REMI) -> Scheme:
-    """Tell by its programs whether a tokenizer of ours is one for four voices."""
-    if list(tokenizer.config.programs) == list(VOICE_PROGRAMS.values()):
-        return FourVoices(name, TokenTable(tokenizer))
-    return MiditokScheme(name, tokenizer, SchemeSpec(f"{Path(name).name} (REMI)", "REMI"))

@@ -101,7 +101,14 @@ def _header(sheet: Sheet) -> Iterator[str]:
 
 
 def _legend(sheet: Sheet) -> Iterator[str]:
-    used = {family_of(name) for block in sheet.blocks for line in block.lines for step in line for name in step.names}
+    used = {
+        family_of(name)
+        for block in sheet.blocks
+        for line in block.lines
+        for step in line
+        for name in step.names
+        if name.split("_", 1)[0] not in HIDDEN_TYPES
+    }
     spans = "".join(f'<span class="{family}">{family}</span>' for family in (*FAMILIES, "other") if family in used)
     yield f'<div class="legend" role="note" aria-label="colours by type of token">{spans}</div>'
 

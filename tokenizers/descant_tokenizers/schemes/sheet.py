@@ -8,17 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.text import Text
-from symusic.core import ScoreTick, TrackTickList
 
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.schemes.base import Scheme, Step
 from descant_tokenizers.schemes.fidelity import Fidelity, fidelity
-from descant_tokenizers.schemes.four_voices import FourVoices
 from descant_tokenizers.schemes.meanings import HIDDEN_TYPES, family_of
 from descant_tokenizers.schemes.opening import open_scheme
+from descant_tokenizers.schemes.own import OwnScheme
 from descant_tokenizers.schemes.settings import label_voices, music_of
-from descant_tokenizers.scores import VOICES, Bar, bars_of, pick_melody, read_score_report
-from descant_tokenizers.scores.voices import pick_voices
+from descant_tokenizers.scores import Bar, bars_of, read_score_report
+from descant_tokenizers.tokens.inspect import chosen_tracks, four_voices
 
 __all__ = ["Block", "Sheet", "make_sheet", "render_sheet"]
 
@@ -102,17 +101,11 @@ def make_sheet(path: Path, scheme_name: str, track: str | None = None) -> Sheet:
         InputError: The file cannot be read, there is no such scheme, or the scheme refuses the score.
     """
     read = read_score_report(path)
-    score, remarks = read.score, tuple(read.repairs)
-    music = music_of(score)
-    scheme = open_scheme(scheme_name, music)
+    score = read.score
+    scheme = open_scheme(scheme_name, music_of(score))
     try:
-        if isinstance(scheme, FourVoices):
-            score, reason = _as_voices(score, track)
-            remarks = (reason, *remarks)
-        elif track is not None:
-            choice = pick_melody(score, track)
-            score.tracks = TrackTickList([choice.track])
-            remarks = (choice.reason, *remarks)
+        needs_voices = isinstance(scheme, OwnScheme) and scheme.is_four_part
+        score, reason = (four_voices if needs_voices else chosen_tracks)(score, track)
         ready = label_voices(score) if scheme.voices else score
         tokens = scheme.encode(ready)
         kept = fidelity(ready, scheme.decode(tokens))
@@ -120,16 +113,7 @@ def make_sheet(path: Path, scheme_name: str, track: str | None = None) -> Sheet:
         raise InputError(f"{path}: {error}") from error
     bars = bars_of(ready)
     blocks = tuple(_blocks(scheme.steps(tokens), bars, score.ticks_per_quarter, tokens.ticks_per_quarter))
-    return Sheet(path.name, scheme, remarks, blocks, tokens.num_tokens, kept, len(bars))
-
-
-def _as_voices(score: ScoreTick, track: str | None) -> tuple[ScoreTick, str]:
-    choice = pick_voices(score, None if track is None else VOICES[:1], track)
-    voices = score.copy()
-    voices.tracks = TrackTickList(choice.tracks.values())
-    for voice, line in zip(choice.tracks, voices.tracks, strict=True):
-        line.name = voice
-    return voices, choice.reason
+    return Sheet(path.name, scheme, (reason, *read.repairs), blocks, tokens.num_tokens, kept, len(bars))
 
 
 def _blocks(steps: Sequence[Step], bars: Sequence[Bar], score_tpq: int, tokens_tpq: int) -> Iterator[Block]:

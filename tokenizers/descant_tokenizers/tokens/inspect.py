@@ -18,7 +18,7 @@ from descant_tokenizers.tokens.encode import encode_score
 from descant_tokenizers.tokens.piece import GridBar, Piece, bar_ids, note_ids, piece_ids
 from descant_tokenizers.tokens.vocabulary import TokenTable
 
-__all__ = ["GridLoss", "Inspection", "grid_loss", "inspect_file", "render"]
+__all__ = ["GridLoss", "Inspection", "chosen_tracks", "four_voices", "grid_loss", "inspect_file", "render"]
 
 TOKEN_STYLES: Mapping[str, str] = {
     "Bar": "bold",
@@ -105,7 +105,7 @@ def inspect_file(table: TokenTable, path: Path, track: int | str | None = None) 
     """
     read = read_score_report(path)
     try:
-        score, reason = _voices(read.score, track) if table.is_four_part else _tracks(read.score, track)
+        score, reason = four_voices(read.score, track) if table.is_four_part else chosen_tracks(read.score, track)
         encoded = encode_score(table, score)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
@@ -114,7 +114,7 @@ def inspect_file(table: TokenTable, path: Path, track: int | str | None = None) 
     return Inspection(table, encoded.piece, first_bar, loss, (reason, *read.repairs, *encoded.changes))
 
 
-def _voices(score: ScoreTick, track: int | str | None) -> tuple[ScoreTick, str]:
+def four_voices(score: ScoreTick, track: int | str | None) -> tuple[ScoreTick, str]:
     """Return a score of the four voices, or of one melody, and a sentence that says which tracks these are."""
     choice = pick_voices(score, None if track is None else VOICES[:1], track)
     chosen = score.copy()
@@ -124,7 +124,7 @@ def _voices(score: ScoreTick, track: int | str | None) -> tuple[ScoreTick, str]:
     return chosen, choice.reason
 
 
-def _tracks(score: ScoreTick, track: int | str | None) -> tuple[ScoreTick, str]:
+def chosen_tracks(score: ScoreTick, track: int | str | None) -> tuple[ScoreTick, str]:
     """Return a score of all tracks, or of one, and a sentence that says so."""
     if track is None:
         return score, f"tracks: all {len(score.tracks)}"

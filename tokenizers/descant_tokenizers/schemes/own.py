@@ -1,4 +1,4 @@
-"""The preset `satb`, with or without trained merges, as a `Scheme`."""
+"""The project's own presets, with or without trained merges, as schemes."""
 
 from __future__ import annotations
 
@@ -15,26 +15,28 @@ from descant_tokenizers.tokens.piece import Piece, StreamError, parse_piece, pie
 from descant_tokenizers.tokens.presets import VOICE_PROGRAMS
 from descant_tokenizers.tokens.vocabulary import TokenTable
 
-__all__ = ["FourVoices"]
+__all__ = ["OwnScheme"]
+
+_FOUR_VOICES = (
+    "tracks named after the four voices, one note at a time in each",
+    "pitches 30 to 90, no drums, no other instruments; anything else is refused, never changed in silence",
+)
 
 
-class FourVoices:
-    """The project's own way to write four named voices, as its models read them.
+class OwnScheme:
+    """Music as the project's models read it: a preset, or a tokenizer that was trained from one.
 
     Args:
         name: What to call it.
-        table: A vocabulary of the preset `satb`, or of one that was trained from it.
+        title: Its name in print.
+        table: Its vocabulary.
     """
 
-    limits = (
-        "tracks named after the four voices, one note at a time in each",
-        "pitches 30 to 90, no drums, no other instruments; anything else is refused, never changed in silence",
-    )
-
-    def __init__(self, name: str, table: TokenTable) -> None:
-        self.name, self._table = name, table
-        self.title = "satb (REMI for four voices)" + (", merged" if table.tokenizer.is_trained else "")
-        self.voices = {program: voice for voice, program in VOICE_PROGRAMS.items()}
+    def __init__(self, name: str, title: str, table: TokenTable) -> None:
+        self.name, self.title, self._table = name, title, table
+        self.is_four_part = table.is_four_part
+        self.limits = _FOUR_VOICES if self.is_four_part else ()
+        self.voices = {program: voice for voice, program in VOICE_PROGRAMS.items()} if self.is_four_part else {}
 
     @property
     def vocabulary_sizes(self) -> tuple[int, ...]:
@@ -43,11 +45,9 @@ class FourVoices:
 
     def encode(self, score: ScoreTick) -> Tokens:
         """See `Scheme.encode`."""
-        strangers = [track.name for track in score.tracks if track.name not in VOICES]
-        if strangers:
+        if self.is_four_part and not {track.name for track in score.tracks} <= set(VOICES):
             raise InputError(f"{self.title} holds tracks named {', '.join(VOICES)} only; choose another scheme.")
-        piece = encode_score(self._table, score).piece
-        ids = self._ids(piece)
+        ids = self._merged(piece_ids(self._table, encode_score(self._table, score).piece))
         return Tokens(len(ids), ids, self._table.ticks_per_quarter)
 
     def decode(self, tokens: Tokens) -> ScoreTick:
@@ -61,26 +61,25 @@ class FourVoices:
         """See `Scheme.steps`."""
         base_ids = self._base(tokens.sequence)
         times = self._times(base_ids, parse_piece(self._table, base_ids))
-        steps, position = [], 0
+        steps, place = [], 0
         for token_id in tokens.sequence:
-            base = self._table.base_ids(token_id)
-            time = times[position] if base else 0
-            steps.append(Step(tuple(self._table.names[i] for i in base), time))
-            position += len(base)
+            parts = self._table.base_ids(token_id)
+            time = times[min(place, len(times) - 1)]
+            steps.append(Step(tuple(self._table.names[part] for part in parts), time))
+            place += len(parts)
         return steps
 
-    def _ids(self, piece: Piece) -> list[int]:
-        base = piece_ids(self._table, piece)
+    def _merged(self, base_ids: list[int]) -> list[int]:
         tokenizer = self._table.tokenizer
         if not tokenizer.is_trained:
-            return base
-        sequence = TokSequence(ids=base)
+            return base_ids
+        sequence = TokSequence(ids=base_ids)
         tokenizer.complete_sequence(sequence)
         tokenizer.encode_token_ids(sequence)
         return list(sequence.ids)
 
     def _base(self, ids: Sequence[int]) -> list[int]:
-        return [base for token_id in ids for base in self._table.base_ids(token_id)]
+        return [part for token_id in ids for part in self._table.base_ids(token_id)]
 
     def _times(self, base_ids: Sequence[int], piece: Piece) -> list[int]:
         """Return the time of every base token, that of a note's tokens being its onset."""
