@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import datasets
 
@@ -84,12 +85,11 @@ def valid_pieces(corpus: datasets.DatasetDict, layout: TaskLayout, split: str = 
     """Return the pieces of a split that likelihood is measured on: in four voices those of exactly four parts."""
     if split not in corpus:
         return []
-    any_parts = not layout.table.is_four_part
-    return dataset_pieces((row for row in corpus[split] if any_parts or row["num_parts"] == NUM_VOICES), layout)
+    return dataset_pieces((row for row in corpus[split] if _is_measured(row, layout)), layout)
 
 
-def load_pieces(corpus: str, split: str, layout: TaskLayout) -> list[Piece]:
-    """Load the pieces of one split of a corpus that likelihood is measured on.
+def load_named_pieces(corpus: str, split: str, layout: TaskLayout) -> list[tuple[str, Piece]]:
+    """Load the pieces of one split of a corpus that likelihood is measured on, each with its id.
 
     Raises:
         InputError: An unknown corpus, or no such split in it.
@@ -98,7 +98,12 @@ def load_pieces(corpus: str, split: str, layout: TaskLayout) -> list[Piece]:
     if split not in dataset:
         raise InputError(f"{corpus} has no split {split!r}: choose from {', '.join(dataset)}")
     tokenized, _ = tokenize_dataset(datasets.DatasetDict({split: dataset[split]}), layout.table.tokenizer)
-    return valid_pieces(tokenized, layout, split)
+    names = [row["id"] for row in tokenized[split] if _is_measured(row, layout)]
+    return list(zip(names, valid_pieces(tokenized, layout, split), strict=True))
+
+
+def _is_measured(row: Mapping[str, Any], layout: TaskLayout) -> bool:
+    return not layout.table.is_four_part or row["num_parts"] == NUM_VOICES
 
 
 def _hash_rows(rows: Iterable[Sequence[int]]) -> str:

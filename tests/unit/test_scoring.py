@@ -1,0 +1,93 @@
+"""Likelihood piece by piece, for both tasks, in one window and in many."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from descant_modeling.config import ModelConfig
+from descant_modeling.evaluation.scoring import score_pieces
+from descant_modeling.likelihood import corpus_likelihood, piece_16ths
+from descant_modeling.models import build_model
+from descant_tokenizers.errors import InputError
+from descant_tokenizers.tokens.layout import LayoutConfig, Task, TaskLayout
+
+
+@pytest.fixture(scope="module")
+def layout(table):
+    return TaskLayout(table, LayoutConfig())
+
+
+@pytest.fixture(scope="module")
+def named(tiny_pieces):
+    return [(f"p{index}", piece) for index, piece in enumerate(tiny_pieces)]
+
+
+def make(table, max_tokens=2048, *, uniform=False):
+    torch.manual_seed(7)
+    model = build_model(
+        ModelConfig(width=16, num_layers=1, num_heads=2, max_tokens=max_tokens), table.size, bos=1, eos=2, pad=0
+    )
+    if uniform:
+        torch.nn.init.zeros_(model.get_output_embeddings().weight)
+    return model
+
+
+def test_whole_pieces_score_as_in_training(table, layout, named, tiny_pieces):
+    model = make(table)
+    scores, trained = score_pieces(model, layout, named), corpus_likelihood(model, layout, tiny_pieces)
+    assert scores.headline.value == pytest.approx(trained.nats_per_voice_16th, rel=1e-6)
+    assert scores.bits_per_note.value == pytest.approx(trained.bits_per_note, rel=1e-6)
+    assert [p.nats for p in scores.pieces] == pytest.approx(trained.piece_nats, rel=1e-5)
+    assert scores.headline.low < scores.headline.value < scores.headline.high
+
+
+def test_a_harmony_counts_its_three_voices_only(table, layout, named, tiny_pieces):
+    scores = score_pieces(make(table, uniform=True), layout, named, Task.HARMONIZE)
+    streams = [layout.encode(piece, Task.HARMONIZE, [v for v in piece.voices if v]) for piece in tiny_pieces]
+    nats = sum(sum(stream.written) for stream in streams) * math.log(table.size)
+    num_16ths = sum(piece_16ths(piece, table.ticks_per_quarter) for piece in tiny_pieces)
+    assert scores.headline.value == pytest.approx(nats / (3 * num_16ths), rel=1e-6)
+    assert scores.num_notes == sum(piece.keep_voices((1, 2, 3)).num_notes for piece in tiny_pieces)
+    assert "Soprano" not in scores.pitch_accuracy
+
+
+def test_every_note_of_a_counted_voice_is_asked_for_its_pitch(table, layout, named):
+    scores = score_pieces(make(table), layout, named)
+    for score, (_, piece) in zip(scores.pieces, named, strict=True):
+        assert score.pitches[:, 1].tolist() == [piece.keep_voices([v]).num_notes for v in range(4)]
+
+
+def test_the_likeliest_pitch_is_right_where_the_model_bets_on_it(table, layout, named):
+    model = make(table, uniform=True)
+    pitch = next(note.pitch for bar in named[0][1].bars for note in bar.notes)
+    favourite = table.pitch_id[pitch]
+    model.forward = lambda input_ids, use_cache: type(  # a model that says the same whatever it hears
+        "Output",
+        (),
+        {"logits": torch.zeros(*input_ids.shape, table.size).index_fill_(2, torch.tensor([favourite]), 1.0)},
+    )
+    scores = score_pieces(model, layout, named)
+    notes = [note.pitch == pitch for _, piece in named for bar in piece.bars for note in bar.notes]
+    assert sum(p.pitches[:, 0].sum() for p in scores.pieces) == sum(notes) > 0
+
+
+@pytest.mark.parametrize("task", [Task.CONTINUE, Task.HARMONIZE])
+def test_windows_count_every_token_once(table, layout, named, task):
+    whole = score_pieces(make(table, uniform=True), layout, named, task)
+    cut = score_pieces(make(table, 120, uniform=True), layout, named, task)
+    assert [p.nats for p in cut.pieces] == pytest.approx([p.nats for p in whole.pieces], rel=1e-5)
+    assert max(p.num_windows for p in cut.pieces) > 2
+    assert cut.num_notes == whole.num_notes
+
+
+def test_nothing_to_score_is_refused(table, layout):
+    with pytest.raises(InputError, match="no piece to score"):
+        score_pieces(make(table), layout, [])
+
+
+def test_scores_do_not_depend_on_the_batch(table, layout, named):
+    model = make(table)
+    one, many = (score_pieces(model, layout, named, batch_tokens=n) for n in (1, 100_000))
+    assert np.allclose([p.nats for p in one.pieces], [p.nats for p in many.pieces], rtol=1e-5)
