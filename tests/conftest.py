@@ -148,6 +148,15 @@ def tiny_pieces(random_piece: Callable[..., Piece]) -> list[Piece]:
     return [random_piece(rng, num_bars=int(rng.integers(4, 10))) for _ in range(12)]
 
 
+@pytest.fixture(scope="session", params=["BPE", "Unigram"])
+def learned_table(request: pytest.FixtureRequest, table: TokenTable, tiny_pieces: list[Piece]) -> TokenTable:
+    """The vocabulary of the `satb` preset with 200 tokens learned from the tiny pieces, of either kind."""
+    from descant_tokenizers.tokens.train import train_tokenizer
+    from descant_tokenizers.tokens.vocabulary import TokenTable
+
+    return TokenTable(train_tokenizer(table.tokenizer, tiny_pieces, table.size + 200, request.param))
+
+
 @pytest.fixture
 def make_trainer(table: TokenTable, tiny_pieces: list[Piece], tmp_path: Path) -> Callable[..., Trainer]:
     """A function that makes a trainer of a tiny model over the tiny pieces, in a folder of `tmp_path`.

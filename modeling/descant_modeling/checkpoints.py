@@ -13,6 +13,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from descant_tokenizers.tokens.layout import LayoutConfig, TaskLayout
 from descant_tokenizers.tokens.presets import TOKENIZER_FILE, load_tokenizer
 from descant_tokenizers.tokens.vocabulary import TokenTable
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 META_FILE = "descant.json"
 WEIGHTS_FILE = "model.safetensors"
 #: What a checkpoint folder on the Hub holds.
@@ -47,6 +48,8 @@ class CheckpointMeta:
         corpora: Names and hashes of what it was trained on.
         voice_ranges: (lowest, highest) MIDI pitch of each voice in training; the singable range of `generate.py`.
         training: Facts about the run: steps, seed, valid likelihood, git revision.
+        vocabulary_sha256: Hash of what every token id means (`TokenTable.sha256`): the tokenizer file may leave that to
+            the installed miditok. Empty in format 1.
         format_version: Version of this file's format.
     """
 
@@ -55,6 +58,7 @@ class CheckpointMeta:
     corpora: dict[str, str] = field(default_factory=dict)
     voice_ranges: tuple[tuple[int, int], ...] = ()
     training: dict[str, Any] = field(default_factory=dict)
+    vocabulary_sha256: str = ""
     format_version: int = FORMAT_VERSION
 
 
@@ -113,7 +117,12 @@ def save_checkpoint(folder: Path, model: PreTrainedModel, tokenizer: REMI, meta:
         max_length=model.config.max_position_embeddings,
     ).save_pretrained(folder)
     tokenizer.save(folder / TOKENIZER_FILE)
-    meta = dataclasses.replace(meta, tokenizer_sha256=sha256_file(folder / TOKENIZER_FILE))
+    meta = dataclasses.replace(
+        meta,
+        tokenizer_sha256=sha256_file(folder / TOKENIZER_FILE),
+        vocabulary_sha256=TokenTable(tokenizer).sha256(),
+        format_version=FORMAT_VERSION,
+    )
     (folder / META_FILE).write_text(json.dumps(dataclasses.asdict(meta), indent=1) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(card, encoding="utf-8")
 
@@ -133,13 +142,19 @@ def load_checkpoint(name: str, device: str = "cpu") -> Checkpoint:
             f"{folder / TOKENIZER_FILE} is not the tokenizer the model was trained with "
             f"(hash {found[:12]}, expected {meta.tokenizer_sha256[:12]}): restore the file saved with the model"
         )
+    table = TokenTable(tokenizer)
+    if meta.vocabulary_sha256 not in ("", table.sha256()):
+        raise InputError(
+            f"{folder / TOKENIZER_FILE} gives other token ids with the installed miditok {version('miditok')} than in "
+            f"training: install miditok {_miditok_version(folder)}"
+        )
     model = _load_model(folder)
     if model.config.vocab_size != len(tokenizer):
         raise InputError(
             f"{folder}: the model has {model.config.vocab_size} tokens, its tokenizer {len(tokenizer)}: "
             "use the files of one and the same checkpoint"
         )
-    layout = TaskLayout(TokenTable(tokenizer), meta.layout)
+    layout = TaskLayout(table, meta.layout)
     model.to(torch.device(device))  # type: ignore[arg-type]
     return Checkpoint(model.train(False), layout, meta, folder)
 
@@ -187,18 +202,23 @@ def read_meta(folder: Path) -> CheckpointMeta:
     path = folder / META_FILE
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        version = values["format_version"]
-        if version > FORMAT_VERSION:
-            raise InputError(
-                f"{path} has format {version}, newer than this program's {FORMAT_VERSION}: upgrade descant"
-            )
+        number = values["format_version"]
+        if number > FORMAT_VERSION:
+            raise InputError(f"{path} has format {number}, newer than this program's {FORMAT_VERSION}: upgrade descant")
         values["layout"] = LayoutConfig(**values["layout"])
         values["voice_ranges"] = tuple((low, high) for low, high in values["voice_ranges"])
+        if number > 1 and "vocabulary_sha256" not in values:
+            raise KeyError("vocabulary_sha256")
         return CheckpointMeta(**values)
     except InputError:
         raise
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} cannot be read ({error!r}): use a checkpoint folder written by train.py") from None
+
+
+def _miditok_version(folder: Path) -> str:
+    """Return the release of miditok that wrote a tokenizer file."""
+    return str(json.loads((folder / TOKENIZER_FILE).read_text(encoding="utf-8")).get("miditok_version"))
 
 
 def _load_model(folder: Path) -> PreTrainedModel:

@@ -15,14 +15,13 @@ import torch
 from descant_modeling.config import TaskShares
 from descant_tokenizers.tokens.layout import Encoded, Task, TaskLayout
 from descant_tokenizers.tokens.piece import Piece
+from descant_tokenizers.tokens.transposing import shifts_of
 from descant_tokenizers.tokens.vocabulary import TokenTable
 
 #: Pieces laid out and sorted by length together; bounds memory on large corpora.
 POOL_SIZE = 2048
 #: Batches of a bucketed pool hold sequences whose lengths differ little; more, and padding grows.
 MAX_INFILL_BARS = 8
-#: Drums are never transposed, so their range forbids nothing.
-_ANY_PITCH = (-128, 255)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +40,6 @@ class Batch:
     def num_counted(self) -> int:
         """Tokens that count in the loss."""
         return int(self.counted_BT.sum())
-
-
-def voice_ranges(pieces: Sequence[Piece], num_voices: int) -> list[tuple[int, int]]:
-    """Return the (lowest, highest) MIDI pitch of each voice; a voice without notes gets the empty range (127, 0)."""
-    ranges = [(127, 0)] * num_voices
-    for piece in pieces:
-        for bar in piece.bars:
-            for note in bar.notes:
-                low, high = ranges[note.voice]
-                ranges[note.voice] = (min(low, note.pitch), max(high, note.pitch))
-    return ranges
-
-
-def transpositions(piece: Piece, ranges: Sequence[tuple[int, int]], limit: int = 6) -> list[int]:
-    """Return the shifts in semitones, within `limit`, that keep every voice of a piece inside its range; 0 always."""
-    own = voice_ranges([piece], len(ranges))
-    used = [(mine, whole) for mine, whole in zip(own, ranges, strict=True) if mine[0] <= mine[1]]
-    low = max((whole[0] - mine[0] for mine, whole in used), default=0)
-    high = min((whole[1] - mine[1] for mine, whole in used), default=0)
-    return list(range(max(low, -limit), min(high, limit) + 1)) or [0]
 
 
 class ExampleSource:
@@ -91,10 +70,7 @@ class ExampleSource:
         self.max_tokens = max_tokens
         self._shares = np.array(astuple(shares)) / sum(astuple(shares))
         self._drums = layout.table.drum_voice
-        ranges = voice_ranges(pieces, layout.table.num_voices)
-        if self._drums >= 0:
-            ranges[self._drums] = _ANY_PITCH
-        self._shifts = [transpositions(p, ranges) if transpose else [0] for p in pieces]
+        self._shifts = shifts_of(pieces, layout.table) if transpose else [[0]] * len(pieces)
 
     def example(self, index: int, epoch: int) -> Encoded:
         """Return the example of piece `index` in an epoch."""

@@ -13,7 +13,6 @@ import datasets
 import torch
 from accelerate import Accelerator, PartialState
 from accelerate.utils import broadcast_object_list
-from miditok import REMI
 from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
@@ -21,13 +20,14 @@ from descant_modeling.checkpoints import CheckpointMeta, load_checkpoint, recove
 from descant_modeling.config import RunConfig, load_config, parse_config
 from descant_modeling.data import load_data
 from descant_modeling.devices import pick_device, use_cores
-from descant_modeling.examples import ExampleSource, voice_ranges
+from descant_modeling.examples import ExampleSource
 from descant_modeling.models import build_model, count_parameters
 from descant_modeling.runlog import RunLog, run_header
 from descant_modeling.training import STATE_FILE, Trainer
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.tokens.layout import TaskLayout
-from descant_tokenizers.tokens.presets import PRESETS, build_tokenizer, load_tokenizer
+from descant_tokenizers.tokens.presets import open_tokenizer
+from descant_tokenizers.tokens.transposing import voice_ranges
 from descant_tokenizers.tokens.vocabulary import TokenTable
 
 HEADER_FILE = "run.json"
@@ -77,7 +77,9 @@ def prepare_run(
     # GPT-2 misses an attention mask wherever it sees padding. Ours stands at the end, where a causal model has no use
     # for one, and a mask would leave the fused kernel.
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    layout = TaskLayout(TokenTable(_tokenizer(config.data.tokenizer)), config.layout)
+    # A resumed run goes on with its own tokenizer: the folder that it was taken from may hold another one by now.
+    tokenizer = open_tokenizer(config.data.tokenizer if resume is None else str(resume / "last"))
+    layout = TaskLayout(TokenTable(tokenizer), config.layout)
     with accelerator.main_process_first():
         data = load_data(config, layout, quiet=quiet or not accelerator.is_main_process)
     torch.manual_seed(config.seed)
@@ -101,6 +103,7 @@ def prepare_run(
         "num_processes": accelerator.num_processes,
         "num_threads": num_threads,
         "corpora": data.corpora,
+        "vocabulary_sha256": layout.table.sha256(),
     }
     header = run_header(config.to_dict(), **facts)
     meta = CheckpointMeta(
@@ -178,16 +181,12 @@ def padding_share(source: ExampleSource, batch_tokens: int) -> float:
     return padded / total
 
 
-def _tokenizer(name: str) -> REMI:
-    return build_tokenizer(name) if name in PRESETS else load_tokenizer(Path(name))
-
-
 def _initial_model(config: RunConfig, layout: TaskLayout) -> PreTrainedModel:
     table = layout.table
     if config.init_from is None:
         return build_model(config.model, table.size, bos=layout.bos, eos=layout.eos, pad=table.special("PAD"))
     checkpoint = load_checkpoint(config.init_from)
-    if checkpoint.table.names != table.names:
+    if checkpoint.table.sha256() != table.sha256():
         raise InputError(f"init_from {config.init_from} has another tokenizer: use data.tokenizer of that checkpoint")
     return checkpoint.model
 

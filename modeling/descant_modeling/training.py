@@ -14,7 +14,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -245,9 +245,7 @@ class Trainer:
             "tokens": progress.tokens,
             f"valid_{unit_of(self.layout.table).key}": progress.history[-1][1] if progress.history else None,
         }
-        meta = CheckpointMeta(
-            self.meta.layout, "", self.meta.corpora, self.meta.voice_ranges, training, self.meta.format_version
-        )
+        meta = replace(self.meta, training=training)
         save_checkpoint(folder, self.plain_model, self.layout.table.tokenizer, meta, model_card(self.plain_model, meta))
 
     def save_last(self) -> None:

@@ -1,44 +1,26 @@
-"""Whatever is sampled through the mask decodes, with a base vocabulary and with BPE; and every chorale is legal."""
+"""Whatever is sampled through the mask decodes, in base tokens and in learned ones; and every chorale is legal."""
 
 from collections import Counter
 
 import numpy as np
 import pytest
-from miditok import TokSequence
 
 from descant_tokenizers.corpora import load_corpus, row_to_score
-from descant_tokenizers.tokens.encode import decode_piece, encode_score
+from descant_tokenizers.tokens.encode import encode_score
 from descant_tokenizers.tokens.grammar import NEVER, Grammar, Rules
 from descant_tokenizers.tokens.piece import parse_piece, piece_ids
-from descant_tokenizers.tokens.presets import build_tokenizer
-from descant_tokenizers.tokens.vocabulary import TokenTable
 
 METERS = ((4, 4), (3, 4), (6, 8), (3, 2), (1, 4))
 MAX_TOKENS = 40
 
 
-@pytest.fixture(scope="module")
-def bpe_table(table, random_piece, tmp_path_factory):
-    """A vocabulary with 150 merges, trained by miditok on random pieces."""
-    folder = tmp_path_factory.mktemp("bpe")
-    rng = np.random.default_rng(1)
-    paths = []
-    for index in range(30):
-        score = decode_piece(table, random_piece(rng, meters=METERS))
-        paths.append(folder / f"{index}.mid")
-        score.dump_midi(paths[-1])
-    tokenizer = build_tokenizer()
-    tokenizer.train(vocab_size=table.size + 150, model="BPE", files_paths=paths)
-    return TokenTable(tokenizer)
-
-
-def walk(grammar, rng, sharpness):
-    """Follow random logits through the mask; once `MAX_TOKENS` are written, end as soon as it is legal."""
+def walk(grammar, rng, sharpness, max_tokens=MAX_TOKENS):
+    """Follow random logits through the mask; once `max_tokens` are written, end as soon as it is legal."""
     state, ids = grammar.start(), []
     while not grammar.is_final(state):
         mask = grammar.mask(state)
         assert mask.any(), "a dead end"
-        if len(ids) >= MAX_TOKENS and mask[grammar.eos]:
+        if len(ids) >= max_tokens and mask[grammar.eos]:
             token = grammar.eos
         else:
             token = int(np.where(mask, rng.standard_normal(mask.size) * sharpness, -np.inf).argmax())
@@ -89,39 +71,34 @@ def test_10_000_random_walks_decode(table, block):
         assert_decodes(table, walk(grammar, rng, sharpness=1.0))
 
 
-def test_random_walks_over_bpe_tokens_decode(bpe_table):
-    grammar, rng = Grammar(bpe_table), np.random.default_rng(0)
+@pytest.mark.parametrize("block", [0, *(pytest.param(block, marks=pytest.mark.slow) for block in range(1, 10))])
+def test_10_000_random_walks_over_learned_tokens_decode(learned_table, block):
+    grammar, rng = Grammar(learned_table), np.random.default_rng(block)
     lengths = []
-    for _ in range(300):
-        ids = walk(grammar, rng, sharpness=1.0)
-        assert_decodes(bpe_table, ids)
-        lengths += [len(bpe_table.base_ids(i)) for i in ids]
-    assert max(lengths) > 1, "no merged token was walked"
+    for _ in range(500):  # of BPE and of Unigram each
+        ids = walk(grammar, rng, sharpness=1.0, max_tokens=15)
+        assert_decodes(learned_table, ids)
+        lengths += [len(learned_table.base_ids(i)) for i in ids]
+    assert max(lengths) > 1, "no learned token was walked"
 
 
-def test_bpe_tokens_stand_for_what_miditok_says(bpe_table):
-    for token_id in range(bpe_table.size):
-        sequence = TokSequence(ids=[token_id], are_ids_encoded=True)
-        bpe_table.tokenizer.decode_token_ids(sequence)
-        assert tuple(sequence.ids) == bpe_table.base_ids(token_id)
-    assert bpe_table.size == len(bpe_table.tokenizer) == bpe_table.num_base_ids + 150
-
-
-def test_a_merged_token_is_legal_exactly_if_its_parts_are(bpe_table):
-    grammar, rng = Grammar(bpe_table), np.random.default_rng(3)
-    merged = range(bpe_table.num_base_ids, bpe_table.size)
+def test_a_learned_token_is_legal_exactly_if_its_parts_are(learned_table):
+    grammar, rng = Grammar(learned_table), np.random.default_rng(3)
+    learned = range(learned_table.num_base_ids, learned_table.size)
+    num_legal = 0
     for _ in range(10):
         state = grammar.start()
         for token in walk(grammar, rng, sharpness=1.0)[:-1]:
             state = grammar.advance(state, token)
             mask = grammar.mask(state)
-            for token_id in rng.choice(merged, 10):
-                assert mask[token_id] == step_by_step(grammar, state, bpe_table.base_ids(int(token_id)))
+            begun = [token_id for token_id in learned if mask[learned_table.base_ids(token_id)[0]]]
+            for token_id in rng.choice(begun or learned, 20):
+                assert mask[token_id] == step_by_step(grammar, state, learned_table.base_ids(int(token_id)))
+                num_legal += int(mask[token_id])
+    assert num_legal > 100
 
 
 def step_by_step(grammar, state, base_ids):
-    if not base_ids:  # the marker of beginnings that BPE itself brings along: it says nothing, so it is never written
-        return False
     try:
         for base_id in base_ids:
             state = grammar.advance(state, base_id)
@@ -130,22 +107,25 @@ def step_by_step(grammar, state, base_ids):
     return True
 
 
-def test_pieces_are_legal_with_and_without_bpe(table, bpe_table, random_piece):
-    grammar, bpe_grammar, rng = Grammar(table), Grammar(bpe_table), np.random.default_rng(5)
-    shorter = 0
+def test_pieces_are_legal_in_base_and_in_learned_tokens(table, learned_table, random_piece):
+    grammar, learned_grammar, rng = Grammar(table), Grammar(learned_table), np.random.default_rng(5)
     for _ in range(20):
-        piece = random_piece(rng, meters=METERS)
-        ids = piece_ids(table, piece)
+        ids = piece_ids(table, random_piece(rng, meters=METERS))
         assert grammar.accepts([*ids, grammar.eos])
-        sequence = TokSequence(ids=list(ids))
-        bpe_table.tokenizer.complete_sequence(sequence)
-        bpe_table.tokenizer.encode_token_ids(sequence)
-        assert bpe_grammar.accepts([*sequence.ids, bpe_grammar.eos])
-        shorter += len(ids) - len(sequence.ids)
-    assert shorter > 0
+        merged = learned_table.merge(ids)
+        assert len(merged) < len(ids)
+        assert learned_grammar.accepts([*merged, learned_grammar.eos])
 
 
 def test_rules_are_kept(table):
+    assert_rules_are_kept(table)
+
+
+def test_rules_are_kept_by_learned_tokens(learned_table):
+    assert_rules_are_kept(learned_table)
+
+
+def assert_rules_are_kept(table):
     """Inside the bar to be filled: the voices, pitches and ends that a caller allows, and only its closing tokens."""
     grammar, rng = Grammar(table), np.random.default_rng(2)
     sep = table.special("SEP")
@@ -158,7 +138,7 @@ def test_rules_are_kept(table):
             ids.append(int(rng.choice(np.flatnonzero(mask))))
             if ids[-1] != sep:
                 state = grammar.advance(state, ids[-1], rules)
-        (bar,) = parse_piece(table, [table.bar_id, meter_id, *ids[:-1]]).bars
+        (bar,) = parse_piece(table, [table.bar_id, meter_id, *table.expand(ids[:-1])]).bars
         for note in bar.notes:
             assert note.voice in (1, 3)
             assert note.pitch in ((60, 61, 62) if note.voice == 1 else (40,))

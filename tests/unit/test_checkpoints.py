@@ -91,8 +91,8 @@ def spoil_meta(folder, **values):
 
 
 def test_a_newer_format_is_refused(folder):
-    spoil_meta(folder, format_version=2, new_key=1)
-    with pytest.raises(InputError, match="has format 2, newer than this program's 1: upgrade descant"):
+    spoil_meta(folder, format_version=3, new_key=1)
+    with pytest.raises(InputError, match="has format 3, newer than this program's 2: upgrade descant"):
         load_checkpoint(str(folder))
 
 

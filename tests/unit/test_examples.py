@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from descant_modeling.config import TaskShares
-from descant_modeling.examples import ExampleSource, bucket, collate, transpositions, voice_ranges
+from descant_modeling.examples import ExampleSource, bucket, collate
 from descant_tokenizers.tokens.layout import Encoded, Task, TaskLayout
 from descant_tokenizers.tokens.piece import GridBar, GridNote, Piece
+from descant_tokenizers.tokens.transposing import transpositions, voice_ranges
 
 
 @pytest.fixture

@@ -10,11 +10,12 @@ from typer.testing import CliRunner
 
 from descant_tokenizers.cli import tokenizer_app
 from descant_tokenizers.errors import InputError
-from descant_tokenizers.scores import VOICES, write_midi
+from descant_tokenizers.scores import VOICES, read_score, write_midi
 from descant_tokenizers.tokens.encode import encode_score
 from descant_tokenizers.tokens.inspect import TOKEN_STYLES, GridLoss, grid_loss, inspect_file, render
 from descant_tokenizers.tokens.piece import piece_ids
 from descant_tokenizers.tokens.presets import TOKENIZER_FILE, build_tokenizer
+from descant_tokenizers.tokens.train import train_tokenizer
 from descant_tokenizers.tokens.vocabulary import TokenTable
 
 TPQ = 480
@@ -127,15 +128,21 @@ def test_32nds_triplets_and_dotted_notes_are_held_exactly(table: TokenTable, tic
     assert grid_loss(table, score, encode_score(table, score).piece).num_changed == 0
 
 
-def test_bpe_tokens_are_counted_as_the_model_sees_them(tmp_path: Path) -> None:
+def test_learned_tokens_are_shown_with_what_they_stand_for(tmp_path: Path) -> None:
     path = saved(chorale(), tmp_path)
-    tokenizer = build_tokenizer()
-    tokenizer.train(vocab_size=tokenizer.vocab_size + 20, files_paths=[path])
-    tokenizer.save_pretrained(tmp_path / "model")
-    assert (tmp_path / "model" / TOKENIZER_FILE).is_file()
-    (totals,) = [line for line in printed(path, "--model", tmp_path / "model").splitlines() if "before BPE" in line]
-    assert "(97 before BPE)" in totals
-    assert int(totals.split()[0]) < 97
+    untrained = TokenTable(build_tokenizer())
+    piece = encode_score(untrained, read_score(path)).piece
+    (tmp_path / "tokenizer").mkdir()
+    tokenizer = train_tokenizer(untrained.tokenizer, [piece], untrained.size + 20)
+    tokenizer.save(tmp_path / "tokenizer" / TOKENIZER_FILE)
+    lines = printed(path, "--tokenizer", tmp_path / "tokenizer").splitlines()
+    assert lines == printed(path, "--model", tmp_path / "tokenizer").splitlines()
+    base = [name for line in lines for name in line.replace("+", " ").split() if name in untrained.names]
+    (totals,) = [line for line in lines if "of 97 base tokens" in line]
+    shown = [word for line in lines for word in line.split() if word.split("+")[0] in untrained.names]
+    # The first line with names of tokens is the key to the voices.
+    assert (len(base) - 4, len(shown) - 4) == (97, int(totals.split()[0]))
+    assert any("+Program_" in line for line in lines)
 
 
 @pytest.mark.parametrize(

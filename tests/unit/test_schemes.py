@@ -258,14 +258,16 @@ def test_the_preset_refuses_other_music() -> None:
 
 
 def test_a_trained_tokenizer_is_a_scheme_that_loses_nothing(tmp_path: Path) -> None:
+    from descant_tokenizers.tokens.encode import encode_score
     from descant_tokenizers.tokens.presets import build_tokenizer
+    from descant_tokenizers.tokens.train import train_tokenizer
+    from descant_tokenizers.tokens.vocabulary import TokenTable
 
     score = score_of(line(program=40))
     score.tracks[0].name = "Soprano"
-    score.dump_midi(tmp_path / "tune.mid")
-    tokenizer = build_tokenizer()
-    tokenizer.train(vocab_size=tokenizer.vocab_size + 20, files_paths=[tmp_path / "tune.mid"])
-    tokenizer.save_pretrained(tmp_path)
+    table = TokenTable(build_tokenizer())
+    trained_tokenizer = train_tokenizer(table.tokenizer, [encode_score(table, score).piece], table.size + 20)
+    trained_tokenizer.save_pretrained(tmp_path)
     trained, plain = open_scheme(str(tmp_path), Music.VOICES), scheme("satb", Music.VOICES)
     tokens = trained.encode(score)
     assert tokens.num_tokens < plain.encode(score).num_tokens

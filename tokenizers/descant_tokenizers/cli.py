@@ -16,6 +16,7 @@ import typer
 
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.schemes.command import compare_command, show_sheet
+from descant_tokenizers.tokens.train_command import train_tokenizer_command
 
 if TYPE_CHECKING:
     from descant_tokenizers.hub import Pushed
@@ -121,7 +122,9 @@ def stats_command(
 def tokenize_command(
     source: Annotated[str, typer.Argument(help="A corpus by name, or the folder of a built dataset.")],
     out: Annotated[Path, typer.Option(help="Folder to write the tokenized dataset to.")],
-    preset: Annotated[str, typer.Option(help="Tokenizer preset.")] = "satb",
+    preset: Annotated[
+        str, typer.Option("--preset", "--tokenizer", help="Tokenizer preset, or the folder of a trained tokenizer.")
+    ] = "satb",
     model: Annotated[Path | None, typer.Option(help="Checkpoint folder; its tokenizer is taken instead.")] = None,
     num_proc: Annotated[int | None, typer.Option(help="Worker processes; none of its own if not given.")] = None,
     file_format: Annotated[Literal["arrow", "parquet"], typer.Option("--format", help="Format on disk.")] = "arrow",
@@ -133,11 +136,11 @@ def tokenize_command(
 
     from descant_tokenizers.corpora import load_corpus, reading_bar
     from descant_tokenizers.tokens.dataset import tokenize_dataset, write_tokenized
-    from descant_tokenizers.tokens.presets import build_tokenizer, load_tokenizer
+    from descant_tokenizers.tokens.presets import load_tokenizer, open_tokenizer
 
     if quiet:
         datasets.disable_progress_bars()
-    tokenizer = build_tokenizer(preset) if model is None else load_tokenizer(model)
+    tokenizer = open_tokenizer(preset) if model is None else load_tokenizer(model)
     with reading_bar(source, quiet=quiet) as progress:
         corpus = load_corpus(source, num_proc=num_proc, progress=progress)
     tokenized, refused = tokenize_dataset(corpus, tokenizer, num_proc)
@@ -171,7 +174,9 @@ def _tokenizer() -> None:
 @tokenizer_app.command("inspect")
 def inspect_command(
     file: Annotated[Path, typer.Argument(help="A score: MIDI, MusicXML, ABC or Humdrum.")],
-    preset: Annotated[str, typer.Option(help="Tokenizer preset.")] = "satb",
+    preset: Annotated[
+        str, typer.Option("--preset", "--tokenizer", help="Tokenizer preset, or the folder of a trained tokenizer.")
+    ] = "satb",
     model: Annotated[Path | None, typer.Option(help="Checkpoint folder; its tokenizer is taken instead.")] = None,
     track: Annotated[str | None, typer.Option(help="Take this track alone: its number from 1, or its name.")] = None,
     scheme: Annotated[
@@ -187,10 +192,10 @@ def inspect_command(
     from rich.console import Console
 
     from descant_tokenizers.tokens.inspect import inspect_file, render
-    from descant_tokenizers.tokens.presets import build_tokenizer, load_tokenizer
+    from descant_tokenizers.tokens.presets import load_tokenizer, open_tokenizer
     from descant_tokenizers.tokens.vocabulary import TokenTable
 
-    table = TokenTable(build_tokenizer(preset) if model is None else load_tokenizer(model))
+    table = TokenTable(open_tokenizer(preset) if model is None else load_tokenizer(model))
     console = Console(highlight=False)
     for line in render(inspect_file(table, file, track)):
         console.print(line, soft_wrap=True)
@@ -216,6 +221,7 @@ def _say_pushed(pushed: Pushed, quiet: bool) -> None:
 
 
 tokenizer_app.command("compare")(compare_command)
+tokenizer_app.command("train")(train_tokenizer_command)
 
 
 def run(app: typer.Typer) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from miditok import TokSequence
 from symusic.core import ScoreTick
 
 from descant_tokenizers.errors import InputError
@@ -47,19 +46,19 @@ class OwnScheme:
         """See `Scheme.encode`."""
         if self.is_four_part and not {track.name for track in score.tracks} <= set(VOICES):
             raise InputError(f"{self.title} holds tracks named {', '.join(VOICES)} only; choose another scheme.")
-        ids = self._merged(piece_ids(self._table, encode_score(self._table, score).piece))
+        ids = self._table.merge(piece_ids(self._table, encode_score(self._table, score).piece))
         return Tokens(len(ids), ids, self._table.ticks_per_quarter)
 
     def decode(self, tokens: Tokens) -> ScoreTick:
         """See `Scheme.decode`."""
         try:
-            return decode_piece(self._table, parse_piece(self._table, self._base(tokens.sequence)))
+            return decode_piece(self._table, parse_piece(self._table, self._table.expand(tokens.sequence)))
         except StreamError as error:
             raise InputError(f"{self.title} cannot decode it ({error}); choose another scheme.") from error
 
     def steps(self, tokens: Tokens) -> list[Step]:
         """See `Scheme.steps`."""
-        base_ids = self._base(tokens.sequence)
+        base_ids = self._table.expand(tokens.sequence)
         times = self._times(base_ids, parse_piece(self._table, base_ids))
         steps, place = [], 0
         for token_id in tokens.sequence:
@@ -68,18 +67,6 @@ class OwnScheme:
             steps.append(Step(tuple(self._table.names[part] for part in parts), time))
             place += len(parts)
         return steps
-
-    def _merged(self, base_ids: list[int]) -> list[int]:
-        tokenizer = self._table.tokenizer
-        if not tokenizer.is_trained:
-            return base_ids
-        sequence = TokSequence(ids=base_ids)
-        tokenizer.complete_sequence(sequence)
-        tokenizer.encode_token_ids(sequence)
-        return list(sequence.ids)
-
-    def _base(self, ids: Sequence[int]) -> list[int]:
-        return [part for token_id in ids for part in self._table.base_ids(token_id)]
 
     def _times(self, base_ids: Sequence[int], piece: Piece) -> list[int]:
         """Return the time of every base token, that of a note's tokens being its onset."""

@@ -94,7 +94,7 @@ def dataset_pieces(rows: Dataset | Iterable[dict[str, Any]], layout: TaskLayout)
 def _tokenize_split(name: str, split: Dataset, layout: TaskLayout, num_proc: int | None) -> Dataset:
     """Tokenize one split; the result is cached in our own cache, not in the folder of the user's dataset."""
     version = code_version("tokens", libraries=("miditok", "symusic"))
-    vocabulary = hashlib.sha256("\n".join(layout.table.names).encode()).hexdigest()[:16]
+    vocabulary = layout.table.sha256()[:16]
     folder = cache_dir() / "tokens" / f"{version}-{vocabulary}"
     make_cache_folder(folder)
     return split.map(

@@ -5,8 +5,8 @@ follows from the vocabulary and the state: onsets move forward and stay inside t
 when its last one has ended, voices at one onset come in order, and a position is only opened if some voice can use
 it. There are no dead ends: a bar can always be closed.
 
-A BPE token stands for a run of base tokens and is legal exactly if they are, one after the other; one that stands for
-none is never legal.
+A learned token (BPE, Unigram) stands for a run of note tokens of one bar and is legal exactly if they are, one after
+the other.
 
 The idea of masking illegal successors while sampling follows Thickstun et al. 2023, "Anticipatory Music Transformer".
 Units: ticks of the vocabulary's grid (`TokenTable`). Offsets count from the beginning of the current bar.
@@ -15,12 +15,13 @@ Units: ticks of the vocabulary's grid (`TokenTable`). Offsets count from the beg
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from descant_tokenizers.tokens.lines import LearnedLines
 from descant_tokenizers.tokens.piece import GridNote
 from descant_tokenizers.tokens.vocabulary import Meter, TokenTable
 
@@ -78,7 +79,7 @@ class Grammar:
     """Legal successors over the ids of a vocabulary whose voices are single lines.
 
     Args:
-        table: The vocabulary, with or without BPE.
+        table: The vocabulary, with or without learned tokens.
     """
 
     def __init__(self, table: TokenTable) -> None:
@@ -106,7 +107,6 @@ class Grammar:
             ((0, 127),) * table.num_voices,
             (table.bar_id, self.eos),
         )
-        self._trie = _build_trie(table)
         self._mask = lru_cache(maxsize=1 << 14)(self._compute_mask)
 
     def start(self) -> State:
@@ -194,23 +194,18 @@ class Grammar:
 
     def _compute_mask(self, state: State, rules: Rules) -> Mask:
         allowed = self._base_mask(state, rules)
-        if self._trie:
-            whole = np.zeros(self.table.size, dtype=bool)
-            whole[: allowed.size] = allowed
-            self._add_merged(whole, self._trie, state, rules, allowed)
-            allowed = whole
+        if self.table.size > self.table.num_base_ids:
+            allowed = np.concatenate([allowed, self._learned_mask(state, rules, allowed)])
         allowed.flags.writeable = False
         return allowed
 
-    def _add_merged(self, whole: Mask, node: _Trie, state: State, rules: Rules, allowed: Mask) -> None:
-        """Mark the BPE ids whose runs of base tokens are legal from here."""
-        for base_id, child in node.children.items():
-            if not allowed[base_id] or self.table.types[base_id] in ("EOS", "SEP"):
-                continue
-            after = self._step(state, base_id)
-            whole[list(child.merged_ids)] = True
-            if child.children:
-                self._add_merged(whole, child, after, rules, self._base_mask(after, rules))
+    def _learned_mask(self, state: State, rules: Rules, allowed: Mask) -> Mask:
+        """Return which learned tokens may follow, given which base tokens may."""
+        return self._lines.legal(state, rules, allowed)
+
+    @cached_property
+    def _lines(self) -> LearnedLines:
+        return LearnedLines(self.table)
 
     def _base_mask(self, state: State, rules: Rules) -> Mask:
         allowed = np.zeros(self.table.num_base_ids, dtype=bool)
@@ -246,24 +241,3 @@ class Grammar:
             if state.offset_ticks >= 0 and voice > state.voice and free <= state.offset_ticks <= last:
                 allowed[self.table.voice_id[voice]] = True
         allowed[self._position_ids] = usable & (offsets > state.offset_ticks) & (offsets < meter.bar_ticks)
-
-
-class _Trie:
-    """Runs of base tokens that BPE ids stand for."""
-
-    __slots__ = ("children", "merged_ids")
-
-    def __init__(self) -> None:
-        self.children: dict[int, _Trie] = {}
-        self.merged_ids: list[int] = []
-
-
-def _build_trie(table: TokenTable) -> _Trie | None:
-    """Return the trie of all BPE ids, or None for a base vocabulary."""
-    root = _Trie()
-    for token_id in range(table.num_base_ids, table.size):
-        node = root
-        for base_id in table.base_ids(token_id):
-            node = node.children.setdefault(base_id, _Trie())
-        node.merged_ids.append(token_id)
-    return root if root.children else None

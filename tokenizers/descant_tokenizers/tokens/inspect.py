@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from miditok import TokSequence
 from rich.text import Text
 from symusic.core import ScoreTick, TrackTickList
 
@@ -74,19 +73,13 @@ class Inspection:
 
     @property
     def num_base_tokens(self) -> int:
-        """Number of tokens before BPE; BOS, task and EOS are not counted."""
+        """Number of base tokens; BOS, task and EOS are not counted."""
         return len(piece_ids(self.table, self.piece))
 
     @property
     def num_tokens(self) -> int:
-        """Number of tokens that a model would see; that of the base tokens where no BPE was trained."""
-        tokenizer = self.table.tokenizer
-        if not tokenizer.is_trained:
-            return self.num_base_tokens
-        sequence = TokSequence(ids=piece_ids(self.table, self.piece))
-        tokenizer.complete_sequence(sequence)
-        tokenizer.encode_token_ids(sequence)
-        return len(sequence.ids)
+        """Number of tokens that a model would see, learned ones among them."""
+        return len(self.table.merge(piece_ids(self.table, self.piece)))
 
 
 def inspect_file(table: TokenTable, path: Path, track: int | str | None = None) -> Inspection:
@@ -207,17 +200,21 @@ def _onsets(table: TokenTable, bar: GridBar) -> Iterator[Text]:
         yield Text("  ").append_text(_tokens(table, line))
 
 
-def _tokens(table: TokenTable, ids: list[int]) -> Text:
+def _tokens(table: TokenTable, base_ids: list[int]) -> Text:
+    """The tokens that a model would see; the parts of a learned one are joined by `+`."""
     text = Text()
-    for token_id in ids:
-        text.append(" ").append(table.names[token_id], TOKEN_STYLES[table.types[token_id]])
+    for token_id in table.merge(base_ids):
+        joint = " "
+        for base_id in table.base_ids(token_id):
+            text.append(joint).append(table.names[base_id], TOKEN_STYLES[table.types[base_id]])
+            joint = "+"
     return text
 
 
 def _totals(inspection: Inspection) -> Iterator[Text]:
     piece, loss = inspection.piece, inspection.loss
     num_tokens, num_base = inspection.num_tokens, inspection.num_base_tokens
-    merged = f" ({num_base:,} before BPE)" if inspection.table.tokenizer.is_trained else ""
+    merged = f" (of {num_base:,} base tokens)" if inspection.table.tokenizer.is_trained else ""
     yield Text(
         f"{num_tokens:,} tokens{merged}, {piece.num_notes:,} notes, {num_tokens / piece.num_notes:.2f} tokens per note,"
         f" {_bars(inspection)}",

@@ -137,7 +137,7 @@ class TaskLayout:
         """
         header = self.header(task, voices)
         if task is Task.CONTINUE:
-            body = piece_ids(self.table, piece.keep_voices(voices))
+            body = self.table.merge(piece_ids(self.table, piece.keep_voices(voices)))
             ids = [*header, *body, self.eos]
             return Encoded(ids, [False] * len(header) + [True] * (len(body) + 1))
         hole = _hole(piece, bars)
@@ -167,7 +167,8 @@ class TaskLayout:
         marks = frozenset(hole) if task is Task.INFILL else frozenset()
         for index, bar in enumerate(given.bars):
             mark = [self.mask] if index in marks else []
-            yield Block((*bar_ids(self.table, bar), *mark, *note_ids(self.table, bar)), False, index)
+            notes = self.table.merge(note_ids(self.table, bar))
+            yield Block((*bar_ids(self.table, bar), *mark, *notes), False, index)
             while due and due[0] + lookahead <= index:
                 yield from self._written(due.pop(0))
         for index in due:
@@ -180,14 +181,18 @@ class TaskLayout:
 
     def _notes_of_hole(self, piece: Piece, voices: Sequence[int], bar: int) -> list[int]:
         notes = tuple(note for note in piece.bars[bar].notes if note.voice in voices)
-        return note_ids(self.table, GridBar(piece.bars[bar].meter, notes))
+        return self.table.merge(note_ids(self.table, GridBar(piece.bars[bar].meter, notes)))
 
     def decode(self, ids: Sequence[int]) -> Decoded:
         """Read a laid-out stream back, the inverse of `encode`.
 
+        Args:
+            ids: The stream, in any segmentation.
+
         Raises:
-            StreamError: The stream breaks the layout.
+            StreamError: The stream breaks the layout; places are counted in base tokens.
         """
+        ids = self.table.expand(ids)
         task, voices, start = self._read_header(ids)
         end = len(ids) - 1 if ids and ids[-1] == self.eos else len(ids)
         body = ids[start:end]

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -96,6 +96,25 @@ class PolyphonicGrammar(Grammar):
             sounding = tuple(lane for lane in after.busy_ticks if lane.end_ticks > after.offset_ticks)
             return after._replace(busy_ticks=sounding)
         return after
+
+    def _learned_mask(self, state: State, rules: Rules, allowed: Mask) -> Mask:
+        whole = np.zeros(self.table.size, dtype=bool)
+        self._add_learned(whole, self._trie, state, rules, allowed)
+        return whole[self.table.num_base_ids :]
+
+    def _add_learned(self, whole: Mask, node: _Trie, state: State, rules: Rules, allowed: Mask) -> None:
+        """Mark the learned tokens whose runs of base tokens are legal from here."""
+        for base_id, child in node.children.items():
+            if not allowed[base_id]:
+                continue
+            whole[child.learned_ids] = True
+            if child.children:
+                after = self._step(state, base_id)
+                self._add_learned(whole, child, after, rules, self._base_mask(after, rules))
+
+    @cached_property
+    def _trie(self) -> _Trie:
+        return _build_trie(self.table)
 
     def _base_mask(self, state: State, rules: Rules) -> Mask:
         allowed = np.zeros(self.table.num_base_ids, dtype=bool)
@@ -196,3 +215,24 @@ class PolyphonicGrammar(Grammar):
             np.minimum(high[order], self._highest[voices]),
             latest,
         )
+
+
+class _Trie:
+    """Runs of base tokens that learned tokens stand for."""
+
+    __slots__ = ("children", "learned_ids")
+
+    def __init__(self) -> None:
+        self.children: dict[int, _Trie] = {}
+        self.learned_ids: list[int] = []
+
+
+def _build_trie(table: TokenTable) -> _Trie:
+    """Return the trie of all learned tokens."""
+    root = _Trie()
+    for token_id in range(table.num_base_ids, table.size):
+        node = root
+        for base_id in table.base_ids(token_id):
+            node = node.children.setdefault(base_id, _Trie())
+        node.learned_ids.append(token_id)
+    return root

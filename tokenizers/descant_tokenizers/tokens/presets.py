@@ -21,6 +21,7 @@ from miditok import REMI, TokenizerConfig
 
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import VOICES
+from descant_tokenizers.tokens.learned import LearnedTokens
 
 VOICE_PROGRAMS = {"Soprano": 40, "Alto": 41, "Tenor": 42, "Bass": 43}
 assert tuple(VOICE_PROGRAMS) == VOICES
@@ -104,15 +105,32 @@ def build_tokenizer(preset: str = "satb") -> REMI:
     return REMI(PRESETS[preset]())
 
 
-def load_tokenizer(folder: Path) -> REMI:
-    """Load the tokenizer of a checkpoint folder.
+def open_tokenizer(name: str) -> REMI:
+    """Build the tokenizer of a preset, or load one from a folder.
+
+    Args:
+        name: A preset, else a checkpoint folder or one of `descant tokenizer train`.
 
     Raises:
-        InputError: The folder holds no readable `tokenizer.json` of miditok, or one without the task tokens.
+        InputError: There is neither such a preset nor such a folder.
+    """
+    if name not in PRESETS and (Path(name).is_dir() or Path(name).name != name):
+        return load_tokenizer(Path(name))
+    return build_tokenizer(name)
+
+
+def load_tokenizer(folder: Path) -> REMI:
+    """Load the tokenizer of a folder: that of a checkpoint, or one of `descant tokenizer train`.
+
+    Raises:
+        InputError: The folder holds no readable `tokenizer.json` of miditok, one without the task tokens, or one whose
+            learned tokens are none of ours.
     """
     path = folder / TOKENIZER_FILE
     if not path.is_file():
-        raise InputError(f"{folder} has no {TOKENIZER_FILE}: give a checkpoint folder written by train.py")
+        raise InputError(
+            f"{folder} has no {TOKENIZER_FILE}: give a folder of `tokenizer train`, or a checkpoint folder"
+        )
     try:
         # miditok takes any mapping for a tokenizer and fills in defaults.
         if json.loads(path.read_text(encoding="utf-8")).get("tokenization") != "REMI":
@@ -121,6 +139,7 @@ def load_tokenizer(folder: Path) -> REMI:
         missing = [name for name in SPECIAL_TOKENS if f"{name}_None" not in tokenizer.vocab]
         if missing:
             raise ValueError(f"it has no token {missing[0]}")
+        LearnedTokens(tokenizer)
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise InputError(f"{path} is no REMI tokenizer of ours ({error}): use the one saved with the model") from None
     return tokenizer

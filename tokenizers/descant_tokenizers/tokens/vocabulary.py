@@ -7,6 +7,7 @@ everything outside this file works in ticks.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from functools import cached_property
 from typing import NamedTuple
@@ -18,6 +19,7 @@ from symusic.core import TrackTick
 
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.scores.tracks import DRUMS, program_name, program_of
+from descant_tokenizers.tokens.learned import LearnedTokens
 from descant_tokenizers.tokens.presets import VOICE_PROGRAMS
 
 
@@ -40,7 +42,7 @@ class TokenTable:
 
     Args:
         tokenizer: A one-stream REMI tokenizer with programs and time signatures (of a preset), with or without
-            a trained BPE model; BPE ids are described by `base_ids`.
+            learned tokens; their ids are described by `base_ids`.
 
     Attributes:
         pitch_of: MIDI pitch of each id that says one, drums included.
@@ -51,6 +53,9 @@ class TokenTable:
             is an instrument and may play any number of notes at once.
         velocity_of: MIDI velocity of each id that says one; empty if notes have none.
         tempo_of: Quarters per minute of each id that says a tempo; empty if there are no tempos.
+
+    Raises:
+        ValueError: The tokenizer was trained by other code than ours, see `LearnedTokens`.
     """
 
     def __init__(self, tokenizer: REMI) -> None:
@@ -59,6 +64,7 @@ class TokenTable:
         vocabulary: dict[str, int] = dict(tokenizer.vocab)
         self.num_base_ids = len(vocabulary)
         self.size = len(tokenizer)
+        self._learned = LearnedTokens(tokenizer)
         self.names = [name for name, _ in sorted(vocabulary.items(), key=lambda item: item[1])]
         self.types = [name.split("_", 1)[0] for name in self.names]
         self.values = [name.split("_", 1)[1] for name in self.names]
@@ -132,19 +138,20 @@ class TokenTable:
         return {den: {t: i for i, t in table.items()} for den, table in self.duration_ticks.items()}
 
     def base_ids(self, token_id: int) -> tuple[int, ...]:
-        """Return the base ids that an id stands for: itself, or what a BPE id expands to (BPE's own marker: none)."""
-        return self._expansions[token_id]
+        """Return the base ids that an id stands for: itself, or what a learned token expands to."""
+        return self._learned.expansions[token_id]
 
-    @cached_property
-    def _expansions(self) -> list[tuple[int, ...]]:
-        single: list[tuple[int, ...]] = [(i,) for i in range(self.num_base_ids)]
-        if self.size == self.num_base_ids:
-            return single
-        merged = self.tokenizer.vocab_model
-        by_id = {i: text for text, i in merged.items()}
-        learned: dict[str, list[str]] = self.tokenizer._vocab_learned_bytes_to_tokens
-        base: dict[str, int] = dict(self.tokenizer.vocab)
-        return [tuple(base[name] for name in learned[by_id[i]]) if i in by_id else single[i] for i in range(self.size)]
+    def expand(self, ids: Iterable[int]) -> list[int]:
+        """Return the base ids that a run of ids stands for."""
+        return [base_id for token_id in ids for base_id in self._learned.expansions[token_id]]
+
+    def merge(self, base_ids: Sequence[int]) -> list[int]:
+        """Return the ids that a model sees for base ids: the same, or learned tokens where runs of notes allow it."""
+        return self._learned.merge(base_ids)
+
+    def sha256(self) -> str:
+        """Hash of what every id means; see `LearnedTokens.sha256`."""
+        return self._learned.sha256()
 
     def type_mask(self, *kinds: str) -> npt.NDArray[np.bool_]:
         """Return a boolean mask of shape (base vocabulary,) of the ids whose type is one of `kinds`."""

@@ -1,0 +1,159 @@
+"""Learned tokens: which ids they get, where they end, what is saved of them, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from miditok import REMI, TokSequence
+
+from descant_tokenizers.errors import InputError
+from descant_tokenizers.tokens.encode import decode_piece
+from descant_tokenizers.tokens.learned import LearnedTokens
+from descant_tokenizers.tokens.piece import bar_ids, note_ids, piece_ids
+from descant_tokenizers.tokens.presets import TOKENIZER_FILE, build_tokenizer, load_tokenizer, open_tokenizer
+from descant_tokenizers.tokens.train import train_tokenizer
+from descant_tokenizers.tokens.vocabulary import TokenTable
+
+
+def test_base_tokens_have_one_id_in_both_vocabularies(table, learned_table):
+    tokenizer = learned_table.tokenizer
+    assert learned_table.names == table.names
+    assert learned_table.size == len(tokenizer) == len(tokenizer.vocab_model) == table.size + 200
+    for name, base_id in tokenizer.vocab.items():
+        assert tokenizer.vocab_model[tokenizer._vocab_base_id_to_byte[base_id]] == base_id, name
+
+
+def test_learned_tokens_stand_for_what_miditok_says(learned_table):
+    for token_id in range(learned_table.size):
+        sequence = TokSequence(ids=[token_id], are_ids_encoded=True)
+        learned_table.tokenizer.decode_token_ids(sequence)
+        assert tuple(sequence.ids) == learned_table.base_ids(token_id)
+
+
+def test_learned_tokens_stay_inside_an_onset(learned_table):
+    kinds = [[learned_table.types[i] for i in learned_table.base_ids(t)] for t in range(learned_table.size)]
+    learned = kinds[learned_table.num_base_ids :]
+    assert {kind for run in learned for kind in run} <= {"Position", "Program", "Pitch", "Duration"}
+    assert not any("Position" in run[1:] for run in learned)
+    assert len({learned_table.base_ids(t) for t in range(learned_table.size)}) == learned_table.size
+
+
+def test_miditok_alone_gives_the_same_ids_and_the_same_notes(learned_table, tiny_pieces):
+    tokenizer = learned_table.tokenizer
+    for piece in tiny_pieces:
+        merged = learned_table.merge(piece_ids(learned_table, piece))
+        sequence = TokSequence(ids=piece_ids(learned_table, piece))
+        tokenizer.encode_token_ids(sequence)
+        assert sequence.ids == merged
+        assert len(merged) < 0.7 * len(piece_ids(learned_table, piece))
+        assert notes_of(tokenizer.decode(merged)) == notes_of(decode_piece(learned_table, piece))
+
+
+def notes_of(score):
+    return {track.program: sorted((n.time, n.pitch, n.duration) for n in track.notes) for track in score.tracks}
+
+
+def test_a_stream_is_segmented_onset_by_onset(learned_table, tiny_pieces):
+    for piece in tiny_pieces:
+        whole = learned_table.merge(piece_ids(learned_table, piece))
+        parts = []
+        for bar in piece.bars:
+            parts += bar_ids(learned_table, bar)
+            ids = note_ids(learned_table, bar)
+            starts = [i for i, token in enumerate(ids) if learned_table.types[token] == "Position"]
+            for start, stop in zip(starts, [*starts[1:], len(ids)], strict=True):
+                parts += learned_table.merge(ids[start:stop])
+        assert whole == parts
+
+
+def test_saving_and_loading_keeps_every_id(learned_table, tiny_pieces, tmp_path):
+    streams = [piece_ids(learned_table, piece) for piece in tiny_pieces]
+    merged = [learned_table.merge(ids) for ids in streams]
+    tokenizer = learned_table.tokenizer
+    for turn in range(3):  # nothing drifts from one turn to the next
+        folder = tmp_path / str(turn)
+        folder.mkdir()
+        tokenizer.save(folder / TOKENIZER_FILE)
+        tokenizer = open_tokenizer(str(folder))
+        again = TokenTable(tokenizer)
+        assert again.sha256() == learned_table.sha256()
+        assert [again.merge(ids) for ids in streams] == merged
+    assert REMI.from_pretrained(tmp_path / "0").vocab_model == learned_table.tokenizer.vocab_model
+
+
+def test_bpe_training_gives_the_same_tokens_again(table, tiny_pieces):
+    one, two = (TokenTable(train_tokenizer(table.tokenizer, tiny_pieces, table.size + 50)) for _ in range(2))
+    assert one.sha256() == two.sha256()
+
+
+def test_the_hash_tells_vocabularies_and_segmentations_apart(table, tiny_pieces):
+    trained = [table.tokenizer] + [train_tokenizer(table.tokenizer, tiny_pieces, table.size + n) for n in (20, 21)]
+    swapped = json.loads(trained[1]._model.to_str())
+    merges = swapped["model"]["merges"]
+    merges[0], merges[1] = merges[1], merges[0]
+    trained.append(with_model(trained[1], swapped))
+    assert len({TokenTable(tokenizer).sha256() for tokenizer in trained}) == len(trained)
+
+
+def test_the_hash_does_not_depend_on_how_a_release_writes_merges(table, tiny_pieces):
+    tokenizer = train_tokenizer(table.tokenizer, tiny_pieces, table.size + 20)
+    older = json.loads(tokenizer._model.to_str())
+    older["model"]["merges"] = [" ".join(pair) for pair in older["model"]["merges"]]
+    tokens = LearnedTokens(tokenizer)
+    wanted = tokens.sha256()
+    tokens._model = Written(older)
+    assert tokens.sha256() == wanted
+
+
+class Written:
+    """A model that only says how it is written."""
+
+    def __init__(self, params):
+        self.params = params
+
+    def to_str(self):
+        return json.dumps(self.params)
+
+
+def with_model(tokenizer, params):
+    """The same tokenizer with another model, as miditok loads it."""
+    values = {**tokenizer.to_dict(), "_model": json.dumps(params)}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, TOKENIZER_FILE)
+        path.write_text(json.dumps(values))
+        return REMI(params=path)
+
+
+@pytest.mark.parametrize(("model", "split"), [("BPE", "no"), ("BPE", "bar"), ("Unigram", "no")])
+def test_a_tokenizer_that_miditok_trained_is_refused(table, random_piece, tmp_path, model, split):
+    rng = np.random.default_rng(1)
+    paths = [tmp_path / f"{index}.mid" for index in range(8)]
+    for path in paths:
+        decode_piece(table, random_piece(rng)).dump_midi(path)
+    tokenizer = build_tokenizer()
+    tokenizer.config.encode_ids_split = split
+    tokenizer.train(vocab_size=table.size + 60, model=model, files_paths=paths)
+    tokenizer.save(tmp_path / TOKENIZER_FILE)
+    with pytest.raises(InputError, match=r"is no REMI tokenizer of ours \(its (learned|base) tokens"):
+        load_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize("size", [0, 524, 100_000])
+def test_a_vocabulary_that_cannot_be_is_refused(table, tiny_pieces, size):
+    with pytest.raises(InputError, match=f"the vocabulary size is {size}: give more than the 524 tokens of the preset"):
+        train_tokenizer(table.tokenizer, tiny_pieces, size)
+
+
+def test_music_without_notes_is_refused(table, random_piece):
+    silence = random_piece(np.random.default_rng(0), voices=())
+    with pytest.raises(InputError, match="there is no piece to learn tokens from"):
+        train_tokenizer(table.tokenizer, [silence], 600)
+
+
+def test_a_small_corpus_holds_fewer_tokens_than_asked_for(table, random_piece):
+    tokenizer = train_tokenizer(table.tokenizer, [random_piece(np.random.default_rng(0), num_bars=2)], 60_000)
+    assert table.size < len(tokenizer) < 5_000
