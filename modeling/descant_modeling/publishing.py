@@ -6,12 +6,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from descant_modeling.cards import PLACEHOLDER
 from descant_modeling.checkpoints import PUBLISHED_FILES, find_checkpoint
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.hub import Pushed, check_push, push_folder
-
-#: Stands in a model card for the place it is read at.
-PLACEHOLDER = "THIS_FOLDER"
 
 
 def push_checkpoint(name: str, repo_id: str, *, private: bool = False, update: bool = False) -> Pushed:

@@ -246,7 +246,8 @@ class Trainer:
             f"valid_{unit_of(self.layout.table).key}": progress.history[-1][1] if progress.history else None,
         }
         meta = replace(self.meta, training=training)
-        save_checkpoint(folder, self.plain_model, self.layout.table.tokenizer, meta, model_card(self.plain_model, meta))
+        card = model_card(self.plain_model, meta, self.layout.table)
+        save_checkpoint(folder, self.plain_model, self.layout.table.tokenizer, meta, card)
 
     def save_last(self) -> None:
         """Write `last/`: the published folder plus the training state."""
