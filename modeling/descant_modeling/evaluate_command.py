@@ -7,6 +7,8 @@ import typer
 from descant_modeling.evaluation.chorales_command import chorales_command
 from descant_modeling.evaluation.harmonization_command import harmonization_command
 from descant_modeling.evaluation.likelihood_command import likelihood_command
+from descant_modeling.evaluation.memorization_command import memorization_command
+from descant_modeling.evaluation.report_command import report_command
 
 evaluate_app = typer.Typer(
     name="evaluate",
@@ -17,3 +19,5 @@ evaluate_app = typer.Typer(
 evaluate_app.command("likelihood")(likelihood_command)
 evaluate_app.command("chorales")(chorales_command)
 evaluate_app.command("harmonization")(harmonization_command)
+evaluate_app.command("memorization")(memorization_command)
+evaluate_app.command("report")(report_command)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 
 import pytest
 
 from descant_modeling.evaluation.chorales import Measured, Reference
 from descant_modeling.evaluation.grid import chorale_of_row
-from descant_modeling.evaluation.sources import read_chorales, split_rows
+from descant_modeling.evaluation.sources import read_chorales, release_remark, split_rows
 from descant_tokenizers.corpora import row_to_score
 from descant_tokenizers.scores import write_midi
 
@@ -97,3 +98,45 @@ def test_harmonization_of_two_sopranos_by_two_models(descant, tiny_checkpoint, t
     again = descant(*command, "--out", tmp_path / "midi")
     assert again.status == 2
     assert "not empty" in again.err
+
+
+@pytest.mark.slow
+def test_memorization_finds_training_pieces_word_for_word(descant, tmp_path) -> None:
+    for row in split_rows("chorales:train")[:2]:
+        write_midi(row_to_score(row), tmp_path / f"{row['id']}.mid")
+    command = ("evaluate", "memorization", "--samples", tmp_path, "--limit", 3)
+    done = descant(*command, "--json")
+    assert done.status == 0, done.err
+    facts = json.loads(done.out)
+    assert facts["num_samples"] == 2
+    assert facts["runs"]["all_four"]["median"] > 3 * facts["bach"]["runs"]["all_four"]["longest"]
+    assert "soprano" not in facts["runs"]
+    assert "chorales:train" in descant(*command).out
+
+
+@pytest.mark.slow
+def test_memorization_of_continuations(descant, tiny_checkpoint) -> None:
+    done = descant("evaluate", "memorization", "--model", tiny_checkpoint, "--task", "continue", "--limit", 1, "--json")
+    assert done.status == 0, done.err
+    facts = json.loads(done.out)
+    assert facts["num_samples"] == facts["bach"]["num_pieces"] == 1
+    assert list(facts["runs"]) == ["soprano", "alto", "tenor", "bass", "all_four"]
+
+
+@pytest.mark.slow
+def test_a_report_is_one_page_that_asks_for_nothing(descant, tiny_checkpoint, tmp_path) -> None:
+    out = tmp_path / "report.html"
+    command = ("evaluate", "report", "--models", "baseline", tiny_checkpoint, "--limit", 2, "--shown", 1, "--out", out)
+    done = descant(*command)
+    assert done.status == 0, done.err
+    page = out.read_text(encoding="utf-8")
+    assert page.count("<svg") == 5
+    assert page.count('<img alt="') == 3  # Bach and two models
+    assert all(word in page for word in ("nats per voice-16th", "parallel fifths", "baseline", tiny_checkpoint.name))
+    assert not re.search(r'(src|href)="(?!data:|#)', page)
+    assert "already" in descant(*command).err  # nothing is replaced unasked
+
+
+def test_the_release_split_is_announced() -> None:
+    assert "release" in str(release_remark("test"))
+    assert release_remark("valid") is None

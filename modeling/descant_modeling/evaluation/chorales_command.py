@@ -21,11 +21,11 @@ def chorales_command(
     from descant_modeling.evaluation.chorales import Reference, measure
     from descant_modeling.evaluation.grid import chorale_of_row
     from descant_modeling.evaluation.screen import name_skipped, progress_bar, remark, show, write_json
-    from descant_modeling.evaluation.sources import read_chorales, split_rows, test_remark
+    from descant_modeling.evaluation.sources import read_chorales, release_remark, split_rows
 
     started = time.monotonic()
     for source in sources:
-        remark(test_remark(source.rpartition(":")[2]), quiet=quiet)
+        remark(release_remark(source.rpartition(":")[2]), quiet=quiet)
     with progress_bar("reading", quiet=quiet or as_json) as progress:
         found = read_chorales(sources, lambda done, total: progress(done / total))
     name_skipped(found.skipped, quiet=quiet or as_json)

@@ -52,11 +52,11 @@ def harmonization_command(
     from descant_modeling.evaluation.harmonization import harmonize_rows, measure_harmonies
     from descant_modeling.evaluation.harmonizers import open_harmonizer
     from descant_modeling.evaluation.screen import progress_bar, remark, show, write_json
-    from descant_modeling.evaluation.sources import split_rows, test_remark
+    from descant_modeling.evaluation.sources import release_remark, split_rows
     from descant_modeling.quiet import quiet_libraries
 
     started = time.monotonic()
-    remark(test_remark(split), quiet=quiet)
+    remark(release_remark(split), quiet=quiet)
     rows = split_rows(f"{corpus}:{split}")[:limit]
     bach = Reference([chorale_of_row(row) for row in split_rows(reference)])
     sampling, chosen = SamplingConfig(temperature, top_p), pick_device(device)

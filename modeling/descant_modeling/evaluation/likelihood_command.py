@@ -33,12 +33,12 @@ def likelihood_command(
     from descant_modeling.devices import pick_device
     from descant_modeling.evaluation.scoring import score_pieces
     from descant_modeling.evaluation.screen import progress_bar, remark, write_json
-    from descant_modeling.evaluation.sources import test_remark
+    from descant_modeling.evaluation.sources import release_remark
     from descant_modeling.quiet import quiet_libraries
     from descant_tokenizers.tokens.layout import Task
 
     started = time.monotonic()
-    remark(test_remark(split), quiet=quiet)
+    remark(release_remark(split), quiet=quiet)
     if quiet or as_json:
         datasets.disable_progress_bars()
     with quiet_libraries():
@@ -54,7 +54,7 @@ def likelihood_command(
         "corpus": corpus,
         "split": split,
         "task": task,
-        **_facts(scores),
+        **score_facts(scores),
         "seconds": round(time.monotonic() - started, 2),
     }
     if as_json:
@@ -63,7 +63,8 @@ def likelihood_command(
         typer.echo(_summary(facts, scores.unit, kind))
 
 
-def _facts(scores: Scores) -> dict[str, Any]:
+def score_facts(scores: Scores) -> dict[str, Any]:
+    """Return what goes into JSON."""
     nats, bits, key = scores.headline, scores.bits_per_note, scores.unit.key
     return {
         key: round(nats.value, 5),

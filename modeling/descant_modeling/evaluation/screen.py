@@ -55,7 +55,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], not
 
 def show(*tables: Table) -> None:
     """Print tables to stdout."""
-    console = Console()
+    console = Console(markup=False, emoji=False, highlight=False)
     for made in tables:
         console.print(made)
         console.print()

@@ -11,7 +11,7 @@ from descant_tokenizers.corpora import load_corpus
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import SUFFIXES, read_score
 
-__all__ = ["RELEASE_SPLIT", "Found", "read_chorales", "split_rows", "test_remark"]
+__all__ = ["RELEASE_SPLIT", "Found", "read_chorales", "release_remark", "split_rows"]
 
 NUM_VOICES = 4
 RELEASE_SPLIT = "test"
@@ -29,7 +29,7 @@ class Found(NamedTuple):
     skipped: dict[str, str]
 
 
-def test_remark(split: str) -> str | None:
+def release_remark(split: str) -> str | None:
     """Return what has to be said about a split before it is measured."""
     if split != RELEASE_SPLIT:
         return None

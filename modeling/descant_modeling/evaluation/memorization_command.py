@@ -1,0 +1,132 @@
+"""``descant evaluate memorization``: how much of the training set a model writes down again, beside Bach."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from descant_tokenizers.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from descant_modeling.evaluation.grid import Chorale
+
+TaskName = Literal["harmonize", "continue"]
+Rows = Sequence[Mapping[str, Any]]
+
+
+def memorization_command(
+    model: Annotated[str, typer.Option(help="Embedded model, folder, Hub id, or baseline.")] = "chorales",
+    corpus: Annotated[str, typer.Option(help="Corpus name, or folder of a built dataset.")] = "chorales",
+    split: Annotated[str, typer.Option(help="Held-out pieces to start from; test is for releases only.")] = "valid",
+    train: Annotated[str, typer.Option(help="Corpus and split that the model learned from.")] = "chorales:train",
+    task: Annotated[TaskName, typer.Option(help="Harmonize the sopranos, or go on after two bars.")] = "harmonize",
+    samples: Annotated[Path | None, typer.Option(help="Harmonies in files instead of new ones; any folder.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Take the first pieces only.")] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same music.")] = 0,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; chosen by itself if not given.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Neither progress nor remarks.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+) -> None:
+    """Longest runs of notes, in any key, that samples share with the training set; Bach's held-out pieces beside."""
+    if limit is not None and limit < 1:
+        raise InputError(f"--limit is {limit}; give 1 or more.")
+    if not 0 <= seed < 2**63:
+        raise InputError(f"--seed is {seed}; give 0 or more.")
+    if samples is not None and task == "continue":
+        raise InputError("--samples are harmonies; leave --task out.")
+
+    from descant_modeling.evaluation.grid import chorale_of_row
+    from descant_modeling.evaluation.memorization import Memory, runs_facts
+    from descant_modeling.evaluation.screen import progress_bar, remark, show, write_json
+    from descant_modeling.evaluation.sources import release_remark, split_rows
+
+    started = time.monotonic()
+    remark(release_remark(split), quiet=quiet)
+    rows = split_rows(f"{corpus}:{split}")[:limit]
+    memory = Memory.of([chorale_of_row(row) for row in split_rows(train)])
+    with progress_bar(f"{model}: {len(rows)} pieces", quiet=quiet or as_json) as progress:
+        if samples is not None:
+            written, bach = _read(samples, rows)
+        elif task == "continue":
+            written, bach = _continued(model, rows, seed, device, progress)
+        else:
+            written, bach = _harmonized(model, rows, seed, device, progress)
+    given = ["Soprano"] if task == "harmonize" else []
+    runs = [_without(memory.longest_runs(chorale), given) for chorale in written]
+    facts = {
+        "model": model if samples is None else str(samples),
+        "task": task,
+        "corpus": corpus,
+        "split": split,
+        "train": train,
+        "num_samples": len(written),
+        "runs": runs_facts(runs),
+        "bach": {"num_pieces": len(bach), "runs": runs_facts([_without(memory.longest_runs(c), given) for c in bach])},
+        "pieces": {chorale.name: run for chorale, run in zip(written, runs, strict=True)},
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    if as_json:
+        write_json(facts)
+    else:
+        show(memorization_table(facts))
+
+
+def memorization_table(facts: Mapping[str, Any]) -> Table:
+    """Set the longest shared runs of samples beside Bach's."""
+    from descant_modeling.evaluation.screen import table
+
+    rows = []
+    for voice, run in facts["runs"].items():
+        his = facts["bach"]["runs"][voice]
+        cells = (f"{both['median']:g} / {both['percentile_95']:g} / {both['longest']}" for both in (run, his))
+        rows.append([f"{voice.replace('_', ' ')}, {'chords' if voice == 'all_four' else 'notes'}", *cells])
+    title = f"Longest run shared with {facts['train']}: median / 95th percentile / longest of all"
+    columns = ("", f"{facts['num_samples']} samples", f"{facts['bach']['num_pieces']} of Bach's")
+    return table(title, columns, rows, "in any key; intervals and lengths agree")
+
+
+def _read(folder: Path, rows: Rows) -> tuple[list[Chorale], list[Chorale]]:
+    from descant_modeling.evaluation.grid import chorale_of_row
+    from descant_modeling.evaluation.sources import read_chorales
+
+    return read_chorales([str(folder)]).chorales, [chorale_of_row(row) for row in rows]
+
+
+def _harmonized(
+    model: str, rows: Rows, seed: int, device: str | None, progress: Any
+) -> tuple[list[Chorale], list[Chorale]]:
+    from descant_modeling.devices import pick_device
+    from descant_modeling.evaluation.harmonization import harmonize_rows
+    from descant_modeling.evaluation.harmonizers import open_harmonizer
+    from descant_modeling.quiet import quiet_libraries
+
+    with quiet_libraries():
+        harmonizer = open_harmonizer(model, pick_device(device))
+    done, _ = harmonize_rows(harmonizer, rows, seed=seed, progress=progress)
+    return [harmony.chorale for harmony in done], [harmony.bach for harmony in done]
+
+
+def _continued(
+    model: str, rows: Rows, seed: int, device: str | None, progress: Any
+) -> tuple[list[Chorale], list[Chorale]]:
+    from descant_modeling.devices import pick_device
+    from descant_modeling.evaluation.samples import continue_rows
+    from descant_modeling.generation import load
+    from descant_modeling.quiet import quiet_libraries
+
+    with quiet_libraries():
+        writer = load(model, pick_device(device))
+    pairs = continue_rows(writer, rows, seed=seed, progress=progress)
+    if not pairs:
+        raise InputError("none of these pieces is long enough to go on with; take others.")
+    return [pair.written for pair in pairs], [pair.bach for pair in pairs]
+
+
+def _without(runs: dict[str, int], voices: Sequence[str]) -> dict[str, int]:
+    return {voice: length for voice, length in runs.items() if voice not in voices}

@@ -1,0 +1,68 @@
+"""Runs of notes that two sets of pieces share, against a search that tries everything."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from descant_modeling.evaluation.grid import SILENT, from_grid
+from descant_modeling.evaluation.memorization import ALL_VOICES, Memory, SuffixAutomaton, runs_facts
+
+SEQUENCES = st.lists(st.integers(0, 2), max_size=14)
+
+
+def by_trying(known, sequence):
+    runs = {tuple(s[i:j]) for s in known for i in range(len(s)) for j in range(i + 1, len(s) + 1)}
+    found = [j - i for i in range(len(sequence)) for j in range(i + 1, len(sequence) + 1)]
+    starts = [(i, i + n) for n in set(found) for i in range(len(sequence) - n + 1)]
+    return max((j - i for i, j in starts if tuple(sequence[i:j]) in runs), default=0)
+
+
+@given(st.lists(SEQUENCES, max_size=4), SEQUENCES)
+def test_the_automaton_finds_what_trying_everything_finds(known, sequence):
+    assert SuffixAutomaton(known).longest_run(sequence) == by_trying(known, sequence)
+
+
+def piece(soprano, *, shift=0, bass=None):
+    lines = [soprano, np.array(soprano) - 5, np.array(soprano) - 12, bass or np.array(soprano) - 20]
+    return from_grid(np.repeat(np.array([np.array(line) + shift for line in lines]), 4, axis=1))
+
+
+def test_a_transposed_stretch_is_found_again():
+    memory = Memory.of([piece([60, 62, 64, 65, 67, 69, 71, 72])])
+    runs = memory.longest_runs(piece([81, 64, 65, 67, 69, 60], shift=3))
+    assert runs["Soprano"] == 4  # e f g a
+    assert runs[ALL_VOICES] == 4
+
+
+def test_all_four_voices_have_to_agree():
+    memory = Memory.of([piece([60, 62, 64, 65, 67, 69])])
+    runs = memory.longest_runs(piece([60, 62, 64, 65, 67, 69], bass=[40, 42, 44, 40, 47, 49]))
+    assert (runs["Soprano"], runs["Bass"], runs[ALL_VOICES]) == (6, 3, 3)
+
+
+def test_another_rhythm_is_another_run():
+    slow = from_grid(np.repeat(np.array([[60, 62, 64], [55, 57, 59], [48, 50, 52], [40, 42, 44]]), 8, axis=1))
+    assert max(Memory.of([slow]).longest_runs(piece([60, 62, 64])).values()) == 0
+
+
+def test_runs_do_not_go_on_from_one_training_piece_to_the_next():
+    memory = Memory.of([piece([60, 62, 64]), piece([65, 67, 69])])
+    assert memory.longest_runs(piece([60, 62, 64, 65, 67, 69]))["Soprano"] == 3
+
+
+def test_a_voice_is_searched_in_its_own_voice():
+    memory = Memory.of([piece([60, 62, 64, 67], bass=[40, 41, 39, 46])])
+    assert memory.longest_runs(piece([60, 61, 59, 66]))["Soprano"] == 0
+
+
+def test_rests_are_no_notes():
+    silent = from_grid(np.array([[60] * 8, [55] * 8, [SILENT] * 8, [40] * 8]))
+    assert Memory.of([silent]).longest_runs(silent)["Tenor"] == 0
+
+
+def test_facts():
+    facts = runs_facts([{"Alto": n, ALL_VOICES: 1} for n in (2, 4, 9)])
+    assert (facts["alto"]["median"], facts["alto"]["longest"]) == (4, 9)
+    assert facts["alto"]["percentile_95"] == pytest.approx(8.5)
+    assert facts["all_four"]["longest"] == 1
