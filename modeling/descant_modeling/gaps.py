@@ -12,7 +12,7 @@ from typing import NamedTuple
 from descant_modeling.decoding.plan import Hole
 from descant_modeling.prompts import Prompt
 from descant_tokenizers.errors import InputError
-from descant_tokenizers.scores import VOICES, last_note_end
+from descant_tokenizers.scores import VOICES, Bar, last_note_end
 from descant_tokenizers.scores.voices import voice_names
 from descant_tokenizers.tokens.layout import Task
 
@@ -70,14 +70,14 @@ def hole_on_grid(prompt: Prompt, task: Task, gaps: Mapping[str, Gap], first: int
     return Hole(task, voices, first, stop, tuple(ends), prompt.pitches, to_the_end=task is Task.HARMONIZE)
 
 
-def bar_indices(prompt: Prompt, bars: tuple[int, int]) -> tuple[int, int]:
-    """Return the indices of two bars given by number, from 0.
+def bar_indices(bars: Sequence[Bar], wanted: tuple[int, int]) -> tuple[int, int]:
+    """Return the indices of two of a prompt's bars given by number, from 0.
 
     Raises:
         InputError: The prompt has no such bars.
     """
-    numbers = [bar.number for bar in prompt.bars]
-    first, last = bars
+    numbers = [bar.number for bar in bars]
+    first, last = wanted
     if not numbers[0] <= first <= last <= numbers[-1]:
         raise InputError(f"the bars to write are {first}-{last}; the prompt has bars {numbers[0]} to {numbers[-1]}.")
     return numbers.index(first), numbers.index(last)

@@ -22,7 +22,8 @@ from descant_tokenizers.errors import InputError
 if TYPE_CHECKING:
     from symusic.core import NoteTick
 
-    from descant_modeling.generation import Generated, GenerationConfig, GenerationResult, MusicModel
+    from descant_modeling.ensemble.writer import EnsembleWriter
+    from descant_modeling.generation import Generated, GenerationConfig, GenerationResult, Writer
     from descant_tokenizers.scores import ReadResult
 
 OUT_FOLDER = Path("out")
@@ -39,13 +40,15 @@ class Request:
     Attributes:
         task: The task.
         bars: Number of bars to continue (twice), or first and last bar to infill; None to harmonize.
-        given: Voices that the prompt's tracks are; None if nothing was said.
+        given: Voices that the prompt's tracks are, or its given tracks; None if nothing was said.
+        write: Instruments to write; empty if nothing was said.
         track: Number from 1 or name of the melody's track.
     """
 
     task: TaskName
     bars: tuple[int, int] | None
     given: tuple[str, ...] | None
+    write: tuple[str, ...]
     track: str | None
 
 
@@ -54,7 +57,12 @@ def generate_command(
     task: Annotated[TaskName, typer.Option(help="What to write.")] = "harmonize",
     model: Annotated[str, typer.Option(help="Embedded model, checkpoint or run folder, or Hub id.")] = "chorales",
     out: Annotated[Path | None, typer.Option(help="MIDI file to write; out/<prompt>-<task>.mid if not given.")] = None,
-    given: Annotated[str | None, typer.Option(help="Voices of the prompt's tracks: soprano[,alto,tenor,bass].")] = None,
+    given: Annotated[
+        str | None, typer.Option(help="Voices of the prompt's tracks: soprano[,alto,tenor,bass]; or its given tracks.")
+    ] = None,
+    write: Annotated[
+        str | None, typer.Option(help="Instruments to write, such as piano,bass (a model of any instruments).")
+    ] = None,
     track: Annotated[str | None, typer.Option(help="The melody's track: its number from 1, or its name.")] = None,
     bars: Annotated[str | None, typer.Option(help="continue: how many (8). infill: A-B, a pickup is bar 0.")] = None,
     num_samples: Annotated[int, typer.Option(help="Versions to write.")] = 1,
@@ -73,23 +81,23 @@ def generate_command(
     from descant_tokenizers.scores import read_score_report
 
     started = time.monotonic()
-    request = _request(task, bars, given, track)
+    request = _request(task, bars, given, write, track)
     seed = random.SystemRandom().randrange(2**31) if seed is None else seed
     _check_range("--num-samples", num_samples, 1, 64)
     _check_range("--seed", seed, 0, 2**63 - 1)
     _check_range("--temperature", temperature, 0, 10)
     _check_range("--top-p", top_p, 1e-6, 1)
-    read = read_score_report(prompt)
+    read = read_score_report(prompt, controls=True)
     wished = out or OUT_FOLDER / f"{prompt.stem}-{task}.mid"
     check_outputs(wished, num_samples, force=force or out is None, picture=picture)
 
     from descant_modeling.decoding.sampler import SamplingConfig
     from descant_modeling.devices import pick_device
-    from descant_modeling.generation import GenerationConfig, load
+    from descant_modeling.generation import GenerationConfig, load_writer
     from descant_modeling.quiet import quiet_libraries
 
     with quiet_libraries(), _progress_bar(f"{task} {prompt.name}", quiet=quiet or as_json) as progress:
-        writer = load(model, pick_device(device))
+        writer = load_writer(model, pick_device(device))
         began = time.monotonic()
         config = GenerationConfig(SamplingConfig(temperature, top_p), num_samples, seed, sound, progress)
         result = _generate(writer, read, request, config)
@@ -118,13 +126,15 @@ def generate_command(
         typer.echo(_summary(prompt, read, result, files, seed, seconds))
 
 
-def _request(task: TaskName, bars: str | None, given: str | None, track: str | None) -> Request:
-    from descant_tokenizers.scores.voices import voice_names
-
-    names = None if given is None else voice_names([name.strip() for name in given.split(",")])
+def _request(task: TaskName, bars: str | None, given: str | None, write: str | None, track: str | None) -> Request:
     if task == "infill" and track is not None:
         raise InputError("--track goes with harmonize and continue; leave it out.")
-    return Request(task, _parse_bars(task, bars), names, track)
+    names = None if given is None else _names(given)
+    return Request(task, _parse_bars(task, bars), names, () if write is None else _names(write), track)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
 
 
 def _parse_bars(task: TaskName, text: str | None) -> tuple[int, int] | None:
@@ -150,13 +160,36 @@ def _check_range(option: str, value: float, low: float, high: float) -> None:
         raise InputError(f"{option} is {value}; give {low:g} to {high:g}.")
 
 
-def _generate(writer: MusicModel, read: ReadResult, request: Request, config: GenerationConfig) -> GenerationResult:
+def _generate(writer: Writer, read: ReadResult, request: Request, config: GenerationConfig) -> GenerationResult:
+    from descant_modeling.ensemble.writer import EnsembleWriter
+    from descant_modeling.generation import without_controls
+    from descant_tokenizers.scores.voices import voice_names
+
+    if isinstance(writer, EnsembleWriter):
+        return _generate_ensemble(writer, read, request, config)
+    if request.write:
+        raise InputError("--write goes with a model of any instruments; this one writes voices: leave it out.")
+    given = None if request.given is None else voice_names(request.given)
+    score = without_controls(read.score)
     if request.task == "harmonize":
-        return writer.harmonize(read.score, config, given=request.given or ("Soprano",), track=request.track)
+        return writer.harmonize(score, config, given=given or ("Soprano",), track=request.track)
     assert request.bars is not None
     if request.task == "infill":
-        return writer.infill(read.score, config, bars=request.bars, given=request.given or ())
-    return writer.continue_(read.score, config, num_bars=request.bars[0], given=request.given, track=request.track)
+        return writer.infill(score, config, bars=request.bars, given=given or ())
+    return writer.continue_(score, config, num_bars=request.bars[0], given=given, track=request.track)
+
+
+def _generate_ensemble(
+    writer: EnsembleWriter, read: ReadResult, request: Request, config: GenerationConfig
+) -> GenerationResult:
+    score, given, write = read.score, request.given or (), request.write
+    if request.task == "harmonize":
+        return writer.harmonize(score, config, given=given, track=request.track, write=write)
+    assert request.bars is not None
+    if request.task == "infill":
+        return writer.infill(score, config, bars=request.bars, given=given, write=write)
+    num_bars, track = request.bars[0], request.track
+    return writer.continue_(score, config, num_bars=num_bars, given=request.given, track=track, write=write)
 
 
 @contextlib.contextmanager
@@ -198,7 +231,7 @@ def _summary(
 ) -> str:
     """Say what was given, what was written and where."""
     counts = ", ".join(str(len(sample.added)) for sample in result.samples)
-    lines = [f"given    {', '.join(result.given)} of {prompt}"]
+    lines = [f"given    {', '.join(result.given) or 'the bars around'} of {prompt}"]
     lines += [f"         {remark}" for remark in (*read.repairs, *result.remarks)]
     lines += [f"written  {', '.join(result.written)}: {counts} notes in {seconds:.1f} s"]
     lines += [f"{'files' if index == 0 else '':<8} {path}" for index, path in enumerate(files)]

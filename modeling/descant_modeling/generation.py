@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from symusic.core import ScoreTick
@@ -40,7 +41,9 @@ __all__ = [
     "GenerationConfig",
     "GenerationResult",
     "MusicModel",
+    "Writer",
     "load",
+    "load_writer",
 ]
 
 Progress = Callable[[float], None]
@@ -171,8 +174,8 @@ class MusicModel:
             self._continue(prompt, drafts, prompt.voices, num_bars, config.sampling, config.progress)
             samples = tuple(extended(prompt, draft) for draft in drafts)
             return GenerationResult(samples, prompt.remarks, prompt.voices, prompt.voices)
-        self._harmonize(prompt, drafts, config.sampling, _half(config.progress, 0.0))
-        self._continue(prompt, drafts, VOICES, num_bars, config.sampling, _half(config.progress, 0.5))
+        self._harmonize(prompt, drafts, config.sampling, half(config.progress, 0.0))
+        self._continue(prompt, drafts, VOICES, num_bars, config.sampling, half(config.progress, 0.5))
         samples = tuple(four_part(prompt, draft, SOUNDS[config.sound]) for draft in drafts)
         return GenerationResult(samples, prompt.remarks, prompt.voices, VOICES)
 
@@ -201,7 +204,7 @@ class MusicModel:
         """
         config = config or GenerationConfig()
         prompt = self._read(score)
-        first, last = bar_indices(prompt, bars)
+        first, last = bar_indices(prompt.bars, bars)
         written = voices_to_rewrite(prompt, given)
         start, end = prompt.bars[first].start_ticks, prompt.bars[last].end_ticks
         drafts = _drafts(prompt.piece(written, start, end), config)
@@ -242,7 +245,7 @@ class MusicModel:
         """Write bars behind the prompt's last one, in its meter."""
         last = prompt.bars[-1]
         end = last.start_ticks + (1 + num_bars) * last.length_ticks
-        longer = {id(draft.piece): _with_bars(draft.piece, num_bars) for draft in drafts}
+        longer = {id(draft.piece): with_bars(draft.piece, num_bars) for draft in drafts}
         for draft in drafts:
             draft.piece = longer[id(draft.piece)]
         gaps = {voice: Gap(prompt.end_ticks(voice), end) for voice in voices}
@@ -264,17 +267,77 @@ class MusicModel:
             draft.take(prompt, sample, gaps)
 
 
+class Writer(Protocol):
+    """A model that writes music; see `MusicModel` for the methods."""
+
+    def harmonize(
+        self,
+        score: ScoreTick,
+        config: GenerationConfig | None = None,
+        *,
+        given: Sequence[str] = ("Soprano",),
+        track: int | str | None = None,
+    ) -> GenerationResult:
+        """Write what is missing to what is given."""
+
+    def continue_(
+        self,
+        score: ScoreTick,
+        config: GenerationConfig | None = None,
+        *,
+        num_bars: int = 8,
+        given: Sequence[str] | None = None,
+        track: int | str | None = None,
+    ) -> GenerationResult:
+        """Write bars behind the one in which the prompt ends."""
+
+    def infill(
+        self,
+        score: ScoreTick,
+        config: GenerationConfig | None = None,
+        *,
+        bars: tuple[int, int],
+        given: Sequence[str] = (),
+    ) -> GenerationResult:
+        """Write some bars anew."""
+
+
+def load_writer(model: str = EMBEDDED_DEFAULT, device: str = "cpu") -> Writer:
+    """Load a model of four voices or of any instruments; see `load`.
+
+    Raises:
+        InputError: There is no such model.
+    """
+    from descant_modeling.ensemble.writer import EnsembleWriter
+
+    checkpoint = load_checkpoint(model, device)
+    return MusicModel(checkpoint) if checkpoint.table.is_four_part else EnsembleWriter(checkpoint)
+
+
 def load(model: str = EMBEDDED_DEFAULT, device: str = "cpu") -> MusicModel:
-    """Load a model that can write music.
+    """Load a model of four voices.
 
     Args:
         model: An embedded model's name, a checkpoint or run folder, or a Hub id, tried in this order.
         device: ``cpu``, ``cuda`` or ``mps``.
 
     Raises:
-        InputError: There is no such model.
+        InputError: There is no such model, or it is one of any instruments.
     """
-    return MusicModel(load_checkpoint(model, device))
+    writer = load_writer(model, device)
+    if not isinstance(writer, MusicModel):
+        raise InputError(f"{model} writes any instruments, not four voices; load it with load_writer.")
+    return writer
+
+
+def without_controls(score: ScoreTick) -> ScoreTick:
+    """Return a copy without controllers and pitch bends, which four-part music does not carry."""
+    plain = score.copy()
+    for track in plain.tracks:
+        track.controls = type(track.controls)()
+        track.pitch_bends = type(track.pitch_bends)()
+        track.pedals = type(track.pedals)()
+    return plain
 
 
 def _drafts(piece: Piece, config: GenerationConfig) -> list[Draft]:
@@ -285,9 +348,11 @@ def _missing(prompt: Prompt) -> tuple[str, ...]:
     return tuple(voice for voice in VOICES if voice not in prompt.voices)
 
 
-def _with_bars(piece: Piece, num_bars: int) -> Piece:
+def with_bars(piece: Piece, num_bars: int) -> Piece:
+    """Return a piece with empty bars behind its last one, in its meter."""
     return Piece(piece.bars + (GridBar(piece.bars[-1].meter),) * num_bars)
 
 
-def _half(progress: Progress | None, done: float) -> Progress | None:
+def half(progress: Progress | None, done: float) -> Progress | None:
+    """Turn the share of a half into the share of the whole, of which a part was done before."""
     return None if progress is None else lambda share: progress(done + share / 2)

@@ -106,7 +106,7 @@ def read_prompt(
         InputError: The voices cannot be told, or the model cannot hear them.
     """
     bar_meters(table, bars_of(score), score.ticks_per_quarter)  # refuses what could overflow when it is refined
-    fine = _refined(score, table.ticks_per_quarter)
+    fine = refined(score, table.ticks_per_quarter)
     choice = pick_voices(fine, given, track)
     if alone:
         fine, choice = _without_others(fine, choice)
@@ -122,7 +122,7 @@ def read_prompt(
     return Prompt(fine, choice, bars, meters, table, shift, _pitches(table, ranges, choice, shift), tuple(remarks))
 
 
-def _refined(score: ScoreTick, grid_ticks: int) -> ScoreTick:
+def refined(score: ScoreTick, grid_ticks: int) -> ScoreTick:
     """Return a copy at the least multiple of its resolution that holds the grid, or at its own if that is too fine."""
     fine = math.lcm(score.ticks_per_quarter, grid_ticks)
     if fine == score.ticks_per_quarter or fine > MAX_TICKS_PER_QUARTER:

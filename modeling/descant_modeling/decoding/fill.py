@@ -22,7 +22,6 @@ from descant_tokenizers.tokens.grammar import Grammar
 from descant_tokenizers.tokens.layout import Task, TaskLayout
 from descant_tokenizers.tokens.piece import GridNote, GridTempo, Piece
 
-_TOKENS_PER_NOTE = 4  # position, voice, pitch, duration
 _TOKENS_PER_BAR = 4  # bar, time signature, mask, separator
 _SPARE = 0.9  # of the model's positions, because what will be written is only estimated: a note a voice and quarter
 _WINDOW_BARS = 8  # longest hole that is drawn in training, see `examples.MAX_INFILL_BARS`
@@ -53,6 +52,9 @@ class Filler:
     def __init__(self, model: PreTrainedModel, layout: TaskLayout, grammar: Grammar, config: SamplingConfig) -> None:
         self.model, self.layout, self.grammar, self.config = model, layout, grammar, config
         self._max_tokens = int(_SPARE * model.config.max_position_embeddings)
+        # A bar is expected to get half of what it may get; GPT-2 has no position for one token too many.
+        self._full_bar_share = 1.0 if model.config.model_type == "gpt2" else 0.5
+        self._tokens_per_note = 1 + layout.table.tokens_per_note  # a position for each, to be on the safe side
 
     def fill(
         self,
@@ -131,13 +133,22 @@ class Filler:
         if hole.task is Task.HARMONIZE:
             stop = self._reach(pieces, hole)
             return _Window(0, stop, replace(hole, stop=stop), stop - min(_DISCARDED_BARS, stop - 1))
-        stop = min(hole.stop, hole.first + _WINDOW_BARS)
+        stop = min(hole.stop, hole.first + self._window_bars(hole))
         high = min(num_bars, stop + _WINDOW_BARS) if stop == hole.stop else stop
         low = hole.first
+        while high > stop and self._num_tokens(pieces, hole, low, high) > self._max_tokens:
+            high -= 1
         while low > 0 and self._num_tokens(pieces, hole, low - 1, high) <= self._max_tokens:
             low -= 1
-        discarded = 0 if stop == hole.stop or hole.task is Task.CONTINUE else _DISCARDED_BARS
+        is_last = stop == hole.stop or hole.task is Task.CONTINUE
+        discarded = 0 if is_last else min(_DISCARDED_BARS, stop - hole.first - 1)
         return _Window(low, high, replace(hole, stop=stop), stop - discarded)
+
+    def _window_bars(self, hole: Hole) -> int:
+        """How many bars are written at once: of instruments as many as surely leave half of the room for the past."""
+        if self.layout.table.is_four_part:
+            return _WINDOW_BARS
+        return max(1, min(_WINDOW_BARS, int(self._max_tokens / (2 * self._full_bar_share * hole.max_bar_tokens))))
 
     def _reach(self, pieces: Sequence[Piece], hole: Hole) -> int:
         """The most bars from the beginning that the model can hold, at least one."""
@@ -147,12 +158,20 @@ class Filler:
         return stop
 
     def _num_tokens(self, pieces: Sequence[Piece], hole: Hole, low: int, high: int) -> int:
-        """Estimate the longest stream for some bars: what is given, and a note a written voice and quarter."""
+        """Estimate the longest stream for some bars: what is given, and what may be written.
+
+        In four-part music that is a note a voice and quarter, of instruments the most that a bar may get.
+        """
         given = max(sum(len(bar.notes) for bar in piece.bars[low:high]) for piece in pieces)
         empty = pieces[0].bars[max(low, hole.first) : min(high, hole.stop)]
+        num_bar_tokens = _TOKENS_PER_BAR * (high - low)
+        if not self.layout.table.is_four_part:
+            tempos = max(sum(len(bar.tempos) for bar in piece.bars[low:high]) for piece in pieces)
+            room = len(hole.voices) + round(self._full_bar_share * hole.max_bar_tokens * len(empty))
+            return num_bar_tokens + self._tokens_per_note * given + 2 * tempos + room
         quarters = sum(bar.meter.bar_ticks for bar in empty) / self.layout.table.ticks_per_quarter
         num_notes = given + len(hole.voices) * quarters
-        return _TOKENS_PER_BAR * (high - low) + round(_TOKENS_PER_NOTE * num_notes)
+        return num_bar_tokens + round(self._tokens_per_note * num_notes)
 
 
 def with_content(

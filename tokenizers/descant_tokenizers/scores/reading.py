@@ -90,12 +90,15 @@ def read_score(path: str | os.PathLike[str], limits: Limits = _DEFAULT_LIMITS) -
     return read_score_report(path, limits).score
 
 
-def read_score_report(path: str | os.PathLike[str], limits: Limits = _DEFAULT_LIMITS) -> ReadResult:
+def read_score_report(
+    path: str | os.PathLike[str], limits: Limits = _DEFAULT_LIMITS, *, controls: bool = False
+) -> ReadResult:
     """Read a score file like `read_score`, and say what was repaired in it.
 
     Args:
         path: The file.
         limits: Bounds on what is read.
+        controls: Keep the controllers (pedals, volume, ...) and pitch bends of a MIDI file.
 
     Returns:
         The score, and one sentence for each kind of repair.
@@ -104,16 +107,17 @@ def read_score_report(path: str | os.PathLike[str], limits: Limits = _DEFAULT_LI
         InputError: As for `read_score`.
     """
     source = Path(path)
-    return parse_score(source, read_bytes(source, limits.max_bytes), limits)
+    return parse_score(source, read_bytes(source, limits.max_bytes), limits, controls=controls)
 
 
-def parse_score(path: Path, data: bytes, limits: Limits = _DEFAULT_LIMITS) -> ReadResult:
+def parse_score(path: Path, data: bytes, limits: Limits = _DEFAULT_LIMITS, *, controls: bool = False) -> ReadResult:
     """Read a score like `read_score_report` from bytes at hand.
 
     Args:
         path: Where the bytes came from, for messages and for a format that its name alone tells.
         data: The whole file, or one tune of a collection.
         limits: Bounds on what is read.
+        controls: Keep the controllers and pitch bends of a MIDI file.
 
     Returns:
         The score, and one sentence for each kind of repair.
@@ -125,7 +129,7 @@ def parse_score(path: Path, data: bytes, limits: Limits = _DEFAULT_LIMITS) -> Re
     if form == "midi":
         parsed = parse_midi(path, data)
         remarks = check_midi(path, data, limits.max_events)
-        score, repairs = validated(path, parsed, limits)
+        score, repairs = validated(path, parsed, limits, controls=controls)
         return ReadResult(score, remarks + repairs)
     from descant_tokenizers.scores.notation import parse_notation  # music21 takes a while to import
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from symusic.core import KeySignatureTick, NoteTick, ScoreTick, TempoTick, TimeSignatureTick, TrackTick
+from symusic.core import (
+    ControlChangeTickList,
+    KeySignatureTick,
+    NoteTick,
+    PitchBendTickList,
+    ScoreTick,
+    TempoTick,
+    TimeSignatureTick,
+    TrackTick,
+)
 
 from descant_tokenizers.errors import InputError, printable
 from descant_tokenizers.scores.bars import last_note_end
@@ -19,16 +28,17 @@ _MAX_TEMPO_MSPQ = 2**24 - 1  # microseconds per quarter: three bytes in a MIDI f
 _MAX_NAME_LENGTH = 80
 
 
-def validated(path: Path, score: ScoreTick, limits: Limits) -> tuple[ScoreTick, list[str]]:
+def validated(path: Path, score: ScoreTick, limits: Limits, *, controls: bool = False) -> tuple[ScoreTick, list[str]]:
     """Check a score that was just parsed, and keep what is music on paper.
 
     The result holds tracks with notes (sorted by onset, then pitch, then velocity), tempos, time and key signatures;
-    controllers, pitch bends, lyrics, markers, and tracks without notes are left out.
+    lyrics, markers, and tracks without notes are left out.
 
     Args:
         path: The file that it came from, for messages.
         score: The score; it is not changed.
         limits: Bounds to hold.
+        controls: Keep the tracks' controllers and pitch bends, too.
 
     Returns:
         A new score, and one sentence for each kind of repair that was needed.
@@ -48,6 +58,9 @@ def validated(path: Path, score: ScoreTick, limits: Limits) -> tuple[ScoreTick, 
     clean = ScoreTick(score.ticks_per_quarter)
     for number, track in enumerate(score.tracks, start=1):
         kept = _clean_track(path, track, number, repairs)
+        if kept.notes and controls:
+            kept.controls = ControlChangeTickList([c for c in track.controls if 0 <= c.time <= limits.max_ticks])
+            kept.pitch_bends = PitchBendTickList([b for b in track.pitch_bends if 0 <= b.time <= limits.max_ticks])
         if kept.notes:
             clean.tracks.append(kept)
     _check_melodic(path, clean)

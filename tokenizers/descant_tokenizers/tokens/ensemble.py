@@ -23,7 +23,9 @@ _Lane = tuple[int, int]
 """Voice and pitch: what MIDI cannot sound twice at once."""
 
 
-def encode_ensemble(table: TokenTable, score: ScoreTick) -> tuple[Piece, tuple[str, ...]]:
+def encode_ensemble(
+    table: TokenTable, score: ScoreTick, bars: Sequence[Bar] | None = None
+) -> tuple[Piece, tuple[str, ...]]:
     """Put a score of any tracks on the token grid.
 
     Onsets, lengths, velocities and tempos are rounded to the nearest that the vocabulary has. Of notes of one
@@ -33,6 +35,7 @@ def encode_ensemble(table: TokenTable, score: ScoreTick) -> tuple[Piece, tuple[s
     Args:
         table: The vocabulary, of a tokenizer of the `gm` preset.
         score: A score in ticks.
+        bars: Its bars, if there are more than those up to the end of its last note.
 
     Returns:
         The piece, and what was changed: one phrase for each kind of change.
@@ -42,7 +45,7 @@ def encode_ensemble(table: TokenTable, score: ScoreTick) -> tuple[Piece, tuple[s
     """
     if not any(track.notes for track in score.tracks):
         raise InputError("the score has no notes: give a score with notes")
-    bars = bars_of(score)
+    bars = bars_of(score) if bars is None else bars
     meters = bar_meters(table, bars, score.ticks_per_quarter)
     tokens = table.tokenizer.encode(_prepared(table, score, bars, meters), encode_ids=False)
     piece = _without_clashes(table, parse_piece(table, tokens.ids))

@@ -1,0 +1,1 @@
+"""Generation with models of any instruments: prompts, results and the writer."""

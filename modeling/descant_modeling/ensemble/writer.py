@@ -1,0 +1,322 @@
+"""Harmonize, continue and infill music of any instruments with a checkpoint.
+
+What was given is never generated again: the result is a copy of the prompt, with notes added to its tracks.
+
+Units: ticks of the result's score, unless a name says grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from math import ceil
+
+import numpy as np
+from symusic.core import ScoreTick
+
+from descant_modeling.checkpoints import Checkpoint
+from descant_modeling.decoding.fill import Filler
+from descant_modeling.decoding.plan import Hole
+from descant_modeling.decoding.sampler import SamplingConfig
+from descant_modeling.ensemble.prompts import EnsemblePrompt, read_ensemble_prompt
+from descant_modeling.ensemble.results import EnsembleDraft, finished, released, without_notes
+from descant_modeling.gaps import Gap, bar_indices
+from descant_modeling.generation import (
+    MAX_NEW_BARS,
+    GenerationConfig,
+    GenerationResult,
+    Progress,
+    half,
+    with_bars,
+)
+from descant_tokenizers.errors import InputError
+from descant_tokenizers.scores import last_note_end, pick_melody
+from descant_tokenizers.scores.tracks import find_program, program_name, track_indices
+from descant_tokenizers.tokens.layout import Task
+from descant_tokenizers.tokens.piece import Piece, note_ids
+from descant_tokenizers.tokens.polyphony import make_grammar
+
+_MIN_BAR_TOKENS = 96
+_MAX_BAR_TOKENS = 640
+
+
+class EnsembleWriter:
+    """A causal model of any instruments, ready to write music.
+
+    Args:
+        checkpoint: Model, tokenizer and layout.
+    """
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.checkpoint = checkpoint
+        self.grammar = make_grammar(checkpoint.table)
+
+    @property
+    def programs(self) -> list[int]:
+        """Programs that the model has heard in training (-1 for drums), and so can write."""
+        ranges = self.checkpoint.meta.voice_ranges
+        return [self.checkpoint.table.programs[rank] for rank, (low, high) in enumerate(ranges) if low <= high]
+
+    def harmonize(
+        self,
+        score: ScoreTick,
+        config: GenerationConfig | None = None,
+        *,
+        given: Sequence[str] = (),
+        track: int | str | None = None,
+        write: Sequence[str] = (),
+    ) -> GenerationResult:
+        """Write instruments to given tracks.
+
+        Args:
+            score: The prompt, validated.
+            config: How results are drawn.
+            given: The tracks that are given, by name, number from 1 or instrument; by default the only
+                one, or the melody (see `pick_melody`).
+            track: The one track that is given, instead.
+            write: The instruments to write, by name, program number, or the name of another track of the prompt, whose
+                instrument it is. By default those of the prompt's other tracks.
+
+        Returns:
+            Scores of the given tracks and one new track for each written instrument.
+
+        Raises:
+            InputError: There are no such tracks or instruments, or the model cannot hear the prompt.
+        """
+        config = config or GenerationConfig()
+        kept = self._given_tracks(score, given, track)
+        prompt = read_ensemble_prompt(self.checkpoint.table, score, kept)
+        written = self._written_ranks(score, prompt, kept, write)
+        drafts = _drafts(prompt.piece(), config)
+        self._harmonize(prompt, drafts, written, config.sampling, config.progress)
+        samples = tuple(finished(prompt, prompt.score, draft) for draft in drafts)
+        return GenerationResult(samples, prompt.remarks, prompt.labels(range(len(kept))), self._names(written))
+
+    def continue_(
+        self,
+        score: ScoreTick,
+        config: GenerationConfig | None = None,
+        *,
+        num_bars: int = 8,
+        given: Sequence[str] | None = None,
+        track: int | str | None = None,
+        write: Sequence[str] = (),
+    ) -> GenerationResult:
+        """Write bars behind the one in which the prompt ends, in all its instruments.
+
+        Args:
+            score: The prompt, validated.
+            config: How results are drawn.
+            num_bars: Bars to write, 1-256.
+            given: The tracks that are kept and go on; all by default.
+            track: The one track that is kept and goes on, instead.
+            write: Further instruments; they are written from the first bar on.
+
+        Returns:
+            Copies of the prompt with notes added to its tracks.
+
+        Raises:
+            InputError: There are no such tracks or instruments, or the model cannot hear the prompt.
+        """
+        config = config or GenerationConfig()
+        if not 1 <= num_bars <= MAX_NEW_BARS:
+            raise InputError(f"the number of bars to write is {num_bars}; give 1 to {MAX_NEW_BARS}.")
+        chosen = given is not None or track is not None
+        kept = self._given_tracks(score, given or (), track) if chosen else list(range(len(score.tracks)))
+        prompt = read_ensemble_prompt(self.checkpoint.table, score, kept)
+        joining = self._written_ranks(score, prompt, kept, write) if write else ()
+        drafts = _drafts(prompt.piece(), config)
+        if joining:
+            self._harmonize(prompt, drafts, joining, config.sampling, half(config.progress, 0.0))
+        ranks = tuple(sorted({*prompt.ranks, *joining}))
+        progress = half(config.progress, 0.5) if joining else config.progress
+        self._continue(prompt, drafts, ranks, num_bars, config.sampling, progress)
+        base = released(prompt.score, prompt.bars[-1].end_ticks)
+        samples = tuple(finished(prompt, base, draft) for draft in drafts)
+        return GenerationResult(samples, prompt.remarks, prompt.labels(range(len(kept))), self._names(ranks))
+
+    def infill(
+        self,
+        score: ScoreTick,
+        config: GenerationConfig | None = None,
+        *,
+        bars: tuple[int, int],
+        given: Sequence[str] = (),
+        write: Sequence[str] = (),
+    ) -> GenerationResult:
+        """Write some bars anew; everything outside them stays.
+
+        Args:
+            score: The prompt, validated.
+            config: How results are drawn.
+            bars: First and last bar, as counted in the score (a pickup is bar 0).
+            given: Tracks that stay inside the bars too.
+            write: Tracks that are written anew there; by default all but the given ones.
+
+        Returns:
+            Copies of the prompt in which the notes of those tracks that begin in those bars are new. They sound to the
+            end of the last of these bars at most, or as long as the notes they replace.
+
+        Raises:
+            InputError: There are no such tracks or bars, or the model cannot hear the prompt.
+        """
+        config = config or GenerationConfig()
+        prompt = read_ensemble_prompt(self.checkpoint.table, score)
+        first, last = bar_indices(prompt.bars, bars)
+        tracks = _rewritten_tracks(prompt, given, write)
+        ranks = tuple(sorted({prompt.ranks[index] for index in tracks}))
+        start, end = prompt.bars[first].start_ticks, prompt.bars[last].end_ticks
+        piece = prompt.piece(lambda index, note: index not in tracks or not start <= note.time < end)
+        drafts = _drafts(piece, config)
+        gaps = {rank: _gap(prompt, rank, start, end) for rank in ranks}
+        hole = self._hole(prompt, prompt.piece(), Task.INFILL, gaps, first, last + 1)
+        self._fill(prompt, drafts, hole, gaps, config.sampling, config.progress)
+        base = without_notes(prompt, tracks, start, end)
+        samples = tuple(finished(prompt, base, draft, tracks) for draft in drafts)
+        stay = [index for index in range(len(prompt.ranks)) if index not in tracks]
+        return GenerationResult(samples, prompt.remarks, prompt.labels(stay), prompt.labels(tracks))
+
+    def _given_tracks(self, score: ScoreTick, given: Sequence[str], track: int | str | None) -> list[int]:
+        """Return the indices of the tracks that are kept."""
+        if track is not None and given:
+            raise InputError("--track names the one given track; leave it or --given out.")
+        names = given if track is None else [str(track)]
+        if names:
+            return sorted({index for name in names for index in track_indices(score, name)})
+        if len(score.tracks) == 1:
+            return [0]
+        try:
+            return [pick_melody(score).index]
+        except InputError as error:
+            raise InputError(f"{str(error).split(';')[0]}; name the given tracks with --given.") from None
+
+    def _written_ranks(
+        self, score: ScoreTick, prompt: EnsemblePrompt, kept: Collection[int], write: Sequence[str]
+    ) -> tuple[int, ...]:
+        """Return the voices to write to given tracks."""
+        table, heard = self.checkpoint.table, self.programs
+        others = [index for index in range(len(score.tracks)) if index not in kept and score.tracks[index].notes]
+        by_name = {score.tracks[index].name.strip().lower(): index for index in others}
+        ranks: set[int] = set()
+        for name in write:
+            index = by_name.get(name.strip().lower(), -1) if name.strip() else -1
+            rank = table.rank_of(score.tracks[index]) if index >= 0 else None
+            ranks.add(table.programs.index(find_program(name, heard)) if rank is None else rank)
+        if not write:
+            ranks = {rank for index in others if (rank := table.rank_of(score.tracks[index])) is not None}
+            ranks = {rank for rank in ranks - set(prompt.ranks) if table.programs[rank] in heard}
+        if not ranks:
+            listed = ", ".join(f"{program_name(program)} ({program})" for program in heard[:24])
+            raise InputError(f"name the instruments to write with --write; the model plays {listed}.")
+        for rank in sorted(ranks):
+            if rank in prompt.ranks:
+                raise InputError(
+                    f"{table.voice_name(rank)} is given and written, which the model cannot tell apart; "
+                    "write another instrument, or give the given track another program."
+                )
+            if table.programs[rank] not in heard:
+                raise InputError(f"the model has never heard {table.voice_name(rank)}; write another instrument.")
+        return tuple(sorted(ranks))
+
+    def _harmonize(
+        self,
+        prompt: EnsemblePrompt,
+        drafts: list[EnsembleDraft],
+        ranks: Sequence[int],
+        sampling: SamplingConfig,
+        progress: Progress | None,
+    ) -> None:
+        gaps = {rank: Gap(0, prompt.end_ticks) for rank in ranks}
+        hole = self._hole(prompt, drafts[0].piece, Task.HARMONIZE, gaps, 0, len(prompt.bars))
+        self._fill(prompt, drafts, hole, gaps, sampling, progress)
+
+    def _continue(
+        self,
+        prompt: EnsemblePrompt,
+        drafts: list[EnsembleDraft],
+        ranks: Sequence[int],
+        num_bars: int,
+        sampling: SamplingConfig,
+        progress: Progress | None,
+    ) -> None:
+        last = prompt.bars[-1]
+        gaps = {rank: Gap(last.end_ticks, last.end_ticks + num_bars * last.length_ticks) for rank in ranks}
+        hole = self._hole(prompt, drafts[0].piece, Task.CONTINUE, gaps, len(prompt.bars), len(prompt.bars) + num_bars)
+        longer = {id(draft.piece): with_bars(draft.piece, num_bars) for draft in drafts}
+        for draft in drafts:
+            draft.piece = longer[id(draft.piece)]
+        self._fill(prompt, drafts, hole, gaps, sampling, progress)
+
+    def _hole(
+        self, prompt: EnsemblePrompt, piece: Piece, task: Task, gaps: Mapping[int, Gap], first: int, stop: int
+    ) -> Hole:
+        """Say on the grid what is to be written; ends are rounded up to a 16th, as in four-part music."""
+        table, ranges = self.checkpoint.table, list(self.checkpoint.meta.voice_ranges)
+        grid_16th = table.ticks_per_quarter // 4
+        ends = [0] * table.num_voices
+        for rank, gap in gaps.items():
+            ends[rank] = ceil(gap.end / (prompt.ticks_per_grid_tick * grid_16th)) * grid_16th
+            for index in prompt.players(rank):
+                pitches = [note.pitch for note in prompt.score.tracks[index].notes]
+                ranges[rank] = min(ranges[rank][0], *pitches), max(ranges[rank][1], *pitches)
+        budget = _bar_budget(prompt, piece, tuple(gaps), self.checkpoint.model.config.max_position_embeddings)
+        return Hole(task, tuple(sorted(gaps)), first, stop, tuple(ends), tuple(ranges), max_bar_tokens=budget)
+
+    def _fill(
+        self,
+        prompt: EnsemblePrompt,
+        drafts: list[EnsembleDraft],
+        hole: Hole,
+        gaps: Mapping[int, Gap],
+        sampling: SamplingConfig,
+        progress: Progress | None,
+    ) -> None:
+        filler = Filler(self.checkpoint.model, self.checkpoint.layout, self.grammar, sampling)
+        samples = filler.fill([d.piece for d in drafts], hole, [d.random for d in drafts], progress)
+        for draft, sample in zip(drafts, samples, strict=True):
+            draft.take(prompt, sample, gaps)
+
+    def _names(self, ranks: Sequence[int]) -> tuple[str, ...]:
+        return tuple(self.checkpoint.table.voice_name(rank) for rank in ranks)
+
+
+def _drafts(piece: Piece, config: GenerationConfig) -> list[EnsembleDraft]:
+    return [EnsembleDraft(piece, np.random.default_rng((config.seed, i))) for i in range(config.num_samples)]
+
+
+def _rewritten_tracks(prompt: EnsemblePrompt, given: Sequence[str], write: Sequence[str]) -> tuple[int, ...]:
+    """Return the indices of the tracks to be written anew, all tracks of a program or none."""
+    stay = {index for name in given for index in track_indices(prompt.score, name)}
+    chosen = {index for name in write for index in track_indices(prompt.score, name)}
+    written = chosen or {index for index in range(len(prompt.ranks)) if index not in stay}
+    if both := sorted(written & stay):
+        raise InputError(f"track {prompt.labels(both)[0]} is given and written; leave it out of --given or --write.")
+    if not written:
+        raise InputError("all tracks are given, so there is nothing to write; leave one out of --given.")
+    ranks = {prompt.ranks[index] for index in written}
+    apart = [index for index in range(len(prompt.ranks)) if prompt.ranks[index] in ranks and index not in written]
+    if apart:
+        alike = next(index for index in sorted(written) if prompt.ranks[index] == prompt.ranks[apart[0]])
+        raise InputError(
+            f"tracks {prompt.labels([apart[0]])[0]} and {prompt.labels([alike])[0]} share an instrument, and the model "
+            "cannot tell them apart; write both anew, or give one of them another program."
+        )
+    return tuple(sorted(written))
+
+
+def _gap(prompt: EnsemblePrompt, rank: int, start: int, end: int) -> Gap:
+    """Return the room for new notes of a voice whose notes that begin in a stretch are taken out."""
+    notes = [note for index in prompt.players(rank) for note in prompt.score.tracks[index].notes]
+    replaced = [note.end for note in notes if start <= note.time < end]
+    return Gap(start, max([min(end, last_note_end(prompt.score)), *replaced]))
+
+
+def _bar_budget(prompt: EnsemblePrompt, piece: Piece, ranks: Collection[int], max_tokens: int) -> int:
+    """Return how many base tokens a bar may get: twice those of the densest one, so that no bar goes on for ever.
+
+    An instrument that the prompt does not have counts as the densest that it has.
+    """
+    known = [rank for rank in ranks if rank in prompt.ranks] or sorted(set(prompt.ranks))
+    own = piece.keep_voices(known)
+    densest = max(len(note_ids(prompt.table, bar)) for bar in own.bars)
+    share = len(ranks) / len(known)
+    return int(min(max(2 * densest * share, _MIN_BAR_TOKENS), _MAX_BAR_TOKENS, max_tokens // 6))
