@@ -193,27 +193,45 @@ def embedded_models() -> list[str]:
     return sorted(path.parent.name for path in EMBEDDED.glob(f"*/{META_FILE}"))
 
 
-def read_meta(folder: Path) -> CheckpointMeta:
-    """Read `descant.json`.
+def read_meta_values(folder: Path) -> dict[str, Any]:
+    """Read `descant.json` as it stands, whatever the objective.
 
     Raises:
-        InputError: Unreadable, incomplete, or of a newer format.
+        InputError: Unreadable, or of a newer format.
     """
     path = folder / META_FILE
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         number = values["format_version"]
-        if number > FORMAT_VERSION:
-            raise InputError(f"{path} has format {number}, newer than this program's {FORMAT_VERSION}: upgrade descant")
+        if number <= FORMAT_VERSION:
+            return values
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _unreadable(path, error) from None
+    raise InputError(f"{path} has format {number}, newer than this program's {FORMAT_VERSION}: upgrade descant")
+
+
+def read_meta(folder: Path) -> CheckpointMeta:
+    """Read `descant.json` of a causal model.
+
+    Raises:
+        InputError: Unreadable, incomplete, of a newer format, or of another objective.
+    """
+    path, values = folder / META_FILE, read_meta_values(folder)
+    objective = values.pop("objective", "causal")
+    if objective != "causal":
+        raise InputError(f"{folder} holds a {objective} model: this needs a causal one, such as {EMBEDDED_DEFAULT}")
+    try:
         values["layout"] = LayoutConfig(**values["layout"])
         values["voice_ranges"] = tuple((low, high) for low, high in values["voice_ranges"])
-        if number > 1 and "vocabulary_sha256" not in values:
+        if values["format_version"] > 1 and "vocabulary_sha256" not in values:
             raise KeyError("vocabulary_sha256")
         return CheckpointMeta(**values)
-    except InputError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} cannot be read ({error!r}): use a checkpoint folder written by train.py") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path} cannot be read ({error!r}): use a checkpoint folder written by train.py")
 
 
 def _miditok_version(folder: Path) -> str:

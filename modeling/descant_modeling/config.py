@@ -18,6 +18,8 @@ import yaml
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.tokens.layout import LayoutConfig
 
+Config = typing.TypeVar("Config")
+
 
 def _check(condition: bool, name: str, value: object, remedy: str) -> None:
     if not condition:
@@ -150,6 +152,7 @@ class RunConfig:
     """One training run; the default values are the published default model's.
 
     Args:
+        objective: `causal`.
         name: Folder under `out_dir`.
         out_dir: Where runs are kept.
         seed: All randomness of the run follows from it.
@@ -162,6 +165,7 @@ class RunConfig:
         init_from: Checkpoint folder whose weights start the run (fine-tuning).
     """
 
+    objective: str = "causal"
     name: str = "chorales"
     out_dir: str = "runs"
     seed: int = 1
@@ -178,6 +182,7 @@ class RunConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
 
     def __post_init__(self) -> None:
+        _check(self.objective == "causal", "objective", self.objective, "write objective: causal")
         for name in ("max_steps", "eval_every", "save_every", "log_every"):
             _check(getattr(self, name) > 0, name, getattr(self, name), "give a positive number")
         _check(self.seed >= 0, "seed", self.seed, "give 0 or more")
@@ -200,8 +205,21 @@ def load_config(path: Path | None, overrides: typing.Sequence[str] = ()) -> RunC
     Raises:
         InputError: No such file, not YAML, an unknown key, a value of a wrong type or out of range.
     """
+    values, where = load_values(path)
+    return parse_config(values, where, overrides)
+
+
+def load_values(path: Path | None) -> tuple[dict[str, Any], str]:
+    """Read the values of a YAML file, and return them with a name for them in errors.
+
+    Args:
+        path: The file; None for no values at all.
+
+    Raises:
+        InputError: No such file, or not YAML.
+    """
     if path is None:
-        return parse_config({}, "the command line", overrides)
+        return {}, "the command line"
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -211,7 +229,7 @@ def load_config(path: Path | None, overrides: typing.Sequence[str] = ()) -> RunC
     values = {} if values is None else values
     if not isinstance(values, dict):
         raise InputError(f"{path} is not a mapping of keys to values: see configs/ for examples")
-    return parse_config(values, str(path), overrides)
+    return values, str(path)
 
 
 def parse_config(values: dict[str, Any], where: str, overrides: typing.Sequence[str] = ()) -> RunConfig:
@@ -225,10 +243,24 @@ def parse_config(values: dict[str, Any], where: str, overrides: typing.Sequence[
     Raises:
         InputError: An unknown key, a value of a wrong type or out of range.
     """
+    return build_config(RunConfig, values, where, overrides)
+
+
+def build_config(
+    kind: type[Config], values: dict[str, Any], where: str, overrides: typing.Sequence[str] = ()
+) -> Config:
+    """Build the configuration of any objective; see `parse_config`.
+
+    Args:
+        kind: Its dataclass.
+        values: As YAML gives them; overrides are written into them.
+        where: Names the values in errors.
+        overrides: See `load_config`.
+    """
     for override in overrides:
         _apply_override(values, override)
     try:
-        return typing.cast("RunConfig", _build(RunConfig, values, ""))
+        return typing.cast("Config", _build(kind, values, ""))
     except ValueError as error:
         raise InputError(f"{where}: {error}") from None
 

@@ -29,13 +29,15 @@ class Generated:
         score: The prompt with what was written.
         added: The written notes as (track name, onset in the score's ticks, pitch).
         num_tokens: Tokens sampled.
-        log_likelihood: Sum of ln p of those tokens under the model, in nats.
+        log_likelihood: Sum of ln p of those tokens under the model, in nats; None for a model without tokens.
+        melody_kept: Share of the melody that a model which writes all voices had written again, 0-1.
     """
 
     score: ScoreTick
     added: frozenset[tuple[str, int, int]]
     num_tokens: int
-    log_likelihood: float
+    log_likelihood: float | None
+    melody_kept: float | None = None
 
 
 @dataclass

@@ -70,6 +70,10 @@ def generate_command(
     temperature: Annotated[float, typer.Option(help="Below 1 safer, above 1 bolder; 0 takes the likeliest.")] = 0.9,
     top_p: Annotated[float, typer.Option(help="Draw from the likeliest tokens of this total probability.")] = 0.95,
     sound: Annotated[SoundName, typer.Option(help="Sound of the written voices.")] = "choir",
+    paste_melody: Annotated[
+        bool,
+        typer.Option("--paste-melody/--own-melody", help="gan: keep the prompt's melody, or let the model write it."),
+    ] = True,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; chosen by itself if not given.")] = None,
     picture: Annotated[bool, typer.Option("--picture/--no-picture", help="Draw a piano roll beside the MIDI.")] = True,
     force: Annotated[bool, typer.Option("--force", help="Replace the files at --out.")] = False,
@@ -99,7 +103,7 @@ def generate_command(
     with quiet_libraries(), _progress_bar(f"{task} {prompt.name}", quiet=quiet or as_json) as progress:
         writer = load_writer(model, pick_device(device))
         began = time.monotonic()
-        config = GenerationConfig(SamplingConfig(temperature, top_p), num_samples, seed, sound, progress)
+        config = GenerationConfig(SamplingConfig(temperature, top_p), num_samples, seed, sound, progress, paste_melody)
         result = _generate(writer, read, request, config)
     writing_seconds = time.monotonic() - began
     files = _write(result.samples, wished, is_named=out is not None, picture=picture, title=f"{prompt.stem}: {task}")
@@ -115,7 +119,8 @@ def generate_command(
             "given": list(result.given),
             "written": list(result.written),
             "num_notes_written": [len(sample.added) for sample in result.samples],
-            "log_likelihoods": [round(sample.log_likelihood, 3) for sample in result.samples],
+            "log_likelihoods": [_rounded(sample.log_likelihood) for sample in result.samples],
+            "melody_kept": [_rounded(sample.melody_kept) for sample in result.samples],
             "remarks": [*read.repairs, *result.remarks],
             "seconds": round(seconds, 3),
             "num_tokens": num_tokens,
@@ -153,6 +158,10 @@ def _parse_bars(task: TaskName, text: str | None) -> tuple[int, int] | None:
         what = "a number of bars such as 8" if task == "continue" else "the bars to write anew, such as 5-8"
         raise InputError(f"--bars is {'missing' if text is None else repr(text)}; give {what}.")
     return int(first), int(last or first)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
 
 
 def _check_range(option: str, value: float, low: float, high: float) -> None:

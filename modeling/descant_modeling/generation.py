@@ -14,7 +14,13 @@ from typing import Protocol
 import numpy as np
 from symusic.core import ScoreTick
 
-from descant_modeling.checkpoints import EMBEDDED_DEFAULT, Checkpoint, load_checkpoint
+from descant_modeling.checkpoints import (
+    EMBEDDED_DEFAULT,
+    Checkpoint,
+    find_checkpoint,
+    load_checkpoint,
+    read_meta_values,
+)
 from descant_modeling.decoding.fill import Filler
 from descant_modeling.decoding.plan import Hole
 from descant_modeling.decoding.sampler import SamplingConfig
@@ -59,6 +65,8 @@ class GenerationConfig:
         seed: Same prompt, options and seed: same results. Each sample has its own stream of random numbers.
         sound: One of :data:`SOUNDS`, for voices that the prompt does not have.
         progress: Called with the share done, 0-1.
+        paste_melody: Of a model that writes the melody's voice again (the GAN): whether the prompt's own notes take
+            its place. Other models never write it.
 
     Raises:
         InputError: A value out of range.
@@ -69,6 +77,7 @@ class GenerationConfig:
     seed: int = 0
     sound: str = "choir"
     progress: Progress | None = None
+    paste_melody: bool = True
 
     def __post_init__(self) -> None:
         if not 1 <= self.num_samples <= MAX_SAMPLES:
@@ -303,11 +312,16 @@ class Writer(Protocol):
 
 
 def load_writer(model: str = EMBEDDED_DEFAULT, device: str = "cpu") -> Writer:
-    """Load a model of four voices or of any instruments; see `load`.
+    """Load a model of four voices, of any instruments, or of another objective; see `load`.
 
     Raises:
         InputError: There is no such model.
     """
+    if read_meta_values(find_checkpoint(model)).get("objective") == "gan":
+        from descant_modeling.gan.checkpoints import load_gan
+        from descant_modeling.gan.writing import GanWriter
+
+        return GanWriter(load_gan(model, device))
     from descant_modeling.ensemble.writer import EnsembleWriter
 
     checkpoint = load_checkpoint(model, device)

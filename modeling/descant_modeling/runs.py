@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import datasets
 import torch
@@ -17,10 +18,11 @@ from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from descant_modeling.checkpoints import CheckpointMeta, load_checkpoint, recover_folder
-from descant_modeling.config import RunConfig, load_config, parse_config
+from descant_modeling.config import RunConfig, parse_config
 from descant_modeling.data import load_data
 from descant_modeling.devices import pick_device, use_cores
 from descant_modeling.examples import ExampleSource
+from descant_modeling.loop import Stepwise
 from descant_modeling.models import build_model, count_parameters
 from descant_modeling.runlog import RunLog, run_header
 from descant_modeling.training import STATE_FILE, Trainer
@@ -38,11 +40,12 @@ class Run:
     """A run ready to train."""
 
     folder: Path
-    trainer: Trainer
+    trainer: Stepwise
 
 
 def prepare_run(
-    config_path: Path | None,
+    values: dict[str, Any],
+    where: str,
     overrides: Sequence[str],
     *,
     resume: Path | None,
@@ -50,12 +53,13 @@ def prepare_run(
     threads: int | None = None,
     quiet: bool,
 ) -> Run:
-    """Read configuration and data, build or restore model and trainer.
+    """Read configuration and data of a causal model, build or restore model and trainer.
 
     The run folder is made last, so that a mistake leaves none behind.
 
     Args:
-        config_path: YAML file of a new run, None for the published default; not read when `resume` is given.
+        values: The configuration as YAML gives it.
+        where: Names the values in errors.
         overrides: `key=value`; of a resumed run only `max_steps`.
         resume: Folder of a run to go on with.
         device: `cpu`, `cuda` or `mps`; None for the best there is.
@@ -66,7 +70,7 @@ def prepare_run(
         InputError: A wrong configuration, corpus, device or run folder.
     """
     num_threads = use_cores(threads)
-    config = load_config(config_path, overrides) if resume is None else _resumed_config(resume, overrides)
+    config = parse_config(values, where, overrides)
     accelerator = make_accelerator(config.precision, device)
     # What was measured once holds for the whole run, wherever it is resumed.
     config = replace(config, precision="bf16" if accelerator.mixed_precision == "bf16" else "fp32")
@@ -92,7 +96,7 @@ def prepare_run(
         transpose=config.data.transpose,
         max_tokens=config.model.max_tokens,
     )
-    folder = resume or _new_folder(config, accelerator)
+    folder = resume or new_folder(config.out_dir, config.name, accelerator)
     log = RunLog(folder, config.max_steps, active=accelerator.is_main_process, quiet=quiet)
     facts = {
         "num_parameters": count_parameters(model),
@@ -115,8 +119,7 @@ def prepare_run(
     )
     trainer = Trainer(config, accelerator, model, layout, source, data.valid, folder, meta, log)
     if accelerator.is_main_process:
-        name = HEADER_FILE if resume is None else f"run-resumed-{int(time.time())}.json"
-        (folder / name).write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
+        write_header(folder, header, resumed=resume is not None)
     if resume is not None:
         trainer.resume()
         log.rewind(trainer.progress.step)
@@ -127,6 +130,12 @@ def prepare_run(
         f"{facts['precision']}, padding {facts['padding_share']:.1%}"
     )
     return Run(folder, trainer)
+
+
+def write_header(folder: Path, header: dict[str, Any], *, resumed: bool) -> None:
+    """Write what was run on what; a resumed run keeps the first one too."""
+    name = f"run-resumed-{int(time.time())}.json" if resumed else HEADER_FILE
+    (folder / name).write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
 
 
 def check_micro_batches(config: RunConfig, accelerator: Accelerator) -> None:
@@ -191,13 +200,17 @@ def _initial_model(config: RunConfig, layout: TaskLayout) -> PreTrainedModel:
     return checkpoint.model
 
 
-def _new_folder(config: RunConfig, accelerator: Accelerator) -> Path:
-    """Make the run folder; a name that is taken gets a number. All processes agree on it."""
-    folder = Path(config.out_dir, config.name)
+def new_folder(out_dir: str, name: str, accelerator: Accelerator) -> Path:
+    """Make the run folder; a name that is taken gets a number. All processes agree on it.
+
+    Raises:
+        InputError: It cannot be made.
+    """
+    folder = Path(out_dir, name)
     number = 1
     while folder.exists() and accelerator.is_main_process:
         number += 1
-        folder = Path(config.out_dir, f"{config.name}-{number}")
+        folder = Path(out_dir, f"{name}-{number}")
     folder = Path(*broadcast_object_list([str(folder)]))
     if accelerator.is_main_process:
         try:
@@ -207,23 +220,28 @@ def _new_folder(config: RunConfig, accelerator: Accelerator) -> Path:
     return folder
 
 
-def _resumed_config(folder: Path, overrides: Sequence[str]) -> RunConfig:
-    """Return the configuration that the last checkpoint of a run was written under."""
+def resumed_values(folder: Path, overrides: Sequence[str]) -> tuple[dict[str, Any], str]:
+    """Return the configuration that the last checkpoint of a run was written under, and its file.
+
+    Raises:
+        InputError: There is none, or an override other than `max_steps`.
+    """
     refused = [override for override in overrides if not override.startswith("max_steps=")]
     if refused:
         raise InputError(f"override {refused[0]!r}: a resumed run keeps its configuration, except max_steps")
     recover_folder(folder / "last")
     path = folder / "last" / STATE_FILE
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))["config"]
-        values["tasks"] = {key.rstrip("_"): share for key, share in values["tasks"].items()}
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["config"]
+        if "tasks" in values:
+            values["tasks"] = {key.rstrip("_"): share for key, share in values["tasks"].items()}
     except FileNotFoundError:
         raise InputError(
             f"{folder} has no checkpoint to resume from: give a run folder, or start without --resume"
         ) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} cannot be read ({error!r}): start a new run") from None
-    return parse_config(values, str(path), overrides)
+    return values, str(path)
 
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

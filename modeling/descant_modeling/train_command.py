@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Annotated
@@ -28,8 +27,7 @@ def train_command(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress line and no summary.")] = False,
 ) -> None:
     """Train a model from a configuration file; a run folder holds its logs and its last and best checkpoints."""
-    from descant_modeling.likelihood import unit_of
-    from descant_modeling.runs import prepare_run
+    from descant_modeling.objectives import prepare_run
     from descant_tokenizers.hub import check_push
 
     if push_to_hub is not None:
@@ -39,17 +37,11 @@ def train_command(
         progress = run.trainer.train()
     finally:
         run.trainer.log.close()
-    if not quiet and run.trainer.accelerator.is_main_process:
-        unit = unit_of(run.trainer.layout.table)
-        best = f"best {progress.best:.4f} {unit.name} at step {progress.best_step}" if progress.history else ""
-        typer.echo(
-            f"{progress.step} steps, {progress.tokens / 1e6:.2f} M tokens in {progress.seconds / 60:.1f} min; {best}\n"
-            f"model: {run.folder / ('best' if progress.history else 'last')}\n"
-            f"try it: python generate.py --prompt examples/ode-to-joy.mid --model {run.folder}"
-        )
     if run.trainer.accelerator.is_main_process:
-        summary = dataclasses.asdict(progress)
-        (run.folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+        if not quiet:
+            again = f"try it: python generate.py --prompt examples/ode-to-joy.mid --model {run.folder}"
+            typer.echo(f"{run.trainer.summary()}\n{again}")
+        (run.folder / "summary.json").write_text(json.dumps(vars(progress), indent=1) + "\n", encoding="utf-8")
         if push_to_hub is not None:
             from descant_modeling.publishing import push_checkpoint
 

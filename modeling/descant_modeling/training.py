@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -33,6 +32,7 @@ from descant_modeling.config import RunConfig
 from descant_modeling.examples import Batch, ExampleSource
 from descant_modeling.interrupts import StopRequest
 from descant_modeling.likelihood import Likelihood, corpus_likelihood, token_nll, unit_of
+from descant_modeling.loop import run_steps
 from descant_modeling.optimizers import build_optimizer, learning_rate
 from descant_modeling.runlog import RunLog
 from descant_tokenizers.errors import InputError
@@ -110,6 +110,8 @@ class Trainer:
         accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
         self.average = WeightAverage(self.plain_model, config.optimizer.ema_decay)
         self.progress = Progress()
+        self._loss = math.nan
+        self._batches: Iterator[list[Batch]] = iter(())
         self._per_process = config.data.micro_batches // accelerator.num_processes
 
     def train(self) -> Progress:
@@ -122,21 +124,19 @@ class Trainer:
             KeyboardInterrupt: The run was stopped, and saved.
             InputError: An epoch is too short for one step, or the loss is no longer finite.
         """
-        steps = self._steps()
-        started = time.perf_counter() - self.progress.seconds
-        with StopRequest() as stop:
-            while self.progress.step < self.config.max_steps:
-                loss, tokens, stopping = self._step(next(steps), stop)
-                self.progress.tokens += tokens
-                self.progress.seconds = time.perf_counter() - started
-                self._after_step(loss)
-                if stopping:
-                    self.save_last()
-                    self.log.say(f"stopped and saved at step {self.progress.step}: go on with --resume {self.folder}")
-                    raise KeyboardInterrupt
+        self._batches = self._steps()
+        run_steps(self, self.config.max_steps)
         return self.progress
 
-    def _after_step(self, loss: float) -> None:
+    def advance(self, stop: StopRequest) -> bool:
+        """Do one optimizer step; return whether any process was asked to stop."""
+        self._loss, tokens, stopping = self._step(next(self._batches), stop)
+        self.progress.tokens += tokens
+        return stopping
+
+    def after_step(self) -> None:
+        """Log, evaluate and save what is due."""
+        loss = self._loss
         config, progress, step = self.config, self.progress, self.progress.step
         speed = progress.tokens / progress.seconds
         best = f"  best {progress.best:.4f}" if progress.history else ""
@@ -212,6 +212,16 @@ class Trainer:
         micro_batch = self.accelerator.process_index * self._per_process + index
         sequence = np.random.SeedSequence((self.config.seed, self.progress.step, micro_batch))
         return int(sequence.generate_state(1, np.uint64)[0])
+
+    def summary(self) -> str:
+        """Say how the run ended."""
+        progress = self.progress
+        unit = unit_of(self.layout.table)
+        best = f"best {progress.best:.4f} {unit.name} at step {progress.best_step}" if progress.history else ""
+        return (
+            f"{progress.step} steps, {progress.tokens / 1e6:.2f} M tokens in {progress.seconds / 60:.1f} min; {best}\n"
+            f"model: {self.folder / ('best' if progress.history else 'last')}"
+        )
 
     def evaluate(self) -> Likelihood:
         """Score the valid pieces with the averaged weights."""

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from descant_modeling.config import RunConfig, load_config, parse_config
+from descant_modeling.config import RunConfig, load_config, load_values, parse_config
+from descant_modeling.gan.config import GanConfig
+from descant_modeling.objectives import parse_run_config
 from descant_tokenizers.errors import InputError
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"))
@@ -17,9 +19,26 @@ def test_the_default_and_a_smoke_row_are_there():
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_published_row_is_read(path):
-    config = load_config(path)
+    config = parse_run_config(*load_values(path))
     assert config.name == path.stem
-    assert config.data.corpora
+
+
+def test_the_objective_chooses_the_keys():
+    assert parse_run_config({}, "here").objective == "causal"
+    with pytest.raises(InputError, match=r"here: objective is 'roll': causal or gan"):
+        parse_run_config({"objective": "roll"}, "here")
+    with pytest.raises(InputError, match=r"here: unknown key data\.corpora: choose from batch_size, corpus"):
+        parse_run_config({"objective": "gan", "data": {"corpora": ["chorales"]}}, "here")
+    with pytest.raises(InputError, match=r"optimizer\.betas is \(0\.5, 1\.0\): give two numbers"):
+        parse_run_config({"objective": "gan"}, "here", ["optimizer.betas=[0.5,1]"])
+    with pytest.raises(InputError, match="batch_size is 0: give a positive number"):
+        parse_run_config({"objective": "gan"}, "here", ["data.batch_size=0"])
+
+
+def test_the_published_gan_is_the_articles():
+    (published,) = (path for path in CONFIGS if path.stem == "gan")
+    assert parse_run_config(*load_values(published)) == GanConfig()
+    assert (GanConfig().max_steps, GanConfig().data.batch_size, GanConfig().optimizer.critic_steps) == (1000, 64, 5)
 
 
 def test_a_configuration_survives_being_written_as_plain_values():

@@ -48,7 +48,8 @@ def build_command(
     source: Annotated[
         str,
         typer.Argument(
-            help="A corpus (chorales, palestrina, quartets, monteverdi, folk, essen), or a folder of score files."
+            help="A corpus (chorales, palestrina, quartets, monteverdi, folk, essen, chorales-rolls), or a folder of "
+            "score files."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder to write the dataset to.")],
@@ -66,7 +67,11 @@ def build_command(
     """Build a corpus to a Hugging Face dataset: one row a piece, the music as MIDI bytes."""
     from descant_tokenizers.corpora import build_dataset, reading_bar
     from descant_tokenizers.corpora.summary import summary
+    from descant_tokenizers.rolls import ROLLS_CORPUS
 
+    if source == ROLLS_CORPUS:
+        _build_rolls(out, num_proc, file_format, force=force, quiet=quiet, as_json=as_json)
+        return
     start = time.monotonic()
     with reading_bar(source, quiet=quiet) as progress:
         report = build_dataset(
@@ -83,6 +88,31 @@ def build_command(
         typer.echo(json.dumps({"out": str(out), "num_rows": report.num_rows, **asdict(report)}, ensure_ascii=False))
     elif not quiet:
         typer.echo(summary(report, out, time.monotonic() - start))
+
+
+def _build_rolls(
+    out: Path,
+    num_proc: int | None,
+    file_format: Literal["arrow", "parquet"],
+    *,
+    force: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    from descant_tokenizers.corpora import reading_bar
+    from descant_tokenizers.rolls import build_rolls
+
+    with reading_bar("chorales", quiet=quiet) as progress:
+        _, report = build_rolls(out, num_proc=num_proc, force=force, file_format=file_format, progress=progress)
+    if as_json:
+        typer.echo(json.dumps({"out": str(out), **asdict(report)}))
+    elif not quiet:
+        counts = ", ".join(f"{count} {split}" for split, count in report.splits.items())
+        typer.echo(
+            f"{out}: windows of two bars: {counts}; {report.second_windows} of train are a chorale's second\n"
+            f"of {report.num_notes} notes a roll joins {report.merged} to the same pitch before, and "
+            f"{report.off_grid} are not on sixteenths"
+        )
 
 
 @dataset_app.command("stats")

@@ -1,0 +1,83 @@
+"""Training and valid rolls as tensors."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import datasets
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from descant_modeling.gan.networks import NUM_PITCHES, NUM_STEPS, NUM_TRACKS
+from descant_tokenizers.corpora import reading_bar
+from descant_tokenizers.errors import InputError
+from descant_tokenizers.rolls import ROLLS_CORPUS, build_rolls, read_rolls
+
+SPLITS = ("train", "valid")
+SHAPE = (NUM_STEPS, NUM_PITCHES, NUM_TRACKS)
+
+
+@dataclass(frozen=True)
+class RollData:
+    """Rolls of both splits.
+
+    Attributes:
+        train: (N, 4, 32, 128), values -1 and +1.
+        valid: The same of the valid split.
+        corpora: Hash of the training rolls by corpus name.
+        voice_ranges: (lowest, highest) MIDI pitch of each track in train.
+    """
+
+    train: Tensor
+    valid: Tensor
+    corpora: dict[str, str]
+    voice_ranges: tuple[tuple[int, int], ...]
+
+
+def load_rolls(corpus: str, *, quiet: bool = True) -> RollData:
+    """Load the rolls to train on.
+
+    Args:
+        corpus: `chorales-rolls`, or the folder of a dataset with the same columns.
+        quiet: No progress bar while the chorales are read for the first time.
+
+    Raises:
+        InputError: There is no such dataset, or it holds no rolls.
+    """
+    if corpus == ROLLS_CORPUS:
+        with reading_bar("chorales", quiet=quiet) as progress:
+            found, _ = build_rolls(progress=progress)
+    elif Path(corpus).is_dir():
+        found = read_rolls(Path(corpus))
+    else:
+        raise InputError(f"unknown corpus {corpus!r}: give {ROLLS_CORPUS}, or a folder that it was built to")
+    train, valid = (_rolls(found[split], corpus) for split in SPLITS)
+    digest = hashlib.sha256(np.packbits(train > 0).tobytes()).hexdigest()
+    return RollData(_tensor(train), _tensor(valid), {corpus: digest}, _ranges(train))
+
+
+def sounding(rolls: Tensor) -> NDArray[np.bool_]:
+    """(N, C, T, P), values -1 to +1 -> (N, T, P, C): what sounds is above 0."""
+    found: NDArray[np.bool_] = (rolls.float() > 0).permute(0, 2, 3, 1).cpu().numpy()
+    return found
+
+
+def _rolls(rows: datasets.Dataset, corpus: str) -> NDArray[np.int8]:
+    rolls = np.asarray(rows.with_format("numpy")["roll"][:], dtype=np.int8)
+    if rolls.shape[1:] != SHAPE or not np.isin(rolls, (-1, 1)).all():
+        raise InputError(f"the rolls of {corpus} are not -1 and +1 in the shape {SHAPE}: build them again")
+    return rolls
+
+
+def _tensor(rolls: NDArray[np.int8]) -> Tensor:
+    """(N, T, P, C) -> (N, C, T, P), channels last in memory."""
+    return torch.from_numpy(rolls).permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last)
+
+
+def _ranges(rolls: NDArray[np.int8]) -> tuple[tuple[int, int], ...]:
+    found = [np.flatnonzero((rolls[..., track] > 0).any((0, 1))) for track in range(NUM_TRACKS)]
+    return tuple((int(pitches[0]), int(pitches[-1])) if len(pitches) else (0, 127) for pitches in found)

@@ -1,0 +1,156 @@
+"""One critic step and one generator step of WGAN-GP: as the formula says, and the same gradients computed faster.
+
+Critic loss: mean D(fake) - mean D(real) + 10 * mean((|g| - 1)^2), where g is the gradient of D at a random point
+between each real roll and its fake, |g| = sqrt(1e-8 + sum of squares). Generator loss: -mean D(fake).
+
+`naive_critic_loss` writes that down for autograd. It differentiates twice through the convolutions and sends three
+batches through them one by one. `critic_gradients` does the same by hand. The critic is piecewise linear, so that only
+its slopes (0.2 or 1 at each LeakyReLU) matter for the penalty, and they have no derivative: the penalty's gradient
+needs one more forward pass of a linear network and no second backward pass through the activations. Shapes: B batch,
+L layer; `h` activations, `d` gradients of scores with respect to pre-activations, `t` tangents.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from descant_modeling.gan.networks import LEAK, NUM_TRACKS, Critic, Generator
+
+PENALTY_WEIGHT = 10.0
+NORM_EPSILON = 1e-8
+
+
+@dataclass(frozen=True)
+class CriticLoss:
+    """The parts of a critic's loss, each a scalar tensor.
+
+    Attributes:
+        wasserstein: mean D(real) - mean D(fake); the critic's loss counts it negatively.
+        penalty: mean((|g| - 1)^2), before its weight.
+    """
+
+    wasserstein: Tensor
+    penalty: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        """What the critic minimizes."""
+        return PENALTY_WEIGHT * self.penalty - self.wasserstein
+
+
+def between(real: Tensor, fake: Tensor, share: Tensor) -> Tensor:
+    """Return share * real + (1 - share) * fake; share is (B,)."""
+    return torch.lerp(fake, real, share.to(real.dtype).view(-1, 1, 1, 1))
+
+
+def gradient_norms(gradients: Tensor) -> Tensor:
+    """(B, ...) -> (B,): Euclidean lengths, never quite 0."""
+    return torch.sqrt(NORM_EPSILON + gradients.float().square().flatten(1).sum(1))
+
+
+def naive_critic_loss(critic: Critic, real: Tensor, fake: Tensor, melody: Tensor, share: Tensor) -> CriticLoss:
+    """Compute the critic's loss, with a graph for autograd.
+
+    Args:
+        critic: The critic.
+        real: (B, 4, 32, 128).
+        fake: The same shape, without a graph.
+        melody: (B, 1, 32, 128).
+        share: (B,), uniform in 0..1: how much of the real roll the penalty's points hold.
+    """
+    mixed = between(real, fake, share).requires_grad_()
+    (gradients,) = torch.autograd.grad(critic(mixed, melody).sum(), mixed, create_graph=True)
+    penalty = (gradient_norms(gradients) - 1).square().mean()
+    return CriticLoss(critic(real, melody).mean() - critic(fake, melody).mean(), penalty)
+
+
+def critic_gradients(
+    critic: Critic, real: Tensor, fake: Tensor, melody: Tensor, share: Tensor, dtype: torch.dtype = torch.float32
+) -> CriticLoss:
+    """Compute the critic's loss and add its gradients to the parameters' `.grad`.
+
+    Args:
+        critic: The critic.
+        real: (B, 4, 32, 128).
+        fake: The same shape.
+        melody: (B, 1, 32, 128).
+        share: (B,), see `naive_critic_loss`.
+        dtype: What convolutions compute in; sums, norms and parameters stay fp32.
+
+    Returns:
+        The loss, without a graph.
+    """
+    with torch.no_grad():
+        batch = real.shape[0]
+        layers = critic.layers()
+        weights = [conv.weight.to(dtype, memory_format=torch.channels_last) for conv in layers]
+        biases = [conv.bias for conv in layers if conv.bias is not None]
+        last = critic.score.weight.view(-1, *critic.last_shape).permute(0, 3, 1, 2).to(dtype)  # (1, 512, 2, 8)
+        rolls = torch.cat([real, fake, between(real, fake, share)])
+        inputs = torch.cat([rolls, melody.repeat(3, 1, 1, 1)], 1).to(dtype, memory_format=torch.channels_last)
+        # Forward: real, fake and mixed rolls in one batch of 3 B.
+        hs = [inputs]
+        for weight, bias in zip(weights, biases, strict=True):
+            hs.append(F.leaky_relu_(F.conv2d(hs[-1], weight, bias.to(dtype), stride=2, padding=1), LEAK))
+        scores = (hs[-1] * last).float().sum((1, 2, 3)) + critic.score.bias
+        # Backward to each layer's pre-activation, with the sign of the loss for real and fake, with 1 for mixed.
+        sign = (
+            torch.tensor([-1 / batch, 1 / batch, 1.0], dtype=dtype, device=real.device)
+            .repeat_interleave(batch)
+            .view(-1, 1, 1, 1)
+        )
+        ds = [torch.ops.aten.leaky_relu_backward(last * sign, hs[-1], LEAK, True)]
+        for layer in range(len(weights) - 1, 0, -1):
+            back = _conv_input_gradient(hs[layer], weights[layer], ds[0])
+            ds.insert(0, torch.ops.aten.leaky_relu_backward(back, hs[layer], LEAK, True))
+        # The gradient that the penalty is about, and the penalty's own gradient with respect to it.
+        gradients = _conv_input_gradient(inputs[2 * batch :], weights[0], ds[0][2 * batch :])[:, :NUM_TRACKS].float()
+        norms = gradient_norms(gradients)
+        outer = (PENALTY_WEIGHT * 2 / batch) * (norms - 1) / norms
+        tangent = (gradients * outer.view(-1, 1, 1, 1)).to(dtype)
+        # Forward again, mixed rolls only, through the linear network of slopes. Each layer's weight gradient of both
+        # parts of the loss is one product: activations with gradients, tangents with gradients of the mixed scores.
+        tangent = F.pad(tangent, (0, 0, 0, 0, 0, 1)).contiguous(memory_format=torch.channels_last)
+        for layer, (conv, weight) in enumerate(zip(layers, weights, strict=True)):
+            seen = torch.cat([hs[layer][: 2 * batch], tangent])
+            _accumulate(conv.weight, _conv_weight_gradient(seen, weight, ds[layer]))
+            _accumulate(biases[layer], ds[layer][: 2 * batch].float().sum((0, 2, 3)))
+            tangent = F.conv2d(tangent, weight, stride=2, padding=1)
+            tangent = torch.ops.aten.leaky_relu_backward(tangent, hs[layer + 1][2 * batch :], LEAK, True)
+        seen = torch.cat([hs[-1][: 2 * batch] * sign[: 2 * batch], tangent]).float().sum(0)
+        _accumulate(critic.score.weight, seen.permute(1, 2, 0).reshape(1, -1))
+        _accumulate(critic.score.bias, torch.zeros_like(critic.score.bias))  # real and fake cancel
+        real_scores, fake_scores, _ = scores.view(3, batch)
+        return CriticLoss(real_scores.mean() - fake_scores.mean(), (norms - 1).square().mean())
+
+
+def generator_loss(generator: Generator, critic: Critic, melody: Tensor, noise: Tensor) -> Tensor:
+    """-mean D(G(melody, noise)); gradients reach the generator alone if the critic's parameters ask for none."""
+    loss: Tensor = -critic(generator(melody, noise), melody).float().mean()
+    return loss
+
+
+def _conv_input_gradient(inputs: Tensor, weight: Tensor, gradients: Tensor) -> Tensor:
+    return _conv_backward(inputs, weight, gradients, (True, False, False))[0]
+
+
+def _conv_weight_gradient(inputs: Tensor, weight: Tensor, gradients: Tensor) -> Tensor:
+    return _conv_backward(inputs, weight, gradients, (False, True, False))[1]
+
+
+def _conv_backward(
+    inputs: Tensor, weight: Tensor, gradients: Tensor, wanted: tuple[bool, bool, bool]
+) -> tuple[Tensor, Tensor, Tensor]:
+    found: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.convolution_backward(
+        gradients, inputs, weight, None, [2, 2], [1, 1], [1, 1], False, [0, 0], 1, list(wanted)
+    )
+    return found
+
+
+def _accumulate(parameter: Tensor, gradient: Tensor) -> None:
+    own = torch.empty_like(parameter).copy_(gradient)  # in the parameter's layout: fused Adam takes it for granted
+    parameter.grad = own if parameter.grad is None else parameter.grad.add_(own)

@@ -1,0 +1,268 @@
+"""The GAN as an objective: trained, stopped and resumed, and behind `generate.py`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
+
+from descant_modeling.checkpoints import load_checkpoint
+from descant_modeling.config import build_config
+from descant_modeling.gan.checkpoints import GanMeta, load_gan, save_gan
+from descant_modeling.gan.config import GanConfig
+from descant_modeling.gan.data import RollData, sounding
+from descant_modeling.gan.networks import Generator, draw_noise
+from descant_modeling.gan.training import GanTrainer
+from descant_modeling.gan.windows import windows_of
+from descant_modeling.runlog import RunLog
+from descant_modeling.runs import make_accelerator
+from descant_tokenizers.errors import InputError
+from descant_tokenizers.scores import VOICES, bars_of
+
+TINY = ("data.batch_size=2", "optimizer.critic_steps=1", "precision=fp32", "eval_every=2", "save_every=2")
+
+
+@pytest.fixture
+def make_trainer(tmp_path):
+    """A function that makes a trainer over five random samples, in a folder of `tmp_path`."""
+    rng = torch.Generator().manual_seed(0)
+    rolls = torch.where(torch.rand(7, 4, 32, 128, generator=rng) < 0.03, 1.0, -1.0)
+
+    def make(folder, *overrides):
+        config = build_config(GanConfig, {}, "test", [*TINY, *overrides])
+        path = tmp_path / folder
+        path.mkdir(exist_ok=True)
+        data = RollData(rolls[:5], rolls[5:], {"random": "0"}, ((60, 81),) * 4)
+        log = RunLog(path, config.max_steps, active=True, quiet=True)
+        return GanTrainer(config, make_accelerator("fp32", "cpu"), data, path, GanMeta(data.corpora), log)
+
+    return make
+
+
+def logged(trainer, kind="train"):
+    """The log's lines of one kind by step, the times left out."""
+    lines = [json.loads(line) for line in (trainer.folder / "log.jsonl").read_text().splitlines()]
+    return {line["step"]: {**line, "seconds": 0} for line in lines if line["kind"] == kind}
+
+
+def test_two_and_two_steps_are_four(make_trainer, monkeypatch):
+    whole = make_trainer("whole", "max_steps=4", "sample_steps=[2,4]")
+    whole.train()
+    whole.log.close()
+    assert {path.name for path in whole.folder.iterdir()} == {
+        "last", "log.jsonl", "losses.png", "metrics.png", "samples", "samples.png", "tensorboard",
+    }  # fmt: skip
+
+    first = make_trainer("cut", "max_steps=4")
+    interrupts = iter([signal.SIGINT])
+    monkeypatch.setattr(first.log, "progress", lambda *_: [os.kill(os.getpid(), number) for number in interrupts])
+    with pytest.raises(KeyboardInterrupt):  # asked for after the first step, seen by the second
+        first.train()
+    first.log.close()
+    assert first.progress.step == 2
+
+    torch.manual_seed(99)  # a resumed run must not depend on what the process did before
+    second = make_trainer("cut", "max_steps=4")
+    second.resume()
+    second.train()
+    second.log.close()
+    one, other = whole.learner.tensors(), second.learner.tensors()
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert logged(whole) == logged(second)
+    assert logged(whole, "valid") == logged(second, "valid")
+
+
+def test_the_checkpoint_writes_what_the_trainer_wrote(make_trainer):
+    trainer = make_trainer("run", "max_steps=1")
+    trainer.train()
+    trainer.log.close()
+    checkpoint = load_gan(str(trainer.folder))
+    weights = checkpoint.generator.state_dict()
+    assert all(torch.equal(weights[name], tensor) for name, tensor in trainer.learner.generator.state_dict().items())
+    assert checkpoint.meta.training["step"] == 1
+    assert set(checkpoint.meta.training["metrics"]) >= {"non_empty_bars", "in_scale", "histogram_distance"}
+    assert "| in scale |" in (checkpoint.folder / "README.md").read_text()
+    assert sounding(trainer.written()).shape == (2, 32, 128, 4)
+    with pytest.raises(InputError, match="holds a gan model: this needs a causal one"):
+        load_checkpoint(str(trainer.folder))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(make_trainer):
+    trainer = make_trainer("run", "max_steps=2")
+    torch.nn.init.constant_(trainer.learner.critic.score.weight, float("nan"))
+    with pytest.raises(InputError, match="a loss is not finite at step 1"):
+        trainer.train()
+    assert not (trainer.folder / "last").exists()
+
+
+def test_a_killed_run_goes_on_where_it_was_saved(repo_root, tmp_path):
+    """`train.py` as a process, through the same command as the causal model."""
+    run = tmp_path / "gan"
+    train = [sys.executable, str(repo_root / "train.py"), "--quiet", "--device", "cpu"]
+    small = (*TINY, "save_every=1", "eval_every=1000", f"out_dir={tmp_path}", "max_steps=100000")
+    process = subprocess.Popen([*train, "--config", str(repo_root / "configs" / "gan.yaml"), *small])
+    state = run / "last" / "training_state.json"
+    deadline = time.monotonic() + 500
+    while not state.exists() or json.loads(state.read_text())["progress"]["step"] < 2:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    steps = len((run / "log.jsonl").read_text().splitlines())
+    assert subprocess.run([*train, "--resume", str(run), f"max_steps={steps + 1}"], check=False).returncode == 0
+    assert json.loads(state.read_text())["progress"]["step"] == steps + 1
+    assert json.loads((run / "run.json").read_text())["num_parameters"]["generator"] == 8_270_852
+
+
+# Generation
+
+
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory):
+    """A checkpoint of a generator that has learned nothing: it plays some of all cells in each track."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("untrained")
+    generator = Generator().train(False)
+    with torch.no_grad():
+        rolls = generator(-torch.ones(1, 1, 32, 128), draw_noise(1, torch.Generator().manual_seed(0)))
+        generator.out.bias.sub_(torch.atanh(rolls).flatten(2).quantile(0.9, dim=2)[0])
+    save_gan(folder, generator, GanMeta({"none": "0"}, ((60, 81),) * 4), "untrained\n", torch.float16)
+    return folder
+
+
+@pytest.fixture
+def melody(tmp_path):
+    """A function that writes a melody of quarter notes in a meter, with a pickup, and returns its file."""
+
+    def write(numerator=4, pickup=True, pitch=67):
+        score = ScoreTick(480)
+        start = 480 * pickup
+        if pickup:
+            score.time_signatures.append(TimeSignatureTick(0, 1, 4))
+        score.time_signatures.append(TimeSignatureTick(start, numerator, 4))
+        track = TrackTick("Tune", 0, False)
+        track.notes.extend([NoteTick(480 * i, 480, pitch + i % 3, 77) for i in range(pickup + 3 * numerator)])
+        score.tracks.append(track)
+        path = tmp_path / f"tune-{numerator}.mid"
+        score.dump_midi(path)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def harmonize(descant, untrained, tmp_path):
+    """A function that harmonizes a file with the untrained model and returns the JSON and the scores."""
+
+    def run(path, *options):
+        out = tmp_path / "out" / "written.mid"
+        outcome = descant(
+            "generate", "--prompt", path, "--model", untrained, "--out", out, "--json", "--no-picture", "--force",
+            "--device", "cpu", *options,
+        )  # fmt: skip
+        assert outcome.status == 0, outcome.err
+        facts = json.loads(outcome.out)
+        return facts, [ScoreTick.from_file(name) for name in facts["outputs"]]
+
+    return run
+
+
+def notes(track):
+    return [(note.time, note.duration, note.pitch) for note in track.notes]
+
+
+def test_four_tracks_with_the_prompts_own_melody(harmonize, melody):
+    path = melody()
+    facts, (score,) = harmonize(path, "--seed", "1")
+    assert [track.name for track in score.tracks] == list(VOICES)
+    own = ScoreTick.from_file(path).tracks[0]
+    assert notes(score.tracks[0]) == notes(own)
+    assert all(track.end() <= own.end() for track in score.tracks)
+    assert facts["written"] == list(VOICES[1:])
+    assert 0 < facts["melody_kept"][0] < 1
+    assert any("had kept" in remark for remark in facts["remarks"])
+
+    _, (other,) = harmonize(path, "--seed", "1", "--own-melody")
+    assert notes(other.tracks[0]) != notes(own)
+    assert notes(other.tracks[3]) == notes(score.tracks[3])
+
+
+def test_noise_changes_the_music_and_the_seed_repeats_it(harmonize, melody):
+    path = melody()
+    _, first = harmonize(path, "--seed", "5", "--num-samples", "2")
+    _, second = harmonize(path, "--seed", "5", "--num-samples", "2")
+    _, third = harmonize(path, "--seed", "6")
+    assert [score.dumps_midi() for score in first] == [score.dumps_midi() for score in second]
+    assert notes(first[0].tracks[1]) != notes(first[1].tracks[1])
+    assert notes(first[0].tracks[1]) != notes(third[0].tracks[1])
+
+
+@pytest.mark.parametrize("numerator", [2, 3, 5])
+def test_any_meter_is_heard_and_written_in_its_own_bars(harmonize, melody, numerator):
+    path = melody(numerator)
+    _, (score,) = harmonize(path, "--seed", "1")
+    assert [(t.time, t.numerator) for t in score.time_signatures] == [(0, 1), (480, numerator)]
+    assert all(note.time % 120 == 0 for track in score.tracks for note in track.notes)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--task", "continue"), "this model only harmonizes a melody"),
+        (("--task", "infill", "--bars", "1"), "this model only harmonizes a melody"),
+        (("--given", "bass"), "this model hears one melody as its soprano"),
+        (("--temperature", "0.5"), "this model draws no tokens"),
+    ],
+)
+def test_what_it_cannot_do_is_refused(descant, untrained, melody, tmp_path, options, message):
+    out = tmp_path / "new" / "out.mid"
+    outcome = descant("generate", "--prompt", melody(), "--model", untrained, "--out", out, *options)
+    assert outcome.status == 2
+    assert message in outcome.err
+    assert len(outcome.err.strip().splitlines()) == 1
+    assert not out.parent.exists()
+
+
+def test_a_broken_checkpoint_is_refused(untrained, tmp_path):
+    for name, content, message in [
+        ("model.safetensors", "no weights", "cannot be loaded"),
+        ("config.json", "{}", "is of another architecture"),
+        ("descant.json", "[]", "cannot be read"),
+    ]:
+        folder = tmp_path / name
+        folder.mkdir()
+        for file in untrained.iterdir():
+            os.symlink(file, folder / file.name)
+        (folder / name).unlink()
+        (folder / name).write_text(content)
+        with pytest.raises(InputError, match=message):
+            load_gan(str(folder))
+
+
+def test_windows_hold_every_step_once():
+    score = ScoreTick(480)
+    score.time_signatures.extend(
+        [TimeSignatureTick(0, 1, 4), TimeSignatureTick(480, 3, 4), TimeSignatureTick(1920, 3, 2)]
+    )
+    track = TrackTick("", 0, False)
+    track.notes.append(NoteTick(0, 480 + 3 * 480 + 2 * 2880, 60, 80))
+    score.tracks.append(track)
+    windows = windows_of(bars_of(score), 480)
+    assert [(p.num_steps, p.half, p.offset) for p in windows.pieces] == [
+        (4, 1, 12), (12, 2, 0), (16, 3, 0), (8, 4, 0), (16, 5, 0), (8, 6, 0),
+    ]  # fmt: skip
+    assert windows.edges_ticks == tuple(range(0, 480 + 3 * 480 + 2 * 2880 + 1, 120))
+    roll = np.random.default_rng(0).random((len(windows.edges_ticks) - 1, 128)) < 0.2
+    cut = windows.cut(roll)
+    assert cut.shape == (4, 32, 128)
+    assert np.array_equal(windows.join(cut[..., None])[..., 0], roll)

@@ -1,0 +1,232 @@
+"""The corpus `chorales-rolls`: two-bar windows of Bach's chorales as piano rolls, as many as the source article has.
+
+The article trains on 229 samples, one from each chorale of the canonical train split, and takes all of them for 4/4.
+They are not: of what music21 holds of the split some are in triple time. So each 4/4 chorale of train gives its first
+window, and the longest ones (most full bars; of equals the first in the catalogue) a second one until there are 229. A
+window is two neighbouring full bars of 4/4 in which all four voices sound; the second window begins after the first.
+Valid gives the first window of each of its 4/4 chorales.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import Array3D, Dataset, DatasetDict, Features, Value, load_dataset, load_from_disk
+from symusic.core import NoteTick, NoteTickList, ScoreTick, TimeSignatureTick, TrackTick
+
+from descant_tokenizers.corpora import load_corpus, row_to_score
+from descant_tokenizers.corpora.harvest import Progress
+from descant_tokenizers.corpora.reading import FIRST_VOICE_PROGRAM
+from descant_tokenizers.corpora.store import FileFormat, check_out, write_dataset
+from descant_tokenizers.errors import InputError
+from descant_tokenizers.rolls.grid import (
+    NUM_PITCHES,
+    STEPS_PER_BEAT,
+    WINDOW_BARS,
+    WINDOW_STEPS,
+    count_lost,
+    even_edges,
+    roll_of_notes,
+)
+from descant_tokenizers.scores import VOICES, Bar, bars_of
+
+ROLLS_CORPUS = "chorales-rolls"
+NUM_TRAIN = 229
+SPLITS = ("train", "valid")
+ROLL_SHAPE = (WINDOW_STEPS, NUM_PITCHES, len(VOICES))
+
+
+@dataclass(frozen=True)
+class RollReport:
+    """What the windows hold and what a roll loses of them.
+
+    Attributes:
+        splits: Windows in each split.
+        second_windows: Windows of train that are a chorale's second.
+        num_notes: Notes in all windows.
+        merged: Notes that a roll joins to the note before (same voice, same pitch, no rest between).
+        off_grid: Notes that do not begin and end on a sixteenth.
+    """
+
+    splits: dict[str, int]
+    second_windows: int
+    num_notes: int
+    merged: int
+    off_grid: int
+
+
+@dataclass(frozen=True)
+class Window:
+    """Two bars of a chorale."""
+
+    row: Mapping[str, Any]
+    score: ScoreTick
+    first_bar: int
+    start_ticks: int
+    number: int
+
+    @property
+    def length_ticks(self) -> int:
+        """Length in ticks."""
+        return 4 * WINDOW_BARS * self.score.ticks_per_quarter
+
+    def voices(self) -> list[list[NoteTick]]:
+        """Return the notes of each voice that sound in the window, cut to it, from its start at tick 0."""
+        return [_cut(track.notes, self.start_ticks, self.length_ticks) for track in self.score.tracks]
+
+
+def windows_of(row: Mapping[str, Any]) -> list[Window]:
+    """List the windows of a chorale that do not overlap, from its beginning.
+
+    Args:
+        row: A row of the corpus `chorales`.
+
+    Returns:
+        The windows; none if the chorale's main time signature is another.
+    """
+    if row["time_signature"] != "4/4":
+        return []
+    score = row_to_score(row)
+    bars = [bar for bar in bars_of(score) if _sounds(score, bar)]
+    found: list[Window] = []
+    end = 0
+    for first, second in itertools.pairwise(bars):
+        if first.end_ticks == second.start_ticks and first.start_ticks >= end:
+            found.append(Window(row, score, first.number, first.start_ticks, len(found) + 1))
+            end = second.end_ticks
+    return found
+
+
+def choose_windows(chorales: DatasetDict) -> dict[str, list[Window]]:
+    """Choose the windows of train and valid; see the head of this module."""
+    train = [windows for row in chorales["train"] if (windows := windows_of(row))]
+    first = [windows[0] for windows in train]
+    longest = sorted((windows for windows in train if len(windows) > 1), key=lambda w: -len(bars_of(w[0].score)))
+    second = {windows[1].row["id"]: windows[1] for windows in longest[: max(NUM_TRAIN - len(first), 0)]}
+    chosen = [w for window in first for w in (window, second.get(window.row["id"])) if w is not None]
+    valid = [windows[0] for row in chorales["valid"] if (windows := windows_of(row))]
+    return {"train": chosen, "valid": valid}
+
+
+def window_row(window: Window, split: str) -> dict[str, Any]:
+    """Return the row of a window: where it comes from, its music as MIDI, its roll of -1 and +1."""
+    row, tpq = window.row, window.score.ticks_per_quarter
+    score = ScoreTick(tpq)
+    score.time_signatures.append(TimeSignatureTick(0, 4, 4))
+    rolls = []
+    edges = even_edges(WINDOW_STEPS, tpq // STEPS_PER_BEAT)
+    for voice, notes in zip(VOICES, window.voices(), strict=True):
+        track = TrackTick(voice, FIRST_VOICE_PROGRAM + VOICES.index(voice), False)
+        track.notes = NoteTickList(notes)
+        score.tracks.append(track)
+        rolls.append(roll_of_notes(notes, edges))
+    return {
+        "id": f"{row['id']}:{window.first_bar}",
+        "piece": row["id"],
+        "first_bar": window.first_bar,
+        "window": window.number,
+        **{name: row[name] for name in ("composer", "title", "licence", "key", "time_signature")},
+        "split": split,
+        "music": score.dumps_midi(),
+        "roll": np.where(np.stack(rolls, axis=-1), 1, -1).astype(np.int8),
+    }
+
+
+def features() -> Features:
+    """Return the columns of the dataset; `roll` is (32 steps, 128 pitches, 4 voices), -1 silent and +1 sounding."""
+    text = ("id", "piece", "composer", "title", "licence", "key", "time_signature", "split")
+    numbers = {"first_bar": Value("int32"), "window": Value("int32")}
+    roll = {"music": Value("binary"), "roll": Array3D(ROLL_SHAPE, "int8")}
+    return Features({**{name: Value("string") for name in text}, **numbers, **roll})
+
+
+def build_rolls(
+    out: Path | None = None,
+    *,
+    num_proc: int | None = None,
+    force: bool = False,
+    file_format: FileFormat = "arrow",
+    progress: Progress | None = None,
+) -> tuple[DatasetDict, RollReport]:
+    """Cut the windows, and write them to a Hugging Face dataset if a folder is given.
+
+    Args:
+        out: The folder to write; `report.json` goes beside the data.
+        num_proc: Worker processes for reading the chorales; by default one for each core.
+        force: Replace a dataset that is already at `out`.
+        file_format: `arrow` (for `datasets.load_from_disk`) or `parquet`.
+        progress: Called with the number of files read and of all files.
+
+    Returns:
+        The splits train and valid, and what the windows hold.
+
+    Raises:
+        InputError: The chorales cannot be read, or `out` cannot be written.
+    """
+    if out is not None:
+        check_out(out, force=force)
+    windows = choose_windows(load_corpus("chorales", num_proc=num_proc, progress=progress))
+    dataset = DatasetDict(
+        {
+            split: Dataset.from_list([window_row(window, split) for window in found], features=features())
+            for split, found in windows.items()
+        }
+    )
+    report = _report(windows)
+    if out is not None:
+        write_dataset(dataset, out, file_format, asdict(report))
+    return dataset, report
+
+
+def read_rolls(folder: Path) -> DatasetDict:
+    """Load what `build_rolls` wrote.
+
+    Raises:
+        InputError: The folder holds no rolls.
+    """
+    try:
+        if (folder / "dataset_dict.json").is_file():
+            found = load_from_disk(str(folder))
+        else:
+            found = load_dataset("parquet", data_dir=str(folder / "data"))
+        if all("roll" in found[split].column_names for split in SPLITS):
+            return DatasetDict(found)
+    except (OSError, ValueError, KeyError):
+        pass
+    raise InputError(f"{folder} holds no piano rolls; make some with `descant dataset build {ROLLS_CORPUS}`.")
+
+
+def _report(windows: Mapping[str, Sequence[Window]]) -> RollReport:
+    lost = [count_lost(notes, window.score.ticks_per_quarter // STEPS_PER_BEAT) for window, notes in _voices(windows)]
+    return RollReport(
+        splits={split: len(found) for split, found in windows.items()},
+        second_windows=sum(window.number > 1 for window in windows["train"]),
+        num_notes=sum(voice.num_notes for voice in lost),
+        merged=sum(voice.merged for voice in lost),
+        off_grid=sum(voice.off_grid for voice in lost),
+    )
+
+
+def _voices(windows: Mapping[str, Sequence[Window]]) -> Iterator[tuple[Window, list[NoteTick]]]:
+    for found in windows.values():
+        for window in found:
+            for notes in window.voices():
+                yield window, notes
+
+
+def _sounds(score: ScoreTick, bar: Bar) -> bool:
+    """Whether a bar is a full one of 4/4 in which every track has a note."""
+    full = (bar.numerator, bar.denominator) == (4, 4) and bar.length_ticks == 4 * score.ticks_per_quarter
+    return full and bar.number > 0 and all(_cut(t.notes, bar.start_ticks, bar.length_ticks) for t in score.tracks)
+
+
+def _cut(notes: Iterable[NoteTick], start: int, length: int) -> list[NoteTick]:
+    """Return what sounds in a stretch, cut to it, counted in ticks from its start."""
+    inside = [note for note in notes if note.time < start + length and note.end > start]
+    spans = [(max(note.time - start, 0), min(note.end - start, length), note) for note in inside]
+    return [NoteTick(first, end - first, note.pitch, note.velocity) for first, end, note in spans]
