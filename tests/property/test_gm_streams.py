@@ -13,6 +13,8 @@ from descant_tokenizers.tokens.grammar import NEVER, Grammar, Rules
 from descant_tokenizers.tokens.layout import LayoutConfig, Task, TaskLayout, cut
 from descant_tokenizers.tokens.piece import parse_piece, piece_ids
 from descant_tokenizers.tokens.polyphony import PolyphonicGrammar, make_grammar
+from descant_tokenizers.tokens.train import train_tokenizer
+from descant_tokenizers.tokens.vocabulary import TokenTable
 
 METERS = ((4, 4), (3, 4), (6, 8), (3, 2), (5, 16), (1, 4))
 MAX_TOKENS = 40
@@ -163,6 +165,35 @@ def test_illegal_streams_are_refused(gm_table, names):
     for token_id in before:
         state = grammar.advance(state, token_id)
     assert not grammar.mask(state)[last]
+
+
+@pytest.fixture(scope="module")
+def learned_gm_table(gm_table, random_band):
+    """The vocabulary with 200 learned tokens."""
+    rng = np.random.default_rng(0)
+    return TokenTable(train_tokenizer(gm_table.tokenizer, [random_band(rng) for _ in range(12)], gm_table.size + 200))
+
+
+def test_random_walks_over_learned_tokens_decode(learned_gm_table):
+    grammar, rng = make_grammar(learned_gm_table), np.random.default_rng(0)
+    lengths = []
+    for _ in range(60):
+        ids = walk(grammar, rng)
+        assert_decodes(learned_gm_table, ids)
+        lengths += [len(learned_gm_table.base_ids(i)) for i in ids]
+    assert max(lengths) > 1, "no learned token was walked"
+
+
+def test_pieces_in_learned_tokens_are_legal_and_come_back(learned_gm_table, random_band):
+    layout, grammar, rng = TaskLayout(learned_gm_table), make_grammar(learned_gm_table), np.random.default_rng(1)
+    piece = random_band(rng, 4, meters=METERS)
+    ids = learned_gm_table.merge(piece_ids(learned_gm_table, piece))
+    assert len(ids) < len(piece_ids(learned_gm_table, piece))
+    assert grammar.accepts([*ids, grammar.eos])
+    for task in Task:
+        encoded = layout.encode(piece, task, piece.voices[:1])
+        kept = piece.keep_voices(piece.voices[:1]) if task is Task.CONTINUE else piece
+        assert layout.decode(encoded.ids).piece == kept
 
 
 @given(seed=st.integers(0, 2**32), num_bars=st.integers(1, 6), programs=PROGRAMS)
