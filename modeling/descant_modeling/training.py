@@ -130,7 +130,7 @@ class Trainer:
 
     def advance(self, stop: StopRequest) -> bool:
         """Do one optimizer step; return whether any process was asked to stop."""
-        self._loss, tokens, stopping = self._step(next(self._batches), stop)
+        self._loss, tokens, stopping = self.step(next(self._batches), stop)
         self.progress.tokens += tokens
         return stopping
 
@@ -164,8 +164,12 @@ class Trainer:
                 raise InputError(f"an epoch has under {rest} batches: lower data.micro_batches or data.batch_tokens")
             self.progress.epoch, self.progress.batch = self.progress.epoch + 1, 0
 
-    def _step(self, batches: list[Batch], stop: StopRequest) -> tuple[float, int, bool]:
+    def step(self, batches: list[Batch], stop: StopRequest) -> tuple[float, int, bool]:
         """Run one optimizer step.
+
+        Args:
+            batches: This process's micro-batches.
+            stop: Says whether this process was asked to stop.
 
         Returns:
             Its loss in nats per token, the tokens it read on all processes, and whether any of them was asked to stop.

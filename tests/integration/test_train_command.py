@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -147,18 +148,60 @@ def test_ctrl_c_saves_the_step_it_fell_into(start, config, tmp_path):
     assert f"stopped and saved at step {saved_step(run)}" in " ".join(out.split())
 
 
-def test_two_processes_give_the_loss_of_one(start, config, tmp_path):
+def accelerate(repo_root, name, *arguments):
+    """The launcher of a file of configs/accelerate."""
+    file = repo_root / "configs" / "accelerate" / f"{name}.yaml"
+    return ("-m", "accelerate.commands.launch", "--config_file", str(file), *arguments)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
+def test_two_processes_and_two_nodes_give_the_loss_of_one(start, config, tmp_path, repo_root):
+    """The launch files as they are, on gloo; the two nodes are two launches that meet on loopback."""
+    port = free_port()
+    node = [
+        accelerate(repo_root, "nodes", "--machine_rank", rank, "--main_process_port", port, "--monitor_interval", "0.1")
+        for rank in ("0", "1")
+    ]
+    launchers = {
+        "one": [accelerate(repo_root, "one-process")],
+        "two": [accelerate(repo_root, "ddp", "--num_processes", "2", "--main_process_port", port)],
+        "nodes": node,
+    }
     arguments = ("--config", config, "--quiet", "data.micro_batches=2", "data.batch_tokens=300")
-    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    assert finish(start(*arguments, "name=one"))[0] == 0
-    status, out = finish(start(*arguments, "name=two", launcher=torchrun))
-    assert status == 0, out
-    one, two = (losses(tmp_path / "runs" / name) for name in ("one", "two"))
-    assert list(one) == list(two) == list(range(1, 9))
+    for name, processes in launchers.items():
+        started = [start(*arguments, f"name={name}", launcher=launcher) for launcher in processes]
+        for process in started:
+            status, out = finish(process)
+            assert status == 0, out
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == sorted(launchers)
+    one, two, nodes = (losses(tmp_path / "runs" / name) for name in launchers)
+    assert list(one) == list(two) == list(nodes) == list(range(1, 9))
     for step, values in one.items():
         assert two[step] == pytest.approx(values, abs=1e-5)
-    headers = [json.loads((tmp_path / "runs" / name / "run.json").read_text()) for name in ("one", "two")]
-    assert [header["num_processes"] for header in headers] == [1, 2]
+        assert nodes[step] == pytest.approx(values, abs=1e-5)
+    headers = [json.loads((tmp_path / "runs" / name / "run.json").read_text()) for name in launchers]
+    assert [header["num_processes"] for header in headers] == [1, 2, 2]
+
+
+def test_the_benchmark_compares_with_transformers(config, repo_root):
+    command = [sys.executable, repo_root / "benchmarks" / "train.py", "--config", config, "--steps", "2"]
+    done = subprocess.run(
+        [*command, "--repeats", "1", "--device", "cpu", "--threads", "1", "--clock", "cpu"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=config.parent,
+    )
+    header, ours, theirs, ratio, peak = done.stdout.splitlines()
+    assert header.endswith("fp32, cpu, 1 CPU threads")
+    speeds = [float(line.split()[1].replace(",", "")) for line in (ours, theirs)]
+    assert float(ratio.split()[1]) == pytest.approx(speeds[0] / speeds[1], abs=0.02)
+    assert peak.startswith("matmul peak")
 
 
 @pytest.fixture

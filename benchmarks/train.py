@@ -1,0 +1,228 @@
+"""Tokens a second of our trainer against transformers' `Trainer`, and as a share of the machine's matmul peak.
+
+    python benchmarks/train.py                                    # the published configuration, about a minute
+    python benchmarks/train.py --config configs/chorales-gpt2.yaml --repeats 9
+    python benchmarks/train.py --clock cpu --threads 1            # while the machine does other work
+    python benchmarks/train.py --device cuda data.batch_tokens=30000
+    python benchmarks/train.py data.corpora='[my-dataset]'        # any corpus or folder of a built dataset
+
+Both sides train the same model from the same weights, with the same optimizer, in the same precision, on the same
+batches; both average the weights after every step. Theirs gets its batches ready-made, without a padding mask, and
+neither logs, evaluates nor saves. The two take turns of a few steps, a third turn measures matrix products, and the
+ratios printed are medians over the turns: what else the machine does meanwhile strikes all three. On a busy CPU,
+`--clock cpu --threads 1` counts seconds of CPU time, which other work hardly touches.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+
+from descant_modeling.averaging import WeightAverage
+from descant_modeling.config import RunConfig
+from descant_modeling.examples import Batch
+from descant_modeling.interrupts import StopRequest
+from descant_modeling.models import count_parameters
+from descant_modeling.optimizers import build_optimizer
+from descant_modeling.quiet import quiet_libraries
+from descant_modeling.runs import prepare_run
+from descant_modeling.training import Trainer as OurTrainer
+
+#: Shapes (rows, inner, columns) of the products whose best speed counts as the machine's peak.
+PEAK_SHAPES = ((2048, 1024, 1024), (4096, 256, 1024), (3072, 1024, 256), (2048, 2048, 2048))
+
+
+@dataclass
+class Turns:
+    """Seconds of each turn of ours and of theirs, and the peak measured between them."""
+
+    ours: list[float] = field(default_factory=list)
+    theirs: list[float] = field(default_factory=list)
+    peaks: list[float] = field(default_factory=list)
+
+
+class Now:
+    """Reads a clock when all work that was given to a device is done.
+
+    Args:
+        device: Where the work runs.
+        clock: In seconds.
+    """
+
+    def __init__(self, device: torch.device, clock: Callable[[], float]) -> None:
+        self.device, self._clock = device, clock
+
+    def __call__(self) -> float:
+        """Read it."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return self._clock()
+
+
+class Theirs:
+    """transformers' `Trainer` over ready-made batches; each turn goes on with the same weights and optimizer state."""
+
+    def __init__(
+        self, model: PreTrainedModel, config: RunConfig, batches: list[Batch], now: Now, *, in_bf16: bool
+    ) -> None:
+        self.seconds = 0.0
+        model.train()
+        optimizer = build_optimizer(model, config.optimizer, in_bf16=in_bf16)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
+        self._scratch = tempfile.TemporaryDirectory()
+        arguments = TrainingArguments(
+            output_dir=self._scratch.name,
+            per_device_train_batch_size=1,
+            max_steps=len(batches),
+            max_grad_norm=config.optimizer.clip_norm,
+            bf16=in_bf16,
+            use_cpu=now.device.type == "cpu",
+            logging_strategy="no",
+            save_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+            remove_unused_columns=False,
+        )
+        self.trainer = Trainer(
+            model=model,
+            args=arguments,
+            train_dataset=[_labelled(batch) for batch in batches],
+            data_collator=lambda items: items[0],
+            optimizers=(optimizer, schedule),
+            callbacks=[_Clock(self, WeightAverage(model, config.optimizer.ema_decay), now)],
+        )
+
+        self.trainer.remove_callback(PrinterCallback)
+
+    def turn(self) -> float:
+        """Train on every batch once, in any order; return the seconds between the first step's start and the end."""
+        self.trainer.train()
+        return self.seconds
+
+
+class _Clock(TrainerCallback):
+    """Measures training without its preparations, and averages the weights as ours does."""
+
+    def __init__(self, owner: Theirs, average: WeightAverage, now: Now) -> None:
+        self._owner, self._average, self._now, self._start = owner, average, now, 0.0
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Start the clock with the first step."""
+        if state.global_step == 0:
+            self._start = self._now()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, model: PreTrainedModel, **kwargs: Any) -> None:
+        """Average the weights; stop the clock with the last step."""
+        self._average.update(model, state.global_step)
+        if state.global_step == state.max_steps:
+            self._owner.seconds = self._now() - self._start
+
+
+def _labelled(batch: Batch) -> dict[str, torch.Tensor]:
+    return {"input_ids": batch.ids_BT, "labels": batch.ids_BT.masked_fill(~batch.counted_BT, -100)}
+
+
+def our_turn(trainer: OurTrainer, batches: list[Batch], now: Now) -> float:
+    """Train on every batch once; return the seconds."""
+    stop = StopRequest()
+    start = now()
+    for batch in batches:
+        trainer.step([batch], stop)
+    return now() - start
+
+
+def matmul_peak(now: Now, dtype: torch.dtype, budget_seconds: float = 0.6) -> float:
+    """Return the most floating-point operations a second that a plain matrix product reaches here."""
+    best = 0.0
+    for rows, inner, columns in PEAK_SHAPES:
+        a = torch.ones(rows, inner, dtype=dtype, device=now.device)
+        b = torch.ones(inner, columns, dtype=dtype, device=now.device)
+        end = now() + budget_seconds / len(PEAK_SHAPES)
+        while now() < end:
+            start = now()
+            a @ b
+            best = max(best, 2 * rows * inner * columns / (now() - start))
+    return best
+
+
+def operations(model: PreTrainedModel, batches: list[Batch]) -> float:
+    """Floating-point operations that training on the batches takes: 6 a parameter and token, and causal attention.
+
+    Neither the optimizer nor what is computed twice counts (the model FLOPs of Chowdhery et al. 2022, "PaLM", with
+    half of the attention matrix). Position tables take no products.
+    """
+    width, layers = model.config.hidden_size, model.config.num_hidden_layers
+    tables = [p for name, p in model.named_parameters() if "wpe" in name]
+    parameters = count_parameters(model) - sum(p.numel() for p in tables)
+    tokens = sum(b.ids_BT.numel() for b in batches)
+    squares = sum(b.ids_BT.shape[0] * b.ids_BT.shape[1] ** 2 for b in batches)
+    return float(6 * parameters * tokens + 6 * layers * width * squares)
+
+
+def take_turns(
+    ours: OurTrainer, theirs: Theirs, batches: list[Batch], repeats: int, dtype: torch.dtype, now: Now
+) -> Turns:
+    """Let the two train in turns, after one turn each to warm up."""
+    turns = Turns()
+    for repeat in range(repeats + 1):
+        seconds = our_turn(ours, batches, now), theirs.turn()
+        peak = matmul_peak(now, dtype)
+        if repeat > 0:
+            turns.ours.append(seconds[0])
+            turns.theirs.append(seconds[1])
+            turns.peaks.append(peak)
+    return turns
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the two speeds, their ratio and the share of the peak."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("overrides", nargs="*", help="key=value of the configuration")
+    parser.add_argument("--config", type=Path, help="YAML file of a run; the published default if not given")
+    parser.add_argument("--steps", type=int, default=4, help="optimizer steps of a turn")
+    parser.add_argument("--repeats", type=int, default=5, help="turns, after one to warm up")
+    parser.add_argument("--device", help="cpu, cuda or mps; chosen by itself if not given")
+    parser.add_argument("--threads", type=int, help="CPU threads; torch's choice if not given")
+    parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="seconds of the clock or of CPU time")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as scratch, quiet_libraries():
+        overrides = [*options.overrides, f"out_dir={scratch}", "data.micro_batches=1"]
+        ours = prepare_run(
+            options.config, overrides, resume=None, device=options.device, threads=options.threads, quiet=True
+        ).trainer
+        batches = list(islice(ours.source.batches(0, ours.config.data.batch_tokens), options.steps))
+        twin = type(ours.plain_model)(ours.plain_model.config.__class__.from_dict(ours.plain_model.config.to_dict()))
+        twin.load_state_dict(ours.plain_model.state_dict())
+        now = Now(ours.accelerator.device, time.process_time if options.clock == "cpu" else time.perf_counter)
+        in_bf16 = ours.accelerator.mixed_precision == "bf16"
+        theirs = Theirs(twin, ours.config, batches, now, in_bf16=in_bf16)
+        dtype = torch.bfloat16 if in_bf16 else torch.float32
+        turns = take_turns(ours, theirs, batches, options.repeats, dtype, now)
+        ours.log.close()
+    tokens = sum(batch.ids_BT.numel() for batch in batches)
+    work = operations(twin, batches)
+    shares = [work / seconds / peak for seconds, peak in zip(turns.ours, turns.peaks, strict=True)]
+    ratios = [other / mine for mine, other in zip(turns.ours, turns.theirs, strict=True)]
+    print(
+        f"{count_parameters(twin) / 1e6:.2f} M parameters, {tokens / len(batches):,.0f} tokens a step, "
+        f"{'bf16' if in_bf16 else 'fp32'}, {ours.accelerator.device}, {torch.get_num_threads()} CPU threads\n"
+        f"ours          {tokens / statistics.median(turns.ours):10,.0f} tokens/s\n"
+        f"transformers  {tokens / statistics.median(turns.theirs):10,.0f} tokens/s\n"
+        f"ratio         {statistics.median(ratios):10.2f}  (turns: {', '.join(f'{r:.2f}' for r in sorted(ratios))})\n"
+        f"matmul peak   {max(turns.peaks) / 1e9:10,.0f} GFLOP/s, of which our training uses "
+        f"{statistics.median(shares):.0%}"
+    )
+
+
+if __name__ == "__main__":
+    main()
