@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 from symusic.core import ScoreTick
 
-from descant_tokenizers.scores import bars_of
+from descant_tokenizers.scores.bars import signature_ticks
 
 # Relative frequencies in per cent of scale degrees in the Essen collection (Aarden 2003, as in music21's AardenEssen).
 # They name the encoder's key in 79 % of the chorales; Krumhansl and Kessler's ratings, in 69 %: they lean to the fifth.
@@ -35,7 +34,7 @@ def estimate_key(score: ScoreTick) -> str:
     for track in score.tracks:
         if not track.is_drum:
             notes = track.notes.numpy()
-            np.add.at(weights, notes["pitch"] % 12, notes["duration"])
+            weights += np.bincount(notes["pitch"] % 12, notes["duration"], minlength=12)
     profiles, names = _key_profiles()
     fits = profiles @ (weights - weights.mean())  # in the order of Pearson's correlation: the weights' norm is common
     return names[int(fits.argmax())]
@@ -60,10 +59,9 @@ def main_time_signature(score: ScoreTick) -> str:
     Returns:
         The signature, such as `"4/4"`.
     """
-    ticks: Counter[str] = Counter()
-    for bar in bars_of(score):
-        ticks[f"{bar.numerator}/{bar.denominator}"] += bar.length_ticks if bar.number > 0 else 0
-    return ticks.most_common(1)[0][0]
+    ticks = signature_ticks(score)
+    numerator, denominator = max(ticks, key=ticks.__getitem__)
+    return f"{numerator}/{denominator}"
 
 
 def notes_digest(score: ScoreTick, *, transposable: bool = False) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -128,7 +128,11 @@ def build_dataset(
 
 
 def write_rows(
-    corpus: Corpus, outcomes: Iterable[Outcome], folder: Path, file_format: FileFormat = "arrow"
+    corpus: Corpus,
+    outcomes: Iterable[Outcome],
+    folder: Path,
+    file_format: FileFormat = "arrow",
+    columns: Mapping[str, str] | None = None,
 ) -> BuildReport:
     """Turn what was read into a dataset, in memory that does not grow with the number of pieces.
 
@@ -137,6 +141,7 @@ def write_rows(
         outcomes: What became of each of its pieces, in their order.
         folder: An empty folder; `report.json` goes beside the data.
         file_format: `arrow` or `parquet`.
+        columns: Columns that a step added to the outcomes, with their types.
 
     Returns:
         What became of every piece.
@@ -145,11 +150,11 @@ def write_rows(
         InputError: No piece can be used.
     """
     tally = _Tally(corpus)
-    writer = RowWriter(folder, corpus.splits, file_format)
+    writer = RowWriter(folder, corpus.splits, file_format, columns)
     for outcome in outcomes:
         row = tally.count(outcome)
         if row is not None:
-            writer.write(row)
+            writer.write({**row, **outcome.columns})
     writer.close()
     report = tally.report()
     if not report.num_rows:

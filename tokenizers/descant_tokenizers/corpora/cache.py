@@ -18,7 +18,6 @@ from pathlib import Path
 
 from descant_tokenizers.corpora.rows import Piece
 from descant_tokenizers.errors import InputError
-from descant_tokenizers.files import atomic_write
 
 PIECE_SOURCES = ("scores", *(f"corpora/{name}.py" for name in ("analysis", "chorales", "reading", "rows", "tunes")))
 ROW_SOURCES = ("scores", "corpora", "corpora/data")
@@ -133,6 +132,12 @@ def load_piece(path: Path) -> Piece | None:
 def save_piece(path: Path, piece: Piece) -> None:
     """Put a piece into the cache."""
     fields = dataclasses.asdict(piece) | {"music": base64.b64encode(piece.music).decode("ascii")}
-    make_cache_folder(path.parent)
-    with atomic_write(path) as temporary:
+    temporary = path.with_name(f".{path.name}-{os.getpid()}")  # atomic_write takes twice as long, for a user's file
+    try:
+        if not path.parent.exists():
+            make_cache_folder(path.parent)
         temporary.write_text(json.dumps(fields), "utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise InputError(f"cannot write {path} ({error.strerror}); set XDG_CACHE_HOME to another folder.") from error

@@ -6,16 +6,18 @@ Memory does not grow with the number of pieces: a few chunks are under way at a 
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import multiprocessing
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.synchronize import Event
+from typing import Any
 
 from descant_tokenizers.corpora.cache import (
     cache_path,
@@ -31,7 +33,7 @@ from descant_tokenizers.errors import InputError, printable
 Progress = Callable[[int, int], None]
 """Called with the number of pieces done and the number of all pieces."""
 
-_stopped: Event | None = None  # in a worker process: whether the parent wants no more
+_worker: tuple[Event, Job] | None = None  # in a worker process: whether the parent wants no more, and what to do
 SMALL_JOB = 8  # starting worker processes takes longer than reading a handful of files
 CHUNK = 4  # pieces that a worker is handed at once
 CHUNKS_AHEAD = 4  # for each worker, so that none waits while a slow one holds up the order
@@ -46,16 +48,22 @@ class Outcome:
         piece: What was read, None if it was skipped.
         reason: Why it was skipped, one sentence.
         is_cached: Whether an earlier run had read it.
+        columns: What a step made of it, for columns of its row.
     """
 
     key: str
     piece: Piece | None = None
     reason: str = ""
     is_cached: bool = False
+    columns: Mapping[str, Any] = field(default_factory=dict)
+
+
+Step = Callable[[Outcome], Outcome]
+"""What is done with each piece after it was read, in the worker process; it is pickled."""
 
 
 def read_all(
-    corpus: Corpus, num_proc: int | None = None, progress: Progress | None = None
+    corpus: Corpus, num_proc: int | None = None, progress: Progress | None = None, step: Step | None = None
 ) -> Generator[Outcome, None, None]:
     """Read every piece of a corpus, from the cache where it has been read before.
 
@@ -65,6 +73,7 @@ def read_all(
         corpus: The corpus.
         num_proc: Worker processes; by default one for each core.
         progress: Told how far the run is.
+        step: Done with each piece after it was read.
 
     Yields:
         What became of each piece, in the order of `corpus.keys` whatever `num_proc` is.
@@ -79,7 +88,8 @@ def read_all(
     keys, reader = corpus.keys, corpus.reader
     make_cache_folder(piece_folder(reader.name))
     prune_cache()
-    outcomes = _in_processes(reader, keys, num_proc) if in_processes else (read_one(reader, key) for key in keys)
+    job = Job(reader, step)
+    outcomes = _in_processes(job, keys, num_proc) if in_processes else (job.run(key) for key in keys)
     with contextlib.closing(outcomes):  # else an exception in the caller leaves the processes running
         for num_done, outcome in enumerate(outcomes, start=1):
             yield outcome
@@ -112,21 +122,34 @@ def read_one(reader: Reader, key: str) -> Outcome:
     return Outcome(key, piece)
 
 
-def _in_processes(reader: Reader, keys: Sequence[str], num_proc: int) -> Generator[Outcome, None, None]:
+@dataclass(frozen=True)
+class Job:
+    """What a worker process does with each piece."""
+
+    reader: Reader
+    step: Step | None = None
+
+    def run(self, key: str) -> Outcome:
+        """Read a piece and take the step."""
+        outcome = read_one(self.reader, key)
+        return outcome if self.step is None or outcome.piece is None else self.step(outcome)
+
+
+def _in_processes(job: Job, keys: Sequence[str], num_proc: int) -> Generator[Outcome, None, None]:
     """Read in worker processes; a chunk whose process dies is read again, piece by piece."""
     left = deque(keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK))
     while left:
-        with contextlib.closing(_pooled(reader, tuple(left), num_proc)) as chunks:
+        with contextlib.closing(_pooled(job, tuple(left), num_proc)) as chunks:
             for outcomes in chunks:
                 left.popleft()
                 yield from outcomes
         if left:
-            yield from _one_by_one(reader, deque(left.popleft()))
+            yield from _one_by_one(job, deque(left.popleft()))
 
 
-def _one_by_one(reader: Reader, keys: deque[str]) -> Iterator[Outcome]:
+def _one_by_one(job: Job, keys: deque[str]) -> Iterator[Outcome]:
     while keys:
-        with contextlib.closing(_pooled(reader, [(key,) for key in keys], 1)) as chunks:
+        with contextlib.closing(_pooled(job, [(key,) for key in keys], 1)) as chunks:
             for (outcome,) in chunks:
                 keys.popleft()
                 yield outcome
@@ -135,19 +158,19 @@ def _one_by_one(reader: Reader, keys: deque[str]) -> Iterator[Outcome]:
             yield Outcome(key, reason=f"{key} crashed the reader.")
 
 
-def _pooled(reader: Reader, chunks: Sequence[Sequence[str]], num_proc: int) -> Generator[list[Outcome], None, None]:
+def _pooled(job: Job, chunks: Sequence[Sequence[str]], num_proc: int) -> Generator[list[Outcome], None, None]:
     """Yield the outcomes of each chunk in order; end early if a process dies."""
     # spawn: the caller may hold threads (torch, progress bars), which do not survive a fork.
     context = multiprocessing.get_context("spawn")
     stopped = context.Event()
-    with ProcessPoolExecutor(num_proc, context, initializer=_start_worker, initargs=(stopped,)) as pool:
+    with ProcessPoolExecutor(num_proc, context, initializer=_start_worker, initargs=(stopped, job)) as pool:
         _check_start(pool)
         waiting = iter(chunks)
         futures: deque[Future[list[Outcome]]] = deque()
         try:
             while True:
                 for keys in itertools.islice(waiting, CHUNKS_AHEAD * num_proc - len(futures)):
-                    futures.append(pool.submit(_read_chunk, reader, keys))
+                    futures.append(pool.submit(_work, keys))
                 if not futures:
                     return
                 yield futures.popleft().result()
@@ -158,15 +181,19 @@ def _pooled(reader: Reader, chunks: Sequence[Sequence[str]], num_proc: int) -> G
             pool.shutdown(cancel_futures=True)
 
 
-def _start_worker(stopped: Event) -> None:
+def _start_worker(stopped: Event, job: Job) -> None:
     """Leave Ctrl-C to the parent process, which then stops the pool."""
-    global _stopped
-    _stopped = stopped
+    global _worker
+    _worker = (stopped, job)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.freeze()  # what is imported stays, and pieces go by their reference counts: looking for cycles at every
+    gc.set_threshold(50_000)  # 700 new objects, as Python does, finds none and takes time
 
 
-def _read_chunk(reader: Reader, keys: Sequence[str]) -> list[Outcome]:
-    return [read_one(reader, key) for key in keys if _stopped is None or not _stopped.is_set()]
+def _work(keys: Sequence[str]) -> list[Outcome]:
+    assert _worker is not None
+    stopped, job = _worker
+    return [job.run(key) for key in keys if not stopped.is_set()]
 
 
 def _check_start(pool: ProcessPoolExecutor) -> None:

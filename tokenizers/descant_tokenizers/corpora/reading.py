@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from symusic.core import NoteTickList, ScoreTick, TrackTick
 
 from descant_tokenizers.errors import printable
@@ -124,6 +125,11 @@ def single_line(track: TrackTick, voice: str) -> tuple[TrackTick, int, int]:
     Returns:
         The new track, the number of notes dropped, the number of notes cut.
     """
+    thinned = TrackTick(voice, FIRST_VOICE_PROGRAM + VOICES.index(voice), False)
+    notes = track.notes.numpy()
+    if (notes["time"][1:] >= (notes["time"] + notes["duration"])[:-1]).all() and (np.diff(notes["time"]) > 0).all():
+        thinned.notes = track.notes.copy()
+        return thinned, 0, 0
     outward = -1 if voice == "Bass" else 1
     by_onset = {note.time: note for note in sorted(track.notes, key=lambda n: (n.time, outward * n.pitch, n.duration))}
     line = [note.copy() for note in by_onset.values()]
@@ -132,7 +138,6 @@ def single_line(track: TrackTick, voice: str) -> tuple[TrackTick, int, int]:
         if note.end > following.time:
             note.duration = following.time - note.time
             num_cut += 1
-    thinned = TrackTick(voice, FIRST_VOICE_PROGRAM + VOICES.index(voice), False)
     thinned.notes = NoteTickList(line)
     return thinned, len(track.notes) - len(line), num_cut
 

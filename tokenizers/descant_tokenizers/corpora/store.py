@@ -15,7 +15,7 @@ import pyarrow.parquet
 from datasets import DatasetDict, DatasetInfo, Features, List, Value, load_dataset, load_from_disk
 from datasets.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
-from descant_tokenizers.corpora.rows import COLUMN_TYPES, Row
+from descant_tokenizers.corpora.rows import COLUMN_TYPES
 from descant_tokenizers.errors import InputError
 
 FileFormat = Literal["arrow", "parquet"]
@@ -23,9 +23,9 @@ REPORT_NAME = "report.json"
 BATCH_ROWS = 256
 
 
-def features() -> Features:
-    """Return the columns of a dataset row with their types."""
-    return Features({name: _feature(kind) for name, kind in COLUMN_TYPES.items()})
+def features(more: Mapping[str, str] | None = None) -> Features:
+    """Return the columns of a dataset row with their types, and `more` in the manner of `COLUMN_TYPES`."""
+    return Features({name: _feature(kind) for name, kind in {**COLUMN_TYPES, **(more or {})}.items()})
 
 
 def check_out(out: Path, *, force: bool) -> None:
@@ -98,19 +98,25 @@ class RowWriter:
         folder: An empty folder.
         splits: Names of the splits in order. One without rows is left out: datasets 5.2 fails on empty Parquet files.
         file_format: `arrow` or `parquet`; see `write_dataset`.
+        columns: Further columns and their types.
     """
 
-    def __init__(self, folder: Path, splits: Sequence[str], file_format: FileFormat) -> None:
+    def __init__(
+        self, folder: Path, splits: Sequence[str], file_format: FileFormat, columns: Mapping[str, str] | None = None
+    ) -> None:
         self._folder = folder
         self._format = file_format
+        self._features = features(columns)
         self._open: dict[str, _SplitWriter] = {}
         self._splits = splits
 
-    def write(self, row: Row) -> None:
+    def write(self, row: Mapping[str, Any]) -> None:
         """Add a row to its split."""
         split = row["split"]
         if split not in self._open:
-            self._open[split] = _SplitWriter(_split_path(self._folder, split, self._format), self._format)
+            self._open[split] = _SplitWriter(
+                _split_path(self._folder, split, self._format), self._format, self._features
+            )
         self._open[split].write(row)
 
     def close(self) -> None:
@@ -119,7 +125,7 @@ class RowWriter:
         for split in found:
             digest = self._open[split].close()
             if self._format == "arrow":
-                _describe_split(self._folder / split, split, digest)
+                _describe_split(self._folder / split, split, digest, self._features)
         if self._format == "arrow":
             (self._folder / "dataset_dict.json").write_text(json.dumps({"splits": found}), "utf-8")
 
@@ -127,10 +133,10 @@ class RowWriter:
 class _SplitWriter:
     """Writes the rows of one split to one file, some at a time."""
 
-    def __init__(self, path: Path, file_format: FileFormat) -> None:
+    def __init__(self, path: Path, file_format: FileFormat, columns: Features) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._schema = features().arrow_schema
-        self._rows: list[Row] = []
+        self._schema = columns.arrow_schema
+        self._rows: list[Mapping[str, Any]] = []
         self._digest = hashlib.sha256()
         self._file = (
             pyarrow.ipc.new_stream(str(path), self._schema)
@@ -138,7 +144,7 @@ class _SplitWriter:
             else pyarrow.parquet.ParquetWriter(str(path), self._schema)
         )
 
-    def write(self, row: Row) -> None:
+    def write(self, row: Mapping[str, Any]) -> None:
         self._rows.append(row)
         self._digest.update(repr(tuple(row.values())).encode())
         if len(self._rows) == BATCH_ROWS:
@@ -163,7 +169,7 @@ def _split_path(folder: Path, split: str, file_format: FileFormat) -> Path:
     return folder / "data" / f"{split}-00000-of-00001.parquet"
 
 
-def _describe_split(folder: Path, split: str, digest: str) -> None:
+def _describe_split(folder: Path, split: str, digest: str, columns: Features) -> None:
     """Put the two files beside the data of a split that `Dataset.save_to_disk` puts there (a test compares)."""
     state: dict[str, Any] = {
         "_data_files": [{"filename": _split_path(folder.parent, split, "arrow").name}],
@@ -175,7 +181,7 @@ def _describe_split(folder: Path, split: str, digest: str) -> None:
         "_split": None,
     }
     (folder / "state.json").write_text(json.dumps(state, indent=2, sort_keys=True), "utf-8")
-    DatasetInfo(features=features()).write_to_directory(str(folder))
+    DatasetInfo(features=columns).write_to_directory(str(folder))
 
 
 def is_dataset(folder: Path) -> bool:

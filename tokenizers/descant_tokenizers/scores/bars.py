@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
+import numpy as np
 from symusic.core import ScoreTick
 
-__all__ = ["Bar", "bars_of", "count_bars", "last_note_end"]
+__all__ = ["Bar", "bars_of", "count_bars", "last_note_end", "signature_ticks"]
 
 DEFAULT_SIGNATURE = (4, 4)
 """What the MIDI specification assumes where a file gives no time signature."""
@@ -87,9 +88,21 @@ def count_bars(score: ScoreTick) -> int:
     return sum(span.num_bars for span in _spans(score))
 
 
+def signature_ticks(score: ScoreTick) -> dict[tuple[int, int], int]:
+    """Return how long each time signature (numerator, denominator) holds, in ticks, the pickup counting 0."""
+    ticks: dict[tuple[int, int], int] = {}
+    spans = list(_spans(score))
+    for index, span in enumerate(spans):
+        length = 0 if index == 0 and _starts_with_pickup(spans) else span.line(span.num_bars) - span.start
+        signature = (span.numerator, span.denominator)
+        ticks[signature] = ticks.get(signature, 0) + length
+    return ticks
+
+
 def last_note_end(score: ScoreTick) -> int:
     """Return the end of the last note in ticks, 0 if there is none."""
-    return max((note.time + note.duration for track in score.tracks for note in track.notes), default=0)
+    found = [track.notes.numpy() for track in score.tracks if track.notes]
+    return max((int((notes["time"].astype(np.int64) + notes["duration"]).max()) for notes in found), default=0)
 
 
 def _spans(score: ScoreTick) -> Iterator[_Span]:

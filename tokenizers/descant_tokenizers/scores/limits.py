@@ -50,7 +50,8 @@ def check_count(path: Path, what: str, count: int, limit: int) -> None:
 
 def check_span(path: Path, score: ScoreTick, limits: Limits) -> None:
     """Raise an `InputError` if a note starts before 0 (its tick overflowed while parsing) or ends after `max_ticks`."""
-    starts_early = any(note.time < 0 or note.duration < 0 for track in score.tracks for note in track.notes)
+    found = [track.notes.numpy() for track in score.tracks if track.notes]
+    starts_early = any((notes["time"] < 0).any() or (notes["duration"] < 0).any() for notes in found)
     if starts_early or last_note_end(score) > limits.max_ticks:
         raise InputError(
             f"{path} has notes outside ticks 0 to {limits.max_ticks:,}; remove the silence before them or cut the file."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 from symusic.core import (
     ControlChangeTickList,
     KeySignatureTick,
@@ -82,6 +83,9 @@ def _check_time_signatures(path: Path, score: ScoreTick) -> None:
 
 def _clean_track(path: Path, track: TrackTick, number: int, repairs: list[str]) -> TrackTick:
     clean = TrackTick(printable(track.name, _MAX_NAME_LENGTH), track.program, track.is_drum)
+    if _is_clean(track):  # most are, and a look at arrays costs little
+        clean.notes = track.notes.copy()
+        return clean
     kept: list[NoteTick] = []
     sounding: dict[int, NoteTick] = {}
     num_empty = num_cut = num_doubled = 0
@@ -106,6 +110,22 @@ def _clean_track(path: Path, track: TrackTick, number: int, repairs: list[str]) 
     repairs += _counted(label, num_doubled, "struck twice at once", "dropped")
     repairs += _counted(label, num_cut, "still sounding when the same pitch was struck again", "cut short")
     return clean
+
+
+def _is_clean(track: TrackTick) -> bool:
+    """Whether the notes are in order, and no two of one pitch sound at once."""
+    notes = track.notes.numpy()
+    times, pitches = notes["time"].astype(np.int64), notes["pitch"]
+    ends = times + notes["duration"]
+    in_range = (notes["duration"] > 0) & (pitches >= 0) & (notes["velocity"] >= 1) & (notes["velocity"] <= 127)
+    if not in_range.all() or (pitches < 0).any():  # symusic keeps bytes with a sign
+        return False
+    steps = np.diff(times)
+    if (steps < 0).any() or ((steps == 0) & (np.diff(pitches) <= 0)).any():
+        return False
+    order = np.argsort(pitches, kind="stable")
+    same = np.diff(pitches[order]) == 0
+    return not (same & (ends[order][:-1] > times[order][1:])).any()
 
 
 def _counted(label: str, count: int, what: str, deed: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 from collections.abc import Iterable
@@ -11,14 +12,16 @@ from typing import Any
 from datasets import Dataset, DatasetDict
 from miditok import REMI
 
-from descant_tokenizers.corpora import row_to_score
+from descant_tokenizers.corpora.build import BuildReport, write_rows
 from descant_tokenizers.corpora.cache import cache_dir, code_version, make_cache_folder
-from descant_tokenizers.corpora.store import FileFormat, check_out, write_dataset
+from descant_tokenizers.corpora.harvest import Progress, read_all
+from descant_tokenizers.corpora.rows import Corpus
+from descant_tokenizers.corpora.store import FileFormat, check_out, fresh_folder, write_dataset
 from descant_tokenizers.errors import InputError
-from descant_tokenizers.tokens.encode import encode_score
-from descant_tokenizers.tokens.layout import Task, TaskLayout
+from descant_tokenizers.tokens.layout import TaskLayout
 from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.presets import TOKENIZER_FILE
+from descant_tokenizers.tokens.step import TOKEN_COLUMN_TYPES, TokenStep, tokenize_row
 from descant_tokenizers.tokens.vocabulary import TokenTable
 
 
@@ -52,6 +55,43 @@ def tokenize_dataset(
         for name, split in mapped.items()
     }
     return DatasetDict(kept), refused
+
+
+def tokenize_files(
+    corpus: Corpus,
+    tokenizer: REMI,
+    out: Path,
+    *,
+    num_proc: int | None = None,
+    force: bool = False,
+    file_format: FileFormat = "arrow",
+    progress: Progress | None = None,
+) -> BuildReport:
+    """Go from files to a tokenized dataset in one pass, in memory that does not grow with their number.
+
+    The rows are those of building a dataset and tokenizing it, without the rows that the vocabulary cannot hold.
+
+    Args:
+        corpus: The files.
+        tokenizer: A tokenizer of a preset; it is written beside the data.
+        out: The folder to write.
+        num_proc: Worker processes; by default one for each core.
+        force: Replace a dataset that is already at `out`.
+        file_format: `arrow` or `parquet`.
+        progress: Called with the number of files done and of all files.
+
+    Returns:
+        What became of every file.
+
+    Raises:
+        InputError: No usable file, or `out` cannot be written.
+    """
+    check_out(out, force=force)
+    step = TokenStep(TaskLayout(TokenTable(tokenizer)))
+    with fresh_folder(out) as folder, contextlib.closing(read_all(corpus, num_proc, progress, step)) as outcomes:
+        report = write_rows(corpus, outcomes, folder, file_format, TOKEN_COLUMN_TYPES)
+        tokenizer.save(folder / TOKENIZER_FILE)
+    return report
 
 
 def write_tokenized(
@@ -98,26 +138,10 @@ def _tokenize_split(name: str, split: Dataset, layout: TaskLayout, num_proc: int
     folder = cache_dir() / "tokens" / f"{version}-{vocabulary}"
     make_cache_folder(folder)
     return split.map(
-        functools.partial(_tokenize_row, layout=layout),
+        functools.partial(tokenize_row, layout=layout),
         num_proc=num_proc,
         cache_file_name=str(folder / f"{split._fingerprint}.arrow"),
         # datasets 5.2 takes 64 letters, its own suffix for each process included
         new_fingerprint=hashlib.sha256(f"{split._fingerprint}-{version}-{vocabulary}".encode()).hexdigest()[:32],
         desc=f"tokenize {name}",
     )
-
-
-def _tokenize_row(row: dict[str, Any], layout: TaskLayout) -> dict[str, Any]:
-    """Tokenize one row; a piece that the vocabulary cannot hold gets no ids and the reason."""
-    try:
-        encoded = encode_score(layout.table, row_to_score(row))
-    except InputError as error:
-        return {"input_ids": [], "voices": [], "num_bars": 0, "num_16ths": 0.0, "grid_changes": [str(error)]}
-    piece = encoded.piece
-    return {
-        "input_ids": layout.encode(piece, Task.CONTINUE, piece.voices).ids,
-        "voices": list(piece.voices),
-        "num_bars": len(piece.bars),
-        "num_16ths": piece.end_ticks() * 4 / layout.table.ticks_per_quarter,
-        "grid_changes": list(encoded.changes),
-    }

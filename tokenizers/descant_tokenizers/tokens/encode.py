@@ -15,6 +15,7 @@ import symusic
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.tokens.ensemble import decode_ensemble, encode_ensemble
+from descant_tokenizers.tokens.exact import exact_piece
 from descant_tokenizers.tokens.grammar import NEVER
 from descant_tokenizers.tokens.piece import GridBar, GridNote, Piece, parse_piece, piece_ids
 from descant_tokenizers.tokens.presets import VOICE_PROGRAMS
@@ -53,6 +54,9 @@ def encode_score(table: TokenTable, score: symusic.core.ScoreTick) -> EncodedSco
     labelled = _label_voices(score)
     _check_time_signatures(table, labelled)
     _check_pitches(table, labelled)
+    exact = exact_piece(table, labelled)
+    if exact is not None:
+        return EncodedScore(exact)
     tokens = table.tokenizer.encode(labelled, encode_ids=False)
     piece, cut = _without_overlaps(table, _one_note_per_onset(parse_piece(table, tokens.ids)))
     return EncodedScore(piece, _changes(table, labelled, piece, cut))
@@ -107,9 +111,10 @@ def _check_time_signatures(table: TokenTable, score: symusic.core.ScoreTick) -> 
 def _check_pitches(table: TokenTable, score: symusic.core.ScoreTick) -> None:
     low, high = min(table.pitch_id), max(table.pitch_id)
     for track in score.tracks:
-        for note in track.notes:
-            if not low <= note.pitch <= high:
-                raise InputError(f"{track.name} has pitch {note.pitch}, outside {low}-{high}: transpose the score")
+        pitches = track.notes.numpy()["pitch"]
+        wrong = pitches[(pitches < low) | (pitches > high)]
+        if len(wrong):
+            raise InputError(f"{track.name} has pitch {wrong[0]}, outside {low}-{high}: transpose the score")
 
 
 def _changes(table: TokenTable, score: symusic.core.ScoreTick, piece: Piece, cut: set[Place]) -> tuple[str, ...]:
