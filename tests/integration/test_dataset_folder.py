@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -74,10 +77,10 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def _exit_status(*arguments: str | Path) -> object:
+def _exit_status(*arguments: str | Path, command: str = "dataset build") -> object:
     """Run the command in this process."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["descant", "dataset", "build", *map(str, arguments)])
+        patch.setattr(sys, "argv", ["descant", *command.split(), *map(str, arguments)])
         with pytest.raises(SystemExit) as exit_info:
             main()
     return exit_info.value.code
@@ -285,12 +288,46 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(
 def test_what_is_no_dataset_is_not_loaded(songs: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="unknown corpus 'chorals'"):
         load_corpus("chorals")
-    with pytest.raises(InputError, match="holds no dataset"):
-        load_corpus(str(songs))
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(InputError, match="holds no score file"):
+        load_corpus(str(tmp_path / "nothing"))
     build_dataset(str(songs), tmp_path / "out", num_proc=1)
     load_from_disk(str(tmp_path / "out")).remove_columns("music").save_to_disk(str(tmp_path / "silent"))
     with pytest.raises(InputError, match="lacks the columns music"):
         load_corpus(str(tmp_path / "silent"))
+
+
+def test_files_are_tokenized_in_one_pass_to_the_same_rows(
+    songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build_dataset(str(songs), tmp_path / "built", num_proc=1)
+    for source, out in ((tmp_path / "built", "two"), (songs, "one")):
+        arguments = ["tokenize", str(source), "--out", str(tmp_path / out), "--num-proc", "2", "--quiet"]
+        assert _exit_status(*arguments, command="dataset") == 0, capsys.readouterr().err
+    one, two = (load_from_disk(str(tmp_path / name)) for name in ("one", "two"))
+    assert {name: list(rows) for name, rows in one.items()} == {name: list(rows) for name, rows in two.items()}
+    assert sum(len(rows) for rows in one.values()) == NUM_PIECES + 2  # one is a trio of named voices
+    skipped = json.loads((tmp_path / "one" / "report.json").read_text())["skipped"]
+    assert skipped.keys() == BAD | {"chords"}
+    assert (tmp_path / "one" / "tokenizer.json").read_bytes() == (tmp_path / "two" / "tokenizer.json").read_bytes()
+
+
+def test_a_killed_build_goes_on_where_it_stopped(songs: Path, tmp_path: Path, own_cache: Path) -> None:
+    script = tmp_path / "slow.py"
+    script.write_text(_INTERRUPT.format(songs=songs, out=tmp_path / "out").replace("num_done == 2", "False"))
+    process = subprocess.Popen([sys.executable, script], start_new_session=True)
+    while len(list(own_cache.rglob("*.json"))) < 8:
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)  # the workers, too: nobody tidies up
+    process.wait()
+    num_read = len(list(own_cache.rglob("*.json")))
+    assert 8 <= num_read < NUM_PIECES
+    assert not (tmp_path / "out").exists()
+    report = build_dataset(str(songs), tmp_path / "out", num_proc=2)
+    assert num_read - 1 <= report.num_cached <= num_read + 1  # equal music in two files has one name in the cache
+    build_dataset(str(songs), tmp_path / "again", num_proc=1)
+    assert _bytes(tmp_path / "out") == _bytes(tmp_path / "again")
 
 
 def _record_reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:

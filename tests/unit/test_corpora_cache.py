@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
 
-from descant_tokenizers.corpora.cache import cache_dir, cache_path, load_piece, piece_version, save_piece
+from descant_tokenizers.corpora.cache import (
+    cache_dir,
+    cache_path,
+    load_piece,
+    make_cache_folder,
+    piece_version,
+    prune_cache,
+    save_piece,
+)
 from descant_tokenizers.corpora.folder import FolderCorpus
 from descant_tokenizers.corpora.harvest import read_all
 from descant_tokenizers.corpora.rows import Piece
@@ -78,3 +88,16 @@ def test_a_file_is_no_place_for_a_dataset(tmp_path: Path) -> None:
         check_out(tmp_path / "song.mid", force=False)
     with pytest.raises(InputError, match="does not look like a dataset"):
         check_out(tmp_path / "song.mid", force=True)
+
+
+def test_what_no_run_has_used_for_long_is_removed() -> None:
+    folders = {}
+    for days in (0, 29, 31, 400):
+        folders[days] = cache_dir() / "pieces" / f"Files-{days}"
+        make_cache_folder(folders[days] / "ab")
+        (folders[days] / "ab" / "x.json").write_text("{}")
+        os.utime(folders[days], (time.time() - 86_400 * days,) * 2)
+    assert sorted(prune_cache()) == sorted([folders[31], folders[400]])
+    assert [days for days, folder in folders.items() if folder.exists()] == [0, 29]
+    make_cache_folder(folders[29])
+    assert prune_cache(max_idle_days=1) == [], "a folder in use is young again"

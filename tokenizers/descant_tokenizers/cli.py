@@ -150,27 +150,41 @@ def stats_command(
 
 @dataset_app.command("tokenize")
 def tokenize_command(
-    source: Annotated[str, typer.Argument(help="A corpus by name, or the folder of a built dataset.")],
+    source: Annotated[str, typer.Argument(help="A corpus by name, a dataset's folder, or a folder of score files.")],
     out: Annotated[Path, typer.Option(help="Folder to write the tokenized dataset to.")],
     preset: Annotated[
         str, typer.Option("--preset", "--tokenizer", help="Tokenizer preset, or the folder of a trained tokenizer.")
     ] = "satb",
     model: Annotated[Path | None, typer.Option(help="Checkpoint folder; its tokenizer is taken instead.")] = None,
-    num_proc: Annotated[int | None, typer.Option(help="Worker processes; none of its own if not given.")] = None,
+    num_proc: Annotated[int | None, typer.Option(help="Worker processes; one for each core if not given.")] = None,
     file_format: Annotated[Literal["arrow", "parquet"], typer.Option("--format", help="Format on disk.")] = "arrow",
     force: Annotated[bool, typer.Option("--force", help="Replace the dataset at --out.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print neither progress nor summary.")] = False,
 ) -> None:
-    """Add token columns to a dataset, and put the tokenizer beside it."""
+    """Add token columns to a corpus, a dataset or a folder of score files, and put the tokenizer beside it."""
     import datasets
 
     from descant_tokenizers.corpora import load_corpus, reading_bar
-    from descant_tokenizers.tokens.dataset import tokenize_dataset, write_tokenized
+    from descant_tokenizers.corpora.build import is_score_folder
+    from descant_tokenizers.corpora.folder import FolderCorpus
+    from descant_tokenizers.corpora.summary import summary
+    from descant_tokenizers.tokens.dataset import tokenize_dataset, tokenize_files, write_tokenized
     from descant_tokenizers.tokens.presets import load_tokenizer, open_tokenizer
+    from descant_tokenizers.tokens.vocabulary import TokenTable
 
     if quiet:
         datasets.disable_progress_bars()
     tokenizer = open_tokenizer(preset) if model is None else load_tokenizer(model)
+    if is_score_folder(source):
+        start = time.monotonic()
+        files = FolderCorpus.of(Path(source), parts="auto" if TokenTable(tokenizer).is_four_part else "all")
+        with reading_bar(source, quiet=quiet) as progress:
+            report = tokenize_files(
+                files, tokenizer, out, num_proc=num_proc, force=force, file_format=file_format, progress=progress
+            )
+        if not quiet:
+            typer.echo(summary(report, out, time.monotonic() - start))
+        return
     with reading_bar(source, quiet=quiet) as progress:
         corpus = load_corpus(source, num_proc=num_proc, progress=progress)
     tokenized, refused = tokenize_dataset(corpus, tokenizer, num_proc)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -14,10 +12,9 @@ import numpy as np
 from datasets import Dataset, DatasetDict
 from miditok import REMI
 
-from descant_tokenizers.corpora.build import CORPORA, build_dataset, load_corpus
+from descant_tokenizers.corpora.build import load_corpus
 from descant_tokenizers.corpora.harvest import Progress
 from descant_tokenizers.corpora.rows import row_to_score
-from descant_tokenizers.corpora.store import is_dataset, read_dataset
 from descant_tokenizers.scores import VOICES, count_bars
 from descant_tokenizers.tokens.dataset import tokenize_dataset
 from descant_tokenizers.tokens.presets import build_tokenizer
@@ -93,11 +90,7 @@ def corpus_stats(
         InputError: There is neither such a corpus nor such a folder, or nothing in it can be used.
     """
     tokenizer = build_tokenizer(preset)
-    if source in CORPORA or is_dataset(Path(source)):
-        return dataset_stats(load_corpus(source, num_proc=num_proc, progress=progress), tokenizer)
-    with tempfile.TemporaryDirectory(prefix="descant-stats-") as scratch:
-        build_dataset(source, Path(scratch, "dataset"), num_proc=num_proc, progress=progress)
-        return dataset_stats(read_dataset(Path(scratch, "dataset")), tokenizer)
+    return dataset_stats(load_corpus(source, num_proc=num_proc, progress=progress), tokenizer)
 
 
 def dataset_stats(dataset: DatasetDict, tokenizer: REMI) -> dict[str, SplitStats]:

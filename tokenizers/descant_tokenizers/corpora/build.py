@@ -212,6 +212,11 @@ class _Tally:
         )
 
 
+def is_score_folder(source: str) -> bool:
+    """Whether a source is a folder of the user's own files: no corpus by name, and no dataset."""
+    return source not in CORPORA and Path(source).is_dir() and not is_dataset(Path(source))
+
+
 def load_corpus(
     name_or_dir: str, *, parts: Parts = "auto", num_proc: int | None = None, progress: Progress | None = None
 ) -> DatasetDict:

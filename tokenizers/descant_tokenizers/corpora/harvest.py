@@ -10,7 +10,9 @@ import gc
 import itertools
 import multiprocessing
 import os
+import pickle
 import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -163,7 +165,9 @@ def _pooled(job: Job, chunks: Sequence[Sequence[str]], num_proc: int) -> Generat
     # spawn: the caller may hold threads (torch, progress bars), which do not survive a fork.
     context = multiprocessing.get_context("spawn")
     stopped = context.Event()
-    with ProcessPoolExecutor(num_proc, context, initializer=_start_worker, initargs=(stopped, job)) as pool:
+    with ProcessPoolExecutor(
+        num_proc, context, initializer=_start_worker, initargs=(stopped, pickle.dumps(job))
+    ) as pool:
         _check_start(pool)
         waiting = iter(chunks)
         futures: deque[Future[list[Outcome]]] = deque()
@@ -181,11 +185,13 @@ def _pooled(job: Job, chunks: Sequence[Sequence[str]], num_proc: int) -> Generat
             pool.shutdown(cancel_futures=True)
 
 
-def _start_worker(stopped: Event, job: Job) -> None:
+def _start_worker(stopped: Event, pickled_job: bytes) -> None:
     """Leave Ctrl-C to the parent process, which then stops the pool."""
     global _worker
-    _worker = (stopped, job)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # miditok imports torch where it finds it (seconds, and 150 MB), for data loaders that no worker needs.
+    sys.modules.setdefault("torch", None)  # type: ignore[arg-type]  # as Python's own documentation says
+    _worker = (stopped, pickle.loads(pickled_job))
     gc.freeze()  # what is imported stays, and pieces go by their reference counts: looking for cycles at every
     gc.set_threshold(50_000)  # 700 new objects, as Python does, finds none and takes time
 

@@ -146,7 +146,8 @@ class _SplitWriter:
 
     def write(self, row: Mapping[str, Any]) -> None:
         self._rows.append(row)
-        self._digest.update(repr(tuple(row.values())).encode())
+        for value in row.values():
+            self._digest.update(value if isinstance(value, bytes) else repr(value).encode())
         if len(self._rows) == BATCH_ROWS:
             self._flush()
 

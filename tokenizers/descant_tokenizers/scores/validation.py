@@ -117,9 +117,8 @@ def _is_clean(track: TrackTick) -> bool:
     notes = track.notes.numpy()
     times, pitches = notes["time"].astype(np.int64), notes["pitch"]
     ends = times + notes["duration"]
-    in_range = (notes["duration"] > 0) & (pitches >= 0) & (notes["velocity"] >= 1) & (notes["velocity"] <= 127)
-    if not in_range.all() or (pitches < 0).any():  # symusic keeps bytes with a sign
-        return False
+    if not ((notes["duration"] > 0) & (pitches >= 0) & (notes["velocity"] >= 1)).all():
+        return False  # symusic keeps bytes with a sign: what is above 127 is below 0
     steps = np.diff(times)
     if (steps < 0).any() or ((steps == 0) & (np.diff(pitches) <= 0)).any():
         return False

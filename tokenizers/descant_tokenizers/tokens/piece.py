@@ -129,7 +129,7 @@ def note_ids(table: TokenTable, bar: GridBar) -> list[int]:
     offset = -1
     for note in bar.notes:
         if note.offset_ticks != offset:
-            for tempo in sorted(place for place in tempos if place < note.offset_ticks):
+            for tempo in sorted(place for place in tempos if place < note.offset_ticks) if tempos else ():
                 ids += _onset_ids(table, bar.meter, tempo, tempos.pop(tempo))
             offset = note.offset_ticks
             ids += _onset_ids(table, bar.meter, offset, tempos.pop(offset, None))
