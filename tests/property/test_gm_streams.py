@@ -91,6 +91,38 @@ def test_random_walks_decode(gm_table, block):
         assert_decodes(gm_table, walk(grammar, rng))
 
 
+@pytest.fixture(scope="module", params=["BPE", "Unigram"])
+def learned_gm_table(request, gm_table, random_band):
+    """The vocabulary with 300 tokens learned from random pieces."""
+    rng = np.random.default_rng(11)
+    pieces = [random_band(rng, num_bars=2) for _ in range(4)]
+    return TokenTable(train_tokenizer(gm_table.tokenizer, pieces, gm_table.size + 300, request.param))
+
+
+def test_random_walks_over_learned_tokens_decode(learned_gm_table):
+    grammar, rng = make_grammar(learned_gm_table), np.random.default_rng(0)
+    lengths = []
+    for _ in range(60):
+        ids = walk(grammar, rng)
+        assert_decodes(learned_gm_table, ids)
+        lengths += [len(learned_gm_table.base_ids(i)) for i in ids]
+    assert max(lengths) > 1, "no learned token was walked"
+
+
+def test_pieces_in_learned_tokens_are_legal_and_decode(gm_table, learned_gm_table, random_band):
+    grammar, layout = make_grammar(learned_gm_table), TaskLayout(learned_gm_table)
+    rng = np.random.default_rng(5)
+    for _ in range(5):
+        piece = random_band(rng, num_bars=2, meters=METERS)
+        ids = piece_ids(gm_table, piece)
+        merged = learned_gm_table.merge(ids)
+        assert len(merged) < len(ids)
+        assert learned_gm_table.expand(merged) == ids
+        assert grammar.accepts([*merged, grammar.eos])
+        for task in Task:
+            assert layout.decode(layout.encode(piece, task, piece.voices).ids).piece == piece
+
+
 def test_pieces_are_legal_in_every_prefix(gm_table, random_band):
     grammar, rng = make_grammar(gm_table), np.random.default_rng(5)
     for _ in range(10):

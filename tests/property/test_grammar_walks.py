@@ -8,7 +8,10 @@ import pytest
 from descant_tokenizers.corpora import load_corpus, row_to_score
 from descant_tokenizers.tokens.encode import encode_score
 from descant_tokenizers.tokens.grammar import NEVER, Grammar, Rules
+from descant_tokenizers.tokens.layout import Task, TaskLayout
 from descant_tokenizers.tokens.piece import parse_piece, piece_ids
+from descant_tokenizers.tokens.train import train_tokenizer
+from descant_tokenizers.tokens.vocabulary import TokenTable
 
 METERS = ((4, 4), (3, 4), (6, 8), (3, 2), (1, 4))
 MAX_TOKENS = 40
@@ -195,3 +198,18 @@ def test_every_chorale_is_legal_and_comes_back_from_the_grid(table):
             assert grammar.accepts([*piece_ids(table, encoded.piece), grammar.eos]), row["id"]
             num_pieces += 1
     assert num_pieces > 350
+
+
+@pytest.mark.slow  # where the corpus is not in the cache yet
+@pytest.mark.parametrize("model", ["BPE", "Unigram"])
+def test_every_chorale_is_legal_in_tokens_learned_from_some(table, model):
+    corpus = load_corpus("chorales")
+    pieces = [encode_score(table, row_to_score(row)).piece for split in corpus.values() for row in split]
+    learned = TokenTable(train_tokenizer(table.tokenizer, pieces[:10], table.size + 400, model))
+    grammar, layout = Grammar(learned), TaskLayout(learned)
+    for piece in pieces:
+        ids = learned.merge(piece_ids(learned, piece))
+        assert len(ids) < 0.7 * len(piece_ids(learned, piece))
+        assert grammar.accepts([*ids, grammar.eos])
+        for task, voices in ((Task.CONTINUE, piece.voices), (Task.HARMONIZE, piece.voices[1:])):
+            assert layout.decode(layout.encode(piece, task, voices).ids).piece == piece

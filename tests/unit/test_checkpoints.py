@@ -85,6 +85,34 @@ def test_another_tokenizer_is_refused(folder):
         load_checkpoint(str(folder))
 
 
+def test_a_tokenizer_file_that_stands_for_other_ids_is_refused(folder):
+    spoil_meta(folder, vocabulary_sha256="0" * 64)
+    with pytest.raises(InputError, match=r"gives other token ids with the installed miditok .*: install miditok 3\."):
+        load_checkpoint(str(folder))
+
+
+def test_format_1_had_no_hash_of_the_vocabulary(folder):
+    spoil_meta(folder, format_version=1)
+    path = folder / "descant.json"
+    values = json.loads(path.read_text())
+    del values["vocabulary_sha256"]
+    path.write_text(json.dumps(values))
+    assert load_checkpoint(str(folder)).meta.format_version == 1
+
+
+def test_format_2_cannot_do_without(folder):
+    path = folder / "descant.json"
+    values = json.loads(path.read_text())
+    del values["vocabulary_sha256"]
+    path.write_text(json.dumps(values))
+    with pytest.raises(InputError, match=r"descant\.json cannot be read \(KeyError\('vocabulary_sha256'\)"):
+        load_checkpoint(str(folder))
+
+
+def test_the_embedded_model_says_what_its_ids_mean(table):
+    assert read_meta(find_checkpoint("chorales")).vocabulary_sha256 == table.sha256()
+
+
 def spoil_meta(folder, **values):
     path = folder / "descant.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))

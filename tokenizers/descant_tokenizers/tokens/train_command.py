@@ -6,6 +6,7 @@ Heavy libraries are imported inside the command, so that `--help` answers at onc
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -54,15 +55,17 @@ def train_tokenizer_command(
     untrained = build_tokenizer(preset)
     base = TokenTable(untrained)
     check_vocab_size(base, vocab_size)
-    if quiet:
+    if quiet or as_json:
         datasets.disable_progress_bars()
-    with reading_bar(source, quiet=quiet) as progress:
+    with reading_bar(source, quiet=quiet or as_json) as progress:
         corpus = load_corpus(source, num_proc=num_proc, progress=progress)
     used = datasets.DatasetDict({name: corpus[name] for name in (LEARNED_SPLIT, MEASURED_SPLIT) if name in corpus})
     tokenized, refused = tokenize_dataset(used, untrained, num_proc)
     layout = TaskLayout(base)
     pieces = {name: dataset_pieces(rows, layout) for name, rows in tokenized.items()}
-    trained = train_tokenizer(untrained, pieces.get(LEARNED_SPLIT, []), vocab_size, model, show_progress=not quiet)
+    # Its bars would print empty lines to stdout where there is no terminal.
+    show_progress = sys.stderr.isatty() and not (quiet or as_json)
+    trained = train_tokenizer(untrained, pieces.get(LEARNED_SPLIT, []), vocab_size, model, show_progress=show_progress)
     table = TokenTable(trained)
     facts = {
         "preset": preset,
