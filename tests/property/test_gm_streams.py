@@ -102,17 +102,42 @@ def learned_gm_table(request, gm_table, random_band):
 def test_random_walks_over_learned_tokens_decode(learned_gm_table):
     grammar, rng = make_grammar(learned_gm_table), np.random.default_rng(0)
     lengths = []
-    for _ in range(60):
+    for _ in range(30):
         ids = walk(grammar, rng)
         assert_decodes(learned_gm_table, ids)
         lengths += [len(learned_gm_table.base_ids(i)) for i in ids]
     assert max(lengths) > 1, "no learned token was walked"
 
 
+def test_a_learned_token_is_legal_exactly_if_its_parts_are(learned_gm_table):
+    table = learned_gm_table
+    grammar, rng = make_grammar(table), np.random.default_rng(3)
+    found = set()
+    for _ in range(3):
+        state = grammar.start()
+        for token in walk(grammar, rng)[:-1]:
+            state = grammar.advance(state, token)
+            mask = grammar.mask(state)
+            begun = [i for i in range(table.num_base_ids, table.size) if mask[table.base_ids(i)[0]]]
+            for token_id in rng.choice(begun, 5) if begun else ():
+                assert mask[token_id] == is_legal_step_by_step(grammar, state, table.base_ids(int(token_id)))
+                found.add(bool(mask[token_id]))
+    assert found == {False, True}
+
+
+def is_legal_step_by_step(grammar, state, base_ids):
+    try:
+        for base_id in base_ids:
+            state = grammar.advance(state, base_id)
+    except ValueError:
+        return False
+    return True
+
+
 def test_pieces_in_learned_tokens_are_legal_and_decode(gm_table, learned_gm_table, random_band):
     grammar, layout = make_grammar(learned_gm_table), TaskLayout(learned_gm_table)
     rng = np.random.default_rng(5)
-    for _ in range(5):
+    for _ in range(2):
         piece = random_band(rng, num_bars=2, meters=METERS)
         ids = piece_ids(gm_table, piece)
         merged = learned_gm_table.merge(ids)

@@ -99,18 +99,25 @@ class PolyphonicGrammar(Grammar):
 
     def _learned_mask(self, state: State, rules: Rules, allowed: Mask) -> Mask:
         whole = np.zeros(self.table.size, dtype=bool)
-        self._add_learned(whole, self._trie, state, rules, allowed)
+        self._add_learned(whole, self._trie, state, rules, {state: allowed})
         return whole[self.table.num_base_ids :]
 
-    def _add_learned(self, whole: Mask, node: _Trie, state: State, rules: Rules, allowed: Mask) -> None:
-        """Mark the learned tokens whose runs of base tokens are legal from here."""
+    def _add_learned(self, whole: Mask, node: _Trie, state: State, rules: Rules, masks: dict[State, Mask]) -> None:
+        """Mark the learned tokens whose runs of base tokens are legal from here; `masks` are those known so far."""
+        if state not in masks:
+            masks[state] = self._base_mask(state, rules)
+        allowed = masks[state]
         for base_id, child in node.children.items():
             if not allowed[base_id]:
                 continue
             whole[child.learned_ids] = True
             if child.children:
                 after = self._step(state, base_id)
-                self._add_learned(whole, child, after, rules, self._base_mask(after, rules))
+                if self.table.types[base_id] == "Duration":
+                    # The rest of the run is at the same onset, where only higher pitches and later instruments follow:
+                    # that the note sounds says nothing about them, and leaving it out makes more states equal.
+                    after = after._replace(busy_ticks=state.busy_ticks)
+                self._add_learned(whole, child, after, rules, masks)
 
     @cached_property
     def _trie(self) -> _Trie:
