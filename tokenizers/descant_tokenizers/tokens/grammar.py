@@ -194,7 +194,7 @@ class Grammar:
 
     def _compute_mask(self, state: State, rules: Rules) -> Mask:
         allowed = self._base_mask(state, rules)
-        if self.table.size > self.table.num_base_ids:
+        if self.table.has_learned_tokens:
             allowed = np.concatenate([allowed, self._learned_mask(state, rules, allowed)])
         allowed.flags.writeable = False
         return allowed

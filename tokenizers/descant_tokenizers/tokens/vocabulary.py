@@ -99,6 +99,11 @@ class TokenTable:
         return self.names.index(f"{name}_None")
 
     @property
+    def has_learned_tokens(self) -> bool:
+        """Whether some ids stand for several base tokens."""
+        return self.size > self.num_base_ids
+
+    @property
     def tokens_per_note(self) -> int:
         """Number of base tokens of a note, its position apart."""
         return 4 if self.velocity_of else 3
