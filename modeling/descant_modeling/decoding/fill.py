@@ -54,7 +54,7 @@ class Filler:
         self._max_tokens = int(_SPARE * model.config.max_position_embeddings)
         # A bar is expected to get half of what it may get; GPT-2 has no position for one token too many.
         self._full_bar_share = 1.0 if model.config.model_type == "gpt2" else 0.5
-        self._tokens_per_note = 1 + layout.table.tokens_per_note  # a position for each: the most, also with learned tokens
+        self._tokens_per_note = 1 + layout.table.tokens_per_note  # a position for each: the most, learned or not
 
     def fill(
         self,
