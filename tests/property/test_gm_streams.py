@@ -134,20 +134,6 @@ def is_legal_step_by_step(grammar, state, base_ids):
     return True
 
 
-def test_pieces_in_learned_tokens_are_legal_and_decode(gm_table, learned_gm_table, random_band):
-    grammar, layout = make_grammar(learned_gm_table), TaskLayout(learned_gm_table)
-    rng = np.random.default_rng(5)
-    for _ in range(2):
-        piece = random_band(rng, num_bars=2, meters=METERS)
-        ids = piece_ids(gm_table, piece)
-        merged = learned_gm_table.merge(ids)
-        assert len(merged) < len(ids)
-        assert learned_gm_table.expand(merged) == ids
-        assert grammar.accepts([*merged, grammar.eos])
-        for task in Task:
-            assert layout.decode(layout.encode(piece, task, piece.voices).ids).piece == piece
-
-
 def test_pieces_are_legal_in_every_prefix(gm_table, random_band):
     grammar, rng = make_grammar(gm_table), np.random.default_rng(5)
     for _ in range(10):
@@ -222,23 +208,6 @@ def test_illegal_streams_are_refused(gm_table, names):
     for token_id in before:
         state = grammar.advance(state, token_id)
     assert not grammar.mask(state)[last]
-
-
-@pytest.fixture(scope="module")
-def learned_gm_table(gm_table, random_band):
-    """The vocabulary with 200 learned tokens."""
-    rng = np.random.default_rng(0)
-    return TokenTable(train_tokenizer(gm_table.tokenizer, [random_band(rng) for _ in range(12)], gm_table.size + 200))
-
-
-def test_random_walks_over_learned_tokens_decode(learned_gm_table):
-    grammar, rng = make_grammar(learned_gm_table), np.random.default_rng(0)
-    lengths = []
-    for _ in range(60):
-        ids = walk(grammar, rng)
-        assert_decodes(learned_gm_table, ids)
-        lengths += [len(learned_gm_table.base_ids(i)) for i in ids]
-    assert max(lengths) > 1, "no learned token was walked"
 
 
 def test_pieces_in_learned_tokens_are_legal_and_come_back(learned_gm_table, random_band):
