@@ -1,7 +1,23 @@
-"""Models of symbolic music: architectures, training, decoding, evaluation and the embedded weights."""
+"""Models of symbolic music: architectures, training, decoding, evaluation and the embedded weights.
+
+`load` opens a model; :mod:`descant_modeling.api` says what it can do.
+"""
 
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from descant_modeling.api import Model, load
 
 __version__ = version("descant")
 
-__all__ = ["__version__"]
+__all__ = ["Model", "__version__", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import torch and transformers (seconds) only when somebody asks for a model."""
+    if name in ("Model", "load"):
+        from descant_modeling import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -39,6 +39,11 @@ class Generated:
     log_likelihood: float | None
     melody_kept: float | None = None
 
+    @property
+    def given(self) -> frozenset[tuple[str, int, int]]:
+        """The notes that were given, as `added` has the others."""
+        return frozenset((t.name, n.time, n.pitch) for t in self.score.tracks for n in t.notes) - self.added
+
 
 @dataclass
 class Draft:

@@ -20,10 +20,11 @@ import typer
 from descant_tokenizers.errors import InputError
 
 if TYPE_CHECKING:
-    from symusic.core import NoteTick
+    from symusic.core import NoteTick, ScoreTick
 
-    from descant_modeling.ensemble.writer import EnsembleWriter
-    from descant_modeling.generation import Generated, GenerationConfig, GenerationResult, Writer
+    from descant_modeling.api import Model, Options
+    from descant_modeling.drafts import Generated
+    from descant_modeling.generation import GenerationResult
     from descant_tokenizers.scores import ReadResult
 
 OUT_FOLDER = Path("out")
@@ -95,16 +96,22 @@ def generate_command(
     wished = out or OUT_FOLDER / f"{prompt.stem}-{task}.mid"
     check_outputs(wished, num_samples, force=force or out is None, picture=picture)
 
-    from descant_modeling.decoding.sampler import SamplingConfig
-    from descant_modeling.devices import pick_device
-    from descant_modeling.generation import GenerationConfig, load_writer
+    from descant_modeling.api import load
     from descant_modeling.quiet import quiet_libraries
 
     with quiet_libraries(), _progress_bar(f"{task} {prompt.name}", quiet=quiet or as_json) as progress:
-        writer = load_writer(model, pick_device(device))
+        writer = load(model, device)
         began = time.monotonic()
-        config = GenerationConfig(SamplingConfig(temperature, top_p), num_samples, seed, sound, progress, paste_melody)
-        result = _generate(writer, read, request, config)
+        options: Options = {
+            "seed": seed,
+            "num_samples": num_samples,
+            "temperature": temperature,
+            "top_p": top_p,
+            "sound": sound,
+            "progress": progress,
+            "paste_melody": paste_melody,
+        }
+        result = _generate(writer, read.score, request, options)
     writing_seconds = time.monotonic() - began
     files = _write(result.samples, wished, is_named=out is not None, picture=picture, title=f"{prompt.stem}: {task}")
     seconds = time.monotonic() - started
@@ -169,36 +176,14 @@ def _check_range(option: str, value: float, low: float, high: float) -> None:
         raise InputError(f"{option} is {value}; give {low:g} to {high:g}.")
 
 
-def _generate(writer: Writer, read: ReadResult, request: Request, config: GenerationConfig) -> GenerationResult:
-    from descant_modeling.ensemble.writer import EnsembleWriter
-    from descant_modeling.generation import without_controls
-    from descant_tokenizers.scores.voices import voice_names
-
-    if isinstance(writer, EnsembleWriter):
-        return _generate_ensemble(writer, read, request, config)
-    if request.write:
-        raise InputError("--write goes with a model of any instruments; this one writes voices: leave it out.")
-    given = None if request.given is None else voice_names(request.given)
-    score = without_controls(read.score)
+def _generate(model: Model, score: ScoreTick, request: Request, options: Options) -> GenerationResult:
+    given, write, track = request.given, request.write, request.track
     if request.task == "harmonize":
-        return writer.harmonize(score, config, given=given or ("Soprano",), track=request.track)
+        return model.harmonize(score, given=given, write=write, track=track, **options)
     assert request.bars is not None
     if request.task == "infill":
-        return writer.infill(score, config, bars=request.bars, given=given or ())
-    return writer.continue_(score, config, num_bars=request.bars[0], given=given, track=request.track)
-
-
-def _generate_ensemble(
-    writer: EnsembleWriter, read: ReadResult, request: Request, config: GenerationConfig
-) -> GenerationResult:
-    score, given, write = read.score, request.given or (), request.write
-    if request.task == "harmonize":
-        return writer.harmonize(score, config, given=given, track=request.track, write=write)
-    assert request.bars is not None
-    if request.task == "infill":
-        return writer.infill(score, config, bars=request.bars, given=given, write=write)
-    num_bars, track = request.bars[0], request.track
-    return writer.continue_(score, config, num_bars=num_bars, given=request.given, track=track, write=write)
+        return model.infill(score, bars=request.bars, given=given, write=write, **options)
+    return model.continue_(score, bars=request.bars[0], given=given, write=write, track=track, **options)
 
 
 @contextlib.contextmanager

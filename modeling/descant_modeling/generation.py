@@ -104,6 +104,11 @@ class GenerationResult:
     given: tuple[str, ...]
     written: tuple[str, ...]
 
+    @property
+    def score(self) -> ScoreTick:
+        """The first sample's score."""
+        return self.samples[0].score
+
 
 class MusicModel:
     """A causal model ready to write music.

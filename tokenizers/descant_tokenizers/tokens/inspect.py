@@ -107,7 +107,7 @@ def inspect_file(table: TokenTable, path: Path, track: int | str | None = None) 
     return Inspection(table, encoded.piece, first_bar, loss, (reason, *read.repairs, *encoded.changes))
 
 
-def four_voices(score: ScoreTick, track: int | str | None) -> tuple[ScoreTick, str]:
+def four_voices(score: ScoreTick, track: int | str | None = None) -> tuple[ScoreTick, str]:
     """Return a score of the four voices, or of one melody, and a sentence that says which tracks these are."""
     choice = pick_voices(score, None if track is None else VOICES[:1], track)
     chosen = score.copy()

@@ -1,0 +1,222 @@
+"""The Python API: what the commands call, for scripts and notebooks.
+
+>>> from descant_modeling import load
+>>> model = load()
+>>> result = model.harmonize("examples/au-clair-de-la-lune.musicxml", seed=1)
+>>> [track.name for track in result.score.tracks]
+['Soprano', 'Alto', 'Tenor', 'Bass']
+>>> len(result.samples[0].given), len(result.samples[0].added) > 20
+(44, True)
+>>> result.samples[0].log_likelihood < 0
+True
+
+The same seed gives the same music, as long as model, prompt and options are the same:
+
+>>> again = model.infill(result.score, bars=(2, 2), given=["Soprano"], seed=3)
+>>> again.written
+('Alto', 'Tenor', 'Bass')
+>>> again.score.dumps_midi() == model.infill(result.score, bars=(2, 2), given=["Soprano"], seed=3).score.dumps_midi()
+True
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from os import PathLike
+from typing import Any, TypedDict, Unpack
+
+from symusic.core import ScoreTick
+
+from descant_modeling.checkpoints import EMBEDDED_DEFAULT
+from descant_modeling.decoding.sampler import SamplingConfig
+from descant_modeling.devices import pick_device
+from descant_modeling.ensemble.writer import EnsembleWriter
+from descant_modeling.generation import (
+    GenerationConfig,
+    GenerationResult,
+    Progress,
+    Writer,
+    load_writer,
+    without_controls,
+)
+from descant_modeling.quiet import quiet_libraries
+from descant_tokenizers.errors import InputError
+from descant_tokenizers.scores import read_score_report
+from descant_tokenizers.scores.voices import voice_names
+
+Music = ScoreTick | str | PathLike[str]
+"""A score in ticks, or the path of a MIDI, MusicXML, ABC or Humdrum file."""
+
+
+class Options(TypedDict, total=False):
+    """How results are drawn; every key may be left out.
+
+    Attributes:
+        seed: Same seed, same music; 0 by default.
+        num_samples: Versions to write, 1-64; 1 by default.
+        temperature: Below 1 safer, above 1 bolder, 0 takes the likeliest; 0.9 by default.
+        top_p: Draw from the likeliest tokens that together have this probability; 0.95 by default.
+        sound: `choir`, `organ`, `piano` or `strings`, for voices that the prompt does not have.
+        progress: Called with the share done, 0-1.
+        paste_melody: Of a model that writes the melody's voice again (the GAN): whether the prompt's own notes take
+            its place; they do by default.
+    """
+
+    seed: int
+    num_samples: int
+    temperature: float
+    top_p: float
+    sound: str
+    progress: Progress
+    paste_melody: bool
+
+
+class Model:
+    """A model that writes music.
+
+    Every method returns a copy of the prompt with notes added to it: what was given is kept tick for tick.
+
+    Args:
+        writer: Of four voices, or of any instruments.
+    """
+
+    def __init__(self, writer: Writer) -> None:
+        self.writer = writer
+
+    def harmonize(
+        self,
+        music: Music,
+        *,
+        given: Sequence[str] | None = None,
+        write: Sequence[str] = (),
+        track: int | str | None = None,
+        **options: Unpack[Options],
+    ) -> GenerationResult:
+        """Write what is missing to what is given.
+
+        Args:
+            music: The prompt.
+            given: In four voices, which of them the prompt's tracks are (the soprano by default); else the tracks that
+                are given, by name, number from 1 or instrument.
+            write: The instruments to write, for a model of any instruments.
+            track: The melody's track, number from 1 or name, where one is given.
+            **options: See `Options`.
+
+        Raises:
+            InputError: The prompt does not fit, or an option is out of range.
+        """
+        score, repairs = _read(music)
+        config = _config(options)
+        if isinstance(self.writer, EnsembleWriter):
+            result = self.writer.harmonize(score, config, given=given or (), track=track, write=write)
+        else:
+            _refuse_instruments(write)
+            voices = voice_names(given) if given else ("Soprano",)
+            result = self.writer.harmonize(without_controls(score), config, given=voices, track=track)
+        return _with_remarks(result, repairs)
+
+    def continue_(
+        self,
+        music: Music,
+        *,
+        bars: int = 8,
+        given: Sequence[str] | None = None,
+        write: Sequence[str] = (),
+        track: int | str | None = None,
+        **options: Unpack[Options],
+    ) -> GenerationResult:
+        """Write bars behind the one in which the prompt ends.
+
+        Args:
+            music: The prompt.
+            bars: How many, 1-256.
+            given: In four voices, which of them the prompt's tracks are: the missing ones are then written, too, from
+                the first bar on. Else the tracks that are kept and go on; all by default.
+            write: Further instruments, for a model of any instruments.
+            track: The melody's track, number from 1 or name, where one is given.
+            **options: See `Options`.
+
+        Raises:
+            InputError: The prompt does not fit, or an option is out of range.
+        """
+        score, repairs = _read(music)
+        config = _config(options)
+        if isinstance(self.writer, EnsembleWriter):
+            result = self.writer.continue_(score, config, num_bars=bars, given=given, track=track, write=write)
+        else:
+            _refuse_instruments(write)
+            voices = voice_names(given) if given else None
+            result = self.writer.continue_(without_controls(score), config, num_bars=bars, given=voices, track=track)
+        return _with_remarks(result, repairs)
+
+    def infill(
+        self,
+        music: Music,
+        *,
+        bars: tuple[int, int],
+        given: Sequence[str] | None = None,
+        write: Sequence[str] = (),
+        **options: Unpack[Options],
+    ) -> GenerationResult:
+        """Write some bars anew; everything outside them stays.
+
+        Args:
+            music: The prompt.
+            bars: First and last bar, as counted in the score (a pickup is bar 0).
+            given: Voices, or tracks, that stay inside the bars, too.
+            write: Tracks that are written anew there, for a model of any instruments; by default all but the given.
+            **options: See `Options`.
+
+        Raises:
+            InputError: The prompt does not fit, has no such bars, or an option is out of range.
+        """
+        score, repairs = _read(music)
+        config = _config(options)
+        if isinstance(self.writer, EnsembleWriter):
+            result = self.writer.infill(score, config, bars=bars, given=given or (), write=write)
+        else:
+            _refuse_instruments(write)
+            voices = voice_names(given) if given else ()
+            result = self.writer.infill(without_controls(score), config, bars=bars, given=voices)
+        return _with_remarks(result, repairs)
+
+
+def load(model: str = EMBEDDED_DEFAULT, device: str | None = None) -> Model:
+    """Load a model.
+
+    Args:
+        model: An embedded model's name, a checkpoint or run folder, or a Hub id, tried in this order.
+        device: `cpu`, `cuda` or `mps`; chosen by itself if not given.
+
+    Raises:
+        InputError: There is no such model or device.
+    """
+    with quiet_libraries():
+        return Model(load_writer(model, pick_device(device)))
+
+
+def _read(music: Music) -> tuple[ScoreTick, Sequence[str]]:
+    """Return the score, and what was repaired in it."""
+    if isinstance(music, ScoreTick):
+        return music, ()
+    read = read_score_report(music, controls=True)
+    return read.score, read.repairs
+
+
+def _config(options: Options) -> GenerationConfig:
+    rest: dict[str, Any] = dict(options)
+    sampling = {name: rest.pop(name) for name in ("temperature", "top_p") if name in rest}
+    try:
+        return GenerationConfig(SamplingConfig(**sampling), **rest)
+    except ValueError as error:  # an InputError is one, too
+        raise InputError(str(error)) from None
+
+
+def _refuse_instruments(write: Sequence[str]) -> None:
+    if write:
+        raise InputError("--write goes with a model of any instruments; this one writes voices: leave it out.")
+
+
+def _with_remarks(result: GenerationResult, repairs: Sequence[str]) -> GenerationResult:
+    return replace(result, remarks=(*repairs, *result.remarks)) if repairs else result

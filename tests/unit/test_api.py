@@ -1,0 +1,62 @@
+"""The Python API: its examples run, and it is what the commands call."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+from pathlib import Path
+
+import pytest
+
+import descant_modeling
+import descant_tokenizers
+from descant_modeling.api import load
+from descant_modeling.decoding.sampler import SamplingConfig
+from descant_modeling.generation import GenerationConfig, load_writer
+from descant_tokenizers.errors import InputError
+from descant_tokenizers.scores import read_score
+
+DOCUMENTED = ("descant_tokenizers", "descant_modeling.api")
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_examples_run(name: str, repo_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(repo_root)
+    found = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
+    assert found.attempted > 3
+    assert found.failed == 0
+
+
+@pytest.mark.parametrize("package", [descant_tokenizers, descant_modeling], ids=lambda package: package.__name__)
+def test_every_public_name_is_there(package: object) -> None:
+    for name in package.__all__:  # type: ignore[attr-defined]
+        assert getattr(package, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        package.nothing  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_options_arrive(repo_root: Path) -> None:
+    tune = repo_root / "examples" / "ode-to-joy.mid"
+    result = load(device="cpu").infill(tune, bars=(2, 2), seed=4, num_samples=2, temperature=0.0, sound="organ")
+    assert len(result.samples) == 2
+    config = GenerationConfig(SamplingConfig(temperature=0.0), num_samples=2, seed=4, sound="organ")
+    expected = load_writer().infill(read_score(tune), config, bars=(2, 2))
+    assert [s.score.dumps_midi() for s in result.samples] == [s.score.dumps_midi() for s in expected.samples]
+    assert result.samples[0].given | result.samples[0].added
+    assert not result.samples[0].given & result.samples[0].added
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"temperature": -1.0}, "temperature is -1"),
+        ({"top_p": 0.0}, "top_p is 0"),
+        ({"num_samples": 0}, "number of samples is 0"),
+        ({"seed": -1}, "seed is -1"),
+        ({"sound": "kazoo"}, "kazoo"),
+        ({"write": ["piano"]}, "any instruments"),
+    ],
+)
+def test_options_out_of_range_are_one_sentence(options: dict[str, object], words: str, repo_root: Path) -> None:
+    with pytest.raises(InputError, match=words):
+        load(device="cpu").harmonize(repo_root / "examples" / "ode-to-joy.mid", **options)  # type: ignore[arg-type]
