@@ -86,11 +86,19 @@ def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
     """Write a folder beside its place, then swap it in; what stood there stays until the new one is complete.
 
     A process killed between the two renames leaves `folder.old`; `recover_folder` puts it back.
+
+    Raises:
+        InputError: It cannot be written; nothing of it is left.
     """
     fresh, old = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
     shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    write(fresh)
+    try:
+        fresh.mkdir(parents=True)
+        write(fresh)
+    except (OSError, SafetensorError) as error:  # safetensors tells of a full disk in its own way
+        shutil.rmtree(fresh, ignore_errors=True)
+        reason = str(error).rstrip(".")
+        raise InputError(f"cannot write {folder} ({reason}): free some space; what was saved before is kept") from error
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.rename(old)

@@ -76,7 +76,11 @@ def write_all(writers: Mapping[Path, Write]) -> None:
             folder_stack.enter_context(_no_new_folder(folder))
         with contextlib.ExitStack() as stack:  # on leaving it, all files take their places
             for path, write in writers.items():
-                write(stack.enter_context(atomic_write(path)))
+                temporary = stack.enter_context(atomic_write(path))
+                try:
+                    write(temporary)
+                except InputError as error:  # the user knows it by its other name
+                    raise InputError(str(error).replace(str(temporary), str(path))) from error
 
 
 class _TrialError(Exception):

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import reduce
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 
@@ -35,7 +36,7 @@ from descant_modeling.likelihood import Likelihood, corpus_likelihood, token_nll
 from descant_modeling.loop import run_steps
 from descant_modeling.optimizers import build_optimizer, learning_rate
 from descant_modeling.runlog import RunLog
-from descant_tokenizers.errors import InputError
+from descant_tokenizers.errors import InputError, printable
 from descant_tokenizers.tokens.layout import TaskLayout
 from descant_tokenizers.tokens.piece import Piece
 
@@ -281,17 +282,26 @@ class Trainer:
         state = {"progress": vars(self.progress), "config": self.config.to_dict()}
         (folder / STATE_FILE).write_text(json.dumps(state) + "\n", encoding="utf-8")
 
-    @torch.no_grad()
     def resume(self) -> None:
         """Take up `last/` of the run folder.
 
         Raises:
-            InputError: There is none.
+            InputError: There is none, or it is damaged.
         """
         last = self.folder / "last"
         recover_folder(last)
         if not (last / STATE_FILE).is_file():
             raise InputError(f"{self.folder} has no checkpoint to resume from: start without --resume")
+        try:
+            self._restore(last)
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+            reason = printable(str(error), 120).rstrip(".")
+            raise InputError(
+                f"{last} cannot be resumed ({reason}): start a new run, with init_from if you like"
+            ) from error
+
+    @torch.no_grad()
+    def _restore(self, last: Path) -> None:
         tensors = load_file(last / STATE_TENSORS)
         state = json.loads((last / STATE_FILE).read_text(encoding="utf-8"))
         self.progress = Progress(**state["progress"])

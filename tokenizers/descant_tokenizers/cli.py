@@ -5,7 +5,9 @@ Heavy libraries (datasets, music21, miditok) are imported inside the commands, s
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 import time
 from dataclasses import asdict
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from descant_tokenizers.hub import Pushed
 
 EXIT_BAD_INPUT = 2
+#: What a disk that is full or may not be written to answers, wherever that happens.
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 dataset_app = typer.Typer(
@@ -275,12 +279,19 @@ def run(app: typer.Typer) -> None:
         app: The application; its arguments are read from `sys.argv`.
 
     Raises:
-        SystemExit: Always. Status 0 after success, 2 after bad input (`InputError` or wrong usage), 130 after Ctrl-C.
+        SystemExit: Always. Status 0 after success, 2 after bad input (`InputError`, wrong usage, full disk), 130 after
+            Ctrl-C.
     """
     try:
         app()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(EXIT_BAD_INPUT)
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise  # a defect
+        where = error.filename or "a file"
+        print(f"error: cannot write {where} ({os.strerror(error.errno).lower()}); free some space.", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
     except KeyboardInterrupt:  # typer turns most of these into the same status itself
         sys.exit(EXIT_INTERRUPTED)

@@ -14,7 +14,7 @@ __all__ = ["atomic_write", "free_path"]
 
 
 @contextlib.contextmanager
-def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_write(path: str | os.PathLike[str], remedy: str = "choose another output path") -> Iterator[Path]:
     """Yield a temporary path in the folder of `path`; rename it to `path` if the block ends well, else remove it.
 
     The temporary name keeps the suffix of `path`, because many writers choose their format by it. A missing output
@@ -22,6 +22,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Args:
         path: The file to write. An existing one is replaced in one step.
+        remedy: What the user can do if it cannot be written.
 
     Yields:
         The path to write to.
@@ -34,7 +35,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         descriptor, name = tempfile.mkstemp(prefix=f".{target.stem[:40]}-", suffix=target.suffix, dir=folder)
     except OSError as error:
-        raise InputError(_no_write(target, error)) from error
+        raise InputError(_no_write(target, error, remedy)) from error
     os.close(descriptor)
     temporary = Path(name)
     try:
@@ -42,7 +43,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.chmod(0o666 & ~_umask())  # mkstemp makes files private; the result is an ordinary file
         temporary.replace(target)
     except OSError as error:
-        raise InputError(_no_write(target, error)) from error
+        raise InputError(_no_write(target, error, remedy)) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -78,8 +79,8 @@ def _writable_folder(target: Path) -> Path:
     return folder
 
 
-def _no_write(target: Path, error: OSError) -> str:
-    return f"cannot write {target} ({_reason(error)}); choose another output path."
+def _no_write(target: Path, error: OSError, remedy: str) -> str:
+    return f"cannot write {target} ({_reason(error)}); {remedy}."
 
 
 def _reason(error: OSError) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 import httpx2
-from huggingface_hub import HfApi, get_token, snapshot_download
+from huggingface_hub import HfApi, constants, get_token, snapshot_download
 from huggingface_hub.errors import (
     HfHubHTTPError,
     HFValidationError,
@@ -131,6 +131,8 @@ def pull_folder(name: str, repo_type: RepoType = "model") -> Path:
     repo_id, revision = split_revision(name)
     _check_name(repo_id)
     try:
+        # The client waits for ever for a network that swallows what it is sent, unless it is asked with a limit first.
+        HfApi().repo_info(repo_id, repo_type=repo_type, revision=revision, timeout=constants.HF_HUB_ETAG_TIMEOUT)
         return Path(snapshot_download(repo_id, repo_type=repo_type, revision=revision))
     except RevisionNotFoundError:
         raise InputError(f"{repo_id} has no revision {revision!r} on the Hub: leave it out for the newest") from None

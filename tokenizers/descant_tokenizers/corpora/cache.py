@@ -22,6 +22,7 @@ PIECE_SOURCES = ("scores", *(f"corpora/{name}.py" for name in ("analysis", "chor
 ROW_SOURCES = ("scores", "corpora", "corpora/data")
 KINDS = ("pieces", "datasets", "tokens")
 MAX_IDLE_DAYS = 30
+CACHE_REMEDY = "free some space, or set XDG_CACHE_HOME to another folder"
 LIBRARIES = ("music21", "symusic")
 
 
@@ -142,7 +143,7 @@ def save_piece(path: Path, piece: Piece) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
-        raise InputError(f"cannot write {path} ({error.strerror}); set XDG_CACHE_HOME to another folder.") from error
+        raise InputError(f"cannot write {path} ({str(error.strerror).lower()}); {CACHE_REMEDY}.") from error
 
 
 def _write(path: str, text: str) -> None:

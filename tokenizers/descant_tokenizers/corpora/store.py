@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -74,7 +74,13 @@ def write_report(folder: Path, report: Mapping[str, Any]) -> None:
     (folder / REPORT_NAME).write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
-def write_dataset(dataset: DatasetDict, out: Path, file_format: FileFormat, report: Mapping[str, Any]) -> None:
+def write_dataset(
+    dataset: DatasetDict,
+    out: Path,
+    file_format: FileFormat,
+    report: Mapping[str, Any],
+    write_more: Callable[[Path], None] | None = None,
+) -> None:
     """Write a dataset and its report; an existing folder is replaced in one step.
 
     Args:
@@ -82,6 +88,7 @@ def write_dataset(dataset: DatasetDict, out: Path, file_format: FileFormat, repo
         out: The folder to write.
         file_format: `arrow` for `datasets.load_from_disk`, `parquet` for `load_dataset("parquet", data_dir=...)`.
         report: Goes beside the data as `report.json`.
+        write_more: Writes what else belongs into the folder.
 
     Raises:
         InputError: The folder cannot be written.
@@ -89,6 +96,8 @@ def write_dataset(dataset: DatasetDict, out: Path, file_format: FileFormat, repo
     with fresh_folder(out) as fresh:
         _write(dataset, fresh, file_format)
         write_report(fresh, report)
+        if write_more is not None:
+            write_more(fresh)
 
 
 class RowWriter:

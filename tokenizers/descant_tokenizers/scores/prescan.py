@@ -25,6 +25,7 @@ _NUMBER = re.compile(r"\d+")
 _ABC_METER = re.compile(r"^M:(.*)$|\[M:([^\]\n]*)\]", re.MULTILINE)
 _ABC_HEADER = re.compile(r"^(?:[A-Za-z+]:|%).*$", re.MULTILINE)
 _ABC_ASIDE = re.compile(r'"[^"\n]*"|![^!\n]*!|\[[A-Za-z]:[^\]\n]*\]|%.*')
+_ABC_TOO_LOW = re.compile(r"[A-G],{5,}|[a-g],{6,}")  # music21 takes the minus of octave -1 for a flat
 _HUMDRUM_METER = re.compile(r"\*M(\d+[^\t\n]*)")
 _HUMDRUM_TRANSPOSITION = re.compile(r"\*I?Trd(-?\d+)c(-?\d+)")
 _HUMDRUM_ASIDE = re.compile(r"^[!*=].*$", re.MULTILINE)
@@ -32,7 +33,7 @@ _NOTE_LETTER = re.compile(r"[A-Ga-g]")
 
 
 def check_abc(path: Path, text: str, limits: Limits) -> None:
-    """Bound the notes, the bars and the beats of the meters of an ABC text.
+    """Bound the notes, their pitches, the bars and the beats of the meters of an ABC text.
 
     Args:
         path: Where the text came from, for messages.
@@ -44,6 +45,9 @@ def check_abc(path: Path, text: str, limits: Limits) -> None:
     """
     _check_beats(path, " ".join("".join(match) for match in _ABC_METER.findall(text)))
     music = _ABC_ASIDE.sub("", _ABC_HEADER.sub("", text))
+    too_low = _ABC_TOO_LOW.search(music)
+    if too_low:
+        raise InputError(f"{path} holds the pitch {too_low[0][:20]}, below what is read; transpose it.")
     check_count(path, "notes", len(_NOTE_LETTER.findall(music)), limits.max_notes)
     check_count(path, "bars", music.count("|"), 2 * limits.max_bars)
 

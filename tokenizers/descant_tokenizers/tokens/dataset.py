@@ -13,7 +13,7 @@ from datasets import Dataset, DatasetDict
 from miditok import REMI
 
 from descant_tokenizers.corpora.build import BuildReport, write_rows
-from descant_tokenizers.corpora.cache import cache_dir, code_version, make_cache_folder
+from descant_tokenizers.corpora.cache import CACHE_REMEDY, cache_dir, code_version, make_cache_folder
 from descant_tokenizers.corpora.harvest import Progress, read_all
 from descant_tokenizers.corpora.rows import Corpus
 from descant_tokenizers.corpora.store import FileFormat, check_out, fresh_folder, write_dataset
@@ -122,8 +122,7 @@ def write_tokenized(
         piece, reason = next(iter(refused.items()))
         raise InputError(f"no piece can be tokenized; {piece}: {reason}")
     report = {"tokenizer": TOKENIZER_FILE, "splits": {n: len(r) for n, r in kept.items()}, "refused": refused}
-    write_dataset(kept, out, file_format, report)
-    tokenizer.save(out / TOKENIZER_FILE)
+    write_dataset(kept, out, file_format, report, lambda folder: tokenizer.save(folder / TOKENIZER_FILE))
 
 
 def dataset_pieces(rows: Dataset | Iterable[dict[str, Any]], layout: TaskLayout) -> list[Piece]:
@@ -137,11 +136,18 @@ def _tokenize_split(name: str, split: Dataset, layout: TaskLayout, num_proc: int
     vocabulary = layout.table.sha256()[:16]
     folder = cache_dir() / "tokens" / f"{version}-{vocabulary}"
     make_cache_folder(folder)
-    return split.map(
-        functools.partial(tokenize_row, layout=layout),
-        num_proc=num_proc,
-        cache_file_name=str(folder / f"{split._fingerprint}.arrow"),
-        # datasets 5.2 takes 64 letters, its own suffix for each process included
-        new_fingerprint=hashlib.sha256(f"{split._fingerprint}-{version}-{vocabulary}".encode()).hexdigest()[:32],
-        desc=f"tokenize {name}",
-    )
+    before = set(folder.glob("tmp*"))
+    try:
+        return split.map(
+            functools.partial(tokenize_row, layout=layout),
+            num_proc=num_proc,
+            cache_file_name=str(folder / f"{split._fingerprint}.arrow"),
+            # datasets 5.2 takes 64 letters, its own suffix for each process included
+            new_fingerprint=hashlib.sha256(f"{split._fingerprint}-{version}-{vocabulary}".encode()).hexdigest()[:32],
+            desc=f"tokenize {name}",
+        )
+    except OSError as error:
+        for unfinished in set(folder.glob("tmp*")) - before:  # datasets leaves them lying
+            unfinished.unlink(missing_ok=True)
+        reason = error.strerror or error
+        raise InputError(f"cannot write to the cache {folder} ({reason}); {CACHE_REMEDY}.") from error
