@@ -17,24 +17,7 @@ from descant_tokenizers.tokens.train import train_tokenizer
 from descant_tokenizers.tokens.vocabulary import TokenTable
 
 METERS = ((4, 4), (3, 4), (6, 8), (3, 2), (5, 16), (1, 4))
-MAX_TOKENS = 40
 PROGRAMS = st.sets(st.sampled_from([-1, 0, 24, 33, 127]), min_size=1).map(lambda programs: tuple(sorted(programs)))
-
-
-def walk(grammar, rng, sharpness=1.0):
-    """Follow random logits through the mask; once `MAX_TOKENS` are written, end as soon as it is legal."""
-    state, ids = grammar.start(), []
-    while not grammar.is_final(state):
-        mask = grammar.mask(state)
-        assert mask.any(), "a dead end"
-        if len(ids) >= MAX_TOKENS and mask[grammar.eos]:
-            token = grammar.eos
-        else:
-            token = int(np.where(mask, rng.standard_normal(mask.size) * sharpness, -np.inf).argmax())
-        ids.append(token)
-        state = grammar.advance(state, token)
-        assert len(ids) < 20 * MAX_TOKENS
-    return ids
 
 
 def heard(table, score):
@@ -85,7 +68,7 @@ def test_each_vocabulary_gets_its_grammar(table, gm_table):
 
 
 @pytest.mark.parametrize("block", range(4))
-def test_random_walks_decode(gm_table, block):
+def test_random_walks_decode(gm_table, walk, block):
     grammar, rng = make_grammar(gm_table), np.random.default_rng(block)
     for _ in range(250):
         assert_decodes(gm_table, walk(grammar, rng))
@@ -99,7 +82,7 @@ def learned_gm_table(request, gm_table, random_band):
     return TokenTable(train_tokenizer(gm_table.tokenizer, pieces, gm_table.size + 300, request.param))
 
 
-def test_random_walks_over_learned_tokens_decode(learned_gm_table):
+def test_random_walks_over_learned_tokens_decode(learned_gm_table, walk):
     grammar, rng = make_grammar(learned_gm_table), np.random.default_rng(0)
     lengths = []
     for _ in range(30):
@@ -109,7 +92,7 @@ def test_random_walks_over_learned_tokens_decode(learned_gm_table):
     assert max(lengths) > 1, "no learned token was walked"
 
 
-def test_a_learned_token_is_legal_exactly_if_its_parts_are(learned_gm_table):
+def test_a_learned_token_is_legal_exactly_if_its_parts_are(learned_gm_table, walk):
     table = learned_gm_table
     grammar, rng = make_grammar(table), np.random.default_rng(3)
     found = set()

@@ -14,23 +14,6 @@ from descant_tokenizers.tokens.train import train_tokenizer
 from descant_tokenizers.tokens.vocabulary import TokenTable
 
 METERS = ((4, 4), (3, 4), (6, 8), (3, 2), (1, 4))
-MAX_TOKENS = 40
-
-
-def walk(grammar, rng, sharpness, max_tokens=MAX_TOKENS):
-    """Follow random logits through the mask; once `max_tokens` are written, end as soon as it is legal."""
-    state, ids = grammar.start(), []
-    while not grammar.is_final(state):
-        mask = grammar.mask(state)
-        assert mask.any(), "a dead end"
-        if len(ids) >= max_tokens and mask[grammar.eos]:
-            token = grammar.eos
-        else:
-            token = int(np.where(mask, rng.standard_normal(mask.size) * sharpness, -np.inf).argmax())
-        ids.append(token)
-        state = grammar.advance(state, token)
-        assert len(ids) < 10 * MAX_TOKENS
-    return ids
 
 
 def sounding(table, score):
@@ -68,30 +51,30 @@ def assert_decodes(table, ids):
 
 
 @pytest.mark.parametrize("block", range(10))
-def test_10_000_random_walks_decode(table, block):
+def test_10_000_random_walks_decode(table, walk, block):
     grammar, rng = Grammar(table), np.random.default_rng(block)
     for _ in range(1000):
-        assert_decodes(table, walk(grammar, rng, sharpness=1.0))
+        assert_decodes(table, walk(grammar, rng))
 
 
 @pytest.mark.parametrize("block", [0, *(pytest.param(block, marks=pytest.mark.slow) for block in range(1, 10))])
-def test_10_000_random_walks_over_learned_tokens_decode(learned_table, block):
+def test_10_000_random_walks_over_learned_tokens_decode(learned_table, walk, block):
     grammar, rng = Grammar(learned_table), np.random.default_rng(block)
     lengths = []
     for _ in range(500):  # of BPE and of Unigram each
-        ids = walk(grammar, rng, sharpness=1.0, max_tokens=15)
+        ids = walk(grammar, rng, max_tokens=15)
         assert_decodes(learned_table, ids)
         lengths += [len(learned_table.base_ids(i)) for i in ids]
     assert max(lengths) > 1, "no learned token was walked"
 
 
-def test_a_learned_token_is_legal_exactly_if_its_parts_are(learned_table):
+def test_a_learned_token_is_legal_exactly_if_its_parts_are(learned_table, walk):
     grammar, rng = Grammar(learned_table), np.random.default_rng(3)
     learned = range(learned_table.num_base_ids, learned_table.size)
     num_legal = 0
     for _ in range(10):
         state = grammar.start()
-        for token in walk(grammar, rng, sharpness=1.0)[:-1]:
+        for token in walk(grammar, rng)[:-1]:
             state = grammar.advance(state, token)
             mask = grammar.mask(state)
             begun = [token_id for token_id in learned if mask[learned_table.base_ids(token_id)[0]]]

@@ -216,13 +216,7 @@ class Grammar:
         if state.kind == "Bar":
             return followers & self._meters
         meter = self.table.meter_of[state.meter_id]
-        if state.kind == "Program":
-            low, high = rules.pitches[state.voice]
-            allowed[self._pitch_ids] = (self._pitches >= low) & (self._pitches <= high)
-            return allowed & followers
-        if state.kind == "Pitch":
-            ids, ticks = self._durations[meter.denominator]
-            allowed[ids] = state.offset_ticks + ticks <= rules.latest_end_ticks[state.voice]
+        if self._allow_rest_of_note(allowed, state, rules, meter):
             return allowed & followers
         self._allow_notes(allowed, state, rules, meter)
         allowed &= followers
@@ -230,6 +224,19 @@ class Grammar:
             allowed[list(rules.closing_ids)] = True
             allowed[self.eos] &= state.has_notes
         return allowed
+
+    def _allow_rest_of_note(self, allowed: Mask, state: State, rules: Rules, meter: Meter) -> bool:
+        """Allow what goes on with a note; return whether one is begun."""
+        if state.kind == "Program":
+            low, high = rules.pitches[state.voice]
+            allowed[self._pitch_ids] = (self._pitches >= low) & (self._pitches <= high)
+        elif state.kind == "Pitch":
+            self._allow_durations(allowed, state, rules, meter)
+        return state.kind in ("Program", "Pitch")
+
+    def _allow_durations(self, allowed: Mask, state: State, rules: Rules, meter: Meter) -> None:
+        ids, ticks = self._durations[meter.denominator]
+        allowed[ids] = state.offset_ticks + ticks <= rules.latest_end_ticks[state.voice]
 
     def _allow_notes(self, allowed: Mask, state: State, rules: Rules, meter: Meter) -> None:
         """Allow later onsets that some voice can use, and voices that can begin a note at this onset."""

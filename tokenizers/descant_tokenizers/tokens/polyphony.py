@@ -56,6 +56,7 @@ class PolyphonicGrammar(Grammar):
     def __init__(self, table: TokenTable) -> None:
         super().__init__(table)
         self._voice_ids = np.array([table.voice_id[rank] for rank in range(table.num_voices)])
+        self._velocity_ids = np.array(table.ids("Velocity"), dtype=np.int64)
         self._tempo_ids = np.array(table.ids("Tempo"), dtype=np.int64)
         self._lowest = np.array([min(table.pitch_ids(rank)) for rank in range(table.num_voices)])
         self._highest = np.array([max(table.pitch_ids(rank)) for rank in range(table.num_voices)])
@@ -123,42 +124,24 @@ class PolyphonicGrammar(Grammar):
     def _trie(self) -> _Trie:
         return _build_trie(self.table)
 
-    def _base_mask(self, state: State, rules: Rules) -> Mask:
-        allowed = np.zeros(self.table.num_base_ids, dtype=bool)
-        if state.kind in ("", "EOS"):
-            allowed[self.table.bar_id] = state.kind == ""
-            return allowed
-        followers = self._followers[state.kind]
-        if state.kind == "Bar":
-            return followers & self._meters
-        meter = self.table.meter_of[state.meter_id]
+    def _allow_rest_of_note(self, allowed: Mask, state: State, rules: Rules, meter: Meter) -> bool:
         if state.kind == "Program":
             allowed[self._free_pitches(state, rules)] = True
-            return allowed
-        if state.kind in ("Pitch", "PitchDrum"):
-            return followers
-        if state.kind == "Velocity":
-            ids, ticks = self._durations[meter.denominator]
-            allowed[ids] = state.offset_ticks + ticks <= rules.latest_end_ticks[state.voice]
-            return allowed
-        self._allow_onsets(allowed, state, rules, meter)
-        allowed &= followers
-        if state.kind != "Position":
-            allowed[list(rules.closing_ids)] = True
-            allowed[self.eos] &= state.has_notes
-        return allowed
+        elif state.kind in ("Pitch", "PitchDrum"):
+            allowed[self._velocity_ids] = True
+        elif state.kind == "Velocity":
+            self._allow_durations(allowed, state, rules, meter)
+        return state.kind in ("Program", "Pitch", "PitchDrum", "Velocity")
 
-    def _allow_onsets(self, allowed: Mask, state: State, rules: Rules, meter: Meter) -> None:
+    def _allow_notes(self, allowed: Mask, state: State, rules: Rules, meter: Meter) -> None:
         """Allow later onsets that can be used, and what can still be written at this one."""
         bounds, offset = self._bounds(rules), state.offset_ticks
         free_from = self._free_from(state, bounds)
         last = bounds.latest - self._shortest[meter.denominator]
         offsets = self._positions * meter.position_ticks
         after = (offsets > offset) & (offsets < meter.bar_ticks)
-        if not rules.tempos:
-            # An instrument can use the onsets from `free_from` to `last`: mark where any does.
-            usable = bounds.voices[free_from <= last].size > 0
-            after &= self._covered(offsets, free_from, last) if usable else np.zeros_like(after)
+        if not rules.tempos:  # else every onset can be used
+            after &= _covered(offsets, free_from, last)
         allowed[self._position_ids] = after
         if offset < 0:
             return
@@ -169,17 +152,6 @@ class PolyphonicGrammar(Grammar):
             allowed[self._voice_ids[state.voice]] = fits
         if state.kind == "Position" and rules.tempos:
             allowed[self._tempo_ids] = True
-
-    def _covered(
-        self, offsets: npt.NDArray[np.int64], first: npt.NDArray[np.int64], last: npt.NDArray[np.int64]
-    ) -> Mask:
-        """Return at which offsets some interval from `first` to `last` lies."""
-        open_ = first <= last
-        spans = {(int(a), int(b)) for a, b in zip(first[open_], last[open_], strict=True)}
-        covered = np.zeros(offsets.size, dtype=bool)
-        for a, b in spans:  # few: most instruments are silent, and all end together
-            covered |= (offsets >= a) & (offsets <= b)
-        return covered
 
     def _free_pitches(self, state: State, rules: Rules) -> npt.NDArray[np.int64]:
         """Return the ids of the pitches that the current voice may play now: in its range, above its last, silent."""
@@ -243,3 +215,13 @@ def _build_trie(table: TokenTable) -> _Trie:
             node = node.children.setdefault(base_id, _Trie())
         node.learned_ids.append(token_id)
     return root
+
+
+def _covered(offsets: npt.NDArray[np.int64], first: npt.NDArray[np.int64], last: npt.NDArray[np.int64]) -> Mask:
+    """Return which offsets lie inside some interval from `first` to `last`."""
+    open_ = first <= last
+    spans = {(int(a), int(b)) for a, b in zip(first[open_], last[open_], strict=True)}
+    covered = np.zeros(offsets.size, dtype=bool)
+    for a, b in spans:  # few: most instruments are silent, and all end together
+        covered |= (offsets >= a) & (offsets <= b)
+    return covered
