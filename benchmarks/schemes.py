@@ -1,0 +1,115 @@
+"""Compare every tokenization scheme on three kinds of music: the tables of docs/tokenizers.md.
+
+    python benchmarks/schemes.py --out records/2026-11-24_schemes       # chorales are built when they are first needed
+    python records/refresh.py                                           # brings the tables up to date
+
+`folk` is a draw of the fiddle tunes of Ryan's Mammoth Collection (ABC). `midi` is a folder of MIDI files that this
+script writes: instrumental and vocal pieces out of music21's corpus, each with its instruments, and two MIDI files that
+come with music21. None of them was recorded from a player.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import music21
+from music21.common.pathTools import getCorpusFilePath
+
+from descant_tokenizers.errors import InputError
+from descant_tokenizers.schemes.compare import compare, music_of_all
+from descant_tokenizers.schemes.opening import default_schemes, open_scheme
+from descant_tokenizers.schemes.sources import load_source
+from descant_tokenizers.scores import read_score, write_midi
+
+LIMITS = {"chorales": 0, "folk": 200, "midi": 0}
+"""Pieces of each kind, drawn with seed 0; 0 for all."""
+
+PATTERNS = (
+    "beach/*",
+    "beethoven/opus18no1/movement[13]*",
+    "chopin/*",
+    "corelli/*/*",
+    "handel/*/*",
+    "haydn/*/movement[23]*",
+    "johnson_j_r/*",
+    "joplin/*",
+    "liliuokalani/*",
+    "mozart/k15[56]/movement[123]*",
+    "schoenberg/*/*",
+    "schubert/*",
+    "schumann_clara/*",
+    "schumann_robert/*.*",
+    "verdi/*",
+    "weber/*",
+)
+SHIPPED_MIDI = ("omr/k525MIDIMvt1.mid", "omr/k525short.mid")
+
+
+def main() -> None:
+    """Measure, and write one JSON file for each kind of music."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="folder for the records")
+    parser.add_argument("--chorales", default="chorales", help="a dataset that is already built")
+    parser.add_argument("--midi", help="a folder that an earlier run wrote, or any other")
+    parser.add_argument("--only", choices=LIMITS, help="one kind of music alone")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    tunes = str(Path(getCorpusFilePath()) / "ryansMammoth")
+    with tempfile.TemporaryDirectory() as scratch:
+        if options.midi is None and options.only in (None, "midi"):
+            export_midi(Path(scratch))
+        sources = {"chorales": options.chorales, "folk": tunes, "midi": options.midi or scratch}
+        for name in LIMITS if options.only is None else (options.only,):
+            source = sources[name]
+            path = options.out / f"{name}.json"
+            path.write_text(json.dumps(header(name) | measure(name, source), indent=1) + "\n", encoding="utf-8")
+            print(f"wrote {path}", flush=True)
+
+
+def measure(name: str, source: str) -> dict[str, Any]:
+    """Compare the schemes that fit on one source; as `descant tokenizer compare --json` does."""
+    found = load_source([source], LIMITS[name])
+    music = music_of_all(found.scores)
+    schemes = [open_scheme(scheme, music) for scheme in default_schemes(music)]
+    for scheme in schemes:  # what is built at first use is not timed
+        compare(dict([next(iter(found.scores.items()))]), [scheme], music)
+    figures = compare(found.scores, schemes, music).figures()
+    return {"source": name, "num_found": found.num_found, "skipped": dict(found.skipped), **figures}
+
+
+def export_midi(folder: Path) -> None:
+    """Write the pieces of `PATTERNS` and `SHIPPED_MIDI` as MIDI files."""
+    corpus = Path(getCorpusFilePath())
+    found = [path for pattern in PATTERNS for path in corpus.glob(pattern) if path.suffix in (".mxl", ".xml", ".krn")]
+    paths = {path.with_suffix(""): path for path in sorted(found)}.values()  # some are there in two formats
+    for path in [*paths, *(Path(music21.__file__).parent / name for name in SHIPPED_MIDI)]:
+        name = "-".join(path.with_suffix(".mid").parts[-3:])
+        try:
+            write_midi(read_score(path), folder / name)
+        except InputError as error:
+            print(f"left out {error}", file=sys.stderr)
+
+
+def header(name: str) -> dict[str, Any]:
+    """Say how a record came about."""
+    revision = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+    return {
+        "command": "python benchmarks/schemes.py",
+        "table": name,
+        "git": revision,
+        "versions": {library: version(library) for library in ("miditok", "symusic", "music21")},
+        "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()},
+    }
+
+
+if __name__ == "__main__":
+    main()
