@@ -5,6 +5,8 @@
 
 A figure stands between markers that name its source, `<!--record FILE KEY FORMAT-->0.53<!--/record-->`, where FILE is a
 JSON file under records/, KEY a path of keys joined by dots, and FORMAT a Python format such as `.3f`.
+
+A comparison of tokenization schemes stands as a table between `<!--schemes FILE-->` and `<!--/schemes-->`.
 """
 
 from __future__ import annotations
@@ -16,12 +18,21 @@ from pathlib import Path
 
 RECORDS = Path(__file__).parent
 ROOT = RECORDS.parent
+SCHEMES = re.compile(r"(<!--schemes (\S+)-->\n)(.*?)(<!--/schemes-->)", re.DOTALL)
 MARKED = re.compile(r"(<!--record (\S+) (\S+) (\S+?)-->)(.*?)(<!--/record-->)", re.DOTALL)
 
 
 def refreshed(text: str) -> str:
-    """Return a document with every marked figure read anew from its record."""
+    """Return a document with every marked figure and table read anew from its record."""
+    text = SCHEMES.sub(lambda match: f"{match[1]}{scheme_table(match[2])}\n{match[4]}", text)
     return MARKED.sub(lambda match: f"{match[1]}{figure(match[2], match[3], match[4])}{match[6]}", text)
+
+
+def scheme_table(file: str) -> str:
+    """Return the table of a comparison that benchmarks/schemes.py recorded."""
+    from descant_tokenizers.schemes.table import markdown_table
+
+    return markdown_table(json.loads((RECORDS / file).read_text(encoding="utf-8")))
 
 
 def figure(file: str, key: str, form: str) -> str:

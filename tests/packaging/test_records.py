@@ -41,3 +41,28 @@ def test_records_hold_what_says_how_they_came_about(repo_root: Path) -> None:
         assert (folder / "log.jsonl").read_text().strip()
         for figures in json.loads((folder / "metrics.json").read_text()).values():
             assert figures["command"]
+
+
+def test_the_tables_of_schemes_are_those_of_the_records(repo_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(repo_root / "records"))
+    import refresh
+
+    text = (repo_root / "docs" / "tokenizers.md").read_text(encoding="utf-8")
+    tables = {match[2]: match[3] for match in refresh.SCHEMES.finditer(text)}
+    assert [Path(file).stem for file in tables] == ["chorales", "folk", "midi"]
+    for file, table in tables.items():
+        record = json.loads((repo_root / "records" / file).read_text(encoding="utf-8"))
+        assert {"command", "git", "versions", "machine"} <= record.keys()
+        assert len(table.splitlines()) == len(record["schemes"]) + 2
+        stale = f"<!--schemes {file}-->\n| stale |\n<!--/schemes-->"
+        assert refresh.refreshed(stale) == f"<!--schemes {file}-->\n{table}<!--/schemes-->"
+
+
+def test_the_documentation_states_every_limit_of_every_scheme(repo_root: Path) -> None:
+    from descant_tokenizers.schemes.opening import open_scheme, scheme_names
+    from descant_tokenizers.schemes.settings import Music
+
+    rows = (repo_root / "docs" / "tokenizers.md").read_text(encoding="utf-8").splitlines()
+    for name in scheme_names():
+        (row,) = [row for row in rows if row.startswith(f"| `{name}` |") and row.count("|") == 4]
+        assert all(limit in row for limit in open_scheme(name, Music.ANY).limits), name

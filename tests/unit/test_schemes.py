@@ -162,6 +162,12 @@ def test_midilike_mixes_up_the_ends_of_notes_of_one_pitch(notes: list[tuple[floa
     assert all(round_trip(name, score_of(notes)).same_notes for name in ALL if name != "midilike")
 
 
+@pytest.mark.parametrize("notes", [[(0, 4, 60), (1, 1, 60)], [(0, 1, 60), (0, 2, 60)]])
+def test_gm_plays_each_pitch_of_an_instrument_once_at_a_time(notes: list[tuple[float, ...]]) -> None:
+    assert not round_trip("gm", score_of(notes)).same_notes
+    assert round_trip("remi", score_of(notes)).is_exact
+
+
 def test_octuple_loses_a_change_of_time_signature_in_an_empty_bar() -> None:
     changes = score_of([(0, 1, 60), (12, 1, 62)], ((0, 4, 4), (4, 3, 4), (7, 4, 4)))
     kept = round_trip("octuple", changes)

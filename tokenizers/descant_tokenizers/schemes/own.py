@@ -20,6 +20,10 @@ _FOUR_VOICES = (
     "tracks named after the four voices, one note at a time in each",
     "pitches 30 to 90, no drums, no other instruments; anything else is refused, never changed in silence",
 )
+_ANY_INSTRUMENTS = (
+    "of notes of one program and pitch that begin together one stays, and one that still sounds when its pitch is "
+    "struck again ends there, as on a keyboard",
+)
 
 
 class OwnScheme:
@@ -34,7 +38,7 @@ class OwnScheme:
     def __init__(self, name: str, title: str, table: TokenTable) -> None:
         self.name, self.title, self._table = name, title, table
         self.is_four_part = table.is_four_part
-        self.limits = _FOUR_VOICES if self.is_four_part else ()
+        self.limits = _FOUR_VOICES if self.is_four_part else _ANY_INSTRUMENTS
         self.voices = {program: voice for voice, program in VOICE_PROGRAMS.items()} if self.is_four_part else {}
 
     @property

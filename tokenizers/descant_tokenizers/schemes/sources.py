@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from symusic.core import ScoreTick
 
+from descant_tokenizers.corpora.folder import FileReader
+from descant_tokenizers.corpora.tunes import score_keys
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import SUFFIXES, read_score
 
@@ -54,30 +55,35 @@ def load_source(names: Sequence[str], limit: int = 0, seed: int = 0, progress: P
     if len(names) == 1 and not _is_scores(Path(names[0])):
         return _dataset(names[0], limit, seed, progress)
     folder = Path(names[0]) if len(names) == 1 and Path(names[0]).is_dir() else None
-    paths = list(_score_files(folder)) if folder is not None else [Path(name) for name in names]
-    if folder is not None and not paths:
-        raise InputError(f"{folder} holds no score file ({', '.join(SUFFIXES)}); give a folder that does.")
+    keys = list(names) if folder is None else score_keys(folder)
     scores: dict[str, ScoreTick] = {}
     skipped: dict[str, str] = {}
-    chosen = _drawn(paths, limit, seed)
-    for done, path in enumerate(chosen, start=1):
-        name = path.relative_to(folder).as_posix() if folder is not None else str(path)
+    chosen = _drawn(keys, limit, seed)
+    for done, key in enumerate(chosen, start=1):
         try:
-            scores[name] = read_score(path)
+            scores[key] = read_score(key) if folder is None else _score_in(folder, key)
         except InputError as error:
-            skipped[name] = str(error)
+            skipped[key] = str(error)
         if progress is not None:
             progress(done, len(chosen))
     if not scores:
         raise InputError(next(iter(skipped.values())))
-    return Source(names[0] if len(names) == 1 else f"{len(names)} files", scores, skipped, len(paths))
+    return Source(names[0] if len(names) == 1 else f"{len(names)} files", scores, skipped, len(keys))
 
 
 def _is_scores(path: Path) -> bool:
     """Tell a file or a folder of files from a corpus's name and a built dataset."""
     if path.is_dir():
-        return not (path / "dataset_dict.json").is_file() and not any(path.glob("data/*.parquet"))
+        from descant_tokenizers.corpora.store import is_dataset
+
+        return not is_dataset(path)
     return path.exists() or path.suffix.lower() in SUFFIXES
+
+
+def _score_in(folder: Path, key: str) -> ScoreTick:
+    """Read a piece of a folder with all its tracks."""
+    reader = FileReader(folder, "all")
+    return reader.read(key, reader.load(key)).score
 
 
 def _dataset(name: str, limit: int, seed: int, progress: Progress | None) -> Source:
@@ -87,16 +93,6 @@ def _dataset(name: str, limit: int, seed: int, progress: Progress | None) -> Sou
     places = [(split, index) for split in dataset for index in range(len(dataset[split]))]
     rows = [dataset[split][index] for split, index in _drawn(places, limit, seed)]
     return Source(name, {row["id"]: row_to_score(row) for row in rows}, {}, len(places))
-
-
-def _score_files(folder: Path) -> Iterator[Path]:
-    found = [
-        Path(root, name)
-        for root, _, names in os.walk(folder)
-        for name in names
-        if Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
-    ]
-    return iter(sorted(found, key=Path.as_posix))
 
 
 def _drawn(items: Sequence[Item], limit: int, seed: int) -> list[Item]:
