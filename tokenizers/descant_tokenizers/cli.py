@@ -28,6 +28,10 @@ EXIT_BAD_INPUT = 2
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
+PresetOption = Annotated[
+    str, typer.Option("--preset", "--tokenizer", help="Tokenizer preset, or the folder of a trained tokenizer.")
+]
+
 dataset_app = typer.Typer(
     name="dataset",
     help="Build and inspect corpora as Hugging Face datasets.",
@@ -122,7 +126,7 @@ def _build_rolls(
 @dataset_app.command("stats")
 def stats_command(
     source: Annotated[str, typer.Argument(help="A corpus by name, a dataset's folder, or a folder of score files.")],
-    preset: Annotated[str, typer.Option(help="Tokenizer preset for the tokens.")] = "satb",
+    preset: PresetOption = "satb",
     plot: Annotated[Path | None, typer.Option(help="Draw it to this image file, too (.png, .svg, .pdf).")] = None,
     num_proc: Annotated[int | None, typer.Option(help="Worker processes; one for each core if not given.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file at --plot.")] = False,
@@ -156,9 +160,7 @@ def stats_command(
 def tokenize_command(
     source: Annotated[str, typer.Argument(help="A corpus by name, a dataset's folder, or a folder of score files.")],
     out: Annotated[Path, typer.Option(help="Folder to write the tokenized dataset to.")],
-    preset: Annotated[
-        str, typer.Option("--preset", "--tokenizer", help="Tokenizer preset, or the folder of a trained tokenizer.")
-    ] = "satb",
+    preset: PresetOption = "satb",
     model: Annotated[Path | None, typer.Option(help="Checkpoint folder; its tokenizer is taken instead.")] = None,
     num_proc: Annotated[int | None, typer.Option(help="Worker processes; one for each core if not given.")] = None,
     file_format: Annotated[Literal["arrow", "parquet"], typer.Option("--format", help="Format on disk.")] = "arrow",
@@ -222,9 +224,7 @@ def _tokenizer() -> None:
 @tokenizer_app.command("inspect")
 def inspect_command(
     file: Annotated[Path, typer.Argument(help="A score: MIDI, MusicXML, ABC or Humdrum.")],
-    preset: Annotated[
-        str, typer.Option("--preset", "--tokenizer", help="Tokenizer preset, or the folder of a trained tokenizer.")
-    ] = "satb",
+    preset: PresetOption = "satb",
     model: Annotated[Path | None, typer.Option(help="Checkpoint folder; its tokenizer is taken instead.")] = None,
     track: Annotated[str | None, typer.Option(help="Take this track alone: its number from 1, or its name.")] = None,
     scheme: Annotated[

@@ -17,7 +17,7 @@ from descant_tokenizers.corpora.harvest import Progress
 from descant_tokenizers.corpora.rows import row_to_score
 from descant_tokenizers.scores import VOICES, count_bars
 from descant_tokenizers.tokens.dataset import tokenize_dataset
-from descant_tokenizers.tokens.presets import build_tokenizer
+from descant_tokenizers.tokens.presets import open_tokenizer
 
 
 @dataclass
@@ -79,7 +79,7 @@ def corpus_stats(
 
     Args:
         source: A corpus by name, the folder of a dataset, or a folder of score files.
-        preset: Tokenizer preset for the tokens.
+        preset: Tokenizer preset for the tokens, or the folder of a trained tokenizer.
         num_proc: Worker processes to read files; by default one for each core.
         progress: Told how far reading is.
 
@@ -89,7 +89,7 @@ def corpus_stats(
     Raises:
         InputError: There is neither such a corpus nor such a folder, or nothing in it can be used.
     """
-    tokenizer = build_tokenizer(preset)
+    tokenizer = open_tokenizer(preset)
     return dataset_stats(load_corpus(source, num_proc=num_proc, progress=progress), tokenizer)
 
 
