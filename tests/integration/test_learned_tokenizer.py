@@ -167,7 +167,8 @@ def test_the_commands_take_it(trained: Trained, descant: Callable[..., Any], tmp
         assert "+Program_" in shown.out
         assert "base tokens" in shown.out
     tokenized = tmp_path / "tokenized"
-    result = descant("dataset", "tokenize", trained.dataset, "--out", tokenized, "--tokenizer", trained.tokenizer)
+    command = ("dataset", "tokenize", trained.dataset, "--tokenizer", trained.tokenizer)
+    result = descant(*command, "--out", tokenized, "--num-proc", 2)
     assert result.status == 0, result.err
     assert TokenTable(load_tokenizer(tokenized)).sha256() == TokenTable(load_tokenizer(trained.tokenizer)).sha256()
 

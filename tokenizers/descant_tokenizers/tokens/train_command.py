@@ -115,7 +115,8 @@ def _summary(facts: dict[str, Any], out: Path, wished: int, seconds: float) -> s
         f"{split['compression']:.2f} times shorter"
         for name, split in facts["splits"].items()
     ]
-    lines += [f"refused  {piece}: {reason}" for piece, reason in facts["refused"].items()]
+    if facts["refused"]:
+        lines.append(f"{len(facts['refused']):,} pieces do not fit the preset; {out / FACTS_FILE} says why")
     return "\n".join([*lines, f"train a model with it: descant train data.tokenizer={out}"])
 
 
