@@ -150,6 +150,23 @@ def test_an_infill_leaves_everything_outside_untouched(writer: EnsembleWriter, b
     assert events_of(sample.score)[:3] == events_of(prompt)[:3]
 
 
+def test_a_bar_line_off_the_grid_stays_where_it_is(writer: EnsembleWriter) -> None:
+    """The model sees such a bar a little longer; what it writes is put back where the prompt has its bars."""
+    prompt = band()
+    prompt.time_signatures.append(TimeSignatureTick(BAR * 2 - 16, 4, 4))
+    last = bars_of(prompt)[-1]
+    (longer,) = writer.continue_(prompt, WILD, num_bars=1).samples
+    assert before(notes_of(longer.score), last.end_ticks) == notes_of(prompt)
+    assert min(time for _, time, _ in longer.added) >= last.end_ticks
+    (filled,) = writer.infill(prompt, WILD, bars=(3, 3)).samples
+    bar = bars_of(prompt)[2]
+    assert bar.start_ticks == BAR * 2 - 16
+    assert all(bar.start_ticks <= time < bar.end_ticks for _, time, _ in filled.added)
+    for name, own in notes_of(prompt).items():
+        outside = [note for note in own if not bar.start_ticks <= note[0] < bar.end_ticks]
+        assert set(outside) <= set(notes_of(filled.score)[name])
+
+
 def test_bends_and_pedals_of_a_rewritten_stretch_go_and_come_back_behind_it(writer: EnsembleWriter) -> None:
     (sample,) = writer.infill(band(), WILD, bars=(2, 2), given=["tune", "kit"]).samples
     controls, bends = events_of(sample.score)[3:5]

@@ -65,7 +65,11 @@ def test_programs_drums_chords_velocities_and_tempos_are_kept(gm_table):
         (band(PIANO, signatures=((0, 24, 16),)), ["bars written in another time signature: 24/16 as 12/8"]),
         (band(PIANO, signatures=((0, 5, 32),)), None),
         (band(PIANO, signatures=((0, 13, 8),)), None),
-        (band(PIANO, signatures=((0, 4, 4), (500, 4, 4))), None),
+        (band(PIANO, signatures=((0, 4, 4), (540, 4, 4))), None),
+        (
+            band((0, [(0, 480, 60, 79), (460, 480, 62, 79)]), signatures=((0, 4, 4), (460, 4, 4))),
+            ["bars whose length was rounded to a 16th: 1"],
+        ),
     ],
 )  # fmt: skip
 def test_what_the_vocabulary_changes_is_said(gm_table, score, changes):
@@ -96,6 +100,23 @@ def test_bars_keep_their_places_at_any_resolution(gm_table):
         notes = [(number * bar_ticks, ticks, 60, 79) for number in range(50)]
         piece = encode_score(gm_table, band((0, notes), signatures=signatures, ticks_per_quarter=ticks)).piece
         assert [[n.offset_ticks for n in bar.notes] for bar in piece.bars] == [[0]] * 50
+
+
+@pytest.mark.parametrize("ticks", [480, 30])
+def test_a_bar_line_a_little_off_moves_nothing_in_the_bars_behind_it(gm_table, ticks):
+    """Notation programs leave such bars after grace notes."""
+    short = 4 * ticks - ticks // 30
+    signatures = ((0, 4, 4), (short, 4, 4))
+    notes = [(0, ticks, 60, 79), (short, ticks, 62, 79), (short + 5 * ticks, ticks, 64, 79)]
+    encoded = encode_score(gm_table, band((0, notes), signatures=signatures, ticks_per_quarter=ticks))
+    bars = encoded.piece.bars
+    assert [bar.meter[:2] for bar in bars] == [(4, 4)] * 3
+    assert [[(n.offset_ticks, n.duration_ticks, n.pitch) for n in bar.notes] for bar in bars] == [
+        [(0, 96, 60)],
+        [(0, 96, 62)],
+        [(96, 96, 64)],
+    ]
+    assert encoded.changes == ("bars whose length was rounded to a 16th: 1",)
 
 
 def test_a_score_without_notes_is_refused(gm_table):

@@ -8,9 +8,11 @@ Units: ticks of the score, unless a name says grid.
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil
 
 from symusic.core import NoteTick, NoteTickList, ScoreTick, TimeSignatureTick, TrackTick, TrackTickList
 
@@ -56,6 +58,21 @@ class EnsemblePrompt:
     def end_ticks(self) -> int:
         """End of the last note."""
         return max(note.end for track in self.score.tracks for note in track.notes)
+
+    def bar_start(self, index: int) -> int:
+        """Return where a bar begins; those behind the prompt's last one are as long as it."""
+        beyond = index - len(self.bars) + 1
+        if beyond <= 0:
+            return self.bars[index].start_ticks
+        return self.bars[-1].start_ticks + beyond * self.bars[-1].length_ticks
+
+    def grid_time(self, time: int) -> int:
+        """Return where a time lies on the grid, rounded up to a 16th."""
+        starts = [self.bar_start(index) for index in range(len(self.bars) + 1)]
+        index = max(bisect.bisect_right(starts, time) - 1, 0)
+        grid_16th = self.table.ticks_per_quarter // 4
+        before = sum(meter.bar_ticks for meter in self.meters[:index])
+        return before + ceil((time - starts[index]) / (self.ticks_per_grid_tick * grid_16th)) * grid_16th
 
     def players(self, rank: int) -> list[int]:
         """Return the indices of the tracks that are part of a voice."""

@@ -62,21 +62,21 @@ class EnsembleDraft:
         The grid knows the prompt's rhythm up to rounding only, so a note is cut to the gap, and left out if nothing of
         it remains.
         """
-        starts, scale = self.piece.bar_starts_ticks(), prompt.ticks_per_grid_tick
+        scale = prompt.ticks_per_grid_tick
         self.piece = with_content(self.piece, sample.notes, sample.tempos)
         self.num_tokens += sample.num_tokens
         self.log_likelihood += sample.log_likelihood
         for index, bar in sorted(sample.notes.items()):
             for note in bar:
-                onset, gap = starts[index] + note.offset_ticks, gaps[note.voice]
-                begin = max(gap.begin, floor(onset * scale))
-                end = min(gap.end, floor((onset + note.duration_ticks) * scale))
+                start, gap = prompt.bar_start(index), gaps[note.voice]
+                begin = max(gap.begin, start + floor(note.offset_ticks * scale))
+                end = min(gap.end, start + floor((note.offset_ticks + note.duration_ticks) * scale))
                 if begin < end:
                     new = NoteTick(begin, end - begin, note.pitch, note.velocity)
                     self.notes.setdefault(note.voice, []).append(new)
         for index, tempos in sorted(sample.tempos.items()):
             for tempo in tempos:
-                place = floor((starts[index] + tempo.offset_ticks) * scale)
+                place = prompt.bar_start(index) + floor(tempo.offset_ticks * scale)
                 self.tempos.append(TempoTick(place, qpm=tempo.quarters_per_minute))
 
 

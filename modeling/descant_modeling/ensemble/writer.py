@@ -8,7 +8,6 @@ Units: ticks of the result's score, unless a name says grid.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from math import ceil
 
 import numpy as np
 from symusic.core import ScoreTick
@@ -251,10 +250,9 @@ class EnsembleWriter:
     ) -> Hole:
         """Say on the grid what is to be written; ends are rounded up to a 16th, as in four-part music."""
         table, ranges = self.checkpoint.table, list(self.checkpoint.meta.voice_ranges)
-        grid_16th = table.ticks_per_quarter // 4
         ends = [0] * table.num_voices
         for rank, gap in gaps.items():
-            ends[rank] = ceil(gap.end / (prompt.ticks_per_grid_tick * grid_16th)) * grid_16th
+            ends[rank] = prompt.grid_time(gap.end)
             for index in prompt.players(rank):
                 pitches = [note.pitch for note in prompt.score.tracks[index].notes]
                 ranges[rank] = min(ranges[rank][0], *pitches), max(ranges[rank][1], *pitches)

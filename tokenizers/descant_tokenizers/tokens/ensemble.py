@@ -15,7 +15,7 @@ from symusic.core import ScoreTick, TimeSignatureTick, TrackTick, TrackTickList
 
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import Bar, bars_of
-from descant_tokenizers.tokens.meters import bar_meters
+from descant_tokenizers.tokens.meters import bar_meters, straightened
 from descant_tokenizers.tokens.piece import GridNote, Piece, parse_piece, piece_ids
 from descant_tokenizers.tokens.vocabulary import Meter, TokenTable
 
@@ -47,9 +47,11 @@ def encode_ensemble(
         raise InputError("the score has no notes: give a score with notes")
     bars = bars_of(score) if bars is None else bars
     meters = bar_meters(table, bars, score.ticks_per_quarter)
+    respelled = tuple(_respelled(score, bars, meters))
+    score, bars, rounded = straightened(score, bars, meters)
     tokens = table.tokenizer.encode(_prepared(table, score, bars, meters), encode_ids=False)
     piece = _without_clashes(table, parse_piece(table, tokens.ids))
-    changes = (*_merged_tracks(table, score), *_respelled(bars, meters), *_note_changes(table, score, piece))
+    changes = (*_merged_tracks(table, score), *respelled, *rounded, *_note_changes(table, score, piece))
     return piece, (*changes, *_tempo_changes(score, piece))
 
 
@@ -122,13 +124,15 @@ def _merged_tracks(table: TokenTable, score: ScoreTick) -> Iterator[str]:
     yield from _counted(kits, "drum tracks without their own kit")
 
 
-def _respelled(bars: Sequence[Bar], meters: Sequence[Meter]) -> Iterator[str]:
-    other = [
-        (bar, meter)
+def _respelled(score: ScoreTick, bars: Sequence[Bar], meters: Sequence[Meter]) -> Iterator[str]:
+    """Say which whole bars got another signature; a short one has that of its own length as a matter of course."""
+    written = {
+        f"{bar.numerator}/{bar.denominator} as {meter.numerator}/{meter.denominator}"
         for bar, meter in zip(bars, meters, strict=True)
         if (bar.numerator, bar.denominator) != (meter.numerator, meter.denominator)
-    ]
-    for said in sorted({f"{b.numerator}/{b.denominator} as {m.numerator}/{m.denominator}" for b, m in other}):
+        and bar.length_ticks * bar.denominator == 4 * score.ticks_per_quarter * bar.numerator
+    }
+    for said in sorted(written):
         yield f"bars written in another time signature: {said}"
 
 
