@@ -14,6 +14,13 @@ This package never imports torch nor `descant_modeling`; an import-linter contra
 ['BOS_None', 'CONTINUE_None', 'Program_40', 'Bar_None', 'TimeSig_4/4']
 >>> layout.decode(stream.ids).piece == piece
 True
+
+Tokens that stand for several are learned from pieces; a stream of them says the same:
+
+>>> learned = dt.TokenTable(dt.train_tokenizer(table.tokenizer, [piece], vocab_size=560))
+>>> shorter = dt.TaskLayout(learned).encode(piece, dt.Task.CONTINUE, piece.voices)
+>>> len(shorter.ids) < 0.7 * len(stream.ids), learned.expand(shorter.ids) == stream.ids
+(True, True)
 """
 
 from importlib import import_module
@@ -29,7 +36,8 @@ if TYPE_CHECKING:
     from descant_tokenizers.tokens.grammar import Grammar
     from descant_tokenizers.tokens.inspect import four_voices
     from descant_tokenizers.tokens.layout import Task, TaskLayout
-    from descant_tokenizers.tokens.presets import build_tokenizer, load_tokenizer
+    from descant_tokenizers.tokens.presets import build_tokenizer, load_tokenizer, open_tokenizer
+    from descant_tokenizers.tokens.train import train_tokenizer
     from descant_tokenizers.tokens.vocabulary import TokenTable
 
 __version__ = version("descant")
@@ -47,9 +55,11 @@ _PLACES = {
     "four_voices": "tokens.inspect",
     "load_corpus": "corpora",
     "load_tokenizer": "tokens.presets",
+    "open_tokenizer": "tokens.presets",
     "read_score": "scores",
     "row_to_score": "corpora",
     "tokenize_dataset": "tokens.dataset",
+    "train_tokenizer": "tokens.train",
     "write_midi": "scores",
 }
 
@@ -67,9 +77,11 @@ __all__ = [
     "four_voices",
     "load_corpus",
     "load_tokenizer",
+    "open_tokenizer",
     "read_score",
     "row_to_score",
     "tokenize_dataset",
+    "train_tokenizer",
     "write_midi",
 ]
 
