@@ -192,7 +192,7 @@ def test_every_chorale_is_legal_in_tokens_learned_from_some(table, model):
     grammar, layout = Grammar(learned), TaskLayout(learned)
     for piece in pieces:
         ids = learned.merge(piece_ids(learned, piece))
-        assert len(ids) < 0.7 * len(piece_ids(learned, piece))
+        assert len(ids) < len(piece_ids(learned, piece))
         assert grammar.accepts([*ids, grammar.eos])
         for task, voices in ((Task.CONTINUE, piece.voices), (Task.HARMONIZE, piece.voices[1:])):
             assert layout.decode(layout.encode(piece, task, voices).ids).piece == piece
