@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import re
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,18 @@ def test_examples_run(name: str, repo_root: Path, monkeypatch: pytest.MonkeyPatc
     found = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
     assert found.attempted > 3
     assert found.failed == 0
+
+
+def test_the_page_runs(repo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "examples").symlink_to(repo_root / "examples")
+    monkeypatch.chdir(tmp_path)
+    page = (repo_root / "docs" / "api.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    assert len(blocks) >= 3
+    names: dict[str, object] = {}
+    for block in blocks:
+        exec(compile(block, "docs/api.md", "exec"), names)
+    assert (tmp_path / "harmony.mid").stat().st_size > 100
 
 
 @pytest.mark.parametrize("package", [descant_tokenizers, descant_modeling], ids=lambda package: package.__name__)
