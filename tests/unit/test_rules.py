@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from symusic.core import NoteTick, NoteTickList, ScoreTick, TrackTick
 
-from descant_modeling.evaluation.grid import SILENT, chorale_of_score, from_grid
+from descant_modeling.evaluation.grid import SILENT, chorale_of_harmony, chorale_of_score, from_grid
 from descant_modeling.evaluation.rules import RULES, count_rules
 from descant_tokenizers.errors import InputError
 
@@ -163,3 +163,15 @@ def test_a_score_reads_like_its_grid():
 def test_three_voices_are_refused():
     with pytest.raises(InputError, match=r"^x is not in four parts: "):
         chorale_of_score(score_of({"Soprano": [(0, 24, 72)], "Alto": [(0, 24, 67)], "Bass": [(0, 24, 48)]}), "x")
+
+
+def test_what_a_model_wrote_is_read_whatever_it_is():
+    # Several notes at once, one that sounds into the next, a voice without notes and one without a track.
+    score = score_of({"Soprano": [(0, 24, 72), (0, 24, 76)], "Alto": [(0, 48, 67), (24, 24, 69)], "Tenor": []})
+    chorale = chorale_of_harmony(score, "x")
+    assert chorale.pitches_VT[0].tolist() == [76] * 4 + [SILENT] * 4
+    assert chorale.pitches_VT[1].tolist() == [67] * 4 + [69] * 4
+    assert (chorale.pitches_VT[2:] == SILENT).all()
+    assert count_rules(chorale, RANGES).num_frames == 8
+    with pytest.raises(InputError, match="x has no notes"):
+        chorale_of_harmony(score_of({"Soprano": []}), "x")

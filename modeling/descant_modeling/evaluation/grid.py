@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from symusic.core import ScoreTick
+from symusic.core import ScoreTick, TrackTick
 
 from descant_tokenizers.corpora.analysis import MAJOR_TONICS, MINOR_TONICS, estimate_key
 from descant_tokenizers.corpora.rows import row_to_score
@@ -21,7 +21,7 @@ from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import VOICES, bars_of
 from descant_tokenizers.scores.voices import pick_voices
 
-__all__ = ["SILENT", "Chorale", "Line", "chorale_of_row", "chorale_of_score", "from_grid"]
+__all__ = ["SILENT", "Chorale", "Line", "chorale_of_harmony", "chorale_of_row", "chorale_of_score", "from_grid"]
 
 SILENT = -1
 """Pitch of a voice that rests."""
@@ -95,15 +95,42 @@ def chorale_of_score(score: ScoreTick, name: str, fermatas_ticks: Sequence[int] 
         tracks = pick_voices(score, VOICES).tracks
     except InputError as error:
         raise InputError(f"{name} is not in four parts: {error}") from None
+    return _of_tracks(score, [tracks[voice] for voice in VOICES], name, fermatas_ticks)
+
+
+def chorale_of_harmony(score: ScoreTick, name: str, fermatas_ticks: Sequence[int] = ()) -> Chorale:
+    """Read what a model wrote, whatever it is: a voice may be silent, and of several notes at once the top one counts.
+
+    Args:
+        score: Tracks named after the voices; a missing one is silent.
+        name: What to call it.
+        fermatas_ticks: Onsets of notes with a fermata.
+
+    Raises:
+        InputError: There are no notes at all.
+    """
+    by_name = {track.name: track for track in score.tracks}
+    tracks = [by_name.get(voice, TrackTick(voice, 0, False)) for voice in VOICES]
+    return _of_tracks(score, tracks, name, fermatas_ticks)
+
+
+def _of_tracks(score: ScoreTick, tracks: Sequence[TrackTick], name: str, fermatas_ticks: Sequence[int]) -> Chorale:
     ticks_per_16th = score.ticks_per_quarter / _16THS_PER_QUARTER
-    lines = []
-    for voice in VOICES:
-        notes = tracks[voice].notes.numpy()
-        order = np.argsort(notes["time"], kind="stable")
-        onsets, lengths = (notes[key][order] / ticks_per_16th for key in ("time", "duration"))
-        lines.append(Line(onsets, lengths, notes["pitch"][order].astype(np.int64)))
+    if not any(track.notes for track in tracks):
+        raise InputError(f"{name} has no notes; give a piece with notes in four voices.")
+    lines = [_line(track, ticks_per_16th) for track in tracks]
     bar_lines = np.array([0, *(bar.end_ticks for bar in bars_of(score))]) / ticks_per_16th
     return _chorale(name, lines, np.array(fermatas_ticks, dtype=float) / ticks_per_16th, bar_lines, estimate_key(score))
+
+
+def _line(track: TrackTick, ticks_per_16th: float) -> Line:
+    """Read one voice; of notes that begin at once the highest stays, and a note ends where the next begins."""
+    notes = track.notes.numpy()
+    order = np.lexsort((-notes["pitch"], notes["time"]))
+    order = order[np.diff(notes["time"][order], prepend=-1) > 0]
+    onsets, lengths = (notes[key][order] / ticks_per_16th for key in ("time", "duration"))
+    room = np.diff(onsets, append=np.inf)
+    return Line(onsets, np.minimum(lengths, room), notes["pitch"][order].astype(np.int64))
 
 
 def chorale_of_row(row: Mapping[str, Any]) -> Chorale:
@@ -138,8 +165,6 @@ def from_grid(
 
 def _chorale(name: str, lines: Sequence[Line], fermatas_16ths: Floats, bar_lines: Floats, key: str) -> Chorale:
     ends = [float((line.onsets_16ths + line.lengths_16ths).max()) for line in lines if len(line.pitches)]
-    if not ends:
-        raise InputError(f"{name} has no notes; give a piece with notes in four voices.")
     num_frames = int(np.ceil(max(ends)))
     tonic, mode = key.split()
     is_major = mode == "major"

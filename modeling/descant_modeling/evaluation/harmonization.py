@@ -12,7 +12,7 @@ import numpy.typing as npt
 from symusic.core import ScoreTick
 
 from descant_modeling.evaluation.chorales import Measured, Reference, measure
-from descant_modeling.evaluation.grid import SILENT, Chorale, chorale_of_row, chorale_of_score
+from descant_modeling.evaluation.grid import SILENT, Chorale, chorale_of_harmony, chorale_of_row
 from descant_modeling.evaluation.harmonizers import Harmonizer, melody_of, soprano_is_kept
 from descant_modeling.evaluation.resample import Estimate, by_piece, ratio_interval
 from descant_tokenizers.corpora import row_to_score
@@ -102,7 +102,7 @@ def harmonize_rows(
         seconds += time.monotonic() - started
         for score in scores:
             fermatas = [tick * score.ticks_per_quarter // own.ticks_per_quarter for tick in row["fermatas"]]
-            chorale = chorale_of_score(score, row["id"], fermatas)
+            chorale = chorale_of_harmony(score, row["id"], fermatas)
             done.append(Harmonized(score, chorale, bach, soprano_is_kept(melody, score)))
         if progress is not None:
             progress((index + 1) / len(rows))

@@ -65,9 +65,9 @@ def harmonization_command(
         with quiet_libraries(), progress_bar(f"{name}: {len(rows)} sopranos", quiet=quiet or as_json) as progress:
             harmonizer = open_harmonizer(name, chosen, sampling)
             done, seconds = harmonize_rows(harmonizer, rows, seed=seed, num_samples=num_samples, progress=progress)
-        results[Path(name).name] = measure_harmonies(done, bach, seconds).facts()
+        results[harmonizer.name] = measure_harmonies(done, bach, seconds).facts()
         if out is not None:
-            _write(done, out / Path(name).name)
+            _write(done, out / harmonizer.name)
     facts = {
         "corpus": corpus,
         "split": split,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
 from symusic.core import ScoreTick, TrackTickList
 
 from descant_modeling.decoding.sampler import SamplingConfig
-from descant_modeling.generation import GenerationConfig, MusicModel, load
+from descant_modeling.generation import GenerationConfig, GenerationResult, load
 from descant_tokenizers.scores import VOICES
 
-__all__ = ["BASELINE", "Harmonizer", "TransformerHarmonizer", "melody_of", "open_harmonizer", "soprano_is_kept"]
+__all__ = ["BASELINE", "Harmonizer", "ModelHarmonizer", "melody_of", "open_harmonizer", "soprano_is_kept"]
 
 BASELINE = "baseline"
 
@@ -32,22 +33,29 @@ class Harmonizer(Protocol):
         """
 
 
-class TransformerHarmonizer:
-    """A causal model of this package, through the very code behind `generate.py`.
+class Writer(Protocol):
+    """Whatever stands behind `generate.py`: see `descant_modeling.generation.MusicModel`."""
+
+    def harmonize(self, score: ScoreTick, config: GenerationConfig | None = None) -> GenerationResult:
+        """Write the missing voices of four."""
+
+
+class ModelHarmonizer:
+    """A model of this package, through the very code behind `generate.py`.
 
     Args:
         name: What to call it.
-        model: The model.
+        writer: The model.
         sampling: Temperature and nucleus.
     """
 
-    def __init__(self, name: str, model: MusicModel, sampling: SamplingConfig | None = None) -> None:
-        self.name, self.model = name, model
+    def __init__(self, name: str, writer: Writer, sampling: SamplingConfig | None = None) -> None:
+        self.name, self.writer = name, writer
         self.sampling = sampling or SamplingConfig()
 
     def harmonize(self, melody: ScoreTick, seed: int, num_samples: int) -> list[ScoreTick]:
         """See `Harmonizer`."""
-        result = self.model.harmonize(melody, GenerationConfig(self.sampling, num_samples, seed))
+        result = self.writer.harmonize(melody, GenerationConfig(self.sampling, num_samples, seed))
         return [sample.score for sample in result.samples]
 
 
@@ -61,7 +69,7 @@ def open_harmonizer(name: str, device: str = "cpu", sampling: SamplingConfig | N
         from descant_modeling.evaluation.baseline import NearestSoprano
 
         return NearestSoprano.of_split("chorales:train")
-    return TransformerHarmonizer(name, load(name, device), sampling)
+    return ModelHarmonizer(Path(name).name, load(name, device), sampling)
 
 
 def melody_of(score: ScoreTick) -> ScoreTick:

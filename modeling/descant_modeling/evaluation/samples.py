@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from symusic.core import NoteTickList, ScoreTick
 
-from descant_modeling.evaluation.grid import Chorale, chorale_of_score
+from descant_modeling.evaluation.grid import Chorale, chorale_of_harmony
 from descant_modeling.generation import GenerationConfig, MusicModel
 from descant_tokenizers.corpora import row_to_score
 from descant_tokenizers.scores import bars_of
@@ -61,8 +61,8 @@ def continue_rows(
             written = result.samples[0].score
             factor = written.ticks_per_quarter // score.ticks_per_quarter
             stretches = excerpt(written, factor * start, factor * end), excerpt(score, start, end)
-            if all(len(track.notes) for stretch in stretches for track in stretch.tracks):
-                pairs.append(Pair(*(chorale_of_score(stretch, row["id"]) for stretch in stretches)))
+            if all(any(track.notes for track in stretch.tracks) for stretch in stretches):
+                pairs.append(Pair(*(chorale_of_harmony(stretch, row["id"]) for stretch in stretches)))
         if progress is not None:
             progress((index + 1) / len(rows))
     return pairs

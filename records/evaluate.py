@@ -1,0 +1,130 @@
+"""Measure a model on valid and write every record that docs/evaluation.md quotes.
+
+    python records/evaluate.py                                  the embedded model, all records (about ten minutes)
+    python records/evaluate.py --model runs/mine --out /tmp/x   another model, elsewhere
+    python records/evaluate.py --only likelihood,memorization   some of the records
+    python records/evaluate.py --harmonies DIR                  keep the harmonies, or take those that are there
+    python records/refresh.py                                   then: bring the tables up to date
+
+Each record is what one `descant evaluate ... --json` printed, beside its command. `--model` given again adds a column
+to the table of harmonizations; the other records are about the first one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+RECORDS = Path(__file__).parent
+PARTS = ("bach", "likelihood", "harmonization", "memorization", "continuations")
+BASELINE = "baseline"
+CONTINUED = 20
+"""Pieces that are continued for the record of memorization: continuations take long."""
+
+Facts = dict[str, Any]
+
+
+def main() -> None:
+    """Measure, and write the records."""
+    options = _options()
+    out: Path = options.out
+    out.mkdir(parents=True, exist_ok=True)
+    models = options.model or ["chorales"]
+    with contextlib.ExitStack() as stack:
+        harmonies = options.harmonies or Path(stack.enter_context(tempfile.TemporaryDirectory()), "harmonies")
+        for part in options.only:
+            started = time.monotonic()
+            facts = {
+                "bach": lambda: bach(options.split),
+                "likelihood": lambda: likelihood(models[0], options.split),
+                "harmonization": lambda: harmonization(models, options.split, harmonies),
+                "memorization": lambda: memorization(models[0], options.split, harmonies),
+                "continuations": lambda: continuations(models[0], options.split),
+            }[part]()
+            path = out / f"{part}.json"
+            path.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            print(f"{path}: {time.monotonic() - started:.0f} s", file=sys.stderr)
+    _write_header(out)
+
+
+def bach(split: str) -> Facts:
+    """Bach beside himself: the split's own pieces."""
+    return _run("chorales", f"chorales:{split}")
+
+
+def likelihood(model: str, split: str) -> Facts:
+    """Both tasks."""
+    command = ("likelihood", "--model", model, "--split", split)
+    return {task: _run(*command, "--task", task) for task in ("continue", "harmonize")}
+
+
+def harmonization(models: list[str], split: str, harmonies: Path) -> Facts:
+    """The baseline and the models in one table."""
+    named = [word for model in (BASELINE, *models) for word in ("--model", model)]
+    command = ("harmonization", *named, "--split", split)
+    return _run(*command, private=("--out", str(harmonies)))
+
+
+def memorization(model: str, split: str, harmonies: Path) -> Facts:
+    """The model's harmonies (those just written) and the baseline's."""
+    facts = {}
+    for kind, name in (("harmonize", model), (BASELINE, BASELINE)):
+        command = ("memorization", "--model", name, "--split", split)
+        folder = harmonies / Path(name).name
+        reused = ("--samples", str(folder)) if folder.is_dir() else ()
+        facts[kind] = _run(*command, private=reused)
+        facts[kind]["model"] = name
+        facts[kind]["pieces"] = {Path(piece).stem: runs for piece, runs in facts[kind]["pieces"].items()}
+    return facts
+
+
+def continuations(model: str, split: str) -> Facts:
+    """Memorization again, in what the model writes after two bars of a piece."""
+    return _run("memorization", "--model", model, "--split", split, "--task", "continue", "--limit", str(CONTINUED))
+
+
+def _run(*arguments: str, private: tuple[str, ...] = ()) -> Facts:
+    """Run a command in this process; return what it printed, with the command (less what only says where files lie)."""
+    from descant_modeling.cli import app
+
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        app(["evaluate", *arguments, *private, "--json"], standalone_mode=False)
+    return {"command": " ".join(("descant", "evaluate", *arguments, "--json")), **json.loads(printed.getvalue())}
+
+
+def _write_header(out: Path) -> None:
+    from descant_modeling.runlog import git_revision, run_header
+
+    header = run_header({})
+    facts = {key: header[key] for key in ("versions", "machine") if key in header}
+    facts = {"command": "python records/evaluate.py", "git": git_revision(), **facts}
+    (out / "header.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", action="append", help="model to measure; give it again for one more column")
+    parser.add_argument("--split", default="valid", help="valid; test for a release, once")
+    parser.add_argument("--out", type=Path, default=RECORDS / "2026-11-24_evaluation", help="folder of the records")
+    parser.add_argument("--harmonies", type=Path, help="folder for the harmonies as MIDI")
+    parser.add_argument("--only", type=_parts, default=PARTS, help=f"some of {','.join(PARTS)}")
+    return parser.parse_args()
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    parts = tuple(text.split(","))
+    if unknown := set(parts) - set(PARTS):
+        raise argparse.ArgumentTypeError(f"unknown part {', '.join(unknown)}: choose from {', '.join(PARTS)}")
+    return parts
+
+
+if __name__ == "__main__":
+    main()
