@@ -266,3 +266,12 @@ def test_windows_hold_every_step_once():
     cut = windows.cut(roll)
     assert cut.shape == (4, 32, 128)
     assert np.array_equal(windows.join(cut[..., None])[..., 0], roll)
+
+
+@pytest.mark.slow
+def test_what_it_writes_is_measured_as_any_other_harmony(descant, untrained):
+    done = descant("evaluate", "harmonization", "--model", untrained, "--limit", 1, "--json")
+    assert done.status == 0, done.err
+    facts = json.loads(done.out)["models"][untrained.name]
+    assert facts["soprano_kept"] == 100
+    assert facts["bach_outgrades"]["value"] == 100

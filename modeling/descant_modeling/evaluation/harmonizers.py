@@ -8,7 +8,7 @@ from typing import Protocol
 from symusic.core import ScoreTick, TrackTickList
 
 from descant_modeling.decoding.sampler import SamplingConfig
-from descant_modeling.generation import GenerationConfig, GenerationResult, load
+from descant_modeling.generation import GenerationConfig, MusicModel, Writer, load_writer
 from descant_tokenizers.scores import VOICES
 
 __all__ = ["BASELINE", "Harmonizer", "ModelHarmonizer", "melody_of", "open_harmonizer", "soprano_is_kept"]
@@ -33,15 +33,8 @@ class Harmonizer(Protocol):
         """
 
 
-class Writer(Protocol):
-    """Whatever stands behind `generate.py`: see `descant_modeling.generation.MusicModel`."""
-
-    def harmonize(self, score: ScoreTick, config: GenerationConfig | None = None) -> GenerationResult:
-        """Write the missing voices of four."""
-
-
 class ModelHarmonizer:
-    """A model of this package, through the very code behind `generate.py`.
+    """A causal model or a GAN, through the very code behind `generate.py`.
 
     Args:
         name: What to call it.
@@ -52,6 +45,11 @@ class ModelHarmonizer:
     def __init__(self, name: str, writer: Writer, sampling: SamplingConfig | None = None) -> None:
         self.name, self.writer = name, writer
         self.sampling = sampling or SamplingConfig()
+
+    @property
+    def is_causal(self) -> bool:
+        """Whether it has a likelihood."""
+        return isinstance(self.writer, MusicModel)
 
     def harmonize(self, melody: ScoreTick, seed: int, num_samples: int) -> list[ScoreTick]:
         """See `Harmonizer`."""
@@ -69,7 +67,7 @@ def open_harmonizer(name: str, device: str = "cpu", sampling: SamplingConfig | N
         from descant_modeling.evaluation.baseline import NearestSoprano
 
         return NearestSoprano.of_split("chorales:train")
-    return ModelHarmonizer(Path(name).name, load(name, device), sampling)
+    return ModelHarmonizer(Path(name).name, load_writer(name, device), sampling)
 
 
 def melody_of(score: ScoreTick) -> ScoreTick:

@@ -91,7 +91,7 @@ def _measured(
 ) -> ReportModel:
     from descant_modeling.devices import pick_device
     from descant_modeling.evaluation.harmonization import harmonize_rows, measure_harmonies
-    from descant_modeling.evaluation.harmonizers import open_harmonizer
+    from descant_modeling.evaluation.harmonizers import ModelHarmonizer, open_harmonizer
     from descant_modeling.evaluation.report import ReportModel, Sample
     from descant_modeling.quiet import quiet_libraries
 
@@ -100,16 +100,13 @@ def _measured(
     done, seconds = harmonize_rows(harmonizer, rows, seed=seed, progress=progress)
     found = measure_harmonies(done, bach, seconds)
     samples = [Sample(row["title"], harmony.score) for row, harmony in zip(rows[:num_shown], done, strict=False)]
-    likelihood = _likelihood(name, {row["id"] for row in rows}, source, device)
+    is_causal = isinstance(harmonizer, ModelHarmonizer) and harmonizer.is_causal
+    likelihood = _likelihood(name, {row["id"] for row in rows}, source, device) if is_causal else {}
     return ReportModel(harmonizer.name, found.facts(), found.measured.grades, likelihood, samples)
 
 
 def _likelihood(name: str, wanted: set[str], source: tuple[str, str], device: str | None) -> dict[str, Any]:
-    """Facts of both tasks; nothing for what is no causal model."""
-    from descant_modeling.evaluation.harmonizers import BASELINE
-
-    if name == BASELINE:
-        return {}
+    """Facts of both tasks."""
     from descant_modeling.checkpoints import load_checkpoint
     from descant_modeling.data import load_named_pieces
     from descant_modeling.devices import pick_device
