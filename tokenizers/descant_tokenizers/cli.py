@@ -12,7 +12,8 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -68,6 +69,24 @@ def build_command(
         typer.Option(help="Of your own files: four voices where there are four, or every track of every file."),
     ] = "auto",
     licence: Annotated[str | None, typer.Option(help="Licence of your own files, for the column of that name.")] = None,
+    engine: Annotated[
+        Literal["plain", "datatrove"],
+        typer.Option(help="What deals the files out: processes here, or datatrove's tasks (extra `scale`)."),
+    ] = "plain",
+    executor: Annotated[
+        Literal["local", "slurm", "ray"], typer.Option(help="Where datatrove's tasks run.", rich_help_panel="datatrove")
+    ] = "local",
+    tasks: Annotated[
+        int | None, typer.Option(help="Number of tasks; one for every 1,000 files.", rich_help_panel="datatrove")
+    ] = None,
+    work: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the tasks, seen by all machines; beside --out.", rich_help_panel="datatrove"),
+    ] = None,
+    partition: Annotated[str | None, typer.Option(help="Slurm partition.", rich_help_panel="datatrove")] = None,
+    job_time: Annotated[
+        str, typer.Option(help="Longest time of a Slurm job.", rich_help_panel="datatrove")
+    ] = "04:00:00",
     force: Annotated[bool, typer.Option("--force", help="Replace the dataset at --out.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print neither progress nor summary.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as one line of JSON instead.")] = False,
@@ -81,17 +100,20 @@ def build_command(
         _build_rolls(out, num_proc, file_format, force=force, quiet=quiet, as_json=as_json)
         return
     start = time.monotonic()
-    with reading_bar(source, quiet=quiet) as progress:
-        report = build_dataset(
-            source,
-            out,
-            num_proc=num_proc,
-            force=force,
-            licence=licence,
-            parts=parts,
-            file_format=file_format,
-            progress=progress,
-        )
+    common: dict[str, Any] = {"force": force, "licence": licence, "parts": parts, "file_format": file_format}
+    if engine == "datatrove":
+        trove = _trove()
+        cluster = trove.Cluster(executor, num_proc, tasks, partition, job_time)
+        done = trove.build(source, out, cluster, work=work, quiet=quiet or as_json, **common)
+        if done is None:
+            typer.echo(f"The tasks are Slurm's: when they have ended, the same command writes {out}.", err=True)
+            return
+        report = done
+    elif executor != "local" or tasks is not None or work is not None or partition is not None:
+        raise InputError("--executor, --tasks, --work and --partition are datatrove's; add --engine datatrove.")
+    else:
+        with reading_bar(source, quiet=quiet) as progress:
+            report = build_dataset(source, out, num_proc=num_proc, progress=progress, **common)
     if as_json:
         typer.echo(json.dumps({"out": str(out), "num_rows": report.num_rows, **asdict(report)}, ensure_ascii=False))
     elif not quiet:
@@ -121,6 +143,15 @@ def _build_rolls(
             f"of {report.num_notes} notes a roll joins {report.merged} to the same pitch before, and "
             f"{report.off_grid} are not on sixteenths"
         )
+
+
+def _trove() -> ModuleType:
+    """Import what needs the extra `scale`."""
+    try:
+        from descant_tokenizers import trove
+    except ModuleNotFoundError:
+        raise InputError("--engine datatrove needs datatrove; pip install 'descant[scale]'.") from None
+    return trove
 
 
 @dataset_app.command("stats")

@@ -9,11 +9,12 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from descant_tokenizers.corpora.rows import Piece
 from descant_tokenizers.errors import InputError
@@ -122,23 +123,21 @@ def cache_path(data: bytes, reader: str) -> Path:
 def load_piece(path: Path) -> Piece | None:
     """Return the cached piece, or None if there is none that can be read."""
     try:
-        fields = json.loads(path.read_text("utf-8"))
-        fields["music"] = base64.b64decode(fields["music"])
-        return Piece(**{**fields, "fermatas": tuple(fields["fermatas"]), "remarks": tuple(fields["remarks"])})
+        return unpack_piece(json.loads(path.read_text("utf-8")))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def save_piece(path: Path, piece: Piece) -> None:
     """Put a piece into the cache."""
-    fields = vars(piece) | {"music": base64.b64encode(piece.music).decode("ascii")}
+    text = json.dumps(pack_piece(piece))
     temporary = f"{path}-{os.getpid()}"  # atomic_write takes three times as long: it minds what a user's file needs
     try:
         try:
-            _write(temporary, json.dumps(fields))
+            _write(temporary, text)
         except FileNotFoundError:
             make_cache_folder(path.parent)
-            _write(temporary, json.dumps(fields))
+            _write(temporary, text)
         os.replace(temporary, path)
     except OSError as error:
         with contextlib.suppress(OSError):
@@ -149,3 +148,14 @@ def save_piece(path: Path, piece: Piece) -> None:
 def _write(path: str, text: str) -> None:
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
+
+
+def pack_piece(piece: Piece) -> dict[str, Any]:
+    """Return a piece as values that JSON knows."""
+    return vars(piece) | {"music": base64.b64encode(piece.music).decode("ascii")}
+
+
+def unpack_piece(fields: Mapping[str, Any]) -> Piece:
+    """Return the piece that `pack_piece` packed; raises `ValueError`, `KeyError` or `TypeError` if it is none."""
+    tuples = {name: tuple(fields[name]) for name in ("fermatas", "remarks")}
+    return Piece(**{**fields, "music": base64.b64decode(fields["music"]), **tuples})
