@@ -52,7 +52,7 @@ def _whole(stats: dict[str, Any], *path: str) -> int:
 def test_json_counts_everything_in_every_split(folder: Path, descant: Callable[..., Any]) -> None:
     done = descant("dataset", "stats", folder, "--num-proc", 1, "--json", "--quiet")
     assert (done.status, done.err) == (0, "")
-    stats = json.loads(done.out)
+    stats = json.loads(done.out)["splits"]
     assert _whole(stats, "pieces") == 7
     assert _whole(stats, "four_part") == 6
     assert _whole(stats, "notes", "sum") == 4 * sum(range(6, 12)) + 16
@@ -64,6 +64,17 @@ def test_json_counts_everything_in_every_split(folder: Path, descant: Callable[.
     assert max(split["ranges"]["all"][1] for split in stats.values()) == 91
     assert min(split["ranges"]["all"][0] for split in stats.values()) == 48, "percussion has no range"
     assert {tuple(split["ranges"]["Alto"]) for split in stats.values() if split["four_part"]} == {(65, 66)}
+
+
+def test_a_corpus_without_four_part_music_is_counted_in_tokens_for_any(
+    tmp_path: Path, descant: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "duets").mkdir()
+    _score({"Flute": 90, "Drum": 30}, (4, 4), 8).dump_midi(tmp_path / "duets" / "duet.mid")
+    found = json.loads(descant("dataset", "stats", tmp_path / "duets", "--num-proc", 1, "--json", "--quiet").out)
+    assert found["tokenizer"] == "gm"
+    assert _whole(found["splits"], "tokens", "pieces") == 1
 
 
 def test_table_and_picture(folder: Path, tmp_path: Path, descant: Callable[..., Any]) -> None:
@@ -84,7 +95,7 @@ def test_table_and_picture(folder: Path, tmp_path: Path, descant: Callable[..., 
     [
         (("nothing",), "unknown corpus 'nothing'"),
         (("folk", "--plot", "x.docx"), "names no image format"),
-        (("folk", "--preset", "x"), "unknown tokenizer preset"),
+        (("folk", "--preset", "x"), "preset"),
     ],
 )
 def test_bad_input_is_refused_before_any_work(

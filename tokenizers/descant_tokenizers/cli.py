@@ -157,7 +157,12 @@ def _trove() -> ModuleType:
 @dataset_app.command("stats")
 def stats_command(
     source: Annotated[str, typer.Argument(help="A corpus by name, a dataset's folder, or a folder of score files.")],
-    preset: PresetOption = "satb",
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            "--preset", "--tokenizer", help="Preset or folder of a tokenizer; satb or gm, as fits, by default."
+        ),
+    ] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw it to this image file, too (.png, .svg, .pdf).")] = None,
     num_proc: Annotated[int | None, typer.Option(help="Worker processes; one for each core if not given.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file at --plot.")] = False,
@@ -178,11 +183,12 @@ def stats_command(
     with reading_bar(source, quiet=quiet) as progress:
         stats = corpus_stats(source, preset, num_proc=num_proc, progress=progress)
     if plot is not None:
-        draw(stats, plot, source, preset)
+        draw(stats.splits, plot, source, stats.tokenizer)
     if as_json:
-        typer.echo(json.dumps({name: split.to_json() for name, split in stats.items()}, ensure_ascii=False))
+        splits = {name: split.to_json() for name, split in stats.splits.items()}
+        typer.echo(json.dumps({"tokenizer": stats.tokenizer, "splits": splits}, ensure_ascii=False))
     else:
-        Console(highlight=False).print(table(stats, source, preset))
+        Console(highlight=False).print(table(stats.splits, source, stats.tokenizer))
         if plot is not None:
             typer.echo(f"Wrote {plot}")
 

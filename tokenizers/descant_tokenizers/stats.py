@@ -9,8 +9,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from datasets import Dataset, DatasetDict
-from miditok import REMI
+from datasets import Dataset
 
 from descant_tokenizers.corpora.build import load_corpus
 from descant_tokenizers.corpora.harvest import Progress
@@ -72,34 +71,45 @@ def spread(values: list[int]) -> dict[str, float]:
     }
 
 
+@dataclass(frozen=True)
+class CorpusStats:
+    """What is in a corpus.
+
+    Attributes:
+        splits: What is in each split, in order.
+        tokenizer: Name of the tokenizer that the tokens are counted in.
+    """
+
+    splits: dict[str, SplitStats]
+    tokenizer: str
+
+
 def corpus_stats(
-    source: str, preset: str = "satb", *, num_proc: int | None = None, progress: Progress | None = None
-) -> dict[str, SplitStats]:
+    source: str, tokenizer: str | None = None, *, num_proc: int | None = None, progress: Progress | None = None
+) -> CorpusStats:
     """Look at a corpus.
 
     Args:
         source: A corpus by name, the folder of a dataset, or a folder of score files.
-        preset: Tokenizer preset for the tokens, or the folder of a trained tokenizer.
+        tokenizer: Preset, or folder of a trained tokenizer; by default `satb` if anything is four-part, else `gm`.
         num_proc: Worker processes to read files; by default one for each core.
         progress: Told how far reading is.
 
     Returns:
-        What is in each of its splits, in order.
+        What is in it.
 
     Raises:
         InputError: There is neither such a corpus nor such a folder, or nothing in it can be used.
     """
-    tokenizer = open_tokenizer(preset)
-    return dataset_stats(load_corpus(source, num_proc=num_proc, progress=progress), tokenizer)
-
-
-def dataset_stats(dataset: DatasetDict, tokenizer: REMI) -> dict[str, SplitStats]:
-    """Look at a dataset; see `corpus_stats`."""
-    stats = {name: _split_stats(split) for name, split in dataset.items()}
-    tokenized, _ = tokenize_dataset(dataset, tokenizer)
-    for name, split in tokenized.items():
-        stats[name].tokens = [len(ids) for ids in split["input_ids"]]
-    return stats
+    named = None if tokenizer is None else open_tokenizer(tokenizer)
+    dataset = load_corpus(source, num_proc=num_proc, progress=progress)
+    splits = {name: _split_stats(split) for name, split in dataset.items()}
+    if tokenizer is None:
+        tokenizer = "satb" if any(split.four_part for split in splits.values()) else "gm"
+    tokenized, _ = tokenize_dataset(dataset, named or open_tokenizer(tokenizer))
+    for name, rows in tokenized.items():
+        splits[name].tokens = [len(ids) for ids in rows["input_ids"]]
+    return CorpusStats(splits, tokenizer)
 
 
 def _split_stats(split: Dataset) -> SplitStats:
