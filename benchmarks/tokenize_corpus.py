@@ -9,7 +9,8 @@ every file. Theirs is the loop of miditok's documentation, `tokenizer.save_token
 its `tokenize_dataset`, with as many processes as ours, stands beside it. Ours is `descant dataset tokenize FOLDER`: it
 also checks each score, leaves out repeated music, estimates keys, chooses splits, keeps what it read for the next time,
 and writes the music beside the ids. Its cache is empty at each turn, and starting its processes counts. All sides take
-turns, and the ratios printed are medians over the turns.
+turns, and the ratios printed are medians over the turns. Milliseconds a file are those of all cores together, starting
+and ending the processes included: they change less than the clock where other work is on the machine.
 
 Memory is the resident set (RSS) of the process and all its children together, sampled 50 times a second; pages that
 processes share are counted in each.
@@ -86,11 +87,16 @@ def their_pool(files: Path, out: Path, tokenizer: REMI, num_proc: int) -> None:
     tokenizer.tokenize_dataset(paths, out, verbose=False, parallel_workers_size=num_proc)
 
 
-def seconds(work: Callable[[], None]) -> float:
-    """Time some work."""
-    start = time.perf_counter()
+def seconds(work: Callable[[], None]) -> tuple[float, float]:
+    """Time some work: on the clock, and of the cores in this process and those that it started."""
+    start, busy = time.perf_counter(), _busy_seconds()
     work()
-    return time.perf_counter() - start
+    return time.perf_counter() - start, _busy_seconds() - busy
+
+
+def _busy_seconds() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def check_equal(ours_at: Path, theirs_at: Path) -> int:
@@ -112,7 +118,7 @@ def compare(scratch: Path, num_files: int, num_bars: int, repeats: int, num_proc
 
     files, tokenizer = scratch / "files", build_tokenizer()
     make_files(files, num_files, num_bars)
-    turns: dict[str, list[float]] = {"descant": [], "loop": [], "pool": []}
+    turns: dict[str, list[tuple[float, float]]] = {"descant": [], "loop": [], "pool": []}
     for turn in range(repeats):
         at = {side: scratch / f"{side}{turn}" for side in turns}
         turns["descant"].append(seconds(lambda at=at: ours(files, at["descant"], num_proc)))
@@ -121,9 +127,11 @@ def compare(scratch: Path, num_files: int, num_bars: int, repeats: int, num_proc
         assert check_equal(at["descant"], at["loop"]) == num_files
         for folder in scratch.glob(f"*{turn}*"):
             shutil.rmtree(folder)
-    result = {f"{side}_files_per_second": num_files / statistics.median(turns[side]) for side in turns}
-    for side in ("loop", "pool"):
-        ratios = [theirs / mine for mine, theirs in zip(turns["descant"], turns[side], strict=True)]
+    result = {}
+    for side, times in turns.items():
+        result[f"{side}_files_per_second"] = num_files / statistics.median(clock for clock, _ in times)
+        result[f"{side}_core_ms_per_file"] = 1000 * statistics.median(busy for _, busy in times) / num_files
+        ratios = [theirs[0] / mine[0] for mine, theirs in zip(turns["descant"], times, strict=True)]
         result[f"ratio_to_{side}"] = statistics.median(ratios)
     return result
 
@@ -170,9 +178,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             return
         result = compare(Path(folder), options.files, options.bars, options.repeats, options.processes)
         print(f"{options.files} files of {options.bars} bars, {options.processes} processes, {os.cpu_count()} cores")
-        print(f"descant            {result['descant_files_per_second']:>6.0f} files/s")
-        for side, name in (("loop", "miditok's loop"), ("pool", "tokenize_dataset")):
-            print(f"{name:<17}{result[f'{side}_files_per_second']:>8.0f} files/s  {result[f'ratio_to_{side}']:.2f}x")
+        for side, name in (("descant", "descant"), ("loop", "miditok's loop"), ("pool", "tokenize_dataset")):
+            speed, work = result[f"{side}_files_per_second"], result[f"{side}_core_ms_per_file"]
+            print(f"{name:<17}{speed:>8.0f} files/s  {work:>5.1f} ms a file  {result[f'ratio_to_{side}']:.2f}x")
         for num_files in options.memory:
             mebibytes = peak_memory(Path(folder), num_files, options.memory_bars, options.processes)
             result[f"peak_mib_{num_files}"] = mebibytes

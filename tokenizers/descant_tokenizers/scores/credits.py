@@ -44,12 +44,12 @@ def credits_of(source: AnyStream, text: str, form: str) -> Credits:
         The credits, each on one line.
     """
     about = source.metadata
-    rights = _HUMDRUM_RIGHTS.findall(text) if form == "humdrum" else [about.copyright or ""] if about else []
+    rights = _HUMDRUM_RIGHTS.findall(text) if form == "humdrum" else [about.copyright] if about else []
     encoders = re.findall(r"^Z:(.*)$", text, re.MULTILINE) if form == "abc" else []
     titles = [about.parentTitle, about.title or about.movementName] if about else []
     return Credits(
         title=printable(": ".join(title for title in titles if title), _MAX_TITLE),
         composer=printable((about.composer or "") if about else "", _MAX_TITLE),
-        rights=printable("; ".join(map(str.strip, rights)), _MAX_RIGHTS),
+        rights=printable("; ".join(line.strip() for line in rights if line and line != "None"), _MAX_RIGHTS),
         encoder=printable(" ".join(encoders), _MAX_RIGHTS),
     )
