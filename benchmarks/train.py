@@ -33,9 +33,9 @@ from descant_modeling.config import RunConfig
 from descant_modeling.examples import Batch
 from descant_modeling.interrupts import StopRequest
 from descant_modeling.models import count_parameters
+from descant_modeling.objectives import prepare_run
 from descant_modeling.optimizers import build_optimizer
 from descant_modeling.quiet import quiet_libraries
-from descant_modeling.runs import prepare_run
 from descant_modeling.training import Trainer as OurTrainer
 
 #: Shapes (rows, inner, columns) of the products whose best speed counts as the machine's peak.
@@ -200,6 +200,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ours = prepare_run(
             options.config, overrides, resume=None, device=options.device, threads=options.threads, quiet=True
         ).trainer
+        if not isinstance(ours, OurTrainer):
+            parser.error("the configuration is no causal model's: transformers' Trainer trains no other objective")
         batches = list(islice(ours.source.batches(0, ours.config.data.batch_tokens), options.steps))
         twin = type(ours.plain_model)(ours.plain_model.config.__class__.from_dict(ours.plain_model.config.to_dict()))
         twin.load_state_dict(ours.plain_model.state_dict())
