@@ -75,11 +75,12 @@ class ExampleSource:
     def example(self, index: int, epoch: int) -> Encoded:
         """Return the example of piece `index` in an epoch."""
         rng = np.random.default_rng((self.seed, epoch, index))
-        piece = self.pieces[index].transpose(int(rng.choice(self._shifts[index])), self._drums)
+        piece, shift = self.pieces[index], int(rng.choice(self._shifts[index]))
         if piece.num_notes > self.max_tokens:  # hopeless as a whole: don't lay it out to find that out
             table = self.layout.table
             fewest = 1 if table.has_learned_tokens else table.tokens_per_note
             piece = _shorten(piece, self.max_tokens / (fewest * piece.num_notes), rng)
+        piece = piece.transpose(shift, self._drums)
         task, voices, hole = self._draw_task(piece, rng)
         encoded = self.layout.encode(piece, task, voices, hole)
         while len(encoded.ids) > self.max_tokens and len(piece.bars) > 1:

@@ -194,12 +194,12 @@ class EnsembleWriter:
         """Return the voices to write to given tracks."""
         table, heard = self.checkpoint.table, self.programs
         others = [index for index in range(len(score.tracks)) if index not in kept and score.tracks[index].notes]
-        by_name = {score.tracks[index].name.strip().lower(): index for index in others}
         ranks: set[int] = set()
         for name in write:
-            index = by_name.get(name.strip().lower(), -1) if name.strip() else -1
-            rank = table.rank_of(score.tracks[index]) if index >= 0 else None
-            ranks.add(table.programs.index(find_program(name, heard)) if rank is None else rank)
+            plain = name.strip().lower()
+            named = [index for index in others if plain and score.tracks[index].name.strip().lower() == plain]
+            found = {rank for index in named if (rank := table.rank_of(score.tracks[index])) is not None}
+            ranks |= found or {table.programs.index(find_program(name, heard))}
         if not write:
             ranks = {rank for index in others if (rank := table.rank_of(score.tracks[index])) is not None}
             ranks = {rank for rank in ranks - set(prompt.ranks) if table.programs[rank] in heard}
