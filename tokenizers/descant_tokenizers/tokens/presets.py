@@ -141,5 +141,7 @@ def load_tokenizer(folder: Path) -> REMI:
             raise ValueError(f"it has no token {missing[0]}")
         LearnedTokens(tokenizer)
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-        raise InputError(f"{path} is no REMI tokenizer of ours ({error}): use the one saved with the model") from None
+        raise InputError(
+            f"{path} is no REMI tokenizer of ours ({error}): use one saved with a model, or made by `tokenizer train`"
+        ) from None
     return tokenizer
