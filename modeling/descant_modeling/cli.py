@@ -16,6 +16,7 @@ from descant_modeling.generate_command import generate_command
 from descant_modeling.push_command import push_command
 from descant_modeling.train_command import train_command
 from descant_tokenizers.cli import dataset_app, run, tokenizer_app
+from descant_tokenizers.engraving.command import render_command
 
 app = typer.Typer(
     name="descant",
@@ -28,6 +29,7 @@ app.add_typer(tokenizer_app)
 app.add_typer(evaluate_app)
 app.command("generate")(generate_command)
 app.command("train")(train_command)
+app.command("render")(render_command)
 app.command("doctor")(doctor_command)
 app.command("push")(push_command)
 

@@ -1,0 +1,186 @@
+"""Notation: note names, MusicXML that reads back to the same notes, SVG without a warning."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+from symusic.core import KeySignatureTick, NoteTick, ScoreTick, TimeSignatureTick, TrackTick
+from typer.testing import CliRunner
+
+from descant_modeling.cli import app
+from descant_tokenizers.engraving.musicxml import ADDED_COLOUR, to_musicxml
+from descant_tokenizers.engraving.spelling import key_of, spell
+from descant_tokenizers.engraving.svg import svg_pages
+from descant_tokenizers.errors import InputError
+from descant_tokenizers.schemes.fidelity import fidelity
+from descant_tokenizers.scores import VOICES, read_score, write_midi
+
+TPQ = 480
+
+
+def name_of(pitch: int, sharps: int, mode: str = "major") -> str:
+    step, alter, octave = spell(pitch, sharps, mode)
+    return f"{step}{'#' * alter}{'b' * -alter}{octave}"
+
+
+@pytest.mark.parametrize(
+    ("sharps", "mode", "names"),
+    [
+        (0, "major", "C4 C#4 D4 Eb4 E4 F4 F#4 G4 G#4 A4 Bb4 B4"),
+        (0, "minor", "C4 C#4 D4 D#4 E4 F4 F#4 G4 G#4 A4 Bb4 B4"),
+        (-3, "minor", "C4 Db4 D4 Eb4 E4 F4 F#4 G4 Ab4 A4 Bb4 B4"),
+        (4, "minor", "B#3 C#4 D4 D#4 E4 E#4 F#4 F##4 G#4 A4 A#4 B4"),
+        (-6, "major", "C4 Db4 D4 Eb4 Fb4 F4 Gb4 G4 Ab4 Bbb4 Bb4 Cb5"),
+    ],
+)
+def test_notes_are_named_after_the_key(sharps: int, mode: str, names: str) -> None:
+    assert " ".join(name_of(pitch, sharps, mode) for pitch in range(60, 72)) == names
+
+
+def test_every_name_sounds_at_its_pitch() -> None:
+    naturals = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+    for pitch, sharps, mode in itertools.product(range(128), range(-7, 8), ("major", "minor")):
+        step, alter, octave = spell(pitch, sharps, mode)
+        assert 12 * (octave + 1) + naturals[step] + alter == pitch
+        assert abs(alter) <= 2
+
+
+def chorale(sharps: int | None = None) -> ScoreTick:
+    """A pickup, ties over bar lines, dots, triplets, 16ths, a change of meter, a rest in one voice."""
+    score = ScoreTick(TPQ)
+    for beats, onset in ((1, 0), (4, 1), (3, 9)):
+        score.time_signatures.append(TimeSignatureTick(onset * TPQ, beats, 4))
+    if sharps is not None:
+        score.key_signatures.append(KeySignatureTick(0, sharps, 0))
+    lines = {
+        "Soprano": [(0, 1), (1, 1.5), (2.5, 0.5), (3, 1 / 3), (3 + 1 / 3, 1 / 3), (3 + 2 / 3, 1 / 3), (4, 5), (9, 3)],
+        "Alto": [(0, 1), (1, 3), (4, 3), (7, 0.25), (7.25, 0.75), (8, 2.5), (10.5, 1.5)],
+        "Tenor": [(0, 1), (5, 4), (9, 3)],
+        "Bass": [(beat, 1) for beat in range(12)],
+    }
+    for rank, (voice, notes) in enumerate(lines.items()):
+        track = TrackTick(voice, 0, False)
+        for index, (onset, length) in enumerate(notes):
+            track.notes.append(NoteTick(round(onset * TPQ), round(length * TPQ), 71 - 7 * rank - index % 4, 80))
+        score.tracks.append(track)
+    return score
+
+
+def read_back(text: str, folder: Path) -> ScoreTick:
+    path = folder / "written.musicxml"
+    path.write_text(text, encoding="utf-8")
+    return read_score(path)
+
+
+@pytest.mark.parametrize("sharps", [-4, 0, 3])
+def test_an_open_score_reads_back_to_the_same_music(tmp_path: Path, sharps: int) -> None:
+    score = chorale(sharps)
+    back = read_back(to_musicxml(score, title="Tune"), tmp_path)
+    assert fidelity(score, back).is_exact
+    assert [track.name for track in back.tracks] == list(VOICES)
+    for track, other in zip(score.tracks, back.tracks, strict=True):
+        notes = sorted((note.time, note.duration, note.pitch) for note in track.notes)
+        assert sorted((note.time, note.duration, note.pitch) for note in other.notes) == notes
+    assert [event.key for event in back.key_signatures] == ([sharps] if sharps else [0])
+
+
+def test_a_closed_score_holds_the_same_notes_on_two_staves(tmp_path: Path) -> None:
+    score = chorale(0)
+    text = to_musicxml(score, arrangement="closed")
+    back = read_back(text, tmp_path)
+    assert [track.name for track in back.tracks] == ["Soprano, Alto", "Tenor, Bass"]
+    assert fidelity(score, back).is_exact
+    assert {"<voice>1</voice>", "<voice>2</voice>"} <= set(text.split())
+
+
+def test_chords_and_overlapping_notes_read_back(tmp_path: Path) -> None:
+    score = ScoreTick(TPQ)
+    piano = TrackTick("Piano", 0, False)
+    for onset, length, pitch in [(0, 4, 48), (0, 1, 60), (0, 1, 64), (1, 2, 67), (2, 6, 72), (3, 1, 62), (5, 0.5, 60)]:
+        piano.notes.append(NoteTick(round(onset * TPQ), round(length * TPQ), pitch, 80))
+    score.tracks.append(piano)
+    assert fidelity(score, read_back(to_musicxml(score), tmp_path)).is_exact
+
+
+@pytest.mark.parametrize("arrangement", ["open", "closed"])
+def test_engraving_shows_every_note_and_says_nothing(arrangement: str, capfd: pytest.CaptureFixture[str]) -> None:
+    score = chorale(-2)
+    text = to_musicxml(score, title="A < B & C", arrangement=arrangement, is_given=lambda voice, _: voice == "Soprano")
+    pages = svg_pages(text)
+    captured = capfd.readouterr()
+    assert captured.out == captured.err == ""
+    whole = "".join(pages)
+    assert whole.count('class="note"') >= score.note_num()
+    assert "A &lt; B &amp; C" in whole
+    assert "black: given, blue: added" in whole
+    assert ADDED_COLOUR.lower() in whole.lower()
+    assert whole.count('class="clef"') >= (4 if arrangement == "open" else 2)
+    assert 'class="grpSym"' in whole
+
+
+def test_given_notes_keep_the_ink(tmp_path: Path) -> None:
+    assert ADDED_COLOUR not in to_musicxml(chorale())
+    assert ADDED_COLOUR in to_musicxml(chorale(), is_given=lambda voice, _: voice != "Alto").replace("0072B2", "0072b2")
+
+
+def test_a_key_is_found_where_none_is_written() -> None:
+    score = ScoreTick(TPQ)
+    track = TrackTick("Melody", 0, False)
+    for beat, pitch in enumerate([67, 69, 71, 72, 74, 76, 78, 79, 78, 74, 71, 67]):
+        track.notes.append(NoteTick(beat * TPQ, TPQ, pitch, 80))
+    score.tracks.append(track)
+    assert key_of(score) == (1, "major")
+    score.key_signatures.append(KeySignatureTick(0, -1, 1))
+    assert key_of(score) == (-1, "minor")
+
+
+def test_unplayable_rhythm_is_told() -> None:
+    score = chorale()
+    score.tracks[3].notes[3].time += 1
+    with pytest.raises(InputError, match="too fine to be written"):
+        to_musicxml(score)
+
+
+def test_drums_alone_are_refused() -> None:
+    score = ScoreTick(TPQ)
+    score.tracks.append(TrackTick("Drums", 0, True))
+    score.tracks[0].notes.append(NoteTick(0, TPQ, 36, 80))
+    with pytest.raises(InputError, match="nothing to engrave"):
+        to_musicxml(score)
+
+
+def test_the_command_writes_what_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_midi(chorale(), "tune.mid")
+    done = CliRunner().invoke(app, ["render", "tune.mid", "--given", "soprano"], catch_exceptions=False)
+    assert done.output.splitlines() == ["Wrote tune.svg", "Wrote tune.musicxml"]
+    assert fidelity(chorale(), read_score("tune.musicxml")).is_exact
+    assert Path("tune.svg").read_text().count('class="note"') >= chorale().note_num()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["tune.mid"], "tune.svg exists already"),
+        (["tune.mid", "--formats", "svg,jpg"], "unknown format 'jpg'"),
+        (["tune.mid", "--given", "flute", "--force"], "there is no track 'flute'"),
+        (["none.mid"], "there is no file none.mid"),
+        (["melody.mid", "--staves", "closed"], "a closed score holds Soprano, Alto, Tenor, Bass"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_midi(chorale(), "tune.mid")
+    melody = chorale()
+    del melody.tracks[1:]
+    write_midi(melody, "melody.mid")
+    Path("tune.svg").write_text("mine")
+    with pytest.raises(InputError, match=message) as caught:
+        CliRunner().invoke(app, ["render", *arguments], catch_exceptions=False)
+    assert "\n" not in str(caught.value)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["melody.mid", "tune.mid", "tune.svg"]
+    assert Path("tune.svg").read_text() == "mine"

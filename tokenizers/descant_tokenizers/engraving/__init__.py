@@ -1,0 +1,1 @@
+"""Scores as notation: spelled, written as MusicXML (music21), engraved as SVG (verovio)."""
