@@ -133,7 +133,7 @@ def build(
     """
     check_out(out, force=force)
     corpus = open_corpus(source, licence, parts)
-    folder = work or out.with_name(f"{out.name}.work")
+    folder = (work or out.with_name(f"{out.name}.work")).resolve()  # Ray's workers stand elsewhere
     num_tasks = _prepare(folder, corpus, cluster)
     executor = _executor(cluster, [ReadShare(corpus.reader, folder, len(corpus.keys))], num_tasks, folder)
     if executor.get_incomplete_ranks():
@@ -180,7 +180,7 @@ def _identity(corpus: Corpus) -> str:
 
 
 def _executor(cluster: Cluster, pipeline: list[PipelineStep], num_tasks: int, folder: Path) -> PipelineExecutor:
-    common: dict[str, Any] = {"pipeline": pipeline, "tasks": num_tasks, "logging_dir": str(folder.resolve())}
+    common: dict[str, Any] = {"pipeline": pipeline, "tasks": num_tasks, "logging_dir": str(folder)}
     if cluster.executor == "slurm":
         limits = {"partition": cluster.partition, "time": cluster.time, "job_name": "descant"}
         return SlurmPipelineExecutor(**common, **limits, workers=cluster.workers or -1, mail_type="NONE")
