@@ -12,9 +12,8 @@ import io
 import json
 import os
 import re
-import resource
 import shutil
-import signal
+import socket
 import subprocess
 import sys
 import time
@@ -400,6 +399,9 @@ def test_a_dataset_of_nothing_but_bad_files_is_one_sentence(
 @contextlib.contextmanager
 def full_disk(max_bytes: int) -> Iterator[None]:
     """Let no file grow beyond a size: writing then fails in Python, Arrow and Rust alike."""
+    import resource  # not on Windows
+    import signal
+
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (max_bytes, hard))
@@ -430,6 +432,27 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(
     assert {name for name in left if "tensorboard" not in name} == expected
     unfinished = [name for name in _names(tmp_path) if Path(name).name.startswith(("tmp", "."))]
     assert not unfinished
+
+
+def test_a_network_that_swallows_everything_is_given_up(tmp_path: Path) -> None:
+    """Without a limit of ours, the client would wait for ever for a host that takes connections and never answers."""
+    script = "from descant_tokenizers.hub import pull_folder; pull_folder('somebody/bach9000')"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        environment = {
+            "HF_ENDPOINT": address,
+            "HF_HUB_OFFLINE": "0",
+            "HF_HUB_ETAG_TIMEOUT": "1",
+            "HF_HOME": str(tmp_path),
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, **environment},
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+    assert b"InputError: model 'somebody/bach9000' could not be fetched from the Hub" in done.stderr
 
 
 def test_no_space_left_anywhere_else_is_one_sentence(
