@@ -275,3 +275,17 @@ def test_what_it_writes_is_measured_as_any_other_harmony(descant, untrained):
     facts = json.loads(done.out)["models"][untrained.name]
     assert facts["soprano_kept"] == 100
     assert facts["bach_outgrades"]["value"] == 100
+
+
+def test_the_embedded_model_harmonizes_a_melody_that_it_keeps(descant, repo_root, tmp_path):
+    out = tmp_path / "tune.mid"
+    prompt = repo_root / "examples" / "ode-to-joy.mid"
+    outcome = descant("generate", "--prompt", prompt, "--model", "gan", "--out", out, "--seed", "1", "--json")
+    assert outcome.status == 0, outcome.err
+    (kept,) = json.loads(outcome.out)["melody_kept"]
+    assert kept > 0.9
+    score = ScoreTick.from_file(out)
+    assert [track.name for track in score.tracks] == list(VOICES)
+    medians = [np.median([note.pitch for note in track.notes]) for track in score.tracks]
+    assert medians == sorted(medians, reverse=True), "voices do not lie from high to low"
+    assert out.with_suffix(".png").is_file()

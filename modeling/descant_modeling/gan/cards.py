@@ -41,8 +41,8 @@ Measured for the melodies of the valid windows, beside the data's own values:
 
 ## Limits
 
-It hears no further than its window; repeated notes come back as one long note; it knows no rules of voice leading. Of
-the melody it keeps only a part by itself.
+It hears no further than its window; repeated notes come back as one long note; voices break off and restart; it knows
+no rules of voice leading. What share of the melody it keeps by itself is said with each result.
 
 ## Run
 
