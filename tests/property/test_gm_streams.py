@@ -4,10 +4,11 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from symusic.core import ScoreTick
+from symusic.core import NoteTick, ScoreTick, TempoTick, TimeSignatureTick, TrackTick
 
+from descant_tokenizers.errors import InputError
 from descant_tokenizers.tokens.encode import decode_piece, encode_score
 from descant_tokenizers.tokens.grammar import NEVER, Grammar, Rules
 from descant_tokenizers.tokens.layout import LayoutConfig, Task, TaskLayout, cut
@@ -244,3 +245,49 @@ def test_tasks_decode_to_what_was_encoded(gm_table, random_band, seed, num_bars,
     predicted = [i for i, is_written in zip(encoded.ids, encoded.written, strict=True) if is_written]
     assert sum(i in gm_table.pitch_of for i in predicted) == piece.num_notes - decoded.given.num_notes
     assert not any(gm_table.types[i] == "Tempo" for i in predicted)
+
+
+@given(seed=st.integers(0, 2**32), programs=PROGRAMS, denominator=st.sampled_from([2, 4, 8, 16]))
+def test_the_tokens_are_those_of_miditok(gm_table, random_band, seed, programs, denominator):
+    meters = [meter for meter in ((3, 2), (4, 4), (3, 4), (6, 8), (5, 16)) if meter[1] == denominator]
+    piece = random_band(np.random.default_rng(seed), 4, programs, meters)
+    if piece.num_notes:
+        score = decode_piece(gm_table, piece)
+        assert gm_table.tokenizer.encode(score).ids == piece_ids(gm_table, encode_score(gm_table, score).piece)
+
+
+@st.composite
+def any_score(draw):
+    """A score as files have them: any resolution, notes, tempos and signatures anywhere."""
+    ticks = draw(st.sampled_from([24, 96, 100, 220, 480, 1023]))
+    score = ScoreTick(ticks)
+    time = st.integers(0, 20 * ticks)
+    for _ in range(draw(st.integers(1, 4))):
+        is_drum = draw(st.booleans())
+        track = TrackTick("", 0 if is_drum else draw(st.sampled_from([0, 0, 33, 127])), is_drum)
+        for _ in range(draw(st.integers(1, 12))):
+            onset, duration = draw(time), draw(st.integers(1, 30 * ticks))
+            track.notes.append(NoteTick(onset, duration, draw(st.integers(0, 127)), draw(st.integers(1, 127))))
+        score.tracks.append(track)
+    for onset in sorted(draw(st.sets(time, max_size=3))):
+        meter = draw(st.sampled_from([(4, 4), (3, 4), (6, 8), (2, 2), (5, 16), (24, 16), (7, 8)]))
+        score.time_signatures.append(TimeSignatureTick(onset, *meter))
+    for onset in sorted(draw(st.sets(time, max_size=4))):
+        score.tempos.append(TempoTick(onset, qpm=draw(st.floats(5, 900))))
+    return score
+
+
+@settings(max_examples=150)
+@given(score=any_score())
+def test_any_score_is_refused_in_words_or_becomes_a_legal_piece(gm_table, score):
+    try:
+        encoded = encode_score(gm_table, score)
+    except InputError:
+        return
+    grammar = make_grammar(gm_table)
+    ids = piece_ids(gm_table, encoded.piece)
+    assert grammar.accepts([*ids, grammar.eos])
+    assert parse_piece(gm_table, ids) == encoded.piece
+    assert 0 < encoded.piece.num_notes <= score.note_num()
+    again = encode_score(gm_table, decode_piece(gm_table, encoded.piece))
+    assert written(gm_table, again.piece)[0] == written(gm_table, encoded.piece)[0]

@@ -57,7 +57,10 @@ def encode_score(table: TokenTable, score: symusic.core.ScoreTick) -> EncodedSco
     exact = exact_piece(table, labelled)
     if exact is not None:
         return EncodedScore(exact)
-    tokens = table.tokenizer.encode(labelled, encode_ids=False)
+    try:
+        tokens = table.tokenizer.encode(labelled, encode_ids=False)
+    except (KeyError, IndexError):  # miditok 3.1.0, see ensemble.py
+        raise InputError("the notes around a change of beat cannot be put on the grid; align them with it") from None
     piece, cut = _without_overlaps(table, _one_note_per_onset(parse_piece(table, tokens.ids)))
     return EncodedScore(piece, _changes(table, labelled, piece, cut))
 

@@ -1,24 +1,31 @@
-"""Between scores of any instruments and pieces on the token grid, through miditok.
+"""Between scores of any instruments and pieces on the token grid.
 
 A voice is an instrument: tracks of equal program become one, because a one-stream miditok tokenizer cannot tell them
-apart. What miditok would drop or bend silently is refused in one sentence, or counted and reported.
+apart. Rounding is done here, not by miditok's `encode`: it rounds time signatures down and to the next bar, rounds
+twice, and fails on some scores whose beat changes (miditok 3.1.0: a KeyError for a length that is none of the new
+beat's). The tokens are those that it would write. Whatever is rounded or dropped is counted and reported.
 """
 
 from __future__ import annotations
 
+import bisect
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from typing import TypeVar
 
-from symusic.core import ScoreTick, TimeSignatureTick, TrackTick, TrackTickList
+from symusic.core import ScoreTick, TrackTick
 
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import Bar, bars_of
 from descant_tokenizers.tokens.meters import bar_meters, straightened
-from descant_tokenizers.tokens.piece import GridNote, Piece, parse_piece, piece_ids
+from descant_tokenizers.tokens.piece import GridBar, GridNote, GridTempo, Piece, piece_ids
 from descant_tokenizers.tokens.vocabulary import Meter, TokenTable
 
+_DEFAULT_TEMPO = 120.0  # what MIDI assumes, in quarters per minute
+
+_Number = TypeVar("_Number", int, float)
 _Lane = tuple[int, int]
 """Voice and pitch: what MIDI cannot sound twice at once."""
 
@@ -49,8 +56,7 @@ def encode_ensemble(
     meters = bar_meters(table, bars, score.ticks_per_quarter)
     respelled = tuple(_respelled(score, bars, meters))
     score, bars, rounded = straightened(score, bars, meters)
-    tokens = table.tokenizer.encode(_prepared(table, score, bars, meters), encode_ids=False)
-    piece = _without_clashes(table, parse_piece(table, tokens.ids))
+    piece = _without_clashes(table, _on_grid(table, score, bars, meters))
     changes = (*_merged_tracks(table, score), *respelled, *rounded, *_note_changes(table, score, piece))
     return piece, (*changes, *_tempo_changes(score, piece))
 
@@ -74,23 +80,61 @@ def _rank(table: TokenTable, track: TrackTick) -> int:
     return rank
 
 
-def _prepared(table: TokenTable, score: ScoreTick, bars: Sequence[Bar], meters: Sequence[Meter]) -> ScoreTick:
-    """Return the score at the resolution that miditok would choose, its bars exact and its tracks in token order.
+def _on_grid(table: TokenTable, score: ScoreTick, bars: Sequence[Bar], meters: Sequence[Meter]) -> Piece:
+    """Round everything to the nearest that the vocabulary has; bars behind the last event are left out."""
+    starts, scale = [bar.start_ticks for bar in bars], Fraction(table.ticks_per_quarter, score.ticks_per_quarter)
+    meters = [*meters, meters[-1]]  # a note at the very end may be rounded up into one bar more
 
-    miditok rounds time signatures down to its own ticks, and moves one that misses a bar line to the next.
-    """
-    per_beat = table.tokenizer.config.max_num_pos_per_beat
-    quarter_ticks = per_beat * max(meter.denominator for meter in meters) // 4
-    labelled = score.resample(quarter_ticks, min_dur=1)
-    labelled.time_signatures = type(labelled.time_signatures)()
-    scale = Fraction(quarter_ticks, score.ticks_per_quarter)
-    for bar, meter, before in zip(bars, meters, (None, *meters), strict=False):
-        if meter != before:
-            start = bar.start_ticks * scale
-            assert start.denominator == 1, "a bar line off the grid"
-            labelled.time_signatures.append(TimeSignatureTick(int(start), meter.numerator, meter.denominator))
-    labelled.tracks = TrackTickList(sorted(labelled.tracks, key=lambda track: _rank(table, track)))
-    return labelled
+    def place(time: int) -> tuple[int, int]:
+        index = bisect.bisect_right(starts, time) - 1
+        meter = meters[index]
+        offset = _round((time - starts[index]) * scale / meter.position_ticks) * meter.position_ticks
+        return (index, offset) if offset < meter.bar_ticks else (index + 1, 0)
+
+    notes: list[list[GridNote]] = [[] for _ in meters]
+    lengths = {denominator: sorted(ticks) for denominator, ticks in table.duration_id.items()}
+    velocities = sorted(table.velocity_id)
+    for track in score.tracks:
+        rank = _rank(table, track) if track.notes else -1
+        for note in track.notes:
+            index, offset = place(note.time)
+            length = _nearest(lengths[meters[index].denominator], note.duration * scale)
+            notes[index].append(GridNote(offset, rank, note.pitch, length, _nearest(velocities, note.velocity)))
+    tempos: list[list[GridTempo]] = [[] for _ in meters]
+    for (index, offset), tempo in _tempos_on_grid(table, score, place).items():
+        tempos[index].append(GridTempo(offset, tempo))
+    last = max(index for index in range(len(meters)) if notes[index] or tempos[index])
+    content = zip(meters[: last + 1], notes, tempos, strict=False)
+    return Piece(tuple(GridBar(meter, tuple(sorted(n)), tuple(t)) for meter, n, t in content))
+
+
+def _tempos_on_grid(
+    table: TokenTable, score: ScoreTick, place: Callable[[int], tuple[int, int]]
+) -> dict[tuple[int, int], float]:
+    """Return `{(bar, offset): tempo}` in order: one at the beginning (120 if none is given), and each that is new."""
+    known = sorted(table.tempo_id)
+    wanted = {(0, 0): _DEFAULT_TEMPO}
+    for tempo in sorted(score.tempos, key=lambda tempo: tempo.time):
+        wanted[place(tempo.time)] = tempo.qpm
+    found: dict[tuple[int, int], float] = {}
+    present = 0.0
+    for where, qpm in sorted(wanted.items()):
+        nearest = _nearest(known, qpm)
+        if nearest != present:
+            found[where] = present = nearest
+    return found
+
+
+def _nearest(values: Sequence[_Number], wanted: float | Fraction) -> _Number:
+    """Return the nearest of rising values, of two equally near the larger."""
+    after = min(max(bisect.bisect_left(values, wanted), 1), len(values) - 1)
+    below, above = values[after - 1], values[after]
+    return below if wanted - below < above - wanted else above
+
+
+def _round(value: Fraction) -> int:
+    """Round to the nearest whole number, a half up."""
+    return (2 * value.numerator + value.denominator) // (2 * value.denominator)
 
 
 def _without_clashes(table: TokenTable, piece: Piece) -> Piece:
