@@ -79,11 +79,11 @@ def campaign(kind: Kind, num: int, seed: int, seconds: float | None, quiet: bool
     deadline = None
     with Progress(transient=True, disable=quiet or not sys.stderr.isatty()) as bar:
         line = bar.add_task(kind, total=num)
-        while report.num_inputs < num and (deadline is None or time.monotonic() < deadline):
+        while report.num_inputs < num and _is_before(deadline):
             with _Worker(kind, seed, report.num_inputs, num) as worker:
                 report.imported_bytes = worker.imported_bytes
                 deadline = deadline or (time.monotonic() + seconds if seconds is not None else None)
-                while report.num_inputs < num and (deadline is None or time.monotonic() < deadline):
+                while report.num_inputs < num and (report.num_inputs == 0 or _is_before(deadline)):
                     result = worker.next(report.num_inputs)
                     report.add(*result)
                     bar.update(line, completed=report.num_inputs)
@@ -91,6 +91,10 @@ def campaign(kind: Kind, num: int, seed: int, seconds: float | None, quiet: bool
                         break
     report.seconds = time.monotonic() - started
     return report
+
+
+def _is_before(deadline: float | None) -> bool:
+    return deadline is None or time.monotonic() < deadline
 
 
 class _Worker:
