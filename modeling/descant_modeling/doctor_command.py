@@ -107,12 +107,13 @@ def _devices() -> dict[str, str]:
 
 
 def _models() -> dict[str, dict[str, Any]]:
-    from descant_modeling.checkpoints import EMBEDDED, WEIGHTS_FILE, embedded_models, read_meta
+    from descant_modeling.checkpoints import EMBEDDED, WEIGHTS_FILE, embedded_models, read_meta_values
 
     found = {}
     for name in embedded_models():
         folder = EMBEDDED / name
-        found[name] = {"bytes": (folder / WEIGHTS_FILE).stat().st_size, "format": read_meta(folder).format_version}
+        number = read_meta_values(folder)["format_version"]
+        found[name] = {"bytes": (folder / WEIGHTS_FILE).stat().st_size, "format": number}
     return found
 
 

@@ -1,4 +1,4 @@
-"""Keep freed memory: on a CPU, the largest single gain for convolutions."""
+"""Keep freed memory, so that large tensors cost no page faults."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ LARGEST_INT = 2**31 - 1
 def keep_freed_memory(top_pad_bytes: int = 256 * 2**20) -> bool:
     """Ask glibc to reuse freed memory instead of handing it back to the system.
 
-    A tensor of some megabytes is otherwise mapped and unmapped each time, and its first writes are page faults, which
-    cost more here than the convolution that makes it. The results are the same to the bit.
+    A tensor of some megabytes is otherwise mapped and unmapped each time, and its first writes are page faults. The
+    results are the same to the bit. `benchmarks/gan.py` measures what it brings.
 
     Returns:
         Whether the C library understood; elsewhere than on Linux with glibc nothing happens.
