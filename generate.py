@@ -6,6 +6,7 @@ python generate.py --prompt duet.mid --given soprano,bass           write the in
 python generate.py --prompt chorale.mid --task continue --bars 8    eight bars more
 python generate.py --prompt chorale.mid --task infill --bars 5-8    bars 5 to 8 anew, everything else untouched
 python generate.py --prompt melody.mid --model runs/chorales        with a model of your own
+python generate.py --prompt song.mid --model runs/midi-folder --given melody --write piano,bass     of any instruments
 """
 
 from descant_modeling.generate_command import generate_command

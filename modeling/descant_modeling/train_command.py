@@ -28,6 +28,7 @@ def train_command(
 ) -> None:
     """Train a model from a configuration file; a run folder holds its logs and its last and best checkpoints."""
     from descant_modeling.objectives import prepare_run
+    from descant_modeling.training import Trainer
     from descant_tokenizers.hub import check_push
 
     if push_to_hub is not None:
@@ -39,7 +40,9 @@ def train_command(
         run.trainer.log.close()
     if run.trainer.accelerator.is_main_process:
         if not quiet:
-            again = f"try it: python generate.py --prompt examples/ode-to-joy.mid --model {run.folder}"
+            any_instruments = isinstance(run.trainer, Trainer) and not run.trainer.layout.table.is_four_part
+            task = " --task continue" if any_instruments else ""  # what to write to a melody is the user's choice
+            again = f"try it: python generate.py --prompt examples/ode-to-joy.mid --model {run.folder}{task}"
             typer.echo(f"{run.trainer.summary()}\n{again}")
         (run.folder / "summary.json").write_text(json.dumps(vars(progress), indent=1) + "\n", encoding="utf-8")
         if push_to_hub is not None:
