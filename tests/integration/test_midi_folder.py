@@ -22,7 +22,7 @@ from descant_tokenizers.tokens.vocabulary import TokenTable
 def midis(
     gm_table: TokenTable, random_band: Callable[..., Piece], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
-    """A folder of thirty small MIDI files, one of them broken, and a cache of their own."""
+    """A folder of thirty small MIDI files, a broken one and a dangling link, and a cache of their own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     folder = tmp_path / "midis"
     folder.mkdir()
@@ -31,6 +31,7 @@ def midis(
         programs = ((0, 33, -1), (0, 40), (73,))[number % 3]
         write_midi(decode_piece(gm_table, random_band(rng, 3, programs)), folder / f"{number:02}.mid")
     (folder / "broken.mid").write_bytes(b"MThd")
+    (folder / "dangling.mid").symlink_to(folder / "nowhere.mid")
     return folder
 
 

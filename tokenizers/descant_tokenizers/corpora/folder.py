@@ -73,8 +73,12 @@ class FolderCorpus:
         """Hash what tells this corpus from another: its place, what is read, its files' sizes and times of change."""
         digest = hashlib.sha256(f"{self.root.resolve()} {self.parts} {self.licence}".encode())
         for path in dict.fromkeys(path_of(self.root, key) for key in self.keys):
-            status = path.stat()
-            digest.update(f"{path.relative_to(self.root)} {status.st_size} {status.st_mtime_ns}\n".encode())
+            try:
+                status = path.stat()
+                facts = f"{status.st_size} {status.st_mtime_ns}"
+            except OSError:  # a dangling link, say: reading it will tell
+                facts = "unreadable"
+            digest.update(f"{path.relative_to(self.root)} {facts}\n".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()[:16]
 
     @property
