@@ -18,6 +18,7 @@ from descant_modeling.decoding.plan import Hole
 from descant_modeling.decoding.sampler import SamplingConfig
 from descant_modeling.ensemble.prompts import EnsemblePrompt, read_ensemble_prompt
 from descant_modeling.ensemble.results import EnsembleDraft, finished, released, without_notes
+from descant_modeling.ensemble.room import bar_budget, gap_in_voice, rewritten_tracks
 from descant_modeling.gaps import Gap, bar_indices
 from descant_modeling.generation import (
     MAX_NEW_BARS,
@@ -28,14 +29,11 @@ from descant_modeling.generation import (
     with_bars,
 )
 from descant_tokenizers.errors import InputError
-from descant_tokenizers.scores import last_note_end, pick_melody
+from descant_tokenizers.scores import pick_melody
 from descant_tokenizers.scores.tracks import find_program, program_name, track_indices
 from descant_tokenizers.tokens.layout import Task
-from descant_tokenizers.tokens.piece import Piece, note_ids
+from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.polyphony import make_grammar
-
-_MIN_BAR_TOKENS = 96
-_MAX_BAR_TOKENS = 640
 
 
 class EnsembleWriter:
@@ -161,12 +159,12 @@ class EnsembleWriter:
         config = config or GenerationConfig()
         prompt = read_ensemble_prompt(self.checkpoint.table, score)
         first, last = bar_indices(prompt.bars, bars)
-        tracks = _rewritten_tracks(prompt, given, write)
+        tracks = rewritten_tracks(prompt, given, write)
         ranks = tuple(sorted({prompt.ranks[index] for index in tracks}))
         start, end = prompt.bars[first].start_ticks, prompt.bars[last].end_ticks
         piece = prompt.piece(lambda index, note: index not in tracks or not start <= note.time < end)
         drafts = _drafts(piece, config)
-        gaps = {rank: _gap(prompt, rank, start, end) for rank in ranks}
+        gaps = {rank: gap_in_voice(prompt, rank, start, end) for rank in ranks}
         hole = self._hole(prompt, prompt.piece(), Task.INFILL, gaps, first, last + 1)
         self._fill(prompt, drafts, hole, gaps, config.sampling, config.progress)
         base = without_notes(prompt, tracks, start, end)
@@ -256,7 +254,7 @@ class EnsembleWriter:
             for index in prompt.players(rank):
                 pitches = [note.pitch for note in prompt.score.tracks[index].notes]
                 ranges[rank] = min(ranges[rank][0], *pitches), max(ranges[rank][1], *pitches)
-        budget = _bar_budget(prompt, piece, tuple(gaps), self.checkpoint.model.config.max_position_embeddings)
+        budget = bar_budget(prompt, piece, tuple(gaps), self.checkpoint.model.config.max_position_embeddings)
         return Hole(task, tuple(sorted(gaps)), first, stop, tuple(ends), tuple(ranges), max_bar_tokens=budget)
 
     def _fill(
@@ -279,42 +277,3 @@ class EnsembleWriter:
 
 def _drafts(piece: Piece, config: GenerationConfig) -> list[EnsembleDraft]:
     return [EnsembleDraft(piece, np.random.default_rng((config.seed, i))) for i in range(config.num_samples)]
-
-
-def _rewritten_tracks(prompt: EnsemblePrompt, given: Sequence[str], write: Sequence[str]) -> tuple[int, ...]:
-    """Return the indices of the tracks to be written anew, all tracks of a program or none."""
-    stay = {index for name in given for index in track_indices(prompt.score, name)}
-    chosen = {index for name in write for index in track_indices(prompt.score, name)}
-    written = chosen or {index for index in range(len(prompt.ranks)) if index not in stay}
-    if both := sorted(written & stay):
-        raise InputError(f"track {prompt.labels(both)[0]} is given and written; leave it out of --given or --write.")
-    if not written:
-        raise InputError("all tracks are given, so there is nothing to write; leave one out of --given.")
-    ranks = {prompt.ranks[index] for index in written}
-    apart = [index for index in range(len(prompt.ranks)) if prompt.ranks[index] in ranks and index not in written]
-    if apart:
-        alike = next(index for index in sorted(written) if prompt.ranks[index] == prompt.ranks[apart[0]])
-        raise InputError(
-            f"tracks {prompt.labels([apart[0]])[0]} and {prompt.labels([alike])[0]} share an instrument, and the model "
-            "cannot tell them apart; write both anew, or give one of them another program."
-        )
-    return tuple(sorted(written))
-
-
-def _gap(prompt: EnsemblePrompt, rank: int, start: int, end: int) -> Gap:
-    """Return the room for new notes of a voice whose notes that begin in a stretch are taken out."""
-    notes = [note for index in prompt.players(rank) for note in prompt.score.tracks[index].notes]
-    replaced = [note.end for note in notes if start <= note.time < end]
-    return Gap(start, max([min(end, last_note_end(prompt.score)), *replaced]))
-
-
-def _bar_budget(prompt: EnsemblePrompt, piece: Piece, ranks: Collection[int], max_tokens: int) -> int:
-    """Return how many base tokens a bar may get: twice those of the densest one, so that no bar goes on for ever.
-
-    An instrument that the prompt does not have counts as the densest that it has.
-    """
-    known = [rank for rank in ranks if rank in prompt.ranks] or sorted(set(prompt.ranks))
-    own = piece.keep_voices(known)
-    densest = max(len(note_ids(prompt.table, bar)) for bar in own.bars)
-    share = len(ranks) / len(known)
-    return int(min(max(2 * densest * share, _MIN_BAR_TOKENS), _MAX_BAR_TOKENS, max_tokens // 6))
