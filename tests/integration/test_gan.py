@@ -18,7 +18,7 @@ from descant_modeling.checkpoints import load_checkpoint
 from descant_modeling.config import build_config
 from descant_modeling.gan.checkpoints import GanMeta, load_gan, save_gan
 from descant_modeling.gan.config import GanConfig
-from descant_modeling.gan.data import RollData, sounding
+from descant_modeling.gan.data import RollData, load_rolls, sounding
 from descant_modeling.gan.networks import Generator, draw_noise
 from descant_modeling.gan.training import GanTrainer
 from descant_modeling.gan.windows import windows_of
@@ -104,6 +104,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(make_trainer):
     assert not (trainer.folder / "last").exists()
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_was_saved(repo_root, tmp_path):
     """`train.py` as a process, through the same command as the causal model."""
     run = tmp_path / "gan"
@@ -122,6 +123,23 @@ def test_a_killed_run_goes_on_where_it_was_saved(repo_root, tmp_path):
     assert subprocess.run([*train, "--resume", str(run), f"max_steps={steps + 1}"], check=False).returncode == 0
     assert json.loads(state.read_text())["progress"]["step"] == steps + 1
     assert json.loads((run / "run.json").read_text())["num_parameters"]["generator"] == 8_270_852
+
+
+@pytest.mark.slow  # reads the chorales where they were never read
+def test_the_command_builds_the_rolls(descant, tmp_path):
+    out = tmp_path / "rolls"
+    done = descant("dataset", "build", "chorales-rolls", "--out", out, "--format", "parquet", "--json")
+    assert done.status == 0, done.err
+    report = json.loads(done.out)
+    assert report["splits"] == {"train": 229, "valid": 64}
+    assert 0 < report["merged"] < report["num_notes"] / 5
+    data = load_rolls(str(out))
+    assert data.train.shape == (229, 4, 32, 128)
+    assert data.corpora == {str(out): load_rolls("chorales-rolls").corpora["chorales-rolls"]}
+    again = descant("dataset", "build", "chorales-rolls", "--out", out)
+    assert (again.status, "already exists" in again.err) == (2, True)
+    with pytest.raises(InputError, match="unknown corpus 'rolls': give chorales-rolls"):
+        load_rolls("rolls")
 
 
 # Generation
@@ -266,6 +284,16 @@ def test_windows_hold_every_step_once():
     cut = windows.cut(roll)
     assert cut.shape == (4, 32, 128)
     assert np.array_equal(windows.join(cut[..., None])[..., 0], roll)
+
+
+def test_a_resolution_that_no_step_divides_makes_no_step_more():
+    score = ScoreTick(9601)
+    track = TrackTick("", 0, False)
+    track.notes.append(NoteTick(0, 8 * 9601, 60, 80))
+    score.tracks.append(track)
+    windows = windows_of(bars_of(score), 9601)
+    assert [(p.start_ticks, p.num_steps) for p in windows.pieces] == [(0, 16), (4 * 9601, 16)]
+    assert np.diff(windows.edges_ticks).min() >= 2400
 
 
 @pytest.mark.slow

@@ -54,6 +54,7 @@ def rolls(tmp_path_factory):
     return dataset, report, out
 
 
+@pytest.mark.slow  # reads the chorales where they were never read
 def test_there_are_as_many_windows_as_the_article_has(rolls):
     dataset, report, out = rolls
     assert report.splits == {"train": 229, "valid": 64}
@@ -67,6 +68,7 @@ def test_there_are_as_many_windows_as_the_article_has(rolls):
     assert (arrays[..., 0] > 0).sum((1, 2)).max() <= 32, "a voice sounds twice"
 
 
+@pytest.mark.slow  # reads the chorales where they were never read
 def test_no_window_is_of_a_piece_that_is_never_trained_on(rolls):
     dataset, _, _ = rolls
     split_of = {name.removesuffix(".mxl"): split for name, split in canonical_splits().items()}
@@ -74,6 +76,7 @@ def test_no_window_is_of_a_piece_that_is_never_trained_on(rolls):
     assert {split_of[piece] for piece in dataset["valid"]["piece"]} == {"valid"}
 
 
+@pytest.mark.slow  # reads the chorales where they were never read
 def test_the_music_of_a_row_is_its_roll(rolls):
     row = rolls[0]["train"][5]
     score = ScoreTick.from_midi(row["music"])

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,17 +83,17 @@ def windows_of(bars: Sequence[Bar], ticks_per_quarter: int) -> Windows:
 
     Args:
         bars: At least one; they follow each other.
-        ticks_per_quarter: Resolution of the score, a multiple of 4.
+        ticks_per_quarter: Resolution of the score, at least 4.
     """
-    step = ticks_per_quarter // STEPS_PER_BEAT
+    step = Fraction(ticks_per_quarter, STEPS_PER_BEAT)
     pieces: list[Piece] = []
     for bar in bars:
-        num_steps = -(-bar.length_ticks // step)
+        num_steps = ceil(bar.length_ticks / step)
         for first in range(0, num_steps, HALF_STEPS):
             length = min(HALF_STEPS, num_steps - first)
             is_pickup = bar.number == 0
             half = 1 if is_pickup and not pieces else (pieces[-1].half + 1 if pieces else 0)
             offset = HALF_STEPS - length if is_pickup else 0
-            pieces.append(Piece(bar.start_ticks + first * step, length, half, offset))
-    edges = [piece.start_ticks + index * step for piece in pieces for index in range(piece.num_steps)]
+            pieces.append(Piece(bar.start_ticks + round(first * step), length, half, offset))
+    edges = [piece.start_ticks + round(index * step) for piece in pieces for index in range(piece.num_steps)]
     return Windows(tuple(pieces), (*edges, bars[-1].end_ticks))

@@ -193,7 +193,7 @@ def read_rolls(folder: Path) -> DatasetDict:
         if (folder / "dataset_dict.json").is_file():
             found = load_from_disk(str(folder))
         else:
-            found = load_dataset("parquet", data_dir=str(folder / "data"))
+            found = load_dataset("parquet", data_dir=str(folder))
         if all("roll" in found[split].column_names for split in SPLITS):
             return DatasetDict(found)
     except (OSError, ValueError, KeyError):
