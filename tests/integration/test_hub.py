@@ -48,7 +48,7 @@ def dataset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 track.notes.append(Note(beat * 480, 480, pitch + beat * (index + 1) % 5, 80))
             score.tracks.append(track)
         score.dump_midi(folder / f"tune-{index}.mid")
-    out = folder.parent / "dataset"
+    out = tmp_path_factory.mktemp("built") / "dataset"
     build_dataset(str(folder), out, licence="CC0-1.0", num_proc=1)
     return out
 

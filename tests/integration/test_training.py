@@ -163,14 +163,14 @@ def test_an_epoch_too_short_for_a_step_is_refused(make_trainer):
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(make_trainer, monkeypatch):
     trainer = make_trainer(save_every=1)
-    step = trainer._step
+    step = trainer.step
 
     def poisoned(batches, stop):
         if trainer.progress.step == 2:
             torch.nn.init.constant_(trainer.plain_model.get_input_embeddings().weight, float("nan"))
         return step(batches, stop)
 
-    monkeypatch.setattr(trainer, "_step", poisoned)
+    monkeypatch.setattr(trainer, "step", poisoned)
     with pytest.raises(InputError, match="the loss is nan at step 3: lower"):
         trainer.train()
     shutil.copytree(trainer.folder, trainer.folder.with_name("copy"))

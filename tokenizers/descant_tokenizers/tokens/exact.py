@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from symusic.core import ScoreTick
 
-from descant_tokenizers.scores import Bar, bars_of
+from descant_tokenizers.scores import VOICES, Bar, bars_of
 from descant_tokenizers.tokens.piece import GridBar, GridNote, Piece
 from descant_tokenizers.tokens.vocabulary import Meter, TokenTable
 
@@ -20,7 +20,7 @@ def exact_piece(table: TokenTable, score: ScoreTick) -> Piece | None:
 
     Args:
         table: The vocabulary, of a tokenizer of the `satb` preset.
-        score: A score whose tracks are voices in their order, in pitches and time signatures of the vocabulary.
+        score: A score whose tracks are named after voices, in pitches and time signatures of the vocabulary.
 
     Returns:
         The piece; None if a note is off the grid or longer than the vocabulary says, if two notes of a voice sound at
@@ -32,7 +32,8 @@ def exact_piece(table: TokenTable, score: ScoreTick) -> Piece | None:
     if any(bar.length_ticks * grid != meter.bar_ticks * fine for bar, meter in zip(bars, meters, strict=True)):
         return None
     found: list[list[GridNote]] = [[] for _ in bars]
-    for voice, track in enumerate(score.tracks):
+    for track in score.tracks:
+        voice = VOICES.index(track.name)
         lines = _line(track.notes.numpy(), bars, meters, grid, fine)
         if lines is None:
             return None
