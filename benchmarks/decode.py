@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from descant_modeling.checkpoints import EMBEDDED_DEFAULT, Checkpoint, load_checkpoint
-from descant_modeling.decoding.fill import with_notes
+from descant_modeling.decoding.fill import with_content
 from descant_modeling.decoding.forward import CachedModel
 from descant_modeling.decoding.plan import Hole, Plan, make_plan
 from descant_modeling.decoding.sampler import SamplingConfig, sample_plans
@@ -52,7 +52,7 @@ def continuation_plan(checkpoint: Checkpoint, prompt: Prompt) -> Plan:
     harmony = harmony_plan(checkpoint, prompt)
     engine = CachedModel(checkpoint.model, 1, 2048)
     (sample,) = sample_plans(engine, Grammar(checkpoint.table), [harmony], SAMPLING, [np.random.default_rng(0)])
-    kept = with_notes(prompt.piece(), sample.notes).bars[:NUM_GIVEN_BARS]
+    kept = with_content(prompt.piece(), sample.notes, {}).bars[:NUM_GIVEN_BARS]
     return plan_hole(
         checkpoint, prompt, Piece((*kept, *(GridBar(kept[-1].meter),) * NUM_NEW_BARS)), Task.CONTINUE, len(kept)
     )

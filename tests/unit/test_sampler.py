@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from descant_modeling.decoding.fill import with_content
 from descant_modeling.decoding.plan import Hole, make_plan
 from descant_modeling.decoding.sampler import Sample, SamplingConfig, sample_plans
 from descant_tokenizers.errors import InputError
@@ -87,7 +89,19 @@ def continuation(piece: Piece) -> tuple[Piece, Hole]:
     return longer, Hole(Task.CONTINUE, (0, 1, 2, 3), NUM_BARS, NUM_BARS + 3, ((NUM_BARS + 3) * BAR_TICKS,) * 4, PITCHES)
 
 
-HOLES = (harmony, infill, continuation)
+def harmony_at_onsets(piece: Piece) -> tuple[Piece, Hole]:
+    given, hole = harmony(piece)
+    return given, replace(hole, task=Task.CONTINUE)
+
+
+def middle_at_onsets(piece: Piece) -> tuple[Piece, Hole]:
+    """Alto and tenor between soprano and bass, from the second bar on."""
+    ends = (NUM_BARS * BAR_TICKS,) * 4
+    hole = Hole(Task.CONTINUE, (1, 2), 1, NUM_BARS, ends, PITCHES, to_the_end=True)
+    return cut(piece, hole.voices, hole.bars), hole
+
+
+HOLES = (harmony, infill, continuation, harmony_at_onsets, middle_at_onsets)
 
 
 def draw(
@@ -123,6 +137,22 @@ def test_random_logits_fill_the_hole_with_legal_notes(
                 assert note.voice in hole.voices
                 assert PITCHES[note.voice][0] <= note.pitch <= PITCHES[note.voice][1]
                 assert starts[index] + note.offset_ticks + note.duration_ticks <= hole.end_ticks[0]
+
+
+@pytest.mark.parametrize("make_hole", [harmony_at_onsets, middle_at_onsets])
+def test_given_notes_stand_at_their_onsets(
+    layout: TaskLayout, grammar: Grammar, piece: Piece, make_hole: Callable[[Piece], tuple[Piece, Hole]]
+) -> None:
+    """What the model sees is the stream of the whole piece, as in training."""
+    given, hole = make_hole(piece)
+    for seed in range(8):
+        engine = StubEngine(layout.table.size)
+        (sample,) = draw(layout, grammar, (given, hole), [seed], engine=engine)
+        whole = with_content(given, sample.notes, {})
+        assert whole.num_notes == given.num_notes + sum(map(len, sample.notes.values()))
+        (seen,) = engine.rows
+        assert seen == layout.encode(whole, Task.CONTINUE, (0, 1, 2, 3)).ids[: len(seen)]
+        assert sum(i in layout.table.pitch_of for i in seen) == whole.num_notes
 
 
 def test_every_voice_of_a_harmony_sounds_at_its_end(layout: TaskLayout, grammar: Grammar, piece: Piece) -> None:
@@ -191,7 +221,7 @@ def test_a_random_stream_goes_on_where_its_sample_ended(layout: TaskLayout, gram
 
 def test_different_plans_are_filled_side_by_side(layout: TaskLayout, grammar: Grammar, piece: Piece) -> None:
     plans = [make_plan(layout, *make_hole(piece)) for make_hole in HOLES]
-    randoms = [np.random.default_rng(seed) for seed in range(3)]
+    randoms = [np.random.default_rng(seed) for seed in range(len(HOLES))]
     together = sample_plans(StubEngine(layout.table.size), grammar, plans, SamplingConfig(1.0, 1.0), randoms)
     for seed, make_hole in enumerate(HOLES):
         assert together[seed] == draw(layout, grammar, make_hole(piece), [seed])[0]

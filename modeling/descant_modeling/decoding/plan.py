@@ -77,6 +77,7 @@ class Plan:
         fills_last_bar: Whether something sounds in the last bar.
         tempos: Whether tempos may be written.
         max_bar_tokens: A bar of so many base tokens is closed.
+        inside: Of each empty bar, given notes that stand between the written ones, in the order of the stream.
     """
 
     given: tuple[tuple[int, ...], ...]
@@ -89,6 +90,7 @@ class Plan:
     fills_last_bar: bool = False
     tempos: bool = False
     max_bar_tokens: int = MAX_BAR_TOKENS
+    inside: tuple[tuple[GridNote, ...], ...] = ()
 
 
 def make_plan(layout: TaskLayout, piece: Piece, hole: Hole, low: int = 0, high: int | None = None) -> Plan:
@@ -98,13 +100,17 @@ def make_plan(layout: TaskLayout, piece: Piece, hole: Hole, low: int = 0, high: 
         layout: The layout the model was trained with.
         piece: All bars, those of the hole included, with the given notes.
         hole: What is missing; to *continue*, the last of the bars that the model sees, to *harmonize*, all of them.
+            What other voices have in the bars to *continue* is given at its onsets.
         low: First bar that the model sees.
         high: The bar behind the last one that it sees; all bars by default.
     """
     seen = Piece(piece.bars[low:high])
     bars = range(hole.first - low, hole.stop - low)
+    inside: list[tuple[GridNote, ...]] = []
     if hole.task is Task.CONTINUE:
-        given, closing = _continued_runs(layout, seen, hole.voices, bars)
+        inside = [tuple(n for n in seen.bars[bar].notes if n.voice not in hole.voices) for bar in bars]
+        voices = sorted({*hole.voices, *(note.voice for notes in inside for note in notes)})
+        given, closing = _continued_runs(layout, seen, tuple(voices), bars)
     else:
         given, closing = _block_runs(layout, seen, hole, bars)
     starts = piece.bar_starts_ticks()
@@ -121,6 +127,7 @@ def make_plan(layout: TaskLayout, piece: Piece, hole: Hole, low: int = 0, high: 
         fills_last_bar=hole.task is Task.CONTINUE,
         tempos=hole.task is Task.CONTINUE,
         max_bar_tokens=hole.max_bar_tokens,
+        inside=tuple(inside) if any(inside) else (),
     )
 
 
@@ -162,7 +169,8 @@ def _neighbours(
     for start, bar in zip(starts, piece.bars, strict=False):
         for note in bar.notes:
             onset = start + note.offset_ticks
-            if onset <= starts[hole.first]:
+            is_inside = hole.task is Task.CONTINUE and note.voice not in hole.voices
+            if onset < starts[hole.first] + (not is_inside):
                 held.append((onset, note))
             elif note.voice in hole.voices and table.is_four_part:  # a single line
                 latest[note.voice] = min(latest[note.voice], onset)

@@ -84,6 +84,7 @@ class _Row:
         self.rules: Rules
         self.pending: list[int]
         self.written: list[int]
+        self.inside: list[GridNote]
         self._open_next_bar()
 
     @property
@@ -94,6 +95,8 @@ class _Row:
         """What may be drawn."""
         legal = self.grammar.mask(self.state, self.rules)
         closing = list(self.rules.closing_ids)
+        if self.inside and self.state.kind not in ("Program", "Pitch"):
+            return self._with_given(legal)
         if len(self.written) >= self.plan.max_bar_tokens and legal[closing].any():
             only_closing = np.zeros_like(legal)
             only_closing[closing] = legal[closing]
@@ -102,6 +105,22 @@ class _Row:
             going_on = legal.copy()
             going_on[closing] = False
             return going_on if going_on.any() else legal
+        return legal
+
+    def _with_given(self, legal: Mask) -> Mask:
+        """Let nothing pass the next given note of the bar: no later onset, at its own no lower voice, no bar line."""
+        note, table = self.inside[0], self.grammar.table
+        position_ticks = table.meter_of[self.plan.bars[self.bar].meter_id].position_ticks
+        legal = legal.copy()
+        legal[list(self.rules.closing_ids)] = False
+        if note.offset_ticks == self.state.offset_ticks:
+            legal[list(table.position_of)] = False
+            legal[[i for i, voice in table.voice_of.items() if voice > note.voice]] = False
+            legal[table.voice_id[note.voice]] = True
+        elif self.state.kind != "Position":
+            place = note.offset_ticks // position_ticks
+            legal[[i for i, position in table.position_of.items() if position > place]] = False
+            legal[table.position_id[place]] = True
         return legal
 
     def _is_unfinished(self) -> bool:
@@ -119,21 +138,35 @@ class _Row:
     def _end_of(self, voice: int) -> int:
         return self.grammar.end_of(self.state.busy_ticks, voice)
 
-    def accept(self, token_id: int) -> None:
-        """Take a sampled token: a note token goes on, a closing token opens the next bar."""
+    def accept(self, token_id: int, log_p: float) -> None:
+        """Take a drawn token: a note goes on, a closing token opens the next bar, a given voice sings its own note."""
+        table = self.grammar.table
+        if self.inside and table.voice_of.get(token_id) == self.inside[0].voice:
+            note = self.inside.pop(0)
+            denominator = table.meter_of[self.plan.bars[self.bar].meter_id].denominator
+            self._follow([token_id, table.pitch_id[note.pitch], table.duration_id[denominator][note.duration_ticks]])
+            return
         self.sample.num_tokens += 1
+        self.sample.log_likelihood += log_p
         if token_id in self.rules.closing_ids:
             self._close_bar()
             return
-        self.state = self.grammar.advance(self.state, token_id, self.rules)
-        self.written.append(token_id)
-        self.pending = [token_id]
+        self._follow([token_id])
+
+    def _follow(self, ids: list[int]) -> None:
+        rules = (
+            None if self.plan.inside else self.rules
+        )  # given notes keep the grammar, not the wishes for written ones
+        for token_id in ids:
+            self.state = self.grammar.advance(self.state, token_id, rules)
+        self.written += ids
+        self.pending = ids
 
     def _close_bar(self) -> None:
         bar, table = self.plan.bars[self.bar], self.grammar.table
         ids = [base_id for token_id in self.written for base_id in table.base_ids(token_id)]
         content, _ = read_content(table, ids, 0, table.meter_of[bar.meter_id])
-        self.sample.notes[bar.index] = content.notes
+        self.sample.notes[bar.index] = tuple(note for note in content.notes if note.voice in self.plan.voices)
         if content.tempos:
             self.sample.tempos[bar.index] = content.tempos
         self.busy_ticks = self.grammar.later(self.state.busy_ticks, bar.start_ticks)
@@ -143,10 +176,12 @@ class _Row:
         self.bar += 1
         self.written = []
         self.pending = []
+        self.inside = []
         if self.done:
             return
         bar = self.plan.bars[self.bar]
         self.pending = list(self.plan.given[self.bar])
+        self.inside = list(self.plan.inside[self.bar]) if self.plan.inside else []
         self.state = self.grammar.enter_bar(bar.meter_id, self.grammar.later(self.busy_ticks, -bar.start_ticks))
         self.rules = _rules(self.plan, bar)
 
@@ -193,8 +228,7 @@ def sample_plans(
     active = rows
     while True:
         for row, (token_id, log_p) in zip(active, _draw(logits_BV, active, config), strict=True):
-            row.sample.log_likelihood += log_p
-            row.accept(token_id)
+            row.accept(token_id, log_p)
         if progress is not None:
             progress(sum(row.bar for row in rows) / num_bars)
         going_on = [index for index, row in enumerate(active) if not row.done]
