@@ -17,13 +17,13 @@ VOICES = st.sets(st.integers(0, 3), min_size=1).map(lambda voices: tuple(sorted(
     num_bars=st.integers(1, 9),
     has=VOICES,
     writes=VOICES,
-    lookahead=st.one_of(st.none(), st.integers(0, 4)),
+    config=st.builds(LayoutConfig, st.one_of(st.none(), st.integers(0, 4)), st.booleans()),
     task=st.sampled_from([Task.HARMONIZE, Task.INFILL]),
     data=st.data(),
 )
-def test_tasks_decode_to_what_was_encoded(table, random_piece, seed, num_bars, has, writes, lookahead, task, data):
+def test_tasks_decode_to_what_was_encoded(table, random_piece, seed, num_bars, has, writes, config, task, data):
     piece = random_piece(np.random.default_rng(seed), num_bars=num_bars, voices=has, meters=METERS)
-    layout = TaskLayout(table, LayoutConfig(lookahead))
+    layout = TaskLayout(table, config)
     bars = None
     if task is Task.INFILL:
         bars = sorted(data.draw(st.sets(st.integers(0, num_bars - 1), min_size=1)))

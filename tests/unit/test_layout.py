@@ -2,6 +2,7 @@
 
 import pytest
 
+from descant_tokenizers.errors import InputError
 from descant_tokenizers.tokens.layout import LayoutConfig, Task, TaskLayout
 from descant_tokenizers.tokens.piece import GridBar, GridNote, Piece, StreamError, piece_ids
 
@@ -68,6 +69,49 @@ def test_what_is_written_is_predicted_and_so_is_the_end_of_each_bar(table, piece
     # Position, then the bass; what ends a bar is the next bar line, and EOS at last.
     assert shorthand(table, predicted) == "B60 | B61 | B62 >"
     assert [table.types[i] for i in predicted[:5]] == ["Position", "Program", "Pitch", "Duration", "Bar"]
+
+
+AT_ONSETS = [
+    (Task.HARMONIZE, None, 0, "< H B | S30 / S30 B60 | S31 / S31 B61 | S32 / S32 B62 >"),
+    (Task.HARMONIZE, None, 1, "< H B | S30 | S31 / S30 B60 | S32 / S31 B61 / S32 B62 >"),
+    (Task.INFILL, [1], 0, "< I B | S30 B60 | ? S31 / S31 B61 | S32 B62 >"),
+    (Task.CONTINUE, None, 1, "< C B | B60 | B61 | B62 >"),
+]
+
+
+@pytest.mark.parametrize(("task", "bars", "lookahead", "expected"), AT_ONSETS)
+def test_given_notes_are_repeated_at_their_onsets(table, piece, task, bars, lookahead, expected):
+    layout = TaskLayout(table, LayoutConfig(lookahead, given_at_onsets=True))
+    encoded = layout.encode(piece, task, (3,), bars)
+    assert shorthand(table, encoded.ids) == expected
+    decoded = layout.decode(encoded.ids)
+    assert (decoded.task, decoded.piece) == (task, piece.keep_voices([3]) if task is Task.CONTINUE else piece)
+    predicted = [i for i, written in zip(encoded.ids, encoded.written, strict=True) if written]
+    assert "S" not in shorthand(table, predicted)
+
+
+def test_a_repeated_note_s_voice_is_predicted_where_another_could_come_first(table, piece):
+    layout = TaskLayout(table, LayoutConfig(0, given_at_onsets=True))
+    encoded = layout.encode(piece, Task.HARMONIZE, (0,))
+    predicted = [i for i, written in zip(encoded.ids, encoded.written, strict=True) if written]
+    types = [table.types[i] for i in predicted[:6]]
+    assert types == ["Position", "Program", "Pitch", "Duration", "Program", "Bar"]
+
+
+def test_a_block_that_repeats_other_notes_than_the_given_ones_is_refused(table, piece):
+    layout = TaskLayout(table, LayoutConfig(0, given_at_onsets=True))
+    ids = layout.encode(piece, Task.HARMONIZE, (3,)).ids
+    place = ids.index(layout.sep)
+    wrong = next(i for i in range(place, len(ids)) if ids[i] in table.pitch_of)
+    ids[wrong] = ids[wrong] + 1
+    with pytest.raises(StreamError, match="a bar that repeats the given notes"):
+        layout.decode(ids)
+
+
+def test_learned_tokens_and_instruments_cannot_stand_at_onsets(learned_table, gm_table):
+    for table in (learned_table, gm_table):
+        with pytest.raises(InputError, match="given_at_onsets is for four voices without learned tokens"):
+            TaskLayout(table, LayoutConfig(given_at_onsets=True))
 
 
 def test_the_header_is_given_and_the_rest_of_a_continuation_is_predicted(table, piece):

@@ -47,23 +47,10 @@ class Filler:
         layout: The layout it was trained with.
         grammar: Grammar over its vocabulary.
         config: Temperature and nucleus.
-        at_onsets: Harmonize in the *continue* stream, where given notes stand at the onsets of the written ones, not in
-            a block before each bar. By default wherever voices are single lines and no tokens were learned.
     """
 
-    def __init__(
-        self,
-        model: PreTrainedModel,
-        layout: TaskLayout,
-        grammar: Grammar,
-        config: SamplingConfig,
-        *,
-        at_onsets: bool | None = None,
-    ) -> None:
+    def __init__(self, model: PreTrainedModel, layout: TaskLayout, grammar: Grammar, config: SamplingConfig) -> None:
         self.model, self.layout, self.grammar, self.config = model, layout, grammar, config
-        table = layout.table
-        is_plain = table.is_four_part and table.size == table.num_base_ids
-        self._at_onsets = is_plain if at_onsets is None else at_onsets
         self._max_tokens = int(_SPARE * model.config.max_position_embeddings)
         # A bar is expected to get half of what it may get; GPT-2 has no position for one token too many.
         self._full_bar_share = 1.0 if model.config.model_type == "gpt2" else 0.5
@@ -90,8 +77,6 @@ class Filler:
         Raises:
             InputError: The music is too long for the model.
         """
-        if hole.task is Task.HARMONIZE and self._at_onsets:
-            hole = replace(hole, task=Task.CONTINUE)
         num_rows = max(1, _MAX_CACHED_TOKENS // min(self._max_tokens, self._num_tokens(pieces, hole, 0, hole.stop)))
         samples: list[Sample] = []
         for start in range(0, len(pieces), num_rows):
@@ -186,6 +171,8 @@ class Filler:
             return num_bar_tokens + self._tokens_per_note * given + 2 * tempos + room
         quarters = sum(bar.meter.bar_ticks for bar in empty) / self.layout.table.ticks_per_quarter
         num_notes = given + len(hole.voices) * quarters
+        if self.layout.config.given_at_onsets and hole.task is not Task.CONTINUE:  # said twice
+            num_notes += sum(note.voice not in hole.voices for bar in empty for note in bar.notes)
         return num_bar_tokens + round(self._tokens_per_note * num_notes)
 
 

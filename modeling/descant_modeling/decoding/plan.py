@@ -100,22 +100,23 @@ def make_plan(layout: TaskLayout, piece: Piece, hole: Hole, low: int = 0, high: 
         layout: The layout the model was trained with.
         piece: All bars, those of the hole included, with the given notes.
         hole: What is missing; to *continue*, the last of the bars that the model sees, to *harmonize*, all of them.
-            What other voices have in the bars to *continue* is given at its onsets.
+            What other voices have in the bars to *continue* is given at its onsets, in other tasks if the layout
+            has it so.
         low: First bar that the model sees.
         high: The bar behind the last one that it sees; all bars by default.
     """
     seen = Piece(piece.bars[low:high])
     bars = range(hole.first - low, hole.stop - low)
-    inside: list[tuple[GridNote, ...]] = []
+    at_onsets = hole.task is Task.CONTINUE or layout.config.given_at_onsets
+    inside = [tuple(n for n in seen.bars[bar].notes if n.voice not in hole.voices and at_onsets) for bar in bars]
     if hole.task is Task.CONTINUE:
-        inside = [tuple(n for n in seen.bars[bar].notes if n.voice not in hole.voices) for bar in bars]
         voices = sorted({*hole.voices, *(note.voice for notes in inside for note in notes)})
         given, closing = _continued_runs(layout, seen, tuple(voices), bars)
     else:
         given, closing = _block_runs(layout, seen, hole, bars)
     starts = piece.bar_starts_ticks()
     meters = [layout.table.meter_id[bar.meter.numerator, bar.meter.denominator] for bar in piece.bars]
-    held, latest = _neighbours(layout.table, piece, hole)
+    held, latest = _neighbours(layout.table, piece, hole, at_onsets=at_onsets)
     return Plan(
         given=tuple(given),
         bars=tuple(EmptyBar(b, starts[b], meters[b], ids) for b, ids in zip(hole.bars, closing, strict=True)),
@@ -157,7 +158,7 @@ def _block_runs(layout: TaskLayout, seen: Piece, hole: Hole, bars: range) -> Run
 
 
 def _neighbours(
-    table: TokenTable, piece: Piece, hole: Hole
+    table: TokenTable, piece: Piece, hole: Hole, *, at_onsets: bool
 ) -> tuple[tuple[tuple[int, GridNote], ...], tuple[int, ...]]:
     """Which given notes may sound into the hole, and when written ones of each voice must have ended.
 
@@ -169,7 +170,7 @@ def _neighbours(
     for start, bar in zip(starts, piece.bars, strict=False):
         for note in bar.notes:
             onset = start + note.offset_ticks
-            is_inside = hole.task is Task.CONTINUE and note.voice not in hole.voices
+            is_inside = at_onsets and note.voice not in hole.voices
             if onset < starts[hole.first] + (not is_inside):
                 held.append((onset, note))
             elif note.voice in hole.voices and table.is_four_part:  # a single line

@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from descant_modeling.decoding.leading import VoiceLeading
 from descant_modeling.decoding.plan import EmptyBar, Plan
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.tokens.grammar import Grammar, Mask, Rules, State
@@ -43,10 +44,13 @@ class SamplingConfig:
     Args:
         temperature: Divides the logits; 0 takes the most likely token.
         top_p: Nucleus (Holtzman et al. 2020): only the likeliest tokens that together reach this probability.
+        allow_parallels: Whether a voice may move in parallel fifths, octaves and unisons with another one; only asked
+            in four-part music without learned tokens.
     """
 
     temperature: float = 0.9
     top_p: float = 0.95
+    allow_parallels: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature <= 10:
@@ -75,9 +79,12 @@ class Sample:
 class _Row:
     """One sample in the making."""
 
-    def __init__(self, plan: Plan, grammar: Grammar, random: np.random.Generator) -> None:
+    def __init__(self, plan: Plan, grammar: Grammar, random: np.random.Generator, config: SamplingConfig) -> None:
         self.plan, self.grammar, self.random = plan, grammar, random
         self.sample = Sample()
+        table = grammar.table
+        has_lines = table.is_four_part and not table.has_learned_tokens
+        self.leading = VoiceLeading(table.num_voices, plan.held) if has_lines and not config.allow_parallels else None
         self.busy_ticks = grammar.busy_with(plan.held)
         self.bar = -1
         self.state: State
@@ -94,8 +101,10 @@ class _Row:
     def legal(self) -> Mask:
         """What may be drawn."""
         legal = self.grammar.mask(self.state, self.rules)
+        if self.state.kind == "Program":
+            return self._without_parallels(legal)
         closing = list(self.rules.closing_ids)
-        if self.inside and self.state.kind not in ("Program", "Pitch"):
+        if self.inside and self.state.kind != "Pitch":
             return self._with_given(legal)
         if len(self.written) >= self.plan.max_bar_tokens and legal[closing].any():
             only_closing = np.zeros_like(legal)
@@ -106,6 +115,20 @@ class _Row:
             going_on[closing] = False
             return going_on if going_on.any() else legal
         return legal
+
+    def _without_parallels(self, legal: Mask) -> Mask:
+        """Leave out pitches that make parallels, unless no other is left."""
+        if self.leading is None:
+            return legal
+        onset = self.plan.bars[self.bar].start_ticks + self.state.offset_ticks
+        due = (note for note in self.inside if note.offset_ticks == self.state.offset_ticks)
+        parallels = self.leading.parallels(self.state.voice, onset, due)
+        ids = [self.grammar.table.pitch_id[pitch] for pitch in parallels if pitch in self.grammar.table.pitch_id]
+        if not ids:
+            return legal
+        others = legal.copy()
+        others[ids] = False
+        return others if others.any() else legal
 
     def _with_given(self, legal: Mask) -> Mask:
         """Let nothing pass the next given note of the bar: no later onset, at its own no lower voice, no bar line."""
@@ -140,27 +163,42 @@ class _Row:
 
     def accept(self, token_id: int, log_p: float) -> None:
         """Take a drawn token: a note goes on, a closing token opens the next bar, a given voice sings its own note."""
-        table = self.grammar.table
-        if self.inside and table.voice_of.get(token_id) == self.inside[0].voice:
-            note = self.inside.pop(0)
-            denominator = table.meter_of[self.plan.bars[self.bar].meter_id].denominator
-            self._follow([token_id, table.pitch_id[note.pitch], table.duration_id[denominator][note.duration_ticks]])
-            return
-        self.sample.num_tokens += 1
-        self.sample.log_likelihood += log_p
-        if token_id in self.rules.closing_ids:
-            self._close_bar()
-            return
-        self._follow([token_id])
+        if self.inside and self.grammar.table.voice_of.get(token_id) == self.inside[0].voice:
+            self.pending = self._sing_given()
+        else:
+            self.sample.num_tokens += 1
+            self.sample.log_likelihood += log_p
+            if token_id in self.rules.closing_ids:
+                self._close_bar()
+                return
+            self.pending = self._follow([token_id])
+        while self._given_is_due():
+            self.pending += self._sing_given()
 
-    def _follow(self, ids: list[int]) -> None:
-        rules = (
-            None if self.plan.inside else self.rules
-        )  # given notes keep the grammar, not the wishes for written ones
+    def _given_is_due(self) -> bool:
+        """Whether nothing else may follow than the next given note."""
+        if not self.inside or self.inside[0].offset_ticks != self.state.offset_ticks:
+            return False
+        return self.state.kind not in ("Program", "Pitch") and int(self.legal().sum()) == 1
+
+    def _sing_given(self) -> list[int]:
+        note, table = self.inside.pop(0), self.grammar.table
+        durations = table.duration_id[table.meter_of[self.plan.bars[self.bar].meter_id].denominator]
+        return self._follow([table.voice_id[note.voice], table.pitch_id[note.pitch], durations[note.duration_ticks]])
+
+    def _follow(self, ids: list[int]) -> list[int]:
+        # given notes keep the grammar, not the wishes for written ones
+        rules = None if self.plan.inside else self.rules
         for token_id in ids:
             self.state = self.grammar.advance(self.state, token_id, rules)
         self.written += ids
-        self.pending = ids
+        if self.leading is not None and self.state.kind == "Duration":
+            start, voice = self.plan.bars[self.bar].start_ticks, self.state.voice
+            end = start + self._end_of(voice)
+            self.leading.sing(
+                voice, start + self.state.offset_ticks, end, self.grammar.table.pitch_of[self.written[-2]]
+            )
+        return ids
 
     def _close_bar(self) -> None:
         bar, table = self.plan.bars[self.bar], self.grammar.table
@@ -217,7 +255,7 @@ def sample_plans(
     Raises:
         InputError: A stream got longer than the model's positions reach.
     """
-    rows = [_Row(plan, grammar, random) for plan, random in zip(plans, randoms, strict=True)]
+    rows = [_Row(plan, grammar, random, config) for plan, random in zip(plans, randoms, strict=True)]
     if all(plan is plans[0] for plan in plans):
         logits_BV = _feed(model, rows[:1]).expand(len(rows), -1)
         model.select_rows([0] * len(rows))

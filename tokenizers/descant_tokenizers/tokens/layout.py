@@ -7,7 +7,8 @@ A stream is `BOS TASK Program+` (the voices to be written), then blocks, then `E
   given, and a **written block** `SEP notes` for every bar of the hole, placed once the given blocks up to
   `lookahead_bars` bars later have been seen. `MASK` marks, in an infill, the bars of the hole. A written block
   ends where the next `Bar`, `SEP` or `EOS` stands: to write that token is the decision that the bar is
-  complete.
+  complete. With `given_at_onsets` it also repeats what other voices are given in this bar, each note at its onset:
+  the given blocks say what is to come, the repeated notes what sounds now.
 
 With `lookahead_bars=None` all given blocks come first (the prefix layout); with a number the two parts are
 interleaved bar by bar. The idea of conditioning tokens that run some way ahead is that of Thickstun et al. 2023,
@@ -23,6 +24,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from descant_tokenizers.errors import InputError
 from descant_tokenizers.tokens.piece import (
     GridBar,
     GridNote,
@@ -52,9 +54,12 @@ class LayoutConfig:
 
     Args:
         lookahead_bars: Given bars seen beyond the bar being written; `None` for all of them (prefix layout).
+        given_at_onsets: Whether written blocks repeat given notes at their onsets. Only for voices that are single
+            lines, without learned tokens.
     """
 
     lookahead_bars: int | None = 2
+    given_at_onsets: bool = False
 
     def __post_init__(self) -> None:
         if self.lookahead_bars is not None and self.lookahead_bars < 0:
@@ -106,11 +111,18 @@ class TaskLayout:
     Args:
         table: The vocabulary.
         config: The arrangement.
+
+    Raises:
+        InputError: The vocabulary does not go with `given_at_onsets`.
     """
 
     def __init__(self, table: TokenTable, config: LayoutConfig | None = None) -> None:
         self.table = table
         self.config = config or LayoutConfig()
+        if self.config.given_at_onsets and not (table.is_four_part and not table.has_learned_tokens):
+            raise InputError(
+                "layout.given_at_onsets is for four voices without learned tokens: set it to false for this tokenizer"
+            )
         self.bos, self.eos, self.sep, self.mask = (table.special(name) for name in ("BOS", "EOS", "SEP", "MASK"))
         self.task_id = {task: table.special(task.upper()) for task in Task}
         self._task_of = {i: task for task, i in self.task_id.items()}
@@ -144,10 +156,11 @@ class TaskLayout:
         ids, written = list(header), [False] * len(header)
         after_written = False
         for block in self.blocks(cut(piece, voices, hole), task, hole):
-            content = self._notes_of_hole(piece, voices, block.bar) if block.written else block.ids
+            content, flags = list(block.ids), [False] * len(block.ids)
+            if block.written:
+                content, flags = self._written_bar(piece.bars[block.bar], voices)
             ids += content
             # The token after a written block is the decision to end it, so the model has to predict it.
-            flags = [block.written] * len(content)
             if after_written and not block.written:
                 flags[0] = True
             written += flags
@@ -179,9 +192,23 @@ class TaskLayout:
         yield Block((self.sep,), False, bar)
         yield Block((), True, bar)
 
-    def _notes_of_hole(self, piece: Piece, voices: Sequence[int], bar: int) -> list[int]:
-        notes = tuple(note for note in piece.bars[bar].notes if note.voice in voices)
-        return self.table.merge(note_ids(self.table, GridBar(piece.bars[bar].meter, notes)))
+    def _written_bar(self, bar: GridBar, voices: Sequence[int]) -> tuple[list[int], list[bool]]:
+        """Return the ids of a written block, and which of them the model has to predict.
+
+        Of a repeated note it has to predict the voice where a voice to be written could come before it instead.
+        """
+        if not self.config.given_at_onsets:
+            notes = tuple(note for note in bar.notes if note.voice in voices)
+            ids = self.table.merge(note_ids(self.table, GridBar(bar.meter, notes)))
+            return ids, [True] * len(ids)
+        ids = note_ids(self.table, GridBar(bar.meter, bar.notes))
+        written = [True] * len(ids)
+        for index, token_id in enumerate(ids):
+            voice = self.table.voice_of.get(token_id)
+            if voice is not None and voice not in voices:
+                flags = [min(voices) < voice, *[False] * (self.table.tokens_per_note - 1)]
+                written[index : index + len(flags)] = flags
+        return ids, written
 
     def decode(self, ids: Sequence[int]) -> Decoded:
         """Read a laid-out stream back, the inverse of `encode`.
@@ -222,8 +249,12 @@ class TaskLayout:
                 if index >= len(given if task is Task.HARMONIZE else hole):
                     raise StreamError(self.table, body, i, "a bar to write")
                 index = index if task is Task.HARMONIZE else hole[index]
+                start = i
                 bar, i = read_content(self.table, body, i + 1, given[index].meter)
-                written.append(bar.notes)
+                notes, repeated = _parted(bar.notes, voices)
+                if repeated != (_parted(given[index].notes, voices)[1] if self.config.given_at_onsets else ()):
+                    raise StreamError(self.table, body, start, "a bar that repeats the given notes")
+                written.append(notes)
                 continue
             meter, i = read_bar(self.table, body, i)
             if task is Task.INFILL and i < len(body) and body[i] == self.mask:
@@ -247,6 +278,11 @@ def cut(piece: Piece, voices: Sequence[int], bars: Sequence[int]) -> Piece:
             for index, bar in enumerate(piece.bars)
         )
     )
+
+
+def _parted(notes: Sequence[GridNote], voices: Sequence[int]) -> tuple[tuple[GridNote, ...], tuple[GridNote, ...]]:
+    """Part the notes of some voices from the others."""
+    return tuple(n for n in notes if n.voice in voices), tuple(n for n in notes if n.voice not in voices)
 
 
 def _hole(piece: Piece, bars: Sequence[int] | None) -> list[int]:
