@@ -31,8 +31,10 @@ from descant_tokenizers.tokens.vocabulary import TokenTable
 FORMAT_VERSION = 2
 META_FILE = "descant.json"
 WEIGHTS_FILE = "model.safetensors"
-#: What a checkpoint folder on the Hub holds.
+#: What a causal model's folder on the Hub holds.
 PUBLISHED_FILES = ("config.json", "generation_config.json", WEIGHTS_FILE, TOKENIZER_FILE, META_FILE, "README.md")
+#: The same of another objective's, which has no tokenizer.
+PUBLISHED_WITHOUT_TOKENS = ("config.json", WEIGHTS_FILE, META_FILE, "README.md")
 #: Folder of the embedded checkpoints; the default one is EMBEDDED_DEFAULT.
 EMBEDDED = Path(__file__).parent / "weights"
 EMBEDDED_DEFAULT = "chorales"

@@ -15,7 +15,7 @@ import pytest
 from datasets import load_dataset
 from symusic import Note, Score, TimeSignature, Track
 
-from descant_modeling.checkpoints import EMBEDDED, EMBEDDED_DEFAULT, PUBLISHED_FILES
+from descant_modeling.checkpoints import EMBEDDED, EMBEDDED_DEFAULT, PUBLISHED_FILES, PUBLISHED_WITHOUT_TOKENS
 
 HUB = Path(__file__).resolve().parent.parent / "hub"
 
@@ -59,6 +59,7 @@ def session(tmp_path_factory: pytest.TempPathFactory, dataset_folder: Path) -> A
     steps = [
         {"name": "interrupted", "argv": ["push", EMBEDDED_DEFAULT, "somebody/half-broken"]},
         {"name": "pushed", "argv": ["push", EMBEDDED_DEFAULT, "somebody/bach", "--json"]},
+        {"name": "unet", "argv": ["push", "gan", "somebody/unet", "--json"]},
         {"name": "again", "argv": ["push", EMBEDDED_DEFAULT, "somebody/bach"]},
         {"name": "updated", "argv": ["push", EMBEDDED_DEFAULT, "somebody/bach", "--update"]},
         {"name": "private", "argv": ["push", EMBEDDED_DEFAULT, "somebody/secret", "--private", "--quiet"]},
@@ -106,6 +107,13 @@ def test_a_checkpoint_arrives_whole(session: Any) -> None:
     card = files["README.md"].decode()
     assert "--model somebody/bach" in card
     assert "THIS_FOLDER" not in card
+
+
+def test_a_model_without_tokens_arrives_whole(session: Any) -> None:
+    results, hub = session
+    pushed = json.loads(results["unet"]["out"])
+    files = hub.repos["model", "somebody/unet"].commits[pushed["revision"]]
+    assert set(PUBLISHED_WITHOUT_TOKENS) <= set(files) == set(pushed["files"])
 
 
 def test_what_is_pulled_is_what_was_pushed(session: Any) -> None:
