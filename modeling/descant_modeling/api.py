@@ -57,6 +57,8 @@ class Options(TypedDict, total=False):
         num_samples: Versions to write, 1-64; 1 by default.
         temperature: Below 1 safer, above 1 bolder, 0 takes the likeliest; 0.9 by default.
         top_p: Draw from the likeliest tokens that together have this probability; 0.95 by default.
+        allow_parallels: Whether a voice may move in parallel fifths, octaves and unisons with another one; only asked
+            of a model of four voices, where it is false by default.
         sound: `choir`, `organ`, `piano` or `strings`, for voices that the prompt does not have.
         progress: Called with the share done, 0-1.
         paste_melody: Of a model that writes the melody's voice again (the GAN): whether the prompt's own notes take
@@ -67,6 +69,7 @@ class Options(TypedDict, total=False):
     num_samples: int
     temperature: float
     top_p: float
+    allow_parallels: bool
     sound: str
     progress: Progress
     paste_melody: bool
@@ -206,7 +209,7 @@ def _read(music: Music) -> tuple[ScoreTick, Sequence[str]]:
 
 def _config(options: Options) -> GenerationConfig:
     rest: dict[str, Any] = dict(options)
-    sampling = {name: rest.pop(name) for name in ("temperature", "top_p") if name in rest}
+    sampling = {name: rest.pop(name) for name in ("temperature", "top_p", "allow_parallels") if name in rest}
     try:
         return GenerationConfig(SamplingConfig(**sampling), **rest)
     except ValueError as error:  # an InputError is one, too

@@ -5,15 +5,14 @@ What can be checked without the model is checked before it is loaded.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -70,6 +69,9 @@ def generate_command(
     seed: Annotated[int | None, typer.Option(help="Same seed, same music; drawn and printed if not given.")] = None,
     temperature: Annotated[float, typer.Option(help="Below 1 safer, above 1 bolder; 0 takes the likeliest.")] = 0.9,
     top_p: Annotated[float, typer.Option(help="Draw from the likeliest tokens of this total probability.")] = 0.95,
+    allow_parallels: Annotated[
+        bool, typer.Option("--allow-parallels", help="Voices may move in parallel fifths, octaves and unisons.")
+    ] = False,
     sound: Annotated[SoundName, typer.Option(help="Sound of the written voices.")] = "choir",
     paste_melody: Annotated[
         bool,
@@ -97,9 +99,10 @@ def generate_command(
     check_outputs(wished, num_samples, force=force or out is None, picture=picture)
 
     from descant_modeling.api import load
+    from descant_modeling.progress import progress_bar
     from descant_modeling.quiet import quiet_libraries
 
-    with quiet_libraries(), _progress_bar(f"{task} {prompt.name}", quiet=quiet or as_json) as progress:
+    with quiet_libraries(), progress_bar(f"{task} {prompt.name}", quiet=quiet or as_json) as progress:
         writer = load(model, device)
         began = time.monotonic()
         options: Options = {
@@ -107,6 +110,7 @@ def generate_command(
             "num_samples": num_samples,
             "temperature": temperature,
             "top_p": top_p,
+            "allow_parallels": allow_parallels,
             "sound": sound,
             "progress": progress,
             "paste_melody": paste_melody,
@@ -116,22 +120,13 @@ def generate_command(
     files = _write(result.samples, wished, is_named=out is not None, picture=picture, title=f"{prompt.stem}: {task}")
     seconds = time.monotonic() - started
     if as_json:
-        num_tokens = sum(sample.num_tokens for sample in result.samples)
         facts = {
-            "outputs": [str(path) for path in files if path.suffix == wished.suffix],
-            "pictures": [str(path) for path in files if path.suffix != wished.suffix],
             "task": task,
             "model": model,
             "seed": seed,
-            "given": list(result.given),
-            "written": list(result.written),
-            "num_notes_written": [len(sample.added) for sample in result.samples],
-            "log_likelihoods": [_rounded(sample.log_likelihood) for sample in result.samples],
-            "melody_kept": [_rounded(sample.melody_kept) for sample in result.samples],
-            "remarks": [*read.repairs, *result.remarks],
+            **_facts(result, read, files, wished.suffix),
             "seconds": round(seconds, 3),
-            "num_tokens": num_tokens,
-            "tokens_per_second": round(num_tokens / max(writing_seconds, 1e-9), 1),
+            **_speed(result, writing_seconds),
         }
         typer.echo(json.dumps(facts, ensure_ascii=False))
     elif not quiet:
@@ -186,18 +181,6 @@ def _generate(model: Model, score: ScoreTick, request: Request, options: Options
     return model.continue_(score, bars=request.bars[0], given=given, write=write, track=track, **options)
 
 
-@contextlib.contextmanager
-def _progress_bar(label: str, *, quiet: bool) -> Iterator[Callable[[float], None]]:
-    """Yield a function that takes the share done, 0-1, and shows it on stderr if that is a terminal."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
-        line = bar.add_task(label, total=1.0)
-        yield lambda share: bar.update(line, completed=share)
-
-
 def _write(samples: tuple[Generated, ...], wished: Path, *, is_named: bool, picture: bool, title: str) -> list[Path]:
     """Write each sample's MIDI and, if wanted, its piano roll; return the paths, MIDI files first."""
     from descant_modeling.outputs import PICTURE_SUFFIX, Write, free_outputs, numbered, write_all
@@ -214,6 +197,25 @@ def _write(samples: tuple[Generated, ...], wished: Path, *, is_named: bool, pict
             writers[name.with_suffix(PICTURE_SUFFIX)] = draw
     write_all(writers)
     return list(writers)
+
+
+def _facts(result: GenerationResult, read: ReadResult, files: list[Path], suffix: str) -> dict[str, Any]:
+    """Say in JSON what `_summary` says in words."""
+    return {
+        "outputs": [str(path) for path in files if path.suffix == suffix],
+        "pictures": [str(path) for path in files if path.suffix != suffix],
+        "given": list(result.given),
+        "written": list(result.written),
+        "num_notes_written": [len(sample.added) for sample in result.samples],
+        "log_likelihoods": [_rounded(sample.log_likelihood) for sample in result.samples],
+        "melody_kept": [_rounded(sample.melody_kept) for sample in result.samples],
+        "remarks": [*read.repairs, *result.remarks],
+    }
+
+
+def _speed(result: GenerationResult, seconds: float) -> dict[str, float]:
+    num_tokens = sum(sample.num_tokens for sample in result.samples)
+    return {"num_tokens": num_tokens, "tokens_per_second": round(num_tokens / max(seconds, 1e-9), 1)}
 
 
 def _given_rule(sample: Generated) -> Callable[[str, NoteTick], bool]:

@@ -20,7 +20,8 @@ def chorales_command(
     """Rules of voice leading, a grade of style and plain statistics of four-part music, beside Bach's."""
     from descant_modeling.evaluation.chorales import Reference, measure
     from descant_modeling.evaluation.grid import chorale_of_row
-    from descant_modeling.evaluation.screen import name_skipped, progress_bar, remark, show, write_json
+    from descant_modeling.evaluation.screen import name_skipped, remark, show, write_json
+    from descant_modeling.progress import progress_bar
     from descant_modeling.evaluation.sources import read_chorales, release_remark, split_rows
 
     started = time.monotonic()

@@ -51,7 +51,8 @@ def harmonization_command(
     from descant_modeling.evaluation.grid import chorale_of_row
     from descant_modeling.evaluation.harmonization import harmonize_rows, measure_harmonies
     from descant_modeling.evaluation.harmonizers import open_harmonizer
-    from descant_modeling.evaluation.screen import progress_bar, remark, show, write_json
+    from descant_modeling.evaluation.screen import remark, show, write_json
+    from descant_modeling.progress import progress_bar
     from descant_modeling.evaluation.sources import release_remark, split_rows
     from descant_modeling.quiet import quiet_libraries
 

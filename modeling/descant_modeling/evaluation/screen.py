@@ -1,32 +1,21 @@
-"""What the evaluation commands put on the screen: tables, progress, remarks."""
+"""What the evaluation commands put on the screen: tables, remarks, JSON."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from descant_tokenizers.files import atomic_write
 
-__all__ = ["progress_bar", "remark", "show", "table", "write_json"]
+__all__ = ["remark", "show", "table", "write_json"]
 
 _MAX_NAMED = 5
-
-
-@contextlib.contextmanager
-def progress_bar(label: str, *, quiet: bool) -> Iterator[Callable[[float], None]]:
-    """Yield a function that takes the share done, 0-1, and shows it on stderr if that is a terminal."""
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
-        line = bar.add_task(label, total=1.0)
-        yield lambda share: bar.update(line, completed=share)
 
 
 def remark(text: str | None, *, quiet: bool = False) -> None:

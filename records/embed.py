@@ -1,0 +1,67 @@
+"""Put a run's checkpoint among the weights of the package, and its log, pictures and header among the records.
+
+    python records/embed.py runs/chorales chorales --record 2026-11-25_chorales
+    python records/embed.py runs/gan gan --record 2026-11-25_gan --git 3a5c5fe     a run of an exported tree
+
+The GAN's weights are halved to fp16 (`save_gan`), the causal model's stay as they are. The record's `metrics.json` is
+written by the commands that measure, not here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from descant_modeling.cards import model_card
+from descant_modeling.checkpoints import (
+    EMBEDDED,
+    find_checkpoint,
+    load_checkpoint,
+    read_meta_values,
+    replace_folder,
+    save_checkpoint,
+)
+from descant_modeling.gan.cards import gan_card
+from descant_modeling.gan.checkpoints import load_gan, save_gan
+
+RECORDS = Path(__file__).parent
+LOGGED = ("log.jsonl", "run.json", "*.png")
+
+
+def main() -> None:
+    """Embed, and record."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("run", type=Path, help="run folder")
+    parser.add_argument("name", help="of the embedded model")
+    parser.add_argument("--record", required=True, help="folder under records/")
+    parser.add_argument("--git", help="the revision that ran, if the run could not know")
+    options = parser.parse_args()
+    facts = {"record": f"records/{options.record}"} | ({"git": options.git} if options.git else {})
+    replace_folder(EMBEDDED / options.name, lambda folder: embed(str(options.run), folder, facts))
+    record = RECORDS / options.record
+    record.mkdir(exist_ok=True)
+    for pattern in LOGGED:
+        for path in sorted(options.run.glob(pattern)):
+            shutil.copyfile(path, record / path.name)
+    print(f"{EMBEDDED / options.name}\n{record}")
+
+
+def embed(run: str, folder: Path, facts: dict[str, str]) -> None:
+    """Write the published files of a run's checkpoint into an empty folder, with more facts about the run."""
+    if read_meta_values(find_checkpoint(run)).get("objective") == "gan":
+        gan = load_gan(run)
+        gan_meta = replace(gan.meta, training=gan.meta.training | facts)
+        save_gan(folder, gan.generator, gan_meta, gan_card(gan_meta), torch.float16)
+        return
+    checkpoint = load_checkpoint(run)
+    meta = replace(checkpoint.meta, training=checkpoint.meta.training | facts)
+    card = model_card(checkpoint.model, meta, checkpoint.table)
+    save_checkpoint(folder, checkpoint.model, checkpoint.table.tokenizer, meta, card)
+
+
+if __name__ == "__main__":
+    main()
