@@ -21,8 +21,8 @@ def chorales_command(
     from descant_modeling.evaluation.chorales import Reference, measure
     from descant_modeling.evaluation.grid import chorale_of_row
     from descant_modeling.evaluation.screen import name_skipped, remark, show, write_json
-    from descant_modeling.progress import progress_bar
     from descant_modeling.evaluation.sources import read_chorales, release_remark, split_rows
+    from descant_modeling.progress import progress_bar
 
     started = time.monotonic()
     for source in sources:

@@ -30,6 +30,9 @@ def harmonization_command(
     seed: Annotated[int, typer.Option(help="Same seed, same music.")] = 0,
     temperature: Annotated[float, typer.Option(help="Below 1 safer, above 1 bolder; 0 takes the likeliest.")] = 0.9,
     top_p: Annotated[float, typer.Option(help="Draw from the likeliest tokens of this total probability.")] = 0.95,
+    allow_parallels: Annotated[
+        bool, typer.Option("--allow-parallels", help="Voices may move in parallel fifths, octaves and unisons.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="New folder for the harmonies as MIDI, one folder a model.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; chosen by itself if not given.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Neither progress nor remarks.")] = False,
@@ -52,15 +55,15 @@ def harmonization_command(
     from descant_modeling.evaluation.harmonization import harmonize_rows, measure_harmonies
     from descant_modeling.evaluation.harmonizers import open_harmonizer
     from descant_modeling.evaluation.screen import remark, show, write_json
-    from descant_modeling.progress import progress_bar
     from descant_modeling.evaluation.sources import release_remark, split_rows
+    from descant_modeling.progress import progress_bar
     from descant_modeling.quiet import quiet_libraries
 
     started = time.monotonic()
     remark(release_remark(split), quiet=quiet)
     rows = split_rows(f"{corpus}:{split}")[:limit]
     bach = Reference([chorale_of_row(row) for row in split_rows(reference)])
-    sampling, chosen = SamplingConfig(temperature, top_p), pick_device(device)
+    sampling, chosen = SamplingConfig(temperature, top_p, allow_parallels), pick_device(device)
     results = {}
     for name in names:
         with quiet_libraries(), progress_bar(f"{name}: {len(rows)} sopranos", quiet=quiet or as_json) as progress:
@@ -77,6 +80,7 @@ def harmonization_command(
         "seed": seed,
         "temperature": temperature,
         "top_p": top_p,
+        "allow_parallels": allow_parallels,
         "models": results,
         "bach": measure([chorale_of_row(row) for row in rows], bach).facts(),
         "seconds": round(time.monotonic() - started, 1),

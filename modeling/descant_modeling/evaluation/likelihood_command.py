@@ -33,8 +33,8 @@ def likelihood_command(
     from descant_modeling.devices import pick_device
     from descant_modeling.evaluation.scoring import score_pieces
     from descant_modeling.evaluation.screen import remark, write_json
-    from descant_modeling.progress import progress_bar
     from descant_modeling.evaluation.sources import release_remark
+    from descant_modeling.progress import progress_bar
     from descant_modeling.quiet import quiet_libraries
     from descant_tokenizers.tokens.layout import Task
 

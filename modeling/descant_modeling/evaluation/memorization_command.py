@@ -44,8 +44,8 @@ def memorization_command(
     from descant_modeling.evaluation.grid import chorale_of_row
     from descant_modeling.evaluation.memorization import Memory, runs_facts
     from descant_modeling.evaluation.screen import remark, show, write_json
-    from descant_modeling.progress import progress_bar
     from descant_modeling.evaluation.sources import release_remark, split_rows
+    from descant_modeling.progress import progress_bar
 
     started = time.monotonic()
     remark(release_remark(split), quiet=quiet)

@@ -66,7 +66,7 @@ class GanWriter:
         if voice_names(given) != MELODY:
             raise InputError("this model hears one melody as its soprano and writes the rest; leave --given out.")
         if config.sampling != SamplingConfig():
-            raise InputError("this model draws no tokens; leave --temperature and --top-p out.")
+            raise InputError("this model draws no tokens; leave --temperature, --top-p and --allow-parallels out.")
         fine = refined(score, STEPS_PER_BEAT)
         choice = pick_voices(fine, MELODY, track)
         melody = choice.tracks[MELODY[0]]
