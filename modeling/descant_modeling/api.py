@@ -31,19 +31,11 @@ from symusic.core import ScoreTick
 from descant_modeling.checkpoints import EMBEDDED_DEFAULT
 from descant_modeling.decoding.sampler import SamplingConfig
 from descant_modeling.devices import pick_device
-from descant_modeling.ensemble.writer import EnsembleWriter
-from descant_modeling.generation import (
-    GenerationConfig,
-    GenerationResult,
-    Progress,
-    Writer,
-    load_writer,
-    without_controls,
-)
+from descant_modeling.generation import load_writer
 from descant_modeling.quiet import quiet_libraries
+from descant_modeling.writing import GenerationConfig, GenerationResult, Progress, Writer
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import read_score_report
-from descant_tokenizers.scores.voices import voice_names
 
 Music = ScoreTick | str | PathLike[str]
 """A score in ticks, or the path of a MIDI, MusicXML, ABC or Humdrum file."""
@@ -111,12 +103,7 @@ class Model:
         """
         score, repairs = _read(music)
         config = _config(options)
-        if isinstance(self.writer, EnsembleWriter):
-            result = self.writer.harmonize(score, config, given=given or (), track=track, write=write)
-        else:
-            _refuse_instruments(write)
-            voices = voice_names(given) if given else ("Soprano",)
-            result = self.writer.harmonize(without_controls(score), config, given=voices, track=track)
+        result = self.writer.harmonize(score, config, given=given, write=write, track=track)
         return _with_remarks(result, repairs)
 
     def continue_(
@@ -145,12 +132,7 @@ class Model:
         """
         score, repairs = _read(music)
         config = _config(options)
-        if isinstance(self.writer, EnsembleWriter):
-            result = self.writer.continue_(score, config, num_bars=bars, given=given, track=track, write=write)
-        else:
-            _refuse_instruments(write)
-            voices = voice_names(given) if given else None
-            result = self.writer.continue_(without_controls(score), config, num_bars=bars, given=voices, track=track)
+        result = self.writer.continue_(score, config, num_bars=bars, given=given, write=write, track=track)
         return _with_remarks(result, repairs)
 
     def infill(
@@ -176,12 +158,7 @@ class Model:
         """
         score, repairs = _read(music)
         config = _config(options)
-        if isinstance(self.writer, EnsembleWriter):
-            result = self.writer.infill(score, config, bars=bars, given=given or (), write=write)
-        else:
-            _refuse_instruments(write)
-            voices = voice_names(given) if given else ()
-            result = self.writer.infill(without_controls(score), config, bars=bars, given=voices)
+        result = self.writer.infill(score, config, bars=bars, given=given, write=write)
         return _with_remarks(result, repairs)
 
 
@@ -214,11 +191,6 @@ def _config(options: Options) -> GenerationConfig:
         return GenerationConfig(SamplingConfig(**sampling), **rest)
     except ValueError as error:  # an InputError is one, too
         raise InputError(str(error)) from None
-
-
-def _refuse_instruments(write: Sequence[str]) -> None:
-    if write:
-        raise InputError("--write goes with a model of any instruments; this one writes voices: leave it out.")
 
 
 def _with_remarks(result: GenerationResult, repairs: Sequence[str]) -> GenerationResult:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from descant_modeling.api import Model, Options
     from descant_modeling.drafts import Generated
-    from descant_modeling.generation import GenerationResult
+    from descant_modeling.writing import GenerationResult
     from descant_tokenizers.scores import ReadResult
 
 OUT_FOLDER = Path("out")

@@ -18,7 +18,8 @@ from symusic.core import KeySignatureTick, NoteTick, ScoreTick, TempoTick, TimeS
 
 from descant_modeling.checkpoints import EMBEDDED
 from descant_modeling.decoding.sampler import SamplingConfig
-from descant_modeling.generation import GenerationConfig, MusicModel, load
+from descant_modeling.generation import MusicModel, load_music_model
+from descant_modeling.writing import GenerationConfig
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import VOICES, bars_of, last_note_end, read_score
 
@@ -28,7 +29,7 @@ WILD = SamplingConfig(temperature=1.0, top_p=1.0)
 
 @pytest.fixture(scope="module")
 def writer(tiny_checkpoint: Path) -> MusicModel:
-    return load(str(tiny_checkpoint))
+    return load_music_model(str(tiny_checkpoint))
 
 
 def events(notes: Any, factor: int = 1) -> list[Event]:

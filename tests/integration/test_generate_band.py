@@ -20,7 +20,8 @@ from symusic.core import (
 
 from descant_modeling.decoding.sampler import SamplingConfig
 from descant_modeling.ensemble.writer import EnsembleWriter
-from descant_modeling.generation import GenerationConfig, load, load_writer
+from descant_modeling.generation import load_music_model, load_writer
+from descant_modeling.writing import GenerationConfig
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import bars_of, read_score_report, write_midi
 
@@ -241,7 +242,7 @@ def test_a_wrong_request_is_one_sentence(
 
 def test_four_voices_are_not_looked_for_in_such_a_model(band_checkpoint: Path) -> None:
     with pytest.raises(InputError, match="writes any instruments, not four voices"):
-        load(str(band_checkpoint))
+        load_music_model(str(band_checkpoint))
 
 
 def test_the_command_keeps_a_file_and_writes_another(band_checkpoint: Path, descant: Any, tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ from transformers import AutoModelForCausalLM
 
 from descant_modeling.checkpoints import load_checkpoint
 from descant_modeling.decoding.sampler import SamplingConfig
-from descant_modeling.generation import GenerationConfig, MusicModel
+from descant_modeling.generation import MusicModel
+from descant_modeling.writing import GenerationConfig
 from descant_tokenizers.corpora import build_dataset
 from descant_tokenizers.scores import VOICES, read_score
 from descant_tokenizers.tokens.presets import VOICE_PROGRAMS, load_tokenizer

@@ -13,7 +13,8 @@ import descant_modeling
 import descant_tokenizers
 from descant_modeling.api import load
 from descant_modeling.decoding.sampler import SamplingConfig
-from descant_modeling.generation import GenerationConfig, load_writer
+from descant_modeling.generation import load_writer
+from descant_modeling.writing import GenerationConfig
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import read_score
 

@@ -18,9 +18,10 @@ from transformers import PreTrainedModel
 from descant_modeling.decoding.forward import CachedModel
 from descant_modeling.decoding.plan import Hole, make_plan
 from descant_modeling.decoding.sampler import Sample, SamplingConfig, sample_plans
+from descant_modeling.progress import part_of
 from descant_tokenizers.tokens.grammar import Grammar
 from descant_tokenizers.tokens.layout import Task, TaskLayout
-from descant_tokenizers.tokens.piece import GridNote, GridTempo, Piece
+from descant_tokenizers.tokens.piece import GridBar, GridNote, GridTempo, Piece
 
 _TOKENS_PER_BAR = 4  # bar, time signature, mask, separator
 _SPARE = 0.9  # of the model's positions, because what will be written is only estimated: a note a voice and quarter
@@ -81,7 +82,7 @@ class Filler:
         samples: list[Sample] = []
         for start in range(0, len(pieces), num_rows):
             rows = slice(start, start + num_rows)
-            report = _part(progress, start / len(pieces), min(num_rows, len(pieces) - start) / len(pieces))
+            report = part_of(progress, start / len(pieces), min(num_rows, len(pieces) - start) / len(pieces))
             samples += self._fill_rows(list(pieces[rows]), hole, randoms[rows], report)
         return samples
 
@@ -98,7 +99,7 @@ class Filler:
             window = self._window(pieces, replace(hole, first=first))
             share = (window.kept - first) / len(hole.bars)
             found = self._fill_window(
-                pieces, window, randoms, _part(progress, (first - hole.first) / len(hole.bars), share)
+                pieces, window, randoms, part_of(progress, (first - hole.first) / len(hole.bars), share)
             )
             for index, (sample, part) in enumerate(zip(samples, found, strict=True)):
                 notes = {bar: part.notes[bar] for bar in part.notes if bar < window.kept}
@@ -188,8 +189,6 @@ def with_content(
     return Piece(tuple(bars))
 
 
-def _part(progress: Callable[[float], None] | None, done: float, share: float) -> Callable[[float], None] | None:
-    """Turn the share of a part into the share of the whole."""
-    if progress is None:
-        return None
-    return lambda part: progress(done + part * share)
+def with_bars(piece: Piece, num_bars: int) -> Piece:
+    """Return a piece with empty bars behind its last one, in its meter."""
+    return Piece(piece.bars + (GridBar(piece.bars[-1].meter),) * num_bars)

@@ -13,20 +13,19 @@ import numpy as np
 from symusic.core import ScoreTick
 
 from descant_modeling.checkpoints import Checkpoint
-from descant_modeling.decoding.fill import Filler
+from descant_modeling.decoding.fill import Filler, with_bars
 from descant_modeling.decoding.plan import Hole
 from descant_modeling.decoding.sampler import SamplingConfig
 from descant_modeling.ensemble.prompts import EnsemblePrompt, read_ensemble_prompt
 from descant_modeling.ensemble.results import EnsembleDraft, finished, released, without_notes
 from descant_modeling.ensemble.room import bar_budget, gap_in_voice, rewritten_tracks
 from descant_modeling.gaps import Gap, bar_indices
-from descant_modeling.generation import (
+from descant_modeling.progress import part_of
+from descant_modeling.writing import (
     MAX_NEW_BARS,
     GenerationConfig,
     GenerationResult,
     Progress,
-    half,
-    with_bars,
 )
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import pick_melody
@@ -58,29 +57,13 @@ class EnsembleWriter:
         score: ScoreTick,
         config: GenerationConfig | None = None,
         *,
-        given: Sequence[str] = (),
-        track: int | str | None = None,
+        given: Sequence[str] | None = None,
         write: Sequence[str] = (),
+        track: int | str | None = None,
     ) -> GenerationResult:
-        """Write instruments to given tracks.
-
-        Args:
-            score: The prompt, validated.
-            config: How results are drawn.
-            given: The tracks that are given, by name, number from 1 or instrument; by default the only
-                one, or the melody (see `pick_melody`).
-            track: The one track that is given, instead.
-            write: The instruments to write, by name, program number, or the name of another track of the prompt, whose
-                instrument it is. By default those of the prompt's other tracks.
-
-        Returns:
-            Scores of the given tracks and one new track for each written instrument.
-
-        Raises:
-            InputError: There are no such tracks or instruments, or the model cannot hear the prompt.
-        """
+        """Write one new track for each of the written instruments to the given tracks; see `Writer`."""
         config = config or GenerationConfig()
-        kept = self._given_tracks(score, given, track)
+        kept = self._given_tracks(score, given or (), track)
         prompt = read_ensemble_prompt(self.checkpoint.table, score, kept)
         written = self._written_ranks(score, prompt, kept, write)
         drafts = _drafts(prompt.piece(), config)
@@ -95,25 +78,10 @@ class EnsembleWriter:
         *,
         num_bars: int = 8,
         given: Sequence[str] | None = None,
-        track: int | str | None = None,
         write: Sequence[str] = (),
+        track: int | str | None = None,
     ) -> GenerationResult:
-        """Write bars behind the one in which the prompt ends, in all its instruments.
-
-        Args:
-            score: The prompt, validated.
-            config: How results are drawn.
-            num_bars: Bars to write, 1-256.
-            given: The tracks that are kept and go on; all by default.
-            track: The one track that is kept and goes on, instead.
-            write: Further instruments; they are written from the first bar on.
-
-        Returns:
-            Copies of the prompt with notes added to its tracks.
-
-        Raises:
-            InputError: There are no such tracks or instruments, or the model cannot hear the prompt.
-        """
+        """Write bars behind the prompt in all its instruments, and in further ones; see `Writer`."""
         config = config or GenerationConfig()
         if not 1 <= num_bars <= MAX_NEW_BARS:
             raise InputError(f"the number of bars to write is {num_bars}; give 1 to {MAX_NEW_BARS}.")
@@ -123,9 +91,9 @@ class EnsembleWriter:
         joining = self._written_ranks(score, prompt, kept, write) if write else ()
         drafts = _drafts(prompt.piece(), config)
         if joining:
-            self._harmonize(prompt, drafts, joining, config.sampling, half(config.progress, 0.0))
+            self._harmonize(prompt, drafts, joining, config.sampling, part_of(config.progress, 0.0, 0.5))
         ranks = tuple(sorted({*prompt.ranks, *joining}))
-        progress = half(config.progress, 0.5) if joining else config.progress
+        progress = part_of(config.progress, 0.5, 0.5) if joining else config.progress
         self._continue(prompt, drafts, ranks, num_bars, config.sampling, progress)
         base = released(prompt.score, prompt.bars[-1].end_ticks)
         samples = tuple(finished(prompt, base, draft) for draft in drafts)
@@ -137,29 +105,14 @@ class EnsembleWriter:
         config: GenerationConfig | None = None,
         *,
         bars: tuple[int, int],
-        given: Sequence[str] = (),
+        given: Sequence[str] | None = None,
         write: Sequence[str] = (),
     ) -> GenerationResult:
-        """Write some bars anew; everything outside them stays.
-
-        Args:
-            score: The prompt, validated.
-            config: How results are drawn.
-            bars: First and last bar, as counted in the score (a pickup is bar 0).
-            given: Tracks that stay inside the bars too.
-            write: Tracks that are written anew there; by default all but the given ones.
-
-        Returns:
-            Copies of the prompt in which the notes of those tracks that begin in those bars are new. They sound to the
-            end of the last of these bars at most, or as long as the notes they replace.
-
-        Raises:
-            InputError: There are no such tracks or bars, or the model cannot hear the prompt.
-        """
+        """Write some bars of some tracks anew; see `Writer`."""
         config = config or GenerationConfig()
         prompt = read_ensemble_prompt(self.checkpoint.table, score)
         first, last = bar_indices(prompt.bars, bars)
-        tracks = rewritten_tracks(prompt, given, write)
+        tracks = rewritten_tracks(prompt, given or (), write)
         ranks = tuple(sorted({prompt.ranks[index] for index in tracks}))
         start, end = prompt.bars[first].start_ticks, prompt.bars[last].end_ticks
         piece = prompt.piece(lambda index, note: index not in tracks or not start <= note.time < end)

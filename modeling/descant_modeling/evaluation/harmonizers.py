@@ -8,7 +8,8 @@ from typing import Protocol
 from symusic.core import ScoreTick, TrackTickList
 
 from descant_modeling.decoding.sampler import SamplingConfig
-from descant_modeling.generation import GenerationConfig, MusicModel, Writer, load_writer
+from descant_modeling.generation import MusicModel, load_writer
+from descant_modeling.writing import GenerationConfig, Writer
 from descant_tokenizers.scores import VOICES
 
 __all__ = ["BASELINE", "Harmonizer", "ModelHarmonizer", "melody_of", "open_harmonizer", "soprano_is_kept"]

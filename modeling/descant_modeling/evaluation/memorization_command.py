@@ -118,11 +118,11 @@ def _continued(
 ) -> tuple[list[Chorale], list[Chorale]]:
     from descant_modeling.devices import pick_device
     from descant_modeling.evaluation.samples import continue_rows
-    from descant_modeling.generation import load
+    from descant_modeling.generation import load_music_model
     from descant_modeling.quiet import quiet_libraries
 
     with quiet_libraries():
-        writer = load(model, pick_device(device))
+        writer = load_music_model(model, pick_device(device))
     pairs = continue_rows(writer, rows, seed=seed, progress=progress)
     if not pairs:
         raise InputError("none of these pieces is long enough to go on with; take others.")

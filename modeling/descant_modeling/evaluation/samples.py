@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from symusic.core import NoteTickList, ScoreTick
 
 from descant_modeling.evaluation.grid import Chorale, chorale_of_harmony
-from descant_modeling.generation import GenerationConfig, MusicModel
+from descant_modeling.generation import MusicModel
+from descant_modeling.writing import GenerationConfig
 from descant_tokenizers.corpora import row_to_score
 from descant_tokenizers.scores import bars_of
 

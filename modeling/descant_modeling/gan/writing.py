@@ -15,8 +15,8 @@ from descant_modeling.drafts import Generated
 from descant_modeling.gan.checkpoints import GanCheckpoint
 from descant_modeling.gan.networks import NUM_PITCHES, draw_noise
 from descant_modeling.gan.windows import Windows, windows_of
-from descant_modeling.generation import SOUNDS, GenerationConfig, GenerationResult
 from descant_modeling.prompts import refined
+from descant_modeling.writing import SOUNDS, GenerationConfig, GenerationResult, refuse_instruments, without_controls
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.rolls import STEPS_PER_BEAT, notes_of_roll, roll_of_notes
 from descant_tokenizers.scores import VOICES, bars_of
@@ -44,30 +44,22 @@ class GanWriter:
         score: ScoreTick,
         config: GenerationConfig | None = None,
         *,
-        given: Sequence[str] = MELODY,
+        given: Sequence[str] | None = None,
+        write: Sequence[str] = (),
         track: int | str | None = None,
     ) -> GenerationResult:
-        """Write four tracks to a melody.
+        """Write four tracks to a melody, up to its end; see `Writer`.
 
-        Args:
-            score: The prompt, validated.
-            config: How results are drawn; a sample's noise is the same in all its windows.
-            given: The soprano: the model hears one melody, and that is its first track.
-            track: The melody's track, number from 1 or name.
-
-        Returns:
-            Scores of four tracks that end with the melody; the first one is the prompt's own melody unless
-            `config.paste_melody` is off.
-
-        Raises:
-            InputError: The prompt does not fit, or something is asked for that the model cannot do.
+        A sample's noise is the same in all its windows. The first track is the prompt's own melody unless
+        `config.paste_melody` is off.
         """
+        refuse_instruments(write)
         config = config or GenerationConfig()
-        if voice_names(given) != MELODY:
+        if given and voice_names(given) != MELODY:
             raise InputError("this model hears one melody as its soprano and writes the rest; leave --given out.")
         if config.sampling != SamplingConfig():
             raise InputError("this model draws no tokens; leave --temperature, --top-p and --allow-parallels out.")
-        fine = refined(score, STEPS_PER_BEAT)
+        fine = refined(without_controls(score), STEPS_PER_BEAT)
         choice = pick_voices(fine, MELODY, track)
         melody = choice.tracks[MELODY[0]]
         fine.tracks = TrackTickList([fine.tracks[choice.indices[MELODY[0]]]])
@@ -90,6 +82,7 @@ class GanWriter:
         *,
         num_bars: int = 8,
         given: Sequence[str] | None = None,
+        write: Sequence[str] = (),
         track: int | str | None = None,
     ) -> GenerationResult:
         """Refuse: see `harmonize`."""
@@ -101,7 +94,8 @@ class GanWriter:
         config: GenerationConfig | None = None,
         *,
         bars: tuple[int, int],
-        given: Sequence[str] = (),
+        given: Sequence[str] | None = None,
+        write: Sequence[str] = (),
     ) -> GenerationResult:
         """Refuse: see `harmonize`."""
         raise _only_harmonizes()

@@ -1,0 +1,152 @@
+"""What every model that writes music is asked for, and what it gives back.
+
+Units: ticks of the result's score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from symusic.core import ScoreTick
+
+from descant_modeling.decoding.sampler import SamplingConfig
+from descant_modeling.drafts import Generated
+from descant_tokenizers.errors import InputError
+
+__all__ = [
+    "MAX_NEW_BARS",
+    "MAX_SAMPLES",
+    "SOUNDS",
+    "GenerationConfig",
+    "GenerationResult",
+    "Progress",
+    "Writer",
+    "refuse_instruments",
+    "without_controls",
+]
+
+MAX_NEW_BARS = 256
+MAX_SAMPLES = 64
+#: General MIDI programs of the written voices.
+SOUNDS = {"choir": 52, "organ": 19, "piano": 0, "strings": 48}
+
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class GenerationConfig:
+    """How results are drawn.
+
+    Args:
+        sampling: Temperature and nucleus.
+        num_samples: How many results, 1-64.
+        seed: Same prompt, options and seed: same results. Each sample has its own stream of random numbers.
+        sound: One of :data:`SOUNDS`, for voices that the prompt does not have.
+        progress: Called with the share done, 0-1.
+        paste_melody: Of a model that writes the melody's voice again (the GAN): whether the prompt's own notes take
+            its place. Other models never write it.
+
+    Raises:
+        InputError: A value out of range.
+    """
+
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    num_samples: int = 1
+    seed: int = 0
+    sound: str = "choir"
+    progress: Progress | None = None
+    paste_melody: bool = True
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.num_samples <= MAX_SAMPLES:
+            raise InputError(f"the number of samples is {self.num_samples}; give 1 to {MAX_SAMPLES}.")
+        if self.seed < 0:
+            raise InputError(f"the seed is {self.seed}; give 0 or more.")
+        if self.sound not in SOUNDS:
+            raise InputError(f"the sound is '{self.sound}'; give one of {', '.join(SOUNDS)}.")
+
+
+@dataclass(frozen=True)
+class GenerationResult:
+    """All samples of one request.
+
+    Attributes:
+        samples: The results.
+        remarks: What was chosen and changed on the way, a sentence each.
+        given: Names of the voices that the prompt gave.
+        written: Names of the voices that were written.
+    """
+
+    samples: tuple[Generated, ...]
+    remarks: tuple[str, ...]
+    given: tuple[str, ...]
+    written: tuple[str, ...]
+
+    @property
+    def score(self) -> ScoreTick:
+        """The first sample's score."""
+        return self.samples[0].score
+
+
+class Writer(Protocol):
+    """A model that writes music: what stands behind `api.Model`, which says what the arguments mean.
+
+    Every method returns copies of the prompt (a validated score) with notes added: what was given is kept tick for
+    tick. It raises an `InputError` where the prompt does not fit, or the model cannot do what is asked for.
+    """
+
+    def harmonize(
+        self,
+        score: ScoreTick,
+        config: GenerationConfig | None = None,
+        *,
+        given: Sequence[str] | None = None,
+        write: Sequence[str] = (),
+        track: int | str | None = None,
+    ) -> GenerationResult:
+        """Write what is missing to what is given."""
+
+    def continue_(
+        self,
+        score: ScoreTick,
+        config: GenerationConfig | None = None,
+        *,
+        num_bars: int = 8,
+        given: Sequence[str] | None = None,
+        write: Sequence[str] = (),
+        track: int | str | None = None,
+    ) -> GenerationResult:
+        """Write bars behind the one in which the prompt ends."""
+
+    def infill(
+        self,
+        score: ScoreTick,
+        config: GenerationConfig | None = None,
+        *,
+        bars: tuple[int, int],
+        given: Sequence[str] | None = None,
+        write: Sequence[str] = (),
+    ) -> GenerationResult:
+        """Write some bars anew; everything outside them stays."""
+
+
+def refuse_instruments(write: Sequence[str]) -> None:
+    """Refuse a choice of instruments, for a model of voices.
+
+    Raises:
+        InputError: There is one.
+    """
+    if write:
+        raise InputError("--write goes with a model of any instruments; this one writes voices: leave it out.")
+
+
+def without_controls(score: ScoreTick) -> ScoreTick:
+    """Return a copy without controllers and pitch bends, which four-part music does not carry."""
+    plain = score.copy()
+    for track in plain.tracks:
+        track.controls = type(track.controls)()
+        track.pitch_bends = type(track.pitch_bends)()
+        track.pedals = type(track.pedals)()
+    return plain
