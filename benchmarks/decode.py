@@ -79,7 +79,7 @@ def time_theirs(checkpoint: Checkpoint, plan: Plan, num_streams: int, num_tokens
     ids = torch.tensor([plan.given[0]] * num_streams, device=checkpoint.model.device)
     torch.manual_seed(seed)
     start = time.perf_counter()
-    written = checkpoint.model.generate(
+    written = checkpoint.model.generate(  # type: ignore[operator]  # typed as a Tensor or Module by nn.Module
         input_ids=ids,
         attention_mask=torch.ones_like(ids),
         do_sample=True,

@@ -29,6 +29,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -121,9 +122,9 @@ def compare(scratch: Path, num_files: int, num_bars: int, repeats: int, num_proc
     turns: dict[str, list[tuple[float, float]]] = {"descant": [], "loop": [], "pool": []}
     for turn in range(repeats):
         at = {side: scratch / f"{side}{turn}" for side in turns}
-        turns["descant"].append(seconds(lambda at=at: ours(files, at["descant"], num_proc)))
-        turns["loop"].append(seconds(lambda at=at: their_loop(files, at["loop"], tokenizer)))
-        turns["pool"].append(seconds(lambda at=at: their_pool(files, at["pool"], tokenizer, num_proc)))
+        turns["descant"].append(seconds(partial(ours, files, at["descant"], num_proc)))
+        turns["loop"].append(seconds(partial(their_loop, files, at["loop"], tokenizer)))
+        turns["pool"].append(seconds(partial(their_pool, files, at["pool"], tokenizer, num_proc)))
         assert check_equal(at["descant"], at["loop"]) == num_files
         for folder in scratch.glob(f"*{turn}*"):
             shutil.rmtree(folder)

@@ -121,9 +121,9 @@ class _Clock(TrainerCallback):
         if state.global_step == 0:
             self._start = self._now()
 
-    def on_step_end(self, args: Any, state: Any, control: Any, model: PreTrainedModel, **kwargs: Any) -> None:
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Average the weights; stop the clock with the last step."""
-        self._average.update(model, state.global_step)
+        self._average.update(kwargs["model"], state.global_step)
         if state.global_step == state.max_steps:
             self._owner.seconds = self._now() - self._start
 

@@ -104,8 +104,8 @@ def _write_header(out: Path) -> None:
     from descant_modeling.runlog import git_revision, run_header
 
     header = run_header({})
-    facts = {key: header[key] for key in ("versions", "machine") if key in header}
-    facts = {"command": "python records/evaluate.py", "git": git_revision(), **facts}
+    facts: Facts = {"command": "python records/evaluate.py", "git": git_revision()}
+    facts |= {key: header[key] for key in ("versions", "machine") if key in header}
     (out / "header.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
