@@ -48,7 +48,7 @@ class _Span:
     end: int
     numerator: int
     denominator: int
-    bar_ticks: Fraction
+    bar_ticks: int | Fraction
     is_last: bool
 
     @property
@@ -114,7 +114,8 @@ def _spans(score: ScoreTick) -> Iterator[_Span]:
     starts = list(signatures)
     for start, stop in zip(starts, [*starts[1:], end], strict=True):
         numerator, denominator = signatures[start]
-        bar_ticks = Fraction(4 * score.ticks_per_quarter * numerator, denominator)
+        whole, rest = divmod(4 * score.ticks_per_quarter * numerator, denominator)
+        bar_ticks = whole + Fraction(rest, denominator) if rest else whole
         if stop > start:
             yield _Span(start, stop, numerator, denominator, bar_ticks, is_last=stop == end)
 

@@ -82,6 +82,8 @@ class Piece:
     def keep_voices(self, voices: Sequence[int]) -> Piece:
         """Return the piece with only these voices; bars stay."""
         kept = frozenset(voices)
+        if kept.issuperset(self.voices):
+            return self
         return Piece(tuple(replace(b, notes=tuple(n for n in b.notes if n.voice in kept)) for b in self.bars))
 
     def transpose(self, semitones: int, fixed_voice: int = -1) -> Piece:
