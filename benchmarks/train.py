@@ -36,6 +36,7 @@ from descant_modeling.models import count_parameters
 from descant_modeling.objectives import prepare_run
 from descant_modeling.optimizers import build_optimizer
 from descant_modeling.quiet import quiet_libraries
+from descant_modeling.runs import RunOptions
 from descant_modeling.training import Trainer as OurTrainer
 
 #: Shapes (rows, inner, columns) of the products whose best speed counts as the machine's peak.
@@ -196,10 +197,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="seconds of the clock or of CPU time")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as scratch, quiet_libraries():
-        overrides = [*options.overrides, f"out_dir={scratch}", "data.micro_batches=1"]
-        ours = prepare_run(
-            options.config, overrides, resume=None, device=options.device, threads=options.threads, quiet=True
-        ).trainer
+        overrides = (*options.overrides, f"out_dir={scratch}", "data.micro_batches=1")
+        said = RunOptions(overrides, device=options.device, threads=options.threads, quiet=True)
+        ours = prepare_run(options.config, said).trainer
         if not isinstance(ours, OurTrainer):
             parser.error("the configuration is no causal model's: transformers' Trainer trains no other objective")
         batches = list(islice(ours.source.batches(0, ours.config.data.batch_tokens), options.steps))

@@ -15,15 +15,11 @@ from typing import Any
 
 import yaml
 
+from descant_modeling.common_config import CommonConfig, check
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.tokens.layout import LayoutConfig
 
 Config = typing.TypeVar("Config")
-
-
-def _check(condition: bool, name: str, value: object, remedy: str) -> None:
-    if not condition:
-        raise ValueError(f"{name} is {value}: {remedy}")
 
 
 @dataclass(frozen=True)
@@ -49,12 +45,12 @@ class ModelConfig:
     max_tokens: int = 3072
 
     def __post_init__(self) -> None:
-        _check(self.architecture in ("rotary", "gpt2"), "model.architecture", self.architecture, "rotary or gpt2")
+        check(self.architecture in ("rotary", "gpt2"), "model.architecture", self.architecture, "rotary or gpt2")
         for name in ("width", "num_layers", "num_heads", "max_tokens"):
-            _check(getattr(self, name) > 0, f"model.{name}", getattr(self, name), "give a positive number")
+            check(getattr(self, name) > 0, f"model.{name}", getattr(self, name), "give a positive number")
         even = self.width % (2 * self.num_heads) == 0  # rotary positions turn pairs
-        _check(even, "model.num_heads", self.num_heads, f"must divide half of the width {self.width}")
-        _check(0 <= self.dropout < 1, "model.dropout", self.dropout, "give 0 or more, below 1")
+        check(even, "model.num_heads", self.num_heads, f"must divide half of the width {self.width}")
+        check(0 <= self.dropout < 1, "model.dropout", self.dropout, "give 0 or more, below 1")
 
 
 @dataclass(frozen=True)
@@ -77,7 +73,7 @@ class TaskShares:
 
     def __post_init__(self) -> None:
         values = dataclasses.astuple(self)
-        _check(min(values) >= 0 and sum(values) > 0, "tasks", values, "give shares of 0 or more, one above 0")
+        check(min(values) >= 0 and sum(values) > 0, "tasks", values, "give shares of 0 or more, one above 0")
 
 
 @dataclass(frozen=True)
@@ -104,11 +100,11 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         forbidden = {"valid", "test", "held_out"} & set(self.splits)
-        _check(not forbidden, "data.splits", self.splits, "valid, test and held_out are never trained on")
-        _check(len(self.corpora) > 0, "data.corpora", self.corpora, "name at least one corpus")
-        _check(len(self.splits) > 0, "data.splits", self.splits, "name at least one split")
-        _check(self.batch_tokens > 0, "data.batch_tokens", self.batch_tokens, "give a positive number")
-        _check(self.micro_batches > 0, "data.micro_batches", self.micro_batches, "give a positive number")
+        check(not forbidden, "data.splits", self.splits, "valid, test and held_out are never trained on")
+        check(len(self.corpora) > 0, "data.corpora", self.corpora, "name at least one corpus")
+        check(len(self.splits) > 0, "data.splits", self.splits, "name at least one split")
+        check(self.batch_tokens > 0, "data.batch_tokens", self.batch_tokens, "give a positive number")
+        check(self.micro_batches > 0, "data.micro_batches", self.micro_batches, "give a positive number")
 
 
 @dataclass(frozen=True)
@@ -136,63 +132,42 @@ class OptimizerConfig:
     ema_decay: float = 0.998
 
     def __post_init__(self) -> None:
-        _check(self.name in ("adamw", "muon"), "optimizer.name", self.name, "adamw or muon")
-        _check(self.learning_rate > 0, "optimizer.learning_rate", self.learning_rate, "give a positive number")
-        _check(self.clip_norm > 0, "optimizer.clip_norm", self.clip_norm, "give a positive number")
-        _check(self.warmup_steps >= 0, "optimizer.warmup_steps", self.warmup_steps, "give 0 or more")
-        _check(self.weight_decay >= 0, "optimizer.weight_decay", self.weight_decay, "give 0 or more")
-        _check(0 <= self.ema_decay < 1, "optimizer.ema_decay", self.ema_decay, "give 0 or more, below 1")
-        _check(0 <= self.final_lr_share <= 1, "optimizer.final_lr_share", self.final_lr_share, "give 0 to 1")
+        check(self.name in ("adamw", "muon"), "optimizer.name", self.name, "adamw or muon")
+        check(self.learning_rate > 0, "optimizer.learning_rate", self.learning_rate, "give a positive number")
+        check(self.clip_norm > 0, "optimizer.clip_norm", self.clip_norm, "give a positive number")
+        check(self.warmup_steps >= 0, "optimizer.warmup_steps", self.warmup_steps, "give 0 or more")
+        check(self.weight_decay >= 0, "optimizer.weight_decay", self.weight_decay, "give 0 or more")
+        check(0 <= self.ema_decay < 1, "optimizer.ema_decay", self.ema_decay, "give 0 or more, below 1")
+        check(0 <= self.final_lr_share <= 1, "optimizer.final_lr_share", self.final_lr_share, "give 0 to 1")
         sound = len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas)
-        _check(sound, "optimizer.betas", self.betas, "give two numbers of 0 or more, below 1")
+        check(sound, "optimizer.betas", self.betas, "give two numbers of 0 or more, below 1")
 
 
 @dataclass(frozen=True)
-class RunConfig:
-    """One training run; the default values are the published default model's.
+class RunConfig(CommonConfig):
+    """One training run of a causal model; the default values are the published default model's.
 
     Args:
-        objective: `causal`.
-        name: Folder under `out_dir`.
-        out_dir: Where runs are kept.
-        seed: All randomness of the run follows from it.
-        max_steps: Optimizer steps.
-        eval_every: Steps between evaluations on valid.
-        save_every: Steps between checkpoints.
-        log_every: Steps between log lines.
-        precision: `fp32`, `bf16`, or `auto`: bf16 on CUDA, and on a CPU whose bf16 matmul is measured to be
-            faster.
         init_from: Checkpoint folder whose weights start the run (fine-tuning).
+        model: Size and kind.
+        layout: How tasks are written as tokens.
+        tasks: How often each task is drawn.
+        data: What is trained on.
+        optimizer: How.
     """
 
     objective: str = "causal"
     name: str = "chorales"
-    out_dir: str = "runs"
-    seed: int = 1
     max_steps: int = 2200
     eval_every: int = 200
     save_every: int = 200
     log_every: int = 10
-    precision: str = "auto"
     init_from: str | None = None
     model: ModelConfig = field(default_factory=ModelConfig)
     layout: LayoutConfig = field(default_factory=LayoutConfig)
     tasks: TaskShares = field(default_factory=TaskShares)
     data: DataConfig = field(default_factory=DataConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-
-    def __post_init__(self) -> None:
-        _check(self.objective == "causal", "objective", self.objective, "write objective: causal")
-        for name in ("max_steps", "eval_every", "save_every", "log_every"):
-            _check(getattr(self, name) > 0, name, getattr(self, name), "give a positive number")
-        _check(self.seed >= 0, "seed", self.seed, "give 0 or more")
-        _check(self.precision in ("auto", "fp32", "bf16"), "precision", self.precision, "auto, fp32 or bf16")
-        plain = bool(self.name) and Path(self.name).name == self.name
-        _check(plain, "name", repr(self.name), "give a plain folder name")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the resolved configuration as plain values."""
-        return dataclasses.asdict(self)
 
 
 def load_config(path: Path | None, overrides: typing.Sequence[str] = ()) -> RunConfig:

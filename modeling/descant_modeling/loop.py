@@ -47,6 +47,9 @@ class Stepwise(Protocol):
     def save_last(self) -> None:
         """Write everything that resuming needs."""
 
+    def resume(self) -> None:
+        """Take up what `save_last` wrote; raises `InputError` if there is nothing."""
+
     def summary(self) -> str:
         """Say how the run ended, for its user."""
 

@@ -3,48 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from descant_modeling.common_config import CommonConfig
 from descant_modeling.config import RunConfig, build_config, load_values
 from descant_modeling.gan.config import GanConfig
-from descant_modeling.runs import Run, resumed_values
+from descant_modeling.runs import Run, RunOptions, resumed_values
 from descant_tokenizers.errors import InputError
 
-OBJECTIVES = ("causal", "gan")
+
+@dataclass(frozen=True)
+class Objective:
+    """One kind of training.
+
+    Attributes:
+        config: Its configuration.
+        module: Where its `prepare_run(values, where, options)` is; imported when a run asks for it.
+    """
+
+    config: type[CommonConfig]
+    module: str
 
 
-def prepare_run(
-    config_path: Path | None,
-    overrides: Sequence[str],
-    *,
-    resume: Path | None,
-    device: str | None,
-    threads: int | None = None,
-    quiet: bool,
-) -> Run:
+OBJECTIVES = {
+    "causal": Objective(RunConfig, "descant_modeling.causal_runs"),
+    "gan": Objective(GanConfig, "descant_modeling.gan.runs"),
+}
+
+
+def prepare_run(config_path: Path | None, options: RunOptions) -> Run:
     """Prepare a run of whatever objective its configuration names.
 
     Args:
-        config_path: YAML file of a new run, None for the published default; not read when `resume` is given.
-        overrides: `key=value`; of a resumed run only `max_steps`.
-        resume: Folder of a run to go on with.
-        device: `cpu`, `cuda` or `mps`; None for the best there is.
-        threads: CPU threads of this process; None for its share of the machine's cores.
-        quiet: No progress line and no progress bars.
+        config_path: YAML file of a new run, None for the published default; not read when a run is resumed.
+        options: What else is said about the run.
 
     Raises:
         InputError: A wrong configuration, corpus, device or run folder.
     """
-    values, where = load_values(config_path) if resume is None else resumed_values(resume, overrides)
-    if objective_of(values, where) == "gan":
-        from descant_modeling.gan.runs import prepare_run as prepare
-    else:
-        from descant_modeling.runs import prepare_run as prepare
-    return prepare(values, where, overrides, resume=resume, device=device, threads=threads, quiet=quiet)
+    resume = options.resume
+    values, where = load_values(config_path) if resume is None else resumed_values(resume, options.overrides)
+    module = import_module(objective_of(values, where).module)
+    run: Run = module.prepare_run(values, where, options)
+    return run
 
 
-def parse_run_config(values: dict[str, Any], where: str, overrides: Sequence[str] = ()) -> RunConfig | GanConfig:
+def parse_run_config(values: dict[str, Any], where: str, overrides: Sequence[str] = ()) -> CommonConfig:
     """Build the configuration of whatever objective the values name.
 
     Args:
@@ -55,18 +62,17 @@ def parse_run_config(values: dict[str, Any], where: str, overrides: Sequence[str
     Raises:
         InputError: An unknown objective or key, a value of a wrong type or out of range.
     """
-    if objective_of(values, where) == "gan":
-        return build_config(GanConfig, values, where, overrides)
-    return build_config(RunConfig, values, where, overrides)
+    return build_config(objective_of(values, where).config, values, where, overrides)
 
 
-def objective_of(values: dict[str, Any], where: str) -> str:
-    """Return the objective that a configuration names; `causal` is what is meant when it names none.
+def objective_of(values: dict[str, Any], where: str) -> Objective:
+    """Return the objective that a configuration names; the first one is what is meant when it names none.
 
     Raises:
         InputError: There is no such objective.
     """
-    objective = values.get("objective", OBJECTIVES[0])
-    if objective not in OBJECTIVES:
-        raise InputError(f"{where}: objective is {objective!r}: {' or '.join(OBJECTIVES)}")
-    return str(objective)
+    names = list(OBJECTIVES)
+    name = values.get("objective", names[0])
+    if name not in OBJECTIVES:
+        raise InputError(f"{where}: objective is {name!r}: {', '.join(names[:-1])} or {names[-1]}")
+    return OBJECTIVES[name]

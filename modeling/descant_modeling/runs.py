@@ -1,4 +1,4 @@
-"""Everything a run needs before its first step: data, model, folder, header."""
+"""What every run needs before its first step, whatever its objective: cores, device, precision, folder, header."""
 
 from __future__ import annotations
 
@@ -8,31 +8,44 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import datasets
 import torch
 from accelerate import Accelerator, PartialState
 from accelerate.utils import broadcast_object_list
-from transformers import PreTrainedModel
-from transformers.utils import logging as transformers_logging
 
-from descant_modeling.checkpoints import CheckpointMeta, load_checkpoint, recover_folder
-from descant_modeling.config import RunConfig, parse_config
-from descant_modeling.data import load_data
+from descant_modeling.checkpoints import recover_folder
+from descant_modeling.common_config import CommonConfig
+from descant_modeling.config import build_config
 from descant_modeling.devices import pick_device, use_cores
-from descant_modeling.examples import ExampleSource
 from descant_modeling.loop import Stepwise
-from descant_modeling.models import build_model, count_parameters
 from descant_modeling.runlog import RunLog, run_header
-from descant_modeling.training import STATE_FILE, Trainer
+from descant_modeling.training import STATE_FILE
 from descant_tokenizers.errors import InputError
-from descant_tokenizers.tokens.layout import TaskLayout
-from descant_tokenizers.tokens.presets import open_tokenizer
-from descant_tokenizers.tokens.transposing import voice_ranges
-from descant_tokenizers.tokens.vocabulary import TokenTable
 
 HEADER_FILE = "run.json"
+
+Config = TypeVar("Config", bound=CommonConfig)
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What is said about a run beside its configuration file.
+
+    Attributes:
+        overrides: `key=value`; of a resumed run only `max_steps`.
+        resume: Folder of a run to go on with.
+        device: `cpu`, `cuda` or `mps`; None for the best there is.
+        threads: CPU threads of this process; None for its share of the machine's cores.
+        quiet: No progress line and no progress bars.
+    """
+
+    overrides: tuple[str, ...] = ()
+    resume: Path | None = None
+    device: str | None = None
+    threads: int | None = None
+    quiet: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,110 +56,98 @@ class Run:
     trainer: Stepwise
 
 
-def prepare_run(
-    values: dict[str, Any],
-    where: str,
-    overrides: Sequence[str],
-    *,
-    resume: Path | None,
-    device: str | None,
-    threads: int | None = None,
-    quiet: bool,
-) -> Run:
-    """Read configuration and data of a causal model, build or restore model and trainer.
+@dataclass(frozen=True)
+class Opening(Generic[Config]):
+    """A run whose configuration, device and precision stand, and nothing else; see `open_run`.
 
-    The run folder is made last, so that a mistake leaves none behind.
+    Attributes:
+        config: The configuration, its precision as measured or as given.
+        options: What else was said.
+        accelerator: Device, precision and processes.
+        num_threads: CPU threads of this process.
+    """
+
+    config: Config
+    options: RunOptions
+    accelerator: Accelerator
+    num_threads: int
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether this process shows no progress bars."""
+        return self.options.quiet or not self.accelerator.is_main_process
+
+    def open_folder(self) -> tuple[Path, RunLog]:
+        """Return the run folder, a new one unless the run is resumed, and its log.
+
+        Raises:
+            InputError: It cannot be made.
+        """
+        folder = self.options.resume or new_folder(self.config.out_dir, self.config.name, self.accelerator)
+        is_main = self.accelerator.is_main_process
+        return folder, RunLog(folder, self.config.max_steps, active=is_main, quiet=self.options.quiet)
+
+    def header(self, **facts: Any) -> dict[str, Any]:
+        """Return what `run.json` says: the objective's facts about model and data, and what holds for any run."""
+        return run_header(
+            self.config.to_dict(),
+            **facts,
+            device=str(self.accelerator.device),
+            precision=self.accelerator.mixed_precision,
+            num_processes=self.accelerator.num_processes,
+            num_threads=self.num_threads,
+        )
+
+    def finish(self, trainer: Stepwise, header: dict[str, Any], *remarks: str) -> Run:
+        """Write the header, take up the last checkpoint of a resumed run, and say what is about to be trained.
+
+        Args:
+            trainer: The trainer, in its folder.
+            header: See `header`.
+            *remarks: Said line by line; the last one goes with folder, device and precision.
+
+        Raises:
+            InputError: The folder to go on with has no checkpoint.
+        """
+        if self.accelerator.is_main_process:
+            write_header(trainer.folder, header, resumed=self.options.resume is not None)
+        if self.options.resume is not None:
+            trainer.resume()
+            trainer.log.rewind(trainer.progress.step)
+        *before, last = remarks
+        for remark in before:
+            trainer.log.say(remark)
+        trainer.log.say(f"{trainer.folder}: {last}, {header['device']}, {header['precision']}")
+        return Run(trainer.folder, trainer)
+
+
+def open_run(kind: type[Config], values: dict[str, Any], where: str, options: RunOptions) -> Opening[Config]:
+    """Read a configuration, and settle cores, device and precision; no more progress bars where there should be none.
 
     Args:
-        values: The configuration as YAML gives it.
+        kind: The objective's configuration.
+        values: The configuration as YAML gives it; overrides are written into it.
         where: Names the values in errors.
-        overrides: `key=value`; of a resumed run only `max_steps`.
-        resume: Folder of a run to go on with.
-        device: `cpu`, `cuda` or `mps`; None for the best there is.
-        threads: CPU threads of this process; None for its share of the machine's cores.
-        quiet: No progress line and no progress bars.
+        options: What else was said.
 
     Raises:
-        InputError: A wrong configuration, corpus, device or run folder.
+        InputError: A wrong configuration or device.
     """
-    num_threads = use_cores(threads)
-    config = parse_config(values, where, overrides)
-    accelerator = make_accelerator(config.precision, device)
+    num_threads = use_cores(options.threads)
+    config = build_config(kind, values, where, options.overrides)
+    accelerator = make_accelerator(config.precision, options.device)
     # What was measured once holds for the whole run, wherever it is resumed.
     config = replace(config, precision="bf16" if accelerator.mixed_precision == "bf16" else "fp32")
-    check_micro_batches(config, accelerator)
-    if not accelerator.is_main_process or quiet:
+    opening = Opening(config, options, accelerator, num_threads)
+    if opening.is_quiet:
         datasets.disable_progress_bars()
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    # GPT-2 misses an attention mask wherever it sees padding. Ours stands at the end, where a causal model has no use
-    # for one, and a mask would leave the fused kernel.
-    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    # A resumed run goes on with its own tokenizer: the folder that it was taken from may hold another one by now.
-    tokenizer = open_tokenizer(config.data.tokenizer if resume is None else str(resume / "last"))
-    layout = TaskLayout(TokenTable(tokenizer), config.layout)
-    with accelerator.main_process_first():
-        data = load_data(config, layout, quiet=quiet or not accelerator.is_main_process)
-    torch.manual_seed(config.seed)
-    model = _initial_model(config, layout)
-    source = ExampleSource(
-        data.train,
-        layout,
-        config.tasks,
-        seed=config.seed,
-        transpose=config.data.transpose,
-        max_tokens=config.model.max_tokens,
-    )
-    folder = resume or new_folder(config.out_dir, config.name, accelerator)
-    log = RunLog(folder, config.max_steps, active=accelerator.is_main_process, quiet=quiet)
-    facts = {
-        "num_parameters": count_parameters(model),
-        "num_pieces": {"train": len(data.train), "valid": len(data.valid)},
-        "padding_share": round(padding_share(source, config.data.batch_tokens), 4),
-        "device": str(accelerator.device),
-        "precision": accelerator.mixed_precision,
-        "num_processes": accelerator.num_processes,
-        "num_threads": num_threads,
-        "corpora": data.corpora,
-        "vocabulary_sha256": layout.table.sha256(),
-    }
-    header = run_header(config.to_dict(), **facts)
-    meta = CheckpointMeta(
-        layout=config.layout,
-        tokenizer_sha256="",
-        corpora=data.corpora,
-        voice_ranges=tuple(voice_ranges(data.train, layout.table.num_voices)),
-        training={"seed": config.seed, "splits": list(config.data.splits), "git": header["git"]},
-    )
-    trainer = Trainer(config, accelerator, model, layout, source, data.valid, folder, meta, log)
-    if accelerator.is_main_process:
-        write_header(folder, header, resumed=resume is not None)
-    if resume is not None:
-        trainer.resume()
-        log.rewind(trainer.progress.step)
-    for remark in data.remarks:
-        log.say(remark)
-    log.say(
-        f"{folder}: {facts['num_parameters'] / 1e6:.2f} M parameters, {len(data.train)} pieces, {facts['device']}, "
-        f"{facts['precision']}, padding {facts['padding_share']:.1%}"
-    )
-    return Run(folder, trainer)
+    return opening
 
 
 def write_header(folder: Path, header: dict[str, Any], *, resumed: bool) -> None:
     """Write what was run on what; a resumed run keeps the first one too."""
     name = f"run-resumed-{int(time.time())}.json" if resumed else HEADER_FILE
     (folder / name).write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
-
-
-def check_micro_batches(config: RunConfig, accelerator: Accelerator) -> None:
-    """Refuse micro-batches that cannot be dealt out evenly.
-
-    Raises:
-        InputError: Their number is not a multiple of the processes.
-    """
-    number, processes = config.data.micro_batches, accelerator.num_processes
-    if number % processes:
-        raise InputError(f"data.micro_batches is {number} for {processes} processes: set a multiple of {processes}")
 
 
 def make_accelerator(precision: str, device: str | None) -> Accelerator:
@@ -176,28 +177,6 @@ def bf16_is_faster() -> bool:
         return best
 
     return seconds(torch.bfloat16) < 0.8 * seconds(torch.float32)
-
-
-def padding_share(source: ExampleSource, batch_tokens: int) -> float:
-    """Share of padding in the batches of the first pool of epoch 0."""
-    pad = source.layout.table.special("PAD")
-    total = padded = 0
-    for batch in source.batches(0, batch_tokens):
-        total += batch.ids_BT.numel()
-        padded += int((batch.ids_BT == pad).sum())
-        if total > 1_000_000:
-            break
-    return padded / total
-
-
-def _initial_model(config: RunConfig, layout: TaskLayout) -> PreTrainedModel:
-    table = layout.table
-    if config.init_from is None:
-        return build_model(config.model, table.size, bos=layout.bos, eos=layout.eos, pad=table.special("PAD"))
-    checkpoint = load_checkpoint(config.init_from)
-    if checkpoint.table.sha256() != table.sha256():
-        raise InputError(f"init_from {config.init_from} has another tokenizer: use data.tokenizer of that checkpoint")
-    return checkpoint.model
 
 
 def new_folder(out_dir: str, name: str, accelerator: Accelerator) -> Path:

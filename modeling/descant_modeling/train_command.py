@@ -28,12 +28,13 @@ def train_command(
 ) -> None:
     """Train a model from a configuration file; a run folder holds its logs and its last and best checkpoints."""
     from descant_modeling.objectives import prepare_run
+    from descant_modeling.runs import RunOptions
     from descant_modeling.training import Trainer
     from descant_tokenizers.hub import check_push
 
     if push_to_hub is not None:
         check_push(push_to_hub, update=True)
-    run = prepare_run(config, overrides or [], resume=resume, device=device, threads=threads, quiet=quiet)
+    run = prepare_run(config, RunOptions(tuple(overrides or ()), resume, device, threads, quiet))
     try:
         progress = run.trainer.train()
     finally:

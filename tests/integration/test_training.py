@@ -9,10 +9,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from descant_modeling.causal_runs import check_micro_batches
 from descant_modeling.checkpoints import load_checkpoint
 from descant_modeling.config import parse_config
 from descant_modeling.likelihood import corpus_likelihood
-from descant_modeling.runs import check_micro_batches
 from descant_tokenizers.errors import InputError
 
 

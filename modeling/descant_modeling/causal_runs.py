@@ -1,0 +1,104 @@
+"""Everything a causal model's run needs before its first step: tokenizer, pieces, model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from transformers import PreTrainedModel
+from transformers.utils import logging as transformers_logging
+
+from descant_modeling.checkpoints import CheckpointMeta, load_checkpoint
+from descant_modeling.config import RunConfig
+from descant_modeling.data import load_data
+from descant_modeling.examples import ExampleSource
+from descant_modeling.models import build_model, count_parameters
+from descant_modeling.runs import Run, RunOptions, open_run
+from descant_modeling.training import Trainer
+from descant_tokenizers.errors import InputError
+from descant_tokenizers.tokens.layout import TaskLayout
+from descant_tokenizers.tokens.presets import open_tokenizer
+from descant_tokenizers.tokens.transposing import voice_ranges
+from descant_tokenizers.tokens.vocabulary import TokenTable
+
+
+def prepare_run(values: dict[str, Any], where: str, options: RunOptions) -> Run:
+    """Read configuration and data of a causal model, build or restore model and trainer; see `objectives.prepare_run`.
+
+    The run folder is made last, so that a mistake leaves none behind.
+    """
+    opening = open_run(RunConfig, values, where, options)
+    config, accelerator = opening.config, opening.accelerator
+    check_micro_batches(config, accelerator)
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    # GPT-2 misses an attention mask wherever it sees padding. Ours stands at the end, where a causal model has no use
+    # for one, and a mask would leave the fused kernel.
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    # A resumed run goes on with its own tokenizer: the folder that it was taken from may hold another one by now.
+    tokenizer = open_tokenizer(config.data.tokenizer if options.resume is None else str(options.resume / "last"))
+    layout = TaskLayout(TokenTable(tokenizer), config.layout)
+    with accelerator.main_process_first():
+        data = load_data(config, layout, quiet=opening.is_quiet)
+    torch.manual_seed(config.seed)
+    model = _initial_model(config, layout)
+    source = ExampleSource(
+        data.train,
+        layout,
+        config.tasks,
+        seed=config.seed,
+        transpose=config.data.transpose,
+        max_tokens=config.model.max_tokens,
+    )
+    folder, log = opening.open_folder()
+    padding = round(padding_share(source, config.data.batch_tokens), 4)
+    header = opening.header(
+        num_parameters=count_parameters(model),
+        num_pieces={"train": len(data.train), "valid": len(data.valid)},
+        padding_share=padding,
+        corpora=data.corpora,
+        vocabulary_sha256=layout.table.sha256(),
+    )
+    meta = CheckpointMeta(
+        layout=config.layout,
+        tokenizer_sha256="",
+        corpora=data.corpora,
+        voice_ranges=tuple(voice_ranges(data.train, layout.table.num_voices)),
+        training={"seed": config.seed, "splits": list(config.data.splits), "git": header["git"]},
+    )
+    trainer = Trainer(config, accelerator, model, layout, source, data.valid, folder, meta, log)
+    size = f"{header['num_parameters'] / 1e6:.2f} M parameters, {len(data.train)} pieces"
+    return opening.finish(trainer, header, *data.remarks, f"{size}, padding {padding:.1%}")
+
+
+def check_micro_batches(config: RunConfig, accelerator: Accelerator) -> None:
+    """Refuse micro-batches that cannot be dealt out evenly.
+
+    Raises:
+        InputError: Their number is not a multiple of the processes.
+    """
+    number, processes = config.data.micro_batches, accelerator.num_processes
+    if number % processes:
+        raise InputError(f"data.micro_batches is {number} for {processes} processes: set a multiple of {processes}")
+
+
+def padding_share(source: ExampleSource, batch_tokens: int) -> float:
+    """Share of padding in the batches of the first pool of epoch 0."""
+    pad = source.layout.table.special("PAD")
+    total = padded = 0
+    for batch in source.batches(0, batch_tokens):
+        total += batch.ids_BT.numel()
+        padded += int((batch.ids_BT == pad).sum())
+        if total > 1_000_000:
+            break
+    return padded / total
+
+
+def _initial_model(config: RunConfig, layout: TaskLayout) -> PreTrainedModel:
+    table = layout.table
+    if config.init_from is None:
+        return build_model(config.model, table.size, bos=layout.bos, eos=layout.eos, pad=table.special("PAD"))
+    checkpoint = load_checkpoint(config.init_from)
+    if checkpoint.table.sha256() != table.sha256():
+        raise InputError(f"init_from {config.init_from} has another tokenizer: use data.tokenizer of that checkpoint")
+    return checkpoint.model
