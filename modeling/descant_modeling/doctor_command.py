@@ -17,7 +17,7 @@ import typer
 from descant_tokenizers.errors import InputError
 
 LIBRARIES = ("torch", "transformers", "accelerate", "datasets", "huggingface_hub", "miditok", "symusic", "music21")
-OPTIONAL = {"app": "gradio", "scale": "datatrove"}
+OPTIONAL = {"app": "gradio", "pdf": "cairosvg", "scale": "datatrove", "sound": "midirenderer"}
 """Extras of this package, and the library that tells whether one is installed."""
 
 
