@@ -22,7 +22,7 @@ True
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from os import PathLike
 from typing import Any, TypedDict, Unpack
 
@@ -39,6 +39,9 @@ from descant_tokenizers.scores import read_score_report
 
 Music = ScoreTick | str | PathLike[str]
 """A score in ticks, or the path of a MIDI, MusicXML, ABC or Humdrum file."""
+
+
+SAMPLING_OPTIONS = tuple(field.name for field in fields(SamplingConfig))
 
 
 class Options(TypedDict, total=False):
@@ -102,7 +105,7 @@ class Model:
             InputError: The prompt does not fit, or an option is out of range.
         """
         score, repairs = _read(music)
-        config = _config(options)
+        config = self._config(options)
         result = self.writer.harmonize(score, config, given=given, write=write, track=track)
         return _with_remarks(result, repairs)
 
@@ -131,7 +134,7 @@ class Model:
             InputError: The prompt does not fit, or an option is out of range.
         """
         score, repairs = _read(music)
-        config = _config(options)
+        config = self._config(options)
         result = self.writer.continue_(score, config, num_bars=bars, given=given, write=write, track=track)
         return _with_remarks(result, repairs)
 
@@ -157,9 +160,20 @@ class Model:
             InputError: The prompt does not fit, has no such bars, or an option is out of range.
         """
         score, repairs = _read(music)
-        config = _config(options)
+        config = self._config(options)
         result = self.writer.infill(score, config, bars=bars, given=given, write=write)
         return _with_remarks(result, repairs)
+
+    def _config(self, options: Options) -> GenerationConfig:
+        rest: dict[str, Any] = dict(options)
+        sampling = {name: rest.pop(name) for name in SAMPLING_OPTIONS if name in rest}
+        try:
+            config = GenerationConfig(SamplingConfig(**sampling), **rest)
+        except ValueError as error:  # an InputError is one, too
+            raise InputError(str(error)) from None
+        if not (config.paste_melody or self.writer.rewrites_melody):
+            raise InputError("this model never writes a given melody again; leave --own-melody out.")
+        return config
 
 
 def load(model: str = EMBEDDED_DEFAULT, device: str | None = None) -> Model:
@@ -182,15 +196,6 @@ def _read(music: Music) -> tuple[ScoreTick, Sequence[str]]:
         return music, ()
     read = read_score_report(music, controls=True)
     return read.score, read.repairs
-
-
-def _config(options: Options) -> GenerationConfig:
-    rest: dict[str, Any] = dict(options)
-    sampling = {name: rest.pop(name) for name in ("temperature", "top_p", "allow_parallels") if name in rest}
-    try:
-        return GenerationConfig(SamplingConfig(**sampling), **rest)
-    except ValueError as error:  # an InputError is one, too
-        raise InputError(str(error)) from None
 
 
 def _with_remarks(result: GenerationResult, repairs: Sequence[str]) -> GenerationResult:

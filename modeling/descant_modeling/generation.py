@@ -53,6 +53,8 @@ class MusicModel:
         checkpoint: Model, tokenizer and layout.
     """
 
+    rewrites_melody = False
+
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
         self.grammar = Grammar(checkpoint.table)

@@ -95,7 +95,12 @@ class Writer(Protocol):
 
     Every method returns copies of the prompt (a validated score) with notes added: what was given is kept tick for
     tick. It raises an `InputError` where the prompt does not fit, or the model cannot do what is asked for.
+
+    Attributes:
+        rewrites_melody: Whether it writes a given melody's own voice again, so that somebody may want to hear that.
     """
+
+    rewrites_melody: bool
 
     def harmonize(
         self,

@@ -73,6 +73,7 @@ OPTIONS = [
     (f"{TUNE} --temperature nan", "--temperature is nan; give 0 to 10."),
     (f"{TUNE} --top-p 0", "--top-p is 0.0; give"),
     (f"{TUNE} --top-p 1.5", "--top-p is 1.5; give"),
+    (f"{TUNE} --own-melody", "this model never writes a given melody again"),
     (f"{TUNE} --device tpu", "device 'tpu' is not available here"),
     (f"{TUNE} --out result.txt", "the output file is result.txt; give a name that ends in .mid."),
     (f"{TUNE} --out folder.mid", "folder.mid exists already"),

@@ -42,6 +42,8 @@ class EnsembleWriter:
         checkpoint: Model, tokenizer and layout.
     """
 
+    rewrites_melody = False
+
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
         self.grammar = make_grammar(checkpoint.table)

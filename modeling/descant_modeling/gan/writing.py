@@ -36,6 +36,8 @@ class GanWriter:
         checkpoint: The model.
     """
 
+    rewrites_melody = True
+
     def __init__(self, checkpoint: GanCheckpoint) -> None:
         self.checkpoint = checkpoint
 
