@@ -18,8 +18,9 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-demo: $(READY) ## Harmonize a melody from examples/ with the embedded weights.
+demo: $(READY) ## Harmonize a melody from examples/ with the embedded Transformer, then with the GAN.
 	$(BIN)/python generate.py --prompt examples/ode-to-joy.mid
+	$(BIN)/python generate.py --prompt examples/ode-to-joy.mid --model gan --out out/ode-to-joy-gan.mid --force
 
 test: $(DEV) ## Run every test.
 	$(BIN)/python -m pytest --durations=15
