@@ -2,21 +2,24 @@
 
     python records/embed.py runs/chorales chorales --record 2026-11-25_chorales
     python records/embed.py runs/gan gan --record 2026-11-25_gan --git 3a5c5fe     a run of an exported tree
+    python records/embed.py chorales chorales --record 2026-11-25_chorales --measured 2026-11-25_evaluation
 
-The GAN's weights are halved to fp16 (`save_gan`), the causal model's stay as they are. The record's `metrics.json` is
-written by the commands that measure, not here.
+The last one puts what records/evaluate.py measured into the card of a model that is embedded already. The GAN's weights
+are halved to fp16 (`save_gan`), the causal model's stay as they are. The record's `metrics.json` is written by hand
+from what the commands in it printed.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from descant_modeling.cards import model_card
+from descant_modeling.cards import Measured, model_card
 from descant_modeling.checkpoints import (
     EMBEDDED,
     find_checkpoint,
@@ -38,10 +41,12 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="run folder")
     parser.add_argument("name", help="of the embedded model")
     parser.add_argument("--record", required=True, help="folder under records/")
+    parser.add_argument("--measured", help="folder under records/ with what records/evaluate.py wrote")
     parser.add_argument("--git", help="the revision that ran, if the run could not know")
     options = parser.parse_args()
     facts = {"record": f"records/{options.record}"} | ({"git": options.git} if options.git else {})
-    replace_folder(EMBEDDED / options.name, lambda folder: embed(str(options.run), folder, facts))
+    figures = measured(RECORDS / options.measured, options.name) if options.measured else []
+    replace_folder(EMBEDDED / options.name, lambda folder: embed(str(options.run), folder, facts, figures))
     record = RECORDS / options.record
     record.mkdir(exist_ok=True)
     for pattern in LOGGED:
@@ -50,7 +55,34 @@ def main() -> None:
     print(f"{EMBEDDED / options.name}\n{record}")
 
 
-def embed(run: str, folder: Path, facts: dict[str, str]) -> None:
+def measured(record: Path, name: str) -> list[Measured]:
+    """Read the figures that a card quotes."""
+    likelihood, harmonies = (
+        json.loads((record / f"{part}.json").read_text(encoding="utf-8")) for part in ("likelihood", "harmonization")
+    )
+    alone, mine, bach = likelihood["harmonize"], harmonies["models"][name], harmonies["bach"]
+    figures = [
+        Measured(
+            "harmonize_nats_per_voice_16th",
+            "nats per voice-16th of alto, tenor and bass, given the soprano",
+            alone["nats_per_voice_16th"],
+            None,
+            alone["command"],
+        )
+    ]
+    for key, label in (("parallel_fifths", "parallel fifths"), ("parallel_octaves", "parallel octaves, unisons")):
+        value, his = (facts["rules"][key]["value"] for facts in (mine, bach))
+        figures.append(Measured(key, f"{label}, per 1,000 pitch changes", value, his, harmonies["command"]))
+    grades = mine["grade"]["median"], bach["grade"]["median"]
+    outgrades = mine["bach_outgrades"]["value"]
+    return [
+        *figures,
+        Measured("grade", "grade of harmonies, median (lower is more like Bach)", *grades, harmonies["command"]),
+        Measured("bach_outgrades", "pairs in which Bach has the better grade, %", outgrades, 50, harmonies["command"]),
+    ]
+
+
+def embed(run: str, folder: Path, facts: dict[str, str], figures: list[Measured]) -> None:
     """Write the published files of a run's checkpoint into an empty folder, with more facts about the run."""
     if read_meta_values(find_checkpoint(run)).get("objective") == "gan":
         gan = load_gan(run)
@@ -59,7 +91,7 @@ def embed(run: str, folder: Path, facts: dict[str, str]) -> None:
         return
     checkpoint = load_checkpoint(run)
     meta = replace(checkpoint.meta, training=checkpoint.meta.training | facts)
-    card = model_card(checkpoint.model, meta, checkpoint.table)
+    card = model_card(checkpoint.model, meta, checkpoint.table, figures)
     save_checkpoint(folder, checkpoint.model, checkpoint.table.tokenizer, meta, card)
 
 

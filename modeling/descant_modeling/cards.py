@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from huggingface_hub import EvalResult, ModelCardData
 from transformers import PreTrainedModel
@@ -25,6 +26,9 @@ SOURCES = {
     "folk": "Ryan's Mammoth Collection and Aird's Airs as encoded in music21's corpus (freely contributed).",
 }
 UNKNOWN_SOURCE = "see the licence column of the dataset; this card's licence covers the weights as far as they allow."
+
+RULES = "Parallel fifths and octaves are forbidden while it writes; other rules of voice leading are learned."
+NO_RULES = "Rules of voice leading are learned, not enforced."
 
 CARD = """---
 {metadata}
@@ -66,7 +70,7 @@ Splits trained on: {splits}. No piece of valid, test or held_out was trained on.
 ## Limits
 
 It writes in the manner of what it was trained on, whatever the prompt. It does not know text, or form beyond the
-phrase. Rules of voice leading are learned, not enforced.
+phrase. {rules}
 
 ## Run
 
@@ -74,20 +78,42 @@ phrase. Rules of voice leading are learned, not enforced.
 """
 
 
-def model_card(model: PreTrainedModel, meta: CheckpointMeta, table: TokenTable) -> str:
+@dataclass(frozen=True)
+class Measured:
+    """A figure of the valid split that stands in a card and in the Hub's model-index.
+
+    Attributes:
+        key: Name in JSON.
+        name: Name in words, with its unit.
+        value: The figure.
+        beside: The same of Bach's own pieces, where that makes sense.
+        command: What printed it.
+    """
+
+    key: str
+    name: str
+    value: float
+    beside: float | None
+    command: str
+
+
+def model_card(
+    model: PreTrainedModel, meta: CheckpointMeta, table: TokenTable, measured: Sequence[Measured] = ()
+) -> str:
     """Return the card of a checkpoint; `PLACEHOLDER` stands for where it is.
 
     Args:
         model: The model, for its class and size.
         meta: What is known about its training.
         table: Its vocabulary.
+        measured: Further figures of the valid split, from records.
     """
     unit = unit_of(table)
     value = meta.training.get(f"valid_{unit.key}")
     corpora = list(meta.corpora)
     title = f"Descant {', '.join(corpora) or 'model'}"
     return CARD.format(
-        metadata=_metadata(title, corpora, unit, value, is_four_part=table.is_four_part),
+        metadata=_metadata(title, corpora, unit, value, measured, is_four_part=table.is_four_part),
         title=title,
         place=PLACEHOLDER,
         architecture=type(model).__name__,
@@ -97,15 +123,26 @@ def model_card(model: PreTrainedModel, meta: CheckpointMeta, table: TokenTable) 
         sources="\n".join(f"- {name}: {SOURCES.get(name, UNKNOWN_SOURCE)}" for name in corpora),
         splits=", ".join(meta.training.get("splits", [])),
         ranges=_ranges(meta.voice_ranges) if table.is_four_part else "",
-        quality=_quality(unit, value, corpora),
+        quality=_quality(unit, value, corpora, measured),
+        rules=RULES if table.is_four_part and not table.has_learned_tokens else NO_RULES,
         facts="\n".join(f"- {key}: {fact}" for key, fact in meta.training.items()),
     )
 
 
-def _metadata(title: str, corpora: Collection[str], unit: Unit, value: float | None, *, is_four_part: bool) -> str:
-    """The card's YAML head, with the measured figure as the Hub's model-index."""
+def _metadata(
+    title: str,
+    corpora: Collection[str],
+    unit: Unit,
+    value: float | None,
+    measured: Sequence[Measured],
+    *,
+    is_four_part: bool,
+) -> str:
+    """The card's YAML head, with the measured figures as the Hub's model-index."""
     tags = ["music", "symbolic-music", "midi", "remi", *(["harmonization", "bach"] if is_four_part else [])]
-    results = [] if value is None or not corpora else [_result(next(iter(corpora)), unit, value)]
+    figures = [] if value is None else [(unit.key, unit.name, value)]
+    figures += [(figure.key, figure.name, figure.value) for figure in measured]
+    results = [_result(next(iter(corpora)), *figure) for figure in figures] if corpora else []
     data = ModelCardData(
         license="apache-2.0" if set(corpora) <= set(FREE_CORPORA) else "other",
         library_name="transformers",
@@ -117,26 +154,34 @@ def _metadata(title: str, corpora: Collection[str], unit: Unit, value: float | N
     return str(data.to_yaml())
 
 
-def _result(corpus: str, unit: Unit, value: float) -> EvalResult:
+def _result(corpus: str, key: str, name: str, value: float) -> EvalResult:
     return EvalResult(
         task_type="text-generation",
-        task_name="likelihood of symbolic music",
+        task_name="writing symbolic music",
         dataset_type=corpus,
         dataset_name=corpus,
         dataset_split="valid",
-        metric_type=unit.key,
-        metric_name=unit.name,
+        metric_type=key,
+        metric_name=name,
         metric_value=round(value, 4),
     )
 
 
-def _quality(unit: Unit, value: float | None, corpora: Sequence[str]) -> str:
+def _quality(unit: Unit, value: float | None, corpora: Sequence[str], measured: Sequence[Measured]) -> str:
     command = (
         f"`descant evaluate likelihood --model {PLACEHOLDER} --corpus {next(iter(corpora), 'CORPUS')} --split valid`"
     )
     if value is None:
         return f"Not measured; {command} does."
-    return f"{value:.4f} {unit.name} on the valid split (whole pieces, bar tokens and EOS included), by\n{command}."
+    text = f"{value:.4f} {unit.name} on the valid split (whole pieces, bar tokens and EOS included), by\n{command}."
+    if not measured:
+        return text
+    rows = [
+        f"| {figure.name} | {figure.value:.2f} | {'' if figure.beside is None else f'{figure.beside:.2f}'} |"
+        for figure in measured
+    ]
+    commands = "\n".join(f"- `{command}`" for command in dict.fromkeys(figure.command for figure in measured))
+    return f"{text}\n\n| on valid | model | Bach |\n|---|---|---|\n" + "\n".join(rows) + f"\n\nby\n\n{commands}"
 
 
 def _ranges(ranges: Sequence[tuple[int, int]]) -> str:

@@ -1,0 +1,38 @@
+"""What a model card says, to people and to the Hub."""
+
+import pytest
+from huggingface_hub import ModelCard
+
+from descant_modeling.cards import NO_RULES, RULES, Measured, model_card
+from descant_modeling.checkpoints import CheckpointMeta
+from descant_modeling.config import ModelConfig
+from descant_modeling.models import build_model
+from descant_tokenizers.tokens.layout import LayoutConfig
+
+FACTS = {"seed": 1, "splits": ["train"], "valid_nats_per_voice_16th": 0.51234}
+META = CheckpointMeta(LayoutConfig(), "", {"chorales": "abc"}, ((60, 81), (52, 74), (46, 69), (36, 66)), FACTS)
+FIFTHS = Measured("parallel_fifths", "parallel fifths, per 1,000", 0.25, 0.54, "descant evaluate harmonization --json")
+
+
+def card_of(table, *measured):
+    model = build_model(ModelConfig(width=16, num_layers=1, num_heads=1), table.size, bos=1, eos=2, pad=0)
+    return ModelCard(model_card(model, META, table, measured))
+
+
+def test_measured_figures_stand_in_the_text_and_in_the_model_index(table):
+    card = card_of(table, FIFTHS)
+    found = {result.metric_type: result.metric_value for result in card.data.eval_results}
+    assert found == {"nats_per_voice_16th": 0.5123, "parallel_fifths": 0.25}
+    assert "| parallel fifths, per 1,000 | 0.25 | 0.54 |" in card.text
+    assert card.text.count("- `descant evaluate harmonization --json`") == 1
+
+
+def test_a_card_without_measurements_has_no_table(table):
+    card = card_of(table)
+    assert [result.metric_type for result in card.data.eval_results] == ["nats_per_voice_16th"]
+    assert "| on valid |" not in card.text
+
+
+@pytest.mark.parametrize(("name", "sentence"), [("table", RULES), ("learned_table", NO_RULES), ("gm_table", NO_RULES)])
+def test_a_card_says_whether_rules_are_enforced(request, name, sentence):
+    assert sentence in card_of(request.getfixturevalue(name)).text
