@@ -1,6 +1,6 @@
 """Measure a model on valid and write every record that docs/evaluation.md quotes.
 
-    python records/evaluate.py                                  the embedded model, all records (about ten minutes)
+    python records/evaluate.py                                  the embedded models, all records (about ten minutes)
     python records/evaluate.py --model runs/mine --out /tmp/x   another model, elsewhere
     python records/evaluate.py --only likelihood,memorization   some of the records
     python records/evaluate.py --harmonies DIR                  keep the harmonies, or take those that are there
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 RECORDS = Path(__file__).parent
-PARTS = ("bach", "likelihood", "harmonization", "memorization", "continuations")
+PARTS = ("bach", "likelihood", "harmonization", "unconstrained", "memorization", "continuations")
 BASELINE = "baseline"
 CONTINUED = 20
 """Pieces that are continued for the record of memorization: continuations take long."""
@@ -36,7 +36,7 @@ def main() -> None:
     options = _options()
     out: Path = options.out
     out.mkdir(parents=True, exist_ok=True)
-    models = options.model or ["chorales"]
+    models = options.model or ["chorales", "gan"]
     with contextlib.ExitStack() as stack:
         harmonies = options.harmonies or Path(stack.enter_context(tempfile.TemporaryDirectory()), "harmonies")
         for part in options.only:
@@ -45,6 +45,7 @@ def main() -> None:
                 "bach": lambda: bach(options.split),
                 "likelihood": lambda: likelihood(models[0], options.split),
                 "harmonization": lambda: harmonization(models, options.split, harmonies),
+                "unconstrained": lambda: unconstrained(models[0], options.split),
                 "memorization": lambda: memorization(models[0], options.split, harmonies),
                 "continuations": lambda: continuations(models[0], options.split),
             }[part]()
@@ -70,6 +71,11 @@ def harmonization(models: list[str], split: str, harmonies: Path) -> Facts:
     named = [word for model in (BASELINE, *models) for word in ("--model", model)]
     command = ("harmonization", *named, "--split", split)
     return _run(*command, private=("--out", str(harmonies)))
+
+
+def unconstrained(model: str, split: str) -> Facts:
+    """The first model again, with parallels left to it: what forbidding them costs."""
+    return _run("harmonization", "--model", model, "--split", split, "--allow-parallels")
 
 
 def memorization(model: str, split: str, harmonies: Path) -> Facts:
@@ -113,7 +119,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", action="append", help="model to measure; give it again for one more column")
     parser.add_argument("--split", default="valid", help="valid; test for a release, once")
-    parser.add_argument("--out", type=Path, default=RECORDS / "2026-11-24_evaluation", help="folder of the records")
+    parser.add_argument("--out", type=Path, default=RECORDS / "2026-11-25_evaluation", help="folder of the records")
     parser.add_argument("--harmonies", type=Path, help="folder for the harmonies as MIDI")
     parser.add_argument("--only", type=_parts, default=PARTS, help=f"some of {','.join(PARTS)}")
     return parser.parse_args()
