@@ -65,10 +65,10 @@ class TaskShares:
         infill: Some bars of some voices are written.
     """
 
-    continue_: float = 0.4
-    continue_some: float = 0.1
-    harmonize: float = 0.2
-    harmonize_some: float = 0.15
+    continue_: float = 0.35
+    continue_some: float = 0.05
+    harmonize: float = 0.35
+    harmonize_some: float = 0.1
     infill: float = 0.15
 
     def __post_init__(self) -> None:
@@ -158,13 +158,13 @@ class RunConfig(CommonConfig):
 
     objective: str = "causal"
     name: str = "chorales"
-    max_steps: int = 2200
-    eval_every: int = 200
-    save_every: int = 200
+    max_steps: int = 6500
+    eval_every: int = 250
+    save_every: int = 250
     log_every: int = 10
     init_from: str | None = None
     model: ModelConfig = field(default_factory=ModelConfig)
-    layout: LayoutConfig = field(default_factory=LayoutConfig)
+    layout: LayoutConfig = field(default_factory=lambda: LayoutConfig(given_at_onsets=True))
     tasks: TaskShares = field(default_factory=TaskShares)
     data: DataConfig = field(default_factory=DataConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
