@@ -10,11 +10,12 @@ from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from descant_modeling.checkpoints import CheckpointMeta, load_checkpoint
-from descant_modeling.config import RunConfig
+from descant_modeling.config import CausalConfig, RunConfig
 from descant_modeling.data import load_data
-from descant_modeling.examples import ExampleSource
+from descant_modeling.examples import BatchSource, ExampleSource
 from descant_modeling.models import build_model, count_parameters
 from descant_modeling.runs import Run, RunOptions, open_run
+from descant_modeling.subjects import ScoreSubject
 from descant_modeling.training import Trainer
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.tokens.layout import TaskLayout
@@ -31,10 +32,7 @@ def prepare_run(values: dict[str, Any], where: str, options: RunOptions) -> Run:
     opening = open_run(RunConfig, values, where, options)
     config, accelerator = opening.config, opening.accelerator
     check_micro_batches(config, accelerator)
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    # GPT-2 misses an attention mask wherever it sees padding. Ours stands at the end, where a causal model has no use
-    # for one, and a mask would leave the fused kernel.
-    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    quiet_transformers()
     # A resumed run goes on with its own tokenizer: the folder that it was taken from may hold another one by now.
     tokenizer = open_tokenizer(config.data.tokenizer if options.resume is None else str(options.resume / "last"))
     layout = TaskLayout(TokenTable(tokenizer), config.layout)
@@ -66,12 +64,20 @@ def prepare_run(values: dict[str, Any], where: str, options: RunOptions) -> Run:
         voice_ranges=tuple(voice_ranges(data.train, layout.table.num_voices)),
         training={"seed": config.seed, "splits": list(config.data.splits), "git": header["git"]},
     )
-    trainer = Trainer(config, accelerator, model, layout, source, data.valid, folder, meta, log)
+    trainer = Trainer(config, accelerator, model, source, ScoreSubject(layout, data.valid, meta), folder, log)
     size = f"{header['num_parameters'] / 1e6:.2f} M parameters, {len(data.train)} pieces"
     return opening.finish(trainer, header, *data.remarks, f"{size}, padding {padding:.1%}")
 
 
-def check_micro_batches(config: RunConfig, accelerator: Accelerator) -> None:
+def quiet_transformers() -> None:
+    """Let transformers show no progress bars, and no warnings that do not apply."""
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    # GPT-2 misses an attention mask wherever it sees padding. Ours stands at the end, where a causal model has no use
+    # for one, and a mask would leave the fused kernel.
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+
+
+def check_micro_batches(config: CausalConfig, accelerator: Accelerator) -> None:
     """Refuse micro-batches that cannot be dealt out evenly.
 
     Raises:
@@ -82,13 +88,12 @@ def check_micro_batches(config: RunConfig, accelerator: Accelerator) -> None:
         raise InputError(f"data.micro_batches is {number} for {processes} processes: set a multiple of {processes}")
 
 
-def padding_share(source: ExampleSource, batch_tokens: int) -> float:
+def padding_share(source: BatchSource, batch_tokens: int) -> float:
     """Share of padding in the batches of the first pool of epoch 0."""
-    pad = source.layout.table.special("PAD")
     total = padded = 0
     for batch in source.batches(0, batch_tokens):
         total += batch.ids_BT.numel()
-        padded += int((batch.ids_BT == pad).sum())
+        padded += int((batch.ids_BT == source.pad).sum())
         if total > 1_000_000:
             break
     return padded / total

@@ -118,14 +118,7 @@ def recover_folder(folder: Path) -> None:
 
 def save_checkpoint(folder: Path, model: PreTrainedModel, tokenizer: REMI, meta: CheckpointMeta, card: str) -> None:
     """Write a complete checkpoint folder into an existing empty one."""
-    model.save_pretrained(folder)
-    GenerationConfig(  # type: ignore[no-untyped-call]
-        bos_token_id=model.config.bos_token_id,
-        eos_token_id=model.config.eos_token_id,
-        pad_token_id=model.config.pad_token_id,
-        do_sample=True,
-        max_length=model.config.max_position_embeddings,
-    ).save_pretrained(folder)
+    save_model(folder, model)
     tokenizer.save(folder / TOKENIZER_FILE)
     meta = dataclasses.replace(
         meta,
@@ -135,6 +128,18 @@ def save_checkpoint(folder: Path, model: PreTrainedModel, tokenizer: REMI, meta:
     )
     (folder / META_FILE).write_text(json.dumps(dataclasses.asdict(meta), indent=1) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def save_model(folder: Path, model: PreTrainedModel) -> None:
+    """Write what a stock model needs: its configuration, its weights and how it generates."""
+    model.save_pretrained(folder)
+    GenerationConfig(  # type: ignore[no-untyped-call]
+        bos_token_id=model.config.bos_token_id,
+        eos_token_id=model.config.eos_token_id,
+        pad_token_id=model.config.pad_token_id,
+        do_sample=True,
+        max_length=model.config.max_position_embeddings,
+    ).save_pretrained(folder)
 
 
 def load_checkpoint(name: str, device: str = "cpu") -> Checkpoint:
@@ -158,7 +163,7 @@ def load_checkpoint(name: str, device: str = "cpu") -> Checkpoint:
             f"{folder / TOKENIZER_FILE} gives other token ids with the installed miditok {version('miditok')} than in "
             f"training: install miditok {_miditok_version(folder)}"
         )
-    model = _load_model(folder)
+    model = load_model(folder)
     if model.config.vocab_size != len(tokenizer):
         raise InputError(
             f"{folder}: the model has {model.config.vocab_size} tokens, its tokenizer {len(tokenizer)}: "
@@ -249,7 +254,12 @@ def _miditok_version(folder: Path) -> str:
     return str(json.loads((folder / TOKENIZER_FILE).read_text(encoding="utf-8")).get("miditok_version"))
 
 
-def _load_model(folder: Path) -> PreTrainedModel:
+def load_model(folder: Path) -> PreTrainedModel:
+    """Load the stock model of a checkpoint folder.
+
+    Raises:
+        InputError: It is not there, or damaged.
+    """
     if not (folder / WEIGHTS_FILE).is_file():
         raise InputError(f"{folder} has no {WEIGHTS_FILE}: only safetensors weights are read")
     try:

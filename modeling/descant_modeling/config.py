@@ -77,34 +77,46 @@ class TaskShares:
 
 
 @dataclass(frozen=True)
-class DataConfig:
-    """What is trained and evaluated on.
+class BatchConfig:
+    """How pieces become batches, whatever they are written in.
+
+    Args:
+        transpose: Whether a transposition is drawn anew each epoch, inside the voices' ranges.
+        batch_tokens: Padded tokens in a micro-batch, at most.
+        micro_batches: Micro-batches in an optimizer step, over all processes together.
+    """
+
+    transpose: bool = True
+    batch_tokens: int = 3500
+    micro_batches: int = 1
+
+    def __post_init__(self) -> None:
+        check(self.batch_tokens > 0, "data.batch_tokens", self.batch_tokens, "give a positive number")
+        check(self.micro_batches > 0, "data.micro_batches", self.micro_batches, "give a positive number")
+
+
+@dataclass(frozen=True)
+class DataConfig(BatchConfig):
+    """What is trained and evaluated on; beside it `BatchConfig`.
 
     Args:
         corpora: Corpora to train on: names (`chorales`) or folders of built datasets.
         splits: Splits trained on. `valid`, `test` and `held_out` are refused.
         valid_corpus: Corpus whose `valid` split is evaluated; the first of `corpora` by default.
         tokenizer: Tokenizer preset or folder.
-        transpose: Whether a transposition is drawn anew each epoch, inside the voices' ranges.
-        batch_tokens: Padded tokens in a micro-batch, at most.
-        micro_batches: Micro-batches in an optimizer step, over all processes together.
     """
 
     corpora: tuple[str, ...] = ("chorales",)
     splits: tuple[str, ...] = ("train", "extra")
     valid_corpus: str | None = None
     tokenizer: str = "satb"
-    transpose: bool = True
-    batch_tokens: int = 3500
-    micro_batches: int = 1
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         forbidden = {"valid", "test", "held_out"} & set(self.splits)
         check(not forbidden, "data.splits", self.splits, "valid, test and held_out are never trained on")
         check(len(self.corpora) > 0, "data.corpora", self.corpora, "name at least one corpus")
         check(len(self.splits) > 0, "data.splits", self.splits, "name at least one split")
-        check(self.batch_tokens > 0, "data.batch_tokens", self.batch_tokens, "give a positive number")
-        check(self.micro_batches > 0, "data.micro_batches", self.micro_batches, "give a positive number")
 
 
 @dataclass(frozen=True)
@@ -144,16 +156,29 @@ class OptimizerConfig:
 
 
 @dataclass(frozen=True)
-class RunConfig(CommonConfig):
-    """One training run of a causal model; the default values are the published default model's.
+class CausalConfig(CommonConfig):
+    """What `training.Trainer` reads of a run, whatever the model's tokens stand for.
+
+    Args:
+        model: Size and kind.
+        data: What is trained on, and in which batches.
+        optimizer: How.
+    """
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: BatchConfig = field(default_factory=BatchConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+
+
+@dataclass(frozen=True)
+class RunConfig(CausalConfig):
+    """One training run of a causal model over scores; the default values are the published default model's.
 
     Args:
         init_from: Checkpoint folder whose weights start the run (fine-tuning).
-        model: Size and kind.
         layout: How tasks are written as tokens.
         tasks: How often each task is drawn.
         data: What is trained on.
-        optimizer: How.
     """
 
     objective: str = "causal"
@@ -163,11 +188,9 @@ class RunConfig(CommonConfig):
     save_every: int = 250
     log_every: int = 10
     init_from: str | None = None
-    model: ModelConfig = field(default_factory=ModelConfig)
     layout: LayoutConfig = field(default_factory=lambda: LayoutConfig(given_at_onsets=True))
     tasks: TaskShares = field(default_factory=TaskShares)
     data: DataConfig = field(default_factory=DataConfig)
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
 
 
 def load_config(path: Path | None, overrides: typing.Sequence[str] = ()) -> RunConfig:

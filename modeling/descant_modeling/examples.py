@@ -6,6 +6,7 @@ Shapes: B sequences, T tokens.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
 
@@ -42,7 +43,34 @@ class Batch:
         return int(self.counted_BT.sum())
 
 
-class ExampleSource:
+class BatchSource(ABC):
+    """Batches of one example per piece and epoch, in an order that follows from the seed.
+
+    Args:
+        num_pieces: Pieces of the corpus.
+        seed: Seed of all draws.
+        pad: Token id of padding.
+    """
+
+    def __init__(self, num_pieces: int, seed: int, pad: int) -> None:
+        self.num_pieces, self.seed, self.pad = num_pieces, seed, pad
+
+    @abstractmethod
+    def example(self, index: int, epoch: int) -> Encoded:
+        """Return the example of piece `index` in an epoch, a function of both and the seed."""
+
+    def batches(self, epoch: int, batch_tokens: int) -> Iterator[Batch]:
+        """Yield the batches of an epoch, each with at most `batch_tokens` padded tokens (or one sequence)."""
+        rng = np.random.default_rng((self.seed, epoch))
+        order = rng.permutation(self.num_pieces)
+        for start in range(0, len(order), POOL_SIZE):
+            pool = [self.example(int(i), epoch) for i in order[start : start + POOL_SIZE]]
+            groups = bucket([len(e.ids) for e in pool], batch_tokens)
+            for group in rng.permutation(len(groups)):
+                yield collate([pool[i] for i in groups[int(group)]], self.pad)
+
+
+class ExampleSource(BatchSource):
     """Draws one laid-out example per piece and epoch.
 
     Args:
@@ -64,9 +92,9 @@ class ExampleSource:
         transpose: bool,
         max_tokens: int,
     ) -> None:
+        super().__init__(len(pieces), seed, layout.table.special("PAD"))
         self.pieces = pieces
         self.layout = layout
-        self.seed = seed
         self.max_tokens = max_tokens
         self._shares = np.array(astuple(shares)) / sum(astuple(shares))
         self._drums = layout.table.drum_voice
@@ -109,16 +137,6 @@ class ExampleSource:
         first = int(rng.integers(0, len(piece.bars) - length + 1))
         written = voices if rng.random() < 0.5 else _some(voices, rng, fewest=1)
         return Task.INFILL, written, list(range(first, first + length))
-
-    def batches(self, epoch: int, batch_tokens: int) -> Iterator[Batch]:
-        """Yield the batches of an epoch, each with at most `batch_tokens` padded tokens (or one sequence)."""
-        rng = np.random.default_rng((self.seed, epoch))
-        order = rng.permutation(len(self.pieces))
-        for start in range(0, len(order), POOL_SIZE):
-            pool = [self.example(int(i), epoch) for i in order[start : start + POOL_SIZE]]
-            groups = bucket([len(e.ids) for e in pool], batch_tokens)
-            for group in rng.permutation(len(groups)):
-                yield collate([pool[i] for i in groups[int(group)]], self.layout.table.special("PAD"))
 
 
 def bucket(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:

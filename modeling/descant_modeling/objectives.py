@@ -11,6 +11,7 @@ from typing import Any
 from descant_modeling.common_config import CommonConfig
 from descant_modeling.config import RunConfig, build_config, load_values
 from descant_modeling.gan.config import GanConfig
+from descant_modeling.grid.config import GridConfig
 from descant_modeling.runs import Run, RunOptions, resumed_values
 from descant_tokenizers.errors import InputError
 
@@ -31,6 +32,7 @@ class Objective:
 OBJECTIVES = {
     "causal": Objective(RunConfig, "descant_modeling.causal_runs"),
     "gan": Objective(GanConfig, "descant_modeling.gan.runs"),
+    "grid": Objective(GridConfig, "descant_modeling.grid.runs"),
 }
 
 

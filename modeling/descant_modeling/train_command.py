@@ -27,6 +27,7 @@ def train_command(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress line and no summary.")] = False,
 ) -> None:
     """Train a model from a configuration file; a run folder holds its logs and its last and best checkpoints."""
+    from descant_modeling.likelihood import VOICE_16TH
     from descant_modeling.objectives import prepare_run
     from descant_modeling.runs import RunOptions
     from descant_modeling.training import Trainer
@@ -41,7 +42,7 @@ def train_command(
         run.trainer.log.close()
     if run.trainer.accelerator.is_main_process:
         if not quiet:
-            any_instruments = isinstance(run.trainer, Trainer) and not run.trainer.layout.table.is_four_part
+            any_instruments = isinstance(run.trainer, Trainer) and run.trainer.subject.unit is not VOICE_16TH
             task = " --task continue" if any_instruments else ""  # what to write to a melody is the user's choice
             again = f"try it: python generate.py --prompt examples/ode-to-joy.mid --model {run.folder}{task}"
             typer.echo(f"{run.trainer.summary()}\n{again}")

@@ -13,7 +13,7 @@ import json
 import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -27,18 +27,16 @@ from transformers import PreTrainedModel
 
 from descant_modeling.attention import use_block_attention
 from descant_modeling.averaging import WeightAverage
-from descant_modeling.cards import model_card
-from descant_modeling.checkpoints import CheckpointMeta, recover_folder, replace_folder, save_checkpoint
-from descant_modeling.config import RunConfig
-from descant_modeling.examples import Batch, ExampleSource
+from descant_modeling.checkpoints import recover_folder, replace_folder
+from descant_modeling.config import CausalConfig
+from descant_modeling.examples import Batch, BatchSource
 from descant_modeling.interrupts import StopRequest
-from descant_modeling.likelihood import Likelihood, corpus_likelihood, token_nll, unit_of
+from descant_modeling.likelihood import Likelihood, token_nll
 from descant_modeling.loop import run_steps
 from descant_modeling.optimizers import build_optimizer, learning_rate
 from descant_modeling.runlog import RunLog
+from descant_modeling.subjects import Subject
 from descant_tokenizers.errors import InputError, printable
-from descant_tokenizers.tokens.layout import TaskLayout
-from descant_tokenizers.tokens.piece import Piece
 
 STATE_TENSORS = "training_state.safetensors"
 STATE_FILE = "training_state.json"
@@ -78,29 +76,25 @@ class Trainer:
         config: The run.
         accelerator: Prepared for device and precision; `data.micro_batches` is a multiple of its processes.
         model: Stock causal model.
-        layout: Task layout, with the tokenizer's vocabulary.
         source: Training examples.
-        valid: Pieces to evaluate on.
+        subject: What is modelled: how it is scored, and what a checkpoint of it holds.
         folder: Run folder; exists.
-        meta: What goes into `descant.json`.
         log: Where progress goes.
     """
 
     def __init__(
         self,
-        config: RunConfig,
+        config: CausalConfig,
         accelerator: Accelerator,
         model: PreTrainedModel,
-        layout: TaskLayout,
-        source: ExampleSource,
-        valid: list[Piece],
+        source: BatchSource,
+        subject: Subject,
         folder: Path,
-        meta: CheckpointMeta,
         log: RunLog,
     ) -> None:
         assert config.data.micro_batches % accelerator.num_processes == 0, "uneven shares"
-        self.config, self.accelerator, self.layout, self.source = config, accelerator, layout, source
-        self.valid, self.folder, self.meta, self.log = valid, folder, meta, log
+        self.config, self.accelerator, self.source = config, accelerator, source
+        self.subject, self.folder, self.log = subject, folder, log
         self.plain_model = model.to(accelerator.device)
         in_bf16 = accelerator.mixed_precision == "bf16"
         if in_bf16 and accelerator.device.type == "cpu":
@@ -221,20 +215,23 @@ class Trainer:
     def summary(self) -> str:
         """Say how the run ended."""
         progress = self.progress
-        unit = unit_of(self.layout.table)
-        best = f"best {progress.best:.4f} {unit.name} at step {progress.best_step}" if progress.history else ""
+        best = (
+            f"best {progress.best:.4f} {self.subject.unit.name} at step {progress.best_step}"
+            if progress.history
+            else ""
+        )
         return (
             f"{progress.step} steps, {progress.tokens / 1e6:.2f} M tokens in {progress.seconds / 60:.1f} min; {best}\n"
             f"model: {self.folder / ('best' if progress.history else 'last')}"
         )
 
     def evaluate(self) -> Likelihood:
-        """Score the valid pieces with the averaged weights."""
+        """Score the valid pieces, of which there are some, with the averaged weights."""
         with self._averaged():
-            return corpus_likelihood(self.plain_model, self.layout, self.valid)
+            return self.subject.score_valid(self.plain_model)
 
     def _evaluate(self) -> None:
-        if not self.valid or not self.accelerator.is_main_process:
+        if not self.subject.has_valid or not self.accelerator.is_main_process:
             return
         score, progress = self.evaluate(), self.progress
         nats = score.headline
@@ -255,14 +252,11 @@ class Trainer:
     def _write_model(self, folder: Path) -> None:
         progress = self.progress
         training = {
-            **self.meta.training,
             "step": progress.step,
             "tokens": progress.tokens,
-            f"valid_{unit_of(self.layout.table).key}": progress.history[-1][1] if progress.history else None,
+            f"valid_{self.subject.unit.key}": progress.history[-1][1] if progress.history else None,
         }
-        meta = replace(self.meta, training=training)
-        card = model_card(self.plain_model, meta, self.layout.table)
-        save_checkpoint(folder, self.plain_model, self.layout.table.tokenizer, meta, card)
+        self.subject.write_checkpoint(folder, self.plain_model, training)
 
     def save_last(self) -> None:
         """Write `last/`: the published folder plus the training state."""
