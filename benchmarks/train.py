@@ -29,7 +29,7 @@ import torch
 from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from descant_modeling.averaging import WeightAverage
-from descant_modeling.config import RunConfig
+from descant_modeling.config import CausalConfig
 from descant_modeling.examples import Batch
 from descant_modeling.interrupts import StopRequest
 from descant_modeling.models import count_parameters
@@ -74,7 +74,7 @@ class Theirs:
     """transformers' `Trainer` over ready-made batches; each turn goes on with the same weights and optimizer state."""
 
     def __init__(
-        self, model: PreTrainedModel, config: RunConfig, batches: list[Batch], now: Now, *, in_bf16: bool
+        self, model: PreTrainedModel, config: CausalConfig, batches: list[Batch], now: Now, *, in_bf16: bool
     ) -> None:
         self.seconds = 0.0
         model.train()

@@ -180,6 +180,7 @@ def make_trainer(table: TokenTable, tiny_pieces: list[Piece], tmp_path: Path) ->
     from descant_modeling.models import build_model
     from descant_modeling.runlog import RunLog
     from descant_modeling.runs import make_accelerator
+    from descant_modeling.subjects import ScoreSubject
     from descant_modeling.training import Trainer
     from descant_tokenizers.tokens.layout import TaskLayout
 
@@ -197,6 +198,6 @@ def make_trainer(table: TokenTable, tiny_pieces: list[Piece], tmp_path: Path) ->
         path.mkdir(exist_ok=True)
         log = RunLog(path, config.max_steps, active=True, quiet=True)
         meta = CheckpointMeta(config.layout, "", training={"seed": config.seed})
-        return Trainer(config, accelerator, model, layout, source, tiny_pieces[9:], path, meta, log)
+        return Trainer(config, accelerator, model, source, ScoreSubject(layout, tiny_pieces[9:], meta), path, log)
 
     return make

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator
@@ -14,7 +14,7 @@ from descant_modeling.config import CausalConfig, RunConfig
 from descant_modeling.data import load_data
 from descant_modeling.examples import BatchSource, ExampleSource
 from descant_modeling.models import build_model, count_parameters
-from descant_modeling.runs import Run, RunOptions, open_run
+from descant_modeling.runs import Opening, Run, RunOptions, open_run
 from descant_modeling.subjects import ScoreSubject
 from descant_modeling.training import Trainer
 from descant_tokenizers.errors import InputError
@@ -23,16 +23,16 @@ from descant_tokenizers.tokens.presets import open_tokenizer
 from descant_tokenizers.tokens.transposing import voice_ranges
 from descant_tokenizers.tokens.vocabulary import TokenTable
 
+Kind = TypeVar("Kind", bound=CausalConfig)
+
 
 def prepare_run(values: dict[str, Any], where: str, options: RunOptions) -> Run:
     """Read configuration and data of a causal model, build or restore model and trainer; see `objectives.prepare_run`.
 
     The run folder is made last, so that a mistake leaves none behind.
     """
-    opening = open_run(RunConfig, values, where, options)
+    opening = open_causal_run(RunConfig, values, where, options)
     config, accelerator = opening.config, opening.accelerator
-    check_micro_batches(config, accelerator)
-    quiet_transformers()
     # A resumed run goes on with its own tokenizer: the folder that it was taken from may hold another one by now.
     tokenizer = open_tokenizer(config.data.tokenizer if options.resume is None else str(options.resume / "last"))
     layout = TaskLayout(TokenTable(tokenizer), config.layout)
@@ -69,12 +69,19 @@ def prepare_run(values: dict[str, Any], where: str, options: RunOptions) -> Run:
     return opening.finish(trainer, header, *data.remarks, f"{size}, padding {padding:.1%}")
 
 
-def quiet_transformers() -> None:
-    """Let transformers show no progress bars, and no warnings that do not apply."""
+def open_causal_run(kind: type[Kind], values: dict[str, Any], where: str, options: RunOptions) -> Opening[Kind]:
+    """Open a run of `training.Trainer`; see `runs.open_run`.
+
+    Raises:
+        InputError: A wrong configuration or device, or micro-batches that cannot be dealt out evenly.
+    """
+    opening = open_run(kind, values, where, options)
+    check_micro_batches(opening.config, opening.accelerator)
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     # GPT-2 misses an attention mask wherever it sees padding. Ours stands at the end, where a causal model has no use
     # for one, and a mask would leave the fused kernel.
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    return opening
 
 
 def check_micro_batches(config: CausalConfig, accelerator: Accelerator) -> None:

@@ -165,6 +165,10 @@ class CausalConfig(CommonConfig):
         optimizer: How.
     """
 
+    max_steps: int = 6500
+    eval_every: int = 250
+    save_every: int = 250
+    log_every: int = 10
     model: ModelConfig = field(default_factory=ModelConfig)
     data: BatchConfig = field(default_factory=BatchConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -183,10 +187,6 @@ class RunConfig(CausalConfig):
 
     objective: str = "causal"
     name: str = "chorales"
-    max_steps: int = 6500
-    eval_every: int = 250
-    save_every: int = 250
-    log_every: int = 10
     init_from: str | None = None
     layout: LayoutConfig = field(default_factory=lambda: LayoutConfig(given_at_onsets=True))
     tasks: TaskShares = field(default_factory=TaskShares)

@@ -38,6 +38,9 @@ class Subject(Protocol):
             training: How far the run has come, beside what the subject itself knows about it.
         """
 
+    def first_command(self, folder: Path) -> str:
+        """Return what to try a trained model with."""
+
 
 @dataclass(frozen=True)
 class ScoreSubject:
@@ -72,3 +75,12 @@ class ScoreSubject:
         meta = replace(self.meta, training={**self.meta.training, **training})
         card = model_card(model, meta, self.layout.table)
         save_checkpoint(folder, model, self.layout.table.tokenizer, meta, card)
+
+    def first_command(self, folder: Path) -> str:
+        """Return what to try a trained model with; of any instruments, it is the user who says what to write."""
+        return try_generating(folder) + ("" if self.layout.table.is_four_part else " --task continue")
+
+
+def try_generating(folder: Path) -> str:
+    """Return the command that lets a model write to a melody."""
+    return f"python generate.py --prompt examples/ode-to-joy.mid --model {folder}"

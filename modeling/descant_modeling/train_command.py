@@ -27,9 +27,9 @@ def train_command(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress line and no summary.")] = False,
 ) -> None:
     """Train a model from a configuration file; a run folder holds its logs and its last and best checkpoints."""
-    from descant_modeling.likelihood import VOICE_16TH
     from descant_modeling.objectives import prepare_run
     from descant_modeling.runs import RunOptions
+    from descant_modeling.subjects import try_generating
     from descant_modeling.training import Trainer
     from descant_tokenizers.hub import check_push
 
@@ -42,10 +42,9 @@ def train_command(
         run.trainer.log.close()
     if run.trainer.accelerator.is_main_process:
         if not quiet:
-            any_instruments = isinstance(run.trainer, Trainer) and run.trainer.subject.unit is not VOICE_16TH
-            task = " --task continue" if any_instruments else ""  # what to write to a melody is the user's choice
-            again = f"try it: python generate.py --prompt examples/ode-to-joy.mid --model {run.folder}{task}"
-            typer.echo(f"{run.trainer.summary()}\n{again}")
+            trainer = run.trainer
+            first = trainer.subject.first_command if isinstance(trainer, Trainer) else try_generating
+            typer.echo(f"{trainer.summary()}\ntry it: {first(run.folder)}")
         (run.folder / "summary.json").write_text(json.dumps(vars(progress), indent=1) + "\n", encoding="utf-8")
         if push_to_hub is not None:
             from descant_modeling.publishing import push_checkpoint

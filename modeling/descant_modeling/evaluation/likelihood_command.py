@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
@@ -20,6 +21,9 @@ def likelihood_command(
     model: Annotated[str, typer.Option(help="Embedded model, checkpoint or run folder, or Hub id.")] = "chorales",
     corpus: Annotated[str, typer.Option(help="Corpus name, or folder of a built dataset.")] = "chorales",
     split: Annotated[str, typer.Option(help="Split to score; test is for releases only.")] = "valid",
+    grid_json: Annotated[
+        Path | None, typer.Option(help="Score a split of this grid file instead of a corpus; for a grid model.")
+    ] = None,
     task: Annotated[TaskName, typer.Option(help="All voices, or the missing ones given the soprano.")] = "continue",
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; chosen by itself if not given.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Neither progress nor remarks.")] = False,
@@ -28,31 +32,25 @@ def likelihood_command(
     """Likelihood of whole pieces: nats per voice-16th, bits per note, and how many pitches are foreseen."""
     import datasets
 
-    from descant_modeling.checkpoints import load_checkpoint
-    from descant_modeling.data import load_named_pieces
     from descant_modeling.devices import pick_device
-    from descant_modeling.evaluation.scoring import score_pieces
     from descant_modeling.evaluation.screen import remark, write_json
     from descant_modeling.evaluation.sources import release_remark
-    from descant_modeling.progress import progress_bar
+    from descant_modeling.grid.checkpoints import is_grid
     from descant_modeling.quiet import quiet_libraries
-    from descant_tokenizers.tokens.layout import Task
 
     started = time.monotonic()
     remark(release_remark(split), quiet=quiet)
     if quiet or as_json:
         datasets.disable_progress_bars()
+    asked = _Asked(model, corpus, split, task, pick_device(device), quiet or as_json)
     with quiet_libraries():
-        checkpoint = load_checkpoint(model, pick_device(device))
-        pieces = load_named_pieces(corpus, split, checkpoint.layout)
-    kind = "four-part pieces" if checkpoint.table.is_four_part else "pieces"
-    if not pieces:
-        raise InputError(f"split {split!r} of {corpus} has no {kind}: choose another split")
-    with progress_bar(f"{split} of {corpus}", quiet=quiet or as_json) as progress:
-        scores = score_pieces(checkpoint.model, checkpoint.layout, pieces, Task(task), progress=progress)
+        on_grid = is_grid(model)
+    if not on_grid and grid_json is not None:
+        raise InputError(f"--grid-json is for a model over the grid, and {model} is none: leave it out, or give one")
+    scores, kind = _score_grid(asked, grid_json) if on_grid else _score_tokens(asked)
     facts = {
         "model": model,
-        "corpus": corpus,
+        "corpus": corpus if grid_json is None else grid_json.name,
         "split": split,
         "task": task,
         **score_facts(scores),
@@ -62,6 +60,54 @@ def likelihood_command(
         write_json(facts)
     else:
         typer.echo(_summary(facts, scores.unit, kind))
+
+
+class _Asked(NamedTuple):
+    """What the command was asked for."""
+
+    model: str
+    corpus: str
+    split: str
+    task: TaskName
+    device: str
+    quiet: bool
+
+
+def _score_tokens(asked: _Asked) -> tuple[Scores, str]:
+    """Score the pieces of a corpus with a model over a tokenizer's tokens; return what kind they are, too."""
+    from descant_modeling.checkpoints import load_checkpoint
+    from descant_modeling.data import load_named_pieces
+    from descant_modeling.evaluation.scoring import score_pieces
+    from descant_modeling.progress import progress_bar
+    from descant_modeling.quiet import quiet_libraries
+    from descant_tokenizers.tokens.layout import Task
+
+    with quiet_libraries():
+        checkpoint = load_checkpoint(asked.model, asked.device)
+        pieces = load_named_pieces(asked.corpus, asked.split, checkpoint.layout)
+    kind = "four-part pieces" if checkpoint.table.is_four_part else "pieces"
+    if not pieces:
+        raise InputError(f"split {asked.split!r} of {asked.corpus} has no {kind}: choose another split")
+    with progress_bar(f"{asked.split} of {asked.corpus}", quiet=asked.quiet) as progress:
+        task = Task(asked.task)
+        return score_pieces(checkpoint.model, checkpoint.layout, pieces, task, progress=progress), kind
+
+
+def _score_grid(asked: _Asked, grid_json: Path | None) -> tuple[Scores, str]:
+    """Score grids, out of a file or of a corpus, with a model over the grid; return what kind they are, too."""
+    from descant_modeling.grid.checkpoints import load_grid
+    from descant_modeling.grid.data import corpus_grids, read_grids
+    from descant_modeling.grid.likelihood import score_grids
+    from descant_modeling.progress import progress_bar
+    from descant_modeling.quiet import quiet_libraries
+
+    if asked.task != "continue":
+        raise InputError(f"{asked.model} is a grid model, which knows no task but to go on: leave --task out")
+    with quiet_libraries():
+        checkpoint = load_grid(asked.model, asked.device)
+    grids = corpus_grids(asked.corpus, asked.split) if grid_json is None else read_grids(grid_json, asked.split)
+    with progress_bar(f"{asked.split} of {grid_json or asked.corpus}", quiet=asked.quiet) as progress:
+        return score_grids(checkpoint.model, checkpoint.meta.vocabulary, grids, progress), "four-part grids"
 
 
 def score_facts(scores: Scores) -> dict[str, Any]:

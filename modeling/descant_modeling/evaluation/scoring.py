@@ -25,7 +25,7 @@ from descant_tokenizers.scores import VOICES
 from descant_tokenizers.tokens.layout import Encoded, Task, TaskLayout
 from descant_tokenizers.tokens.piece import Piece
 
-__all__ = ["PieceScore", "Scores", "score_pieces"]
+__all__ = ["PieceScore", "Scores", "pooled", "score_pieces"]
 
 GIVEN_TO_HARMONIZE = 0
 """The soprano."""
@@ -118,7 +118,7 @@ def score_pieces(
     if not scores:
         raise InputError("there is no piece to score; name a corpus and a split that hold pieces for this model.")
     _score_windows(model, layout, parts, batch_tokens, progress)
-    return _pooled(unit, scores)
+    return pooled(unit, scores)
 
 
 @torch.inference_mode()
@@ -174,7 +174,8 @@ def _count_pitches(
     return counts
 
 
-def _pooled(unit: Unit, pieces: list[PieceScore]) -> Scores:
+def pooled(unit: Unit, pieces: list[PieceScore]) -> Scores:
+    """Pool the scores of one or more pieces, with intervals over pieces."""
     nats = [piece.nats for piece in pieces]
     pitches_NV2 = np.stack([piece.pitches for piece in pieces])
     return Scores(

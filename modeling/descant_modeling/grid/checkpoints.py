@@ -102,6 +102,10 @@ class GridSubject:
         )
         (folder / "README.md").write_text(card, encoding="utf-8")
 
+    def first_command(self, folder: Path) -> str:
+        """Return what to try a trained model with: it is there to be scored."""
+        return f"descant evaluate likelihood --model {folder} --corpus chorales"
+
 
 @dataclass(frozen=True)
 class GridCheckpoint:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from descant_modeling.common_config import check
-from descant_modeling.config import BatchConfig, CausalConfig, ModelConfig
+from descant_modeling.config import BatchConfig, CausalConfig
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,4 @@ class GridConfig(CausalConfig):
 
     objective: str = "grid"
     name: str = "grid"
-    max_steps: int = 4000
-    eval_every: int = 250
-    save_every: int = 250
-    log_every: int = 10
-    model: ModelConfig = field(default_factory=ModelConfig)
     data: GridDataConfig = field(default_factory=GridDataConfig)

@@ -81,6 +81,8 @@ def _pitches(piece: object, where: str) -> Ints:
     sound = pitches_TV.ndim == 2 and pitches_TV.shape[1] == NUM_VOICES and pitches_TV.dtype.kind == "i"
     if not sound or not SILENT <= pitches_TV.min() <= pitches_TV.max() <= _HIGHEST_PITCH:
         raise InputError(f"{where} is no list of [S, A, T, B] in MIDI pitches, -1 for a rest: mend the file")
+    if pitches_TV.max() == SILENT:
+        raise InputError(f"{where} has no notes: leave it out")
     return pitches_TV.T.astype(np.int64)
 
 

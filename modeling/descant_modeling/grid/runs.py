@@ -7,13 +7,13 @@ from typing import Any
 
 import torch
 
-from descant_modeling.causal_runs import check_micro_batches, padding_share, quiet_transformers
+from descant_modeling.causal_runs import open_causal_run, padding_share
 from descant_modeling.grid.checkpoints import GridMeta, GridSubject
 from descant_modeling.grid.config import GridConfig
 from descant_modeling.grid.data import Grid, GridSource, grid_ranges, hash_grids, read_grids
 from descant_modeling.grid.vocabulary import BOS, EOS, PAD, GridVocabulary
 from descant_modeling.models import build_model, count_parameters
-from descant_modeling.runs import Run, RunOptions, open_run
+from descant_modeling.runs import Run, RunOptions
 from descant_modeling.training import Trainer
 from descant_tokenizers.errors import InputError
 
@@ -23,10 +23,8 @@ def prepare_run(values: dict[str, Any], where: str, options: RunOptions) -> Run:
 
     The run folder is made last, so that a mistake leaves none behind.
     """
-    opening = open_run(GridConfig, values, where, options)
+    opening = open_causal_run(GridConfig, values, where, options)
     config, accelerator = opening.config, opening.accelerator
-    check_micro_batches(config, accelerator)
-    quiet_transformers()
     if config.data.grid_json is None:
         raise InputError(
             f"{where}: data.grid_json is not set: give data.grid_json=FILE, the JSB Chorales on a 16th grid"
