@@ -10,6 +10,7 @@ python generate.py --prompt song.mid --model runs/midi-folder --given melody --w
 """
 
 from descant_modeling.generate_command import generate_command
+from descant_modeling.optional_values import GenerateCommand
 
 if __name__ == "__main__":
     import typer
@@ -17,5 +18,5 @@ if __name__ == "__main__":
     from descant_tokenizers.cli import run
 
     app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
-    app.command()(generate_command)
+    app.command(cls=GenerateCommand)(generate_command)
     run(app)

@@ -13,6 +13,7 @@ from descant_modeling import __version__
 from descant_modeling.doctor_command import doctor_command
 from descant_modeling.evaluate_command import evaluate_app
 from descant_modeling.generate_command import generate_command
+from descant_modeling.optional_values import GenerateCommand
 from descant_modeling.push_command import push_command
 from descant_modeling.train_command import train_command
 from descant_tokenizers.cli import dataset_app, run, tokenizer_app
@@ -27,7 +28,7 @@ app = typer.Typer(
 app.add_typer(dataset_app)
 app.add_typer(tokenizer_app)
 app.add_typer(evaluate_app)
-app.command("generate")(generate_command)
+app.command("generate", cls=GenerateCommand)(generate_command)
 app.command("train")(train_command)
 app.command("render")(render_command)
 app.command("doctor")(doctor_command)

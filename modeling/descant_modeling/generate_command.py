@@ -10,13 +10,13 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from descant_tokenizers.errors import InputError
+from descant_tokenizers.outputs import FORMATS, check_outputs, free_outputs, numbered, parse_formats
 
 if TYPE_CHECKING:
     from symusic.core import NoteTick, ScoreTick
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from descant_modeling.api import Model, Options
     from descant_modeling.drafts import Generated
     from descant_modeling.writing import GenerationResult
+    from descant_tokenizers.engraving.rendering import Rendering, Written
+    from descant_tokenizers.engraving.spelling import Key
     from descant_tokenizers.scores import ReadResult
 
 OUT_FOLDER = Path("out")
@@ -56,7 +58,29 @@ def generate_command(
     prompt: Annotated[Path, typer.Option(help="MIDI, MusicXML, ABC or Humdrum file to start from.")],
     task: Annotated[TaskName, typer.Option(help="What to write.")] = "harmonize",
     model: Annotated[str, typer.Option(help="Embedded model, checkpoint or run folder, or Hub id.")] = "chorales",
-    out: Annotated[Path | None, typer.Option(help="MIDI file to write; out/<prompt>-<task>.mid if not given.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="MIDI file to write, the others beside it; out/<prompt>-<task>.mid if not given."),
+    ] = None,
+    formats: Annotated[
+        str | None,
+        typer.Option(help=f"Comma-separated: {', '.join(FORMATS)}; midi,musicxml,svg,png,flac if not given."),
+    ] = None,
+    layout: Annotated[
+        Literal["open", "closed"] | None,
+        typer.Option(help="Sheet music with a staff for each track, or two voices to a staff (the default for four)."),
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(help="Key of the sheet music, such as 'F# minor'; found by itself if not given.")
+    ] = None,
+    chords: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[CHORDS]",
+            help="Alone: print the chords of what was written, and put them into the sheet music. With chords such as "
+            "'C G Am F': write to them (a model that takes chords).",
+        ),
+    ] = None,
     given: Annotated[
         str | None, typer.Option(help="Voices of the prompt's tracks: soprano[,alto,tenor,bass]; or its given tracks.")
     ] = None,
@@ -72,19 +96,25 @@ def generate_command(
     allow_parallels: Annotated[
         bool, typer.Option("--allow-parallels", help="Voices may move in parallel fifths, octaves and unisons.")
     ] = False,
-    sound: Annotated[SoundName, typer.Option(help="Sound of the written voices.")] = "choir",
+    sound: Annotated[
+        SoundName | None,
+        typer.Option(help="Instrument of the written voices (choir if not given), and of all in sound files."),
+    ] = None,
     paste_melody: Annotated[
         bool,
         typer.Option("--paste-melody/--own-melody", help="gan: keep the prompt's melody, or let the model write it."),
     ] = True,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; chosen by itself if not given.")] = None,
-    picture: Annotated[bool, typer.Option("--picture/--no-picture", help="Draw a piano roll beside the MIDI.")] = True,
+    picture: Annotated[
+        bool, typer.Option("--picture/--no-picture", help="Draw a piano roll (png), or leave it.")
+    ] = True,
     force: Annotated[bool, typer.Option("--force", help="Replace the files at --out.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print neither progress nor summary.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON instead of the summary.")] = False,
 ) -> None:
     """Harmonize, continue or infill a prompt; the prompt's own notes are kept note for note."""
-    from descant_modeling.outputs import check_outputs
+    from descant_tokenizers.engraving.rendering import default_formats
+    from descant_tokenizers.engraving.spelling import parse_key
     from descant_tokenizers.scores import read_score_report
 
     started = time.monotonic()
@@ -95,12 +125,20 @@ def generate_command(
     _check_range("--temperature", temperature, 0, 10)
     _check_range("--top-p", top_p, 1e-6, 1)
     read = read_score_report(prompt, controls=True)
-    wished = out or OUT_FOLDER / f"{prompt.stem}-{task}.mid"
-    check_outputs(wished, num_samples, force=force or out is None, picture=picture)
+    if chords:
+        raise InputError("this model takes no chords; leave what follows --chords out, and it prints those it wrote.")
+    chosen_key = None if key is None else parse_key(key)
+    kinds = default_formats() if formats is None else parse_formats(formats)
+    kinds = kinds if picture else tuple(kind for kind in kinds if kind != "png")
+    if not kinds:
+        raise InputError("--no-picture leaves nothing of --formats png; leave one of the two out.")
+    wished = out or OUT_FOLDER / f"{prompt.stem}-{task}{FORMATS[kinds[0]]}"
+    check_outputs(wished, num_samples, kinds, force=force or out is None)
 
     from descant_modeling.api import load
     from descant_modeling.progress import progress_bar
     from descant_modeling.quiet import quiet_libraries
+    from descant_tokenizers.engraving.rendering import write_renderings
 
     with quiet_libraries(), progress_bar(f"{task} {prompt.name}", quiet=quiet or as_json) as progress:
         writer = load(model, device)
@@ -111,26 +149,32 @@ def generate_command(
             "temperature": temperature,
             "top_p": top_p,
             "allow_parallels": allow_parallels,
-            "sound": sound,
+            "sound": sound or "choir",
             "progress": progress,
             "paste_melody": paste_melody,
         }
         result = _generate(writer, read.score, request, options)
     writing_seconds = time.monotonic() - began
-    files = _write(result.samples, wished, is_named=out is not None, picture=picture, title=f"{prompt.stem}: {task}")
+    names = (numbered if out else free_outputs)(wished, num_samples)
+    how = _Look(prompt, task, layout, chosen_key, chords is not None, sound)
+    results = list(zip(names, _renderings(result.samples, how), strict=True))
+    written = write_renderings(dict(results), kinds, force=force)
     seconds = time.monotonic() - started
     if as_json:
         facts = {
             "task": task,
             "model": model,
             "seed": seed,
-            **_facts(result, read, files, wished.suffix),
+            **_facts(result, read),
+            **_files(results, written),
             "seconds": round(seconds, 3),
             **_speed(result, writing_seconds),
         }
         typer.echo(json.dumps(facts, ensure_ascii=False))
     elif not quiet:
-        typer.echo(_summary(prompt, read, result, files, seed, seconds))
+        typer.echo(_summary(prompt, read, result, results, written, seed, seconds))
+    elif sentences := _sentences(written):
+        typer.echo("\n".join(f"note: {sentence}" for sentence in sentences), err=True)
 
 
 def _request(task: TaskName, bars: str | None, given: str | None, write: str | None, track: str | None) -> Request:
@@ -181,29 +225,43 @@ def _generate(model: Model, score: ScoreTick, request: Request, options: Options
     return model.continue_(score, bars=request.bars[0], given=given, write=write, track=track, **options)
 
 
-def _write(samples: tuple[Generated, ...], wished: Path, *, is_named: bool, picture: bool, title: str) -> list[Path]:
-    """Write each sample's MIDI and, if wanted, its piano roll; return the paths, MIDI files first."""
-    from descant_modeling.outputs import PICTURE_SUFFIX, Write, free_outputs, numbered, write_all
-    from descant_modeling.pictures import piano_roll
-    from descant_tokenizers.scores import write_midi
+@dataclass(frozen=True)
+class _Look:
+    """How results are to be seen and heard."""
 
-    names = (numbered if is_named else free_outputs)(wished, len(samples))
-    writers: dict[Path, Write] = {
-        name: partial(write_midi, sample.score, force=True) for name, sample in zip(names, samples, strict=True)
-    }
-    if picture:
-        for name, sample in zip(names, samples, strict=True):
-            draw = partial(piano_roll, sample.score, is_given=_given_rule(sample), title=title)
-            writers[name.with_suffix(PICTURE_SUFFIX)] = draw
-    write_all(writers)
-    return list(writers)
+    prompt: Path
+    task: str
+    layout: Literal["open", "closed"] | None
+    key: Key | None
+    with_chords: bool
+    sound: str | None
 
 
-def _facts(result: GenerationResult, read: ReadResult, files: list[Path], suffix: str) -> dict[str, Any]:
-    """Say in JSON what `_summary` says in words."""
+def _renderings(samples: tuple[Generated, ...], how: _Look) -> list[Rendering]:
+    """Prepare each sample for its formats; all have the key of the first one."""
+    from descant_tokenizers.engraving.marks import read_marks
+    from descant_tokenizers.engraving.rendering import Rendering
+
+    marks = read_marks(how.prompt)
+    return [
+        Rendering(
+            sample.score,
+            title=marks.title or how.prompt.stem,
+            caption=f"{how.prompt.stem}: {how.task}",
+            is_given=_given_rule(sample),
+            arrangement=how.layout,
+            chosen_key=how.key,
+            with_chords=how.with_chords,
+            marks=marks,
+            sound=how.sound,
+        )
+        for sample in samples
+    ]
+
+
+def _facts(result: GenerationResult, read: ReadResult) -> dict[str, Any]:
+    """Say in JSON what `_summary` says in words of the music."""
     return {
-        "outputs": [str(path) for path in files if path.suffix == suffix],
-        "pictures": [str(path) for path in files if path.suffix != suffix],
         "given": list(result.given),
         "written": list(result.written),
         "num_notes_written": [len(sample.added) for sample in result.samples],
@@ -211,6 +269,31 @@ def _facts(result: GenerationResult, read: ReadResult, files: list[Path], suffix
         "melody_kept": [_rounded(sample.melody_kept) for sample in result.samples],
         "remarks": [*read.repairs, *result.remarks],
     }
+
+
+def _files(results: list[tuple[Path, Rendering]], written: list[Written]) -> dict[str, Any]:
+    """Say in JSON what `_summary` says in words of the files: `outputs` has one name for each result."""
+    shown = [rendering for _, rendering in results]
+    return {
+        "outputs": [str(next(iter(each.paths))) for each in written],
+        "pictures": [str(path) for each in written for path in each.files.get("png", ())],
+        "files": [{kind: [str(path) for path in paths] for kind, paths in each.files.items()} for each in written],
+        "left_out": _sentences(written),
+        "keys": [str(rendering.key) for rendering in shown],
+        "chords": [
+            [
+                {"bar": chord.bar, "time_ticks": chord.time_ticks, "symbol": chord.symbol, "numeral": chord.numeral}
+                for chord in rendering.chords
+            ]
+            for rendering in shown
+            if rendering.with_chords
+        ],
+    }
+
+
+def _sentences(written: list[Written]) -> list[str]:
+    """What could not be written, or not as it is, each sentence once."""
+    return list(dict.fromkeys(line for each in written for line in (*each.remarks, *each.left_out.values())))
 
 
 def _speed(result: GenerationResult, seconds: float) -> dict[str, float]:
@@ -223,13 +306,38 @@ def _given_rule(sample: Generated) -> Callable[[str, NoteTick], bool]:
 
 
 def _summary(
-    prompt: Path, read: ReadResult, result: GenerationResult, files: list[Path], seed: int, seconds: float
+    prompt: Path,
+    read: ReadResult,
+    result: GenerationResult,
+    results: list[tuple[Path, Rendering]],
+    written: list[Written],
+    seed: int,
+    seconds: float,
 ) -> str:
     """Say what was given, what was written and where."""
     counts = ", ".join(str(len(sample.added)) for sample in result.samples)
     lines = [f"given    {', '.join(result.given) or 'the bars around'} of {prompt}"]
     lines += [f"         {remark}" for remark in (*read.repairs, *result.remarks)]
     lines += [f"written  {', '.join(result.written)}: {counts} notes in {seconds:.1f} s"]
-    lines += [f"{'files' if index == 0 else '':<8} {path}" for index, path in enumerate(files)]
+    lines += [f"{'key' if index == 0 else '':<8} {key}" for index, key in enumerate(_keys(results))]
+    for _, rendering in results:
+        if rendering.with_chords:
+            lines += _chord_lines(rendering)
+    paths = [path for each in written for path in each.paths]
+    lines += [f"{'files' if index == 0 else '':<8} {path}" for index, path in enumerate(paths)]
+    lines += [f"{'note' if index == 0 else '':<8} {line}" for index, line in enumerate(_sentences(written))]
     lines += [f"again    --seed {seed}"]
     return "\n".join(lines)
+
+
+def _keys(results: list[tuple[Path, Rendering]]) -> list[str]:
+    """The keys of all results, each once."""
+    return list(dict.fromkeys(str(rendering.key_found) for _, rendering in results))
+
+
+def _chord_lines(rendering: Rendering) -> list[str]:
+    from descant_tokenizers.engraving.chords import chords_in_words
+
+    return [
+        f"{'chords' if index == 0 else '':<8} {line}" for index, line in enumerate(chords_in_words(rendering.chords))
+    ]

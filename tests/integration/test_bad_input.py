@@ -479,7 +479,7 @@ def test_what_is_repaired_is_said(
     shutil.copy(at_home / entry["file"], files)
     given = files / entry["file"]
     commands = {
-        "generate": f"generate --prompt {given} --model {tiny_checkpoint} --out {tmp_path}/out.mid --no-picture",
+        "generate": f"generate --prompt {given} --model {tiny_checkpoint} --out {tmp_path}/out.mid --formats midi",
         "inspect": f"tokenizer inspect {given}",
         "build": f"dataset build {files} --out {tmp_path}/data --num-proc 1",
     }
@@ -551,7 +551,7 @@ def test_a_failure_while_writing_leaves_nothing_behind(
     def full_disk(*arguments: object, **options: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("descant_modeling.pictures.piano_roll", full_disk)
+    monkeypatch.setattr("descant_tokenizers.engraving.rendering._put", full_disk)
     monkeypatch.chdir(tmp_path)
     outcome = descant("generate", "--prompt", bad_things / "tune.mid", "--model", tiny_checkpoint, "--num-samples", 2)
     _assert_one_sentence(*outcome, "no space left on device")

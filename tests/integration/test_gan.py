@@ -185,7 +185,7 @@ def harmonize(descant, untrained, tmp_path):
     def run(path, *options):
         out = tmp_path / "out" / "written.mid"
         outcome = descant(
-            "generate", "--prompt", path, "--model", untrained, "--out", out, "--json", "--no-picture", "--force",
+            "generate", "--prompt", path, "--model", untrained, "--out", out, "--json", "--formats", "midi", "--force",
             "--device", "cpu", *options,
         )  # fmt: skip
         assert outcome.status == 0, outcome.err

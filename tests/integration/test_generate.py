@@ -407,23 +407,24 @@ def generate(descant: Callable[..., Any], tiny_checkpoint: Path, tune: Path, mon
     return lambda *arguments: descant("generate", "--prompt", tune.name, "--model", tiny_checkpoint, *arguments)
 
 
-def test_default_names_are_numbered_together_with_their_pictures(generate: Any, tmp_path: Path) -> None:
+def test_default_names_are_numbered_together_with_whatever_lies_there(generate: Any, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    (tmp_path / "out/tune-harmonize-2.png").write_bytes(b"mine")
+    (tmp_path / "out/tune-harmonize-2.mp3").write_bytes(b"mine")
     for _ in range(2):
-        assert generate("--quiet") == (0, "", "")
-    assert generate("--quiet", "--num-samples", 2, "--no-picture").status == 0
+        assert generate("--quiet", "--formats", "midi,png") == (0, "", "")
+    assert generate("--quiet", "--num-samples", 2, "--formats", "midi,png", "--no-picture").status == 0
     names = {path.name for path in (tmp_path / "out").iterdir()}
     stems = ("tune-harmonize", "tune-harmonize-3")
     pictured = {f"{stem}{suffix}" for stem in stems for suffix in (".mid", ".png")}
-    assert names == pictured | {"tune-harmonize-2.png", "tune-harmonize-4.mid", "tune-harmonize-5.mid"}
-    assert (tmp_path / "out/tune-harmonize-2.png").read_bytes() == b"mine"
+    assert names == pictured | {"tune-harmonize-2.mp3", "tune-harmonize-4.mid", "tune-harmonize-5.mid"}
+    assert (tmp_path / "out/tune-harmonize-2.mp3").read_bytes() == b"mine"
 
 
-@pytest.mark.parametrize("existing", ["x.mid", "x.png", "x-2.mid", "x-2.png"])
+@pytest.mark.parametrize("existing", ["x.mid", "x.svg", "x-2.mid", "x-2.svg"])
 def test_a_named_output_is_not_replaced(generate: Any, tmp_path: Path, existing: str) -> None:
     (tmp_path / existing).write_bytes(b"mine")
-    outcome = generate("--out", "x.mid", "--num-samples", 2)
+    options = ("--out", "x.mid", "--num-samples", 2, "--formats", "midi,svg")
+    outcome = generate(*options)
     assert outcome == (
         2,
         "",
@@ -431,21 +432,25 @@ def test_a_named_output_is_not_replaced(generate: Any, tmp_path: Path, existing:
     )
     assert {path.name for path in tmp_path.iterdir()} == {"tune.mid", existing}
     assert (tmp_path / existing).read_bytes() == b"mine"
-    assert generate("--out", "x.mid", "--num-samples", 2, "--force").status == 0
-    assert {path.name for path in tmp_path.iterdir()} == {"tune.mid", "x.mid", "x.png", "x-2.mid", "x-2.png"}
+    assert generate(*options, "--force").status == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"tune.mid", "x.mid", "x.svg", "x-2.mid", "x-2.svg"}
 
 
-def test_json_is_one_line(generate: Any) -> None:
-    outcome = generate("--json", "--seed", 7, "--num-samples", 2)
+def test_json_is_one_line_and_names_every_file(generate: Any, tmp_path: Path) -> None:
+    outcome = generate("--json", "--seed", 7, "--num-samples", 2, "--chords")
     assert (outcome.status, outcome.err) == (0, "")
     (line,) = outcome.out.splitlines()
     facts = json.loads(line)
     assert facts["outputs"] == ["out/tune-harmonize.mid", "out/tune-harmonize-2.mid"]
     assert facts["pictures"] == ["out/tune-harmonize.png", "out/tune-harmonize-2.png"]
+    assert [list(files) for files in facts["files"]] == [["midi", "musicxml", "svg", "png", "flac"]] * 2
+    named = [path for files in facts["files"] for paths in files.values() for path in paths]
+    assert sorted(named) == sorted(str(path.relative_to(tmp_path)) for path in (tmp_path / "out").iterdir())
     assert (facts["task"], facts["seed"], facts["given"]) == ("harmonize", 7, ["Soprano"])
     assert facts["num_tokens"] > 0 < facts["tokens_per_second"]
     assert facts["seconds"] > 0
-    assert all(Path(path).is_file() for path in facts["outputs"] + facts["pictures"])
+    assert len(facts["keys"]) == len(facts["chords"]) == 2
+    assert facts["chords"][0][0].keys() == {"bar", "time_ticks", "symbol", "numeral"}
 
 
 def test_the_summary_says_what_was_given_written_and_where(generate: Any) -> None:

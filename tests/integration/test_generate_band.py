@@ -262,7 +262,7 @@ def test_the_command_keeps_a_file_and_writes_another(band_checkpoint: Path, desc
 def test_the_command_harmonizes_by_name(band_checkpoint: Path, descant: Any, tmp_path: Path) -> None:
     prompt, out = tmp_path / "band.mid", tmp_path / "harmony.mid"
     write_midi(band(), prompt)
-    arguments = ["--model", band_checkpoint, "--out", out, "--seed", 1, "--no-picture"]
+    arguments = ["--model", band_checkpoint, "--out", out, "--seed", 1, "--formats", "midi"]
     ended = descant("generate", "--prompt", prompt, "--given", "tune", "--write", "piano,bass", *arguments)
     assert ended.status == 0, ended.err
     assert "given    1 'Tune' (Violin)" in ended.out

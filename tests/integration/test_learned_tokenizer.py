@@ -155,7 +155,7 @@ def test_the_commands_take_it(trained: Trained, descant: Callable[..., Any], tmp
     song(random.Random(4)).dump_midi(tmp_path / "tune.mid")
     generate = ("generate", "--prompt", tmp_path / "tune.mid", "--model", trained.run, "--device", "cpu", "--seed", 1)
     out = tmp_path / "more.mid"
-    options = ("--task", "continue", "--bars", 2, "--out", out, "--no-picture", "--quiet")
+    options = ("--task", "continue", "--bars", 2, "--out", out, "--formats", "midi", "--quiet")
     assert descant(*generate, *options).status == 0
     assert read_score(out).end() > 12 * TPQ
     evaluate = ("evaluate", "likelihood", "--model", trained.run, "--corpus", trained.dataset, "--device", "cpu")

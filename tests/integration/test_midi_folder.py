@@ -61,7 +61,7 @@ def test_from_a_folder_to_music(midis: Path, descant: Any, repo_root: Path, tmp_
     assert scored.status == 0, scored.err
     assert json.loads(scored.out)["nats_per_16th"] == pytest.approx(valid["nats_per_16th"], rel=1e-4)
     out = tmp_path / "more.mid"
-    arguments = ["--model", run, "--out", out, "--seed", 1, "--no-picture"]
+    arguments = ["--model", run, "--out", out, "--seed", 1, "--formats", "midi"]
     for task in (["--task", "continue", "--bars", 1], ["--task", "infill", "--bars", "2", "--force"]):
         ended = descant("generate", "--prompt", midis / "00.mid", *task, *arguments)
         assert ended.status == 0, ended.err

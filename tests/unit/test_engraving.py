@@ -10,7 +10,8 @@ from symusic.core import KeySignatureTick, NoteTick, ScoreTick, TimeSignatureTic
 from typer.testing import CliRunner
 
 from descant_modeling.cli import app
-from descant_tokenizers.engraving.musicxml import ADDED_COLOUR, to_musicxml
+from descant_tokenizers.engraving.musicxml import ADDED_COLOUR, Sheet, to_musicxml
+from descant_tokenizers.engraving.rendering import Rendering
 from descant_tokenizers.engraving.spelling import key_of, spell
 from descant_tokenizers.engraving.svg import svg_pages
 from descant_tokenizers.errors import InputError
@@ -77,7 +78,7 @@ def read_back(text: str, folder: Path) -> ScoreTick:
 @pytest.mark.parametrize("sharps", [-4, 0, 3])
 def test_an_open_score_reads_back_to_the_same_music(tmp_path: Path, sharps: int) -> None:
     score = chorale(sharps)
-    back = read_back(to_musicxml(score, title="Tune"), tmp_path)
+    back = read_back(to_musicxml(score, Sheet(title="Tune", arrangement="open")), tmp_path)
     assert fidelity(score, back).is_exact
     assert [track.name for track in back.tracks] == list(VOICES)
     for track, other in zip(score.tracks, back.tracks, strict=True):
@@ -88,7 +89,7 @@ def test_an_open_score_reads_back_to_the_same_music(tmp_path: Path, sharps: int)
 
 def test_a_closed_score_holds_the_same_notes_on_two_staves(tmp_path: Path) -> None:
     score = chorale(0)
-    text = to_musicxml(score, arrangement="closed")
+    text = to_musicxml(score, Sheet(arrangement="closed"))
     back = read_back(text, tmp_path)
     assert [track.name for track in back.tracks] == ["Soprano, Alto", "Tenor, Bass"]
     assert fidelity(score, back).is_exact
@@ -107,7 +108,8 @@ def test_chords_and_overlapping_notes_read_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize("arrangement", ["open", "closed"])
 def test_engraving_shows_every_note_and_says_nothing(arrangement: str, capfd: pytest.CaptureFixture[str]) -> None:
     score = chorale(-2)
-    text = to_musicxml(score, title="A < B & C", arrangement=arrangement, is_given=lambda voice, _: voice == "Soprano")
+    sheet = Sheet(title="A < B & C", arrangement=arrangement, is_given=lambda voice, _: voice == "Soprano")
+    text = to_musicxml(score, sheet)
     pages = svg_pages(text)
     captured = capfd.readouterr()
     assert captured.out == captured.err == ""
@@ -122,7 +124,7 @@ def test_engraving_shows_every_note_and_says_nothing(arrangement: str, capfd: py
 
 def test_given_notes_keep_the_ink(tmp_path: Path) -> None:
     assert ADDED_COLOUR not in to_musicxml(chorale())
-    assert ADDED_COLOUR in to_musicxml(chorale(), is_given=lambda voice, _: voice != "Alto").replace("0072B2", "0072b2")
+    assert ADDED_COLOUR in to_musicxml(chorale(), Sheet(is_given=lambda voice, _: voice != "Alto"))
 
 
 def test_a_key_is_found_where_none_is_written() -> None:
@@ -136,11 +138,16 @@ def test_a_key_is_found_where_none_is_written() -> None:
     assert key_of(score) == (-1, "minor")
 
 
-def test_unplayable_rhythm_is_told() -> None:
-    score = chorale()
-    score.tracks[3].notes[3].time += 1
-    with pytest.raises(InputError, match="too fine to be written"):
-        to_musicxml(score)
+def test_a_rhythm_without_note_values_is_written_as_the_nearest(tmp_path: Path) -> None:
+    score, played = chorale(), chorale()
+    for index, note in enumerate(played.tracks[3].notes):
+        note.time += (3, -5, 0, 11)[index % 4] if index else 0
+        note.duration -= 17
+    rendering = Rendering(played, arrangement="open")
+    assert fidelity(score, read_back(rendering.musicxml, tmp_path)).is_exact
+    (remark,) = rendering.remarks
+    assert remark.startswith("8 notes have no note value's place, and stand up to 0.02 of a quarter beside it")
+    assert Rendering(score).remarks == []
 
 
 def test_drums_alone_are_refused() -> None:
@@ -154,8 +161,10 @@ def test_drums_alone_are_refused() -> None:
 def test_the_command_writes_what_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_midi(chorale(), "tune.mid")
-    done = CliRunner().invoke(app, ["render", "tune.mid", "--given", "soprano"], catch_exceptions=False)
-    assert done.output.splitlines() == ["Wrote tune.svg", "Wrote tune.musicxml"]
+    done = CliRunner().invoke(
+        app, ["render", "tune.mid", "--given", "soprano", "--layout", "open"], catch_exceptions=False
+    )
+    assert done.output.splitlines() == ["Key: G major (found in the notes)", "Wrote tune.musicxml", "Wrote tune.svg"]
     assert fidelity(chorale(), read_score("tune.musicxml")).is_exact
     assert Path("tune.svg").read_text().count('class="note"') >= chorale().note_num()
 
@@ -167,7 +176,7 @@ def test_the_command_writes_what_is_asked_for(tmp_path: Path, monkeypatch: pytes
         (["tune.mid", "--formats", "svg,jpg"], "unknown format 'jpg'"),
         (["tune.mid", "--given", "flute", "--force"], "there is no track 'flute'"),
         (["none.mid"], "there is no file none.mid"),
-        (["melody.mid", "--staves", "closed"], "a closed score holds Soprano, Alto, Tenor, Bass"),
+        (["melody.mid", "--layout", "closed"], "a closed score holds Soprano, Alto, Tenor, Bass"),
     ],
 )
 def test_bad_input_is_one_sentence(

@@ -9,8 +9,8 @@ import pytest
 from matplotlib.figure import Figure
 from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
-from descant_modeling import pictures
-from descant_modeling.pictures import piano_roll
+from descant_tokenizers.engraving import pictures
+from descant_tokenizers.engraving.pictures import piano_roll
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import VOICES, bars_of
 

@@ -15,7 +15,7 @@ import numpy as np
 from symusic.core import ScoreTick
 
 from descant_modeling.evaluation.rules import FRAMES, RULES
-from descant_modeling.pictures import piano_roll
+from descant_tokenizers.engraving.pictures import piano_roll
 from descant_tokenizers.scores import VOICES
 
 if TYPE_CHECKING:

@@ -1,16 +1,16 @@
-"""`descant render`: any score as notation."""
+"""`descant render`: any score as notation, picture and sound."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from descant_tokenizers.errors import InputError
+from descant_tokenizers.outputs import FORMATS, check_outputs, file_of, parse_formats
 
-FORMATS = {"musicxml": ".musicxml", "svg": ".svg"}
+SoundName = Literal["choir", "organ", "piano", "strings"]
 
 
 def render_command(
@@ -19,43 +19,60 @@ def render_command(
     out: Annotated[
         Path | None, typer.Option(help="Name without a suffix; by default that of the file, in this folder.")
     ] = None,
-    staves: Annotated[
-        Literal["open", "closed"], typer.Option(help="A staff for each voice, or two voices to a staff.")
-    ] = "open",
+    layout: Annotated[
+        Literal["open", "closed"] | None,
+        typer.Option(help="A staff for each track, or two voices to a staff (the default for four voices)."),
+    ] = None,
     given: Annotated[
         str | None, typer.Option(help="Comma-separated tracks that were given; notes of others get a colour.")
+    ] = None,
+    key: Annotated[str | None, typer.Option(help="The key, such as 'F# minor'; found by itself if not given.")] = None,
+    chords: Annotated[bool, typer.Option("--chords", help="Write chord symbols and Roman numerals, here too.")] = False,
+    sound: Annotated[
+        SoundName | None, typer.Option(help="What every track sounds like; by default its own instrument.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
 ) -> None:
-    """Write a score as MusicXML and engrave it."""
-    wished = list(dict.fromkeys(name.strip().lower() for name in formats.split(",") if name.strip()))
-    unknown = [name for name in wished if name not in FORMATS]
-    if unknown or not wished:
-        raise InputError(f"unknown format '{', '.join(unknown)}'; give one or more of {', '.join(FORMATS)}.")
-    stem = out or Path(file.stem)
-    for name in wished:
-        _check_free(stem.with_name(stem.name + FORMATS[name]), force)
+    """Write a score as sheet music, picture and sound."""
+    from descant_tokenizers.engraving.spelling import parse_key
 
-    from descant_tokenizers.engraving.musicxml import to_musicxml
-    from descant_tokenizers.engraving.svg import svg_pages, write_svg
-    from descant_tokenizers.files import atomic_write
+    wished = parse_formats(formats)
+    chosen_key = None if key is None else parse_key(key)
+    stem = out or Path(file.stem)
+    name = stem.with_name(f"{stem.name}{FORMATS[wished[0]]}")
+    if any(file_of(name, form).resolve() == file.resolve() for form in wished):
+        raise InputError(f"{file} is read, and would be replaced; choose another --out.")
+    check_outputs(name, 1, wished, force=force)
+
+    from descant_tokenizers.engraving.marks import read_marks
+    from descant_tokenizers.engraving.rendering import Rendering, write_renderings
     from descant_tokenizers.scores import read_score
 
     score = read_score(file)
     names = None if given is None else _given(given, [track.name for track in score.tracks])
-    is_given = None if names is None else (lambda track, note: track in names)
-    text = to_musicxml(score, title=file.stem, arrangement=staves, is_given=is_given)
-    written: list[Path] = []
-    if "svg" in wished:  # first what may be refused
-        written += write_svg(svg_pages(text), stem.with_name(stem.name + ".svg"), force=force)
-    if "musicxml" in wished:
-        written.append(stem.with_name(stem.name + ".musicxml"))
-        with atomic_write(written[-1]) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+    marks = read_marks(file)
+    rendering = Rendering(
+        score,
+        title=marks.title or file.stem,
+        is_given=None if names is None else (lambda track, note: track in names),
+        arrangement=layout,
+        chosen_key=chosen_key,
+        with_chords=chords,
+        marks=marks,
+        sound=sound,
+    )
+    (written,) = write_renderings({name: rendering}, wished, force=force)
     if not quiet:
-        for path in written:
+        typer.echo(f"Key: {rendering.key_found}")
+        if chords:
+            from descant_tokenizers.engraving.chords import chords_in_words
+
+            typer.echo("\n".join(chords_in_words(rendering.chords)))
+        for path in written.paths:
             typer.echo(f"Wrote {path}")
+    for sentence in (*written.remarks, *written.left_out.values()):
+        typer.echo(f"Note: {sentence}", err=True)
 
 
 def _given(text: str, tracks: list[str]) -> frozenset[str]:
@@ -65,8 +82,3 @@ def _given(text: str, tracks: list[str]) -> frozenset[str]:
         if name.lower() not in found:
             raise InputError(f"there is no track '{name}' to be given; the tracks are {', '.join(tracks)}.")
     return frozenset(found[name.lower()] for name in names)
-
-
-def _check_free(path: Path, force: bool) -> None:
-    if os.path.lexists(path) and not force:
-        raise InputError(f"{path} exists already; add --force to replace it, or choose another --out.")

@@ -1,176 +1,191 @@
-"""Scores as MusicXML, through music21: measures, voices, ties, beams, accidentals, clefs and brackets.
+"""Scores as MusicXML, through music21: measures, voices, ties, tuplets, beams, accidentals, clefs and brackets.
 
-Voices are laid out note by note here, because music21 knows nothing of a pickup's time signature or of given notes.
+Voices are laid out note by note here, because music21 knows nothing of a pickup's time signature, of given notes, or of
+note values that show the beats.
+
+Units: quarter notes, as exact fractions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal
 
-from music21 import chord, clef, expressions, key, layout, metadata, meter, note, pitch, stream, tie
+from music21 import (
+    bar,
+    chord,
+    clef,
+    duration,
+    dynamics,
+    expressions,
+    harmony,
+    key,
+    layout,
+    metadata,
+    meter,
+    note,
+    pitch,
+    stream,
+    tempo,
+    tie,
+)
 from music21.musicxml.m21ToXml import GeneralObjectExporter
 from music21.musicxml.xmlObjects import MusicXMLExportException
-from symusic.core import NoteTick, ScoreTick, TrackTick
+from symusic.core import ScoreTick, TrackTick
 
-from descant_tokenizers.engraving.spelling import key_of, spell
+from descant_tokenizers.engraving.chords import ChordName
+from descant_tokenizers.engraving.layers import GivenRule, Layer, Moved, Staved, StavedBar, layers_of, staved_bars
+from descant_tokenizers.engraving.marks import Marks
+from descant_tokenizers.engraving.rhythm import Tuplet, Value, note_values, rest_values, tuplets_of
+from descant_tokenizers.engraving.spelling import Key, find_key, spell
 from descant_tokenizers.errors import InputError, printable
-from descant_tokenizers.scores import VOICES, Bar, bars_of
+from descant_tokenizers.scores import VOICES
 
-__all__ = ["ADDED_COLOUR", "Layout", "to_music21", "to_musicxml"]
+__all__ = ["ADDED_COLOUR", "Layout", "Sheet", "musicxml_and_moves", "to_music21", "to_musicxml"]
 
-ADDED_COLOUR = "#0072b2"
+ADDED_COLOUR = "#0072B2"
 Layout = Literal["open", "closed"]
 """A staff for each track, or two voices to a staff."""
 
-GivenRule = Callable[[str, NoteTick], bool]
 AnyStream = Any  # music21's streams are generic in ways that say nothing here
 
 _CLEFS: Mapping[str, type[clef.Clef]] = {"Tenor": clef.Treble8vbClef, "Bass": clef.BassClef}
 _MIDDLE_C = 60
+_MAX_TEMPOS = 8  # a recorded performance has hundreds, which nobody reads
+_WRITTEN_TYPES = {Fraction(8): "breve", Fraction(4): "whole", Fraction(2): "half", Fraction(1): "quarter"}
+_SHORT_TYPES = ("eighth", "16th", "32nd", "64th", "128th")
 
 
 @dataclass(frozen=True)
-class _Chord:
-    """Notes of one track that begin and end together, in quarters."""
+class Sheet:
+    """How a score is to be written.
 
-    onset: Fraction
-    end: Fraction
-    pitches: tuple[int, ...]
-    given: bool
+    Attributes:
+        title: Stands above the first system.
+        composer: Stands at its right.
+        arrangement: `open` has a staff for each track; `closed` two voices to a staff, for four named voices only. By
+            default closed for those, else open.
+        is_given: Which notes were given; the others get a colour, and a line of text says so.
+        key: The key that notes are named after, and whose signature is printed; by default that of the score.
+        chords: Chord symbols above the first staff, Roman numerals below the last.
+        marks: Lyrics, fermatas and words of the file that the score came from.
+    """
+
+    title: str = ""
+    composer: str = ""
+    arrangement: Layout | None = None
+    is_given: GivenRule | None = None
+    key: Key | None = None
+    chords: Sequence[ChordName] = ()
+    marks: Marks = field(default_factory=Marks)
 
 
-def to_musicxml(
-    score: ScoreTick, *, title: str = "", arrangement: Layout = "open", is_given: GivenRule | None = None
-) -> str:
-    """Write a score as the text of a MusicXML file; see `to_music21`.
+def to_musicxml(score: ScoreTick, sheet: Sheet | None = None) -> str:
+    """Write a score as the text of a MusicXML 4.0 file; see `to_music21`.
 
     Raises:
-        InputError: As for `to_music21`, or a note or rest is shorter than notation can say.
+        InputError: As for `to_music21`, or a bar is shorter than notation can say.
     """
-    written = to_music21(score, title=title, arrangement=arrangement, is_given=is_given)
+    return musicxml_and_moves(score, sheet)[0]
+
+
+def musicxml_and_moves(score: ScoreTick, sheet: Sheet | None = None) -> tuple[str, Moved]:
+    """Write a score as `to_musicxml` does, and say how far notes were moved."""
+    written, moved = to_music21(score, sheet)
     try:
         data: bytes = GeneralObjectExporter().parse(written)
     except MusicXMLExportException as error:
         reason = printable(str(error), 100)
-        raise InputError(f"the score's rhythm is too fine to be written ({reason}); quantize it first.") from error
-    return data.decode("utf-8")
+        raise InputError(f"the score's bars cannot be written ({reason}); correct its time signatures.") from error
+    return data.decode("utf-8"), moved
 
 
-def to_music21(
-    score: ScoreTick,
-    *,
-    title: str = "",
-    arrangement: Layout = "open",
-    is_given: GivenRule | None = None,
-) -> AnyStream:
+def to_music21(score: ScoreTick, sheet: Sheet | None = None) -> tuple[AnyStream, Moved]:
     """Turn a score into measured parts, ready to be written.
 
     Args:
-        score: Any score with pitched notes; percussion is left out.
-        title: Stands above the first system.
-        arrangement: `open` has a staff for each track; `closed` two voices to a staff, for four named voices only.
-        is_given: Which notes were given; the others get a colour, and a line of text says so.
+        score: Any score with pitched notes; percussion is left out. Times that no note value reaches are moved to the
+            nearest one that does.
+        sheet: How it is to be written.
+
+    Returns:
+        A music21 score, and how far notes were moved.
 
     Raises:
         InputError: There are no pitched notes, or `closed` is asked for other tracks.
     """
+    sheet = sheet or Sheet()
     tracks = [track for track in score.tracks if track.notes and not track.is_drum]
     if not tracks:
         raise InputError("the score has no pitched notes, so there is nothing to engrave; give one that has.")
-    if arrangement == "closed" and {track.name for track in tracks} != set(VOICES):
-        raise InputError(f"a closed score holds {', '.join(VOICES)}; ask for an open one.")
-    bars = bars_of(score)
-    ordered = sorted(tracks, key=lambda track: VOICES.index(track.name)) if arrangement == "closed" else tracks
-    layers = [_layers(track, score.ticks_per_quarter, is_given) for track in ordered]
-    groups = [[0, 1], [2, 3]] if arrangement == "closed" else [[index] for index in range(len(ordered))]
-    writer = _Writer(score, bars, is_closed=arrangement == "closed")
+    is_closed = _is_closed(tracks, sheet.arrangement)
+    ordered = sorted(tracks, key=lambda track: VOICES.index(track.name)) if is_closed else tracks
+    bars = staved_bars(score)
+    found = [layers_of(track, score.ticks_per_quarter, bars, sheet.is_given) for track in ordered]
+    layers = [each for each, _ in found]
+    groups = [[0, 1], [2, 3]] if is_closed else [[index] for index in range(len(ordered))]
+    writer = _Writer(score, bars, sheet, is_closed=is_closed)
     result = stream.Score()
-    result.metadata = metadata.Metadata(title=printable(title, 120) or None)
+    result.metadata = metadata.Metadata(title=printable(sheet.title, 120) or None)
+    result.metadata.composer = printable(sheet.composer, 120) or None
     for number, group in enumerate(groups):
         names = [ordered[index].name or f"Track {index + 1}" for index in group]
         voices = [layer for index in group for layer in layers[index]]
-        part = writer.part(f"P{number + 1}", ", ".join(names), voices)
-        result.append(part)
-    _brackets(result)
-    if is_given is not None:
-        _legend(result)
-    return result
+        result.append(writer.part(f"P{number + 1}", names, voices))
+    parts = list(result.parts)
+    _brackets(result, parts, is_choir=not is_closed and {track.name for track in ordered} <= set(VOICES))
+    writer.write_above(parts[0])
+    writer.write_below(parts[-1])
+    moved = [each for _, each in found]
+    return result, Moved(sum(each.num_notes for each in moved), max(each.furthest for each in moved))
 
 
-def _layers(track: TrackTick, ticks_per_quarter: int, is_given: GivenRule | None) -> list[list[_Chord]]:
-    """Gather notes to chords, and chords to layers in which none overlaps the next."""
-    gathered: dict[tuple[int, int, bool], set[int]] = {}
-    for found in track.notes:
-        given = is_given is None or is_given(track.name, found)
-        gathered.setdefault((found.time, found.time + found.duration, given), set()).add(found.pitch)
-    layers: list[list[_Chord]] = []
-    for (start, end, given), pitches in sorted(gathered.items(), key=lambda item: (item[0][0], -max(item[1]))):
-        new = _Chord(
-            Fraction(start, ticks_per_quarter), Fraction(end, ticks_per_quarter), tuple(sorted(pitches)), given
-        )
-        fitting = (layer for layer in layers if layer[-1].end <= new.onset)
-        layer = next(fitting, None)
-        if layer is None:
-            layers.append([new])
-        else:
-            layer.append(new)
-    return layers
+def _is_closed(tracks: Sequence[TrackTick], arrangement: Layout | None) -> bool:
+    is_four_part = sorted(track.name for track in tracks) == sorted(VOICES)
+    if arrangement == "closed" and not is_four_part:
+        raise InputError(f"a closed score holds {', '.join(VOICES)}; ask for an open one.")
+    # Of voices with chords, or notes that overlap, two do not fit on a staff.
+    return is_four_part and arrangement != "open"
 
 
 class _Writer:
     """Writes parts that share their bars and keys."""
 
-    def __init__(self, score: ScoreTick, bars: Sequence[Bar], *, is_closed: bool) -> None:
-        self._bars, self._is_closed = bars, is_closed
-        self._unit = score.ticks_per_quarter
-        sharps, self._mode = key_of(score)
-        self._keys = {Fraction(event.time, self._unit): event.key for event in score.key_signatures} or {
-            Fraction(0): sharps
-        }
+    def __init__(self, score: ScoreTick, bars: Sequence[StavedBar], sheet: Sheet, *, is_closed: bool) -> None:
+        self._score, self._bars, self._sheet, self._is_closed = score, bars, sheet, is_closed
+        self._key = sheet.key or find_key(score).key
+        signatures = {Fraction(event.time, score.ticks_per_quarter): event.key for event in score.key_signatures}
+        self._keys = {Fraction(0): self._key.sharps} if sheet.key or not signatures else signatures
 
-    def part(self, part_id: str, name: str, layers: Sequence[Sequence[_Chord]]) -> AnyStream:
+    def part(self, part_id: str, names: Sequence[str], layers: Sequence[Layer]) -> AnyStream:
         part = stream.Part(id=part_id)
-        part.partName = printable(name, 60)
-        before: tuple[int, int] | None = None
-        for index, bar in enumerate(self._bars):
-            measure = stream.Measure(number=bar.number)
-            shown = self._shown_meter(index)
+        part.partName = printable(", ".join(names), 60)
+        part.partAbbreviation = "/".join(name[0] for name in names) if self._is_closed else None
+        before = None
+        for index, own in enumerate(self._bars):
+            measure = stream.Measure(number=own.number)
             if index == 0:
-                measure.append(_clef(name, layers))
-            self._put_key(measure, bar, index)
-            if shown != before:
-                measure.insert(0, meter.TimeSignature(f"{shown[0]}/{shown[1]}"))
-                before = shown
-            if bar.number == 0:
-                measure.paddingLeft = float(Fraction(4 * shown[0], shown[1]) - self._length(bar))
-            self._fill(measure, bar, layers)
+                measure.append(_clef(names[0] if len(names) == 1 else names[-1], layers, is_shared=len(names) > 1))
+            self._put_key(measure, own, index)
+            if own.meter != before:
+                measure.insert(0, meter.TimeSignature(f"{own.meter.numerator}/{own.meter.denominator}"))
+                before = own.meter
+            if own.first_place:
+                measure.paddingLeft = float(own.first_place)
+            self._fill(measure, own, layers)
             part.append(measure)
         part.makeAccidentals(inPlace=True, cautionaryNotImmediateRepeat=False)
         for measure in part.getElementsByClass(stream.Measure):
             stream.makeNotation.makeBeams(measure, inPlace=True)
         last = part.getElementsByClass(stream.Measure).last()
         assert last is not None, "a score with notes has bars"
-        last.rightBarline = "final"
+        last.rightBarline = bar.Barline("final")
         return part
 
-    def _length(self, bar: Bar) -> Fraction:
-        return Fraction(bar.length_ticks, self._unit)
-
-    def _shown_meter(self, index: int) -> tuple[int, int]:
-        """Return the time signature to print: a pickup has that of the bar after it."""
-        bar = (
-            self._bars[index + 1]
-            if self._bars[index].number == 0 and index + 1 < len(self._bars)
-            else self._bars[index]
-        )
-        return bar.numerator, bar.denominator
-
-    def _put_key(self, measure: AnyStream, bar: Bar, index: int) -> None:
-        start, end = Fraction(bar.start_ticks, self._unit), Fraction(bar.end_ticks, self._unit)
-        inside = [time for time in self._keys if start <= time < end]
+    def _put_key(self, measure: AnyStream, own: StavedBar, index: int) -> None:
+        inside = [time for time in self._keys if own.start <= time < own.end]
         if index == 0 and not inside:
             measure.insert(0, key.KeySignature(0))
         for time in sorted(inside)[-1:]:
@@ -180,88 +195,209 @@ class _Writer:
         times = [time for time in self._keys if time <= onset]
         return self._keys[max(times)] if times else 0
 
-    def _fill(self, measure: AnyStream, bar: Bar, layers: Sequence[Sequence[_Chord]]) -> None:
-        start, length = Fraction(bar.start_ticks, self._unit), self._length(bar)
-        sounding = [
-            layer for layer in layers if any(item.onset < start + length and item.end > start for item in layer)
-        ]
+    def _fill(self, measure: AnyStream, own: StavedBar, layers: Sequence[Layer]) -> None:
+        sounding = [layer for layer in layers if any(item.onset < own.end and item.end > own.start for item in layer)]
         chosen = layers if self._is_closed else sounding or [layers[0]]
         for number, layer in enumerate(chosen, start=1):
             target = measure if len(chosen) == 1 else stream.Voice(id=str(number))
-            for offset, element in self._elements(layer, start, length):
-                if len(chosen) > 1 and isinstance(element, note.NotRest):
-                    element.stemDirection = "up" if number % 2 else "down"
+            is_upper = None if len(chosen) == 1 else number % 2 == 1
+            for offset, element in self._elements(layer, own, is_upper):
                 target.insert(offset, element)
             if target is not measure:
                 measure.insert(0, target)
 
     def _elements(
-        self, layer: Sequence[_Chord], start: Fraction, length: Fraction
+        self, layer: Layer, own: StavedBar, is_upper: bool | None
     ) -> Iterator[tuple[Fraction, note.GeneralNote]]:
-        """Yield notes and rests that fill a bar, split into lengths that can be written."""
-        at = start
-        for item in layer:
-            begin, end = max(item.onset, start), min(item.end, start + length)
-            if begin >= end:
-                continue
+        """Yield the notes and rests that fill a bar, each of one note value."""
+        inside = [item for item in layer if item.onset < own.end and item.end > own.start]
+        if not inside:
+            yield Fraction(0), _bar_rest(own)
+            return
+        shift = own.first_place - own.start
+        points = {place + shift for item in inside for place in (item.onset, item.end)}
+        tuplets = tuplets_of(own.meter, points, own.first_place + own.length)
+        seen: dict[Tuplet, list[note.GeneralNote]] = {}
+        at = own.start
+        for item in inside:
+            begin, end = max(item.onset, own.start), min(item.end, own.end)
             if begin > at:
-                yield from _placed(note.Rest(), at - start, begin - at)
-            element = self._element(item)
-            pieces = list(_placed(element, begin - start, end - begin))
-            _tie(pieces, from_before=item.onset < begin, to_after=item.end > end)
-            yield from pieces
+                yield from self._rests(own, at, begin, tuplets, seen)
+            values = note_values(own.meter, begin + shift, end + shift, tuplets)
+            for index, value in enumerate(values):
+                is_first = index == 0 and item.onset == begin
+                is_last = index + 1 == len(values) and item.end == end
+                element = self._element(item, is_first=is_first, is_last=is_last, is_upper=is_upper)
+                _set_value(element, value, seen)
+                yield value.start - own.first_place, element
             at = end
-        if at < start + length:
-            yield from _placed(note.Rest(), at - start, start + length - at)
+        if at < own.end:
+            yield from self._rests(own, at, own.end, tuplets, seen)
+        for tuplet, elements in seen.items():
+            _mark_tuplet(tuplet, elements)
 
-    def _element(self, item: _Chord) -> note.NotRest:
-        names = []
-        for number in item.pitches:
-            step, alter, octave = spell(number, self._sharps_at(item.onset), self._mode)
-            spelled = pitch.Pitch(step, octave=octave)
-            if alter:
-                spelled.accidental = pitch.Accidental(alter)
-            names.append(spelled)
-        element: note.NotRest = note.Note(names[0]) if len(names) == 1 else chord.Chord(names)
-        if not item.given:
-            element.style.color = ADDED_COLOUR
+    def _rests(
+        self,
+        own: StavedBar,
+        start: Fraction,
+        end: Fraction,
+        tuplets: Sequence[Tuplet],
+        seen: dict[Tuplet, list[note.GeneralNote]],
+    ) -> Iterator[tuple[Fraction, note.GeneralNote]]:
+        shift = own.first_place - own.start
+        for value in rest_values(own.meter, start + shift, end + shift, tuplets):
+            element = note.Rest()
+            _set_value(element, value, seen)
+            yield value.start - own.first_place, element
+
+    def _element(self, item: Staved, *, is_first: bool, is_last: bool, is_upper: bool | None) -> note.NotRest:
+        heads = [self._head(number, item, is_given=given) for number, given in item.pitches]
+        element: note.NotRest = heads[0] if len(heads) == 1 else chord.Chord(heads)
+        if len({given for _, given in item.pitches}) == 1 and not item.pitches[0][1]:
+            element.style.color = ADDED_COLOUR  # stem and beam, too
+        tied = {(False, False): "continue", (False, True): "stop", (True, False): "start"}.get((is_first, is_last))
+        if tied is not None:
+            for head in heads:
+                head.tie = tie.Tie(tied)
+        if is_upper is not None:
+            element.stemDirection = "up" if is_upper else "down"
+        if is_first:
+            self._put_lyrics(element, item)
+        if is_last and self._has_fermata(item):
+            mark = expressions.Fermata()
+            mark.type = "inverted" if is_upper is False else "upright"
+            element.expressions.append(mark)
         return element
 
+    def _head(self, number: int, item: Staved, *, is_given: bool) -> note.Note:
+        step, alter, octave = spell(number, self._sharps_at(item.onset), self._key.mode)
+        spelled = pitch.Pitch(step, octave=octave)
+        if alter:
+            spelled.accidental = pitch.Accidental(alter)
+        head = note.Note(spelled)
+        if not is_given:
+            head.style.color = ADDED_COLOUR
+        return head
 
-def _placed(
-    element: note.GeneralNote, offset: Fraction, length: Fraction
-) -> Iterator[tuple[Fraction, note.GeneralNote]]:
-    element.quarterLength = length
-    for piece in element.splitAtDurations():
-        yield offset, piece
-        offset += Fraction(piece.quarterLength)
+    def _put_lyrics(self, element: note.NotRest, item: Staved) -> None:
+        for number, given in item.pitches:
+            lyrics = self._sheet.marks.lyrics.get((item.time, number), ()) if given else ()
+            for each in lyrics:
+                element.lyrics.append(note.Lyric(each.text, number=each.verse, syllabic=each.syllabic))
+            if lyrics:
+                return
+
+    def _has_fermata(self, item: Staved) -> bool:
+        """Whether a note is held: it has the fermata, or another voice's note that ends with it has."""
+        marks = self._sheet.marks
+        if item.end in marks.fermata_ends:
+            return True
+        return any(
+            pitch == number and item.onset <= onset < item.end
+            for (onset, pitch) in marks.fermatas
+            for number, given in item.pitches
+            if given
+        )
+
+    def write_above(self, part: AnyStream) -> None:
+        """Write what stands above the first staff: the legend, tempos, words, chord symbols."""
+        if self._sheet.is_given is not None:
+            legend = expressions.TextExpression("black: given, blue: added")
+            legend.placement = "above"
+            self._insert(part, Fraction(0), legend)
+        words = [each for each in self._sheet.marks.words if each.is_above]
+        for each in words:
+            above = expressions.TextExpression(each.text)
+            above.placement = "above"
+            self._insert(part, each.onset, above)
+        for time, quarters_per_minute in self._tempos():
+            self._insert(part, time, tempo.MetronomeMark(number=quarters_per_minute))
+        for name in self._sheet.chords:
+            self._insert(part, Fraction(name.time_ticks, self._score.ticks_per_quarter), _symbol(name))
+
+    def write_below(self, part: AnyStream) -> None:
+        """Write what stands below the last staff: dynamics and Roman numerals."""
+        for each in self._sheet.marks.words:
+            if not each.is_above:
+                known = each.text in dynamics.shortNames
+                mark = dynamics.Dynamic(each.text) if known else expressions.TextExpression(each.text)
+                mark.placement = "below"
+                self._insert(part, each.onset, mark)
+        for name in self._sheet.chords:
+            if name.numeral:
+                numeral = expressions.TextExpression(name.numeral)
+                numeral.placement = "below"
+                self._insert(part, Fraction(name.time_ticks, self._score.ticks_per_quarter), numeral)
+
+    def _tempos(self) -> list[tuple[Fraction, int]]:
+        events = [
+            (Fraction(event.time, self._score.ticks_per_quarter), round(event.qpm)) for event in self._score.tempos
+        ]
+        return events if len(events) <= _MAX_TEMPOS else events[:1]
+
+    def _insert(self, part: AnyStream, time: Fraction, element: Any) -> None:
+        for own, measure in zip(self._bars, part.getElementsByClass(stream.Measure), strict=True):
+            if own.start <= time < own.end:
+                measure.insert(time - own.start, element)
 
 
-def _tie(pieces: Sequence[tuple[Fraction, note.GeneralNote]], *, from_before: bool, to_after: bool) -> None:
-    for index, (_, piece) in enumerate(pieces):
-        before = from_before or index > 0
-        after = to_after or index + 1 < len(pieces)
-        piece.tie = {
-            (True, True): tie.Tie("continue"),
-            (True, False): tie.Tie("stop"),
-            (False, True): tie.Tie("start"),
-        }.get((before, after))
+def _bar_rest(own: StavedBar) -> note.Rest:
+    rest = note.Rest()
+    rest.duration.quarterLength = own.length
+    rest.fullMeasure = True
+    return rest
 
 
-def _clef(name: str, layers: Sequence[Sequence[_Chord]]) -> clef.Clef:
+def _set_value(element: note.GeneralNote, value: Value, seen: dict[Tuplet, list[note.GeneralNote]]) -> None:
+    """Give a note or rest its value, and remember what a tuplet holds."""
+    kind, dots = _type_of(value.written)
+    element.duration = duration.Duration(type=kind, dots=dots)
+    if value.tuplet is not None:
+        unit, _ = _type_of(value.tuplet.unit * value.tuplet.actual / value.tuplet.normal)
+        element.duration.appendTuplet(duration.Tuplet(value.tuplet.actual, value.tuplet.normal, unit))
+        seen.setdefault(value.tuplet, []).append(element)
+
+
+def _type_of(written: Fraction) -> tuple[str, int]:
+    dots = 1 if written.numerator % 3 == 0 else 0
+    plain = written * 2 / 3 if dots else written
+    if plain in _WRITTEN_TYPES:
+        return _WRITTEN_TYPES[plain], dots
+    return _SHORT_TYPES[plain.denominator.bit_length() - 2], dots
+
+
+def _mark_tuplet(tuplet: Tuplet, elements: Sequence[note.GeneralNote]) -> None:
+    is_beamed = all(element.duration.type in _SHORT_TYPES and not element.isRest for element in elements)
+    for element in elements:
+        element.duration.tuplets[0].bracket = not is_beamed
+    first, last = elements[0].duration.tuplets[0], elements[-1].duration.tuplets[0]
+    if first is last:
+        first.type = "startStop"
+    else:
+        first.type, last.type = "start", "stop"
+
+
+def _clef(name: str, layers: Sequence[Layer], *, is_shared: bool) -> clef.Clef:
+    if is_shared:
+        return clef.BassClef() if name == VOICES[3] else clef.TrebleClef()
     if name in _CLEFS:
         return _CLEFS[name]()
-    pitches = [number for layer in layers for item in layer for number in item.pitches]
+    pitches = [number for layer in layers for item in layer for number, _ in item.pitches]
     return clef.BassClef() if sum(pitches) / len(pitches) < _MIDDLE_C else clef.TrebleClef()
 
 
-def _brackets(score: AnyStream) -> None:
-    parts = list(score.parts)
+def _brackets(score: AnyStream, parts: Sequence[AnyStream], *, is_choir: bool) -> None:
+    """Join staves by a bracket; bar lines run through them, but for the words between the voices of a choir."""
     if len(parts) > 1:
-        score.insert(0, layout.StaffGroup(parts, symbol="bracket", barTogether=True))
+        score.insert(0, layout.StaffGroup(list(parts), symbol="bracket", barTogether=not is_choir))
 
 
-def _legend(score: AnyStream) -> None:
-    text = expressions.TextExpression("black: given, blue: added")
-    text.placement = "above"
-    score.parts[0].getElementsByClass(stream.Measure).first().insert(0, text)
+def _symbol(name: ChordName) -> harmony.ChordSymbol:
+    def spelled(tone: tuple[str, int]) -> str:
+        step, alter = tone
+        return step + "#" * alter + "-" * -alter
+
+    bass = spelled(name.bass) if name.bass != name.root else None
+    symbol = harmony.ChordSymbol(root=spelled(name.root), kind=name.kind, bass=bass)
+    symbol.chordKindStr = name.suffix
+    return symbol

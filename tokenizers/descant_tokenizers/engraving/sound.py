@@ -20,7 +20,7 @@ from descant_tokenizers.engraving.soundfont import sf2_of
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.files import atomic_write
 
-__all__ = ["MAX_MINUTES", "SOUNDS", "SOUND_SUFFIXES", "has_sound", "render_samples", "render_sound"]
+__all__ = ["MAX_MINUTES", "SOUNDS", "SOUND_SUFFIXES", "has_sound", "render_samples", "render_sound", "sound_file"]
 
 #: General MIDI programs of the sounds that can be asked for.
 SOUNDS = {"choir": 52, "organ": 19, "piano": 0, "strings": 48}
@@ -67,9 +67,31 @@ def render_sound(
         raise InputError(
             f"{target} is no sound file's name; give one that ends in {', '.join(SOUND_SUFFIXES.values())}."
         )
-    samples_LC, rate = render_samples(score, sound=sound, muted=muted)
+    data = sound_file(score, target.suffix.lower().lstrip("."), sound=sound, muted=muted)
     with atomic_write(target) as temporary:
-        _write(samples_LC, rate, temporary)
+        temporary.write_bytes(data)
+
+
+def sound_file(score: ScoreTick, form: str, *, sound: str | None = None, muted: Collection[str] = ()) -> bytes:
+    """Play a score; see `render_sound`.
+
+    Args:
+        score: Any score with notes.
+        form: `wav`, `flac` or `mp3`.
+        sound: As for `render_sound`.
+        muted: As for `render_sound`.
+
+    Returns:
+        The bytes of a sound file.
+
+    Raises:
+        InputError: As for `render_samples`.
+    """
+    assert form in SOUND_SUFFIXES, form
+    samples_LC, rate = render_samples(score, sound=sound, muted=muted)
+    data = io.BytesIO()
+    _write(samples_LC, rate, data, form)
+    return data.getvalue()
 
 
 def render_samples(score: ScoreTick, *, sound: str | None = None, muted: Collection[str] = ()) -> tuple[Samples, int]:
@@ -155,12 +177,11 @@ def _finished(samples_LC: Samples, gain: float) -> Samples:
     return np.round(samples_LC * np.float32(gain)).astype(np.int16)
 
 
-def _write(samples_LC: Samples, rate: int, path: Path) -> None:
+def _write(samples_LC: Samples, rate: int, target: io.BytesIO, form: str) -> None:
     import soundfile
 
-    is_mp3 = path.suffix.lower() == SOUND_SUFFIXES["mp3"]
-    with soundfile.SoundFile(path, "w", rate, samples_LC.shape[1]) as file:
+    with soundfile.SoundFile(target, "w", rate, samples_LC.shape[1], format=form.upper()) as file:
         for start in range(0, len(samples_LC), _BLOCK):
             block_LC = samples_LC[start : start + _BLOCK]
             # libsndfile 1.2.2 garbles integers on the way to MP3: a sine of 0.6 comes back clipped.
-            file.write(block_LC / np.float32(2**15) if is_mp3 else block_LC)
+            file.write(block_LC / np.float32(2**15) if form == "mp3" else block_LC)

@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+import re
 
 from descant_tokenizers.errors import InputError
-from descant_tokenizers.files import atomic_write
 
-__all__ = ["svg_pages", "write_svg"]
+__all__ = ["svg_pages"]
 
-_OPTIONS = {"scale": 40, "pageHeight": 2970, "pageWidth": 2100, "adjustPageHeight": True, "footer": "none"}
+_OPTIONS = {
+    "pageHeight": 3564,  # A4, a little smaller than life
+    "pageWidth": 2520,
+    "scale": 35,
+    "adjustPageHeight": True,
+    "footer": "none",
+    "smuflTextFont": "none",
+    "spacingStaff": 10,
+    "spacingSystem": 8,
+}
+_WIDE = {"spacingLinear": 0.4}  # room for chord symbols, which do not push notes apart
+# Verovio sets these signs among words in a font of music, which few programs find: any font of words has them, too.
+_SIGNS = {
+    **dict.fromkeys(("\ue260", "\uea64"), "♭"),
+    **dict.fromkeys(("\ue261", "\uea65"), "♮"),
+    **dict.fromkeys(("\ue262", "\uea66"), "♯"),
+    "\ueca5": "♩",
+}
+_SIGN_FONTS = "DejaVu Sans,Segoe UI Symbol,Apple Symbols,serif"
+_SIGN = re.compile(r'<tspan font-family="[^"]*" font-size="(\d+)px">([' + "".join(_SIGNS) + r"])</tspan>")
+_SIGN_SIZE = 0.6  # of verovio's, which fits to its font
 
 
-def svg_pages(musicxml: str) -> list[str]:
+def svg_pages(musicxml: str, *, has_chords: bool = False) -> list[str]:
     """Engrave a score.
 
     Args:
         musicxml: The file's text.
+        has_chords: Give chord symbols room.
 
     Returns:
-        One SVG document a page.
+        One SVG document a page, each as wide as A4 and no higher than what it holds.
 
     Raises:
         InputError: verovio cannot read it.
@@ -28,31 +47,15 @@ def svg_pages(musicxml: str) -> list[str]:
     import verovio
 
     toolkit = verovio.toolkit()
-    toolkit.setOptions(_OPTIONS)
+    toolkit.setOptions({**_OPTIONS, **(_WIDE if has_chords else {})})
     if not toolkit.loadData(musicxml):
         raise InputError("verovio cannot engrave this score; write another format.")
-    return [toolkit.renderToSVG(page) for page in range(1, toolkit.getPageCount() + 1)]
+    return [_with_plain_signs(toolkit.renderToSVG(page)) for page in range(1, toolkit.getPageCount() + 1)]
 
 
-def write_svg(pages: list[str], path: Path, *, force: bool = False) -> list[Path]:
-    """Write pages to `x.svg`, `x-page2.svg`, ...
+def _with_plain_signs(page: str) -> str:
+    def plain(found: re.Match[str]) -> str:
+        size = round(int(found[1]) * _SIGN_SIZE)
+        return f'<tspan font-family="{_SIGN_FONTS}" font-size="{size}px">{_SIGNS[found[2]]}</tspan>'
 
-    Args:
-        pages: What `svg_pages` returned.
-        path: Name of the first page.
-        force: Replace files that exist.
-
-    Returns:
-        The names.
-
-    Raises:
-        InputError: A file is there already, or cannot be written.
-    """
-    names = [path, *(path.with_name(f"{path.stem}-page{n}{path.suffix}") for n in range(2, len(pages) + 1))]
-    taken = [name for name in names if os.path.lexists(name)]
-    if taken and not force:
-        raise InputError(f"{taken[0]} exists already; add --force to replace it, or choose another --out.")
-    for name, text in zip(names, pages, strict=True):
-        with atomic_write(name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    return names
+    return _SIGN.sub(plain, page)

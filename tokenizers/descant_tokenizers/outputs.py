@@ -1,22 +1,60 @@
-"""Where results go: names, and writing all of them or none."""
+"""Where results go: formats, names, and writing all files of all results or none."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.files import atomic_write
 
-__all__ = ["PICTURE_SUFFIX", "check_outputs", "free_outputs", "numbered", "write_all"]
+__all__ = [
+    "FORMATS",
+    "check_free",
+    "check_outputs",
+    "file_of",
+    "free_outputs",
+    "numbered",
+    "parse_formats",
+    "write_all",
+]
 
-PICTURE_SUFFIX = ".png"
+#: What a result can be written as, with the suffixes of file names.
+FORMATS = {
+    "midi": ".mid",
+    "musicxml": ".musicxml",
+    "svg": ".svg",
+    "pdf": ".pdf",
+    "png": ".png",
+    "wav": ".wav",
+    "flac": ".flac",
+    "mp3": ".mp3",
+}
 _MIDI_SUFFIXES = (".mid", ".midi")
 
 Write = Callable[[Path], None]
+
+
+def parse_formats(text: str) -> tuple[str, ...]:
+    """Read a list of formats: `midi,svg`.
+
+    Raises:
+        InputError: One of them is none.
+    """
+    wished = list(dict.fromkeys(name.strip().lower() for name in text.split(",") if name.strip()))
+    unknown = [name for name in wished if name not in FORMATS]
+    if unknown or not wished:
+        raise InputError(f"unknown format '{', '.join(unknown)}'; give one or more of {', '.join(FORMATS)}.")
+    return tuple(wished)
+
+
+def file_of(path: Path, form: str) -> Path:
+    """Return the name of a result in one format: its own name, with the format's suffix."""
+    is_midi = form == "midi" and path.suffix.lower() in _MIDI_SUFFIXES
+    return path if is_midi else path.with_suffix(FORMATS[form])
 
 
 def numbered(path: Path, count: int) -> list[Path]:
@@ -25,30 +63,39 @@ def numbered(path: Path, count: int) -> list[Path]:
 
 
 def free_outputs(path: Path, count: int) -> list[Path]:
-    """Return the first `count` of those names at which neither a MIDI file nor a picture exists."""
-    free = (name for name in _names(path) if not _taken(name))
+    """Return the first `count` of those names at which nothing exists in any format."""
+    free = (name for name in _names(path) if not any(os.path.lexists(file_of(name, form)) for form in FORMATS))
     return list(itertools.islice(free, count))
 
 
-def check_outputs(path: Path, count: int, *, force: bool, picture: bool) -> None:
+def check_outputs(path: Path, count: int, formats: Collection[str], *, force: bool) -> None:
     """Refuse named outputs before any work is done.
 
     Args:
-        path: The MIDI file asked for.
+        path: The file asked for; its suffix is that of one of the formats.
         count: Number of results, which get the names of `numbered`.
+        formats: What each result is written as.
         force: Whether existing files may be replaced.
-        picture: Whether pictures are drawn beside them.
 
     Raises:
-        InputError: A name is no MIDI file's, is there already, or cannot be written.
+        InputError: A name is of no such format, is there already, or cannot be written.
     """
-    if path.suffix.lower() not in _MIDI_SUFFIXES:
-        raise InputError(f"the output file is {path}; give a name that ends in {_MIDI_SUFFIXES[0]}.")
-    for name in numbered(path, count):
-        for file in (name, name.with_suffix(PICTURE_SUFFIX)) if picture else (name,):
-            if os.path.lexists(file) and not force:
-                raise InputError(f"{file} exists already; add --force to replace it, or choose another --out.")
+    suffixes = [FORMATS[form] for form in formats] + ([".midi"] if "midi" in formats else [])
+    if path.suffix.lower() not in suffixes:
+        raise InputError(f"the output file is {path}; give a name that ends in {suffixes[0]}.")
+    check_free([file_of(name, form) for name in numbered(path, count) for form in formats], force=force)
     check_writable(path)
+
+
+def check_free(paths: Collection[Path], *, force: bool) -> None:
+    """Refuse to replace files, unless that was asked for.
+
+    Raises:
+        InputError: One of them exists.
+    """
+    for path in paths:
+        if os.path.lexists(path) and not force:
+            raise InputError(f"{path} exists already; add --force to replace it, or choose another --out.")
 
 
 def check_writable(path: Path) -> None:
@@ -103,7 +150,3 @@ def _names(path: Path) -> Iterator[Path]:
     yield path
     for number in itertools.count(2):
         yield path.with_name(f"{path.stem}-{number}{path.suffix}")
-
-
-def _taken(path: Path) -> bool:
-    return os.path.lexists(path) or os.path.lexists(path.with_suffix(PICTURE_SUFFIX))

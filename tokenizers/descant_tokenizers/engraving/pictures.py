@@ -9,18 +9,20 @@ Units: x in ticks of the score, counted from the beginning of the system (a row 
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import cycle, groupby
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from matplotlib.collections import PatchCollection
 from matplotlib.patches import Patch, Rectangle
-from symusic.core import NoteTick, ScoreTick
+from symusic.core import ScoreTick
 
+from descant_tokenizers.engraving.layers import GivenRule
 from descant_tokenizers.errors import InputError, printable
 from descant_tokenizers.files import atomic_write
 from descant_tokenizers.scores import VOICES, Bar, bars_of
@@ -29,10 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["GivenRule", "piano_roll"]
-
-GivenRule: TypeAlias = Callable[[str, NoteTick], bool]
-"""Takes the name of a track and one of its notes; tells whether the note was given (True) or added."""
+__all__ = ["GivenRule", "piano_roll", "piano_roll_png"]
 
 _VOICE_COLOURS = dict(zip(VOICES, ("#d55e00", "#e69f00", "#009e73", "#0072b2"), strict=True))
 _OTHER_COLOURS = ("#cc79a7", "#56b4e9", "#7f7f7f", "#b3a800")
@@ -78,13 +77,28 @@ def piano_roll(score: ScoreTick, path: Path, *, is_given: GivenRule | None = Non
     Raises:
         InputError: The score has no pitched notes, or the file cannot be written.
     """
+    data = piano_roll_png(score, is_given=is_given, title=title)
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def piano_roll_png(score: ScoreTick, *, is_given: GivenRule | None = None, title: str = "") -> bytes:
+    """Draw a score; see `piano_roll`.
+
+    Returns:
+        The bytes of a PNG file.
+
+    Raises:
+        InputError: The score has no pitched notes.
+    """
     boxes = _boxes(score, is_given or (lambda voice, note: False))
     if not boxes:
         raise InputError("the score has no pitched notes, so there is no picture to draw; give one that has.")
+    data = io.BytesIO()
     with _quiet_matplotlib():
         figure = _draw(score, boxes, title, tell_apart=is_given is not None)
-        with atomic_write(path) as temporary:
-            figure.savefig(temporary, format="png", dpi=_DOTS_PER_INCH)
+        figure.savefig(data, format="png", dpi=_DOTS_PER_INCH)
+    return data.getvalue()
 
 
 @contextlib.contextmanager

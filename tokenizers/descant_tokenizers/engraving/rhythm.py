@@ -1,0 +1,295 @@
+"""Rhythm as notation says it: note values that show where the beats are, tuplets, and times that are near enough.
+
+Units: quarter notes, as exact fractions. Places are counted from where the bar would begin if it were whole: a pickup
+of one quarter in 4/4 begins at 3.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+__all__ = ["Meter", "Tuplet", "Value", "note_values", "rest_values", "snapped", "tuplets_of"]
+
+_FINEST = 16  # of a quarter: 64th notes
+_FINEST_TUPLET = Fraction(1, 6)
+_TUPLETS = {3: 2, 5: 4, 7: 4}  # so many in the time of
+# Grids to which a time that no note value reaches is moved, and what it costs to read them, in quarters of distance.
+_GRIDS = {Fraction(1, 4): 0.0, Fraction(1, 3): 0.02, Fraction(1, 8): 0.1, Fraction(1, 6): 0.08}
+_MERGED = 0.125  # what it costs that two times become one
+
+
+@dataclass(frozen=True)
+class Meter:
+    """A time signature.
+
+    Attributes:
+        numerator: Number of units in a bar.
+        denominator: The unit: 4 is a quarter.
+    """
+
+    numerator: int
+    denominator: int
+
+    @property
+    def is_compound(self) -> bool:
+        """Whether three units are a beat, as in 6/8."""
+        return self.denominator >= 8 and self.numerator % 3 == 0
+
+    @property
+    def unit(self) -> Fraction:
+        """What is divided in two, or by a tuplet: a quarter, an eighth in 6/8."""
+        return Fraction(4, max(self.denominator, 4))
+
+    @property
+    def beat(self) -> Fraction:
+        """The beat that note values must not hide; quarters also in 2/2 and 3/2."""
+        return 3 * self.unit if self.is_compound else self.unit
+
+    @property
+    def length(self) -> Fraction:
+        """Length of a bar."""
+        return Fraction(4 * self.numerator, self.denominator)
+
+    @property
+    def middle(self) -> Fraction | None:
+        """The strong beat inside a bar, of 4/4 or 12/8."""
+        num_beats = self.length / self.beat
+        return self.length / 2 if num_beats % 2 == 0 and num_beats >= 4 else None
+
+
+@dataclass(frozen=True)
+class Tuplet:
+    """A stretch that is divided in another way than by two.
+
+    Attributes:
+        start: Its place.
+        length: Its length.
+        actual: So many notes ...
+        normal: ... in the time of so many.
+        unit: Length, as it sounds, of the shortest note.
+    """
+
+    start: Fraction
+    length: Fraction
+    actual: int
+    normal: int
+    unit: Fraction
+
+    @property
+    def end(self) -> Fraction:
+        """Where it ends."""
+        return self.start + self.length
+
+
+@dataclass(frozen=True)
+class Value:
+    """A note value at its place.
+
+    Attributes:
+        start: Its place.
+        length: How long it sounds.
+        tuplet: The tuplet that it is part of.
+    """
+
+    start: Fraction
+    length: Fraction
+    tuplet: Tuplet | None = None
+
+    @property
+    def written(self) -> Fraction:
+        """Its length as written: an eighth of a triplet is 1/2."""
+        return self.length if self.tuplet is None else self.length * self.tuplet.actual / self.tuplet.normal
+
+
+def tuplets_of(meter: Meter, points: Collection[Fraction], length: Fraction | None = None) -> list[Tuplet]:
+    """Find the tuplets that the notes of a voice need in a bar.
+
+    Args:
+        meter: The bar's meter.
+        points: Where notes begin and end; what lies outside the bar does not count.
+        length: Length of the bar, where it is longer than the meter says.
+
+    Raises:
+        ValueError: No note values reach one of the points.
+    """
+    end = max(length or meter.length, max(points, default=Fraction(0)))
+    found: list[Tuplet] = []
+    at = Fraction(0)
+    while at < end:
+        wide = None if meter.is_compound else _wide_triplet(meter, at, points)
+        found += [wide] if wide else _tuplets_in(at, meter.unit, points)
+        at = found[-1].end if wide else at + meter.unit
+    return found
+
+
+def _wide_triplet(meter: Meter, start: Fraction, points: Collection[Fraction]) -> Tuplet | None:
+    """Three quarters in the time of two, from an odd beat on."""
+    length = 2 * meter.unit
+    if start % length or start + length > meter.length:
+        return None
+    inside = [point for point in points if start < point < start + length]
+    third = length / 3
+    if not inside or any((point - start) % third for point in inside):
+        return None
+    return Tuplet(start, length, 3, 2, third)
+
+
+def _tuplets_in(start: Fraction, length: Fraction, points: Collection[Fraction]) -> list[Tuplet]:
+    inside = sorted({point for point in points if start < point < start + length})
+    parts = math.lcm(*(((point - start) / length).denominator for point in inside))
+    odd = parts
+    while odd % 2 == 0:
+        odd //= 2
+    if odd == 1:
+        if any((point * _FINEST).denominator > 1 for point in inside):
+            raise ValueError(f"no note value reaches {inside}")
+        return []
+    half = length / 2
+    if start + half in inside:
+        return _tuplets_in(start, half, points) + _tuplets_in(start + half, half, points)
+    unit = length / parts
+    if odd not in _TUPLETS or unit < (_FINEST_TUPLET if odd == 3 else length / odd):
+        raise ValueError(f"no tuplet reaches {inside}")
+    return [Tuplet(start, length, odd, _TUPLETS[odd], unit)]
+
+
+def note_values(meter: Meter, start: Fraction, end: Fraction, tuplets: Sequence[Tuplet] = ()) -> list[Value]:
+    """Write a note inside a bar: as one value where that shows the beats, else as several, to be tied.
+
+    Args:
+        meter: The bar's meter.
+        start: Where it begins.
+        end: Where it ends.
+        tuplets: The bar's tuplets (see `tuplets_of`).
+    """
+    return [value for part in _parts(start, end, tuplets) for value in _values(meter, *part, is_rest=False)]
+
+
+def rest_values(meter: Meter, start: Fraction, end: Fraction, tuplets: Sequence[Tuplet] = ()) -> list[Value]:
+    """Write a rest inside a bar, as `note_values` does; rests show the beats more strictly."""
+    return [value for part in _parts(start, end, tuplets) for value in _values(meter, *part, is_rest=True)]
+
+
+def _parts(
+    start: Fraction, end: Fraction, tuplets: Sequence[Tuplet]
+) -> Iterator[tuple[Fraction, Fraction, Tuplet | None]]:
+    """Cut a stretch where tuplets begin and end."""
+    cuts = {place for tuplet in tuplets for place in (tuplet.start, tuplet.end) if start < place < end}
+    for first, second in itertools.pairwise(sorted({start, end, *cuts})):
+        yield first, second, next((each for each in tuplets if each.start <= first < each.end), None)
+
+
+def _values(meter: Meter, start: Fraction, end: Fraction, tuplet: Tuplet | None, *, is_rest: bool) -> Iterator[Value]:
+    if tuplet is not None:
+        yield from _values_in(tuplet, start, end)
+        return
+    if (_is_plain_rest if is_rest else _is_plain)(meter, start, end):
+        yield Value(start, end - start)
+        return
+    cut = _cut(meter, start, end)
+    yield from _values(meter, start, cut, None, is_rest=is_rest)
+    yield from _values(meter, cut, end, None, is_rest=is_rest)
+
+
+def _values_in(tuplet: Tuplet, start: Fraction, end: Fraction) -> Iterator[Value]:
+    while start < end:
+        count = int((end - start) / tuplet.unit)
+        while not _is_dotted_or_plain(Fraction(count)):
+            count -= 1
+        yield Value(start, count * tuplet.unit, tuplet)
+        start += count * tuplet.unit
+
+
+def _is_dotted_or_plain(length: Fraction) -> bool:
+    top = length.numerator
+    top = top // 3 if top % 3 == 0 else top
+    return top & (top - 1) == 0 and length.denominator & (length.denominator - 1) == 0 and top > 0
+
+
+def _is_plain(meter: Meter, start: Fraction, end: Fraction) -> bool:
+    """Whether one note value may stand for this stretch."""
+    beat, length = meter.beat, end - start
+    if not _is_dotted_or_plain(length):
+        return False
+    if start // beat == -(-end // beat) - 1 or (start % beat == 0 and end % beat == 0):
+        return True
+    if meter.is_compound:
+        return False
+    half = beat / 2
+    if start % beat == 0 or end % beat == 0:
+        return length == 3 * half and (start % half == 0 and end % half == 0)
+    is_syncope = start % beat == half and length == beat
+    return is_syncope and end - half != meter.middle
+
+
+def _is_plain_rest(meter: Meter, start: Fraction, end: Fraction) -> bool:
+    beat, length = meter.beat, end - start
+    if not _is_dotted_or_plain(length):
+        return False
+    if start // beat == -(-end // beat) - 1:  # inside a beat
+        return meter.is_compound or start % length == 0 or end % beat == 0
+    is_half_bar = meter.middle is not None and length == meter.middle and start % length == 0
+    return is_half_bar or (length in (2 * beat, 4 * beat) and start % length == 0 and meter.length % (2 * beat) == 0)
+
+
+def _cut(meter: Meter, start: Fraction, end: Fraction) -> Fraction:
+    """The strongest place inside a stretch: the middle of the bar, a beat, then halves of it."""
+    beat = meter.beat
+    first, last = -(-start // beat) * beat, end // beat * beat
+    if first == start and start < last < end:
+        return last  # whole beats stay together
+    if start < first < end:
+        return first
+    if first == start and last == end:  # whole beats that no single value says
+        if meter.middle is not None and start < meter.middle < end:
+            return meter.middle
+        length = end - start
+        while length > beat and (length == end - start or not _is_dotted_or_plain(length)):
+            length -= beat
+        return start + length
+    step = meter.unit if meter.is_compound else beat / 2
+    while True:
+        place = (start // step + 1) * step
+        if place < end:
+            return place
+        step /= 2
+
+
+def snapped(meter: Meter, points: Iterable[Fraction]) -> Mapping[Fraction, Fraction]:
+    """Move points that no note value reaches to ones that do.
+
+    Args:
+        meter: The bar's meter.
+        points: Places in a bar.
+
+    Returns:
+        The place of each point; most are where they were.
+    """
+    moved: dict[Fraction, Fraction] = {}
+    for index, group in itertools.groupby(sorted(set(points)), key=lambda point: point // meter.unit):
+        start, own = index * meter.unit, list(group)
+        moved |= dict(zip(own, _snapped_in(start, meter.unit, own), strict=True))
+    return moved
+
+
+def _snapped_in(start: Fraction, length: Fraction, points: Sequence[Fraction]) -> Sequence[Fraction]:
+    try:
+        _tuplets_in(start, length, points)
+    except ValueError:
+        pass
+    else:
+        return points
+
+    def moved(grid: Fraction) -> list[Fraction]:
+        return [start + round((point - start) / grid) * grid for point in points]
+
+    def cost(grid: Fraction) -> float:
+        places = moved(grid)
+        distance = sum(abs(float(place - point)) for place, point in zip(places, points, strict=True))
+        return distance + len(points) * _GRIDS[grid] + _MERGED * (len(points) - len(set(places)))
+
+    return moved(min((grid for grid in _GRIDS if length % grid == 0), key=cost))
