@@ -165,7 +165,7 @@ def generate_command(
             "task": task,
             "model": model,
             "seed": seed,
-            **_facts(result, read),
+            **_facts(result, read, written),
             **_files(results, written),
             "seconds": round(seconds, 3),
             **_speed(result, writing_seconds),
@@ -173,8 +173,9 @@ def generate_command(
         typer.echo(json.dumps(facts, ensure_ascii=False))
     elif not quiet:
         typer.echo(_summary(prompt, read, result, results, written, seed, seconds))
-    elif sentences := _sentences(written):
-        typer.echo("\n".join(f"note: {sentence}" for sentence in sentences), err=True)
+    else:
+        for sentence in _left_out(written):
+            typer.echo(f"note: {sentence}", err=True)
 
 
 def _request(task: TaskName, bars: str | None, given: str | None, write: str | None, track: str | None) -> Request:
@@ -259,7 +260,7 @@ def _renderings(samples: tuple[Generated, ...], how: _Look) -> list[Rendering]:
     ]
 
 
-def _facts(result: GenerationResult, read: ReadResult) -> dict[str, Any]:
+def _facts(result: GenerationResult, read: ReadResult, written: list[Written]) -> dict[str, Any]:
     """Say in JSON what `_summary` says in words of the music."""
     return {
         "given": list(result.given),
@@ -267,7 +268,7 @@ def _facts(result: GenerationResult, read: ReadResult) -> dict[str, Any]:
         "num_notes_written": [len(sample.added) for sample in result.samples],
         "log_likelihoods": [_rounded(sample.log_likelihood) for sample in result.samples],
         "melody_kept": [_rounded(sample.melody_kept) for sample in result.samples],
-        "remarks": [*read.repairs, *result.remarks],
+        "remarks": [*read.repairs, *result.remarks, *_remarks(written)],
     }
 
 
@@ -278,7 +279,7 @@ def _files(results: list[tuple[Path, Rendering]], written: list[Written]) -> dic
         "outputs": [str(next(iter(each.paths))) for each in written],
         "pictures": [str(path) for each in written for path in each.files.get("png", ())],
         "files": [{kind: [str(path) for path in paths] for kind, paths in each.files.items()} for each in written],
-        "left_out": _sentences(written),
+        "left_out": _left_out(written),
         "keys": [str(rendering.key) for rendering in shown],
         "chords": [
             [
@@ -291,9 +292,14 @@ def _files(results: list[tuple[Path, Rendering]], written: list[Written]) -> dic
     }
 
 
-def _sentences(written: list[Written]) -> list[str]:
-    """What could not be written, or not as it is, each sentence once."""
-    return list(dict.fromkeys(line for each in written for line in (*each.remarks, *each.left_out.values())))
+def _left_out(written: list[Written]) -> list[str]:
+    """Why formats were not written, each sentence once."""
+    return list(dict.fromkeys(sentence for each in written for sentence in each.left_out.values()))
+
+
+def _remarks(written: list[Written]) -> list[str]:
+    """What the sheet music could not say as it is, each sentence once."""
+    return list(dict.fromkeys(remark for each in written for remark in each.remarks))
 
 
 def _speed(result: GenerationResult, seconds: float) -> dict[str, float]:
@@ -325,7 +331,10 @@ def _summary(
             lines += _chord_lines(rendering)
     paths = [path for each in written for path in each.paths]
     lines += [f"{'files' if index == 0 else '':<8} {path}" for index, path in enumerate(paths)]
-    lines += [f"{'note' if index == 0 else '':<8} {line}" for index, line in enumerate(_sentences(written))]
+    lines += [
+        f"{'note' if index == 0 else '':<8} {line}"
+        for index, line in enumerate((*_remarks(written), *_left_out(written)))
+    ]
     lines += [f"again    --seed {seed}"]
     return "\n".join(lines)
 

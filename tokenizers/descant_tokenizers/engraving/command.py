@@ -71,7 +71,9 @@ def render_command(
             typer.echo("\n".join(chords_in_words(rendering.chords)))
         for path in written.paths:
             typer.echo(f"Wrote {path}")
-    for sentence in (*written.remarks, *written.left_out.values()):
+        for remark in written.remarks:
+            typer.echo(f"Note: {remark}")
+    for sentence in written.left_out.values():
         typer.echo(f"Note: {sentence}", err=True)
 
 
