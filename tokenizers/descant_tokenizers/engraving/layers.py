@@ -187,7 +187,7 @@ def _places(
     inside: dict[int, list[Fraction]] = {}
     for point in sorted({point for note in notes for point in note}):
         inside.setdefault(_bar_at(bars, point), []).append(point)
-    places = {}
+    places: dict[Fraction, Fraction] = {}
     for index, own in inside.items():
         bar = bars[index]
         shift = bar.first_place - bar.start
