@@ -48,10 +48,10 @@ def report_command(
     from descant_modeling.evaluation.report import Sample, report_html
     from descant_modeling.evaluation.screen import remark, write_json
     from descant_modeling.evaluation.sources import release_remark, split_rows
-    from descant_modeling.outputs import check_writable
     from descant_modeling.progress import progress_bar
     from descant_tokenizers.corpora import row_to_score
     from descant_tokenizers.files import atomic_write
+    from descant_tokenizers.outputs import check_writable
 
     started = time.monotonic()
     check_writable(out)

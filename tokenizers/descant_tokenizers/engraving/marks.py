@@ -65,14 +65,16 @@ class Marks:
     """What belongs to a score beside its notes.
 
     Attributes:
-        lyrics: The syllables of notes.
+        lyrics: The syllables of notes, by part, onset and MIDI pitch.
+        parts: Names of all parts.
         fermatas: Notes under a fermata, each with its end.
         words: Words, in order of time.
         title: The piece's title.
         composer: Its composer.
     """
 
-    lyrics: Mapping[Place, tuple[Lyric, ...]] = field(default_factory=dict)
+    lyrics: Mapping[tuple[str, Fraction, int], tuple[Lyric, ...]] = field(default_factory=dict)
+    parts: tuple[str, ...] = ()
     fermatas: Mapping[Place, Fraction] = field(default_factory=dict)
     words: tuple[Words, ...] = ()
     title: str = ""
@@ -82,6 +84,11 @@ class Marks:
     def fermata_ends(self) -> frozenset[Fraction]:
         """Where notes under a fermata end: what other voices sing until there is held, too."""
         return frozenset(self.fermatas.values())
+
+    def lyrics_of(self, track: str, onset: Fraction, pitch: int) -> tuple[Lyric, ...]:
+        """Return the syllables of a note; a track that the file does not have may be any of its parts renamed."""
+        parts = (track,) if track in self.parts else self.parts
+        return next((self.lyrics[part, onset, pitch] for part in parts if (part, onset, pitch) in self.lyrics), ())
 
 
 def read_marks(path: str | os.PathLike[str]) -> Marks:
@@ -110,13 +117,15 @@ def read_marks(path: str | os.PathLike[str]) -> Marks:
 def _marks_of(source: Any) -> Marks:
     from music21 import stream
 
-    lyrics: dict[Place, tuple[Lyric, ...]] = {}
+    lyrics: dict[tuple[str, Fraction, int], tuple[Lyric, ...]] = {}
+    names: list[str] = []
     fermatas: dict[Place, Fraction] = {}
     words: dict[tuple[Fraction, str], Words] = {}
     for part in source.parts if isinstance(source, stream.Score) else [source]:
+        names.append(printable(part.partName or str(part.id), _MAX_TITLE))
         flat = part.flatten()
         for element in flat.notes:
-            _read_note(element, lyrics, fermatas)
+            _read_note(element, names[-1], lyrics, fermatas)
         for found in _words_in(flat):
             words.setdefault((found.onset, found.text), found)
     about = source.metadata
@@ -124,6 +133,7 @@ def _marks_of(source: Any) -> Marks:
     composer = (about.composer or "") if about else ""
     return Marks(
         lyrics,
+        tuple(names),
         fermatas,
         tuple(sorted(words.values(), key=lambda each: each.onset)),
         printable(title, _MAX_TITLE),
@@ -131,7 +141,12 @@ def _marks_of(source: Any) -> Marks:
     )
 
 
-def _read_note(element: Any, lyrics: dict[Place, tuple[Lyric, ...]], fermatas: dict[Place, Fraction]) -> None:
+def _read_note(
+    element: Any,
+    part: str,
+    lyrics: dict[tuple[str, Fraction, int], tuple[Lyric, ...]],
+    fermatas: dict[Place, Fraction],
+) -> None:
     from music21 import chord, expressions, harmony, note
 
     if isinstance(element, harmony.Harmony) or not isinstance(element, note.Note | chord.Chord):
@@ -146,7 +161,7 @@ def _read_note(element: Any, lyrics: dict[Place, tuple[Lyric, ...]], fermatas: d
     for pitch in element.pitches:
         place = (onset, round(pitch.ps))
         if syllables:
-            lyrics.setdefault(place, syllables)
+            lyrics.setdefault((part, *place), syllables)
         if has_fermata:
             fermatas.setdefault(place, onset + Fraction(element.quarterLength))
 

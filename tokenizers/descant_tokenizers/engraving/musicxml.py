@@ -8,6 +8,7 @@ Units: quarter notes, as exact fractions.
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -33,7 +34,7 @@ from music21 import (
 )
 from music21.musicxml.m21ToXml import GeneralObjectExporter
 from music21.musicxml.xmlObjects import MusicXMLExportException
-from symusic.core import ScoreTick, TrackTick
+from symusic.core import ScoreTick
 
 from descant_tokenizers.engraving.chords import ChordName
 from descant_tokenizers.engraving.layers import GivenRule, Layer, Moved, Staved, StavedBar, layers_of, staved_bars
@@ -43,7 +44,7 @@ from descant_tokenizers.engraving.spelling import Key, find_key, spell
 from descant_tokenizers.errors import InputError, printable
 from descant_tokenizers.scores import VOICES
 
-__all__ = ["ADDED_COLOUR", "Layout", "Sheet", "musicxml_and_moves", "to_music21", "to_musicxml"]
+__all__ = ["ADDED_COLOUR", "MAX_NOTES", "Layout", "Sheet", "musicxml_and_moves", "to_music21", "to_musicxml"]
 
 ADDED_COLOUR = "#0072B2"
 Layout = Literal["open", "closed"]
@@ -53,6 +54,7 @@ AnyStream = Any  # music21's streams are generic in ways that say nothing here
 
 _CLEFS: Mapping[str, type[clef.Clef]] = {"Tenor": clef.Treble8vbClef, "Bass": clef.BassClef}
 _MIDDLE_C = 60
+MAX_NOTES = 20_000
 _MAX_TEMPOS = 8  # a recorded performance has hundreds, which nobody reads
 _WRITTEN_TYPES = {Fraction(8): "breve", Fraction(4): "whole", Fraction(2): "half", Fraction(1): "quarter"}
 _SHORT_TYPES = ("eighth", "16th", "32nd", "64th", "128th")
@@ -66,7 +68,7 @@ class Sheet:
         title: Stands above the first system.
         composer: Stands at its right.
         arrangement: `open` has a staff for each track; `closed` two voices to a staff, for four named voices only. By
-            default closed for those, else open.
+            default closed for those, unless a lower voice of a staff has words or a voice has overlapping notes.
         is_given: Which notes were given; the others get a colour, and a line of text says so.
         key: The key that notes are named after, and whose signature is printed; by default that of the score.
         chords: Chord symbols above the first staff, Roman numerals below the last.
@@ -120,61 +122,83 @@ def to_music21(score: ScoreTick, sheet: Sheet | None = None) -> tuple[AnyStream,
     tracks = [track for track in score.tracks if track.notes and not track.is_drum]
     if not tracks:
         raise InputError("the score has no pitched notes, so there is nothing to engrave; give one that has.")
-    is_closed = _is_closed(tracks, sheet.arrangement)
-    ordered = sorted(tracks, key=lambda track: VOICES.index(track.name)) if is_closed else tracks
+    num_notes = sum(len(track.notes) for track in tracks)
+    if num_notes > MAX_NOTES:
+        raise InputError(f"the score has {num_notes:,} notes, and at most {MAX_NOTES:,} are engraved; cut it shorter.")
     bars = staved_bars(score)
-    found = [layers_of(track, score.ticks_per_quarter, bars, sheet.is_given) for track in ordered]
-    layers = [each for each, _ in found]
-    groups = [[0, 1], [2, 3]] if is_closed else [[index] for index in range(len(ordered))]
-    writer = _Writer(score, bars, sheet, is_closed=is_closed)
+    found = [layers_of(track, score.ticks_per_quarter, bars, sheet.is_given) for track in tracks]
+    voices = [_Voice(track.name or f"Track {n}", found[n - 1][0]) for n, track in enumerate(tracks, start=1)]
+    staves = _staves(voices, sheet)
+    writer = _Writer(score, bars, sheet)
     result = stream.Score()
     result.metadata = metadata.Metadata(title=printable(sheet.title, 120) or None)
     result.metadata.composer = printable(sheet.composer, 120) or None
-    for number, group in enumerate(groups):
-        names = [ordered[index].name or f"Track {index + 1}" for index in group]
-        voices = [layer for index in group for layer in layers[index]]
-        result.append(writer.part(f"P{number + 1}", names, voices))
+    for number, staff in enumerate(staves, start=1):
+        result.append(writer.part(f"P{number}", staff))
     parts = list(result.parts)
-    _brackets(result, parts, is_choir=not is_closed and {track.name for track in ordered} <= set(VOICES))
+    is_choir = len(staves) == len(voices) and {voice.name for voice in voices} <= set(VOICES)
+    _brackets(result, parts, is_choir=is_choir)
     writer.write_above(parts[0])
     writer.write_below(parts[-1])
     moved = [each for _, each in found]
     return result, Moved(sum(each.num_notes for each in moved), max(each.furthest for each in moved))
 
 
-def _is_closed(tracks: Sequence[TrackTick], arrangement: Layout | None) -> bool:
-    is_four_part = sorted(track.name for track in tracks) == sorted(VOICES)
-    if arrangement == "closed" and not is_four_part:
+@dataclass(frozen=True)
+class _Voice:
+    """A track on paper."""
+
+    name: str
+    layers: Sequence[Layer]
+
+
+Staff = Sequence[_Voice]
+
+
+def _staves(voices: Sequence[_Voice], sheet: Sheet) -> list[Staff]:
+    """Share the voices among staves: two to one in a closed score."""
+    is_four_part = sorted(voice.name for voice in voices) == sorted(VOICES)
+    if sheet.arrangement == "closed" and not is_four_part:
         raise InputError(f"a closed score holds {', '.join(VOICES)}; ask for an open one.")
-    # Of voices with chords, or notes that overlap, two do not fit on a staff.
-    return is_four_part and arrangement != "open"
+    ordered = sorted(voices, key=lambda voice: VOICES.index(voice.name)) if is_four_part else list(voices)
+    closed: list[Staff] = [ordered[:2], ordered[2:]]
+    is_simple = all(len(voice.layers) == 1 for voice in voices) and not any(_sings(staff[1], sheet) for staff in closed)
+    if sheet.arrangement == "closed" or (sheet.arrangement is None and is_four_part and is_simple):
+        return closed
+    return [[voice] for voice in voices]
+
+
+def _sings(voice: _Voice, sheet: Sheet) -> bool:
+    """Whether a voice has words: two lines of them do not fit below a staff."""
+    places = ((item.time, number) for layer in voice.layers for item in layer for number, _ in item.pitches)
+    return any(sheet.marks.lyrics_of(voice.name, *place) for place in places)
 
 
 class _Writer:
     """Writes parts that share their bars and keys."""
 
-    def __init__(self, score: ScoreTick, bars: Sequence[StavedBar], sheet: Sheet, *, is_closed: bool) -> None:
-        self._score, self._bars, self._sheet, self._is_closed = score, bars, sheet, is_closed
+    def __init__(self, score: ScoreTick, bars: Sequence[StavedBar], sheet: Sheet) -> None:
+        self._score, self._bars, self._sheet = score, bars, sheet
         self._key = sheet.key or find_key(score).key
         signatures = {Fraction(event.time, score.ticks_per_quarter): event.key for event in score.key_signatures}
         self._keys = {Fraction(0): self._key.sharps} if sheet.key or not signatures else signatures
 
-    def part(self, part_id: str, names: Sequence[str], layers: Sequence[Layer]) -> AnyStream:
+    def part(self, part_id: str, staff: Staff) -> AnyStream:
         part = stream.Part(id=part_id)
-        part.partName = printable(", ".join(names), 60)
-        part.partAbbreviation = "/".join(name[0] for name in names) if self._is_closed else None
+        part.partName = printable(", ".join(voice.name for voice in staff), 60)
+        part.partAbbreviation = "/".join(voice.name[0] for voice in staff) if len(staff) > 1 else None
         before = None
         for index, own in enumerate(self._bars):
             measure = stream.Measure(number=own.number)
             if index == 0:
-                measure.append(_clef(names[0] if len(names) == 1 else names[-1], layers, is_shared=len(names) > 1))
+                measure.append(_clef(staff))
             self._put_key(measure, own, index)
             if own.meter != before:
                 measure.insert(0, meter.TimeSignature(f"{own.meter.numerator}/{own.meter.denominator}"))
                 before = own.meter
             if own.first_place:
                 measure.paddingLeft = float(own.first_place)
-            self._fill(measure, own, layers)
+            self._fill(measure, own, staff)
             part.append(measure)
         part.makeAccidentals(inPlace=True, cautionaryNotImmediateRepeat=False)
         for measure in part.getElementsByClass(stream.Measure):
@@ -195,22 +219,25 @@ class _Writer:
         times = [time for time in self._keys if time <= onset]
         return self._keys[max(times)] if times else 0
 
-    def _fill(self, measure: AnyStream, own: StavedBar, layers: Sequence[Layer]) -> None:
-        sounding = [layer for layer in layers if any(item.onset < own.end and item.end > own.start for item in layer)]
-        chosen = layers if self._is_closed else sounding or [layers[0]]
-        for number, layer in enumerate(chosen, start=1):
+    def _fill(self, measure: AnyStream, own: StavedBar, staff: Staff) -> None:
+        chosen: list[tuple[_Voice, Sequence[Staved]]] = []
+        for voice in staff:
+            sounding = [inside for layer in voice.layers if (inside := _inside(layer, own))]
+            chosen += [(voice, inside) for inside in sounding or [()]]
+        for number, (voice, items) in enumerate(chosen, start=1):
             target = measure if len(chosen) == 1 else stream.Voice(id=str(number))
-            is_upper = None if len(chosen) == 1 else number % 2 == 1
-            for offset, element in self._elements(layer, own, is_upper):
+            is_upper = None
+            if len(chosen) > 1:
+                is_upper = voice is staff[0] if len(staff) > 1 else number % 2 == 1
+            for offset, element in self._elements(voice, items, own, is_upper):
                 target.insert(offset, element)
             if target is not measure:
                 measure.insert(0, target)
 
     def _elements(
-        self, layer: Layer, own: StavedBar, is_upper: bool | None
+        self, voice: _Voice, inside: Sequence[Staved], own: StavedBar, is_upper: bool | None
     ) -> Iterator[tuple[Fraction, note.GeneralNote]]:
         """Yield the notes and rests that fill a bar, each of one note value."""
-        inside = [item for item in layer if item.onset < own.end and item.end > own.start]
         if not inside:
             yield Fraction(0), _bar_rest(own)
             return
@@ -227,7 +254,7 @@ class _Writer:
             for index, value in enumerate(values):
                 is_first = index == 0 and item.onset == begin
                 is_last = index + 1 == len(values) and item.end == end
-                element = self._element(item, is_first=is_first, is_last=is_last, is_upper=is_upper)
+                element = self._element(voice, item, is_first=is_first, is_last=is_last, is_upper=is_upper)
                 _set_value(element, value, seen)
                 yield value.start - own.first_place, element
             at = end
@@ -250,7 +277,9 @@ class _Writer:
             _set_value(element, value, seen)
             yield value.start - own.first_place, element
 
-    def _element(self, item: Staved, *, is_first: bool, is_last: bool, is_upper: bool | None) -> note.NotRest:
+    def _element(
+        self, voice: _Voice, item: Staved, *, is_first: bool, is_last: bool, is_upper: bool | None
+    ) -> note.NotRest:
         heads = [self._head(number, item, is_given=given) for number, given in item.pitches]
         element: note.NotRest = heads[0] if len(heads) == 1 else chord.Chord(heads)
         if len({given for _, given in item.pitches}) == 1 and not item.pitches[0][1]:
@@ -262,7 +291,7 @@ class _Writer:
         if is_upper is not None:
             element.stemDirection = "up" if is_upper else "down"
         if is_first:
-            self._put_lyrics(element, item)
+            self._put_lyrics(element, voice, item)
         if is_last and self._has_fermata(item):
             mark = expressions.Fermata()
             mark.type = "inverted" if is_upper is False else "upright"
@@ -279,9 +308,9 @@ class _Writer:
             head.style.color = ADDED_COLOUR
         return head
 
-    def _put_lyrics(self, element: note.NotRest, item: Staved) -> None:
+    def _put_lyrics(self, element: note.NotRest, voice: _Voice, item: Staved) -> None:
         for number, given in item.pitches:
-            lyrics = self._sheet.marks.lyrics.get((item.time, number), ()) if given else ()
+            lyrics = self._sheet.marks.lyrics_of(voice.name, item.time, number) if given else ()
             for each in lyrics:
                 element.lyrics.append(note.Lyric(each.text, number=each.verse, syllabic=each.syllabic))
             if lyrics:
@@ -336,9 +365,15 @@ class _Writer:
         return events if len(events) <= _MAX_TEMPOS else events[:1]
 
     def _insert(self, part: AnyStream, time: Fraction, element: Any) -> None:
-        for own, measure in zip(self._bars, part.getElementsByClass(stream.Measure), strict=True):
-            if own.start <= time < own.end:
-                measure.insert(time - own.start, element)
+        index = max(bisect.bisect_right(self._bars, time, key=lambda own: own.start) - 1, 0)
+        if time < self._bars[index].end:
+            part.getElementsByClass(stream.Measure)[index].insert(time - self._bars[index].start, element)
+
+
+def _inside(layer: Layer, own: StavedBar) -> Sequence[Staved]:
+    """What of a layer sounds in a bar."""
+    first = bisect.bisect_right(layer, own.start, key=lambda item: item.end)
+    return layer[first : bisect.bisect_left(layer, own.end, key=lambda item: item.onset)]
 
 
 def _bar_rest(own: StavedBar) -> note.Rest:
@@ -377,12 +412,13 @@ def _mark_tuplet(tuplet: Tuplet, elements: Sequence[note.GeneralNote]) -> None:
         first.type, last.type = "start", "stop"
 
 
-def _clef(name: str, layers: Sequence[Layer], *, is_shared: bool) -> clef.Clef:
-    if is_shared:
-        return clef.BassClef() if name == VOICES[3] else clef.TrebleClef()
-    if name in _CLEFS:
-        return _CLEFS[name]()
-    pitches = [number for layer in layers for item in layer for number, _ in item.pitches]
+def _clef(staff: Staff) -> clef.Clef:
+    if len(staff) > 1:
+        return clef.BassClef() if staff[-1].name == VOICES[-1] else clef.TrebleClef()
+    (voice,) = staff
+    if voice.name in _CLEFS:
+        return _CLEFS[voice.name]()
+    pitches = [number for layer in voice.layers for item in layer for number, _ in item.pitches]
     return clef.BassClef() if sum(pitches) / len(pitches) < _MIDDLE_C else clef.TrebleClef()
 
 

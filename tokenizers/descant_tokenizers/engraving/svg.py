@@ -18,7 +18,10 @@ _OPTIONS = {
     "spacingStaff": 10,
     "spacingSystem": 8,
 }
-_WIDE = {"spacingLinear": 0.4}  # room for chord symbols, which do not push notes apart
+_SPACING = 0.25  # verovio's own, in its `spacingLinear`
+_CHORD_SPACING = 0.45  # room for chord symbols, which do not push notes apart
+_CHORD_LETTERS = {"lyricSize": 4.0}
+_TRIES = (1.0, 0.93, 0.86, 1.1)  # spacings, of which the first is taken that leaves no bar alone at the end
 # Verovio sets these signs among words in a font of music, which few programs find: any font of words has them, too.
 _SIGNS = {
     **dict.fromkeys(("\ue260", "\uea64"), "♭"),
@@ -47,10 +50,25 @@ def svg_pages(musicxml: str, *, has_chords: bool = False) -> list[str]:
     import verovio
 
     toolkit = verovio.toolkit()
-    toolkit.setOptions({**_OPTIONS, **(_WIDE if has_chords else {})})
+    toolkit.setOptions({**_OPTIONS, **(_CHORD_LETTERS if has_chords else {})})
     if not toolkit.loadData(musicxml):
         raise InputError("verovio cannot engrave this score; write another format.")
-    return [_with_plain_signs(toolkit.renderToSVG(page)) for page in range(1, toolkit.getPageCount() + 1)]
+    pages: list[str] = []
+    for factor in _TRIES:
+        toolkit.setOptions({"spacingLinear": factor * (_CHORD_SPACING if has_chords else _SPACING)})
+        toolkit.redoLayout()
+        found = [toolkit.renderToSVG(page) for page in range(1, toolkit.getPageCount() + 1)]
+        pages = pages or found
+        if not _ends_with_a_lonely_bar(found[-1]):
+            pages = found
+            break
+    return [_with_plain_signs(page) for page in pages]
+
+
+def _ends_with_a_lonely_bar(page: str) -> bool:
+    """Whether the last system has one bar, and there is another system on the page that it could stand in."""
+    systems = page.split('class="system"')[1:]
+    return len(systems) > 1 and systems[-1].count('class="measure"') == 1
 
 
 def _with_plain_signs(page: str) -> str:
