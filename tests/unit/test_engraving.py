@@ -122,6 +122,20 @@ def test_engraving_shows_every_note_and_says_nothing(arrangement: str, capfd: py
     assert 'class="grpSym"' in whole
 
 
+@pytest.mark.parametrize("num_voices", [1, 2, 3])
+def test_fewer_voices_than_four_have_a_staff_each(num_voices: int) -> None:
+    score = chorale(0)
+    del score.tracks[num_voices:]
+    assert to_musicxml(score).count("<score-part ") == num_voices
+
+
+def test_four_voices_are_closed_by_default_unless_one_has_chords() -> None:
+    score = chorale(0)
+    assert to_musicxml(score).count("<score-part ") == 2
+    score.tracks[1].notes.append(NoteTick(TPQ, 2 * TPQ, 50, 80))
+    assert to_musicxml(score).count("<score-part ") == 4
+
+
 def test_given_notes_keep_the_ink(tmp_path: Path) -> None:
     assert ADDED_COLOUR not in to_musicxml(chorale())
     assert ADDED_COLOUR in to_musicxml(chorale(), Sheet(is_given=lambda voice, _: voice != "Alto"))

@@ -157,15 +157,15 @@ Staff = Sequence[_Voice]
 
 def _staves(voices: Sequence[_Voice], sheet: Sheet) -> list[Staff]:
     """Share the voices among staves: two to one in a closed score."""
-    is_four_part = sorted(voice.name for voice in voices) == sorted(VOICES)
-    if sheet.arrangement == "closed" and not is_four_part:
-        raise InputError(f"a closed score holds {', '.join(VOICES)}; ask for an open one.")
-    ordered = sorted(voices, key=lambda voice: VOICES.index(voice.name)) if is_four_part else list(voices)
-    closed: list[Staff] = [ordered[:2], ordered[2:]]
-    is_simple = all(len(voice.layers) == 1 for voice in voices) and not any(_sings(staff[1], sheet) for staff in closed)
-    if sheet.arrangement == "closed" or (sheet.arrangement is None and is_four_part and is_simple):
-        return closed
-    return [[voice] for voice in voices]
+    open_score: list[Staff] = [[voice] for voice in voices]
+    if sorted(voice.name for voice in voices) != sorted(VOICES):
+        if sheet.arrangement == "closed":
+            raise InputError(f"a closed score holds {', '.join(VOICES)}; ask for an open one.")
+        return open_score
+    soprano, alto, tenor, bass = sorted(voices, key=lambda voice: VOICES.index(voice.name))
+    is_simple = all(len(voice.layers) == 1 for voice in voices) and not (_sings(alto, sheet) or _sings(bass, sheet))
+    is_closed = sheet.arrangement == "closed" or (sheet.arrangement is None and is_simple)
+    return [[soprano, alto], [tenor, bass]] if is_closed else open_score
 
 
 def _sings(voice: _Voice, sheet: Sheet) -> bool:
