@@ -58,6 +58,7 @@ class Options(TypedDict, total=False):
         progress: Called with the share done, 0-1.
         paste_melody: Of a model that writes the melody's voice again (the GAN): whether the prompt's own notes take
             its place; they do by default.
+        style: `bach`, `palestrina`, `mozart`, `haydn`, `beethoven` or `folk`, of a model that has learned it.
     """
 
     seed: int
@@ -68,6 +69,7 @@ class Options(TypedDict, total=False):
     sound: str
     progress: Progress
     paste_melody: bool
+    style: str | None
 
 
 class Model:

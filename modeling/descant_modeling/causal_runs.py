@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from accelerate import Accelerator
+from torch.nn import Embedding
 from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-from descant_modeling.checkpoints import CheckpointMeta, load_checkpoint
+from descant_modeling.checkpoints import Checkpoint, CheckpointMeta, load_checkpoint
 from descant_modeling.config import CausalConfig, RunConfig
 from descant_modeling.data import load_data
 from descant_modeling.examples import BatchSource, ExampleSource
@@ -39,7 +40,7 @@ def prepare_run(values: dict[str, Any], where: str, options: RunOptions) -> Run:
     with accelerator.main_process_first():
         data = load_data(config, layout, quiet=opening.is_quiet)
     torch.manual_seed(config.seed)
-    model = _initial_model(config, layout)
+    model = initial_model(config, layout)
     source = ExampleSource(
         data.train,
         layout,
@@ -47,6 +48,8 @@ def prepare_run(values: dict[str, Any], where: str, options: RunOptions) -> Run:
         seed=config.seed,
         transpose=config.data.transpose,
         max_tokens=config.model.max_tokens,
+        styles=data.train_styles,
+        unlabelled_share=config.data.unlabelled_share,
     )
     folder, log = opening.open_folder()
     padding = round(padding_share(source, config.data.batch_tokens), 4)
@@ -64,7 +67,8 @@ def prepare_run(values: dict[str, Any], where: str, options: RunOptions) -> Run:
         voice_ranges=tuple(voice_ranges(data.train, layout.table.num_voices)),
         training={"seed": config.seed, "splits": list(config.data.splits), "git": header["git"]},
     )
-    trainer = Trainer(config, accelerator, model, source, ScoreSubject(layout, data.valid, meta), folder, log)
+    subject = ScoreSubject(layout, data.valid, meta, data.valid_styles)
+    trainer = Trainer(config, accelerator, model, source, subject, folder, log)
     size = f"{header['num_parameters'] / 1e6:.2f} M parameters, {len(data.train)} pieces"
     return opening.finish(trainer, header, *data.remarks, f"{size}, padding {padding:.1%}")
 
@@ -106,11 +110,44 @@ def padding_share(source: BatchSource, batch_tokens: int) -> float:
     return padded / total
 
 
-def _initial_model(config: RunConfig, layout: TaskLayout) -> PreTrainedModel:
+def initial_model(config: RunConfig, layout: TaskLayout) -> PreTrainedModel:
+    """Return the model that a run begins with: a new one, or that of `init_from`.
+
+    The vocabulary of a style run may have style tokens that the checkpoint's does not.
+
+    Raises:
+        InputError: The checkpoint has another vocabulary.
+    """
     table = layout.table
     if config.init_from is None:
         return build_model(config.model, table.size, bos=layout.bos, eos=layout.eos, pad=table.special("PAD"))
     checkpoint = load_checkpoint(config.init_from)
-    if checkpoint.table.sha256() != table.sha256():
+    if checkpoint.table.sha256() == table.sha256():
+        return checkpoint.model
+    if not _only_styles_are_new(checkpoint.table, table):
         raise InputError(f"init_from {config.init_from} has another tokenizer: use data.tokenizer of that checkpoint")
-    return checkpoint.model
+    return _with_vocabulary(checkpoint, table)
+
+
+def _only_styles_are_new(old: TokenTable, new: TokenTable) -> bool:
+    """Whether a vocabulary is another one with style tokens added."""
+    styles = set(new.style_id.values())
+    is_learned = old.has_learned_tokens or new.has_learned_tokens
+    return not is_learned and old.names == [name for i, name in enumerate(new.names) if i not in styles]
+
+
+def _with_vocabulary(checkpoint: Checkpoint, table: TokenTable) -> PreTrainedModel:
+    """Return a checkpoint's model over a vocabulary with more special tokens, every token's vector where its id now is.
+
+    A new token begins with the mean of all vectors, at which the model expects it no more than any other.
+    """
+    model = checkpoint.model
+    old_VC = cast("Embedding", model.get_input_embeddings()).weight.detach().clone()
+    old_id = {name: i for i, name in enumerate(checkpoint.table.names)}
+    model.resize_token_embeddings(table.size, mean_resizing=False)
+    with torch.no_grad():
+        new_VC = cast("Embedding", model.get_input_embeddings()).weight
+        for i, name in enumerate(table.names):
+            new_VC[i] = old_VC[old_id[name]] if name in old_id else old_VC.mean(dim=0)
+    assert model.config.tie_word_embeddings, "the output's vectors are others"
+    return model

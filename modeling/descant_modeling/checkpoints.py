@@ -236,6 +236,7 @@ def read_meta(folder: Path) -> CheckpointMeta:
     if objective != "causal":
         raise InputError(f"{folder} holds a {objective} model: this needs a causal one, such as {EMBEDDED_DEFAULT}")
     try:
+        values["layout"]["styles"] = tuple(values["layout"].get("styles", ()))
         values["layout"] = LayoutConfig(**values["layout"])
         values["voice_ranges"] = tuple((low, high) for low, high in values["voice_ranges"])
         if values["format_version"] > 1 and "vocabulary_sha256" not in values:

@@ -104,12 +104,15 @@ class DataConfig(BatchConfig):
         splits: Splits trained on. `valid`, `test` and `held_out` are refused.
         valid_corpus: Corpus whose `valid` split is evaluated; the first of `corpora` by default.
         tokenizer: Tokenizer preset or folder.
+        unlabelled_share: How often a piece's style is not told, where `layout.styles` has it: so the model also learns
+            to write without being told one.
     """
 
     corpora: tuple[str, ...] = ("chorales",)
     splits: tuple[str, ...] = ("train", "extra")
     valid_corpus: str | None = None
     tokenizer: str = "satb"
+    unlabelled_share: float = 0.1
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -117,6 +120,7 @@ class DataConfig(BatchConfig):
         check(not forbidden, "data.splits", self.splits, "valid, test and held_out are never trained on")
         check(len(self.corpora) > 0, "data.corpora", self.corpora, "name at least one corpus")
         check(len(self.splits) > 0, "data.splits", self.splits, "name at least one split")
+        check(0 <= self.unlabelled_share <= 1, "data.unlabelled_share", self.unlabelled_share, "give 0 to 1")
 
 
 @dataclass(frozen=True)

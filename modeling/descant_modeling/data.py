@@ -11,6 +11,7 @@ from typing import Any
 import datasets
 
 from descant_modeling.config import RunConfig
+from descant_modeling.styles import with_styles
 from descant_tokenizers.corpora import load_corpus, reading_bar
 from descant_tokenizers.corpora.reading import Parts
 from descant_tokenizers.errors import InputError
@@ -32,12 +33,16 @@ class RunData:
         valid: Pieces to evaluate on.
         corpora: A hash of each corpus.
         remarks: What was left out, one sentence a corpus.
+        train_styles: In whose manner each piece to train on is written; None for one that the layout has no style for.
+        valid_styles: The same of the pieces to evaluate on.
     """
 
     train: list[Piece]
     valid: list[Piece]
     corpora: dict[str, str]
     remarks: tuple[str, ...] = ()
+    train_styles: tuple[str | None, ...] = ()
+    valid_styles: tuple[str | None, ...] = ()
 
 
 def load_data(config: RunConfig, layout: TaskLayout, *, quiet: bool = True) -> RunData:
@@ -52,12 +57,14 @@ def load_data(config: RunConfig, layout: TaskLayout, *, quiet: bool = True) -> R
         InputError: An unknown corpus, or no piece to train on.
     """
     train: list[Piece] = []
+    styles: list[str | None] = []
     hashes: dict[str, str] = {}
     tokenized: dict[str, datasets.DatasetDict] = {}
     remarks: list[str] = []
     for name in dict.fromkeys([*config.data.corpora, *filter(None, [config.data.valid_corpus])]):
         with reading_bar(name, quiet=quiet) as progress:
             corpus = load_corpus(name, parts=parts_of(layout.table), progress=progress)
+        corpus = with_styles(corpus) if layout.config.styles else corpus
         tokenized[name], refused = tokenize_dataset(corpus, layout.table.tokenizer)
         if refused:
             piece, reason = next(iter(refused.items()))
@@ -66,14 +73,23 @@ def load_data(config: RunConfig, layout: TaskLayout, *, quiet: bool = True) -> R
         splits = [tokenized[name][split] for split in config.data.splits if split in tokenized[name]]
         for split in splits:
             train += dataset_pieces(split, layout)
+            styles += _styles(split, layout)
         hashes[name] = _hash_rows(row["input_ids"] for split in splits for row in split)
     if not train:
         reason = f"; {remarks[0]}" if remarks else ""
         raise InputError(
             f"no piece in splits {', '.join(config.data.splits)} of {', '.join(config.data.corpora)}{reason}"
         )
-    valid = valid_pieces(tokenized[config.data.valid_corpus or config.data.corpora[0]], layout)
-    return RunData(train, valid, hashes, tuple(remarks))
+    measured = tokenized[config.data.valid_corpus or config.data.corpora[0]]
+    valid = valid_pieces(measured, layout)
+    told = _styles((row for row in measured.get("valid", ()) if _is_measured(row, layout)), layout)
+    return RunData(train, valid, hashes, tuple(remarks), tuple(styles), tuple(told))
+
+
+def _styles(rows: Iterable[Mapping[str, Any]], layout: TaskLayout) -> list[str | None]:
+    """Return the style of each row, None where the layout does not have it."""
+    told = (row.get("style") for row in rows)
+    return [style if style in layout.config.styles else None for style in told]
 
 
 def parts_of(table: TokenTable) -> Parts:

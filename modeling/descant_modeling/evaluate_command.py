@@ -9,6 +9,7 @@ from descant_modeling.evaluation.harmonization_command import harmonization_comm
 from descant_modeling.evaluation.likelihood_command import likelihood_command
 from descant_modeling.evaluation.memorization_command import memorization_command
 from descant_modeling.evaluation.report_command import report_command
+from descant_modeling.evaluation.style_command import style_command
 
 evaluate_app = typer.Typer(
     name="evaluate",
@@ -20,4 +21,5 @@ evaluate_app.command("likelihood")(likelihood_command)
 evaluate_app.command("chorales")(chorales_command)
 evaluate_app.command("harmonization")(harmonization_command)
 evaluate_app.command("memorization")(memorization_command)
+evaluate_app.command("style")(style_command)
 evaluate_app.command("report")(report_command)

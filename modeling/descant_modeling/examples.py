@@ -80,6 +80,8 @@ class ExampleSource(BatchSource):
         seed: Seed of all draws.
         transpose: Whether to transpose inside the voices' ranges.
         max_tokens: Longer streams are cut at a bar line.
+        styles: In whose manner each piece is written, None for one whose style is never told; by default all of them.
+        unlabelled_share: How often a style is not told.
     """
 
     def __init__(
@@ -91,9 +93,14 @@ class ExampleSource(BatchSource):
         seed: int,
         transpose: bool,
         max_tokens: int,
+        styles: Sequence[str | None] = (),
+        unlabelled_share: float = 0.0,
     ) -> None:
         super().__init__(len(pieces), seed, layout.table.special("PAD"))
+        assert len(styles) in (0, len(pieces)), "a style for some pieces"
         self.pieces = pieces
+        self._styles = styles or [None] * len(pieces)
+        self._unlabelled_share = unlabelled_share
         self.layout = layout
         self.max_tokens = max_tokens
         self._shares = np.array(astuple(shares)) / sum(astuple(shares))
@@ -110,13 +117,15 @@ class ExampleSource(BatchSource):
             piece = _shorten(piece, self.max_tokens / (fewest * piece.num_notes), rng)
         piece = piece.transpose(shift, self._drums)
         task, voices, hole = self._draw_task(piece, rng)
-        encoded = self.layout.encode(piece, task, voices, hole)
+        style = self._styles[index]
+        style = style if style is not None and rng.random() >= self._unlabelled_share else None
+        encoded = self.layout.encode(piece, task, voices, hole, style)
         while len(encoded.ids) > self.max_tokens and len(piece.bars) > 1:
             piece = _shorten(piece, self.max_tokens / len(encoded.ids), rng)
             hole = [bar for bar in hole if bar < len(piece.bars)] or [0] if hole else None
-            encoded = self.layout.encode(piece, task, voices, hole)
+            encoded = self.layout.encode(piece, task, voices, hole, style)
         if len(encoded.ids) > self.max_tokens:  # a single bar: its beginning is as much as a model can hold
-            encoded = self.layout.encode(piece, Task.CONTINUE, voices)
+            encoded = self.layout.encode(piece, Task.CONTINUE, voices, style=style)
             encoded = Encoded(encoded.ids[: self.max_tokens], encoded.written[: self.max_tokens])
         return encoded
 

@@ -104,6 +104,9 @@ def generate_command(
         bool,
         typer.Option("--paste-melody/--own-melody", help="gan: keep the prompt's melody, or let the model write it."),
     ] = True,
+    style: Annotated[
+        str | None, typer.Option(help="In whose manner (a model of styles): bach, palestrina, mozart, haydn, ... folk.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; chosen by itself if not given.")] = None,
     picture: Annotated[
         bool, typer.Option("--picture/--no-picture", help="Draw a piano roll (png), or leave it.")
@@ -152,6 +155,7 @@ def generate_command(
             "sound": sound or "choir",
             "progress": progress,
             "paste_melody": paste_melody,
+            "style": style,
         }
         result = _generate(writer, read.score, request, options)
     writing_seconds = time.monotonic() - began

@@ -8,6 +8,7 @@ Units: ticks of the result's score, unless a name says grid.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from symusic.core import ScoreTick
@@ -21,7 +22,6 @@ from descant_modeling.checkpoints import (
 )
 from descant_modeling.decoding.fill import Filler, with_bars
 from descant_modeling.decoding.plan import Hole
-from descant_modeling.decoding.sampler import SamplingConfig
 from descant_modeling.drafts import Draft, extended, four_part
 from descant_modeling.gaps import Gap, bar_indices, gap_in_voice, hole_on_grid, voices_to_rewrite
 from descant_modeling.progress import part_of
@@ -33,6 +33,7 @@ from descant_modeling.writing import (
     GenerationResult,
     Progress,
     Writer,
+    check_style,
     refuse_instruments,
     without_controls,
 )
@@ -76,7 +77,7 @@ class MusicModel:
             raise InputError("all four voices are given, so there is nothing to write; leave one out of --given.")
         prompt = self._read(score, names, track, alone=True)
         drafts = _drafts(prompt.piece(), config)
-        self._harmonize(prompt, drafts, config.sampling, config.progress)
+        self._harmonize(prompt, drafts, config, config.progress)
         samples = tuple(four_part(prompt, draft, SOUNDS[config.sound]) for draft in drafts)
         return GenerationResult(samples, prompt.remarks, prompt.voices, _missing(prompt))
 
@@ -100,11 +101,11 @@ class MusicModel:
         prompt = self._read(score, names, track, alone=harmonized)
         drafts = _drafts(prompt.piece(), config)
         if not harmonized:
-            self._continue(prompt, drafts, prompt.voices, num_bars, config.sampling, config.progress)
+            self._continue(prompt, drafts, prompt.voices, num_bars, config, config.progress)
             samples = tuple(extended(prompt, draft) for draft in drafts)
             return GenerationResult(samples, prompt.remarks, prompt.voices, prompt.voices)
-        self._harmonize(prompt, drafts, config.sampling, part_of(config.progress, 0.0, 0.5))
-        self._continue(prompt, drafts, VOICES, num_bars, config.sampling, part_of(config.progress, 0.5, 0.5))
+        self._harmonize(prompt, drafts, config, part_of(config.progress, 0.0, 0.5))
+        self._continue(prompt, drafts, VOICES, num_bars, config, part_of(config.progress, 0.5, 0.5))
         samples = tuple(four_part(prompt, draft, SOUNDS[config.sound]) for draft in drafts)
         return GenerationResult(samples, prompt.remarks, prompt.voices, VOICES)
 
@@ -127,7 +128,7 @@ class MusicModel:
         drafts = _drafts(prompt.piece(written, start, end), config)
         gaps = {voice: gap_in_voice(prompt, voice, start, end) for voice in written}
         hole = hole_on_grid(prompt, Task.INFILL, gaps, first, last + 1)
-        self._fill(prompt, drafts, hole, gaps, config.sampling, config.progress)
+        self._fill(prompt, drafts, hole, gaps, config, config.progress)
         samples = tuple(extended(prompt, draft, written, start, end) for draft in drafts)
         return GenerationResult(samples, prompt.remarks, prompt.voices, written)
 
@@ -143,12 +144,12 @@ class MusicModel:
         return read_prompt(self.checkpoint.table, meta.voice_ranges, without_controls(score), given, track, alone=alone)
 
     def _harmonize(
-        self, prompt: Prompt, drafts: list[Draft], sampling: SamplingConfig, progress: Progress | None
+        self, prompt: Prompt, drafts: list[Draft], config: GenerationConfig, progress: Progress | None
     ) -> None:
         """Write the voices that the prompt does not have, up to its end."""
         gaps = {voice: Gap(0, prompt.end_ticks()) for voice in _missing(prompt)}
         hole = hole_on_grid(prompt, Task.HARMONIZE, gaps, 0, len(prompt.bars))
-        self._fill(prompt, drafts, hole, gaps, sampling, progress)
+        self._fill(prompt, drafts, hole, gaps, config, progress)
 
     def _continue(
         self,
@@ -156,7 +157,7 @@ class MusicModel:
         drafts: list[Draft],
         voices: Sequence[str],
         num_bars: int,
-        sampling: SamplingConfig,
+        config: GenerationConfig,
         progress: Progress | None,
     ) -> None:
         """Write bars behind the prompt's last one, in its meter."""
@@ -167,7 +168,7 @@ class MusicModel:
             draft.piece = longer[id(draft.piece)]
         gaps = {voice: Gap(prompt.end_ticks(voice), end) for voice in voices}
         hole = hole_on_grid(prompt, Task.CONTINUE, gaps, len(prompt.bars), len(prompt.bars) + num_bars)
-        self._fill(prompt, drafts, hole, gaps, sampling, progress)
+        self._fill(prompt, drafts, hole, gaps, config, progress)
 
     def _fill(
         self,
@@ -175,10 +176,12 @@ class MusicModel:
         drafts: list[Draft],
         hole: Hole,
         gaps: Mapping[str, Gap],
-        sampling: SamplingConfig,
+        config: GenerationConfig,
         progress: Progress | None,
     ) -> None:
-        filler = Filler(self.checkpoint.model, self.checkpoint.layout, self.grammar, sampling)
+        check_style(config.style, self.checkpoint.layout.config.styles)
+        hole = replace(hole, style=config.style)
+        filler = Filler(self.checkpoint.model, self.checkpoint.layout, self.grammar, config.sampling)
         samples = filler.fill([d.piece for d in drafts], hole, [d.random for d in drafts], progress)
         for draft, sample in zip(drafts, samples, strict=True):
             draft.take(prompt, sample, gaps)

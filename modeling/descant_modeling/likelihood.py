@@ -174,6 +174,7 @@ def corpus_likelihood(
     layout: TaskLayout,
     pieces: Sequence[Piece],
     progress: Callable[[int], None] | None = None,
+    styles: Sequence[str | None] = (),
 ) -> Likelihood:
     """Score whole pieces in the *continue* layout.
 
@@ -182,13 +183,17 @@ def corpus_likelihood(
         layout: The layout it was trained with.
         pieces: The music.
         progress: Called after each batch with the number of pieces in it.
+        styles: The style that the model is told of each piece, None for none; by default none at all.
 
     Raises:
         InputError: There is no piece with a note.
     """
     if not any(piece.num_notes for piece in pieces):
         raise InputError("there is no piece to score: name a corpus and a split that hold pieces for this model")
-    streams = [layout.encode(piece, Task.CONTINUE, piece.voices) for piece in pieces]
+    streams = [
+        layout.encode(piece, Task.CONTINUE, piece.voices, style=style)
+        for piece, style in zip(pieces, styles or [None] * len(pieces), strict=True)
+    ]
     nats = score_streams(model, streams, pad=layout.table.special("PAD"), progress=progress)
     lengths = [piece_16ths(piece, layout.table.ticks_per_quarter) for piece in pieces]
     limit = model.config.max_position_embeddings

@@ -50,11 +50,13 @@ class ScoreSubject:
         layout: Task layout, with the tokenizer's vocabulary.
         valid: Pieces to evaluate on.
         meta: What goes into `descant.json`.
+        valid_styles: The style that the model is told of each piece to evaluate on; by default none.
     """
 
     layout: TaskLayout
     valid: list[Piece]
     meta: CheckpointMeta
+    valid_styles: tuple[str | None, ...] = ()
 
     @property
     def unit(self) -> Unit:
@@ -68,7 +70,7 @@ class ScoreSubject:
 
     def score_valid(self, model: PreTrainedModel) -> Likelihood:
         """Score the pieces to evaluate on."""
-        return corpus_likelihood(model, self.layout, self.valid)
+        return corpus_likelihood(model, self.layout, self.valid, styles=self.valid_styles)
 
     def write_checkpoint(self, folder: Path, model: PreTrainedModel, training: dict[str, Any]) -> None:
         """Write a complete checkpoint folder into an existing empty one."""

@@ -23,6 +23,7 @@ __all__ = [
     "GenerationResult",
     "Progress",
     "Writer",
+    "check_style",
     "refuse_instruments",
     "without_controls",
 ]
@@ -47,6 +48,7 @@ class GenerationConfig:
         progress: Called with the share done, 0-1.
         paste_melody: Of a model that writes the melody's voice again (the GAN): whether the prompt's own notes take
             its place. Other models never write it.
+        style: In whose manner, for a model that knows styles; None leaves it to the model.
 
     Raises:
         InputError: A value out of range.
@@ -58,6 +60,7 @@ class GenerationConfig:
     sound: str = "choir"
     progress: Progress | None = None
     paste_melody: bool = True
+    style: str | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.num_samples <= MAX_SAMPLES:
@@ -145,6 +148,23 @@ def refuse_instruments(write: Sequence[str]) -> None:
     """
     if write:
         raise InputError("--write goes with a model of any instruments; this one writes voices: leave it out.")
+
+
+def check_style(style: str | None, known: Sequence[str] = ()) -> None:
+    """Refuse a style that a model does not know.
+
+    Args:
+        style: What was asked for, if anything.
+        known: The styles that the model has learned.
+
+    Raises:
+        InputError: It is none of them.
+    """
+    if style is None or style in known:
+        return
+    if not known:
+        raise InputError("this model knows no styles; leave --style out, or take one that does, such as style.")
+    raise InputError(f"the style is '{style}'; this model knows {', '.join(known)}.")
 
 
 def without_controls(score: ScoreTick) -> ScoreTick:

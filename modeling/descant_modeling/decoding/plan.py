@@ -28,6 +28,7 @@ class Hole:
         pitches: For each voice of the vocabulary, lowest and highest MIDI pitch to be written.
         to_the_end: Whether written voices have to sound until `end_ticks`, not just may.
         max_bar_tokens: A bar of so many written base tokens is closed.
+        style: In whose manner, if that is told.
     """
 
     task: Task
@@ -38,6 +39,7 @@ class Hole:
     pitches: tuple[tuple[int, int], ...]
     to_the_end: bool = False
     max_bar_tokens: int = MAX_BAR_TOKENS
+    style: str | None = None
 
     @property
     def bars(self) -> range:
@@ -111,7 +113,7 @@ def make_plan(layout: TaskLayout, piece: Piece, hole: Hole, low: int = 0, high: 
     inside = [tuple(n for n in seen.bars[bar].notes if n.voice not in hole.voices and at_onsets) for bar in bars]
     if hole.task is Task.CONTINUE:
         voices = sorted({*hole.voices, *(note.voice for notes in inside for note in notes)})
-        given, closing = _continued_runs(layout, seen, tuple(voices), bars)
+        given, closing = _continued_runs(layout, seen, layout.header(hole.task, voices, hole.style), bars)
     else:
         given, closing = _block_runs(layout, seen, hole, bars)
     starts = piece.bar_starts_ticks()
@@ -136,19 +138,19 @@ Runs = tuple[list[tuple[int, ...]], list[tuple[int, ...]]]
 """Given ids before each empty bar, and the ids that close it."""
 
 
-def _continued_runs(layout: TaskLayout, seen: Piece, voices: tuple[int, ...], bars: range) -> Runs:
+def _continued_runs(layout: TaskLayout, seen: Piece, header: list[int], bars: range) -> Runs:
     table = layout.table
     assert bars.stop == len(seen.bars), "what is continued ends with its hole"
     openings = [tuple(bar_ids(table, seen.bars[index])) for index in bars]
     before = piece_ids(table, Piece(seen.bars[: bars.start]))
-    given = [(*layout.header(Task.CONTINUE, voices), *before, *openings[0]), *openings[1:]]
+    given = [(*header, *before, *openings[0]), *openings[1:]]
     closing = [(table.bar_id,)] * (len(openings) - 1)
     return given, [*closing, (table.bar_id, layout.eos)]
 
 
 def _block_runs(layout: TaskLayout, seen: Piece, hole: Hole, bars: range) -> Runs:
     assert hole.task is Task.INFILL or len(bars) == len(seen.bars), "a harmony has no gaps"
-    runs: list[list[int]] = [layout.header(hole.task, hole.voices)]
+    runs: list[list[int]] = [layout.header(hole.task, hole.voices, hole.style)]
     for block in layout.blocks(seen, hole.task, bars):
         if block.written:
             runs.append([])

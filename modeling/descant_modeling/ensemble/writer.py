@@ -26,6 +26,7 @@ from descant_modeling.writing import (
     GenerationConfig,
     GenerationResult,
     Progress,
+    check_style,
 )
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import pick_melody
@@ -65,6 +66,7 @@ class EnsembleWriter:
     ) -> GenerationResult:
         """Write one new track for each of the written instruments to the given tracks; see `Writer`."""
         config = config or GenerationConfig()
+        check_style(config.style)
         kept = self._given_tracks(score, given or (), track)
         prompt = read_ensemble_prompt(self.checkpoint.table, score, kept)
         written = self._written_ranks(score, prompt, kept, write)
@@ -85,6 +87,7 @@ class EnsembleWriter:
     ) -> GenerationResult:
         """Write bars behind the prompt in all its instruments, and in further ones; see `Writer`."""
         config = config or GenerationConfig()
+        check_style(config.style)
         if not 1 <= num_bars <= MAX_NEW_BARS:
             raise InputError(f"the number of bars to write is {num_bars}; give 1 to {MAX_NEW_BARS}.")
         chosen = given is not None or track is not None
@@ -112,6 +115,7 @@ class EnsembleWriter:
     ) -> GenerationResult:
         """Write some bars of some tracks anew; see `Writer`."""
         config = config or GenerationConfig()
+        check_style(config.style)
         prompt = read_ensemble_prompt(self.checkpoint.table, score)
         first, last = bar_indices(prompt.bars, bars)
         tracks = rewritten_tracks(prompt, given or (), write)

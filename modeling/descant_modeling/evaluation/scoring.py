@@ -84,6 +84,7 @@ def score_pieces(
     pieces: Sequence[tuple[str, Piece]],
     task: Task = Task.CONTINUE,
     *,
+    style: str | None = None,
     batch_tokens: int = 8192,
     progress: Callable[[float], None] | None = None,
 ) -> Scores:
@@ -94,6 +95,7 @@ def score_pieces(
         layout: The layout it was trained with.
         pieces: Names and music.
         task: `CONTINUE` (all notes) or `HARMONIZE` (all voices but the soprano, which is given).
+        style: In whose manner the model is told that all of them are written; None tells nothing.
         batch_tokens: Padded tokens in a batch.
         progress: Called with the share done, 0-1.
 
@@ -111,7 +113,7 @@ def score_pieces(
         voices = [v for v in piece.voices if task is Task.CONTINUE or v != GIVEN_TO_HARMONIZE]
         if not voices:
             continue
-        found = windows(layout.encode(piece, task, voices), limit)
+        found = windows(layout.encode(piece, task, voices, style=style), limit)
         length = unit.num_voices * piece_16ths(piece, layout.table.ticks_per_quarter)
         scores.append(PieceScore(name, 0.0, length, piece.keep_voices(voices).num_notes, len(found)))
         parts += [(scores[-1], window) for window in found]

@@ -16,7 +16,14 @@ from descant_modeling.gan.checkpoints import GanCheckpoint
 from descant_modeling.gan.networks import NUM_PITCHES, draw_noise
 from descant_modeling.gan.windows import Windows, windows_of
 from descant_modeling.prompts import refined
-from descant_modeling.writing import SOUNDS, GenerationConfig, GenerationResult, refuse_instruments, without_controls
+from descant_modeling.writing import (
+    SOUNDS,
+    GenerationConfig,
+    GenerationResult,
+    check_style,
+    refuse_instruments,
+    without_controls,
+)
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.rolls import STEPS_PER_BEAT, notes_of_roll, roll_of_notes
 from descant_tokenizers.scores import VOICES, bars_of
@@ -57,6 +64,7 @@ class GanWriter:
         """
         refuse_instruments(write)
         config = config or GenerationConfig()
+        check_style(config.style)
         if given and voice_names(given) != MELODY:
             raise InputError("this model hears one melody as its soprano and writes the rest; leave --given out.")
         if config.sampling != SamplingConfig():

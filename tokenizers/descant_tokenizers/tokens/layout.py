@@ -1,6 +1,7 @@
 """Three tasks, one token stream: continue, harmonize and infill as "write the missing notes".
 
-A stream is `BOS TASK Program+` (the voices to be written), then blocks, then `EOS`:
+A stream is `BOS TASK [Style] Program+` (in whose manner, if that is told; the voices to be written), then blocks,
+then `EOS`:
 
 * *continue*: the score's own REMI stream; everything after the header is written.
 * *harmonize*, *infill*: a **given block** `Bar TimeSig [MASK] notes` for every bar, holding the notes that are
@@ -37,6 +38,7 @@ from descant_tokenizers.tokens.piece import (
     read_bar,
     read_content,
 )
+from descant_tokenizers.tokens.presets import STYLES
 from descant_tokenizers.tokens.vocabulary import TokenTable
 
 
@@ -56,12 +58,17 @@ class LayoutConfig:
         lookahead_bars: Given bars seen beyond the bar being written; `None` for all of them (prefix layout).
         given_at_onsets: Whether written blocks repeat given notes at their onsets. Only for voices that are single
             lines, without learned tokens.
+        styles: Styles that may be told, of `presets.STYLES`; none in most layouts. The vocabulary has their tokens.
     """
 
     lookahead_bars: int | None = 2
     given_at_onsets: bool = False
+    styles: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        unknown = set(self.styles) - set(STYLES)
+        if unknown:
+            raise ValueError(f"styles has {min(unknown)}: choose from {', '.join(STYLES)}")
         if self.lookahead_bars is not None and self.lookahead_bars < 0:
             raise ValueError(f"lookahead_bars is {self.lookahead_bars}: give 0 or more, or null for the prefix layout")
 
@@ -103,6 +110,7 @@ class Decoded:
     bars: tuple[int, ...]
     given: Piece
     piece: Piece
+    style: str | None = None
 
 
 class TaskLayout:
@@ -113,7 +121,7 @@ class TaskLayout:
         config: The arrangement.
 
     Raises:
-        InputError: The vocabulary does not go with `given_at_onsets`.
+        InputError: The vocabulary does not go with `given_at_onsets` or `styles`.
     """
 
     def __init__(self, table: TokenTable, config: LayoutConfig | None = None) -> None:
@@ -123,22 +131,39 @@ class TaskLayout:
             raise InputError(
                 "layout.given_at_onsets is for four voices without learned tokens: set it to false for this tokenizer"
             )
+        missing = [style for style in self.config.styles if style not in table.style_id]
+        if missing:
+            raise InputError(
+                f"layout.styles names {missing[0]}, and the tokenizer has no token for it: "
+                "set data.tokenizer to satb-style"
+            )
         self.bos, self.eos, self.sep, self.mask = (table.special(name) for name in ("BOS", "EOS", "SEP", "MASK"))
         self.task_id = {task: table.special(task.upper()) for task in Task}
         self._task_of = {i: task for task, i in self.task_id.items()}
+        self._style_of = {i: style for style, i in table.style_id.items()}
 
-    def header(self, task: Task, voices: Sequence[int]) -> list[int]:
-        """Return `BOS TASK Program+`; `voices` are the ranks of the voices to be written.
+    def header(self, task: Task, voices: Sequence[int], style: str | None = None) -> list[int]:
+        """Return `BOS TASK [Style] Program+`; `voices` are the ranks of the voices to be written.
 
         Raises:
-            ValueError: No voice, or an unknown one.
+            ValueError: No voice, or an unknown one; a style that the layout does not have.
         """
         ranks = sorted(set(voices))
         if not ranks or ranks[0] < 0 or ranks[-1] >= self.table.num_voices:
             raise ValueError(f"voices to write are {list(voices)}: give one or more of 0-{self.table.num_voices - 1}")
-        return [self.bos, self.task_id[task], *(self.table.voice_id[rank] for rank in ranks)]
+        if style is not None and style not in self.config.styles:
+            raise ValueError(f"the style is {style}: give one of {', '.join(self.config.styles) or 'none at all'}")
+        told = [] if style is None else [self.table.style_id[style]]
+        return [self.bos, self.task_id[task], *told, *(self.table.voice_id[rank] for rank in ranks)]
 
-    def encode(self, piece: Piece, task: Task, voices: Sequence[int], bars: Sequence[int] | None = None) -> Encoded:
+    def encode(
+        self,
+        piece: Piece,
+        task: Task,
+        voices: Sequence[int],
+        bars: Sequence[int] | None = None,
+        style: str | None = None,
+    ) -> Encoded:
         """Lay out a complete piece for a task, as a training example.
 
         Args:
@@ -146,8 +171,9 @@ class TaskLayout:
             task: What is asked.
             voices: Ranks of the voices to be written. For *continue*, the voices of the piece (others are dropped).
             bars: Indices of the bars to be written (*infill*); all bars by default.
+            style: In whose manner, if that is told.
         """
-        header = self.header(task, voices)
+        header = self.header(task, voices, style)
         if task is Task.CONTINUE:
             body = self.table.merge(piece_ids(self.table, piece.keep_voices(voices)))
             ids = [*header, *body, self.eos]
@@ -220,23 +246,24 @@ class TaskLayout:
             StreamError: The stream breaks the layout; places are counted in base tokens.
         """
         ids = self.table.expand(ids)
-        task, voices, start = self._read_header(ids)
+        task, style, voices, start = self._read_header(ids)
         end = len(ids) - 1 if ids and ids[-1] == self.eos else len(ids)
         body = ids[start:end]
         if task is Task.CONTINUE:
             piece = parse_piece(self.table, body)
-            return Decoded(task, voices, tuple(range(len(piece.bars))), piece, piece)
-        return self._read_blocks(task, voices, body)
+            return Decoded(task, voices, tuple(range(len(piece.bars))), piece, piece, style)
+        return replace(self._read_blocks(task, voices, body), style=style)
 
-    def _read_header(self, ids: Sequence[int]) -> tuple[Task, tuple[int, ...], int]:
+    def _read_header(self, ids: Sequence[int]) -> tuple[Task, str | None, tuple[int, ...], int]:
         if not ids or ids[0] != self.bos:
             raise StreamError(self.table, ids, 0, "BOS")
         if len(ids) < 2 or ids[1] not in self._task_of:
             raise StreamError(self.table, ids, 1, "a task")
-        i = 2
+        style = self._style_of.get(ids[2]) if len(ids) > 2 else None
+        first = i = 2 if style is None else 3
         while i < len(ids) and ids[i] in self.table.voice_of:
             i += 1
-        return self._task_of[ids[1]], tuple(self.table.voice_of[v] for v in ids[2:i]), i
+        return self._task_of[ids[1]], style, tuple(self.table.voice_of[v] for v in ids[first:i]), i
 
     def _read_blocks(self, task: Task, voices: tuple[int, ...], body: Sequence[int]) -> Decoded:
         given: list[GridBar] = []

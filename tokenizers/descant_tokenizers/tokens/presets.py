@@ -5,6 +5,8 @@ is a MIDI program inside the tokens (`VOICE_PROGRAMS`), because a one-stream mid
 equal program. The programs are those of a string quartet, so that a stream decoded by miditok alone already sounds
 like four instruments.
 
+`satb-style` is `satb` with a special token for each of `STYLES`, which may stand behind the task.
+
 `gm` is REMI+ (von Rütte et al. 2023, "FIGARO"; REMI with programs and time signatures) for any MIDI file: the 128
 programs of General MIDI and drums, velocities and tempos. A voice is a program, with any number of notes at once.
 
@@ -15,6 +17,7 @@ triplets and 32nds in x/4 and 16ths and triplets in x/2; docs/tokenizers.md give
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from miditok import REMI, TokenizerConfig
@@ -28,6 +31,9 @@ assert tuple(VOICE_PROGRAMS) == VOICES
 
 #: Task and separator tokens are miditok special tokens, so that `config.vocab_size == len(tokenizer)`.
 SPECIAL_TOKENS = ("PAD", "BOS", "EOS", "MASK", "SEP", "CONTINUE", "HARMONIZE", "INFILL")
+
+#: Whose manner a stream of `satb-style` can be asked for, and the special token that asks.
+STYLES = {name: f"Style_{name}" for name in ("bach", "palestrina", "mozart", "haydn", "beethoven", "folk")}
 
 #: Inclusive MIDI pitch range of the vocabulary: every voice of the chorales, transposed by up to half an octave.
 PITCH_RANGE = (30, 90)
@@ -53,12 +59,12 @@ NUM_TEMPOS = 81
 TOKENIZER_FILE = "tokenizer.json"
 
 
-def satb_config() -> TokenizerConfig:
+def satb_config(special_tokens: Sequence[str] = SPECIAL_TOKENS) -> TokenizerConfig:
     """Return the miditok configuration of the `satb` preset."""
     return TokenizerConfig(
         pitch_range=PITCH_RANGE,
         beat_res=BEAT_RESOLUTION,
-        special_tokens=list(SPECIAL_TOKENS),
+        special_tokens=list(special_tokens),
         use_velocities=False,
         use_pitchdrum_tokens=False,
         use_programs=True,
@@ -67,6 +73,11 @@ def satb_config() -> TokenizerConfig:
         use_time_signatures=True,
         time_signature_range=TIME_SIGNATURES,
     )
+
+
+def satb_style_config() -> TokenizerConfig:
+    """Return the miditok configuration of the `satb-style` preset."""
+    return satb_config((*SPECIAL_TOKENS, *STYLES.values()))
 
 
 def gm_config() -> TokenizerConfig:
@@ -91,7 +102,11 @@ def gm_config() -> TokenizerConfig:
     )
 
 
-PRESETS = {"satb": satb_config, "gm": gm_config}
+PRESETS: dict[str, Callable[[], TokenizerConfig]] = {
+    "satb": satb_config,
+    "satb-style": satb_style_config,
+    "gm": gm_config,
+}
 
 
 def build_tokenizer(preset: str = "satb") -> REMI:

@@ -20,7 +20,7 @@ from symusic.core import TrackTick
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.scores.tracks import DRUMS, program_name, program_of
 from descant_tokenizers.tokens.learned import LearnedTokens
-from descant_tokenizers.tokens.presets import VOICE_PROGRAMS
+from descant_tokenizers.tokens.presets import STYLES, VOICE_PROGRAMS
 
 
 class Meter(NamedTuple):
@@ -97,6 +97,11 @@ class TokenTable:
     def special(self, name: str) -> int:
         """Return the id of a special token given without its `_None` suffix."""
         return self.names.index(f"{name}_None")
+
+    @cached_property
+    def style_id(self) -> dict[str, int]:
+        """`{style: id}` of the special tokens that ask for a composer's manner; empty in most vocabularies."""
+        return {style: self.names.index(name) for style, name in STYLES.items() if name in self.names}
 
     @property
     def has_learned_tokens(self) -> bool:

@@ -1,0 +1,170 @@
+"""Style tokens: who is told which, that the model learns with and without, and what the table of styles counts."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from symusic.core import NoteTick, ScoreTick, TrackTick
+
+from descant_modeling.causal_runs import initial_model
+from descant_modeling.checkpoints import CheckpointMeta, load_checkpoint, save_checkpoint
+from descant_modeling.config import ModelConfig, RunConfig, TaskShares
+from descant_modeling.evaluation.style import StyleRow
+from descant_modeling.evaluation.style_command import style_table
+from descant_modeling.examples import ExampleSource
+from descant_modeling.models import build_model
+from descant_modeling.styles import as_voices, style_of
+from descant_modeling.writing import check_style
+from descant_tokenizers.errors import InputError
+from descant_tokenizers.scores import VOICES
+from descant_tokenizers.tokens.layout import LayoutConfig, Task, TaskLayout
+from descant_tokenizers.tokens.piece import Piece
+from descant_tokenizers.tokens.presets import PITCH_RANGE, STYLES, build_tokenizer
+from descant_tokenizers.tokens.vocabulary import TokenTable
+
+
+@pytest.fixture(scope="module")
+def style_table_of_tokens() -> TokenTable:
+    return TokenTable(build_tokenizer("satb-style"))
+
+
+@pytest.fixture(scope="module")
+def layout(style_table_of_tokens: TokenTable) -> TaskLayout:
+    return TaskLayout(style_table_of_tokens, LayoutConfig(1, given_at_onsets=True, styles=("bach", "folk")))
+
+
+def score_of(*tracks: list[int]) -> ScoreTick:
+    score = ScoreTick(480)
+    for index, pitches in enumerate(tracks):
+        track = TrackTick(f"Part {index}", 48, False)
+        for place, pitch in enumerate(pitches):
+            track.notes.append(NoteTick(480 * place, 480, pitch, 80))
+        score.tracks.append(track)
+    return score
+
+
+@pytest.mark.parametrize(
+    ("composer", "corpus", "style"),
+    [
+        ("Johann Sebastian Bach", "chorales", "bach"),
+        ("Giovanni Pierluigi da Palestrina", "palestrina", "palestrina"),
+        ("Wolfgang Amadeus Mozart", "quartets", "mozart"),
+        ("Joseph Haydn", "quartets", "haydn"),
+        ("Ludwig van Beethoven", "quartets", "beethoven"),
+        ("traditional", "folk", "folk"),
+        ("traditional", "essen", None),
+        ("Johann Sebastian Bach", "my folder", None),
+    ],
+)
+def test_a_style_follows_from_composer_and_corpus(composer: str, corpus: str, style: str | None) -> None:
+    assert style_of({"composer": composer, "corpus": corpus}) == style
+
+
+def test_every_style_has_a_token_and_the_other_tokens_keep_their_order(
+    table: TokenTable, style_table_of_tokens: TokenTable
+) -> None:
+    assert set(style_table_of_tokens.style_id) == set(STYLES)
+    assert [name for name in style_table_of_tokens.names if not name.startswith("Style_")] == table.names
+    assert table.style_id == {}
+
+
+def test_a_tune_is_a_soprano_and_a_quartet_four_voices_in_the_vocabulary_s_range() -> None:
+    assert [track.name for track in as_voices(score_of([60, 62])).tracks] == ["Soprano"]
+    quartet = as_voices(score_of([94, 90], [70, 71], [60, 61], [40, 41]))
+    assert tuple(track.name for track in quartet.tracks) == VOICES
+    assert [note.pitch for note in quartet.tracks[0].notes] == [PITCH_RANGE[1], PITCH_RANGE[1] - 4]
+    assert quartet.tracks[3].notes[0].pitch == 36  # all voices move together
+    trio = score_of([60], [55], [48])
+    assert [track.name for track in as_voices(trio).tracks] == [track.name for track in trio.tracks]
+
+
+@pytest.mark.parametrize("task", list(Task))
+def test_a_style_stands_behind_the_task_and_is_read_back(
+    layout: TaskLayout, tiny_pieces: list[Piece], task: Task
+) -> None:
+    piece = tiny_pieces[0]
+    voices = piece.voices if task is Task.CONTINUE else (3,)
+    told, untold = (layout.encode(piece, task, voices, style=style) for style in ("folk", None))
+    assert told.ids[2] == layout.table.style_id["folk"]
+    assert [*told.ids[:2], *told.ids[3:]] == untold.ids
+    assert not told.written[2]
+    decoded = layout.decode(told.ids)
+    assert (decoded.style, decoded.task, decoded.piece) == ("folk", task, piece)
+    assert layout.decode(untold.ids).style is None
+
+
+def test_styles_that_are_not_there_are_refused(layout: TaskLayout, table: TokenTable) -> None:
+    with pytest.raises(ValueError, match="the style is mozart: give one of bach, folk"):
+        layout.header(Task.CONTINUE, (0,), "mozart")
+    with pytest.raises(InputError, match=r"has no token for it: set data.tokenizer to satb-style"):
+        TaskLayout(table, LayoutConfig(styles=("bach",)))
+    with pytest.raises(ValueError, match="styles has wagner: choose from bach"):
+        LayoutConfig(styles=("wagner",))
+    with pytest.raises(InputError, match=r"this model knows bach, folk\."):
+        check_style("mozart", ("bach", "folk"))
+    with pytest.raises(InputError, match="this model knows no styles; leave --style out"):
+        check_style("bach")
+    check_style(None)
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.0, 12), (1.0, 0)])
+def test_a_style_is_told_as_often_as_wished(
+    layout: TaskLayout, tiny_pieces: list[Piece], share: float, expected: int
+) -> None:
+    styles = ["bach"] * len(tiny_pieces)
+    source = ExampleSource(
+        tiny_pieces,
+        layout,
+        TaskShares(),
+        seed=1,
+        transpose=False,
+        max_tokens=10_000,
+        styles=styles,
+        unlabelled_share=share,
+    )
+    told = [layout.table.style_id["bach"] in source.example(index, 0).ids for index in range(len(tiny_pieces))]
+    assert sum(told) == expected
+
+
+def test_a_run_begins_with_weights_of_a_vocabulary_without_styles(
+    layout: TaskLayout, table: TokenTable, tmp_path_factory: pytest.TempPathFactory, tiny_pieces: list[Piece]
+) -> None:
+    torch.manual_seed(1)
+    config = ModelConfig(width=16, num_layers=1, num_heads=2, max_tokens=256, dropout=0.0)
+    old = build_model(config, table.size, bos=1, eos=2, pad=0).eval()
+    folder = tmp_path_factory.mktemp("old")
+    save_checkpoint(folder, old, table.tokenizer, CheckpointMeta(LayoutConfig(), ""), "# Card\n")
+    new = initial_model(dataclasses.replace(RunConfig(), init_from=str(folder)), layout).eval()
+    assert new.config.vocab_size == layout.table.size
+    names = layout.table.names
+    ids = layout.encode(tiny_pieces[0], Task.CONTINUE, tiny_pieces[0].voices).ids[:100]
+    old_ids = [table.names.index(names[i]) for i in ids]
+    kept = [i for i, name in enumerate(names) if name in table.names]
+    with torch.no_grad():
+        expected = old(torch.tensor([old_ids])).logits
+        found = new(torch.tensor([ids])).logits[..., kept]
+    torch.testing.assert_close(found, expected)
+
+
+def test_a_checkpoint_keeps_its_styles(layout: TaskLayout, tmp_path_factory: pytest.TempPathFactory) -> None:
+    config = ModelConfig(width=16, num_layers=1, num_heads=2, max_tokens=64)
+    model = build_model(config, layout.table.size, bos=1, eos=2, pad=0)
+    folder = tmp_path_factory.mktemp("styles")
+    save_checkpoint(folder, model, layout.table.tokenizer, CheckpointMeta(layout.config, ""), "# Card\n")
+    assert load_checkpoint(str(folder)).layout.config == layout.config
+
+
+def test_the_table_counts_whose_style_is_likeliest() -> None:
+    nats = np.array([[10.0, 20.0], [30.0, 25.0], [10.0, 40.0]])
+    row = StyleRow("bach", "all", ["a", "b", "c"], nats, np.array([10.0, 10.0, 20.0])).facts(("bach", "folk"))
+    assert row["likeliest"] == "bach"
+    assert row["pieces_likeliest_under"] == {"bach": 2, "folk": 1}
+    assert row["own_is_likeliest"] == pytest.approx(66.67)
+    assert row["bits_per_note"]["folk"]["value"] == pytest.approx(85 / 40 / np.log(2), abs=1e-4)
+    facts = {"model": "m", "split": "valid", "styles": ["bach", "folk"], "without_pieces": ["haydn"], "rows": [row]}
+    shown = style_table(facts)
+    assert [column.header for column in shown.columns][:4] == ["pieces of", "n", "told bach", "told folk"]
+    assert "No piece of haydn" in str(shown.caption)
