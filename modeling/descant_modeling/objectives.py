@@ -10,7 +10,7 @@ from typing import Any
 
 from descant_modeling.common_config import CommonConfig
 from descant_modeling.config import RunConfig, build_config, load_values
-from descant_modeling.gan.config import GanConfig
+from descant_modeling.gan.config import GanConfig, MidinetConfig, RollGanConfig
 from descant_modeling.grid.config import GridConfig
 from descant_modeling.runs import Run, RunOptions, resumed_values
 from descant_tokenizers.errors import InputError
@@ -32,6 +32,8 @@ class Objective:
 OBJECTIVES = {
     "causal": Objective(RunConfig, "descant_modeling.causal_runs"),
     "gan": Objective(GanConfig, "descant_modeling.gan.runs"),
+    "roll-gan": Objective(RollGanConfig, "descant_modeling.gan.runs"),
+    "midinet": Objective(MidinetConfig, "descant_modeling.gan.runs"),
     "grid": Objective(GridConfig, "descant_modeling.grid.runs"),
 }
 

@@ -57,8 +57,8 @@ def build_command(
     source: Annotated[
         str,
         typer.Argument(
-            help="A corpus (chorales, palestrina, quartets, monteverdi, folk, essen, chorales-rolls), or a folder of "
-            "score files."
+            help="A corpus (chorales, palestrina, quartets, monteverdi, folk, essen; for GANs chorales-rolls, "
+            "chorales-rolls-64, melody-bars), or a folder of score files."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder to write the dataset to.")],
@@ -94,10 +94,12 @@ def build_command(
     """Build a corpus to a Hugging Face dataset: one row a piece, the music as MIDI bytes."""
     from descant_tokenizers.corpora import build_dataset, reading_bar
     from descant_tokenizers.corpora.summary import summary
-    from descant_tokenizers.rolls import ROLLS_CORPUS
+    from descant_tokenizers.rolls import MELODY_CORPUS, ROLL_CORPORA
 
-    if source == ROLLS_CORPUS:
-        _build_rolls(out, num_proc, file_format, force=force, quiet=quiet, as_json=as_json)
+    if source in ROLL_CORPORA or source == MELODY_CORPUS:
+        from descant_tokenizers.rolls.command import build_for_gans
+
+        build_for_gans(source, out, num_proc, file_format, force=force, quiet=quiet, as_json=as_json)
         return
     start = time.monotonic()
     common: dict[str, Any] = {"force": force, "licence": licence, "parts": parts, "file_format": file_format}
@@ -118,31 +120,6 @@ def build_command(
         typer.echo(json.dumps({"out": str(out), "num_rows": report.num_rows, **asdict(report)}, ensure_ascii=False))
     elif not quiet:
         typer.echo(summary(report, out, time.monotonic() - start))
-
-
-def _build_rolls(
-    out: Path,
-    num_proc: int | None,
-    file_format: Literal["arrow", "parquet"],
-    *,
-    force: bool,
-    quiet: bool,
-    as_json: bool,
-) -> None:
-    from descant_tokenizers.corpora import reading_bar
-    from descant_tokenizers.rolls import build_rolls
-
-    with reading_bar("chorales", quiet=quiet) as progress:
-        _, report = build_rolls(out, num_proc=num_proc, force=force, file_format=file_format, progress=progress)
-    if as_json:
-        typer.echo(json.dumps({"out": str(out), **asdict(report)}))
-    elif not quiet:
-        counts = ", ".join(f"{count} {split}" for split, count in report.splits.items())
-        typer.echo(
-            f"{out}: windows of two bars: {counts}; {report.second_windows} of train are a chorale's second\n"
-            f"of {report.num_notes} notes a roll joins {report.merged} to the same pitch before, and "
-            f"{report.off_grid} are not on sixteenths"
-        )
 
 
 def _trove() -> ModuleType:

@@ -1,10 +1,18 @@
-"""Configuration of a GAN run, read and checked like every other run's."""
+"""Configurations of GAN runs, read and checked like every other run's."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from descant_modeling.common_config import CommonConfig, check
+
+KEYS_PER_OCTAVE = 12
+
+
+def _check_adam(learning_rate: float, betas: tuple[float, ...]) -> None:
+    check(learning_rate > 0, "optimizer.learning_rate", learning_rate, "give a positive number")
+    sound = len(betas) == 2 and all(0 <= beta < 1 for beta in betas)
+    check(sound, "optimizer.betas", betas, "give two numbers of 0 or more, below 1")
 
 
 @dataclass(frozen=True)
@@ -38,20 +46,29 @@ class GanOptimizerConfig:
     critic_steps: int = 5
 
     def __post_init__(self) -> None:
-        for name in ("learning_rate", "critic_steps"):
-            check(getattr(self, name) > 0, f"optimizer.{name}", getattr(self, name), "give a positive number")
-        sound = len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas)
-        check(sound, "optimizer.betas", self.betas, "give two numbers of 0 or more, below 1")
+        check(self.critic_steps > 0, "optimizer.critic_steps", self.critic_steps, "give a positive number")
+        _check_adam(self.learning_rate, self.betas)
 
 
 @dataclass(frozen=True)
-class GanConfig(CommonConfig):
-    """One run of the conditional GAN, whose steps are generator steps; the default values are the source article's.
+class AdversarialConfig(CommonConfig):
+    """What all GANs' runs share; their steps are iterations, each with one step of one network and some of the other.
 
     Args:
         sample_steps: Steps after which some rolls are kept for the picture at the end.
         data: What is trained on.
-        optimizer: How.
+    """
+
+    sample_steps: tuple[int, ...] = ()
+    data: GanDataConfig = field(default_factory=GanDataConfig)
+
+
+@dataclass(frozen=True)
+class GanConfig(AdversarialConfig):
+    """One run of the conditional GAN, whose steps are generator steps; the default values are the source article's.
+
+    Args:
+        optimizer: How it is trained.
     """
 
     objective: str = "gan"
@@ -60,5 +77,130 @@ class GanConfig(CommonConfig):
     eval_every: int = 25
     save_every: int = 25
     sample_steps: tuple[int, ...] = (1, 25, 100, 250, 500, 1000)
-    data: GanDataConfig = field(default_factory=GanDataConfig)
     optimizer: GanOptimizerConfig = field(default_factory=GanOptimizerConfig)
+
+
+@dataclass(frozen=True)
+class RollGanModelConfig:
+    """Sizes of the unconditional GAN.
+
+    Args:
+        noise_size: Length of the noise vector.
+        filters: The generator's channels before each of its four doublings.
+        critic_filters: Of the critic's four convolutions; the article's conditional GAN has 64, 128, 256, 512.
+    """
+
+    noise_size: int = 128
+    filters: tuple[int, ...] = (256, 256, 128, 64)
+    critic_filters: tuple[int, ...] = (32, 64, 128, 256)
+
+    def __post_init__(self) -> None:
+        check(1 <= self.noise_size <= 1024, "model.noise_size", self.noise_size, "give 1 to 1024")
+        for name in ("filters", "critic_filters"):
+            value = getattr(self, name)
+            sound = len(value) == 4 and all(1 <= number <= 1024 for number in value)
+            check(sound, f"model.{name}", value, "give four numbers of 1 to 1024")
+
+
+@dataclass(frozen=True)
+class RollGanDataConfig(GanDataConfig):
+    """What is trained on.
+
+    Args:
+        corpus: `chorales-rolls-64`, or the folder of a dataset that `descant dataset build chorales-rolls-64` wrote.
+        batch_size: Samples in a step, over all processes together.
+    """
+
+    corpus: str = "chorales-rolls-64"
+
+
+@dataclass(frozen=True)
+class RollGanConfig(AdversarialConfig):
+    """One run of the unconditional roll GAN, whose steps are generator steps.
+
+    Args:
+        model: Sizes.
+        optimizer: How it is trained.
+    """
+
+    objective: str = "roll-gan"
+    name: str = "roll-gan"
+    max_steps: int = 1000
+    eval_every: int = 25
+    save_every: int = 25
+    sample_steps: tuple[int, ...] = (1, 25, 100, 250, 500, 1000)
+    model: RollGanModelConfig = field(default_factory=RollGanModelConfig)
+    data: RollGanDataConfig = field(default_factory=RollGanDataConfig)
+    optimizer: GanOptimizerConfig = field(default_factory=GanOptimizerConfig)
+
+
+@dataclass(frozen=True)
+class MidinetDataConfig(GanDataConfig):
+    """What is trained on.
+
+    Args:
+        corpus: `melody-bars`, or the folder of a dataset that `descant dataset build melody-bars` wrote.
+        batch_size: Bars in a step, over all processes together.
+        keys: Keys that each bar is heard in, 1-12: up to half of them below its own.
+    """
+
+    corpus: str = "melody-bars"
+    batch_size: int = 72
+    keys: int = 7
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(1 <= self.keys <= KEYS_PER_OCTAVE, "data.keys", self.keys, f"give 1 to {KEYS_PER_OCTAVE}")
+
+    @property
+    def shifts(self) -> tuple[int, ...]:
+        """Semitones that each key lies above the bar's own."""
+        return tuple(range(-(self.keys // 2), self.keys - self.keys // 2))
+
+
+@dataclass(frozen=True)
+class MidinetOptimizerConfig:
+    """Adam for generator and discriminator alike, and what the losses weigh.
+
+    Args:
+        learning_rate: The same all the time.
+        betas: Adam's decay rates.
+        generator_steps: Generator steps after each discriminator step.
+        real_target: What the discriminator shall say of real bars (one-sided label smoothing).
+        feature_weight: Of the distance between the mean features of data and generator.
+        bar_weight: Of the distance between their mean bars.
+    """
+
+    learning_rate: float = 5e-5
+    betas: tuple[float, float] = (0.5, 0.999)
+    generator_steps: int = 2
+    real_target: float = 0.9
+    feature_weight: float = 0.1
+    bar_weight: float = 0.01
+
+    def __post_init__(self) -> None:
+        check(self.generator_steps > 0, "optimizer.generator_steps", self.generator_steps, "give a positive number")
+        check(0 < self.real_target <= 1, "optimizer.real_target", self.real_target, "give more than 0, at most 1")
+        for name in ("feature_weight", "bar_weight"):
+            check(getattr(self, name) >= 0, f"optimizer.{name}", getattr(self, name), "give 0 or more")
+        _check_adam(self.learning_rate, self.betas)
+
+
+@dataclass(frozen=True)
+class MidinetConfig(AdversarialConfig):
+    """One run of MidiNet, whose steps are batches; the default values are the authors', with 20 epochs.
+
+    Args:
+        optimizer: How it is trained.
+    """
+
+    objective: str = "midinet"
+    name: str = "midinet"
+    max_steps: int = 14150
+    eval_every: int = 250
+    save_every: int = 500
+    log_every: int = 25
+    precision: str = "fp32"
+    sample_steps: tuple[int, ...] = (250, 1000, 2500, 5000, 10000, 14150)
+    data: MidinetDataConfig = field(default_factory=MidinetDataConfig)
+    optimizer: MidinetOptimizerConfig = field(default_factory=MidinetOptimizerConfig)

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from descant_modeling.gan.networks import NUM_PITCHES, NUM_STEPS, NUM_TRACKS
+from descant_modeling.gan.roll_networks import LONG_STEPS
 from descant_tokenizers.corpora import reading_bar
 from descant_tokenizers.errors import InputError
-from descant_tokenizers.rolls import ROLLS_CORPUS, build_rolls, read_rolls
+from descant_tokenizers.rolls import LONG_ROLLS_CORPUS, ROLLS_CORPUS, build_rolls, read_stored
 
 SPLITS = ("train", "valid")
-SHAPE = (NUM_STEPS, NUM_PITCHES, NUM_TRACKS)
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class RollData:
     """Rolls of both splits.
 
     Attributes:
-        train: (N, 4, 32, 128), values -1 and +1.
+        train: (N, 4, T, 128), values -1 and +1; T is 32, or 64 of long rolls.
         valid: The same of the valid split.
         corpora: Hash of the training rolls by corpus name.
         voice_ranges: (lowest, highest) MIDI pitch of each track in train.
@@ -38,24 +38,26 @@ class RollData:
     voice_ranges: tuple[tuple[int, int], ...]
 
 
-def load_rolls(corpus: str, *, quiet: bool = True) -> RollData:
+def load_rolls(corpus: str, *, quiet: bool = True, is_long: bool = False) -> RollData:
     """Load the rolls to train on.
 
     Args:
-        corpus: `chorales-rolls`, or the folder of a dataset with the same columns.
+        corpus: `chorales-rolls` (of long rolls `chorales-rolls-64`), or the folder of a dataset with the same columns.
         quiet: No progress bar while the chorales are read for the first time.
+        is_long: Whether rolls of 64 steps are wanted, not of 32.
 
     Raises:
-        InputError: There is no such dataset, or it holds no rolls.
+        InputError: There is no such dataset, or it holds no such rolls.
     """
-    if corpus == ROLLS_CORPUS:
+    wanted, num_steps = (LONG_ROLLS_CORPUS, LONG_STEPS) if is_long else (ROLLS_CORPUS, NUM_STEPS)
+    if corpus == wanted:
         with reading_bar("chorales", quiet=quiet) as progress:
-            found, _ = build_rolls(progress=progress)
+            found, _ = build_rolls(corpus=corpus, progress=progress)
     elif Path(corpus).is_dir():
-        found = read_rolls(Path(corpus))
+        found = read_stored(Path(corpus), wanted, "roll")
     else:
-        raise InputError(f"unknown corpus {corpus!r}: give {ROLLS_CORPUS}, or a folder that it was built to")
-    train, valid = (_rolls(found[split], corpus) for split in SPLITS)
+        raise InputError(f"unknown corpus {corpus!r}: give {wanted}, or a folder that it was built to")
+    train, valid = (_rolls(found[split], corpus, (num_steps, NUM_PITCHES, NUM_TRACKS)) for split in SPLITS)
     digest = hashlib.sha256(np.packbits(train > 0).tobytes()).hexdigest()
     return RollData(_tensor(train), _tensor(valid), {corpus: digest}, _ranges(train))
 
@@ -66,10 +68,10 @@ def sounding(rolls: Tensor) -> NDArray[np.bool_]:
     return found
 
 
-def _rolls(rows: datasets.Dataset, corpus: str) -> NDArray[np.int8]:
+def _rolls(rows: datasets.Dataset, corpus: str, shape: tuple[int, ...]) -> NDArray[np.int8]:
     rolls = np.asarray(rows.with_format("numpy")["roll"][:], dtype=np.int8)
-    if rolls.shape[1:] != SHAPE or not np.isin(rolls, (-1, 1)).all():
-        raise InputError(f"the rolls of {corpus} are not -1 and +1 in the shape {SHAPE}: build them again")
+    if rolls.shape[1:] != shape or not np.isin(rolls, (-1, 1)).all():
+        raise InputError(f"the rolls of {corpus} are not -1 and +1 in the shape {shape}: build them again")
     return rolls
 
 

@@ -1,4 +1,4 @@
-"""What rolls are like: the source article's three metrics as their names say, and two more.
+"""What rolls are like: the source article's three metrics as their names say, and a few more.
 
 The article's code computes something else under each name: its "empty bar rate" is the share of bars that are not
 empty, its "unique pitch count" a Euclidean norm, and since it reads -1 for silence, its "in scale rate" lies near 7/12
@@ -20,8 +20,8 @@ Rolls = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class RollMetrics:
-    """Figures about a set of rolls.
+class SurfaceMetrics:
+    """Figures about any set of rolls.
 
     Attributes:
         non_empty_bars: Share of the bars of all tracks in which something sounds, 0-1.
@@ -31,15 +31,55 @@ class RollMetrics:
         in_scale: Share of sounding cells in the one major scale that holds most of their sample's, the mean over the
             samples that sound, 7/12 to 1 (a natural minor scale is a major one; 7/12 is what evenly spread pitches
             give). 0 if no sample sounds.
-        voices: Cells that sound at a step, the mean over steps and samples; four-part music has just under four.
-        melody_kept: Share of the melody's sounding cells that sound in the first track too, 0-1.
     """
 
     non_empty_bars: float
     histogram_distance: float
     in_scale: float
+
+
+@dataclass(frozen=True)
+class RollMetrics(SurfaceMetrics):
+    """Figures about rolls that were written to melodies.
+
+    Attributes:
+        voices: Cells that sound at a step, the mean over steps and samples; four-part music has just under four.
+        melody_kept: Share of the melody's sounding cells that sound in the first track too, 0-1.
+    """
+
     voices: float
     melody_kept: float
+
+
+@dataclass(frozen=True)
+class FreeRollMetrics(SurfaceMetrics):
+    """Figures about rolls that were written from noise alone.
+
+    Attributes:
+        voices: Cells that sound at a step, the mean over steps and samples; four-part music has just under four.
+        likeness: How alike two samples are, 0-1: cells that sound in both over cells that sound in either, the mean
+            over neighbours. Far above the data's own it says that the generator repeats itself.
+    """
+
+    voices: float
+    likeness: float
+
+
+@dataclass(frozen=True)
+class MelodyMetrics(SurfaceMetrics):
+    """Figures about bars of melody.
+
+    Attributes:
+        in_chord: Share of sounding cells whose pitch class belongs to their bar's chord, 0-1.
+        notes_per_bar: Notes in a bar, where a repeated pitch goes on.
+        leap: Semitones from one note of a bar to the next, the mean.
+        likeness: How alike two bars are; see `FreeRollMetrics`.
+    """
+
+    in_chord: float
+    notes_per_bar: float
+    leap: float
+    likeness: float
 
 
 def roll_metrics(rolls: Rolls, melodies: Rolls, reference: Rolls) -> RollMetrics:
@@ -54,20 +94,54 @@ def roll_metrics(rolls: Rolls, melodies: Rolls, reference: Rolls) -> RollMetrics
         non_empty_bars=non_empty_bars(rolls),
         histogram_distance=histogram_distance(rolls, reference),
         in_scale=in_scale(rolls),
-        voices=float(rolls.sum((2, 3)).mean()),
+        voices=voices(rolls),
         melody_kept=melody_kept(rolls, melodies),
     )
 
 
+def free_roll_metrics(rolls: Rolls, reference: Rolls) -> FreeRollMetrics:
+    """Measure rolls that were written from noise alone; see `roll_metrics`."""
+    return FreeRollMetrics(
+        non_empty_bars=non_empty_bars(rolls),
+        histogram_distance=histogram_distance(rolls, reference),
+        in_scale=in_scale(rolls),
+        voices=voices(rolls),
+        likeness=likeness(rolls),
+    )
+
+
+def melody_metrics(rolls: Rolls, chords: Rolls, reference: Rolls) -> MelodyMetrics:
+    """Measure bars of melody.
+
+    Args:
+        rolls: (N, 16, P, 1), at most one pitch at a step.
+        chords: (N, 12), the pitch classes of each bar's chord.
+        reference: (M, 16, P, 1), whose pitches are compared with.
+    """
+    lines = rolls[..., 0]
+    pitches = lines.argmax(2)
+    moves = np.abs(np.diff(pitches, axis=1))
+    begins = moves > 0
+    return MelodyMetrics(
+        non_empty_bars=non_empty_bars(rolls),
+        histogram_distance=histogram_distance(rolls, reference),
+        in_scale=in_scale(rolls),
+        in_chord=in_chord(lines, chords),
+        notes_per_bar=float(1 + begins.sum(1).mean()),
+        leap=float(moves[begins].mean()) if begins.any() else 0.0,
+        likeness=likeness(rolls),
+    )
+
+
 def non_empty_bars(rolls: Rolls) -> float:
-    """See `RollMetrics`."""
+    """See `SurfaceMetrics`."""
     samples, steps, pitches, tracks = rolls.shape
     bars = rolls.reshape(samples, steps // BAR_STEPS, BAR_STEPS * pitches, tracks)
     return float(bars.any(2).mean())
 
 
 def histogram_distance(rolls: Rolls, reference: Rolls) -> float:
-    """See `RollMetrics`."""
+    """See `SurfaceMetrics`."""
     one, other = (found.sum((0, 1)).astype(np.float64) for found in (rolls, reference))
     sounding = (one.sum(0) > 0) & (other.sum(0) > 0)
     one, other = (counts / np.maximum(counts.sum(0), 1) for counts in (one, other))
@@ -75,7 +149,7 @@ def histogram_distance(rolls: Rolls, reference: Rolls) -> float:
 
 
 def in_scale(rolls: Rolls) -> float:
-    """See `RollMetrics`."""
+    """See `SurfaceMetrics`."""
     per_pitch = rolls.sum((1, 3))
     classes = np.stack([per_pitch[:, start::PITCH_CLASSES].sum(1) for start in range(PITCH_CLASSES)], axis=1)
     scales = np.zeros((PITCH_CLASSES, PITCH_CLASSES))
@@ -86,6 +160,24 @@ def in_scale(rolls: Rolls) -> float:
     return float(shares.mean()) if len(shares) else 0.0
 
 
+def voices(rolls: Rolls) -> float:
+    """See `RollMetrics`."""
+    return float(rolls.sum((2, 3)).mean())
+
+
 def melody_kept(rolls: Rolls, melodies: Rolls) -> float:
     """See `RollMetrics`; 1 if the melodies are silent."""
     return float((rolls[..., 0] & melodies).sum() / melodies.sum()) if melodies.any() else 1.0
+
+
+def likeness(rolls: Rolls) -> float:
+    """See `FreeRollMetrics`; 1 for fewer than two samples, and where both are silent."""
+    flat = rolls.reshape(len(rolls), -1)
+    both, either = (flat[:-1] & flat[1:]).sum(1), (flat[:-1] | flat[1:]).sum(1)
+    return float(np.where(either > 0, both / np.maximum(either, 1), 1.0).mean()) if len(flat) > 1 else 1.0
+
+
+def in_chord(lines: Rolls, chords: Rolls) -> float:
+    """See `MelodyMetrics`; `lines` is (N, T, P), `chords` (N, 12). 0 if nothing sounds."""
+    inside = np.tile(chords, (1, lines.shape[2] // PITCH_CLASSES + 1))[:, None, : lines.shape[2]]
+    return float((lines & inside).sum() / max(int(lines.sum()), 1))

@@ -1,7 +1,8 @@
 """Generator and critic of the conditional GAN, layer for layer as in the source article (after AWS DeepComposer).
 
 Shapes: B batch, T = 32 time steps (four a beat, two bars of 4/4), P = 128 MIDI pitches. Rolls are (B, 4, T, P), the
-melody (B, 1, T, P), values -1 (silent) and +1 (sounding); the noise z is (B, 512, 2, 8).
+melody (B, 1, T, P), values -1 (silent) and +1 (sounding); the noise z is (B, 512, 2, 8). The layers and the critic serve
+the unconditional GAN too (`roll_networks`).
 
 The article is Keras. What its layers do by default and torch's don't is spelled out: 'same' padding (for stride 1 and
 a 4x4 kernel 1 before and 2 after), batch norm with momentum 0.8 (torch counts it the other way round: 0.2) and epsilon
@@ -11,7 +12,9 @@ a 4x4 kernel 1 before and 2 after), batch norm with momentum 0.8 (torch counts i
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -26,7 +29,8 @@ LEAK = 0.2
 KERNEL = 4
 
 
-def _batch_norm(channels: int) -> nn.BatchNorm2d:
+def batch_norm(channels: int) -> nn.BatchNorm2d:
+    """Keras' batch norm, as torch counts its momentum."""
     return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.2)
 
 
@@ -36,7 +40,7 @@ class Down(nn.Module):
     def __init__(self, inputs: int, filters: int, *, normalized: bool) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, filters, KERNEL, stride=2, padding=1)
-        self.norm = _batch_norm(filters) if normalized else nn.Identity()
+        self.norm = batch_norm(filters) if normalized else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, H, W) -> (B, filters, H / 2, W / 2)."""
@@ -97,7 +101,7 @@ class Up(nn.Module):
     def __init__(self, inputs: int, filters: int) -> None:
         super().__init__()
         self.conv = UpConv(inputs, filters)
-        self.norm = _batch_norm(filters)
+        self.norm = batch_norm(filters)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """(B, inputs, H, W), (B, S, 2 H, 2 W) -> (B, filters + S, 2 H, 2 W)."""
@@ -106,6 +110,15 @@ class Up(nn.Module):
 
 class Generator(nn.Module):
     """U-Net from a melody and noise to four tracks: 8,270,852 parameters."""
+
+    #: What config.json says: there is one architecture, and these are its sizes.
+    architecture: ClassVar[dict[str, Any]] = {
+        "model_type": "descant-gan",
+        "num_tracks": NUM_TRACKS,
+        "num_steps": NUM_STEPS,
+        "num_pitches": NUM_PITCHES,
+        "noise_shape": list(NOISE_SHAPE),
+    }
 
     def __init__(self) -> None:
         super().__init__()
@@ -120,7 +133,7 @@ class Generator(nn.Module):
             inputs = filters + skip
         self.decoder = nn.ModuleList(decoder)
         self.out = UpConv(inputs, NUM_TRACKS)
-        self.apply(_glorot)
+        self.apply(glorot)
 
     def forward(self, melody: Tensor, noise: Tensor) -> Tensor:
         """Write four tracks.
@@ -144,27 +157,40 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-    """Scores how real a roll is, given its melody: four convolutions and one linear layer, 2,766,785 parameters."""
+    """Scores how real a roll is, with its melody if there is one: four convolutions and one linear layer.
 
-    def __init__(self) -> None:
+    With the sizes of the article, 2,766,785 parameters.
+
+    Args:
+        num_inputs: Tracks of the roll and the melody together.
+        filters: Of each convolution.
+        num_steps: Steps of a roll, a multiple of 16.
+    """
+
+    def __init__(
+        self,
+        num_inputs: int = NUM_TRACKS + 1,
+        filters: Sequence[int] = CRITIC_FILTERS,
+        num_steps: int = NUM_STEPS,
+    ) -> None:
         super().__init__()
-        sizes = (NUM_TRACKS + 1, *CRITIC_FILTERS)
         self.convs = nn.ModuleList(
-            nn.Conv2d(inputs, filters, KERNEL, stride=2, padding=1) for inputs, filters in pairwise(sizes)
+            nn.Conv2d(inputs, outputs, KERNEL, stride=2, padding=1)
+            for inputs, outputs in pairwise((num_inputs, *filters))
         )
-        shrink = 2 ** len(CRITIC_FILTERS)
+        shrink = 2 ** len(filters)
         #: Height, width and channels of what the linear layer sees, flattened in this order as Keras does.
-        self.last_shape = (NUM_STEPS // shrink, NUM_PITCHES // shrink, CRITIC_FILTERS[-1])
+        self.last_shape = (num_steps // shrink, NUM_PITCHES // shrink, filters[-1])
         self.score = nn.Linear(math.prod(self.last_shape), 1)
-        self.apply(_glorot)
+        self.apply(glorot)
 
     def layers(self) -> list[nn.Conv2d]:
         """Return the convolutions in order."""
         return [conv for conv in self.convs if isinstance(conv, nn.Conv2d)]
 
-    def forward(self, rolls: Tensor, melody: Tensor) -> Tensor:
-        """(B, 4, 32, 128), (B, 1, 32, 128) -> (B,), larger for what looks real."""
-        x = torch.cat([rolls, melody], dim=1)
+    def forward(self, rolls: Tensor, melody: Tensor | None = None) -> Tensor:
+        """(B, 4, T, 128), (B, 1, T, 128) -> (B,), larger for what looks real."""
+        x = rolls if melody is None else torch.cat([rolls, melody], dim=1)
         for conv in self.layers():
             x = F.leaky_relu(conv(x), LEAK)
         score: Tensor = self.score(x.permute(0, 2, 3, 1).flatten(1))
@@ -178,7 +204,8 @@ def draw_noise(batch: int, rng: torch.Generator) -> Tensor:
     return noise.contiguous(memory_format=torch.channels_last)
 
 
-def _glorot(module: nn.Module) -> None:
+def glorot(module: nn.Module) -> None:
+    """Give a layer Glorot-uniform weights and zero biases."""
     if isinstance(module, nn.Conv2d | nn.Linear):
         nn.init.xavier_uniform_(module.weight)
         assert module.bias is not None

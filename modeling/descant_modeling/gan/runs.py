@@ -1,17 +1,22 @@
-"""Everything a GAN run needs before its first step: rolls and networks."""
+"""Everything a GAN's run needs before its first step: rolls or bars, and networks."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from descant_modeling.gan.checkpoints import GanMeta
-from descant_modeling.gan.config import GanConfig
+from descant_modeling.gan.config import AdversarialConfig, GanConfig, MidinetConfig, RollGanConfig
 from descant_modeling.gan.data import load_rolls
+from descant_modeling.gan.melody_data import load_melodies
 from descant_modeling.gan.memory import keep_freed_memory
+from descant_modeling.gan.studies import GanStudy, MidinetStudy, RollGanStudy
 from descant_modeling.gan.training import GanTrainer
 from descant_modeling.models import count_parameters
-from descant_modeling.runs import Run, RunOptions, open_run
+from descant_modeling.runs import Opening, Run, RunOptions, open_run
 from descant_tokenizers.errors import InputError
+
+AnyStudy = GanStudy | RollGanStudy | MidinetStudy
+
+CONFIGS: dict[str, type[AdversarialConfig]] = {"gan": GanConfig, "roll-gan": RollGanConfig, "midinet": MidinetConfig}
 
 
 def prepare_run(values: dict[str, Any], where: str, options: RunOptions) -> Run:
@@ -19,26 +24,42 @@ def prepare_run(values: dict[str, Any], where: str, options: RunOptions) -> Run:
 
     The run folder is made last, so that a mistake leaves none behind.
     """
-    opening = open_run(GanConfig, values, where, options)
+    opening = open_run(CONFIGS[values["objective"]], values, where, options)
     config, accelerator = opening.config, opening.accelerator
     check_batch_size(config.data.batch_size, accelerator.num_processes)
     if accelerator.device.type == "cpu":
         keep_freed_memory()
     with accelerator.main_process_first():
-        data = load_rolls(config.data.corpus, quiet=opening.is_quiet)
+        study = open_study(opening)
     folder, log = opening.open_folder()
-    meta = GanMeta(corpora=data.corpora, voice_ranges=data.voice_ranges, training={"seed": config.seed})
-    trainer = GanTrainer(config, accelerator, data, folder, meta, log)
+    counts = {"train": len(study.data.train), "valid": len(study.data.valid)}
     header = opening.header(
         num_parameters={
-            "generator": count_parameters(trainer.learner.generator),
-            "critic": count_parameters(trainer.learner.critic),
+            "generator": count_parameters(study.learner.generator),
+            "critic": count_parameters(study.learner.critic),
         },
-        num_samples={"train": len(data.train), "valid": len(data.valid)},
-        corpora=data.corpora,
+        num_samples=counts,
+        corpora=study.data.corpora,
     )
-    meta.training["git"] = header["git"]
-    return opening.finish(trainer, header, f"{len(data.train)} samples")
+    facts = {"seed": config.seed, "git": header["git"]}
+    trainer = GanTrainer(config, accelerator, study, folder, facts, log)
+    return opening.finish(trainer, header, f"{counts['train']} samples")
+
+
+def open_study(opening: Opening[AdversarialConfig]) -> AnyStudy:
+    """Load what a configuration trains on, and build its networks.
+
+    Raises:
+        InputError: There is no such corpus.
+    """
+    config, accelerator, quiet = opening.config, opening.accelerator, opening.is_quiet
+    if isinstance(config, MidinetConfig):
+        return MidinetStudy(config, accelerator, load_melodies(config.data.corpus, config.data.shifts, quiet=quiet))
+    data = load_rolls(config.data.corpus, quiet=quiet, is_long=isinstance(config, RollGanConfig))
+    if isinstance(config, RollGanConfig):
+        return RollGanStudy(config, accelerator, data)
+    assert isinstance(config, GanConfig)
+    return GanStudy(config, accelerator, data)
 
 
 def check_batch_size(size: int, processes: int) -> None:

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from torch import Tensor
+from torch import Tensor, nn
 
-from descant_modeling.gan.networks import LEAK, NUM_TRACKS, Critic, Generator
+from descant_modeling.gan.networks import LEAK, Critic
 
 PENALTY_WEIGHT = 10.0
 NORM_EPSILON = 1e-8
@@ -52,14 +52,16 @@ def gradient_norms(gradients: Tensor) -> Tensor:
     return torch.sqrt(NORM_EPSILON + gradients.float().square().flatten(1).sum(1))
 
 
-def naive_critic_loss(critic: Critic, real: Tensor, fake: Tensor, melody: Tensor, share: Tensor) -> CriticLoss:
+def naive_critic_loss(
+    critic: nn.Module, real: Tensor, fake: Tensor, melody: Tensor | None, share: Tensor
+) -> CriticLoss:
     """Compute the critic's loss, with a graph for autograd.
 
     Args:
         critic: The critic.
-        real: (B, 4, 32, 128).
+        real: (B, 4, T, 128).
         fake: The same shape, without a graph.
-        melody: (B, 1, 32, 128).
+        melody: (B, 1, T, 128); None without a condition.
         share: (B,), uniform in 0..1: how much of the real roll the penalty's points hold.
     """
     mixed = between(real, fake, share).requires_grad_()
@@ -69,15 +71,20 @@ def naive_critic_loss(critic: Critic, real: Tensor, fake: Tensor, melody: Tensor
 
 
 def critic_gradients(
-    critic: Critic, real: Tensor, fake: Tensor, melody: Tensor, share: Tensor, dtype: torch.dtype = torch.float32
+    critic: Critic,
+    real: Tensor,
+    fake: Tensor,
+    melody: Tensor | None,
+    share: Tensor,
+    dtype: torch.dtype = torch.float32,
 ) -> CriticLoss:
     """Compute the critic's loss and add its gradients to the parameters' `.grad`.
 
     Args:
         critic: The critic.
-        real: (B, 4, 32, 128).
+        real: (B, 4, T, 128).
         fake: The same shape.
-        melody: (B, 1, 32, 128).
+        melody: (B, 1, T, 128); None without a condition.
         share: (B,), see `naive_critic_loss`.
         dtype: What convolutions compute in; sums, norms and parameters stay fp32.
 
@@ -85,13 +92,14 @@ def critic_gradients(
         The loss, without a graph.
     """
     with torch.no_grad():
-        batch = real.shape[0]
+        batch, num_tracks = real.shape[:2]
         layers = critic.layers()
         weights = [conv.weight.to(dtype, memory_format=torch.channels_last) for conv in layers]
         biases = [conv.bias for conv in layers if conv.bias is not None]
         last = critic.score.weight.view(-1, *critic.last_shape).permute(0, 3, 1, 2).to(dtype)  # (1, 512, 2, 8)
         rolls = torch.cat([real, fake, between(real, fake, share)])
-        inputs = torch.cat([rolls, melody.repeat(3, 1, 1, 1)], 1).to(dtype, memory_format=torch.channels_last)
+        conditions = [] if melody is None else [melody.repeat(3, 1, 1, 1)]
+        inputs = torch.cat([rolls, *conditions], 1).to(dtype, memory_format=torch.channels_last)
         # Forward: real, fake and mixed rolls in one batch of 3 B.
         hs = [inputs]
         for weight, bias in zip(weights, biases, strict=True):
@@ -108,13 +116,13 @@ def critic_gradients(
             back = _conv_input_gradient(hs[layer], weights[layer], ds[0])
             ds.insert(0, torch.ops.aten.leaky_relu_backward(back, hs[layer], LEAK, True))
         # The gradient that the penalty is about, and the penalty's own gradient with respect to it.
-        gradients = _conv_input_gradient(inputs[2 * batch :], weights[0], ds[0][2 * batch :])[:, :NUM_TRACKS].float()
+        gradients = _conv_input_gradient(inputs[2 * batch :], weights[0], ds[0][2 * batch :])[:, :num_tracks].float()
         norms = gradient_norms(gradients)
         outer = (PENALTY_WEIGHT * 2 / batch) * (norms - 1) / norms
         tangent = (gradients * outer.view(-1, 1, 1, 1)).to(dtype)
         # Forward again, mixed rolls only, through the linear network of slopes. Each layer's weight gradient of both
         # parts of the loss is one product: activations with gradients, tangents with gradients of the mixed scores.
-        tangent = F.pad(tangent, (0, 0, 0, 0, 0, 1)).contiguous(memory_format=torch.channels_last)
+        tangent = F.pad(tangent, (0, 0, 0, 0, 0, len(conditions))).contiguous(memory_format=torch.channels_last)
         for layer, (conv, weight) in enumerate(zip(layers, weights, strict=True)):
             seen = torch.cat([hs[layer][: 2 * batch], tangent])
             _accumulate(conv.weight, _conv_weight_gradient(seen, weight, ds[layer]))
@@ -128,9 +136,9 @@ def critic_gradients(
         return CriticLoss(real_scores.mean() - fake_scores.mean(), (norms - 1).square().mean())
 
 
-def generator_loss(generator: Generator, critic: Critic, melody: Tensor, noise: Tensor) -> Tensor:
-    """-mean D(G(melody, noise)); gradients reach the generator alone if the critic's parameters ask for none."""
-    loss: Tensor = -critic(generator(melody, noise), melody).float().mean()
+def generator_loss(critic: Critic, fake: Tensor, melody: Tensor | None) -> Tensor:
+    """-mean D(fake | melody); gradients reach the generator alone if the critic's parameters ask for none."""
+    loss: Tensor = -critic(fake, melody).float().mean()
     return loss
 
 

@@ -1,10 +1,13 @@
-"""The corpus `chorales-rolls`: two-bar windows of Bach's chorales as piano rolls, as many as the source article has.
+"""Windows of Bach's chorales as piano rolls: the corpora `chorales-rolls` and `chorales-rolls-64`.
 
-The article trains on 229 samples, one from each chorale of the canonical train split, and takes all of them for 4/4.
+`chorales-rolls` has two-bar windows, as many as the source article. The article trains on 229 samples, one from each chorale of the canonical train split, and takes all of them for 4/4.
 They are not: of what music21 holds of the split some are in triple time. So each 4/4 chorale of train gives its first
 window, and the longest ones (most full bars; of equals the first in the catalogue) a second one until there are 229. A
-window is two neighbouring full bars of 4/4 in which all four voices sound; the second window begins after the first.
-Valid gives the first window of each of its 4/4 chorales.
+window is neighbouring full bars of 4/4 in which all four voices sound; the second window begins after the first. Valid
+gives the first window of each of its 4/4 chorales.
+
+`chorales-rolls-64` has windows of four bars, 64 steps, for writing without a melody: in train one from each bar on, as
+they overlap, in valid those that don't.
 """
 
 from __future__ import annotations
@@ -16,19 +19,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from datasets import Array3D, Dataset, DatasetDict, Features, Value, load_dataset, load_from_disk
+from datasets import Array3D, Dataset, DatasetDict, Features, Value
 from symusic.core import NoteTick, NoteTickList, ScoreTick, TimeSignatureTick, TrackTick
 
 from descant_tokenizers.corpora import load_corpus, row_to_score
 from descant_tokenizers.corpora.harvest import Progress
 from descant_tokenizers.corpora.reading import FIRST_VOICE_PROGRAM
 from descant_tokenizers.corpora.store import FileFormat, check_out, write_dataset
-from descant_tokenizers.errors import InputError
 from descant_tokenizers.rolls.grid import (
+    BAR_STEPS,
     NUM_PITCHES,
     STEPS_PER_BEAT,
     WINDOW_BARS,
-    WINDOW_STEPS,
     count_lost,
     even_edges,
     roll_of_notes,
@@ -36,9 +38,11 @@ from descant_tokenizers.rolls.grid import (
 from descant_tokenizers.scores import VOICES, Bar, bars_of
 
 ROLLS_CORPUS = "chorales-rolls"
+LONG_ROLLS_CORPUS = "chorales-rolls-64"
+#: Bars of a window, by corpus.
+ROLL_CORPORA = {ROLLS_CORPUS: WINDOW_BARS, LONG_ROLLS_CORPUS: 4}
 NUM_TRAIN = 229
 SPLITS = ("train", "valid")
-ROLL_SHAPE = (WINDOW_STEPS, NUM_PITCHES, len(VOICES))
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class RollReport:
 
     Attributes:
         splits: Windows in each split.
-        second_windows: Windows of train that are a chorale's second.
+        second_windows: Windows of train that are not a chorale's first.
         num_notes: Notes in all windows.
         merged: Notes that a roll joins to the note before (same voice, same pitch, no rest between).
         off_grid: Notes that do not begin and end on a sixteenth.
@@ -62,29 +66,32 @@ class RollReport:
 
 @dataclass(frozen=True)
 class Window:
-    """Two bars of a chorale."""
+    """Some bars of a chorale."""
 
     row: Mapping[str, Any]
     score: ScoreTick
     first_bar: int
     start_ticks: int
     number: int
+    num_bars: int
 
     @property
     def length_ticks(self) -> int:
         """Length in ticks."""
-        return 4 * WINDOW_BARS * self.score.ticks_per_quarter
+        return 4 * self.num_bars * self.score.ticks_per_quarter
 
     def voices(self) -> list[list[NoteTick]]:
         """Return the notes of each voice that sound in the window, cut to it, from its start at tick 0."""
         return [_cut(track.notes, self.start_ticks, self.length_ticks) for track in self.score.tracks]
 
 
-def windows_of(row: Mapping[str, Any]) -> list[Window]:
-    """List the windows of a chorale that do not overlap, from its beginning.
+def windows_of(row: Mapping[str, Any], num_bars: int = WINDOW_BARS, *, overlap: bool = False) -> list[Window]:
+    """List the windows of a chorale, from its beginning.
 
     Args:
         row: A row of the corpus `chorales`.
+        num_bars: Length of a window.
+        overlap: Whether a window begins in every bar; else each begins after the one before.
 
     Returns:
         The windows; none if the chorale's main time signature is another.
@@ -95,15 +102,24 @@ def windows_of(row: Mapping[str, Any]) -> list[Window]:
     bars = [bar for bar in bars_of(score) if _sounds(score, bar)]
     found: list[Window] = []
     end = 0
-    for first, second in itertools.pairwise(bars):
-        if first.end_ticks == second.start_ticks and first.start_ticks >= end:
-            found.append(Window(row, score, first.number, first.start_ticks, len(found) + 1))
-            end = second.end_ticks
+    for place in range(len(bars) - num_bars + 1):
+        window = bars[place : place + num_bars]
+        first = window[0]
+        is_whole = all(bar.end_ticks == after.start_ticks for bar, after in itertools.pairwise(window))
+        if is_whole and (overlap or first.start_ticks >= end):
+            found.append(Window(row, score, first.number, first.start_ticks, len(found) + 1, num_bars))
+            end = window[-1].end_ticks
     return found
 
 
-def choose_windows(chorales: DatasetDict) -> dict[str, list[Window]]:
+def choose_windows(chorales: DatasetDict, corpus: str = ROLLS_CORPUS) -> dict[str, list[Window]]:
     """Choose the windows of train and valid; see the head of this module."""
+    if corpus == LONG_ROLLS_CORPUS:
+        num_bars = ROLL_CORPORA[corpus]
+        return {
+            split: [window for row in chorales[split] for window in windows_of(row, num_bars, overlap=split == "train")]
+            for split in SPLITS
+        }
     train = [windows for row in chorales["train"] if (windows := windows_of(row))]
     first = [windows[0] for windows in train]
     longest = sorted((windows for windows in train if len(windows) > 1), key=lambda w: -len(bars_of(w[0].score)))
@@ -119,7 +135,7 @@ def window_row(window: Window, split: str) -> dict[str, Any]:
     score = ScoreTick(tpq)
     score.time_signatures.append(TimeSignatureTick(0, 4, 4))
     rolls = []
-    edges = even_edges(WINDOW_STEPS, tpq // STEPS_PER_BEAT)
+    edges = even_edges(window.num_bars * BAR_STEPS, tpq // STEPS_PER_BEAT)
     for voice, notes in zip(VOICES, window.voices(), strict=True):
         track = TrackTick(voice, FIRST_VOICE_PROGRAM + VOICES.index(voice), False)
         track.notes = NoteTickList(notes)
@@ -137,17 +153,19 @@ def window_row(window: Window, split: str) -> dict[str, Any]:
     }
 
 
-def features() -> Features:
-    """Return the columns of the dataset; `roll` is (32 steps, 128 pitches, 4 voices), -1 silent and +1 sounding."""
+def features(num_bars: int = WINDOW_BARS) -> Features:
+    """Return the columns; `roll` is (16 steps a bar, 128 pitches, 4 voices), -1 silent and +1 sounding."""
+    shape = (num_bars * BAR_STEPS, NUM_PITCHES, len(VOICES))
     text = ("id", "piece", "composer", "title", "licence", "key", "time_signature", "split")
     numbers = {"first_bar": Value("int32"), "window": Value("int32")}
-    roll = {"music": Value("binary"), "roll": Array3D(ROLL_SHAPE, "int8")}
+    roll = {"music": Value("binary"), "roll": Array3D(shape, "int8")}
     return Features({**{name: Value("string") for name in text}, **numbers, **roll})
 
 
 def build_rolls(
     out: Path | None = None,
     *,
+    corpus: str = ROLLS_CORPUS,
     num_proc: int | None = None,
     force: bool = False,
     file_format: FileFormat = "arrow",
@@ -157,6 +175,7 @@ def build_rolls(
 
     Args:
         out: The folder to write; `report.json` goes beside the data.
+        corpus: One of `ROLL_CORPORA`.
         num_proc: Worker processes for reading the chorales; by default one for each core.
         force: Replace a dataset that is already at `out`.
         file_format: `arrow` (for `datasets.load_from_disk`) or `parquet`.
@@ -170,10 +189,11 @@ def build_rolls(
     """
     if out is not None:
         check_out(out, force=force)
-    windows = choose_windows(load_corpus("chorales", num_proc=num_proc, progress=progress))
+    windows = choose_windows(load_corpus("chorales", num_proc=num_proc, progress=progress), corpus)
+    columns = features(ROLL_CORPORA[corpus])
     dataset = DatasetDict(
         {
-            split: Dataset.from_list([window_row(window, split) for window in found], features=features())
+            split: Dataset.from_list([window_row(window, split) for window in found], features=columns)
             for split, found in windows.items()
         }
     )
@@ -181,24 +201,6 @@ def build_rolls(
     if out is not None:
         write_dataset(dataset, out, file_format, asdict(report))
     return dataset, report
-
-
-def read_rolls(folder: Path) -> DatasetDict:
-    """Load what `build_rolls` wrote.
-
-    Raises:
-        InputError: The folder holds no rolls.
-    """
-    try:
-        if (folder / "dataset_dict.json").is_file():
-            found = load_from_disk(str(folder))
-        else:
-            found = load_dataset("parquet", data_dir=str(folder))
-        if all("roll" in found[split].column_names for split in SPLITS):
-            return DatasetDict(found)
-    except (OSError, ValueError, KeyError):
-        pass
-    raise InputError(f"{folder} holds no piano rolls; make some with `descant dataset build {ROLLS_CORPUS}`.")
 
 
 def _report(windows: Mapping[str, Sequence[Window]]) -> RollReport:

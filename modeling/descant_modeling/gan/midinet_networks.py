@@ -1,0 +1,172 @@
+"""MidiNet's generator and discriminator (Yang et al. 2017), layer for layer as in the authors' code of version 1.
+
+Shapes: B batch, H steps, C channels. A bar is (B, 1, 16, 128), sixteenths and MIDI pitches, 0 or 1; the previous bar the
+same, all zeros for a first bar; a chord (B, 13), the root one-hot and 1 for minor; noise (B, 100).
+
+The chord is put beside the features again before every layer but the last, and so, in the generator, is what a small
+network (the conditioner) sees of the previous bar at that size.
+
+No kernel here slides along the pitches: it spans all 128 of them, or what is left is one column. So feature maps are
+(B, H, C), and each convolution is one matrix product with the weights of a stock layer; a test compares them with the
+stock layers' own forward, which took five times as long.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from descant_modeling.gan.networks import LEAK, NUM_PITCHES
+from descant_tokenizers.rolls import BAR_STEPS, CHORD_SIZE
+
+NOISE_SIZE = 100
+DENSE_SIZE = 1024
+CHANNELS = 128
+CONDITIONER_CHANNELS = 16
+#: Steps of the generator's feature maps before each transposed convolution.
+MAP_STEPS = (2, 4, 8, 16)
+CRITIC_CHANNELS = 64 + CHORD_SIZE
+#: Standard deviation of all weights at the beginning.
+WEIGHT_SCALE = 0.02
+
+
+class Norm(nn.BatchNorm1d):
+    """Batch norm of each channel over samples and steps, whatever comes before the last axis."""
+
+    def __init__(self, channels: int, *, track_running_stats: bool = True) -> None:
+        super().__init__(channels, eps=1e-5, momentum=0.1, track_running_stats=track_running_stats)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., C) -> (..., C)."""
+        return super().forward(x.reshape(-1, x.shape[-1])).view_as(x)
+
+
+def with_chord(x: Tensor, chord: Tensor) -> Tensor:
+    """(B, C), (B, 13) -> (B, C + 13); or (B, H, C) -> (B, H, C + 13)."""
+    if x.dim() == 3:
+        chord = chord[:, None].expand(-1, x.shape[1], -1)
+    return torch.cat([x, chord], dim=-1)
+
+
+def column_conv(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    """Convolve a column with a (k, 1) kernel: (B, H, C) -> (B, H', filters)."""
+    kernel, stride = conv.kernel_size[0], conv.stride[0]
+    patches = x.unfold(1, kernel, stride).flatten(2)  # (B, H', C * k)
+    return F.linear(patches, conv.weight.flatten(1), conv.bias)
+
+
+def column_deconv(conv: nn.ConvTranspose2d, x: Tensor) -> Tensor:
+    """Transpose a convolution of a (k, 1) kernel and stride k: (B, H, C) -> (B, k * H, filters)."""
+    filters, kernel = conv.out_channels, conv.kernel_size[0]
+    pieces = x @ conv.weight[..., 0].transpose(1, 2).flatten(1)  # (B, H, k * filters)
+    assert conv.bias is not None
+    return pieces.view(len(x), kernel * x.shape[1], filters) + conv.bias
+
+
+class Conditioner(nn.Module):
+    """What the generator knows of the previous bar: a map of 16 channels at each of its sizes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        number = CONDITIONER_CHANNELS
+        self.first = nn.Conv2d(1, number, (1, NUM_PITCHES))
+        self.convs = nn.ModuleList(nn.Conv2d(number, number, (2, 1), stride=(2, 1)) for _ in MAP_STEPS[1:])
+        self.norms = nn.ModuleList(Norm(number) for _ in MAP_STEPS)
+
+    def forward(self, previous: Tensor) -> list[Tensor]:
+        """(B, 1, 16, 128) -> (B, H, 16) for H = 2, 4, 8, 16."""
+        x = F.linear(previous[:, 0], self.first.weight.flatten(1), self.first.bias)
+        maps = [F.leaky_relu(self.norms[0](x), LEAK)]
+        for conv, norm in zip(self.convs, list(self.norms)[1:], strict=True):
+            assert isinstance(conv, nn.Conv2d)
+            maps.append(F.leaky_relu(norm(column_conv(conv, maps[-1])), LEAK))
+        return maps[::-1]
+
+
+class MidinetGenerator(nn.Module):
+    """Noise, a chord and the previous bar to a bar of melody: 530,625 parameters."""
+
+    #: What config.json says: there is one architecture, and these are its sizes.
+    architecture: ClassVar[dict[str, Any]] = {
+        "model_type": "descant-midinet",
+        "num_steps": BAR_STEPS,
+        "num_pitches": NUM_PITCHES,
+        "noise_size": NOISE_SIZE,
+        "chord_size": CHORD_SIZE,
+    }
+
+    def __init__(self) -> None:
+        super().__init__()
+        sizes = (NOISE_SIZE, DENSE_SIZE, MAP_STEPS[0] * CHANNELS)
+        self.conditioner = Conditioner()
+        self.dense = nn.ModuleList(nn.Linear(inputs + CHORD_SIZE, outputs) for inputs, outputs in pairwise(sizes))
+        self.dense_norms = nn.ModuleList(Norm(outputs) for outputs in sizes[1:])
+        inputs = CHANNELS + CHORD_SIZE + CONDITIONER_CHANNELS
+        self.ups = nn.ModuleList(nn.ConvTranspose2d(inputs, CHANNELS, (2, 1), stride=(2, 1)) for _ in MAP_STEPS[1:])
+        self.up_norms = nn.ModuleList(Norm(CHANNELS) for _ in MAP_STEPS[1:])
+        self.out = nn.ConvTranspose2d(inputs, 1, (1, NUM_PITCHES))
+        self.apply(_initialize)
+
+    def forward(self, noise: Tensor, chord: Tensor, previous: Tensor) -> Tensor:
+        """(B, 100), (B, 13), (B, 1, 16, 128) -> (B, 1, 16, 128), values 0 to 1."""
+        x = noise
+        for dense, norm in zip(self.dense, self.dense_norms, strict=True):
+            x = F.relu(norm(dense(with_chord(x, chord))))
+        x = x.view(-1, MAP_STEPS[0], CHANNELS)
+        first, *maps = self.conditioner(previous)
+        x = torch.cat([with_chord(x, chord), first], dim=2)
+        for up, norm, seen in zip(self.ups, self.up_norms, maps, strict=True):
+            assert isinstance(up, nn.ConvTranspose2d)
+            x = torch.cat([with_chord(F.relu(norm(column_deconv(up, x))), chord), seen], dim=2)
+        assert self.out.bias is not None
+        return torch.sigmoid(x @ self.out.weight.flatten(1) + self.out.bias).unsqueeze(1)
+
+
+class MidinetDiscriminator(nn.Module):
+    """Tells a bar of the data from a generated one, given its chord: 312,703 parameters.
+
+    Its batch norm keeps no running statistics: it is only ever asked about whole batches.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        features = 1 + CHORD_SIZE
+        self.first = nn.Conv2d(1 + CHORD_SIZE, features, (2, NUM_PITCHES), stride=2)
+        self.second = nn.Conv2d(features + CHORD_SIZE, CRITIC_CHANNELS, (4, 1), stride=2)
+        self.second_norm = Norm(CRITIC_CHANNELS, track_running_stats=False)
+        flat = CRITIC_CHANNELS * 3  # of 16 steps the strides leave 8, then 3
+        self.dense = nn.Linear(flat + CHORD_SIZE, DENSE_SIZE)
+        self.dense_norm = Norm(DENSE_SIZE, track_running_stats=False)
+        self.score = nn.Linear(DENSE_SIZE + CHORD_SIZE, 1)
+        self.apply(_initialize)
+
+    def forward(self, bars: Tensor, chord: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 1, 16, 128), (B, 13) -> logits (B,), larger for what looks real; features to match (B, 8, 14)."""
+        features = self.features(bars, chord)
+        x = F.leaky_relu(self.second_norm(column_conv(self.second, with_chord(features, chord))), LEAK)
+        x = F.leaky_relu(self.dense_norm(self.dense(with_chord(x.flatten(1), chord))), LEAK)
+        return self.score(with_chord(x, chord)).squeeze(1), features
+
+    def features(self, bars: Tensor, chord: Tensor) -> Tensor:
+        """The first layer, which generator and data shall agree on: (B, 1, 16, 128), (B, 13) -> (B, 8, 14).
+
+        The chord fills 13 of its 14 input channels with a constant each, so it is enough to add up their weights.
+        """
+        weight = self.first.weight
+        sounding = F.linear(bars.reshape(len(bars), BAR_STEPS // 2, 2 * NUM_PITCHES), weight[:, 0].flatten(1))
+        constant = F.linear(chord, weight[:, 1:].sum((2, 3)), self.first.bias)
+        return F.leaky_relu(sounding + constant[:, None], LEAK)
+
+
+def _initialize(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d):
+        nn.init.trunc_normal_(module.weight, std=WEIGHT_SCALE, a=-2 * WEIGHT_SCALE, b=2 * WEIGHT_SCALE)
+    elif isinstance(module, nn.ConvTranspose2d | nn.Linear):
+        nn.init.normal_(module.weight, std=WEIGHT_SCALE)
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        assert module.bias is not None
+        nn.init.zeros_(module.bias)

@@ -1,0 +1,239 @@
+"""The three GANs as the trainer sees them: the article's conditional one, its unconditional one, and MidiNet."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from numpy.typing import NDArray
+from torch import Tensor
+
+from descant_modeling.gan.cards import gan_card
+from descant_modeling.gan.checkpoints import AnyGenerator, GanMeta, save_gan
+from descant_modeling.gan.config import GanConfig, MidinetConfig, RollGanConfig
+from descant_modeling.gan.data import RollData, sounding
+from descant_modeling.gan.learner import CONDITIONAL, GanLearner, WganParts, melody_of
+from descant_modeling.gan.melody_data import MelodyCorpus
+from descant_modeling.gan.melody_writing import compose_bars, melody_cells
+from descant_modeling.gan.metrics import Rolls, free_roll_metrics, melody_metrics, roll_metrics
+from descant_modeling.gan.midinet_learner import MidinetLearner, MidinetSettings, draw_midinet_noise
+from descant_modeling.gan.networks import NUM_TRACKS, Critic, draw_noise
+from descant_modeling.gan.roll_networks import LONG_STEPS, RollGenerator
+
+
+#: Bars of each melody that MidiNet writes for the picture at the end.
+SAMPLE_BARS = 8
+#: What the unconditional GAN writes to be measured.
+NUM_MEASURED = 128
+
+Figures = dict[str, float]
+
+
+def _dtype(accelerator: Accelerator) -> torch.dtype:
+    return torch.bfloat16 if accelerator.mixed_precision == "bf16" else torch.float32
+
+
+def _save(folder: Path, generator: AnyGenerator, meta: GanMeta, facts: dict[str, Any]) -> None:
+    meta = replace(meta, training={**meta.training, **facts})
+    save_gan(folder, generator, meta, gan_card(meta))
+
+
+class _WganStudy:
+    """What the conditional GAN and the unconditional one have in common."""
+
+    def __init__(
+        self, config: GanConfig | RollGanConfig, accelerator: Accelerator, data: RollData, parts: WganParts
+    ) -> None:
+        self.config, self.data = config, data
+        optimizer = config.optimizer
+        self.learner = GanLearner(
+            config.seed,
+            optimizer.learning_rate,
+            (optimizer.betas[0], optimizer.betas[1]),
+            config.data.batch_size,
+            optimizer.critic_steps,
+            _dtype(accelerator),
+            accelerator,
+            parts,
+        )
+        self.meta = GanMeta(corpora=data.corpora, voice_ranges=data.voice_ranges, objective=config.objective)
+
+    def iterate(self, iteration: int) -> Figures:
+        """See `Study`."""
+        return asdict(self.learner.iterate(self.data.train, iteration))
+
+    def save(self, folder: Path, facts: dict[str, Any]) -> None:
+        """See `Study`."""
+        _save(folder, self.learner.generator, self.meta, facts)
+
+    @cached_property
+    def _train(self) -> Rolls:
+        return sounding(self.data.train)
+
+    def _rng(self) -> torch.Generator:
+        return torch.Generator().manual_seed(self.config.seed)
+
+
+class GanStudy(_WganStudy):
+    """The conditional GAN, a `Study`.
+
+    Args:
+        config: The run.
+        accelerator: Device, precision and processes.
+        data: Training and valid rolls.
+    """
+
+    def __init__(self, config: GanConfig, accelerator: Accelerator, data: RollData) -> None:
+        super().__init__(config, accelerator, data, CONDITIONAL)
+
+    def measure(self) -> Figures:
+        """See `Study`."""
+        melodies = sounding(melody_of(self.data.valid))[..., 0]
+        return asdict(roll_metrics(sounding(self.written()), melodies, self._train))
+
+    def own(self) -> Figures:
+        """See `Study`."""
+        valid = sounding(self.data.valid)
+        return asdict(roll_metrics(valid, valid[..., 0], self._train))
+
+    def samples(self, number: int) -> dict[str, NDArray[np.bool_]]:
+        """See `Study`."""
+        melodies = sounding(melody_of(self.data.valid[:number]))
+        return {"rolls": sounding(self.written(number)), "melodies": melodies}
+
+    def written(self, number: int | None = None) -> Tensor:
+        """Write for the first melodies of valid (all by default), with the same noise each time."""
+        melodies = melody_of(self.data.valid[:number])
+        return self.learner.write(melodies, draw_noise(len(melodies), self._rng()))
+
+
+class RollGanStudy(_WganStudy):
+    """The unconditional roll GAN, a `Study`.
+
+    Args:
+        config: The run.
+        accelerator: Device, precision and processes.
+        data: Training and valid rolls of 64 steps.
+    """
+
+    def __init__(self, config: RollGanConfig, accelerator: Accelerator, data: RollData) -> None:
+        super().__init__(config, accelerator, data, roll_gan_parts(config))
+
+    def measure(self) -> Figures:
+        """See `Study`."""
+        return asdict(free_roll_metrics(sounding(self.written(NUM_MEASURED)), self._train))
+
+    def own(self) -> Figures:
+        """See `Study`."""
+        return asdict(free_roll_metrics(_shuffled(sounding(self.data.valid)), self._train))
+
+    def samples(self, number: int) -> dict[str, NDArray[np.bool_]]:
+        """See `Study`."""
+        return {"rolls": sounding(self.written(number))}
+
+    def written(self, number: int) -> Tensor:
+        """Write some rolls, with the same noise each time."""
+        generator = self.learner.generator
+        assert isinstance(generator, RollGenerator)
+        return self.learner.write(None, generator.draw_noise(number, self._rng()))
+
+
+def roll_gan_parts(config: RollGanConfig) -> WganParts:
+    """Return what the unconditional GAN is played with."""
+    model = config.model
+
+    def build() -> tuple[RollGenerator, Critic]:
+        return RollGenerator(model.noise_size, model.filters), Critic(NUM_TRACKS, model.critic_filters, LONG_STEPS)
+
+    def noise(batch: int, rng: torch.Generator) -> Tensor:
+        return torch.randn(batch, model.noise_size, generator=rng)
+
+    return WganParts(build, noise, None)
+
+
+class MidinetStudy:
+    """MidiNet, a `Study`.
+
+    Args:
+        config: The run.
+        accelerator: Device, precision and processes.
+        data: Training and valid bars.
+    """
+
+    def __init__(self, config: MidinetConfig, accelerator: Accelerator, data: MelodyCorpus) -> None:
+        self.config, self.data = config, data
+        optimizer = config.optimizer
+        self.learner = MidinetLearner(
+            config.seed,
+            optimizer.learning_rate,
+            (optimizer.betas[0], optimizer.betas[1]),
+            config.data.batch_size,
+            MidinetSettings(
+                optimizer.real_target, optimizer.feature_weight, optimizer.bar_weight, optimizer.generator_steps
+            ),
+            accelerator,
+            _dtype(accelerator),
+        )
+        self.meta = GanMeta(corpora=data.corpora, voice_ranges=(data.pitch_range,), objective=config.objective)
+
+    def iterate(self, iteration: int) -> Figures:
+        """See `Study`."""
+        return asdict(self.learner.iterate(self.data.train, iteration))
+
+    def measure(self) -> Figures:
+        """See `Study`; each bar of valid is written anew, with its own chord and the bar that goes before it there."""
+        _, chords, previous = self.data.valid.at(self._order)
+        noise = draw_midinet_noise(len(chords), torch.Generator().manual_seed(self.config.seed))
+        bars = melody_cells(self.learner.write(noise, chords, previous))
+        return self._figures(bars, chords)
+
+    def own(self) -> Figures:
+        """See `Study`."""
+        bars, chords, _ = self.data.valid.at(self._order)
+        return self._figures(melody_cells(bars), chords)
+
+    def samples(self, number: int) -> dict[str, NDArray[np.bool_]]:
+        """See `Study`: eight bars from nothing, with the chords of the first eight bars of a piece of valid."""
+        valid = self.data.valid
+        firsts = torch.nonzero(valid.previous[:, 0] < 0)[:, 0][:number]
+        _, chords, _ = valid.at(torch.cat([torch.arange(first, first + SAMPLE_BARS) for first in firsts]) % len(valid))
+        generator = self.learner.generator.train(False)
+        rng = torch.Generator().manual_seed(self.config.seed)
+        rolls = [compose_bars(generator, part, rng) for part in chords.split(SAMPLE_BARS)]
+        return {"rolls": np.stack(rolls)[..., None]}
+
+    def save(self, folder: Path, facts: dict[str, Any]) -> None:
+        """See `Study`."""
+        _save(folder, self.learner.generator, self.meta, facts)
+
+    @cached_property
+    def _order(self) -> Tensor:
+        """Valid's bars in an order in which neighbours are of different pieces."""
+        return torch.randperm(len(self.data.valid), generator=torch.Generator().manual_seed(self.config.seed))
+
+    @cached_property
+    def _reference(self) -> Rolls:
+        return melody_cells(replace(self.data.train, shifts=(0,)).at(torch.arange(len(self.data.train.pitches)))[0])
+
+    def _figures(self, bars: Rolls, chords: Tensor) -> Figures:
+        return asdict(melody_metrics(bars, _pitch_classes(chords), self._reference))
+
+
+def _pitch_classes(chords: Tensor) -> NDArray[np.bool_]:
+    """(N, 13) -> (N, 12): root, third and fifth."""
+    roots = chords[:, :12].argmax(1).cpu().numpy()
+    thirds = roots + np.where(chords[:, 12].cpu().numpy() > 0, 3, 4)
+    found = np.zeros((len(chords), 12), dtype=np.bool_)
+    for member in (roots, thirds % 12, (roots + 7) % 12):
+        found[np.arange(len(chords)), member] = True
+    return found
+
+
+def _shuffled(rolls: Rolls) -> Rolls:
+    """Rolls in an order in which neighbours are of different pieces."""
+    return rolls[np.random.default_rng(0).permutation(len(rolls))]
