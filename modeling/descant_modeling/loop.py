@@ -53,6 +53,9 @@ class Stepwise(Protocol):
     def summary(self) -> str:
         """Say how the run ended, for its user."""
 
+    def first_command(self) -> str:
+        """Return what to try the trained model with."""
+
 
 def run_steps(trainer: Stepwise, max_steps: int) -> None:
     """Run to `max_steps`; Ctrl-C or SIGTERM finishes the step, saves and stops (a second one stops at once).

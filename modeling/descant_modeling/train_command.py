@@ -29,8 +29,6 @@ def train_command(
     """Train a model from a configuration file; a run folder holds its logs and its last and best checkpoints."""
     from descant_modeling.objectives import prepare_run
     from descant_modeling.runs import RunOptions
-    from descant_modeling.subjects import try_generating
-    from descant_modeling.training import Trainer
     from descant_tokenizers.hub import check_push
 
     if push_to_hub is not None:
@@ -42,9 +40,7 @@ def train_command(
         run.trainer.log.close()
     if run.trainer.accelerator.is_main_process:
         if not quiet:
-            trainer = run.trainer
-            first = trainer.subject.first_command if isinstance(trainer, Trainer) else try_generating
-            typer.echo(f"{trainer.summary()}\ntry it: {first(run.folder)}")
+            typer.echo(f"{run.trainer.summary()}\ntry it: {run.trainer.first_command()}")
         (run.folder / "summary.json").write_text(json.dumps(vars(progress), indent=1) + "\n", encoding="utf-8")
         if push_to_hub is not None:
             from descant_modeling.publishing import push_checkpoint

@@ -212,6 +212,10 @@ class Trainer:
         sequence = np.random.SeedSequence((self.config.seed, self.progress.step, micro_batch))
         return int(sequence.generate_state(1, np.uint64)[0])
 
+    def first_command(self) -> str:
+        """Return what to try the trained model with."""
+        return self.subject.first_command(self.folder)
+
     def summary(self) -> str:
         """Say how the run ended."""
         progress = self.progress

@@ -1,7 +1,7 @@
 """MidiNet's generator and discriminator (Yang et al. 2017), layer for layer as in the authors' code of version 1.
 
-Shapes: B batch, H steps, C channels. A bar is (B, 1, 16, 128), sixteenths and MIDI pitches, 0 or 1; the previous bar the
-same, all zeros for a first bar; a chord (B, 13), the root one-hot and 1 for minor; noise (B, 100).
+Shapes: B batch, H steps, C channels. A bar is (B, 1, 16, 128), sixteenths and MIDI pitches, 0 or 1; the previous bar
+the same, all zeros for a first bar; a chord (B, 13), the root one-hot and 1 for minor; noise (B, 100).
 
 The chord is put beside the features again before every layer but the last, and so, in the generator, is what a small
 network (the conditioner) sees of the previous bar at that size.

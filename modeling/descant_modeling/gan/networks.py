@@ -1,8 +1,8 @@
 """Generator and critic of the conditional GAN, layer for layer as in the source article (after AWS DeepComposer).
 
 Shapes: B batch, T = 32 time steps (four a beat, two bars of 4/4), P = 128 MIDI pitches. Rolls are (B, 4, T, P), the
-melody (B, 1, T, P), values -1 (silent) and +1 (sounding); the noise z is (B, 512, 2, 8). The layers and the critic serve
-the unconditional GAN too (`roll_networks`).
+melody (B, 1, T, P), values -1 (silent) and +1 (sounding); the noise z is (B, 512, 2, 8). The layers and the critic
+serve the unconditional GAN too (`roll_networks`).
 
 The article is Keras. What its layers do by default and torch's don't is spelled out: 'same' padding (for stride 1 and
 a 4x4 kernel 1 before and 2 after), batch norm with momentum 0.8 (torch counts it the other way round: 0.2) and epsilon

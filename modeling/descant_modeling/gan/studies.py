@@ -24,7 +24,7 @@ from descant_modeling.gan.metrics import Rolls, free_roll_metrics, melody_metric
 from descant_modeling.gan.midinet_learner import MidinetLearner, MidinetSettings, draw_midinet_noise
 from descant_modeling.gan.networks import NUM_TRACKS, Critic, draw_noise
 from descant_modeling.gan.roll_networks import LONG_STEPS, RollGenerator
-
+from descant_modeling.subjects import try_generating
 
 #: Bars of each melody that MidiNet writes for the picture at the end.
 SAMPLE_BARS = 8
@@ -101,6 +101,10 @@ class GanStudy(_WganStudy):
         valid = sounding(self.data.valid)
         return asdict(roll_metrics(valid, valid[..., 0], self._train))
 
+    def first_command(self, folder: Path) -> str:
+        """See `Study`."""
+        return try_generating(folder)
+
     def samples(self, number: int) -> dict[str, NDArray[np.bool_]]:
         """See `Study`."""
         melodies = sounding(melody_of(self.data.valid[:number]))
@@ -131,6 +135,10 @@ class RollGanStudy(_WganStudy):
     def own(self) -> Figures:
         """See `Study`."""
         return asdict(free_roll_metrics(_shuffled(sounding(self.data.valid)), self._train))
+
+    def first_command(self, folder: Path) -> str:
+        """See `Study`."""
+        return f"python generate.py --model {folder}"
 
     def samples(self, number: int) -> dict[str, NDArray[np.bool_]]:
         """See `Study`."""
@@ -196,6 +204,10 @@ class MidinetStudy:
         """See `Study`."""
         bars, chords, _ = self.data.valid.at(self._order)
         return self._figures(melody_cells(bars), chords)
+
+    def first_command(self, folder: Path) -> str:
+        """See `Study`."""
+        return f"python generate.py --model {folder} --bars 8"
 
     def samples(self, number: int) -> dict[str, NDArray[np.bool_]]:
         """See `Study`: eight bars from nothing, with the chords of the first eight bars of a piece of valid."""

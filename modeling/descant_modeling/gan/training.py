@@ -1,7 +1,7 @@
 """Training of every GAN, inside the same loop and run folder as the causal model.
 
-What is played with, measured and published is a `Study`'s, one for each objective (`studies`); when, where and how it is
-logged, saved and resumed is the trainer's.
+What is played with, measured and published is a `Study`'s, one for each objective (`studies`); when, where and how it
+is logged, saved and resumed is the trainer's.
 """
 
 from __future__ import annotations
@@ -54,6 +54,9 @@ class Study(Protocol):
 
     def save(self, folder: Path, facts: dict[str, Any]) -> None:
         """Write the published files into an empty folder, with these facts about the run."""
+
+    def first_command(self, folder: Path) -> str:
+        """Return what to try a trained model with."""
 
 
 @dataclass
@@ -143,6 +146,10 @@ class GanTrainer:
         """Say how the run ended."""
         progress = self.progress
         return f"{progress.step} steps in {progress.seconds / 60:.1f} min\nmodel: {self.folder / 'last'}"
+
+    def first_command(self) -> str:
+        """Return what to try the trained model with."""
+        return self.study.first_command(self.folder)
 
     def _measure(self) -> None:
         self._metrics = self.study.measure()

@@ -1,10 +1,11 @@
 """Windows of Bach's chorales as piano rolls: the corpora `chorales-rolls` and `chorales-rolls-64`.
 
-`chorales-rolls` has two-bar windows, as many as the source article. The article trains on 229 samples, one from each chorale of the canonical train split, and takes all of them for 4/4.
-They are not: of what music21 holds of the split some are in triple time. So each 4/4 chorale of train gives its first
-window, and the longest ones (most full bars; of equals the first in the catalogue) a second one until there are 229. A
-window is neighbouring full bars of 4/4 in which all four voices sound; the second window begins after the first. Valid
-gives the first window of each of its 4/4 chorales.
+`chorales-rolls` has two-bar windows, as many as the source article. The article trains on 229 samples, one from each
+chorale of the canonical train split, and takes all of them for 4/4. They are not: of what music21 holds of the split
+some are in triple time. So each 4/4 chorale of train gives its first window, and the longest ones (most full bars; of
+equals the first in the catalogue) a second one until there are 229. A window is neighbouring full bars of 4/4 in which
+all four voices sound; the second window begins after the first. Valid gives the first window of each of its 4/4
+chorales.
 
 `chorales-rolls-64` has windows of four bars, 64 steps, for writing without a melody: in train one from each bar on, as
 they overlap, in valid those that don't.

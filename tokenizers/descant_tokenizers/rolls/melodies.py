@@ -1,9 +1,9 @@
 """The corpus `melody-bars`: single bars of melody with the bar before and a chord, as MidiNet learns from them.
 
 Bars of 4/4 of the chorales' sopranos and of the folk tunes (corpora `chorales` and `folk`), splits train and valid. A
-bar is one pitch for each sixteenth. As in MidiNet's data there are no rests: a sixteenth at which nothing begins or goes
-on takes the pitch before it, at the beginning of a bar the first one of the bar; silent bars are left out. Where a tune
-plays two notes at once, the higher one counts.
+bar is one pitch for each sixteenth. As in MidiNet's data there are no rests: a sixteenth at which nothing sounds takes
+the pitch before it, at the beginning of a bar the first one of the bar; silent bars are left out. Where a tune plays
+two notes at once, the higher one counts.
 """
 
 from __future__ import annotations
