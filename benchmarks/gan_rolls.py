@@ -42,6 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Metrics of what a GAN writes for the valid windows.")
     parser.add_argument("--model", default="gan")
     generator = load_gan(parser.parse_args().model).generator
+    assert isinstance(generator, Generator), "this measures what is written to melodies"
     data = load_rolls("chorales-rolls")
     melodies, train, valid = melody_of(data.valid), sounding(data.train), sounding(data.valid)
     first, again, second = (written(generator, melodies, seed) for seed in (1, 1, 2))

@@ -28,12 +28,12 @@ from typing import Any, TypedDict, Unpack
 
 from symusic.core import ScoreTick
 
-from descant_modeling.checkpoints import EMBEDDED_DEFAULT
+from descant_modeling.checkpoints import EMBEDDED_DEFAULT, writes_from_nothing
 from descant_modeling.decoding.sampler import SamplingConfig
 from descant_modeling.devices import pick_device
 from descant_modeling.generation import load_writer
 from descant_modeling.quiet import quiet_libraries
-from descant_modeling.writing import GenerationConfig, GenerationResult, Progress, Writer
+from descant_modeling.writing import Composer, GenerationConfig, GenerationResult, Progress, Writer
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import read_score_report
 
@@ -78,10 +78,10 @@ class Model:
     Every method returns a copy of the prompt with notes added to it: what was given is kept tick for tick.
 
     Args:
-        writer: Of four voices, or of any instruments.
+        writer: Of four voices, of any instruments, or one that needs no prompt.
     """
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer | Composer) -> None:
         self.writer = writer
 
     def harmonize(
@@ -108,7 +108,7 @@ class Model:
         """
         score, repairs = _read(music)
         config = self._config(options)
-        result = self.writer.harmonize(score, config, given=given, write=write, track=track)
+        result = self._with_prompt().harmonize(score, config, given=given, write=write, track=track)
         return _with_remarks(result, repairs)
 
     def continue_(
@@ -137,7 +137,8 @@ class Model:
         """
         score, repairs = _read(music)
         config = self._config(options)
-        result = self.writer.continue_(score, config, num_bars=bars, given=given, write=write, track=track)
+        writer = self._with_prompt()
+        result = writer.continue_(score, config, num_bars=bars, given=given, write=write, track=track)
         return _with_remarks(result, repairs)
 
     def infill(
@@ -163,8 +164,30 @@ class Model:
         """
         score, repairs = _read(music)
         config = self._config(options)
-        result = self.writer.infill(score, config, bars=bars, given=given, write=write)
+        result = self._with_prompt().infill(score, config, bars=bars, given=given, write=write)
         return _with_remarks(result, repairs)
+
+    def compose(
+        self, *, bars: int | None = None, chords: Sequence[str] = (), **options: Unpack[Options]
+    ) -> GenerationResult:
+        """Write music from nothing, with a model that needs no prompt.
+
+        Args:
+            bars: How many, 1-256, of a model that writes as many as are wanted; 8, or one for each chord, by default.
+            chords: Of a model that takes them, a triad for each bar, such as `C` or `F#m`; they go round.
+            **options: See `Options`.
+
+        Raises:
+            InputError: The model needs a prompt, or an option is out of range.
+        """
+        if not isinstance(self.writer, Composer):
+            raise InputError("this model writes to a prompt; give one, or choose a model that needs none.")
+        return self.writer.compose(self._config(options), num_bars=bars, chords=chords)
+
+    def _with_prompt(self) -> Writer:
+        if isinstance(self.writer, Composer):
+            raise InputError("this model writes without a prompt; leave --prompt out, or choose another --model.")
+        return self.writer
 
     def _config(self, options: Options) -> GenerationConfig:
         rest: dict[str, Any] = dict(options)
@@ -189,6 +212,10 @@ def load(model: str = EMBEDDED_DEFAULT, device: str | None = None) -> Model:
         InputError: There is no such model or device.
     """
     with quiet_libraries():
+        if writes_from_nothing(model):
+            from descant_modeling.gan.composers import load_composer
+
+            return Model(load_composer(model, pick_device(device)))
         return Model(load_writer(model, pick_device(device)))
 
 

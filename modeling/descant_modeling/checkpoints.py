@@ -35,6 +35,8 @@ WEIGHTS_FILE = "model.safetensors"
 PUBLISHED_FILES = ("config.json", "generation_config.json", WEIGHTS_FILE, TOKENIZER_FILE, META_FILE, "README.md")
 #: The same of another objective's, which has no tokenizer.
 PUBLISHED_WITHOUT_TOKENS = ("config.json", WEIGHTS_FILE, META_FILE, "README.md")
+#: Objectives whose models write without a prompt.
+COMPOSING_OBJECTIVES = ("midinet", "roll-gan")
 #: Folder of the embedded checkpoints; the default one is EMBEDDED_DEFAULT.
 EMBEDDED = Path(__file__).parent / "weights"
 EMBEDDED_DEFAULT = "chorales"
@@ -201,6 +203,18 @@ def find_checkpoint(name: str) -> Path:
     if not (folder / META_FILE).is_file():
         raise InputError(f"{name} on the Hub holds no {META_FILE}: name a model that Descant pushed")
     return folder
+
+
+def writes_from_nothing(model: str) -> bool:
+    """Whether a model writes without a prompt.
+
+    Args:
+        model: See `find_checkpoint`.
+
+    Raises:
+        InputError: There is no such model.
+    """
+    return read_meta_values(find_checkpoint(model)).get("objective") in COMPOSING_OBJECTIVES
 
 
 def embedded_models() -> list[str]:

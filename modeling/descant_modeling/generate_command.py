@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -26,12 +26,11 @@ if TYPE_CHECKING:
     from descant_modeling.writing import GenerationResult
     from descant_tokenizers.engraving.rendering import Rendering, Written
     from descant_tokenizers.engraving.spelling import Key
-    from descant_tokenizers.scores import ReadResult
 
 OUT_FOLDER = Path("out")
 DEFAULT_BARS = 8
 
-TaskName = Literal["harmonize", "continue", "infill"]
+TaskName = Literal["harmonize", "continue", "infill", "compose"]
 SoundName = Literal["choir", "organ", "piano", "strings"]
 
 
@@ -41,10 +40,12 @@ class Request:
 
     Attributes:
         task: The task.
-        bars: Number of bars to continue (twice), or first and last bar to infill; None to harmonize.
+        bars: Number of bars to continue or compose (twice), or first and last bar to infill; None to harmonize, and
+            where the model may choose.
         given: Voices that the prompt's tracks are, or its given tracks; None if nothing was said.
         write: Instruments to write; empty if nothing was said.
         track: Number from 1 or name of the melody's track.
+        chords: Chords to write to; empty if nothing was said.
     """
 
     task: TaskName
@@ -52,11 +53,17 @@ class Request:
     given: tuple[str, ...] | None
     write: tuple[str, ...]
     track: str | None
+    chords: tuple[str, ...]
 
 
 def generate_command(
-    prompt: Annotated[Path, typer.Option(help="MIDI, MusicXML, ABC or Humdrum file to start from.")],
-    task: Annotated[TaskName, typer.Option(help="What to write.")] = "harmonize",
+    prompt: Annotated[
+        Path | None,
+        typer.Option(help="MIDI, MusicXML, ABC or Humdrum file to start from; midinet and roll-gan need none."),
+    ] = None,
+    task: Annotated[
+        TaskName | None, typer.Option(help="What to write: harmonize if not given, without a prompt compose.")
+    ] = None,
     model: Annotated[str, typer.Option(help="Embedded model, checkpoint or run folder, or Hub id.")] = "chorales",
     out: Annotated[
         Path | None,
@@ -78,7 +85,7 @@ def generate_command(
         typer.Option(
             metavar="[CHORDS]",
             help="Alone: print the chords of what was written, and put them into the sheet music. With chords such as "
-            "'C G Am F': write to them (a model that takes chords).",
+            "'C G Am F': write to them, a bar each (midinet).",
         ),
     ] = None,
     given: Annotated[
@@ -88,7 +95,9 @@ def generate_command(
         str | None, typer.Option(help="Instruments to write, such as piano,bass (a model of any instruments).")
     ] = None,
     track: Annotated[str | None, typer.Option(help="The melody's track: its number from 1, or its name.")] = None,
-    bars: Annotated[str | None, typer.Option(help="continue: how many (8). infill: A-B, a pickup is bar 0.")] = None,
+    bars: Annotated[
+        str | None, typer.Option(help="continue, compose: how many (8). infill: A-B, a pickup is bar 0.")
+    ] = None,
     num_samples: Annotated[int, typer.Option(help="Versions to write.")] = 1,
     seed: Annotated[int | None, typer.Option(help="Same seed, same music; drawn and printed if not given.")] = None,
     temperature: Annotated[float, typer.Option(help="Below 1 safer, above 1 bolder; 0 takes the likeliest.")] = 0.9,
@@ -115,27 +124,29 @@ def generate_command(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print neither progress nor summary.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON instead of the summary.")] = False,
 ) -> None:
-    """Harmonize, continue or infill a prompt; the prompt's own notes are kept note for note."""
+    """Harmonize, continue or infill a prompt, whose notes are kept note for note; or compose without one."""
     from descant_tokenizers.engraving.rendering import default_formats
     from descant_tokenizers.engraving.spelling import parse_key
     from descant_tokenizers.scores import read_score_report
 
     started = time.monotonic()
-    request = _request(task, bars, given, write, track)
+    request = _request(task or ("compose" if prompt is None else "harmonize"), bars, given, write, track, chords)
     seed = random.SystemRandom().randrange(2**31) if seed is None else seed
     _check_range("--num-samples", num_samples, 1, 64)
     _check_range("--seed", seed, 0, 2**63 - 1)
     _check_range("--temperature", temperature, 0, 10)
     _check_range("--top-p", top_p, 1e-6, 1)
-    read = read_score_report(prompt, controls=True)
-    if chords:
+    _check_prompt(request.task, prompt, model)
+    read = None if prompt is None else read_score_report(prompt, controls=True)
+    name = Path(model).name if prompt is None else prompt.stem
+    if chords and prompt is not None:
         raise InputError("this model takes no chords; leave what follows --chords out, and it prints those it wrote.")
     chosen_key = None if key is None else parse_key(key)
     kinds = default_formats() if formats is None else parse_formats(formats)
     kinds = kinds if picture else tuple(kind for kind in kinds if kind != "png")
     if not kinds:
         raise InputError("--no-picture leaves nothing of --formats png; leave one of the two out.")
-    wished = out or OUT_FOLDER / f"{prompt.stem}-{task}{FORMATS[kinds[0]]}"
+    wished = out or OUT_FOLDER / f"{name}-{request.task}{FORMATS[kinds[0]]}"
     check_outputs(wished, num_samples, kinds, force=force or out is None)
 
     from descant_modeling.api import load
@@ -143,7 +154,7 @@ def generate_command(
     from descant_modeling.quiet import quiet_libraries
     from descant_tokenizers.engraving.rendering import write_renderings
 
-    with quiet_libraries(), progress_bar(f"{task} {prompt.name}", quiet=quiet or as_json) as progress:
+    with quiet_libraries(), progress_bar(f"{request.task} {name}", quiet=quiet or as_json) as progress:
         writer = load(model, device)
         began = time.monotonic()
         options: Options = {
@@ -157,36 +168,58 @@ def generate_command(
             "paste_melody": paste_melody,
             "style": style,
         }
-        result = _generate(writer, read.score, request, options)
+        result = _generate(writer, None if read is None else read.score, request, options)
     writing_seconds = time.monotonic() - began
     names = (numbered if out else free_outputs)(wished, num_samples)
-    how = _Look(prompt, task, layout, chosen_key, chords is not None, sound)
+    how = _Look(prompt, name, request.task, layout, chosen_key, chords == "", sound)
     results = list(zip(names, _renderings(result.samples, how), strict=True))
     written = write_renderings(dict(results), kinds, force=force)
     seconds = time.monotonic() - started
     if as_json:
         facts = {
-            "task": task,
+            "task": request.task,
             "model": model,
             "seed": seed,
-            **_facts(result, read, written),
+            **_facts(result, () if read is None else read.repairs, written),
             **_files(results, written),
             "seconds": round(seconds, 3),
             **_speed(result, writing_seconds),
         }
         typer.echo(json.dumps(facts, ensure_ascii=False))
     elif not quiet:
-        typer.echo(_summary(prompt, read, result, results, written, seed, seconds))
+        repairs = () if read is None else read.repairs
+        typer.echo(_summary(prompt, repairs, result, results, written, seed, seconds))
     else:
         for sentence in _left_out(written):
             typer.echo(f"note: {sentence}", err=True)
 
 
-def _request(task: TaskName, bars: str | None, given: str | None, write: str | None, track: str | None) -> Request:
+def _request(
+    task: TaskName, bars: str | None, given: str | None, write: str | None, track: str | None, chords: str | None
+) -> Request:
     if task == "infill" and track is not None:
         raise InputError("--track goes with harmonize and continue; leave it out.")
+    for option, value in (("--given", given), ("--write", write), ("--track", track)):
+        if task == "compose" and value is not None:
+            raise InputError(f"{option} is about the tracks of a prompt; leave it out, or give a --prompt.")
     names = None if given is None else _names(given)
-    return Request(task, _parse_bars(task, bars), names, () if write is None else _names(write), track)
+    triads = tuple((chords or "").replace(",", " ").replace("|", " ").split())
+    return Request(task, _parse_bars(task, bars), names, () if write is None else _names(write), track, triads)
+
+
+def _check_prompt(task: TaskName, prompt: Path | None, model: str) -> None:
+    """Refuse a prompt that is missing, or that a task has no use for; what a model has no use for, it says itself."""
+    if prompt is not None:
+        if task == "compose":
+            raise InputError("--task compose takes no --prompt; leave one of the two out.")
+        return
+    from descant_modeling.checkpoints import writes_from_nothing
+
+    if task != "compose" or not writes_from_nothing(model):
+        raise InputError(
+            "--prompt is missing; give a MIDI, MusicXML, ABC or Humdrum file, or a --model that writes without one, "
+            "such as midinet or roll-gan."
+        )
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -202,11 +235,13 @@ def _parse_bars(task: TaskName, text: str | None) -> tuple[int, int] | None:
     first, dash, last = ("" if text is None else text.replace(" ", "")).partition("-")
     if text is None and task == "continue":
         return DEFAULT_BARS, DEFAULT_BARS
+    if text is None and task == "compose":
+        return None
     numbers = (first, last) if dash else (first,)
     if not all(number.isascii() and number.isdecimal() and len(number) < 10 for number in numbers) or (
-        dash and task == "continue"
+        dash and task != "infill"
     ):
-        what = "a number of bars such as 8" if task == "continue" else "the bars to write anew, such as 5-8"
+        what = "a number of bars such as 8" if task != "infill" else "the bars to write anew, such as 5-8"
         raise InputError(f"--bars is {'missing' if text is None else repr(text)}; give {what}.")
     return int(first), int(last or first)
 
@@ -220,7 +255,9 @@ def _check_range(option: str, value: float, low: float, high: float) -> None:
         raise InputError(f"{option} is {value}; give {low:g} to {high:g}.")
 
 
-def _generate(model: Model, score: ScoreTick, request: Request, options: Options) -> GenerationResult:
+def _generate(model: Model, score: ScoreTick | None, request: Request, options: Options) -> GenerationResult:
+    if score is None:
+        return model.compose(bars=request.bars and request.bars[0], chords=request.chords, **options)
     given, write, track = request.given, request.write, request.track
     if request.task == "harmonize":
         return model.harmonize(score, given=given, write=write, track=track, **options)
@@ -234,7 +271,8 @@ def _generate(model: Model, score: ScoreTick, request: Request, options: Options
 class _Look:
     """How results are to be seen and heard."""
 
-    prompt: Path
+    prompt: Path | None
+    name: str
     task: str
     layout: Literal["open", "closed"] | None
     key: Key | None
@@ -244,15 +282,15 @@ class _Look:
 
 def _renderings(samples: tuple[Generated, ...], how: _Look) -> list[Rendering]:
     """Prepare each sample for its formats; all have the key of the first one."""
-    from descant_tokenizers.engraving.marks import read_marks
+    from descant_tokenizers.engraving.marks import Marks, read_marks
     from descant_tokenizers.engraving.rendering import Rendering
 
-    marks = read_marks(how.prompt)
+    marks = Marks() if how.prompt is None else read_marks(how.prompt)
     return [
         Rendering(
             sample.score,
-            title=marks.title or how.prompt.stem,
-            caption=f"{how.prompt.stem}: {how.task}",
+            title=marks.title or how.name,
+            caption=f"{how.name}: {how.task}",
             is_given=_given_rule(sample),
             arrangement=how.layout,
             chosen_key=how.key,
@@ -264,7 +302,7 @@ def _renderings(samples: tuple[Generated, ...], how: _Look) -> list[Rendering]:
     ]
 
 
-def _facts(result: GenerationResult, read: ReadResult, written: list[Written]) -> dict[str, Any]:
+def _facts(result: GenerationResult, repairs: Sequence[str], written: list[Written]) -> dict[str, Any]:
     """Say in JSON what `_summary` says in words of the music."""
     return {
         "given": list(result.given),
@@ -272,7 +310,7 @@ def _facts(result: GenerationResult, read: ReadResult, written: list[Written]) -
         "num_notes_written": [len(sample.added) for sample in result.samples],
         "log_likelihoods": [_rounded(sample.log_likelihood) for sample in result.samples],
         "melody_kept": [_rounded(sample.melody_kept) for sample in result.samples],
-        "remarks": [*read.repairs, *result.remarks, *_remarks(written)],
+        "remarks": [*repairs, *result.remarks, *_remarks(written)],
     }
 
 
@@ -316,8 +354,8 @@ def _given_rule(sample: Generated) -> Callable[[str, NoteTick], bool]:
 
 
 def _summary(
-    prompt: Path,
-    read: ReadResult,
+    prompt: Path | None,
+    repairs: Sequence[str],
     result: GenerationResult,
     results: list[tuple[Path, Rendering]],
     written: list[Written],
@@ -326,8 +364,9 @@ def _summary(
 ) -> str:
     """Say what was given, what was written and where."""
     counts = ", ".join(str(len(sample.added)) for sample in result.samples)
-    lines = [f"given    {', '.join(result.given) or 'the bars around'} of {prompt}"]
-    lines += [f"         {remark}" for remark in (*read.repairs, *result.remarks)]
+    given = f"{', '.join(result.given) or 'the bars around'} of {prompt}" if prompt is not None else "nothing but noise"
+    lines = [f"given    {given}"]
+    lines += [f"         {remark}" for remark in (*repairs, *result.remarks)]
     lines += [f"written  {', '.join(result.written)}: {counts} notes in {seconds:.1f} s"]
     lines += [f"{'key' if index == 0 else '':<8} {key}" for index, key in enumerate(_keys(results))]
     for _, rendering in results:

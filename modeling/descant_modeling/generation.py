@@ -14,6 +14,7 @@ import numpy as np
 from symusic.core import ScoreTick
 
 from descant_modeling.checkpoints import (
+    COMPOSING_OBJECTIVES,
     EMBEDDED_DEFAULT,
     Checkpoint,
     find_checkpoint,
@@ -193,7 +194,10 @@ def load_writer(model: str = EMBEDDED_DEFAULT, device: str = "cpu") -> Writer:
     Raises:
         InputError: There is no such model.
     """
-    if read_meta_values(find_checkpoint(model)).get("objective") == "gan":
+    objective = read_meta_values(find_checkpoint(model)).get("objective")
+    if objective in COMPOSING_OBJECTIVES:
+        raise InputError(f"{model} writes without a prompt; leave --prompt out, or choose another --model.")
+    if objective == "gan":
         from descant_modeling.gan.checkpoints import load_gan
         from descant_modeling.gan.writing import GanWriter
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from symusic.core import ScoreTick
 
@@ -19,6 +19,7 @@ __all__ = [
     "MAX_NEW_BARS",
     "MAX_SAMPLES",
     "SOUNDS",
+    "Composer",
     "GenerationConfig",
     "GenerationResult",
     "Progress",
@@ -138,6 +139,31 @@ class Writer(Protocol):
         write: Sequence[str] = (),
     ) -> GenerationResult:
         """Write some bars anew; everything outside them stays."""
+
+
+@runtime_checkable
+class Composer(Protocol):
+    """A model that writes music from nothing: no prompt, only chords if it takes them.
+
+    Attributes:
+        rewrites_melody: Always false: there is none.
+    """
+
+    rewrites_melody: bool
+
+    def compose(
+        self, config: GenerationConfig | None = None, *, num_bars: int | None = None, chords: Sequence[str] = ()
+    ) -> GenerationResult:
+        """Write music.
+
+        Args:
+            config: How results are drawn.
+            num_bars: How many bars; by default the model's choice.
+            chords: A major or minor triad for each bar, such as `C` or `F#m`.
+
+        Raises:
+            InputError: A chord is none, or the model takes no chords or no number of bars.
+        """
 
 
 def refuse_instruments(write: Sequence[str]) -> None:

@@ -96,7 +96,7 @@ no rules of voice leading. What share of the melody it keeps by itself is said w
         title="Descant roll GAN",
         tags="music, symbolic-music, midi, piano-roll, gan, bach",
         what="""\
-An unconditional GAN (2.77 M parameters by default, trained as WGAN-GP) that writes four bars of four tracks from a
+An unconditional GAN (0.96 M parameters by default, trained as WGAN-GP) that writes four bars of four tracks from a
 noise vector, after the sketch in the article that Descant grows from. For study: it shows what a GAN learns of the
 surface of Bach's chorales when nothing is given to it.""",
         use="python generate.py --model THIS_FOLDER --seed 1",
@@ -118,7 +118,7 @@ given a chord and the bar before.""",
         use='python generate.py --model THIS_FOLDER --bars 8 --chords "C G Am F" --seed 1',
         how="""\
 It takes no prompt. Of each sixteenth the pitch with the highest value sounds. Chords are major and minor triads and
-are repeated from the first one on; without `--chords` every bar is given C, F, G or Am from a pattern of four bars.""",
+go round; without `--chords` they are C G Am F C F G C.""",
         data="""\
 Bars of 4/4 of the chorales' sopranos and of folk tunes in the splits train (`descant dataset build melody-bars`), each
 in seven keys, the chords found from the harmony, of tunes without one from the melody. No bar of valid, test or

@@ -91,8 +91,8 @@ class RollGanModelConfig:
     """
 
     noise_size: int = 128
-    filters: tuple[int, ...] = (256, 256, 128, 64)
-    critic_filters: tuple[int, ...] = (32, 64, 128, 256)
+    filters: tuple[int, ...] = (128, 128, 64, 32)
+    critic_filters: tuple[int, ...] = (16, 32, 64, 128)
 
     def __post_init__(self) -> None:
         check(1 <= self.noise_size <= 1024, "model.noise_size", self.noise_size, "give 1 to 1024")
@@ -112,6 +112,7 @@ class RollGanDataConfig(GanDataConfig):
     """
 
     corpus: str = "chorales-rolls-64"
+    batch_size: int = 32
 
 
 @dataclass(frozen=True)

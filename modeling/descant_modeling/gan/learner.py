@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import Tensor
 
 from descant_modeling.gan.adversaries import AdamSettings, Adversaries
 from descant_modeling.gan.networks import Critic, Generator, draw_noise
+from descant_modeling.gan.roll_networks import RollGenerator
 from descant_modeling.gan.steps import CriticLoss, critic_gradients, generator_loss
 
 KERAS_EPSILON = 1e-7
@@ -52,7 +53,7 @@ class WganParts:
         condition: Takes from the rolls what both networks hear beside; None if they hear nothing.
     """
 
-    build: Callable[[], tuple[nn.Module, Critic]]
+    build: Callable[[], tuple[Generator | RollGenerator, Critic]]
     draw_noise: Callable[[int, torch.Generator], Tensor]
     condition: Callable[[Tensor], Tensor] | None
 

@@ -16,7 +16,8 @@ from descant_tokenizers.rolls import BAR_STEPS
 def melody_cells(bars: Tensor) -> Rolls:
     """Of each step the pitch with the highest value alone: (B, 1, 16, 128) -> (B, 16, 128, 1)."""
     highest = bars[:, 0].argmax(2).cpu().numpy()
-    return np.eye(NUM_PITCHES, dtype=np.bool_)[highest][..., None]
+    cells: Rolls = np.eye(NUM_PITCHES, dtype=np.bool_)[highest][..., None]
+    return cells
 
 
 @torch.no_grad()

@@ -216,7 +216,7 @@ class MidinetStudy:
         _, chords, _ = valid.at(torch.cat([torch.arange(first, first + SAMPLE_BARS) for first in firsts]) % len(valid))
         generator = self.learner.generator.train(False)
         rng = torch.Generator().manual_seed(self.config.seed)
-        rolls = [compose_bars(generator, part, rng) for part in chords.split(SAMPLE_BARS)]
+        rolls = [compose_bars(generator, part, rng) for part in torch.split(chords, SAMPLE_BARS)]
         return {"rolls": np.stack(rolls)[..., None]}
 
     def save(self, folder: Path, facts: dict[str, Any]) -> None:

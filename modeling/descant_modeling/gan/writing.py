@@ -67,8 +67,7 @@ class GanWriter:
         check_style(config.style)
         if given and voice_names(given) != MELODY:
             raise InputError("this model hears one melody as its soprano and writes the rest; leave --given out.")
-        if config.sampling != SamplingConfig():
-            raise InputError("this model draws no tokens; leave --temperature, --top-p and --allow-parallels out.")
+        refuse_sampling(config)
         fine = refined(without_controls(score), STEPS_PER_BEAT)
         choice = pick_voices(fine, MELODY, track)
         melody = choice.tracks[MELODY[0]]
@@ -77,7 +76,7 @@ class GanWriter:
         heard = roll_of_notes(melody.notes, windows.edges_ticks)
         samples = []
         for index in range(config.num_samples):
-            rolls = self._write(windows, heard, (config.seed, index))
+            rolls = self._write(windows, heard, noise_rng(config.seed, index))
             samples.append(_four_tracks(fine, windows, rolls, heard, config))
             if config.progress is not None:
                 config.progress((index + 1) / config.num_samples)
@@ -111,10 +110,9 @@ class GanWriter:
         raise _only_harmonizes()
 
     @torch.no_grad()
-    def _write(self, windows: Windows, heard: Rolls, seed: tuple[int, int]) -> Rolls:
+    def _write(self, windows: Windows, heard: Rolls, rng: torch.Generator) -> Rolls:
         """(steps, P) -> (steps, P, 4): what the generator writes; where nothing is heard in a window, nothing."""
-        state = np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]
-        noise = draw_noise(1, torch.Generator().manual_seed(int(state >> 1)))
+        noise = draw_noise(1, rng)
         device = next(self.checkpoint.generator.parameters()).device
         melodies = windows.cut(heard)
         rolls = np.zeros((*melodies.shape, len(VOICES)), dtype=np.bool_)
@@ -137,6 +135,27 @@ class GanWriter:
                 f"{outside} of {len(pitches)} notes are outside {low}-{high}, where the model learned melodies"
             )
         return remarks
+
+
+def noise_rng(seed: int, index: int) -> torch.Generator:
+    """Return the random numbers that a sample's noise is drawn from.
+
+    Args:
+        seed: The user's.
+        index: Which sample, from 0.
+    """
+    state = np.random.SeedSequence((seed, index)).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(state >> 1))
+
+
+def refuse_sampling(config: GenerationConfig) -> None:
+    """Refuse what shapes the draw of tokens.
+
+    Raises:
+        InputError: Something was set.
+    """
+    if config.sampling != SamplingConfig():
+        raise InputError("this model draws no tokens; leave --temperature, --top-p and --allow-parallels out.")
 
 
 def _four_tracks(

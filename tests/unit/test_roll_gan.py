@@ -1,0 +1,100 @@
+"""The unconditional roll GAN: sizes, and the conditional GAN's steps without a condition."""
+
+import numpy as np
+import pytest
+import torch
+from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
+
+from descant_modeling.gan.config import RollGanConfig
+from descant_modeling.gan.learner import GanLearner
+from descant_modeling.gan.metrics import free_roll_metrics
+from descant_modeling.gan.networks import Critic, UpConv
+from descant_modeling.gan.roll_networks import RollGenerator
+from descant_modeling.gan.steps import critic_gradients, naive_critic_loss
+from descant_modeling.gan.studies import roll_gan_parts
+from descant_modeling.models import count_parameters
+from descant_tokenizers.rolls.chorales import windows_of
+
+
+def random_rolls(number, seed=0):
+    rng = torch.Generator().manual_seed(seed)
+    return torch.where(torch.rand(number, 4, 64, 128, generator=rng) < 0.03, 1.0, -1.0)
+
+
+def test_the_shape_of_every_stage_and_the_counts():
+    generator, critic = roll_gan_parts(RollGanConfig()).build()
+    shapes = []
+    stages = [generator.dense, *(m for m in generator.modules() if isinstance(m, UpConv))]
+    hooks = [m.register_forward_hook(lambda _, __, out: shapes.append(tuple(out.shape[1:]))) for m in stages]
+    rolls = generator(generator.draw_noise(2, torch.Generator()))
+    for hook in hooks:
+        hook.remove()
+    assert shapes == [(4096,), (128, 8, 16), (64, 16, 32), (32, 32, 64), (4, 64, 128)]
+    assert rolls.shape == (2, 4, 64, 128)
+    assert rolls.abs().max() <= 1
+    assert critic(rolls).shape == (2,)
+    assert critic.last_shape == (4, 8, 128)
+    assert count_parameters(generator) == 957_348
+    assert count_parameters(critic) == 177_265
+    assert count_parameters(Critic(4, num_steps=64)) == 2_773_953  # as wide as the conditional GAN's
+
+
+def test_sizes_out_of_range_are_refused():
+    with pytest.raises(ValueError, match="no roll generator"):
+        RollGenerator(128, (64, 64, 64))
+    with pytest.raises(ValueError, match="no roll generator"):
+        RollGenerator(128, (64, 64, 64, 10**9))
+
+
+def test_fast_gradients_without_a_condition_are_those_of_autograd():
+    torch.manual_seed(0)
+    critic = Critic(4, (4, 6, 8, 10), 64).double()
+    with torch.no_grad():
+        for parameter in critic.parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+    real, fake = random_rolls(3).double(), torch.tanh(torch.randn(3, 4, 64, 128, dtype=torch.float64))
+    share = torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64)
+    loss = naive_critic_loss(critic, real, fake, None, share)
+    expected = torch.autograd.grad(loss.total, list(critic.parameters()), allow_unused=True)
+    fast = critic_gradients(critic, real, fake, None, share, torch.float64)
+    assert fast.penalty.item() == pytest.approx(loss.penalty.item(), rel=1e-5)
+    for parameter, gradient in zip(critic.parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-6)
+
+
+def state(network):
+    return {name: tensor.clone() for name, tensor in network.state_dict().items()}
+
+
+def test_each_step_changes_one_network_only():
+    learner = GanLearner(3, batch_size=2, parts=roll_gan_parts(RollGanConfig()))
+    real, rng = random_rolls(2), torch.Generator().manual_seed(0)
+    before = state(learner.generator), state(learner.critic)
+    learner._critic_step(real, rng)
+    assert all(torch.equal(tensor, before[0][name]) for name, tensor in state(learner.generator).items())
+    assert not torch.equal(learner.critic.score.weight, before[1]["score.weight"])
+    before = state(learner.generator), state(learner.critic)
+    learner._generator_step(real, rng)
+    assert all(torch.equal(tensor, before[1][name]) for name, tensor in state(learner.critic).items())
+    assert not torch.equal(learner.generator.dense.weight, before[0]["dense.weight"])
+
+
+def test_samples_that_repeat_each_other_are_alike():
+    rolls = np.zeros((4, 64, 128, 4), dtype=bool)
+    rolls[:, :, 60, :] = True
+    found = free_roll_metrics(rolls, rolls)
+    assert (found.likeness, found.voices, found.histogram_distance) == (1, 4, 0)
+    rolls[1::2] = np.roll(rolls[1::2], 1, axis=2)
+    assert free_roll_metrics(rolls, rolls).likeness == 0
+
+
+def test_windows_may_overlap():
+    score = ScoreTick(480)
+    score.time_signatures.append(TimeSignatureTick(0, 4, 4))
+    for pitch in (70, 60, 50, 40):
+        track = TrackTick(str(pitch), 0, False)
+        track.notes.extend([NoteTick(tick, 480, pitch, 80) for tick in range(0, 6 * 1920, 480)])
+        score.tracks.append(track)
+    row = {"time_signature": "4/4", "music": score.dumps_midi()}
+    assert [window.first_bar for window in windows_of(row, 4, overlap=True)] == [1, 2, 3]
+    assert [(window.first_bar, window.length_ticks) for window in windows_of(row, 4)] == [(1, 4 * 1920)]
