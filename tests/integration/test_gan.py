@@ -20,6 +20,7 @@ from descant_modeling.gan.checkpoints import GanMeta, load_gan, save_gan
 from descant_modeling.gan.config import GanConfig
 from descant_modeling.gan.data import RollData, load_rolls, sounding
 from descant_modeling.gan.networks import Generator, draw_noise
+from descant_modeling.gan.studies import GanStudy
 from descant_modeling.gan.training import GanTrainer
 from descant_modeling.gan.windows import windows_of
 from descant_modeling.runlog import RunLog
@@ -42,7 +43,8 @@ def make_trainer(tmp_path):
         path.mkdir(exist_ok=True)
         data = RollData(rolls[:5], rolls[5:], {"random": "0"}, ((60, 81),) * 4)
         log = RunLog(path, config.max_steps, active=True, quiet=True)
-        return GanTrainer(config, make_accelerator("fp32", "cpu"), data, path, GanMeta(data.corpora), log)
+        accelerator = make_accelerator("fp32", "cpu")
+        return GanTrainer(config, accelerator, GanStudy(config, accelerator, data), path, {"seed": config.seed}, log)
 
     return make
 
@@ -74,7 +76,7 @@ def test_two_steps_and_one_are_three(make_trainer, monkeypatch):
     second.resume()
     second.train()
     second.log.close()
-    one, other = whole.learner.tensors(), second.learner.tensors()
+    one, other = whole.study.learner.tensors(), second.study.learner.tensors()
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert logged(whole) == logged(second)
@@ -87,18 +89,20 @@ def test_the_checkpoint_writes_what_the_trainer_wrote(make_trainer):
     trainer.log.close()
     checkpoint = load_gan(str(trainer.folder))
     weights = checkpoint.generator.state_dict()
-    assert all(torch.equal(weights[name], tensor) for name, tensor in trainer.learner.generator.state_dict().items())
+    assert all(
+        torch.equal(weights[name], tensor) for name, tensor in trainer.study.learner.generator.state_dict().items()
+    )
     assert checkpoint.meta.training["step"] == 1
     assert set(checkpoint.meta.training["metrics"]) >= {"non_empty_bars", "in_scale", "histogram_distance"}
     assert "| in scale |" in (checkpoint.folder / "README.md").read_text()
-    assert sounding(trainer.written()).shape == (2, 32, 128, 4)
+    assert sounding(trainer.study.written()).shape == (2, 32, 128, 4)
     with pytest.raises(InputError, match="holds a gan model: this needs a causal one"):
         load_checkpoint(str(trainer.folder))
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(make_trainer):
     trainer = make_trainer("run", "max_steps=2")
-    torch.nn.init.constant_(trainer.learner.critic.score.weight, float("nan"))
+    torch.nn.init.constant_(trainer.study.learner.critic.score.weight, float("nan"))
     with pytest.raises(InputError, match="a loss is not finite at step 1"):
         trainer.train()
     assert not (trainer.folder / "last").exists()

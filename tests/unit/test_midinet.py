@@ -5,7 +5,6 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 from torch import nn
 
@@ -89,12 +88,14 @@ def test_the_ends_of_both_networks_are_the_stock_layers():
     generator, critic = MidinetGenerator(), MidinetDiscriminator()
     bars, chords, _ = random_data().at(torch.arange(4))
     planes = torch.cat([bars, chords[:, :, None, None].expand(-1, -1, 16, 128)], dim=1)
-    expected = F.leaky_relu(critic.first(planes), 0.2)
+    expected = nn.functional.leaky_relu(critic.first(planes), 0.2)
     torch.testing.assert_close(columns(critic.features(bars, chords)), expected, rtol=1e-4, atol=1e-6)
-    seen = F.leaky_relu(generator.conditioner.norms[0](generator.conditioner.first(bars)[..., 0].transpose(1, 2)), 0.2)
+    seen = nn.functional.leaky_relu(
+        generator.conditioner.norms[0](generator.conditioner.first(bars)[..., 0].transpose(1, 2)), 0.2
+    )
     torch.testing.assert_close(generator.conditioner(bars)[-1], seen, rtol=1e-4, atol=1e-5)
     last = []
-    hook = generator.up_norms[2].register_forward_hook(lambda m, args, out: last.append(F.relu(out)))
+    hook = generator.up_norms[2].register_forward_hook(lambda m, args, out: last.append(nn.functional.relu(out)))
     written = generator(draw_midinet_noise(4, torch.Generator()), chords, bars)
     hook.remove()
     x = torch.cat([with_chord(last[0], chords), generator.conditioner(bars)[-1]], dim=2)
@@ -216,8 +217,8 @@ def roll(*voices):
 def test_the_chord_of_a_bar():
     a_minor = roll([(0, 16, 76)], [(0, 16, 72)], [(0, 16, 64)], [(0, 16, 57)])
     assert str(chord_of_harmony(a_minor)) == "Am"
-    # Half a bar each of C and G: the strong beats are the same, the bass decides, then the order of the roots.
-    mixed = roll([(0, 8, 76), (8, 16, 74)], [(0, 16, 67)], [(0, 8, 60), (8, 16, 59)], [(0, 4, 48), (4, 16, 43)])
+    # Half a bar each of C and G, with as much weight in all: what the bass holds decides.
+    mixed = roll([(0, 8, 76), (8, 16, 74)], [(0, 16, 67)], [(0, 8, 60), (8, 16, 59)], [(0, 16, 43)])
     assert str(chord_of_harmony(mixed)) == "G"
     assert str(chord_of_melody(roll([(0, 8, 67), (8, 16, 71)])[..., 0], "G major")) == "G"
     assert str(chord_of_melody(roll([(0, 8, 67), (8, 16, 71)])[..., 0], "E minor")) == "Em"
@@ -246,7 +247,11 @@ def test_bars_follow_each_other_where_full_bars_of_four_four_do():
         "title": "", "corpus": "folk", "licence": "", "split": "train",
     }  # fmt: skip
     bars = melody_bars(row)
-    assert [(bar.bar.number, bar.pitches[0], bar.pitches[-1]) for bar in bars] == [(1, 61, 64), (2, 65, 68), (4, 72, 75)]
+    assert [(bar.bar.number, bar.pitches[0], bar.pitches[-1]) for bar in bars] == [
+        (1, 61, 64),
+        (2, 65, 68),
+        (4, 72, 75),
+    ]
     rows = list(bar_rows(row, bars))
     assert [line["previous"][:1] for line in rows] == [[], [61], []]
     assert [line["id"] for line in rows] == ["tune:1", "tune:2", "tune:4"]
@@ -272,7 +277,8 @@ def test_each_bar_is_written_after_the_one_before():
     hook.remove()
     assert roll.shape == (48, 128)
     assert not heard[0].any()
-    assert [torch.equal(bar[0, 0].bool(), torch.from_numpy(roll[at : at + 16])) for bar, at in zip(heard[1:], (0, 16), strict=True)] == [True, True]  # fmt: skip
+    for bar, first_step in zip(heard[1:], (0, 16), strict=True):
+        assert torch.equal(bar[0, 0].bool(), torch.from_numpy(roll[first_step : first_step + 16]))
 
 
 def test_metrics_of_melodies():

@@ -6,7 +6,7 @@ from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
 from descant_tokenizers.corpora.splits import canonical_splits
 from descant_tokenizers.errors import InputError
-from descant_tokenizers.rolls import build_rolls, count_lost, even_edges, notes_of_roll, read_rolls, roll_of_notes
+from descant_tokenizers.rolls import build_rolls, count_lost, even_edges, notes_of_roll, read_stored, roll_of_notes
 from descant_tokenizers.rolls.chorales import windows_of
 
 STEP = 120
@@ -59,7 +59,7 @@ def test_there_are_as_many_windows_as_the_article_has(rolls):
     dataset, report, out = rolls
     assert report.splits == {"train": 229, "valid": 64}
     assert report.second_windows == 229 - len(set(dataset["train"]["piece"]))
-    again = read_rolls(out)
+    again = read_stored(out, "chorales-rolls", "roll")
     arrays = again["train"].with_format("numpy")["roll"][:]
     assert arrays.shape == (229, 32, 128, 4)
     assert set(np.unique(arrays)) == {-1, 1}
@@ -100,5 +100,5 @@ def test_windows_are_full_bars_of_four_four_in_which_all_sing():
 
 
 def test_a_folder_without_rolls_is_refused(tmp_path):
-    with pytest.raises(InputError, match="holds no piano rolls"):
-        read_rolls(tmp_path)
+    with pytest.raises(InputError, match="is not a dataset of chorales-rolls; make one"):
+        read_stored(tmp_path, "chorales-rolls", "roll")
