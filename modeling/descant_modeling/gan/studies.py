@@ -107,7 +107,7 @@ class GanStudy(_WganStudy):
 
     def samples(self, number: int) -> dict[str, NDArray[np.bool_]]:
         """See `Study`."""
-        melodies = sounding(melody_of(self.data.valid[:number]))
+        melodies = sounding(melody_of(self.data.valid[:number]))[..., 0]
         return {"rolls": sounding(self.written(number)), "melodies": melodies}
 
     def written(self, number: int | None = None) -> Tensor:
