@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from descant_modeling.config import RunConfig, load_config, load_values, parse_config
-from descant_modeling.gan.config import GanConfig
-from descant_modeling.objectives import parse_run_config
+from descant_modeling.gan.config import GanConfig, MidinetConfig
+from descant_modeling.objectives import OBJECTIVES, parse_run_config
 from descant_tokenizers.errors import InputError
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"))
@@ -39,6 +39,25 @@ def test_the_published_gan_is_the_articles():
     (published,) = (path for path in CONFIGS if path.stem == "gan")
     assert parse_run_config(*load_values(published)) == GanConfig()
     assert (GanConfig().max_steps, GanConfig().data.batch_size, GanConfig().optimizer.critic_steps) == (1000, 64, 5)
+
+
+@pytest.mark.parametrize("name", ["midinet", "roll-gan"])
+def test_the_other_gans_are_published_with_their_default_values(name):
+    (published,) = (path for path in CONFIGS if path.stem == name)
+    config = parse_run_config(*load_values(published))
+    assert config == OBJECTIVES[name].config()
+
+
+def test_midinet_is_trained_as_its_authors_did():
+    config = MidinetConfig()
+    assert (config.data.batch_size, config.optimizer.learning_rate, config.optimizer.betas[0]) == (72, 5e-5, 0.5)
+    assert (config.optimizer.real_target, config.optimizer.generator_steps) == (0.9, 2)
+    assert (config.optimizer.feature_weight, config.optimizer.bar_weight) == (0.1, 0.01)
+    assert config.data.shifts == (-3, -2, -1, 0, 1, 2, 3)
+    with pytest.raises(InputError, match=r"data\.keys is 13: give 1 to 12"):
+        parse_run_config({"objective": "midinet"}, "here", ["data.keys=13"])
+    with pytest.raises(InputError, match=r"model\.filters is \(8, 8\): give four numbers"):
+        parse_run_config({"objective": "roll-gan"}, "here", ["model.filters=[8,8]"])
 
 
 def test_a_configuration_survives_being_written_as_plain_values():

@@ -126,10 +126,10 @@ class RollGanConfig(AdversarialConfig):
 
     objective: str = "roll-gan"
     name: str = "roll-gan"
-    max_steps: int = 1000
-    eval_every: int = 25
-    save_every: int = 25
-    sample_steps: tuple[int, ...] = (1, 25, 100, 250, 500, 1000)
+    max_steps: int = 2000
+    eval_every: int = 50
+    save_every: int = 50
+    sample_steps: tuple[int, ...] = (1, 50, 250, 500, 1000, 2000)
     model: RollGanModelConfig = field(default_factory=RollGanModelConfig)
     data: RollGanDataConfig = field(default_factory=RollGanDataConfig)
     optimizer: GanOptimizerConfig = field(default_factory=GanOptimizerConfig)
