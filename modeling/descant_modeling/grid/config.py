@@ -28,7 +28,7 @@ class GridDataConfig(BatchConfig):
 
 @dataclass(frozen=True)
 class GridConfig(CausalConfig):
-    """One training run over the grid; the default values are those of the recorded run.
+    """One training run over the grid; the default values are the published row's.
 
     Args:
         data: What is trained on.
@@ -36,4 +36,5 @@ class GridConfig(CausalConfig):
 
     objective: str = "grid"
     name: str = "grid"
+    max_steps: int = 3400
     data: GridDataConfig = field(default_factory=GridDataConfig)

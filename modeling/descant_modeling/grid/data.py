@@ -55,7 +55,7 @@ def read_grids(path: Path, split: str) -> list[Grid]:
     Each 16th is `[S, A, T, B]` in MIDI pitches, -1 for a rest: the form of the public JSB-Chorales-dataset.
 
     Raises:
-        InputError: No such file or split, or one that does not have this form.
+        InputError: No such file or split, one that does not have this form, or a piece without notes in it.
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
