@@ -27,6 +27,8 @@ _SIGNS = {
     **dict.fromkeys(("\ue260", "\uea64"), "♭"),
     **dict.fromkeys(("\ue261", "\uea65"), "♮"),
     **dict.fromkeys(("\ue262", "\uea66"), "♯"),
+    **dict.fromkeys(("\ue264", "\uea63"), "♭♭"),
+    **dict.fromkeys(("\ue263", "\uea67"), "♯♯"),
     "\ueca5": "♩",
 }
 _SIGN_FONTS = "DejaVu Sans,Segoe UI Symbol,Apple Symbols,serif"

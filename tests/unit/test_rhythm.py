@@ -1,0 +1,94 @@
+"""Note values: beats are shown, tuplets are whole, and every time finds one that is near."""
+
+from __future__ import annotations
+
+import itertools
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from descant_tokenizers.engraving.rhythm import Meter, note_values, rest_values, snapped, tuplets_of
+
+METERS = [Meter(4, 4), Meter(3, 4), Meter(6, 8), Meter(2, 2), Meter(5, 8), Meter(12, 8), Meter(4, 2), Meter(9, 16)]
+
+
+def lengths(values: object) -> list[str]:
+    return [str(value.written) for value in values]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("meter", "start", "end", "notes", "rests"),
+    [
+        (Meter(4, 4), "0", "4", "4", "4"),
+        (Meter(4, 4), "1", "4", "3", "1 2"),
+        (Meter(4, 4), "1/2", "3/2", "1", "1/2 1/2"),  # a syncope
+        (Meter(4, 4), "3/2", "5/2", "1/2 1/2", "1/2 1/2"),  # hides the middle of the bar
+        (Meter(4, 4), "3/4", "7/4", "1/4 3/4", "1/4 1/2 1/4"),
+        (Meter(4, 4), "0", "5/2", "2 1/2", "2 1/2"),
+        (Meter(3, 4), "0", "2", "2", "1 1"),
+        (Meter(6, 8), "0", "3", "3", "3"),
+        (Meter(6, 8), "1", "2", "1/2 1/2", "1/2 1/2"),
+        (Meter(9, 8), "0", "9/2", "3 3/2", "3/2 3/2 3/2"),
+        (Meter(5, 4), "0", "5", "4 1", "1 1 1 1 1"),
+        (Meter(4, 2), "2", "8", "6", "2 4"),
+    ],
+)
+def test_values_show_the_beats(meter: Meter, start: str, end: str, notes: str, rests: str) -> None:
+    assert lengths(note_values(meter, Fraction(start), Fraction(end))) == notes.split()
+    assert lengths(rest_values(meter, Fraction(start), Fraction(end))) == rests.split()
+
+
+@pytest.mark.parametrize(
+    ("points", "tuplets"),
+    [
+        ("0 1/3 2/3 1", [("0", "1", 3, "1/3")]),
+        ("0 1/6 1/3 1/2 1", [("0", "1/2", 3, "1/6")]),
+        ("0 2/3 4/3 2", [("0", "2", 3, "2/3")]),
+        ("1 5/3 7/3 3", [("1", "1", 3, "1/3"), ("2", "1", 3, "1/3")]),  # quarter triplets begin on an odd beat
+        ("0 1/5 1", [("0", "1", 5, "1/5")]),
+        ("0 1/4 1/2 1", []),
+    ],
+)
+def test_tuplets_are_found(points: str, tuplets: list[tuple[str, str, int, str]]) -> None:
+    found = tuplets_of(Meter(4, 4), {Fraction(point) for point in points.split()})
+    assert [(str(each.start), str(each.length), each.actual, str(each.unit)) for each in found] == tuplets
+
+
+def test_a_note_into_a_triplet_is_cut_where_it_begins() -> None:
+    meter, points = Meter(4, 4), [Fraction(0), Fraction(4, 3), Fraction(5, 3), Fraction(2)]
+    values = note_values(meter, points[0], points[1], tuplets_of(meter, points))
+    assert [(str(value.start), str(value.written), value.tuplet is not None) for value in values] == [
+        ("0", "1", False),
+        ("1", "1/2", True),
+    ]
+
+
+@given(st.sampled_from(METERS), st.lists(st.fractions(0, 4, max_denominator=500), min_size=2, max_size=12))
+def test_whatever_is_moved_can_be_written_and_fills_its_stretch(meter: Meter, times: list[Fraction]) -> None:
+    points = [time for time in times if time <= meter.length]
+    moved = snapped(meter, points)
+    assert all(abs(moved[point] - point) <= Fraction(1, 6) for point in points)
+    places = sorted(set(moved.values()))
+    tuplets = tuplets_of(meter, places)
+    for start, end in itertools.pairwise(places):
+        for values in (note_values(meter, start, end, tuplets), rest_values(meter, start, end, tuplets)):
+            assert [value.start for value in values][:1] == [start]
+            assert sum(value.length for value in values) == end - start
+            for value in values:
+                top = value.written.numerator // (3 if value.written.numerator % 3 == 0 else 1)
+                assert top & (top - 1) == 0, "a plain or dotted value"
+
+
+def test_what_can_be_written_stays_where_it_is() -> None:
+    points = [Fraction(text) for text in ["0", "1/3", "2/3", "1", "5/4", "3/2", "25/16", "2", "11/5"]]
+    assert snapped(Meter(4, 4), points) == {point: point for point in points}
+
+
+def test_times_a_tick_off_are_those_that_were_meant() -> None:
+    meant = [Fraction(text) for text in ["0", "1/4", "1/3", "1", "7/4"]]
+    played = [point + Fraction(shift, 480) for point, shift in zip(meant, (3, -4, 5, -1, 6), strict=True)]
+    moved = snapped(Meter(4, 4), [*played[:2], *played[3:]])
+    assert list(moved.values()) == [meant[0], meant[1], meant[3], meant[4]]
+    assert list(snapped(Meter(4, 4), [played[2]]).values()) == [meant[2]]
