@@ -460,6 +460,44 @@ def test_the_summary_says_what_was_given_written_and_where(generate: Any) -> Non
         assert words in outcome.out
 
 
+@pytest.mark.parametrize("order", [("--chords", "--seed", 1), ("--seed", 1, "--chords")])
+def test_chords_stand_alone_anywhere_and_are_printed_and_written(generate: Any, order: tuple[object, ...]) -> None:
+    outcome = generate("--task", "continue", "--bars", 1, "--formats", "musicxml", *order, "--key", "D minor")
+    assert (outcome.status, outcome.err) == (0, "")
+    assert "key      D minor (as asked for)" in outcome.out.splitlines()
+    text = Path("out/tune-continue.musicxml").read_text()
+    assert "<fifths>-1</fifths>" in text
+    assert ("<harmony" in text) == ("chords   " in outcome.out)
+
+
+def test_a_format_that_cannot_be_made_is_left_out_and_said(generate: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("descant_tokenizers.engraving.pdf.why_no_pdf", lambda: "PDF needs the library libcairo2.")
+    outcome = generate("--out", "x.mid", "--formats", "midi,pdf", "--json")
+    facts = json.loads(outcome.out)
+    assert facts["left_out"] == ["PDF needs the library libcairo2."]
+    assert facts["files"] == [{"midi": ["x.mid"]}]
+    outcome = generate("--out", "x.mid", "--formats", "midi,pdf", "--quiet", "--force")
+    assert outcome == (0, "", "note: PDF needs the library libcairo2.\n")
+    outcome = generate("--out", "y.pdf", "--formats", "pdf")
+    assert outcome == (2, "", "error: PDF needs the library libcairo2.\n")
+    assert not Path("y.pdf").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--formats", "midi,ogg"), "unknown format 'ogg'; give one or more of midi, musicxml, svg"),
+        (("--formats", "png", "--no-picture"), "--no-picture leaves nothing of --formats png"),
+        (("--formats", "svg", "--out", "x.mid"), "the output file is x.mid; give a name that ends in .svg."),
+        (("--key", "H"), "'H' is no key; give one such as G"),
+    ],
+)
+def test_wrong_formats_and_keys_are_told_before_the_work(generate: Any, options: tuple[str, ...], words: str) -> None:
+    outcome = generate(*options)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert words in outcome.err
+
+
 def test_same_seed_same_bytes_in_another_process(
     generate: Any, tiny_checkpoint: Path, tmp_path: Path, repo_root: Path
 ) -> None:

@@ -95,6 +95,15 @@ def test_what_is_no_key_is_refused(text: str) -> None:
         parse_key(text)
 
 
+@pytest.mark.parametrize(("last", "name"), [(55, "G major"), (52, "E minor"), (62, "E minor")])
+def test_the_last_note_tells_a_major_key_from_its_relative(last: int, name: str) -> None:
+    score = beats(*([pitch] for pitch in (64, 66, 67, 71, 69, 67, 66, 64, 71, last)))
+    score.key_signatures.append(KeySignatureTick(0, 1, 0))
+    assert str(find_key(score).key) == name
+    score.key_signatures[0].tonality = 1
+    assert str(find_key(score).key) == "E minor"
+
+
 def test_it_is_said_how_the_key_is_known() -> None:
     score = beats(*([pitch] for pitch in (67, 69, 71, 72, 74, 76, 78, 79, 78, 74, 71, 67)))
     assert str(find_key(score)) == "G major (found in the notes)"

@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Sequence
 
+from descant_tokenizers.engraving.svg import SIGN_FONTS
 from descant_tokenizers.errors import InputError
 
 __all__ = ["pdf_of", "why_no_pdf"]
@@ -48,7 +49,7 @@ def pdf_of(pages: Sequence[str]) -> bytes:
 
     writer = PdfWriter()
     for page in pages:
-        sheet = cairosvg.svg2pdf(bytestring=_on_a4(page.translate(_IN_WORDS)).encode("utf-8"))
+        sheet = cairosvg.svg2pdf(bytestring=_on_a4(_in_words(page)).encode("utf-8"))
         writer.append(PdfReader(io.BytesIO(sheet)))
     writer.metadata = {"/Producer": "Descant"}  # in place of the time
     for page_object in writer.pages:
@@ -56,6 +57,10 @@ def pdf_of(pages: Sequence[str]) -> bytes:
     data = io.BytesIO()
     writer.write(data)
     return data.getvalue()
+
+
+def _in_words(page: str) -> str:
+    return page.replace(f' font-family="{SIGN_FONTS}"', "").translate(_IN_WORDS)
 
 
 def _on_a4(page: str) -> str:

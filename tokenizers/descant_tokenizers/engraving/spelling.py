@@ -130,15 +130,32 @@ def find_key(score: ScoreTick) -> KeyFound:
 
     The first key signature says how many sharps or flats there are. What the score does not say is estimated from its
     notes (see `estimate_key`): a MIDI file without a key signature has neither, and most say major whatever the mode.
+    Of a major key and its relative minor, the one on whose tonic the music ends is taken.
 
     Args:
         score: A score with pitched notes.
     """
-    estimated = parse_key(estimate_key(score))
+    last = _last_pitch_class(score)
+    estimated = _ending_on(parse_key(estimate_key(score)), last)
     if not score.key_signatures:
         return KeyFound(estimated, "found in the notes")
     written = score.key_signatures[0]
     # A signature a step off its key is an old habit: Dorian and Mixolydian.
-    is_minor = written.tonality == 1 or (estimated.mode == "minor" and abs(written.key - estimated.sharps) <= 1)
-    key = Key(written.key, "minor" if is_minor else "major")
+    is_minor = estimated.mode == "minor" and abs(written.key - estimated.sharps) <= 1
+    if written.tonality == 1:
+        key = Key(written.key, "minor")
+    else:
+        key = _ending_on(Key(written.key, "minor" if is_minor else "major"), last)
     return KeyFound(key, "of the file" if key == estimated else f"of the file; the notes suggest {estimated}")
+
+
+def _last_pitch_class(score: ScoreTick) -> int:
+    """Return the lowest of the notes that end last, as a pitch class."""
+    notes = [(note.end, -note.pitch) for track in score.tracks if not track.is_drum for note in track.notes]
+    return -max(notes)[1] % 12
+
+
+def _ending_on(key: Key, pitch_class: int) -> Key:
+    """Return a key, or its relative if the music ends on the relative's tonic."""
+    tonics = {"major": key.sharps * 7 % 12, "minor": (key.sharps + _MINOR_FIFTHS) * 7 % 12}
+    return next((Key(key.sharps, mode) for mode, tonic in tonics.items() if tonic == pitch_class), key)

@@ -6,7 +6,7 @@ import re
 
 from descant_tokenizers.errors import InputError
 
-__all__ = ["svg_pages"]
+__all__ = ["SIGN_FONTS", "svg_pages"]
 
 _OPTIONS = {
     "pageHeight": 3564,  # A4, a little smaller than life
@@ -31,7 +31,7 @@ _SIGNS = {
     **dict.fromkeys(("\ue263", "\uea67"), "♯♯"),
     "\ueca5": "♩",
 }
-_SIGN_FONTS = "DejaVu Sans,Segoe UI Symbol,Apple Symbols,serif"
+SIGN_FONTS = "DejaVu Sans,Segoe UI Symbol,Apple Symbols,serif"
 _SIGN = re.compile(r'<tspan font-family="[^"]*" font-size="(\d+)px">([' + "".join(_SIGNS) + r"])</tspan>")
 _SIGN_SIZE = 0.6  # of verovio's, which fits to its font
 
@@ -76,6 +76,6 @@ def _ends_with_a_lonely_bar(page: str) -> bool:
 def _with_plain_signs(page: str) -> str:
     def plain(found: re.Match[str]) -> str:
         size = round(int(found[1]) * _SIGN_SIZE)
-        return f'<tspan font-family="{_SIGN_FONTS}" font-size="{size}px">{_SIGNS[found[2]]}</tspan>'
+        return f'<tspan font-family="{SIGN_FONTS}" font-size="{size}px">{_SIGNS[found[2]]}</tspan>'
 
     return _SIGN.sub(plain, page)
