@@ -2,6 +2,8 @@
 
 python generate.py --prompt melody.mid                              harmonize it with the embedded weights
 python generate.py --prompt melody.mid --num-samples 4 --seed 1     four versions, the same ones every time
+python generate.py --prompt melody.mid --formats midi,pdf,mp3       as sheet music and sound
+python generate.py --prompt melody.mid --chords                     print the chords, and write them above the notes
 python generate.py --prompt duet.mid --given soprano,bass           write the inner voices only
 python generate.py --prompt chorale.mid --task continue --bars 8    eight bars more
 python generate.py --prompt chorale.mid --task infill --bars 5-8    bars 5 to 8 anew, everything else untouched

@@ -8,24 +8,21 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from descant_modeling.generate_results import Look, facts_of, files_of, left_out, renderings_of, speed_of, summary
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.outputs import FORMATS, check_outputs, free_outputs, numbered, parse_formats
 
 if TYPE_CHECKING:
-    from symusic.core import NoteTick, ScoreTick
+    from symusic.core import ScoreTick
 
     from descant_modeling.api import Model, Options
-    from descant_modeling.drafts import Generated
     from descant_modeling.writing import GenerationResult
-    from descant_tokenizers.engraving.rendering import Rendering, Written
-    from descant_tokenizers.engraving.spelling import Key
 
 OUT_FOLDER = Path("out")
 DEFAULT_BARS = 8
@@ -171,8 +168,8 @@ def generate_command(
         result = _generate(writer, None if read is None else read.score, request, options)
     writing_seconds = time.monotonic() - began
     names = (numbered if out else free_outputs)(wished, num_samples)
-    how = _Look(prompt, name, request.task, layout, chosen_key, chords == "", sound)
-    results = list(zip(names, _renderings(result.samples, how), strict=True))
+    how = Look(prompt, name, request.task, layout, chosen_key, chords == "", sound)
+    results = list(zip(names, renderings_of(result.samples, how), strict=True))
     written = write_renderings(dict(results), kinds, force=force)
     seconds = time.monotonic() - started
     if as_json:
@@ -180,17 +177,17 @@ def generate_command(
             "task": request.task,
             "model": model,
             "seed": seed,
-            **_facts(result, () if read is None else read.repairs, written),
-            **_files(results, written),
+            **facts_of(result, () if read is None else read.repairs, written),
+            **files_of(results, written),
             "seconds": round(seconds, 3),
-            **_speed(result, writing_seconds),
+            **speed_of(result, writing_seconds),
         }
         typer.echo(json.dumps(facts, ensure_ascii=False))
     elif not quiet:
         repairs = () if read is None else read.repairs
-        typer.echo(_summary(prompt, repairs, result, results, written, seed, seconds))
+        typer.echo(summary(prompt, repairs, result, results, written, seed, seconds))
     else:
-        for sentence in _left_out(written):
+        for sentence in left_out(written):
             typer.echo(f"note: {sentence}", err=True)
 
 
@@ -246,10 +243,6 @@ def _parse_bars(task: TaskName, text: str | None) -> tuple[int, int] | None:
     return int(first), int(last or first)
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)
-
-
 def _check_range(option: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
         raise InputError(f"{option} is {value}; give {low:g} to {high:g}.")
@@ -265,131 +258,3 @@ def _generate(model: Model, score: ScoreTick | None, request: Request, options: 
     if request.task == "infill":
         return model.infill(score, bars=request.bars, given=given, write=write, **options)
     return model.continue_(score, bars=request.bars[0], given=given, write=write, track=track, **options)
-
-
-@dataclass(frozen=True)
-class _Look:
-    """How results are to be seen and heard."""
-
-    prompt: Path | None
-    name: str
-    task: str
-    layout: Literal["open", "closed"] | None
-    key: Key | None
-    with_chords: bool
-    sound: str | None
-
-
-def _renderings(samples: tuple[Generated, ...], how: _Look) -> list[Rendering]:
-    """Prepare each sample for its formats; all have the key of the first one."""
-    from descant_tokenizers.engraving.marks import Marks, read_marks
-    from descant_tokenizers.engraving.rendering import Rendering
-
-    marks = Marks() if how.prompt is None else read_marks(how.prompt)
-    return [
-        Rendering(
-            sample.score,
-            title=marks.title or how.name,
-            caption=f"{how.name}: {how.task}",
-            is_given=_given_rule(sample),
-            arrangement=how.layout,
-            chosen_key=how.key,
-            with_chords=how.with_chords,
-            marks=marks,
-            sound=how.sound,
-        )
-        for sample in samples
-    ]
-
-
-def _facts(result: GenerationResult, repairs: Sequence[str], written: list[Written]) -> dict[str, Any]:
-    """Say in JSON what `_summary` says in words of the music."""
-    return {
-        "given": list(result.given),
-        "written": list(result.written),
-        "num_notes_written": [len(sample.added) for sample in result.samples],
-        "log_likelihoods": [_rounded(sample.log_likelihood) for sample in result.samples],
-        "melody_kept": [_rounded(sample.melody_kept) for sample in result.samples],
-        "remarks": [*repairs, *result.remarks, *_remarks(written)],
-    }
-
-
-def _files(results: list[tuple[Path, Rendering]], written: list[Written]) -> dict[str, Any]:
-    """Say in JSON what `_summary` says in words of the files: `outputs` has one name for each result."""
-    shown = [rendering for _, rendering in results]
-    return {
-        "outputs": [str(next(iter(each.paths))) for each in written],
-        "pictures": [str(path) for each in written for path in each.files.get("png", ())],
-        "files": [{kind: [str(path) for path in paths] for kind, paths in each.files.items()} for each in written],
-        "left_out": _left_out(written),
-        "keys": [str(rendering.key) for rendering in shown],
-        "chords": [
-            [
-                {"bar": chord.bar, "time_ticks": chord.time_ticks, "symbol": chord.symbol, "numeral": chord.numeral}
-                for chord in rendering.chords
-            ]
-            for rendering in shown
-            if rendering.with_chords
-        ],
-    }
-
-
-def _left_out(written: list[Written]) -> list[str]:
-    """Why formats were not written, each sentence once."""
-    return list(dict.fromkeys(sentence for each in written for sentence in each.left_out.values()))
-
-
-def _remarks(written: list[Written]) -> list[str]:
-    """What the sheet music could not say as it is, each sentence once."""
-    return list(dict.fromkeys(remark for each in written for remark in each.remarks))
-
-
-def _speed(result: GenerationResult, seconds: float) -> dict[str, float]:
-    num_tokens = sum(sample.num_tokens for sample in result.samples)
-    return {"num_tokens": num_tokens, "tokens_per_second": round(num_tokens / max(seconds, 1e-9), 1)}
-
-
-def _given_rule(sample: Generated) -> Callable[[str, NoteTick], bool]:
-    return lambda name, note: (name, note.time, note.pitch) not in sample.added
-
-
-def _summary(
-    prompt: Path | None,
-    repairs: Sequence[str],
-    result: GenerationResult,
-    results: list[tuple[Path, Rendering]],
-    written: list[Written],
-    seed: int,
-    seconds: float,
-) -> str:
-    """Say what was given, what was written and where."""
-    counts = ", ".join(str(len(sample.added)) for sample in result.samples)
-    given = f"{', '.join(result.given) or 'the bars around'} of {prompt}" if prompt is not None else "nothing but noise"
-    lines = [f"given    {given}"]
-    lines += [f"         {remark}" for remark in (*repairs, *result.remarks)]
-    lines += [f"written  {', '.join(result.written)}: {counts} notes in {seconds:.1f} s"]
-    lines += [f"{'key' if index == 0 else '':<8} {key}" for index, key in enumerate(_keys(results))]
-    for _, rendering in results:
-        if rendering.with_chords:
-            lines += _chord_lines(rendering)
-    paths = [path for each in written for path in each.paths]
-    lines += [f"{'files' if index == 0 else '':<8} {path}" for index, path in enumerate(paths)]
-    lines += [
-        f"{'note' if index == 0 else '':<8} {line}"
-        for index, line in enumerate((*_remarks(written), *_left_out(written)))
-    ]
-    lines += [f"again    --seed {seed}"]
-    return "\n".join(lines)
-
-
-def _keys(results: list[tuple[Path, Rendering]]) -> list[str]:
-    """The keys of all results, each once."""
-    return list(dict.fromkeys(str(rendering.key_found) for _, rendering in results))
-
-
-def _chord_lines(rendering: Rendering) -> list[str]:
-    from descant_tokenizers.engraving.chords import chords_in_words
-
-    return [
-        f"{'chords' if index == 0 else '':<8} {line}" for index, line in enumerate(chords_in_words(rendering.chords))
-    ]

@@ -56,6 +56,11 @@ def test_tuplets_are_found(points: str, tuplets: list[tuple[str, str, int, str]]
     assert [(str(each.start), str(each.length), each.actual, str(each.unit)) for each in found] == tuplets
 
 
+def test_no_value_is_longer_than_a_dotted_breve() -> None:
+    assert lengths(note_values(Meter(12, 2), Fraction(0), Fraction(24))) == ["12", "12"]
+    assert lengths(note_values(Meter(17, 4), Fraction(0), Fraction(17))) == ["12", "4", "1"]
+
+
 def test_a_note_into_a_triplet_is_cut_where_it_begins() -> None:
     meter, points = Meter(4, 4), [Fraction(0), Fraction(4, 3), Fraction(5, 3), Fraction(2)]
     values = note_values(meter, points[0], points[1], tuplets_of(meter, points))

@@ -18,10 +18,8 @@ from music21 import (
     bar,
     chord,
     clef,
-    duration,
     dynamics,
     expressions,
-    harmony,
     key,
     layout,
     metadata,
@@ -37,9 +35,10 @@ from music21.musicxml.xmlObjects import MusicXMLExportException
 from symusic.core import ScoreTick
 
 from descant_tokenizers.engraving.chords import ChordName
+from descant_tokenizers.engraving.elements import bar_rest, chord_symbol, mark_tuplet, set_value
 from descant_tokenizers.engraving.layers import GivenRule, Layer, Moved, Staved, StavedBar, layers_of, staved_bars
 from descant_tokenizers.engraving.marks import Marks
-from descant_tokenizers.engraving.rhythm import Tuplet, Value, note_values, rest_values, tuplets_of
+from descant_tokenizers.engraving.rhythm import Tuplet, note_values, rest_values, tuplets_of
 from descant_tokenizers.engraving.spelling import Key, find_key, spell
 from descant_tokenizers.errors import InputError, printable
 from descant_tokenizers.scores import VOICES
@@ -56,8 +55,6 @@ _CLEFS: Mapping[str, type[clef.Clef]] = {"Tenor": clef.Treble8vbClef, "Bass": cl
 _MIDDLE_C = 60
 MAX_NOTES = 20_000
 _MAX_TEMPOS = 8  # a recorded performance has hundreds, which nobody reads
-_WRITTEN_TYPES = {Fraction(8): "breve", Fraction(4): "whole", Fraction(2): "half", Fraction(1): "quarter"}
-_SHORT_TYPES = ("eighth", "16th", "32nd", "64th", "128th")
 
 
 @dataclass(frozen=True)
@@ -239,7 +236,7 @@ class _Writer:
     ) -> Iterator[tuple[Fraction, note.GeneralNote]]:
         """Yield the notes and rests that fill a bar, each of one note value."""
         if not inside:
-            yield Fraction(0), _bar_rest(own)
+            yield Fraction(0), bar_rest(own)
             return
         shift = own.first_place - own.start
         points = {place + shift for item in inside for place in (item.onset, item.end)}
@@ -255,13 +252,13 @@ class _Writer:
                 is_first = index == 0 and item.onset == begin
                 is_last = index + 1 == len(values) and item.end == end
                 element = self._element(voice, item, is_first=is_first, is_last=is_last, is_upper=is_upper)
-                _set_value(element, value, seen)
+                set_value(element, value, seen)
                 yield value.start - own.first_place, element
             at = end
         if at < own.end:
             yield from self._rests(own, at, own.end, tuplets, seen)
         for tuplet, elements in seen.items():
-            _mark_tuplet(tuplet, elements)
+            mark_tuplet(tuplet, elements)
 
     def _rests(
         self,
@@ -274,7 +271,7 @@ class _Writer:
         shift = own.first_place - own.start
         for value in rest_values(own.meter, start + shift, end + shift, tuplets):
             element = note.Rest()
-            _set_value(element, value, seen)
+            set_value(element, value, seen)
             yield value.start - own.first_place, element
 
     def _element(
@@ -342,7 +339,7 @@ class _Writer:
         for time, quarters_per_minute in self._tempos():
             self._insert(part, time, tempo.MetronomeMark(number=quarters_per_minute))
         for name in self._sheet.chords:
-            self._insert(part, Fraction(name.time_ticks, self._score.ticks_per_quarter), _symbol(name))
+            self._insert(part, Fraction(name.time_ticks, self._score.ticks_per_quarter), chord_symbol(name))
 
     def write_below(self, part: AnyStream) -> None:
         """Write what stands below the last staff: dynamics and Roman numerals."""
@@ -376,42 +373,6 @@ def _inside(layer: Layer, own: StavedBar) -> Sequence[Staved]:
     return layer[first : bisect.bisect_left(layer, own.end, key=lambda item: item.onset)]
 
 
-def _bar_rest(own: StavedBar) -> note.Rest:
-    rest = note.Rest()
-    rest.duration.quarterLength = own.length
-    rest.fullMeasure = True
-    return rest
-
-
-def _set_value(element: note.GeneralNote, value: Value, seen: dict[Tuplet, list[note.GeneralNote]]) -> None:
-    """Give a note or rest its value, and remember what a tuplet holds."""
-    kind, dots = _type_of(value.written)
-    element.duration = duration.Duration(type=kind, dots=dots)
-    if value.tuplet is not None:
-        unit, _ = _type_of(value.tuplet.unit * value.tuplet.actual / value.tuplet.normal)
-        element.duration.appendTuplet(duration.Tuplet(value.tuplet.actual, value.tuplet.normal, unit))
-        seen.setdefault(value.tuplet, []).append(element)
-
-
-def _type_of(written: Fraction) -> tuple[str, int]:
-    dots = 1 if written.numerator % 3 == 0 else 0
-    plain = written * 2 / 3 if dots else written
-    if plain in _WRITTEN_TYPES:
-        return _WRITTEN_TYPES[plain], dots
-    return _SHORT_TYPES[plain.denominator.bit_length() - 2], dots
-
-
-def _mark_tuplet(tuplet: Tuplet, elements: Sequence[note.GeneralNote]) -> None:
-    is_beamed = all(element.duration.type in _SHORT_TYPES and not element.isRest for element in elements)
-    for element in elements:
-        element.duration.tuplets[0].bracket = not is_beamed
-    first, last = elements[0].duration.tuplets[0], elements[-1].duration.tuplets[0]
-    if first is last:
-        first.type = "startStop"
-    else:
-        first.type, last.type = "start", "stop"
-
-
 def _clef(staff: Staff) -> clef.Clef:
     if len(staff) > 1:
         return clef.BassClef() if staff[-1].name == VOICES[-1] else clef.TrebleClef()
@@ -426,14 +387,3 @@ def _brackets(score: AnyStream, parts: Sequence[AnyStream], *, is_choir: bool) -
     """Join staves by a bracket; bar lines run through them, but for the words between the voices of a choir."""
     if len(parts) > 1:
         score.insert(0, layout.StaffGroup(list(parts), symbol="bracket", barTogether=not is_choir))
-
-
-def _symbol(name: ChordName) -> harmony.ChordSymbol:
-    def spelled(tone: tuple[str, int]) -> str:
-        step, alter = tone
-        return step + "#" * alter + "-" * -alter
-
-    bass = spelled(name.bass) if name.bass != name.root else None
-    symbol = harmony.ChordSymbol(root=spelled(name.root), kind=name.kind, bass=bass)
-    symbol.chordKindStr = name.suffix
-    return symbol

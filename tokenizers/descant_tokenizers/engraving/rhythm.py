@@ -16,6 +16,7 @@ __all__ = ["Meter", "Tuplet", "Value", "note_values", "rest_values", "snapped", 
 
 _FINEST = 16  # of a quarter: 64th notes
 _FINEST_TUPLET = Fraction(1, 6)
+_LONGEST = 12  # a dotted breve
 _TUPLETS = {3: 2, 5: 4, 7: 4}  # so many in the time of
 # Grids to which a time that no note value reaches is moved, and what it costs to read them, in quarters of distance.
 _GRIDS = {Fraction(1, 4): 0.0, Fraction(1, 3): 0.02, Fraction(1, 8): 0.1, Fraction(1, 6): 0.08}
@@ -207,7 +208,9 @@ def _values_in(tuplet: Tuplet, start: Fraction, end: Fraction) -> Iterator[Value
 def _is_dotted_or_plain(length: Fraction) -> bool:
     top = length.numerator
     top = top // 3 if top % 3 == 0 else top
-    return top & (top - 1) == 0 and length.denominator & (length.denominator - 1) == 0 and top > 0
+    return (
+        length <= _LONGEST and top & (top - 1) == 0 and length.denominator & (length.denominator - 1) == 0 and top > 0
+    )
 
 
 def _is_plain(meter: Meter, start: Fraction, end: Fraction) -> bool:
