@@ -470,6 +470,19 @@ def test_chords_stand_alone_anywhere_and_are_printed_and_written(generate: Any, 
     assert ("<harmony" in text) == ("chords   " in outcome.out)
 
 
+def test_the_words_of_a_prompt_are_in_the_sheet_music(
+    descant: Callable[..., Any], tiny_checkpoint: Path, repo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (repo_root / "examples/au-clair-de-la-lune.musicxml").read_text()
+    sung = text.replace("</note>", "<lyric><syllabic>single</syllabic><text>Mond</text></lyric></note>", 1)
+    assert sung != text
+    monkeypatch.chdir(tmp_path)
+    Path("sung.musicxml").write_text(sung)
+    options = ("--prompt", "sung.musicxml", "--model", tiny_checkpoint, "--out", "x.mid", "--formats", "midi,musicxml")
+    assert descant("generate", *options, "--quiet") == (0, "", "")
+    assert Path("x.musicxml").read_text().count("<text>Mond</text>") == 1
+
+
 def test_a_format_that_cannot_be_made_is_left_out_and_said(generate: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("descant_tokenizers.engraving.pdf.why_no_pdf", lambda: "PDF needs the library libcairo2.")
     outcome = generate("--out", "x.mid", "--formats", "midi,pdf", "--json")

@@ -264,6 +264,9 @@ def test_pages_do_not_replace_files_that_exist(tmp_path: Path, monkeypatch: pyte
     assert [path.name for path in tmp_path.iterdir()] == ["x-page2.svg"]
     write_renderings({tmp_path / "x.svg": look}, ["svg", "midi"], force=True)
     assert (tmp_path / "x-page2.svg").read_text() == "<svg>2</svg>"
+    monkeypatch.setattr(Rendering, "svg_pages", ["<svg>1</svg>"])  # a shorter result
+    write_renderings({tmp_path / "x.svg": Rendering(band())}, ["svg"], force=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.mid", "x.svg"]
 
 
 def test_sound_is_a_default_only_where_it_can_be_made(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import itertools
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -185,7 +186,7 @@ def write_renderings(
     Args:
         renderings: Each result under its name, with the suffix of any format.
         formats: Some of `FORMATS`.
-        force: Replace files that exist.
+        force: Replace files that exist, and all pages of a longer result.
 
     Returns:
         What became of each result.
@@ -204,6 +205,9 @@ def write_renderings(
         written.append(Written(files, left_out, rendering.remarks if is_notated else ()))
     check_free(list(writers), force=force)
     write_all(writers)
+    if force:
+        for each in written:
+            _remove_old_pages(each.files.get("svg", ()))
     return written
 
 
@@ -223,6 +227,17 @@ def _made(rendering: Rendering, formats: Sequence[str]) -> tuple[dict[str, list[
 def _paths(path: Path, count: int) -> list[Path]:
     """Name pages `x.svg`, `x-page2.svg`, ..."""
     return [path, *(path.with_name(f"{path.stem}-page{n}{path.suffix}") for n in range(2, count + 1))]
+
+
+def _remove_old_pages(pages: Sequence[Path]) -> None:
+    """Remove the further pages of a longer result that these pages have replaced: they would seem to go on."""
+    for page in itertools.takewhile(Path.is_file, _following(pages)):
+        page.unlink()
+
+
+def _following(pages: Sequence[Path]) -> Iterator[Path]:
+    for number in itertools.count(len(pages) + 1) if pages else ():
+        yield _paths(pages[0], number)[-1]
 
 
 def _put(data: bytes, path: Path) -> None:
