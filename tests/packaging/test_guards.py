@@ -90,6 +90,9 @@ def test_type_check_sees_both_packages(repo_root: Path, tmp_path: Path) -> None:
     """Strict mypy, run as `make types` does, finds errors in either package and follows imports between them."""
     for name in ("pyproject.toml", "train.py", "generate.py"):
         shutil.copy(repo_root / name, tmp_path)
+    for name in ("benchmarks", "records"):  # pyproject.toml names them, too
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{name}_script.py").touch()
     first, second = (tmp_path / package for package in PACKAGES)
     for package in (first, second):
         package.mkdir(parents=True)
