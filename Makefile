@@ -12,7 +12,7 @@ CORE := $(VENV)/.installed
 READY := $(if $(wildcard $(DEV)),$(DEV),$(CORE))
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
 
-.PHONY: help demo test lint types format clean
+.PHONY: help demo test lint types format docs clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets.
@@ -37,8 +37,11 @@ format: $(DEV) ## Rewrite the code in the project's style.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(DEV) ## Build the documentation as a site: site/index.html.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 clean: ## Remove the environment and every cache; datasets, runs and outputs stay.
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:

@@ -2,7 +2,7 @@
 
     python train.py                                        one process on whatever is there (CUDA, MPS, CPU)
     accelerate launch train.py                             the same through Accelerate's own settings
-    accelerate launch train.py --config configs/smoke.yaml one minute on two cores
+    accelerate launch train.py --config configs/smoke.yaml  one minute on two cores
     accelerate launch --multi_gpu train.py --config configs/chorales.yaml data.micro_batches=8
     torchrun --nproc-per-node 2 train.py data.micro_batches=2      two processes (on a CPU: ACCELERATE_USE_CPU=true)
     python train.py --resume runs/chorales                 go on where a run stopped

@@ -1,6 +1,6 @@
 """Bring every recorded figure in the documentation up to date.
 
-    python records/refresh.py            rewrite README.md and docs/*.md
+    python records/refresh.py            rewrite README.md, README.es.md and everything under docs/
     python records/refresh.py --check    only say whether something would change (exit status 1)
 
 A figure stands between markers that name its source, `<!--record FILE KEY FORMAT-->0.53<!--/record-->`, where FILE is a
@@ -50,7 +50,8 @@ def figure(file: str, key: str, form: str) -> str:
 def documents() -> list[Path]:
     """The documents that may hold figures."""
     weights = ROOT / "modeling" / "descant_modeling" / "weights"
-    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted(weights.glob("*/README.md"))]
+    pages = [*sorted(ROOT.glob("README*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+    return [*pages, *sorted(weights.glob("*/README.md"))]
 
 
 def main() -> int:

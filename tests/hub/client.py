@@ -1,8 +1,9 @@
 """Commands run one after the other in one process that knows the local Hub: python client.py STEPS.json
 
-A step is `{"name": ..., "argv": [...], "env": {...}}`: arguments of `descant`, or of a call below. Prints one JSON
-object: for each step, by name, the exit status with what was printed, or what a call returned. The client of the Hub
-runs unpatched but for its waiting between attempts.
+A step is `{"name": ..., "argv": [...], "env": {...}}`: arguments of `descant`, or of a call below; `{pushed}` stands
+for the revision that the step of that name printed as JSON. Prints one JSON object: for each step, by name, the exit
+status with what was printed, or what a call returned. The client of the Hub runs unpatched but for its waiting between
+attempts.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import sys
 import time
 import urllib.request
@@ -21,22 +23,30 @@ from descant_modeling.checkpoints import find_checkpoint
 from descant_modeling.cli import app
 from descant_tokenizers.cli import run
 from descant_tokenizers.corpora import load_corpus
+from descant_tokenizers.tokens.presets import open_tokenizer
 
 
 def main() -> None:
     """Run all steps."""
     time.sleep = lambda seconds: None
-    results = {step["name"]: _step(step) for step in json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))}
+    results: dict[str, Any] = {}
+    for step in json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")):
+        argv = [_with_revisions(word, results) for word in step["argv"]]
+        results[step["name"]] = _step(argv, step.get("env", {}))
     print(json.dumps(results))
 
 
-def _step(step: dict[str, Any]) -> Any:
+def _with_revisions(word: str, results: dict[str, Any]) -> str:
+    return re.sub(r"\{([a-z ]+)\}", lambda name: json.loads(results[name[1]]["out"])["revision"], word)
+
+
+def _step(argv: list[str], environment: dict[str, str]) -> Any:
     before = dict(os.environ)
-    os.environ.update(step.get("env", {}))
+    os.environ.update(environment)
     try:
-        if step["argv"][0] in CALLS:
-            return CALLS[step["argv"][0]](*step["argv"][1:])
-        return _command(step["argv"])
+        if argv[0] in CALLS:
+            return CALLS[argv[0]](*argv[1:])
+        return _command(argv)
     finally:
         os.environ.clear()
         os.environ.update(before)
@@ -66,7 +76,11 @@ def _stop() -> None:
     urllib.request.urlopen(f"{os.environ['HF_ENDPOINT']}/stop").read()
 
 
-CALLS = {"find-checkpoint": _files, "load-corpus": _rows, "stop-hub": _stop}
+def _tokens(name: str) -> int:
+    return len(open_tokenizer(name))
+
+
+CALLS = {"find-checkpoint": _files, "load-corpus": _rows, "open-tokenizer": _tokens, "stop-hub": _stop}
 
 if __name__ == "__main__":
     main()

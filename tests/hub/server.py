@@ -1,6 +1,7 @@
 """A small server that speaks the Hub's HTTP API, for the client as it is: `HF_ENDPOINT` points to it.
 
-It knows what pushing and pulling need: create, preupload, LFS batch and PUT, commit, info, tree, paths-info, resolve.
+It knows what pushing and pulling need: create, preupload, LFS batch and PUT, commit, info, tree, paths-info, resolve,
+delete.
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ class LocalHub(ThreadingHTTPServer):
         repos: By (kind, id).
         objects: Uploaded LFS objects by hash.
         log: Method and path of every request.
+        is_damaging: Whether what is downloaded differs from what was uploaded.
     """
 
     daemon_threads = True
@@ -70,6 +72,7 @@ class LocalHub(ThreadingHTTPServer):
         self.repos: dict[tuple[str, str], Repo] = {}
         self.objects: dict[str, bytes] = {}
         self.is_stopped = False
+        self.is_damaging = False
         self.log: list[str] = []
 
     @property
@@ -107,6 +110,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         self._serve()
 
+    def do_DELETE(self) -> None:
+        self._serve()
+
     def _serve(self) -> None:
         parts = urlsplit(self.path)
         path = unquote(parts.path)
@@ -117,6 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
             ("/api/validate-yaml", self._validate),
             ("/api/whoami-v2", self._whoami),
             ("/api/repos/create", self._create),
+            ("/api/repos/delete", self._delete),
             ("/lfs/", self._put),
             ("/broken-lfs/", self._break_off),
             ("/stop", self._stop),
@@ -187,6 +194,15 @@ class _Handler(BaseHTTPRequestHandler):
         repo = self.server.repos[key] = Repo(wanted.get("visibility") == "private")
         repo.commit({".gitattributes": b""})
         return self._answer({"url": url, "name": repo_id, "id": repo_id})
+
+    def _delete(self, _: str) -> None:
+        wanted = json.loads(self._body())
+        key = (wanted.get("type", "model"), f"{wanted.get('organization') or USER}/{wanted['name']}")
+        if not self._is_somebody:
+            return self._fail(HTTPStatus.UNAUTHORIZED, "Unauthorized", "invalid credentials")
+        if self.server.repos.pop(key, None) is None:
+            return self._fail(HTTPStatus.NOT_FOUND, "RepoNotFound", "no such repository")
+        return self._answer({})
 
     def _lfs_batch(self, found: re.Match[str]) -> None:
         objects = []
@@ -299,6 +315,8 @@ class _Handler(BaseHTTPRequestHandler):
         if files is None or found["path"] not in files:
             return self._fail(HTTPStatus.NOT_FOUND, "EntryNotFound", "no such file")
         data = files[found["path"]]
+        if self.server.is_damaging and data:
+            data = data[:-1] + bytes([data[-1] ^ 1])
         etag = f'"{hashlib.sha1(data).hexdigest()}"'
         return self._send(data, 200, {"X-Repo-Commit": repo.sha(found["rev"]), "ETag": etag, "Accept-Ranges": "bytes"})
 

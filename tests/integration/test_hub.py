@@ -13,11 +13,20 @@ from typing import Any
 
 import pytest
 from datasets import load_dataset
+from huggingface_hub import ModelCard
 from symusic import Note, Score, TimeSignature, Track
 
 from descant_modeling.checkpoints import EMBEDDED, EMBEDDED_DEFAULT, PUBLISHED_FILES, PUBLISHED_WITHOUT_TOKENS
 
 HUB = Path(__file__).resolve().parent.parent / "hub"
+
+
+EXAMPLE = str(HUB.parents[1] / "examples" / "twinkle.mid")
+TINY_RUN = [
+    *("--quiet", "--device", "cpu", "max_steps=2", "eval_every=2", "save_every=2", "precision=fp32"),
+    *("model.width=16", "model.num_layers=1", "model.num_heads=1", "data.batch_tokens=400"),
+    "data.corpora=[somebody/tunes]",
+]
 
 
 def _import(name: str) -> ModuleType:
@@ -53,6 +62,19 @@ def dataset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+def _environment(url: str, home: Path, token: str = server.TOKEN) -> dict[str, str]:
+    """What makes the client talk to the local server."""
+    return {
+        **os.environ,
+        "HF_ENDPOINT": url,
+        "HF_HUB_OFFLINE": "0",
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_HOME": str(home / "home"),
+        "HF_TOKEN": token,
+    }
+
+
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory, dataset_folder: Path) -> Any:
     """What every step of one client's session gave, and the server behind it."""
@@ -60,6 +82,7 @@ def session(tmp_path_factory: pytest.TempPathFactory, dataset_folder: Path) -> A
         {"name": "interrupted", "argv": ["push", EMBEDDED_DEFAULT, "somebody/half-broken"]},
         {"name": "pushed", "argv": ["push", EMBEDDED_DEFAULT, "somebody/bach", "--json"]},
         {"name": "unet", "argv": ["push", "gan", "somebody/unet", "--json"]},
+        {"name": "no longer a unet", "argv": ["push", EMBEDDED_DEFAULT, "somebody/unet", "--update", "--quiet"]},
         {"name": "again", "argv": ["push", EMBEDDED_DEFAULT, "somebody/bach"]},
         {"name": "updated", "argv": ["push", EMBEDDED_DEFAULT, "somebody/bach", "--update"]},
         {"name": "private", "argv": ["push", EMBEDDED_DEFAULT, "somebody/secret", "--private", "--quiet"]},
@@ -70,29 +93,31 @@ def session(tmp_path_factory: pytest.TempPathFactory, dataset_folder: Path) -> A
         {"name": "not mine", "argv": ["push", EMBEDDED_DEFAULT, "others/bach"]},
         {"name": "tokenizer", "argv": ["tokenizer", "push", str(EMBEDDED / EMBEDDED_DEFAULT), "somebody/tokens"]},
         {"name": "dataset", "argv": ["dataset", "push", str(dataset_folder), "somebody/tunes"]},
+        {"name": "trained", "argv": ["train", *TINY_RUN, "--push-to-hub", "somebody/trained"]},
         {"name": "pulled", "argv": ["find-checkpoint", "somebody/bach"]},
+        {"name": "pinned", "argv": ["find-checkpoint", "somebody/unet@{unet}"]},
+        {"name": "newest", "argv": ["find-checkpoint", "somebody/unet"]},
+        {"name": "tokens", "argv": ["open-tokenizer", "somebody/tokens"]},
+        {"name": "inspected", "argv": ["tokenizer", "inspect", EXAMPLE, "--tokenizer", "somebody/tokens"]},
+        {"name": "inspected with its model", "argv": ["tokenizer", "inspect", EXAMPLE, "--model", "somebody/bach"]},
+        {"name": "as a scheme", "argv": ["tokenizer", "inspect", EXAMPLE, "--scheme", "somebody/tokens"]},
+        {"name": "no tokenizer", "argv": ["tokenizer", "inspect", EXAMPLE, "--tokenizer", "somebody/nothing"]},
         {"name": "pulled rows", "argv": ["load-corpus", "somebody/tunes"]},
         {"name": "no revision", "argv": ["push", "somebody/bach@nothing", "somebody/copy"]},
         {"name": "no model", "argv": ["push", "somebody/nothing", "somebody/copy"]},
         {"name": "stop", "argv": ["stop-hub"]},
         {"name": "offline", "argv": ["find-checkpoint", "somebody/bach"]},
         {"name": "offline rows", "argv": ["load-corpus", "somebody/tunes"]},
+        {"name": "offline pinned", "argv": ["find-checkpoint", "somebody/unet@{unet}"]},
+        {"name": "offline tokens", "argv": ["open-tokenizer", "somebody/tokens"]},
         {"name": "offline push", "argv": ["push", EMBEDDED_DEFAULT, "somebody/late"]},
     ]
     folder = tmp_path_factory.mktemp("client")
     (folder / "steps.json").write_text(json.dumps(steps), encoding="utf-8")
     with server.LocalHub() as hub:
-        environment = {
-            **os.environ,
-            "HF_ENDPOINT": hub.url,
-            "HF_HUB_OFFLINE": "0",
-            "HF_HUB_DISABLE_XET": "1",
-            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-            "HF_HOME": str(folder / "home"),
-            "HF_TOKEN": server.TOKEN,
-        }
         command = [sys.executable, str(HUB / "client.py"), str(folder / "steps.json")]
-        done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=120)
+        environment = _environment(hub.url, folder)
+        done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
         yield json.loads(done.stdout.splitlines()[-1]), hub
 
@@ -149,6 +174,7 @@ def test_private_is_private(session: Any) -> None:
         ("not mine", ["others/bach", "rights"]),
         ("no revision", ["somebody/bach has no revision 'nothing'"]),
         ("no model", ["there is no model somebody/nothing"]),
+        ("no tokenizer", ["there is no model somebody/nothing", "satb", "gm"]),
         ("offline push", ["cannot be reached"]),
     ],
 )
@@ -172,6 +198,35 @@ def test_it_works_offline_after_the_first_time(session: Any) -> None:
     assert results["offline rows"] == results["pulled rows"]
 
 
+def test_a_revision_stays_what_it_was(session: Any) -> None:
+    results, _ = session
+    pinned, newest = Path(results["pinned"]), Path(results["newest"])
+    assert (pinned / "model.safetensors").read_bytes() == (EMBEDDED / "gan" / "model.safetensors").read_bytes()
+    assert not (pinned / "tokenizer.json").exists()
+    expected = (EMBEDDED / EMBEDDED_DEFAULT / "model.safetensors").read_bytes()
+    assert (newest / "model.safetensors").read_bytes() == expected
+    assert results["offline pinned"] == results["pinned"]
+
+
+def test_training_on_a_dataset_of_the_hub_pushes_its_best_checkpoint(session: Any) -> None:
+    results, hub = session
+    assert results["trained"]["status"] == 0, results["trained"]["err"]
+    _, files = hub.repos["model", "somebody/trained"].commits.values()
+    assert set(PUBLISHED_FILES) | {".gitattributes"} == set(files)
+    card = ModelCard(files["README.md"].decode())
+    assert card.data.license == "other"
+    assert 'from_pretrained("somebody/trained")' in card.text
+    assert "somebody/tunes" in card.text
+
+
+def test_a_tokenizer_is_found_by_its_id_wherever_a_folder_is(session: Any) -> None:
+    results, _ = session
+    assert results["tokens"] == results["offline tokens"] == 524
+    for name in ("inspected", "inspected with its model", "as a scheme"):
+        assert results[name]["status"] == 0, results[name]["err"]
+        assert "Pitch_62" in results[name]["out"]
+
+
 def test_a_tokenizer_arrives_alone(session: Any) -> None:
     files = session[1].repos["model", "somebody/tokens"].files("main")
     assert files["tokenizer.json"] == (EMBEDDED / EMBEDDED_DEFAULT / "tokenizer.json").read_bytes()
@@ -189,3 +244,39 @@ def test_a_dataset_arrives_as_parquet_that_datasets_reads_alone(session: Any, tm
     assert {split: list(rows["id"]) for split, rows in dataset.items()} == results["pulled rows"]
     assert sum(len(rows) for rows in dataset.values()) == 4
     assert "CC0-1.0" in files["README.md"].decode()
+
+
+def _try_hub(environment: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
+    script = HUB.parents[1] / "tools" / "try_hub.py"
+    command = [sys.executable, str(script)]
+    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=300)
+
+
+def test_the_script_for_the_real_hub_runs_against_ours_and_leaves_nothing(tmp_path: Path) -> None:
+    with server.LocalHub() as hub:
+        done = _try_hub(_environment(hub.url, tmp_path), tmp_path)
+        left, log = dict(hub.repos), list(hub.log)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "everything came back as it went"
+    assert left == {}
+    assert sum(line.startswith("DELETE") for line in log) == 3
+
+
+def test_the_script_for_the_real_hub_cleans_up_after_a_failure(tmp_path: Path) -> None:
+    with server.LocalHub() as hub:
+        hub.is_damaging = True
+        done = _try_hub(_environment(hub.url, tmp_path), tmp_path)
+        left, log = dict(hub.repos), list(hub.log)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("error: this did not hold on the Hub: pulled")
+    assert left == {}
+    assert sum(line.startswith("POST /api/repos/create") for line in log) == 1
+
+
+def test_the_script_for_the_real_hub_needs_a_token(tmp_path: Path) -> None:
+    with server.LocalHub() as hub:
+        done = _try_hub(_environment(hub.url, tmp_path, token=""), tmp_path)
+        assert hub.log == []
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line == "error: no Hub token is known: run `hf auth login` or set HF_TOKEN, then push again"

@@ -30,7 +30,7 @@ DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 PresetOption = Annotated[
-    str, typer.Option("--preset", "--tokenizer", help="Tokenizer preset, or the folder of a trained tokenizer.")
+    str, typer.Option("--preset", "--tokenizer", help="Tokenizer preset, folder of a trained tokenizer, or Hub id.")
 ]
 
 dataset_app = typer.Typer(
@@ -175,7 +175,9 @@ def tokenize_command(
     source: Annotated[str, typer.Argument(help="A corpus by name, a dataset's folder, or a folder of score files.")],
     out: Annotated[Path, typer.Option(help="Folder to write the tokenized dataset to.")],
     preset: PresetOption = "satb",
-    model: Annotated[Path | None, typer.Option(help="Checkpoint folder; its tokenizer is taken instead.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Checkpoint folder or Hub id; its tokenizer is taken instead.")
+    ] = None,
     num_proc: Annotated[int | None, typer.Option(help="Worker processes; one for each core if not given.")] = None,
     file_format: Annotated[Literal["arrow", "parquet"], typer.Option("--format", help="Format on disk.")] = "arrow",
     force: Annotated[bool, typer.Option("--force", help="Replace the dataset at --out.")] = False,
@@ -189,12 +191,12 @@ def tokenize_command(
     from descant_tokenizers.corpora.folder import FolderCorpus
     from descant_tokenizers.corpora.summary import summary
     from descant_tokenizers.tokens.dataset import tokenize_dataset, tokenize_files, write_tokenized
-    from descant_tokenizers.tokens.presets import load_tokenizer, open_tokenizer
+    from descant_tokenizers.tokens.presets import open_tokenizer
     from descant_tokenizers.tokens.vocabulary import TokenTable
 
     if quiet:
         datasets.disable_progress_bars()
-    tokenizer = open_tokenizer(preset) if model is None else load_tokenizer(model)
+    tokenizer = open_tokenizer(model or preset)
     if is_score_folder(source):
         start = time.monotonic()
         files = FolderCorpus.of(Path(source), parts="auto" if TokenTable(tokenizer).is_four_part else "all")
@@ -239,7 +241,9 @@ def _tokenizer() -> None:
 def inspect_command(
     file: Annotated[Path, typer.Argument(help="A score: MIDI, MusicXML, ABC or Humdrum.")],
     preset: PresetOption = "satb",
-    model: Annotated[Path | None, typer.Option(help="Checkpoint folder; its tokenizer is taken instead.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Checkpoint folder or Hub id; its tokenizer is taken instead.")
+    ] = None,
     track: Annotated[str | None, typer.Option(help="Take this track alone: its number from 1, or its name.")] = None,
     scheme: Annotated[
         str | None, typer.Option(help="Any scheme instead (tsd, octuple, ...; see `compare`), or a tokenizer's folder.")
@@ -249,15 +253,15 @@ def inspect_command(
 ) -> None:
     """Print the tokens of a score bar by bar, coloured by type."""
     if scheme is not None or html is not None:
-        show_sheet(file, scheme or str(model or preset), track, html, force)
+        show_sheet(file, scheme or model or preset, track, html, force)
         return
     from rich.console import Console
 
     from descant_tokenizers.tokens.inspect import inspect_file, render
-    from descant_tokenizers.tokens.presets import load_tokenizer, open_tokenizer
+    from descant_tokenizers.tokens.presets import open_tokenizer
     from descant_tokenizers.tokens.vocabulary import TokenTable
 
-    table = TokenTable(open_tokenizer(preset) if model is None else load_tokenizer(model))
+    table = TokenTable(open_tokenizer(model or preset))
     console = Console(highlight=False)
     for line in render(inspect_file(table, file, track)):
         console.print(line, soft_wrap=True)

@@ -10,7 +10,13 @@ from descant_tokenizers.schemes.catalogue import CATALOGUE
 from descant_tokenizers.schemes.miditok_scheme import catalogue_scheme
 from descant_tokenizers.schemes.own import OwnScheme
 from descant_tokenizers.schemes.settings import Music
-from descant_tokenizers.tokens.presets import PRESETS, TOKENIZER_FILE, build_tokenizer, load_tokenizer
+from descant_tokenizers.tokens.presets import (
+    PRESETS,
+    TOKENIZER_FILE,
+    build_tokenizer,
+    load_tokenizer,
+    tokenizer_folder,
+)
 from descant_tokenizers.tokens.vocabulary import TokenTable
 
 __all__ = ["default_schemes", "open_scheme", "scheme_names"]
@@ -30,7 +36,8 @@ def open_scheme(name: str, music: Music) -> Scheme:
     """Build a scheme.
 
     Args:
-        name: One of `scheme_names()`, in any case (`MIDI-Like` is `midilike`), or a folder with a `tokenizer.json`.
+        name: One of `scheme_names()`, in any case (`MIDI-Like` is `midilike`), or a folder with a `tokenizer.json`, or
+            a Hub id.
         music: What its vocabulary has to hold; a preset and a folder have theirs already.
 
     Raises:
@@ -41,8 +48,10 @@ def open_scheme(name: str, music: Music) -> Scheme:
         return catalogue_scheme(known, music)
     if known in PRESETS:
         return OwnScheme(known, f"{known} (preset)", TokenTable(build_tokenizer(known)))
-    if (Path(name) / TOKENIZER_FILE).is_file():
-        return OwnScheme(name, Path(name).resolve().name, TokenTable(load_tokenizer(Path(name))))
+    folder = tokenizer_folder(name)
+    if folder is not None and (folder / TOKENIZER_FILE).is_file():
+        label = Path(name).resolve().name
+        return OwnScheme(name, label, TokenTable(load_tokenizer(folder)))
     raise InputError(
         f"unknown tokenizer scheme {name!r}; choose one of {', '.join(scheme_names())}, or a folder with a "
         f"{TOKENIZER_FILE}."

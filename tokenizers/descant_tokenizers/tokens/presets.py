@@ -23,6 +23,7 @@ from pathlib import Path
 from miditok import REMI, TokenizerConfig
 
 from descant_tokenizers.errors import InputError
+from descant_tokenizers.hub import is_repo_id, pull_folder
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.tokens.learned import LearnedTokens
 
@@ -121,17 +122,40 @@ def build_tokenizer(preset: str = "satb") -> REMI:
 
 
 def open_tokenizer(name: str) -> REMI:
-    """Build the tokenizer of a preset, or load one from a folder.
+    """Build the tokenizer of a preset, or load one from a folder or from the Hub.
 
     Args:
-        name: A preset, else a checkpoint folder or one of `descant tokenizer train`.
+        name: A preset, else a checkpoint folder or one of `descant tokenizer train`, else a Hub id: `user/name`, or
+            `user/name@revision`.
 
     Raises:
-        InputError: There is neither such a preset nor such a folder.
+        InputError: There is none of the three.
     """
-    if name not in PRESETS and (Path(name).is_dir() or Path(name).name != name):
-        return load_tokenizer(Path(name))
-    return build_tokenizer(name)
+    if name in PRESETS:
+        return build_tokenizer(name)
+    if (folder := tokenizer_folder(name)) is not None:
+        return load_tokenizer(folder)
+    return build_tokenizer(name)  # says which presets there are
+
+
+def tokenizer_folder(name: str) -> Path | None:
+    """Return the folder that a name stands for, its local copy for a Hub id; None if it cannot be one.
+
+    Raises:
+        InputError: A Hub id that is not there, or was never pulled and there is no network.
+    """
+    folder = Path(name)
+    if folder.is_dir():
+        return folder
+    if not is_repo_id(name):
+        return folder if folder.name != name else None
+    try:
+        return pull_folder(name)
+    except InputError as error:
+        choices = ", ".join(PRESETS)
+        raise InputError(
+            f"{error}: give a preset ({choices}), a folder with a {TOKENIZER_FILE} or a Hub id user/name"
+        ) from None
 
 
 def load_tokenizer(folder: Path) -> REMI:

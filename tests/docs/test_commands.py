@@ -1,0 +1,290 @@
+"""Every command that the documentation shows exists, with these options and values; both languages show the same ones.
+
+Commands are parsed by the command line itself and configurations by what reads them; only `tokenizer inspect` is run.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tomllib
+from collections.abc import Callable, Iterator
+from functools import cache
+from itertools import groupby, pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import typer
+
+from descant_modeling.cli import app
+from descant_modeling.config import load_values
+from descant_modeling.objectives import parse_run_config
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = [
+    *sorted(ROOT.glob("*.md")),
+    ROOT / "examples" / "README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "modeling/descant_modeling/weights").glob("*/README.md")),
+]
+SCRIPTS = [ROOT / "generate.py", ROOT / "train.py"]
+TRANSLATIONS = {"README.es.md": "README.md", "docs/es/quickstart.md": "docs/quickstart.md"}
+
+FENCED = re.compile(r"^( *)(?:```|~~~)(\S*)\n(.*?)^ *(?:```|~~~)", re.DOTALL | re.MULTILINE)
+SHELLS = ("bash", "console", "sh", "")
+INLINE = re.compile(r"(?<!`)`((?:python|descant|accelerate|torchrun|make|\.venv/bin/\S+|pip) [^`]+)`")
+DESCRIPTION = re.compile(r" {2,}\S.*")  # of an indented command: what stands behind two or more spaces
+
+#: What others' programs are called with is theirs to check.
+FOREIGN = ("hf", "tensorboard", "source", "pre-commit", "apt-get", "npm", "node")
+
+
+class Shown(NamedTuple):
+    """A command as a document shows it."""
+
+    line: str
+    is_whole: bool  # an inline mention may leave out what is required
+
+
+def shown(text: str) -> Iterator[Shown]:
+    """All commands of a document, in order of their kind: blocks, indented lines, mentions."""
+    for block in FENCED.finditer(text):
+        if block[2] in SHELLS:
+            lines = block[3].replace("\\\n", " ").split("\n")
+            prompt = "$ " if block[2] == "console" else ""
+            yield from (
+                Shown(line.strip().removeprefix(prompt), True)
+                for line in lines
+                if line.strip() and line.strip().startswith(prompt)
+            )
+    rest = FENCED.sub("", text)
+    for line in rest.split("\n"):
+        if line.startswith("    ") and command_of(DESCRIPTION.sub("", line.strip())):
+            yield Shown(DESCRIPTION.sub("", line.strip()), True)
+    for mention in INLINE.finditer(rest):
+        yield Shown(" ".join(mention[1].split()), False)
+
+
+def words_of(line: str) -> Iterator[list[str]]:
+    """The commands of a line of shell, without comments, loops and variables set for one command."""
+    lexer = shlex.shlex(re.sub(r"\$\w+", "1024", line), posix=True, punctuation_chars=";&|")
+    lexer.whitespace_split = True
+    for is_end, group in groupby(lexer, key=lambda word: not word.strip(";&|")):
+        words = [] if is_end else list(group)
+        while words and (words[0] == "do" or re.match(r"[A-Z_]+=", words[0])):
+            words = words[1:]
+        if words and words[0] not in ("for", "done"):
+            yield [words[0].removeprefix(".venv/bin/"), *words[1:]]
+
+
+def command_of(line: str) -> str | None:
+    """The name of a command line's program, if it is one that documents show."""
+    first = line.split(" ", 1)[0].removeprefix(".venv/bin/")
+    return first if first in (*CHECKS, *FOREIGN) or re.match(r"[A-Z_]+=\S", line) else None
+
+
+@cache
+def _descant() -> Any:
+    return typer.main.get_command(app)
+
+
+def parse(command: Any, name: str, words: list[str], is_whole: bool) -> Any:
+    """Parse arguments as the command line would; returns the context of the command, None for an incomplete mention."""
+    try:
+        while hasattr(command, "commands"):
+            if not words and not is_whole:
+                return None
+            assert words, f"{name} needs a command"
+            if words[0].startswith("-"):
+                return command.make_context(name, [*words], resilient_parsing=True)
+            assert words[0] in command.commands, f"{name} has no command {words[0]}"
+            command, name, words = command.commands[words[0]], f"{name} {words[0]}", words[1:]
+        return command.make_context(name, [*words])
+    except Exception as error:
+        if type(error).__name__ == "MissingParameter" and not is_whole:
+            return None
+        if type(error).__name__ == "Exit":  # --help, --version
+            return None
+        raise AssertionError(f"{name} {' '.join(words)}: {error}") from error
+
+
+def check_descant(words: list[str], is_whole: bool) -> None:
+    context = parse(_descant(), "descant", words, is_whole)
+    if words and words[0] == "train":
+        check_configuration(context)
+
+
+def check_training(words: list[str], is_whole: bool) -> None:
+    check_configuration(parse(_descant().commands["train"], "train.py", words, is_whole))
+
+
+def check_configuration(context: Any) -> None:
+    """The configuration file is there, and takes these overrides."""
+    if context is None or context.params["resume"] is not None:
+        return
+    config = context.params["config"]
+    values, where = load_values(None if config is None else ROOT / config)
+    parse_run_config(values, where, context.params["overrides"] or ())
+
+
+def check_launcher(words: list[str], is_whole: bool) -> None:
+    place = words.index("train.py") if "train.py" in words else len(words)
+    for option, value in pairwise(words[:place]):
+        if option == "--config_file":
+            assert (ROOT / value).is_file(), value
+    assert "train.py" in words or not is_whole, words
+    check_training(words[place + 1 :], is_whole)
+
+
+def check_python(words: list[str], is_whole: bool) -> None:
+    if words[0] == "-m":
+        assert words[1] in ("venv", "pip", "pytest", "build"), words
+        return check_pip(words[2:], is_whole) if words[1] == "pip" else None
+    if words[0] == "generate.py":
+        parse(_descant().commands["generate"], "generate.py", words[1:], is_whole)
+    elif words[0] == "train.py":
+        check_training(words[1:], is_whole)
+    else:
+        source = (ROOT / words[0]).read_text(encoding="utf-8")
+        for word in words[1:]:
+            assert not word.startswith("--") or f'"{word.split("=")[0]}"' in source, f"{words[0]} has no {word}"
+
+
+def check_make(words: list[str], is_whole: bool) -> None:
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert words[0] in targets, f"make has no target {words[0]}"
+
+
+def check_pip(words: list[str], is_whole: bool) -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    for names in re.findall(r"(?:descant|\.)\[([^\]]+)\]", " ".join(words)):
+        for name in names.split(","):
+            assert name in extras, f"there is no extra {name}"
+
+
+CHECKS: dict[str, Callable[[list[str], bool], None]] = {
+    "descant": check_descant,
+    "python": check_python,
+    "accelerate": check_launcher,
+    "torchrun": check_launcher,
+    "make": check_make,
+    "pip": check_pip,
+}
+
+
+def check(command: Shown) -> None:
+    for name, *words in words_of(command.line):
+        if name in FOREIGN:
+            continue
+        assert name in CHECKS, f"nothing here checks {name!r} of {command.line!r}"
+        CHECKS[name](words, command.is_whole)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_commands_of_a_document_exist(document: Path) -> None:
+    for command in shown(document.read_text(encoding="utf-8")):
+        check(command)
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_commands_of_a_script_exist(script: Path) -> None:
+    doc = script.read_text(encoding="utf-8").split('"""')[1]
+    lines = [DESCRIPTION.sub("", line.strip()) for line in doc.split("\n")]
+    commands = [Shown(line, True) for line in lines if command_of(line)]
+    assert len(commands) >= 5
+    for command in commands:
+        check(command)
+
+
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [("README.md", 12), ("docs/quickstart.md", 12), ("docs/evaluation.md", 5), ("docs/tutorials/midi-folder.md", 14)],
+)
+def test_commands_are_found(name: str, least: int) -> None:
+    assert len(list(shown((ROOT / name).read_text(encoding="utf-8")))) >= least
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("python generate.py --prompt x.mid --barz 3", "barz"),
+        ("python generate.py --task harmonise --prompt x.mid", "harmonise"),
+        ("python generate.py --task harmonize", "prompt"),
+        ("descant evaluate everything", "everything"),
+        ("accelerate launch train.py model.widht=3", "widht"),
+        ("accelerate launch train.py --config configs/none.yaml", "none.yaml"),
+        ("accelerate launch --config_file configs/accelerate/none.yaml train.py", "none.yaml"),
+        ("python benchmarks/decode.py --wrong", "wrong"),
+        ("make coffee", "coffee"),
+        ("pip install 'descant[tea]'", "tea"),
+        ("cargo run", "cargo"),
+    ],
+)
+def test_a_wrong_command_is_found(line: str, words: str) -> None:
+    with pytest.raises((AssertionError, ValueError), match=words):
+        check(Shown(line, True))
+
+
+@pytest.mark.parametrize("translation", TRANSLATIONS)
+def test_a_translation_says_the_same(translation: str) -> None:
+    ours = (ROOT / TRANSLATIONS[translation]).read_text(encoding="utf-8")
+    theirs = (ROOT / translation).read_text(encoding="utf-8")
+    assert _code(theirs) == _code(ours), "the translation shows other commands: bring it up to date"
+    assert _figures(theirs) == _figures(ours), "the translation quotes other records: bring it up to date"
+    assert _headings(theirs) == _headings(ours), "the translation has other sections: bring it up to date"
+
+
+def _code(text: str) -> list[str]:
+    blocks = [re.sub(r" *#.*", "", block[3]).split("\n") for block in FENCED.finditer(text)]
+    return [line for lines in blocks for line in lines if line]
+
+
+def _figures(text: str) -> list[str]:
+    return re.findall(r"<!--record [^>]+-->", text)
+
+
+def _headings(text: str) -> list[int]:
+    return [len(marks) for marks in re.findall(r"^(#+) ", FENCED.sub("", text), re.MULTILINE)]
+
+
+def test_what_the_tokens_tutorial_prints_is_printed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    page = (ROOT / "docs" / "tutorials" / "tokens.md").read_text(encoding="utf-8")
+    consoles = [block[3].strip().split("\n") for block in FENCED.finditer(page) if block[2] == "console"]
+    assert len(consoles) >= 2
+    for command, *lines in consoles:
+        app(shlex.split(command.removeprefix("$ descant ")), standalone_mode=False)
+        printed = iter(capsys.readouterr().out.split("\n"))
+        for line in lines:
+            assert line.rstrip() in printed, f"{command} does not print {line!r} there"
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/quickstart.md"])
+def test_python_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    (tmp_path / "melody.mid").write_bytes((ROOT / "examples" / "old-hundredth.mid").read_bytes())
+    text = (ROOT / name).read_text(encoding="utf-8")
+    blocks = [block[3] for block in FENCED.finditer(text) if block[2] == "python"]
+    assert blocks
+    for block in blocks:
+        exec(compile(block, name, "exec"), {})
+    assert list(tmp_path.glob("harmony.mid")) or list(tmp_path.glob("version-2.mid"))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(document: Path) -> None:
+    """Links inside docs/, anchors included, are checked again when the site is built (test_site.py)."""
+    text = FENCED.sub("", document.read_text(encoding="utf-8"))
+    generated = {
+        "docs/reference/commands.md",
+        *(f"docs/notebooks/{path.stem}.md" for path in ROOT.glob("docs/notebooks/*.ipynb")),
+    }
+    for target in re.findall(r"\]\(([^)\s#]+)(?:#[^)\s]*)?\)", text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path = (document.parent / target).resolve()
+        assert path.exists() or path.relative_to(ROOT).as_posix() in generated, f"{document.name} links to {target}"

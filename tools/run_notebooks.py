@@ -1,0 +1,57 @@
+"""Run the notebooks of docs/notebooks and keep what they print and draw.
+
+    python tools/run_notebooks.py            both
+    python tools/run_notebooks.py tokens     one of them
+
+Needs the development install. What is kept says nothing of the machine: no path, no time, no version, no warning. A
+cell with the tag `varies` draws or prints what a model wrote, which another processor may do differently; all others
+give the same again, and a test compares.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = ROOT / "docs" / "notebooks"
+#: What a cell may take on a busy machine; both notebooks together take well under a minute on a quiet one.
+CELL_SECONDS = 300
+
+
+def executed(path: Path) -> nbformat.NotebookNode:
+    """Run a notebook in the root of the repository.
+
+    Raises:
+        CellExecutionError: A cell failed.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    where = {"metadata": {"path": str(ROOT)}}
+    client = NotebookClient(notebook, timeout=CELL_SECONDS, kernel_name="python3", resources=where)
+    client.execute(env={**os.environ, "MPLBACKEND": "module://matplotlib_inline.backend_inline"})
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    for cell in notebook.cells:
+        cell.metadata = {key: value for key, value in cell.metadata.items() if key == "tags"}
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+    return notebook
+
+
+def main() -> None:
+    """Run all, or those that are named."""
+    names = sys.argv[1:] or sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
+    for name in names:
+        path = NOTEBOOKS / f"{name}.ipynb"
+        nbformat.write(executed(path), path)
+        print(path.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()
