@@ -17,7 +17,7 @@ class GenerateCommand(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put an empty value behind each of those options that stands alone."""
         filled: list[str] = []
-        for word, following in zip(args, [*args[1:], "--"], strict=True):
+        for word, following in zip(args, [*args, "--"][1:], strict=True):
             filled.append(word)
             if word in self.optional_values and following.startswith("-"):
                 filled.append("")

@@ -102,7 +102,7 @@ def parse(command: Any, name: str, words: list[str], is_whole: bool) -> Any:
             command, name, words = command.commands[words[0]], f"{name} {words[0]}", words[1:]
         return command.make_context(name, [*words])
     except Exception as error:
-        if type(error).__name__ == "MissingParameter" and not is_whole:
+        if type(error).__name__ in ("MissingParameter", "BadOptionUsage") and not is_whole:
             return None
         if type(error).__name__ == "Exit":  # --help, --version
             return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,14 +14,9 @@ NAMES = ("tokens", "harmonize")
 
 
 @pytest.fixture(scope="module")
-def notebooks(repo_root: Path) -> ModuleType:
-    """tools/run_notebooks.py, imported."""
-    spec = importlib.util.spec_from_file_location("run_notebooks", repo_root / "tools" / "run_notebooks.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def notebooks(tool: Callable[[str], ModuleType]) -> ModuleType:
+    """What runs notebooks."""
+    return tool("run_notebooks")
 
 
 def _printed(cell: Any) -> str:

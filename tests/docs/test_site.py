@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from types import ModuleType
@@ -49,14 +48,9 @@ def site(repo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def hooks(repo_root: Path) -> ModuleType:
-    """tools/site_hooks.py, imported."""
-    spec = importlib.util.spec_from_file_location("site_hooks", repo_root / "tools" / "site_hooks.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def hooks(tool: Callable[[str], ModuleType]) -> ModuleType:
+    """What mkdocs does beyond its plugins."""
+    return tool("site_hooks")
 
 
 def _pages(site: Path) -> Iterator[Path]:
