@@ -210,7 +210,7 @@ def test_commands_are_found(name: str, least: int) -> None:
     [
         ("python generate.py --prompt x.mid --barz 3", "barz"),
         ("python generate.py --task harmonise --prompt x.mid", "harmonise"),
-        ("python generate.py --task harmonize", "prompt"),
+        ("descant dataset build chorales", "out"),
         ("descant evaluate everything", "everything"),
         ("accelerate launch train.py model.widht=3", "widht"),
         ("accelerate launch train.py --config configs/none.yaml", "none.yaml"),
