@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from descant_modeling import __version__
+from descant_modeling.app.command import app_command
 from descant_modeling.doctor_command import doctor_command
 from descant_modeling.evaluate_command import evaluate_app
 from descant_modeling.generate_command import generate_command
@@ -31,6 +32,7 @@ app.add_typer(evaluate_app)
 app.command("generate", cls=GenerateCommand)(generate_command)
 app.command("train")(train_command)
 app.command("render")(render_command)
+app.command("app")(app_command)
 app.command("doctor")(doctor_command)
 app.command("push")(push_command)
 

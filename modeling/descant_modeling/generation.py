@@ -30,6 +30,7 @@ from descant_modeling.prompts import Prompt, read_prompt
 from descant_modeling.writing import (
     MAX_NEW_BARS,
     SOUNDS,
+    TASKS,
     GenerationConfig,
     GenerationResult,
     Progress,
@@ -56,10 +57,17 @@ class MusicModel:
     """
 
     rewrites_melody = False
+    tasks: tuple[str, ...] = TASKS
+    draws_tokens = True
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
         self.grammar = Grammar(checkpoint.table)
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """In whose manner it can write."""
+        return self.checkpoint.layout.config.styles
 
     def harmonize(
         self,

@@ -19,6 +19,7 @@ __all__ = [
     "MAX_NEW_BARS",
     "MAX_SAMPLES",
     "SOUNDS",
+    "TASKS",
     "Composer",
     "GenerationConfig",
     "GenerationResult",
@@ -33,6 +34,9 @@ MAX_NEW_BARS = 256
 MAX_SAMPLES = 64
 #: General MIDI programs of the written voices.
 SOUNDS = {"choir": 52, "organ": 19, "piano": 0, "strings": 48}
+
+#: What a model that writes music may be asked for.
+TASKS: tuple[str, ...] = ("harmonize", "continue", "infill")
 
 Progress = Callable[[float], None]
 
@@ -102,9 +106,18 @@ class Writer(Protocol):
 
     Attributes:
         rewrites_melody: Whether it writes a given melody's own voice again, so that somebody may want to hear that.
+        tasks: What it can be asked for, of `TASKS`; it refuses anything else.
+        draws_tokens: Whether temperature and nucleus mean something to it.
+        styles: In whose manner it can write; empty if it has learned no styles.
     """
 
     rewrites_melody: bool
+    tasks: tuple[str, ...]
+    draws_tokens: bool
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """See above."""
 
     def harmonize(
         self,

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from descant_modeling.evaluation.bach import BACH_FILE, SPLIT, count_bach
 from descant_modeling.evaluation.chorales import Measured, Reference
 from descant_modeling.evaluation.grid import chorale_of_row
 from descant_modeling.evaluation.sources import read_chorales, release_remark, split_rows
@@ -40,6 +41,13 @@ def train() -> Measured:
 )
 def test_bach_does_what_was_published_of_him(train: Measured, rule: str, published: float, tolerance: float) -> None:
     assert train.rules[rule].value == pytest.approx(published, abs=tolerance)
+
+
+@pytest.mark.slow
+def test_the_rates_in_the_package_are_those_of_the_corpus() -> None:
+    """`python records/bach_rates.py` writes them."""
+    counted = count_bach([chorale_of_row(row) for row in split_rows(SPLIT)])
+    assert json.loads(BACH_FILE.read_text(encoding="utf-8")) == counted
 
 
 @pytest.mark.slow

@@ -57,11 +57,16 @@ def test_wheel_holds_the_packages_and_nothing_else(wheel: Path, repo_root: Path)
     with zipfile.ZipFile(wheel) as archive:
         held = {entry.filename: entry.file_size for entry in archive.infolist() if not entry.is_dir()}
     packaged = {name: size for name, size in held.items() if ".dist-info/" not in name}
-    assert packaged == _package_files(repo_root)
+    tunes = [file for file in (repo_root / "examples").iterdir() if file.suffix in (".mid", ".abc", ".musicxml")]
+    examples = {f"descant_modeling/app/examples/{file.name}": file.stat().st_size for file in tunes}
+    assert len(examples) >= 7
+    assert packaged == _package_files(repo_root) | examples
     for needed in (
         "descant_tokenizers/py.typed",
         "descant_modeling/py.typed",
         "descant_tokenizers/corpora/data/jsb_splits.json",
+        "descant_modeling/app/assets/page.js",
+        "descant_modeling/evaluation/data/bach_rates.json",
     ):
         assert needed in packaged
     assert any(name.endswith("/licenses/LICENSE") for name in held)
@@ -96,3 +101,14 @@ def test_wheel_harmonizes_with_no_network(installed: Path, repo_root: Path, tmp_
     score = symusic.Score(tmp_path / written)
     assert tuple(track.name for track in score.tracks) == VOICES
     assert all(track.notes for track in score.tracks)
+
+
+@pytest.mark.slow
+def test_wheel_offers_the_examples_on_its_page(installed: Path, tmp_path: Path) -> None:
+    story = "from descant_modeling.app.studio import Studio, example_files\n"
+    story += "studio = Studio([])\nvisitor = studio.visitors.of('x')\n"
+    story += "print([studio.open_example(visitor, title)['editable'] for title in example_files()])"
+    command = [str(installed), "-I", "-c", story]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str([True] * 7)

@@ -14,7 +14,7 @@ from symusic.core import NoteTick, ScoreTick, TempoTick, TrackTick
 
 from descant_modeling.generation import SOUNDS as WRITTEN_SOUNDS
 from descant_tokenizers.engraving import sound
-from descant_tokenizers.engraving.sound import SOUNDS, render_samples, render_sound
+from descant_tokenizers.engraving.sound import SOUNDS, render_samples, render_sound, render_stems
 from descant_tokenizers.engraving.soundfont import FONT, LICENCE, sf2_of
 from descant_tokenizers.errors import InputError
 
@@ -62,6 +62,21 @@ def test_it_lasts_as_long_as_the_score_and_dies_away() -> None:
     assert len(samples_LC) / rate == pytest.approx(4 * 0.5 + 1.5, abs=0.01)
     assert rms(samples_LC[-rate // 5 :]) < 0.02 * rms(samples_LC[: 2 * rate])
     assert np.abs(samples_LC.astype(int)).max() == pytest.approx(0.89 * 32767, abs=2)
+
+
+def test_the_stems_of_a_score_add_up_to_it() -> None:
+    score = score_of(("Soprano", 52, (72, 74)), ("Bass", 52, (48, 50)), ("Silent", 52, ()))
+    stems, rate = render_stems(score)
+    whole, same_rate = render_samples(score)
+    assert list(stems) == ["Soprano", "Bass"]
+    assert rate == same_rate
+    mix = sum(samples.astype(np.float64) for samples in stems.values())
+    expected = whole.astype(np.float64).mean(axis=1)
+    length = min(len(mix), len(expected))
+    mix, expected = mix[:length], expected[:length]
+    gain = (mix @ expected) / (expected @ expected)  # the loudest moment of one channel is not that of two
+    assert rms(mix - gain * expected) < 0.02 * rms(mix)
+    assert 0.5 < gain < 2
 
 
 def test_the_same_score_sounds_the_same() -> None:

@@ -23,6 +23,7 @@ from descant_modeling.gaps import Gap, bar_indices
 from descant_modeling.progress import part_of
 from descant_modeling.writing import (
     MAX_NEW_BARS,
+    TASKS,
     GenerationConfig,
     GenerationResult,
     Progress,
@@ -44,6 +45,9 @@ class EnsembleWriter:
     """
 
     rewrites_melody = False
+    tasks: tuple[str, ...] = TASKS
+    draws_tokens = True
+    styles: tuple[str, ...] = ()
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from descant_modeling.evaluation.bach import rates_of
 from descant_modeling.evaluation.grade import TERMS, Features, Grader, features_of
 from descant_modeling.evaluation.grid import Chorale
 from descant_modeling.evaluation.plain import PlainStatistics, plain_statistics
-from descant_modeling.evaluation.resample import Estimate, by_piece, median_interval, ratio_interval
-from descant_modeling.evaluation.rules import RULES, RuleCounts, count_rules, voice_ranges
+from descant_modeling.evaluation.resample import Estimate, median_interval
+from descant_modeling.evaluation.rules import RULES, count_rules, voice_ranges
 
 __all__ = ["Measured", "Reference", "measure"]
 
@@ -86,19 +87,8 @@ def measure(chorales: Sequence[Chorale], reference: Reference, *, left_out: bool
     terms = [reference.grader.grade(piece, left_out=left_out) for piece in features]
     return Measured(
         names=names,
-        rules=_rates(names, counts),
+        rules=rates_of(names, counts),
         grades=[sum(piece.values()) for piece in terms],
         terms={term: [piece[term] for piece in terms] for term in TERMS},
         plain=plain_statistics(chorales),
     )
-
-
-def _rates(names: Sequence[str], counts: Sequence[RuleCounts]) -> dict[str, Estimate]:
-    return {
-        rule.key: ratio_interval(
-            by_piece(names, [c.found[rule.key] for c in counts]),
-            by_piece(names, [c.base(rule) for c in counts]),
-            scale=rule.scale,
-        )
-        for rule in RULES
-    }

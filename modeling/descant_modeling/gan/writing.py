@@ -18,6 +18,7 @@ from descant_modeling.gan.windows import Windows, windows_of
 from descant_modeling.prompts import refined
 from descant_modeling.writing import (
     SOUNDS,
+    TASKS,
     GenerationConfig,
     GenerationResult,
     check_style,
@@ -44,6 +45,9 @@ class GanWriter:
     """
 
     rewrites_melody = True
+    tasks: tuple[str, ...] = TASKS[:1]
+    draws_tokens = False
+    styles: tuple[str, ...] = ()
 
     def __init__(self, checkpoint: GanCheckpoint) -> None:
         self.checkpoint = checkpoint

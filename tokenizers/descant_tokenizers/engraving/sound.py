@@ -20,7 +20,16 @@ from descant_tokenizers.engraving.soundfont import sf2_of
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.files import atomic_write
 
-__all__ = ["MAX_MINUTES", "SOUNDS", "SOUND_SUFFIXES", "has_sound", "render_samples", "render_sound", "sound_file"]
+__all__ = [
+    "MAX_MINUTES",
+    "SOUNDS",
+    "SOUND_SUFFIXES",
+    "has_sound",
+    "render_samples",
+    "render_sound",
+    "render_stems",
+    "sound_file",
+]
 
 #: General MIDI programs of the sounds that can be asked for.
 SOUNDS = {"choir": 52, "organ": 19, "piano": 0, "strings": 48}
@@ -110,25 +119,56 @@ def render_samples(score: ScoreTick, *, sound: str | None = None, muted: Collect
         InputError: The extra `sound` is not installed, the sound is unknown, the score is empty or over
             :data:`MAX_MINUTES` minutes long, or there is no track of a muted name.
     """
-    if not has_sound():
-        raise InputError("sound needs midirenderer and soundfile; pip install 'descant[sound]'.")
-    if sound is not None and sound not in SOUNDS:
-        raise InputError(f"the sound is '{sound}'; give one of {', '.join(SOUNDS)}.")
+    _check_playable(score, sound)
     tracks = {track.name for track in score.tracks}
     for name in muted:
         if name not in tracks:
             raise InputError(f"there is no track '{name}' to be muted; the tracks are {', '.join(sorted(tracks))}.")
+    whole_LC, rate = _play(score, sound)
+    peak = int(np.abs(whole_LC.astype(np.int32)).max())
+    heard_LC = _play(score, sound, muted)[0] if muted else whole_LC
+    gain = _PEAK * np.iinfo(np.int16).max / max(peak, 1)
+    return _finished(heard_LC, gain), rate
+
+
+def render_stems(score: ScoreTick, *, sound: str | None = None) -> tuple[dict[str, Samples], int]:
+    """Play each track of a score alone, to be mixed elsewhere: the sum of all is as loud as `render_samples` makes it.
+
+    Args:
+        score: Any score with notes, its tracks told apart by name.
+        sound: As for `render_samples`.
+
+    Returns:
+        For each track with notes, by name, samples of 16 bits in one channel, shape (length,); and their rate.
+
+    Raises:
+        InputError: As for `render_samples`.
+    """
+    _check_playable(score, sound)
+    names = list(dict.fromkeys(track.name for track in score.tracks if track.notes))
+    played = {}
+    for name in names:
+        alone_LC, rate = _play(score, sound, [other for other in names if other != name])
+        played[name] = alone_LC.astype(np.float32).mean(axis=1)
+    length = max(len(samples) for samples in played.values())
+    padded = {name: np.pad(samples, (0, length - len(samples))) for name, samples in played.items()}
+    peak = float(np.abs(np.sum(list(padded.values()), axis=0)).max())
+    gain = _PEAK * np.iinfo(np.int16).max / max(peak, 1.0)
+    largest = np.iinfo(np.int16).max  # a voice alone may be louder than where another one cancels it
+    return {n: np.clip(np.round(x * gain), -largest, largest).astype(np.int16) for n, x in padded.items()}, rate
+
+
+def _check_playable(score: ScoreTick, sound: str | None) -> None:
+    if not has_sound():
+        raise InputError("sound needs midirenderer and soundfile; pip install 'descant[sound]'.")
+    if sound is not None and sound not in SOUNDS:
+        raise InputError(f"the sound is '{sound}'; give one of {', '.join(SOUNDS)}.")
     if not any(track.notes for track in score.tracks):
         raise InputError("the score has no notes, so there is nothing to hear; give one that has.")
     timed: Any = score.to("second")  # typed as object
     seconds = float(timed.end())
     if seconds > 60 * MAX_MINUTES:
         raise InputError(f"the score lasts {seconds / 60:.0f} minutes, and at most {MAX_MINUTES} are played; cut it.")
-    whole_LC, rate = _play(score, sound)
-    peak = int(np.abs(whole_LC.astype(np.int32)).max())
-    heard_LC = _play(score, sound, muted)[0] if muted else whole_LC
-    gain = _PEAK * np.iinfo(np.int16).max / max(peak, 1)
-    return _finished(heard_LC, gain), rate
 
 
 def _play(score: ScoreTick, sound: str | None, muted: Collection[str] = ()) -> tuple[Samples, int]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from descant_tokenizers.errors import InputError
 
-__all__ = ["SIGN_FONTS", "svg_pages"]
+__all__ = ["SIGN_FONTS", "Column", "svg_column", "svg_pages"]
 
 _OPTIONS = {
     "pageHeight": 3564,  # A4, a little smaller than life
@@ -49,12 +52,7 @@ def svg_pages(musicxml: str, *, has_chords: bool = False) -> list[str]:
     Raises:
         InputError: verovio cannot read it.
     """
-    import verovio
-
-    toolkit = verovio.toolkit()
-    toolkit.setOptions({**_OPTIONS, **(_CHORD_LETTERS if has_chords else {})})
-    if not toolkit.loadData(musicxml):
-        raise InputError("verovio cannot engrave this score; write another format.")
+    toolkit = _loaded(musicxml, _OPTIONS | (_CHORD_LETTERS if has_chords else {}))
     pages: list[str] = []
     for factor in _TRIES:
         toolkit.setOptions({"spacingLinear": factor * (_CHORD_SPACING if has_chords else _SPACING)})
@@ -65,6 +63,63 @@ def svg_pages(musicxml: str, *, has_chords: bool = False) -> list[str]:
             pages = found
             break
     return [_with_plain_signs(page) for page in pages]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A score as one page, however long.
+
+    Attributes:
+        svg: The page.
+        notes: For each note its id in the page, its onset and its end in quarter notes. A tied note has one for each
+            of its heads.
+    """
+
+    svg: str
+    notes: tuple[tuple[str, float, float], ...]
+
+
+def svg_column(musicxml: str, width_pixels: int, *, scale_percent: int = 40) -> Column:
+    """Engrave a score for a screen: one page of a given width, and when each note of it sounds.
+
+    Args:
+        musicxml: The file's text.
+        width_pixels: Width of the page.
+        scale_percent: Size of the notes.
+
+    Raises:
+        InputError: verovio cannot read it.
+    """
+    own = {
+        "scale": scale_percent,
+        "pageWidth": 100 * width_pixels // scale_percent,
+        "pageHeight": 60_000,  # the most that verovio takes
+        "pageMarginLeft": 20,
+        "pageMarginRight": 20,
+        "xmlIdSeed": 1,  # the same score, the same ids
+    }
+    toolkit = _loaded(musicxml, _OPTIONS | own)
+    svg = _with_plain_signs(toolkit.renderToSVG(1))
+    begun: dict[str, float] = {}
+    notes: list[tuple[str, float, float]] = []
+    for event in toolkit.renderToTimemap({"includeRests": False}):
+        at = float(event["qstamp"])
+        notes += [(name, begun.pop(name), at) for name in event.get("off", ()) if name in begun]
+        begun |= dict.fromkeys(event.get("on", ()), at)
+    return Column(svg, tuple(notes))
+
+
+def _loaded(musicxml: str, options: dict[str, Any]) -> Any:
+    import verovio
+
+    verovio.enableLog(verovio.LOG_ERROR)  # a page that is a little tight is nobody's mistake
+    toolkit = verovio.toolkit(False)
+    # verovio knows its fonts only in the thread that imported it.
+    toolkit.setResourcePath(str(Path(verovio.__file__).parent / "data"))
+    toolkit.setOptions(options)
+    if not toolkit.loadData(musicxml):
+        raise InputError("verovio cannot engrave this score; write another format.")
+    return toolkit
 
 
 def _ends_with_a_lonely_bar(page: str) -> bool:

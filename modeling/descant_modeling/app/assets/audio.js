@@ -1,0 +1,163 @@
+// Sound in the browser: a plain synthesizer for what is being drawn, and a mixer for what was written.
+
+import { sentenceOf } from "./parts.js";
+
+let shared = null;
+
+export function audioContext() {
+  shared ??= new AudioContext();
+  if (shared.state === "suspended") shared.resume();
+  return shared;
+}
+
+// One tone of the synthesizer: a soft organ pipe.
+export function tone(pitch, start, seconds, target = audioContext().destination, loudness = 0.16) {
+  const context = audioContext();
+  const gain = new GainNode(context, { gain: 0 });
+  const end = start + Math.max(seconds, 0.08);
+  gain.gain.setValueAtTime(0, start);
+  gain.gain.linearRampToValueAtTime(loudness, start + 0.02);
+  gain.gain.setValueAtTime(loudness, end - 0.03);
+  gain.gain.linearRampToValueAtTime(0, end + 0.06);
+  const frequency = 440 * 2 ** ((pitch - 69) / 12);
+  const pipes = [[1, "triangle"], [2, "sine"]].map(([times, type]) => {
+    const pipe = new OscillatorNode(context, { type, frequency: frequency * times });
+    const share = new GainNode(context, { gain: times === 1 ? 1 : 0.25 });
+    pipe.connect(share).connect(gain);
+    pipe.start(start);
+    pipe.stop(end + 0.1);
+    return pipe;
+  });
+  gain.connect(target);
+  return { stop: () => pipes.forEach((pipe) => pipe.stop()) };
+}
+
+const AHEAD_SECONDS = 1;
+
+// Plays one version: a track of sound for each voice, each with its own volume.
+export class Mixer {
+  constructor(onend) {
+    this.onend = onend;
+    this.playing = false;
+    this.muted = new Set();
+    this.position = 0;
+    this.remark = "";
+    this.buffers = null;
+  }
+
+  // `voices` are names; `notes` are [voice index, start, end, pitch] in seconds; `address` gives a voice's sound.
+  load(voices, notes, seconds, address) {
+    this.stop();
+    Object.assign(this, { voices, notes, seconds, address, buffers: null, position: 0 });
+  }
+
+  get now() {
+    return this.playing ? Math.max(audioContext().currentTime - this.began, 0) : this.position;
+  }
+
+  async play() {
+    const context = audioContext();
+    const address = this.address;
+    this.buffers ??= await this.fetchAll(context);
+    if (this.playing || address !== this.address) return; // another version was chosen meanwhile
+    if (this.position >= this.seconds - 0.05) this.position = 0;
+    const start = context.currentTime + 0.05;
+    this.began = start - this.position;
+    this.master = new GainNode(context);
+    this.analyser = new AnalyserNode(context, { fftSize: 2048 });
+    this.master.connect(this.analyser).connect(context.destination);
+    this.gains = this.voices.map((name, index) => {
+      const spread = this.voices.length > 1 ? index / (this.voices.length - 1) - 0.5 : 0;
+      const gain = new GainNode(context, { gain: this.muted.has(name) ? 0 : 1 });
+      gain.connect(new StereoPannerNode(context, { pan: spread * 0.6 })).connect(this.master);
+      return gain;
+    });
+    if (this.buffers.length) {
+      this.sources = this.buffers.map((buffer, index) => {
+        const source = new AudioBufferSourceNode(context, { buffer });
+        source.connect(this.gains[index]);
+        source.start(start, this.position);
+        return source;
+      });
+    } else {
+      this.sources = [];
+      this.scheduled = this.position - 1e-6;
+      this.schedule();
+    }
+    this.playing = true;
+    this.timer = setInterval(() => this.tick(), 200);
+  }
+
+  tick() {
+    if (!this.buffers.length) this.schedule();
+    if (this.now >= this.seconds) {
+      this.stop();
+      this.position = 0;
+      this.onend();
+    }
+  }
+
+  // The synthesizer: whatever begins within the next second.
+  schedule() {
+    const until = audioContext().currentTime - this.began + AHEAD_SECONDS;
+    for (const [voice, start, end, pitch] of this.notes) {
+      if (start > this.scheduled && start <= until) {
+        this.sources.push(tone(pitch, this.began + start, end - start, this.gains[voice]));
+      }
+    }
+    this.scheduled = Math.max(until, this.scheduled);
+  }
+
+  pause() {
+    const at = this.now;
+    this.stop();
+    this.position = at;
+  }
+
+  stop() {
+    clearInterval(this.timer);
+    if (this.playing) {
+      this.sources.forEach((source) => source.stop());
+      this.master.disconnect();
+    }
+    this.playing = false;
+  }
+
+  async seek(seconds) {
+    const wasPlaying = this.playing;
+    this.stop();
+    this.position = Math.min(Math.max(seconds, 0), this.seconds);
+    if (wasPlaying) await this.play();
+  }
+
+  mute(name, isMuted) {
+    this.muted[isMuted ? "add" : "delete"](name);
+    const index = this.voices.indexOf(name);
+    if (this.playing && index >= 0) this.gains[index].gain.setTargetAtTime(isMuted ? 0 : 1, audioContext().currentTime, 0.02);
+  }
+
+  // How loud it is just now: the root of the mean square of the last samples, 0-1.
+  level() {
+    if (!this.playing) return 0;
+    const samples = new Float32Array(this.analyser.fftSize);
+    this.analyser.getFloatTimeDomainData(samples);
+    return Math.sqrt(samples.reduce((sum, x) => sum + x * x, 0) / samples.length);
+  }
+
+  // Every voice's sound; none if the server has no synthesizer, and ours plays.
+  async fetchAll(context) {
+    this.remark = "";
+    try {
+      return await Promise.all(
+        this.voices.map(async (name) => {
+          const response = await fetch(this.address(name));
+          if (!response.ok) throw new Error(await sentenceOf(response));
+          return context.decodeAudioData(await response.arrayBuffer());
+        }),
+      );
+    } catch (error) {
+      this.remark = `A plain tone plays instead of voices: ${error.message}`;
+      return [];
+    }
+  }
+}

@@ -1,0 +1,7 @@
+// The page's own elements. Gradio draws everything else.
+
+import { DescantEditor } from "./editor.js";
+import { DescantPlayer } from "./player.js";
+
+customElements.define("descant-editor", DescantEditor);
+customElements.define("descant-player", DescantPlayer);

@@ -1,0 +1,349 @@
+// <descant-player>: the versions that were written. Score, piano roll, sound, what to keep, and the rules beside Bach.
+//
+// Units: seconds as played, pixels on the screen. A note is [voice, start, end, pitch, given].
+
+import { Mixer } from "./audio.js";
+import { clock, colourOf, h, icon, noteName, s, sentenceOf, shadowOf } from "./parts.js";
+import { ScoreView } from "./score.js";
+
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+const ROW = 5, MIN_BAR = 34;
+
+export class DescantPlayer extends HTMLElement {
+  constructor() {
+    super();
+    this.value = { versions: [] };
+    this.facts = null;
+    this.locks = new Map(); // of each version: { bars, voices }
+    this.staves = matchMedia("(max-width: 640px)").matches ? "closed" : "open";
+    this.onagain = () => {};
+    this.onremove = () => {};
+  }
+
+  connectedCallback() {
+    if (this.shadowRoot) return;
+    this.root = shadowOf(this);
+    this.mixer = new Mixer(() => this.showPlaying());
+    this.build();
+    new ResizeObserver(() => this.onResize()).observe(this);
+  }
+
+  async load(value) {
+    if (!value?.versions) return;
+    this.value = value;
+    this.hidden = value.versions.length === 0;
+    if (this.hidden) return;
+    this.download.href = `descant/music/${value.token}/all.zip`;
+    this.drawTabs();
+    await this.choose(value.active);
+  }
+
+  // How loud it is just now, 0-1.
+  get level() {
+    return this.mixer.level();
+  }
+
+  // ---- what is on the screen
+
+  build() {
+    this.tabs = h("div", { class: "tabs", role: "tablist", "aria-label": "Versions", onkeydown: (event) => this.onTabKey(event) });
+    this.made = h("p", { class: "made" });
+    this.playButton = h("button", { class: "button primary play", onclick: () => this.toggle() }, icon("play"), "Play");
+    this.slider = h("input", {
+      type: "range", min: "0", step: "0.01", value: "0", class: "position", "aria-label": "Position",
+      oninput: () => this.seek(Number(this.slider.value)),
+    });
+    this.time = h("span", { class: "time" });
+    this.stavesButton = h("button", { class: "button", onclick: () => this.toggleStaves() });
+    this.download = h("a", { class: "button", download: true }, "Download everything");
+    this.voices = h("div", { class: "voices", role: "group", "aria-label": "Voices" });
+    this.remark = h("p", { class: "remark", role: "status" });
+    this.paper = h("div", { class: "score", tabindex: "0", role: "img", "aria-label": "Score" });
+    this.score = new ScoreView(this.paper, (seconds) => this.seek(seconds));
+    this.locksRow = h("div", { class: "locks", role: "group", "aria-label": "Bars to keep" });
+    this.roll = s("svg", { class: "roll", role: "img", "aria-label": "Piano roll" });
+    this.rollScroller = h("div", { class: "scroller" }, this.locksRow, this.roll);
+    this.roll.addEventListener("click", (event) => this.seek((event.clientX - this.roll.getBoundingClientRect().left) / this.scale));
+    this.again = h("button", { class: "button primary again", onclick: () => this.askAgain() }, "Write another version");
+    this.keeps = h("p", { class: "hint", "aria-live": "polite" });
+    this.rules = h("div", { class: "rules" });
+    this.panel = h(
+      "div",
+      { role: "tabpanel", class: "panel" },
+      this.made,
+      h("div", { class: "bar transport" }, this.playButton, this.slider, this.time, this.stavesButton, this.download),
+      this.voices,
+      this.remark,
+      this.paper,
+      h("h3", {}, "Keep what you like"),
+      this.rollScroller,
+      h("div", { class: "bar ask" }, this.again, this.keeps),
+      h("h3", {}, "Voice leading, beside Bach"),
+      this.rules,
+    );
+    this.root.append(h("div", { class: "player" }, this.tabs, this.panel));
+    this.hidden = true;
+  }
+
+  drawTabs() {
+    this.tabs.replaceChildren(
+      ...this.value.versions.map(({ number, name }) =>
+        h("button", { role: "tab", class: "tab", id: `tab-${number}`, "data-number": number, onclick: () => this.choose(number) }, name),
+      ),
+    );
+  }
+
+  async choose(number) {
+    const before = this.facts;
+    const response = await fetch(this.address(`${number}.json`));
+    if (!response.ok) return this.say(await sentenceOf(response));
+    this.facts = await response.json();
+    this.inherit(before);
+    for (const tab of this.tabs.children) {
+      const isActive = Number(tab.dataset.number) === number;
+      tab.setAttribute("aria-selected", isActive);
+      tab.tabIndex = isActive ? 0 : -1;
+    }
+    const { voices, notes, bars } = this.facts;
+    const seconds = Math.max(...notes.map((note) => note[2]), bars.at(-1).end);
+    this.mixer.load(voices.map((voice) => voice.name), notes, seconds, (name) => this.address(`${number}/${encodeURIComponent(name)}.flac`));
+    this.slider.max = seconds;
+    this.made.textContent = [`${this.facts.title}, ${this.facts.made}`, ...this.facts.remarks.map(capital)].join(". ") + ".";
+    this.say("");
+    this.drawVoices();
+    this.drawRoll();
+    this.drawRules();
+    this.showPlaying();
+    await this.drawScore();
+  }
+
+  // A version that was asked for keeps the locks of the one it came from.
+  inherit(before) {
+    if (this.locks.has(this.facts.number)) return;
+    const old = before && this.locks.get(before.number);
+    const fits = old && before.bars.length === this.facts.bars.length;
+    this.locks.set(this.facts.number, { bars: new Set(fits ? old.bars : []), voices: new Set(fits ? old.voices : []) });
+  }
+
+  address(rest) {
+    return `descant/music/${this.value.token}/${rest}`;
+  }
+
+  drawVoices() {
+    const { voices: locked } = this.locks.get(this.facts.number);
+    this.voices.replaceChildren(
+      ...this.facts.voices.map(({ name, own }, index) => {
+        const isMuted = this.mixer.muted.has(name);
+        const mute = h("button", { class: "button square", "aria-pressed": isMuted, "aria-label": `Mute ${name}`, title: `Mute ${name}` }, icon(isMuted ? "mute" : "loud"));
+        mute.addEventListener("click", () => {
+          this.mixer.mute(name, !this.mixer.muted.has(name));
+          this.drawVoices();
+          this.voices.children[index].querySelector("button").focus();
+        });
+        const isLocked = own || locked.has(name);
+        const lock = h(
+          "button",
+          { class: "button square", "aria-pressed": isLocked, disabled: own, "aria-label": `Keep ${name}`, title: own ? "Yours" : `Keep ${name}` },
+          icon(isLocked ? "lock" : "open"),
+        );
+        lock.addEventListener("click", () => {
+          locked[locked.has(name) ? "delete" : "add"](name);
+          this.drawVoices();
+          this.drawKeeps();
+          this.voices.children[index].querySelectorAll("button")[1].focus();
+        });
+        const swatch = h("span", { class: "swatch", style: `background:${colourOf(name, index)}` });
+        return h("span", { class: isMuted ? "voice muted" : "voice" }, swatch, h("span", { class: "name" }, name), own ? h("small", {}, "yours") : null, mute, lock);
+      }),
+    );
+    this.drawKeeps();
+  }
+
+  drawRoll() {
+    const { bars, notes, voices } = this.facts;
+    const seconds = Number(this.slider.max);
+    const room = Math.max(this.rollScroller.clientWidth || this.clientWidth, 200) - 2;
+    this.scale = Math.max(room / seconds, (bars.length * MIN_BAR) / seconds);
+    const pitches = notes.map((note) => note[3]);
+    const low = Math.min(...pitches) - 2, high = Math.max(...pitches) + 2;
+    const width = seconds * this.scale, height = (high - low + 1) * ROW;
+    const lines = bars.map(({ start }) => s("line", { x1: start * this.scale, x2: start * this.scale, y1: 0, y2: height, class: "barline" }));
+    const octaves = [];
+    for (let pitch = low; pitch <= high; pitch++) {
+      if (pitch % 12) continue;
+      const y = (high - pitch + 1) * ROW;
+      octaves.push(s("line", { x1: 0, x2: width, y1: y, y2: y, class: "octave" }), s("text", { x: 3, y: y - 2, class: "number" }, noteName(pitch)));
+    }
+    const boxes = notes.map(([voice, start, end, pitch, given]) =>
+      s("rect", {
+        x: start * this.scale + 0.5, y: (high - pitch) * ROW, width: Math.max((end - start) * this.scale - 1.5, 1.5), height: ROW, rx: 1.5,
+        fill: colourOf(voices[voice].name, voice), class: given ? "box given" : "box",
+      }),
+    );
+    this.playhead = s("line", { class: "playhead", y1: 0, y2: height, x1: 0, x2: 0 });
+    this.roll.replaceChildren(...octaves, ...lines, ...boxes, this.playhead);
+    this.roll.setAttribute("width", width);
+    this.roll.setAttribute("height", height);
+    this.drawLocks();
+  }
+
+  drawLocks() {
+    const { bars: locked } = this.locks.get(this.facts.number);
+    this.locksRow.style.width = `${Number(this.slider.max) * this.scale}px`;
+    this.locksRow.replaceChildren(
+      ...this.facts.bars.map(({ number, start, end, own }, index) => {
+        const isLocked = own || locked.has(index);
+        return h(
+          "button",
+          {
+            class: "lock", style: `left:${start * this.scale}px;width:${(end - start) * this.scale - 2}px`,
+            "aria-pressed": isLocked, disabled: own, "aria-label": `Keep bar ${number}`, title: own ? "Yours" : `Keep bar ${number}`,
+            onclick: () => this.lockBar(index),
+          },
+          String(number),
+          isLocked ? icon("lock") : null,
+        );
+      }),
+    );
+  }
+
+  lockBar(index) {
+    const { bars } = this.locks.get(this.facts.number);
+    bars[bars.has(index) ? "delete" : "add"](index);
+    this.drawLocks();
+    this.drawKeeps();
+    this.locksRow.children[index].focus();
+  }
+
+  drawKeeps() {
+    const { bars, voices } = this.locks.get(this.facts.number);
+    const kept = [...bars].sort((a, b) => a - b).map((index) => this.facts.bars[index].number);
+    const parts = [kept.length ? `bar${kept.length > 1 ? "s" : ""} ${kept.join(", ")}` : "", [...voices].join(" and ")].filter(Boolean);
+    this.keeps.textContent = parts.length
+      ? `Keeps ${parts.join(" and ")}, and what is yours; the rest is written anew.`
+      : "Lock bars (above the roll) or voices to keep them; everything else is written anew. What is yours always stays.";
+  }
+
+  drawRules() {
+    if (!this.facts.rules.length) {
+      this.rules.replaceChildren(h("p", { class: "hint" }, "The rules are for four voices."));
+      return;
+    }
+    const rows = this.facts.rules.map(({ label, unit, found, rate, bach }) => {
+      const short = unit.startsWith("%") ? " %" : "";
+      const most = Math.max(rate, bach.high, 0.5);
+      const bars = h(
+        "span",
+        { class: "bars", "aria-hidden": "true" },
+        h("span", { class: "mine", style: `width:${(100 * rate) / most}%` }),
+        h("span", { class: "bachs", style: `width:${(100 * bach.value) / most}%` }),
+      );
+      return h(
+        "tr",
+        {},
+        h("th", { scope: "row" }, label),
+        h("td", {}, `${rate.toFixed(1)}${short}`, h("small", {}, ` (${found})`)),
+        h("td", {}, `${bach.value.toFixed(1)}${short}`, h("small", {}, ` [${bach.low.toFixed(1)}–${bach.high.toFixed(1)}]`)),
+        h("td", { class: "drawn" }, bars),
+      );
+    });
+    const headings = ["Rule", "Here", "Bach", ""].map((name) => h("th", { scope: "col" }, name));
+    this.rules.replaceChildren(
+      h("table", {}, h("thead", {}, h("tr", {}, ...headings)), h("tbody", {}, ...rows)),
+      h(
+        "p",
+        { class: "hint" },
+        "Per 1,000 pitch changes, or % of 16ths; how often in brackets. Bach: 201 chorales, with 95 % intervals. He breaks each rule now and then, so zero is not the aim, and one short piece says little.",
+      ),
+    );
+  }
+
+  async drawScore() {
+    const number = this.facts.number;
+    this.stavesButton.textContent = this.staves === "open" ? "Two staves" : "Four staves";
+    this.stavesButton.hidden = !this.facts.rules.length;
+    this.width = this.paper.clientWidth || this.clientWidth;
+    const response = await fetch(this.address(`${number}/score.json?width=${Math.round(this.width - 8)}&staves=${this.staves}`));
+    if (number !== this.facts.number) return;
+    if (!response.ok) return this.say(await sentenceOf(response));
+    const { svg, notes } = await response.json();
+    this.score.show(svg, notes);
+    this.paper.setAttribute("aria-label", `Score of ${this.facts.name}: ${this.facts.title}, ${this.facts.bars.length} bars`);
+  }
+
+  async toggleStaves() {
+    this.staves = this.staves === "open" ? "closed" : "open";
+    await this.drawScore();
+  }
+
+  onResize() {
+    if (!this.facts || this.hidden || Math.abs(this.paper.clientWidth - this.width) < 20) return;
+    clearTimeout(this.resizing);
+    this.resizing = setTimeout(() => {
+      this.drawRoll();
+      this.drawScore();
+    }, 250);
+  }
+
+  // ---- listening
+
+  async toggle() {
+    if (this.mixer.playing) this.mixer.pause();
+    else {
+      this.playButton.setAttribute("aria-busy", "true");
+      await this.mixer.play();
+      this.playButton.removeAttribute("aria-busy");
+      if (this.mixer.remark) this.say(this.mixer.remark);
+    }
+    this.showPlaying();
+  }
+
+  async seek(seconds) {
+    await this.mixer.seek(seconds);
+    this.showPlaying();
+  }
+
+  showPlaying() {
+    this.playButton.replaceChildren(icon(this.mixer.playing ? "pause" : "play"), this.mixer.playing ? "Pause" : "Play");
+    this.follow();
+  }
+
+  follow() {
+    cancelAnimationFrame(this.frame);
+    const now = this.mixer.now;
+    this.slider.value = now;
+    this.slider.setAttribute("aria-valuetext", `${clock(now)} of ${clock(Number(this.slider.max))}`);
+    this.time.textContent = `${clock(now)} / ${clock(Number(this.slider.max))}`;
+    this.playhead?.setAttribute("x1", now * this.scale);
+    this.playhead?.setAttribute("x2", now * this.scale);
+    this.score.point(now, this.mixer.playing);
+    if (this.mixer.playing) {
+      const x = now * this.scale;
+      const { scrollLeft, clientWidth } = this.rollScroller;
+      if (x < scrollLeft || x > scrollLeft + clientWidth - 30) this.rollScroller.scrollLeft = x - 30;
+      this.frame = requestAnimationFrame(() => this.follow());
+    }
+  }
+
+  // ---- asking
+
+  askAgain() {
+    const { bars, voices } = this.locks.get(this.facts.number);
+    this.mixer.pause();
+    this.showPlaying();
+    this.onagain({ number: this.facts.number, bars: [...bars], voices: [...voices] });
+  }
+
+  onTabKey(event) {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const tabs = [...this.tabs.children];
+    const next = tabs[(tabs.findIndex((tab) => tab.tabIndex === 0) + step + tabs.length) % tabs.length];
+    this.choose(Number(next.dataset.number)).then(() => next.focus());
+  }
+
+  say(sentence) {
+    this.remark.textContent = sentence;
+  }
+}

@@ -1,0 +1,91 @@
+"""`descant app`: the page, on this machine."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+import webbrowser
+from typing import Annotated
+
+import typer
+
+from descant_tokenizers.errors import InputError
+
+LOOPBACK = "127.0.0.1"
+DEFAULT_PORT = 7860
+
+
+def app_command(
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Embedded model, checkpoint or run folder, or Hub id; repeatable. All embedded ones by default."
+        ),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = LOOPBACK,
+    port: Annotated[int, typer.Option(help="Port; the next free one if it is taken and you did not choose it.")] = 0,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; chosen by itself if not given.")] = None,
+    seconds: Annotated[float, typer.Option(help="Time that one request may take.")] = 300.0,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
+) -> None:
+    """Open the page: draw or upload a melody, have it harmonized, see it, hear it, ask for more."""
+    if not 0 <= port <= 65_535:
+        raise InputError(f"--port is {port}; give 1 to 65535.")
+    if not 1 <= seconds <= 3600:
+        raise InputError(f"--seconds is {seconds:g}; give 1 to 3600.")
+    listening = _listen(host, port)
+    with listening:
+        serve(listening, model, device, seconds, browser=browser, quiet=quiet)
+
+
+def serve(
+    listening: socket.socket,
+    models: list[str] | None = None,
+    device: str | None = None,
+    seconds: float = 300.0,
+    *,
+    browser: bool = False,
+    quiet: bool = False,
+) -> None:
+    """Serve the page on a socket until Ctrl-C.
+
+    Raises:
+        InputError: The extra `app` is not installed, or there is no such model.
+    """
+    try:
+        import uvicorn
+
+        from descant_modeling.app.page import make_app
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("fastapi", "gradio", "uvicorn"):
+            raise
+        raise InputError("the page needs Gradio; pip install 'descant[app]'.") from None
+    from descant_modeling.app.limits import AppLimits
+    from descant_modeling.app.studio import Studio
+
+    app = make_app(Studio(models, AppLimits(request_seconds=seconds), device))
+    host, port = listening.getsockname()[:2]
+    address = f"http://{'localhost' if host in (LOOPBACK, '0.0.0.0') else host}:{port}"
+    if not quiet:
+        typer.echo(f"Descant is at {address} (Ctrl-C ends it).")
+        if host not in (LOOPBACK, "::1"):
+            typer.echo("Other machines can reach it, and nobody is asked for a password.", err=True)
+    if browser and sys.stdout.isatty():
+        threading.Timer(1.0, webbrowser.open, [address]).start()
+    config = uvicorn.Config(app, log_level="error", access_log=False, timeout_graceful_shutdown=2)
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket; without a wish for a port, the first free one from the default on."""
+    ports = [port] if port else range(DEFAULT_PORT, DEFAULT_PORT + 20)
+    reason = ""
+    for candidate in ports:
+        try:
+            return socket.create_server((host, candidate), backlog=128)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+    where = f"{host}:{port}" if port else f"{host}, ports {DEFAULT_PORT} to {DEFAULT_PORT + 19}"
+    raise InputError(f"cannot listen on {where} ({reason}); choose another --host or --port.")

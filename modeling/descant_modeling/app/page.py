@@ -1,0 +1,384 @@
+"""The page itself: Gradio's controls around two elements of our own, a melody editor and a player."""
+
+from __future__ import annotations
+
+import html
+import logging
+import os
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported: nothing leaves the machine
+
+import gradio as gr
+from fastapi import FastAPI
+
+from descant_modeling.app.drawings import Drawing, blank_drawing
+from descant_modeling.app.jobs import Job, StoppedError, run_job
+from descant_modeling.app.routes import ASSETS, ROUTES_PREFIX, answer_input_error, make_router
+from descant_modeling.app.studio import Locks, Studio, Wishes, example_files, for_page
+from descant_modeling.app.versions import Version
+from descant_modeling.app.visitors import Visitor
+from descant_modeling.writing import SOUNDS
+from descant_tokenizers.errors import InputError, printable
+from descant_tokenizers.scores import VOICES
+
+__all__ = ["build_page", "make_app"]
+
+_TASKS = {"Harmonize it": "harmonize", "Continue it": "continue", "Rewrite some bars": "infill"}
+_MODEL_NAMES = {"chorales": "Transformer (chorales)", "gan": "GAN (gan)"}
+_BY_ITSELF = "chosen by itself"
+_ANY_STYLE = "any"
+_log = logging.getLogger(__name__)
+
+# What our elements say to Gradio; `watch` and `trigger` are given to the code by `gr.HTML`.
+_EDITOR_JS = """
+customElements.whenDefined("descant-editor").then(() => {
+  const editor = element.querySelector("descant-editor");
+  editor.onvalue = (value) => { props.value = structuredClone(value); };
+  editor.onfile = () => trigger("opened");
+  const load = () => { if (props.value && props.value.token !== editor.value?.token) editor.load(props.value); };
+  watch("value", load);
+  load();
+});
+"""
+_PLAYER_JS = """
+customElements.whenDefined("descant-player").then(() => {
+  const player = element.querySelector("descant-player");
+  player.onagain = (wish) => trigger("again", wish);
+  const load = () => player.load(props.value);
+  watch("value", load);
+  load();
+});
+"""
+
+Answer = dict[Any, Any]
+
+
+def make_app(studio: Studio) -> FastAPI:
+    """Return the server of the page: our routes, then Gradio's."""
+    server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    server.include_router(make_router(studio))
+    server.add_exception_handler(InputError, answer_input_error)
+    page = build_page(studio)
+    page.queue(max_size=studio.limits.queue_length, default_concurrency_limit=1, api_open=False)
+    head = f'<script type="module" src="{ROUTES_PREFIX}/assets/page.js"></script>'
+    return cast(
+        FastAPI,
+        gr.mount_gradio_app(
+            server,
+            page,
+            path="/",
+            footer_links=[],
+            run_history=False,
+            ssr_mode=False,
+            pwa=False,
+            mcp_server=False,
+            max_file_size=studio.limits.upload.max_bytes,
+            theme=_theme(),
+            css_paths=[ASSETS / "page.css"],
+            head=head,
+        ),
+    )
+
+
+def build_page(studio: Studio) -> gr.Blocks:
+    """Lay the controls out and say what they do."""
+    page: gr.Blocks = _Page(studio).blocks
+    return page
+
+
+class _Page:
+    """The controls, and what happens when they are used."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
+        with gr.Blocks(title="Descant", analytics_enabled=False) as self.blocks:
+            self._lay_out()
+            self._connect()
+
+    # ---- what is on the page
+
+    def _lay_out(self) -> None:
+        limits = self.studio.limits
+        gr.HTML(
+            "<h1>Descant</h1><p>A melody in, a chorale out. It is all computed on this machine; nothing leaves it.</p>",
+            elem_classes="dsc-head",
+        )
+        gr.HTML("<h2>Your melody</h2>", elem_classes="dsc-step")
+        self.editor = gr.HTML(
+            {}, html_template="<descant-editor></descant-editor>", js_on_load=_EDITOR_JS, apply_default_css=False
+        )
+        gr.HTML("<h2>What to write</h2>", elem_classes="dsc-step")
+        with gr.Row():
+            self.task = gr.Radio(list(_TASKS.items()), value="harmonize", label="Task", scale=3, min_width=280)
+            choices = [(_MODEL_NAMES.get(name, name), name) for name in self.studio.models]
+            self.model = gr.Dropdown(choices, value=choices[0][1], label="Model", scale=2, min_width=200)
+            self.num_versions = gr.Slider(
+                1, limits.max_versions, value=1, step=1, label="Versions", scale=2, min_width=200
+            )
+        with gr.Row(visible=False) as self.continue_row:
+            self.num_bars = gr.Slider(1, limits.max_new_bars, value=4, step=1, label="Bars to add")
+        with gr.Row(visible=False) as self.infill_row:
+            self.first_bar = gr.Number(1, precision=0, minimum=0, label="From bar", min_width=120)
+            self.last_bar = gr.Number(2, precision=0, minimum=0, label="To bar", min_width=120)
+        self._lay_out_more()
+        with gr.Row():
+            self.write = gr.Button("Write", variant="primary", scale=3, elem_id="dsc-write")
+            self.cancel = gr.Button("Cancel", scale=1, elem_id="dsc-cancel", interactive=False)
+        self.status = gr.HTML(_said(""), elem_id="dsc-status")
+        self.player = gr.HTML(
+            {}, html_template="<descant-player hidden></descant-player>", js_on_load=_PLAYER_JS, apply_default_css=False
+        )
+        gr.HTML(f"<p>{html.escape(self._limits_sentence())}</p>", elem_classes="dsc-foot")
+
+    def _lay_out_more(self) -> None:
+        with gr.Accordion("More options", open=False):
+            with gr.Row():
+                self.temperature = gr.Slider(
+                    0,
+                    2,
+                    value=0.9,
+                    step=0.05,
+                    label="Temperature",
+                    info="Below 1 safer, above 1 bolder.",
+                    min_width=220,
+                )
+                # A number box shows 0 where it is empty.
+                self.seed = gr.Textbox("", label="Seed", info="Empty: a new one each time.", max_lines=1, min_width=160)
+                sounds = [(name.capitalize(), name) for name in SOUNDS]
+                self.sound = gr.Dropdown(sounds, value="choir", label="Sound of written voices", min_width=160)
+                styles = self._styles(next(iter(self.studio.models)))
+                self.style = gr.Dropdown(
+                    styles, value=styles[0], label="Style", visible=len(styles) > 1, min_width=160, elem_id="dsc-style"
+                )
+            with gr.Row():
+                self.given = gr.CheckboxGroup(
+                    list(VOICES),
+                    value=[VOICES[0]],
+                    label="Given voices",
+                    info="What your tracks are; when bars are rewritten, what stays inside them.",
+                )
+                self.track = gr.Dropdown([_BY_ITSELF], value=_BY_ITSELF, label="Melody's track", visible=False)
+
+    def _limits_sentence(self) -> str:
+        limits = self.studio.limits
+        return (
+            f"Files: MIDI, MusicXML, ABC or Humdrum, {limits.sentence()}. One request is written at a time, for at "
+            f"most {limits.request_seconds:g} seconds; up to {limits.queue_length} wait. "
+            f"Your last {limits.kept_versions} versions are kept in memory for as long as there is room."
+        )
+
+    # ---- what happens
+
+    def _connect(self) -> None:
+        outputs: list[Any] = [self.player, self.status, self.write, self.cancel]
+        self.blocks.load(self._open, None, [self.editor, self.player], queue=False, show_progress="hidden")
+        self.blocks.unload(self._leave)
+        self.editor.opened(
+            self._describe, self.editor, [self.track, self.last_bar], queue=False, show_progress="hidden"
+        )
+        quietly: dict[str, Any] = {"queue": False, "show_progress": "hidden"}
+        self.task.change(self._fit_task, self.task, [self.continue_row, self.infill_row, self.given], **quietly)
+        self.model.change(self._fit_model, self.model, [self.temperature, self.style], **quietly)
+        wishes: list[Any] = [self.task, self.model, self.num_versions, self.num_bars, self.first_bar, self.last_bar]
+        wishes += [self.temperature, self.seed, self.sound, self.given, self.track, self.style]
+        work = [
+            self.write.click(
+                self._write, [self.editor, *wishes], outputs, show_progress="hidden", concurrency_id="writing"
+            ),
+            self.player.again(self._again, wishes, outputs, show_progress="hidden", concurrency_id="writing"),
+        ]
+        self.cancel.click(
+            self._cancel,
+            None,
+            [self.status, self.write, self.cancel],
+            cancels=work,
+            queue=False,
+            show_progress="hidden",
+        )
+
+    def _open(self, request: gr.Request) -> tuple[Drawing, dict[str, Any]]:
+        visitor = self._visitor(request)
+        bounds = {
+            "token": visitor.token,
+            "examples": list(example_files()),
+            "max_bars": self.studio.limits.upload.max_bars,
+        }
+        return blank_drawing() | bounds, _shown(visitor)
+
+    def _leave(self, request: gr.Request) -> None:
+        self.studio.visitors.leave(str(request.session_hash))
+
+    def _visitor(self, request: gr.Request) -> Visitor:
+        return self.studio.visitors.of(str(request.session_hash))
+
+    def _describe(self, drawing: Drawing) -> tuple[Any, Any]:
+        """Offer the tracks and bars of what was opened."""
+        names = [str(track["name"]) for track in drawing.get("tracks", [])]
+        bars = [number for number, _ in drawing.get("lines", [])]
+        choices = gr.update(choices=[_BY_ITSELF, *names], value=_BY_ITSELF, visible=len(names) > 1)
+        return choices, gr.update(value=min(2, max(bars)) if bars else 2)
+
+    def _fit_task(self, task: str) -> tuple[Any, ...]:
+        """Show the controls that mean something for a task."""
+        return (
+            gr.update(visible=task == "continue"),
+            gr.update(visible=task == "infill"),
+            gr.update(visible=task != "continue", value=[] if task == "infill" else [VOICES[0]]),
+        )
+
+    def _fit_model(self, model: str) -> tuple[Any, Any]:
+        """Show the controls that mean something to a model."""
+        styles = self._styles(model)
+        return (
+            gr.update(visible=self.studio.writer(model).draws_tokens),
+            gr.update(choices=styles, value=styles[0], visible=len(styles) > 1),
+        )
+
+    def _styles(self, model: str) -> list[str]:
+        return [_ANY_STYLE, *self.studio.writer(model).styles]
+
+    def _write(self, request: gr.Request, drawing: Drawing, *values: Any) -> Iterator[tuple[Any, ...]]:
+        visitor = self._visitor(request)
+
+        def work(progress: Callable[[float], None]) -> list[Version]:
+            return self.studio.write(visitor, drawing or {}, _wishes(*values), progress)
+
+        yield from self._run(visitor, work)
+
+    def _again(self, request: gr.Request, event: gr.EventData, *values: Any) -> Iterator[tuple[Any, ...]]:
+        visitor, wish = self._visitor(request), event._data
+
+        def work(progress: Callable[[float], None]) -> list[Version]:
+            locks = Locks(
+                frozenset(int(bar) for bar in wish["bars"]), frozenset(str(voice) for voice in wish["voices"])
+            )
+            return [self.studio.rewrite(visitor, int(wish["number"]), locks, _wishes(*values), progress)]
+
+        yield from self._run(visitor, work)
+
+    def _run(
+        self, visitor: Visitor, work: Callable[[Callable[[float], None]], list[Version]]
+    ) -> Iterator[tuple[Any, ...]]:
+        """Do some work and say how far it is; in the end show what was written, or what was wrong."""
+        visitor.job = job = Job(work, self.studio.limits.request_seconds)
+        idle = (gr.update(interactive=True), gr.update(interactive=False))
+        yield gr.skip(), _progress(0.0), gr.update(interactive=False), gr.update(interactive=True)
+        for share in run_job(job):
+            yield gr.skip(), _progress(share), gr.skip(), gr.skip()
+        try:
+            versions = job.result()
+        except StoppedError:
+            yield gr.skip(), _said("Cancelled."), *idle
+        except InputError as error:
+            yield gr.skip(), _said(for_page(error), is_bad=True), *idle
+        except Exception:  # `Job` has logged it
+            yield gr.skip(), _said("Something went wrong inside; the terminal has the details.", is_bad=True), *idle
+        else:
+            names = " and ".join(filter(None, [", ".join(v.name for v in versions[:-1]), versions[-1].name]))
+            yield _shown(visitor, versions[0].number), _said(f"{names} written."), *idle
+
+    def _cancel(self, request: gr.Request) -> tuple[Any, ...]:
+        self._visitor(request).stop()
+        return _said("Cancelled."), gr.update(interactive=True), gr.update(interactive=False)
+
+
+def _wishes(
+    task: Any,
+    model: str,
+    num_versions: float,
+    num_bars: float,
+    first_bar: float | None,
+    last_bar: float | None,
+    temperature: float,
+    seed: str,
+    sound: str,
+    given: list[str],
+    track: str | None,
+    style: str | None,
+) -> Wishes:
+    if task == "infill" and (first_bar is None or last_bar is None):
+        raise InputError("the bars to rewrite are missing; give the first and the last one.")
+    return Wishes(
+        task=task,
+        model=model,
+        given=tuple(given) if task != "continue" else (),
+        track=None if track in (None, _BY_ITSELF) or task == "infill" else track,
+        bars=(int(first_bar or 0), int(last_bar or 0)),
+        num_bars=int(num_bars),
+        num_versions=int(num_versions),
+        temperature=float(temperature),
+        seed=_seed(seed),
+        sound=sound,
+        style=None if style == _ANY_STYLE else style,
+    )
+
+
+def _seed(text: str) -> int | None:
+    """Read a seed; None where nothing was typed."""
+    plain = text.strip()
+    if not plain:
+        return None
+    if not (plain.isascii() and plain.isdecimal() and len(plain) < 19):
+        raise InputError(f"the seed is '{printable(plain, 30)}'; give a whole number from 0 on, or nothing.")
+    return int(plain)
+
+
+def _shown(visitor: Visitor, active: int | None = None) -> dict[str, Any]:
+    """Return what the player is told: which versions there are, and which one to show."""
+    versions = [{"number": version.number, "name": version.name} for version in visitor.versions]
+    return {
+        "token": visitor.token,
+        "versions": versions,
+        "active": active or (versions[-1]["number"] if versions else 0),
+    }
+
+
+def _progress(share: float) -> str:
+    percent = round(100 * share)
+    return (
+        f'<div class="dsc-status" role="status"><progress max="100" value="{percent}" aria-label="Writing"></progress>'
+        f"Writing, {percent} %</div>"
+    )
+
+
+def _said(sentence: str, *, is_bad: bool = False) -> str:
+    role, kind = ("alert", "dsc-bad") if is_bad else ("status", "dsc-good")
+    return f'<div class="dsc-status" role="{role}"><span class="{kind}">{html.escape(sentence)}</span></div>'
+
+
+def _theme() -> gr.themes.Base:
+    """Paper and ink, with fonts that every system has."""
+    fonts = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Liberation Sans", "sans-serif"]
+    theme = gr.themes.Base(
+        primary_hue=gr.themes.colors.rose, neutral_hue=gr.themes.colors.stone, font=fonts, font_mono=["monospace"]
+    )
+    return theme.set(
+        body_background_fill="#f6f3ee",
+        body_background_fill_dark="#171513",
+        body_text_color="#211d1a",
+        body_text_color_dark="#f2ede6",
+        body_text_color_subdued="#5d554d",
+        body_text_color_subdued_dark="#b9afa4",
+        block_info_text_color="#5d554d",
+        block_info_text_color_dark="#b9afa4",
+        block_label_text_color="#4a443e",
+        block_title_text_color="#4a443e",
+        block_title_text_color_dark="#d8cfc4",
+        block_background_fill="#ffffff",
+        block_background_fill_dark="#23201e",
+        block_border_color="#d9d2c8",
+        button_primary_background_fill="#7a2231",
+        button_primary_background_fill_hover="#5f1926",
+        button_primary_background_fill_dark="#f0a3a8",
+        button_primary_background_fill_hover_dark="#f7bfc2",
+        button_primary_text_color="#ffffff",
+        button_primary_text_color_dark="#2a0d11",
+        slider_color="#7a2231",
+        slider_color_dark="#f0a3a8",
+        checkbox_background_color_selected="#7a2231",
+        checkbox_border_color_selected="#7a2231",
+        checkbox_label_background_fill_selected="#f3e4e4",
+        checkbox_label_background_fill_selected_dark="#46292c",
+    )

@@ -1,0 +1,339 @@
+"""The page in a real browser (headless Chromium): everything that a visitor does with it.
+
+Units: the melody is typed on the page, one bar of quarter notes, so that each request takes a second or two.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+CHROMIUM = next((path for path in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if path), None)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(importlib.util.find_spec("gradio") is None, reason="needs the extra `app`"),
+    pytest.mark.skipif(importlib.util.find_spec("playwright") is None, reason="needs playwright"),
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian's package is `chromium`)"),
+]
+
+# It would look up its maker's hosts at every start.
+CHROMIUM_OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PATIENCE_SECONDS = 240  # a busy machine is no failure
+TUNE = "edcdeee"
+OUTSIDE = re.compile(r"(?:https?:)?//(?!127\.0\.0\.1|localhost|www\.w3\.org/)[\w-]+\.[\w.]+")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[tuple[str, psutil.Process]]:
+    """The address and the process of `descant app`, offline."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "descant_modeling.cli", "app", "--no-browser", "--port", str(port)]
+    environment = os.environ | {
+        "OMP_NUM_THREADS": "1",
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+        "HTTP_PROXY": "http://127.0.0.1:9",
+    }
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        address = f"http://127.0.0.1:{port}"
+        assert f"localhost:{port}" in line
+        try:
+            yield address, psutil.Process(process.pid)
+        finally:
+            process.terminate()
+
+
+@pytest.fixture(scope="module")
+def requests() -> list[str]:
+    """Every address that any page asked for."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def open_page(server: tuple[str, psutil.Process], requests: list[str]) -> Iterator[Callable[..., Any]]:
+    """A function that opens the page as somebody new."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_OPTIONS)
+
+        def make(**options: Any) -> Any:
+            page = browser.new_context(**options).new_page()
+            page.set_default_timeout(1000 * PATIENCE_SECONDS)
+            page.on("request", lambda request: requests.append(request.url))
+            page.on("pageerror", lambda error: pytest.fail(f"the page's code failed: {error}"))
+            page.goto(server[0])
+            page.get_by_label("Examples").locator("option", has_text="Ode").wait_for(state="attached")
+            return page
+
+        yield make
+        browser.close()
+
+
+def _type_tune(page: Any, tune: str = TUNE) -> None:
+    page.locator("descant-editor .paper .scroller").press("5")
+    for key in tune:
+        page.locator("descant-editor .paper .scroller").press(key)
+
+
+def _write(page: Any) -> None:
+    page.get_by_role("button", name="Write", exact=True).click()
+
+
+def _wait_for_version(page: Any, number: int) -> None:
+    page.get_by_role("tab", name=f"Version {number}").and_(page.locator("[aria-selected=true]")).wait_for()
+    page.locator("descant-player .sheet > svg").wait_for()
+
+
+def _facts(page: Any, number: int) -> dict[str, Any]:
+    """What the server says of a version of this page."""
+    found: dict[str, Any] = page.evaluate(
+        "n => fetch(document.querySelector('descant-player').address(`${n}.json`)).then(answer => answer.json())",
+        number,
+    )
+    return found
+
+
+@pytest.fixture(scope="module")
+def written(open_page: Callable[..., Any]) -> Any:
+    """A page on a wide screen with one version of the typed tune."""
+    page = open_page(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    _type_tune(page)
+    _write(page)
+    _wait_for_version(page, 1)
+    return page
+
+
+def test_a_typed_melody_is_harmonized_and_its_score_seen(written: Any) -> None:
+    facts = _facts(written, 1)
+    assert [voice["name"] for voice in facts["voices"]] == ["Soprano", "Alto", "Tenor", "Bass"]
+    given = [note[3] for note in facts["notes"] if note[4]]
+    assert given == [64, 62, 60, 62, 64, 64, 64]
+    heads = written.locator("descant-player .sheet g.note").count()
+    assert heads >= len(facts["notes"])
+    assert written.locator("descant-player .roll rect").count() == len(facts["notes"])
+    assert written.locator("descant-player table tbody tr").count() == 9
+    assert written.get_by_role("status").filter(has_text="Version 1 written.").is_visible()
+
+
+def test_it_is_heard_followed_and_muted(written: Any) -> None:
+    player = written.locator("descant-player")
+    written.get_by_role("button", name="Play", exact=True).click()
+    written.wait_for_function("() => document.querySelector('descant-player').level > 0.01")
+    written.wait_for_function("() => document.querySelector('descant-player').shadowRoot.querySelector('.sounding')")
+    assert "plain tone" not in player.locator(".remark").inner_text()
+    for voice in ("Soprano", "Alto", "Tenor", "Bass"):
+        written.get_by_role("button", name=f"Mute {voice}").click()
+    written.wait_for_function("() => document.querySelector('descant-player').level < 0.001")
+    written.get_by_role("button", name="Mute Bass").click()
+    if written.get_by_role("button", name="Play", exact=True).count():  # the tune is short
+        written.get_by_role("button", name="Play", exact=True).click()
+    written.wait_for_function("() => document.querySelector('descant-player').level > 0.005")
+    for voice in ("Soprano", "Alto", "Tenor"):
+        written.get_by_role("button", name=f"Mute {voice}").click()
+    written.evaluate("() => document.querySelector('descant-player').mixer.pause()")
+
+
+def test_a_locked_bar_and_voice_stay_in_another_version(written: Any) -> None:
+    written.get_by_role("button", name="Keep bar 1").click()
+    written.get_by_role("button", name="Keep Bass").click()
+    assert "Keeps bar 1 and Bass" in written.locator("descant-player .ask").inner_text()
+    written.get_by_role("button", name="Write another version").click()
+    _wait_for_version(written, 2)
+    old, new = _facts(written, 1), _facts(written, 2)
+    end = old["bars"][0]["end"]
+
+    def kept(facts: dict[str, Any]) -> list[Any]:
+        return sorted(note for note in facts["notes"] if note[1] < end or note[0] == 3)
+
+    assert kept(new) == kept(old)
+    assert "bar 1 and Bass" in new["made"]
+    assert written.get_by_role("button", name="Keep bar 1").get_attribute("aria-pressed") == "true"
+
+
+def test_everything_is_downloaded_in_one_file(written: Any, tmp_path: Path) -> None:
+    with written.expect_download() as download:
+        written.get_by_role("link", name="Download everything").click()
+    download.value.save_as(tmp_path / "all.zip")
+    with zipfile.ZipFile(tmp_path / "all.zip") as archive:
+        names = set(archive.namelist())
+        assert archive.read("version-2.mid")[:4] == b"MThd"
+        facts = json.loads(archive.read("versions.json"))
+    assert {f"version-1{suffix}" for suffix in (".mid", ".musicxml", ".svg", ".png", ".mp3")} <= names
+    assert [each["title"] for each in facts] == ["Untitled", "Untitled"]
+
+
+def test_a_bad_file_is_one_sentence_and_a_good_one_is_opened(
+    open_page: Callable[..., Any], repo_root: Path, tmp_path: Path
+) -> None:
+    page = open_page()
+    picker = page.locator("descant-editor input[type=file]")
+    (tmp_path / "broken.mid").write_bytes(b"MThd nothing")
+    picker.set_input_files(tmp_path / "broken.mid")
+    problem = page.locator("descant-editor .problem")
+    problem.filter(has_text="broken.mid").wait_for()
+    assert str(tmp_path) not in problem.inner_text()
+    (tmp_path / "big.mid").write_bytes(bytes(3 << 20))
+    picker.set_input_files(tmp_path / "big.mid")
+    problem.filter(has_text="more than 1,048,576 bytes").wait_for()
+    _write(page)  # nothing was drawn
+    page.get_by_role("alert").filter(has_text="There is no melody yet").wait_for()
+    picker.set_input_files(repo_root / "examples" / "old-hundredth.mid")
+    page.locator("descant-editor rect.note").nth(20).wait_for()
+    assert problem.inner_text() == ""
+    page.context.close()
+
+
+def test_cancel_stops_the_computing_and_two_are_served_at_once(
+    open_page: Callable[..., Any], server: tuple[str, psutil.Process]
+) -> None:
+    long, short = open_page(), open_page()
+    long.get_by_label("Examples").select_option("Ode to joy")
+    long.locator("descant-editor rect.note").nth(50).wait_for()
+    long.get_by_label("number input for Versions").fill("4")
+    _write(long)
+    long.wait_for_function("() => document.querySelector('#dsc-status progress')?.value > 0")
+    _type_tune(short, "gec")  # waits for its turn
+    _write(short)
+    long.get_by_role("button", name="Cancel").click()
+    long.get_by_role("status").filter(has_text="Cancelled.").wait_for()
+    _wait_for_version(short, 1)
+    assert [note[3] for note in _facts(short, 1)["notes"] if note[4]] == [67, 64, 60]
+    busy = sum(server[1].cpu_times()[:2])
+    time.sleep(1.5)
+    assert sum(server[1].cpu_times()[:2]) - busy < 0.5  # nobody computes any more
+    assert long.locator("descant-player[hidden]").count() == 1
+    for page in (long, short):
+        page.context.close()
+
+
+# Text that does not stand out by 4.5 to 1 (WCAG AA) from the nearest opaque ground, in shadow roots, too.
+CONTRASTS = r"""() => {
+  const parse = (text) => (text.match(/[\d.]+/g) ?? [0, 0, 0, 0]).map(Number);
+  const linear = (x) => (x / 255 <= 0.04045 ? x / 255 / 12.92 : ((x / 255 + 0.055) / 1.055) ** 2.4);
+  const light = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+  const ground = (element) => {
+    for (let e = element; e; e = e.parentElement ?? e.getRootNode().host) {
+      const colour = parse(getComputedStyle(e).backgroundColor);
+      if (colour.length < 4 || colour[3] === 1) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const left_out = ":disabled, svg, script, style, option, .visually-hidden";
+  const found = [], seen = [];
+  const visit = (root) => {
+    for (const e of root.querySelectorAll("*")) {
+      if (e.shadowRoot) visit(e.shadowRoot);
+      const text = [...e.childNodes].filter((n) => n.nodeType === 3).map((n) => n.textContent.trim()).join("");
+      const style = getComputedStyle(e);
+      const is_shown = e.getClientRects().length && style.visibility !== "hidden";
+      if (!text || !is_shown || e.closest(left_out)) continue;
+      seen.push(text);
+      const [a, b] = [light(parse(style.color)), light(ground(e))];
+      const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+      if (ratio < 4.5) found.push(`${text.slice(0, 40)}: ${ratio.toFixed(2)}`);
+    }
+  };
+  visit(document);
+  return { found, seen };
+}"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_text_stands_out_from_its_ground(written: Any, theme: str) -> None:
+    written.evaluate("isDark => document.body.classList.toggle('dark', isDark)", theme == "dark")
+    written.wait_for_timeout(400)  # colours fade over
+    contrasts = written.evaluate(CONTRASTS)
+    assert contrasts["found"] == []
+    assert {"Descant", "Write", "Write another version", "parallel fifths"} <= set(contrasts["seen"])
+    written.evaluate("() => document.body.classList.remove('dark')")
+
+
+def test_the_whole_page_works_from_the_keyboard(open_page: Callable[..., Any]) -> None:
+    page = open_page()
+    _type_tune(page, "ccc")
+    roll = page.locator("descant-editor .paper .scroller")
+    for key in ("ArrowLeft", "ArrowUp", "ArrowLeft", "Backspace"):  # the last note up, the second one gone
+        roll.press(key)
+    notes = page.evaluate("() => document.querySelector('descant-editor').notes")
+    assert notes == [[0, 4, 72], [8, 4, 73]]
+    reached = []
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("() => document.activeElement.innerText ?? ''"))
+        if reached[-1] == "Write":
+            break
+    assert reached[-1] == "Write"
+    page.keyboard.press("Enter")
+    _wait_for_version(page, 1)
+    page.get_by_role("button", name="Keep bar 1").focus()
+    page.keyboard.press("Space")
+    assert page.get_by_role("button", name="Keep bar 1").get_attribute("aria-pressed") == "true"
+    page.context.close()
+
+
+def test_a_phone_shows_it_without_scrolling_sideways(open_page: Callable[..., Any]) -> None:
+    page = open_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page.get_by_role("button", name="G4", exact=True).tap()
+    page.get_by_role("button", name="E4", exact=True).tap()
+    _write(page)
+    _wait_for_version(page, 1)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    assert page.locator("descant-player .sheet > svg").bounding_box()["width"] <= 390
+    page.context.close()
+
+
+def test_a_model_that_only_harmonizes_has_no_temperature(open_page: Callable[..., Any]) -> None:
+    page = open_page()
+    page.get_by_role("button", name="More options").click()
+    page.get_by_label("number input for Temperature").wait_for()
+    page.get_by_label("Model", exact=True).click()
+    page.get_by_role("option", name="GAN").click()
+    page.get_by_label("number input for Temperature").wait_for(state="hidden")
+    _type_tune(page, "ccdd")
+    page.get_by_label("Continue it").check()
+    _write(page)
+    page.get_by_role("alert").filter(has_text="Gan only harmonizes").wait_for()
+    page.context.close()
+
+
+def test_no_page_asked_anybody_else(requests: list[str], server: tuple[str, psutil.Process], repo_root: Path) -> None:
+    assert len(requests) > 50
+    assert [url for url in requests if not url.startswith((server[0], "blob:", "data:"))] == []
+    assets = repo_root / "modeling" / "descant_modeling" / "app" / "assets"
+    for path in [*assets.glob("*.js"), *assets.glob("*.css")]:
+        assert OUTSIDE.findall(path.read_text(encoding="utf-8")) == [], path.name
+
+
+def test_a_strangers_address_opens_nothing(server: tuple[str, psutil.Process]) -> None:
+    for rest in ("music/guess/1.json", "music/guess/all.zip", "assets/..%2fpage.py", "assets/nothing.js"):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"{server[0]}/descant/{rest}")
+        assert refused.value.code in (404, 422)
+        refused.value.close()
