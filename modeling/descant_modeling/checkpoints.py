@@ -256,7 +256,7 @@ def read_meta(folder: Path) -> CheckpointMeta:
         if values["format_version"] > 1 and "vocabulary_sha256" not in values:
             raise KeyError("vocabulary_sha256")
         return CheckpointMeta(**values)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _unreadable(path, error) from None
 
 
