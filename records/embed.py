@@ -2,9 +2,10 @@
 
     python records/embed.py runs/chorales chorales --record 2026-11-25_chorales
     python records/embed.py runs/gan gan --record 2026-11-25_gan --git 3a5c5fe     a run of an exported tree
+    python records/embed.py runs/midinet midinet --record 2026-11-25_midinet
     python records/embed.py chorales chorales --record 2026-11-25_chorales --measured 2026-11-25_evaluation
 
-The last one puts what records/evaluate.py measured into the card of a model that is embedded already. The GAN's weights
+The last one puts what records/evaluate.py measured into the card of a model that is embedded already. The GANs' weights
 are halved to fp16 (`save_gan`), the causal model's stay as they are. The record's `metrics.json` is written by hand
 from what the commands in it printed.
 """
@@ -29,7 +30,7 @@ from descant_modeling.checkpoints import (
     save_checkpoint,
 )
 from descant_modeling.gan.cards import gan_card
-from descant_modeling.gan.checkpoints import load_gan, save_gan
+from descant_modeling.gan.checkpoints import BUILDERS, load_gan, save_gan
 
 RECORDS = Path(__file__).parent
 LOGGED = ("log.jsonl", "run.json", "*.png")
@@ -84,7 +85,7 @@ def measured(record: Path, name: str) -> list[Measured]:
 
 def embed(run: str, folder: Path, facts: dict[str, str], figures: list[Measured]) -> None:
     """Write the published files of a run's checkpoint into an empty folder, with more facts about the run."""
-    if read_meta_values(find_checkpoint(run)).get("objective") == "gan":
+    if read_meta_values(find_checkpoint(run)).get("objective") in BUILDERS:
         gan = load_gan(run)
         gan_meta = replace(gan.meta, training=gan.meta.training | facts)
         save_gan(folder, gan.generator, gan_meta, gan_card(gan_meta), torch.float16)

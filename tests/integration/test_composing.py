@@ -250,6 +250,20 @@ def test_what_makes_no_sense_is_refused(descant, untrained, repo_root, tmp_path,
     assert not out.parent.exists()
 
 
+@pytest.mark.parametrize(("name", "bars", "tracks"), [("midinet", 8, 1), ("roll-gan", 4, 4)])
+def test_the_embedded_models_write_in_their_ranges(name, bars, tracks):
+    result = load(name, device="cpu").compose(seed=1, num_samples=4)
+    ranges = load_gan(name).meta.voice_ranges
+    low, high = min(low for low, _ in ranges) - 3, max(high for _, high in ranges) + 3
+    for sample in result.samples:
+        assert len(sample.score.tracks) == tracks
+        assert len(bars_of(sample.score)) == bars
+        inside = [low <= note.pitch <= high for track in sample.score.tracks for note in track.notes]
+        assert sum(inside) > 0.95 * len(inside)
+        assert len(inside) > 2 * bars
+    assert load_gan(name).folder.joinpath("model.safetensors").stat().st_size < 6_000_000
+
+
 # Data
 
 
