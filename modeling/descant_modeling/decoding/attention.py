@@ -1,7 +1,7 @@
 """Attention of the decoding pass: new tokens of ragged rows over stored keys and values.
 
-Shapes: B rows, N most tokens a row appends, S tokens all rows append together, L tokens of the longest row, P tokens
-that all rows share, H heads, D head width, C = H x D, X = (q, k, v) x H x D.
+Queries come scaled. Shapes: B rows, N most tokens a row appends, S tokens all rows append together, L tokens of the
+longest row, P tokens that all rows share, H heads, D head width, C = H x D.
 """
 
 from __future__ import annotations
@@ -38,12 +38,13 @@ class Chunk:
 
     Attributes:
         shape: B, N.
-        rows: Row of each token, (S,).
-        slots: Position of each token in its row, (S,).
+        places: Row of each token, and its place in the row, (S,) each; None for a step of equally long rows.
+        columns: Of each layer, where the keys and values of such a step go, (2, B, H, D); else empty.
+        positions: Position of each token, (S,), or of all of them, (1,).
         padded: Place of each token in the B x N rectangle, (S,); None where every place is taken.
         mask: Additive, (B or 1, 1, N, L); None where nothing has to be hidden.
         is_causal: Whether the attention kernel's own causal mask is the right one.
-        rotation: Rotary factors cos + i sin, (S, 1, 1, D / 2); None without rotary positions.
+        rotation: Rotary factors cos + i sin, (S or 1, D / 2); None without rotary positions.
         last: Place of each row's last token among all tokens, (B,), where rows differ in number; else None.
         runs: What rows append before their last token, where rows differ in number.
         keys: Of each layer, (B, H, L, D); views that hold the new tokens once they are stored.
@@ -52,8 +53,9 @@ class Chunk:
     """
 
     shape: tuple[int, int]
-    rows: Tensor
-    slots: Tensor
+    places: tuple[Tensor, Tensor] | None
+    columns: tuple[Tensor, ...]
+    positions: Tensor
     padded: Tensor | None
     mask: Tensor | None
     is_causal: bool
@@ -65,33 +67,70 @@ class Chunk:
     shared: tuple[Tensor, ...]
 
 
-def store(qkv_SX: Tensor, room: Tensor, chunk: Chunk) -> Tensor:
-    """Put the new keys and values in their places; returns the queries, (S, H, D)."""
-    qkv = qkv_SX.view(-1, 3, room.shape[3], room.shape[4])
+def store(qkv: Tensor, index: int, room: Tensor, chunk: Chunk) -> Tensor:
+    """Put the new keys and values of layer `index` in their places.
+
+    Args:
+        qkv: Queries, keys and values, (3 H, S, D).
+        index: Which layer.
+        room: Its keys and values, (B, T, 2, H, D).
+        chunk: Where they go.
+
+    Returns:
+        The queries, (H, S, D).
+    """
+    num_heads, head_width = room.shape[3:]
     if chunk.rotation is not None:
-        _rotate(qkv[:, :2], chunk.rotation)
-    room.index_put_((chunk.rows, chunk.slots), qkv[:, 1:])
-    return qkv[:, 0]
+        _rotate(qkv[: 2 * num_heads], chunk.rotation)
+    new = qkv[num_heads:].view(2, num_heads, -1, head_width)
+    if chunk.places is None:
+        chunk.columns[index].copy_(new.transpose(1, 2))
+    else:
+        room.index_put_(chunk.places, new.permute(2, 0, 1, 3))
+    return qkv[:num_heads]
 
 
-def attend(q: Tensor, index: int, scale: float, chunk: Chunk) -> Tensor:
-    """Let the new tokens look at their own rows in layer `index`; q is (S, H, D), returns (S, C)."""
+def attend(q_HSD: Tensor, index: int, chunk: Chunk) -> Tensor:
+    """Let the new tokens look at their own rows in layer `index`; returns (S, C)."""
     k, v = chunk.keys[index], chunk.values[index]
-    if chunk.last is not None:
-        return _attend_apart(q, k, v, scale, chunk, chunk.last)
     num_rows, widest = chunk.shape
+    if chunk.last is not None:
+        return _attend_apart(q_HSD.transpose(0, 1), k, v, chunk, chunk.last)
+    if widest == 1 and num_rows > 1 and chunk.padded is None:
+        return _attend_step(q_HSD, k, v, chunk.shared[index] if chunk.shared else None, chunk.mask)
+    q = q_HSD.transpose(0, 1)
     num_heads, head_width = q.shape[1:]
     if chunk.padded is not None:
         q = q.new_zeros(num_rows * widest, num_heads, head_width).index_copy_(0, chunk.padded, q)
     q_BHND = q.view(num_rows, widest, num_heads, head_width).transpose(1, 2)
     if chunk.shared:
-        mixed = _attend_shared(q_BHND * scale, k, v, chunk.shared[index], chunk.mask)
+        mixed = _attend_shared(q_BHND, k, v, chunk.shared[index], chunk.mask)
     else:
         mixed = functional.scaled_dot_product_attention(
-            q_BHND, k, v, attn_mask=chunk.mask, is_causal=chunk.is_causal, scale=scale
+            q_BHND, k, v, attn_mask=chunk.mask, is_causal=chunk.is_causal, scale=1.0
         )
     mixed = mixed.transpose(1, 2).reshape(num_rows * widest, num_heads * head_width)
     return mixed if chunk.padded is None else mixed[chunk.padded]
+
+
+def _attend_step(q_HBD: Tensor, k: Tensor, v: Tensor, shared: Tensor | None, mask: Tensor | None) -> Tensor:
+    """The same for one token a row, in plain batched products: faster than the fused kernel; returns (B, C)."""
+    num_heads, num_rows, head_width = q_HBD.shape
+    num_far = 0
+    q = q_HBD.transpose(0, 1).reshape(num_rows * num_heads, 1, head_width)
+    scores = torch.bmm(q, k.flatten(0, 1).transpose(1, 2)).view(num_rows, num_heads, -1)
+    if mask is not None:
+        scores += mask.squeeze(1)
+    if shared is not None:
+        num_far = shared.shape[2]
+        far_HBP = torch.bmm(q_HBD, shared[0].transpose(1, 2))
+        scores = torch.cat([far_HBP.transpose(0, 1), scores], dim=-1)
+    weights = scores.softmax(dim=-1)
+    near = weights[..., num_far:].view(num_rows * num_heads, 1, -1)
+    mixed = torch.bmm(near, v.flatten(0, 1)).view(num_rows, num_heads, head_width)
+    if shared is not None:
+        mixed += torch.bmm(weights[..., :num_far].transpose(0, 1), shared[1]).transpose(0, 1)
+    return mixed.view(num_rows, -1)
 
 
 def _attend_shared(q_BHND: Tensor, k: Tensor, v: Tensor, shared: Tensor, mask: Tensor | None) -> Tensor:
@@ -113,11 +152,14 @@ def _attend_shared(q_BHND: Tensor, k: Tensor, v: Tensor, shared: Tensor, mask: T
     return mixed + weights[..., num_far:] @ v
 
 
-def _attend_apart(q: Tensor, k: Tensor, v: Tensor, scale: float, chunk: Chunk, last: Tensor) -> Tensor:
-    """The same where rows differ in number: all last tokens side by side, what comes before them row by row."""
-    mixed = torch.empty_like(q)
+def _attend_apart(q: Tensor, k: Tensor, v: Tensor, chunk: Chunk, last: Tensor) -> Tensor:
+    """The same where rows differ in number: all last tokens side by side, what comes before them row by row.
+
+    Queries are (S, H, D).
+    """
+    mixed = q.new_empty(q.shape)
     q_BH1D = q[last].unsqueeze(2)
-    mixed[last] = functional.scaled_dot_product_attention(q_BH1D, k, v, attn_mask=chunk.mask, scale=scale).squeeze(2)
+    mixed[last] = functional.scaled_dot_product_attention(q_BH1D, k, v, attn_mask=chunk.mask, scale=1.0).squeeze(2)
     for run in chunk.runs:
         row, place = slice(run.row, run.row + 1), slice(run.start, run.stop)
         own = functional.scaled_dot_product_attention(
@@ -125,16 +167,16 @@ def _attend_apart(q: Tensor, k: Tensor, v: Tensor, scale: float, chunk: Chunk, l
             k[row, :, : run.end],
             v[row, :, : run.end],
             attn_mask=run.mask,
-            scale=scale,
+            scale=1.0,
         )
         mixed[place] = own[0].transpose(0, 1)
     return mixed.flatten(1)
 
 
 def _rotate(qk: Tensor, rotation: Tensor) -> None:
-    """Turn neighbouring values of (S, 2, H, D) as complex numbers, in place."""
+    """Turn neighbouring values of (2 H, S, D) as complex numbers, in place."""
     if qk.dtype in (torch.float32, torch.float64):
-        torch.view_as_complex(qk.view(*qk.shape[:3], -1, 2)).mul_(rotation)
+        torch.view_as_complex(qk.view(*qk.shape[:2], -1, 2)).mul_(rotation)
         return
     wide = qk.float()  # half precisions have no complex numbers
     _rotate(wide, rotation)

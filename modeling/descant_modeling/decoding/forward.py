@@ -2,8 +2,9 @@
 
 Rows of a batch differ in length, and append different numbers of tokens in one call: one takes 30 given tokens while
 another takes the one it just sampled. Matrix products run over the appended tokens only, end to end; rows are padded to
-a rectangle for attention alone. A step of one token a row has no padding, and no mask while all rows are equally long.
-Samples after one long prompt share its keys and values.
+a rectangle for attention alone. A step of one token a row has no padding, and while all rows are equally long no mask
+and no index: it is what nearly all calls are, and what is made fast. Samples after one long prompt share its keys and
+values.
 
 Shapes: B rows, N most tokens a row appends, S tokens all rows append together, T tokens a row has room for, L tokens of
 the longest row, P tokens that all rows share, C width, H heads, D head width, V vocabulary.
@@ -23,6 +24,9 @@ from descant_modeling.decoding.weights import read_weights
 
 #: Shared tokens are read apart from a row's own, which takes three more operations a layer: not worth it for fewer.
 MIN_SHARED_TOKENS = 64
+
+#: Memory is touched in stretches of so many tokens a row: most rows end long before their room does.
+_STRETCH = 64
 
 
 class CachedModel:
@@ -79,15 +83,18 @@ class CachedModel:
         if not rows or min(rows) < 0 or max(rows) >= len(self._lengths):
             raise ValueError(f"rows are {list(rows)}: name at least one, each from 0 to {len(self._lengths) - 1}")
         self._lengths = [self._lengths[row] for row in rows]
-        kept = self._cache[:, :, list(rows), :, : max(self._lengths)]
+        old, longest = self._cache, max(self._lengths)
         if self._shared is None and 1 == len(set(rows)) < len(rows) and self._lengths[0] >= MIN_SHARED_TOKENS:
-            self._shared = kept[:, :, 0].clone()
-            self._lengths = [0] * len(rows)
-            kept = kept[:, :, :, :, :0]
-        if len(rows) > self._cache.shape[2]:
-            self._allocate(self._cache.shape[4])
+            self._shared = old[:, :, rows[0], :, :longest].clone()
+            self._lengths, longest = [0] * len(rows), 0
+        has_room = len(rows) <= old.shape[2]
+        moved = [place for place, row in enumerate(rows) if place != row or not has_room]
+        kept = old[:, :, [rows[place] for place in moved], :, :longest]  # a copy
+        if not has_room:
+            self._allocate(old.shape[4])
+            self._clean(longest)
         self._use(self._cache[:, :, : len(rows)])
-        self._cache[:, :, :, :, : kept.shape[4]] = kept
+        self._cache[:, :, moved, :, :longest] = kept
 
     @torch.inference_mode()
     def forward(self, ids_BN: Tensor, num_valid_B: Tensor | Sequence[int]) -> Tensor:
@@ -128,11 +135,12 @@ class CachedModel:
             raise ValueError(f"num_valid_B is {num_valid}: give 0 to {width} for each row")
 
     def _allocate(self, capacity: int) -> None:
-        """Make room for ``capacity`` tokens a row; zeros, because what a mask hides must still be finite."""
+        """Make room for ``capacity`` tokens a row."""
         weights = self._weights
         num_heads, width = weights.num_heads, weights.embedding.shape[1]
         shape = (len(weights.layers), 2, len(self._lengths), num_heads, capacity, width // num_heads)
-        self._use(weights.embedding.new_zeros(shape))
+        self._num_clean = 0
+        self._use(weights.embedding.new_empty(shape))
         num_positions = self._num_shared + capacity
         if weights.inverse_frequencies is not None and len(self._rotations) < num_positions:
             self._rotations = _rotation_table(weights.inverse_frequencies, num_positions)
@@ -143,7 +151,7 @@ class CachedModel:
         self._rooms = [layer.permute(1, 3, 0, 2, 4) for layer in cache]  # B, T, (k, v), H, D
 
     def _reserve(self, needed: int) -> None:
-        """Double the room until ``needed`` own tokens a row fit."""
+        """Double the room until ``needed`` own tokens a row fit, and clean it."""
         positions, capacity = self._weights.positions, self._cache.shape[4]
         length = self._num_shared + needed
         if positions is not None and length > len(positions):
@@ -151,17 +159,53 @@ class CachedModel:
         while capacity < needed:
             capacity *= 2
         if capacity > self._cache.shape[4]:
-            kept = self._cache
+            kept = self._cache[:, :, :, :, : max(self._lengths)]
             self._allocate(capacity)
+            self._clean(needed)
             self._cache[:, :, :, :, : kept.shape[4]] = kept
+        self._clean(needed)
+
+    def _clean(self, needed: int) -> None:
+        """Write zeros where nothing was written yet: what a mask hides must still be finite."""
+        if needed > self._num_clean:
+            stop = min(self._cache.shape[4], needed + _STRETCH)
+            self._cache[:, :, :, :, self._num_clean : stop] = 0
+            self._num_clean = stop
 
     def _plan(self, num_valid: list[int]) -> Chunk:
-        """Lay out a call, in Python lists: for the few tokens of a step they are faster than tensor arithmetic."""
-        starts, widest, device = self._lengths, max(num_valid), self._cache.device
-        ends = [start + n for start, n in zip(starts, num_valid, strict=True)]
+        """Lay out a call."""
+        ends = [start + n for start, n in zip(self._lengths, num_valid, strict=True)]
         self._reserve(max(ends))
+        if max(num_valid) == min(num_valid) == 1 and max(ends) == min(ends):
+            return self._plan_step(ends[0])
+        return self._plan_ragged(num_valid, ends)
+
+    def _plan_step(self, end: int) -> Chunk:
+        """Lay out one token for each of equally long rows."""
+        start = end - 1
+        position = self._num_shared + start
+        return Chunk(
+            shape=(len(self._lengths), 1),
+            places=None,
+            columns=self._cache[:, :, :, :, start].unbind(),
+            positions=torch.tensor([position], device=self._cache.device),
+            padded=None,
+            mask=None,
+            is_causal=False,
+            rotation=None if self._weights.inverse_frequencies is None else self._rotations[position : position + 1],
+            last=None,
+            runs=(),
+            keys=self._cache[:, 0, :, :, :end].unbind(),
+            values=self._cache[:, 1, :, :, :end].unbind(),
+            shared=() if self._shared is None else self._shared.unbind(),
+        )
+
+    def _plan_ragged(self, num_valid: list[int], ends: list[int]) -> Chunk:
+        """Lay out any numbers of tokens, in Python lists: for few tokens they are faster than tensor arithmetic."""
+        starts, widest, device = self._lengths, max(num_valid), self._cache.device
         places = [(row, slot) for row, n in enumerate(num_valid) for slot in range(starts[row], starts[row] + n)]
         rows, slots = torch.tensor(places, device=device).unbind(1)
+        positions = slots + self._num_shared
         is_padded = len(places) < len(num_valid) * widest
         padded = [row * widest + i for row, n in enumerate(num_valid) for i in range(n)] if is_padded else None
         is_causal = widest > 1 and max(starts) == 0 and self._shared is None
@@ -170,14 +214,15 @@ class CachedModel:
         splits = is_padded and widest > 1 and not is_causal and min(num_valid) > 0 and self._shared is None
         return Chunk(
             shape=(len(num_valid), widest),
-            rows=rows,
-            slots=slots,
+            places=(rows, slots),
+            columns=(),
+            positions=positions,
             padded=None if padded is None else torch.tensor(padded, device=device),
             mask=self._mask([end - 1 for end in ends] if splits else starts, 1 if splits else widest, max(ends))
             if hides
             else None,
             is_causal=is_causal,
-            rotation=None if self._weights.inverse_frequencies is None else self._rotations[slots + self._num_shared],
+            rotation=None if self._weights.inverse_frequencies is None else self._rotations[positions],
             last=torch.tensor(num_valid, device=device).cumsum(0) - 1 if splits else None,
             runs=self._runs(num_valid) if splits else (),
             keys=self._cache[:, 0, :, :, : max(ends)].unbind(),
@@ -207,16 +252,16 @@ class CachedModel:
         weights = self._weights
         x_SC = functional.embedding(ids_S, weights.embedding)
         if weights.positions is not None:
-            x_SC += weights.positions[chunk.slots + self._num_shared]
+            x_SC += weights.positions[chunk.positions]
         for index, (layer, room) in enumerate(zip(weights.layers, self._rooms, strict=True)):
-            q = store(layer.qkv(layer.norm_1(x_SC)), room, chunk)
-            x_SC += layer.out(attend(q, index, layer.scale, chunk))
+            q_HSD = store(layer.qkv(layer.norm_1(x_SC)), index, room, chunk)
+            x_SC += layer.out(attend(q_HSD, index, chunk))
             x_SC += layer.down(layer.activation(layer.up(layer.norm_2(x_SC))))
         return x_SC
 
 
 def _rotation_table(inverse_frequencies: Tensor, num_positions: int) -> Tensor:
-    """Factors cos + i sin, (positions, 1, 1, D / 2)."""
+    """Factors cos + i sin, (positions, D / 2)."""
     positions = torch.arange(num_positions, device=inverse_frequencies.device)
-    angles = positions[:, None, None, None] * inverse_frequencies
+    angles = positions[:, None] * inverse_frequencies
     return torch.polar(torch.ones_like(angles), angles)

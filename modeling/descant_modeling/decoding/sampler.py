@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from descant_modeling.decoding.leading import VoiceLeading
@@ -21,6 +22,7 @@ from descant_tokenizers.tokens.grammar import Grammar, Mask, Rules, State
 from descant_tokenizers.tokens.piece import GridNote, GridTempo, read_content
 
 _LOWEST_TEMPERATURE = 1e-6  # below it, logits divided by the temperature overflow
+_MAX_STEPWISE = 4  # given tokens that are fed one at a time
 
 
 class Engine(Protocol):
@@ -259,29 +261,46 @@ def sample_plans(
     if all(plan is plans[0] for plan in plans):
         logits_BV = _feed(model, rows[:1]).expand(len(rows), -1)
         model.select_rows([0] * len(rows))
+        for row in rows:
+            row.pending = []
     else:
         model.select_rows([0] * len(rows))
         logits_BV = _feed(model, rows)
     num_bars = sum(len(plan.bars) for plan in plans)
     active = rows
     while True:
-        for row, (token_id, log_p) in zip(active, _draw(logits_BV, active, config), strict=True):
-            row.accept(token_id, log_p)
+        _draw(logits_BV, active, config)
         if progress is not None:
             progress(sum(row.bar for row in rows) / num_bars)
-        going_on = [index for index, row in enumerate(active) if not row.done]
-        if not going_on:
-            return [row.sample for row in rows]
-        if len(going_on) < len(active):
+        if any(row.done for row in active):
+            going_on = _closed_ranks(active)
+            if not going_on:
+                return [row.sample for row in rows]
             model.select_rows(going_on)
             active = [active[index] for index in going_on]
         logits_BV = _feed(model, active)
 
 
+def _closed_ranks(rows: Sequence[_Row]) -> list[int]:
+    """Places of the rows that go on. The last ones fill the gaps, so that few have to be moved."""
+    num_left = sum(not row.done for row in rows)
+    movers = (place for place in range(num_left, len(rows)) if not rows[place].done)
+    return [place if not rows[place].done else next(movers) for place in range(num_left)]
+
+
 def _feed(model: Engine, rows: Sequence[_Row]) -> torch.Tensor:
-    """Append what each row has pending; return the logits after it, (B, V)."""
-    counts = [len(row.pending) for row in rows]
-    ids_BN = torch.tensor([row.pending + [0] * (max(counts) - len(row.pending)) for row in rows])
+    """Append what each row has pending, or the first of it; return the logits after it, (B, V).
+
+    Rows of equal length that append equally many tokens are the fast case. So a few given tokens are fed one at a time,
+    while the other rows go on drawing; a long run would hold its row up, and is fed at once.
+    """
+    longest = max(len(row.pending) for row in rows)
+    most = longest if longest > _MAX_STEPWISE else min(len(row.pending) for row in rows)
+    fed = [row.pending[:most] for row in rows]
+    for row in rows:
+        row.pending = row.pending[most:]
+    counts = [len(ids) for ids in fed]
+    ids_BN = torch.tensor([ids + [0] * (max(counts) - len(ids)) for ids in fed])
     try:
         return model.forward(ids_BN.to(model.device), counts)
     except ValueError as error:
@@ -290,24 +309,24 @@ def _feed(model: Engine, rows: Sequence[_Row]) -> torch.Tensor:
         ) from None
 
 
-def _draw(logits_BV: torch.Tensor, rows: Sequence[_Row], config: SamplingConfig) -> list[tuple[int, float]]:
-    """Draw a legal token for each row; return it with its ln p under the model."""
+def _draw(logits_BV: torch.Tensor, rows: Sequence[_Row], config: SamplingConfig) -> None:
+    """Draw a legal token for each row that waits for one; it counts with its ln p under the model."""
     logits_BV = logits_BV.float().cpu()
-    legal_BV = torch.from_numpy(np.stack([row.legal() for row in rows]))
-    masked_BV = logits_BV.masked_fill(~legal_BV, float("-inf"))
-    tokens_B = masked_BV.argmax(dim=-1) if config.temperature == 0 else _draw_nucleus(masked_BV, rows, config)
-    log_p_B = torch.log_softmax(logits_BV, dim=-1).gather(1, tokens_B[:, None])[:, 0]
-    return list(zip(tokens_B.tolist(), log_p_B.tolist(), strict=True))
+    log_sums = torch.logsumexp(logits_BV, dim=-1).tolist()
+    for row, logits_V, log_sum in zip(rows, logits_BV.numpy(), log_sums, strict=True):
+        if not row.pending:
+            legal_ids = row.legal().nonzero()[0]
+            token_id = int(legal_ids[_pick(logits_V[legal_ids], config, row.random)])
+            row.accept(token_id, float(logits_V[token_id]) - log_sum)
 
 
-def _draw_nucleus(masked_BV: torch.Tensor, rows: Sequence[_Row], config: SamplingConfig) -> torch.Tensor:
-    """Draw from the likeliest tokens that together reach `top_p`; one uniform number for each row."""
-    below_max_BV = masked_BV - masked_BV.amax(dim=-1, keepdim=True)
-    p_BV = torch.softmax(below_max_BV / max(config.temperature, _LOWEST_TEMPERATURE), dim=-1)
-    p_BV, order_BV = p_BV.sort(dim=-1, descending=True, stable=True)
-    kept_BV = p_BV.masked_fill(p_BV.cumsum(dim=-1) - p_BV >= config.top_p, 0.0)
-    reached_BV = kept_BV.cumsum(dim=-1)
-    uniform_B1 = torch.tensor([[row.random.random()] for row in rows])
-    picked_B1 = (reached_BV <= uniform_B1 * reached_BV[:, -1:]).sum(dim=-1, keepdim=True)
-    last_B1 = (kept_BV > 0).sum(dim=-1, keepdim=True) - 1  # rounding may point past the last token of the nucleus
-    return order_BV.gather(1, torch.minimum(picked_B1, last_B1))[:, 0]
+def _pick(logits_N: npt.NDArray[np.float32], config: SamplingConfig, random: np.random.Generator) -> int:
+    """Pick one of some logits: of the likeliest that together reach `top_p`, by one uniform number."""
+    if config.temperature == 0:
+        return int(logits_N.argmax())
+    below_max_N = logits_N.astype(np.float64) - logits_N.max()
+    p_N = np.exp(below_max_N / max(config.temperature, _LOWEST_TEMPERATURE))
+    order_N = (-p_N).argsort(kind="stable")
+    reached_N = p_N[order_N].cumsum()
+    last = int(reached_N[:-1].searchsorted(config.top_p * reached_N[-1]))  # the place where the nucleus ends
+    return int(order_N[reached_N[:last].searchsorted(random.random() * reached_N[last], side="right")])
