@@ -128,7 +128,7 @@ def test_selected_rows_go_on_separately(architecture: str) -> None:
 def test_rows_that_share_their_beginning_give_the_stock_logits(
     architecture: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("descant_modeling.decoding.forward.MIN_SHARED_TOKENS", 8)
+    monkeypatch.setattr("descant_modeling.decoding.cache.MIN_SHARED_TOKENS", 8)
     beginning, stop = _ids()[1, :9], 9
     tails = _ids()[:, :NUM_TOKENS]
     with torch.inference_mode():

@@ -13,6 +13,7 @@ the longest row, P tokens that all rows share, C width, H heads, D head width, V
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,13 +21,11 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from descant_modeling.decoding.attention import Chunk, Run, attend, store
+from descant_modeling.decoding.cache import Cache
 from descant_modeling.decoding.weights import read_weights
 
-#: Shared tokens are read apart from a row's own, which takes three more operations a layer: not worth it for fewer.
-MIN_SHARED_TOKENS = 64
-
-#: Memory is touched in stretches of so many tokens a row: most rows end long before their room does.
-_STRETCH = 64
+#: From so many rows on, values are mixed as bags; with fewer MKL's products are as fast.
+_MIN_BAGS_ROWS = 4
 
 
 class CachedModel:
@@ -49,26 +48,25 @@ class CachedModel:
         if batch_size < 1 or max_tokens < 1:
             raise ValueError(f"batch_size is {batch_size}, max_tokens {max_tokens}: give 1 or more")
         with torch.inference_mode():
-            self._weights = read_weights(model)
-            self._lengths = [0] * batch_size  # without what all rows share
-            self._shared: Tensor | None = None  # layer, (k, v), H, P, D
+            weights = self._weights = read_weights(model)
+            head_width = weights.embedding.shape[1] // weights.num_heads
+            shape = (len(weights.layers), weights.num_heads, head_width, batch_size, max_tokens)
+            self._cache = Cache(weights.embedding, *shape)
             self._rotations = torch.empty(0)
-            self._allocate(max_tokens)
 
     @property
     def lengths(self) -> list[int]:
         """Tokens in the cache, per row."""
-        return [self._num_shared + length for length in self._lengths]
+        return [self._cache.num_shared + length for length in self._cache.lengths]
 
     @property
     def device(self) -> torch.device:
         """Where keys, values and logits are."""
-        return self._cache.device
+        return self._weights.embedding.device
 
     def reset(self) -> None:
         """Forget all tokens; the number of rows and the memory stay."""
-        self._lengths = [0] * len(self._lengths)
-        self._shared = None
+        self._cache.reset()
 
     @torch.inference_mode()
     def select_rows(self, rows: Sequence[int]) -> None:
@@ -80,21 +78,10 @@ class CachedModel:
         Raises:
             ValueError: No row, or one outside the batch.
         """
-        if not rows or min(rows) < 0 or max(rows) >= len(self._lengths):
-            raise ValueError(f"rows are {list(rows)}: name at least one, each from 0 to {len(self._lengths) - 1}")
-        self._lengths = [self._lengths[row] for row in rows]
-        old, longest = self._cache, max(self._lengths)
-        if self._shared is None and 1 == len(set(rows)) < len(rows) and self._lengths[0] >= MIN_SHARED_TOKENS:
-            self._shared = old[:, :, rows[0], :, :longest].clone()
-            self._lengths, longest = [0] * len(rows), 0
-        has_room = len(rows) <= old.shape[2]
-        moved = [place for place, row in enumerate(rows) if place != row or not has_room]
-        kept = old[:, :, [rows[place] for place in moved], :, :longest]  # a copy
-        if not has_room:
-            self._allocate(old.shape[4])
-            self._clean(longest)
-        self._use(self._cache[:, :, : len(rows)])
-        self._cache[:, :, moved, :, :longest] = kept
+        num_rows = len(self._cache.lengths)
+        if not rows or min(rows) < 0 or max(rows) >= num_rows:
+            raise ValueError(f"rows are {list(rows)}: name at least one, each from 0 to {num_rows - 1}")
+        self._cache.select_rows(rows)
 
     @torch.inference_mode()
     def forward(self, ids_BN: Tensor, num_valid_B: Tensor | Sequence[int]) -> Tensor:
@@ -115,103 +102,84 @@ class CachedModel:
         if not any(num_valid):
             return self._weights.head.new_zeros(len(num_valid), len(self._weights.head))
         chunk = self._plan(num_valid)
-        self._lengths = [length + n for length, n in zip(self._lengths, num_valid, strict=True)]
-        ids_S = ids_BN[:, : chunk.shape[1]].reshape(-1).to(self._cache.device)
+        self._cache.lengths = [length + n for length, n in zip(self._cache.lengths, num_valid, strict=True)]
+        ids_S = ids_BN[:, : chunk.shape[1]].reshape(-1).to(self.device)
         x_SC = self._run(ids_S if chunk.padded is None else ids_S[chunk.padded], chunk)
         if chunk.padded is not None or chunk.shape[1] > 1:
             ends = torch.tensor(num_valid).cumsum(0) - 1
             x_SC = x_SC[ends.clamp(min=0).to(x_SC.device)]
         return functional.linear(self._weights.norm(x_SC), self._weights.head)
 
-    @property
-    def _num_shared(self) -> int:
-        return 0 if self._shared is None else self._shared.shape[3]
-
     def _check(self, ids_BN: Tensor, num_valid: list[int]) -> None:
         num_rows, width = ids_BN.shape
-        if num_rows != len(self._lengths) or len(num_valid) != num_rows:
-            raise ValueError(f"{num_rows} rows of ids, {len(num_valid)} counts: give {len(self._lengths)} of each")
+        expected = len(self._cache.lengths)
+        if num_rows != expected or len(num_valid) != num_rows:
+            raise ValueError(f"{num_rows} rows of ids, {len(num_valid)} counts: give {expected} of each")
         if min(num_valid) < 0 or max(num_valid) > width:
             raise ValueError(f"num_valid_B is {num_valid}: give 0 to {width} for each row")
 
-    def _allocate(self, capacity: int) -> None:
-        """Make room for ``capacity`` tokens a row."""
-        weights = self._weights
-        num_heads, width = weights.num_heads, weights.embedding.shape[1]
-        shape = (len(weights.layers), 2, len(self._lengths), num_heads, capacity, width // num_heads)
-        self._num_clean = 0
-        self._use(weights.embedding.new_empty(shape))
-        num_positions = self._num_shared + capacity
-        if weights.inverse_frequencies is not None and len(self._rotations) < num_positions:
-            self._rotations = _rotation_table(weights.inverse_frequencies, num_positions)
-
-    def _use(self, cache: Tensor) -> None:
-        """Work in this memory: layer, (k, v), B, H, T, D."""
-        self._cache = cache
-        self._rooms = [layer.permute(1, 3, 0, 2, 4) for layer in cache]  # B, T, (k, v), H, D
-
-    def _reserve(self, needed: int) -> None:
-        """Double the room until ``needed`` own tokens a row fit, and clean it."""
-        positions, capacity = self._weights.positions, self._cache.shape[4]
-        length = self._num_shared + needed
-        if positions is not None and length > len(positions):
-            raise ValueError(f"{length} tokens in a row: the model has positions for {len(positions)}, give fewer")
-        while capacity < needed:
-            capacity *= 2
-        if capacity > self._cache.shape[4]:
-            kept = self._cache[:, :, :, :, : max(self._lengths)]
-            self._allocate(capacity)
-            self._clean(needed)
-            self._cache[:, :, :, :, : kept.shape[4]] = kept
-        self._clean(needed)
-
-    def _clean(self, needed: int) -> None:
-        """Write zeros where nothing was written yet: what a mask hides must still be finite."""
-        if needed > self._num_clean:
-            stop = min(self._cache.shape[4], needed + _STRETCH)
-            self._cache[:, :, :, :, self._num_clean : stop] = 0
-            self._num_clean = stop
-
     def _plan(self, num_valid: list[int]) -> Chunk:
-        """Lay out a call."""
-        ends = [start + n for start, n in zip(self._lengths, num_valid, strict=True)]
+        """Make room for a call and lay it out."""
+        ends = [start + n for start, n in zip(self._cache.lengths, num_valid, strict=True)]
         self._reserve(max(ends))
         if max(num_valid) == min(num_valid) == 1 and max(ends) == min(ends):
             return self._plan_step(ends[0])
         return self._plan_ragged(num_valid, ends)
 
+    def _reserve(self, needed: int) -> None:
+        weights, length = self._weights, self._cache.num_shared + needed
+        if weights.positions is not None and length > len(weights.positions):
+            known = len(weights.positions)
+            raise ValueError(f"{length} tokens in a row: the model has positions for {known}, give fewer")
+        self._cache.reserve(needed)
+        if weights.inverse_frequencies is not None and len(self._rotations) < length:
+            self._rotations = _rotation_table(
+                weights.inverse_frequencies, self._cache.num_shared + self._cache.capacity
+            )
+
     def _plan_step(self, end: int) -> Chunk:
         """Lay out one token for each of equally long rows."""
-        start = end - 1
-        position = self._num_shared + start
+        cache, start = self._cache, end - 1
+        position = cache.num_shared + start
         return Chunk(
-            shape=(len(self._lengths), 1),
+            shape=(len(cache.lengths), 1),
             places=None,
-            columns=self._cache[:, :, :, :, start].unbind(),
-            positions=torch.tensor([position], device=self._cache.device),
+            columns=cache.own[:, :, :, :, start].unbind(),
+            positions=torch.tensor([position], device=self.device),
             padded=None,
             mask=None,
             is_causal=False,
             rotation=None if self._weights.inverse_frequencies is None else self._rotations[position : position + 1],
             last=None,
             runs=(),
-            keys=self._cache[:, 0, :, :, :end].unbind(),
-            values=self._cache[:, 1, :, :, :end].unbind(),
-            shared=() if self._shared is None else self._shared.unbind(),
+            **self._stored(end),
         )
+
+    def _stored(self, end: int) -> dict[str, Any]:
+        """What every call sees: keys and values up to a token."""
+        cache = self._cache
+        is_worth_it = len(cache.lengths) >= _MIN_BAGS_ROWS and self.device.type == "cpu"
+        has_bags = is_worth_it and cache.own.dtype == torch.float32
+        return {
+            "keys": cache.keys(end),
+            "values": cache.values(end),
+            "shared": cache.shared(),
+            "bags": cache.bags(end) if has_bags else None,
+            "value_tables": cache.value_tables() if has_bags else (),
+        }
 
     def _plan_ragged(self, num_valid: list[int], ends: list[int]) -> Chunk:
         """Lay out any numbers of tokens, in Python lists: for few tokens they are faster than tensor arithmetic."""
-        starts, widest, device = self._lengths, max(num_valid), self._cache.device
+        starts, widest, device = self._cache.lengths, max(num_valid), self.device
         places = [(row, slot) for row, n in enumerate(num_valid) for slot in range(starts[row], starts[row] + n)]
         rows, slots = torch.tensor(places, device=device).unbind(1)
-        positions = slots + self._num_shared
+        positions = slots + self._cache.num_shared
         is_padded = len(places) < len(num_valid) * widest
         padded = [row * widest + i for row, n in enumerate(num_valid) for i in range(n)] if is_padded else None
-        is_causal = widest > 1 and max(starts) == 0 and self._shared is None
+        is_causal = widest > 1 and max(starts) == 0 and not self._cache.num_shared
         hides = not is_causal and (widest > 1 or min(ends) < max(ends))
         # A few rows with many tokens must not make all rows wide: their last tokens go together, the others row by row.
-        splits = is_padded and widest > 1 and not is_causal and min(num_valid) > 0 and self._shared is None
+        splits = is_padded and widest > 1 and not is_causal and min(num_valid) > 0 and not self._cache.num_shared
         return Chunk(
             shape=(len(num_valid), widest),
             places=(rows, slots),
@@ -225,15 +193,13 @@ class CachedModel:
             rotation=None if self._weights.inverse_frequencies is None else self._rotations[positions],
             last=torch.tensor(num_valid, device=device).cumsum(0) - 1 if splits else None,
             runs=self._runs(num_valid) if splits else (),
-            keys=self._cache[:, 0, :, :, : max(ends)].unbind(),
-            values=self._cache[:, 1, :, :, : max(ends)].unbind(),
-            shared=() if self._shared is None else self._shared.unbind(),
+            **self._stored(max(ends)),
         )
 
     def _runs(self, num_valid: list[int]) -> tuple[Run, ...]:
         """List what each row appends before its last token."""
         runs, place = [], 0
-        for row, (length, n) in enumerate(zip(self._lengths, num_valid, strict=True)):
+        for row, (length, n) in enumerate(zip(self._cache.lengths, num_valid, strict=True)):
             if n > 1:
                 mask = self._mask([length], n - 1, length + n - 1)[0, 0]
                 runs.append(Run(row, place, place + n - 1, length + n - 1, mask))
@@ -243,17 +209,17 @@ class CachedModel:
     def _mask(self, starts: list[int], widest: int, longest: int) -> Tensor:
         """Let a row's n-th new token see the slots up to its own, `starts[row] + n`."""
         starts = starts if len(set(starts)) > 1 else starts[:1]
-        device = self._cache.device
+        device = self.device
         own_BN = torch.tensor(starts, device=device)[:, None] + torch.arange(widest, device=device)
         hidden = torch.arange(longest, device=device) > own_BN[:, None, :, None]
-        return self._cache.new_zeros(hidden.shape).masked_fill_(hidden, float("-inf"))
+        return self._cache.own.new_zeros(hidden.shape).masked_fill_(hidden, float("-inf"))
 
     def _run(self, ids_S: Tensor, chunk: Chunk) -> Tensor:
         weights = self._weights
         x_SC = functional.embedding(ids_S, weights.embedding)
         if weights.positions is not None:
             x_SC += weights.positions[chunk.positions]
-        for index, (layer, room) in enumerate(zip(weights.layers, self._rooms, strict=True)):
+        for index, (layer, room) in enumerate(zip(weights.layers, self._cache.rooms, strict=True)):
             q_HSD = store(layer.qkv(layer.norm_1(x_SC)), index, room, chunk)
             x_SC += layer.out(attend(q_HSD, index, chunk))
             x_SC += layer.down(layer.activation(layer.up(layer.norm_2(x_SC))))

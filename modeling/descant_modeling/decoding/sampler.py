@@ -311,20 +311,21 @@ def _feed(model: Engine, rows: Sequence[_Row]) -> torch.Tensor:
 
 def _draw(logits_BV: torch.Tensor, rows: Sequence[_Row], config: SamplingConfig) -> None:
     """Draw a legal token for each row that waits for one; it counts with its ln p under the model."""
-    logits_BV = logits_BV.float().cpu()
-    log_sums = torch.logsumexp(logits_BV, dim=-1).tolist()
-    for row, logits_V, log_sum in zip(rows, logits_BV.numpy(), log_sums, strict=True):
+    logits = logits_BV.float().cpu().numpy()
+    below_max = logits - logits.max(axis=-1, keepdims=True)
+    log_p = below_max - np.log(np.exp(below_max).sum(axis=-1, keepdims=True))
+    for row, log_p_V in zip(rows, log_p, strict=True):
         if not row.pending:
             legal_ids = row.legal().nonzero()[0]
-            token_id = int(legal_ids[_pick(logits_V[legal_ids], config, row.random)])
-            row.accept(token_id, float(logits_V[token_id]) - log_sum)
+            token_id = int(legal_ids[_pick(log_p_V[legal_ids], config, row.random)])
+            row.accept(token_id, float(log_p_V[token_id]))
 
 
-def _pick(logits_N: npt.NDArray[np.float32], config: SamplingConfig, random: np.random.Generator) -> int:
-    """Pick one of some logits: of the likeliest that together reach `top_p`, by one uniform number."""
-    if config.temperature == 0:
-        return int(logits_N.argmax())
-    below_max_N = logits_N.astype(np.float64) - logits_N.max()
+def _pick(log_p_N: npt.NDArray[np.float32], config: SamplingConfig, random: np.random.Generator) -> int:
+    """Pick one of some tokens: of the likeliest that together reach `top_p`, by one uniform number."""
+    if config.temperature == 0 or len(log_p_N) == 1:
+        return int(log_p_N.argmax())
+    below_max_N = log_p_N.astype(np.float64) - log_p_N.max()
     p_N = np.exp(below_max_N / max(config.temperature, _LOWEST_TEMPERATURE))
     order_N = (-p_N).argsort(kind="stable")
     reached_N = p_N[order_N].cumsum()
