@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from symusic.core import ScoreTick
 
 from descant_tokenizers.scores.bars import signature_ticks
+from descant_tokenizers.scores.notes import Notes, notes_of
 
 # Relative frequencies in per cent of scale degrees in the Essen collection (Aarden 2003, as in music21's AardenEssen).
 # They name the encoder's key in 79 % of the chorales; Krumhansl and Kessler's ratings, in 69 %: they lean to the fifth.
@@ -21,20 +22,18 @@ MAJOR_TONICS = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 MINOR_TONICS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
 
 
-def estimate_key(score: ScoreTick) -> str:
+def estimate_key(score: ScoreTick, notes: Notes | None = None) -> str:
     """Estimate the key: the profile that fits best to how long each pitch class sounds (Krumhansl and Schmuckler).
 
     Args:
         score: A score with at least one note that is no percussion.
+        notes: Its notes, where they are at hand.
 
     Returns:
         Tonic and mode, such as `"G major"` or `"Bb minor"`.
     """
-    weights = np.zeros(12)
-    for track in score.tracks:
-        if not track.is_drum:
-            notes = track.notes.numpy()
-            weights += np.bincount(notes["pitch"] % 12, notes["duration"], minlength=12)
+    pitched = _pitched(score, notes)
+    weights = np.bincount(pitched.pitch_N % 12, pitched.duration_N, minlength=12)
     profiles, names = _key_profiles()
     fits = profiles @ (weights - weights.mean())  # in the order of Pearson's correlation: the weights' norm is common
     return names[int(fits.argmax())]
@@ -64,53 +63,57 @@ def main_time_signature(score: ScoreTick) -> str:
     return f"{numerator}/{denominator}"
 
 
-def notes_digest(score: ScoreTick, *, transposable: bool = False) -> str:
+def notes_digest(score: ScoreTick, notes: Notes | None = None, *, transposable: bool = False) -> str:
     """Hash the notes of each voice: onsets, durations and pitches, in units that no resolution changes.
 
     File name, tempo, meter, velocities, sounds and track names play no part.
 
     Args:
         score: The score; the order of its tracks counts.
+        notes: Its notes, where they are at hand.
         transposable: Give the same digest to every transposition of the piece; percussion is not transposed.
 
     Returns:
         A SHA-256 digest in hexadecimal.
     """
-    voices = [_note_rows(track.notes.numpy()) for track in score.tracks]
-    times = np.concatenate([rows[:, :2].ravel() for rows in voices])
-    unit = int(np.gcd.reduce(np.append(times, score.tpq)))
-    pitched = [rows for rows, track in zip(voices, score.tracks, strict=True) if not track.is_drum and len(rows)]
-    lowest = min((int(rows[:, 2].min()) for rows in pitched), default=0) if transposable else 0
+    notes = notes_of(score.tracks) if notes is None else notes
+    is_drum_T = np.array([track.is_drum for track in score.tracks], dtype=bool)
+    unit = int(np.gcd.reduce(np.concatenate([notes.time_N, notes.duration_N, [score.tpq]])))
+    shift = int(notes.pitch_N[~is_drum_T[notes.track_N]].min(initial=128)) if transposable else 0
+    shift_N = np.where(is_drum_T[notes.track_N], 0, shift)
+    columns = (notes.time_N // unit, notes.duration_N // unit, notes.pitch_N - shift_N)
+    order = np.lexsort((*columns, notes.track_N))  # an order that depends on nothing but the notes themselves
+    rows = np.stack(columns, axis=1)[order].astype("<i8")
+    ends = np.cumsum(np.bincount(notes.track_N, minlength=is_drum_T.size)).tolist()
     digest = hashlib.sha256(str(score.tpq // unit).encode())
-    for rows, track in zip(voices, score.tracks, strict=True):
-        digest.update(b"drums" if track.is_drum else b"voice")
-        shift = 0 if track.is_drum else lowest
-        digest.update(((rows - [0, 0, shift]) // [unit, unit, 1]).astype("<i8").tobytes())
+    for is_drum, start, end in zip(is_drum_T, [0, *ends], ends, strict=False):
+        digest.update(b"drums" if is_drum else b"voice")
+        digest.update(rows[start:end].tobytes())
     return digest.hexdigest()
 
 
-def incipit_digest(score: ScoreTick) -> str:
+def incipit_digest(score: ScoreTick, notes: Notes | None = None) -> str:
     """Hash how a piece begins: the first intervals of its upper line, a repeated pitch counted once.
 
     Rhythm, transposition, lower parts and whatever comes later play no part, so that versions of a piece share it.
 
     Args:
         score: A score with at least one note that is no percussion.
+        notes: Its notes, where they are at hand.
 
     Returns:
         A SHA-256 digest in hexadecimal.
     """
-    lines = [track.notes.numpy() for track in score.tracks if not track.is_drum]
-    times = np.concatenate([notes["time"] for notes in lines])
-    pitches = np.concatenate([notes["pitch"] for notes in lines])
-    order = np.lexsort((-pitches, times))
-    times, pitches = times[order], pitches[order].astype(np.int64)
+    pitched = _pitched(score, notes)
+    order = np.lexsort((-pitched.pitch_N, pitched.time_N))
+    times, pitches = pitched.time_N[order], pitched.pitch_N[order]
     upper = pitches[np.append(True, np.diff(times) > 0)]
     steps = np.diff(upper)
     return hashlib.sha256(steps[steps != 0][:INCIPIT_INTERVALS].astype("<i8").tobytes()).hexdigest()
 
 
-def _note_rows(notes: dict[str, NDArray[np.int32]]) -> NDArray[np.int64]:
-    """Return (onset, duration, pitch) rows in an order that depends on nothing but themselves."""
-    rows = np.stack([notes["time"], notes["duration"], notes["pitch"]], axis=1).astype(np.int64)
-    return rows[np.lexsort(rows.T)]
+def _pitched(score: ScoreTick, notes: Notes | None) -> Notes:
+    """Return the notes that are no percussion."""
+    notes = notes_of(score.tracks) if notes is None else notes
+    is_drum = [track.is_drum for track in score.tracks]
+    return notes.where(~np.array(is_drum)[notes.track_N]) if any(is_drum) else notes

@@ -117,7 +117,7 @@ def cache_path(data: bytes, reader: str) -> Path:
         reader: Name of the reader.
     """
     digest = hashlib.sha256(data).hexdigest()
-    return piece_folder(reader) / digest[:2] / f"{digest}.json"
+    return piece_folder(reader) / digest[0] / f"{digest}.json"  # making 256 folders would take longer than 1,000 files
 
 
 def load_piece(path: Path) -> Piece | None:
@@ -131,23 +131,22 @@ def load_piece(path: Path) -> Piece | None:
 def save_piece(path: Path, piece: Piece) -> None:
     """Put a piece into the cache."""
     text = json.dumps(pack_piece(piece))
-    temporary = f"{path}-{os.getpid()}"  # atomic_write takes three times as long: it minds what a user's file needs
     try:
         try:
-            _write(temporary, text)
+            _write(path, text)
         except FileNotFoundError:
             make_cache_folder(path.parent)
-            _write(temporary, text)
-        os.replace(temporary, path)
+            _write(path, text)
     except OSError as error:
         with contextlib.suppress(OSError):
-            os.unlink(temporary)
+            os.unlink(path)
         raise InputError(f"cannot write {path} ({str(error.strerror).lower()}); {CACHE_REMEDY}.") from error
 
 
-def _write(path: str, text: str) -> None:
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
+def _write(path: Path, text: str) -> None:
+    """Write a file in place: half of one is no JSON, so it counts as none, and whoever writes it writes the same."""
+    with open(path, "wb") as file:
+        file.write(text.encode("ascii"))
 
 
 def pack_piece(piece: Piece) -> dict[str, Any]:

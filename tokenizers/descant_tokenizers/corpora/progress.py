@@ -5,10 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
-
 from descant_tokenizers.corpora.harvest import Progress
 
 
@@ -23,6 +19,10 @@ def reading_bar(label: str, *, quiet: bool = False) -> Iterator[Progress | None]
     if quiet:
         yield None
         return
+    from rich.console import Console  # worker processes import this package, and show nothing
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:

@@ -80,7 +80,7 @@ def push_dataset(folder: Path, repo_id: str, *, private: bool = False, update: b
     report = json.loads(report_file.read_text(encoding="utf-8")) if report_file.is_file() else {}
     with tempfile.TemporaryDirectory() as scratch:
         fresh = Path(scratch, "dataset")
-        write_dataset(dataset, fresh, "parquet", report)
+        write_dataset(dataset, fresh, "parquet", report, remedy="free some space, or set TMPDIR to another folder")
         (fresh / CARD_NAME).write_text(dataset_card(dataset, repo_id), encoding="utf-8")
         if (folder / TOKENIZER_FILE).is_file():
             shutil.copyfile(folder / TOKENIZER_FILE, fresh / TOKENIZER_FILE)

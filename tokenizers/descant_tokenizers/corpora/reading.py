@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 from symusic.core import NoteTickList, ScoreTick, TrackTick
 
 from descant_tokenizers.errors import printable
 from descant_tokenizers.scores import VOICES, Limits
+from descant_tokenizers.scores.notes import notes_of
 from descant_tokenizers.scores.reading import parse_score
 from descant_tokenizers.scores.voices import tracks_by_name, tracks_by_pitch
 
@@ -103,8 +103,9 @@ def four_voices(source: ScoreTick, tracks: list[TrackTick]) -> tuple[ScoreTick, 
         source.tempos.copy(),
     )
     remarks = []
+    are_lines = notes_of(tracks).are_lines  # mostly, and a look at all of them at once costs little
     for voice, track in zip(VOICES, tracks, strict=True):
-        line, num_dropped, num_cut = single_line(track, voice)
+        line, num_dropped, num_cut = single_line(track, voice, is_line=are_lines)
         score.tracks.append(line)
         if num_dropped or num_cut:
             kept = "lowest" if voice == "Bass" else "highest"
@@ -112,7 +113,7 @@ def four_voices(source: ScoreTick, tracks: list[TrackTick]) -> tuple[ScoreTick, 
     return score, tuple(remarks)
 
 
-def single_line(track: TrackTick, voice: str) -> tuple[TrackTick, int, int]:
+def single_line(track: TrackTick, voice: str, *, is_line: bool = False) -> tuple[TrackTick, int, int]:
     """Thin a track to one note at a time.
 
     Of notes that start together the outer one stays: the lowest in the bass, else the highest. A note that is still
@@ -121,13 +122,13 @@ def single_line(track: TrackTick, voice: str) -> tuple[TrackTick, int, int]:
     Args:
         track: Any track.
         voice: Name of the new track.
+        is_line: Whether it is known to be one note at a time.
 
     Returns:
         The new track, the number of notes dropped, the number of notes cut.
     """
     thinned = TrackTick(voice, FIRST_VOICE_PROGRAM + VOICES.index(voice), False)
-    notes = track.notes.numpy()
-    if (notes["time"][1:] >= (notes["time"] + notes["duration"])[:-1]).all() and (np.diff(notes["time"]) > 0).all():
+    if is_line or notes_of([track]).are_lines:
         thinned.notes = track.notes.copy()
         return thinned, 0, 0
     outward = -1 if voice == "Bass" else 1

@@ -11,6 +11,7 @@ from symusic.core import ScoreTick
 from descant_tokenizers.corpora.analysis import estimate_key, incipit_digest, main_time_signature, notes_digest
 from descant_tokenizers.corpora.reading import Reading
 from descant_tokenizers.scores import VOICES
+from descant_tokenizers.scores.notes import notes_of
 
 
 class Row(TypedDict):
@@ -144,18 +145,19 @@ def make_piece(reading: Reading) -> Piece:
         The piece, its music written as MIDI.
     """
     score = reading.score
-    assert all(len(track.notes) for track in score.tracks), "MIDI does not keep an empty track"
+    assert all(track.notes for track in score.tracks), "MIDI does not keep an empty track"
+    notes = notes_of(score.tracks)
     onsets = {note.time for track in score.tracks for note in track.notes} if reading.fermatas_ticks else set()
     return Piece(
         music=score.dumps_midi(),
         num_parts=reading.num_parts,
         is_four_part=reading.num_parts == len(VOICES) and tuple(track.name for track in score.tracks) == VOICES,
         num_notes=score.note_num(),
-        key=estimate_key(score),
+        key=estimate_key(score, notes),
         time_signature=main_time_signature(score),
         fermatas=tuple(tick for tick in reading.fermatas_ticks if tick in onsets),
-        digest=notes_digest(score),
-        incipit_digest=incipit_digest(score),
+        digest=notes_digest(score, notes),
+        incipit_digest=incipit_digest(score, notes),
         remarks=reading.remarks,
         title=reading.title,
         composer=reading.composer,

@@ -47,11 +47,12 @@ def check_out(out: Path, *, force: bool) -> None:
 
 
 @contextlib.contextmanager
-def fresh_folder(out: Path) -> Iterator[Path]:
+def fresh_folder(out: Path, remedy: str = "choose another output folder") -> Iterator[Path]:
     """Yield a folder to fill that takes the place of `out`, in one step, if the block ends well.
 
     Args:
         out: The folder to write; see `check_out`.
+        remedy: What the user can do if it cannot be written.
 
     Raises:
         InputError: The folder cannot be written.
@@ -66,7 +67,7 @@ def fresh_folder(out: Path) -> Iterator[Path]:
                 out.rename(Path(scratch, "replaced"))
             fresh.rename(out)
     except OSError as error:
-        raise InputError(f"cannot write {out} ({error.strerror or error}); choose another output folder.") from error
+        raise InputError(f"cannot write {out} ({error.strerror or error}); {remedy}.") from error
 
 
 def write_report(folder: Path, report: Mapping[str, Any]) -> None:
@@ -80,6 +81,7 @@ def write_dataset(
     file_format: FileFormat,
     report: Mapping[str, Any],
     write_more: Callable[[Path], None] | None = None,
+    remedy: str = "choose another output folder",
 ) -> None:
     """Write a dataset and its report; an existing folder is replaced in one step.
 
@@ -89,11 +91,12 @@ def write_dataset(
         file_format: `arrow` for `datasets.load_from_disk`, `parquet` for `load_dataset("parquet", data_dir=...)`.
         report: Goes beside the data as `report.json`.
         write_more: Writes what else belongs into the folder.
+        remedy: What the user can do if it cannot be written.
 
     Raises:
         InputError: The folder cannot be written.
     """
-    with fresh_folder(out) as fresh:
+    with fresh_folder(out, remedy) as fresh:
         _write(dataset, fresh, file_format)
         write_report(fresh, report)
         if write_more is not None:
@@ -155,8 +158,6 @@ class _SplitWriter:
 
     def write(self, row: Mapping[str, Any]) -> None:
         self._rows.append(row)
-        for value in row.values():
-            self._digest.update(value if isinstance(value, bytes) else repr(value).encode())
         if len(self._rows) == BATCH_ROWS:
             self._flush()
 
@@ -168,7 +169,11 @@ class _SplitWriter:
         return self._digest.hexdigest()
 
     def _flush(self) -> None:
-        self._file.write_table(pyarrow.Table.from_pylist(self._rows, schema=self._schema))
+        table = pyarrow.Table.from_pylist(self._rows, schema=self._schema)
+        self._file.write_table(table)
+        for buffer in (b for column in table.columns for chunk in column.chunks for b in chunk.buffers()):
+            if buffer is not None:
+                self._digest.update(buffer)
         self._rows = []
 
 

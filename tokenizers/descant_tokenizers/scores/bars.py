@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-import numpy as np
 from symusic.core import ScoreTick
+
+from descant_tokenizers.scores.notes import notes_of
 
 __all__ = ["Bar", "bars_of", "count_bars", "last_note_end", "signature_ticks"]
 
@@ -101,8 +102,10 @@ def signature_ticks(score: ScoreTick) -> dict[tuple[int, int], int]:
 
 def last_note_end(score: ScoreTick) -> int:
     """Return the end of the last note in ticks, 0 if there is none."""
-    found = [track.notes.numpy() for track in score.tracks if track.notes]
-    return max((int((notes["time"].astype(np.int64) + notes["duration"]).max()) for notes in found), default=0)
+    tracks = [track for track in score.tracks if track.notes]
+    if any(track.controls or track.pitch_bends or track.pedals or track.lyrics for track in tracks):
+        return int(notes_of(tracks).ends.max())
+    return max((track.end() for track in tracks), default=0)  # symusic counts events of every kind, and is faster
 
 
 def _spans(score: ScoreTick) -> Iterator[_Span]:

@@ -8,7 +8,8 @@ from pathlib import Path
 from symusic.core import ScoreTick
 
 from descant_tokenizers.errors import InputError
-from descant_tokenizers.scores.bars import count_bars, last_note_end
+from descant_tokenizers.scores.bars import count_bars
+from descant_tokenizers.scores.notes import Notes
 
 __all__ = ["Limits", "check_bars", "check_count", "check_span"]
 
@@ -48,11 +49,10 @@ def check_count(path: Path, what: str, count: int, limit: int) -> None:
         raise InputError(f"{path} holds {count:,} {what}, and at most {limit:,} are read; cut it into shorter files.")
 
 
-def check_span(path: Path, score: ScoreTick, limits: Limits) -> None:
+def check_span(path: Path, notes: Notes, limits: Limits) -> None:
     """Raise an `InputError` if a note starts before 0 (its tick overflowed while parsing) or ends after `max_ticks`."""
-    found = [track.notes.numpy() for track in score.tracks if track.notes]
-    starts_early = any((notes["time"] < 0).any() or (notes["duration"] < 0).any() for notes in found)
-    if starts_early or last_note_end(score) > limits.max_ticks:
+    starts_early = (notes.time_N < 0).any() or (notes.duration_N < 0).any()
+    if starts_early or notes.ends.max(initial=0) > limits.max_ticks:
         raise InputError(
             f"{path} has notes outside ticks 0 to {limits.max_ticks:,}; remove the silence before them or cut the file."
         )

@@ -7,6 +7,7 @@ second byte: 32 becomes a whole-note beat.
 from __future__ import annotations
 
 import contextlib
+import re
 import struct
 from collections import Counter
 from collections.abc import Iterator
@@ -28,14 +29,35 @@ Event = tuple[int, int, int, int, int]
 """Where an event begins (its delta time included), its status byte, the type of a meta event (else -1), and where its
 contents begin and end."""
 
+# The events of a track as regular expressions, as most files have them: contents below 128 bytes, time signatures that
+# are possible, running status or not. They are four times as fast as `track_events`, which is for whatever they miss.
+_MIN_EVENT_BYTES = 2
+_DATA = rb"[\0-\x7f]"
+_TIME = rb"[\x80-\xff]*+" + _DATA
+_ONE, _TWO = (rb"%b(?:%b%b)*+" % (data, _TIME, data) for data in (_DATA, _DATA + _DATA))
+_CONTENTS = b"(?:%b)" % b"|".join(rb"\x%02x.{%d}" % (length, length) for length in range(128))
+_NOTE_ONS = rb"[\x90-\x9f]%b" % _TWO
+_OTHERS = b"|".join(
+    (
+        rb"[\x80-\x8f\xa0-\xbf\xe0-\xef]" + _TWO,
+        rb"[\xc0-\xdf]" + _ONE,
+        rb"\xff\x58\x04.[\0-\x%02x].." % _MAX_POWER,
+        rb"(?:\xff(?!\x58)%b|[\xf0\xf7])%b" % (_DATA, _CONTENTS),
+    )
+)
+_PLAIN_TRACK = re.compile(rb"(?:%b(?:%b|%b))*+" % (_TIME, _NOTE_ONS, _OTHERS), re.DOTALL)
+_PLAIN_EVENTS = re.compile(rb"%b(?:(%b)|%b)" % (_TIME, _NOTE_ONS, _OTHERS), re.DOTALL)
+_STATUS_AND_TIME_BYTES = bytes(range(128, 256))  # of a run of note-ons: all but the last byte of each delta time
 
-def check_midi(path: Path, data: bytes, max_events: int) -> list[str]:
+
+def check_midi(path: Path, data: bytes, max_events: int, num_notes: int) -> list[str]:
     """Refuse impossible time signatures, and tell of notes that never end (which symusic drops).
 
     Args:
         path: Where the bytes came from, for messages.
         data: A whole MIDI file that symusic could parse.
         max_events: Bound on events of every kind.
+        num_notes: Notes that symusic found in it.
 
     Returns:
         A sentence for each kind of repair.
@@ -43,6 +65,8 @@ def check_midi(path: Path, data: bytes, max_events: int) -> list[str]:
     Raises:
         InputError: A time signature has a denominator above 64, or there are too many events.
     """
+    if len(data) <= max_events * _MIN_EVENT_BYTES and _num_note_ons(data) == num_notes:
+        return []
     num_events = num_hanging = 0
     for start, end in _tracks(data):
         open_notes: Counter[tuple[int, int]] = Counter()
@@ -61,6 +85,18 @@ def check_midi(path: Path, data: bytes, max_events: int) -> list[str]:
                 raise InputError(f"{path} has the time signature {signature}; correct it and export again.")
         num_hanging += open_notes.total()
     return [f"{num_hanging} note{'s' * (num_hanging > 1)} without an end dropped"] if num_hanging else []
+
+
+def _num_note_ons(data: bytes) -> int | None:
+    """Count the note-ons of a file; None if it holds anything out of the ordinary."""
+    count = 0
+    for start, end in _tracks(data):
+        if _PLAIN_TRACK.fullmatch(data, start, end) is None:
+            return None
+        runs = b"\0".join(filter(None, _PLAIN_EVENTS.findall(data, start, end)))  # delta time 0 between two runs
+        velocities = runs.translate(None, _STATUS_AND_TIME_BYTES)[1::3]  # left are pitch, velocity, delta time
+        count += len(velocities) - velocities.count(0)
+    return count
 
 
 def track_events(data: bytes, start: int, end: int) -> Iterator[Event]:

@@ -128,7 +128,7 @@ def parse_score(path: Path, data: bytes, limits: Limits = _DEFAULT_LIMITS, *, co
     form = _format_of(path, data)
     if form == "midi":
         parsed = parse_midi(path, data)
-        remarks = check_midi(path, data, limits.max_events)
+        remarks = check_midi(path, data, limits.max_events, parsed.note_num())
         score, repairs = validated(path, parsed, limits, controls=controls)
         return ReadResult(score, remarks + repairs)
     from descant_tokenizers.scores.notation import parse_notation  # music21 takes a while to import
@@ -164,8 +164,8 @@ def read_bytes(path: Path, max_bytes: int) -> bytes:
             raise InputError(
                 f"{path} has {status.st_size:,} bytes, and at most {max_bytes:,} are read; cut it shorter."
             )
-        with path.open("rb") as file:
-            return file.read(max_bytes)
+        with open(path, "rb", buffering=0) as file:
+            return file.readall()[:max_bytes]
     except FileNotFoundError:
         raise InputError(f"there is no file {path}; check the name.") from None
     except (OSError, ValueError) as error:

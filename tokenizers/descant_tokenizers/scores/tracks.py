@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from miditok.constants import MIDI_INSTRUMENTS
 from symusic.core import ScoreTick, TrackTick
 
 from descant_tokenizers.errors import InputError, printable
@@ -25,6 +24,8 @@ def program_of(track: TrackTick) -> int:
 
 def program_name(program: int) -> str:
     """Name a program: its instrument in General MIDI, or Drums."""
+    from miditok.constants import MIDI_INSTRUMENTS  # a worker process that only reads scores starts sooner without it
+
     return "Drums" if program == DRUMS else str(MIDI_INSTRUMENTS[program]["name"])
 
 

@@ -10,6 +10,7 @@ from symusic.core import (
     ControlChangeTickList,
     KeySignatureTick,
     NoteTick,
+    NoteTickList,
     PitchBendTickList,
     ScoreTick,
     TempoTick,
@@ -20,6 +21,7 @@ from symusic.core import (
 from descant_tokenizers.errors import InputError, printable
 from descant_tokenizers.scores.bars import last_note_end
 from descant_tokenizers.scores.limits import Limits, check_bars, check_count, check_span
+from descant_tokenizers.scores.notes import Notes, notes_of
 
 __all__ = ["validated"]
 
@@ -49,16 +51,23 @@ def validated(path: Path, score: ScoreTick, limits: Limits, *, controls: bool = 
     """
     if score.ticks_per_quarter < 1:
         raise InputError(f"{path} has a resolution of 0 ticks per quarter note; export it again.")
-    check_count(path, "notes", sum(len(track.notes) for track in score.tracks), limits.max_notes)
+    check_count(path, "notes", score.note_num(), limits.max_notes)
     events = len(score.tempos) + len(score.time_signatures) + len(score.key_signatures)
     check_count(path, "tempo and signature events", events, limits.max_notes)
-    check_span(path, score, limits)
+    notes = notes_of(score.tracks)
+    check_span(path, notes, limits)
     _check_time_signatures(path, score)
     check_bars(path, score, limits)
     repairs: list[str] = []
     clean = ScoreTick(score.ticks_per_quarter)
-    for number, track in enumerate(score.tracks, start=1):
-        kept = _clean_track(path, track, number, repairs)
+    unclean = _unclean_tracks(notes)
+    for index, track in enumerate(score.tracks):
+        kept = TrackTick(printable(track.name, _MAX_NAME_LENGTH), track.program, track.is_drum)
+        if index in unclean:
+            label = f"track {index + 1} '{kept.name}'" if kept.name else f"track {index + 1}"
+            kept.notes = _clean_notes(path, track, label, repairs)
+        else:
+            kept.notes = track.notes.copy()
         if kept.notes and controls:
             kept.controls = ControlChangeTickList([c for c in track.controls if 0 <= c.time <= limits.max_ticks])
             kept.pitch_bends = PitchBendTickList([b for b in track.pitch_bends if 0 <= b.time <= limits.max_ticks])
@@ -81,11 +90,22 @@ def _check_time_signatures(path: Path, score: ScoreTick) -> None:
             )
 
 
-def _clean_track(path: Path, track: TrackTick, number: int, repairs: list[str]) -> TrackTick:
-    clean = TrackTick(printable(track.name, _MAX_NAME_LENGTH), track.program, track.is_drum)
-    if _is_clean(track):  # most are, and a look at arrays costs little
-        clean.notes = track.notes.copy()
-        return clean
+def _unclean_tracks(notes: Notes) -> set[int]:
+    """Return the tracks whose notes are out of order or impossible, or sound one pitch twice at once: few are."""
+    # symusic keeps bytes with a sign: what is above 127 is below 0
+    wrong = (notes.duration_N <= 0) | (notes.pitch_N < 0) | (notes.velocity_N < 1)
+    steps = np.diff(notes.time_N)
+    same_track = np.diff(notes.track_N) == 0
+    wrong[1:] |= same_track & ((steps < 0) | ((steps == 0) & (np.diff(notes.pitch_N) <= 0)))
+    lanes = notes.track_N << 8 | notes.pitch_N & 0xFF
+    order = np.argsort(lanes, kind="stable")
+    same_lane = np.diff(lanes[order]) == 0
+    wrong[order[1:]] |= same_lane & (notes.ends[order][:-1] > notes.time_N[order][1:])
+    return set(notes.track_N[wrong].tolist())
+
+
+def _clean_notes(path: Path, track: TrackTick, label: str, repairs: list[str]) -> NoteTickList:
+    clean = NoteTickList()
     kept: list[NoteTick] = []
     sounding: dict[int, NoteTick] = {}
     num_empty = num_cut = num_doubled = 0
@@ -104,27 +124,11 @@ def _clean_track(path: Path, track: TrackTick, number: int, repairs: list[str]) 
             sounding[note.pitch] = note.copy()
             kept.append(sounding[note.pitch])
     for note in kept:  # symusic's lists copy what is put into them, so only now
-        clean.notes.append(note)
-    label = f"track {number} '{clean.name}'" if clean.name else f"track {number}"
+        clean.append(note)
     repairs += _counted(label, num_empty, "of no length", "dropped")
     repairs += _counted(label, num_doubled, "struck twice at once", "dropped")
     repairs += _counted(label, num_cut, "still sounding when the same pitch was struck again", "cut short")
     return clean
-
-
-def _is_clean(track: TrackTick) -> bool:
-    """Whether the notes are in order, and no two of one pitch sound at once."""
-    notes = track.notes.numpy()
-    times, pitches = notes["time"].astype(np.int64), notes["pitch"]
-    ends = times + notes["duration"]
-    if not ((notes["duration"] > 0) & (pitches >= 0) & (notes["velocity"] >= 1)).all():
-        return False  # symusic keeps bytes with a sign: what is above 127 is below 0
-    steps = np.diff(times)
-    if (steps < 0).any() or ((steps == 0) & (np.diff(pitches) <= 0)).any():
-        return False
-    order = np.argsort(pitches, kind="stable")
-    same = np.diff(pitches[order]) == 0
-    return not (same & (ends[order][:-1] > times[order][1:])).any()
 
 
 def _counted(label: str, count: int, what: str, deed: str) -> list[str]:

@@ -10,12 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+import numpy as np
 import symusic
 
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import VOICES
+from descant_tokenizers.scores.notes import Notes, notes_of
 from descant_tokenizers.tokens.ensemble import decode_ensemble, encode_ensemble
-from descant_tokenizers.tokens.exact import exact_piece
+from descant_tokenizers.tokens.exact import ExactNotes, exact_ids, exact_notes, exact_piece
 from descant_tokenizers.tokens.grammar import NEVER
 from descant_tokenizers.tokens.piece import GridBar, GridNote, Piece, parse_piece, piece_ids
 from descant_tokenizers.tokens.presets import VOICE_PROGRAMS
@@ -51,12 +53,65 @@ def encode_score(table: TokenTable, score: symusic.core.ScoreTick) -> EncodedSco
     """
     if not table.is_four_part:
         return EncodedScore(*encode_ensemble(table, score))
-    labelled = _label_voices(score)
-    _check_time_signatures(table, labelled)
-    _check_pitches(table, labelled)
-    exact = exact_piece(table, labelled)
+    labelled, exact = _checked_voices(table, score)
     if exact is not None:
-        return EncodedScore(exact)
+        return EncodedScore(exact_piece(exact))
+    return _rounded(table, labelled)
+
+
+@dataclass(frozen=True)
+class EncodedStream:
+    """A score as tokens.
+
+    Attributes:
+        ids: Its REMI stream in base tokens, no special ones.
+        voices: Ranks of the voices that have notes, ascending.
+        num_bars: Bars in the stream.
+        end_ticks: End of the last note in grid ticks, from the beginning of the first bar.
+        changes: As of `EncodedScore`.
+    """
+
+    ids: list[int]
+    voices: tuple[int, ...]
+    num_bars: int
+    end_ticks: int
+    changes: tuple[str, ...] = ()
+
+
+def encode_stream(table: TokenTable, score: symusic.core.ScoreTick) -> EncodedStream:
+    """Turn a score into tokens: what `encode_score` and `piece_ids` give, sooner where nothing is rounded.
+
+    Args:
+        table: The vocabulary, of a tokenizer of a preset.
+        score: As for `encode_score`.
+
+    Raises:
+        InputError: As for `encode_score`.
+    """
+    if table.is_four_part:
+        labelled, exact = _checked_voices(table, score)
+        if exact is not None:
+            return EncodedStream(exact_ids(table, exact), exact.voices, len(exact.meters), exact.end_ticks)
+        encoded = _rounded(table, labelled)
+    else:
+        encoded = encode_score(table, score)
+    piece = encoded.piece
+    return EncodedStream(piece_ids(table, piece), piece.voices, len(piece.bars), piece.end_ticks(), encoded.changes)
+
+
+def _checked_voices(
+    table: TokenTable, score: symusic.core.ScoreTick
+) -> tuple[symusic.core.ScoreTick, ExactNotes | None]:
+    """Label the voices of a score, see that the vocabulary has all that is in it, and try the short way."""
+    labelled = _label_voices(score)
+    notes = notes_of(labelled.tracks)
+    _check_time_signatures(table, labelled)
+    _check_pitches(table, labelled, notes)
+    return labelled, exact_notes(table, labelled, notes)
+
+
+def _rounded(table: TokenTable, labelled: symusic.core.ScoreTick) -> EncodedScore:
+    """Put a score on the grid through miditok."""
     try:
         tokens = table.tokenizer.encode(labelled, encode_ids=False)
     except (KeyError, IndexError):  # miditok 3.1.0, see ensemble.py
@@ -111,13 +166,12 @@ def _check_time_signatures(table: TokenTable, score: symusic.core.ScoreTick) -> 
             )
 
 
-def _check_pitches(table: TokenTable, score: symusic.core.ScoreTick) -> None:
+def _check_pitches(table: TokenTable, score: symusic.core.ScoreTick, notes: Notes) -> None:
     low, high = min(table.pitch_id), max(table.pitch_id)
-    for track in score.tracks:
-        pitches = track.notes.numpy()["pitch"]
-        wrong = pitches[(pitches < low) | (pitches > high)]
-        if len(wrong):
-            raise InputError(f"{track.name} has pitch {wrong[0]}, outside {low}-{high}: transpose the score")
+    wrong = np.flatnonzero((notes.pitch_N < low) | (notes.pitch_N > high))
+    if wrong.size:
+        name, pitch = score.tracks[int(notes.track_N[wrong[0]])].name, notes.pitch_N[wrong[0]]
+        raise InputError(f"{name} has pitch {pitch}, outside {low}-{high}: transpose the score")
 
 
 def _changes(table: TokenTable, score: symusic.core.ScoreTick, piece: Piece, cut: set[Place]) -> tuple[str, ...]:

@@ -175,9 +175,8 @@ class TaskLayout:
         """
         header = self.header(task, voices, style)
         if task is Task.CONTINUE:
-            body = self.table.merge(piece_ids(self.table, piece.keep_voices(voices)))
-            ids = [*header, *body, self.eos]
-            return Encoded(ids, [False] * len(header) + [True] * (len(body) + 1))
+            ids = self.continue_ids(piece_ids(self.table, piece.keep_voices(voices)), voices)
+            return Encoded(ids, [False] * len(header) + [True] * (len(ids) - len(header)))
         hole = _hole(piece, bars)
         ids, written = list(header), [False] * len(header)
         after_written = False
@@ -192,6 +191,10 @@ class TaskLayout:
             written += flags
             after_written = block.written
         return Encoded(ids, written)
+
+    def continue_ids(self, stream: Sequence[int], voices: Sequence[int]) -> list[int]:
+        """Lay out a whole piece, given as its REMI stream in base tokens, for *continue*."""
+        return [*self.header(Task.CONTINUE, voices), *self.table.merge(stream), self.eos]
 
     def blocks(self, given: Piece, task: Task, hole: Sequence[int]) -> Iterator[Block]:
         """Yield the blocks after the header of a *harmonize* or *infill* stream, written ones empty.

@@ -15,9 +15,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from miditok import MusicTokenizer
+if TYPE_CHECKING:
+    from miditok import MusicTokenizer
 
 #: Types of base tokens, beside the special ones, that are never part of a learned token.
 BOUNDARY_TYPES = ("Bar", "TimeSig")

@@ -19,13 +19,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-
-from miditok import REMI, TokenizerConfig
+from typing import TYPE_CHECKING
 
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.hub import is_repo_id, pull_folder
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.tokens.learned import LearnedTokens
+
+if TYPE_CHECKING:  # importing miditok takes longer than all the rest, and not everything here needs it
+    from miditok import REMI, TokenizerConfig
 
 VOICE_PROGRAMS = {"Soprano": 40, "Alto": 41, "Tenor": 42, "Bass": 43}
 assert tuple(VOICE_PROGRAMS) == VOICES
@@ -62,6 +64,8 @@ TOKENIZER_FILE = "tokenizer.json"
 
 def satb_config(special_tokens: Sequence[str] = SPECIAL_TOKENS) -> TokenizerConfig:
     """Return the miditok configuration of the `satb` preset."""
+    from miditok import TokenizerConfig
+
     return TokenizerConfig(
         pitch_range=PITCH_RANGE,
         beat_res=BEAT_RESOLUTION,
@@ -83,6 +87,8 @@ def satb_style_config() -> TokenizerConfig:
 
 def gm_config() -> TokenizerConfig:
     """Return the miditok configuration of the `gm` preset."""
+    from miditok import TokenizerConfig
+
     return TokenizerConfig(
         pitch_range=(0, 127),
         drums_pitch_range=(0, 127),
@@ -116,6 +122,8 @@ def build_tokenizer(preset: str = "satb") -> REMI:
     Raises:
         InputError: The preset does not exist.
     """
+    from miditok import REMI
+
     if preset not in PRESETS:
         raise InputError(f"unknown tokenizer preset {preset!r}: choose one of {', '.join(PRESETS)}")
     return REMI(PRESETS[preset]())
@@ -165,6 +173,8 @@ def load_tokenizer(folder: Path) -> REMI:
         InputError: The folder holds no readable `tokenizer.json` of miditok, one without the task tokens, or one whose
             learned tokens are none of ours.
     """
+    from miditok import REMI
+
     path = folder / TOKENIZER_FILE
     if not path.is_file():
         raise InputError(

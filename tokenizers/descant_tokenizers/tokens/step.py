@@ -9,8 +9,8 @@ from typing import Any
 from descant_tokenizers.corpora.harvest import Outcome
 from descant_tokenizers.corpora.rows import row_to_score
 from descant_tokenizers.errors import InputError
-from descant_tokenizers.tokens.encode import encode_score
-from descant_tokenizers.tokens.layout import Task, TaskLayout
+from descant_tokenizers.tokens.encode import encode_stream
+from descant_tokenizers.tokens.layout import TaskLayout
 
 TOKEN_COLUMN_TYPES = {
     "input_ids": "int64[]",
@@ -39,14 +39,13 @@ class TokenStep:
 def tokenize_row(row: Mapping[str, Any], layout: TaskLayout) -> dict[str, Any]:
     """Tokenize one row; a piece that the vocabulary cannot hold gets no ids and the reason."""
     try:
-        encoded = encode_score(layout.table, row_to_score(row))
+        stream = encode_stream(layout.table, row_to_score(row))
     except InputError as error:
         return {"input_ids": [], "voices": [], "num_bars": 0, "num_16ths": 0.0, "grid_changes": [str(error)]}
-    piece = encoded.piece
     return {
-        "input_ids": layout.encode(piece, Task.CONTINUE, piece.voices).ids,
-        "voices": list(piece.voices),
-        "num_bars": len(piece.bars),
-        "num_16ths": piece.end_ticks() * 4 / layout.table.ticks_per_quarter,
-        "grid_changes": list(encoded.changes),
+        "input_ids": layout.continue_ids(stream.ids, stream.voices),
+        "voices": list(stream.voices),
+        "num_bars": stream.num_bars,
+        "num_16ths": stream.end_ticks * 4 / layout.table.ticks_per_quarter,
+        "grid_changes": list(stream.changes),
     }

@@ -7,20 +7,23 @@ everything outside this file works in ticks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import pickle
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from miditok import REMI
 from symusic.core import TrackTick
 
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.scores.tracks import DRUMS, program_name, program_of
 from descant_tokenizers.tokens.learned import LearnedTokens
 from descant_tokenizers.tokens.presets import STYLES, VOICE_PROGRAMS
+
+if TYPE_CHECKING:
+    from miditok import REMI
 
 
 class Meter(NamedTuple):
@@ -59,7 +62,7 @@ class TokenTable:
     """
 
     def __init__(self, tokenizer: REMI) -> None:
-        self.tokenizer = tokenizer
+        self._tokenizer: REMI | bytes = tokenizer
         self.ticks_per_quarter: int = tokenizer.time_division
         vocabulary: dict[str, int] = dict(tokenizer.vocab)
         self.num_base_ids = len(vocabulary)
@@ -89,6 +92,18 @@ class TokenTable:
         self.meter_id = {(m.numerator, m.denominator): i for i, m in self.meter_of.items()}
         self.voice_id = {rank: i for i, rank in self.voice_of.items()}
         (self.bar_id,) = self.ids("Bar")
+
+    @property
+    def tokenizer(self) -> REMI:
+        """The tokenizer itself."""
+        if isinstance(self._tokenizer, bytes):
+            self._tokenizer = pickle.loads(self._tokenizer)
+        return self._tokenizer
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pack the tokenizer by itself: a worker process that never asks for it need not import miditok."""
+        packed = self._tokenizer if isinstance(self._tokenizer, bytes) else pickle.dumps(self._tokenizer)
+        return {**vars(self), "_tokenizer": packed}
 
     def ids(self, kind: str) -> list[int]:
         """Return the ids of one token type (`"Pitch"`, `"Bar"`, ...), ascending."""
@@ -147,6 +162,26 @@ class TokenTable:
         """`{denominator: {ticks: duration id}}`, the inverse of `duration_ticks`."""
         return {den: {t: i for i, t in table.items()} for den, table in self.duration_ticks.items()}
 
+    @cached_property
+    def id_of_position(self) -> npt.NDArray[np.int64]:
+        """Ids by position in the bar, for arrays of them; likewise `id_of_voice` and `id_of_pitch` (-1 for none)."""
+        return _lookup(self.position_id)
+
+    @cached_property
+    def id_of_voice(self) -> npt.NDArray[np.int64]:
+        """Ids by rank of the voice."""
+        return _lookup(self.voice_id)
+
+    @cached_property
+    def id_of_pitch(self) -> npt.NDArray[np.int64]:
+        """Ids by MIDI pitch, drums apart."""
+        return _lookup(self.pitch_id)
+
+    @cached_property
+    def id_of_duration(self) -> dict[int, npt.NDArray[np.int64]]:
+        """`duration_id` as arrays."""
+        return {denominator: _lookup(ids) for denominator, ids in self.duration_id.items()}
+
     def base_ids(self, token_id: int) -> tuple[int, ...]:
         """Return the base ids that an id stands for: itself, or what a learned token expands to."""
         return self._learned.expansions[token_id]
@@ -171,6 +206,13 @@ class TokenTable:
         numerator, denominator = map(int, text.split("/"))
         beat_ticks = self.ticks_per_quarter * 4 // denominator
         return Meter(numerator, denominator, beat_ticks, beat_ticks // self._positions_per_beat)
+
+
+def _lookup(ids: Mapping[int, int]) -> npt.NDArray[np.int64]:
+    """Return ids by what they stand for, -1 where there is none."""
+    array = np.full(max(ids) + 1, -1, dtype=np.int64)
+    array[list(ids)] = list(ids.values())
+    return array
 
 
 def _beats(value: str) -> Fraction:
