@@ -9,6 +9,8 @@ python generate.py --prompt chorale.mid --task continue --bars 8    eight bars m
 python generate.py --prompt chorale.mid --task infill --bars 5-8    bars 5 to 8 anew, everything else untouched
 python generate.py --prompt melody.mid --model runs/chorales        with a model of your own
 python generate.py --prompt song.mid --model runs/midi-folder --given melody --write piano,bass     of any instruments
+python generate.py --model midinet --bars 8 --chords "C G Am F" --out tune.mid     a melody from noise, to be a prompt
+python generate.py --model roll-gan --seed 1                        four bars of four tracks from noise
 """
 
 from descant_modeling.generate_command import generate_command

@@ -44,7 +44,10 @@ PROMPTS = [
 ]
 
 OPTIONS = [
-    (f"{TUNE} --task compose", "compose"),
+    (f"{TUNE} --task compose", "--task compose takes no --prompt; leave one of the two out."),
+    ("generate --model {model}", "--prompt is missing; give a MIDI, MusicXML, ABC or Humdrum file, or a --model that"),
+    (f"{TUNE} --chords C", "this model takes no chords"),
+    ("generate --prompt tune.mid --model midinet", "this model writes without a prompt; leave --prompt out"),
     (f"{TUNE} --track 2", "there is no track 2"),
     (f"{TUNE} --track flute", "there is no track named 'flute'"),
     (f"{TUNE} --given cello", "unknown voice 'cello'; give one or more of soprano, alto, tenor, bass."),
