@@ -74,8 +74,9 @@ def harmonization(models: list[str], split: str, harmonies: Path) -> Facts:
 
 
 def unconstrained(model: str, split: str) -> Facts:
-    """The first model again, with parallels left to it: what forbidding them costs."""
-    return _run("harmonization", "--model", model, "--split", split, "--allow-parallels")
+    """The first model again, with voice leading left to it: what rules cost."""
+    free = ("--allow-parallels", "--allow-leaps", "--best-of", "1")
+    return _run("harmonization", "--model", model, "--split", split, *free)
 
 
 def memorization(model: str, split: str, harmonies: Path) -> Facts:

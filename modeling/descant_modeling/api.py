@@ -54,6 +54,9 @@ class Options(TypedDict, total=False):
         top_p: Draw from the likeliest tokens that together have this probability; 0.95 by default.
         allow_parallels: Whether a voice may move in parallel fifths, octaves and unisons with another one; only asked
             of a model of four voices, where it is false by default.
+        allow_leaps: Likewise whether a voice may leap by an augmented interval or over an octave.
+        best_of: Versions of each sample that are written side by side, the likelier ones going on at every quarter;
+            8 by default where such rules are kept, else 1.
         sound: `choir`, `organ`, `piano` or `strings`, for voices that the prompt does not have.
         progress: Called with the share done, 0-1.
         paste_melody: Of a model that writes the melody's voice again (the GAN): whether the prompt's own notes take
@@ -66,6 +69,8 @@ class Options(TypedDict, total=False):
     temperature: float
     top_p: float
     allow_parallels: bool
+    allow_leaps: bool
+    best_of: int | None
     sound: str
     progress: Progress
     paste_melody: bool

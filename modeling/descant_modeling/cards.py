@@ -27,7 +27,10 @@ SOURCES = {
 }
 UNKNOWN_SOURCE = "see the licence column of the dataset; this card's licence covers the weights as far as they allow."
 
-RULES = "Parallel fifths and octaves are forbidden while it writes; other rules of voice leading are learned."
+RULES = (
+    "Parallel fifths and octaves, augmented leaps and leaps over an octave are forbidden while it writes; other rules "
+    "of voice leading are learned."
+)
 NO_RULES = "Rules of voice leading are learned, not enforced."
 
 CARD = """---

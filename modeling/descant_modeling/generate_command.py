@@ -102,6 +102,12 @@ def generate_command(
     allow_parallels: Annotated[
         bool, typer.Option("--allow-parallels", help="Voices may move in parallel fifths, octaves and unisons.")
     ] = False,
+    allow_leaps: Annotated[
+        bool, typer.Option("--allow-leaps", help="Voices may leap by augmented intervals and over an octave.")
+    ] = False,
+    best_of: Annotated[
+        int | None, typer.Option(help="Write so many versions of each and keep the likelier ones; 1 is fastest.")
+    ] = None,
     sound: Annotated[
         SoundName | None,
         typer.Option(help="Instrument of the written voices (choir if not given), and of all in sound files."),
@@ -133,6 +139,7 @@ def generate_command(
     _check_range("--seed", seed, 0, 2**63 - 1)
     _check_range("--temperature", temperature, 0, 10)
     _check_range("--top-p", top_p, 1e-6, 1)
+    _check_range("--best-of", 1 if best_of is None else best_of, 1, 64)
     _check_prompt(request.task, prompt, model)
     read = None if prompt is None else read_score_report(prompt, controls=True)
     name = Path(model).name if prompt is None else prompt.stem
@@ -160,6 +167,8 @@ def generate_command(
             "temperature": temperature,
             "top_p": top_p,
             "allow_parallels": allow_parallels,
+            "allow_leaps": allow_leaps,
+            "best_of": best_of,
             "sound": sound or "choir",
             "progress": progress,
             "paste_melody": paste_melody,

@@ -1,6 +1,12 @@
 """Which pitches make parallels, on textbook progressions."""
 
-from descant_modeling.decoding.leading import VoiceLeading
+import numpy as np
+import pytest
+
+from descant_modeling.decoding.leading import LeadingRules, VoiceLeading
+from descant_modeling.evaluation.grid import from_grid
+from descant_modeling.evaluation.rules import count_rules
+from descant_modeling.intervals import Key, augmented_leaps, key_of_notes
 from descant_tokenizers.tokens.piece import GridNote
 
 QUARTER = 96
@@ -54,4 +60,58 @@ def test_a_rest_between_is_no_motion():
 
 def test_what_goes_on_sounding_does_not_move():
     leading = VoiceLeading(4, [(0, GridNote(0, 0, 67, 4 * QUARTER)), (0, GridNote(0, 3, 48, QUARTER))])
+    assert leading.parallels(3, QUARTER) == set()
+
+
+A_MINOR, C_MAJOR = Key(9, is_major=False), Key(0, is_major=True)
+
+
+@pytest.mark.parametrize(
+    ("key", "before", "now", "is_augmented"),
+    [
+        (A_MINOR, 65, 68, True),  # F to G sharp, the augmented second of the minor scale
+        (A_MINOR, 68, 65, True),
+        (A_MINOR, 64, 68, False),  # E to G sharp
+        (C_MAJOR, 65, 71, True),  # F up to B, an augmented fourth
+        (C_MAJOR, 65, 59, False),  # F down to B, a diminished fifth
+        (C_MAJOR, 60, 62, False),
+        (C_MAJOR, 60, 72, False),
+    ],
+)
+def test_leaps_are_augmented_as_they_are_written(key, before, now, is_augmented):
+    assert (now in augmented_leaps(key, before)) is is_augmented
+
+
+def test_a_voice_leaps_neither_by_augmented_intervals_nor_over_an_octave():
+    leading = VoiceLeading(1, [(0, GridNote(0, 0, 65, QUARTER))], key=A_MINOR)
+    assert {68, 78, 52} <= leading.forbidden(0, QUARTER)
+    assert not {77, 53, 67, 69} & leading.forbidden(0, QUARTER)
+    assert leading.forbidden(0, 2 * QUARTER) == set()  # behind a rest
+    free = VoiceLeading(1, [(0, GridNote(0, 0, 65, QUARTER))], LeadingRules(leaps=False), A_MINOR)
+    assert free.forbidden(0, QUARTER) == set()
+
+
+def test_what_is_forbidden_is_what_the_evaluation_counts():
+    for key, name in ((A_MINOR, "A minor"), (C_MAJOR, "C major")):
+        for before in range(60, 72):
+            leading = VoiceLeading(1, [(0, GridNote(0, 0, before, QUARTER))], key=key)
+            for now in range(40, 90):
+                line = np.array([[before, now]] * 4)
+                found = count_rules(from_grid(line, key=name), [(0, 127)] * 4).found
+                counted = found["augmented_leaps"] + found["wide_leaps"] > 0
+                # beyond the octave an augmented leap is a wide one already
+                assert counted == (now in leading.forbidden(0, QUARTER)), (name, before, now)
+
+
+def test_the_key_is_that_of_the_given_notes():
+    scale = [(pitch, QUARTER) for pitch in (60, 62, 64, 65, 67, 69, 71, 60, 64, 67)]
+    assert key_of_notes(scale) == C_MAJOR
+    assert key_of_notes([]) is None
+
+
+def test_a_copy_goes_its_own_way():
+    leading = two_chords(67, 64, 55, 48)
+    twin = leading.copy()
+    twin.sing(0, QUARTER, 2 * QUARTER, 69)
+    assert 50 in twin.forbidden(3, QUARTER)
     assert leading.parallels(3, QUARTER) == set()

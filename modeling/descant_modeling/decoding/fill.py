@@ -18,6 +18,7 @@ from transformers import PreTrainedModel
 from descant_modeling.decoding.forward import CachedModel
 from descant_modeling.decoding.plan import Hole, make_plan
 from descant_modeling.decoding.sampler import Sample, SamplingConfig, sample_plans
+from descant_modeling.decoding.versions import sample_best
 from descant_modeling.progress import part_of
 from descant_tokenizers.tokens.grammar import Grammar
 from descant_tokenizers.tokens.layout import Task, TaskLayout
@@ -52,6 +53,7 @@ class Filler:
 
     def __init__(self, model: PreTrainedModel, layout: TaskLayout, grammar: Grammar, config: SamplingConfig) -> None:
         self.model, self.layout, self.grammar, self.config = model, layout, grammar, config
+        self._num_versions = config.num_versions(layout.table)
         self._max_tokens = int(_SPARE * model.config.max_position_embeddings)
         # A bar is expected to get half of what it may get; GPT-2 has no position for one token too many.
         self._full_bar_share = 1.0 if model.config.model_type == "gpt2" else 0.5
@@ -78,7 +80,8 @@ class Filler:
         Raises:
             InputError: The music is too long for the model.
         """
-        num_rows = max(1, _MAX_CACHED_TOKENS // min(self._max_tokens, self._num_tokens(pieces, hole, 0, hole.stop)))
+        num_tokens = min(self._max_tokens, self._num_tokens(pieces, hole, 0, hole.stop))
+        num_rows = max(1, _MAX_CACHED_TOKENS // num_tokens // self._num_versions)
         samples: list[Sample] = []
         for start in range(0, len(pieces), num_rows):
             rows = slice(start, start + num_rows)
@@ -122,7 +125,9 @@ class Filler:
         plans = {id(piece): make_plan(self.layout, piece, window.hole, window.low, window.high) for piece in pieces}
         engine = CachedModel(self.model, 1, self._num_tokens(pieces, window.hole, window.low, window.high))
         ordered = [plans[id(piece)] for piece in pieces]
-        return sample_plans(engine, self.grammar, ordered, self.config, randoms, progress)
+        if self._num_versions == 1:
+            return sample_plans(engine, self.grammar, ordered, self.config, randoms, progress)
+        return sample_best(engine, self.grammar, ordered, self.config, randoms, self._num_versions, progress)
 
     def _window(self, pieces: Sequence[Piece], hole: Hole) -> _Window:
         """Choose what is written next: everything if the model can hold it, else some bars."""

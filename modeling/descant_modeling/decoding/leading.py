@@ -1,4 +1,4 @@
-"""Voice leading while sampling: which pitches would make parallel fifths, octaves or unisons.
+"""Voice leading while sampling: which pitches would make parallels, or leaps that are hard to sing.
 
 Two voices make them where both move, in the same direction, from a perfect fifth (octave, unison) to another one. Bach
 writes about one in a thousand pitch changes, most of them across the end of a phrase; a small model writes twenty times
@@ -11,12 +11,29 @@ Units: ticks of the vocabulary's grid from the beginning of the piece; pitches a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from copy import copy
+from dataclasses import dataclass
 from typing import NamedTuple
 
+from descant_modeling.intervals import Key, augmented_leaps
 from descant_tokenizers.tokens.piece import GridNote
 
 _OCTAVE = 12
+_NUM_PITCHES = 128
 _PERFECT = (0, 7)
+
+
+@dataclass(frozen=True)
+class LeadingRules:
+    """What voices may not do.
+
+    Attributes:
+        parallels: Whether parallel fifths, octaves and unisons are forbidden.
+        leaps: Whether augmented leaps and those over an octave are.
+    """
+
+    parallels: bool = True
+    leaps: bool = True
 
 
 class _Sung(NamedTuple):
@@ -31,9 +48,18 @@ class VoiceLeading:
     Args:
         num_voices: How many voices there are.
         held: Notes from before, with their onsets, in any order.
+        rules: What is forbidden.
+        key: The key, if it is known: without one no leap is augmented.
     """
 
-    def __init__(self, num_voices: int, held: Iterable[tuple[int, GridNote]] = ()) -> None:
+    def __init__(
+        self,
+        num_voices: int,
+        held: Iterable[tuple[int, GridNote]] = (),
+        rules: LeadingRules | None = None,
+        key: Key | None = None,
+    ) -> None:
+        self.rules, self.key = rules or LeadingRules(), key
         self._sung: list[list[_Sung]] = [[] for _ in range(num_voices)]
         for onset, note in sorted(held):
             self.sing(note.voice, onset, onset + note.duration_ticks, note.pitch)
@@ -41,6 +67,25 @@ class VoiceLeading:
     def sing(self, voice: int, onset_ticks: int, end_ticks: int, pitch: int) -> None:
         """Remember a note; those of a voice come in order."""
         self._sung[voice] = [*self._sung[voice][-1:], _Sung(onset_ticks, end_ticks, pitch)]
+
+    def copy(self) -> VoiceLeading:
+        """Return another one of the same memory."""
+        twin = copy(self)
+        twin._sung = list(self._sung)  # a voice's own list is replaced, never changed
+        return twin
+
+    def forbidden(self, voice: int, onset_ticks: int, due: Iterable[GridNote] = ()) -> set[int]:
+        """Return the pitches with which a voice may not begin a note; see `parallels` and `leaps`."""
+        found = self.parallels(voice, onset_ticks, due) if self.rules.parallels else set()
+        return found | self.leaps(voice, onset_ticks) if self.rules.leaps else found
+
+    def leaps(self, voice: int, onset_ticks: int) -> set[int]:
+        """Return the pitches that a voice would reach by an augmented leap, or by one over an octave."""
+        own = self._before(voice, onset_ticks)
+        if own is None:
+            return set()
+        wide = {pitch for pitch in range(_NUM_PITCHES) if abs(pitch - own) > _OCTAVE}
+        return wide if self.key is None else wide | augmented_leaps(self.key, own)
 
     def parallels(self, voice: int, onset_ticks: int, due: Iterable[GridNote] = ()) -> set[int]:
         """Return the pitches by which a voice that begins a note would move in parallel with one that began before it.
@@ -77,7 +122,7 @@ def _parallel_pitches(own: int, last: int, pitch: int) -> Iterator[int]:
     interval = abs(last - own) % _OCTAVE
     if interval not in _PERFECT:
         return
-    for target in range(128):
+    for target in range(_NUM_PITCHES):
         is_same_way = (target > own) == (pitch > last) and target != own
         if is_same_way and abs(pitch - target) % _OCTAVE == interval:
             yield target

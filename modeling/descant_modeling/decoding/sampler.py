@@ -8,19 +8,25 @@ Shapes: B samples, N appended tokens, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from copy import copy
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from descant_modeling.decoding.leading import VoiceLeading
+from descant_modeling.decoding.leading import LeadingRules, VoiceLeading
 from descant_modeling.decoding.plan import EmptyBar, Plan
+from descant_modeling.intervals import key_of_notes
 from descant_tokenizers.errors import InputError
-from descant_tokenizers.tokens.grammar import Grammar, Mask, Rules, State
+from descant_tokenizers.tokens.grammar import NEVER, Grammar, Mask, Rules, State
 from descant_tokenizers.tokens.piece import GridNote, GridTempo, read_content
+from descant_tokenizers.tokens.vocabulary import TokenTable
 
+#: Versions of a sample, where its voices keep rules.
+NUM_VERSIONS = 8
+MAX_VERSIONS = 64
 _LOWEST_TEMPERATURE = 1e-6  # below it, logits divided by the temperature overflow
 _MAX_STEPWISE = 4  # given tokens that are fed one at a time
 
@@ -48,17 +54,38 @@ class SamplingConfig:
         top_p: Nucleus (Holtzman et al. 2020): only the likeliest tokens that together reach this probability.
         allow_parallels: Whether a voice may move in parallel fifths, octaves and unisons with another one; only asked
             in four-part music without learned tokens.
+        allow_leaps: Likewise whether a voice may leap by an augmented interval or over an octave.
+        best_of: Versions of each sample that are written side by side, the likelier ones going on at every quarter
+            (see `versions`), 1-64; None for `NUM_VERSIONS` where rules of voice leading are kept, else 1.
     """
 
     temperature: float = 0.9
     top_p: float = 0.95
     allow_parallels: bool = False
+    allow_leaps: bool = False
+    best_of: int | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature <= 10:
             raise ValueError(f"temperature is {self.temperature}: give 0 to 10")
         if not 0 < self.top_p <= 1:
             raise ValueError(f"top_p is {self.top_p}: give a number above 0, at most 1")
+        if self.best_of is not None and not 1 <= self.best_of <= MAX_VERSIONS:
+            raise ValueError(f"best_of is {self.best_of}: give 1 to {MAX_VERSIONS}")
+
+    def rules_for(self, table: TokenTable) -> LeadingRules | None:
+        """Return the rules of voice leading that are kept in a vocabulary's music, if there are any."""
+        has_lines = table.is_four_part and not table.has_learned_tokens
+        rules = LeadingRules(parallels=not self.allow_parallels, leaps=not self.allow_leaps)
+        return rules if has_lines and (rules.parallels or rules.leaps) else None
+
+    def num_versions(self, table: TokenTable) -> int:
+        """Return how many versions of a sample are written; the likeliest tokens are the same in all."""
+        if self.temperature == 0:
+            return 1
+        if self.best_of is not None:
+            return self.best_of
+        return NUM_VERSIONS if self.rules_for(table) else 1
 
 
 @dataclass
@@ -78,15 +105,30 @@ class Sample:
     log_likelihood: float = 0.0
 
 
-class _Row:
+class Drawn(NamedTuple):
+    """A token that was drawn.
+
+    Attributes:
+        token_id: The token.
+        log_p: ln of its probability under the model itself (no mask, temperature 1).
+        log_p_V: The same of all tokens.
+        legal_ids: The tokens that might be drawn.
+    """
+
+    token_id: int
+    log_p: float
+    log_p_V: npt.NDArray[np.float32]
+    legal_ids: npt.NDArray[np.intp]
+
+
+class Row:
     """One sample in the making."""
 
     def __init__(self, plan: Plan, grammar: Grammar, random: np.random.Generator, config: SamplingConfig) -> None:
         self.plan, self.grammar, self.random = plan, grammar, random
         self.sample = Sample()
-        table = grammar.table
-        has_lines = table.is_four_part and not table.has_learned_tokens
-        self.leading = VoiceLeading(table.num_voices, plan.held) if has_lines and not config.allow_parallels else None
+        rules = config.rules_for(grammar.table)
+        self.leading = _voice_leading(plan, grammar.table.num_voices, rules) if rules else None
         self.busy_ticks = grammar.busy_with(plan.held)
         self.bar = -1
         self.state: State
@@ -96,15 +138,29 @@ class _Row:
         self.inside: list[GridNote]
         self._open_next_bar()
 
+    def copy(self) -> Row:
+        """Return another sample in the making that has written the same so far; random numbers are shared."""
+        twin = copy(self)
+        twin.sample = replace(self.sample, notes=dict(self.sample.notes), tempos=dict(self.sample.tempos))
+        twin.leading = None if self.leading is None else self.leading.copy()
+        twin.pending, twin.written, twin.inside = list(self.pending), list(self.written), list(self.inside)
+        return twin
+
     @property
     def done(self) -> bool:
+        """Whether the last bar is written."""
         return self.bar >= len(self.plan.bars)
 
+    @property
+    def now_ticks(self) -> int:
+        """The onset that is being written, from the beginning of the piece; `NEVER` behind the last bar."""
+        return NEVER if self.done else self.plan.bars[self.bar].start_ticks + max(0, self.state.offset_ticks)
+
     def legal(self) -> Mask:
-        """What may be drawn."""
+        """Return what may be drawn, (V,)."""
         legal = self.grammar.mask(self.state, self.rules)
         if self.state.kind == "Program":
-            return self._without_parallels(legal)
+            return self._well_led(legal)
         closing = list(self.rules.closing_ids)
         if self.inside and self.state.kind != "Pitch":
             return self._with_given(legal)
@@ -118,14 +174,14 @@ class _Row:
             return going_on if going_on.any() else legal
         return legal
 
-    def _without_parallels(self, legal: Mask) -> Mask:
-        """Leave out pitches that make parallels, unless no other is left."""
+    def _well_led(self, legal: Mask) -> Mask:
+        """Leave out pitches that voice leading forbids, unless no other is left."""
         if self.leading is None:
             return legal
         onset = self.plan.bars[self.bar].start_ticks + self.state.offset_ticks
         due = (note for note in self.inside if note.offset_ticks == self.state.offset_ticks)
-        parallels = self.leading.parallels(self.state.voice, onset, due)
-        ids = [self.grammar.table.pitch_id[pitch] for pitch in parallels if pitch in self.grammar.table.pitch_id]
+        forbidden = self.leading.forbidden(self.state.voice, onset, due)
+        ids = [self.grammar.table.pitch_id[pitch] for pitch in forbidden if pitch in self.grammar.table.pitch_id]
         if not ids:
             return legal
         others = legal.copy()
@@ -226,6 +282,12 @@ class _Row:
         self.rules = _rules(self.plan, bar)
 
 
+def _voice_leading(plan: Plan, num_voices: int, rules: LeadingRules) -> VoiceLeading:
+    given = [*(note for _, note in plan.held), *(note for bar in plan.inside for note in bar)]
+    key = key_of_notes((note.pitch, note.duration_ticks) for note in given) if rules.leaps else None
+    return VoiceLeading(num_voices, plan.held, rules, key)
+
+
 def _rules(plan: Plan, bar: EmptyBar) -> Rules:
     latest = tuple(end - bar.start_ticks for end in plan.latest_end_ticks)
     return Rules(plan.voices, latest, plan.pitches, bar.closing_ids, plan.tempos)
@@ -257,19 +319,21 @@ def sample_plans(
     Raises:
         InputError: A stream got longer than the model's positions reach.
     """
-    rows = [_Row(plan, grammar, random, config) for plan, random in zip(plans, randoms, strict=True)]
+    rows = [Row(plan, grammar, random, config) for plan, random in zip(plans, randoms, strict=True)]
     if all(plan is plans[0] for plan in plans):
-        logits_BV = _feed(model, rows[:1]).expand(len(rows), -1)
+        logits_BV = feed(model, [rows[0].pending]).expand(len(rows), -1)
         model.select_rows([0] * len(rows))
         for row in rows:
             row.pending = []
     else:
         model.select_rows([0] * len(rows))
-        logits_BV = _feed(model, rows)
+        logits_BV = _feed_some(model, rows)
     num_bars = sum(len(plan.bars) for plan in plans)
     active = rows
     while True:
-        _draw(logits_BV, active, config)
+        waiting = [place for place, row in enumerate(active) if not row.pending]
+        for place, drawn in zip(waiting, draw(logits_BV[waiting], [active[i] for i in waiting], config), strict=True):
+            active[place].accept(drawn.token_id, drawn.log_p)
         if progress is not None:
             progress(sum(row.bar for row in rows) / num_bars)
         if any(row.done for row in active):
@@ -278,17 +342,17 @@ def sample_plans(
                 return [row.sample for row in rows]
             model.select_rows(going_on)
             active = [active[index] for index in going_on]
-        logits_BV = _feed(model, active)
+        logits_BV = _feed_some(model, active)
 
 
-def _closed_ranks(rows: Sequence[_Row]) -> list[int]:
+def _closed_ranks(rows: Sequence[Row]) -> list[int]:
     """Places of the rows that go on. The last ones fill the gaps, so that few have to be moved."""
     num_left = sum(not row.done for row in rows)
     movers = (place for place in range(num_left, len(rows)) if not rows[place].done)
     return [place if not rows[place].done else next(movers) for place in range(num_left)]
 
 
-def _feed(model: Engine, rows: Sequence[_Row]) -> torch.Tensor:
+def _feed_some(model: Engine, rows: Sequence[Row]) -> torch.Tensor:
     """Append what each row has pending, or the first of it; return the logits after it, (B, V).
 
     Rows of equal length that append equally many tokens are the fast case. So a few given tokens are fed one at a time,
@@ -299,8 +363,13 @@ def _feed(model: Engine, rows: Sequence[_Row]) -> torch.Tensor:
     fed = [row.pending[:most] for row in rows]
     for row in rows:
         row.pending = row.pending[most:]
+    return feed(model, fed)
+
+
+def feed(model: Engine, fed: Sequence[Sequence[int]]) -> torch.Tensor:
+    """Append tokens to each row, to some maybe none; return the logits after them, (B, V)."""
     counts = [len(ids) for ids in fed]
-    ids_BN = torch.tensor([ids + [0] * (max(counts) - len(ids)) for ids in fed])
+    ids_BN = torch.tensor([[*ids, *[0] * (max(counts) - len(ids))] for ids in fed])
     try:
         return model.forward(ids_BN.to(model.device), counts)
     except ValueError as error:
@@ -309,16 +378,24 @@ def _feed(model: Engine, rows: Sequence[_Row]) -> torch.Tensor:
         ) from None
 
 
-def _draw(logits_BV: torch.Tensor, rows: Sequence[_Row], config: SamplingConfig) -> None:
-    """Draw a legal token for each row that waits for one; it counts with its ln p under the model."""
+def draw(logits_BV: torch.Tensor, rows: Sequence[Row], config: SamplingConfig) -> list[Drawn]:
+    """Draw a legal token for each row."""
     logits = logits_BV.float().cpu().numpy()
     below_max = logits - logits.max(axis=-1, keepdims=True)
     log_p = below_max - np.log(np.exp(below_max).sum(axis=-1, keepdims=True))
+    found = []
     for row, log_p_V in zip(rows, log_p, strict=True):
-        if not row.pending:
-            legal_ids = row.legal().nonzero()[0]
-            token_id = int(legal_ids[_pick(log_p_V[legal_ids], config, row.random)])
-            row.accept(token_id, float(log_p_V[token_id]))
+        legal_ids = row.legal().nonzero()[0]
+        token_id = int(legal_ids[_pick(log_p_V[legal_ids], config, row.random)])
+        found.append(Drawn(token_id, float(log_p_V[token_id]), log_p_V, legal_ids))
+    return found
+
+
+def log_mass(drawn: Drawn, temperature: float) -> float:
+    """Return ln of the probability, at a temperature above 0, of all tokens that might have been drawn."""
+    scaled_V = drawn.log_p_V.astype(np.float64) / max(temperature, _LOWEST_TEMPERATURE)
+    p_V = np.exp(scaled_V - scaled_V[drawn.legal_ids].max())
+    return float(np.log(p_V[drawn.legal_ids].sum()) - np.log(p_V.sum()))
 
 
 def _pick(log_p_N: npt.NDArray[np.float32], config: SamplingConfig, random: np.random.Generator) -> int:

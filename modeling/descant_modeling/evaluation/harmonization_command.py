@@ -33,6 +33,12 @@ def harmonization_command(
     allow_parallels: Annotated[
         bool, typer.Option("--allow-parallels", help="Voices may move in parallel fifths, octaves and unisons.")
     ] = False,
+    allow_leaps: Annotated[
+        bool, typer.Option("--allow-leaps", help="Voices may leap by augmented intervals and over an octave.")
+    ] = False,
+    best_of: Annotated[
+        int | None, typer.Option(help="Write so many versions of each and keep the likelier ones; 1 is fastest.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="New folder for the harmonies as MIDI, one folder a model.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; chosen by itself if not given.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Neither progress nor remarks.")] = False,
@@ -44,6 +50,7 @@ def harmonization_command(
     _check_range("--seed", seed, 0, 2**63 - 1)
     _check_range("--temperature", temperature, 0, 10)
     _check_range("--top-p", top_p, 1e-6, 1)
+    _check_range("--best-of", 1 if best_of is None else best_of, 1, 64)
     names = list(dict.fromkeys(models or ["chorales"]))
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} exists already and is not empty; choose a new folder for --out.")
@@ -63,7 +70,8 @@ def harmonization_command(
     remark(release_remark(split), quiet=quiet)
     rows = split_rows(f"{corpus}:{split}")[:limit]
     bach = Reference([chorale_of_row(row) for row in split_rows(reference)])
-    sampling, chosen = SamplingConfig(temperature, top_p, allow_parallels), pick_device(device)
+    sampling = SamplingConfig(temperature, top_p, allow_parallels, allow_leaps, best_of)
+    chosen = pick_device(device)
     results = {}
     for name in names:
         with quiet_libraries(), progress_bar(f"{name}: {len(rows)} sopranos", quiet=quiet or as_json) as progress:
@@ -81,6 +89,8 @@ def harmonization_command(
         "temperature": temperature,
         "top_p": top_p,
         "allow_parallels": allow_parallels,
+        "allow_leaps": allow_leaps,
+        "best_of": best_of,
         "models": results,
         "bach": measure([chorale_of_row(row) for row in rows], bach).facts(),
         "seconds": round(time.monotonic() - started, 1),

@@ -15,18 +15,13 @@ from typing import Final, Literal
 import numpy as np
 
 from descant_modeling.evaluation.grid import SILENT, Chorale, Flags, Ints
+from descant_modeling.intervals import MAJOR_FIFTHS, MINOR_FIFTHS, STEP, TRITONE_FIFTHS
 
 __all__ = ["CHANGES", "FRAMES", "RULES", "Rule", "RuleCounts", "count_rules", "voice_ranges"]
 
 CHANGES: Final = "per 1,000 pitch changes"
 FRAMES: Final = "% of 16ths"
-_OCTAVE, _FIFTH, _STEP, _TRITONE_FIFTHS = 12, 7, 2, 6
-
-# Line-of-fifths places of the twelve degrees above the tonic: how a note is spelled as a rule in a major and a minor
-# key (the raised fourth and the lowered seventh in both; in minor also the lowered second, in major the raised first
-# and fifth). An interval is augmented if it goes six or more places towards the sharps while rising.
-_MAJOR_FIFTHS = np.array([0, 7, 2, -3, 4, -1, 6, 1, 8, 3, -2, 5])
-_MINOR_FIFTHS = np.array([0, -5, 2, -3, 4, -1, 6, 1, -4, 3, -2, 5])
+_OCTAVE, _FIFTH = 12, 7
 
 
 @dataclass(frozen=True)
@@ -118,7 +113,7 @@ def _successions(before: Ints, now: Ints, held: Flags) -> dict[str, int]:
     octaves_PT = (last_PT % _OCTAVE == 0) & (new_PT % _OCTAVE == 0)
     outer = int(np.flatnonzero((upper == 0) & (lower == 3))[0])
     perfect_T = np.isin(new_PT[outer] % _OCTAVE, (0, _FIFTH))
-    leap_T = np.abs(now - before)[0] > _STEP
+    leap_T = np.abs(now - before)[0] > STEP
     is_parallel_T = (fifths_PT | octaves_PT)[outer]
     high, low = slice(0, 3), slice(1, 4)
     both = held[high] & held[low]
@@ -134,10 +129,10 @@ def _successions(before: Ints, now: Ints, held: Flags) -> dict[str, int]:
 
 def _melody(chorale: Chorale, before: Ints, now: Ints, changed: Flags) -> dict[str, int]:
     """Count leaps within a voice."""
-    fifths = _MAJOR_FIFTHS if chorale.is_major else _MINOR_FIFTHS
+    fifths = np.array(MAJOR_FIFTHS if chorale.is_major else MINOR_FIFTHS)
     leap = now - before
     spelled = fifths[(now - chorale.tonic) % _OCTAVE] - fifths[(before - chorale.tonic) % _OCTAVE]
-    augmented = (np.abs(leap) > _STEP) & (np.sign(leap) * spelled >= _TRITONE_FIFTHS)
+    augmented = (np.abs(leap) > STEP) & (np.sign(leap) * spelled >= TRITONE_FIFTHS)
     return {
         "augmented_leaps": int((changed & augmented).sum()),
         "wide_leaps": int((changed & (np.abs(leap) > _OCTAVE)).sum()),

@@ -1,0 +1,138 @@
+"""Several versions side by side: which of them go on, and that the sample is one of them, legal and reproducible."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+
+from descant_modeling.decoding.fill import with_content
+from descant_modeling.decoding.plan import Hole, make_plan
+from descant_modeling.decoding.sampler import Engine, Sample, SamplingConfig
+from descant_modeling.decoding.versions import resample, sample_best
+from descant_tokenizers.tokens.grammar import Grammar
+from descant_tokenizers.tokens.layout import LayoutConfig, Task, TaskLayout
+from descant_tokenizers.tokens.piece import Piece
+from descant_tokenizers.tokens.vocabulary import TokenTable
+
+PITCHES = ((60, 81), (52, 74), (46, 69), (36, 66))
+BAR_TICKS = 384
+
+
+class PrefixEngine:
+    """Logits drawn anew for each prefix; some pitches get a bonus."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, vocab_size: int, bonus: dict[int, float] | None = None) -> None:
+        self.vocab_size, self.bonus = vocab_size, bonus or {}
+        self.rows: list[list[int]] = [[]]
+
+    def select_rows(self, rows: Sequence[int]) -> None:
+        self.rows = [list(self.rows[row]) for row in rows]
+
+    def forward(self, ids_BN: torch.Tensor, num_valid_B: Sequence[int]) -> torch.Tensor:
+        assert len(self.rows) == len(ids_BN)
+        for row, ids, count in zip(self.rows, ids_BN.tolist(), num_valid_B, strict=True):
+            row += ids[:count]
+        return torch.stack([self._logits(row) for row in self.rows])
+
+    def _logits(self, row: list[int]) -> torch.Tensor:
+        random = torch.Generator().manual_seed(hash(tuple(row)) % 2**31)
+        logits = torch.randn(self.vocab_size, generator=random) * 2
+        for token_id, more in self.bonus.items():
+            logits[token_id] += more
+        return logits
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["blocks", "onsets"])
+def layout(request: pytest.FixtureRequest, table: TokenTable) -> TaskLayout:
+    return TaskLayout(table, LayoutConfig(1, given_at_onsets=request.param))
+
+
+@pytest.fixture(scope="module")
+def grammar(table: TokenTable) -> Grammar:
+    return Grammar(table)
+
+
+def draw(
+    layout: TaskLayout,
+    grammar: Grammar,
+    pieces: Sequence[Piece],
+    seeds: Sequence[int],
+    num_versions: int = 3,
+    engine: Engine | None = None,
+) -> list[Sample]:
+    num_bars = len(pieces[0].bars)
+    ends = (num_bars * BAR_TICKS,) * 4
+    hole = Hole(Task.HARMONIZE, (1, 2, 3), 0, num_bars, ends, PITCHES, to_the_end=True)
+    plans = [make_plan(layout, piece.keep_voices((0,)), hole) for piece in pieces]
+    randoms = [np.random.default_rng(seed) for seed in seeds]
+    engine = engine or PrefixEngine(layout.table.size)
+    return sample_best(engine, grammar, plans, SamplingConfig(0.9, 0.95), randoms, num_versions)
+
+
+def test_indices_are_drawn_as_often_as_their_weights_say() -> None:
+    assert resample(np.array([1.0, 1.0, 1.0, 1.0]), 0.3) == [0, 1, 2, 3]
+    assert resample(np.array([0.0, 0.0, 1.0, 0.0]), 0.99) == [2, 2, 2, 2]
+    assert resample(np.array([3.0, 0.0, 0.0, 1.0]), 0.5) == [0, 0, 0, 3]
+    assert resample(np.array([0.5, 0.0]), 0.0) == [0, 0]
+    weights = np.random.default_rng(1).random(16)
+    counts = np.bincount(resample(weights, 0.7), minlength=16)
+    assert np.abs(counts - 16 * weights / weights.sum()).max() < 1
+
+
+def test_the_best_version_is_a_whole_and_legal_harmony(
+    layout: TaskLayout, grammar: Grammar, tiny_pieces: list[Piece]
+) -> None:
+    piece = tiny_pieces[0]
+    (sample,) = draw(layout, grammar, [piece], [1])
+    assert sorted(sample.notes) == list(range(len(piece.bars)))
+    whole = with_content(piece.keep_voices((0,)), sample.notes, sample.tempos)
+    stream = layout.encode(whole, Task.CONTINUE, whole.voices)
+    assert grammar.accepts(stream.ids[stream.written.index(True) :])
+    assert whole.keep_voices((0,)) == piece.keep_voices((0,))
+    assert all({note.voice for note in bar} <= {1, 2, 3} for bar in sample.notes.values())
+    assert sample.log_likelihood < 0 < sample.num_tokens
+
+
+def test_a_sample_does_not_depend_on_those_beside_it(
+    layout: TaskLayout, grammar: Grammar, tiny_pieces: list[Piece]
+) -> None:
+    shortest = min(len(piece.bars) for piece in tiny_pieces[:2])
+    cut = [Piece(piece.bars[:shortest]) for piece in tiny_pieces[:2]]
+    alone = [draw(layout, grammar, [piece], [seed])[0] for piece, seed in zip(cut, (5, 6), strict=True)]
+    assert draw(layout, grammar, cut, [5, 6]) == alone
+
+
+def test_versions_that_rules_cornered_die_out(
+    layout: TaskLayout, grammar: Grammar, table: TokenTable, tiny_pieces: list[Piece]
+) -> None:
+    """Every note costs, because the model wants pitches that no voice may sing: the versions of fewer notes go on."""
+    bonus = {table.pitch_id[pitch]: 3.0 for pitch in range(84, 91)}
+    pieces, seeds = [tiny_pieces[0]], range(6)
+    few, many = (
+        [draw(layout, grammar, pieces, [seed], number, PrefixEngine(table.size, bonus))[0] for seed in seeds]
+        for number in (2, 12)
+    )
+    assert np.mean([s.num_tokens for s in many]) < np.mean([s.num_tokens for s in few])
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (SamplingConfig(), 8),
+        (SamplingConfig(allow_parallels=True), 8),
+        (SamplingConfig(allow_parallels=True, allow_leaps=True), 1),
+        (SamplingConfig(temperature=0), 1),
+        (SamplingConfig(best_of=3), 3),
+    ],
+)
+def test_versions_are_written_where_rules_are_kept(table: TokenTable, config: SamplingConfig, expected: int) -> None:
+    assert config.num_versions(table) == expected
+
+
+def test_instruments_keep_no_rules_of_voices(gm_table: TokenTable) -> None:
+    assert SamplingConfig().num_versions(gm_table) == 1
