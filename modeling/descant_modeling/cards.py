@@ -51,6 +51,8 @@ python generate.py --prompt melody.mid --model {place}
 Without Descant, it is a stock transformers model with a stock miditok tokenizer:
 
 ```python
+import miditok, transformers
+
 model = transformers.AutoModelForCausalLM.from_pretrained("{place}")
 tokenizer = miditok.REMI.from_pretrained("{place}")
 ```
@@ -58,7 +60,10 @@ tokenizer = miditok.REMI.from_pretrained("{place}")
 A stream to continue is `BOS CONTINUE`, then a `Program` token for each voice that sounds, then the score's REMI tokens.
 {programs}Descant adds harmonizing and infilling, keeps given notes as they are, and masks tokens that would not decode.
 
-Intended for sketching, study and play with music of the kind it was trained on.
+## Intended use
+
+For sketching, study and play with music of the kind it was trained on, and as a baseline to compare with. It is not
+meant to teach or grade harmony, to speak for a style that it has not heard, or to pass what it writes off as its models' own.
 
 ## Training data
 

@@ -1,9 +1,12 @@
 """What a model card says, to people and to the Hub."""
 
+from pathlib import Path
+
+import pytest
 from huggingface_hub import ModelCard
 
 from descant_modeling.cards import NO_RULES, RULES, Measured, model_card
-from descant_modeling.checkpoints import CheckpointMeta
+from descant_modeling.checkpoints import EMBEDDED, EMBEDDED_DEFAULT, CheckpointMeta, load_checkpoint
 from descant_modeling.config import ModelConfig
 from descant_modeling.models import build_model
 from descant_tokenizers.tokens.layout import LayoutConfig
@@ -36,3 +39,20 @@ def test_a_card_says_whether_rules_are_enforced(table, learned_table, gm_table):
     assert RULES in card_of(table).text
     for other in (learned_table, gm_table):
         assert NO_RULES in card_of(other).text
+
+
+def test_the_embedded_card_quotes_the_newest_records(repo_root: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(str(repo_root / "records"))
+    import embed
+
+    records = (path.parent for path in (repo_root / "records").glob("*_evaluation/harmonization.json"))
+    checkpoint = load_checkpoint(EMBEDDED_DEFAULT)
+    figures = embed.measured(max(records), EMBEDDED_DEFAULT)
+    card = model_card(checkpoint.model, checkpoint.meta, checkpoint.table, figures)
+    assert (EMBEDDED / EMBEDDED_DEFAULT / "README.md").read_text(encoding="utf-8") == card
+
+
+def test_a_card_says_what_the_model_is_for(table):
+    text = card_of(table).text
+    for section in ("Use", "Intended use", "Training data", "Quality", "Limits", "Run"):
+        assert f"\n## {section}\n" in text
