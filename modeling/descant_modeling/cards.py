@@ -63,7 +63,8 @@ A stream to continue is `BOS CONTINUE`, then a `Program` token for each voice th
 ## Intended use
 
 For sketching, study and play with music of the kind it was trained on, and as a baseline to compare with. It is not
-meant to teach or grade harmony, to speak for a style that it has not heard, or to pass what it writes off as its models' own.
+meant to teach or grade harmony, to speak for a style that it has not heard, or to pass what it writes off as somebody's
+own.
 
 ## Training data
 
