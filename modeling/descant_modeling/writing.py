@@ -202,7 +202,7 @@ def check_style(style: str | None, known: Sequence[str] = ()) -> None:
     if style is None or style in known:
         return
     if not known:
-        raise InputError("this model knows no styles; leave --style out, or take one that does, such as style.")
+        raise InputError("this model knows no styles; leave --style out, or take one that does.")
     raise InputError(f"the style is '{style}'; this model knows {', '.join(known)}.")
 
 

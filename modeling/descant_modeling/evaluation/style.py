@@ -87,7 +87,7 @@ def held_out_pieces(layout: TaskLayout, split: str, limit: int | None = None) ->
         InputError: The layout has no styles.
     """
     if not layout.config.styles:
-        raise InputError("this model knows no styles; name one that does, such as style.")
+        raise InputError("this model knows no styles; train one that does, as configs/style-free.yaml says.")
     found: dict[str, Named] = {style: [] for style in layout.config.styles}
     for corpus in dict.fromkeys(corpus_of(style) for style in found):
         dataset = load_corpus(corpus)

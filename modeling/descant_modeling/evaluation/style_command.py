@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def style_command(
-    model: Annotated[str, typer.Option(help="Embedded model, checkpoint or run folder, or Hub id.")] = "style",
+    model: Annotated[str, typer.Option(help="Embedded model, checkpoint or run folder, or Hub id.")],
     split: Annotated[str, typer.Option(help="Split to score; test is for releases only.")] = "valid",
     limit: Annotated[int | None, typer.Option(help="Take the first pieces of each style only.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; chosen by itself if not given.")] = None,
