@@ -84,6 +84,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, repo_root: Path) -> Traine
         "save_every": 2,
         "precision": "fp32",
         "model": {"width": 16, "num_layers": 1, "num_heads": 2, "dropout": 0.0, "max_tokens": 512},
+        "layout": {"given_at_onsets": False},
         "data": {"corpora": [str(folder / "dataset")], "tokenizer": str(folder / "tokenizer"), "batch_tokens": 600},
     }
     (folder / "tiny.yaml").write_text(yaml.safe_dump(values))
