@@ -24,7 +24,8 @@ __all__ = ["default_schemes", "open_scheme", "scheme_names"]
 
 def scheme_names() -> tuple[str, ...]:
     """Return every name that `open_scheme` knows, presets first."""
-    return (*PRESETS, *CATALOGUE)
+    # satb-style has the music of satb: only special tokens are added
+    return (*(name for name in PRESETS if name != "satb-style"), *CATALOGUE)
 
 
 def default_schemes(music: Music) -> tuple[str, ...]:

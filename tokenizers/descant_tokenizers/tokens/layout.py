@@ -175,7 +175,7 @@ class TaskLayout:
         """
         header = self.header(task, voices, style)
         if task is Task.CONTINUE:
-            ids = self.continue_ids(piece_ids(self.table, piece.keep_voices(voices)), voices)
+            ids = self.continue_ids(piece_ids(self.table, piece.keep_voices(voices)), voices, style)
             return Encoded(ids, [False] * len(header) + [True] * (len(ids) - len(header)))
         hole = _hole(piece, bars)
         ids, written = list(header), [False] * len(header)
@@ -192,9 +192,9 @@ class TaskLayout:
             after_written = block.written
         return Encoded(ids, written)
 
-    def continue_ids(self, stream: Sequence[int], voices: Sequence[int]) -> list[int]:
+    def continue_ids(self, stream: Sequence[int], voices: Sequence[int], style: str | None = None) -> list[int]:
         """Lay out a whole piece, given as its REMI stream in base tokens, for *continue*."""
-        return [*self.header(Task.CONTINUE, voices), *self.table.merge(stream), self.eos]
+        return [*self.header(Task.CONTINUE, voices, style), *self.table.merge(stream), self.eos]
 
     def blocks(self, given: Piece, task: Task, hole: Sequence[int]) -> Iterator[Block]:
         """Yield the blocks after the header of a *harmonize* or *infill* stream, written ones empty.
