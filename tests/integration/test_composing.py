@@ -204,7 +204,10 @@ def test_a_melody_is_harmonized_further(compose, descant, tiny_checkpoint, tmp_p
     )  # fmt: skip
     assert outcome.status == 0, outcome.err
     score = ScoreTick.from_file(out)
-    assert [track.name for track in score.tracks] == list(VOICES)
+    names = [track.name for track in score.tracks]  # random weights may leave a voice silent, and MIDI then has no track of it
+    assert names[0] == VOICES[0]
+    assert 1 < len(names) <= len(VOICES)
+    assert set(names) <= set(VOICES)
     assert [note.pitch for note in score.tracks[0].notes] == [note.pitch for note in melody.tracks[0].notes]
 
 
