@@ -204,7 +204,8 @@ def test_a_melody_is_harmonized_further(compose, descant, tiny_checkpoint, tmp_p
     )  # fmt: skip
     assert outcome.status == 0, outcome.err
     score = ScoreTick.from_file(out)
-    names = [track.name for track in score.tracks]  # random weights may leave a voice silent, and MIDI then has no track of it
+    # Random weights may leave a voice silent, and MIDI then has no track of it.
+    names = [track.name for track in score.tracks]
     assert names[0] == VOICES[0]
     assert 1 < len(names) <= len(VOICES)
     assert set(names) <= set(VOICES)
