@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-import datasets
 import torch
 from accelerate import Accelerator, PartialState
 from accelerate.utils import broadcast_object_list
@@ -22,6 +21,7 @@ from descant_modeling.devices import pick_device, use_cores
 from descant_modeling.loop import Stepwise
 from descant_modeling.runlog import RunLog, run_header
 from descant_modeling.training import STATE_FILE
+from descant_tokenizers.corpora import silence_datasets
 from descant_tokenizers.errors import InputError
 
 HEADER_FILE = "run.json"
@@ -139,8 +139,7 @@ def open_run(kind: type[Config], values: dict[str, Any], where: str, options: Ru
     # What was measured once holds for the whole run, wherever it is resumed.
     config = replace(config, precision="bf16" if accelerator.mixed_precision == "bf16" else "fp32")
     opening = Opening(config, options, accelerator, num_threads)
-    if opening.is_quiet:
-        datasets.disable_progress_bars()
+    silence_datasets(quiet=opening.is_quiet)
     return opening
 
 

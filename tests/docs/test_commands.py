@@ -20,6 +20,7 @@ import typer
 from descant_modeling.cli import app
 from descant_modeling.config import load_values
 from descant_modeling.objectives import parse_run_config
+from descant_tokenizers.scores import read_score
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [
@@ -262,17 +263,36 @@ def test_what_the_tokens_tutorial_prints_is_printed(
             assert line.rstrip() in printed, f"{command} does not print {line!r} there"
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/quickstart.md"])
-def test_python_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("README.md", "harmony.mid"),
+        ("docs/quickstart.md", "version-2.mid"),
+        ("docs/tokenizers.md", "my-tokenizer/tokenizer.json"),
+        ("docs/notation.md", "harmony.mp3"),
+    ],
+)
+def test_python_runs(name: str, written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # what an example writes belongs in nobody's checkout
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     (tmp_path / "melody.mid").write_bytes((ROOT / "examples" / "old-hundredth.mid").read_bytes())
+    if name == "docs/notation.md":
+        _duet(tmp_path / "melody.mid", tmp_path / "harmony.mid")
     text = (ROOT / name).read_text(encoding="utf-8")
     blocks = [block[3] for block in FENCED.finditer(text) if block[2] == "python"]
     assert blocks
     for block in blocks:
         exec(compile(block, name, "exec"), {})
-    assert list(tmp_path.glob("harmony.mid")) or list(tmp_path.glob("version-2.mid"))
+    assert (tmp_path / written).stat().st_size > 0
+
+
+def _duet(melody: Path, path: Path) -> None:
+    """A melody, an octave apart in two voices."""
+    score = read_score(melody)
+    score.tracks[0].name = "Soprano"
+    score.tracks.append(score.tracks[0].shift_pitch(-12))
+    score.tracks[1].name = "Tenor"
+    score.dump_midi(path)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,6 +49,13 @@ def _whole(stats: dict[str, Any], *path: str) -> int:
             value = value.get(part, 0) if isinstance(value, dict) else 0
         total += value
     return total
+
+
+def test_nothing_moves_where_nobody_watches(folder: Path, tmp_path: Path) -> None:
+    """In a process of its own: whether the bars of `datasets` show holds for a whole process."""
+    command = ["-m", "descant_modeling.cli", "dataset", "stats", str(folder)]
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_json_counts_everything_in_every_split(folder: Path, descant: Callable[..., Any]) -> None:

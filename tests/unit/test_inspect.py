@@ -179,9 +179,3 @@ def test_the_documentation_shows_what_is_printed(repo_root: Path, table: TokenTa
         assert f"That is {vocabulary.size} ids." in section
         for kind in filter(vocabulary.ids, TOKEN_STYLES):
             assert f"| `{kind}` | {len(vocabulary.ids(kind))} |" in section
-
-
-def test_the_documented_python_runs(repo_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(repo_root)
-    text = (repo_root / "docs" / "tokenizers.md").read_text(encoding="utf-8")
-    exec(text.split("```python\n")[1].split("```")[0], {})

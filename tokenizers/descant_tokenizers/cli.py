@@ -147,16 +147,14 @@ def stats_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as one line of JSON instead.")] = False,
 ) -> None:
     """Show what is in a corpus: pieces, notes, ranges, keys, meters, lengths, tokens and licences of each split."""
-    import datasets
     from rich.console import Console
 
-    from descant_tokenizers.corpora import reading_bar
+    from descant_tokenizers.corpora import reading_bar, silence_datasets
     from descant_tokenizers.stats import corpus_stats
     from descant_tokenizers.stats_views import check_plot, draw, table
 
     check_plot(plot, force=force)
-    if quiet or as_json:
-        datasets.disable_progress_bars()
+    silence_datasets(quiet=quiet or as_json)
     with reading_bar(source, quiet=quiet) as progress:
         stats = corpus_stats(source, preset, num_proc=num_proc, progress=progress)
     if plot is not None:
@@ -184,9 +182,7 @@ def tokenize_command(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print neither progress nor summary.")] = False,
 ) -> None:
     """Add token columns to a corpus, a dataset or a folder of score files, and put the tokenizer beside it."""
-    import datasets
-
-    from descant_tokenizers.corpora import load_corpus, reading_bar
+    from descant_tokenizers.corpora import load_corpus, reading_bar, silence_datasets
     from descant_tokenizers.corpora.build import is_score_folder
     from descant_tokenizers.corpora.folder import FolderCorpus
     from descant_tokenizers.corpora.summary import summary
@@ -194,8 +190,7 @@ def tokenize_command(
     from descant_tokenizers.tokens.presets import open_tokenizer
     from descant_tokenizers.tokens.vocabulary import TokenTable
 
-    if quiet:
-        datasets.disable_progress_bars()
+    silence_datasets(quiet=quiet)
     tokenizer = open_tokenizer(model or preset)
     if is_score_folder(source):
         start = time.monotonic()

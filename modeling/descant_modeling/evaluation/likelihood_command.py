@@ -30,18 +30,16 @@ def likelihood_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
     """Likelihood of whole pieces: nats per voice-16th, bits per note, and how many pitches are foreseen."""
-    import datasets
-
     from descant_modeling.devices import pick_device
     from descant_modeling.evaluation.screen import remark, write_json
     from descant_modeling.evaluation.sources import release_remark
     from descant_modeling.grid.checkpoints import is_grid
     from descant_modeling.quiet import quiet_libraries
+    from descant_tokenizers.corpora import silence_datasets
 
     started = time.monotonic()
     remark(release_remark(split), quiet=quiet)
-    if quiet or as_json:
-        datasets.disable_progress_bars()
+    silence_datasets(quiet=quiet or as_json)
     asked = _Asked(model, corpus, split, task, pick_device(device), quiet or as_json)
     with quiet_libraries():
         on_grid = is_grid(model)

@@ -25,8 +25,6 @@ def style_command(
     if limit is not None and limit < 1:
         raise InputError(f"--limit is {limit}; give 1 or more.")
 
-    import datasets
-
     from descant_modeling.checkpoints import load_checkpoint
     from descant_modeling.devices import pick_device
     from descant_modeling.evaluation.screen import remark, show, write_json
@@ -34,11 +32,11 @@ def style_command(
     from descant_modeling.evaluation.style import held_out_pieces, score_styles
     from descant_modeling.progress import progress_bar
     from descant_modeling.quiet import quiet_libraries
+    from descant_tokenizers.corpora import silence_datasets
 
     started = time.monotonic()
     remark(release_remark(split), quiet=quiet)
-    if quiet or as_json:
-        datasets.disable_progress_bars()
+    silence_datasets(quiet=quiet or as_json)
     with quiet_libraries():
         checkpoint = load_checkpoint(model, pick_device(device))
         pieces = held_out_pieces(checkpoint.layout, split, limit)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from descant_tokenizers.corpora.progress import reading_bar
+from descant_tokenizers.corpora.progress import reading_bar, silence_datasets
 from descant_tokenizers.corpora.rows import Row, row_to_score
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ __all__ = [
     "load_corpus",
     "reading_bar",
     "row_to_score",
+    "silence_datasets",
 ]
 
 

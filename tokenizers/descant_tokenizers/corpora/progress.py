@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 
 from descant_tokenizers.corpora.harvest import Progress
@@ -28,3 +29,15 @@ def reading_bar(label: str, *, quiet: bool = False) -> Iterator[Progress | None]
     with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(f"Reading {label}", total=None)
         yield lambda num_done, num_files: bar.update(task, completed=num_done, total=num_files)
+
+
+def silence_datasets(*, quiet: bool) -> None:
+    """Keep the bars of `datasets` off stderr for the rest of the process, where nobody would watch them.
+
+    Args:
+        quiet: Also in a terminal.
+    """
+    import datasets
+
+    if quiet or not sys.stderr.isatty():
+        datasets.disable_progress_bars()

@@ -25,7 +25,7 @@ def summary(report: BuildReport, out: Path, seconds: float) -> str:
     """
     lines = [f"{report.corpus}: {report.num_rows} pieces from {report.num_files} files in {seconds:.1f} s"]
     if report.num_cached:
-        lines.append(f"  {report.num_cached} of them were read before")
+        lines.append(f"  {report.num_cached} of them {'was' if report.num_cached == 1 else 'were'} read before")
     lines.append(f"  {'split':<10}{'pieces':>8}{'of four parts':>16}")
     lines += [f"  {split:<10}{count:>8}{report.four_part[split]:>16}" for split, count in report.splits.items()]
     lines += _listed("skipped", report.skipped)

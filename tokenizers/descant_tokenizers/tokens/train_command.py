@@ -44,7 +44,7 @@ def train_tokenizer_command(
 
     import datasets
 
-    from descant_tokenizers.corpora import load_corpus, reading_bar
+    from descant_tokenizers.corpora import load_corpus, reading_bar, silence_datasets
     from descant_tokenizers.tokens.dataset import dataset_pieces, tokenize_dataset
     from descant_tokenizers.tokens.layout import TaskLayout
     from descant_tokenizers.tokens.presets import build_tokenizer
@@ -55,8 +55,7 @@ def train_tokenizer_command(
     untrained = build_tokenizer(preset)
     base = TokenTable(untrained)
     check_vocab_size(base, vocab_size)
-    if quiet or as_json:
-        datasets.disable_progress_bars()
+    silence_datasets(quiet=quiet or as_json)
     with reading_bar(source, quiet=quiet or as_json) as progress:
         corpus = load_corpus(source, num_proc=num_proc, progress=progress)
     used = datasets.DatasetDict({name: corpus[name] for name in (LEARNED_SPLIT, MEASURED_SPLIT) if name in corpus})
