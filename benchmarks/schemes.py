@@ -1,11 +1,12 @@
-"""Compare every tokenization scheme on three kinds of music: the tables of docs/tokenizers.md.
+"""Compare every tokenization scheme on four kinds of music: the tables of docs/tokenizers.md.
 
-    python benchmarks/schemes.py --out records/2026-11-24_schemes       # chorales are built when they are first needed
+    python benchmarks/schemes.py --out records/2026-11-26_schemes --games game-music
     python records/refresh.py                                           # brings the tables up to date
 
-`folk` is a draw of the fiddle tunes of Ryan's Mammoth Collection (ABC). `midi` is a folder of MIDI files that this
-script writes: instrumental and vocal pieces out of music21's corpus, each with its instruments, and two MIDI files that
-come with music21. None of them was recorded from a player.
+`chorales` and `folk` are the corpora of these names, built when they are first needed. `midi` is a folder of MIDI files
+that this script writes: instrumental and vocal pieces out of music21's corpus, each with its instruments, and two MIDI
+files that come with music21. None of them was recorded from a player. `games` is a folder of General MIDI with drums,
+velocities and tempos, the music of three free games, which `benchmarks/game_music.py` gathers.
 """
 
 from __future__ import annotations
@@ -30,8 +31,7 @@ from descant_tokenizers.schemes.opening import default_schemes, open_scheme
 from descant_tokenizers.schemes.sources import load_source
 from descant_tokenizers.scores import read_score, write_midi
 
-LIMITS = {"chorales": 0, "folk": 200, "midi": 0}
-"""Pieces of each kind, drawn with seed 0; 0 for all."""
+KINDS = ("chorales", "folk", "midi", "games")
 
 PATTERNS = (
     "beach/*",
@@ -60,15 +60,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the records")
     parser.add_argument("--chorales", default="chorales", help="a dataset that is already built")
     parser.add_argument("--midi", help="a folder that an earlier run wrote, or any other")
-    parser.add_argument("--only", choices=LIMITS, help="one kind of music alone")
+    parser.add_argument("--games", help="the folder that benchmarks/game_music.py wrote")
+    parser.add_argument("--only", choices=KINDS, help="one kind of music alone")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    tunes = str(Path(getCorpusFilePath()) / "ryansMammoth")
     with tempfile.TemporaryDirectory() as scratch:
         if options.midi is None and options.only in (None, "midi"):
             export_midi(Path(scratch))
-        sources = {"chorales": options.chorales, "folk": tunes, "midi": options.midi or scratch}
-        for name in LIMITS if options.only is None else (options.only,):
+        sources = {"chorales": options.chorales, "folk": "folk", "midi": options.midi or scratch}
+        if options.games is not None:
+            sources["games"] = options.games
+        for name in sources if options.only is None else (options.only,):
             source = sources[name]
             path = options.out / f"{name}.json"
             path.write_text(json.dumps(header(name) | measure(name, source), indent=1) + "\n", encoding="utf-8")
@@ -77,7 +79,7 @@ def main() -> None:
 
 def measure(name: str, source: str) -> dict[str, Any]:
     """Compare the schemes that fit on one source; as `descant tokenizer compare --json` does."""
-    found = load_source([source], LIMITS[name])
+    found = load_source([source], 0)
     music = music_of_all(found.scores)
     schemes = [open_scheme(scheme, music) for scheme in default_schemes(music)]
     for scheme in schemes:  # what is built at first use is not timed

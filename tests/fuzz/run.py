@@ -65,6 +65,7 @@ class Report:
             "slowest_input": self.slowest_index,
             "megabytes_after_imports": round(self.imported_bytes / 2**20),
             "megabytes_at_peak": round(self.peak_bytes / 2**20),
+            "megabytes_beyond_imports": round((self.peak_bytes - self.imported_bytes) / 2**20),
             "seconds": round(self.seconds, 1),
             "reasons": dict(self.reasons.most_common()),
         }

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from descant_tokenizers.corpora import build_dataset
 from descant_tokenizers.corpora.folder import FolderCorpus
 from descant_tokenizers.corpora.harvest import read_one
+from descant_tokenizers.corpora.summary import summary
 from descant_tokenizers.corpora.tunes import keys_in, load, path_of, score_keys, stem_of
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import Limits
@@ -79,3 +82,22 @@ def test_an_unreadable_book_is_one_piece_with_a_reason(folder: Path) -> None:
 def test_a_file_may_hold_the_sign_that_tells_tunes(folder: Path) -> None:
     (folder / "book.abc#1.mid").write_bytes(b"")
     assert path_of(folder, "book.abc#1.mid") == folder / "book.abc#1.mid"
+
+
+def test_what_is_said_against_a_tune_names_it(folder: Path) -> None:
+    (folder / "book.abc").write_text(BOOK.replace("DF|Ad|]", "z2|z2|]"), encoding="utf-8")
+    reader = FolderCorpus.of(folder).reader
+    assert read_one(reader, "book.abc#1").piece
+    book = folder / "book.abc"
+    assert read_one(reader, "book.abc#2").reason == f"tune 2 of {book} holds no notes; choose a file with music in it."
+
+
+def test_a_report_counts_books_and_their_tunes(folder: Path, tmp_path: Path) -> None:
+    report = build_dataset(str(folder), tmp_path / "out", num_proc=1)
+    assert (report.num_files, report.num_found, report.num_rows) == (2, 3, 3)
+    assert "  3 were found, each tune of a tune book counted" in summary(report, tmp_path / "out", 1.0).splitlines()
+
+
+def test_what_this_very_run_has_read_was_not_read_before(folder: Path, tmp_path: Path) -> None:
+    shutil.copy(folder / "one.abc", folder / "same.abc")
+    assert [build_dataset(str(folder), tmp_path / out, num_proc=1).num_cached for out in ("a", "b")] == [0, 3]

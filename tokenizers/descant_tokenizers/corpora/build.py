@@ -27,6 +27,7 @@ from descant_tokenizers.corpora.store import (
     read_dataset,
     write_report,
 )
+from descant_tokenizers.corpora.tunes import file_of
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.hub import is_repo_id, pull_folder
 
@@ -41,13 +42,14 @@ class BuildReport:
 
     Attributes:
         corpus: Name of the corpus.
-        num_files: Files found; a tune book counts as many as it has tunes.
+        num_files: Files found.
         splits: Rows in each split, empty ones included.
         four_part: Of these, the rows of exactly four voices, from files of just as many parts.
         skipped: File id to the reason why it is no row.
         duplicates: File id to the id of the row with the same notes, in place of one of its own.
         remarks: Row id to what was changed while reading it.
-        num_cached: Files that an earlier build had read already.
+        num_found: Pieces found in them: each tune of a tune book is one.
+        num_cached: Rows that an earlier build had read already.
     """
 
     corpus: str
@@ -57,6 +59,7 @@ class BuildReport:
     skipped: dict[str, str]
     duplicates: dict[str, str]
     remarks: dict[str, list[str]]
+    num_found: int = 0
     num_cached: int = 0
 
     @property
@@ -177,13 +180,15 @@ class _Tally:
         self._skipped: dict[str, str] = {}
         self._duplicates: dict[str, str] = {}
         self._remarks: dict[str, list[str]] = {}
-        self._num_pieces = self._num_cached = 0
+        self._num_files = self._num_pieces = self._num_cached = 0
+        self._last_file = ""
 
     def count(self, outcome: Outcome) -> Row | None:
         """Return the row of a piece, None if it has none."""
         name = self._corpus.id_of(outcome.key)
         self._num_pieces += 1
-        self._num_cached += outcome.is_cached
+        file, self._last_file = self._last_file, file_of(outcome.key)
+        self._num_files += self._last_file != file  # the tunes of a book come one after the other
         if outcome.piece is None:
             self._skipped[name] = outcome.reason
             return None
@@ -191,6 +196,7 @@ class _Tally:
         if first != name:
             self._duplicates[name] = first
             return None
+        self._num_cached += outcome.is_cached
         row = make_row(self._corpus, outcome.key, outcome.piece)
         self._rows[row["split"]] += 1
         self._four_part[row["split"]] += outcome.piece.is_four_part
@@ -202,7 +208,8 @@ class _Tally:
         """Sum up."""
         return BuildReport(
             corpus=self._corpus.name,
-            num_files=self._num_pieces,
+            num_files=self._num_files,
+            num_found=self._num_pieces,
             splits={split: self._rows[split] for split in self._corpus.splits},
             four_part={split: self._four_part[split] for split in self._corpus.splits},
             skipped=self._skipped,

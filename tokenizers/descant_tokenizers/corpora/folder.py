@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from descant_tokenizers.corpora.reading import Parts, Reading, read_piece
 from descant_tokenizers.corpora.rows import Facts, Piece
 from descant_tokenizers.corpora.splits import FOLDER_SPLITS, split_of_digest
-from descant_tokenizers.corpora.tunes import load, path_of, score_keys, stem_of
+from descant_tokenizers.corpora.tunes import load, naming_tune, path_of, score_keys, stem_of
 from descant_tokenizers.scores import Limits
 
 UNKNOWN = "unknown"
@@ -44,7 +44,8 @@ class FileReader:
 
     def read(self, key: str, data: bytes) -> Reading:
         """Read a piece; see `read_piece`."""
-        return read_piece(path_of(self.root, key), data, self.parts, self.limits)
+        with naming_tune(self.root, key):
+            return read_piece(path_of(self.root, key), data, self.parts, self.limits)
 
 
 @dataclass(frozen=True)

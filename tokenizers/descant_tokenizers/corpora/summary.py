@@ -24,6 +24,8 @@ def summary(report: BuildReport, out: Path, seconds: float) -> str:
         Text without a final line break.
     """
     lines = [f"{report.corpus}: {report.num_rows} pieces from {report.num_files} files in {seconds:.1f} s"]
+    if report.num_found > report.num_files:
+        lines.append(f"  {report.num_found} were found, each tune of a tune book counted")
     if report.num_cached:
         lines.append(f"  {report.num_cached} of them {'was' if report.num_cached == 1 else 'were'} read before")
     lines.append(f"  {'split':<10}{'pieces':>8}{'of four parts':>16}")

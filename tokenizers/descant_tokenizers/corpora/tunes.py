@@ -5,8 +5,10 @@ A piece is named by its key: the file's path inside a folder, and `#` with its p
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -55,10 +57,27 @@ def keys_in(folder: Path, file: str) -> list[str]:
     return [file] if num_tunes < 2 else [f"{file}#{number}" for number in range(1, num_tunes + 1)]
 
 
+def file_of(key: str) -> str:
+    """Return the path of the file that holds a piece, inside the folder of the key."""
+    book = _BOOK_KEY.fullmatch(key)
+    return book["file"] if book else key
+
+
 def path_of(folder: Path, key: str) -> Path:
     """Return the file that holds a piece."""
-    book = _BOOK_KEY.fullmatch(key)
-    return folder / (book["file"] if book else key)
+    return folder / file_of(key)
+
+
+@contextlib.contextmanager
+def naming_tune(folder: Path, key: str) -> Iterator[None]:
+    """Name the tune of a tune book in what is said against it inside the block."""
+    try:
+        yield
+    except InputError as error:
+        book, path = _BOOK_KEY.fullmatch(key), str(path_of(folder, key))
+        if book is None:
+            raise
+        raise InputError(str(error).replace(path, f"tune {book['tune']} of {path}", 1)) from error
 
 
 def stem_of(key: str) -> str:
