@@ -21,12 +21,11 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from descant_modeling.gan.config import GanOptimizerConfig
 from descant_modeling.gan.learner import GanLearner, melody_of
 from descant_modeling.gan.memory import keep_freed_memory
 from descant_modeling.gan.networks import UpConv, draw_noise
 from descant_modeling.gan.steps import naive_critic_loss
-
-CRITIC_STEPS = 5
 
 
 def random_rolls(number: int) -> Tensor:
@@ -51,7 +50,7 @@ def with_autograd(learner: GanLearner, rolls: Tensor) -> None:
     """Run one iteration with autograd alone."""
     rng = torch.Generator().manual_seed(0)
     melody = melody_of(rolls)
-    for _ in range(CRITIC_STEPS):
+    for _ in range(learner.critic_steps):
         fake = learner.write(melody, draw_noise(len(rolls), rng))
         loss = naive_critic_loss(learner.critic, rolls, fake, melody, torch.rand(len(rolls), generator=rng))
         learner.critic_optimizer.zero_grad()
@@ -84,10 +83,7 @@ def main() -> None:
     arguments = parser.parse_args()
     size = arguments.batch_size
     rolls = random_rolls(size)
-    plain, half = (
-        GanLearner(1, batch_size=size, critic_steps=CRITIC_STEPS, dtype=dtype)
-        for dtype in (torch.float32, torch.bfloat16)
-    )
+    plain, half = (GanLearner(1, GanOptimizerConfig(), size, dtype) for dtype in (torch.float32, torch.bfloat16))
 
     def naive() -> None:
         with naive_upsampling():

@@ -7,7 +7,7 @@
 
 The last one puts what records/evaluate.py measured into the card of a model that is embedded already. The GANs' weights
 are halved to fp16 (`save_gan`), the causal model's stay as they are. The record's `metrics.json` is written by hand
-from what the commands in it printed.
+from what the commands in it printed; a GAN's card quotes it from there, once it is written.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -29,7 +31,7 @@ from descant_modeling.checkpoints import (
     replace_folder,
     save_checkpoint,
 )
-from descant_modeling.gan.cards import gan_card
+from descant_modeling.gan.cards import gan_card, recorded_figures
 from descant_modeling.gan.checkpoints import BUILDERS, load_gan, save_gan
 
 RECORDS = Path(__file__).parent
@@ -45,10 +47,11 @@ def main() -> None:
     parser.add_argument("--measured", help="folder under records/ with what records/evaluate.py wrote")
     parser.add_argument("--git", help="the revision that ran, if the run could not know")
     options = parser.parse_args()
-    facts = {"record": f"records/{options.record}"} | ({"git": options.git} if options.git else {})
-    figures = measured(RECORDS / options.measured, options.name) if options.measured else []
-    replace_folder(EMBEDDED / options.name, lambda folder: embed(str(options.run), folder, facts, figures))
     record = RECORDS / options.record
+    facts = {"record": f"records/{options.record}"} | ({"git": options.git} if options.git else {})
+    if options.measured:
+        facts["evaluation"] = f"records/{options.measured}"
+    replace_folder(EMBEDDED / options.name, lambda folder: embed(str(options.run), options.name, folder, facts))
     record.mkdir(exist_ok=True)
     for pattern in LOGGED:
         for path in sorted(options.run.glob(pattern)):
@@ -57,41 +60,58 @@ def main() -> None:
 
 
 def measured(record: Path, name: str) -> list[Measured]:
-    """Read the figures that a card quotes."""
-    likelihood, harmonies = (
-        json.loads((record / f"{part}.json").read_text(encoding="utf-8")) for part in ("likelihood", "harmonization")
-    )
-    alone, mine, bach = likelihood["harmonize"], harmonies["models"][name], harmonies["bach"]
-    figures = [
-        Measured(
-            "harmonize_nats_per_voice_16th",
-            "nats per voice-16th of alto, tenor and bass, given the soprano",
-            alone["nats_per_voice_16th"],
-            None,
-            alone["command"],
-        )
-    ]
+    """Read the figures that a causal model's card quotes from what records/evaluate.py wrote."""
+    alone = json.loads((record / "likelihood.json").read_text(encoding="utf-8"))["harmonize"]
+    label = "nats per voice-16th of alto, tenor and bass, given the soprano"
+    given = Measured("harmonize_nats_per_voice_16th", label, alone["nats_per_voice_16th"], None, alone["command"])
+    return [given, *measured_harmonies(record, name)]
+
+
+def measured_harmonies(record: Path, name: str) -> list[Measured]:
+    """Read the figures about a model's harmonies of the valid sopranos."""
+    harmonies = json.loads((record / "harmonization.json").read_text(encoding="utf-8"))
+    mine, bach = harmonies["models"][name], harmonies["bach"]
+
+    def figure(key: str, label: str, value: float, beside: float) -> Measured:
+        return Measured(key, label, value, beside, harmonies["command"], corpus=harmonies["corpus"])
+
+    figures = []
     for key, label in (("parallel_fifths", "parallel fifths"), ("parallel_octaves", "parallel octaves, unisons")):
         value, his = (facts["rules"][key]["value"] for facts in (mine, bach))
-        figures.append(Measured(key, f"{label}, per 1,000 pitch changes", value, his, harmonies["command"]))
+        figures.append(figure(key, f"{label}, per 1,000 pitch changes", value, his))
     grades = mine["grade"]["median"], bach["grade"]["median"]
     outgrades = mine["bach_outgrades"]["value"]
     return [
         *figures,
-        Measured("grade", "grade of harmonies, median (lower is more like Bach)", *grades, harmonies["command"]),
-        Measured("bach_outgrades", "pairs in which Bach has the better grade, %", outgrades, 50, harmonies["command"]),
+        figure("grade", "grade of harmonies, median (lower is more like Bach)", *grades),
+        figure("bach_outgrades", "pairs in which Bach has the better grade, %", outgrades, 50),
     ]
 
 
-def embed(run: str, folder: Path, facts: dict[str, str], figures: list[Measured]) -> None:
+def measured_rolls(facts: Mapping[str, Any], name: str) -> list[Measured]:
+    """Read the figures that a GAN's card quotes from the records that its facts name; none that are not there yet."""
+    path = RECORDS.parent / facts["record"] / "metrics.json"
+    figures = []
+    if path.is_file():
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+        found = metrics["bars"] if "bars" in metrics else metrics["rolls"]
+        figures += recorded_figures(found["written"], found["valid_data"], found["command"])
+    if "evaluation" in facts:
+        figures += measured_harmonies(RECORDS.parent / facts["evaluation"], name)
+    return figures
+
+
+def embed(run: str, name: str, folder: Path, facts: dict[str, str]) -> None:
     """Write the published files of a run's checkpoint into an empty folder, with more facts about the run."""
     if read_meta_values(find_checkpoint(run)).get("objective") in BUILDERS:
         gan = load_gan(run)
         gan_meta = replace(gan.meta, training=gan.meta.training | facts)
-        save_gan(folder, gan.generator, gan_meta, gan_card(gan_meta), torch.float16)
+        card = gan_card(gan_meta, measured_rolls(gan_meta.training, name))
+        save_gan(folder, gan.generator, gan_meta, card, torch.float16)
         return
     checkpoint = load_checkpoint(run)
     meta = replace(checkpoint.meta, training=checkpoint.meta.training | facts)
+    figures = measured(RECORDS.parent / facts["evaluation"], name) if "evaluation" in facts else []
     card = model_card(checkpoint.model, meta, checkpoint.table, figures)
     save_checkpoint(folder, checkpoint.model, checkpoint.table.tokenizer, meta, card)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 # Libraries read these when they are imported, hence before anything else. Commands started by tests inherit them.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -18,6 +19,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
+    from descant_modeling.gan.training import GanTrainer
     from descant_modeling.training import Trainer
     from descant_tokenizers.tokens.piece import Piece
     from descant_tokenizers.tokens.vocabulary import TokenTable
@@ -39,6 +41,17 @@ TINY_RUN = {
     "optimizer__name": "muon",
     "optimizer__learning_rate": 0.01,
     "optimizer__warmup_steps": 3,
+}
+
+#: Of tiny runs of the GANs, beside what all have.
+TINY_GANS = {
+    "gan": {"data": {"batch_size": 2}, "optimizer": {"critic_steps": 1}},
+    "roll-gan": {
+        "data": {"batch_size": 2},
+        "optimizer": {"critic_steps": 1},
+        "model": {"filters": [4, 4, 4, 4], "critic_filters": [2, 2, 2, 2]},
+    },
+    "midinet": {"data": {"batch_size": 4}},
 }
 
 
@@ -199,5 +212,67 @@ def make_trainer(table: TokenTable, tiny_pieces: list[Piece], tmp_path: Path) ->
         log = RunLog(path, config.max_steps, active=True, quiet=True)
         meta = CheckpointMeta(config.layout, "", training={"seed": config.seed})
         return Trainer(config, accelerator, model, source, ScoreSubject(layout, tiny_pieces[9:], meta), path, log)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def gan_datasets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """By objective, a dataset of random samples on disk: rolls (5 of train, 2 of valid), or bars (40 of both)."""
+    from datasets import Array3D, Dataset, DatasetDict, Features
+
+    def save(kind: str, train: Dataset, valid: Dataset) -> Path:
+        folder = tmp_path_factory.mktemp(kind) / "dataset"
+        DatasetDict({"train": train, "valid": valid}).save_to_disk(str(folder))
+        return folder
+
+    rng = np.random.default_rng(0)
+    found = {}
+    for kind, num_steps in (("gan", 32), ("roll-gan", 64)):
+        rolls = np.where(rng.random((7, num_steps, 128, 4)) < 0.03, 1, -1).astype(np.int8)
+        features = Features({"roll": Array3D((num_steps, 128, 4), "int8")})
+        parts = [Dataset.from_dict({"roll": list(part)}, features=features) for part in (rolls[:5], rolls[5:])]
+        found[kind] = save(kind, *parts)
+    pitches = rng.integers(60, 72, (40, 16)).tolist()
+    bars = {
+        "pitches": pitches,
+        "previous": [[] if index % 10 == 0 else pitches[index - 1] for index in range(40)],
+        "chord": rng.choice(["C", "G", "Am", "F#m"], 40).tolist(),
+        "corpus": ["folk"] * 40,
+    }
+    found["midinet"] = save("midinet", *[Dataset.from_dict(bars)] * 2)
+    return found
+
+
+@pytest.fixture
+def gan_values(gan_datasets: dict[str, Path], tmp_path: Path) -> Callable[[str], dict[str, Any]]:
+    """A function that returns the values of a tiny run of a GAN in `tmp_path/runs`, logging every step."""
+
+    def values(kind: str) -> dict[str, Any]:
+        own = copy.deepcopy(TINY_GANS[kind])
+        own["data"]["corpus"] = str(gan_datasets[kind])
+        often = {"max_steps": 3, "log_every": 1, "eval_every": 2, "save_every": 9, "precision": "fp32"}
+        return {"objective": kind, "name": kind, "out_dir": str(tmp_path / "runs"), **often, **own}
+
+    return values
+
+
+@pytest.fixture
+def make_gan_trainer(gan_values: Callable[[str], dict[str, Any]], tmp_path: Path) -> Callable[..., GanTrainer]:
+    """A function that makes a trainer of a tiny GAN in a folder of `tmp_path`."""
+    from descant_modeling.gan.runs import open_study
+    from descant_modeling.gan.training import GanTrainer
+    from descant_modeling.objectives import parse_run_config
+    from descant_modeling.runlog import RunLog
+    from descant_modeling.runs import make_accelerator
+
+    def make(kind: str, folder: str = "run", *overrides: str) -> GanTrainer:
+        config = parse_run_config(gan_values(kind), "test", overrides)
+        accelerator = make_accelerator(config.precision, "cpu")
+        path = tmp_path / folder
+        path.mkdir(exist_ok=True)
+        log = RunLog(path, config.max_steps, active=True, quiet=True)
+        study = open_study(config, accelerator, quiet=True)
+        return GanTrainer(config, accelerator, study, path, {"seed": config.seed}, log)
 
     return make

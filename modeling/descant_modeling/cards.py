@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 from transformers import PreTrainedModel
@@ -39,11 +40,38 @@ CARD = """---
 
 # {title}
 
-A causal Transformer ({architecture}, {millions:.2f} M parameters) over REMI tokens of {music}. It writes what is
-missing: other voices to given ones, the bars that follow, or some bars in the middle. Made with Descant.
+{what}
 
 ## Use
 
+{use}
+
+## Intended use
+
+{intended}
+
+## Training data
+
+{data}
+
+## Quality
+
+{quality}
+
+## Limits
+
+{limits}
+
+## Run
+
+{facts}
+"""
+
+WHAT = """\
+A causal Transformer ({architecture}, {millions:.2f} M parameters) over REMI tokens of {music}. It writes what is
+missing: other voices to given ones, the bars that follow, or some bars in the middle. Made with Descant."""
+
+USE = """\
 ```
 python generate.py --prompt melody.mid --model {place}
 ```
@@ -58,33 +86,27 @@ tokenizer = miditok.REMI.from_pretrained("{place}")
 ```
 
 A stream to continue is `BOS CONTINUE`, then a `Program` token for each voice that sounds, then the score's REMI tokens.
-{programs}Descant adds harmonizing and infilling, keeps given notes as they are, and masks tokens that would not decode.
+{voices}Descant adds harmonizing and infilling, keeps given notes as they are, and masks tokens that would not decode.\
+"""
 
-## Intended use
-
+INTENDED = """\
 For sketching, study and play with music of the kind it was trained on, and as a baseline to compare with. It is not
 meant to teach or grade harmony, to speak for a style that it has not heard, or to pass what it writes off as somebody's
-own.
+own."""
 
-## Training data
-
+DATA = """\
 {sources}
 
-Splits trained on: {splits}. No piece of valid, test or held_out was trained on.{ranges} Tasks were mixed.
+Splits trained on: {splits}. No piece of valid, test or held_out was trained on.{ranges} Tasks were mixed."""
 
-## Quality
-
-{quality}
-
-## Limits
-
+LIMITS = """\
 It writes in the manner of what it was trained on, whatever the prompt. It does not know text, or form beyond the
-phrase. {rules}
+phrase. {rules}"""
 
-## Run
+LIKELIHOOD = "descant evaluate likelihood --model {place} --corpus {corpus} --split valid"
 
-{facts}
-"""
+#: What the models do, for the Hub's model-index.
+TASK = "writing symbolic music"
 
 
 @dataclass(frozen=True)
@@ -97,6 +119,8 @@ class Measured:
         value: The figure.
         beside: The same of Bach's own pieces, where that makes sense.
         command: What printed it.
+        form: How both are printed.
+        corpus: Whose valid split it is about; by default the first one that was trained on.
     """
 
     key: str
@@ -104,6 +128,54 @@ class Measured:
     value: float
     beside: float | None
     command: str
+    form: str = ".2f"
+    corpus: str | None = None
+
+
+@dataclass(frozen=True)
+class Head:
+    """A card's YAML head but for the figures.
+
+    Attributes:
+        title: The model's name.
+        corpora: What it was trained on.
+        is_free: Whether all of that may be shipped under this project's licence.
+        tags: For the Hub.
+        task: The Hub's name for what it does.
+        library: What loads it, if that is a library which the Hub knows.
+    """
+
+    title: str
+    corpora: Sequence[str]
+    is_free: bool
+    tags: Sequence[str]
+    task: str
+    library: str | None = None
+
+    def yaml(self, figures: Sequence[Measured]) -> str:
+        """Return the head with figures as the Hub's model-index."""
+        data = ModelCardData(
+            license="apache-2.0" if self.is_free else "other",
+            library_name=self.library,
+            pipeline_tag=self.task if self.library else None,
+            tags=list(self.tags),
+            model_name=self.title,
+            eval_results=[self._result(figure) for figure in figures] if self.corpora else [],
+        )
+        return str(data.to_yaml())
+
+    def _result(self, figure: Measured) -> EvalResult:
+        corpus = figure.corpus or self.corpora[0]
+        return EvalResult(
+            task_type=self.task,
+            task_name=TASK,
+            dataset_type=corpus,
+            dataset_name=corpus,
+            dataset_split="valid",
+            metric_type=figure.key,
+            metric_name=figure.name,
+            metric_value=round(figure.value, 4),
+        )
 
 
 def model_card(
@@ -121,76 +193,58 @@ def model_card(
     value = meta.training.get(f"valid_{unit.key}")
     corpora = list(meta.corpora)
     title = f"Descant {', '.join(corpora) or 'model'}"
+    command = LIKELIHOOD.format(place=PLACEHOLDER, corpus=next(iter(corpora), "CORPUS"))
+    likelihood = [] if value is None else [Measured(unit.key, unit.name, value, None, command)]
+    tags = ["music", "symbolic-music", "midi", "remi", *(["harmonization", "bach"] if table.is_four_part else [])]
+    head = Head(title, corpora, set(corpora) <= set(FREE_CORPORA), tags, "text-generation", "transformers")
+    voices = f"Programs 40-43 stand for {', '.join(VOICES)}. " if table.is_four_part else ""
     return CARD.format(
-        metadata=_metadata(title, corpora, unit, value, measured, is_four_part=table.is_four_part),
+        metadata=head.yaml([*likelihood, *measured]),
         title=title,
-        place=PLACEHOLDER,
-        architecture=type(model).__name__,
-        millions=sum(p.numel() for p in model.parameters()) / 1e6,
-        music="music in four voices" if table.is_four_part else "any MIDI",
-        programs=f"Programs 40-43 stand for {', '.join(VOICES)}. " if table.is_four_part else "",
-        sources="\n".join(f"- {name}: {SOURCES.get(name, UNKNOWN_SOURCE)}" for name in corpora),
-        splits=", ".join(meta.training.get("splits", [])),
-        ranges=_ranges(meta.voice_ranges) if table.is_four_part else "",
-        quality=_quality(unit, value, corpora, measured),
-        rules=RULES if table.is_four_part and not table.has_learned_tokens else NO_RULES,
-        facts="\n".join(f"- {key}: {fact}" for key, fact in meta.training.items()),
+        what=WHAT.format(
+            architecture=type(model).__name__,
+            millions=sum(p.numel() for p in model.parameters()) / 1e6,
+            music="music in four voices" if table.is_four_part else "any MIDI",
+        ),
+        use=USE.format(place=PLACEHOLDER, voices=voices),
+        intended=INTENDED,
+        data=DATA.format(
+            sources="\n".join(f"- {name}: {SOURCES.get(name, UNKNOWN_SOURCE)}" for name in corpora),
+            splits=", ".join(meta.training.get("splits", [])),
+            ranges=_ranges(meta.voice_ranges) if table.is_four_part else "",
+        ),
+        quality=_quality(unit, value, command, measured),
+        limits=LIMITS.format(rules=RULES if table.is_four_part and not table.has_learned_tokens else NO_RULES),
+        facts=facts_of(meta.training),
     )
 
 
-def _metadata(
-    title: str,
-    corpora: Collection[str],
-    unit: Unit,
-    value: float | None,
-    measured: Sequence[Measured],
-    *,
-    is_four_part: bool,
-) -> str:
-    """The card's YAML head, with the measured figures as the Hub's model-index."""
-    tags = ["music", "symbolic-music", "midi", "remi", *(["harmonization", "bach"] if is_four_part else [])]
-    figures = [] if value is None else [(unit.key, unit.name, value)]
-    figures += [(figure.key, figure.name, figure.value) for figure in measured]
-    results = [_result(next(iter(corpora)), *figure) for figure in figures] if corpora else []
-    data = ModelCardData(
-        license="apache-2.0" if set(corpora) <= set(FREE_CORPORA) else "other",
-        library_name="transformers",
-        pipeline_tag="text-generation",
-        tags=tags,
-        model_name=title,
-        eval_results=results,
-    )
-    return str(data.to_yaml())
+def facts_of(training: Mapping[str, Any]) -> str:
+    """List facts about a run."""
+    return "\n".join(f"- {key}: {fact}" for key, fact in training.items())
 
 
-def _result(corpus: str, key: str, name: str, value: float) -> EvalResult:
-    return EvalResult(
-        task_type="text-generation",
-        task_name="writing symbolic music",
-        dataset_type=corpus,
-        dataset_name=corpus,
-        dataset_split="valid",
-        metric_type=key,
-        metric_name=name,
-        metric_value=round(value, 4),
-    )
+def table_of(measured: Sequence[Measured], heads: tuple[str, str, str]) -> str:
+    """Return a table of figures, and below it the commands that printed them.
 
-
-def _quality(unit: Unit, value: float | None, corpora: Sequence[str], measured: Sequence[Measured]) -> str:
-    command = (
-        f"`descant evaluate likelihood --model {PLACEHOLDER} --corpus {next(iter(corpora), 'CORPUS')} --split valid`"
-    )
-    if value is None:
-        return f"Not measured; {command} does."
-    text = f"{value:.4f} {unit.name} on the valid split (whole pieces, bar tokens and EOS included), by\n{command}."
-    if not measured:
-        return text
+    Args:
+        measured: At least one.
+        heads: Of its three columns: the names, the model's figures, those beside them.
+    """
     rows = [
-        f"| {figure.name} | {figure.value:.2f} | {'' if figure.beside is None else f'{figure.beside:.2f}'} |"
+        f"| {figure.name} | {figure.value:{figure.form}} "
+        f"| {'' if figure.beside is None else format(figure.beside, figure.form)} |"
         for figure in measured
     ]
     commands = "\n".join(f"- `{command}`" for command in dict.fromkeys(figure.command for figure in measured))
-    return f"{text}\n\n| on valid | model | Bach |\n|---|---|---|\n" + "\n".join(rows) + f"\n\nby\n\n{commands}"
+    return "\n".join([f"| {' | '.join(heads)} |", "|---|---|---|", *rows, "", "by", "", commands])
+
+
+def _quality(unit: Unit, value: float | None, command: str, measured: Sequence[Measured]) -> str:
+    if value is None:
+        return f"Not measured; `{command}` does."
+    text = f"{value:.4f} {unit.name} on the valid split (whole pieces, bar tokens and EOS included), by\n`{command}`."
+    return f"{text}\n\n{table_of(measured, ('on valid', 'model', 'Bach'))}" if measured else text
 
 
 def _ranges(ranges: Sequence[tuple[int, int]]) -> str:

@@ -15,7 +15,16 @@ from typing import Any
 
 import yaml
 
-from descant_modeling.common_config import CommonConfig, check
+from descant_modeling.common_config import (
+    BELOW_ONE,
+    BETAS,
+    NOT_NEGATIVE,
+    POSITIVE,
+    CommonConfig,
+    check,
+    check_fields,
+    within,
+)
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.tokens.layout import LayoutConfig
 
@@ -46,11 +55,10 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         check(self.architecture in ("rotary", "gpt2"), "model.architecture", self.architecture, "rotary or gpt2")
-        for name in ("width", "num_layers", "num_heads", "max_tokens"):
-            check(getattr(self, name) > 0, f"model.{name}", getattr(self, name), "give a positive number")
+        check_fields(self, "model", POSITIVE, "width", "num_layers", "num_heads", "max_tokens")
         even = self.width % (2 * self.num_heads) == 0  # rotary positions turn pairs
         check(even, "model.num_heads", self.num_heads, f"must divide half of the width {self.width}")
-        check(0 <= self.dropout < 1, "model.dropout", self.dropout, "give 0 or more, below 1")
+        check_fields(self, "model", BELOW_ONE, "dropout")
 
 
 @dataclass(frozen=True)
@@ -91,8 +99,7 @@ class BatchConfig:
     micro_batches: int = 1
 
     def __post_init__(self) -> None:
-        check(self.batch_tokens > 0, "data.batch_tokens", self.batch_tokens, "give a positive number")
-        check(self.micro_batches > 0, "data.micro_batches", self.micro_batches, "give a positive number")
+        check_fields(self, "data", POSITIVE, "batch_tokens", "micro_batches")
 
 
 @dataclass(frozen=True)
@@ -120,7 +127,7 @@ class DataConfig(BatchConfig):
         check(not forbidden, "data.splits", self.splits, "valid, test and held_out are never trained on")
         check(len(self.corpora) > 0, "data.corpora", self.corpora, "name at least one corpus")
         check(len(self.splits) > 0, "data.splits", self.splits, "name at least one split")
-        check(0 <= self.unlabelled_share <= 1, "data.unlabelled_share", self.unlabelled_share, "give 0 to 1")
+        check_fields(self, "data", within(0, 1), "unlabelled_share")
 
 
 @dataclass(frozen=True)
@@ -149,14 +156,11 @@ class OptimizerConfig:
 
     def __post_init__(self) -> None:
         check(self.name in ("adamw", "muon"), "optimizer.name", self.name, "adamw or muon")
-        check(self.learning_rate > 0, "optimizer.learning_rate", self.learning_rate, "give a positive number")
-        check(self.clip_norm > 0, "optimizer.clip_norm", self.clip_norm, "give a positive number")
-        check(self.warmup_steps >= 0, "optimizer.warmup_steps", self.warmup_steps, "give 0 or more")
-        check(self.weight_decay >= 0, "optimizer.weight_decay", self.weight_decay, "give 0 or more")
-        check(0 <= self.ema_decay < 1, "optimizer.ema_decay", self.ema_decay, "give 0 or more, below 1")
-        check(0 <= self.final_lr_share <= 1, "optimizer.final_lr_share", self.final_lr_share, "give 0 to 1")
-        sound = len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas)
-        check(sound, "optimizer.betas", self.betas, "give two numbers of 0 or more, below 1")
+        check_fields(self, "optimizer", POSITIVE, "learning_rate", "clip_norm")
+        check_fields(self, "optimizer", NOT_NEGATIVE, "warmup_steps", "weight_decay")
+        check_fields(self, "optimizer", BELOW_ONE, "ema_decay")
+        check_fields(self, "optimizer", within(0, 1), "final_lr_share")
+        check_fields(self, "optimizer", BETAS, "betas")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,9 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
+from safetensors.torch import load_file
 from symusic.core import NoteTick, ScoreTick, TrackTick
 
 from descant_tokenizers.corpora import build_dataset
@@ -92,7 +94,7 @@ def finish(process):
     return process.returncode, out
 
 
-def losses(run):
+def losses(run, name="loss"):
     """The losses of a run by step, all that were logged for it."""
     log = run / "log.jsonl"
     text = log.read_text() if log.exists() else ""
@@ -100,13 +102,13 @@ def losses(run):
     found = {}
     for line in lines:
         if line["kind"] == "train":
-            found.setdefault(line["step"], []).append(line["loss"])
+            found.setdefault(line["step"], []).append(line[name])
     return found
 
 
-def wait_for_step(process, run, step):
+def wait_for_step(process, run, step, name="loss"):
     deadline = time.monotonic() + TIMEOUT_SECONDS
-    while max(losses(run), default=0) < step:
+    while max(losses(run, name), default=0) < step:
         assert process.poll() is None, process.communicate()[0]
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -134,6 +136,26 @@ def test_kill_9_loses_at_most_the_steps_since_the_last_checkpoint(start, config,
     assert all(after[step] == before[step] for step in before if step <= resumed_at + 1)
     assert saved_step(run) == max(before) + 4
     assert {path.name for path in run.iterdir() if path.is_dir()} == {"best", "last", "tensorboard"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["gan", "roll-gan", "midinet"])
+def test_a_gan_that_is_killed_goes_on_bit_for_bit(start, gan_values, tmp_path, kind):
+    values = gan_values(kind) | {"max_steps": 100000, "save_every": 4, "eval_every": 1000}
+    config, run = tmp_path / "tiny.yaml", tmp_path / "runs" / kind
+    config.write_text(yaml.safe_dump(values))
+    process = start("--config", config, "--quiet")
+    wait_for_step(process, run, 6, "generator")
+    process.kill()
+    finish(process)
+    before, resumed_at = losses(run, "generator"), saved_step(run)
+    assert max(before) - resumed_at <= 4, "save_every is 4"
+    status, out = finish(start("--resume", run, f"max_steps={max(before) + 2}", "--quiet"))
+    assert (status, out) == (0, "")
+    after = losses(run, "generator")
+    assert list(after) == list(range(1, max(before) + 3))
+    assert {step: after[step] for step in before} == before, "steps that were done again give other losses"
+    assert saved_step(run) == max(before) + 2
 
 
 def test_ctrl_c_saves_the_step_it_fell_into(start, config, tmp_path):
@@ -186,6 +208,47 @@ def test_two_processes_and_two_nodes_give_the_loss_of_one(start, config, tmp_pat
         assert nodes[step] == pytest.approx(values, abs=1e-5)
     headers = [json.loads((tmp_path / "runs" / name / "run.json").read_text()) for name in launchers]
     assert [header["num_processes"] for header in headers] == [1, 2, 2]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["roll-gan", "midinet"])
+def test_two_processes_train_a_gan_as_one_model(start, gan_values, tmp_path, repo_root, kind):
+    """Both hold the same state after each step: a run that goes on with the first one's is the run in one go."""
+    config = tmp_path / "tiny.yaml"
+    config.write_text(yaml.safe_dump(gan_values(kind) | {"max_steps": 4}))
+    launcher = accelerate(repo_root, "ddp", "--num_processes", "2", "--main_process_port", free_port())
+    cut, whole = tmp_path / "runs" / "cut", tmp_path / "runs" / "whole"
+    for arguments in (
+        ("--config", config, "name=whole"),
+        ("--config", config, "name=cut", "max_steps=2"),
+        ("--resume", cut, "max_steps=4"),
+    ):
+        status, out = finish(start(*arguments, "--quiet", launcher=launcher))
+        assert status == 0, out
+    one, other = (load_file(run / "last" / "training_state.safetensors") for run in (whole, cut))
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert losses(whole, "generator") == losses(cut, "generator")
+    assert json.loads((whole / "run.json").read_text())["num_processes"] == 2
+
+
+@pytest.mark.slow
+def test_two_processes_see_the_batch_of_one(start, gan_values, tmp_path, repo_root):
+    """The roll GAN's critic has no batch norm, so its losses do not depend on how batches are dealt out."""
+    values = gan_values("roll-gan") | {"max_steps": 1, "eval_every": 9}
+    values["optimizer"]["critic_steps"] = 3
+    config = tmp_path / "tiny.yaml"
+    config.write_text(yaml.safe_dump(values))
+    launchers = {
+        "one": (),
+        "two": accelerate(repo_root, "ddp", "--num_processes", "2", "--main_process_port", free_port()),
+    }
+    for name, launcher in launchers.items():
+        status, out = finish(start("--config", config, "--quiet", f"name={name}", launcher=launcher))
+        assert status == 0, out
+    for name in ("critic", "wasserstein", "penalty"):
+        one, two = (losses(tmp_path / "runs" / run, name)[1] for run in launchers)
+        assert two == pytest.approx(one, rel=1e-4), name
 
 
 def test_the_benchmark_compares_with_transformers(config, repo_root):

@@ -1,13 +1,19 @@
 """What a model card says, to people and to the Hub."""
 
+import json
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 from huggingface_hub import ModelCard
+from symusic.core import ScoreTick
 
-from descant_modeling.cards import NO_RULES, RULES, Measured, model_card
+from descant_modeling.cards import NO_RULES, PLACEHOLDER, RULES, UNKNOWN_SOURCE, Measured, model_card
 from descant_modeling.checkpoints import EMBEDDED, EMBEDDED_DEFAULT, CheckpointMeta, load_checkpoint
 from descant_modeling.config import ModelConfig
+from descant_modeling.gan.cards import WORDINGS, gan_card
+from descant_modeling.gan.checkpoints import BUILDERS, GanMeta, load_gan
 from descant_modeling.models import build_model
 from descant_tokenizers.tokens.layout import LayoutConfig
 
@@ -52,7 +58,67 @@ def test_the_embedded_card_quotes_the_newest_records(repo_root: Path, monkeypatc
     assert (EMBEDDED / EMBEDDED_DEFAULT / "README.md").read_text(encoding="utf-8") == card
 
 
+SECTIONS = ("Use", "Intended use", "Training data", "Quality", "Limits", "Run")
+
+
 def test_a_card_says_what_the_model_is_for(table):
     text = card_of(table).text
-    for section in ("Use", "Intended use", "Training data", "Quality", "Limits", "Run"):
+    for section in SECTIONS:
         assert f"\n## {section}\n" in text
+
+
+# GANs
+
+
+def gan_meta(objective, corpora, **metrics):
+    ranges = ((55, 80),) if objective == "midinet" else ((60, 81), (52, 74), (46, 69), (36, 66))
+    return GanMeta(corpora, ranges, {"seed": 1, "metrics": metrics}, objective)
+
+
+@pytest.mark.parametrize("objective", BUILDERS)
+def test_a_gans_card_says_the_same_and_loads_as_it_says(objective, repo_root: Path, tmp_path, monkeypatch):
+    card = ModelCard(gan_card(gan_meta(objective, {"chorales-rolls": "0"}, in_scale=(0.91234, 0.95))))
+    assert "{" not in card.text
+    for section in SECTIONS:
+        assert f"\n## {section}\n" in card.text
+    assert (card.data.license, card.data.model_name) == ("apache-2.0", WORDINGS[objective].title)
+    assert {"music", "gan", "piano-roll"} <= set(card.data.tags)
+    (result,) = card.data.eval_results
+    assert (result.dataset_name, result.dataset_split) == ("chorales-rolls", "valid")
+    assert (result.metric_type, result.metric_value) == ("in_scale", 0.9123)
+    assert "| share in one scale | 0.912 | 0.950 |" in card.text
+    assert f"- `accelerate launch train.py --config configs/{objective}.yaml`" in card.text
+
+    (lines,) = re.findall(r"```python\n(.*?)```", card.text, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    shutil.copyfile(repo_root / "examples" / "ode-to-joy.mid", "melody.mid")
+    exec(lines.replace(PLACEHOLDER, objective), {})
+    (written,) = {path.name for path in tmp_path.iterdir()} - {"melody.mid"}
+    assert ScoreTick.from_file(tmp_path / written).note_num() > 8
+
+
+def test_a_gan_of_a_folder_or_without_metrics_says_so():
+    folder = ModelCard(gan_card(gan_meta("gan", {"data/mine": "0"}, in_scale=(0.9, 0.9))))
+    assert folder.data.license == "other"
+    assert f"- data/mine: {UNKNOWN_SOURCE}" in folder.text
+    bare = ModelCard(gan_card(gan_meta("gan", {"chorales-rolls": "0"})))
+    assert "\nNot measured.\n" in bare.text
+    assert not bare.data.eval_results
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_the_embedded_gans_quote_the_records_that_they_name(name, repo_root: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(str(repo_root / "records"))
+    import embed
+
+    gan = load_gan(name)
+    figures = embed.measured_rolls(gan.meta.training, name)
+    text = (EMBEDDED / name / "README.md").read_text(encoding="utf-8")
+    assert text == gan_card(gan.meta, figures)
+    found = {result.metric_type: result.metric_value for result in ModelCard(text).data.eval_results}
+    record = json.loads((repo_root / gan.meta.training["record"] / "metrics.json").read_text(encoding="utf-8"))
+    part = record.get("bars", record.get("rolls"))
+    assert part["iteration"] == gan.meta.training["step"]
+    assert {key: found[key] for key in part["written"]} == part["written"]
+    about = {result.metric_type: result.dataset_name for result in ModelCard(text).data.eval_results}
+    assert about.get("grade") == ("chorales" if name == "gan" else None)

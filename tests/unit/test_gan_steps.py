@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from descant_modeling.gan.config import GanOptimizerConfig
 from descant_modeling.gan.learner import GanLearner, melody_of
 from descant_modeling.gan.networks import LEAK, Critic, Down, Generator, Up, UpConv, draw_noise
 from descant_modeling.gan.steps import between, critic_gradients, gradient_norms, naive_critic_loss
@@ -125,7 +126,7 @@ def changed(network, before):
 
 
 def test_each_step_changes_one_network_only():
-    learner = GanLearner(seed=3, batch_size=2)
+    learner = GanLearner(3, GanOptimizerConfig(), 2)
     real, rng = random_rolls(2), torch.Generator().manual_seed(0)
     before = snapshot(learner.generator), snapshot(learner.critic)
     learner._critic_step(real, rng)
@@ -143,7 +144,7 @@ def test_each_step_changes_one_network_only():
 
 def test_losses_fall_on_two_samples():
     """The critic learns to tell real from fake within a few steps; the generator then learns to raise its score."""
-    learner = GanLearner(seed=1, batch_size=2, critic_steps=1)
+    learner = GanLearner(1, GanOptimizerConfig(critic_steps=1), 2)
     real, rng = random_rolls(2), torch.Generator().manual_seed(0)
     critic_losses = [float(learner._critic_step(real, rng).total) for _ in range(6)]
     assert min(critic_losses[-2:]) < critic_losses[0] - 5

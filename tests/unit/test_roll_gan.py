@@ -5,7 +5,7 @@ import pytest
 import torch
 from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
-from descant_modeling.gan.config import RollGanConfig
+from descant_modeling.gan.config import GanOptimizerConfig, RollGanConfig
 from descant_modeling.gan.learner import GanLearner
 from descant_modeling.gan.metrics import free_roll_metrics
 from descant_modeling.gan.networks import Critic, UpConv
@@ -40,10 +40,12 @@ def test_the_shape_of_every_stage_and_the_counts():
 
 
 def test_sizes_out_of_range_are_refused():
-    with pytest.raises(ValueError, match="no roll generator"):
+    with pytest.raises(ValueError, match=r"model\.filters is \(64, 64, 64\): give four numbers of 1 to 1024"):
         RollGenerator(128, (64, 64, 64))
-    with pytest.raises(ValueError, match="no roll generator"):
+    with pytest.raises(ValueError, match=r"model\.filters is .*: give four numbers of 1 to 1024"):
         RollGenerator(128, (64, 64, 64, 10**9))
+    with pytest.raises(ValueError, match=r"model\.noise_size is 0: give 1 to 1024"):
+        RollGenerator(0)
 
 
 def test_fast_gradients_without_a_condition_are_those_of_autograd():
@@ -67,7 +69,7 @@ def state(network):
 
 
 def test_each_step_changes_one_network_only():
-    learner = GanLearner(3, batch_size=2, parts=roll_gan_parts(RollGanConfig()))
+    learner = GanLearner(3, GanOptimizerConfig(), 2, parts=roll_gan_parts(RollGanConfig()))
     real, rng = random_rolls(2), torch.Generator().manual_seed(0)
     before = state(learner.generator), state(learner.critic)
     learner._critic_step(real, rng)

@@ -5,10 +5,10 @@ All randomness of an iteration is a function of the seed and the iteration. So a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
+from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -18,26 +18,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Adam
 
+from descant_modeling.gan.config import AdamConfig
+
 #: What Adam keeps for each parameter.
 OPTIMIZER_STATE = ("step", "exp_avg", "exp_avg_sq")
 
 
-@dataclass(frozen=True)
-class AdamSettings:
-    """Adam for both networks.
-
-    Attributes:
-        learning_rate: The same all the time.
-        betas: Decay rates.
-        epsilon: Added to the denominator.
-    """
-
-    learning_rate: float
-    betas: tuple[float, float]
-    epsilon: float
+GeneratorT = TypeVar("GeneratorT", bound=nn.Module)
+CriticT = TypeVar("CriticT", bound=nn.Module)
 
 
-class Adversaries:
+class Adversaries(Generic[GeneratorT, CriticT]):
     """A generator and its critic (or discriminator), and their optimizers.
 
     Several processes draw the same batches, take each its share of them and average the gradients. Only batch norm sees
@@ -45,18 +36,21 @@ class Adversaries:
 
     Args:
         seed: Everything random follows from it.
-        networks: Generator and critic, on the CPU.
+        build: Makes generator and critic, on the CPU.
         adam: Settings of both optimizers.
         batch_size: Samples in a step.
         dtype: What convolutions compute in; fp32 or bf16.
         accelerator: Device and processes, whose number divides `batch_size`; one process on the CPU if not given.
     """
 
+    #: What Adam adds to its denominator.
+    epsilon: ClassVar[float] = 1e-8
+
     def __init__(
         self,
         seed: int,
-        networks: tuple[nn.Module, nn.Module],
-        adam: AdamSettings,
+        build: Callable[[], tuple[GeneratorT, CriticT]],
+        adam: AdamConfig,
         batch_size: int,
         dtype: torch.dtype = torch.float32,
         accelerator: Accelerator | None = None,
@@ -65,13 +59,20 @@ class Adversaries:
         self.rank = 0 if accelerator is None else accelerator.process_index
         self.num_processes = 1 if accelerator is None else accelerator.num_processes
         self.seed, self.batch_size, self.dtype = seed, batch_size, dtype
+        torch.manual_seed(seed)
+        self.generator, self.critic = build()
+        networks: tuple[nn.Module, nn.Module] = (self.generator, self.critic)
         for network in networks:
             network.to(self.device)
-        build = partial(
-            Adam, lr=adam.learning_rate, betas=adam.betas, eps=adam.epsilon, fused=self.device.type in ("cpu", "cuda")
+        optimizer = partial(
+            Adam,
+            lr=adam.learning_rate,
+            betas=(adam.betas[0], adam.betas[1]),
+            eps=self.epsilon,
+            fused=self.device.type in ("cpu", "cuda"),
         )
         self._parts: tuple[tuple[str, nn.Module, Adam], ...] = tuple(
-            (part, network, build(network.parameters()))
+            (part, network, optimizer(network.parameters()))
             for part, network in zip(("generator", "critic"), networks, strict=True)
         )
 
@@ -123,6 +124,16 @@ class Adversaries:
         """Average a network's gradients over all processes, and take a step down them."""
         self.average([p.grad for p in network.parameters() if p.grad is not None])
         optimizer.step()
+
+    @contextmanager
+    def generator_turn(self) -> Iterator[None]:
+        """Gradients of what runs inside are the generator's alone, and it takes a step down them at the end."""
+        self.critic.requires_grad_(False)
+        self.generator_optimizer.zero_grad(set_to_none=True)
+        yield
+        self.average([buffer for buffer in self.generator.buffers() if buffer.is_floating_point()])
+        self.descend(self.generator, self.generator_optimizer)
+        self.critic.requires_grad_(True)
 
     def mine(self, whole: Tensor) -> Tensor:
         """This process's share of a batch."""

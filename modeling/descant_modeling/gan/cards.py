@@ -2,50 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from descant_modeling.cards import SOURCES, UNKNOWN_SOURCE
+from descant_modeling.cards import CARD, PLACEHOLDER, SOURCES, UNKNOWN_SOURCE, Head, Measured, facts_of, table_of
 from descant_modeling.gan.checkpoints import GanMeta
+from descant_modeling.gan.metrics import METRIC_NAMES
+from descant_tokenizers.corpora import FREE_CORPORA
 from descant_tokenizers.rolls import LONG_ROLLS_CORPUS, MELODY_CORPUS, ROLLS_CORPUS
 from descant_tokenizers.scores import VOICES
 
-CARD = """---
-license: apache-2.0
-tags: [{tags}]
----
-
-# {title}
-
-{what}
-
-## Use
-
+USE = """\
 ```
-{use}
+{command}
 ```
 
 {how}
 
-## Training data
+From Python, with Descant (there is no stock class for it):
 
-{sources}
+```python
+from descant_modeling import load
 
-{data}
+{python}
+```"""
 
-## Quality
+INTENDED = """\
+For study: {study}
+It is not meant for music that is to be performed as it comes, to teach or grade harmony, or to pass what it writes off
+as somebody's own."""
 
-{measured}
-
-{metrics}
-
-## Limits
-
-{limits}
-
-## Run
-
-{facts}
-"""
+#: Where training music comes from, by corpus; what is built from free corpora is free.
+ROLL_SOURCES = {**SOURCES, ROLLS_CORPUS: SOURCES["chorales"], LONG_ROLLS_CORPUS: SOURCES["chorales"]}
+FREE = {*FREE_CORPORA, ROLLS_CORPUS, LONG_ROLLS_CORPUS, MELODY_CORPUS}
+HEADS = ("", "written", "valid data")
+FORM = ".3f"
+OWN_COMMAND = "accelerate launch train.py --config configs/{objective}.yaml"
 
 
 @dataclass(frozen=True)
@@ -54,20 +46,24 @@ class Wording:
 
     Attributes:
         title: Its name.
-        tags: For the Hub.
+        tags: For the Hub, beside those of all.
         what: What it is.
-        use: A command.
+        command: What lets it write.
         how: What the command does.
+        python: The same from Python.
+        study: What it is good for.
         data: What it was trained on; `{ranges}` stands for where the tracks reach.
         measured: What the table shows.
         limits: What it cannot do.
     """
 
     title: str
-    tags: str
+    tags: tuple[str, ...]
     what: str
-    use: str
+    command: str
     how: str
+    python: str
+    study: str
     data: str
     measured: str
     limits: str
@@ -76,17 +72,21 @@ class Wording:
 WORDINGS = {
     "gan": Wording(
         title="Descant GAN",
-        tags="music, symbolic-music, midi, piano-roll, harmonization, gan, bach",
+        tags=("harmonization", "bach"),
         what="""\
 A conditional GAN (U-Net generator, 8.27 M parameters, trained as WGAN-GP) that hears a melody as a piano roll and
 writes four tracks, built after AWS DeepComposer; the baseline that Descant's Transformer is measured against.""",
-        use="python generate.py --prompt melody.mid --model THIS_FOLDER",
+        command=f"python generate.py --prompt melody.mid --model {PLACEHOLDER}",
         how="""\
 It works in windows of two bars, a sixteenth the shortest note. Noise makes each sample another one (`--seed`,
 `--num-samples`). The prompt's own melody is put back in place of the first track that it writes.""",
+        python=f'result = load("{PLACEHOLDER}").harmonize("melody.mid", seed=1)\nresult.score.dump_midi("out.mid")',
+        study="""\
+what a GAN on piano rolls makes of harmony, window by window, and what the Transformer has to be better than.""",
         data="""\
 Two-bar windows of the 4/4 chorales in the split train, as piano rolls (`descant dataset build chorales-rolls`): 229
-samples. No window of valid, test or held_out was trained on. The tracks reach {ranges}.""",
+samples. No window of valid, test or held_out was trained on.
+The tracks reach {ranges}.""",
         measured="Measured for the melodies of the valid windows, beside the data's own values:",
         limits="""\
 It hears no further than its window; repeated notes come back as one long note; voices break off and restart; it knows
@@ -94,16 +94,18 @@ no rules of voice leading. What share of the melody it keeps by itself is said w
     ),
     "roll-gan": Wording(
         title="Descant roll GAN",
-        tags="music, symbolic-music, midi, piano-roll, gan, bach",
+        tags=("bach",),
         what="""\
 An unconditional GAN (0.96 M parameters by default, trained as WGAN-GP) that writes four bars of four tracks from a
-noise vector, after the sketch in the article that Descant grows from. For study: it shows what a GAN learns of the
-surface of Bach's chorales when nothing is given to it.""",
-        use="python generate.py --model THIS_FOLDER --seed 1",
+noise vector, after the sketch in the article that Descant grows from.""",
+        command=f"python generate.py --model {PLACEHOLDER} --seed 1",
         how="It takes no prompt. Each seed, and each of `--num-samples`, is another noise vector.",
+        python=f'result = load("{PLACEHOLDER}").compose(seed=1)\nresult.score.dump_midi("out.mid")',
+        study="what a GAN learns of the surface of Bach's chorales when nothing is given to it.",
         data="""\
 Four-bar windows of the 4/4 chorales in the split train, one from each bar on, as piano rolls (`descant dataset build
-chorales-rolls-64`). No window of valid, test or held_out was trained on. The tracks reach {ranges}.""",
+chorales-rolls-64`). No window of valid, test or held_out was trained on.
+The tracks reach {ranges}.""",
         measured="Measured for 128 samples, beside the values of the valid windows:",
         limits="""\
 Four bars, always; repeated notes come back as one long note; voices break off and restart; it knows no rules of voice
@@ -111,17 +113,21 @@ leading, no key beyond what happens to come out, and no beginning or end of a pi
     ),
     "midinet": Wording(
         title="Descant MidiNet",
-        tags="music, symbolic-music, midi, piano-roll, melody, gan",
+        tags=("melody",),
         what="""\
 MidiNet (Yang et al. 2017, 0.53 M parameters): a convolutional GAN that writes a melody bar by bar from noise, each bar
 given a chord and the bar before.""",
-        use='python generate.py --model THIS_FOLDER --bars 8 --chords "C G Am F" --seed 1',
+        command=f'python generate.py --model {PLACEHOLDER} --bars 8 --chords "C G Am F" --seed 1',
         how="""\
 It takes no prompt. Of each sixteenth the pitch with the highest value sounds. Chords are major and minor triads and
 go round; without `--chords` they are C G Am F C F G C.""",
+        python=f"""\
+result = load("{PLACEHOLDER}").compose(bars=8, chords=["C", "G", "Am", "F"], seed=1)
+result.score.dump_midi("tune.mid")""",
+        study="how a convolutional GAN goes on from the bar before under a given chord; and for tunes to play with.",
         data="""\
-Bars of 4/4 of the chorales' sopranos and of folk tunes in the splits train (`descant dataset build melody-bars`), each
-in seven keys, the chords found from the harmony, of tunes without one from the melody. No bar of valid, test or
+Bars of 4/4 of the chorales' sopranos and of folk tunes, from their train splits (`descant dataset build melody-bars`),
+each in seven keys, the chords found from the harmony, of tunes without one from the melody. No bar of valid, test or
 held_out was trained on. The bars reach {ranges} before they are transposed.""",
         measured="Measured for bars written with the chord and the bar before of each valid bar, beside these bars:",
         limits="""\
@@ -131,29 +137,45 @@ sixteenths only.""",
 }
 
 
-def gan_card(meta: GanMeta) -> str:
-    """Return the card of a checkpoint."""
+def gan_card(meta: GanMeta, measured: Sequence[Measured] = ()) -> str:
+    """Return the card of a checkpoint; `PLACEHOLDER` stands for where it is.
+
+    Args:
+        meta: What is known about its training.
+        measured: Figures of the valid split, from records; without them the run's own stand in the card.
+    """
     wording = WORDINGS[meta.objective]
-    metrics = meta.training.get("metrics", {})
-    facts = {name: value for name, value in meta.training.items() if name != "metrics"}
-    sources = {**SOURCES, ROLLS_CORPUS: SOURCES["chorales"], LONG_ROLLS_CORPUS: SOURCES["chorales"]}
-    rows = [f"| {name.replace('_', ' ')} | {value:.3f} | {own:.3f} |" for name, (value, own) in metrics.items()]
-    table = ["| | written | valid data |", "|---|---|---|", *rows] if rows else ["Not measured."]
+    figures = list(measured) or own_figures(meta)
     names = VOICES if len(meta.voice_ranges) > 1 else ("MIDI pitches",)
+    ranges = ", ".join(f"{name} {low}-{high}" for name, (low, high) in zip(names, meta.voice_ranges, strict=False))
+    sources = [f"- {name}: {ROLL_SOURCES.get(name, UNKNOWN_SOURCE)}" for name in meta.corpora if name != MELODY_CORPUS]
+    tags = ["music", "symbolic-music", "midi", "piano-roll", "gan", *wording.tags]
+    head = Head(wording.title, list(meta.corpora), set(meta.corpora) <= FREE, tags, "other")
+    training = {name: value for name, value in meta.training.items() if name != "metrics"}
     return CARD.format(
+        metadata=head.yaml(figures),
         title=wording.title,
-        tags=wording.tags,
-        what=wording.what,
-        use=wording.use,
-        how=wording.how,
-        measured=wording.measured,
+        what=f"{wording.what}\nMade with Descant.",
+        use=USE.format(command=wording.command, how=wording.how, python=wording.python),
+        intended=INTENDED.format(study=wording.study),
+        data="\n\n".join(["\n".join(sources), wording.data.format(ranges=ranges)]),
+        quality="\n\n".join([wording.measured, table_of(figures, HEADS)]) if figures else "Not measured.",
         limits=wording.limits,
-        sources="\n".join(
-            f"- {name}: {sources.get(name, UNKNOWN_SOURCE)}" for name in meta.corpora if name != MELODY_CORPUS
-        ),
-        data=wording.data.format(
-            ranges=", ".join(f"{v} {low}-{high}" for v, (low, high) in zip(names, meta.voice_ranges, strict=False))
-        ),
-        metrics="\n".join(table),
-        facts="\n".join(f"- {name}: {value}" for name, value in facts.items()),
+        facts=facts_of(training),
     )
+
+
+def own_figures(meta: GanMeta) -> list[Measured]:
+    """What a run measured at its last step, each beside the valid data's own value."""
+    command = OWN_COMMAND.format(objective=meta.objective)
+    return [
+        Measured(name, METRIC_NAMES[name], value, own, command, FORM)
+        for name, (value, own) in meta.training.get("metrics", {}).items()
+    ]
+
+
+def recorded_figures(written: Mapping[str, float], valid_data: Mapping[str, float], command: str) -> list[Measured]:
+    """The same figures as a record holds them."""
+    return [
+        Measured(name, METRIC_NAMES[name], value, valid_data[name], command, FORM) for name, value in written.items()
+    ]

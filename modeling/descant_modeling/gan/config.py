@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from descant_modeling.common_config import CommonConfig, check
+from descant_modeling.common_config import (
+    BETAS,
+    NOT_NEGATIVE,
+    POSITIVE,
+    CommonConfig,
+    Rule,
+    all_of,
+    check_fields,
+    within,
+)
 
 KEYS_PER_OCTAVE = 12
-
-
-def _check_adam(learning_rate: float, betas: tuple[float, ...]) -> None:
-    check(learning_rate > 0, "optimizer.learning_rate", learning_rate, "give a positive number")
-    sound = len(betas) == 2 and all(0 <= beta < 1 for beta in betas)
-    check(sound, "optimizer.betas", betas, "give two numbers of 0 or more, below 1")
+#: Of a layer.
+SIZE = within(1, 1024)
+TARGET = Rule(lambda value: 0 < value <= 1, "give more than 0, at most 1")
 
 
 @dataclass(frozen=True)
@@ -28,16 +34,31 @@ class GanDataConfig:
     batch_size: int = 64
 
     def __post_init__(self) -> None:
-        check(self.batch_size > 0, "data.batch_size", self.batch_size, "give a positive number")
+        check_fields(self, "data", POSITIVE, "batch_size")
 
 
 @dataclass(frozen=True)
-class GanOptimizerConfig:
+class AdamConfig:
     """Adam for generator and critic alike.
 
     Args:
         learning_rate: The same all the time.
         betas: Adam's decay rates.
+    """
+
+    learning_rate: float
+    betas: tuple[float, float]
+
+    def __post_init__(self) -> None:
+        check_fields(self, "optimizer", POSITIVE, "learning_rate")
+        check_fields(self, "optimizer", BETAS, "betas")
+
+
+@dataclass(frozen=True)
+class GanOptimizerConfig(AdamConfig):
+    """How a Wasserstein GAN is trained; beside it `AdamConfig`.
+
+    Args:
         critic_steps: Critic steps before each generator step.
     """
 
@@ -46,8 +67,8 @@ class GanOptimizerConfig:
     critic_steps: int = 5
 
     def __post_init__(self) -> None:
-        check(self.critic_steps > 0, "optimizer.critic_steps", self.critic_steps, "give a positive number")
-        _check_adam(self.learning_rate, self.betas)
+        super().__post_init__()
+        check_fields(self, "optimizer", POSITIVE, "critic_steps")
 
 
 @dataclass(frozen=True)
@@ -95,11 +116,8 @@ class RollGanModelConfig:
     critic_filters: tuple[int, ...] = (16, 32, 64, 128)
 
     def __post_init__(self) -> None:
-        check(1 <= self.noise_size <= 1024, "model.noise_size", self.noise_size, "give 1 to 1024")
-        for name in ("filters", "critic_filters"):
-            value = getattr(self, name)
-            sound = len(value) == 4 and all(1 <= number <= 1024 for number in value)
-            check(sound, f"model.{name}", value, "give four numbers of 1 to 1024")
+        check_fields(self, "model", SIZE, "noise_size")
+        check_fields(self, "model", all_of(4, SIZE, "give four numbers of 1 to 1024"), "filters", "critic_filters")
 
 
 @dataclass(frozen=True)
@@ -151,7 +169,7 @@ class MidinetDataConfig(GanDataConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check(1 <= self.keys <= KEYS_PER_OCTAVE, "data.keys", self.keys, f"give 1 to {KEYS_PER_OCTAVE}")
+        check_fields(self, "data", within(1, KEYS_PER_OCTAVE), "keys")
 
     @property
     def shifts(self) -> tuple[int, ...]:
@@ -160,12 +178,10 @@ class MidinetDataConfig(GanDataConfig):
 
 
 @dataclass(frozen=True)
-class MidinetOptimizerConfig:
-    """Adam for generator and discriminator alike, and what the losses weigh.
+class MidinetOptimizerConfig(AdamConfig):
+    """How MidiNet is trained, and what its losses weigh; beside it `AdamConfig`.
 
     Args:
-        learning_rate: The same all the time.
-        betas: Adam's decay rates.
         generator_steps: Generator steps after each discriminator step.
         real_target: What the discriminator shall say of real bars (one-sided label smoothing).
         feature_weight: Of the distance between the mean features of data and generator.
@@ -180,11 +196,10 @@ class MidinetOptimizerConfig:
     bar_weight: float = 0.01
 
     def __post_init__(self) -> None:
-        check(self.generator_steps > 0, "optimizer.generator_steps", self.generator_steps, "give a positive number")
-        check(0 < self.real_target <= 1, "optimizer.real_target", self.real_target, "give more than 0, at most 1")
-        for name in ("feature_weight", "bar_weight"):
-            check(getattr(self, name) >= 0, f"optimizer.{name}", getattr(self, name), "give 0 or more")
-        _check_adam(self.learning_rate, self.betas)
+        super().__post_init__()
+        check_fields(self, "optimizer", POSITIVE, "generator_steps")
+        check_fields(self, "optimizer", TARGET, "real_target")
+        check_fields(self, "optimizer", NOT_NEGATIVE, "feature_weight", "bar_weight")
 
 
 @dataclass(frozen=True)

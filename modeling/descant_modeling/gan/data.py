@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import datasets
 import numpy as np
 import torch
+from datasets import Dataset, DatasetDict
 from numpy.typing import NDArray
 from torch import Tensor
 
 from descant_modeling.gan.networks import NUM_PITCHES, NUM_STEPS, NUM_TRACKS
 from descant_modeling.gan.roll_networks import LONG_STEPS
 from descant_tokenizers.corpora import reading_bar
+from descant_tokenizers.corpora.harvest import Progress
 from descant_tokenizers.errors import InputError
-from descant_tokenizers.rolls import LONG_ROLLS_CORPUS, ROLLS_CORPUS, build_rolls, read_stored
-
-SPLITS = ("train", "valid")
+from descant_tokenizers.rolls import LONG_ROLLS_CORPUS, ROLLS_CORPUS, SPLITS, build_rolls, read_stored
 
 
 @dataclass(frozen=True)
@@ -50,16 +50,41 @@ def load_rolls(corpus: str, *, quiet: bool = True, is_long: bool = False) -> Rol
         InputError: There is no such dataset, or it holds no such rolls.
     """
     wanted, num_steps = (LONG_ROLLS_CORPUS, LONG_STEPS) if is_long else (ROLLS_CORPUS, NUM_STEPS)
-    if corpus == wanted:
-        with reading_bar("chorales", quiet=quiet) as progress:
-            found, _ = build_rolls(corpus=corpus, progress=progress)
-    elif Path(corpus).is_dir():
-        found = read_stored(Path(corpus), wanted, "roll")
-    else:
-        raise InputError(f"unknown corpus {corpus!r}: give {wanted}, or a folder that it was built to")
+    found = built_or_stored(
+        corpus,
+        wanted,
+        "roll",
+        lambda progress: build_rolls(corpus=wanted, progress=progress)[0],
+        "chorales",
+        quiet=quiet,
+    )
     train, valid = (_rolls(found[split], corpus, (num_steps, NUM_PITCHES, NUM_TRACKS)) for split in SPLITS)
     digest = hashlib.sha256(np.packbits(train > 0).tobytes()).hexdigest()
     return RollData(_tensor(train), _tensor(valid), {corpus: digest}, _ranges(train))
+
+
+def built_or_stored(
+    corpus: str, wanted: str, column: str, build: Callable[[Progress | None], DatasetDict], reads: str, *, quiet: bool
+) -> DatasetDict:
+    """Build a corpus that the package can build, or load one from a folder.
+
+    Args:
+        corpus: What the user asks for: `wanted`, or a folder.
+        wanted: The corpus that serves here.
+        column: A column that only its datasets have.
+        build: Builds it, telling how far it is.
+        reads: The corpora that it is built from, for the progress bar.
+        quiet: No progress bar.
+
+    Raises:
+        InputError: There is no such corpus or folder, or it holds something else.
+    """
+    if corpus == wanted:
+        with reading_bar(reads, quiet=quiet) as progress:
+            return build(progress)
+    if Path(corpus).is_dir():
+        return read_stored(Path(corpus), wanted, column)
+    raise InputError(f"unknown corpus {corpus!r}: give {wanted}, or a folder that it was built to")
 
 
 def sounding(rolls: Tensor) -> NDArray[np.bool_]:
@@ -68,7 +93,7 @@ def sounding(rolls: Tensor) -> NDArray[np.bool_]:
     return found
 
 
-def _rolls(rows: datasets.Dataset, corpus: str, shape: tuple[int, ...]) -> NDArray[np.int8]:
+def _rolls(rows: Dataset, corpus: str, shape: tuple[int, ...]) -> NDArray[np.int8]:
     rolls = np.asarray(rows.with_format("numpy")["roll"][:], dtype=np.int8)
     if rolls.shape[1:] != shape or not np.isin(rolls, (-1, 1)).all():
         raise InputError(f"the rolls of {corpus} are not -1 and +1 in the shape {shape}: build them again")

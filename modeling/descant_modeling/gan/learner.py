@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from descant_modeling.gan.adversaries import AdamSettings, Adversaries
+from descant_modeling.gan.adversaries import Adversaries
+from descant_modeling.gan.config import GanOptimizerConfig
 from descant_modeling.gan.networks import Critic, Generator, draw_noise
 from descant_modeling.gan.roll_networks import RollGenerator
 from descant_modeling.gan.steps import CriticLoss, critic_gradients, generator_loss
-
-KERAS_EPSILON = 1e-7
 
 
 @dataclass(frozen=True)
@@ -61,38 +61,33 @@ class WganParts:
 CONDITIONAL = WganParts(lambda: (Generator(), Critic()), draw_noise, melody_of)
 
 
-class GanLearner(Adversaries):
+class GanLearner(Adversaries[Generator | RollGenerator, Critic]):
     """Generator and critic, trained as a Wasserstein GAN with gradient penalty.
 
     Args:
         seed: Everything random follows from it.
-        learning_rate: Adam's, for both.
-        betas: Adam's, for both.
+        optimizer: Adam's settings, and how many critic steps go before each generator step.
         batch_size: Samples in a step.
-        critic_steps: Critic steps before each generator step.
         dtype: What convolutions compute in; fp32 or bf16.
         accelerator: Device and processes, whose number divides `batch_size`; one process on the CPU if not given.
         parts: Networks, noise and condition; by default the article's conditional GAN.
     """
 
+    epsilon: ClassVar[float] = 1e-7  # Keras'
+
     def __init__(
         self,
         seed: int,
-        learning_rate: float = 1e-3,
-        betas: tuple[float, float] = (0.5, 0.9),
-        batch_size: int = 64,
-        critic_steps: int = 5,
+        optimizer: GanOptimizerConfig,
+        batch_size: int,
         dtype: torch.dtype = torch.float32,
         accelerator: Accelerator | None = None,
         parts: WganParts = CONDITIONAL,
     ) -> None:
-        torch.manual_seed(seed)
-        self.generator, self.critic = parts.build()
+        super().__init__(seed, parts.build, optimizer, batch_size, dtype, accelerator)
         for network in (self.generator, self.critic):
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        adam = AdamSettings(learning_rate, betas, KERAS_EPSILON)
-        super().__init__(seed, (self.generator, self.critic), adam, batch_size, dtype, accelerator)
-        self.critic_steps, self.parts = critic_steps, parts
+        self.critic_steps, self.parts = optimizer.critic_steps, parts
 
     def iterate(self, rolls: Tensor, iteration: int) -> GanLosses:
         """Run `critic_steps` critic steps and one generator step.
@@ -124,14 +119,10 @@ class GanLearner(Adversaries):
         noise = self.mine(self.parts.draw_noise(len(real), rng))
         condition = self._condition(self.mine(real))
         self.generator.train()
-        self.critic.requires_grad_(False)
-        self.generator_optimizer.zero_grad(set_to_none=True)
-        with self.precision():
-            loss = generator_loss(self.critic, self._play(condition, noise), condition)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.average([b for b in self.generator.buffers() if b.is_floating_point()])
-        self.descend(self.generator, self.generator_optimizer)
-        self.critic.requires_grad_(True)
+        with self.generator_turn():
+            with self.precision():
+                loss = generator_loss(self.critic, self._play(condition, noise), condition)
+            loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
     @torch.no_grad()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 
 import datasets
 import numpy as np
@@ -12,7 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from descant_tokenizers.corpora import reading_bar
+from descant_modeling.gan.data import built_or_stored
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.rolls import (
     BAR_STEPS,
@@ -21,7 +20,6 @@ from descant_tokenizers.rolls import (
     Chord,
     build_melody_bars,
     parse_chord,
-    read_stored,
 )
 
 #: Stands for each sixteenth of the bar before a first bar.
@@ -112,13 +110,14 @@ def load_melodies(corpus: str, shifts: tuple[int, ...], *, quiet: bool = True) -
     Raises:
         InputError: There is no such dataset, or it holds no bars of melody.
     """
-    if corpus == MELODY_CORPUS:
-        with reading_bar("chorales, folk", quiet=quiet) as progress:
-            found, _ = build_melody_bars(progress=progress)
-    elif Path(corpus).is_dir():
-        found = read_stored(Path(corpus), MELODY_CORPUS, "pitches")
-    else:
-        raise InputError(f"unknown corpus {corpus!r}: give {MELODY_CORPUS}, or a folder that it was built to")
+    found = built_or_stored(
+        corpus,
+        MELODY_CORPUS,
+        "pitches",
+        lambda progress: build_melody_bars(progress=progress)[0],
+        "chorales, folk",
+        quiet=quiet,
+    )
     train, valid = _bars(found["train"], corpus, shifts), _bars(found["valid"], corpus, (0,))
     digest = hashlib.sha256()
     for tensor in (train.pitches, train.previous, train.roots, train.minors):

@@ -16,6 +16,19 @@ BAR_STEPS = 16
 PITCH_CLASSES = 12
 MAJOR_SCALE = (0, 2, 4, 5, 7, 9, 11)
 
+#: Every metric in words.
+METRIC_NAMES = {
+    "non_empty_bars": "share of bars that are not empty",
+    "histogram_distance": "distance of the pitch histograms",
+    "in_scale": "share in one scale",
+    "in_chord": "share in the bar's chord",
+    "voices": "pitches sounding at once",
+    "melody_kept": "share of the melody kept",
+    "notes_per_bar": "notes in a bar",
+    "leap": "semitones from note to note",
+    "likeness": "how alike two samples are",
+}
+
 Rolls = NDArray[np.bool_]
 
 

@@ -8,17 +8,17 @@ of the discriminator's first layer, and of the bars themselves.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from accelerate import Accelerator
 from torch import Tensor
 
-from descant_modeling.gan.adversaries import AdamSettings, Adversaries
+from descant_modeling.gan.adversaries import Adversaries
+from descant_modeling.gan.config import MidinetOptimizerConfig
 from descant_modeling.gan.melody_data import MelodyData
 from descant_modeling.gan.midinet_networks import NOISE_SIZE, MidinetDiscriminator, MidinetGenerator
-
-TENSORFLOW_EPSILON = 1e-8
 
 
 @dataclass(frozen=True)
@@ -53,51 +53,31 @@ class BarBatch:
     previous: Tensor
 
 
-@dataclass(frozen=True)
-class MidinetSettings:
-    """What the losses weigh.
-
-    Attributes:
-        real_target: What the discriminator shall say of real bars: one-sided label smoothing.
-        feature_weight: Of the distance between the mean features.
-        bar_weight: Of the distance between the mean bars.
-        generator_steps: Generator steps after each discriminator step.
-    """
-
-    real_target: float = 0.9
-    feature_weight: float = 0.1
-    bar_weight: float = 0.01
-    generator_steps: int = 2
-
-
-class MidinetLearner(Adversaries):
+class MidinetLearner(Adversaries[MidinetGenerator, MidinetDiscriminator]):
     """MidiNet's two networks, in training.
 
     Args:
         seed: Everything random follows from it.
-        learning_rate: Adam's, for both.
-        betas: Adam's, for both.
+        optimizer: Adam's settings, what the losses weigh, and how many generator steps follow a discriminator step.
         batch_size: Bars in a step.
-        settings: What the losses weigh.
-        accelerator: Device and processes, whose number divides `batch_size`; one process on the CPU if not given.
         dtype: What convolutions compute in; fp32 or bf16.
+        accelerator: Device and processes, whose number divides `batch_size`; one process on the CPU if not given.
     """
+
+    epsilon: ClassVar[float] = 1e-8  # TensorFlow's
 
     def __init__(
         self,
         seed: int,
-        learning_rate: float = 5e-5,
-        betas: tuple[float, float] = (0.5, 0.999),
-        batch_size: int = 72,
-        settings: MidinetSettings | None = None,
-        accelerator: Accelerator | None = None,
+        optimizer: MidinetOptimizerConfig,
+        batch_size: int,
         dtype: torch.dtype = torch.float32,
+        accelerator: Accelerator | None = None,
     ) -> None:
-        torch.manual_seed(seed)
-        self.generator, self.critic = MidinetGenerator(), MidinetDiscriminator()
-        adam = AdamSettings(learning_rate, betas, TENSORFLOW_EPSILON)
-        super().__init__(seed, (self.generator, self.critic), adam, batch_size, dtype, accelerator)
-        self.settings = settings or MidinetSettings()
+        super().__init__(
+            seed, lambda: (MidinetGenerator(), MidinetDiscriminator()), optimizer, batch_size, dtype, accelerator
+        )
+        self.weights = optimizer
 
     def iterate(self, data: MelodyData, iteration: int) -> MidinetLosses:
         """Run one discriminator step and `generator_steps` generator steps, all with the same bars and noise.
@@ -115,7 +95,7 @@ class MidinetLearner(Adversaries):
         discriminator = self._discriminator_step(batch, fake.detach())
         adversarial, matching = self._generator_step(batch, fake)
         parts = [[adversarial, matching]]
-        for _ in range(1, self.settings.generator_steps):
+        for _ in range(1, self.weights.generator_steps):
             parts.append([*self._generator_step(batch, self._fake(batch, noise))])
         means = torch.tensor([[discriminator, a + m, a, m] for a, m in parts], device=self.device).mean(0)
         self.average([means])
@@ -137,26 +117,21 @@ class MidinetLearner(Adversaries):
         with self.precision():
             real, _ = self.critic(batch.bars, batch.chords)
             faked, _ = self.critic(fake, batch.chords)
-        loss = _cross_entropy(real, self.settings.real_target) + _cross_entropy(faked, 0.0)
+        loss = _cross_entropy(real, self.weights.real_target) + _cross_entropy(faked, 0.0)
         loss.backward()  # type: ignore[no-untyped-call]
         self.descend(self.critic, self.critic_optimizer)
         return loss.detach()
 
     def _generator_step(self, batch: BarBatch, fake: Tensor) -> tuple[Tensor, Tensor]:
         """Make the discriminator believe; return the adversarial part of the loss and the matching one."""
-        settings = self.settings
-        self.critic.requires_grad_(False)
-        self.generator_optimizer.zero_grad(set_to_none=True)
-        with self.precision():
-            logits, features = self.critic(fake, batch.chords)
-            real_features = self.critic.features(batch.bars, batch.chords)
-        adversarial = _cross_entropy(logits, 1.0)
-        matching = settings.feature_weight * mean_distance(features, real_features)
-        matching = matching + settings.bar_weight * mean_distance(fake, batch.bars)
-        (adversarial + matching).backward()  # type: ignore[no-untyped-call]
-        self.average([b for b in self.generator.buffers() if b.is_floating_point()])
-        self.descend(self.generator, self.generator_optimizer)
-        self.critic.requires_grad_(True)
+        with self.generator_turn():
+            with self.precision():
+                logits, features = self.critic(fake, batch.chords)
+                real_features = self.critic.features(batch.bars, batch.chords)
+            adversarial = _cross_entropy(logits, 1.0)
+            matching = self.weights.feature_weight * mean_distance(features, real_features)
+            matching = matching + self.weights.bar_weight * mean_distance(fake, batch.bars)
+            (adversarial + matching).backward()  # type: ignore[no-untyped-call]
         return adversarial.detach(), matching.detach()
 
     @torch.no_grad()

@@ -10,25 +10,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from descant_modeling.gan.metrics import BAR_STEPS, Rolls
+from descant_modeling.gan.metrics import BAR_STEPS, METRIC_NAMES, Rolls
 
 #: Pitches that the pictures show: nothing sounds outside them in the chorales.
 LOWEST, HIGHEST = 30, 90
 COLOURS = ("#c0392b", "#e67e22", "#27ae60", "#2c3e90")
-#: What axes are called; a loss or metric without a line here stands under its own name.
-TITLES = {
-    "wasserstein": "D(real) - D(fake)",
-    "penalty": "gradient penalty",
-    "non_empty_bars": "share of bars that are not empty",
-    "histogram_distance": "distance of the pitch histograms",
-    "in_scale": "share in one scale",
-    "in_chord": "share in the bar's chord",
-    "voices": "pitches sounding at once",
-    "melody_kept": "share of the melody kept",
-    "notes_per_bar": "notes in a bar",
-    "leap": "semitones from note to note",
-    "likeness": "how alike two samples are",
-}
+#: What axes are called; a loss without a line here stands under its own name.
+TITLES = {"wasserstein": "D(real) - D(fake)", "penalty": "gradient penalty", **METRIC_NAMES}
 #: Losses that only add up others.
 SUMS = ("critic",)
 NO_FIGURES = ("kind", "step", "seconds")

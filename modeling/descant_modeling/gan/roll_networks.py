@@ -16,13 +16,12 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from descant_modeling.gan.config import RollGanModelConfig
 from descant_modeling.gan.networks import NUM_PITCHES, NUM_TRACKS, UpConv, batch_norm, glorot
 
 LONG_STEPS = 64
 #: Steps and pitches at which the noise becomes a picture, to be doubled four times.
 FIRST_STEPS, FIRST_PITCHES = 4, 8
-NUM_DOUBLINGS = 4
-MAX_NOISE, MAX_FILTERS = 1024, 1024
 
 
 class RollGenerator(nn.Module):
@@ -32,14 +31,14 @@ class RollGenerator(nn.Module):
 
     Args:
         noise_size: Length of the noise vector, 1-1024.
-        filters: Channels of the picture before each doubling, 1-1024 each.
+        filters: Channels of the picture before each of the four doublings, 1-1024 each.
+
+    Raises:
+        ValueError: A size is out of range.
     """
 
     def __init__(self, noise_size: int = 128, filters: Sequence[int] = (128, 128, 64, 32)) -> None:
-        if not (1 <= noise_size <= MAX_NOISE and len(filters) == NUM_DOUBLINGS):
-            raise ValueError(f"no roll generator of noise {noise_size} and filters {list(filters)}")
-        if not all(1 <= number <= MAX_FILTERS for number in filters):
-            raise ValueError(f"no roll generator of filters {list(filters)}")
+        RollGanModelConfig(noise_size, tuple(filters))  # refuses sizes out of range
         super().__init__()
         self.noise_size, self.filters = noise_size, tuple(filters)
         self.dense = nn.Linear(noise_size, filters[0] * FIRST_STEPS * FIRST_PITCHES)

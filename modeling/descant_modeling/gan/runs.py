@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from accelerate import Accelerator
+
 from descant_modeling.gan.config import AdversarialConfig, GanConfig, MidinetConfig, RollGanConfig
 from descant_modeling.gan.data import load_rolls
 from descant_modeling.gan.melody_data import load_melodies
@@ -11,7 +13,7 @@ from descant_modeling.gan.memory import keep_freed_memory
 from descant_modeling.gan.studies import GanStudy, MidinetStudy, RollGanStudy
 from descant_modeling.gan.training import GanTrainer
 from descant_modeling.models import count_parameters
-from descant_modeling.runs import Opening, Run, RunOptions, open_run
+from descant_modeling.runs import Run, RunOptions, open_run
 from descant_tokenizers.errors import InputError
 
 AnyStudy = GanStudy | RollGanStudy | MidinetStudy
@@ -30,7 +32,7 @@ def prepare_run(values: dict[str, Any], where: str, options: RunOptions) -> Run:
     if accelerator.device.type == "cpu":
         keep_freed_memory()
     with accelerator.main_process_first():
-        study = open_study(opening)
+        study = open_study(config, accelerator, quiet=opening.is_quiet)
     folder, log = opening.open_folder()
     counts = {"train": len(study.data.train), "valid": len(study.data.valid)}
     header = opening.header(
@@ -46,13 +48,17 @@ def prepare_run(values: dict[str, Any], where: str, options: RunOptions) -> Run:
     return opening.finish(trainer, header, f"{counts['train']} samples")
 
 
-def open_study(opening: Opening[AdversarialConfig]) -> AnyStudy:
+def open_study(config: AdversarialConfig, accelerator: Accelerator, *, quiet: bool) -> AnyStudy:
     """Load what a configuration trains on, and build its networks.
+
+    Args:
+        config: The run.
+        accelerator: Device, precision and processes.
+        quiet: No progress bar while a corpus is read for the first time.
 
     Raises:
         InputError: There is no such corpus.
     """
-    config, accelerator, quiet = opening.config, opening.accelerator, opening.is_quiet
     if isinstance(config, MidinetConfig):
         return MidinetStudy(config, accelerator, load_melodies(config.data.corpus, config.data.shifts, quiet=quiet))
     data = load_rolls(config.data.corpus, quiet=quiet, is_long=isinstance(config, RollGanConfig))

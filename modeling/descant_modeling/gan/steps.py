@@ -93,47 +93,75 @@ def critic_gradients(
     """
     with torch.no_grad():
         batch, num_tracks = real.shape[:2]
-        layers = critic.layers()
-        weights = [conv.weight.to(dtype, memory_format=torch.channels_last) for conv in layers]
-        biases = [conv.bias for conv in layers if conv.bias is not None]
-        last = critic.score.weight.view(-1, *critic.last_shape).permute(0, 3, 1, 2).to(dtype)  # (1, 512, 2, 8)
+        layers = _Layers(critic, dtype)
         rolls = torch.cat([real, fake, between(real, fake, share)])
         conditions = [] if melody is None else [melody.repeat(3, 1, 1, 1)]
         inputs = torch.cat([rolls, *conditions], 1).to(dtype, memory_format=torch.channels_last)
-        # Forward: real, fake and mixed rolls in one batch of 3 B.
-        hs = [inputs]
-        for weight, bias in zip(weights, biases, strict=True):
-            hs.append(F.leaky_relu_(F.conv2d(hs[-1], weight, bias.to(dtype), stride=2, padding=1), LEAK))
-        scores = (hs[-1] * last).float().sum((1, 2, 3)) + critic.score.bias
-        # Backward to each layer's pre-activation, with the sign of the loss for real and fake, with 1 for mixed.
-        sign = (
-            torch.tensor([-1 / batch, 1 / batch, 1.0], dtype=dtype, device=real.device)
-            .repeat_interleave(batch)
-            .view(-1, 1, 1, 1)
-        )
-        ds = [torch.ops.aten.leaky_relu_backward(last * sign, hs[-1], LEAK, True)]
-        for layer in range(len(weights) - 1, 0, -1):
-            back = _conv_input_gradient(hs[layer], weights[layer], ds[0])
-            ds.insert(0, torch.ops.aten.leaky_relu_backward(back, hs[layer], LEAK, True))
+        hs = layers.forward(inputs)
+        sign = torch.tensor([-1 / batch, 1 / batch, 1.0], dtype=dtype, device=real.device)
+        sign = sign.repeat_interleave(batch).view(-1, 1, 1, 1)
+        ds = layers.backward(hs, sign)
         # The gradient that the penalty is about, and the penalty's own gradient with respect to it.
-        gradients = _conv_input_gradient(inputs[2 * batch :], weights[0], ds[0][2 * batch :])[:, :num_tracks].float()
+        gradients = layers.input_gradient(0, inputs[2 * batch :], ds[0][2 * batch :])[:, :num_tracks].float()
         norms = gradient_norms(gradients)
         outer = (PENALTY_WEIGHT * 2 / batch) * (norms - 1) / norms
         tangent = (gradients * outer.view(-1, 1, 1, 1)).to(dtype)
-        # Forward again, mixed rolls only, through the linear network of slopes. Each layer's weight gradient of both
-        # parts of the loss is one product: activations with gradients, tangents with gradients of the mixed scores.
         tangent = F.pad(tangent, (0, 0, 0, 0, 0, len(conditions))).contiguous(memory_format=torch.channels_last)
-        for layer, (conv, weight) in enumerate(zip(layers, weights, strict=True)):
-            seen = torch.cat([hs[layer][: 2 * batch], tangent])
-            _accumulate(conv.weight, _conv_weight_gradient(seen, weight, ds[layer]))
-            _accumulate(biases[layer], ds[layer][: 2 * batch].float().sum((0, 2, 3)))
-            tangent = F.conv2d(tangent, weight, stride=2, padding=1)
-            tangent = torch.ops.aten.leaky_relu_backward(tangent, hs[layer + 1][2 * batch :], LEAK, True)
-        seen = torch.cat([hs[-1][: 2 * batch] * sign[: 2 * batch], tangent]).float().sum(0)
-        _accumulate(critic.score.weight, seen.permute(1, 2, 0).reshape(1, -1))
-        _accumulate(critic.score.bias, torch.zeros_like(critic.score.bias))  # real and fake cancel
-        real_scores, fake_scores, _ = scores.view(3, batch)
+        layers.accumulate(hs, ds, sign, tangent)
+        real_scores, fake_scores, _ = layers.scores(hs[-1]).view(3, batch)
         return CriticLoss(real_scores.mean() - fake_scores.mean(), (norms - 1).square().mean())
+
+
+class _Layers:
+    """A critic's layers in the type that they compute in, and what is done with them without autograd.
+
+    Batches are real, fake and mixed rolls, B of each in this order.
+    """
+
+    def __init__(self, critic: Critic, dtype: torch.dtype) -> None:
+        self.convs, self.score = critic.layers(), critic.score
+        self.weights = [conv.weight.to(dtype, memory_format=torch.channels_last) for conv in self.convs]
+        self.biases = [conv.bias for conv in self.convs if conv.bias is not None]
+        last = critic.score.weight.view(-1, *critic.last_shape)
+        self.last = last.permute(0, 3, 1, 2).to(dtype)  # (1, 512, 2, 8)
+
+    def forward(self, inputs: Tensor) -> list[Tensor]:
+        """Return the inputs, then each layer's activations."""
+        hs = [inputs]
+        for weight, bias in zip(self.weights, self.biases, strict=True):
+            hs.append(F.leaky_relu_(F.conv2d(hs[-1], weight, bias.to(weight.dtype), stride=2, padding=1), LEAK))
+        return hs
+
+    def scores(self, last: Tensor) -> Tensor:
+        """The last activations' scores: (3 B,)."""
+        return (last * self.last).float().sum((1, 2, 3)) + self.score.bias
+
+    def backward(self, hs: list[Tensor], sign: Tensor) -> list[Tensor]:
+        """Return the gradients of scores times `sign` (the loss' for real and fake, 1 for mixed), layer by layer."""
+        ds = [_through_slopes(self.last * sign, hs[-1])]
+        for layer in range(len(self.weights) - 1, 0, -1):
+            ds.insert(0, _through_slopes(self.input_gradient(layer, hs[layer], ds[0]), hs[layer]))
+        return ds
+
+    def input_gradient(self, layer: int, inputs: Tensor, gradients: Tensor) -> Tensor:
+        """From gradients with respect to a layer's pre-activations to those with respect to its inputs."""
+        return _conv_backward(inputs, self.weights[layer], gradients, (True, False, False))[0]
+
+    def accumulate(self, hs: list[Tensor], ds: list[Tensor], sign: Tensor, tangent: Tensor) -> None:
+        """Add the gradients of both parts of the loss to the parameters' `.grad`.
+
+        The tangent (B, inputs, T, P) goes forward through the linear network of slopes, mixed rolls only. Each layer's
+        weight gradient is one product: activations with gradients, tangents with gradients of the mixed scores.
+        """
+        first_mixed = len(sign) - len(tangent)
+        for layer, (conv, weight) in enumerate(zip(self.convs, self.weights, strict=True)):
+            seen = torch.cat([hs[layer][:first_mixed], tangent])
+            _accumulate(conv.weight, _conv_backward(seen, weight, ds[layer], (False, True, False))[1])
+            _accumulate(self.biases[layer], ds[layer][:first_mixed].float().sum((0, 2, 3)))
+            tangent = _through_slopes(F.conv2d(tangent, weight, stride=2, padding=1), hs[layer + 1][first_mixed:])
+        seen = torch.cat([hs[-1][:first_mixed] * sign[:first_mixed], tangent]).float().sum(0)
+        _accumulate(self.score.weight, seen.permute(1, 2, 0).reshape(1, -1))
+        _accumulate(self.score.bias, torch.zeros_like(self.score.bias))  # real and fake cancel
 
 
 def generator_loss(critic: Critic, fake: Tensor, melody: Tensor | None) -> Tensor:
@@ -142,12 +170,10 @@ def generator_loss(critic: Critic, fake: Tensor, melody: Tensor | None) -> Tenso
     return loss
 
 
-def _conv_input_gradient(inputs: Tensor, weight: Tensor, gradients: Tensor) -> Tensor:
-    return _conv_backward(inputs, weight, gradients, (True, False, False))[0]
-
-
-def _conv_weight_gradient(inputs: Tensor, weight: Tensor, gradients: Tensor) -> Tensor:
-    return _conv_backward(inputs, weight, gradients, (False, True, False))[1]
+def _through_slopes(gradients: Tensor, activations: Tensor) -> Tensor:
+    """Multiply by the slopes of a LeakyReLU, which its results tell."""
+    found: Tensor = torch.ops.aten.leaky_relu_backward(gradients, activations, LEAK, True)
+    return found
 
 
 def _conv_backward(

@@ -21,7 +21,7 @@ from descant_modeling.gan.learner import CONDITIONAL, GanLearner, WganParts, mel
 from descant_modeling.gan.melody_data import MelodyCorpus
 from descant_modeling.gan.melody_writing import compose_bars, melody_cells
 from descant_modeling.gan.metrics import Rolls, free_roll_metrics, melody_metrics, roll_metrics
-from descant_modeling.gan.midinet_learner import MidinetLearner, MidinetSettings, draw_midinet_noise
+from descant_modeling.gan.midinet_learner import MidinetLearner, draw_midinet_noise
 from descant_modeling.gan.networks import NUM_TRACKS, Critic, draw_noise
 from descant_modeling.gan.roll_networks import LONG_STEPS, RollGenerator
 from descant_modeling.subjects import try_generating
@@ -50,16 +50,8 @@ class _WganStudy:
         self, config: GanConfig | RollGanConfig, accelerator: Accelerator, data: RollData, parts: WganParts
     ) -> None:
         self.config, self.data = config, data
-        optimizer = config.optimizer
         self.learner = GanLearner(
-            config.seed,
-            optimizer.learning_rate,
-            (optimizer.betas[0], optimizer.betas[1]),
-            config.data.batch_size,
-            optimizer.critic_steps,
-            _dtype(accelerator),
-            accelerator,
-            parts,
+            config.seed, config.optimizer, config.data.batch_size, _dtype(accelerator), accelerator, parts
         )
         self.meta = GanMeta(corpora=data.corpora, voice_ranges=data.voice_ranges, objective=config.objective)
 
@@ -175,17 +167,8 @@ class MidinetStudy:
 
     def __init__(self, config: MidinetConfig, accelerator: Accelerator, data: MelodyCorpus) -> None:
         self.config, self.data = config, data
-        optimizer = config.optimizer
         self.learner = MidinetLearner(
-            config.seed,
-            optimizer.learning_rate,
-            (optimizer.betas[0], optimizer.betas[1]),
-            config.data.batch_size,
-            MidinetSettings(
-                optimizer.real_target, optimizer.feature_weight, optimizer.bar_weight, optimizer.generator_steps
-            ),
-            accelerator,
-            _dtype(accelerator),
+            config.seed, config.optimizer, config.data.batch_size, _dtype(accelerator), accelerator
         )
         self.meta = GanMeta(corpora=data.corpora, voice_ranges=(data.pitch_range,), objective=config.objective)
 

@@ -37,7 +37,7 @@ class Study(Protocol):
     """One kind of GAN with its data: what the trainer does not know about it."""
 
     @property
-    def learner(self) -> Adversaries:
+    def learner(self) -> Adversaries[Any, Any]:
         """Both networks and their optimizers."""
 
     def iterate(self, iteration: int) -> Figures:

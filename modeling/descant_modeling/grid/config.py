@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from descant_modeling.common_config import check
+from descant_modeling.common_config import NOT_NEGATIVE, check_fields
 from descant_modeling.config import BatchConfig, CausalConfig
 
 
@@ -23,7 +23,7 @@ class GridDataConfig(BatchConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check(self.beat_cycle >= 0, "data.beat_cycle", self.beat_cycle, "give 0 or more")
+        check_fields(self, "data", NOT_NEGATIVE, "beat_cycle")
 
 
 @dataclass(frozen=True)

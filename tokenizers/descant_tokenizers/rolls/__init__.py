@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         build_rolls,
     )
     from descant_tokenizers.rolls.melodies import MELODY_CORPUS, MelodyReport, build_melody_bars
-    from descant_tokenizers.rolls.stored import read_stored
+    from descant_tokenizers.rolls.stored import SPLITS, read_stored
 
 __all__ = [
     "ALL_CHORDS",
@@ -38,6 +38,7 @@ __all__ = [
     "NUM_PITCHES",
     "ROLLS_CORPUS",
     "ROLL_CORPORA",
+    "SPLITS",
     "STEPS_PER_BEAT",
     "WINDOW_BARS",
     "WINDOW_STEPS",
@@ -57,7 +58,7 @@ __all__ = [
 _LATER = {
     "chorales": ("LONG_ROLLS_CORPUS", "ROLLS_CORPUS", "ROLL_CORPORA", "RollReport", "build_rolls"),
     "melodies": ("MELODY_CORPUS", "MelodyReport", "build_melody_bars"),
-    "stored": ("read_stored",),
+    "stored": ("SPLITS", "read_stored"),
 }
 
 

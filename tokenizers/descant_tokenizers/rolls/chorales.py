@@ -15,18 +15,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from datasets import Array3D, Dataset, DatasetDict, Features, Value
+from datasets import Array3D, DatasetDict, Features, Value
 from symusic.core import NoteTick, NoteTickList, ScoreTick, TimeSignatureTick, TrackTick
 
 from descant_tokenizers.corpora import load_corpus, row_to_score
 from descant_tokenizers.corpora.harvest import Progress
 from descant_tokenizers.corpora.reading import FIRST_VOICE_PROGRAM
-from descant_tokenizers.corpora.store import FileFormat, check_out, write_dataset
+from descant_tokenizers.corpora.store import FileFormat, check_out
 from descant_tokenizers.rolls.grid import (
     BAR_STEPS,
     NUM_PITCHES,
@@ -36,6 +36,7 @@ from descant_tokenizers.rolls.grid import (
     even_edges,
     roll_of_notes,
 )
+from descant_tokenizers.rolls.stored import SPLITS, columns, is_full, store
 from descant_tokenizers.scores import VOICES, Bar, bars_of
 
 ROLLS_CORPUS = "chorales-rolls"
@@ -43,7 +44,6 @@ LONG_ROLLS_CORPUS = "chorales-rolls-64"
 #: Bars of a window, by corpus.
 ROLL_CORPORA = {ROLLS_CORPUS: WINDOW_BARS, LONG_ROLLS_CORPUS: 4}
 NUM_TRAIN = 229
-SPLITS = ("train", "valid")
 
 
 @dataclass(frozen=True)
@@ -158,9 +158,8 @@ def features(num_bars: int = WINDOW_BARS) -> Features:
     """Return the columns; `roll` is (16 steps a bar, 128 pitches, 4 voices), -1 silent and +1 sounding."""
     shape = (num_bars * BAR_STEPS, NUM_PITCHES, len(VOICES))
     text = ("id", "piece", "composer", "title", "licence", "key", "time_signature", "split")
-    numbers = {"first_bar": Value("int32"), "window": Value("int32")}
-    roll = {"music": Value("binary"), "roll": Array3D(shape, "int8")}
-    return Features({**{name: Value("string") for name in text}, **numbers, **roll})
+    number = Value("int32")
+    return columns(text, first_bar=number, window=number, music=Value("binary"), roll=Array3D(shape, "int8"))
 
 
 def build_rolls(
@@ -191,17 +190,9 @@ def build_rolls(
     if out is not None:
         check_out(out, force=force)
     windows = choose_windows(load_corpus("chorales", num_proc=num_proc, progress=progress), corpus)
-    columns = features(ROLL_CORPORA[corpus])
-    dataset = DatasetDict(
-        {
-            split: Dataset.from_list([window_row(window, split) for window in found], features=columns)
-            for split, found in windows.items()
-        }
-    )
+    rows = {split: [window_row(window, split) for window in found] for split, found in windows.items()}
     report = _report(windows)
-    if out is not None:
-        write_dataset(dataset, out, file_format, asdict(report))
-    return dataset, report
+    return store(rows, features(ROLL_CORPORA[corpus]), report, out, file_format), report
 
 
 def _report(windows: Mapping[str, Sequence[Window]]) -> RollReport:
@@ -224,8 +215,7 @@ def _voices(windows: Mapping[str, Sequence[Window]]) -> Iterator[tuple[Window, l
 
 def _sounds(score: ScoreTick, bar: Bar) -> bool:
     """Whether a bar is a full one of 4/4 in which every track has a note."""
-    full = (bar.numerator, bar.denominator) == (4, 4) and bar.length_ticks == 4 * score.ticks_per_quarter
-    return full and bar.number > 0 and all(_cut(t.notes, bar.start_ticks, bar.length_ticks) for t in score.tracks)
+    return is_full(score, bar) and all(_cut(t.notes, bar.start_ticks, bar.length_ticks) for t in score.tracks)
 
 
 def _cut(notes: Iterable[NoteTick], start: int, length: int) -> list[NoteTick]:

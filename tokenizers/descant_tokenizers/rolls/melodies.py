@@ -11,25 +11,25 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from datasets import Dataset, DatasetDict, Features, List, Value
+from datasets import DatasetDict, Features, List, Value
 from numpy.typing import NDArray
 from symusic.core import ScoreTick
 
 from descant_tokenizers.corpora import load_corpus, row_to_score
 from descant_tokenizers.corpora.harvest import Progress
-from descant_tokenizers.corpora.store import FileFormat, check_out, write_dataset
+from descant_tokenizers.corpora.store import FileFormat, check_out
 from descant_tokenizers.rolls.chords import Chord, chord_of_harmony, chord_of_melody, parse_chord
 from descant_tokenizers.rolls.grid import BAR_STEPS, NUM_PITCHES, STEPS_PER_BEAT, roll_of_notes
+from descant_tokenizers.rolls.stored import SPLITS, columns, is_full, store
 from descant_tokenizers.scores import Bar, bars_of
 
 MELODY_CORPUS = "melody-bars"
-SPLITS = ("train", "valid")
 SOURCES = ("chorales", "folk")
 
 Pitches = tuple[int, ...]
@@ -81,7 +81,7 @@ def melody_bars(row: Mapping[str, Any]) -> list[MelodyBar]:
     score = row_to_score(row)
     found = []
     for bar in bars_of(score):
-        if not _is_full(score, bar):
+        if not is_full(score, bar):
             continue
         rolls = _rolls(score, bar)
         melody = rolls[..., 0]
@@ -130,8 +130,7 @@ def bar_rows(row: Mapping[str, Any], bars: Sequence[MelodyBar]) -> Iterator[dict
 def features() -> Features:
     """Return the columns of the dataset."""
     text = ("id", "piece", "composer", "title", "corpus", "licence", "key", "split", "chord")
-    numbers = {"bar": Value("int32"), "pitches": List(Value("int16")), "previous": List(Value("int16"))}
-    return Features({**{name: Value("string") for name in text}, **numbers})
+    return columns(text, bar=Value("int32"), pitches=List(Value("int16")), previous=List(Value("int16")))
 
 
 def build_melody_bars(
@@ -167,11 +166,8 @@ def build_melody_bars(
         found = [(row, melody_bars(row)) for row in pieces if row["time_signature"] == "4/4"]
         rows[split] = [line for row, bars in found for line in bar_rows(row, bars)]
         filled += sum(bar.filled for _, bars in found for bar in bars)
-    dataset = DatasetDict({split: Dataset.from_list(lines, features=features()) for split, lines in rows.items()})
     report = _report(rows, filled)
-    if out is not None:
-        write_dataset(dataset, out, file_format, asdict(report))
-    return dataset, report
+    return store(rows, features(), report, out, file_format), report
 
 
 def _report(rows: Mapping[str, Sequence[Mapping[str, Any]]], filled: int) -> MelodyReport:
@@ -188,11 +184,6 @@ def _report(rows: Mapping[str, Sequence[Mapping[str, Any]]], filled: int) -> Mel
         in_chord={corpus: inside[corpus] / count for corpus, count in total.items()},
         chords=dict(Counter(line["chord"] for line in rows[SPLITS[0]]).most_common()),
     )
-
-
-def _is_full(score: ScoreTick, bar: Bar) -> bool:
-    is_four_four = (bar.numerator, bar.denominator) == (4, 4) and bar.length_ticks == 4 * score.ticks_per_quarter
-    return is_four_four and bar.number > 0
 
 
 def _rolls(score: ScoreTick, bar: Bar) -> NDArray[np.bool_]:

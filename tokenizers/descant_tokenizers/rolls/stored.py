@@ -1,14 +1,64 @@
-"""Rolls and bars that a command has written to disk."""
+"""What the builders of rolls and bars have in common: which bars count, and their datasets on disk."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from datasets import DatasetDict, load_dataset, load_from_disk
+from datasets import Dataset, DatasetDict, Features, Value, load_dataset, load_from_disk
+from symusic.core import ScoreTick
 
+from descant_tokenizers.corpora.store import FileFormat, write_dataset
 from descant_tokenizers.errors import InputError
+from descant_tokenizers.scores import Bar
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 SPLITS = ("train", "valid")
+
+
+def is_full(score: ScoreTick, bar: Bar) -> bool:
+    """Whether a bar is a whole one of 4/4, and no pickup."""
+    is_four_four = (bar.numerator, bar.denominator) == (4, 4) and bar.length_ticks == 4 * score.ticks_per_quarter
+    return is_four_four and bar.number > 0
+
+
+def columns(text: Iterable[str], **others: Any) -> Features:
+    """Return a dataset's columns.
+
+    Args:
+        text: Names of those that hold text.
+        others: Types of the others.
+    """
+    return Features({**{name: Value("string") for name in text}, **others})
+
+
+def store(
+    rows: Mapping[str, list[dict[str, Any]]],
+    features: Features,
+    report: DataclassInstance,
+    out: Path | None,
+    file_format: FileFormat,
+) -> DatasetDict:
+    """Make a dataset of rows by split, and write it if a folder is given.
+
+    Args:
+        rows: Rows of each split.
+        features: Their columns.
+        report: What they hold; `report.json` beside the data.
+        out: The folder to write, checked before (`corpora.store.check_out`).
+        file_format: `arrow` (for `datasets.load_from_disk`) or `parquet`.
+
+    Raises:
+        InputError: `out` cannot be written.
+    """
+    dataset = DatasetDict({split: Dataset.from_list(lines, features=features) for split, lines in rows.items()})
+    if out is not None:
+        write_dataset(dataset, out, file_format, asdict(report))
+    return dataset
 
 
 def read_stored(folder: Path, corpus: str, column: str) -> DatasetDict:

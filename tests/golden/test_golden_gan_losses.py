@@ -1,0 +1,19 @@
+"""The losses of some tiny GAN iterations; see `test_golden_loss.py`."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+GOLDEN = json.loads(Path(__file__).with_name("gan_losses.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("kind", GOLDEN)
+def test_three_iterations(make_gan_trainer, kind):
+    study = make_gan_trainer(kind).study
+    found = [study.iterate(iteration) for iteration in range(3)]
+    losses = {name: [round(figures[name], 5) for figures in found] for name in found[0]}
+    print(json.dumps(losses))
+    assert losses.keys() == GOLDEN[kind].keys()
+    for name, values in losses.items():
+        assert values == pytest.approx(GOLDEN[kind][name], rel=1e-3, abs=1e-3), name
