@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
 from descant_tokenizers.corpora import build_dataset
 from descant_tokenizers.scores import VOICES
+from descant_tokenizers.stats import SplitStats
+from descant_tokenizers.stats_views import _draw_lengths, table
 
 LOWEST = dict(zip(VOICES, (72, 65, 58, 48), strict=True))
 
@@ -75,15 +79,37 @@ def test_json_counts_everything_in_every_split(folder: Path, descant: Callable[.
     assert {tuple(split["ranges"]["Alto"]) for split in stats.values() if split["four_part"]} == {(65, 66)}
 
 
-def test_a_corpus_without_four_part_music_is_counted_in_tokens_for_any(
+def test_a_corpus_of_little_four_part_music_is_counted_in_tokens_for_any(
     tmp_path: Path, descant: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "duets").mkdir()
-    _score({"Flute": 90, "Drum": 30}, (4, 4), 8).dump_midi(tmp_path / "duets" / "duet.mid")
+    for number, name in enumerate(("one", "two")):
+        _score({"Flute": 80 + number, "Drum": 30}, (4, 4), 8 + number).dump_midi(tmp_path / "duets" / f"{name}.mid")
+    _score(dict(LOWEST), (3, 4), 6).dump_midi(tmp_path / "duets" / "quartet.mid")
     found = json.loads(descant("dataset", "stats", tmp_path / "duets", "--num-proc", 1, "--json", "--quiet").out)
     assert found["tokenizer"] == "gm"
-    assert _whole(found["splits"], "tokens", "pieces") == 1
+    assert _whole(found["splits"], "tokens", "pieces") == 3
+
+
+def test_outliers_do_not_press_a_histogram_into_one_bar(tmp_path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    for longest, scale in ((100, "linear"), (10_000, "log")):
+        axes = Figure().subplots()
+        _draw_lengths(axes, {"train": SplitStats(notes=[10, 20, 30, 40, longest])}, "notes", "notes a piece")
+        assert axes.get_xscale() == scale
+
+
+def test_names_as_long_as_a_paragraph_are_cut_in_the_table() -> None:
+    split = SplitStats(pieces=3, licences=Counter({"may be copied " * 20: 2, "CC0-1.0": 1}))
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(table({"train": split}, "x", "gm"))
+    said = capture.get()
+    assert "…: 2" in said
+    assert "CC0-1.0: 1" in said
+    assert said.count("may be copied") < 5
 
 
 def test_table_and_picture(folder: Path, tmp_path: Path, descant: Callable[..., Any]) -> None:

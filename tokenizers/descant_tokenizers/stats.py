@@ -91,7 +91,8 @@ def corpus_stats(
 
     Args:
         source: A corpus by name, the folder of a dataset, or a folder of score files.
-        tokenizer: Preset, or folder of a trained tokenizer; by default `satb` if anything is four-part, else `gm`.
+        tokenizer: Preset, or folder of a trained tokenizer; by default `satb` if at least half of the pieces
+            are four-part, else `gm`.
         num_proc: Worker processes to read files; by default one for each core.
         progress: Told how far reading is.
 
@@ -105,7 +106,8 @@ def corpus_stats(
     dataset = load_corpus(source, num_proc=num_proc, progress=progress)
     splits = {name: _split_stats(split) for name, split in dataset.items()}
     if tokenizer is None:
-        tokenizer = "satb" if any(split.four_part for split in splits.values()) else "gm"
+        num_pieces, num_four_part = (sum(getattr(s, name) for s in splits.values()) for name in ("pieces", "four_part"))
+        tokenizer = "satb" if 2 * num_four_part >= num_pieces else "gm"
     tokenized, _ = tokenize_dataset(dataset, named or open_tokenizer(tokenizer))
     for name, rows in tokenized.items():
         splits[name].tokens = [len(ids) for ids in rows["input_ids"]]

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import median
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from rich.table import Table
 
 from descant_tokenizers.errors import InputError
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
 IMAGE_SUFFIXES = (".png", ".svg", ".pdf")
 MAX_LISTED = 6
 MAX_BARS = 14
+MAX_NAME = 60
+#: Lengths are drawn on a logarithmic axis where the longest is so many times the median.
+MANY_TIMES = 20
 _NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 
 
@@ -104,7 +110,7 @@ def _spread_text(split: SplitStats, length: str) -> str:
     if not found:
         return "none"
     text = f"{found['min']:,} to {found['max']:,}\nmedian {found['median']:,.0f}\nsum {found['sum']:,}"
-    return text if found["pieces"] == split.pieces else f"{text}\n({found['pieces']:,} pieces only)"
+    return text if found["pieces"] == split.pieces else f"{text}\n(of {found['pieces']:,} pieces)"
 
 
 def _ranges_text(split: SplitStats) -> str:
@@ -112,7 +118,8 @@ def _ranges_text(split: SplitStats) -> str:
 
 
 def _listed(counts: Counter[Any]) -> str:
-    lines = [f"{name}: {count:,}" for name, count in counts.most_common(MAX_LISTED)]
+    listed = counts.most_common(MAX_LISTED)
+    lines = [f"{shorten(str(name), MAX_NAME, placeholder='…')}: {count:,}" for name, count in listed]
     return "\n".join(lines + ([f"and {len(counts) - MAX_LISTED} more"] if len(counts) > MAX_LISTED else []))
 
 
@@ -143,4 +150,10 @@ def _draw_lengths(axes: Axes, stats: Mapping[str, SplitStats], length: str, labe
         axes.text(0.5, 0.5, "none", ha="center", transform=axes.transAxes)
         return
     weights = [[100 / len(values)] * len(values) for values in found.values()]
-    axes.hist(list(found.values()), bins=30, weights=weights, histtype="step")
+    together = [value for values in found.values() for value in values]
+    low, high = min(together), max(together)
+    bins: Any = 30
+    if low > 0 and high > MANY_TIMES * median(together):
+        bins = np.geomspace(low, high, 31)
+        axes.set_xscale("log")
+    axes.hist(list(found.values()), bins=bins, weights=weights, histtype="step")
