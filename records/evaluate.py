@@ -24,7 +24,7 @@ from typing import Any
 
 RECORDS = Path(__file__).parent
 PARTS = ("bach", "likelihood", "harmonization", "unconstrained", "memorization", "continuations")
-BASELINE = "baseline"
+BASELINES = ("nearest", "markov")
 CONTINUED = 20
 """Pieces that are continued for the record of memorization: continuations take long."""
 
@@ -44,7 +44,7 @@ def main() -> None:
             facts = {
                 "bach": lambda: bach(options.split),
                 "likelihood": lambda: likelihood(models[0], options.split),
-                "harmonization": lambda: harmonization(models, options.split, harmonies),
+                "harmonization": lambda: harmonization(models, options.split, options.num_draws, harmonies),
                 "unconstrained": lambda: unconstrained(models[0], options.split),
                 "memorization": lambda: memorization(models[0], options.split, harmonies),
                 "continuations": lambda: continuations(models[0], options.split),
@@ -66,10 +66,10 @@ def likelihood(model: str, split: str) -> Facts:
     return {task: _run(*command, "--task", task) for task in ("continue", "harmonize")}
 
 
-def harmonization(models: list[str], split: str, harmonies: Path) -> Facts:
-    """The baseline and the models in one table."""
-    named = [word for model in (BASELINE, *models) for word in ("--model", model)]
-    command = ("harmonization", *named, "--split", split)
+def harmonization(models: list[str], split: str, num_draws: int, harmonies: Path) -> Facts:
+    """The baselines and the models in one table."""
+    named = [word for model in (*BASELINES, *models) for word in ("--model", model)]
+    command = ("harmonization", *named, "--split", split, "--num-draws", str(num_draws))
     return _run(*command, private=("--out", str(harmonies)))
 
 
@@ -80,9 +80,9 @@ def unconstrained(model: str, split: str) -> Facts:
 
 
 def memorization(model: str, split: str, harmonies: Path) -> Facts:
-    """The model's harmonies (those just written) and the baseline's."""
+    """The model's harmonies (those just written) and the baselines'."""
     facts = {}
-    for kind, name in (("harmonize", model), (BASELINE, BASELINE)):
+    for kind, name in (("harmonize", model), *((name, name) for name in BASELINES)):
         command = ("memorization", "--model", name, "--split", split)
         folder = harmonies / Path(name).name
         reused = ("--samples", str(folder)) if folder.is_dir() else ()
@@ -120,6 +120,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", action="append", help="model to measure; give it again for one more column")
     parser.add_argument("--split", default="valid", help="valid; test for a release, once")
+    parser.add_argument("--num-draws", type=int, default=1, help="how often every soprano is harmonized")
     parser.add_argument("--out", type=Path, default=RECORDS / "2026-11-25_evaluation", help="folder of the records")
     parser.add_argument("--harmonies", type=Path, help="folder for the harmonies as MIDI")
     parser.add_argument("--only", type=_parts, default=PARTS, help=f"some of {','.join(PARTS)}")

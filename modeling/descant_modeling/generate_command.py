@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from descant_modeling.checks import check_range
 from descant_modeling.generate_results import Look, facts_of, files_of, left_out, renderings_of, speed_of, summary
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.outputs import FORMATS, check_outputs, free_outputs, numbered, parse_formats
@@ -135,11 +136,11 @@ def generate_command(
     started = time.monotonic()
     request = _request(task or ("compose" if prompt is None else "harmonize"), bars, given, write, track, chords)
     seed = random.SystemRandom().randrange(2**31) if seed is None else seed
-    _check_range("--num-samples", num_samples, 1, 64)
-    _check_range("--seed", seed, 0, 2**63 - 1)
-    _check_range("--temperature", temperature, 0, 10)
-    _check_range("--top-p", top_p, 1e-6, 1)
-    _check_range("--best-of", 1 if best_of is None else best_of, 1, 64)
+    check_range("--num-samples", num_samples, 1, 64)
+    check_range("--seed", seed, 0, 2**63 - 1)
+    check_range("--temperature", temperature, 0, 10)
+    check_range("--top-p", top_p, 1e-6, 1)
+    check_range("--best-of", best_of, 1, 64)
     _check_prompt(request.task, prompt, model)
     read = None if prompt is None else read_score_report(prompt, controls=True)
     name = Path(model).name if prompt is None else prompt.stem
@@ -250,11 +251,6 @@ def _parse_bars(task: TaskName, text: str | None) -> tuple[int, int] | None:
         what = "a number of bars such as 8" if task != "infill" else "the bars to write anew, such as 5-8"
         raise InputError(f"--bars is {'missing' if text is None else repr(text)}; give {what}.")
     return int(first), int(last or first)
-
-
-def _check_range(option: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise InputError(f"{option} is {value}; give {low:g} to {high:g}.")
 
 
 def _generate(model: Model, score: ScoreTick | None, request: Request, options: Options) -> GenerationResult:

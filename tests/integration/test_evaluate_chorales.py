@@ -92,20 +92,42 @@ def test_bad_sources_are_one_sentence(descant, tmp_path) -> None:
 
 
 @pytest.mark.slow
-def test_harmonization_of_two_sopranos_by_two_models(descant, tiny_checkpoint, tmp_path) -> None:
+def test_harmonization_of_two_sopranos_by_three_models_in_two_draws(descant, tiny_checkpoint, tmp_path) -> None:
     command = ("evaluate", "harmonization", "--model", "baseline", "--model", tiny_checkpoint, "--limit", 2)
+    command = (*command, "--num-draws", 2, "--seed", 5)
     done = descant(*command, "--out", tmp_path / "midi", "--json")
     assert done.status == 0, done.err
     facts = json.loads(done.out)
-    assert facts["num_sopranos"] == 2
-    assert list(facts["models"]) == ["baseline", tiny_checkpoint.name]
+    assert (facts["num_sopranos"], facts["num_draws"]) == (2, 2)
+    assert list(facts["models"]) == ["nearest", "markov", tiny_checkpoint.name]
     for found in facts["models"].values():
         assert found["soprano_kept"] == 100
         assert found["num_pieces"] == 2
-    assert len(list((tmp_path / "midi").glob("*/*.mid"))) == 4
+        assert [draw["seed"] for draw in found["draws"]] == [5, 6]
+        grades = [draw["grade"]["median"] for draw in found["draws"]]
+        assert found["grade"]["median"] == pytest.approx(sum(grades) / 2, abs=1e-3)
+    nearest, markov = (facts["models"][name]["draws"] for name in ("nearest", "markov"))
+    assert nearest[0]["rules"] == nearest[1]["rules"]
+    assert markov[0]["rules"] != markov[1]["rules"]
+    assert len(list((tmp_path / "midi").glob("*/*.mid"))) == 12
     again = descant(*command, "--out", tmp_path / "midi")
     assert again.status == 2
     assert "not empty" in again.err
+
+
+@pytest.mark.slow
+def test_the_second_draw_is_what_the_next_seed_draws_and_the_table_shows_both(descant) -> None:
+    command = ("evaluate", "harmonization", "--model", "markov", "--limit", 3)
+    both = json.loads(descant(*command, "--num-draws", 2, "--json").out)["models"]["markov"]
+    next_seed = json.loads(descant(*command, "--seed", 1, "--json").out)["models"]["markov"]
+    without_time = [{**draw, "writing_seconds": 0} for draw in (both["draws"][1], *next_seed["draws"])]
+    assert without_time[0] == without_time[1]
+    done = descant(*command, "--num-draws", 2)
+    shown = " ".join(done.out.split())
+    assert "2 draws of each" in shown
+    ends = sorted(draw["bach_outgrades"] for draw in both["draws"])
+    assert f"{ends[0]:.2f}, {ends[1]:.2f}" in shown
+    assert "markov: 3 sopranos, draw 2 of 2" in done.err
 
 
 @pytest.mark.slow
@@ -134,13 +156,13 @@ def test_memorization_of_continuations(descant, tiny_checkpoint) -> None:
 @pytest.mark.slow
 def test_a_report_is_one_page_that_asks_for_nothing(descant, tiny_checkpoint, tmp_path) -> None:
     out = tmp_path / "report.html"
-    command = ("evaluate", "report", "--models", "baseline", tiny_checkpoint, "--limit", 2, "--shown", 1, "--out", out)
+    command = ("evaluate", "report", "--models", "nearest", tiny_checkpoint, "--limit", 2, "--shown", 1, "--out", out)
     done = descant(*command)
     assert done.status == 0, done.err
     page = out.read_text(encoding="utf-8")
     assert page.count("<svg") == 5
     assert page.count('<img alt="') == 3  # Bach and two models
-    assert all(word in page for word in ("nats per voice-16th", "parallel fifths", "baseline", tiny_checkpoint.name))
+    assert all(word in page for word in ("nats per voice-16th", "parallel fifths", "nearest", tiny_checkpoint.name))
     assert not re.search(r'(src|href)="(?!data:|#)', page)
     assert "already" in descant(*command).err  # nothing is replaced unasked
 

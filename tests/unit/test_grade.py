@@ -7,7 +7,7 @@ from descant_modeling.evaluation.chorales import Reference, measure
 from descant_modeling.evaluation.grade import QUALITIES, TERMS, Grader, chord_qualities, features_of
 from descant_modeling.evaluation.grid import SILENT, from_grid
 from descant_modeling.evaluation.plain import plain_statistics
-from descant_modeling.evaluation.resample import median_interval, ratio_interval, share_interval
+from descant_modeling.evaluation.resample import quantile_interval, ratio_interval, share_interval
 
 CADENCE = np.repeat(np.array([[72, 72, 71, 72], [64, 65, 62, 64], [55, 57, 55, 55], [48, 53, 43, 48]]), 4, axis=1)
 
@@ -109,7 +109,7 @@ def test_intervals_hold_the_figure_and_narrow_with_more_pieces():
     assert few.value == many.value == pytest.approx(20)
     assert few.low < many.low < 20 < many.high < few.high
     assert share_interval([True, False]).value == 50
-    assert median_interval([1, 2, 9]).value == 2
+    assert quantile_interval([1, 2, 9]).value == 2
 
 
 def test_equal_pieces_leave_no_room():

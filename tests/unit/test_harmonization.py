@@ -4,13 +4,20 @@ import numpy as np
 import pytest
 from symusic.core import NoteTick, NoteTickList, ScoreTick, TimeSignatureTick, TrackTick
 
-from descant_modeling.evaluation.baseline import NearestSoprano
+from descant_modeling.evaluation.baseline import MarkovVoices, NearestSoprano
 from descant_modeling.evaluation.chorales import Reference
 from descant_modeling.evaluation.grid import chorale_of_score
 from descant_modeling.evaluation.harmonization import harmonize_rows, measure_harmonies
-from descant_modeling.evaluation.harmonizers import melody_of, soprano_is_kept
-from descant_modeling.evaluation.resample import by_piece
+from descant_modeling.evaluation.harmonizers import (
+    BASELINES,
+    melody_of,
+    named_harmonizers,
+    open_harmonizer,
+    soprano_is_kept,
+)
+from descant_modeling.evaluation.resample import by_piece, quantile_interval, ratio_interval
 from descant_tokenizers.corpora import row_to_score
+from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import VOICES
 
 SCALE = (60, 62, 64, 65, 67, 69, 71, 72)
@@ -41,7 +48,7 @@ class Echo:
     def __init__(self, own=None):
         self.own = own or {}
 
-    def harmonize(self, melody, seed, num_samples):
+    def harmonize(self, melody, seed):
         score = self.own.get(melody.tracks[0].notes[0].pitch, None)
         if score is None:
             score = melody.copy()
@@ -49,7 +56,7 @@ class Echo:
                 track = melody.tracks[0].copy()
                 track.name = name
                 score.tracks.append(track)
-        return [score] * num_samples
+        return score
 
 
 @pytest.fixture(scope="module")
@@ -57,25 +64,54 @@ def reference():
     return Reference([chorale(piece(seed)) for seed in range(12)])
 
 
-def test_the_baseline_copies_what_stands_under_the_same_tune_in_any_key():
-    baseline = NearestSoprano([chorale(piece(seed)) for seed in range(6)])
+def notes_of(track):
+    return [(note.time, note.duration, note.pitch) for note in track.notes]
+
+
+def test_the_nearest_soprano_is_copied_with_all_that_stands_under_it_in_any_key():
+    nearest = NearestSoprano([chorale(piece(seed)) for seed in range(6)])
     wanted = row_to_score(piece(3, shift=4))
-    (found,) = baseline.harmonize(melody_of(wanted), 0, 1)
+    found = nearest.harmonize(melody_of(wanted), 0)
     for mine, theirs in zip(found.tracks, wanted.tracks, strict=True):
         assert mine.name == theirs.name
-        assert [(n.time, n.duration, n.pitch) for n in mine.notes] == [
-            (n.time, n.duration, n.pitch) for n in theirs.notes
-        ]
+        assert notes_of(mine) == notes_of(theirs)
 
 
-def test_the_baseline_writes_something_under_a_tune_it_has_never_heard():
-    baseline = NearestSoprano([chorale(piece(seed)) for seed in range(6)])
+def test_the_nearest_soprano_holds_its_chord_where_the_tune_is_another():
+    nearest = NearestSoprano([chorale(piece(seed)) for seed in range(6)])
+    melody = melody_of(row_to_score(piece(3)))
+    melody.tracks[0].notes[4].pitch += 1  # other steps to it and from it: none of the pieces has them
+    melody.tracks[0].notes[4].duration += 60
+    found = nearest.harmonize(melody, 0)
+    soprano = notes_of(melody.tracks[0])
+    for track, below in zip(found.tracks, (0, 5, 12, 20), strict=True):
+        assert notes_of(track) == [(time, duration, pitch - below) for time, duration, pitch in soprano]
+
+
+def test_the_nearest_soprano_knows_no_chance_and_the_markov_voices_do():
+    chorales = [chorale(piece(seed)) for seed in range(6)]
     melody = melody_of(row_to_score(piece(99)))
-    one, two = baseline.harmonize(melody, 5, 2)
-    assert baseline.harmonize(melody, 5, 1)[0].dumps_midi() == one.dumps_midi()
-    assert [len(track.notes) for track in one.tracks] == [8, 8, 8, 8]
-    assert soprano_is_kept(melody, one)
-    assert soprano_is_kept(melody, two)
+    nearest, markov = NearestSoprano(chorales), MarkovVoices(chorales)
+    assert nearest.harmonize(melody, 1).dumps_midi() == nearest.harmonize(melody, 2).dumps_midi()
+    assert markov.harmonize(melody, 1).dumps_midi() == markov.harmonize(melody, 1).dumps_midi()
+    assert markov.harmonize(melody, 1).dumps_midi() != markov.harmonize(melody, 2).dumps_midi()
+    for found in (nearest.harmonize(melody, 1), markov.harmonize(melody, 1)):
+        assert [len(track.notes) for track in found.tracks] == [8, 8, 8, 8]
+        assert soprano_is_kept(melody, found)
+
+
+def test_a_markov_voice_goes_only_where_one_went_in_training():
+    markov = MarkovVoices([chorale(piece(3))])
+    wanted = row_to_score(piece(3))
+    pitches = {track.name: {note.pitch for note in track.notes} for track in wanted.tracks}
+    for track in markov.harmonize(melody_of(wanted), 0).tracks:
+        assert {note.pitch for note in track.notes} <= pitches[track.name]
+
+
+def test_baseline_is_both_of_them():
+    assert named_harmonizers(["chorales", "baseline", "markov"]) == ["chorales", *BASELINES]
+    with pytest.raises(InputError, match="nearest and markov: give one"):
+        open_harmonizer("baseline")
 
 
 def test_a_finer_resolution_keeps_the_soprano_and_a_moved_note_does_not():
@@ -90,8 +126,7 @@ def test_bach_against_himself_is_a_draw_and_always_right(reference):
     rows = [piece(seed) for seed in (20, 21)]
     own = {row_to_score(row).tracks[0].notes[0].pitch: row_to_score(row) for row in rows}
     assert len(own) == 2
-    done, _ = harmonize_rows(Echo(own), rows)
-    facts = measure_harmonies(done, reference).facts()
+    facts = measure_harmonies([harmonize_rows(Echo(own), rows)], reference).facts()
     assert facts["bach_outgrades"]["value"] == 50
     assert facts["soprano_kept"] == 100
     assert {voice: share["value"] for voice, share in facts["accuracy"].items()} == dict.fromkeys(
@@ -100,14 +135,57 @@ def test_bach_against_himself_is_a_draw_and_always_right(reference):
 
 
 def test_four_unisons_are_worse_and_never_right(reference):
-    done, _ = harmonize_rows(Echo(), [piece(seed) for seed in range(20, 24)], num_samples=2)
-    assert len(done) == 8
-    found = measure_harmonies(done, reference)
-    assert found.num_samples == 2
+    draw = harmonize_rows(Echo(), [piece(seed) for seed in range(20, 24)])
+    found = measure_harmonies([draw, draw], reference)
+    assert found.facts()["num_pieces"] == 4
+    assert found.facts()["num_draws"] == 2
     assert found.measured.rules["parallel_octaves"].value > 100
     assert found.bach_outgrades.value > 50
     assert found.accuracy["Bass"].value == 0
-    assert all(harmony.chorale.phrase_ends_T.tolist() == harmony.bach.phrase_ends_T.tolist() for harmony in done)
+    for harmony in draw.harmonies:
+        assert harmony.chorale.phrase_ends_T.tolist() == harmony.bach.phrase_ends_T.tolist()
+
+
+def test_several_draws_are_measured_together_and_each_alone(reference):
+    """One draw is Bach himself, the other four unisons; a seed decides which."""
+
+    class Moody:
+        name = "moody"
+
+        def harmonize(self, melody, seed):
+            return Echo(own if seed < 100 else {}).harmonize(melody, seed)
+
+    rows = [piece(seed) for seed in (20, 21, 22)]
+    own = {row_to_score(row).tracks[0].notes[0].pitch: row_to_score(row) for row in rows}
+    draws = [harmonize_rows(Moody(), rows, seed=seed) for seed in (0, 100)]
+    both, good, bad = (measure_harmonies(some, reference).facts() for some in (draws, draws[:1], draws[1:]))
+    assert [draw["seed"] for draw in both["draws"]] == [0, 100]
+    for alone, draw in zip((good, bad), both["draws"], strict=True):
+        assert draw["grade"]["median"] == alone["grade"]["median"]
+        assert draw["bach_outgrades"] == alone["bach_outgrades"]["value"]
+        assert draw["rules"] == {key: rate["value"] for key, rate in alone["rules"].items()}
+        assert draw["accuracy"] == {voice: share["value"] for voice, share in alone["accuracy"].items()}
+    assert both["grade"]["median"] == pytest.approx((good["grade"]["median"] + bad["grade"]["median"]) / 2, abs=1e-4)
+    for pool in (lambda facts: facts["bach_outgrades"], lambda facts: facts["accuracy"]["alto"]):
+        assert pool(both)["value"] == pytest.approx((pool(good)["value"] + pool(bad)["value"]) / 2, abs=1e-4)
+    low, high = both["bach_outgrades"]["low"], both["bach_outgrades"]["high"]
+    assert low <= both["bach_outgrades"]["value"] <= high
+
+
+@pytest.mark.parametrize("estimate", ["median", "ratio"])
+def test_more_draws_narrow_an_interval_as_far_as_draws_differ_and_not_further(estimate):
+    rng = np.random.default_rng(3)
+    piece_N1, draw_NE = rng.normal(size=(200, 1)), rng.normal(size=(200, 16))
+
+    def width(values_ND):
+        if estimate == "median":
+            found = quantile_interval(values_ND)
+        else:
+            found = ratio_interval(values_ND.sum(axis=1), np.full(len(values_ND), values_ND.shape[1]))
+        return found.high - found.low
+
+    assert width(draw_NE) < 0.4 * width(draw_NE[:, :1])  # only draws differ: sixteen are four times as good as one
+    assert width(np.repeat(piece_N1, 16, axis=1)) == pytest.approx(width(piece_N1))  # only pieces differ: no gain
 
 
 def test_versions_of_one_piece_are_one_piece():

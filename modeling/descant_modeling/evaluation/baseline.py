@@ -1,10 +1,10 @@
-"""A trivial harmonizer, for every model to beat: what stands under the most similar training soprano, patched.
+"""Two trivial harmonizers, for every model to beat: copying, and counting.
 
-Where the melody agrees with that soprano (intervals and lengths), its three lower voices are copied, transposed. Under
-all other notes stands one note a voice, drawn from a first-order Markov chain: given the voice's last pitch and the
-soprano's scale degree.
+`NearestSoprano` takes what stands under the most similar training soprano, transposed. `MarkovVoices` draws one note a
+voice under every soprano note from first-order Markov chains: given the voice's last pitch and the soprano's scale
+degree.
 
-Units: 16ths; pitches of the chain are above the tonic of the key that the soprano alone suggests.
+Units: 16ths; pitches of the chains are above the tonic of the key that the soprano alone suggests.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from difflib import SequenceMatcher
+from functools import cache
 
 import numpy as np
 from symusic.core import NoteTick, ScoreTick, TrackTick
@@ -21,41 +22,47 @@ from descant_modeling.evaluation.sources import split_rows
 from descant_tokenizers.corpora.analysis import MAJOR_TONICS, MINOR_TONICS, estimate_key
 from descant_tokenizers.scores import VOICES
 
-__all__ = ["NearestSoprano"]
+__all__ = ["MarkovVoices", "NearestSoprano", "training_chorales"]
 
 Note = tuple[float, float, int]
 """Onset, length, pitch."""
 
 
+@cache
+def training_chorales() -> tuple[Chorale, ...]:
+    """Return what the baselines learn from: the training split."""
+    return tuple(chorale_of_row(row) for row in split_rows("chorales:train"))
+
+
 class NearestSoprano:
-    """The baseline, a `descant_modeling.evaluation.harmonizers.Harmonizer`.
+    """A `descant_modeling.evaluation.harmonizers.Harmonizer` that copies one training piece; it knows no chance.
+
+    Where the melody agrees with that piece's soprano (steps and lengths), its lower voices are copied with all they do
+    meanwhile. Under any other note its chord at the place that corresponds is held for as long as the note lasts.
 
     Args:
         chorales: Training pieces.
     """
 
-    name = "baseline"
+    name = "nearest"
 
     def __init__(self, chorales: Sequence[Chorale]) -> None:
         self._chorales = list(chorales)
         self._tunes = [_tune(chorale.lines[0]) for chorale in self._chorales]
-        self._chain = _Chain(self._chorales)
 
-    @classmethod
-    def of_split(cls, name: str) -> NearestSoprano:
-        """Train on a split, such as `chorales:train`."""
-        return cls([chorale_of_row(row) for row in split_rows(name)])
-
-    def harmonize(self, melody: ScoreTick, seed: int, num_samples: int) -> list[ScoreTick]:
-        """See `Harmonizer`; samples differ where the Markov chain is drawn from."""
+    def harmonize(self, melody: ScoreTick, seed: int) -> ScoreTick:
+        """See `Harmonizer`; the seed makes no difference."""
         soprano, ticks_per_16th = _line(melody)
         source, origin = self._nearest(_tune(soprano))
-        rng = np.random.default_rng(seed)
-        harmonies = []
-        for _ in range(num_samples):
-            voices = self._write(soprano, source, origin, _key(melody), rng)
-            harmonies.append(_score(melody, voices, ticks_per_16th))
-        return harmonies
+        voices: list[list[Note]] = [[] for _ in VOICES[1:]]
+        for index, place in enumerate(_places(origin, len(soprano.pitches), len(source.lines[0].pitches))):
+            onset, length, pitch = (float(soprano[k][index]) for k in range(3))
+            for voice, notes in enumerate(voices, start=1):
+                found = _copied(source, voice, place, onset, int(pitch))
+                if index not in origin:
+                    found = [(onset, length, found[0][2])] if found else []
+                notes += found
+        return _score(melody, voices, ticks_per_16th)
 
     def _nearest(self, tune: list[Hashable]) -> tuple[Chorale, dict[int, int]]:
         """Return the training piece with the most similar soprano, and its note for each of the tune's that agrees."""
@@ -72,19 +79,29 @@ class NearestSoprano:
         origin = {b + k: a + k for a, b, size in matcher.get_matching_blocks() for k in range(size)}
         return self._chorales[best], origin
 
-    def _write(
-        self, soprano: Line, source: Chorale, origin: dict[int, int], key: tuple[int, bool], rng: np.random.Generator
-    ) -> list[list[Note]]:
+
+class MarkovVoices:
+    """A `descant_modeling.evaluation.harmonizers.Harmonizer` that draws each voice from what it did in training.
+
+    Args:
+        chorales: Training pieces.
+    """
+
+    name = "markov"
+
+    def __init__(self, chorales: Sequence[Chorale]) -> None:
+        self._chain = _Chain(chorales)
+
+    def harmonize(self, melody: ScoreTick, seed: int) -> ScoreTick:
+        """See `Harmonizer`."""
+        soprano, ticks_per_16th = _line(melody)
+        key, rng = _key(melody), np.random.default_rng(seed)
         voices: list[list[Note]] = [[] for _ in VOICES[1:]]
-        for index in range(len(soprano.pitches)):
-            onset, length, pitch = (float(soprano[k][index]) for k in range(3))
+        for onset, length, pitch in zip(*(values.tolist() for values in soprano), strict=True):
             for voice, notes in enumerate(voices, start=1):
-                found = _copied(source, voice, origin[index], onset, int(pitch)) if index in origin else []
-                if not found:
-                    last = notes[-1][2] if notes else None
-                    found = [(onset, length, self._chain.draw(voice, last, int(pitch), key, rng))]
-                notes += found
-        return voices
+                last = notes[-1][2] if notes else None
+                notes.append((onset, length, self._chain.draw(voice, last, pitch, key, rng)))
+        return _score(melody, voices, ticks_per_16th)
 
 
 class _Chain:
@@ -123,6 +140,14 @@ def _tune(line: Line) -> list[Hashable]:
     """A melody up to transposition: for each note its length and the step to the next."""
     steps = np.append(np.diff(line.pitches), 0)
     return list(zip(steps.tolist(), np.round(line.lengths_16ths, 2).tolist(), strict=True))
+
+
+def _places(origin: dict[int, int], num_notes: int, num_places: int) -> list[int]:
+    """Return a place in the copied piece for each note of a tune, in equal steps between those that agree."""
+    known = sorted(origin)
+    found = np.interp(range(num_notes), [-1, *known, num_notes], [-1, *(origin[i] for i in known), num_places])
+    places: list[int] = np.clip(np.round(found), 0, num_places - 1).astype(int).tolist()
+    return places
 
 
 def _copied(source: Chorale, voice: int, index: int, onset: float, pitch: int) -> list[Note]:

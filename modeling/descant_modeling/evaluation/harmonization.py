@@ -1,11 +1,15 @@
-"""How well a model harmonizes: every soprano of a split, beside Bach's own harmonization of it."""
+"""How well a model harmonizes: every soprano of a split, beside Bach's own harmonization of it.
+
+One draw of a model is one piece of luck: with other seeds its figures differ. Several draws are measured together, and
+each alone.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +22,7 @@ from descant_modeling.evaluation.resample import Estimate, by_piece, ratio_inter
 from descant_tokenizers.corpora import row_to_score
 from descant_tokenizers.scores import VOICES
 
-__all__ = ["Harmonization", "Harmonized", "harmonize_rows", "measure_harmonies"]
+__all__ = ["Draw", "Harmonization", "Harmonized", "harmonize_rows", "measure_harmonies"]
 
 _NUM_LOWER = 3
 
@@ -40,17 +44,33 @@ class Harmonized:
     is_kept: bool
 
 
+class Draw(NamedTuple):
+    """Every soprano, harmonized once.
+
+    Attributes:
+        seed: Same seed, same music.
+        harmonies: One a soprano.
+        seconds: Time that writing all of them took.
+    """
+
+    seed: int
+    harmonies: list[Harmonized]
+    seconds: float
+
+
 @dataclass(frozen=True)
 class Harmonization:
     """What was measured of a model's harmonies.
 
+    Intervals are over pieces and draws (see `resample`).
+
     Attributes:
-        measured: Rules, grades, plain statistics.
+        measured: Rules, grades, plain statistics of all draws.
         soprano_kept: Per cent of the sopranos that came back unchanged.
         accuracy: For each voice that was written, per cent of 16ths at which it sounds what Bach's does.
         bach_outgrades: Per cent of pairs in which Bach's harmony has the better grade; a draw counts half.
-        seconds: Time that the model took to write, all sopranos together.
-        num_samples: Harmonies of each soprano.
+        seconds: Time that the model took to write, all draws together.
+        draws: What each draw shows alone, for JSON.
     """
 
     measured: Measured
@@ -58,7 +78,7 @@ class Harmonization:
     accuracy: dict[str, Estimate]
     bach_outgrades: Estimate
     seconds: float
-    num_samples: int
+    draws: list[dict[str, Any]]
 
     def facts(self) -> dict[str, Any]:
         """Return what goes into JSON."""
@@ -67,8 +87,9 @@ class Harmonization:
             "bach_outgrades": self.bach_outgrades.rounded(),
             "accuracy": {voice.lower(): share.rounded() for voice, share in self.accuracy.items()},
             **self.measured.facts(),
-            "num_samples": self.num_samples,
+            "num_draws": self.measured.num_draws,
             "writing_seconds": round(self.seconds, 1),
+            "draws": self.draws,
         }
 
 
@@ -77,20 +98,15 @@ def harmonize_rows(
     rows: Sequence[Mapping[str, Any]],
     *,
     seed: int = 0,
-    num_samples: int = 1,
     progress: Callable[[float], None] | None = None,
-) -> tuple[list[Harmonized], float]:
-    """Harmonize the soprano of every row.
+) -> Draw:
+    """Harmonize the soprano of every row once.
 
     Args:
         harmonizer: Who writes.
         rows: Four-part pieces of a dataset.
         seed: Same seed, same music.
-        num_samples: Harmonies of each soprano.
         progress: Called with the share done, 0-1.
-
-    Returns:
-        The harmonies, and the seconds that writing them took.
     """
     done: list[Harmonized] = []
     seconds = 0.0
@@ -98,33 +114,55 @@ def harmonize_rows(
         own = row_to_score(row)
         melody, bach = melody_of(own), chorale_of_row(row)
         started = time.monotonic()
-        scores = harmonizer.harmonize(melody, seed + index, num_samples)
+        score = harmonizer.harmonize(melody, seed + index)
         seconds += time.monotonic() - started
-        for score in scores:
-            fermatas = [tick * score.ticks_per_quarter // own.ticks_per_quarter for tick in row["fermatas"]]
-            chorale = chorale_of_harmony(score, row["id"], fermatas)
-            done.append(Harmonized(score, chorale, bach, soprano_is_kept(melody, score)))
+        fermatas = [tick * score.ticks_per_quarter // own.ticks_per_quarter for tick in row["fermatas"]]
+        chorale = chorale_of_harmony(score, row["id"], fermatas)
+        done.append(Harmonized(score, chorale, bach, soprano_is_kept(melody, score)))
         if progress is not None:
             progress((index + 1) / len(rows))
-    return done, seconds
+    return Draw(seed, done, seconds)
 
 
-def measure_harmonies(done: Sequence[Harmonized], reference: Reference, seconds: float = 0.0) -> Harmonization:
-    """Measure harmonies beside a reference and beside Bach's own harmonies of the same sopranos."""
-    bach = {harmony.bach.name: harmony.bach for harmony in done}
-    own = measure(list(bach.values()), reference)
-    grade_of = dict(zip(own.names, own.grades, strict=True))
-    measured = measure([harmony.chorale for harmony in done], reference)
-    his = np.array([grade_of[name] for name in measured.names])
-    mine = np.array(measured.grades)
+def measure_harmonies(draws: Sequence[Draw], reference: Reference) -> Harmonization:
+    """Measure harmonies beside a reference and beside Bach's own harmonies of the same sopranos.
+
+    Args:
+        draws: One or more, of the same sopranos.
+        reference: Whom the pieces are measured by.
+    """
+    own = measure([harmony.bach for harmony in draws[0].harmonies], reference)
+    each = [_measure([draw], reference, own) for draw in draws]
+    found = each[0] if len(draws) == 1 else _measure(draws, reference, own)
+    return replace(found, draws=[_draw_facts(draw, alone) for draw, alone in zip(draws, each, strict=True)])
+
+
+def _measure(draws: Sequence[Draw], reference: Reference, own: Measured) -> Harmonization:
+    done = [harmony for draw in draws for harmony in draw.harmonies]
+    measured = measure([harmony.chorale for harmony in done], reference, num_draws=len(draws))
+    his, mine = np.array(own.grades * len(draws)), np.array(measured.grades)
     return Harmonization(
         measured=measured,
         soprano_kept=100 * float(np.mean([harmony.is_kept for harmony in done])),
         accuracy=_accuracy(done, measured.names),
         bach_outgrades=_pairs((his < mine) + 0.5 * (his == mine), measured.names),
-        seconds=seconds,
-        num_samples=len(done) // len(bach),
+        seconds=sum(draw.seconds for draw in draws),
+        draws=[],
     )
+
+
+def _draw_facts(draw: Draw, alone: Harmonization) -> dict[str, Any]:
+    """Return the figures of one draw, without intervals."""
+    facts = alone.facts()
+    return {
+        "seed": draw.seed,
+        "soprano_kept": facts["soprano_kept"],
+        "grade": {key: facts["grade"][key] for key in ("median", "quartiles")},
+        "bach_outgrades": facts["bach_outgrades"]["value"],
+        "accuracy": {voice: share["value"] for voice, share in facts["accuracy"].items()},
+        "rules": {key: rate["value"] for key, rate in facts["rules"].items()},
+        "writing_seconds": facts["writing_seconds"],
+    }
 
 
 def _pairs(won: npt.NDArray[np.float64], names: Sequence[str]) -> Estimate:

@@ -5,29 +5,37 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from descant_modeling.checks import check_range
 from descant_tokenizers.errors import InputError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from descant_modeling.evaluation.harmonization import Harmonized
+    from descant_modeling.decoding.sampler import SamplingConfig
+    from descant_modeling.evaluation.harmonization import Draw
+    from descant_modeling.evaluation.harmonizers import Harmonizer
+
+_SAMPLING = ("temperature", "top_p", "allow_parallels", "allow_leaps", "best_of")
 
 
 def harmonization_command(
     models: Annotated[
         list[str] | None,
-        typer.Option("--model", help="Embedded model, folder, Hub id, or baseline; give it again for one more column."),
+        typer.Option(
+            "--model",
+            help="Embedded model, folder, Hub id, nearest, markov, or baseline for these two; give it again for more.",
+        ),
     ] = None,
     corpus: Annotated[str, typer.Option(help="Corpus name, or folder of a built dataset.")] = "chorales",
     split: Annotated[str, typer.Option(help="Split whose sopranos are taken; test is for releases only.")] = "valid",
     reference: Annotated[str, typer.Option(help="Corpus and split to measure by.")] = "chorales:train",
-    num_samples: Annotated[int, typer.Option(help="Harmonies of each soprano.")] = 1,
+    num_draws: Annotated[int, typer.Option(help="How often every soprano is harmonized, each time anew.")] = 1,
     limit: Annotated[int | None, typer.Option(help="Take the first sopranos only.")] = None,
-    seed: Annotated[int, typer.Option(help="Same seed, same music.")] = 0,
+    seed: Annotated[int, typer.Option(help="Same seed, same music; the second draw has the next.")] = 0,
     temperature: Annotated[float, typer.Option(help="Below 1 safer, above 1 bolder; 0 takes the likeliest.")] = 0.9,
     top_p: Annotated[float, typer.Option(help="Draw from the likeliest tokens of this total probability.")] = 0.95,
     allow_parallels: Annotated[
@@ -45,60 +53,101 @@ def harmonization_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
     """Harmonize every soprano of a split; rules, grade and accuracy beside Bach's own harmonies."""
-    _check_range("--num-samples", num_samples, 1, 64)
-    _check_range("--limit", 1 if limit is None else limit, 1, 1_000_000)
-    _check_range("--seed", seed, 0, 2**63 - 1)
-    _check_range("--temperature", temperature, 0, 10)
-    _check_range("--top-p", top_p, 1e-6, 1)
-    _check_range("--best-of", 1 if best_of is None else best_of, 1, 64)
-    names = list(dict.fromkeys(models or ["chorales"]))
+    check_range("--num-draws", num_draws, 1, 1000)
+    check_range("--limit", limit, 1)
+    check_range("--seed", seed, 0, 2**63 - 1)
+    check_range("--temperature", temperature, 0, 10)
+    check_range("--top-p", top_p, 1e-6, 1)
+    check_range("--best-of", best_of, 1, 64)
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} exists already and is not empty; choose a new folder for --out.")
 
     from descant_modeling.decoding.sampler import SamplingConfig
     from descant_modeling.devices import pick_device
-    from descant_modeling.evaluation.chorales import Reference, measure
-    from descant_modeling.evaluation.grid import chorale_of_row
-    from descant_modeling.evaluation.harmonization import harmonize_rows, measure_harmonies
-    from descant_modeling.evaluation.harmonizers import open_harmonizer
     from descant_modeling.evaluation.screen import remark, show, write_json
-    from descant_modeling.evaluation.sources import release_remark, split_rows
-    from descant_modeling.progress import progress_bar
-    from descant_modeling.quiet import quiet_libraries
+    from descant_modeling.evaluation.sources import release_remark
 
-    started = time.monotonic()
     remark(release_remark(split), quiet=quiet)
-    rows = split_rows(f"{corpus}:{split}")[:limit]
-    bach = Reference([chorale_of_row(row) for row in split_rows(reference)])
     sampling = SamplingConfig(temperature, top_p, allow_parallels, allow_leaps, best_of)
-    chosen = pick_device(device)
-    results = {}
-    for name in names:
-        with quiet_libraries(), progress_bar(f"{name}: {len(rows)} sopranos", quiet=quiet or as_json) as progress:
-            harmonizer = open_harmonizer(name, chosen, sampling)
-            done, seconds = harmonize_rows(harmonizer, rows, seed=seed, num_samples=num_samples, progress=progress)
-        results[harmonizer.name] = measure_harmonies(done, bach, seconds).facts()
-        if out is not None:
-            _write(done, out / harmonizer.name)
-    facts = {
-        "corpus": corpus,
-        "split": split,
-        "reference": reference,
-        "num_sopranos": len(rows),
-        "seed": seed,
-        "temperature": temperature,
-        "top_p": top_p,
-        "allow_parallels": allow_parallels,
-        "allow_leaps": allow_leaps,
-        "best_of": best_of,
-        "models": results,
-        "bach": measure([chorale_of_row(row) for row in rows], bach).facts(),
-        "seconds": round(time.monotonic() - started, 1),
-    }
+    source = _Source(corpus, split, reference, limit)
+    how = _How(sampling, num_draws, seed, pick_device(device), out, quiet or as_json)
+    facts = _measure_models(models or ["chorales"], source, how)
     if as_json:
         write_json(facts)
     else:
         show(harmonization_table(facts))
+
+
+class _Source(NamedTuple):
+    """Whose sopranos are harmonized, and what they are measured by."""
+
+    corpus: str
+    split: str
+    reference: str
+    limit: int | None
+
+
+class _How(NamedTuple):
+    """How the models write."""
+
+    sampling: SamplingConfig
+    num_draws: int
+    seed: int
+    device: str
+    out: Path | None
+    quiet: bool
+
+
+def _measure_models(models: Sequence[str], source: _Source, how: _How) -> dict[str, Any]:
+    """Let each model harmonize all sopranos; return what goes into JSON."""
+    from descant_modeling.evaluation.chorales import Reference, measure
+    from descant_modeling.evaluation.grid import chorale_of_row
+    from descant_modeling.evaluation.harmonization import measure_harmonies
+    from descant_modeling.evaluation.harmonizers import named_harmonizers, open_harmonizer
+    from descant_modeling.evaluation.sources import split_rows
+    from descant_modeling.quiet import quiet_libraries
+
+    started = time.monotonic()
+    rows = split_rows(f"{source.corpus}:{source.split}")[: source.limit]
+    bach = Reference([chorale_of_row(row) for row in split_rows(source.reference)])
+    results = {}
+    for name in named_harmonizers(models):
+        with quiet_libraries():
+            harmonizer = open_harmonizer(name, how.device, how.sampling)
+            draws = _draws(harmonizer, rows, how)
+        results[harmonizer.name] = measure_harmonies(draws, bach).facts()
+        if how.out is not None:
+            _write(draws, how.out / harmonizer.name)
+    return {
+        "corpus": source.corpus,
+        "split": source.split,
+        "reference": source.reference,
+        "num_sopranos": len(rows),
+        "num_draws": how.num_draws,
+        "seed": how.seed,
+        **{key: getattr(how.sampling, key) for key in _SAMPLING},
+        "models": results,
+        "bach": measure([chorale_of_row(row) for row in rows], bach).facts(),
+        "seconds": round(time.monotonic() - started, 1),
+    }
+
+
+def _draws(harmonizer: Harmonizer, rows: Sequence[Mapping[str, Any]], how: _How) -> list[Draw]:
+    """Let a model harmonize all sopranos as often as asked, and say how long each time took."""
+    from descant_modeling.evaluation.harmonization import harmonize_rows
+    from descant_modeling.evaluation.screen import remark
+    from descant_modeling.progress import part_of, progress_bar
+
+    draws: list[Draw] = []
+    label = f"{harmonizer.name}: {len(rows)} sopranos"
+    with progress_bar(label, quiet=how.quiet) as progress:
+        for number in range(how.num_draws):
+            part = part_of(progress, number / how.num_draws, 1 / how.num_draws)
+            draws.append(harmonize_rows(harmonizer, rows, seed=how.seed + number, progress=part))
+            if how.num_draws > 1:
+                done = f"{label}, draw {number + 1} of {how.num_draws}"
+                remark(f"{done}: {draws[-1].seconds:.0f} s", quiet=how.quiet)
+    return draws
 
 
 def harmonization_table(facts: Mapping[str, Any]) -> Table:
@@ -118,13 +167,20 @@ def harmonization_table(facts: Mapping[str, Any]) -> Table:
         unit = "%" if rule.unit == FRAMES else "/1,000"
         rows.append(row(f"{rule.label}, {unit}", cells, _with_interval(bach["rules"][rule.key])))
     rows.append(row("grade, median", [_grade(m["grade"]) for m in models.values()], _grade(bach["grade"])))
+    rows.append(row("grade, 95 %", [_interval_of_median(m["grade"]) for m in (*models.values(), bach)]))
     rows.append(row("Bach outgrades, % of pairs", [_with_interval(m["bach_outgrades"]) for m in models.values()], "50"))
+    if facts["num_draws"] > 1:
+        rows.append(row("grade, best and worst draw", [_ends(_draw_grades(m)) for m in models.values()]))
+        rows.append(row("pairs, best and worst draw", [_ends(_draw_pairs(m)) for m in models.values()]))
     for voice in ("alto", "tenor", "bass"):
         cells = [_with_interval(m["accuracy"][voice]) for m in models.values()]
         rows.append(row(f"{voice} sounds what Bach's does, %", cells, "100"))
     rows.append(row("seconds to write", [f"{m['writing_seconds']:.0f}" for m in models.values()]))
     note = "/1,000: per 1,000 pitch changes; %: of 16ths. In brackets 95 % intervals; of the grade, quartiles."
     title = f"{facts['num_sopranos']} sopranos of {facts['corpus']}, {facts['split']}"
+    if facts["num_draws"] > 1:
+        title += f", {facts['num_draws']} draws of each"
+        note += " Means over draws; intervals cover draws and pieces."
     return table(title, ("", *models, "Bach"), rows, note)
 
 
@@ -136,17 +192,28 @@ def _grade(grade: Mapping[str, Any]) -> str:
     return f"{grade['median']:.2f} [{grade['quartiles']['low']:.2f}, {grade['quartiles']['high']:.2f}]"
 
 
-def _write(done: Sequence[Harmonized], folder: Path) -> None:
+def _interval_of_median(grade: Mapping[str, Any]) -> str:
+    return f"[{grade['median_interval']['low']:.2f}, {grade['median_interval']['high']:.2f}]"
+
+
+def _draw_grades(model: Mapping[str, Any]) -> list[float]:
+    return [draw["grade"]["median"] for draw in model["draws"]]
+
+
+def _draw_pairs(model: Mapping[str, Any]) -> list[float]:
+    return [draw["bach_outgrades"] for draw in model["draws"]]
+
+
+def _ends(values: Sequence[float]) -> str:
+    return f"{min(values):.2f}, {max(values):.2f}"
+
+
+def _write(draws: Sequence[Draw], folder: Path) -> None:
+    """Write the harmonies of the first draw as NAME.mid, those of the second as NAME-2.mid, and so on."""
     from descant_tokenizers.scores import write_midi
 
     folder.mkdir(parents=True, exist_ok=True)
-    count: dict[str, int] = {}
-    for harmony in done:
-        name = harmony.chorale.name
-        count[name] = count.get(name, 0) + 1
-        write_midi(harmony.score, folder / f"{name}{f'-{count[name]}' if count[name] > 1 else ''}.mid")
-
-
-def _check_range(option: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise InputError(f"{option} is {value}; give {low:g} to {high:g}.")
+    for number, draw in enumerate(draws, start=1):
+        for harmony in draw.harmonies:
+            suffix = f"-{number}" if number > 1 else ""
+            write_midi(harmony.score, folder / f"{harmony.chorale.name}{suffix}.mid")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -10,11 +11,24 @@ from symusic.core import ScoreTick, TrackTickList
 from descant_modeling.decoding.sampler import SamplingConfig
 from descant_modeling.generation import MusicModel, load_writer
 from descant_modeling.writing import GenerationConfig, Writer
+from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import VOICES
 
-__all__ = ["BASELINE", "Harmonizer", "ModelHarmonizer", "melody_of", "open_harmonizer", "soprano_is_kept"]
+__all__ = [
+    "BASELINE",
+    "BASELINES",
+    "Harmonizer",
+    "ModelHarmonizer",
+    "melody_of",
+    "named_harmonizers",
+    "open_harmonizer",
+    "soprano_is_kept",
+]
 
+NEAREST = "nearest"
+BASELINES = (NEAREST, "markov")
 BASELINE = "baseline"
+"""Both of them."""
 
 
 class Harmonizer(Protocol):
@@ -24,13 +38,12 @@ class Harmonizer(Protocol):
     def name(self) -> str:
         """What to call it in a table."""
 
-    def harmonize(self, melody: ScoreTick, seed: int, num_samples: int) -> list[ScoreTick]:
+    def harmonize(self, melody: ScoreTick, seed: int) -> ScoreTick:
         """Write four tracks named Soprano, Alto, Tenor and Bass.
 
         Args:
             melody: One track, Soprano, and the piece's time signatures.
             seed: Same seed, same music.
-            num_samples: How many versions.
         """
 
 
@@ -52,23 +65,31 @@ class ModelHarmonizer:
         """Whether it has a likelihood."""
         return isinstance(self.writer, MusicModel)
 
-    def harmonize(self, melody: ScoreTick, seed: int, num_samples: int) -> list[ScoreTick]:
+    def harmonize(self, melody: ScoreTick, seed: int) -> ScoreTick:
         """See `Harmonizer`."""
-        result = self.writer.harmonize(melody, GenerationConfig(self.sampling, num_samples, seed))
-        return [sample.score for sample in result.samples]
+        return self.writer.harmonize(melody, GenerationConfig(self.sampling, seed=seed)).samples[0].score
 
 
 def open_harmonizer(name: str, device: str = "cpu", sampling: SamplingConfig | None = None) -> Harmonizer:
-    """Find a harmonizer: `baseline`, or a model as everywhere (embedded, folder, Hub id).
+    """Find a harmonizer: `nearest` or `markov`, or a model as everywhere (embedded, folder, Hub id).
 
     Raises:
-        InputError: There is none of this name.
+        InputError: There is none of this name, or it is the name of both baselines.
     """
-    if name == BASELINE:
-        from descant_modeling.evaluation.baseline import NearestSoprano
+    if name in BASELINES:
+        from descant_modeling.evaluation.baseline import MarkovVoices, NearestSoprano, training_chorales
 
-        return NearestSoprano.of_split("chorales:train")
+        chorales = training_chorales()
+        return NearestSoprano(chorales) if name == NEAREST else MarkovVoices(chorales)
+    if name == BASELINE:
+        raise InputError(f"{BASELINE} is two models, {' and '.join(BASELINES)}: give one of them.")
     return ModelHarmonizer(Path(name).name, load_writer(name, device), sampling)
+
+
+def named_harmonizers(names: Iterable[str]) -> list[str]:
+    """Return the names of models without repetition; `baseline` stands for both baselines."""
+    known = (BASELINES if name == BASELINE else (name,) for name in names)
+    return list(dict.fromkeys(name for several in known for name in several))
 
 
 def melody_of(score: ScoreTick) -> ScoreTick:

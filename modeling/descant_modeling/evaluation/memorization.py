@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from descant_modeling.evaluation.grid import SILENT, Chorale, Line
-from descant_modeling.evaluation.resample import median_interval
+from descant_modeling.evaluation.resample import quantile_interval
 from descant_tokenizers.scores import VOICES
 
 __all__ = ["ALL_VOICES", "Memory", "SuffixAutomaton", "chord_steps", "line_steps", "runs_facts"]
@@ -142,7 +142,7 @@ def runs_facts(runs: Sequence[dict[str, int]]) -> dict[str, Any]:
         lengths = [run[voice] for run in runs]
         facts[voice.lower().replace(" ", "_")] = {
             "median": float(np.median(lengths)),
-            "median_interval": median_interval(lengths).rounded(),
+            "median_interval": quantile_interval(lengths).rounded(),
             "percentile_95": float(np.percentile(lengths, 95)),
             "longest": max(lengths),
         }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from descant_modeling.checks import check_range
 from descant_tokenizers.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def memorization_command(
-    model: Annotated[str, typer.Option(help="Embedded model, folder, Hub id, or baseline.")] = "chorales",
+    model: Annotated[str, typer.Option(help="Embedded model, folder, Hub id, nearest or markov.")] = "chorales",
     corpus: Annotated[str, typer.Option(help="Corpus name, or folder of a built dataset.")] = "chorales",
     split: Annotated[str, typer.Option(help="Held-out pieces to start from; test is for releases only.")] = "valid",
     train: Annotated[str, typer.Option(help="Corpus and split that the model learned from.")] = "chorales:train",
@@ -34,10 +35,8 @@ def memorization_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
     """Longest runs of notes, in any key, that samples share with the training set; Bach's held-out pieces beside."""
-    if limit is not None and limit < 1:
-        raise InputError(f"--limit is {limit}; give 1 or more.")
-    if not 0 <= seed < 2**63:
-        raise InputError(f"--seed is {seed}; give 0 or more.")
+    check_range("--limit", limit, 1)
+    check_range("--seed", seed, 0, 2**63 - 1)
     if samples is not None and task == "continue":
         raise InputError("--samples are harmonies; leave --task out.")
 
@@ -109,7 +108,7 @@ def _harmonized(
 
     with quiet_libraries():
         harmonizer = open_harmonizer(model, pick_device(device))
-    done, _ = harmonize_rows(harmonizer, rows, seed=seed, progress=progress)
+    done = harmonize_rows(harmonizer, rows, seed=seed, progress=progress).harmonies
     return [harmony.chorale for harmony in done], [harmony.bach for harmony in done]
 
 

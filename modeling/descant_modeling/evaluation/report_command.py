@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from descant_modeling.checks import check_range
 from descant_tokenizers.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,15 +37,14 @@ def report_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON, with all the page tells.")] = False,
 ) -> None:
     """Write one self-contained page: likelihood, harmonization beside Bach, plots and piano rolls."""
-    if limit is not None and limit < 1:
-        raise InputError(f"--limit is {limit}; give 1 or more.")
-    if num_shown < 0:
-        raise InputError(f"--shown is {num_shown}; give 0 or more.")
+    check_range("--limit", limit, 1)
+    check_range("--shown", num_shown, 0)
     if os.path.lexists(out) and not force:
         raise InputError(f"{out} exists already; add --force to replace it, or choose another --out.")
 
     from descant_modeling.evaluation.chorales import Reference, measure
     from descant_modeling.evaluation.grid import chorale_of_row
+    from descant_modeling.evaluation.harmonizers import BASELINES, named_harmonizers
     from descant_modeling.evaluation.report import Sample, report_html
     from descant_modeling.evaluation.screen import remark, write_json
     from descant_modeling.evaluation.sources import release_remark, split_rows
@@ -56,7 +56,7 @@ def report_command(
     started = time.monotonic()
     check_writable(out)
     remark(release_remark(split), quiet=quiet)
-    names = list(dict.fromkeys([*(models or []), *(more or [])])) or ["chorales", "baseline"]
+    names = named_harmonizers([*(models or []), *(more or [])]) or ["chorales", *BASELINES]
     rows = split_rows(f"{corpus}:{split}")[:limit]
     bach = Reference([chorale_of_row(row) for row in split_rows(reference)])
     measured = []
@@ -98,9 +98,9 @@ def _measured(
 
     with quiet_libraries():
         harmonizer = open_harmonizer(name, pick_device(device))
-    done, seconds = harmonize_rows(harmonizer, rows, seed=seed, progress=progress)
-    found = measure_harmonies(done, bach, seconds)
-    samples = [Sample(row["title"], harmony.score) for row, harmony in zip(rows[:num_shown], done, strict=False)]
+    draw = harmonize_rows(harmonizer, rows, seed=seed, progress=progress)
+    found = measure_harmonies([draw], bach)
+    samples = [Sample(row["title"], done.score) for row, done in zip(rows[:num_shown], draw.harmonies, strict=False)]
     is_causal = isinstance(harmonizer, ModelHarmonizer) and harmonizer.is_causal
     likelihood = _likelihood(name, {row["id"] for row in rows}, source, device) if is_causal else {}
     return ReportModel(harmonizer.name, found.facts(), found.measured.grades, likelihood, samples)

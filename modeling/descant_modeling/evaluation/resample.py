@@ -1,4 +1,8 @@
-"""Bootstrap intervals over pieces (Efron & Tibshirani 1993): how far a figure would move with other pieces."""
+"""Bootstrap intervals over pieces (Efron & Tibshirani 1993): how far a figure would move with other pieces.
+
+Where a model drew several versions of each piece, a piece is resampled with all of them. Versions are drawn
+independently for each piece, so that this covers both: how pieces differ, and how draws of one piece do.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Estimate", "by_piece", "median_interval", "ratio_interval", "share_interval"]
+__all__ = ["Estimate", "by_piece", "quantile_interval", "ratio_interval", "share_interval"]
 
 NUM_RESAMPLES = 2000
 _LEVELS = (2.5, 97.5)
@@ -68,12 +72,22 @@ def share_interval(flags: npt.ArrayLike, *, scale: float = 100.0, seed: int = 0)
     return ratio_interval(flags_N, np.ones_like(flags_N), scale=scale, seed=seed)
 
 
-def median_interval(values: npt.ArrayLike, *, seed: int = 0) -> Estimate:
-    """Estimate the median of one number a piece."""
-    values_N = np.asarray(values, dtype=float)
-    drawn_RN = np.random.default_rng(seed).integers(len(values_N), size=(NUM_RESAMPLES, len(values_N)))
-    low, high = np.percentile(np.median(values_N[drawn_RN], axis=1), _LEVELS)
-    return Estimate(float(np.median(values_N)), float(low), float(high))
+def quantile_interval(values: npt.ArrayLike, quantile: float = 0.5, *, seed: int = 0) -> Estimate:
+    """Estimate a quantile over pieces, the median by default; of several draws, the mean of what each draw shows.
+
+    Args:
+        values: One number a piece, (pieces,), or one for each piece and draw, (pieces, draws).
+        quantile: 0-1.
+        seed: Of the resampling. A piece is taken with all that was drawn of it, so the interval tells how far the
+            figure would move with other pieces and other draws of them.
+    """
+    values_ND = np.asarray(values, dtype=float)
+    values_ND = values_ND.reshape(len(values_ND), -1)
+    drawn_RN = np.random.default_rng(seed).integers(len(values_ND), size=(NUM_RESAMPLES, len(values_ND)))
+    # Draw by draw: all resamples of all draws at once would be gigabytes.
+    found_DR = [np.quantile(values_N[drawn_RN], quantile, axis=1) for values_N in values_ND.T]
+    low, high = np.percentile(np.mean(found_DR, axis=0), _LEVELS)
+    return Estimate(float(np.mean(np.quantile(values_ND, quantile, axis=0))), float(low), float(high))
 
 
 def _counts(num_pieces: int, seed: int) -> npt.NDArray[np.float64]:

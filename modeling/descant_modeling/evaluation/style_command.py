@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from descant_modeling.checks import check_range
 from descant_tokenizers.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,8 +23,7 @@ def style_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
     """Whether style tokens steer: the likelihood of each composer's pieces under each of them."""
-    if limit is not None and limit < 1:
-        raise InputError(f"--limit is {limit}; give 1 or more.")
+    check_range("--limit", limit, 1)
 
     from descant_modeling.checkpoints import load_checkpoint
     from descant_modeling.devices import pick_device
