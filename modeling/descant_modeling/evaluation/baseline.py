@@ -38,7 +38,8 @@ class NearestSoprano:
     """A `descant_modeling.evaluation.harmonizers.Harmonizer` that copies one training piece; it knows no chance.
 
     Where the melody agrees with that piece's soprano (steps and lengths), its lower voices are copied with all they do
-    meanwhile. Under any other note its chord at the place that corresponds is held for as long as the note lasts.
+    meanwhile, transposed as the soprano is. Under any other note its chord at the place that corresponds is held for as
+    long as the note lasts, transposed as at the last note that agreed, whether it fits the note or not.
 
     Args:
         chorales: Training pieces.
@@ -54,11 +55,14 @@ class NearestSoprano:
         """See `Harmonizer`; the seed makes no difference."""
         soprano, ticks_per_16th = _line(melody)
         source, origin = self._nearest(_tune(soprano))
+        shifts = {index: int(soprano.pitches[index] - source.lines[0].pitches[origin[index]]) for index in origin}
+        shift = shifts[min(shifts)] if shifts else _key(melody)[0] - source.tonic
         voices: list[list[Note]] = [[] for _ in VOICES[1:]]
         for index, place in enumerate(_places(origin, len(soprano.pitches), len(source.lines[0].pitches))):
-            onset, length, pitch = (float(soprano[k][index]) for k in range(3))
+            onset, length = float(soprano.onsets_16ths[index]), float(soprano.lengths_16ths[index])
+            shift = shifts.get(index, shift)
             for voice, notes in enumerate(voices, start=1):
-                found = _copied(source, voice, place, onset, int(pitch))
+                found = _copied(source, voice, place, onset, shift)
                 if index not in origin:
                     found = [(onset, length, found[0][2])] if found else []
                 notes += found
@@ -150,10 +154,10 @@ def _places(origin: dict[int, int], num_notes: int, num_places: int) -> list[int
     return places
 
 
-def _copied(source: Chorale, voice: int, index: int, onset: float, pitch: int) -> list[Note]:
+def _copied(source: Chorale, voice: int, index: int, onset: float, shift: int) -> list[Note]:
     """What a training piece has in a voice under one of its soprano notes, moved to where the melody is."""
     soprano, line = source.lines[0], source.lines[voice]
-    begin, shift = soprano.onsets_16ths[index], pitch - int(soprano.pitches[index])
+    begin = soprano.onsets_16ths[index]
     end = begin + soprano.lengths_16ths[index]
     starts = np.maximum(line.onsets_16ths, begin)
     stops = np.minimum(line.onsets_16ths + line.lengths_16ths, end)
