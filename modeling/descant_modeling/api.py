@@ -33,7 +33,7 @@ from descant_modeling.decoding.sampler import SamplingConfig
 from descant_modeling.devices import pick_device
 from descant_modeling.generation import load_writer
 from descant_modeling.quiet import quiet_libraries
-from descant_modeling.writing import Composer, GenerationConfig, GenerationResult, Progress, Writer
+from descant_modeling.writing import Composer, GenerationConfig, GenerationResult, OnSketch, Progress, Writer
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import read_score_report
 
@@ -62,6 +62,7 @@ class Options(TypedDict, total=False):
         paste_melody: Of a model that writes the melody's voice again (the GAN): whether the prompt's own notes take
             its place; they do by default.
         style: `bach`, `palestrina`, `mozart`, `haydn`, `beethoven` or `folk`, of a model that has learned it.
+        on_bar: Called with a `writing.Sketch` whenever a bar was written, by a causal model of four voices.
     """
 
     seed: int
@@ -72,9 +73,10 @@ class Options(TypedDict, total=False):
     allow_leaps: bool
     best_of: int | None
     sound: str
-    progress: Progress
+    progress: Progress | None
     paste_melody: bool
     style: str | None
+    on_bar: OnSketch | None
 
 
 class Model:

@@ -61,7 +61,7 @@ def facts_of(result: GenerationResult, repairs: Sequence[str], written: list[Wri
         "num_notes_written": [len(sample.added) for sample in result.samples],
         "log_likelihoods": [_rounded(sample.log_likelihood) for sample in result.samples],
         "melody_kept": [_rounded(sample.melody_kept) for sample in result.samples],
-        "remarks": [*repairs, *result.remarks, *_remarks(written)],
+        "remarks": [*repairs, *result.remarks, *result.silences, *_remarks(written)],
     }
 
 
@@ -128,7 +128,7 @@ def summary(
     lines += [f"{'files' if index == 0 else '':<8} {path}" for index, path in enumerate(paths)]
     lines += [
         f"{'note' if index == 0 else '':<8} {line}"
-        for index, line in enumerate((*_remarks(written), *left_out(written)))
+        for index, line in enumerate((*result.silences, *_remarks(written), *left_out(written)))
     ]
     lines += [f"again    --seed {seed}"]
     return "\n".join(lines)

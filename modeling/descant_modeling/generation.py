@@ -21,7 +21,7 @@ from descant_modeling.checkpoints import (
     load_checkpoint,
     read_meta_values,
 )
-from descant_modeling.decoding.fill import Filler, with_bars
+from descant_modeling.decoding.fill import Filler, OnPiece, with_bars
 from descant_modeling.decoding.plan import Hole
 from descant_modeling.drafts import Draft, extended, four_part
 from descant_modeling.gaps import Gap, bar_indices, gap_in_voice, hole_on_grid, voices_to_rewrite
@@ -33,7 +33,10 @@ from descant_modeling.writing import (
     TASKS,
     GenerationConfig,
     GenerationResult,
+    OnSketch,
     Progress,
+    Sketch,
+    SketchNote,
     Writer,
     check_style,
     refuse_instruments,
@@ -191,9 +194,31 @@ class MusicModel:
         check_style(config.style, self.checkpoint.layout.config.styles)
         hole = replace(hole, style=config.style)
         filler = Filler(self.checkpoint.model, self.checkpoint.layout, self.grammar, config.sampling)
-        samples = filler.fill([d.piece for d in drafts], hole, [d.random for d in drafts], progress)
+        on_bar = None if config.on_bar is None else _sketcher(prompt, drafts[0].piece, hole, config.on_bar)
+        samples = filler.fill([d.piece for d in drafts], hole, [d.random for d in drafts], progress, on_bar)
         for draft, sample in zip(drafts, samples, strict=True):
             draft.take(prompt, sample, gaps)
+
+
+def _sketcher(prompt: Prompt, before: Piece, hole: Hole, on_bar: OnSketch) -> OnPiece:
+    """Return what takes a piece as far as it is written and reports it at the prompt's pitch."""
+    starts, unit = before.bar_starts_ticks(), prompt.table.ticks_per_quarter
+
+    def report(piece: Piece, num_written: int) -> None:
+        notes = (
+            SketchNote(
+                VOICES[note.voice],
+                (start + note.offset_ticks) / unit,
+                note.duration_ticks / unit,
+                note.pitch - prompt.shift,
+                index not in hole.bars or note in given.notes,
+            )
+            for index, (start, given, bar) in enumerate(zip(starts, before.bars, piece.bars, strict=False))
+            for note in bar.notes
+        )
+        on_bar(Sketch(num_written, len(hole.bars), starts[-1] / unit, tuple(notes)))
+
+    return report
 
 
 def load_writer(model: str = EMBEDDED_DEFAULT, device: str = "cpu") -> Writer:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from symusic.core import ScoreTick
 
@@ -23,7 +23,10 @@ __all__ = [
     "Composer",
     "GenerationConfig",
     "GenerationResult",
+    "OnSketch",
     "Progress",
+    "Sketch",
+    "SketchNote",
     "Writer",
     "check_style",
     "refuse_instruments",
@@ -42,6 +45,44 @@ Progress = Callable[[float], None]
 
 
 @dataclass(frozen=True)
+class Sketch:
+    """The first result while it is being written; what has been written may still change.
+
+    Attributes:
+        num_written: Bars that are written.
+        num_bars: Bars to be written.
+        num_quarters: Length of the whole piece.
+        notes: All notes so far, the given ones, too.
+    """
+
+    num_written: int
+    num_bars: int
+    num_quarters: float
+    notes: tuple[SketchNote, ...]
+
+
+class SketchNote(NamedTuple):
+    """A note of a sketch.
+
+    Attributes:
+        voice: Name of its voice.
+        onset_quarters: From the beginning of the piece.
+        duration_quarters: How long it is.
+        pitch: MIDI pitch.
+        is_given: Whether it was there before.
+    """
+
+    voice: str
+    onset_quarters: float
+    duration_quarters: float
+    pitch: int
+    is_given: bool
+
+
+OnSketch = Callable[[Sketch], None]
+
+
+@dataclass(frozen=True)
 class GenerationConfig:
     """How results are drawn.
 
@@ -54,6 +95,7 @@ class GenerationConfig:
         paste_melody: Of a model that writes the melody's voice again (the GAN): whether the prompt's own notes take
             its place. Other models never write it.
         style: In whose manner, for a model that knows styles; None leaves it to the model.
+        on_bar: Called whenever a bar was written, by a model that writes bar by bar in four voices.
 
     Raises:
         InputError: A value out of range.
@@ -66,6 +108,7 @@ class GenerationConfig:
     progress: Progress | None = None
     paste_melody: bool = True
     style: str | None = None
+    on_bar: OnSketch | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.num_samples <= MAX_SAMPLES:
@@ -96,6 +139,16 @@ class GenerationResult:
     def score(self) -> ScoreTick:
         """The first sample's score."""
         return self.samples[0].score
+
+    @property
+    def silences(self) -> tuple[str, ...]:
+        """A sentence for each written voice that got no note; it is a track of the result all the same."""
+        found = []
+        for number, sample in enumerate(self.samples, start=1):
+            heard = {track.name for track in sample.score.tracks if track.notes}
+            where = f" in version {number}" if len(self.samples) > 1 else ""
+            found += [f"{voice} was written without a note{where}" for voice in self.written if voice not in heard]
+        return tuple(found)
 
 
 class Writer(Protocol):

@@ -19,7 +19,7 @@ from symusic.core import KeySignatureTick, NoteTick, ScoreTick, TempoTick, TimeS
 from descant_modeling.checkpoints import EMBEDDED
 from descant_modeling.decoding.sampler import SamplingConfig
 from descant_modeling.generation import MusicModel, load_music_model
-from descant_modeling.writing import GenerationConfig
+from descant_modeling.writing import GenerationConfig, Sketch
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import VOICES, bars_of, last_note_end, read_score
 
@@ -380,6 +380,22 @@ def test_any_melody_is_kept(writer: MusicModel, steps: list[tuple[int, int, int]
 
 def midi(result: Any) -> list[bytes]:
     return [sample.score.dumps_midi() for sample in result.samples]
+
+
+@pytest.mark.parametrize("best_of", [1, 3])
+def test_what_is_written_is_told_bar_by_bar(writer: MusicModel, best_of: int) -> None:
+    sketches: list[Sketch] = []
+    config = GenerationConfig(SamplingConfig(best_of=best_of), num_samples=2, on_bar=sketches.append)
+    prompt = melody(scale(16, 480))
+    (first, _) = writer.harmonize(prompt, config).samples
+    assert {sketch.num_bars for sketch in sketches} == {4}
+    assert [sketch.num_written for sketch in sketches] == sorted(sketch.num_written for sketch in sketches)
+    last = sketches[-1]
+    assert (last.num_written, last.num_quarters) == (4, 16.0)
+    unit = first.score.ticks_per_quarter
+    told = {(note.voice, round(note.onset_quarters * unit), note.pitch) for note in last.notes if not note.is_given}
+    assert told == first.added
+    assert [note.pitch for note in last.notes if note.is_given] == [note.pitch for note in prompt.tracks[0].notes]
 
 
 def test_a_seed_names_its_music(writer: MusicModel) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from descant_modeling.app.jobs import Job, StoppedError, run_job
+from descant_modeling.app.jobs import Job, Line, StoppedError, run_job, within
 from descant_tokenizers.errors import InputError
 
 Report = Callable[[float], None]
@@ -64,13 +64,95 @@ def test_the_clock_stops_it_with_a_sentence() -> None:
 
 
 def test_one_computes_and_the_other_waits_off_the_clock() -> None:
-    first, second = Job(_endless, 60), Job(lambda report: report(0.5) or 7, 0.5)
+    line = Line(3)
+    first, second = Job(_endless, 60, line), Job(lambda report: report(0.5) or 7, 0.5, line)
     first.start()
     second.start()
     assert not second.wait(0.7)
+    assert (first.place, second.place) == (0, 1)
     first.stop()
     assert second.wait(10)
     assert second.result() == 7
+
+
+def test_who_comes_first_is_served_first() -> None:
+    line, order = Line(3), []
+    first = Job(_endless, 60, line)
+    others = [Job(lambda report, name=name: order.append(name) or name, 60, line) for name in "abc"]
+    for job in (first, *others):
+        job.start()
+    assert [job.place for job in (first, *others)] == [0, 1, 2, 3]
+    first.stop()
+    assert all(job.wait(10) for job in others)
+    assert order == ["a", "b", "c"]
+
+
+def test_who_waits_can_cancel_at_once_and_the_next_ones_move_up() -> None:
+    line = Line(3)
+    first, second, third = (Job(_endless, 60, line) for _ in range(3))
+    for job in (first, second, third):
+        job.start()
+    second.stop()
+    assert second.wait(10)
+    with pytest.raises(StoppedError):
+        second.result()
+    assert first.is_running
+    assert third.place == 1
+    for job in (first, third):
+        job.stop()
+        assert job.wait(10)
+
+
+def test_a_full_queue_is_one_sentence_and_has_room_again_later() -> None:
+    line = Line(1)
+    first, second = Job(_endless, 60, line), Job(_endless, 60, line)
+    first.start()
+    second.start()
+    with pytest.raises(InputError, match="the queue is full: one request is being written, one waits; try again"):
+        next(run_job(Job(_endless, 60, line)))
+    second.stop()
+    assert second.wait(10)
+    third = Job(lambda report: 3, 60, line)
+    third.start()
+    first.stop()
+    assert third.wait(10)
+    assert third.result() == 3
+
+
+def test_work_that_never_looks_at_the_clock_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("descant_modeling.app.jobs._GRACE_SECONDS", 0.1)
+    ends = threading.Event()
+    job = Job(lambda report: ends.wait(30), 0.1)
+    list(run_job(job))
+    assert job.is_running
+    with pytest.raises(InputError, match=r"took longer than 0\.1 seconds"):
+        job.result()
+    ends.set()
+    assert job.wait(10)
+
+
+def test_short_work_has_a_clock_of_its_own() -> None:
+    assert within(10, lambda check: check() or 5) == 5
+    with pytest.raises(InputError, match="the file is broken"):
+        within(10, lambda check: _raise(InputError("the file is broken")))
+    steps = []
+
+    def work(check: Callable[[], None]) -> int:
+        while True:
+            check()
+            steps.append(1)
+            time.sleep(0.02)
+
+    with pytest.raises(InputError, match=r"took longer than 0\.2 seconds and was stopped; take a shorter piece"):
+        within(0.2, work)
+    time.sleep(0.3)
+    ended = len(steps)
+    time.sleep(0.2)
+    assert len(steps) == ended  # it goes on no longer
+
+
+def _raise(error: Exception) -> int:
+    raise error
 
 
 def test_a_defect_is_raised_and_does_not_block_the_next(caplog: pytest.LogCaptureFixture) -> None:

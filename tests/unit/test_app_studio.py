@@ -18,9 +18,11 @@ from descant_modeling.app.drawings import blank_drawing
 from descant_modeling.app.jobs import Job, StoppedError
 from descant_modeling.app.limits import AppLimits
 from descant_modeling.app.media import engraved, rendering_of, stems_of, zip_of
-from descant_modeling.app.studio import Locks, Studio, Wishes, example_files, for_page
+from descant_modeling.app.melodies import example_files
+from descant_modeling.app.studio import Studio, for_page
 from descant_modeling.app.versions import Clock, Version, details, runs_of
 from descant_modeling.app.visitors import Visitor, Visitors
+from descant_modeling.app.wishes import Listener, Locks, Wishes
 from descant_modeling.drafts import Generated
 from descant_modeling.evaluation.bach import bach_rates
 from descant_modeling.writing import TASKS, GenerationConfig, GenerationResult
@@ -95,7 +97,7 @@ def _four_bars() -> dict[str, object]:
 
 def _write(studio: Studio, visitor: Visitor, **wishes: object) -> list[Version]:
     asked = Wishes(**{"model": "parrot", "seed": 1, **wishes})  # type: ignore[arg-type]
-    return studio.write(visitor, _four_bars(), asked, lambda share: None)
+    return studio.write(visitor, _four_bars(), asked, Listener(lambda share: None))
 
 
 def _pitches(version: Version, voice: str, bar: int) -> list[int]:
@@ -120,7 +122,7 @@ def test_versions_are_written_numbered_and_kept(studio: Studio, visitor: Visitor
 def test_locked_bars_and_voices_stay_and_the_rest_is_written_anew(studio: Studio, visitor: Visitor) -> None:
     (old,) = _write(studio, visitor)
     locks = Locks(frozenset({1}), frozenset({"Bass"}))
-    new = studio.rewrite(visitor, 1, locks, Wishes(model="parrot", seed=5), lambda share: None)
+    new = studio.rewrite(visitor, 1, locks, Wishes(model="parrot", seed=5), Listener(lambda share: None))
     assert visitor.versions == [old, new]
     for bar in range(4):
         for voice in VOICES:
@@ -135,7 +137,7 @@ def test_locked_bars_and_voices_stay_and_the_rest_is_written_anew(studio: Studio
 
 def test_with_nothing_locked_the_request_is_made_once_more(studio: Studio, visitor: Visitor) -> None:
     (old,) = _write(studio, visitor)
-    new = studio.rewrite(visitor, 1, Locks(), Wishes(model="parrot", seed=2), lambda share: None)
+    new = studio.rewrite(visitor, 1, Locks(), Wishes(model="parrot", seed=2), Listener(lambda share: None))
     assert new.score.ticks_per_quarter == old.score.ticks_per_quarter
     assert _pitches(new, "Soprano", 0) == _pitches(old, "Soprano", 0)
     assert _pitches(new, "Alto", 0) != _pitches(old, "Alto", 0)

@@ -6,10 +6,11 @@ import itertools
 from pathlib import Path
 
 import pytest
-from symusic.core import KeySignatureTick, NoteTick, ScoreTick, TimeSignatureTick, TrackTick
+from symusic.core import KeySignatureTick, NoteTick, NoteTickList, ScoreTick, TimeSignatureTick, TrackTick
 from typer.testing import CliRunner
 
 from descant_modeling.cli import app
+from descant_tokenizers.engraving.marks import read_marks
 from descant_tokenizers.engraving.musicxml import ADDED_COLOUR, Sheet, to_musicxml
 from descant_tokenizers.engraving.rendering import Rendering
 from descant_tokenizers.engraving.spelling import key_of, spell
@@ -207,3 +208,17 @@ def test_bad_input_is_one_sentence(
     assert "\n" not in str(caught.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["melody.mid", "tune.mid", "tune.svg"]
     assert Path("tune.svg").read_text() == "mine"
+
+
+def test_a_silent_voice_of_four_has_its_staff_and_its_track() -> None:
+    score = chorale()
+    next(track for track in score.tracks if track.name == "Alto").notes = NoteTickList()
+    for arrangement, parts in (("open", 4), ("closed", 2)):
+        text = to_musicxml(score, Sheet(arrangement=arrangement))
+        assert text.count("<score-part ") == parts
+        assert "Alto" in text
+    assert b"Alto" in Rendering(score).data("midi")[0]
+
+
+def test_music21s_own_words_for_a_tempo_are_not_the_prompts(repo_root: Path) -> None:
+    assert read_marks(repo_root / "examples" / "row-your-boat.abc").words == ()  # "animato" for 120

@@ -6,11 +6,14 @@ import socket
 import sys
 import threading
 import webbrowser
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from descant_tokenizers.errors import InputError
+
+if TYPE_CHECKING:
+    from descant_modeling.app.limits import AppLimits
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 7860
@@ -27,6 +30,7 @@ def app_command(
     port: Annotated[int, typer.Option(help="Port; the next free one if it is taken and you did not choose it.")] = 0,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; chosen by itself if not given.")] = None,
     seconds: Annotated[float, typer.Option(help="Time that one request may take.")] = 300.0,
+    queue: Annotated[int, typer.Option(help="Requests that may wait; one is written at a time.")] = 12,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
 ) -> None:
@@ -35,16 +39,21 @@ def app_command(
         raise InputError(f"--port is {port}; give 1 to 65535.")
     if not 1 <= seconds <= 3600:
         raise InputError(f"--seconds is {seconds:g}; give 1 to 3600.")
+    if not 0 <= queue <= 1000:
+        raise InputError(f"--queue is {queue}; give 0 to 1000.")
+    from descant_modeling.app.limits import AppLimits
+
+    limits = AppLimits(request_seconds=seconds, queue_length=queue)
     listening = _listen(host, port)
     with listening:
-        serve(listening, model, device, seconds, browser=browser, quiet=quiet)
+        serve(listening, model, device, limits, browser=browser, quiet=quiet)
 
 
 def serve(
     listening: socket.socket,
     models: list[str] | None = None,
     device: str | None = None,
-    seconds: float = 300.0,
+    limits: AppLimits | None = None,
     *,
     browser: bool = False,
     quiet: bool = False,
@@ -62,10 +71,9 @@ def serve(
         if (error.name or "").partition(".")[0] not in ("fastapi", "gradio", "uvicorn"):
             raise
         raise InputError("the page needs Gradio; pip install 'descant[app]'.") from None
-    from descant_modeling.app.limits import AppLimits
     from descant_modeling.app.studio import Studio
 
-    app = make_app(Studio(models, AppLimits(request_seconds=seconds), device))
+    app = make_app(Studio(models, limits, device))
     host, port = listening.getsockname()[:2]
     address = f"http://{'localhost' if host in (LOOPBACK, '0.0.0.0') else host}:{port}"
     if not quiet:

@@ -22,7 +22,8 @@ class AppLimits:
         max_new_bars: Bars that may be added at once.
         max_versions: Versions that are written at once.
         kept_versions: Versions of one visitor that are kept; the oldest ones go.
-        request_seconds: Time to write one request, not counting the wait for others.
+        request_seconds: Time for one request, be it to read, write, engrave, play or pack; the wait for others before
+            writing does not count.
         queue_length: Requests that wait; one is written at a time.
         num_visitors: Visitors whose versions are kept; those who have been quiet for longest go.
     """

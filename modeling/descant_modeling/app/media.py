@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from descant_modeling.app.jobs import Check, no_check
 from descant_modeling.app.versions import Clock, Version, details
 from descant_tokenizers.engraving.rendering import Rendering
 from descant_tokenizers.engraving.sound import has_sound, render_stems
@@ -35,12 +36,13 @@ def rendering_of(version: Version, *, is_closed: bool = False) -> Rendering:
     )
 
 
-def engraved(rendering: Rendering, width_pixels: int) -> dict[str, Any]:
+def engraved(rendering: Rendering, width_pixels: int, check: Check = no_check) -> dict[str, Any]:
     """Engrave a score for a page of some width.
 
     Args:
         rendering: The score.
         width_pixels: Room on the page; held within sensible bounds.
+        check: Ends it once there is no time left.
 
     Returns:
         `svg`, and `notes`: for each note its id in the SVG, and when it is played (seconds).
@@ -49,6 +51,7 @@ def engraved(rendering: Rendering, width_pixels: int) -> dict[str, Any]:
         InputError: It cannot be engraved.
     """
     with _one_at_a_time:
+        check()
         width = min(max(width_pixels, _MIN_WIDTH), _MAX_WIDTH)
         column = svg_column(rendering.musicxml, width, scale_percent=32 if width < _PHONE_WIDTH else 40)
     clock, unit = Clock(rendering.score), rendering.score.ticks_per_quarter
@@ -59,31 +62,43 @@ def engraved(rendering: Rendering, width_pixels: int) -> dict[str, Any]:
     return {"svg": column.svg, "notes": notes}
 
 
-def stems_of(version: Version) -> dict[str, bytes]:
+def stems_of(version: Version, check: Check = no_check) -> dict[str, bytes]:
     """Return each voice's sound as a FLAC file, all of one length and loud as they are together.
+
+    Args:
+        version: Whose.
+        check: Ends it once there is no time left.
 
     Raises:
         InputError: The extra `sound` is not installed.
     """
+    check()
     stems, rate = render_stems(version.score)
     import soundfile
 
     encoded = {}
     for name, samples in stems.items():
+        check()
         file = io.BytesIO()
         soundfile.write(file, samples, rate, format="FLAC", subtype="PCM_16")
         encoded[name] = file.getvalue()
     return encoded
 
 
-def zip_of(versions: Sequence[Version]) -> bytes:
-    """Return all that there is of some versions: MIDI, MusicXML, SVG, piano roll, sound, and how they were made."""
+def zip_of(versions: Sequence[Version], check: Check = no_check) -> bytes:
+    """Return all that there is of some versions: MIDI, MusicXML, SVG, piano roll, sound, and how they were made.
+
+    Args:
+        versions: Which.
+        check: Ends it once there is no time left.
+    """
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for version in versions:
             rendering = rendering_of(version)
             name = Path(f"version-{version.number}")
             for form in (*_FORMATS, *(["mp3"] if has_sound() else [])):
+                check()
                 _add(archive, rendering, name, form)
         facts = [_facts(version) for version in versions]
         archive.writestr("versions.json", json.dumps(facts, indent=1, ensure_ascii=False) + "\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import logging
 import os
 from collections.abc import Callable, Iterator
 from typing import Any, cast
@@ -15,21 +14,21 @@ from fastapi import FastAPI
 
 from descant_modeling.app.drawings import Drawing, blank_drawing
 from descant_modeling.app.jobs import Job, StoppedError, run_job
+from descant_modeling.app.melodies import example_files
 from descant_modeling.app.routes import ASSETS, ROUTES_PREFIX, answer_input_error, make_router
-from descant_modeling.app.studio import Locks, Studio, Wishes, example_files, for_page
+from descant_modeling.app.status import failure, said, waiting, writing
+from descant_modeling.app.studio import Studio, for_page, shown_name
+from descant_modeling.app.theme import paper_and_ink
 from descant_modeling.app.versions import Version
 from descant_modeling.app.visitors import Visitor
-from descant_modeling.writing import SOUNDS
-from descant_tokenizers.errors import InputError, printable
+from descant_modeling.app.wishes import ANY_STYLE, BY_ITSELF, Listener, Locks, wishes_of_controls
+from descant_modeling.writing import SOUNDS, Progress, Sketch
+from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import VOICES
 
 __all__ = ["build_page", "make_app"]
 
 _TASKS = {"Harmonize it": "harmonize", "Continue it": "continue", "Rewrite some bars": "infill"}
-_MODEL_NAMES = {"chorales": "Transformer (chorales)", "gan": "GAN (gan)"}
-_BY_ITSELF = "chosen by itself"
-_ANY_STYLE = "any"
-_log = logging.getLogger(__name__)
 
 # What our elements say to Gradio; `watch` and `trigger` are given to the code by `gr.HTML`.
 _EDITOR_JS = """
@@ -61,7 +60,7 @@ def make_app(studio: Studio) -> FastAPI:
     server.include_router(make_router(studio))
     server.add_exception_handler(InputError, answer_input_error)
     page = build_page(studio)
-    page.queue(max_size=studio.limits.queue_length, default_concurrency_limit=1, api_open=False)
+    page.queue(max_size=None, default_concurrency_limit=None, api_open=False)  # `Studio.line` is our own
     head = f'<script type="module" src="{ROUTES_PREFIX}/assets/page.js"></script>'
     return cast(
         FastAPI,
@@ -75,7 +74,7 @@ def make_app(studio: Studio) -> FastAPI:
             pwa=False,
             mcp_server=False,
             max_file_size=studio.limits.upload.max_bytes,
-            theme=_theme(),
+            theme=paper_and_ink(),
             css_paths=[ASSETS / "page.css"],
             head=head,
         ),
@@ -112,7 +111,7 @@ class _Page:
         gr.HTML("<h2>What to write</h2>", elem_classes="dsc-step")
         with gr.Row():
             self.task = gr.Radio(list(_TASKS.items()), value="harmonize", label="Task", scale=3, min_width=280)
-            choices = [(_MODEL_NAMES.get(name, name), name) for name in self.studio.models]
+            choices = [(self._label(name), name) for name in self.studio.models]
             self.model = gr.Dropdown(choices, value=choices[0][1], label="Model", scale=2, min_width=200)
             self.num_versions = gr.Slider(
                 1, limits.max_versions, value=1, step=1, label="Versions", scale=2, min_width=200
@@ -126,7 +125,7 @@ class _Page:
         with gr.Row():
             self.write = gr.Button("Write", variant="primary", scale=3, elem_id="dsc-write")
             self.cancel = gr.Button("Cancel", scale=1, elem_id="dsc-cancel", interactive=False)
-        self.status = gr.HTML(_said(""), elem_id="dsc-status")
+        self.status = gr.HTML(said(""), elem_id="dsc-status")
         self.player = gr.HTML(
             {}, html_template="<descant-player hidden></descant-player>", js_on_load=_PLAYER_JS, apply_default_css=False
         )
@@ -159,7 +158,7 @@ class _Page:
                     label="Given voices",
                     info="What your tracks are; when bars are rewritten, what stays inside them.",
                 )
-                self.track = gr.Dropdown([_BY_ITSELF], value=_BY_ITSELF, label="Melody's track", visible=False)
+                self.track = gr.Dropdown([BY_ITSELF], value=BY_ITSELF, label="Melody's track", visible=False)
 
     def _limits_sentence(self) -> str:
         limits = self.studio.limits
@@ -184,10 +183,8 @@ class _Page:
         wishes: list[Any] = [self.task, self.model, self.num_versions, self.num_bars, self.first_bar, self.last_bar]
         wishes += [self.temperature, self.seed, self.sound, self.given, self.track, self.style]
         work = [
-            self.write.click(
-                self._write, [self.editor, *wishes], outputs, show_progress="hidden", concurrency_id="writing"
-            ),
-            self.player.again(self._again, wishes, outputs, show_progress="hidden", concurrency_id="writing"),
+            self.write.click(self._write, [self.editor, *wishes], outputs, show_progress="hidden"),
+            self.player.again(self._again, wishes, outputs, show_progress="hidden"),
         ]
         self.cancel.click(
             self._cancel,
@@ -217,7 +214,7 @@ class _Page:
         """Offer the tracks and bars of what was opened."""
         names = [str(track["name"]) for track in drawing.get("tracks", [])]
         bars = [number for number, _ in drawing.get("lines", [])]
-        choices = gr.update(choices=[_BY_ITSELF, *names], value=_BY_ITSELF, visible=len(names) > 1)
+        choices = gr.update(choices=[BY_ITSELF, *names], value=BY_ITSELF, visible=len(names) > 1)
         return choices, gr.update(value=min(2, max(bars)) if bars else 2)
 
     def _fit_task(self, task: str) -> tuple[Any, ...]:
@@ -236,93 +233,68 @@ class _Page:
             gr.update(choices=styles, value=styles[0], visible=len(styles) > 1),
         )
 
+    def _label(self, name: str) -> str:
+        """Say what kind of model it is, and which."""
+        writer = self.studio.writer(name)
+        kind = "GAN" if not writer.draws_tokens else "Transformer with styles" if writer.styles else "Transformer"
+        return f"{kind} ({shown_name(name)})"
+
     def _styles(self, model: str) -> list[str]:
-        return [_ANY_STYLE, *self.studio.writer(model).styles]
+        return [ANY_STYLE, *self.studio.writer(model).styles]
 
     def _write(self, request: gr.Request, drawing: Drawing, *values: Any) -> Iterator[tuple[Any, ...]]:
         visitor = self._visitor(request)
 
-        def work(progress: Callable[[float], None]) -> list[Version]:
-            return self.studio.write(visitor, drawing or {}, _wishes(*values), progress)
+        def work(listener: Listener) -> list[Version]:
+            return self.studio.write(visitor, drawing or {}, wishes_of_controls(*values), listener)
 
         yield from self._run(visitor, work)
 
     def _again(self, request: gr.Request, event: gr.EventData, *values: Any) -> Iterator[tuple[Any, ...]]:
         visitor, wish = self._visitor(request), event._data
 
-        def work(progress: Callable[[float], None]) -> list[Version]:
+        def work(listener: Listener) -> list[Version]:
             locks = Locks(
                 frozenset(int(bar) for bar in wish["bars"]), frozenset(str(voice) for voice in wish["voices"])
             )
-            return [self.studio.rewrite(visitor, int(wish["number"]), locks, _wishes(*values), progress)]
+            return [self.studio.rewrite(visitor, int(wish["number"]), locks, wishes_of_controls(*values), listener)]
 
         yield from self._run(visitor, work)
 
-    def _run(
-        self, visitor: Visitor, work: Callable[[Callable[[float], None]], list[Version]]
-    ) -> Iterator[tuple[Any, ...]]:
+    def _run(self, visitor: Visitor, work: Callable[[Listener], list[Version]]) -> Iterator[tuple[Any, ...]]:
         """Do some work and say how far it is; in the end show what was written, or what was wrong."""
-        visitor.job = job = Job(work, self.studio.limits.request_seconds)
+        if visitor.job is not None and visitor.job.is_running and not visitor.job.is_stopping:
+            return  # its own end is shown; the page has no button for a second one
+        sketches: list[Sketch] = []
+
+        def listened(progress: Progress) -> list[Version]:
+            return work(Listener(progress, sketches.append))
+
+        visitor.job = job = Job(listened, self.studio.limits.request_seconds, self.studio.line)
         idle = (gr.update(interactive=True), gr.update(interactive=False))
-        yield gr.skip(), _progress(0.0), gr.update(interactive=False), gr.update(interactive=True)
-        for share in run_job(job):
-            yield gr.skip(), _progress(share), gr.skip(), gr.skip()
+        shown = ""
         try:
+            yield gr.skip(), said(""), gr.update(interactive=False), gr.update(interactive=True)
+            for share in run_job(job):
+                sketch = sketches[-1] if sketches else None
+                news = waiting(job.place) if job.place else writing(share, sketch)
+                if news != shown:
+                    shown = news
+                    yield gr.skip(), news, gr.skip(), gr.skip()
             versions = job.result()
         except StoppedError:
-            yield gr.skip(), _said("Cancelled."), *idle
+            yield gr.skip(), said("Cancelled."), *idle
         except InputError as error:
-            yield gr.skip(), _said(for_page(error), is_bad=True), *idle
+            yield gr.skip(), failure(for_page(error)), *idle
         except Exception:  # `Job` has logged it
-            yield gr.skip(), _said("Something went wrong inside; the terminal has the details.", is_bad=True), *idle
+            yield gr.skip(), failure("Something went wrong inside; the terminal has the details."), *idle
         else:
             names = " and ".join(filter(None, [", ".join(v.name for v in versions[:-1]), versions[-1].name]))
-            yield _shown(visitor, versions[0].number), _said(f"{names} written."), *idle
+            yield _shown(visitor, versions[0].number), said(f"{names} written."), *idle
 
     def _cancel(self, request: gr.Request) -> tuple[Any, ...]:
         self._visitor(request).stop()
-        return _said("Cancelled."), gr.update(interactive=True), gr.update(interactive=False)
-
-
-def _wishes(
-    task: Any,
-    model: str,
-    num_versions: float,
-    num_bars: float,
-    first_bar: float | None,
-    last_bar: float | None,
-    temperature: float,
-    seed: str,
-    sound: str,
-    given: list[str],
-    track: str | None,
-    style: str | None,
-) -> Wishes:
-    if task == "infill" and (first_bar is None or last_bar is None):
-        raise InputError("the bars to rewrite are missing; give the first and the last one.")
-    return Wishes(
-        task=task,
-        model=model,
-        given=tuple(given) if task != "continue" else (),
-        track=None if track in (None, _BY_ITSELF) or task == "infill" else track,
-        bars=(int(first_bar or 0), int(last_bar or 0)),
-        num_bars=int(num_bars),
-        num_versions=int(num_versions),
-        temperature=float(temperature),
-        seed=_seed(seed),
-        sound=sound,
-        style=None if style == _ANY_STYLE else style,
-    )
-
-
-def _seed(text: str) -> int | None:
-    """Read a seed; None where nothing was typed."""
-    plain = text.strip()
-    if not plain:
-        return None
-    if not (plain.isascii() and plain.isdecimal() and len(plain) < 19):
-        raise InputError(f"the seed is '{printable(plain, 30)}'; give a whole number from 0 on, or nothing.")
-    return int(plain)
+        return said("Cancelled."), gr.update(interactive=True), gr.update(interactive=False)
 
 
 def _shown(visitor: Visitor, active: int | None = None) -> dict[str, Any]:
@@ -333,52 +305,3 @@ def _shown(visitor: Visitor, active: int | None = None) -> dict[str, Any]:
         "versions": versions,
         "active": active or (versions[-1]["number"] if versions else 0),
     }
-
-
-def _progress(share: float) -> str:
-    percent = round(100 * share)
-    return (
-        f'<div class="dsc-status" role="status"><progress max="100" value="{percent}" aria-label="Writing"></progress>'
-        f"Writing, {percent} %</div>"
-    )
-
-
-def _said(sentence: str, *, is_bad: bool = False) -> str:
-    role, kind = ("alert", "dsc-bad") if is_bad else ("status", "dsc-good")
-    return f'<div class="dsc-status" role="{role}"><span class="{kind}">{html.escape(sentence)}</span></div>'
-
-
-def _theme() -> gr.themes.Base:
-    """Paper and ink, with fonts that every system has."""
-    fonts = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Liberation Sans", "sans-serif"]
-    theme = gr.themes.Base(
-        primary_hue=gr.themes.colors.rose, neutral_hue=gr.themes.colors.stone, font=fonts, font_mono=["monospace"]
-    )
-    return theme.set(
-        body_background_fill="#f6f3ee",
-        body_background_fill_dark="#171513",
-        body_text_color="#211d1a",
-        body_text_color_dark="#f2ede6",
-        body_text_color_subdued="#5d554d",
-        body_text_color_subdued_dark="#b9afa4",
-        block_info_text_color="#5d554d",
-        block_info_text_color_dark="#b9afa4",
-        block_label_text_color="#4a443e",
-        block_title_text_color="#4a443e",
-        block_title_text_color_dark="#d8cfc4",
-        block_background_fill="#ffffff",
-        block_background_fill_dark="#23201e",
-        block_border_color="#d9d2c8",
-        button_primary_background_fill="#7a2231",
-        button_primary_background_fill_hover="#5f1926",
-        button_primary_background_fill_dark="#f0a3a8",
-        button_primary_background_fill_hover_dark="#f7bfc2",
-        button_primary_text_color="#ffffff",
-        button_primary_text_color_dark="#2a0d11",
-        slider_color="#7a2231",
-        slider_color_dark="#f0a3a8",
-        checkbox_background_color_selected="#7a2231",
-        checkbox_border_color_selected="#7a2231",
-        checkbox_label_background_fill_selected="#f3e4e4",
-        checkbox_label_background_fill_selected_dark="#46292c",
-    )

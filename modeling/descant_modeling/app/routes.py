@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -12,6 +14,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, JSONResponse
 
+from descant_modeling.app.jobs import Check, within
+from descant_modeling.app.limits import AppLimits
 from descant_modeling.app.media import engraved, rendering_of, stems_of, zip_of
 from descant_modeling.app.studio import Studio, for_page
 from descant_modeling.app.versions import details
@@ -49,13 +53,19 @@ def answer_input_error(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"error": for_page(error)}, status_code=422)
 
 
-async def _body(request: Request, max_bytes: int, name: str) -> bytes:
-    """Read what was sent, no more than is allowed."""
-    data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > max_bytes:
-            raise InputError(f"{printable(name, 60)} has more than {max_bytes:,} bytes; cut it shorter.")
+async def _body(request: Request, limits: AppLimits, name: str) -> bytes:
+    """Read what was sent, no more and no longer than is allowed."""
+    data, max_bytes = bytearray(), limits.upload.max_bytes
+    try:
+        async with asyncio.timeout(limits.request_seconds):
+            async for chunk in request.stream():
+                data += chunk
+                if len(data) > max_bytes:
+                    raise InputError(f"{printable(name, 60)} has more than {max_bytes:,} bytes; cut it shorter.")
+    except TimeoutError:
+        raise InputError(
+            f"{printable(name, 60)} did not arrive in {limits.request_seconds:g} seconds; send it again."
+        ) from None
     return bytes(data)
 
 
@@ -63,6 +73,9 @@ def make_router(studio: Studio) -> APIRouter:
     """Return the routes; an `InputError` in them is for `answer_input_error`."""
     router = APIRouter(prefix=ROUTES_PREFIX)
     notation, sounds = _Cache(), _Cache()
+
+    def in_time(work: Callable[[Check], Made]) -> Made:
+        return within(studio.limits.request_seconds, work)
 
     @router.get("/assets/{name}")
     def asset(name: str) -> FileResponse:
@@ -74,8 +87,9 @@ def make_router(studio: Studio) -> APIRouter:
     @router.post("/music/{token}/melody")
     async def melody(token: str, name: str, request: Request) -> JSONResponse:
         visitor = studio.visitors.find(token)
-        data = await _body(request, studio.limits.upload.max_bytes, name)
-        return JSONResponse(await run_in_threadpool(studio.open_file, visitor, data, name))
+        data = await _body(request, studio.limits, name)
+        reading = partial(in_time, lambda check: studio.open_file(visitor, data, name))
+        return JSONResponse(await run_in_threadpool(reading))
 
     @router.post("/music/{token}/example")
     def example(token: str, name: str) -> JSONResponse:
@@ -88,7 +102,8 @@ def make_router(studio: Studio) -> APIRouter:
             raise InputError("there is nothing to download yet; write something first.")
         title = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in versions[-1].title)
         named = {"Content-Disposition": f'attachment; filename="descant-{title.lower() or "music"}.zip"'}
-        return Response(zip_of(versions), media_type="application/zip", headers=named)
+        packed = in_time(lambda check: zip_of(versions, check))
+        return Response(packed, media_type="application/zip", headers=named)
 
     @router.get("/music/{token}/{number}.json")
     def facts(token: str, number: int) -> JSONResponse:
@@ -99,12 +114,12 @@ def make_router(studio: Studio) -> APIRouter:
         version = studio.visitors.find(token).version(number)
         is_closed = staves == "closed"
         rendering = notation.get((token, number, is_closed), lambda: rendering_of(version, is_closed=is_closed))
-        return JSONResponse(engraved(rendering, width))
+        return JSONResponse(in_time(lambda check: engraved(rendering, width, check)))
 
     @router.get("/music/{token}/{number}/{voice}.flac")
     def sound(token: str, number: int, voice: str) -> Response:
         version = studio.visitors.find(token).version(number)
-        stems = sounds.get((token, number), lambda: stems_of(version))
+        stems = in_time(lambda check: sounds.get((token, number), lambda: stems_of(version, check)))
         if voice not in stems:
             raise InputError(f"there is no voice '{printable(voice, 60)}'; there are {', '.join(stems)}.")
         return Response(stems[voice], media_type="audio/flac")

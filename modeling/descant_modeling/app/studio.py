@@ -8,82 +8,42 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from symusic.core import ScoreTick
 
 from descant_modeling.api import Model, Options, load
 from descant_modeling.app.drawings import Drawing, drawing_of_score, score_of_drawing
+from descant_modeling.app.jobs import Line
 from descant_modeling.app.limits import AppLimits
+from descant_modeling.app.melodies import example_files, title_of, with_names
 from descant_modeling.app.versions import AddedNotes, Version, runs_of
 from descant_modeling.app.visitors import Visitor, Visitors
+from descant_modeling.app.wishes import Listener, Locks, Wishes
 from descant_modeling.checkpoints import EMBEDDED_DEFAULT, embedded_models
 from descant_modeling.drafts import Generated
-from descant_modeling.progress import part_of
 from descant_modeling.quiet import quiet_libraries
-from descant_modeling.writing import Composer, Progress, Writer
+from descant_modeling.writing import Composer, Writer, check_style
 from descant_tokenizers.errors import InputError, printable
 from descant_tokenizers.scores import bars_of
 from descant_tokenizers.scores.reading import parse_score
 
-__all__ = ["Locks", "Studio", "Wishes", "example_files", "for_page"]
+__all__ = ["Studio", "for_page", "shown_name"]
 
 _MAX_SEED = 2**31 - 1
+_NOBODY = Listener()
 _CONTROLS = {
     "with --track one of": "as the melody's track one of",
     "--track": "the melody's track",
     "--given": "the given voices",
     "--task": "the task",
+    "--style": "the style",
     "--model": "model",
     "--bars": "the bars",
 }
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What a visitor asks for.
-
-    Attributes:
-        task: What to write.
-        model: Name of the model.
-        given: Voices that the melody's tracks are (harmonize), or that stay inside the bars (infill).
-        track: The melody's track, by name; chosen by itself if None.
-        bars: First and last bar to infill.
-        num_bars: Bars to continue by.
-        num_versions: How many.
-        temperature: Below 1 safer, above 1 bolder; a model that draws no tokens does not hear of it.
-        seed: Same seed, same music; drawn if None.
-        sound: Sound of the written voices.
-        style: In whose manner, for a model that knows styles; None leaves it to the model.
-    """
-
-    task: Literal["harmonize", "continue", "infill"] = "harmonize"
-    model: str = EMBEDDED_DEFAULT
-    given: tuple[str, ...] = ()
-    track: str | None = None
-    bars: tuple[int, int] = (1, 1)
-    num_bars: int = 4
-    num_versions: int = 1
-    temperature: float = 0.9
-    seed: int | None = None
-    sound: str = "choir"
-    style: str | None = None
-
-
-@dataclass(frozen=True)
-class Locks:
-    """What stays when a version is written again.
-
-    Attributes:
-        bars: Indices of bars.
-        voices: Names of tracks.
-    """
-
-    bars: frozenset[int] = frozenset()
-    voices: frozenset[str] = frozenset()
 
 
 class Studio:
@@ -111,6 +71,7 @@ class Studio:
             found = {name: load(name, device) for name in names}
             self.models = {name: model for name, model in found.items() if _why_not(name, model) is None}
         self.visitors = Visitors(self.limits.num_visitors, self.limits.kept_versions)
+        self.line = Line(self.limits.queue_length)
 
     def writer(self, name: str) -> Writer:
         """Return what a model is asked through."""
@@ -133,9 +94,9 @@ class Studio:
         if len(data) > self.limits.upload.max_bytes:
             raise InputError(f"{shown} has more than {self.limits.upload.max_bytes:,} bytes; cut it shorter.")
         with quiet_libraries():
-            score = _with_names(parse_score(shown, data, self.limits.upload).score)
+            score = with_names(parse_score(shown, data, self.limits.upload).score)
         self.limits.check_length(score, shown.name)
-        return drawing_of_score(score, _title(shown)) | {"source": visitor.take_source(score)}
+        return drawing_of_score(score, title_of(shown)) | {"source": visitor.take_source(score)}
 
     def open_example(self, visitor: Visitor, title: str) -> Drawing:
         """Read one of `example_files` for the editor.
@@ -161,7 +122,7 @@ class Studio:
         return score
 
     def write(
-        self, visitor: Visitor, drawing: Mapping[str, Any], wishes: Wishes, progress: Progress | None = None
+        self, visitor: Visitor, drawing: Mapping[str, Any], wishes: Wishes, listener: Listener = _NOBODY
     ) -> list[Version]:
         """Write versions of a melody, and keep them.
 
@@ -172,7 +133,7 @@ class Studio:
         self._check(wishes)
         title = str(drawing.get("title") or "Untitled")[:80]
         seed = secrets.randbelow(_MAX_SEED) if wishes.seed is None else wishes.seed
-        samples, remarks = self._samples(score, wishes, seed, progress)
+        samples, remarks = self._samples(score, wishes, seed, listener)
         settings = asdict(wishes) | {"seed": seed}
         versions = [
             Version(
@@ -187,11 +148,12 @@ class Studio:
             )
             for index, sample in enumerate(samples)
         ]
+        listener.is_done()
         visitor.keep(versions)
         return versions
 
     def rewrite(
-        self, visitor: Visitor, number: int, locks: Locks, wishes: Wishes, progress: Progress | None = None
+        self, visitor: Visitor, number: int, locks: Locks, wishes: Wishes, listener: Listener = _NOBODY
     ) -> Version:
         """Write a version again but for what is locked, and keep it as another one.
 
@@ -205,14 +167,14 @@ class Studio:
         seed = secrets.randbelow(_MAX_SEED) if wishes.seed is None else wishes.seed
         remarks: tuple[str, ...] = ()
         if not locks.bars and not locks.voices and old.again is not None:
-            again = old.again(seed, progress or (lambda share: None))
+            again = old.again(seed, listener)
             score, added = again.score, again.added
             made = f"{old.name} again, seed {seed}"
         else:
-            name = wishes.model if "infill" in self.writer(wishes.model).tasks else EMBEDDED_DEFAULT
+            name = self._filler(wishes.model)
             if name != wishes.model:
-                remarks = (f"written by {name}, because {wishes.model} only harmonizes",)
-            score, added = self._refilled(old, locks, replace(wishes, model=name), seed, progress)
+                remarks = (f"written by {shown_name(name)}, because {shown_name(wishes.model)} only harmonizes",)
+            score, added = self._refilled(old, locks, replace(wishes, model=name), seed, listener)
             made = f"{old.name} but for {_said(old, locks)}, seed {seed}"
         version = Version(
             number=visitor.next_number(),
@@ -224,14 +186,22 @@ class Studio:
             remarks=remarks,
             again=old.again,
         )
+        listener.is_done()
         visitor.keep([version])
         return version
 
+    def _filler(self, name: str) -> str:
+        """Return a model that can fill bars, this one if it can."""
+        able = [other for other in (name, *self.models) if "infill" in self.writer(other).tasks]
+        if not able:
+            raise InputError(f"{shown_name(name)} only harmonizes, and so cannot keep bars or voices; unlock them.")
+        return able[0]
+
     def _samples(
-        self, score: ScoreTick, wishes: Wishes, seed: int, progress: Progress | None
+        self, score: ScoreTick, wishes: Wishes, seed: int, listener: Listener
     ) -> tuple[tuple[Generated, ...], tuple[str, ...]]:
         model = self.models[wishes.model]
-        options = self._options(wishes, seed, progress)
+        options = self._options(wishes, seed, listener)
         given = wishes.given or None
         if wishes.task == "harmonize":
             result = model.harmonize(score, given=given, track=wishes.track, **options)
@@ -239,23 +209,22 @@ class Studio:
             result = model.continue_(score, bars=wishes.num_bars, track=wishes.track, **options)
         else:
             result = model.infill(score, bars=wishes.bars, given=given, **options)
-        return result.samples, result.remarks
+        return result.samples, (*result.remarks, *result.silences)
 
-    def _one_more(self, score: ScoreTick, wishes: Wishes, seed: int, progress: Progress) -> Generated:
-        return self._samples(score, replace(wishes, num_versions=1), seed, progress)[0][0]
+    def _one_more(self, score: ScoreTick, wishes: Wishes, seed: int, listener: Listener) -> Generated:
+        return self._samples(score, replace(wishes, num_versions=1), seed, listener)[0][0]
 
-    def _options(self, wishes: Wishes, seed: int, progress: Progress | None) -> Options:
+    def _options(self, wishes: Wishes, seed: int, listener: Listener) -> Options:
         options: Options = {"seed": seed, "num_samples": wishes.num_versions, "sound": wishes.sound}
+        options |= {"progress": listener.progress, "on_bar": listener.on_bar}
         if self.writer(wishes.model).draws_tokens:
             options["temperature"] = wishes.temperature
-        if wishes.style in self.writer(wishes.model).styles:
+        if wishes.style is not None and wishes.style in self.writer(wishes.model).styles:
             options["style"] = wishes.style
-        if progress is not None:
-            options["progress"] = progress
         return options
 
     def _refilled(
-        self, old: Version, locks: Locks, wishes: Wishes, seed: int, progress: Progress | None
+        self, old: Version, locks: Locks, wishes: Wishes, seed: int, listener: Listener
     ) -> tuple[ScoreTick, AddedNotes]:
         bars = bars_of(old.score)
         runs = runs_of(range(len(bars)), locks.bars | set(old.own_bars))
@@ -266,9 +235,8 @@ class Studio:
             raise InputError(f"every {what} is locked, so there is nothing to write; unlock one.")
         score, added = old.score, old.added
         for index, (first, last) in enumerate(runs):
-            options = self._options(
-                replace(wishes, num_versions=1), seed + index, part_of(progress, index / len(runs), 1 / len(runs))
-            )
+            part = listener.part(index / len(runs), 1 / len(runs))
+            options = self._options(replace(wishes, num_versions=1), seed + index, part)
             numbers = (bars[first].number, bars[last].number)
             sample = self.models[wishes.model].infill(score, bars=numbers, given=given, **options).samples[0]
             # The result may be finer than what went in.
@@ -286,19 +254,17 @@ class Studio:
         if wishes.model not in self.models:
             raise InputError(f"there is no model '{wishes.model}' here; choose {', '.join(self.models)}.")
         if wishes.task not in self.writer(wishes.model).tasks:
-            raise InputError(f"{wishes.model} only harmonizes; choose another model, or another task.")
+            raise InputError(f"{shown_name(wishes.model)} only harmonizes; choose another model, or another task.")
+        check_style(wishes.style, self.writer(wishes.model).styles)
         if not 1 <= wishes.num_versions <= limits.max_versions:
             raise InputError(f"the number of versions is {wishes.num_versions}; give 1 to {limits.max_versions}.")
         if wishes.task == "continue" and not 1 <= wishes.num_bars <= limits.max_new_bars:
             raise InputError(f"the number of bars is {wishes.num_bars}; give 1 to {limits.max_new_bars}.")
 
 
-def example_files() -> dict[str, Path]:
-    """Return the melodies to try by title: those of the package, or of the checkout around it."""
-    folders = [Path(__file__).parent / "examples", Path(__file__).parents[3] / "examples"]
-    folder = next((folder for folder in folders if folder.is_dir()), None)
-    files = sorted(folder.iterdir()) if folder else []
-    return {_title(file): file for file in files if file.suffix in (".mid", ".abc", ".musicxml")}
+def shown_name(name: str) -> str:
+    """Return what a model is called on the page: a folder by its own name only."""
+    return Path(name).name if Path(name).is_dir() else name
 
 
 def for_page(error: Exception) -> str:
@@ -307,10 +273,6 @@ def for_page(error: Exception) -> str:
     for option, control in _CONTROLS.items():
         sentence = sentence.replace(option, control)
     return sentence[:1].upper() + sentence[1:]
-
-
-def _title(path: Path) -> str:
-    return path.stem.replace("-", " ").replace("_", " ").capitalize()
 
 
 def _loaded(name: str, device: str | None) -> Model:
@@ -331,20 +293,10 @@ def _why_not(name: str, model: Model) -> str | None:
     return None
 
 
-def _with_names(score: ScoreTick) -> ScoreTick:
-    """Return a copy whose tracks can be told apart by name."""
-    named = score.copy()
-    seen: set[str] = set()
-    for number, track in enumerate(named.tracks, start=1):
-        if not track.name.strip() or track.name in seen:
-            track.name = f"{track.name.strip()} {number}".strip() if track.name.strip() else f"Track {number}"
-        seen.add(track.name)
-    return named
-
-
 def _made(wishes: Wishes, seed: int) -> str:
     done = {"harmonize": "harmonized", "continue": "continued", "infill": "bars rewritten"}[wishes.task]
-    return f"{done} by {wishes.model}, seed {seed}"
+    manner = f" in the style {wishes.style}" if wishes.style else ""
+    return f"{done} by {shown_name(wishes.model)}{manner}, seed {seed}"
 
 
 def _said(version: Version, locks: Locks) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from symusic.core import NoteTick, ScoreTick
 
+from descant_modeling.app.wishes import Listener
 from descant_modeling.drafts import Generated
 from descant_modeling.evaluation.bach import RuleRow, rule_rows
 from descant_modeling.evaluation.grid import chorale_of_harmony
@@ -51,7 +52,7 @@ class Version:
         score: The piece.
         added: The written notes, as `Generated.added` has them.
         remarks: What was chosen and changed on the way.
-        again: Takes a seed and a progress; writes the whole request once more.
+        again: Takes a seed and a listener; writes the whole request once more.
     """
 
     number: int
@@ -61,7 +62,7 @@ class Version:
     score: ScoreTick
     added: AddedNotes
     remarks: tuple[str, ...] = ()
-    again: Callable[[int, Callable[[float], None]], Generated] | None = field(default=None, repr=False, compare=False)
+    again: Callable[[int, Listener], Generated] | None = field(default=None, repr=False, compare=False)
 
     @property
     def name(self) -> str:

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 from transformers import PreTrainedModel
 
 from descant_modeling.decoding.forward import CachedModel
 from descant_modeling.decoding.plan import Hole, make_plan
-from descant_modeling.decoding.sampler import Sample, SamplingConfig, sample_plans
+from descant_modeling.decoding.sampler import OnBar, Sample, SamplingConfig, sample_plans
 from descant_modeling.decoding.versions import sample_best
 from descant_modeling.progress import part_of
 from descant_tokenizers.tokens.grammar import Grammar
@@ -29,6 +30,10 @@ _SPARE = 0.9  # of the model's positions, because what will be written is only e
 _WINDOW_BARS = 8  # longest hole that is drawn in training, see `examples.MAX_INFILL_BARS`
 _DISCARDED_BARS = 2
 _MAX_CACHED_TOKENS = 1 << 16  # in all rows together: about half a gigabyte for the published size
+
+
+OnPiece: TypeAlias = Callable[[Piece, int], None]
+"""Takes the first of the pieces as far as it is written, and how many bars of its hole that are."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,7 @@ class Filler:
         hole: Hole,
         randoms: Sequence[np.random.Generator],
         progress: Callable[[float], None] | None = None,
+        on_bar: OnPiece | None = None,
     ) -> list[Sample]:
         """Fill the same hole of one piece or several.
 
@@ -73,6 +79,7 @@ class Filler:
             hole: What is missing from each of them.
             randoms: Random numbers of each sample.
             progress: Called with the share done, 0-1.
+            on_bar: Called whenever a bar was written.
 
         Returns:
             For each sample the notes of the hole's bars. Tokens and likelihood count what was thrown away, too.
@@ -86,7 +93,7 @@ class Filler:
         for start in range(0, len(pieces), num_rows):
             rows = slice(start, start + num_rows)
             report = part_of(progress, start / len(pieces), min(num_rows, len(pieces) - start) / len(pieces))
-            samples += self._fill_rows(list(pieces[rows]), hole, randoms[rows], report)
+            samples += self._fill_rows(list(pieces[rows]), hole, randoms[rows], report, on_bar)
         return samples
 
     def _fill_rows(
@@ -95,15 +102,15 @@ class Filler:
         hole: Hole,
         randoms: Sequence[np.random.Generator],
         progress: Callable[[float], None] | None,
+        on_bar: OnPiece | None,
     ) -> list[Sample]:
         samples = [Sample() for _ in pieces]
         first = hole.first
         while first < hole.stop:
             window = self._window(pieces, replace(hole, first=first))
             share = (window.kept - first) / len(hole.bars)
-            found = self._fill_window(
-                pieces, window, randoms, part_of(progress, (first - hole.first) / len(hole.bars), share)
-            )
+            report = part_of(progress, (first - hole.first) / len(hole.bars), share)
+            found = self._fill_window(pieces, window, randoms, report, _first_piece(pieces[0], hole, on_bar))
             for index, (sample, part) in enumerate(zip(samples, found, strict=True)):
                 notes = {bar: part.notes[bar] for bar in part.notes if bar < window.kept}
                 tempos = {bar: part.tempos[bar] for bar in part.tempos if bar < window.kept}
@@ -121,13 +128,14 @@ class Filler:
         window: _Window,
         randoms: Sequence[np.random.Generator],
         progress: Callable[[float], None] | None,
+        on_bar: OnBar | None,
     ) -> list[Sample]:
         plans = {id(piece): make_plan(self.layout, piece, window.hole, window.low, window.high) for piece in pieces}
         engine = CachedModel(self.model, 1, self._num_tokens(pieces, window.hole, window.low, window.high))
         ordered = [plans[id(piece)] for piece in pieces]
         if self._num_versions == 1:
-            return sample_plans(engine, self.grammar, ordered, self.config, randoms, progress)
-        return sample_best(engine, self.grammar, ordered, self.config, randoms, self._num_versions, progress)
+            return sample_plans(engine, self.grammar, ordered, self.config, randoms, progress, on_bar)
+        return sample_best(engine, self.grammar, ordered, self.config, randoms, self._num_versions, progress, on_bar)
 
     def _window(self, pieces: Sequence[Piece], hole: Hole) -> _Window:
         """Choose what is written next: everything if the model can hold it, else some bars."""
@@ -180,6 +188,19 @@ class Filler:
         if self.layout.config.given_at_onsets and hole.task is not Task.CONTINUE:  # said twice
             num_notes += sum(note.voice not in hole.voices for bar in empty for note in bar.notes)
         return num_bar_tokens + round(self._tokens_per_note * num_notes)
+
+
+def _first_piece(piece: Piece, hole: Hole, on_bar: OnPiece | None) -> OnBar | None:
+    """Return what takes the samples of a window and reports the first piece."""
+    if on_bar is None:
+        return None
+
+    def report(samples: Sequence[Sample]) -> None:
+        written = samples[0]
+        num_bars = max(written.notes, default=hole.first - 1) + 1 - hole.first
+        on_bar(with_content(piece, written.notes, written.tempos), num_bars)
+
+    return report
 
 
 def with_content(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,10 @@ NUM_VERSIONS = 8
 MAX_VERSIONS = 64
 _LOWEST_TEMPERATURE = 1e-6  # below it, logits divided by the temperature overflow
 _MAX_STEPWISE = 4  # given tokens that are fed one at a time
+
+
+OnBar: TypeAlias = "Callable[[Sequence[Sample]], None]"
+"""Takes the samples as far as they are written."""
 
 
 class Engine(Protocol):
@@ -300,6 +304,7 @@ def sample_plans(
     config: SamplingConfig,
     randoms: Sequence[np.random.Generator],
     progress: Callable[[float], None] | None = None,
+    on_bar: OnBar | None = None,
 ) -> list[Sample]:
     """Fill the empty bars of each plan once.
 
@@ -312,6 +317,7 @@ def sample_plans(
         randoms: Random numbers of each sample, from its own stream: a sample does not depend on those beside it
             (but for the last bits of the model's arithmetic, which may differ with the size of the batch).
         progress: Called with the share of bars written so far, 0-1.
+        on_bar: Called whenever a bar was written.
 
     Returns:
         One sample for each plan.
@@ -328,14 +334,17 @@ def sample_plans(
     else:
         model.select_rows([0] * len(rows))
         logits_BV = _feed_some(model, rows)
-    num_bars = sum(len(plan.bars) for plan in plans)
+    num_bars, num_written = sum(len(plan.bars) for plan in plans), 0
     active = rows
     while True:
         waiting = [place for place, row in enumerate(active) if not row.pending]
         for place, drawn in zip(waiting, draw(logits_BV[waiting], [active[i] for i in waiting], config), strict=True):
             active[place].accept(drawn.token_id, drawn.log_p)
+        before, num_written = num_written, sum(row.bar for row in rows)
         if progress is not None:
-            progress(sum(row.bar for row in rows) / num_bars)
+            progress(num_written / num_bars)
+        if on_bar is not None and num_written > before:
+            on_bar([row.sample for row in rows])
         if any(row.done for row in active):
             going_on = _closed_ranks(active)
             if not going_on:

@@ -18,7 +18,17 @@ import numpy as np
 import numpy.typing as npt
 
 from descant_modeling.decoding.plan import Plan
-from descant_modeling.decoding.sampler import Drawn, Engine, Row, Sample, SamplingConfig, draw, feed, log_mass
+from descant_modeling.decoding.sampler import (
+    Drawn,
+    Engine,
+    OnBar,
+    Row,
+    Sample,
+    SamplingConfig,
+    draw,
+    feed,
+    log_mass,
+)
 from descant_tokenizers.tokens.grammar import Grammar
 
 __all__ = ["resample", "sample_best"]
@@ -34,6 +44,7 @@ def sample_best(
     randoms: Sequence[np.random.Generator],
     num_versions: int,
     progress: Callable[[float], None] | None = None,
+    on_bar: OnBar | None = None,
 ) -> list[Sample]:
     """Fill the empty bars of each plan, the best of some versions each; see `sampler.sample_plans`.
 
@@ -45,6 +56,7 @@ def sample_best(
         randoms: Random numbers of each sample, for all its versions.
         num_versions: Versions of each sample, 2 or more.
         progress: Called with the share of bars written so far, 0-1.
+        on_bar: Called whenever all versions have written a bar, with the best ones so far: later they may be others.
 
     Returns:
         One sample for each plan. Its tokens and likelihood are those of the version that was taken.
@@ -60,7 +72,7 @@ def sample_best(
     model.select_rows([0] * len(found))
     logits_BV = feed(model, [versions.rows[0].pending for versions in found]).repeat_interleave(num_versions, dim=0)
     model.select_rows([index for index in range(len(found)) for _ in range(num_versions)])
-    num_bars = sum(len(plan.bars) for plan in plans)
+    num_bars, num_written = sum(len(plan.bars) for plan in plans), 0
     active = found
     while active:
         rows = [row for versions in active for row in versions.rows]
@@ -68,8 +80,11 @@ def sample_best(
         for place, drawn in zip(writing, draw(logits_BV[writing], [rows[i] for i in writing], config), strict=True):
             active[place // num_versions].accept(place % num_versions, drawn)
         orders = [versions.go_on() for versions in active]
+        before, num_written = num_written, sum(versions.bar for versions in found)
         if progress is not None:
-            progress(sum(versions.bar for versions in found) / num_bars)
+            progress(num_written / num_bars)
+        if on_bar is not None and num_written > before:
+            on_bar([versions.best().sample for versions in found])
         kept = [
             place * num_versions + version
             for place, order in enumerate(orders)

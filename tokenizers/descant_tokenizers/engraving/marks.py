@@ -174,7 +174,8 @@ def _words_in(flat: Any) -> list[Words]:
         if isinstance(element, expressions.TextExpression):
             text, is_above = element.content or "", element.placement != "below"
         elif isinstance(element, tempo.TempoText | tempo.MetronomeMark):
-            text, is_above = getattr(element, "text", None) or "", True
+            is_music21s = bool(getattr(element, "textImplicit", False))  # it calls 120 "animato" by itself
+            text, is_above = "" if is_music21s else getattr(element, "text", None) or "", True
         elif isinstance(element, dynamics.Dynamic):
             text, is_above = element.value or "", False
         else:

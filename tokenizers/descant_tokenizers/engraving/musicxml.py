@@ -9,19 +9,16 @@ Units: quarter notes, as exact fractions.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any
 
 from music21 import (
     bar,
     chord,
-    clef,
     dynamics,
     expressions,
     key,
-    layout,
     metadata,
     meter,
     note,
@@ -34,51 +31,22 @@ from music21.musicxml.m21ToXml import GeneralObjectExporter
 from music21.musicxml.xmlObjects import MusicXMLExportException
 from symusic.core import ScoreTick
 
-from descant_tokenizers.engraving.chords import ChordName
 from descant_tokenizers.engraving.elements import bar_rest, chord_symbol, mark_tuplet, set_value
-from descant_tokenizers.engraving.layers import GivenRule, Layer, Moved, Staved, StavedBar, layers_of, staved_bars
-from descant_tokenizers.engraving.marks import Marks
+from descant_tokenizers.engraving.layers import Layer, Moved, Staved, StavedBar, layers_of, staved_bars
 from descant_tokenizers.engraving.rhythm import Tuplet, note_values, rest_values, tuplets_of
-from descant_tokenizers.engraving.spelling import Key, find_key, spell
+from descant_tokenizers.engraving.sheet import Sheet
+from descant_tokenizers.engraving.spelling import find_key, spell
+from descant_tokenizers.engraving.staves import Staff, Voice, clef_of, engraved_tracks, put_brackets, staves_of
 from descant_tokenizers.errors import InputError, printable
 from descant_tokenizers.scores import VOICES
 
-__all__ = ["ADDED_COLOUR", "MAX_NOTES", "Layout", "Sheet", "musicxml_and_moves", "to_music21", "to_musicxml"]
+__all__ = ["ADDED_COLOUR", "MAX_NOTES", "Sheet", "musicxml_and_moves", "to_music21", "to_musicxml"]
 
 ADDED_COLOUR = "#0072B2"
-Layout = Literal["open", "closed"]
-"""A staff for each track, or two voices to a staff."""
-
 AnyStream = Any  # music21's streams are generic in ways that say nothing here
 
-_CLEFS: Mapping[str, type[clef.Clef]] = {"Tenor": clef.Treble8vbClef, "Bass": clef.BassClef}
-_MIDDLE_C = 60
 MAX_NOTES = 20_000
 _MAX_TEMPOS = 8  # a recorded performance has hundreds, which nobody reads
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """How a score is to be written.
-
-    Attributes:
-        title: Stands above the first system.
-        composer: Stands at its right.
-        arrangement: `open` has a staff for each track; `closed` two voices to a staff, for four named voices only. By
-            default closed for those, unless a lower voice of a staff has words or a voice has overlapping notes.
-        is_given: Which notes were given; the others get a colour, and a line of text says so.
-        key: The key that notes are named after, and whose signature is printed; by default that of the score.
-        chords: Chord symbols above the first staff, Roman numerals below the last.
-        marks: Lyrics, fermatas and words of the file that the score came from.
-    """
-
-    title: str = ""
-    composer: str = ""
-    arrangement: Layout | None = None
-    is_given: GivenRule | None = None
-    key: Key | None = None
-    chords: Sequence[ChordName] = ()
-    marks: Marks = field(default_factory=Marks)
 
 
 def to_musicxml(score: ScoreTick, sheet: Sheet | None = None) -> str:
@@ -116,16 +84,16 @@ def to_music21(score: ScoreTick, sheet: Sheet | None = None) -> tuple[AnyStream,
         InputError: There are no pitched notes, or `closed` is asked for other tracks.
     """
     sheet = sheet or Sheet()
-    tracks = [track for track in score.tracks if track.notes and not track.is_drum]
-    if not tracks:
+    tracks = engraved_tracks(score)
+    if not any(track.notes for track in tracks):
         raise InputError("the score has no pitched notes, so there is nothing to engrave; give one that has.")
     num_notes = sum(len(track.notes) for track in tracks)
     if num_notes > MAX_NOTES:
         raise InputError(f"the score has {num_notes:,} notes, and at most {MAX_NOTES:,} are engraved; cut it shorter.")
     bars = staved_bars(score)
     found = [layers_of(track, score.ticks_per_quarter, bars, sheet.is_given) for track in tracks]
-    voices = [_Voice(track.name or f"Track {n}", found[n - 1][0]) for n, track in enumerate(tracks, start=1)]
-    staves = _staves(voices, sheet)
+    voices = [Voice(track.name or f"Track {n}", found[n - 1][0]) for n, track in enumerate(tracks, start=1)]
+    staves = staves_of(voices, sheet)
     writer = _Writer(score, bars, sheet)
     result = stream.Score()
     result.metadata = metadata.Metadata(title=printable(sheet.title, 120) or None)
@@ -134,41 +102,11 @@ def to_music21(score: ScoreTick, sheet: Sheet | None = None) -> tuple[AnyStream,
         result.append(writer.part(f"P{number}", staff))
     parts = list(result.parts)
     is_choir = len(staves) == len(voices) and {voice.name for voice in voices} <= set(VOICES)
-    _brackets(result, parts, is_choir=is_choir)
+    put_brackets(result, parts, is_choir=is_choir)
     writer.write_above(parts[0])
     writer.write_below(parts[-1])
     moved = [each for _, each in found]
     return result, Moved(sum(each.num_notes for each in moved), max(each.furthest for each in moved))
-
-
-@dataclass(frozen=True)
-class _Voice:
-    """A track on paper."""
-
-    name: str
-    layers: Sequence[Layer]
-
-
-Staff = Sequence[_Voice]
-
-
-def _staves(voices: Sequence[_Voice], sheet: Sheet) -> list[Staff]:
-    """Share the voices among staves: two to one in a closed score."""
-    open_score: list[Staff] = [[voice] for voice in voices]
-    if sorted(voice.name for voice in voices) != sorted(VOICES):
-        if sheet.arrangement == "closed":
-            raise InputError(f"a closed score holds {', '.join(VOICES)}; ask for an open one.")
-        return open_score
-    soprano, alto, tenor, bass = sorted(voices, key=lambda voice: VOICES.index(voice.name))
-    is_simple = all(len(voice.layers) == 1 for voice in voices) and not (_sings(alto, sheet) or _sings(bass, sheet))
-    is_closed = sheet.arrangement == "closed" or (sheet.arrangement is None and is_simple)
-    return [[soprano, alto], [tenor, bass]] if is_closed else open_score
-
-
-def _sings(voice: _Voice, sheet: Sheet) -> bool:
-    """Whether a voice has words: two lines of them do not fit below a staff."""
-    places = ((item.time, number) for layer in voice.layers for item in layer for number, _ in item.pitches)
-    return any(sheet.marks.lyrics_of(voice.name, *place) for place in places)
 
 
 class _Writer:
@@ -188,7 +126,7 @@ class _Writer:
         for index, own in enumerate(self._bars):
             measure = stream.Measure(number=own.number)
             if index == 0:
-                measure.append(_clef(staff))
+                measure.append(clef_of(staff))
             self._put_key(measure, own, index)
             if own.meter != before:
                 measure.insert(0, meter.TimeSignature(f"{own.meter.numerator}/{own.meter.denominator}"))
@@ -217,7 +155,7 @@ class _Writer:
         return self._keys[max(times)] if times else 0
 
     def _fill(self, measure: AnyStream, own: StavedBar, staff: Staff) -> None:
-        chosen: list[tuple[_Voice, Sequence[Staved]]] = []
+        chosen: list[tuple[Voice, Sequence[Staved]]] = []
         for voice in staff:
             sounding = [inside for layer in voice.layers if (inside := _inside(layer, own))]
             chosen += [(voice, inside) for inside in sounding or [()]]
@@ -232,7 +170,7 @@ class _Writer:
                 measure.insert(0, target)
 
     def _elements(
-        self, voice: _Voice, inside: Sequence[Staved], own: StavedBar, is_upper: bool | None
+        self, voice: Voice, inside: Sequence[Staved], own: StavedBar, is_upper: bool | None
     ) -> Iterator[tuple[Fraction, note.GeneralNote]]:
         """Yield the notes and rests that fill a bar, each of one note value."""
         if not inside:
@@ -275,7 +213,7 @@ class _Writer:
             yield value.start - own.first_place, element
 
     def _element(
-        self, voice: _Voice, item: Staved, *, is_first: bool, is_last: bool, is_upper: bool | None
+        self, voice: Voice, item: Staved, *, is_first: bool, is_last: bool, is_upper: bool | None
     ) -> note.NotRest:
         heads = [self._head(number, item, is_given=given) for number, given in item.pitches]
         element: note.NotRest = heads[0] if len(heads) == 1 else chord.Chord(heads)
@@ -305,7 +243,7 @@ class _Writer:
             head.style.color = ADDED_COLOUR
         return head
 
-    def _put_lyrics(self, element: note.NotRest, voice: _Voice, item: Staved) -> None:
+    def _put_lyrics(self, element: note.NotRest, voice: Voice, item: Staved) -> None:
         for number, given in item.pitches:
             lyrics = self._sheet.marks.lyrics_of(voice.name, item.time, number) if given else ()
             for each in lyrics:
@@ -371,19 +309,3 @@ def _inside(layer: Layer, own: StavedBar) -> Sequence[Staved]:
     """What of a layer sounds in a bar."""
     first = bisect.bisect_right(layer, own.start, key=lambda item: item.end)
     return layer[first : bisect.bisect_left(layer, own.end, key=lambda item: item.onset)]
-
-
-def _clef(staff: Staff) -> clef.Clef:
-    if len(staff) > 1:
-        return clef.BassClef() if staff[-1].name == VOICES[-1] else clef.TrebleClef()
-    (voice,) = staff
-    if voice.name in _CLEFS:
-        return _CLEFS[voice.name]()
-    pitches = [number for layer in voice.layers for item in layer for number, _ in item.pitches]
-    return clef.BassClef() if sum(pitches) / len(pitches) < _MIDDLE_C else clef.TrebleClef()
-
-
-def _brackets(score: AnyStream, parts: Sequence[AnyStream], *, is_choir: bool) -> None:
-    """Join staves by a bracket; bar lines run through them, but for the words between the voices of a choir."""
-    if len(parts) > 1:
-        score.insert(0, layout.StaffGroup(list(parts), symbol="bracket", barTogether=not is_choir))

@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["GivenRule", "piano_roll", "piano_roll_png"]
+__all__ = ["VOICE_COLOURS", "GivenRule", "piano_roll", "piano_roll_png"]
 
-_VOICE_COLOURS = dict(zip(VOICES, ("#d55e00", "#e69f00", "#009e73", "#0072b2"), strict=True))
+#: Colour-blind safe (Okabe and Ito 2008).
+VOICE_COLOURS = dict(zip(VOICES, ("#d55e00", "#e69f00", "#009e73", "#0072b2"), strict=True))
 _OTHER_COLOURS = ("#cc79a7", "#56b4e9", "#7f7f7f", "#b3a800")
 _INK = "#1a1a1a"
 _BLACK_KEYS = (1, 3, 6, 8, 10)
@@ -185,7 +186,7 @@ def _track_names(score: ScoreTick) -> list[str]:
 
 def _colours(names: Sequence[str]) -> list[str]:
     spare = cycle(_OTHER_COLOURS)
-    return [_VOICE_COLOURS.get(name) or next(spare) for name in names]
+    return [VOICE_COLOURS.get(name) or next(spare) for name in names]
 
 
 def _draw_keys(axes: Axes, low: int, high: int, end_ticks: int) -> None:

@@ -29,7 +29,7 @@ from descant_tokenizers.outputs import FORMATS, Write, check_free, file_of, writ
 
 if TYPE_CHECKING:
     from descant_tokenizers.engraving.chords import ChordName
-    from descant_tokenizers.engraving.musicxml import Layout, Sheet
+    from descant_tokenizers.engraving.sheet import Layout, Sheet
 
 __all__ = ["Rendering", "Written", "default_formats", "write_renderings"]
 
@@ -113,7 +113,7 @@ class Rendering:
 
     @property
     def _sheet(self) -> Sheet:
-        from descant_tokenizers.engraving.musicxml import Sheet
+        from descant_tokenizers.engraving.sheet import Sheet
 
         return Sheet(
             title=self.title or self.marks.title,

@@ -20,10 +20,13 @@ _OPTIONS = {
     "smuflTextFont": "none",
     "spacingStaff": 10,
     "spacingSystem": 8,
+    # Verovio measures words in Times. Where that is missing they are drawn up to a fifth wider, and need room.
+    "lyricSize": 4.0,
+    "lyricWordSpace": 3.5,
+    "pageMarginLeft": 90,
 }
 _SPACING = 0.25  # verovio's own, in its `spacingLinear`
 _CHORD_SPACING = 0.45  # room for chord symbols, which do not push notes apart
-_CHORD_LETTERS = {"lyricSize": 4.0}
 _TRIES = (1.0, 0.93, 0.86, 1.1)  # spacings, of which the first is taken that leaves no bar alone at the end
 # Verovio sets these signs among words in a font of music, which few programs find: any font of words has them, too.
 _SIGNS = {
@@ -52,7 +55,7 @@ def svg_pages(musicxml: str, *, has_chords: bool = False) -> list[str]:
     Raises:
         InputError: verovio cannot read it.
     """
-    toolkit = _loaded(musicxml, _OPTIONS | (_CHORD_LETTERS if has_chords else {}))
+    toolkit = _loaded(musicxml, _OPTIONS)
     pages: list[str] = []
     for factor in _TRIES:
         toolkit.setOptions({"spacingLinear": factor * (_CHORD_SPACING if has_chords else _SPACING)})

@@ -203,7 +203,7 @@ export class DescantEditor extends HTMLElement {
       const why = this.value.tracks.length > 1 ? `has ${this.value.tracks.length} tracks` : "is finer than 16ths, or changes its meter";
       return `“${this.value.title}” ${why}, so it is shown here and used as it is. “Clear” starts a new drawing.`;
     }
-    return "Click in the roll, play the keys, or type a to g. Drag a note to move it, its right edge to make it longer.";
+    return "Click or drag in the roll, play the keys, or type a to g. Drag a note to move it, its right edge to make it longer.";
   }
 
   // Bar lines as [number, place], the last one being the end of the room to draw in.
@@ -494,10 +494,11 @@ export class DescantEditor extends HTMLElement {
         if (pitch < LOWEST || pitch > HIGHEST) return;
         this.pitch = pitch;
         const start = Math.floor(place(e) / snap) * snap;
-        if (this.place([start, this.step, pitch])) {
-          this.at = start + this.step;
-          this.draw();
-        }
+        const note = [start, this.step, pitch];
+        if (!this.place(note)) return;
+        this.at = start + this.step;
+        this.draw();
+        if (!touch) this.dragEnd(note, place, snap);
       };
       if (touch) addEventListener("pointerup", (e) => isTap(e) && write(e), { once: true });
       else write(event);
@@ -509,6 +510,26 @@ export class DescantEditor extends HTMLElement {
     this.draw();
     tone(hit[2], audioContext().currentTime, 0.3);
     if (!touch) this.drag(event, hit, place, pitchAt);
+  }
+
+  // A note that was just written gets as long as the pointer goes on, in steps of the shorter of its length and a beat.
+  dragEnd(note, place, snap) {
+    const [start, length] = note;
+    const onMove = (e) => {
+      const far = Math.ceil((place(e) - start) / snap) * snap;
+      note[1] = clamp(far, Math.min(snap, length), this.value.max_bars * this.barLength - start);
+      this.draw();
+    };
+    const onUp = () => {
+      removeEventListener("pointermove", onMove);
+      if (note[1] === length) return;
+      this.makeRoom(start, note[1], note);
+      this.at = start + note[1];
+      this.draw();
+      this.onvalue(this.value);
+    };
+    addEventListener("pointermove", onMove);
+    addEventListener("pointerup", onUp, { once: true });
   }
 
   drag(event, note, place, pitchAt) {

@@ -5,136 +5,37 @@ Units: the melody is typed on the page, one bar of quarter notes, so that each r
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
 import re
-import shutil
-import socket
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-CHROMIUM = next((path for path in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if path), None)
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(importlib.util.find_spec("gradio") is None, reason="needs the extra `app`"),
-    pytest.mark.skipif(importlib.util.find_spec("playwright") is None, reason="needs playwright"),
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian's package is `chromium`)"),
-]
-
-# It would look up its maker's hosts at every start.
-CHROMIUM_OPTIONS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-PATIENCE_SECONDS = 240  # a busy machine is no failure
 TUNE = "edcdeee"
 OUTSIDE = re.compile(r"(?:https?:)?//(?!127\.0\.0\.1|localhost|www\.w3\.org/)[\w-]+\.[\w.]+")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[tuple[str, psutil.Process]]:
-    """The address and the process of `descant app`, offline."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "descant_modeling.cli", "app", "--no-browser", "--port", str(port)]
-    environment = os.environ | {
-        "OMP_NUM_THREADS": "1",
-        "HTTPS_PROXY": "http://127.0.0.1:9",
-        "HTTP_PROXY": "http://127.0.0.1:9",
-    }
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        address = f"http://127.0.0.1:{port}"
-        assert f"localhost:{port}" in line
-        try:
-            yield address, psutil.Process(process.pid)
-        finally:
-            process.terminate()
-
-
-@pytest.fixture(scope="module")
-def requests() -> list[str]:
-    """Every address that any page asked for."""
-    return []
-
-
-@pytest.fixture(scope="module")
-def open_page(server: tuple[str, psutil.Process], requests: list[str]) -> Iterator[Callable[..., Any]]:
-    """A function that opens the page as somebody new."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_OPTIONS)
-
-        def make(**options: Any) -> Any:
-            page = browser.new_context(**options).new_page()
-            page.set_default_timeout(1000 * PATIENCE_SECONDS)
-            page.on("request", lambda request: requests.append(request.url))
-            page.on("pageerror", lambda error: pytest.fail(f"the page's code failed: {error}"))
-            page.goto(server[0])
-            page.get_by_label("Examples").locator("option", has_text="Ode").wait_for(state="attached")
-            return page
-
-        yield make
-        browser.close()
-
-
-def _type_tune(page: Any, tune: str = TUNE) -> None:
-    page.locator("descant-editor .paper .scroller").press("5")
-    for key in tune:
-        page.locator("descant-editor .paper .scroller").press(key)
-
-
-def _write(page: Any) -> None:
-    page.get_by_role("button", name="Write", exact=True).click()
-
-
-def _wait_for_version(page: Any, number: int) -> None:
-    page.get_by_role("tab", name=f"Version {number}").and_(page.locator("[aria-selected=true]")).wait_for()
-    page.locator("descant-player .sheet > svg").wait_for()
-
-
-def _facts(page: Any, number: int) -> dict[str, Any]:
-    """What the server says of a version of this page."""
-    found: dict[str, Any] = page.evaluate(
-        "n => fetch(document.querySelector('descant-player').address(`${n}.json`)).then(answer => answer.json())",
-        number,
-    )
-    return found
 
 
 @pytest.fixture(scope="module")
 def written(open_page: Callable[..., Any]) -> Any:
     """A page on a wide screen with one version of the typed tune."""
     page = open_page(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-    _type_tune(page)
-    _write(page)
-    _wait_for_version(page, 1)
+    page.type_tune(TUNE)
+    page.write()
+    page.wait_for_version(1)
     return page
 
 
 def test_a_typed_melody_is_harmonized_and_its_score_seen(written: Any) -> None:
-    facts = _facts(written, 1)
+    facts = written.facts(1)
     assert [voice["name"] for voice in facts["voices"]] == ["Soprano", "Alto", "Tenor", "Bass"]
-    given = [note[3] for note in facts["notes"] if note[4]]
-    assert given == [64, 62, 60, 62, 64, 64, 64]
+    assert written.given(1) == [64, 62, 60, 62, 64, 64, 64]
     heads = written.locator("descant-player .sheet g.note").count()
     assert heads >= len(facts["notes"])
     assert written.locator("descant-player .roll rect").count() == len(facts["notes"])
@@ -165,8 +66,8 @@ def test_a_locked_bar_and_voice_stay_in_another_version(written: Any) -> None:
     written.get_by_role("button", name="Keep Bass").click()
     assert "Keeps bar 1 and Bass" in written.locator("descant-player .ask").inner_text()
     written.get_by_role("button", name="Write another version").click()
-    _wait_for_version(written, 2)
-    old, new = _facts(written, 1), _facts(written, 2)
+    written.wait_for_version(2)
+    old, new = written.facts(1), written.facts(2)
     end = old["bars"][0]["end"]
 
     def kept(facts: dict[str, Any]) -> list[Any]:
@@ -193,21 +94,20 @@ def test_a_bad_file_is_one_sentence_and_a_good_one_is_opened(
     open_page: Callable[..., Any], repo_root: Path, tmp_path: Path
 ) -> None:
     page = open_page()
-    picker = page.locator("descant-editor input[type=file]")
     (tmp_path / "broken.mid").write_bytes(b"MThd nothing")
-    picker.set_input_files(tmp_path / "broken.mid")
+    page.upload(tmp_path / "broken.mid")
     problem = page.locator("descant-editor .problem")
     problem.filter(has_text="broken.mid").wait_for()
     assert str(tmp_path) not in problem.inner_text()
     (tmp_path / "big.mid").write_bytes(bytes(3 << 20))
-    picker.set_input_files(tmp_path / "big.mid")
+    page.upload(tmp_path / "big.mid")
     problem.filter(has_text="more than 1,048,576 bytes").wait_for()
-    _write(page)  # nothing was drawn
+    page.write()  # nothing was drawn
     page.get_by_role("alert").filter(has_text="There is no melody yet").wait_for()
-    picker.set_input_files(repo_root / "examples" / "old-hundredth.mid")
+    page.upload(repo_root / "examples" / "old-hundredth.mid")
     page.locator("descant-editor rect.note").nth(20).wait_for()
     assert problem.inner_text() == ""
-    page.context.close()
+    page.leave()
 
 
 def test_cancel_stops_the_computing_and_two_are_served_at_once(
@@ -217,20 +117,20 @@ def test_cancel_stops_the_computing_and_two_are_served_at_once(
     long.get_by_label("Examples").select_option("Ode to joy")
     long.locator("descant-editor rect.note").nth(50).wait_for()
     long.get_by_label("number input for Versions").fill("4")
-    _write(long)
+    long.write()
     long.wait_for_function("() => document.querySelector('#dsc-status progress')?.value > 0")
-    _type_tune(short, "gec")  # waits for its turn
-    _write(short)
+    short.type_tune("gec")  # waits for its turn
+    short.write()
     long.get_by_role("button", name="Cancel").click()
     long.get_by_role("status").filter(has_text="Cancelled.").wait_for()
-    _wait_for_version(short, 1)
-    assert [note[3] for note in _facts(short, 1)["notes"] if note[4]] == [67, 64, 60]
+    short.wait_for_version(1)
+    assert short.given(1) == [67, 64, 60]
     busy = sum(server[1].cpu_times()[:2])
     time.sleep(1.5)
     assert sum(server[1].cpu_times()[:2]) - busy < 0.5  # nobody computes any more
     assert long.locator("descant-player[hidden]").count() == 1
     for page in (long, short):
-        page.context.close()
+        page.leave()
 
 
 # Text that does not stand out by 4.5 to 1 (WCAG AA) from the nearest opaque ground, in shadow roots, too.
@@ -268,8 +168,12 @@ CONTRASTS = r"""() => {
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_text_stands_out_from_its_ground(written: Any, theme: str) -> None:
     written.evaluate("isDark => document.body.classList.toggle('dark', isDark)", theme == "dark")
-    written.wait_for_timeout(400)  # colours fade over
-    contrasts = written.evaluate(CONTRASTS)
+    contrasts: dict[str, list[str]] = {"found": [""]}
+    for _ in range(20):  # colours fade over
+        written.wait_for_timeout(250)
+        contrasts = written.evaluate(CONTRASTS)
+        if not contrasts["found"]:
+            break
     assert contrasts["found"] == []
     assert {"Descant", "Write", "Write another version", "parallel fifths"} <= set(contrasts["seen"])
     written.evaluate("() => document.body.classList.remove('dark')")
@@ -277,12 +181,11 @@ def test_text_stands_out_from_its_ground(written: Any, theme: str) -> None:
 
 def test_the_whole_page_works_from_the_keyboard(open_page: Callable[..., Any]) -> None:
     page = open_page()
-    _type_tune(page, "ccc")
+    page.type_tune("ccc")
     roll = page.locator("descant-editor .paper .scroller")
     for key in ("ArrowLeft", "ArrowUp", "ArrowLeft", "Backspace"):  # the last note up, the second one gone
         roll.press(key)
-    notes = page.evaluate("() => document.querySelector('descant-editor').notes")
-    assert notes == [[0, 4, 72], [8, 4, 73]]
+    assert page.notes == [[0, 4, 72], [8, 4, 73]]
     reached = []
     for _ in range(60):
         page.keyboard.press("Tab")
@@ -291,41 +194,40 @@ def test_the_whole_page_works_from_the_keyboard(open_page: Callable[..., Any]) -
             break
     assert reached[-1] == "Write"
     page.keyboard.press("Enter")
-    _wait_for_version(page, 1)
+    page.wait_for_version(1)
     page.get_by_role("button", name="Keep bar 1").focus()
     page.keyboard.press("Space")
     assert page.get_by_role("button", name="Keep bar 1").get_attribute("aria-pressed") == "true"
-    page.context.close()
+    page.leave()
 
 
 def test_a_phone_shows_it_without_scrolling_sideways(open_page: Callable[..., Any]) -> None:
     page = open_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     page.get_by_role("button", name="G4", exact=True).tap()
     page.get_by_role("button", name="E4", exact=True).tap()
-    _write(page)
-    _wait_for_version(page, 1)
+    page.write()
+    page.wait_for_version(1)
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
     assert page.locator("descant-player .sheet > svg").bounding_box()["width"] <= 390
-    page.context.close()
+    page.leave()
 
 
 def test_a_model_that_only_harmonizes_has_no_temperature(open_page: Callable[..., Any]) -> None:
     page = open_page()
     page.get_by_role("button", name="More options").click()
     page.get_by_label("number input for Temperature").wait_for()
-    page.get_by_label("Model", exact=True).click()
-    page.get_by_role("option", name="GAN").click()
+    page.choose("Model", "GAN")
     page.get_by_label("number input for Temperature").wait_for(state="hidden")
-    _type_tune(page, "ccdd")
+    page.type_tune("ccdd")
     page.get_by_label("Continue it").check()
-    _write(page)
+    page.write()
     page.get_by_role("alert").filter(has_text="Gan only harmonizes").wait_for()
-    page.context.close()
+    page.leave()
 
 
-def test_no_page_asked_anybody_else(requests: list[str], server: tuple[str, psutil.Process], repo_root: Path) -> None:
-    assert len(requests) > 50
-    assert [url for url in requests if not url.startswith((server[0], "blob:", "data:"))] == []
+def test_no_page_asked_anybody_else(asked: list[str], server: tuple[str, psutil.Process], repo_root: Path) -> None:
+    assert len(asked) > 50
+    assert [url for url in asked if not url.startswith((server[0], "blob:", "data:"))] == []
     assets = repo_root / "modeling" / "descant_modeling" / "app" / "assets"
     for path in [*assets.glob("*.js"), *assets.glob("*.css")]:
         assert OUTSIDE.findall(path.read_text(encoding="utf-8")) == [], path.name
