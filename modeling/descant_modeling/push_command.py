@@ -18,6 +18,7 @@ def push_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON instead.")] = False,
 ) -> None:
     """Push a checkpoint to the model hub: stock model, stock tokenizer, model card."""
+    from descant_modeling.checkpoints import writes_from_nothing
     from descant_modeling.publishing import push_checkpoint
     from descant_modeling.quiet import quiet_libraries
 
@@ -26,7 +27,8 @@ def push_command(
     if as_json:
         typer.echo(json.dumps(asdict(pushed)))
     elif not quiet:
+        prompt = "" if writes_from_nothing(checkpoint) else "--prompt melody.mid "
         typer.echo(
             f"{pushed.url} has {len(pushed.files)} files, revision {pushed.revision}\n"
-            f"use it: python generate.py --prompt melody.mid --model {repo_id}@{pushed.revision}"
+            f"use it: python generate.py {prompt}--model {repo_id}@{pushed.revision}"
         )

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from huggingface_hub import ModelCard
 from symusic.core import NoteTick, ScoreTick, TrackTick
 from transformers import AutoModelForCausalLM
 
@@ -85,6 +86,11 @@ def test_a_run_leaves_a_stock_model_and_what_its_tokens_mean(run: Path, grid_jso
     model = AutoModelForCausalLM.from_pretrained(run / "best")
     assert model.config.vocab_size == GridVocabulary(**meta["vocabulary"]).size
     assert meta["training"]["splits"] == ["train"]
+    card = ModelCard((run / "best" / "README.md").read_text())
+    assert card.data.eval_results[0].metric_value == round(meta["training"]["valid_nats_per_voice_16th"], 4)
+    assert f"{GridVocabulary(**meta['vocabulary']).size} of them" in card.text
+    assert "\n## Intended use\n" in card.text
+    assert "{" not in card.text
     header = json.loads((run / "run.json").read_text())
     assert header["num_pieces"] == {"train": 8, "valid": 3}
 

@@ -23,6 +23,7 @@ from descant_modeling.checkpoints import (
     read_meta_values,
     save_model,
 )
+from descant_modeling.grid.cards import grid_card
 from descant_modeling.grid.data import Grid
 from descant_modeling.grid.likelihood import grid_likelihood
 from descant_modeling.grid.vocabulary import GridVocabulary
@@ -30,15 +31,6 @@ from descant_modeling.likelihood import VOICE_16TH, Likelihood, Unit
 from descant_tokenizers.errors import InputError
 
 OBJECTIVE = "grid"
-
-CARD = """# Descant grid model
-
-A causal Transformer ({architecture}, {millions:.2f} M parameters) over the sounding-pitch grid of four-part chorales:
-soprano, alto, tenor and bass of each 16th in turn. It is there to be compared with published figures, not to write
-music: held and repeated notes look alike. Its tokens are described by `vocabulary` in `descant.json`.
-
-{facts}
-"""
 
 
 @dataclass(frozen=True)
@@ -95,11 +87,7 @@ class GridSubject:
         meta = replace(self.meta, training={**self.meta.training, **training})
         save_model(folder, model)
         (folder / META_FILE).write_text(json.dumps(asdict(meta), indent=1) + "\n", encoding="utf-8")
-        card = CARD.format(
-            architecture=type(model).__name__,
-            millions=sum(p.numel() for p in model.parameters()) / 1e6,
-            facts="\n".join(f"- {key}: {fact}" for key, fact in meta.training.items()),
-        )
+        card = grid_card(model, meta.vocabulary, meta.corpora, meta.training)
         (folder / "README.md").write_text(card, encoding="utf-8")
 
     def first_command(self, folder: Path) -> str:
