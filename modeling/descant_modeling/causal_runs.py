@@ -113,7 +113,7 @@ def padding_share(source: BatchSource, batch_tokens: int) -> float:
 def initial_model(config: RunConfig, layout: TaskLayout) -> PreTrainedModel:
     """Return the model that a run begins with: a new one, or that of `init_from`.
 
-    The vocabulary of a style run may have style tokens that the checkpoint's does not.
+    The run's vocabulary may have style tokens that the checkpoint's does not, and may name the voices in another order.
 
     Raises:
         InputError: The checkpoint has another vocabulary.
@@ -124,16 +124,22 @@ def initial_model(config: RunConfig, layout: TaskLayout) -> PreTrainedModel:
     checkpoint = load_checkpoint(config.init_from)
     if checkpoint.table.sha256() == table.sha256():
         return checkpoint.model
-    if not _only_styles_are_new(checkpoint.table, table):
+    if not _differ_in_styles_or_order(checkpoint.table, table):
         raise InputError(f"init_from {config.init_from} has another tokenizer: use data.tokenizer of that checkpoint")
     return _with_vocabulary(checkpoint, table)
 
 
-def _only_styles_are_new(old: TokenTable, new: TokenTable) -> bool:
-    """Whether a vocabulary is another one with style tokens added."""
-    styles = set(new.style_id.values())
+def _differ_in_styles_or_order(old: TokenTable, new: TokenTable) -> bool:
+    """Whether a vocabulary is another one but for added style tokens and for the order of its four voices."""
+    styles = {new.names[i] for i in new.style_id.values()}
     is_learned = old.has_learned_tokens or new.has_learned_tokens
-    return not is_learned and old.names == [name for i, name in enumerate(new.names) if i not in styles]
+    return not is_learned and set(_meanings(old)) == set(_meanings(new)) - styles
+
+
+def _meanings(table: TokenTable) -> list[str]:
+    """Names of a vocabulary's tokens, programs by the voice that they stand for."""
+    voices = {table.voice_id[rank]: table.voice_name(rank) for rank in range(table.num_voices)}
+    return [voices.get(i, name) for i, name in enumerate(table.names)]
 
 
 def _with_vocabulary(checkpoint: Checkpoint, table: TokenTable) -> PreTrainedModel:
@@ -143,11 +149,11 @@ def _with_vocabulary(checkpoint: Checkpoint, table: TokenTable) -> PreTrainedMod
     """
     model = checkpoint.model
     old_VC = cast("Embedding", model.get_input_embeddings()).weight.detach().clone()
-    old_id = {name: i for i, name in enumerate(checkpoint.table.names)}
+    old_id = {name: i for i, name in enumerate(_meanings(checkpoint.table))}
     model.resize_token_embeddings(table.size, mean_resizing=False)
     with torch.no_grad():
         new_VC = cast("Embedding", model.get_input_embeddings()).weight
-        for i, name in enumerate(table.names):
+        for i, name in enumerate(_meanings(table)):
             new_VC[i] = old_VC[old_id[name]] if name in old_id else old_VC.mean(dim=0)
     assert model.config.tie_word_embeddings, "the output's vectors are others"
     return model

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from descant_modeling.decoding.plan import Hole
 from descant_modeling.prompts import Prompt
 from descant_tokenizers.errors import InputError
-from descant_tokenizers.scores import VOICES, Bar, last_note_end
+from descant_tokenizers.scores import Bar, last_note_end
 from descant_tokenizers.scores.voices import voice_names
 from descant_tokenizers.tokens.layout import Task
 
@@ -59,14 +59,14 @@ def hole_on_grid(prompt: Prompt, task: Task, gaps: Mapping[str, Gap], first: int
         InputError: The model never heard one of these voices, or not at a pitch that can be moved back.
     """
     grid_16th = prompt.table.ticks_per_quarter // 4
-    ends = [0] * len(VOICES)
+    ends = [0] * prompt.table.num_voices
     for voice, gap in gaps.items():
-        rank = VOICES.index(voice)
+        rank = prompt.table.voices.index(voice)
         low, high = prompt.pitches[rank]
         if low > high:
             raise InputError(f"the model has never heard a {voice} that would fit this prompt; take another model.")
         ends[rank] = ceil(gap.end / (prompt.ticks_per_grid_tick * grid_16th)) * grid_16th
-    voices = tuple(VOICES.index(voice) for voice in gaps)
+    voices = tuple(sorted(prompt.table.voices.index(voice) for voice in gaps))
     return Hole(task, voices, first, stop, tuple(ends), prompt.pitches, to_the_end=task is Task.HARMONIZE)
 
 

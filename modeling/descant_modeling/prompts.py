@@ -16,7 +16,7 @@ from fractions import Fraction
 from symusic.core import NoteTick, NoteTickList, ScoreTick, TimeSignatureTick, TrackTick, TrackTickList
 
 from descant_tokenizers.errors import InputError
-from descant_tokenizers.scores import VOICES, Bar, bars_of
+from descant_tokenizers.scores import Bar, bars_of
 from descant_tokenizers.scores.voices import VoiceChoice, pick_voices
 from descant_tokenizers.tokens.encode import encode_score
 from descant_tokenizers.tokens.meters import bar_meters
@@ -165,7 +165,7 @@ def _on_grid(
 
 def _shift(table: TokenTable, ranges: Ranges, choice: VoiceChoice) -> int:
     """Semitones that bring the given voices inside the ranges of training, or as near as possible."""
-    spans = _spans(choice)
+    spans = _spans(table, choice)
     lowest, highest = min(table.pitch_id), max(table.pitch_id)
     legal = [
         shift
@@ -189,10 +189,10 @@ def _shift(table: TokenTable, ranges: Ranges, choice: VoiceChoice) -> int:
     return min(legal, key=lambda shift: (outside(shift), abs(shift), shift))
 
 
-def _spans(choice: VoiceChoice) -> dict[int, tuple[int, int]]:
+def _spans(table: TokenTable, choice: VoiceChoice) -> dict[int, tuple[int, int]]:
     """Lowest and highest pitch of each given voice, by rank."""
     return {
-        VOICES.index(voice): (min(note.pitch for note in track.notes), max(note.pitch for note in track.notes))
+        table.voices.index(voice): (min(note.pitch for note in track.notes), max(note.pitch for note in track.notes))
         for voice, track in choice.tracks.items()
     }
 
@@ -200,7 +200,7 @@ def _spans(choice: VoiceChoice) -> dict[int, tuple[int, int]]:
 def _pitches(table: TokenTable, ranges: Ranges, choice: VoiceChoice, shift: int) -> tuple[tuple[int, int], ...]:
     """Where each voice may be written: its range in training, wider where the prompt is, and MIDI pitches once back."""
     pitches = list(ranges)
-    for rank, (low, high) in _spans(choice).items():
+    for rank, (low, high) in _spans(table, choice).items():
         pitches[rank] = min(pitches[rank][0], low + shift), max(pitches[rank][1], high + shift)
     bottom, top = max(min(table.pitch_id), shift), min(max(table.pitch_id), _MAX_PITCH + shift)
     return tuple((max(low, bottom), min(high, top)) for low, high in pitches)

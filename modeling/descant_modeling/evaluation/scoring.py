@@ -172,7 +172,7 @@ def _count_pitches(
     best = logits_TV[places - 1].argmax(dim=-1)
     hits = (best == ids_T[places]).tolist()
     for program_id, hit in zip(ids_T[places - 1].tolist(), hits, strict=True):
-        counts[layout.table.voice_of[program_id]] += (hit, 1)
+        counts[VOICES.index(layout.table.voice_name(layout.table.voice_of[program_id]))] += (hit, 1)
     return counts
 
 

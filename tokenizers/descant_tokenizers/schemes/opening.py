@@ -11,6 +11,7 @@ from descant_tokenizers.schemes.miditok_scheme import catalogue_scheme
 from descant_tokenizers.schemes.own import OwnScheme
 from descant_tokenizers.schemes.settings import Music
 from descant_tokenizers.tokens.presets import (
+    FOUR_PART_PRESETS,
     PRESETS,
     TOKENIZER_FILE,
     build_tokenizer,
@@ -24,13 +25,13 @@ __all__ = ["default_schemes", "open_scheme", "scheme_names"]
 
 def scheme_names() -> tuple[str, ...]:
     """Return every name that `open_scheme` knows, presets first."""
-    # satb-style has the music of satb: only special tokens are added
-    return (*(name for name in PRESETS if name != "satb-style"), *CATALOGUE)
+    # a style preset has the music of another one: only special tokens are added
+    return (*(name for name in PRESETS if not name.endswith("-style")), *CATALOGUE)
 
 
 def default_schemes(music: Music) -> tuple[str, ...]:
     """Return the names of the schemes that fit: without the preset for four voices where there is other music."""
-    return tuple(name for name in scheme_names() if music is Music.VOICES or name != "satb")
+    return tuple(name for name in scheme_names() if music is Music.VOICES or name not in FOUR_PART_PRESETS)
 
 
 def open_scheme(name: str, music: Music) -> Scheme:

@@ -11,7 +11,6 @@ from descant_tokenizers.schemes.base import Step, Tokens
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.tokens.encode import decode_piece, encode_score
 from descant_tokenizers.tokens.piece import Piece, StreamError, parse_piece, piece_ids
-from descant_tokenizers.tokens.presets import VOICE_PROGRAMS
 from descant_tokenizers.tokens.vocabulary import TokenTable
 
 __all__ = ["OwnScheme"]
@@ -39,7 +38,7 @@ class OwnScheme:
         self.name, self.title, self._table = name, title, table
         self.is_four_part = table.is_four_part
         self.limits = _FOUR_VOICES if self.is_four_part else _ANY_INSTRUMENTS
-        self.voices = {program: voice for voice, program in VOICE_PROGRAMS.items()} if self.is_four_part else {}
+        self.voices = {program: voice for voice, program in table.program_of.items()}
 
     @property
     def vocabulary_sizes(self) -> tuple[int, ...]:

@@ -20,7 +20,6 @@ from descant_tokenizers.tokens.ensemble import decode_ensemble, encode_ensemble
 from descant_tokenizers.tokens.exact import ExactNotes, exact_ids, exact_notes, exact_piece
 from descant_tokenizers.tokens.grammar import NEVER
 from descant_tokenizers.tokens.piece import GridBar, GridNote, Piece, parse_piece, piece_ids
-from descant_tokenizers.tokens.presets import VOICE_PROGRAMS
 from descant_tokenizers.tokens.vocabulary import TokenTable
 
 Place = tuple[int, int, Fraction]
@@ -103,7 +102,7 @@ def _checked_voices(
     table: TokenTable, score: symusic.core.ScoreTick
 ) -> tuple[symusic.core.ScoreTick, ExactNotes | None]:
     """Label the voices of a score, see that the vocabulary has all that is in it, and try the short way."""
-    labelled = _label_voices(score)
+    labelled = _label_voices(table, score)
     notes = notes_of(labelled.tracks)
     _check_time_signatures(table, labelled)
     _check_pitches(table, labelled, notes)
@@ -131,7 +130,7 @@ def decode_piece(table: TokenTable, piece: Piece, velocity: int = 80) -> symusic
     if not table.is_four_part:
         return decode_ensemble(table, piece)
     score: symusic.core.ScoreTick = table.tokenizer.decode(piece_ids(table, piece))
-    names = {program: name for name, program in VOICE_PROGRAMS.items()}
+    names = {program: name for name, program in table.program_of.items()}
     for track in score.tracks:
         track.name = names[track.program]
         for note in track.notes:
@@ -140,10 +139,10 @@ def decode_piece(table: TokenTable, piece: Piece, velocity: int = 80) -> symusic
     return score
 
 
-def _label_voices(score: symusic.core.ScoreTick) -> symusic.core.ScoreTick:
-    """Return a copy whose tracks carry the voices' programs, in voice order."""
+def _label_voices(table: TokenTable, score: symusic.core.ScoreTick) -> symusic.core.ScoreTick:
+    """Return a copy whose tracks carry the voices' programs, in the order of the stream."""
     labelled = score.copy()
-    strangers = [track.name for track in labelled.tracks if track.name not in VOICE_PROGRAMS]
+    strangers = [track.name for track in labelled.tracks if track.name not in VOICES]
     if strangers:
         raise InputError(f"track {strangers[0]!r} is none of {', '.join(VOICES)}: rename it or name the voices")
     if len({track.name for track in labelled.tracks}) != len(labelled.tracks):
@@ -151,8 +150,8 @@ def _label_voices(score: symusic.core.ScoreTick) -> symusic.core.ScoreTick:
     if not any(len(track.notes) for track in labelled.tracks):
         raise InputError("the score has no notes: give a score with notes in Soprano, Alto, Tenor or Bass")
     for track in labelled.tracks:
-        track.program, track.is_drum = VOICE_PROGRAMS[track.name], False
-    labelled.tracks.sort(key=lambda track: VOICES.index(track.name))
+        track.program, track.is_drum = table.program_of[track.name], False
+    labelled.tracks.sort(key=lambda track: table.voices.index(track.name))
     return labelled
 
 
@@ -195,7 +194,7 @@ def _note_lengths(table: TokenTable, score: symusic.core.ScoreTick) -> dict[Plac
     """Return `{(voice, pitch, onset): duration}` of a score, both in exact grid ticks."""
     scale = Fraction(table.ticks_per_quarter, score.ticks_per_quarter)
     return {
-        (VOICES.index(track.name), note.pitch, note.time * scale): note.duration * scale
+        (table.voices.index(track.name), note.pitch, note.time * scale): note.duration * scale
         for track in score.tracks
         for note in track.notes
     }

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from symusic.core import ScoreTick
 
-from descant_tokenizers.scores import VOICES, bars_of
+from descant_tokenizers.scores import bars_of
 from descant_tokenizers.scores.notes import Notes, notes_of
 from descant_tokenizers.tokens.piece import GridBar, GridNote, Piece
 from descant_tokenizers.tokens.vocabulary import Meter, TokenTable
@@ -71,7 +71,7 @@ def exact_notes(table: TokenTable, score: ScoreTick, notes: Notes | None = None)
     offset_N, duration_N = (notes.time_N - start_B[bar_N]) * grid, notes.duration_N * grid
     if (offset_N % (position_ticks_B[bar_N] * fine)).any() or (duration_N % fine).any():
         return None
-    voice_N = np.array([VOICES.index(track.name) for track in score.tracks])[notes.track_N]
+    voice_N = np.array([table.voices.index(track.name) for track in score.tracks])[notes.track_N]
     order = np.lexsort((voice_N, offset_N, bar_N))
     columns = (column[order] for column in (bar_N, offset_N // fine, voice_N, notes.pitch_N, duration_N // fine))
     found = ExactNotes(meters, *columns)

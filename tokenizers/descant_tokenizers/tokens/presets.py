@@ -5,7 +5,10 @@ is a MIDI program inside the tokens (`VOICE_PROGRAMS`), because a one-stream mid
 equal program. The programs are those of a string quartet, so that a stream decoded by miditok alone already sounds
 like four instruments.
 
-`satb-style` is `satb` with a special token for each of `STYLES`, which may stand behind the task.
+`sbat` is `satb` with the voices of an onset in another order: soprano, bass, alto, tenor. A voice's rank in the stream
+is that of its program, so its programs are others.
+
+`satb-style` and `sbat-style` are the same with a special token for each of `STYLES`, which may stand behind the task.
 
 `gm` is REMI+ (von Rütte et al. 2023, "FIGARO"; REMI with programs and time signatures) for any MIDI file: the 128
 programs of General MIDI and drums, velocities and tempos. A voice is a program, with any number of notes at once.
@@ -17,7 +20,7 @@ triplets and 32nds in x/4 and 16ths and triplets in x/2; docs/tokenizers.md give
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,10 +35,13 @@ if TYPE_CHECKING:  # importing miditok takes longer than all the rest, and not e
 VOICE_PROGRAMS = {"Soprano": 40, "Alto": 41, "Tenor": 42, "Bass": 43}
 assert tuple(VOICE_PROGRAMS) == VOICES
 
+#: The same of `sbat`, in the order of the stream: brass. (miditok keeps programs in a set; ids ascend within a block of 8.)
+SBAT_PROGRAMS = {"Soprano": 56, "Bass": 58, "Alto": 60, "Tenor": 61}
+
 #: Task and separator tokens are miditok special tokens, so that `config.vocab_size == len(tokenizer)`.
 SPECIAL_TOKENS = ("PAD", "BOS", "EOS", "MASK", "SEP", "CONTINUE", "HARMONIZE", "INFILL")
 
-#: Whose manner a stream of `satb-style` can be asked for, and the special token that asks.
+#: Whose manner a stream of a style preset can be asked for, and the special token that asks.
 STYLES = {name: f"Style_{name}" for name in ("bach", "palestrina", "mozart", "haydn", "beethoven", "folk")}
 
 #: Inclusive MIDI pitch range of the vocabulary: every voice of the chorales, transposed by up to half an octave.
@@ -62,7 +68,9 @@ NUM_TEMPOS = 81
 TOKENIZER_FILE = "tokenizer.json"
 
 
-def satb_config(special_tokens: Sequence[str] = SPECIAL_TOKENS) -> TokenizerConfig:
+def satb_config(
+    special_tokens: Sequence[str] = SPECIAL_TOKENS, programs: Iterable[int] = VOICE_PROGRAMS.values()
+) -> TokenizerConfig:
     """Return the miditok configuration of the `satb` preset."""
     from miditok import TokenizerConfig
 
@@ -74,7 +82,7 @@ def satb_config(special_tokens: Sequence[str] = SPECIAL_TOKENS) -> TokenizerConf
         use_pitchdrum_tokens=False,
         use_programs=True,
         one_token_stream_for_programs=True,
-        programs=list(VOICE_PROGRAMS.values()),
+        programs=list(programs),
         use_time_signatures=True,
         time_signature_range=TIME_SIGNATURES,
     )
@@ -83,6 +91,16 @@ def satb_config(special_tokens: Sequence[str] = SPECIAL_TOKENS) -> TokenizerConf
 def satb_style_config() -> TokenizerConfig:
     """Return the miditok configuration of the `satb-style` preset."""
     return satb_config((*SPECIAL_TOKENS, *STYLES.values()))
+
+
+def sbat_config() -> TokenizerConfig:
+    """Return the miditok configuration of the `sbat` preset."""
+    return satb_config(programs=SBAT_PROGRAMS.values())
+
+
+def sbat_style_config() -> TokenizerConfig:
+    """Return the miditok configuration of the `sbat-style` preset."""
+    return satb_config((*SPECIAL_TOKENS, *STYLES.values()), SBAT_PROGRAMS.values())
 
 
 def gm_config() -> TokenizerConfig:
@@ -112,8 +130,13 @@ def gm_config() -> TokenizerConfig:
 PRESETS: dict[str, Callable[[], TokenizerConfig]] = {
     "satb": satb_config,
     "satb-style": satb_style_config,
+    "sbat": sbat_config,
+    "sbat-style": sbat_style_config,
     "gm": gm_config,
 }
+
+#: Those that hold four voices and nothing else.
+FOUR_PART_PRESETS = tuple(name for name in PRESETS if name != "gm")
 
 
 def build_tokenizer(preset: str = "satb") -> REMI:

@@ -17,10 +17,9 @@ import numpy as np
 import numpy.typing as npt
 from symusic.core import TrackTick
 
-from descant_tokenizers.scores import VOICES
 from descant_tokenizers.scores.tracks import DRUMS, program_name, program_of
 from descant_tokenizers.tokens.learned import LearnedTokens
-from descant_tokenizers.tokens.presets import STYLES, VOICE_PROGRAMS
+from descant_tokenizers.tokens.presets import SBAT_PROGRAMS, STYLES, VOICE_PROGRAMS
 
 if TYPE_CHECKING:
     from miditok import REMI
@@ -52,8 +51,10 @@ class TokenTable:
         voice_of: Rank of the voice that a program's id stands for. Voices are programs in the order of their ids.
         programs: MIDI program of each voice, by rank; -1 for drums.
         drum_voice: Rank of the drums; -1 if the vocabulary has none.
-        is_four_part: Whether the voices are Soprano, Alto, Tenor and Bass, each one note at a time; otherwise a voice
-            is an instrument and may play any number of notes at once.
+        program_of: `{voice: program}` in the order of the stream, if the voices are Soprano, Alto, Tenor and Bass;
+            otherwise empty.
+        is_four_part: Whether they are, each one note at a time; otherwise a voice is an instrument and may play any
+            number of notes at once.
         velocity_of: MIDI velocity of each id that says one; empty if notes have none.
         tempo_of: Quarters per minute of each id that says a tempo; empty if there are no tempos.
 
@@ -81,7 +82,9 @@ class TokenTable:
         self.voice_of = {i: rank for rank, i in enumerate(self.ids("Program"))}
         self.programs = tuple(int(self.values[i]) for i in self.voice_of)
         self.drum_voice = self.programs.index(DRUMS) if DRUMS in self.programs else -1
-        self.is_four_part = self.programs == tuple(VOICE_PROGRAMS.values())
+        orders = {tuple(order.values()): order for order in (VOICE_PROGRAMS, SBAT_PROGRAMS)}
+        self.program_of = orders.get(self.programs, {})
+        self.is_four_part = bool(self.program_of)
         self._duration_beats = {i: _beats(self.values[i]) for i in self.ids("Duration")}
 
         self.pitch_id = {self.pitch_of[i]: i for i in self.ids("Pitch")}
@@ -133,6 +136,11 @@ class TokenTable:
         """Number of voices (programs) of the vocabulary."""
         return len(self.voice_of)
 
+    @property
+    def voices(self) -> tuple[str, ...]:
+        """Names of the voices by rank in four-part music, otherwise empty."""
+        return tuple(self.program_of)
+
     def pitch_ids(self, voice: int) -> dict[int, int]:
         """`{MIDI pitch: id}` of the pitches that a voice, given by rank, can play."""
         return self.drum_id if voice == self.drum_voice else self.pitch_id
@@ -140,13 +148,13 @@ class TokenTable:
     def rank_of(self, track: TrackTick) -> int | None:
         """Return the rank of the voice that a track is: by name in four-part music, else by its program."""
         if self.is_four_part:
-            return VOICES.index(track.name) if track.name in VOICES else None
+            return self.voices.index(track.name) if track.name in self.voices else None
         program = program_of(track)
         return self.programs.index(program) if program in self.programs else None
 
     def voice_name(self, rank: int) -> str:
         """Name a voice: Soprano, ... in four-part music, else its instrument in General MIDI, or Drums."""
-        return VOICES[rank] if self.is_four_part else program_name(self.programs[rank])
+        return self.voices[rank] if self.is_four_part else program_name(self.programs[rank])
 
     @cached_property
     def duration_ticks(self) -> dict[int, dict[int, int]]:
