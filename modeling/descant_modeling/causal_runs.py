@@ -115,18 +115,29 @@ def initial_model(config: RunConfig, layout: TaskLayout) -> PreTrainedModel:
 
     The run's vocabulary may have style tokens that the checkpoint's does not, and may name the voices in another order.
 
+    Size and dropout are those of `model` in the configuration.
+
     Raises:
-        InputError: The checkpoint has another vocabulary.
+        InputError: The checkpoint has another vocabulary or size.
     """
     table = layout.table
+    model = build_model(config.model, table.size, bos=layout.bos, eos=layout.eos, pad=table.special("PAD"))
     if config.init_from is None:
-        return build_model(config.model, table.size, bos=layout.bos, eos=layout.eos, pad=table.special("PAD"))
+        return model
     checkpoint = load_checkpoint(config.init_from)
-    if checkpoint.table.sha256() == table.sha256():
-        return checkpoint.model
     if not _differ_in_styles_or_order(checkpoint.table, table):
         raise InputError(f"init_from {config.init_from} has another tokenizer: use data.tokenizer of that checkpoint")
-    return _with_vocabulary(checkpoint, table)
+    found, wanted = _size(checkpoint.model), _size(model)
+    if found != wanted:
+        raise InputError(f"init_from {config.init_from} is {found}, and model says {wanted}: set model to what it is")
+    _with_vocabulary(checkpoint, table)
+    model.load_state_dict(checkpoint.model.state_dict())
+    return model
+
+
+def _size(model: PreTrainedModel) -> str:
+    config = model.config
+    return f"{config.model_type}, {config.num_hidden_layers} x {config.hidden_size}, heads {config.num_attention_heads}"
 
 
 def _differ_in_styles_or_order(old: TokenTable, new: TokenTable) -> bool:
@@ -142,8 +153,8 @@ def _meanings(table: TokenTable) -> list[str]:
     return [voices.get(i, name) for i, name in enumerate(table.names)]
 
 
-def _with_vocabulary(checkpoint: Checkpoint, table: TokenTable) -> PreTrainedModel:
-    """Return a checkpoint's model over a vocabulary with more special tokens, every token's vector where its id now is.
+def _with_vocabulary(checkpoint: Checkpoint, table: TokenTable) -> None:
+    """Put a checkpoint's model over a vocabulary with more special tokens, every token's vector where its id now is.
 
     A new token begins with the mean of all vectors, at which the model expects it no more than any other.
     """
@@ -156,4 +167,3 @@ def _with_vocabulary(checkpoint: Checkpoint, table: TokenTable) -> PreTrainedMod
         for i, name in enumerate(_meanings(table)):
             new_VC[i] = old_VC[old_id[name]] if name in old_id else old_VC.mean(dim=0)
     assert model.config.tie_word_embeddings, "the output's vectors are others"
-    return model

@@ -187,7 +187,7 @@ class RunConfig(CausalConfig):
     """One training run of a causal model over scores; the default values are the published default model's.
 
     Args:
-        init_from: Checkpoint folder whose weights start the run (fine-tuning).
+        init_from: Checkpoint folder whose weights start the run (fine-tuning); `model` must say their size.
         layout: How tasks are written as tokens.
         tasks: How often each task is drawn.
         data: What is trained on.

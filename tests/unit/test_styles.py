@@ -137,7 +137,7 @@ def test_a_run_begins_with_weights_of_a_vocabulary_without_styles(
     old = build_model(config, table.size, bos=1, eos=2, pad=0).eval()
     folder = tmp_path_factory.mktemp("old")
     save_checkpoint(folder, old, table.tokenizer, CheckpointMeta(LayoutConfig(), ""), "# Card\n")
-    new = initial_model(dataclasses.replace(RunConfig(), init_from=str(folder)), layout).eval()
+    new = initial_model(dataclasses.replace(RunConfig(), model=config, init_from=str(folder)), layout).eval()
     assert new.config.vocab_size == layout.table.size
     names = layout.table.names
     ids = layout.encode(tiny_pieces[0], Task.CONTINUE, tiny_pieces[0].voices).ids[:100]

@@ -35,7 +35,8 @@ if TYPE_CHECKING:  # importing miditok takes longer than all the rest, and not e
 VOICE_PROGRAMS = {"Soprano": 40, "Alto": 41, "Tenor": 42, "Bass": 43}
 assert tuple(VOICE_PROGRAMS) == VOICES
 
-#: The same of `sbat`, in the order of the stream: brass. (miditok keeps programs in a set; ids ascend within a block of 8.)
+#: The same of `sbat`, in the order of the stream. Brass, because miditok keeps programs in a set, and a small set of
+#: integers is in ascending order within a block of eight only.
 SBAT_PROGRAMS = {"Soprano": 56, "Bass": 58, "Alto": 60, "Tenor": 61}
 
 #: Task and separator tokens are miditok special tokens, so that `config.vocab_size == len(tokenizer)`.
