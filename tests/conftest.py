@@ -79,6 +79,14 @@ def table() -> TokenTable:
 
 
 @pytest.fixture(scope="session")
+def outer_first(table: TokenTable) -> TokenTable:
+    """The vocabulary of the `sbat` preset: the same music, the bass behind the soprano."""
+    from descant_tokenizers.tokens.presets import build_tokenizer
+
+    return type(table)(build_tokenizer("sbat"))
+
+
+@pytest.fixture(scope="session")
 def random_piece(table: TokenTable) -> Callable[..., Piece]:
     """A function that makes pieces: monophonic voices on the grid, notes held over bar lines, changing meters."""
     from descant_tokenizers.tokens.piece import GridBar, GridNote, Piece

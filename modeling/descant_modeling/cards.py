@@ -197,7 +197,7 @@ def model_card(
     likelihood = [] if value is None else [Measured(unit.key, unit.name, value, None, command)]
     tags = ["music", "symbolic-music", "midi", "remi", *(["harmonization", "bach"] if table.is_four_part else [])]
     head = Head(title, corpora, set(corpora) <= set(FREE_CORPORA), tags, "text-generation", "transformers")
-    voices = f"Programs 40-43 stand for {', '.join(VOICES)}. " if table.is_four_part else ""
+    voices = _programs(table)
     return CARD.format(
         metadata=head.yaml([*likelihood, *measured]),
         title=title,
@@ -211,7 +211,7 @@ def model_card(
         data=DATA.format(
             sources="\n".join(f"- {name}: {SOURCES.get(name, UNKNOWN_SOURCE)}" for name in corpora),
             splits=", ".join(meta.training.get("splits", [])),
-            ranges=_ranges(meta.voice_ranges) if table.is_four_part else "",
+            ranges=_ranges(table, meta.voice_ranges) if table.is_four_part else "",
         ),
         quality=_quality(unit, value, command, measured),
         limits=LIMITS.format(rules=RULES if table.is_four_part and not table.has_learned_tokens else NO_RULES),
@@ -247,6 +247,16 @@ def _quality(unit: Unit, value: float | None, command: str, measured: Sequence[M
     return f"{text}\n\n{table_of(measured, ('on valid', 'model', 'Bach'))}" if measured else text
 
 
-def _ranges(ranges: Sequence[tuple[int, int]]) -> str:
-    voices = ", ".join(f"{voice} {low}-{high}" for voice, (low, high) in zip(VOICES, ranges, strict=False))
+def _programs(table: TokenTable) -> str:
+    """Say which program stands for which voice, from high to low, where there are four."""
+    if not table.is_four_part:
+        return ""
+    programs = [table.program_of[voice] for voice in VOICES]
+    is_run = programs == list(range(programs[0], programs[0] + len(programs)))
+    written = f"{programs[0]}-{programs[-1]}" if is_run else ", ".join(map(str, programs))
+    return f"Programs {written} stand for {', '.join(VOICES)}. "
+
+
+def _ranges(table: TokenTable, ranges: Sequence[tuple[int, int]]) -> str:
+    voices = ", ".join(f"{voice} {low}-{high}" for voice, (low, high) in zip(table.voices, ranges, strict=False))
     return f"\nTranspositions inside the voices' ranges ({voices}) were drawn anew each epoch."

@@ -50,7 +50,8 @@ class CheckpointMeta:
         layout: Task layout the model was trained with.
         tokenizer_sha256: Hash of the tokenizer file saved beside it.
         corpora: Names and hashes of what it was trained on.
-        voice_ranges: (lowest, highest) MIDI pitch of each voice in training; the singable range of `generate.py`.
+        voice_ranges: (lowest, highest) MIDI pitch of each voice in training, by rank; the singable range of
+            `generate.py`.
         training: Facts about the run: steps, seed, valid likelihood, git revision.
         vocabulary_sha256: Hash of what every token id means (`TokenTable.sha256`): the tokenizer file may leave that to
             the installed miditok. Empty in format 1.

@@ -4,9 +4,9 @@ import pytest
 import symusic
 
 from descant_tokenizers.errors import InputError
-from descant_tokenizers.tokens.encode import decode_piece, encode_score
+from descant_tokenizers.tokens.encode import decode_piece, encode_score, encode_stream
 from descant_tokenizers.tokens.grammar import Grammar
-from descant_tokenizers.tokens.piece import piece_ids
+from descant_tokenizers.tokens.piece import parse_piece, piece_ids
 
 
 def score_of(notes, *, name="Soprano", signatures=((0, 4, 4),), ticks_per_quarter=480):
@@ -114,3 +114,25 @@ def test_the_score_given_is_left_as_it_was(table):
     before = score.copy()
     encode_score(table, score)
     assert score == before
+
+
+def test_the_order_of_voices_is_the_stream_s_and_not_the_score_s(table, outer_first, tiny_pieces):
+    score = decode_piece(table, tiny_pieces[0])
+    ids = encode_stream(outer_first, score).ids
+    assert ids == piece_ids(outer_first, encode_score(outer_first, score).piece)
+    first = [outer_first.voice_name(outer_first.voice_of[i]) for i in ids if i in outer_first.voice_of][:4]
+    assert first == ["Soprano", "Bass", "Alto", "Tenor"]
+    again = decode_piece(outer_first, parse_piece(outer_first, ids))
+    assert tracks_of(again) == tracks_of(score)
+
+
+def test_voices_off_the_grid_are_rounded_in_any_order(table, outer_first, tiny_pieces):
+    score = decode_piece(table, tiny_pieces[0]).resample(480)
+    score.tracks[3].notes[0].time += 7
+    encoded = [encode_score(own, score) for own in (table, outer_first)]
+    assert encoded[0].changes == encoded[1].changes != ()
+    assert tracks_of(decode_piece(table, encoded[0].piece)) == tracks_of(decode_piece(outer_first, encoded[1].piece))
+
+
+def tracks_of(score):
+    return [(track.name, [(n.time, n.duration, n.pitch) for n in track.notes]) for track in score.tracks]

@@ -29,6 +29,14 @@ def test_voices_are_programs_from_high_to_low(table):
     assert programs == [VOICE_PROGRAMS[name] for name in VOICES]
 
 
+def test_sbat_names_the_bass_behind_the_soprano(outer_first, tmp_path):
+    assert outer_first.is_four_part
+    assert outer_first.voices == ("Soprano", "Bass", "Alto", "Tenor")
+    assert [outer_first.voice_name(rank) for rank in range(4)] == list(outer_first.voices)
+    outer_first.tokenizer.save(tmp_path / "tokenizer.json")  # as a set of programs, so that their order could get lost
+    assert load_tokenizer(tmp_path).vocab == outer_first.tokenizer.vocab
+
+
 def test_an_unknown_preset_is_named():
     with pytest.raises(InputError, match=r"unknown tokenizer preset 'piano': choose one of satb"):
         build_tokenizer("piano")

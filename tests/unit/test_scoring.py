@@ -11,6 +11,7 @@ from descant_modeling.evaluation.scoring import score_pieces
 from descant_modeling.likelihood import corpus_likelihood, piece_16ths
 from descant_modeling.models import build_model
 from descant_tokenizers.errors import InputError
+from descant_tokenizers.tokens.encode import decode_piece, encode_score
 from descant_tokenizers.tokens.layout import LayoutConfig, Task, TaskLayout
 
 
@@ -51,6 +52,14 @@ def test_a_harmony_counts_its_three_voices_only(table, layout, named, tiny_piece
     assert scores.headline.value == pytest.approx(nats / (3 * num_16ths), rel=1e-6)
     assert scores.num_notes == sum(piece.keep_voices((1, 2, 3)).num_notes for piece in tiny_pieces)
     assert "Soprano" not in scores.pitch_accuracy
+
+
+def test_accuracy_belongs_to_the_voice_whatever_its_place_in_the_stream(table, outer_first, named):
+    layout = TaskLayout(outer_first, LayoutConfig())
+    pieces = [(name, encode_score(outer_first, decode_piece(table, piece)).piece) for name, piece in named]
+    scores = score_pieces(make(outer_first), layout, pieces)
+    for score, (_, piece) in zip(scores.pieces, named, strict=True):
+        assert score.pitches[:, 1].tolist() == [piece.keep_voices([v]).num_notes for v in range(4)]
 
 
 def test_every_note_of_a_counted_voice_is_asked_for_its_pitch(table, layout, named):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -168,3 +169,20 @@ def test_the_table_counts_whose_style_is_likeliest() -> None:
     shown = style_table(facts)
     assert [column.header for column in shown.columns][:4] == ["pieces of", "n", "told bach", "told folk"]
     assert "No piece of haydn" in str(shown.caption)
+
+
+def test_a_run_begins_with_weights_of_another_order_of_voices(
+    table: TokenTable, outer_first: TokenTable, tmp_path: Path
+) -> None:
+    config = ModelConfig(width=16, num_layers=1, num_heads=2, max_tokens=256, dropout=0.3)
+    old = build_model(dataclasses.replace(config, dropout=0.0), table.size, bos=1, eos=2, pad=0)
+    save_checkpoint(tmp_path, old, table.tokenizer, CheckpointMeta(LayoutConfig(), ""), "# Card\n")
+    run = dataclasses.replace(RunConfig(), model=config, init_from=str(tmp_path))
+    new = initial_model(run, TaskLayout(outer_first, LayoutConfig()))
+    assert new.config.hidden_dropout == 0.3
+    vectors, was = new.get_input_embeddings().weight, old.get_input_embeddings().weight
+    for rank, voice in enumerate(outer_first.voices):
+        assert torch.equal(vectors[outer_first.voice_id[rank]], was[table.voice_id[table.voices.index(voice)]])
+    smaller = dataclasses.replace(run, model=dataclasses.replace(config, width=8))
+    with pytest.raises(InputError, match=r"is gpt_neox, 1 x 16, heads 2, and model says gpt_neox, 1 x 8, heads 2"):
+        initial_model(smaller, TaskLayout(outer_first, LayoutConfig()))
