@@ -76,7 +76,7 @@ class Draft:
         self.log_likelihood += sample.log_likelihood
         for index, bar in sorted(sample.notes.items()):
             for note in bar:
-                voice = VOICES[note.voice]
+                voice = prompt.table.voices[note.voice]
                 onset = starts[index] + note.offset_ticks
                 begin = max(gaps[voice].begin, floor(onset * prompt.ticks_per_grid_tick))
                 end = min(gaps[voice].end, floor((onset + note.duration_ticks) * prompt.ticks_per_grid_tick))

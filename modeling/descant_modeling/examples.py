@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from descant_modeling.config import TaskShares
+from descant_tokenizers.scores import VOICES
 from descant_tokenizers.tokens.layout import Encoded, Task, TaskLayout
 from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.transposing import shifts_of
@@ -174,7 +175,7 @@ def _melody_voice(piece: Piece, table: TokenTable) -> int:
     """Return the soprano, or of instruments the one whose notes lie highest on average (drums never, unless alone)."""
     voices = piece.voices
     if table.is_four_part:
-        return voices[0]
+        return min(voices, key=lambda rank: VOICES.index(table.voice_name(rank)))
     pitched = [voice for voice in voices if voice != table.drum_voice] or list(voices)
     pitches: dict[int, list[int]] = {voice: [] for voice in voices}
     for bar in piece.bars:

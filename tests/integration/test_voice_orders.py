@@ -55,7 +55,7 @@ def test_a_voice_of_four_is_written_anew(writer: MusicModel) -> None:
         low, high = RANGES[voice]
         track.notes.extend([NoteTick(beat * 480, 480, (low + high) // 2, 80) for beat in range(16)])
         prompt.tracks.append(track)
-    (sample,) = writer.infill(prompt, (2, 3), given=["soprano", "alto", "tenor"]).samples
+    (sample,) = writer.infill(prompt, bars=(2, 3), given=["soprano", "alto", "tenor"]).samples
     for voice in VOICES[:3]:
         assert notes_of(sample.score, voice) == notes_of(prompt, voice)
     outside = [note for note in notes_of(prompt, "Bass") if not 1920 <= note[0] < 5760]
