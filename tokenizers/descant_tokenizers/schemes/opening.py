@@ -11,7 +11,6 @@ from descant_tokenizers.schemes.miditok_scheme import catalogue_scheme
 from descant_tokenizers.schemes.own import OwnScheme
 from descant_tokenizers.schemes.settings import Music
 from descant_tokenizers.tokens.presets import (
-    FOUR_PART_PRESETS,
     PRESETS,
     TOKENIZER_FILE,
     build_tokenizer,
@@ -25,13 +24,13 @@ __all__ = ["default_schemes", "open_scheme", "scheme_names"]
 
 def scheme_names() -> tuple[str, ...]:
     """Return every name that `open_scheme` knows, presets first."""
-    # a style preset has the music of another one: only special tokens are added
-    return (*(name for name in PRESETS if not name.endswith("-style")), *CATALOGUE)
+    # the other presets have the music of satb: they add special tokens or change the order of voices
+    return ("satb", "gm", *CATALOGUE)
 
 
 def default_schemes(music: Music) -> tuple[str, ...]:
     """Return the names of the schemes that fit: without the preset for four voices where there is other music."""
-    return tuple(name for name in scheme_names() if music is Music.VOICES or name not in FOUR_PART_PRESETS)
+    return tuple(name for name in scheme_names() if music is Music.VOICES or name != "satb")
 
 
 def open_scheme(name: str, music: Music) -> Scheme:

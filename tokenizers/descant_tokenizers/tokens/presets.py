@@ -136,9 +136,6 @@ PRESETS: dict[str, Callable[[], TokenizerConfig]] = {
     "gm": gm_config,
 }
 
-#: Those that hold four voices and nothing else.
-FOUR_PART_PRESETS = tuple(name for name in PRESETS if name != "gm")
-
 
 def build_tokenizer(preset: str = "satb") -> REMI:
     """Build an untrained tokenizer from a preset name.
