@@ -21,6 +21,7 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from descant_modeling.gan.training import GanTrainer
     from descant_modeling.training import Trainer
+    from descant_tokenizers.tokens.layout import LayoutConfig
     from descant_tokenizers.tokens.piece import Piece
     from descant_tokenizers.tokens.vocabulary import TokenTable
 
@@ -42,6 +43,9 @@ TINY_RUN = {
     "optimizer__learning_rate": 0.01,
     "optimizer__warmup_steps": 3,
 }
+
+#: Where an untrained model has heard the four voices sing.
+RANGES = ((60, 81), (52, 74), (46, 69), (36, 66))
 
 #: Of tiny runs of the GANs, beside what all have.
 TINY_GANS = {
@@ -284,3 +288,56 @@ def make_gan_trainer(gan_values: Callable[[str], dict[str, Any]], tmp_path: Path
         return GanTrainer(config, accelerator, study, path, {"seed": config.seed}, log)
 
     return make
+
+
+def save_untrained(
+    table: TokenTable,
+    ranges: Sequence[tuple[int, int]],
+    folder: Path,
+    layout_config: LayoutConfig | None = None,
+    **values: object,
+) -> Path:
+    """Save a tiny untrained model: what it writes is legal, but no music."""
+    import torch
+
+    from descant_modeling.checkpoints import CheckpointMeta, save_checkpoint
+    from descant_modeling.config import ModelConfig
+    from descant_modeling.models import build_model
+    from descant_tokenizers.tokens.layout import LayoutConfig, TaskLayout
+
+    layout = TaskLayout(table, layout_config or LayoutConfig())
+    torch.manual_seed(0)
+    config = ModelConfig(**{"width": 16, "num_layers": 1, "num_heads": 2, **values})
+    model = build_model(config, table.size, bos=layout.bos, eos=layout.eos, pad=table.special("PAD"))
+    meta = CheckpointMeta(layout.config, "", voice_ranges=tuple(ranges))
+    save_checkpoint(folder, model, table.tokenizer, meta, "tiny\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(table: TokenTable, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint folder of an untrained model of four voices."""
+    return save_untrained(table, RANGES, tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session", params=["rotary", "gpt2"])
+def band_checkpoint(
+    gm_table: TokenTable, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Path:
+    """A checkpoint folder of an untrained model that has heard piano, bass, violin and drums, and holds few bars."""
+    heard = {0: (36, 84), 33: (28, 50), 40: (55, 90), -1: (35, 51)}
+    ranges = [heard.get(program, (127, 0)) for program in gm_table.programs]
+    folder = tmp_path_factory.mktemp("band")
+    return save_untrained(gm_table, ranges, folder, architecture=request.param, max_tokens=640)
+
+
+@pytest.fixture(scope="session")
+def style_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint folder of an untrained model of four voices that has been told of two styles."""
+    from descant_tokenizers.tokens.layout import LayoutConfig
+    from descant_tokenizers.tokens.presets import build_tokenizer
+    from descant_tokenizers.tokens.vocabulary import TokenTable
+
+    table = TokenTable(build_tokenizer("satb-style"))
+    layout = LayoutConfig(1, given_at_onsets=True, styles=("bach", "folk"))
+    return save_untrained(table, RANGES, tmp_path_factory.mktemp("checkpoints") / "two-styles", layout)

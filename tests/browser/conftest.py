@@ -236,26 +236,3 @@ def stage(chromium: Any, style_checkpoint: Path) -> Iterator[Stage]:
         yield Stage(studio, echo, lambda **options: _opened(chromium, address, [], options))
         runner.should_exit = True
         thread.join(20)
-
-
-@pytest.fixture(scope="session")
-def style_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An untrained model of four voices that has been told of two styles."""
-    import torch
-
-    from descant_modeling.checkpoints import CheckpointMeta, save_checkpoint
-    from descant_modeling.config import ModelConfig
-    from descant_modeling.models import build_model
-    from descant_tokenizers.tokens.layout import LayoutConfig, TaskLayout
-    from descant_tokenizers.tokens.presets import build_tokenizer
-    from descant_tokenizers.tokens.vocabulary import TokenTable
-
-    table = TokenTable(build_tokenizer("satb-style"))
-    layout = TaskLayout(table, LayoutConfig(1, given_at_onsets=True, styles=("bach", "folk")))
-    torch.manual_seed(0)
-    config = ModelConfig(width=16, num_layers=1, num_heads=2)
-    model = build_model(config, table.size, bos=layout.bos, eos=layout.eos, pad=table.special("PAD"))
-    folder = tmp_path_factory.mktemp("checkpoints") / "two-styles"
-    ranges = ((60, 81), (52, 74), (46, 69), (36, 66))
-    save_checkpoint(folder, model, table.tokenizer, CheckpointMeta(layout.config, "", voice_ranges=ranges), "tiny\n")
-    return folder

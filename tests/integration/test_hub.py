@@ -22,6 +22,7 @@ HUB = Path(__file__).resolve().parent.parent / "hub"
 
 
 EXAMPLE = str(HUB.parents[1] / "examples" / "twinkle.mid")
+ALONE = ["generate", "--formats", "midi", "--quiet"]
 TINY_RUN = [
     *("--quiet", "--device", "cpu", "max_steps=2", "eval_every=2", "save_every=2", "precision=fp32"),
     *("model.width=16", "model.num_layers=1", "model.num_heads=1", "data.batch_tokens=400"),
@@ -76,13 +77,17 @@ def _environment(url: str, home: Path, token: str = server.TOKEN) -> dict[str, s
 
 
 @pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory, dataset_folder: Path) -> Any:
+def session(tmp_path_factory: pytest.TempPathFactory, dataset_folder: Path, style_checkpoint: Path) -> Any:
     """What every step of one client's session gave, and the server behind it."""
+    sung = ["generate", "--prompt", EXAMPLE, "--formats", "midi", "--quiet"]
     steps = [
         {"name": "interrupted", "argv": ["push", EMBEDDED_DEFAULT, "somebody/half-broken"]},
         {"name": "pushed", "argv": ["push", EMBEDDED_DEFAULT, "somebody/bach", "--json"]},
         {"name": "unet", "argv": ["push", "gan", "somebody/unet", "--json"]},
         {"name": "no longer a unet", "argv": ["push", EMBEDDED_DEFAULT, "somebody/unet", "--update", "--quiet"]},
+        {"name": "melodies", "argv": ["push", "midinet", "somebody/midinet", "--json"]},
+        {"name": "bands", "argv": ["push", "roll-gan", "somebody/roll-gan", "--json"]},
+        {"name": "styles", "argv": ["push", str(style_checkpoint), "somebody/styles", "--json"]},
         {"name": "again", "argv": ["push", EMBEDDED_DEFAULT, "somebody/bach"]},
         {"name": "updated", "argv": ["push", EMBEDDED_DEFAULT, "somebody/bach", "--update"]},
         {"name": "private", "argv": ["push", EMBEDDED_DEFAULT, "somebody/secret", "--private", "--quiet"]},
@@ -97,6 +102,11 @@ def session(tmp_path_factory: pytest.TempPathFactory, dataset_folder: Path) -> A
         {"name": "pulled", "argv": ["find-checkpoint", "somebody/bach"]},
         {"name": "pinned", "argv": ["find-checkpoint", "somebody/unet@{unet}"]},
         {"name": "newest", "argv": ["find-checkpoint", "somebody/unet"]},
+        {"name": "by a unet", "argv": [*sung, "--model", "somebody/unet@{unet}", "--out", "unet.mid"]},
+        {"name": "in a style", "argv": [*sung, "--model", "somebody/styles", "--style", "folk", "--out", "folk.mid"]},
+        {"name": "no such style", "argv": [*sung, "--model", "somebody/styles", "--style", "mozart"]},
+        {"name": "a melody", "argv": [*ALONE, "--model", "somebody/midinet", "--bars", "2", "--out", "melody.mid"]},
+        {"name": "a band", "argv": [*ALONE, "--model", "somebody/roll-gan", "--out", "band.mid"]},
         {"name": "tokens", "argv": ["open-tokenizer", "somebody/tokens"]},
         {"name": "inspected", "argv": ["tokenizer", "inspect", EXAMPLE, "--tokenizer", "somebody/tokens"]},
         {"name": "inspected with its model", "argv": ["tokenizer", "inspect", EXAMPLE, "--model", "somebody/bach"]},
@@ -110,6 +120,7 @@ def session(tmp_path_factory: pytest.TempPathFactory, dataset_folder: Path) -> A
         {"name": "offline rows", "argv": ["load-corpus", "somebody/tunes"]},
         {"name": "offline pinned", "argv": ["find-checkpoint", "somebody/unet@{unet}"]},
         {"name": "offline tokens", "argv": ["open-tokenizer", "somebody/tokens"]},
+        {"name": "offline melody", "argv": [*ALONE, "--model", "somebody/midinet", "--out", "again.mid"]},
         {"name": "offline push", "argv": ["push", EMBEDDED_DEFAULT, "somebody/late"]},
     ]
     folder = tmp_path_factory.mktemp("client")
@@ -119,11 +130,11 @@ def session(tmp_path_factory: pytest.TempPathFactory, dataset_folder: Path) -> A
         environment = _environment(hub.url, folder)
         done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
-        yield json.loads(done.stdout.splitlines()[-1]), hub
+        yield json.loads(done.stdout.splitlines()[-1]), hub, folder
 
 
 def test_a_checkpoint_arrives_whole(session: Any) -> None:
-    results, hub = session
+    results, hub, _ = session
     pushed = json.loads(results["pushed"]["out"])
     files = hub.repos["model", "somebody/bach"].commits[pushed["revision"]]
     assert set(PUBLISHED_FILES) <= set(files) == set(pushed["files"])
@@ -134,22 +145,43 @@ def test_a_checkpoint_arrives_whole(session: Any) -> None:
     assert "THIS_FOLDER" not in card
 
 
-def test_a_model_without_tokens_arrives_whole(session: Any) -> None:
-    results, hub = session
-    pushed = json.loads(results["unet"]["out"])
-    files = hub.repos["model", "somebody/unet"].commits[pushed["revision"]]
+@pytest.mark.parametrize(
+    ("step", "repo", "embedded"),
+    [("unet", "unet", "gan"), ("melodies", "midinet", "midinet"), ("bands", "roll-gan", "roll-gan")],
+)
+def test_a_model_without_tokens_arrives_whole(session: Any, step: str, repo: str, embedded: str) -> None:
+    results, hub, _ = session
+    pushed = json.loads(results[step]["out"])
+    files = hub.repos["model", f"somebody/{repo}"].commits[pushed["revision"]]
     assert set(PUBLISHED_WITHOUT_TOKENS) <= set(files) == set(pushed["files"])
+    assert files["model.safetensors"] == (EMBEDDED / embedded / "model.safetensors").read_bytes()
+    assert f"somebody/{repo}" in files["README.md"].decode()
+
+
+def test_models_of_every_kind_write_by_their_id(session: Any) -> None:
+    results, hub, folder = session
+    for step in ("by a unet", "in a style", "a melody", "a band", "offline melody"):
+        assert results[step] == {"status": 0, "out": "", "err": ""}, step
+    names = {name: [track.name for track in Score(folder / f"{name}.mid").tracks] for name in ("unet", "folk", "band")}
+    assert names["folk"] == ["Soprano", "Alto", "Tenor", "Bass"]
+    assert "Soprano" in names["unet"]
+    assert names["band"]
+    assert Score(folder / "melody.mid").note_num() > 0
+    assert Score(folder / "again.mid").note_num() > 0
+    files = hub.repos["model", "somebody/styles"].files("main")
+    assert set(PUBLISHED_FILES) <= set(files)
+    assert json.loads(files["descant.json"])["layout"]["styles"] == ["bach", "folk"]
 
 
 def test_what_is_pulled_is_what_was_pushed(session: Any) -> None:
-    results, _ = session
+    results, *_ = session
     folder = Path(results["pulled"])
     for name in set(PUBLISHED_FILES) - {"README.md"}:
         assert (folder / name).read_bytes() == (EMBEDDED / EMBEDDED_DEFAULT / name).read_bytes()
 
 
 def test_a_repository_that_exists_needs_a_word(session: Any) -> None:
-    results, hub = session
+    results, hub, _ = session
     assert results["again"]["status"] == 2
     assert "--update" in results["again"]["err"]
     assert results["updated"]["status"] == 0
@@ -157,7 +189,7 @@ def test_a_repository_that_exists_needs_a_word(session: Any) -> None:
 
 
 def test_private_is_private(session: Any) -> None:
-    results, hub = session
+    results, hub, _ = session
     assert results["private"] == {"status": 0, "out": "", "err": ""}
     assert hub.repos["model", "somebody/secret"].private
     assert not hub.repos["model", "somebody/bach"].private
@@ -173,6 +205,7 @@ def test_private_is_private(session: Any) -> None:
         ("no user", ["'other' has no user", "user/name"]),
         ("not mine", ["others/bach", "rights"]),
         ("no revision", ["somebody/bach has no revision 'nothing'"]),
+        ("no such style", ["the style is 'mozart'", "bach, folk"]),
         ("no model", ["there is no model somebody/nothing"]),
         ("no tokenizer", ["there is no model somebody/nothing", "satb", "gm"]),
         ("offline push", ["cannot be reached"]),
@@ -193,13 +226,13 @@ def test_an_interrupted_upload_leaves_no_file(session: Any) -> None:
 
 
 def test_it_works_offline_after_the_first_time(session: Any) -> None:
-    results, _ = session
+    results, *_ = session
     assert results["offline"] == results["pulled"]
     assert results["offline rows"] == results["pulled rows"]
 
 
 def test_a_revision_stays_what_it_was(session: Any) -> None:
-    results, _ = session
+    results, *_ = session
     pinned, newest = Path(results["pinned"]), Path(results["newest"])
     assert (pinned / "model.safetensors").read_bytes() == (EMBEDDED / "gan" / "model.safetensors").read_bytes()
     assert not (pinned / "tokenizer.json").exists()
@@ -209,7 +242,7 @@ def test_a_revision_stays_what_it_was(session: Any) -> None:
 
 
 def test_training_on_a_dataset_of_the_hub_pushes_its_best_checkpoint(session: Any) -> None:
-    results, hub = session
+    results, hub, _ = session
     assert results["trained"]["status"] == 0, results["trained"]["err"]
     _, files = hub.repos["model", "somebody/trained"].commits.values()
     assert set(PUBLISHED_FILES) | {".gitattributes"} == set(files)
@@ -220,7 +253,7 @@ def test_training_on_a_dataset_of_the_hub_pushes_its_best_checkpoint(session: An
 
 
 def test_a_tokenizer_is_found_by_its_id_wherever_a_folder_is(session: Any) -> None:
-    results, _ = session
+    results, *_ = session
     assert results["tokens"] == results["offline tokens"] == 524
     for name in ("inspected", "inspected with its model", "as a scheme"):
         assert results[name]["status"] == 0, results[name]["err"]
@@ -235,7 +268,7 @@ def test_a_tokenizer_arrives_alone(session: Any) -> None:
 
 
 def test_a_dataset_arrives_as_parquet_that_datasets_reads_alone(session: Any, tmp_path: Path) -> None:
-    results, hub = session
+    results, hub, _ = session
     files = hub.repos["dataset", "somebody/tunes"].files("main")
     for name, data in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
