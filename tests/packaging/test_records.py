@@ -58,6 +58,16 @@ def test_the_tables_of_schemes_are_those_of_the_records(repo_root: Path, monkeyp
         assert refresh.refreshed(stale) == f"<!--schemes {file}-->\n{table}<!--/schemes-->"
 
 
+def test_what_is_said_to_hold_always_was_found_to(repo_root: Path) -> None:
+    learned = json.loads((repo_root / "records/2026-11-26_learned/chorales.json").read_text())
+    measured = [figures for figures in learned.values() if isinstance(figures, dict) and "walks" in figures]
+    assert len(measured) == 10
+    assert all(figures["decoded"] == figures["walks"] >= 1000 for figures in measured)
+    for kind in ("midi", "musicxml"):
+        campaign = json.loads((repo_root / f"records/2026-11-26_fuzz/{kind}.json").read_text())
+        assert (campaign["inputs"], campaign["defects"]) == (20_000, {})
+
+
 def test_the_documentation_states_every_limit_of_every_scheme(repo_root: Path) -> None:
     from descant_tokenizers.schemes.opening import open_scheme, scheme_names
     from descant_tokenizers.schemes.settings import Music

@@ -1,0 +1,94 @@
+"""Tokens per note of learned vocabularies, and whether whatever is legal in them decodes.
+
+    python benchmarks/learned_tokens.py out/BPE-* out/Unigram-* --out records/2026-11-26_learned/chorales.json
+
+The table of docs/tokenizers.md, where the commands stand that train these folders. Of each tokenizer, so many random
+walks are made through the grammar's mask, any legal token as likely as any other, and decoded by miditok alone:
+`decoded` counts those that give the notes that their base tokens say, one line a voice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from descant_tokenizers.tokens.encode import decode_piece
+from descant_tokenizers.tokens.grammar import Grammar
+from descant_tokenizers.tokens.piece import parse_piece
+from descant_tokenizers.tokens.presets import load_tokenizer
+from descant_tokenizers.tokens.train_command import FACTS_FILE
+from descant_tokenizers.tokens.vocabulary import TokenTable
+
+Notes = Counter[tuple[int, float, int, float]]
+"""Program, onset and length in quarters, pitch."""
+
+
+def main() -> None:
+    """Measure, and write one record."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="+", type=Path, help="tokenizers that `descant tokenizer train` wrote")
+    parser.add_argument("--walks", type=int, default=1000, help="random walks of each")
+    parser.add_argument("--tokens", type=int, default=60, help="longest walk")
+    parser.add_argument("--out", type=Path, required=True, help="JSON file for the record")
+    options = parser.parse_args()
+    libraries = {name: version(name) for name in ("miditok", "tokenizers")}
+    record: dict[str, Any] = {"command": "python benchmarks/learned_tokens.py", "versions": libraries}
+    for folder in options.folders:
+        record[folder.name] = measure(folder, options.walks, options.tokens)
+        print(folder.name, record[folder.name], flush=True)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def measure(folder: Path, num_walks: int, max_tokens: int) -> dict[str, Any]:
+    """Return what `tokenizer train` counted of one tokenizer, and how many walks over it decode."""
+    facts = json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
+    table = TokenTable(load_tokenizer(folder))
+    grammar, rng = Grammar(table), np.random.default_rng(0)
+    walks = [walk(grammar, rng, max_tokens) for _ in range(num_walks)]
+    return {
+        "vocab_size": facts["vocab_size"],
+        "train": facts["splits"]["train"]["tokens_per_note"],
+        "valid": facts["splits"]["valid"]["tokens_per_note"],
+        "walks": num_walks,
+        "decoded": sum(decodes(table, ids) for ids in walks),
+        "learned_share": round(float(np.mean([i >= table.num_base_ids for ids in walks for i in ids])), 3),
+    }
+
+
+def walk(grammar: Grammar, rng: np.random.Generator, max_tokens: int) -> list[int]:
+    """Return a random legal stream; after `max_tokens` it ends as soon as it may."""
+    state, ids = grammar.start(), []
+    while not grammar.is_final(state):
+        mask = grammar.mask(state)
+        may_end = len(ids) >= max_tokens and bool(mask[grammar.eos])
+        ids.append(grammar.eos if may_end else int(rng.choice(np.flatnonzero(mask))))
+        state = grammar.advance(state, ids[-1])
+    return ids
+
+
+def decodes(table: TokenTable, ids: list[int]) -> bool:
+    """Whether miditok, told only the ids, finds the notes that their base tokens say."""
+    piece = parse_piece(table, table.expand(ids[:-1]))
+    said, found = decode_piece(table, piece), table.tokenizer.decode(ids)
+    return piece.num_notes > 0 and notes_of(said) == notes_of(found)
+
+
+def notes_of(score: Any) -> Notes:
+    """Count the notes of a score."""
+    quarter = score.ticks_per_quarter
+    return Counter(
+        (track.program, note.time / quarter, note.pitch, note.duration / quarter)
+        for track in score.tracks
+        for note in track.notes
+    )
+
+
+if __name__ == "__main__":
+    main()
