@@ -64,7 +64,8 @@ def measure(folder: Path, num_walks: int, max_tokens: int) -> dict[str, Any]:
 
 def walk(grammar: Grammar, rng: np.random.Generator, max_tokens: int) -> list[int]:
     """Return a random legal stream; after `max_tokens` it ends as soon as it may."""
-    state, ids = grammar.start(), []
+    state = grammar.start()
+    ids: list[int] = []
     while not grammar.is_final(state):
         mask = grammar.mask(state)
         may_end = len(ids) >= max_tokens and bool(mask[grammar.eos])
