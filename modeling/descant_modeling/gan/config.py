@@ -144,7 +144,7 @@ class RollGanConfig(AdversarialConfig):
 
     objective: str = "roll-gan"
     name: str = "roll-gan"
-    max_steps: int = 2400
+    max_steps: int = 3050
     eval_every: int = 50
     save_every: int = 50
     sample_steps: tuple[int, ...] = (1, 50, 250, 500, 1000, 2000)
