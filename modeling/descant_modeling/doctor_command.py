@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from descant_modeling.command_options import AsJson
 from descant_tokenizers.errors import InputError
 
 LIBRARIES = ("torch", "transformers", "accelerate", "datasets", "huggingface_hub", "miditok", "symusic", "music21")
@@ -23,7 +24,7 @@ OPTIONAL = {"app": "gradio", "pdf": "cairosvg", "scale": "datatrove", "sound": "
 
 def doctor_command(
     clear_cache: Annotated[bool, typer.Option("--clear-cache", help="Empty Descant's own caches.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Print versions, devices, embedded models and the size of the caches."""
     removed_bytes = empty_caches() if clear_cache else None

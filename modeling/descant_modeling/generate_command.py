@@ -10,12 +10,22 @@ import random
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
-from descant_modeling.checks import check_range
-from descant_modeling.generate_results import Look, facts_of, files_of, left_out, renderings_of, speed_of, summary
+from descant_modeling import generate_options as opt
+from descant_modeling.command_options import (
+    AllowLeaps,
+    AllowParallels,
+    BestOf,
+    Device,
+    Temperature,
+    TopP,
+    check_drawing,
+    check_range,
+)
+from descant_modeling.generate_results import Look, Made, facts_of, left_out, renderings_of, summary
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.outputs import FORMATS, check_outputs, free_outputs, numbered, parse_formats
 
@@ -23,13 +33,13 @@ if TYPE_CHECKING:
     from symusic.core import ScoreTick
 
     from descant_modeling.api import Model, Options
+    from descant_modeling.drafts import Generated
     from descant_modeling.writing import GenerationResult
+    from descant_tokenizers.engraving.rendering import Rendering, Written
+    from descant_tokenizers.scores.reading import ReadResult
 
 OUT_FOLDER = Path("out")
 DEFAULT_BARS = 8
-
-TaskName = Literal["harmonize", "continue", "infill", "compose"]
-SoundName = Literal["choir", "organ", "piano", "strings"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +56,7 @@ class Request:
         chords: Chords to write to; empty if nothing was said.
     """
 
-    task: TaskName
+    task: opt.TaskName
     bars: tuple[int, int] | None
     given: tuple[str, ...] | None
     write: tuple[str, ...]
@@ -55,154 +65,154 @@ class Request:
 
 
 def generate_command(
-    prompt: Annotated[
-        Path | None,
-        typer.Option(help="MIDI, MusicXML, ABC or Humdrum file to start from; midinet and roll-gan need none."),
-    ] = None,
-    task: Annotated[
-        TaskName | None, typer.Option(help="What to write: harmonize if not given, without a prompt compose.")
-    ] = None,
-    model: Annotated[str, typer.Option(help="Embedded model, checkpoint or run folder, or Hub id.")] = "chorales",
-    out: Annotated[
-        Path | None,
-        typer.Option(help="MIDI file to write, the others beside it; out/<prompt>-<task>.mid if not given."),
-    ] = None,
-    formats: Annotated[
-        str | None,
-        typer.Option(help=f"Comma-separated: {', '.join(FORMATS)}; midi,musicxml,svg,png,flac if not given."),
-    ] = None,
-    layout: Annotated[
-        Literal["open", "closed"] | None,
-        typer.Option(help="Sheet music with a staff for each track, or two voices to a staff (the default for four)."),
-    ] = None,
-    key: Annotated[
-        str | None, typer.Option(help="Key of the sheet music, such as 'F# minor'; found by itself if not given.")
-    ] = None,
-    chords: Annotated[
-        str | None,
-        typer.Option(
-            metavar="[CHORDS]",
-            help="Alone: print the chords of what was written, and put them into the sheet music. With chords such as "
-            "'C G Am F': write to them, a bar each (midinet).",
-        ),
-    ] = None,
-    given: Annotated[
-        str | None, typer.Option(help="Voices of the prompt's tracks: soprano[,alto,tenor,bass]; or its given tracks.")
-    ] = None,
-    write: Annotated[
-        str | None, typer.Option(help="Instruments to write, such as piano,bass (a model of any instruments).")
-    ] = None,
-    track: Annotated[str | None, typer.Option(help="The melody's track: its number from 1, or its name.")] = None,
-    bars: Annotated[
-        str | None, typer.Option(help="continue, compose: how many (8). infill: A-B, a pickup is bar 0.")
-    ] = None,
-    num_samples: Annotated[int, typer.Option(help="Versions to write.")] = 1,
-    seed: Annotated[int | None, typer.Option(help="Same seed, same music; drawn and printed if not given.")] = None,
-    temperature: Annotated[float, typer.Option(help="Below 1 safer, above 1 bolder; 0 takes the likeliest.")] = 0.9,
-    top_p: Annotated[float, typer.Option(help="Draw from the likeliest tokens of this total probability.")] = 0.95,
-    allow_parallels: Annotated[
-        bool, typer.Option("--allow-parallels", help="Voices may move in parallel fifths, octaves and unisons.")
-    ] = False,
-    allow_leaps: Annotated[
-        bool, typer.Option("--allow-leaps", help="Voices may leap by augmented intervals and over an octave.")
-    ] = False,
-    best_of: Annotated[
-        int | None, typer.Option(help="Write so many versions of each and keep the likelier ones; 1 is fastest.")
-    ] = None,
-    sound: Annotated[
-        SoundName | None,
-        typer.Option(help="Instrument of the written voices (choir if not given), and of all in sound files."),
-    ] = None,
-    paste_melody: Annotated[
-        bool,
-        typer.Option("--paste-melody/--own-melody", help="gan: keep the prompt's melody, or let the model write it."),
-    ] = True,
-    style: Annotated[
-        str | None, typer.Option(help="In whose manner (a model of styles): bach, palestrina, mozart, haydn, ... folk.")
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; chosen by itself if not given.")] = None,
-    picture: Annotated[
-        bool, typer.Option("--picture/--no-picture", help="Draw a piano roll (png), or leave it.")
-    ] = True,
-    force: Annotated[bool, typer.Option("--force", help="Replace the files at --out.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print neither progress nor summary.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON instead of the summary.")] = False,
+    prompt: opt.Prompt = None,
+    task: opt.Task = None,
+    model: opt.ModelName = "chorales",
+    out: opt.Out = None,
+    formats: opt.Formats = None,
+    layout: opt.Layout = None,
+    key: opt.KeyName = None,
+    chords: opt.Chords = None,
+    given: opt.Given = None,
+    write: opt.Write = None,
+    track: opt.Track = None,
+    bars: opt.Bars = None,
+    num_samples: opt.NumSamples = 1,
+    seed: opt.Seed = None,
+    temperature: Temperature = 0.9,
+    top_p: TopP = 0.95,
+    allow_parallels: AllowParallels = False,
+    allow_leaps: AllowLeaps = False,
+    best_of: BestOf = None,
+    sound: opt.Sound = None,
+    paste_melody: opt.PasteMelody = True,
+    style: opt.Style = None,
+    device: Device = None,
+    picture: opt.Picture = True,
+    force: opt.Force = False,
+    quiet: opt.Silent = False,
+    as_json: opt.JsonInstead = False,
 ) -> None:
     """Harmonize, continue or infill a prompt, whose notes are kept note for note; or compose without one."""
-    from descant_tokenizers.engraving.rendering import default_formats
-    from descant_tokenizers.engraving.spelling import parse_key
-    from descant_tokenizers.scores import read_score_report
-
     started = time.monotonic()
     request = _request(task or ("compose" if prompt is None else "harmonize"), bars, given, write, track, chords)
     seed = random.SystemRandom().randrange(2**31) if seed is None else seed
     check_range("--num-samples", num_samples, 1, 64)
-    check_range("--seed", seed, 0, 2**63 - 1)
-    check_range("--temperature", temperature, 0, 10)
-    check_range("--top-p", top_p, 1e-6, 1)
-    check_range("--best-of", best_of, 1, 64)
+    check_drawing(seed, temperature, top_p, best_of)
+    read = _read_prompt(request, prompt, model)
+    look = _look(prompt, model, request.task, layout, key, chords == "", sound)
+    files = _files(out, look, formats, picture, num_samples, force)
+    drawing: Options = {
+        "seed": seed,
+        "num_samples": num_samples,
+        "temperature": temperature,
+        "top_p": top_p,
+        "allow_parallels": allow_parallels,
+        "allow_leaps": allow_leaps,
+        "best_of": best_of,
+        "sound": sound or "choir",
+        "paste_melody": paste_melody,
+        "style": style,
+    }
+    label = None if quiet or as_json else f"{request.task} {look.name}"
+    result, writing_seconds = _write_music(model, device, request, read.score if read else None, drawing, label)
+    results, written = _write_files(result.samples, look, files)
+    seconds = time.monotonic() - started
+    repairs = read.repairs if read else ()
+    _tell(Made(look, model, seed, repairs, result, results, written, writing_seconds, seconds), quiet, as_json)
+
+
+def _tell(made: Made, quiet: bool, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(facts_of(made), ensure_ascii=False))
+    elif not quiet:
+        typer.echo(summary(made))
+    else:
+        for sentence in left_out(made.written):
+            typer.echo(f"note: {sentence}", err=True)
+
+
+def _read_prompt(request: Request, prompt: Path | None, model: str) -> ReadResult | None:
+    from descant_tokenizers.scores import read_score_report
+
     _check_prompt(request.task, prompt, model)
     read = None if prompt is None else read_score_report(prompt, controls=True)
-    name = Path(model).name if prompt is None else prompt.stem
-    if chords and prompt is not None:
+    if request.chords and read is not None:
         raise InputError("this model takes no chords; leave what follows --chords out, and it prints those it wrote.")
-    chosen_key = None if key is None else parse_key(key)
+    return read
+
+
+def _look(
+    prompt: Path | None,
+    model: str,
+    task: opt.TaskName,
+    layout: opt.LayoutName | None,
+    key: str | None,
+    with_chords: bool,
+    sound: opt.SoundName | None,
+) -> Look:
+    from descant_tokenizers.engraving.spelling import parse_key
+
+    name = Path(model).name if prompt is None else prompt.stem
+    return Look(prompt, name, task, layout, None if key is None else parse_key(key), with_chords, sound)
+
+
+class _Files(NamedTuple):
+    """Where results go.
+
+    Attributes:
+        wished: The first format's file of a single result.
+        kinds: Formats.
+        is_named: Whether the name was chosen; otherwise it makes room for files that are there.
+        force: Whether files may be replaced.
+    """
+
+    wished: Path
+    kinds: tuple[str, ...]
+    is_named: bool
+    force: bool
+
+
+def _files(out: Path | None, look: Look, formats: str | None, picture: bool, num_samples: int, force: bool) -> _Files:
+    from descant_tokenizers.engraving.rendering import default_formats
+
     kinds = default_formats() if formats is None else parse_formats(formats)
     kinds = kinds if picture else tuple(kind for kind in kinds if kind != "png")
     if not kinds:
         raise InputError("--no-picture leaves nothing of --formats png; leave one of the two out.")
-    wished = out or OUT_FOLDER / f"{name}-{request.task}{FORMATS[kinds[0]]}"
+    wished = out or OUT_FOLDER / f"{look.name}-{look.task}{FORMATS[kinds[0]]}"
     check_outputs(wished, num_samples, kinds, force=force or out is None)
+    return _Files(wished, kinds, out is not None, force)
 
+
+def _write_files(
+    samples: tuple[Generated, ...], look: Look, files: _Files
+) -> tuple[list[tuple[Path, Rendering]], list[Written]]:
+    """Write every sample in every format; return each one's name and rendering, and what was written of each."""
+    from descant_tokenizers.engraving.rendering import write_renderings
+
+    names = (numbered if files.is_named else free_outputs)(files.wished, len(samples))
+    results = list(zip(names, renderings_of(samples, look), strict=True))
+    return results, write_renderings(dict(results), files.kinds, force=files.force)
+
+
+def _write_music(
+    model: str, device: str | None, request: Request, score: ScoreTick | None, drawing: Options, label: str | None
+) -> tuple[GenerationResult, float]:
+    """Load the model and let it write, under a label if progress is to be seen; return the seconds of writing, too."""
     from descant_modeling.api import load
     from descant_modeling.progress import progress_bar
     from descant_modeling.quiet import quiet_libraries
-    from descant_tokenizers.engraving.rendering import write_renderings
 
-    with quiet_libraries(), progress_bar(f"{request.task} {name}", quiet=quiet or as_json) as progress:
+    with quiet_libraries(), progress_bar(label or "", quiet=label is None) as progress:
         writer = load(model, device)
         began = time.monotonic()
-        options: Options = {
-            "seed": seed,
-            "num_samples": num_samples,
-            "temperature": temperature,
-            "top_p": top_p,
-            "allow_parallels": allow_parallels,
-            "allow_leaps": allow_leaps,
-            "best_of": best_of,
-            "sound": sound or "choir",
-            "progress": progress,
-            "paste_melody": paste_melody,
-            "style": style,
-        }
-        result = _generate(writer, None if read is None else read.score, request, options)
-    writing_seconds = time.monotonic() - began
-    names = (numbered if out else free_outputs)(wished, num_samples)
-    how = Look(prompt, name, request.task, layout, chosen_key, chords == "", sound)
-    results = list(zip(names, renderings_of(result.samples, how), strict=True))
-    written = write_renderings(dict(results), kinds, force=force)
-    seconds = time.monotonic() - started
-    if as_json:
-        facts = {
-            "task": request.task,
-            "model": model,
-            "seed": seed,
-            **facts_of(result, () if read is None else read.repairs, written),
-            **files_of(results, written),
-            "seconds": round(seconds, 3),
-            **speed_of(result, writing_seconds),
-        }
-        typer.echo(json.dumps(facts, ensure_ascii=False))
-    elif not quiet:
-        repairs = () if read is None else read.repairs
-        typer.echo(summary(prompt, repairs, result, results, written, seed, seconds))
-    else:
-        for sentence in left_out(written):
-            typer.echo(f"note: {sentence}", err=True)
+        result = _generate(writer, score, request, {**drawing, "progress": progress})
+    return result, time.monotonic() - began
 
 
 def _request(
-    task: TaskName, bars: str | None, given: str | None, write: str | None, track: str | None, chords: str | None
+    task: opt.TaskName, bars: str | None, given: str | None, write: str | None, track: str | None, chords: str | None
 ) -> Request:
     if task == "infill" and track is not None:
         raise InputError("--track goes with harmonize and continue; leave it out.")
@@ -214,7 +224,7 @@ def _request(
     return Request(task, _parse_bars(task, bars), names, () if write is None else _names(write), track, triads)
 
 
-def _check_prompt(task: TaskName, prompt: Path | None, model: str) -> None:
+def _check_prompt(task: opt.TaskName, prompt: Path | None, model: str) -> None:
     """Refuse a prompt that is missing, or that a task has no use for; what a model has no use for, it says itself."""
     if prompt is not None:
         if task == "compose":
@@ -233,7 +243,7 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(","))
 
 
-def _parse_bars(task: TaskName, text: str | None) -> tuple[int, int] | None:
+def _parse_bars(task: opt.TaskName, text: str | None) -> tuple[int, int] | None:
     """Read ``N`` (continue), or ``A-B`` or ``A`` (infill)."""
     if task == "harmonize":
         if text is not None:

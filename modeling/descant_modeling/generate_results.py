@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from descant_tokenizers.engraving.rendering import Rendering, Written
     from descant_tokenizers.engraving.spelling import Key
 
-__all__ = ["Look", "facts_of", "files_of", "left_out", "renderings_of", "speed_of", "summary"]
+__all__ = ["Look", "Made", "facts_of", "left_out", "renderings_of", "summary"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,33 @@ class Look:
     key: Key | None
     with_chords: bool
     sound: str | None
+
+
+@dataclass(frozen=True)
+class Made:
+    """What became of a request.
+
+    Attributes:
+        look: How results are seen and heard.
+        model: The model as it was named.
+        seed: Of the draw.
+        repairs: What was repaired in the prompt, a sentence each.
+        result: The music.
+        results: Name and rendering of each sample.
+        written: The files of each sample.
+        writing_seconds: Time that the model took.
+        seconds: Time of everything.
+    """
+
+    look: Look
+    model: str
+    seed: int
+    repairs: Sequence[str]
+    result: GenerationResult
+    results: list[tuple[Path, Rendering]]
+    written: list[Written]
+    writing_seconds: float
+    seconds: float
 
 
 def renderings_of(samples: tuple[Generated, ...], how: Look) -> list[Rendering]:
@@ -53,20 +80,27 @@ def renderings_of(samples: tuple[Generated, ...], how: Look) -> list[Rendering]:
     ]
 
 
-def facts_of(result: GenerationResult, repairs: Sequence[str], written: list[Written]) -> dict[str, Any]:
-    """Say in JSON what `summary` says in words of the music."""
+def facts_of(made: Made) -> dict[str, Any]:
+    """Say in JSON what `summary` says in words."""
+    result = made.result
     return {
+        "task": made.look.task,
+        "model": made.model,
+        "seed": made.seed,
         "given": list(result.given),
         "written": list(result.written),
         "num_notes_written": [len(sample.added) for sample in result.samples],
         "log_likelihoods": [_rounded(sample.log_likelihood) for sample in result.samples],
         "melody_kept": [_rounded(sample.melody_kept) for sample in result.samples],
-        "remarks": [*repairs, *result.remarks, *result.silences, *_remarks(written)],
+        "remarks": [*made.repairs, *result.remarks, *result.silences, *_remarks(made.written)],
+        **_files_facts(made.results, made.written),
+        "seconds": round(made.seconds, 3),
+        **_speed_facts(result, made.writing_seconds),
     }
 
 
-def files_of(results: list[tuple[Path, Rendering]], written: list[Written]) -> dict[str, Any]:
-    """Say in JSON what `summary` says in words of the files: `outputs` has one name for each result."""
+def _files_facts(results: list[tuple[Path, Rendering]], written: list[Written]) -> dict[str, Any]:
+    """Say in JSON what was written where: `outputs` has one name for each result."""
     shown = [rendering for _, rendering in results]
     return {
         "outputs": [str(next(iter(each.paths))) for each in written],
@@ -95,7 +129,7 @@ def _remarks(written: list[Written]) -> list[str]:
     return list(dict.fromkeys(remark for each in written for remark in each.remarks))
 
 
-def speed_of(result: GenerationResult, seconds: float) -> dict[str, float]:
+def _speed_facts(result: GenerationResult, seconds: float) -> dict[str, float]:
     """Say in JSON how fast the model wrote."""
     num_tokens = sum(sample.num_tokens for sample in result.samples)
     return {"num_tokens": num_tokens, "tokens_per_second": round(num_tokens / max(seconds, 1e-9), 1)}
@@ -105,21 +139,14 @@ def _given_rule(sample: Generated) -> Callable[[str, NoteTick], bool]:
     return lambda name, note: (name, note.time, note.pitch) not in sample.added
 
 
-def summary(
-    prompt: Path | None,
-    repairs: Sequence[str],
-    result: GenerationResult,
-    results: list[tuple[Path, Rendering]],
-    written: list[Written],
-    seed: int,
-    seconds: float,
-) -> str:
+def summary(made: Made) -> str:
     """Say what was given, what was written and where."""
+    prompt, result, results, written = made.look.prompt, made.result, made.results, made.written
     counts = ", ".join(str(len(sample.added)) for sample in result.samples)
     given = f"{', '.join(result.given) or 'the bars around'} of {prompt}" if prompt is not None else "nothing but noise"
     lines = [f"given    {given}"]
-    lines += [f"         {remark}" for remark in (*repairs, *result.remarks)]
-    lines += [f"written  {', '.join(result.written)}: {counts} notes in {seconds:.1f} s"]
+    lines += [f"         {remark}" for remark in (*made.repairs, *result.remarks)]
+    lines += [f"written  {', '.join(result.written)}: {counts} notes in {made.seconds:.1f} s"]
     lines += [f"{'key' if index == 0 else '':<8} {key}" for index, key in enumerate(_keys(results))]
     for _, rendering in results:
         if rendering.with_chords:
@@ -130,7 +157,7 @@ def summary(
         f"{'note' if index == 0 else '':<8} {line}"
         for index, line in enumerate((*result.silences, *_remarks(written), *left_out(written)))
     ]
-    lines += [f"again    --seed {seed}"]
+    lines += [f"again    --seed {made.seed}"]
     return "\n".join(lines)
 
 

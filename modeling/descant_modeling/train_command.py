@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from descant_modeling.command_options import Device
+
 
 def train_command(
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value, e.g. optimizer.learning_rate=3e-4")] = None,
@@ -17,7 +19,7 @@ def train_command(
     resume: Annotated[
         Path | None, typer.Option(help="Run folder to go on with; its own configuration is used.")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; chosen by itself if not given.")] = None,
+    device: Device = None,
     threads: Annotated[
         int | None, typer.Option(help="CPU threads of each process; the machine's cores, shared out, if not given.")
     ] = None,

@@ -1,12 +1,20 @@
-"""The command line without a new process."""
+"""The command line without a new process, a model ready to write, and everything that is bad."""
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Callable
-from typing import NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+
+if TYPE_CHECKING:
+    from descant_modeling.generation import MusicModel
+
+pytest.register_assert_rewrite("mistakes", "prompts")  # of tests/support, so that their assertions tell what they saw
 
 
 class Outcome(NamedTuple):
@@ -30,3 +38,51 @@ def descant(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
         return Outcome(int(ended.value.code or 0), *capfd.readouterr())
 
     return run
+
+
+@pytest.fixture(scope="module")
+def writer(tiny_checkpoint: Path) -> MusicModel:
+    """The untrained model of four voices, ready to write."""
+    from descant_modeling.generation import load_music_model
+
+    return load_music_model(str(tiny_checkpoint))
+
+
+@pytest.fixture(scope="session")
+def bad_things(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> Path:
+    """A folder of everything that the table of mistakes names."""
+    from bad_things import make_bad_things
+
+    folder = tmp_path_factory.mktemp("bad")
+    make_bad_things(folder, tiny_checkpoint)
+    return folder
+
+
+@pytest.fixture
+def at_home(bad_things: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The folder of bad things as the working folder, with a cache of its own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("descant_tokenizers.scores.reading.open", _open, raising=False)
+    monkeypatch.chdir(bad_things)
+    return bad_things
+
+
+def _open(path: Path, *arguments: Any, **options: Any) -> Any:
+    """Refuse one file, which the superuser and Windows would let us read."""
+    if Path(path).name == "locked.mid":
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+    return open(path, *arguments, **options)
+
+
+@pytest.fixture(scope="session")
+def imported(tiny_checkpoint: Path) -> None:
+    """All libraries that the commands import, so that what is measured is the commands themselves."""
+    import datasets  # noqa: F401
+    from miditok import REMI  # noqa: F401
+
+    from descant_modeling import runs  # noqa: F401
+    from descant_modeling.checkpoints import load_checkpoint
+    from descant_tokenizers.scores import notation  # noqa: F401
+    from descant_tokenizers.tokens import inspect  # noqa: F401
+
+    load_checkpoint(str(tiny_checkpoint))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from descant_modeling.command_options import Device
 from descant_tokenizers.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def app_command(
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = LOOPBACK,
     port: Annotated[int, typer.Option(help="Port; the next free one if it is taken and you did not choose it.")] = 0,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; chosen by itself if not given.")] = None,
+    device: Device = None,
     seconds: Annotated[float, typer.Option(help="Time that one request may take.")] = 300.0,
     queue: Annotated[int, typer.Option(help="Requests that may wait; one is written at a time.")] = 12,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,

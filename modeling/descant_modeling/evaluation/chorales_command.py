@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from descant_modeling.command_options import AsJson, Quiet
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -14,8 +16,8 @@ if TYPE_CHECKING:
 def chorales_command(
     sources: Annotated[list[str], typer.Argument(help="Files, folders of files, or a split such as chorales:valid.")],
     reference: Annotated[str, typer.Option(help="Corpus and split to measure by.")] = "chorales:train",
-    quiet: Annotated[bool, typer.Option("--quiet", help="Neither progress nor remarks.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Rules of voice leading, a grade of style and plain statistics of four-part music, beside Bach's."""
     from descant_modeling.evaluation.chorales import Reference, measure

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from descant_modeling.checks import check_range
+from descant_modeling.command_options import (
+    AllowLeaps,
+    AllowParallels,
+    AsJson,
+    BestOf,
+    Device,
+    Quiet,
+    Temperature,
+    TopP,
+    check_drawing,
+    check_range,
+)
 from descant_tokenizers.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,29 +47,20 @@ def harmonization_command(
     num_draws: Annotated[int, typer.Option(help="How often every soprano is harmonized, each time anew.")] = 1,
     limit: Annotated[int | None, typer.Option(help="Take the first sopranos only.")] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same music; the second draw has the next.")] = 0,
-    temperature: Annotated[float, typer.Option(help="Below 1 safer, above 1 bolder; 0 takes the likeliest.")] = 0.9,
-    top_p: Annotated[float, typer.Option(help="Draw from the likeliest tokens of this total probability.")] = 0.95,
-    allow_parallels: Annotated[
-        bool, typer.Option("--allow-parallels", help="Voices may move in parallel fifths, octaves and unisons.")
-    ] = False,
-    allow_leaps: Annotated[
-        bool, typer.Option("--allow-leaps", help="Voices may leap by augmented intervals and over an octave.")
-    ] = False,
-    best_of: Annotated[
-        int | None, typer.Option(help="Write so many versions of each and keep the likelier ones; 1 is fastest.")
-    ] = None,
+    temperature: Temperature = 0.9,
+    top_p: TopP = 0.95,
+    allow_parallels: AllowParallels = False,
+    allow_leaps: AllowLeaps = False,
+    best_of: BestOf = None,
     out: Annotated[Path | None, typer.Option(help="New folder for the harmonies as MIDI, one folder a model.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; chosen by itself if not given.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Neither progress nor remarks.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+    device: Device = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Harmonize every soprano of a split; rules, grade and accuracy beside Bach's own harmonies."""
     check_range("--num-draws", num_draws, 1, 1000)
     check_range("--limit", limit, 1)
-    check_range("--seed", seed, 0, 2**63 - 1)
-    check_range("--temperature", temperature, 0, 10)
-    check_range("--top-p", top_p, 1e-6, 1)
-    check_range("--best-of", best_of, 1, 64)
+    check_drawing(seed, temperature, top_p, best_of)
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} exists already and is not empty; choose a new folder for --out.")
 

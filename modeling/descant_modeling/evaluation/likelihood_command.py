@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
+from descant_modeling.command_options import AsJson, Device, Quiet
 from descant_tokenizers.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,9 +26,9 @@ def likelihood_command(
         Path | None, typer.Option(help="Score a split of this grid file instead of a corpus; for a grid model.")
     ] = None,
     task: Annotated[TaskName, typer.Option(help="All voices, or the missing ones given the soprano.")] = "continue",
-    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; chosen by itself if not given.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Neither progress nor remarks.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+    device: Device = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Likelihood of whole pieces: nats per voice-16th, bits per note, and how many pitches are foreseen."""
     from descant_modeling.devices import pick_device

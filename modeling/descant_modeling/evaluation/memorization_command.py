@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from descant_modeling.checks import check_range
+from descant_modeling.command_options import AsJson, Device, Quiet, check_range
 from descant_tokenizers.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ def memorization_command(
     samples: Annotated[Path | None, typer.Option(help="Harmonies in files instead of new ones; any folder.")] = None,
     limit: Annotated[int | None, typer.Option(help="Take the first pieces only.")] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same music.")] = 0,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; chosen by itself if not given.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Neither progress nor remarks.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+    device: Device = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Longest runs of notes, in any key, that samples share with the training set; Bach's held-out pieces beside."""
     check_range("--limit", limit, 1)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from descant_modeling.checks import check_range
+from descant_modeling.command_options import Device, Quiet, check_range
 from descant_tokenizers.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ def report_command(
     limit: Annotated[int | None, typer.Option(help="Take the first pieces only.")] = None,
     num_shown: Annotated[int, typer.Option("--shown", help="Pieces of each model to look at.")] = 3,
     seed: Annotated[int, typer.Option(help="Same seed, same music.")] = 0,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; chosen by itself if not given.")] = None,
+    device: Device = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file at --out.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Neither progress nor remarks.")] = False,
+    quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON, with all the page tells.")] = False,
 ) -> None:
     """Write one self-contained page: likelihood, harmonization beside Bach, plots and piano rolls."""

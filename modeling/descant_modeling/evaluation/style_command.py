@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from descant_modeling.checks import check_range
+from descant_modeling.command_options import AsJson, Device, Quiet, check_range
 from descant_tokenizers.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,9 +18,9 @@ def style_command(
     model: Annotated[str, typer.Option(help="Embedded model, checkpoint or run folder, or Hub id.")],
     split: Annotated[str, typer.Option(help="Split to score; test is for releases only.")] = "valid",
     limit: Annotated[int | None, typer.Option(help="Take the first pieces of each style only.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; chosen by itself if not given.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Neither progress nor remarks.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+    device: Device = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Whether style tokens steer: the likelihood of each composer's pieces under each of them."""
     check_range("--limit", limit, 1)
