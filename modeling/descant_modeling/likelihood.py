@@ -146,6 +146,10 @@ def score_streams(
     return nats
 
 
+WINDOW_OVERLAP = 0.5
+"""What two neighbouring windows share, of what stands behind the header."""
+
+
 def windows(stream: Encoded, limit: int) -> list[Encoded]:
     """Cut a stream into windows of at most `limit` tokens in which each token counts once.
 
@@ -154,7 +158,7 @@ def windows(stream: Encoded, limit: int) -> list[Encoded]:
     if len(stream.ids) <= limit:
         return [stream]
     header = min(stream.written.index(True) if any(stream.written) else 0, limit // 4)
-    step = max(1, (limit - header) // 2)
+    step = max(1, round((1 - WINDOW_OVERLAP) * (limit - header)))
     found = [Encoded(stream.ids[:limit], stream.written[:limit])]
     for seen in range(limit, len(stream.ids), step):
         end = min(len(stream.ids), seen + step)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import time
@@ -141,7 +142,11 @@ def test_memorization_finds_training_pieces_word_for_word(descant, tmp_path) -> 
     assert facts["num_samples"] == 2
     assert facts["runs"]["all_four"]["median"] > 3 * facts["bach"]["runs"]["all_four"]["longest"]
     assert "soprano" not in facts["runs"]
-    assert "chorales:train" in descant(*command).out
+    assert facts["copies_more_than_bach"]
+    assert ("all_four", "median") in {(more["voice"], more["figure"]) for more in facts["longer_than_bach"]}
+    shown = descant(*command).out
+    assert "chorales:train" in shown
+    assert "It copies more than Bach repeats himself" in shown
 
 
 @pytest.mark.slow
@@ -161,7 +166,12 @@ def test_a_report_is_one_page_that_asks_for_nothing(descant, tiny_checkpoint, tm
     assert done.status == 0, done.err
     page = out.read_text(encoding="utf-8")
     assert page.count("<svg") == 5
-    assert page.count('<img alt="') == 3  # Bach and two models
+    assert page.count('src="data:image/png') == 3  # piano rolls: Bach and two models
+    engraved = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', page)
+    assert len(engraved) >= 3
+    sheets = [base64.b64decode(data).decode("utf-8") for data in engraved]
+    assert all(sheet.startswith("<?xml") or "<svg" in sheet[:200] for sheet in sheets)
+    assert not [url for sheet in sheets for url in re.findall(r'(?:src|href)="(?!#|data:)([^"]*)"|url\((?!#)', sheet)]
     assert all(word in page for word in ("nats per voice-16th", "parallel fifths", "nearest", tiny_checkpoint.name))
     assert not re.search(r'(src|href)="(?!data:|#)', page)
     assert "already" in descant(*command).err  # nothing is replaced unasked

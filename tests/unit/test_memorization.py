@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from descant_modeling.evaluation.grid import SILENT, from_grid
-from descant_modeling.evaluation.memorization import ALL_VOICES, Memory, SuffixAutomaton, runs_facts
+from descant_modeling.evaluation.memorization import (
+    ALL_VOICES,
+    Excess,
+    Memory,
+    SuffixAutomaton,
+    excesses,
+    runs_facts,
+)
+from descant_modeling.evaluation.memorization_command import verdict
 
 SEQUENCES = st.lists(st.integers(0, 2), max_size=14)
 
@@ -66,3 +74,25 @@ def test_facts():
     assert (facts["alto"]["median"], facts["alto"]["longest"]) == (4, 9)
     assert facts["alto"]["percentile_95"] == pytest.approx(8.5)
     assert facts["all_four"]["longest"] == 1
+
+
+def test_a_model_that_copies_more_than_bach_is_told_where():
+    bach = runs_facts([{"Alto": n, ALL_VOICES: 3} for n in (4, 6, 8)])
+    same = runs_facts([{"Alto": n, ALL_VOICES: 3} for n in (4, 6, 8)])
+    assert excesses(same, bach) == []
+    assert excesses(runs_facts([{"Alto": 5, ALL_VOICES: 2}] * 3), bach) == []
+    longer = runs_facts([{"Alto": n, ALL_VOICES: 3} for n in (4, 6, 9)])
+    assert [(found.voice, found.figure) for found in excesses(longer, bach)] == [
+        ("alto", "percentile_95"),
+        ("alto", "longest"),
+    ]
+    often = runs_facts([{"Alto": 4, ALL_VOICES: n} for n in (3, 4, 4)])
+    assert Excess("all_four", "median", 4, 3) in excesses(often, bach)
+
+
+def test_the_verdict_is_a_sentence():
+    assert "no more than Bach" in verdict({"longer_than_bach": []})
+    excess = {"voice": "all_four", "figure": "percentile_95", "samples": 46.75, "bach": 8.0}
+    assert verdict({"longer_than_bach": [excess]}) == (
+        "It copies more than Bach repeats himself (his figures in brackets): all four, 95th percentile 46.75 (8)."
+    )

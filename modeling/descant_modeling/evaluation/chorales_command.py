@@ -93,7 +93,8 @@ def _plain_table(own: dict[str, Any], his: dict[str, Any]) -> Table:
         ["empty bars of a voice, %", f"{own['empty_bars']:.2f}", f"{his['empty_bars']:.2f}"],
         ["inside the scale, %", f"{own['in_scale']:.1f}", f"{his['in_scale']:.1f}"],
     ]
-    for key, label in (("note_lengths", "length"), ("intervals", "step"), ("scale_degrees", "degree")):
+    shares = {"note_lengths": "length", "intervals": "step", "scale_degrees": "degree", "pitch_classes": "pitch class"}
+    for key, label in shares.items():
         for name, share in own[key].items():
             if share or his[key][name]:
                 rows.append([f"{label} {name}, %", f"{share:.1f}", f"{his[key][name]:.1f}"])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
-from descant_modeling.command_options import AsJson, Device, Quiet
+from descant_modeling.command_options import AsJson, Device, Quiet, check_range
 from descant_tokenizers.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,12 +26,15 @@ def likelihood_command(
     grid_json: Annotated[
         Path | None, typer.Option(help="Score a split of this grid file instead of a corpus; for a grid model.")
     ] = None,
+    limit: Annotated[int | None, typer.Option(help="Take the first pieces only.")] = None,
     task: Annotated[TaskName, typer.Option(help="All voices, or the missing ones given the soprano.")] = "continue",
     device: Device = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Likelihood of whole pieces: nats per voice-16th, bits per note, and how many pitches are foreseen."""
+    check_range("--limit", limit, 1)
+
     from descant_modeling.devices import pick_device
     from descant_modeling.evaluation.screen import remark, write_json
     from descant_modeling.evaluation.sources import release_remark
@@ -41,7 +45,7 @@ def likelihood_command(
     started = time.monotonic()
     remark(release_remark(split), quiet=quiet)
     silence_datasets(quiet=quiet or as_json)
-    asked = _Asked(model, corpus, split, task, pick_device(device), quiet or as_json)
+    asked = _Asked(model, corpus, split, limit, task, pick_device(device), quiet or as_json)
     with quiet_libraries():
         on_grid = is_grid(model)
     if not on_grid and grid_json is not None:
@@ -67,6 +71,7 @@ class _Asked(NamedTuple):
     model: str
     corpus: str
     split: str
+    limit: int | None
     task: TaskName
     device: str
     quiet: bool
@@ -83,7 +88,7 @@ def _score_tokens(asked: _Asked) -> tuple[Scores, str]:
 
     with quiet_libraries():
         checkpoint = load_checkpoint(asked.model, asked.device)
-        pieces = load_named_pieces(asked.corpus, asked.split, checkpoint.layout)
+        pieces = load_named_pieces(asked.corpus, asked.split, checkpoint.layout)[: asked.limit]
     kind = "four-part pieces" if checkpoint.table.is_four_part else "pieces"
     if not pieces:
         raise InputError(f"split {asked.split!r} of {asked.corpus} has no {kind}: choose another split")
@@ -105,18 +110,22 @@ def _score_grid(asked: _Asked, grid_json: Path | None) -> tuple[Scores, str]:
     with quiet_libraries():
         checkpoint = load_grid(asked.model, asked.device)
     grids = corpus_grids(asked.corpus, asked.split) if grid_json is None else read_grids(grid_json, asked.split)
+    grids = grids[: asked.limit]
     with progress_bar(f"{asked.split} of {grid_json or asked.corpus}", quiet=asked.quiet) as progress:
         return score_grids(checkpoint.model, checkpoint.meta.vocabulary, grids, progress), "four-part grids"
 
 
 def score_facts(scores: Scores) -> dict[str, Any]:
     """Return what goes into JSON."""
+    from descant_modeling.likelihood import WINDOW_OVERLAP
+
     nats, bits, key = scores.headline, scores.bits_per_note, scores.unit.key
     return {
         key: round(nats.value, 5),
         "bits_per_note": round(bits.value, 4),
         "num_pieces": len(scores.pieces),
         "num_notes": scores.num_notes,
+        "window": {"tokens": scores.window_tokens, "overlap": WINDOW_OVERLAP},
         "num_windowed": sum(piece.num_windows > 1 for piece in scores.pieces),
         "interval": {
             key: {"low": round(nats.low, 5), "high": round(nats.high, 5)},
@@ -130,6 +139,7 @@ def score_facts(scores: Scores) -> dict[str, Any]:
 def _piece(piece: PieceScore, key: str) -> dict[str, Any]:
     return {
         key: round(piece.nats / piece.length, 5),
+        "bits_per_note": round(piece.nats / math.log(2) / max(piece.num_notes, 1), 4),
         "nats": round(piece.nats, 3),
         "num_notes": piece.num_notes,
     }
@@ -145,7 +155,8 @@ def _summary(facts: dict[str, Any], unit: Unit, kind: str) -> str:
         f"{facts['bits_per_note']} bits per note [{bits['low']:.3f}, {bits['high']:.3f}]: {what}",
         f"over {facts['num_pieces']} {kind} ({facts['num_notes']} notes) of {facts['corpus']}, split "
         f"{facts['split']}; in brackets 95 % intervals over pieces",
-        f"easiest {ends[0]}, hardest {ends[1]}; {facts['num_windowed']} scored in windows that overlap by half",
+        f"easiest {ends[0]}, hardest {ends[1]}; {facts['num_windowed']} scored in windows of "
+        f"{facts['window']['tokens']} tokens that overlap by {100 * facts['window']['overlap']:g} %",
     ]
     if facts["pitch_accuracy"]:
         shares = (f"{voice} {share['value']:.1f} %" for voice, share in facts["pitch_accuracy"].items())

@@ -8,7 +8,7 @@ model should not share longer runs with it than he does.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +18,10 @@ from descant_modeling.evaluation.grid import SILENT, Chorale, Line
 from descant_modeling.evaluation.resample import quantile_interval
 from descant_tokenizers.scores import VOICES
 
-__all__ = ["ALL_VOICES", "Memory", "SuffixAutomaton", "chord_steps", "line_steps", "runs_facts"]
+__all__ = ["ALL_VOICES", "Excess", "Memory", "SuffixAutomaton", "chord_steps", "excesses", "line_steps", "runs_facts"]
 
 ALL_VOICES = "all four"
+COMPARED = ("median", "percentile_95", "longest")
 Step = Hashable
 
 
@@ -80,6 +81,23 @@ class SuffixAutomaton:
         self._link.append(-1)
         self._length.append(length)
         return len(self._next) - 1
+
+
+@dataclass(frozen=True)
+class Excess:
+    """A length of shared runs at which samples exceed Bach.
+
+    Attributes:
+        voice: Whose runs, as `runs_facts` calls it.
+        figure: Which of `COMPARED`.
+        samples: The samples' figure.
+        bach: His.
+    """
+
+    voice: str
+    figure: str
+    samples: float
+    bach: float
 
 
 @dataclass(frozen=True)
@@ -147,6 +165,24 @@ def runs_facts(runs: Sequence[dict[str, int]]) -> dict[str, Any]:
             "longest": max(lengths),
         }
     return facts
+
+
+def excesses(samples: Mapping[str, Any], bach: Mapping[str, Any]) -> list[Excess]:
+    """Return where samples share longer runs with the training set than Bach's held-out pieces do.
+
+    A model that copies no more than Bach repeats himself has none: in each voice and in all four neither the median nor
+    the 95th percentile nor the longest of all shared runs is longer than his.
+
+    Args:
+        samples: What `runs_facts` says of them.
+        bach: The same of his pieces.
+    """
+    return [
+        Excess(voice, figure, runs[figure], bach[voice][figure])
+        for voice, runs in samples.items()
+        for figure in COMPARED
+        if runs[figure] > bach[voice][figure]
+    ]
 
 
 def _notes(steps: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -41,7 +42,7 @@ def memorization_command(
         raise InputError("--samples are harmonies; leave --task out.")
 
     from descant_modeling.evaluation.grid import chorale_of_row
-    from descant_modeling.evaluation.memorization import Memory, runs_facts
+    from descant_modeling.evaluation.memorization import Memory, excesses, runs_facts
     from descant_modeling.evaluation.screen import remark, show, write_json
     from descant_modeling.evaluation.sources import release_remark, split_rows
     from descant_modeling.progress import progress_bar
@@ -59,6 +60,8 @@ def memorization_command(
             written, bach = _harmonized(model, rows, seed, device, progress)
     given = ["Soprano"] if task == "harmonize" else []
     runs = [_without(memory.longest_runs(chorale), given) for chorale in written]
+    found, his = (runs_facts(some) for some in (runs, [_without(memory.longest_runs(c), given) for c in bach]))
+    more = excesses(found, his)
     facts = {
         "model": model if samples is None else str(samples),
         "task": task,
@@ -66,8 +69,10 @@ def memorization_command(
         "split": split,
         "train": train,
         "num_samples": len(written),
-        "runs": runs_facts(runs),
-        "bach": {"num_pieces": len(bach), "runs": runs_facts([_without(memory.longest_runs(c), given) for c in bach])},
+        "copies_more_than_bach": bool(more),
+        "longer_than_bach": [asdict(excess) for excess in more],
+        "runs": found,
+        "bach": {"num_pieces": len(bach), "runs": his},
         "pieces": {chorale.name: run for chorale, run in zip(written, runs, strict=True)},
         "seconds": round(time.monotonic() - started, 1),
     }
@@ -75,6 +80,7 @@ def memorization_command(
         write_json(facts)
     else:
         show(memorization_table(facts))
+        typer.echo(verdict(facts))
 
 
 def memorization_table(facts: Mapping[str, Any]) -> Table:
@@ -89,6 +95,19 @@ def memorization_table(facts: Mapping[str, Any]) -> Table:
     title = f"Longest run shared with {facts['train']}: median / 95th percentile / longest of all"
     columns = ("", f"{facts['num_samples']} samples", f"{facts['bach']['num_pieces']} of Bach's")
     return table(title, columns, rows, "in any key; intervals and lengths agree")
+
+
+def verdict(facts: Mapping[str, Any]) -> str:
+    """Say whether samples share no longer runs with the training set than Bach does."""
+    more = facts["longer_than_bach"]
+    if not more:
+        return "It copies no more than Bach repeats himself: no figure above is higher than his."
+    figures = {"median": "median", "percentile_95": "95th percentile", "longest": "longest of all"}
+    where = (
+        f"{excess['voice'].replace('_', ' ')}, {figures[excess['figure']]} {excess['samples']:g} ({excess['bach']:g})"
+        for excess in more
+    )
+    return f"It copies more than Bach repeats himself (his figures in brackets): {'; '.join(where)}."
 
 
 def _read(folder: Path, rows: Rows) -> tuple[list[Chorale], list[Chorale]]:

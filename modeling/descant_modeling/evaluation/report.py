@@ -5,17 +5,16 @@ from __future__ import annotations
 import base64
 import html
 import io
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from symusic.core import ScoreTick
 
 from descant_modeling.evaluation.rules import FRAMES, RULES
-from descant_tokenizers.engraving.pictures import piano_roll
+from descant_tokenizers.engraving.rendering import Rendering
+from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import VOICES
 
 if TYPE_CHECKING:
@@ -91,8 +90,8 @@ def report_html(
     parts += [
         "<h2>Harmonization</h2>",
         _harmonization_table(models, bach),
-        "<p class=note>/1,000: per 1,000 pitch changes; %: of 16ths. In brackets 95 % intervals over pieces, of the "
-        "grade quartiles. Bach breaks each rule too; zero is not the aim.</p>",
+        "<p class=note>One harmony of each soprano. /1,000: per 1,000 pitch changes; %: of 16ths. In brackets 95 % "
+        "intervals over pieces, of the grade quartiles. Bach breaks each rule too; zero is not the aim.</p>",
         _figure(lambda axes: _draw_rules(axes, models, bach), "Rules of voice leading, with 95 % intervals.", 3.8),
         _figure(lambda axes: _draw_grades(axes, models, grades), "Grades of all harmonies; lower is more like Bach."),
     ]
@@ -105,8 +104,8 @@ def report_html(
         parts.append(_figure(lambda axes, key=key: _draw_histogram(axes, models, bach, key), caption))  # type: ignore[misc]
     parts.append("<h2>Music</h2>")
     for index, sample in enumerate(own):
-        parts.append(_roll(f"{sample.title}: {BACH}", sample.score))
-        parts += [_roll(f"{m.samples[index].title}: {m.name}", m.samples[index].score) for m in models]
+        parts.append(_music(f"{sample.title}: {BACH}", sample.score))
+        parts += [_music(f"{m.samples[index].title}: {m.name}", m.samples[index].score) for m in models]
     page = "\n".join(parts)
     return (
         f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
@@ -132,7 +131,8 @@ def _likelihood_table(models: Sequence[ReportModel]) -> str:
             nats = {"value": facts["nats_per_voice_16th"], **facts["interval"]["nats_per_voice_16th"]}
             what = "all voices" if task == "continue" else "given the soprano"
             accuracy = " / ".join(f"{share['value']:.0f}" for share in facts["pitch_accuracy"].values()) or "-"
-            rows.append([html.escape(model.name), what, _estimate(nats, 3), f"{facts['bits_per_note']:.3f}", accuracy])
+            bits = {"value": facts["bits_per_note"], **facts["interval"]["bits_per_note"]}
+            rows.append([html.escape(model.name), what, _estimate(nats, 3), _estimate(bits, 3), accuracy])
     return _table(("model", "", "nats per voice-16th", "bits per note", "pitches foreseen, % by voice"), rows)
 
 
@@ -213,9 +213,20 @@ def _draw_histogram(axes: Axes, models: Sequence[ReportModel], bach: Mapping[str
     axes.legend(frameon=False)
 
 
-def _roll(title: str, score: ScoreTick) -> str:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "roll.png")
-        piano_roll(score, path, is_given=lambda voice, note: voice == VOICES[0], title=title)
-        data = base64.b64encode(path.read_bytes()).decode()
-    return f'<figure><img alt="{html.escape(title)}" src="data:image/png;base64,{data}"></figure>'
+def _music(title: str, score: ScoreTick) -> str:
+    """A piece engraved, and as a piano roll to be unfolded; the soprano, which was given, in another colour."""
+    rendering = Rendering(score, title, is_given=lambda voice, note: voice == VOICES[0])
+    try:
+        pages = rendering.svg_pages
+    except InputError as error:  # what a model wrote may be no music that can be written down
+        sheet = f"<p class=note>{html.escape(f'{title}: {error}')}</p>"
+    else:
+        sheet = "".join(_image("svg+xml", page.encode("utf-8"), title) for page in pages)
+    (roll,) = rendering.data("png")
+    folded = f"<details><summary>as a piano roll</summary>{_image('png', roll, title)}</details>"
+    return f"<figure>{sheet}{folded}</figure>"
+
+
+def _image(kind: str, data: bytes, title: str) -> str:
+    """An image inside the page: as such its ids and styles are its own, too."""
+    return f'<img alt="{html.escape(title)}" src="data:image/{kind};base64,{base64.b64encode(data).decode()}">'

@@ -59,6 +59,7 @@ class Scores:
 
     Attributes:
         unit: What the headline is counted in.
+        window_tokens: Longest stream that is scored whole; windows of a longer one overlap by half.
         pieces: One score a piece.
         headline: Nats per voice-16th (per 16th where there are not four voices), pooled over pieces.
         bits_per_note: The same sum in bits, over the notes.
@@ -67,6 +68,7 @@ class Scores:
     """
 
     unit: Unit
+    window_tokens: int
     pieces: list[PieceScore]
     headline: Estimate
     bits_per_note: Estimate
@@ -120,7 +122,7 @@ def score_pieces(
     if not scores:
         raise InputError("there is no piece to score; name a corpus and a split that hold pieces for this model.")
     _score_windows(model, layout, parts, batch_tokens, progress)
-    return pooled(unit, scores)
+    return pooled(unit, limit, scores)
 
 
 @torch.inference_mode()
@@ -176,12 +178,13 @@ def _count_pitches(
     return counts
 
 
-def pooled(unit: Unit, pieces: list[PieceScore]) -> Scores:
+def pooled(unit: Unit, window_tokens: int, pieces: list[PieceScore]) -> Scores:
     """Pool the scores of one or more pieces, with intervals over pieces."""
     nats = [piece.nats for piece in pieces]
     pitches_NV2 = np.stack([piece.pitches for piece in pieces])
     return Scores(
         unit=unit,
+        window_tokens=window_tokens,
         pieces=pieces,
         headline=ratio_interval(nats, [piece.length for piece in pieces]),
         bits_per_note=ratio_interval(nats, [piece.num_notes for piece in pieces], scale=1 / math.log(2)),

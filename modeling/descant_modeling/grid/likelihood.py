@@ -78,4 +78,4 @@ def score_grids(
         )
         for grid, stream, nats in zip(grids, streams, all_nats, strict=True)
     ]
-    return pooled(VOICE_16TH, scores)
+    return pooled(VOICE_16TH, limit, scores)
