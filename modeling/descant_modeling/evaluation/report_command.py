@@ -49,13 +49,14 @@ def report_command(
     from descant_modeling.evaluation.screen import remark, write_json
     from descant_modeling.evaluation.sources import release_remark, split_rows
     from descant_modeling.progress import progress_bar
-    from descant_tokenizers.corpora import row_to_score
+    from descant_tokenizers.corpora import row_to_score, silence_datasets
     from descant_tokenizers.files import atomic_write
     from descant_tokenizers.outputs import check_writable
 
     started = time.monotonic()
     check_writable(out)
     remark(release_remark(split), quiet=quiet)
+    silence_datasets(quiet=quiet or as_json)
     names = named_harmonizers([*(models or []), *(more or [])]) or ["chorales", *BASELINES]
     rows = split_rows(f"{corpus}:{split}")[:limit]
     bach = Reference([chorale_of_row(row) for row in split_rows(reference)])
