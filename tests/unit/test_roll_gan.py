@@ -16,11 +16,6 @@ from descant_modeling.models import count_parameters
 from descant_tokenizers.rolls.chorales import windows_of
 
 
-def random_rolls(number, seed=0):
-    rng = torch.Generator().manual_seed(seed)
-    return torch.where(torch.rand(number, 4, 64, 128, generator=rng) < 0.03, 1.0, -1.0)
-
-
 def test_the_shape_of_every_stage_and_the_counts():
     generator, critic = roll_gan_parts(RollGanConfig()).build()
     shapes = []
@@ -48,13 +43,13 @@ def test_sizes_out_of_range_are_refused():
         RollGenerator(0)
 
 
-def test_fast_gradients_without_a_condition_are_those_of_autograd():
+def test_fast_gradients_without_a_condition_are_those_of_autograd(random_rolls):
     torch.manual_seed(0)
     critic = Critic(4, (4, 6, 8, 10), 64).double()
     with torch.no_grad():
         for parameter in critic.parameters():
             parameter.add_(0.02 * torch.randn_like(parameter))
-    real, fake = random_rolls(3).double(), torch.tanh(torch.randn(3, 4, 64, 128, dtype=torch.float64))
+    real, fake = random_rolls(3, 64).double(), torch.tanh(torch.randn(3, 4, 64, 128, dtype=torch.float64))
     share = torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64)
     loss = naive_critic_loss(critic, real, fake, None, share)
     expected = torch.autograd.grad(loss.total, list(critic.parameters()), allow_unused=True)
@@ -64,21 +59,17 @@ def test_fast_gradients_without_a_condition_are_those_of_autograd():
         torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-6)
 
 
-def state(network):
-    return {name: tensor.clone() for name, tensor in network.state_dict().items()}
-
-
-def test_each_step_changes_one_network_only():
+def test_each_step_changes_one_network_only(random_rolls, watch):
     learner = GanLearner(3, GanOptimizerConfig(), 2, parts=roll_gan_parts(RollGanConfig()))
-    real, rng = random_rolls(2), torch.Generator().manual_seed(0)
-    before = state(learner.generator), state(learner.critic)
+    real, rng = random_rolls(2, 64), torch.Generator().manual_seed(0)
+    generator, critic = watch(learner.generator), watch(learner.critic)
     learner._critic_step(real, rng)
-    assert all(torch.equal(tensor, before[0][name]) for name, tensor in state(learner.generator).items())
-    assert not torch.equal(learner.critic.score.weight, before[1]["score.weight"])
-    before = state(learner.generator), state(learner.critic)
+    assert generator() == set()
+    assert "score.weight" in critic()
+    critic = watch(learner.critic)
     learner._generator_step(real, rng)
-    assert all(torch.equal(tensor, before[1][name]) for name, tensor in state(learner.critic).items())
-    assert not torch.equal(learner.generator.dense.weight, before[0]["dense.weight"])
+    assert critic() == set()
+    assert "dense.weight" in generator()
 
 
 def test_samples_that_repeat_each_other_are_alike():

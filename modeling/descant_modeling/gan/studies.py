@@ -13,9 +13,10 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor
 
+from descant_modeling.gan.adversaries import Adversaries
 from descant_modeling.gan.cards import gan_card
-from descant_modeling.gan.checkpoints import AnyGenerator, GanMeta, save_gan
-from descant_modeling.gan.config import GanConfig, MidinetConfig, RollGanConfig
+from descant_modeling.gan.checkpoints import GanMeta, save_gan
+from descant_modeling.gan.config import AdversarialConfig, GanConfig, MidinetConfig, RollGanConfig
 from descant_modeling.gan.data import RollData, sounding
 from descant_modeling.gan.learner import CONDITIONAL, GanLearner, WganParts, melody_of
 from descant_modeling.gan.melody_data import MelodyCorpus
@@ -38,37 +39,54 @@ def _dtype(accelerator: Accelerator) -> torch.dtype:
     return torch.bfloat16 if accelerator.mixed_precision == "bf16" else torch.float32
 
 
-def _save(folder: Path, generator: AnyGenerator, meta: GanMeta, facts: dict[str, Any]) -> None:
-    meta = replace(meta, training={**meta.training, **facts})
-    save_gan(folder, generator, meta, gan_card(meta))
+class _Study:
+    """What all have in common: the seed that they measure with, and what is published.
+
+    Args:
+        config: The run.
+        corpora: Names and hashes of what is trained on.
+        voice_ranges: (lowest, highest) MIDI pitch of each track there.
+    """
+
+    learner: Adversaries[Any, Any]
+
+    def __init__(
+        self, config: AdversarialConfig, corpora: dict[str, str], voice_ranges: tuple[tuple[int, int], ...]
+    ) -> None:
+        self._seed = config.seed
+        self.meta = GanMeta(corpora=corpora, voice_ranges=voice_ranges, objective=config.objective)
+
+    def save(self, folder: Path, facts: dict[str, Any]) -> None:
+        """See `Study`."""
+        meta = replace(self.meta, training={**self.meta.training, **facts})
+        save_gan(folder, self.learner.generator, meta, gan_card(meta))
+
+    def _rng(self) -> torch.Generator:
+        """The same noise each time."""
+        return torch.Generator().manual_seed(self._seed)
 
 
-class _WganStudy:
+class _WganStudy(_Study):
     """What the conditional GAN and the unconditional one have in common."""
+
+    learner: GanLearner
 
     def __init__(
         self, config: GanConfig | RollGanConfig, accelerator: Accelerator, data: RollData, parts: WganParts
     ) -> None:
-        self.config, self.data = config, data
+        super().__init__(config, data.corpora, data.voice_ranges)
+        self.data = data
         self.learner = GanLearner(
             config.seed, config.optimizer, config.data.batch_size, _dtype(accelerator), accelerator, parts
         )
-        self.meta = GanMeta(corpora=data.corpora, voice_ranges=data.voice_ranges, objective=config.objective)
 
     def iterate(self, iteration: int) -> Figures:
         """See `Study`."""
         return asdict(self.learner.iterate(self.data.train, iteration))
 
-    def save(self, folder: Path, facts: dict[str, Any]) -> None:
-        """See `Study`."""
-        _save(folder, self.learner.generator, self.meta, facts)
-
     @cached_property
     def _train(self) -> Rolls:
         return sounding(self.data.train)
-
-    def _rng(self) -> torch.Generator:
-        return torch.Generator().manual_seed(self.config.seed)
 
 
 class GanStudy(_WganStudy):
@@ -156,7 +174,7 @@ def roll_gan_parts(config: RollGanConfig) -> WganParts:
     return WganParts(build, noise, None)
 
 
-class MidinetStudy:
+class MidinetStudy(_Study):
     """MidiNet, a `Study`.
 
     Args:
@@ -165,12 +183,14 @@ class MidinetStudy:
         data: Training and valid bars.
     """
 
+    learner: MidinetLearner
+
     def __init__(self, config: MidinetConfig, accelerator: Accelerator, data: MelodyCorpus) -> None:
-        self.config, self.data = config, data
+        super().__init__(config, data.corpora, (data.pitch_range,))
+        self.data = data
         self.learner = MidinetLearner(
             config.seed, config.optimizer, config.data.batch_size, _dtype(accelerator), accelerator
         )
-        self.meta = GanMeta(corpora=data.corpora, voice_ranges=(data.pitch_range,), objective=config.objective)
 
     def iterate(self, iteration: int) -> Figures:
         """See `Study`."""
@@ -179,7 +199,7 @@ class MidinetStudy:
     def measure(self) -> Figures:
         """See `Study`; each bar of valid is written anew, with its own chord and the bar that goes before it there."""
         _, chords, previous = self.data.valid.at(self._order)
-        noise = draw_midinet_noise(len(chords), torch.Generator().manual_seed(self.config.seed))
+        noise = draw_midinet_noise(len(chords), self._rng())
         bars = melody_cells(self.learner.write(noise, chords, previous))
         return self._figures(bars, chords)
 
@@ -198,18 +218,14 @@ class MidinetStudy:
         firsts = torch.nonzero(valid.previous[:, 0] < 0)[:, 0][:number]
         _, chords, _ = valid.at(torch.cat([torch.arange(first, first + SAMPLE_BARS) for first in firsts]) % len(valid))
         generator = self.learner.generator.train(False)
-        rng = torch.Generator().manual_seed(self.config.seed)
+        rng = self._rng()
         rolls = [compose_bars(generator, part, rng) for part in torch.split(chords, SAMPLE_BARS)]
         return {"rolls": np.stack(rolls)[..., None]}
-
-    def save(self, folder: Path, facts: dict[str, Any]) -> None:
-        """See `Study`."""
-        _save(folder, self.learner.generator, self.meta, facts)
 
     @cached_property
     def _order(self) -> Tensor:
         """Valid's bars in an order in which neighbours are of different pieces."""
-        return torch.randperm(len(self.data.valid), generator=torch.Generator().manual_seed(self.config.seed))
+        return torch.randperm(len(self.data.valid), generator=self._rng())
 
     @cached_property
     def _reference(self) -> Rolls:
