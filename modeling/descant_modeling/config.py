@@ -184,7 +184,7 @@ class CausalConfig(CommonConfig):
 
 @dataclass(frozen=True)
 class RunConfig(CausalConfig):
-    """One training run of a causal model over scores; the default values are the published default model's.
+    """One training run of a causal model over scores; the default values are those of the published model's first stage.
 
     Args:
         init_from: Checkpoint folder whose weights start the run (fine-tuning); `model` must say their size.
@@ -205,7 +205,7 @@ def load_config(path: Path | None, overrides: typing.Sequence[str] = ()) -> RunC
     """Read a run configuration from YAML.
 
     Args:
-        path: The file; None for the published default, which `configs/chorales.yaml` spells out.
+        path: The file; None for the published model's first stage, which `configs/chorales.yaml` spells out.
         overrides: `key=value` with dots for nesting (`optimizer.learning_rate=3e-4`); values are YAML.
 
     Raises:

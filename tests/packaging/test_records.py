@@ -21,7 +21,7 @@ def test_a_stale_figure_is_found(repo_root: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.syspath_prepend(str(repo_root / "records"))
     import refresh
 
-    record = repo_root / "records" / "2026-11-25_chorales" / "metrics.json"
+    record = repo_root / "records" / "2026-11-26_chorales" / "metrics.json"
     name = record.relative_to(repo_root / "records").as_posix()
     value = json.loads(record.read_text())["likelihood"]["nats_per_voice_16th"]
     text = f"<!--record {name} likelihood.nats_per_voice_16th .3f-->9.999<!--/record-->"
