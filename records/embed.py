@@ -3,7 +3,7 @@
     python records/embed.py runs/chorales chorales --record 2026-11-26_chorales
     python records/embed.py runs/gan gan --record 2026-11-25_gan --git 3a5c5fe     a run of an exported tree
     python records/embed.py runs/midinet midinet --record 2026-11-25_midinet
-    python records/embed.py chorales chorales --record 2026-11-26_chorales --measured 2026-11-26_evaluation
+    python records/embed.py chorales chorales --record 2026-11-26_chorales --measured 2026-11-26_evaluation --tested 2026-11-26_test
 
 The last one puts what records/evaluate.py measured into the card of a model that is embedded already. The GANs' weights
 are halved to fp16 (`save_gan`), the causal model's stay as they are. The record's `metrics.json` is written by hand
@@ -45,12 +45,15 @@ def main() -> None:
     parser.add_argument("name", help="of the embedded model")
     parser.add_argument("--record", required=True, help="folder under records/")
     parser.add_argument("--measured", help="folder under records/ with what records/evaluate.py wrote")
+    parser.add_argument("--tested", help="the same of the test split, for a release")
     parser.add_argument("--git", help="the revision that ran, if the run could not know")
     options = parser.parse_args()
     record = RECORDS / options.record
     facts = {"record": f"records/{options.record}"} | ({"git": options.git} if options.git else {})
     if options.measured:
         facts["evaluation"] = f"records/{options.measured}"
+    if options.tested:
+        facts["test"] = f"records/{options.tested}"
     replace_folder(EMBEDDED / options.name, lambda folder: embed(str(options.run), options.name, folder, facts))
     record.mkdir(exist_ok=True)
     for pattern in LOGGED:
@@ -61,19 +64,29 @@ def main() -> None:
 
 def measured(record: Path, name: str) -> list[Measured]:
     """Read the figures that a causal model's card quotes from what records/evaluate.py wrote."""
-    alone = json.loads((record / "likelihood.json").read_text(encoding="utf-8"))["harmonize"]
+    found = json.loads((record / "likelihood.json").read_text(encoding="utf-8"))
+    split = found["continue"]["split"]
+
+    def nats(task: str, key: str, label: str) -> Measured:
+        facts = found[task]
+        return Measured(key, label, facts["nats_per_voice_16th"], None, facts["command"], ".4f", split=split)
+
     label = "nats per voice-16th of alto, tenor and bass, given the soprano"
-    given = Measured("harmonize_nats_per_voice_16th", label, alone["nats_per_voice_16th"], None, alone["command"])
-    return [given, *measured_harmonies(record, name)]
+    given = nats("harmonize", "harmonize_nats_per_voice_16th", label)
+    # of valid, the checkpoint itself knows it
+    alone = [] if split == "valid" else [nats("continue", "nats_per_voice_16th", "nats per voice-16th")]
+    return [*alone, given, *measured_harmonies(record, name)]
 
 
 def measured_harmonies(record: Path, name: str) -> list[Measured]:
-    """Read the figures about a model's harmonies of the valid sopranos."""
+    """Read the figures about a model's harmonies of a split's sopranos."""
     harmonies = json.loads((record / "harmonization.json").read_text(encoding="utf-8"))
     mine, bach = harmonies["models"][name], harmonies["bach"]
 
     def figure(key: str, label: str, value: float, beside: float) -> Measured:
-        return Measured(key, label, value, beside, harmonies["command"], corpus=harmonies["corpus"])
+        return Measured(
+            key, label, value, beside, harmonies["command"], corpus=harmonies["corpus"], split=harmonies["split"]
+        )
 
     figures = []
     for key, label in (("parallel_fifths", "parallel fifths"), ("parallel_octaves", "parallel octaves, unisons")):
@@ -111,7 +124,7 @@ def embed(run: str, name: str, folder: Path, facts: dict[str, str]) -> None:
         return
     checkpoint = load_checkpoint(run)
     meta = replace(checkpoint.meta, training=checkpoint.meta.training | facts)
-    figures = measured(RECORDS.parent / facts["evaluation"], name) if "evaluation" in facts else []
+    figures = [f for key in ("evaluation", "test") if key in facts for f in measured(RECORDS.parent / facts[key], name)]
     card = model_card(checkpoint.model, meta, checkpoint.table, figures)
     save_checkpoint(folder, checkpoint.model, checkpoint.table.tokenizer, meta, card)
 

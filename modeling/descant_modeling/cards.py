@@ -105,13 +105,15 @@ phrase. {rules}"""
 
 LIKELIHOOD = "descant evaluate likelihood --model {place} --corpus {corpus} --split valid"
 
+TESTED = "The test split was measured once, for this release; nothing was chosen by it."
+
 #: What the models do, for the Hub's model-index.
 TASK = "writing symbolic music"
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A figure of the valid split that stands in a card and in the Hub's model-index.
+    """A figure that stands in a card and in the Hub's model-index.
 
     Attributes:
         key: Name in JSON.
@@ -120,7 +122,8 @@ class Measured:
         beside: The same of Bach's own pieces, where that makes sense.
         command: What printed it.
         form: How both are printed.
-        corpus: Whose valid split it is about; by default the first one that was trained on.
+        corpus: What it is about; by default the first corpus that was trained on.
+        split: And which of its splits.
     """
 
     key: str
@@ -130,6 +133,7 @@ class Measured:
     command: str
     form: str = ".2f"
     corpus: str | None = None
+    split: str = "valid"
 
 
 @dataclass(frozen=True)
@@ -171,7 +175,7 @@ class Head:
             task_name=TASK,
             dataset_type=corpus,
             dataset_name=corpus,
-            dataset_split="valid",
+            dataset_split=figure.split,
             metric_type=figure.key,
             metric_name=figure.name,
             metric_value=round(figure.value, 4),
@@ -187,7 +191,7 @@ def model_card(
         model: The model, for its class and size.
         meta: What is known about its training.
         table: Its vocabulary.
-        measured: Further figures of the valid split, from records.
+        measured: Further figures, from records.
     """
     unit = unit_of(table)
     value = meta.training.get(f"valid_{unit.key}")
@@ -244,7 +248,12 @@ def _quality(unit: Unit, value: float | None, command: str, measured: Sequence[M
     if value is None:
         return f"Not measured; `{command}` does."
     text = f"{value:.4f} {unit.name} on the valid split (whole pieces, bar tokens and EOS included), by\n`{command}`."
-    return f"{text}\n\n{table_of(measured, ('on valid', 'model', 'Bach'))}" if measured else text
+    parts = [text]
+    for split in dict.fromkeys(figure.split for figure in measured):
+        if split == "test":
+            parts.append(TESTED)
+        parts.append(table_of([f for f in measured if f.split == split], (f"on {split}", "model", "Bach")))
+    return "\n\n".join(parts)
 
 
 def _programs(table: TokenTable) -> str:

@@ -184,7 +184,7 @@ class CausalConfig(CommonConfig):
 
 @dataclass(frozen=True)
 class RunConfig(CausalConfig):
-    """One training run of a causal model over scores; the default values are those of the published model's first stage.
+    """One training run of a causal model over scores; by default the first stage of the published model.
 
     Args:
         init_from: Checkpoint folder whose weights start the run (fine-tuning); `model` must say their size.

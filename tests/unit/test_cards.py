@@ -35,6 +35,15 @@ def test_measured_figures_stand_in_the_text_and_in_the_model_index(table):
     assert card.text.count("- `descant evaluate harmonization --json`") == 1
 
 
+def test_figures_of_the_test_split_stand_apart(table):
+    tested = replace(FIFTHS, key="grade", split="test", command="descant evaluate harmonization --split test --json")
+    card = card_of(table, FIFTHS, tested)
+    assert [result.dataset_split for result in card.data.eval_results] == ["valid", "valid", "test"]
+    valid, test = card.text.split(TESTED)
+    assert "| on valid |" in valid and "--split test" not in valid
+    assert "| on test |" in test and "- `descant evaluate harmonization --split test --json`" in test
+
+
 def test_a_card_without_measurements_has_no_table(table):
     card = card_of(table)
     assert [result.metric_type for result in card.data.eval_results] == ["nats_per_voice_16th"]
@@ -53,7 +62,14 @@ def test_the_embedded_card_quotes_the_newest_records(repo_root: Path, monkeypatc
 
     records = (path.parent for path in (repo_root / "records").glob("*_evaluation/harmonization.json"))
     checkpoint = load_checkpoint(EMBEDDED_DEFAULT)
-    figures = embed.measured(max(records), EMBEDDED_DEFAULT)
+    facts = checkpoint.meta.training
+    assert facts["evaluation"] == f"records/{max(records).name}"
+    figures = [
+        f
+        for key in ("evaluation", "test")
+        if key in facts
+        for f in embed.measured(repo_root / facts[key], EMBEDDED_DEFAULT)
+    ]
     card = model_card(checkpoint.model, checkpoint.meta, checkpoint.table, figures)
     assert (EMBEDDED / EMBEDDED_DEFAULT / "README.md").read_text(encoding="utf-8") == card
 
