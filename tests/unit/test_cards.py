@@ -3,13 +3,14 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from huggingface_hub import ModelCard
 from symusic.core import ScoreTick
 
-from descant_modeling.cards import NO_RULES, PLACEHOLDER, RULES, UNKNOWN_SOURCE, Measured, model_card
+from descant_modeling.cards import NO_RULES, PLACEHOLDER, RULES, TESTED, UNKNOWN_SOURCE, Measured, model_card
 from descant_modeling.checkpoints import EMBEDDED, EMBEDDED_DEFAULT, CheckpointMeta, load_checkpoint
 from descant_modeling.config import ModelConfig
 from descant_modeling.gan.cards import WORDINGS, gan_card
@@ -40,8 +41,10 @@ def test_figures_of_the_test_split_stand_apart(table):
     card = card_of(table, FIFTHS, tested)
     assert [result.dataset_split for result in card.data.eval_results] == ["valid", "valid", "test"]
     valid, test = card.text.split(TESTED)
-    assert "| on valid |" in valid and "--split test" not in valid
-    assert "| on test |" in test and "- `descant evaluate harmonization --split test --json`" in test
+    assert "| on valid |" in valid
+    assert "--split test" not in valid
+    assert "| on test |" in test
+    assert "- `descant evaluate harmonization --split test --json`" in test
 
 
 def test_a_card_without_measurements_has_no_table(table):
@@ -64,12 +67,8 @@ def test_the_embedded_card_quotes_the_newest_records(repo_root: Path, monkeypatc
     checkpoint = load_checkpoint(EMBEDDED_DEFAULT)
     facts = checkpoint.meta.training
     assert facts["evaluation"] == f"records/{max(records).name}"
-    figures = [
-        f
-        for key in ("evaluation", "test")
-        if key in facts
-        for f in embed.measured(repo_root / facts[key], EMBEDDED_DEFAULT)
-    ]
+    folders = [repo_root / facts[key] for key in ("evaluation", "test") if key in facts]
+    figures = [figure for folder in folders for figure in embed.measured(folder, EMBEDDED_DEFAULT)]
     card = model_card(checkpoint.model, checkpoint.meta, checkpoint.table, figures)
     assert (EMBEDDED / EMBEDDED_DEFAULT / "README.md").read_text(encoding="utf-8") == card
 
