@@ -5,10 +5,10 @@
     python records/embed.py runs/midinet midinet --record 2026-11-25_midinet
     python records/embed.py chorales chorales --record 2026-11-26_chorales --measured 2026-11-26_evaluation
 
-The last one puts what records/evaluate.py measured into the card of a model that is embedded already; for a release with
-`--tested 2026-11-26_test`. The GANs' weights
-are halved to fp16 (`save_gan`), the causal model's stay as they are. The record's `metrics.json` is written by hand
-from what the commands in it printed; a GAN's card quotes it from there, once it is written.
+The last one puts what records/evaluate.py measured into the card of a model that is embedded already, for a release
+with `--tested 2026-11-26_test`. The GANs' weights are halved to fp16 (`save_gan`), the causal model's stay as they are.
+The record's `metrics.json` is written by hand from what the commands in it printed; a GAN's card quotes it from there,
+once it is written.
 """
 
 from __future__ import annotations
