@@ -87,6 +87,10 @@ def memorization(model: str, split: str, harmonies: Path) -> Facts:
         folder = harmonies / Path(name).name
         reused = ("--samples", str(folder)) if folder.is_dir() else ()
         facts[kind] = _run(*command, private=reused)
+        if reused:
+            facts[kind]["command"] = " ".join(
+                ("descant evaluate", *command, f"--samples HARMONIES/{folder.name} --json")
+            )
         facts[kind]["model"] = name
         facts[kind]["pieces"] = {Path(piece).stem: runs for piece, runs in facts[kind]["pieces"].items()}
     return facts
