@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -192,7 +192,7 @@ def build_rolls(
     windows = choose_windows(load_corpus("chorales", num_proc=num_proc, progress=progress), corpus)
     rows = {split: [window_row(window, split) for window in found] for split, found in windows.items()}
     report = _report(windows)
-    return store(rows, features(ROLL_CORPORA[corpus]), report, out, file_format), report
+    return store(rows, features(ROLL_CORPORA[corpus]), asdict(report), out, file_format), report
 
 
 def _report(windows: Mapping[str, Sequence[Window]]) -> RollReport:

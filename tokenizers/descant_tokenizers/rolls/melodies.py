@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -167,7 +167,7 @@ def build_melody_bars(
         rows[split] = [line for row, bars in found for line in bar_rows(row, bars)]
         filled += sum(bar.filled for _, bars in found for bar in bars)
     report = _report(rows, filled)
-    return store(rows, features(), report, out, file_format), report
+    return store(rows, features(), asdict(report), out, file_format), report
 
 
 def _report(rows: Mapping[str, Sequence[Mapping[str, Any]]], filled: int) -> MelodyReport:

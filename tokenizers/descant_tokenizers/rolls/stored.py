@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from datasets import Dataset, DatasetDict, Features, Value, load_dataset, load_from_disk
 from symusic.core import ScoreTick
@@ -13,9 +12,6 @@ from symusic.core import ScoreTick
 from descant_tokenizers.corpora.store import FileFormat, write_dataset
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import Bar
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 SPLITS = ("train", "valid")
 
@@ -39,7 +35,7 @@ def columns(text: Iterable[str], **others: Any) -> Features:
 def store(
     rows: Mapping[str, list[dict[str, Any]]],
     features: Features,
-    report: DataclassInstance,
+    report: Mapping[str, Any],
     out: Path | None,
     file_format: FileFormat,
 ) -> DatasetDict:
@@ -57,7 +53,7 @@ def store(
     """
     dataset = DatasetDict({split: Dataset.from_list(lines, features=features) for split, lines in rows.items()})
     if out is not None:
-        write_dataset(dataset, out, file_format, asdict(report))
+        write_dataset(dataset, out, file_format, report)
     return dataset
 
 
