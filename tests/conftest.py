@@ -21,7 +21,6 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from descant_modeling.gan.training import GanTrainer
     from descant_modeling.training import Trainer
-    from descant_tokenizers.tokens.layout import LayoutConfig
     from descant_tokenizers.tokens.piece import Piece
     from descant_tokenizers.tokens.vocabulary import TokenTable
 
@@ -290,33 +289,11 @@ def make_gan_trainer(gan_values: Callable[[str], dict[str, Any]], tmp_path: Path
     return make
 
 
-def save_untrained(
-    table: TokenTable,
-    ranges: Sequence[tuple[int, int]],
-    folder: Path,
-    layout_config: LayoutConfig | None = None,
-    **values: object,
-) -> Path:
-    """Save a tiny untrained model: what it writes is legal, but no music."""
-    import torch
-
-    from descant_modeling.checkpoints import CheckpointMeta, save_checkpoint
-    from descant_modeling.config import ModelConfig
-    from descant_modeling.models import build_model
-    from descant_tokenizers.tokens.layout import LayoutConfig, TaskLayout
-
-    layout = TaskLayout(table, layout_config or LayoutConfig())
-    torch.manual_seed(0)
-    config = ModelConfig(**{"width": 16, "num_layers": 1, "num_heads": 2, **values})
-    model = build_model(config, table.size, bos=layout.bos, eos=layout.eos, pad=table.special("PAD"))
-    meta = CheckpointMeta(layout.config, "", voice_ranges=tuple(ranges))
-    save_checkpoint(folder, model, table.tokenizer, meta, "tiny\n")
-    return folder
-
-
 @pytest.fixture(scope="session")
 def tiny_checkpoint(table: TokenTable, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint folder of an untrained model of four voices."""
+    from untrained import save_untrained
+
     return save_untrained(table, RANGES, tmp_path_factory.mktemp("tiny"))
 
 
@@ -325,6 +302,8 @@ def band_checkpoint(
     gm_table: TokenTable, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Path:
     """A checkpoint folder of an untrained model that has heard piano, bass, violin and drums, and holds few bars."""
+    from untrained import save_untrained
+
     heard = {0: (36, 84), 33: (28, 50), 40: (55, 90), -1: (35, 51)}
     ranges = [heard.get(program, (127, 0)) for program in gm_table.programs]
     folder = tmp_path_factory.mktemp("band")
@@ -334,6 +313,8 @@ def band_checkpoint(
 @pytest.fixture(scope="session")
 def style_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint folder of an untrained model of four voices that has been told of two styles."""
+    from untrained import save_untrained
+
     from descant_tokenizers.tokens.layout import LayoutConfig
     from descant_tokenizers.tokens.presets import build_tokenizer
     from descant_tokenizers.tokens.vocabulary import TokenTable

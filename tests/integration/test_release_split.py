@@ -12,18 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from datasets import Dataset, DatasetDict
 from prompts import chorale
 
-from descant_modeling.checkpoints import CheckpointMeta, save_checkpoint
-from descant_modeling.config import ModelConfig
-from descant_modeling.models import build_model
 from descant_tokenizers.corpora import build_dataset
 from descant_tokenizers.corpora.store import read_dataset
-from descant_tokenizers.tokens.layout import LayoutConfig, TaskLayout
-from descant_tokenizers.tokens.presets import build_tokenizer
-from descant_tokenizers.tokens.vocabulary import TokenTable
 
 ANNOUNCED = "the test split is measured once, for a release: choose nothing by these figures"
 SIZES = {"train": 3, "valid": 2, "test": 1}
@@ -51,24 +44,6 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
         splits[name] = Dataset.from_list([{**row, "split": name} for row in taken], features=features)
     DatasetDict(splits).save_to_disk(folder / "dataset")
     return folder / "dataset"
-
-
-@pytest.fixture(scope="module")
-def style_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An untrained model that knows two styles."""
-    table = TokenTable(build_tokenizer("satb-style"))
-    layout = TaskLayout(table, LayoutConfig(1, given_at_onsets=True, styles=("bach", "folk")))
-    torch.manual_seed(0)
-    model = build_model(
-        ModelConfig(width=16, num_layers=1, num_heads=2),
-        table.size,
-        bos=layout.bos,
-        eos=layout.eos,
-        pad=table.special("PAD"),
-    )
-    folder = tmp_path_factory.mktemp("style")
-    save_checkpoint(folder, model, table.tokenizer, CheckpointMeta(layout.config, ""), "tiny\n")
-    return folder
 
 
 @pytest.mark.parametrize("command", ["likelihood", "harmonization", "memorization", "memorization-continue", "report"])

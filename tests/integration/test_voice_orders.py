@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
+from untrained import save_untrained
 
 from descant_modeling.checkpoints import load_checkpoint
 from descant_modeling.generation import MusicModel
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.tokens.vocabulary import TokenTable
-from tests.integration.conftest import save_untrained
 
 RANGES = {"Soprano": (60, 81), "Alto": (52, 74), "Tenor": (46, 69), "Bass": (36, 66)}
 

@@ -1,0 +1,31 @@
+"""Models that have learned nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from descant_modeling.checkpoints import CheckpointMeta, save_checkpoint
+from descant_modeling.config import ModelConfig
+from descant_modeling.models import build_model
+from descant_tokenizers.tokens.layout import LayoutConfig, TaskLayout
+from descant_tokenizers.tokens.vocabulary import TokenTable
+
+
+def save_untrained(
+    table: TokenTable,
+    ranges: Sequence[tuple[int, int]],
+    folder: Path,
+    layout_config: LayoutConfig | None = None,
+    **values: object,
+) -> Path:
+    """Save a tiny untrained model: what it writes is legal, but no music."""
+    layout = TaskLayout(table, layout_config or LayoutConfig())
+    torch.manual_seed(0)
+    config = ModelConfig(**{"width": 16, "num_layers": 1, "num_heads": 2, **values})
+    model = build_model(config, table.size, bos=layout.bos, eos=layout.eos, pad=table.special("PAD"))
+    meta = CheckpointMeta(layout.config, "", voice_ranges=tuple(ranges))
+    save_checkpoint(folder, model, table.tokenizer, meta, "tiny\n")
+    return folder
