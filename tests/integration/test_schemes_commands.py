@@ -14,7 +14,7 @@ from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 from descant_tokenizers.schemes.catalogue import CATALOGUE
 from descant_tokenizers.schemes.page import MAX_TOKENS, page
 from descant_tokenizers.schemes.sheet import make_sheet
-from descant_tokenizers.schemes.table import COLUMNS, markdown_table
+from descant_tokenizers.schemes.table import COLUMNS, markdown_table, plot
 from descant_tokenizers.scores import VOICES
 
 TPQ = 480
@@ -110,6 +110,20 @@ def test_the_table_has_every_column_and_a_summary(descant: Callable, folder: Pat
     assert "refused by satb: 3" in done.out
     assert "limits of structured: time signatures are dropped" in done.out
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_shares_are_drawn_against_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    drawn: list[Figure] = []
+    save = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *a, **k: (drawn.append(figure), save(figure, *a, **k)))
+    keys = ("tokens_per_note", "bits_per_note", "exact_share", "note_f1", "notes_per_second")
+    scheme = dict.fromkeys(keys, 0.25) | {"name": "remi", "note_f1": 0.99999}
+    plot({"schemes": [scheme]}, tmp_path / "plot.png", "title")
+    ends = [axes.get_xlim()[1] for axes in drawn[0].axes]
+    assert ends == pytest.approx([0.325, 0.325, 1.3, 1.3, 0.325])
+    assert [text.get_text() for text in drawn[0].axes[3].texts] == ["0.9999"]
 
 
 def test_quiet_prints_the_table_alone(descant: Callable, folder: Path) -> None:

@@ -38,6 +38,8 @@ _PANELS = (
     ("note_f1", "note F1 after the round trip"),
     ("notes_per_second", "notes encoded per second"),
 )
+#: Their bars end at 1, whatever the schemes reach.
+_SHARES = ("exact_share", "note_f1")
 _DOTS_PER_INCH = 120
 _PANEL_INCHES = 3.0
 _ROW_INCHES = 0.32
@@ -80,9 +82,10 @@ def plot(figures: Figures, path: Path, title: str) -> None:
     for axes, (key, label) in zip(figure.subplots(1, len(_PANELS), sharey=True), _PANELS, strict=True):
         values = [scheme[key] or 0.0 for scheme in schemes]
         bars = axes.barh(names, values, color="#0072b2")
-        axes.bar_label(bars, [_short(scheme[key]) for scheme in schemes], padding=3, fontsize=8)
+        text = _f1 if key == "note_f1" else _short
+        axes.bar_label(bars, [text(scheme[key]) for scheme in schemes], padding=3, fontsize=8)
         axes.set_title(label, fontsize=10)
-        axes.set_xlim(0, 1.3 * max(values, default=1) or 1)
+        axes.set_xlim(0, 1.3 * (1.0 if key in _SHARES else max(values, default=1) or 1))
         axes.tick_params(axis="y", length=0)
         axes.set_xticks([])
         axes.spines[["top", "right", "bottom"]].set_visible(False)
