@@ -153,6 +153,8 @@ def test_learned_tokens_are_shown_with_what_they_stand_for(tmp_path: Path) -> No
         (["tune.mid", "--model", "."], "no tokenizer.json"),
         (["tune.mid", "--track", "9"], "there is no track 9"),
         (["five.mid"], "time signature 5/1"),
+        (["piano.mid"], r"as a track of its own, or take every track as it is: --preset gm\.$"),
+        (["piano.mid", "--scheme", "satb"], r"or take every track as it is: --preset gm\.$"),
     ],
 )
 def test_bad_input_is_one_sentence_that_names_it(
@@ -163,6 +165,12 @@ def test_bad_input_is_one_sentence_that_names_it(
     odd = chorale(pickup_beats=0)
     odd.time_signatures[0].numerator, odd.time_signatures[0].denominator = 5, 1
     write_midi(odd, "five.mid")
+    piano = chorale()
+    for track in piano.tracks[1:]:
+        piano.tracks[0].notes.extend(track.notes)
+    piano.tracks = piano.tracks[:1]
+    piano.tracks[0].name = "Piano"
+    write_midi(piano, "piano.mid")
     with pytest.raises(InputError, match=message) as caught:
         CliRunner().invoke(tokenizer_app, ["inspect", *arguments], catch_exceptions=False)
     assert "\n" not in str(caught.value)

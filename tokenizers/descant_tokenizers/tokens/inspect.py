@@ -108,8 +108,17 @@ def inspect_file(table: TokenTable, path: Path, track: int | str | None = None) 
 
 
 def four_voices(score: ScoreTick, track: int | str | None = None) -> tuple[ScoreTick, str]:
-    """Return a score of the four voices, or of one melody, and a sentence that says which tracks these are."""
-    choice = pick_voices(score, None if track is None else VOICES[:1], track)
+    """Return a score of the four voices, or of one melody, and a sentence that says which tracks these are.
+
+    Raises:
+        InputError: No voices or melody can be told.
+    """
+    try:
+        choice = pick_voices(score, None if track is None else VOICES[:1], track)
+    except InputError as error:
+        if track is not None:
+            raise
+        raise InputError(f"{str(error).removesuffix('.')}, or take every track as it is: --preset gm.") from error
     chosen = score.copy()
     chosen.tracks = TrackTickList(choice.tracks.values())
     for voice, line in zip(choice.tracks, chosen.tracks, strict=True):
