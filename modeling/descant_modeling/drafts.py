@@ -31,6 +31,8 @@ class Generated:
         num_tokens: Tokens sampled.
         log_likelihood: Sum of ln p of those tokens under the model, in nats; None for a model without tokens.
         melody_kept: Share of the melody that a model which writes all voices had written again, 0-1.
+        heard: Names of the voices or instruments that got a note, as `GenerationResult.written` names them; None where
+            these are the names of their tracks.
     """
 
     score: ScoreTick
@@ -38,6 +40,7 @@ class Generated:
     num_tokens: int
     log_likelihood: float | None
     melody_kept: float | None = None
+    heard: frozenset[str] | None = None
 
     @property
     def given(self) -> frozenset[tuple[str, int, int]]:
@@ -126,7 +129,7 @@ def extended(prompt: Prompt, draft: Draft, cleared: Collection[str] = (), start:
 
 def _generated(score: ScoreTick, draft: Draft, track_names: Mapping[str, str]) -> Generated:
     added = frozenset((track_names[voice], n.time, n.pitch) for voice, notes in draft.added.items() for n in notes)
-    return Generated(score, added, draft.num_tokens, draft.log_likelihood)
+    return Generated(score, added, draft.num_tokens, draft.log_likelihood, heard=frozenset(draft.added))
 
 
 def _with_added(track: TrackTick, notes: Iterable[NoteTick]) -> TrackTick:

@@ -142,10 +142,10 @@ class GenerationResult:
 
     @property
     def silences(self) -> tuple[str, ...]:
-        """A sentence for each written voice that got no note; it is a track of the result all the same."""
+        """A sentence for each written voice or instrument that got no note; a new one is a track all the same."""
         found = []
         for number, sample in enumerate(self.samples, start=1):
-            heard = {track.name for track in sample.score.tracks if track.notes}
+            heard = {name for name, _, _ in sample.added} if sample.heard is None else sample.heard
             where = f" in version {number}" if len(self.samples) > 1 else ""
             found += [f"{voice} was written without a note{where}" for voice in self.written if voice not in heard]
         return tuple(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -275,3 +276,21 @@ def test_a_model_of_four_voices_takes_no_instruments(tiny_checkpoint: Path, desc
     ended = descant("generate", "--prompt", tune, "--model", tiny_checkpoint, "--write", "piano")
     assert (ended.status, ended.out) == (2, "")
     assert "--write goes with a model of any instruments" in ended.err
+
+
+def test_only_an_instrument_that_got_no_note_is_called_silent(writer: EnsembleWriter) -> None:
+    """What it is named after in the summary is no name of a track: its program, or number, name and program."""
+    track_of = {"Violin": ["Tune"], "Acoustic Grand Piano": ["Right", "Left"], "Drums": ["Kit"]}
+    track_of |= {"Electric Bass (finger)": ["Low"]}
+    config = replace(WILD, num_samples=4)
+    continued = writer.continue_(band(), config, num_bars=1)
+    infilled = writer.infill(band(), config, bars=(2, 2))
+    for result in (continued, infilled):
+        expected = []
+        for number, sample in enumerate(result.samples, start=1):
+            found = {name for name, _, _ in sample.added}
+            for label in result.written:
+                tracks = track_of.get(label) or [label.split("'")[1]]
+                expected += [f"{label} was written without a note in version {number}"] * found.isdisjoint(tracks)
+        assert list(result.silences) == expected
+        assert len(expected) < 4 * len(result.written), "nothing at all was written"

@@ -22,6 +22,7 @@ def test_a_melody_goes_on_alone_for_so_many_bars(writer: MusicModel, num_bars: i
     assert_no_overlap(events(track.notes))
     assert len(bars_of(score)) == 3 + num_bars
     assert (track.name, track.program, result.written) == ("Melody", 73, ("Soprano",))
+    assert result.silences == ()
     assert {note.velocity for note in track.notes} == {90}
 
 

@@ -29,7 +29,7 @@ from descant_modeling.decoding.sampler import Sample
 from descant_modeling.drafts import Generated
 from descant_modeling.ensemble.prompts import EnsemblePrompt
 from descant_modeling.gaps import Gap
-from descant_tokenizers.scores.tracks import DRUMS, program_name
+from descant_tokenizers.scores.tracks import DRUMS, program_name, track_label
 from descant_tokenizers.tokens.piece import Piece
 
 #: Controllers that hold on to notes: sustain, sostenuto and soft pedal.
@@ -94,6 +94,7 @@ def finished(prompt: EnsemblePrompt, base: ScoreTick, draft: EnsembleDraft, writ
     """
     score = base.copy()
     added: set[tuple[str, int, int]] = set()
+    heard: set[str] = set()
     for rank, notes in sorted(draft.notes.items()):
         players = [index for index in prompt.players(rank) if not writable or index in writable]
         if not players:
@@ -106,8 +107,10 @@ def finished(prompt: EnsemblePrompt, base: ScoreTick, draft: EnsembleDraft, writ
             track.notes.extend(NoteTickList(new))
             track.notes.sort(key=lambda note: (note.time, note.pitch))
             added |= {(track.name, note.time, note.pitch) for note in new}
+            if new:
+                heard |= {prompt.table.voice_name(rank), track_label(score, index)}
     _add_tempos(prompt, score, draft.tempos)
-    return Generated(score, frozenset(added), draft.num_tokens, draft.log_likelihood)
+    return Generated(score, frozenset(added), draft.num_tokens, draft.log_likelihood, heard=frozenset(heard))
 
 
 def without_notes(prompt: EnsemblePrompt, indices: Sequence[int], start: int, end: int) -> ScoreTick:
