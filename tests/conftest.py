@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 # Libraries read these when they are imported, hence before anything else. Commands started by tests inherit them.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -27,6 +27,15 @@ if TYPE_CHECKING:
 # A busy machine is no failure (no deadline), and a failure happens again (derandomized where nobody watches).
 settings.register_profile("descant", deadline=None, derandomize="CI" in os.environ, print_blob=True)
 settings.load_profile("descant")
+
+
+class Outcome(NamedTuple):
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
 
 TINY_RUN = {
     "max_steps": 10,
@@ -322,3 +331,18 @@ def style_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     table = TokenTable(build_tokenizer("satb-style"))
     layout = LayoutConfig(1, given_at_onsets=True, styles=("bach", "folk"))
     return save_untrained(table, RANGES, tmp_path_factory.mktemp("checkpoints") / "two-styles", layout)
+
+
+@pytest.fixture
+def descant(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """A function that runs the `descant` command in this process."""
+    from descant_modeling.cli import main
+
+    def run(*arguments: object) -> Outcome:
+        capfd.readouterr()
+        monkeypatch.setattr(sys, "argv", ["descant", *(str(argument) for argument in arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Outcome(int(ended.value.code or 0), *capfd.readouterr())
+
+    return run

@@ -1,13 +1,11 @@
-"""The command line without a new process, a model ready to write, and everything that is bad."""
+"""A model ready to write, and everything that is bad."""
 
 from __future__ import annotations
 
 import errno
 import os
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,29 +13,6 @@ if TYPE_CHECKING:
     from descant_modeling.generation import MusicModel
 
 pytest.register_assert_rewrite("mistakes", "prompts")  # of tests/support, so that their assertions tell what they saw
-
-
-class Outcome(NamedTuple):
-    """How a command ended."""
-
-    status: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def descant(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
-    """A function that runs the `descant` command in this process."""
-    from descant_modeling.cli import main
-
-    def run(*arguments: object) -> Outcome:
-        capfd.readouterr()
-        monkeypatch.setattr(sys, "argv", ["descant", *(str(argument) for argument in arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return Outcome(int(ended.value.code or 0), *capfd.readouterr())
-
-    return run
 
 
 @pytest.fixture(scope="module")

@@ -222,3 +222,25 @@ def test_a_silent_voice_of_four_has_its_staff_and_its_track() -> None:
 
 def test_music21s_own_words_for_a_tempo_are_not_the_prompts(repo_root: Path) -> None:
     assert read_marks(repo_root / "examples" / "row-your-boat.abc").words == ()  # "animato" for 120
+
+
+def test_a_beam_has_the_colour_of_its_notes() -> None:
+    score = chorale()
+    page = svg_pages(to_musicxml(score, Sheet(is_given=lambda voice, note: voice == "Soprano")))[0]
+    all_given = svg_pages(to_musicxml(score, Sheet()))[0]
+    num_beams = all_given.count("<polygon points")
+    assert 0 < page.count(f'<polygon fill="{ADDED_COLOUR}" points') < num_beams
+    assert page.count("<polygon ") == num_beams
+    assert ADDED_COLOUR not in all_given
+
+
+def test_a_viola_reads_its_own_clef() -> None:
+    score = chorale()
+    score.tracks[1].name = "Viola"
+    assert "<sign>C</sign>" in to_musicxml(score)
+
+
+def test_numerals_stand_on_one_line() -> None:
+    rendering = Rendering(chorale(), with_chords=True)
+    num_numerals = sum(bool(name.numeral) for name in rendering.chords)
+    assert 0 < num_numerals == rendering.musicxml.count('<words default-y="-70">')

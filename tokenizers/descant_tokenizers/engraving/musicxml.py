@@ -46,6 +46,7 @@ ADDED_COLOUR = "#0072B2"
 AnyStream = Any  # music21's streams are generic in ways that say nothing here
 
 MAX_NOTES = 20_000
+_NUMERALS_Y = -70  # tenths of a staff space from its top line; equal ones are engraved on one line
 _MAX_TEMPOS = 8  # a recorded performance has hundreds, which nobody reads
 
 
@@ -291,6 +292,7 @@ class _Writer:
             if name.numeral:
                 numeral = expressions.TextExpression(name.numeral)
                 numeral.placement = "below"
+                numeral.style.absoluteY = _NUMERALS_Y
                 self._insert(part, Fraction(name.time_ticks, self._score.ticks_per_quarter), numeral)
 
     def _tempos(self) -> list[tuple[Fraction, int]]:

@@ -18,7 +18,11 @@ __all__ = ["Staff", "Voice", "clef_of", "engraved_tracks", "put_brackets", "stav
 
 AnyStream = Any  # music21's streams are generic in ways that say nothing here
 
-_CLEFS: Mapping[str, type[clef.Clef]] = {"Tenor": clef.Treble8vbClef, "Bass": clef.BassClef}
+_CLEFS: Mapping[str, type[clef.Clef]] = {
+    "Tenor": clef.Treble8vbClef,
+    "Bass": clef.BassClef,
+    "Viola": clef.AltoClef,
+}
 _MIDDLE_C = 60
 
 

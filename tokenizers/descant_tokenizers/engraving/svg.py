@@ -39,6 +39,7 @@ _SIGNS = {
 }
 SIGN_FONTS = "DejaVu Sans,Segoe UI Symbol,Apple Symbols,serif"
 _SIGN = re.compile(r'<tspan font-family="[^"]*" font-size="(\d+)px">([' + "".join(_SIGNS) + r"])</tspan>")
+_BEAM = re.compile(r'class="beam">\s*(?:<polygon [^>]*/>\s*)+<g [^>]*class="(?:note|chord)" color="(#\w+)"')
 _SIGN_SIZE = 0.6  # of verovio's, which fits to its font
 
 
@@ -65,7 +66,7 @@ def svg_pages(musicxml: str, *, has_chords: bool = False) -> list[str]:
         if not _ends_with_a_lonely_bar(found[-1]):
             pages = found
             break
-    return [_with_plain_signs(page) for page in pages]
+    return [_with_coloured_beams(_with_plain_signs(page)) for page in pages]
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def svg_column(musicxml: str, width_pixels: int, *, scale_percent: int = 40) -> 
         "xmlIdSeed": 1,  # the same score, the same ids
     }
     toolkit = _loaded(musicxml, _OPTIONS | own)
-    svg = _with_plain_signs(toolkit.renderToSVG(1))
+    svg = _with_coloured_beams(_with_plain_signs(toolkit.renderToSVG(1)))
     begun: dict[str, float] = {}
     notes: list[tuple[str, float, float]] = []
     for event in toolkit.renderToTimemap({"includeRests": False}):
@@ -137,3 +138,8 @@ def _with_plain_signs(page: str) -> str:
         return f'<tspan font-family="{SIGN_FONTS}" font-size="{size}px">{_SIGNS[found[2]]}</tspan>'
 
     return _SIGN.sub(plain, page)
+
+
+def _with_coloured_beams(page: str) -> str:
+    """Give beams the colour of their first note: verovio leaves them black."""
+    return _BEAM.sub(lambda found: found[0].replace("<polygon ", f'<polygon fill="{found[1]}" '), page)
