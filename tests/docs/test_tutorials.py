@@ -31,7 +31,7 @@ SMALLER = {
     "train --config configs/gan.yaml": [*TINY_STEPS, "data.batch_size=2", "optimizer.critic_steps=1"],
     "train": [*TINY_STEPS, "model.width=16", "model.num_layers=1", "model.num_heads=2", "data.batch_tokens=600"],
     "generate": ["--best-of", "1", "--formats", "midi"],
-    "evaluate harmonization": ["--limit", "1", "--best-of", "1", "--quiet"],
+    "evaluate harmonization": ["--limit", "1", "--quiet"],
     "evaluate memorization": ["--limit", "1", "--quiet"],
     "evaluate report": ["--limit", "1", "--shown", "1", "--quiet"],
     "tokenizer train": ["--vocab-size", "540"],

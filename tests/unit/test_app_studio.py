@@ -191,6 +191,7 @@ def test_uploads_are_bounded_and_refused_by_their_own_name(visitor: Visitor, rep
         ({"num_versions": 5}, "give 1 to 4"),
         ({"task": "continue", "num_bars": 17}, "give 1 to 16"),
         ({"model": "nobody"}, "there is no model 'nobody'"),
+        ({"style": "mozart"}, "the style is 'mozart'; this model knows bach, folk"),
     ],
 )
 def test_wishes_out_of_range_are_refused(
@@ -198,6 +199,32 @@ def test_wishes_out_of_range_are_refused(
 ) -> None:
     with pytest.raises(InputError, match=sentence):
         _write(studio, visitor, **wishes)
+
+
+def test_a_model_that_only_harmonizes_keeps_nothing_alone_and_asks_another_one(
+    studio: Studio, visitor: Visitor
+) -> None:
+    class Singer(Parrot):
+        tasks = TASKS[:1]
+
+    studio.models = {"singer": Model(Singer())}  # type: ignore[arg-type]
+    _write(studio, visitor, model="singer")
+    locks, wishes = Locks(frozenset({1})), Wishes(model="singer", seed=5)
+    with pytest.raises(InputError, match="singer only harmonizes, and so cannot keep bars or voices; unlock them"):
+        studio.rewrite(visitor, 1, locks, wishes)
+    studio.models["parrot"] = Model(Parrot())  # type: ignore[arg-type]
+    new = studio.rewrite(visitor, 1, locks, wishes)
+    assert new.remarks == ("written by parrot, because singer only harmonizes",)
+
+
+def test_who_cancels_at_the_last_moment_gets_no_version(studio: Studio, visitor: Visitor) -> None:
+    def stop(share: float) -> None:
+        if share == 1.0:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        studio.write(visitor, _four_bars(), Wishes(model="parrot"), Listener(stop))
+    assert visitor.versions == []
 
 
 def test_sentences_name_the_controls_of_the_page() -> None:

@@ -27,8 +27,13 @@ def app_command(
             help="Embedded model, checkpoint or run folder, or Hub id; repeatable. All embedded ones by default."
         ),
     ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = LOOPBACK,
-    port: Annotated[int, typer.Option(help="Port; the next free one if it is taken and you did not choose it.")] = 0,
+    host: Annotated[
+        str, typer.Option(envvar="GRADIO_SERVER_NAME", help="Address to listen on; 0.0.0.0 lets other machines in.")
+    ] = LOOPBACK,
+    port: Annotated[
+        int,
+        typer.Option(envvar="GRADIO_SERVER_PORT", help="Port; if not given, the first free one from 7860 on."),
+    ] = 0,
     device: Device = None,
     seconds: Annotated[float, typer.Option(help="Time that one request may take.")] = 300.0,
     queue: Annotated[int, typer.Option(help="Requests that may wait; one is written at a time.")] = 12,

@@ -98,7 +98,7 @@ def svg_column(musicxml: str, width_pixels: int, *, scale_percent: int = 40) -> 
         "scale": scale_percent,
         "pageWidth": 100 * width_pixels // scale_percent,
         "pageHeight": 60_000,  # the most that verovio takes
-        "pageMarginLeft": 20,
+        "pageMarginLeft": 70,
         "pageMarginRight": 20,
         "xmlIdSeed": 1,  # the same score, the same ids
     }
