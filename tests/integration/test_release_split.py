@@ -72,6 +72,13 @@ def test_a_model_is_measured_on_test_and_the_release_is_named(
     assert measured == SIZES["test"]
 
 
+def test_the_gan_does_not_go_on_and_is_told_so(descant: Callable[..., Any], corpus: Path) -> None:
+    source = ("--corpus", corpus, "--split", "valid", "--train", f"{corpus}:train")
+    done = descant("evaluate", "memorization", "--model", "gan", "--task", "continue", *source, "--device", "cpu")
+    assert (done.status, done.out) == (2, "")
+    assert done.err == "error: gan harmonizes and does nothing else; leave --task out, or choose another --model.\n"
+
+
 def test_the_pieces_themselves_are_measured_on_test(descant: Callable[..., Any], corpus: Path) -> None:
     done = descant("evaluate", "chorales", f"{corpus}:test", "--reference", f"{corpus}:train", "--json")
     assert done.status == 0, done.err

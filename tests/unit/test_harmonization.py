@@ -116,6 +116,13 @@ def test_baseline_is_both_of_them():
         open_harmonizer("baseline")
 
 
+def test_a_model_that_harmonizes_no_melody_is_refused_in_words_of_its_own(band_checkpoint):
+    with pytest.raises(InputError, match="midinet writes without a melody; give a model that harmonizes"):
+        open_harmonizer("midinet")
+    with pytest.raises(InputError, match="writes any instruments, not four voices; give a model of four voices"):
+        open_harmonizer(str(band_checkpoint))
+
+
 def test_a_finer_resolution_keeps_the_soprano_and_a_moved_note_does_not():
     melody = melody_of(row_to_score(piece(1)))
     assert soprano_is_kept(melody, melody.resample(960))

@@ -8,7 +8,9 @@ from typing import Protocol
 
 from symusic.core import ScoreTick, TrackTickList
 
+from descant_modeling.checkpoints import writes_from_nothing
 from descant_modeling.decoding.sampler import SamplingConfig
+from descant_modeling.ensemble.writer import EnsembleWriter
 from descant_modeling.generation import MusicModel, load_writer
 from descant_modeling.writing import GenerationConfig, Writer
 from descant_tokenizers.errors import InputError
@@ -74,7 +76,7 @@ def open_harmonizer(name: str, device: str = "cpu", sampling: SamplingConfig | N
     """Find a harmonizer: `nearest` or `markov`, or a model as everywhere (embedded, folder, Hub id).
 
     Raises:
-        InputError: There is none of this name, or it is the name of both baselines.
+        InputError: There is none of this name, it is the name of both baselines, or it does not harmonize melodies.
     """
     if name in BASELINES:
         from descant_modeling.evaluation.baseline import MarkovVoices, NearestSoprano, training_chorales
@@ -83,7 +85,14 @@ def open_harmonizer(name: str, device: str = "cpu", sampling: SamplingConfig | N
         return NearestSoprano(chorales) if name == NEAREST else MarkovVoices(chorales)
     if name == BASELINE:
         raise InputError(f"{BASELINE} is two models, {' and '.join(BASELINES)}: give one of them.")
-    return ModelHarmonizer(Path(name).name, load_writer(name, device), sampling)
+    if writes_from_nothing(name):
+        raise InputError(f"{name} writes without a melody; give a model that harmonizes, such as chorales or gan.")
+    writer = load_writer(name, device)
+    if isinstance(writer, EnsembleWriter):
+        raise InputError(
+            f"{name} writes any instruments, not four voices; give a model of four voices, such as chorales."
+        )
+    return ModelHarmonizer(Path(name).name, writer, sampling)
 
 
 def named_harmonizers(names: Iterable[str]) -> list[str]:

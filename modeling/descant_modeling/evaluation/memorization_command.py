@@ -135,13 +135,16 @@ def _continued(
     model: str, rows: Rows, seed: int, device: str | None, progress: Any
 ) -> tuple[list[Chorale], list[Chorale]]:
     from descant_modeling.devices import pick_device
+    from descant_modeling.evaluation.harmonizers import ModelHarmonizer, open_harmonizer
     from descant_modeling.evaluation.samples import continue_rows
-    from descant_modeling.generation import load_music_model
+    from descant_modeling.generation import MusicModel
     from descant_modeling.quiet import quiet_libraries
 
     with quiet_libraries():
-        writer = load_music_model(model, pick_device(device))
-    pairs = continue_rows(writer, rows, seed=seed, progress=progress)
+        opened = open_harmonizer(model, pick_device(device))
+    if not isinstance(opened, ModelHarmonizer) or not isinstance(opened.writer, MusicModel):
+        raise InputError(f"{model} harmonizes and does nothing else; leave --task out, or choose another --model.")
+    pairs = continue_rows(opened.writer, rows, seed=seed, progress=progress)
     if not pairs:
         raise InputError("none of these pieces is long enough to go on with; take others.")
     return [pair.written for pair in pairs], [pair.bach for pair in pairs]
