@@ -50,6 +50,7 @@ def prepare_run(values: dict[str, Any], where: str, options: RunOptions) -> Run:
         max_tokens=config.model.max_tokens,
         styles=data.train_styles,
         unlabelled_share=config.data.unlabelled_share,
+        style_contrast=config.data.style_contrast,
     )
     folder, log = opening.open_folder()
     padding = round(padding_share(source, config.data.batch_tokens), 4)

@@ -113,6 +113,8 @@ class DataConfig(BatchConfig):
         tokenizer: Tokenizer preset or folder.
         unlabelled_share: How often a piece's style is not told, where `layout.styles` has it: so the model also learns
             to write without being told one.
+        style_contrast: Weight of a loss that makes pieces likelier under their own style than under another one, see
+            `likelihood.style_contrast`; it costs a second pass. 0 for none.
     """
 
     corpora: tuple[str, ...] = ("chorales",)
@@ -120,6 +122,7 @@ class DataConfig(BatchConfig):
     valid_corpus: str | None = None
     tokenizer: str = "satb"
     unlabelled_share: float = 0.1
+    style_contrast: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -128,6 +131,7 @@ class DataConfig(BatchConfig):
         check(len(self.corpora) > 0, "data.corpora", self.corpora, "name at least one corpus")
         check(len(self.splits) > 0, "data.splits", self.splits, "name at least one split")
         check_fields(self, "data", within(0, 1), "unlabelled_share")
+        check_fields(self, "data", NOT_NEGATIVE, "style_contrast")
 
 
 @dataclass(frozen=True)

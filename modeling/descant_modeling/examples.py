@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 import torch
 
 from descant_modeling.config import TaskShares
 from descant_tokenizers.scores import VOICES
-from descant_tokenizers.tokens.layout import Encoded, Task, TaskLayout
+from descant_tokenizers.tokens.layout import STYLE_PLACE, Encoded, Task, TaskLayout
 from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.transposing import shifts_of
 from descant_tokenizers.tokens.vocabulary import TokenTable
@@ -33,15 +33,24 @@ class Batch:
     Attributes:
         ids_BT: Token ids, int64.
         counted_BT: Whether a token counts in the loss (it is written and not padding).
+        rivals_BT: The ids with another style in the header of every sequence that is told one, if styles are contrasted.
+        contrast: Weight of the loss that tells a sequence from its rival.
     """
 
     ids_BT: torch.Tensor
     counted_BT: torch.Tensor
+    rivals_BT: torch.Tensor | None = None
+    contrast: float = 0.0
 
     @property
     def num_counted(self) -> int:
         """Tokens that count in the loss."""
         return int(self.counted_BT.sum())
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on a device."""
+        rivals_BT = None if self.rivals_BT is None else self.rivals_BT.to(device)
+        return Batch(self.ids_BT.to(device), self.counted_BT.to(device), rivals_BT, self.contrast)
 
 
 class BatchSource(ABC):
@@ -68,7 +77,13 @@ class BatchSource(ABC):
             pool = [self.example(int(i), epoch) for i in order[start : start + POOL_SIZE]]
             groups = bucket([len(e.ids) for e in pool], batch_tokens)
             for group in rng.permutation(len(groups)):
-                yield collate([pool[i] for i in groups[int(group)]], self.pad)
+                yield self.finished(
+                    collate([pool[i] for i in groups[int(group)]], self.pad), (epoch, start, int(group))
+                )
+
+    def finished(self, batch: Batch, place: tuple[int, int, int]) -> Batch:
+        """Return a batch with all that the source adds to it, a function of its place and the seed."""
+        return batch
 
 
 class ExampleSource(BatchSource):
@@ -83,6 +98,7 @@ class ExampleSource(BatchSource):
         max_tokens: Longer streams are cut at a bar line.
         styles: In whose manner each piece is written, None for one whose style is never told; by default all of them.
         unlabelled_share: How often a style is not told.
+        style_contrast: Weight of the loss that tells styles apart; above 0, batches hold rivals.
     """
 
     def __init__(
@@ -96,12 +112,15 @@ class ExampleSource(BatchSource):
         max_tokens: int,
         styles: Sequence[str | None] = (),
         unlabelled_share: float = 0.0,
+        style_contrast: float = 0.0,
     ) -> None:
         super().__init__(len(pieces), seed, layout.table.special("PAD"))
         assert len(styles) in (0, len(pieces)), "a style for some pieces"
         self.pieces = pieces
         self._styles = styles or [None] * len(pieces)
         self._unlabelled_share = unlabelled_share
+        self._contrast = style_contrast
+        self._style_ids = [layout.table.style_id[style] for style in layout.config.styles]
         self.layout = layout
         self.max_tokens = max_tokens
         self._shares = np.array(astuple(shares)) / sum(astuple(shares))
@@ -129,6 +148,17 @@ class ExampleSource(BatchSource):
             encoded = self.layout.encode(piece, Task.CONTINUE, voices, style=style)
             encoded = Encoded(encoded.ids[: self.max_tokens], encoded.written[: self.max_tokens])
         return encoded
+
+    def finished(self, batch: Batch, place: tuple[int, int, int]) -> Batch:
+        """Return a batch with its rivals, where styles are contrasted."""
+        if not self._contrast or len(self._style_ids) < 2:
+            return batch
+        rng = np.random.default_rng((self.seed, *place))
+        rivals_BT = batch.ids_BT.clone()
+        for row, told in enumerate(batch.ids_BT[:, STYLE_PLACE].tolist()):
+            if told in self._style_ids:
+                rivals_BT[row, STYLE_PLACE] = int(rng.choice([other for other in self._style_ids if other != told]))
+        return replace(batch, rivals_BT=rivals_BT, contrast=self._contrast)
 
     def _draw_task(self, piece: Piece, rng: np.random.Generator) -> tuple[Task, tuple[int, ...], list[int] | None]:
         """Draw a task, the voices to write and, for an infill, the bars."""

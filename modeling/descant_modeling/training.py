@@ -31,7 +31,7 @@ from descant_modeling.checkpoints import recover_folder, replace_folder
 from descant_modeling.config import CausalConfig
 from descant_modeling.examples import Batch, BatchSource
 from descant_modeling.interrupts import StopRequest
-from descant_modeling.likelihood import Likelihood, token_nll
+from descant_modeling.likelihood import Likelihood, style_contrast, token_nll
 from descant_modeling.loop import run_steps
 from descant_modeling.optimizers import build_optimizer, learning_rate
 from descant_modeling.runlog import RunLog
@@ -197,14 +197,19 @@ class Trainer:
         total = torch.zeros((), device=device)
         for index, batch in enumerate(batches):
             torch.manual_seed(self._dropout_seed(index))
-            batch = Batch(batch.ids_BT.to(device), batch.counted_BT.to(device))
+            batch = batch.to(device)
             last = index == len(batches) - 1
             with nullcontext() if last else self.accelerator.no_sync(self.model), self.accelerator.autocast():
                 logits = self.model(input_ids=batch.ids_BT, use_cache=False).logits
-                nll = token_nll(logits, batch).sum()
+                nll_N = token_nll(logits, batch)
+                loss = nll_N.sum()
+                total += loss.detach()
+                if batch.rivals_BT is not None:
+                    torch.manual_seed(self._dropout_seed(index))  # or dropout would make more difference than styles
+                    rivals = self.model(input_ids=batch.rivals_BT, use_cache=False).logits
+                    loss = loss + batch.contrast * style_contrast(nll_N, token_nll(rivals, batch), batch)
                 # DDP averages gradients over processes, so multiply by their number to get the sum.
-                self.accelerator.backward(nll * self.accelerator.num_processes / num_counted)
-            total += nll.detach()
+                self.accelerator.backward(loss * self.accelerator.num_processes / num_counted)
         return total
 
     def _dropout_seed(self, index: int) -> int:

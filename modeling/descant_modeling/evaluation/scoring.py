@@ -18,7 +18,7 @@ import torch
 from transformers import PreTrainedModel
 
 from descant_modeling.evaluation.resample import Estimate, ratio_interval
-from descant_modeling.examples import Batch, bucket, collate
+from descant_modeling.examples import bucket, collate
 from descant_modeling.likelihood import Unit, piece_16ths, token_nll, unit_of, windows
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import VOICES
@@ -140,7 +140,7 @@ def _score_windows(
     done = 0
     for group in bucket([len(encoded.ids) for _, encoded in parts], batch_tokens):
         batch = collate([parts[i][1] for i in group], layout.table.special("PAD"))
-        batch = Batch(batch.ids_BT.to(model.device), batch.counted_BT.to(model.device))
+        batch = batch.to(model.device)
         logits_BTV = model(input_ids=batch.ids_BT, use_cache=False).logits
         nll_N = token_nll(logits_BTV, batch).double().cpu().numpy()
         rows_N = batch.counted_BT[:, 1:].nonzero()[:, 0].cpu().numpy()

@@ -41,6 +41,9 @@ from descant_tokenizers.tokens.piece import (
 from descant_tokenizers.tokens.presets import STYLES
 from descant_tokenizers.tokens.vocabulary import TokenTable
 
+#: Index of the style in a stream that is told one.
+STYLE_PLACE = 2
+
 
 class Task(StrEnum):
     """What is asked of the model."""
@@ -143,7 +146,7 @@ class TaskLayout:
         self._style_of = {i: style for style, i in table.style_id.items()}
 
     def header(self, task: Task, voices: Sequence[int], style: str | None = None) -> list[int]:
-        """Return `BOS TASK [Style] Program+`; `voices` are the ranks of the voices to be written.
+        """Return `BOS TASK [Style] Program+` (`STYLE_PLACE` is the style's index); `voices` are the ranks of the voices to be written.
 
         Raises:
             ValueError: No voice, or an unknown one; a style that the layout does not have.
