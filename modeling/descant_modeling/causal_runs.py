@@ -126,12 +126,14 @@ def initial_model(config: RunConfig, layout: TaskLayout) -> PreTrainedModel:
     if config.init_from is None:
         return model
     checkpoint = load_checkpoint(config.init_from)
-    if not _differ_in_styles_or_order(checkpoint.table, table):
+    is_same = checkpoint.table.sha256() == table.sha256()
+    if not is_same and not _differ_in_styles_or_order(checkpoint.table, table):
         raise InputError(f"init_from {config.init_from} has another tokenizer: use data.tokenizer of that checkpoint")
     found, wanted = _size(checkpoint.model), _size(model)
     if found != wanted:
         raise InputError(f"init_from {config.init_from} is {found}, and model says {wanted}: set model to what it is")
-    _with_vocabulary(checkpoint, table)
+    if not is_same:
+        _with_vocabulary(checkpoint, table)
     model.load_state_dict(checkpoint.model.state_dict())
     return model
 

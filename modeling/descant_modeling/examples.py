@@ -33,7 +33,7 @@ class Batch:
     Attributes:
         ids_BT: Token ids, int64.
         counted_BT: Whether a token counts in the loss (it is written and not padding).
-        rivals_BT: The ids with another style in the header of every sequence that is told one, if styles are contrasted.
+        rivals_BT: If styles are contrasted, the ids with another style in the header of what is told one.
         contrast: Weight of the loss that tells a sequence from its rival.
     """
 
@@ -77,9 +77,8 @@ class BatchSource(ABC):
             pool = [self.example(int(i), epoch) for i in order[start : start + POOL_SIZE]]
             groups = bucket([len(e.ids) for e in pool], batch_tokens)
             for group in rng.permutation(len(groups)):
-                yield self.finished(
-                    collate([pool[i] for i in groups[int(group)]], self.pad), (epoch, start, int(group))
-                )
+                batch = collate([pool[i] for i in groups[int(group)]], self.pad)
+                yield self.finished(batch, (epoch, start, int(group)))
 
     def finished(self, batch: Batch, place: tuple[int, int, int]) -> Batch:
         """Return a batch with all that the source adds to it, a function of its place and the seed."""

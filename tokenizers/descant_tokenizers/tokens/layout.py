@@ -146,7 +146,7 @@ class TaskLayout:
         self._style_of = {i: style for style, i in table.style_id.items()}
 
     def header(self, task: Task, voices: Sequence[int], style: str | None = None) -> list[int]:
-        """Return `BOS TASK [Style] Program+` (`STYLE_PLACE` is the style's index); `voices` are the ranks of the voices to be written.
+        """Return `BOS TASK [Style] Program+`, the style at `STYLE_PLACE`; `voices` are ranks of what is to be written.
 
         Raises:
             ValueError: No voice, or an unknown one; a style that the layout does not have.
