@@ -15,13 +15,14 @@ from descant_modeling.checkpoints import CheckpointMeta, load_checkpoint, save_c
 from descant_modeling.config import ModelConfig, RunConfig, TaskShares
 from descant_modeling.evaluation.style import StyleRow
 from descant_modeling.evaluation.style_command import style_table
-from descant_modeling.examples import ExampleSource
+from descant_modeling.examples import Batch, ExampleSource
+from descant_modeling.likelihood import style_contrast, token_nll
 from descant_modeling.models import build_model
 from descant_modeling.styles import as_voices, style_of
 from descant_modeling.writing import check_style
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import VOICES
-from descant_tokenizers.tokens.layout import LayoutConfig, Task, TaskLayout
+from descant_tokenizers.tokens.layout import STYLE_PLACE, LayoutConfig, Task, TaskLayout
 from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.presets import PITCH_RANGE, STYLES, build_tokenizer
 from descant_tokenizers.tokens.vocabulary import TokenTable
@@ -186,3 +187,71 @@ def test_a_run_begins_with_weights_of_another_order_of_voices(
     smaller = dataclasses.replace(run, model=dataclasses.replace(config, width=8))
     with pytest.raises(InputError, match=r"is gpt_neox, 1 x 16, heads 2, and model says gpt_neox, 1 x 8, heads 2"):
         initial_model(smaller, TaskLayout(outer_first, LayoutConfig()))
+
+
+def test_rivals_differ_in_the_style_alone(layout: TaskLayout, tiny_pieces: list[Piece]) -> None:
+    styles = ["bach", "folk", None]
+    pieces = [tiny_pieces[index % len(tiny_pieces)] for index in range(len(styles))]
+    source = contrasting(layout, pieces, styles)
+    rivals = {}
+    for batch in source.batches(0, 4000):
+        assert batch.rivals_BT is not None
+        differs_BT = batch.ids_BT != batch.rivals_BT
+        for ids, others, differs in zip(batch.ids_BT, batch.rivals_BT, differs_BT, strict=True):
+            assert differs.nonzero().flatten().tolist() in ([], [STYLE_PLACE])
+            rivals[int(ids[STYLE_PLACE])] = int(others[STYLE_PLACE])
+    style_id = layout.table.style_id
+    told = {style_id[style] for style in layout.config.styles}
+    for style in ("bach", "folk"):
+        assert rivals[style_id[style]] in told - {style_id[style]}
+    assert len(rivals) == 3  # the third has a voice there, which stays
+    again = [batch.rivals_BT for batch in source.batches(0, 4000)]
+    assert all(torch.equal(a, b.rivals_BT) for a, b in zip(again, source.batches(0, 4000), strict=True))
+
+
+def test_without_contrast_there_are_no_rivals(layout: TaskLayout, tiny_pieces: list[Piece]) -> None:
+    source = contrasting(layout, tiny_pieces[:2], ["bach", "folk"], weight=0.0)
+    assert all(batch.rivals_BT is None for batch in source.batches(0, 4000))
+
+
+def test_contrast_is_the_share_of_the_own_style() -> None:
+    ids = torch.tensor([[1, 5, 8, 3, 0], [1, 5, 9, 3, 4], [1, 5, 7, 3, 4]])
+    rivals = ids.clone()
+    rivals[0, 2], rivals[1, 2] = 9, 8  # the third is told no style
+    counted = torch.tensor([[0, 0, 0, 1, 0], [0, 0, 0, 1, 1], [0, 0, 0, 1, 1]]).bool()
+    own, other = torch.tensor([1.0, 2.0, 3.0, 9.0, 9.0]), torch.tensor([2.0, 2.5, 1.0, 1.0, 1.0])
+    expected = -sum(np.log(np.exp(-a) / (np.exp(-a) + np.exp(-b))) for a, b in ((1.0, 2.0), (5.0, 3.5)))
+    found = style_contrast(own, other, Batch(ids, counted, rivals, 1.0))
+    assert float(found) == pytest.approx(expected, rel=1e-6)
+
+
+def test_with_contrast_a_piece_becomes_likelier_under_its_own_style(
+    layout: TaskLayout, tiny_pieces: list[Piece]
+) -> None:
+    def gap(weight: float) -> float:
+        """Train a little, then say how much likelier pieces are under their own styles, in nats."""
+        torch.manual_seed(0)
+        config = ModelConfig(width=32, num_layers=1, num_heads=2, dropout=0.0)
+        model = build_model(config, layout.table.size, bos=1, eos=2, pad=0)
+        optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+        source = contrasting(layout, tiny_pieces[:2], ["bach", "folk"], weight=1.0)
+        for epoch in range(60):
+            for batch in source.batches(epoch, 4000):
+                nll_N = token_nll(model(batch.ids_BT).logits, batch)
+                rival_N = token_nll(model(batch.rivals_BT).logits, batch)
+                found = float((rival_N - nll_N).sum().detach())
+                (nll_N.sum() + weight * style_contrast(nll_N, rival_N, batch)).backward()
+                optimizer.step()
+                optimizer.zero_grad()
+        return found
+
+    without, contrasted = gap(0.0), gap(30.0)
+    assert contrasted > max(2.0, 2 * without)
+
+
+def contrasting(
+    layout: TaskLayout, pieces: list[Piece], styles: list[str | None], weight: float = 1.0
+) -> ExampleSource:
+    return ExampleSource(
+        pieces, layout, TaskShares(), seed=3, transpose=False, max_tokens=2048, styles=styles, style_contrast=weight
+    )
