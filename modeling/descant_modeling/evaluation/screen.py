@@ -27,7 +27,7 @@ def remark(text: str | None, *, quiet: bool = False) -> None:
 def name_skipped(skipped: Mapping[str, str], *, quiet: bool) -> None:
     """Say which files were left out and why, the first few by name."""
     for path, reason in list(skipped.items())[:_MAX_NAMED]:
-        remark(f"left out {path}: {reason}", quiet=quiet)
+        remark(f"left out: {reason if path in reason else f'{path}: {reason}'}", quiet=quiet)
     if len(skipped) > _MAX_NAMED:
         remark(f"left out {len(skipped) - _MAX_NAMED} more files", quiet=quiet)
 
