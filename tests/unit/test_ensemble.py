@@ -129,3 +129,13 @@ def test_the_score_given_is_left_as_it_was(gm_table):
     before = score.copy()
     encode_score(gm_table, score)
     assert score == before
+
+
+def test_a_last_bar_of_another_meter_into_which_notes_are_only_held_is_kept(gm_table):
+    score = band((0, [(0, 480 * 5, 60, 79)]), signatures=((0, 3, 4), (480 * 3, 4, 4)))
+    piece = encode_score(gm_table, score).piece
+    assert [(bar.meter.numerator, len(bar.notes)) for bar in piece.bars] == [(3, 1), (4, 0)]
+    back = decode_piece(gm_table, piece)
+    assert [(s.time / back.ticks_per_quarter, s.numerator) for s in back.time_signatures] == [(0, 3), (3, 4)]
+    as_before = band((0, [(0, 480 * 5, 60, 79)]), signatures=((0, 3, 4),))
+    assert len(encode_score(gm_table, as_before).piece.bars) == 1, "miditok writes no token for such a bar"

@@ -86,7 +86,8 @@ def _on_grid(
     voice_N = rank_T[notes.track_N]
     found = raster.without_clashes(raster.put(notes, voice_N))
     tempos = _tempos_on_grid(table, score, raster)
-    last = max(int(found.bar_N.max()), *tempos)  # bars behind the last event are left out
+    changes = [index for index in range(1, len(bars)) if meters[index] != meters[index - 1]]
+    last = max(int(found.bar_N.max()), *tempos, *changes)  # bars behind the last event are left out, as miditok does
     piece = Piece(found.in_bars(meters[: last + 1], [tempos.get(index, []) for index in range(last + 1)]))
     counts = raster.count_changes(notes, voice_N, found)
     return piece, (said for what, count in counts.items() for said in _counted(count, what))
