@@ -46,7 +46,7 @@ CHROMIUM_OPTIONS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE_SECONDS = 120  # a busy machine is no failure
+PATIENCE_SECONDS = 240  # a busy machine is no failure
 HERE = Path(__file__).parent
 
 
