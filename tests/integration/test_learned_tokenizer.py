@@ -228,4 +228,5 @@ def test_unigram_by_the_command(trained: Trained, descant: Callable[..., Any], t
     result = descant("tokenizer", "train", trained.dataset, "--vocab-size", 560, "--model", "Unigram", "--out", out)
     assert result.status == 0, result.err
     assert result.out.splitlines()[0].startswith(f"{out}: 560 tokens, 36 of them learned by Unigram from ")
-    assert f"descant train data.tokenizer={out}" in result.out
+    hint = f"descant train data.tokenizer={out} layout.given_at_onsets=false data.corpora=[{trained.dataset}]"
+    assert result.out.splitlines()[-1] == f"train a model with it: {hint}"

@@ -116,9 +116,9 @@ def _summary(facts: dict[str, Any], out: Path, wished: int, seconds: float) -> s
     ]
     if facts["refused"]:
         lines.append(f"{len(facts['refused']):,} pieces do not fit the preset; {out / FACTS_FILE} says why")
-    return "\n".join(
-        [*lines, f"train a model with it: descant train data.tokenizer={out} layout.given_at_onsets=false"]
-    )
+    corpus = "" if facts["corpus"] == "chorales" else f" data.corpora=[{facts['corpus']}]"
+    hint = f"descant train data.tokenizer={out} layout.given_at_onsets=false{corpus}"
+    return "\n".join([*lines, f"train a model with it: {hint}"])
 
 
 def _check_out(out: Path, *, force: bool) -> None:
