@@ -2,7 +2,7 @@
 
     python records/embed.py runs/chorales chorales --record 2026-11-26_chorales
     python records/embed.py runs/gan gan --record 2026-11-25_gan --git 3a5c5fe     a run of an exported tree
-    python records/embed.py runs/midinet midinet --record 2026-11-25_midinet
+    python records/embed.py runs/midinet midinet --record 2026-11-26_midinet
     python records/embed.py chorales chorales --record 2026-11-26_chorales --measured 2026-11-26_evaluation
 
 The last one puts what records/evaluate.py measured into the card of a model that is embedded already, for a release
