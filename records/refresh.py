@@ -4,7 +4,7 @@
     python records/refresh.py --check    only say whether something would change (exit status 1)
 
 A figure stands between markers that name its source, `<!--record FILE KEY FORMAT-->0.53<!--/record-->`, where FILE is a
-JSON file under records/, KEY a path of keys joined by dots, and FORMAT a Python format such as `.3f`.
+JSON file under records/, KEY a path of keys and places joined by dots, and FORMAT a Python format such as `.3f`.
 
 A comparison of tokenization schemes stands as a table between `<!--schemes FILE-->` and `<!--/schemes-->`.
 """
@@ -43,7 +43,7 @@ def figure(file: str, key: str, form: str) -> str:
     """
     value = json.loads((RECORDS / file).read_text(encoding="utf-8"))
     for part in key.split("."):
-        value = value[part]
+        value = value[int(part)] if isinstance(value, list) else value[part]
     return format(value, form)
 
 
