@@ -88,7 +88,7 @@ def test_import_against_the_direction_is_refused(copied_house: Path, forbidden: 
 
 def test_type_check_sees_both_packages(repo_root: Path, tmp_path: Path) -> None:
     """Strict mypy, run as `make types` does, finds errors in either package and follows imports between them."""
-    for name in ("pyproject.toml", "train.py", "generate.py"):
+    for name in ("pyproject.toml", "train.py", "generate.py", "app.py"):
         shutil.copy(repo_root / name, tmp_path)
     for name in ("benchmarks", "records"):  # pyproject.toml names them, too
         (tmp_path / name).mkdir()

@@ -109,8 +109,8 @@ def test_format_2_cannot_do_without(folder):
         load_checkpoint(str(folder))
 
 
-def test_the_embedded_model_says_what_its_ids_mean(table):
-    assert read_meta(find_checkpoint("chorales")).vocabulary_sha256 == table.sha256()
+def test_the_embedded_model_says_what_its_ids_mean(outer_first):
+    assert read_meta(find_checkpoint("chorales")).vocabulary_sha256 == outer_first.sha256()
 
 
 def spoil_meta(folder, **values):
