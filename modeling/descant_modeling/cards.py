@@ -85,7 +85,8 @@ model = transformers.AutoModelForCausalLM.from_pretrained("{place}")
 tokenizer = miditok.REMI.from_pretrained("{place}")
 ```
 
-A stream to continue is `BOS CONTINUE`, then a `Program` token for each voice that sounds, then the score's REMI tokens.
+A stream to continue is `BOS CONTINUE`, then a `Program` token for each voice that sounds, by number, then the
+REMI tokens of a score whose tracks are in the same order.
 {voices}Descant adds harmonizing and infilling, keeps given notes as they are, and masks tokens that would not decode.\
 """
 

@@ -29,15 +29,16 @@ out = sys.argv[1]
 score = symusic.Score(tokenizer.time_division)
 score.time_signatures.append(symusic.TimeSignature(0, 4, 4))
 beat = tokenizer.time_division
-chords = {40: (72, 74, 71, 72), 41: (67, 65, 67, 64), 42: (60, 57, 62, 55), 43: (48, 53, 43, 48)}
-for program, pitches in chords.items():
+chords = {56: (72, 74, 71, 72), 60: (67, 65, 67, 64), 61: (60, 57, 62, 55), 58: (48, 53, 43, 48)}
+for program, pitches in sorted(chords.items()):
     track = symusic.Track("", program, False)
     for index, pitch in enumerate(pitches * 2):
         track.notes.append(symusic.Note(index * beat, beat, pitch, 80))
     score.tracks.append(track)
 
 prompt = tokenizer(score).ids
-header = ["BOS_None", "CONTINUE_None", *(f"Program_{program}" for program in (40, 41, 42, 43))]
+header = ["BOS_None", "CONTINUE_None", *(f"Program_{program}" for program in sorted(chords))]
+assert [token for token in tokenizer(score).tokens if token in header][:4] == header[2:]
 ids = torch.tensor([[tokenizer[name] for name in header] + prompt])
 torch.manual_seed(1)
 written = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=60, do_sample=True, top_p=0.9)
