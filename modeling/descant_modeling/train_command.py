@@ -40,6 +40,7 @@ def train_command(
         progress = run.trainer.train()
     finally:
         run.trainer.log.close()
+    run.trainer.accelerator.end_training()  # a process group that is left to the interpreter's exit can abort there
     if run.trainer.accelerator.is_main_process:
         if not quiet:
             typer.echo(f"{run.trainer.summary()}\ntry it: {run.trainer.first_command()}")
