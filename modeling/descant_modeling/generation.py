@@ -207,7 +207,7 @@ def _sketcher(prompt: Prompt, before: Piece, hole: Hole, on_bar: OnSketch) -> On
     def report(piece: Piece, num_written: int) -> None:
         notes = (
             SketchNote(
-                VOICES[note.voice],
+                prompt.table.voices[note.voice],
                 (start + note.offset_ticks) / unit,
                 note.duration_ticks / unit,
                 note.pitch - prompt.shift,

@@ -8,6 +8,7 @@ from untrained import save_untrained
 
 from descant_modeling.checkpoints import load_checkpoint
 from descant_modeling.generation import MusicModel
+from descant_modeling.writing import GenerationConfig, Sketch
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.tokens.vocabulary import TokenTable
 
@@ -22,6 +23,19 @@ def writer(outer_first: TokenTable, tmp_path_factory: pytest.TempPathFactory) ->
 
 def notes_of(score: ScoreTick, voice: str) -> list[tuple[int, int, int]]:
     return [(n.time, n.duration, n.pitch) for track in score.tracks if track.name == voice for n in track.notes]
+
+
+def test_what_is_seen_while_it_is_written_bears_the_right_names(writer: MusicModel) -> None:
+    prompt = ScoreTick(480)
+    prompt.time_signatures.append(TimeSignatureTick(0, 4, 4))
+    prompt.tracks.append(TrackTick("Soprano", 0, False))
+    prompt.tracks[0].notes.extend([NoteTick(beat * 480, 480, 70 + beat % 3, 80) for beat in range(8)])
+    sketches: list[Sketch] = []
+    (sample,) = writer.harmonize(prompt, GenerationConfig(on_bar=sketches.append)).samples
+    seen = {(note.voice, note.onset_quarters, note.pitch) for note in sketches[-1].notes}
+    assert seen == {
+        (voice, onset / 480, pitch) for voice in VOICES for onset, _, pitch in notes_of(sample.score, voice)
+    }
 
 
 def assert_in_range(score: ScoreTick, voices: tuple[str, ...]) -> None:
