@@ -20,8 +20,8 @@ def test_it_says_who_waits_and_what_was_wrong() -> None:
 def test_progress_is_bars_and_notes_where_there_are_some() -> None:
     assert "Writing, 12 %" in writing(0.12)
     notes = (SketchNote("Soprano", 0, 1.5, 72, True), SketchNote("Bass", 0, 1, 48, False))
-    text = writing(0.5, Sketch(1, 2, 8.0, notes), 3)
-    assert "1 of 2 bars, 1 note written (the first of 3 versions)" in text
+    text = writing(0.5, Sketch(1, 2, 8.0, notes))
+    assert "1 of 2 bars, 1 note written<" in text
     assert 'value="50"' in text
     picture = ElementTree.fromstring(text[text.index("<svg") :])
     assert picture.get("viewBox") == "0 0 80.00 29"

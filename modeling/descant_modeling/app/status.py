@@ -28,13 +28,12 @@ def waiting(num_before: int) -> str:
     return _line(f'<progress aria-label="Waiting"></progress>Waiting: {before} before yours.')
 
 
-def writing(share: float, sketch: Sketch | None = None, num_versions: int = 1) -> str:
+def writing(share: float, sketch: Sketch | None = None) -> str:
     """Say how far the writing is, in music where the model writes bar by bar.
 
     Args:
         share: Share done, 0-1.
         sketch: The first version so far, if there is something of it.
-        num_versions: How many are written.
     """
     percent = round(100 * share)
     bar = f'<progress max="100" value="{percent}" aria-label="Writing"></progress>'
@@ -42,8 +41,7 @@ def writing(share: float, sketch: Sketch | None = None, num_versions: int = 1) -
         return _line(f"{bar}Writing, {percent} %")
     num_notes = sum(not note.is_given for note in sketch.notes)
     bars = f"{sketch.num_written} of {sketch.num_bars} bar{'s' * (sketch.num_bars != 1)}"
-    which = f" (the first of {num_versions} versions)" if num_versions > 1 else ""
-    return _line(f"{bar}{bars}, {num_notes} note{'s' * (num_notes != 1)} written{which}") + _roll(sketch)
+    return _line(f"{bar}{bars}, {num_notes} note{'s' * (num_notes != 1)} written") + _roll(sketch)
 
 
 def _line(inside: str) -> str:
@@ -64,6 +62,5 @@ def _roll(sketch: Sketch) -> str:
     )
     return (
         f'<svg class="dsc-sketch" viewBox="0 0 {10 * sketch.num_quarters:.2f} {high - low + 1}" '
-        f'preserveAspectRatio="none" '
-        f'aria-hidden="true">{boxes}</svg>'
+        f'preserveAspectRatio="none" aria-hidden="true">{boxes}</svg>'
     )
