@@ -22,9 +22,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from descant_modeling.evaluation.harmonizers import BASELINES
+
 RECORDS = Path(__file__).parent
 PARTS = ("bach", "likelihood", "harmonization", "unconstrained", "memorization", "continuations")
-BASELINES = ("nearest", "markov")
 CONTINUED = 20
 """Pieces that are continued for the record of memorization: continuations take long."""
 
