@@ -25,6 +25,7 @@ from descant_modeling.command_options import (
     check_drawing,
     check_range,
 )
+from descant_modeling.decoding.defaults import TEMPERATURE, TOP_P
 from descant_modeling.generate_results import Look, Made, facts_of, left_out, renderings_of, summary
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.outputs import FORMATS, check_outputs, free_outputs, numbered, parse_formats
@@ -79,8 +80,8 @@ def generate_command(
     bars: opt.Bars = None,
     num_samples: opt.NumSamples = 1,
     seed: opt.Seed = None,
-    temperature: Temperature = 0.9,
-    top_p: TopP = 0.95,
+    temperature: Temperature = TEMPERATURE,
+    top_p: TopP = TOP_P,
     allow_parallels: AllowParallels = False,
     allow_leaps: AllowLeaps = False,
     best_of: BestOf = None,

@@ -58,6 +58,17 @@ def test_the_tables_of_schemes_are_those_of_the_records(repo_root: Path, monkeyp
         assert refresh.refreshed(stale) == f"<!--schemes {file}-->\n{table}<!--/schemes-->"
 
 
+def test_rows_of_a_record_become_a_table(repo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(repo_root / "records"))
+    import refresh
+
+    monkeypatch.setattr(refresh, "RECORDS", tmp_path)
+    (tmp_path / "tries.json").write_text(json.dumps({"rows": [{"what": "base", "nats": 0.4567}]}))
+    mark = "<!--rows tries.json change=what|nats per voice-16th=nats:.3f-->"
+    table = "| change | nats per voice-16th |\n| --- | ---: |\n| base | 0.457 |\n"
+    assert refresh.refreshed(f"{mark}\n| stale |\n<!--/rows-->") == f"{mark}\n{table}<!--/rows-->"
+
+
 def test_what_is_said_to_hold_always_was_found_to(repo_root: Path) -> None:
     learned = json.loads((repo_root / "records/2026-11-26_learned/chorales.json").read_text())
     measured = [figures for figures in learned.values() if isinstance(figures, dict) and "walks" in figures]

@@ -22,6 +22,7 @@ from descant_modeling.app.theme import paper_and_ink
 from descant_modeling.app.versions import Version
 from descant_modeling.app.visitors import Visitor
 from descant_modeling.app.wishes import ANY_STYLE, BY_ITSELF, Listener, Locks, wishes_of_controls
+from descant_modeling.decoding.defaults import TEMPERATURE
 from descant_modeling.writing import SOUNDS, Progress, Sketch
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import VOICES
@@ -137,7 +138,7 @@ class _Page:
                 self.temperature = gr.Slider(
                     0,
                     2,
-                    value=0.9,
+                    value=TEMPERATURE,
                     step=0.05,
                     label="Temperature",
                     info="Below 1 safer, above 1 bolder.",

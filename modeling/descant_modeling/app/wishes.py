@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from descant_modeling.checkpoints import EMBEDDED_DEFAULT
+from descant_modeling.decoding.defaults import TEMPERATURE
 from descant_modeling.progress import part_of
 from descant_modeling.writing import OnSketch, Progress
 from descant_tokenizers.errors import InputError, printable
@@ -41,7 +42,7 @@ class Wishes:
     bars: tuple[int, int] = (1, 1)
     num_bars: int = 4
     num_versions: int = 1
-    temperature: float = 0.9
+    temperature: float = TEMPERATURE
     seed: int | None = None
     sound: str = "choir"
     style: str | None = None

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from descant_modeling.decoding.defaults import TEMPERATURE, TOP_P
 from descant_modeling.decoding.leading import LeadingRules, VoiceLeading
 from descant_modeling.decoding.plan import EmptyBar, Plan
 from descant_modeling.intervals import key_of_notes
@@ -63,8 +64,8 @@ class SamplingConfig:
             (see `versions`), 1-64; None for `NUM_VERSIONS` where rules of voice leading are kept, else 1.
     """
 
-    temperature: float = 0.9
-    top_p: float = 0.95
+    temperature: float = TEMPERATURE
+    top_p: float = TOP_P
     allow_parallels: bool = False
     allow_leaps: bool = False
     best_of: int | None = None

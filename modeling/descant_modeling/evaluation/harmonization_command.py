@@ -21,6 +21,7 @@ from descant_modeling.command_options import (
     check_drawing,
     check_range,
 )
+from descant_modeling.decoding.defaults import TEMPERATURE, TOP_P
 from descant_tokenizers.errors import InputError
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ def harmonization_command(
     num_draws: Annotated[int, typer.Option(help="How often every soprano is harmonized, each time anew.")] = 1,
     limit: Annotated[int | None, typer.Option(help="Take the first sopranos only.")] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same music; the second draw has the next.")] = 0,
-    temperature: Temperature = 0.9,
-    top_p: TopP = 0.95,
+    temperature: Temperature = TEMPERATURE,
+    top_p: TopP = TOP_P,
     allow_parallels: AllowParallels = False,
     allow_leaps: AllowLeaps = False,
     best_of: BestOf = None,

@@ -1,0 +1,300 @@
+"""Train one small model on the chorales in other tokens, or in another order of them, and compare likelihoods.
+
+    python benchmarks/token_orders.py --list                     what can be tried
+    python benchmarks/token_orders.py remi tsd --out /tmp/tries   some of it, 600 steps each
+    python benchmarks/token_orders.py remi --max-steps 40         a look at whether it runs
+
+Every row is trained on whole pieces alone (no other task), with the stock model, optimizer and transpositions of
+configs/chorales.yaml, and scored on the four-part pieces of valid: nats per voice-16th, a unit in which tokens compare.
+A row that is finished in `--out` is not trained again. Compare rows of one run only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel
+
+from descant_modeling.causal_runs import open_causal_run
+from descant_modeling.config import RunConfig
+from descant_modeling.data import load_data
+from descant_modeling.examples import BatchSource
+from descant_modeling.likelihood import VOICE_16TH, Likelihood, Unit, piece_16ths, score_streams
+from descant_modeling.models import build_model
+from descant_modeling.runs import RunOptions
+from descant_modeling.training import Trainer
+from descant_tokenizers.schemes.miditok_scheme import catalogue_scheme
+from descant_tokenizers.schemes.settings import Music, label_voices
+from descant_tokenizers.tokens.layout import Encoded, Task, TaskLayout
+from descant_tokenizers.tokens.piece import Piece
+from descant_tokenizers.tokens.presets import VOICE_PROGRAMS, build_tokenizer
+from descant_tokenizers.tokens.transposing import shifts_of
+from descant_tokenizers.tokens.vocabulary import TokenTable
+
+PAD, BOS, EOS = 0, 1, 2
+Writer = Callable[[Piece], list[int]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way of writing chorales.
+
+    Attributes:
+        about: One line for the table.
+        preset: Tokenizer preset whose order of voices is taken.
+        make_writer: From the preset's layout to what writes a piece; ids 0, 1 and 2 are PAD, BOS and EOS.
+        is_metrical: Whether positions count time in the music instead of tokens.
+    """
+
+    about: str
+    preset: str
+    make_writer: Callable[[TaskLayout], tuple[Writer, int]]
+    is_metrical: bool = False
+
+
+def remi(layout: TaskLayout) -> tuple[Writer, int]:
+    """The preset's own stream."""
+    return lambda piece: layout.encode(piece, Task.CONTINUE, piece.voices).ids, layout.table.size
+
+
+def scheme(name: str) -> Callable[[TaskLayout], tuple[Writer, int]]:
+    """One of miditok's other schemes, on the same grid."""
+
+    def make(layout: TaskLayout) -> tuple[Writer, int]:
+        other = catalogue_scheme(name, Music.VOICES)
+        names = {program: voice for voice, program in VOICE_PROGRAMS.items()}
+
+        def write(piece: Piece) -> list[int]:
+            header, ids = 2 + len(piece.voices), layout.encode(piece, Task.CONTINUE, piece.voices).ids
+            score = layout.table.tokenizer.decode(ids[header:-1])
+            for track in score.tracks:
+                track.name = names[track.program]
+            tokens = other.encode(label_voices(score))
+            found = sum(track.note_num() for track in other.decode(tokens).tracks)
+            assert found == piece.num_notes, f"{name} lost {piece.num_notes - found} notes"
+            return [BOS, *tokens.sequence.ids, EOS]
+
+        return write, other.vocabulary_sizes[0]
+
+    return make
+
+
+def reordered(order: Callable[[TokenTable, list[int]], list[int]]) -> Callable[[TaskLayout], tuple[Writer, int]]:
+    """REMI with the tokens of each bar in another order, from which the bar can be read back."""
+
+    def make(layout: TaskLayout) -> tuple[Writer, int]:
+        table, (plain, size) = layout.table, remi(layout)
+
+        def write(piece: Piece) -> list[int]:
+            header, ids = 2 + len(piece.voices), plain(piece)
+            written = [order(table, bar) for bar in bars_of(table, ids[header:-1])]
+            return [*ids[:header], *(i for bar in written for i in bar), EOS]
+
+        return write, size
+
+    return make
+
+
+def bars_of(table: TokenTable, ids: Sequence[int]) -> Iterator[list[int]]:
+    """Cut a stream before every bar line."""
+    starts = [index for index, i in enumerate(ids) if i == table.bar_id]
+    for start, end in zip(starts, [*starts[1:], len(ids)], strict=True):
+        yield list(ids[start:end])
+
+
+def duration_first(table: TokenTable, bar: list[int]) -> list[int]:
+    """Each note as `Program Duration Pitch`."""
+    ids = list(bar)
+    for index, i in enumerate(bar):
+        if table.types[i] == "Pitch":
+            ids[index], ids[index + 1] = bar[index + 1], i
+    return ids
+
+
+def onset_rhythm_first(table: TokenTable, bar: list[int]) -> list[int]:
+    """At each onset who begins for how long, then the pitches in the same order."""
+    ids: list[int] = []
+    waiting: list[int] = []
+    for i in bar:
+        if table.types[i] == "Position":
+            ids, waiting = ids + waiting, []
+        (waiting if table.types[i] == "Pitch" else ids).append(i)
+    return ids + waiting
+
+
+def bar_rhythm_first(table: TokenTable, bar: list[int]) -> list[int]:
+    """The rhythm of all voices for the whole bar, then its pitches in the same order."""
+    return [i for i in bar if table.types[i] != "Pitch"] + [i for i in bar if table.types[i] == "Pitch"]
+
+
+ROWS: Mapping[str, Row] = {
+    "remi": Row("REMI, soprano alto tenor bass", "satb", remi),
+    "sbat": Row("REMI, soprano bass alto tenor", "sbat", remi),
+    "tsd": Row("TSD", "satb", scheme("tsd")),
+    "midilike": Row("MIDI-Like", "satb", scheme("midilike")),
+    "duration-first": Row("REMI, length of a note before its pitch", "satb", reordered(duration_first)),
+    "onset-rhythm-first": Row("REMI, lengths of an onset before its pitches", "satb", reordered(onset_rhythm_first)),
+    "bar-rhythm-first": Row("REMI, rhythm of a bar before its pitches", "satb", reordered(bar_rhythm_first)),
+    "metrical": Row("REMI, positions that count the music's time", "satb", remi, is_metrical=True),
+}
+
+
+class MusicTime:
+    """Position ids that count the music's time: four to a 16th, and the tokens of one moment a quarter apart.
+
+    A position token is read as in x/4, where it counts the grid of a quarter; few chorales are in anything else.
+
+    Args:
+        table: A vocabulary, which says how long bars and positions are.
+    """
+
+    def __init__(self, table: TokenTable) -> None:
+        self._is_bar = torch.arange(table.size) == table.bar_id
+        self._is_moment = self._is_bar.clone()
+        self._bar_16ths, self._offset_16ths = torch.zeros(table.size), torch.zeros(table.size)
+        ticks_per_16th = table.ticks_per_quarter / 4
+        quarter = next(meter for meter in table.meter_of.values() if meter.denominator == 4)
+        for i, meter in table.meter_of.items():
+            self._bar_16ths[i] = meter.bar_ticks / ticks_per_16th
+        for i, position in table.position_of.items():
+            self._offset_16ths[i], self._is_moment[i] = position * quarter.position_ticks / ticks_per_16th, True
+
+    def __call__(self, ids_BT: torch.Tensor) -> torch.Tensor:
+        """Return the position of every token, (B, T)."""
+        # A bar begins where the lengths of those before it end; its own is told by the signature, one token later.
+        ends_BT = self._bar_16ths[ids_BT].cumsum(1)
+        bars_BT = torch.where(self._is_bar[ids_BT], ends_BT, 0.0).cummax(1).values
+        index_BT = torch.arange(ids_BT.shape[1]).expand_as(ids_BT)
+        since_BT = torch.where(self._is_moment[ids_BT], index_BT, 0).cummax(1).values
+        offsets_BT = self._offset_16ths[ids_BT.gather(1, since_BT)]
+        return 4 * (bars_BT + offsets_BT) + 0.25 * (index_BT - since_BT).clamp(max=15)
+
+    def give(self, module: torch.nn.Module, arguments: Any, named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Add them to what a model is called with: a hook before its forward pass."""
+        return arguments, {**named, "position_ids": self(named["input_ids"])}
+
+
+class Streams(BatchSource):
+    """Whole pieces, one transposition of each in an epoch."""
+
+    def __init__(self, pieces: Sequence[Piece], shifts: Sequence[list[int]], write: Writer, seed: int) -> None:
+        super().__init__(len(pieces), seed, PAD)
+        self._pieces, self._shifts, self._write = pieces, shifts, write
+        self._known: dict[tuple[int, int], list[int]] = {}
+
+    def example(self, index: int, epoch: int) -> Encoded:
+        """Return piece `index` in the transposition of an epoch."""
+        shift = int(np.random.default_rng((self.seed, epoch, index)).choice(self._shifts[index]))
+        if (index, shift) not in self._known:
+            self._known[index, shift] = self._write(self._pieces[index].transpose(shift))
+        return whole(self._known[index, shift])
+
+
+def whole(ids: list[int]) -> Encoded:
+    """All but the first token count; a header of voices, four times the same, costs nothing once it is learned."""
+    return Encoded(ids, [False] + [True] * (len(ids) - 1))
+
+
+@dataclass(frozen=True)
+class StreamSubject:
+    """Chorales of valid in a row's tokens; no checkpoint of it is of use to anybody."""
+
+    valid: list[Encoded]
+    pieces: list[Piece]
+    ticks_per_quarter: int
+    unit: Unit = VOICE_16TH
+    has_valid: bool = True
+
+    def score_valid(self, model: PreTrainedModel) -> Likelihood:
+        """Score whole pieces."""
+        nats = score_streams(model, self.valid, pad=PAD)
+        lengths = [piece_16ths(piece, self.ticks_per_quarter) for piece in self.pieces]
+        return Likelihood(self.unit, sum(piece.num_notes for piece in self.pieces), nats, lengths)
+
+    def write_checkpoint(self, folder: Path, model: PreTrainedModel, training: dict[str, Any]) -> None:
+        """Write only how far the run has come."""
+        (folder / "training.json").write_text(json.dumps(training), encoding="utf-8")
+
+    def first_command(self, folder: Path) -> str:
+        """There is none."""
+        return ""
+
+
+def train(name: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Train one row and return what is said of it."""
+    row = ROWS[name]
+    layout = TaskLayout(TokenTable(build_tokenizer(row.preset)))
+    write, size = row.make_writer(layout)
+    values = {
+        "name": name,
+        "out_dir": str(options.out),
+        "max_steps": options.max_steps,
+        "eval_every": options.max_steps,
+        "save_every": options.max_steps,
+        "seed": options.seed,
+        "data": {"tokenizer": row.preset},
+    }
+    opening = open_causal_run(RunConfig, values, "the command line", RunOptions(threads=options.threads, quiet=True))
+    config = opening.config
+    data = load_data(config, layout)
+    torch.manual_seed(config.seed)
+    model = build_model(config.model, size, bos=BOS, eos=EOS, pad=PAD)
+    if row.is_metrical:
+        model.register_forward_pre_hook(MusicTime(layout.table).give, with_kwargs=True)
+    source = Streams(data.train, shifts_of(data.train, layout.table), write, config.seed)
+    valid = [whole(write(piece)) for piece in data.valid]
+    subject = StreamSubject(valid, data.valid, layout.table.ticks_per_quarter)
+    folder, log = opening.open_folder()
+    trainer = Trainer(config, opening.accelerator, model, source, subject, folder, log)
+    opening.finish(trainer, opening.header(row=row.about), row.about)
+    progress = trainer.train()
+    log.close()
+    notes = sum(piece.num_notes for piece in data.valid)
+    return {
+        "row": name,
+        "about": row.about,
+        VOICE_16TH.key: progress.history[-1][1],
+        "tokens_per_note": sum(len(stream.ids) for stream in valid) / notes,
+        "steps": progress.step,
+        "epochs": progress.epoch,
+        "tokens": progress.tokens,
+        "seconds": progress.seconds,
+    }
+
+
+def main() -> None:
+    """Train what is asked for, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", nargs="*", metavar="ROW", help="what to train; all if none is named")
+    parser.add_argument("--list", action="store_true", help="say what there is")
+    parser.add_argument("--out", type=Path, default=Path("runs/token-orders"), help="folder of the runs")
+    parser.add_argument("--max-steps", type=int, default=600)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, help="CPU threads; all cores if not given")
+    options = parser.parse_args()
+    if unknown := set(options.rows) - set(ROWS):
+        parser.error(f"unknown row {min(unknown)}: choose from {', '.join(ROWS)}")
+    if options.list:
+        print("\n".join(f"{name:20} {row.about}" for name, row in ROWS.items()))
+        return
+    print(f"{'row':20} {'nats per voice-16th':>20} {'tokens a note':>14} {'epochs':>7}")
+    for name in options.rows or ROWS:
+        path = options.out / name / "result.json"
+        if not path.exists():
+            result = train(name, options)
+            path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        print(
+            f"{name:20} {facts[VOICE_16TH.key]:20.3f} {facts['tokens_per_note']:14.2f} {facts['epochs']:7}", flush=True
+        )
+
+
+if __name__ == "__main__":
+    main()

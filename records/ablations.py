@@ -1,0 +1,148 @@
+"""Change one thing of the published model's configuration at a time, train each for a while, and set them side by side.
+
+    python records/ablations.py --list                     what is changed
+    python records/ablations.py base adamw prefix           some of it, 600 steps each (ten minutes of a core)
+    python records/ablations.py --record                    write what is finished to records/2026-11-26_ablations
+
+`base` is configs/chorales-sbat.yaml trained from nothing, its schedule run out after 600 steps; every other row differs
+from it in what the table says and in nothing else. `seed` is `base` again with another seed: differences of that size
+mean nothing. 600 steps are a tenth of a full run: what regularizes shows its cost here and not its gain.
+A row that is finished under `--out` is not trained again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from descant_modeling.likelihood import VOICE_16TH
+from descant_modeling.runlog import git_revision, run_header
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIG = "configs/chorales-sbat.yaml"
+STEPS = 600
+RECORD = Path(__file__).parent / "2026-11-26_ablations"
+TASKS = ("continue", "harmonize")
+
+#: What each row says instead of `base`.
+ROWS: Mapping[str, tuple[str, ...]] = {
+    "base": (),
+    "seed": ("seed=2",),
+    "satb": ("data.tokenizer=satb",),
+    "adamw": ("optimizer.name=adamw", "optimizer.learning_rate=1.5e-3"),
+    "no-average": ("optimizer.ema_decay=0.0",),
+    "prefix": ("layout.lookahead_bars=null",),
+    "small-batches": (
+        "data.batch_tokens=1750",
+        "max_steps=1200",
+        "optimizer.warmup_steps=200",
+        "optimizer.learning_rate=2.1e-3",
+        "optimizer.ema_decay=0.999",
+    ),
+    "dropout-0.1": ("model.dropout=0.1",),
+    "dropout-0.3": ("model.dropout=0.3",),
+    "decay-0": ("optimizer.weight_decay=0.0",),
+    "decay-0.3": ("optimizer.weight_decay=0.3",),
+    "deep": ("model.width=192", "model.num_layers=7"),
+    "wide": ("model.width=352", "model.num_layers=2"),
+    "all-voices": (
+        "tasks.continue=0.4",
+        "tasks.continue_some=0.0",
+        "tasks.harmonize=0.45",
+        "tasks.harmonize_some=0.0",
+    ),
+    "no-transposition": ("data.transpose=false",),
+    "repeat-off": ("layout.given_at_onsets=false",),
+    "bpe-1024": ("layout.given_at_onsets=false", "data.tokenizer=OUT/tokenizer-1024"),
+    "bpe-4096": ("layout.given_at_onsets=false", "data.tokenizer=OUT/tokenizer-4096"),
+}
+"""Sizes of `deep` and `wide` are those with about as many parameters as `base`; BPE cannot repeat given notes at their
+onsets, so its rows are to be set beside `repeat-off`."""
+
+
+def train(name: str, out: Path) -> None:
+    """Train a row, unless that is done."""
+    folder = out / name
+    if (folder / "summary.json").exists():
+        return
+    overrides = [override.replace("OUT", str(out)) for override in ROWS[name]]
+    for override in overrides:
+        if override.startswith("data.tokenizer=/"):
+            learn_tokens(Path(override.partition("=")[2]))
+    _run(
+        sys.executable, "train.py", "--config", CONFIG, "--quiet", "--threads", "1",
+        "init_from=null", f"max_steps={STEPS}", f"eval_every={STEPS}", f"save_every={STEPS}", "precision=bf16",
+        "optimizer.learning_rate=3.0e-3", "model.dropout=0.2", f"out_dir={out}", f"name={name}", *overrides,
+    )  # fmt: skip
+    for task in TASKS:
+        measured = _run("descant", "evaluate", "likelihood", "--model", str(folder), "--task", task, "--json")
+        (folder / f"{task}.json").write_text(measured, encoding="utf-8")
+
+
+def learn_tokens(folder: Path) -> None:
+    """Train the tokenizer of a folder whose name ends in its size, unless that is done."""
+    if not folder.exists():
+        size = folder.name.rpartition("-")[2]
+        _run(
+            "descant", "tokenizer", "train", "chorales", "--preset", "sbat", "--vocab-size", size, "--out", str(folder)
+        )
+
+
+def facts_of(name: str, out: Path) -> dict[str, Any]:
+    """Return what a finished row's files say."""
+    folder = out / name
+    header, summary = (json.loads((folder / file).read_text(encoding="utf-8")) for file in ("run.json", "summary.json"))
+    facts = {"row": name, "changed": " ".join(ROWS[name]) or "nothing", "parameters": header["num_parameters"]}
+    facts |= {key: summary[key] for key in ("step", "tokens", "epoch", "seconds")}
+    for task in TASKS:
+        measured = json.loads((folder / f"{task}.json").read_text(encoding="utf-8"))
+        facts[task] = measured[VOICE_16TH.key]
+    return facts
+
+
+def record(out: Path) -> None:
+    """Write what is finished, and print it as a table."""
+    rows = [facts_of(name, out) for name in ROWS if (out / name / f"{TASKS[-1]}.json").exists()]
+    RECORD.mkdir(exist_ok=True)
+    facts = {
+        "command": "python records/ablations.py",
+        "git": git_revision(),
+        "machine": run_header({})["machine"],
+        "rows": rows,
+    }
+    (RECORD / "ablations.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    for row in rows:
+        print(f"{row['row']:18} {row['continue']:.3f} {row['harmonize']:.3f}  {row['changed']}")
+
+
+def main() -> None:
+    """Train what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", nargs="*", metavar="ROW", help="what to train; all if none is named")
+    parser.add_argument("--list", action="store_true", help="say what there is")
+    parser.add_argument("--record", action="store_true", help="write what is finished under records/, and print it")
+    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "ablations", help="folder of the runs")
+    options = parser.parse_args()
+    if unknown := set(options.rows) - set(ROWS):
+        parser.error(f"unknown row {min(unknown)}: choose from {', '.join(ROWS)}")
+    if options.list:
+        print("\n".join(f"{name:18} {' '.join(changed)}" for name, changed in ROWS.items()))
+    elif options.record:
+        record(options.out.resolve())
+    else:
+        for name in options.rows or ROWS:
+            train(name, options.out.resolve())
+
+
+def _run(*command: str) -> str:
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout
+
+
+if __name__ == "__main__":
+    main()
