@@ -50,7 +50,7 @@ class Options(TypedDict, total=False):
     Attributes:
         seed: Same seed, same music; 0 by default.
         num_samples: Versions to write, 1-64; 1 by default.
-        temperature: Below 1 safer, above 1 bolder, 0 takes the likeliest; 1 by default.
+        temperature: Below 1 safer, above 1 bolder, 0 takes the likeliest; 0.95 by default.
         top_p: Draw from the likeliest tokens that together have this probability; 0.98 by default.
         allow_parallels: Whether a voice may move in parallel fifths, octaves and unisons with another one; only asked
             of a model of four voices, where it is false by default.

@@ -5,7 +5,7 @@ Chosen on the valid split: records/LOG.md has what other values do to the harmon
 
 from __future__ import annotations
 
-#: Divides the logits: 1 draws as the model itself would.
-TEMPERATURE = 1.0
+#: Divides the logits; 1 draws as the model itself would.
+TEMPERATURE = 0.95
 #: Only the likeliest tokens that together reach this probability are drawn.
 TOP_P = 0.98
