@@ -28,6 +28,7 @@ from descant_modeling.data import load_data
 from descant_modeling.examples import BatchSource
 from descant_modeling.likelihood import VOICE_16TH, Likelihood, Unit, piece_16ths, score_streams
 from descant_modeling.models import build_model
+from descant_modeling.runlog import git_revision, run_header
 from descant_modeling.runs import RunOptions
 from descant_modeling.training import Trainer
 from descant_tokenizers.schemes.miditok_scheme import catalogue_scheme
@@ -277,6 +278,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/token-orders"), help="folder of the runs")
     parser.add_argument("--max-steps", type=int, default=600)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the table's figures to a file, too")
     parser.add_argument("--threads", type=int, help="CPU threads; all cores if not given")
     options = parser.parse_args()
     if unknown := set(options.rows) - set(ROWS):
@@ -285,15 +287,21 @@ def main() -> None:
         print("\n".join(f"{name:20} {row.about}" for name, row in ROWS.items()))
         return
     print(f"{'row':20} {'nats per voice-16th':>20} {'tokens a note':>14} {'epochs':>7}")
+    rows = []
     for name in options.rows or ROWS:
         path = options.out / name / "result.json"
         if not path.exists():
             result = train(name, options)
             path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         facts = json.loads(path.read_text(encoding="utf-8"))
+        rows.append(facts)
         print(
             f"{name:20} {facts[VOICE_16TH.key]:20.3f} {facts['tokens_per_note']:14.2f} {facts['epochs']:7}", flush=True
         )
+    if options.json is not None:
+        command = " ".join(("python benchmarks/token_orders.py", *options.rows))
+        facts = {"command": command, "git": git_revision(), "machine": run_header({})["machine"], "rows": rows}
+        options.json.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -106,7 +106,7 @@ phrase. {rules}"""
 
 LIKELIHOOD = "descant evaluate likelihood --model {place} --corpus {corpus} --split valid"
 
-TESTED = "The test split was measured once, for this release; nothing was chosen by it."
+TESTED = "The test split was measured for this release alone; nothing was chosen by it."
 
 #: What the models do, for the Hub's model-index.
 TASK = "writing symbolic music"
