@@ -5,8 +5,9 @@
     python records/ablations.py --record                    write what is finished to records/2026-11-26_ablations
 
 `base` is configs/chorales-sbat.yaml trained from nothing, its schedule run out after 600 steps; every other row differs
-from it in what the table says and in nothing else. `seed` is `base` again with another seed: differences of that size
-mean nothing. 600 steps are a tenth of a full run: what regularizes shows its cost here and not its gain.
+from it in what the table says and in nothing else (two rows have read as many steps of other music before). `seed` is
+`base` again with another seed: differences of that size mean nothing. 600 steps are a tenth of a full run: what
+regularizes shows its cost here and not its gain.
 A row that is finished under `--out` is not trained again.
 """
 
@@ -14,9 +15,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ RECORD = Path(__file__).parent / "2026-11-26_ablations"
 TASKS = ("continue", "harmonize")
 
 #: What each row says instead of `base`.
-ROWS: Mapping[str, tuple[str, ...]] = {
+ROWS: dict[str, tuple[str, ...]] = {
     "base": (),
     "seed": ("seed=2",),
     "satb": ("data.tokenizer=satb",),
@@ -60,9 +61,16 @@ ROWS: Mapping[str, tuple[str, ...]] = {
     "repeat-off": ("layout.given_at_onsets=false",),
     "bpe-1024": ("layout.given_at_onsets=false", "data.tokenizer=OUT/tokenizer-1024"),
     "bpe-4096": ("layout.given_at_onsets=false", "data.tokenizer=OUT/tokenizer-4096"),
+    "folk-first": ("init_from=OUT/on-folk",),
+    "palestrina-first": ("init_from=OUT/on-palestrina",),
 }
 """Sizes of `deep` and `wide` are those with about as many parameters as `base`; BPE cannot repeat given notes at their
 onsets, so its rows are to be set beside `repeat-off`."""
+#: What rows go on from: as many steps on other music.
+FIRST: dict[str, tuple[str, ...]] = {
+    "on-folk": ("data.corpora=[folk]", "data.valid_corpus=chorales"),
+    "on-palestrina": ("data.corpora=[palestrina]", "data.valid_corpus=chorales"),
+}
 
 
 def train(name: str, out: Path) -> None:
@@ -70,10 +78,13 @@ def train(name: str, out: Path) -> None:
     folder = out / name
     if (folder / "summary.json").exists():
         return
-    overrides = [override.replace("OUT", str(out)) for override in ROWS[name]]
-    for override in overrides:
-        if override.startswith("data.tokenizer=/"):
-            learn_tokens(Path(override.partition("=")[2]))
+    shutil.rmtree(folder, ignore_errors=True)  # one that was cut short
+    overrides = [override.replace("OUT", str(out)) for override in (ROWS | FIRST)[name]]
+    for key, _, value in (override.partition("=") for override in overrides):
+        if key == "data.tokenizer" and value.startswith("/"):
+            learn_tokens(Path(value))
+        if key == "init_from":
+            train(Path(value).name, out)
     _run(
         sys.executable, "train.py", "--config", CONFIG, "--quiet", "--threads", "1",
         "init_from=null", f"max_steps={STEPS}", f"eval_every={STEPS}", f"save_every={STEPS}", "precision=bf16",

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -163,8 +164,13 @@ def make_accelerator(precision: str, device: str | None) -> Accelerator:
     return Accelerator(mixed_precision="bf16" if precision == "bf16" else "no")
 
 
+@cache
 def bf16_is_faster() -> bool:
-    """Measure, in a few milliseconds, whether this CPU multiplies bf16 matrices faster than fp32 ones."""
+    """Measure, in a few milliseconds, whether this CPU multiplies bf16 matrices faster than fp32 ones.
+
+    It is measured once a process: a second run beside other work might find otherwise, and Accelerate keeps the
+    precision of the first one.
+    """
 
     def seconds(dtype: torch.dtype) -> float:
         a, b = torch.ones(512, 256, dtype=dtype), torch.ones(256, 512, dtype=dtype)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from descant_modeling import devices
+from descant_modeling import devices, runs
 from descant_modeling.devices import use_cores
 from descant_tokenizers.errors import InputError
 
@@ -37,3 +37,13 @@ def test_a_launcher_s_single_thread_becomes_a_share_of_the_cores(monkeypatch, en
 def test_no_threads_are_refused():
     with pytest.raises(InputError, match="--threads is 0"):
         use_cores(0)
+
+
+def test_speed_is_measured_once_a_process(monkeypatch):
+    # Two runs in one process must find the same precision, also if other work slows down one of the measurements.
+    runs.bf16_is_faster.cache_clear()
+    seconds = iter([0.0, 1.0] * 4 + [0.0, 9.0] * 4 + [0.0, 9.0] * 4 + [0.0, 1.0] * 4)
+    monkeypatch.setattr(runs.time, "perf_counter", lambda: next(seconds))
+    assert runs.bf16_is_faster()
+    assert runs.bf16_is_faster()
+    runs.bf16_is_faster.cache_clear()
