@@ -6,7 +6,7 @@
 
 `base` is configs/chorales-sbat.yaml trained from nothing, its schedule run out after 600 steps; every other row differs
 from it in what the table says and in nothing else (two rows have read as many steps of other music before). `seed` is
-`base` again with another seed: differences of that size mean nothing. 600 steps are a tenth of a full run: what
+`base` again with another seed (`prefix-seed` that of `prefix`): differences of that size mean nothing. 600 steps are a tenth of a full run: what
 regularizes shows its cost here and not its gain.
 A row that is finished under `--out` is not trained again.
 """
@@ -38,6 +38,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "adamw": ("optimizer.name=adamw", "optimizer.learning_rate=1.5e-3"),
     "no-average": ("optimizer.ema_decay=0.0",),
     "prefix": ("layout.lookahead_bars=null",),
+    "prefix-seed": ("layout.lookahead_bars=null", "seed=2"),
     "small-batches": (
         "data.batch_tokens=1750",
         "max_steps=1200",

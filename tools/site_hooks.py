@@ -27,7 +27,7 @@ NOTEBOOKS = "notebooks/*.ipynb"
 DIAGRAM = '<pre class="mermaid">'
 DIAGRAM_SCRIPT = "javascripts/mermaid.tiny.js"
 
-_MARKER = re.compile(r"<!--/?(?:record|schemes|table)\b[^>]*-->")
+_MARKER = re.compile(r"<!--/?(?:record|rows|schemes|table)\b[^>]*-->")
 _LEAVING_LINK = re.compile(r"\[([^\]]*)\]\(((?:\.\./)+[^)\s#]*)(#[^)\s]*)?\)")
 _FENCE = re.compile(r" *(```|~~~)")
 _ITEM = re.compile(r"(?:[-*]|\d+\.) ")
