@@ -6,8 +6,8 @@
 
 `base` is configs/chorales-sbat.yaml trained from nothing, its schedule run out after 600 steps; every other row differs
 from it in what the table says and in nothing else (two rows have read as many steps of other music before). `seed` is
-`base` again with another seed (`prefix-seed` that of `prefix`): differences of that size mean nothing. 600 steps are a tenth of a full run: what
-regularizes shows its cost here and not its gain.
+`base` again with another seed, and `prefix-seed` is `prefix`: differences of that size mean nothing. 600 steps are a
+tenth of a full run: what regularizes shows its cost here and not its gain.
 A row that is finished under `--out` is not trained again.
 """
 
