@@ -33,10 +33,11 @@ import numpy as np
 import torch
 
 from descant_modeling.checkpoints import EMBEDDED_DEFAULT, Checkpoint, load_checkpoint
+from descant_modeling.decoding.config import SamplingConfig
 from descant_modeling.decoding.fill import with_content
 from descant_modeling.decoding.forward import CachedModel
 from descant_modeling.decoding.plan import Hole, Plan, make_plan
-from descant_modeling.decoding.sampler import SamplingConfig, sample_plans
+from descant_modeling.decoding.sampler import sample_plans
 from descant_modeling.devices import pick_device
 from descant_modeling.prompts import Prompt, read_prompt
 from descant_modeling.quiet import quiet_libraries

@@ -29,7 +29,7 @@ from typing import Any, TypedDict, Unpack
 from symusic.core import ScoreTick
 
 from descant_modeling.checkpoints import EMBEDDED_DEFAULT, writes_from_nothing
-from descant_modeling.decoding.sampler import SamplingConfig
+from descant_modeling.decoding.config import SamplingConfig
 from descant_modeling.devices import pick_device
 from descant_modeling.generation import load_writer
 from descant_modeling.quiet import quiet_libraries

@@ -14,7 +14,7 @@ import numpy as np
 from symusic.core import NoteTick, NoteTickList, ScoreTick, TrackTick, TrackTickList
 
 from descant_modeling.decoding.fill import with_content
-from descant_modeling.decoding.sampler import Sample
+from descant_modeling.decoding.rows import Sample
 from descant_modeling.gaps import Gap
 from descant_modeling.prompts import Prompt
 from descant_tokenizers.scores import VOICES

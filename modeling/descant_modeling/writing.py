@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from symusic.core import ScoreTick
 
-from descant_modeling.decoding.sampler import SamplingConfig
+from descant_modeling.decoding.config import SamplingConfig
 from descant_modeling.drafts import Generated
 from descant_tokenizers.errors import InputError
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from prompts import WILD, assert_harmony, chorale, events, melody, scale
 from symusic.core import KeySignatureTick, NoteTick, TempoTick, TrackTick
 
-from descant_modeling.decoding.sampler import SamplingConfig
+from descant_modeling.decoding.config import SamplingConfig
 from descant_modeling.generation import MusicModel
 from descant_modeling.writing import GenerationConfig, Sketch
 from descant_tokenizers.errors import InputError

@@ -19,7 +19,7 @@ from symusic.core import (
     TrackTick,
 )
 
-from descant_modeling.decoding.sampler import SamplingConfig
+from descant_modeling.decoding.config import SamplingConfig
 from descant_modeling.ensemble.writer import EnsembleWriter
 from descant_modeling.generation import load_music_model, load_writer
 from descant_modeling.writing import GenerationConfig

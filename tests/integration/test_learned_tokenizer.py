@@ -21,7 +21,7 @@ from symusic.core import NoteTick, ScoreTick, TrackTick
 from transformers import AutoModelForCausalLM
 
 from descant_modeling.checkpoints import load_checkpoint
-from descant_modeling.decoding.sampler import SamplingConfig
+from descant_modeling.decoding.config import SamplingConfig
 from descant_modeling.generation import MusicModel
 from descant_modeling.writing import GenerationConfig
 from descant_tokenizers.corpora import build_dataset

@@ -7,7 +7,7 @@ from typing import Any
 
 from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
-from descant_modeling.decoding.sampler import SamplingConfig
+from descant_modeling.decoding.config import SamplingConfig
 from descant_tokenizers.scores import VOICES, last_note_end
 
 Event = tuple[int, int, int, int]

@@ -12,7 +12,7 @@ import pytest
 import descant_modeling
 import descant_tokenizers
 from descant_modeling.api import load
-from descant_modeling.decoding.sampler import SamplingConfig
+from descant_modeling.decoding.config import SamplingConfig
 from descant_modeling.generation import load_writer
 from descant_modeling.writing import GenerationConfig
 from descant_tokenizers.errors import InputError

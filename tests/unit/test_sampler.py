@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from descant_modeling.decoding.config import SamplingConfig
 from descant_modeling.decoding.fill import with_content
 from descant_modeling.decoding.plan import Hole, make_plan
-from descant_modeling.decoding.sampler import Sample, SamplingConfig, sample_plans
+from descant_modeling.decoding.rows import Sample
+from descant_modeling.decoding.sampler import sample_plans
 from descant_tokenizers.errors import InputError
 from descant_tokenizers.tokens.grammar import Grammar
 from descant_tokenizers.tokens.layout import LayoutConfig, Task, TaskLayout, cut

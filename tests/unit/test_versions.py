@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from descant_modeling.decoding.config import SamplingConfig
 from descant_modeling.decoding.fill import with_content
 from descant_modeling.decoding.plan import Hole, make_plan
-from descant_modeling.decoding.sampler import Engine, Sample, SamplingConfig
+from descant_modeling.decoding.rows import Sample
+from descant_modeling.decoding.sampler import Engine
 from descant_modeling.decoding.versions import resample, sample_best
 from descant_tokenizers.tokens.grammar import Grammar
 from descant_tokenizers.tokens.layout import LayoutConfig, Task, TaskLayout

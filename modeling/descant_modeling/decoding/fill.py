@@ -16,9 +16,11 @@ from typing import TypeAlias
 import numpy as np
 from transformers import PreTrainedModel
 
+from descant_modeling.decoding.config import SamplingConfig
 from descant_modeling.decoding.forward import CachedModel
 from descant_modeling.decoding.plan import Hole, make_plan
-from descant_modeling.decoding.sampler import OnBar, Sample, SamplingConfig, sample_plans
+from descant_modeling.decoding.rows import Sample
+from descant_modeling.decoding.sampler import OnBar, sample_plans
 from descant_modeling.decoding.versions import sample_best
 from descant_modeling.progress import part_of
 from descant_tokenizers.tokens.grammar import Grammar

@@ -17,18 +17,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from descant_modeling.decoding.config import SamplingConfig
 from descant_modeling.decoding.plan import Plan
-from descant_modeling.decoding.sampler import (
-    Drawn,
-    Engine,
-    OnBar,
-    Row,
-    Sample,
-    SamplingConfig,
-    draw,
-    feed,
-    log_mass,
-)
+from descant_modeling.decoding.rows import Row, Sample
+from descant_modeling.decoding.sampler import Drawn, Engine, OnBar, draw, feed, log_mass
 from descant_tokenizers.tokens.grammar import Grammar
 
 __all__ = ["resample", "sample_best"]

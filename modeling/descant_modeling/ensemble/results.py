@@ -25,7 +25,7 @@ from symusic.core import (
 )
 
 from descant_modeling.decoding.fill import with_content
-from descant_modeling.decoding.sampler import Sample
+from descant_modeling.decoding.rows import Sample
 from descant_modeling.drafts import Generated
 from descant_modeling.ensemble.prompts import EnsemblePrompt
 from descant_modeling.gaps import Gap

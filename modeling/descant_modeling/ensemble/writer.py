@@ -13,9 +13,9 @@ import numpy as np
 from symusic.core import ScoreTick
 
 from descant_modeling.checkpoints import Checkpoint
+from descant_modeling.decoding.config import SamplingConfig
 from descant_modeling.decoding.fill import Filler, with_bars
 from descant_modeling.decoding.plan import Hole
-from descant_modeling.decoding.sampler import SamplingConfig
 from descant_modeling.ensemble.prompts import EnsemblePrompt, read_ensemble_prompt
 from descant_modeling.ensemble.results import EnsembleDraft, finished, released, without_notes
 from descant_modeling.ensemble.room import bar_budget, gap_in_voice, rewritten_tracks

@@ -27,7 +27,7 @@ from descant_tokenizers.errors import InputError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from descant_modeling.decoding.sampler import SamplingConfig
+    from descant_modeling.decoding.config import SamplingConfig
     from descant_modeling.evaluation.harmonization import Draw
     from descant_modeling.evaluation.harmonizers import Harmonizer
 
@@ -65,7 +65,7 @@ def harmonization_command(
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} exists already and is not empty; choose a new folder for --out.")
 
-    from descant_modeling.decoding.sampler import SamplingConfig
+    from descant_modeling.decoding.config import SamplingConfig
     from descant_modeling.devices import pick_device
     from descant_modeling.evaluation.screen import remark, show, write_json
     from descant_modeling.evaluation.sources import release_remark

@@ -9,7 +9,7 @@ from typing import Protocol
 from symusic.core import ScoreTick, TrackTickList
 
 from descant_modeling.checkpoints import writes_from_nothing
-from descant_modeling.decoding.sampler import SamplingConfig
+from descant_modeling.decoding.config import SamplingConfig
 from descant_modeling.ensemble.writer import EnsembleWriter
 from descant_modeling.generation import MusicModel, load_writer
 from descant_modeling.writing import GenerationConfig, Writer

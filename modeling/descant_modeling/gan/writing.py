@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from symusic.core import NoteTick, NoteTickList, ScoreTick, TrackTick, TrackTickList
 
-from descant_modeling.decoding.sampler import SamplingConfig
+from descant_modeling.decoding.config import SamplingConfig
 from descant_modeling.drafts import Generated
 from descant_modeling.gan.checkpoints import GanCheckpoint
 from descant_modeling.gan.networks import NUM_PITCHES, draw_noise
