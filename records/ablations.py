@@ -62,15 +62,17 @@ ROWS: dict[str, tuple[str, ...]] = {
     "repeat-off": ("layout.given_at_onsets=false",),
     "bpe-1024": ("layout.given_at_onsets=false", "data.tokenizer=OUT/tokenizer-1024"),
     "bpe-4096": ("layout.given_at_onsets=false", "data.tokenizer=OUT/tokenizer-4096"),
-    "folk-first": ("init_from=OUT/on-folk",),
-    "palestrina-first": ("init_from=OUT/on-palestrina",),
+    "folk-first": ("init_from=OUT/on-folk", "data.tokenizer=sbat-style"),
+    "palestrina-first": ("init_from=OUT/on-palestrina", "data.tokenizer=sbat-style"),
 }
 """Sizes of `deep` and `wide` are those with about as many parameters as `base`; BPE cannot repeat given notes at their
 onsets, so its rows are to be set beside `repeat-off`."""
+#: Other music is brought into four voices where a layout has styles; none is ever told here.
+UNTOLD = ("data.valid_corpus=chorales", "data.tokenizer=sbat-style", "data.unlabelled_share=1.0")
 #: What rows go on from: as many steps on other music.
 FIRST: dict[str, tuple[str, ...]] = {
-    "on-folk": ("data.corpora=[folk]", "data.valid_corpus=chorales"),
-    "on-palestrina": ("data.corpora=[palestrina]", "data.valid_corpus=chorales"),
+    "on-folk": ("data.corpora=[folk]", "layout.styles=[folk]", *UNTOLD),
+    "on-palestrina": ("data.corpora=[palestrina]", "layout.styles=[palestrina]", *UNTOLD),
 }
 
 
