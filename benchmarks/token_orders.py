@@ -32,10 +32,10 @@ from descant_modeling.runlog import git_revision, run_header
 from descant_modeling.runs import RunOptions
 from descant_modeling.training import Trainer
 from descant_tokenizers.schemes.miditok_scheme import catalogue_scheme
-from descant_tokenizers.schemes.settings import Music, label_voices
+from descant_tokenizers.schemes.settings import Music
 from descant_tokenizers.tokens.layout import Encoded, Task, TaskLayout
-from descant_tokenizers.tokens.piece import Piece
-from descant_tokenizers.tokens.presets import VOICE_PROGRAMS, build_tokenizer
+from descant_tokenizers.tokens.piece import Piece, piece_ids
+from descant_tokenizers.tokens.presets import build_tokenizer
 from descant_tokenizers.tokens.transposing import shifts_of
 from descant_tokenizers.tokens.vocabulary import TokenTable
 
@@ -69,15 +69,10 @@ def scheme(name: str) -> Callable[[TaskLayout], tuple[Writer, int]]:
     """One of miditok's other schemes, on the same grid."""
 
     def make(layout: TaskLayout) -> tuple[Writer, int]:
-        other = catalogue_scheme(name, Music.VOICES)
-        names = {program: voice for voice, program in VOICE_PROGRAMS.items()}
+        table, other = layout.table, catalogue_scheme(name, Music.VOICES)
 
         def write(piece: Piece) -> list[int]:
-            header, ids = 2 + len(piece.voices), layout.encode(piece, Task.CONTINUE, piece.voices).ids
-            score = layout.table.tokenizer.decode(ids[header:-1])
-            for track in score.tracks:
-                track.name = names[track.program]
-            tokens = other.encode(label_voices(score))
+            tokens = other.encode(table.tokenizer.decode(piece_ids(table, piece)))
             found = sum(track.note_num() for track in other.decode(tokens).tracks)
             assert found == piece.num_notes, f"{name} lost {piece.num_notes - found} notes"
             return [BOS, *tokens.sequence.ids, EOS]
@@ -91,14 +86,13 @@ def reordered(order: Callable[[TokenTable, list[int]], list[int]]) -> Callable[[
     """REMI with the tokens of each bar in another order, from which the bar can be read back."""
 
     def make(layout: TaskLayout) -> tuple[Writer, int]:
-        table, (plain, size) = layout.table, remi(layout)
+        table = layout.table
 
         def write(piece: Piece) -> list[int]:
-            header, ids = 2 + len(piece.voices), plain(piece)
-            written = [order(table, bar) for bar in bars_of(table, ids[header:-1])]
-            return [*ids[:header], *(i for bar in written for i in bar), EOS]
+            bars = (order(table, bar) for bar in bars_of(table, piece_ids(table, piece)))
+            return [*layout.header(Task.CONTINUE, piece.voices), *(i for bar in bars for i in bar), EOS]
 
-        return write, size
+        return write, table.size
 
     return make
 
@@ -242,9 +236,9 @@ def train(name: str, options: argparse.Namespace) -> dict[str, Any]:
         "seed": options.seed,
         "data": {"tokenizer": row.preset},
     }
-    opening = open_causal_run(RunConfig, values, "the command line", RunOptions(threads=options.threads, quiet=True))
+    opening = open_causal_run(RunConfig, values, "the command line", RunOptions(threads=options.threads))
     config = opening.config
-    data = load_data(config, layout)
+    data = load_data(config, layout, quiet=opening.is_quiet)
     torch.manual_seed(config.seed)
     model = build_model(config.model, size, bos=BOS, eos=EOS, pad=PAD)
     if row.is_metrical:
@@ -286,18 +280,15 @@ def main() -> None:
     if options.list:
         print("\n".join(f"{name:20} {row.about}" for name, row in ROWS.items()))
         return
-    print(f"{'row':20} {'nats per voice-16th':>20} {'tokens a note':>14} {'epochs':>7}")
     rows = []
     for name in options.rows or ROWS:
         path = options.out / name / "result.json"
         if not path.exists():
-            result = train(name, options)
-            path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        rows.append(facts)
-        print(
-            f"{name:20} {facts[VOICE_16TH.key]:20.3f} {facts['tokens_per_note']:14.2f} {facts['epochs']:7}", flush=True
-        )
+            path.write_text(json.dumps(train(name, options), indent=1) + "\n", encoding="utf-8")
+        rows.append(json.loads(path.read_text(encoding="utf-8")))
+    print(f"{'row':20} {'nats per voice-16th':>20} {'tokens a note':>14} {'epochs':>7}")
+    for row in rows:
+        print(f"{row['row']:20} {row[VOICE_16TH.key]:20.3f} {row['tokens_per_note']:14.2f} {row['epochs']:7}")
     if options.json is not None:
         command = " ".join(("python benchmarks/token_orders.py", *options.rows))
         facts = {"command": command, "git": git_revision(), "machine": run_header({})["machine"], "rows": rows}

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -79,23 +78,25 @@ FIRST: dict[str, tuple[str, ...]] = {
 def train(name: str, out: Path) -> None:
     """Train a row, unless that is done."""
     folder = out / name
-    if (folder / "summary.json").exists():
-        return
-    shutil.rmtree(folder, ignore_errors=True)  # one that was cut short
-    overrides = [override.replace("OUT", str(out)) for override in (ROWS | FIRST)[name]]
-    for key, _, value in (override.partition("=") for override in overrides):
-        if key == "data.tokenizer" and value.startswith("/"):
-            learn_tokens(Path(value))
-        if key == "init_from":
-            train(Path(value).name, out)
-    _run(
-        sys.executable, "train.py", "--config", CONFIG, "--quiet", "--threads", "1",
-        "init_from=null", f"max_steps={STEPS}", f"eval_every={STEPS}", f"save_every={STEPS}", "precision=bf16",
-        "optimizer.learning_rate=3.0e-3", "model.dropout=0.2", f"out_dir={out}", f"name={name}", *overrides,
-    )  # fmt: skip
+    if not (folder / "summary.json").exists():
+        if folder.exists():
+            raise SystemExit(f"{folder} was cut short: remove it, and the row is trained again")
+        overrides = [override.replace("OUT", str(out)) for override in (ROWS | FIRST)[name]]
+        for key, _, value in (override.partition("=") for override in overrides):
+            if key == "data.tokenizer" and value.startswith("/"):
+                learn_tokens(Path(value))
+            if key == "init_from":
+                train(Path(value).name, out)
+        _run(
+            sys.executable, "train.py", "--config", CONFIG, "--threads", "1",
+            "init_from=null", f"max_steps={STEPS}", f"eval_every={STEPS}", f"save_every={STEPS}", "precision=bf16",
+            "optimizer.learning_rate=3.0e-3", "model.dropout=0.2", f"out_dir={out}", f"name={name}", *overrides,
+        )  # fmt: skip
     for task in TASKS:
-        measured = _run("descant", "evaluate", "likelihood", "--model", str(folder), "--task", task, "--json")
-        (folder / f"{task}.json").write_text(measured, encoding="utf-8")
+        if not (folder / f"{task}.json").exists():
+            command = ("descant", "evaluate", "likelihood", "--model", str(folder), "--task", task, "--json")
+            measured = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
+            (folder / f"{task}.json").write_text(measured, encoding="utf-8")
 
 
 def learn_tokens(folder: Path) -> None:
@@ -153,9 +154,8 @@ def main() -> None:
             train(name, options.out.resolve())
 
 
-def _run(*command: str) -> str:
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    return done.stdout
+def _run(*command: str) -> None:
+    subprocess.run(command, cwd=ROOT, check=True)
 
 
 if __name__ == "__main__":
