@@ -145,7 +145,7 @@ def test_a_melody_is_continued_and_its_bars_are_rewritten(stage: Any) -> None:
     page.choose("Model", "Transformer with styles (two-styles)")
     page.type_tune("edcdeeed")  # two bars
     page.get_by_role("button", name="More options").click()
-    page.get_by_label("Seed").fill("1")  # with one in a hundred others the untrained model leaves a bar empty
+    page.get_by_label("Seed").fill("1")  # with some others the untrained model leaves the bar empty
     page.get_by_label("Continue it").check()
     page.get_by_label("number input for Bars to add").fill("1")
     page.write()

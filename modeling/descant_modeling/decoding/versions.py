@@ -77,18 +77,23 @@ def sample_best(
             progress(num_written / num_bars)
         if on_bar is not None and num_written > before:
             on_bar([versions.best().sample for versions in found])
-        kept = [
-            place * num_versions + version
-            for place, order in enumerate(orders)
-            for version in order
-            if not active[place].is_done
-        ]
+        kept = _kept(active, orders, num_versions)
         active = [versions for versions in active if not versions.is_done]
         if active:
             if kept != list(range(len(rows))):
                 model.select_rows(kept)
             logits_BV = feed(model, [ids for versions in active for ids in versions.pending()])
     return [versions.best().sample for versions in found]
+
+
+def _kept(active: Sequence[_Versions], orders: Sequence[Sequence[int]], num_versions: int) -> list[int]:
+    """Places of the rows that go on: of each sample that is not done, its versions as they were drawn anew."""
+    return [
+        place * num_versions + version
+        for place, order in enumerate(orders)
+        for version in order
+        if not active[place].is_done
+    ]
 
 
 def resample(weights_N: npt.NDArray[np.float64], uniform: float) -> list[int]:
