@@ -4,12 +4,12 @@ python app.py                                    on this machine only, as `desca
 GRADIO_SERVER_NAME=0.0.0.0 python app.py         for other machines too, as a Space runs it
 """
 
-from descant_modeling.app.command import app_command
+from descant_modeling.cli.app import app_command
 
 if __name__ == "__main__":
     import typer
 
-    from descant_tokenizers.cli import run
+    from descant_tokenizers.cli.main import run
 
     app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
     app.command()(app_command)

@@ -13,13 +13,13 @@ python generate.py --model midinet --bars 8 --chords "C G Am F" --out tune.mid  
 python generate.py --model roll-gan --seed 1                        four bars of four tracks from noise
 """
 
-from descant_modeling.generate_command import generate_command
-from descant_modeling.optional_values import GenerateCommand
+from descant_modeling.cli.generate import generate_command
+from descant_modeling.cli.options import GenerateCommand
 
 if __name__ == "__main__":
     import typer
 
-    from descant_tokenizers.cli import run
+    from descant_tokenizers.cli.main import run
 
     app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
     app.command(cls=GenerateCommand)(generate_command)

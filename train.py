@@ -10,12 +10,12 @@
 Any value of the YAML file can be overridden behind the options: `optimizer.learning_rate=3e-4 model.dropout=0.1`.
 """
 
-from descant_modeling.train_command import train_command
+from descant_modeling.cli.train import train_command
 
 if __name__ == "__main__":
     import typer
 
-    from descant_tokenizers.cli import run
+    from descant_tokenizers.cli.main import run
 
     app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
     app.command()(train_command)

@@ -32,19 +32,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from descant_modeling.checkpoints import EMBEDDED_DEFAULT, Checkpoint, load_checkpoint
+from descant_modeling.common.console import quiet_libraries
+from descant_modeling.common.devices import pick_device
 from descant_modeling.decoding.config import SamplingConfig
-from descant_modeling.decoding.fill import with_content
-from descant_modeling.decoding.forward import CachedModel
+from descant_modeling.decoding.engine.forward import CachedModel
+from descant_modeling.decoding.infilling import with_content
 from descant_modeling.decoding.plan import Hole, Plan, make_plan
 from descant_modeling.decoding.sampler import sample_plans
-from descant_modeling.devices import pick_device
-from descant_modeling.prompts import Prompt, read_prompt
-from descant_modeling.quiet import quiet_libraries
+from descant_modeling.generation.prompts import Prompt, read_prompt
+from descant_modeling.models.checkpoints import EMBEDDED_DEFAULT, Checkpoint, load_checkpoint
 from descant_tokenizers.scores import VOICES, read_score
 from descant_tokenizers.tokens.grammar import Grammar
-from descant_tokenizers.tokens.layout import Task
 from descant_tokenizers.tokens.piece import GridBar, Piece
+from descant_tokenizers.tokens.tasks import Task
 
 TUNE = Path(__file__).resolve().parent.parent / "examples" / "ode-to-joy.mid"
 SAMPLING = SamplingConfig(temperature=1.0, top_p=0.95)

@@ -22,10 +22,9 @@ import torch
 from torch import Tensor
 
 from descant_modeling.gan.config import GanOptimizerConfig
-from descant_modeling.gan.learner import GanLearner, melody_of
-from descant_modeling.gan.memory import keep_freed_memory
 from descant_modeling.gan.networks import UpConv, draw_noise
-from descant_modeling.gan.steps import naive_critic_loss
+from descant_modeling.gan.run import keep_freed_memory
+from descant_modeling.gan.wgan import GanLearner, melody_of, naive_critic_loss
 
 
 def random_rolls(number: int) -> Tensor:

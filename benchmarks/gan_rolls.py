@@ -19,9 +19,9 @@ from torch import Tensor
 
 from descant_modeling.gan.checkpoints import load_gan
 from descant_modeling.gan.data import load_rolls, sounding
-from descant_modeling.gan.learner import melody_of
 from descant_modeling.gan.metrics import Rolls, roll_metrics
 from descant_modeling.gan.networks import Generator, draw_noise
+from descant_modeling.gan.wgan import melody_of
 
 
 @torch.no_grad()

@@ -22,8 +22,8 @@ from miditok import REMI
 from music21.common.pathTools import getCorpusFilePath
 from symusic.core import ScoreTick, TrackTickList
 
+from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora import row_to_score
-from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import read_score
 from descant_tokenizers.scores.voices import pick_voices
 from descant_tokenizers.tokens.encode import encode_score

@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
+from descant_tokenizers.cli.train import FACTS_FILE
 from descant_tokenizers.tokens.encode import decode_piece
 from descant_tokenizers.tokens.grammar import Grammar
 from descant_tokenizers.tokens.piece import parse_piece
 from descant_tokenizers.tokens.presets import load_tokenizer
-from descant_tokenizers.tokens.train_command import FACTS_FILE
 from descant_tokenizers.tokens.vocabulary import TokenTable
 
 Notes = Counter[tuple[int, float, int, float]]

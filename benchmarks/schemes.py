@@ -25,10 +25,9 @@ from typing import Any
 import music21
 from music21.common.pathTools import getCorpusFilePath
 
-from descant_tokenizers.errors import InputError
-from descant_tokenizers.schemes.compare import compare, music_of_all
-from descant_tokenizers.schemes.opening import default_schemes, open_scheme
-from descant_tokenizers.schemes.sources import load_source
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.comparison.compare import compare, load_source, music_of_all
+from descant_tokenizers.comparison.schemes import default_schemes, open_scheme
 from descant_tokenizers.scores import read_score, write_midi
 
 KINDS = ("chorales", "folk", "midi", "games")

@@ -22,21 +22,20 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from descant_modeling.causal_runs import open_causal_run
-from descant_modeling.config import RunConfig
-from descant_modeling.data import load_data
-from descant_modeling.examples import BatchSource
-from descant_modeling.likelihood import VOICE_16TH, Likelihood, Unit, piece_16ths, score_streams
-from descant_modeling.models import build_model
-from descant_modeling.runlog import git_revision, run_header
-from descant_modeling.runs import RunOptions
-from descant_modeling.training import Trainer
-from descant_tokenizers.schemes.miditok_scheme import catalogue_scheme
-from descant_tokenizers.schemes.settings import Music
-from descant_tokenizers.tokens.layout import Encoded, Task, TaskLayout
-from descant_tokenizers.tokens.piece import Piece, piece_ids
+from descant_modeling.models.likelihood import VOICE_16TH, Likelihood, Unit, piece_16ths, score_streams
+from descant_modeling.models.transformer import build_model
+from descant_modeling.training.causal import open_causal_run
+from descant_modeling.training.config import RunConfig
+from descant_modeling.training.data import load_data
+from descant_modeling.training.examples import BatchSource
+from descant_modeling.training.loop import git_revision, run_header
+from descant_modeling.training.run import RunOptions
+from descant_modeling.training.trainer import Trainer
+from descant_tokenizers.comparison.catalogue import Music
+from descant_tokenizers.comparison.schemes import catalogue_scheme
+from descant_tokenizers.tokens.piece import Piece, piece_ids, shifts_of
 from descant_tokenizers.tokens.presets import build_tokenizer
-from descant_tokenizers.tokens.transposing import shifts_of
+from descant_tokenizers.tokens.tasks import Encoded, Task, TaskLayout
 from descant_tokenizers.tokens.vocabulary import TokenTable
 
 PAD, BOS, EOS = 0, 1, 2

@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING
 
 from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
-from descant_tokenizers.corpora.folder import FolderCorpus
+from descant_tokenizers.corpora.files import FolderCorpus
 from descant_tokenizers.scores import VOICES
 
 if TYPE_CHECKING:  # worker processes import this file too, and need neither

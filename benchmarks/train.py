@@ -28,16 +28,15 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from descant_modeling.averaging import WeightAverage
-from descant_modeling.config import CausalConfig
-from descant_modeling.examples import Batch
-from descant_modeling.interrupts import StopRequest
-from descant_modeling.models import count_parameters
+from descant_modeling.common.console import quiet_libraries
+from descant_modeling.models.batching import Batch
+from descant_modeling.models.transformer import count_parameters
 from descant_modeling.objectives import prepare_run
-from descant_modeling.optimizers import build_optimizer
-from descant_modeling.quiet import quiet_libraries
-from descant_modeling.runs import RunOptions
-from descant_modeling.training import Trainer as OurTrainer
+from descant_modeling.training.config import CausalConfig
+from descant_modeling.training.loop import StopRequest
+from descant_modeling.training.optim import WeightAverage, build_optimizer
+from descant_modeling.training.run import RunOptions
+from descant_modeling.training.trainer import Trainer as OurTrainer
 
 #: Shapes (rows, inner, columns) of the products whose best speed counts as the machine's peak.
 PEAK_SHAPES = ((2048, 1024, 1024), (4096, 256, 1024), (3072, 1024, 256), (2048, 2048, 2048))

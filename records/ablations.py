@@ -20,8 +20,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from descant_modeling.likelihood import VOICE_16TH
-from descant_modeling.runlog import git_revision, run_header
+from descant_modeling.models.likelihood import VOICE_16TH
+from descant_modeling.training.loop import git_revision, run_header
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = "configs/chorales-sbat.yaml"

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import argparse
 
-from descant_modeling.evaluation.bach import BACH_FILE, SPLIT, count_bach
-from descant_modeling.evaluation.grid import chorale_of_row
-from descant_modeling.evaluation.screen import write_json
-from descant_modeling.evaluation.sources import split_rows
+from descant_modeling.cli.evaluate.tables import write_json
+from descant_modeling.evaluation.rules import BACH_FILE, SPLIT, count_bach
+from descant_tokenizers.corpora.build import split_rows
+from descant_tokenizers.pianoroll.frames import chorale_of_row
 
 
 def main() -> None:

@@ -23,8 +23,8 @@ from typing import Any
 
 import torch
 
-from descant_modeling.cards import Measured, model_card
-from descant_modeling.checkpoints import (
+from descant_modeling.gan.checkpoints import BUILDERS, gan_card, load_gan, recorded_figures, save_gan
+from descant_modeling.models.checkpoints import (
     EMBEDDED,
     find_checkpoint,
     load_checkpoint,
@@ -32,8 +32,7 @@ from descant_modeling.checkpoints import (
     replace_folder,
     save_checkpoint,
 )
-from descant_modeling.gan.cards import gan_card, recorded_figures
-from descant_modeling.gan.checkpoints import BUILDERS, load_gan, save_gan
+from descant_modeling.models.publishing import Measured, model_card
 
 RECORDS = Path(__file__).parent
 LOGGED = ("log.jsonl", "run.json", "*.png")

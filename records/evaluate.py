@@ -104,7 +104,7 @@ def continuations(model: str, split: str) -> Facts:
 
 def _run(*arguments: str, private: tuple[str, ...] = ()) -> Facts:
     """Run a command in this process; return what it printed, with the command (less what only says where files lie)."""
-    from descant_modeling.cli import app
+    from descant_modeling.cli.main import app
 
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
@@ -113,7 +113,7 @@ def _run(*arguments: str, private: tuple[str, ...] = ()) -> Facts:
 
 
 def _write_header(out: Path) -> None:
-    from descant_modeling.runlog import git_revision, run_header
+    from descant_modeling.training.loop import git_revision, run_header
 
     header = run_header({})
     facts: Facts = {"command": "python records/evaluate.py", "git": git_revision()}

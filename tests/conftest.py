@@ -19,8 +19,8 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from descant_modeling.gan.training import GanTrainer
-    from descant_modeling.training import Trainer
+    from descant_modeling.gan.trainer import GanTrainer
+    from descant_modeling.training.trainer import Trainer
     from descant_tokenizers.tokens.piece import Piece
     from descant_tokenizers.tokens.vocabulary import TokenTable
 
@@ -193,7 +193,7 @@ def tiny_pieces(random_piece: Callable[..., Piece]) -> list[Piece]:
 @pytest.fixture(scope="session", params=["BPE", "Unigram"])
 def learned_table(request: pytest.FixtureRequest, table: TokenTable, tiny_pieces: list[Piece]) -> TokenTable:
     """The vocabulary of the `satb` preset with 200 tokens learned from the tiny pieces, of either kind."""
-    from descant_tokenizers.tokens.train import train_tokenizer
+    from descant_tokenizers.tokens.train_bpe import train_tokenizer
     from descant_tokenizers.tokens.vocabulary import TokenTable
 
     return TokenTable(train_tokenizer(table.tokenizer, tiny_pieces, table.size + 200, request.param))
@@ -207,15 +207,15 @@ def make_trainer(table: TokenTable, tiny_pieces: list[Piece], tmp_path: Path) ->
     """
     import torch
 
-    from descant_modeling.checkpoints import CheckpointMeta
-    from descant_modeling.config import parse_config
-    from descant_modeling.examples import ExampleSource
-    from descant_modeling.models import build_model
-    from descant_modeling.runlog import RunLog
-    from descant_modeling.runs import make_accelerator
-    from descant_modeling.subjects import ScoreSubject
-    from descant_modeling.training import Trainer
-    from descant_tokenizers.tokens.layout import TaskLayout
+    from descant_modeling.models.checkpoints import CheckpointMeta
+    from descant_modeling.models.transformer import build_model
+    from descant_modeling.training.causal import ScoreSubject
+    from descant_modeling.training.config import parse_config
+    from descant_modeling.training.examples import ExampleSource
+    from descant_modeling.training.loop import RunLog
+    from descant_modeling.training.run import make_accelerator
+    from descant_modeling.training.trainer import Trainer
+    from descant_tokenizers.tokens.tasks import TaskLayout
 
     def make(folder: str = "run", **values: object) -> Trainer:
         overrides = [f"{key.replace('__', '.')}={value}" for key, value in {**TINY_RUN, **values}.items()]
@@ -280,11 +280,11 @@ def gan_values(gan_datasets: dict[str, Path], tmp_path: Path) -> Callable[[str],
 @pytest.fixture
 def make_gan_trainer(gan_values: Callable[[str], dict[str, Any]], tmp_path: Path) -> Callable[..., GanTrainer]:
     """A function that makes a trainer of a tiny GAN in a folder of `tmp_path`."""
-    from descant_modeling.gan.runs import open_study
-    from descant_modeling.gan.training import GanTrainer
+    from descant_modeling.gan.run import open_study
+    from descant_modeling.gan.trainer import GanTrainer
     from descant_modeling.objectives import parse_run_config
-    from descant_modeling.runlog import RunLog
-    from descant_modeling.runs import make_accelerator
+    from descant_modeling.training.loop import RunLog
+    from descant_modeling.training.run import make_accelerator
 
     def make(kind: str, folder: str = "run", *overrides: str) -> GanTrainer:
         config = parse_run_config(gan_values(kind), "test", overrides)
@@ -324,8 +324,8 @@ def style_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint folder of an untrained model of four voices that has been told of two styles."""
     from untrained import save_untrained
 
-    from descant_tokenizers.tokens.layout import LayoutConfig
     from descant_tokenizers.tokens.presets import build_tokenizer
+    from descant_tokenizers.tokens.tasks import LayoutConfig
     from descant_tokenizers.tokens.vocabulary import TokenTable
 
     table = TokenTable(build_tokenizer("satb-style"))
@@ -336,7 +336,7 @@ def style_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def descant(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
     """A function that runs the `descant` command in this process."""
-    from descant_modeling.cli import main
+    from descant_modeling.cli.main import main
 
     def run(*arguments: object) -> Outcome:
         capfd.readouterr()

@@ -99,7 +99,7 @@ def commands_page() -> str:
     """Return the page of every command: what it does, how it is called, its options."""
     import typer
 
-    from descant_modeling.cli import app
+    from descant_modeling.cli.main import app
 
     head = "# Commands\n\nWhat `descant COMMAND --help` says, of every command.\n"
     commands = _leaves(typer.main.get_command(app), "descant")

@@ -31,8 +31,8 @@ def main() -> None:
         )  # read when the client is imported, hence imports below
         import datasets
 
-        from descant_modeling.quiet import quiet_libraries
-        from descant_tokenizers.errors import InputError
+        from descant_modeling.common.console import quiet_libraries
+        from descant_tokenizers.common.errors import InputError
 
         datasets.disable_progress_bars()
         try:
@@ -46,7 +46,7 @@ def main() -> None:
 def _try_all(scratch: Path, *, keep: bool) -> None:
     from huggingface_hub import HfApi
 
-    from descant_tokenizers.hub import check_push
+    from descant_tokenizers.common.hub import check_push
 
     check_push(f"nobody/{NAME}", update=True)  # says it if there is no token
     user = HfApi().whoami()["name"]
@@ -85,11 +85,11 @@ def _try_model(repo_id: str) -> str:
     import transformers
     from huggingface_hub import HfApi
 
-    from descant_modeling.checkpoints import EMBEDDED, EMBEDDED_DEFAULT, PUBLISHED_FILES, load_checkpoint
-    from descant_modeling.publishing import push_checkpoint
-    from descant_tokenizers.corpora.publishing import push_tokenizer
-    from descant_tokenizers.errors import InputError
-    from descant_tokenizers.hub import pull_folder
+    from descant_modeling.models.checkpoints import EMBEDDED, EMBEDDED_DEFAULT, PUBLISHED_FILES, load_checkpoint
+    from descant_modeling.models.publishing import push_checkpoint
+    from descant_tokenizers.common.errors import InputError
+    from descant_tokenizers.common.hub import pull_folder
+    from descant_tokenizers.tokens.publishing import push_tokenizer
 
     source = EMBEDDED / EMBEDDED_DEFAULT
     first = push_checkpoint(EMBEDDED_DEFAULT, repo_id, private=True)
@@ -112,7 +112,7 @@ def _try_model(repo_id: str) -> str:
 
 def _try_offline(name: str) -> None:
     """Pull in a new process that may not use the network."""
-    code = "import sys; from descant_tokenizers.hub import pull_folder; print(pull_folder(sys.argv[1]))"
+    code = "import sys; from descant_tokenizers.common.hub import pull_folder; print(pull_folder(sys.argv[1]))"
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, "-c", code, name]
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -120,9 +120,9 @@ def _try_offline(name: str) -> None:
 
 
 def _try_tokenizer(repo_id: str) -> None:
-    from descant_modeling.checkpoints import EMBEDDED, EMBEDDED_DEFAULT
-    from descant_tokenizers.corpora.publishing import push_tokenizer
-    from descant_tokenizers.hub import pull_folder
+    from descant_modeling.models.checkpoints import EMBEDDED, EMBEDDED_DEFAULT
+    from descant_tokenizers.common.hub import pull_folder
+    from descant_tokenizers.tokens.publishing import push_tokenizer
 
     push_tokenizer(EMBEDDED / EMBEDDED_DEFAULT, repo_id, private=True)
     _same(EMBEDDED / EMBEDDED_DEFAULT, pull_folder(repo_id), ["tokenizer.json"])
@@ -151,7 +151,7 @@ def _say(is_right: bool, what: str) -> None:
     Raises:
         InputError: It is not what it should be.
     """
-    from descant_tokenizers.errors import InputError
+    from descant_tokenizers.common.errors import InputError
 
     if not is_right:
         raise InputError(f"this did not hold on the Hub: {' '.join(what.split())}")

@@ -28,18 +28,68 @@ from typing import Any, TypedDict, Unpack
 
 from symusic.core import ScoreTick
 
-from descant_modeling.checkpoints import EMBEDDED_DEFAULT, writes_from_nothing
+from descant_modeling.common.console import quiet_libraries
+from descant_modeling.common.devices import pick_device
 from descant_modeling.decoding.config import SamplingConfig
-from descant_modeling.devices import pick_device
-from descant_modeling.generation import load_writer
-from descant_modeling.quiet import quiet_libraries
-from descant_modeling.writing import Composer, GenerationConfig, GenerationResult, OnSketch, Progress, Writer
-from descant_tokenizers.errors import InputError
+from descant_modeling.generation.base import (
+    Composer,
+    GenerationConfig,
+    GenerationResult,
+    OnSketch,
+    Progress,
+    Writer,
+)
+from descant_modeling.generation.satb import MusicModel
+from descant_modeling.models.checkpoints import (
+    COMPOSING_OBJECTIVES,
+    EMBEDDED_DEFAULT,
+    find_checkpoint,
+    load_checkpoint,
+    read_meta_values,
+    writes_from_nothing,
+)
+from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import read_score_report
+
+
+def load_writer(model: str = EMBEDDED_DEFAULT, device: str = "cpu") -> Writer:
+    """Load a model of four voices, of any instruments, or of another objective; see `load`.
+
+    Raises:
+        InputError: There is no such model.
+    """
+    objective = read_meta_values(find_checkpoint(model)).get("objective")
+    if objective in COMPOSING_OBJECTIVES:
+        raise InputError(f"{model} writes without a prompt; leave --prompt out, or choose another --model.")
+    if objective == "gan":
+        from descant_modeling.gan.checkpoints import load_gan
+        from descant_modeling.gan.generate import GanWriter
+
+        return GanWriter(load_gan(model, device))
+    from descant_modeling.generation.multitrack import EnsembleWriter
+
+    checkpoint = load_checkpoint(model, device)
+    return MusicModel(checkpoint) if checkpoint.table.is_four_part else EnsembleWriter(checkpoint)
+
+
+def load_music_model(model: str = EMBEDDED_DEFAULT, device: str = "cpu") -> MusicModel:
+    """Load a model of four voices.
+
+    Args:
+        model: An embedded model's name, a checkpoint or run folder, or a Hub id, tried in this order.
+        device: ``cpu``, ``cuda`` or ``mps``.
+
+    Raises:
+        InputError: There is no such model, or it is one of any instruments.
+    """
+    writer = load_writer(model, device)
+    if not isinstance(writer, MusicModel):
+        raise InputError(f"{model} writes any instruments, not four voices; load it with load_writer.")
+    return writer
+
 
 Music = ScoreTick | str | PathLike[str]
 """A score in ticks, or the path of a MIDI, MusicXML, ABC or Humdrum file."""
-
 
 SAMPLING_OPTIONS = tuple(field.name for field in fields(SamplingConfig))
 
@@ -220,7 +270,7 @@ def load(model: str = EMBEDDED_DEFAULT, device: str | None = None) -> Model:
     """
     with quiet_libraries():
         if writes_from_nothing(model):
-            from descant_modeling.gan.composers import load_composer
+            from descant_modeling.gan.generate import load_composer
 
             return Model(load_composer(model, pick_device(device)))
         return Model(load_writer(model, pick_device(device)))

@@ -8,12 +8,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from descant_modeling.common_config import CommonConfig
-from descant_modeling.config import RunConfig, build_config, load_values
+from descant_modeling.common.config import CommonConfig, build_config, load_values
 from descant_modeling.gan.config import GanConfig, MidinetConfig, RollGanConfig
-from descant_modeling.grid.config import GridConfig
-from descant_modeling.runs import Run, RunOptions, resumed_values
-from descant_tokenizers.errors import InputError
+from descant_modeling.jsb_grid.config import GridConfig
+from descant_modeling.training.config import RunConfig
+from descant_modeling.training.run import Run, RunOptions, resumed_values
+from descant_tokenizers.common.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class Objective:
 
 
 OBJECTIVES = {
-    "causal": Objective(RunConfig, "descant_modeling.causal_runs"),
-    "gan": Objective(GanConfig, "descant_modeling.gan.runs"),
-    "roll-gan": Objective(RollGanConfig, "descant_modeling.gan.runs"),
-    "midinet": Objective(MidinetConfig, "descant_modeling.gan.runs"),
-    "grid": Objective(GridConfig, "descant_modeling.grid.runs"),
+    "causal": Objective(RunConfig, "descant_modeling.training.causal"),
+    "gan": Objective(GanConfig, "descant_modeling.gan.run"),
+    "roll-gan": Objective(RollGanConfig, "descant_modeling.gan.run"),
+    "midinet": Objective(MidinetConfig, "descant_modeling.gan.run"),
+    "grid": Objective(GridConfig, "descant_modeling.jsb_grid.run"),
 }
 
 

@@ -19,8 +19,7 @@ import psutil
 import pytest
 from symusic.core import NoteTick, ScoreTick, TrackTick
 
-from descant_modeling.drafts import Generated
-from descant_modeling.writing import TASKS, GenerationConfig, GenerationResult, Sketch, SketchNote
+from descant_modeling.generation.base import TASKS, Generated, GenerationConfig, GenerationResult, Sketch, SketchNote
 from descant_tokenizers.scores import VOICES
 
 CHROMIUM = next((path for path in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if path), None)
@@ -141,7 +140,7 @@ def server() -> Iterator[tuple[str, psutil.Process]]:
     """The address and the process of `descant app`, offline."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "descant_modeling.cli", "app", "--no-browser", "--port", str(port)]
+    command = [sys.executable, "-m", "descant_modeling.cli.main", "app", "--no-browser", "--port", str(port)]
     environment = os.environ | {
         "OMP_NUM_THREADS": "1",
         "HTTPS_PROXY": "http://127.0.0.1:9",
@@ -218,9 +217,9 @@ def stage(chromium: Any, style_checkpoint: Path) -> Iterator[Stage]:
     import uvicorn
 
     from descant_modeling.api import Model
-    from descant_modeling.app.limits import AppLimits
     from descant_modeling.app.page import make_app
-    from descant_modeling.app.studio import Studio
+    from descant_modeling.app.requests import AppLimits
+    from descant_modeling.app.service import Studio
 
     echo = Echo()
     studio = Studio([], AppLimits(queue_length=1))

@@ -103,7 +103,7 @@ def test_time_is_limited_for_writing_engraving_sound_and_files(stage: Any, monke
 
 
 def test_a_plain_tone_plays_where_no_voices_can_be_played(stage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("descant_tokenizers.engraving.sound.has_sound", lambda: False)
+    monkeypatch.setattr("descant_tokenizers.rendering.audio.has_sound", lambda: False)
     stage.echo.may_go_on.set()
     page = stage.open_page()
     page.type_tune("edcdeee")

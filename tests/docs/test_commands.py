@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import pytest
 import typer
 
-from descant_modeling.cli import app
-from descant_modeling.config import load_values
+from descant_modeling.cli.main import app
+from descant_modeling.common.config import load_values
 from descant_modeling.objectives import parse_run_config
 from descant_tokenizers.scores import read_score
 

@@ -7,7 +7,7 @@ import pytest
 import symusic
 
 from descant_tokenizers.tokens.encode import encode_score
-from descant_tokenizers.tokens.layout import LayoutConfig, Task, TaskLayout
+from descant_tokenizers.tokens.tasks import LayoutConfig, Task, TaskLayout
 
 GOLDEN = json.loads(Path(__file__).with_name("token_ids.json").read_text(encoding="utf-8"))
 

@@ -19,9 +19,9 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from descant_modeling.checkpoints import find_checkpoint
-from descant_modeling.cli import app
-from descant_tokenizers.cli import run
+from descant_modeling.cli.main import app
+from descant_modeling.models.checkpoints import find_checkpoint
+from descant_tokenizers.cli.main import run
 from descant_tokenizers.corpora import load_corpus
 from descant_tokenizers.tokens.presets import open_tokenizer
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from descant_modeling.generation import MusicModel
+    from descant_modeling.generation.satb import MusicModel
 
 pytest.register_assert_rewrite("mistakes", "prompts")  # of tests/support, so that their assertions tell what they saw
 
@@ -18,7 +18,7 @@ pytest.register_assert_rewrite("mistakes", "prompts")  # of tests/support, so th
 @pytest.fixture(scope="module")
 def writer(tiny_checkpoint: Path) -> MusicModel:
     """The untrained model of four voices, ready to write."""
-    from descant_modeling.generation import load_music_model
+    from descant_modeling.api import load_music_model
 
     return load_music_model(str(tiny_checkpoint))
 
@@ -55,9 +55,6 @@ def imported(tiny_checkpoint: Path) -> None:
     import datasets  # noqa: F401
     from miditok import REMI  # noqa: F401
 
-    from descant_modeling import runs  # noqa: F401
-    from descant_modeling.checkpoints import load_checkpoint
-    from descant_tokenizers.scores import notation  # noqa: F401
-    from descant_tokenizers.tokens import inspect  # noqa: F401
+    from descant_modeling.models.checkpoints import load_checkpoint
 
     load_checkpoint(str(tiny_checkpoint))

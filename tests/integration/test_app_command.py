@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from descant_modeling.app.limits import AppLimits
+from descant_modeling.app.requests import AppLimits
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, AppLimits]]:
     def serve(listening: socket.socket, models: Any, device: Any, limits: AppLimits, **_: Any) -> None:
         found.append((*listening.getsockname(), limits))
 
-    monkeypatch.setattr("descant_modeling.app.command.serve", serve)
+    monkeypatch.setattr("descant_modeling.cli.app.serve", serve)
     for name in ("GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT"):
         monkeypatch.delenv(name, raising=False)
     return found

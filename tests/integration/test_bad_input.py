@@ -124,7 +124,7 @@ def test_the_page_for_users_shows_the_table(repo_root: Path) -> None:
     [
         ("generate.py --prompt empty.mid", "empty.mid is empty; export it again."),
         ("train.py --config unknown-key.yaml", "unknown-key.yaml: unknown key colour: choose from"),
-        ("-m descant_modeling.cli dataset build folder --out data", "folder holds no score file"),
+        ("-m descant_modeling.cli.main dataset build folder --out data", "folder holds no score file"),
     ],
 )
 def test_a_process_says_no_more_than_that(command: str, words: str, repo_root: Path, bad_things: Path) -> None:

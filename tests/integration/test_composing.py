@@ -10,14 +10,13 @@ from datasets import Dataset, DatasetDict
 from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
 from descant_modeling import load
+from descant_modeling.api import load_writer
 from descant_modeling.gan.checkpoints import GanMeta, load_gan, save_gan
-from descant_modeling.gan.data import load_rolls
-from descant_modeling.gan.melody_data import load_melodies
-from descant_modeling.gan.midinet_networks import MidinetGenerator
-from descant_modeling.gan.roll_networks import RollGenerator
-from descant_modeling.generation import load_writer
-from descant_tokenizers.errors import InputError
-from descant_tokenizers.rolls import melodies
+from descant_modeling.gan.data import load_melodies, load_rolls
+from descant_modeling.gan.midinet import MidinetGenerator
+from descant_modeling.gan.networks import RollGenerator
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.pianoroll import melodies
 from descant_tokenizers.scores import VOICES, bars_of
 
 KINDS = ("roll-gan", "midinet")

@@ -11,8 +11,8 @@ import pytest
 from datasets import DatasetDict, load_from_disk
 
 from descant_tokenizers.corpora import build_dataset, load_corpus, row_to_score
-from descant_tokenizers.corpora.analysis import notes_digest
 from descant_tokenizers.corpora.chorales import ChoraleCorpus, chorale_files
+from descant_tokenizers.corpora.digests import notes_digest
 from descant_tokenizers.corpora.splits import CHORALE_SPLITS, canonical_splits
 from descant_tokenizers.scores import VOICES, bars_of
 

@@ -13,7 +13,7 @@ from datasets import load_from_disk
 from symusic.core import NoteTick, ScoreTick, TrackTick
 
 import descant_tokenizers
-from descant_tokenizers.errors import InputError
+from descant_tokenizers.common.errors import InputError
 
 needs_datatrove = pytest.mark.skipif(
     importlib.util.find_spec("datatrove") is None, reason="datatrove is not installed (extra `scale`)"
@@ -60,7 +60,7 @@ def test_the_rows_are_those_of_the_plain_build(descant, songs, tmp_path):
 
 @needs_datatrove
 def test_a_finished_task_is_not_done_again(songs, tmp_path):
-    from descant_tokenizers import trove
+    from descant_tokenizers.corpora import datatrove as trove
 
     work, out, cluster = tmp_path / "work", tmp_path / "out", trove.Cluster(workers=1, tasks=4)
     trove.build(str(songs), out, cluster, work=work, quiet=True)
@@ -79,7 +79,7 @@ def test_a_finished_task_is_not_done_again(songs, tmp_path):
 
 @needs_datatrove
 def test_a_failed_task_is_one_sentence_and_leaves_no_dataset(songs, tmp_path, monkeypatch):
-    from descant_tokenizers import trove
+    from descant_tokenizers.corpora import datatrove as trove
 
     def fail(reader, key):
         raise RuntimeError("the node went down")
@@ -99,7 +99,7 @@ def test_slurm_gets_the_tasks_and_the_same_command_collects_them(songs, tmp_path
     """Slurm itself is not here: an `sbatch` that keeps the script, and the tasks then done one by one."""
     import dill
 
-    from descant_tokenizers import trove
+    from descant_tokenizers.corpora import datatrove as trove
 
     scripts = tmp_path / "bin"
     scripts.mkdir()
@@ -131,7 +131,7 @@ def test_slurm_gets_the_tasks_and_the_same_command_collects_them(songs, tmp_path
 
 def test_without_datatrove_it_says_what_to_install(descant, songs, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "datatrove.executor", None)
-    monkeypatch.delitem(sys.modules, "descant_tokenizers.trove", raising=False)
+    monkeypatch.delitem(sys.modules, "descant_tokenizers.corpora.datatrove", raising=False)
     monkeypatch.delattr(descant_tokenizers, "trove", raising=False)
     outcome = descant("dataset", "build", songs, "--out", tmp_path / "out", "--engine", "datatrove")
     assert outcome.status == 2

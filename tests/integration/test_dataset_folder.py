@@ -18,12 +18,12 @@ import pytest
 from datasets import DatasetDict, load_from_disk
 from symusic.core import NoteTick, ScoreTick, TempoTick, TrackTick
 
-from descant_modeling.cli import main
+from descant_modeling.cli.main import main
+from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora import build_dataset, load_corpus, row_to_score
-from descant_tokenizers.corpora.folder import FileReader
+from descant_tokenizers.corpora.files import FileReader
 from descant_tokenizers.corpora.reading import Reading
 from descant_tokenizers.corpora.rows import COLUMN_TYPES
-from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import VOICES
 
 NUM_PIECES = 24
@@ -240,7 +240,7 @@ def test_a_script_without_a_main_guard_is_told_so(songs: Path, tmp_path: Path) -
 
 
 def test_the_command_reports_as_json(songs: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "descant_modeling.cli", "dataset", "build", str(songs), "--json", "--quiet"]
+    command = [sys.executable, "-m", "descant_modeling.cli.main", "dataset", "build", str(songs), "--json", "--quiet"]
     options = ["--out", str(tmp_path / "out"), "--num-proc", "2"]
     done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -14,10 +14,9 @@ import pytest
 from rich.console import Console
 from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
+from descant_tokenizers.cli.stats import SplitStats, _draw_lengths, table
 from descant_tokenizers.corpora import build_dataset
 from descant_tokenizers.scores import VOICES
-from descant_tokenizers.stats import SplitStats
-from descant_tokenizers.stats_views import _draw_lengths, table
 
 LOWEST = dict(zip(VOICES, (72, 65, 58, 48), strict=True))
 
@@ -57,7 +56,7 @@ def _whole(stats: dict[str, Any], *path: str) -> int:
 
 def test_nothing_moves_where_nobody_watches(folder: Path, tmp_path: Path) -> None:
     """In a process of its own: whether the bars of `datasets` show holds for a whole process."""
-    command = ["-m", "descant_modeling.cli", "dataset", "stats", str(folder)]
+    command = ["-m", "descant_modeling.cli.main", "dataset", "stats", str(folder)]
     done = subprocess.run([sys.executable, *command], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -9,11 +9,12 @@ import time
 
 import pytest
 
-from descant_modeling.evaluation.bach import BACH_FILE, SPLIT, count_bach
-from descant_modeling.evaluation.chorales import Measured, Reference
-from descant_modeling.evaluation.grid import chorale_of_row
-from descant_modeling.evaluation.sources import read_chorales, release_remark, split_rows
+from descant_modeling.evaluation.corpus_stats import Measured, Reference
+from descant_modeling.evaluation.data import read_chorales, release_remark
+from descant_modeling.evaluation.rules import BACH_FILE, SPLIT, count_bach
 from descant_tokenizers.corpora import row_to_score
+from descant_tokenizers.corpora.build import split_rows
+from descant_tokenizers.pianoroll.frames import chorale_of_row
 from descant_tokenizers.scores import write_midi
 
 

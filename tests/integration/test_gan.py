@@ -11,12 +11,12 @@ import pytest
 import torch
 from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
-from descant_modeling.checkpoints import load_checkpoint
 from descant_modeling.gan.checkpoints import GanMeta, load_gan, save_gan
 from descant_modeling.gan.data import load_rolls, sounding
+from descant_modeling.gan.generate import windows_of
 from descant_modeling.gan.networks import Generator, draw_noise
-from descant_modeling.gan.windows import windows_of
-from descant_tokenizers.errors import InputError
+from descant_modeling.models.checkpoints import load_checkpoint
+from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import VOICES, bars_of
 
 

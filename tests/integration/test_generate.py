@@ -11,9 +11,9 @@ from prompts import WILD, assert_harmony, chorale, events, melody, scale
 from symusic.core import KeySignatureTick, NoteTick, TempoTick, TrackTick
 
 from descant_modeling.decoding.config import SamplingConfig
-from descant_modeling.generation import MusicModel
-from descant_modeling.writing import GenerationConfig, Sketch
-from descant_tokenizers.errors import InputError
+from descant_modeling.generation.base import GenerationConfig, Sketch
+from descant_modeling.generation.satb import MusicModel
+from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import VOICES, bars_of, last_note_end
 
 

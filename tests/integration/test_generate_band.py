@@ -19,11 +19,11 @@ from symusic.core import (
     TrackTick,
 )
 
+from descant_modeling.api import load_music_model, load_writer
 from descant_modeling.decoding.config import SamplingConfig
-from descant_modeling.ensemble.writer import EnsembleWriter
-from descant_modeling.generation import load_music_model, load_writer
-from descant_modeling.writing import GenerationConfig
-from descant_tokenizers.errors import InputError
+from descant_modeling.generation.base import GenerationConfig
+from descant_modeling.generation.multitrack import EnsembleWriter
+from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import bars_of, read_score_report, write_midi
 
 WILD = GenerationConfig(SamplingConfig(temperature=1.0, top_p=1.0), seed=3)

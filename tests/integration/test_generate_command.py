@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from prompts import assert_harmony, melody, scale
 
-from descant_modeling.checkpoints import EMBEDDED
+from descant_modeling.models.checkpoints import EMBEDDED
 from descant_tokenizers.scores import read_score
 
 
@@ -108,7 +108,7 @@ def test_the_words_of_a_prompt_are_in_the_sheet_music(
 
 
 def test_a_format_that_cannot_be_made_is_left_out_and_said(generate: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("descant_tokenizers.engraving.pdf.why_no_pdf", lambda: "PDF needs the library libcairo2.")
+    monkeypatch.setattr("descant_tokenizers.rendering.verovio.why_no_pdf", lambda: "PDF needs the library libcairo2.")
     outcome = generate("--out", "x.mid", "--formats", "midi,pdf", "--json")
     facts = json.loads(outcome.out)
     assert facts["left_out"] == ["PDF needs the library libcairo2."]

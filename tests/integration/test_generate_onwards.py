@@ -6,9 +6,9 @@ import pytest
 from prompts import WILD, assert_no_overlap, chorale, events, melody, outside, scale
 from symusic.core import NoteTick, TrackTick
 
-from descant_modeling.generation import MusicModel
-from descant_modeling.writing import GenerationConfig
-from descant_tokenizers.errors import InputError
+from descant_modeling.generation.base import GenerationConfig
+from descant_modeling.generation.satb import MusicModel
+from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import VOICES, bars_of
 
 

@@ -15,16 +15,14 @@ from huggingface_hub import ModelCard
 from symusic.core import NoteTick, ScoreTick, TrackTick
 from transformers import AutoModelForCausalLM
 
-from descant_modeling.evaluation.grid import SILENT, chorale_of_row
-from descant_modeling.evaluation.sources import split_rows
-from descant_modeling.grid.checkpoints import load_grid
-from descant_modeling.grid.data import corpus_grids, read_grids
-from descant_modeling.grid.likelihood import grid_likelihood
-from descant_modeling.grid.vocabulary import GridVocabulary
+from descant_modeling.jsb_grid.checkpoints import grid_likelihood, load_grid
+from descant_modeling.jsb_grid.data import GridVocabulary, corpus_grids, read_grids
 from descant_modeling.objectives import prepare_run
-from descant_modeling.runs import RunOptions
+from descant_modeling.training.run import RunOptions
+from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora import build_dataset
-from descant_tokenizers.errors import InputError
+from descant_tokenizers.corpora.build import split_rows
+from descant_tokenizers.pianoroll.frames import SILENT, chorale_of_row
 
 LOWEST = (62, 55, 48, 40)
 

@@ -16,7 +16,7 @@ from datasets import load_dataset
 from huggingface_hub import ModelCard
 from symusic import Note, Score, TimeSignature, Track
 
-from descant_modeling.checkpoints import EMBEDDED, EMBEDDED_DEFAULT, PUBLISHED_FILES, PUBLISHED_WITHOUT_TOKENS
+from descant_modeling.models.checkpoints import EMBEDDED, EMBEDDED_DEFAULT, PUBLISHED_FILES, PUBLISHED_WITHOUT_TOKENS
 
 HUB = Path(__file__).resolve().parent.parent / "hub"
 

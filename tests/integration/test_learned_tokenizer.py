@@ -20,10 +20,10 @@ from miditok import REMI
 from symusic.core import NoteTick, ScoreTick, TrackTick
 from transformers import AutoModelForCausalLM
 
-from descant_modeling.checkpoints import load_checkpoint
 from descant_modeling.decoding.config import SamplingConfig
-from descant_modeling.generation import MusicModel
-from descant_modeling.writing import GenerationConfig
+from descant_modeling.generation.base import GenerationConfig
+from descant_modeling.generation.satb import MusicModel
+from descant_modeling.models.checkpoints import load_checkpoint
 from descant_tokenizers.corpora import build_dataset
 from descant_tokenizers.scores import VOICES, read_score
 from descant_tokenizers.tokens.presets import VOICE_PROGRAMS, load_tokenizer
@@ -65,7 +65,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, repo_root: Path) -> Traine
     """A tokenizer learned from a folder of MIDI files, and a tiny model trained with it for a few steps."""
     from typer.testing import CliRunner
 
-    from descant_tokenizers.cli import tokenizer_app
+    from descant_tokenizers.cli.main import tokenizer_app
 
     folder = tmp_path_factory.mktemp("learned")
     (folder / "songs").mkdir()

@@ -46,7 +46,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(
     entry: dict[str, Any],
 ) -> None:
     before = names_in(at_home)
-    for module in ("descant_modeling.publishing", "descant_tokenizers.corpora.publishing"):
+    for module in ("descant_modeling.models.publishing", "descant_tokenizers.corpora.publishing"):
         monkeypatch.setattr(f"{module}.check_push", lambda *_, **__: None)  # there is a Hub, so to speak
     with measured() as cost, full_disk(entry["bytes"]):
         outcome = descant(*entry["run"].format(model=tiny_checkpoint).split())
@@ -89,7 +89,7 @@ def test_a_failure_while_writing_leaves_nothing_behind(
     def full_disk(*arguments: object, **options: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("descant_tokenizers.engraving.rendering._put", full_disk)
+    monkeypatch.setattr("descant_tokenizers.rendering.write._put", full_disk)
     monkeypatch.chdir(tmp_path)
     outcome = descant("generate", "--prompt", bad_things / "tune.mid", "--model", tiny_checkpoint, "--num-samples", 2)
     assert_one_sentence(*outcome, "no space left on device")
@@ -108,7 +108,7 @@ def test_a_folder_that_may_not_be_written_to(
 
 def test_a_network_that_swallows_everything_is_given_up(tmp_path: Path) -> None:
     """Without a limit of ours, the client would wait for ever for a host that takes connections and never answers."""
-    script = "from descant_tokenizers.hub import pull_folder; pull_folder('somebody/bach9000')"
+    script = "from descant_tokenizers.common.hub import pull_folder; pull_folder('somebody/bach9000')"
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
         environment = {

@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from descant_modeling.cards import PLACEHOLDER
-from descant_modeling.checkpoints import EMBEDDED, EMBEDDED_DEFAULT
+from descant_modeling.models.checkpoints import EMBEDDED, EMBEDDED_DEFAULT
+from descant_modeling.models.publishing import PLACEHOLDER
 
 SCRIPT = """
 import importlib.abc, json, sys

@@ -2,8 +2,8 @@
 
 import pytest
 
-from descant_modeling import publishing
-from descant_tokenizers.hub import Pushed
+from descant_modeling.models import publishing
+from descant_tokenizers.common.hub import Pushed
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_styles_are_compared_on_test(
         asked.append(name)
         return dataset if name == "chorales" else DatasetDict({})
 
-    monkeypatch.setattr("descant_modeling.evaluation.style.load_corpus", load)
+    monkeypatch.setattr("descant_modeling.evaluation.likelihood.load_corpus", load)
     done = descant("evaluate", "style", "--model", style_checkpoint, "--split", "test", "--device", "cpu", "--json")
     assert done.status == 0, done.err
     assert ANNOUNCED in done.err

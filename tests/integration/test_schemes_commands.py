@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
-from descant_tokenizers.schemes.catalogue import CATALOGUE
-from descant_tokenizers.schemes.page import MAX_TOKENS, page
-from descant_tokenizers.schemes.sheet import make_sheet
-from descant_tokenizers.schemes.table import COLUMNS, markdown_table, plot
+from descant_tokenizers.comparison.catalogue import CATALOGUE
+from descant_tokenizers.comparison.page import COLUMNS, MAX_TOKENS, markdown_table, page, plot
+from descant_tokenizers.comparison.sheet import make_sheet
 from descant_tokenizers.scores import VOICES
 
 TPQ = 480
@@ -242,10 +241,10 @@ def test_a_page_escapes_names(tmp_path: Path) -> None:
 
 
 def test_a_very_long_page_says_what_it_leaves_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import descant_tokenizers.schemes.page
+    import descant_tokenizers.comparison.page
 
     assert MAX_TOKENS > 10_000
-    monkeypatch.setattr(descant_tokenizers.schemes.page, "MAX_TOKENS", 40)
+    monkeypatch.setattr(descant_tokenizers.comparison.page, "MAX_TOKENS", 40)
     path = tmp_path / "long.mid"
     tune(64).dump_midi(path)
     text = page(make_sheet(path, "remi"))

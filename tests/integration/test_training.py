@@ -9,11 +9,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from descant_modeling.causal_runs import check_micro_batches
-from descant_modeling.checkpoints import load_checkpoint
-from descant_modeling.config import parse_config
-from descant_modeling.likelihood import corpus_likelihood
-from descant_tokenizers.errors import InputError
+from descant_modeling.models.checkpoints import load_checkpoint
+from descant_modeling.models.likelihood import corpus_likelihood
+from descant_modeling.training.causal import check_micro_batches
+from descant_modeling.training.config import parse_config
+from descant_tokenizers.common.errors import InputError
 
 
 def log_lines(trainer, kind="train"):

@@ -6,9 +6,9 @@ import pytest
 from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 from untrained import save_untrained
 
-from descant_modeling.checkpoints import load_checkpoint
-from descant_modeling.generation import MusicModel
-from descant_modeling.writing import GenerationConfig, Sketch
+from descant_modeling.generation.base import GenerationConfig, Sketch
+from descant_modeling.generation.satb import MusicModel
+from descant_modeling.models.checkpoints import load_checkpoint
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.tokens.vocabulary import TokenTable
 

@@ -9,14 +9,14 @@ import pytest
 import typer
 
 from descant_modeling import __version__
-from descant_tokenizers import cli
-from descant_tokenizers.errors import InputError
+from descant_tokenizers.cli import main as cli
+from descant_tokenizers.common.errors import InputError
 
 HEAVY = ("torch", "transformers", "datasets", "miditok", "music21", "matplotlib")
 
 
 def _descant(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "descant_modeling.cli", *arguments]
+    command = [sys.executable, "-m", "descant_modeling.cli.main", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -46,7 +46,7 @@ def test_help_names_the_groups() -> None:
 
 
 def test_help_loads_no_heavy_library() -> None:
-    story = f"import sys, descant_modeling.cli; print([name for name in {HEAVY!r} if name in sys.modules])"
+    story = f"import sys, descant_modeling.cli.main; print([name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", story], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 

@@ -92,7 +92,7 @@ def test_wheel_harmonizes_with_no_network(installed: Path, repo_root: Path, tmp_
     if not (repo_root / "modeling/descant_modeling/weights").is_dir():
         pytest.skip("this tree has no embedded weights")
     shutil.copy(repo_root / "examples/ode-to-joy.mid", tmp_path / "tune.mid")
-    command = [str(installed), "-I", "-m", "descant_modeling.cli", "generate", "--prompt", "tune.mid", "--json"]
+    command = [str(installed), "-I", "-m", "descant_modeling.cli.main", "generate", "--prompt", "tune.mid", "--json"]
     environment = os.environ | NO_NETWORK | {"HF_HOME": str(tmp_path / "empty-cache")}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -105,7 +105,7 @@ def test_wheel_harmonizes_with_no_network(installed: Path, repo_root: Path, tmp_
 
 @pytest.mark.slow
 def test_wheel_offers_the_examples_on_its_page(installed: Path, tmp_path: Path) -> None:
-    story = "from descant_modeling.app.studio import Studio, example_files\n"
+    story = "from descant_modeling.app.service import Studio, example_files\n"
     story += "studio = Studio([])\nvisitor = studio.visitors.of('x')\n"
     story += "print([studio.open_example(visitor, title)['editable'] for title in example_files()])"
     command = [str(installed), "-I", "-c", story]

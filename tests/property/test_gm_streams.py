@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from symusic.core import NoteTick, ScoreTick, TempoTick, TimeSignatureTick, TrackTick
 
-from descant_tokenizers.errors import InputError
+from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.tokens.encode import decode_piece, encode_score
 from descant_tokenizers.tokens.grammar import NEVER, Grammar, Rules
-from descant_tokenizers.tokens.layout import LayoutConfig, Task, TaskLayout, cut
+from descant_tokenizers.tokens.multitrack_grammar import PolyphonicGrammar, make_grammar
 from descant_tokenizers.tokens.piece import parse_piece, piece_ids
-from descant_tokenizers.tokens.polyphony import PolyphonicGrammar, make_grammar
-from descant_tokenizers.tokens.train import train_tokenizer
+from descant_tokenizers.tokens.tasks import LayoutConfig, Task, TaskLayout, cut
+from descant_tokenizers.tokens.train_bpe import train_tokenizer
 from descant_tokenizers.tokens.vocabulary import TokenTable
 
 METERS = ((4, 4), (3, 4), (6, 8), (3, 2), (5, 16), (1, 4))

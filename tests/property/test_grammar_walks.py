@@ -8,9 +8,9 @@ import pytest
 from descant_tokenizers.corpora import load_corpus, row_to_score
 from descant_tokenizers.tokens.encode import encode_score
 from descant_tokenizers.tokens.grammar import NEVER, Grammar, Rules
-from descant_tokenizers.tokens.layout import Task, TaskLayout
 from descant_tokenizers.tokens.piece import parse_piece, piece_ids
-from descant_tokenizers.tokens.train import train_tokenizer
+from descant_tokenizers.tokens.tasks import Task, TaskLayout
+from descant_tokenizers.tokens.train_bpe import train_tokenizer
 from descant_tokenizers.tokens.vocabulary import TokenTable
 
 METERS = ((4, 4), (3, 4), (6, 8), (3, 2), (1, 4))

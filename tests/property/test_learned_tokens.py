@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from descant_modeling.config import TaskShares
-from descant_modeling.examples import ExampleSource
+from descant_modeling.training.config import TaskShares
+from descant_modeling.training.examples import ExampleSource
 from descant_tokenizers.tokens.grammar import Grammar
-from descant_tokenizers.tokens.layout import LayoutConfig, Task, TaskLayout
 from descant_tokenizers.tokens.piece import piece_ids
+from descant_tokenizers.tokens.tasks import LayoutConfig, Task, TaskLayout
 
 METERS = ((4, 4), (3, 4), (6, 8), (3, 2), (1, 4))
 VOICES = st.sets(st.integers(0, 3), min_size=1).map(lambda voices: tuple(sorted(voices)))

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from descant_tokenizers.tokens.encode import decode_piece, encode_score
-from descant_tokenizers.tokens.layout import LayoutConfig, Task, TaskLayout, cut
 from descant_tokenizers.tokens.piece import GridBar, Piece, parse_piece, piece_ids
+from descant_tokenizers.tokens.tasks import LayoutConfig, Task, TaskLayout, cut
 
 METERS = ((4, 4), (3, 4), (2, 2), (6, 8), (12, 8), (3, 2), (5, 16), (1, 4), (1, 8))
 VOICES = st.sets(st.integers(0, 3), min_size=1).map(lambda voices: tuple(sorted(voices)))

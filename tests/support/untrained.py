@@ -7,10 +7,9 @@ from pathlib import Path
 
 import torch
 
-from descant_modeling.checkpoints import CheckpointMeta, save_checkpoint
-from descant_modeling.config import ModelConfig
-from descant_modeling.models import build_model
-from descant_tokenizers.tokens.layout import LayoutConfig, TaskLayout
+from descant_modeling.models.checkpoints import CheckpointMeta, save_checkpoint
+from descant_modeling.models.transformer import ModelConfig, build_model
+from descant_tokenizers.tokens.tasks import LayoutConfig, TaskLayout
 from descant_tokenizers.tokens.vocabulary import TokenTable
 
 

@@ -11,14 +11,13 @@ import pytest
 
 import descant_modeling
 import descant_tokenizers
-from descant_modeling.api import load
+from descant_modeling.api import load, load_writer
 from descant_modeling.decoding.config import SamplingConfig
-from descant_modeling.generation import load_writer
-from descant_modeling.writing import GenerationConfig
-from descant_tokenizers.errors import InputError
+from descant_modeling.generation.base import GenerationConfig
+from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import read_score
 
-DOCUMENTED = ("descant_tokenizers", "descant_tokenizers.engraving.rendering", "descant_modeling.api")
+DOCUMENTED = ("descant_tokenizers", "descant_tokenizers.rendering.write", "descant_modeling.api")
 
 
 @pytest.mark.parametrize("name", DOCUMENTED)

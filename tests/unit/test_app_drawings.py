@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from descant_modeling.app.drawings import blank_drawing, drawing_of_score, score_of_drawing
-from descant_modeling.app.limits import AppLimits
-from descant_tokenizers.errors import InputError
+from descant_modeling.app.editor import blank_drawing, drawing_of_score, score_of_drawing
+from descant_modeling.app.requests import AppLimits
+from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import VOICES, Limits, bars_of, read_score
 
 LIMITS = AppLimits().upload

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from descant_modeling.app.jobs import Job, Line, StoppedError, run_job, within
-from descant_tokenizers.errors import InputError
+from descant_tokenizers.common.errors import InputError
 
 Report = Callable[[float], None]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
 
-from descant_modeling.app.status import failure, said, waiting, writing
-from descant_modeling.writing import Sketch, SketchNote
+from descant_modeling.app.page import failure, said, waiting, writing
+from descant_modeling.generation.base import Sketch, SketchNote
 
 
 def test_it_says_who_waits_and_what_was_wrong() -> None:

@@ -14,20 +14,16 @@ import pytest
 from symusic.core import NoteTick, ScoreTick, TempoTick, TrackTick
 
 from descant_modeling.api import Model
-from descant_modeling.app.drawings import blank_drawing
+from descant_modeling.app.editor import blank_drawing
 from descant_modeling.app.jobs import Job, StoppedError
-from descant_modeling.app.limits import AppLimits
-from descant_modeling.app.media import engraved, rendering_of, stems_of, zip_of
-from descant_modeling.app.melodies import example_files
-from descant_modeling.app.studio import Studio, for_page
-from descant_modeling.app.versions import Clock, Version, details, runs_of
-from descant_modeling.app.visitors import Visitor, Visitors
-from descant_modeling.app.wishes import Listener, Locks, Wishes
-from descant_modeling.drafts import Generated
-from descant_modeling.evaluation.bach import bach_rates
-from descant_modeling.writing import TASKS, GenerationConfig, GenerationResult
-from descant_tokenizers.engraving.sound import has_sound
-from descant_tokenizers.errors import InputError
+from descant_modeling.app.requests import AppLimits, Listener, Locks, Wishes
+from descant_modeling.app.routes import engraved, rendering_of, stems_of, zip_of
+from descant_modeling.app.service import Studio, example_files, for_page
+from descant_modeling.app.sessions import Clock, Version, Visitor, Visitors, details, runs_of
+from descant_modeling.evaluation.rules import bach_rates
+from descant_modeling.generation.base import TASKS, Generated, GenerationConfig, GenerationResult
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.rendering.audio import has_sound
 from descant_tokenizers.scores import VOICES, Limits, bars_of
 
 

@@ -4,9 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from descant_modeling.attention import BLOCK, causal_attention, use_block_attention
-from descant_modeling.config import ModelConfig
-from descant_modeling.models import build_model
+from descant_modeling.models.transformer import BLOCK, ModelConfig, build_model, causal_attention, use_block_attention
 
 
 @pytest.mark.parametrize("length", [1, BLOCK - 1, BLOCK, 2 * BLOCK + 7])

@@ -10,13 +10,19 @@ import pytest
 from huggingface_hub import ModelCard
 from symusic.core import ScoreTick
 
-from descant_modeling.cards import NO_RULES, PLACEHOLDER, RULES, TESTED, UNKNOWN_SOURCE, Measured, model_card
-from descant_modeling.checkpoints import EMBEDDED, EMBEDDED_DEFAULT, CheckpointMeta, load_checkpoint
-from descant_modeling.config import ModelConfig
-from descant_modeling.gan.cards import WORDINGS, gan_card
-from descant_modeling.gan.checkpoints import BUILDERS, GanMeta, load_gan
-from descant_modeling.models import build_model
-from descant_tokenizers.tokens.layout import LayoutConfig
+from descant_modeling.gan.checkpoints import BUILDERS, WORDINGS, GanMeta, gan_card, load_gan
+from descant_modeling.models.checkpoints import EMBEDDED, EMBEDDED_DEFAULT, CheckpointMeta, load_checkpoint
+from descant_modeling.models.publishing import (
+    NO_RULES,
+    PLACEHOLDER,
+    RULES,
+    TESTED,
+    UNKNOWN_SOURCE,
+    Measured,
+    model_card,
+)
+from descant_modeling.models.transformer import ModelConfig, build_model
+from descant_tokenizers.tokens.tasks import LayoutConfig
 
 FACTS = {"seed": 1, "splits": ["train"], "valid_nats_per_voice_16th": 0.51234}
 META = CheckpointMeta(LayoutConfig(), "", {"chorales": "abc"}, ((60, 81), (52, 74), (46, 69), (36, 66)), FACTS)

@@ -10,7 +10,7 @@ import sys
 import pytest
 import torch
 
-from descant_modeling.checkpoints import (
+from descant_modeling.models.checkpoints import (
     CheckpointMeta,
     find_checkpoint,
     load_checkpoint,
@@ -19,10 +19,9 @@ from descant_modeling.checkpoints import (
     replace_folder,
     save_checkpoint,
 )
-from descant_modeling.config import ModelConfig
-from descant_modeling.models import build_model
-from descant_tokenizers.errors import InputError
-from descant_tokenizers.tokens.layout import LayoutConfig
+from descant_modeling.models.transformer import ModelConfig, build_model
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.tokens.tasks import LayoutConfig
 
 
 @pytest.fixture(scope="module", params=["rotary", "gpt2"])

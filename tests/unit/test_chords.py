@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from symusic.core import KeySignatureTick, NoteTick, ScoreTick, TrackTick
 
-from descant_tokenizers.engraving.chords import chords_in_words, chords_of
-from descant_tokenizers.engraving.spelling import Key, find_key, parse_key
-from descant_tokenizers.errors import InputError
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.rendering.chords import chords_in_words, chords_of
+from descant_tokenizers.rendering.spelling import Key, find_key, parse_key
 
 TPQ = 480
 

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from descant_modeling.config import RunConfig, load_config, load_values, parse_config
+from descant_modeling.common.config import load_values
 from descant_modeling.gan.config import GanConfig, MidinetConfig
 from descant_modeling.objectives import OBJECTIVES, parse_run_config
-from descant_tokenizers.errors import InputError
+from descant_modeling.training.config import RunConfig, load_config, parse_config
+from descant_tokenizers.common.errors import InputError
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"))
 

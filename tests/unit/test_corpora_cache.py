@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora.cache import (
     cache_dir,
     cache_path,
@@ -17,11 +18,10 @@ from descant_tokenizers.corpora.cache import (
     prune_cache,
     save_piece,
 )
-from descant_tokenizers.corpora.folder import FolderCorpus
-from descant_tokenizers.corpora.harvest import read_all
+from descant_tokenizers.corpora.files import FolderCorpus
 from descant_tokenizers.corpora.rows import Piece
 from descant_tokenizers.corpora.store import check_out
-from descant_tokenizers.errors import InputError
+from descant_tokenizers.corpora.workers import read_all
 
 PIECE = Piece(b"MThd\x00\xff", 4, True, 12, "F minor", "3/4", (480, 960), "ab", "cd", ("Alto: 1 overlap cut",))
 

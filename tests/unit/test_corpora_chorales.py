@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora.chorales import ChoraleCorpus, chorale_files, chorale_title, read_chorale
 from descant_tokenizers.corpora.rows import COLUMN_TYPES, make_piece, make_row, row_to_score
 from descant_tokenizers.corpora.splits import CHORALE_SPLITS, canonical_splits, split_of_digest
-from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import VOICES, bars_of, from_music21
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from descant_tokenizers.corpora.harvest import Outcome, read_one
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.corpora.catalogue import TABLE, Music21Corpus, madrigal_title, quartet_title
 from descant_tokenizers.corpora.rows import Row, make_row, row_to_score
-from descant_tokenizers.corpora.sources import TABLE, Music21Corpus, madrigal_title, quartet_title
-from descant_tokenizers.errors import InputError
+from descant_tokenizers.corpora.workers import Outcome, read_one
 from descant_tokenizers.scores import VOICES, bars_of
 
 NUM_PIECES = {"palestrina": 1318, "quartets": 46, "monteverdi": 48, "folk": 1059 + 1180, "essen": 8514}

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from descant_tokenizers.cli.main import summary
+from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora import build_dataset
-from descant_tokenizers.corpora.folder import FolderCorpus
-from descant_tokenizers.corpora.harvest import read_one
-from descant_tokenizers.corpora.summary import summary
-from descant_tokenizers.corpora.tunes import keys_in, load, path_of, score_keys, stem_of
-from descant_tokenizers.errors import InputError
+from descant_tokenizers.corpora.files import FolderCorpus, keys_in, load, path_of, score_keys, stem_of
+from descant_tokenizers.corpora.workers import read_one
 from descant_tokenizers.scores import Limits
 
 BOOK = """% A book

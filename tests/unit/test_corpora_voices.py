@@ -10,11 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from symusic.core import KeySignatureTick, NoteTick, ScoreTick, TempoTick, TimeSignatureTick, TrackTick
 
+from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora.chorales import choose_parts
-from descant_tokenizers.corpora.folder import FolderCorpus
+from descant_tokenizers.corpora.files import FolderCorpus, score_keys
 from descant_tokenizers.corpora.reading import Parts, Reading, four_voices, read_piece, single_line
-from descant_tokenizers.corpora.tunes import score_keys
-from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import VOICES
 
 Notes = list[tuple[int, int, int]]

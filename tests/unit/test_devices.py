@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from descant_modeling import devices, runs
-from descant_modeling.devices import use_cores
-from descant_tokenizers.errors import InputError
+from descant_modeling.common import devices
+from descant_modeling.common.devices import use_cores
+from descant_modeling.training import run as runs
+from descant_tokenizers.common.errors import InputError
 
 ACCELERATE = {"ACCELERATE_MIXED_PRECISION": "no"}
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "none", "LOCAL_WORLD_SIZE": "2"}

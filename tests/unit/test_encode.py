@@ -3,7 +3,7 @@
 import pytest
 import symusic
 
-from descant_tokenizers.errors import InputError
+from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.tokens.encode import decode_piece, encode_score, encode_stream
 from descant_tokenizers.tokens.grammar import Grammar
 from descant_tokenizers.tokens.piece import parse_piece, piece_ids

@@ -9,14 +9,14 @@ import pytest
 from symusic.core import KeySignatureTick, NoteTick, NoteTickList, ScoreTick, TimeSignatureTick, TrackTick
 from typer.testing import CliRunner
 
-from descant_modeling.cli import app
-from descant_tokenizers.engraving.marks import read_marks
-from descant_tokenizers.engraving.musicxml import ADDED_COLOUR, Sheet, to_musicxml
-from descant_tokenizers.engraving.rendering import Rendering
-from descant_tokenizers.engraving.spelling import key_of, spell
-from descant_tokenizers.engraving.svg import svg_pages
-from descant_tokenizers.errors import InputError
-from descant_tokenizers.schemes.fidelity import fidelity
+from descant_modeling.cli.main import app
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.comparison.fidelity import fidelity
+from descant_tokenizers.rendering.marks import read_marks
+from descant_tokenizers.rendering.musicxml import ADDED_COLOUR, Sheet, to_musicxml
+from descant_tokenizers.rendering.spelling import key_of, spell
+from descant_tokenizers.rendering.verovio import svg_pages
+from descant_tokenizers.rendering.write import Rendering
 from descant_tokenizers.scores import VOICES, read_score, write_midi
 
 TPQ = 480

@@ -3,7 +3,7 @@
 import pytest
 import symusic
 
-from descant_tokenizers.errors import InputError
+from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.tokens.encode import decode_piece, encode_score
 
 

@@ -9,8 +9,7 @@ import pytest
 from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
 from descant_tokenizers.scores import VOICES
-from descant_tokenizers.tokens.encode import decode_piece, encode_score
-from descant_tokenizers.tokens.exact import exact_ids, exact_notes, exact_piece
+from descant_tokenizers.tokens.encode import decode_piece, encode_score, exact_ids, exact_notes, exact_piece
 from descant_tokenizers.tokens.piece import Piece, parse_piece, piece_ids
 from descant_tokenizers.tokens.presets import VOICE_PROGRAMS
 from descant_tokenizers.tokens.vocabulary import TokenTable

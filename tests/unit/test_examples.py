@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from descant_modeling.config import TaskShares
-from descant_modeling.examples import ExampleSource, bucket, collate
-from descant_tokenizers.tokens.layout import Encoded, Task, TaskLayout
-from descant_tokenizers.tokens.piece import GridBar, GridNote, Piece
-from descant_tokenizers.tokens.transposing import transpositions, voice_ranges
+from descant_modeling.models.batching import bucket, collate
+from descant_modeling.training.config import TaskShares
+from descant_modeling.training.examples import ExampleSource
+from descant_tokenizers.tokens.piece import GridBar, GridNote, Piece, transpositions, voice_ranges
+from descant_tokenizers.tokens.tasks import Encoded, Task, TaskLayout
 
 
 @pytest.fixture

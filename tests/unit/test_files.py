@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from descant_tokenizers.errors import InputError, printable
-from descant_tokenizers.files import atomic_write, free_path
+from descant_tokenizers.common.errors import InputError, printable
+from descant_tokenizers.common.files import atomic_write, free_path
 
 
 def test_a_file_appears_complete_under_its_name(tmp_path: Path) -> None:

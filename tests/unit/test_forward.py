@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, LlamaConfig, LlamaForCausalLM
 
-from descant_modeling.config import ModelConfig
-from descant_modeling.decoding.forward import CachedModel
-from descant_modeling.models import build_model
+from descant_modeling.decoding.engine.forward import CachedModel
+from descant_modeling.models.transformer import ModelConfig, build_model
 
 ARCHITECTURES = ("rotary", "gpt2")
 VOCAB_SIZE = 23
@@ -128,7 +127,7 @@ def test_selected_rows_go_on_separately(architecture: str) -> None:
 def test_rows_that_share_their_beginning_give_the_stock_logits(
     architecture: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("descant_modeling.decoding.cache.MIN_SHARED_TOKENS", 8)
+    monkeypatch.setattr("descant_modeling.decoding.engine.cache.MIN_SHARED_TOKENS", 8)
     beginning, stop = _ids()[1, :9], 9
     tails = _ids()[:, :NUM_TOKENS]
     with torch.inference_mode():

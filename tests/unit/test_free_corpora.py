@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from descant_tokenizers.corpora import CORPORA, FREE_CORPORA
-from descant_tokenizers.corpora.sources import TABLE
+from descant_tokenizers.corpora.catalogue import TABLE
 
 
 def test_shipped_weights_and_their_configs_name_free_corpora_only(repo_root: Path) -> None:

@@ -4,10 +4,16 @@ import pytest
 import torch
 
 from descant_modeling.gan.config import GanOptimizerConfig
-from descant_modeling.gan.learner import GanLearner, melody_of
 from descant_modeling.gan.networks import LEAK, Critic, Down, Generator, Up, UpConv, draw_noise
-from descant_modeling.gan.steps import between, critic_gradients, gradient_norms, naive_critic_loss
-from descant_modeling.models import count_parameters
+from descant_modeling.gan.wgan import (
+    GanLearner,
+    between,
+    critic_gradients,
+    gradient_norms,
+    melody_of,
+    naive_critic_loss,
+)
+from descant_modeling.models.transformer import count_parameters
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-from descant_modeling.evaluation.chorales import Reference, measure
-from descant_modeling.evaluation.grade import QUALITIES, TERMS, Grader, chord_qualities, features_of
-from descant_modeling.evaluation.grid import SILENT, from_grid
-from descant_modeling.evaluation.plain import plain_statistics
-from descant_modeling.evaluation.resample import quantile_interval, ratio_interval, share_interval
+from descant_modeling.evaluation.bootstrap import quantile_interval, ratio_interval, share_interval
+from descant_modeling.evaluation.corpus_stats import Reference, measure, plain_statistics
+from descant_modeling.evaluation.grading import QUALITIES, TERMS, Grader, chord_qualities, features_of
+from descant_tokenizers.pianoroll.frames import SILENT, from_grid
 
 CADENCE = np.repeat(np.array([[72, 72, 71, 72], [64, 65, 62, 64], [55, 57, 55, 55], [48, 53, 43, 48]]), 4, axis=1)
 

@@ -8,15 +8,26 @@ import numpy as np
 import pytest
 import torch
 
-from descant_modeling.config import ModelConfig, load_values
-from descant_modeling.evaluation.grid import SILENT, from_grid
-from descant_modeling.grid.config import GridConfig
-from descant_modeling.grid.data import Grid, GridSource, grid_ranges, grid_shifts, read_grids
-from descant_modeling.grid.likelihood import grid_likelihood, score_grids
-from descant_modeling.grid.vocabulary import BOS, EOS, PAD, REST, GridVocabulary
-from descant_modeling.models import build_model
+from descant_modeling.common.config import load_values
+from descant_modeling.evaluation.likelihood import score_grids
+from descant_modeling.jsb_grid.checkpoints import grid_likelihood
+from descant_modeling.jsb_grid.config import GridConfig
+from descant_modeling.jsb_grid.data import (
+    BOS,
+    EOS,
+    PAD,
+    REST,
+    Grid,
+    GridSource,
+    GridVocabulary,
+    grid_ranges,
+    grid_shifts,
+    read_grids,
+)
+from descant_modeling.models.transformer import ModelConfig, build_model
 from descant_modeling.objectives import parse_run_config
-from descant_tokenizers.errors import InputError
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.pianoroll.frames import SILENT, from_grid
 
 VOCABULARY = GridVocabulary(lowest=48, highest=60, beat_cycle=3)
 #: Ids of VOCABULARY: 4 stands for pitch 48, 16 for 60; the beats are 17, 18 and 19.

@@ -4,20 +4,21 @@ import numpy as np
 import pytest
 from symusic.core import NoteTick, NoteTickList, ScoreTick, TimeSignatureTick, TrackTick
 
-from descant_modeling.evaluation.baseline import MarkovVoices, NearestSoprano
-from descant_modeling.evaluation.chorales import Reference
-from descant_modeling.evaluation.grid import chorale_of_score
+from descant_modeling.evaluation.bootstrap import by_piece, quantile_interval, ratio_interval
+from descant_modeling.evaluation.corpus_stats import Reference
 from descant_modeling.evaluation.harmonization import harmonize_rows, measure_harmonies
 from descant_modeling.evaluation.harmonizers import (
     BASELINES,
+    MarkovVoices,
+    NearestSoprano,
     melody_of,
     named_harmonizers,
     open_harmonizer,
     soprano_is_kept,
 )
-from descant_modeling.evaluation.resample import by_piece, quantile_interval, ratio_interval
+from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora import row_to_score
-from descant_tokenizers.errors import InputError
+from descant_tokenizers.pianoroll.frames import chorale_of_score
 from descant_tokenizers.scores import VOICES
 
 SCALE = (60, 62, 64, 65, 67, 69, 71, 72)

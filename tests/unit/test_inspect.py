@@ -8,14 +8,15 @@ import pytest
 from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick, TrackTickList
 from typer.testing import CliRunner
 
-from descant_tokenizers.cli import tokenizer_app
-from descant_tokenizers.errors import InputError
+from descant_tokenizers.cli.main import tokenizer_app
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.common.files import TOKENIZER_FILE
 from descant_tokenizers.scores import VOICES, read_score, write_midi
 from descant_tokenizers.tokens.encode import encode_score
 from descant_tokenizers.tokens.inspect import TOKEN_STYLES, GridLoss, grid_loss, inspect_file, render
 from descant_tokenizers.tokens.piece import piece_ids
-from descant_tokenizers.tokens.presets import TOKENIZER_FILE, build_tokenizer
-from descant_tokenizers.tokens.train import train_tokenizer
+from descant_tokenizers.tokens.presets import build_tokenizer
+from descant_tokenizers.tokens.train_bpe import train_tokenizer
 from descant_tokenizers.tokens.vocabulary import TokenTable
 
 TPQ = 480

@@ -2,9 +2,9 @@
 
 import pytest
 
-from descant_tokenizers.errors import InputError
-from descant_tokenizers.tokens.layout import LayoutConfig, Task, TaskLayout
+from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.tokens.piece import GridBar, GridNote, Piece, StreamError, piece_ids
+from descant_tokenizers.tokens.tasks import LayoutConfig, Task, TaskLayout
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from descant_modeling.decoding.leading import LeadingRules, VoiceLeading
-from descant_modeling.evaluation.grid import from_grid
+from descant_modeling.decoding.voice_leading import Key, LeadingRules, VoiceLeading, augmented_leaps, key_of_notes
 from descant_modeling.evaluation.rules import count_rules
-from descant_modeling.intervals import Key, augmented_leaps, key_of_notes
+from descant_tokenizers.pianoroll.frames import from_grid
 from descant_tokenizers.tokens.piece import GridNote
 
 QUARTER = 96

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from miditok import REMI, TokSequence
 
-from descant_tokenizers.errors import InputError
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.common.files import TOKENIZER_FILE
+from descant_tokenizers.tokens.bpe import LearnedTokens
 from descant_tokenizers.tokens.encode import decode_piece
-from descant_tokenizers.tokens.learned import LearnedTokens
 from descant_tokenizers.tokens.piece import bar_ids, note_ids, piece_ids
-from descant_tokenizers.tokens.presets import TOKENIZER_FILE, build_tokenizer, load_tokenizer, open_tokenizer
-from descant_tokenizers.tokens.train import train_tokenizer
+from descant_tokenizers.tokens.presets import build_tokenizer, load_tokenizer, open_tokenizer
+from descant_tokenizers.tokens.train_bpe import train_tokenizer
 from descant_tokenizers.tokens.vocabulary import TokenTable
 
 

@@ -7,13 +7,19 @@ import pytest
 import torch
 from torch.nn import functional
 
-from descant_modeling.config import ModelConfig
-from descant_modeling.examples import Batch, collate
-from descant_modeling.likelihood import WHOLE_16TH, corpus_likelihood, piece_16ths, score_streams, token_nll, windows
-from descant_modeling.models import build_model
-from descant_tokenizers.errors import InputError
-from descant_tokenizers.tokens.layout import Encoded, Task, TaskLayout
+from descant_modeling.models.batching import Batch, collate
+from descant_modeling.models.likelihood import (
+    WHOLE_16TH,
+    corpus_likelihood,
+    piece_16ths,
+    score_streams,
+    token_nll,
+    windows,
+)
+from descant_modeling.models.transformer import ModelConfig, build_model
+from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.tokens.piece import GridBar, GridNote, Piece
+from descant_tokenizers.tokens.tasks import Encoded, Task, TaskLayout
 
 
 @pytest.fixture(scope="module")

@@ -5,16 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from descant_modeling.evaluation.grid import SILENT, from_grid
-from descant_modeling.evaluation.memorization import (
-    ALL_VOICES,
-    Excess,
-    Memory,
-    SuffixAutomaton,
-    excesses,
-    runs_facts,
-)
-from descant_modeling.evaluation.memorization_command import verdict
+from descant_modeling.cli.evaluate.memorization import verdict
+from descant_modeling.evaluation.memorization import ALL_VOICES, Excess, Memory, SuffixAutomaton, excesses, runs_facts
+from descant_tokenizers.pianoroll.frames import SILENT, from_grid
 
 SEQUENCES = st.lists(st.integers(0, 2), max_size=14)
 

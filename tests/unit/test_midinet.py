@@ -9,23 +9,26 @@ from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 from torch import nn
 
 from descant_modeling.gan.config import MidinetOptimizerConfig
-from descant_modeling.gan.melody_data import MelodyData, chord_vectors, vectors_of
-from descant_modeling.gan.melody_writing import compose_bars, melody_cells
+from descant_modeling.gan.data import MelodyData, chord_vectors, vectors_of
 from descant_modeling.gan.metrics import in_chord, likeness, melody_metrics
-from descant_modeling.gan.midinet_learner import MidinetLearner, draw_midinet_noise, mean_distance
-from descant_modeling.gan.midinet_networks import (
+from descant_modeling.gan.midinet import (
     MidinetDiscriminator,
     MidinetGenerator,
+    MidinetLearner,
     Norm,
     column_conv,
     column_deconv,
+    compose_bars,
+    draw_midinet_noise,
+    mean_distance,
+    melody_cells,
     with_chord,
 )
-from descant_modeling.models import count_parameters
-from descant_tokenizers.errors import InputError
-from descant_tokenizers.rolls import ALL_CHORDS, Chord, parse_chord
-from descant_tokenizers.rolls.chords import chord_of_harmony, chord_of_melody, triads_of_key
-from descant_tokenizers.rolls.melodies import bar_rows, filled_pitches, melody_bars
+from descant_modeling.models.transformer import count_parameters
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.pianoroll import ALL_CHORDS, Chord, parse_chord
+from descant_tokenizers.pianoroll.chords import chord_of_harmony, chord_of_melody, triads_of_key
+from descant_tokenizers.pianoroll.melodies import bar_rows, filled_pitches, melody_bars
 
 
 def columns(x):

@@ -5,10 +5,9 @@ import math
 import pytest
 import torch
 
-from descant_modeling.averaging import WeightAverage
-from descant_modeling.config import ModelConfig, OptimizerConfig
-from descant_modeling.models import build_model, count_parameters
-from descant_modeling.optimizers import MuonAdamW, build_optimizer, learning_rate, orthogonalize
+from descant_modeling.models.transformer import ModelConfig, build_model, count_parameters
+from descant_modeling.training.config import OptimizerConfig
+from descant_modeling.training.optim import MuonAdamW, WeightAverage, build_optimizer, learning_rate, orthogonalize
 
 
 def test_the_learning_rate_rises_to_its_peak_and_falls_to_its_share():

@@ -9,9 +9,9 @@ import pytest
 from matplotlib.figure import Figure
 from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
-from descant_tokenizers.engraving import pictures
-from descant_tokenizers.engraving.pictures import piano_roll
-from descant_tokenizers.errors import InputError
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.rendering import pianoroll as pictures
+from descant_tokenizers.rendering.pianoroll import piano_roll
 from descant_tokenizers.scores import VOICES, bars_of
 
 TPQ = 480

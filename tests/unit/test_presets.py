@@ -5,9 +5,8 @@ import json
 import pytest
 from miditok import REMI
 
-from descant_modeling.config import ModelConfig
-from descant_modeling.models import build_model
-from descant_tokenizers.errors import InputError
+from descant_modeling.models.transformer import ModelConfig, build_model
+from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.tokens.presets import SPECIAL_TOKENS, VOICE_PROGRAMS, build_tokenizer, load_tokenizer
 

@@ -16,13 +16,14 @@ from music21 import converter
 from symusic.core import NoteTick, ScoreTick, TempoTick, TimeSignatureTick, TrackTick
 from typer.testing import CliRunner
 
-from descant_modeling.cli import app
-from descant_tokenizers.engraving import pdf, rendering
-from descant_tokenizers.engraving.marks import read_marks
-from descant_tokenizers.engraving.rendering import Rendering, default_formats, write_renderings
-from descant_tokenizers.engraving.spelling import parse_key
-from descant_tokenizers.errors import InputError
-from descant_tokenizers.outputs import FORMATS
+from descant_modeling.cli.main import app
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.common.files import FORMATS
+from descant_tokenizers.rendering import verovio as pdf
+from descant_tokenizers.rendering import write as rendering
+from descant_tokenizers.rendering.marks import read_marks
+from descant_tokenizers.rendering.spelling import parse_key
+from descant_tokenizers.rendering.write import Rendering, default_formats, write_renderings
 from descant_tokenizers.scores import VOICES, read_score
 
 TPQ = 480

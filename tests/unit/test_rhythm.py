@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from descant_tokenizers.engraving.rhythm import Meter, note_values, rest_values, snapped, tuplets_of
+from descant_tokenizers.rendering.rhythm import Meter, note_values, rest_values, snapped, tuplets_of
 
 METERS = [Meter(4, 4), Meter(3, 4), Meter(6, 8), Meter(2, 2), Meter(5, 8), Meter(12, 8), Meter(4, 2), Meter(9, 16)]
 

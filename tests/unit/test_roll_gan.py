@@ -6,14 +6,12 @@ import torch
 from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
 from descant_modeling.gan.config import GanOptimizerConfig, RollGanConfig
-from descant_modeling.gan.learner import GanLearner
 from descant_modeling.gan.metrics import free_roll_metrics
-from descant_modeling.gan.networks import Critic, UpConv
-from descant_modeling.gan.roll_networks import RollGenerator
-from descant_modeling.gan.steps import critic_gradients, naive_critic_loss
-from descant_modeling.gan.studies import roll_gan_parts
-from descant_modeling.models import count_parameters
-from descant_tokenizers.rolls.chorales import windows_of
+from descant_modeling.gan.networks import Critic, RollGenerator, UpConv
+from descant_modeling.gan.variants import roll_gan_parts
+from descant_modeling.gan.wgan import GanLearner, critic_gradients, naive_critic_loss
+from descant_modeling.models.transformer import count_parameters
+from descant_tokenizers.pianoroll.windows import windows_of
 
 
 def test_the_shape_of_every_stage_and_the_counts():

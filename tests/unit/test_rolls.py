@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
+from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora.splits import canonical_splits
-from descant_tokenizers.errors import InputError
-from descant_tokenizers.rolls import build_rolls, count_lost, even_edges, notes_of_roll, read_stored, roll_of_notes
-from descant_tokenizers.rolls.chorales import windows_of
+from descant_tokenizers.pianoroll import build_rolls, count_lost, even_edges, notes_of_roll, read_stored, roll_of_notes
+from descant_tokenizers.pianoroll.windows import windows_of
 
 STEP = 120
 EDGES = even_edges(32, STEP)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from symusic.core import NoteTick, NoteTickList, ScoreTick, TrackTick
 
-from descant_modeling.evaluation.grid import SILENT, chorale_of_harmony, chorale_of_score, from_grid
 from descant_modeling.evaluation.rules import RULES, count_rules
-from descant_tokenizers.errors import InputError
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.pianoroll.frames import SILENT, chorale_of_harmony, chorale_of_score, from_grid
 
 RANGES = [(60, 81), (52, 74), (46, 69), (36, 66)]
 PITCHES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}

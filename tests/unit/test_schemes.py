@@ -9,13 +9,11 @@ from pathlib import Path
 import pytest
 from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
-from descant_tokenizers.errors import InputError
-from descant_tokenizers.schemes.base import Scheme
-from descant_tokenizers.schemes.catalogue import CATALOGUE, MAX_BARS
-from descant_tokenizers.schemes.fidelity import Fidelity, fidelity
-from descant_tokenizers.schemes.meanings import HIDDEN_TYPES, meaning
-from descant_tokenizers.schemes.opening import default_schemes, open_scheme, scheme_names
-from descant_tokenizers.schemes.settings import Music, label_voices, music_of
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.comparison.catalogue import CATALOGUE, MAX_BARS, Music, label_voices, music_of
+from descant_tokenizers.comparison.fidelity import Fidelity, fidelity
+from descant_tokenizers.comparison.schemes import Scheme, default_schemes, open_scheme, scheme_names
+from descant_tokenizers.comparison.sheet import HIDDEN_TYPES, meaning
 from descant_tokenizers.scores import VOICES
 
 TPQ = 480
@@ -266,7 +264,7 @@ def test_the_preset_refuses_other_music() -> None:
 def test_a_trained_tokenizer_is_a_scheme_that_loses_nothing(tmp_path: Path) -> None:
     from descant_tokenizers.tokens.encode import encode_score
     from descant_tokenizers.tokens.presets import build_tokenizer
-    from descant_tokenizers.tokens.train import train_tokenizer
+    from descant_tokenizers.tokens.train_bpe import train_tokenizer
     from descant_tokenizers.tokens.vocabulary import TokenTable
 
     score = score_of(line(program=40))

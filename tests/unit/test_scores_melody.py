@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from symusic.core import NoteTick, ScoreTick, TrackTick
 
-from descant_tokenizers.errors import InputError
+from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import pick_melody
 
 Notes = list[tuple[int, int, int]]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from symusic.core import KeySignatureTick, NoteTick, ScoreTick, TempoTick, TimeSignatureTick, TrackTick
 
-from descant_tokenizers.errors import InputError
+from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import Limits, read_score, read_score_report, write_midi
 from descant_tokenizers.scores.midi import parse_midi
 from descant_tokenizers.scores.validation import validated

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from descant_tokenizers.errors import InputError
+from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import Limits, bars_of, fermatas_of, from_music21, read_score, read_score_report
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "scores"

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from descant_modeling.config import ModelConfig
-from descant_modeling.evaluation.scoring import score_pieces
-from descant_modeling.likelihood import corpus_likelihood, piece_16ths
-from descant_modeling.models import build_model
-from descant_tokenizers.errors import InputError
+from descant_modeling.evaluation.likelihood import score_pieces
+from descant_modeling.models.likelihood import corpus_likelihood, piece_16ths
+from descant_modeling.models.transformer import ModelConfig, build_model
+from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.tokens.encode import decode_piece, encode_score
-from descant_tokenizers.tokens.layout import LayoutConfig, Task, TaskLayout
+from descant_tokenizers.tokens.tasks import LayoutConfig, Task, TaskLayout
 
 
 @pytest.fixture(scope="module")

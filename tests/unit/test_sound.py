@@ -12,11 +12,10 @@ import pytest
 import soundfile
 from symusic.core import NoteTick, ScoreTick, TempoTick, TrackTick
 
-from descant_modeling.generation import SOUNDS as WRITTEN_SOUNDS
-from descant_tokenizers.engraving import sound
-from descant_tokenizers.engraving.sound import SOUNDS, render_samples, render_sound, render_stems
-from descant_tokenizers.engraving.soundfont import FONT, LICENCE, sf2_of
-from descant_tokenizers.errors import InputError
+from descant_modeling.generation.satb import SOUNDS as WRITTEN_SOUNDS
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.rendering import audio as sound
+from descant_tokenizers.rendering.audio import FONT, LICENCE, SOUNDS, render_samples, render_sound, render_stems, sf2_of
 
 TPQ = 480
 A4 = 69

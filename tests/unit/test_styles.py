@@ -10,21 +10,22 @@ import pytest
 import torch
 from symusic.core import NoteTick, ScoreTick, TrackTick
 
-from descant_modeling.causal_runs import initial_model
-from descant_modeling.checkpoints import CheckpointMeta, load_checkpoint, save_checkpoint
-from descant_modeling.config import ModelConfig, RunConfig, TaskShares
-from descant_modeling.evaluation.style import StyleRow
-from descant_modeling.evaluation.style_command import style_table
-from descant_modeling.examples import Batch, ExampleSource
-from descant_modeling.likelihood import style_contrast, token_nll
-from descant_modeling.models import build_model
-from descant_modeling.styles import as_voices, style_of
-from descant_modeling.writing import check_style
-from descant_tokenizers.errors import InputError
+from descant_modeling.cli.evaluate.likelihood import style_table
+from descant_modeling.evaluation.likelihood import StyleRow
+from descant_modeling.generation.base import check_style
+from descant_modeling.models.batching import Batch
+from descant_modeling.models.checkpoints import CheckpointMeta, load_checkpoint, save_checkpoint
+from descant_modeling.models.likelihood import style_contrast, token_nll
+from descant_modeling.models.transformer import ModelConfig, build_model
+from descant_modeling.training.causal import initial_model
+from descant_modeling.training.config import RunConfig, TaskShares
+from descant_modeling.training.data import as_voices, style_of
+from descant_modeling.training.examples import ExampleSource
+from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import VOICES
-from descant_tokenizers.tokens.layout import STYLE_PLACE, LayoutConfig, Task, TaskLayout
 from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.presets import PITCH_RANGE, STYLES, build_tokenizer
+from descant_tokenizers.tokens.tasks import STYLE_PLACE, LayoutConfig, Task, TaskLayout
 from descant_tokenizers.tokens.vocabulary import TokenTable
 
 

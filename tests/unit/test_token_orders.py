@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from descant_tokenizers.tokens.layout import Task, TaskLayout
 from descant_tokenizers.tokens.piece import GridBar, GridNote, Piece
+from descant_tokenizers.tokens.tasks import Task, TaskLayout
 from descant_tokenizers.tokens.vocabulary import TokenTable
 
 

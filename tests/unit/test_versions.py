@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from descant_modeling.decoding.config import SamplingConfig
-from descant_modeling.decoding.fill import with_content
+from descant_modeling.decoding.infilling import with_content
 from descant_modeling.decoding.plan import Hole, make_plan
-from descant_modeling.decoding.rows import Sample
 from descant_modeling.decoding.sampler import Engine
-from descant_modeling.decoding.versions import resample, sample_best
+from descant_modeling.decoding.sequences import Sample
+from descant_modeling.decoding.smc import resample, sample_best
 from descant_tokenizers.tokens.grammar import Grammar
-from descant_tokenizers.tokens.layout import LayoutConfig, Task, TaskLayout
 from descant_tokenizers.tokens.piece import Piece
+from descant_tokenizers.tokens.tasks import LayoutConfig, Task, TaskLayout
 from descant_tokenizers.tokens.vocabulary import TokenTable
 
 PITCHES = ((60, 81), (52, 74), (46, 69), (36, 66))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from symusic.core import NoteTick, ScoreTick, TrackTick
 
-from descant_tokenizers.errors import InputError
+from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.scores.voices import pick_voices, tracks_by_name, voice_names, voice_of_name
 

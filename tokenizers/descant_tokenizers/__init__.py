@@ -28,25 +28,25 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from descant_tokenizers.common.errors import InputError
     from descant_tokenizers.corpora import build_dataset, load_corpus, row_to_score
-    from descant_tokenizers.errors import InputError
     from descant_tokenizers.scores import read_score, write_midi
     from descant_tokenizers.tokens.dataset import tokenize_dataset
     from descant_tokenizers.tokens.encode import decode_piece, encode_score
     from descant_tokenizers.tokens.grammar import Grammar
     from descant_tokenizers.tokens.inspect import four_voices
-    from descant_tokenizers.tokens.layout import Task, TaskLayout
     from descant_tokenizers.tokens.presets import build_tokenizer, load_tokenizer, open_tokenizer
-    from descant_tokenizers.tokens.train import train_tokenizer
+    from descant_tokenizers.tokens.tasks import Task, TaskLayout
+    from descant_tokenizers.tokens.train_bpe import train_tokenizer
     from descant_tokenizers.tokens.vocabulary import TokenTable
 
 __version__ = version("descant")
 
 _PLACES = {
-    "InputError": "errors",
+    "InputError": "common.errors",
     "Grammar": "tokens.grammar",
-    "Task": "tokens.layout",
-    "TaskLayout": "tokens.layout",
+    "Task": "tokens.tasks",
+    "TaskLayout": "tokens.tasks",
     "TokenTable": "tokens.vocabulary",
     "build_dataset": "corpora",
     "build_tokenizer": "tokens.presets",
@@ -59,7 +59,7 @@ _PLACES = {
     "read_score": "scores",
     "row_to_score": "corpora",
     "tokenize_dataset": "tokens.dataset",
-    "train_tokenizer": "tokens.train",
+    "train_tokenizer": "tokens.train_bpe",
     "write_midi": "scores",
 }
 

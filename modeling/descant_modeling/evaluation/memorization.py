@@ -4,21 +4,39 @@ A run is a stretch of notes that agree in all their lengths and in all intervals
 *In one voice* the notes are that voice's; *in all four* they are chords, one whenever any voice begins a note, that
 agree in every voice. Bach repeats himself too: his held-out pieces are measured against the same training set, and a
 model should not share longer runs with it than he does.
+
+Music that a model writes, cut so that it can be set beside the same stretch of Bach.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from symusic.core import NoteTickList, ScoreTick
 
-from descant_modeling.evaluation.grid import SILENT, Chorale, Line
-from descant_modeling.evaluation.resample import quantile_interval
-from descant_tokenizers.scores import VOICES
+from descant_modeling.evaluation.bootstrap import quantile_interval
+from descant_modeling.generation.base import GenerationConfig
+from descant_modeling.generation.satb import MusicModel
+from descant_tokenizers.corpora import row_to_score
+from descant_tokenizers.pianoroll.frames import SILENT, Chorale, Line, chorale_of_harmony
+from descant_tokenizers.scores import VOICES, bars_of
 
-__all__ = ["ALL_VOICES", "Excess", "Memory", "SuffixAutomaton", "chord_steps", "excesses", "line_steps", "runs_facts"]
+__all__ = [
+    "ALL_VOICES",
+    "Excess",
+    "Memory",
+    "Pair",
+    "SuffixAutomaton",
+    "chord_steps",
+    "continue_rows",
+    "excerpt",
+    "excesses",
+    "line_steps",
+    "runs_facts",
+]
 
 ALL_VOICES = "all four"
 COMPARED = ("median", "percentile_95", "longest")
@@ -188,3 +206,57 @@ def excesses(samples: Mapping[str, Any], bach: Mapping[str, Any]) -> list[Excess
 def _notes(steps: int) -> int:
     """Notes of a run of steps; a single note is no run."""
     return steps + 1 if steps else 0
+
+
+PROMPT_BARS = 2
+MAX_BARS = 16
+
+
+class Pair(NamedTuple):
+    """A stretch that a model wrote, and the same stretch of Bach's piece."""
+
+    written: Chorale
+    bach: Chorale
+
+
+def excerpt(score: ScoreTick, start: int, end: int) -> ScoreTick:
+    """Return the notes that begin in a stretch, in ticks, moved to the beginning."""
+    part = score.copy()
+    for track in part.tracks:
+        track.notes = NoteTickList([note for note in track.notes if start <= note.time < end])
+        for note in track.notes:
+            note.time -= start
+    return part
+
+
+def continue_rows(
+    model: MusicModel,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    seed: int = 0,
+    progress: Callable[[float], None] | None = None,
+) -> list[Pair]:
+    """Let a model go on after the first two bars of each piece, for as long as the piece is (16 bars at most).
+
+    Args:
+        model: A causal model.
+        rows: Four-part pieces of a dataset; those of no more than two bars are left out.
+        seed: Same seed, same music.
+        progress: Called with the share done, 0-1.
+    """
+    pairs = []
+    for index, row in enumerate(rows):
+        score = row_to_score(row)
+        bars = [bar for bar in bars_of(score) if bar.number > PROMPT_BARS][:MAX_BARS]
+        if bars:
+            start, end = bars[0].start_ticks, bars[-1].end_ticks
+            prompt = excerpt(score, 0, start)
+            result = model.continue_(prompt, GenerationConfig(seed=seed + index), num_bars=len(bars))
+            written = result.samples[0].score
+            factor = written.ticks_per_quarter // score.ticks_per_quarter
+            stretches = excerpt(written, factor * start, factor * end), excerpt(score, start, end)
+            if all(any(track.notes for track in stretch.tracks) for stretch in stretches):
+                pairs.append(Pair(*(chorale_of_harmony(stretch, row["id"]) for stretch in stretches)))
+        if progress is not None:
+            progress((index + 1) / len(rows))
+    return pairs

@@ -13,8 +13,8 @@ import numpy as np
 from symusic.core import ScoreTick
 
 from descant_modeling.evaluation.rules import FRAMES, RULES
-from descant_tokenizers.engraving.rendering import Rendering
-from descant_tokenizers.errors import InputError
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.rendering.write import Rendering
 from descant_tokenizers.scores import VOICES
 
 if TYPE_CHECKING:

@@ -2,13 +2,15 @@
 
 `config.json` (what to build), `model.safetensors` (the generator, batch norm's statistics included), `descant.json`
 (objective, corpora, ranges, facts about the run), `README.md` (model card).
+
+Model cards of GAN checkpoints.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,30 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from descant_modeling.checkpoints import FORMAT_VERSION, META_FILE, WEIGHTS_FILE, find_checkpoint, read_meta_values
-from descant_modeling.gan.midinet_networks import MidinetGenerator
-from descant_modeling.gan.networks import Generator
-from descant_modeling.gan.roll_networks import RollGenerator
-from descant_tokenizers.errors import InputError
+from descant_modeling.gan.metrics import METRIC_NAMES
+from descant_modeling.gan.midinet import MidinetGenerator
+from descant_modeling.gan.networks import Generator, RollGenerator
+from descant_modeling.models.checkpoints import (
+    FORMAT_VERSION,
+    META_FILE,
+    WEIGHTS_FILE,
+    find_checkpoint,
+    read_meta_values,
+)
+from descant_modeling.models.publishing import (
+    CARD,
+    PLACEHOLDER,
+    SOURCES,
+    UNKNOWN_SOURCE,
+    Head,
+    Measured,
+    facts_of,
+    table_of,
+)
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.corpora import FREE_CORPORA
+from descant_tokenizers.pianoroll import LONG_ROLLS_CORPUS, MELODY_CORPUS, ROLLS_CORPUS
+from descant_tokenizers.scores import VOICES
 
 CONFIG_FILE = "config.json"
 
@@ -119,3 +140,172 @@ def _build(objective: str, path: Path) -> AnyGenerator:
     if generator is None or generator.architecture != values:
         raise InputError(f"{path} is of another architecture: restore the file saved with the model")
     return generator
+
+
+USE = """\
+```
+{command}
+```
+
+{how}
+
+From Python, with Descant (there is no stock class for it):
+
+```python
+from descant_modeling import load
+
+{python}
+```"""
+
+INTENDED = """\
+For study: {study}
+It is not meant for music that is to be performed as it comes, to teach or grade harmony, or to pass what it writes off
+as somebody's own."""
+
+#: Where training music comes from, by corpus; what is built from free corpora is free.
+ROLL_SOURCES = {**SOURCES, ROLLS_CORPUS: SOURCES["chorales"], LONG_ROLLS_CORPUS: SOURCES["chorales"]}
+FREE = {*FREE_CORPORA, ROLLS_CORPUS, LONG_ROLLS_CORPUS, MELODY_CORPUS}
+HEADS = ("", "written", "valid data")
+FORM = ".3f"
+OWN_COMMAND = "accelerate launch train.py --config configs/{objective}.yaml"
+
+
+@dataclass(frozen=True)
+class Wording:
+    """What a card says of one kind of GAN.
+
+    Attributes:
+        title: Its name.
+        tags: For the Hub, beside those of all.
+        what: What it is.
+        command: What lets it write.
+        how: What the command does.
+        python: The same from Python.
+        study: What it is good for.
+        data: What it was trained on; `{ranges}` stands for where the tracks reach.
+        measured: What the table shows.
+        limits: What it cannot do.
+    """
+
+    title: str
+    tags: tuple[str, ...]
+    what: str
+    command: str
+    how: str
+    python: str
+    study: str
+    data: str
+    measured: str
+    limits: str
+
+
+WORDINGS = {
+    "gan": Wording(
+        title="Descant GAN",
+        tags=("harmonization", "bach"),
+        what="""\
+A conditional GAN (U-Net generator, 8.27 M parameters, trained as WGAN-GP) that hears a melody as a piano roll and
+writes four tracks, built after AWS DeepComposer; the baseline that Descant's Transformer is measured against.""",
+        command=f"python generate.py --prompt melody.mid --model {PLACEHOLDER}",
+        how="""\
+It works in windows of two bars, a sixteenth the shortest note. Noise makes each sample another one (`--seed`,
+`--num-samples`). The prompt's own melody is put back in place of the first track that it writes.""",
+        python=f'result = load("{PLACEHOLDER}").harmonize("melody.mid", seed=1)\nresult.score.dump_midi("out.mid")',
+        study="""\
+what a GAN on piano rolls makes of harmony, window by window, and what the Transformer has to be better than.""",
+        data="""\
+Two-bar windows of the 4/4 chorales in the split train, as piano rolls (`descant dataset build chorales-rolls`): 229
+samples. No window of valid, test or held_out was trained on.
+The tracks reach {ranges}.""",
+        measured="Measured for the melodies of the valid windows, beside the data's own values:",
+        limits="""\
+It hears no further than its window; repeated notes come back as one long note; voices break off and restart; it knows
+no rules of voice leading. What share of the melody it keeps by itself is said with each result.""",
+    ),
+    "roll-gan": Wording(
+        title="Descant roll GAN",
+        tags=("bach",),
+        what="""\
+An unconditional GAN (0.96 M parameters by default, trained as WGAN-GP) that writes four bars of four tracks from a
+noise vector, after the sketch in the article that Descant grows from.""",
+        command=f"python generate.py --model {PLACEHOLDER} --seed 1",
+        how="It takes no prompt. Each seed, and each of `--num-samples`, is another noise vector.",
+        python=f'result = load("{PLACEHOLDER}").compose(seed=1)\nresult.score.dump_midi("out.mid")',
+        study="what a GAN learns of the surface of Bach's chorales when nothing is given to it.",
+        data="""\
+Four-bar windows of the 4/4 chorales in the split train, one from each bar on, as piano rolls (`descant dataset build
+chorales-rolls-64`). No window of valid, test or held_out was trained on.
+The tracks reach {ranges}.""",
+        measured="Measured for 128 samples, beside the values of the valid windows:",
+        limits="""\
+Four bars, always; repeated notes come back as one long note; voices break off and restart; it knows no rules of voice
+leading, no key beyond what happens to come out, and no beginning or end of a piece.""",
+    ),
+    "midinet": Wording(
+        title="Descant MidiNet",
+        tags=("melody",),
+        what="""\
+MidiNet (Yang et al. 2017, 0.53 M parameters): a convolutional GAN that writes a melody bar by bar from noise, each bar
+given a chord and the bar before.""",
+        command=f'python generate.py --model {PLACEHOLDER} --bars 8 --chords "C G Am F" --seed 1',
+        how="""\
+It takes no prompt. Of each sixteenth the pitch with the highest value sounds. Chords are major and minor triads and
+go round; without `--chords` they are C G Am F C F G C.""",
+        python=f"""\
+result = load("{PLACEHOLDER}").compose(bars=8, chords=["C", "G", "Am", "F"], seed=1)
+result.score.dump_midi("tune.mid")""",
+        study="how a convolutional GAN goes on from the bar before under a given chord; and for tunes to play with.",
+        data="""\
+Bars of 4/4 of the chorales' sopranos and of folk tunes, from their train splits (`descant dataset build melody-bars`),
+each in seven keys, the chords found from the harmony, of tunes without one from the melody. No bar of valid, test or
+held_out was trained on. The bars reach {ranges} before they are transposed.""",
+        measured="Measured for bars written with the chord and the bar before of each valid bar, beside these bars:",
+        limits="""\
+It remembers one bar; a melody has no form. A bar has no rests, and repeated notes come back as one long note. 4/4 and
+sixteenths only.""",
+    ),
+}
+
+
+def gan_card(meta: GanMeta, measured: Sequence[Measured] = ()) -> str:
+    """Return the card of a checkpoint; `PLACEHOLDER` stands for where it is.
+
+    Args:
+        meta: What is known about its training.
+        measured: Figures of the valid split, from records; without them the run's own stand in the card.
+    """
+    wording = WORDINGS[meta.objective]
+    figures = list(measured) or own_figures(meta)
+    names = VOICES if len(meta.voice_ranges) > 1 else ("MIDI pitches",)
+    ranges = ", ".join(f"{name} {low}-{high}" for name, (low, high) in zip(names, meta.voice_ranges, strict=False))
+    sources = [f"- {name}: {ROLL_SOURCES.get(name, UNKNOWN_SOURCE)}" for name in meta.corpora if name != MELODY_CORPUS]
+    tags = ["music", "symbolic-music", "midi", "piano-roll", "gan", *wording.tags]
+    head = Head(wording.title, list(meta.corpora), set(meta.corpora) <= FREE, tags, "other")
+    training = {name: value for name, value in meta.training.items() if name != "metrics"}
+    return CARD.format(
+        metadata=head.yaml(figures),
+        title=wording.title,
+        what=f"{wording.what}\nMade with Descant.",
+        use=USE.format(command=wording.command, how=wording.how, python=wording.python),
+        intended=INTENDED.format(study=wording.study),
+        data="\n\n".join(["\n".join(sources), wording.data.format(ranges=ranges)]),
+        quality="\n\n".join([wording.measured, table_of(figures, HEADS)]) if figures else "Not measured.",
+        limits=wording.limits,
+        facts=facts_of(training),
+    )
+
+
+def own_figures(meta: GanMeta) -> list[Measured]:
+    """What a run measured at its last step, each beside the valid data's own value."""
+    command = OWN_COMMAND.format(objective=meta.objective)
+    return [
+        Measured(name, METRIC_NAMES[name], value, own, command, FORM)
+        for name, (value, own) in meta.training.get("metrics", {}).items()
+    ]
+
+
+def recorded_figures(written: Mapping[str, float], valid_data: Mapping[str, float], command: str) -> list[Measured]:
+    """The same figures as a record holds them."""
+    return [
+        Measured(name, METRIC_NAMES[name], value, valid_data[name], command, FORM) for name, value in written.items()
+    ]

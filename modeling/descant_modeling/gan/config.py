@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from descant_modeling.common_config import (
+from descant_modeling.common.config import (
     BETAS,
     NOT_NEGATIVE,
     POSITIVE,

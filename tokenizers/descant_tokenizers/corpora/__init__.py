@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from descant_tokenizers.corpora.progress import reading_bar, silence_datasets
 from descant_tokenizers.corpora.rows import Row, row_to_score
+from descant_tokenizers.corpora.workers import reading_bar, silence_datasets
 
 if TYPE_CHECKING:
     from descant_tokenizers.corpora.build import CORPORA, FREE_CORPORA, BuildReport, build_dataset, load_corpus

@@ -8,16 +8,18 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from datasets import DatasetDict
 
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.common.hub import is_repo_id, pull_folder
 from descant_tokenizers.corpora.cache import cache_dir, make_cache_folder, reader_version
+from descant_tokenizers.corpora.catalogue import TABLE, Music21Corpus
 from descant_tokenizers.corpora.chorales import ChoraleCorpus
-from descant_tokenizers.corpora.folder import FolderCorpus
-from descant_tokenizers.corpora.harvest import Outcome, Progress, read_all
+from descant_tokenizers.corpora.files import FolderCorpus, file_of
 from descant_tokenizers.corpora.reading import Parts
 from descant_tokenizers.corpora.rows import Corpus, Row, make_row
-from descant_tokenizers.corpora.sources import TABLE, Music21Corpus
 from descant_tokenizers.corpora.store import (
     FileFormat,
     RowWriter,
@@ -27,9 +29,31 @@ from descant_tokenizers.corpora.store import (
     read_dataset,
     write_report,
 )
-from descant_tokenizers.corpora.tunes import file_of
-from descant_tokenizers.errors import InputError
-from descant_tokenizers.hub import is_repo_id, pull_folder
+from descant_tokenizers.corpora.workers import Outcome, Progress, read_all
+
+
+def split_rows(name: str) -> list[Mapping[str, Any]]:
+    """Return the rows of four-part pieces of a split.
+
+    Args:
+        name: Corpus and split, such as `chorales:valid`; the corpus may be the folder of a built dataset.
+
+    Raises:
+        InputError: There is no such corpus or split, or no four-part piece in it.
+    """
+    corpus, colon, split = name.rpartition(":")
+    if not colon or not corpus:
+        raise InputError(f"{name!r} names no split; give a corpus and a split, such as chorales:train.")
+    dataset = load_corpus(corpus)
+    if split not in dataset:
+        raise InputError(f"{corpus} has no split {split!r}; choose from {', '.join(dataset)}.")
+    rows = [row for row in dataset[split] if row["num_parts"] == NUM_VOICES]
+    if not rows:
+        raise InputError(f"split {split!r} of {corpus} has no four-part piece; choose another split.")
+    return rows
+
+
+NUM_VOICES = 4
 
 CORPORA = ("chorales", *TABLE)
 FREE_CORPORA = ("chorales", *(name for name, entry in TABLE.items() if entry.is_free))

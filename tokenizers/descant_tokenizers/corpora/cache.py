@@ -16,10 +16,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora.rows import Piece
-from descant_tokenizers.errors import InputError
 
-PIECE_SOURCES = ("scores", *(f"corpora/{name}.py" for name in ("analysis", "chorales", "reading", "rows", "tunes")))
+PIECE_SOURCES = ("scores", *(f"corpora/{name}.py" for name in ("chorales", "digests", "files", "reading", "rows")))
 ROW_SOURCES = ("scores", "corpora", "corpora/data")
 KINDS = ("pieces", "datasets", "tokens")
 MAX_IDLE_DAYS = 30

@@ -13,10 +13,10 @@ from typing import Any
 
 from symusic.core import ScoreTick
 
+from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora.reading import Reading, four_voices
 from descant_tokenizers.corpora.rows import Facts, Piece
 from descant_tokenizers.corpora.splits import CHORALE_SPLITS, canonical_splits
-from descant_tokenizers.errors import InputError
 from descant_tokenizers.scores import VOICES, Limits
 from descant_tokenizers.scores.reading import read_bytes
 

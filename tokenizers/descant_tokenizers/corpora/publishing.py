@@ -10,10 +10,10 @@ from pathlib import Path
 
 from datasets import DatasetDict
 
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.common.files import TOKENIZER_FILE
+from descant_tokenizers.common.hub import Pushed, check_push, push_folder
 from descant_tokenizers.corpora.store import REPORT_NAME, read_dataset, write_dataset
-from descant_tokenizers.errors import InputError
-from descant_tokenizers.hub import Pushed, check_push, push_folder
-from descant_tokenizers.tokens.presets import TOKENIZER_FILE, load_tokenizer
 
 CARD_NAME = "README.md"
 
@@ -47,20 +47,6 @@ score = symusic.Score.from_midi(rows[0]["music"])
 Columns: {columns}.
 """
 
-_TOKENIZER_CARD = """---
-tags: [music, symbolic-music, midi, miditok]
----
-
-# {repo_id}
-
-A {kind} tokenizer of miditok with {size} tokens, made with Descant.
-
-```python
-import miditok
-tokenizer = miditok.REMI.from_pretrained("{repo_id}")
-```
-"""
-
 
 def push_dataset(folder: Path, repo_id: str, *, private: bool = False, update: bool = False) -> Pushed:
     """Push a built dataset as Parquet, with a card; its tokenizer and its report go with it.
@@ -85,26 +71,6 @@ def push_dataset(folder: Path, repo_id: str, *, private: bool = False, update: b
         if (folder / TOKENIZER_FILE).is_file():
             shutil.copyfile(folder / TOKENIZER_FILE, fresh / TOKENIZER_FILE)
         return push_folder(fresh, repo_id, "dataset", private=private, update=update)
-
-
-def push_tokenizer(folder: Path, repo_id: str, *, private: bool = False, update: bool = False) -> Pushed:
-    """Push the tokenizer of a folder, alone.
-
-    Args:
-        folder: A folder with miditok's `tokenizer.json`: a tokenizer, a tokenized dataset or a checkpoint.
-        repo_id: `user/name`.
-        private: Whether a repository that is created is private.
-        update: Whether one that exists may get a new version.
-
-    Raises:
-        InputError: The folder holds no such tokenizer, or the push can't be done (see `hub.push_folder`).
-    """
-    tokenizer = load_tokenizer(folder)
-    card = _TOKENIZER_CARD.format(repo_id=repo_id, kind=type(tokenizer).__name__, size=len(tokenizer))
-    with tempfile.TemporaryDirectory() as scratch:
-        shutil.copyfile(folder / TOKENIZER_FILE, Path(scratch, TOKENIZER_FILE))
-        Path(scratch, CARD_NAME).write_text(card, encoding="utf-8")
-        return push_folder(Path(scratch), repo_id, private=private, update=update)
 
 
 def dataset_card(dataset: DatasetDict, repo_id: str) -> str:

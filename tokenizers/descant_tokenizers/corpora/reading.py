@@ -9,10 +9,10 @@ from typing import Literal
 
 from symusic.core import NoteTickList, ScoreTick, TrackTick
 
-from descant_tokenizers.errors import printable
+from descant_tokenizers.common.errors import printable
 from descant_tokenizers.scores import VOICES, Limits
-from descant_tokenizers.scores.notes import notes_of
 from descant_tokenizers.scores.reading import parse_score
+from descant_tokenizers.scores.tracks import notes_of
 from descant_tokenizers.scores.voices import tracks_by_name, tracks_by_pitch
 
 Parts = Literal["auto", "four", "all"]

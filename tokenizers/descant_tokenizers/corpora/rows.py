@@ -8,10 +8,11 @@ from typing import Any, Protocol, TypedDict
 
 from symusic.core import ScoreTick
 
-from descant_tokenizers.corpora.analysis import estimate_key, incipit_digest, main_time_signature, notes_digest
+from descant_tokenizers.corpora.digests import incipit_digest, main_time_signature, notes_digest
 from descant_tokenizers.corpora.reading import Reading
 from descant_tokenizers.scores import VOICES
-from descant_tokenizers.scores.notes import notes_of
+from descant_tokenizers.scores.key import estimate_key
+from descant_tokenizers.scores.tracks import notes_of
 
 
 class Row(TypedDict):

@@ -34,7 +34,7 @@ def split_of_digest(digest: str) -> str:
 
     Args:
         digest: At least eight hexadecimal digits; give
-            `descant_tokenizers.corpora.analysis.incipit_digest` to keep versions of a piece together.
+            `descant_tokenizers.corpora.digests.incipit_digest` to keep versions of a piece together.
 
     Returns:
         One of `FOLDER_SPLITS`.

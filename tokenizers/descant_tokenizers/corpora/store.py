@@ -15,8 +15,8 @@ import pyarrow.parquet
 from datasets import DatasetDict, DatasetInfo, Features, List, Value, load_dataset, load_from_disk
 from datasets.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
+from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora.rows import COLUMN_TYPES
-from descant_tokenizers.errors import InputError
 
 FileFormat = Literal["arrow", "parquet"]
 REPORT_NAME = "report.json"

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from descant_tokenizers.scores.bars import Bar, bars_of, count_bars, last_note_end
-from descant_tokenizers.scores.limits import Limits
-from descant_tokenizers.scores.melody import MelodyChoice, pick_melody
 from descant_tokenizers.scores.midi import write_midi
 from descant_tokenizers.scores.reading import SUFFIXES, ReadResult, read_score, read_score_report
-from descant_tokenizers.scores.voices import VOICES
+from descant_tokenizers.scores.validation import Limits
+from descant_tokenizers.scores.voices import VOICES, MelodyChoice, pick_melody
 
 if TYPE_CHECKING:
     from descant_tokenizers.scores.music21_reader import fermatas_of, from_music21

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from symusic.core import ScoreTick
 
-from descant_tokenizers.scores.notes import notes_of
+from descant_tokenizers.scores.tracks import notes_of
 
 __all__ = ["Bar", "bars_of", "count_bars", "last_note_end", "signature_ticks"]
 

@@ -1,9 +1,16 @@
-"""From music21 streams (MusicXML, ABC, Humdrum, its corpus) to scores in ticks."""
+"""From music21 streams (MusicXML, ABC, Humdrum, its corpus) to scores in ticks.
+
+From the measures of an engraved part to the time signature events of a score.
+
+Engravers end a measure at a repeat sign or a phrase end, so that a 4/4 bar may be written as one of three beats and
+one of one beat. A bar-by-bar model needs the bars that are meant: such pieces are joined again here, and only what is
+truly irregular gets a signature of its own.
+"""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, TypeAlias
@@ -12,11 +19,119 @@ from music21 import chord, expressions, harmony, instrument, key, meter, note, s
 from music21.humdrum import spineParser
 from symusic.core import KeySignatureTick, NoteTick, ScoreTick, TempoTick, TimeSignatureTick, TrackTick
 
-from descant_tokenizers.errors import InputError
+from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores.bars import DEFAULT_SIGNATURE
-from descant_tokenizers.scores.measures import Measure, SignatureChange, signature_changes
 
-__all__ = ["DEFAULT_VELOCITY", "TICKS_PER_QUARTER", "fermatas_of", "from_music21"]
+__all__ = [
+    "DEFAULT_VELOCITY",
+    "TICKS_PER_QUARTER",
+    "Measure",
+    "SignatureChange",
+    "fermatas_of",
+    "from_music21",
+    "signature_changes",
+]
+
+_DENOMINATORS = (4, 8, 16, 32, 64)
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One measure as written; onset and length in quarter notes, with the time signature in force."""
+
+    onset: Fraction
+    length: Fraction
+    numerator: int
+    denominator: int
+
+    @property
+    def nominal(self) -> Fraction:
+        """Length that the signature asks for, in quarter notes."""
+        return Fraction(4 * self.numerator, self.denominator)
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureChange:
+    """A time signature that begins at `onset` (in quarter notes)."""
+
+    onset: Fraction
+    numerator: int
+    denominator: int
+
+
+def signature_changes(measures: Sequence[Measure]) -> list[SignatureChange]:
+    """List the time signature events under which every bar line falls where it is meant.
+
+    - A short first measure is a pickup with a signature of its own (1/4, then 4/4 a quarter later).
+    - Consecutive short measures that add up to a full bar are one bar.
+    - A measure longer than its signature is cut into full bars and what is left.
+    - Any other irregular measure gets its own signature, and the regular one is restated after it.
+    - A short last measure needs nothing.
+
+    Args:
+        measures: The measures of one part in order, without gaps; empty ones are skipped.
+
+    Returns:
+        The changes in order of time, without repetitions; the first one is at the first measure's onset.
+    """
+    changes: list[SignatureChange] = []
+    in_force: tuple[int, int] | None = None
+    for bar in _bars([measure for measure in measures if measure.length > 0]):
+        signature = _own_signature(bar)
+        if signature != in_force and signature is not None:
+            changes.append(SignatureChange(bar.onset, *signature))
+        elif signature is None:  # no signature has this length: the next bar restates one and so sets the bar line
+            changes.append(SignatureChange(bar.onset, bar.numerator, bar.denominator))
+        in_force = signature
+    return changes
+
+
+def _bars(measures: Sequence[Measure]) -> Iterator[Measure]:
+    """Join and cut measures to bars; the last one is given its full length."""
+    index = 0
+    while index < len(measures):
+        count = _num_joined(measures, index)
+        first = measures[index]
+        index += count
+        if count > 1:
+            yield Measure(first.onset, first.nominal, first.numerator, first.denominator)
+        else:
+            yield from _cut(first, is_last=index == len(measures))
+
+
+def _num_joined(measures: Sequence[Measure], index: int) -> int:
+    """How many measures from `index` on make one full bar: 1 if it stands alone; a pickup is never joined."""
+    nominal = measures[index].nominal
+    total = Fraction(0)
+    for count, measure in enumerate(measures[index:], start=1):
+        total += measure.length
+        if index == 0 or measure.length >= measure.nominal or total > nominal:
+            break
+        if total == nominal:
+            return count
+    return 1
+
+
+def _cut(measure: Measure, *, is_last: bool) -> Iterator[Measure]:
+    """Full bars (one entry stands for any number of them) and what is left of a measure, if anything is."""
+    num_full, left = divmod(measure.length, measure.nominal)
+    if num_full:
+        yield Measure(measure.onset, measure.nominal, measure.numerator, measure.denominator)
+    if left:
+        onset = measure.onset + num_full * measure.nominal
+        yield Measure(onset, measure.nominal if is_last else left, measure.numerator, measure.denominator)
+
+
+def _own_signature(bar: Measure) -> tuple[int, int] | None:
+    """The bar's signature if it has its full length, else the plainest one that says its real length."""
+    if bar.length == bar.nominal:
+        return bar.numerator, bar.denominator
+    for denominator in (bar.denominator, *_DENOMINATORS):
+        numerator = bar.length * denominator / 4
+        if numerator.denominator == 1:
+            return int(numerator), denominator
+    return None
+
 
 TICKS_PER_QUARTER = 480
 _HUMDRUM_LABEL = '"'  # of `*I"Soprano`, of which music21 keeps what follows the `*I`

@@ -11,11 +11,9 @@ from typing import Literal
 
 from symusic.core import ScoreTick
 
-from descant_tokenizers.errors import InputError
-from descant_tokenizers.scores.limits import Limits
-from descant_tokenizers.scores.midi import MIDI_MAGIC, parse_midi
-from descant_tokenizers.scores.midi_census import check_midi
-from descant_tokenizers.scores.validation import validated
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.scores.midi import MIDI_MAGIC, check_midi, parse_midi
+from descant_tokenizers.scores.validation import Limits, validated
 
 __all__ = ["SUFFIXES", "ReadResult", "parse_score", "read_bytes", "read_score", "read_score_report"]
 
@@ -131,7 +129,7 @@ def parse_score(path: Path, data: bytes, limits: Limits = _DEFAULT_LIMITS, *, co
         remarks = check_midi(path, data, limits.max_events, parsed.note_num())
         score, repairs = validated(path, parsed, limits, controls=controls)
         return ReadResult(score, remarks + repairs)
-    from descant_tokenizers.scores.notation import parse_notation  # music21 takes a while to import
+    from descant_tokenizers.scores.notation import parse_notation
 
     found = parse_notation(path, data, form, limits)
     score, repairs = validated(path, found.score, limits)

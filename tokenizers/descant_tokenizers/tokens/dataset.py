@@ -1,28 +1,70 @@
-"""From a dataset of scores to a dataset of tokens, and from there to pieces."""
+"""From a dataset of scores to a dataset of tokens, and from there to pieces.
+
+Tokens of one piece: the step that every engine runs, in modules that a worker process imports quickly.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from datasets import Dataset, DatasetDict
 from miditok import REMI
 
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.common.files import TOKENIZER_FILE
 from descant_tokenizers.corpora.build import BuildReport, write_rows
 from descant_tokenizers.corpora.cache import CACHE_REMEDY, cache_dir, code_version, make_cache_folder
-from descant_tokenizers.corpora.harvest import Progress, read_all
-from descant_tokenizers.corpora.rows import Corpus
+from descant_tokenizers.corpora.rows import Corpus, row_to_score
 from descant_tokenizers.corpora.store import FileFormat, check_out, fresh_folder, write_dataset
-from descant_tokenizers.errors import InputError
-from descant_tokenizers.tokens.layout import TaskLayout
+from descant_tokenizers.corpora.workers import Outcome, Progress, read_all
+from descant_tokenizers.tokens.encode import encode_stream
 from descant_tokenizers.tokens.piece import Piece
-from descant_tokenizers.tokens.presets import TOKENIZER_FILE
-from descant_tokenizers.tokens.step import TOKEN_COLUMN_TYPES, TokenStep, tokenize_row
+from descant_tokenizers.tokens.tasks import TaskLayout
 from descant_tokenizers.tokens.vocabulary import TokenTable
+
+TOKEN_COLUMN_TYPES = {
+    "input_ids": "int64[]",
+    "voices": "int64[]",
+    "num_bars": "int64",
+    "num_16ths": "float64",
+    "grid_changes": "string[]",
+}
+
+
+@dataclass(frozen=True)
+class TokenStep:
+    """Adds token columns to a piece that was just read; see `descant_tokenizers.corpora.workers.Step`."""
+
+    layout: TaskLayout
+
+    def __call__(self, outcome: Outcome) -> Outcome:
+        """Tokenize a piece; one that the vocabulary cannot hold is skipped for that reason."""
+        assert outcome.piece is not None
+        columns = tokenize_row({"music": outcome.piece.music}, self.layout)
+        if not columns["num_bars"]:
+            return Outcome(outcome.key, reason=f"{outcome.key}: {columns['grid_changes'][0]}")
+        return replace(outcome, columns=columns)
+
+
+def tokenize_row(row: Mapping[str, Any], layout: TaskLayout) -> dict[str, Any]:
+    """Tokenize one row; a piece that the vocabulary cannot hold gets no ids and the reason."""
+    try:
+        stream = encode_stream(layout.table, row_to_score(row))
+    except InputError as error:
+        return {"input_ids": [], "voices": [], "num_bars": 0, "num_16ths": 0.0, "grid_changes": [str(error)]}
+    return {
+        "input_ids": layout.continue_ids(stream.ids, stream.voices),
+        "voices": list(stream.voices),
+        "num_bars": stream.num_bars,
+        "num_16ths": stream.end_ticks * 4 / layout.table.ticks_per_quarter,
+        "grid_changes": list(stream.changes),
+    }
 
 
 def tokenize_dataset(

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.text import Text
 from symusic.core import ScoreTick, TrackTickList
 
-from descant_tokenizers.errors import InputError
+from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import VOICES, bars_of, read_score_report
 from descant_tokenizers.scores.tracks import track_indices, track_label
 from descant_tokenizers.scores.voices import pick_voices

@@ -24,10 +24,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from descant_tokenizers.errors import InputError
-from descant_tokenizers.hub import is_repo_id, pull_folder
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.common.files import TOKENIZER_FILE
+from descant_tokenizers.common.hub import is_repo_id, pull_folder
 from descant_tokenizers.scores import VOICES
-from descant_tokenizers.tokens.learned import LearnedTokens
+from descant_tokenizers.tokens.bpe import LearnedTokens
 
 if TYPE_CHECKING:  # importing miditok takes longer than all the rest, and not everything here needs it
     from miditok import REMI, TokenizerConfig
@@ -65,8 +66,6 @@ NUM_VELOCITIES = 32
 #: Tempos of `gm` in quarters per minute: 16 to the octave, each 4.4 % above the last; 30, 60, 120 and 240 are exact.
 TEMPO_RANGE = (15, 480)
 NUM_TEMPOS = 81
-
-TOKENIZER_FILE = "tokenizer.json"
 
 
 def satb_config(

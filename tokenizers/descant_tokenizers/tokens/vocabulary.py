@@ -18,7 +18,7 @@ import numpy.typing as npt
 from symusic.core import TrackTick
 
 from descant_tokenizers.scores.tracks import DRUMS, program_name, program_of
-from descant_tokenizers.tokens.learned import LearnedTokens
+from descant_tokenizers.tokens.bpe import LearnedTokens
 from descant_tokenizers.tokens.presets import SBAT_PROGRAMS, STYLES, VOICE_PROGRAMS
 
 if TYPE_CHECKING:

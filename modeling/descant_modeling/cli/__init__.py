@@ -1,0 +1,1 @@
+"""The `descant` command: one module per command."""

@@ -1,0 +1,52 @@
+"""The story of a training run, as `train.py` and `descant train` tell it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from descant_modeling.cli.options import Device
+
+
+def train_command(
+    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, e.g. optimizer.learning_rate=3e-4")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="YAML file of a run; the published default model if not given.")
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Run folder to go on with; its own configuration is used.")
+    ] = None,
+    device: Device = None,
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads of each process; the machine's cores, shared out, if not given.")
+    ] = None,
+    push_to_hub: Annotated[
+        str | None, typer.Option(help="user/name: push the best checkpoint there at the end; may exist.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress line and no summary.")] = False,
+) -> None:
+    """Train a model from a configuration file; a run folder holds its logs and its last and best checkpoints."""
+    from descant_modeling.objectives import prepare_run
+    from descant_modeling.training.run import RunOptions
+    from descant_tokenizers.common.hub import check_push
+
+    if push_to_hub is not None:
+        check_push(push_to_hub, update=True)
+    run = prepare_run(config, RunOptions(tuple(overrides or ()), resume, device, threads, quiet))
+    try:
+        progress = run.trainer.train()
+    finally:
+        run.trainer.log.close()
+    run.trainer.accelerator.end_training()  # a process group that is left to the interpreter's exit can abort there
+    if run.trainer.accelerator.is_main_process:
+        if not quiet:
+            typer.echo(f"{run.trainer.summary()}\ntry it: {run.trainer.first_command()}")
+        (run.folder / "summary.json").write_text(json.dumps(vars(progress), indent=1) + "\n", encoding="utf-8")
+        if push_to_hub is not None:
+            from descant_modeling.models.publishing import push_checkpoint
+
+            pushed = push_checkpoint(str(run.folder), push_to_hub, update=True)
+            typer.echo(f"pushed: {pushed.url}, revision {pushed.revision}")

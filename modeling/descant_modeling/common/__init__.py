@@ -1,0 +1,1 @@
+"""Configuration checks, devices and console output, shared by every package here."""

@@ -1,0 +1,206 @@
+"""What the configurations of all objectives share: where a run goes, how long it is, how often it is measured."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from descant_tokenizers.common.errors import InputError
+
+Config = typing.TypeVar("Config")
+
+
+def load_values(path: Path | None) -> tuple[dict[str, Any], str]:
+    """Read the values of a YAML file, and return them with a name for them in errors.
+
+    Args:
+        path: The file; None for no values at all.
+
+    Raises:
+        InputError: No such file, or not YAML.
+    """
+    if path is None:
+        return {}, "the command line"
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist: give a YAML file of configs/") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path} cannot be read as YAML ({' '.join(str(error).split())}): mend it") from None
+    values = {} if values is None else values
+    if not isinstance(values, dict):
+        raise InputError(f"{path} is not a mapping of keys to values: see configs/ for examples")
+    return values, str(path)
+
+
+def build_config(
+    kind: type[Config], values: dict[str, Any], where: str, overrides: typing.Sequence[str] = ()
+) -> Config:
+    """Build the configuration of any objective; see `parse_config`.
+
+    Args:
+        kind: Its dataclass.
+        values: As YAML gives them; overrides are written into them.
+        where: Names the values in errors.
+        overrides: See `load_config`.
+    """
+    for override in overrides:
+        _apply_override(values, override)
+    try:
+        return typing.cast("Config", _build(kind, values, ""))
+    except ValueError as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+def _apply_override(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals:
+        raise InputError(f"override {override!r} has no '=': write key=value")
+    *parents, leaf = key.split(".")
+    for parent in parents:
+        values = values.setdefault(parent, {})
+        if not isinstance(values, dict):
+            raise InputError(f"override {override!r}: {parent} is no section")
+    try:
+        values[leaf] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise InputError(f"override {override!r}: {text!r} is no YAML value") from None
+
+
+def _build(kind: type, values: object, prefix: str) -> object:
+    if not isinstance(values, dict):
+        raise ValueError(f"{prefix.rstrip('.') or 'the file'} is {values!r}: give a mapping")
+    hints = typing.get_type_hints(kind)
+    names = {f.name.rstrip("_"): f.name for f in dataclasses.fields(kind)}
+    unknown = [key for key in values if key not in names]
+    if unknown:
+        raise ValueError(f"unknown key {prefix}{unknown[0]}: choose from {', '.join(sorted(names))}")
+    return kind(**{names[k]: _convert(hints[names[k]], v, f"{prefix}{k}") for k, v in values.items()})
+
+
+def _convert(hint: Any, value: Any, name: str) -> object:
+    """Convert a YAML value to an annotated type, strictly."""
+    if dataclasses.is_dataclass(hint):
+        return _build(typing.cast("type", hint), value, f"{name}.")
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return None if value is None else _convert(next(a for a in args if a is not type(None)), value, name)
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise ValueError(f"{name} is {value!r}: give a list")
+        return tuple(_convert(args[0], item, name) for item in value)
+    if hint is float and isinstance(value, str):  # YAML reads 1e-3 as text
+        try:
+            return float(value)
+        except ValueError:
+            raise ValueError(f"{name} is {value!r}: give a number") from None
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        raise ValueError(f"{name} is {value!r}: give {hint.__name__}")
+    return value
+
+
+def check(condition: bool, name: str, value: object, remedy: str) -> None:
+    """Refuse a value.
+
+    Raises:
+        ValueError: The condition does not hold.
+    """
+    if not condition:
+        raise ValueError(f"{name} is {value}: {remedy}")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What values are allowed.
+
+    Attributes:
+        holds: Whether a value is.
+        remedy: What to give instead of one that is not.
+    """
+
+    holds: Callable[[Any], bool]
+    remedy: str
+
+
+def within(low: float, high: float) -> Rule:
+    """Numbers from `low` to `high`, both included."""
+    return Rule(lambda value: low <= value <= high, f"give {low:g} to {high:g}")
+
+
+def all_of(number: int, rule: Rule, remedy: str) -> Rule:
+    """So many values that a rule allows, each."""
+    return Rule(lambda values: len(values) == number and all(rule.holds(value) for value in values), remedy)
+
+
+POSITIVE = Rule(lambda value: value > 0, "give a positive number")
+NOT_NEGATIVE = Rule(lambda value: value >= 0, "give 0 or more")
+BELOW_ONE = Rule(lambda value: 0 <= value < 1, "give 0 or more, below 1")
+#: Adam's decay rates.
+BETAS = all_of(2, BELOW_ONE, "give two numbers of 0 or more, below 1")
+
+
+def check_fields(owner: object, section: str, rule: Rule, *names: str) -> None:
+    """Refuse values of a configuration.
+
+    Args:
+        owner: The configuration.
+        section: Where it stands in the YAML file; empty for the top.
+        rule: What is allowed.
+        names: The fields that it is about.
+
+    Raises:
+        ValueError: One has another value.
+    """
+    for name in names:
+        value = getattr(owner, name)
+        check(rule.holds(value), f"{section}.{name}" if section else name, value, rule.remedy)
+
+
+@dataclass(frozen=True)
+class CommonConfig:
+    """One training run; each objective has a class of its own with its default values.
+
+    Args:
+        objective: What is trained; the class's own name for it.
+        name: Folder under `out_dir`.
+        out_dir: Where runs are kept.
+        seed: All randomness of the run follows from it.
+        max_steps: Steps of the run.
+        eval_every: Steps between measurements on valid.
+        save_every: Steps between checkpoints.
+        log_every: Steps between log lines.
+        precision: `fp32`, `bf16`, or `auto`: bf16 on CUDA, and on a CPU whose bf16 matmul is measured to be
+            faster.
+    """
+
+    objective: str = ""
+    name: str = ""
+    out_dir: str = "runs"
+    seed: int = 1
+    max_steps: int = 1
+    eval_every: int = 1
+    save_every: int = 1
+    log_every: int = 1
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        own = type(self).objective
+        check(self.objective == own, "objective", self.objective, f"write objective: {own}")
+        check_fields(self, "", POSITIVE, "max_steps", "eval_every", "save_every", "log_every")
+        check_fields(self, "", NOT_NEGATIVE, "seed")
+        check(self.precision in ("auto", "fp32", "bf16"), "precision", self.precision, "auto, fp32 or bf16")
+        plain = bool(self.name) and Path(self.name).name == self.name
+        check(plain, "name", repr(self.name), "give a plain folder name")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the resolved configuration as plain values."""
+        return dataclasses.asdict(self)

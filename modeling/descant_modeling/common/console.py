@@ -1,0 +1,57 @@
+"""Progress as a share done, and the bar that shows it.
+
+Keep what libraries say to their developers off the user's terminal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+
+from transformers.utils import logging as transformers_logging
+
+__all__ = ["part_of", "progress_bar"]
+
+
+@contextlib.contextmanager
+def progress_bar(label: str, *, quiet: bool) -> Iterator[Callable[[float], None]]:
+    """Yield a function that takes the share done, 0-1, and shows it on stderr if that is a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
+        line = bar.add_task(label, total=1.0)
+        yield lambda share: bar.update(line, completed=share)
+
+
+def part_of(progress: Callable[[float], None] | None, done: float, share: float) -> Callable[[float], None] | None:
+    """Return what takes the share of a part and reports that of the whole.
+
+    Args:
+        progress: Takes the share of the whole, 0-1, if anybody wants to know.
+        done: What of the whole was done before the part.
+        share: What of the whole the part is.
+    """
+    if progress is None:
+        return None
+    return lambda part: progress(done + part * share)
+
+
+@contextlib.contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Silence progress bars, remarks and warnings of transformers, miditok and their like inside the block."""
+    verbosity = transformers_logging.get_verbosity()
+    had_bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity(logging.ERROR)
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        if had_bars:
+            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]

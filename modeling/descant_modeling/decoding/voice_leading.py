@@ -1,0 +1,184 @@
+"""Voice leading while sampling: which pitches would make parallels, or leaps that are hard to sing.
+
+Two voices make them where both move, in the same direction, from a perfect fifth (octave, unison) to another one. Bach
+writes about one in a thousand pitch changes, most of them across the end of a phrase; a small model writes twenty times
+as many. Forbidding them is decided note by note, when a voice chooses its pitch: of two voices that move together the
+one that is written later gives way.
+
+Units: ticks of the vocabulary's grid from the beginning of the piece; pitches are MIDI numbers.
+
+Melodic intervals as they are written: which leaps are augmented in a key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from copy import copy
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from symusic.core import NoteTick, ScoreTick, TrackTick
+
+from descant_tokenizers.scores.key import MAJOR_TONICS, MINOR_TONICS, estimate_key
+from descant_tokenizers.tokens.piece import GridNote
+
+__all__ = ["MAJOR_FIFTHS", "MINOR_FIFTHS", "STEP", "TRITONE_FIFTHS", "Key", "augmented_leaps", "key_of_notes"]
+
+STEP: Final = 2
+"""Semitones of the widest step; what is wider is a leap."""
+TRITONE_FIFTHS: Final = 6
+"""An interval is augmented if it goes so many places on the line of fifths towards the sharps while rising."""
+_OCTAVE = 12
+
+# Line-of-fifths places of the twelve degrees above the tonic: how a note is spelled as a rule in a major and a minor
+# key (the raised fourth and the lowered seventh in both; in minor also the lowered second, in major the raised first
+# and fifth).
+MAJOR_FIFTHS: Final = (0, 7, 2, -3, 4, -1, 6, 1, 8, 3, -2, 5)
+MINOR_FIFTHS: Final = (0, -5, 2, -3, 4, -1, 6, 1, -4, 3, -2, 5)
+
+
+class Key(NamedTuple):
+    """A key.
+
+    Attributes:
+        tonic: Pitch class, 0-11.
+        is_major: Its mode.
+    """
+
+    tonic: int
+    is_major: bool
+
+
+def key_of_notes(notes: Iterable[tuple[int, int]]) -> Key | None:
+    """Estimate the key of notes, given as pitch and duration in any unit; None if there are none."""
+    track = TrackTick("", 0, False)
+    for pitch, duration in notes:
+        track.notes.append(NoteTick(0, duration, pitch, 1))
+    if not track.notes:
+        return None
+    score = ScoreTick(1)
+    score.tracks.append(track)
+    tonic, mode = estimate_key(score).split()
+    is_major = mode == "major"
+    return Key((MAJOR_TONICS if is_major else MINOR_TONICS).index(tonic), is_major)
+
+
+def augmented_leaps(key: Key, pitch: int) -> frozenset[int]:
+    """Return the MIDI pitches, up to an octave away, that an augmented leap reaches from a pitch."""
+    fifths = MAJOR_FIFTHS if key.is_major else MINOR_FIFTHS
+    place = fifths[(pitch - key.tonic) % _OCTAVE]
+    leaps = (leap for leap in range(-_OCTAVE, _OCTAVE + 1) if abs(leap) > STEP)
+    return frozenset(
+        pitch + leap
+        for leap in leaps
+        if (1 if leap > 0 else -1) * (fifths[(pitch + leap - key.tonic) % _OCTAVE] - place) >= TRITONE_FIFTHS
+    )
+
+
+_NUM_PITCHES = 128
+_PERFECT = (0, 7)
+
+
+@dataclass(frozen=True)
+class LeadingRules:
+    """What voices may not do.
+
+    Attributes:
+        parallels: Whether parallel fifths, octaves and unisons are forbidden.
+        leaps: Whether augmented leaps and those over an octave are.
+    """
+
+    parallels: bool = True
+    leaps: bool = True
+
+
+class _Sung(NamedTuple):
+    onset_ticks: int
+    end_ticks: int
+    pitch: int
+
+
+class VoiceLeading:
+    """What each voice sang last.
+
+    Args:
+        num_voices: How many voices there are.
+        held: Notes from before, with their onsets, in any order.
+        rules: What is forbidden.
+        key: The key, if it is known: without one no leap is augmented.
+    """
+
+    def __init__(
+        self,
+        num_voices: int,
+        held: Iterable[tuple[int, GridNote]] = (),
+        rules: LeadingRules | None = None,
+        key: Key | None = None,
+    ) -> None:
+        self.rules, self.key = rules or LeadingRules(), key
+        self._sung: list[list[_Sung]] = [[] for _ in range(num_voices)]
+        for onset, note in sorted(held):
+            self.sing(note.voice, onset, onset + note.duration_ticks, note.pitch)
+
+    def sing(self, voice: int, onset_ticks: int, end_ticks: int, pitch: int) -> None:
+        """Remember a note; those of a voice come in order."""
+        self._sung[voice] = [*self._sung[voice][-1:], _Sung(onset_ticks, end_ticks, pitch)]
+
+    def copy(self) -> VoiceLeading:
+        """Return another one of the same memory."""
+        twin = copy(self)
+        twin._sung = list(self._sung)  # a voice's own list is replaced, never changed
+        return twin
+
+    def forbidden(self, voice: int, onset_ticks: int, due: Iterable[GridNote] = ()) -> set[int]:
+        """Return the pitches with which a voice may not begin a note; see `parallels` and `leaps`."""
+        found = self.parallels(voice, onset_ticks, due) if self.rules.parallels else set()
+        return found | self.leaps(voice, onset_ticks) if self.rules.leaps else found
+
+    def leaps(self, voice: int, onset_ticks: int) -> set[int]:
+        """Return the pitches that a voice would reach by an augmented leap, or by one over an octave."""
+        own = self._before(voice, onset_ticks)
+        if own is None:
+            return set()
+        wide = {pitch for pitch in range(_NUM_PITCHES) if abs(pitch - own) > _OCTAVE}
+        return wide if self.key is None else wide | augmented_leaps(self.key, own)
+
+    def parallels(self, voice: int, onset_ticks: int, due: Iterable[GridNote] = ()) -> set[int]:
+        """Return the pitches by which a voice that begins a note would move in parallel with one that began before it.
+
+        Args:
+            voice: Who begins a note.
+            onset_ticks: When.
+            due: Notes of voices that stand behind it at this onset and are known.
+        """
+        own = self._before(voice, onset_ticks)
+        if own is None:
+            return set()
+        now = {note.voice: note.pitch for note in due}
+        for other, sung in enumerate(self._sung):
+            if sung and sung[-1].onset_ticks == onset_ticks:
+                now[other] = sung[-1].pitch
+        found: set[int] = set()
+        for other, pitch in now.items():
+            last = self._before(other, onset_ticks)
+            if other != voice and last is not None and last != pitch:
+                found.update(_parallel_pitches(own, last, pitch))
+        return found
+
+    def _before(self, voice: int, onset_ticks: int) -> int | None:
+        """The pitch of a voice up to an onset, if it sounded."""
+        for sung in reversed(self._sung[voice]):
+            if sung.onset_ticks < onset_ticks:
+                return sung.pitch if sung.end_ticks >= onset_ticks else None
+        return None
+
+
+def _parallel_pitches(own: int, last: int, pitch: int) -> Iterator[int]:
+    """Pitches to which a voice at `own` would follow another one from `last` to `pitch` in parallel."""
+    interval = abs(last - own) % _OCTAVE
+    if interval not in _PERFECT:
+        return
+    for target in range(_NUM_PITCHES):
+        is_same_way = (target > own) == (pitch > last) and target != own
+        if is_same_way and abs(pitch - target) % _OCTAVE == interval:
+            yield target

@@ -1,0 +1,352 @@
+"""MidiNet's generator and discriminator (Yang et al. 2017), layer for layer as in the authors' code of version 1.
+
+Shapes: B batch, H steps, C channels. A bar is (B, 1, 16, 128), sixteenths and MIDI pitches, 0 or 1; the previous bar
+the same, all zeros for a first bar; a chord (B, 13), the root one-hot and 1 for minor; noise (B, 100).
+
+The chord is put beside the features again before every layer but the last, and so, in the generator, is what a small
+network (the conditioner) sees of the previous bar at that size.
+
+No kernel here slides along the pitches: it spans all 128 of them, or what is left is one column. So feature maps are
+(B, H, C), and each convolution is one matrix product with the weights of a stock layer; a test compares them with the
+stock layers' own forward, which took five times as long.
+
+What one iteration of MidiNet does to its generator and discriminator.
+
+One noise is drawn for a batch. The discriminator takes a step, then the generator two, which keeps the discriminator
+from winning. The generator's loss has two more parts that pull the mean of a batch towards the data's: of the features
+of the discriminator's first layer, and of the bars themselves.
+
+A melody from nothing, bar by bar: MidiNet behind `generate.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from descant_modeling.gan.config import MidinetOptimizerConfig
+from descant_modeling.gan.data import MelodyData
+from descant_modeling.gan.metrics import Rolls
+from descant_modeling.gan.networks import LEAK, NUM_PITCHES
+from descant_modeling.gan.trainer import Adversaries
+from descant_tokenizers.pianoroll import BAR_STEPS, CHORD_SIZE
+
+NOISE_SIZE = 100
+DENSE_SIZE = 1024
+CHANNELS = 128
+CONDITIONER_CHANNELS = 16
+#: Steps of the generator's feature maps before each transposed convolution.
+MAP_STEPS = (2, 4, 8, 16)
+CRITIC_CHANNELS = 64 + CHORD_SIZE
+#: Standard deviation of all weights at the beginning.
+WEIGHT_SCALE = 0.02
+
+
+class Norm(nn.BatchNorm1d):
+    """Batch norm of each channel over samples and steps, whatever comes before the last axis."""
+
+    def __init__(self, channels: int, *, track_running_stats: bool = True) -> None:
+        super().__init__(channels, eps=1e-5, momentum=0.1, track_running_stats=track_running_stats)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., C) -> (..., C)."""
+        return super().forward(x.reshape(-1, x.shape[-1])).view_as(x)
+
+
+def with_chord(x: Tensor, chord: Tensor) -> Tensor:
+    """(B, C), (B, 13) -> (B, C + 13); or (B, H, C) -> (B, H, C + 13)."""
+    if x.dim() == 3:
+        chord = chord[:, None].expand(-1, x.shape[1], -1)
+    return torch.cat([x, chord], dim=-1)
+
+
+def column_conv(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    """Convolve a column with a (k, 1) kernel: (B, H, C) -> (B, H', filters)."""
+    kernel, stride = conv.kernel_size[0], conv.stride[0]
+    patches = x.unfold(1, kernel, stride).flatten(2)  # (B, H', C * k)
+    return F.linear(patches, conv.weight.flatten(1), conv.bias)
+
+
+def column_deconv(conv: nn.ConvTranspose2d, x: Tensor) -> Tensor:
+    """Transpose a convolution of a (k, 1) kernel and stride k: (B, H, C) -> (B, k * H, filters)."""
+    filters, kernel = conv.out_channels, conv.kernel_size[0]
+    pieces = x @ conv.weight[..., 0].transpose(1, 2).flatten(1)  # (B, H, k * filters)
+    assert conv.bias is not None
+    return pieces.view(len(x), kernel * x.shape[1], filters) + conv.bias
+
+
+class Conditioner(nn.Module):
+    """What the generator knows of the previous bar: a map of 16 channels at each of its sizes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        number = CONDITIONER_CHANNELS
+        self.first = nn.Conv2d(1, number, (1, NUM_PITCHES))
+        self.convs = nn.ModuleList(nn.Conv2d(number, number, (2, 1), stride=(2, 1)) for _ in MAP_STEPS[1:])
+        self.norms = nn.ModuleList(Norm(number) for _ in MAP_STEPS)
+
+    def forward(self, previous: Tensor) -> list[Tensor]:
+        """(B, 1, 16, 128) -> (B, H, 16) for H = 2, 4, 8, 16."""
+        x = F.linear(previous[:, 0], self.first.weight.flatten(1), self.first.bias)
+        maps = [F.leaky_relu(self.norms[0](x), LEAK)]
+        for conv, norm in zip(self.convs, list(self.norms)[1:], strict=True):
+            assert isinstance(conv, nn.Conv2d)
+            maps.append(F.leaky_relu(norm(column_conv(conv, maps[-1])), LEAK))
+        return maps[::-1]
+
+
+class MidinetGenerator(nn.Module):
+    """Noise, a chord and the previous bar to a bar of melody: 530,625 parameters."""
+
+    #: What config.json says: there is one architecture, and these are its sizes.
+    architecture: ClassVar[dict[str, Any]] = {
+        "model_type": "descant-midinet",
+        "num_steps": BAR_STEPS,
+        "num_pitches": NUM_PITCHES,
+        "noise_size": NOISE_SIZE,
+        "chord_size": CHORD_SIZE,
+    }
+
+    def __init__(self) -> None:
+        super().__init__()
+        sizes = (NOISE_SIZE, DENSE_SIZE, MAP_STEPS[0] * CHANNELS)
+        self.conditioner = Conditioner()
+        self.dense = nn.ModuleList(nn.Linear(inputs + CHORD_SIZE, outputs) for inputs, outputs in pairwise(sizes))
+        self.dense_norms = nn.ModuleList(Norm(outputs) for outputs in sizes[1:])
+        inputs = CHANNELS + CHORD_SIZE + CONDITIONER_CHANNELS
+        self.ups = nn.ModuleList(nn.ConvTranspose2d(inputs, CHANNELS, (2, 1), stride=(2, 1)) for _ in MAP_STEPS[1:])
+        self.up_norms = nn.ModuleList(Norm(CHANNELS) for _ in MAP_STEPS[1:])
+        self.out = nn.ConvTranspose2d(inputs, 1, (1, NUM_PITCHES))
+        self.apply(_initialize)
+
+    def forward(self, noise: Tensor, chord: Tensor, previous: Tensor) -> Tensor:
+        """(B, 100), (B, 13), (B, 1, 16, 128) -> (B, 1, 16, 128), values 0 to 1."""
+        x = noise
+        for dense, norm in zip(self.dense, self.dense_norms, strict=True):
+            x = F.relu(norm(dense(with_chord(x, chord))))
+        x = x.view(-1, MAP_STEPS[0], CHANNELS)
+        first, *maps = self.conditioner(previous)
+        x = torch.cat([with_chord(x, chord), first], dim=2)
+        for up, norm, seen in zip(self.ups, self.up_norms, maps, strict=True):
+            assert isinstance(up, nn.ConvTranspose2d)
+            x = torch.cat([with_chord(F.relu(norm(column_deconv(up, x))), chord), seen], dim=2)
+        assert self.out.bias is not None
+        return torch.sigmoid(x @ self.out.weight.flatten(1) + self.out.bias).unsqueeze(1)
+
+
+class MidinetDiscriminator(nn.Module):
+    """Tells a bar of the data from a generated one, given its chord: 312,703 parameters.
+
+    Its batch norm keeps no running statistics: it is only ever asked about whole batches.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        features = 1 + CHORD_SIZE
+        self.first = nn.Conv2d(1 + CHORD_SIZE, features, (2, NUM_PITCHES), stride=2)
+        self.second = nn.Conv2d(features + CHORD_SIZE, CRITIC_CHANNELS, (4, 1), stride=2)
+        self.second_norm = Norm(CRITIC_CHANNELS, track_running_stats=False)
+        flat = CRITIC_CHANNELS * 3  # of 16 steps the strides leave 8, then 3
+        self.dense = nn.Linear(flat + CHORD_SIZE, DENSE_SIZE)
+        self.dense_norm = Norm(DENSE_SIZE, track_running_stats=False)
+        self.score = nn.Linear(DENSE_SIZE + CHORD_SIZE, 1)
+        self.apply(_initialize)
+
+    def forward(self, bars: Tensor, chord: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 1, 16, 128), (B, 13) -> logits (B,), larger for what looks real; features to match (B, 8, 14)."""
+        features = self.features(bars, chord)
+        x = F.leaky_relu(self.second_norm(column_conv(self.second, with_chord(features, chord))), LEAK)
+        x = F.leaky_relu(self.dense_norm(self.dense(with_chord(x.flatten(1), chord))), LEAK)
+        return self.score(with_chord(x, chord)).squeeze(1), features
+
+    def features(self, bars: Tensor, chord: Tensor) -> Tensor:
+        """The first layer, which generator and data shall agree on: (B, 1, 16, 128), (B, 13) -> (B, 8, 14).
+
+        The chord fills 13 of its 14 input channels with a constant each, so it is enough to add up their weights.
+        """
+        weight = self.first.weight
+        sounding = F.linear(bars.reshape(len(bars), BAR_STEPS // 2, 2 * NUM_PITCHES), weight[:, 0].flatten(1))
+        constant = F.linear(chord, weight[:, 1:].sum((2, 3)), self.first.bias)
+        return F.leaky_relu(sounding + constant[:, None], LEAK)
+
+
+def _initialize(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d):
+        nn.init.trunc_normal_(module.weight, std=WEIGHT_SCALE, a=-2 * WEIGHT_SCALE, b=2 * WEIGHT_SCALE)
+    elif isinstance(module, nn.ConvTranspose2d | nn.Linear):
+        nn.init.normal_(module.weight, std=WEIGHT_SCALE)
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        assert module.bias is not None
+        nn.init.zeros_(module.bias)
+
+
+@dataclass(frozen=True)
+class MidinetLosses:
+    """Losses of one iteration; the generator's are means over its steps.
+
+    Attributes:
+        discriminator: What the discriminator minimized.
+        generator: What the generator minimized, all three parts.
+        adversarial: Its first part: how far the discriminator is from taking its bars for real.
+        matching: The other two, weighted: of the means of features and of bars.
+    """
+
+    discriminator: float
+    generator: float
+    adversarial: float
+    matching: float
+
+
+@dataclass(frozen=True)
+class BarBatch:
+    """Some bars with what they are conditioned on.
+
+    Attributes:
+        bars: (B, 1, 16, 128), 0 or 1.
+        chords: (B, 13).
+        previous: (B, 1, 16, 128); all zeros where no bar goes before.
+    """
+
+    bars: Tensor
+    chords: Tensor
+    previous: Tensor
+
+
+class MidinetLearner(Adversaries[MidinetGenerator, MidinetDiscriminator]):
+    """MidiNet's two networks, in training.
+
+    Args:
+        seed: Everything random follows from it.
+        optimizer: Adam's settings, what the losses weigh, and how many generator steps follow a discriminator step.
+        batch_size: Bars in a step.
+        dtype: What convolutions compute in; fp32 or bf16.
+        accelerator: Device and processes, whose number divides `batch_size`; one process on the CPU if not given.
+    """
+
+    epsilon: ClassVar[float] = 1e-8  # TensorFlow's
+
+    def __init__(
+        self,
+        seed: int,
+        optimizer: MidinetOptimizerConfig,
+        batch_size: int,
+        dtype: torch.dtype = torch.float32,
+        accelerator: Accelerator | None = None,
+    ) -> None:
+        super().__init__(
+            seed, lambda: (MidinetGenerator(), MidinetDiscriminator()), optimizer, batch_size, dtype, accelerator
+        )
+        self.weights = optimizer
+
+    def iterate(self, data: MelodyData, iteration: int) -> MidinetLosses:
+        """Run one discriminator step and `generator_steps` generator steps, all with the same bars and noise.
+
+        Args:
+            data: Training bars, in all their keys.
+            iteration: Counted from 0.
+        """
+        rng = self.rng(iteration)
+        places = torch.tensor(next(self.places(len(data), iteration)))
+        batch = self.batch(data, places)
+        noise = self.mine(draw_midinet_noise(len(places), rng))
+        self.generator.train()
+        fake = self._fake(batch, noise)
+        discriminator = self._discriminator_step(batch, fake.detach())
+        adversarial, matching = self._generator_step(batch, fake)
+        parts = [[adversarial, matching]]
+        for _ in range(1, self.weights.generator_steps):
+            parts.append([*self._generator_step(batch, self._fake(batch, noise))])
+        means = torch.tensor([[discriminator, a + m, a, m] for a, m in parts], device=self.device).mean(0)
+        self.average([means])
+        return MidinetLosses(*means.tolist())
+
+    def batch(self, data: MelodyData, places: Tensor) -> BarBatch:
+        """Gather this process's share of some bars, as what the networks take."""
+        bars, chords, previous = data.at(self.mine(places).cpu())
+        return BarBatch(bars.to(self.device), chords.to(self.device), previous.to(self.device))
+
+    def _fake(self, batch: BarBatch, noise: Tensor) -> Tensor:
+        with self.precision():
+            bars: Tensor = self.generator(noise, batch.chords, batch.previous)
+        return bars
+
+    def _discriminator_step(self, batch: BarBatch, fake: Tensor) -> Tensor:
+        """Raise what it says of real bars, lower what it says of fake ones."""
+        self.critic_optimizer.zero_grad(set_to_none=True)
+        with self.precision():
+            real, _ = self.critic(batch.bars, batch.chords)
+            faked, _ = self.critic(fake, batch.chords)
+        loss = _cross_entropy(real, self.weights.real_target) + _cross_entropy(faked, 0.0)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.descend(self.critic, self.critic_optimizer)
+        return loss.detach()
+
+    def _generator_step(self, batch: BarBatch, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """Make the discriminator believe; return the adversarial part of the loss and the matching one."""
+        with self.generator_turn():
+            with self.precision():
+                logits, features = self.critic(fake, batch.chords)
+                real_features = self.critic.features(batch.bars, batch.chords)
+            adversarial = _cross_entropy(logits, 1.0)
+            matching = self.weights.feature_weight * mean_distance(features, real_features)
+            matching = matching + self.weights.bar_weight * mean_distance(fake, batch.bars)
+            (adversarial + matching).backward()  # type: ignore[no-untyped-call]
+        return adversarial.detach(), matching.detach()
+
+    @torch.no_grad()
+    def write(self, noise: Tensor, chords: Tensor, previous: Tensor) -> Tensor:
+        """Generate in eval mode: (B, 100), (B, 13), (B, 1, 16, 128) -> (B, 1, 16, 128)."""
+        self.generator.train(False)
+        bars: Tensor = self.generator(*(tensor.to(self.device) for tensor in (noise, chords, previous)))
+        return bars
+
+
+def draw_midinet_noise(batch: int, rng: torch.Generator) -> Tensor:
+    """Draw noise vectors: (batch, 100), standard normal."""
+    return torch.randn(batch, NOISE_SIZE, generator=rng)
+
+
+def mean_distance(one: Tensor, other: Tensor) -> Tensor:
+    """Half the squared distance between the means of two batches, as TensorFlow's `l2_loss`."""
+    return (one.float().mean(0) - other.float().mean(0)).square().sum() / 2
+
+
+def _cross_entropy(logits: Tensor, target: float) -> Tensor:
+    return F.binary_cross_entropy_with_logits(logits.float(), torch.full_like(logits, target, dtype=torch.float32))
+
+
+def melody_cells(bars: Tensor) -> Rolls:
+    """Of each step the pitch with the highest value alone: (B, 1, 16, 128) -> (B, 16, 128, 1)."""
+    highest = bars[:, 0].argmax(2).cpu().numpy()
+    cells: Rolls = np.eye(NUM_PITCHES, dtype=np.bool_)[highest][..., None]
+    return cells
+
+
+@torch.no_grad()
+def compose_bars(generator: MidinetGenerator, chords: Tensor, rng: torch.Generator) -> Rolls:
+    """Write bars one after the other, each with the one before as its condition; the first with silence.
+
+    Args:
+        generator: In eval mode.
+        chords: (bars, 13), one for each bar.
+        rng: Draws each bar's noise.
+
+    Returns:
+        (16 * bars, 128), one pitch at each step.
+    """
+    device = next(generator.parameters()).device
+    previous = torch.zeros(1, 1, BAR_STEPS, NUM_PITCHES)
+    written = []
+    for chord in chords.cpu():
+        noise = draw_midinet_noise(1, rng)
+        bar = generator(noise.to(device), chord[None].to(device), previous.to(device))
+        written.append(melody_cells(bar)[0, ..., 0])
+        previous = torch.from_numpy(written[-1]).float()[None, None]
+    return np.concatenate(written)

@@ -1,0 +1,234 @@
+"""Checkpoint folders of the grid model: a stock transformers model, and its tokens described in `descant.json`.
+
+`config.json, generation_config.json, model.safetensors` (stock transformers), `descant.json` (objective, vocabulary,
+corpora, ranges, facts about the run), `README.md` (model card). No tokenizer of miditok holds these tokens: the
+`vocabulary` of `descant.json` (lowest and highest pitch, cycle of beats) stands in its place.
+
+Model cards of grid checkpoints.
+
+Likelihood of grids in the unit of the published figures: nats per voice-16th, BOS given, EOS counted.
+
+Nothing is cut off, and the 16ths of a piece are the frames of its grid.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+
+from descant_modeling.jsb_grid.data import PAD, Grid, GridVocabulary
+from descant_modeling.models.checkpoints import (
+    FORMAT_VERSION,
+    META_FILE,
+    find_checkpoint,
+    load_model,
+    read_meta_values,
+    save_model,
+)
+from descant_modeling.models.likelihood import VOICE_16TH, Likelihood, Unit, score_streams
+from descant_modeling.models.publishing import CARD, PLACEHOLDER, Head, Measured, facts_of
+from descant_tokenizers.common.errors import InputError
+
+TITLE = "Descant grid model"
+
+WHAT = """\
+A causal Transformer ({architecture}, {millions:.2f} M parameters) over the sounding-pitch grid of four-part chorales:
+soprano, alto, tenor and bass of each 16th in turn. Made with Descant."""
+
+USE = """\
+```
+descant evaluate likelihood --model {place} --corpus chorales
+```
+
+The model is a stock transformers one. No stock tokenizer holds its tokens: `vocabulary` in `descant.json` describes
+them ({size} of them, pitches {lowest}-{highest}).
+
+```python
+import transformers
+
+model = transformers.AutoModelForCausalLM.from_pretrained("{place}")
+```"""
+
+INTENDED = """\
+To be compared with published likelihoods of the JSB Chorales. It is not meant to write music: held and repeated notes
+look alike to it."""
+
+DATA = """\
+The file that `data.grid_json` named: the JSB Chorales on a grid of 16ths, research data that is no part of Descant.
+Splits trained on: {splits}. No piece of valid or test was trained on."""
+
+LIMITS = "Four voices, sixteenths, no onsets, no words, no form beyond what it saw."
+
+COMMAND = "accelerate launch train.py --config configs/grid.yaml data.grid_json=FILE"
+
+
+def grid_card(
+    model: PreTrainedModel, vocabulary: GridVocabulary, corpora: dict[str, str], training: dict[str, Any]
+) -> str:
+    """Return the card of a checkpoint; `PLACEHOLDER` stands for where it is.
+
+    Args:
+        model: The model, for its class and size.
+        vocabulary: Its tokens.
+        corpora: What it was trained on.
+        training: Facts about the run.
+    """
+    unit = VOICE_16TH
+    value = training.get(f"valid_{unit.key}")
+    likelihood = [Measured(unit.key, unit.name, value, None, COMMAND)] if value is not None else []
+    head = Head(TITLE, list(corpora), False, ("music", "symbolic-music", "bach"), "text-generation", "transformers")
+    return CARD.format(
+        metadata=head.yaml(likelihood),
+        title=TITLE,
+        what=WHAT.format(architecture=type(model).__name__, millions=sum(p.numel() for p in model.parameters()) / 1e6),
+        use=USE.format(place=PLACEHOLDER, size=vocabulary.size, lowest=vocabulary.lowest, highest=vocabulary.highest),
+        intended=INTENDED,
+        data=DATA.format(splits=", ".join(training.get("splits", []))),
+        quality="\n".join(
+            f"{figure.value:.4f} {figure.name} on the valid split of that file, by\n`{figure.command}`."
+            for figure in likelihood
+        )
+        or "Not measured.",
+        limits=LIMITS,
+        facts=facts_of(training),
+    )
+
+
+def grid_likelihood(
+    model: PreTrainedModel,
+    vocabulary: GridVocabulary,
+    grids: Sequence[Grid],
+) -> Likelihood:
+    """Score whole pieces, pooled.
+
+    Args:
+        model: Causal model.
+        vocabulary: Its tokens.
+        grids: The music, at least one note of it.
+
+    Raises:
+        InputError: A pitch is outside the vocabulary.
+    """
+    streams = [vocabulary.encode(grid.pitches_VT, grid.name) for grid in grids]
+    limit = model.config.max_position_embeddings
+    return Likelihood(
+        unit=VOICE_16TH,
+        num_notes=sum(grid.num_notes for grid in grids),
+        piece_nats=score_streams(model, streams, pad=PAD),
+        piece_16ths=[float(grid.num_16ths) for grid in grids],
+        num_windowed=sum(len(stream.ids) > limit for stream in streams),
+    )
+
+
+OBJECTIVE = "grid"
+
+
+@dataclass(frozen=True)
+class GridMeta:
+    """Contents of `descant.json`.
+
+    Attributes:
+        vocabulary: What the token ids mean; stands in a tokenizer's place.
+        vocabulary_sha256: Its hash.
+        corpora: Names and hashes of what the model was trained on.
+        voice_ranges: (lowest, highest) MIDI pitch of each voice in training.
+        training: Facts about the run: steps, seed, valid likelihood, git revision.
+        objective: `grid`.
+        format_version: Version of this file's format.
+    """
+
+    vocabulary: GridVocabulary
+    vocabulary_sha256: str
+    corpora: dict[str, str] = field(default_factory=dict)
+    voice_ranges: tuple[tuple[int, int], ...] = ()
+    training: dict[str, Any] = field(default_factory=dict)
+    objective: str = OBJECTIVE
+    format_version: int = FORMAT_VERSION
+
+
+@dataclass(frozen=True)
+class GridSubject:
+    """What the grid model is trained on, as its trainer sees it; see `subjects.Subject`.
+
+    Attributes:
+        valid: Pieces to evaluate on.
+        meta: What goes into `descant.json`.
+    """
+
+    valid: list[Grid]
+    meta: GridMeta
+
+    @property
+    def unit(self) -> Unit:
+        """Four voices share a 16th."""
+        return VOICE_16TH
+
+    @property
+    def has_valid(self) -> bool:
+        """Whether there are pieces to evaluate on."""
+        return bool(self.valid)
+
+    def score_valid(self, model: PreTrainedModel) -> Likelihood:
+        """Score the pieces to evaluate on."""
+        return grid_likelihood(model, self.meta.vocabulary, self.valid)
+
+    def write_checkpoint(self, folder: Path, model: PreTrainedModel, training: dict[str, Any]) -> None:
+        """Write a complete checkpoint folder into an existing empty one."""
+        meta = replace(self.meta, training={**self.meta.training, **training})
+        save_model(folder, model)
+        (folder / META_FILE).write_text(json.dumps(asdict(meta), indent=1) + "\n", encoding="utf-8")
+        card = grid_card(model, meta.vocabulary, meta.corpora, meta.training)
+        (folder / "README.md").write_text(card, encoding="utf-8")
+
+    def first_command(self, folder: Path) -> str:
+        """Return what to try a trained model with: it is there to be scored."""
+        return f"descant evaluate likelihood --model {folder} --corpus chorales"
+
+
+@dataclass(frozen=True)
+class GridCheckpoint:
+    """A loaded checkpoint."""
+
+    model: PreTrainedModel
+    meta: GridMeta
+    folder: Path
+
+
+def is_grid(name: str) -> bool:
+    """Whether a model is one over the grid.
+
+    Raises:
+        InputError: No such model, or an unreadable one.
+    """
+    return bool(read_meta_values(find_checkpoint(name)).get("objective") == OBJECTIVE)
+
+
+def load_grid(name: str, device: str = "cpu") -> GridCheckpoint:
+    """Load a grid model by name: a checkpoint or run folder, else a Hub id.
+
+    Raises:
+        InputError: No such model, or a folder that is incomplete, damaged, of a newer format or of another objective.
+    """
+    folder = find_checkpoint(name)
+    values = read_meta_values(folder)
+    if values.get("objective") != OBJECTIVE:
+        raise InputError(f"{folder} is no grid model: give one that configs/grid.yaml trained")
+    try:
+        values["vocabulary"] = GridVocabulary(**values["vocabulary"])
+        values["voice_ranges"] = tuple((low, high) for low, high in values["voice_ranges"])
+        meta = GridMeta(**values)
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{folder / META_FILE} cannot be read ({error!r}): restore the file saved with the model"
+        ) from None
+    model = load_model(folder)
+    if meta.vocabulary.sha256() != meta.vocabulary_sha256 or meta.vocabulary.size != model.config.vocab_size:
+        raise InputError(f"{folder / META_FILE} describes other tokens than the model has: restore the saved file")
+    model.to(torch.device(device))  # type: ignore[arg-type]
+    return GridCheckpoint(model.train(False), meta, folder)

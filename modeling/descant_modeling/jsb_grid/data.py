@@ -1,0 +1,222 @@
+"""Grids to train and measure on: out of the benchmark's file, or out of our own corpora.
+
+Shapes: V = 4 voices from high to low, T 16ths.
+
+Tokens of the grid: soprano, alto, tenor and bass of the first 16th, then of the second, and so on to EOS.
+
+A token is a MIDI pitch or a rest; a held note and a repeated one look alike. Before the first 16th of every beat may
+stand a token that counts beats, which follows from the place in the stream alone: it tells nothing about the music, but
+lets rotary positions, which are relative, find the beat and the voice.
+
+Shapes: V = 4 voices from high to low, T 16ths.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from descant_modeling.models.likelihood import NUM_VOICES
+from descant_modeling.training.examples import BatchSource
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.corpora.build import split_rows
+from descant_tokenizers.pianoroll.frames import SILENT, Ints, chorale_of_row
+from descant_tokenizers.tokens.tasks import Encoded
+
+PAD, BOS, EOS, REST = range(4)
+_NUM_SPECIAL = 4
+_16THS_PER_BEAT = 4
+
+
+@dataclass(frozen=True)
+class GridVocabulary:
+    """What each token id means: PAD, BOS, EOS, rest, the pitches upwards, the beats of a cycle.
+
+    Attributes:
+        lowest: Lowest MIDI pitch.
+        highest: Highest MIDI pitch.
+        beat_cycle: Beats that have tokens of their own before they begin anew; 0 if beats have none.
+    """
+
+    lowest: int
+    highest: int
+    beat_cycle: int
+
+    @property
+    def size(self) -> int:
+        """Number of token ids."""
+        return self._first_beat + self.beat_cycle
+
+    @property
+    def _first_beat(self) -> int:
+        return _NUM_SPECIAL + self.highest - self.lowest + 1
+
+    def encode(self, pitches_VT: Ints, name: str = "the piece") -> Encoded:
+        """Write a piece as tokens; all but BOS count.
+
+        Args:
+            pitches_VT: MIDI pitches, `SILENT` for rests.
+            name: What to call it in errors.
+
+        Raises:
+            InputError: A pitch is outside the vocabulary.
+        """
+        sounding = pitches_VT[pitches_VT != SILENT]
+        if len(sounding) and not self.lowest <= sounding.min() <= sounding.max() <= self.highest:
+            raise InputError(
+                f"{name} has pitches from {sounding.min()} to {sounding.max()}, the model knows "
+                f"{self.lowest} to {self.highest}: leave it out"
+            )
+        voices_VT = np.where(pitches_VT == SILENT, REST, pitches_VT - self.lowest + _NUM_SPECIAL)
+        ids = [BOS]
+        for frame, tokens in enumerate(voices_VT.T.tolist()):
+            if self.beat_cycle and frame % _16THS_PER_BEAT == 0:
+                ids.append(self._first_beat + frame // _16THS_PER_BEAT % self.beat_cycle)
+            ids += tokens
+        ids.append(EOS)
+        return Encoded(ids, [False] + [True] * (len(ids) - 1))
+
+    def decode(self, ids: list[int]) -> Ints:
+        """Read a whole stream back, (V, T)."""
+        pitches = [
+            SILENT if token == REST else token - _NUM_SPECIAL + self.lowest
+            for token in ids
+            if REST <= token < self._first_beat
+        ]
+        return np.array(pitches, dtype=np.int64).reshape(-1, NUM_VOICES).T
+
+    def sha256(self) -> str:
+        """Hash of what every token id means."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+
+_HIGHEST_PITCH = 127
+#: Largest transposition, in semitones.
+_LIMIT = 6
+
+
+class Grid(NamedTuple):
+    """What four voices sound at every 16th.
+
+    Attributes:
+        name: What to call the piece.
+        pitches_VT: MIDI pitches, `SILENT` for rests.
+    """
+
+    name: str
+    pitches_VT: Ints
+
+    @property
+    def num_16ths(self) -> int:
+        """Length."""
+        return int(self.pitches_VT.shape[1])
+
+    @property
+    def num_notes(self) -> int:
+        """Notes as the grid can tell them apart: a voice begins to sound a pitch that it did not sound before."""
+        before_VT = np.pad(self.pitches_VT[:, :-1], ((0, 0), (1, 0)), constant_values=SILENT)
+        return int(((self.pitches_VT != before_VT) & (self.pitches_VT != SILENT)).sum())
+
+
+def read_grids(path: Path, split: str) -> list[Grid]:
+    """Read one split of a grid file: JSON with a list of pieces for each split, a piece being a list of 16ths.
+
+    Each 16th is `[S, A, T, B]` in MIDI pitches, -1 for a rest: the form of the public JSB-Chorales-dataset.
+
+    Raises:
+        InputError: No such file or split, one that does not have this form, or a piece without notes in it.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist: give the JSB Chorales on a 16th grid as JSON") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as JSON ({error}): give the JSB Chorales on a 16th grid") from None
+    pieces = values.get(split) if isinstance(values, dict) else None
+    if not isinstance(pieces, list) or not pieces:
+        found = [key for key, value in values.items() if isinstance(value, list)] if isinstance(values, dict) else []
+        raise InputError(f"{path} has no split {split!r}: it holds {', '.join(found) or 'none'}")
+    return [
+        Grid(f"{split}-{number}", _pitches(piece, f"{path}: piece {number} of {split}"))
+        for number, piece in enumerate(pieces)
+    ]
+
+
+def _pitches(piece: object, where: str) -> Ints:
+    try:
+        pitches_TV = np.array(piece)
+    except ValueError:
+        pitches_TV = np.empty(0)
+    sound = pitches_TV.ndim == 2 and pitches_TV.shape[1] == NUM_VOICES and pitches_TV.dtype.kind == "i"
+    if not sound or not SILENT <= pitches_TV.min() <= pitches_TV.max() <= _HIGHEST_PITCH:
+        raise InputError(f"{where} is no list of [S, A, T, B] in MIDI pitches, -1 for a rest: mend the file")
+    if pitches_TV.max() == SILENT:
+        raise InputError(f"{where} has no notes: leave it out")
+    return pitches_TV.T.astype(np.int64)
+
+
+def corpus_grids(corpus: str, split: str) -> list[Grid]:
+    """Return the four-part pieces of a split of one of our corpora, as the other measures read them.
+
+    Raises:
+        InputError: There is no such corpus or split, or no four-part piece in it.
+    """
+    return [Grid(row["id"], chorale_of_row(row).pitches_VT) for row in split_rows(f"{corpus}:{split}")]
+
+
+def grid_ranges(grids: Sequence[Grid]) -> list[tuple[int, int]]:
+    """Return the (lowest, highest) MIDI pitch of each voice; one that always rests gets the empty range (127, 0)."""
+    lows_NV, highs_NV = zip(*(_extent(grid) for grid in grids), strict=True)
+    return list(zip(np.min(lows_NV, axis=0).tolist(), np.max(highs_NV, axis=0).tolist(), strict=True))
+
+
+def _extent(grid: Grid) -> tuple[Ints, Ints]:
+    """Lowest and highest pitch of each voice, 127 and 0 if it rests."""
+    sounding_VT = grid.pitches_VT != SILENT
+    lows_V = np.where(sounding_VT, grid.pitches_VT, _HIGHEST_PITCH).min(axis=1)
+    return lows_V, np.where(sounding_VT, grid.pitches_VT, 0).max(axis=1)
+
+
+def grid_shifts(grid: Grid, ranges: Sequence[tuple[int, int]]) -> list[int]:
+    """Return the transpositions in semitones, at most 6, that keep every voice inside its range; 0 always."""
+    used = [(low, high, *whole) for low, high, whole in zip(*_extent(grid), ranges, strict=True) if low <= high]
+    lowest = max((bottom - low for low, _, bottom, _ in used), default=0)
+    highest = min((top - high for _, high, _, top in used), default=0)
+    return list(range(max(int(lowest), -_LIMIT), min(int(highest), _LIMIT) + 1)) or [0]
+
+
+def hash_grids(grids: Sequence[Grid]) -> str:
+    """Hash of what the pieces sound."""
+    digest = hashlib.sha256()
+    for grid in grids:
+        digest.update(json.dumps(grid.pitches_VT.tolist()).encode())
+    return digest.hexdigest()
+
+
+class GridSource(BatchSource):
+    """Draws one transposition per piece and epoch; pieces stay whole.
+
+    Args:
+        grids: The pieces; each fits into the model.
+        vocabulary: Their tokens.
+        seed: Seed of all draws.
+        transpose: Whether to transpose inside the voices' ranges.
+    """
+
+    def __init__(self, grids: Sequence[Grid], vocabulary: GridVocabulary, *, seed: int, transpose: bool) -> None:
+        super().__init__(len(grids), seed, PAD)
+        self.grids, self.vocabulary = grids, vocabulary
+        ranges = grid_ranges(grids)
+        self.shifts = [grid_shifts(grid, ranges) if transpose else [0] for grid in grids]
+
+    def example(self, index: int, epoch: int) -> Encoded:
+        """Return piece `index` in the transposition of an epoch."""
+        shift = int(np.random.default_rng((self.seed, epoch, index)).choice(self.shifts[index]))
+        pitches_VT = self.grids[index].pitches_VT
+        return self.vocabulary.encode(np.where(pitches_VT == SILENT, SILENT, pitches_VT + shift))

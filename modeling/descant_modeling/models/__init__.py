@@ -1,0 +1,1 @@
+"""Transformers: architectures, checkpoint folders, batches, likelihood, publishing."""

@@ -1,0 +1,292 @@
+"""Checkpoint folders: what the Hub holds, and what `--model` reads.
+
+`config.json, generation_config.json, model.safetensors` (stock transformers), `tokenizer.json` (miditok's),
+`descant.json` (what our code needs beyond them), `README.md` (model card).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from miditok import REMI
+from safetensors import SafetensorError
+from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
+
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.common.files import TOKENIZER_FILE
+from descant_tokenizers.common.hub import is_repo_id, pull_folder
+from descant_tokenizers.tokens.presets import load_tokenizer
+from descant_tokenizers.tokens.tasks import LayoutConfig, TaskLayout
+from descant_tokenizers.tokens.vocabulary import TokenTable
+
+FORMAT_VERSION = 2
+META_FILE = "descant.json"
+WEIGHTS_FILE = "model.safetensors"
+#: What a causal model's folder on the Hub holds.
+PUBLISHED_FILES = ("config.json", "generation_config.json", WEIGHTS_FILE, TOKENIZER_FILE, META_FILE, "README.md")
+#: The same of another objective's, which has no tokenizer.
+PUBLISHED_WITHOUT_TOKENS = ("config.json", WEIGHTS_FILE, META_FILE, "README.md")
+#: Objectives whose models write without a prompt.
+COMPOSING_OBJECTIVES = ("midinet", "roll-gan")
+#: Folder of the embedded checkpoints; the default one is EMBEDDED_DEFAULT.
+EMBEDDED = Path(__file__).parents[1] / "weights"
+EMBEDDED_DEFAULT = "chorales"
+
+
+@dataclass(frozen=True)
+class CheckpointMeta:
+    """Contents of `descant.json`.
+
+    Attributes:
+        layout: Task layout the model was trained with.
+        tokenizer_sha256: Hash of the tokenizer file saved beside it.
+        corpora: Names and hashes of what it was trained on.
+        voice_ranges: (lowest, highest) MIDI pitch of each voice in training, by rank; the singable range of
+            `generate.py`.
+        training: Facts about the run: steps, seed, valid likelihood, git revision.
+        vocabulary_sha256: Hash of what every token id means (`TokenTable.sha256`): the tokenizer file may leave that to
+            the installed miditok. Empty in format 1.
+        format_version: Version of this file's format.
+    """
+
+    layout: LayoutConfig
+    tokenizer_sha256: str
+    corpora: dict[str, str] = field(default_factory=dict)
+    voice_ranges: tuple[tuple[int, int], ...] = ()
+    training: dict[str, Any] = field(default_factory=dict)
+    vocabulary_sha256: str = ""
+    format_version: int = FORMAT_VERSION
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A loaded checkpoint: stock model, tokenizer, layout."""
+
+    model: PreTrainedModel
+    layout: TaskLayout
+    meta: CheckpointMeta
+    folder: Path
+
+    @property
+    def table(self) -> TokenTable:
+        """The vocabulary."""
+        return self.layout.table
+
+
+def sha256_file(path: Path) -> str:
+    """Hash of a file's bytes, hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
+    """Write a folder beside its place, then swap it in; what stood there stays until the new one is complete.
+
+    A process killed between the two renames leaves `folder.old`; `recover_folder` puts it back.
+
+    Raises:
+        InputError: It cannot be written; nothing of it is left.
+    """
+    fresh, old = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
+    shutil.rmtree(fresh, ignore_errors=True)
+    try:
+        fresh.mkdir(parents=True)
+        write(fresh)
+    except (OSError, SafetensorError) as error:  # safetensors tells of a full disk in its own way
+        shutil.rmtree(fresh, ignore_errors=True)
+        reason = str(error).rstrip(".")
+        raise InputError(f"cannot write {folder} ({reason}): free some space; what was saved before is kept") from error
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    fresh.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def recover_folder(folder: Path) -> None:
+    """Undo a `replace_folder` that was killed between its two renames."""
+    old = folder.with_name(folder.name + ".old")
+    if not folder.exists() and old.exists():
+        with contextlib.suppress(FileNotFoundError):  # another process of the same run was faster
+            old.rename(folder)
+
+
+def save_checkpoint(folder: Path, model: PreTrainedModel, tokenizer: REMI, meta: CheckpointMeta, card: str) -> None:
+    """Write a complete checkpoint folder into an existing empty one."""
+    save_model(folder, model)
+    tokenizer.save(folder / TOKENIZER_FILE)
+    meta = dataclasses.replace(
+        meta,
+        tokenizer_sha256=sha256_file(folder / TOKENIZER_FILE),
+        vocabulary_sha256=TokenTable(tokenizer).sha256(),
+        format_version=FORMAT_VERSION,
+    )
+    (folder / META_FILE).write_text(json.dumps(dataclasses.asdict(meta), indent=1) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def save_model(folder: Path, model: PreTrainedModel) -> None:
+    """Write what a stock model needs: its configuration, its weights and how it generates."""
+    model.save_pretrained(folder)
+    GenerationConfig(  # type: ignore[no-untyped-call]
+        bos_token_id=model.config.bos_token_id,
+        eos_token_id=model.config.eos_token_id,
+        pad_token_id=model.config.pad_token_id,
+        do_sample=True,
+        max_length=model.config.max_position_embeddings,
+    ).save_pretrained(folder)
+
+
+def load_checkpoint(name: str, device: str = "cpu") -> Checkpoint:
+    """Load a model by name: an embedded model, else a folder, else a Hub id.
+
+    Raises:
+        InputError: No such model, or a folder that is incomplete, of a newer format or with another tokenizer.
+    """
+    folder = find_checkpoint(name)
+    meta = read_meta(folder)
+    tokenizer = load_tokenizer(folder)
+    found = sha256_file(folder / TOKENIZER_FILE)
+    if found != meta.tokenizer_sha256:
+        raise InputError(
+            f"{folder / TOKENIZER_FILE} is not the tokenizer the model was trained with "
+            f"(hash {found[:12]}, expected {meta.tokenizer_sha256[:12]}): restore the file saved with the model"
+        )
+    table = TokenTable(tokenizer)
+    if meta.vocabulary_sha256 not in ("", table.sha256()):
+        raise InputError(
+            f"{folder / TOKENIZER_FILE} gives other token ids with the installed miditok {version('miditok')} than in "
+            f"training: install miditok {_miditok_version(folder)}"
+        )
+    model = load_model(folder)
+    if model.config.vocab_size != len(tokenizer):
+        raise InputError(
+            f"{folder}: the model has {model.config.vocab_size} tokens, its tokenizer {len(tokenizer)}: "
+            "use the files of one and the same checkpoint"
+        )
+    layout = TaskLayout(table, meta.layout)
+    model.to(torch.device(device))  # type: ignore[arg-type]
+    return Checkpoint(model.train(False), layout, meta, folder)
+
+
+def find_checkpoint(name: str) -> Path:
+    """Return the folder of a model: embedded name, folder (or run folder with `best/`), or Hub id, in this order.
+
+    A Hub id is `user/name`, or `user/name@revision` for one version of it.
+
+    Raises:
+        InputError: None of the three, or a model that could not be fetched.
+    """
+    if (EMBEDDED / name / META_FILE).is_file():
+        return EMBEDDED / name
+    folder = Path(name)
+    if folder.is_dir():
+        for candidate in (folder, folder / "best", folder / "last"):
+            if candidate != folder:
+                recover_folder(candidate)
+            if (candidate / META_FILE).is_file():
+                return candidate
+        raise InputError(f"{folder} holds no {META_FILE}: give a checkpoint folder written by train.py")
+    if not is_repo_id(name):
+        raise InputError(f"unknown model {name!r}: {_choices()}")
+    try:
+        folder = pull_folder(name)
+    except InputError as error:
+        raise InputError(f"{error}: {_choices()}") from None
+    if not (folder / META_FILE).is_file():
+        raise InputError(f"{name} on the Hub holds no {META_FILE}: name a model that Descant pushed")
+    return folder
+
+
+def writes_from_nothing(model: str) -> bool:
+    """Whether a model writes without a prompt.
+
+    Args:
+        model: See `find_checkpoint`.
+
+    Raises:
+        InputError: There is no such model.
+    """
+    return read_meta_values(find_checkpoint(model)).get("objective") in COMPOSING_OBJECTIVES
+
+
+def embedded_models() -> list[str]:
+    """Names of the checkpoints inside the package."""
+    return sorted(path.parent.name for path in EMBEDDED.glob(f"*/{META_FILE}"))
+
+
+def read_meta_values(folder: Path) -> dict[str, Any]:
+    """Read `descant.json` as it stands, whatever the objective.
+
+    Raises:
+        InputError: Unreadable, or of a newer format.
+    """
+    path = folder / META_FILE
+    try:
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        number = values["format_version"]
+        if number <= FORMAT_VERSION:
+            return values
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _unreadable(path, error) from None
+    raise InputError(f"{path} has format {number}, newer than this program's {FORMAT_VERSION}: upgrade descant")
+
+
+def read_meta(folder: Path) -> CheckpointMeta:
+    """Read `descant.json` of a causal model.
+
+    Raises:
+        InputError: Unreadable, incomplete, of a newer format, or of another objective.
+    """
+    path, values = folder / META_FILE, read_meta_values(folder)
+    objective = values.pop("objective", "causal")
+    if objective != "causal":
+        raise InputError(f"{folder} holds a {objective} model: this needs a causal one, such as {EMBEDDED_DEFAULT}")
+    try:
+        values["layout"]["styles"] = tuple(values["layout"].get("styles", ()))
+        values["layout"] = LayoutConfig(**values["layout"])
+        values["voice_ranges"] = tuple((low, high) for low, high in values["voice_ranges"])
+        if values["format_version"] > 1 and "vocabulary_sha256" not in values:
+            raise KeyError("vocabulary_sha256")
+        return CheckpointMeta(**values)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path} cannot be read ({error!r}): use a checkpoint folder written by train.py")
+
+
+def _miditok_version(folder: Path) -> str:
+    """Return the release of miditok that wrote a tokenizer file."""
+    return str(json.loads((folder / TOKENIZER_FILE).read_text(encoding="utf-8")).get("miditok_version"))
+
+
+def load_model(folder: Path) -> PreTrainedModel:
+    """Load the stock model of a checkpoint folder.
+
+    Raises:
+        InputError: It is not there, or damaged.
+    """
+    if not (folder / WEIGHTS_FILE).is_file():
+        raise InputError(f"{folder} has no {WEIGHTS_FILE}: only safetensors weights are read")
+    try:
+        return AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, local_files_only=True)
+    except (OSError, ValueError, SafetensorError, RuntimeError) as error:
+        reason = str(error).strip().split("\n")[0].rstrip(".")
+        raise InputError(f"the model in {folder} cannot be loaded ({reason}): restore its files") from None
+
+
+def _choices() -> str:
+    return (
+        f"give an embedded model ({', '.join(embedded_models()) or 'none'}), a checkpoint folder or a Hub id user/name"
+    )

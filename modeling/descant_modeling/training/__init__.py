@@ -1,0 +1,1 @@
+"""Training: configuration, runs, data, examples, optimizers, the loop."""

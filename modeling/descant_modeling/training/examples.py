@@ -1,0 +1,176 @@
+"""Training examples: which task, transposition and hole a piece gets in an epoch, and batches of about equal length.
+
+Everything drawn here is a function of (seed, epoch), so a resumed run sees exactly the batches it would have seen.
+Shapes: B sequences, T tokens.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, replace
+
+import numpy as np
+
+from descant_modeling.models.batching import Batch, bucket, collate
+from descant_modeling.training.config import TaskShares
+from descant_tokenizers.scores import VOICES
+from descant_tokenizers.tokens.piece import Piece, shifts_of
+from descant_tokenizers.tokens.tasks import STYLE_PLACE, Encoded, Task, TaskLayout
+from descant_tokenizers.tokens.vocabulary import TokenTable
+
+#: Pieces laid out and sorted by length together; bounds memory on large corpora.
+POOL_SIZE = 2048
+#: Batches of a bucketed pool hold sequences whose lengths differ little; more, and padding grows.
+MAX_INFILL_BARS = 8
+
+
+class BatchSource(ABC):
+    """Batches of one example per piece and epoch, in an order that follows from the seed.
+
+    Args:
+        num_pieces: Pieces of the corpus.
+        seed: Seed of all draws.
+        pad: Token id of padding.
+    """
+
+    def __init__(self, num_pieces: int, seed: int, pad: int) -> None:
+        self.num_pieces, self.seed, self.pad = num_pieces, seed, pad
+
+    @abstractmethod
+    def example(self, index: int, epoch: int) -> Encoded:
+        """Return the example of piece `index` in an epoch, a function of both and the seed."""
+
+    def batches(self, epoch: int, batch_tokens: int) -> Iterator[Batch]:
+        """Yield the batches of an epoch, each with at most `batch_tokens` padded tokens (or one sequence)."""
+        rng = np.random.default_rng((self.seed, epoch))
+        order = rng.permutation(self.num_pieces)
+        for start in range(0, len(order), POOL_SIZE):
+            pool = [self.example(int(i), epoch) for i in order[start : start + POOL_SIZE]]
+            groups = bucket([len(e.ids) for e in pool], batch_tokens)
+            for group in rng.permutation(len(groups)):
+                batch = collate([pool[i] for i in groups[int(group)]], self.pad)
+                yield self.finished(batch, (epoch, start, int(group)))
+
+    def finished(self, batch: Batch, place: tuple[int, int, int]) -> Batch:
+        """Return a batch with all that the source adds to it, a function of its place and the seed."""
+        return batch
+
+
+class ExampleSource(BatchSource):
+    """Draws one laid-out example per piece and epoch.
+
+    Args:
+        pieces: The corpus.
+        layout: How tasks are laid out.
+        shares: How often each task is drawn.
+        seed: Seed of all draws.
+        transpose: Whether to transpose inside the voices' ranges.
+        max_tokens: Longer streams are cut at a bar line.
+        styles: In whose manner each piece is written, None for one whose style is never told; by default all of them.
+        unlabelled_share: How often a style is not told.
+        style_contrast: Weight of the loss that tells styles apart; above 0, batches hold rivals.
+    """
+
+    def __init__(
+        self,
+        pieces: Sequence[Piece],
+        layout: TaskLayout,
+        shares: TaskShares,
+        *,
+        seed: int,
+        transpose: bool,
+        max_tokens: int,
+        styles: Sequence[str | None] = (),
+        unlabelled_share: float = 0.0,
+        style_contrast: float = 0.0,
+    ) -> None:
+        super().__init__(len(pieces), seed, layout.table.special("PAD"))
+        assert len(styles) in (0, len(pieces)), "a style for some pieces"
+        self.pieces = pieces
+        self._styles = styles or [None] * len(pieces)
+        self._unlabelled_share = unlabelled_share
+        self._contrast = style_contrast
+        self._style_ids = [layout.table.style_id[style] for style in layout.config.styles]
+        self.layout = layout
+        self.max_tokens = max_tokens
+        self._shares = np.array(astuple(shares)) / sum(astuple(shares))
+        self._drums = layout.table.drum_voice
+        self._shifts = shifts_of(pieces, layout.table) if transpose else [[0]] * len(pieces)
+
+    def example(self, index: int, epoch: int) -> Encoded:
+        """Return the example of piece `index` in an epoch."""
+        rng = np.random.default_rng((self.seed, epoch, index))
+        piece, shift = self.pieces[index], int(rng.choice(self._shifts[index]))
+        if piece.num_notes > self.max_tokens:  # hopeless as a whole: don't lay it out to find that out
+            table = self.layout.table
+            fewest = 1 if table.has_learned_tokens else table.tokens_per_note
+            piece = _shorten(piece, self.max_tokens / (fewest * piece.num_notes), rng)
+        piece = piece.transpose(shift, self._drums)
+        task, voices, hole = self._draw_task(piece, rng)
+        style = self._styles[index]
+        style = style if style is not None and rng.random() >= self._unlabelled_share else None
+        encoded = self.layout.encode(piece, task, voices, hole, style)
+        while len(encoded.ids) > self.max_tokens and len(piece.bars) > 1:
+            piece = _shorten(piece, self.max_tokens / len(encoded.ids), rng)
+            hole = [bar for bar in hole if bar < len(piece.bars)] or [0] if hole else None
+            encoded = self.layout.encode(piece, task, voices, hole, style)
+        if len(encoded.ids) > self.max_tokens:  # a single bar: its beginning is as much as a model can hold
+            encoded = self.layout.encode(piece, Task.CONTINUE, voices, style=style)
+            encoded = Encoded(encoded.ids[: self.max_tokens], encoded.written[: self.max_tokens])
+        return encoded
+
+    def finished(self, batch: Batch, place: tuple[int, int, int]) -> Batch:
+        """Return a batch with its rivals, where styles are contrasted."""
+        if not self._contrast or len(self._style_ids) < 2:
+            return batch
+        rng = np.random.default_rng((self.seed, *place))
+        rivals_BT = batch.ids_BT.clone()
+        for row, told in enumerate(batch.ids_BT[:, STYLE_PLACE].tolist()):
+            if told in self._style_ids:
+                rivals_BT[row, STYLE_PLACE] = int(rng.choice([other for other in self._style_ids if other != told]))
+        return replace(batch, rivals_BT=rivals_BT, contrast=self._contrast)
+
+    def _draw_task(self, piece: Piece, rng: np.random.Generator) -> tuple[Task, tuple[int, ...], list[int] | None]:
+        """Draw a task, the voices to write and, for an infill, the bars."""
+        voices = piece.voices or (0,)
+        kind = int(rng.choice(len(self._shares), p=self._shares))
+        if kind == 0 or len(voices) == 1:
+            return Task.CONTINUE, voices, None
+        if kind == 1:
+            return Task.CONTINUE, _some(voices, rng, fewest=1), None
+        if kind == 2:
+            melody = _melody_voice(piece, self.layout.table)
+            return Task.HARMONIZE, tuple(voice for voice in voices if voice != melody), None
+        if kind == 3:
+            return Task.HARMONIZE, _some(voices, rng, fewest=1), None
+        length = int(rng.integers(1, min(MAX_INFILL_BARS, len(piece.bars)) + 1))
+        first = int(rng.integers(0, len(piece.bars) - length + 1))
+        written = voices if rng.random() < 0.5 else _some(voices, rng, fewest=1)
+        return Task.INFILL, written, list(range(first, first + length))
+
+
+def _melody_voice(piece: Piece, table: TokenTable) -> int:
+    """Return the soprano, or of instruments the one whose notes lie highest on average (drums never, unless alone)."""
+    voices = piece.voices
+    if table.is_four_part:
+        return min(voices, key=lambda rank: VOICES.index(table.voice_name(rank)))
+    pitched = [voice for voice in voices if voice != table.drum_voice] or list(voices)
+    pitches: dict[int, list[int]] = {voice: [] for voice in voices}
+    for bar in piece.bars:
+        for note in bar.notes:
+            pitches[note.voice].append(note.pitch)
+    return max(pitched, key=lambda voice: sum(pitches[voice]) / len(pitches[voice]))
+
+
+def _some(voices: Sequence[int], rng: np.random.Generator, *, fewest: int) -> tuple[int, ...]:
+    """Draw a proper subset of voices, of uniform size, at least `fewest`."""
+    size = int(rng.integers(fewest, len(voices)))
+    return tuple(sorted(int(v) for v in rng.choice(voices, size, replace=False)))
+
+
+def _shorten(piece: Piece, share: float, rng: np.random.Generator) -> Piece:
+    """Keep a window of about `share` of the bars; half of the windows begin where the piece begins."""
+    length = max(1, int(len(piece.bars) * share * 0.95))
+    first = int(rng.integers(0, len(piece.bars) - length + 1)) if rng.random() < 0.5 else 0
+    return Piece(piece.bars[first : first + length])

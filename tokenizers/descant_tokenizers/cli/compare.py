@@ -1,0 +1,151 @@
+"""`descant tokenizer compare`, and the part of `descant tokenizer inspect` that shows any scheme."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from descant_tokenizers.common.errors import InputError
+
+if TYPE_CHECKING:
+    from descant_tokenizers.comparison.compare import Comparison, Source
+
+DEFAULT_LIMIT = 500
+_MAX_LISTED = 5
+
+
+def compare_command(
+    source: Annotated[list[str], typer.Argument(help="A corpus, a built dataset, a folder of scores, or files.")],
+    schemes: Annotated[
+        str | None, typer.Option(help="Comma-separated names or tokenizer folders; by default all that fit the music.")
+    ] = None,
+    limit: Annotated[int, typer.Option(help="Most pieces to take, drawn with --seed; 0 for all.")] = DEFAULT_LIMIT,
+    seed: Annotated[int, typer.Option(help="Which pieces are drawn.")] = 0,
+    plot: Annotated[Path | None, typer.Option(help="Draw the table to this PNG file.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing --plot file.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print the table alone, and no progress.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as one line of JSON instead.")] = False,
+) -> None:
+    """Compare tokenization schemes on music: length, vocabulary, what comes back, and speed."""
+    _check_output(plot, "--plot", (".png",), force)
+    from descant_tokenizers.comparison.catalogue import Music
+    from descant_tokenizers.comparison.compare import compare, load_source, music_of_all
+    from descant_tokenizers.comparison.schemes import default_schemes, open_scheme
+    from descant_tokenizers.corpora.workers import reading_bar
+
+    start = time.monotonic()
+    silent = quiet or as_json
+    wished = None if schemes is None else [name.strip() for name in schemes.split(",") if name.strip()]
+    for name in wished or ():
+        open_scheme(name, Music.VOICES)  # a wrong name is told before anything is read
+    label = source[0] if len(source) == 1 else f"{len(source)} files"
+    with reading_bar(label, quiet=silent) as progress:
+        found = load_source(source, limit, seed, progress)
+    music = music_of_all(found.scores)
+    opened = [open_scheme(name, music) for name in wished or default_schemes(music)]
+    with reading_bar(f"{label} back from tokens", quiet=silent) as progress:
+        comparison = compare(found.scores, opened, music, progress)
+    figures = _figures(comparison, found)
+    if plot is not None:
+        from descant_tokenizers.comparison.page import plot as draw
+
+        draw(figures, plot, f"{found.name}: {comparison.num_pieces:,} pieces, {comparison.num_notes:,} notes")
+    if as_json:
+        typer.echo(json.dumps(figures, ensure_ascii=False))
+    else:
+        _print(comparison, found, figures, plot, None if quiet else time.monotonic() - start)
+
+
+def show_sheet(file: Path, scheme: str, track: str | None, html: Path | None, force: bool) -> None:
+    """Print a score in the tokens of a scheme, or write them to a page.
+
+    Args:
+        file: The score.
+        scheme: Name of the scheme, or folder of a tokenizer.
+        track: The one track to take, if not all.
+        html: The page to write instead of printing.
+        force: Replace an existing page.
+
+    Raises:
+        InputError: Something of it is not there or cannot be done.
+    """
+    _check_output(html, "--html", (".html", ".htm"), force)
+    from rich.console import Console
+
+    from descant_tokenizers.comparison.page import write_page
+    from descant_tokenizers.comparison.sheet import make_sheet, render_sheet
+
+    sheet = make_sheet(file, scheme, track)
+    if html is None:
+        console = Console(highlight=False)
+        for line in render_sheet(sheet):
+            console.print(line, soft_wrap=True)
+        return
+    write_page(sheet, html)
+    for text in (*sheet.totals(), f"Wrote {html}"):
+        typer.echo(text)
+
+
+def _check_output(path: Path | None, option: str, suffixes: tuple[str, ...], force: bool) -> None:
+    if path is None:
+        return
+    if path.suffix.lower() not in suffixes:
+        raise InputError(f"{option} is {path}; give a name that ends in {suffixes[0]}.")
+    if os.path.lexists(path) and not force:
+        raise InputError(f"{path} exists already; add --force to replace it, or choose another name.")
+
+
+def _figures(comparison: Comparison, found: Source) -> dict[str, Any]:
+    skipped = dict(found.skipped)
+    return {"source": found.name, "num_found": found.num_found, "skipped": skipped, **comparison.figures()}
+
+
+def _print(
+    comparison: Comparison, found: Source, figures: dict[str, Any], plot: Path | None, seconds: float | None
+) -> None:
+    from rich.console import Console
+
+    from descant_tokenizers.comparison.page import rich_table
+
+    table = rich_table(figures)
+    width = Console(width=1000).measure(table).maximum
+    console = Console(highlight=False)
+    console.width = max(console.width, width)  # neither a pipe nor a narrow window cuts columns
+    console.print(table)
+    if seconds is None:
+        return
+    for line in _summary(comparison, found, seconds):
+        typer.echo(line)
+    if plot is not None:
+        typer.echo(f"Wrote {plot}")
+
+
+def _summary(comparison: Comparison, found: Source, seconds: float) -> Iterator[str]:
+    drawn = comparison.num_pieces + len(found.skipped)
+    of_all = f" (of {found.num_found:,}, drawn at random)" if drawn < found.num_found else ""
+    kind = "four voices" if comparison.music == "voices" else "any instruments"
+    yield ""
+    yield (
+        f"{found.name}: {comparison.num_pieces:,} pieces{of_all}, {comparison.num_notes:,} notes, "
+        f"{comparison.num_bars:,} bars, vocabularies for {kind}, {seconds:.1f} s"
+    )
+    yield from _counted("skipped", [f"{name}: {reason}" for name, reason in found.skipped.items()])
+    for result in comparison.results:
+        reasons = [f"{count} x {reason}" for reason, count in result.refusals.most_common()]
+        yield from _counted(f"refused by {result.name}", reasons, result.refusals.total())
+    limited = [result for result in comparison.results if result.limits]
+    yield from (f"limits of {result.name}: {'; '.join(result.limits)}" for result in limited)
+
+
+def _counted(what: str, lines: list[str], count: int | None = None) -> Iterator[str]:
+    if lines:
+        yield f"{what}: {len(lines) if count is None else count}"
+        yield from (f"  {line}" for line in lines[:_MAX_LISTED])
+        if len(lines) > _MAX_LISTED:
+            yield f"  ... and {len(lines) - _MAX_LISTED} more"

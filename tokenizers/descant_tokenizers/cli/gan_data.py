@@ -1,0 +1,73 @@
+"""`descant dataset build` for what the GANs learn from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from descant_tokenizers.corpora import reading_bar
+from descant_tokenizers.corpora.store import FileFormat
+from descant_tokenizers.pianoroll.melodies import MelodyReport, build_melody_bars
+from descant_tokenizers.pianoroll.windows import ROLL_CORPORA, RollReport, build_rolls
+
+
+def build_for_gans(
+    corpus: str,
+    out: Path,
+    num_proc: int | None,
+    file_format: FileFormat,
+    *,
+    force: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Build one of the corpora of rolls, or `melody-bars`, and say what it holds.
+
+    Args:
+        corpus: Its name.
+        out: The folder to write.
+        num_proc: Worker processes for reading the scores; by default one for each core.
+        file_format: `arrow` or `parquet`.
+        force: Replace a dataset that is already there.
+        quiet: Print neither progress nor summary.
+        as_json: Print the report as one line of JSON instead.
+
+    Raises:
+        InputError: The scores cannot be read, or `out` cannot be written.
+    """
+    is_roll = corpus in ROLL_CORPORA
+    common: dict[str, Any] = {"num_proc": num_proc, "force": force, "file_format": file_format}
+    report: RollReport | MelodyReport
+    with reading_bar("chorales" if is_roll else "chorales, folk", quiet=quiet or as_json) as progress:
+        if is_roll:
+            _, report = build_rolls(out, corpus=corpus, progress=progress, **common)
+        else:
+            _, report = build_melody_bars(out, progress=progress, **common)
+    if as_json:
+        typer.echo(json.dumps({"out": str(out), **asdict(report)}))
+    elif not quiet:
+        typer.echo(f"{out}: {_summary(report, ROLL_CORPORA.get(corpus, 1))}")
+
+
+def _summary(report: RollReport | MelodyReport, num_bars: int) -> str:
+    if isinstance(report, RollReport):
+        return (
+            f"windows of {num_bars} bars: {_counts(report.splits)}; {report.second_windows} of train are not a "
+            f"chorale's first\nof {report.num_notes} notes a roll joins {report.merged} to the same pitch before, and "
+            f"{report.off_grid} are not on sixteenths"
+        )
+    splits = "; ".join(f"{split} {_counts(counts)}" for split, counts in report.splits.items())
+    inside = ", ".join(f"{share:.0%} in {corpus}" for corpus, share in report.in_chord.items())
+    return (
+        f"bars of melody: {splits}\nof their sixteenths {report.filled:.1%} were rests, and the pitch belongs to the "
+        f"bar's chord at {inside}"
+    )
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())

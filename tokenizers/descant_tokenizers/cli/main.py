@@ -1,0 +1,350 @@
+"""Commands about corpora and tokens, and the one place where a user's mistake becomes an exit status.
+
+Heavy libraries (datasets, music21, miditok) are imported inside the commands, so that `--help` answers at once.
+
+A build report as a person reads it.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from descant_tokenizers.cli.compare import compare_command, show_sheet
+from descant_tokenizers.cli.train import train_tokenizer_command
+from descant_tokenizers.common.errors import InputError
+
+if TYPE_CHECKING:
+    from descant_tokenizers.common.hub import Pushed
+
+EXIT_BAD_INPUT = 2
+#: What a disk that is full or may not be written to answers, wherever that happens.
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
+PresetOption = Annotated[
+    str, typer.Option("--preset", "--tokenizer", help="Tokenizer preset, folder of a trained tokenizer, or Hub id.")
+]
+
+dataset_app = typer.Typer(
+    name="dataset",
+    help="Build and inspect corpora as Hugging Face datasets.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+tokenizer_app = typer.Typer(
+    name="tokenizer",
+    help="Look at music as the model sees it: tokens.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+@dataset_app.callback()
+def _dataset() -> None:
+    """Keep `dataset` a group of commands, however few it holds."""
+
+
+@dataset_app.command("build")
+def build_command(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A corpus (chorales, palestrina, quartets, monteverdi, folk, essen; for GANs chorales-rolls, "
+            "chorales-rolls-64, melody-bars), or a folder of score files."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder to write the dataset to.")],
+    num_proc: Annotated[int | None, typer.Option(help="Worker processes; one for each core if not given.")] = None,
+    file_format: Annotated[Literal["arrow", "parquet"], typer.Option("--format", help="Format on disk.")] = "arrow",
+    parts: Annotated[
+        Literal["auto", "all"],
+        typer.Option(help="Of your own files: four voices where there are four, or every track of every file."),
+    ] = "auto",
+    licence: Annotated[str | None, typer.Option(help="Licence of your own files, for the column of that name.")] = None,
+    engine: Annotated[
+        Literal["plain", "datatrove"],
+        typer.Option(help="What deals the files out: processes here, or datatrove's tasks (extra `scale`)."),
+    ] = "plain",
+    executor: Annotated[
+        Literal["local", "slurm", "ray"], typer.Option(help="Where datatrove's tasks run.", rich_help_panel="datatrove")
+    ] = "local",
+    tasks: Annotated[
+        int | None, typer.Option(help="Number of tasks; one for every 1,000 files.", rich_help_panel="datatrove")
+    ] = None,
+    work: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the tasks, seen by all machines; beside --out.", rich_help_panel="datatrove"),
+    ] = None,
+    partition: Annotated[str | None, typer.Option(help="Slurm partition.", rich_help_panel="datatrove")] = None,
+    job_time: Annotated[
+        str, typer.Option(help="Longest time of a Slurm job.", rich_help_panel="datatrove")
+    ] = "04:00:00",
+    force: Annotated[bool, typer.Option("--force", help="Replace the dataset at --out.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print neither progress nor summary.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as one line of JSON instead.")] = False,
+) -> None:
+    """Build a corpus to a Hugging Face dataset: one row a piece, the music as MIDI bytes."""
+    from descant_tokenizers.corpora import build_dataset, reading_bar
+    from descant_tokenizers.pianoroll import MELODY_CORPUS, ROLL_CORPORA
+
+    if source in ROLL_CORPORA or source == MELODY_CORPUS:
+        from descant_tokenizers.cli.gan_data import build_for_gans
+
+        build_for_gans(source, out, num_proc, file_format, force=force, quiet=quiet, as_json=as_json)
+        return
+    start = time.monotonic()
+    common: dict[str, Any] = {"force": force, "licence": licence, "parts": parts, "file_format": file_format}
+    if engine == "datatrove":
+        trove = _trove()
+        cluster = trove.Cluster(executor, num_proc, tasks, partition, job_time)
+        done = trove.build(source, out, cluster, work=work, quiet=quiet or as_json, **common)
+        if done is None:
+            typer.echo(f"The tasks are Slurm's: when they have ended, the same command writes {out}.", err=True)
+            return
+        report = done
+    elif executor != "local" or tasks is not None or work is not None or partition is not None:
+        raise InputError("--executor, --tasks, --work and --partition are datatrove's; add --engine datatrove.")
+    else:
+        with reading_bar(source, quiet=quiet) as progress:
+            report = build_dataset(source, out, num_proc=num_proc, progress=progress, **common)
+    if as_json:
+        typer.echo(json.dumps({"out": str(out), "num_rows": report.num_rows, **asdict(report)}, ensure_ascii=False))
+    elif not quiet:
+        typer.echo(summary(report, out, time.monotonic() - start))
+
+
+def _trove() -> ModuleType:
+    """Import what needs the extra `scale`."""
+    try:
+        from descant_tokenizers.corpora import datatrove as trove
+    except ModuleNotFoundError:
+        raise InputError("--engine datatrove needs datatrove; pip install 'descant[scale]'.") from None
+    return trove
+
+
+@dataset_app.command("stats")
+def stats_command(
+    source: Annotated[str, typer.Argument(help="A corpus by name, a dataset's folder, or a folder of score files.")],
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            "--preset", "--tokenizer", help="Preset or folder of a tokenizer; satb or gm, as fits, by default."
+        ),
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw it to this image file, too (.png, .svg, .pdf).")] = None,
+    num_proc: Annotated[int | None, typer.Option(help="Worker processes; one for each core if not given.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file at --plot.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print no progress.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as one line of JSON instead.")] = False,
+) -> None:
+    """Show what is in a corpus: pieces, notes, ranges, keys, meters, lengths, tokens and licences of each split."""
+    from rich.console import Console
+
+    from descant_tokenizers.cli.stats import check_plot, corpus_stats, draw, table
+    from descant_tokenizers.corpora import reading_bar, silence_datasets
+
+    check_plot(plot, force=force)
+    silence_datasets(quiet=quiet or as_json)
+    with reading_bar(source, quiet=quiet) as progress:
+        stats = corpus_stats(source, preset, num_proc=num_proc, progress=progress)
+    if plot is not None:
+        draw(stats.splits, plot, source, stats.tokenizer)
+    if as_json:
+        splits = {name: split.to_json() for name, split in stats.splits.items()}
+        typer.echo(json.dumps({"tokenizer": stats.tokenizer, "splits": splits}, ensure_ascii=False))
+    else:
+        Console(highlight=False).print(table(stats.splits, source, stats.tokenizer))
+        if plot is not None:
+            typer.echo(f"Wrote {plot}")
+
+
+@dataset_app.command("tokenize")
+def tokenize_command(
+    source: Annotated[str, typer.Argument(help="A corpus by name, a dataset's folder, or a folder of score files.")],
+    out: Annotated[Path, typer.Option(help="Folder to write the tokenized dataset to.")],
+    preset: PresetOption = "satb",
+    model: Annotated[
+        str | None, typer.Option(help="Checkpoint folder or Hub id; its tokenizer is taken instead.")
+    ] = None,
+    num_proc: Annotated[int | None, typer.Option(help="Worker processes; one for each core if not given.")] = None,
+    file_format: Annotated[Literal["arrow", "parquet"], typer.Option("--format", help="Format on disk.")] = "arrow",
+    force: Annotated[bool, typer.Option("--force", help="Replace the dataset at --out.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print neither progress nor summary.")] = False,
+) -> None:
+    """Add token columns to a corpus, a dataset or a folder of score files, and put the tokenizer beside it."""
+    from descant_tokenizers.corpora import load_corpus, reading_bar, silence_datasets
+    from descant_tokenizers.corpora.build import is_score_folder
+    from descant_tokenizers.corpora.files import FolderCorpus
+    from descant_tokenizers.tokens.dataset import tokenize_dataset, tokenize_files, write_tokenized
+    from descant_tokenizers.tokens.presets import open_tokenizer
+    from descant_tokenizers.tokens.vocabulary import TokenTable
+
+    silence_datasets(quiet=quiet)
+    tokenizer = open_tokenizer(model or preset)
+    if is_score_folder(source):
+        start = time.monotonic()
+        files = FolderCorpus.of(Path(source), parts="auto" if TokenTable(tokenizer).is_four_part else "all")
+        with reading_bar(source, quiet=quiet) as progress:
+            report = tokenize_files(
+                files, tokenizer, out, num_proc=num_proc, force=force, file_format=file_format, progress=progress
+            )
+        if not quiet:
+            typer.echo(summary(report, out, time.monotonic() - start))
+        return
+    with reading_bar(source, quiet=quiet) as progress:
+        corpus = load_corpus(source, num_proc=num_proc, progress=progress)
+    tokenized, refused = tokenize_dataset(corpus, tokenizer, num_proc)
+    write_tokenized(tokenized, refused, tokenizer, out, file_format, force=force)
+    if not quiet:
+        counts = ", ".join(f"{len(rows)} {name}" for name, rows in tokenized.items())
+        typer.echo(f"{out}: {counts} pieces in {len(tokenizer)} tokens of vocabulary; {len(refused)} refused")
+        for piece, reason in refused.items():
+            typer.echo(f"  {piece}: {reason}")
+
+
+@dataset_app.command("push")
+def push_dataset_command(
+    folder: Annotated[Path, typer.Argument(help="Folder of a built dataset.")],
+    repo_id: Annotated[str, typer.Argument(help="Where to: user/name.")],
+    private: Annotated[bool, typer.Option("--private", help="A new repository is private.")] = False,
+    update: Annotated[bool, typer.Option("--update", help="Add a new version to a repository that exists.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print no summary.")] = False,
+) -> None:
+    """Push a dataset to the Hugging Face Hub, as Parquet with a card."""
+    from descant_tokenizers.corpora.publishing import push_dataset
+
+    _say_pushed(push_dataset(folder, repo_id, private=private, update=update), quiet)
+
+
+@tokenizer_app.callback()
+def _tokenizer() -> None:
+    """Keep `tokenizer` a group of commands, however few it holds."""
+
+
+@tokenizer_app.command("inspect")
+def inspect_command(
+    file: Annotated[Path, typer.Argument(help="A score: MIDI, MusicXML, ABC or Humdrum.")],
+    preset: PresetOption = "satb",
+    model: Annotated[
+        str | None, typer.Option(help="Checkpoint folder or Hub id; its tokenizer is taken instead.")
+    ] = None,
+    track: Annotated[str | None, typer.Option(help="Take this track alone: its number from 1, or its name.")] = None,
+    scheme: Annotated[
+        str | None, typer.Option(help="Any scheme instead (tsd, octuple, ...; see `compare`), or a tokenizer's folder.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page to look at in a browser instead.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing --html file.")] = False,
+) -> None:
+    """Print the tokens of a score bar by bar, coloured by type."""
+    if scheme is not None or html is not None:
+        show_sheet(file, scheme or model or preset, track, html, force)
+        return
+    from rich.console import Console
+
+    from descant_tokenizers.tokens.inspect import inspect_file, render
+    from descant_tokenizers.tokens.presets import open_tokenizer
+    from descant_tokenizers.tokens.vocabulary import TokenTable
+
+    table = TokenTable(open_tokenizer(model or preset))
+    console = Console(highlight=False)
+    for line in render(inspect_file(table, file, track)):
+        console.print(line, soft_wrap=True)
+
+
+@tokenizer_app.command("push")
+def push_tokenizer_command(
+    folder: Annotated[Path, typer.Argument(help="Folder with a tokenizer.json of miditok.")],
+    repo_id: Annotated[str, typer.Argument(help="Where to: user/name.")],
+    private: Annotated[bool, typer.Option("--private", help="A new repository is private.")] = False,
+    update: Annotated[bool, typer.Option("--update", help="Add a new version to a repository that exists.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print no summary.")] = False,
+) -> None:
+    """Push a tokenizer to the Hugging Face Hub."""
+    from descant_tokenizers.tokens.publishing import push_tokenizer
+
+    _say_pushed(push_tokenizer(folder, repo_id, private=private, update=update), quiet)
+
+
+def _say_pushed(pushed: Pushed, quiet: bool) -> None:
+    if not quiet:
+        typer.echo(f"{pushed.url} has {len(pushed.files)} files, revision {pushed.revision}")
+
+
+tokenizer_app.command("compare")(compare_command)
+tokenizer_app.command("train")(train_tokenizer_command)
+
+
+def run(app: typer.Typer) -> None:
+    """Run a typer app as a program: bad input is one sentence on stderr, never a traceback.
+
+    Args:
+        app: The application; its arguments are read from `sys.argv`.
+
+    Raises:
+        SystemExit: Always. Status 0 after success, 2 after bad input (`InputError`, wrong usage, full disk), 130 after
+            Ctrl-C.
+    """
+    try:
+        app()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(EXIT_BAD_INPUT)
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise  # a defect
+        where = error.filename or "a file"
+        print(f"error: cannot write {where} ({os.strerror(error.errno).lower()}); free some space.", file=sys.stderr)
+        sys.exit(EXIT_BAD_INPUT)
+    except KeyboardInterrupt:  # typer turns most of these into the same status itself
+        sys.exit(EXIT_INTERRUPTED)
+
+
+if TYPE_CHECKING:
+    from descant_tokenizers.corpora.build import BuildReport
+
+MAX_LISTED = 8
+
+
+def summary(report: BuildReport, out: Path, seconds: float) -> str:
+    """Say in a few lines what was built.
+
+    Args:
+        report: What became of every file.
+        out: Where the dataset lies.
+        seconds: How long the build took.
+
+    Returns:
+        Text without a final line break.
+    """
+    lines = [f"{report.corpus}: {report.num_rows} pieces from {report.num_files} files in {seconds:.1f} s"]
+    if report.num_found > report.num_files:
+        lines.append(f"  {report.num_found} were found, each tune of a tune book counted")
+    if report.num_cached:
+        lines.append(f"  {report.num_cached} of them {'was' if report.num_cached == 1 else 'were'} read before")
+    lines.append(f"  {'split':<10}{'pieces':>8}{'of four parts':>16}")
+    lines += [f"  {split:<10}{count:>8}{report.four_part[split]:>16}" for split, count in report.splits.items()]
+    lines += _listed("skipped", report.skipped)
+    same = {name: f"{name} has the notes of {kept}" for name, kept in report.duplicates.items()}
+    lines += _listed("left out, equal to another", same)
+    lines += _listed("repaired", {name: f"{name}: {'; '.join(said)}" for name, said in report.remarks.items()})
+    lines.append(f"Wrote {out} ({out / 'report.json'} has the details)")
+    return "\n".join(lines)
+
+
+def _listed(what: str, said: Mapping[str, str]) -> Iterator[str]:
+    if said:
+        yield f"  {what}: {len(said)}"
+        yield from (f"    {text}" for text in list(said.values())[:MAX_LISTED])
+        if len(said) > MAX_LISTED:
+            yield f"    ... and {len(said) - MAX_LISTED} more"

@@ -1,0 +1,86 @@
+"""`descant render`: any score as notation, picture and sound."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.common.files import FORMATS, check_outputs, file_of, parse_formats
+
+SoundName = Literal["choir", "organ", "piano", "strings"]
+
+
+def render_command(
+    file: Annotated[Path, typer.Argument(help="A score: MIDI, MusicXML, ABC or Humdrum.")],
+    formats: Annotated[str, typer.Option(help=f"Comma-separated: {', '.join(FORMATS)}.")] = "musicxml,svg",
+    out: Annotated[
+        Path | None, typer.Option(help="Name without a suffix; by default that of the file, in this folder.")
+    ] = None,
+    layout: Annotated[
+        Literal["open", "closed"] | None,
+        typer.Option(help="A staff for each track, or two voices to a staff (the default for four voices)."),
+    ] = None,
+    given: Annotated[
+        str | None, typer.Option(help="Comma-separated tracks that were given; notes of others get a colour.")
+    ] = None,
+    key: Annotated[str | None, typer.Option(help="The key, such as 'F# minor'; found by itself if not given.")] = None,
+    chords: Annotated[bool, typer.Option("--chords", help="Write chord symbols and Roman numerals, here too.")] = False,
+    sound: Annotated[
+        SoundName | None, typer.Option(help="What every track sounds like; by default its own instrument.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
+) -> None:
+    """Write a score as sheet music, picture and sound."""
+    from descant_tokenizers.rendering.spelling import parse_key
+
+    wished = parse_formats(formats)
+    chosen_key = None if key is None else parse_key(key)
+    stem = out or Path(file.stem)
+    name = stem.with_name(f"{stem.name}{FORMATS[wished[0]]}")
+    if any(file_of(name, form).resolve() == file.resolve() for form in wished):
+        raise InputError(f"{file} is read, and would be replaced; choose another --out.")
+    check_outputs(name, 1, wished, force=force)
+
+    from descant_tokenizers.rendering.marks import read_marks
+    from descant_tokenizers.rendering.write import Rendering, write_renderings
+    from descant_tokenizers.scores import read_score
+
+    score = read_score(file)
+    names = None if given is None else _given(given, [track.name for track in score.tracks])
+    marks = read_marks(file)
+    rendering = Rendering(
+        score,
+        title=marks.title or file.stem,
+        is_given=None if names is None else (lambda track, note: track in names),
+        arrangement=layout,
+        chosen_key=chosen_key,
+        with_chords=chords,
+        marks=marks,
+        sound=sound,
+    )
+    (written,) = write_renderings({name: rendering}, wished, force=force)
+    if not quiet:
+        typer.echo(f"Key: {rendering.key_found}")
+        if chords:
+            from descant_tokenizers.rendering.chords import chords_in_words
+
+            typer.echo("\n".join(chords_in_words(rendering.chords)))
+        for path in written.paths:
+            typer.echo(f"Wrote {path}")
+        for remark in written.remarks:
+            typer.echo(f"Note: {remark}")
+    for sentence in written.left_out.values():
+        typer.echo(f"Note: {sentence}", err=True)
+
+
+def _given(text: str, tracks: list[str]) -> frozenset[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    found = {track.lower(): track for track in tracks}
+    for name in names:
+        if name.lower() not in found:
+            raise InputError(f"there is no track '{name}' to be given; the tracks are {', '.join(tracks)}.")
+    return frozenset(found[name.lower()] for name in names)

@@ -1,0 +1,144 @@
+"""``descant tokenizer train``: learn the tokens of a corpus, and say what that is worth on music not learned from.
+
+Heavy libraries are imported inside the command, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from descant_tokenizers.common.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from miditok import REMI
+
+    from descant_tokenizers.tokens.piece import Piece
+    from descant_tokenizers.tokens.vocabulary import TokenTable
+
+#: Beside the tokenizer: how it came about. Marks a folder that `--force` may replace.
+FACTS_FILE = "training.json"
+LEARNED_SPLIT, MEASURED_SPLIT = "train", "valid"
+
+
+def train_tokenizer_command(
+    source: Annotated[str, typer.Argument(metavar="CORPUS", help="A corpus (chorales), or a folder of music.")],
+    vocab_size: Annotated[int, typer.Option(help="Number of tokens in the end, those of the preset included.")],
+    out: Annotated[Path, typer.Option(help="Folder to write the tokenizer to.")],
+    preset: Annotated[str, typer.Option(help="Tokenizer preset to start from.")] = "satb",
+    model: Annotated[Literal["BPE", "Unigram"], typer.Option(help="How tokens are learned.")] = "BPE",
+    num_proc: Annotated[int | None, typer.Option(help="Worker processes; none of its own if not given.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the tokenizer at --out.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print neither progress nor summary.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON instead of the summary.")] = False,
+) -> None:
+    """Learn tokens that stand for several (BPE, Unigram) from the train split of a corpus."""
+    _check_out(out, force=force)
+
+    import datasets
+
+    from descant_tokenizers.corpora import load_corpus, reading_bar, silence_datasets
+    from descant_tokenizers.tokens.dataset import dataset_pieces, tokenize_dataset
+    from descant_tokenizers.tokens.presets import build_tokenizer
+    from descant_tokenizers.tokens.tasks import TaskLayout
+    from descant_tokenizers.tokens.train_bpe import check_vocab_size, train_tokenizer
+    from descant_tokenizers.tokens.vocabulary import TokenTable
+
+    started = time.monotonic()
+    untrained = build_tokenizer(preset)
+    base = TokenTable(untrained)
+    check_vocab_size(base, vocab_size)
+    silence_datasets(quiet=quiet or as_json)
+    with reading_bar(source, quiet=quiet or as_json) as progress:
+        corpus = load_corpus(source, num_proc=num_proc, progress=progress)
+    used = datasets.DatasetDict({name: corpus[name] for name in (LEARNED_SPLIT, MEASURED_SPLIT) if name in corpus})
+    tokenized, refused = tokenize_dataset(used, untrained, num_proc)
+    layout = TaskLayout(base)
+    pieces = {name: dataset_pieces(rows, layout) for name, rows in tokenized.items()}
+    # Its bars would print empty lines to stdout where there is no terminal.
+    show_progress = sys.stderr.isatty() and not (quiet or as_json)
+    trained = train_tokenizer(untrained, pieces.get(LEARNED_SPLIT, []), vocab_size, model, show_progress=show_progress)
+    table = TokenTable(trained)
+    facts = {
+        "preset": preset,
+        "model": model,
+        "vocab_size": table.size,
+        "num_base_tokens": base.size,
+        "corpus": source,
+        "splits": {name: _split_facts(table, found) for name, found in pieces.items() if found},
+        "refused": refused,
+        "vocabulary_sha256": table.sha256(),
+    }
+    _write(trained, facts, out)
+    seconds = round(time.monotonic() - started, 1)
+    if as_json:
+        typer.echo(json.dumps({"out": str(out), **facts, "seconds": seconds}))
+    elif not quiet:
+        typer.echo(_summary(facts, out, vocab_size, seconds))
+
+
+def _split_facts(table: TokenTable, pieces: Sequence[Piece]) -> dict[str, Any]:
+    """Count the tokens of whole pieces, BOS, task and EOS left out."""
+    from descant_tokenizers.tokens.piece import piece_ids
+
+    streams = [piece_ids(table, piece) for piece in pieces]
+    num_notes = sum(piece.num_notes for piece in pieces)
+    num_base, num_tokens = sum(map(len, streams)), sum(len(table.merge(ids)) for ids in streams)
+    return {
+        "num_pieces": len(pieces),
+        "num_notes": num_notes,
+        "base_tokens_per_note": round(num_base / num_notes, 3),
+        "tokens_per_note": round(num_tokens / num_notes, 3),
+        "compression": round(num_base / num_tokens, 3),
+    }
+
+
+def _summary(facts: dict[str, Any], out: Path, wished: int, seconds: float) -> str:
+    num_base = facts["num_base_tokens"]
+    size, learned = facts["vocab_size"], facts["splits"][LEARNED_SPLIT]
+    lines = [
+        f"{out}: {size:,} tokens, {size - num_base:,} of them learned by {facts['model']} from "
+        f"{learned['num_pieces']:,} pieces ({learned['num_notes']:,} notes) of {facts['corpus']} in {seconds:.1f} s"
+    ]
+    if size < wished:
+        lines.append(f"fewer than the {wished:,} asked for: the corpus holds no more runs worth a token")
+    lines += [
+        f"{name}: {split['tokens_per_note']:.3f} tokens per note, {split['base_tokens_per_note']:.3f} before: "
+        f"{split['compression']:.2f} times shorter"
+        for name, split in facts["splits"].items()
+    ]
+    if facts["refused"]:
+        lines.append(f"{len(facts['refused']):,} pieces do not fit the preset; {out / FACTS_FILE} says why")
+    corpus = "" if facts["corpus"] == "chorales" else f" data.corpora=[{facts['corpus']}]"
+    hint = f"descant train data.tokenizer={out} layout.given_at_onsets=false{corpus}"
+    return "\n".join([*lines, f"train a model with it: {hint}"])
+
+
+def _check_out(out: Path, *, force: bool) -> None:
+    """Refuse an output folder before any work is done.
+
+    Raises:
+        InputError: Something is there, and it is no tokenizer of ours or `force` is off.
+    """
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    if not force:
+        raise InputError(f"{out} already exists and is not empty; choose another folder or add --force.")
+    if not (out / FACTS_FILE).is_file():
+        raise InputError(f"{out} does not look like a tokenizer trained here (no {FACTS_FILE}); remove it yourself.")
+
+
+def _write(tokenizer: REMI, facts: dict[str, Any], out: Path) -> None:
+    from descant_tokenizers.common.files import TOKENIZER_FILE
+    from descant_tokenizers.corpora.store import fresh_folder
+
+    with fresh_folder(out) as fresh:
+        tokenizer.save(fresh / TOKENIZER_FILE)
+        (fresh / FACTS_FILE).write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Errors, files and the Hub, shared by every package here."""

@@ -1,0 +1,172 @@
+"""miditok's schemes by name: what each needs besides the shared settings, and what it cannot say.
+
+Every sentence under `limits` is asserted in tests/unit/test_schemes.py, so that an upstream change shows.
+
+The settings that schemes share when they are compared: the same grid, pitches, instruments and time signatures.
+
+Notes and bars are what is compared, so velocities, tempos, rests and chords are off in every scheme.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+from miditok import TokenizerConfig
+from symusic.core import ScoreTick
+
+from descant_tokenizers.scores import VOICES
+from descant_tokenizers.tokens.presets import BEAT_RESOLUTION, PITCH_RANGE, TIME_SIGNATURES, VOICE_PROGRAMS
+
+__all__ = ["CATALOGUE", "MAX_BARS", "Music", "SchemeSpec", "label_voices", "music_of", "shared_config"]
+
+MAX_BARS = 512
+"""Bars that the schemes with a token for each bar number can count."""
+
+_COMPOUND = "compound tokens: several vocabularies at once, so no BPE and no stock causal language model"
+_NO_SIGNATURES = "time signatures are dropped"
+_MAX_BARS = f"at most {MAX_BARS} bars: each has its own token"
+
+
+@dataclass(frozen=True, slots=True)
+class SchemeSpec:
+    """One scheme of miditok.
+
+    Attributes:
+        title: Name of the scheme in print, and of its paper or maker.
+        cls: Name of the class in miditok.
+        extra: Settings that it needs besides the shared ones.
+        limits: What it cannot say, one phrase each.
+        needs_tempo: It fails on a score without a tempo.
+        max_bars: Most bars that it can count, if there is a limit.
+    """
+
+    title: str
+    cls: str
+    extra: Mapping[str, object] = field(default_factory=dict)
+    limits: tuple[str, ...] = ()
+    needs_tempo: bool = False
+    max_bars: int | None = None
+
+
+CATALOGUE: Mapping[str, SchemeSpec] = MappingProxyType(
+    {
+        "remi": SchemeSpec("REMI (Huang and Yang 2020)", "REMI"),
+        "tsd": SchemeSpec("TSD", "TSD", limits=("no bar lines: time is a chain of shifts",)),
+        "structured": SchemeSpec(
+            "Structured (Hadjeres and Crestel 2021)",
+            "Structured",
+            limits=(
+                _NO_SIGNATURES,
+                "the way to the next onset is one token: beyond 2 beats it is rounded to a coarser grid, beyond 16 cut,"
+                " and all that follows moves",
+            ),
+        ),
+        "midilike": SchemeSpec(
+            "MIDI-Like (Oore et al. 2018)",
+            "MIDILike",
+            limits=(
+                "no bar lines and no durations: a note lasts until its NoteOff",
+                "of two notes of one pitch and program that overlap, the wrong one may end first",
+            ),
+        ),
+        "octuple": SchemeSpec(
+            "Octuple (Zeng et al. 2021)",
+            "Octuple",
+            extra={"max_bar_embedding": MAX_BARS},
+            limits=(
+                _COMPOUND,
+                _MAX_BARS,
+                "a time signature is told by the notes alone: a change without a note in its bar is lost, and what "
+                "follows moves",
+            ),
+            max_bars=MAX_BARS,
+        ),
+        "cpword": SchemeSpec("Compound Word (Hsiao et al. 2021)", "CPWord", limits=(_COMPOUND,)),
+        "pertok": SchemeSpec(
+            "PerTok (Lemonaide)",
+            "PerTok",
+            # 96 ticks hold the grid; with no room for microtiming the notes stay on it, as in all other schemes
+            extra={
+                "ticks_per_quarter": 96,
+                "use_microtiming": False,
+                "max_microtiming_shift": 0.0,
+                "num_microtiming_bins": 1,
+            },
+            limits=(
+                "bars are counted in a way of its own: a change of time signature may come back at another place",
+                "the error of a shift adds to the next one where notes are off the grid",
+                "a note lasts 15.75 beats at most",
+            ),
+        ),
+        "mumidi": SchemeSpec(
+            "MuMIDI (Ren et al. 2020)",
+            "MuMIDI",
+            extra={"max_bar_embedding": MAX_BARS},
+            limits=(_COMPOUND, _MAX_BARS, f"{_NO_SIGNATURES}: all bars are in 4/4"),
+            needs_tempo=True,
+            max_bars=MAX_BARS,
+        ),
+        "mmm": SchemeSpec(
+            "MMM (Ens and Pasquier 2020)",
+            "MMM",
+            extra={"base_tokenizer": "REMI"},
+            limits=("one track after the other: no point in the stream is a point in time",),
+        ),
+    }
+)
+
+ANY_PITCH = (0, 127)
+ALL_PROGRAMS = list(range(-1, 128))  # -1: miditok's number for drums
+BASIC_TOKENS = ("PAD", "BOS", "EOS", "MASK")
+
+
+class Music(StrEnum):
+    """What a vocabulary has to hold.
+
+    `VOICES` is music whose tracks are all named after the four voices: four programs and the pitches of the preset
+    `satb`. `ANY` is everything else: all programs, drums, all pitches.
+    """
+
+    VOICES = "voices"
+    ANY = "any"
+
+
+def music_of(score: ScoreTick) -> Music:
+    """Tell which vocabulary a score needs."""
+    names = [track.name for track in score.tracks]
+    return Music.VOICES if set(names) <= set(VOICES) and len(set(names)) == len(names) else Music.ANY
+
+
+def label_voices(score: ScoreTick) -> ScoreTick:
+    """Return a copy of a score of named voices in which each voice has its program, as in the preset `satb`."""
+    labelled = score.copy()
+    for track in labelled.tracks:
+        track.program, track.is_drum = VOICE_PROGRAMS[track.name], False
+    return labelled
+
+
+def shared_config(music: Music, **extra: Any) -> TokenizerConfig:
+    """Return a miditok configuration on the grid of the preset `satb`.
+
+    Args:
+        music: What the vocabulary has to hold.
+        extra: What one scheme needs besides.
+    """
+    is_voices = music is Music.VOICES
+    return TokenizerConfig(
+        pitch_range=PITCH_RANGE if is_voices else ANY_PITCH,
+        beat_res=BEAT_RESOLUTION,
+        special_tokens=list(BASIC_TOKENS),
+        use_velocities=False,
+        use_pitchdrum_tokens=False,
+        use_programs=True,
+        one_token_stream_for_programs=True,
+        programs=list(VOICE_PROGRAMS.values()) if is_voices else ALL_PROGRAMS,
+        use_time_signatures=True,
+        time_signature_range=TIME_SIGNATURES,
+        **extra,
+    )

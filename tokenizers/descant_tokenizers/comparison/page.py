@@ -1,0 +1,257 @@
+"""A sheet of tokens as one HTML file: nothing in it is fetched from anywhere, and no script runs.
+
+A comparison as a table for the terminal and for Markdown, and as a picture.
+
+All of them are made from the figures of `Comparison.figures()`, so that what a record holds can be printed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from descant_tokenizers.common.errors import printable
+from descant_tokenizers.common.files import atomic_write
+from descant_tokenizers.comparison.schemes import Step
+from descant_tokenizers.comparison.sheet import FAMILIES, HIDDEN_TYPES, Block, Sheet, family_of, heading, meaning
+
+__all__ = ["COLUMNS", "MAX_TOKENS", "markdown_table", "page", "plot", "rich_table", "write_page"]
+
+MAX_TOKENS = 60_000
+"""Tokens on a page: some ten megabytes, which browsers still scroll through."""
+
+_STYLE = """
+:root { color-scheme: light dark; --paper: #ffffff; --ink: #1b1f24; --soft: #57606a; --rule: #d7dce1; --wash: #f4f6f8;
+  --bar: #e4e7eb; --meter: #f7dcf2; --time: #d3eef5; --instrument: #fbeac0; --pitch: #d4f0d6; --duration: #d9e4fd;
+  --loudness: #fbd9d5; --other: #ececec; }
+@media (prefers-color-scheme: dark) { :root { --paper: #14171b; --ink: #e8ebee; --soft: #a3acb6; --rule: #363d45;
+  --wash: #1d2126; --bar: #3a4149; --meter: #572a4d; --time: #14485a; --instrument: #54430f; --pitch: #1c4d27;
+  --duration: #223f7a; --loudness: #662a24; --other: #33383d; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 78rem; padding: 1.5rem 1rem 6rem; background: var(--paper); color: var(--ink);
+  font: 1rem/1.5 system-ui, sans-serif; }
+h1 { font-size: 1.5rem; margin: 0; overflow-wrap: anywhere; }
+h2 { font-size: .95rem; margin: 0 0 .3rem; }
+p, ul { margin: .4rem 0; } .soft { color: var(--soft); } .lost { font-weight: 600; }
+.legend { display: flex; flex-wrap: wrap; gap: .4rem; position: sticky; top: 0; z-index: 1; padding: .6rem 0;
+  background: var(--paper); border-bottom: 1px solid var(--rule); }
+section { padding: .7rem 0; border-bottom: 1px solid var(--rule); }
+.line { display: flex; flex-wrap: wrap; gap: .25rem; padding: .15rem 0; }
+b, .legend span { position: relative; padding: .05rem .4rem; border-radius: .3rem;
+  font: .82rem/1.5 ui-monospace, monospace; color: var(--ink); background: var(--other); white-space: nowrap; }
+.step { display: inline-flex; flex-wrap: wrap; gap: .15rem; padding: .12rem; border: 1px solid var(--soft);
+  border-radius: .45rem; }
+b:hover { outline: 2px solid var(--ink); }
+b:hover::after { content: attr(data-says); position: absolute; left: 0; top: 1.7rem; z-index: 2; padding: .25rem .6rem;
+  font: .85rem/1.4 system-ui, sans-serif; color: var(--paper); background: var(--ink); border-radius: .3rem; }
+"""
+
+
+def page(sheet: Sheet) -> str:
+    """Return a whole HTML page.
+
+    Args:
+        sheet: The sheet. Of a very long one only the first `MAX_TOKENS` tokens are shown, and the page says so.
+    """
+    return "\n".join(_page(sheet)) + "\n"
+
+
+def write_page(sheet: Sheet, path: Path) -> None:
+    """Write a page to a file; an existing one is replaced.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    with atomic_write(path) as temporary:
+        temporary.write_text(page(sheet), encoding="utf-8")
+
+
+def _page(sheet: Sheet) -> Iterator[str]:
+    colours = "".join(
+        f"b.{family}, .legend .{family} {{ background: var(--{family}); }}\n" for family in (*FAMILIES, "other")
+    )
+    title = escape(printable(sheet.title, 120))
+    yield "<!doctype html>"
+    yield '<html lang="en"><head><meta charset="utf-8">'
+    yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    yield f"<title>{title}: {escape(sheet.scheme.title)} tokens</title>"
+    yield f"<style>{_STYLE}{colours}</style></head><body>"
+    yield f"<h1>{title}</h1>"
+    yield from _header(sheet)
+    yield from _legend(sheet)
+    shown = 0
+    for index, block in enumerate(sheet.blocks):
+        if shown >= MAX_TOKENS:
+            left = len(sheet.blocks) - index
+            yield f'<p class="lost">{left:,} more bars are not shown: the page would be too long.</p>'
+            break
+        yield from _block(block, sheet.scheme.voices)
+        shown += sum(len(line) for line in block.lines)
+    yield "</body></html>"
+
+
+def _header(sheet: Sheet) -> Iterator[str]:
+    counts, came_back = sheet.totals()
+    sizes = sheet.scheme.vocabulary_sizes
+    vocabulary = " + ".join(f"{size:,}" for size in sizes)
+    yield f"<p>{escape(counts)}; vocabulary {vocabulary}</p>"
+    yield f'<p class="{"soft" if sheet.kept.is_exact else "lost"}">{escape(came_back)}</p>'
+    said = [*sheet.remarks, *(f"limit: {limit}" for limit in sheet.scheme.limits)]
+    if said:
+        yield '<ul class="soft">' + "".join(f"<li>{escape(line)}</li>" for line in said) + "</ul>"
+    if any(len(step.names) > 1 for block in sheet.blocks for line in block.lines for step in line):
+        yield '<p class="soft">A frame holds what a model reads or writes at once.</p>'
+
+
+def _legend(sheet: Sheet) -> Iterator[str]:
+    used = {
+        family_of(name)
+        for block in sheet.blocks
+        for line in block.lines
+        for step in line
+        for name in step.names
+        if name.split("_", 1)[0] not in HIDDEN_TYPES
+    }
+    spans = "".join(f'<span class="{family}">{family}</span>' for family in (*FAMILIES, "other") if family in used)
+    yield f'<div class="legend" role="note" aria-label="colours by type of token">{spans}</div>'
+
+
+def _block(block: Block, voices: dict[int, str]) -> Iterator[str]:
+    yield f"<section><h2>{escape(heading(block.bar))}</h2>"
+    for line in block.lines:
+        yield '<div class="line">' + "".join(_step(step, voices) for step in line) + "</div>"
+    yield "</section>"
+
+
+def _step(step: Step, voices: dict[int, str]) -> str:
+    parts = "".join(
+        f'<b class="{family_of(name)}" data-says="{escape(meaning(name, voices))}">{escape(name)}</b>'
+        for name in step.names
+        if name.split("_", 1)[0] not in HIDDEN_TYPES
+    )
+    return f'<span class="step">{parts}</span>' if len(step.names) > 1 else parts
+
+
+Figures = Mapping[str, Any]
+
+COLUMNS = (
+    "scheme",
+    "vocabulary",
+    "tokens/note",
+    "tokens/bar",
+    "bits/note",
+    "exact",
+    "notes exact",
+    "note F1",
+    "notes/s",
+    "refused",
+)
+"""Headings; docs/tokenizers.md explains each."""
+
+_PANELS = (
+    ("tokens_per_note", "tokens per note"),
+    ("bits_per_note", "bits per note, fixed-length code"),
+    ("exact_share", "pieces that come back exactly"),
+    ("note_f1", "note F1 after the round trip"),
+    ("notes_per_second", "notes encoded per second"),
+)
+#: Their bars end at 1, whatever the schemes reach.
+_SHARES = ("exact_share", "note_f1")
+_DOTS_PER_INCH = 120
+_PANEL_INCHES = 3.0
+_ROW_INCHES = 0.32
+
+
+def rich_table(figures: Figures) -> Table:
+    """Return the table for a terminal."""
+    table = Table(box=None, pad_edge=False)
+    for index, column in enumerate(COLUMNS):
+        table.add_column(column, justify="left" if index == 0 else "right", no_wrap=True)
+    for scheme in figures["schemes"]:
+        table.add_row(*_cells(scheme))
+    return table
+
+
+def markdown_table(figures: Figures) -> str:
+    """Return the table in Markdown, without a final line break."""
+    lines = [f"| {' | '.join(COLUMNS)} |", "|---" + "|---:" * (len(COLUMNS) - 1) + "|"]
+    lines += [f"| {' | '.join(_cells(scheme))} |" for scheme in figures["schemes"]]
+    return "\n".join(lines)
+
+
+def plot(figures: Figures, path: Path, title: str) -> None:
+    """Draw a bar for each scheme in a panel for each figure.
+
+    Args:
+        figures: The comparison.
+        path: A PNG file; an existing one is replaced.
+        title: One line above the panels.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    schemes = figures["schemes"]
+    names = [scheme["name"] for scheme in schemes]
+    size = (_PANEL_INCHES * len(_PANELS), _ROW_INCHES * len(schemes) + 1.4)
+    figure = Figure(figsize=size, layout="constrained", facecolor="white")
+    for axes, (key, label) in zip(figure.subplots(1, len(_PANELS), sharey=True), _PANELS, strict=True):
+        values = [scheme[key] or 0.0 for scheme in schemes]
+        bars = axes.barh(names, values, color="#0072b2")
+        text = _f1 if key == "note_f1" else _short
+        axes.bar_label(bars, [text(scheme[key]) for scheme in schemes], padding=3, fontsize=8)
+        axes.set_title(label, fontsize=10)
+        axes.set_xlim(0, 1.3 * (1.0 if key in _SHARES else max(values, default=1) or 1))
+        axes.tick_params(axis="y", length=0)
+        axes.set_xticks([])
+        axes.spines[["top", "right", "bottom"]].set_visible(False)
+    figure.axes[0].invert_yaxis()  # of all panels, since they share it
+    figure.suptitle(title, fontsize=12, parse_math=False)
+    with atomic_write(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=_DOTS_PER_INCH)
+
+
+def _cells(scheme: Figures) -> list[str]:
+    sizes = scheme["vocabulary_sizes"]
+    vocabulary = f"{scheme['vocabulary']:,}" + (f" in {len(sizes)}" if len(sizes) > 1 else "")
+    return [
+        str(scheme["name"]),
+        vocabulary,
+        _number(scheme["tokens_per_note"], ".2f"),
+        _number(scheme["tokens_per_bar"], ".1f"),
+        _number(scheme["bits_per_note"], ".1f"),
+        _share(scheme["num_exact"], scheme["num_pieces"]),
+        _share(scheme["num_same_notes"], scheme["num_pieces"]),
+        _f1(scheme["note_f1"]),
+        _number(scheme["notes_per_second"], ",.0f"),
+        f"{scheme['num_refused']:,}",
+    ]
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def _share(part: int, whole: int) -> str:
+    """Return a percentage that says 100 only where it is all, and 0 only where it is none."""
+    if part in (0, whole):
+        return "100 %" if part else "0 %"
+    return f"{min(max(100 * part / whole, 0.1), 99.9):.1f} %"
+
+
+def _f1(value: float | None) -> str:
+    """Return an F1 of four decimals that says 1 only where it is 1."""
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if value == 1 else f"{min(value, 0.9999):.4f}"
+
+
+def _short(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"

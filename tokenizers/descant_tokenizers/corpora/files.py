@@ -1,0 +1,236 @@
+"""Files and the pieces in them: a tune book in ABC holds many, any other file one.
+
+A piece is named by its key: the file's path inside a folder, and `#` with its place for a tune of several.
+
+A folder of the user's own files as a corpus: MIDI, MusicXML, ABC and Humdrum, mixed, of any number of tracks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path, PurePosixPath
+
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.corpora.reading import Parts, Reading, read_piece
+from descant_tokenizers.corpora.rows import Facts, Piece
+from descant_tokenizers.corpora.splits import FOLDER_SPLITS, split_of_digest
+from descant_tokenizers.scores import SUFFIXES, Limits
+from descant_tokenizers.scores.reading import read_bytes
+
+_BOOK_KEY = re.compile(r"(?P<file>.*\.abc)#(?P<tune>\d+)", re.IGNORECASE | re.DOTALL)
+_TUNE_START = re.compile(r"^X:", re.MULTILINE)
+_SHARED_FIELD = re.compile(r"^[A-WYZa-z]:.*$", re.MULTILINE)
+
+
+def score_keys(folder: Path) -> list[str]:
+    """List the pieces in the score files under a folder, hidden ones left out, in the order of their relative paths.
+
+    Args:
+        folder: An existing folder; its subfolders are searched too.
+
+    Returns:
+        At least one key.
+
+    Raises:
+        InputError: There is no such folder, or no score file in it.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder; give a folder of score files.")
+    found = [
+        os.path.relpath(os.path.join(root, name), folder).replace(os.sep, "/")
+        for root, _, names in os.walk(folder)
+        for name in names
+        if os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith(".")
+    ]
+    if not found:
+        raise InputError(f"{folder} holds no score file ({', '.join(SUFFIXES)}); give a folder that does.")
+    return [key for file in sorted(found) for key in keys_in(folder, file)]
+
+
+def keys_in(folder: Path, file: str) -> list[str]:
+    """List the pieces in one file: one for each tune of an ABC file that holds several."""
+    if not file.lower().endswith(".abc"):
+        return [file]
+    try:
+        num_tunes = len(_tunes(folder / file))
+    except InputError:  # reading the file as a whole says the same, where it can be reported
+        return [file]
+    return [file] if num_tunes < 2 else [f"{file}#{number}" for number in range(1, num_tunes + 1)]
+
+
+def file_of(key: str) -> str:
+    """Return the path of the file that holds a piece, inside the folder of the key."""
+    book = _BOOK_KEY.fullmatch(key)
+    return book["file"] if book else key
+
+
+def path_of(folder: Path, key: str) -> Path:
+    """Return the file that holds a piece."""
+    return folder / file_of(key)
+
+
+@contextlib.contextmanager
+def naming_tune(folder: Path, key: str) -> Iterator[None]:
+    """Name the tune of a tune book in what is said against it inside the block."""
+    try:
+        yield
+    except InputError as error:
+        book, path = _BOOK_KEY.fullmatch(key), str(path_of(folder, key))
+        if book is None:
+            raise
+        raise InputError(str(error).replace(path, f"tune {book['tune']} of {path}", 1)) from error
+
+
+def stem_of(key: str) -> str:
+    """Return a key without the suffix of its file, such as `airs/book1#12`."""
+    book = _BOOK_KEY.fullmatch(key)
+    return f"{book['file'][: -len('.abc')]}#{book['tune']}" if book else os.path.splitext(key)[0]
+
+
+def load(folder: Path, key: str, limits: Limits) -> bytes:
+    """Read the bytes of one piece.
+
+    Args:
+        folder: What `key` is inside of.
+        key: The piece.
+        limits: How large its file may be.
+
+    Returns:
+        The file; of a tune book, the tune, under the fields that its file states for all.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    book = _BOOK_KEY.fullmatch(key)
+    if book is None:
+        return read_bytes(folder / key, limits.max_bytes)
+    tunes = _tunes(folder / book["file"])
+    if int(book["tune"]) > len(tunes):
+        raise InputError(f"{folder / book['file']} has changed while it was read; start again.")
+    return tunes[int(book["tune"]) - 1]
+
+
+def _tunes(path: Path) -> tuple[bytes, ...]:
+    data = read_bytes(path, Limits().max_bytes)
+    return _split(data)
+
+
+@lru_cache(maxsize=2)
+def _split(data: bytes) -> tuple[bytes, ...]:
+    """Cut a tune book before each `X:`; what stands before the first one holds for all tunes."""
+    text = data.decode("latin-1")  # undone below, whatever the encoding is
+    starts = [match.start() for match in _TUNE_START.finditer(text)]
+    if not starts:
+        return ()
+    shared = "".join(f"{line}\n" for line in _SHARED_FIELD.findall(text[: starts[0]]))
+    tunes = []
+    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+        number, _, rest = text[start:end].partition("\n")
+        tunes.append(f"{number}\n{shared}{rest}".encode("latin-1"))
+    return tuple(tunes)
+
+
+UNKNOWN = "unknown"
+UNKNOWN_LICENCE = "unknown (user files)"
+
+
+@dataclass(frozen=True)
+class FileReader:
+    """Reads the pieces in a folder's files, a `descant_tokenizers.corpora.rows.Reader`.
+
+    Attributes:
+        root: The folder.
+        parts: Which tracks are taken; see `descant_tokenizers.corpora.reading.Parts`.
+        limits: Bounds on what is read.
+    """
+
+    root: Path
+    parts: Parts = "auto"
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def name(self) -> str:
+        """Name of the way in which files are read."""
+        return f"Files-{self.parts}"
+
+    def load(self, key: str) -> bytes:
+        """Read a piece's bytes; see `descant_tokenizers.corpora.files.load`."""
+        return load(self.root, key, self.limits)
+
+    def read(self, key: str, data: bytes) -> Reading:
+        """Read a piece; see `read_piece`."""
+        with naming_tune(self.root, key):
+            return read_piece(path_of(self.root, key), data, self.parts, self.limits)
+
+
+@dataclass(frozen=True)
+class FolderCorpus:
+    """A folder of score files, a `descant_tokenizers.corpora.rows.Corpus`.
+
+    Attributes:
+        root: The folder.
+        keys: The pieces in its files, each once.
+        licence: What the user says about the files' licence; None takes what each file says.
+        parts: Which tracks are taken; see `descant_tokenizers.corpora.reading.Parts`.
+    """
+
+    root: Path
+    keys: Sequence[str]
+    licence: str | None = None
+    parts: Parts = "auto"
+    splits: tuple[str, ...] = FOLDER_SPLITS
+
+    @classmethod
+    def of(cls, root: Path, licence: str | None = None, parts: Parts = "auto") -> FolderCorpus:
+        """Find the pieces in a folder; see `score_keys`."""
+        return cls(root, tuple(score_keys(root)), licence, parts)
+
+    def fingerprint(self) -> str:
+        """Hash what tells this corpus from another: its place, what is read, its files' sizes and times of change."""
+        digest = hashlib.sha256(f"{self.root.resolve()} {self.parts} {self.licence}".encode())
+        for path in dict.fromkeys(path_of(self.root, key) for key in self.keys):
+            try:
+                status = path.stat()
+                facts = f"{status.st_size} {status.st_mtime_ns}"
+            except OSError:  # a dangling link, say: reading it will tell
+                facts = "unreadable"
+            digest.update(f"{path.relative_to(self.root)} {facts}\n".encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()[:16]
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.root.resolve().name
+
+    @property
+    def reader(self) -> FileReader:
+        """How a piece is read."""
+        return FileReader(self.root, self.parts)
+
+    def id_of(self, key: str) -> str:
+        """Return the path inside the folder, without its suffix unless another file differs in nothing else."""
+        stem = stem_of(key)
+        return key if stem in self._shared_stems else stem
+
+    def facts_of(self, key: str, piece: Piece) -> Facts:
+        """Say of a piece what its file says, under the user's own word about the licence."""
+        return Facts(
+            id=self.id_of(key),
+            composer=piece.composer or UNKNOWN,
+            title=piece.title or PurePosixPath(stem_of(key)).name,
+            licence=self.licence or piece.rights or UNKNOWN_LICENCE,
+            split=split_of_digest(piece.incipit_digest),
+            source=key,
+        )
+
+    @cached_property
+    def _shared_stems(self) -> frozenset[str]:
+        stems = Counter(map(stem_of, self.keys))
+        return frozenset(stem for stem, count in stems.items() if count > 1)

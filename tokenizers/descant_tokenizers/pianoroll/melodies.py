@@ -1,0 +1,193 @@
+"""The corpus `melody-bars`: single bars of melody with the bar before and a chord, as MidiNet learns from them.
+
+Bars of 4/4 of the chorales' sopranos and of the folk tunes (corpora `chorales` and `folk`), splits train and valid. A
+bar is one pitch for each sixteenth. As in MidiNet's data there are no rests: a sixteenth at which nothing sounds takes
+the pitch before it, at the beginning of a bar the first one of the bar; silent bars are left out. Where a tune plays
+two notes at once, the higher one counts.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import DatasetDict, Features, List, Value
+from numpy.typing import NDArray
+from symusic.core import ScoreTick
+
+from descant_tokenizers.corpora import load_corpus, row_to_score
+from descant_tokenizers.corpora.store import FileFormat, check_out
+from descant_tokenizers.corpora.workers import Progress
+from descant_tokenizers.pianoroll.chords import Chord, chord_of_harmony, chord_of_melody, parse_chord
+from descant_tokenizers.pianoroll.grid import BAR_STEPS, NUM_PITCHES, STEPS_PER_BEAT, roll_of_notes
+from descant_tokenizers.pianoroll.windows import SPLITS, columns, is_full, store
+from descant_tokenizers.scores import Bar, bars_of
+
+MELODY_CORPUS = "melody-bars"
+SOURCES = ("chorales", "folk")
+
+Pitches = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class MelodyReport:
+    """What the bars hold.
+
+    Attributes:
+        splits: Bars in each split, by corpus.
+        filled: Share of the sixteenths at which the melody rests, which took another pitch.
+        in_chord: Share of the sixteenths whose pitch belongs to their bar's chord, by corpus.
+        chords: How often each chord was found in train.
+    """
+
+    splits: dict[str, dict[str, int]]
+    filled: float
+    in_chord: dict[str, float]
+    chords: dict[str, int]
+
+
+@dataclass(frozen=True)
+class MelodyBar:
+    """A bar of melody.
+
+    Attributes:
+        bar: Where it lies.
+        pitches: A MIDI pitch for each of its 16 sixteenths.
+        filled: How many of them are rests.
+        chord: Its chord.
+    """
+
+    bar: Bar
+    pitches: Pitches
+    filled: int
+    chord: Chord
+
+
+def melody_bars(row: Mapping[str, Any]) -> list[MelodyBar]:
+    """List the full bars of 4/4 in which the melody of a piece sounds.
+
+    The chord is heard in all four voices of a chorale (`chords.chord_of_harmony`); a tune without harmony gets the
+    triad of its key that fits best to its melody (`chords.chord_of_melody`).
+
+    Args:
+        row: A row of `chorales` or `folk`; the first track is the melody.
+    """
+    score = row_to_score(row)
+    found = []
+    for bar in bars_of(score):
+        if not is_full(score, bar):
+            continue
+        rolls = _rolls(score, bar)
+        melody = rolls[..., 0]
+        if melody.any():
+            pitches, filled = filled_pitches(melody)
+            has_harmony = rolls.shape[2] > 1
+            chord = chord_of_harmony(rolls) if has_harmony else chord_of_melody(melody, row["key"])
+            found.append(MelodyBar(bar, pitches, filled, chord))
+    return found
+
+
+def filled_pitches(roll: NDArray[np.bool_]) -> tuple[Pitches, int]:
+    """Read one pitch for each step: the highest that sounds, at rests the one before, before the first that one.
+
+    Args:
+        roll: (steps, 128); something sounds.
+
+    Returns:
+        The pitches, and at how many steps nothing sounded.
+    """
+    assert roll.any(), "a silent bar has no pitches"
+    highest = np.where(roll.any(1), NUM_PITCHES - 1 - roll[:, ::-1].argmax(1), -1)
+    pitches = []
+    last = int(highest[highest >= 0][0])
+    for pitch in highest.tolist():
+        last = pitch if pitch >= 0 else last
+        pitches.append(last)
+    return tuple(pitches), int((highest < 0).sum())
+
+
+def bar_rows(row: Mapping[str, Any], bars: Sequence[MelodyBar]) -> Iterator[dict[str, Any]]:
+    """Yield a dataset row for each bar of a piece; `previous` is empty where no bar of 4/4 goes before."""
+    for before, bar in zip((None, *bars), bars, strict=False):
+        follows = before is not None and before.bar.end_ticks == bar.bar.start_ticks
+        yield {
+            "id": f"{row['id']}:{bar.bar.number}",
+            "piece": row["id"],
+            "bar": bar.bar.number,
+            **{name: row[name] for name in ("composer", "title", "corpus", "licence", "key", "split")},
+            "chord": str(bar.chord),
+            "pitches": list(bar.pitches),
+            "previous": list(before.pitches) if before is not None and follows else [],
+        }
+
+
+def features() -> Features:
+    """Return the columns of the dataset."""
+    text = ("id", "piece", "composer", "title", "corpus", "licence", "key", "split", "chord")
+    return columns(text, bar=Value("int32"), pitches=List(Value("int16")), previous=List(Value("int16")))
+
+
+def build_melody_bars(
+    out: Path | None = None,
+    *,
+    num_proc: int | None = None,
+    force: bool = False,
+    file_format: FileFormat = "arrow",
+    progress: Progress | None = None,
+) -> tuple[DatasetDict, MelodyReport]:
+    """Cut the bars, and write them to a Hugging Face dataset if a folder is given.
+
+    Args:
+        out: The folder to write; `report.json` goes beside the data.
+        num_proc: Worker processes for reading the corpora; by default one for each core.
+        force: Replace a dataset that is already at `out`.
+        file_format: `arrow` (for `datasets.load_from_disk`) or `parquet`.
+        progress: Called with the number of files read and of all files, for one corpus after the other.
+
+    Returns:
+        The splits train and valid, and what the bars hold.
+
+    Raises:
+        InputError: The corpora cannot be read, or `out` cannot be written.
+    """
+    if out is not None:
+        check_out(out, force=force)
+    corpora = [load_corpus(name, num_proc=num_proc, progress=progress) for name in SOURCES]
+    rows: dict[str, list[dict[str, Any]]] = {}
+    filled = 0
+    for split in SPLITS:
+        pieces = itertools.chain.from_iterable(corpus[split] for corpus in corpora)
+        found = [(row, melody_bars(row)) for row in pieces if row["time_signature"] == "4/4"]
+        rows[split] = [line for row, bars in found for line in bar_rows(row, bars)]
+        filled += sum(bar.filled for _, bars in found for bar in bars)
+    report = _report(rows, filled)
+    return store(rows, features(), asdict(report), out, file_format), report
+
+
+def _report(rows: Mapping[str, Sequence[Mapping[str, Any]]], filled: int) -> MelodyReport:
+    number = sum(len(lines) for lines in rows.values())
+    inside: Counter[str] = Counter()
+    total: Counter[str] = Counter()
+    for line in itertools.chain.from_iterable(rows.values()):
+        chord = parse_chord(line["chord"]).pitch_classes
+        inside[line["corpus"]] += sum(pitch % 12 in chord for pitch in line["pitches"])
+        total[line["corpus"]] += BAR_STEPS
+    return MelodyReport(
+        splits={split: dict(Counter(line["corpus"] for line in lines)) for split, lines in rows.items()},
+        filled=filled / max(BAR_STEPS * number, 1),
+        in_chord={corpus: inside[corpus] / count for corpus, count in total.items()},
+        chords=dict(Counter(line["chord"] for line in rows[SPLITS[0]]).most_common()),
+    )
+
+
+def _rolls(score: ScoreTick, bar: Bar) -> NDArray[np.bool_]:
+    """Return (16, 128, tracks)."""
+    step = Fraction(score.ticks_per_quarter, STEPS_PER_BEAT)
+    edges = [bar.start_ticks + round(index * step) for index in range(BAR_STEPS + 1)]
+    return np.stack([roll_of_notes(track.notes, edges) for track in score.tracks], axis=-1)

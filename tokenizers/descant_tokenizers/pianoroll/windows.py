@@ -1,0 +1,294 @@
+"""Windows of Bach's chorales as piano rolls: the corpora `chorales-rolls` and `chorales-rolls-64`.
+
+`chorales-rolls` has two-bar windows, as many as the source article. The article trains on 229 samples, one from each
+chorale of the canonical train split, and takes all of them for 4/4. They are not: of what music21 holds of the split
+some are in triple time. So each 4/4 chorale of train gives its first window, and the longest ones (most full bars; of
+equals the first in the catalogue) a second one until there are 229. A window is neighbouring full bars of 4/4 in which
+all four voices sound; the second window begins after the first. Valid gives the first window of each of its 4/4
+chorales.
+
+`chorales-rolls-64` has windows of four bars, 64 steps, for writing without a melody: in train one from each bar on, as
+they overlap, in valid those that don't.
+
+What the builders of rolls and bars have in common: which bars count, and their datasets on disk.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import Array3D, Dataset, DatasetDict, Features, Value, load_dataset, load_from_disk
+from symusic.core import NoteTick, NoteTickList, ScoreTick, TimeSignatureTick, TrackTick
+
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.corpora import load_corpus, row_to_score
+from descant_tokenizers.corpora.reading import FIRST_VOICE_PROGRAM
+from descant_tokenizers.corpora.store import FileFormat, check_out, write_dataset
+from descant_tokenizers.corpora.workers import Progress
+from descant_tokenizers.pianoroll.grid import (
+    BAR_STEPS,
+    NUM_PITCHES,
+    STEPS_PER_BEAT,
+    WINDOW_BARS,
+    count_lost,
+    even_edges,
+    roll_of_notes,
+)
+from descant_tokenizers.scores import VOICES, Bar, bars_of
+
+SPLITS = ("train", "valid")
+
+
+def is_full(score: ScoreTick, bar: Bar) -> bool:
+    """Whether a bar is a whole one of 4/4, and no pickup."""
+    is_four_four = (bar.numerator, bar.denominator) == (4, 4) and bar.length_ticks == 4 * score.ticks_per_quarter
+    return is_four_four and bar.number > 0
+
+
+def columns(text: Iterable[str], **others: Any) -> Features:
+    """Return a dataset's columns.
+
+    Args:
+        text: Names of those that hold text.
+        others: Types of the others.
+    """
+    return Features({**{name: Value("string") for name in text}, **others})
+
+
+def store(
+    rows: Mapping[str, list[dict[str, Any]]],
+    features: Features,
+    report: Mapping[str, Any],
+    out: Path | None,
+    file_format: FileFormat,
+) -> DatasetDict:
+    """Make a dataset of rows by split, and write it if a folder is given.
+
+    Args:
+        rows: Rows of each split.
+        features: Their columns.
+        report: What they hold; `report.json` beside the data.
+        out: The folder to write, checked before (`corpora.store.check_out`).
+        file_format: `arrow` (for `datasets.load_from_disk`) or `parquet`.
+
+    Raises:
+        InputError: `out` cannot be written.
+    """
+    dataset = DatasetDict({split: Dataset.from_list(lines, features=features) for split, lines in rows.items()})
+    if out is not None:
+        write_dataset(dataset, out, file_format, report)
+    return dataset
+
+
+def read_stored(folder: Path, corpus: str, column: str) -> DatasetDict:
+    """Load what `build_rolls` or `build_melody_bars` wrote.
+
+    Args:
+        folder: A dataset's folder, in either format.
+        corpus: The corpus that it should hold.
+        column: A column that no other dataset has.
+
+    Raises:
+        InputError: The folder holds no such dataset.
+    """
+    try:
+        if (folder / "dataset_dict.json").is_file():
+            found = load_from_disk(str(folder))
+        else:
+            found = load_dataset("parquet", data_dir=str(folder))
+        if all(column in found[split].column_names for split in SPLITS):
+            return DatasetDict(found)
+    except (OSError, ValueError, KeyError):
+        pass
+    raise InputError(f"{folder} is not a dataset of {corpus}; make one with `descant dataset build {corpus}`.")
+
+
+ROLLS_CORPUS = "chorales-rolls"
+LONG_ROLLS_CORPUS = "chorales-rolls-64"
+#: Bars of a window, by corpus.
+ROLL_CORPORA = {ROLLS_CORPUS: WINDOW_BARS, LONG_ROLLS_CORPUS: 4}
+NUM_TRAIN = 229
+
+
+@dataclass(frozen=True)
+class RollReport:
+    """What the windows hold and what a roll loses of them.
+
+    Attributes:
+        splits: Windows in each split.
+        second_windows: Windows of train that are not a chorale's first.
+        num_notes: Notes in all windows.
+        merged: Notes that a roll joins to the note before (same voice, same pitch, no rest between).
+        off_grid: Notes that do not begin and end on a sixteenth.
+    """
+
+    splits: dict[str, int]
+    second_windows: int
+    num_notes: int
+    merged: int
+    off_grid: int
+
+
+@dataclass(frozen=True)
+class Window:
+    """Some bars of a chorale."""
+
+    row: Mapping[str, Any]
+    score: ScoreTick
+    first_bar: int
+    start_ticks: int
+    number: int
+    num_bars: int
+
+    @property
+    def length_ticks(self) -> int:
+        """Length in ticks."""
+        return 4 * self.num_bars * self.score.ticks_per_quarter
+
+    def voices(self) -> list[list[NoteTick]]:
+        """Return the notes of each voice that sound in the window, cut to it, from its start at tick 0."""
+        return [_cut(track.notes, self.start_ticks, self.length_ticks) for track in self.score.tracks]
+
+
+def windows_of(row: Mapping[str, Any], num_bars: int = WINDOW_BARS, *, overlap: bool = False) -> list[Window]:
+    """List the windows of a chorale, from its beginning.
+
+    Args:
+        row: A row of the corpus `chorales`.
+        num_bars: Length of a window.
+        overlap: Whether a window begins in every bar; else each begins after the one before.
+
+    Returns:
+        The windows; none if the chorale's main time signature is another.
+    """
+    if row["time_signature"] != "4/4":
+        return []
+    score = row_to_score(row)
+    bars = [bar for bar in bars_of(score) if _sounds(score, bar)]
+    found: list[Window] = []
+    end = 0
+    for place in range(len(bars) - num_bars + 1):
+        window = bars[place : place + num_bars]
+        first = window[0]
+        is_whole = all(bar.end_ticks == after.start_ticks for bar, after in itertools.pairwise(window))
+        if is_whole and (overlap or first.start_ticks >= end):
+            found.append(Window(row, score, first.number, first.start_ticks, len(found) + 1, num_bars))
+            end = window[-1].end_ticks
+    return found
+
+
+def choose_windows(chorales: DatasetDict, corpus: str = ROLLS_CORPUS) -> dict[str, list[Window]]:
+    """Choose the windows of train and valid; see the head of this module."""
+    if corpus == LONG_ROLLS_CORPUS:
+        num_bars = ROLL_CORPORA[corpus]
+        return {
+            split: [window for row in chorales[split] for window in windows_of(row, num_bars, overlap=split == "train")]
+            for split in SPLITS
+        }
+    train = [windows for row in chorales["train"] if (windows := windows_of(row))]
+    first = [windows[0] for windows in train]
+    longest = sorted((windows for windows in train if len(windows) > 1), key=lambda w: -len(bars_of(w[0].score)))
+    second = {windows[1].row["id"]: windows[1] for windows in longest[: max(NUM_TRAIN - len(first), 0)]}
+    chosen = [w for window in first for w in (window, second.get(window.row["id"])) if w is not None]
+    valid = [windows[0] for row in chorales["valid"] if (windows := windows_of(row))]
+    return {"train": chosen, "valid": valid}
+
+
+def window_row(window: Window, split: str) -> dict[str, Any]:
+    """Return the row of a window: where it comes from, its music as MIDI, its roll of -1 and +1."""
+    row, tpq = window.row, window.score.ticks_per_quarter
+    score = ScoreTick(tpq)
+    score.time_signatures.append(TimeSignatureTick(0, 4, 4))
+    rolls = []
+    edges = even_edges(window.num_bars * BAR_STEPS, tpq // STEPS_PER_BEAT)
+    for voice, notes in zip(VOICES, window.voices(), strict=True):
+        track = TrackTick(voice, FIRST_VOICE_PROGRAM + VOICES.index(voice), False)
+        track.notes = NoteTickList(notes)
+        score.tracks.append(track)
+        rolls.append(roll_of_notes(notes, edges))
+    return {
+        "id": f"{row['id']}:{window.first_bar}",
+        "piece": row["id"],
+        "first_bar": window.first_bar,
+        "window": window.number,
+        **{name: row[name] for name in ("composer", "title", "licence", "key", "time_signature")},
+        "split": split,
+        "music": score.dumps_midi(),
+        "roll": np.where(np.stack(rolls, axis=-1), 1, -1).astype(np.int8),
+    }
+
+
+def features(num_bars: int = WINDOW_BARS) -> Features:
+    """Return the columns; `roll` is (16 steps a bar, 128 pitches, 4 voices), -1 silent and +1 sounding."""
+    shape = (num_bars * BAR_STEPS, NUM_PITCHES, len(VOICES))
+    text = ("id", "piece", "composer", "title", "licence", "key", "time_signature", "split")
+    number = Value("int32")
+    return columns(text, first_bar=number, window=number, music=Value("binary"), roll=Array3D(shape, "int8"))
+
+
+def build_rolls(
+    out: Path | None = None,
+    *,
+    corpus: str = ROLLS_CORPUS,
+    num_proc: int | None = None,
+    force: bool = False,
+    file_format: FileFormat = "arrow",
+    progress: Progress | None = None,
+) -> tuple[DatasetDict, RollReport]:
+    """Cut the windows, and write them to a Hugging Face dataset if a folder is given.
+
+    Args:
+        out: The folder to write; `report.json` goes beside the data.
+        corpus: One of `ROLL_CORPORA`.
+        num_proc: Worker processes for reading the chorales; by default one for each core.
+        force: Replace a dataset that is already at `out`.
+        file_format: `arrow` (for `datasets.load_from_disk`) or `parquet`.
+        progress: Called with the number of files read and of all files.
+
+    Returns:
+        The splits train and valid, and what the windows hold.
+
+    Raises:
+        InputError: The chorales cannot be read, or `out` cannot be written.
+    """
+    if out is not None:
+        check_out(out, force=force)
+    windows = choose_windows(load_corpus("chorales", num_proc=num_proc, progress=progress), corpus)
+    rows = {split: [window_row(window, split) for window in found] for split, found in windows.items()}
+    report = _report(windows)
+    return store(rows, features(ROLL_CORPORA[corpus]), asdict(report), out, file_format), report
+
+
+def _report(windows: Mapping[str, Sequence[Window]]) -> RollReport:
+    lost = [count_lost(notes, window.score.ticks_per_quarter // STEPS_PER_BEAT) for window, notes in _voices(windows)]
+    return RollReport(
+        splits={split: len(found) for split, found in windows.items()},
+        second_windows=sum(window.number > 1 for window in windows["train"]),
+        num_notes=sum(voice.num_notes for voice in lost),
+        merged=sum(voice.merged for voice in lost),
+        off_grid=sum(voice.off_grid for voice in lost),
+    )
+
+
+def _voices(windows: Mapping[str, Sequence[Window]]) -> Iterator[tuple[Window, list[NoteTick]]]:
+    for found in windows.values():
+        for window in found:
+            for notes in window.voices():
+                yield window, notes
+
+
+def _sounds(score: ScoreTick, bar: Bar) -> bool:
+    """Whether a bar is a full one of 4/4 in which every track has a note."""
+    return is_full(score, bar) and all(_cut(t.notes, bar.start_ticks, bar.length_ticks) for t in score.tracks)
+
+
+def _cut(notes: Iterable[NoteTick], start: int, length: int) -> list[NoteTick]:
+    """Return what sounds in a stretch, cut to it, counted in ticks from its start."""
+    inside = [note for note in notes if note.time < start + length and note.end > start]
+    spans = [(max(note.time - start, 0), min(note.end - start, length), note) for note in inside]
+    return [NoteTick(first, end - first, note.pitch, note.velocity) for first, end, note in spans]

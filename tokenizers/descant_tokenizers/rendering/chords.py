@@ -1,0 +1,222 @@
+"""The chords of a score, beat by beat: chord symbols, and Roman numerals in a key.
+
+A beat's chord is the one whose tones sound longest in it, passing notes and suspensions notwithstanding. music21 writes
+the Roman numeral. Where the harmony does not fit a triad or a seventh chord, the beat has no chord of its own.
+
+Units: ticks of the score.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from symusic.core import ScoreTick
+
+from descant_tokenizers.rendering.spelling import Key, fifths_of, name_of_fifths
+from descant_tokenizers.scores import Bar, bars_of
+
+if TYPE_CHECKING:
+    from music21.roman import RomanNumeral
+
+__all__ = ["ChordName", "beat_quarters", "chords_in_words", "chords_of"]
+
+# Semitones above the root, and what a chord symbol calls it (music21's `kind` beside it, which MusicXML knows).
+_QUALITIES: dict[str, tuple[tuple[int, ...], str]] = {
+    "major": ((0, 4, 7), ""),
+    "minor": ((0, 3, 7), "m"),
+    "dominant-seventh": ((0, 4, 7, 10), "7"),
+    "minor-seventh": ((0, 3, 7, 10), "m7"),
+    "major-seventh": ((0, 4, 7, 11), "maj7"),
+    "diminished": ((0, 3, 6), "dim"),
+    "half-diminished": ((0, 3, 6, 10), "m7b5"),
+    "diminished-seventh": ((0, 3, 6, 9), "dim7"),
+    "augmented": ((0, 4, 8), "aug"),
+}
+# What lies between a tone and the root, on the line of fifths, by semitones.
+_FIFTHS = {0: 0, 3: -3, 4: 4, 6: -6, 7: 1, 8: 8, 9: -9, 10: -2, 11: 5}
+_MARKS = {"diminished": "o", "diminished-seventh": "o", "half-diminished": "ø", "augmented": "+"}
+_TRIAD_FIGURES = ("", "6", "64")
+_SEVENTH_FIGURES = ("7", "65", "43", "42")
+_SCALE = (0, 2, 4, 5, 7, 9, 11)
+_DOMINANT = 5
+_SEVENTH = 3  # its place among a chord's tones
+_RARE = {"augmented": 0.1, "diminished": 0.05, "diminished-seventh": 0.05, "half-diminished": 0.05}
+_FOREIGN = 1.0  # what a note outside the chord takes away, against what one inside gives
+_MISSING = {
+    0: 0.6,
+    1: 0.35,
+    2: 0.05,
+    3: 0.35,
+}  # what a missing root, third, fifth, seventh costs
+_PASSING = 0.5
+_SYMMETRIC = "diminished-seventh"  # each of its tones might be the root
+_BASS_IS_ROOT = 0.1
+_LEAST_FIT = 0.3  # below it, no chord is named
+_MIN_TONES = 2
+
+
+@dataclass(frozen=True)
+class ChordName:
+    """A chord and where it begins.
+
+    Attributes:
+        time_ticks: Where it begins.
+        bar: The bar's number there; a pickup is 0.
+        root: Step and alteration of its root, such as `("F", 1)`.
+        bass: The same of its lowest note.
+        kind: What MusicXML calls it, such as `minor-seventh`.
+        suffix: What its symbol calls that, such as `m7`.
+        symbol: The chord symbol, such as `F#m7/C#`.
+        numeral: The Roman numeral with figures, such as `ii43`; empty where it says nothing in the key.
+    """
+
+    time_ticks: int
+    bar: int
+    root: tuple[str, int]
+    bass: tuple[str, int]
+    kind: str
+    suffix: str
+    symbol: str
+    numeral: str
+
+
+def chords_of(score: ScoreTick, key: Key) -> list[ChordName]:
+    """Name the chords of a score.
+
+    Args:
+        score: Any score with pitched notes.
+        key: The key that numerals are counted in, and notes are named after.
+
+    Returns:
+        A chord where the harmony changes, or a bar begins and the harmony goes on; in order of time.
+    """
+    bars = bars_of(score)
+    notes = _notes(score)
+    found: list[ChordName] = []
+    for bar in bars:
+        before = None
+        for start, end in _beats(bar, score.ticks_per_quarter):
+            chord = _chord_in(notes, start, end, key)
+            if chord is None or (before is not None and chord.symbol == before.symbol):
+                continue
+            before = replace(chord, bar=bar.number)
+            found.append(before)
+    return found
+
+
+def chords_in_words(chords: Sequence[ChordName]) -> list[str]:
+    """Return a line for each bar: `1: C (I), G7/B (V65)`."""
+    lines = []
+    for bar, group in itertools.groupby(chords, key=lambda chord: chord.bar):
+        names = [f"{chord.symbol} ({chord.numeral})" if chord.numeral else chord.symbol for chord in group]
+        lines.append(f"{bar}: {', '.join(names)}")
+    return lines
+
+
+def beat_quarters(numerator: int, denominator: int) -> Fraction:
+    """Return the length of a beat in quarters: three eighths in 6/8, a quarter in 2/2, where harmony moves by them."""
+    if denominator >= 8 and numerator % 3 == 0:
+        return Fraction(12, denominator)
+    return Fraction(4, max(denominator, 4))
+
+
+def _beats(bar: Bar, ticks_per_quarter: int) -> Iterator[tuple[int, int]]:
+    beat = max(int(beat_quarters(bar.numerator, bar.denominator) * ticks_per_quarter), 1)
+    starts = range(bar.start_ticks, bar.end_ticks, beat)
+    for start in starts:
+        yield start, min(start + beat, bar.end_ticks)
+
+
+def _notes(score: ScoreTick) -> NDArray[np.int64]:
+    """Onset, end and pitch of every pitched note, as rows."""
+    rows = [
+        (note.time, note.time + note.duration, note.pitch)
+        for track in score.tracks
+        if not track.is_drum
+        for note in track.notes
+    ]
+    return np.array(rows, np.int64).reshape(-1, 3)
+
+
+def _chord_in(notes: NDArray[np.int64], start: int, end: int, key: Key) -> ChordName | None:
+    sounding = notes[(notes[:, 0] < end) & (notes[:, 1] > start)]
+    if not len(sounding):
+        return None
+    lengths = np.minimum(sounding[:, 1], end) - np.maximum(sounding[:, 0], start)
+    weights = np.bincount(sounding[:, 2] % 12, lengths, minlength=12) / lengths.sum()
+    if np.count_nonzero(weights) < _MIN_TONES:
+        return None
+    struck = sounding[sounding[:, 0] <= start]  # what sounds on the beat
+    on_beat = {int(pitch) % 12 for pitch in struck[:, 2]}
+    bass = int((struck if len(struck) else sounding)[:, 2].min()) % 12
+    fit, _, root, kind = max(
+        (_fit(weights, root, kind, bass, on_beat), fifths_of(root, key.sharps), root, kind)
+        for root in range(12)
+        for kind in _QUALITIES
+    )
+    if fit < _LEAST_FIT:
+        return None
+    tones = {(root + step) % 12 for step in _QUALITIES[kind][0]}
+    return _named(start, root, kind, bass if bass in tones else root, key)
+
+
+def _fit(weights: NDArray[np.float64], root: int, kind: str, bass: int, on_beat: Collection[int]) -> float:
+    """How well a chord fits to what a beat holds; a seventh that comes after the beat is a passing note."""
+    tones = [(root + step) % 12 for step in _QUALITIES[kind][0]]
+    inside = float(weights[tones].sum())
+    missing = sum(_MISSING[index] for index, tone in enumerate(tones) if weights[tone] == 0)
+    passing = _PASSING if len(tones) > _SEVENTH and on_beat and tones[_SEVENTH] not in on_beat else 0.0
+    bonus = _BASS_IS_ROOT if bass == root and kind != _SYMMETRIC else 0.0
+    return inside - _FOREIGN * (1 - inside) - missing - passing + bonus - _RARE.get(kind, 0.0)
+
+
+def _named(start: int, root: int, kind: str, bass: int, key: Key) -> ChordName:
+    steps, suffix = _QUALITIES[kind]
+    home = fifths_of(root, key.sharps, key.mode)
+    tones = [name_of_fifths(home + _FIFTHS[step]) for step in steps]  # thirds upon the root, whatever the key says
+    inversion = next(index for index, step in enumerate(steps) if (root + step) % 12 == bass)
+    symbol = _joined(tones[0]) + suffix + (f"/{_joined(tones[inversion])}" if inversion else "")
+    return ChordName(
+        start, 0, tones[0], tones[inversion], kind, suffix, symbol, _numeral(root, kind, inversion, tones, key)
+    )
+
+
+def _joined(tone: tuple[str, int], flat: str = "b") -> str:
+    step, alter = tone
+    return step + "#" * alter + flat * -alter
+
+
+def _numeral(root: int, kind: str, inversion: int, tones: Sequence[tuple[str, int]], key: Key) -> str:
+    """Write the Roman numeral with its inversion's figures; a chord outside the key may be another one's dominant."""
+    from music21 import chord, roman
+
+    names = [_joined(tone, "-") + str(4 + (index > 0)) for index, tone in enumerate(tones)]
+    heard, home = chord.Chord(names), key.to_music21()
+    figures = (_SEVENTH_FIGURES if len(tones) > _SEVENTH else _TRIAD_FIGURES)[inversion]
+    plain = roman.romanNumeralFromChord(heard, home)
+    pitches = {(root + step) % 12 for step in _QUALITIES[kind][0]}
+    if _is_dominant_elsewhere(plain.scaleDegree, pitches, kind, key):
+        applied = roman.romanNumeralFromChord(heard, home, preferSecondaryDominants=True)
+        if applied.secondaryRomanNumeral is not None:
+            return f"V{figures}/{_degree(applied.secondaryRomanNumeral, key)}"
+    return f"{_degree(plain, key)}{_MARKS.get(kind, '')}{figures}"
+
+
+def _is_dominant_elsewhere(degree: int, pitches: Collection[int], kind: str, key: Key) -> bool:
+    """Whether a chord sounds like the dominant of a degree: a seventh chord, or a major triad with a foreign third."""
+    if degree == _DOMINANT or kind not in ("major", "dominant-seventh"):
+        return False
+    scale = {(key.sharps * 7 + step) % 12 for step in _SCALE}
+    return kind == "dominant-seventh" or (degree != 1 and not scale.issuperset(pitches))
+
+
+def _degree(numeral: RomanNumeral, key: Key) -> str:
+    """The degree's numeral; in minor both forms of the sixth and seventh degree go without a sign."""
+    plain: str = numeral.romanNumeralAlone
+    return plain if key.mode == "minor" and plain.upper() in ("VI", "VII") else str(numeral.romanNumeral)

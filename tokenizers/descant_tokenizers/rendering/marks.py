@@ -1,0 +1,185 @@
+"""What a notation file says beside its notes: lyrics, fermatas, words, and its title.
+
+A score in ticks has no place for them, so they are read from the file a second time and found again by the notes that
+they belong to: a lyric by its onset and pitch. A note that was written anew has none.
+
+Units: quarter notes, as exact fractions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+from descant_tokenizers.common.errors import printable
+
+__all__ = ["Lyric", "Marks", "Words", "read_marks"]
+
+_MAX_WORDS = 120
+_MAX_TITLE = 120
+_MIDI_SUFFIXES = (".mid", ".midi")
+
+Place = tuple[Fraction, int]
+"""Onset and MIDI pitch of a note."""
+
+
+@dataclass(frozen=True)
+class Lyric:
+    """A syllable.
+
+    Attributes:
+        text: The syllable.
+        syllabic: `single`, `begin`, `middle` or `end` of its word.
+        verse: Number of the verse, from 1.
+    """
+
+    text: str
+    syllabic: Literal["single", "begin", "middle", "end", "composite"]
+    verse: int
+
+
+@dataclass(frozen=True)
+class Words:
+    """Words above or below the staff.
+
+    Attributes:
+        onset: Where they stand.
+        text: The words.
+        is_above: Whether they stand above.
+    """
+
+    onset: Fraction
+    text: str
+    is_above: bool = True
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What belongs to a score beside its notes.
+
+    Attributes:
+        lyrics: The syllables of notes, by part, onset and MIDI pitch.
+        parts: Names of all parts.
+        fermatas: Notes under a fermata, each with its end.
+        words: Words, in order of time.
+        title: The piece's title.
+        composer: Its composer.
+    """
+
+    lyrics: Mapping[tuple[str, Fraction, int], tuple[Lyric, ...]] = field(default_factory=dict)
+    parts: tuple[str, ...] = ()
+    fermatas: Mapping[Place, Fraction] = field(default_factory=dict)
+    words: tuple[Words, ...] = ()
+    title: str = ""
+    composer: str = ""
+
+    @property
+    def fermata_ends(self) -> frozenset[Fraction]:
+        """Where notes under a fermata end: what other voices sing until there is held, too."""
+        return frozenset(self.fermatas.values())
+
+    def lyrics_of(self, track: str, onset: Fraction, pitch: int) -> tuple[Lyric, ...]:
+        """Return the syllables of a note; a track that the file does not have may be any of its parts renamed."""
+        parts = (track,) if track in self.parts else self.parts
+        return next((self.lyrics[part, onset, pitch] for part in parts if (part, onset, pitch) in self.lyrics), ())
+
+
+def read_marks(path: str | os.PathLike[str]) -> Marks:
+    """Read the marks of a score file.
+
+    Args:
+        path: A file that `read_score` has read, so that it is known to be sound; MIDI has no marks.
+    """
+    source = Path(path)
+    if source.suffix.lower() in _MIDI_SUFFIXES:
+        return Marks()
+    from music21 import converter, stream
+
+    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+        warnings.simplefilter("ignore")
+        try:
+            parsed: Any = converter.parse(source, forceSource=True, storePickle=False)
+            parsed = parsed.toSoundingPitch()  # as `read_score` has it
+        except Exception:  # music21 raises whatever it stumbles over: a file whose name hides its format, for one
+            return Marks()
+    if not isinstance(parsed, stream.Score | stream.Part):
+        return Marks()
+    return _marks_of(parsed)
+
+
+def _marks_of(source: Any) -> Marks:
+    from music21 import stream
+
+    lyrics: dict[tuple[str, Fraction, int], tuple[Lyric, ...]] = {}
+    names: list[str] = []
+    fermatas: dict[Place, Fraction] = {}
+    words: dict[tuple[Fraction, str], Words] = {}
+    for part in source.parts if isinstance(source, stream.Score) else [source]:
+        names.append(printable(part.partName or str(part.id), _MAX_TITLE))
+        flat = part.flatten()
+        for element in flat.notes:
+            _read_note(element, names[-1], lyrics, fermatas)
+        for found in _words_in(flat):
+            words.setdefault((found.onset, found.text), found)
+    about = source.metadata
+    title = (about.title or about.movementName or "") if about else ""
+    composer = (about.composer or "") if about else ""
+    return Marks(
+        lyrics,
+        tuple(names),
+        fermatas,
+        tuple(sorted(words.values(), key=lambda each: each.onset)),
+        printable(title, _MAX_TITLE),
+        printable(composer, _MAX_TITLE),
+    )
+
+
+def _read_note(
+    element: Any,
+    part: str,
+    lyrics: dict[tuple[str, Fraction, int], tuple[Lyric, ...]],
+    fermatas: dict[Place, Fraction],
+) -> None:
+    from music21 import chord, expressions, harmony, note
+
+    if isinstance(element, harmony.Harmony) or not isinstance(element, note.Note | chord.Chord):
+        return
+    onset = Fraction(element.offset)
+    syllables = tuple(
+        Lyric(printable(each.text, _MAX_WORDS), each.syllabic or "single", each.number)
+        for each in element.lyrics
+        if each.text
+    )
+    has_fermata = any(isinstance(mark, expressions.Fermata) for mark in element.expressions)
+    for pitch in element.pitches:
+        place = (onset, round(pitch.ps))
+        if syllables:
+            lyrics.setdefault((part, *place), syllables)
+        if has_fermata:
+            fermatas.setdefault(place, onset + Fraction(element.quarterLength))
+
+
+def _words_in(flat: Any) -> list[Words]:
+    from music21 import dynamics, expressions, tempo
+
+    found = []
+    for element in flat:
+        if isinstance(element, expressions.TextExpression):
+            text, is_above = element.content or "", element.placement != "below"
+        elif isinstance(element, tempo.TempoText | tempo.MetronomeMark):
+            is_music21s = bool(getattr(element, "textImplicit", False))  # it calls 120 "animato" by itself
+            text, is_above = "" if is_music21s else getattr(element, "text", None) or "", True
+        elif isinstance(element, dynamics.Dynamic):
+            text, is_above = element.value or "", False
+        else:
+            continue
+        if text := printable(text, _MAX_WORDS):
+            found.append(Words(Fraction(element.offset), text, is_above))
+    return found

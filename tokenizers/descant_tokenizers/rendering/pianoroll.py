@@ -1,0 +1,278 @@
+"""A piano roll of a score as a PNG: who sings what when, and which notes were given and which were added.
+
+Colours follow Okabe & Ito 2008, "Color Universal Design"; given notes also have a dark outline and hatching, so that
+everybody can read the picture, in grey print too.
+
+Units: x in ticks of the score, counted from the beginning of the system (a row of bars); y in semitones (MIDI pitch).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from itertools import cycle, groupby
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from matplotlib.collections import PatchCollection
+from matplotlib.patches import Patch, Rectangle
+from symusic.core import ScoreTick
+
+from descant_tokenizers.common.errors import InputError, printable
+from descant_tokenizers.common.files import atomic_write
+from descant_tokenizers.rendering.layers import GivenRule
+from descant_tokenizers.scores import VOICES, Bar, bars_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["VOICE_COLOURS", "GivenRule", "piano_roll", "piano_roll_png"]
+
+#: Colour-blind safe (Okabe and Ito 2008).
+VOICE_COLOURS = dict(zip(VOICES, ("#d55e00", "#e69f00", "#009e73", "#0072b2"), strict=True))
+_OTHER_COLOURS = ("#cc79a7", "#56b4e9", "#7f7f7f", "#b3a800")
+_INK = "#1a1a1a"
+_BLACK_KEYS = (1, 3, 6, 8, 10)
+_BARS_PER_SYSTEM = 16
+_MAX_SYSTEMS = 24  # keeps the largest score that is read (2,000 bars) to a picture of about 1,500 x 8,000 pixels
+_DOTS_PER_INCH = 120
+_WIDTH_INCHES = 13.0
+_INCHES_PER_SEMITONE = 0.08
+_MIN_ROLL_INCHES = 1.4
+_MARGIN_INCHES = 0.4
+_HEADING_INCHES = 0.75
+_SPARE_SEMITONES = 2
+_OCTAVE = 12
+_MAX_LEGEND = 12
+
+
+class _Box(NamedTuple):
+    """A note, or the part of it that lies in one system."""
+
+    start_ticks: int
+    end_ticks: int
+    track: int
+    given: bool
+    bottom: float
+    height: float
+
+
+def piano_roll(score: ScoreTick, path: Path, *, is_given: GivenRule | None = None, title: str = "") -> None:
+    """Draw a score to a PNG file.
+
+    Bars are numbered as in `bars_of` (a pickup is bar 0); up to 16 of them share a system. Where two voices sound the
+    same pitch at once, each gets its share of the row. Percussion is left out.
+
+    Args:
+        score: Any score with notes; tracks without a name are called "track 1", "track 2", ...
+        path: The file to write; an existing one is replaced.
+        is_given: Which notes were given, for example `lambda voice, note: voice == "Soprano"`, or
+            `lambda voice, note: note.time < end_of_prompt_ticks`. By default no difference is drawn.
+        title: One line above the picture.
+
+    Raises:
+        InputError: The score has no pitched notes, or the file cannot be written.
+    """
+    data = piano_roll_png(score, is_given=is_given, title=title)
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def piano_roll_png(score: ScoreTick, *, is_given: GivenRule | None = None, title: str = "") -> bytes:
+    """Draw a score; see `piano_roll`.
+
+    Returns:
+        The bytes of a PNG file.
+
+    Raises:
+        InputError: The score has no pitched notes.
+    """
+    boxes = _boxes(score, is_given or (lambda voice, note: False))
+    if not boxes:
+        raise InputError("the score has no pitched notes, so there is no picture to draw; give one that has.")
+    data = io.BytesIO()
+    with _quiet_matplotlib():
+        figure = _draw(score, boxes, title, tell_apart=is_given is not None)
+        figure.savefig(data, format="png", dpi=_DOTS_PER_INCH)
+    return data.getvalue()
+
+
+@contextlib.contextmanager
+def _quiet_matplotlib() -> Iterator[None]:
+    """Keep matplotlib's remarks about its font cache and about missing glyphs off the user's terminal."""
+    logger = logging.getLogger("matplotlib")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph|Matplotlib")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _boxes(score: ScoreTick, is_given: GivenRule) -> list[_Box]:
+    shortest_ticks = max(score.ticks_per_quarter // 8, 1)  # a narrower box could not be seen
+    rows: dict[int, list[_Box]] = {}
+    for index, track in enumerate(score.tracks):
+        for note in () if track.is_drum else track.notes:
+            end = note.time + max(note.duration, shortest_ticks)
+            box = _Box(note.time, end, index, is_given(track.name, note), note.pitch - 0.5, 1)
+            rows.setdefault(note.pitch, []).append(box)
+    return [box for row in rows.values() for run in _runs(row) for box in _shared(run)]
+
+
+def _runs(row: list[_Box]) -> list[list[_Box]]:
+    """Break the boxes of one pitch into runs that overlap in time."""
+    runs: list[list[_Box]] = []
+    end = -1
+    for box in sorted(row):
+        if box.start_ticks >= end:
+            runs.append([])
+            end = box.end_ticks
+        runs[-1].append(box)
+        end = max(end, box.end_ticks)
+    return runs
+
+
+def _shared(run: list[_Box]) -> Iterator[_Box]:
+    """Share the height of a row among the tracks of one run, the first track on top."""
+    tracks = sorted({box.track for box in run}, reverse=True)
+    height = 1 / len(tracks)
+    for box in run:
+        yield box._replace(bottom=box.bottom + tracks.index(box.track) * height, height=height)
+
+
+def _systems(bars: Sequence[Bar]) -> list[list[Bar]]:
+    """Break bars into evenly filled rows of a multiple of four; a pickup stands before the first row's bars."""
+    num_bars = max(bars[-1].number, 1)
+    num_systems = min(ceil(num_bars / _BARS_PER_SYSTEM), _MAX_SYSTEMS)
+    per_system = 4 * ceil(num_bars / num_systems / 4) if num_systems > 1 else num_bars
+    return [list(system) for _, system in groupby(bars, key=lambda bar: max(bar.number - 1, 0) // per_system)]
+
+
+def _draw(score: ScoreTick, boxes: list[_Box], title: str, *, tell_apart: bool) -> Figure:
+    from matplotlib.figure import Figure  # reads the fonts, and would say so if it were not kept quiet
+
+    systems = _systems(bars_of(score))
+    low = min(round(box.bottom) for box in boxes) - _SPARE_SEMITONES
+    high = max(round(box.bottom) for box in boxes) + _SPARE_SEMITONES
+    row_inches = max((high - low) * _INCHES_PER_SEMITONE, _MIN_ROLL_INCHES) + _MARGIN_INCHES
+    size = (_WIDTH_INCHES, len(systems) * row_inches + _HEADING_INCHES)
+    figure = Figure(figsize=size, layout="constrained", facecolor="white")  # an Agg figure, no window, no pyplot
+    width_ticks = max(system[-1].end_ticks - system[0].start_ticks for system in systems)
+    names = _track_names(score)
+    colours = _colours(names)
+    for axes, system in zip(figure.subplots(len(systems), squeeze=False)[:, 0], systems, strict=True):
+        axes.set(xlim=(0, width_ticks), ylim=(low - 0.5, high + 0.5))
+        _draw_keys(axes, low, high, system[-1].end_ticks - system[0].start_ticks)
+        _draw_bars(axes, system, score.ticks_per_quarter)
+        _draw_notes(axes, boxes, system, colours)
+    _write_signatures(figure.axes, systems)
+    figure.axes[-1].set_xlabel("bar", fontsize=9)
+    figure.suptitle(printable(title, 110), fontsize=13, parse_math=False)
+    _draw_legend(figure, boxes, names, colours, tell_apart=tell_apart)
+    return figure
+
+
+def _track_names(score: ScoreTick) -> list[str]:
+    return [printable(track.name, 28) or f"track {number}" for number, track in enumerate(score.tracks, start=1)]
+
+
+def _colours(names: Sequence[str]) -> list[str]:
+    spare = cycle(_OTHER_COLOURS)
+    return [VOICE_COLOURS.get(name) or next(spare) for name in names]
+
+
+def _draw_keys(axes: Axes, low: int, high: int, end_ticks: int) -> None:
+    """Shade the rows as piano keys are, and name every C and G."""
+    for pitch in range(low, high + 1):
+        if pitch % _OCTAVE in _BLACK_KEYS:
+            axes.add_patch(Rectangle((0, pitch - 0.5), end_ticks, 1, facecolor="#eff1f4", zorder=0))
+    octaves, fifths = ([pitch for pitch in range(low, high + 1) if pitch % _OCTAVE == key] for key in (0, 7))
+    axes.hlines([pitch - 0.5 for pitch in octaves], 0, end_ticks, color="#b9c0c9", linewidth=0.9, zorder=1)
+    axes.set_yticks(octaves, [f"C{pitch // _OCTAVE - 1}" for pitch in octaves], fontsize=9)
+    axes.set_yticks(fifths, [f"G{pitch // _OCTAVE - 1}" for pitch in fifths], fontsize=7, color="#6b7280", minor=True)
+    axes.tick_params(axis="y", which="both", length=0)
+
+
+def _draw_bars(axes: Axes, system: Sequence[Bar], ticks_per_quarter: int) -> None:
+    """Rule bars and beats, and number the bars."""
+    origin, (low, high) = system[0].start_ticks, axes.get_ylim()
+    lines = [bar.start_ticks - origin for bar in system]
+    end = system[-1].end_ticks - origin
+    axes.vlines([*lines, end], low, high, color="#7d8590", linewidth=0.8, zorder=1.5)
+    if len(system) <= _BARS_PER_SYSTEM + 1:
+        beats = [beat - origin for bar in system for beat in _inner_beats(bar, ticks_per_quarter)]
+        axes.vlines(beats, low, high, color="#d9dde3", linewidth=0.5, zorder=1)
+    step = ceil(len(system) / 20)
+    numbered = [bar for bar in system if bar.number % step == 0]
+    axes.set_xticks([bar.start_ticks - origin for bar in numbered], [str(bar.number) for bar in numbered], fontsize=9)
+    axes.tick_params(axis="x", length=3, color="#7d8590")
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _inner_beats(bar: Bar, ticks_per_quarter: int) -> range:
+    beat_ticks = max(4 * ticks_per_quarter // bar.denominator, 1)
+    return range(bar.start_ticks + beat_ticks, bar.end_ticks, beat_ticks)
+
+
+def _draw_notes(axes: Axes, boxes: Sequence[_Box], system: Sequence[Bar], colours: Sequence[str]) -> None:
+    """Draw what sounds in a system, given notes on top; a note held over its edges is cut there."""
+    start, end = system[0].start_ticks, system[-1].end_ticks
+    drawn: dict[tuple[bool, int], list[Rectangle]] = {}
+    for box in boxes:
+        left, right = max(box.start_ticks, start), min(box.end_ticks, end)
+        if left < right:
+            rectangle = Rectangle((left - start, box.bottom), right - left, box.height)
+            drawn.setdefault((box.given, box.track), []).append(rectangle)
+    for (given, track), rectangles in sorted(drawn.items(), key=lambda item: item[0]):
+        axes.add_collection(PatchCollection(rectangles, zorder=3 if given else 2, **_style(colours[track], given)))
+
+
+def _style(colour: str, given: bool) -> dict[str, Any]:
+    if given:
+        return {"facecolor": colour, "edgecolor": _INK, "linewidth": 1.1, "hatch": "////", "hatch_linewidth": 0.7}
+    return {"facecolor": colour, "edgecolor": "white", "linewidth": 0.5}
+
+
+def _write_signatures(all_axes: Sequence[Axes], systems: Sequence[Sequence[Bar]]) -> None:
+    """Write each new time signature above its first bar; that of a pickup only says how long it is."""
+    before = None
+    for axes, system in zip(all_axes, systems, strict=True):
+        for bar in system:
+            signature = f"{bar.numerator}/{bar.denominator}"
+            if bar.number > 0 and signature != before:
+                place = (bar.start_ticks - system[0].start_ticks, axes.get_ylim()[1])
+                axes.annotate(signature, place, (0, 2), textcoords="offset points", fontsize=8, color="#6b7280")
+                before = signature
+
+
+def _draw_legend(
+    figure: Figure, boxes: Sequence[_Box], names: Sequence[str], colours: Sequence[str], *, tell_apart: bool
+) -> None:
+    sounding = sorted({box.track for box in boxes})
+    entries = [(names[track], Patch(facecolor=colours[track])) for track in sounding[:_MAX_LEGEND]]
+    if tell_apart:
+        kinds = {box.given for box in boxes}
+        entries += [
+            (word, Patch(**_style("#b5bac2", given)))
+            for given, word in ((True, "given"), (False, "added"))
+            if given in kinds
+        ]
+    legend = figure.legend(
+        [patch for _, patch in entries],
+        [name for name, _ in entries],
+        loc="outside lower center",
+        ncols=len(entries),
+        frameon=False,
+        fontsize=9,
+    )
+    for text in legend.get_texts():
+        text.set_parse_math(False)

@@ -1,0 +1,161 @@
+"""Keys, and note names for MIDI pitches: the nearest on the line of fifths to the key."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from symusic.core import ScoreTick
+
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.scores.key import estimate_key
+
+if TYPE_CHECKING:
+    from music21 import key as music21_key
+
+__all__ = ["Key", "KeyFound", "fifths_of", "find_key", "key_of", "name_of_fifths", "parse_key", "spell"]
+
+_STEPS = "FCGDAEB"
+_NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+_LOWEST = {"major": -3, "minor": -2}
+"""The flattest of the twelve fifths that a key uses, counted from its signature's major tonic.
+
+In C major they are Eb to G#, in A minor Bb to D#.
+"""
+_MINOR_FIFTHS = 3  # from a minor tonic up to the major one of its signature
+_MAX_SHARPS = 7
+_KEY = re.compile(r"([A-Ga-g])\s*(#|b|-?sharp|-?flat)?\s*(m|min|minor|maj|major)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key.
+
+    Attributes:
+        sharps: Sharps of its signature, negative for flats, -7 to 7.
+        mode: `major` or `minor`.
+    """
+
+    sharps: int
+    mode: str = "major"
+
+    @property
+    def tonic(self) -> str:
+        """Name of the tonic, such as `F#` or `Bb`."""
+        index = self.sharps + 1 + (_MINOR_FIFTHS if self.mode == "minor" else 0)
+        alter = index // 7
+        return _STEPS[index % 7] + "#" * alter + "b" * -alter
+
+    def __str__(self) -> str:
+        return f"{self.tonic} {self.mode}"
+
+    def to_music21(self) -> music21_key.Key:
+        """Return the key as music21 has it."""
+        from music21 import key as music21_key
+
+        return music21_key.Key(self.tonic.replace("b", "-"), self.mode)
+
+
+@dataclass(frozen=True)
+class KeyFound:
+    """The key of a score, and how it is known.
+
+    Attributes:
+        key: The key.
+        reason: Who says so, in a few words.
+    """
+
+    key: Key
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.key} ({self.reason})"
+
+
+def parse_key(text: str) -> Key:
+    """Read a key as people write it: `G`, `F# minor`, `Bb major`, `ebm`.
+
+    Raises:
+        InputError: It is no key, or has more than seven sharps or flats.
+    """
+    found = _KEY.fullmatch(text.strip())
+    if found is None:
+        raise InputError(f"'{text}' is no key; give one such as G, 'F# minor' or Bb.")
+    step, sign, word = found[1].upper(), (found[2] or "").strip("-").lower(), found[3] or ""
+    is_minor = word == "m" or word.lower().startswith("min")
+    alter = 1 if sign in ("#", "sharp") else -1 if sign else 0
+    sharps = _STEPS.index(step) - 1 + 7 * alter - (_MINOR_FIFTHS if is_minor else 0)
+    key = Key(sharps, "minor" if is_minor else "major")
+    if abs(sharps) > _MAX_SHARPS:
+        raise InputError(f"{key} has {abs(sharps)} {'sharps' if sharps > 0 else 'flats'}; give a key of at most 7.")
+    return key
+
+
+def spell(pitch: int, sharps: int, mode: str = "major") -> tuple[str, int, int]:
+    """Name a pitch in a key.
+
+    Args:
+        pitch: MIDI pitch, 0-127.
+        sharps: Sharps of the key signature, negative for flats.
+        mode: `major` or `minor`; the minor raises its sixth and seventh degree, and the fourth before the fifth.
+
+    Returns:
+        Step, alteration in semitones, octave: `("C", 1, 4)` is C sharp above middle C.
+    """
+    step, alter = name_of_fifths(fifths_of(pitch, sharps, mode))
+    return step, alter, (pitch - alter - _NATURALS[step]) // 12 - 1
+
+
+def fifths_of(pitch: int, sharps: int, mode: str = "major") -> int:
+    """Place a pitch on the line of fifths, counted from C, as `spell` names it."""
+    lowest = sharps + _LOWEST[mode]
+    return lowest + (pitch * 7 - lowest) % 12  # of all names of a pitch, which are 12 fifths apart
+
+
+def name_of_fifths(fifths: int) -> tuple[str, int]:
+    """Return step and alteration of a place on the line of fifths, counted from C."""
+    index = fifths + 1  # from F, which is one fifth below C
+    return _STEPS[index % 7], index // 7
+
+
+def key_of(score: ScoreTick) -> tuple[int, str]:
+    """Return the sharps of a score's key signature (negative for flats), and its mode; see `find_key`."""
+    found = find_key(score).key
+    return found.sharps, found.mode
+
+
+def find_key(score: ScoreTick) -> KeyFound:
+    """Find the key of a score.
+
+    The first key signature says how many sharps or flats there are. What the score does not say is estimated from its
+    notes (see `estimate_key`): a MIDI file without a key signature has neither, and most say major whatever the mode.
+    Of a major key and its relative minor, the one on whose tonic the music ends is taken.
+
+    Args:
+        score: A score with pitched notes.
+    """
+    last = _last_pitch_class(score)
+    estimated = _ending_on(parse_key(estimate_key(score)), last)
+    if not score.key_signatures:
+        return KeyFound(estimated, "found in the notes")
+    written = score.key_signatures[0]
+    # A signature a step off its key is an old habit: Dorian and Mixolydian.
+    is_minor = estimated.mode == "minor" and abs(written.key - estimated.sharps) <= 1
+    if written.tonality == 1:
+        key = Key(written.key, "minor")
+    else:
+        key = _ending_on(Key(written.key, "minor" if is_minor else "major"), last)
+    return KeyFound(key, "of the file" if key == estimated else f"of the file; the notes suggest {estimated}")
+
+
+def _last_pitch_class(score: ScoreTick) -> int:
+    """Return the lowest of the notes that end last, as a pitch class."""
+    notes = [(note.end, -note.pitch) for track in score.tracks if not track.is_drum for note in track.notes]
+    return -max(notes)[1] % 12
+
+
+def _ending_on(key: Key, pitch_class: int) -> Key:
+    """Return a key, or its relative if the music ends on the relative's tonic."""
+    tonics = {"major": key.sharps * 7 % 12, "minor": (key.sharps + _MINOR_FIFTHS) * 7 % 12}
+    return next((Key(key.sharps, mode) for mode, tonic in tonics.items() if tonic == pitch_class), key)

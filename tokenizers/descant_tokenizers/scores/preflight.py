@@ -1,0 +1,198 @@
+"""A look over notation files in their own text, before music21 builds anything from them.
+
+music21 trusts what it reads: a time signature of 1000 beats, a key of 999 sharps or an ending numbered 1-99999999 keep
+it busy for minutes or fill the memory. So sizes are counted here first, in one pass.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from xml.parsers import expat
+
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.scores.validation import Limits, check_count
+
+__all__ = ["XmlCensus", "check_abc", "check_humdrum", "check_musicxml"]
+
+_MAX_BEATS = 64  # music21's time signatures take time that grows with the square of the beats and more
+_MAX_ENDING = 99
+_MAX_DEPTH = 64
+# Elements whose value costs music21 time, and the largest one, up or down.
+_MAX_VALUES = {"fifths": 14, "diatonic": 42, "chromatic": 72, "octave-change": 6}
+
+_NUMBER = re.compile(r"\d+")
+_ABC_METER = re.compile(r"^M:(.*)$|\[M:([^\]\n]*)\]", re.MULTILINE)
+_ABC_HEADER = re.compile(r"^(?:[A-Za-z+]:|%).*$", re.MULTILINE)
+_ABC_ASIDE = re.compile(r'"[^"\n]*"|![^!\n]*!|\[[A-Za-z]:[^\]\n]*\]|%.*')
+_ABC_TOO_LOW = re.compile(r"[A-G],{5,}|[a-g],{6,}")  # music21 takes the minus of octave -1 for a flat
+_HUMDRUM_METER = re.compile(r"\*M(\d+[^\t\n]*)")
+_HUMDRUM_TRANSPOSITION = re.compile(r"\*I?Trd(-?\d+)c(-?\d+)")
+_HUMDRUM_ASIDE = re.compile(r"^[!*=].*$", re.MULTILINE)
+_NOTE_LETTER = re.compile(r"[A-Ga-g]")
+
+
+def check_abc(path: Path, text: str, limits: Limits) -> None:
+    """Bound the notes, their pitches, the bars and the beats of the meters of an ABC text.
+
+    Args:
+        path: Where the text came from, for messages.
+        text: The whole file.
+        limits: Bounds to hold.
+
+    Raises:
+        InputError: A bound is exceeded.
+    """
+    _check_beats(path, " ".join("".join(match) for match in _ABC_METER.findall(text)))
+    music = _ABC_ASIDE.sub("", _ABC_HEADER.sub("", text))
+    too_low = _ABC_TOO_LOW.search(music)
+    if too_low:
+        raise InputError(f"{path} holds the pitch {too_low[0][:20]}, below what is read; transpose it.")
+    check_count(path, "notes", len(_NOTE_LETTER.findall(music)), limits.max_notes)
+    check_count(path, "bars", music.count("|"), 2 * limits.max_bars)
+
+
+def check_humdrum(path: Path, text: str, limits: Limits) -> None:
+    """Bound the notes, the beats of the meters and the transpositions of a Humdrum text.
+
+    Args:
+        path: Where the text came from, for messages.
+        text: The whole file.
+        limits: Bounds to hold.
+
+    Raises:
+        InputError: A bound is exceeded.
+    """
+    _check_beats(path, " ".join(_HUMDRUM_METER.findall(text)))
+    transpositions = " ".join(" ".join(steps) for steps in _HUMDRUM_TRANSPOSITION.findall(text))
+    _check_values(path, "transposition", transpositions, _MAX_VALUES["chromatic"])
+    num_notes = sum(1 for token in _HUMDRUM_ASIDE.sub("", text).split() if _NOTE_LETTER.search(token))
+    check_count(path, "notes", num_notes, limits.max_notes)
+
+
+def check_musicxml(path: Path, data: bytes, limits: Limits) -> XmlCensus:
+    """Take the census of a MusicXML text and hold it against the limits.
+
+    Args:
+        path: Where the text came from, for messages.
+        data: The whole text, in any encoding that its first lines declare.
+        limits: Bounds to hold.
+
+    Returns:
+        The census.
+
+    Raises:
+        InputError: The text is not well formed or not partwise MusicXML, declares entities, or exceeds a bound.
+    """
+    census = XmlCensus()
+    try:
+        census.read(data)
+    except expat.ExpatError as error:
+        raise InputError(f"{path} is not well-formed XML ({error}); export it again.") from error
+    except (LookupError, ValueError) as error:  # an encoding that expat leaves to Python, and Python does not have
+        raise InputError(f"{path} is XML of a strange encoding ({error}); export it as UTF-8.") from error
+    if census.is_hostile:
+        raise InputError(f"{path} declares XML entities or nests too deep, as no MusicXML does; export it again.")
+    if census.root != "score-partwise":
+        raise InputError(f"{path} is not partwise MusicXML (its root is <{census.root}>); export it as partwise.")
+    check_count(path, "notes", census.counts.get("note", 0), limits.max_notes)
+    num_parts = max(1, census.counts.get("part", 0))
+    check_count(path, "bars", census.counts.get("measure", 0) // num_parts, limits.max_bars)
+    _check_beats(path, " ".join(census.texts["beats"]))
+    for name, largest in _MAX_VALUES.items():
+        _check_values(path, name, " ".join(census.texts[name]), largest)
+    if any(int(number[:12]) > _MAX_ENDING for number in _NUMBER.findall(" ".join(census.endings))):
+        raise InputError(f"{path} numbers an ending above {_MAX_ENDING}; correct it and export again.")
+    return census
+
+
+def _check_beats(path: Path, meters: str) -> None:
+    worst = max((int(number[:12]) for number in _NUMBER.findall(meters)), default=0)
+    if worst > _MAX_BEATS:
+        raise InputError(f"{path} has a time signature with the number {worst:,}; correct it and export again.")
+
+
+def _check_values(path: Path, name: str, text: str, largest: int) -> None:
+    worst = max((int(number[:12]) for number in _NUMBER.findall(text)), default=0)
+    if worst > largest:
+        raise InputError(
+            f"{path} has the {name} {worst:,}, and at most {largest} is read; correct it and export again."
+        )
+
+
+class XmlCensus:
+    """What is in an XML text, counted without building a tree.
+
+    Attributes:
+        counts: How often each element occurs.
+        root: Name of the outermost element.
+        encoding: Encoding that the XML declaration names, if it does.
+        texts: Contents of the elements whose numbers are bounded, by name.
+        endings: `number` attributes of the `ending` elements.
+        root_files: Paths that an .mxl container names.
+        is_hostile: Whether it declares entities (expanding them can fill any memory) or nests elements deeper than any
+            score does; reading stops there.
+    """
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+        self.root = ""
+        self.encoding: str | None = None
+        self.texts: dict[str, list[str]] = {name: [] for name in ("beats", *_MAX_VALUES)}
+        self.endings: list[str] = []
+        self.root_files: list[str] = []
+        self.is_hostile = False
+        self._depth = 0
+        self._open_texts: list[str] | None = None
+
+    def read(self, data: bytes) -> None:
+        """Count, in one pass.
+
+        Args:
+            data: The whole text.
+
+        Raises:
+            ExpatError: The text is not well formed.
+        """
+        parser = expat.ParserCreate()
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = self._text
+        parser.EntityDeclHandler = self._stop
+        parser.XmlDeclHandler = self._declaration
+        try:
+            parser.Parse(data, True)
+        except _HostileError:
+            self.is_hostile = True
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        self.root = self.root or name
+        self.counts[name] = self.counts.get(name, 0) + 1
+        if name == "rootfile" and "full-path" in attributes:
+            self.root_files.append(attributes["full-path"])
+        elif name == "ending":
+            self.endings.append(attributes.get("number", ""))
+        self._open_texts = self.texts.get(name)
+        if self._open_texts is not None:
+            self._open_texts.append("")
+        self._depth += 1
+        if self._depth > _MAX_DEPTH:
+            self._stop()
+
+    def _end(self, _name: str) -> None:
+        self._open_texts = None
+        self._depth -= 1
+
+    def _text(self, text: str) -> None:
+        if self._open_texts is not None:
+            self._open_texts[-1] += text  # one number may come in several pieces
+
+    def _stop(self, *_arguments: object) -> None:
+        raise _HostileError
+
+    def _declaration(self, _version: str, encoding: str | None, _standalone: int) -> None:
+        self.encoding = encoding
+
+
+class _HostileError(Exception):
+    """Stops a census."""

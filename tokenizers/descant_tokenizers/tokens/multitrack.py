@@ -1,0 +1,249 @@
+"""Between scores of any instruments and pieces on the token grid.
+
+A voice is an instrument: tracks of equal program become one, because a one-stream miditok tokenizer cannot tell them
+apart. Rounding is done here, not by miditok's `encode`: it rounds time signatures down and to the next bar, rounds
+twice, and fails on some scores whose beat changes (miditok 3.1.0: a KeyError for a length that is none of the new
+beat's). The tokens are those that it would write. Whatever is rounded or dropped is counted and reported.
+
+The bars of a score in the time signatures of a vocabulary.
+"""
+
+from __future__ import annotations
+
+import bisect
+import dataclasses
+import itertools
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+
+import numpy as np
+from symusic.core import ScoreTick, TrackTick
+
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.scores import Bar, bars_of
+from descant_tokenizers.scores.tracks import notes_of
+from descant_tokenizers.tokens.piece import GridTempo, Piece, piece_ids
+from descant_tokenizers.tokens.quantize import Raster
+from descant_tokenizers.tokens.vocabulary import Meter, TokenTable
+
+
+def bar_meters(table: TokenTable, bars: Sequence[Bar], ticks_per_quarter: int) -> tuple[Meter, ...]:
+    """Return the meter of each bar on the grid; a bar that is cut short gets the signature of its own length.
+
+    Where the vocabulary is for music of any kind, a signature that it lacks is replaced by one of equal length
+    (24/16 by 12/8), and a bar line less than a 32nd off a 16th (after a grace note, say) gets the length that it must
+    have meant: see `straightened`.
+
+    Raises:
+        InputError: A bar has a length that no time signature of the vocabulary has.
+    """
+    return tuple(_meter(table, bar, ticks_per_quarter) for bar in bars)
+
+
+def _meter(table: TokenTable, bar: Bar, ticks_per_quarter: int) -> Meter:
+    length = Fraction(bar.length_ticks, 4 * ticks_per_quarter)
+    is_whole = length == Fraction(bar.numerator, bar.denominator)
+    if is_whole and (bar.numerator, bar.denominator) in table.meter_id:
+        return table.meter_of[table.meter_id[bar.numerator, bar.denominator]]
+    if not is_whole or not table.is_four_part:
+        nearest = bar.denominator // 2 if is_whole else bar.denominator
+        for denominator in (nearest, 4, 8, 16, 2):
+            numerator = length * denominator
+            if numerator.denominator == 1 and (int(numerator), denominator) in table.meter_id:
+                return table.meter_of[table.meter_id[int(numerator), denominator]]
+    if not table.is_four_part and (near := _nearest(table, bar, length)) is not None:
+        return near
+    if is_whole:
+        raise InputError(
+            f"time signature {bar.numerator}/{bar.denominator} (bar {bar.number}) is none that the model knows "
+            f"({_known_meters(table)}); write the piece in one of those."
+        )
+    raise InputError(f"a time signature in the middle of a beat cuts bar {bar.number} short; put it on a bar line.")
+
+
+def _nearest(table: TokenTable, bar: Bar, length: Fraction) -> Meter | None:
+    """Return the meter less than a 32nd from a length, if there is one; of equals the one in the bar's own beats."""
+    near = [(abs(Fraction(m.numerator, m.denominator) - length), m) for m in table.meter_of.values()]
+    fitting = [(distance, m.denominator != bar.denominator, m) for distance, m in near if distance < Fraction(1, 32)]
+    return min(fitting)[2] if fitting else None
+
+
+def straightened(
+    score: ScoreTick, bars: Sequence[Bar], meters: Sequence[Meter]
+) -> tuple[ScoreTick, Sequence[Bar], tuple[str, ...]]:
+    """Give each bar just the length of its meter; what is in it keeps its place from the bar line on.
+
+    Args:
+        score: The score.
+        bars: Its bars.
+        meters: Their meters, from `bar_meters`.
+
+    Returns:
+        The score and its bars, untouched if they have those lengths; and what was changed, a phrase.
+    """
+    if all(_ticks(meter, score.tpq) == bar.length_ticks for bar, meter in zip(bars, meters, strict=True)):
+        return score, bars, ()
+    fine = score.resample(4 * score.tpq) if score.tpq % 4 else score.copy()  # a 16th must be whole ticks
+    factor = fine.tpq // score.tpq
+    lengths = [int(_ticks(meter, fine.tpq)) for meter in meters]
+    new_starts = list(itertools.accumulate(lengths, initial=0))
+    old_starts = [bar.start_ticks * factor for bar in bars]
+
+    def moved(time: int) -> int:
+        index = max(bisect.bisect_right(old_starts, time) - 1, 0)
+        return new_starts[index] + min(time - old_starts[index], lengths[index] - 1)
+
+    for track in fine.tracks:
+        for note in track.notes:
+            note.time = moved(note.time)
+    for tempo in fine.tempos:
+        tempo.time = moved(tempo.time)
+    straight = [
+        dataclasses.replace(bar, start_ticks=start, length_ticks=length)
+        for bar, start, length in zip(bars, new_starts, lengths, strict=False)
+    ]
+    changed = sum(length != bar.length_ticks * factor for bar, length in zip(bars, lengths, strict=True))
+    return fine, straight, (f"bars whose length was rounded to a 16th: {changed}",)
+
+
+def _ticks(meter: Meter, ticks_per_quarter: int) -> Fraction:
+    return Fraction(4 * ticks_per_quarter * meter.numerator, meter.denominator)
+
+
+def _known_meters(table: TokenTable) -> str:
+    most: dict[int, int] = {}
+    for numerator, denominator in table.meter_id:
+        most[denominator] = max(numerator, most.get(denominator, 0))
+    return ", ".join(f"1-{most[denominator]}/{denominator}" for denominator in sorted(most))
+
+
+_DEFAULT_TEMPO = 120.0  # what MIDI assumes, in quarters per minute
+
+
+def encode_ensemble(
+    table: TokenTable, score: ScoreTick, bars: Sequence[Bar] | None = None
+) -> tuple[Piece, tuple[str, ...]]:
+    """Put a score of any tracks on the token grid.
+
+    Onsets, lengths, velocities and tempos are rounded to the nearest that the vocabulary has. Of notes of one
+    instrument and pitch that then begin together the longest stays, and one that still sounds when its pitch is struck
+    again ends there.
+
+    Args:
+        table: The vocabulary, of a tokenizer of the `gm` preset.
+        score: A score in ticks.
+        bars: Its bars, if there are more than those up to the end of its last note.
+
+    Returns:
+        The piece, and what was changed: one phrase for each kind of change.
+
+    Raises:
+        InputError: No notes, or bars of a length that no time signature of the vocabulary has.
+    """
+    if not any(track.notes for track in score.tracks):
+        raise InputError("the score has no notes: give a score with notes")
+    bars = bars_of(score) if bars is None else bars
+    meters = bar_meters(table, bars, score.ticks_per_quarter)
+    respelled = tuple(_respelled(score, bars, meters))
+    score, bars, rounded = straightened(score, bars, meters)
+    piece, changes = _on_grid(table, score, bars, meters)
+    return piece, (*_merged_tracks(table, score), *respelled, *rounded, *changes, *_tempo_changes(score, piece))
+
+
+def decode_ensemble(table: TokenTable, piece: Piece) -> ScoreTick:
+    """Turn a piece into a score with one track an instrument, through miditok's decoder.
+
+    Args:
+        table: The vocabulary.
+        piece: The music.
+    """
+    score: ScoreTick = table.tokenizer.decode(piece_ids(table, piece))
+    score.tracks.sort(key=lambda track: _rank(table, track))
+    return score
+
+
+def _rank(table: TokenTable, track: TrackTick) -> int:
+    rank = table.rank_of(track)
+    if rank is None:
+        raise InputError(f"program {track.program} of track '{track.name}' is not in the vocabulary: choose another")
+    return rank
+
+
+def _on_grid(
+    table: TokenTable, score: ScoreTick, bars: Sequence[Bar], meters: Sequence[Meter]
+) -> tuple[Piece, Iterator[str]]:
+    """Round everything to the nearest that the vocabulary has; return also what became of the notes."""
+    meters = [*meters, meters[-1]]  # a note at the very end may be rounded up into one bar more
+    raster = Raster(table, bars, meters, score.ticks_per_quarter)
+    notes = notes_of(score.tracks)
+    rank_T = np.array([_rank(table, track) if track.notes else -1 for track in score.tracks])
+    voice_N = rank_T[notes.track_N]
+    found = raster.without_clashes(raster.put(notes, voice_N))
+    tempos = _tempos_on_grid(table, score, raster)
+    changes = [index for index in range(1, len(bars)) if meters[index] != meters[index - 1]]
+    last = max(int(found.bar_N.max()), *tempos, *changes)  # bars behind the last event are left out, as miditok does
+    piece = Piece(found.in_bars(meters[: last + 1], [tempos.get(index, []) for index in range(last + 1)]))
+    counts = raster.count_changes(notes, voice_N, found)
+    return piece, (said for what, count in counts.items() for said in _counted(count, what))
+
+
+def _tempos_on_grid(table: TokenTable, score: ScoreTick, raster: Raster) -> dict[int, list[GridTempo]]:
+    """Return the tempos in each bar that has any: one at the beginning (120 if none is given), and each that is new."""
+    known = sorted(table.tempo_id)
+    wanted = {(0, 0): _DEFAULT_TEMPO}
+    given = sorted(score.tempos, key=lambda tempo: tempo.time)
+    places = zip(*(column.tolist() for column in raster.place([tempo.time for tempo in given])), strict=True)
+    wanted.update(zip(places, (tempo.qpm for tempo in given), strict=True))
+    found: dict[int, list[GridTempo]] = defaultdict(list)
+    present = 0.0
+    for (bar, offset), qpm in sorted(wanted.items()):
+        nearest = _nearest_bin(known, qpm)
+        if nearest != present:
+            found[bar].append(GridTempo(offset, nearest))
+            present = nearest
+    return found
+
+
+def _nearest_bin(values: Sequence[float], wanted: float) -> float:
+    """Return the nearest of rising values, of two equally near the larger."""
+    after = min(max(bisect.bisect_left(values, wanted), 1), len(values) - 1)
+    below, above = values[after - 1], values[after]
+    return below if wanted - below < above - wanted else above
+
+
+def _merged_tracks(table: TokenTable, score: ScoreTick) -> Iterator[str]:
+    players: dict[int, list[int]] = defaultdict(list)
+    for number, track in enumerate(score.tracks, start=1):
+        if track.notes:
+            players[_rank(table, track)].append(number)
+    for rank, numbers in sorted(players.items()):
+        if len(numbers) > 1:
+            yield f"tracks {', '.join(map(str, numbers))} are one voice: {table.voice_name(rank)}"
+    kits = sum(track.is_drum and track.program != 0 and len(track.notes) > 0 for track in score.tracks)
+    yield from _counted(kits, "drum tracks without their own kit")
+
+
+def _respelled(score: ScoreTick, bars: Sequence[Bar], meters: Sequence[Meter]) -> Iterator[str]:
+    """Say which whole bars got another signature; a short one has that of its own length as a matter of course."""
+    written = {
+        f"{bar.numerator}/{bar.denominator} as {meter.numerator}/{meter.denominator}"
+        for bar, meter in zip(bars, meters, strict=True)
+        if (bar.numerator, bar.denominator) != (meter.numerator, meter.denominator)
+        and bar.length_ticks * bar.denominator == 4 * score.ticks_per_quarter * bar.numerator
+    }
+    for said in sorted(written):
+        yield f"bars written in another time signature: {said}"
+
+
+def _tempo_changes(score: ScoreTick, piece: Piece) -> Iterator[str]:
+    kept = [tempo.quarters_per_minute for bar in piece.bars for tempo in bar.tempos]
+    wanted = [tempo.qpm for tempo in score.tempos]
+    rounded = sum(min((abs(qpm - mine) for mine in kept), default=qpm) > 0.01 for qpm in wanted)
+    yield from _counted(rounded, "tempos rounded")
+    yield from _counted(len(wanted) - len(kept), "tempos dropped that the rounded ones repeat")
+
+
+def _counted(count: int, what: str) -> Iterator[str]:
+    if count > 0:
+        yield f"{what}: {count}"

@@ -1,0 +1,46 @@
+"""Push tokenizers to the Hub."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from descant_tokenizers.common.files import TOKENIZER_FILE
+from descant_tokenizers.common.hub import Pushed, push_folder
+from descant_tokenizers.corpora.publishing import CARD_NAME
+from descant_tokenizers.tokens.presets import load_tokenizer
+
+_TOKENIZER_CARD = """---
+tags: [music, symbolic-music, midi, miditok]
+---
+
+# {repo_id}
+
+A {kind} tokenizer of miditok with {size} tokens, made with Descant.
+
+```python
+import miditok
+tokenizer = miditok.REMI.from_pretrained("{repo_id}")
+```
+"""
+
+
+def push_tokenizer(folder: Path, repo_id: str, *, private: bool = False, update: bool = False) -> Pushed:
+    """Push the tokenizer of a folder, alone.
+
+    Args:
+        folder: A folder with miditok's `tokenizer.json`: a tokenizer, a tokenized dataset or a checkpoint.
+        repo_id: `user/name`.
+        private: Whether a repository that is created is private.
+        update: Whether one that exists may get a new version.
+
+    Raises:
+        InputError: The folder holds no such tokenizer, or the push can't be done (see `hub.push_folder`).
+    """
+    tokenizer = load_tokenizer(folder)
+    card = _TOKENIZER_CARD.format(repo_id=repo_id, kind=type(tokenizer).__name__, size=len(tokenizer))
+    with tempfile.TemporaryDirectory() as scratch:
+        shutil.copyfile(folder / TOKENIZER_FILE, Path(scratch, TOKENIZER_FILE))
+        Path(scratch, CARD_NAME).write_text(card, encoding="utf-8")
+        return push_folder(Path(scratch), repo_id, private=private, update=update)

@@ -1,0 +1,153 @@
+"""Train learned tokens (see learned.py) on a corpus of pieces.
+
+BPE (Sennrich et al. 2016; for music Fradet et al. 2023, "Byte Pair Encoding for Symbolic Music") joins the most
+frequent pair of tokens again and again; Unigram (Kudo 2018) keeps, of many runs, those that make the corpus likeliest.
+Hugging Face's `tokenizers` learns both. miditok's own `train` is not used, because its limits are beats at best, which
+it marks by tokens of their own, and because it gives Unigram's base tokens new ids.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from miditok import REMI
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.common.files import TOKENIZER_FILE
+from descant_tokenizers.tokens.bpe import LearnedTokens, boundary_ids, opening_ids
+from descant_tokenizers.tokens.piece import Piece, piece_ids, shifts_of
+from descant_tokenizers.tokens.vocabulary import TokenTable
+
+LearnedModel = Literal["BPE", "Unigram"]
+MAX_VOCAB_SIZE = 1 << 16
+#: A run of tokens that stands in the corpus only once is not worth an id.
+MIN_FREQUENCY = 2
+#: More notes teach nothing new, but take time and memory.
+MAX_NOTES = 5_000_000
+_DIGITS = 6  # of Unigram's scores: short enough that every library reads back the number that was written
+
+
+def train_tokenizer(
+    tokenizer: REMI,
+    pieces: Sequence[Piece],
+    vocab_size: int,
+    model: LearnedModel = "BPE",
+    *,
+    show_progress: bool = False,
+) -> REMI:
+    """Learn tokens from pieces, as they are and as tasks and transposition show them to a model.
+
+    The result depends on the arguments alone with BPE; Unigram's training is not reproducible to the last token
+    (huggingface/tokenizers issue 668).
+
+    Args:
+        tokenizer: An untrained tokenizer of a preset; it stays as it is.
+        pieces: The music.
+        vocab_size: Number of ids in the end, the base tokens included; fewer if the music holds no more.
+        model: Which kind.
+        show_progress: Show bars on stderr, if that is a terminal.
+
+    Returns:
+        A tokenizer whose base tokens have the ids they had.
+
+    Raises:
+        InputError: The vocabulary is not larger than the base vocabulary, or too large, or there are no pieces.
+    """
+    table = TokenTable(tokenizer)
+    check_vocab_size(table, vocab_size)
+    if not any(piece.num_notes for piece in pieces):
+        raise InputError("there is no piece to learn tokens from: give a corpus with notes in its train split")
+    learned = LearnedTokens(tokenizer)
+    base = [learned.text([i]) for i in range(table.num_base_ids)]
+    backend, trainer = _backend(model, vocab_size=vocab_size, initial_alphabet=base, show_progress=show_progress)
+    backend.pre_tokenizer = _pre_tokenizer(learned.text(boundary_ids(tokenizer)), learned.text(opening_ids(tokenizer)))
+    versions = _versions(pieces, table)
+    streams = (
+        [learned.text(piece_ids(table, part)) for part in _parts(piece.transpose(shift, table.drum_voice))]
+        for piece, shift in versions
+    )
+    backend.train_from_iterator(streams, trainer, length=len(versions))
+    return _with_model(tokenizer, _in_base_order(json.loads(backend.to_str()), base))
+
+
+def check_vocab_size(table: TokenTable, vocab_size: int) -> None:
+    """Refuse a vocabulary that is not larger than the base vocabulary, or too large.
+
+    Raises:
+        InputError: It is one of these.
+    """
+    if not table.num_base_ids < vocab_size <= MAX_VOCAB_SIZE:
+        raise InputError(
+            f"the vocabulary size is {vocab_size}: give more than the {table.num_base_ids} tokens of the preset, "
+            f"at most {MAX_VOCAB_SIZE}"
+        )
+
+
+def _backend(model: LearnedModel, **options: Any) -> tuple[Tokenizer, Any]:
+    if model == "BPE":
+        return Tokenizer(models.BPE()), trainers.BpeTrainer(min_frequency=MIN_FREQUENCY, special_tokens=[], **options)
+    return Tokenizer(models.Unigram()), trainers.UnigramTrainer(special_tokens=[], **options)
+
+
+def _pre_tokenizer(boundaries: str, openings: str) -> pre_tokenizers.PreTokenizer:
+    """Cut around every boundary, and before every opening."""
+    return pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_one_of(boundaries)), "isolated"),
+            pre_tokenizers.Split(Regex(_one_of(openings)), "merged_with_next"),
+        ]
+    )
+
+
+def _one_of(characters: str) -> str:
+    return "[" + "".join(f"\\x{{{ord(character):x}}}" for character in characters) + "]"
+
+
+def _versions(pieces: Sequence[Piece], table: TokenTable) -> list[tuple[Piece, int]]:
+    """Return each piece with each of its transpositions; of more music than `MAX_NOTES`, every n-th of them."""
+    versions = [
+        (piece, shift) for piece, shifts in zip(pieces, shifts_of(pieces, table), strict=True) for shift in shifts
+    ]
+    num_notes = sum(piece.num_notes for piece, _ in versions)
+    return versions[:: max(1, math.ceil(num_notes / MAX_NOTES))]
+
+
+def _parts(piece: Piece) -> Iterator[Piece]:
+    """Yield a piece whole, then as tasks divide it: its first voice, and its other voices."""
+    yield piece
+    if len(piece.voices) > 1:
+        yield piece.keep_voices(piece.voices[:1])
+        yield piece.keep_voices(piece.voices[1:])
+
+
+def _in_base_order(params: dict[str, Any], base: list[str]) -> dict[str, Any]:
+    """Give base tokens the ids that they have without a model, and learned ones those behind."""
+    model = params["model"]
+    known = frozenset(base)
+    if model["type"] == "BPE":
+        learned = [piece for piece, _ in sorted(model["vocab"].items(), key=lambda item: item[1]) if piece not in known]
+        model["vocab"] = {piece: i for i, piece in enumerate([*base, *learned])}
+    else:
+        scores = {piece: round(score, _DIGITS) for piece, score in model["vocab"]}
+        lowest = min(scores.values())
+        learned = sorted(scores.keys() - known, key=lambda piece: (-scores[piece], piece))
+        model["vocab"] = [[piece, scores.get(piece, lowest)] for piece in (*base, *learned)]
+    return params
+
+
+def _with_model(tokenizer: REMI, params: dict[str, Any]) -> REMI:
+    """Return a tokenizer as miditok loads it from its own file, with a model."""
+    values = tokenizer.to_dict()
+    values["_vocab_base"] = tokenizer.vocab
+    values["_model"] = json.dumps(params)
+    values["_vocab_base_byte_to_token"] = tokenizer._vocab_base_byte_to_token
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, TOKENIZER_FILE)
+        path.write_text(json.dumps(values), encoding="utf-8")
+        return REMI(params=path)
