@@ -37,8 +37,8 @@ from descant_modeling.common.devices import pick_device
 from descant_modeling.decoding.config import SamplingConfig
 from descant_modeling.decoding.engine.forward import CachedModel
 from descant_modeling.decoding.infilling import with_content
-from descant_modeling.decoding.plan import Hole, Plan, make_plan
-from descant_modeling.decoding.sampler import sample_plans
+from descant_modeling.decoding.sampler import sample_templates
+from descant_modeling.decoding.template import Span, Template, make_template
 from descant_modeling.generation.prompts import Prompt, read_prompt
 from descant_modeling.models.checkpoints import EMBEDDED_DEFAULT, Checkpoint, load_checkpoint
 from descant_tokenizers.scores import VOICES, read_score
@@ -51,43 +51,45 @@ SAMPLING = SamplingConfig(temperature=1.0, top_p=0.95)
 NUM_GIVEN_BARS, NUM_NEW_BARS = 4, 8
 
 
-def harmony_plan(checkpoint: Checkpoint, prompt: Prompt) -> Plan:
+def harmony_plan(checkpoint: Checkpoint, prompt: Prompt) -> Template:
     """Plan three voices to a tune, as `generate.py` does."""
     return plan_hole(checkpoint, prompt, prompt.piece(), Task.HARMONIZE, 0)
 
 
-def continuation_plan(checkpoint: Checkpoint, prompt: Prompt) -> Plan:
+def continuation_plan(checkpoint: Checkpoint, prompt: Prompt) -> Template:
     """Plan what follows the first bars of the harmonized tune, in four voices."""
     harmony = harmony_plan(checkpoint, prompt)
     engine = CachedModel(checkpoint.model, 1, 2048)
-    (sample,) = sample_plans(engine, Grammar(checkpoint.table), [harmony], SAMPLING, [np.random.default_rng(0)])
+    (sample,) = sample_templates(
+        engine, Grammar(checkpoint.vocabulary), [harmony], SAMPLING, [np.random.default_rng(0)]
+    )
     kept = with_content(prompt.piece(), sample.notes, {}).bars[:NUM_GIVEN_BARS]
     return plan_hole(
         checkpoint, prompt, Piece((*kept, *(GridBar(kept[-1].meter),) * NUM_NEW_BARS)), Task.CONTINUE, len(kept)
     )
 
 
-def plan_hole(checkpoint: Checkpoint, prompt: Prompt, piece: Piece, task: Task, first: int) -> Plan:
+def plan_hole(checkpoint: Checkpoint, prompt: Prompt, piece: Piece, task: Task, first: int) -> Template:
     """Plan the missing voices of a piece from bar `first` to its end."""
     written = tuple(rank for rank in range(len(VOICES)) if rank not in piece.voices or task is Task.CONTINUE)
     ends = (piece.bar_starts_ticks()[-1],) * len(VOICES)
-    return make_plan(checkpoint.layout, piece, Hole(task, written, first, len(piece.bars), ends, prompt.pitches))
+    return make_template(checkpoint.layout, piece, Span(task, written, first, len(piece.bars), ends, prompt.pitches))
 
 
 def time_ours(
-    checkpoint: Checkpoint, grammar: Grammar, plan: Plan, num_streams: int, seed: int
+    checkpoint: Checkpoint, grammar: Grammar, template: Template, num_streams: int, seed: int
 ) -> tuple[float, list[int]]:
     """Return seconds, and the tokens sampled in each stream."""
     randoms = [np.random.default_rng((seed, stream)) for stream in range(num_streams)]
     start = time.perf_counter()
     engine = CachedModel(checkpoint.model, 1, 2048)
-    samples = sample_plans(engine, grammar, [plan] * num_streams, SAMPLING, randoms)
+    samples = sample_templates(engine, grammar, [template] * num_streams, SAMPLING, randoms)
     return time.perf_counter() - start, [sample.num_tokens for sample in samples]
 
 
-def time_theirs(checkpoint: Checkpoint, plan: Plan, num_streams: int, num_tokens: int, seed: int) -> float:
+def time_theirs(checkpoint: Checkpoint, template: Template, num_streams: int, num_tokens: int, seed: int) -> float:
     """Return the seconds in which `generate` samples so many tokens in each stream."""
-    ids = torch.tensor([plan.given[0]] * num_streams, device=checkpoint.model.device)
+    ids = torch.tensor([template.given[0]] * num_streams, device=checkpoint.model.device)
     torch.manual_seed(seed)
     start = time.perf_counter()
     written = checkpoint.model.generate(  # type: ignore[operator]  # typed as a Tensor or Module by nn.Module
@@ -107,14 +109,16 @@ def time_theirs(checkpoint: Checkpoint, plan: Plan, num_streams: int, num_tokens
     return seconds
 
 
-def compare(checkpoint: Checkpoint, plan: Plan, num_streams: int, repeats: int) -> tuple[float, float, float, float]:
+def compare(
+    checkpoint: Checkpoint, template: Template, num_streams: int, repeats: int
+) -> tuple[float, float, float, float]:
     """Return the median tokens a second of ours and of theirs, and the median of their ratios and of the bound."""
-    grammar = Grammar(checkpoint.table)
+    grammar = Grammar(checkpoint.vocabulary)
     ours, theirs, bounds = [], [], []
     for repeat in range(repeats + 1):
-        seconds, lengths = time_ours(checkpoint, grammar, plan, num_streams, repeat)
+        seconds, lengths = time_ours(checkpoint, grammar, template, num_streams, repeat)
         longest = max(lengths)
-        other_seconds = time_theirs(checkpoint, plan, num_streams, longest, repeat)
+        other_seconds = time_theirs(checkpoint, template, num_streams, longest, repeat)
         if repeat > 0:  # the first turn warms up
             ours.append(sum(lengths) / seconds)
             theirs.append(sum(lengths) / other_seconds)
@@ -136,13 +140,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with quiet_libraries():
         checkpoint = load_checkpoint(options.model, pick_device(options.device))
         ranges = checkpoint.meta.voice_ranges
-        prompt = read_prompt(checkpoint.table, ranges, read_score(options.prompt), ("Soprano",))
-        plan = (harmony_plan if options.task == "harmonize" else continuation_plan)(checkpoint, prompt)
+        prompt = read_prompt(checkpoint.vocabulary, ranges, read_score(options.prompt), ("Soprano",))
+        template = (harmony_plan if options.task == "harmonize" else continuation_plan)(checkpoint, prompt)
         place = f"{torch.get_num_threads()} threads, {checkpoint.model.device}"
-        print(f"{options.prompt.name}, {options.task} {len(plan.bars)} bars; {place}")
+        print(f"{options.prompt.name}, {options.task} {len(template.bars)} bars; {place}")
         print(f"{'streams':>7}  {'descant':>10}  {'transformers':>12}  ratio  *mean")
         for num_streams in options.streams:
-            ours, theirs, ratio, bound = compare(checkpoint, plan, num_streams, options.repeats)
+            ours, theirs, ratio, bound = compare(checkpoint, template, num_streams, options.repeats)
             print(f"{num_streams:>7}  {ours:>6.0f} t/s  {theirs:>8.0f} t/s  {ratio:>4.2f}x  {bound:>4.2f}x", flush=True)
 
 

@@ -24,7 +24,7 @@ from torch import Tensor
 from descant_modeling.gan.config import GanOptimizerConfig
 from descant_modeling.gan.networks import UpConv, draw_noise
 from descant_modeling.gan.run import keep_freed_memory
-from descant_modeling.gan.wgan import GanLearner, melody_of, naive_critic_loss
+from descant_modeling.gan.wgan import WganStep, melody_of, naive_critic_loss
 
 
 def random_rolls(number: int) -> Tensor:
@@ -45,7 +45,7 @@ def naive_upsampling() -> Iterator[None]:
         UpConv.forward = folded  # type: ignore[method-assign]
 
 
-def with_autograd(learner: GanLearner, rolls: Tensor) -> None:
+def with_autograd(learner: WganStep, rolls: Tensor) -> None:
     """Run one iteration with autograd alone."""
     rng = torch.Generator().manual_seed(0)
     melody = melody_of(rolls)
@@ -82,7 +82,7 @@ def main() -> None:
     arguments = parser.parse_args()
     size = arguments.batch_size
     rolls = random_rolls(size)
-    plain, half = (GanLearner(1, GanOptimizerConfig(), size, dtype) for dtype in (torch.float32, torch.bfloat16))
+    plain, half = (WganStep(1, GanOptimizerConfig(), size, dtype) for dtype in (torch.float32, torch.bfloat16))
 
     def naive() -> None:
         with naive_upsampling():

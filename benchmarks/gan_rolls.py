@@ -20,12 +20,12 @@ from torch import Tensor
 from descant_modeling.gan.checkpoints import load_gan
 from descant_modeling.gan.data import load_rolls, sounding
 from descant_modeling.gan.metrics import Rolls, roll_metrics
-from descant_modeling.gan.networks import Generator, draw_noise
+from descant_modeling.gan.networks import UNetGenerator, draw_noise
 from descant_modeling.gan.wgan import melody_of
 
 
 @torch.no_grad()
-def written(generator: Generator, melodies: Tensor, seed: int) -> Rolls:
+def written(generator: UNetGenerator, melodies: Tensor, seed: int) -> Rolls:
     """(N, 1, T, P) -> (N, T, P, 4): what sounds in what is written with one set of noise."""
     noise = draw_noise(len(melodies), torch.Generator().manual_seed(seed))
     return sounding(generator(melodies, noise))
@@ -42,7 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Metrics of what a GAN writes for the valid windows.")
     parser.add_argument("--model", default="gan")
     generator = load_gan(parser.parse_args().model).generator
-    assert isinstance(generator, Generator), "this measures what is written to melodies"
+    assert isinstance(generator, UNetGenerator), "this measures what is written to melodies"
     data = load_rolls("chorales-rolls")
     melodies, train, valid = melody_of(data.valid), sounding(data.train), sounding(data.valid)
     first, again, second = (written(generator, melodies, seed) for seed in (1, 1, 2))

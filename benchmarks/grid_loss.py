@@ -29,7 +29,7 @@ from descant_tokenizers.scores.voices import pick_voices
 from descant_tokenizers.tokens.encode import encode_score
 from descant_tokenizers.tokens.inspect import grid_loss
 from descant_tokenizers.tokens.presets import build_tokenizer, satb_config
-from descant_tokenizers.tokens.vocabulary import TokenTable
+from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 LONGEST_BEATS = 16
 GRIDS = (8, 12, 24)
@@ -46,10 +46,10 @@ class Tally:
     num_changed_pieces: int = 0
     refusals: list[str] = field(default_factory=list)
 
-    def add(self, table: TokenTable, score: ScoreTick) -> None:
+    def add(self, vocabulary: Vocabulary, score: ScoreTick) -> None:
         """Count one score."""
         try:
-            loss = grid_loss(table, score, encode_score(table, score).piece)
+            loss = grid_loss(vocabulary, score, encode_score(vocabulary, score).piece)
         except InputError as error:
             self.refusals.append(str(error))
             return
@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("--tunes", type=int, default=200, help="how many of Ryan's tunes; 0 for all")
     parser.add_argument("--seed", type=int, default=0, help="which of them")
     options = parser.parse_args()
-    tables = {f"{grid}": TokenTable(_uniform(grid)) for grid in GRIDS} | {"`satb`": TokenTable(build_tokenizer())}
+    tables = {f"{grid}": Vocabulary(_uniform(grid)) for grid in GRIDS} | {"`satb`": Vocabulary(build_tokenizer())}
     if options.chorales:
         _report("chorales", tables, lambda: _chorales(options.chorales))
     _report("Ryan's Mammoth", tables, lambda: _tunes(options.tunes, options.seed))
@@ -78,15 +78,15 @@ def _uniform(grid: int) -> REMI:
     return REMI(config)
 
 
-def _report(corpus: str, tables: dict[str, TokenTable], scores: Callable[[], Iterator[ScoreTick | None]]) -> None:
+def _report(corpus: str, tables: dict[str, Vocabulary], scores: Callable[[], Iterator[ScoreTick | None]]) -> None:
     tallies = {name: Tally() for name in tables}
     num_unread = 0
     for score in scores():
         if score is None:
             num_unread += 1
             continue
-        for name, table in tables.items():
-            tallies[name].add(table, score)
+        for name, vocabulary in tables.items():
+            tallies[name].add(vocabulary, score)
     print(f"\n| {corpus}: positions to a beat | vocabulary | notes changed | pieces changed | pieces refused |")
     print("|---|---|---|---|---|")
     for name, tally in tallies.items():

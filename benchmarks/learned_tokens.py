@@ -23,7 +23,7 @@ from descant_tokenizers.tokens.encode import decode_piece
 from descant_tokenizers.tokens.grammar import Grammar
 from descant_tokenizers.tokens.piece import parse_piece
 from descant_tokenizers.tokens.presets import load_tokenizer
-from descant_tokenizers.tokens.vocabulary import TokenTable
+from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 Notes = Counter[tuple[int, float, int, float]]
 """Program, onset and length in quarters, pitch."""
@@ -49,16 +49,16 @@ def main() -> None:
 def measure(folder: Path, num_walks: int, max_tokens: int) -> dict[str, Any]:
     """Return what `tokenizer train` counted of one tokenizer, and how many walks over it decode."""
     facts = json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
-    table = TokenTable(load_tokenizer(folder))
-    grammar, rng = Grammar(table), np.random.default_rng(0)
+    vocabulary = Vocabulary(load_tokenizer(folder))
+    grammar, rng = Grammar(vocabulary), np.random.default_rng(0)
     walks = [walk(grammar, rng, max_tokens) for _ in range(num_walks)]
     return {
         "vocab_size": facts["vocab_size"],
         "train": facts["splits"]["train"]["tokens_per_note"],
         "valid": facts["splits"]["valid"]["tokens_per_note"],
         "walks": num_walks,
-        "decoded": sum(decodes(table, ids) for ids in walks),
-        "learned_share": round(float(np.mean([i >= table.num_base_ids for ids in walks for i in ids])), 3),
+        "decoded": sum(decodes(vocabulary, ids) for ids in walks),
+        "learned_share": round(float(np.mean([i >= vocabulary.num_base_ids for ids in walks for i in ids])), 3),
     }
 
 
@@ -74,10 +74,10 @@ def walk(grammar: Grammar, rng: np.random.Generator, max_tokens: int) -> list[in
     return ids
 
 
-def decodes(table: TokenTable, ids: list[int]) -> bool:
+def decodes(vocabulary: Vocabulary, ids: list[int]) -> bool:
     """Whether miditok, told only the ids, finds the notes that their base tokens say."""
-    piece = parse_piece(table, table.expand(ids[:-1]))
-    said, found = decode_piece(table, piece), table.tokenizer.decode(ids)
+    piece = parse_piece(vocabulary, vocabulary.expand(ids[:-1]))
+    said, found = decode_piece(vocabulary, piece), vocabulary.tokenizer.decode(ids)
     return piece.num_notes > 0 and notes_of(said) == notes_of(found)
 
 

@@ -27,7 +27,7 @@ from music21.common.pathTools import getCorpusFilePath
 
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.comparison.compare import compare, load_source, music_of_all
-from descant_tokenizers.comparison.schemes import default_schemes, open_scheme
+from descant_tokenizers.comparison.schemes import default_schemes, load_scheme
 from descant_tokenizers.scores import read_score, write_midi
 
 KINDS = ("chorales", "folk", "midi", "games")
@@ -80,7 +80,7 @@ def measure(name: str, source: str) -> dict[str, Any]:
     """Compare the schemes that fit on one source; as `descant tokenizer compare --json` does."""
     found = load_source([source], 0)
     music = music_of_all(found.scores)
-    schemes = [open_scheme(scheme, music) for scheme in default_schemes(music)]
+    schemes = [load_scheme(scheme, music) for scheme in default_schemes(music)]
     for scheme in schemes:  # what is built at first use is not timed
         compare(dict([next(iter(found.scores.items()))]), [scheme], music)
     figures = compare(found.scores, schemes, music).figures()

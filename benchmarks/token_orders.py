@@ -31,12 +31,12 @@ from descant_modeling.training.examples import BatchSource
 from descant_modeling.training.loop import git_revision, run_header
 from descant_modeling.training.run import RunOptions
 from descant_modeling.training.trainer import Trainer
-from descant_tokenizers.comparison.catalogue import Music
+from descant_tokenizers.comparison.catalogue import SchemeMusic
 from descant_tokenizers.comparison.schemes import catalogue_scheme
 from descant_tokenizers.tokens.piece import Piece, piece_ids, shifts_of
 from descant_tokenizers.tokens.presets import build_tokenizer
 from descant_tokenizers.tokens.tasks import Encoded, Task, TaskLayout
-from descant_tokenizers.tokens.vocabulary import TokenTable
+from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 PAD, BOS, EOS = 0, 1, 2
 Writer = Callable[[Piece], list[int]]
@@ -47,7 +47,7 @@ class Row:
     """One way of writing chorales.
 
     Attributes:
-        about: One line for the table.
+        about: One line for the vocabulary.
         preset: Tokenizer preset whose order of voices is taken.
         make_writer: From the preset's layout to what writes a piece; ids 0, 1 and 2 are PAD, BOS and EOS.
         is_metrical: Whether positions count time in the music instead of tokens.
@@ -61,17 +61,17 @@ class Row:
 
 def remi(layout: TaskLayout) -> tuple[Writer, int]:
     """The preset's own stream."""
-    return lambda piece: layout.encode(piece, Task.CONTINUE, piece.voices).ids, layout.table.size
+    return lambda piece: layout.encode(piece, Task.CONTINUE, piece.voices).ids, layout.vocabulary.size
 
 
 def scheme(name: str) -> Callable[[TaskLayout], tuple[Writer, int]]:
     """One of miditok's other schemes, on the same grid."""
 
     def make(layout: TaskLayout) -> tuple[Writer, int]:
-        table, other = layout.table, catalogue_scheme(name, Music.VOICES)
+        vocabulary, other = layout.vocabulary, catalogue_scheme(name, SchemeMusic.VOICES)
 
         def write(piece: Piece) -> list[int]:
-            tokens = other.encode(table.tokenizer.decode(piece_ids(table, piece)))
+            tokens = other.encode(vocabulary.tokenizer.decode(piece_ids(vocabulary, piece)))
             found = sum(track.note_num() for track in other.decode(tokens).tracks)
             assert found == piece.num_notes, f"{name} lost {piece.num_notes - found} notes"
             return [BOS, *tokens.sequence.ids, EOS]
@@ -81,51 +81,51 @@ def scheme(name: str) -> Callable[[TaskLayout], tuple[Writer, int]]:
     return make
 
 
-def reordered(order: Callable[[TokenTable, list[int]], list[int]]) -> Callable[[TaskLayout], tuple[Writer, int]]:
+def reordered(order: Callable[[Vocabulary, list[int]], list[int]]) -> Callable[[TaskLayout], tuple[Writer, int]]:
     """REMI with the tokens of each bar in another order, from which the bar can be read back."""
 
     def make(layout: TaskLayout) -> tuple[Writer, int]:
-        table = layout.table
+        vocabulary = layout.vocabulary
 
         def write(piece: Piece) -> list[int]:
-            bars = (order(table, bar) for bar in bars_of(table, piece_ids(table, piece)))
-            return [*layout.header(Task.CONTINUE, piece.voices), *(i for bar in bars for i in bar), EOS]
+            bars = (order(vocabulary, bar) for bar in bars_of(vocabulary, piece_ids(vocabulary, piece)))
+            return [*layout.prefix(Task.CONTINUE, piece.voices), *(i for bar in bars for i in bar), EOS]
 
-        return write, table.size
+        return write, vocabulary.size
 
     return make
 
 
-def bars_of(table: TokenTable, ids: Sequence[int]) -> Iterator[list[int]]:
+def bars_of(vocabulary: Vocabulary, ids: Sequence[int]) -> Iterator[list[int]]:
     """Cut a stream before every bar line."""
-    starts = [index for index, i in enumerate(ids) if i == table.bar_id]
+    starts = [index for index, i in enumerate(ids) if i == vocabulary.bar_id]
     for start, end in zip(starts, [*starts[1:], len(ids)], strict=True):
         yield list(ids[start:end])
 
 
-def duration_first(table: TokenTable, bar: list[int]) -> list[int]:
+def duration_first(vocabulary: Vocabulary, bar: list[int]) -> list[int]:
     """Each note as `Program Duration Pitch`."""
     ids = list(bar)
     for index, i in enumerate(bar):
-        if table.types[i] == "Pitch":
+        if vocabulary.types[i] == "Pitch":
             ids[index], ids[index + 1] = bar[index + 1], i
     return ids
 
 
-def onset_rhythm_first(table: TokenTable, bar: list[int]) -> list[int]:
+def onset_rhythm_first(vocabulary: Vocabulary, bar: list[int]) -> list[int]:
     """At each onset who begins for how long, then the pitches in the same order."""
     ids: list[int] = []
     waiting: list[int] = []
     for i in bar:
-        if table.types[i] == "Position":
+        if vocabulary.types[i] == "Position":
             ids, waiting = ids + waiting, []
-        (waiting if table.types[i] == "Pitch" else ids).append(i)
+        (waiting if vocabulary.types[i] == "Pitch" else ids).append(i)
     return ids + waiting
 
 
-def bar_rhythm_first(table: TokenTable, bar: list[int]) -> list[int]:
+def bar_rhythm_first(vocabulary: Vocabulary, bar: list[int]) -> list[int]:
     """The rhythm of all voices for the whole bar, then its pitches in the same order."""
-    return [i for i in bar if table.types[i] != "Pitch"] + [i for i in bar if table.types[i] == "Pitch"]
+    return [i for i in bar if vocabulary.types[i] != "Pitch"] + [i for i in bar if vocabulary.types[i] == "Pitch"]
 
 
 ROWS: Mapping[str, Row] = {
@@ -146,18 +146,18 @@ class MusicTime:
     A position token is read as in x/4, where it counts the grid of a quarter; few chorales are in anything else.
 
     Args:
-        table: A vocabulary, which says how long bars and positions are.
+        vocabulary: A vocabulary, which says how long bars and positions are.
     """
 
-    def __init__(self, table: TokenTable) -> None:
-        self._is_bar = torch.arange(table.size) == table.bar_id
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._is_bar = torch.arange(vocabulary.size) == vocabulary.bar_id
         self._is_moment = self._is_bar.clone()
-        self._bar_16ths, self._offset_16ths = torch.zeros(table.size), torch.zeros(table.size)
-        ticks_per_16th = table.ticks_per_quarter / 4
-        quarter = next(meter for meter in table.meter_of.values() if meter.denominator == 4)
-        for i, meter in table.meter_of.items():
+        self._bar_16ths, self._offset_16ths = torch.zeros(vocabulary.size), torch.zeros(vocabulary.size)
+        ticks_per_16th = vocabulary.ticks_per_quarter / 4
+        quarter = next(meter for meter in vocabulary.meter_of.values() if meter.denominator == 4)
+        for i, meter in vocabulary.meter_of.items():
             self._bar_16ths[i] = meter.bar_ticks / ticks_per_16th
-        for i, position in table.position_of.items():
+        for i, position in vocabulary.position_of.items():
             self._offset_16ths[i], self._is_moment[i] = position * quarter.position_ticks / ticks_per_16th, True
 
     def __call__(self, ids_BT: torch.Tensor) -> torch.Tensor:
@@ -224,7 +224,7 @@ class StreamSubject:
 def train(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """Train one row and return what is said of it."""
     row = ROWS[name]
-    layout = TaskLayout(TokenTable(build_tokenizer(row.preset)))
+    layout = TaskLayout(Vocabulary(build_tokenizer(row.preset)))
     write, size = row.make_writer(layout)
     values = {
         "name": name,
@@ -241,10 +241,10 @@ def train(name: str, options: argparse.Namespace) -> dict[str, Any]:
     torch.manual_seed(config.seed)
     model = build_model(config.model, size, bos=BOS, eos=EOS, pad=PAD)
     if row.is_metrical:
-        model.register_forward_pre_hook(MusicTime(layout.table).give, with_kwargs=True)
-    source = Streams(data.train, shifts_of(data.train, layout.table), write, config.seed)
+        model.register_forward_pre_hook(MusicTime(layout.vocabulary).give, with_kwargs=True)
+    source = Streams(data.train, shifts_of(data.train, layout.vocabulary), write, config.seed)
     valid = [whole(write(piece)) for piece in data.valid]
-    subject = StreamSubject(valid, data.valid, layout.table.ticks_per_quarter)
+    subject = StreamSubject(valid, data.valid, layout.vocabulary.ticks_per_quarter)
     folder, log = opening.open_folder()
     trainer = Trainer(config, opening.accelerator, model, source, subject, folder, log)
     opening.finish(trainer, opening.header(row=row.about), row.about)
@@ -264,7 +264,7 @@ def train(name: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Train what is asked for, and print a table."""
+    """Train what is asked for, and print a vocabulary."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", nargs="*", metavar="ROW", help="what to train; all if none is named")
     parser.add_argument("--list", action="store_true", help="say what there is")

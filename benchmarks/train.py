@@ -129,7 +129,7 @@ class _Clock(TrainerCallback):
 
 
 def _labelled(batch: Batch) -> dict[str, torch.Tensor]:
-    return {"input_ids": batch.ids_BT, "labels": batch.ids_BT.masked_fill(~batch.counted_BT, -100)}
+    return {"input_ids": batch.ids_BT, "labels": batch.ids_BT.masked_fill(~batch.loss_mask_BT, -100)}
 
 
 def our_turn(trainer: OurTrainer, batches: list[Batch], now: Now) -> float:

@@ -1,6 +1,6 @@
 """Count how often Bach breaks each rule of voice leading, into the file that the page reads.
 
-    python records/bach_rates.py
+    python records/reference_rates.py
 
 Of the four-part pieces of `chorales:train`, as MIDI would tell them. The first time, the corpus is read (minutes).
 """

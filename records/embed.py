@@ -32,7 +32,7 @@ from descant_modeling.models.checkpoints import (
     replace_folder,
     save_checkpoint,
 )
-from descant_modeling.models.publishing import Measured, model_card
+from descant_modeling.models.publishing import MeasuredFigures, model_card
 
 RECORDS = Path(__file__).parent
 LOGGED = ("log.jsonl", "run.json", "*.png")
@@ -62,14 +62,14 @@ def main() -> None:
     print(f"{EMBEDDED / options.name}\n{record}")
 
 
-def measured(record: Path, name: str) -> list[Measured]:
+def measured(record: Path, name: str) -> list[MeasuredFigures]:
     """Read the figures that a causal model's card quotes from what records/evaluate.py wrote."""
     found = json.loads((record / "likelihood.json").read_text(encoding="utf-8"))
     split = found["continue"]["split"]
 
-    def nats(task: str, key: str, label: str) -> Measured:
+    def nats(task: str, key: str, label: str) -> MeasuredFigures:
         facts = found[task]
-        return Measured(key, label, facts["nats_per_voice_16th"], None, facts["command"], ".4f", split=split)
+        return MeasuredFigures(key, label, facts["nats_per_voice_16th"], None, facts["command"], ".4f", split=split)
 
     label = "nats per voice-16th of alto, tenor and bass, given the soprano"
     given = nats("harmonize", "harmonize_nats_per_voice_16th", label)
@@ -78,13 +78,13 @@ def measured(record: Path, name: str) -> list[Measured]:
     return [*alone, given, *measured_harmonies(record, name)]
 
 
-def measured_harmonies(record: Path, name: str) -> list[Measured]:
+def measured_harmonies(record: Path, name: str) -> list[MeasuredFigures]:
     """Read the figures about a model's harmonies of a split's sopranos."""
     harmonies = json.loads((record / "harmonization.json").read_text(encoding="utf-8"))
     mine, bach = harmonies["models"][name], harmonies["bach"]
 
-    def figure(key: str, label: str, value: float, beside: float) -> Measured:
-        return Measured(
+    def figure(key: str, label: str, value: float, beside: float) -> MeasuredFigures:
+        return MeasuredFigures(
             key, label, value, beside, harmonies["command"], corpus=harmonies["corpus"], split=harmonies["split"]
         )
 
@@ -101,7 +101,7 @@ def measured_harmonies(record: Path, name: str) -> list[Measured]:
     ]
 
 
-def measured_rolls(facts: Mapping[str, Any], name: str) -> list[Measured]:
+def measured_rolls(facts: Mapping[str, Any], name: str) -> list[MeasuredFigures]:
     """Read the figures that a GAN's card quotes from the records that its facts name; none that are not there yet."""
     path = RECORDS.parent / facts["record"] / "metrics.json"
     figures = []
@@ -125,8 +125,8 @@ def embed(run: str, name: str, folder: Path, facts: dict[str, str]) -> None:
     checkpoint = load_checkpoint(run)
     meta = replace(checkpoint.meta, training=checkpoint.meta.training | facts)
     figures = [f for key in ("evaluation", "test") if key in facts for f in measured(RECORDS.parent / facts[key], name)]
-    card = model_card(checkpoint.model, meta, checkpoint.table, figures)
-    save_checkpoint(folder, checkpoint.model, checkpoint.table.tokenizer, meta, card)
+    card = model_card(checkpoint.model, meta, checkpoint.vocabulary, figures)
+    save_checkpoint(folder, checkpoint.model, checkpoint.vocabulary.tokenizer, meta, card)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from descant_modeling.gan.trainer import GanTrainer
     from descant_modeling.training.trainer import Trainer
     from descant_tokenizers.tokens.piece import Piece
-    from descant_tokenizers.tokens.vocabulary import TokenTable
+    from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 # A busy machine is no failure (no deadline), and a failure happens again (derandomized where nobody watches).
 settings.register_profile("descant", deadline=None, derandomize="CI" in os.environ, print_blob=True)
@@ -82,31 +82,31 @@ def repo_root() -> Path:
 
 
 @pytest.fixture(scope="session")
-def table() -> TokenTable:
+def vocabulary() -> Vocabulary:
     """The vocabulary of the `satb` preset."""
     from descant_tokenizers.tokens.presets import build_tokenizer
-    from descant_tokenizers.tokens.vocabulary import TokenTable
+    from descant_tokenizers.tokens.vocabulary import Vocabulary
 
-    return TokenTable(build_tokenizer())
+    return Vocabulary(build_tokenizer())
 
 
 @pytest.fixture(scope="session")
-def outer_first(table: TokenTable) -> TokenTable:
+def outer_first(vocabulary: Vocabulary) -> Vocabulary:
     """The vocabulary of the `sbat` preset: the same music, the bass behind the soprano."""
     from descant_tokenizers.tokens.presets import build_tokenizer
 
-    return type(table)(build_tokenizer("sbat"))
+    return type(vocabulary)(build_tokenizer("sbat"))
 
 
 @pytest.fixture(scope="session")
-def random_piece(table: TokenTable) -> Callable[..., Piece]:
+def random_piece(vocabulary: Vocabulary) -> Callable[..., Piece]:
     """A function that makes pieces: monophonic voices on the grid, notes held over bar lines, changing meters."""
     from descant_tokenizers.tokens.piece import GridBar, GridNote, Piece
 
     def make(
         rng: np.random.Generator, num_bars: int = 8, voices: Sequence[int] = (0, 1, 2, 3), meters=((4, 4),)
     ) -> Piece:
-        choices = [table.meter_of[table.meter_id[meter]] for meter in meters]
+        choices = [vocabulary.meter_of[vocabulary.meter_id[meter]] for meter in meters]
         busy = dict.fromkeys(voices, 0)
         bars = []
         for _ in range(num_bars):
@@ -117,7 +117,7 @@ def random_piece(table: TokenTable) -> Callable[..., Piece]:
                     step = meter.beat_ticks // (1, 1, 1, 2, 3, 4)[rng.integers(6)]
                     onset = -(-busy[voice] // meter.position_ticks) * meter.position_ticks
                     if onset < meter.bar_ticks and rng.random() < 0.9:
-                        lengths = table.duration_id[meter.denominator]
+                        lengths = vocabulary.duration_id[meter.denominator]
                         pitch = int(np.clip(74 - 8 * voice + rng.integers(-5, 6), 30, 90))
                         length = step * (1, 1, 1, 2)[rng.integers(4)]
                         notes.append(GridNote(onset, voice, pitch, length if length in lengths else meter.beat_ticks))
@@ -132,35 +132,35 @@ def random_piece(table: TokenTable) -> Callable[..., Piece]:
 
 
 @pytest.fixture(scope="session")
-def gm_table() -> TokenTable:
+def gm_table() -> Vocabulary:
     """The vocabulary of the `gm` preset."""
     from descant_tokenizers.tokens.presets import build_tokenizer
-    from descant_tokenizers.tokens.vocabulary import TokenTable
+    from descant_tokenizers.tokens.vocabulary import Vocabulary
 
-    return TokenTable(build_tokenizer("gm"))
+    return Vocabulary(build_tokenizer("gm"))
 
 
 @pytest.fixture(scope="session")
-def random_band(gm_table: TokenTable) -> Callable[..., Piece]:
+def random_band(gm_table: Vocabulary) -> Callable[..., Piece]:
     """A function that makes pieces for instruments: chords, drums, velocities, tempos, notes held over bar lines."""
     from descant_tokenizers.tokens.piece import GridBar, GridNote, GridTempo, Piece
 
-    table = gm_table
-    lengths = [table.ticks_per_quarter // part for part in (1, 1, 2, 3, 4)]
+    vocabulary = gm_table
+    lengths = [vocabulary.ticks_per_quarter // part for part in (1, 1, 2, 3, 4)]
 
     def make(
         rng: np.random.Generator, num_bars: int = 6, programs: Sequence[int] = (0, 33, -1), meters=((4, 4),)
     ) -> Piece:
-        meter_ids = [table.meter_id[meter] for meter in meters]
-        voices = [table.programs.index(program) for program in programs]
+        meter_ids = [vocabulary.meter_id[meter] for meter in meters]
+        voices = [vocabulary.programs.index(program) for program in programs]
         busy: dict[tuple[int, int], int] = {}
         start, bars, tempo = 0, [], 120.0
         for index in range(num_bars):
-            meter = table.meter_of[meter_ids[rng.integers(len(meter_ids))]]
+            meter = vocabulary.meter_of[meter_ids[rng.integers(len(meter_ids))]]
             tempos = [GridTempo(0, tempo)] if index == 0 else []
             if rng.random() < 0.3:
                 place = int(rng.integers(meter.numerator)) * meter.beat_ticks
-                found = float(rng.choice([t for t in table.tempo_id if t != tempo]))
+                found = float(rng.choice([t for t in vocabulary.tempo_id if t != tempo]))
                 if place or index:
                     tempo = found
                     tempos.append(GridTempo(place, tempo))
@@ -170,10 +170,10 @@ def random_band(gm_table: TokenTable) -> Callable[..., Piece]:
                     for pitch in rng.choice(range(36, 84), rng.integers(0, 4), replace=False):
                         pitch = int(pitch)
                         if busy.get((voice, pitch), 0) <= start + place:
-                            known = table.duration_id[meter.denominator]
+                            known = vocabulary.duration_id[meter.denominator]
                             length = lengths[rng.integers(len(lengths))]
                             length = length if length in known else meter.beat_ticks
-                            velocity = int(rng.choice(list(table.velocity_id)))
+                            velocity = int(rng.choice(list(vocabulary.velocity_id)))
                             notes.append(GridNote(place, voice, pitch, length, velocity))
                             busy[voice, pitch] = start + place + length
             bars.append(GridBar(meter, tuple(sorted(notes)), tuple(sorted(tempos))))
@@ -191,16 +191,16 @@ def tiny_pieces(random_piece: Callable[..., Piece]) -> list[Piece]:
 
 
 @pytest.fixture(scope="session", params=["BPE", "Unigram"])
-def learned_table(request: pytest.FixtureRequest, table: TokenTable, tiny_pieces: list[Piece]) -> TokenTable:
+def learned_table(request: pytest.FixtureRequest, vocabulary: Vocabulary, tiny_pieces: list[Piece]) -> Vocabulary:
     """The vocabulary of the `satb` preset with 200 tokens learned from the tiny pieces, of either kind."""
     from descant_tokenizers.tokens.train_bpe import train_tokenizer
-    from descant_tokenizers.tokens.vocabulary import TokenTable
+    from descant_tokenizers.tokens.vocabulary import Vocabulary
 
-    return TokenTable(train_tokenizer(table.tokenizer, tiny_pieces, table.size + 200, request.param))
+    return Vocabulary(train_tokenizer(vocabulary.tokenizer, tiny_pieces, vocabulary.size + 200, request.param))
 
 
 @pytest.fixture
-def make_trainer(table: TokenTable, tiny_pieces: list[Piece], tmp_path: Path) -> Callable[..., Trainer]:
+def make_trainer(vocabulary: Vocabulary, tiny_pieces: list[Piece], tmp_path: Path) -> Callable[..., Trainer]:
     """A function that makes a trainer of a tiny model over the tiny pieces, in a folder of `tmp_path`.
 
     It takes `max_steps` and other values of a run configuration with dots as two underscores: `data__micro_batches=2`.
@@ -209,7 +209,7 @@ def make_trainer(table: TokenTable, tiny_pieces: list[Piece], tmp_path: Path) ->
 
     from descant_modeling.models.checkpoints import CheckpointMeta
     from descant_modeling.models.transformer import build_model
-    from descant_modeling.training.causal import ScoreSubject
+    from descant_modeling.training.causal import CausalTask
     from descant_modeling.training.config import parse_config
     from descant_modeling.training.examples import ExampleSource
     from descant_modeling.training.loop import RunLog
@@ -221,9 +221,11 @@ def make_trainer(table: TokenTable, tiny_pieces: list[Piece], tmp_path: Path) ->
         overrides = [f"{key.replace('__', '.')}={value}" for key, value in {**TINY_RUN, **values}.items()]
         config = parse_config({}, "test", overrides)
         accelerator = make_accelerator(config.precision, "cpu")
-        layout = TaskLayout(table, config.layout)
+        layout = TaskLayout(vocabulary, config.layout)
         torch.manual_seed(config.seed)
-        model = build_model(config.model, table.size, bos=layout.bos, eos=layout.eos, pad=table.special("PAD"))
+        model = build_model(
+            config.model, vocabulary.size, bos=layout.bos, eos=layout.eos, pad=vocabulary.special("PAD")
+        )
         source = ExampleSource(
             tiny_pieces[:9], layout, config.tasks, seed=config.seed, transpose=True, max_tokens=config.model.max_tokens
         )
@@ -231,7 +233,7 @@ def make_trainer(table: TokenTable, tiny_pieces: list[Piece], tmp_path: Path) ->
         path.mkdir(exist_ok=True)
         log = RunLog(path, config.max_steps, active=True, quiet=True)
         meta = CheckpointMeta(config.layout, "", training={"seed": config.seed})
-        return Trainer(config, accelerator, model, source, ScoreSubject(layout, tiny_pieces[9:], meta), path, log)
+        return Trainer(config, accelerator, model, source, CausalTask(layout, tiny_pieces[9:], meta), path, log)
 
     return make
 
@@ -280,7 +282,7 @@ def gan_values(gan_datasets: dict[str, Path], tmp_path: Path) -> Callable[[str],
 @pytest.fixture
 def make_gan_trainer(gan_values: Callable[[str], dict[str, Any]], tmp_path: Path) -> Callable[..., GanTrainer]:
     """A function that makes a trainer of a tiny GAN in a folder of `tmp_path`."""
-    from descant_modeling.gan.run import open_study
+    from descant_modeling.gan.run import open_variant
     from descant_modeling.gan.trainer import GanTrainer
     from descant_modeling.objectives import parse_run_config
     from descant_modeling.training.loop import RunLog
@@ -292,23 +294,23 @@ def make_gan_trainer(gan_values: Callable[[str], dict[str, Any]], tmp_path: Path
         path = tmp_path / folder
         path.mkdir(exist_ok=True)
         log = RunLog(path, config.max_steps, active=True, quiet=True)
-        study = open_study(config, accelerator, quiet=True)
+        study = open_variant(config, accelerator, quiet=True)
         return GanTrainer(config, accelerator, study, path, {"seed": config.seed}, log)
 
     return make
 
 
 @pytest.fixture(scope="session")
-def tiny_checkpoint(table: TokenTable, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_checkpoint(vocabulary: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint folder of an untrained model of four voices."""
     from untrained import save_untrained
 
-    return save_untrained(table, RANGES, tmp_path_factory.mktemp("tiny"))
+    return save_untrained(vocabulary, RANGES, tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture(scope="session", params=["rotary", "gpt2"])
 def band_checkpoint(
-    gm_table: TokenTable, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+    gm_table: Vocabulary, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Path:
     """A checkpoint folder of an untrained model that has heard piano, bass, violin and drums, and holds few bars."""
     from untrained import save_untrained
@@ -326,11 +328,11 @@ def style_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     from descant_tokenizers.tokens.presets import build_tokenizer
     from descant_tokenizers.tokens.tasks import LayoutConfig
-    from descant_tokenizers.tokens.vocabulary import TokenTable
+    from descant_tokenizers.tokens.vocabulary import Vocabulary
 
-    table = TokenTable(build_tokenizer("satb-style"))
+    vocabulary = Vocabulary(build_tokenizer("satb-style"))
     layout = LayoutConfig(1, given_at_onsets=True, styles=("bach", "folk"))
-    return save_untrained(table, RANGES, tmp_path_factory.mktemp("checkpoints") / "two-styles", layout)
+    return save_untrained(vocabulary, RANGES, tmp_path_factory.mktemp("checkpoints") / "two-styles", layout)
 
 
 @pytest.fixture

@@ -32,47 +32,47 @@ from descant_modeling.common.console import quiet_libraries
 from descant_modeling.common.devices import pick_device
 from descant_modeling.decoding.config import SamplingConfig
 from descant_modeling.generation.base import (
-    Composer,
     GenerationConfig,
     GenerationResult,
+    MusicGenerator,
+    OnProgress,
     OnSketch,
-    Progress,
-    Writer,
+    UnconditionalGenerator,
 )
-from descant_modeling.generation.satb import MusicModel
+from descant_modeling.generation.satb import FourPartGenerator
 from descant_modeling.models.checkpoints import (
-    COMPOSING_OBJECTIVES,
     EMBEDDED_DEFAULT,
+    UNCONDITIONAL_OBJECTIVES,
     find_checkpoint,
+    is_unconditional,
     load_checkpoint,
     read_meta_values,
-    writes_from_nothing,
 )
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import read_score_report
 
 
-def load_writer(model: str = EMBEDDED_DEFAULT, device: str = "cpu") -> Writer:
+def load_generator(model: str = EMBEDDED_DEFAULT, device: str = "cpu") -> MusicGenerator:
     """Load a model of four voices, of any instruments, or of another objective; see `load`.
 
     Raises:
         InputError: There is no such model.
     """
     objective = read_meta_values(find_checkpoint(model)).get("objective")
-    if objective in COMPOSING_OBJECTIVES:
+    if objective in UNCONDITIONAL_OBJECTIVES:
         raise InputError(f"{model} writes without a prompt; leave --prompt out, or choose another --model.")
     if objective == "gan":
         from descant_modeling.gan.checkpoints import load_gan
-        from descant_modeling.gan.generate import GanWriter
+        from descant_modeling.gan.generate import GanMusicGenerator
 
-        return GanWriter(load_gan(model, device))
-    from descant_modeling.generation.multitrack import EnsembleWriter
+        return GanMusicGenerator(load_gan(model, device))
+    from descant_modeling.generation.multitrack import MultitrackGenerator
 
     checkpoint = load_checkpoint(model, device)
-    return MusicModel(checkpoint) if checkpoint.table.is_four_part else EnsembleWriter(checkpoint)
+    return FourPartGenerator(checkpoint) if checkpoint.vocabulary.is_four_part else MultitrackGenerator(checkpoint)
 
 
-def load_music_model(model: str = EMBEDDED_DEFAULT, device: str = "cpu") -> MusicModel:
+def load_four_part_generator(model: str = EMBEDDED_DEFAULT, device: str = "cpu") -> FourPartGenerator:
     """Load a model of four voices.
 
     Args:
@@ -82,9 +82,9 @@ def load_music_model(model: str = EMBEDDED_DEFAULT, device: str = "cpu") -> Musi
     Raises:
         InputError: There is no such model, or it is one of any instruments.
     """
-    writer = load_writer(model, device)
-    if not isinstance(writer, MusicModel):
-        raise InputError(f"{model} writes any instruments, not four voices; load it with load_writer.")
+    writer = load_generator(model, device)
+    if not isinstance(writer, FourPartGenerator):
+        raise InputError(f"{model} writes any instruments, not four voices; load it with load_generator.")
     return writer
 
 
@@ -123,7 +123,7 @@ class Options(TypedDict, total=False):
     allow_leaps: bool
     best_of: int | None
     sound: str
-    progress: Progress | None
+    progress: OnProgress | None
     paste_melody: bool
     style: str | None
     on_bar: OnSketch | None
@@ -138,7 +138,7 @@ class Model:
         writer: Of four voices, of any instruments, or one that needs no prompt.
     """
 
-    def __init__(self, writer: Writer | Composer) -> None:
+    def __init__(self, writer: MusicGenerator | UnconditionalGenerator) -> None:
         self.writer = writer
 
     def harmonize(
@@ -237,12 +237,12 @@ class Model:
         Raises:
             InputError: The model needs a prompt, or an option is out of range.
         """
-        if not isinstance(self.writer, Composer):
+        if not isinstance(self.writer, UnconditionalGenerator):
             raise InputError("this model writes to a prompt; give one, or choose a model that needs none.")
         return self.writer.compose(self._config(options), num_bars=bars, chords=chords)
 
-    def _with_prompt(self) -> Writer:
-        if isinstance(self.writer, Composer):
+    def _with_prompt(self) -> MusicGenerator:
+        if isinstance(self.writer, UnconditionalGenerator):
             raise InputError("this model writes without a prompt; leave --prompt out, or choose another --model.")
         return self.writer
 
@@ -269,11 +269,11 @@ def load(model: str = EMBEDDED_DEFAULT, device: str | None = None) -> Model:
         InputError: There is no such model or device.
     """
     with quiet_libraries():
-        if writes_from_nothing(model):
-            from descant_modeling.gan.generate import load_composer
+        if is_unconditional(model):
+            from descant_modeling.gan.generate import load_unconditional_generator
 
-            return Model(load_composer(model, pick_device(device)))
-        return Model(load_writer(model, pick_device(device)))
+            return Model(load_unconditional_generator(model, pick_device(device)))
+        return Model(load_generator(model, pick_device(device)))
 
 
 def _read(music: Music) -> tuple[ScoreTick, Sequence[str]]:

@@ -19,7 +19,7 @@ import psutil
 import pytest
 from symusic.core import NoteTick, ScoreTick, TrackTick
 
-from descant_modeling.generation.base import TASKS, Generated, GenerationConfig, GenerationResult, Sketch, SketchNote
+from descant_modeling.generation.base import TASKS, GenerationConfig, GenerationResult, Sample, Sketch, SketchNote
 from descant_tokenizers.scores import VOICES
 
 CHROMIUM = next((path for path in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if path), None)
@@ -199,7 +199,7 @@ class Echo:
         config.on_bar(Sketch(1, 2, 8.0, tuple(notes)))
         while not self.may_go_on.wait(0.02):
             config.progress(0.5)
-        return GenerationResult((Generated(made, frozenset(added), 1, -1.0),), (), VOICES[:1], VOICES[1:])
+        return GenerationResult((Sample(made, frozenset(added), 1, -1.0),), (), VOICES[:1], VOICES[1:])
 
 
 @dataclass
@@ -219,12 +219,12 @@ def stage(chromium: Any, style_checkpoint: Path) -> Iterator[Stage]:
     from descant_modeling.api import Model
     from descant_modeling.app.page import make_app
     from descant_modeling.app.requests import AppLimits
-    from descant_modeling.app.service import Studio
+    from descant_modeling.app.service import Service
 
     echo = Echo()
-    studio = Studio([], AppLimits(queue_length=1))
+    studio = Service([], AppLimits(queue_length=1))
     studio.models["echo"] = Model(echo)  # type: ignore[arg-type]
-    studio.models[str(style_checkpoint)] = Studio([str(style_checkpoint)]).models[str(style_checkpoint)]
+    studio.models[str(style_checkpoint)] = Service([str(style_checkpoint)]).models[str(style_checkpoint)]
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listening:
         runner = uvicorn.Server(uvicorn.Config(make_app(studio), log_level="error", timeout_graceful_shutdown=1))
         thread = threading.Thread(target=runner.run, kwargs={"sockets": [listening]}, daemon=True)

@@ -19,7 +19,7 @@ import pytest
 from descant_tokenizers.scores import read_score, write_midi
 from descant_tokenizers.tokens.encode import decode_piece
 from descant_tokenizers.tokens.piece import Piece
-from descant_tokenizers.tokens.vocabulary import TokenTable
+from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"^```bash\n(.*?)^```", re.DOTALL | re.MULTILINE)
@@ -87,27 +87,27 @@ def run_all(descant: Callable[..., Any], tiny_checkpoint: Path) -> Callable[[str
     return run
 
 
-def _write_chorales(folder: Path, table: TokenTable, random_piece: Callable[..., Piece], number: int) -> None:
+def _write_chorales(folder: Path, vocabulary: Vocabulary, random_piece: Callable[..., Piece], number: int) -> None:
     rng = np.random.default_rng(5)
     folder.mkdir(parents=True)
     for index in range(number):
-        write_midi(decode_piece(table, random_piece(rng, 8)), folder / f"{index:02}.mid")
+        write_midi(decode_piece(vocabulary, random_piece(rng, 8)), folder / f"{index:02}.mid")
 
 
-def _write_bands(folder: Path, table: TokenTable, random_band: Callable[..., Piece]) -> None:
+def _write_bands(folder: Path, vocabulary: Vocabulary, random_band: Callable[..., Piece]) -> None:
     rng = np.random.default_rng(4)
     folder.mkdir(parents=True)
     for number in range(24):
         programs = ((0, 33, -1), (0, 40), (73,))[number % 3]
-        write_midi(decode_piece(table, random_band(rng, 12, programs)), folder / f"{number:02}.mid")
+        write_midi(decode_piece(vocabulary, random_band(rng, 12, programs)), folder / f"{number:02}.mid")
     (folder / "00.mid").rename(folder / "song.mid")
 
 
 @pytest.mark.slow
 def test_the_readme(
-    place: Path, run_all: Callable[[str, int], None], table: TokenTable, random_piece: Callable[..., Piece]
+    place: Path, run_all: Callable[[str, int], None], vocabulary: Vocabulary, random_piece: Callable[..., Piece]
 ) -> None:
-    _write_chorales(place / "path" / "to" / "files", table, random_piece, 2)
+    _write_chorales(place / "path" / "to" / "files", vocabulary, random_piece, 2)
     shutil.copy(place / "path/to/files/00.mid", "chorale.mid")
     shutil.copy(ROOT / "examples" / "twinkle.mid", "melody.mid")
     duet = read_score(place / "chorale.mid")
@@ -127,7 +127,7 @@ def test_the_quickstart(place: Path, run_all: Callable[[str, int], None]) -> Non
 
 @pytest.mark.slow
 def test_from_a_midi_folder(
-    place: Path, run_all: Callable[[str, int], None], gm_table: TokenTable, random_band: Callable[..., Piece]
+    place: Path, run_all: Callable[[str, int], None], gm_table: Vocabulary, random_band: Callable[..., Piece]
 ) -> None:
     _write_bands(place / "path" / "to" / "midis", gm_table, random_band)
     (place / "tune.mid").symlink_to(ROOT / "examples" / "twinkle.mid")
@@ -158,12 +158,12 @@ def test_how_to_read_the_evaluation(
     descant: Callable[..., Any],
     run_all: Callable[[str, int], None],
     tiny_checkpoint: Path,
-    table: TokenTable,
+    vocabulary: Vocabulary,
     random_piece: Callable[..., Piece],
 ) -> None:
     (place / "runs").mkdir()
     (place / "runs" / "mine").symlink_to(tiny_checkpoint)
-    _write_chorales(place / "midis", table, random_piece, 20)
+    _write_chorales(place / "midis", vocabulary, random_piece, 20)
     built = descant("dataset", "build", place / "midis", "--out", "data/mine", "--licence", "CC0-1.0")
     assert built.status == 0, built.err
     run_all("docs/tutorials/evaluation.md", 4)

@@ -22,7 +22,7 @@ from descant_tokenizers.tokens.encode import decode_piece, encode_score
 from descant_tokenizers.tokens.multitrack_grammar import make_grammar
 from descant_tokenizers.tokens.piece import piece_ids
 from descant_tokenizers.tokens.presets import build_tokenizer
-from descant_tokenizers.tokens.vocabulary import TokenTable
+from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 MAX_EXTRA_BYTES = 800 * 2**20
 """Memory that an input may need beyond the imports."""
@@ -50,8 +50,8 @@ class Target:
     """The front half, ready to be fed."""
 
     def __init__(self) -> None:
-        self.satb, self.gm = (TokenTable(build_tokenizer(preset)) for preset in ("satb", "gm"))
-        self.grammars = {id(table): make_grammar(table) for table in (self.satb, self.gm)}
+        self.satb, self.gm = (Vocabulary(build_tokenizer(preset)) for preset in ("satb", "gm"))
+        self.grammars = {id(vocabulary): make_grammar(vocabulary) for vocabulary in (self.satb, self.gm)}
 
     def feed(self, path: Path) -> str:
         """Read, write back and read again, tokenize, decode and write.
@@ -78,15 +78,15 @@ class Target:
             line.name = voice
         return said or self._tokenize(self.satb, sung, copy)
 
-    def _tokenize(self, table: TokenTable, score: ScoreTick, copy: Path) -> str:
+    def _tokenize(self, vocabulary: Vocabulary, score: ScoreTick, copy: Path) -> str:
         """Tokenize, decode and write; return why that cannot be, or nothing."""
         try:
-            piece = encode_score(table, score).piece
+            piece = encode_score(vocabulary, score).piece
         except InputError as error:
             return f"as tokens: {error}"
-        grammar = self.grammars[id(table)]
-        assert grammar.accepts([*piece_ids(table, piece), grammar.eos]), "the tokens of a score break the grammar"
-        write_midi(decode_piece(table, piece), copy, force=True)
+        grammar = self.grammars[id(vocabulary)]
+        assert grammar.accepts([*piece_ids(vocabulary, piece), grammar.eos]), "the tokens of a score break the grammar"
+        write_midi(decode_piece(vocabulary, piece), copy, force=True)
         return ""
 
 

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from descant_modeling.generation.satb import MusicModel
+    from descant_modeling.generation.satb import FourPartGenerator
 
 pytest.register_assert_rewrite("mistakes", "prompts")  # of tests/support, so that their assertions tell what they saw
 
 
 @pytest.fixture(scope="module")
-def writer(tiny_checkpoint: Path) -> MusicModel:
+def writer(tiny_checkpoint: Path) -> FourPartGenerator:
     """The untrained model of four voices, ready to write."""
-    from descant_modeling.api import load_music_model
+    from descant_modeling.api import load_four_part_generator
 
-    return load_music_model(str(tiny_checkpoint))
+    return load_four_part_generator(str(tiny_checkpoint))
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from datasets import Dataset, DatasetDict
 from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
 from descant_modeling import load
-from descant_modeling.api import load_writer
+from descant_modeling.api import load_generator
 from descant_modeling.gan.checkpoints import GanMeta, load_gan, save_gan
 from descant_modeling.gan.data import load_melodies, load_rolls
 from descant_modeling.gan.midinet import MidinetGenerator
@@ -166,7 +166,7 @@ def test_the_same_from_python(untrained):
     with pytest.raises(InputError, match="this model writes without a prompt"):
         model.harmonize(result.score)
     with pytest.raises(InputError, match="writes without a prompt"):
-        load_writer(str(untrained["roll-gan"]))
+        load_generator(str(untrained["roll-gan"]))
     with pytest.raises(InputError, match="this model writes to a prompt"):
         load("gan", device="cpu").compose()
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from descant_modeling.evaluation.corpus_stats import Measured, Reference
+from descant_modeling.evaluation.corpus_stats import MeasuredCorpus, Reference
 from descant_modeling.evaluation.data import read_chorales, release_remark
 from descant_modeling.evaluation.rules import BACH_FILE, SPLIT, count_bach
 from descant_tokenizers.corpora import row_to_score
@@ -19,7 +19,7 @@ from descant_tokenizers.scores import write_midi
 
 
 @pytest.fixture(scope="module")
-def train() -> Measured:
+def train() -> MeasuredCorpus:
     """The training chorales, measured by themselves as MIDI would tell them."""
     chorales = [chorale_of_row(row) for row in split_rows("chorales:train")]
     started = time.monotonic()
@@ -41,19 +41,21 @@ def train() -> Measured:
         ("range", 0.0, 0.0),
     ],
 )
-def test_bach_does_what_was_published_of_him(train: Measured, rule: str, published: float, tolerance: float) -> None:
+def test_bach_does_what_was_published_of_him(
+    train: MeasuredCorpus, rule: str, published: float, tolerance: float
+) -> None:
     assert train.rules[rule].value == pytest.approx(published, abs=tolerance)
 
 
 @pytest.mark.slow
 def test_the_rates_in_the_package_are_those_of_the_corpus() -> None:
-    """`python records/bach_rates.py` writes them."""
+    """`python records/reference_rates.py` writes them."""
     counted = count_bach([chorale_of_row(row) for row in split_rows(SPLIT)])
     assert json.loads(BACH_FILE.read_text(encoding="utf-8")) == counted
 
 
 @pytest.mark.slow
-def test_note_lengths_are_those_that_were_published(train: Measured) -> None:
+def test_note_lengths_are_those_that_were_published(train: MeasuredCorpus) -> None:
     published = {"quarter": 52.8, "eighth": 34.3, "half": 6.4, "16th": 2.6, "dotted quarter": 1.9}
     assert {name: train.plain.note_lengths[name] for name in published} == pytest.approx(published, abs=1)
 

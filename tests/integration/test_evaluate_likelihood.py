@@ -13,15 +13,17 @@ from prompts import chorale
 from untrained import save_untrained
 
 from descant_tokenizers.corpora import build_dataset
-from descant_tokenizers.tokens.vocabulary import TokenTable
+from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 RANGES = ((60, 81), (52, 74), (46, 69), (36, 66))
 MAX_TOKENS = 160
 
 
 @pytest.mark.parametrize("task", ["continue", "harmonize"])
-def test_windows_and_pieces_are_told(descant: Callable[..., Any], table: TokenTable, tmp_path: Path, task: str) -> None:
-    model = save_untrained(table, RANGES, tmp_path / "model", max_tokens=MAX_TOKENS)
+def test_windows_and_pieces_are_told(
+    descant: Callable[..., Any], vocabulary: Vocabulary, tmp_path: Path, task: str
+) -> None:
+    model = save_untrained(vocabulary, RANGES, tmp_path / "model", max_tokens=MAX_TOKENS)
     (tmp_path / "songs").mkdir()
     for number in range(2):
         chorale(6 + number).dump_midi(tmp_path / "songs" / f"{number}.mid")

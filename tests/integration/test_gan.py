@@ -14,7 +14,7 @@ from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 from descant_modeling.gan.checkpoints import GanMeta, load_gan, save_gan
 from descant_modeling.gan.data import load_rolls, sounding
 from descant_modeling.gan.generate import windows_of
-from descant_modeling.gan.networks import Generator, draw_noise
+from descant_modeling.gan.networks import UNetGenerator, draw_noise
 from descant_modeling.models.checkpoints import load_checkpoint
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import VOICES, bars_of
@@ -104,7 +104,7 @@ def untrained(tmp_path_factory):
     """A checkpoint of a generator that has learned nothing: it plays some of all cells in each track."""
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("untrained")
-    generator = Generator().train(False)
+    generator = UNetGenerator().train(False)
     with torch.no_grad():
         rolls = generator(-torch.ones(1, 1, 32, 128), draw_noise(1, torch.Generator().manual_seed(0)))
         generator.out.bias.sub_(torch.atanh(rolls).flatten(2).quantile(0.9, dim=2)[0])

@@ -19,10 +19,10 @@ from symusic.core import (
     TrackTick,
 )
 
-from descant_modeling.api import load_music_model, load_writer
+from descant_modeling.api import load_four_part_generator, load_generator
 from descant_modeling.decoding.config import SamplingConfig
 from descant_modeling.generation.base import GenerationConfig
-from descant_modeling.generation.multitrack import EnsembleWriter
+from descant_modeling.generation.multitrack import MultitrackGenerator
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import bars_of, read_score_report, write_midi
 
@@ -32,9 +32,9 @@ NUM_BARS = 6
 
 
 @pytest.fixture(scope="module")
-def writer(band_checkpoint: Path) -> EnsembleWriter:
-    found = load_writer(str(band_checkpoint))
-    assert isinstance(found, EnsembleWriter)
+def writer(band_checkpoint: Path) -> MultitrackGenerator:
+    found = load_generator(str(band_checkpoint))
+    assert isinstance(found, MultitrackGenerator)
     return found
 
 
@@ -100,7 +100,7 @@ def assert_no_pitch_twice(score: ScoreTick) -> None:
             ends[note.pitch] = note.end
 
 
-def test_a_continuation_adds_notes_behind_and_changes_nothing_before(writer: EnsembleWriter) -> None:
+def test_a_continuation_adds_notes_behind_and_changes_nothing_before(writer: MultitrackGenerator) -> None:
     prompt = band()
     (sample,) = writer.continue_(prompt, WILD, num_bars=3).samples
     assert sample.score.ticks_per_quarter == 480
@@ -122,7 +122,7 @@ def test_a_continuation_adds_notes_behind_and_changes_nothing_before(writer: Ens
     assert mine[4] == {**his[4], "Low": [*his[4]["Low"], (end, 0)]}
 
 
-def test_new_notes_go_to_the_nearer_of_the_tracks_of_one_instrument(writer: EnsembleWriter) -> None:
+def test_new_notes_go_to_the_nearer_of_the_tracks_of_one_instrument(writer: MultitrackGenerator) -> None:
     (sample,) = writer.continue_(band(), WILD, num_bars=4).samples
     pitches = {name: [p for own, time, p in sample.added if own == name] for name in ("Right", "Left")}
     assert pitches["Right"] or pitches["Left"]
@@ -132,7 +132,7 @@ def test_new_notes_go_to_the_nearer_of_the_tracks_of_one_instrument(writer: Ense
 
 
 @pytest.mark.parametrize("bars", [(1, 1), (2, 3), (1, NUM_BARS)])
-def test_an_infill_leaves_everything_outside_untouched(writer: EnsembleWriter, bars: tuple[int, int]) -> None:
+def test_an_infill_leaves_everything_outside_untouched(writer: MultitrackGenerator, bars: tuple[int, int]) -> None:
     prompt = band()
     result = writer.infill(prompt, WILD, bars=bars, given=["tune", "5"])
     (sample,) = result.samples
@@ -152,7 +152,7 @@ def test_an_infill_leaves_everything_outside_untouched(writer: EnsembleWriter, b
     assert events_of(sample.score)[:3] == events_of(prompt)[:3]
 
 
-def test_a_bar_line_off_the_grid_stays_where_it_is(writer: EnsembleWriter) -> None:
+def test_a_bar_line_off_the_grid_stays_where_it_is(writer: MultitrackGenerator) -> None:
     """The model sees such a bar a little longer; what it writes is put back where the prompt has its bars."""
     prompt = band()
     prompt.time_signatures.append(TimeSignatureTick(BAR * 2 - 16, 4, 4))
@@ -169,14 +169,14 @@ def test_a_bar_line_off_the_grid_stays_where_it_is(writer: EnsembleWriter) -> No
         assert set(outside) <= set(notes_of(filled.score)[name])
 
 
-def test_bends_and_pedals_of_a_rewritten_stretch_go_and_come_back_behind_it(writer: EnsembleWriter) -> None:
+def test_bends_and_pedals_of_a_rewritten_stretch_go_and_come_back_behind_it(writer: MultitrackGenerator) -> None:
     (sample,) = writer.infill(band(), WILD, bars=(2, 2), given=["tune", "kit"]).samples
     controls, bends = events_of(sample.score)[3:5]
     assert bends["Low"] == [(BAR - 100, 300), (BAR, 0), (BAR * 2, 300), (BAR * 2 + 10, 500), (BAR * 5, 700)]
     assert controls["Right"] == [(0, 7, 99), (BAR * 2, 64, 127), (BAR * 2 + 30, 64, 0), (BAR * 5, 64, 127)]
 
 
-def test_a_harmony_writes_the_instruments_asked_for(writer: EnsembleWriter) -> None:
+def test_a_harmony_writes_the_instruments_asked_for(writer: MultitrackGenerator) -> None:
     prompt = band()
     result = writer.harmonize(prompt, WILD, given=["tune"], write=["piano", "33", "Kit"])
     (sample,) = result.samples
@@ -193,12 +193,12 @@ def test_a_harmony_writes_the_instruments_asked_for(writer: EnsembleWriter) -> N
     assert_no_pitch_twice(sample.score)
 
 
-def test_instruments_of_the_other_tracks_are_written_if_nothing_is_said(writer: EnsembleWriter) -> None:
+def test_instruments_of_the_other_tracks_are_written_if_nothing_is_said(writer: MultitrackGenerator) -> None:
     result = writer.harmonize(band(), WILD, track="Tune")
     assert result.written == ("Acoustic Grand Piano", "Electric Bass (finger)", "Drums")
 
 
-def test_an_instrument_may_join_a_continuation(writer: EnsembleWriter) -> None:
+def test_an_instrument_may_join_a_continuation(writer: MultitrackGenerator) -> None:
     result = writer.continue_(band(), WILD, num_bars=1, given=["tune", "low"], write=["drums"])
     (sample,) = result.samples
     assert [track.name for track in sample.score.tracks][:2] == ["Tune", "Low"]
@@ -207,7 +207,7 @@ def test_an_instrument_may_join_a_continuation(writer: EnsembleWriter) -> None:
     assert any(time < BAR * NUM_BARS for time in drums)
 
 
-def test_the_same_seed_writes_the_same(writer: EnsembleWriter) -> None:
+def test_the_same_seed_writes_the_same(writer: MultitrackGenerator) -> None:
     first, again = (writer.continue_(band(), WILD, num_bars=2).samples[0].score for _ in range(2))
     assert first == again
     config = GenerationConfig(WILD.sampling, num_samples=3, seed=WILD.seed)
@@ -233,7 +233,7 @@ def test_the_same_seed_writes_the_same(writer: EnsembleWriter) -> None:
     ],
 )  # fmt: skip
 def test_a_wrong_request_is_one_sentence(
-    writer: EnsembleWriter, task: str, values: dict[str, Any], message: str
+    writer: MultitrackGenerator, task: str, values: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(InputError) as caught:
         getattr(writer, task)(band(), WILD, **values)
@@ -243,7 +243,7 @@ def test_a_wrong_request_is_one_sentence(
 
 def test_four_voices_are_not_looked_for_in_such_a_model(band_checkpoint: Path) -> None:
     with pytest.raises(InputError, match="writes any instruments, not four voices"):
-        load_music_model(str(band_checkpoint))
+        load_four_part_generator(str(band_checkpoint))
 
 
 def test_the_command_keeps_a_file_and_writes_another(band_checkpoint: Path, descant: Any, tmp_path: Path) -> None:
@@ -278,7 +278,7 @@ def test_a_model_of_four_voices_takes_no_instruments(tiny_checkpoint: Path, desc
     assert "--write goes with a model of any instruments" in ended.err
 
 
-def test_only_an_instrument_that_got_no_note_is_called_silent(writer: EnsembleWriter) -> None:
+def test_only_an_instrument_that_got_no_note_is_called_silent(writer: MultitrackGenerator) -> None:
     """What it is named after in the summary is no name of a track: its program, or number, name and program."""
     track_of = {"Violin": ["Tune"], "Acoustic Grand Piano": ["Right", "Left"], "Drums": ["Kit"]}
     track_of |= {"Electric Bass (finger)": ["Low"]}

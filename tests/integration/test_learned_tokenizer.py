@@ -22,12 +22,12 @@ from transformers import AutoModelForCausalLM
 
 from descant_modeling.decoding.config import SamplingConfig
 from descant_modeling.generation.base import GenerationConfig
-from descant_modeling.generation.satb import MusicModel
+from descant_modeling.generation.satb import FourPartGenerator
 from descant_modeling.models.checkpoints import load_checkpoint
 from descant_tokenizers.corpora import build_dataset
 from descant_tokenizers.scores import VOICES, read_score
 from descant_tokenizers.tokens.presets import VOICE_PROGRAMS, load_tokenizer
-from descant_tokenizers.tokens.vocabulary import TokenTable
+from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 VOCAB_SIZE = 600
 TIMEOUT_SECONDS = 500
@@ -94,16 +94,16 @@ def trained(tmp_path_factory: pytest.TempPathFactory, repo_root: Path) -> Traine
 
 
 @pytest.fixture(scope="module")
-def writer(trained: Trained) -> MusicModel:
-    return MusicModel(load_checkpoint(str(trained.run)))
+def writer(trained: Trained) -> FourPartGenerator:
+    return FourPartGenerator(load_checkpoint(str(trained.run)))
 
 
 def test_the_model_has_the_tokenizers_vocabulary(trained: Trained) -> None:
     checkpoint = load_checkpoint(str(trained.run))
-    table = TokenTable(load_tokenizer(trained.tokenizer))
-    assert checkpoint.model.config.vocab_size == checkpoint.table.size == table.size == VOCAB_SIZE
-    assert checkpoint.meta.vocabulary_sha256 == checkpoint.table.sha256() == table.sha256()
-    assert json.loads((trained.run / "run.json").read_text())["vocabulary_sha256"] == table.sha256()
+    vocabulary = Vocabulary(load_tokenizer(trained.tokenizer))
+    assert checkpoint.model.config.vocab_size == checkpoint.vocabulary.size == vocabulary.size == VOCAB_SIZE
+    assert checkpoint.meta.vocabulary_sha256 == checkpoint.vocabulary.sha256() == vocabulary.sha256()
+    assert json.loads((trained.run / "run.json").read_text())["vocabulary_sha256"] == vocabulary.sha256()
 
 
 def test_it_loads_and_decodes_with_none_of_our_code(trained: Trained) -> None:
@@ -130,7 +130,7 @@ def assert_sound(score: ScoreTick, prompt: ScoreTick, kept: dict[str, str], unti
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0, 5.0])
-def test_whatever_it_writes_decodes(writer: MusicModel, temperature: float) -> None:
+def test_whatever_it_writes_decodes(writer: FourPartGenerator, temperature: float) -> None:
     config = GenerationConfig(SamplingConfig(temperature, 1.0), num_samples=4, seed=1)
     prompt = song(random.Random(3))
     melody = ScoreTick(TPQ)
@@ -172,7 +172,7 @@ def test_the_commands_take_it(trained: Trained, descant: Callable[..., Any], tmp
     command = ("dataset", "tokenize", trained.dataset, "--tokenizer", trained.tokenizer)
     result = descant(*command, "--out", tokenized, "--num-proc", 2)
     assert result.status == 0, result.err
-    assert TokenTable(load_tokenizer(tokenized)).sha256() == TokenTable(load_tokenizer(trained.tokenizer)).sha256()
+    assert Vocabulary(load_tokenizer(tokenized)).sha256() == Vocabulary(load_tokenizer(trained.tokenizer)).sha256()
 
 
 def test_a_resumed_run_keeps_its_own_tokenizer(trained: Trained, repo_root: Path, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_a_resumed_run_keeps_its_own_tokenizer(trained: Trained, repo_root: Path
         train(repo_root, trained.environment, "--resume", run, "max_steps=6")
     finally:
         hidden.rename(trained.tokenizer)
-    assert load_checkpoint(str(run / "last")).table.size == VOCAB_SIZE
+    assert load_checkpoint(str(run / "last")).vocabulary.size == VOCAB_SIZE
     assert json.loads((run / "summary.json").read_text())["step"] == 6
 
 

@@ -15,12 +15,12 @@ from descant_tokenizers.corpora import load_corpus
 from descant_tokenizers.scores import write_midi
 from descant_tokenizers.tokens.encode import decode_piece
 from descant_tokenizers.tokens.piece import Piece
-from descant_tokenizers.tokens.vocabulary import TokenTable
+from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 
 @pytest.fixture
 def midis(
-    gm_table: TokenTable, random_band: Callable[..., Piece], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    gm_table: Vocabulary, random_band: Callable[..., Piece], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
     """A folder of thirty small MIDI files, a broken one and a dangling link, and a cache of their own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

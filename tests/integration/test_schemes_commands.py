@@ -13,7 +13,7 @@ from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
 from descant_tokenizers.comparison.catalogue import CATALOGUE
 from descant_tokenizers.comparison.page import COLUMNS, MAX_TOKENS, markdown_table, page, plot
-from descant_tokenizers.comparison.sheet import make_sheet
+from descant_tokenizers.comparison.sheet import make_token_sheet
 from descant_tokenizers.scores import VOICES
 
 TPQ = 480
@@ -97,7 +97,7 @@ def test_a_limit_draws_the_same_pieces_for_the_same_seed(descant: Callable, fold
 
 
 def test_the_table_has_every_column_and_a_summary(descant: Callable, folder: Path, tmp_path: Path) -> None:
-    picture = tmp_path / "table.png"
+    picture = tmp_path / "vocabulary.png"
     done = descant("tokenizer", "compare", folder, "--schemes", "remi,structured,satb", "--plot", picture)
     assert done.status == 0
     heading, *rows = done.out.splitlines()
@@ -216,7 +216,7 @@ def test_a_page_holds_every_token_with_its_meaning_and_fetches_nothing(
     text = out.read_text(encoding="utf-8")
     reader = Reader(text)
     assert reader.open == []
-    sheet = make_sheet(folder / "a.mid", name)
+    sheet = make_token_sheet(folder / "a.mid", name)
     names = [token for block in sheet.blocks for line in block.lines for step in line for token in step.names]
     shown = [attributes for tag, attributes in reader.tags if tag == "b"]
     assert len(shown) == len(names) >= sheet.num_tokens
@@ -233,7 +233,7 @@ def test_a_page_holds_every_token_with_its_meaning_and_fetches_nothing(
 def test_a_page_escapes_names(tmp_path: Path) -> None:
     path = tmp_path / "<script>alert(1)<&.mid"
     tune(names=('<img src=x onerror="alert(2)">',)).dump_midi(path)
-    text = page(make_sheet(path, "satb"))
+    text = page(make_token_sheet(path, "satb"))
     assert "<script" not in text
     assert "<img" not in text
     assert "&lt;script&gt;alert(1)&lt;&amp;.mid" in text
@@ -247,7 +247,7 @@ def test_a_very_long_page_says_what_it_leaves_out(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(descant_tokenizers.comparison.page, "MAX_TOKENS", 40)
     path = tmp_path / "long.mid"
     tune(64).dump_midi(path)
-    text = page(make_sheet(path, "remi"))
+    text = page(make_token_sheet(path, "remi"))
     assert "more bars are not shown" in text
     assert text.count("<section>") == 3
 

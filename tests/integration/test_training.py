@@ -73,7 +73,7 @@ def test_five_and_five_steps_are_ten(make_trainer, monkeypatch, name):
     next_batches = [next(trainer._steps()) for trainer in (whole, second)]
     for a, b in zip(*next_batches, strict=True):
         assert torch.equal(a.ids_BT, b.ids_BT)
-        assert torch.equal(a.counted_BT, b.counted_BT)
+        assert torch.equal(a.loss_mask_BT, b.loss_mask_BT)
 
 
 @pytest.mark.parametrize("batch_tokens", [1, 2000])

@@ -66,7 +66,7 @@ def test_wheel_holds_the_packages_and_nothing_else(wheel: Path, repo_root: Path)
         "descant_modeling/py.typed",
         "descant_tokenizers/corpora/data/jsb_splits.json",
         "descant_modeling/app/assets/page.js",
-        "descant_modeling/evaluation/data/bach_rates.json",
+        "descant_modeling/evaluation/data/reference_rates.json",
     ):
         assert needed in packaged
     assert any(name.endswith("/licenses/LICENSE") for name in held)

@@ -11,33 +11,34 @@ from symusic.core import NoteTick, ScoreTick, TempoTick, TimeSignatureTick, Trac
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.tokens.encode import decode_piece, encode_score
 from descant_tokenizers.tokens.grammar import NEVER, Grammar, Rules
-from descant_tokenizers.tokens.multitrack_grammar import PolyphonicGrammar, make_grammar
+from descant_tokenizers.tokens.multitrack_grammar import MultitrackGrammar, make_grammar
 from descant_tokenizers.tokens.piece import parse_piece, piece_ids
 from descant_tokenizers.tokens.tasks import LayoutConfig, Task, TaskLayout, cut
 from descant_tokenizers.tokens.train_bpe import train_tokenizer
-from descant_tokenizers.tokens.vocabulary import TokenTable
+from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 METERS = ((4, 4), (3, 4), (6, 8), (3, 2), (5, 16), (1, 4))
 PROGRAMS = st.sets(st.sampled_from([-1, 0, 24, 33, 127]), min_size=1).map(lambda programs: tuple(sorted(programs)))
 
 
-def heard(table, score):
+def heard(vocabulary, score):
     """Every note (program, onset, pitch, duration, velocity), and every tempo (onset, the vocabulary's nearest)."""
-    scale = table.ticks_per_quarter / score.ticks_per_quarter
+    scale = vocabulary.ticks_per_quarter / score.ticks_per_quarter
     notes = Counter(
         (-1 if track.is_drum else track.program, n.time * scale, n.pitch, n.duration * scale, n.velocity)
         for track in score.tracks
         for n in track.notes
     )
     return notes, sorted(
-        (tempo.time * scale, min(table.tempo_id, key=lambda known: abs(known - tempo.qpm))) for tempo in score.tempos
+        (tempo.time * scale, min(vocabulary.tempo_id, key=lambda known: abs(known - tempo.qpm)))
+        for tempo in score.tempos
     )
 
 
-def written(table, piece):
+def written(vocabulary, piece):
     starts = piece.bar_starts_ticks()
     notes = Counter(
-        (table.programs[n.voice], start + n.offset_ticks, n.pitch, n.duration_ticks, n.velocity)
+        (vocabulary.programs[n.voice], start + n.offset_ticks, n.pitch, n.duration_ticks, n.velocity)
         for start, bar in zip(starts, piece.bars, strict=False)
         for n in bar.notes
     )
@@ -49,23 +50,23 @@ def written(table, piece):
     return notes, tempos
 
 
-def assert_decodes(table, ids):
+def assert_decodes(vocabulary, ids):
     """miditok decodes ids to just what the stream says, and so does a MIDI file of it."""
-    piece = parse_piece(table, [base_id for i in ids[:-1] for base_id in table.base_ids(i)])
+    piece = parse_piece(vocabulary, [base_id for i in ids[:-1] for base_id in vocabulary.base_ids(i)])
     assert piece.num_notes > 0
-    score = table.tokenizer.decode(list(ids))
-    notes, tempos = heard(table, score)
-    if (0, 120) not in written(table, piece)[1]:  # miditok states what MIDI assumes
+    score = vocabulary.tokenizer.decode(list(ids))
+    notes, tempos = heard(vocabulary, score)
+    if (0, 120) not in written(vocabulary, piece)[1]:  # miditok states what MIDI assumes
         tempos = [tempo for tempo in tempos if tempo != (0, 120)]
-    assert (notes, tempos) == written(table, piece)
+    assert (notes, tempos) == written(vocabulary, piece)
     read_back = ScoreTick.from_midi(score.dumps_midi())
-    assert heard(table, read_back)[0] == written(table, piece)[0]
-    assert piece_ids(table, piece) == [base_id for i in ids[:-1] for base_id in table.base_ids(i)]
+    assert heard(vocabulary, read_back)[0] == written(vocabulary, piece)[0]
+    assert piece_ids(vocabulary, piece) == [base_id for i in ids[:-1] for base_id in vocabulary.base_ids(i)]
 
 
-def test_each_vocabulary_gets_its_grammar(table, gm_table):
-    assert type(make_grammar(table)) is Grammar
-    assert type(make_grammar(gm_table)) is PolyphonicGrammar
+def test_each_vocabulary_gets_its_grammar(vocabulary, gm_table):
+    assert type(make_grammar(vocabulary)) is Grammar
+    assert type(make_grammar(gm_table)) is MultitrackGrammar
 
 
 @pytest.mark.parametrize("block", range(4))
@@ -80,7 +81,7 @@ def learned_gm_table(request, gm_table, random_band):
     """The vocabulary with 300 tokens learned from random pieces."""
     rng = np.random.default_rng(11)
     pieces = [random_band(rng, num_bars=2) for _ in range(4)]
-    return TokenTable(train_tokenizer(gm_table.tokenizer, pieces, gm_table.size + 300, request.param))
+    return Vocabulary(train_tokenizer(gm_table.tokenizer, pieces, gm_table.size + 300, request.param))
 
 
 def test_random_walks_over_learned_tokens_decode(learned_gm_table, walk):
@@ -94,17 +95,17 @@ def test_random_walks_over_learned_tokens_decode(learned_gm_table, walk):
 
 
 def test_a_learned_token_is_legal_exactly_if_its_parts_are(learned_gm_table, walk):
-    table = learned_gm_table
-    grammar, rng = make_grammar(table), np.random.default_rng(3)
+    vocabulary = learned_gm_table
+    grammar, rng = make_grammar(vocabulary), np.random.default_rng(3)
     found = set()
     for _ in range(3):
         state = grammar.start()
         for token in walk(grammar, rng)[:-1]:
             state = grammar.advance(state, token)
             mask = grammar.mask(state)
-            begun = [i for i in range(table.num_base_ids, table.size) if mask[table.base_ids(i)[0]]]
+            begun = [i for i in range(vocabulary.num_base_ids, vocabulary.size) if mask[vocabulary.base_ids(i)[0]]]
             for token_id in rng.choice(begun, 5) if begun else ():
-                assert mask[token_id] == is_legal_step_by_step(grammar, state, table.base_ids(int(token_id)))
+                assert mask[token_id] == is_legal_step_by_step(grammar, state, vocabulary.base_ids(int(token_id)))
                 found.add(bool(mask[token_id]))
     assert found == {False, True}
 
@@ -128,14 +129,14 @@ def test_pieces_are_legal_in_every_prefix(gm_table, random_band):
 @pytest.mark.parametrize("tempos", [False, True])
 def test_rules_are_kept(gm_table, tempos):
     """Inside the bar to be filled: the instruments, pitches and ends that a caller allows, and no pitch that sounds."""
-    table = gm_table
-    grammar, rng = make_grammar(table), np.random.default_rng(2)
-    sep, meter_id, drums = table.special("SEP"), table.meter_id[4, 4], table.drum_voice
-    latest, pitches = [NEVER] * table.num_voices, [(0, 127)] * table.num_voices
+    vocabulary = gm_table
+    grammar, rng = make_grammar(vocabulary), np.random.default_rng(2)
+    sep, meter_id, drums = vocabulary.special("SEP"), vocabulary.meter_id[4, 4], vocabulary.drum_voice
+    latest, pitches = [NEVER] * vocabulary.num_voices, [(0, 127)] * vocabulary.num_voices
     latest[0], latest[33], latest[drums] = 200, 300, 384
     pitches[0], pitches[33], pitches[drums] = (60, 61), (40, 40), (36, 127)
     rules = Rules((0, 33, drums), tuple(latest), tuple(pitches), (sep,), tempos)
-    held = parse_piece(table, _held(table)).bars[0].notes
+    held = parse_piece(vocabulary, _held(vocabulary)).bars[0].notes
     num_tempos = 0
     for _ in range(150):
         state, ids = grammar.enter_bar(meter_id, grammar.busy_with([(0, note) for note in held])), []
@@ -145,7 +146,7 @@ def test_rules_are_kept(gm_table, tempos):
             ids.append(sep if closing else int(rng.choice(np.flatnonzero(mask))))
             if ids[-1] != sep:
                 state = grammar.advance(state, ids[-1], rules)
-        (bar,) = parse_piece(table, [table.bar_id, meter_id, *ids[:-1]]).bars
+        (bar,) = parse_piece(vocabulary, [vocabulary.bar_id, meter_id, *ids[:-1]]).bars
         num_tempos += len(bar.tempos)
         busy = {(note.voice, note.pitch): note.duration_ticks for note in held}
         for note in bar.notes:
@@ -157,11 +158,11 @@ def test_rules_are_kept(gm_table, tempos):
     assert (num_tempos > 0) == tempos
 
 
-def _held(table):
+def _held(vocabulary):
     """A bass note until tick 96, and one of the two pitches of the piano until 48."""
     names = ["Bar_None", "TimeSig_4/4", "Position_0", "Program_0", "Pitch_60", "Velocity_79", "Duration_0.12.24"]
     names += ["Program_33", "Pitch_40", "Velocity_79", "Duration_1.0.24"]
-    return [table.names.index(name) for name in names]
+    return [vocabulary.names.index(name) for name in names]
 
 
 ONE_NOTE = ["Program_0", "Pitch_60", "Velocity_79", "Duration_1.0.24"]
@@ -184,10 +185,10 @@ ONE_NOTE = ["Program_0", "Pitch_60", "Velocity_79", "Duration_1.0.24"]
     ],
 )
 def test_illegal_streams_are_refused(gm_table, names):
-    table = gm_table
+    vocabulary = gm_table
     names = ["Bar_None", "TimeSig_4/4", *(f"{name}_None" if name == "EOS" else name for name in names)]
-    *before, last = (table.names.index(name) for name in names)
-    grammar = make_grammar(table)
+    *before, last = (vocabulary.names.index(name) for name in names)
+    grammar = make_grammar(vocabulary)
     state = grammar.start()
     for token_id in before:
         state = grammar.advance(state, token_id)
@@ -242,7 +243,7 @@ def test_tasks_decode_to_what_was_encoded(gm_table, random_band, seed, num_bars,
         return
     assert decoded.piece == piece
     assert decoded.given == cut(piece, voices, decoded.bars)
-    predicted = [i for i, is_written in zip(encoded.ids, encoded.written, strict=True) if is_written]
+    predicted = [i for i, is_written in zip(encoded.ids, encoded.loss_mask, strict=True) if is_written]
     assert sum(i in gm_table.pitch_of for i in predicted) == piece.num_notes - decoded.given.num_notes
     assert not any(gm_table.types[i] == "Tempo" for i in predicted)
 

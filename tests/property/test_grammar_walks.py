@@ -11,14 +11,14 @@ from descant_tokenizers.tokens.grammar import NEVER, Grammar, Rules
 from descant_tokenizers.tokens.piece import parse_piece, piece_ids
 from descant_tokenizers.tokens.tasks import Task, TaskLayout
 from descant_tokenizers.tokens.train_bpe import train_tokenizer
-from descant_tokenizers.tokens.vocabulary import TokenTable
+from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 METERS = ((4, 4), (3, 4), (6, 8), (3, 2), (1, 4))
 
 
-def sounding(table, score):
+def sounding(vocabulary, score):
     """(program, onset, pitch, duration) of every note, in grid ticks."""
-    scale = table.ticks_per_quarter / score.ticks_per_quarter
+    scale = vocabulary.ticks_per_quarter / score.ticks_per_quarter
     return Counter(
         (track.program, note.time * scale, note.pitch, note.duration * scale)
         for track in score.tracks
@@ -26,35 +26,40 @@ def sounding(table, score):
     )
 
 
-def written(table, piece):
+def written(vocabulary, piece):
     starts = piece.bar_starts_ticks()
     return Counter(
-        (int(table.values[table.voice_id[n.voice]]), starts[index] + n.offset_ticks, n.pitch, n.duration_ticks)
+        (
+            int(vocabulary.values[vocabulary.voice_id[n.voice]]),
+            starts[index] + n.offset_ticks,
+            n.pitch,
+            n.duration_ticks,
+        )
         for index, bar in enumerate(piece.bars)
         for n in bar.notes
     )
 
 
-def assert_decodes(table, ids):
+def assert_decodes(vocabulary, ids):
     """Ids end in EOS; miditok decodes them to just the notes that the stream says, each voice monophonic."""
-    base = [base_id for i in ids[:-1] for base_id in table.base_ids(i)]
-    piece = parse_piece(table, base)
+    base = [base_id for i in ids[:-1] for base_id in vocabulary.base_ids(i)]
+    piece = parse_piece(vocabulary, base)
     assert piece.num_notes > 0
-    assert sounding(table, table.tokenizer.decode(list(ids))) == written(table, piece)
-    ends = dict.fromkeys(range(table.num_voices), 0)
+    assert sounding(vocabulary, vocabulary.tokenizer.decode(list(ids))) == written(vocabulary, piece)
+    ends = dict.fromkeys(range(vocabulary.num_voices), 0)
     starts = piece.bar_starts_ticks()
     for index, bar in enumerate(piece.bars):
         for note in bar.notes:
             assert starts[index] + note.offset_ticks >= ends[note.voice]
             ends[note.voice] = starts[index] + note.offset_ticks + note.duration_ticks
-    assert piece_ids(table, piece) == base
+    assert piece_ids(vocabulary, piece) == base
 
 
 @pytest.mark.parametrize("block", range(10))
-def test_10_000_random_walks_decode(table, walk, block):
-    grammar, rng = Grammar(table), np.random.default_rng(block)
+def test_10_000_random_walks_decode(vocabulary, walk, block):
+    grammar, rng = Grammar(vocabulary), np.random.default_rng(block)
     for _ in range(1000):
-        assert_decodes(table, walk(grammar, rng))
+        assert_decodes(vocabulary, walk(grammar, rng))
 
 
 @pytest.mark.parametrize("block", [0, *(pytest.param(block, marks=pytest.mark.slow) for block in range(1, 10))])
@@ -93,29 +98,29 @@ def step_by_step(grammar, state, base_ids):
     return True
 
 
-def test_pieces_are_legal_in_base_and_in_learned_tokens(table, learned_table, random_piece):
-    grammar, learned_grammar, rng = Grammar(table), Grammar(learned_table), np.random.default_rng(5)
+def test_pieces_are_legal_in_base_and_in_learned_tokens(vocabulary, learned_table, random_piece):
+    grammar, learned_grammar, rng = Grammar(vocabulary), Grammar(learned_table), np.random.default_rng(5)
     for _ in range(20):
-        ids = piece_ids(table, random_piece(rng, meters=METERS))
+        ids = piece_ids(vocabulary, random_piece(rng, meters=METERS))
         assert grammar.accepts([*ids, grammar.eos])
         merged = learned_table.merge(ids)
         assert len(merged) < len(ids)
         assert learned_grammar.accepts([*merged, learned_grammar.eos])
 
 
-def test_rules_are_kept(table):
-    assert_rules_are_kept(table)
+def test_rules_are_kept(vocabulary):
+    assert_rules_are_kept(vocabulary)
 
 
 def test_rules_are_kept_by_learned_tokens(learned_table):
     assert_rules_are_kept(learned_table)
 
 
-def assert_rules_are_kept(table):
+def assert_rules_are_kept(vocabulary):
     """Inside the bar to be filled: the voices, pitches and ends that a caller allows, and only its closing tokens."""
-    grammar, rng = Grammar(table), np.random.default_rng(2)
-    sep = table.special("SEP")
-    meter_id = table.meter_id[4, 4]
+    grammar, rng = Grammar(vocabulary), np.random.default_rng(2)
+    sep = vocabulary.special("SEP")
+    meter_id = vocabulary.meter_id[4, 4]
     rules = Rules((1, 3), (NEVER, 200, NEVER, 300), ((0, 127), (60, 62), (0, 127), (40, 40)), (sep,))
     for _ in range(300):
         state, ids = grammar.enter_bar(meter_id, (0, 96, 0, 0)), []
@@ -124,7 +129,7 @@ def assert_rules_are_kept(table):
             ids.append(int(rng.choice(np.flatnonzero(mask))))
             if ids[-1] != sep:
                 state = grammar.advance(state, ids[-1], rules)
-        (bar,) = parse_piece(table, [table.bar_id, meter_id, *table.expand(ids[:-1])]).bars
+        (bar,) = parse_piece(vocabulary, [vocabulary.bar_id, meter_id, *vocabulary.expand(ids[:-1])]).bars
         for note in bar.notes:
             assert note.voice in (1, 3)
             assert note.pitch in ((60, 61, 62) if note.voice == 1 else (40,))
@@ -158,37 +163,37 @@ def assert_rules_are_kept(table):
         ["Bar_None", "TimeSig_4/4", "Position_0", "Program_40", "Pitch_60", "Duration_1.0.24", "SEP", "EOS"],
     ],
 )
-def test_illegal_streams_are_refused(table, names):
+def test_illegal_streams_are_refused(vocabulary, names):
     names = [f"{name}_None" if name in ("EOS", "SEP") else name for name in names]
-    assert not Grammar(table).accepts([table.names.index(name) for name in names])
+    assert not Grammar(vocabulary).accepts([vocabulary.names.index(name) for name in names])
 
 
-def test_masks_cannot_be_changed_by_a_caller(table):
-    grammar = Grammar(table)
+def test_masks_cannot_be_changed_by_a_caller(vocabulary):
+    grammar = Grammar(vocabulary)
     with pytest.raises(ValueError, match="read-only"):
         grammar.mask(grammar.start())[0] = True
 
 
 @pytest.mark.slow  # where the corpus is not in the cache yet
-def test_every_chorale_is_legal_and_comes_back_from_the_grid(table):
-    grammar = Grammar(table)
+def test_every_chorale_is_legal_and_comes_back_from_the_grid(vocabulary):
+    grammar = Grammar(vocabulary)
     num_pieces = 0
     for split in load_corpus("chorales").values():
         for row in split:
-            encoded = encode_score(table, row_to_score(row))
+            encoded = encode_score(vocabulary, row_to_score(row))
             assert encoded.changes == (), row["id"]
             assert encoded.piece.num_notes == row["num_notes"]
-            assert grammar.accepts([*piece_ids(table, encoded.piece), grammar.eos]), row["id"]
+            assert grammar.accepts([*piece_ids(vocabulary, encoded.piece), grammar.eos]), row["id"]
             num_pieces += 1
     assert num_pieces > 350
 
 
 @pytest.mark.slow  # where the corpus is not in the cache yet
 @pytest.mark.parametrize("model", ["BPE", "Unigram"])
-def test_every_chorale_is_legal_in_tokens_learned_from_some(table, model):
+def test_every_chorale_is_legal_in_tokens_learned_from_some(vocabulary, model):
     corpus = load_corpus("chorales")
-    pieces = [encode_score(table, row_to_score(row)).piece for split in corpus.values() for row in split]
-    learned = TokenTable(train_tokenizer(table.tokenizer, pieces[:10], table.size + 400, model))
+    pieces = [encode_score(vocabulary, row_to_score(row)).piece for split in corpus.values() for row in split]
+    learned = Vocabulary(train_tokenizer(vocabulary.tokenizer, pieces[:10], vocabulary.size + 400, model))
     grammar, layout = Grammar(learned), TaskLayout(learned)
     for piece in pieces:
         ids = learned.merge(piece_ids(learned, piece))

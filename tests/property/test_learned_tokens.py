@@ -25,20 +25,20 @@ VOICES = st.sets(st.integers(0, 3), min_size=1).map(lambda voices: tuple(sorted(
     data=st.data(),
 )
 def test_tasks_say_what_they_say_in_base_tokens(
-    table, learned_table, random_piece, seed, num_bars, has, writes, lookahead, task, data
+    vocabulary, learned_table, random_piece, seed, num_bars, has, writes, lookahead, task, data
 ):
     piece = random_piece(np.random.default_rng(seed), num_bars=num_bars, voices=has, meters=METERS)
     bars = None
     if task is Task.INFILL:
         bars = sorted(data.draw(st.sets(st.integers(0, num_bars - 1), min_size=1)))
-    base, learned = (TaskLayout(t, LayoutConfig(lookahead)) for t in (table, learned_table))
+    base, learned = (TaskLayout(t, LayoutConfig(lookahead)) for t in (vocabulary, learned_table))
     plain, encoded = (layout.encode(piece, task, writes, bars) for layout in (base, learned))
     assert learned_table.expand(encoded.ids) == plain.ids
     assert learned.decode(encoded.ids) == base.decode(plain.ids)
     # A learned token is given or written as a whole, and what it stands for is so, too.
     spread = [
         written
-        for token_id, written in zip(encoded.ids, encoded.written, strict=True)
+        for token_id, written in zip(encoded.ids, encoded.loss_mask, strict=True)
         for _ in learned_table.base_ids(token_id)
     ]
     assert spread == plain.written
@@ -61,7 +61,7 @@ def test_every_segmentation_is_legal_and_decodes(learned_table, token_of, random
     for ids in (base, canonical, other):
         assert learned_table.expand(ids) == base
         assert grammar.accepts([*ids, grammar.eos]) == (piece.num_notes > 0)
-        assert layout.decode([*layout.header(Task.CONTINUE, has), *ids, grammar.eos]).piece == piece
+        assert layout.decode([*layout.prefix(Task.CONTINUE, has), *ids, grammar.eos]).piece == piece
     # Whatever was written is seen again as training showed it.
     assert learned_table.merge(learned_table.expand(other)) == canonical
 
@@ -84,4 +84,4 @@ def test_training_examples_fit_and_decode(learned_table, tiny_pieces, seed, max_
     source = ExampleSource(tiny_pieces, layout, TaskShares(), seed=seed, transpose=True, max_tokens=max_tokens)
     example = source.example(seed % len(tiny_pieces), 0)
     assert len(example.ids) <= max_tokens or len(layout.decode(example.ids).piece.bars) == 1
-    assert len(example.written) == len(example.ids)
+    assert len(example.loss_mask) == len(example.ids)

@@ -21,9 +21,9 @@ VOICES = st.sets(st.integers(0, 3), min_size=1).map(lambda voices: tuple(sorted(
     task=st.sampled_from([Task.HARMONIZE, Task.INFILL]),
     data=st.data(),
 )
-def test_tasks_decode_to_what_was_encoded(table, random_piece, seed, num_bars, has, writes, config, task, data):
+def test_tasks_decode_to_what_was_encoded(vocabulary, random_piece, seed, num_bars, has, writes, config, task, data):
     piece = random_piece(np.random.default_rng(seed), num_bars=num_bars, voices=has, meters=METERS)
-    layout = TaskLayout(table, config)
+    layout = TaskLayout(vocabulary, config)
     bars = None
     if task is Task.INFILL:
         bars = sorted(data.draw(st.sets(st.integers(0, num_bars - 1), min_size=1)))
@@ -32,28 +32,28 @@ def test_tasks_decode_to_what_was_encoded(table, random_piece, seed, num_bars, h
     assert (decoded.task, decoded.voices, decoded.piece) == (task, writes, piece)
     assert list(decoded.bars) == (list(range(num_bars)) if bars is None else bars)
     assert decoded.given == cut(piece, writes, decoded.bars)
-    assert len(encoded.written) == len(encoded.ids)
+    assert len(encoded.loss_mask) == len(encoded.ids)
     # Every note of the hole is predicted, and no other; so is the token that ends each bar of it.
-    predicted = [i for i, written in zip(encoded.ids, encoded.written, strict=True) if written]
-    assert sum(i in table.pitch_of for i in predicted) == piece.num_notes - decoded.given.num_notes
-    assert sum(table.types[i] in ("Bar", "SEP", "EOS") for i in predicted) == len(decoded.bars)
+    predicted = [i for i, written in zip(encoded.ids, encoded.loss_mask, strict=True) if written]
+    assert sum(i in vocabulary.pitch_of for i in predicted) == piece.num_notes - decoded.given.num_notes
+    assert sum(vocabulary.types[i] in ("Bar", "SEP", "EOS") for i in predicted) == len(decoded.bars)
 
 
 @given(seed=st.integers(0, 2**32), num_bars=st.integers(1, 9), has=VOICES, keeps=VOICES)
-def test_continuations_decode_to_the_voices_kept(table, random_piece, seed, num_bars, has, keeps):
+def test_continuations_decode_to_the_voices_kept(vocabulary, random_piece, seed, num_bars, has, keeps):
     piece = random_piece(np.random.default_rng(seed), num_bars=num_bars, voices=has, meters=METERS)
-    layout = TaskLayout(table)
+    layout = TaskLayout(vocabulary)
     decoded = layout.decode(layout.encode(piece, Task.CONTINUE, keeps).ids)
     assert (decoded.task, decoded.voices, decoded.piece) == (Task.CONTINUE, keeps, piece.keep_voices(keeps))
 
 
 @given(seed=st.integers(0, 2**32), num_bars=st.integers(1, 9), has=VOICES)
-def test_pieces_come_back_from_scores(table, random_piece, seed, num_bars, has):
+def test_pieces_come_back_from_scores(vocabulary, random_piece, seed, num_bars, has):
     piece = random_piece(np.random.default_rng(seed), num_bars=num_bars, voices=has, meters=METERS)
-    assert parse_piece(table, piece_ids(table, piece)) == piece
+    assert parse_piece(vocabulary, piece_ids(vocabulary, piece)) == piece
     if piece.num_notes == 0:
         return
-    encoded = encode_score(table, decode_piece(table, piece))
+    encoded = encode_score(vocabulary, decode_piece(vocabulary, piece))
     assert encoded.changes == ()
     assert without_silence_at_the_end(encoded.piece) == without_silence_at_the_end(piece)
 

@@ -11,7 +11,7 @@ import pytest
 
 import descant_modeling
 import descant_tokenizers
-from descant_modeling.api import load, load_writer
+from descant_modeling.api import load, load_generator
 from descant_modeling.decoding.config import SamplingConfig
 from descant_modeling.generation.base import GenerationConfig
 from descant_tokenizers.common.errors import InputError
@@ -53,7 +53,7 @@ def test_options_arrive(repo_root: Path) -> None:
     result = load(device="cpu").infill(tune, bars=(2, 2), seed=4, num_samples=2, temperature=0.0, sound="organ")
     assert len(result.samples) == 2
     config = GenerationConfig(SamplingConfig(temperature=0.0), num_samples=2, seed=4, sound="organ")
-    expected = load_writer().infill(read_score(tune), config, bars=(2, 2))
+    expected = load_generator().infill(read_score(tune), config, bars=(2, 2))
     assert [s.score.dumps_midi() for s in result.samples] == [s.score.dumps_midi() for s in expected.samples]
     assert result.samples[0].given | result.samples[0].added
     assert not result.samples[0].given & result.samples[0].added

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from descant_modeling.app.jobs import Job, Line, StoppedError, run_job, within
+from descant_modeling.app.jobs import Job, JobQueue, StoppedError, run_job, within
 from descant_tokenizers.common.errors import InputError
 
 Report = Callable[[float], None]
@@ -64,7 +64,7 @@ def test_the_clock_stops_it_with_a_sentence() -> None:
 
 
 def test_one_computes_and_the_other_waits_off_the_clock() -> None:
-    line = Line(3)
+    line = JobQueue(3)
     first, second = Job(_endless, 60, line), Job(lambda report: report(0.5) or 7, 0.5, line)
     first.start()
     second.start()
@@ -76,7 +76,7 @@ def test_one_computes_and_the_other_waits_off_the_clock() -> None:
 
 
 def test_who_comes_first_is_served_first() -> None:
-    line, order = Line(3), []
+    line, order = JobQueue(3), []
     first = Job(_endless, 60, line)
     others = [Job(lambda report, name=name: order.append(name) or name, 60, line) for name in "abc"]
     for job in (first, *others):
@@ -88,7 +88,7 @@ def test_who_comes_first_is_served_first() -> None:
 
 
 def test_who_waits_can_cancel_at_once_and_the_next_ones_move_up() -> None:
-    line = Line(3)
+    line = JobQueue(3)
     first, second, third = (Job(_endless, 60, line) for _ in range(3))
     for job in (first, second, third):
         job.start()
@@ -104,7 +104,7 @@ def test_who_waits_can_cancel_at_once_and_the_next_ones_move_up() -> None:
 
 
 def test_a_full_queue_is_one_sentence_and_has_room_again_later() -> None:
-    line = Line(1)
+    line = JobQueue(1)
     first, second = Job(_endless, 60, line), Job(_endless, 60, line)
     first.start()
     second.start()

@@ -16,12 +16,12 @@ from symusic.core import NoteTick, ScoreTick, TempoTick, TrackTick
 from descant_modeling.api import Model
 from descant_modeling.app.editor import blank_drawing
 from descant_modeling.app.jobs import Job, StoppedError
-from descant_modeling.app.requests import AppLimits, Listener, Locks, Wishes
+from descant_modeling.app.requests import AppLimits, Listener, Locks, PageRequest
 from descant_modeling.app.routes import engraved, rendering_of, stems_of, zip_of
-from descant_modeling.app.service import Studio, example_files, for_page
-from descant_modeling.app.sessions import Clock, Version, Visitor, Visitors, details, runs_of
-from descant_modeling.evaluation.rules import bach_rates
-from descant_modeling.generation.base import TASKS, Generated, GenerationConfig, GenerationResult
+from descant_modeling.app.service import Service, example_files, for_page
+from descant_modeling.app.sessions import Clock, Session, Sessions, Take, details, runs_of
+from descant_modeling.evaluation.rules import reference_rates
+from descant_modeling.generation.base import TASKS, GenerationConfig, GenerationResult, Sample
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.rendering.audio import has_sound
 from descant_tokenizers.scores import VOICES, Limits, bars_of
@@ -52,7 +52,7 @@ class Parrot:
                     if rank:
                         added.add((voice, note.time, pitch))
                 made.tracks.append(line)
-            samples.append(Generated(made, frozenset(added), 1, -1.0))
+            samples.append(Sample(made, frozenset(added), 1, -1.0))
         return GenerationResult(tuple(samples), ("melody: track 1",), VOICES[:1], VOICES[1:])
 
     def continue_(self, score, config, *, num_bars=8, given=None, write=(), track=None):
@@ -70,19 +70,19 @@ class Parrot:
                 if track.name not in given and chosen[0].start_ticks <= note.time < chosen[-1].end_ticks:
                     note.pitch = 40 + config.seed % 10
                     added.add((track.name, note.time, note.pitch))
-        sample = Generated(made, frozenset(added), 1, -1.0)
+        sample = Sample(made, frozenset(added), 1, -1.0)
         return GenerationResult((sample,), (), tuple(given), ())
 
 
 @pytest.fixture
-def studio() -> Studio:
-    made = Studio([])
+def studio() -> Service:
+    made = Service([])
     made.models["parrot"] = Model(Parrot())  # type: ignore[arg-type]
     return made
 
 
 @pytest.fixture
-def visitor(studio: Studio) -> Visitor:
+def visitor(studio: Service) -> Session:
     return studio.visitors.of("somebody")
 
 
@@ -91,19 +91,19 @@ def _four_bars() -> dict[str, object]:
     return blank_drawing() | {"title": "Four bars", "tracks": [{"name": "Melody", "notes": notes}]}
 
 
-def _write(studio: Studio, visitor: Visitor, **wishes: object) -> list[Version]:
-    asked = Wishes(**{"model": "parrot", "seed": 1, **wishes})  # type: ignore[arg-type]
+def _write(studio: Service, visitor: Session, **wishes: object) -> list[Take]:
+    asked = PageRequest(**{"model": "parrot", "seed": 1, **wishes})  # type: ignore[arg-type]
     return studio.write(visitor, _four_bars(), asked, Listener(lambda share: None))
 
 
-def _pitches(version: Version, voice: str, bar: int) -> list[int]:
+def _pitches(version: Take, voice: str, bar: int) -> list[int]:
     track = next(track for track in version.score.tracks if track.name == voice)
     found = bars_of(version.score)[bar]
     return [note.pitch for note in track.notes if found.start_ticks <= note.time < found.end_ticks]
 
 
-def test_versions_are_written_numbered_and_kept(studio: Studio, visitor: Visitor) -> None:
-    written = _write(studio, visitor, num_versions=3)
+def test_versions_are_written_numbered_and_kept(studio: Service, visitor: Session) -> None:
+    written = _write(studio, visitor, num_particles=3)
     assert [version.number for version in written] == [1, 2, 3]
     assert written[0].own_voices == ("Soprano",)
     assert written[0].own_bars == ()
@@ -115,10 +115,10 @@ def test_versions_are_written_numbered_and_kept(studio: Studio, visitor: Visitor
         visitor.version(2)
 
 
-def test_locked_bars_and_voices_stay_and_the_rest_is_written_anew(studio: Studio, visitor: Visitor) -> None:
+def test_locked_bars_and_voices_stay_and_the_rest_is_written_anew(studio: Service, visitor: Session) -> None:
     (old,) = _write(studio, visitor)
     locks = Locks(frozenset({1}), frozenset({"Bass"}))
-    new = studio.rewrite(visitor, 1, locks, Wishes(model="parrot", seed=5), Listener(lambda share: None))
+    new = studio.rewrite(visitor, 1, locks, PageRequest(model="parrot", seed=5), Listener(lambda share: None))
     assert visitor.versions == [old, new]
     for bar in range(4):
         for voice in VOICES:
@@ -131,9 +131,9 @@ def test_locked_bars_and_voices_stay_and_the_rest_is_written_anew(studio: Studio
     assert "bar 2 and Bass" in new.made
 
 
-def test_with_nothing_locked_the_request_is_made_once_more(studio: Studio, visitor: Visitor) -> None:
+def test_with_nothing_locked_the_request_is_made_once_more(studio: Service, visitor: Session) -> None:
     (old,) = _write(studio, visitor)
-    new = studio.rewrite(visitor, 1, Locks(), Wishes(model="parrot", seed=2), Listener(lambda share: None))
+    new = studio.rewrite(visitor, 1, Locks(), PageRequest(model="parrot", seed=2), Listener(lambda share: None))
     assert new.score.ticks_per_quarter == old.score.ticks_per_quarter
     assert _pitches(new, "Soprano", 0) == _pitches(old, "Soprano", 0)
     assert _pitches(new, "Alto", 0) != _pitches(old, "Alto", 0)
@@ -142,14 +142,14 @@ def test_with_nothing_locked_the_request_is_made_once_more(studio: Studio, visit
 @pytest.mark.parametrize(
     ("locks", "what"), [(Locks(frozenset(range(4))), "bar"), (Locks(voices=frozenset(VOICES)), "voice")]
 )
-def test_nothing_left_to_write_is_said(studio: Studio, visitor: Visitor, locks: Locks, what: str) -> None:
+def test_nothing_left_to_write_is_said(studio: Service, visitor: Session, locks: Locks, what: str) -> None:
     _write(studio, visitor)
     with pytest.raises(InputError, match=f"every {what} is locked"):
-        studio.rewrite(visitor, 1, locks, Wishes(model="parrot"))
+        studio.rewrite(visitor, 1, locks, PageRequest(model="parrot"))
 
 
 def test_a_file_goes_to_the_model_as_it_was_until_it_is_edited(
-    studio: Studio, visitor: Visitor, repo_root: Path
+    studio: Service, visitor: Session, repo_root: Path
 ) -> None:
     drawing = studio.open_example(visitor, "Ode to joy")
     source = studio.score_of(visitor, drawing)
@@ -167,8 +167,8 @@ def test_a_file_goes_to_the_model_as_it_was_until_it_is_edited(
         studio.score_of(visitor, drawing)
 
 
-def test_uploads_are_bounded_and_refused_by_their_own_name(visitor: Visitor, repo_root: Path) -> None:
-    studio = Studio([], AppLimits(upload=Limits(max_bytes=700, max_notes=40, max_bars=12), max_minutes=0.3))
+def test_uploads_are_bounded_and_refused_by_their_own_name(visitor: Session, repo_root: Path) -> None:
+    studio = Service([], AppLimits(upload=Limits(max_bytes=700, max_notes=40, max_bars=12), max_minutes=0.3))
     twinkle = (repo_root / "examples/twinkle.mid").read_bytes()
     with pytest.raises(InputError, match=r"^big\.mid has more than 700 bytes"):
         studio.open_file(visitor, bytes(701), "../../big.mid")
@@ -176,7 +176,7 @@ def test_uploads_are_bounded_and_refused_by_their_own_name(visitor: Visitor, rep
         studio.open_file(visitor, twinkle, "song.mid")
     with pytest.raises(InputError, match=r"x\.txt is of no known format"):
         studio.open_file(visitor, b"hello", "x.txt")
-    studio = Studio([], AppLimits(max_minutes=0.3))
+    studio = Service([], AppLimits(max_minutes=0.3))
     with pytest.raises(InputError, match="plays for"):
         studio.open_file(visitor, twinkle, "song.mid")
 
@@ -184,28 +184,28 @@ def test_uploads_are_bounded_and_refused_by_their_own_name(visitor: Visitor, rep
 @pytest.mark.parametrize(
     ("wishes", "sentence"),
     [
-        ({"num_versions": 5}, "give 1 to 4"),
+        ({"num_particles": 5}, "give 1 to 4"),
         ({"task": "continue", "num_bars": 17}, "give 1 to 16"),
         ({"model": "nobody"}, "there is no model 'nobody'"),
         ({"style": "mozart"}, "the style is 'mozart'; this model knows bach, folk"),
     ],
 )
 def test_wishes_out_of_range_are_refused(
-    studio: Studio, visitor: Visitor, wishes: dict[str, object], sentence: str
+    studio: Service, visitor: Session, wishes: dict[str, object], sentence: str
 ) -> None:
     with pytest.raises(InputError, match=sentence):
         _write(studio, visitor, **wishes)
 
 
 def test_a_model_that_only_harmonizes_keeps_nothing_alone_and_asks_another_one(
-    studio: Studio, visitor: Visitor
+    studio: Service, visitor: Session
 ) -> None:
     class Singer(Parrot):
         tasks = TASKS[:1]
 
     studio.models = {"singer": Model(Singer())}  # type: ignore[arg-type]
     _write(studio, visitor, model="singer")
-    locks, wishes = Locks(frozenset({1})), Wishes(model="singer", seed=5)
+    locks, wishes = Locks(frozenset({1})), PageRequest(model="singer", seed=5)
     with pytest.raises(InputError, match="singer only harmonizes, and so cannot keep bars or voices; unlock them"):
         studio.rewrite(visitor, 1, locks, wishes)
     studio.models["parrot"] = Model(Parrot())  # type: ignore[arg-type]
@@ -213,13 +213,13 @@ def test_a_model_that_only_harmonizes_keeps_nothing_alone_and_asks_another_one(
     assert new.remarks == ("written by parrot, because singer only harmonizes",)
 
 
-def test_who_cancels_at_the_last_moment_gets_no_version(studio: Studio, visitor: Visitor) -> None:
+def test_who_cancels_at_the_last_moment_gets_no_version(studio: Service, visitor: Session) -> None:
     def stop(share: float) -> None:
         if share == 1.0:
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        studio.write(visitor, _four_bars(), Wishes(model="parrot"), Listener(stop))
+        studio.write(visitor, _four_bars(), PageRequest(model="parrot"), Listener(stop))
     assert visitor.versions == []
 
 
@@ -228,7 +228,7 @@ def test_sentences_name_the_controls_of_the_page() -> None:
 
 
 def test_a_quiet_visitor_makes_room_and_a_token_opens_one_door() -> None:
-    visitors = Visitors(2, 8)
+    visitors = Sessions(2, 8)
     first, second = visitors.of("a"), visitors.of("b")
     assert visitors.of("a") is first
     visitors.of("c")
@@ -251,7 +251,7 @@ def test_runs_of_neighbours() -> None:
     assert runs_of([], ()) == []
 
 
-def test_the_clock_agrees_with_symusic(studio: Studio, visitor: Visitor) -> None:
+def test_the_clock_agrees_with_symusic(studio: Service, visitor: Session) -> None:
     (version,) = _write(studio, visitor)
     score = version.score.copy()
     score.tempos.append(TempoTick(1000, qpm=61))
@@ -262,7 +262,7 @@ def test_the_clock_agrees_with_symusic(studio: Studio, visitor: Visitor) -> None
     np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
-def test_what_the_browser_gets_of_a_version(studio: Studio, visitor: Visitor) -> None:
+def test_what_the_browser_gets_of_a_version(studio: Service, visitor: Session) -> None:
     (version,) = _write(studio, visitor)
     known = json.loads(json.dumps(details(version)))
     assert [(voice["name"], voice["own"]) for voice in known["voices"]] == [(v, v == "Soprano") for v in VOICES]
@@ -270,11 +270,11 @@ def test_what_the_browser_gets_of_a_version(studio: Studio, visitor: Visitor) ->
     assert sum(note[4] for note in known["notes"]) == 16
     rules = {row["label"]: row for row in known["rules"]}
     assert len(rules) == 9
-    fifths = bach_rates().rates["parallel_fifths"].value
+    fifths = reference_rates().rates["parallel_fifths"].value
     assert rules["parallel fifths"]["bach"]["value"] == pytest.approx(fifths, abs=0.01)
 
 
-def test_the_engraved_score_says_when_its_notes_sound(studio: Studio, visitor: Visitor) -> None:
+def test_the_engraved_score_says_when_its_notes_sound(studio: Service, visitor: Session) -> None:
     (version,) = _write(studio, visitor)
     page = engraved(rendering_of(version), 700)
     assert len(page["notes"]) == 64
@@ -283,7 +283,7 @@ def test_the_engraved_score_says_when_its_notes_sound(studio: Studio, visitor: V
     np.testing.assert_allclose(starts, [place * 60 / 90 for place in range(16)], atol=1e-3)
 
 
-def test_a_score_is_engraved_in_any_thread_as_narrow_as_a_phone(studio: Studio, visitor: Visitor) -> None:
+def test_a_score_is_engraved_in_any_thread_as_narrow_as_a_phone(studio: Service, visitor: Session) -> None:
     (version,) = _write(studio, visitor)
     pages: list[str] = []
     # Verovio knows its fonts in the thread that imported it, and a server has many.
@@ -294,7 +294,7 @@ def test_a_score_is_engraved_in_any_thread_as_narrow_as_a_phone(studio: Studio, 
 
 
 @pytest.mark.skipif(not has_sound(), reason="needs the extra `sound`")
-def test_stems_are_heard_and_everything_is_in_the_archive(studio: Studio, visitor: Visitor) -> None:
+def test_stems_are_heard_and_everything_is_in_the_archive(studio: Service, visitor: Session) -> None:
     import soundfile
 
     (version,) = _write(studio, visitor)

@@ -18,7 +18,7 @@ from descant_modeling.models.publishing import (
     RULES,
     TESTED,
     UNKNOWN_SOURCE,
-    Measured,
+    MeasuredFigures,
     model_card,
 )
 from descant_modeling.models.transformer import ModelConfig, build_model
@@ -26,25 +26,27 @@ from descant_tokenizers.tokens.tasks import LayoutConfig
 
 FACTS = {"seed": 1, "splits": ["train"], "valid_nats_per_voice_16th": 0.51234}
 META = CheckpointMeta(LayoutConfig(), "", {"chorales": "abc"}, ((60, 81), (52, 74), (46, 69), (36, 66)), FACTS)
-FIFTHS = Measured("parallel_fifths", "parallel fifths, per 1,000", 0.25, 0.54, "descant evaluate harmonization --json")
+FIFTHS = MeasuredFigures(
+    "parallel_fifths", "parallel fifths, per 1,000", 0.25, 0.54, "descant evaluate harmonization --json"
+)
 
 
-def card_of(table, *measured):
-    model = build_model(ModelConfig(width=16, num_layers=1, num_heads=1), table.size, bos=1, eos=2, pad=0)
-    return ModelCard(model_card(model, META, table, measured))
+def card_of(vocabulary, *measured):
+    model = build_model(ModelConfig(width=16, num_layers=1, num_heads=1), vocabulary.size, bos=1, eos=2, pad=0)
+    return ModelCard(model_card(model, META, vocabulary, measured))
 
 
-def test_measured_figures_stand_in_the_text_and_in_the_model_index(table):
-    card = card_of(table, FIFTHS)
+def test_measured_figures_stand_in_the_text_and_in_the_model_index(vocabulary):
+    card = card_of(vocabulary, FIFTHS)
     found = {result.metric_type: result.metric_value for result in card.data.eval_results}
     assert found == {"nats_per_voice_16th": 0.5123, "parallel_fifths": 0.25}
     assert "| parallel fifths, per 1,000 | 0.25 | 0.54 |" in card.text
     assert card.text.count("- `descant evaluate harmonization --json`") == 1
 
 
-def test_figures_of_the_test_split_stand_apart(table):
+def test_figures_of_the_test_split_stand_apart(vocabulary):
     tested = replace(FIFTHS, key="grade", split="test", command="descant evaluate harmonization --split test --json")
-    card = card_of(table, FIFTHS, tested)
+    card = card_of(vocabulary, FIFTHS, tested)
     assert [result.dataset_split for result in card.data.eval_results] == ["valid", "valid", "test"]
     valid, test = card.text.split(TESTED)
     assert "| on valid |" in valid
@@ -53,14 +55,14 @@ def test_figures_of_the_test_split_stand_apart(table):
     assert "- `descant evaluate harmonization --split test --json`" in test
 
 
-def test_a_card_without_measurements_has_no_table(table):
-    card = card_of(table)
+def test_a_card_without_measurements_has_no_table(vocabulary):
+    card = card_of(vocabulary)
     assert [result.metric_type for result in card.data.eval_results] == ["nats_per_voice_16th"]
     assert "| on valid |" not in card.text
 
 
-def test_a_card_says_whether_rules_are_enforced(table, learned_table, gm_table):
-    assert RULES in card_of(table).text
+def test_a_card_says_whether_rules_are_enforced(vocabulary, learned_table, gm_table):
+    assert RULES in card_of(vocabulary).text
     for other in (learned_table, gm_table):
         assert NO_RULES in card_of(other).text
 
@@ -75,15 +77,15 @@ def test_the_embedded_card_quotes_the_newest_records(repo_root: Path, monkeypatc
     assert facts["evaluation"] == f"records/{max(records).name}"
     folders = [repo_root / facts[key] for key in ("evaluation", "test") if key in facts]
     figures = [figure for folder in folders for figure in embed.measured(folder, EMBEDDED_DEFAULT)]
-    card = model_card(checkpoint.model, checkpoint.meta, checkpoint.table, figures)
+    card = model_card(checkpoint.model, checkpoint.meta, checkpoint.vocabulary, figures)
     assert (EMBEDDED / EMBEDDED_DEFAULT / "README.md").read_text(encoding="utf-8") == card
 
 
 SECTIONS = ("Use", "Intended use", "Training data", "Quality", "Limits", "Run")
 
 
-def test_a_card_says_what_the_model_is_for(table):
-    text = card_of(table).text
+def test_a_card_says_what_the_model_is_for(vocabulary):
+    text = card_of(vocabulary).text
     for section in SECTIONS:
         assert f"\n## {section}\n" in text
 

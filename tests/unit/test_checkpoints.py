@@ -25,14 +25,14 @@ from descant_tokenizers.tokens.tasks import LayoutConfig
 
 
 @pytest.fixture(scope="module", params=["rotary", "gpt2"])
-def saved(request, table, tmp_path_factory):
+def saved(request, vocabulary, tmp_path_factory):
     """A checkpoint folder of a tiny model, and the model."""
     torch.manual_seed(1)
     config = ModelConfig(architecture=request.param, width=16, num_layers=1, num_heads=2, max_tokens=64)
-    model = build_model(config, table.size, bos=1, eos=2, pad=0)
+    model = build_model(config, vocabulary.size, bos=1, eos=2, pad=0)
     meta = CheckpointMeta(LayoutConfig(None), "", {"chorales": "abc"}, ((60, 81), (50, 70)), {"step": 3})
     folder = tmp_path_factory.mktemp(request.param)
-    save_checkpoint(folder, model, table.tokenizer, meta, "# Card\n")
+    save_checkpoint(folder, model, vocabulary.tokenizer, meta, "# Card\n")
     return folder, model
 
 
@@ -56,13 +56,13 @@ def folder(saved, tmp_path):
     return shutil.copytree(saved[0], tmp_path / "model")
 
 
-def test_a_checkpoint_comes_back(saved, table):
+def test_a_checkpoint_comes_back(saved, vocabulary):
     folder, model = saved
     checkpoint = load_checkpoint(str(folder))
     assert type(checkpoint.model) is type(model)
     assert all(torch.equal(a, b) for a, b in zip(checkpoint.model.parameters(), model.parameters(), strict=True))
     assert not checkpoint.model.training
-    assert checkpoint.table.names == table.names
+    assert checkpoint.vocabulary.names == vocabulary.names
     assert checkpoint.layout.config == LayoutConfig(None)
     assert checkpoint.meta.voice_ranges == ((60, 81), (50, 70))
     assert checkpoint.meta.training == {"step": 3}

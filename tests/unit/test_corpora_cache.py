@@ -19,11 +19,11 @@ from descant_tokenizers.corpora.cache import (
     save_piece,
 )
 from descant_tokenizers.corpora.files import FolderCorpus
-from descant_tokenizers.corpora.rows import Piece
+from descant_tokenizers.corpora.rows import CorpusPiece
 from descant_tokenizers.corpora.store import check_out
 from descant_tokenizers.corpora.workers import read_all
 
-PIECE = Piece(b"MThd\x00\xff", 4, True, 12, "F minor", "3/4", (480, 960), "ab", "cd", ("Alto: 1 overlap cut",))
+PIECE = CorpusPiece(b"MThd\x00\xff", 4, True, 12, "F minor", "3/4", (480, 960), "ab", "cd", ("Alto: 1 overlap cut",))
 
 
 @pytest.fixture(autouse=True)

@@ -9,10 +9,10 @@ import pytest
 from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
 from descant_tokenizers.scores import VOICES
-from descant_tokenizers.tokens.encode import decode_piece, encode_score, exact_ids, exact_notes, exact_piece
+from descant_tokenizers.tokens.encode import decode_piece, encode_score, fast_ids, fast_notes, fast_piece
 from descant_tokenizers.tokens.piece import Piece, parse_piece, piece_ids
 from descant_tokenizers.tokens.presets import VOICE_PROGRAMS
-from descant_tokenizers.tokens.vocabulary import TokenTable
+from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 METERS = ((4, 4), (3, 4), (6, 8), (4, 2), (1, 4))
 
@@ -29,35 +29,37 @@ def _score(
     return score
 
 
-def _exact_piece(table: TokenTable, score: ScoreTick) -> Piece | None:
+def _exact_piece(vocabulary: Vocabulary, score: ScoreTick) -> Piece | None:
     """The piece by the short way, whose tokens must be its stream."""
-    found = exact_notes(table, score)
+    found = fast_notes(vocabulary, score)
     if found is None:
         return None
-    piece = exact_piece(found)
-    assert exact_ids(table, found) == piece_ids(table, piece)
+    piece = fast_piece(found)
+    assert fast_ids(vocabulary, found) == piece_ids(vocabulary, piece)
     assert (found.voices, found.end_ticks) == (piece.voices, piece.end_ticks())
     return piece
 
 
-def test_random_pieces_come_out_as_miditok_reads_them(table: TokenTable, random_piece: Callable[..., Piece]) -> None:
+def test_random_pieces_come_out_as_miditok_reads_them(
+    vocabulary: Vocabulary, random_piece: Callable[..., Piece]
+) -> None:
     num_exact = 0
     for seed in range(40):
         rng = np.random.default_rng(seed)
-        score = decode_piece(table, random_piece(rng, num_bars=6, meters=METERS))
-        exact = _exact_piece(table, score)
+        score = decode_piece(vocabulary, random_piece(rng, num_bars=6, meters=METERS))
+        exact = _exact_piece(vocabulary, score)
         if exact is not None:
             num_exact += 1
-            assert exact == parse_piece(table, table.tokenizer.encode(score, encode_ids=False).ids), seed
+            assert exact == parse_piece(vocabulary, vocabulary.tokenizer.encode(score, encode_ids=False).ids), seed
     assert num_exact > 20, "the short way is taken"
 
 
-def test_a_pickup_and_empty_bars_stay(table: TokenTable) -> None:
+def test_a_pickup_and_empty_bars_stay(vocabulary: Vocabulary) -> None:
     score = _score([(0, 480, 60), (480 * 9, 480 * 3, 62)], signatures=((0, 1, 4), (480, 4, 4)))
-    exact = _exact_piece(table, score)
+    exact = _exact_piece(vocabulary, score)
     assert exact is not None
     assert [bar.meter.numerator for bar in exact.bars] == [1, 4, 4, 4]
-    assert exact == parse_piece(table, table.tokenizer.encode(score, encode_ids=False).ids)
+    assert exact == parse_piece(vocabulary, vocabulary.tokenizer.encode(score, encode_ids=False).ids)
 
 
 @pytest.mark.parametrize(
@@ -73,6 +75,6 @@ def test_a_pickup_and_empty_bars_stay(table: TokenTable) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_any_doubt_is_left_to_miditok(table: TokenTable, score: ScoreTick, why: str) -> None:
-    assert _exact_piece(table, score) is None, why
-    assert encode_score(table, score).piece.num_notes > 0
+def test_any_doubt_is_left_to_miditok(vocabulary: Vocabulary, score: ScoreTick, why: str) -> None:
+    assert _exact_piece(vocabulary, score) is None, why
+    assert encode_score(vocabulary, score).piece.num_notes > 0

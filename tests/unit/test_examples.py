@@ -14,16 +14,18 @@ from descant_tokenizers.tokens.tasks import Encoded, Task, TaskLayout
 
 
 @pytest.fixture
-def make_source(table, tiny_pieces):
+def make_source(vocabulary, tiny_pieces):
     def make(max_tokens=3000, shares=None, **values):
         values = {"seed": 3, "transpose": True, **values}
-        return ExampleSource(tiny_pieces, TaskLayout(table), shares or TaskShares(), max_tokens=max_tokens, **values)
+        return ExampleSource(
+            tiny_pieces, TaskLayout(vocabulary), shares or TaskShares(), max_tokens=max_tokens, **values
+        )
 
     return make
 
 
-def melody(table, *pitches, voice=0):
-    meter = table.meter_of[table.meter_id[4, 4]]
+def melody(vocabulary, *pitches, voice=0):
+    meter = vocabulary.meter_of[vocabulary.meter_id[4, 4]]
     return Piece((GridBar(meter, tuple(GridNote(96 * i, voice, pitch, 96) for i, pitch in enumerate(pitches))),))
 
 
@@ -38,8 +40,8 @@ def test_transpositions_keep_every_voice_in_its_range(tiny_pieces):
                 assert lowest <= low <= high <= highest
 
 
-def test_transpositions_go_no_further_than_half_an_octave_nor_than_the_narrowest_voice(table):
-    piece = melody(table, 60, 62)
+def test_transpositions_go_no_further_than_half_an_octave_nor_than_the_narrowest_voice(vocabulary):
+    piece = melody(vocabulary, 60, 62)
     assert transpositions(piece, [(40, 90)] * 4) == list(range(-6, 7))
     assert transpositions(piece, [(58, 63), *[(127, 0)] * 3]) == [-2, -1, 0, 1]
     assert transpositions(piece, [(61, 61)] * 4) == [0]  # a piece outside the ranges stays where it is
@@ -85,9 +87,14 @@ def test_shares_are_kept_over_many_draws(make_source):
     assert drawn[Task.HARMONIZE] / 360 == pytest.approx(0.25, abs=0.08)
 
 
-def test_a_melody_is_always_continued(table):
+def test_a_melody_is_always_continued(vocabulary):
     source = ExampleSource(
-        [melody(table, 60)], TaskLayout(table), TaskShares(0, 0, 1, 0, 0), seed=1, transpose=False, max_tokens=99
+        [melody(vocabulary, 60)],
+        TaskLayout(vocabulary),
+        TaskShares(0, 0, 1, 0, 0),
+        seed=1,
+        transpose=False,
+        max_tokens=99,
     )
     assert source.layout.decode(source.example(0, 0).ids).task is Task.CONTINUE
 
@@ -122,7 +129,7 @@ def test_an_epoch_holds_every_piece_once_in_batches_that_fit(make_source):
 def test_padding_never_counts():
     batch = collate([Encoded([1, 5, 6], [False, True, True]), Encoded([1, 7], [False, True])], pad=0)
     assert batch.ids_BT.tolist() == [[1, 5, 6], [1, 7, 0]]
-    assert batch.counted_BT.tolist() == [[False, True, True], [False, True, False]]
+    assert batch.loss_mask_BT.tolist() == [[False, True, True], [False, True, False]]
     assert batch.num_counted == 3
 
 
@@ -159,5 +166,5 @@ def test_no_example_is_longer_than_a_model_can_hold(gm_table, random_band, num_b
     source = ExampleSource([piece], TaskLayout(gm_table), TaskShares(), seed=1, transpose=True, max_tokens=60)
     for epoch in range(20):
         example = source.example(0, epoch)
-        assert len(example.ids) == len(example.written) <= 60
-        assert any(example.written)
+        assert len(example.ids) == len(example.loss_mask) <= 60
+        assert any(example.loss_mask)

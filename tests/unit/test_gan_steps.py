@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from descant_modeling.gan.config import GanOptimizerConfig
-from descant_modeling.gan.networks import LEAK, Critic, Down, Generator, Up, UpConv, draw_noise
+from descant_modeling.gan.networks import LEAK, Down, UNetCritic, UNetGenerator, Up, UpConv, draw_noise
 from descant_modeling.gan.wgan import (
-    GanLearner,
+    WganStep,
     between,
     critic_gradients,
     gradient_norms,
@@ -19,14 +19,14 @@ from descant_modeling.models.transformer import count_parameters
 @pytest.fixture(scope="module")
 def generator():
     torch.manual_seed(0)
-    return Generator()
+    return UNetGenerator()
 
 
 @pytest.fixture
 def critic():
     """A critic whose biases count, too."""
     torch.manual_seed(0)
-    critic = Critic()
+    critic = UNetCritic()
     with torch.no_grad():
         for parameter in critic.parameters():
             parameter.add_(0.02 * torch.randn_like(parameter))
@@ -37,7 +37,7 @@ def test_parameter_counts(generator):
     assert count_parameters(generator) == 8_270_852
     statistics = sum(b.numel() for name, b in generator.named_buffers() if "running" in name)
     assert count_parameters(generator) + statistics == 8_273_540
-    assert count_parameters(Critic()) == 2_766_785
+    assert count_parameters(UNetCritic()) == 2_766_785
 
 
 def test_the_shape_of_every_stage(generator, random_rolls):
@@ -119,7 +119,7 @@ def test_points_of_the_penalty_lie_between_real_and_fake():
 
 
 def test_each_step_changes_one_network_only(random_rolls, watch):
-    learner = GanLearner(3, GanOptimizerConfig(), 2)
+    learner = WganStep(3, GanOptimizerConfig(), 2)
     real, rng = random_rolls(2), torch.Generator().manual_seed(0)
     generator, critic = watch(learner.generator), watch(learner.critic)
     learner._critic_step(real, rng)
@@ -135,7 +135,7 @@ def test_each_step_changes_one_network_only(random_rolls, watch):
 
 def test_losses_fall_on_two_samples(random_rolls):
     """The critic learns to tell real from fake within a few steps; the generator then learns to raise its score."""
-    learner = GanLearner(1, GanOptimizerConfig(critic_steps=1), 2)
+    learner = WganStep(1, GanOptimizerConfig(critic_steps=1), 2)
     real, rng = random_rolls(2), torch.Generator().manual_seed(0)
     critic_losses = [float(learner._critic_step(real, rng).total) for _ in range(6)]
     assert min(critic_losses[-2:]) < critic_losses[0] - 5
@@ -144,7 +144,7 @@ def test_losses_fall_on_two_samples(random_rolls):
 
 
 def test_batches_are_whole_epochs_end_to_end():
-    learner = GanLearner.__new__(GanLearner)
+    learner = WganStep.__new__(WganStep)
     learner.seed, learner.batch_size, learner.critic_steps = 5, 4, 2
     rolls = torch.arange(6)
     seen = [next_batch for at in range(3) for next_batch, _ in zip(learner._batches(rolls, at), range(3), strict=False)]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from descant_modeling.evaluation.bootstrap import quantile_interval, ratio_interval, share_interval
-from descant_modeling.evaluation.corpus_stats import Reference, measure, plain_statistics
+from descant_modeling.evaluation.corpus_stats import Reference, corpus_statistics, measure
 from descant_modeling.evaluation.grading import QUALITIES, TERMS, Grader, chord_qualities, features_of
 from descant_tokenizers.pianoroll.frames import SILENT, from_grid
 
@@ -94,7 +94,7 @@ def test_wilder_music_grades_worse():
 def test_plain_statistics_by_hand():
     pitches = CADENCE.copy()
     pitches[1, :8] = SILENT  # the alto enters in the second of two bars
-    facts = plain_statistics([from_grid(pitches, bar_16ths=8)])
+    facts = corpus_statistics([from_grid(pitches, bar_16ths=8)])
     assert facts.voices_sounding == 3.5
     assert facts.all_voices_sounding == 50
     assert facts.empty_bars == 12.5  # one of eight bars of single voices

@@ -67,7 +67,7 @@ def test_the_ids_of_a_small_piece():
         EOS,
     ]
     # fmt: on
-    assert encoded.written == [False] + [True] * 23
+    assert encoded.loss_mask == [False] + [True] * 23
     assert VOCABULARY.size == 20
 
 

@@ -17,14 +17,14 @@ from descant_tokenizers.tokens.inspect import TOKEN_STYLES, GridLoss, grid_loss,
 from descant_tokenizers.tokens.piece import piece_ids
 from descant_tokenizers.tokens.presets import build_tokenizer
 from descant_tokenizers.tokens.train_bpe import train_tokenizer
-from descant_tokenizers.tokens.vocabulary import TokenTable
+from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 TPQ = 480
 
 
 @pytest.fixture(scope="module")
-def table() -> TokenTable:
-    return TokenTable(build_tokenizer())
+def vocabulary() -> Vocabulary:
+    return Vocabulary(build_tokenizer())
 
 
 def chorale(*, pickup_beats: int = 1, names: tuple[str, ...] = VOICES) -> ScoreTick:
@@ -53,12 +53,12 @@ def printed(*arguments: str | Path) -> str:
     return result.stdout
 
 
-def test_every_token_is_printed_once_and_in_order(tmp_path: Path, table: TokenTable) -> None:
+def test_every_token_is_printed_once_and_in_order(tmp_path: Path, vocabulary: Vocabulary) -> None:
     score = chorale()
-    ids = piece_ids(table, encode_score(table, score).piece)
+    ids = piece_ids(vocabulary, encode_score(vocabulary, score).piece)
     bars = printed(saved(score, tmp_path)).split("\n\n")[1:-1]
     words = [word for word in " ".join(bars).split() if word.split("_")[0] in TOKEN_STYLES]
-    assert words == [table.names[i] for i in ids]
+    assert words == [vocabulary.names[i] for i in ids]
 
 
 def test_bars_have_their_numbers_and_time_signatures(tmp_path: Path) -> None:
@@ -72,11 +72,11 @@ def test_totals_count_tokens_notes_and_bars(tmp_path: Path) -> None:
     assert "97 tokens, 28 notes, 3.46 tokens per note, 2 bars and a pickup" in printed(saved(chorale(), tmp_path))
 
 
-def test_tokens_are_coloured_by_type(tmp_path: Path, table: TokenTable) -> None:
-    for line in render(inspect_file(table, saved(chorale(), tmp_path))):
+def test_tokens_are_coloured_by_type(tmp_path: Path, vocabulary: Vocabulary) -> None:
+    for line in render(inspect_file(vocabulary, saved(chorale(), tmp_path))):
         for span in line.spans:
             word = line.plain[span.start : span.end]
-            if word.split("_")[0] in TOKEN_STYLES and word in table.names:
+            if word.split("_")[0] in TOKEN_STYLES and word in vocabulary.names:
                 assert span.style == TOKEN_STYLES[word.split("_")[0]]
 
 
@@ -86,52 +86,52 @@ def test_a_pipe_gets_no_colour_and_no_broken_lines(tmp_path: Path) -> None:
     assert max(map(len, output.splitlines())) > 100
 
 
-def test_four_unnamed_tracks_are_ordered_by_pitch(tmp_path: Path, table: TokenTable) -> None:
+def test_four_unnamed_tracks_are_ordered_by_pitch(tmp_path: Path, vocabulary: Vocabulary) -> None:
     score = chorale(names=("one", "two", "three", "four"))
     path = tmp_path / "reversed.mid"
     score.tracks = TrackTickList(list(score.tracks)[::-1])
     write_midi(score, path)
-    inspection = inspect_file(table, path)
-    assert inspection.piece == inspect_file(table, saved(chorale(), tmp_path)).piece
+    inspection = inspect_file(vocabulary, path)
+    assert inspection.piece == inspect_file(vocabulary, saved(chorale(), tmp_path)).piece
     assert "by pitch" in inspection.remarks[0]
 
 
-def test_a_single_melody_is_the_soprano(tmp_path: Path, table: TokenTable) -> None:
-    inspection = inspect_file(table, saved(chorale(names=("Flute",)), tmp_path))
+def test_a_single_melody_is_the_soprano(tmp_path: Path, vocabulary: Vocabulary) -> None:
+    inspection = inspect_file(vocabulary, saved(chorale(names=("Flute",)), tmp_path))
     assert inspection.piece.voices == (0,)
     assert "Flute" in inspection.remarks[0]
 
 
 @pytest.mark.parametrize("names", [("Flute", "Oboe"), VOICES])
-def test_one_track_can_be_chosen(tmp_path: Path, table: TokenTable, names: tuple[str, ...]) -> None:
+def test_one_track_can_be_chosen(tmp_path: Path, vocabulary: Vocabulary, names: tuple[str, ...]) -> None:
     path = saved(chorale(names=names), tmp_path)
     assert names[1] in printed(path, "--track", names[1].lower()).splitlines()[0]
-    assert {note.pitch for bar in inspect_file(table, path, "2").piece.bars for note in bar.notes} == {65}
+    assert {note.pitch for bar in inspect_file(vocabulary, path, "2").piece.bars for note in bar.notes} == {65}
 
 
-def test_what_the_grid_changes_is_counted(tmp_path: Path, table: TokenTable) -> None:
+def test_what_the_grid_changes_is_counted(tmp_path: Path, vocabulary: Vocabulary) -> None:
     score = chorale(pickup_beats=0, names=("Soprano",))
     score.tracks[0].notes[1].time += 7  # 1/68 of a beat
     score.tracks[0].notes[3].duration -= 50
     path = saved(score, tmp_path)
-    loss = inspect_file(table, path).loss
+    loss = inspect_file(vocabulary, path).loss
     assert loss == GridLoss(num_notes=6, num_moved=1, num_resized=1)
     assert "changes 2 of 6 notes" in printed(path)
 
 
 @pytest.mark.parametrize("ticks", [TPQ // 8, TPQ // 6, TPQ // 4, TPQ // 3, TPQ // 2, 3 * TPQ // 4])
-def test_32nds_triplets_and_dotted_notes_are_held_exactly(table: TokenTable, ticks: int) -> None:
+def test_32nds_triplets_and_dotted_notes_are_held_exactly(vocabulary: Vocabulary, ticks: int) -> None:
     score = ScoreTick(TPQ)
     track = TrackTick("Soprano", 0, False)
     for onset in range(0, 4 * TPQ - ticks + 1, ticks):
         track.notes.append(NoteTick(onset, ticks, 60, 80))
     score.tracks.append(track)
-    assert grid_loss(table, score, encode_score(table, score).piece).num_changed == 0
+    assert grid_loss(vocabulary, score, encode_score(vocabulary, score).piece).num_changed == 0
 
 
 def test_learned_tokens_are_shown_with_what_they_stand_for(tmp_path: Path) -> None:
     path = saved(chorale(), tmp_path)
-    untrained = TokenTable(build_tokenizer())
+    untrained = Vocabulary(build_tokenizer())
     piece = encode_score(untrained, read_score(path)).piece
     (tmp_path / "tokenizer").mkdir()
     tokenizer = train_tokenizer(untrained.tokenizer, [piece], untrained.size + 20)
@@ -177,14 +177,14 @@ def test_bad_input_is_one_sentence_that_names_it(
     assert "\n" not in str(caught.value)
 
 
-def test_the_documentation_shows_what_is_printed(repo_root: Path, table: TokenTable, gm_table: TokenTable) -> None:
+def test_the_documentation_shows_what_is_printed(repo_root: Path, vocabulary: Vocabulary, gm_table: Vocabulary) -> None:
     text = (repo_root / "docs" / "tokenizers.md").read_text(encoding="utf-8")
     command, *shown = text.split("```console\n")[1].split("\n```")[0].splitlines()
     *arguments, file = command.removeprefix("$ descant tokenizer inspect").split()
     lines = printed(*arguments, repo_root / file).splitlines()
     assert [line for line in shown if line != "..." and line not in lines] == []
     satb, gm = text.split("## The preset `gm`")
-    for vocabulary, section in ((table, satb), (gm_table, gm)):
-        assert f"That is {vocabulary.size} ids." in section
-        for kind in filter(vocabulary.ids, TOKEN_STYLES):
-            assert f"| `{kind}` | {len(vocabulary.ids(kind))} |" in section
+    for known, section in ((vocabulary, satb), (gm_table, gm)):
+        assert f"That is {known.size} ids." in section
+        for kind in filter(known.ids, TOKEN_STYLES):
+            assert f"| `{kind}` | {len(known.ids(kind))} |" in section

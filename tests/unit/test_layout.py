@@ -8,14 +8,14 @@ from descant_tokenizers.tokens.tasks import LayoutConfig, Task, TaskLayout
 
 
 @pytest.fixture(scope="module")
-def piece(table):
+def piece(vocabulary):
     """Three bars of 1/4, one note in each of Soprano and Bass; pitches tell bar and voice: 60 + 10 * voice + bar."""
-    meter = table.meter_of[table.meter_id[1, 4]]
+    meter = vocabulary.meter_of[vocabulary.meter_id[1, 4]]
     bars = [tuple(GridNote(0, voice, 30 + 10 * voice + bar, 96) for voice in (0, 3)) for bar in range(3)]
     return Piece(tuple(GridBar(meter, notes) for notes in bars))
 
 
-def shorthand(table, ids):
+def shorthand(vocabulary, ids):
     """One letter a token, and pitches as numbers: `| t 30 60` is a bar with two notes."""
     letters = {
         "Bar": "|",
@@ -27,15 +27,15 @@ def shorthand(table, ids):
         "HARMONIZE": "H",
         "INFILL": "I",
     }
-    voices = {table.voice_id[rank]: letter for rank, letter in enumerate("SATB")}
+    voices = {vocabulary.voice_id[rank]: letter for rank, letter in enumerate("SATB")}
     words = []
     for i in ids:
         if i in voices:
             words.append(voices[i])
-        elif table.types[i] == "Pitch":
-            words[-1] += table.values[i]
-        elif table.types[i] in letters:
-            words.append(letters[table.types[i]])
+        elif vocabulary.types[i] == "Pitch":
+            words[-1] += vocabulary.values[i]
+        elif vocabulary.types[i] in letters:
+            words.append(letters[vocabulary.types[i]])
     return " ".join(words)
 
 
@@ -53,22 +53,22 @@ LAID_OUT = [
 
 
 @pytest.mark.parametrize(("task", "bars", "lookahead", "expected"), LAID_OUT)
-def test_the_order_of_given_and_written(table, piece, task, bars, lookahead, expected):
-    layout = TaskLayout(table, LayoutConfig(lookahead))
+def test_the_order_of_given_and_written(vocabulary, piece, task, bars, lookahead, expected):
+    layout = TaskLayout(vocabulary, LayoutConfig(lookahead))
     encoded = layout.encode(piece, task, (0, 3) if task is Task.CONTINUE else (3,), bars)
-    assert shorthand(table, encoded.ids) == expected
+    assert shorthand(vocabulary, encoded.ids) == expected
     decoded = layout.decode(encoded.ids)
     assert (decoded.task, decoded.piece) == (task, piece)
-    assert len(encoded.ids) == len(encoded.written)
+    assert len(encoded.ids) == len(encoded.loss_mask)
 
 
-def test_what_is_written_is_predicted_and_so_is_the_end_of_each_bar(table, piece):
-    layout = TaskLayout(table, LayoutConfig(0))
+def test_what_is_written_is_predicted_and_so_is_the_end_of_each_bar(vocabulary, piece):
+    layout = TaskLayout(vocabulary, LayoutConfig(0))
     encoded = layout.encode(piece, Task.HARMONIZE, (3,))
-    predicted = [i for i, written in zip(encoded.ids, encoded.written, strict=True) if written]
+    predicted = [i for i, written in zip(encoded.ids, encoded.loss_mask, strict=True) if written]
     # Position, then the bass; what ends a bar is the next bar line, and EOS at last.
-    assert shorthand(table, predicted) == "B60 | B61 | B62 >"
-    assert [table.types[i] for i in predicted[:5]] == ["Position", "Program", "Pitch", "Duration", "Bar"]
+    assert shorthand(vocabulary, predicted) == "B60 | B61 | B62 >"
+    assert [vocabulary.types[i] for i in predicted[:5]] == ["Position", "Program", "Pitch", "Duration", "Bar"]
 
 
 AT_ONSETS = [
@@ -80,61 +80,61 @@ AT_ONSETS = [
 
 
 @pytest.mark.parametrize(("task", "bars", "lookahead", "expected"), AT_ONSETS)
-def test_given_notes_are_repeated_at_their_onsets(table, piece, task, bars, lookahead, expected):
-    layout = TaskLayout(table, LayoutConfig(lookahead, given_at_onsets=True))
+def test_given_notes_are_repeated_at_their_onsets(vocabulary, piece, task, bars, lookahead, expected):
+    layout = TaskLayout(vocabulary, LayoutConfig(lookahead, given_at_onsets=True))
     encoded = layout.encode(piece, task, (3,), bars)
-    assert shorthand(table, encoded.ids) == expected
+    assert shorthand(vocabulary, encoded.ids) == expected
     decoded = layout.decode(encoded.ids)
     assert (decoded.task, decoded.piece) == (task, piece.keep_voices([3]) if task is Task.CONTINUE else piece)
-    predicted = [i for i, written in zip(encoded.ids, encoded.written, strict=True) if written]
-    assert "S" not in shorthand(table, predicted)
+    predicted = [i for i, written in zip(encoded.ids, encoded.loss_mask, strict=True) if written]
+    assert "S" not in shorthand(vocabulary, predicted)
 
 
-def test_a_repeated_note_s_voice_is_predicted_where_another_could_come_first(table, piece):
-    layout = TaskLayout(table, LayoutConfig(0, given_at_onsets=True))
+def test_a_repeated_note_s_voice_is_predicted_where_another_could_come_first(vocabulary, piece):
+    layout = TaskLayout(vocabulary, LayoutConfig(0, given_at_onsets=True))
     encoded = layout.encode(piece, Task.HARMONIZE, (0,))
-    predicted = [i for i, written in zip(encoded.ids, encoded.written, strict=True) if written]
-    types = [table.types[i] for i in predicted[:6]]
+    predicted = [i for i, written in zip(encoded.ids, encoded.loss_mask, strict=True) if written]
+    types = [vocabulary.types[i] for i in predicted[:6]]
     assert types == ["Position", "Program", "Pitch", "Duration", "Program", "Bar"]
 
 
-def test_a_block_that_repeats_other_notes_than_the_given_ones_is_refused(table, piece):
-    layout = TaskLayout(table, LayoutConfig(0, given_at_onsets=True))
+def test_a_block_that_repeats_other_notes_than_the_given_ones_is_refused(vocabulary, piece):
+    layout = TaskLayout(vocabulary, LayoutConfig(0, given_at_onsets=True))
     ids = layout.encode(piece, Task.HARMONIZE, (3,)).ids
     place = ids.index(layout.sep)
-    wrong = next(i for i in range(place, len(ids)) if ids[i] in table.pitch_of)
+    wrong = next(i for i in range(place, len(ids)) if ids[i] in vocabulary.pitch_of)
     ids[wrong] = ids[wrong] + 1
     with pytest.raises(StreamError, match="a bar that repeats the given notes"):
         layout.decode(ids)
 
 
 def test_learned_tokens_and_instruments_cannot_stand_at_onsets(learned_table, gm_table):
-    for table in (learned_table, gm_table):
+    for vocabulary in (learned_table, gm_table):
         with pytest.raises(InputError, match="given_at_onsets is for four voices without learned tokens"):
-            TaskLayout(table, LayoutConfig(given_at_onsets=True))
+            TaskLayout(vocabulary, LayoutConfig(given_at_onsets=True))
 
 
-def test_the_header_is_given_and_the_rest_of_a_continuation_is_predicted(table, piece):
-    encoded = TaskLayout(table).encode(piece, Task.CONTINUE, (0, 3))
-    assert encoded.written == [False] * 4 + [True] * (len(encoded.ids) - 4)
-    assert encoded.ids[4:-1] == piece_ids(table, piece)
+def test_the_header_is_given_and_the_rest_of_a_continuation_is_predicted(vocabulary, piece):
+    encoded = TaskLayout(vocabulary).encode(piece, Task.CONTINUE, (0, 3))
+    assert encoded.loss_mask == [False] * 4 + [True] * (len(encoded.ids) - 4)
+    assert encoded.ids[4:-1] == piece_ids(vocabulary, piece)
 
 
-def test_voices_outside_a_continuation_are_left_out(table, piece):
-    layout = TaskLayout(table)
+def test_voices_outside_a_continuation_are_left_out(vocabulary, piece):
+    layout = TaskLayout(vocabulary)
     assert layout.decode(layout.encode(piece, Task.CONTINUE, (3,)).ids).piece == piece.keep_voices([3])
 
 
 @pytest.mark.parametrize("voices", [(), (4,), (-1,)])
-def test_voices_must_be_some_and_known(table, piece, voices):
+def test_voices_must_be_some_and_known(vocabulary, piece, voices):
     with pytest.raises(ValueError, match="voices to write are"):
-        TaskLayout(table).encode(piece, Task.HARMONIZE, voices)
+        TaskLayout(vocabulary).encode(piece, Task.HARMONIZE, voices)
 
 
 @pytest.mark.parametrize("bars", [[], [3], [-1]])
-def test_bars_must_be_some_of_the_piece(table, piece, bars):
+def test_bars_must_be_some_of_the_piece(vocabulary, piece, bars):
     with pytest.raises(ValueError, match="bars to write are"):
-        TaskLayout(table).encode(piece, Task.INFILL, (0,), bars)
+        TaskLayout(vocabulary).encode(piece, Task.INFILL, (0,), bars)
 
 
 def test_a_negative_lookahead_is_refused():
@@ -153,6 +153,6 @@ def test_a_negative_lookahead_is_refused():
         (["BOS_None", "INFILL_None", "Program_43", "Bar_None", "TimeSig_4/4", "SEP_None"], "a bar to write"),
     ],
 )
-def test_a_stream_that_breaks_the_layout_is_refused(table, names, expected):
+def test_a_stream_that_breaks_the_layout_is_refused(vocabulary, names, expected):
     with pytest.raises(StreamError, match=f"expected {expected}"):
-        TaskLayout(table).decode([table.names.index(name) for name in names])
+        TaskLayout(vocabulary).decode([vocabulary.names.index(name) for name in names])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from descant_modeling.decoding.voice_leading import Key, LeadingRules, VoiceLeading, augmented_leaps, key_of_notes
+from descant_modeling.decoding.voice_leading import LeadingRules, NoteKey, VoiceLeading, augmented_leaps, key_of_notes
 from descant_modeling.evaluation.rules import count_rules
 from descant_tokenizers.pianoroll.frames import from_grid
 from descant_tokenizers.tokens.piece import GridNote
@@ -62,7 +62,7 @@ def test_what_goes_on_sounding_does_not_move():
     assert leading.parallels(3, QUARTER) == set()
 
 
-A_MINOR, C_MAJOR = Key(9, is_major=False), Key(0, is_major=True)
+A_MINOR, C_MAJOR = NoteKey(9, is_major=False), NoteKey(0, is_major=True)
 
 
 @pytest.mark.parametrize(

@@ -12,18 +12,18 @@ from miditok import REMI, TokSequence
 
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.common.files import TOKENIZER_FILE
-from descant_tokenizers.tokens.bpe import LearnedTokens
+from descant_tokenizers.tokens.bpe import SubwordMerges
 from descant_tokenizers.tokens.encode import decode_piece
 from descant_tokenizers.tokens.piece import bar_ids, note_ids, piece_ids
 from descant_tokenizers.tokens.presets import build_tokenizer, load_tokenizer, open_tokenizer
 from descant_tokenizers.tokens.train_bpe import train_tokenizer
-from descant_tokenizers.tokens.vocabulary import TokenTable
+from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 
-def test_base_tokens_have_one_id_in_both_vocabularies(table, learned_table):
+def test_base_tokens_have_one_id_in_both_vocabularies(vocabulary, learned_table):
     tokenizer = learned_table.tokenizer
-    assert learned_table.names == table.names
-    assert learned_table.size == len(tokenizer) == len(tokenizer.vocab_model) == table.size + 200
+    assert learned_table.names == vocabulary.names
+    assert learned_table.size == len(tokenizer) == len(tokenizer.vocab_model) == vocabulary.size + 200
     for name, base_id in tokenizer.vocab.items():
         assert tokenizer.vocab_model[tokenizer._vocab_base_id_to_byte[base_id]] == base_id, name
 
@@ -80,31 +80,33 @@ def test_saving_and_loading_keeps_every_id(learned_table, tiny_pieces, tmp_path)
         folder.mkdir()
         tokenizer.save(folder / TOKENIZER_FILE)
         tokenizer = open_tokenizer(str(folder))
-        again = TokenTable(tokenizer)
+        again = Vocabulary(tokenizer)
         assert again.sha256() == learned_table.sha256()
         assert [again.merge(ids) for ids in streams] == merged
     assert REMI.from_pretrained(tmp_path / "0").vocab_model == learned_table.tokenizer.vocab_model
 
 
-def test_bpe_training_gives_the_same_tokens_again(table, tiny_pieces):
-    one, two = (TokenTable(train_tokenizer(table.tokenizer, tiny_pieces, table.size + 50)) for _ in range(2))
+def test_bpe_training_gives_the_same_tokens_again(vocabulary, tiny_pieces):
+    one, two = (Vocabulary(train_tokenizer(vocabulary.tokenizer, tiny_pieces, vocabulary.size + 50)) for _ in range(2))
     assert one.sha256() == two.sha256()
 
 
-def test_the_hash_tells_vocabularies_and_segmentations_apart(table, tiny_pieces):
-    trained = [table.tokenizer] + [train_tokenizer(table.tokenizer, tiny_pieces, table.size + n) for n in (20, 21)]
+def test_the_hash_tells_vocabularies_and_segmentations_apart(vocabulary, tiny_pieces):
+    trained = [vocabulary.tokenizer] + [
+        train_tokenizer(vocabulary.tokenizer, tiny_pieces, vocabulary.size + n) for n in (20, 21)
+    ]
     swapped = json.loads(trained[1]._model.to_str())
     merges = swapped["model"]["merges"]
     merges[0], merges[1] = merges[1], merges[0]
     trained.append(with_model(trained[1], swapped))
-    assert len({TokenTable(tokenizer).sha256() for tokenizer in trained}) == len(trained)
+    assert len({Vocabulary(tokenizer).sha256() for tokenizer in trained}) == len(trained)
 
 
-def test_the_hash_does_not_depend_on_how_a_release_writes_merges(table, tiny_pieces):
-    tokenizer = train_tokenizer(table.tokenizer, tiny_pieces, table.size + 20)
+def test_the_hash_does_not_depend_on_how_a_release_writes_merges(vocabulary, tiny_pieces):
+    tokenizer = train_tokenizer(vocabulary.tokenizer, tiny_pieces, vocabulary.size + 20)
     older = json.loads(tokenizer._model.to_str())
     older["model"]["merges"] = [" ".join(pair) for pair in older["model"]["merges"]]
-    tokens = LearnedTokens(tokenizer)
+    tokens = SubwordMerges(tokenizer)
     wanted = tokens.sha256()
     tokens._model = Written(older)
     assert tokens.sha256() == wanted
@@ -137,31 +139,31 @@ def with_model(tokenizer, params):
         ("Unigram", "no", "its base tokens have other ids in its learned vocabulary"),
     ],
 )
-def test_a_tokenizer_that_miditok_trained_is_refused(table, random_piece, tmp_path, model, split, reason):
+def test_a_tokenizer_that_miditok_trained_is_refused(vocabulary, random_piece, tmp_path, model, split, reason):
     rng = np.random.default_rng(1)
     paths = [tmp_path / f"{index}.mid" for index in range(8)]
     for path in paths:
-        decode_piece(table, random_piece(rng)).dump_midi(path)
+        decode_piece(vocabulary, random_piece(rng)).dump_midi(path)
     tokenizer = build_tokenizer()
     tokenizer.config.encode_ids_split = split
-    tokenizer.train(vocab_size=table.size + 60, model=model, files_paths=paths)
+    tokenizer.train(vocab_size=vocabulary.size + 60, model=model, files_paths=paths)
     tokenizer.save(tmp_path / TOKENIZER_FILE)
     with pytest.raises(InputError, match=rf"is no REMI tokenizer of ours \({reason}\)"):
         load_tokenizer(tmp_path)
 
 
 @pytest.mark.parametrize("size", [0, 524, 100_000])
-def test_a_vocabulary_that_cannot_be_is_refused(table, tiny_pieces, size):
+def test_a_vocabulary_that_cannot_be_is_refused(vocabulary, tiny_pieces, size):
     with pytest.raises(InputError, match=f"the vocabulary size is {size}: give more than the 524 tokens of the preset"):
-        train_tokenizer(table.tokenizer, tiny_pieces, size)
+        train_tokenizer(vocabulary.tokenizer, tiny_pieces, size)
 
 
-def test_music_without_notes_is_refused(table, random_piece):
+def test_music_without_notes_is_refused(vocabulary, random_piece):
     silence = random_piece(np.random.default_rng(0), voices=())
     with pytest.raises(InputError, match="there is no piece to learn tokens from"):
-        train_tokenizer(table.tokenizer, [silence], 600)
+        train_tokenizer(vocabulary.tokenizer, [silence], 600)
 
 
-def test_a_small_corpus_holds_fewer_tokens_than_asked_for(table, random_piece):
-    tokenizer = train_tokenizer(table.tokenizer, [random_piece(np.random.default_rng(0), num_bars=2)], 60_000)
-    assert table.size < len(tokenizer) < 5_000
+def test_a_small_corpus_holds_fewer_tokens_than_asked_for(vocabulary, random_piece):
+    tokenizer = train_tokenizer(vocabulary.tokenizer, [random_piece(np.random.default_rng(0), num_bars=2)], 60_000)
+    assert vocabulary.size < len(tokenizer) < 5_000

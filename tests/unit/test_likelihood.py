@@ -23,15 +23,15 @@ from descant_tokenizers.tokens.tasks import Encoded, Task, TaskLayout
 
 
 @pytest.fixture(scope="module")
-def model(table):
+def model(vocabulary):
     torch.manual_seed(5)
     config = ModelConfig(width=16, num_layers=1, num_heads=2, dropout=0.5)
-    return build_model(config, table.size, bos=1, eos=2, pad=0)
+    return build_model(config, vocabulary.size, bos=1, eos=2, pad=0)
 
 
 @pytest.fixture(scope="module")
-def streams(table, tiny_pieces):
-    layout = TaskLayout(table)
+def streams(vocabulary, tiny_pieces):
+    layout = TaskLayout(vocabulary)
     return [layout.encode(piece, Task.CONTINUE, piece.voices) for piece in tiny_pieces]
 
 
@@ -48,14 +48,14 @@ def test_only_written_tokens_count():
     assert token_nll(logits, batch).tolist() == pytest.approx([math.log(4)])
 
 
-def test_a_uniform_model_gives_the_log_of_the_vocabulary(table, tiny_pieces, streams):
+def test_a_uniform_model_gives_the_log_of_the_vocabulary(vocabulary, tiny_pieces, streams):
     config = ModelConfig(width=16, num_layers=1, num_heads=2)
-    uniform = build_model(config, table.size, bos=1, eos=2, pad=0)
+    uniform = build_model(config, vocabulary.size, bos=1, eos=2, pad=0)
     torch.nn.init.zeros_(uniform.get_output_embeddings().weight)
-    score = corpus_likelihood(uniform, TaskLayout(table), tiny_pieces)
-    num_tokens = sum(sum(stream.written) for stream in streams)
-    num_16ths = sum(piece_16ths(piece, table.ticks_per_quarter) for piece in tiny_pieces)
-    nats = num_tokens * math.log(table.size)
+    score = corpus_likelihood(uniform, TaskLayout(vocabulary), tiny_pieces)
+    num_tokens = sum(sum(stream.loss_mask) for stream in streams)
+    num_16ths = sum(piece_16ths(piece, vocabulary.ticks_per_quarter) for piece in tiny_pieces)
+    nats = num_tokens * math.log(vocabulary.size)
     assert score.nats_per_voice_16th == pytest.approx(nats / (4 * num_16ths), rel=1e-6)
     assert score.bits_per_note == pytest.approx(nats / math.log(2) / sum(p.num_notes for p in tiny_pieces), rel=1e-6)
     assert score.num_pieces == len(score.piece_nats) == len(score.piece_16ths) == 12
@@ -66,7 +66,7 @@ def test_a_stream_scores_as_it_does_alone_and_token_by_token(model, streams):
     ids = torch.tensor(stream.ids)
     with torch.inference_mode():
         log_p = functional.log_softmax(model.train(False)(input_ids=ids[None]).logits[0, :-1].double(), dim=-1)
-    by_hand = -sum(log_p[t, ids[t + 1]].item() for t in range(len(ids) - 1) if stream.written[t + 1])
+    by_hand = -sum(log_p[t, ids[t + 1]].item() for t in range(len(ids) - 1) if stream.loss_mask[t + 1])
     assert score_streams(model, [stream], pad=0)[0] == pytest.approx(by_hand, rel=1e-5)
 
 
@@ -78,7 +78,7 @@ def test_batches_of_one_and_of_many_agree(model, streams, batch_tokens):
 
 def test_more_padding_changes_nothing(model, streams):
     batch = collate(streams[:2], pad=0)
-    wider = Batch(functional.pad(batch.ids_BT, (0, 50)), functional.pad(batch.counted_BT, (0, 50)))
+    wider = Batch(functional.pad(batch.ids_BT, (0, 50)), functional.pad(batch.loss_mask_BT, (0, 50)))
     model.train(False)
     with torch.inference_mode():
         nll, padded = (token_nll(model(input_ids=b.ids_BT).logits, b) for b in (batch, wider))
@@ -98,33 +98,33 @@ def test_progress_counts_every_stream(model, streams):
     assert sum(counts) == len(streams)
 
 
-def test_rests_belong_to_a_piece_but_silence_after_it_does_not(table):
-    meter = table.meter_of[table.meter_id[4, 4]]
+def test_rests_belong_to_a_piece_but_silence_after_it_does_not(vocabulary):
+    meter = vocabulary.meter_of[vocabulary.meter_id[4, 4]]
     piece = Piece((GridBar(meter), GridBar(meter, (GridNote(96, 0, 60, 48),)), GridBar(meter)))
-    assert piece_16ths(piece, table.ticks_per_quarter) == 16 + 6
+    assert piece_16ths(piece, vocabulary.ticks_per_quarter) == 16 + 6
 
 
-def test_nothing_to_score_is_refused(model, table):
+def test_nothing_to_score_is_refused(model, vocabulary):
     with pytest.raises(InputError, match="no piece to score"):
-        corpus_likelihood(model, TaskLayout(table), [])
+        corpus_likelihood(model, TaskLayout(vocabulary), [])
 
 
-def test_given_tokens_do_not_count(model, table, tiny_pieces):
-    encoded = TaskLayout(table).encode(tiny_pieces[0], Task.HARMONIZE, (1, 2, 3))
+def test_given_tokens_do_not_count(model, vocabulary, tiny_pieces):
+    encoded = TaskLayout(vocabulary).encode(tiny_pieces[0], Task.HARMONIZE, (1, 2, 3))
     none = Encoded(encoded.ids, [False] * len(encoded.ids))
     assert score_streams(model, [none], pad=0) == [0.0]
     assert score_streams(model, [encoded], pad=0)[0] > 0
 
 
 @pytest.mark.parametrize("architecture", ["rotary", "gpt2"])
-def test_pieces_longer_than_the_position_table_are_scored_in_windows(table, tiny_pieces, streams, architecture):
+def test_pieces_longer_than_the_position_table_are_scored_in_windows(vocabulary, tiny_pieces, streams, architecture):
     longest = max(len(stream.ids) for stream in streams)
     shapes = {"architecture": architecture, "width": 16, "num_layers": 1, "num_heads": 2, "dropout": 0.0}
     scores = []
     for max_tokens in (longest, longest // 3):
         torch.manual_seed(3)
-        short = build_model(ModelConfig(**shapes, max_tokens=max_tokens), table.size, bos=1, eos=2, pad=0)
-        scores.append(corpus_likelihood(short, TaskLayout(table), tiny_pieces))
+        short = build_model(ModelConfig(**shapes, max_tokens=max_tokens), vocabulary.size, bos=1, eos=2, pad=0)
+        scores.append(corpus_likelihood(short, TaskLayout(vocabulary), tiny_pieces))
     assert [score.num_windowed for score in scores] == [0, sum(len(s.ids) > longest // 3 for s in streams)]
     assert scores[1].num_windowed > 0
     # An untrained model is near uniform whatever it sees.
@@ -137,8 +137,8 @@ def test_windows_count_every_token_once_and_keep_the_header(streams, limit):
         found = windows(stream, limit)
         assert all(len(window.ids) <= limit for window in found)
         counted = [i for window in found for i, counts in zip(window.ids, window.written, strict=True) if counts]
-        assert counted == [i for i, counts in zip(stream.ids, stream.written, strict=True) if counts]
-        header = stream.written.index(True) if limit >= 40 else 4
+        assert counted == [i for i, counts in zip(stream.ids, stream.loss_mask, strict=True) if counts]
+        header = stream.loss_mask.index(True) if limit >= 40 else 4
         assert all(window.ids[:header] == stream.ids[:header] for window in found)
 
 

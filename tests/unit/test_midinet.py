@@ -14,7 +14,7 @@ from descant_modeling.gan.metrics import in_chord, likeness, melody_metrics
 from descant_modeling.gan.midinet import (
     MidinetDiscriminator,
     MidinetGenerator,
-    MidinetLearner,
+    MidinetStep,
     Norm,
     column_conv,
     column_deconv,
@@ -110,7 +110,7 @@ def test_the_ends_of_both_networks_are_the_stock_layers():
 
 
 def test_each_step_changes_one_network_only(watch):
-    learner = MidinetLearner(3, MidinetOptimizerConfig(), 8)
+    learner = MidinetStep(3, MidinetOptimizerConfig(), 8)
     batch = learner.batch(random_data(), torch.arange(8))
     fake = learner._fake(batch, draw_midinet_noise(8, torch.Generator()))
     generator, critic = watch(learner.generator), watch(learner.critic)
@@ -125,7 +125,7 @@ def test_each_step_changes_one_network_only(watch):
 
 
 def test_an_iteration_is_one_step_and_two():
-    learner = MidinetLearner(3, MidinetOptimizerConfig(), 8)
+    learner = MidinetStep(3, MidinetOptimizerConfig(), 8)
     learner.iterate(random_data(), 0)
     steps = [
         int(next(iter(optimizer.state.values()))["step"])
@@ -137,7 +137,7 @@ def test_an_iteration_is_one_step_and_two():
 
 
 def test_real_bars_are_smoothed_and_fake_ones_are_not():
-    learner = MidinetLearner(3, MidinetOptimizerConfig(), 8)
+    learner = MidinetStep(3, MidinetOptimizerConfig(), 8)
     for parameter in learner.critic.parameters():
         nn.init.zeros_(parameter)
     nn.init.constant_(learner.critic.score.bias, 2.0)  # the same answer to whatever it sees
@@ -150,7 +150,7 @@ def test_real_bars_are_smoothed_and_fake_ones_are_not():
 def test_features_and_bars_are_matched_by_their_means():
     one, other = torch.zeros(4, 2, 3), torch.ones(4, 2, 3)
     assert float(mean_distance(one, other)) == 3.0  # half of six squares
-    learner = MidinetLearner(3, MidinetOptimizerConfig(), 8)
+    learner = MidinetStep(3, MidinetOptimizerConfig(), 8)
     batch = learner.batch(random_data(), torch.arange(8))
     fake = learner._fake(batch, draw_midinet_noise(8, torch.Generator()))
     with torch.no_grad():
@@ -163,7 +163,7 @@ def test_features_and_bars_are_matched_by_their_means():
 def test_it_learns_a_single_bar():
     """With one bar as data the generator moves its mean there: its pitch becomes the highest."""
     data = MelodyData(torch.full((4, 16), 64), torch.full((4, 16), -1), torch.zeros(4).long(), torch.zeros(4).long())
-    learner = MidinetLearner(1, MidinetOptimizerConfig(learning_rate=1e-3, bar_weight=1.0), 8)
+    learner = MidinetStep(1, MidinetOptimizerConfig(learning_rate=1e-3, bar_weight=1.0), 8)
     first = asdict(learner.iterate(data, 0))
     last = [asdict(learner.iterate(data, iteration)) for iteration in range(1, 25)][-1]
     assert last["matching"] < first["matching"] / 4

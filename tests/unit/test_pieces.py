@@ -9,22 +9,22 @@ METERS = ((4, 4), (3, 4), (6, 8), (3, 2), (5, 16), (1, 4))
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_stream_reads_back_as_its_piece(table, random_piece, seed):
+def test_a_stream_reads_back_as_its_piece(vocabulary, random_piece, seed):
     piece = random_piece(np.random.default_rng(seed), meters=METERS)
-    assert parse_piece(table, piece_ids(table, piece)) == piece
+    assert parse_piece(vocabulary, piece_ids(vocabulary, piece)) == piece
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_streams_are_those_of_miditok(table, random_piece, seed):
+def test_streams_are_those_of_miditok(vocabulary, random_piece, seed):
     piece = random_piece(np.random.default_rng(seed), meters=METERS)
-    ids = piece_ids(table, piece)
-    score = table.tokenizer.decode(ids)
+    ids = piece_ids(vocabulary, piece)
+    score = vocabulary.tokenizer.decode(ids)
     score.tracks.sort(key=lambda track: track.program)
-    assert table.tokenizer.encode(score, encode_ids=False).ids == ids
+    assert vocabulary.tokenizer.encode(score, encode_ids=False).ids == ids
 
 
-def test_lengths_and_voices(table):
-    meter = table.meter_of[table.meter_id[3, 4]]
+def test_lengths_and_voices(vocabulary):
+    meter = vocabulary.meter_of[vocabulary.meter_id[3, 4]]
     piece = Piece((GridBar(meter), GridBar(meter, (GridNote(96, 3, 50, 384), GridNote(192, 1, 60, 96)))))
     assert piece.bar_starts_ticks() == [0, 288, 576]
     assert piece.end_ticks() == 288 + 96 + 384
@@ -48,7 +48,7 @@ def test_lengths_and_voices(table):
         (["Bar_None", "TimeSig_4/4", "SEP_None"], 2, "Bar"),
     ],
 )
-def test_a_broken_stream_says_where(table, names, index, expected):
+def test_a_broken_stream_says_where(vocabulary, names, index, expected):
     with pytest.raises(StreamError, match=f"expected {expected}") as caught:
-        parse_piece(table, [table.names.index(name) for name in names])
+        parse_piece(vocabulary, [vocabulary.names.index(name) for name in names])
     assert caught.value.index == index

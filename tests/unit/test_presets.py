@@ -12,19 +12,19 @@ from descant_tokenizers.tokens.presets import SPECIAL_TOKENS, VOICE_PROGRAMS, bu
 
 
 @pytest.mark.parametrize("architecture", ["rotary", "gpt2"])
-def test_model_and_tokenizer_have_one_size(table, architecture):
+def test_model_and_tokenizer_have_one_size(vocabulary, architecture):
     config = ModelConfig(architecture=architecture, width=16, num_layers=1, num_heads=2, max_tokens=64)
-    model = build_model(config, table.size, bos=1, eos=2, pad=0)
+    model = build_model(config, vocabulary.size, bos=1, eos=2, pad=0)
     assert model.config.vocab_size == len(build_tokenizer("satb")) == model.get_input_embeddings().num_embeddings
     assert model.get_output_embeddings().weight is model.get_input_embeddings().weight
 
 
-def test_the_special_tokens_come_first_in_their_order(table):
-    assert table.names[: len(SPECIAL_TOKENS)] == [f"{name}_None" for name in SPECIAL_TOKENS]
+def test_the_special_tokens_come_first_in_their_order(vocabulary):
+    assert vocabulary.names[: len(SPECIAL_TOKENS)] == [f"{name}_None" for name in SPECIAL_TOKENS]
 
 
-def test_voices_are_programs_from_high_to_low(table):
-    programs = [int(table.values[table.voice_id[rank]]) for rank in range(table.num_voices)]
+def test_voices_are_programs_from_high_to_low(vocabulary):
+    programs = [int(vocabulary.values[vocabulary.voice_id[rank]]) for rank in range(vocabulary.num_voices)]
     assert programs == [VOICE_PROGRAMS[name] for name in VOICES]
 
 
@@ -41,9 +41,9 @@ def test_an_unknown_preset_is_named():
         build_tokenizer("piano")
 
 
-def test_a_saved_tokenizer_is_the_same(table, tmp_path):
-    table.tokenizer.save(tmp_path / "tokenizer.json")
-    assert load_tokenizer(tmp_path).vocab == table.tokenizer.vocab
+def test_a_saved_tokenizer_is_the_same(vocabulary, tmp_path):
+    vocabulary.tokenizer.save(tmp_path / "tokenizer.json")
+    assert load_tokenizer(tmp_path).vocab == vocabulary.tokenizer.vocab
 
 
 def test_a_folder_without_tokenizer_is_refused(tmp_path):

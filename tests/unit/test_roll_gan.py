@@ -7,9 +7,9 @@ from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
 from descant_modeling.gan.config import GanOptimizerConfig, RollGanConfig
 from descant_modeling.gan.metrics import free_roll_metrics
-from descant_modeling.gan.networks import Critic, RollGenerator, UpConv
+from descant_modeling.gan.networks import RollGenerator, UNetCritic, UpConv
 from descant_modeling.gan.variants import roll_gan_parts
-from descant_modeling.gan.wgan import GanLearner, critic_gradients, naive_critic_loss
+from descant_modeling.gan.wgan import WganStep, critic_gradients, naive_critic_loss
 from descant_modeling.models.transformer import count_parameters
 from descant_tokenizers.pianoroll.windows import windows_of
 
@@ -29,7 +29,7 @@ def test_the_shape_of_every_stage_and_the_counts():
     assert critic.last_shape == (4, 8, 128)
     assert count_parameters(generator) == 957_348
     assert count_parameters(critic) == 177_393
-    assert count_parameters(Critic(4, num_steps=64)) == 2_773_953  # as wide as the conditional GAN's
+    assert count_parameters(UNetCritic(4, num_steps=64)) == 2_773_953  # as wide as the conditional GAN's
 
 
 def test_sizes_out_of_range_are_refused():
@@ -43,7 +43,7 @@ def test_sizes_out_of_range_are_refused():
 
 def test_fast_gradients_without_a_condition_are_those_of_autograd(random_rolls):
     torch.manual_seed(0)
-    critic = Critic(4, (4, 6, 8, 10), 64).double()
+    critic = UNetCritic(4, (4, 6, 8, 10), 64).double()
     with torch.no_grad():
         for parameter in critic.parameters():
             parameter.add_(0.02 * torch.randn_like(parameter))
@@ -58,7 +58,7 @@ def test_fast_gradients_without_a_condition_are_those_of_autograd(random_rolls):
 
 
 def test_each_step_changes_one_network_only(random_rolls, watch):
-    learner = GanLearner(3, GanOptimizerConfig(), 2, parts=roll_gan_parts(RollGanConfig()))
+    learner = WganStep(3, GanOptimizerConfig(), 2, parts=roll_gan_parts(RollGanConfig()))
     real, rng = random_rolls(2, 64), torch.Generator().manual_seed(0)
     generator, critic = watch(learner.generator), watch(learner.critic)
     learner._critic_step(real, rng)

@@ -11,14 +11,14 @@ import torch
 
 from descant_modeling.decoding.config import SamplingConfig
 from descant_modeling.decoding.infilling import with_content
-from descant_modeling.decoding.plan import Hole, make_plan
-from descant_modeling.decoding.sampler import sample_plans
-from descant_modeling.decoding.sequences import Sample
+from descant_modeling.decoding.sampler import sample_templates
+from descant_modeling.decoding.sequences import InfilledNotes
+from descant_modeling.decoding.template import Span, make_template
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.tokens.grammar import Grammar
 from descant_tokenizers.tokens.piece import GridBar, Piece
 from descant_tokenizers.tokens.tasks import LayoutConfig, Task, TaskLayout, cut
-from descant_tokenizers.tokens.vocabulary import TokenTable
+from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 PITCHES = ((60, 81), (52, 74), (46, 69), (36, 66))
 BAR_TICKS = 384
@@ -53,13 +53,13 @@ class StubEngine:
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["blocks", "onsets"])
-def layout(request: pytest.FixtureRequest, table: TokenTable) -> TaskLayout:
-    return TaskLayout(table, LayoutConfig(1, given_at_onsets=request.param))
+def layout(request: pytest.FixtureRequest, vocabulary: Vocabulary) -> TaskLayout:
+    return TaskLayout(vocabulary, LayoutConfig(1, given_at_onsets=request.param))
 
 
 @pytest.fixture(scope="module")
-def grammar(table: TokenTable) -> Grammar:
-    return Grammar(table)
+def grammar(vocabulary: Vocabulary) -> Grammar:
+    return Grammar(vocabulary)
 
 
 @pytest.fixture(scope="module")
@@ -75,26 +75,26 @@ def piece(random_piece: Callable[..., Piece]) -> Piece:
     return Piece(tuple(bars))
 
 
-def harmony(piece: Piece) -> tuple[Piece, Hole]:
-    hole = Hole(Task.HARMONIZE, (1, 2, 3), 0, NUM_BARS, (NUM_BARS * BAR_TICKS,) * 4, PITCHES, to_the_end=True)
-    return piece.keep_voices((0,)), hole
+def harmony(piece: Piece) -> tuple[Piece, Span]:
+    span = Span(Task.HARMONIZE, (1, 2, 3), 0, NUM_BARS, (NUM_BARS * BAR_TICKS,) * 4, PITCHES, to_the_end=True)
+    return piece.keep_voices((0,)), span
 
 
-def infill(piece: Piece) -> tuple[Piece, Hole]:
-    hole = Hole(Task.INFILL, (1, 3), 1, 3, (3 * BAR_TICKS,) * 4, PITCHES)
-    return cut(piece, hole.voices, hole.bars), hole
+def infill(piece: Piece) -> tuple[Piece, Span]:
+    span = Span(Task.INFILL, (1, 3), 1, 3, (3 * BAR_TICKS,) * 4, PITCHES)
+    return cut(piece, span.voices, span.bars), span
 
 
-def continuation(piece: Piece) -> tuple[Piece, Hole]:
+def continuation(piece: Piece) -> tuple[Piece, Span]:
     longer = Piece((*piece.bars, *(GridBar(piece.bars[-1].meter),) * 3))
-    return longer, Hole(Task.CONTINUE, (0, 1, 2, 3), NUM_BARS, NUM_BARS + 3, ((NUM_BARS + 3) * BAR_TICKS,) * 4, PITCHES)
+    return longer, Span(Task.CONTINUE, (0, 1, 2, 3), NUM_BARS, NUM_BARS + 3, ((NUM_BARS + 3) * BAR_TICKS,) * 4, PITCHES)
 
 
-def middle_at_onsets(piece: Piece) -> tuple[Piece, Hole]:
+def middle_at_onsets(piece: Piece) -> tuple[Piece, Span]:
     """Alto and tenor between soprano and bass, from the second bar on."""
     ends = (NUM_BARS * BAR_TICKS,) * 4
-    hole = Hole(Task.CONTINUE, (1, 2), 1, NUM_BARS, ends, PITCHES, to_the_end=True)
-    return cut(piece, hole.voices, hole.bars), hole
+    span = Span(Task.CONTINUE, (1, 2), 1, NUM_BARS, ends, PITCHES, to_the_end=True)
+    return cut(piece, span.voices, span.bars), span
 
 
 HOLES = (harmony, infill, continuation, middle_at_onsets)
@@ -103,25 +103,25 @@ HOLES = (harmony, infill, continuation, middle_at_onsets)
 def draw(
     layout: TaskLayout,
     grammar: Grammar,
-    what: tuple[Piece, Hole],
+    what: tuple[Piece, Span],
     seeds: Sequence[int],
     config: SamplingConfig | None = None,
     engine: StubEngine | None = None,
-) -> list[Sample]:
-    plan = make_plan(layout, *what)
-    engine = engine or StubEngine(layout.table.size)
+) -> list[InfilledNotes]:
+    template = make_template(layout, *what)
+    engine = engine or StubEngine(layout.vocabulary.size)
     randoms = [np.random.default_rng(seed) for seed in seeds]
-    return sample_plans(engine, grammar, [plan] * len(seeds), config or SamplingConfig(1.0, 1.0), randoms)
+    return sample_templates(engine, grammar, [template] * len(seeds), config or SamplingConfig(1.0, 1.0), randoms)
 
 
 @pytest.mark.parametrize("make_hole", HOLES)
 def test_random_logits_fill_the_hole_with_legal_notes(
-    layout: TaskLayout, grammar: Grammar, piece: Piece, make_hole: Callable[[Piece], tuple[Piece, Hole]]
+    layout: TaskLayout, grammar: Grammar, piece: Piece, make_hole: Callable[[Piece], tuple[Piece, Span]]
 ) -> None:
-    given, hole = make_hole(piece)
+    given, span = make_hole(piece)
     starts = given.bar_starts_ticks()
-    for sample in draw(layout, grammar, (given, hole), range(8)):
-        assert sorted(sample.notes) == list(hole.bars)
+    for sample in draw(layout, grammar, (given, span), range(8)):
+        assert sorted(sample.notes) == list(span.bars)
         ends = dict.fromkeys(range(4), 0)
         for index, bar in enumerate(given.bars):
             for note in sorted((*bar.notes, *sample.notes.get(index, ()))):
@@ -130,40 +130,40 @@ def test_random_logits_fill_the_hole_with_legal_notes(
                 ends[note.voice] = onset + note.duration_ticks
         for index, notes in sample.notes.items():
             for note in notes:
-                assert note.voice in hole.voices
+                assert note.voice in span.voices
                 assert PITCHES[note.voice][0] <= note.pitch <= PITCHES[note.voice][1]
-                assert starts[index] + note.offset_ticks + note.duration_ticks <= hole.end_ticks[0]
+                assert starts[index] + note.offset_ticks + note.duration_ticks <= span.end_ticks[0]
 
 
 @pytest.mark.parametrize("make_hole", HOLES)
 def test_the_model_sees_the_stream_that_it_was_trained_on(
-    layout: TaskLayout, grammar: Grammar, piece: Piece, make_hole: Callable[[Piece], tuple[Piece, Hole]]
+    layout: TaskLayout, grammar: Grammar, piece: Piece, make_hole: Callable[[Piece], tuple[Piece, Span]]
 ) -> None:
-    given, hole = make_hole(piece)
-    voices = hole.voices if hole.task is not Task.CONTINUE else (0, 1, 2, 3)
+    given, span = make_hole(piece)
+    voices = span.voices if span.task is not Task.CONTINUE else (0, 1, 2, 3)
     for seed in range(8):
-        engine = StubEngine(layout.table.size)
-        (sample,) = draw(layout, grammar, (given, hole), [seed], engine=engine)
+        engine = StubEngine(layout.vocabulary.size)
+        (sample,) = draw(layout, grammar, (given, span), [seed], engine=engine)
         whole = with_content(given, sample.notes, {})
         (seen,) = engine.rows
-        assert seen == layout.encode(whole, hole.task, voices, hole.bars).ids[: len(seen)]
+        assert seen == layout.encode(whole, span.task, voices, span.bars).ids[: len(seen)]
 
 
 def test_every_voice_of_a_harmony_sounds_at_its_end(layout: TaskLayout, grammar: Grammar, piece: Piece) -> None:
     """Even where the model wants nothing but to close each bar."""
-    wants_to_close = torch.zeros(layout.table.size)
-    wants_to_close[[layout.sep, layout.eos, layout.table.bar_id]] = 20.0
-    engine = StubEngine(layout.table.size, wants_to_close)
+    wants_to_close = torch.zeros(layout.vocabulary.size)
+    wants_to_close[[layout.sep, layout.eos, layout.vocabulary.bar_id]] = 20.0
+    engine = StubEngine(layout.vocabulary.size, wants_to_close)
     for sample in draw(layout, grammar, harmony(piece), range(4), engine=engine):
         ends = {note.voice: note.offset_ticks + note.duration_ticks for note in sample.notes[NUM_BARS - 1]}
         assert set(ends) == {1, 2, 3}
-        assert min(ends.values()) > BAR_TICKS - layout.table.ticks_per_quarter // 2
+        assert min(ends.values()) > BAR_TICKS - layout.vocabulary.ticks_per_quarter // 2
 
 
 def test_every_continuation_sounds_in_its_last_bar(layout: TaskLayout, grammar: Grammar, piece: Piece) -> None:
-    wants_to_close = torch.zeros(layout.table.size)
-    wants_to_close[[layout.eos, layout.table.bar_id]] = 20.0
-    engine = StubEngine(layout.table.size, wants_to_close)
+    wants_to_close = torch.zeros(layout.vocabulary.size)
+    wants_to_close[[layout.eos, layout.vocabulary.bar_id]] = 20.0
+    engine = StubEngine(layout.vocabulary.size, wants_to_close)
     (sample,) = draw(layout, grammar, continuation(piece), [0], engine=engine)
     assert sample.notes[NUM_BARS + 2]
 
@@ -183,14 +183,14 @@ def test_a_small_nucleus_is_the_likeliest_token(layout: TaskLayout, grammar: Gra
 
 def test_draws_follow_the_probabilities_of_the_nucleus(layout: TaskLayout, grammar: Grammar, piece: Piece) -> None:
     """Of a bar's first tokens, three are likely: 0.5, 0.3 and 0.15; a nucleus of 0.75 keeps the first two."""
-    table = layout.table
-    logits = torch.full((table.size,), -50.0)
-    positions = [table.position_id[p] for p in (0, 24, 48)]
+    vocabulary = layout.vocabulary
+    logits = torch.full((vocabulary.size,), -50.0)
+    positions = [vocabulary.position_id[p] for p in (0, 24, 48)]
     logits[positions] = torch.tensor([0.5, 0.3, 0.15]).log()
     given = Piece((GridBar(piece.bars[0].meter),))
-    hole = Hole(Task.INFILL, (0,), 0, 1, (BAR_TICKS,) * 4, PITCHES)
-    engine = StubEngine(table.size, logits)
-    samples = draw(layout, grammar, (given, hole), range(400), SamplingConfig(1.0, 0.75), engine)
+    span = Span(Task.INFILL, (0,), 0, 1, (BAR_TICKS,) * 4, PITCHES)
+    engine = StubEngine(vocabulary.size, logits)
+    samples = draw(layout, grammar, (given, span), range(400), SamplingConfig(1.0, 0.75), engine)
     onsets = [sample.notes[0][0].offset_ticks // given.bars[0].meter.position_ticks for sample in samples]
     assert set(onsets) == {0, 24}
     assert onsets.count(0) / len(onsets) == pytest.approx(0.5 / 0.8, abs=0.08)
@@ -205,50 +205,54 @@ def test_a_sample_does_not_depend_on_those_beside_it(layout: TaskLayout, grammar
 
 def test_a_random_stream_goes_on_where_its_sample_ended(layout: TaskLayout, grammar: Grammar, piece: Piece) -> None:
     """Rows that are done draw nothing, so what a sample writes next does not depend on the others' length."""
-    plan = make_plan(layout, *harmony(piece))
+    template = make_template(layout, *harmony(piece))
     randoms = [np.random.default_rng(seed) for seed in (7, 8)]
-    sample_plans(StubEngine(layout.table.size), grammar, [plan] * 2, SamplingConfig(1.0, 1.0), randoms)
+    sample_templates(StubEngine(layout.vocabulary.size), grammar, [template] * 2, SamplingConfig(1.0, 1.0), randoms)
     alone = np.random.default_rng(7)
-    sample_plans(StubEngine(layout.table.size), grammar, [plan], SamplingConfig(1.0, 1.0), [alone])
+    sample_templates(StubEngine(layout.vocabulary.size), grammar, [template], SamplingConfig(1.0, 1.0), [alone])
     assert randoms[0].random() == alone.random()
 
 
 def test_different_plans_are_filled_side_by_side(layout: TaskLayout, grammar: Grammar, piece: Piece) -> None:
-    plans = [make_plan(layout, *make_hole(piece)) for make_hole in HOLES]
+    templates = [make_template(layout, *make_hole(piece)) for make_hole in HOLES]
     randoms = [np.random.default_rng(seed) for seed in range(len(HOLES))]
-    together = sample_plans(StubEngine(layout.table.size), grammar, plans, SamplingConfig(1.0, 1.0), randoms)
+    together = sample_templates(
+        StubEngine(layout.vocabulary.size), grammar, templates, SamplingConfig(1.0, 1.0), randoms
+    )
     for seed, make_hole in enumerate(HOLES):
         assert together[seed] == draw(layout, grammar, make_hole(piece), [seed])[0]
 
 
 def test_a_common_beginning_is_computed_once(layout: TaskLayout, grammar: Grammar, piece: Piece) -> None:
-    engine = StubEngine(layout.table.size)
+    engine = StubEngine(layout.vocabulary.size)
     samples = draw(layout, grammar, harmony(piece), range(3), engine=engine)
     longest = max(len(row) for row in engine.rows)
-    prompt = len(make_plan(layout, *harmony(piece)).given[0])
+    prompt = len(make_template(layout, *harmony(piece)).given[0])
     assert max(sample.num_tokens for sample in samples) <= engine.num_calls <= longest - prompt + 1
 
 
 def test_likelihood_is_that_of_the_model_without_mask_or_temperature(
     layout: TaskLayout, grammar: Grammar, piece: Piece
 ) -> None:
-    engine = StubEngine(layout.table.size, torch.zeros(layout.table.size))
+    engine = StubEngine(layout.vocabulary.size, torch.zeros(layout.vocabulary.size))
     (sample,) = draw(layout, grammar, infill(piece), [0], SamplingConfig(0.5, 0.9), engine)
-    assert sample.log_likelihood == pytest.approx(-sample.num_tokens * math.log(layout.table.size), rel=1e-5)
+    assert sample.log_likelihood == pytest.approx(-sample.num_tokens * math.log(layout.vocabulary.size), rel=1e-5)
 
 
 def test_progress_rises_to_one(layout: TaskLayout, grammar: Grammar, piece: Piece) -> None:
     shares: list[float] = []
-    plan = make_plan(layout, *harmony(piece))
+    template = make_template(layout, *harmony(piece))
     randoms = [np.random.default_rng(seed) for seed in range(2)]
-    sample_plans(StubEngine(layout.table.size), grammar, [plan] * 2, SamplingConfig(), randoms, shares.append)
+    sample_templates(
+        StubEngine(layout.vocabulary.size), grammar, [template] * 2, SamplingConfig(), randoms, shares.append
+    )
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
 
 
 def test_a_stream_beyond_the_model_is_refused(layout: TaskLayout, grammar: Grammar, piece: Piece) -> None:
     with pytest.raises(InputError, match="too long for this model"):
-        draw(layout, grammar, harmony(piece), [0], engine=StubEngine(layout.table.size, longest=60))
+        draw(layout, grammar, harmony(piece), [0], engine=StubEngine(layout.vocabulary.size, longest=60))
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ import pytest
 from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.comparison.catalogue import CATALOGUE, MAX_BARS, Music, label_voices, music_of
+from descant_tokenizers.comparison.catalogue import CATALOGUE, MAX_BARS, SchemeMusic, label_voices, music_of
 from descant_tokenizers.comparison.fidelity import Fidelity, fidelity
-from descant_tokenizers.comparison.schemes import Scheme, default_schemes, open_scheme, scheme_names
-from descant_tokenizers.comparison.sheet import HIDDEN_TYPES, meaning
+from descant_tokenizers.comparison.schemes import Scheme, default_schemes, load_scheme, scheme_names
+from descant_tokenizers.comparison.sheet import HIDDEN_TYPES, describe_token
 from descant_tokenizers.scores import VOICES
 
 TPQ = 480
@@ -22,8 +22,8 @@ ALL = sorted(CATALOGUE)
 
 
 @cache
-def scheme(name: str, music: Music = Music.ANY) -> Scheme:
-    return open_scheme(name, music)
+def scheme(name: str, music: SchemeMusic = SchemeMusic.ANY) -> Scheme:
+    return load_scheme(name, music)
 
 
 def score_of(
@@ -48,7 +48,7 @@ def line(num: int = 16, step: float = 1.0, program: int = 0) -> list[tuple[float
     return [(index * step, step, 60 + index % 12, program) for index in range(num)]
 
 
-def round_trip(name: str, score: ScoreTick, music: Music = Music.ANY) -> Fidelity:
+def round_trip(name: str, score: ScoreTick, music: SchemeMusic = SchemeMusic.ANY) -> Fidelity:
     before = score.dumps_midi()
     tokens = scheme(name, music).encode(score)
     assert score.dumps_midi() == before, "the score was changed"
@@ -85,7 +85,7 @@ def test_what_a_scheme_can_say_comes_back_exactly(name: str, kind: str) -> None:
     assert kept.same_signatures == (name not in NO_SIGNATURES or signatures == ((0, 4, 4),))
 
 
-@pytest.mark.parametrize("name", default_schemes(Music.VOICES))
+@pytest.mark.parametrize("name", default_schemes(SchemeMusic.VOICES))
 def test_four_voices_come_back_exactly(name: str) -> None:
     score = ScoreTick(TPQ)
     score.time_signatures.append(TimeSignatureTick(0, 4, 4))
@@ -94,14 +94,16 @@ def test_four_voices_come_back_exactly(name: str) -> None:
         for beat in range(12):
             track.notes.append(NoteTick(beat * TPQ, TPQ, 72 - 8 * rank + beat % 5, 80))
         score.tracks.append(track)
-    assert music_of(score) is Music.VOICES
+    assert music_of(score) is SchemeMusic.VOICES
     labelled = label_voices(score)
-    assert round_trip(name, labelled, Music.VOICES).is_exact
+    assert round_trip(name, labelled, SchemeMusic.VOICES).is_exact
 
 
 def test_programs_that_stand_for_voices_are_named_after_them() -> None:
-    voices = scheme("tsd", Music.VOICES).voices
-    assert [meaning(f"Program_{program}", voices) for program in sorted(voices)] == [f"voice: {v}" for v in VOICES]
+    voices = scheme("tsd", SchemeMusic.VOICES).voices
+    assert [describe_token(f"Program_{program}", voices) for program in sorted(voices)] == [
+        f"voice: {v}" for v in VOICES
+    ]
     assert scheme("tsd").voices == {}
 
 
@@ -217,14 +219,14 @@ def test_the_grid_of_all_schemes_is_that_of_the_preset() -> None:
 
 @pytest.mark.parametrize("name", scheme_names())
 def test_every_token_has_a_meaning(name: str) -> None:
-    music = Music.VOICES if name == "satb" else Music.ANY
+    music = SchemeMusic.VOICES if name == "satb" else SchemeMusic.ANY
     score = score_of(line())
     score.tracks[0].name = "Soprano"
     found = scheme(name, music)
     for step in found.steps(found.encode(score)):
         for token in step.names:
             if token.split("_")[0] not in HIDDEN_TYPES:
-                assert meaning(token, found.voices) != token
+                assert describe_token(token, found.voices) != token
 
 
 @pytest.mark.parametrize(
@@ -243,36 +245,38 @@ def test_every_token_has_a_meaning(name: str) -> None:
     ],
 )
 def test_meanings(token: str, said: str) -> None:
-    assert meaning(token, {40: "Soprano"}) == said
+    assert describe_token(token, {40: "Soprano"}) == said
 
 
 @pytest.mark.parametrize("name", ["MIDI-Like", "midilike", "Octuple", "SATB"])
 def test_names_are_taken_in_any_spelling(name: str) -> None:
-    assert open_scheme(name, Music.VOICES).name == name.lower().replace("-", "")
+    assert load_scheme(name, SchemeMusic.VOICES).name == name.lower().replace("-", "")
 
 
 def test_unknown_names_are_refused_with_those_that_exist() -> None:
     with pytest.raises(InputError, match=r"unknown tokenizer scheme 'nope'; choose one of satb, .*octuple"):
-        open_scheme("nope", Music.ANY)
+        load_scheme("nope", SchemeMusic.ANY)
 
 
 def test_the_preset_refuses_other_music() -> None:
     with pytest.raises(InputError, match="Soprano, Alto, Tenor, Bass only"):
-        scheme("satb", Music.VOICES).encode(score_of(line()))
+        scheme("satb", SchemeMusic.VOICES).encode(score_of(line()))
 
 
 def test_a_trained_tokenizer_is_a_scheme_that_loses_nothing(tmp_path: Path) -> None:
     from descant_tokenizers.tokens.encode import encode_score
     from descant_tokenizers.tokens.presets import build_tokenizer
     from descant_tokenizers.tokens.train_bpe import train_tokenizer
-    from descant_tokenizers.tokens.vocabulary import TokenTable
+    from descant_tokenizers.tokens.vocabulary import Vocabulary
 
     score = score_of(line(program=40))
     score.tracks[0].name = "Soprano"
-    table = TokenTable(build_tokenizer())
-    trained_tokenizer = train_tokenizer(table.tokenizer, [encode_score(table, score).piece], table.size + 20)
+    vocabulary = Vocabulary(build_tokenizer())
+    trained_tokenizer = train_tokenizer(
+        vocabulary.tokenizer, [encode_score(vocabulary, score).piece], vocabulary.size + 20
+    )
     trained_tokenizer.save_pretrained(tmp_path)
-    trained, plain = open_scheme(str(tmp_path), Music.VOICES), scheme("satb", Music.VOICES)
+    trained, plain = load_scheme(str(tmp_path), SchemeMusic.VOICES), scheme("satb", SchemeMusic.VOICES)
     tokens = trained.encode(score)
     assert tokens.num_tokens < plain.encode(score).num_tokens
     assert trained.vocabulary_sizes[0] > plain.vocabulary_sizes[0]

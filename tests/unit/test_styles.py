@@ -26,16 +26,16 @@ from descant_tokenizers.scores import VOICES
 from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.presets import PITCH_RANGE, STYLES, build_tokenizer
 from descant_tokenizers.tokens.tasks import STYLE_PLACE, LayoutConfig, Task, TaskLayout
-from descant_tokenizers.tokens.vocabulary import TokenTable
+from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 
 @pytest.fixture(scope="module")
-def style_table_of_tokens() -> TokenTable:
-    return TokenTable(build_tokenizer("satb-style"))
+def style_table_of_tokens() -> Vocabulary:
+    return Vocabulary(build_tokenizer("satb-style"))
 
 
 @pytest.fixture(scope="module")
-def layout(style_table_of_tokens: TokenTable) -> TaskLayout:
+def layout(style_table_of_tokens: Vocabulary) -> TaskLayout:
     return TaskLayout(style_table_of_tokens, LayoutConfig(1, given_at_onsets=True, styles=("bach", "folk")))
 
 
@@ -67,11 +67,11 @@ def test_a_style_follows_from_composer_and_corpus(composer: str, corpus: str, st
 
 
 def test_every_style_has_a_token_and_the_other_tokens_keep_their_order(
-    table: TokenTable, style_table_of_tokens: TokenTable
+    vocabulary: Vocabulary, style_table_of_tokens: Vocabulary
 ) -> None:
     assert set(style_table_of_tokens.style_id) == set(STYLES)
-    assert [name for name in style_table_of_tokens.names if not name.startswith("Style_")] == table.names
-    assert table.style_id == {}
+    assert [name for name in style_table_of_tokens.names if not name.startswith("Style_")] == vocabulary.names
+    assert vocabulary.style_id == {}
 
 
 def test_a_tune_is_a_soprano_and_a_quartet_four_voices_in_the_vocabulary_s_range() -> None:
@@ -91,7 +91,7 @@ def test_a_style_stands_behind_the_task_and_is_read_back(
     piece = tiny_pieces[0]
     voices = piece.voices if task is Task.CONTINUE else (3,)
     told, untold = (layout.encode(piece, task, voices, style=style) for style in ("folk", None))
-    assert told.ids[2] == layout.table.style_id["folk"]
+    assert told.ids[2] == layout.vocabulary.style_id["folk"]
     assert [*told.ids[:2], *told.ids[3:]] == untold.ids
     assert not told.written[2]
     decoded = layout.decode(told.ids)
@@ -99,11 +99,11 @@ def test_a_style_stands_behind_the_task_and_is_read_back(
     assert layout.decode(untold.ids).style is None
 
 
-def test_styles_that_are_not_there_are_refused(layout: TaskLayout, table: TokenTable) -> None:
+def test_styles_that_are_not_there_are_refused(layout: TaskLayout, vocabulary: Vocabulary) -> None:
     with pytest.raises(ValueError, match="the style is mozart: give one of bach, folk"):
-        layout.header(Task.CONTINUE, (0,), "mozart")
+        layout.prefix(Task.CONTINUE, (0,), "mozart")
     with pytest.raises(InputError, match=r"has no token for it: set data.tokenizer to satb-style"):
-        TaskLayout(table, LayoutConfig(styles=("bach",)))
+        TaskLayout(vocabulary, LayoutConfig(styles=("bach",)))
     with pytest.raises(ValueError, match="styles has wagner: choose from bach"):
         LayoutConfig(styles=("wagner",))
     with pytest.raises(InputError, match=r"this model knows bach, folk\."):
@@ -128,24 +128,24 @@ def test_a_style_is_told_as_often_as_wished(
         styles=styles,
         unlabelled_share=share,
     )
-    told = [layout.table.style_id["bach"] in source.example(index, 0).ids for index in range(len(tiny_pieces))]
+    told = [layout.vocabulary.style_id["bach"] in source.example(index, 0).ids for index in range(len(tiny_pieces))]
     assert sum(told) == expected
 
 
 def test_a_run_begins_with_weights_of_a_vocabulary_without_styles(
-    layout: TaskLayout, table: TokenTable, tmp_path_factory: pytest.TempPathFactory, tiny_pieces: list[Piece]
+    layout: TaskLayout, vocabulary: Vocabulary, tmp_path_factory: pytest.TempPathFactory, tiny_pieces: list[Piece]
 ) -> None:
     torch.manual_seed(1)
     config = ModelConfig(width=16, num_layers=1, num_heads=2, max_tokens=256, dropout=0.0)
-    old = build_model(config, table.size, bos=1, eos=2, pad=0).eval()
+    old = build_model(config, vocabulary.size, bos=1, eos=2, pad=0).eval()
     folder = tmp_path_factory.mktemp("old")
-    save_checkpoint(folder, old, table.tokenizer, CheckpointMeta(LayoutConfig(), ""), "# Card\n")
+    save_checkpoint(folder, old, vocabulary.tokenizer, CheckpointMeta(LayoutConfig(), ""), "# Card\n")
     new = initial_model(dataclasses.replace(RunConfig(), model=config, init_from=str(folder)), layout).eval()
-    assert new.config.vocab_size == layout.table.size
-    names = layout.table.names
+    assert new.config.vocab_size == layout.vocabulary.size
+    names = layout.vocabulary.names
     ids = layout.encode(tiny_pieces[0], Task.CONTINUE, tiny_pieces[0].voices).ids[:100]
-    old_ids = [table.names.index(names[i]) for i in ids]
-    kept = [i for i, name in enumerate(names) if name in table.names]
+    old_ids = [vocabulary.names.index(names[i]) for i in ids]
+    kept = [i for i, name in enumerate(names) if name in vocabulary.names]
     with torch.no_grad():
         expected = old(torch.tensor([old_ids])).logits
         found = new(torch.tensor([ids])).logits[..., kept]
@@ -154,9 +154,9 @@ def test_a_run_begins_with_weights_of_a_vocabulary_without_styles(
 
 def test_a_checkpoint_keeps_its_styles(layout: TaskLayout, tmp_path_factory: pytest.TempPathFactory) -> None:
     config = ModelConfig(width=16, num_layers=1, num_heads=2, max_tokens=64)
-    model = build_model(config, layout.table.size, bos=1, eos=2, pad=0)
+    model = build_model(config, layout.vocabulary.size, bos=1, eos=2, pad=0)
     folder = tmp_path_factory.mktemp("styles")
-    save_checkpoint(folder, model, layout.table.tokenizer, CheckpointMeta(layout.config, ""), "# Card\n")
+    save_checkpoint(folder, model, layout.vocabulary.tokenizer, CheckpointMeta(layout.config, ""), "# Card\n")
     assert load_checkpoint(str(folder)).layout.config == layout.config
 
 
@@ -174,17 +174,19 @@ def test_the_table_counts_whose_style_is_likeliest() -> None:
 
 
 def test_a_run_begins_with_weights_of_another_order_of_voices(
-    table: TokenTable, outer_first: TokenTable, tmp_path: Path
+    vocabulary: Vocabulary, outer_first: Vocabulary, tmp_path: Path
 ) -> None:
     config = ModelConfig(width=16, num_layers=1, num_heads=2, max_tokens=256, dropout=0.3)
-    old = build_model(dataclasses.replace(config, dropout=0.0), table.size, bos=1, eos=2, pad=0)
-    save_checkpoint(tmp_path, old, table.tokenizer, CheckpointMeta(LayoutConfig(), ""), "# Card\n")
+    old = build_model(dataclasses.replace(config, dropout=0.0), vocabulary.size, bos=1, eos=2, pad=0)
+    save_checkpoint(tmp_path, old, vocabulary.tokenizer, CheckpointMeta(LayoutConfig(), ""), "# Card\n")
     run = dataclasses.replace(RunConfig(), model=config, init_from=str(tmp_path))
     new = initial_model(run, TaskLayout(outer_first, LayoutConfig()))
     assert new.config.hidden_dropout == 0.3
     vectors, was = new.get_input_embeddings().weight, old.get_input_embeddings().weight
     for rank, voice in enumerate(outer_first.voices):
-        assert torch.equal(vectors[outer_first.voice_id[rank]], was[table.voice_id[table.voices.index(voice)]])
+        assert torch.equal(
+            vectors[outer_first.voice_id[rank]], was[vocabulary.voice_id[vocabulary.voices.index(voice)]]
+        )
     smaller = dataclasses.replace(run, model=dataclasses.replace(config, width=8))
     with pytest.raises(InputError, match=r"is gpt_neox, 1 x 16, heads 2, and model says gpt_neox, 1 x 8, heads 2"):
         initial_model(smaller, TaskLayout(outer_first, LayoutConfig()))
@@ -201,7 +203,7 @@ def test_rivals_differ_in_the_style_alone(layout: TaskLayout, tiny_pieces: list[
         for ids, others, differs in zip(batch.ids_BT, batch.rivals_BT, differs_BT, strict=True):
             assert differs.nonzero().flatten().tolist() in ([], [STYLE_PLACE])
             rivals[int(ids[STYLE_PLACE])] = int(others[STYLE_PLACE])
-    style_id = layout.table.style_id
+    style_id = layout.vocabulary.style_id
     told = {style_id[style] for style in layout.config.styles}
     for style in ("bach", "folk"):
         assert rivals[style_id[style]] in told - {style_id[style]}
@@ -233,7 +235,7 @@ def test_with_contrast_a_piece_becomes_likelier_under_its_own_style(
         """Train a little; how much likelier pieces are under their own styles at last, in nats a batch."""
         torch.manual_seed(0)
         config = ModelConfig(width=32, num_layers=1, num_heads=2, dropout=0.0)
-        model = build_model(config, layout.table.size, bos=1, eos=2, pad=0)
+        model = build_model(config, layout.vocabulary.size, bos=1, eos=2, pad=0)
         optimizer = torch.optim.Adam(model.parameters(), 3e-3)
         source = contrasting(layout, tiny_pieces[:2], ["bach", "folk"], weight=1.0)
         found = []

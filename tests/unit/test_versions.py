@@ -10,14 +10,14 @@ import torch
 
 from descant_modeling.decoding.config import SamplingConfig
 from descant_modeling.decoding.infilling import with_content
-from descant_modeling.decoding.plan import Hole, make_plan
 from descant_modeling.decoding.sampler import Engine
-from descant_modeling.decoding.sequences import Sample
-from descant_modeling.decoding.smc import resample, sample_best
+from descant_modeling.decoding.sequences import InfilledNotes
+from descant_modeling.decoding.smc import resample, sample_particles
+from descant_modeling.decoding.template import Span, make_template
 from descant_tokenizers.tokens.grammar import Grammar
 from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.tasks import LayoutConfig, Task, TaskLayout
-from descant_tokenizers.tokens.vocabulary import TokenTable
+from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 PITCHES = ((60, 81), (52, 74), (46, 69), (36, 66))
 BAR_TICKS = 384
@@ -50,13 +50,13 @@ class PrefixEngine:
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["blocks", "onsets"])
-def layout(request: pytest.FixtureRequest, table: TokenTable) -> TaskLayout:
-    return TaskLayout(table, LayoutConfig(1, given_at_onsets=request.param))
+def layout(request: pytest.FixtureRequest, vocabulary: Vocabulary) -> TaskLayout:
+    return TaskLayout(vocabulary, LayoutConfig(1, given_at_onsets=request.param))
 
 
 @pytest.fixture(scope="module")
-def grammar(table: TokenTable) -> Grammar:
-    return Grammar(table)
+def grammar(vocabulary: Vocabulary) -> Grammar:
+    return Grammar(vocabulary)
 
 
 def draw(
@@ -64,16 +64,16 @@ def draw(
     grammar: Grammar,
     pieces: Sequence[Piece],
     seeds: Sequence[int],
-    num_versions: int = 3,
+    num_particles: int = 3,
     engine: Engine | None = None,
-) -> list[Sample]:
+) -> list[InfilledNotes]:
     num_bars = len(pieces[0].bars)
     ends = (num_bars * BAR_TICKS,) * 4
-    hole = Hole(Task.HARMONIZE, (1, 2, 3), 0, num_bars, ends, PITCHES, to_the_end=True)
-    plans = [make_plan(layout, piece.keep_voices((0,)), hole) for piece in pieces]
+    span = Span(Task.HARMONIZE, (1, 2, 3), 0, num_bars, ends, PITCHES, to_the_end=True)
+    templates = [make_template(layout, piece.keep_voices((0,)), span) for piece in pieces]
     randoms = [np.random.default_rng(seed) for seed in seeds]
-    engine = engine or PrefixEngine(layout.table.size)
-    return sample_best(engine, grammar, plans, SamplingConfig(0.9, 0.95), randoms, num_versions)
+    engine = engine or PrefixEngine(layout.vocabulary.size)
+    return sample_particles(engine, grammar, templates, SamplingConfig(0.9, 0.95), randoms, num_particles)
 
 
 def test_indices_are_drawn_as_often_as_their_weights_say() -> None:
@@ -94,7 +94,7 @@ def test_the_best_version_is_a_whole_and_legal_harmony(
     assert sorted(sample.notes) == list(range(len(piece.bars)))
     whole = with_content(piece.keep_voices((0,)), sample.notes, sample.tempos)
     stream = layout.encode(whole, Task.CONTINUE, whole.voices)
-    assert grammar.accepts(stream.ids[stream.written.index(True) :])
+    assert grammar.accepts(stream.ids[stream.loss_mask.index(True) :])
     assert whole.keep_voices((0,)) == piece.keep_voices((0,))
     assert all({note.voice for note in bar} <= {1, 2, 3} for bar in sample.notes.values())
     assert sample.log_likelihood < 0 < sample.num_tokens
@@ -110,13 +110,13 @@ def test_a_sample_does_not_depend_on_those_beside_it(
 
 
 def test_versions_that_rules_cornered_die_out(
-    layout: TaskLayout, grammar: Grammar, table: TokenTable, tiny_pieces: list[Piece]
+    layout: TaskLayout, grammar: Grammar, vocabulary: Vocabulary, tiny_pieces: list[Piece]
 ) -> None:
     """Every note costs, because the model wants pitches that no voice may sing: the versions of fewer notes go on."""
-    bonus = {table.pitch_id[pitch]: 3.0 for pitch in range(84, 91)}
+    bonus = {vocabulary.pitch_id[pitch]: 3.0 for pitch in range(84, 91)}
     pieces, seeds = [tiny_pieces[0]], range(6)
     few, many = (
-        [draw(layout, grammar, pieces, [seed], number, PrefixEngine(table.size, bonus))[0] for seed in seeds]
+        [draw(layout, grammar, pieces, [seed], number, PrefixEngine(vocabulary.size, bonus))[0] for seed in seeds]
         for number in (2, 12)
     )
     assert np.mean([s.num_tokens for s in many]) < np.mean([s.num_tokens for s in few])
@@ -132,9 +132,11 @@ def test_versions_that_rules_cornered_die_out(
         (SamplingConfig(best_of=3), 3),
     ],
 )
-def test_versions_are_written_where_rules_are_kept(table: TokenTable, config: SamplingConfig, expected: int) -> None:
-    assert config.num_versions(table) == expected
+def test_versions_are_written_where_rules_are_kept(
+    vocabulary: Vocabulary, config: SamplingConfig, expected: int
+) -> None:
+    assert config.num_particles(vocabulary) == expected
 
 
-def test_instruments_keep_no_rules_of_voices(gm_table: TokenTable) -> None:
-    assert SamplingConfig().num_versions(gm_table) == 1
+def test_instruments_keep_no_rules_of_voices(gm_table: Vocabulary) -> None:
+    assert SamplingConfig().num_particles(gm_table) == 1

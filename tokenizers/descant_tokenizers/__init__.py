@@ -4,20 +4,20 @@ This package never imports torch nor `descant_modeling`; an import-linter contra
 
 >>> import descant_tokenizers as dt
 >>> score, how = dt.four_voices(dt.read_score("examples/au-clair-de-la-lune.musicxml"))
->>> table = dt.TokenTable(dt.build_tokenizer("satb"))
->>> piece = dt.encode_score(table, score).piece
+>>> vocabulary = dt.Vocabulary(dt.build_tokenizer("satb"))
+>>> piece = dt.encode_score(vocabulary, score).piece
 >>> len(piece.bars), piece.num_notes
 (16, 44)
->>> layout = dt.TaskLayout(table)
+>>> layout = dt.TaskLayout(vocabulary)
 >>> stream = layout.encode(piece, dt.Task.CONTINUE, piece.voices)
->>> [table.names[i] for i in stream.ids[:5]]
+>>> [vocabulary.names[i] for i in stream.ids[:5]]
 ['BOS_None', 'CONTINUE_None', 'Program_40', 'Bar_None', 'TimeSig_4/4']
 >>> layout.decode(stream.ids).piece == piece
 True
 
 Tokens that stand for several are learned from pieces; a stream of them says the same:
 
->>> learned = dt.TokenTable(dt.train_tokenizer(table.tokenizer, [piece], vocab_size=560))
+>>> learned = dt.Vocabulary(dt.train_tokenizer(vocabulary.tokenizer, [piece], vocab_size=560))
 >>> shorter = dt.TaskLayout(learned).encode(piece, dt.Task.CONTINUE, piece.voices)
 >>> len(shorter.ids) < 0.7 * len(stream.ids), learned.expand(shorter.ids) == stream.ids
 (True, True)
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from descant_tokenizers.tokens.presets import build_tokenizer, load_tokenizer, open_tokenizer
     from descant_tokenizers.tokens.tasks import Task, TaskLayout
     from descant_tokenizers.tokens.train_bpe import train_tokenizer
-    from descant_tokenizers.tokens.vocabulary import TokenTable
+    from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 __version__ = version("descant")
 
@@ -47,7 +47,7 @@ _PLACES = {
     "Grammar": "tokens.grammar",
     "Task": "tokens.tasks",
     "TaskLayout": "tokens.tasks",
-    "TokenTable": "tokens.vocabulary",
+    "Vocabulary": "tokens.vocabulary",
     "build_dataset": "corpora",
     "build_tokenizer": "tokens.presets",
     "decode_piece": "tokens.encode",
@@ -68,7 +68,7 @@ __all__ = [
     "InputError",
     "Task",
     "TaskLayout",
-    "TokenTable",
+    "Vocabulary",
     "__version__",
     "build_dataset",
     "build_tokenizer",

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from descant_tokenizers.common.errors import InputError
 
-__all__ = ["Check", "Job", "Line", "StoppedError", "no_check", "run_job", "within"]
+__all__ = ["Check", "Job", "JobQueue", "StoppedError", "no_check", "run_job", "within"]
 
 Result = TypeVar("Result")
 Check = Callable[[], None]
@@ -30,7 +30,7 @@ class StoppedError(Exception):
     """The visitor cancelled."""
 
 
-class Line:
+class JobQueue:
     """First come, first served: one computes, some wait.
 
     Args:
@@ -91,7 +91,7 @@ class Job(Generic[Result]):
         self,
         work: Callable[[Callable[[float], None]], Result],
         max_seconds: float,
-        line: Line | None = None,
+        line: JobQueue | None = None,
         remedy: str = "ask for fewer bars or versions",
     ) -> None:
         self.share = 0.0

@@ -17,12 +17,12 @@ from fastapi import FastAPI
 
 from descant_modeling.app.editor import Drawing, blank_drawing
 from descant_modeling.app.jobs import Job, StoppedError, run_job
-from descant_modeling.app.requests import ANY_STYLE, BY_ITSELF, Listener, Locks, wishes_of_controls
+from descant_modeling.app.requests import ANY_STYLE, BY_ITSELF, Listener, Locks, request_of_controls
 from descant_modeling.app.routes import ASSETS, ROUTES_PREFIX, answer_input_error, make_router
-from descant_modeling.app.service import Studio, example_files, for_page, shown_name
-from descant_modeling.app.sessions import Version, Visitor
+from descant_modeling.app.service import Service, example_files, for_page, shown_name
+from descant_modeling.app.sessions import Session, Take
 from descant_modeling.decoding.config import TEMPERATURE
-from descant_modeling.generation.base import SOUNDS, Progress, Sketch
+from descant_modeling.generation.base import SOUNDS, OnProgress, Sketch
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.rendering.pianoroll import VOICE_COLOURS
 from descant_tokenizers.scores import VOICES
@@ -150,13 +150,13 @@ customElements.whenDefined("descant-player").then(() => {
 Answer = dict[Any, Any]
 
 
-def make_app(studio: Studio) -> FastAPI:
+def make_app(studio: Service) -> FastAPI:
     """Return the server of the page: our routes, then Gradio's."""
     server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     server.include_router(make_router(studio))
     server.add_exception_handler(InputError, answer_input_error)
     page = build_page(studio)
-    page.queue(max_size=None, default_concurrency_limit=None, api_open=False)  # `Studio.line` is our own
+    page.queue(max_size=None, default_concurrency_limit=None, api_open=False)  # `Service.line` is our own
     head = f'<script type="module" src="{ROUTES_PREFIX}/assets/page.js"></script>'
     return cast(
         FastAPI,
@@ -177,7 +177,7 @@ def make_app(studio: Studio) -> FastAPI:
     )
 
 
-def build_page(studio: Studio) -> gr.Blocks:
+def build_page(studio: Service) -> gr.Blocks:
     """Lay the controls out and say what they do."""
     page: gr.Blocks = _Page(studio).blocks
     return page
@@ -186,7 +186,7 @@ def build_page(studio: Studio) -> gr.Blocks:
 class _Page:
     """The controls, and what happens when they are used."""
 
-    def __init__(self, studio: Studio) -> None:
+    def __init__(self, studio: Service) -> None:
         self.studio = studio
         with gr.Blocks(title="Descant", analytics_enabled=False) as self.blocks:
             self._lay_out()
@@ -209,7 +209,7 @@ class _Page:
             self.task = gr.Radio(list(_TASKS.items()), value="harmonize", label="Task", scale=3, min_width=280)
             choices = [(self._label(name), name) for name in self.studio.models]
             self.model = gr.Dropdown(choices, value=choices[0][1], label="Model", scale=2, min_width=200)
-            self.num_versions = gr.Slider(
+            self.num_particles = gr.Slider(
                 1, limits.max_versions, value=1, step=1, label="Versions", scale=2, min_width=200
             )
         with gr.Row(visible=False) as self.continue_row:
@@ -276,7 +276,7 @@ class _Page:
         quietly: dict[str, Any] = {"queue": False, "show_progress": "hidden"}
         self.task.change(self._fit_task, self.task, [self.continue_row, self.infill_row, self.given], **quietly)
         self.model.change(self._fit_model, self.model, [self.temperature, self.style], **quietly)
-        wishes: list[Any] = [self.task, self.model, self.num_versions, self.num_bars, self.first_bar, self.last_bar]
+        wishes: list[Any] = [self.task, self.model, self.num_particles, self.num_bars, self.first_bar, self.last_bar]
         wishes += [self.temperature, self.seed, self.sound, self.given, self.track, self.style]
         work = [
             self.write.click(self._write, [self.editor, *wishes], outputs, show_progress="hidden"),
@@ -303,7 +303,7 @@ class _Page:
     def _leave(self, request: gr.Request) -> None:
         self.studio.visitors.leave(str(request.session_hash))
 
-    def _visitor(self, request: gr.Request) -> Visitor:
+    def _visitor(self, request: gr.Request) -> Session:
         return self.studio.visitors.of(str(request.session_hash))
 
     def _describe(self, drawing: Drawing) -> tuple[Any, Any]:
@@ -341,29 +341,29 @@ class _Page:
     def _write(self, request: gr.Request, drawing: Drawing, *values: Any) -> Iterator[tuple[Any, ...]]:
         visitor = self._visitor(request)
 
-        def work(listener: Listener) -> list[Version]:
-            return self.studio.write(visitor, drawing or {}, wishes_of_controls(*values), listener)
+        def work(listener: Listener) -> list[Take]:
+            return self.studio.write(visitor, drawing or {}, request_of_controls(*values), listener)
 
         yield from self._run(visitor, work)
 
     def _again(self, request: gr.Request, event: gr.EventData, *values: Any) -> Iterator[tuple[Any, ...]]:
         visitor, wish = self._visitor(request), event._data
 
-        def work(listener: Listener) -> list[Version]:
+        def work(listener: Listener) -> list[Take]:
             locks = Locks(
                 frozenset(int(bar) for bar in wish["bars"]), frozenset(str(voice) for voice in wish["voices"])
             )
-            return [self.studio.rewrite(visitor, int(wish["number"]), locks, wishes_of_controls(*values), listener)]
+            return [self.studio.rewrite(visitor, int(wish["number"]), locks, request_of_controls(*values), listener)]
 
         yield from self._run(visitor, work)
 
-    def _run(self, visitor: Visitor, work: Callable[[Listener], list[Version]]) -> Iterator[tuple[Any, ...]]:
+    def _run(self, visitor: Session, work: Callable[[Listener], list[Take]]) -> Iterator[tuple[Any, ...]]:
         """Do some work and say how far it is; in the end show what was written, or what was wrong."""
         if visitor.job is not None and visitor.job.is_running and not visitor.job.is_stopping:
             return  # its own end is shown; the page has no button for a second one
         sketches: list[Sketch] = []
 
-        def listened(progress: Progress) -> list[Version]:
+        def listened(progress: OnProgress) -> list[Take]:
             return work(Listener(progress, sketches.append))
 
         visitor.job = job = Job(listened, self.studio.limits.request_seconds, self.studio.line)
@@ -393,7 +393,7 @@ class _Page:
         return said("Cancelled."), gr.update(interactive=True), gr.update(interactive=False)
 
 
-def _shown(visitor: Visitor, active: int | None = None) -> dict[str, Any]:
+def _shown(visitor: Session, active: int | None = None) -> dict[str, Any]:
     """Return what the player is told: which versions there are, and which one to show."""
     versions = [{"number": version.number, "name": version.name} for version in visitor.versions]
     return {

@@ -12,19 +12,19 @@ from symusic.core import ScoreTick
 
 from descant_modeling.common.console import part_of
 from descant_modeling.decoding.config import TEMPERATURE
-from descant_modeling.generation.base import OnSketch, Progress
+from descant_modeling.generation.base import OnProgress, OnSketch
 from descant_modeling.models.checkpoints import EMBEDDED_DEFAULT
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.scores import Limits
 
-__all__ = ["ANY_STYLE", "BY_ITSELF", "AppLimits", "Listener", "Locks", "Wishes", "wishes_of_controls"]
+__all__ = ["ANY_STYLE", "BY_ITSELF", "AppLimits", "Listener", "Locks", "PageRequest", "request_of_controls"]
 
 BY_ITSELF = "chosen by itself"
 ANY_STYLE = "any"
 
 
 @dataclass(frozen=True)
-class Wishes:
+class PageRequest:
     """What a visitor asks for.
 
     Attributes:
@@ -34,7 +34,7 @@ class Wishes:
         track: The melody's track, by name; chosen by itself if None.
         bars: First and last bar to infill.
         num_bars: Bars to continue by.
-        num_versions: How many.
+        num_particles: How many.
         temperature: Below 1 safer, above 1 bolder; a model that draws no tokens does not hear of it.
         seed: Same seed, same music; drawn if None.
         sound: Sound of the written voices.
@@ -47,7 +47,7 @@ class Wishes:
     track: str | None = None
     bars: tuple[int, int] = (1, 1)
     num_bars: int = 4
-    num_versions: int = 1
+    num_particles: int = 1
     temperature: float = TEMPERATURE
     seed: int | None = None
     sound: str = "choir"
@@ -76,7 +76,7 @@ class Listener:
         on_bar: Takes what is written so far, of a model that writes bar by bar.
     """
 
-    progress: Progress | None = None
+    progress: OnProgress | None = None
     on_bar: OnSketch | None = None
 
     def part(self, done: float, share: float) -> Listener:
@@ -89,10 +89,10 @@ class Listener:
             self.progress(1.0)
 
 
-def wishes_of_controls(
+def request_of_controls(
     task: Any,
     model: str,
-    num_versions: float,
+    num_particles: float,
     num_bars: float,
     first_bar: float | None,
     last_bar: float | None,
@@ -102,7 +102,7 @@ def wishes_of_controls(
     given: list[str],
     track: str | None,
     style: str | None,
-) -> Wishes:
+) -> PageRequest:
     """Read the page's controls, in the order in which the page names them.
 
     Raises:
@@ -110,14 +110,14 @@ def wishes_of_controls(
     """
     if task == "infill" and (first_bar is None or last_bar is None):
         raise InputError("the bars to rewrite are missing; give the first and the last one.")
-    return Wishes(
+    return PageRequest(
         task=task,
         model=model,
         given=tuple(given) if task != "continue" else (),
         track=None if track in (None, BY_ITSELF) or task == "infill" else track,
         bars=(int(first_bar or 0), int(last_bar or 0)),
         num_bars=int(num_bars),
-        num_versions=int(num_versions),
+        num_particles=int(num_particles),
         temperature=float(temperature),
         seed=_seed(seed),
         sound=sound,

@@ -22,8 +22,8 @@ from fastapi.responses import FileResponse, JSONResponse
 
 from descant_modeling.app.jobs import Check, no_check, within
 from descant_modeling.app.requests import AppLimits
-from descant_modeling.app.service import Studio, for_page
-from descant_modeling.app.sessions import Clock, Version, details
+from descant_modeling.app.service import Service, for_page
+from descant_modeling.app.sessions import Clock, Take, details
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.common.files import file_of
 from descant_tokenizers.rendering.audio import has_sound, render_stems
@@ -46,7 +46,7 @@ _FORMATS = ("midi", "musicxml", "svg", "png")
 _one_at_a_time = threading.Lock()  # music21 keeps state of its own
 
 
-def rendering_of(version: Version, *, is_closed: bool = False) -> Rendering:
+def rendering_of(version: Take, *, is_closed: bool = False) -> Rendering:
     """Return a version as notation, picture and sound; a closed score has two staves, where there are four voices."""
     return Rendering(
         version.score,
@@ -83,7 +83,7 @@ def engraved(rendering: Rendering, width_pixels: int, check: Check = no_check) -
     return {"svg": column.svg, "notes": notes}
 
 
-def stems_of(version: Version, check: Check = no_check) -> dict[str, bytes]:
+def stems_of(version: Take, check: Check = no_check) -> dict[str, bytes]:
     """Return each voice's sound as a FLAC file, all of one length and loud as they are together.
 
     Args:
@@ -106,7 +106,7 @@ def stems_of(version: Version, check: Check = no_check) -> dict[str, bytes]:
     return encoded
 
 
-def zip_of(versions: Sequence[Version], check: Check = no_check) -> bytes:
+def zip_of(versions: Sequence[Take], check: Check = no_check) -> bytes:
     """Return all that there is of some versions: MIDI, MusicXML, SVG, piano roll, sound, and how they were made.
 
     Args:
@@ -138,7 +138,7 @@ def _add(archive: zipfile.ZipFile, rendering: Rendering, name: Path, form: str) 
         archive.writestr(f"{name}{f'-page{number}' if number > 1 else ''}{suffix}", data)
 
 
-def _facts(version: Version) -> dict[str, Any]:
+def _facts(version: Take) -> dict[str, Any]:
     return {
         "file": f"version-{version.number}.mid",
         "title": version.title,
@@ -154,7 +154,7 @@ ROUTES_PREFIX = "/descant"
 _ASSET_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 _NUM_CACHED = 24
 
-Made = TypeVar("Made")
+RenderedFile = TypeVar("RenderedFile")
 
 
 class _Cache:
@@ -164,14 +164,14 @@ class _Cache:
         self._items: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
         self._lock = threading.Lock()  # what two ask for at once is made once
 
-    def get(self, key: tuple[Any, ...], make: Callable[[], Made]) -> Made:
+    def get(self, key: tuple[Any, ...], make: Callable[[], RenderedFile]) -> RenderedFile:
         with self._lock:
             if key not in self._items:
                 self._items[key] = make()
                 if len(self._items) > _NUM_CACHED:
                     self._items.popitem(last=False)
             self._items.move_to_end(key)
-            return cast(Made, self._items[key])
+            return cast(RenderedFile, self._items[key])
 
 
 def answer_input_error(request: Request, error: Exception) -> JSONResponse:
@@ -195,12 +195,12 @@ async def _body(request: Request, limits: AppLimits, name: str) -> bytes:
     return bytes(data)
 
 
-def make_router(studio: Studio) -> APIRouter:
+def make_router(studio: Service) -> APIRouter:
     """Return the routes; an `InputError` in them is for `answer_input_error`."""
     router = APIRouter(prefix=ROUTES_PREFIX)
     notation, sounds = _Cache(), _Cache()
 
-    def in_time(work: Callable[[Check], Made]) -> Made:
+    def in_time(work: Callable[[Check], RenderedFile]) -> RenderedFile:
         return within(studio.limits.request_seconds, work)
 
     @router.get("/assets/{name}")

@@ -19,17 +19,17 @@ from symusic.core import ScoreTick
 
 from descant_modeling.api import Model, Options, load
 from descant_modeling.app.editor import Drawing, drawing_of_score, score_of_drawing
-from descant_modeling.app.jobs import Line
-from descant_modeling.app.requests import AppLimits, Listener, Locks, Wishes
-from descant_modeling.app.sessions import AddedNotes, Version, Visitor, Visitors, runs_of
+from descant_modeling.app.jobs import JobQueue
+from descant_modeling.app.requests import AppLimits, Listener, Locks, PageRequest
+from descant_modeling.app.sessions import AddedNotes, Session, Sessions, Take, runs_of
 from descant_modeling.common.console import quiet_libraries
-from descant_modeling.generation.base import Composer, Generated, Writer, check_style
+from descant_modeling.generation.base import MusicGenerator, Sample, UnconditionalGenerator, check_style
 from descant_modeling.models.checkpoints import EMBEDDED_DEFAULT, embedded_models
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.scores import bars_of
 from descant_tokenizers.scores.reading import parse_score
 
-__all__ = ["Studio", "example_files", "for_page", "shown_name", "title_of", "with_names"]
+__all__ = ["Service", "example_files", "for_page", "shown_name", "title_of", "with_names"]
 
 
 def example_files() -> dict[str, Path]:
@@ -69,7 +69,7 @@ _CONTROLS = {
 }
 
 
-class Studio:
+class Service:
     """Models and visitors.
 
     Args:
@@ -93,16 +93,16 @@ class Studio:
             names = sorted(embedded_models(), key=lambda name: (name != EMBEDDED_DEFAULT, name))
             found = {name: load(name, device) for name in names}
             self.models = {name: model for name, model in found.items() if _why_not(name, model) is None}
-        self.visitors = Visitors(self.limits.num_visitors, self.limits.kept_versions)
-        self.line = Line(self.limits.queue_length)
+        self.visitors = Sessions(self.limits.num_visitors, self.limits.kept_versions)
+        self.line = JobQueue(self.limits.queue_length)
 
-    def writer(self, name: str) -> Writer:
+    def writer(self, name: str) -> MusicGenerator:
         """Return what a model is asked through."""
         writer = self.models[name].writer
-        assert not isinstance(writer, Composer), "refused when it was loaded"
+        assert not isinstance(writer, UnconditionalGenerator), "refused when it was loaded"
         return writer
 
-    def open_file(self, visitor: Visitor, data: bytes, name: str) -> Drawing:
+    def open_file(self, visitor: Session, data: bytes, name: str) -> Drawing:
         """Read a visitor's file for the editor.
 
         Args:
@@ -121,7 +121,7 @@ class Studio:
         self.limits.check_length(score, shown.name)
         return drawing_of_score(score, title_of(shown)) | {"source": visitor.take_source(score)}
 
-    def open_example(self, visitor: Visitor, title: str) -> Drawing:
+    def open_example(self, visitor: Session, title: str) -> Drawing:
         """Read one of `example_files` for the editor.
 
         Raises:
@@ -132,7 +132,7 @@ class Studio:
             raise InputError(f"there is no example '{printable(title, 60)}'; reload the page.")
         return self.open_file(visitor, path.read_bytes(), path.name)
 
-    def score_of(self, visitor: Visitor, drawing: Mapping[str, Any]) -> ScoreTick:
+    def score_of(self, visitor: Session, drawing: Mapping[str, Any]) -> ScoreTick:
         """Return the score that a drawing stands for: the file as it was, unless it was edited.
 
         Raises:
@@ -145,8 +145,8 @@ class Studio:
         return score
 
     def write(
-        self, visitor: Visitor, drawing: Mapping[str, Any], wishes: Wishes, listener: Listener = _NOBODY
-    ) -> list[Version]:
+        self, visitor: Session, drawing: Mapping[str, Any], wishes: PageRequest, listener: Listener = _NOBODY
+    ) -> list[Take]:
         """Write versions of a melody, and keep them.
 
         Raises:
@@ -159,7 +159,7 @@ class Studio:
         samples, remarks = self._samples(score, wishes, seed, listener)
         settings = asdict(wishes) | {"seed": seed}
         versions = [
-            Version(
+            Take(
                 number=visitor.next_number(),
                 title=title,
                 made=_made(wishes, seed),
@@ -176,8 +176,8 @@ class Studio:
         return versions
 
     def rewrite(
-        self, visitor: Visitor, number: int, locks: Locks, wishes: Wishes, listener: Listener = _NOBODY
-    ) -> Version:
+        self, visitor: Session, number: int, locks: Locks, wishes: PageRequest, listener: Listener = _NOBODY
+    ) -> Take:
         """Write a version again but for what is locked, and keep it as another one.
 
         Where nothing is locked, the whole request is made once more. Else each stretch of bars that are not locked is
@@ -199,7 +199,7 @@ class Studio:
                 remarks = (f"written by {shown_name(name)}, because {shown_name(wishes.model)} only harmonizes",)
             score, added = self._refilled(old, locks, replace(wishes, model=name), seed, listener)
             made = f"{old.name} but for {_said(old, locks)}, seed {seed}"
-        version = Version(
+        version = Take(
             number=visitor.next_number(),
             title=old.title,
             made=made,
@@ -221,8 +221,8 @@ class Studio:
         return able[0]
 
     def _samples(
-        self, score: ScoreTick, wishes: Wishes, seed: int, listener: Listener
-    ) -> tuple[tuple[Generated, ...], tuple[str, ...]]:
+        self, score: ScoreTick, wishes: PageRequest, seed: int, listener: Listener
+    ) -> tuple[tuple[Sample, ...], tuple[str, ...]]:
         model = self.models[wishes.model]
         options = self._options(wishes, seed, listener)
         given = wishes.given or None
@@ -234,11 +234,11 @@ class Studio:
             result = model.infill(score, bars=wishes.bars, given=given, **options)
         return result.samples, (*result.remarks, *result.silences)
 
-    def _one_more(self, score: ScoreTick, wishes: Wishes, seed: int, listener: Listener) -> Generated:
-        return self._samples(score, replace(wishes, num_versions=1), seed, listener)[0][0]
+    def _one_more(self, score: ScoreTick, wishes: PageRequest, seed: int, listener: Listener) -> Sample:
+        return self._samples(score, replace(wishes, num_particles=1), seed, listener)[0][0]
 
-    def _options(self, wishes: Wishes, seed: int, listener: Listener) -> Options:
-        options: Options = {"seed": seed, "num_samples": wishes.num_versions, "sound": wishes.sound}
+    def _options(self, wishes: PageRequest, seed: int, listener: Listener) -> Options:
+        options: Options = {"seed": seed, "num_samples": wishes.num_particles, "sound": wishes.sound}
         options |= {"progress": listener.progress, "on_bar": listener.on_bar}
         if self.writer(wishes.model).draws_tokens:
             options["temperature"] = wishes.temperature
@@ -247,7 +247,7 @@ class Studio:
         return options
 
     def _refilled(
-        self, old: Version, locks: Locks, wishes: Wishes, seed: int, listener: Listener
+        self, old: Take, locks: Locks, wishes: PageRequest, seed: int, listener: Listener
     ) -> tuple[ScoreTick, AddedNotes]:
         bars = bars_of(old.score)
         runs = runs_of(range(len(bars)), locks.bars | set(old.own_bars))
@@ -259,7 +259,7 @@ class Studio:
         score, added = old.score, old.added
         for index, (first, last) in enumerate(runs):
             part = listener.part(index / len(runs), 1 / len(runs))
-            options = self._options(replace(wishes, num_versions=1), seed + index, part)
+            options = self._options(replace(wishes, num_particles=1), seed + index, part)
             numbers = (bars[first].number, bars[last].number)
             sample = self.models[wishes.model].infill(score, bars=numbers, given=given, **options).samples[0]
             # The result may be finer than what went in.
@@ -272,15 +272,15 @@ class Studio:
             score = sample.score
         return score, added
 
-    def _check(self, wishes: Wishes) -> None:
+    def _check(self, wishes: PageRequest) -> None:
         limits = self.limits
         if wishes.model not in self.models:
             raise InputError(f"there is no model '{wishes.model}' here; choose {', '.join(self.models)}.")
         if wishes.task not in self.writer(wishes.model).tasks:
             raise InputError(f"{shown_name(wishes.model)} only harmonizes; choose another model, or another task.")
         check_style(wishes.style, self.writer(wishes.model).styles)
-        if not 1 <= wishes.num_versions <= limits.max_versions:
-            raise InputError(f"the number of versions is {wishes.num_versions}; give 1 to {limits.max_versions}.")
+        if not 1 <= wishes.num_particles <= limits.max_versions:
+            raise InputError(f"the number of versions is {wishes.num_particles}; give 1 to {limits.max_versions}.")
         if wishes.task == "continue" and not 1 <= wishes.num_bars <= limits.max_new_bars:
             raise InputError(f"the number of bars is {wishes.num_bars}; give 1 to {limits.max_new_bars}.")
 
@@ -308,21 +308,21 @@ def _loaded(name: str, device: str | None) -> Model:
 
 def _why_not(name: str, model: Model) -> str | None:
     """Say why a model is not for the page; None if it is."""
-    if isinstance(model.writer, Composer):
+    if isinstance(model.writer, UnconditionalGenerator):
         return f"{name} writes music from nothing, and the page begins with a melody; use generate.py with it."
-    table = getattr(getattr(model.writer, "checkpoint", None), "table", None)
-    if table is not None and not table.is_four_part:
+    vocabulary = getattr(getattr(model.writer, "checkpoint", None), "vocabulary", None)
+    if vocabulary is not None and not vocabulary.is_four_part:
         return f"{name} writes any instruments, and the page is for four voices; use generate.py with it."
     return None
 
 
-def _made(wishes: Wishes, seed: int) -> str:
+def _made(wishes: PageRequest, seed: int) -> str:
     done = {"harmonize": "harmonized", "continue": "continued", "infill": "bars rewritten"}[wishes.task]
     manner = f" in the style {wishes.style}" if wishes.style else ""
     return f"{done} by {shown_name(wishes.model)}{manner}, seed {seed}"
 
 
-def _said(version: Version, locks: Locks) -> str:
+def _said(version: Take, locks: Locks) -> str:
     """Name what is locked."""
     bars = bars_of(version.score)
     own = set(version.own_bars)

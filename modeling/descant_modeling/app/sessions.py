@@ -20,12 +20,12 @@ from symusic.core import NoteTick, ScoreTick
 from descant_modeling.app.jobs import Job
 from descant_modeling.app.requests import Listener
 from descant_modeling.evaluation.rules import RuleRow, rule_rows
-from descant_modeling.generation.base import Generated
+from descant_modeling.generation.base import Sample
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.pianoroll.frames import chorale_of_harmony
 from descant_tokenizers.scores import VOICES, bars_of
 
-__all__ = ["Clock", "Version", "Visitor", "Visitors", "details", "runs_of"]
+__all__ = ["Clock", "Session", "Sessions", "Take", "details", "runs_of"]
 
 AddedNotes = frozenset[tuple[str, int, int]]
 
@@ -48,7 +48,7 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class Version:
+class Take:
     """One piece that was written.
 
     Attributes:
@@ -57,7 +57,7 @@ class Version:
         made: How it came about, a few words.
         settings: Model, seed and whatever else makes it again.
         score: The piece.
-        added: The written notes, as `Generated.added` has them.
+        added: The written notes, as `Sample.added` has them.
         remarks: What was chosen and changed on the way.
         again: Takes a seed and a listener; writes the whole request once more.
     """
@@ -69,7 +69,7 @@ class Version:
     score: ScoreTick
     added: AddedNotes
     remarks: tuple[str, ...] = ()
-    again: Callable[[int, Listener], Generated] | None = field(default=None, repr=False, compare=False)
+    again: Callable[[int, Listener], Sample] | None = field(default=None, repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -107,7 +107,7 @@ class Version:
         return rule_rows(chorale_of_harmony(self.score, self.name)) if self.is_four_part else []
 
 
-def details(version: Version) -> dict[str, Any]:
+def details(version: Take) -> dict[str, Any]:
     """Return what the browser needs to draw and play a version."""
     clock = Clock(version.score)
     tracks = [track for track in version.score.tracks if track.notes]
@@ -167,7 +167,7 @@ def runs_of(indices: Sequence[int], without: Collection[int]) -> list[tuple[int,
 
 
 @dataclass
-class Visitor:
+class Session:
     """One open page.
 
     Attributes:
@@ -182,7 +182,7 @@ class Visitor:
     token: str
     num_kept: int
     source: tuple[str, ScoreTick] | None = None
-    versions: list[Version] = field(default_factory=list)
+    versions: list[Take] = field(default_factory=list)
     num_written: int = 0
     job: Job[Any] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -209,12 +209,12 @@ class Visitor:
             self.num_written += 1
             return self.num_written
 
-    def keep(self, versions: Sequence[Version]) -> None:
+    def keep(self, versions: Sequence[Take]) -> None:
         """Add versions; the oldest ones go if there are too many."""
         with self._lock:
             self.versions = [*self.versions, *versions][-self.num_kept :]
 
-    def version(self, number: int) -> Version:
+    def version(self, number: int) -> Take:
         """Return a version.
 
         Raises:
@@ -231,7 +231,7 @@ class Visitor:
             self.job.stop()
 
 
-class Visitors:
+class Sessions:
     """All visitors, by the key that their page sends and by their token.
 
     Args:
@@ -241,19 +241,19 @@ class Visitors:
 
     def __init__(self, max_visitors: int, num_kept: int) -> None:
         self._max_visitors, self._num_kept = max_visitors, num_kept
-        self._by_key: OrderedDict[str, Visitor] = OrderedDict()
+        self._by_key: OrderedDict[str, Session] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, key: str) -> Visitor:
+    def of(self, key: str) -> Session:
         """Return the visitor of a page, a new one if nobody has come from it yet."""
         with self._lock:
-            visitor = self._by_key.pop(key, None) or Visitor(secrets.token_urlsafe(16), self._num_kept)
+            visitor = self._by_key.pop(key, None) or Session(secrets.token_urlsafe(16), self._num_kept)
             self._by_key[key] = visitor
             while len(self._by_key) > self._max_visitors:
                 self._by_key.popitem(last=False)[1].stop()
             return visitor
 
-    def find(self, token: str) -> Visitor:
+    def find(self, token: str) -> Session:
         """Return the visitor with a token.
 
         Raises:

@@ -77,9 +77,9 @@ def serve(
         if (error.name or "").partition(".")[0] not in ("fastapi", "gradio", "uvicorn"):
             raise
         raise InputError("the page needs Gradio; pip install 'descant[app]'.") from None
-    from descant_modeling.app.service import Studio
+    from descant_modeling.app.service import Service
 
-    app = make_app(Studio(models, limits, device))
+    app = make_app(Service(models, limits, device))
     host, port = listening.getsockname()[:2]
     address = f"http://{'localhost' if host in (LOOPBACK, '0.0.0.0') else host}:{port}"
     if not quiet:

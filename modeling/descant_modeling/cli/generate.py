@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import typer
 
 from descant_modeling.cli import options as opt
-from descant_modeling.cli.generate_report import Look, Made, facts_of, left_out, renderings_of, summary
+from descant_modeling.cli.generate_report import Outcome, RenderOptions, facts_of, left_out, renderings_of, summary
 from descant_modeling.cli.options import (
     AllowLeaps,
     AllowParallels,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from symusic.core import ScoreTick
 
     from descant_modeling.api import Model, Options
-    from descant_modeling.generation.base import Generated, GenerationResult
+    from descant_modeling.generation.base import GenerationResult, Sample
     from descant_tokenizers.rendering.write import Rendering, Written
     from descant_tokenizers.scores.reading import ReadResult
 
@@ -119,10 +119,10 @@ def generate_command(
     results, written = _write_files(result.samples, look, files)
     seconds = time.monotonic() - started
     repairs = read.repairs if read else ()
-    _tell(Made(look, model, seed, repairs, result, results, written, writing_seconds, seconds), quiet, as_json)
+    _tell(Outcome(look, model, seed, repairs, result, results, written, writing_seconds, seconds), quiet, as_json)
 
 
-def _tell(made: Made, quiet: bool, as_json: bool) -> None:
+def _tell(made: Outcome, quiet: bool, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(facts_of(made), ensure_ascii=False))
     elif not quiet:
@@ -150,11 +150,11 @@ def _look(
     key: str | None,
     with_chords: bool,
     sound: opt.SoundName | None,
-) -> Look:
+) -> RenderOptions:
     from descant_tokenizers.rendering.spelling import parse_key
 
     name = Path(model).name if prompt is None else prompt.stem
-    return Look(prompt, name, task, layout, None if key is None else parse_key(key), with_chords, sound)
+    return RenderOptions(prompt, name, task, layout, None if key is None else parse_key(key), with_chords, sound)
 
 
 class _Files(NamedTuple):
@@ -173,7 +173,9 @@ class _Files(NamedTuple):
     force: bool
 
 
-def _files(out: Path | None, look: Look, formats: str | None, picture: bool, num_samples: int, force: bool) -> _Files:
+def _files(
+    out: Path | None, look: RenderOptions, formats: str | None, picture: bool, num_samples: int, force: bool
+) -> _Files:
     from descant_tokenizers.rendering.write import default_formats
 
     kinds = default_formats() if formats is None else parse_formats(formats)
@@ -186,7 +188,7 @@ def _files(out: Path | None, look: Look, formats: str | None, picture: bool, num
 
 
 def _write_files(
-    samples: tuple[Generated, ...], look: Look, files: _Files
+    samples: tuple[Sample, ...], look: RenderOptions, files: _Files
 ) -> tuple[list[tuple[Path, Rendering]], list[Written]]:
     """Write every sample in every format; return each one's name and rendering, and what was written of each."""
     from descant_tokenizers.rendering.write import write_renderings
@@ -229,9 +231,9 @@ def _check_prompt(task: opt.TaskName, prompt: Path | None, model: str) -> None:
         if task == "compose":
             raise InputError("--task compose takes no --prompt; leave one of the two out.")
         return
-    from descant_modeling.models.checkpoints import writes_from_nothing
+    from descant_modeling.models.checkpoints import is_unconditional
 
-    if task != "compose" or not writes_from_nothing(model):
+    if task != "compose" or not is_unconditional(model):
         raise InputError(
             "--prompt is missing; give a MIDI, MusicXML, ABC or Humdrum file, or a --model that writes without one, "
             "such as midinet or roll-gan."

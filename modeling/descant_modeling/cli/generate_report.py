@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from symusic.core import NoteTick
 
-    from descant_modeling.generation.base import Generated, GenerationResult
+    from descant_modeling.generation.base import GenerationResult, Sample
     from descant_tokenizers.rendering.spelling import Key
     from descant_tokenizers.rendering.write import Rendering, Written
 
-__all__ = ["Look", "Made", "facts_of", "left_out", "renderings_of", "summary"]
+__all__ = ["Outcome", "RenderOptions", "facts_of", "left_out", "renderings_of", "summary"]
 
 
 @dataclass(frozen=True)
-class Look:
+class RenderOptions:
     """How results are to be seen and heard."""
 
     prompt: Path | None
@@ -31,7 +31,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Made:
+class Outcome:
     """What became of a request.
 
     Attributes:
@@ -46,7 +46,7 @@ class Made:
         seconds: Time of everything.
     """
 
-    look: Look
+    look: RenderOptions
     model: str
     seed: int
     repairs: Sequence[str]
@@ -57,7 +57,7 @@ class Made:
     seconds: float
 
 
-def renderings_of(samples: tuple[Generated, ...], how: Look) -> list[Rendering]:
+def renderings_of(samples: tuple[Sample, ...], how: RenderOptions) -> list[Rendering]:
     """Prepare each sample for its formats."""
     from descant_tokenizers.rendering.marks import Marks, read_marks
     from descant_tokenizers.rendering.write import Rendering
@@ -79,7 +79,7 @@ def renderings_of(samples: tuple[Generated, ...], how: Look) -> list[Rendering]:
     ]
 
 
-def facts_of(made: Made) -> dict[str, Any]:
+def facts_of(made: Outcome) -> dict[str, Any]:
     """Say in JSON what `summary` says in words."""
     result = made.result
     return {
@@ -134,11 +134,11 @@ def _speed_facts(result: GenerationResult, seconds: float) -> dict[str, float]:
     return {"num_tokens": num_tokens, "tokens_per_second": round(num_tokens / max(seconds, 1e-9), 1)}
 
 
-def _given_rule(sample: Generated) -> Callable[[str, NoteTick], bool]:
+def _given_rule(sample: Sample) -> Callable[[str, NoteTick], bool]:
     return lambda name, note: (name, note.time, note.pitch) not in sample.added
 
 
-def summary(made: Made) -> str:
+def summary(made: Outcome) -> str:
     """Say what was given, what was written and where."""
     prompt, result, results, written = made.look.prompt, made.result, made.results, made.written
     counts = ", ".join(str(len(sample.added)) for sample in result.samples)

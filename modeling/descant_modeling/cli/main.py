@@ -34,7 +34,7 @@ def push_command(
 ) -> None:
     """Push a checkpoint to the model hub: stock model, stock tokenizer, model card."""
     from descant_modeling.common.console import quiet_libraries
-    from descant_modeling.models.checkpoints import writes_from_nothing
+    from descant_modeling.models.checkpoints import is_unconditional
     from descant_modeling.models.publishing import push_checkpoint
 
     with quiet_libraries():
@@ -42,7 +42,7 @@ def push_command(
     if as_json:
         typer.echo(json.dumps(asdict(pushed)))
     elif not quiet:
-        prompt = "" if writes_from_nothing(checkpoint) else "--prompt melody.mid "
+        prompt = "" if is_unconditional(checkpoint) else "--prompt melody.mid "
         typer.echo(
             f"{pushed.url} has {len(pushed.files)} files, revision {pushed.revision}\n"
             f"use it: python generate.py {prompt}--model {repo_id}@{pushed.revision}"

@@ -119,7 +119,7 @@ def check(condition: bool, name: str, value: object, remedy: str) -> None:
 
 
 @dataclass(frozen=True)
-class Rule:
+class Constraint:
     """What values are allowed.
 
     Attributes:
@@ -131,24 +131,24 @@ class Rule:
     remedy: str
 
 
-def within(low: float, high: float) -> Rule:
+def within(low: float, high: float) -> Constraint:
     """Numbers from `low` to `high`, both included."""
-    return Rule(lambda value: low <= value <= high, f"give {low:g} to {high:g}")
+    return Constraint(lambda value: low <= value <= high, f"give {low:g} to {high:g}")
 
 
-def all_of(number: int, rule: Rule, remedy: str) -> Rule:
+def all_of(number: int, rule: Constraint, remedy: str) -> Constraint:
     """So many values that a rule allows, each."""
-    return Rule(lambda values: len(values) == number and all(rule.holds(value) for value in values), remedy)
+    return Constraint(lambda values: len(values) == number and all(rule.holds(value) for value in values), remedy)
 
 
-POSITIVE = Rule(lambda value: value > 0, "give a positive number")
-NOT_NEGATIVE = Rule(lambda value: value >= 0, "give 0 or more")
-BELOW_ONE = Rule(lambda value: 0 <= value < 1, "give 0 or more, below 1")
+POSITIVE = Constraint(lambda value: value > 0, "give a positive number")
+NOT_NEGATIVE = Constraint(lambda value: value >= 0, "give 0 or more")
+BELOW_ONE = Constraint(lambda value: 0 <= value < 1, "give 0 or more, below 1")
 #: Adam's decay rates.
 BETAS = all_of(2, BELOW_ONE, "give two numbers of 0 or more, below 1")
 
 
-def check_fields(owner: object, section: str, rule: Rule, *names: str) -> None:
+def check_fields(owner: object, section: str, rule: Constraint, *names: str) -> None:
     """Refuse values of a configuration.
 
     Args:

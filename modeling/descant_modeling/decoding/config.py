@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from descant_modeling.decoding.voice_leading import LeadingRules
-from descant_tokenizers.tokens.vocabulary import TokenTable
+from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 #: Divides the logits; 1 draws as the model itself would.
 TEMPERATURE = 0.95
@@ -18,8 +18,8 @@ TEMPERATURE = 0.95
 TOP_P = 0.98
 
 #: Versions of a sample, where its voices keep rules.
-NUM_VERSIONS = 8
-MAX_VERSIONS = 64
+NUM_PARTICLES = 8
+MAX_PARTICLES = 64
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class SamplingConfig:
             in four-part music without learned tokens.
         allow_leaps: Likewise whether a voice may leap by an augmented interval or over an octave.
         best_of: Versions of each sample that are written side by side, the likelier ones going on at every quarter
-            (see `versions`), 1-64; None for `NUM_VERSIONS` where rules of voice leading are kept, else 1.
+            (see `versions`), 1-64; None for `NUM_PARTICLES` where rules of voice leading are kept, else 1.
     """
 
     temperature: float = TEMPERATURE
@@ -47,19 +47,19 @@ class SamplingConfig:
             raise ValueError(f"temperature is {self.temperature}: give 0 to 10")
         if not 0 < self.top_p <= 1:
             raise ValueError(f"top_p is {self.top_p}: give a number above 0, at most 1")
-        if self.best_of is not None and not 1 <= self.best_of <= MAX_VERSIONS:
-            raise ValueError(f"best_of is {self.best_of}: give 1 to {MAX_VERSIONS}")
+        if self.best_of is not None and not 1 <= self.best_of <= MAX_PARTICLES:
+            raise ValueError(f"best_of is {self.best_of}: give 1 to {MAX_PARTICLES}")
 
-    def rules_for(self, table: TokenTable) -> LeadingRules | None:
+    def rules_for(self, vocabulary: Vocabulary) -> LeadingRules | None:
         """Return the rules of voice leading that are kept in a vocabulary's music, if there are any."""
-        has_lines = table.is_four_part and not table.has_learned_tokens
+        has_lines = vocabulary.is_four_part and not vocabulary.has_learned_tokens
         rules = LeadingRules(parallels=not self.allow_parallels, leaps=not self.allow_leaps)
         return rules if has_lines and (rules.parallels or rules.leaps) else None
 
-    def num_versions(self, table: TokenTable) -> int:
+    def num_particles(self, vocabulary: Vocabulary) -> int:
         """Return how many versions of a sample are written; the likeliest tokens are the same in all."""
         if self.temperature == 0:
             return 1
         if self.best_of is not None:
             return self.best_of
-        return NUM_VERSIONS if self.rules_for(table) else 1
+        return NUM_PARTICLES if self.rules_for(vocabulary) else 1

@@ -1,4 +1,4 @@
-"""Constrained sampling: the empty bars of plans filled by a model, several samples side by side.
+"""Constrained sampling: the empty bars of templates filled by a model, several samples side by side.
 
 Given tokens are fed, never generated. Every sampled token is legal in the grammar, so the result always decodes.
 
@@ -15,8 +15,8 @@ import numpy.typing as npt
 import torch
 
 from descant_modeling.decoding.config import SamplingConfig
-from descant_modeling.decoding.plan import Plan
-from descant_modeling.decoding.sequences import Row, Sample
+from descant_modeling.decoding.sequences import InfilledNotes, SequenceState
+from descant_modeling.decoding.template import Template
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.tokens.grammar import Grammar
 
@@ -24,7 +24,7 @@ _LOWEST_TEMPERATURE = 1e-6  # below it, logits divided by the temperature overfl
 _MAX_STEPWISE = 4  # given tokens that are fed one at a time
 
 
-OnBar: TypeAlias = "Callable[[Sequence[Sample]], None]"
+OnBar: TypeAlias = "Callable[[Sequence[InfilledNotes]], None]"
 """Takes the samples as far as they are written."""
 
 
@@ -58,22 +58,22 @@ class Drawn(NamedTuple):
     legal_ids: npt.NDArray[np.intp]
 
 
-def sample_plans(
+def sample_templates(
     model: Engine,
     grammar: Grammar,
-    plans: Sequence[Plan],
+    templates: Sequence[Template],
     config: SamplingConfig,
     randoms: Sequence[np.random.Generator],
     progress: Callable[[float], None] | None = None,
     on_bar: OnBar | None = None,
-) -> list[Sample]:
-    """Fill the empty bars of each plan once.
+) -> list[InfilledNotes]:
+    """Fill the empty bars of each template once.
 
     Args:
-        model: Engine of one row, empty; it is given a row for each plan. Where all plans are one and the same object,
+        model: Engine of one row, empty; it is given a row for each template. Where all templates are the same object,
             their common beginning is computed once.
         grammar: Grammar over the model's vocabulary.
-        plans: What is given and what is empty, for each sample.
+        templates: What is given and what is empty, for each sample.
         config: Temperature and nucleus.
         randoms: Random numbers of each sample, from its own stream: a sample does not depend on those beside it
             (but for the last bits of the model's arithmetic, which may differ with the size of the batch).
@@ -81,13 +81,15 @@ def sample_plans(
         on_bar: Called whenever a bar was written.
 
     Returns:
-        One sample for each plan.
+        One sample for each template.
 
     Raises:
         InputError: A stream got longer than the model's positions reach.
     """
-    rows = [Row(plan, grammar, random, config) for plan, random in zip(plans, randoms, strict=True)]
-    if all(plan is plans[0] for plan in plans):
+    rows = [
+        SequenceState(template, grammar, random, config) for template, random in zip(templates, randoms, strict=True)
+    ]
+    if all(template is templates[0] for template in templates):
         logits_BV = feed(model, [rows[0].pending]).expand(len(rows), -1)
         model.select_rows([0] * len(rows))
         for row in rows:
@@ -95,7 +97,7 @@ def sample_plans(
     else:
         model.select_rows([0] * len(rows))
         logits_BV = _feed_some(model, rows)
-    num_bars, num_written = sum(len(plan.bars) for plan in plans), 0
+    num_bars, num_written = sum(len(template.bars) for template in templates), 0
     active = rows
     while True:
         waiting = [place for place, row in enumerate(active) if not row.pending]
@@ -115,14 +117,14 @@ def sample_plans(
         logits_BV = _feed_some(model, active)
 
 
-def _closed_ranks(rows: Sequence[Row]) -> list[int]:
+def _closed_ranks(rows: Sequence[SequenceState]) -> list[int]:
     """Places of the rows that go on. The last ones fill the gaps, so that few have to be moved."""
     num_left = sum(not row.done for row in rows)
     movers = (place for place in range(num_left, len(rows)) if not rows[place].done)
     return [place if not rows[place].done else next(movers) for place in range(num_left)]
 
 
-def _feed_some(model: Engine, rows: Sequence[Row]) -> torch.Tensor:
+def _feed_some(model: Engine, rows: Sequence[SequenceState]) -> torch.Tensor:
     """Append what each row has pending, or the first of it; return the logits after it, (B, V).
 
     Rows of equal length that append equally many tokens are the fast case. So a few given tokens are fed one at a time,
@@ -148,7 +150,7 @@ def feed(model: Engine, fed: Sequence[Sequence[int]]) -> torch.Tensor:
         ) from None
 
 
-def draw(logits_BV: torch.Tensor, rows: Sequence[Row], config: SamplingConfig) -> list[Drawn]:
+def draw(logits_BV: torch.Tensor, rows: Sequence[SequenceState], config: SamplingConfig) -> list[Drawn]:
     """Draw a legal token for each row."""
     logits = logits_BV.float().cpu().numpy()
     below_max = logits - logits.max(axis=-1, keepdims=True)

@@ -18,66 +18,66 @@ import numpy as np
 import numpy.typing as npt
 
 from descant_modeling.decoding.config import SamplingConfig
-from descant_modeling.decoding.plan import Plan
 from descant_modeling.decoding.sampler import Drawn, Engine, OnBar, draw, feed, log_mass
-from descant_modeling.decoding.sequences import Row, Sample
+from descant_modeling.decoding.sequences import InfilledNotes, SequenceState
+from descant_modeling.decoding.template import Template
 from descant_tokenizers.tokens.grammar import Grammar
 
-__all__ = ["resample", "sample_best"]
+__all__ = ["resample", "sample_particles"]
 
 _ENOUGH = 0.5  # versions are drawn anew once so few of them count, as a share: drawing costs variety
 
 
-def sample_best(
+def sample_particles(
     model: Engine,
     grammar: Grammar,
-    plans: Sequence[Plan],
+    templates: Sequence[Template],
     config: SamplingConfig,
     randoms: Sequence[np.random.Generator],
-    num_versions: int,
+    num_particles: int,
     progress: Callable[[float], None] | None = None,
     on_bar: OnBar | None = None,
-) -> list[Sample]:
-    """Fill the empty bars of each plan, the best of some versions each; see `sampler.sample_plans`.
+) -> list[InfilledNotes]:
+    """Fill the empty bars of each template, the best of some versions each; see `sampler.sample_templates`.
 
     Args:
-        model: Engine of one row, empty; it is given rows for all versions of all plans.
+        model: Engine of one row, empty; it is given rows for all versions of all templates.
         grammar: Grammar over the model's vocabulary.
-        plans: What is given and what is empty, for each sample.
+        templates: What is given and what is empty, for each sample.
         config: Temperature, nucleus and rules.
         randoms: Random numbers of each sample, for all its versions.
-        num_versions: Versions of each sample, 2 or more.
+        num_particles: Versions of each sample, 2 or more.
         progress: Called with the share of bars written so far, 0-1.
         on_bar: Called whenever all versions have written a bar, with the best ones so far: later they may be others.
 
     Returns:
-        One sample for each plan. Its tokens and likelihood are those of the version that was taken.
+        One sample for each template. Its tokens and likelihood are those of the version that was taken.
 
     Raises:
         InputError: A stream got longer than the model's positions reach.
     """
-    assert num_versions > 1, "one version is what sample_plans draws"
+    assert num_particles > 1, "one version is what sample_templates draws"
     found = [
-        _Versions(Row(plan, grammar, random, config), num_versions, config.temperature)
-        for plan, random in zip(plans, randoms, strict=True)
+        _Particles(SequenceState(template, grammar, random, config), num_particles, config.temperature)
+        for template, random in zip(templates, randoms, strict=True)
     ]
     model.select_rows([0] * len(found))
-    logits_BV = feed(model, [versions.rows[0].pending for versions in found]).repeat_interleave(num_versions, dim=0)
-    model.select_rows([index for index in range(len(found)) for _ in range(num_versions)])
-    num_bars, num_written = sum(len(plan.bars) for plan in plans), 0
+    logits_BV = feed(model, [versions.rows[0].pending for versions in found]).repeat_interleave(num_particles, dim=0)
+    model.select_rows([index for index in range(len(found)) for _ in range(num_particles)])
+    num_bars, num_written = sum(len(template.bars) for template in templates), 0
     active = found
     while active:
         rows = [row for versions in active for row in versions.rows]
         writing = [place for place, is_writing in enumerate(w for v in active for w in v.writing()) if is_writing]
         for place, drawn in zip(writing, draw(logits_BV[writing], [rows[i] for i in writing], config), strict=True):
-            active[place // num_versions].accept(place % num_versions, drawn)
+            active[place // num_particles].accept(place % num_particles, drawn)
         orders = [versions.go_on() for versions in active]
         before, num_written = num_written, sum(versions.bar for versions in found)
         if progress is not None:
             progress(num_written / num_bars)
         if on_bar is not None and num_written > before:
             on_bar([versions.best().sample for versions in found])
-        kept = _kept(active, orders, num_versions)
+        kept = _kept(active, orders, num_particles)
         active = [versions for versions in active if not versions.is_done]
         if active:
             if kept != list(range(len(rows))):
@@ -86,10 +86,10 @@ def sample_best(
     return [versions.best().sample for versions in found]
 
 
-def _kept(active: Sequence[_Versions], orders: Sequence[Sequence[int]], num_versions: int) -> list[int]:
+def _kept(active: Sequence[_Particles], orders: Sequence[Sequence[int]], num_particles: int) -> list[int]:
     """Places of the rows that go on: of each sample that is not done, its versions as they were drawn anew."""
     return [
-        place * num_versions + version
+        place * num_particles + version
         for place, order in enumerate(orders)
         for version in order
         if not active[place].is_done
@@ -111,23 +111,23 @@ def resample(weights_N: npt.NDArray[np.float64], uniform: float) -> list[int]:
     return [min(int(place), len(weights_N) - 1) for place in np.searchsorted(reached_N, places_N, side="right")]
 
 
-class _Versions:
+class _Particles:
     """The versions of one sample. They wait for one another wherever a quarter begins.
 
     Attributes:
         rows: The versions.
     """
 
-    def __init__(self, row: Row, number: int, temperature: float) -> None:
+    def __init__(self, row: SequenceState, number: int, temperature: float) -> None:
         self._temperature = temperature
         self.rows = [row, *(row.copy() for _ in range(number - 1))]
-        self._quarter_ticks = row.grammar.table.ticks_per_quarter
+        self._quarter_ticks = row.grammar.vocabulary.ticks_per_quarter
         self._log_weights = np.zeros(number)
         self._meet()
 
     @property
     def bar(self) -> int:
-        """The bar that the last of them is in, as an index into the plan's."""
+        """The bar that the last of them is in, as an index into the template's."""
         return min(row.bar for row in self.rows)
 
     @property
@@ -135,7 +135,7 @@ class _Versions:
         """Whether all have written their last bar."""
         return all(row.done for row in self.rows)
 
-    def best(self) -> Row:
+    def best(self) -> SequenceState:
         """The version with the highest weight."""
         return self.rows[int(self._log_weights.argmax())]
 

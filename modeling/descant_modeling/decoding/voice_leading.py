@@ -22,7 +22,7 @@ from symusic.core import NoteTick, ScoreTick, TrackTick
 from descant_tokenizers.scores.key import MAJOR_TONICS, MINOR_TONICS, estimate_key
 from descant_tokenizers.tokens.piece import GridNote
 
-__all__ = ["MAJOR_FIFTHS", "MINOR_FIFTHS", "STEP", "TRITONE_FIFTHS", "Key", "augmented_leaps", "key_of_notes"]
+__all__ = ["MAJOR_FIFTHS", "MINOR_FIFTHS", "STEP", "TRITONE_FIFTHS", "NoteKey", "augmented_leaps", "key_of_notes"]
 
 STEP: Final = 2
 """Semitones of the widest step; what is wider is a leap."""
@@ -37,7 +37,7 @@ MAJOR_FIFTHS: Final = (0, 7, 2, -3, 4, -1, 6, 1, 8, 3, -2, 5)
 MINOR_FIFTHS: Final = (0, -5, 2, -3, 4, -1, 6, 1, -4, 3, -2, 5)
 
 
-class Key(NamedTuple):
+class NoteKey(NamedTuple):
     """A key.
 
     Attributes:
@@ -49,7 +49,7 @@ class Key(NamedTuple):
     is_major: bool
 
 
-def key_of_notes(notes: Iterable[tuple[int, int]]) -> Key | None:
+def key_of_notes(notes: Iterable[tuple[int, int]]) -> NoteKey | None:
     """Estimate the key of notes, given as pitch and duration in any unit; None if there are none."""
     track = TrackTick("", 0, False)
     for pitch, duration in notes:
@@ -60,10 +60,10 @@ def key_of_notes(notes: Iterable[tuple[int, int]]) -> Key | None:
     score.tracks.append(track)
     tonic, mode = estimate_key(score).split()
     is_major = mode == "major"
-    return Key((MAJOR_TONICS if is_major else MINOR_TONICS).index(tonic), is_major)
+    return NoteKey((MAJOR_TONICS if is_major else MINOR_TONICS).index(tonic), is_major)
 
 
-def augmented_leaps(key: Key, pitch: int) -> frozenset[int]:
+def augmented_leaps(key: NoteKey, pitch: int) -> frozenset[int]:
     """Return the MIDI pitches, up to an octave away, that an augmented leap reaches from a pitch."""
     fifths = MAJOR_FIFTHS if key.is_major else MINOR_FIFTHS
     place = fifths[(pitch - key.tonic) % _OCTAVE]
@@ -113,7 +113,7 @@ class VoiceLeading:
         num_voices: int,
         held: Iterable[tuple[int, GridNote]] = (),
         rules: LeadingRules | None = None,
-        key: Key | None = None,
+        key: NoteKey | None = None,
     ) -> None:
         self.rules, self.key = rules or LeadingRules(), key
         self._sung: list[list[_Sung]] = [[] for _ in range(num_voices)]

@@ -18,7 +18,7 @@ from descant_modeling.evaluation.grading import TERMS, Features, Grader, feature
 from descant_modeling.evaluation.rules import RULES, count_rules, rates_of, voice_ranges
 from descant_tokenizers.pianoroll.frames import SILENT, Chorale, Floats, Ints
 
-__all__ = ["PITCH_CLASSES", "Measured", "PlainStatistics", "Reference", "measure", "plain_statistics"]
+__all__ = ["PITCH_CLASSES", "CorpusStatistics", "MeasuredCorpus", "Reference", "corpus_statistics", "measure"]
 
 PITCH_CLASSES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 _DEGREES = ("1", "b2", "2", "b3", "3", "4", "#4", "5", "b6", "6", "b7", "7")
@@ -44,7 +44,7 @@ Histogram = dict[str, float]
 
 
 @dataclass(frozen=True)
-class PlainStatistics:
+class CorpusStatistics:
     """Shares in per cent, pooled over pieces.
 
     Attributes:
@@ -68,7 +68,7 @@ class PlainStatistics:
     in_scale: float
 
 
-def plain_statistics(chorales: Sequence[Chorale]) -> PlainStatistics:
+def corpus_statistics(chorales: Sequence[Chorale]) -> CorpusStatistics:
     """Measure a set of pieces, at least one."""
     degrees = [(c.pitches_VT[c.pitches_VT != SILENT] - c.tonic) % 12 for c in chorales]
     scales = [_MAJOR_SCALE if c.is_major else _MINOR_SCALES for c in chorales]
@@ -78,7 +78,7 @@ def plain_statistics(chorales: Sequence[Chorale]) -> PlainStatistics:
     leaps = np.concatenate([np.abs(np.diff(line.pitches)) for c in chorales for line in c.lines])
     lengths = np.concatenate([line.lengths_16ths for c in chorales for line in c.lines])
     empty = np.concatenate([_empty_bars(c) for c in chorales])
-    return PlainStatistics(
+    return CorpusStatistics(
         pitch_classes=_shares(pitches % 12, PITCH_CLASSES),
         scale_degrees=_shares(np.concatenate(degrees), _DEGREES),
         intervals=_shares(np.minimum(leaps, len(_INTERVALS)), (*_INTERVALS, "wider")),
@@ -121,7 +121,7 @@ _DIGITS = 4
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredCorpus:
     """What was measured of a set of pieces.
 
     Attributes:
@@ -137,7 +137,7 @@ class Measured:
     rules: dict[str, Estimate]
     grades: list[float]
     terms: dict[str, list[float]]
-    plain: PlainStatistics
+    plain: CorpusStatistics
     num_draws: int = 1
 
     def by_draw(self, values: Sequence[float]) -> Floats:
@@ -176,14 +176,14 @@ class Reference:
         self._features = [features_of(chorale) for chorale in self.chorales]
         self.grader = Grader(self._features)
 
-    def measure(self) -> Measured:
+    def measure(self) -> MeasuredCorpus:
         """Measure the reference itself; each piece is graded by all the others."""
         return measure(self.chorales, self, left_out=True)
 
 
 def measure(
     chorales: Sequence[Chorale], reference: Reference, *, left_out: bool = False, num_draws: int = 1
-) -> Measured:
+) -> MeasuredCorpus:
     """Measure pieces beside a reference.
 
     Args:
@@ -197,11 +197,11 @@ def measure(
     counts = [count_rules(chorale, reference.ranges) for chorale in chorales]
     features: list[Features] = [features_of(chorale) for chorale in chorales]
     terms = [reference.grader.grade(piece, left_out=left_out) for piece in features]
-    return Measured(
+    return MeasuredCorpus(
         names=names,
         rules=rates_of(names, counts),
         grades=[sum(piece.values()) for piece in terms],
         terms={term: [piece[term] for piece in terms] for term in TERMS},
-        plain=plain_statistics(chorales),
+        plain=corpus_statistics(chorales),
         num_draws=num_draws,
     )

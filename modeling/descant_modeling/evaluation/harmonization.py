@@ -16,7 +16,7 @@ import numpy.typing as npt
 from symusic.core import ScoreTick
 
 from descant_modeling.evaluation.bootstrap import Estimate, by_piece, ratio_interval
-from descant_modeling.evaluation.corpus_stats import Measured, Reference, measure
+from descant_modeling.evaluation.corpus_stats import MeasuredCorpus, Reference, measure
 from descant_modeling.evaluation.harmonizers import Harmonizer, melody_of, soprano_is_kept
 from descant_tokenizers.corpora import row_to_score
 from descant_tokenizers.pianoroll.frames import SILENT, Chorale, chorale_of_harmony, chorale_of_row
@@ -73,7 +73,7 @@ class Harmonization:
         draws: What each draw shows alone, for JSON.
     """
 
-    measured: Measured
+    measured: MeasuredCorpus
     soprano_kept: float
     accuracy: dict[str, Estimate]
     bach_outgrades: Estimate
@@ -137,7 +137,7 @@ def measure_harmonies(draws: Sequence[Draw], reference: Reference) -> Harmonizat
     return replace(found, draws=[_draw_facts(draw, alone) for draw, alone in zip(draws, each, strict=True)])
 
 
-def _measure(draws: Sequence[Draw], reference: Reference, own: Measured) -> Harmonization:
+def _measure(draws: Sequence[Draw], reference: Reference, own: MeasuredCorpus) -> Harmonization:
     done = [harmony for draw in draws for harmony in draw.harmonies]
     measured = measure([harmony.chorale for harmony in done], reference, num_draws=len(draws))
     his, mine = np.array(own.grades * len(draws)), np.array(measured.grades)

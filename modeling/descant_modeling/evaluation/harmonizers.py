@@ -21,12 +21,12 @@ from typing import Protocol
 import numpy as np
 from symusic.core import NoteTick, ScoreTick, TrackTick, TrackTickList
 
-from descant_modeling.api import load_writer
+from descant_modeling.api import load_generator
 from descant_modeling.decoding.config import SamplingConfig
-from descant_modeling.generation.base import GenerationConfig, Writer
-from descant_modeling.generation.multitrack import EnsembleWriter
-from descant_modeling.generation.satb import MusicModel
-from descant_modeling.models.checkpoints import writes_from_nothing
+from descant_modeling.generation.base import GenerationConfig, MusicGenerator
+from descant_modeling.generation.multitrack import MultitrackGenerator
+from descant_modeling.generation.satb import FourPartGenerator
+from descant_modeling.models.checkpoints import is_unconditional
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora.build import split_rows
 from descant_tokenizers.pianoroll.frames import SILENT, Chorale, Line, chorale_of_row
@@ -78,14 +78,14 @@ class ModelHarmonizer:
         sampling: Temperature and nucleus.
     """
 
-    def __init__(self, name: str, writer: Writer, sampling: SamplingConfig | None = None) -> None:
+    def __init__(self, name: str, writer: MusicGenerator, sampling: SamplingConfig | None = None) -> None:
         self.name, self.writer = name, writer
         self.sampling = sampling or SamplingConfig()
 
     @property
     def is_causal(self) -> bool:
         """Whether it has a likelihood."""
-        return isinstance(self.writer, MusicModel)
+        return isinstance(self.writer, FourPartGenerator)
 
     def harmonize(self, melody: ScoreTick, seed: int) -> ScoreTick:
         """See `Harmonizer`."""
@@ -103,10 +103,10 @@ def open_harmonizer(name: str, device: str = "cpu", sampling: SamplingConfig | N
         return NearestSoprano(chorales) if name == NEAREST else MarkovVoices(chorales)
     if name == BASELINE:
         raise InputError(f"{BASELINE} is two models, {' and '.join(BASELINES)}: give one of them.")
-    if writes_from_nothing(name):
+    if is_unconditional(name):
         raise InputError(f"{name} writes without a melody; give a model that harmonizes, such as chorales or gan.")
-    writer = load_writer(name, device)
-    if isinstance(writer, EnsembleWriter):
+    writer = load_generator(name, device)
+    if isinstance(writer, MultitrackGenerator):
         raise InputError(
             f"{name} writes any instruments, not four voices; give a model of four voices, such as chorales."
         )

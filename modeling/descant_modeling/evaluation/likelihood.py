@@ -200,9 +200,9 @@ def score_pieces(
     Raises:
         InputError: There is nothing to score.
     """
-    if task is Task.HARMONIZE and not layout.table.is_four_part:
+    if task is Task.HARMONIZE and not layout.vocabulary.is_four_part:
         raise InputError("this model knows no soprano to harmonize; score it with --task continue.")
-    unit, limit = unit_of(layout.table), model.config.max_position_embeddings
+    unit, limit = unit_of(layout.vocabulary), model.config.max_position_embeddings
     if task is Task.HARMONIZE:
         unit = unit._replace(num_voices=unit.num_voices - 1)
     scores: list[PieceScore] = []
@@ -212,7 +212,7 @@ def score_pieces(
         if not voices:
             continue
         found = windows(layout.encode(piece, task, voices, style=style), limit)
-        length = unit.num_voices * piece_16ths(piece, layout.table.ticks_per_quarter)
+        length = unit.num_voices * piece_16ths(piece, layout.vocabulary.ticks_per_quarter)
         scores.append(PieceScore(name, 0.0, length, piece.keep_voices(voices).num_notes, len(found)))
         parts += [(scores[-1], window) for window in found]
     if not scores:
@@ -235,16 +235,16 @@ def _score_windows(
     is_pitch_V = _pitch_mask(layout).to(model.device)
     done = 0
     for group in bucket([len(encoded.ids) for _, encoded in parts], batch_tokens):
-        batch = collate([parts[i][1] for i in group], layout.table.special("PAD"))
+        batch = collate([parts[i][1] for i in group], layout.vocabulary.special("PAD"))
         batch = batch.to(model.device)
         logits_BTV = model(input_ids=batch.ids_BT, use_cache=False).logits
         nll_N = token_nll(logits_BTV, batch).double().cpu().numpy()
-        rows_N = batch.counted_BT[:, 1:].nonzero()[:, 0].cpu().numpy()
+        rows_N = batch.loss_mask_BT[:, 1:].nonzero()[:, 0].cpu().numpy()
         for row, index in enumerate(group):
             score = parts[index][0]
             score.nats += float(nll_N[rows_N == row].sum())
             score.pitches += _count_pitches(
-                layout, logits_BTV[row], batch.ids_BT[row], batch.counted_BT[row], is_pitch_V
+                layout, logits_BTV[row], batch.ids_BT[row], batch.loss_mask_BT[row], is_pitch_V
             )
         done += len(group)
         if progress is not None:
@@ -254,23 +254,27 @@ def _score_windows(
 
 def _pitch_mask(layout: TaskLayout) -> torch.Tensor:
     """Which tokens are a pitch of a voice and nothing else; none in a learned vocabulary."""
-    table = layout.table
-    mask = torch.zeros(table.size, dtype=torch.bool)
-    if table.is_four_part and table.size == table.num_base_ids:
-        mask[list(table.pitch_of)] = True
+    vocabulary = layout.vocabulary
+    mask = torch.zeros(vocabulary.size, dtype=torch.bool)
+    if vocabulary.is_four_part and vocabulary.size == vocabulary.num_base_ids:
+        mask[list(vocabulary.pitch_of)] = True
     return mask
 
 
 def _count_pitches(
-    layout: TaskLayout, logits_TV: torch.Tensor, ids_T: torch.Tensor, counted_T: torch.Tensor, is_pitch_V: torch.Tensor
+    layout: TaskLayout,
+    logits_TV: torch.Tensor,
+    ids_T: torch.Tensor,
+    loss_mask_T: torch.Tensor,
+    is_pitch_V: torch.Tensor,
 ) -> npt.NDArray[np.int64]:
     """Count for each voice the pitches that were the likeliest token, and all, (voices, 2)."""
     counts = np.zeros((len(VOICES), 2), dtype=np.int64)
-    places = (counted_T & is_pitch_V[ids_T]).nonzero()[:, 0]
+    places = (loss_mask_T & is_pitch_V[ids_T]).nonzero()[:, 0]
     best = logits_TV[places - 1].argmax(dim=-1)
     hits = (best == ids_T[places]).tolist()
     for program_id, hit in zip(ids_T[places - 1].tolist(), hits, strict=True):
-        counts[VOICES.index(layout.table.voice_name(layout.table.voice_of[program_id]))] += (hit, 1)
+        counts[VOICES.index(layout.vocabulary.voice_name(layout.vocabulary.voice_of[program_id]))] += (hit, 1)
     return counts
 
 
@@ -354,7 +358,7 @@ def held_out_pieces(layout: TaskLayout, split: str, limit: int | None = None) ->
         if split not in dataset:
             continue
         rows = dataset[split].filter(_is_measured, keep_in_memory=True)
-        tokenized, _ = tokenize_dataset(with_styles(DatasetDict({split: rows})), layout.table.tokenizer)
+        tokenized, _ = tokenize_dataset(with_styles(DatasetDict({split: rows})), layout.vocabulary.tokenizer)
         pieces = dataset_pieces(tokenized[split], layout)
         for row, piece in zip(tokenized[split], pieces, strict=True):
             style = style_of(row)

@@ -19,7 +19,7 @@ from symusic.core import NoteTickList, ScoreTick
 
 from descant_modeling.evaluation.bootstrap import quantile_interval
 from descant_modeling.generation.base import GenerationConfig
-from descant_modeling.generation.satb import MusicModel
+from descant_modeling.generation.satb import FourPartGenerator
 from descant_tokenizers.corpora import row_to_score
 from descant_tokenizers.pianoroll.frames import SILENT, Chorale, Line, chorale_of_harmony
 from descant_tokenizers.scores import VOICES, bars_of
@@ -230,7 +230,7 @@ def excerpt(score: ScoreTick, start: int, end: int) -> ScoreTick:
 
 
 def continue_rows(
-    model: MusicModel,
+    model: FourPartGenerator,
     rows: Sequence[Mapping[str, Any]],
     *,
     seed: int = 0,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["ReportModel", "Sample", "report_html"]
+__all__ = ["ReportModel", "ReportSample", "report_html"]
 
 BACH = "Bach"
 _COLOURS = ("#d55e00", "#009e73", "#0072b2", "#cc79a7", "#e69f00", "#56b4e9")
@@ -38,7 +38,7 @@ img, svg { max-width: 100%; height: auto; }
 
 
 @dataclass(frozen=True)
-class Sample:
+class ReportSample:
     """One piece to look at.
 
     Attributes:
@@ -66,11 +66,15 @@ class ReportModel:
     harmonization: Mapping[str, Any]
     grades: Sequence[float]
     likelihood: Mapping[str, Mapping[str, Any]]
-    samples: Sequence[Sample]
+    samples: Sequence[ReportSample]
 
 
 def report_html(
-    title: str, models: Sequence[ReportModel], bach: Mapping[str, Any], grades: Sequence[float], own: Sequence[Sample]
+    title: str,
+    models: Sequence[ReportModel],
+    bach: Mapping[str, Any],
+    grades: Sequence[float],
+    own: Sequence[ReportSample],
 ) -> str:
     """Write the page.
 

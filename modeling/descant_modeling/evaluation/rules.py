@@ -7,7 +7,7 @@ Shapes: V = 4 voices from high to low, P pairs of voices, T 16ths.
 
 How often Bach breaks each rule, from a small file in the package: nothing is counted again, no corpus is read.
 
-`python records/bach_rates.py` writes the file; a test counts again and compares.
+`python records/reference_rates.py` writes the file; a test counts again and compares.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ __all__ = [
     "CHANGES",
     "FRAMES",
     "RULES",
-    "BachRates",
-    "Rule",
+    "ReferenceRates",
     "RuleCounts",
     "RuleRow",
-    "bach_rates",
+    "VoiceLeadingRule",
     "count_bach",
     "count_rules",
     "rates_of",
+    "reference_rates",
     "rule_rows",
     "voice_ranges",
 ]
@@ -48,7 +48,7 @@ _OCTAVE, _FIFTH = 12, 7
 
 
 @dataclass(frozen=True)
-class Rule:
+class VoiceLeadingRule:
     """A thing that is counted.
 
     Attributes:
@@ -68,15 +68,15 @@ class Rule:
 
 
 RULES = (
-    Rule("parallel_fifths", "parallel fifths", CHANGES),
-    Rule("parallel_octaves", "parallel octaves, unisons", CHANGES),
-    Rule("hidden_perfect", "hidden fifths, octaves (S-B)", CHANGES),
-    Rule("overlap", "voice overlap", CHANGES),
-    Rule("augmented_leaps", "augmented leaps", CHANGES),
-    Rule("wide_leaps", "leaps over an octave", CHANGES),
-    Rule("crossing", "neighbouring voices cross", FRAMES),
-    Rule("spacing", "S-A, A-T over an octave apart", FRAMES),
-    Rule("range", "outside the range of Bach", FRAMES),
+    VoiceLeadingRule("parallel_fifths", "parallel fifths", CHANGES),
+    VoiceLeadingRule("parallel_octaves", "parallel octaves, unisons", CHANGES),
+    VoiceLeadingRule("hidden_perfect", "hidden fifths, octaves (S-B)", CHANGES),
+    VoiceLeadingRule("overlap", "voice overlap", CHANGES),
+    VoiceLeadingRule("augmented_leaps", "augmented leaps", CHANGES),
+    VoiceLeadingRule("wide_leaps", "leaps over an octave", CHANGES),
+    VoiceLeadingRule("crossing", "neighbouring voices cross", FRAMES),
+    VoiceLeadingRule("spacing", "S-A, A-T over an octave apart", FRAMES),
+    VoiceLeadingRule("range", "outside the range of Bach", FRAMES),
 )
 
 
@@ -94,7 +94,7 @@ class RuleCounts:
     num_changes: int
     num_frames: int
 
-    def base(self, rule: Rule) -> int:
+    def base(self, rule: VoiceLeadingRule) -> int:
         """What a rule is counted against."""
         return self.num_changes if rule.unit == CHANGES else self.num_frames
 
@@ -175,12 +175,12 @@ def _positions(pitches: Ints, ranges: Sequence[tuple[int, int]]) -> dict[str, in
     }
 
 
-BACH_FILE = Path(__file__).parent / "data" / "bach_rates.json"
+BACH_FILE = Path(__file__).parent / "data" / "reference_rates.json"
 SPLIT = "chorales:train"
 
 
 @dataclass(frozen=True)
-class BachRates:
+class ReferenceRates:
     """What is known of Bach.
 
     Attributes:
@@ -217,7 +217,7 @@ class RuleRow:
 
 def rule_rows(chorale: Chorale) -> list[RuleRow]:
     """Count what a piece breaks, beside Bach; no end of a phrase is excused, on either side."""
-    known = bach_rates()
+    known = reference_rates()
     counts = count_rules(chorale.without_fermatas(), known.ranges)
     rows = []
     for rule in RULES:
@@ -229,11 +229,11 @@ def rule_rows(chorale: Chorale) -> list[RuleRow]:
 
 
 @cache
-def bach_rates() -> BachRates:
+def reference_rates() -> ReferenceRates:
     """Read the file."""
     facts: dict[str, Any] = json.loads(BACH_FILE.read_text(encoding="utf-8"))
     rates = {key: Estimate(rate["value"], rate["low"], rate["high"]) for key, rate in facts["rules"].items()}
-    return BachRates(facts["num_pieces"], tuple((low, high) for low, high in facts["voice_ranges"]), rates)
+    return ReferenceRates(facts["num_pieces"], tuple((low, high) for low, high in facts["voice_ranges"]), rates)
 
 
 def count_bach(chorales: Sequence[Chorale]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 
 from descant_modeling.gan.metrics import METRIC_NAMES
 from descant_modeling.gan.midinet import MidinetGenerator
-from descant_modeling.gan.networks import Generator, RollGenerator
+from descant_modeling.gan.networks import RollGenerator, UNetGenerator
 from descant_modeling.models.checkpoints import (
     FORMAT_VERSION,
     META_FILE,
@@ -35,7 +35,7 @@ from descant_modeling.models.publishing import (
     SOURCES,
     UNKNOWN_SOURCE,
     Head,
-    Measured,
+    MeasuredFigures,
     facts_of,
     table_of,
 )
@@ -46,11 +46,11 @@ from descant_tokenizers.scores import VOICES
 
 CONFIG_FILE = "config.json"
 
-AnyGenerator = Generator | MidinetGenerator | RollGenerator
+AnyGenerator = UNetGenerator | MidinetGenerator | RollGenerator
 
 #: How the generator of each objective is built from what its config.json says.
 BUILDERS: dict[str, Callable[[dict[str, Any]], AnyGenerator]] = {
-    "gan": lambda values: Generator(),
+    "gan": lambda values: UNetGenerator(),
     "midinet": lambda values: MidinetGenerator(),
     "roll-gan": lambda values: RollGenerator(values["noise_size"], values["filters"]),
 }
@@ -267,7 +267,7 @@ sixteenths only.""",
 }
 
 
-def gan_card(meta: GanMeta, measured: Sequence[Measured] = ()) -> str:
+def gan_card(meta: GanMeta, measured: Sequence[MeasuredFigures] = ()) -> str:
     """Return the card of a checkpoint; `PLACEHOLDER` stands for where it is.
 
     Args:
@@ -295,17 +295,20 @@ def gan_card(meta: GanMeta, measured: Sequence[Measured] = ()) -> str:
     )
 
 
-def own_figures(meta: GanMeta) -> list[Measured]:
+def own_figures(meta: GanMeta) -> list[MeasuredFigures]:
     """What a run measured at its last step, each beside the valid data's own value."""
     command = OWN_COMMAND.format(objective=meta.objective)
     return [
-        Measured(name, METRIC_NAMES[name], value, own, command, FORM)
+        MeasuredFigures(name, METRIC_NAMES[name], value, own, command, FORM)
         for name, (value, own) in meta.training.get("metrics", {}).items()
     ]
 
 
-def recorded_figures(written: Mapping[str, float], valid_data: Mapping[str, float], command: str) -> list[Measured]:
+def recorded_figures(
+    written: Mapping[str, float], valid_data: Mapping[str, float], command: str
+) -> list[MeasuredFigures]:
     """The same figures as a record holds them."""
     return [
-        Measured(name, METRIC_NAMES[name], value, valid_data[name], command, FORM) for name, value in written.items()
+        MeasuredFigures(name, METRIC_NAMES[name], value, valid_data[name], command, FORM)
+        for name, value in written.items()
     ]

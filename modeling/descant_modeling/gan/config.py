@@ -9,7 +9,7 @@ from descant_modeling.common.config import (
     NOT_NEGATIVE,
     POSITIVE,
     CommonConfig,
-    Rule,
+    Constraint,
     all_of,
     check_fields,
     within,
@@ -18,7 +18,7 @@ from descant_modeling.common.config import (
 KEYS_PER_OCTAVE = 12
 #: Of a layer.
 SIZE = within(1, 1024)
-TARGET = Rule(lambda value: 0 < value <= 1, "give more than 0, at most 1")
+TARGET = Constraint(lambda value: 0 < value <= 1, "give more than 0, at most 1")
 
 
 @dataclass(frozen=True)

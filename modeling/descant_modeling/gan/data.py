@@ -21,7 +21,7 @@ from torch import Tensor
 from descant_modeling.gan.networks import LONG_STEPS, NUM_STEPS, NUM_TRACKS
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora import reading_bar
-from descant_tokenizers.corpora.workers import Progress
+from descant_tokenizers.corpora.workers import OnPieces
 from descant_tokenizers.pianoroll import (
     BAR_STEPS,
     LONG_ROLLS_CORPUS,
@@ -80,7 +80,7 @@ def load_rolls(corpus: str, *, quiet: bool = True, is_long: bool = False) -> Rol
 
 
 def built_or_stored(
-    corpus: str, wanted: str, column: str, build: Callable[[Progress | None], DatasetDict], reads: str, *, quiet: bool
+    corpus: str, wanted: str, column: str, build: Callable[[OnPieces | None], DatasetDict], reads: str, *, quiet: bool
 ) -> DatasetDict:
     """Build a corpus that the package can build, or load one from a folder.
 

@@ -32,10 +32,10 @@ from descant_modeling.generation.base import (
     MAX_NEW_BARS,
     SOUNDS,
     TASKS,
-    Composer,
-    Generated,
     GenerationConfig,
     GenerationResult,
+    Sample,
+    UnconditionalGenerator,
     check_style,
     refuse_instruments,
     without_controls,
@@ -52,7 +52,7 @@ Roll = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Piece:
+class RollPiece:
     """A bar, or a part of a long one, and where it lies.
 
     Attributes:
@@ -77,7 +77,7 @@ class Windows:
         edges_ticks: Onset of each step of all pieces in the score, and the end of the last one.
     """
 
-    pieces: tuple[Piece, ...]
+    pieces: tuple[RollPiece, ...]
     edges_ticks: tuple[int, ...]
 
     @property
@@ -112,7 +112,7 @@ def windows_of(bars: Sequence[Bar], ticks_per_quarter: int) -> Windows:
         ticks_per_quarter: Resolution of the score, at least 4.
     """
     step = Fraction(ticks_per_quarter, STEPS_PER_BEAT)
-    pieces: list[Piece] = []
+    pieces: list[RollPiece] = []
     for bar in bars:
         num_steps = ceil(bar.length_ticks / step)
         for first in range(0, num_steps, HALF_STEPS):
@@ -120,7 +120,7 @@ def windows_of(bars: Sequence[Bar], ticks_per_quarter: int) -> Windows:
             is_pickup = bar.number == 0
             half = 1 if is_pickup and not pieces else (pieces[-1].half + 1 if pieces else 0)
             offset = HALF_STEPS - length if is_pickup else 0
-            pieces.append(Piece(bar.start_ticks + round(first * step), length, half, offset))
+            pieces.append(RollPiece(bar.start_ticks + round(first * step), length, half, offset))
     edges = [piece.start_ticks + round(index * step) for piece in pieces for index in range(piece.num_steps)]
     return Windows(tuple(pieces), (*edges, bars[-1].end_ticks))
 
@@ -132,7 +132,7 @@ MELODY = VOICES[:1]
 Rolls = NDArray[np.bool_]
 
 
-class GanWriter:
+class GanMusicGenerator:
     """A generator ready to harmonize.
 
     Args:
@@ -257,9 +257,7 @@ def refuse_sampling(config: GenerationConfig) -> None:
         raise InputError("this model draws no tokens; leave --temperature, --top-p and --allow-parallels out.")
 
 
-def _four_tracks(
-    prompt: ScoreTick, windows: Windows, rolls: Rolls, heard: Rolls, config: GenerationConfig
-) -> Generated:
+def _four_tracks(prompt: ScoreTick, windows: Windows, rolls: Rolls, heard: Rolls, config: GenerationConfig) -> Sample:
     """Return the written tracks, with the melody's own notes in the first one if it is pasted."""
     own = prompt.tracks[0]
     velocity = round(statistics.fmean(note.velocity for note in own.notes))
@@ -279,7 +277,7 @@ def _four_tracks(
         tracks.append(track)
     score.tracks = tracks
     kept = float((rolls[..., 0] & heard).sum() / max(int(heard.sum()), 1))
-    return Generated(score, frozenset(added), num_tokens=0, log_likelihood=None, melody_kept=kept)
+    return Sample(score, frozenset(added), num_tokens=0, log_likelihood=None, melody_kept=kept)
 
 
 def _until(notes: list[NoteTick], end: int) -> list[NoteTick]:
@@ -291,7 +289,7 @@ def _until(notes: list[NoteTick], end: int) -> list[NoteTick]:
     ]
 
 
-def _kept_remark(samples: Sequence[Generated]) -> str:
+def _kept_remark(samples: Sequence[Sample]) -> str:
     shares = ", ".join(f"{sample.melody_kept:.0%}" for sample in samples)
     return f"of the melody, the model's own first track had kept {shares}"
 
@@ -307,7 +305,7 @@ DEFAULT_CHORDS = ("C", "G", "Am", "F", "C", "F", "G", "C")
 MELODY_TRACK = "Melody"
 
 
-class MidinetComposer:
+class MidinetMusicGenerator:
     """MidiNet, ready to write melodies.
 
     Args:
@@ -322,7 +320,7 @@ class MidinetComposer:
     def compose(
         self, config: GenerationConfig | None = None, *, num_bars: int | None = None, chords: Sequence[str] = ()
     ) -> GenerationResult:
-        """Write a melody bar by bar, each bar given its chord and the bar before; see `Composer`.
+        """Write a melody bar by bar, each bar given its chord and the bar before; see `UnconditionalGenerator`.
 
         Chords go round where there are fewer of them than bars; with chords and no number of bars, there is a bar for
         each chord.
@@ -342,7 +340,7 @@ class MidinetComposer:
         return GenerationResult(tuple(samples), (f"over the chords {' '.join(played)}",), (), (MELODY_TRACK,))
 
 
-class RollGanComposer:
+class RollGanMusicGenerator:
     """The unconditional roll GAN, ready to write four bars in four tracks.
 
     Args:
@@ -358,7 +356,7 @@ class RollGanComposer:
     def compose(
         self, config: GenerationConfig | None = None, *, num_bars: int | None = None, chords: Sequence[str] = ()
     ) -> GenerationResult:
-        """Write four bars; see `Composer`."""
+        """Write four bars; see `UnconditionalGenerator`."""
         config = config or GenerationConfig()
         refuse_sampling(config)
         if chords:
@@ -374,16 +372,16 @@ class RollGanComposer:
         return GenerationResult(tuple(samples), (), (), VOICES)
 
 
-def load_composer(model: str, device: str = "cpu") -> Composer:
+def load_unconditional_generator(model: str, device: str = "cpu") -> UnconditionalGenerator:
     """Load a model that writes without a prompt.
 
     Raises:
         InputError: There is no such model, or it needs a prompt.
     """
-    return composer_of(load_gan(model, device))
+    return unconditional_generator_of(load_gan(model, device))
 
 
-def composer_of(checkpoint: GanCheckpoint) -> Composer:
+def unconditional_generator_of(checkpoint: GanCheckpoint) -> UnconditionalGenerator:
     """Return what writes with a generator.
 
     Raises:
@@ -391,9 +389,9 @@ def composer_of(checkpoint: GanCheckpoint) -> Composer:
     """
     generator = checkpoint.generator
     if isinstance(generator, MidinetGenerator):
-        return MidinetComposer(generator)
+        return MidinetMusicGenerator(generator)
     if isinstance(generator, RollGenerator):
-        return RollGanComposer(generator)
+        return RollGanMusicGenerator(generator)
     raise InputError(f"{checkpoint.folder} writes to a prompt; give one.")
 
 
@@ -405,7 +403,7 @@ def _each_sample(config: GenerationConfig) -> Iterator[int]:
             config.progress((index + 1) / config.num_samples)
 
 
-def _generated(rolls: Rolls, names: Sequence[str], config: GenerationConfig) -> Generated:
+def _generated(rolls: Rolls, names: Sequence[str], config: GenerationConfig) -> Sample:
     """Turn (steps, P, tracks) into a score in 4/4.
 
     Raises:
@@ -422,4 +420,4 @@ def _generated(rolls: Rolls, names: Sequence[str], config: GenerationConfig) -> 
         track.notes = NoteTickList(notes_of_roll(rolls[..., index], edges))
         score.tracks.append(track)
         added |= {(name, note.time, note.pitch) for note in track.notes}
-    return Generated(score, frozenset(added), num_tokens=0, log_likelihood=None)
+    return Sample(score, frozenset(added), num_tokens=0, log_likelihood=None)

@@ -35,7 +35,7 @@ from descant_modeling.gan.config import MidinetOptimizerConfig
 from descant_modeling.gan.data import MelodyData
 from descant_modeling.gan.metrics import Rolls
 from descant_modeling.gan.networks import LEAK, NUM_PITCHES
-from descant_modeling.gan.trainer import Adversaries
+from descant_modeling.gan.trainer import GeneratorCriticPair
 from descant_tokenizers.pianoroll import BAR_STEPS, CHORD_SIZE
 
 NOISE_SIZE = 100
@@ -219,7 +219,7 @@ class BarBatch:
     previous: Tensor
 
 
-class MidinetLearner(Adversaries[MidinetGenerator, MidinetDiscriminator]):
+class MidinetStep(GeneratorCriticPair[MidinetGenerator, MidinetDiscriminator]):
     """MidiNet's two networks, in training.
 
     Args:

@@ -117,7 +117,7 @@ class Up(nn.Module):
         return torch.cat([F.relu(self.norm(self.conv(x))), skip], dim=1)
 
 
-class Generator(nn.Module):
+class UNetGenerator(nn.Module):
     """U-Net from a melody and noise to four tracks: 8,270,852 parameters."""
 
     #: What config.json says: there is one architecture, and these are its sizes.
@@ -165,7 +165,7 @@ class Generator(nn.Module):
         return torch.tanh(self.out(x))
 
 
-class Critic(nn.Module):
+class UNetCritic(nn.Module):
     """Scores how real a roll is, with its melody if there is one: four convolutions and one linear layer.
 
     With the sizes of the article, 2,766,785 parameters.

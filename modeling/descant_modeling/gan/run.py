@@ -14,7 +14,7 @@ from accelerate import Accelerator
 from descant_modeling.gan.config import AdversarialConfig, GanConfig, MidinetConfig, RollGanConfig
 from descant_modeling.gan.data import load_melodies, load_rolls
 from descant_modeling.gan.trainer import GanTrainer
-from descant_modeling.gan.variants import GanStudy, MidinetStudy, RollGanStudy
+from descant_modeling.gan.variants import ConditionalVariant, MidinetVariant, RollGanVariant
 from descant_modeling.models.transformer import count_parameters
 from descant_modeling.training.run import Run, RunOptions, open_run
 from descant_tokenizers.common.errors import InputError
@@ -43,7 +43,7 @@ def keep_freed_memory(top_pad_bytes: int = 256 * 2**20) -> bool:
     return all([mallopt(name, value) == 1 for name, value in settings.items()])
 
 
-AnyStudy = GanStudy | RollGanStudy | MidinetStudy
+AnyVariant = ConditionalVariant | RollGanVariant | MidinetVariant
 
 CONFIGS: dict[str, type[AdversarialConfig]] = {"gan": GanConfig, "roll-gan": RollGanConfig, "midinet": MidinetConfig}
 
@@ -59,7 +59,7 @@ def prepare_run(values: dict[str, Any], where: str, options: RunOptions) -> Run:
     if accelerator.device.type == "cpu":
         keep_freed_memory()
     with accelerator.main_process_first():
-        study = open_study(config, accelerator, quiet=opening.is_quiet)
+        study = open_variant(config, accelerator, quiet=opening.is_quiet)
     folder, log = opening.open_folder()
     counts = {"train": len(study.data.train), "valid": len(study.data.valid)}
     header = opening.header(
@@ -75,7 +75,7 @@ def prepare_run(values: dict[str, Any], where: str, options: RunOptions) -> Run:
     return opening.finish(trainer, header, f"{counts['train']} samples")
 
 
-def open_study(config: AdversarialConfig, accelerator: Accelerator, *, quiet: bool) -> AnyStudy:
+def open_variant(config: AdversarialConfig, accelerator: Accelerator, *, quiet: bool) -> AnyVariant:
     """Load what a configuration trains on, and build its networks.
 
     Args:
@@ -87,12 +87,12 @@ def open_study(config: AdversarialConfig, accelerator: Accelerator, *, quiet: bo
         InputError: There is no such corpus.
     """
     if isinstance(config, MidinetConfig):
-        return MidinetStudy(config, accelerator, load_melodies(config.data.corpus, config.data.shifts, quiet=quiet))
+        return MidinetVariant(config, accelerator, load_melodies(config.data.corpus, config.data.shifts, quiet=quiet))
     data = load_rolls(config.data.corpus, quiet=quiet, is_long=isinstance(config, RollGanConfig))
     if isinstance(config, RollGanConfig):
-        return RollGanStudy(config, accelerator, data)
+        return RollGanVariant(config, accelerator, data)
     assert isinstance(config, GanConfig)
-    return GanStudy(config, accelerator, data)
+    return ConditionalVariant(config, accelerator, data)
 
 
 def check_batch_size(size: int, processes: int) -> None:

@@ -1,6 +1,6 @@
 """Training of every GAN, inside the same loop and run folder as the causal model.
 
-What is played with, measured and published is a `Study`'s, one for each objective (`studies`); when, where and how it
+What is played with, measured and published is a `Variant`'s, one for each objective (`studies`); when, where and how it
 is logged, saved and resumed is the trainer's.
 
 Two networks that train each other, one Adam each: what every GAN here has, whatever its steps are.
@@ -40,7 +40,7 @@ GeneratorT = TypeVar("GeneratorT", bound=nn.Module)
 CriticT = TypeVar("CriticT", bound=nn.Module)
 
 
-class Adversaries(Generic[GeneratorT, CriticT]):
+class GeneratorCriticPair(Generic[GeneratorT, CriticT]):
     """A generator and its critic (or discriminator), and their optimizers.
 
     Several processes draw the same batches, take each its share of them and average the gradients. Only batch norm sees
@@ -197,11 +197,11 @@ SAMPLES_FOLDER = "samples"
 Figures = dict[str, float]
 
 
-class Study(Protocol):
+class Variant(Protocol):
     """One kind of GAN with its data: what the trainer does not know about it."""
 
     @property
-    def learner(self) -> Adversaries[Any, Any]:
+    def learner(self) -> GeneratorCriticPair[Any, Any]:
         """Both networks and their optimizers."""
 
     def iterate(self, iteration: int) -> Figures:
@@ -252,7 +252,7 @@ class GanTrainer:
         self,
         config: AdversarialConfig,
         accelerator: Accelerator,
-        study: Study,
+        study: Variant,
         folder: Path,
         facts: dict[str, Any],
         log: RunLog,

@@ -17,10 +17,10 @@ from descant_modeling.gan.checkpoints import GanMeta, gan_card, save_gan
 from descant_modeling.gan.config import AdversarialConfig, GanConfig, MidinetConfig, RollGanConfig
 from descant_modeling.gan.data import MelodyCorpus, RollData, sounding
 from descant_modeling.gan.metrics import Rolls, free_roll_metrics, melody_metrics, roll_metrics
-from descant_modeling.gan.midinet import MidinetLearner, compose_bars, draw_midinet_noise, melody_cells
-from descant_modeling.gan.networks import LONG_STEPS, NUM_TRACKS, Critic, RollGenerator, draw_noise
-from descant_modeling.gan.trainer import Adversaries
-from descant_modeling.gan.wgan import CONDITIONAL, GanLearner, WganParts, melody_of
+from descant_modeling.gan.midinet import MidinetStep, compose_bars, draw_midinet_noise, melody_cells
+from descant_modeling.gan.networks import LONG_STEPS, NUM_TRACKS, RollGenerator, UNetCritic, draw_noise
+from descant_modeling.gan.trainer import GeneratorCriticPair
+from descant_modeling.gan.wgan import CONDITIONAL, WganParts, WganStep, melody_of
 from descant_modeling.models.publishing import try_generating
 
 #: Bars of each melody that MidiNet writes for the picture at the end.
@@ -35,7 +35,7 @@ def _dtype(accelerator: Accelerator) -> torch.dtype:
     return torch.bfloat16 if accelerator.mixed_precision == "bf16" else torch.float32
 
 
-class _Study:
+class _BaseVariant:
     """What all have in common: the seed that they measure with, and what is published.
 
     Args:
@@ -44,7 +44,7 @@ class _Study:
         voice_ranges: (lowest, highest) MIDI pitch of each track there.
     """
 
-    learner: Adversaries[Any, Any]
+    learner: GeneratorCriticPair[Any, Any]
 
     def __init__(
         self, config: AdversarialConfig, corpora: dict[str, str], voice_ranges: tuple[tuple[int, int], ...]
@@ -62,17 +62,17 @@ class _Study:
         return torch.Generator().manual_seed(self._seed)
 
 
-class _WganStudy(_Study):
+class _WganVariant(_BaseVariant):
     """What the conditional GAN and the unconditional one have in common."""
 
-    learner: GanLearner
+    learner: WganStep
 
     def __init__(
         self, config: GanConfig | RollGanConfig, accelerator: Accelerator, data: RollData, parts: WganParts
     ) -> None:
         super().__init__(config, data.corpora, data.voice_ranges)
         self.data = data
-        self.learner = GanLearner(
+        self.learner = WganStep(
             config.seed, config.optimizer, config.data.batch_size, _dtype(accelerator), accelerator, parts
         )
 
@@ -85,7 +85,7 @@ class _WganStudy(_Study):
         return sounding(self.data.train)
 
 
-class GanStudy(_WganStudy):
+class ConditionalVariant(_WganVariant):
     """The conditional GAN, a `Study`.
 
     Args:
@@ -122,7 +122,7 @@ class GanStudy(_WganStudy):
         return self.learner.write(melodies, draw_noise(len(melodies), self._rng()))
 
 
-class RollGanStudy(_WganStudy):
+class RollGanVariant(_WganVariant):
     """The unconditional roll GAN, a `Study`.
 
     Args:
@@ -161,8 +161,8 @@ def roll_gan_parts(config: RollGanConfig) -> WganParts:
     """Return what the unconditional GAN is played with."""
     model = config.model
 
-    def build() -> tuple[RollGenerator, Critic]:
-        return RollGenerator(model.noise_size, model.filters), Critic(NUM_TRACKS, model.critic_filters, LONG_STEPS)
+    def build() -> tuple[RollGenerator, UNetCritic]:
+        return RollGenerator(model.noise_size, model.filters), UNetCritic(NUM_TRACKS, model.critic_filters, LONG_STEPS)
 
     def noise(batch: int, rng: torch.Generator) -> Tensor:
         return torch.randn(batch, model.noise_size, generator=rng)
@@ -170,7 +170,7 @@ def roll_gan_parts(config: RollGanConfig) -> WganParts:
     return WganParts(build, noise, None)
 
 
-class MidinetStudy(_Study):
+class MidinetVariant(_BaseVariant):
     """MidiNet, a `Study`.
 
     Args:
@@ -179,12 +179,12 @@ class MidinetStudy(_Study):
         data: Training and valid bars.
     """
 
-    learner: MidinetLearner
+    learner: MidinetStep
 
     def __init__(self, config: MidinetConfig, accelerator: Accelerator, data: MelodyCorpus) -> None:
         super().__init__(config, data.corpora, (data.pitch_range,))
         self.data = data
-        self.learner = MidinetLearner(
+        self.learner = MidinetStep(
             config.seed, config.optimizer, config.data.batch_size, _dtype(accelerator), accelerator
         )
 

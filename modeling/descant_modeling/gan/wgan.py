@@ -27,8 +27,8 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from descant_modeling.gan.config import GanOptimizerConfig
-from descant_modeling.gan.networks import LEAK, Critic, Generator, RollGenerator, draw_noise
-from descant_modeling.gan.trainer import Adversaries
+from descant_modeling.gan.networks import LEAK, RollGenerator, UNetCritic, UNetGenerator, draw_noise
+from descant_modeling.gan.trainer import GeneratorCriticPair
 
 PENALTY_WEIGHT = 10.0
 NORM_EPSILON = 1e-8
@@ -81,7 +81,7 @@ def naive_critic_loss(
 
 
 def critic_gradients(
-    critic: Critic,
+    critic: UNetCritic,
     real: Tensor,
     fake: Tensor,
     melody: Tensor | None,
@@ -128,7 +128,7 @@ class _Layers:
     Batches are real, fake and mixed rolls, B of each in this order.
     """
 
-    def __init__(self, critic: Critic, dtype: torch.dtype) -> None:
+    def __init__(self, critic: UNetCritic, dtype: torch.dtype) -> None:
         self.convs, self.score = critic.layers(), critic.score
         self.weights = [conv.weight.to(dtype, memory_format=torch.channels_last) for conv in self.convs]
         self.biases = [conv.bias for conv in self.convs if conv.bias is not None]
@@ -174,7 +174,7 @@ class _Layers:
         _accumulate(self.score.bias, torch.zeros_like(self.score.bias))  # real and fake cancel
 
 
-def generator_loss(critic: Critic, fake: Tensor, melody: Tensor | None) -> Tensor:
+def generator_loss(critic: UNetCritic, fake: Tensor, melody: Tensor | None) -> Tensor:
     """-mean D(fake | melody); gradients reach the generator alone if the critic's parameters ask for none."""
     loss: Tensor = -critic(fake, melody).float().mean()
     return loss
@@ -232,15 +232,15 @@ class WganParts:
         condition: Takes from the rolls what both networks hear beside; None if they hear nothing.
     """
 
-    build: Callable[[], tuple[Generator | RollGenerator, Critic]]
+    build: Callable[[], tuple[UNetGenerator | RollGenerator, UNetCritic]]
     draw_noise: Callable[[int, torch.Generator], Tensor]
     condition: Callable[[Tensor], Tensor] | None
 
 
-CONDITIONAL = WganParts(lambda: (Generator(), Critic()), draw_noise, melody_of)
+CONDITIONAL = WganParts(lambda: (UNetGenerator(), UNetCritic()), draw_noise, melody_of)
 
 
-class GanLearner(Adversaries[Generator | RollGenerator, Critic]):
+class WganStep(GeneratorCriticPair[UNetGenerator | RollGenerator, UNetCritic]):
     """Generator and critic, trained as a Wasserstein GAN with gradient penalty.
 
     Args:

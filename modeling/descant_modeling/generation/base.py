@@ -19,14 +19,14 @@ __all__ = [
     "MAX_SAMPLES",
     "SOUNDS",
     "TASKS",
-    "Composer",
     "GenerationConfig",
     "GenerationResult",
+    "MusicGenerator",
+    "OnProgress",
     "OnSketch",
-    "Progress",
     "Sketch",
     "SketchNote",
-    "Writer",
+    "UnconditionalGenerator",
     "check_style",
     "refuse_instruments",
     "without_controls",
@@ -34,7 +34,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Generated:
+class Sample:
     """One result.
 
     Attributes:
@@ -68,7 +68,7 @@ SOUNDS = {"choir": 52, "organ": 19, "piano": 0, "strings": 48}
 #: What a model that writes music may be asked for.
 TASKS: tuple[str, ...] = ("harmonize", "continue", "infill")
 
-Progress = Callable[[float], None]
+OnProgress = Callable[[float], None]
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class GenerationConfig:
     num_samples: int = 1
     seed: int = 0
     sound: str = "choir"
-    progress: Progress | None = None
+    progress: OnProgress | None = None
     paste_melody: bool = True
     style: str | None = None
     on_bar: OnSketch | None = None
@@ -157,7 +157,7 @@ class GenerationResult:
         written: Names of the voices that were written.
     """
 
-    samples: tuple[Generated, ...]
+    samples: tuple[Sample, ...]
     remarks: tuple[str, ...]
     given: tuple[str, ...]
     written: tuple[str, ...]
@@ -178,7 +178,7 @@ class GenerationResult:
         return tuple(found)
 
 
-class Writer(Protocol):
+class MusicGenerator(Protocol):
     """A model that writes music: what stands behind `api.Model`, which says what the arguments mean.
 
     Every method returns copies of the prompt (a validated score) with notes added: what was given is kept tick for
@@ -235,7 +235,7 @@ class Writer(Protocol):
 
 
 @runtime_checkable
-class Composer(Protocol):
+class UnconditionalGenerator(Protocol):
     """A model that writes music from nothing: no prompt, only chords if it takes them.
 
     Attributes:

@@ -14,20 +14,20 @@ from symusic.core import ScoreTick
 
 from descant_modeling.common.console import part_of
 from descant_modeling.decoding.config import SamplingConfig
-from descant_modeling.decoding.infilling import Filler, with_bars
-from descant_modeling.decoding.plan import Hole
+from descant_modeling.decoding.infilling import Infiller, with_bars
+from descant_modeling.decoding.template import Span
 from descant_modeling.generation.base import (
     MAX_NEW_BARS,
     TASKS,
     GenerationConfig,
     GenerationResult,
-    Progress,
+    OnProgress,
     check_style,
 )
-from descant_modeling.generation.prompts import EnsemblePrompt, read_ensemble_prompt
-from descant_modeling.generation.results import EnsembleDraft, finished, released, without_notes
-from descant_modeling.generation.spans import Gap, bar_budget, bar_indices, rewritten_tracks
-from descant_modeling.generation.spans import gap_in_track_voice as gap_in_voice
+from descant_modeling.generation.prompts import MultitrackPrompt, read_multitrack_prompt
+from descant_modeling.generation.results import MultitrackPartialResult, finished, released, without_notes
+from descant_modeling.generation.spans import TickSpan, bar_budget, bar_indices, rewritten_tracks
+from descant_modeling.generation.spans import track_span as voice_span
 from descant_modeling.models.checkpoints import Checkpoint
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import pick_melody
@@ -37,7 +37,7 @@ from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.tasks import Task
 
 
-class EnsembleWriter:
+class MultitrackGenerator:
     """A causal model of any instruments, ready to write music.
 
     Args:
@@ -51,13 +51,13 @@ class EnsembleWriter:
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
-        self.grammar = make_grammar(checkpoint.table)
+        self.grammar = make_grammar(checkpoint.vocabulary)
 
     @property
     def programs(self) -> list[int]:
         """Programs that the model has heard in training (-1 for drums), and so can write."""
         ranges = self.checkpoint.meta.voice_ranges
-        return [self.checkpoint.table.programs[rank] for rank, (low, high) in enumerate(ranges) if low <= high]
+        return [self.checkpoint.vocabulary.programs[rank] for rank, (low, high) in enumerate(ranges) if low <= high]
 
     def harmonize(
         self,
@@ -72,7 +72,7 @@ class EnsembleWriter:
         config = config or GenerationConfig()
         check_style(config.style)
         kept = self._given_tracks(score, given or (), track)
-        prompt = read_ensemble_prompt(self.checkpoint.table, score, kept)
+        prompt = read_multitrack_prompt(self.checkpoint.vocabulary, score, kept)
         written = self._written_ranks(score, prompt, kept, write)
         drafts = _drafts(prompt.piece(), config)
         self._harmonize(prompt, drafts, written, config.sampling, config.progress)
@@ -96,7 +96,7 @@ class EnsembleWriter:
             raise InputError(f"the number of bars to write is {num_bars}; give 1 to {MAX_NEW_BARS}.")
         chosen = given is not None or track is not None
         kept = self._given_tracks(score, given or (), track) if chosen else list(range(len(score.tracks)))
-        prompt = read_ensemble_prompt(self.checkpoint.table, score, kept)
+        prompt = read_multitrack_prompt(self.checkpoint.vocabulary, score, kept)
         joining = self._written_ranks(score, prompt, kept, write) if write else ()
         drafts = _drafts(prompt.piece(), config)
         if joining:
@@ -120,16 +120,16 @@ class EnsembleWriter:
         """Write some bars of some tracks anew; see `Writer`."""
         config = config or GenerationConfig()
         check_style(config.style)
-        prompt = read_ensemble_prompt(self.checkpoint.table, score)
+        prompt = read_multitrack_prompt(self.checkpoint.vocabulary, score)
         first, last = bar_indices(prompt.bars, bars)
         tracks = rewritten_tracks(prompt, given or (), write)
         ranks = tuple(sorted({prompt.ranks[index] for index in tracks}))
         start, end = prompt.bars[first].start_ticks, prompt.bars[last].end_ticks
         piece = prompt.piece(lambda index, note: index not in tracks or not start <= note.time < end)
         drafts = _drafts(piece, config)
-        gaps = {rank: gap_in_voice(prompt, rank, start, end) for rank in ranks}
-        hole = self._hole(prompt, prompt.piece(), Task.INFILL, gaps, first, last + 1)
-        self._fill(prompt, drafts, hole, gaps, config.sampling, config.progress)
+        gaps = {rank: voice_span(prompt, rank, start, end) for rank in ranks}
+        span = self._span(prompt, prompt.piece(), Task.INFILL, gaps, first, last + 1)
+        self._fill(prompt, drafts, span, gaps, config.sampling, config.progress)
         base = without_notes(prompt, tracks, start, end)
         samples = tuple(finished(prompt, base, draft, tracks) for draft in drafts)
         stay = [index for index in range(len(prompt.ranks)) if index not in tracks]
@@ -150,93 +150,93 @@ class EnsembleWriter:
             raise InputError(f"{str(error).split(';')[0]}; name the given tracks with --given.") from None
 
     def _written_ranks(
-        self, score: ScoreTick, prompt: EnsemblePrompt, kept: Collection[int], write: Sequence[str]
+        self, score: ScoreTick, prompt: MultitrackPrompt, kept: Collection[int], write: Sequence[str]
     ) -> tuple[int, ...]:
         """Return the voices to write to given tracks."""
-        table, heard = self.checkpoint.table, self.programs
+        vocabulary, heard = self.checkpoint.vocabulary, self.programs
         others = [index for index in range(len(score.tracks)) if index not in kept and score.tracks[index].notes]
         ranks: set[int] = set()
         for name in write:
             plain = name.strip().lower()
             named = [index for index in others if plain and score.tracks[index].name.strip().lower() == plain]
-            found = {rank for index in named if (rank := table.rank_of(score.tracks[index])) is not None}
-            ranks |= found or {table.programs.index(find_program(name, heard))}
+            found = {rank for index in named if (rank := vocabulary.rank_of(score.tracks[index])) is not None}
+            ranks |= found or {vocabulary.programs.index(find_program(name, heard))}
         if not write:
-            ranks = {rank for index in others if (rank := table.rank_of(score.tracks[index])) is not None}
-            ranks = {rank for rank in ranks - set(prompt.ranks) if table.programs[rank] in heard}
+            ranks = {rank for index in others if (rank := vocabulary.rank_of(score.tracks[index])) is not None}
+            ranks = {rank for rank in ranks - set(prompt.ranks) if vocabulary.programs[rank] in heard}
         if not ranks:
             listed = ", ".join(f"{program_name(program)} ({program})" for program in heard[:24])
             raise InputError(f"name the instruments to write with --write; the model plays {listed}.")
         for rank in sorted(ranks):
             if rank in prompt.ranks:
                 raise InputError(
-                    f"{table.voice_name(rank)} is given and written, which the model cannot tell apart; "
+                    f"{vocabulary.voice_name(rank)} is given and written, which the model cannot tell apart; "
                     "write another instrument, or give the given track another program."
                 )
-            if table.programs[rank] not in heard:
-                raise InputError(f"the model has never heard {table.voice_name(rank)}; write another instrument.")
+            if vocabulary.programs[rank] not in heard:
+                raise InputError(f"the model has never heard {vocabulary.voice_name(rank)}; write another instrument.")
         return tuple(sorted(ranks))
 
     def _harmonize(
         self,
-        prompt: EnsemblePrompt,
-        drafts: list[EnsembleDraft],
+        prompt: MultitrackPrompt,
+        drafts: list[MultitrackPartialResult],
         ranks: Sequence[int],
         sampling: SamplingConfig,
-        progress: Progress | None,
+        progress: OnProgress | None,
     ) -> None:
-        gaps = {rank: Gap(0, prompt.end_ticks) for rank in ranks}
-        hole = self._hole(prompt, drafts[0].piece, Task.HARMONIZE, gaps, 0, len(prompt.bars))
-        self._fill(prompt, drafts, hole, gaps, sampling, progress)
+        gaps = {rank: TickSpan(0, prompt.end_ticks) for rank in ranks}
+        span = self._span(prompt, drafts[0].piece, Task.HARMONIZE, gaps, 0, len(prompt.bars))
+        self._fill(prompt, drafts, span, gaps, sampling, progress)
 
     def _continue(
         self,
-        prompt: EnsemblePrompt,
-        drafts: list[EnsembleDraft],
+        prompt: MultitrackPrompt,
+        drafts: list[MultitrackPartialResult],
         ranks: Sequence[int],
         num_bars: int,
         sampling: SamplingConfig,
-        progress: Progress | None,
+        progress: OnProgress | None,
     ) -> None:
         last = prompt.bars[-1]
-        gaps = {rank: Gap(last.end_ticks, last.end_ticks + num_bars * last.length_ticks) for rank in ranks}
-        hole = self._hole(prompt, drafts[0].piece, Task.CONTINUE, gaps, len(prompt.bars), len(prompt.bars) + num_bars)
+        gaps = {rank: TickSpan(last.end_ticks, last.end_ticks + num_bars * last.length_ticks) for rank in ranks}
+        span = self._span(prompt, drafts[0].piece, Task.CONTINUE, gaps, len(prompt.bars), len(prompt.bars) + num_bars)
         longer = {id(draft.piece): with_bars(draft.piece, num_bars) for draft in drafts}
         for draft in drafts:
             draft.piece = longer[id(draft.piece)]
-        self._fill(prompt, drafts, hole, gaps, sampling, progress)
+        self._fill(prompt, drafts, span, gaps, sampling, progress)
 
-    def _hole(
-        self, prompt: EnsemblePrompt, piece: Piece, task: Task, gaps: Mapping[int, Gap], first: int, stop: int
-    ) -> Hole:
+    def _span(
+        self, prompt: MultitrackPrompt, piece: Piece, task: Task, gaps: Mapping[int, TickSpan], first: int, stop: int
+    ) -> Span:
         """Say on the grid what is to be written; ends are rounded up to a 16th, as in four-part music."""
-        table, ranges = self.checkpoint.table, list(self.checkpoint.meta.voice_ranges)
-        ends = [0] * table.num_voices
+        vocabulary, ranges = self.checkpoint.vocabulary, list(self.checkpoint.meta.voice_ranges)
+        ends = [0] * vocabulary.num_voices
         for rank, gap in gaps.items():
             ends[rank] = prompt.grid_time(gap.end)
             for index in prompt.players(rank):
                 pitches = [note.pitch for note in prompt.score.tracks[index].notes]
                 ranges[rank] = min(ranges[rank][0], *pitches), max(ranges[rank][1], *pitches)
         budget = bar_budget(prompt, piece, tuple(gaps), self.checkpoint.model.config.max_position_embeddings)
-        return Hole(task, tuple(sorted(gaps)), first, stop, tuple(ends), tuple(ranges), max_bar_tokens=budget)
+        return Span(task, tuple(sorted(gaps)), first, stop, tuple(ends), tuple(ranges), max_bar_tokens=budget)
 
     def _fill(
         self,
-        prompt: EnsemblePrompt,
-        drafts: list[EnsembleDraft],
-        hole: Hole,
-        gaps: Mapping[int, Gap],
+        prompt: MultitrackPrompt,
+        drafts: list[MultitrackPartialResult],
+        span: Span,
+        gaps: Mapping[int, TickSpan],
         sampling: SamplingConfig,
-        progress: Progress | None,
+        progress: OnProgress | None,
     ) -> None:
-        filler = Filler(self.checkpoint.model, self.checkpoint.layout, self.grammar, sampling)
-        samples = filler.fill([d.piece for d in drafts], hole, [d.random for d in drafts], progress)
+        filler = Infiller(self.checkpoint.model, self.checkpoint.layout, self.grammar, sampling)
+        samples = filler.fill([d.piece for d in drafts], span, [d.random for d in drafts], progress)
         for draft, sample in zip(drafts, samples, strict=True):
             draft.take(prompt, sample, gaps)
 
     def _names(self, ranks: Sequence[int]) -> tuple[str, ...]:
-        return tuple(self.checkpoint.table.voice_name(rank) for rank in ranks)
+        return tuple(self.checkpoint.vocabulary.voice_name(rank) for rank in ranks)
 
 
-def _drafts(piece: Piece, config: GenerationConfig) -> list[EnsembleDraft]:
-    return [EnsembleDraft(piece, np.random.default_rng((config.seed, i))) for i in range(config.num_samples)]
+def _drafts(piece: Piece, config: GenerationConfig) -> list[MultitrackPartialResult]:
+    return [MultitrackPartialResult(piece, np.random.default_rng((config.seed, i))) for i in range(config.num_samples)]

@@ -29,9 +29,9 @@ from descant_tokenizers.scores import Bar, bars_of
 from descant_tokenizers.scores.tracks import track_label
 from descant_tokenizers.scores.voices import VoiceChoice, pick_voices
 from descant_tokenizers.tokens.encode import encode_score
-from descant_tokenizers.tokens.multitrack import bar_meters, encode_ensemble
+from descant_tokenizers.tokens.multitrack import bar_meters, encode_multitrack
 from descant_tokenizers.tokens.piece import GridBar, Piece
-from descant_tokenizers.tokens.vocabulary import Meter, TokenTable
+from descant_tokenizers.tokens.vocabulary import Meter, Vocabulary
 
 #: Largest resolution of a MIDI file, in ticks per quarter.
 MAX_TICKS_PER_QUARTER = 0x7FFF
@@ -50,7 +50,7 @@ class Prompt:
         choice: Which of its tracks are which voices, each with no two notes sounding at once.
         bars: Its bars.
         meters: Their lengths on the grid.
-        table: The vocabulary.
+        vocabulary: The vocabulary.
         shift: Semitones that the model sees the prompt moved up.
         pitches: Lowest and highest pitch that each voice may be written in, as the model sees it.
         remarks: What was chosen and changed, a sentence each.
@@ -60,7 +60,7 @@ class Prompt:
     choice: VoiceChoice
     bars: tuple[Bar, ...]
     meters: tuple[Meter, ...]
-    table: TokenTable
+    vocabulary: Vocabulary
     shift: int
     pitches: tuple[tuple[int, int], ...]
     remarks: tuple[str, ...]
@@ -73,7 +73,7 @@ class Prompt:
     @property
     def ticks_per_grid_tick(self) -> Fraction:
         """Length of a tick of the grid."""
-        return Fraction(self.score.ticks_per_quarter, self.table.ticks_per_quarter)
+        return Fraction(self.score.ticks_per_quarter, self.vocabulary.ticks_per_quarter)
 
     def track(self, voice: str) -> TrackTick:
         """Return the score's track of a given voice, with all its notes."""
@@ -90,11 +90,11 @@ class Prompt:
             voice: [n for n in track.notes if voice not in without or not start_ticks <= n.time < end_ticks]
             for voice, track in self.choice.tracks.items()
         }
-        return _on_grid(self.table, self.score, tracks, self.bars, self.meters, self.shift)[0]
+        return _on_grid(self.vocabulary, self.score, tracks, self.bars, self.meters, self.shift)[0]
 
 
 def read_prompt(
-    table: TokenTable,
+    vocabulary: Vocabulary,
     ranges: Ranges,
     score: ScoreTick,
     given: Sequence[str] | None = None,
@@ -105,7 +105,7 @@ def read_prompt(
     """Choose a prompt's voices and find its place on the grid.
 
     Args:
-        table: The vocabulary.
+        vocabulary: The vocabulary.
         ranges: Where the model has heard the voices sing.
         score: A validated score.
         given: Which voices its tracks are; by default those they are named after (see `pick_voices`).
@@ -115,21 +115,23 @@ def read_prompt(
     Raises:
         InputError: The voices cannot be told, or the model cannot hear them.
     """
-    bar_meters(table, bars_of(score), score.ticks_per_quarter)  # refuses what could overflow when it is refined
-    fine = refined(score, table.ticks_per_quarter)
+    bar_meters(vocabulary, bars_of(score), score.ticks_per_quarter)  # refuses what could overflow when it is refined
+    fine = refined(score, vocabulary.ticks_per_quarter)
     choice = pick_voices(fine, given, track)
     if alone:
         fine, choice = _without_others(fine, choice)
     bars = tuple(bars_of(fine))
-    meters = bar_meters(table, bars, fine.ticks_per_quarter)
-    shift = _shift(table, ranges, choice)
+    meters = bar_meters(vocabulary, bars, fine.ticks_per_quarter)
+    shift = _shift(vocabulary, ranges, choice)
     notes = {voice: list(chosen.notes) for voice, chosen in choice.tracks.items()}
-    _, changes = _on_grid(table, fine, notes, bars, meters, shift)
+    _, changes = _on_grid(vocabulary, fine, notes, bars, meters, shift)
     remarks = [choice.reason, *changes]
     if shift:
         distance = f"{abs(shift)} semitone{'s' * (abs(shift) > 1)}"
         remarks.append(f"transposed {distance} {'up' if shift > 0 else 'down'} for the model, and back")
-    return Prompt(fine, choice, bars, meters, table, shift, _pitches(table, ranges, choice, shift), tuple(remarks))
+    return Prompt(
+        fine, choice, bars, meters, vocabulary, shift, _pitches(vocabulary, ranges, choice, shift), tuple(remarks)
+    )
 
 
 def refined(score: ScoreTick, grid_ticks: int) -> ScoreTick:
@@ -147,7 +149,7 @@ def _without_others(score: ScoreTick, choice: VoiceChoice) -> tuple[ScoreTick, V
 
 
 def _on_grid(
-    table: TokenTable,
+    vocabulary: Vocabulary,
     score: ScoreTick,
     notes: dict[str, list[NoteTick]],
     bars: Sequence[Bar],
@@ -167,16 +169,16 @@ def _on_grid(
         sung.tracks.append(track)
     if not sung.tracks:
         return Piece(tuple(GridBar(meter) for meter in meters)), ()
-    encoded = encode_score(table, sung)
+    encoded = encode_score(vocabulary, sung)
     heard = encoded.piece.bars[: len(meters)]  # a note at the very end may have been moved behind it
     assert [bar.meter for bar in heard] == list(meters[: len(heard)]), "bars on the grid are not those of the score"
     return Piece((*heard, *(GridBar(meter) for meter in meters[len(heard) :]))), encoded.changes
 
 
-def _shift(table: TokenTable, ranges: Ranges, choice: VoiceChoice) -> int:
+def _shift(vocabulary: Vocabulary, ranges: Ranges, choice: VoiceChoice) -> int:
     """Semitones that bring the given voices inside the ranges of training, or as near as possible."""
-    spans = _spans(table, choice)
-    lowest, highest = min(table.pitch_id), max(table.pitch_id)
+    spans = _spans(vocabulary, choice)
+    lowest, highest = min(vocabulary.pitch_id), max(vocabulary.pitch_id)
     legal = [
         shift
         for shift in range(-_MAX_PITCH, _MAX_PITCH + 1)
@@ -199,20 +201,23 @@ def _shift(table: TokenTable, ranges: Ranges, choice: VoiceChoice) -> int:
     return min(legal, key=lambda shift: (outside(shift), abs(shift), shift))
 
 
-def _spans(table: TokenTable, choice: VoiceChoice) -> dict[int, tuple[int, int]]:
+def _spans(vocabulary: Vocabulary, choice: VoiceChoice) -> dict[int, tuple[int, int]]:
     """Lowest and highest pitch of each given voice, by rank."""
     return {
-        table.voices.index(voice): (min(note.pitch for note in track.notes), max(note.pitch for note in track.notes))
+        vocabulary.voices.index(voice): (
+            min(note.pitch for note in track.notes),
+            max(note.pitch for note in track.notes),
+        )
         for voice, track in choice.tracks.items()
     }
 
 
-def _pitches(table: TokenTable, ranges: Ranges, choice: VoiceChoice, shift: int) -> tuple[tuple[int, int], ...]:
+def _pitches(vocabulary: Vocabulary, ranges: Ranges, choice: VoiceChoice, shift: int) -> tuple[tuple[int, int], ...]:
     """Where each voice may be written: its range in training, wider where the prompt is, and MIDI pitches once back."""
     pitches = list(ranges)
-    for rank, (low, high) in _spans(table, choice).items():
+    for rank, (low, high) in _spans(vocabulary, choice).items():
         pitches[rank] = min(pitches[rank][0], low + shift), max(pitches[rank][1], high + shift)
-    bottom, top = max(min(table.pitch_id), shift), min(max(table.pitch_id), _MAX_PITCH + shift)
+    bottom, top = max(min(vocabulary.pitch_id), shift), min(max(vocabulary.pitch_id), _MAX_PITCH + shift)
     return tuple((max(low, bottom), min(high, top)) for low, high in pitches)
 
 
@@ -221,14 +226,14 @@ Keeps = Callable[[int, NoteTick], bool]
 
 
 @dataclass(frozen=True)
-class EnsemblePrompt:
+class MultitrackPrompt:
     """A prompt and how it lies on the grid.
 
     Attributes:
         score: The prompt, unchanged but for its resolution, which is that of the output.
         bars: Its bars.
         meters: Their lengths on the grid.
-        table: The vocabulary.
+        vocabulary: The vocabulary.
         ranks: For each track, the voice that it is part of.
         remarks: What the model does not see as it is, a phrase each.
     """
@@ -236,14 +241,14 @@ class EnsemblePrompt:
     score: ScoreTick
     bars: tuple[Bar, ...]
     meters: tuple[Meter, ...]
-    table: TokenTable
+    vocabulary: Vocabulary
     ranks: tuple[int, ...]
     remarks: tuple[str, ...]
 
     @property
     def ticks_per_grid_tick(self) -> Fraction:
         """Length of a tick of the grid."""
-        return Fraction(self.score.ticks_per_quarter, self.table.ticks_per_quarter)
+        return Fraction(self.score.ticks_per_quarter, self.vocabulary.ticks_per_quarter)
 
     @property
     def end_ticks(self) -> int:
@@ -261,7 +266,7 @@ class EnsemblePrompt:
         """Return where a time lies on the grid, rounded up to a 16th."""
         starts = [self.bar_start(index) for index in range(len(self.bars) + 1)]
         index = max(bisect.bisect_right(starts, time) - 1, 0)
-        grid_16th = self.table.ticks_per_quarter // 4
+        grid_16th = self.vocabulary.ticks_per_quarter // 4
         before = sum(meter.bar_ticks for meter in self.meters[:index])
         return before + ceil((time - starts[index]) / (self.ticks_per_grid_tick * grid_16th)) * grid_16th
 
@@ -275,36 +280,38 @@ class EnsemblePrompt:
 
     def piece(self, keeps: Keeps = lambda index, note: True) -> Piece:
         """Return the prompt on the grid, or those of its notes that a rule keeps."""
-        return _tracks_on_grid(self.table, self.score, self.bars, self.meters, keeps)[0]
+        return _tracks_on_grid(self.vocabulary, self.score, self.bars, self.meters, keeps)[0]
 
 
-def read_ensemble_prompt(table: TokenTable, score: ScoreTick, indices: Sequence[int] | None = None) -> EnsemblePrompt:
+def read_multitrack_prompt(
+    vocabulary: Vocabulary, score: ScoreTick, indices: Sequence[int] | None = None
+) -> MultitrackPrompt:
     """Find a prompt's place on the grid.
 
     Args:
-        table: The vocabulary.
+        vocabulary: The vocabulary.
         score: A validated score.
         indices: The tracks to keep; the others are left out, and the prompt ends where these end. All by default.
 
     Raises:
         InputError: The model cannot hear the prompt.
     """
-    bar_meters(table, bars_of(score), score.ticks_per_quarter)  # refuses what could overflow when it is refined
-    fine = refined(score, table.ticks_per_quarter)
+    bar_meters(vocabulary, bars_of(score), score.ticks_per_quarter)  # refuses what could overflow when it is refined
+    fine = refined(score, vocabulary.ticks_per_quarter)
     if indices is not None:
         fine.tracks = TrackTickList([fine.tracks[index] for index in indices])
     bars = tuple(bars_of(fine))
-    meters = bar_meters(table, bars, fine.ticks_per_quarter)
-    ranks = [table.rank_of(track) for track in fine.tracks]
+    meters = bar_meters(vocabulary, bars, fine.ticks_per_quarter)
+    ranks = [vocabulary.rank_of(track) for track in fine.tracks]
     if None in ranks:
         raise InputError(f"the model does not know the instrument of track {track_label(fine, ranks.index(None))}.")
-    _, changes = _tracks_on_grid(table, fine, bars, meters, lambda index, note: True)
+    _, changes = _tracks_on_grid(vocabulary, fine, bars, meters, lambda index, note: True)
     remarks = tuple(f"the model sees: {change}" for change in changes)
-    return EnsemblePrompt(fine, bars, meters, table, tuple(rank for rank in ranks if rank is not None), remarks)
+    return MultitrackPrompt(fine, bars, meters, vocabulary, tuple(rank for rank in ranks if rank is not None), remarks)
 
 
 def _tracks_on_grid(
-    table: TokenTable, score: ScoreTick, bars: Sequence[Bar], meters: Sequence[Meter], keeps: Keeps
+    vocabulary: Vocabulary, score: ScoreTick, bars: Sequence[Bar], meters: Sequence[Meter], keeps: Keeps
 ) -> tuple[Piece, tuple[str, ...]]:
     """Put notes on the grid, in the score's bars; return what the grid changed, too."""
     sung = ScoreTick(score.ticks_per_quarter)
@@ -320,7 +327,7 @@ def _tracks_on_grid(
             sung.tracks.append(track)
     if not sung.tracks:
         return Piece(tuple(GridBar(meter) for meter in meters)), ()
-    piece, changes = encode_ensemble(table, sung, bars)
+    piece, changes = encode_multitrack(vocabulary, sung, bars)
     heard = piece.bars[: len(meters)]  # a note at the very end may have been moved behind it
     assert [bar.meter for bar in heard] == list(meters[: len(heard)]), "bars on the grid are not those of the score"
     return Piece((*heard, *(GridBar(meter) for meter in meters[len(heard) :]))), changes

@@ -30,17 +30,17 @@ from symusic.core import (
 )
 
 from descant_modeling.decoding.infilling import with_content
-from descant_modeling.decoding.sequences import Sample
-from descant_modeling.generation.base import Generated
-from descant_modeling.generation.prompts import EnsemblePrompt, Prompt
-from descant_modeling.generation.spans import Gap
+from descant_modeling.decoding.sequences import InfilledNotes
+from descant_modeling.generation.base import Sample
+from descant_modeling.generation.prompts import MultitrackPrompt, Prompt
+from descant_modeling.generation.spans import TickSpan
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.scores.tracks import DRUMS, program_name, track_label
 from descant_tokenizers.tokens.piece import Piece
 
 
 @dataclass
-class Draft:
+class PartialResult:
     """A result in the making.
 
     Attributes:
@@ -57,7 +57,7 @@ class Draft:
     num_tokens: int = 0
     log_likelihood: float = 0.0
 
-    def take(self, prompt: Prompt, sample: Sample, gaps: Mapping[str, Gap]) -> None:
+    def take(self, prompt: Prompt, sample: InfilledNotes, gaps: Mapping[str, TickSpan]) -> None:
         """Add what a sample wrote into the gaps of some voices.
 
         The grid knows the prompt's rhythm up to rounding only, so a note is cut to the gap, and left out if nothing of
@@ -70,7 +70,7 @@ class Draft:
         self.log_likelihood += sample.log_likelihood
         for index, bar in sorted(sample.notes.items()):
             for note in bar:
-                voice = prompt.table.voices[note.voice]
+                voice = prompt.vocabulary.voices[note.voice]
                 onset = starts[index] + note.offset_ticks
                 begin = max(gaps[voice].begin, floor(onset * prompt.ticks_per_grid_tick))
                 end = min(gaps[voice].end, floor((onset + note.duration_ticks) * prompt.ticks_per_grid_tick))
@@ -79,7 +79,7 @@ class Draft:
                     self.added.setdefault(voice, []).append(new)
 
 
-def four_part(prompt: Prompt, draft: Draft, program: int) -> Generated:
+def four_part(prompt: Prompt, draft: PartialResult, program: int) -> Sample:
     """Return four tracks named after the voices, those of the prompt with all their notes.
 
     Args:
@@ -99,7 +99,9 @@ def four_part(prompt: Prompt, draft: Draft, program: int) -> Generated:
     return _generated(score, draft, dict(zip(VOICES, VOICES, strict=True)))
 
 
-def extended(prompt: Prompt, draft: Draft, cleared: Collection[str] = (), start: int = 0, end: int = 0) -> Generated:
+def extended(
+    prompt: Prompt, draft: PartialResult, cleared: Collection[str] = (), start: int = 0, end: int = 0
+) -> Sample:
     """Return all tracks of the prompt, with notes added.
 
     Args:
@@ -118,9 +120,9 @@ def extended(prompt: Prompt, draft: Draft, cleared: Collection[str] = (), start:
     return _generated(score, draft, {voice: prompt.track(voice).name for voice in prompt.voices})
 
 
-def _generated(score: ScoreTick, draft: Draft, track_names: Mapping[str, str]) -> Generated:
+def _generated(score: ScoreTick, draft: PartialResult, track_names: Mapping[str, str]) -> Sample:
     added = frozenset((track_names[voice], n.time, n.pitch) for voice, notes in draft.added.items() for n in notes)
-    return Generated(score, added, draft.num_tokens, draft.log_likelihood, heard=frozenset(draft.added))
+    return Sample(score, added, draft.num_tokens, draft.log_likelihood, heard=frozenset(draft.added))
 
 
 def _with_added(track: TrackTick, notes: Iterable[NoteTick]) -> TrackTick:
@@ -141,7 +143,7 @@ PEDALS = (64, 66, 67)
 
 
 @dataclass
-class EnsembleDraft:
+class MultitrackPartialResult:
     """A result in the making.
 
     Attributes:
@@ -160,7 +162,7 @@ class EnsembleDraft:
     num_tokens: int = 0
     log_likelihood: float = 0.0
 
-    def take(self, prompt: EnsemblePrompt, sample: Sample, gaps: Mapping[int, Gap]) -> None:
+    def take(self, prompt: MultitrackPrompt, sample: InfilledNotes, gaps: Mapping[int, TickSpan]) -> None:
         """Add what a sample wrote into the gaps of some voices.
 
         The grid knows the prompt's rhythm up to rounding only, so a note is cut to the gap, and left out if nothing of
@@ -184,7 +186,9 @@ class EnsembleDraft:
                 self.tempos.append(TempoTick(place, qpm=tempo.quarters_per_minute))
 
 
-def finished(prompt: EnsemblePrompt, base: ScoreTick, draft: EnsembleDraft, writable: Sequence[int] = ()) -> Generated:
+def finished(
+    prompt: MultitrackPrompt, base: ScoreTick, draft: MultitrackPartialResult, writable: Sequence[int] = ()
+) -> Sample:
     """Return a score with the notes of a draft.
 
     A voice's notes go to the one of its tracks whose pitches lie nearest, or to a new track. Where a track sounds a
@@ -202,7 +206,7 @@ def finished(prompt: EnsemblePrompt, base: ScoreTick, draft: EnsembleDraft, writ
     for rank, notes in sorted(draft.notes.items()):
         players = [index for index in prompt.players(rank) if not writable or index in writable]
         if not players:
-            program = prompt.table.programs[rank]
+            program = prompt.vocabulary.programs[rank]
             players = [len(score.tracks)]
             score.tracks.append(TrackTick(program_name(program), max(program, 0), program == DRUMS))
         for index, own in _shared_out(prompt, players, notes).items():
@@ -212,12 +216,12 @@ def finished(prompt: EnsemblePrompt, base: ScoreTick, draft: EnsembleDraft, writ
             track.notes.sort(key=lambda note: (note.time, note.pitch))
             added |= {(track.name, note.time, note.pitch) for note in new}
             if new:
-                heard |= {prompt.table.voice_name(rank), track_label(score, index)}
+                heard |= {prompt.vocabulary.voice_name(rank), track_label(score, index)}
     _add_tempos(prompt, score, draft.tempos)
-    return Generated(score, frozenset(added), draft.num_tokens, draft.log_likelihood, heard=frozenset(heard))
+    return Sample(score, frozenset(added), draft.num_tokens, draft.log_likelihood, heard=frozenset(heard))
 
 
-def without_notes(prompt: EnsemblePrompt, indices: Sequence[int], start: int, end: int) -> ScoreTick:
+def without_notes(prompt: MultitrackPrompt, indices: Sequence[int], start: int, end: int) -> ScoreTick:
     """Return the prompt's score without the notes of some tracks that begin in a stretch.
 
     Their bends and pedals in it go with them; both rest there, and stand behind it as they did.
@@ -267,7 +271,9 @@ def _value(events: Iterable[PitchBendTick | ControlChangeTick], time: int | None
     return int(max(past, key=lambda event: event.time).value) if past else 0
 
 
-def _shared_out(prompt: EnsemblePrompt, players: Sequence[int], notes: Iterable[NoteTick]) -> dict[int, list[NoteTick]]:
+def _shared_out(
+    prompt: MultitrackPrompt, players: Sequence[int], notes: Iterable[NoteTick]
+) -> dict[int, list[NoteTick]]:
     """Give each note to the track whose median pitch is nearest; of equals to the first."""
     if len(players) == 1:
         return {players[0]: list(notes)}
@@ -297,9 +303,9 @@ def _giving_way(kept: Iterable[NoteTick], notes: Iterable[NoteTick]) -> list[Not
     return result
 
 
-def _add_tempos(prompt: EnsemblePrompt, score: ScoreTick, tempos: Iterable[TempoTick]) -> None:
+def _add_tempos(prompt: MultitrackPrompt, score: ScoreTick, tempos: Iterable[TempoTick]) -> None:
     """Add tempos, but for those that change nothing as far as the vocabulary can tell."""
-    known = list(prompt.table.tempo_id)
+    known = list(prompt.vocabulary.tempo_id)
 
     def nearest(qpm: float) -> float:
         return min(known, key=lambda tempo: abs(tempo - qpm))

@@ -14,16 +14,16 @@ import numpy as np
 from symusic.core import ScoreTick
 
 from descant_modeling.common.console import part_of
-from descant_modeling.decoding.infilling import Filler, OnPiece, with_bars
-from descant_modeling.decoding.plan import Hole
+from descant_modeling.decoding.infilling import Infiller, OnPiece, with_bars
+from descant_modeling.decoding.template import Span
 from descant_modeling.generation.base import (
     MAX_NEW_BARS,
     SOUNDS,
     TASKS,
     GenerationConfig,
     GenerationResult,
+    OnProgress,
     OnSketch,
-    Progress,
     Sketch,
     SketchNote,
     check_style,
@@ -31,8 +31,8 @@ from descant_modeling.generation.base import (
     without_controls,
 )
 from descant_modeling.generation.prompts import Prompt, read_prompt
-from descant_modeling.generation.results import Draft, extended, four_part
-from descant_modeling.generation.spans import Gap, bar_indices, gap_in_voice, hole_on_grid, voices_to_rewrite
+from descant_modeling.generation.results import PartialResult, extended, four_part
+from descant_modeling.generation.spans import TickSpan, bar_indices, span_on_grid, voice_span, voices_to_rewrite
 from descant_modeling.models.checkpoints import (
     Checkpoint,
 )
@@ -43,10 +43,10 @@ from descant_tokenizers.tokens.grammar import Grammar
 from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.tasks import Task
 
-__all__ = ["MusicModel"]
+__all__ = ["FourPartGenerator"]
 
 
-class MusicModel:
+class FourPartGenerator:
     """A causal model ready to write music.
 
     Args:
@@ -59,7 +59,7 @@ class MusicModel:
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
-        self.grammar = Grammar(checkpoint.table)
+        self.grammar = Grammar(checkpoint.vocabulary)
 
     @property
     def styles(self) -> tuple[str, ...]:
@@ -132,9 +132,9 @@ class MusicModel:
         written = voices_to_rewrite(prompt, voice_names(given) if given else ())
         start, end = prompt.bars[first].start_ticks, prompt.bars[last].end_ticks
         drafts = _drafts(prompt.piece(written, start, end), config)
-        gaps = {voice: gap_in_voice(prompt, voice, start, end) for voice in written}
-        hole = hole_on_grid(prompt, Task.INFILL, gaps, first, last + 1)
-        self._fill(prompt, drafts, hole, gaps, config, config.progress)
+        gaps = {voice: voice_span(prompt, voice, start, end) for voice in written}
+        span = span_on_grid(prompt, Task.INFILL, gaps, first, last + 1)
+        self._fill(prompt, drafts, span, gaps, config, config.progress)
         samples = tuple(extended(prompt, draft, written, start, end) for draft in drafts)
         return GenerationResult(samples, prompt.remarks, prompt.voices, written)
 
@@ -147,24 +147,26 @@ class MusicModel:
         alone: bool = False,
     ) -> Prompt:
         meta = self.checkpoint.meta
-        return read_prompt(self.checkpoint.table, meta.voice_ranges, without_controls(score), given, track, alone=alone)
+        return read_prompt(
+            self.checkpoint.vocabulary, meta.voice_ranges, without_controls(score), given, track, alone=alone
+        )
 
     def _harmonize(
-        self, prompt: Prompt, drafts: list[Draft], config: GenerationConfig, progress: Progress | None
+        self, prompt: Prompt, drafts: list[PartialResult], config: GenerationConfig, progress: OnProgress | None
     ) -> None:
         """Write the voices that the prompt does not have, up to its end."""
-        gaps = {voice: Gap(0, prompt.end_ticks()) for voice in _missing(prompt)}
-        hole = hole_on_grid(prompt, Task.HARMONIZE, gaps, 0, len(prompt.bars))
-        self._fill(prompt, drafts, hole, gaps, config, progress)
+        gaps = {voice: TickSpan(0, prompt.end_ticks()) for voice in _missing(prompt)}
+        span = span_on_grid(prompt, Task.HARMONIZE, gaps, 0, len(prompt.bars))
+        self._fill(prompt, drafts, span, gaps, config, progress)
 
     def _continue(
         self,
         prompt: Prompt,
-        drafts: list[Draft],
+        drafts: list[PartialResult],
         voices: Sequence[str],
         num_bars: int,
         config: GenerationConfig,
-        progress: Progress | None,
+        progress: OnProgress | None,
     ) -> None:
         """Write bars behind the prompt's last one, in its meter."""
         last = prompt.bars[-1]
@@ -172,51 +174,51 @@ class MusicModel:
         longer = {id(draft.piece): with_bars(draft.piece, num_bars) for draft in drafts}
         for draft in drafts:
             draft.piece = longer[id(draft.piece)]
-        gaps = {voice: Gap(prompt.end_ticks(voice), end) for voice in voices}
-        hole = hole_on_grid(prompt, Task.CONTINUE, gaps, len(prompt.bars), len(prompt.bars) + num_bars)
-        self._fill(prompt, drafts, hole, gaps, config, progress)
+        gaps = {voice: TickSpan(prompt.end_ticks(voice), end) for voice in voices}
+        span = span_on_grid(prompt, Task.CONTINUE, gaps, len(prompt.bars), len(prompt.bars) + num_bars)
+        self._fill(prompt, drafts, span, gaps, config, progress)
 
     def _fill(
         self,
         prompt: Prompt,
-        drafts: list[Draft],
-        hole: Hole,
-        gaps: Mapping[str, Gap],
+        drafts: list[PartialResult],
+        span: Span,
+        gaps: Mapping[str, TickSpan],
         config: GenerationConfig,
-        progress: Progress | None,
+        progress: OnProgress | None,
     ) -> None:
         check_style(config.style, self.checkpoint.layout.config.styles)
-        hole = replace(hole, style=config.style)
-        filler = Filler(self.checkpoint.model, self.checkpoint.layout, self.grammar, config.sampling)
-        on_bar = None if config.on_bar is None else _sketcher(prompt, drafts[0].piece, hole, config.on_bar)
-        samples = filler.fill([d.piece for d in drafts], hole, [d.random for d in drafts], progress, on_bar)
+        span = replace(span, style=config.style)
+        filler = Infiller(self.checkpoint.model, self.checkpoint.layout, self.grammar, config.sampling)
+        on_bar = None if config.on_bar is None else _sketcher(prompt, drafts[0].piece, span, config.on_bar)
+        samples = filler.fill([d.piece for d in drafts], span, [d.random for d in drafts], progress, on_bar)
         for draft, sample in zip(drafts, samples, strict=True):
             draft.take(prompt, sample, gaps)
 
 
-def _sketcher(prompt: Prompt, before: Piece, hole: Hole, on_bar: OnSketch) -> OnPiece:
+def _sketcher(prompt: Prompt, before: Piece, span: Span, on_bar: OnSketch) -> OnPiece:
     """Return what takes a piece as far as it is written and reports it at the prompt's pitch."""
-    starts, unit = before.bar_starts_ticks(), prompt.table.ticks_per_quarter
+    starts, unit = before.bar_starts_ticks(), prompt.vocabulary.ticks_per_quarter
 
     def report(piece: Piece, num_written: int) -> None:
         notes = (
             SketchNote(
-                prompt.table.voices[note.voice],
+                prompt.vocabulary.voices[note.voice],
                 (start + note.offset_ticks) / unit,
                 note.duration_ticks / unit,
                 note.pitch - prompt.shift,
-                index not in hole.bars or note in given.notes,
+                index not in span.bars or note in given.notes,
             )
             for index, (start, given, bar) in enumerate(zip(starts, before.bars, piece.bars, strict=False))
             for note in bar.notes
         )
-        on_bar(Sketch(num_written, len(hole.bars), starts[-1] / unit, tuple(notes)))
+        on_bar(Sketch(num_written, len(span.bars), starts[-1] / unit, tuple(notes)))
 
     return report
 
 
-def _drafts(piece: Piece, config: GenerationConfig) -> list[Draft]:
-    return [Draft(piece, np.random.default_rng((config.seed, index))) for index in range(config.num_samples)]
+def _drafts(piece: Piece, config: GenerationConfig) -> list[PartialResult]:
+    return [PartialResult(piece, np.random.default_rng((config.seed, index))) for index in range(config.num_samples)]
 
 
 def _missing(prompt: Prompt) -> tuple[str, ...]:

@@ -13,8 +13,8 @@ from collections.abc import Collection, Mapping, Sequence
 from math import ceil
 from typing import NamedTuple
 
-from descant_modeling.decoding.plan import Hole
-from descant_modeling.generation.prompts import EnsemblePrompt, Prompt
+from descant_modeling.decoding.template import Span
+from descant_modeling.generation.prompts import MultitrackPrompt, Prompt
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import Bar, last_note_end
 from descant_tokenizers.scores.tracks import track_indices
@@ -23,14 +23,14 @@ from descant_tokenizers.tokens.piece import Piece, note_ids
 from descant_tokenizers.tokens.tasks import Task
 
 
-class Gap(NamedTuple):
+class TickSpan(NamedTuple):
     """From when, and until when, new notes of a voice may sound."""
 
     begin: int
     end: int
 
 
-def gap_in_voice(prompt: Prompt, voice: str, start: int, end: int) -> Gap:
+def voice_span(prompt: Prompt, voice: str, start: int, end: int) -> TickSpan:
     """Return the room for new notes of a given voice whose notes that begin in a stretch are taken out.
 
     New notes end with the stretch (with the music, if it ends earlier), or where the replaced ones did, and never
@@ -46,10 +46,10 @@ def gap_in_voice(prompt: Prompt, voice: str, start: int, end: int) -> Gap:
     begin = max((note.end for note in notes if note.time < start), default=0)
     latest = max((note.end for note in notes if start <= note.time < end), default=0)
     latest = max(latest, min(end, last_note_end(prompt.score)))
-    return Gap(begin, min([latest, *(note.time for note in notes if note.time >= end)]))
+    return TickSpan(begin, min([latest, *(note.time for note in notes if note.time >= end)]))
 
 
-def hole_on_grid(prompt: Prompt, task: Task, gaps: Mapping[str, Gap], first: int, stop: int) -> Hole:
+def span_on_grid(prompt: Prompt, task: Task, gaps: Mapping[str, TickSpan], first: int, stop: int) -> Span:
     """Say on the grid what is to be written.
 
     An end is rounded up to a 16th: music that stops a little early would get crooked last notes otherwise.
@@ -64,16 +64,16 @@ def hole_on_grid(prompt: Prompt, task: Task, gaps: Mapping[str, Gap], first: int
     Raises:
         InputError: The model never heard one of these voices, or not at a pitch that can be moved back.
     """
-    grid_16th = prompt.table.ticks_per_quarter // 4
-    ends = [0] * prompt.table.num_voices
+    grid_16th = prompt.vocabulary.ticks_per_quarter // 4
+    ends = [0] * prompt.vocabulary.num_voices
     for voice, gap in gaps.items():
-        rank = prompt.table.voices.index(voice)
+        rank = prompt.vocabulary.voices.index(voice)
         low, high = prompt.pitches[rank]
         if low > high:
             raise InputError(f"the model has never heard a {voice} that would fit this prompt; take another model.")
         ends[rank] = ceil(gap.end / (prompt.ticks_per_grid_tick * grid_16th)) * grid_16th
-    voices = tuple(sorted(prompt.table.voices.index(voice) for voice in gaps))
-    return Hole(task, voices, first, stop, tuple(ends), prompt.pitches, to_the_end=task is Task.HARMONIZE)
+    voices = tuple(sorted(prompt.vocabulary.voices.index(voice) for voice in gaps))
+    return Span(task, voices, first, stop, tuple(ends), prompt.pitches, to_the_end=task is Task.HARMONIZE)
 
 
 def bar_indices(bars: Sequence[Bar], wanted: tuple[int, int]) -> tuple[int, int]:
@@ -111,7 +111,7 @@ _MIN_BAR_TOKENS = 96
 _MAX_BAR_TOKENS = 640
 
 
-def rewritten_tracks(prompt: EnsemblePrompt, given: Sequence[str], write: Sequence[str]) -> tuple[int, ...]:
+def rewritten_tracks(prompt: MultitrackPrompt, given: Sequence[str], write: Sequence[str]) -> tuple[int, ...]:
     """Return the indices of the tracks to be written anew, all tracks of a program or none."""
     stay = {index for name in given for index in track_indices(prompt.score, name)}
     chosen = {index for name in write for index in track_indices(prompt.score, name)}
@@ -131,20 +131,20 @@ def rewritten_tracks(prompt: EnsemblePrompt, given: Sequence[str], write: Sequen
     return tuple(sorted(written))
 
 
-def gap_in_track_voice(prompt: EnsemblePrompt, rank: int, start: int, end: int) -> Gap:
+def track_span(prompt: MultitrackPrompt, rank: int, start: int, end: int) -> TickSpan:
     """Return the room for new notes of a voice whose notes that begin in a stretch are taken out."""
     notes = [note for index in prompt.players(rank) for note in prompt.score.tracks[index].notes]
     replaced = [note.end for note in notes if start <= note.time < end]
-    return Gap(start, max([min(end, last_note_end(prompt.score)), *replaced]))
+    return TickSpan(start, max([min(end, last_note_end(prompt.score)), *replaced]))
 
 
-def bar_budget(prompt: EnsemblePrompt, piece: Piece, ranks: Collection[int], max_tokens: int) -> int:
+def bar_budget(prompt: MultitrackPrompt, piece: Piece, ranks: Collection[int], max_tokens: int) -> int:
     """Return how many base tokens a bar may get: twice those of the densest one, so that no bar goes on for ever.
 
     An instrument that the prompt does not have counts as the densest that it has.
     """
     known = [rank for rank in ranks if rank in prompt.ranks] or sorted(set(prompt.ranks))
     own = piece.keep_voices(known)
-    densest = max(len(note_ids(prompt.table, bar)) for bar in own.bars)
+    densest = max(len(note_ids(prompt.vocabulary, bar)) for bar in own.bars)
     share = len(ranks) / len(known)
     return int(min(max(2 * densest * share, _MIN_BAR_TOKENS), _MAX_BAR_TOKENS, max_tokens // 6))

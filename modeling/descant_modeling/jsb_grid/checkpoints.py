@@ -32,7 +32,7 @@ from descant_modeling.models.checkpoints import (
     save_model,
 )
 from descant_modeling.models.likelihood import VOICE_16TH, Likelihood, Unit, score_streams
-from descant_modeling.models.publishing import CARD, PLACEHOLDER, Head, Measured, facts_of
+from descant_modeling.models.publishing import CARD, PLACEHOLDER, Head, MeasuredFigures, facts_of
 from descant_tokenizers.common.errors import InputError
 
 TITLE = "Descant grid model"
@@ -81,7 +81,7 @@ def grid_card(
     """
     unit = VOICE_16TH
     value = training.get(f"valid_{unit.key}")
-    likelihood = [Measured(unit.key, unit.name, value, None, COMMAND)] if value is not None else []
+    likelihood = [MeasuredFigures(unit.key, unit.name, value, None, COMMAND)] if value is not None else []
     head = Head(TITLE, list(corpora), False, ("music", "symbolic-music", "bach"), "text-generation", "transformers")
     return CARD.format(
         metadata=head.yaml(likelihood),
@@ -153,7 +153,7 @@ class GridMeta:
 
 
 @dataclass(frozen=True)
-class GridSubject:
+class GridTask:
     """What the grid model is trained on, as its trainer sees it; see `subjects.Subject`.
 
     Attributes:

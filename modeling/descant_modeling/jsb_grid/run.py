@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from descant_modeling.jsb_grid.checkpoints import GridMeta, GridSubject
+from descant_modeling.jsb_grid.checkpoints import GridMeta, GridTask
 from descant_modeling.jsb_grid.config import GridConfig
 from descant_modeling.jsb_grid.data import (
     BOS,
@@ -61,7 +61,7 @@ def prepare_run(values: dict[str, Any], where: str, options: RunOptions) -> Run:
         voice_ranges=tuple(grid_ranges(train)),
         training={"seed": config.seed, "splits": ["train"], "git": header["git"]},
     )
-    trainer = Trainer(config, accelerator, model, source, GridSubject(valid, meta), folder, log)
+    trainer = Trainer(config, accelerator, model, source, GridTask(valid, meta), folder, log)
     size = f"{header['num_parameters'] / 1e6:.2f} M parameters, {len(train)} pieces"
     return opening.finish(trainer, header, f"{size}, padding {padding:.1%}")
 

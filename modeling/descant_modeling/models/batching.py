@@ -19,25 +19,25 @@ class Batch:
 
     Attributes:
         ids_BT: Token ids, int64.
-        counted_BT: Whether a token counts in the loss (it is written and not padding).
+        loss_mask_BT: Whether a token counts in the loss (it is written and not padding).
         rivals_BT: If styles are contrasted, the ids with another style in the header of what is told one.
         contrast: Weight of the loss that tells a sequence from its rival.
     """
 
     ids_BT: torch.Tensor
-    counted_BT: torch.Tensor
+    loss_mask_BT: torch.Tensor
     rivals_BT: torch.Tensor | None = None
     contrast: float = 0.0
 
     @property
     def num_counted(self) -> int:
         """Tokens that count in the loss."""
-        return int(self.counted_BT.sum())
+        return int(self.loss_mask_BT.sum())
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device."""
         rivals_BT = None if self.rivals_BT is None else self.rivals_BT.to(device)
-        return Batch(self.ids_BT.to(device), self.counted_BT.to(device), rivals_BT, self.contrast)
+        return Batch(self.ids_BT.to(device), self.loss_mask_BT.to(device), rivals_BT, self.contrast)
 
 
 def bucket(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
@@ -55,8 +55,8 @@ def collate(examples: Sequence[Encoded], pad: int) -> Batch:
     """Pad examples on the right into one batch."""
     longest = max(len(e.ids) for e in examples)
     ids_BT = torch.full((len(examples), longest), pad, dtype=torch.long)
-    counted_BT = torch.zeros((len(examples), longest), dtype=torch.bool)
+    loss_mask_BT = torch.zeros((len(examples), longest), dtype=torch.bool)
     for row, example in enumerate(examples):
         ids_BT[row, : len(example.ids)] = torch.tensor(example.ids)
-        counted_BT[row, : len(example.ids)] = torch.tensor(example.written)
-    return Batch(ids_BT, counted_BT)
+        loss_mask_BT[row, : len(example.ids)] = torch.tensor(example.loss_mask)
+    return Batch(ids_BT, loss_mask_BT)

@@ -27,7 +27,7 @@ from descant_tokenizers.common.files import TOKENIZER_FILE
 from descant_tokenizers.common.hub import is_repo_id, pull_folder
 from descant_tokenizers.tokens.presets import load_tokenizer
 from descant_tokenizers.tokens.tasks import LayoutConfig, TaskLayout
-from descant_tokenizers.tokens.vocabulary import TokenTable
+from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 FORMAT_VERSION = 2
 META_FILE = "descant.json"
@@ -37,7 +37,7 @@ PUBLISHED_FILES = ("config.json", "generation_config.json", WEIGHTS_FILE, TOKENI
 #: The same of another objective's, which has no tokenizer.
 PUBLISHED_WITHOUT_TOKENS = ("config.json", WEIGHTS_FILE, META_FILE, "README.md")
 #: Objectives whose models write without a prompt.
-COMPOSING_OBJECTIVES = ("midinet", "roll-gan")
+UNCONDITIONAL_OBJECTIVES = ("midinet", "roll-gan")
 #: Folder of the embedded checkpoints; the default one is EMBEDDED_DEFAULT.
 EMBEDDED = Path(__file__).parents[1] / "weights"
 EMBEDDED_DEFAULT = "chorales"
@@ -54,7 +54,7 @@ class CheckpointMeta:
         voice_ranges: (lowest, highest) MIDI pitch of each voice in training, by rank; the singable range of
             `generate.py`.
         training: Facts about the run: steps, seed, valid likelihood, git revision.
-        vocabulary_sha256: Hash of what every token id means (`TokenTable.sha256`): the tokenizer file may leave that to
+        vocabulary_sha256: Hash of what every token id means (`Vocabulary.sha256`): the tokenizer file may leave that to
             the installed miditok. Empty in format 1.
         format_version: Version of this file's format.
     """
@@ -78,9 +78,9 @@ class Checkpoint:
     folder: Path
 
     @property
-    def table(self) -> TokenTable:
+    def vocabulary(self) -> Vocabulary:
         """The vocabulary."""
-        return self.layout.table
+        return self.layout.vocabulary
 
 
 def sha256_file(path: Path) -> str:
@@ -127,7 +127,7 @@ def save_checkpoint(folder: Path, model: PreTrainedModel, tokenizer: REMI, meta:
     meta = dataclasses.replace(
         meta,
         tokenizer_sha256=sha256_file(folder / TOKENIZER_FILE),
-        vocabulary_sha256=TokenTable(tokenizer).sha256(),
+        vocabulary_sha256=Vocabulary(tokenizer).sha256(),
         format_version=FORMAT_VERSION,
     )
     (folder / META_FILE).write_text(json.dumps(dataclasses.asdict(meta), indent=1) + "\n", encoding="utf-8")
@@ -161,8 +161,8 @@ def load_checkpoint(name: str, device: str = "cpu") -> Checkpoint:
             f"{folder / TOKENIZER_FILE} is not the tokenizer the model was trained with "
             f"(hash {found[:12]}, expected {meta.tokenizer_sha256[:12]}): restore the file saved with the model"
         )
-    table = TokenTable(tokenizer)
-    if meta.vocabulary_sha256 not in ("", table.sha256()):
+    vocabulary = Vocabulary(tokenizer)
+    if meta.vocabulary_sha256 not in ("", vocabulary.sha256()):
         raise InputError(
             f"{folder / TOKENIZER_FILE} gives other token ids with the installed miditok {version('miditok')} than in "
             f"training: install miditok {_miditok_version(folder)}"
@@ -173,7 +173,7 @@ def load_checkpoint(name: str, device: str = "cpu") -> Checkpoint:
             f"{folder}: the model has {model.config.vocab_size} tokens, its tokenizer {len(tokenizer)}: "
             "use the files of one and the same checkpoint"
         )
-    layout = TaskLayout(table, meta.layout)
+    layout = TaskLayout(vocabulary, meta.layout)
     model.to(torch.device(device))  # type: ignore[arg-type]
     return Checkpoint(model.train(False), layout, meta, folder)
 
@@ -207,7 +207,7 @@ def find_checkpoint(name: str) -> Path:
     return folder
 
 
-def writes_from_nothing(model: str) -> bool:
+def is_unconditional(model: str) -> bool:
     """Whether a model writes without a prompt.
 
     Args:
@@ -216,7 +216,7 @@ def writes_from_nothing(model: str) -> bool:
     Raises:
         InputError: There is no such model.
     """
-    return read_meta_values(find_checkpoint(model)).get("objective") in COMPOSING_OBJECTIVES
+    return read_meta_values(find_checkpoint(model)).get("objective") in UNCONDITIONAL_OBJECTIVES
 
 
 def embedded_models() -> list[str]:

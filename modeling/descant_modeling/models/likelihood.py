@@ -28,7 +28,7 @@ from descant_modeling.models.batching import Batch, bucket, collate
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.tasks import Encoded, Task, TaskLayout
-from descant_tokenizers.tokens.vocabulary import TokenTable
+from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 NUM_VOICES = 4
 
@@ -51,9 +51,9 @@ VOICE_16TH = Unit("nats per voice-16th", "nats_per_voice_16th", NUM_VOICES)
 WHOLE_16TH = Unit("nats per 16th", "nats_per_16th", 1)
 
 
-def unit_of(table: TokenTable) -> Unit:
+def unit_of(vocabulary: Vocabulary) -> Unit:
     """Return the unit for the music of a vocabulary: per voice where there are four voices."""
-    return VOICE_16TH if table.is_four_part else WHOLE_16TH
+    return VOICE_16TH if vocabulary.is_four_part else WHOLE_16TH
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,9 @@ def token_nll(logits_BTV: torch.Tensor, batch: Batch) -> torch.Tensor:
 
     The first token of a sequence has no prediction and must not be counted (it is BOS).
     """
-    counted_BT = batch.counted_BT[:, 1:]
-    logits_NV = logits_BTV[:, :-1][counted_BT].float()
-    return functional.cross_entropy(logits_NV, batch.ids_BT[:, 1:][counted_BT], reduction="none")
+    loss_mask_BT = batch.loss_mask_BT[:, 1:]
+    logits_NV = logits_BTV[:, :-1][loss_mask_BT].float()
+    return functional.cross_entropy(logits_NV, batch.ids_BT[:, 1:][loss_mask_BT], reduction="none")
 
 
 def style_contrast(nll_N: torch.Tensor, rival_nll_N: torch.Tensor, batch: Batch) -> torch.Tensor:
@@ -120,7 +120,7 @@ def style_contrast(nll_N: torch.Tensor, rival_nll_N: torch.Tensor, batch: Batch)
         batch: The batch, with rivals.
     """
     assert batch.rivals_BT is not None, "a batch without rivals"
-    row_N = batch.counted_BT[:, 1:].nonzero()[:, 0]
+    row_N = batch.loss_mask_BT[:, 1:].nonzero()[:, 0]
     loss_B = torch.zeros(len(batch.ids_BT), device=nll_N.device).index_add(0, row_N, nll_N - rival_nll_N)
     return functional.softplus(loss_B)[(batch.ids_BT != batch.rivals_BT).any(dim=1)].sum()
 
@@ -153,7 +153,7 @@ def score_streams(
         batch = collate([parts[i][1] for i in group], pad)
         batch = batch.to(model.device)
         nll = token_nll(model(input_ids=batch.ids_BT, use_cache=False).logits, batch).double()
-        rows = batch.counted_BT[:, 1:].nonzero()[:, 0]
+        rows = batch.loss_mask_BT[:, 1:].nonzero()[:, 0]
         sums = torch.zeros(len(group), dtype=torch.float64, device=nll.device).index_add_(0, rows, nll)
         owners = [parts[i][0] for i in group]
         for owner, value in zip(owners, sums.tolist(), strict=True):
@@ -176,14 +176,14 @@ def windows(stream: Encoded, limit: int) -> list[Encoded]:
     """
     if len(stream.ids) <= limit:
         return [stream]
-    header = min(stream.written.index(True) if any(stream.written) else 0, limit // 4)
+    header = min(stream.loss_mask.index(True) if any(stream.loss_mask) else 0, limit // 4)
     step = max(1, round((1 - WINDOW_OVERLAP) * (limit - header)))
-    found = [Encoded(stream.ids[:limit], stream.written[:limit])]
+    found = [Encoded(stream.ids[:limit], stream.loss_mask[:limit])]
     for seen in range(limit, len(stream.ids), step):
         end = min(len(stream.ids), seen + step)
         begin = end - (limit - header)
         ids = stream.ids[:header] + stream.ids[begin:end]
-        found.append(Encoded(ids, [False] * (header + seen - begin) + stream.written[seen:end]))
+        found.append(Encoded(ids, [False] * (header + seen - begin) + stream.loss_mask[seen:end]))
     return found
 
 
@@ -217,11 +217,11 @@ def corpus_likelihood(
         layout.encode(piece, Task.CONTINUE, piece.voices, style=style)
         for piece, style in zip(pieces, styles or [None] * len(pieces), strict=True)
     ]
-    nats = score_streams(model, streams, pad=layout.table.special("PAD"), progress=progress)
-    lengths = [piece_16ths(piece, layout.table.ticks_per_quarter) for piece in pieces]
+    nats = score_streams(model, streams, pad=layout.vocabulary.special("PAD"), progress=progress)
+    lengths = [piece_16ths(piece, layout.vocabulary.ticks_per_quarter) for piece in pieces]
     limit = model.config.max_position_embeddings
     return Likelihood(
-        unit=unit_of(layout.table),
+        unit=unit_of(layout.vocabulary),
         num_notes=sum(piece.num_notes for piece in pieces),
         piece_nats=nats,
         piece_16ths=lengths,

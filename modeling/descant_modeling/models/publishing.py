@@ -27,7 +27,7 @@ from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.common.hub import Pushed, check_push, push_folder
 from descant_tokenizers.corpora import FREE_CORPORA
 from descant_tokenizers.scores import VOICES
-from descant_tokenizers.tokens.vocabulary import TokenTable
+from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 
 def try_generating(folder: Path) -> str:
@@ -133,7 +133,7 @@ TASK = "writing symbolic music"
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredFigures:
     """A figure that stands in a card and in the Hub's model-index.
 
     Attributes:
@@ -177,7 +177,7 @@ class Head:
     task: str
     library: str | None = None
 
-    def yaml(self, figures: Sequence[Measured]) -> str:
+    def yaml(self, figures: Sequence[MeasuredFigures]) -> str:
         """Return the head with figures as the Hub's model-index."""
         data = ModelCardData(
             license="apache-2.0" if self.is_free else "other",
@@ -189,7 +189,7 @@ class Head:
         )
         return str(data.to_yaml())
 
-    def _result(self, figure: Measured) -> EvalResult:
+    def _result(self, figure: MeasuredFigures) -> EvalResult:
         corpus = figure.corpus or self.corpora[0]
         return EvalResult(
             task_type=self.task,
@@ -204,42 +204,44 @@ class Head:
 
 
 def model_card(
-    model: PreTrainedModel, meta: CheckpointMeta, table: TokenTable, measured: Sequence[Measured] = ()
+    model: PreTrainedModel, meta: CheckpointMeta, vocabulary: Vocabulary, measured: Sequence[MeasuredFigures] = ()
 ) -> str:
     """Return the card of a checkpoint; `PLACEHOLDER` stands for where it is.
 
     Args:
         model: The model, for its class and size.
         meta: What is known about its training.
-        table: Its vocabulary.
+        vocabulary: Its vocabulary.
         measured: Further figures, from records.
     """
-    unit = unit_of(table)
+    unit = unit_of(vocabulary)
     value = meta.training.get(f"valid_{unit.key}")
     corpora = list(meta.corpora)
     title = f"Descant {', '.join(corpora) or 'model'}"
     command = LIKELIHOOD.format(place=PLACEHOLDER, corpus=next(iter(corpora), "CORPUS"))
-    likelihood = [] if value is None else [Measured(unit.key, unit.name, value, None, command)]
-    tags = ["music", "symbolic-music", "midi", "remi", *(["harmonization", "bach"] if table.is_four_part else [])]
+    likelihood = [] if value is None else [MeasuredFigures(unit.key, unit.name, value, None, command)]
+    tags = ["music", "symbolic-music", "midi", "remi", *(["harmonization", "bach"] if vocabulary.is_four_part else [])]
     head = Head(title, corpora, set(corpora) <= set(FREE_CORPORA), tags, "text-generation", "transformers")
-    voices = _programs(table)
+    voices = _programs(vocabulary)
     return CARD.format(
         metadata=head.yaml([*likelihood, *measured]),
         title=title,
         what=WHAT.format(
             architecture=type(model).__name__,
             millions=sum(p.numel() for p in model.parameters()) / 1e6,
-            music="music in four voices" if table.is_four_part else "any MIDI",
+            music="music in four voices" if vocabulary.is_four_part else "any MIDI",
         ),
         use=USE.format(place=PLACEHOLDER, voices=voices),
         intended=INTENDED,
         data=DATA.format(
             sources="\n".join(f"- {name}: {SOURCES.get(name, UNKNOWN_SOURCE)}" for name in corpora),
             splits=", ".join(meta.training.get("splits", [])),
-            ranges=_ranges(table, meta.voice_ranges) if table.is_four_part else "",
+            ranges=_ranges(vocabulary, meta.voice_ranges) if vocabulary.is_four_part else "",
         ),
         quality=_quality(unit, value, command, measured),
-        limits=LIMITS.format(rules=RULES if table.is_four_part and not table.has_learned_tokens else NO_RULES),
+        limits=LIMITS.format(
+            rules=RULES if vocabulary.is_four_part and not vocabulary.has_learned_tokens else NO_RULES
+        ),
         facts=facts_of(meta.training),
     )
 
@@ -249,7 +251,7 @@ def facts_of(training: Mapping[str, Any]) -> str:
     return "\n".join(f"- {key}: {fact}" for key, fact in training.items())
 
 
-def table_of(measured: Sequence[Measured], heads: tuple[str, str, str]) -> str:
+def table_of(measured: Sequence[MeasuredFigures], heads: tuple[str, str, str]) -> str:
     """Return a table of figures, and below it the commands that printed them.
 
     Args:
@@ -265,7 +267,7 @@ def table_of(measured: Sequence[Measured], heads: tuple[str, str, str]) -> str:
     return "\n".join([f"| {' | '.join(heads)} |", "|---|---|---|", *rows, "", "by", "", commands])
 
 
-def _quality(unit: Unit, value: float | None, command: str, measured: Sequence[Measured]) -> str:
+def _quality(unit: Unit, value: float | None, command: str, measured: Sequence[MeasuredFigures]) -> str:
     if value is None:
         return f"Not measured; `{command}` does."
     text = f"{value:.4f} {unit.name} on the valid split (whole pieces, bar tokens and EOS included), by\n`{command}`."
@@ -277,18 +279,18 @@ def _quality(unit: Unit, value: float | None, command: str, measured: Sequence[M
     return "\n\n".join(parts)
 
 
-def _programs(table: TokenTable) -> str:
+def _programs(vocabulary: Vocabulary) -> str:
     """Say which program stands for which voice, from high to low, where there are four."""
-    if not table.is_four_part:
+    if not vocabulary.is_four_part:
         return ""
-    programs = [table.program_of[voice] for voice in VOICES]
+    programs = [vocabulary.program_of[voice] for voice in VOICES]
     is_run = programs == list(range(programs[0], programs[0] + len(programs)))
     written = f"{programs[0]}-{programs[-1]}" if is_run else ", ".join(map(str, programs))
     return f"Programs {written} stand for {', '.join(VOICES)}. "
 
 
-def _ranges(table: TokenTable, ranges: Sequence[tuple[int, int]]) -> str:
-    voices = ", ".join(f"{voice} {low}-{high}" for voice, (low, high) in zip(table.voices, ranges, strict=False))
+def _ranges(vocabulary: Vocabulary, ranges: Sequence[tuple[int, int]]) -> str:
+    voices = ", ".join(f"{voice} {low}-{high}" for voice, (low, high) in zip(vocabulary.voices, ranges, strict=False))
     return f"\nTranspositions inside the voices' ranges ({voices}) were drawn anew each epoch."
 
 

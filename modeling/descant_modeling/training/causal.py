@@ -22,17 +22,17 @@ from descant_modeling.models.transformer import build_model, count_parameters
 from descant_modeling.training.config import CausalConfig, RunConfig
 from descant_modeling.training.data import load_data
 from descant_modeling.training.examples import BatchSource, ExampleSource
-from descant_modeling.training.run import Opening, Run, RunOptions, open_run
+from descant_modeling.training.run import Run, RunContext, RunOptions, open_run
 from descant_modeling.training.trainer import Trainer
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.tokens.piece import Piece, voice_ranges
 from descant_tokenizers.tokens.presets import open_tokenizer
 from descant_tokenizers.tokens.tasks import TaskLayout
-from descant_tokenizers.tokens.vocabulary import TokenTable
+from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
-class ScoreSubject:
+class CausalTask:
     """Scores in the tokens of a miditok tokenizer.
 
     Attributes:
@@ -50,7 +50,7 @@ class ScoreSubject:
     @property
     def unit(self) -> Unit:
         """Per voice where there are four voices."""
-        return unit_of(self.layout.table)
+        return unit_of(self.layout.vocabulary)
 
     @property
     def has_valid(self) -> bool:
@@ -64,12 +64,12 @@ class ScoreSubject:
     def write_checkpoint(self, folder: Path, model: PreTrainedModel, training: dict[str, Any]) -> None:
         """Write a complete checkpoint folder into an existing empty one."""
         meta = replace(self.meta, training={**self.meta.training, **training})
-        card = model_card(model, meta, self.layout.table)
-        save_checkpoint(folder, model, self.layout.table.tokenizer, meta, card)
+        card = model_card(model, meta, self.layout.vocabulary)
+        save_checkpoint(folder, model, self.layout.vocabulary.tokenizer, meta, card)
 
     def first_command(self, folder: Path) -> str:
         """Return what to try a trained model with; of any instruments, it is the user who says what to write."""
-        return try_generating(folder) + ("" if self.layout.table.is_four_part else " --task continue")
+        return try_generating(folder) + ("" if self.layout.vocabulary.is_four_part else " --task continue")
 
 
 Kind = TypeVar("Kind", bound=CausalConfig)
@@ -84,7 +84,7 @@ def prepare_run(values: dict[str, Any], where: str, options: RunOptions) -> Run:
     config, accelerator = opening.config, opening.accelerator
     # A resumed run goes on with its own tokenizer: the folder that it was taken from may hold another one by now.
     tokenizer = open_tokenizer(config.data.tokenizer if options.resume is None else str(options.resume / "last"))
-    layout = TaskLayout(TokenTable(tokenizer), config.layout)
+    layout = TaskLayout(Vocabulary(tokenizer), config.layout)
     with accelerator.main_process_first():
         data = load_data(config, layout, quiet=opening.is_quiet)
     torch.manual_seed(config.seed)
@@ -107,22 +107,22 @@ def prepare_run(values: dict[str, Any], where: str, options: RunOptions) -> Run:
         num_pieces={"train": len(data.train), "valid": len(data.valid)},
         padding_share=padding,
         corpora=data.corpora,
-        vocabulary_sha256=layout.table.sha256(),
+        vocabulary_sha256=layout.vocabulary.sha256(),
     )
     meta = CheckpointMeta(
         layout=config.layout,
         tokenizer_sha256="",
         corpora=data.corpora,
-        voice_ranges=tuple(voice_ranges(data.train, layout.table.num_voices)),
+        voice_ranges=tuple(voice_ranges(data.train, layout.vocabulary.num_voices)),
         training={"seed": config.seed, "splits": list(config.data.splits), "git": header["git"]},
     )
-    subject = ScoreSubject(layout, data.valid, meta, data.valid_styles)
+    subject = CausalTask(layout, data.valid, meta, data.valid_styles)
     trainer = Trainer(config, accelerator, model, source, subject, folder, log)
     size = f"{header['num_parameters'] / 1e6:.2f} M parameters, {len(data.train)} pieces"
     return opening.finish(trainer, header, *data.remarks, f"{size}, padding {padding:.1%}")
 
 
-def open_causal_run(kind: type[Kind], values: dict[str, Any], where: str, options: RunOptions) -> Opening[Kind]:
+def open_causal_run(kind: type[Kind], values: dict[str, Any], where: str, options: RunOptions) -> RunContext[Kind]:
     """Open a run of `training.Trainer`; see `runs.open_run`.
 
     Raises:
@@ -169,19 +169,19 @@ def initial_model(config: RunConfig, layout: TaskLayout) -> PreTrainedModel:
     Raises:
         InputError: The checkpoint has another vocabulary or size.
     """
-    table = layout.table
-    model = build_model(config.model, table.size, bos=layout.bos, eos=layout.eos, pad=table.special("PAD"))
+    vocabulary = layout.vocabulary
+    model = build_model(config.model, vocabulary.size, bos=layout.bos, eos=layout.eos, pad=vocabulary.special("PAD"))
     if config.init_from is None:
         return model
     checkpoint = load_checkpoint(config.init_from)
-    is_same = checkpoint.table.sha256() == table.sha256()
-    if not is_same and not _differ_in_styles_or_order(checkpoint.table, table):
+    is_same = checkpoint.vocabulary.sha256() == vocabulary.sha256()
+    if not is_same and not _differ_in_styles_or_order(checkpoint.vocabulary, vocabulary):
         raise InputError(f"init_from {config.init_from} has another tokenizer: use data.tokenizer of that checkpoint")
     found, wanted = _size(checkpoint.model), _size(model)
     if found != wanted:
         raise InputError(f"init_from {config.init_from} is {found}, and model says {wanted}: set model to what it is")
     if not is_same:
-        _with_vocabulary(checkpoint, table)
+        _with_vocabulary(checkpoint, vocabulary)
     model.load_state_dict(checkpoint.model.state_dict())
     return model
 
@@ -191,30 +191,30 @@ def _size(model: PreTrainedModel) -> str:
     return f"{config.model_type}, {config.num_hidden_layers} x {config.hidden_size}, heads {config.num_attention_heads}"
 
 
-def _differ_in_styles_or_order(old: TokenTable, new: TokenTable) -> bool:
+def _differ_in_styles_or_order(old: Vocabulary, new: Vocabulary) -> bool:
     """Whether a vocabulary is another one but for added style tokens and for the order of its four voices."""
     styles = {new.names[i] for i in new.style_id.values()}
     is_learned = old.has_learned_tokens or new.has_learned_tokens
     return not is_learned and set(_meanings(old)) == set(_meanings(new)) - styles
 
 
-def _meanings(table: TokenTable) -> list[str]:
+def _meanings(vocabulary: Vocabulary) -> list[str]:
     """Names of a vocabulary's tokens, programs by the voice that they stand for."""
-    voices = {table.voice_id[rank]: table.voice_name(rank) for rank in range(table.num_voices)}
-    return [voices.get(i, name) for i, name in enumerate(table.names)]
+    voices = {vocabulary.voice_id[rank]: vocabulary.voice_name(rank) for rank in range(vocabulary.num_voices)}
+    return [voices.get(i, name) for i, name in enumerate(vocabulary.names)]
 
 
-def _with_vocabulary(checkpoint: Checkpoint, table: TokenTable) -> None:
+def _with_vocabulary(checkpoint: Checkpoint, vocabulary: Vocabulary) -> None:
     """Put a checkpoint's model over a vocabulary with more special tokens, every token's vector where its id now is.
 
     A new token begins with the mean of all vectors, at which the model expects it no more than any other.
     """
     model = checkpoint.model
     old_VC = cast("Embedding", model.get_input_embeddings()).weight.detach().clone()
-    old_id = {name: i for i, name in enumerate(_meanings(checkpoint.table))}
-    model.resize_token_embeddings(table.size, mean_resizing=False)
+    old_id = {name: i for i, name in enumerate(_meanings(checkpoint.vocabulary))}
+    model.resize_token_embeddings(vocabulary.size, mean_resizing=False)
     with torch.no_grad():
         new_VC = cast("Embedding", model.get_input_embeddings()).weight
-        for i, name in enumerate(_meanings(table)):
+        for i, name in enumerate(_meanings(vocabulary)):
             new_VC[i] = old_VC[old_id[name]] if name in old_id else old_VC.mean(dim=0)
     assert model.config.tie_word_embeddings, "the output's vectors are others"

@@ -28,7 +28,7 @@ from descant_tokenizers.tokens.dataset import dataset_pieces, tokenize_dataset
 from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.presets import PITCH_RANGE
 from descant_tokenizers.tokens.tasks import TaskLayout
-from descant_tokenizers.tokens.vocabulary import TokenTable
+from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 __all__ = ["as_voices", "corpus_of", "style_of", "with_styles"]
 
@@ -135,9 +135,9 @@ def load_data(config: RunConfig, layout: TaskLayout, *, quiet: bool = True) -> R
     remarks: list[str] = []
     for name in dict.fromkeys([*config.data.corpora, *filter(None, [config.data.valid_corpus])]):
         with reading_bar(name, quiet=quiet) as progress:
-            corpus = load_corpus(name, parts=parts_of(layout.table), progress=progress)
+            corpus = load_corpus(name, parts=parts_of(layout.vocabulary), progress=progress)
         corpus = with_styles(corpus) if layout.config.styles else corpus
-        tokenized[name], refused = tokenize_dataset(corpus, layout.table.tokenizer)
+        tokenized[name], refused = tokenize_dataset(corpus, layout.vocabulary.tokenizer)
         if refused:
             piece, reason = next(iter(refused.items()))
             remarks.append(f"{name}: {len(refused)} pieces left out, the first is {piece}: {reason}")
@@ -164,9 +164,9 @@ def _styles(rows: Iterable[Mapping[str, Any]], layout: TaskLayout) -> list[str |
     return [style if style in layout.config.styles else None for style in told]
 
 
-def parts_of(table: TokenTable) -> Parts:
+def parts_of(vocabulary: Vocabulary) -> Parts:
     """Return what a vocabulary takes from the user's own files: four voices where there are any, or every track."""
-    return "auto" if table.is_four_part else "all"
+    return "auto" if vocabulary.is_four_part else "all"
 
 
 def valid_pieces(corpus: datasets.DatasetDict, layout: TaskLayout, split: str = "valid") -> list[Piece]:
@@ -182,16 +182,16 @@ def load_named_pieces(corpus: str, split: str, layout: TaskLayout) -> list[tuple
     Raises:
         InputError: An unknown corpus, or no such split in it.
     """
-    dataset = load_corpus(corpus, parts=parts_of(layout.table))
+    dataset = load_corpus(corpus, parts=parts_of(layout.vocabulary))
     if split not in dataset:
         raise InputError(f"{corpus} has no split {split!r}: choose from {', '.join(dataset)}")
-    tokenized, _ = tokenize_dataset(datasets.DatasetDict({split: dataset[split]}), layout.table.tokenizer)
+    tokenized, _ = tokenize_dataset(datasets.DatasetDict({split: dataset[split]}), layout.vocabulary.tokenizer)
     names = [row["id"] for row in tokenized[split] if _is_measured(row, layout)]
     return list(zip(names, valid_pieces(tokenized, layout, split), strict=True))
 
 
 def _is_measured(row: Mapping[str, Any], layout: TaskLayout) -> bool:
-    return not layout.table.is_four_part or row["num_parts"] == NUM_VOICES
+    return not layout.vocabulary.is_four_part or row["num_parts"] == NUM_VOICES
 
 
 def _hash_rows(rows: Iterable[Sequence[int]]) -> str:

@@ -17,7 +17,7 @@ from descant_modeling.training.config import TaskShares
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.tokens.piece import Piece, shifts_of
 from descant_tokenizers.tokens.tasks import STYLE_PLACE, Encoded, Task, TaskLayout
-from descant_tokenizers.tokens.vocabulary import TokenTable
+from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 #: Pieces laid out and sorted by length together; bounds memory on large corpora.
 POOL_SIZE = 2048
@@ -85,26 +85,26 @@ class ExampleSource(BatchSource):
         unlabelled_share: float = 0.0,
         style_contrast: float = 0.0,
     ) -> None:
-        super().__init__(len(pieces), seed, layout.table.special("PAD"))
+        super().__init__(len(pieces), seed, layout.vocabulary.special("PAD"))
         assert len(styles) in (0, len(pieces)), "a style for some pieces"
         self.pieces = pieces
         self._styles = styles or [None] * len(pieces)
         self._unlabelled_share = unlabelled_share
         self._contrast = style_contrast
-        self._style_ids = [layout.table.style_id[style] for style in layout.config.styles]
+        self._style_ids = [layout.vocabulary.style_id[style] for style in layout.config.styles]
         self.layout = layout
         self.max_tokens = max_tokens
         self._shares = np.array(astuple(shares)) / sum(astuple(shares))
-        self._drums = layout.table.drum_voice
-        self._shifts = shifts_of(pieces, layout.table) if transpose else [[0]] * len(pieces)
+        self._drums = layout.vocabulary.drum_voice
+        self._shifts = shifts_of(pieces, layout.vocabulary) if transpose else [[0]] * len(pieces)
 
     def example(self, index: int, epoch: int) -> Encoded:
         """Return the example of piece `index` in an epoch."""
         rng = np.random.default_rng((self.seed, epoch, index))
         piece, shift = self.pieces[index], int(rng.choice(self._shifts[index]))
         if piece.num_notes > self.max_tokens:  # hopeless as a whole: don't lay it out to find that out
-            table = self.layout.table
-            fewest = 1 if table.has_learned_tokens else table.tokens_per_note
+            vocabulary = self.layout.vocabulary
+            fewest = 1 if vocabulary.has_learned_tokens else vocabulary.tokens_per_note
             piece = _shorten(piece, self.max_tokens / (fewest * piece.num_notes), rng)
         piece = piece.transpose(shift, self._drums)
         task, voices, hole = self._draw_task(piece, rng)
@@ -117,7 +117,7 @@ class ExampleSource(BatchSource):
             encoded = self.layout.encode(piece, task, voices, hole, style)
         if len(encoded.ids) > self.max_tokens:  # a single bar: its beginning is as much as a model can hold
             encoded = self.layout.encode(piece, Task.CONTINUE, voices, style=style)
-            encoded = Encoded(encoded.ids[: self.max_tokens], encoded.written[: self.max_tokens])
+            encoded = Encoded(encoded.ids[: self.max_tokens], encoded.loss_mask[: self.max_tokens])
         return encoded
 
     def finished(self, batch: Batch, place: tuple[int, int, int]) -> Batch:
@@ -140,7 +140,7 @@ class ExampleSource(BatchSource):
         if kind == 1:
             return Task.CONTINUE, _some(voices, rng, fewest=1), None
         if kind == 2:
-            melody = _melody_voice(piece, self.layout.table)
+            melody = _melody_voice(piece, self.layout.vocabulary)
             return Task.HARMONIZE, tuple(voice for voice in voices if voice != melody), None
         if kind == 3:
             return Task.HARMONIZE, _some(voices, rng, fewest=1), None
@@ -150,12 +150,12 @@ class ExampleSource(BatchSource):
         return Task.INFILL, written, list(range(first, first + length))
 
 
-def _melody_voice(piece: Piece, table: TokenTable) -> int:
+def _melody_voice(piece: Piece, vocabulary: Vocabulary) -> int:
     """Return the soprano, or of instruments the one whose notes lie highest on average (drums never, unless alone)."""
     voices = piece.voices
-    if table.is_four_part:
-        return min(voices, key=lambda rank: VOICES.index(table.voice_name(rank)))
-    pitched = [voice for voice in voices if voice != table.drum_voice] or list(voices)
+    if vocabulary.is_four_part:
+        return min(voices, key=lambda rank: VOICES.index(vocabulary.voice_name(rank)))
+    pitched = [voice for voice in voices if voice != vocabulary.drum_voice] or list(voices)
     pitches: dict[int, list[int]] = {voice: [] for voice in voices}
     for bar in piece.bars:
         for note in bar.notes:

@@ -55,7 +55,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Opening(Generic[Config]):
+class RunContext(Generic[Config]):
     """A run whose configuration, device and precision stand, and nothing else; see `open_run`.
 
     Attributes:
@@ -119,7 +119,7 @@ class Opening(Generic[Config]):
         return Run(trainer.folder, trainer)
 
 
-def open_run(kind: type[Config], values: dict[str, Any], where: str, options: RunOptions) -> Opening[Config]:
+def open_run(kind: type[Config], values: dict[str, Any], where: str, options: RunOptions) -> RunContext[Config]:
     """Read a configuration, and settle cores, device and precision; no more progress bars where there should be none.
 
     Args:
@@ -136,7 +136,7 @@ def open_run(kind: type[Config], values: dict[str, Any], where: str, options: Ru
     accelerator = make_accelerator(config.precision, options.device)
     # What was measured once holds for the whole run, wherever it is resumed.
     config = replace(config, precision="bf16" if accelerator.mixed_precision == "bf16" else "fp32")
-    opening = Opening(config, options, accelerator, num_threads)
+    opening = RunContext(config, options, accelerator, num_threads)
     silence_datasets(quiet=opening.is_quiet)
     return opening
 

@@ -37,7 +37,7 @@ from descant_modeling.training.optim import WeightAverage, build_optimizer, lear
 from descant_tokenizers.common.errors import InputError, printable
 
 
-class Subject(Protocol):
+class TrainingTask(Protocol):
     """Music in one way of writing it as tokens."""
 
     @property
@@ -69,7 +69,7 @@ OPTIMIZER_STATE = ("step", "exp_avg", "exp_avg_sq", "momentum")
 
 
 @dataclass
-class Progress:
+class TrainingProgress:
     """Where a run stands; everything that a resumed run has to know besides tensors.
 
     Attributes:
@@ -112,7 +112,7 @@ class Trainer:
         accelerator: Accelerator,
         model: PreTrainedModel,
         source: BatchSource,
-        subject: Subject,
+        subject: TrainingTask,
         folder: Path,
         log: RunLog,
     ) -> None:
@@ -128,12 +128,12 @@ class Trainer:
         # Accelerate puts autocast around the model's own forward, evaluation included. Only training is to run in bf16.
         accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
         self.average = WeightAverage(self.plain_model, config.optimizer.ema_decay)
-        self.progress = Progress()
+        self.progress = TrainingProgress()
         self._loss = math.nan
         self._batches: Iterator[list[Batch]] = iter(())
         self._per_process = config.data.micro_batches // accelerator.num_processes
 
-    def train(self) -> Progress:
+    def train(self) -> TrainingProgress:
         """Run to `max_steps`; Ctrl-C or SIGTERM finishes the step, saves and stops (a second one stops at once).
 
         Returns:
@@ -331,7 +331,7 @@ class Trainer:
     def _restore(self, last: Path) -> None:
         tensors = load_file(last / STATE_TENSORS)
         state = json.loads((last / STATE_FILE).read_text(encoding="utf-8"))
-        self.progress = Progress(**state["progress"])
+        self.progress = TrainingProgress(**state["progress"])
         names = {}
         for name, parameter in self.plain_model.named_parameters():
             names[id(parameter)] = name

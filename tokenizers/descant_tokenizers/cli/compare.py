@@ -34,21 +34,21 @@ def compare_command(
 ) -> None:
     """Compare tokenization schemes on music: length, vocabulary, what comes back, and speed."""
     _check_output(plot, "--plot", (".png",), force)
-    from descant_tokenizers.comparison.catalogue import Music
+    from descant_tokenizers.comparison.catalogue import SchemeMusic
     from descant_tokenizers.comparison.compare import compare, load_source, music_of_all
-    from descant_tokenizers.comparison.schemes import default_schemes, open_scheme
+    from descant_tokenizers.comparison.schemes import default_schemes, load_scheme
     from descant_tokenizers.corpora.workers import reading_bar
 
     start = time.monotonic()
     silent = quiet or as_json
     wished = None if schemes is None else [name.strip() for name in schemes.split(",") if name.strip()]
     for name in wished or ():
-        open_scheme(name, Music.VOICES)  # a wrong name is told before anything is read
+        load_scheme(name, SchemeMusic.VOICES)  # a wrong name is told before anything is read
     label = source[0] if len(source) == 1 else f"{len(source)} files"
     with reading_bar(label, quiet=silent) as progress:
         found = load_source(source, limit, seed, progress)
     music = music_of_all(found.scores)
-    opened = [open_scheme(name, music) for name in wished or default_schemes(music)]
+    opened = [load_scheme(name, music) for name in wished or default_schemes(music)]
     with reading_bar(f"{label} back from tokens", quiet=silent) as progress:
         comparison = compare(found.scores, opened, music, progress)
     figures = _figures(comparison, found)
@@ -79,12 +79,12 @@ def show_sheet(file: Path, scheme: str, track: str | None, html: Path | None, fo
     from rich.console import Console
 
     from descant_tokenizers.comparison.page import write_page
-    from descant_tokenizers.comparison.sheet import make_sheet, render_sheet
+    from descant_tokenizers.comparison.sheet import make_token_sheet, render_token_sheet
 
-    sheet = make_sheet(file, scheme, track)
+    sheet = make_token_sheet(file, scheme, track)
     if html is None:
         console = Console(highlight=False)
-        for line in render_sheet(sheet):
+        for line in render_token_sheet(sheet):
             console.print(line, soft_wrap=True)
         return
     write_page(sheet, html)

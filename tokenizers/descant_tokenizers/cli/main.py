@@ -188,13 +188,13 @@ def tokenize_command(
     from descant_tokenizers.corpora.files import FolderCorpus
     from descant_tokenizers.tokens.dataset import tokenize_dataset, tokenize_files, write_tokenized
     from descant_tokenizers.tokens.presets import open_tokenizer
-    from descant_tokenizers.tokens.vocabulary import TokenTable
+    from descant_tokenizers.tokens.vocabulary import Vocabulary
 
     silence_datasets(quiet=quiet)
     tokenizer = open_tokenizer(model or preset)
     if is_score_folder(source):
         start = time.monotonic()
-        files = FolderCorpus.of(Path(source), parts="auto" if TokenTable(tokenizer).is_four_part else "all")
+        files = FolderCorpus.of(Path(source), parts="auto" if Vocabulary(tokenizer).is_four_part else "all")
         with reading_bar(source, quiet=quiet) as progress:
             report = tokenize_files(
                 files, tokenizer, out, num_proc=num_proc, force=force, file_format=file_format, progress=progress
@@ -254,11 +254,11 @@ def inspect_command(
 
     from descant_tokenizers.tokens.inspect import inspect_file, render
     from descant_tokenizers.tokens.presets import open_tokenizer
-    from descant_tokenizers.tokens.vocabulary import TokenTable
+    from descant_tokenizers.tokens.vocabulary import Vocabulary
 
-    table = TokenTable(open_tokenizer(model or preset))
+    vocabulary = Vocabulary(open_tokenizer(model or preset))
     console = Console(highlight=False)
-    for line in render(inspect_file(table, file, track)):
+    for line in render(inspect_file(vocabulary, file, track)):
         console.print(line, soft_wrap=True)
 
 

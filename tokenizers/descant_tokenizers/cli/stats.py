@@ -21,7 +21,7 @@ from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.common.files import atomic_write
 from descant_tokenizers.corpora.build import load_corpus
 from descant_tokenizers.corpora.rows import row_to_score
-from descant_tokenizers.corpora.workers import Progress
+from descant_tokenizers.corpora.workers import OnPieces
 from descant_tokenizers.scores import VOICES, count_bars
 from descant_tokenizers.tokens.dataset import tokenize_dataset
 from descant_tokenizers.tokens.presets import open_tokenizer
@@ -93,7 +93,7 @@ class CorpusStats:
 
 
 def corpus_stats(
-    source: str, tokenizer: str | None = None, *, num_proc: int | None = None, progress: Progress | None = None
+    source: str, tokenizer: str | None = None, *, num_proc: int | None = None, progress: OnPieces | None = None
 ) -> CorpusStats:
     """Look at a corpus.
 

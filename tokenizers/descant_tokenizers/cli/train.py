@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from miditok import REMI
 
     from descant_tokenizers.tokens.piece import Piece
-    from descant_tokenizers.tokens.vocabulary import TokenTable
+    from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 #: Beside the tokenizer: how it came about. Marks a folder that `--force` may replace.
 FACTS_FILE = "training.json"
@@ -49,11 +49,11 @@ def train_tokenizer_command(
     from descant_tokenizers.tokens.presets import build_tokenizer
     from descant_tokenizers.tokens.tasks import TaskLayout
     from descant_tokenizers.tokens.train_bpe import check_vocab_size, train_tokenizer
-    from descant_tokenizers.tokens.vocabulary import TokenTable
+    from descant_tokenizers.tokens.vocabulary import Vocabulary
 
     started = time.monotonic()
     untrained = build_tokenizer(preset)
-    base = TokenTable(untrained)
+    base = Vocabulary(untrained)
     check_vocab_size(base, vocab_size)
     silence_datasets(quiet=quiet or as_json)
     with reading_bar(source, quiet=quiet or as_json) as progress:
@@ -65,16 +65,16 @@ def train_tokenizer_command(
     # Its bars would print empty lines to stdout where there is no terminal.
     show_progress = sys.stderr.isatty() and not (quiet or as_json)
     trained = train_tokenizer(untrained, pieces.get(LEARNED_SPLIT, []), vocab_size, model, show_progress=show_progress)
-    table = TokenTable(trained)
+    vocabulary = Vocabulary(trained)
     facts = {
         "preset": preset,
         "model": model,
-        "vocab_size": table.size,
+        "vocab_size": vocabulary.size,
         "num_base_tokens": base.size,
         "corpus": source,
-        "splits": {name: _split_facts(table, found) for name, found in pieces.items() if found},
+        "splits": {name: _split_facts(vocabulary, found) for name, found in pieces.items() if found},
         "refused": refused,
-        "vocabulary_sha256": table.sha256(),
+        "vocabulary_sha256": vocabulary.sha256(),
     }
     _write(trained, facts, out)
     seconds = round(time.monotonic() - started, 1)
@@ -84,13 +84,13 @@ def train_tokenizer_command(
         typer.echo(_summary(facts, out, vocab_size, seconds))
 
 
-def _split_facts(table: TokenTable, pieces: Sequence[Piece]) -> dict[str, Any]:
+def _split_facts(vocabulary: Vocabulary, pieces: Sequence[Piece]) -> dict[str, Any]:
     """Count the tokens of whole pieces, BOS, task and EOS left out."""
     from descant_tokenizers.tokens.piece import piece_ids
 
-    streams = [piece_ids(table, piece) for piece in pieces]
+    streams = [piece_ids(vocabulary, piece) for piece in pieces]
     num_notes = sum(piece.num_notes for piece in pieces)
-    num_base, num_tokens = sum(map(len, streams)), sum(len(table.merge(ids)) for ids in streams)
+    num_base, num_tokens = sum(map(len, streams)), sum(len(vocabulary.merge(ids)) for ids in streams)
     return {
         "num_pieces": len(pieces),
         "num_notes": num_notes,

@@ -21,7 +21,7 @@ from symusic.core import ScoreTick
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.tokens.presets import BEAT_RESOLUTION, PITCH_RANGE, TIME_SIGNATURES, VOICE_PROGRAMS
 
-__all__ = ["CATALOGUE", "MAX_BARS", "Music", "SchemeSpec", "label_voices", "music_of", "shared_config"]
+__all__ = ["CATALOGUE", "MAX_BARS", "SchemeMusic", "SchemeSpec", "label_voices", "music_of", "shared_config"]
 
 MAX_BARS = 512
 """Bars that the schemes with a token for each bar number can count."""
@@ -124,7 +124,7 @@ ALL_PROGRAMS = list(range(-1, 128))  # -1: miditok's number for drums
 BASIC_TOKENS = ("PAD", "BOS", "EOS", "MASK")
 
 
-class Music(StrEnum):
+class SchemeMusic(StrEnum):
     """What a vocabulary has to hold.
 
     `VOICES` is music whose tracks are all named after the four voices: four programs and the pitches of the preset
@@ -135,10 +135,10 @@ class Music(StrEnum):
     ANY = "any"
 
 
-def music_of(score: ScoreTick) -> Music:
+def music_of(score: ScoreTick) -> SchemeMusic:
     """Tell which vocabulary a score needs."""
     names = [track.name for track in score.tracks]
-    return Music.VOICES if set(names) <= set(VOICES) and len(set(names)) == len(names) else Music.ANY
+    return SchemeMusic.VOICES if set(names) <= set(VOICES) and len(set(names)) == len(names) else SchemeMusic.ANY
 
 
 def label_voices(score: ScoreTick) -> ScoreTick:
@@ -149,14 +149,14 @@ def label_voices(score: ScoreTick) -> ScoreTick:
     return labelled
 
 
-def shared_config(music: Music, **extra: Any) -> TokenizerConfig:
+def shared_config(music: SchemeMusic, **extra: Any) -> TokenizerConfig:
     """Return a miditok configuration on the grid of the preset `satb`.
 
     Args:
         music: What the vocabulary has to hold.
         extra: What one scheme needs besides.
     """
-    is_voices = music is Music.VOICES
+    is_voices = music is SchemeMusic.VOICES
     return TokenizerConfig(
         pitch_range=PITCH_RANGE if is_voices else ANY_PITCH,
         beat_res=BEAT_RESOLUTION,

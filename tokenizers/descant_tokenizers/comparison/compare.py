@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from symusic.core import ScoreTick
 
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.comparison.catalogue import Music, label_voices, music_of
+from descant_tokenizers.comparison.catalogue import SchemeMusic, label_voices, music_of
 from descant_tokenizers.comparison.fidelity import fidelity
 from descant_tokenizers.comparison.schemes import Scheme, bits_per_token
 from descant_tokenizers.corpora.files import FileReader, score_keys
@@ -126,7 +126,7 @@ class Comparison:
         results: One for each scheme, in the order asked for.
     """
 
-    music: Music
+    music: SchemeMusic
     num_pieces: int
     num_notes: int
     num_bars: int
@@ -143,13 +143,17 @@ class Comparison:
         }
 
 
-def music_of_all(scores: Mapping[str, ScoreTick]) -> Music:
+def music_of_all(scores: Mapping[str, ScoreTick]) -> SchemeMusic:
     """Tell which vocabulary all of some scores need."""
-    return Music.VOICES if all(music_of(score) is Music.VOICES for score in scores.values()) else Music.ANY
+    return (
+        SchemeMusic.VOICES
+        if all(music_of(score) is SchemeMusic.VOICES for score in scores.values())
+        else SchemeMusic.ANY
+    )
 
 
 def compare(
-    scores: Mapping[str, ScoreTick], schemes: Sequence[Scheme], music: Music, progress: Progress | None = None
+    scores: Mapping[str, ScoreTick], schemes: Sequence[Scheme], music: SchemeMusic, progress: Progress | None = None
 ) -> Comparison:
     """Send every score through every scheme.
 
@@ -165,7 +169,7 @@ def compare(
     )
     total_notes = total_bars = 0
     for done, score in enumerate(scores.values(), start=1):
-        ready = label_voices(score) if music is Music.VOICES else score
+        ready = label_voices(score) if music is SchemeMusic.VOICES else score
         num_bars = len(bars_of(ready))
         total_notes, total_bars = total_notes + ready.note_num(), total_bars + num_bars
         for scheme, result in zip(schemes, results, strict=True):

@@ -17,7 +17,15 @@ from rich.table import Table
 from descant_tokenizers.common.errors import printable
 from descant_tokenizers.common.files import atomic_write
 from descant_tokenizers.comparison.schemes import Step
-from descant_tokenizers.comparison.sheet import FAMILIES, HIDDEN_TYPES, Block, Sheet, family_of, heading, meaning
+from descant_tokenizers.comparison.sheet import (
+    FAMILIES,
+    HIDDEN_TYPES,
+    TokenBlock,
+    TokenSheet,
+    describe_token,
+    family_of,
+    heading,
+)
 
 __all__ = ["COLUMNS", "MAX_TOKENS", "markdown_table", "page", "plot", "rich_table", "write_page"]
 
@@ -51,7 +59,7 @@ b:hover::after { content: attr(data-says); position: absolute; left: 0; top: 1.7
 """
 
 
-def page(sheet: Sheet) -> str:
+def page(sheet: TokenSheet) -> str:
     """Return a whole HTML page.
 
     Args:
@@ -60,7 +68,7 @@ def page(sheet: Sheet) -> str:
     return "\n".join(_page(sheet)) + "\n"
 
 
-def write_page(sheet: Sheet, path: Path) -> None:
+def write_page(sheet: TokenSheet, path: Path) -> None:
     """Write a page to a file; an existing one is replaced.
 
     Raises:
@@ -70,7 +78,7 @@ def write_page(sheet: Sheet, path: Path) -> None:
         temporary.write_text(page(sheet), encoding="utf-8")
 
 
-def _page(sheet: Sheet) -> Iterator[str]:
+def _page(sheet: TokenSheet) -> Iterator[str]:
     colours = "".join(
         f"b.{family}, .legend .{family} {{ background: var(--{family}); }}\n" for family in (*FAMILIES, "other")
     )
@@ -94,7 +102,7 @@ def _page(sheet: Sheet) -> Iterator[str]:
     yield "</body></html>"
 
 
-def _header(sheet: Sheet) -> Iterator[str]:
+def _header(sheet: TokenSheet) -> Iterator[str]:
     counts, came_back = sheet.totals()
     sizes = sheet.scheme.vocabulary_sizes
     vocabulary = " + ".join(f"{size:,}" for size in sizes)
@@ -107,7 +115,7 @@ def _header(sheet: Sheet) -> Iterator[str]:
         yield '<p class="soft">A frame holds what a model reads or writes at once.</p>'
 
 
-def _legend(sheet: Sheet) -> Iterator[str]:
+def _legend(sheet: TokenSheet) -> Iterator[str]:
     used = {
         family_of(name)
         for block in sheet.blocks
@@ -120,7 +128,7 @@ def _legend(sheet: Sheet) -> Iterator[str]:
     yield f'<div class="legend" role="note" aria-label="colours by type of token">{spans}</div>'
 
 
-def _block(block: Block, voices: dict[int, str]) -> Iterator[str]:
+def _block(block: TokenBlock, voices: dict[int, str]) -> Iterator[str]:
     yield f"<section><h2>{escape(heading(block.bar))}</h2>"
     for line in block.lines:
         yield '<div class="line">' + "".join(_step(step, voices) for step in line) + "</div>"
@@ -129,7 +137,7 @@ def _block(block: Block, voices: dict[int, str]) -> Iterator[str]:
 
 def _step(step: Step, voices: dict[int, str]) -> str:
     parts = "".join(
-        f'<b class="{family_of(name)}" data-says="{escape(meaning(name, voices))}">{escape(name)}</b>'
+        f'<b class="{family_of(name)}" data-says="{escape(describe_token(name, voices))}">{escape(name)}</b>'
         for name in step.names
         if name.split("_", 1)[0] not in HIDDEN_TYPES
     )

@@ -22,24 +22,24 @@ from symusic.core import ScoreTick, TempoTick
 
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.common.files import TOKENIZER_FILE
-from descant_tokenizers.comparison.catalogue import CATALOGUE, Music, SchemeSpec, shared_config
+from descant_tokenizers.comparison.catalogue import CATALOGUE, SchemeMusic, SchemeSpec, shared_config
 from descant_tokenizers.scores import VOICES, last_note_end
 from descant_tokenizers.scores.bars import count_bars
 from descant_tokenizers.tokens.encode import decode_piece, encode_score
 from descant_tokenizers.tokens.piece import Piece, StreamError, parse_piece, piece_ids
 from descant_tokenizers.tokens.presets import PRESETS, VOICE_PROGRAMS, build_tokenizer, load_tokenizer, tokenizer_folder
-from descant_tokenizers.tokens.vocabulary import TokenTable
+from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 __all__ = [
+    "CustomScheme",
     "MiditokScheme",
-    "OwnScheme",
     "Scheme",
     "Step",
     "Tokens",
     "bits_per_token",
     "catalogue_scheme",
     "default_schemes",
-    "open_scheme",
+    "load_scheme",
     "scheme_names",
 ]
 
@@ -190,7 +190,7 @@ class MiditokScheme:
             raise InputError(f"{self.title} cannot {what} it ({reason}); choose another scheme.") from error
 
 
-def catalogue_scheme(name: str, music: Music) -> MiditokScheme:
+def catalogue_scheme(name: str, music: SchemeMusic) -> MiditokScheme:
     """Build one of miditok's schemes with the shared settings.
 
     Args:
@@ -201,7 +201,7 @@ def catalogue_scheme(name: str, music: Music) -> MiditokScheme:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # several schemes say at length which settings they switch off
         tokenizer = getattr(miditok, spec.cls)(shared_config(music, **spec.extra))
-    voices = {program: voice for voice, program in VOICE_PROGRAMS.items()} if music is Music.VOICES else {}
+    voices = {program: voice for voice, program in VOICE_PROGRAMS.items()} if music is SchemeMusic.VOICES else {}
     return MiditokScheme(name, tokenizer, spec, voices)
 
 
@@ -226,49 +226,51 @@ _ANY_INSTRUMENTS = (
 )
 
 
-class OwnScheme:
+class CustomScheme:
     """Music as the project's models read it: a preset, or a tokenizer that was trained from one.
 
     Args:
         name: What to call it.
         title: Its name in print.
-        table: Its vocabulary.
+        vocabulary: Its vocabulary.
     """
 
-    def __init__(self, name: str, title: str, table: TokenTable) -> None:
-        self.name, self.title, self._table = name, title, table
-        self.is_four_part = table.is_four_part
+    def __init__(self, name: str, title: str, vocabulary: Vocabulary) -> None:
+        self.name, self.title, self._vocabulary = name, title, vocabulary
+        self.is_four_part = vocabulary.is_four_part
         self.limits = _FOUR_VOICES if self.is_four_part else _ANY_INSTRUMENTS
-        self.voices = {program: voice for voice, program in table.program_of.items()}
+        self.voices = {program: voice for voice, program in vocabulary.program_of.items()}
 
     @property
     def vocabulary_sizes(self) -> tuple[int, ...]:
         """See `Scheme.vocabulary_sizes`."""
-        return (self._table.size,)
+        return (self._vocabulary.size,)
 
     def encode(self, score: ScoreTick) -> Tokens:
         """See `Scheme.encode`."""
         if self.is_four_part and not {track.name for track in score.tracks} <= set(VOICES):
             raise InputError(f"{self.title} holds tracks named {', '.join(VOICES)} only; choose another scheme.")
-        ids = self._table.merge(piece_ids(self._table, encode_score(self._table, score).piece))
-        return Tokens(len(ids), ids, self._table.ticks_per_quarter)
+        ids = self._vocabulary.merge(piece_ids(self._vocabulary, encode_score(self._vocabulary, score).piece))
+        return Tokens(len(ids), ids, self._vocabulary.ticks_per_quarter)
 
     def decode(self, tokens: Tokens) -> ScoreTick:
         """See `Scheme.decode`."""
         try:
-            return decode_piece(self._table, parse_piece(self._table, self._table.expand(tokens.sequence)))
+            return decode_piece(
+                self._vocabulary, parse_piece(self._vocabulary, self._vocabulary.expand(tokens.sequence))
+            )
         except StreamError as error:
             raise InputError(f"{self.title} cannot decode it ({error}); choose another scheme.") from error
 
     def steps(self, tokens: Tokens) -> list[Step]:
         """See `Scheme.steps`."""
-        base_ids = self._table.expand(tokens.sequence)
-        times = self._times(base_ids, parse_piece(self._table, base_ids))
+        base_ids = self._vocabulary.expand(tokens.sequence)
+        times = self._times(base_ids, parse_piece(self._vocabulary, base_ids))
         steps, place = [], 0
         for token_id in tokens.sequence:
-            parts = self._table.base_ids(token_id)
+            parts = self._vocabulary.base_ids(token_id)
             time = times[min(place, len(times) - 1)]
-            steps.append(Step(tuple(self._table.names[part] for part in parts), time))
+            steps.append(Step(tuple(self._vocabulary.names[part] for part in parts), time))
             place += len(parts)
         return steps
 
@@ -277,27 +279,27 @@ class OwnScheme:
         times, time = [], 0
         bars = zip(piece.bar_starts_ticks(), piece.bars, strict=False)
         for token_id in base_ids:
-            if token_id == self._table.bar_id:
+            if token_id == self._vocabulary.bar_id:
                 start, bar = next(bars)
                 time = start
-            elif token_id in self._table.position_of:
-                time = start + self._table.position_of[token_id] * bar.meter.position_ticks
+            elif token_id in self._vocabulary.position_of:
+                time = start + self._vocabulary.position_of[token_id] * bar.meter.position_ticks
             times.append(time)
         return times
 
 
 def scheme_names() -> tuple[str, ...]:
-    """Return every name that `open_scheme` knows, presets first."""
+    """Return every name that `load_scheme` knows, presets first."""
     # the other presets have the music of satb: they add special tokens or change the order of voices
     return ("satb", "gm", *CATALOGUE)
 
 
-def default_schemes(music: Music) -> tuple[str, ...]:
+def default_schemes(music: SchemeMusic) -> tuple[str, ...]:
     """Return the names of the schemes that fit: without the preset for four voices where there is other music."""
-    return tuple(name for name in scheme_names() if music is Music.VOICES or name != "satb")
+    return tuple(name for name in scheme_names() if music is SchemeMusic.VOICES or name != "satb")
 
 
-def open_scheme(name: str, music: Music) -> Scheme:
+def load_scheme(name: str, music: SchemeMusic) -> Scheme:
     """Build a scheme.
 
     Args:
@@ -312,11 +314,11 @@ def open_scheme(name: str, music: Music) -> Scheme:
     if known in CATALOGUE:
         return catalogue_scheme(known, music)
     if known in PRESETS:
-        return OwnScheme(known, f"{known} (preset)", TokenTable(build_tokenizer(known)))
+        return CustomScheme(known, f"{known} (preset)", Vocabulary(build_tokenizer(known)))
     folder = tokenizer_folder(name)
     if folder is not None and (folder / TOKENIZER_FILE).is_file():
         label = Path(name).resolve().name
-        return OwnScheme(name, label, TokenTable(load_tokenizer(folder)))
+        return CustomScheme(name, label, Vocabulary(load_tokenizer(folder)))
     raise InputError(
         f"unknown tokenizer scheme {name!r}; choose one of {', '.join(scheme_names())}, or a folder with a "
         f"{TOKENIZER_FILE}."

@@ -17,11 +17,20 @@ from rich.text import Text
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.comparison.catalogue import label_voices, music_of
 from descant_tokenizers.comparison.fidelity import Fidelity, fidelity
-from descant_tokenizers.comparison.schemes import OwnScheme, Scheme, Step, open_scheme
+from descant_tokenizers.comparison.schemes import CustomScheme, Scheme, Step, load_scheme
 from descant_tokenizers.scores import Bar, bars_of, read_score_report
 from descant_tokenizers.tokens.inspect import chosen_tracks, four_voices
 
-__all__ = ["FAMILIES", "HIDDEN_TYPES", "Block", "Sheet", "family_of", "make_sheet", "meaning", "render_sheet"]
+__all__ = [
+    "FAMILIES",
+    "HIDDEN_TYPES",
+    "TokenBlock",
+    "TokenSheet",
+    "describe_token",
+    "family_of",
+    "make_token_sheet",
+    "render_token_sheet",
+]
 
 FAMILIES: Mapping[str, tuple[str, ...]] = {
     "bar": ("Bar", "Beat", "Track"),
@@ -46,7 +55,7 @@ def family_of(name: str) -> str:
     return _FAMILY_OF.get(name.split("_", 1)[0], "other")
 
 
-def meaning(name: str, voices: Mapping[int, str]) -> str:
+def describe_token(name: str, voices: Mapping[int, str]) -> str:
     """Say what a token means.
 
     Args:
@@ -144,7 +153,7 @@ _OPENERS = ("Position", "TimeShift", "Rest", "Beat", "Track")
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class TokenBlock:
     """The tokens of one bar that stand together in the stream.
 
     Attributes:
@@ -157,7 +166,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class TokenSheet:
     """A score and its tokens.
 
     Attributes:
@@ -173,7 +182,7 @@ class Sheet:
     title: str
     scheme: Scheme
     remarks: tuple[str, ...]
-    blocks: tuple[Block, ...]
+    blocks: tuple[TokenBlock, ...]
     num_tokens: int
     kept: Fidelity
     num_bars: int
@@ -196,12 +205,12 @@ class Sheet:
         yield "decoded again: " + ", ".join(lost)
 
 
-def make_sheet(path: Path, scheme_name: str, track: str | None = None) -> Sheet:
+def make_token_sheet(path: Path, scheme_name: str, track: str | None = None) -> TokenSheet:
     """Read a score file and write it in the tokens of a scheme.
 
     Args:
         path: A file in any supported format.
-        scheme_name: See `open_scheme`.
+        scheme_name: See `load_scheme`.
         track: The one track to take: its number from 1, or its name.
 
     Raises:
@@ -209,9 +218,9 @@ def make_sheet(path: Path, scheme_name: str, track: str | None = None) -> Sheet:
     """
     read = read_score_report(path)
     score = read.score
-    scheme = open_scheme(scheme_name, music_of(score))
+    scheme = load_scheme(scheme_name, music_of(score))
     try:
-        needs_voices = isinstance(scheme, OwnScheme) and scheme.is_four_part
+        needs_voices = isinstance(scheme, CustomScheme) and scheme.is_four_part
         score, reason = (four_voices if needs_voices else chosen_tracks)(score, track)
         ready = label_voices(score) if scheme.voices else score
         tokens = scheme.encode(ready)
@@ -220,10 +229,10 @@ def make_sheet(path: Path, scheme_name: str, track: str | None = None) -> Sheet:
         raise InputError(f"{path}: {error}") from error
     bars = bars_of(ready)
     blocks = tuple(_blocks(scheme.steps(tokens), bars, score.ticks_per_quarter, tokens.ticks_per_quarter))
-    return Sheet(path.name, scheme, (reason, *read.repairs), blocks, tokens.num_tokens, kept, len(bars))
+    return TokenSheet(path.name, scheme, (reason, *read.repairs), blocks, tokens.num_tokens, kept, len(bars))
 
 
-def _blocks(steps: Sequence[Step], bars: Sequence[Bar], score_tpq: int, tokens_tpq: int) -> Iterator[Block]:
+def _blocks(steps: Sequence[Step], bars: Sequence[Bar], score_tpq: int, tokens_tpq: int) -> Iterator[TokenBlock]:
     """Gather consecutive tokens of one bar; what stands after the last bar belongs to it."""
     starts = [bar.start_ticks * tokens_tpq for bar in bars]
     gathered: list[Step] = []
@@ -231,12 +240,12 @@ def _blocks(steps: Sequence[Step], bars: Sequence[Bar], score_tpq: int, tokens_t
     for step in steps:
         index = bisect_right(starts, step.time_ticks * score_tpq) - 1
         if gathered and (index != current or step.names[:1] == ("Track_Start",)):
-            yield Block(bars[current], tuple(_lines(gathered)))
+            yield TokenBlock(bars[current], tuple(_lines(gathered)))
             gathered = []
         current = index
         gathered.append(step)
     if gathered:
-        yield Block(bars[current], tuple(_lines(gathered)))
+        yield TokenBlock(bars[current], tuple(_lines(gathered)))
 
 
 def _lines(steps: Sequence[Step]) -> Iterator[tuple[Step, ...]]:
@@ -268,7 +277,7 @@ def heading(bar: Bar) -> str:
     return f"bar {bar.number}, {bar.numerator}/{bar.denominator}{', pickup' if bar.number == 0 else ''}"
 
 
-def render_sheet(sheet: Sheet) -> Iterator[Text]:
+def render_token_sheet(sheet: TokenSheet) -> Iterator[Text]:
     """Yield the lines to print: remarks, a block for each bar, totals."""
     for remark in sheet.remarks:
         yield Text(remark, "dim")

@@ -29,7 +29,7 @@ from descant_tokenizers.corpora.store import (
     read_dataset,
     write_report,
 )
-from descant_tokenizers.corpora.workers import Outcome, Progress, read_all
+from descant_tokenizers.corpora.workers import OnPieces, Outcome, read_all
 
 
 def split_rows(name: str) -> list[Mapping[str, Any]]:
@@ -126,7 +126,7 @@ def build_dataset(
     licence: str | None = None,
     parts: Parts = "auto",
     file_format: FileFormat = "arrow",
-    progress: Progress | None = None,
+    progress: OnPieces | None = None,
 ) -> BuildReport:
     """Build a corpus to a Hugging Face dataset on disk.
 
@@ -249,7 +249,7 @@ def is_score_folder(source: str) -> bool:
 
 
 def load_corpus(
-    name_or_dir: str, *, parts: Parts = "auto", num_proc: int | None = None, progress: Progress | None = None
+    name_or_dir: str, *, parts: Parts = "auto", num_proc: int | None = None, progress: OnPieces | None = None
 ) -> DatasetDict:
     """Load a dataset from disk, or a corpus by name or folder, which is built into the cache when it is first needed.
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.corpora.rows import Piece
+from descant_tokenizers.corpora.rows import CorpusPiece
 
 PIECE_SOURCES = ("scores", *(f"corpora/{name}.py" for name in ("chorales", "digests", "files", "reading", "rows")))
 ROW_SOURCES = ("scores", "corpora", "corpora/data")
@@ -120,7 +120,7 @@ def cache_path(data: bytes, reader: str) -> Path:
     return piece_folder(reader) / digest[0] / f"{digest}.json"  # making 256 folders would take longer than 1,000 files
 
 
-def load_piece(path: Path) -> Piece | None:
+def load_piece(path: Path) -> CorpusPiece | None:
     """Return the cached piece, or None if there is none that can be read."""
     try:
         return unpack_piece(json.loads(path.read_text("utf-8")))
@@ -128,7 +128,7 @@ def load_piece(path: Path) -> Piece | None:
         return None
 
 
-def save_piece(path: Path, piece: Piece) -> None:
+def save_piece(path: Path, piece: CorpusPiece) -> None:
     """Put a piece into the cache."""
     text = json.dumps(pack_piece(piece))
     try:
@@ -149,12 +149,12 @@ def _write(path: Path, text: str) -> None:
         file.write(text.encode("ascii"))
 
 
-def pack_piece(piece: Piece) -> dict[str, Any]:
+def pack_piece(piece: CorpusPiece) -> dict[str, Any]:
     """Return a piece as values that JSON knows."""
     return vars(piece) | {"music": base64.b64encode(piece.music).decode("ascii")}
 
 
-def unpack_piece(fields: Mapping[str, Any]) -> Piece:
+def unpack_piece(fields: Mapping[str, Any]) -> CorpusPiece:
     """Return the piece that `pack_piece` packed; raises `ValueError`, `KeyError` or `TypeError` if it is none."""
     tuples = {name: tuple(fields[name]) for name in ("fermatas", "remarks")}
-    return Piece(**{**fields, "music": base64.b64decode(fields["music"]), **tuples})
+    return CorpusPiece(**{**fields, "music": base64.b64decode(fields["music"]), **tuples})

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora.files import FileReader, keys_in, stem_of
 from descant_tokenizers.corpora.reading import Parts
-from descant_tokenizers.corpora.rows import Facts, Piece
+from descant_tokenizers.corpora.rows import CorpusPiece, Facts
 from descant_tokenizers.corpora.splits import FOLDER_SPLITS, split_of_digest, split_of_text
 from descant_tokenizers.scores import Limits
 
@@ -135,7 +135,7 @@ class Music21Corpus:
         """Return the path in music21's corpus without its suffix, such as `palestrina/Agnus_00`."""
         return stem_of(key)
 
-    def facts_of(self, key: str, piece: Piece) -> Facts:
+    def facts_of(self, key: str, piece: CorpusPiece) -> Facts:
         """Say what the table and the piece's own file say."""
         source = next(source for source in self._entry.sources if _is_in(key, source.pattern))
         title = source.title_of(key) if source.title_of else piece.title or PurePosixPath(stem_of(key)).name

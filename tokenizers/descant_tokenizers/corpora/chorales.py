@@ -15,7 +15,7 @@ from symusic.core import ScoreTick
 
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora.reading import Reading, four_voices
-from descant_tokenizers.corpora.rows import Facts, Piece
+from descant_tokenizers.corpora.rows import CorpusPiece, Facts
 from descant_tokenizers.corpora.splits import CHORALE_SPLITS, canonical_splits
 from descant_tokenizers.scores import VOICES, Limits
 from descant_tokenizers.scores.reading import read_bytes
@@ -150,7 +150,7 @@ class ChoraleCorpus:
         """Return the file's stem, such as `bwv269`."""
         return key.removesuffix(".mxl")
 
-    def facts_of(self, key: str, piece: Piece) -> Facts:
+    def facts_of(self, key: str, piece: CorpusPiece) -> Facts:
         """Look the file up in the canonical split and in music21's list of titles."""
         return Facts(
             self.id_of(key), COMPOSER, chorale_title(key), LICENCE, _split_of(key), f"music21 corpus, bach/{key}"

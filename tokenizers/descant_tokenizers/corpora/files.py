@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora.reading import Parts, Reading, read_piece
-from descant_tokenizers.corpora.rows import Facts, Piece
+from descant_tokenizers.corpora.rows import CorpusPiece, Facts
 from descant_tokenizers.corpora.splits import FOLDER_SPLITS, split_of_digest
 from descant_tokenizers.scores import SUFFIXES, Limits
 from descant_tokenizers.scores.reading import read_bytes
@@ -219,7 +219,7 @@ class FolderCorpus:
         stem = stem_of(key)
         return key if stem in self._shared_stems else stem
 
-    def facts_of(self, key: str, piece: Piece) -> Facts:
+    def facts_of(self, key: str, piece: CorpusPiece) -> Facts:
         """Say of a piece what its file says, under the user's own word about the licence."""
         return Facts(
             id=self.id_of(key),

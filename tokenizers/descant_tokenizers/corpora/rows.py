@@ -56,7 +56,7 @@ COLUMN_TYPES: dict[str, str] = {
 
 
 @dataclass(frozen=True)
-class Piece:
+class CorpusPiece:
     """Everything about a piece that follows from its bytes alone, and so can be cached under their digest.
 
     Attributes:
@@ -132,11 +132,11 @@ class Corpus(Protocol):
     def id_of(self, key: str) -> str:
         """Name the row."""
 
-    def facts_of(self, key: str, piece: Piece) -> Facts:
+    def facts_of(self, key: str, piece: CorpusPiece) -> Facts:
         """Say what is known about a piece."""
 
 
-def make_piece(reading: Reading) -> Piece:
+def make_piece(reading: Reading) -> CorpusPiece:
     """Gather what a row says about a piece.
 
     Args:
@@ -149,7 +149,7 @@ def make_piece(reading: Reading) -> Piece:
     assert all(track.notes for track in score.tracks), "MIDI does not keep an empty track"
     notes = notes_of(score.tracks)
     onsets = {note.time for track in score.tracks for note in track.notes} if reading.fermatas_ticks else set()
-    return Piece(
+    return CorpusPiece(
         music=score.dumps_midi(),
         num_parts=reading.num_parts,
         is_four_part=reading.num_parts == len(VOICES) and tuple(track.name for track in score.tracks) == VOICES,
@@ -167,7 +167,7 @@ def make_piece(reading: Reading) -> Piece:
     )
 
 
-def make_row(corpus: Corpus, key: str, piece: Piece) -> Row:
+def make_row(corpus: Corpus, key: str, piece: CorpusPiece) -> Row:
     """Make the row of a piece.
 
     Args:

@@ -32,12 +32,12 @@ from descant_tokenizers.corpora.cache import (
     prune_cache,
     save_piece,
 )
-from descant_tokenizers.corpora.rows import Corpus, Piece, Reader, make_piece
+from descant_tokenizers.corpora.rows import Corpus, CorpusPiece, Reader, make_piece
 
-Progress = Callable[[int, int], None]
+OnPieces = Callable[[int, int], None]
 """Called with the number of pieces done and the number of all pieces."""
 
-_worker: tuple[Event, Job] | None = None  # in a worker process: whether the parent wants no more, and what to do
+_worker: tuple[Event, WorkerPool] | None = None  # in a worker process: whether the parent wants no more, and what to do
 SMALL_JOB = 8  # starting worker processes takes longer than reading a handful of files
 CHUNK = 4  # pieces that a worker is handed at once
 CHUNKS_AHEAD = 4  # for each worker, so that none waits while a slow one holds up the order
@@ -56,7 +56,7 @@ class Outcome:
     """
 
     key: str
-    piece: Piece | None = None
+    piece: CorpusPiece | None = None
     reason: str = ""
     is_cached: bool = False
     columns: Mapping[str, Any] = field(default_factory=dict)
@@ -67,7 +67,7 @@ Step = Callable[[Outcome], Outcome]
 
 
 def read_all(
-    corpus: Corpus, num_proc: int | None = None, progress: Progress | None = None, step: Step | None = None
+    corpus: Corpus, num_proc: int | None = None, progress: OnPieces | None = None, step: Step | None = None
 ) -> Generator[Outcome, None, None]:
     """Read every piece of a corpus, from the cache where it has been read before.
 
@@ -92,7 +92,7 @@ def read_all(
     keys, reader = corpus.keys, corpus.reader
     make_cache_folder(piece_folder(reader.name))
     prune_cache()
-    job = Job(reader, step)
+    job = WorkerPool(reader, step)
     outcomes = _in_processes(job, keys, num_proc) if in_processes else (job.run(key) for key in keys)
     with contextlib.closing(outcomes):  # else an exception in the caller leaves the processes running
         for num_done, outcome in enumerate(outcomes, start=1):
@@ -127,7 +127,7 @@ def read_one(reader: Reader, key: str) -> Outcome:
 
 
 @dataclass(frozen=True)
-class Job:
+class WorkerPool:
     """What a worker process does with each piece."""
 
     reader: Reader
@@ -139,7 +139,7 @@ class Job:
         return outcome if self.step is None or outcome.piece is None else self.step(outcome)
 
 
-def _in_processes(job: Job, keys: Sequence[str], num_proc: int) -> Generator[Outcome, None, None]:
+def _in_processes(job: WorkerPool, keys: Sequence[str], num_proc: int) -> Generator[Outcome, None, None]:
     """Read in worker processes; a chunk whose process dies is read again, piece by piece."""
     left = deque(keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK))
     while left:
@@ -151,7 +151,7 @@ def _in_processes(job: Job, keys: Sequence[str], num_proc: int) -> Generator[Out
             yield from _one_by_one(job, deque(left.popleft()))
 
 
-def _one_by_one(job: Job, keys: deque[str]) -> Iterator[Outcome]:
+def _one_by_one(job: WorkerPool, keys: deque[str]) -> Iterator[Outcome]:
     while keys:
         with contextlib.closing(_pooled(job, [(key,) for key in keys], 1)) as chunks:
             for (outcome,) in chunks:
@@ -162,7 +162,7 @@ def _one_by_one(job: Job, keys: deque[str]) -> Iterator[Outcome]:
             yield Outcome(key, reason=f"{key} crashed the reader.")
 
 
-def _pooled(job: Job, chunks: Sequence[Sequence[str]], num_proc: int) -> Generator[list[Outcome], None, None]:
+def _pooled(job: WorkerPool, chunks: Sequence[Sequence[str]], num_proc: int) -> Generator[list[Outcome], None, None]:
     """Yield the outcomes of each chunk in order; end early if a process dies."""
     # spawn: the caller may hold threads (torch, progress bars), which do not survive a fork.
     context = multiprocessing.get_context("spawn")
@@ -215,7 +215,7 @@ def _check_start(pool: ProcessPoolExecutor) -> None:
 
 
 @contextlib.contextmanager
-def reading_bar(label: str, *, quiet: bool = False) -> Iterator[Progress | None]:
+def reading_bar(label: str, *, quiet: bool = False) -> Iterator[OnPieces | None]:
     """Show on stderr, if that is a terminal, how far a run is; pass what this yields as `progress`.
 
     Args:

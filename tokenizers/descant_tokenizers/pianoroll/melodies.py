@@ -23,7 +23,7 @@ from symusic.core import ScoreTick
 
 from descant_tokenizers.corpora import load_corpus, row_to_score
 from descant_tokenizers.corpora.store import FileFormat, check_out
-from descant_tokenizers.corpora.workers import Progress
+from descant_tokenizers.corpora.workers import OnPieces
 from descant_tokenizers.pianoroll.chords import Chord, chord_of_harmony, chord_of_melody, parse_chord
 from descant_tokenizers.pianoroll.grid import BAR_STEPS, NUM_PITCHES, STEPS_PER_BEAT, roll_of_notes
 from descant_tokenizers.pianoroll.windows import SPLITS, columns, is_full, store
@@ -139,7 +139,7 @@ def build_melody_bars(
     num_proc: int | None = None,
     force: bool = False,
     file_format: FileFormat = "arrow",
-    progress: Progress | None = None,
+    progress: OnPieces | None = None,
 ) -> tuple[DatasetDict, MelodyReport]:
     """Cut the bars, and write them to a Hugging Face dataset if a folder is given.
 

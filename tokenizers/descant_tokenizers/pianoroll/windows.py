@@ -29,7 +29,7 @@ from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora import load_corpus, row_to_score
 from descant_tokenizers.corpora.reading import FIRST_VOICE_PROGRAM
 from descant_tokenizers.corpora.store import FileFormat, check_out, write_dataset
-from descant_tokenizers.corpora.workers import Progress
+from descant_tokenizers.corpora.workers import OnPieces
 from descant_tokenizers.pianoroll.grid import (
     BAR_STEPS,
     NUM_PITCHES,
@@ -238,7 +238,7 @@ def build_rolls(
     num_proc: int | None = None,
     force: bool = False,
     file_format: FileFormat = "arrow",
-    progress: Progress | None = None,
+    progress: OnPieces | None = None,
 ) -> tuple[DatasetDict, RollReport]:
     """Cut the windows, and write them to a Hugging Face dataset if a folder is given.
 

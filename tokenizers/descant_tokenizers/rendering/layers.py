@@ -13,7 +13,7 @@ from fractions import Fraction
 from symusic.core import NoteTick, ScoreTick, TrackTick
 
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.rendering.rhythm import Meter, snapped, tuplets_of
+from descant_tokenizers.rendering.rhythm import MeterGroups, snapped, tuplets_of
 from descant_tokenizers.scores import Bar, bars_of
 
 __all__ = ["GivenRule", "Layer", "Moved", "Staved", "StavedBar", "layers_of", "staved_bars"]
@@ -40,7 +40,7 @@ class StavedBar:
     number: int
     start: Fraction
     length: Fraction
-    meter: Meter
+    meter: MeterGroups
 
     @property
     def end(self) -> Fraction:
@@ -107,7 +107,7 @@ def staved_bars(score: ScoreTick) -> list[StavedBar]:
 def _staved_bar(bars: Sequence[Bar], index: int, unit: int) -> StavedBar:
     bar = bars[index]
     shown = bars[1] if bar.number == 0 and len(bars) > 1 else bar
-    meter = Meter(shown.numerator, shown.denominator)
+    meter = MeterGroups(shown.numerator, shown.denominator)
     return StavedBar(bar.number, Fraction(bar.start_ticks, unit), Fraction(bar.length_ticks, unit), meter)
 
 

@@ -42,13 +42,21 @@ from descant_tokenizers.rendering.chords import ChordName
 from descant_tokenizers.rendering.layers import Layer, Moved, Staved, StavedBar, layers_of, staved_bars
 from descant_tokenizers.rendering.rhythm import Tuplet, Value, note_values, rest_values, tuplets_of
 from descant_tokenizers.rendering.spelling import find_key, spell
-from descant_tokenizers.rendering.staves import Sheet, Staff, Voice, clef_of, engraved_tracks, put_brackets, staves_of
+from descant_tokenizers.rendering.staves import (
+    SheetOptions,
+    Staff,
+    Voice,
+    clef_of,
+    engraved_tracks,
+    put_brackets,
+    staves_of,
+)
 from descant_tokenizers.scores import VOICES
 
 __all__ = [
     "ADDED_COLOUR",
     "MAX_NOTES",
-    "Sheet",
+    "SheetOptions",
     "bar_rest",
     "chord_symbol",
     "mark_tuplet",
@@ -121,7 +129,7 @@ _NUMERALS_Y = -70  # tenths of a staff space from its top line; equal ones are e
 _MAX_TEMPOS = 8  # a recorded performance has hundreds, which nobody reads
 
 
-def to_musicxml(score: ScoreTick, sheet: Sheet | None = None) -> str:
+def to_musicxml(score: ScoreTick, sheet: SheetOptions | None = None) -> str:
     """Write a score as the text of a MusicXML 4.0 file; see `to_music21`.
 
     Raises:
@@ -130,7 +138,7 @@ def to_musicxml(score: ScoreTick, sheet: Sheet | None = None) -> str:
     return musicxml_and_moves(score, sheet)[0]
 
 
-def musicxml_and_moves(score: ScoreTick, sheet: Sheet | None = None) -> tuple[str, Moved]:
+def musicxml_and_moves(score: ScoreTick, sheet: SheetOptions | None = None) -> tuple[str, Moved]:
     """Write a score as `to_musicxml` does, and say how far notes were moved."""
     written, moved = to_music21(score, sheet)
     try:
@@ -141,7 +149,7 @@ def musicxml_and_moves(score: ScoreTick, sheet: Sheet | None = None) -> tuple[st
     return data.decode("utf-8"), moved
 
 
-def to_music21(score: ScoreTick, sheet: Sheet | None = None) -> tuple[AnyStream, Moved]:
+def to_music21(score: ScoreTick, sheet: SheetOptions | None = None) -> tuple[AnyStream, Moved]:
     """Turn a score into measured parts, ready to be written.
 
     Args:
@@ -155,7 +163,7 @@ def to_music21(score: ScoreTick, sheet: Sheet | None = None) -> tuple[AnyStream,
     Raises:
         InputError: There are no pitched notes, or `closed` is asked for other tracks.
     """
-    sheet = sheet or Sheet()
+    sheet = sheet or SheetOptions()
     tracks = engraved_tracks(score)
     if not any(track.notes for track in tracks):
         raise InputError("the score has no pitched notes, so there is nothing to engrave; give one that has.")
@@ -184,7 +192,7 @@ def to_music21(score: ScoreTick, sheet: Sheet | None = None) -> tuple[AnyStream,
 class _Writer:
     """Writes parts that share their bars and keys."""
 
-    def __init__(self, score: ScoreTick, bars: Sequence[StavedBar], sheet: Sheet) -> None:
+    def __init__(self, score: ScoreTick, bars: Sequence[StavedBar], sheet: SheetOptions) -> None:
         self._score, self._bars, self._sheet = score, bars, sheet
         self._key = sheet.key or find_key(score).key
         signatures = {Fraction(event.time, score.ticks_per_quarter): event.key for event in score.key_signatures}

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-__all__ = ["Meter", "Tuplet", "Value", "note_values", "rest_values", "snapped", "tuplets_of"]
+__all__ = ["MeterGroups", "Tuplet", "Value", "note_values", "rest_values", "snapped", "tuplets_of"]
 
 _FINEST = 16  # of a quarter: 64th notes
 _FINEST_TUPLET = Fraction(1, 6)
@@ -24,7 +24,7 @@ _MERGED = 0.125  # what it costs that two times become one
 
 
 @dataclass(frozen=True)
-class Meter:
+class MeterGroups:
     """A time signature.
 
     Attributes:
@@ -106,7 +106,7 @@ class Value:
         return self.length if self.tuplet is None else self.length * self.tuplet.actual / self.tuplet.normal
 
 
-def tuplets_of(meter: Meter, points: Collection[Fraction], length: Fraction | None = None) -> list[Tuplet]:
+def tuplets_of(meter: MeterGroups, points: Collection[Fraction], length: Fraction | None = None) -> list[Tuplet]:
     """Find the tuplets that the notes of a voice need in a bar.
 
     Args:
@@ -127,7 +127,7 @@ def tuplets_of(meter: Meter, points: Collection[Fraction], length: Fraction | No
     return found
 
 
-def _wide_triplet(meter: Meter, start: Fraction, points: Collection[Fraction]) -> Tuplet | None:
+def _wide_triplet(meter: MeterGroups, start: Fraction, points: Collection[Fraction]) -> Tuplet | None:
     """Three quarters in the time of two, from an odd beat on."""
     length = 2 * meter.unit
     if start % length or start + length > meter.length:
@@ -158,7 +158,7 @@ def _tuplets_in(start: Fraction, length: Fraction, points: Collection[Fraction])
     return [Tuplet(start, length, odd, _TUPLETS[odd], unit)]
 
 
-def note_values(meter: Meter, start: Fraction, end: Fraction, tuplets: Sequence[Tuplet] = ()) -> list[Value]:
+def note_values(meter: MeterGroups, start: Fraction, end: Fraction, tuplets: Sequence[Tuplet] = ()) -> list[Value]:
     """Write a note inside a bar: as one value where that shows the beats, else as several, to be tied.
 
     Args:
@@ -170,7 +170,7 @@ def note_values(meter: Meter, start: Fraction, end: Fraction, tuplets: Sequence[
     return [value for part in _parts(start, end, tuplets) for value in _values(meter, *part, is_rest=False)]
 
 
-def rest_values(meter: Meter, start: Fraction, end: Fraction, tuplets: Sequence[Tuplet] = ()) -> list[Value]:
+def rest_values(meter: MeterGroups, start: Fraction, end: Fraction, tuplets: Sequence[Tuplet] = ()) -> list[Value]:
     """Write a rest inside a bar, as `note_values` does; rests show the beats more strictly."""
     return [value for part in _parts(start, end, tuplets) for value in _values(meter, *part, is_rest=True)]
 
@@ -184,7 +184,9 @@ def _parts(
         yield first, second, next((each for each in tuplets if each.start <= first < each.end), None)
 
 
-def _values(meter: Meter, start: Fraction, end: Fraction, tuplet: Tuplet | None, *, is_rest: bool) -> Iterator[Value]:
+def _values(
+    meter: MeterGroups, start: Fraction, end: Fraction, tuplet: Tuplet | None, *, is_rest: bool
+) -> Iterator[Value]:
     if tuplet is not None:
         yield from _values_in(tuplet, start, end)
         return
@@ -213,7 +215,7 @@ def _is_dotted_or_plain(length: Fraction) -> bool:
     )
 
 
-def _is_plain(meter: Meter, start: Fraction, end: Fraction) -> bool:
+def _is_plain(meter: MeterGroups, start: Fraction, end: Fraction) -> bool:
     """Whether one note value may stand for this stretch."""
     beat, length = meter.beat, end - start
     if not _is_dotted_or_plain(length):
@@ -229,7 +231,7 @@ def _is_plain(meter: Meter, start: Fraction, end: Fraction) -> bool:
     return is_syncope and end - half != meter.middle
 
 
-def _is_plain_rest(meter: Meter, start: Fraction, end: Fraction) -> bool:
+def _is_plain_rest(meter: MeterGroups, start: Fraction, end: Fraction) -> bool:
     beat, length = meter.beat, end - start
     if not _is_dotted_or_plain(length):
         return False
@@ -239,7 +241,7 @@ def _is_plain_rest(meter: Meter, start: Fraction, end: Fraction) -> bool:
     return is_half_bar or (length in (2 * beat, 4 * beat) and start % length == 0 and meter.length % (2 * beat) == 0)
 
 
-def _cut(meter: Meter, start: Fraction, end: Fraction) -> Fraction:
+def _cut(meter: MeterGroups, start: Fraction, end: Fraction) -> Fraction:
     """The strongest place inside a stretch: the middle of the bar, a beat, then halves of it."""
     beat = meter.beat
     first, last = -(-start // beat) * beat, end // beat * beat
@@ -262,7 +264,7 @@ def _cut(meter: Meter, start: Fraction, end: Fraction) -> Fraction:
         step /= 2
 
 
-def snapped(meter: Meter, points: Iterable[Fraction]) -> Mapping[Fraction, Fraction]:
+def snapped(meter: MeterGroups, points: Iterable[Fraction]) -> Mapping[Fraction, Fraction]:
     """Move points that no note value reaches to ones that do.
 
     Args:

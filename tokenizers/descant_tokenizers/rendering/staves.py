@@ -19,14 +19,14 @@ from descant_tokenizers.rendering.marks import Marks
 from descant_tokenizers.rendering.spelling import Key
 from descant_tokenizers.scores import VOICES
 
-__all__ = ["Layout", "Sheet", "Staff", "Voice", "clef_of", "engraved_tracks", "put_brackets", "staves_of"]
+__all__ = ["Layout", "SheetOptions", "Staff", "Voice", "clef_of", "engraved_tracks", "put_brackets", "staves_of"]
 
 Layout = Literal["open", "closed"]
 """A staff for each track, or two voices to a staff."""
 
 
 @dataclass(frozen=True)
-class Sheet:
+class SheetOptions:
     """How a score is to be written.
 
     Attributes:
@@ -82,7 +82,7 @@ class Voice:
 Staff = Sequence[Voice]
 
 
-def staves_of(voices: Sequence[Voice], sheet: Sheet) -> list[Staff]:
+def staves_of(voices: Sequence[Voice], sheet: SheetOptions) -> list[Staff]:
     """Share the voices among staves: two to one in a closed score.
 
     Raises:
@@ -99,7 +99,7 @@ def staves_of(voices: Sequence[Voice], sheet: Sheet) -> list[Staff]:
     return [[soprano, alto], [tenor, bass]] if is_closed else open_score
 
 
-def _sings(voice: Voice, sheet: Sheet) -> bool:
+def _sings(voice: Voice, sheet: SheetOptions) -> bool:
     """Whether a voice has words: two lines of them do not fit below a staff."""
     places = ((item.time, number) for layer in voice.layers for item in layer for number, _ in item.pitches)
     return any(sheet.marks.lyrics_of(voice.name, *place) for place in places)

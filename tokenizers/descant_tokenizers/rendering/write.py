@@ -29,7 +29,7 @@ from descant_tokenizers.rendering.verovio import pdf_of
 
 if TYPE_CHECKING:
     from descant_tokenizers.rendering.chords import ChordName
-    from descant_tokenizers.rendering.staves import Layout, Sheet
+    from descant_tokenizers.rendering.staves import Layout, SheetOptions
 
 __all__ = ["Rendering", "Written", "default_formats", "write_renderings"]
 
@@ -112,10 +112,10 @@ class Rendering:
         return svg_pages(self.musicxml, has_chords=self.with_chords)
 
     @property
-    def _sheet(self) -> Sheet:
-        from descant_tokenizers.rendering.staves import Sheet
+    def _sheet(self) -> SheetOptions:
+        from descant_tokenizers.rendering.staves import SheetOptions
 
-        return Sheet(
+        return SheetOptions(
             title=self.title or self.marks.title,
             composer=self.marks.composer,
             arrangement=self.arrangement,

@@ -21,10 +21,10 @@ from symusic.core import ScoreTick
 
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.scores.music21_reader import AnyStream, fermatas_of, from_music21
-from descant_tokenizers.scores.preflight import XmlCensus, check_abc, check_humdrum, check_musicxml
+from descant_tokenizers.scores.preflight import XmlPreflight, check_abc, check_humdrum, check_musicxml
 from descant_tokenizers.scores.validation import Limits, check_count
 
-__all__ = ["Credits", "Notation", "credits_of", "parse_notation"]
+__all__ = ["Metadata", "Notation", "metadata_of", "parse_notation"]
 
 _MAX_TITLE = 200
 _MAX_RIGHTS = 500
@@ -32,7 +32,7 @@ _HUMDRUM_RIGHTS = re.compile(r"^!!!YE[CM][^:]*:(.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class Credits:
+class Metadata:
     """What a file says about itself; empty where it says nothing.
 
     Attributes:
@@ -48,7 +48,7 @@ class Credits:
     encoder: str = ""
 
 
-def credits_of(source: AnyStream, text: str, form: str) -> Credits:
+def metadata_of(source: AnyStream, text: str, form: str) -> Metadata:
     """Gather a file's credits.
 
     Args:
@@ -63,7 +63,7 @@ def credits_of(source: AnyStream, text: str, form: str) -> Credits:
     rights = _HUMDRUM_RIGHTS.findall(text) if form == "humdrum" else [about.copyright] if about else []
     encoders = re.findall(r"^Z:(.*)$", text, re.MULTILINE) if form == "abc" else []
     titles = [about.parentTitle, about.title or about.movementName] if about else []
-    return Credits(
+    return Metadata(
         title=printable(": ".join(title for title in titles if title), _MAX_TITLE),
         composer=printable((about.composer or "") if about else "", _MAX_TITLE),
         rights=printable("; ".join(line.strip() for line in rights if line and line != "None"), _MAX_RIGHTS),
@@ -96,7 +96,7 @@ class Notation:
     score: ScoreTick
     remarks: list[str]
     fermatas_ticks: tuple[int, ...]
-    credits: Credits
+    credits: Metadata
 
 
 def parse_notation(path: Path, data: bytes, form: NotationFormat, limits: Limits) -> Notation:
@@ -123,7 +123,7 @@ def parse_notation(path: Path, data: bytes, form: NotationFormat, limits: Limits
             source = _stream_of(text, form)
             score = from_music21(source)
             fermatas = tuple(fermatas_of(source)) if _FERMATA_SIGNS[form] in text else ()
-            said = credits_of(source, text, form)
+            said = metadata_of(source, text, form)
     except InputError as error:
         raise InputError(f"{path} cannot be used: {error}") from error
     except Exception as error:  # music21 raises whatever its parsers stumble over
@@ -198,7 +198,7 @@ def _unzipped(path: Path, data: bytes, max_bytes: int) -> bytes:
 def _root_file(path: Path, archive: zipfile.ZipFile, max_bytes: int) -> str:
     names = archive.namelist()
     if _CONTAINER in names:
-        census = XmlCensus()
+        census = XmlPreflight()
         census.read(_entry(path, archive, _CONTAINER, max_bytes))
         if census.root_files:
             return census.root_files[0]

@@ -13,7 +13,7 @@ from xml.parsers import expat
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores.validation import Limits, check_count
 
-__all__ = ["XmlCensus", "check_abc", "check_humdrum", "check_musicxml"]
+__all__ = ["XmlPreflight", "check_abc", "check_humdrum", "check_musicxml"]
 
 _MAX_BEATS = 64  # music21's time signatures take time that grows with the square of the beats and more
 _MAX_ENDING = 99
@@ -70,7 +70,7 @@ def check_humdrum(path: Path, text: str, limits: Limits) -> None:
     check_count(path, "notes", num_notes, limits.max_notes)
 
 
-def check_musicxml(path: Path, data: bytes, limits: Limits) -> XmlCensus:
+def check_musicxml(path: Path, data: bytes, limits: Limits) -> XmlPreflight:
     """Take the census of a MusicXML text and hold it against the limits.
 
     Args:
@@ -84,7 +84,7 @@ def check_musicxml(path: Path, data: bytes, limits: Limits) -> XmlCensus:
     Raises:
         InputError: The text is not well formed or not partwise MusicXML, declares entities, or exceeds a bound.
     """
-    census = XmlCensus()
+    census = XmlPreflight()
     try:
         census.read(data)
     except expat.ExpatError as error:
@@ -120,7 +120,7 @@ def _check_values(path: Path, name: str, text: str, largest: int) -> None:
         )
 
 
-class XmlCensus:
+class XmlPreflight:
     """What is in an XML text, counted without building a tree.
 
     Attributes:

@@ -26,7 +26,7 @@ BOUNDARY_TYPES = ("Bar", "TimeSig")
 OPENING_TYPE = "Position"
 
 
-class LearnedTokens:
+class SubwordMerges:
     """The learned part of a miditok tokenizer's vocabulary; empty if it was never trained.
 
     Args:

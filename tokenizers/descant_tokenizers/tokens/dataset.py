@@ -22,11 +22,11 @@ from descant_tokenizers.corpora.build import BuildReport, write_rows
 from descant_tokenizers.corpora.cache import CACHE_REMEDY, cache_dir, code_version, make_cache_folder
 from descant_tokenizers.corpora.rows import Corpus, row_to_score
 from descant_tokenizers.corpora.store import FileFormat, check_out, fresh_folder, write_dataset
-from descant_tokenizers.corpora.workers import Outcome, Progress, read_all
+from descant_tokenizers.corpora.workers import OnPieces, Outcome, read_all
 from descant_tokenizers.tokens.encode import encode_stream
 from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.tasks import TaskLayout
-from descant_tokenizers.tokens.vocabulary import TokenTable
+from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 TOKEN_COLUMN_TYPES = {
     "input_ids": "int64[]",
@@ -55,14 +55,14 @@ class TokenStep:
 def tokenize_row(row: Mapping[str, Any], layout: TaskLayout) -> dict[str, Any]:
     """Tokenize one row; a piece that the vocabulary cannot hold gets no ids and the reason."""
     try:
-        stream = encode_stream(layout.table, row_to_score(row))
+        stream = encode_stream(layout.vocabulary, row_to_score(row))
     except InputError as error:
         return {"input_ids": [], "voices": [], "num_bars": 0, "num_16ths": 0.0, "grid_changes": [str(error)]}
     return {
         "input_ids": layout.continue_ids(stream.ids, stream.voices),
         "voices": list(stream.voices),
         "num_bars": stream.num_bars,
-        "num_16ths": stream.end_ticks * 4 / layout.table.ticks_per_quarter,
+        "num_16ths": stream.end_ticks * 4 / layout.vocabulary.ticks_per_quarter,
         "grid_changes": list(stream.changes),
     }
 
@@ -84,7 +84,7 @@ def tokenize_dataset(
     Returns:
         The dataset without the rows that the vocabulary cannot hold, and the reason for each of those by its `id`.
     """
-    layout = TaskLayout(TokenTable(tokenizer))
+    layout = TaskLayout(Vocabulary(tokenizer))
     mapped = DatasetDict({name: _tokenize_split(name, split, layout, num_proc) for name, split in dataset.items()})
     refused = {
         row["id"]: row["grid_changes"][0]
@@ -107,7 +107,7 @@ def tokenize_files(
     num_proc: int | None = None,
     force: bool = False,
     file_format: FileFormat = "arrow",
-    progress: Progress | None = None,
+    progress: OnPieces | None = None,
 ) -> BuildReport:
     """Go from files to a tokenized dataset in one pass, in memory that does not grow with their number.
 
@@ -129,7 +129,7 @@ def tokenize_files(
         InputError: No usable file, or `out` cannot be written.
     """
     check_out(out, force=force)
-    step = TokenStep(TaskLayout(TokenTable(tokenizer)))
+    step = TokenStep(TaskLayout(Vocabulary(tokenizer)))
     with fresh_folder(out) as folder, contextlib.closing(read_all(corpus, num_proc, progress, step)) as outcomes:
         report = write_rows(corpus, outcomes, folder, file_format, TOKEN_COLUMN_TYPES)
         tokenizer.save(folder / TOKENIZER_FILE)
@@ -175,7 +175,7 @@ def dataset_pieces(rows: Dataset | Iterable[dict[str, Any]], layout: TaskLayout)
 def _tokenize_split(name: str, split: Dataset, layout: TaskLayout, num_proc: int | None) -> Dataset:
     """Tokenize one split; the result is cached in our own cache, not in the folder of the user's dataset."""
     version = code_version("tokens", libraries=("miditok", "symusic"))
-    vocabulary = layout.table.sha256()[:16]
+    vocabulary = layout.vocabulary.sha256()[:16]
     folder = cache_dir() / "tokens" / f"{version}-{vocabulary}"
     make_cache_folder(folder)
     before = set(folder.glob("tmp*"))

@@ -9,7 +9,7 @@ A learned token (BPE, Unigram) stands for a run of note tokens of one bar and is
 the other.
 
 The idea of masking illegal successors while sampling follows Thickstun et al. 2023, "Anticipatory Music Transformer".
-Units: ticks of the vocabulary's grid (`TokenTable`). Offsets count from the beginning of the current bar.
+Units: ticks of the vocabulary's grid (`Vocabulary`). Offsets count from the beginning of the current bar.
 
 Which learned tokens are legal where voices are single lines: all of them at once, as arrays.
 
@@ -32,7 +32,7 @@ import numpy as np
 import numpy.typing as npt
 
 from descant_tokenizers.tokens.piece import GridNote
-from descant_tokenizers.tokens.vocabulary import Meter, TokenTable
+from descant_tokenizers.tokens.vocabulary import Meter, Vocabulary
 
 _ORDER = ("Position", "Program", "Pitch", "Duration")
 
@@ -46,25 +46,25 @@ class _Note(NamedTuple):
     duration_id: int = -1
 
 
-class LearnedLines:
+class SubwordGrammar:
     """The learned tokens of a vocabulary whose voices are single lines.
 
     Args:
-        table: The vocabulary.
+        vocabulary: The vocabulary.
     """
 
-    def __init__(self, table: TokenTable) -> None:
-        self.table = table
-        runs = [table.base_ids(token_id) for token_id in range(table.num_base_ids, table.size)]
-        notes = [_notes(table, run) for run in runs]
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
+        runs = [vocabulary.base_ids(token_id) for token_id in range(vocabulary.num_base_ids, vocabulary.size)]
+        notes = [_notes(vocabulary, run) for run in runs]
         self._first_ids = np.array([run[0] for run in runs])
-        self._possible = np.array([_is_possible(table, run, own) for run, own in zip(runs, notes, strict=True)])
+        self._possible = np.array([_is_possible(vocabulary, run, own) for run, own in zip(runs, notes, strict=True)])
         self._starts = np.cumsum([0, *(len(own) for own in notes[:-1])])
         flat = np.array([note for own in notes for note in own], dtype=np.int64)
         self._position_N, self._voice_N, self._pitch_N, duration_id_N = flat.T
         self._ticks_N = {
-            denominator: _lookup(ticks, table.num_base_ids)[duration_id_N]
-            for denominator, ticks in table.duration_ticks.items()
+            denominator: _lookup(ticks, vocabulary.num_base_ids)[duration_id_N]
+            for denominator, ticks in vocabulary.duration_ticks.items()
         }
         self._begins_N = self._voice_N >= 0
 
@@ -79,7 +79,7 @@ class LearnedLines:
         begins: Mask = allowed[self._first_ids] & self._possible
         if not begins.any():
             return begins
-        meter = self.table.meter_of[state.meter_id]
+        meter = self.vocabulary.meter_of[state.meter_id]
         position_ticks = self._position_N * meter.position_ticks
         offset_N = np.where(self._position_N >= 0, position_ticks, state.offset_ticks)
         voice_N = np.where(self._begins_N, self._voice_N, state.voice)
@@ -101,38 +101,38 @@ class LearnedLines:
         latest_N: npt.NDArray[np.int64],
     ) -> Mask:
         """Whether each note's voice may begin a note at its onset."""
-        written = np.zeros(self.table.num_voices, dtype=bool)
+        written = np.zeros(self.vocabulary.num_voices, dtype=bool)
         written[list(rules.voices)] = True
-        shortest = min(self.table.duration_ticks[self.table.meter_of[state.meter_id].denominator].values())
+        shortest = min(self.vocabulary.duration_ticks[self.vocabulary.meter_of[state.meter_id].denominator].values())
         free_N = np.array(state.busy_ticks)[voice_N]
         in_order_N = (self._position_N >= 0) | (voice_N > state.voice)
         may_begin_N: Mask = written[voice_N] & (free_N <= offset_N) & (offset_N + shortest <= latest_N) & in_order_N
         return may_begin_N
 
 
-def _notes(table: TokenTable, run: tuple[int, ...]) -> list[_Note]:
+def _notes(vocabulary: Vocabulary, run: tuple[int, ...]) -> list[_Note]:
     """Take a run apart; each `Program` begins a note, and what stands before the first one belongs to a note begun."""
     notes: list[_Note] = []
     position, note = -1, _Note()
     for base_id in run:
-        kind = table.types[base_id]
+        kind = vocabulary.types[base_id]
         if kind == "Position":
-            position = table.position_of[base_id]
+            position = vocabulary.position_of[base_id]
             note = _Note(position)
         elif kind == "Program":
             if note != _Note(position):
                 notes.append(note)
-            note = _Note(position, table.voice_of[base_id])
+            note = _Note(position, vocabulary.voice_of[base_id])
         elif kind == "Pitch":
-            note = note._replace(pitch=table.pitch_of[base_id])
+            note = note._replace(pitch=vocabulary.pitch_of[base_id])
         elif kind == "Duration":
             note = note._replace(duration_id=base_id)
     return [*notes, note]
 
 
-def _is_possible(table: TokenTable, run: tuple[int, ...], notes: list[_Note]) -> bool:
+def _is_possible(vocabulary: Vocabulary, run: tuple[int, ...], notes: list[_Note]) -> bool:
     """Whether a run follows the order of types, and its voices come in order."""
-    kinds = [_ORDER.index(table.types[base_id]) for base_id in run]
+    kinds = [_ORDER.index(vocabulary.types[base_id]) for base_id in run]
     in_order = all(after == before + 1 or (before, after) == (3, 1) for before, after in pairwise(kinds))
     voices = [note.voice for note in notes if note.voice >= 0]
     return in_order and all(before < after for before, after in pairwise(voices))
@@ -200,33 +200,34 @@ class Grammar:
     """Legal successors over the ids of a vocabulary whose voices are single lines.
 
     Args:
-        table: The vocabulary, with or without learned tokens.
+        vocabulary: The vocabulary, with or without learned tokens.
     """
 
-    def __init__(self, table: TokenTable) -> None:
-        self.table = table
-        self.eos = table.special("EOS")
-        graph = table.tokenizer.tokens_types_graph
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
+        self.eos = vocabulary.special("EOS")
+        graph = vocabulary.tokenizer.tokens_types_graph
         self._followers: dict[str, Mask] = {
-            kind: table.type_mask(*graph[kind]) for kind in graph if kind in set(table.types)
+            kind: vocabulary.type_mask(*graph[kind]) for kind in graph if kind in set(vocabulary.types)
         }
-        special = np.array([name in table.tokenizer.special_tokens for name in table.names])
+        special = np.array([name in vocabulary.tokenizer.special_tokens for name in vocabulary.names])
         for mask in self._followers.values():
             mask &= ~special
-        self._position_ids = np.array(table.ids("Position"))
-        self._positions = np.array([table.position_of[i] for i in self._position_ids])
-        self._pitch_ids = np.array(table.ids("Pitch"))
-        self._pitches = np.array([table.pitch_of[i] for i in self._pitch_ids])
+        self._position_ids = np.array(vocabulary.ids("Position"))
+        self._positions = np.array([vocabulary.position_of[i] for i in self._position_ids])
+        self._pitch_ids = np.array(vocabulary.ids("Pitch"))
+        self._pitches = np.array([vocabulary.pitch_of[i] for i in self._pitch_ids])
         self._durations = {
-            den: (np.array(list(ticks)), np.array(list(ticks.values()))) for den, ticks in table.duration_ticks.items()
+            den: (np.array(list(ticks)), np.array(list(ticks.values())))
+            for den, ticks in vocabulary.duration_ticks.items()
         }
-        self._meters: Mask = table.type_mask("TimeSig")
-        self._shortest = {den: min(ticks.values()) for den, ticks in table.duration_ticks.items()}
+        self._meters: Mask = vocabulary.type_mask("TimeSig")
+        self._shortest = {den: min(ticks.values()) for den, ticks in vocabulary.duration_ticks.items()}
         self._open = Rules(
-            tuple(range(table.num_voices)),
-            (NEVER,) * table.num_voices,
-            ((0, 127),) * table.num_voices,
-            (table.bar_id, self.eos),
+            tuple(range(vocabulary.num_voices)),
+            (NEVER,) * vocabulary.num_voices,
+            ((0, 127),) * vocabulary.num_voices,
+            (vocabulary.bar_id, self.eos),
         )
         self._mask = lru_cache(maxsize=1 << 14)(self._compute_mask)
 
@@ -240,11 +241,11 @@ class Grammar:
 
     def silence(self) -> Busy:
         """Nothing sounds."""
-        return (0,) * self.table.num_voices
+        return (0,) * self.vocabulary.num_voices
 
     def busy_with(self, notes: Iterable[tuple[int, GridNote]]) -> Busy:
         """Return until when notes sound, given with their onsets in ticks from any place."""
-        ends = [0] * self.table.num_voices
+        ends = [0] * self.vocabulary.num_voices
         for onset, note in notes:
             ends[note.voice] = max(ends[note.voice], onset + note.duration_ticks)
         return tuple(ends)
@@ -273,7 +274,7 @@ class Grammar:
         """
         if not self.mask(state, rules)[token_id]:
             raise ValueError(f"token {token_id} may not follow {state.kind or 'the beginning'}")
-        for base_id in self.table.base_ids(token_id):
+        for base_id in self.vocabulary.base_ids(token_id):
             state = self._step(state, base_id)
         return state
 
@@ -289,20 +290,20 @@ class Grammar:
 
     def _step(self, state: State, base_id: int) -> State:
         """Follow a base token that is known to be legal."""
-        kind = self.table.types[base_id]
+        kind = self.vocabulary.types[base_id]
         if kind == "Bar":
-            length = self.table.meter_of[state.meter_id].bar_ticks if state.kind else 0
+            length = self.vocabulary.meter_of[state.meter_id].bar_ticks if state.kind else 0
             busy = self.later(state.busy_ticks, -length)
             return state._replace(kind=kind, offset_ticks=-1, voice=-1, busy_ticks=busy, pitch=-1)
         if kind == "TimeSig":
             return state._replace(kind=kind, meter_id=base_id)
         if kind == "Position":
-            offset = self.table.position_of[base_id] * self.table.meter_of[state.meter_id].position_ticks
+            offset = self.vocabulary.position_of[base_id] * self.vocabulary.meter_of[state.meter_id].position_ticks
             return state._replace(kind=kind, offset_ticks=offset, voice=-1, pitch=-1)
         if kind == "Program":
-            return state._replace(kind=kind, voice=self.table.voice_of[base_id])
+            return state._replace(kind=kind, voice=self.vocabulary.voice_of[base_id])
         if kind == "Duration":
-            ticks = self.table.duration_ticks[self.table.meter_of[state.meter_id].denominator][base_id]
+            ticks = self.vocabulary.duration_ticks[self.vocabulary.meter_of[state.meter_id].denominator][base_id]
             busy = self._sounding(state, state.offset_ticks + ticks)
             return state._replace(kind=kind, busy_ticks=busy, has_notes=True)
         return state._replace(kind=kind)
@@ -315,7 +316,7 @@ class Grammar:
 
     def _compute_mask(self, state: State, rules: Rules) -> Mask:
         allowed = self._base_mask(state, rules)
-        if self.table.has_learned_tokens:
+        if self.vocabulary.has_learned_tokens:
             allowed = np.concatenate([allowed, self._learned_mask(state, rules, allowed)])
         allowed.flags.writeable = False
         return allowed
@@ -325,18 +326,18 @@ class Grammar:
         return self._lines.legal(state, rules, allowed)
 
     @cached_property
-    def _lines(self) -> LearnedLines:
-        return LearnedLines(self.table)
+    def _lines(self) -> SubwordGrammar:
+        return SubwordGrammar(self.vocabulary)
 
     def _base_mask(self, state: State, rules: Rules) -> Mask:
-        allowed = np.zeros(self.table.num_base_ids, dtype=bool)
+        allowed = np.zeros(self.vocabulary.num_base_ids, dtype=bool)
         if state.kind in ("", "EOS"):
-            allowed[self.table.bar_id] = state.kind == ""
+            allowed[self.vocabulary.bar_id] = state.kind == ""
             return allowed
         followers = self._followers[state.kind]
         if state.kind == "Bar":
             return followers & self._meters
-        meter = self.table.meter_of[state.meter_id]
+        meter = self.vocabulary.meter_of[state.meter_id]
         if self._allow_rest_of_note(allowed, state, rules, meter):
             return allowed & followers
         self._allow_notes(allowed, state, rules, meter)
@@ -367,5 +368,5 @@ class Grammar:
             free, last = state.busy_ticks[voice], rules.latest_end_ticks[voice] - self._shortest[meter.denominator]
             usable |= (offsets >= free) & (offsets <= last)
             if state.offset_ticks >= 0 and voice > state.voice and free <= state.offset_ticks <= last:
-                allowed[self.table.voice_id[voice]] = True
+                allowed[self.vocabulary.voice_id[voice]] = True
         allowed[self._position_ids] = usable & (offsets > state.offset_ticks) & (offsets < meter.bar_ticks)

@@ -15,7 +15,7 @@ from descant_tokenizers.scores.tracks import track_indices, track_label
 from descant_tokenizers.scores.voices import pick_voices
 from descant_tokenizers.tokens.encode import encode_score
 from descant_tokenizers.tokens.piece import GridBar, Piece, bar_ids, note_ids, piece_ids
-from descant_tokenizers.tokens.vocabulary import TokenTable
+from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 __all__ = ["GridLoss", "Inspection", "chosen_tracks", "four_voices", "grid_loss", "inspect_file", "render"]
 
@@ -58,14 +58,14 @@ class Inspection:
     """A score and its tokens.
 
     Attributes:
-        table: The vocabulary.
+        vocabulary: The vocabulary.
         piece: The music on the grid.
         first_bar: Number of the first bar, 0 for a pickup, else 1.
         loss: What the grid changed.
         remarks: One sentence or phrase each: which tracks were taken, what was repaired, what the grid could not hold.
     """
 
-    table: TokenTable
+    vocabulary: Vocabulary
     piece: Piece
     first_bar: int
     loss: GridLoss
@@ -74,22 +74,22 @@ class Inspection:
     @property
     def num_base_tokens(self) -> int:
         """Number of base tokens; BOS, task and EOS are not counted."""
-        return len(piece_ids(self.table, self.piece))
+        return len(piece_ids(self.vocabulary, self.piece))
 
     @property
     def num_tokens(self) -> int:
         """Number of tokens that a model would see, learned ones among them."""
-        return len(self.table.merge(piece_ids(self.table, self.piece)))
+        return len(self.vocabulary.merge(piece_ids(self.vocabulary, self.piece)))
 
 
-def inspect_file(table: TokenTable, path: Path, track: int | str | None = None) -> Inspection:
+def inspect_file(vocabulary: Vocabulary, path: Path, track: int | str | None = None) -> Inspection:
     """Read a score file and put it on the token grid.
 
     For `satb`, four voices are taken by name, or by pitch where there are exactly four tracks; of anything else the
     melody is taken as the soprano (see `pick_voices`). For `gm` every track is taken.
 
     Args:
-        table: A vocabulary of a preset.
+        vocabulary: A vocabulary of a preset.
         path: A file in any supported format.
         track: The one track to take (for `satb`, as the soprano): its number from 1, or its name.
 
@@ -98,13 +98,13 @@ def inspect_file(table: TokenTable, path: Path, track: int | str | None = None) 
     """
     read = read_score_report(path)
     try:
-        score, reason = four_voices(read.score, track) if table.is_four_part else chosen_tracks(read.score, track)
-        encoded = encode_score(table, score)
+        score, reason = four_voices(read.score, track) if vocabulary.is_four_part else chosen_tracks(read.score, track)
+        encoded = encode_score(vocabulary, score)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    loss = grid_loss(table, score, encoded.piece)
+    loss = grid_loss(vocabulary, score, encoded.piece)
     first_bar = bars_of(score)[0].number
-    return Inspection(table, encoded.piece, first_bar, loss, (reason, *read.repairs, *encoded.changes))
+    return Inspection(vocabulary, encoded.piece, first_bar, loss, (reason, *read.repairs, *encoded.changes))
 
 
 def four_voices(score: ScoreTick, track: int | str | None = None) -> tuple[ScoreTick, str]:
@@ -136,24 +136,24 @@ def chosen_tracks(score: ScoreTick, track: int | str | None) -> tuple[ScoreTick,
     return chosen, f"track: {track_label(score, index)}"
 
 
-def grid_loss(table: TokenTable, score: ScoreTick, piece: Piece) -> GridLoss:
+def grid_loss(vocabulary: Vocabulary, score: ScoreTick, piece: Piece) -> GridLoss:
     """Compare a score with itself on the grid, exactly.
 
     Args:
-        table: The vocabulary of `piece`.
+        vocabulary: The vocabulary of `piece`.
         score: A score with tracks named after the voices, or of any instruments.
         piece: The same music, from `encode_score`.
     """
     kept = _durations(piece, score.ticks_per_quarter)
     num_notes = num_moved = num_resized = 0
     for track in score.tracks:
-        rank = table.rank_of(track)
+        rank = vocabulary.rank_of(track)
         for note in track.notes:
-            onset = note.time * table.ticks_per_quarter
+            onset = note.time * vocabulary.ticks_per_quarter
             durations = None if rank is None else kept.get((rank, onset, note.pitch))
             num_notes += 1
             num_moved += durations is None
-            num_resized += durations is not None and note.duration * table.ticks_per_quarter not in durations
+            num_resized += durations is not None and note.duration * vocabulary.ticks_per_quarter not in durations
     return GridLoss(num_notes, num_moved, num_resized)
 
 
@@ -172,50 +172,50 @@ def render(inspection: Inspection) -> Iterator[Text]:
 
     A bar's block is its `Bar TimeSig` tokens, then a line for each onset.
     """
-    table, piece = inspection.table, inspection.piece
+    vocabulary, piece = inspection.vocabulary, inspection.piece
     for remark in inspection.remarks:
         yield Text(remark, "dim")
     yield _key(inspection)
     for number, bar in enumerate(piece.bars, start=inspection.first_bar):
         yield Text()
-        yield _heading(table, bar, number)
-        yield from _onsets(table, bar)
+        yield _heading(vocabulary, bar, number)
+        yield from _onsets(vocabulary, bar)
     yield Text()
     yield from _totals(inspection)
 
 
 def _key(inspection: Inspection) -> Text:
-    table = inspection.table
-    ranks = range(table.num_voices) if table.is_four_part else inspection.piece.voices
-    voices = (f"{table.names[table.voice_id[rank]]} = {table.voice_name(rank)}" for rank in ranks)
+    vocabulary = inspection.vocabulary
+    ranks = range(vocabulary.num_voices) if vocabulary.is_four_part else inspection.piece.voices
+    voices = (f"{vocabulary.names[vocabulary.voice_id[rank]]} = {vocabulary.voice_name(rank)}" for rank in ranks)
     return Text(", ".join(voices), TOKEN_STYLES["Program"])
 
 
-def _heading(table: TokenTable, bar: GridBar, number: int) -> Text:
+def _heading(vocabulary: Vocabulary, bar: GridBar, number: int) -> Text:
     meter = f"{bar.meter.numerator}/{bar.meter.denominator}"
     title = f"bar {number}, {meter}{', pickup' if number == 0 else ''}"
-    return Text().append(f"{title:<20}", "bold reverse").append_text(_tokens(table, bar_ids(table, bar)))
+    return Text().append(f"{title:<20}", "bold reverse").append_text(_tokens(vocabulary, bar_ids(vocabulary, bar)))
 
 
-def _onsets(table: TokenTable, bar: GridBar) -> Iterator[Text]:
+def _onsets(vocabulary: Vocabulary, bar: GridBar) -> Iterator[Text]:
     """One line for each onset of a bar."""
     line: list[int] = []
-    for token_id in note_ids(table, bar):
-        if table.types[token_id] == "Position" and line:
-            yield Text("  ").append_text(_tokens(table, line))
+    for token_id in note_ids(vocabulary, bar):
+        if vocabulary.types[token_id] == "Position" and line:
+            yield Text("  ").append_text(_tokens(vocabulary, line))
             line = []
         line.append(token_id)
     if line:
-        yield Text("  ").append_text(_tokens(table, line))
+        yield Text("  ").append_text(_tokens(vocabulary, line))
 
 
-def _tokens(table: TokenTable, base_ids: list[int]) -> Text:
+def _tokens(vocabulary: Vocabulary, base_ids: list[int]) -> Text:
     """The tokens that a model would see; the parts of a learned one are joined by `+`."""
     text = Text()
-    for token_id in table.merge(base_ids):
+    for token_id in vocabulary.merge(base_ids):
         joint = " "
-        for base_id in table.base_ids(token_id):
-            text.append(joint).append(table.names[base_id], TOKEN_STYLES[table.types[base_id]])
+        for base_id in vocabulary.base_ids(token_id):
+            text.append(joint).append(vocabulary.names[base_id], TOKEN_STYLES[vocabulary.types[base_id]])
             joint = "+"
     return text
 
@@ -223,7 +223,7 @@ def _tokens(table: TokenTable, base_ids: list[int]) -> Text:
 def _totals(inspection: Inspection) -> Iterator[Text]:
     piece, loss = inspection.piece, inspection.loss
     num_tokens, num_base = inspection.num_tokens, inspection.num_base_tokens
-    merged = f" (of {num_base:,} base tokens)" if inspection.table.tokenizer.is_trained else ""
+    merged = f" (of {num_base:,} base tokens)" if inspection.vocabulary.tokenizer.is_trained else ""
     yield Text(
         f"{num_tokens:,} tokens{merged}, {piece.num_notes:,} notes, {num_tokens / piece.num_notes:.2f} tokens per note,"
         f" {_bars(inspection)}",

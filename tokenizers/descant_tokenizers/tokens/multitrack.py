@@ -24,52 +24,52 @@ from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import Bar, bars_of
 from descant_tokenizers.scores.tracks import notes_of
 from descant_tokenizers.tokens.piece import GridTempo, Piece, piece_ids
-from descant_tokenizers.tokens.quantize import Raster
-from descant_tokenizers.tokens.vocabulary import Meter, TokenTable
+from descant_tokenizers.tokens.quantize import Quantizer
+from descant_tokenizers.tokens.vocabulary import Meter, Vocabulary
 
 
-def bar_meters(table: TokenTable, bars: Sequence[Bar], ticks_per_quarter: int) -> tuple[Meter, ...]:
+def bar_meters(vocabulary: Vocabulary, bars: Sequence[Bar], ticks_per_quarter: int) -> tuple[Meter, ...]:
     """Return the meter of each bar on the grid; a bar that is cut short gets the signature of its own length.
 
     Where the vocabulary is for music of any kind, a signature that it lacks is replaced by one of equal length
     (24/16 by 12/8), and a bar line less than a 32nd off a 16th (after a grace note, say) gets the length that it must
-    have meant: see `straightened`.
+    have meant: see `snap_bars`.
 
     Raises:
         InputError: A bar has a length that no time signature of the vocabulary has.
     """
-    return tuple(_meter(table, bar, ticks_per_quarter) for bar in bars)
+    return tuple(_meter(vocabulary, bar, ticks_per_quarter) for bar in bars)
 
 
-def _meter(table: TokenTable, bar: Bar, ticks_per_quarter: int) -> Meter:
+def _meter(vocabulary: Vocabulary, bar: Bar, ticks_per_quarter: int) -> Meter:
     length = Fraction(bar.length_ticks, 4 * ticks_per_quarter)
     is_whole = length == Fraction(bar.numerator, bar.denominator)
-    if is_whole and (bar.numerator, bar.denominator) in table.meter_id:
-        return table.meter_of[table.meter_id[bar.numerator, bar.denominator]]
-    if not is_whole or not table.is_four_part:
+    if is_whole and (bar.numerator, bar.denominator) in vocabulary.meter_id:
+        return vocabulary.meter_of[vocabulary.meter_id[bar.numerator, bar.denominator]]
+    if not is_whole or not vocabulary.is_four_part:
         nearest = bar.denominator // 2 if is_whole else bar.denominator
         for denominator in (nearest, 4, 8, 16, 2):
             numerator = length * denominator
-            if numerator.denominator == 1 and (int(numerator), denominator) in table.meter_id:
-                return table.meter_of[table.meter_id[int(numerator), denominator]]
-    if not table.is_four_part and (near := _nearest(table, bar, length)) is not None:
+            if numerator.denominator == 1 and (int(numerator), denominator) in vocabulary.meter_id:
+                return vocabulary.meter_of[vocabulary.meter_id[int(numerator), denominator]]
+    if not vocabulary.is_four_part and (near := _nearest(vocabulary, bar, length)) is not None:
         return near
     if is_whole:
         raise InputError(
             f"time signature {bar.numerator}/{bar.denominator} (bar {bar.number}) is none that the model knows "
-            f"({_known_meters(table)}); write the piece in one of those."
+            f"({_known_meters(vocabulary)}); write the piece in one of those."
         )
     raise InputError(f"a time signature in the middle of a beat cuts bar {bar.number} short; put it on a bar line.")
 
 
-def _nearest(table: TokenTable, bar: Bar, length: Fraction) -> Meter | None:
+def _nearest(vocabulary: Vocabulary, bar: Bar, length: Fraction) -> Meter | None:
     """Return the meter less than a 32nd from a length, if there is one; of equals the one in the bar's own beats."""
-    near = [(abs(Fraction(m.numerator, m.denominator) - length), m) for m in table.meter_of.values()]
+    near = [(abs(Fraction(m.numerator, m.denominator) - length), m) for m in vocabulary.meter_of.values()]
     fitting = [(distance, m.denominator != bar.denominator, m) for distance, m in near if distance < Fraction(1, 32)]
     return min(fitting)[2] if fitting else None
 
 
-def straightened(
+def snap_bars(
     score: ScoreTick, bars: Sequence[Bar], meters: Sequence[Meter]
 ) -> tuple[ScoreTick, Sequence[Bar], tuple[str, ...]]:
     """Give each bar just the length of its meter; what is in it keeps its place from the bar line on.
@@ -111,9 +111,9 @@ def _ticks(meter: Meter, ticks_per_quarter: int) -> Fraction:
     return Fraction(4 * ticks_per_quarter * meter.numerator, meter.denominator)
 
 
-def _known_meters(table: TokenTable) -> str:
+def _known_meters(vocabulary: Vocabulary) -> str:
     most: dict[int, int] = {}
-    for numerator, denominator in table.meter_id:
+    for numerator, denominator in vocabulary.meter_id:
         most[denominator] = max(numerator, most.get(denominator, 0))
     return ", ".join(f"1-{most[denominator]}/{denominator}" for denominator in sorted(most))
 
@@ -121,8 +121,8 @@ def _known_meters(table: TokenTable) -> str:
 _DEFAULT_TEMPO = 120.0  # what MIDI assumes, in quarters per minute
 
 
-def encode_ensemble(
-    table: TokenTable, score: ScoreTick, bars: Sequence[Bar] | None = None
+def encode_multitrack(
+    vocabulary: Vocabulary, score: ScoreTick, bars: Sequence[Bar] | None = None
 ) -> tuple[Piece, tuple[str, ...]]:
     """Put a score of any tracks on the token grid.
 
@@ -131,7 +131,7 @@ def encode_ensemble(
     again ends there.
 
     Args:
-        table: The vocabulary, of a tokenizer of the `gm` preset.
+        vocabulary: The vocabulary, of a tokenizer of the `gm` preset.
         score: A score in ticks.
         bars: Its bars, if there are more than those up to the end of its last note.
 
@@ -144,43 +144,43 @@ def encode_ensemble(
     if not any(track.notes for track in score.tracks):
         raise InputError("the score has no notes: give a score with notes")
     bars = bars_of(score) if bars is None else bars
-    meters = bar_meters(table, bars, score.ticks_per_quarter)
+    meters = bar_meters(vocabulary, bars, score.ticks_per_quarter)
     respelled = tuple(_respelled(score, bars, meters))
-    score, bars, rounded = straightened(score, bars, meters)
-    piece, changes = _on_grid(table, score, bars, meters)
-    return piece, (*_merged_tracks(table, score), *respelled, *rounded, *changes, *_tempo_changes(score, piece))
+    score, bars, rounded = snap_bars(score, bars, meters)
+    piece, changes = _on_grid(vocabulary, score, bars, meters)
+    return piece, (*_merged_tracks(vocabulary, score), *respelled, *rounded, *changes, *_tempo_changes(score, piece))
 
 
-def decode_ensemble(table: TokenTable, piece: Piece) -> ScoreTick:
+def decode_multitrack(vocabulary: Vocabulary, piece: Piece) -> ScoreTick:
     """Turn a piece into a score with one track an instrument, through miditok's decoder.
 
     Args:
-        table: The vocabulary.
+        vocabulary: The vocabulary.
         piece: The music.
     """
-    score: ScoreTick = table.tokenizer.decode(piece_ids(table, piece))
-    score.tracks.sort(key=lambda track: _rank(table, track))
+    score: ScoreTick = vocabulary.tokenizer.decode(piece_ids(vocabulary, piece))
+    score.tracks.sort(key=lambda track: _rank(vocabulary, track))
     return score
 
 
-def _rank(table: TokenTable, track: TrackTick) -> int:
-    rank = table.rank_of(track)
+def _rank(vocabulary: Vocabulary, track: TrackTick) -> int:
+    rank = vocabulary.rank_of(track)
     if rank is None:
         raise InputError(f"program {track.program} of track '{track.name}' is not in the vocabulary: choose another")
     return rank
 
 
 def _on_grid(
-    table: TokenTable, score: ScoreTick, bars: Sequence[Bar], meters: Sequence[Meter]
+    vocabulary: Vocabulary, score: ScoreTick, bars: Sequence[Bar], meters: Sequence[Meter]
 ) -> tuple[Piece, Iterator[str]]:
     """Round everything to the nearest that the vocabulary has; return also what became of the notes."""
     meters = [*meters, meters[-1]]  # a note at the very end may be rounded up into one bar more
-    raster = Raster(table, bars, meters, score.ticks_per_quarter)
+    raster = Quantizer(vocabulary, bars, meters, score.ticks_per_quarter)
     notes = notes_of(score.tracks)
-    rank_T = np.array([_rank(table, track) if track.notes else -1 for track in score.tracks])
+    rank_T = np.array([_rank(vocabulary, track) if track.notes else -1 for track in score.tracks])
     voice_N = rank_T[notes.track_N]
     found = raster.without_clashes(raster.put(notes, voice_N))
-    tempos = _tempos_on_grid(table, score, raster)
+    tempos = _tempos_on_grid(vocabulary, score, raster)
     changes = [index for index in range(1, len(bars)) if meters[index] != meters[index - 1]]
     last = max(int(found.bar_N.max()), *tempos, *changes)  # bars behind the last event are left out, as miditok does
     piece = Piece(found.in_bars(meters[: last + 1], [tempos.get(index, []) for index in range(last + 1)]))
@@ -188,9 +188,9 @@ def _on_grid(
     return piece, (said for what, count in counts.items() for said in _counted(count, what))
 
 
-def _tempos_on_grid(table: TokenTable, score: ScoreTick, raster: Raster) -> dict[int, list[GridTempo]]:
+def _tempos_on_grid(vocabulary: Vocabulary, score: ScoreTick, raster: Quantizer) -> dict[int, list[GridTempo]]:
     """Return the tempos in each bar that has any: one at the beginning (120 if none is given), and each that is new."""
-    known = sorted(table.tempo_id)
+    known = sorted(vocabulary.tempo_id)
     wanted = {(0, 0): _DEFAULT_TEMPO}
     given = sorted(score.tempos, key=lambda tempo: tempo.time)
     places = zip(*(column.tolist() for column in raster.place([tempo.time for tempo in given])), strict=True)
@@ -212,14 +212,14 @@ def _nearest_bin(values: Sequence[float], wanted: float) -> float:
     return below if wanted - below < above - wanted else above
 
 
-def _merged_tracks(table: TokenTable, score: ScoreTick) -> Iterator[str]:
+def _merged_tracks(vocabulary: Vocabulary, score: ScoreTick) -> Iterator[str]:
     players: dict[int, list[int]] = defaultdict(list)
     for number, track in enumerate(score.tracks, start=1):
         if track.notes:
-            players[_rank(table, track)].append(number)
+            players[_rank(vocabulary, track)].append(number)
     for rank, numbers in sorted(players.items()):
         if len(numbers) > 1:
-            yield f"tracks {', '.join(map(str, numbers))} are one voice: {table.voice_name(rank)}"
+            yield f"tracks {', '.join(map(str, numbers))} are one voice: {vocabulary.voice_name(rank)}"
     kits = sum(track.is_drum and track.program != 0 and len(track.notes) > 0 for track in score.tracks)
     yield from _counted(kits, "drum tracks without their own kit")
 

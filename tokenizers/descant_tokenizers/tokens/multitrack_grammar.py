@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from descant_tokenizers.tokens.grammar import Busy, Grammar, Mask, Rules, State
 from descant_tokenizers.tokens.piece import GridNote
-from descant_tokenizers.tokens.vocabulary import Meter, TokenTable
+from descant_tokenizers.tokens.vocabulary import Meter, Vocabulary
 
 
 class Lane(NamedTuple):
@@ -32,9 +32,9 @@ class Lane(NamedTuple):
     end_ticks: int
 
 
-def make_grammar(table: TokenTable) -> Grammar:
+def make_grammar(vocabulary: Vocabulary) -> Grammar:
     """Return the grammar of a vocabulary: of voices that are single lines, or of instruments that play chords."""
-    return Grammar(table) if table.is_four_part else PolyphonicGrammar(table)
+    return Grammar(vocabulary) if vocabulary.is_four_part else MultitrackGrammar(vocabulary)
 
 
 class _Bounds(NamedTuple):
@@ -46,20 +46,20 @@ class _Bounds(NamedTuple):
     latest: npt.NDArray[np.int64]
 
 
-class PolyphonicGrammar(Grammar):
+class MultitrackGrammar(Grammar):
     """Legal successors over the ids of a vocabulary whose voices are instruments.
 
     Args:
-        table: The vocabulary.
+        vocabulary: The vocabulary.
     """
 
-    def __init__(self, table: TokenTable) -> None:
-        super().__init__(table)
-        self._voice_ids = np.array([table.voice_id[rank] for rank in range(table.num_voices)])
-        self._velocity_ids = np.array(table.ids("Velocity"), dtype=np.int64)
-        self._tempo_ids = np.array(table.ids("Tempo"), dtype=np.int64)
-        self._lowest = np.array([min(table.pitch_ids(rank)) for rank in range(table.num_voices)])
-        self._highest = np.array([max(table.pitch_ids(rank)) for rank in range(table.num_voices)])
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        super().__init__(vocabulary)
+        self._voice_ids = np.array([vocabulary.voice_id[rank] for rank in range(vocabulary.num_voices)])
+        self._velocity_ids = np.array(vocabulary.ids("Velocity"), dtype=np.int64)
+        self._tempo_ids = np.array(vocabulary.ids("Tempo"), dtype=np.int64)
+        self._lowest = np.array([min(vocabulary.pitch_ids(rank)) for rank in range(vocabulary.num_voices)])
+        self._highest = np.array([max(vocabulary.pitch_ids(rank)) for rank in range(vocabulary.num_voices)])
         self._bounds = lru_cache(maxsize=64)(self._compute_bounds)
 
     def silence(self) -> Busy:
@@ -87,11 +87,11 @@ class PolyphonicGrammar(Grammar):
         return tuple(sorted([*others, Lane(state.voice, state.pitch, end_ticks)]))
 
     def _step(self, state: State, base_id: int) -> State:
-        kind = self.table.types[base_id]
+        kind = self.vocabulary.types[base_id]
         if kind in ("Pitch", "PitchDrum"):
-            return state._replace(kind=kind, pitch=self.table.pitch_of[base_id])
-        if kind == "Program" and self.table.voice_of[base_id] != state.voice:
-            return state._replace(kind=kind, voice=self.table.voice_of[base_id], pitch=-1)
+            return state._replace(kind=kind, pitch=self.vocabulary.pitch_of[base_id])
+        if kind == "Program" and self.vocabulary.voice_of[base_id] != state.voice:
+            return state._replace(kind=kind, voice=self.vocabulary.voice_of[base_id], pitch=-1)
         after = super()._step(state, base_id)
         if kind == "Position":  # what has ended by now says nothing about the future
             sounding = tuple(lane for lane in after.busy_ticks if lane.end_ticks > after.offset_ticks)
@@ -99,9 +99,9 @@ class PolyphonicGrammar(Grammar):
         return after
 
     def _learned_mask(self, state: State, rules: Rules, allowed: Mask) -> Mask:
-        whole = np.zeros(self.table.size, dtype=bool)
+        whole = np.zeros(self.vocabulary.size, dtype=bool)
         self._add_learned(whole, self._trie, state, rules, {state: allowed})
-        return whole[self.table.num_base_ids :]
+        return whole[self.vocabulary.num_base_ids :]
 
     def _add_learned(self, whole: Mask, node: _Trie, state: State, rules: Rules, masks: dict[State, Mask]) -> None:
         """Mark the learned tokens whose runs of base tokens are legal from here; `masks` are those known so far."""
@@ -114,7 +114,7 @@ class PolyphonicGrammar(Grammar):
             whole[child.learned_ids] = True
             if child.children:
                 after = self._step(state, base_id)
-                if self.table.types[base_id] == "Duration":
+                if self.vocabulary.types[base_id] == "Duration":
                     # The rest of the run is at the same onset, where only higher pitches and later instruments follow:
                     # that the note sounds says nothing about them, and leaving it out makes more states equal.
                     after = after._replace(busy_ticks=state.busy_ticks)
@@ -122,7 +122,7 @@ class PolyphonicGrammar(Grammar):
 
     @cached_property
     def _trie(self) -> _Trie:
-        return _build_trie(self.table)
+        return _build_trie(self.vocabulary)
 
     def _allow_rest_of_note(self, allowed: Mask, state: State, rules: Rules, meter: Meter) -> bool:
         if state.kind == "Program":
@@ -160,7 +160,7 @@ class PolyphonicGrammar(Grammar):
         return np.array(
             [
                 token_id
-                for pitch, token_id in self.table.pitch_ids(state.voice).items()
+                for pitch, token_id in self.vocabulary.pitch_ids(state.voice).items()
                 if max(low, state.pitch + 1) <= pitch <= high and pitch not in sounding
             ],
             dtype=np.int64,
@@ -206,12 +206,12 @@ class _Trie:
         self.learned_ids: list[int] = []
 
 
-def _build_trie(table: TokenTable) -> _Trie:
+def _build_trie(vocabulary: Vocabulary) -> _Trie:
     """Return the trie of all learned tokens."""
     root = _Trie()
-    for token_id in range(table.num_base_ids, table.size):
+    for token_id in range(vocabulary.num_base_ids, vocabulary.size):
         node = root
-        for base_id in table.base_ids(token_id):
+        for base_id in vocabulary.base_ids(token_id):
             node = node.children.setdefault(base_id, _Trie())
         node.learned_ids.append(token_id)
     return root

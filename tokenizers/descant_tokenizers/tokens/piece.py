@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from descant_tokenizers.tokens.vocabulary import Meter, TokenTable
+from descant_tokenizers.tokens.vocabulary import Meter, Vocabulary
 
 
 class GridNote(NamedTuple):
@@ -110,69 +110,69 @@ class Piece:
 class StreamError(ValueError):
     """A token stream that the grammar does not allow, with the place where it goes wrong."""
 
-    def __init__(self, table: TokenTable, ids: Sequence[int], index: int, expected: str) -> None:
-        found = table.names[ids[index]] if index < len(ids) else "the end"
+    def __init__(self, vocabulary: Vocabulary, ids: Sequence[int], index: int, expected: str) -> None:
+        found = vocabulary.names[ids[index]] if index < len(ids) else "the end"
         super().__init__(f"token {index} is {found}, expected {expected}")
         self.index = index
 
 
-def bar_ids(table: TokenTable, bar: GridBar) -> list[int]:
+def bar_ids(vocabulary: Vocabulary, bar: GridBar) -> list[int]:
     """Return the tokens that open a bar: `Bar TimeSig`."""
-    return [table.bar_id, table.meter_id[bar.meter.numerator, bar.meter.denominator]]
+    return [vocabulary.bar_id, vocabulary.meter_id[bar.meter.numerator, bar.meter.denominator]]
 
 
-def note_ids(table: TokenTable, bar: GridBar) -> list[int]:
+def note_ids(vocabulary: Vocabulary, bar: GridBar) -> list[int]:
     """Return the tokens of a bar's contents: `Position [Tempo] (Program Pitch [Velocity] Duration)*` for each onset.
 
     Raises:
         KeyError: An onset, pitch, length, velocity or tempo is not in the vocabulary.
     """
     ids: list[int] = []
-    durations = table.duration_id[bar.meter.denominator]
+    durations = vocabulary.duration_id[bar.meter.denominator]
     tempos = dict(bar.tempos)
     offset = -1
     for note in bar.notes:
         if note.offset_ticks != offset:
             for tempo in sorted(place for place in tempos if place < note.offset_ticks) if tempos else ():
-                ids += _onset_ids(table, bar.meter, tempo, tempos.pop(tempo))
+                ids += _onset_ids(vocabulary, bar.meter, tempo, tempos.pop(tempo))
             offset = note.offset_ticks
-            ids += _onset_ids(table, bar.meter, offset, tempos.pop(offset, None))
-        ids += (table.voice_id[note.voice], table.pitch_ids(note.voice)[note.pitch])
-        if table.velocity_id:
-            ids.append(table.velocity_id[note.velocity])
+            ids += _onset_ids(vocabulary, bar.meter, offset, tempos.pop(offset, None))
+        ids += (vocabulary.voice_id[note.voice], vocabulary.pitch_ids(note.voice)[note.pitch])
+        if vocabulary.velocity_id:
+            ids.append(vocabulary.velocity_id[note.velocity])
         ids.append(durations[note.duration_ticks])
     for tempo in sorted(tempos):
-        ids += _onset_ids(table, bar.meter, tempo, tempos[tempo])
+        ids += _onset_ids(vocabulary, bar.meter, tempo, tempos[tempo])
     return ids
 
 
-def _onset_ids(table: TokenTable, meter: Meter, offset_ticks: int, tempo: float | None) -> Iterator[int]:
+def _onset_ids(vocabulary: Vocabulary, meter: Meter, offset_ticks: int, tempo: float | None) -> Iterator[int]:
     position, rest = divmod(offset_ticks, meter.position_ticks)
     assert rest == 0, "onset off the grid"
-    yield table.position_id[position]
+    yield vocabulary.position_id[position]
     if tempo is not None:
-        yield table.tempo_id[tempo]
+        yield vocabulary.tempo_id[tempo]
 
 
-def piece_ids(table: TokenTable, piece: Piece) -> list[int]:
+def piece_ids(vocabulary: Vocabulary, piece: Piece) -> list[int]:
     """Return the REMI stream of a piece (no special tokens), equal to miditok's own."""
-    return [i for bar in piece.bars for i in (*bar_ids(table, bar), *note_ids(table, bar))]
+    return [i for bar in piece.bars for i in (*bar_ids(vocabulary, bar), *note_ids(vocabulary, bar))]
 
 
-def read_bar(table: TokenTable, ids: Sequence[int], start: int) -> tuple[Meter, int]:
+def read_bar(vocabulary: Vocabulary, ids: Sequence[int], start: int) -> tuple[Meter, int]:
     """Read `Bar TimeSig` at `start`; return the meter and the index after it.
 
     Raises:
         StreamError: Something else stands there.
     """
-    if start >= len(ids) or ids[start] != table.bar_id:
-        raise StreamError(table, ids, start, "Bar")
-    if start + 1 >= len(ids) or ids[start + 1] not in table.meter_of:
-        raise StreamError(table, ids, start + 1, "TimeSig")
-    return table.meter_of[ids[start + 1]], start + 2
+    if start >= len(ids) or ids[start] != vocabulary.bar_id:
+        raise StreamError(vocabulary, ids, start, "Bar")
+    if start + 1 >= len(ids) or ids[start + 1] not in vocabulary.meter_of:
+        raise StreamError(vocabulary, ids, start + 1, "TimeSig")
+    return vocabulary.meter_of[ids[start + 1]], start + 2
 
 
-def read_content(table: TokenTable, ids: Sequence[int], start: int, meter: Meter) -> tuple[GridBar, int]:
+def read_content(vocabulary: Vocabulary, ids: Sequence[int], start: int, meter: Meter) -> tuple[GridBar, int]:
     """Read a bar's contents from `start` up to the first token that cannot belong to it.
 
     Returns:
@@ -183,47 +183,47 @@ def read_content(table: TokenTable, ids: Sequence[int], start: int, meter: Meter
     """
     notes: list[GridNote] = []
     tempos: list[GridTempo] = []
-    durations = table.duration_ticks[meter.denominator]
+    durations = vocabulary.duration_ticks[meter.denominator]
     offset = None
     i = start
     while i < len(ids):
-        if (position := table.position_of.get(ids[i])) is not None:
+        if (position := vocabulary.position_of.get(ids[i])) is not None:
             offset = position * meter.position_ticks
             i += 1
             continue
-        voice, tempo = table.voice_of.get(ids[i]), table.tempo_of.get(ids[i])
+        voice, tempo = vocabulary.voice_of.get(ids[i]), vocabulary.tempo_of.get(ids[i])
         if voice is None and tempo is None:
             break
         if offset is None:
-            raise StreamError(table, ids, i, "Position")
+            raise StreamError(vocabulary, ids, i, "Position")
         if tempo is not None:
             tempos.append(GridTempo(offset, tempo))
             i += 1
         elif voice is not None:
-            notes.append(_read_note(table, ids, i, durations, offset, voice))
-            i += table.tokens_per_note
+            notes.append(_read_note(vocabulary, ids, i, durations, offset, voice))
+            i += vocabulary.tokens_per_note
     return GridBar(meter, tuple(sorted(notes)), tuple(tempos)), i
 
 
 def _read_note(
-    table: TokenTable, ids: Sequence[int], start: int, durations: Mapping[int, int], offset: int, voice: int
+    vocabulary: Vocabulary, ids: Sequence[int], start: int, durations: Mapping[int, int], offset: int, voice: int
 ) -> GridNote:
     """Read `Program Pitch [Velocity] Duration` at `start`."""
-    pitch_at, duration_at = start + 1, start + table.tokens_per_note - 1
+    pitch_at, duration_at = start + 1, start + vocabulary.tokens_per_note - 1
     velocity = 0
     if duration_at < len(ids):
-        pitch = table.pitch_of.get(ids[pitch_at])
-        if table.velocity_of:
-            velocity = table.velocity_of.get(ids[pitch_at + 1], -1)
-        if pitch is not None and table.pitch_ids(voice)[pitch] == ids[pitch_at] and velocity >= 0:
+        pitch = vocabulary.pitch_of.get(ids[pitch_at])
+        if vocabulary.velocity_of:
+            velocity = vocabulary.velocity_of.get(ids[pitch_at + 1], -1)
+        if pitch is not None and vocabulary.pitch_ids(voice)[pitch] == ids[pitch_at] and velocity >= 0:
             duration = durations.get(ids[duration_at])
             if duration is not None:
                 return GridNote(offset, voice, pitch, duration, velocity)
-    expected = "Pitch, Velocity and Duration" if table.velocity_of else "Pitch and Duration"
-    raise StreamError(table, ids, min(pitch_at, len(ids)), expected)
+    expected = "Pitch, Velocity and Duration" if vocabulary.velocity_of else "Pitch and Duration"
+    raise StreamError(vocabulary, ids, min(pitch_at, len(ids)), expected)
 
 
-def parse_piece(table: TokenTable, ids: Sequence[int]) -> Piece:
+def parse_piece(vocabulary: Vocabulary, ids: Sequence[int]) -> Piece:
     """Read a whole REMI stream (no special tokens) into a piece.
 
     Raises:
@@ -232,8 +232,8 @@ def parse_piece(table: TokenTable, ids: Sequence[int]) -> Piece:
     bars: list[GridBar] = []
     i = 0
     while i < len(ids):
-        meter, i = read_bar(table, ids, i)
-        bar, i = read_content(table, ids, i, meter)
+        meter, i = read_bar(vocabulary, ids, i)
+        bar, i = read_content(vocabulary, ids, i, meter)
         bars.append(bar)
     return Piece(tuple(bars))
 
@@ -262,14 +262,14 @@ def transpositions(piece: Piece, ranges: Sequence[tuple[int, int]], limit: int =
     return list(range(max(low, -limit), min(high, limit) + 1)) or [0]
 
 
-def shifts_of(pieces: Sequence[Piece], table: TokenTable) -> list[list[int]]:
+def shifts_of(pieces: Sequence[Piece], vocabulary: Vocabulary) -> list[list[int]]:
     """Return the transpositions of each piece, in semitones, that stay where the voices of all pieces sing.
 
     Args:
         pieces: The corpus.
-        table: Its vocabulary, which says what is drums.
+        vocabulary: Its vocabulary, which says what is drums.
     """
-    ranges = voice_ranges(pieces, table.num_voices)
-    if table.drum_voice >= 0:
-        ranges[table.drum_voice] = _ANY_PITCH
+    ranges = voice_ranges(pieces, vocabulary.num_voices)
+    if vocabulary.drum_voice >= 0:
+        ranges[vocabulary.drum_voice] = _ANY_PITCH
     return [transpositions(piece, ranges) for piece in pieces]

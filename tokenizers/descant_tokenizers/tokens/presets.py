@@ -28,7 +28,7 @@ from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.common.files import TOKENIZER_FILE
 from descant_tokenizers.common.hub import is_repo_id, pull_folder
 from descant_tokenizers.scores import VOICES
-from descant_tokenizers.tokens.bpe import LearnedTokens
+from descant_tokenizers.tokens.bpe import SubwordMerges
 
 if TYPE_CHECKING:  # importing miditok takes longer than all the rest, and not everything here needs it
     from miditok import REMI, TokenizerConfig
@@ -208,7 +208,7 @@ def load_tokenizer(folder: Path) -> REMI:
         missing = [name for name in SPECIAL_TOKENS if f"{name}_None" not in tokenizer.vocab]
         if missing:
             raise ValueError(f"it has no token {missing[0]}")
-        LearnedTokens(tokenizer)
+        SubwordMerges(tokenizer)
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise InputError(
             f"{path} is no REMI tokenizer of ours ({error}): use one saved with a model, or made by `tokenizer train`"

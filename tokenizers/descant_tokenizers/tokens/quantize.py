@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from descant_tokenizers.scores import Bar
 from descant_tokenizers.scores.tracks import Notes
 from descant_tokenizers.tokens.piece import GridBar, GridNote, GridTempo
-from descant_tokenizers.tokens.vocabulary import Meter, TokenTable
+from descant_tokenizers.tokens.vocabulary import Meter, Vocabulary
 
 Ints = NDArray[np.int64]
 
@@ -52,19 +52,19 @@ class GridNotes(NamedTuple):
         )
 
 
-class Raster:
+class Quantizer:
     """The places of a piece where something can begin, and how long it can last.
 
     Args:
-        table: The vocabulary.
+        vocabulary: The vocabulary.
         bars: Bars of a score, each as long as its meter.
         meters: Their meters, and that of one bar more: what is at the very end may be rounded up into it.
         fine: Ticks of the score to the quarter note.
     """
 
-    def __init__(self, table: TokenTable, bars: Sequence[Bar], meters: Sequence[Meter], fine: int) -> None:
+    def __init__(self, vocabulary: Vocabulary, bars: Sequence[Bar], meters: Sequence[Meter], fine: int) -> None:
         assert len(meters) == len(bars) + 1
-        self._table, self._grid, self._fine = table, table.ticks_per_quarter, fine
+        self._table, self._grid, self._fine = vocabulary, vocabulary.ticks_per_quarter, fine
         self._fine_start_B = np.array([bar.start_ticks for bar in bars])
         self._bar_ticks_B = np.array([meter.bar_ticks for meter in meters])
         self._position_ticks_B = np.array([meter.position_ticks for meter in meters])

@@ -39,7 +39,7 @@ from descant_tokenizers.tokens.piece import (
     read_content,
 )
 from descant_tokenizers.tokens.presets import STYLES
-from descant_tokenizers.tokens.vocabulary import TokenTable
+from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 #: Index of the style in a stream that is told one.
 STYLE_PLACE = 2
@@ -82,12 +82,12 @@ class Block:
 
     Attributes:
         ids: Token ids; empty for a written block that is still to be written.
-        written: Whether the model writes it.
+        is_target: True if the model predicts it.
         bar: Index of the bar it belongs to (from 0, pickup included); -1 for header and end.
     """
 
     ids: tuple[int, ...]
-    written: bool
+    is_target: bool
     bar: int
 
 
@@ -97,11 +97,11 @@ class Encoded:
 
     Attributes:
         ids: All token ids, header and EOS included.
-        written: For each id, whether the model has to predict it (False: it is given).
+        loss_mask: For each id, True if it is a target to predict, False if it is context.
     """
 
     ids: list[int]
-    written: list[bool]
+    loss_mask: list[bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,44 +120,46 @@ class TaskLayout:
     """Encodes and decodes tasks over pieces.
 
     Args:
-        table: The vocabulary.
+        vocabulary: The vocabulary.
         config: The arrangement.
 
     Raises:
         InputError: The vocabulary does not go with `given_at_onsets` or `styles`.
     """
 
-    def __init__(self, table: TokenTable, config: LayoutConfig | None = None) -> None:
-        self.table = table
+    def __init__(self, vocabulary: Vocabulary, config: LayoutConfig | None = None) -> None:
+        self.vocabulary = vocabulary
         self.config = config or LayoutConfig()
-        if self.config.given_at_onsets and not (table.is_four_part and not table.has_learned_tokens):
+        if self.config.given_at_onsets and not (vocabulary.is_four_part and not vocabulary.has_learned_tokens):
             raise InputError(
                 "layout.given_at_onsets is for four voices without learned tokens: set it to false for this tokenizer"
             )
-        missing = [style for style in self.config.styles if style not in table.style_id]
+        missing = [style for style in self.config.styles if style not in vocabulary.style_id]
         if missing:
             raise InputError(
                 f"layout.styles names {missing[0]}, and the tokenizer has no token for it: "
                 "set data.tokenizer to satb-style"
             )
-        self.bos, self.eos, self.sep, self.mask = (table.special(name) for name in ("BOS", "EOS", "SEP", "MASK"))
-        self.task_id = {task: table.special(task.upper()) for task in Task}
+        self.bos, self.eos, self.sep, self.mask = (vocabulary.special(name) for name in ("BOS", "EOS", "SEP", "MASK"))
+        self.task_id = {task: vocabulary.special(task.upper()) for task in Task}
         self._task_of = {i: task for task, i in self.task_id.items()}
-        self._style_of = {i: style for style, i in table.style_id.items()}
+        self._style_of = {i: style for style, i in vocabulary.style_id.items()}
 
-    def header(self, task: Task, voices: Sequence[int], style: str | None = None) -> list[int]:
+    def prefix(self, task: Task, voices: Sequence[int], style: str | None = None) -> list[int]:
         """Return `BOS TASK [Style] Program+`, the style at `STYLE_PLACE`; `voices` are ranks of what is to be written.
 
         Raises:
             ValueError: No voice, or an unknown one; a style that the layout does not have.
         """
         ranks = sorted(set(voices))
-        if not ranks or ranks[0] < 0 or ranks[-1] >= self.table.num_voices:
-            raise ValueError(f"voices to write are {list(voices)}: give one or more of 0-{self.table.num_voices - 1}")
+        if not ranks or ranks[0] < 0 or ranks[-1] >= self.vocabulary.num_voices:
+            raise ValueError(
+                f"voices to write are {list(voices)}: give one or more of 0-{self.vocabulary.num_voices - 1}"
+            )
         if style is not None and style not in self.config.styles:
             raise ValueError(f"the style is {style}: give one of {', '.join(self.config.styles) or 'none at all'}")
-        told = [] if style is None else [self.table.style_id[style]]
-        return [self.bos, self.task_id[task], *told, *(self.table.voice_id[rank] for rank in ranks)]
+        told = [] if style is None else [self.vocabulary.style_id[style]]
+        return [self.bos, self.task_id[task], *told, *(self.vocabulary.voice_id[rank] for rank in ranks)]
 
     def encode(
         self,
@@ -176,28 +178,28 @@ class TaskLayout:
             bars: Indices of the bars to be written (*infill*); all bars by default.
             style: In whose manner, if that is told.
         """
-        header = self.header(task, voices, style)
+        header = self.prefix(task, voices, style)
         if task is Task.CONTINUE:
-            ids = self.continue_ids(piece_ids(self.table, piece.keep_voices(voices)), voices, style)
+            ids = self.continue_ids(piece_ids(self.vocabulary, piece.keep_voices(voices)), voices, style)
             return Encoded(ids, [False] * len(header) + [True] * (len(ids) - len(header)))
         hole = _hole(piece, bars)
         ids, written = list(header), [False] * len(header)
-        after_written = False
+        after_target = False
         for block in self.blocks(cut(piece, voices, hole), task, hole):
             content, flags = list(block.ids), [False] * len(block.ids)
-            if block.written:
+            if block.is_target:
                 content, flags = self._written_bar(piece.bars[block.bar], voices)
             ids += content
             # The token after a written block is the decision to end it, so the model has to predict it.
-            if after_written and not block.written:
+            if after_target and not block.is_target:
                 flags[0] = True
             written += flags
-            after_written = block.written
+            after_target = block.is_target
         return Encoded(ids, written)
 
     def continue_ids(self, stream: Sequence[int], voices: Sequence[int], style: str | None = None) -> list[int]:
         """Lay out a whole piece, given as its REMI stream in base tokens, for *continue*."""
-        return [*self.header(Task.CONTINUE, voices, style), *self.table.merge(stream), self.eos]
+        return [*self.prefix(Task.CONTINUE, voices, style), *self.vocabulary.merge(stream), self.eos]
 
     def blocks(self, given: Piece, task: Task, hole: Sequence[int]) -> Iterator[Block]:
         """Yield the blocks after the header of a *harmonize* or *infill* stream, written ones empty.
@@ -212,8 +214,8 @@ class TaskLayout:
         marks = frozenset(hole) if task is Task.INFILL else frozenset()
         for index, bar in enumerate(given.bars):
             mark = [self.mask] if index in marks else []
-            notes = self.table.merge(note_ids(self.table, bar))
-            yield Block((*bar_ids(self.table, bar), *mark, *notes), False, index)
+            notes = self.vocabulary.merge(note_ids(self.vocabulary, bar))
+            yield Block((*bar_ids(self.vocabulary, bar), *mark, *notes), False, index)
             while due and due[0] + lookahead <= index:
                 yield from self._written(due.pop(0))
         for index in due:
@@ -231,14 +233,14 @@ class TaskLayout:
         """
         if not self.config.given_at_onsets:
             notes = tuple(note for note in bar.notes if note.voice in voices)
-            ids = self.table.merge(note_ids(self.table, GridBar(bar.meter, notes)))
+            ids = self.vocabulary.merge(note_ids(self.vocabulary, GridBar(bar.meter, notes)))
             return ids, [True] * len(ids)
-        ids = note_ids(self.table, GridBar(bar.meter, bar.notes))
+        ids = note_ids(self.vocabulary, GridBar(bar.meter, bar.notes))
         written = [True] * len(ids)
         for index, token_id in enumerate(ids):
-            voice = self.table.voice_of.get(token_id)
+            voice = self.vocabulary.voice_of.get(token_id)
             if voice is not None and voice not in voices:
-                flags = [min(voices) < voice, *[False] * (self.table.tokens_per_note - 1)]
+                flags = [min(voices) < voice, *[False] * (self.vocabulary.tokens_per_note - 1)]
                 written[index : index + len(flags)] = flags
         return ids, written
 
@@ -251,25 +253,25 @@ class TaskLayout:
         Raises:
             StreamError: The stream breaks the layout; places are counted in base tokens.
         """
-        ids = self.table.expand(ids)
+        ids = self.vocabulary.expand(ids)
         task, style, voices, start = self._read_header(ids)
         end = len(ids) - 1 if ids and ids[-1] == self.eos else len(ids)
         body = ids[start:end]
         if task is Task.CONTINUE:
-            piece = parse_piece(self.table, body)
+            piece = parse_piece(self.vocabulary, body)
             return Decoded(task, voices, tuple(range(len(piece.bars))), piece, piece, style)
         return replace(self._read_blocks(task, voices, body), style=style)
 
     def _read_header(self, ids: Sequence[int]) -> tuple[Task, str | None, tuple[int, ...], int]:
         if not ids or ids[0] != self.bos:
-            raise StreamError(self.table, ids, 0, "BOS")
+            raise StreamError(self.vocabulary, ids, 0, "BOS")
         if len(ids) < 2 or ids[1] not in self._task_of:
-            raise StreamError(self.table, ids, 1, "a task")
+            raise StreamError(self.vocabulary, ids, 1, "a task")
         style = self._style_of.get(ids[2]) if len(ids) > 2 else None
         first = i = 2 if style is None else 3
-        while i < len(ids) and ids[i] in self.table.voice_of:
+        while i < len(ids) and ids[i] in self.vocabulary.voice_of:
             i += 1
-        return self._task_of[ids[1]], style, tuple(self.table.voice_of[v] for v in ids[first:i]), i
+        return self._task_of[ids[1]], style, tuple(self.vocabulary.voice_of[v] for v in ids[first:i]), i
 
     def _read_blocks(self, task: Task, voices: tuple[int, ...], body: Sequence[int]) -> Decoded:
         given: list[GridBar] = []
@@ -280,20 +282,20 @@ class TaskLayout:
             if body[i] == self.sep:
                 index = len(written)
                 if index >= len(given if task is Task.HARMONIZE else hole):
-                    raise StreamError(self.table, body, i, "a bar to write")
+                    raise StreamError(self.vocabulary, body, i, "a bar to write")
                 index = index if task is Task.HARMONIZE else hole[index]
                 start = i
-                bar, i = read_content(self.table, body, i + 1, given[index].meter)
+                bar, i = read_content(self.vocabulary, body, i + 1, given[index].meter)
                 notes, repeated = _parted(bar.notes, voices)
                 if repeated != (_parted(given[index].notes, voices)[1] if self.config.given_at_onsets else ()):
-                    raise StreamError(self.table, body, start, "a bar that repeats the given notes")
+                    raise StreamError(self.vocabulary, body, start, "a bar that repeats the given notes")
                 written.append(notes)
                 continue
-            meter, i = read_bar(self.table, body, i)
+            meter, i = read_bar(self.vocabulary, body, i)
             if task is Task.INFILL and i < len(body) and body[i] == self.mask:
                 hole.append(len(given))
                 i += 1
-            bar, i = read_content(self.table, body, i, meter)
+            bar, i = read_content(self.vocabulary, body, i, meter)
             given.append(bar)
         hole = list(range(len(written))) if task is Task.HARMONIZE else hole
         whole = list(given)

@@ -20,11 +20,11 @@ from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.common.files import TOKENIZER_FILE
-from descant_tokenizers.tokens.bpe import LearnedTokens, boundary_ids, opening_ids
+from descant_tokenizers.tokens.bpe import SubwordMerges, boundary_ids, opening_ids
 from descant_tokenizers.tokens.piece import Piece, piece_ids, shifts_of
-from descant_tokenizers.tokens.vocabulary import TokenTable
+from descant_tokenizers.tokens.vocabulary import Vocabulary
 
-LearnedModel = Literal["BPE", "Unigram"]
+SubwordModel = Literal["BPE", "Unigram"]
 MAX_VOCAB_SIZE = 1 << 16
 #: A run of tokens that stands in the corpus only once is not worth an id.
 MIN_FREQUENCY = 2
@@ -37,7 +37,7 @@ def train_tokenizer(
     tokenizer: REMI,
     pieces: Sequence[Piece],
     vocab_size: int,
-    model: LearnedModel = "BPE",
+    model: SubwordModel = "BPE",
     *,
     show_progress: bool = False,
 ) -> REMI:
@@ -59,37 +59,37 @@ def train_tokenizer(
     Raises:
         InputError: The vocabulary is not larger than the base vocabulary, or too large, or there are no pieces.
     """
-    table = TokenTable(tokenizer)
-    check_vocab_size(table, vocab_size)
+    vocabulary = Vocabulary(tokenizer)
+    check_vocab_size(vocabulary, vocab_size)
     if not any(piece.num_notes for piece in pieces):
         raise InputError("there is no piece to learn tokens from: give a corpus with notes in its train split")
-    learned = LearnedTokens(tokenizer)
-    base = [learned.text([i]) for i in range(table.num_base_ids)]
+    learned = SubwordMerges(tokenizer)
+    base = [learned.text([i]) for i in range(vocabulary.num_base_ids)]
     backend, trainer = _backend(model, vocab_size=vocab_size, initial_alphabet=base, show_progress=show_progress)
     backend.pre_tokenizer = _pre_tokenizer(learned.text(boundary_ids(tokenizer)), learned.text(opening_ids(tokenizer)))
-    versions = _versions(pieces, table)
+    versions = _versions(pieces, vocabulary)
     streams = (
-        [learned.text(piece_ids(table, part)) for part in _parts(piece.transpose(shift, table.drum_voice))]
+        [learned.text(piece_ids(vocabulary, part)) for part in _parts(piece.transpose(shift, vocabulary.drum_voice))]
         for piece, shift in versions
     )
     backend.train_from_iterator(streams, trainer, length=len(versions))
     return _with_model(tokenizer, _in_base_order(json.loads(backend.to_str()), base))
 
 
-def check_vocab_size(table: TokenTable, vocab_size: int) -> None:
+def check_vocab_size(vocabulary: Vocabulary, vocab_size: int) -> None:
     """Refuse a vocabulary that is not larger than the base vocabulary, or too large.
 
     Raises:
         InputError: It is one of these.
     """
-    if not table.num_base_ids < vocab_size <= MAX_VOCAB_SIZE:
+    if not vocabulary.num_base_ids < vocab_size <= MAX_VOCAB_SIZE:
         raise InputError(
-            f"the vocabulary size is {vocab_size}: give more than the {table.num_base_ids} tokens of the preset, "
+            f"the vocabulary size is {vocab_size}: give more than the {vocabulary.num_base_ids} tokens of the preset, "
             f"at most {MAX_VOCAB_SIZE}"
         )
 
 
-def _backend(model: LearnedModel, **options: Any) -> tuple[Tokenizer, Any]:
+def _backend(model: SubwordModel, **options: Any) -> tuple[Tokenizer, Any]:
     if model == "BPE":
         return Tokenizer(models.BPE()), trainers.BpeTrainer(min_frequency=MIN_FREQUENCY, special_tokens=[], **options)
     return Tokenizer(models.Unigram()), trainers.UnigramTrainer(special_tokens=[], **options)
@@ -109,10 +109,10 @@ def _one_of(characters: str) -> str:
     return "[" + "".join(f"\\x{{{ord(character):x}}}" for character in characters) + "]"
 
 
-def _versions(pieces: Sequence[Piece], table: TokenTable) -> list[tuple[Piece, int]]:
+def _versions(pieces: Sequence[Piece], vocabulary: Vocabulary) -> list[tuple[Piece, int]]:
     """Return each piece with each of its transpositions; of more music than `MAX_NOTES`, every n-th of them."""
     versions = [
-        (piece, shift) for piece, shifts in zip(pieces, shifts_of(pieces, table), strict=True) for shift in shifts
+        (piece, shift) for piece, shifts in zip(pieces, shifts_of(pieces, vocabulary), strict=True) for shift in shifts
     ]
     num_notes = sum(piece.num_notes for piece, _ in versions)
     return versions[:: max(1, math.ceil(num_notes / MAX_NOTES))]

@@ -1,6 +1,6 @@
 """A typed view of a REMI vocabulary: what each token id stands for, in ticks and MIDI numbers.
 
-Units: `ticks` are ticks of the tokenizer's own grid, `TokenTable.ticks_per_quarter` to the quarter note. miditok counts
+Units: `ticks` are ticks of the tokenizer's own grid, `Vocabulary.ticks_per_quarter` to the quarter note. miditok counts
 positions and durations in beats of the current time signature, so the same token lasts half as long in 6/8 as in 3/4;
 everything outside this file works in ticks.
 """
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from symusic.core import TrackTick
 
 from descant_tokenizers.scores.tracks import DRUMS, program_name, program_of
-from descant_tokenizers.tokens.bpe import LearnedTokens
+from descant_tokenizers.tokens.bpe import SubwordMerges
 from descant_tokenizers.tokens.presets import SBAT_PROGRAMS, STYLES, VOICE_PROGRAMS
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Meter(NamedTuple):
         return self.numerator * self.beat_ticks
 
 
-class TokenTable:
+class Vocabulary:
     """What the ids of a miditok REMI tokenizer mean, derived from its vocabulary alone.
 
     Args:
@@ -59,7 +59,7 @@ class TokenTable:
         tempo_of: Quarters per minute of each id that says a tempo; empty if there are no tempos.
 
     Raises:
-        ValueError: The tokenizer was trained by other code than ours, see `LearnedTokens`.
+        ValueError: The tokenizer was trained by other code than ours, see `SubwordMerges`.
     """
 
     def __init__(self, tokenizer: REMI) -> None:
@@ -68,7 +68,7 @@ class TokenTable:
         vocabulary: dict[str, int] = dict(tokenizer.vocab)
         self.num_base_ids = len(vocabulary)
         self.size = len(tokenizer)
-        self._learned = LearnedTokens(tokenizer)
+        self._learned = SubwordMerges(tokenizer)
         self.names = [name for name, _ in sorted(vocabulary.items(), key=lambda item: item[1])]
         self.types = [name.split("_", 1)[0] for name in self.names]
         self.values = [name.split("_", 1)[1] for name in self.names]
@@ -168,7 +168,7 @@ class TokenTable:
     @cached_property
     def duration_id(self) -> dict[int, dict[int, int]]:
         """`{denominator: {ticks: duration id}}`, the inverse of `duration_ticks`."""
-        return {den: {t: i for i, t in table.items()} for den, table in self.duration_ticks.items()}
+        return {den: {t: i for i, t in vocabulary.items()} for den, vocabulary in self.duration_ticks.items()}
 
     @cached_property
     def id_of_position(self) -> npt.NDArray[np.int64]:
@@ -203,7 +203,7 @@ class TokenTable:
         return self._learned.merge(base_ids)
 
     def sha256(self) -> str:
-        """Hash of what every id means; see `LearnedTokens.sha256`."""
+        """Hash of what every id means; see `SubwordMerges.sha256`."""
         return self._learned.sha256()
 
     def type_mask(self, *kinds: str) -> npt.NDArray[np.bool_]:

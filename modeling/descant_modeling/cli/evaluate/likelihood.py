@@ -91,7 +91,7 @@ def _score_tokens(asked: _Asked) -> tuple[Scores, str]:
     with quiet_libraries():
         checkpoint = load_checkpoint(asked.model, asked.device)
         pieces = load_named_pieces(asked.corpus, asked.split, checkpoint.layout)[: asked.limit]
-    kind = "four-part pieces" if checkpoint.table.is_four_part else "pieces"
+    kind = "four-part pieces" if checkpoint.vocabulary.is_four_part else "pieces"
     if not pieces:
         raise InputError(f"split {asked.split!r} of {asked.corpus} has no {kind}: choose another split")
     with progress_bar(f"{asked.split} of {asked.corpus}", quiet=asked.quiet) as progress:

@@ -139,11 +139,11 @@ def _continued(
     from descant_modeling.common.devices import pick_device
     from descant_modeling.evaluation.harmonizers import ModelHarmonizer, open_harmonizer
     from descant_modeling.evaluation.memorization import continue_rows
-    from descant_modeling.generation.satb import MusicModel
+    from descant_modeling.generation.satb import FourPartGenerator
 
     with quiet_libraries():
         opened = open_harmonizer(model, pick_device(device))
-    if not isinstance(opened, ModelHarmonizer) or not isinstance(opened.writer, MusicModel):
+    if not isinstance(opened, ModelHarmonizer) or not isinstance(opened.writer, FourPartGenerator):
         raise InputError(f"{model} harmonizes and does nothing else; leave --task out, or choose another --model.")
     pairs = continue_rows(opened.writer, rows, seed=seed, progress=progress)
     if not pairs:

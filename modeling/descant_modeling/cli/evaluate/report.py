@@ -47,7 +47,7 @@ def report_command(
     from descant_modeling.evaluation.corpus_stats import Reference, measure
     from descant_modeling.evaluation.data import release_remark
     from descant_modeling.evaluation.harmonizers import BASELINES, named_harmonizers
-    from descant_modeling.evaluation.report import Sample, report_html
+    from descant_modeling.evaluation.report import ReportSample, report_html
     from descant_tokenizers.common.files import atomic_write, check_writable
     from descant_tokenizers.corpora import row_to_score, silence_datasets
     from descant_tokenizers.corpora.build import split_rows
@@ -65,7 +65,7 @@ def report_command(
         with progress_bar(f"{name}: {len(rows)} sopranos", quiet=quiet or as_json) as progress:
             measured.append(_measured(name, rows, bach, (corpus, split), num_shown, seed, device, progress))
     his = measure([chorale_of_row(row) for row in rows], bach)
-    own = [Sample(row["title"], row_to_score(row)) for row in rows[:num_shown]]
+    own = [ReportSample(row["title"], row_to_score(row)) for row in rows[:num_shown]]
     page = report_html(f"Models on {corpus}, {split}", measured, his.facts(), his.grades, own)
     with atomic_write(out) as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -95,13 +95,15 @@ def _measured(
     from descant_modeling.common.devices import pick_device
     from descant_modeling.evaluation.harmonization import harmonize_rows, measure_harmonies
     from descant_modeling.evaluation.harmonizers import ModelHarmonizer, open_harmonizer
-    from descant_modeling.evaluation.report import ReportModel, Sample
+    from descant_modeling.evaluation.report import ReportModel, ReportSample
 
     with quiet_libraries():
         harmonizer = open_harmonizer(name, pick_device(device))
     draw = harmonize_rows(harmonizer, rows, seed=seed, progress=progress)
     found = measure_harmonies([draw], bach)
-    samples = [Sample(row["title"], done.score) for row, done in zip(rows[:num_shown], draw.harmonies, strict=False)]
+    samples = [
+        ReportSample(row["title"], done.score) for row, done in zip(rows[:num_shown], draw.harmonies, strict=False)
+    ]
     is_causal = isinstance(harmonizer, ModelHarmonizer) and harmonizer.is_causal
     likelihood = _likelihood(name, {row["id"] for row in rows}, source, device) if is_causal else {}
     return ReportModel(harmonizer.name, found.facts(), found.measured.grades, likelihood, samples)

@@ -113,7 +113,7 @@ class Cache:
         return self._memory[:, 1].flatten(1, 3).unbind()
 
     def bags(self, end: int) -> tuple[Tensor, Tensor]:
-        """Where a row's values up to one of its own tokens stand in such a table.
+        """Where a row's values up to one of its own tokens stand in such a vocabulary.
 
         Returns:
             For each row, head and token, the shared ones first, its place, B x H x (P + end); where each row and head
@@ -154,7 +154,7 @@ class Cache:
 
 
 @dataclass(frozen=True)
-class Run:
+class TokenRun:
     """Tokens that one row appends before its last one.
 
     Attributes:
@@ -203,7 +203,7 @@ class Chunk:
     is_causal: bool
     rotation: Tensor | None
     last: Tensor | None
-    runs: tuple[Run, ...]
+    runs: tuple[TokenRun, ...]
     keys: tuple[Tensor, ...]
     values: tuple[Tensor, ...]
     shared: tuple[Tensor, ...]
@@ -273,8 +273,8 @@ def _attend_step(q_HBD: Tensor, index: int, chunk: Chunk) -> Tensor:
         # A weighted sum of values is a bag of embeddings, whose kernel reads them once: a product of one row in MKL
         # packs them first, and takes three times as long.
         places, starts = chunk.bags
-        table = chunk.value_tables[index]
-        mixed = functional.embedding_bag(places, table, starts, mode="sum", per_sample_weights=weights.view(-1))
+        vocabulary = chunk.value_tables[index]
+        mixed = functional.embedding_bag(places, vocabulary, starts, mode="sum", per_sample_weights=weights.view(-1))
         return mixed.view(num_rows, -1)
     num_far = 0 if shared is None else shared.shape[2]
     near = weights[..., num_far:].view(num_rows * num_heads, 1, -1)

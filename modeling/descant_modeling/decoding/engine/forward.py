@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from descant_modeling.decoding.engine.cache import Cache, Chunk, Run, attend, store
+from descant_modeling.decoding.engine.cache import Cache, Chunk, TokenRun, attend, store
 from descant_modeling.decoding.engine.weights import read_weights
 
 #: From so many rows on, values are mixed as bags; with fewer MKL's products are as fast.
@@ -195,13 +195,13 @@ class CachedModel:
             **self._stored(max(ends)),
         )
 
-    def _runs(self, num_valid: list[int]) -> tuple[Run, ...]:
+    def _runs(self, num_valid: list[int]) -> tuple[TokenRun, ...]:
         """List what each row appends before its last token."""
         runs, place = [], 0
         for row, (length, n) in enumerate(zip(self._cache.lengths, num_valid, strict=True)):
             if n > 1:
                 mask = self._mask([length], n - 1, length + n - 1)[0, 0]
-                runs.append(Run(row, place, place + n - 1, length + n - 1, mask))
+                runs.append(TokenRun(row, place, place + n - 1, length + n - 1, mask))
             place += n
         return tuple(runs)
 

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 from descant_tokenizers.tokens.piece import GridNote, Piece, bar_ids, piece_ids
 from descant_tokenizers.tokens.tasks import Task, TaskLayout
-from descant_tokenizers.tokens.vocabulary import TokenTable
+from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 #: More than any bar of four voices can have: 288 positions, each with four notes of three tokens.
 MAX_BAR_TOKENS = 1 << 12
 
 
 @dataclass(frozen=True, slots=True)
-class Hole:
+class Span:
     """What is missing from a piece.
 
     Attributes:
@@ -48,7 +48,7 @@ class Hole:
 
 
 @dataclass(frozen=True, slots=True)
-class EmptyBar:
+class TargetBar:
     """A bar that the model fills.
 
     Attributes:
@@ -65,8 +65,8 @@ class EmptyBar:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A stream with holes.
+class Template:
+    """A stream with spans.
 
     Attributes:
         given: Runs of given ids; one before each empty bar.
@@ -83,7 +83,7 @@ class Plan:
     """
 
     given: tuple[tuple[int, ...], ...]
-    bars: tuple[EmptyBar, ...]
+    bars: tuple[TargetBar, ...]
     voices: tuple[int, ...]
     held: tuple[tuple[int, GridNote], ...]
     latest_end_ticks: tuple[int, ...]
@@ -95,41 +95,41 @@ class Plan:
     inside: tuple[tuple[GridNote, ...], ...] = ()
 
 
-def make_plan(layout: TaskLayout, piece: Piece, hole: Hole, low: int = 0, high: int | None = None) -> Plan:
-    """Plan how a hole is filled.
+def make_template(layout: TaskLayout, piece: Piece, span: Span, low: int = 0, high: int | None = None) -> Template:
+    """Plan how a span is filled.
 
     Args:
         layout: The layout the model was trained with.
-        piece: All bars, those of the hole included, with the given notes.
-        hole: What is missing; to *continue*, the last of the bars that the model sees, to *harmonize*, all of them.
+        piece: All bars, those of the span included, with the given notes.
+        span: What is missing; to *continue*, the last of the bars that the model sees, to *harmonize*, all of them.
             What other voices have in the bars to *continue* is given at its onsets, in other tasks if the layout
             has it so.
         low: First bar that the model sees.
         high: The bar behind the last one that it sees; all bars by default.
     """
     seen = Piece(piece.bars[low:high])
-    bars = range(hole.first - low, hole.stop - low)
-    at_onsets = hole.task is Task.CONTINUE or layout.config.given_at_onsets
-    inside = [tuple(n for n in seen.bars[bar].notes if n.voice not in hole.voices and at_onsets) for bar in bars]
-    if hole.task is Task.CONTINUE:
-        voices = sorted({*hole.voices, *(note.voice for notes in inside for note in notes)})
-        given, closing = _continued_runs(layout, seen, layout.header(hole.task, voices, hole.style), bars)
+    bars = range(span.first - low, span.stop - low)
+    at_onsets = span.task is Task.CONTINUE or layout.config.given_at_onsets
+    inside = [tuple(n for n in seen.bars[bar].notes if n.voice not in span.voices and at_onsets) for bar in bars]
+    if span.task is Task.CONTINUE:
+        voices = sorted({*span.voices, *(note.voice for notes in inside for note in notes)})
+        given, closing = _continued_runs(layout, seen, layout.prefix(span.task, voices, span.style), bars)
     else:
-        given, closing = _block_runs(layout, seen, hole, bars)
+        given, closing = _block_runs(layout, seen, span, bars)
     starts = piece.bar_starts_ticks()
-    meters = [layout.table.meter_id[bar.meter.numerator, bar.meter.denominator] for bar in piece.bars]
-    held, latest = _neighbours(layout.table, piece, hole, at_onsets=at_onsets)
-    return Plan(
+    meters = [layout.vocabulary.meter_id[bar.meter.numerator, bar.meter.denominator] for bar in piece.bars]
+    held, latest = _neighbours(layout.vocabulary, piece, span, at_onsets=at_onsets)
+    return Template(
         given=tuple(given),
-        bars=tuple(EmptyBar(b, starts[b], meters[b], ids) for b, ids in zip(hole.bars, closing, strict=True)),
-        voices=hole.voices,
+        bars=tuple(TargetBar(b, starts[b], meters[b], ids) for b, ids in zip(span.bars, closing, strict=True)),
+        voices=span.voices,
         held=held,
         latest_end_ticks=latest,
-        pitches=hole.pitches,
-        to_the_end=hole.to_the_end,
-        fills_last_bar=hole.task is Task.CONTINUE,
-        tempos=hole.task is Task.CONTINUE,
-        max_bar_tokens=hole.max_bar_tokens,
+        pitches=span.pitches,
+        to_the_end=span.to_the_end,
+        fills_last_bar=span.task is Task.CONTINUE,
+        tempos=span.task is Task.CONTINUE,
+        max_bar_tokens=span.max_bar_tokens,
         inside=tuple(inside) if any(inside) else (),
     )
 
@@ -139,20 +139,20 @@ Runs = tuple[list[tuple[int, ...]], list[tuple[int, ...]]]
 
 
 def _continued_runs(layout: TaskLayout, seen: Piece, header: list[int], bars: range) -> Runs:
-    table = layout.table
-    assert bars.stop == len(seen.bars), "what is continued ends with its hole"
-    openings = [tuple(bar_ids(table, seen.bars[index])) for index in bars]
-    before = piece_ids(table, Piece(seen.bars[: bars.start]))
+    vocabulary = layout.vocabulary
+    assert bars.stop == len(seen.bars), "what is continued ends with its span"
+    openings = [tuple(bar_ids(vocabulary, seen.bars[index])) for index in bars]
+    before = piece_ids(vocabulary, Piece(seen.bars[: bars.start]))
     given = [(*header, *before, *openings[0]), *openings[1:]]
-    closing = [(table.bar_id,)] * (len(openings) - 1)
-    return given, [*closing, (table.bar_id, layout.eos)]
+    closing = [(vocabulary.bar_id,)] * (len(openings) - 1)
+    return given, [*closing, (vocabulary.bar_id, layout.eos)]
 
 
-def _block_runs(layout: TaskLayout, seen: Piece, hole: Hole, bars: range) -> Runs:
-    assert hole.task is Task.INFILL or len(bars) == len(seen.bars), "a harmony has no gaps"
-    runs: list[list[int]] = [layout.header(hole.task, hole.voices, hole.style)]
-    for block in layout.blocks(seen, hole.task, bars):
-        if block.written:
+def _block_runs(layout: TaskLayout, seen: Piece, span: Span, bars: range) -> Runs:
+    assert span.task is Task.INFILL or len(bars) == len(seen.bars), "a harmony has no gaps"
+    runs: list[list[int]] = [layout.prefix(span.task, span.voices, span.style)]
+    for block in layout.blocks(seen, span.task, bars):
+        if block.is_target:
             runs.append([])
         else:
             runs[-1] += block.ids
@@ -160,21 +160,21 @@ def _block_runs(layout: TaskLayout, seen: Piece, hole: Hole, bars: range) -> Run
 
 
 def _neighbours(
-    table: TokenTable, piece: Piece, hole: Hole, *, at_onsets: bool
+    vocabulary: Vocabulary, piece: Piece, span: Span, *, at_onsets: bool
 ) -> tuple[tuple[tuple[int, GridNote], ...], tuple[int, ...]]:
-    """Which given notes may sound into the hole, and when written ones of each voice must have ended.
+    """Which given notes may sound into the span, and when written ones of each voice must have ended.
 
-    A given note of a written voice can stand at the very beginning of the hole: it began a little earlier, and the grid
+    A given note of a written voice can stand at the very beginning of the span: it began a little earlier, and the grid
     moved it there. It counts as one from before.
     """
     starts = piece.bar_starts_ticks()
-    held, latest = [], list(hole.end_ticks)
+    held, latest = [], list(span.end_ticks)
     for start, bar in zip(starts, piece.bars, strict=False):
         for note in bar.notes:
             onset = start + note.offset_ticks
-            is_inside = at_onsets and note.voice not in hole.voices
-            if onset < starts[hole.first] + (not is_inside):
+            is_inside = at_onsets and note.voice not in span.voices
+            if onset < starts[span.first] + (not is_inside):
                 held.append((onset, note))
-            elif note.voice in hole.voices and table.is_four_part:  # a single line
+            elif note.voice in span.voices and vocabulary.is_four_part:  # a single line
                 latest[note.voice] = min(latest[note.voice], onset)
     return tuple(held), tuple(latest)
