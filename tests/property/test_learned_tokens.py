@@ -41,7 +41,7 @@ def test_tasks_say_what_they_say_in_base_tokens(
         for token_id, written in zip(encoded.ids, encoded.loss_mask, strict=True)
         for _ in learned_table.base_ids(token_id)
     ]
-    assert spread == plain.written
+    assert spread == plain.loss_mask
 
 
 @pytest.fixture(scope="module")

@@ -136,7 +136,7 @@ def test_windows_count_every_token_once_and_keep_the_header(streams, limit):
     for stream in streams:
         found = windows(stream, limit)
         assert all(len(window.ids) <= limit for window in found)
-        counted = [i for window in found for i, counts in zip(window.ids, window.written, strict=True) if counts]
+        counted = [i for window in found for i, counts in zip(window.ids, window.loss_mask, strict=True) if counts]
         assert counted == [i for i, counts in zip(stream.ids, stream.loss_mask, strict=True) if counts]
         header = stream.loss_mask.index(True) if limit >= 40 else 4
         assert all(window.ids[:header] == stream.ids[:header] for window in found)
@@ -159,7 +159,7 @@ def test_music_of_any_instruments_is_scored_per_16th(gm_table, random_band):
     torch.nn.init.zeros_(uniform.get_output_embeddings().weight)
     layout = TaskLayout(gm_table)
     score = corpus_likelihood(uniform, layout, pieces)
-    num_tokens = sum(sum(layout.encode(piece, Task.CONTINUE, piece.voices).written) for piece in pieces)
+    num_tokens = sum(sum(layout.encode(piece, Task.CONTINUE, piece.voices).loss_mask) for piece in pieces)
     num_16ths = sum(piece_16ths(piece, gm_table.ticks_per_quarter) for piece in pieces)
     assert score.unit is WHOLE_16TH
     assert score.headline == pytest.approx(num_tokens * math.log(gm_table.size) / num_16ths, rel=1e-6)

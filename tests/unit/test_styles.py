@@ -93,7 +93,7 @@ def test_a_style_stands_behind_the_task_and_is_read_back(
     told, untold = (layout.encode(piece, task, voices, style=style) for style in ("folk", None))
     assert told.ids[2] == layout.vocabulary.style_id["folk"]
     assert [*told.ids[:2], *told.ids[3:]] == untold.ids
-    assert not told.written[2]
+    assert not told.loss_mask[2]
     decoded = layout.decode(told.ids)
     assert (decoded.style, decoded.task, decoded.piece) == ("folk", task, piece)
     assert layout.decode(untold.ids).style is None
