@@ -1,4 +1,4 @@
-"""The table of mistakes, and what has to hold of each: one sentence, little time, little memory."""
+"""The table of mistakes, and what must hold for each: one line of text, little time, little memory."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ def pattern(text: str) -> str:
 
 
 def sentence(entry: dict[str, Any]) -> str:
-    return f"{pattern(entry['says'])}[:;] {pattern(entry['do'])}"
+    """Return the pattern of an error: what is wrong, and what to do as a sentence of its own."""
+    joint = r"\. " if entry["do"][0].isupper() else "[:;] "  # the second one goes when every message has two sentences
+    return pattern(entry["says"]) + joint + pattern(entry["do"])
 
 
 def assert_one_sentence(status: int, out: str, err: str, words: str) -> None:

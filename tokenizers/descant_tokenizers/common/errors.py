@@ -1,4 +1,4 @@
-"""The one exception that stands for a user's mistake, and how foreign text gets into its message."""
+"""The exception for user errors, and text from files made fit for its message."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ __all__ = ["InputError", "printable"]
 
 
 class InputError(ValueError):
-    """Something a user can cause and a user can put right.
+    """An error that a user caused and can correct.
 
-    The message is one sentence that names the file or value, says what is wrong with it and what to do. The command
-    line prints it after `error: ` and exits with status 2; see `descant_tokenizers.cli.main.run`.
+    The message has two sentences, `<What is wrong>. <What to do>.`: the first one names the file or value, the second
+    one gives the remedy ("song.mid holds no notes. Choose a file with music in it."). Each begins with a capital
+    letter unless its first word is the name of a file or an option. The command line prints the message after
+    `error: ` and exits with status 2; see `descant_tokenizers.cli.main.run`.
     """
 
 
@@ -17,11 +19,11 @@ def printable(text: str, max_length: int) -> str:
     """Make text from a file or a library fit for one line of a terminal.
 
     Args:
-        text: Any text; a track's name may hold line breaks and escape sequences.
+        text: Any text; the name of a track may hold line breaks and escape sequences.
         max_length: Most characters to keep, an ellipsis included.
 
     Returns:
-        The text on one line, runs of blanks and of unprintable characters turned to one blank, cut to `max_length`.
+        The text on one line; every run of blanks and unprintable characters becomes one blank.
     """
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return line if len(line) <= max_length else line[: max_length - 1].rstrip() + "…"
