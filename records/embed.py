@@ -28,7 +28,6 @@ from descant_modeling.models.checkpoints import (
     EMBEDDED,
     find_checkpoint,
     load_checkpoint,
-    read_meta_values,
     replace_folder,
     save_checkpoint,
 )
@@ -116,7 +115,7 @@ def measured_rolls(facts: Mapping[str, Any], name: str) -> list[MeasuredFigures]
 
 def embed(run: str, name: str, folder: Path, facts: dict[str, str]) -> None:
     """Write the published files of a run's checkpoint into an empty folder, with more facts about the run."""
-    if read_meta_values(find_checkpoint(run)).get("objective") in BUILDERS:
+    if find_checkpoint(run).objective in BUILDERS:
         gan = load_gan(run)
         gan_meta = replace(gan.meta, training=gan.meta.training | facts)
         card = gan_card(gan_meta, measured_rolls(gan_meta.training, name))

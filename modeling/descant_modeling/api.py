@@ -42,37 +42,35 @@ from descant_modeling.generation.base import (
 from descant_modeling.generation.satb import FourPartGenerator
 from descant_modeling.models.checkpoints import (
     EMBEDDED_DEFAULT,
-    UNCONDITIONAL_OBJECTIVES,
+    ModelSource,
     find_checkpoint,
-    is_unconditional,
     load_checkpoint,
-    read_meta_values,
 )
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import read_score_report
 
 
-def load_generator(model: str = EMBEDDED_DEFAULT, device: str = "cpu") -> MusicGenerator:
+def load_generator(model: ModelSource = EMBEDDED_DEFAULT, device: str = "cpu") -> MusicGenerator:
     """Load a model of four voices, of any instruments, or of another objective; see `load`.
 
     Raises:
         InputError: There is no such model.
     """
-    objective = read_meta_values(find_checkpoint(model)).get("objective")
-    if objective in UNCONDITIONAL_OBJECTIVES:
-        raise InputError(f"{model} writes without a prompt; leave --prompt out, or choose another --model.")
-    if objective == "gan":
+    found = find_checkpoint(model)
+    if found.is_unconditional:
+        raise InputError("this model writes without a prompt; leave --prompt out, or choose another --model.")
+    if found.objective == "gan":
         from descant_modeling.gan.checkpoints import load_gan
         from descant_modeling.gan.generate import GanMusicGenerator
 
-        return GanMusicGenerator(load_gan(model, device))
+        return GanMusicGenerator(load_gan(found, device))
     from descant_modeling.generation.multitrack import MultitrackGenerator
 
-    checkpoint = load_checkpoint(model, device)
+    checkpoint = load_checkpoint(found, device)
     return FourPartGenerator(checkpoint) if checkpoint.vocabulary.is_four_part else MultitrackGenerator(checkpoint)
 
 
-def load_four_part_generator(model: str = EMBEDDED_DEFAULT, device: str = "cpu") -> FourPartGenerator:
+def load_four_part_generator(model: ModelSource = EMBEDDED_DEFAULT, device: str = "cpu") -> FourPartGenerator:
     """Load a model of four voices.
 
     Args:
@@ -84,7 +82,7 @@ def load_four_part_generator(model: str = EMBEDDED_DEFAULT, device: str = "cpu")
     """
     writer = load_generator(model, device)
     if not isinstance(writer, FourPartGenerator):
-        raise InputError(f"{model} writes any instruments, not four voices; load it with load_generator.")
+        raise InputError("this model writes any instruments, not four voices; load it with load_generator.")
     return writer
 
 
@@ -258,7 +256,7 @@ class Model:
         return config
 
 
-def load(model: str = EMBEDDED_DEFAULT, device: str | None = None) -> Model:
+def load(model: ModelSource = EMBEDDED_DEFAULT, device: str | None = None) -> Model:
     """Load a model.
 
     Args:
@@ -269,11 +267,12 @@ def load(model: str = EMBEDDED_DEFAULT, device: str | None = None) -> Model:
         InputError: There is no such model or device.
     """
     with quiet_libraries():
-        if is_unconditional(model):
+        found = find_checkpoint(model)
+        if found.is_unconditional:
             from descant_modeling.gan.generate import load_unconditional_generator
 
-            return Model(load_unconditional_generator(model, pick_device(device)))
-        return Model(load_generator(model, pick_device(device)))
+            return Model(load_unconditional_generator(found, pick_device(device)))
+        return Model(load_generator(found, pick_device(device)))
 
 
 def _read(music: Music) -> tuple[ScoreTick, Sequence[str]]:

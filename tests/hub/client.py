@@ -65,7 +65,7 @@ def _command(argv: list[str]) -> dict[str, Any]:
 
 
 def _files(name: str) -> str:
-    return str(find_checkpoint(name))
+    return str(find_checkpoint(name).folder)
 
 
 def _rows(name: str) -> dict[str, list[str]]:

@@ -169,3 +169,21 @@ def test_the_embedded_model_harmonizes_an_example(
     assert_harmony(read_score("ode-to-joy.mid"), result)
     for track in result.tracks[1:]:
         assert len({note.time // (4 * result.ticks_per_quarter) for note in track.notes}) >= 14  # of 16 bars
+
+
+@pytest.mark.parametrize("model", ["chorales", "midinet"])
+def test_a_hub_id_is_resolved_once(
+    descant: Callable[..., Any], repo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    pulls = []
+
+    def pull(name: str) -> Path:
+        pulls.append(name)
+        return EMBEDDED / model
+
+    monkeypatch.setattr("descant_modeling.models.checkpoints.pull_folder", pull)
+    prompt = () if model == "midinet" else ("--prompt", repo_root / "examples/au-clair-de-la-lune.musicxml")
+    options = ("--model", "somebody/music@1", "--best-of", 1) if prompt else ("--model", "somebody/music@1")
+    out = tmp_path / "out.mid"
+    assert descant("generate", *prompt, *options, "--out", out, "--formats", "midi", "--quiet") == (0, "", "")
+    assert pulls == ["somebody/music@1"]

@@ -133,7 +133,7 @@ def test_a_spoiled_descant_json_is_refused(folder, values):
 def test_a_descant_json_that_is_no_object_is_refused(folder):
     (folder / "descant.json").write_text("[]")
     with pytest.raises(InputError, match=r"descant\.json cannot be read"):
-        read_meta(folder)
+        find_checkpoint(str(folder))
 
 
 def test_pickled_weights_are_never_read(folder):
@@ -168,9 +168,9 @@ def test_a_model_of_another_size_is_refused(folder):
 def test_a_run_folder_stands_for_its_best_checkpoint(folder, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(folder, run / "last")
-    assert find_checkpoint(str(run)) == run / "last"
+    assert find_checkpoint(str(run)).folder == run / "last"
     shutil.copytree(folder, run / "best")
-    assert find_checkpoint(str(run)) == run / "best"
+    assert find_checkpoint(str(run)).folder == run / "best"
 
 
 @pytest.mark.parametrize("name", ["no-such-model", "/no/such/folder", "./none", "a/b/c", ""])

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from descant_modeling.api import Model, Options
     from descant_modeling.generation.base import GenerationResult, Sample
+    from descant_modeling.models.checkpoints import FoundCheckpoint, ModelSource
     from descant_tokenizers.rendering.write import Rendering, Written
     from descant_tokenizers.scores.reading import ReadResult
 
@@ -99,7 +100,8 @@ def generate_command(
     seed = random.SystemRandom().randrange(2**31) if seed is None else seed
     check_range("--num-samples", num_samples, 1, 64)
     check_drawing(seed, temperature, top_p, best_of)
-    read = _read_prompt(request, prompt, model)
+    source = _find_unconditional(request.task, model) if prompt is None else model
+    read = None if prompt is None else _read_prompt(request, prompt)
     look = _look(prompt, model, request.task, layout, key, chords == "", sound)
     files = _files(out, look, formats, picture, num_samples, force)
     drawing: Options = {
@@ -115,7 +117,7 @@ def generate_command(
         "style": style,
     }
     label = None if quiet or as_json else f"{request.task} {look.name}"
-    result, writing_seconds = _write_music(model, device, request, read.score if read else None, drawing, label)
+    result, writing_seconds = _write_music(source, device, request, read.score if read else None, drawing, label)
     results, written = _write_files(result.samples, look, files)
     seconds = time.monotonic() - started
     repairs = read.repairs if read else ()
@@ -132,12 +134,13 @@ def _tell(made: Outcome, quiet: bool, as_json: bool) -> None:
             typer.echo(f"note: {sentence}", err=True)
 
 
-def _read_prompt(request: Request, prompt: Path | None, model: str) -> ReadResult | None:
+def _read_prompt(request: Request, prompt: Path) -> ReadResult:
     from descant_tokenizers.scores import read_score_report
 
-    _check_prompt(request.task, prompt, model)
-    read = None if prompt is None else read_score_report(prompt, controls=True)
-    if request.chords and read is not None:
+    if request.task == "compose":
+        raise InputError("--task compose takes no --prompt; leave one of the two out.")
+    read = read_score_report(prompt, controls=True)
+    if request.chords:
         raise InputError("this model takes no chords; leave what follows --chords out, and it prints those it wrote.")
     return read
 
@@ -199,7 +202,12 @@ def _write_files(
 
 
 def _write_music(
-    model: str, device: str | None, request: Request, score: ScoreTick | None, drawing: Options, label: str | None
+    model: ModelSource,
+    device: str | None,
+    request: Request,
+    score: ScoreTick | None,
+    drawing: Options,
+    label: str | None,
 ) -> tuple[GenerationResult, float]:
     """Load the model and let it write, under a label if progress is to be seen; return the seconds of writing, too."""
     from descant_modeling.api import load
@@ -225,19 +233,16 @@ def _request(
     return Request(task, _parse_bars(task, bars), names, () if write is None else _names(write), track, triads)
 
 
-def _check_prompt(task: opt.TaskName, prompt: Path | None, model: str) -> None:
-    """Refuse a prompt that is missing, or that a task has no use for; what a model has no use for, it says itself."""
-    if prompt is not None:
-        if task == "compose":
-            raise InputError("--task compose takes no --prompt; leave one of the two out.")
-        return
-    from descant_modeling.models.checkpoints import is_unconditional
+def _find_unconditional(task: opt.TaskName, model: str) -> FoundCheckpoint:
+    """Find a model that needs no prompt; refuse any other."""
+    from descant_modeling.models.checkpoints import find_checkpoint
 
-    if task != "compose" or not is_unconditional(model):
-        raise InputError(
-            "--prompt is missing; give a MIDI, MusicXML, ABC or Humdrum file, or a --model that writes without one, "
-            "such as midinet or roll-gan."
-        )
+    if task == "compose" and (found := find_checkpoint(model)).is_unconditional:
+        return found
+    raise InputError(
+        "--prompt is missing; give a MIDI, MusicXML, ABC or Humdrum file, or a --model that writes without one, "
+        "such as midinet or roll-gan."
+    )
 
 
 def _names(text: str) -> tuple[str, ...]:

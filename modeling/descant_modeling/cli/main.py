@@ -34,15 +34,16 @@ def push_command(
 ) -> None:
     """Push a checkpoint to the model hub: stock model, stock tokenizer, model card."""
     from descant_modeling.common.console import quiet_libraries
-    from descant_modeling.models.checkpoints import is_unconditional
+    from descant_modeling.models.checkpoints import find_checkpoint
     from descant_modeling.models.publishing import push_checkpoint
 
     with quiet_libraries():
-        pushed = push_checkpoint(checkpoint, repo_id, private=private, update=update)
+        found = find_checkpoint(checkpoint)
+        pushed = push_checkpoint(found, repo_id, private=private, update=update)
     if as_json:
         typer.echo(json.dumps(asdict(pushed)))
     elif not quiet:
-        prompt = "" if is_unconditional(checkpoint) else "--prompt melody.mid "
+        prompt = "" if found.is_unconditional else "--prompt melody.mid "
         typer.echo(
             f"{pushed.url} has {len(pushed.files)} files, revision {pushed.revision}\n"
             f"use it: python generate.py {prompt}--model {repo_id}@{pushed.revision}"

@@ -26,7 +26,7 @@ from descant_modeling.decoding.config import SamplingConfig
 from descant_modeling.generation.base import GenerationConfig, MusicGenerator
 from descant_modeling.generation.multitrack import MultitrackGenerator
 from descant_modeling.generation.satb import FourPartGenerator
-from descant_modeling.models.checkpoints import is_unconditional
+from descant_modeling.models.checkpoints import find_checkpoint
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora.build import split_rows
 from descant_tokenizers.pianoroll.frames import SILENT, Chorale, Line, chorale_of_row
@@ -103,9 +103,10 @@ def open_harmonizer(name: str, device: str = "cpu", sampling: SamplingConfig | N
         return NearestSoprano(chorales) if name == NEAREST else MarkovVoices(chorales)
     if name == BASELINE:
         raise InputError(f"{BASELINE} is two models, {' and '.join(BASELINES)}: give one of them.")
-    if is_unconditional(name):
+    found = find_checkpoint(name)
+    if found.is_unconditional:
         raise InputError(f"{name} writes without a melody; give a model that harmonizes, such as chorales or gan.")
-    writer = load_generator(name, device)
+    writer = load_generator(found, device)
     if isinstance(writer, MultitrackGenerator):
         raise InputError(
             f"{name} writes any instruments, not four voices; give a model of four voices, such as chorales."

@@ -26,8 +26,8 @@ from descant_modeling.models.checkpoints import (
     FORMAT_VERSION,
     META_FILE,
     WEIGHTS_FILE,
+    ModelSource,
     find_checkpoint,
-    read_meta_values,
 )
 from descant_modeling.models.publishing import (
     CARD,
@@ -106,15 +106,15 @@ def save_gan(
     (folder / "README.md").write_text(card, encoding="utf-8")
 
 
-def load_gan(name: str, device: str = "cpu") -> GanCheckpoint:
-    """Load a generator by name: an embedded model, else a checkpoint or run folder, else a Hub id.
+def load_gan(model: ModelSource, device: str = "cpu") -> GanCheckpoint:
+    """Load a generator.
 
     Raises:
         InputError: No such model, or a folder that is incomplete, of a newer format or no GAN's.
     """
-    folder = find_checkpoint(name)
-    values = read_meta_values(folder)
-    if values.get("objective") not in BUILDERS:
+    found = find_checkpoint(model)
+    folder, values = found.folder, dict(found.meta)
+    if found.objective not in BUILDERS:
         raise InputError(f"{folder} is not a GAN's checkpoint: give one that configs/gan.yaml or its like trained")
     try:
         values["voice_ranges"] = tuple((low, high) for low, high in values["voice_ranges"])

@@ -41,6 +41,7 @@ from descant_modeling.generation.base import (
     without_controls,
 )
 from descant_modeling.generation.prompts import refined
+from descant_modeling.models.checkpoints import ModelSource
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.pianoroll import STEPS_PER_BEAT, even_edges, notes_of_roll, parse_chord, roll_of_notes
 from descant_tokenizers.scores import VOICES, Bar, bars_of
@@ -372,7 +373,7 @@ class RollGanMusicGenerator:
         return GenerationResult(tuple(samples), (), (), VOICES)
 
 
-def load_unconditional_generator(model: str, device: str = "cpu") -> UnconditionalGenerator:
+def load_unconditional_generator(model: ModelSource, device: str = "cpu") -> UnconditionalGenerator:
     """Load a model that writes without a prompt.
 
     Raises:

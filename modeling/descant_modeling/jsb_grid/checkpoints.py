@@ -26,9 +26,9 @@ from descant_modeling.jsb_grid.data import PAD, Grid, GridVocabulary
 from descant_modeling.models.checkpoints import (
     FORMAT_VERSION,
     META_FILE,
+    ModelSource,
     find_checkpoint,
     load_model,
-    read_meta_values,
     save_model,
 )
 from descant_modeling.models.likelihood import VOICE_16TH, Likelihood, Unit, score_streams
@@ -200,24 +200,15 @@ class GridCheckpoint:
     folder: Path
 
 
-def is_grid(name: str) -> bool:
-    """Whether a model is one over the grid.
-
-    Raises:
-        InputError: No such model, or an unreadable one.
-    """
-    return bool(read_meta_values(find_checkpoint(name)).get("objective") == OBJECTIVE)
-
-
-def load_grid(name: str, device: str = "cpu") -> GridCheckpoint:
-    """Load a grid model by name: a checkpoint or run folder, else a Hub id.
+def load_grid(model: ModelSource, device: str = "cpu") -> GridCheckpoint:
+    """Load a grid model.
 
     Raises:
         InputError: No such model, or a folder that is incomplete, damaged, of a newer format or of another objective.
     """
-    folder = find_checkpoint(name)
-    values = read_meta_values(folder)
-    if values.get("objective") != OBJECTIVE:
+    found = find_checkpoint(model)
+    folder, values = found.folder, dict(found.meta)
+    if found.objective != OBJECTIVE:
         raise InputError(f"{folder} is no grid model: give one that configs/grid.yaml trained")
     try:
         values["vocabulary"] = GridVocabulary(**values["vocabulary"])
@@ -227,8 +218,8 @@ def load_grid(name: str, device: str = "cpu") -> GridCheckpoint:
         raise InputError(
             f"{folder / META_FILE} cannot be read ({error!r}): restore the file saved with the model"
         ) from None
-    model = load_model(folder)
-    if meta.vocabulary.sha256() != meta.vocabulary_sha256 or meta.vocabulary.size != model.config.vocab_size:
+    network = load_model(folder)
+    if meta.vocabulary.sha256() != meta.vocabulary_sha256 or meta.vocabulary.size != network.config.vocab_size:
         raise InputError(f"{folder / META_FILE} describes other tokens than the model has: restore the saved file")
-    model.to(torch.device(device))  # type: ignore[arg-type]
-    return GridCheckpoint(model.train(False), meta, folder)
+    network.to(torch.device(device))  # type: ignore[arg-type]
+    return GridCheckpoint(network.train(False), meta, folder)

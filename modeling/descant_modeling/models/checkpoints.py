@@ -69,6 +69,33 @@ class CheckpointMeta:
 
 
 @dataclass(frozen=True)
+class FoundCheckpoint:
+    """A checkpoint folder, found once and handed to every loader.
+
+    Attributes:
+        folder: The folder.
+        meta: Contents of its `descant.json`, for any objective.
+    """
+
+    folder: Path
+    meta: dict[str, Any]
+
+    @property
+    def objective(self) -> str:
+        """Name of the objective the model was trained with."""
+        return str(self.meta.get("objective", "causal"))
+
+    @property
+    def is_unconditional(self) -> bool:
+        """True if the model generates without a prompt."""
+        return self.objective in UNCONDITIONAL_OBJECTIVES
+
+
+ModelSource = str | FoundCheckpoint
+"""An embedded model's name, a checkpoint or run folder, or a Hub id, tried in this order; or what was found for one."""
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     """A loaded checkpoint: stock model, tokenizer, layout."""
 
@@ -146,14 +173,14 @@ def save_model(folder: Path, model: PreTrainedModel) -> None:
     ).save_pretrained(folder)
 
 
-def load_checkpoint(name: str, device: str = "cpu") -> Checkpoint:
-    """Load a model by name: an embedded model, else a folder, else a Hub id.
+def load_checkpoint(model: ModelSource, device: str = "cpu") -> Checkpoint:
+    """Load a causal model.
 
     Raises:
         InputError: No such model, or a folder that is incomplete, of a newer format or with another tokenizer.
     """
-    folder = find_checkpoint(name)
-    meta = read_meta(folder)
+    source = find_checkpoint(model)
+    folder, meta = source.folder, read_meta(source)
     tokenizer = load_tokenizer(folder)
     found = sha256_file(folder / TOKENIZER_FILE)
     if found != meta.tokenizer_sha256:
@@ -167,25 +194,33 @@ def load_checkpoint(name: str, device: str = "cpu") -> Checkpoint:
             f"{folder / TOKENIZER_FILE} gives other token ids with the installed miditok {version('miditok')} than in "
             f"training: install miditok {_miditok_version(folder)}"
         )
-    model = load_model(folder)
-    if model.config.vocab_size != len(tokenizer):
+    network = load_model(folder)
+    if network.config.vocab_size != len(tokenizer):
         raise InputError(
-            f"{folder}: the model has {model.config.vocab_size} tokens, its tokenizer {len(tokenizer)}: "
+            f"{folder}: the model has {network.config.vocab_size} tokens, its tokenizer {len(tokenizer)}: "
             "use the files of one and the same checkpoint"
         )
     layout = TaskLayout(vocabulary, meta.layout)
-    model.to(torch.device(device))  # type: ignore[arg-type]
-    return Checkpoint(model.train(False), layout, meta, folder)
+    network.to(torch.device(device))  # type: ignore[arg-type]
+    return Checkpoint(network.train(False), layout, meta, folder)
 
 
-def find_checkpoint(name: str) -> Path:
-    """Return the folder of a model: embedded name, folder (or run folder with `best/`), or Hub id, in this order.
+def find_checkpoint(model: ModelSource) -> FoundCheckpoint:
+    """Find a model: embedded name, folder (or run folder with `best/`), or Hub id, in this order.
 
-    A Hub id is `user/name`, or `user/name@revision` for one version of it.
+    A Hub id is `user/name`, or `user/name@revision` for one version of it. What has been found before is returned as
+    it is.
 
     Raises:
-        InputError: None of the three, or a model that could not be fetched.
+        InputError: None of the three, a model that could not be fetched, or an unreadable `descant.json`.
     """
+    if isinstance(model, FoundCheckpoint):
+        return model
+    folder = _find_folder(model)
+    return FoundCheckpoint(folder, read_meta_values(folder))
+
+
+def _find_folder(name: str) -> Path:
     if (EMBEDDED / name / META_FILE).is_file():
         return EMBEDDED / name
     folder = Path(name)
@@ -205,18 +240,6 @@ def find_checkpoint(name: str) -> Path:
     if not (folder / META_FILE).is_file():
         raise InputError(f"{name} on the Hub holds no {META_FILE}: name a model that Descant pushed")
     return folder
-
-
-def is_unconditional(model: str) -> bool:
-    """Whether a model writes without a prompt.
-
-    Args:
-        model: See `find_checkpoint`.
-
-    Raises:
-        InputError: There is no such model.
-    """
-    return read_meta_values(find_checkpoint(model)).get("objective") in UNCONDITIONAL_OBJECTIVES
 
 
 def embedded_models() -> list[str]:
@@ -241,25 +264,26 @@ def read_meta_values(folder: Path) -> dict[str, Any]:
     raise InputError(f"{path} has format {number}, newer than this program's {FORMAT_VERSION}: upgrade descant")
 
 
-def read_meta(folder: Path) -> CheckpointMeta:
-    """Read `descant.json` of a causal model.
+def read_meta(found: FoundCheckpoint) -> CheckpointMeta:
+    """Return the contents of a causal model's `descant.json`.
 
     Raises:
-        InputError: Unreadable, incomplete, of a newer format, or of another objective.
+        InputError: Incomplete, or of another objective.
     """
-    path, values = folder / META_FILE, read_meta_values(folder)
-    objective = values.pop("objective", "causal")
-    if objective != "causal":
-        raise InputError(f"{folder} holds a {objective} model: this needs a causal one, such as {EMBEDDED_DEFAULT}")
+    if found.objective != "causal":
+        raise InputError(
+            f"{found.folder} holds a {found.objective} model: this needs a causal one, such as {EMBEDDED_DEFAULT}"
+        )
+    values = {key: value for key, value in found.meta.items() if key != "objective"}
     try:
-        values["layout"]["styles"] = tuple(values["layout"].get("styles", ()))
-        values["layout"] = LayoutConfig(**values["layout"])
+        styles = tuple(values["layout"].get("styles", ()))
+        values["layout"] = LayoutConfig(**{**values["layout"], "styles": styles})
         values["voice_ranges"] = tuple((low, high) for low, high in values["voice_ranges"])
         if values["format_version"] > 1 and "vocabulary_sha256" not in values:
             raise KeyError("vocabulary_sha256")
         return CheckpointMeta(**values)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _unreadable(path, error) from None
+        raise _unreadable(found.folder / META_FILE, error) from None
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:

@@ -19,8 +19,8 @@ from descant_modeling.models.checkpoints import (
     PUBLISHED_FILES,
     PUBLISHED_WITHOUT_TOKENS,
     CheckpointMeta,
+    ModelSource,
     find_checkpoint,
-    read_meta_values,
 )
 from descant_modeling.models.likelihood import Unit, unit_of
 from descant_tokenizers.common.errors import InputError
@@ -294,11 +294,11 @@ def _ranges(vocabulary: Vocabulary, ranges: Sequence[tuple[int, int]]) -> str:
     return f"\nTranspositions inside the voices' ranges ({voices}) were drawn anew each epoch."
 
 
-def push_checkpoint(name: str, repo_id: str, *, private: bool = False, update: bool = False) -> Pushed:
+def push_checkpoint(model: ModelSource, repo_id: str, *, private: bool = False, update: bool = False) -> Pushed:
     """Push the published files of a checkpoint: no training state, no logs.
 
     Args:
-        name: Checkpoint or run folder (its best checkpoint), or an embedded model.
+        model: Checkpoint or run folder (its best checkpoint), or an embedded model.
         repo_id: `user/name`.
         private: Whether a repository that is created is private.
         update: Whether one that exists may get a new version.
@@ -306,9 +306,9 @@ def push_checkpoint(name: str, repo_id: str, *, private: bool = False, update: b
     Raises:
         InputError: There is no such checkpoint, or the push can't be done (see `hub.push_folder`).
     """
-    folder = find_checkpoint(name)
-    is_causal = read_meta_values(folder).get("objective", "causal") == "causal"
-    files = PUBLISHED_FILES if is_causal else PUBLISHED_WITHOUT_TOKENS
+    found = find_checkpoint(model)
+    folder = found.folder
+    files = PUBLISHED_FILES if found.objective == "causal" else PUBLISHED_WITHOUT_TOKENS
     missing = [file for file in files if not (folder / file).is_file()]
     if missing:
         raise InputError(f"{folder} has no {missing[0]}: push a complete checkpoint folder, as train.py writes it")

@@ -16,6 +16,7 @@ from descant_tokenizers.common.errors import InputError
 
 if TYPE_CHECKING:
     from descant_modeling.evaluation.likelihood import Scores
+    from descant_modeling.models.checkpoints import FoundCheckpoint
     from descant_modeling.models.likelihood import Unit
 
 TaskName = Literal["continue", "harmonize"]
@@ -42,15 +43,18 @@ def likelihood_command(
     from descant_modeling.common.devices import pick_device
     from descant_modeling.evaluation.data import release_remark
     from descant_modeling.evaluation.likelihood import score_facts
-    from descant_modeling.jsb_grid.checkpoints import is_grid
+    from descant_modeling.jsb_grid.checkpoints import OBJECTIVE
+    from descant_modeling.models.checkpoints import find_checkpoint
     from descant_tokenizers.corpora import silence_datasets
 
     started = time.monotonic()
     remark(release_remark(split), quiet=quiet)
     silence_datasets(quiet=quiet or as_json)
-    asked = _Asked(model, corpus, split, limit, task, pick_device(device), quiet or as_json)
+    picked_device = pick_device(device)
     with quiet_libraries():
-        on_grid = is_grid(model)
+        found = find_checkpoint(model)
+    asked = _Asked(model, found, corpus, split, limit, task, picked_device, quiet or as_json)
+    on_grid = found.objective == OBJECTIVE
     if not on_grid and grid_json is not None:
         raise InputError(f"--grid-json is for a model over the grid, and {model} is none: leave it out, or give one")
     scores, kind = _score_grid(asked, grid_json) if on_grid else _score_tokens(asked)
@@ -72,6 +76,7 @@ class _Asked(NamedTuple):
     """What the command was asked for."""
 
     model: str
+    found: FoundCheckpoint
     corpus: str
     split: str
     limit: int | None
@@ -89,7 +94,7 @@ def _score_tokens(asked: _Asked) -> tuple[Scores, str]:
     from descant_tokenizers.tokens.tasks import Task
 
     with quiet_libraries():
-        checkpoint = load_checkpoint(asked.model, asked.device)
+        checkpoint = load_checkpoint(asked.found, asked.device)
         pieces = load_named_pieces(asked.corpus, asked.split, checkpoint.layout)[: asked.limit]
     kind = "four-part pieces" if checkpoint.vocabulary.is_four_part else "pieces"
     if not pieces:
@@ -109,7 +114,7 @@ def _score_grid(asked: _Asked, grid_json: Path | None) -> tuple[Scores, str]:
     if asked.task != "continue":
         raise InputError(f"{asked.model} is a grid model, which knows no task but to go on: leave --task out")
     with quiet_libraries():
-        checkpoint = load_grid(asked.model, asked.device)
+        checkpoint = load_grid(asked.found, asked.device)
     grids = corpus_grids(asked.corpus, asked.split) if grid_json is None else read_grids(grid_json, asked.split)
     grids = grids[: asked.limit]
     with progress_bar(f"{asked.split} of {grid_json or asked.corpus}", quiet=asked.quiet) as progress:
