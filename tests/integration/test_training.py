@@ -99,7 +99,7 @@ def test_the_best_checkpoint_scores_as_it_did_in_training(make_trainer):
     trainer.train()
     checkpoint = load_checkpoint(str(trainer.folder))
     score = corpus_likelihood(checkpoint.model, checkpoint.layout, trainer.subject.valid)
-    assert score.nats_per_voice_16th == pytest.approx(trainer.progress.best, rel=1e-6)
+    assert score.headline == pytest.approx(trainer.progress.best, rel=1e-6)
     assert checkpoint.meta.training["valid_nats_per_voice_16th"] == trainer.progress.best
     assert checkpoint.meta.training["step"] == trainer.progress.best_step
     assert log_lines(trainer, "valid")[trainer.progress.best_step]["nats_per_voice_16th"] == trainer.progress.best

@@ -118,7 +118,7 @@ def test_likelihood_by_hand():
     by_hand = math.log(2) * (1 + 2 + 3 + 3 + 4 + 2 + 3 + 3 + 5)
     score = grid_likelihood(FixedModel(probabilities_VV), vocabulary, [grid])
     assert score.piece_nats == pytest.approx([by_hand])
-    assert score.nats_per_voice_16th == pytest.approx(by_hand / 8)
+    assert score.headline == pytest.approx(by_hand / 8)
     assert score.bits_per_note == pytest.approx(26 / 4)
 
 
@@ -130,7 +130,7 @@ def test_a_uniform_model_gives_the_log_of_the_vocabulary(beat_cycle):
     grids = [grid_of(length, length) for length in (5, 12, 40)]
     num_tokens = 4 * 57 + 3 + (2 + 3 + 10 if beat_cycle else 0)
     score = grid_likelihood(model, vocabulary, grids)
-    assert score.nats_per_voice_16th == pytest.approx(num_tokens * math.log(vocabulary.size) / (4 * 57), rel=1e-6)
+    assert score.headline == pytest.approx(num_tokens * math.log(vocabulary.size) / (4 * 57), rel=1e-6)
 
 
 def test_padding_never_counts():
@@ -153,7 +153,7 @@ def test_scores_of_pieces_add_up_to_what_training_measures():
     grids, shares = [grid_of(8 + 4 * index, index, f"p{index}") for index in range(5)], []
     scores = score_grids(model, VOCABULARY, grids, shares.append)
     trained = grid_likelihood(model, VOCABULARY, grids)
-    assert scores.headline.value == pytest.approx(trained.nats_per_voice_16th)
+    assert scores.headline.value == pytest.approx(trained.headline)
     assert scores.bits_per_note.value == pytest.approx(trained.bits_per_note)
     assert [piece.length for piece in scores.pieces] == [32, 48, 64, 80, 96]
     assert scores.num_notes == trained.num_notes == sum(grid.num_notes for grid in grids)

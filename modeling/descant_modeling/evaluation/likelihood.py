@@ -30,7 +30,6 @@ from transformers import PreTrainedModel
 from descant_modeling.common.console import part_of
 from descant_modeling.evaluation.bootstrap import Estimate, ratio_interval
 from descant_modeling.jsb_grid.data import PAD, Grid, GridVocabulary
-from descant_modeling.models.batching import bucket, collate
 from descant_modeling.models.checkpoints import Checkpoint
 from descant_modeling.models.likelihood import (
     NUM_VOICES,
@@ -38,7 +37,6 @@ from descant_modeling.models.likelihood import (
     Unit,
     piece_16ths,
     score_streams,
-    token_nll,
     unit_of,
     windows,
 )
@@ -101,15 +99,8 @@ def score_grids(
         InputError: A pitch is outside the vocabulary.
     """
     streams = [vocabulary.encode(grid.pitches_VT, grid.name) for grid in grids]
-    limit, done = model.config.max_position_embeddings, 0
-
-    def count(finished: int) -> None:
-        nonlocal done
-        done += finished
-        if progress is not None:
-            progress(done / len(grids))
-
-    all_nats = score_streams(model, streams, pad=PAD, progress=count)
+    limit = model.config.max_position_embeddings
+    all_nats = score_streams(model, streams, pad=PAD, progress=progress)
     scores = [
         PieceScore(
             name=grid.name,
@@ -206,50 +197,27 @@ def score_pieces(
     if task is Task.HARMONIZE:
         unit = unit._replace(num_voices=unit.num_voices - 1)
     scores: list[PieceScore] = []
-    parts: list[tuple[PieceScore, Encoded]] = []
+    streams: list[Encoded] = []
     for name, piece in pieces:
         voices = [v for v in piece.voices if task is Task.CONTINUE or v != GIVEN_TO_HARMONIZE]
         if not voices:
             continue
-        found = windows(layout.encode(piece, task, voices, style=style), limit)
+        streams.append(layout.encode(piece, task, voices, style=style))
         length = unit.num_voices * piece_16ths(piece, layout.vocabulary.ticks_per_quarter)
-        scores.append(PieceScore(name, 0.0, length, piece.keep_voices(voices).num_notes, len(found)))
-        parts += [(scores[-1], window) for window in found]
+        num_windows = len(windows(streams[-1], limit))
+        scores.append(PieceScore(name, 0.0, length, piece.keep_voices(voices).num_notes, num_windows))
     if not scores:
         raise InputError("there is no piece to score; name a corpus and a split that hold pieces for this model.")
-    _score_windows(model, layout, parts, batch_tokens, progress)
-    return pooled(unit, limit, scores)
-
-
-@torch.inference_mode()
-def _score_windows(
-    model: PreTrainedModel,
-    layout: TaskLayout,
-    parts: Sequence[tuple[PieceScore, Encoded]],
-    batch_tokens: int,
-    progress: Callable[[float], None] | None,
-) -> None:
-    """Add what each window says to the score of its piece."""
-    was_training = model.training
-    model.train(False)
     is_pitch_V = _pitch_mask(layout).to(model.device)
-    done = 0
-    for group in bucket([len(encoded.ids) for _, encoded in parts], batch_tokens):
-        batch = collate([parts[i][1] for i in group], layout.vocabulary.special("PAD"))
-        batch = batch.to(model.device)
-        logits_BTV = model(input_ids=batch.ids_BT, use_cache=False).logits
-        nll_N = token_nll(logits_BTV, batch).double().cpu().numpy()
-        rows_N = batch.loss_mask_BT[:, 1:].nonzero()[:, 0].cpu().numpy()
-        for row, index in enumerate(group):
-            score = parts[index][0]
-            score.nats += float(nll_N[rows_N == row].sum())
-            score.pitches += _count_pitches(
-                layout, logits_BTV[row], batch.ids_BT[row], batch.loss_mask_BT[row], is_pitch_V
-            )
-        done += len(group)
-        if progress is not None:
-            progress(done / len(parts))
-    model.train(was_training)
+
+    def count(index: int, logits_TV: torch.Tensor, ids_T: torch.Tensor, loss_mask_T: torch.Tensor) -> None:
+        scores[index].pitches += _count_pitches(layout, logits_TV, ids_T, loss_mask_T, is_pitch_V)
+
+    pad = layout.vocabulary.special("PAD")
+    nats = score_streams(model, streams, pad=pad, batch_tokens=batch_tokens, progress=progress, visit=count)
+    for score, value in zip(scores, nats, strict=True):
+        score.nats = value
+    return pooled(unit, limit, scores)
 
 
 def _pitch_mask(layout: TaskLayout) -> torch.Tensor:

@@ -116,13 +116,11 @@ def grid_likelihood(
         InputError: A pitch is outside the vocabulary.
     """
     streams = [vocabulary.encode(grid.pitches_VT, grid.name) for grid in grids]
-    limit = model.config.max_position_embeddings
     return Likelihood(
         unit=VOICE_16TH,
         num_notes=sum(grid.num_notes for grid in grids),
         piece_nats=score_streams(model, streams, pad=PAD),
         piece_16ths=[float(grid.num_16ths) for grid in grids],
-        num_windowed=sum(len(stream.ids) > limit for stream in streams),
     )
 
 
