@@ -19,7 +19,7 @@ from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import read_score, read_score_report, write_midi
 from descant_tokenizers.scores.voices import pick_voices
 from descant_tokenizers.tokens.encode import decode_piece, encode_score
-from descant_tokenizers.tokens.multitrack_grammar import make_grammar
+from descant_tokenizers.tokens.kinds import make_grammar
 from descant_tokenizers.tokens.piece import piece_ids
 from descant_tokenizers.tokens.presets import build_tokenizer
 from descant_tokenizers.tokens.vocabulary import Vocabulary

@@ -11,7 +11,8 @@ from symusic.core import NoteTick, ScoreTick, TempoTick, TimeSignatureTick, Trac
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.tokens.encode import decode_piece, encode_score
 from descant_tokenizers.tokens.grammar import NEVER, Grammar, Rules
-from descant_tokenizers.tokens.multitrack_grammar import MultitrackGrammar, make_grammar
+from descant_tokenizers.tokens.kinds import make_grammar
+from descant_tokenizers.tokens.multitrack_grammar import MultitrackGrammar
 from descant_tokenizers.tokens.piece import parse_piece, piece_ids
 from descant_tokenizers.tokens.tasks import LayoutConfig, Task, TaskLayout, cut
 from descant_tokenizers.tokens.train_bpe import train_tokenizer

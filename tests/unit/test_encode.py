@@ -4,7 +4,7 @@ import pytest
 import symusic
 
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.tokens.encode import decode_piece, encode_score, encode_stream
+from descant_tokenizers.tokens.encode import decode_piece, encode_score
 from descant_tokenizers.tokens.grammar import Grammar
 from descant_tokenizers.tokens.piece import parse_piece, piece_ids
 
@@ -35,19 +35,19 @@ def test_every_time_signature_of_the_vocabulary_is_kept(vocabulary):
 
 @pytest.mark.parametrize("pitch", [29, 91])
 def test_a_pitch_outside_the_vocabulary_is_refused(vocabulary, pitch):
-    with pytest.raises(InputError, match=rf"Soprano has pitch {pitch}, outside 30-90: transpose"):
+    with pytest.raises(InputError, match=rf"Soprano has pitch {pitch}, outside 30-90. Transpose"):
         encode_score(vocabulary, score_of([(0, 480, pitch)]))
 
 
 def test_a_track_that_is_no_voice_is_refused(vocabulary):
-    with pytest.raises(InputError, match="track 'Flute' is none of Soprano, Alto, Tenor, Bass"):
+    with pytest.raises(InputError, match="Track 'Flute' is none of Soprano, Alto, Tenor, Bass"):
         encode_score(vocabulary, score_of([(0, 480, 60)], name="Flute"))
 
 
 def test_two_tracks_of_one_voice_are_refused(vocabulary):
     score = score_of([(0, 480, 60)])
     score.tracks.append(score.tracks[0].copy())
-    with pytest.raises(InputError, match="two tracks have the same voice name"):
+    with pytest.raises(InputError, match="Two tracks are named after the same voice"):
         encode_score(vocabulary, score)
 
 
@@ -122,7 +122,7 @@ def test_the_score_given_is_left_as_it_was(vocabulary):
 
 def test_the_order_of_voices_is_the_stream_s_and_not_the_score_s(vocabulary, outer_first, tiny_pieces):
     score = decode_piece(vocabulary, tiny_pieces[0])
-    ids = encode_stream(outer_first, score).ids
+    ids = encode_score(outer_first, score).ids
     assert ids == piece_ids(outer_first, encode_score(outer_first, score).piece)
     first = [outer_first.voice_name(outer_first.voice_of[i]) for i in ids if i in outer_first.voice_of][:4]
     assert first == ["Soprano", "Bass", "Alto", "Tenor"]

@@ -9,9 +9,10 @@ import pytest
 from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
 from descant_tokenizers.scores import VOICES
-from descant_tokenizers.tokens.encode import decode_piece, encode_score, fast_ids, fast_notes, fast_piece
+from descant_tokenizers.tokens.encode import decode_piece, encode_score
 from descant_tokenizers.tokens.piece import Piece, parse_piece, piece_ids
 from descant_tokenizers.tokens.presets import VOICE_PROGRAMS
+from descant_tokenizers.tokens.satb import fast_notes
 from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 METERS = ((4, 4), (3, 4), (6, 8), (4, 2), (1, 4))
@@ -34,9 +35,9 @@ def _exact_piece(vocabulary: Vocabulary, score: ScoreTick) -> Piece | None:
     found = fast_notes(vocabulary, score)
     if found is None:
         return None
-    piece = fast_piece(found)
-    assert fast_ids(vocabulary, found) == piece_ids(vocabulary, piece)
-    assert (found.voices, found.end_ticks) == (piece.voices, piece.end_ticks())
+    piece = found.piece()
+    assert found.ids(vocabulary) == piece_ids(vocabulary, piece)
+    assert (found.voices, found.num_bars, found.end_ticks()) == (piece.voices, piece.num_bars, piece.end_ticks())
     return piece
 
 

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from descant_tokenizers.tokens.dataset import tokenize_dataset
     from descant_tokenizers.tokens.encode import decode_piece, encode_score
     from descant_tokenizers.tokens.grammar import Grammar
-    from descant_tokenizers.tokens.inspect import four_voices
     from descant_tokenizers.tokens.presets import build_tokenizer, load_tokenizer, open_tokenizer
+    from descant_tokenizers.tokens.satb import four_voices
     from descant_tokenizers.tokens.tasks import Task, TaskLayout
     from descant_tokenizers.tokens.train_bpe import train_tokenizer
     from descant_tokenizers.tokens.vocabulary import Vocabulary
@@ -52,7 +52,7 @@ _PLACES = {
     "build_tokenizer": "tokens.presets",
     "decode_piece": "tokens.encode",
     "encode_score": "tokens.encode",
-    "four_voices": "tokens.inspect",
+    "four_voices": "tokens.satb",
     "load_corpus": "corpora",
     "load_tokenizer": "tokens.presets",
     "open_tokenizer": "tokens.presets",

@@ -52,7 +52,7 @@ class SamplingConfig:
 
     def rules_for(self, vocabulary: Vocabulary) -> LeadingRules | None:
         """Return the rules of voice leading that are kept in a vocabulary's music, if there are any."""
-        has_lines = vocabulary.is_four_part and not vocabulary.has_learned_tokens
+        has_lines = vocabulary.is_four_part and not vocabulary.has_merges
         rules = LeadingRules(parallels=not self.allow_parallels, leaps=not self.allow_leaps)
         return rules if has_lines and (rules.parallels or rules.leaps) else None
 

@@ -32,7 +32,7 @@ from descant_modeling.models.checkpoints import Checkpoint
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import pick_melody
 from descant_tokenizers.scores.tracks import find_program, program_name, track_indices
-from descant_tokenizers.tokens.multitrack_grammar import make_grammar
+from descant_tokenizers.tokens.kinds import make_grammar
 from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.tasks import Task
 

@@ -239,9 +239,7 @@ def model_card(
             ranges=_ranges(vocabulary, meta.voice_ranges) if vocabulary.is_four_part else "",
         ),
         quality=_quality(unit, value, command, measured),
-        limits=LIMITS.format(
-            rules=RULES if vocabulary.is_four_part and not vocabulary.has_learned_tokens else NO_RULES
-        ),
+        limits=LIMITS.format(rules=RULES if vocabulary.is_four_part and not vocabulary.has_merges else NO_RULES),
         facts=facts_of(meta.training),
     )
 

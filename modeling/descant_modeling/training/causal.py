@@ -194,7 +194,7 @@ def _size(model: PreTrainedModel) -> str:
 def _differ_in_styles_or_order(old: Vocabulary, new: Vocabulary) -> bool:
     """Whether a vocabulary is another one but for added style tokens and for the order of its four voices."""
     styles = {new.names[i] for i in new.style_id.values()}
-    is_learned = old.has_learned_tokens or new.has_learned_tokens
+    is_learned = old.has_merges or new.has_merges
     return not is_learned and set(_meanings(old)) == set(_meanings(new)) - styles
 
 

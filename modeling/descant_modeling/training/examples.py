@@ -104,7 +104,7 @@ class ExampleSource(BatchSource):
         piece, shift = self.pieces[index], int(rng.choice(self._shifts[index]))
         if piece.num_notes > self.max_tokens:  # hopeless as a whole: don't lay it out to find that out
             vocabulary = self.layout.vocabulary
-            fewest = 1 if vocabulary.has_learned_tokens else vocabulary.tokens_per_note
+            fewest = 1 if vocabulary.has_merges else vocabulary.tokens_per_note
             piece = _shorten(piece, self.max_tokens / (fewest * piece.num_notes), rng)
         piece = piece.transpose(shift, self._drums)
         task, voices, hole = self._draw_task(piece, rng)

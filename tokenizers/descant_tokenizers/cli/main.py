@@ -187,6 +187,7 @@ def tokenize_command(
     from descant_tokenizers.corpora.build import is_score_folder
     from descant_tokenizers.corpora.files import FolderCorpus
     from descant_tokenizers.tokens.dataset import tokenize_dataset, tokenize_files, write_tokenized
+    from descant_tokenizers.tokens.kinds import kind_of
     from descant_tokenizers.tokens.presets import open_tokenizer
     from descant_tokenizers.tokens.vocabulary import Vocabulary
 
@@ -194,7 +195,7 @@ def tokenize_command(
     tokenizer = open_tokenizer(model or preset)
     if is_score_folder(source):
         start = time.monotonic()
-        files = FolderCorpus.of(Path(source), parts="auto" if Vocabulary(tokenizer).is_four_part else "all")
+        files = FolderCorpus.of(Path(source), parts=kind_of(Vocabulary(tokenizer)).parts)
         with reading_bar(source, quiet=quiet) as progress:
             report = tokenize_files(
                 files, tokenizer, out, num_proc=num_proc, force=force, file_format=file_format, progress=progress

@@ -26,6 +26,7 @@ from descant_tokenizers.comparison.catalogue import CATALOGUE, SchemeMusic, Sche
 from descant_tokenizers.scores import VOICES, last_note_end
 from descant_tokenizers.scores.bars import count_bars
 from descant_tokenizers.tokens.encode import decode_piece, encode_score
+from descant_tokenizers.tokens.kinds import FOUR_PART, MULTITRACK, kind_of
 from descant_tokenizers.tokens.piece import Piece, StreamError, parse_piece, piece_ids
 from descant_tokenizers.tokens.presets import PRESETS, VOICE_PROGRAMS, build_tokenizer, load_tokenizer, tokenizer_folder
 from descant_tokenizers.tokens.vocabulary import Vocabulary
@@ -216,14 +217,16 @@ def _mumidi_times(compounds: list[list[str]], positions_per_beat: int) -> list[i
     return times
 
 
-_FOUR_VOICES = (
-    "tracks named after the four voices, one note at a time in each",
-    "pitches 30 to 90, no drums, no other instruments; anything else is refused, never changed in silence",
-)
-_ANY_INSTRUMENTS = (
-    "of notes of one program and pitch that begin together one stays, and one that still sounds when its pitch is "
-    "struck again ends there, as on a keyboard",
-)
+_LIMITS = {
+    FOUR_PART: (
+        "tracks named after the four voices, one note at a time in each",
+        "pitches 30 to 90, no drums, no other instruments; anything else is refused, never changed in silence",
+    ),
+    MULTITRACK: (
+        "of notes of one program and pitch that begin together one stays, and one that still sounds when its pitch is "
+        "struck again ends there, as on a keyboard",
+    ),
+}
 
 
 class CustomScheme:
@@ -237,8 +240,8 @@ class CustomScheme:
 
     def __init__(self, name: str, title: str, vocabulary: Vocabulary) -> None:
         self.name, self.title, self._vocabulary = name, title, vocabulary
-        self.is_four_part = vocabulary.is_four_part
-        self.limits = _FOUR_VOICES if self.is_four_part else _ANY_INSTRUMENTS
+        self.kind = kind_of(vocabulary)
+        self.limits = _LIMITS[self.kind]
         self.voices = {program: voice for voice, program in vocabulary.program_of.items()}
 
     @property
@@ -248,7 +251,7 @@ class CustomScheme:
 
     def encode(self, score: ScoreTick) -> Tokens:
         """See `Scheme.encode`."""
-        if self.is_four_part and not {track.name for track in score.tracks} <= set(VOICES):
+        if self.kind is FOUR_PART and not {track.name for track in score.tracks} <= set(VOICES):
             raise InputError(f"{self.title} holds tracks named {', '.join(VOICES)} only; choose another scheme.")
         ids = self._vocabulary.merge(piece_ids(self._vocabulary, encode_score(self._vocabulary, score).piece))
         return Tokens(len(ids), ids, self._vocabulary.ticks_per_quarter)

@@ -19,7 +19,7 @@ from descant_tokenizers.comparison.catalogue import label_voices, music_of
 from descant_tokenizers.comparison.fidelity import Fidelity, fidelity
 from descant_tokenizers.comparison.schemes import CustomScheme, Scheme, Step, load_scheme
 from descant_tokenizers.scores import Bar, bars_of, read_score_report
-from descant_tokenizers.tokens.inspect import chosen_tracks, four_voices
+from descant_tokenizers.tokens.kinds import MULTITRACK
 
 __all__ = [
     "FAMILIES",
@@ -220,8 +220,8 @@ def make_token_sheet(path: Path, scheme_name: str, track: str | None = None) -> 
     score = read.score
     scheme = load_scheme(scheme_name, music_of(score))
     try:
-        needs_voices = isinstance(scheme, CustomScheme) and scheme.is_four_part
-        score, reason = (four_voices if needs_voices else chosen_tracks)(score, track)
+        kind = scheme.kind if isinstance(scheme, CustomScheme) else MULTITRACK
+        score, reason = kind.choose_tracks(score, track)
         ready = label_voices(score) if scheme.voices else score
         tokens = scheme.encode(ready)
         kept = fidelity(ready, scheme.decode(tokens))

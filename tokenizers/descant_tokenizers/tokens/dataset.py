@@ -23,7 +23,7 @@ from descant_tokenizers.corpora.cache import CACHE_REMEDY, cache_dir, code_versi
 from descant_tokenizers.corpora.rows import Corpus, row_to_score
 from descant_tokenizers.corpora.store import FileFormat, check_out, fresh_folder, write_dataset
 from descant_tokenizers.corpora.workers import OnPieces, Outcome, read_all
-from descant_tokenizers.tokens.encode import encode_stream
+from descant_tokenizers.tokens.encode import encode_score
 from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.tasks import TaskLayout
 from descant_tokenizers.tokens.vocabulary import Vocabulary
@@ -55,15 +55,15 @@ class TokenStep:
 def tokenize_row(row: Mapping[str, Any], layout: TaskLayout) -> dict[str, Any]:
     """Tokenize one row; a piece that the vocabulary cannot hold gets no ids and the reason."""
     try:
-        stream = encode_stream(layout.vocabulary, row_to_score(row))
+        encoded = encode_score(layout.vocabulary, row_to_score(row))
     except InputError as error:
         return {"input_ids": [], "voices": [], "num_bars": 0, "num_16ths": 0.0, "grid_changes": [str(error)]}
     return {
-        "input_ids": layout.continue_ids(stream.ids, stream.voices),
-        "voices": list(stream.voices),
-        "num_bars": stream.num_bars,
-        "num_16ths": stream.end_ticks * 4 / layout.vocabulary.ticks_per_quarter,
-        "grid_changes": list(stream.changes),
+        "input_ids": layout.continue_ids(encoded.ids, encoded.music.voices),
+        "voices": list(encoded.music.voices),
+        "num_bars": encoded.music.num_bars,
+        "num_16ths": encoded.music.end_ticks() * 4 / layout.vocabulary.ticks_per_quarter,
+        "grid_changes": list(encoded.changes),
     }
 
 

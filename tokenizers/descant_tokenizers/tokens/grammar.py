@@ -316,7 +316,7 @@ class Grammar:
 
     def _compute_mask(self, state: State, rules: Rules) -> Mask:
         allowed = self._base_mask(state, rules)
-        if self.vocabulary.has_learned_tokens:
+        if self.vocabulary.has_merges:
             allowed = np.concatenate([allowed, self._learned_mask(state, rules, allowed)])
         allowed.flags.writeable = False
         return allowed

@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.text import Text
-from symusic.core import ScoreTick, TrackTickList
+from symusic.core import ScoreTick
 
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.scores import VOICES, bars_of, read_score_report
-from descant_tokenizers.scores.tracks import track_indices, track_label
-from descant_tokenizers.scores.voices import pick_voices
+from descant_tokenizers.scores import bars_of, read_score_report
 from descant_tokenizers.tokens.encode import encode_score
+from descant_tokenizers.tokens.kinds import kind_of
 from descant_tokenizers.tokens.piece import GridBar, Piece, bar_ids, note_ids, piece_ids
 from descant_tokenizers.tokens.vocabulary import Vocabulary
 
-__all__ = ["GridLoss", "Inspection", "chosen_tracks", "four_voices", "grid_loss", "inspect_file", "render"]
+__all__ = ["GridLoss", "Inspection", "grid_loss", "inspect_file", "render"]
 
 TOKEN_STYLES: Mapping[str, str] = {
     "Bar": "bold",
@@ -98,42 +97,13 @@ def inspect_file(vocabulary: Vocabulary, path: Path, track: int | str | None = N
     """
     read = read_score_report(path)
     try:
-        score, reason = four_voices(read.score, track) if vocabulary.is_four_part else chosen_tracks(read.score, track)
+        score, reason = kind_of(vocabulary).choose_tracks(read.score, track)
         encoded = encode_score(vocabulary, score)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     loss = grid_loss(vocabulary, score, encoded.piece)
     first_bar = bars_of(score)[0].number
     return Inspection(vocabulary, encoded.piece, first_bar, loss, (reason, *read.repairs, *encoded.changes))
-
-
-def four_voices(score: ScoreTick, track: int | str | None = None) -> tuple[ScoreTick, str]:
-    """Return a score of the four voices, or of one melody, and a sentence that says which tracks these are.
-
-    Raises:
-        InputError: No voices or melody can be told.
-    """
-    try:
-        choice = pick_voices(score, None if track is None else VOICES[:1], track)
-    except InputError as error:
-        if track is not None:
-            raise
-        raise InputError(f"{str(error).removesuffix('.')}, or take every track as it is: --preset gm.") from error
-    chosen = score.copy()
-    chosen.tracks = TrackTickList(choice.tracks.values())
-    for voice, line in zip(choice.tracks, chosen.tracks, strict=True):
-        line.name = voice
-    return chosen, choice.reason
-
-
-def chosen_tracks(score: ScoreTick, track: int | str | None) -> tuple[ScoreTick, str]:
-    """Return a score of all tracks, or of one, and a sentence that says so."""
-    if track is None:
-        return score, f"tracks: all {len(score.tracks)}"
-    chosen = score.copy()
-    index = track_indices(score, str(track))[0]
-    chosen.tracks = TrackTickList([score.tracks[index]])
-    return chosen, f"track: {track_label(score, index)}"
 
 
 def grid_loss(vocabulary: Vocabulary, score: ScoreTick, piece: Piece) -> GridLoss:
@@ -186,7 +156,7 @@ def render(inspection: Inspection) -> Iterator[Text]:
 
 def _key(inspection: Inspection) -> Text:
     vocabulary = inspection.vocabulary
-    ranks = range(vocabulary.num_voices) if vocabulary.is_four_part else inspection.piece.voices
+    ranks = range(len(vocabulary.voices)) or inspection.piece.voices
     voices = (f"{vocabulary.names[vocabulary.voice_id[rank]]} = {vocabulary.voice_name(rank)}" for rank in ranks)
     return Text(", ".join(voices), TOKEN_STYLES["Program"])
 

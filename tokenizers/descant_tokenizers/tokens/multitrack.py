@@ -18,12 +18,12 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 import numpy as np
-from symusic.core import ScoreTick, TrackTick
+from symusic.core import ScoreTick, TrackTick, TrackTickList
 
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import Bar, bars_of
-from descant_tokenizers.scores.tracks import notes_of
-from descant_tokenizers.tokens.piece import GridTempo, Piece, piece_ids
+from descant_tokenizers.scores.tracks import notes_of, track_indices, track_label
+from descant_tokenizers.tokens.piece import GridTempo, Piece
 from descant_tokenizers.tokens.quantize import Quantizer
 from descant_tokenizers.tokens.vocabulary import Meter, Vocabulary
 
@@ -46,13 +46,13 @@ def _meter(vocabulary: Vocabulary, bar: Bar, ticks_per_quarter: int) -> Meter:
     is_whole = length == Fraction(bar.numerator, bar.denominator)
     if is_whole and (bar.numerator, bar.denominator) in vocabulary.meter_id:
         return vocabulary.meter_of[vocabulary.meter_id[bar.numerator, bar.denominator]]
-    if not is_whole or not vocabulary.is_four_part:
+    if not is_whole or not vocabulary.voices:
         nearest = bar.denominator // 2 if is_whole else bar.denominator
         for denominator in (nearest, 4, 8, 16, 2):
             numerator = length * denominator
             if numerator.denominator == 1 and (int(numerator), denominator) in vocabulary.meter_id:
                 return vocabulary.meter_of[vocabulary.meter_id[int(numerator), denominator]]
-    if not vocabulary.is_four_part and (near := _nearest(vocabulary, bar, length)) is not None:
+    if not vocabulary.voices and (near := _nearest(vocabulary, bar, length)) is not None:
         return near
     if is_whole:
         raise InputError(
@@ -151,16 +151,14 @@ def encode_multitrack(
     return piece, (*_merged_tracks(vocabulary, score), *respelled, *rounded, *changes, *_tempo_changes(score, piece))
 
 
-def decode_multitrack(vocabulary: Vocabulary, piece: Piece) -> ScoreTick:
-    """Turn a piece into a score with one track an instrument, through miditok's decoder.
-
-    Args:
-        vocabulary: The vocabulary.
-        piece: The music.
-    """
-    score: ScoreTick = vocabulary.tokenizer.decode(piece_ids(vocabulary, piece))
-    score.tracks.sort(key=lambda track: _rank(vocabulary, track))
-    return score
+def choose_tracks(score: ScoreTick, track: int | str | None = None) -> tuple[ScoreTick, str]:
+    """Return a score of all tracks, or of the one given by number from 1 or by name, and a sentence that says so."""
+    if track is None:
+        return score, f"tracks: all {len(score.tracks)}"
+    chosen = score.copy()
+    index = track_indices(score, str(track))[0]
+    chosen.tracks = TrackTickList([score.tracks[index]])
+    return chosen, f"track: {track_label(score, index)}"
 
 
 def _rank(vocabulary: Vocabulary, track: TrackTick) -> int:

@@ -32,11 +32,6 @@ class Lane(NamedTuple):
     end_ticks: int
 
 
-def make_grammar(vocabulary: Vocabulary) -> Grammar:
-    """Return the grammar of a vocabulary: of voices that are single lines, or of instruments that play chords."""
-    return Grammar(vocabulary) if vocabulary.is_four_part else MultitrackGrammar(vocabulary)
-
-
 class _Bounds(NamedTuple):
     """Rules as arrays: for each voice that may be written, its rank, pitches and the latest end of its notes."""
 

@@ -59,6 +59,11 @@ class Piece:
     bars: tuple[GridBar, ...]
 
     @property
+    def num_bars(self) -> int:
+        """Number of bars."""
+        return len(self.bars)
+
+    @property
     def num_notes(self) -> int:
         """Number of notes in all voices."""
         return sum(len(bar.notes) for bar in self.bars)

@@ -26,6 +26,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.tokens.kinds import has_plain_lines
 from descant_tokenizers.tokens.piece import (
     GridBar,
     GridNote,
@@ -130,7 +131,7 @@ class TaskLayout:
     def __init__(self, vocabulary: Vocabulary, config: LayoutConfig | None = None) -> None:
         self.vocabulary = vocabulary
         self.config = config or LayoutConfig()
-        if self.config.given_at_onsets and not (vocabulary.is_four_part and not vocabulary.has_learned_tokens):
+        if self.config.given_at_onsets and not has_plain_lines(vocabulary):
             raise InputError(
                 "layout.given_at_onsets is for four voices without learned tokens: set it to false for this tokenizer"
             )

@@ -53,8 +53,7 @@ class Vocabulary:
         drum_voice: Rank of the drums; -1 if the vocabulary has none.
         program_of: `{voice: program}` in the order of the stream, if the voices are Soprano, Alto, Tenor and Bass;
             otherwise empty.
-        is_four_part: Whether they are, each one note at a time; otherwise a voice is an instrument and may play any
-            number of notes at once.
+        is_four_part: Deprecated; use `kinds.kind_of`.
         velocity_of: MIDI velocity of each id that says one; empty if notes have none.
         tempo_of: Quarters per minute of each id that says a tempo; empty if there are no tempos.
 
@@ -122,8 +121,8 @@ class Vocabulary:
         return {style: self.names.index(name) for style, name in STYLES.items() if name in self.names}
 
     @property
-    def has_learned_tokens(self) -> bool:
-        """Whether some ids stand for several base tokens."""
+    def has_merges(self) -> bool:
+        """True if some ids stand for several base tokens."""
         return self.size > self.num_base_ids
 
     @property
@@ -147,14 +146,14 @@ class Vocabulary:
 
     def rank_of(self, track: TrackTick) -> int | None:
         """Return the rank of the voice that a track is: by name in four-part music, else by its program."""
-        if self.is_four_part:
+        if self.program_of:
             return self.voices.index(track.name) if track.name in self.voices else None
         program = program_of(track)
         return self.programs.index(program) if program in self.programs else None
 
     def voice_name(self, rank: int) -> str:
         """Name a voice: Soprano, ... in four-part music, else its instrument in General MIDI, or Drums."""
-        return self.voices[rank] if self.is_four_part else program_name(self.programs[rank])
+        return self.voices[rank] if self.program_of else program_name(self.programs[rank])
 
     @cached_property
     def duration_ticks(self) -> dict[int, dict[int, int]]:
