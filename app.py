@@ -4,13 +4,7 @@ python app.py                                    on this machine only, as `desca
 GRADIO_SERVER_NAME=0.0.0.0 python app.py         for other machines too, as a Space runs it
 """
 
-import sys
-
-try:
-    from descant_modeling.cli.app import app_command
-except ModuleNotFoundError as error:
-    print(f"error: This Python has no module {error.name}. Run `make app`, or see README.md.", file=sys.stderr)
-    sys.exit(2)
+from descant_modeling.cli.app import app_command
 
 if __name__ == "__main__":
     import typer

@@ -9,21 +9,21 @@ import time
 
 import pytest
 
-from descant_modeling.evaluation.corpus_stats import MeasuredCorpus, Reference
-from descant_modeling.evaluation.data import read_chorales, release_remark
-from descant_modeling.evaluation.rules import BACH_FILE, SPLIT, count_bach
+from descant_modeling.cli.evaluate.common import Output
+from descant_modeling.evaluation.corpus_stats import MeasuredCorpus, ReferenceCorpus
+from descant_modeling.evaluation.data import read_chorales, split_chorales
+from descant_modeling.evaluation.rules import REFERENCE_FILE, REFERENCE_SPLIT, count_reference
 from descant_tokenizers.corpora import row_to_score
 from descant_tokenizers.corpora.build import split_rows
-from descant_tokenizers.pianoroll.frames import chorale_of_row
 from descant_tokenizers.scores import write_midi
 
 
 @pytest.fixture(scope="module")
 def train() -> MeasuredCorpus:
     """The training chorales, measured by themselves as MIDI would tell them."""
-    chorales = [chorale_of_row(row) for row in split_rows("chorales:train")]
+    chorales = split_chorales("chorales:train")
     started = time.monotonic()
-    measured = Reference(chorales, fermatas=False).measure()
+    measured = ReferenceCorpus(chorales, fermatas=False).measure()
     assert time.monotonic() - started < 30  # two seconds on a quiet machine
     return measured
 
@@ -50,14 +50,14 @@ def test_bach_does_what_was_published_of_him(
 @pytest.mark.slow
 def test_the_rates_in_the_package_are_those_of_the_corpus() -> None:
     """`python records/reference_rates.py` writes them."""
-    counted = count_bach([chorale_of_row(row) for row in split_rows(SPLIT)])
-    assert json.loads(BACH_FILE.read_text(encoding="utf-8")) == counted
+    counted = count_reference(split_chorales(REFERENCE_SPLIT))
+    assert json.loads(REFERENCE_FILE.read_text(encoding="utf-8")) == counted
 
 
 @pytest.mark.slow
 def test_note_lengths_are_those_that_were_published(train: MeasuredCorpus) -> None:
     published = {"quarter": 52.8, "eighth": 34.3, "half": 6.4, "16th": 2.6, "dotted quarter": 1.9}
-    assert {name: train.plain.note_lengths[name] for name in published} == pytest.approx(published, abs=1)
+    assert {name: train.statistics.note_lengths[name] for name in published} == pytest.approx(published, abs=1)
 
 
 @pytest.mark.slow
@@ -76,7 +76,7 @@ def test_the_command_reads_a_folder_and_names_what_it_left_out(descant, tmp_path
     shown = descant("evaluate", "chorales", tmp_path)
     assert "parallel fifths" in shown.out
     assert "pitch class Eb" in shown.out
-    assert shown.err.startswith("left out: ")
+    assert shown.err.startswith("Skipped: ")
     assert shown.err.count("broken.mid") == 1
 
 
@@ -182,6 +182,9 @@ def test_a_report_is_one_page_that_asks_for_nothing(descant, tiny_checkpoint, tm
     assert "already" in descant(*command).err  # nothing is replaced unasked
 
 
-def test_the_release_split_is_announced() -> None:
-    assert "release" in str(release_remark("test"))
-    assert release_remark("valid") is None
+def test_the_release_split_is_announced(capsys: pytest.CaptureFixture[str]) -> None:
+    Output("valid", "test", quiet=False)
+    assert "release" in capsys.readouterr().err
+    Output("valid", quiet=False)
+    Output("test", quiet=True)
+    assert capsys.readouterr().err == ""

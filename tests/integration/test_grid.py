@@ -182,7 +182,7 @@ def test_valid_chorales_are_the_grids_of_the_other_measures() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--task", "harmonize", "--grid-json", "{json}"), "is a grid model, which knows no task but to go on"),
+        (("--task", "harmonize", "--grid-json", "{json}"), "is a grid model, which supports only continuation"),
         (("--split", "test", "--grid-json", "{json}"), "has no split 'test': it holds train, valid"),
         (("--grid-json", "{json}.none"), "does not exist: give the JSB Chorales on a 16th grid"),
     ],
@@ -197,7 +197,7 @@ def test_what_a_grid_model_cannot_score_is_refused(descant, run, grid_json, argu
 def test_only_a_grid_model_scores_a_grid_file(descant, tiny_checkpoint: Path, grid_json: Path, run: Path) -> None:
     done = descant("evaluate", "likelihood", "--model", tiny_checkpoint, "--grid-json", grid_json, "--device", "cpu")
     assert done.status == 2
-    assert "--grid-json is for a model over the grid" in done.err
+    assert "--grid-json is for grid models" in done.err
     with pytest.raises(InputError, match="is no grid model: give one that"):
         load_grid(str(tiny_checkpoint))
     done = descant("generate", "--prompt", grid_json, "--model", run)

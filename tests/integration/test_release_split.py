@@ -18,7 +18,7 @@ from prompts import chorale
 from descant_tokenizers.corpora import build_dataset
 from descant_tokenizers.corpora.store import read_dataset
 
-ANNOUNCED = "the test split is measured once, for a release: choose nothing by these figures"
+ANNOUNCED = "The test split is measured once, for a release. Choose nothing by these figures."
 SIZES = {"train": 3, "valid": 2, "test": 1}
 
 
@@ -76,7 +76,7 @@ def test_the_gan_does_not_go_on_and_is_told_so(descant: Callable[..., Any], corp
     source = ("--corpus", corpus, "--split", "valid", "--train", f"{corpus}:train")
     done = descant("evaluate", "memorization", "--model", "gan", "--task", "continue", *source, "--device", "cpu")
     assert (done.status, done.out) == (2, "")
-    assert done.err == "error: gan harmonizes and does nothing else; leave --task out, or choose another --model.\n"
+    assert done.err == "error: gan supports only harmonization. Omit --task, or choose another --model.\n"
 
 
 def test_the_pieces_themselves_are_measured_on_test(descant: Callable[..., Any], corpus: Path) -> None:

@@ -1,10 +1,10 @@
-"""The grade of style, plain statistics and bootstrap intervals, by hand."""
+"""The grade of style, statistics and bootstrap intervals, by hand."""
 
 import numpy as np
 import pytest
 
-from descant_modeling.evaluation.bootstrap import quantile_interval, ratio_interval, share_interval
-from descant_modeling.evaluation.corpus_stats import Reference, corpus_statistics, measure
+from descant_modeling.evaluation.bootstrap import quantile_interval, ratio_interval
+from descant_modeling.evaluation.corpus_stats import ReferenceCorpus, corpus_statistics, measure
 from descant_modeling.evaluation.grading import QUALITIES, TERMS, Grader, chord_qualities, features_of
 from descant_tokenizers.pianoroll.frames import SILENT, from_grid
 
@@ -85,13 +85,13 @@ def test_modes_are_kept_apart():
 
 
 def test_wilder_music_grades_worse():
-    reference = Reference([walk(seed) for seed in range(20)])
+    reference = ReferenceCorpus([walk(seed) for seed in range(20)])
     tame, wild = (measure([walk(seed, step) for seed in range(50, 60)], reference) for step in (2, 9))
     assert np.median(tame.grades) < np.median(wild.grades)
     assert reference.measure().names == [f"walk {seed}" for seed in range(20)]
 
 
-def test_plain_statistics_by_hand():
+def test_statistics_by_hand():
     pitches = CADENCE.copy()
     pitches[1, :8] = SILENT  # the alto enters in the second of two bars
     facts = corpus_statistics([from_grid(pitches, bar_16ths=8)])
@@ -107,7 +107,7 @@ def test_intervals_hold_the_figure_and_narrow_with_more_pieces():
     few, many = (ratio_interval(np.tile([1, 2, 3], n), np.full(3 * n, 10), scale=100) for n in (3, 300))
     assert few.value == many.value == pytest.approx(20)
     assert few.low < many.low < 20 < many.high < few.high
-    assert share_interval([True, False]).value == 50
+    assert ratio_interval([1, 0], [1, 1], scale=100).value == 50
     assert quantile_interval([1, 2, 9]).value == 2
 
 

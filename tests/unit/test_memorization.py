@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from descant_modeling.cli.evaluate.memorization import verdict
-from descant_modeling.evaluation.memorization import ALL_VOICES, Excess, Memory, SuffixAutomaton, excesses, runs_facts
+from descant_modeling.evaluation.memorization import (
+    ALL_VOICES,
+    Excess,
+    SuffixAutomaton,
+    TrainingRuns,
+    excesses,
+    runs_facts,
+)
 from descant_tokenizers.pianoroll.frames import SILENT, from_grid
 
 SEQUENCES = st.lists(st.integers(0, 2), max_size=14)
@@ -30,36 +37,36 @@ def piece(soprano, *, shift=0, bass=None):
 
 
 def test_a_transposed_stretch_is_found_again():
-    memory = Memory.of([piece([60, 62, 64, 65, 67, 69, 71, 72])])
+    memory = TrainingRuns.of([piece([60, 62, 64, 65, 67, 69, 71, 72])])
     runs = memory.longest_runs(piece([81, 64, 65, 67, 69, 60], shift=3))
     assert runs["Soprano"] == 4  # e f g a
     assert runs[ALL_VOICES] == 4
 
 
 def test_all_four_voices_have_to_agree():
-    memory = Memory.of([piece([60, 62, 64, 65, 67, 69])])
+    memory = TrainingRuns.of([piece([60, 62, 64, 65, 67, 69])])
     runs = memory.longest_runs(piece([60, 62, 64, 65, 67, 69], bass=[40, 42, 44, 40, 47, 49]))
     assert (runs["Soprano"], runs["Bass"], runs[ALL_VOICES]) == (6, 3, 3)
 
 
 def test_another_rhythm_is_another_run():
     slow = from_grid(np.repeat(np.array([[60, 62, 64], [55, 57, 59], [48, 50, 52], [40, 42, 44]]), 8, axis=1))
-    assert max(Memory.of([slow]).longest_runs(piece([60, 62, 64])).values()) == 0
+    assert max(TrainingRuns.of([slow]).longest_runs(piece([60, 62, 64])).values()) == 0
 
 
 def test_runs_do_not_go_on_from_one_training_piece_to_the_next():
-    memory = Memory.of([piece([60, 62, 64]), piece([65, 67, 69])])
+    memory = TrainingRuns.of([piece([60, 62, 64]), piece([65, 67, 69])])
     assert memory.longest_runs(piece([60, 62, 64, 65, 67, 69]))["Soprano"] == 3
 
 
 def test_a_voice_is_searched_in_its_own_voice():
-    memory = Memory.of([piece([60, 62, 64, 67], bass=[40, 41, 39, 46])])
+    memory = TrainingRuns.of([piece([60, 62, 64, 67], bass=[40, 41, 39, 46])])
     assert memory.longest_runs(piece([60, 61, 59, 66]))["Soprano"] == 0
 
 
 def test_rests_are_no_notes():
     silent = from_grid(np.array([[60] * 8, [55] * 8, [SILENT] * 8, [40] * 8]))
-    assert Memory.of([silent]).longest_runs(silent)["Tenor"] == 0
+    assert TrainingRuns.of([silent]).longest_runs(silent)["Tenor"] == 0
 
 
 def test_facts():

@@ -169,7 +169,7 @@ def test_the_table_counts_whose_style_is_likeliest() -> None:
     assert row["bits_per_note"]["folk"]["value"] == pytest.approx(85 / 40 / np.log(2), abs=1e-4)
     facts = {"model": "m", "split": "valid", "styles": ["bach", "folk"], "without_pieces": ["haydn"], "rows": [row]}
     shown = style_table(facts)
-    assert [column.header for column in shown.columns][:4] == ["pieces of", "n", "told bach", "told folk"]
+    assert [column.header for column in shown.columns][:4] == ["pieces of", "n", "as bach", "as folk"]
     assert "No piece of haydn" in str(shown.caption)
 
 

@@ -1,1 +1,1 @@
-"""How good music is, measured: rules of voice leading, a grade, likelihood, harmonization, memorization, a report."""
+"""Measure music and models: voice leading, style, likelihood, harmonization, memorization, a report."""

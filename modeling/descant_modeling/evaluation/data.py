@@ -1,4 +1,4 @@
-"""Where measured music comes from: files, folders, splits of corpora."""
+"""Four-part music to measure: from files, from folders, from the splits of corpora."""
 
 from __future__ import annotations
 
@@ -11,63 +11,56 @@ from descant_tokenizers.corpora.build import split_rows
 from descant_tokenizers.pianoroll.frames import Chorale, chorale_of_row, chorale_of_score
 from descant_tokenizers.scores import SUFFIXES, read_score
 
-__all__ = ["RELEASE_SPLIT", "Found", "read_chorales", "release_remark"]
-RELEASE_SPLIT = "test"
+__all__ = ["FoundChorales", "read_chorales", "split_chorales"]
 
 
-class Found(NamedTuple):
-    """Pieces that were read.
-
-    Attributes:
-        chorales: The four-part ones.
-        skipped: Why each other file is not among them.
-    """
+class FoundChorales(NamedTuple):
+    """Four-part pieces that were read, and the reason why each other file was skipped, by path."""
 
     chorales: list[Chorale]
     skipped: dict[str, str]
 
 
-def release_remark(split: str) -> str | None:
-    """Return what has to be said about a split before it is measured."""
-    if split != RELEASE_SPLIT:
-        return None
-    return "the test split is measured once, for a release: choose nothing by these figures"
+def split_chorales(source: str) -> list[Chorale]:
+    """Return the four-part pieces of a split such as `chorales:valid`.
+
+    Raises:
+        InputError: The corpus or the split does not exist, or has no four-part piece.
+    """
+    return [chorale_of_row(row) for row in split_rows(source)]
 
 
-def read_chorales(sources: Sequence[str], progress: Callable[[int, int], None] | None = None) -> Found:
+def read_chorales(sources: Sequence[str], progress: Callable[[float], None] | None = None) -> FoundChorales:
     """Read four-part music.
 
     Args:
         sources: Files (MIDI, MusicXML, ABC, Humdrum), folders of such files, splits of corpora (`chorales:valid`).
-        progress: Called with the number of files read and of all files.
+        progress: Called with the share of the files that is read, 0-1.
 
     Raises:
-        InputError: A source is not there, or nothing in them is in four parts.
+        InputError: A source does not exist, or none of them holds a four-part piece.
     """
-    found = Found([], {})
+    found = FoundChorales([], {})
     files: list[Path] = []
     for source in sources:
-        if Path(source).exists():
-            files += _files(Path(source))
+        path = Path(source)
+        if path.exists():
+            files += sorted(_scores_in(path)) if path.is_dir() else [path]
         elif ":" in source:
-            found.chorales.extend(chorale_of_row(row) for row in split_rows(source))
+            found.chorales.extend(split_chorales(source))
         else:
-            raise InputError(f"{source} is not there; give files, folders, or a split such as chorales:valid.")
+            raise InputError(f"{source} does not exist. Give files, folders, or a split such as chorales:valid.")
     for index, path in enumerate(files):
         try:
             found.chorales.append(chorale_of_score(read_score(path), str(path)))
         except InputError as error:
             found.skipped[str(path)] = str(error)
         if progress is not None:
-            progress(index + 1, len(files))
+            progress((index + 1) / len(files))
     if not found.chorales:
-        why = next(iter(found.skipped.values()), f"no file ends in {', '.join(SUFFIXES)}")
-        raise InputError(f"no four-part piece in {', '.join(sources)}: {why}")
+        reason = next(iter(found.skipped.values()), f"No file ends in {', '.join(SUFFIXES)}.")
+        raise InputError(f"{', '.join(sources)} holds no four-part piece. {reason}")
     return found
-
-
-def _files(path: Path) -> list[Path]:
-    return sorted(_scores_in(path)) if path.is_dir() else [path]
 
 
 def _scores_in(folder: Path) -> Iterator[Path]:

@@ -1,15 +1,15 @@
 """A grade of style after Fang, Liu, Seetharaman & Pardo 2020, "Bach or Mock?": lower is more like Bach.
 
-The sum of nine terms, each a Wasserstein distance between a histogram of the piece and the same one of a reference
-corpus. The categories of a histogram have no natural distance, so they stand in the order of the reference's own
-frequencies, and the distance is one over ranks. Major and minor pieces are compared with their like only.
+The grade is the sum of nine terms, each a Wasserstein distance between a histogram of the piece and that of a reference
+corpus. The categories of a histogram have no natural distance, so they are ordered by their frequency in the reference,
+and the distance is over ranks. Major and minor pieces are compared only with pieces of their own mode.
 
-Our own code from the published description. Where that leaves room: frames are 16ths; intervals are semitones with
-direction; chords are what sounds whenever any voice moves; a repeated sequence is a run of notes of one voice (pitch
-and length) that comes again later, counted by its number of notes; what the reference never does is one category, the
-last. Grades of other implementations have another scale: compare only what was graded here, beside Bach.
+Written from the published description. Where it leaves a choice: frames are 16ths; intervals are semitones with
+direction; a new chord begins whenever any voice moves; a repeated sequence is a run of notes of one voice (pitch and
+length) that recurs later, counted by its number of notes; everything that the reference never does is one category, the
+last. Other implementations have other scales: compare only grades computed here, beside Bach's.
 
-Shapes: K categories.
+Shapes: V = 4 voices, T 16ths, K categories.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ NUM_QUALITIES = len(QUALITIES) + 1
 
 
 def _quality_table() -> Ints:
-    """Quality of each set of pitch classes, given as a 12-bit mask; the last one is that of all others."""
+    """Return the quality of each set of pitch classes, given as a 12-bit mask; sets without a name share the last."""
     table = np.full(1 << 12, len(QUALITIES), dtype=np.int64)
     for index, classes in reversed(list(enumerate(QUALITIES.values()))):
         for root in range(12):
@@ -77,12 +77,12 @@ _QUALITY_OF = _quality_table()
 
 @dataclass(frozen=True)
 class Features:
-    """What a piece is graded by.
+    """Histograms that a piece is graded by.
 
     Attributes:
-        is_major: Its mode.
-        histograms: For each of `TERMS`, counts of its categories.
-        num_changes: Pitch changes, against which parallels are counted.
+        is_major: Mode of the piece.
+        histograms: Counts of the categories of each term, (K,), by name.
+        num_changes: Pitch changes, the denominator of the rate of parallels.
     """
 
     is_major: bool
@@ -91,7 +91,7 @@ class Features:
 
 
 def features_of(chorale: Chorale) -> Features:
-    """Count what a piece is graded by."""
+    """Count the histograms of a piece."""
     counts = count_rules(chorale, _ANY_RANGE)
     sounding = chorale.pitches_VT[chorale.pitches_VT != SILENT]
     lengths = np.concatenate([line.lengths_16ths for line in chorale.lines])
@@ -109,7 +109,7 @@ def features_of(chorale: Chorale) -> Features:
 
 
 def chord_qualities(chorale: Chorale) -> Ints:
-    """Return the quality of each chord (place in `QUALITIES`, or their number); a new one whenever a voice moves."""
+    """Return the quality of each chord, as its place in `QUALITIES`, or their number if it has no name."""
     pitches = chorale.pitches_VT
     bits = np.where(pitches == SILENT, 0, 1 << (np.maximum(pitches, 0) % 12))
     masks = np.bitwise_or.reduce(bits, axis=0)
@@ -120,10 +120,10 @@ def chord_qualities(chorale: Chorale) -> Ints:
 
 
 class Grader:
-    """Grades pieces against a reference.
+    """Grade pieces against a reference.
 
     Args:
-        reference: Features of the reference's pieces.
+        reference: Features of the pieces of the reference.
     """
 
     def __init__(self, reference: Sequence[Features]) -> None:
@@ -134,13 +134,13 @@ class Grader:
         """Return the nine terms, whose sum is the grade.
 
         Args:
-            piece: What is graded.
-            left_out: The piece is one of the reference's, which is then taken without it.
+            piece: The piece to grade.
+            left_out: True if the piece belongs to the reference; it is then graded by all the others.
         """
         reference = self._sums[piece.is_major]
         if left_out:
             reference = _without(reference, piece)
-        if reference.num_changes == 0:  # a reference of the other mode only
+        if reference.num_changes == 0:  # all pieces of the reference are in the other mode
             reference = self._all
         terms = {term: _distance(piece.histograms[term], reference.histograms[term]) for term in TERMS}
         expected = reference.histograms["parallels"].sum() / max(reference.num_changes, 1)
@@ -160,12 +160,12 @@ def _without(total: Features, piece: Features) -> Features:
 
 
 def _distance(piece_K: Floats, reference_K: Floats) -> float:
-    """Wasserstein distance over the ranks of categories; 0 where one of the two has nothing to compare."""
+    """Return the Wasserstein distance over the ranks of categories; 0 if one of the two histograms is empty."""
     if not piece_K.sum() or not reference_K.sum():
         return 0.0
     order = np.argsort(-reference_K, kind="stable")[: np.count_nonzero(reference_K)]
     p, q = (counts[order] / counts.sum() for counts in (piece_K, reference_K))
-    return float(np.abs(np.cumsum(p - q)).sum())  # what is left of p stands at the last rank
+    return float(np.abs(np.cumsum(p - q)).sum())  # the rest of p is at the last rank
 
 
 def _histogram(values: Ints | Floats, size: int) -> Floats:
@@ -173,9 +173,9 @@ def _histogram(values: Ints | Floats, size: int) -> Floats:
 
 
 def _repeated(line: Line) -> Floats:
-    """Count, by number of notes (two or more), the longest runs of a voice that come again without overlap."""
+    """Count, by number of notes (two or more), the longest runs of a voice that recur without overlap."""
     counts = np.zeros(_MAX_REPEATED + 1)
-    # One number a note; a 48th of a quarter tells all lengths apart.
+    # One number per note; a 48th of a quarter distinguishes all lengths.
     notes = line.pitches * 4096 + np.round(12 * line.lengths_16ths).astype(np.int64)
     for lag in range(2, len(notes)):
         same = np.concatenate([[0], (notes[:-lag] == notes[lag:]).astype(np.int8), [0]])

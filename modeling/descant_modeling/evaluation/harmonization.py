@@ -1,7 +1,8 @@
-"""How well a model harmonizes: every soprano of a split, beside Bach's own harmonization of it.
+"""How well a model harmonizes: every soprano of a split, harmonized and set beside Bach's own harmonization.
 
-One draw of a model is one piece of luck: with other seeds its figures differ. Several draws are measured together, and
-each alone.
+The figures of one draw of a model depend on its seed. Several draws are measured together, and each alone.
+
+Shapes: N harmonies, V = 3 lower voices, T 16ths.
 """
 
 from __future__ import annotations
@@ -12,30 +13,28 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from symusic.core import ScoreTick
 
-from descant_modeling.evaluation.bootstrap import Estimate, by_piece, ratio_interval
-from descant_modeling.evaluation.corpus_stats import MeasuredCorpus, Reference, measure
+from descant_modeling.evaluation.bootstrap import Estimate, by_piece, estimate_text, ratio_interval
+from descant_modeling.evaluation.corpus_stats import MeasuredCorpus, ReferenceCorpus, measure
 from descant_modeling.evaluation.harmonizers import Harmonizer, melody_of, soprano_is_kept
+from descant_modeling.evaluation.rules import RULES
 from descant_tokenizers.corpora import row_to_score
 from descant_tokenizers.pianoroll.frames import SILENT, Chorale, chorale_of_harmony, chorale_of_row
 from descant_tokenizers.scores import VOICES
 
-__all__ = ["Draw", "Harmonization", "Harmonized", "harmonize_rows", "measure_harmonies"]
-
-_NUM_LOWER = 3
+__all__ = ["Draw", "Harmonization", "Harmony", "harmonization_rows", "harmonize_rows", "measure_harmonies"]
 
 
 @dataclass(frozen=True)
-class Harmonized:
-    """One soprano, harmonized.
+class Harmony:
+    """One harmonized soprano.
 
     Attributes:
         score: Four tracks.
-        chorale: The same, to be measured; phrases end where Bach's do.
-        bach: Bach's own piece.
-        is_kept: Whether the soprano is Bach's, tick for tick.
+        chorale: The score in the form that is measured; its phrases end where Bach's do.
+        bach: Bach's own harmony of the soprano.
+        is_kept: True if the soprano is Bach's, tick for tick.
     """
 
     score: ScoreTick
@@ -45,32 +44,30 @@ class Harmonized:
 
 
 class Draw(NamedTuple):
-    """Every soprano, harmonized once.
+    """One harmony of every soprano.
 
     Attributes:
-        seed: Same seed, same music.
-        harmonies: One a soprano.
-        seconds: Time that writing all of them took.
+        seed: Seed of the first soprano; each later one adds 1.
+        harmonies: One per soprano.
+        seconds: Time spent writing them.
     """
 
     seed: int
-    harmonies: list[Harmonized]
+    harmonies: list[Harmony]
     seconds: float
 
 
 @dataclass(frozen=True)
 class Harmonization:
-    """What was measured of a model's harmonies.
-
-    Intervals are over pieces and draws (see `resample`).
+    """Measurements of a model's harmonies. Intervals are over pieces and draws (see `bootstrap`).
 
     Attributes:
-        measured: Rules, grades, plain statistics of all draws.
+        measured: Rules, grades and statistics of all draws.
         soprano_kept: Per cent of the sopranos that came back unchanged.
-        accuracy: For each voice that was written, per cent of 16ths at which it sounds what Bach's does.
-        bach_outgrades: Per cent of pairs in which Bach's harmony has the better grade; a draw counts half.
-        seconds: Time that the model took to write, all draws together.
-        draws: What each draw shows alone, for JSON.
+        accuracy: For each written voice, per cent of 16ths at which it sounds the same pitch as Bach's.
+        bach_outgrades: Per cent of pairs in which Bach's harmony has the better grade; a tie counts half.
+        seconds: Time spent writing, all draws together.
+        draws: Figures of each draw alone, for JSON.
     """
 
     measured: MeasuredCorpus
@@ -81,7 +78,7 @@ class Harmonization:
     draws: list[dict[str, Any]]
 
     def facts(self) -> dict[str, Any]:
-        """Return what goes into JSON."""
+        """Return the measurements for JSON."""
         return {
             "soprano_kept": round(self.soprano_kept, 3),
             "bach_outgrades": self.bach_outgrades.rounded(),
@@ -103,49 +100,50 @@ def harmonize_rows(
     """Harmonize the soprano of every row once.
 
     Args:
-        harmonizer: Who writes.
+        harmonizer: Writes the lower voices.
         rows: Four-part pieces of a dataset.
         seed: Same seed, same music.
         progress: Called with the share done, 0-1.
     """
-    done: list[Harmonized] = []
+    harmonies: list[Harmony] = []
     seconds = 0.0
     for index, row in enumerate(rows):
-        own = row_to_score(row)
-        melody, bach = melody_of(own), chorale_of_row(row)
+        original = row_to_score(row)
+        melody = melody_of(original)
         started = time.monotonic()
         score = harmonizer.harmonize(melody, seed + index)
         seconds += time.monotonic() - started
-        fermatas = [tick * score.ticks_per_quarter // own.ticks_per_quarter for tick in row["fermatas"]]
+        fermatas = [tick * score.ticks_per_quarter // original.ticks_per_quarter for tick in row["fermatas"]]
         chorale = chorale_of_harmony(score, row["id"], fermatas)
-        done.append(Harmonized(score, chorale, bach, soprano_is_kept(melody, score)))
+        harmonies.append(Harmony(score, chorale, chorale_of_row(row), soprano_is_kept(melody, score)))
         if progress is not None:
             progress((index + 1) / len(rows))
-    return Draw(seed, done, seconds)
+    return Draw(seed, harmonies, seconds)
 
 
-def measure_harmonies(draws: Sequence[Draw], reference: Reference) -> Harmonization:
+def measure_harmonies(draws: Sequence[Draw], reference: ReferenceCorpus) -> Harmonization:
     """Measure harmonies beside a reference and beside Bach's own harmonies of the same sopranos.
 
     Args:
-        draws: One or more, of the same sopranos.
-        reference: Whom the pieces are measured by.
+        draws: One or more draws of the same sopranos.
+        reference: Pieces to measure by.
     """
-    own = measure([harmony.bach for harmony in draws[0].harmonies], reference)
-    each = [_measure([draw], reference, own) for draw in draws]
-    found = each[0] if len(draws) == 1 else _measure(draws, reference, own)
+    bach = measure([harmony.bach for harmony in draws[0].harmonies], reference)
+    each = [_measure([draw], reference, bach) for draw in draws]
+    found = each[0] if len(draws) == 1 else _measure(draws, reference, bach)
     return replace(found, draws=[_draw_facts(draw, alone) for draw, alone in zip(draws, each, strict=True)])
 
 
-def _measure(draws: Sequence[Draw], reference: Reference, own: MeasuredCorpus) -> Harmonization:
-    done = [harmony for draw in draws for harmony in draw.harmonies]
-    measured = measure([harmony.chorale for harmony in done], reference, num_draws=len(draws))
-    his, mine = np.array(own.grades * len(draws)), np.array(measured.grades)
+def _measure(draws: Sequence[Draw], reference: ReferenceCorpus, bach: MeasuredCorpus) -> Harmonization:
+    harmonies = [harmony for draw in draws for harmony in draw.harmonies]
+    measured = measure([harmony.chorale for harmony in harmonies], reference, num_draws=len(draws))
+    names, bach_N, grades_N = measured.names, np.array(bach.grades * len(draws)), np.array(measured.grades)
+    won_N = (bach_N < grades_N) + 0.5 * (bach_N == grades_N)
     return Harmonization(
         measured=measured,
-        soprano_kept=100 * float(np.mean([harmony.is_kept for harmony in done])),
-        accuracy=_accuracy(done, measured.names),
-        bach_outgrades=_pairs((his < mine) + 0.5 * (his == mine), measured.names),
+        soprano_kept=100 * float(np.mean([harmony.is_kept for harmony in harmonies])),
+        accuracy=_accuracy(harmonies, names),
+        bach_outgrades=ratio_interval(by_piece(names, won_N), by_piece(names, np.ones_like(won_N)), scale=100),
         seconds=sum(draw.seconds for draw in draws),
         draws=[],
     )
@@ -165,21 +163,49 @@ def _draw_facts(draw: Draw, alone: Harmonization) -> dict[str, Any]:
     }
 
 
-def _pairs(won: npt.NDArray[np.float64], names: Sequence[str]) -> Estimate:
-    return ratio_interval(by_piece(names, won), by_piece(names, np.ones_like(won)), scale=100)
-
-
-def _accuracy(done: Sequence[Harmonized], names: Sequence[str]) -> dict[str, Estimate]:
+def _accuracy(harmonies: Sequence[Harmony], names: Sequence[str]) -> dict[str, Estimate]:
+    lower = VOICES[1:]
     right, total = [], []
-    for harmony in done:
+    for harmony in harmonies:
         num_frames = min(harmony.bach.num_frames, harmony.chorale.num_frames)
-        bach = harmony.bach.pitches_VT[-_NUM_LOWER:]
-        equal = (harmony.chorale.pitches_VT[-_NUM_LOWER:, :num_frames] == bach[:, :num_frames]).astype(float)
-        sounding = bach != SILENT
-        right.append((equal * sounding[:, :num_frames]).sum(axis=1))
-        total.append(sounding.sum(axis=1))
+        bach_VT = harmony.bach.pitches_VT[1:]
+        sounding_VT = bach_VT != SILENT
+        equal_VT = harmony.chorale.pitches_VT[1:, :num_frames] == bach_VT[:, :num_frames]
+        right.append((equal_VT & sounding_VT[:, :num_frames]).sum(axis=1))
+        total.append(sounding_VT.sum(axis=1))
     right_NV, total_NV = np.array(right), np.array(total)
     return {
         voice: ratio_interval(by_piece(names, right_NV[:, index]), by_piece(names, total_NV[:, index]), scale=100)
-        for index, voice in enumerate(VOICES[-_NUM_LOWER:])
+        for index, voice in enumerate(lower)
     }
+
+
+def harmonization_rows(models: Mapping[str, Mapping[str, Any]], bach: Mapping[str, Any]) -> list[list[str]]:
+    """Return the rows of a table with a column for each model and a last one for Bach.
+
+    Args:
+        models: Facts of each model's harmonization.
+        bach: Facts of Bach's own harmonies of the same sopranos.
+    """
+    columns = [*models.values(), bach]
+    grades = [column["grade"] for column in columns]
+    has_draws = any(model["num_draws"] > 1 for model in models.values())
+    rows = [["soprano kept, %", *(f"{model['soprano_kept']:.1f}" for model in models.values()), "100.0"]]
+    for rule in RULES:
+        rows.append([f"{rule.label}, {rule.sign}", *(estimate_text(column["rules"][rule.key]) for column in columns)])
+    rows.append(["grade, median", *(estimate_text({"value": g["median"], **g["quartiles"]}) for g in grades)])
+    intervals = (grade["median_interval"] for grade in grades)
+    rows.append(["grade, 95 %", *(f"[{found['low']:.2f}, {found['high']:.2f}]" for found in intervals)])
+    rows.append(["Bach outgrades, % of pairs", *(estimate_text(m["bach_outgrades"]) for m in models.values()), "50"])
+    if has_draws:
+        medians = [[draw["grade"]["median"] for draw in model["draws"]] for model in models.values()]
+        pairs = [[draw["bach_outgrades"] for draw in model["draws"]] for model in models.values()]
+        for label, values in (("grade", medians), ("pairs", pairs)):
+            ends = (f"{min(found):.2f}, {max(found):.2f}" for found in values)
+            rows.append([f"{label}, best and worst draw", *ends, ""])
+    for voice in (name.lower() for name in VOICES[1:]):
+        shares = (estimate_text(model["accuracy"][voice]) for model in models.values())
+        rows.append([f"{voice} as in Bach, % of 16ths", *shares, "100"])
+    seconds = (f"{model['writing_seconds']:.0f}" for model in models.values())
+    rows.append([f"seconds to write{', all draws' if has_draws else ''}", *seconds, ""])
+    return rows

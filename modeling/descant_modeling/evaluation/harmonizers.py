@@ -1,12 +1,9 @@
-"""Whoever can write three voices to a soprano, behind one Protocol.
+"""Harmonizers: models, and two trivial baselines for every model to beat, behind one Protocol.
 
-Two trivial harmonizers, for every model to beat: copying, and counting.
+`NearestSoprano` copies the harmony of the most similar training soprano, transposed. `MarkovVoices` draws one note per
+voice under every soprano note from first-order Markov chains.
 
-`NearestSoprano` takes what stands under the most similar training soprano, transposed. `MarkovVoices` draws one note a
-voice under every soprano note from first-order Markov chains: given the voice's last pitch and the soprano's scale
-degree.
-
-Units: 16ths; pitches of the chains are above the tonic of the key that the soprano alone suggests.
+Units: 16ths; pitches of the chains are relative to the tonic of the key that the soprano alone suggests.
 """
 
 from __future__ import annotations
@@ -23,18 +20,17 @@ from symusic.core import NoteTick, ScoreTick, TrackTick, TrackTickList
 
 from descant_modeling.api import load_generator
 from descant_modeling.decoding.config import SamplingConfig
+from descant_modeling.decoding.voice_leading import NoteKey
+from descant_modeling.evaluation.data import split_chorales
 from descant_modeling.generation.base import GenerationConfig, MusicGenerator
 from descant_modeling.generation.multitrack import MultitrackGenerator
-from descant_modeling.generation.satb import FourPartGenerator
 from descant_modeling.models.checkpoints import find_checkpoint
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.corpora.build import split_rows
-from descant_tokenizers.pianoroll.frames import SILENT, Chorale, Line, chorale_of_row
+from descant_tokenizers.pianoroll.frames import SILENT, Chorale, Ints, Line
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.scores.key import MAJOR_TONICS, MINOR_TONICS, estimate_key
 
 __all__ = [
-    "BASELINE",
     "BASELINES",
     "Harmonizer",
     "MarkovVoices",
@@ -44,13 +40,14 @@ __all__ = [
     "named_harmonizers",
     "open_harmonizer",
     "soprano_is_kept",
-    "training_chorales",
 ]
 
-NEAREST = "nearest"
-BASELINES = (NEAREST, "markov")
-BASELINE = "baseline"
-"""Both of them."""
+BASELINES = ("nearest", "markov")
+_ALL_BASELINES = "baseline"
+_VELOCITY = 80
+
+VoiceNote = tuple[float, float, int]
+"""Onset and length in 16ths, MIDI pitch."""
 
 
 class Harmonizer(Protocol):
@@ -58,99 +55,72 @@ class Harmonizer(Protocol):
 
     @property
     def name(self) -> str:
-        """What to call it in a table."""
+        """Name in tables."""
 
     def harmonize(self, melody: ScoreTick, seed: int) -> ScoreTick:
-        """Write four tracks named Soprano, Alto, Tenor and Bass.
+        """Return four tracks named Soprano, Alto, Tenor and Bass.
 
         Args:
-            melody: One track, Soprano, and the piece's time signatures.
+            melody: One track, Soprano, and the time signatures of the piece.
             seed: Same seed, same music.
         """
 
 
-class ModelHarmonizer:
-    """A causal model or a GAN, through the very code behind `generate.py`.
-
-    Args:
-        name: What to call it.
-        writer: The model.
-        sampling: Temperature and nucleus.
-    """
-
-    def __init__(self, name: str, writer: MusicGenerator, sampling: SamplingConfig | None = None) -> None:
-        self.name, self.writer = name, writer
-        self.sampling = sampling or SamplingConfig()
-
-    @property
-    def is_causal(self) -> bool:
-        """Whether it has a likelihood."""
-        return isinstance(self.writer, FourPartGenerator)
-
-    def harmonize(self, melody: ScoreTick, seed: int) -> ScoreTick:
-        """See `Harmonizer`."""
-        return self.writer.harmonize(melody, GenerationConfig(self.sampling, seed=seed)).samples[0].score
-
-
 def open_harmonizer(name: str, device: str = "cpu", sampling: SamplingConfig | None = None) -> Harmonizer:
-    """Find a harmonizer: `nearest` or `markov`, or a model as everywhere (embedded, folder, Hub id).
+    """Return a harmonizer: `nearest`, `markov`, or a model (embedded, checkpoint or run folder, Hub id).
 
     Raises:
-        InputError: There is none of this name, it is the name of both baselines, or it does not harmonize melodies.
+        InputError: No such model, the name of both baselines, or a model that does not harmonize melodies.
     """
     if name in BASELINES:
-        chorales = training_chorales()
-        return NearestSoprano(chorales) if name == NEAREST else MarkovVoices(chorales)
-    if name == BASELINE:
-        raise InputError(f"{BASELINE} is two models, {' and '.join(BASELINES)}: give one of them.")
+        return _baselines()[name]
+    if name == _ALL_BASELINES:
+        raise InputError(f"{name} is two models, {' and '.join(BASELINES)}. Give one of them.")
     found = find_checkpoint(name)
     if found.is_unconditional:
-        raise InputError(f"{name} writes without a melody; give a model that harmonizes, such as chorales or gan.")
-    writer = load_generator(found, device)
-    if isinstance(writer, MultitrackGenerator):
-        raise InputError(
-            f"{name} writes any instruments, not four voices; give a model of four voices, such as chorales."
-        )
-    return ModelHarmonizer(Path(name).name, writer, sampling)
+        raise InputError(f"{name} writes without a melody. Give a model that harmonizes, such as chorales or gan.")
+    generator = load_generator(found, device)
+    if isinstance(generator, MultitrackGenerator):
+        raise InputError(f"{name} does not write four voices. Give a model of four voices, such as chorales.")
+    return ModelHarmonizer(Path(name).name, generator, sampling)
 
 
 def named_harmonizers(names: Iterable[str]) -> list[str]:
-    """Return the names of models without repetition; `baseline` stands for both baselines."""
-    known = (BASELINES if name == BASELINE else (name,) for name in names)
-    return list(dict.fromkeys(name for several in known for name in several))
-
-
-def melody_of(score: ScoreTick) -> ScoreTick:
-    """Return a copy of a four-part score with nothing but its soprano."""
-    melody = score.copy()
-    melody.tracks = TrackTickList([track for track in melody.tracks if track.name == VOICES[0]])
-    return melody
-
-
-def soprano_is_kept(melody: ScoreTick, harmony: ScoreTick) -> bool:
-    """Whether a harmony has the melody's notes, tick for tick (at its own, maybe finer, resolution)."""
-    factor = harmony.ticks_per_quarter / melody.ticks_per_quarter
-    given = [(n.time * factor, n.duration * factor, n.pitch) for n in melody.tracks[0].notes]
-    found = [(n.time, n.duration, n.pitch) for track in harmony.tracks if track.name == VOICES[0] for n in track.notes]
-    return sorted(given) == sorted(found)
-
-
-Note = tuple[float, float, int]
-"""Onset, length, pitch."""
+    """Return the names of models without repetition; `baseline` means both baselines."""
+    known = (BASELINES if name == _ALL_BASELINES else (name,) for name in names)
+    return list(dict.fromkeys(name for group in known for name in group))
 
 
 @cache
-def training_chorales() -> tuple[Chorale, ...]:
-    """Return what the baselines learn from: the training split."""
-    return tuple(chorale_of_row(row) for row in split_rows("chorales:train"))
+def _baselines() -> dict[str, Harmonizer]:
+    chorales = split_chorales("chorales:train")
+    return {baseline.name: baseline for baseline in (NearestSoprano(chorales), MarkovVoices(chorales))}
+
+
+class ModelHarmonizer:
+    """A model, called as `descant generate` calls it.
+
+    Args:
+        name: Name in tables.
+        generator: The model.
+        sampling: Temperature and nucleus.
+    """
+
+    def __init__(self, name: str, generator: MusicGenerator, sampling: SamplingConfig | None = None) -> None:
+        self.name, self.generator = name, generator
+        self.sampling = sampling or SamplingConfig()
+
+    def harmonize(self, melody: ScoreTick, seed: int) -> ScoreTick:
+        """See `Harmonizer`."""
+        return self.generator.harmonize(melody, GenerationConfig(self.sampling, seed=seed)).samples[0].score
 
 
 class NearestSoprano:
-    """A `descant_modeling.evaluation.harmonizers.Harmonizer` that copies one training piece; it knows no chance.
+    """A baseline that copies one training piece; it does not depend on the seed.
 
-    Where the melody agrees with that piece's soprano (steps and lengths), its lower voices are copied with all they do
-    meanwhile, transposed as the soprano is. Under any other note its chord at the place that corresponds is held for as
-    long as the note lasts, transposed as at the last note that agreed, whether it fits the note or not.
+    Where the melody agrees with the soprano of that piece (intervals and lengths), its lower voices are copied with all
+    their notes, transposed like the soprano. Under any other note of the melody, the chord at the corresponding place
+    is held for the length of the note, transposed as at the last note that agreed, whether it fits or not.
 
     Args:
         chorales: Training pieces.
@@ -160,15 +130,15 @@ class NearestSoprano:
 
     def __init__(self, chorales: Sequence[Chorale]) -> None:
         self._chorales = list(chorales)
-        self._tunes = [_tune(chorale.lines[0]) for chorale in self._chorales]
+        self._contours = [_contour(chorale.lines[0]) for chorale in self._chorales]
 
     def harmonize(self, melody: ScoreTick, seed: int) -> ScoreTick:
-        """See `Harmonizer`; the seed makes no difference."""
-        soprano, ticks_per_16th = _line(melody)
-        source, origin = self._nearest(_tune(soprano))
+        """See `Harmonizer`."""
+        soprano = _soprano_line(melody)
+        source, origin = self._nearest(_contour(soprano))
         shifts = {index: int(soprano.pitches[index] - source.lines[0].pitches[origin[index]]) for index in origin}
-        shift = shifts[min(shifts)] if shifts else _key(melody)[0] - source.tonic
-        voices: list[list[Note]] = [[] for _ in VOICES[1:]]
+        shift = shifts[min(shifts)] if shifts else _key(melody).tonic - source.tonic
+        voices: list[list[VoiceNote]] = [[] for _ in VOICES[1:]]
         for index, place in enumerate(_places(origin, len(soprano.pitches), len(source.lines[0].pitches))):
             onset, length = float(soprano.onsets_16ths[index]), float(soprano.lengths_16ths[index])
             shift = shifts.get(index, shift)
@@ -177,26 +147,28 @@ class NearestSoprano:
                 if index not in origin:
                     found = [(onset, length, found[0][2])] if found else []
                 notes += found
-        return _score(melody, voices, ticks_per_16th)
+        return _with_voices(melody, voices)
 
-    def _nearest(self, tune: list[Hashable]) -> tuple[Chorale, dict[int, int]]:
-        """Return the training piece with the most similar soprano, and its note for each of the tune's that agrees."""
+    def _nearest(self, contour: list[Hashable]) -> tuple[Chorale, dict[int, int]]:
+        """Return the training piece with the most similar soprano, and which notes agree: melody's to training's."""
         matcher = SequenceMatcher[Hashable](None, (), (), autojunk=False)
-        matcher.set_seq2(tune)
+        matcher.set_seq2(contour)
         best, best_ratio = 0, -1.0
-        for index, other in enumerate(self._tunes):
+        for index, other in enumerate(self._contours):
             matcher.set_seq1(other)
             if matcher.real_quick_ratio() > best_ratio and matcher.quick_ratio() > best_ratio:
                 ratio = matcher.ratio()
                 if ratio > best_ratio:
                     best, best_ratio = index, ratio
-        matcher.set_seq1(self._tunes[best])
+        matcher.set_seq1(self._contours[best])
         origin = {b + k: a + k for a, b, size in matcher.get_matching_blocks() for k in range(size)}
         return self._chorales[best], origin
 
 
 class MarkovVoices:
-    """A `descant_modeling.evaluation.harmonizers.Harmonizer` that draws each voice from what it did in training.
+    """A baseline that draws each voice from first-order Markov chains, counted where the soprano begins a note.
+
+    The next pitch of a voice depends on its last pitch and the scale degree of the soprano.
 
     Args:
         chorales: Training pieces.
@@ -205,68 +177,74 @@ class MarkovVoices:
     name = "markov"
 
     def __init__(self, chorales: Sequence[Chorale]) -> None:
-        self._chain = _Chain(chorales)
-
-    def harmonize(self, melody: ScoreTick, seed: int) -> ScoreTick:
-        """See `Harmonizer`."""
-        soprano, ticks_per_16th = _line(melody)
-        key, rng = _key(melody), np.random.default_rng(seed)
-        voices: list[list[Note]] = [[] for _ in VOICES[1:]]
-        for onset, length, pitch in zip(*(values.tolist() for values in soprano), strict=True):
-            for voice, notes in enumerate(voices, start=1):
-                last = notes[-1][2] if notes else None
-                notes.append((onset, length, self._chain.draw(voice, last, pitch, key, rng)))
-        return _score(melody, voices, ticks_per_16th)
-
-
-class _Chain:
-    """First-order Markov chains of the lower voices, counted where the soprano begins a note."""
-
-    def __init__(self, chorales: Sequence[Chorale]) -> None:
         self._counts: dict[Hashable, Counter[int]] = {}
         for chorale in chorales:
             onsets = np.ceil(chorale.lines[0].onsets_16ths).astype(int)
             columns = chorale.pitches_VT[:, onsets[onsets < chorale.num_frames]]
             for voice in (1, 2, 3):
-                self._count(chorale, voice, columns)
+                self._count(voice, NoteKey(chorale.tonic, chorale.is_major), columns[0], columns[voice])
 
-    def _count(self, chorale: Chorale, voice: int, columns: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> None:
+    def harmonize(self, melody: ScoreTick, seed: int) -> ScoreTick:
+        """See `Harmonizer`."""
+        key, rng = _key(melody), np.random.default_rng(seed)
+        voices: list[list[VoiceNote]] = [[] for _ in VOICES[1:]]
+        for onset, length, pitch in zip(*(values.tolist() for values in _soprano_line(melody)), strict=True):
+            for voice, notes in enumerate(voices, start=1):
+                last = notes[-1][2] if notes else None
+                notes.append((onset, length, self._draw(voice, last, pitch, key, rng)))
+        return _with_voices(melody, voices)
+
+    def _count(self, voice: int, key: NoteKey, sopranos: Ints, pitches: Ints) -> None:
         last = None
-        for soprano, pitch in zip(columns[0].tolist(), columns[voice].tolist(), strict=True):
-            if SILENT in (soprano, pitch):
-                continue
-            degree, above = (soprano - chorale.tonic) % 12, pitch - chorale.tonic
-            for state in ((voice, chorale.is_major, last, degree), (voice, chorale.is_major, degree), voice):
-                self._counts.setdefault(state, Counter())[above] += 1
-            last = above
+        for soprano, pitch in zip(sopranos.tolist(), pitches.tolist(), strict=True):
+            if SILENT not in (soprano, pitch):
+                for state in _states(voice, last, soprano, key):
+                    self._counts.setdefault(state, Counter())[pitch - key.tonic] += 1
+                last = pitch
 
-    def draw(self, voice: int, last: int | None, soprano: int, key: tuple[int, bool], rng: np.random.Generator) -> int:
-        """Draw a voice's next pitch; states that were never seen fall back on fewer facts."""
-        tonic, is_major = key
-        degree = (soprano - tonic) % 12
-        above = None if last is None else last - tonic
-        states: tuple[Hashable, ...] = ((voice, is_major, above, degree), (voice, is_major, degree), voice)
-        counts = next(self._counts[state] for state in states if state in self._counts)
-        pitches = list(counts)
-        return tonic + int(rng.choice(pitches, p=np.array(list(counts.values())) / counts.total()))
+    def _draw(self, voice: int, last: int | None, soprano: int, key: NoteKey, rng: np.random.Generator) -> int:
+        counts = next(self._counts[state] for state in _states(voice, last, soprano, key) if state in self._counts)
+        return key.tonic + int(rng.choice(list(counts), p=np.array(list(counts.values())) / counts.total()))
 
 
-def _tune(line: Line) -> list[Hashable]:
-    """A melody up to transposition: for each note its length and the step to the next."""
+def _states(voice: int, last: int | None, soprano: int, key: NoteKey) -> tuple[Hashable, ...]:
+    """Return the states of a chain, the most specific first; one not seen in training falls back on the next."""
+    degree = (soprano - key.tonic) % 12
+    above = None if last is None else last - key.tonic
+    return (voice, key.is_major, above, degree), (voice, key.is_major, degree), voice
+
+
+def melody_of(score: ScoreTick) -> ScoreTick:
+    """Return a copy of a four-part score with its soprano only."""
+    melody = score.copy()
+    melody.tracks = TrackTickList([track for track in melody.tracks if track.name == VOICES[0]])
+    return melody
+
+
+def soprano_is_kept(melody: ScoreTick, harmony: ScoreTick) -> bool:
+    """Return True if a harmony has the melody's notes, tick for tick (at its own, possibly finer, resolution)."""
+    factor = harmony.ticks_per_quarter / melody.ticks_per_quarter
+    given = [(n.time * factor, n.duration * factor, n.pitch) for n in melody.tracks[0].notes]
+    found = [(n.time, n.duration, n.pitch) for track in harmony.tracks if track.name == VOICES[0] for n in track.notes]
+    return sorted(given) == sorted(found)
+
+
+def _contour(line: Line) -> list[Hashable]:
+    """Return a melody up to transposition: for each note the interval to the next, and its length."""
     steps = np.append(np.diff(line.pitches), 0)
     return list(zip(steps.tolist(), np.round(line.lengths_16ths, 2).tolist(), strict=True))
 
 
 def _places(origin: dict[int, int], num_notes: int, num_places: int) -> list[int]:
-    """Return a place in the copied piece for each note of a tune, in equal steps between those that agree."""
+    """Return a place in the copied piece for each note of a melody, interpolated between those that agree."""
     known = sorted(origin)
     found = np.interp(range(num_notes), [-1, *known, num_notes], [-1, *(origin[i] for i in known), num_places])
     places: list[int] = np.clip(np.round(found), 0, num_places - 1).astype(int).tolist()
     return places
 
 
-def _copied(source: Chorale, voice: int, index: int, onset: float, shift: int) -> list[Note]:
-    """What a training piece has in a voice under one of its soprano notes, moved to where the melody is."""
+def _copied(source: Chorale, voice: int, index: int, onset: float, shift: int) -> list[VoiceNote]:
+    """Return the notes of a voice under one soprano note of a training piece, moved to the place of the melody."""
     soprano, line = source.lines[0], source.lines[voice]
     begin = soprano.onsets_16ths[index]
     end = begin + soprano.lengths_16ths[index]
@@ -276,25 +254,25 @@ def _copied(source: Chorale, voice: int, index: int, onset: float, shift: int) -
     return [(onset + starts[k] - begin, stops[k] - starts[k], int(line.pitches[k]) + shift) for k in kept]
 
 
-def _line(melody: ScoreTick) -> tuple[Line, float]:
+def _soprano_line(melody: ScoreTick) -> Line:
     notes = melody.tracks[0].notes.numpy()
-    ticks_per_16th = melody.ticks_per_quarter / 4
     order = np.argsort(notes["time"], kind="stable")
-    onsets, lengths = (notes[key][order] / ticks_per_16th for key in ("time", "duration"))
-    return Line(onsets, lengths, notes["pitch"][order].astype(np.int64)), ticks_per_16th
+    onsets, lengths = (notes[key][order] / (melody.ticks_per_quarter / 4) for key in ("time", "duration"))
+    return Line(onsets, lengths, notes["pitch"][order].astype(np.int64))
 
 
-def _key(melody: ScoreTick) -> tuple[int, bool]:
+def _key(melody: ScoreTick) -> NoteKey:
     tonic, mode = estimate_key(melody).split()
-    return (MAJOR_TONICS if mode == "major" else MINOR_TONICS).index(tonic), mode == "major"
+    return NoteKey((MAJOR_TONICS if mode == "major" else MINOR_TONICS).index(tonic), mode == "major")
 
 
-def _score(melody: ScoreTick, voices: Sequence[Sequence[Note]], ticks_per_16th: float) -> ScoreTick:
+def _with_voices(melody: ScoreTick, voices: Sequence[Sequence[VoiceNote]]) -> ScoreTick:
     score = melody.copy()
+    ticks_per_16th = melody.ticks_per_quarter / 4
     for name, notes in zip(VOICES[1:], voices, strict=True):
         track = TrackTick(name, score.tracks[0].program, False)
         for onset, length, pitch in notes:
-            ticks = [round(ticks_per_16th * value) for value in (onset, length)]
-            track.notes.append(NoteTick(ticks[0], max(ticks[1], 1), min(max(pitch, 0), 127), 80))
+            time, duration = round(ticks_per_16th * onset), max(round(ticks_per_16th * length), 1)
+            track.notes.append(NoteTick(time, duration, min(max(pitch, 0), 127), _VELOCITY))
         score.tracks.append(track)
     return score

@@ -1,17 +1,13 @@
-"""Likelihood of whole pieces, piece by piece: of everything, or of the voices that a harmony adds to its soprano.
+"""Likelihood of whole pieces, with intervals over pieces; the units are those of `descant_modeling.models.likelihood`.
 
-The units are those of `descant_modeling.models.likelihood`. To *harmonize*, only the tokens of the missing voices
-count, and the figure is divided by their number of voice-16ths.
+Three questions: how likely is a piece (`score_pieces`, and `score_grids` for models over the sounding-pitch grid), how
+likely are the voices that a harmony adds to its soprano (`Task.HARMONIZE`: only their tokens count, and the figure is
+per voice-16th of these voices), and does a style token steer (`score_styles`)?
 
-Shapes: B windows, T tokens, V vocabulary, N counted tokens.
+A style token steers if pieces are likelier under their own style than under any other. The prefix of a stream already
+tells a style of one voice (folk) from a style of four, so the sopranos of four-part pieces are also scored alone.
 
-Whether a style token steers: the likelihood of each composer's held-out pieces under each style.
-
-A style steers if pieces are likelier when the model is told their own style than when it is told another one. Where a
-style is one voice (folk) and another four, the header of the stream tells them apart already; so the sopranos of
-four-part pieces are scored alone, too.
-
-Shapes: N pieces, K styles.
+Shapes: N pieces, K styles, V voices from high to low, T tokens of a window.
 """
 
 from __future__ import annotations
@@ -22,7 +18,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from datasets import DatasetDict
 from transformers import PreTrainedModel
@@ -32,8 +27,8 @@ from descant_modeling.evaluation.bootstrap import Estimate, ratio_interval
 from descant_modeling.jsb_grid.data import PAD, Grid, GridVocabulary
 from descant_modeling.models.checkpoints import Checkpoint
 from descant_modeling.models.likelihood import (
-    NUM_VOICES,
     VOICE_16TH,
+    WINDOW_OVERLAP,
     Unit,
     piece_16ths,
     score_streams,
@@ -43,93 +38,33 @@ from descant_modeling.models.likelihood import (
 from descant_modeling.training.data import corpus_of, style_of, with_styles
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora import load_corpus
+from descant_tokenizers.pianoroll.frames import Floats, Ints
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.tokens.dataset import dataset_pieces, tokenize_dataset
+from descant_tokenizers.tokens.kinds import has_plain_lines, kind_of
 from descant_tokenizers.tokens.piece import Piece
-from descant_tokenizers.tokens.tasks import Encoded, Task, TaskLayout
+from descant_tokenizers.tokens.tasks import Task, TaskLayout
 
-__all__ = ["PieceScore", "Scores", "StyleRow", "held_out_pieces", "pooled", "score_pieces", "score_styles"]
+__all__ = ["PieceScore", "Scores", "StyleRow", "held_out_pieces", "score_grids", "score_pieces", "score_styles"]
 
+_SOPRANO = 0
+_BITS_PER_NAT = 1 / math.log(2)
 
-def score_facts(scores: Scores) -> dict[str, Any]:
-    """Return what goes into JSON."""
-    from descant_modeling.models.likelihood import WINDOW_OVERLAP
-
-    nats, bits, key = scores.headline, scores.bits_per_note, scores.unit.key
-    return {
-        key: round(nats.value, 5),
-        "bits_per_note": round(bits.value, 4),
-        "num_pieces": len(scores.pieces),
-        "num_notes": scores.num_notes,
-        "window": {"tokens": scores.window_tokens, "overlap": WINDOW_OVERLAP},
-        "num_windowed": sum(piece.num_windows > 1 for piece in scores.pieces),
-        "interval": {
-            key: {"low": round(nats.low, 5), "high": round(nats.high, 5)},
-            "bits_per_note": {"low": round(bits.low, 4), "high": round(bits.high, 4)},
-        },
-        "pitch_accuracy": {voice.lower(): share.rounded() for voice, share in scores.pitch_accuracy.items()},
-        "pieces": {piece.name: _piece(piece, key) for piece in scores.pieces},
-    }
+NamedPieces = Sequence[tuple[str, Piece]]
 
 
-def _piece(piece: PieceScore, key: str) -> dict[str, Any]:
-    return {
-        key: round(piece.nats / piece.length, 5),
-        "bits_per_note": round(piece.nats / math.log(2) / max(piece.num_notes, 1), 4),
-        "nats": round(piece.nats, 3),
-        "num_notes": piece.num_notes,
-    }
-
-
-def score_grids(
-    model: PreTrainedModel,
-    vocabulary: GridVocabulary,
-    grids: Sequence[Grid],
-    progress: Callable[[float], None] | None = None,
-) -> Scores:
-    """Score whole pieces one by one, with intervals over pieces.
-
-    Args:
-        model: Causal model.
-        vocabulary: Its tokens.
-        grids: The music, at least one note of it.
-        progress: Called with the share done, 0-1.
-
-    Raises:
-        InputError: A pitch is outside the vocabulary.
-    """
-    streams = [vocabulary.encode(grid.pitches_VT, grid.name) for grid in grids]
-    limit = model.config.max_position_embeddings
-    all_nats = score_streams(model, streams, pad=PAD, progress=progress)
-    scores = [
-        PieceScore(
-            name=grid.name,
-            nats=nats,
-            length=NUM_VOICES * grid.num_16ths,
-            num_notes=grid.num_notes,
-            num_windows=len(windows(stream, limit)),
-        )
-        for grid, stream, nats in zip(grids, streams, all_nats, strict=True)
-    ]
-    return pooled(VOICE_16TH, limit, scores)
-
-
-GIVEN_TO_HARMONIZE = 0
-"""The soprano."""
-
-
-@dataclass
+@dataclass(frozen=True)
 class PieceScore:
-    """What a model makes of one piece.
+    """The score of one piece.
 
     Attributes:
-        name: The piece.
+        name: Name of the piece.
         nats: Sum of -ln p over the counted tokens.
-        length: The piece's length in 16ths, times the number of voices where the unit is per voice.
+        length: Length of the piece in 16ths, times the number of voices if the unit is per voice.
         num_notes: Notes of the counted voices.
-        num_windows: Windows it was scored in; 1 if the model can hold it whole.
-        pitches: For each voice, the notes whose pitch was the likeliest of all tokens, and all notes. Given all that
-            stands before it in the stream. Empty for learned (BPE) vocabularies, whose tokens hold several notes.
+        num_windows: Windows the piece was scored in; 1 if it fits into the model's positions.
+        pitches: For each voice, notes whose pitch was the likeliest token given all tokens before it, and all notes,
+            (V, 2). Zeros for vocabularies with BPE merges, whose tokens hold several notes.
     """
 
     name: str
@@ -137,21 +72,20 @@ class PieceScore:
     length: float
     num_notes: int
     num_windows: int
-    pitches: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((len(VOICES), 2), dtype=np.int64))
+    pitches: Ints = field(default_factory=lambda: np.zeros((len(VOICES), 2), dtype=np.int64))
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What a model makes of a set of pieces.
+    """The scores of one or more pieces, pooled.
 
     Attributes:
-        unit: What the headline is counted in.
-        window_tokens: Longest stream that is scored whole; windows of a longer one overlap by half.
-        pieces: One score a piece.
-        headline: Nats per voice-16th (per 16th where there are not four voices), pooled over pieces.
-        bits_per_note: The same sum in bits, over the notes.
-        pitch_accuracy: For each voice, per cent of its notes whose pitch is the likeliest token. Empty for learned
-            vocabularies, and where there are not four voices.
+        unit: Unit of the headline.
+        window_tokens: Longest stream that is scored whole.
+        pieces: Score of each piece.
+        headline: Nats per voice-16th, or per 16th for multitrack music.
+        bits_per_note: The same sum in bits, divided by the number of notes.
+        pitch_accuracy: For each voice with pitches to count, per cent of its notes whose pitch is the likeliest token.
     """
 
     unit: Unit
@@ -161,16 +95,60 @@ class Scores:
     bits_per_note: Estimate
     pitch_accuracy: dict[str, Estimate]
 
+    @classmethod
+    def of(cls, unit: Unit, window_tokens: int, pieces: list[PieceScore]) -> Scores:
+        """Pool the scores of one or more pieces."""
+        nats = [piece.nats for piece in pieces]
+        pitches_NV2 = np.stack([piece.pitches for piece in pieces])
+        return cls(
+            unit=unit,
+            window_tokens=window_tokens,
+            pieces=pieces,
+            headline=ratio_interval(nats, [piece.length for piece in pieces]),
+            bits_per_note=ratio_interval(nats, [piece.num_notes for piece in pieces], scale=_BITS_PER_NAT),
+            pitch_accuracy={
+                voice: ratio_interval(pitches_NV2[:, rank, 0], pitches_NV2[:, rank, 1], scale=100)
+                for rank, voice in enumerate(VOICES)
+                if pitches_NV2[:, rank, 1].any()
+            },
+        )
+
     @property
     def num_notes(self) -> int:
         """Notes of the counted voices."""
         return sum(piece.num_notes for piece in self.pieces)
 
+    def facts(self) -> dict[str, Any]:
+        """Return the scores for JSON."""
+        nats, bits, key = self.headline, self.bits_per_note, self.unit.key
+        return {
+            key: round(nats.value, 5),
+            "bits_per_note": round(bits.value, 4),
+            "num_pieces": len(self.pieces),
+            "num_notes": self.num_notes,
+            "window": {"tokens": self.window_tokens, "overlap": WINDOW_OVERLAP},
+            "num_windowed": sum(piece.num_windows > 1 for piece in self.pieces),
+            "interval": {
+                key: {"low": round(nats.low, 5), "high": round(nats.high, 5)},
+                "bits_per_note": {"low": round(bits.low, 4), "high": round(bits.high, 4)},
+            },
+            "pitch_accuracy": {voice.lower(): share.rounded() for voice, share in self.pitch_accuracy.items()},
+            "pieces": {
+                piece.name: {
+                    key: round(piece.nats / piece.length, 5),
+                    "bits_per_note": round(_BITS_PER_NAT * piece.nats / max(piece.num_notes, 1), 4),
+                    "nats": round(piece.nats, 3),
+                    "num_notes": piece.num_notes,
+                }
+                for piece in self.pieces
+            },
+        }
+
 
 def score_pieces(
     model: PreTrainedModel,
     layout: TaskLayout,
-    pieces: Sequence[tuple[str, Piece]],
+    pieces: NamedPieces,
     task: Task = Task.CONTINUE,
     *,
     style: str | None = None,
@@ -180,105 +158,115 @@ def score_pieces(
     """Score whole pieces.
 
     Args:
-        model: Causal model; put into eval mode, and back as it was.
+        model: Causal model; runs in eval mode and returns to the mode that it was in.
         layout: The layout it was trained with.
         pieces: Names and music.
-        task: `CONTINUE` (all notes) or `HARMONIZE` (all voices but the soprano, which is given).
-        style: In whose manner the model is told that all of them are written; None tells nothing.
-        batch_tokens: Padded tokens in a batch.
+        task: `CONTINUE` (all notes) or `HARMONIZE` (all voices but the soprano, which is context).
+        style: Style token of every piece; None for no style token.
+        batch_tokens: Maximum number of padded tokens in a batch.
         progress: Called with the share done, 0-1.
 
     Raises:
         InputError: There is nothing to score.
     """
-    if task is Task.HARMONIZE and not layout.vocabulary.is_four_part:
-        raise InputError("this model knows no soprano to harmonize; score it with --task continue.")
-    unit, limit = unit_of(layout.vocabulary), model.config.max_position_embeddings
+    vocabulary, limit, unit = layout.vocabulary, model.config.max_position_embeddings, unit_of(layout.vocabulary)
     if task is Task.HARMONIZE:
+        if kind_of(vocabulary).num_voices is None:
+            raise InputError("This model has no soprano to harmonize. Score it with --task continue.")
         unit = unit._replace(num_voices=unit.num_voices - 1)
-    scores: list[PieceScore] = []
-    streams: list[Encoded] = []
-    for name, piece in pieces:
-        voices = [v for v in piece.voices if task is Task.CONTINUE or v != GIVEN_TO_HARMONIZE]
-        if not voices:
-            continue
-        streams.append(layout.encode(piece, task, voices, style=style))
-        length = unit.num_voices * piece_16ths(piece, layout.vocabulary.ticks_per_quarter)
-        num_windows = len(windows(streams[-1], limit))
-        scores.append(PieceScore(name, 0.0, length, piece.keep_voices(voices).num_notes, num_windows))
-    if not scores:
-        raise InputError("there is no piece to score; name a corpus and a split that hold pieces for this model.")
-    is_pitch_V = _pitch_mask(layout).to(model.device)
-
-    def count(index: int, logits_TV: torch.Tensor, ids_T: torch.Tensor, loss_mask_T: torch.Tensor) -> None:
-        scores[index].pitches += _count_pitches(layout, logits_TV, ids_T, loss_mask_T, is_pitch_V)
-
-    pad = layout.vocabulary.special("PAD")
-    nats = score_streams(model, streams, pad=pad, batch_tokens=batch_tokens, progress=progress, visit=count)
-    for score, value in zip(scores, nats, strict=True):
-        score.nats = value
-    return pooled(unit, limit, scores)
-
-
-def _pitch_mask(layout: TaskLayout) -> torch.Tensor:
-    """Which tokens are a pitch of a voice and nothing else; none in a learned vocabulary."""
-    vocabulary = layout.vocabulary
-    mask = torch.zeros(vocabulary.size, dtype=torch.bool)
-    if vocabulary.is_four_part and vocabulary.size == vocabulary.num_base_ids:
-        mask[list(vocabulary.pitch_of)] = True
-    return mask
-
-
-def _count_pitches(
-    layout: TaskLayout,
-    logits_TV: torch.Tensor,
-    ids_T: torch.Tensor,
-    loss_mask_T: torch.Tensor,
-    is_pitch_V: torch.Tensor,
-) -> npt.NDArray[np.int64]:
-    """Count for each voice the pitches that were the likeliest token, and all, (voices, 2)."""
-    counts = np.zeros((len(VOICES), 2), dtype=np.int64)
-    places = (loss_mask_T & is_pitch_V[ids_T]).nonzero()[:, 0]
-    best = logits_TV[places - 1].argmax(dim=-1)
-    hits = (best == ids_T[places]).tolist()
-    for program_id, hit in zip(ids_T[places - 1].tolist(), hits, strict=True):
-        counts[VOICES.index(layout.vocabulary.voice_name(layout.vocabulary.voice_of[program_id]))] += (hit, 1)
-    return counts
-
-
-def pooled(unit: Unit, window_tokens: int, pieces: list[PieceScore]) -> Scores:
-    """Pool the scores of one or more pieces, with intervals over pieces."""
-    nats = [piece.nats for piece in pieces]
-    pitches_NV2 = np.stack([piece.pitches for piece in pieces])
-    return Scores(
-        unit=unit,
-        window_tokens=window_tokens,
-        pieces=pieces,
-        headline=ratio_interval(nats, [piece.length for piece in pieces]),
-        bits_per_note=ratio_interval(nats, [piece.num_notes for piece in pieces], scale=1 / math.log(2)),
-        pitch_accuracy={
-            voice: ratio_interval(pitches_NV2[:, rank, 0], pitches_NV2[:, rank, 1], scale=100)
-            for rank, voice in enumerate(VOICES)
-            if pitches_NV2[:, rank, 1].any()
-        },
+    counted = [
+        (name, piece, voices)
+        for name, piece in pieces
+        if (voices := [voice for voice in piece.voices if task is Task.CONTINUE or voice != _SOPRANO])
+    ]
+    if not counted:
+        raise InputError("There is no piece to score. Name a corpus and a split that hold pieces for this model.")
+    streams = [layout.encode(piece, task, voices, style=style) for _, piece, voices in counted]
+    count = _PitchCounter(layout, len(streams), model.device)
+    nats_N = score_streams(
+        model,
+        streams,
+        pad=vocabulary.special("PAD"),
+        batch_tokens=batch_tokens,
+        progress=progress,
+        visit=count if has_plain_lines(vocabulary) else None,
     )
+    scores = [
+        PieceScore(
+            name=name,
+            nats=nats,
+            length=unit.num_voices * piece_16ths(piece, vocabulary.ticks_per_quarter),
+            num_notes=piece.keep_voices(voices).num_notes,
+            num_windows=len(windows(stream, limit)),
+            pitches=pitches_V2,
+        )
+        for (name, piece, voices), stream, nats, pitches_V2 in zip(
+            counted, streams, nats_N, count.pitches_NV2, strict=True
+        )
+    ]
+    return Scores.of(unit, limit, scores)
 
 
-SOPRANO = 0
-Named = list[tuple[str, Piece]]
-Floats = npt.NDArray[np.float64]
+class _PitchCounter:
+    """Counts for each piece and voice the pitches that were the likeliest token, and all pitches.
+
+    Args:
+        layout: A layout whose voices are single lines.
+        num_pieces: N.
+        device: Device of the model.
+    """
+
+    def __init__(self, layout: TaskLayout, num_pieces: int, device: torch.device) -> None:
+        self.pitches_NV2 = np.zeros((num_pieces, len(VOICES), 2), dtype=np.int64)
+        self._vocabulary = layout.vocabulary
+        self._pitch_ids = torch.tensor(list(layout.vocabulary.pitch_of), device=device)
+
+    def __call__(self, index: int, logits_TV: torch.Tensor, ids_T: torch.Tensor, loss_mask_T: torch.Tensor) -> None:
+        """Count the pitches of one window; the token before a pitch is its voice."""
+        places = (loss_mask_T & torch.isin(ids_T, self._pitch_ids)).nonzero()[:, 0]
+        hits = logits_TV[places - 1].argmax(dim=-1) == ids_T[places]
+        for voice_id, hit in zip(ids_T[places - 1].tolist(), hits.tolist(), strict=True):
+            voice = self._vocabulary.voice_name(self._vocabulary.voice_of[voice_id])
+            self.pitches_NV2[index, VOICES.index(voice)] += (hit, 1)
+
+
+def score_grids(
+    model: PreTrainedModel,
+    vocabulary: GridVocabulary,
+    grids: Sequence[Grid],
+    progress: Callable[[float], None] | None = None,
+) -> Scores:
+    """Score whole pieces with a model over the sounding-pitch grid.
+
+    Args:
+        model: Causal model.
+        vocabulary: Its tokens.
+        grids: The music, with at least one note.
+        progress: Called with the share done, 0-1.
+
+    Raises:
+        InputError: A pitch is outside the vocabulary.
+    """
+    streams = [vocabulary.encode(grid.pitches_VT, grid.name) for grid in grids]
+    limit, unit = model.config.max_position_embeddings, VOICE_16TH
+    nats_N = score_streams(model, streams, pad=PAD, progress=progress)
+    scores = [
+        PieceScore(grid.name, nats, unit.num_voices * grid.num_16ths, grid.num_notes, len(windows(stream, limit)))
+        for grid, stream, nats in zip(grids, streams, nats_N, strict=True)
+    ]
+    return Scores.of(unit, limit, scores)
 
 
 @dataclass(frozen=True)
 class StyleRow:
-    """What a model makes of one composer's pieces under each style.
+    """The likelihood of one composer's pieces under each style.
 
     Attributes:
-        style: The composer's own.
-        voices: `all`, or `soprano` where that voice was scored alone.
-        names: The pieces.
-        nats_NK: -ln p of each piece under each style that the model knows, in their order.
-        notes_N: Notes of each piece.
+        style: The composer's own style.
+        voices: `all`, or `soprano` if that voice was scored alone.
+        names: Names of the pieces.
+        nats_NK: -ln p of each piece under each style of the model, in the model's order.
+        notes_N: Number of notes of each piece.
     """
 
     style: str
@@ -288,93 +276,76 @@ class StyleRow:
     notes_N: Floats
 
     def facts(self, styles: Sequence[str]) -> dict[str, Any]:
-        """Return what goes into JSON: bits per note under each style, and how often each of them is the likeliest."""
+        """Return for JSON the bits per note under each style, and how often each style is the likeliest."""
         likeliest_N = self.nats_NK.argmin(axis=1)
         bits = {
-            style: ratio_interval(self.nats_NK[:, k], self.notes_N, scale=1 / math.log(2)).rounded()
+            style: ratio_interval(self.nats_NK[:, k], self.notes_N, scale=_BITS_PER_NAT).rounded()
             for k, style in enumerate(styles)
         }
-        pooled = {style: bits[style]["value"] for style in styles}
         return {
             "style": self.style,
             "voices": self.voices,
             "num_pieces": len(self.names),
             "num_notes": int(self.notes_N.sum()),
             "bits_per_note": bits,
-            "likeliest": min(pooled, key=pooled.__getitem__),
+            "likeliest": min(styles, key=lambda style: bits[style]["value"]),
             "pieces_likeliest_under": {style: int((likeliest_N == k).sum()) for k, style in enumerate(styles)},
             "own_is_likeliest": round(100 * float((likeliest_N == list(styles).index(self.style)).mean()), 2),
         }
 
 
-def held_out_pieces(layout: TaskLayout, split: str, limit: int | None = None) -> dict[str, Named]:
-    """Return the pieces of a split that likelihood is measured on, by style.
+def held_out_pieces(layout: TaskLayout, split: str, limit: int | None = None) -> dict[str, NamedPieces]:
+    """Return the pieces of one split of all corpora, by style: those of one voice and of four.
 
     Args:
         layout: A layout with styles.
-        split: The split, the same of every corpus.
-        limit: The first pieces of each style only.
+        split: The split of every corpus.
+        limit: Maximum number of pieces of each style.
 
     Raises:
         InputError: The layout has no styles.
     """
     if not layout.config.styles:
-        raise InputError("this model knows no styles; train one that does, as configs/style-free.yaml says.")
-    found: dict[str, Named] = {style: [] for style in layout.config.styles}
+        raise InputError("This model has no styles. Train one with styles, as in configs/style-free.yaml.")
+    found: dict[str, list[tuple[str, Piece]]] = {style: [] for style in layout.config.styles}
     for corpus in dict.fromkeys(corpus_of(style) for style in found):
         dataset = load_corpus(corpus)
         if split not in dataset:
             continue
-        rows = dataset[split].filter(_is_measured, keep_in_memory=True)
+        rows = dataset[split].filter(lambda row: row["num_parts"] in (1, len(VOICES)), keep_in_memory=True)
         tokenized, _ = tokenize_dataset(with_styles(DatasetDict({split: rows})), layout.vocabulary.tokenizer)
-        pieces = dataset_pieces(tokenized[split], layout)
-        for row, piece in zip(tokenized[split], pieces, strict=True):
+        for row, piece in zip(tokenized[split], dataset_pieces(tokenized[split], layout), strict=True):
             style = style_of(row)
             if style in found and (limit is None or len(found[style]) < limit):
                 found[style].append((row["id"], piece))
-    return found
+    return dict(found)
 
 
 def score_styles(
-    checkpoint: Checkpoint, pieces: Mapping[str, Named], progress: Callable[[float], None] | None = None
+    checkpoint: Checkpoint, pieces: Mapping[str, NamedPieces], progress: Callable[[float], None] | None = None
 ) -> list[StyleRow]:
-    """Score each style's pieces under every style; sopranos of four-part pieces alone, too, if a style has one voice.
+    """Score each style's pieces under every style, and the sopranos of four-part pieces if a style has one voice.
 
     Args:
-        checkpoint: A model that knows styles.
-        pieces: Held-out pieces by style; a style without any has no row.
+        checkpoint: A model with styles.
+        pieces: Held-out pieces by style; a style without pieces has no row.
         progress: Called with the share done, 0-1.
     """
-    sets = [(style, "all", named) for style, named in pieces.items() if named]
-    if any(_is_single(named) for _, _, named in sets):
-        sets += [(style, "soprano", _sopranos(named)) for style, _, named in sets if not _is_single(named)]
-    return [
-        _score(checkpoint, *chosen, part_of(progress, index / len(sets), 1 / len(sets)))
-        for index, chosen in enumerate(sets)
-    ]
+    groups = [(style, "all", named) for style, named in pieces.items() if named]
+    four_part = [(style, named) for style, _, named in groups if any(len(piece.voices) > 1 for _, piece in named)]
+    if len(four_part) < len(groups):
+        groups += [(style, "soprano", _sopranos(named)) for style, named in four_part]
+    styles, rows, share = checkpoint.layout.config.styles, [], 1 / max(len(groups), 1)
+    for row, (style, voices, named) in enumerate(groups):
+        columns = []
+        for column, scored in enumerate(styles):
+            part = part_of(progress, share * (row + column / len(styles)), share / len(styles))
+            scores = score_pieces(checkpoint.model, checkpoint.layout, named, style=scored, progress=part)
+            columns.append([piece.nats for piece in scores.pieces])
+        notes_N = np.array([piece.num_notes for _, piece in named], dtype=float)
+        rows.append(StyleRow(style, voices, [name for name, _ in named], np.array(columns).T, notes_N))
+    return rows
 
 
-def _score(
-    checkpoint: Checkpoint, style: str, voices: str, named: Named, progress: Callable[[float], None] | None
-) -> StyleRow:
-    styles = checkpoint.layout.config.styles
-    columns = []
-    for index, told in enumerate(styles):
-        report = part_of(progress, index / len(styles), 1 / len(styles))
-        scores = score_pieces(checkpoint.model, checkpoint.layout, named, style=told, progress=report)
-        columns.append([piece.nats for piece in scores.pieces])
-    notes_N = np.array([piece.num_notes for _, piece in named], dtype=float)
-    return StyleRow(style, voices, [name for name, _ in named], np.array(columns).T, notes_N)
-
-
-def _is_measured(row: Mapping[str, Any]) -> bool:
-    """Whether a row is one voice or four: of more, only some would be heard."""
-    return row["num_parts"] in (1, NUM_VOICES)
-
-
-def _is_single(named: Named) -> bool:
-    return all(len(piece.voices) == 1 for _, piece in named)
-
-
-def _sopranos(named: Named) -> Named:
-    return [(name, piece.keep_voices([SOPRANO])) for name, piece in named if SOPRANO in piece.voices]
+def _sopranos(named: NamedPieces) -> NamedPieces:
+    return [(name, piece.keep_voices([_SOPRANO])) for name, piece in named if _SOPRANO in piece.voices]

@@ -1,11 +1,9 @@
-"""How much of its training set a model writes down again: the longest runs of notes that both have.
+"""How much of its training set a model repeats: the longest runs of notes that both share.
 
-A run is a stretch of notes that agree in all their lengths and in all intervals from one to the next, so in any key.
-*In one voice* the notes are that voice's; *in all four* they are chords, one whenever any voice begins a note, that
-agree in every voice. Bach repeats himself too: his held-out pieces are measured against the same training set, and a
-model should not share longer runs with it than he does.
-
-Music that a model writes, cut so that it can be set beside the same stretch of Bach.
+A run is a stretch of notes with equal lengths and equal intervals from one note to the next, in any key. *In one voice*
+the notes are that voice's; *in all four* they are chords, one whenever any voice begins a note, equal in every voice.
+Bach repeats himself too: his held-out pieces are measured against the same training set, and a model should not share
+longer runs with it than he does.
 """
 
 from __future__ import annotations
@@ -26,28 +24,27 @@ from descant_tokenizers.scores import VOICES, bars_of
 
 __all__ = [
     "ALL_VOICES",
+    "Continuation",
     "Excess",
-    "Memory",
-    "Pair",
     "SuffixAutomaton",
-    "chord_steps",
+    "TrainingRuns",
     "continue_rows",
-    "excerpt",
     "excesses",
-    "line_steps",
     "runs_facts",
 ]
 
 ALL_VOICES = "all four"
-COMPARED = ("median", "percentile_95", "longest")
-Step = Hashable
+PROMPT_BARS = 2
+MAX_BARS = 16
+_COMPARED = ("median", "percentile_95", "longest")
+_REST = 128
 
 
 class SuffixAutomaton:
-    """All runs of some sequences, to be searched in time proportional to what is searched for (Blumer et al. 1985)."""
+    """All runs of some sequences, searchable in time linear in the length of the query (Blumer et al. 1985)."""
 
-    def __init__(self, sequences: Iterable[Sequence[Step]]) -> None:
-        self._next: list[dict[Step, int]] = [{}]
+    def __init__(self, sequences: Iterable[Sequence[Hashable]]) -> None:
+        self._next: list[dict[Hashable, int]] = [{}]
         self._link = [-1]
         self._length = [0]
         for sequence in sequences:
@@ -55,8 +52,8 @@ class SuffixAutomaton:
             for step in sequence:
                 last = self._extend(last, step)
 
-    def longest_run(self, sequence: Sequence[Step]) -> int:
-        """Return the length of the longest run of a sequence that one of the automaton's has too."""
+    def longest_run(self, sequence: Sequence[Hashable]) -> int:
+        """Return the length of the longest run that a sequence shares with one of the automaton's."""
         state = length = best = 0
         for step in sequence:
             while state and step not in self._next[state]:
@@ -67,8 +64,8 @@ class SuffixAutomaton:
             best = max(best, length)
         return best
 
-    def _extend(self, last: int, step: Step) -> int:
-        """Append a step behind the state `last`; return the state of what was read so far."""
+    def _extend(self, last: int, step: Hashable) -> int:
+        """Append a step after the state `last`; return the state of the sequence so far."""
         if step in self._next[last]:
             known = self._next[last][step]
             return known if self._length[known] == self._length[last] + 1 else self._clone(last, step, known)
@@ -85,7 +82,7 @@ class SuffixAutomaton:
         self._link[new] = known if is_next else self._clone(state, step, known)
         return new
 
-    def _clone(self, state: int, step: Step, known: int) -> int:
+    def _clone(self, state: int, step: Hashable, known: int) -> int:
         copy = self._add(dict(self._next[known]), self._length[state] + 1)
         self._link[copy] = self._link[known]
         self._link[known] = copy
@@ -94,7 +91,7 @@ class SuffixAutomaton:
             state = self._link[state]
         return copy
 
-    def _add(self, transitions: dict[Step, int], length: int) -> int:
+    def _add(self, transitions: dict[Hashable, int], length: int) -> int:
         self._next.append(transitions)
         self._link.append(-1)
         self._length.append(length)
@@ -102,72 +99,51 @@ class SuffixAutomaton:
 
 
 @dataclass(frozen=True)
-class Excess:
-    """A length of shared runs at which samples exceed Bach.
+class TrainingRuns:
+    """The runs of a training set: of each voice from high to low, and of all four together."""
 
-    Attributes:
-        voice: Whose runs, as `runs_facts` calls it.
-        figure: Which of `COMPARED`.
-        samples: The samples' figure.
-        bach: His.
-    """
-
-    voice: str
-    figure: str
-    samples: float
-    bach: float
-
-
-@dataclass(frozen=True)
-class Memory:
-    """A training set, to be searched.
-
-    Attributes:
-        lines: The runs of each voice, by rank.
-        chords: The runs of all four together.
-    """
-
-    lines: tuple[SuffixAutomaton, ...]
+    voices: tuple[SuffixAutomaton, ...]
     chords: SuffixAutomaton
 
     @classmethod
-    def of(cls, chorales: Sequence[Chorale]) -> Memory:
-        """Take in the training pieces."""
-        lines = tuple(SuffixAutomaton(line_steps(c.lines[rank]) for c in chorales) for rank in range(len(VOICES)))
-        return cls(lines, SuffixAutomaton(chord_steps(c) for c in chorales))
+    def of(cls, chorales: Sequence[Chorale]) -> TrainingRuns:
+        """Collect the runs of the training pieces."""
+        voices = tuple(SuffixAutomaton(_line_steps(c.lines[rank]) for c in chorales) for rank in range(len(VOICES)))
+        return cls(voices, SuffixAutomaton(_chord_steps(c) for c in chorales))
 
     def longest_runs(self, chorale: Chorale) -> dict[str, int]:
         """Return the longest run, in notes, that each voice of a piece shares with the same voice in training.
 
-        Under `ALL_VOICES` stands the longest run of chords.
+        The entry `ALL_VOICES` is the longest run of chords.
         """
         runs = {
-            voice: _notes(automaton.longest_run(line_steps(line)))
-            for voice, automaton, line in zip(VOICES, self.lines, chorale.lines, strict=True)
+            voice: automaton.longest_run(_line_steps(line))
+            for voice, automaton, line in zip(VOICES, self.voices, chorale.lines, strict=True)
         }
-        return runs | {ALL_VOICES: _notes(self.chords.longest_run(chord_steps(chorale)))}
+        runs[ALL_VOICES] = self.chords.longest_run(_chord_steps(chorale))
+        return {voice: steps + 1 if steps else 0 for voice, steps in runs.items()}  # a single note is not a run
 
 
-def line_steps(line: Line) -> list[Step]:
-    """Return what leads from each note of a voice to the next: (interval, distance of onsets, length of both)."""
-    waits = np.round(np.diff(line.onsets_16ths), 2).tolist()
+def _line_steps(line: Line) -> list[Hashable]:
+    """Return the step from each note of a voice to the next: (interval, distance of onsets, both lengths)."""
+    distances = np.round(np.diff(line.onsets_16ths), 2).tolist()
     lengths = np.round(line.lengths_16ths, 2).tolist()
-    return list(zip(np.diff(line.pitches).tolist(), waits, lengths[:-1], lengths[1:], strict=True))
+    return list(zip(np.diff(line.pitches).tolist(), distances, lengths[:-1], lengths[1:], strict=True))
 
 
-def chord_steps(chorale: Chorale) -> list[Step]:
-    """Return what leads from chord to chord: (intervals of all voices, chord's build, how long it lasts)."""
+def _chord_steps(chorale: Chorale) -> list[Hashable]:
+    """Return the step from each chord to the next: (intervals of all voices, structure of the chord, both lengths)."""
     onsets = np.unique(np.concatenate([np.ceil(line.onsets_16ths) for line in chorale.lines])).astype(int)
     onsets = onsets[onsets < chorale.num_frames]
     chords = chorale.pitches_VT[:, onsets]
-    waits = np.diff(np.append(onsets, chorale.num_frames)).tolist()
-    steps: list[Step] = []
+    lengths = np.diff(np.append(onsets, chorale.num_frames)).tolist()
+    steps: list[Hashable] = []
     for index in range(1, len(onsets)):
         before, now = chords[:, index - 1], chords[:, index]
         sounding = (before != SILENT) & (now != SILENT)
-        moves = tuple(np.where(sounding, now - before, 128).tolist())
-        build = tuple(np.where(before == SILENT, 128, before - before.max()).tolist())
-        steps.append((moves, build, waits[index - 1], waits[index]))
+        intervals = tuple(np.where(sounding, now - before, _REST).tolist())
+        structure = tuple(np.where(before == SILENT, _REST, before - before.max()).tolist())
+        steps.append((intervals, structure, lengths[index - 1], lengths[index]))
     return steps
 
 
@@ -185,48 +161,46 @@ def runs_facts(runs: Sequence[dict[str, int]]) -> dict[str, Any]:
     return facts
 
 
+@dataclass(frozen=True)
+class Excess:
+    """A figure of shared runs in which samples exceed Bach.
+
+    Attributes:
+        voice: Kind of run, a key of `runs_facts`.
+        figure: `median`, `percentile_95` or `longest`.
+        samples: The samples' figure, in notes or chords.
+        bach: Bach's figure.
+    """
+
+    voice: str
+    figure: str
+    samples: float
+    bach: float
+
+
 def excesses(samples: Mapping[str, Any], bach: Mapping[str, Any]) -> list[Excess]:
     """Return where samples share longer runs with the training set than Bach's held-out pieces do.
 
-    A model that copies no more than Bach repeats himself has none: in each voice and in all four neither the median nor
-    the 95th percentile nor the longest of all shared runs is longer than his.
+    The list is empty for a model that copies no more than Bach repeats himself: in no voice, and not in all four, is
+    the median, the 95th percentile or the longest run longer than his.
 
     Args:
-        samples: What `runs_facts` says of them.
-        bach: The same of his pieces.
+        samples: `runs_facts` of the samples.
+        bach: `runs_facts` of Bach's pieces.
     """
     return [
         Excess(voice, figure, runs[figure], bach[voice][figure])
         for voice, runs in samples.items()
-        for figure in COMPARED
+        for figure in _COMPARED
         if runs[figure] > bach[voice][figure]
     ]
 
 
-def _notes(steps: int) -> int:
-    """Notes of a run of steps; a single note is no run."""
-    return steps + 1 if steps else 0
+class Continuation(NamedTuple):
+    """Bars that a model wrote, and the same bars of Bach's piece."""
 
-
-PROMPT_BARS = 2
-MAX_BARS = 16
-
-
-class Pair(NamedTuple):
-    """A stretch that a model wrote, and the same stretch of Bach's piece."""
-
-    written: Chorale
+    sample: Chorale
     bach: Chorale
-
-
-def excerpt(score: ScoreTick, start: int, end: int) -> ScoreTick:
-    """Return the notes that begin in a stretch, in ticks, moved to the beginning."""
-    part = score.copy()
-    for track in part.tracks:
-        track.notes = NoteTickList([note for note in track.notes if start <= note.time < end])
-        for note in track.notes:
-            note.time -= start
-    return part
 
 
 def continue_rows(
@@ -235,28 +209,38 @@ def continue_rows(
     *,
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
-) -> list[Pair]:
-    """Let a model go on after the first two bars of each piece, for as long as the piece is (16 bars at most).
+) -> list[Continuation]:
+    """Continue the first two bars of each piece to its full length (16 bars at most).
 
     Args:
         model: A causal model.
-        rows: Four-part pieces of a dataset; those of no more than two bars are left out.
+        rows: Four-part pieces of a dataset; those of two bars or fewer are skipped.
         seed: Same seed, same music.
         progress: Called with the share done, 0-1.
     """
-    pairs = []
+    found = []
     for index, row in enumerate(rows):
         score = row_to_score(row)
         bars = [bar for bar in bars_of(score) if bar.number > PROMPT_BARS][:MAX_BARS]
         if bars:
             start, end = bars[0].start_ticks, bars[-1].end_ticks
-            prompt = excerpt(score, 0, start)
-            result = model.continue_(prompt, GenerationConfig(seed=seed + index), num_bars=len(bars))
-            written = result.samples[0].score
-            factor = written.ticks_per_quarter // score.ticks_per_quarter
-            stretches = excerpt(written, factor * start, factor * end), excerpt(score, start, end)
-            if all(any(track.notes for track in stretch.tracks) for stretch in stretches):
-                pairs.append(Pair(*(chorale_of_harmony(stretch, row["id"]) for stretch in stretches)))
+            config = GenerationConfig(seed=seed + index)
+            result = model.continue_(_excerpt(score, 0, start), config, num_bars=len(bars))
+            sample = result.samples[0].score
+            factor = sample.ticks_per_quarter // score.ticks_per_quarter
+            excerpts = _excerpt(sample, factor * start, factor * end), _excerpt(score, start, end)
+            if all(any(track.notes for track in excerpt.tracks) for excerpt in excerpts):
+                found.append(Continuation(*(chorale_of_harmony(excerpt, row["id"]) for excerpt in excerpts)))
         if progress is not None:
             progress((index + 1) / len(rows))
-    return pairs
+    return found
+
+
+def _excerpt(score: ScoreTick, start: int, end: int) -> ScoreTick:
+    """Return the notes that begin between two ticks, moved to the beginning."""
+    part = score.copy()
+    for track in part.tracks:
+        track.notes = NoteTickList([note for note in track.notes if start <= note.time < end])
+        for note in track.notes:
+            note.time -= start
+    return part

@@ -1,10 +1,11 @@
-"""One self-contained page about some models: tables, plots and music to look at, Bach beside all of it."""
+"""One self-contained HTML page about some models: tables, plots and music, with Bach beside all of it."""
 
 from __future__ import annotations
 
 import base64
 import html
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,20 +13,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from symusic.core import ScoreTick
 
-from descant_modeling.evaluation.rules import FRAMES, RULES
+from descant_modeling.evaluation.bootstrap import estimate_text
+from descant_modeling.evaluation.harmonization import harmonization_rows
+from descant_modeling.evaluation.rules import RULES
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.rendering.write import Rendering
 from descant_tokenizers.scores import VOICES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 __all__ = ["ReportModel", "ReportSample", "report_html"]
 
-BACH = "Bach"
-_COLOURS = ("#d55e00", "#009e73", "#0072b2", "#cc79a7", "#e69f00", "#56b4e9")
-_BACH_COLOUR = "#333333"
+_BACH = "Bach"
+_BACH_COLOR = "#333333"
+_COLORS = ("#d55e00", "#009e73", "#0072b2", "#cc79a7", "#e69f00", "#56b4e9")
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a; }
 table { border-collapse: collapse; margin: 0.5rem 0 1.5rem; }
@@ -35,16 +37,16 @@ td small { color: #667; }
 figure { margin: 1rem 0; } figcaption, .note { color: #556; font-size: 0.9em; }
 img, svg { max-width: 100%; height: auto; }
 """
+_HISTOGRAMS = {
+    "note_lengths": "Note lengths, % of notes.",
+    "scale_degrees": "Degrees above the tonic, % of 16ths.",
+    "intervals": "Steps from note to note, % of steps.",
+}
 
 
 @dataclass(frozen=True)
 class ReportSample:
-    """One piece to look at.
-
-    Attributes:
-        title: What it is.
-        score: Four tracks.
-    """
+    """A piece to show: its title, and a score of four tracks."""
 
     title: str
     score: ScoreTick
@@ -52,14 +54,14 @@ class ReportSample:
 
 @dataclass(frozen=True)
 class ReportModel:
-    """What the page says about one model.
+    """Everything the page shows of one model.
 
     Attributes:
-        name: What to call it.
-        harmonization: Facts of `harmonization.Harmonization`.
+        name: Name of the model.
+        harmonization: Facts of its `Harmonization`.
         grades: Grade of each harmony.
-        likelihood: Facts of each task; empty for what is no causal model.
-        samples: Music to look at.
+        likelihood: Facts of its `Scores` by task; empty for models that are not causal.
+        samples: Music to show.
     """
 
     name: str
@@ -69,46 +71,53 @@ class ReportModel:
     samples: Sequence[ReportSample]
 
 
+@dataclass(frozen=True)
+class _Series:
+    """A model or Bach in the plots."""
+
+    name: str
+    color: str
+    facts: Mapping[str, Any]
+    grades: Sequence[float]
+
+
 def report_html(
     title: str,
     models: Sequence[ReportModel],
     bach: Mapping[str, Any],
     grades: Sequence[float],
-    own: Sequence[ReportSample],
+    originals: Sequence[ReportSample],
 ) -> str:
-    """Write the page.
+    """Return the page, which needs no other file.
 
     Args:
-        title: Its heading.
-        models: What was measured.
-        bach: Facts of Bach's own pieces (`chorales.Measured`).
-        grades: Their grades.
-        own: Bach's harmonies of the samples' sopranos, in the same order.
-
-    Returns:
-        HTML that needs no other file.
+        title: Heading of the page.
+        models: Models to compare.
+        bach: Facts of Bach's own pieces (`MeasuredCorpus`).
+        grades: Grades of Bach's own pieces.
+        originals: Bach's harmonies of the samples' sopranos, in the order of the samples.
     """
+    series = [_Series(_BACH, _BACH_COLOR, bach, grades)]
+    for index, model in enumerate(models):
+        color = _COLORS[index % len(_COLORS)]
+        series.append(_Series(model.name, color, model.harmonization, model.grades))
     parts = [f"<h1>{html.escape(title)}</h1>"]
     if any(model.likelihood for model in models):
         parts += ["<h2>Likelihood</h2>", _likelihood_table(models)]
+    rows = harmonization_rows({model.name: model.harmonization for model in models}, bach)
     parts += [
         "<h2>Harmonization</h2>",
-        _harmonization_table(models, bach),
+        _table(("", *(model.name for model in models), _BACH), rows),
         "<p class=note>One harmony of each soprano. /1,000: per 1,000 pitch changes; %: of 16ths. In brackets 95 % "
-        "intervals over pieces, of the grade quartiles. Bach breaks each rule too; zero is not the aim.</p>",
-        _figure(lambda axes: _draw_rules(axes, models, bach), "Rules of voice leading, with 95 % intervals.", 3.8),
-        _figure(lambda axes: _draw_grades(axes, models, grades), "Grades of all harmonies; lower is more like Bach."),
+        "intervals over pieces; for the grade, quartiles. Bach breaks every rule too, so zero is not the goal.</p>",
+        _figure(lambda axes: _draw_rules(axes, series), "Rules of voice leading, with 95 % intervals.", 3.8),
+        _figure(lambda axes: _draw_grades(axes, series), "Grades of all harmonies; lower is more like Bach."),
     ]
-    captions = {
-        "note_lengths": "Lengths of notes, % of notes.",
-        "scale_degrees": "Degrees above the tonic, % of 16ths.",
-        "intervals": "Steps from note to note, % of steps.",
-    }
-    for key, caption in captions.items():
-        parts.append(_figure(lambda axes, key=key: _draw_histogram(axes, models, bach, key), caption))  # type: ignore[misc]
+    for key, caption in _HISTOGRAMS.items():
+        parts.append(_figure(lambda axes, key=key: _draw_histogram(axes, series, key), caption))  # type: ignore[misc]
     parts.append("<h2>Music</h2>")
-    for index, sample in enumerate(own):
-        parts.append(_music(f"{sample.title}: {BACH}", sample.score))
+    for index, original in enumerate(originals):
+        parts.append(_music(f"{original.title}: {_BACH}", original.score))
         parts += [_music(f"{m.samples[index].title}: {m.name}", m.samples[index].score) for m in models]
     page = "\n".join(parts)
     return (
@@ -118,43 +127,24 @@ def report_html(
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table, intervals (`[low, high]`) in small print."""
     head = "".join(f"<th>{html.escape(name)}</th>" for name in columns)
-    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>\n" for row in rows)
+    body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>\n" for row in rows)
+    body = re.sub(r"(\[[^]]*\])", r"<small>\1</small>", body)
     return f"<table><tr>{head}</tr>\n{body}</table>"
-
-
-def _estimate(value: Mapping[str, float], digits: int = 2) -> str:
-    low, high = f"{value['low']:.{digits}f}", f"{value['high']:.{digits}f}"
-    return f"{value['value']:.{digits}f} <small>[{low}, {high}]</small>"
 
 
 def _likelihood_table(models: Sequence[ReportModel]) -> str:
     rows = []
     for model in models:
         for task, facts in model.likelihood.items():
-            nats = {"value": facts["nats_per_voice_16th"], **facts["interval"]["nats_per_voice_16th"]}
-            what = "all voices" if task == "continue" else "given the soprano"
+            nats, bits = (
+                estimate_text({"value": facts[key], **facts["interval"][key]}, 3)
+                for key in ("nats_per_voice_16th", "bits_per_note")
+            )
             accuracy = " / ".join(f"{share['value']:.0f}" for share in facts["pitch_accuracy"].values()) or "-"
-            bits = {"value": facts["bits_per_note"], **facts["interval"]["bits_per_note"]}
-            rows.append([html.escape(model.name), what, _estimate(nats, 3), _estimate(bits, 3), accuracy])
-    return _table(("model", "", "nats per voice-16th", "bits per note", "pitches foreseen, % by voice"), rows)
-
-
-def _harmonization_table(models: Sequence[ReportModel], bach: Mapping[str, Any]) -> str:
-    facts = [model.harmonization for model in models]
-    rows = [["soprano kept, %", *(f"{f['soprano_kept']:.1f}" for f in facts), "100.0"]]
-    for rule in RULES:
-        unit = "%" if rule.unit == FRAMES else "/1,000"
-        cells = [_estimate(f["rules"][rule.key]) for f in (*facts, bach)]
-        rows.append([html.escape(f"{rule.label}, {unit}"), *cells])
-    grades = [{"value": f["grade"]["median"], **f["grade"]["quartiles"]} for f in (*facts, bach)]
-    rows.append(["grade, median", *(_estimate(grade) for grade in grades)])
-    rows.append(["Bach outgrades, % of pairs", *(_estimate(f["bach_outgrades"], 1) for f in facts), "50"])
-    for voice in VOICES[1:]:
-        cells = [_estimate(f["accuracy"][voice.lower()], 1) for f in facts]
-        rows.append([f"{voice.lower()} sounds what Bach's does, %", *cells, "100"])
-    rows.append(["seconds to write", *(f"{f['writing_seconds']:.0f}" for f in facts), ""])
-    return _table(("", *(model.name for model in models), BACH), rows)
+            rows.append([model.name, "all voices" if task == "continue" else "given the soprano", nats, bits, accuracy])
+    return _table(("model", "", "nats per voice-16th", "bits per note", "pitches predicted, % by voice"), rows)
 
 
 def _figure(draw: Callable[[Axes], None], caption: str, height: float = 3.0) -> str:
@@ -165,72 +155,54 @@ def _figure(draw: Callable[[Axes], None], caption: str, height: float = 3.0) -> 
     draw(axes)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    return f"<figure>{_svg(figure)}<figcaption>{html.escape(caption)}</figcaption></figure>"
-
-
-def _svg(figure: Figure) -> str:
     file = io.StringIO()
     figure.savefig(file, format="svg", metadata={"Date": None})
-    text = file.getvalue()
-    return text[text.index("<svg") :]
+    svg = file.getvalue()
+    return f"<figure>{svg[svg.index('<svg') :]}<figcaption>{html.escape(caption)}</figcaption></figure>"
 
 
-def _colours(models: Sequence[ReportModel]) -> list[str]:
-    return [_COLOURS[index % len(_COLOURS)] for index in range(len(models))]
-
-
-def _draw_rules(axes: Axes, models: Sequence[ReportModel], bach: Mapping[str, Any]) -> None:
-    sets = [(BACH, _BACH_COLOUR, bach)]
-    sets += [(m.name, c, m.harmonization) for m, c in zip(models, _colours(models), strict=True)]
-    places = np.arange(len(RULES))
-    for index, (name, colour, facts) in enumerate(sets):
-        rates = [facts["rules"][rule.key] for rule in RULES]
+def _draw_rules(axes: Axes, series: Sequence[_Series]) -> None:
+    places = np.arange(len(RULES))[::-1]
+    for index, one in enumerate(series):
+        rates = [one.facts["rules"][rule.key] for rule in RULES]
         values = np.array([rate["value"] for rate in rates])
         errors = np.array([[r["value"] - r["low"], r["high"] - r["value"]] for r in rates]).T
-        offset = 0.5 - (index + 0.5) / len(sets)
-        axes.errorbar(
-            values, places[::-1] + 0.7 * offset, xerr=np.maximum(errors, 0), fmt="o", color=colour, label=name
-        )
-    axes.set_yticks(places[::-1], [f"{r.label}, {'%' if r.unit == FRAMES else '/1,000'}" for r in RULES])
+        shifted = places + 0.7 * (0.5 - (index + 0.5) / len(series))
+        axes.errorbar(values, shifted, xerr=np.maximum(errors, 0), fmt="o", color=one.color, label=one.name)
+    axes.set_yticks(places, [f"{rule.label}, {rule.sign}" for rule in RULES])
     axes.set_xlim(left=0)
     axes.legend(frameon=False)
 
 
-def _draw_grades(axes: Axes, models: Sequence[ReportModel], grades: Sequence[float]) -> None:
-    names = [BACH, *(model.name for model in models)]
-    boxes = axes.boxplot([list(grades), *(list(m.grades) for m in models)], orientation="horizontal", patch_artist=True)
-    for box, colour in zip(boxes["boxes"], [_BACH_COLOUR, *_colours(models)], strict=True):
-        box.set(facecolor=colour, alpha=0.5)
-    axes.set_yticks(range(1, len(names) + 1), names)
+def _draw_grades(axes: Axes, series: Sequence[_Series]) -> None:
+    boxes = axes.boxplot([list(one.grades) for one in series], orientation="horizontal", patch_artist=True)
+    for box, one in zip(boxes["boxes"], series, strict=True):
+        box.set(facecolor=one.color, alpha=0.5)
+    axes.set_yticks(range(1, len(series) + 1), [one.name for one in series])
     axes.set_xlabel("grade")
 
 
-def _draw_histogram(axes: Axes, models: Sequence[ReportModel], bach: Mapping[str, Any], key: str) -> None:
-    sets = [(BACH, _BACH_COLOUR, bach["plain"][key])]
-    sets += [(m.name, c, m.harmonization["plain"][key]) for m, c in zip(models, _colours(models), strict=True)]
-    names = list(bach["plain"][key])
-    width = 0.8 / len(sets)
-    for index, (name, colour, shares) in enumerate(sets):
-        places = np.arange(len(names)) + (index - (len(sets) - 1) / 2) * width
-        axes.bar(places, [shares[n] for n in names], width, color=colour, label=name)
+def _draw_histogram(axes: Axes, series: Sequence[_Series], key: str) -> None:
+    names = list(series[0].facts["plain"][key])
+    width = 0.8 / len(series)
+    for index, one in enumerate(series):
+        places = np.arange(len(names)) + (index - (len(series) - 1) / 2) * width
+        axes.bar(places, [one.facts["plain"][key][name] for name in names], width, color=one.color, label=one.name)
     axes.set_xticks(range(len(names)), names, rotation=30, ha="right", fontsize=8)
     axes.legend(frameon=False)
 
 
 def _music(title: str, score: ScoreTick) -> str:
-    """A piece engraved, and as a piano roll to be unfolded; the soprano, which was given, in another colour."""
+    """Return sheet music and a folded piano roll of a piece; the given soprano has another color."""
     rendering = Rendering(score, title, is_given=lambda voice, note: voice == VOICES[0])
     try:
-        pages = rendering.svg_pages
-    except InputError as error:  # what a model wrote may be no music that can be written down
+        sheet = "".join(_image("svg+xml", page.encode("utf-8"), title) for page in rendering.svg_pages)
+    except InputError as error:  # a model may write music that has no notation
         sheet = f"<p class=note>{html.escape(f'{title}: {error}')}</p>"
-    else:
-        sheet = "".join(_image("svg+xml", page.encode("utf-8"), title) for page in pages)
     (roll,) = rendering.data("png")
-    folded = f"<details><summary>as a piano roll</summary>{_image('png', roll, title)}</details>"
-    return f"<figure>{sheet}{folded}</figure>"
+    return f"<figure>{sheet}<details><summary>piano roll</summary>{_image('png', roll, title)}</details></figure>"
 
 
 def _image(kind: str, data: bytes, title: str) -> str:
-    """An image inside the page: as such its ids and styles are its own, too."""
+    """Return an image as a data URL, which keeps the ids and styles of one SVG apart from those of the next."""
     return f'<img alt="{html.escape(title)}" src="data:image/{kind};base64,{base64.b64encode(data).decode()}">'

@@ -1,19 +1,16 @@
-"""Rules of voice leading, counted on the 16th grid: how often a piece does what the textbooks forbid.
+"""Rules of voice leading, counted on the 16th grid: how often a piece breaks the textbook's rules.
 
-Bach does most of it now and then, so a count means something only beside his own, made by this very code. What follows
-what across the end of a phrase (a fermata) is excused.
+Bach breaks most of them now and then, so a count means something only beside his, counted by the same code. Successions
+across the end of a phrase (a fermata) are excused. His rates are in a small file in the package, so nothing is counted
+again and no corpus is read; `python records/reference_rates.py` writes it, and a test counts again and compares.
 
 Shapes: V = 4 voices from high to low, P pairs of voices, T 16ths.
-
-How often Bach breaks each rule, from a small file in the package: nothing is counted again, no corpus is read.
-
-`python records/reference_rates.py` writes the file; a test counts again and compares.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,35 +23,36 @@ from descant_modeling.evaluation.bootstrap import Estimate, by_piece, ratio_inte
 from descant_tokenizers.pianoroll.frames import SILENT, Chorale, Flags, Ints
 
 __all__ = [
-    "BACH_FILE",
-    "CHANGES",
-    "FRAMES",
     "RULES",
     "ReferenceRates",
     "RuleCounts",
     "RuleRow",
     "VoiceLeadingRule",
-    "count_bach",
+    "count_reference",
     "count_rules",
+    "rate_facts",
     "rates_of",
     "reference_rates",
     "rule_rows",
     "voice_ranges",
 ]
 
-CHANGES: Final = "per 1,000 pitch changes"
-FRAMES: Final = "% of 16ths"
+_CHANGES: Final = "per 1,000 pitch changes"
+_FRAMES: Final = "% of 16ths"
 _OCTAVE, _FIFTH = 12, 7
+
+REFERENCE_FILE = Path(__file__).parent / "data" / "reference_rates.json"
+REFERENCE_SPLIT = "chorales:train"
 
 
 @dataclass(frozen=True)
 class VoiceLeadingRule:
-    """A thing that is counted.
+    """A rule.
 
     Attributes:
-        key: Its name in JSON.
-        label: Its name on screen.
-        unit: What it is counted against.
+        key: Name in JSON.
+        label: Name for people.
+        unit: Unit of its rate.
     """
 
     key: str
@@ -63,20 +61,25 @@ class VoiceLeadingRule:
 
     @property
     def scale(self) -> int:
-        """What a ratio is multiplied with."""
-        return 1000 if self.unit == CHANGES else 100
+        """Factor from a ratio to the unit."""
+        return 1000 if self.unit == _CHANGES else 100
+
+    @property
+    def sign(self) -> str:
+        """Unit in a table."""
+        return "/1,000" if self.unit == _CHANGES else "%"
 
 
 RULES = (
-    VoiceLeadingRule("parallel_fifths", "parallel fifths", CHANGES),
-    VoiceLeadingRule("parallel_octaves", "parallel octaves, unisons", CHANGES),
-    VoiceLeadingRule("hidden_perfect", "hidden fifths, octaves (S-B)", CHANGES),
-    VoiceLeadingRule("overlap", "voice overlap", CHANGES),
-    VoiceLeadingRule("augmented_leaps", "augmented leaps", CHANGES),
-    VoiceLeadingRule("wide_leaps", "leaps over an octave", CHANGES),
-    VoiceLeadingRule("crossing", "neighbouring voices cross", FRAMES),
-    VoiceLeadingRule("spacing", "S-A, A-T over an octave apart", FRAMES),
-    VoiceLeadingRule("range", "outside the range of Bach", FRAMES),
+    VoiceLeadingRule("parallel_fifths", "parallel fifths", _CHANGES),
+    VoiceLeadingRule("parallel_octaves", "parallel octaves, unisons", _CHANGES),
+    VoiceLeadingRule("hidden_perfect", "hidden fifths, octaves (S-B)", _CHANGES),
+    VoiceLeadingRule("overlap", "voice overlap", _CHANGES),
+    VoiceLeadingRule("augmented_leaps", "augmented leaps", _CHANGES),
+    VoiceLeadingRule("wide_leaps", "leaps over an octave", _CHANGES),
+    VoiceLeadingRule("crossing", "neighboring voices cross", _FRAMES),
+    VoiceLeadingRule("spacing", "S-A, A-T over an octave apart", _FRAMES),
+    VoiceLeadingRule("range", "outside the range of Bach", _FRAMES),
 )
 
 
@@ -85,7 +88,7 @@ class RuleCounts:
     """Counts of one piece.
 
     Attributes:
-        found: For each rule, by key, how often it is broken.
+        found: How often each rule is broken, by key.
         num_changes: Pitch changes: 16ths at which a voice begins to sound a pitch that it did not sound just before.
         num_frames: 16ths.
     """
@@ -95,21 +98,18 @@ class RuleCounts:
     num_frames: int
 
     def base(self, rule: VoiceLeadingRule) -> int:
-        """What a rule is counted against."""
-        return self.num_changes if rule.unit == CHANGES else self.num_frames
+        """Return the denominator of a rule's rate."""
+        return self.num_changes if rule.unit == _CHANGES else self.num_frames
 
 
 def voice_ranges(chorales: Sequence[Chorale]) -> list[tuple[int, int]]:
-    """Return the lowest and the highest pitch of each voice in some pieces."""
-    spans = []
-    for voice in range(4):
-        pitches = np.concatenate([chorale.lines[voice].pitches for chorale in chorales])
-        spans.append((int(pitches.min()), int(pitches.max())))
-    return spans
+    """Return the lowest and the highest MIDI pitch of each voice in one or more pieces."""
+    voices = (np.concatenate([chorale.lines[voice].pitches for chorale in chorales]) for voice in range(4))
+    return [(int(pitches.min()), int(pitches.max())) for pitches in voices]
 
 
 def count_rules(chorale: Chorale, ranges: Sequence[tuple[int, int]]) -> RuleCounts:
-    """Count what a piece breaks.
+    """Count how often a piece breaks each rule.
 
     Args:
         chorale: The piece.
@@ -117,16 +117,14 @@ def count_rules(chorale: Chorale, ranges: Sequence[tuple[int, int]]) -> RuleCoun
     """
     pitches = chorale.pitches_VT
     before, now = pitches[:, :-1], pitches[:, 1:]
-    both = (before != SILENT) & (now != SILENT)
-    changed = both & (before != now)
-    bound = ~chorale.phrase_ends_T[1:]
-    found = _successions(before, now, both & bound) | _melody(chorale, before, now, changed & bound)
-    found |= _positions(pitches, ranges)
+    held = (before != SILENT) & (now != SILENT) & ~chorale.phrase_ends_T[1:]
+    found = _count_motion(before, now, held) | _count_leaps(chorale, before, now, held & (before != now))
+    found |= _count_positions(pitches, ranges)
     begun = np.diff(pitches, prepend=SILENT, axis=1) != 0
     return RuleCounts(found, int((begun & (pitches != SILENT)).sum()), chorale.num_frames)
 
 
-def _successions(before: Ints, now: Ints, held: Flags) -> dict[str, int]:
+def _count_motion(before: Ints, now: Ints, held: Flags) -> dict[str, int]:
     """Count what two voices do together from one 16th to the next, where both sound and no phrase ends."""
     upper, lower = np.triu_indices(4, k=1)
     moved = held & (before != now)
@@ -139,19 +137,17 @@ def _successions(before: Ints, now: Ints, held: Flags) -> dict[str, int]:
     leap_T = np.abs(now - before)[0] > STEP
     is_parallel_T = (fifths_PT | octaves_PT)[outer]
     high, low = slice(0, 3), slice(1, 4)
-    both = held[high] & held[low]
     # The lower voice goes above where the upper one just was, or the upper below where the lower one was.
-    overlap = both & ((moved[low] & (now[low] > before[high])) | (moved[high] & (now[high] < before[low])))
+    beyond = (moved[low] & (now[low] > before[high])) | (moved[high] & (now[high] < before[low]))
     return {
         "parallel_fifths": int((similar_PT & fifths_PT).sum()),
         "parallel_octaves": int((similar_PT & octaves_PT).sum()),
         "hidden_perfect": int((similar_PT[outer] & perfect_T & leap_T & ~is_parallel_T).sum()),
-        "overlap": int((overlap & (now[high] >= now[low])).sum()),
+        "overlap": int((held[high] & held[low] & beyond & (now[high] >= now[low])).sum()),
     }
 
 
-def _melody(chorale: Chorale, before: Ints, now: Ints, changed: Flags) -> dict[str, int]:
-    """Count leaps within a voice."""
+def _count_leaps(chorale: Chorale, before: Ints, now: Ints, changed: Flags) -> dict[str, int]:
     fifths = np.array(MAJOR_FIFTHS if chorale.is_major else MINOR_FIFTHS)
     leap = now - before
     spelled = fifths[(now - chorale.tonic) % _OCTAVE] - fifths[(before - chorale.tonic) % _OCTAVE]
@@ -162,8 +158,8 @@ def _melody(chorale: Chorale, before: Ints, now: Ints, changed: Flags) -> dict[s
     }
 
 
-def _positions(pitches: Ints, ranges: Sequence[tuple[int, int]]) -> dict[str, int]:
-    """Count the 16ths at which voices stand where they should not."""
+def _count_positions(pitches: Ints, ranges: Sequence[tuple[int, int]]) -> dict[str, int]:
+    """Count the 16ths at which voices cross, are too far apart or leave their ranges."""
     sounding = pitches != SILENT
     both = sounding[:-1] & sounding[1:]
     distance = pitches[:-1] - pitches[1:]
@@ -175,18 +171,36 @@ def _positions(pitches: Ints, ranges: Sequence[tuple[int, int]]) -> dict[str, in
     }
 
 
-BACH_FILE = Path(__file__).parent / "data" / "reference_rates.json"
-SPLIT = "chorales:train"
+def rates_of(names: Sequence[str], counts: Sequence[RuleCounts]) -> dict[str, Estimate]:
+    """Return each rule's rate over some pieces, by key, with an interval over pieces.
+
+    Args:
+        names: The piece that each count belongs to; several draws of one piece share its name.
+        counts: Counts of each piece.
+    """
+    return {
+        rule.key: ratio_interval(
+            by_piece(names, [c.found[rule.key] for c in counts]),
+            by_piece(names, [c.base(rule) for c in counts]),
+            scale=rule.scale,
+        )
+        for rule in RULES
+    }
+
+
+def rate_facts(rates: Mapping[str, Estimate]) -> dict[str, Any]:
+    """Return the rates of all rules for JSON."""
+    return {rule.key: {"unit": rule.unit, **rates[rule.key].rounded()} for rule in RULES}
 
 
 @dataclass(frozen=True)
 class ReferenceRates:
-    """What is known of Bach.
+    """Bach's rates.
 
     Attributes:
         num_pieces: Chorales that were counted.
         ranges: Lowest and highest MIDI pitch of each of the four voices.
-        rates: For each rule, by key, its rate with a 95 % interval over pieces, in the rule's unit.
+        rates: Rate of each rule, by key, with a 95 % interval over pieces, in the rule's unit.
     """
 
     num_pieces: int
@@ -194,17 +208,39 @@ class ReferenceRates:
     rates: dict[str, Estimate]
 
 
+@cache
+def reference_rates() -> ReferenceRates:
+    """Read Bach's rates from the package."""
+    facts: dict[str, Any] = json.loads(REFERENCE_FILE.read_text(encoding="utf-8"))
+    rates = {key: Estimate(rate["value"], rate["low"], rate["high"]) for key, rate in facts["rules"].items()}
+    return ReferenceRates(facts["num_pieces"], tuple((low, high) for low, high in facts["voice_ranges"]), rates)
+
+
+def count_reference(chorales: Sequence[Chorale]) -> dict[str, Any]:
+    """Count pieces without their fermatas, as if read from MIDI, and return the contents of the file."""
+    pieces = [chorale.without_fermatas() for chorale in chorales]
+    ranges = voice_ranges(pieces)
+    rates = rates_of([piece.name for piece in pieces], [count_rules(piece, ranges) for piece in pieces])
+    return {
+        "source": REFERENCE_SPLIT,
+        "fermatas": False,
+        "num_pieces": len(pieces),
+        "voice_ranges": [list(span) for span in ranges],
+        "rules": rate_facts(rates),
+    }
+
+
 @dataclass(frozen=True)
 class RuleRow:
     """One rule in one piece, beside Bach.
 
     Attributes:
-        label: Its name on screen.
-        unit: What the rates are counted against.
+        label: Name of the rule for people.
+        unit: Unit of the rates.
         found: How often the piece breaks it.
-        rate: The same in the rule's unit.
+        rate: The piece's rate.
         bach: Bach's rate.
-        expected: How often Bach would, in a piece of this length.
+        expected: How often Bach would break it in a piece of this length.
     """
 
     label: str
@@ -216,52 +252,12 @@ class RuleRow:
 
 
 def rule_rows(chorale: Chorale) -> list[RuleRow]:
-    """Count what a piece breaks, beside Bach; no end of a phrase is excused, on either side."""
+    """Count the rules in a piece, beside Bach; phrase ends are excused on neither side."""
     known = reference_rates()
     counts = count_rules(chorale.without_fermatas(), known.ranges)
     rows = []
     for rule in RULES:
-        base, bach = counts.base(rule), known.rates[rule.key]
-        found = counts.found[rule.key]
+        base, found, bach = counts.base(rule), counts.found[rule.key], known.rates[rule.key]
         rate = rule.scale * found / max(base, 1)
         rows.append(RuleRow(rule.label, rule.unit, found, rate, bach, bach.value * base / rule.scale))
     return rows
-
-
-@cache
-def reference_rates() -> ReferenceRates:
-    """Read the file."""
-    facts: dict[str, Any] = json.loads(BACH_FILE.read_text(encoding="utf-8"))
-    rates = {key: Estimate(rate["value"], rate["low"], rate["high"]) for key, rate in facts["rules"].items()}
-    return ReferenceRates(facts["num_pieces"], tuple((low, high) for low, high in facts["voice_ranges"]), rates)
-
-
-def count_bach(chorales: Sequence[Chorale]) -> dict[str, Any]:
-    """Count pieces as MIDI tells them (no fermatas), and return what goes into the file."""
-    plain = [chorale.without_fermatas() for chorale in chorales]
-    ranges = voice_ranges(plain)
-    rates = rates_of([c.name for c in plain], [count_rules(chorale, ranges) for chorale in plain])
-    return {
-        "source": SPLIT,
-        "fermatas": False,
-        "num_pieces": len(plain),
-        "voice_ranges": [list(span) for span in ranges],
-        "rules": {rule.key: {"unit": rule.unit, **rates[rule.key].rounded()} for rule in RULES},
-    }
-
-
-def rates_of(names: Sequence[str], counts: Sequence[RuleCounts]) -> dict[str, Estimate]:
-    """Return each rule's rate over some pieces, by key, with an interval over pieces.
-
-    Args:
-        names: The piece that each count belongs to; versions of one piece share a name.
-        counts: What was counted.
-    """
-    return {
-        rule.key: ratio_interval(
-            by_piece(names, [c.found[rule.key] for c in counts]),
-            by_piece(names, [c.base(rule) for c in counts]),
-            scale=rule.scale,
-        )
-        for rule in RULES
-    }

@@ -1,4 +1,4 @@
-"""``descant evaluate``: how good music is, and how good a model is on held-out music."""
+"""``descant evaluate``: measure music and models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from descant_modeling.cli.evaluate.report import report_command
 
 evaluate_app = typer.Typer(
     name="evaluate",
-    help="Measure how good music is, and how good a model.",
+    help="Measure music and models.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )

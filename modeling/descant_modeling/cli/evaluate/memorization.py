@@ -1,15 +1,15 @@
-"""``descant evaluate memorization``: how much of the training set a model writes down again, beside Bach."""
+"""``descant evaluate memorization``: how much of the training set a model repeats, beside Bach."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from descant_modeling.cli.evaluate.common import Corpus, Limit, Output, Seed, Split, load_harmonizer, table
 from descant_modeling.cli.options import AsJson, Device, Quiet, check_range
 from descant_tokenizers.common.errors import InputError
 
@@ -18,80 +18,95 @@ if TYPE_CHECKING:
 
     from descant_tokenizers.pianoroll.frames import Chorale
 
-TaskName = Literal["harmonize", "continue"]
-Rows = Sequence[Mapping[str, Any]]
-
 
 def memorization_command(
     model: Annotated[str, typer.Option(help="Embedded model, folder, Hub id, nearest or markov.")] = "chorales",
-    corpus: Annotated[str, typer.Option(help="Corpus name, or folder of a built dataset.")] = "chorales",
-    split: Annotated[str, typer.Option(help="Held-out pieces to start from; test is for releases only.")] = "valid",
-    train: Annotated[str, typer.Option(help="Corpus and split that the model learned from.")] = "chorales:train",
-    task: Annotated[TaskName, typer.Option(help="Harmonize the sopranos, or go on after two bars.")] = "harmonize",
-    samples: Annotated[Path | None, typer.Option(help="Harmonies in files instead of new ones; any folder.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Take the first pieces only.")] = None,
-    seed: Annotated[int, typer.Option(help="Same seed, same music.")] = 0,
+    corpus: Corpus = "chorales",
+    split: Split = "valid",
+    train: Annotated[str, typer.Option(help="Corpus and split that the model was trained on.")] = "chorales:train",
+    task: Annotated[
+        Literal["harmonize", "continue"], typer.Option(help="Harmonize the sopranos, or continue the first two bars.")
+    ] = "harmonize",
+    samples: Annotated[Path | None, typer.Option(help="Measure the harmonies in this folder, not new ones.")] = None,
+    limit: Limit = None,
+    seed: Seed = 0,
     device: Device = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Longest runs of notes, in any key, that samples share with the training set; Bach's held-out pieces beside."""
+    """Longest runs of notes, in any key, that samples and Bach's held-out pieces share with the training set."""
     check_range("--limit", limit, 1)
     check_range("--seed", seed, 0, 2**63 - 1)
     if samples is not None and task == "continue":
-        raise InputError("--samples are harmonies; leave --task out.")
+        raise InputError("--samples are harmonies. Omit --task.")
 
-    from descant_modeling.cli.evaluate.tables import remark, show, write_json
-    from descant_modeling.common.console import progress_bar
-    from descant_modeling.evaluation.data import release_remark
-    from descant_modeling.evaluation.memorization import Memory, excesses, runs_facts
+    from descant_modeling.evaluation.data import read_chorales, split_chorales
+    from descant_modeling.evaluation.memorization import TrainingRuns, excesses, runs_facts
     from descant_tokenizers.corpora.build import split_rows
     from descant_tokenizers.pianoroll.frames import chorale_of_row
 
-    started = time.monotonic()
-    remark(release_remark(split), quiet=quiet)
+    output = Output(split, quiet=quiet, as_json=as_json)
     rows = split_rows(f"{corpus}:{split}")[:limit]
-    memory = Memory.of([chorale_of_row(row) for row in split_rows(train)])
-    with progress_bar(f"{model}: {len(rows)} pieces", quiet=quiet or as_json) as progress:
+    known = TrainingRuns.of(split_chorales(train))
+    with output.progress(f"{model}: {len(rows)} pieces") as progress:
         if samples is not None:
-            written, bach = _read(samples, rows)
-        elif task == "continue":
-            written, bach = _continued(model, rows, seed, device, progress)
+            chorales, bach = read_chorales([str(samples)]).chorales, [chorale_of_row(row) for row in rows]
         else:
-            written, bach = _harmonized(model, rows, seed, device, progress)
-    given = ["Soprano"] if task == "harmonize" else []
-    runs = [_without(memory.longest_runs(chorale), given) for chorale in written]
-    found, his = (runs_facts(some) for some in (runs, [_without(memory.longest_runs(c), given) for c in bach]))
-    more = excesses(found, his)
+            chorales, bach = _sampled(model, device, task, rows, seed, progress)
+    skipped = ["Soprano"] if task == "harmonize" else []
+    runs, bach_runs = (
+        [{voice: n for voice, n in known.longest_runs(c).items() if voice not in skipped} for c in pieces]
+        for pieces in (chorales, bach)
+    )
+    found, bach_found = runs_facts(runs), runs_facts(bach_runs)
+    exceeding = excesses(found, bach_found)
     facts = {
         "model": model if samples is None else str(samples),
         "task": task,
         "corpus": corpus,
         "split": split,
         "train": train,
-        "num_samples": len(written),
-        "copies_more_than_bach": bool(more),
-        "longer_than_bach": [asdict(excess) for excess in more],
+        "num_samples": len(chorales),
+        "copies_more_than_bach": bool(exceeding),
+        "longer_than_bach": [asdict(excess) for excess in exceeding],
         "runs": found,
-        "bach": {"num_pieces": len(bach), "runs": his},
-        "pieces": {chorale.name: run for chorale, run in zip(written, runs, strict=True)},
-        "seconds": round(time.monotonic() - started, 1),
+        "bach": {"num_pieces": len(bach), "runs": bach_found},
+        "pieces": {chorale.name: run for chorale, run in zip(chorales, runs, strict=True)},
     }
-    if as_json:
-        write_json(facts)
-    else:
-        show(memorization_table(facts))
-        typer.echo(verdict(facts))
+    output.finish(facts, lambda facts: [_table(facts), verdict(facts)])
 
 
-def memorization_table(facts: Mapping[str, Any]) -> Table:
-    """Set the longest shared runs of samples beside Bach's."""
-    from descant_modeling.cli.evaluate.tables import table
+def _sampled(
+    model: str,
+    device: str | None,
+    task: str,
+    rows: Sequence[Mapping[str, Any]],
+    seed: int,
+    progress: Callable[[float], None],
+) -> tuple[list[Chorale], list[Chorale]]:
+    """Return what a model writes to the rows, and the same stretches of Bach's pieces."""
+    from descant_modeling.evaluation.harmonization import harmonize_rows
+    from descant_modeling.evaluation.harmonizers import ModelHarmonizer
+    from descant_modeling.evaluation.memorization import continue_rows
+    from descant_modeling.generation.satb import FourPartGenerator
 
+    harmonizer = load_harmonizer(model, device)
+    if task == "harmonize":
+        harmonies = harmonize_rows(harmonizer, rows, seed=seed, progress=progress).harmonies
+        return [harmony.chorale for harmony in harmonies], [harmony.bach for harmony in harmonies]
+    if not isinstance(harmonizer, ModelHarmonizer) or not isinstance(harmonizer.generator, FourPartGenerator):
+        raise InputError(f"{model} supports only harmonization. Omit --task, or choose another --model.")
+    continuations = continue_rows(harmonizer.generator, rows, seed=seed, progress=progress)
+    if not continuations:
+        raise InputError("None of these pieces is longer than two bars. Choose others.")
+    return [found.sample for found in continuations], [found.bach for found in continuations]
+
+
+def _table(facts: Mapping[str, Any]) -> Table:
     rows = []
     for voice, run in facts["runs"].items():
-        his = facts["bach"]["runs"][voice]
-        cells = (f"{both['median']:g} / {both['percentile_95']:g} / {both['longest']}" for both in (run, his))
+        both = (run, facts["bach"]["runs"][voice])
+        cells = (f"{some['median']:g} / {some['percentile_95']:g} / {some['longest']}" for some in both)
         rows.append([f"{voice.replace('_', ' ')}, {'chords' if voice == 'all_four' else 'notes'}", *cells])
     title = f"Longest run shared with {facts['train']}: median / 95th percentile / longest of all"
     columns = ("", f"{facts['num_samples']} samples", f"{facts['bach']['num_pieces']} of Bach's")
@@ -99,57 +114,12 @@ def memorization_table(facts: Mapping[str, Any]) -> Table:
 
 
 def verdict(facts: Mapping[str, Any]) -> str:
-    """Say whether samples share no longer runs with the training set than Bach does."""
-    more = facts["longer_than_bach"]
-    if not more:
+    """Return a sentence on whether samples share longer runs with the training set than Bach does."""
+    if not facts["longer_than_bach"]:
         return "It copies no more than Bach repeats himself: no figure above is higher than his."
     figures = {"median": "median", "percentile_95": "95th percentile", "longest": "longest of all"}
     where = (
         f"{excess['voice'].replace('_', ' ')}, {figures[excess['figure']]} {excess['samples']:g} ({excess['bach']:g})"
-        for excess in more
+        for excess in facts["longer_than_bach"]
     )
     return f"It copies more than Bach repeats himself (his figures in brackets): {'; '.join(where)}."
-
-
-def _read(folder: Path, rows: Rows) -> tuple[list[Chorale], list[Chorale]]:
-    from descant_modeling.evaluation.data import read_chorales
-    from descant_tokenizers.pianoroll.frames import chorale_of_row
-
-    return read_chorales([str(folder)]).chorales, [chorale_of_row(row) for row in rows]
-
-
-def _harmonized(
-    model: str, rows: Rows, seed: int, device: str | None, progress: Any
-) -> tuple[list[Chorale], list[Chorale]]:
-    from descant_modeling.common.console import quiet_libraries
-    from descant_modeling.common.devices import pick_device
-    from descant_modeling.evaluation.harmonization import harmonize_rows
-    from descant_modeling.evaluation.harmonizers import open_harmonizer
-
-    with quiet_libraries():
-        harmonizer = open_harmonizer(model, pick_device(device))
-    done = harmonize_rows(harmonizer, rows, seed=seed, progress=progress).harmonies
-    return [harmony.chorale for harmony in done], [harmony.bach for harmony in done]
-
-
-def _continued(
-    model: str, rows: Rows, seed: int, device: str | None, progress: Any
-) -> tuple[list[Chorale], list[Chorale]]:
-    from descant_modeling.common.console import quiet_libraries
-    from descant_modeling.common.devices import pick_device
-    from descant_modeling.evaluation.harmonizers import ModelHarmonizer, open_harmonizer
-    from descant_modeling.evaluation.memorization import continue_rows
-    from descant_modeling.generation.satb import FourPartGenerator
-
-    with quiet_libraries():
-        opened = open_harmonizer(model, pick_device(device))
-    if not isinstance(opened, ModelHarmonizer) or not isinstance(opened.writer, FourPartGenerator):
-        raise InputError(f"{model} harmonizes and does nothing else; leave --task out, or choose another --model.")
-    pairs = continue_rows(opened.writer, rows, seed=seed, progress=progress)
-    if not pairs:
-        raise InputError("none of these pieces is long enough to go on with; take others.")
-    return [pair.written for pair in pairs], [pair.bach for pair in pairs]
-
-
-def _without(runs: dict[str, int], voices: Sequence[str]) -> dict[str, int]:
-    return {voice: length for voice, length in runs.items() if voice not in voices}

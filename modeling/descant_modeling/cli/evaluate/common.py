@@ -1,0 +1,115 @@
+"""What the evaluation commands share: options, remarks, progress, tables, JSON."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from descant_tokenizers.common.files import atomic_write
+
+if TYPE_CHECKING:
+    from descant_modeling.decoding.config import SamplingConfig
+    from descant_modeling.evaluation.harmonizers import Harmonizer
+
+__all__ = ["Corpus", "Limit", "Output", "Reference", "Seed", "Split", "load_harmonizer", "table", "write_json"]
+
+Corpus = Annotated[str, typer.Option(help="Corpus name, or folder of a built dataset.")]
+Split = Annotated[str, typer.Option(help="Split to measure on; test is for releases only.")]
+Reference = Annotated[str, typer.Option(help="Corpus and split to compare with.")]
+Limit = Annotated[int | None, typer.Option(help="Use only the first pieces.")]
+Seed = Annotated[int, typer.Option(help="Same seed, same music.")]
+
+RELEASE_SPLIT = "test"
+_MAX_NAMED = 5
+
+
+class Output:
+    """Remarks, progress and results of one command.
+
+    Args:
+        splits: Splits that the command measures on; the release split is announced.
+        quiet: Print no remarks and no progress.
+        as_json: Print one line of JSON instead of tables.
+    """
+
+    def __init__(self, *splits: str, quiet: bool, as_json: bool = False) -> None:
+        from descant_tokenizers.corpora import silence_datasets
+
+        self._started = time.monotonic()
+        self._quiet, self._as_json = quiet or as_json, as_json
+        silence_datasets(quiet=self._quiet)
+        if RELEASE_SPLIT in splits and not quiet:
+            typer.echo("The test split is measured once, for a release. Choose nothing by these figures.", err=True)
+
+    def remark(self, text: str) -> None:
+        """Print a sentence to stderr."""
+        if not self._quiet:
+            typer.echo(text, err=True)
+
+    def skipped(self, reasons: Mapping[str, str]) -> None:
+        """Print which files were skipped and why, the first few by name."""
+        for path, reason in list(reasons.items())[:_MAX_NAMED]:
+            self.remark(f"Skipped: {reason if path in reason else f'{path}: {reason}'}")
+        if len(reasons) > _MAX_NAMED:
+            self.remark(f"Skipped {len(reasons) - _MAX_NAMED} more files.")
+
+    def progress(self, label: str) -> AbstractContextManager[Callable[[float], None]]:
+        """Show a progress bar on stderr; the function it yields takes the share done, 0-1."""
+        from descant_modeling.common.console import progress_bar
+
+        return progress_bar(label, quiet=self._quiet)
+
+    def finish(self, facts: dict[str, Any], show: Callable[[dict[str, Any]], Sequence[Table | str]]) -> None:
+        """Print the results and the seconds they took as JSON, or as the tables and text that `show` makes of them."""
+        facts["seconds"] = round(time.monotonic() - self._started, 2)
+        if self._as_json:
+            write_json(facts)
+            return
+        console = Console(markup=False, emoji=False, highlight=False)
+        for part in show(facts):
+            if isinstance(part, str):
+                typer.echo(part)
+            else:
+                console.print(part)
+                console.print()
+
+
+def load_harmonizer(name: str, device: str | None, sampling: SamplingConfig | None = None) -> Harmonizer:
+    """Load a model that harmonizes, or a baseline.
+
+    Raises:
+        InputError: No such model or device, or a model that does not harmonize melodies.
+    """
+    from descant_modeling.common.console import quiet_libraries
+    from descant_modeling.common.devices import pick_device
+    from descant_modeling.evaluation.harmonizers import open_harmonizer
+
+    with quiet_libraries():
+        return open_harmonizer(name, pick_device(device), sampling)
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], note: str = "") -> Table:
+    """Return a table whose first column is text and whose other columns are figures."""
+    made = Table(title=title, title_justify="left", caption=note, caption_justify="left", show_edge=False)
+    for index, name in enumerate(columns):
+        made.add_column(name, justify="right" if index else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def write_json(facts: Mapping[str, Any], path: Path | None = None) -> None:
+    """Print facts as one line of JSON, or write them to a file, one key per line."""
+    if path is None:
+        typer.echo(json.dumps(facts, ensure_ascii=False))
+        return
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,26 @@
+"""Count how often Bach breaks each rule of voice leading, and write the file that the page reads.
+
+    python records/reference_rates.py
+
+Counts the four-part pieces of `chorales:train` without their fermatas, as if read from MIDI. The first run reads the
+corpus (minutes).
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from descant_modeling.cli.evaluate.common import write_json
+from descant_modeling.evaluation.data import split_chorales
+from descant_modeling.evaluation.rules import REFERENCE_FILE, REFERENCE_SPLIT, count_reference
+
+
+def main() -> None:
+    """Count and write."""
+    argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0]).parse_args()
+    write_json(count_reference(split_chorales(REFERENCE_SPLIT)), REFERENCE_FILE)
+    print(f"wrote {REFERENCE_FILE.name}")
+
+
+if __name__ == "__main__":
+    main()
