@@ -67,7 +67,7 @@ def test_json_is_one_line_and_names_every_file(generate: Any, tmp_path: Path) ->
     facts = json.loads(line)
     assert facts["outputs"] == ["out/tune-harmonize.mid", "out/tune-harmonize-2.mid"]
     assert facts["pictures"] == ["out/tune-harmonize.png", "out/tune-harmonize-2.png"]
-    assert [list(files) for files in facts["files"]] == [["midi", "musicxml", "svg", "png", "flac"]] * 2
+    assert [list(files) for files in facts["files"]] == [["midi", "musicxml", "svg", "png", "mp3"]] * 2
     named = [path for files in facts["files"] for paths in files.values() for path in paths]
     assert sorted(named) == sorted(str(path.relative_to(tmp_path)) for path in (tmp_path / "out").iterdir())
     assert (facts["task"], facts["seed"], facts["given"]) == ("harmonize", 7, ["Soprano"])

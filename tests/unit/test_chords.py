@@ -6,7 +6,7 @@ import pytest
 from symusic.core import KeySignatureTick, NoteTick, ScoreTick, TrackTick
 
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.rendering.chords import chords_in_words, chords_of
+from descant_tokenizers.rendering.chords import chord_lines, chords_of
 from descant_tokenizers.rendering.spelling import Key, find_key, parse_key
 
 TPQ = 480
@@ -58,7 +58,7 @@ def test_chords_are_named_where_they_change_and_at_each_bar() -> None:
         (2, 4, "G"),
         (2, 5, "C"),
     ]
-    assert chords_in_words(chords) == ["1: C (I), G (V)", "2: G (V), C (I)"]
+    assert chord_lines(chords) == ["1: C (I), G (V)", "2: G (V), C (I)"]
 
 
 def test_a_passing_seventh_does_not_make_a_seventh_chord() -> None:
@@ -91,7 +91,7 @@ def test_keys_are_read_as_people_write_them(text: str, sharps: int, mode: str, n
 
 @pytest.mark.parametrize("text", ["", "H", "G dorian", "B# major", "Fb"])
 def test_what_is_no_key_is_refused(text: str) -> None:
-    with pytest.raises(InputError, match=r"is no key; give one such as|give a key of at most 7"):
+    with pytest.raises(InputError, match=r"is not a key. Give one such as|Give a key with at most 7"):
         parse_key(text)
 
 
@@ -108,6 +108,6 @@ def test_it_is_said_how_the_key_is_known() -> None:
     score = beats(*([pitch] for pitch in (67, 69, 71, 72, 74, 76, 78, 79, 78, 74, 71, 67)))
     assert str(find_key(score)) == "G major (found in the notes)"
     score.key_signatures.append(KeySignatureTick(0, 1, 0))
-    assert str(find_key(score)) == "G major (of the file)"
+    assert str(find_key(score)) == "G major (from the file)"
     score.key_signatures[0].key = -4
-    assert str(find_key(score)) == "Ab major (of the file; the notes suggest G major)"
+    assert str(find_key(score)) == "Ab major (from the file; the notes suggest G major)"

@@ -13,8 +13,8 @@ from descant_modeling.cli.main import app
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.comparison.fidelity import fidelity
 from descant_tokenizers.rendering.marks import read_marks
-from descant_tokenizers.rendering.musicxml import ADDED_COLOUR, SheetOptions, to_musicxml
-from descant_tokenizers.rendering.spelling import key_of, spell
+from descant_tokenizers.rendering.musicxml import ADDED_COLOR, SheetOptions, to_musicxml
+from descant_tokenizers.rendering.spelling import find_key, spell
 from descant_tokenizers.rendering.verovio import svg_pages
 from descant_tokenizers.rendering.write import Rendering
 from descant_tokenizers.scores import VOICES, read_score, write_midi
@@ -118,7 +118,7 @@ def test_engraving_shows_every_note_and_says_nothing(arrangement: str, capfd: py
     assert whole.count('class="note"') >= score.note_num()
     assert "A &lt; B &amp; C" in whole
     assert "black: given, blue: added" in whole
-    assert ADDED_COLOUR.lower() in whole.lower()
+    assert ADDED_COLOR.lower() in whole.lower()
     assert whole.count('class="clef"') >= (4 if arrangement == "open" else 2)
     assert 'class="grpSym"' in whole
 
@@ -138,8 +138,8 @@ def test_four_voices_are_closed_by_default_unless_one_has_chords() -> None:
 
 
 def test_given_notes_keep_the_ink(tmp_path: Path) -> None:
-    assert ADDED_COLOUR not in to_musicxml(chorale())
-    assert ADDED_COLOUR in to_musicxml(chorale(), SheetOptions(is_given=lambda voice, _: voice != "Alto"))
+    assert ADDED_COLOR not in to_musicxml(chorale())
+    assert ADDED_COLOR in to_musicxml(chorale(), SheetOptions(is_given=lambda voice, _: voice != "Alto"))
 
 
 def test_a_key_is_found_where_none_is_written() -> None:
@@ -148,9 +148,9 @@ def test_a_key_is_found_where_none_is_written() -> None:
     for beat, pitch in enumerate([67, 69, 71, 72, 74, 76, 78, 79, 78, 74, 71, 67]):
         track.notes.append(NoteTick(beat * TPQ, TPQ, pitch, 80))
     score.tracks.append(track)
-    assert key_of(score) == (1, "major")
+    assert str(find_key(score).key) == "G major"
     score.key_signatures.append(KeySignatureTick(0, -1, 1))
-    assert key_of(score) == (-1, "minor")
+    assert str(find_key(score).key) == "D minor"
 
 
 def test_a_rhythm_without_note_values_is_written_as_the_nearest(tmp_path: Path) -> None:
@@ -161,7 +161,9 @@ def test_a_rhythm_without_note_values_is_written_as_the_nearest(tmp_path: Path) 
     rendering = Rendering(played, arrangement="open")
     assert fidelity(score, read_back(rendering.musicxml, tmp_path)).is_exact
     (remark,) = rendering.remarks
-    assert remark.startswith("8 notes have no note value's place, and stand up to 0.02 of a quarter beside it")
+    assert remark.startswith(
+        "8 notes fall between writable beats; the sheet music shows them up to 0.02 of a quarter off"
+    )
     assert Rendering(score).remarks == []
 
 
@@ -189,9 +191,9 @@ def test_the_command_writes_what_is_asked_for(tmp_path: Path, monkeypatch: pytes
     [
         (["tune.mid"], "tune.svg exists already"),
         (["tune.mid", "--formats", "svg,jpg"], "unknown format 'jpg'"),
-        (["tune.mid", "--given", "flute", "--force"], "there is no track 'flute'"),
+        (["tune.mid", "--given", "flute", "--force"], "There is no track 'flute'"),
         (["none.mid"], "there is no file none.mid"),
-        (["melody.mid", "--layout", "closed"], "a closed score holds Soprano, Alto, Tenor, Bass"),
+        (["melody.mid", "--layout", "closed"], "A closed score holds Soprano, Alto, Tenor, Bass"),
     ],
 )
 def test_bad_input_is_one_sentence(
@@ -224,14 +226,14 @@ def test_music21s_own_words_for_a_tempo_are_not_the_prompts(repo_root: Path) -> 
     assert read_marks(repo_root / "examples" / "row-your-boat.abc").words == ()  # "animato" for 120
 
 
-def test_a_beam_has_the_colour_of_its_notes() -> None:
+def test_a_beam_has_the_color_of_its_notes() -> None:
     score = chorale()
     page = svg_pages(to_musicxml(score, SheetOptions(is_given=lambda voice, note: voice == "Soprano")))[0]
     all_given = svg_pages(to_musicxml(score, SheetOptions()))[0]
     num_beams = all_given.count("<polygon points")
-    assert 0 < page.count(f'<polygon fill="{ADDED_COLOUR}" points') < num_beams
+    assert 0 < page.count(f'<polygon fill="{ADDED_COLOR}" points') < num_beams
     assert page.count("<polygon ") == num_beams
-    assert ADDED_COLOUR not in all_given
+    assert ADDED_COLOR not in all_given
 
 
 def test_a_viola_reads_its_own_clef() -> None:

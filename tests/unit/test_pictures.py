@@ -83,7 +83,7 @@ def test_the_legend_names_only_what_is_drawn(
     assert legend(drawn[0]) == ["Soprano", *expected]
 
 
-def test_given_and_added_notes_differ_in_more_than_colour() -> None:
+def test_given_and_added_notes_differ_in_more_than_color() -> None:
     given, added = pictures._style("#0072b2", True), pictures._style("#0072b2", False)
     assert "hatch" in given
     assert "hatch" not in added

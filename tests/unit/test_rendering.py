@@ -206,7 +206,7 @@ def test_a_pdf_has_a_page_for_each_and_is_the_same_every_time() -> None:
     ("module", "failure", "words"),
     [
         ("cairosvg", OSError("no library called cairo-2 was found"), "PDF needs the library libcairo2"),
-        ("pypdf", None, r"pip install 'descant\[pdf\]'"),
+        ("pypdf", None, r"pip install -c constraints\.txt -e '\.\[pdf\]'"),
     ],
 )
 def test_without_cairo_one_sentence_says_so_and_all_else_is_written(
@@ -271,14 +271,14 @@ def test_pages_do_not_replace_files_that_exist(tmp_path: Path, monkeypatch: pyte
 
 
 def test_sound_is_a_default_only_where_it_can_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert default_formats() == ("midi", "musicxml", "svg", "png", "flac")
+    assert default_formats() == ("midi", "musicxml", "svg", "png", "mp3")
     monkeypatch.setattr(rendering, "has_sound", lambda: False)
     assert default_formats() == ("midi", "musicxml", "svg", "png")
 
 
 def test_the_file_that_is_read_is_never_replaced(sung: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(sung.parent)
-    with pytest.raises(InputError, match="is read, and would be replaced"):
+    with pytest.raises(InputError, match="would be replaced by its own rendering"):
         CliRunner().invoke(app, ["render", "sung.musicxml", "--force"], catch_exceptions=False)
 
 

@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from descant_tokenizers.rendering.rhythm import MeterGroups, note_values, rest_values, snapped, tuplets_of
+from descant_tokenizers.rendering.rhythm import TimeSignature, note_values, rest_values, snapped, tuplets_of
 
 METERS = [
-    MeterGroups(4, 4),
-    MeterGroups(3, 4),
-    MeterGroups(6, 8),
-    MeterGroups(2, 2),
-    MeterGroups(5, 8),
-    MeterGroups(12, 8),
-    MeterGroups(4, 2),
-    MeterGroups(9, 16),
+    TimeSignature(4, 4),
+    TimeSignature(3, 4),
+    TimeSignature(6, 8),
+    TimeSignature(2, 2),
+    TimeSignature(5, 8),
+    TimeSignature(12, 8),
+    TimeSignature(4, 2),
+    TimeSignature(9, 16),
 ]
 
 
@@ -30,21 +30,21 @@ def lengths(values: object) -> list[str]:
 @pytest.mark.parametrize(
     ("meter", "start", "end", "notes", "rests"),
     [
-        (MeterGroups(4, 4), "0", "4", "4", "4"),
-        (MeterGroups(4, 4), "1", "4", "3", "1 2"),
-        (MeterGroups(4, 4), "1/2", "3/2", "1", "1/2 1/2"),  # a syncope
-        (MeterGroups(4, 4), "3/2", "5/2", "1/2 1/2", "1/2 1/2"),  # hides the middle of the bar
-        (MeterGroups(4, 4), "3/4", "7/4", "1/4 3/4", "1/4 1/2 1/4"),
-        (MeterGroups(4, 4), "0", "5/2", "2 1/2", "2 1/2"),
-        (MeterGroups(3, 4), "0", "2", "2", "1 1"),
-        (MeterGroups(6, 8), "0", "3", "3", "3"),
-        (MeterGroups(6, 8), "1", "2", "1/2 1/2", "1/2 1/2"),
-        (MeterGroups(9, 8), "0", "9/2", "3 3/2", "3/2 3/2 3/2"),
-        (MeterGroups(5, 4), "0", "5", "4 1", "1 1 1 1 1"),
-        (MeterGroups(4, 2), "2", "8", "6", "2 4"),
+        (TimeSignature(4, 4), "0", "4", "4", "4"),
+        (TimeSignature(4, 4), "1", "4", "3", "1 2"),
+        (TimeSignature(4, 4), "1/2", "3/2", "1", "1/2 1/2"),  # a syncope
+        (TimeSignature(4, 4), "3/2", "5/2", "1/2 1/2", "1/2 1/2"),  # hides the middle of the bar
+        (TimeSignature(4, 4), "3/4", "7/4", "1/4 3/4", "1/4 1/2 1/4"),
+        (TimeSignature(4, 4), "0", "5/2", "2 1/2", "2 1/2"),
+        (TimeSignature(3, 4), "0", "2", "2", "1 1"),
+        (TimeSignature(6, 8), "0", "3", "3", "3"),
+        (TimeSignature(6, 8), "1", "2", "1/2 1/2", "1/2 1/2"),
+        (TimeSignature(9, 8), "0", "9/2", "3 3/2", "3/2 3/2 3/2"),
+        (TimeSignature(5, 4), "0", "5", "4 1", "1 1 1 1 1"),
+        (TimeSignature(4, 2), "2", "8", "6", "2 4"),
     ],
 )
-def test_values_show_the_beats(meter: MeterGroups, start: str, end: str, notes: str, rests: str) -> None:
+def test_values_show_the_beats(meter: TimeSignature, start: str, end: str, notes: str, rests: str) -> None:
     assert lengths(note_values(meter, Fraction(start), Fraction(end))) == notes.split()
     assert lengths(rest_values(meter, Fraction(start), Fraction(end))) == rests.split()
 
@@ -61,17 +61,17 @@ def test_values_show_the_beats(meter: MeterGroups, start: str, end: str, notes: 
     ],
 )
 def test_tuplets_are_found(points: str, tuplets: list[tuple[str, str, int, str]]) -> None:
-    found = tuplets_of(MeterGroups(4, 4), {Fraction(point) for point in points.split()})
+    found = tuplets_of(TimeSignature(4, 4), {Fraction(point) for point in points.split()})
     assert [(str(each.start), str(each.length), each.actual, str(each.unit)) for each in found] == tuplets
 
 
 def test_no_value_is_longer_than_a_dotted_breve() -> None:
-    assert lengths(note_values(MeterGroups(12, 2), Fraction(0), Fraction(24))) == ["12", "12"]
-    assert lengths(note_values(MeterGroups(17, 4), Fraction(0), Fraction(17))) == ["12", "4", "1"]
+    assert lengths(note_values(TimeSignature(12, 2), Fraction(0), Fraction(24))) == ["12", "12"]
+    assert lengths(note_values(TimeSignature(17, 4), Fraction(0), Fraction(17))) == ["12", "4", "1"]
 
 
 def test_a_note_into_a_triplet_is_cut_where_it_begins() -> None:
-    meter, points = MeterGroups(4, 4), [Fraction(0), Fraction(4, 3), Fraction(5, 3), Fraction(2)]
+    meter, points = TimeSignature(4, 4), [Fraction(0), Fraction(4, 3), Fraction(5, 3), Fraction(2)]
     values = note_values(meter, points[0], points[1], tuplets_of(meter, points))
     assert [(str(value.start), str(value.written), value.tuplet is not None) for value in values] == [
         ("0", "1", False),
@@ -80,7 +80,7 @@ def test_a_note_into_a_triplet_is_cut_where_it_begins() -> None:
 
 
 @given(st.sampled_from(METERS), st.lists(st.fractions(0, 4, max_denominator=500), min_size=2, max_size=12))
-def test_whatever_is_moved_can_be_written_and_fills_its_stretch(meter: MeterGroups, times: list[Fraction]) -> None:
+def test_whatever_is_moved_can_be_written_and_fills_its_stretch(meter: TimeSignature, times: list[Fraction]) -> None:
     points = [time for time in times if time <= meter.length]
     moved = snapped(meter, points)
     assert all(abs(moved[point] - point) <= Fraction(1, 6) for point in points)
@@ -97,12 +97,12 @@ def test_whatever_is_moved_can_be_written_and_fills_its_stretch(meter: MeterGrou
 
 def test_what_can_be_written_stays_where_it_is() -> None:
     points = [Fraction(text) for text in ["0", "1/3", "2/3", "1", "5/4", "3/2", "25/16", "2", "11/5"]]
-    assert snapped(MeterGroups(4, 4), points) == {point: point for point in points}
+    assert snapped(TimeSignature(4, 4), points) == {point: point for point in points}
 
 
 def test_times_a_tick_off_are_those_that_were_meant() -> None:
     meant = [Fraction(text) for text in ["0", "1/4", "1/3", "1", "7/4"]]
     played = [point + Fraction(shift, 480) for point, shift in zip(meant, (3, -4, 5, -1, 6), strict=True)]
-    moved = snapped(MeterGroups(4, 4), [*played[:2], *played[3:]])
+    moved = snapped(TimeSignature(4, 4), [*played[:2], *played[3:]])
     assert list(moved.values()) == [meant[0], meant[1], meant[3], meant[4]]
-    assert list(snapped(MeterGroups(4, 4), [played[2]]).values()) == [meant[2]]
+    assert list(snapped(TimeSignature(4, 4), [played[2]]).values()) == [meant[2]]

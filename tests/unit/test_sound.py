@@ -12,10 +12,17 @@ import pytest
 import soundfile
 from symusic.core import NoteTick, ScoreTick, TempoTick, TrackTick
 
-from descant_modeling.generation.satb import SOUNDS as WRITTEN_SOUNDS
 from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.rendering import SOUNDS
 from descant_tokenizers.rendering import audio as sound
-from descant_tokenizers.rendering.audio import FONT, LICENCE, SOUNDS, render_samples, render_sound, render_stems, sf2_of
+from descant_tokenizers.rendering.audio import (
+    FONT,
+    LICENSE,
+    render_samples,
+    render_sound,
+    render_stems,
+    unpack_soundfont,
+)
 
 TPQ = 480
 A4 = 69
@@ -111,7 +118,7 @@ def test_files_hold_what_was_played(tmp_path: Path, suffix: str, form: str) -> N
 
 def test_every_program_is_heard_and_drums_are() -> None:
     many = score_of(*((f"Track {program}", program, [60]) for program in range(0, 128, 4)))  # more than MIDI's channels
-    joined = sound._for_channels(many, None, ())
+    joined = sound._playable(many, None, ())
     assert len(joined.tracks) <= 9
     assert sum(len(track.notes) for track in joined.tracks) == 32
     for program in range(0, 128, 8):
@@ -120,12 +127,11 @@ def test_every_program_is_heard_and_drums_are() -> None:
 
 
 def test_the_font_holds_the_sounds_that_can_be_asked_for(repo_root: Path) -> None:
-    assert SOUNDS == WRITTEN_SOUNDS
     header = FONT.read_bytes()
     assert header[:4] == b"RIFF"
     assert struct.unpack("<I", header[4:8])[0] + 8 == len(header)
     assert len(header) < 4_000_000
-    assert "Permission is hereby granted" in LICENCE.read_text(encoding="utf-8")
+    assert "Permission is hereby granted" in LICENSE.read_text(encoding="utf-8")
     script = (repo_root / "tools/soundfont/trim.mjs").read_text(encoding="utf-8")
     found = re.search(r"PROGRAMS = \[(.*?)\].*?from: (\d+), to: (\d+)", script, re.DOTALL)
     assert found is not None
@@ -133,25 +139,25 @@ def test_the_font_holds_the_sounds_that_can_be_asked_for(repo_root: Path) -> Non
     assert kept == set(SOUNDS.values()) | set(sound._FAMILIES)
 
 
-def test_only_the_wished_sounds_are_unpacked() -> None:
-    one, two = sf2_of(frozenset({(0, 0)})), sf2_of(frozenset({(0, 0), (0, 19)}))
+def test_only_the_requested_sounds_are_unpacked() -> None:
+    one, two = unpack_soundfont(frozenset({(0, 0)})), unpack_soundfont(frozenset({(0, 0), (0, 19)}))
     assert 1_000_000 < len(one) < len(two)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"sound": "kazoo"}, "the sound is 'kazoo'; give one of choir, organ, piano, strings."),
-        ({"muted": ["Alto"]}, "there is no track 'Alto' to be muted; the tracks are Melody."),
+        ({"sound": "kazoo"}, "The sound is 'kazoo'. Give one of choir, organ, piano, strings."),
+        ({"muted": ["Alto"]}, "There is no track 'Alto' to mute. The tracks are Melody."),
     ],
 )
-def test_wrong_wishes_are_told(arguments: dict[str, object], message: str) -> None:
+def test_wrong_arguments_are_refused(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(InputError) as caught:
         render_samples(score_of(("Melody", 0, [60])), **arguments)  # type: ignore[arg-type]
     assert str(caught.value) == message
 
 
-def test_what_cannot_be_heard_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_played_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="nothing to hear"):
         render_samples(ScoreTick(TPQ))
     endless = score_of(("Melody", 0, [60]))
@@ -161,6 +167,6 @@ def test_what_cannot_be_heard_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(InputError, match=r"ends in \.wav, \.flac, \.mp3"):
         render_sound(score_of(("Melody", 0, [60])), tmp_path / "tune.ogg")
     monkeypatch.setattr(sound, "has_sound", lambda: False)
-    with pytest.raises(InputError, match=r"pip install 'descant\[sound\]'"):
+    with pytest.raises(InputError, match=r"pip install -c constraints\.txt -e '\.\[sound\]'"):
         render_samples(score_of(("Melody", 0, [60])))
     assert not list(tmp_path.iterdir())

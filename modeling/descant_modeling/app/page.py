@@ -24,7 +24,7 @@ from descant_modeling.app.sessions import Session, Take
 from descant_modeling.decoding.config import TEMPERATURE
 from descant_modeling.generation.base import SOUNDS, OnProgress, Sketch
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.rendering.pianoroll import VOICE_COLOURS
+from descant_tokenizers.rendering.pianoroll import VOICE_COLORS
 from descant_tokenizers.scores import VOICES
 
 __all__ = ["build_page", "failure", "make_app", "paper_and_ink", "said", "waiting", "writing"]
@@ -76,7 +76,7 @@ def _roll(sketch: Sketch) -> str:
     high = max(note.pitch for note in sketch.notes) + _ROOM
     boxes = "".join(
         f'<rect x="{10 * note.onset_quarters:.2f}" y="{high - note.pitch}" height="1" '
-        f'width="{max(10 * note.duration_quarters - 0.6, 0.4):.2f}" fill="{VOICE_COLOURS[note.voice]}" '
+        f'width="{max(10 * note.duration_quarters - 0.6, 0.4):.2f}" fill="{VOICE_COLORS[note.voice]}" '
         f'opacity="{0.4 if note.is_given else 1}"/>'
         for note in sketch.notes
     )

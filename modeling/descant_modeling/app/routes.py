@@ -27,7 +27,7 @@ from descant_modeling.app.sessions import Clock, Take, details
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.common.files import file_of
 from descant_tokenizers.rendering.audio import has_sound, render_stems
-from descant_tokenizers.rendering.verovio import svg_column
+from descant_tokenizers.rendering.verovio import screen_page
 from descant_tokenizers.rendering.write import Rendering
 
 __all__ = [
@@ -74,7 +74,7 @@ def engraved(rendering: Rendering, width_pixels: int, check: Check = no_check) -
     with _one_at_a_time:
         check()
         width = min(max(width_pixels, _MIN_WIDTH), _MAX_WIDTH)
-        column = svg_column(rendering.musicxml, width, scale_percent=32 if width < _PHONE_WIDTH else 40)
+        column = screen_page(rendering.musicxml, width, scale_percent=32 if width < _PHONE_WIDTH else 40)
     clock, unit = Clock(rendering.score), rendering.score.ticks_per_quarter
     notes = [
         (name, round(clock.seconds(start * unit), 4), round(clock.seconds(end * unit), 4))

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from descant_modeling.api import Model, Options
     from descant_modeling.generation.base import GenerationResult, Sample
     from descant_modeling.models.checkpoints import FoundCheckpoint, ModelSource
-    from descant_tokenizers.rendering.write import Rendering, Written
+    from descant_tokenizers.rendering import SoundName
+    from descant_tokenizers.rendering.write import Rendering, WrittenFiles
     from descant_tokenizers.scores.reading import ReadResult
 
 OUT_FOLDER = Path("out")
@@ -152,7 +153,7 @@ def _look(
     layout: opt.LayoutName | None,
     key: str | None,
     with_chords: bool,
-    sound: opt.SoundName | None,
+    sound: SoundName | None,
 ) -> RenderOptions:
     from descant_tokenizers.rendering.spelling import parse_key
 
@@ -192,7 +193,7 @@ def _files(
 
 def _write_files(
     samples: tuple[Sample, ...], look: RenderOptions, files: _Files
-) -> tuple[list[tuple[Path, Rendering]], list[Written]]:
+) -> tuple[list[tuple[Path, Rendering]], list[WrittenFiles]]:
     """Write every sample in every format; return each one's name and rendering, and what was written of each."""
     from descant_tokenizers.rendering.write import write_renderings
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from descant_modeling.generation.base import GenerationResult, Sample
     from descant_tokenizers.rendering.spelling import Key
-    from descant_tokenizers.rendering.write import Rendering, Written
+    from descant_tokenizers.rendering.write import Rendering, WrittenFiles
 
 __all__ = ["Outcome", "RenderOptions", "facts_of", "left_out", "renderings_of", "summary"]
 
@@ -52,7 +52,7 @@ class Outcome:
     repairs: Sequence[str]
     result: GenerationResult
     results: list[tuple[Path, Rendering]]
-    written: list[Written]
+    written: list[WrittenFiles]
     writing_seconds: float
     seconds: float
 
@@ -98,7 +98,7 @@ def facts_of(made: Outcome) -> dict[str, Any]:
     }
 
 
-def _files_facts(results: list[tuple[Path, Rendering]], written: list[Written]) -> dict[str, Any]:
+def _files_facts(results: list[tuple[Path, Rendering]], written: list[WrittenFiles]) -> dict[str, Any]:
     """Say in JSON what was written where: `outputs` has one name for each result."""
     shown = [rendering for _, rendering in results]
     return {
@@ -118,12 +118,12 @@ def _files_facts(results: list[tuple[Path, Rendering]], written: list[Written]) 
     }
 
 
-def left_out(written: list[Written]) -> list[str]:
+def left_out(written: list[WrittenFiles]) -> list[str]:
     """Why formats were not written, each sentence once."""
     return list(dict.fromkeys(sentence for each in written for sentence in each.left_out.values()))
 
 
-def _remarks(written: list[Written]) -> list[str]:
+def _remarks(written: list[WrittenFiles]) -> list[str]:
     """What the sheet music could not say as it is, each sentence once."""
     return list(dict.fromkeys(remark for each in written for remark in each.remarks))
 
@@ -166,11 +166,9 @@ def _keys(results: list[tuple[Path, Rendering]]) -> list[str]:
 
 
 def _chord_lines(rendering: Rendering) -> list[str]:
-    from descant_tokenizers.rendering.chords import chords_in_words
+    from descant_tokenizers.rendering.chords import chord_lines
 
-    return [
-        f"{'chords' if index == 0 else '':<8} {line}" for index, line in enumerate(chords_in_words(rendering.chords))
-    ]
+    return [f"{'chords' if index == 0 else '':<8} {line}" for index, line in enumerate(chord_lines(rendering.chords))]
 
 
 def _rounded(value: float | None) -> float | None:

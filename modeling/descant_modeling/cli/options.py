@@ -16,6 +16,7 @@ from typer.core import TyperCommand
 
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.common.files import FORMATS
+from descant_tokenizers.rendering import SoundName
 
 __all__ = [
     "AllowLeaps",
@@ -71,7 +72,6 @@ def check_range(option: str, value: float | None, low: float, high: float = math
 
 
 TaskName = Literal["harmonize", "continue", "infill", "compose"]
-SoundName = Literal["choir", "organ", "piano", "strings"]
 LayoutName = Literal["open", "closed"]
 
 Prompt = Annotated[
@@ -85,7 +85,7 @@ Out = Annotated[
 ]
 Formats = Annotated[
     str | None,
-    typer.Option(help=f"Comma-separated: {', '.join(FORMATS)}; midi,musicxml,svg,png,flac if not given."),
+    typer.Option(help=f"Comma-separated: {', '.join(FORMATS)}; midi,musicxml,svg,png,mp3 if not given."),
 ]
 Layout = Annotated[
     LayoutName | None,

@@ -13,6 +13,7 @@ from symusic.core import ScoreTick
 
 from descant_modeling.decoding.config import SamplingConfig
 from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.rendering import SOUNDS
 
 __all__ = [
     "MAX_NEW_BARS",
@@ -62,8 +63,6 @@ class Sample:
 
 MAX_NEW_BARS = 256
 MAX_SAMPLES = 64
-#: General MIDI programs of the written voices.
-SOUNDS = {"choir": 52, "organ": 19, "piano": 0, "strings": 48}
 
 #: What a model that writes music may be asked for.
 TASKS: tuple[str, ...] = ("harmonize", "continue", "infill")

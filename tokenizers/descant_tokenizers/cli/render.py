@@ -9,48 +9,45 @@ import typer
 
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.common.files import FORMATS, check_outputs, file_of, parse_formats
-
-SoundName = Literal["choir", "organ", "piano", "strings"]
+from descant_tokenizers.rendering import SoundName
 
 
 def render_command(
     file: Annotated[Path, typer.Argument(help="A score: MIDI, MusicXML, ABC or Humdrum.")],
     formats: Annotated[str, typer.Option(help=f"Comma-separated: {', '.join(FORMATS)}.")] = "musicxml,svg",
     out: Annotated[
-        Path | None, typer.Option(help="Name without a suffix; by default that of the file, in this folder.")
+        Path | None, typer.Option(help="Name without a suffix; default: the name of the file, in this folder.")
     ] = None,
     layout: Annotated[
         Literal["open", "closed"] | None,
-        typer.Option(help="A staff for each track, or two voices to a staff (the default for four voices)."),
+        typer.Option(help="A staff for each track, or two voices to a staff (default for four voices)."),
     ] = None,
     given: Annotated[
-        str | None, typer.Option(help="Comma-separated tracks that were given; notes of others get a colour.")
+        str | None, typer.Option(help="Comma-separated tracks that were given; notes of the others are colored.")
     ] = None,
-    key: Annotated[str | None, typer.Option(help="The key, such as 'F# minor'; found by itself if not given.")] = None,
-    chords: Annotated[bool, typer.Option("--chords", help="Write chord symbols and Roman numerals, here too.")] = False,
-    sound: Annotated[
-        SoundName | None, typer.Option(help="What every track sounds like; by default its own instrument.")
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+    key: Annotated[str | None, typer.Option(help="The key, such as 'F# minor'; default: auto.")] = None,
+    chords: Annotated[bool, typer.Option("--chords", help="Write and print chord symbols and Roman numerals.")] = False,
+    sound: Annotated[SoundName | None, typer.Option(help="Sound of every track; default: its own instrument.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
 ) -> None:
     """Write a score as sheet music, picture and sound."""
     from descant_tokenizers.rendering.spelling import parse_key
 
-    wished = parse_formats(formats)
+    forms = parse_formats(formats)
     chosen_key = None if key is None else parse_key(key)
     stem = out or Path(file.stem)
-    name = stem.with_name(f"{stem.name}{FORMATS[wished[0]]}")
-    if any(file_of(name, form).resolve() == file.resolve() for form in wished):
-        raise InputError(f"{file} is read, and would be replaced; choose another --out.")
-    check_outputs(name, 1, wished, force=force)
+    name = stem.with_name(f"{stem.name}{FORMATS[forms[0]]}")
+    if any(file_of(name, form).resolve() == file.resolve() for form in forms):
+        raise InputError(f"{file} would be replaced by its own rendering. Choose another --out.")
+    check_outputs(name, 1, forms, force=force)
 
     from descant_tokenizers.rendering.marks import read_marks
     from descant_tokenizers.rendering.write import Rendering, write_renderings
     from descant_tokenizers.scores import read_score
 
     score = read_score(file)
-    names = None if given is None else _given(given, [track.name for track in score.tracks])
+    names = None if given is None else _parse_tracks(given, [track.name for track in score.tracks])
     marks = read_marks(file)
     rendering = Rendering(
         score,
@@ -62,25 +59,25 @@ def render_command(
         marks=marks,
         sound=sound,
     )
-    (written,) = write_renderings({name: rendering}, wished, force=force)
+    (written,) = write_renderings({name: rendering}, forms, force=force)
     if not quiet:
         typer.echo(f"Key: {rendering.key_found}")
         if chords:
-            from descant_tokenizers.rendering.chords import chords_in_words
+            from descant_tokenizers.rendering.chords import chord_lines
 
-            typer.echo("\n".join(chords_in_words(rendering.chords)))
+            typer.echo("\n".join(chord_lines(rendering.chords)))
         for path in written.paths:
             typer.echo(f"Wrote {path}")
         for remark in written.remarks:
             typer.echo(f"Note: {remark}")
-    for sentence in written.left_out.values():
-        typer.echo(f"Note: {sentence}", err=True)
+    for reason in written.left_out.values():
+        typer.echo(f"Note: {reason}", err=True)
 
 
-def _given(text: str, tracks: list[str]) -> frozenset[str]:
+def _parse_tracks(text: str, tracks: list[str]) -> frozenset[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     found = {track.lower(): track for track in tracks}
     for name in names:
         if name.lower() not in found:
-            raise InputError(f"there is no track '{name}' to be given; the tracks are {', '.join(tracks)}.")
+            raise InputError(f"There is no track '{name}'. The tracks are {', '.join(tracks)}.")
     return frozenset(found[name.lower()] for name in names)

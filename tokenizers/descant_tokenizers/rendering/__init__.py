@@ -1,1 +1,10 @@
-"""Scores as notation: spelled, written as MusicXML (music21), engraved as SVG (verovio)."""
+"""Scores as notation (MusicXML, SVG, PDF), as pictures and as sound."""
+
+from typing import Literal, get_args
+
+__all__ = ["SOUNDS", "SoundName"]
+
+SoundName = Literal["choir", "organ", "piano", "strings"]
+
+SOUNDS: dict[str, int] = dict(zip(get_args(SoundName), (52, 19, 0, 48), strict=True))
+"""General MIDI programs of the sounds that can be chosen."""

@@ -1,7 +1,7 @@
 """The chords of a score, beat by beat: chord symbols, and Roman numerals in a key.
 
-A beat's chord is the one whose tones sound longest in it, passing notes and suspensions notwithstanding. music21 writes
-the Roman numeral. Where the harmony does not fit a triad or a seventh chord, the beat has no chord of its own.
+A beat's chord is the one whose tones sound longest in it, despite passing notes and suspensions. music21 names the
+Roman numeral. A beat whose harmony fits no triad or seventh chord has no chord.
 
 Units: ticks of the score.
 """
@@ -24,9 +24,9 @@ from descant_tokenizers.scores import Bar, bars_of
 if TYPE_CHECKING:
     from music21.roman import RomanNumeral
 
-__all__ = ["ChordName", "beat_quarters", "chords_in_words", "chords_of"]
+__all__ = ["ChordName", "beat_quarters", "chord_lines", "chords_of"]
 
-# Semitones above the root, and what a chord symbol calls it (music21's `kind` beside it, which MusicXML knows).
+# Semitones above the root, and the suffix of the chord symbol, by MusicXML's `kind`.
 _QUALITIES: dict[str, tuple[tuple[int, ...], str]] = {
     "major": ((0, 4, 7), ""),
     "minor": ((0, 3, 7), "m"),
@@ -38,26 +38,21 @@ _QUALITIES: dict[str, tuple[tuple[int, ...], str]] = {
     "diminished-seventh": ((0, 3, 6, 9), "dim7"),
     "augmented": ((0, 4, 8), "aug"),
 }
-# What lies between a tone and the root, on the line of fifths, by semitones.
+# Distance of a tone from the root on the line of fifths, by semitones.
 _FIFTHS = {0: 0, 3: -3, 4: 4, 6: -6, 7: 1, 8: 8, 9: -9, 10: -2, 11: 5}
 _MARKS = {"diminished": "o", "diminished-seventh": "o", "half-diminished": "ø", "augmented": "+"}
 _TRIAD_FIGURES = ("", "6", "64")
 _SEVENTH_FIGURES = ("7", "65", "43", "42")
 _SCALE = (0, 2, 4, 5, 7, 9, 11)
 _DOMINANT = 5
-_SEVENTH = 3  # its place among a chord's tones
+_SEVENTH = 3  # index of the seventh among a chord's tones
 _RARE = {"augmented": 0.1, "diminished": 0.05, "diminished-seventh": 0.05, "half-diminished": 0.05}
-_FOREIGN = 1.0  # what a note outside the chord takes away, against what one inside gives
-_MISSING = {
-    0: 0.6,
-    1: 0.35,
-    2: 0.05,
-    3: 0.35,
-}  # what a missing root, third, fifth, seventh costs
+_FOREIGN = 1.0  # cost of a note outside the chord, relative to the gain of one inside
+_MISSING = (0.6, 0.35, 0.05, 0.35)  # cost of a missing root, third, fifth, seventh
 _PASSING = 0.5
-_SYMMETRIC = "diminished-seventh"  # each of its tones might be the root
+_SYMMETRIC = "diminished-seventh"  # any of its tones could be the root
 _BASS_IS_ROOT = 0.1
-_LEAST_FIT = 0.3  # below it, no chord is named
+_MIN_FIT = 0.3  # below it, no chord is named
 _MIN_TONES = 2
 
 
@@ -66,14 +61,14 @@ class ChordName:
     """A chord and where it begins.
 
     Attributes:
-        time_ticks: Where it begins.
-        bar: The bar's number there; a pickup is 0.
-        root: Step and alteration of its root, such as `("F", 1)`.
-        bass: The same of its lowest note.
-        kind: What MusicXML calls it, such as `minor-seventh`.
-        suffix: What its symbol calls that, such as `m7`.
+        time_ticks: Its onset.
+        bar: Number of the bar; a pickup is 0.
+        root: Step and alteration of the root, such as `("F", 1)`.
+        bass: Step and alteration of the lowest note.
+        kind: MusicXML's name of the chord type, such as `minor-seventh`.
+        suffix: Suffix of the chord symbol, such as `m7`.
         symbol: The chord symbol, such as `F#m7/C#`.
-        numeral: The Roman numeral with figures, such as `ii43`; empty where it says nothing in the key.
+        numeral: The Roman numeral with figures, such as `ii43`; empty if it has none in the key.
     """
 
     time_ticks: int
@@ -91,10 +86,10 @@ def chords_of(score: ScoreTick, key: Key) -> list[ChordName]:
 
     Args:
         score: Any score with pitched notes.
-        key: The key that numerals are counted in, and notes are named after.
+        key: The key for numerals and for spelling.
 
     Returns:
-        A chord where the harmony changes, or a bar begins and the harmony goes on; in order of time.
+        A chord wherever the harmony changes or a bar begins, in order of time.
     """
     bars = bars_of(score)
     notes = _notes(score)
@@ -110,7 +105,7 @@ def chords_of(score: ScoreTick, key: Key) -> list[ChordName]:
     return found
 
 
-def chords_in_words(chords: Sequence[ChordName]) -> list[str]:
+def chord_lines(chords: Sequence[ChordName]) -> list[str]:
     """Return a line for each bar: `1: C (I), G7/B (V65)`."""
     lines = []
     for bar, group in itertools.groupby(chords, key=lambda chord: chord.bar):
@@ -120,7 +115,7 @@ def chords_in_words(chords: Sequence[ChordName]) -> list[str]:
 
 
 def beat_quarters(numerator: int, denominator: int) -> Fraction:
-    """Return the length of a beat in quarters: three eighths in 6/8, a quarter in 2/2, where harmony moves by them."""
+    """Return the length of a harmonic beat in quarters: three eighths in 6/8, a quarter in 2/2."""
     if denominator >= 8 and numerator % 3 == 0:
         return Fraction(12, denominator)
     return Fraction(4, max(denominator, 4))
@@ -134,7 +129,7 @@ def _beats(bar: Bar, ticks_per_quarter: int) -> Iterator[tuple[int, int]]:
 
 
 def _notes(score: ScoreTick) -> NDArray[np.int64]:
-    """Onset, end and pitch of every pitched note, as rows."""
+    """Return onset, end and pitch of every pitched note, shape (num_notes, 3)."""
     rows = [
         (note.time, note.time + note.duration, note.pitch)
         for track in score.tracks
@@ -160,17 +155,17 @@ def _chord_in(notes: NDArray[np.int64], start: int, end: int, key: Key) -> Chord
         for root in range(12)
         for kind in _QUALITIES
     )
-    if fit < _LEAST_FIT:
+    if fit < _MIN_FIT:
         return None
     tones = {(root + step) % 12 for step in _QUALITIES[kind][0]}
     return _named(start, root, kind, bass if bass in tones else root, key)
 
 
 def _fit(weights: NDArray[np.float64], root: int, kind: str, bass: int, on_beat: Collection[int]) -> float:
-    """How well a chord fits to what a beat holds; a seventh that comes after the beat is a passing note."""
+    """Return how well a chord fits the notes of a beat; a seventh that enters after the beat is a passing note."""
     tones = [(root + step) % 12 for step in _QUALITIES[kind][0]]
     inside = float(weights[tones].sum())
-    missing = sum(_MISSING[index] for index, tone in enumerate(tones) if weights[tone] == 0)
+    missing = sum(cost for tone, cost in zip(tones, _MISSING, strict=False) if weights[tone] == 0)
     passing = _PASSING if len(tones) > _SEVENTH and on_beat and tones[_SEVENTH] not in on_beat else 0.0
     bonus = _BASS_IS_ROOT if bass == root and kind != _SYMMETRIC else 0.0
     return inside - _FOREIGN * (1 - inside) - missing - passing + bonus - _RARE.get(kind, 0.0)
@@ -179,7 +174,7 @@ def _fit(weights: NDArray[np.float64], root: int, kind: str, bass: int, on_beat:
 def _named(start: int, root: int, kind: str, bass: int, key: Key) -> ChordName:
     steps, suffix = _QUALITIES[kind]
     home = fifths_of(root, key.sharps, key.mode)
-    tones = [name_of_fifths(home + _FIFTHS[step]) for step in steps]  # thirds upon the root, whatever the key says
+    tones = [name_of_fifths(home + _FIFTHS[step]) for step in steps]  # thirds above the root, in any key
     inversion = next(index for index, step in enumerate(steps) if (root + step) % 12 == bass)
     symbol = _joined(tones[0]) + suffix + (f"/{_joined(tones[inversion])}" if inversion else "")
     return ChordName(
@@ -193,23 +188,23 @@ def _joined(tone: tuple[str, int], flat: str = "b") -> str:
 
 
 def _numeral(root: int, kind: str, inversion: int, tones: Sequence[tuple[str, int]], key: Key) -> str:
-    """Write the Roman numeral with its inversion's figures; a chord outside the key may be another one's dominant."""
+    """Return the Roman numeral with its figures; a chord outside the key may be a secondary dominant."""
     from music21 import chord, roman
 
     names = [_joined(tone, "-") + str(4 + (index > 0)) for index, tone in enumerate(tones)]
-    heard, home = chord.Chord(names), key.to_music21()
+    sounding, home = chord.Chord(names), key.to_music21()
     figures = (_SEVENTH_FIGURES if len(tones) > _SEVENTH else _TRIAD_FIGURES)[inversion]
-    plain = roman.romanNumeralFromChord(heard, home)
+    plain = roman.romanNumeralFromChord(sounding, home)
     pitches = {(root + step) % 12 for step in _QUALITIES[kind][0]}
-    if _is_dominant_elsewhere(plain.scaleDegree, pitches, kind, key):
-        applied = roman.romanNumeralFromChord(heard, home, preferSecondaryDominants=True)
+    if _is_secondary_dominant(plain.scaleDegree, pitches, kind, key):
+        applied = roman.romanNumeralFromChord(sounding, home, preferSecondaryDominants=True)
         if applied.secondaryRomanNumeral is not None:
             return f"V{figures}/{_degree(applied.secondaryRomanNumeral, key)}"
     return f"{_degree(plain, key)}{_MARKS.get(kind, '')}{figures}"
 
 
-def _is_dominant_elsewhere(degree: int, pitches: Collection[int], kind: str, key: Key) -> bool:
-    """Whether a chord sounds like the dominant of a degree: a seventh chord, or a major triad with a foreign third."""
+def _is_secondary_dominant(degree: int, pitches: Collection[int], kind: str, key: Key) -> bool:
+    """Return True for a possible secondary dominant: a dominant seventh, or a major triad with a chromatic third."""
     if degree == _DOMINANT or kind not in ("major", "dominant-seventh"):
         return False
     scale = {(key.sharps * 7 + step) % 12 for step in _SCALE}
@@ -217,6 +212,6 @@ def _is_dominant_elsewhere(degree: int, pitches: Collection[int], kind: str, key
 
 
 def _degree(numeral: RomanNumeral, key: Key) -> str:
-    """The degree's numeral; in minor both forms of the sixth and seventh degree go without a sign."""
+    """Return the degree's numeral; in minor, both forms of the sixth and seventh degrees have no accidental."""
     plain: str = numeral.romanNumeralAlone
     return plain if key.mode == "minor" and plain.upper() in ("VI", "VII") else str(numeral.romanNumeral)

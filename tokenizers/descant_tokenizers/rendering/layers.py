@@ -1,4 +1,4 @@
-"""From a score's tracks to what stands on staves: chords in layers, at times that note values reach.
+"""A score's tracks as notation needs them: chords in layers, at times that note values reach.
 
 Units: quarter notes, as exact fractions.
 """
@@ -13,25 +13,25 @@ from fractions import Fraction
 from symusic.core import NoteTick, ScoreTick, TrackTick
 
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.rendering.rhythm import MeterGroups, snapped, tuplets_of
-from descant_tokenizers.scores import Bar, bars_of
+from descant_tokenizers.rendering.rhythm import TimeSignature, snapped, tuplets_of
+from descant_tokenizers.scores import bars_of
 
-__all__ = ["GivenRule", "Layer", "Moved", "Staved", "StavedBar", "layers_of", "staved_bars"]
+__all__ = ["Displacement", "GivenRule", "Layer", "Measure", "NoteGroup", "layers_of", "measures_of"]
 
 GivenRule = Callable[[str, NoteTick], bool]
-"""Takes the name of a track and one of its notes; tells whether the note was given (True) or added."""
+"""Takes a track's name and one of its notes; returns True if the note was given, False if it was added."""
 
 _CLOSED_GAP = Fraction(1, 4)  # a rest shorter than a 16th that nobody wrote
 _SHORTEST = Fraction(1, 8)
-_BAR_GRID = 16  # parts of a quarter at which bars may begin
+_MEASURE_GRID = 16  # parts of a quarter at which measures may begin
 
 
 @dataclass(frozen=True)
-class StavedBar:
+class Measure:
     """A bar as it is printed.
 
     Attributes:
-        number: As `Bar` has it.
+        number: As in `Bar`.
         start: Its onset.
         length: Its length.
         meter: The time signature to print: a pickup has that of the bar after it.
@@ -40,28 +40,28 @@ class StavedBar:
     number: int
     start: Fraction
     length: Fraction
-    meter: MeterGroups
+    meter: TimeSignature
 
     @property
     def end(self) -> Fraction:
-        """Where it ends."""
+        """End of the measure."""
         return self.start + self.length
 
     @property
-    def first_place(self) -> Fraction:
-        """Its onset's place in a whole bar: a pickup is the end of one."""
+    def offset(self) -> Fraction:
+        """Where the measure begins inside a full bar: a pickup is the end of one."""
         return self.meter.length - self.length if self.number == 0 else Fraction(0)
 
 
 @dataclass(frozen=True)
-class Staved:
-    """Notes of one track that begin and end together.
+class NoteGroup:
+    """Notes of one track that begin and end together: a note, or a chord.
 
     Attributes:
-        onset: Where they begin.
-        end: Where they end.
-        pitches: MIDI pitches, rising, each with whether it was given.
-        time: Their onset as the score has it.
+        onset: Printed onset.
+        end: Printed end.
+        pitches: MIDI pitches in ascending order, each with True if it was given.
+        time: Onset in the score.
     """
 
     onset: Fraction
@@ -70,73 +70,67 @@ class Staved:
     time: Fraction
 
 
-Layer = Sequence[Staved]
-"""Chords of which none overlaps the next."""
+Layer = Sequence[NoteGroup]
+"""Groups of which none overlaps the next."""
 
 
 @dataclass(frozen=True)
-class Moved:
-    """How far a score had to be moved to note values.
+class Displacement:
+    """How far notes were moved to reach note values.
 
     Attributes:
         num_notes: Notes whose onset was moved.
-        furthest: The longest way.
+        largest: The largest distance.
     """
 
     num_notes: int
-    furthest: Fraction
+    largest: Fraction
 
 
-def staved_bars(score: ScoreTick) -> list[StavedBar]:
+def measures_of(score: ScoreTick) -> list[Measure]:
     """List a score's bars as they are printed.
 
     Raises:
         InputError: A time signature cuts a bar short where no note value ends.
     """
-    bars = bars_of(score)
-    staved = [_staved_bar(bars, index, score.ticks_per_quarter) for index in range(len(bars))]
-    for bar in staved:
-        if (bar.start * _BAR_GRID).denominator > 1 or (bar.length * _BAR_GRID).denominator > 1:
+    bars, unit = bars_of(score), score.ticks_per_quarter
+    measures = []
+    for bar in bars:
+        shown = bars[1] if bar.number == 0 and len(bars) > 1 else bar
+        meter = TimeSignature(shown.numerator, shown.denominator)
+        measure = Measure(bar.number, Fraction(bar.start_ticks, unit), Fraction(bar.length_ticks, unit), meter)
+        if any((place * _MEASURE_GRID).denominator > 1 for place in (measure.start, measure.length)):
             raise InputError(
-                f"a time signature cuts bar {bar.number} short where no note value ends, so there is no sheet music; "
-                "correct it."
+                f"A time signature cuts bar {bar.number} short where no note value ends, so it cannot be engraved. "
+                "Correct the time signature."
             )
-    return staved
-
-
-def _staved_bar(bars: Sequence[Bar], index: int, unit: int) -> StavedBar:
-    bar = bars[index]
-    shown = bars[1] if bar.number == 0 and len(bars) > 1 else bar
-    meter = MeterGroups(shown.numerator, shown.denominator)
-    return StavedBar(bar.number, Fraction(bar.start_ticks, unit), Fraction(bar.length_ticks, unit), meter)
+        measures.append(measure)
+    return measures
 
 
 def layers_of(
-    track: TrackTick, ticks_per_quarter: int, bars: Sequence[StavedBar], is_given: GivenRule | None
-) -> tuple[list[list[Staved]], Moved]:
-    """Gather a track's notes to chords, and chords to layers.
+    track: TrackTick, ticks_per_quarter: int, measures: Sequence[Measure], is_given: GivenRule | None
+) -> tuple[list[list[NoteGroup]], Displacement]:
+    """Group a track's notes into chords, and the chords into layers.
 
     Args:
         track: The track.
-        ticks_per_quarter: Of its score.
-        bars: The score's bars.
-        is_given: Which notes were given; by default all.
-
-    Returns:
-        The layers, and how far notes were moved.
+        ticks_per_quarter: Resolution of its score.
+        measures: The score's measures.
+        is_given: Tells which notes were given; by default all.
     """
     exact = [(Fraction(n.time, ticks_per_quarter), Fraction(n.end, ticks_per_quarter)) for n in track.notes]
     given = [is_given is None or is_given(track.name, note) for note in track.notes]
     coarse: set[int] = set()
     while True:
-        places = _places(bars, exact, coarse)
+        places = _printed_places(measures, exact, coarse)
         layers = _layered(track, exact, given, places)
-        found = {index for layer in layers for index in _unwritable(bars, layer)} - coarse
+        found = {index for layer in layers for index in _unwritable(measures, layer)} - coarse
         if not found:
             break
         coarse |= found
     moved = [abs(places[onset] - onset) for onset, _ in exact if places[onset] != onset]
-    return layers, Moved(len(moved), max(moved, default=Fraction(0)))
+    return layers, Displacement(len(moved), max(moved, default=Fraction(0)))
 
 
 def _layered(
@@ -144,66 +138,68 @@ def _layered(
     exact: Sequence[tuple[Fraction, Fraction]],
     given: Sequence[bool],
     places: Mapping[Fraction, Fraction],
-) -> list[list[Staved]]:
-    ends = _ends(exact, places)
-    gathered: dict[tuple[Fraction, Fraction], dict[int, bool]] = {}
+) -> list[list[NoteGroup]]:
+    ends = _printed_ends(exact, places)
+    grouped: dict[tuple[Fraction, Fraction], dict[int, bool]] = {}
     times: dict[Fraction, Fraction] = {}
     for note, (onset, end), is_given in zip(track.notes, exact, given, strict=True):
-        gathered.setdefault((places[onset], ends[onset, end]), {})[note.pitch] = is_given
+        grouped.setdefault((places[onset], ends[onset, end]), {})[note.pitch] = is_given
         times.setdefault(places[onset], onset)
-    layers: list[list[Staved]] = []
-    for (onset, end), pitches in sorted(gathered.items(), key=lambda item: (item[0][0], -max(item[1]))):
-        new = Staved(onset, end, tuple(sorted(pitches.items())), times[onset])
+    layers: list[list[NoteGroup]] = []
+    for (onset, end), pitches in sorted(grouped.items(), key=lambda item: (item[0][0], -max(item[1]))):
+        group = NoteGroup(onset, end, tuple(sorted(pitches.items())), times[onset])
         layer = next((layer for layer in layers if layer[-1].end <= onset), None)
         if layer is None:
-            layers.append([new])
+            layers.append([group])
         else:
-            layer.append(new)
+            layer.append(group)
     return layers
 
 
-def _unwritable(bars: Sequence[StavedBar], layer: Layer) -> Iterator[int]:
-    """Bars in which a layer needs what notation does not have: a triplet's note that ends with a 16th, for one."""
+def _unwritable(measures: Sequence[Measure], layer: Layer) -> Iterator[int]:
+    """Yield the measures in which a layer needs what notation lacks: such as a triplet note that ends on a 16th."""
     points: dict[int, set[Fraction]] = {}
-    for item in layer:
-        for point in (item.onset, item.end):
-            index = _bar_at(bars, point)
-            points.setdefault(index, set()).add(point - bars[index].start + bars[index].first_place)
+    for group in layer:
+        for point in (group.onset, group.end):
+            index = _measure_at(measures, point)
+            points.setdefault(index, set()).add(point - measures[index].start + measures[index].offset)
     for index, own in points.items():
         try:
-            tuplets_of(bars[index].meter, own)
+            tuplets_of(measures[index].meter, own)
         except ValueError:
             yield index
 
 
-def _bar_at(bars: Sequence[StavedBar], point: Fraction) -> int:
-    return max(bisect.bisect_right(bars, point, key=lambda bar: bar.start) - 1, 0)
+def _measure_at(measures: Sequence[Measure], point: Fraction) -> int:
+    return max(bisect.bisect_right(measures, point, key=lambda measure: measure.start) - 1, 0)
 
 
-def _places(
-    bars: Sequence[StavedBar], notes: Iterable[tuple[Fraction, Fraction]], coarse: Collection[int]
+def _printed_places(
+    measures: Sequence[Measure], notes: Iterable[tuple[Fraction, Fraction]], coarse: Collection[int]
 ) -> dict[Fraction, Fraction]:
-    """Where each onset and end is printed: where it is, if note values reach it; in coarse bars on 32nds."""
+    """Map each onset and end to where it is printed: unmoved if note values reach it; on 32nds in coarse measures."""
     inside: dict[int, list[Fraction]] = {}
     for point in sorted({point for note in notes for point in note}):
-        inside.setdefault(_bar_at(bars, point), []).append(point)
+        inside.setdefault(_measure_at(measures, point), []).append(point)
     places: dict[Fraction, Fraction] = {}
     for index, own in inside.items():
-        bar = bars[index]
-        shift = bar.first_place - bar.start
+        measure = measures[index]
+        shift = measure.offset - measure.start
         if index in coarse:
             printed = {point: round((point + shift) / _SHORTEST) * _SHORTEST - shift for point in own}
         else:
-            found = snapped(bar.meter, [point + shift for point in own])
+            found = snapped(measure.meter, [point + shift for point in own])
             printed = {point: found[point + shift] - shift for point in own}
-        places |= {point: min(place, bar.end) if point <= bar.end else place for point, place in printed.items()}
+        places |= {
+            point: min(place, measure.end) if point <= measure.end else place for point, place in printed.items()
+        }
     return places
 
 
-def _ends(
+def _printed_ends(
     notes: Sequence[tuple[Fraction, Fraction]], places: Mapping[Fraction, Fraction]
 ) -> dict[tuple[Fraction, Fraction], Fraction]:
-    """Where each note is printed to end; one that was moved goes on to the next onset, if that is near."""
+    """Map each note to its printed end; an end that was moved is extended to the next onset if that is near."""
     onsets = sorted({places[onset] for onset, _ in notes})
     ends = {}
     for onset, end in notes:

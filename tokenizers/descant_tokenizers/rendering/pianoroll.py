@@ -1,9 +1,9 @@
-"""A piano roll of a score as a PNG: who sings what when, and which notes were given and which were added.
+"""A piano roll of a score as a PNG, with a color for each voice; given notes differ from added ones.
 
-Colours follow Okabe & Ito 2008, "Color Universal Design"; given notes also have a dark outline and hatching, so that
-everybody can read the picture, in grey print too.
+Colors follow Okabe & Ito 2008, "Color Universal Design"; given notes also have a dark outline and hatching, so that the
+picture is readable without color vision and in gray print.
 
-Units: x in ticks of the score, counted from the beginning of the system (a row of bars); y in semitones (MIDI pitch).
+Units: x in ticks of the score, from the beginning of the system (a row of bars); y in semitones (MIDI pitch).
 """
 
 from __future__ import annotations
@@ -31,15 +31,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["VOICE_COLOURS", "GivenRule", "piano_roll", "piano_roll_png"]
+__all__ = ["VOICE_COLORS", "GivenRule", "piano_roll", "piano_roll_png"]
 
-#: Colour-blind safe (Okabe and Ito 2008).
-VOICE_COLOURS = dict(zip(VOICES, ("#d55e00", "#e69f00", "#009e73", "#0072b2"), strict=True))
-_OTHER_COLOURS = ("#cc79a7", "#56b4e9", "#7f7f7f", "#b3a800")
+VOICE_COLORS = dict(zip(VOICES, ("#d55e00", "#e69f00", "#009e73", "#0072b2"), strict=True))
+_OTHER_COLORS = ("#cc79a7", "#56b4e9", "#7f7f7f", "#b3a800")
 _INK = "#1a1a1a"
 _BLACK_KEYS = (1, 3, 6, 8, 10)
 _BARS_PER_SYSTEM = 16
-_MAX_SYSTEMS = 24  # keeps the largest score that is read (2,000 bars) to a picture of about 1,500 x 8,000 pixels
+_MAX_SYSTEMS = 24  # limits the largest score that is read (2,000 bars) to about 1,500 x 8,000 pixels
 _DOTS_PER_INCH = 120
 _WIDTH_INCHES = 13.0
 _INCHES_PER_SEMITONE = 0.08
@@ -52,7 +51,7 @@ _MAX_LEGEND = 12
 
 
 class _Box(NamedTuple):
-    """A note, or the part of it that lies in one system."""
+    """A note, or its part in one system."""
 
     start_ticks: int
     end_ticks: int
@@ -65,14 +64,14 @@ class _Box(NamedTuple):
 def piano_roll(score: ScoreTick, path: Path, *, is_given: GivenRule | None = None, title: str = "") -> None:
     """Draw a score to a PNG file.
 
-    Bars are numbered as in `bars_of` (a pickup is bar 0); up to 16 of them share a system. Where two voices sound the
-    same pitch at once, each gets its share of the row. Percussion is left out.
+    Bars are numbered as in `bars_of` (a pickup is bar 0), up to 16 to a system. Voices that sound the same pitch at
+    once share its row. Percussion is left out.
 
     Args:
         score: Any score with notes; tracks without a name are called "track 1", "track 2", ...
         path: The file to write; an existing one is replaced.
-        is_given: Which notes were given, for example `lambda voice, note: voice == "Soprano"`, or
-            `lambda voice, note: note.time < end_of_prompt_ticks`. By default no difference is drawn.
+        is_given: Tells which notes were given, for example `lambda voice, note: voice == "Soprano"`, or
+            `lambda voice, note: note.time < end_of_prompt_ticks`. By default all notes look the same.
         title: One line above the picture.
 
     Raises:
@@ -84,27 +83,20 @@ def piano_roll(score: ScoreTick, path: Path, *, is_given: GivenRule | None = Non
 
 
 def piano_roll_png(score: ScoreTick, *, is_given: GivenRule | None = None, title: str = "") -> bytes:
-    """Draw a score; see `piano_roll`.
-
-    Returns:
-        The bytes of a PNG file.
-
-    Raises:
-        InputError: The score has no pitched notes.
-    """
+    """Return the PNG file of `piano_roll`."""
     boxes = _boxes(score, is_given or (lambda voice, note: False))
     if not boxes:
-        raise InputError("the score has no pitched notes, so there is no picture to draw; give one that has.")
+        raise InputError("The score has no pitched notes, so there is nothing to draw. Give one that has.")
     data = io.BytesIO()
     with _quiet_matplotlib():
-        figure = _draw(score, boxes, title, tell_apart=is_given is not None)
+        figure = _draw(score, boxes, title, marks_given=is_given is not None)
         figure.savefig(data, format="png", dpi=_DOTS_PER_INCH)
     return data.getvalue()
 
 
 @contextlib.contextmanager
 def _quiet_matplotlib() -> Iterator[None]:
-    """Keep matplotlib's remarks about its font cache and about missing glyphs off the user's terminal."""
+    """Suppress matplotlib's messages about its font cache and missing glyphs."""
     logger = logging.getLogger("matplotlib")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -117,7 +109,7 @@ def _quiet_matplotlib() -> Iterator[None]:
 
 
 def _boxes(score: ScoreTick, is_given: GivenRule) -> list[_Box]:
-    shortest_ticks = max(score.ticks_per_quarter // 8, 1)  # a narrower box could not be seen
+    shortest_ticks = max(score.ticks_per_quarter // 8, 1)  # a narrower box would be invisible
     rows: dict[int, list[_Box]] = {}
     for index, track in enumerate(score.tracks):
         for note in () if track.is_drum else track.notes:
@@ -128,7 +120,7 @@ def _boxes(score: ScoreTick, is_given: GivenRule) -> list[_Box]:
 
 
 def _runs(row: list[_Box]) -> list[list[_Box]]:
-    """Break the boxes of one pitch into runs that overlap in time."""
+    """Split the boxes of one pitch into runs that overlap in time."""
     runs: list[list[_Box]] = []
     end = -1
     for box in sorted(row):
@@ -141,7 +133,7 @@ def _runs(row: list[_Box]) -> list[list[_Box]]:
 
 
 def _shared(run: list[_Box]) -> Iterator[_Box]:
-    """Share the height of a row among the tracks of one run, the first track on top."""
+    """Divide the height of a row among the tracks of one run, the first track on top."""
     tracks = sorted({box.track for box in run}, reverse=True)
     height = 1 / len(tracks)
     for box in run:
@@ -149,34 +141,34 @@ def _shared(run: list[_Box]) -> Iterator[_Box]:
 
 
 def _systems(bars: Sequence[Bar]) -> list[list[Bar]]:
-    """Break bars into evenly filled rows of a multiple of four; a pickup stands before the first row's bars."""
+    """Split bars into evenly filled systems of a multiple of four; a pickup precedes the first system's bars."""
     num_bars = max(bars[-1].number, 1)
     num_systems = min(ceil(num_bars / _BARS_PER_SYSTEM), _MAX_SYSTEMS)
     per_system = 4 * ceil(num_bars / num_systems / 4) if num_systems > 1 else num_bars
     return [list(system) for _, system in groupby(bars, key=lambda bar: max(bar.number - 1, 0) // per_system)]
 
 
-def _draw(score: ScoreTick, boxes: list[_Box], title: str, *, tell_apart: bool) -> Figure:
-    from matplotlib.figure import Figure  # reads the fonts, and would say so if it were not kept quiet
+def _draw(score: ScoreTick, boxes: list[_Box], title: str, *, marks_given: bool) -> Figure:
+    from matplotlib.figure import Figure  # reads the fonts, with messages that are suppressed here
 
     systems = _systems(bars_of(score))
     low = min(round(box.bottom) for box in boxes) - _SPARE_SEMITONES
     high = max(round(box.bottom) for box in boxes) + _SPARE_SEMITONES
     row_inches = max((high - low) * _INCHES_PER_SEMITONE, _MIN_ROLL_INCHES) + _MARGIN_INCHES
     size = (_WIDTH_INCHES, len(systems) * row_inches + _HEADING_INCHES)
-    figure = Figure(figsize=size, layout="constrained", facecolor="white")  # an Agg figure, no window, no pyplot
+    figure = Figure(figsize=size, layout="constrained", facecolor="white")  # Agg: no window, no pyplot
     width_ticks = max(system[-1].end_ticks - system[0].start_ticks for system in systems)
     names = _track_names(score)
-    colours = _colours(names)
+    colors = _colors(names)
     for axes, system in zip(figure.subplots(len(systems), squeeze=False)[:, 0], systems, strict=True):
         axes.set(xlim=(0, width_ticks), ylim=(low - 0.5, high + 0.5))
         _draw_keys(axes, low, high, system[-1].end_ticks - system[0].start_ticks)
         _draw_bars(axes, system, score.ticks_per_quarter)
-        _draw_notes(axes, boxes, system, colours)
+        _draw_notes(axes, boxes, system, colors)
     _write_signatures(figure.axes, systems)
     figure.axes[-1].set_xlabel("bar", fontsize=9)
     figure.suptitle(printable(title, 110), fontsize=13, parse_math=False)
-    _draw_legend(figure, boxes, names, colours, tell_apart=tell_apart)
+    _draw_legend(figure, boxes, names, colors, marks_given=marks_given)
     return figure
 
 
@@ -184,13 +176,13 @@ def _track_names(score: ScoreTick) -> list[str]:
     return [printable(track.name, 28) or f"track {number}" for number, track in enumerate(score.tracks, start=1)]
 
 
-def _colours(names: Sequence[str]) -> list[str]:
-    spare = cycle(_OTHER_COLOURS)
-    return [VOICE_COLOURS.get(name) or next(spare) for name in names]
+def _colors(names: Sequence[str]) -> list[str]:
+    spare = cycle(_OTHER_COLORS)
+    return [VOICE_COLORS.get(name) or next(spare) for name in names]
 
 
 def _draw_keys(axes: Axes, low: int, high: int, end_ticks: int) -> None:
-    """Shade the rows as piano keys are, and name every C and G."""
+    """Shade the rows like piano keys, and label every C and G."""
     for pitch in range(low, high + 1):
         if pitch % _OCTAVE in _BLACK_KEYS:
             axes.add_patch(Rectangle((0, pitch - 0.5), end_ticks, 1, facecolor="#eff1f4", zorder=0))
@@ -223,8 +215,8 @@ def _inner_beats(bar: Bar, ticks_per_quarter: int) -> range:
     return range(bar.start_ticks + beat_ticks, bar.end_ticks, beat_ticks)
 
 
-def _draw_notes(axes: Axes, boxes: Sequence[_Box], system: Sequence[Bar], colours: Sequence[str]) -> None:
-    """Draw what sounds in a system, given notes on top; a note held over its edges is cut there."""
+def _draw_notes(axes: Axes, boxes: Sequence[_Box], system: Sequence[Bar], colors: Sequence[str]) -> None:
+    """Draw the notes of a system, given ones on top; a note held over its edges is cut there."""
     start, end = system[0].start_ticks, system[-1].end_ticks
     drawn: dict[tuple[bool, int], list[Rectangle]] = {}
     for box in boxes:
@@ -233,17 +225,17 @@ def _draw_notes(axes: Axes, boxes: Sequence[_Box], system: Sequence[Bar], colour
             rectangle = Rectangle((left - start, box.bottom), right - left, box.height)
             drawn.setdefault((box.given, box.track), []).append(rectangle)
     for (given, track), rectangles in sorted(drawn.items(), key=lambda item: item[0]):
-        axes.add_collection(PatchCollection(rectangles, zorder=3 if given else 2, **_style(colours[track], given)))
+        axes.add_collection(PatchCollection(rectangles, zorder=3 if given else 2, **_style(colors[track], given)))
 
 
-def _style(colour: str, given: bool) -> dict[str, Any]:
+def _style(color: str, given: bool) -> dict[str, Any]:
     if given:
-        return {"facecolor": colour, "edgecolor": _INK, "linewidth": 1.1, "hatch": "////", "hatch_linewidth": 0.7}
-    return {"facecolor": colour, "edgecolor": "white", "linewidth": 0.5}
+        return {"facecolor": color, "edgecolor": _INK, "linewidth": 1.1, "hatch": "////", "hatch_linewidth": 0.7}
+    return {"facecolor": color, "edgecolor": "white", "linewidth": 0.5}
 
 
 def _write_signatures(all_axes: Sequence[Axes], systems: Sequence[Sequence[Bar]]) -> None:
-    """Write each new time signature above its first bar; that of a pickup only says how long it is."""
+    """Write each new time signature above its first bar; that of a pickup is only its length."""
     before = None
     for axes, system in zip(all_axes, systems, strict=True):
         for bar in system:
@@ -255,11 +247,11 @@ def _write_signatures(all_axes: Sequence[Axes], systems: Sequence[Sequence[Bar]]
 
 
 def _draw_legend(
-    figure: Figure, boxes: Sequence[_Box], names: Sequence[str], colours: Sequence[str], *, tell_apart: bool
+    figure: Figure, boxes: Sequence[_Box], names: Sequence[str], colors: Sequence[str], *, marks_given: bool
 ) -> None:
     sounding = sorted({box.track for box in boxes})
-    entries = [(names[track], Patch(facecolor=colours[track])) for track in sounding[:_MAX_LEGEND]]
-    if tell_apart:
+    entries = [(names[track], Patch(facecolor=colors[track])) for track in sounding[:_MAX_LEGEND]]
+    if marks_given:
         kinds = {box.given for box in boxes}
         entries += [
             (word, Patch(**_style("#b5bac2", given)))

@@ -1,7 +1,7 @@
-"""Rhythm as notation says it: note values that show where the beats are, tuplets, and times that are near enough.
+"""Rhythm as notation writes it: note values that show the beats, tuplets, and times moved to what can be written.
 
-Units: quarter notes, as exact fractions. Places are counted from where the bar would begin if it were whole: a pickup
-of one quarter in 4/4 begins at 3.
+Units: quarter notes, as exact fractions. Places are counted from where a full bar would begin: a pickup of one quarter
+in 4/4 begins at 3.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-__all__ = ["MeterGroups", "Tuplet", "Value", "note_values", "rest_values", "snapped", "tuplets_of"]
+__all__ = ["NoteValue", "TimeSignature", "Tuplet", "note_values", "rest_values", "snapped", "tuplets_of"]
 
 _FINEST = 16  # of a quarter: 64th notes
 _FINEST_TUPLET = Fraction(1, 6)
 _LONGEST = 12  # a dotted breve
-_TUPLETS = {3: 2, 5: 4, 7: 4}  # so many in the time of
-# Grids to which a time that no note value reaches is moved, and what it costs to read them, in quarters of distance.
+_TUPLETS = {3: 2, 5: 4, 7: 4}  # three notes in the time of two, ...
+# Grids for times that no note value reaches, and the cost of reading each, in quarters of distance.
 _GRIDS = {Fraction(1, 4): 0.0, Fraction(1, 3): 0.02, Fraction(1, 8): 0.1, Fraction(1, 6): 0.08}
-_MERGED = 0.125  # what it costs that two times become one
+_MERGED = 0.125  # cost of two times becoming one
 
 
 @dataclass(frozen=True)
-class MeterGroups:
+class TimeSignature:
     """A time signature.
 
     Attributes:
@@ -37,12 +37,12 @@ class MeterGroups:
 
     @property
     def is_compound(self) -> bool:
-        """Whether three units are a beat, as in 6/8."""
+        """True if three units are a beat, as in 6/8."""
         return self.denominator >= 8 and self.numerator % 3 == 0
 
     @property
     def unit(self) -> Fraction:
-        """What is divided in two, or by a tuplet: a quarter, an eighth in 6/8."""
+        """The unit that is halved, or divided by a tuplet: a quarter, an eighth in 6/8."""
         return Fraction(4, max(self.denominator, 4))
 
     @property
@@ -57,21 +57,21 @@ class MeterGroups:
 
     @property
     def middle(self) -> Fraction | None:
-        """The strong beat inside a bar, of 4/4 or 12/8."""
+        """The strong beat inside a bar of 4/4 or 12/8; None in other meters."""
         num_beats = self.length / self.beat
         return self.length / 2 if num_beats % 2 == 0 and num_beats >= 4 else None
 
 
 @dataclass(frozen=True)
 class Tuplet:
-    """A stretch that is divided in another way than by two.
+    """A stretch of time that is not divided by two.
 
     Attributes:
         start: Its place.
         length: Its length.
-        actual: So many notes ...
-        normal: ... in the time of so many.
-        unit: Length, as it sounds, of the shortest note.
+        actual: Number of notes (3 in a triplet) ...
+        normal: ... in the time of this number (2 in a triplet).
+        unit: Sounding length of the shortest note.
     """
 
     start: Fraction
@@ -82,18 +82,18 @@ class Tuplet:
 
     @property
     def end(self) -> Fraction:
-        """Where it ends."""
+        """End of the tuplet."""
         return self.start + self.length
 
 
 @dataclass(frozen=True)
-class Value:
-    """A note value at its place.
+class NoteValue:
+    """A note value and its place.
 
     Attributes:
         start: Its place.
-        length: How long it sounds.
-        tuplet: The tuplet that it is part of.
+        length: Its sounding length.
+        tuplet: The tuplet that it belongs to.
     """
 
     start: Fraction
@@ -102,17 +102,17 @@ class Value:
 
     @property
     def written(self) -> Fraction:
-        """Its length as written: an eighth of a triplet is 1/2."""
+        """Its written length: an eighth of a triplet is 1/2."""
         return self.length if self.tuplet is None else self.length * self.tuplet.actual / self.tuplet.normal
 
 
-def tuplets_of(meter: MeterGroups, points: Collection[Fraction], length: Fraction | None = None) -> list[Tuplet]:
+def tuplets_of(meter: TimeSignature, points: Collection[Fraction], length: Fraction | None = None) -> list[Tuplet]:
     """Find the tuplets that the notes of a voice need in a bar.
 
     Args:
         meter: The bar's meter.
-        points: Where notes begin and end; what lies outside the bar does not count.
-        length: Length of the bar, where it is longer than the meter says.
+        points: Where notes begin and end; points outside the bar are ignored.
+        length: Length of the bar, if it is longer than its meter.
 
     Raises:
         ValueError: No note values reach one of the points.
@@ -127,8 +127,8 @@ def tuplets_of(meter: MeterGroups, points: Collection[Fraction], length: Fractio
     return found
 
 
-def _wide_triplet(meter: MeterGroups, start: Fraction, points: Collection[Fraction]) -> Tuplet | None:
-    """Three quarters in the time of two, from an odd beat on."""
+def _wide_triplet(meter: TimeSignature, start: Fraction, points: Collection[Fraction]) -> Tuplet | None:
+    """Find a triplet of quarters in the time of two, from an odd beat on."""
     length = 2 * meter.unit
     if start % length or start + length > meter.length:
         return None
@@ -158,19 +158,23 @@ def _tuplets_in(start: Fraction, length: Fraction, points: Collection[Fraction])
     return [Tuplet(start, length, odd, _TUPLETS[odd], unit)]
 
 
-def note_values(meter: MeterGroups, start: Fraction, end: Fraction, tuplets: Sequence[Tuplet] = ()) -> list[Value]:
-    """Write a note inside a bar: as one value where that shows the beats, else as several, to be tied.
+def note_values(
+    meter: TimeSignature, start: Fraction, end: Fraction, tuplets: Sequence[Tuplet] = ()
+) -> list[NoteValue]:
+    """Write a note inside a bar as one value if that shows the beats, else as several tied values.
 
     Args:
         meter: The bar's meter.
-        start: Where it begins.
-        end: Where it ends.
+        start: Its onset.
+        end: Its end.
         tuplets: The bar's tuplets (see `tuplets_of`).
     """
     return [value for part in _parts(start, end, tuplets) for value in _values(meter, *part, is_rest=False)]
 
 
-def rest_values(meter: MeterGroups, start: Fraction, end: Fraction, tuplets: Sequence[Tuplet] = ()) -> list[Value]:
+def rest_values(
+    meter: TimeSignature, start: Fraction, end: Fraction, tuplets: Sequence[Tuplet] = ()
+) -> list[NoteValue]:
     """Write a rest inside a bar, as `note_values` does; rests show the beats more strictly."""
     return [value for part in _parts(start, end, tuplets) for value in _values(meter, *part, is_rest=True)]
 
@@ -178,32 +182,32 @@ def rest_values(meter: MeterGroups, start: Fraction, end: Fraction, tuplets: Seq
 def _parts(
     start: Fraction, end: Fraction, tuplets: Sequence[Tuplet]
 ) -> Iterator[tuple[Fraction, Fraction, Tuplet | None]]:
-    """Cut a stretch where tuplets begin and end."""
+    """Cut a stretch at the edges of tuplets."""
     cuts = {place for tuplet in tuplets for place in (tuplet.start, tuplet.end) if start < place < end}
     for first, second in itertools.pairwise(sorted({start, end, *cuts})):
         yield first, second, next((each for each in tuplets if each.start <= first < each.end), None)
 
 
 def _values(
-    meter: MeterGroups, start: Fraction, end: Fraction, tuplet: Tuplet | None, *, is_rest: bool
-) -> Iterator[Value]:
+    meter: TimeSignature, start: Fraction, end: Fraction, tuplet: Tuplet | None, *, is_rest: bool
+) -> Iterator[NoteValue]:
     if tuplet is not None:
         yield from _values_in(tuplet, start, end)
         return
     if (_is_plain_rest if is_rest else _is_plain)(meter, start, end):
-        yield Value(start, end - start)
+        yield NoteValue(start, end - start)
         return
     cut = _cut(meter, start, end)
     yield from _values(meter, start, cut, None, is_rest=is_rest)
     yield from _values(meter, cut, end, None, is_rest=is_rest)
 
 
-def _values_in(tuplet: Tuplet, start: Fraction, end: Fraction) -> Iterator[Value]:
+def _values_in(tuplet: Tuplet, start: Fraction, end: Fraction) -> Iterator[NoteValue]:
     while start < end:
         count = int((end - start) / tuplet.unit)
         while not _is_dotted_or_plain(Fraction(count)):
             count -= 1
-        yield Value(start, count * tuplet.unit, tuplet)
+        yield NoteValue(start, count * tuplet.unit, tuplet)
         start += count * tuplet.unit
 
 
@@ -215,8 +219,8 @@ def _is_dotted_or_plain(length: Fraction) -> bool:
     )
 
 
-def _is_plain(meter: MeterGroups, start: Fraction, end: Fraction) -> bool:
-    """Whether one note value may stand for this stretch."""
+def _is_plain(meter: TimeSignature, start: Fraction, end: Fraction) -> bool:
+    """Return True if one note value can cover this stretch."""
     beat, length = meter.beat, end - start
     if not _is_dotted_or_plain(length):
         return False
@@ -231,7 +235,7 @@ def _is_plain(meter: MeterGroups, start: Fraction, end: Fraction) -> bool:
     return is_syncope and end - half != meter.middle
 
 
-def _is_plain_rest(meter: MeterGroups, start: Fraction, end: Fraction) -> bool:
+def _is_plain_rest(meter: TimeSignature, start: Fraction, end: Fraction) -> bool:
     beat, length = meter.beat, end - start
     if not _is_dotted_or_plain(length):
         return False
@@ -241,15 +245,15 @@ def _is_plain_rest(meter: MeterGroups, start: Fraction, end: Fraction) -> bool:
     return is_half_bar or (length in (2 * beat, 4 * beat) and start % length == 0 and meter.length % (2 * beat) == 0)
 
 
-def _cut(meter: MeterGroups, start: Fraction, end: Fraction) -> Fraction:
-    """The strongest place inside a stretch: the middle of the bar, a beat, then halves of it."""
+def _cut(meter: TimeSignature, start: Fraction, end: Fraction) -> Fraction:
+    """Return the strongest place inside a stretch: the middle of the bar, a beat, then its halves."""
     beat = meter.beat
     first, last = -(-start // beat) * beat, end // beat * beat
     if first == start and start < last < end:
         return last  # whole beats stay together
     if start < first < end:
         return first
-    if first == start and last == end:  # whole beats that no single value says
+    if first == start and last == end:  # whole beats that no single value covers
         if meter.middle is not None and start < meter.middle < end:
             return meter.middle
         length = end - start
@@ -264,15 +268,15 @@ def _cut(meter: MeterGroups, start: Fraction, end: Fraction) -> Fraction:
         step /= 2
 
 
-def snapped(meter: MeterGroups, points: Iterable[Fraction]) -> Mapping[Fraction, Fraction]:
-    """Move points that no note value reaches to ones that do.
+def snapped(meter: TimeSignature, points: Iterable[Fraction]) -> Mapping[Fraction, Fraction]:
+    """Move points that no note value reaches to the nearest ones that can be written.
 
     Args:
         meter: The bar's meter.
         points: Places in a bar.
 
     Returns:
-        The place of each point; most are where they were.
+        The new place of each point; most do not move.
     """
     moved: dict[Fraction, Fraction] = {}
     for index, group in itertools.groupby(sorted(set(points)), key=lambda point: point // meter.unit):

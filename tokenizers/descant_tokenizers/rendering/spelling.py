@@ -1,4 +1,4 @@
-"""Keys, and note names for MIDI pitches: the nearest on the line of fifths to the key."""
+"""Keys, and the spelling of MIDI pitches: the name nearest to the key on the line of fifths."""
 
 from __future__ import annotations
 
@@ -14,15 +14,12 @@ from descant_tokenizers.scores.key import estimate_key
 if TYPE_CHECKING:
     from music21 import key as music21_key
 
-__all__ = ["Key", "KeyFound", "fifths_of", "find_key", "key_of", "name_of_fifths", "parse_key", "spell"]
+__all__ = ["Key", "KeyFound", "fifths_of", "find_key", "name_of_fifths", "parse_key", "spell"]
 
 _STEPS = "FCGDAEB"
 _NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _LOWEST = {"major": -3, "minor": -2}
-"""The flattest of the twelve fifths that a key uses, counted from its signature's major tonic.
-
-In C major they are Eb to G#, in A minor Bb to D#.
-"""
+"""The flattest of the twelve fifths that a key uses, from its signature's major tonic: Eb in C major, Bb in A minor."""
 _MINOR_FIFTHS = 3  # from a minor tonic up to the major one of its signature
 _MAX_SHARPS = 7
 _KEY = re.compile(r"([A-Ga-g])\s*(#|b|-?sharp|-?flat)?\s*(m|min|minor|maj|major)?", re.IGNORECASE)
@@ -51,7 +48,7 @@ class Key:
         return f"{self.tonic} {self.mode}"
 
     def to_music21(self) -> music21_key.Key:
-        """Return the key as music21 has it."""
+        """Return music21's form of the key."""
         from music21 import key as music21_key
 
         return music21_key.Key(self.tonic.replace("b", "-"), self.mode)
@@ -59,12 +56,7 @@ class Key:
 
 @dataclass(frozen=True)
 class KeyFound:
-    """The key of a score, and how it is known.
-
-    Attributes:
-        key: The key.
-        reason: Who says so, in a few words.
-    """
+    """The key of a score, and a few words on where it comes from."""
 
     key: Key
     reason: str
@@ -77,28 +69,28 @@ def parse_key(text: str) -> Key:
     """Read a key as people write it: `G`, `F# minor`, `Bb major`, `ebm`.
 
     Raises:
-        InputError: It is no key, or has more than seven sharps or flats.
+        InputError: It is not a key, or has more than seven sharps or flats.
     """
     found = _KEY.fullmatch(text.strip())
     if found is None:
-        raise InputError(f"'{text}' is no key; give one such as G, 'F# minor' or Bb.")
+        raise InputError(f"'{text}' is not a key. Give one such as G, 'F# minor' or Bb.")
     step, sign, word = found[1].upper(), (found[2] or "").strip("-").lower(), found[3] or ""
     is_minor = word == "m" or word.lower().startswith("min")
     alter = 1 if sign in ("#", "sharp") else -1 if sign else 0
     sharps = _STEPS.index(step) - 1 + 7 * alter - (_MINOR_FIFTHS if is_minor else 0)
     key = Key(sharps, "minor" if is_minor else "major")
     if abs(sharps) > _MAX_SHARPS:
-        raise InputError(f"{key} has {abs(sharps)} {'sharps' if sharps > 0 else 'flats'}; give a key of at most 7.")
+        raise InputError(f"{key} has {abs(sharps)} {'sharps' if sharps > 0 else 'flats'}. Give a key with at most 7.")
     return key
 
 
 def spell(pitch: int, sharps: int, mode: str = "major") -> tuple[str, int, int]:
-    """Name a pitch in a key.
+    """Spell a pitch in a key.
 
     Args:
         pitch: MIDI pitch, 0-127.
         sharps: Sharps of the key signature, negative for flats.
-        mode: `major` or `minor`; the minor raises its sixth and seventh degree, and the fourth before the fifth.
+        mode: `major` or `minor`; minor raises its sixth and seventh degrees, and the fourth before the fifth.
 
     Returns:
         Step, alteration in semitones, octave: `("C", 1, 4)` is C sharp above middle C.
@@ -108,29 +100,23 @@ def spell(pitch: int, sharps: int, mode: str = "major") -> tuple[str, int, int]:
 
 
 def fifths_of(pitch: int, sharps: int, mode: str = "major") -> int:
-    """Place a pitch on the line of fifths, counted from C, as `spell` names it."""
+    """Return the position on the line of fifths, counted from C, of the name that `spell` gives a pitch."""
     lowest = sharps + _LOWEST[mode]
     return lowest + (pitch * 7 - lowest) % 12  # of all names of a pitch, which are 12 fifths apart
 
 
 def name_of_fifths(fifths: int) -> tuple[str, int]:
-    """Return step and alteration of a place on the line of fifths, counted from C."""
+    """Return step and alteration of a position on the line of fifths, counted from C."""
     index = fifths + 1  # from F, which is one fifth below C
     return _STEPS[index % 7], index // 7
-
-
-def key_of(score: ScoreTick) -> tuple[int, str]:
-    """Return the sharps of a score's key signature (negative for flats), and its mode; see `find_key`."""
-    found = find_key(score).key
-    return found.sharps, found.mode
 
 
 def find_key(score: ScoreTick) -> KeyFound:
     """Find the key of a score.
 
-    The first key signature says how many sharps or flats there are. What the score does not say is estimated from its
-    notes (see `estimate_key`): a MIDI file without a key signature has neither, and most say major whatever the mode.
-    Of a major key and its relative minor, the one on whose tonic the music ends is taken.
+    The first key signature gives the number of sharps or flats. The rest is estimated from the notes (see
+    `estimate_key`): many MIDI files have no key signature, and most signatures say major whatever the mode. Of a major
+    key and its relative minor, the one on whose tonic the music ends is chosen.
 
     Args:
         score: A score with pitched notes.
@@ -146,16 +132,16 @@ def find_key(score: ScoreTick) -> KeyFound:
         key = Key(written.key, "minor")
     else:
         key = _ending_on(Key(written.key, "minor" if is_minor else "major"), last)
-    return KeyFound(key, "of the file" if key == estimated else f"of the file; the notes suggest {estimated}")
+    return KeyFound(key, "from the file" if key == estimated else f"from the file; the notes suggest {estimated}")
 
 
 def _last_pitch_class(score: ScoreTick) -> int:
-    """Return the lowest of the notes that end last, as a pitch class."""
+    """Return the pitch class of the lowest of the notes that end last."""
     notes = [(note.end, -note.pitch) for track in score.tracks if not track.is_drum for note in track.notes]
     return -max(notes)[1] % 12
 
 
 def _ending_on(key: Key, pitch_class: int) -> Key:
-    """Return a key, or its relative if the music ends on the relative's tonic."""
+    """Return a key, or its relative key if the music ends on that key's tonic."""
     tonics = {"major": key.sharps * 7 % 12, "minor": (key.sharps + _MINOR_FIFTHS) * 7 % 12}
     return next((Key(key.sharps, mode) for mode, tonic in tonics.items() if tonic == pitch_class), key)

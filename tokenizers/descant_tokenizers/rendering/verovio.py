@@ -1,6 +1,6 @@
-"""MusicXML engraved as SVG pages by verovio.
+"""MusicXML engraved by verovio: SVG pages, one long page for a screen, and pages collected in a PDF.
 
-Engraved pages as one PDF, by CairoSVG and pypdf (extra `pdf`); CairoSVG needs the system's libcairo2.
+PDF is made by CairoSVG and pypdf (extra `pdf`); CairoSVG needs the system library libcairo2.
 """
 
 from __future__ import annotations
@@ -9,16 +9,15 @@ import importlib.util
 import io
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from descant_tokenizers.common.errors import InputError
 
-__all__ = ["SIGN_FONTS", "Column", "pdf_of", "svg_column", "svg_pages", "why_no_pdf"]
+__all__ = ["ScreenPage", "pdf_of", "screen_page", "svg_pages", "why_no_pdf"]
 
 _OPTIONS = {
-    "pageHeight": 3564,  # A4, a little smaller than life
+    "pageHeight": 3564,  # A4, slightly smaller than life
     "pageWidth": 2520,
     "scale": 35,
     "adjustPageHeight": True,
@@ -31,10 +30,10 @@ _OPTIONS = {
     "lyricWordSpace": 3.5,
     "pageMarginLeft": 90,
 }
-_SPACING = 0.25  # verovio's own, in its `spacingLinear`
+_SPACING = 0.25  # verovio's default `spacingLinear`
 _CHORD_SPACING = 0.45  # room for chord symbols, which do not push notes apart
-_TRIES = (1.0, 0.93, 0.86, 1.1)  # spacings, of which the first is taken that leaves no bar alone at the end
-# Verovio sets these signs among words in a font of music, which few programs find: any font of words has them, too.
+_SPACING_FACTORS = (1.0, 0.93, 0.86, 1.1)  # tried in turn until the last system has more than one bar
+# Verovio sets these signs among words in a music font, which few programs find. Any text font has these characters.
 _SIGNS = {
     **dict.fromkeys(("\ue260", "\uea64"), "♭"),
     **dict.fromkeys(("\ue261", "\uea65"), "♮"),
@@ -43,10 +42,16 @@ _SIGNS = {
     **dict.fromkeys(("\ue263", "\uea67"), "♯♯"),
     "\ueca5": "♩",
 }
-SIGN_FONTS = "DejaVu Sans,Segoe UI Symbol,Apple Symbols,serif"
+_SIGN_FONTS = "DejaVu Sans,Segoe UI Symbol,Apple Symbols,serif"
+_SIGN_SIZE = 0.6  # relative to verovio's size, which suits its font
 _SIGN = re.compile(r'<tspan font-family="[^"]*" font-size="(\d+)px">([' + "".join(_SIGNS) + r"])</tspan>")
 _BEAM = re.compile(r'class="beam">\s*(?:<polygon [^>]*/>\s*)+<g [^>]*class="(?:note|chord)" color="(#\w+)"')
-_SIGN_SIZE = 0.6  # of verovio's, which fits to its font
+
+# A4 in CSS pixels (96 per inch), and the margin around the engraving.
+_WIDTH, _HEIGHT, _MARGIN = 794, 1123, 28
+_SIZE = re.compile(r'<svg width="(\d+)px" height="(\d+)px"')
+# Cairo uses one font for all characters, and few fonts have these.
+_WORDS_FOR_SIGNS = str.maketrans({"♩": "quarter", "♭": "b", "♯": "#", "♮": "n"})
 
 
 def svg_pages(musicxml: str, *, has_chords: bool = False) -> list[str]:
@@ -54,43 +59,40 @@ def svg_pages(musicxml: str, *, has_chords: bool = False) -> list[str]:
 
     Args:
         musicxml: The file's text.
-        has_chords: Give chord symbols room.
+        has_chords: Leave room for chord symbols.
 
     Returns:
-        One SVG document a page, each as wide as A4 and no higher than what it holds.
+        One SVG document per page, each as wide as A4 and no higher than its content.
 
     Raises:
-        InputError: verovio cannot read it.
+        InputError: verovio cannot read the text.
     """
-    toolkit = _loaded(musicxml, _OPTIONS)
-    pages: list[str] = []
-    for factor in _TRIES:
+    toolkit = _toolkit(musicxml, _OPTIONS)
+    first: list[str] = []
+    for factor in _SPACING_FACTORS:
         toolkit.setOptions({"spacingLinear": factor * (_CHORD_SPACING if has_chords else _SPACING)})
         toolkit.redoLayout()
-        found = [toolkit.renderToSVG(page) for page in range(1, toolkit.getPageCount() + 1)]
-        pages = pages or found
-        if not _ends_with_a_lonely_bar(found[-1]):
-            pages = found
-            break
-    return [_with_coloured_beams(_with_plain_signs(page)) for page in pages]
+        pages = [_finished(toolkit.renderToSVG(page)) for page in range(1, toolkit.getPageCount() + 1)]
+        first = first or pages
+        if not _ends_with_a_lonely_bar(pages[-1]):
+            return pages
+    return first
 
 
-@dataclass(frozen=True)
-class Column:
+class ScreenPage(NamedTuple):
     """A score as one page, however long.
 
     Attributes:
         svg: The page.
-        notes: For each note its id in the page, its onset and its end in quarter notes. A tied note has one for each
-            of its heads.
+        notes: For each note head, its id in the page, and its onset and end in quarter notes.
     """
 
     svg: str
     notes: tuple[tuple[str, float, float], ...]
 
 
-def svg_column(musicxml: str, width_pixels: int, *, scale_percent: int = 40) -> Column:
-    """Engrave a score for a screen: one page of a given width, and when each note of it sounds.
+def screen_page(musicxml: str, width_pixels: int, *, scale_percent: int = 40) -> ScreenPage:
+    """Engrave a score for a screen: one page of a given width, with the times at which its notes sound.
 
     Args:
         musicxml: The file's text.
@@ -98,82 +100,70 @@ def svg_column(musicxml: str, width_pixels: int, *, scale_percent: int = 40) -> 
         scale_percent: Size of the notes.
 
     Raises:
-        InputError: verovio cannot read it.
+        InputError: verovio cannot read the text.
     """
-    own = {
+    options = {
         "scale": scale_percent,
         "pageWidth": 100 * width_pixels // scale_percent,
-        "pageHeight": 60_000,  # the most that verovio takes
+        "pageHeight": 60_000,  # verovio's maximum
         "pageMarginLeft": 70,
         "pageMarginRight": 20,
         "xmlIdSeed": 1,  # the same score, the same ids
     }
-    toolkit = _loaded(musicxml, _OPTIONS | own)
-    svg = _with_coloured_beams(_with_plain_signs(toolkit.renderToSVG(1)))
-    begun: dict[str, float] = {}
+    toolkit = _toolkit(musicxml, _OPTIONS | options)
+    svg = _finished(toolkit.renderToSVG(1))
+    onsets: dict[str, float] = {}
     notes: list[tuple[str, float, float]] = []
     for event in toolkit.renderToTimemap({"includeRests": False}):
         at = float(event["qstamp"])
-        notes += [(name, begun.pop(name), at) for name in event.get("off", ()) if name in begun]
-        begun |= dict.fromkeys(event.get("on", ()), at)
-    return Column(svg, tuple(notes))
+        notes += [(name, onsets.pop(name), at) for name in event.get("off", ()) if name in onsets]
+        onsets |= dict.fromkeys(event.get("on", ()), at)
+    return ScreenPage(svg, tuple(notes))
 
 
-def _loaded(musicxml: str, options: dict[str, Any]) -> Any:
+def _toolkit(musicxml: str, options: dict[str, Any]) -> Any:
     import verovio
 
-    verovio.enableLog(verovio.LOG_ERROR)  # a page that is a little tight is nobody's mistake
+    verovio.enableLog(verovio.LOG_ERROR)  # users cannot act on its warnings about tight pages
     toolkit = verovio.toolkit(False)
-    # verovio knows its fonts only in the thread that imported it.
+    # verovio finds its fonts only in the thread that imported it.
     toolkit.setResourcePath(str(Path(verovio.__file__).parent / "data"))
     toolkit.setOptions(options)
     if not toolkit.loadData(musicxml):
-        raise InputError("verovio cannot engrave this score; write another format.")
+        raise InputError("verovio cannot engrave this score. Choose another format.")
     return toolkit
 
 
 def _ends_with_a_lonely_bar(page: str) -> bool:
-    """Whether the last system has one bar, and there is another system on the page that it could stand in."""
+    """Return True if the last system has one bar, and the page has another system that could hold it."""
     systems = page.split('class="system"')[1:]
     return len(systems) > 1 and systems[-1].count('class="measure"') == 1
 
 
-def _with_plain_signs(page: str) -> str:
-    def plain(found: re.Match[str]) -> str:
+def _finished(page: str) -> str:
+    """Replace music-font signs by text, and color beams like their first note: verovio leaves them black."""
+
+    def sign(found: re.Match[str]) -> str:
         size = round(int(found[1]) * _SIGN_SIZE)
-        return f'<tspan font-family="{SIGN_FONTS}" font-size="{size}px">{_SIGNS[found[2]]}</tspan>'
+        return f'<tspan font-family="{_SIGN_FONTS}" font-size="{size}px">{_SIGNS[found[2]]}</tspan>'
 
-    return _SIGN.sub(plain, page)
-
-
-def _with_coloured_beams(page: str) -> str:
-    """Give beams the colour of their first note: verovio leaves them black."""
+    page = _SIGN.sub(sign, page)
     return _BEAM.sub(lambda found: found[0].replace("<polygon ", f'<polygon fill="{found[1]}" '), page)
 
 
-# A4 in CSS pixels (96 an inch), and the margin around what is engraved.
-_WIDTH, _HEIGHT, _MARGIN = 794, 1123, 28
-_SIZE = re.compile(r'<svg width="(\d+)px" height="(\d+)px"')
-# Cairo takes one font for all letters, and few fonts have these.
-_IN_WORDS = str.maketrans({"♩": "quarter", "♭": "b", "♯": "#", "♮": "n"})
-
-
 def why_no_pdf() -> str | None:
-    """Say in one sentence what a PDF needs and this machine lacks; None if nothing."""
+    """Return what this machine lacks for PDF, as an error message; None if nothing."""
     if any(importlib.util.find_spec(name) is None for name in ("cairosvg", "pypdf")):
-        return "PDF needs cairosvg and pypdf; pip install 'descant[pdf]'."
+        return "PDF needs cairosvg and pypdf. Run: pip install -c constraints.txt -e '.[pdf]'."
     try:
         import cairosvg  # noqa: F401 - it looks for libcairo when it is imported
     except OSError:
-        return "PDF needs the library libcairo2, which this machine lacks; install it, or write svg."
+        return "PDF needs the library libcairo2, which is not installed. Install it, or choose svg."
     return None
 
 
 def pdf_of(pages: Sequence[str]) -> bytes:
-    """Put SVG pages on sheets of A4.
-
-    Args:
-        pages: What `svg_pages` returns.
+    """Put the pages of `svg_pages` on sheets of A4.
 
     Returns:
         A PDF file; the same pages give the same bytes.
@@ -188,9 +178,10 @@ def pdf_of(pages: Sequence[str]) -> bytes:
 
     writer = PdfWriter()
     for page in pages:
-        sheet = cairosvg.svg2pdf(bytestring=_on_a4(_in_words(page)).encode("utf-8"))
+        text = page.replace(f' font-family="{_SIGN_FONTS}"', "").translate(_WORDS_FOR_SIGNS)
+        sheet = cairosvg.svg2pdf(bytestring=_on_a4(text).encode("utf-8"))
         writer.append(PdfReader(io.BytesIO(sheet)))
-    writer.metadata = {"/Producer": "Descant"}  # in place of the time
+    writer.metadata = {"/Producer": "Descant"}  # instead of the time
     for page_object in writer.pages:
         page_object.compress_content_streams()
     data = io.BytesIO()
@@ -198,14 +189,10 @@ def pdf_of(pages: Sequence[str]) -> bytes:
     return data.getvalue()
 
 
-def _in_words(page: str) -> str:
-    return page.replace(f' font-family="{SIGN_FONTS}"', "").translate(_IN_WORDS)
-
-
 def _on_a4(page: str) -> str:
-    """Put a page inside one of A4, as wide as the margins let it be."""
+    """Place an SVG page on one of A4, as wide as the margins allow."""
     found = _SIZE.search(page)
-    assert found is not None, "verovio writes its pages' sizes"
+    assert found is not None, "verovio writes the sizes of its pages"
     width, height = int(found[1]), int(found[2])
     scale = min((_WIDTH - 2 * _MARGIN) / width, (_HEIGHT - 2 * _MARGIN) / height)
     inner = page[page.index("<svg") :]

@@ -1,4 +1,4 @@
-"""One score in every format: MIDI, MusicXML, pages as SVG and PDF, a piano roll, sound.
+"""A score in every format: MIDI, MusicXML, SVG and PDF pages, a piano roll, sound.
 
 >>> from descant_tokenizers.scores import read_score
 >>> rendering = Rendering(read_score("examples/au-clair-de-la-lune.musicxml"))
@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -22,37 +22,36 @@ from symusic.core import ScoreTick
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.common.files import FORMATS, Write, check_free, file_of, write_all
 from descant_tokenizers.rendering.audio import has_sound, sound_file
-from descant_tokenizers.rendering.layers import GivenRule, Moved
+from descant_tokenizers.rendering.layers import Displacement, GivenRule
 from descant_tokenizers.rendering.marks import Marks
 from descant_tokenizers.rendering.spelling import Key, KeyFound, find_key
-from descant_tokenizers.rendering.verovio import pdf_of
 
 if TYPE_CHECKING:
     from descant_tokenizers.rendering.chords import ChordName
-    from descant_tokenizers.rendering.staves import Layout, SheetOptions
+    from descant_tokenizers.rendering.staves import Layout
 
-__all__ = ["Rendering", "Written", "default_formats", "write_renderings"]
+__all__ = ["Rendering", "WrittenFiles", "default_formats", "write_renderings"]
 
-_NOTATED = ("musicxml", "svg", "pdf")
+_NOTATION_FORMATS = ("musicxml", "svg", "pdf")
 
 
 @dataclass(frozen=True)
 class Rendering:
-    """A score and how it is to be seen and heard; what is asked for is made once.
+    """A score and how to show and play it; each format is made on demand, the notation once.
 
     Attributes:
         score: Any score with pitched notes.
-        title: Stands above the first system; by default the title of the marks.
-        caption: Stands above the piano roll; by default the title.
-        is_given: Which notes were given, for example `lambda voice, note: voice == "Soprano"`; the others get a
-            colour. By default no difference is drawn.
+        title: Printed above the first system; by default the title of the marks.
+        caption: Printed above the piano roll; by default the title.
+        is_given: Tells which notes were given, for example `lambda voice, note: voice == "Soprano"`; the others are
+            colored. By default all notes look the same.
         arrangement: Staves: `open` has one for each track, `closed` two voices to one; by default closed for four
             voices.
-        chosen_key: The key that notes are named after; by default that of the score.
-        with_chords: Whether chord symbols and Roman numerals are written.
+        chosen_key: The key for spelling notes; by default that of the score.
+        with_chords: If True, chord symbols and Roman numerals are written.
         marks: Lyrics, fermatas and words (see `read_marks`).
-        sound: One of `engraving.sound.SOUNDS` for every track; by default what is nearest to each track's program.
-        muted: Names of tracks that are not heard.
+        sound: One of `rendering.SOUNDS` for every track; by default the nearest to each track's program.
+        muted: Names of tracks to silence.
     """
 
     score: ScoreTick
@@ -68,12 +67,12 @@ class Rendering:
 
     @cached_property
     def key_found(self) -> KeyFound:
-        """The key that notes are named after, and who says so."""
+        """The key for spelling notes, and where it comes from."""
         return find_key(self.score) if self.chosen_key is None else KeyFound(self.chosen_key, "as asked for")
 
     @property
     def key(self) -> Key:
-        """The key that notes are named after."""
+        """The key for spelling notes."""
         return self.key_found.key
 
     @cached_property
@@ -86,53 +85,48 @@ class Rendering:
     @property
     def musicxml(self) -> str:
         """The text of a MusicXML 4.0 file."""
-        return self._notated[0]
+        return self._notation[0]
 
     @property
     def remarks(self) -> list[str]:
-        """What notation could not say as it is, a sentence each."""
-        _, moved = self._notated
+        """What the notation changes, one phrase each."""
+        _, moved = self._notation
         if not moved.num_notes:
             return []
-        notes = "1 note has" if moved.num_notes == 1 else f"{moved.num_notes} notes have"
-        way = max(round(float(moved.furthest), 2), 0.01)
-        return [f"{notes} no note value's place, and stand up to {way:g} of a quarter beside it in the sheet music"]
+        notes, them = ("1 note falls", "it") if moved.num_notes == 1 else (f"{moved.num_notes} notes fall", "them")
+        distance = max(round(float(moved.largest), 2), 0.01)
+        return [f"{notes} between writable beats; the sheet music shows {them} up to {distance:g} of a quarter off"]
 
     @cached_property
-    def _notated(self) -> tuple[str, Moved]:
-        from descant_tokenizers.rendering.musicxml import musicxml_and_moves
-
-        return musicxml_and_moves(self.score, self._sheet)
-
-    @cached_property
-    def svg_pages(self) -> Sequence[str]:
-        """Engraved pages."""
-        from descant_tokenizers.rendering.verovio import svg_pages
-
-        return svg_pages(self.musicxml, has_chords=self.with_chords)
-
-    @property
-    def _sheet(self) -> SheetOptions:
+    def _notation(self) -> tuple[str, Displacement]:
+        from descant_tokenizers.rendering.musicxml import musicxml_and_displacement
         from descant_tokenizers.rendering.staves import SheetOptions
 
-        return SheetOptions(
+        sheet = SheetOptions(
             title=self.title or self.marks.title,
-            composer=self.marks.composer,
             arrangement=self.arrangement,
             is_given=self.is_given,
             key=self.chosen_key,
             chords=self.chords if self.with_chords else (),
             marks=self.marks,
         )
+        return musicxml_and_displacement(self.score, sheet)
+
+    @cached_property
+    def svg_pages(self) -> Sequence[str]:
+        """The engraved pages."""
+        from descant_tokenizers.rendering.verovio import svg_pages
+
+        return svg_pages(self.musicxml, has_chords=self.with_chords)
 
     def data(self, form: str) -> list[bytes]:
-        """Return the contents of the files of one format: a file a page in SVG, one file else.
+        """Return the contents of the files of one format: a file per page for SVG, otherwise one file.
 
         Args:
             form: One of `FORMATS`.
 
         Raises:
-            InputError: The score cannot be written so, or a library is missing.
+            InputError: The score cannot be written in this format, or a library is missing.
         """
         assert form in FORMATS, form
         if form == "midi":
@@ -142,6 +136,8 @@ class Rendering:
         if form == "svg":
             return [page.encode("utf-8") for page in self.svg_pages]
         if form == "pdf":
+            from descant_tokenizers.rendering.verovio import pdf_of
+
             return [pdf_of(self.svg_pages)]
         if form == "png":
             from descant_tokenizers.rendering.pianoroll import piano_roll_png
@@ -151,13 +147,13 @@ class Rendering:
 
 
 @dataclass(frozen=True)
-class Written:
-    """What became of a result's formats.
+class WrittenFiles:
+    """The files of one rendering.
 
     Attributes:
         files: The files of each format that was written.
-        left_out: Why others were not, a sentence each.
-        remarks: What notation could not say as it is.
+        left_out: Why others were not written, an error message each.
+        remarks: What the notation changes, one phrase each.
     """
 
     files: Mapping[str, Sequence[Path]]
@@ -171,38 +167,34 @@ class Written:
 
 
 def default_formats() -> tuple[str, ...]:
-    """Return what is written where nothing is asked for: sound only with the extra `sound`."""
-    return ("midi", "musicxml", "svg", "png", *(["flac"] if has_sound() else []))
+    """Return the formats written by default; sound only if the extra `sound` is installed."""
+    return ("midi", "musicxml", "svg", "png", *(["mp3"] if has_sound() else []))
 
 
 def write_renderings(
     renderings: Mapping[Path, Rendering], formats: Sequence[str], *, force: bool = False
-) -> list[Written]:
-    """Write results in several formats: all files of all results, or after a failure none.
+) -> list[WrittenFiles]:
+    """Write renderings in several formats: all files of all renderings, or after a failure none.
 
-    A format that a result cannot be written in (a library is missing, music too long to be played) is left out, and
-    said why.
+    A format in which a score cannot be written (a library is missing, the music is too long) is left out and reported.
 
     Args:
-        renderings: Each result under its name, with the suffix of any format.
+        renderings: Each rendering under its name, with the suffix of any format.
         formats: Some of `FORMATS`.
-        force: Replace files that exist, and all pages of a longer result.
-
-    Returns:
-        What became of each result.
+        force: Replace existing files, including all pages of a longer score.
 
     Raises:
-        InputError: A file exists or cannot be written, or nothing can be made.
+        InputError: A file exists or cannot be written, or no format of a rendering can be.
     """
-    written: list[Written] = []
+    written: list[WrittenFiles] = []
     writers: dict[Path, Write] = {}
     for name, rendering in renderings.items():
-        made, left_out = _made(rendering, formats)
-        files = {form: _paths(file_of(name, form), len(data)) for form, data in made.items()}
-        for form, data in made.items():
-            writers |= {path: partial(_put, each) for path, each in zip(files[form], data, strict=True)}
-        is_notated = not made.keys().isdisjoint(_NOTATED)
-        written.append(Written(files, left_out, rendering.remarks if is_notated else ()))
+        contents, left_out = _contents(rendering, formats)
+        files = {form: _pages(file_of(name, form), len(pages)) for form, pages in contents.items()}
+        for form, pages in contents.items():
+            writers |= {path: partial(_put, data) for path, data in zip(files[form], pages, strict=True)}
+        has_notation = not contents.keys().isdisjoint(_NOTATION_FORMATS)
+        written.append(WrittenFiles(files, left_out, rendering.remarks if has_notation else ()))
     check_free(list(writers), force=force)
     write_all(writers)
     if force:
@@ -211,33 +203,31 @@ def write_renderings(
     return written
 
 
-def _made(rendering: Rendering, formats: Sequence[str]) -> tuple[dict[str, list[bytes]], dict[str, str]]:
-    made: dict[str, list[bytes]] = {}
+def _contents(rendering: Rendering, formats: Sequence[str]) -> tuple[dict[str, list[bytes]], dict[str, str]]:
+    contents: dict[str, list[bytes]] = {}
     left_out: dict[str, str] = {}
     for form in formats:
         try:
-            made[form] = rendering.data(form)
+            contents[form] = rendering.data(form)
         except InputError as error:
             left_out[form] = str(error)
-    if not made:
+    if not contents:
         raise InputError(next(iter(left_out.values())))
-    return made, left_out
+    return contents, left_out
 
 
-def _paths(path: Path, count: int) -> list[Path]:
+def _pages(path: Path, count: int) -> list[Path]:
     """Name pages `x.svg`, `x-page2.svg`, ..."""
     return [path, *(path.with_name(f"{path.stem}-page{n}{path.suffix}") for n in range(2, count + 1))]
 
 
 def _remove_old_pages(pages: Sequence[Path]) -> None:
-    """Remove the further pages of a longer result that these pages have replaced: they would seem to go on."""
-    for page in itertools.takewhile(Path.is_file, _following(pages)):
+    """Remove the remaining pages of a longer score that these pages have replaced."""
+    for count in itertools.count(len(pages) + 1) if pages else ():
+        page = _pages(pages[0], count)[-1]
+        if not page.is_file():
+            return
         page.unlink()
-
-
-def _following(pages: Sequence[Path]) -> Iterator[Path]:
-    for number in itertools.count(len(pages) + 1) if pages else ():
-        yield _paths(pages[0], number)[-1]
 
 
 def _put(data: bytes, path: Path) -> None:
