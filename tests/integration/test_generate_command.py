@@ -126,7 +126,7 @@ def test_a_format_that_cannot_be_made_is_left_out_and_said(generate: Any, monkey
         (("--formats", "midi,ogg"), "unknown format 'ogg'; give one or more of midi, musicxml, svg"),
         (("--formats", "png", "--no-picture"), "--no-picture leaves nothing of --formats png"),
         (("--formats", "svg", "--out", "x.mid"), "the output file is x.mid; give a name that ends in .svg."),
-        (("--key", "H"), "'H' is no key; give one such as G"),
+        (("--key", "H"), "'H' is not a key. Give one such as G"),
     ],
 )
 def test_wrong_formats_and_keys_are_told_before_the_work(generate: Any, options: tuple[str, ...], words: str) -> None:
