@@ -1,29 +1,42 @@
-# Two commands for a fresh clone: `make demo` and `make test`. Each makes its own .venv first; a second run finds it ready.
+# In a fresh clone: `make demo`, `make app` or `make test`. Each creates .venv first; the next one finds it ready.
 
-# The first interpreter that really runs and is new enough (version managers leave shims that answer "not found").
+# The first interpreter that runs and is new enough (version managers leave shims that only answer "not found").
 PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
 
 VENV := .venv
 BIN := $(VENV)/bin
 DEV := $(VENV)/.installed-dev
+APP := $(VENV)/.installed-app
 CORE := $(VENV)/.installed
-# The development install holds everything that the demo needs.
-READY := $(if $(wildcard $(DEV)),$(DEV),$(CORE))
+# A larger install holds everything that a smaller one does.
+READY := $(if $(wildcard $(DEV)),$(DEV),$(if $(wildcard $(APP)),$(APP),$(CORE)))
+READY_APP := $(if $(wildcard $(DEV)),$(DEV),$(APP))
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
 
-.PHONY: help demo test lint types format docs clean
+.PHONY: help demo app test test-fast lint types format docs media house clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: $(READY) ## Harmonize a melody from examples/ with the embedded Transformer, then with the GAN.
-	$(BIN)/python generate.py --prompt examples/ode-to-joy.mid
+	$(BIN)/python generate.py --prompt examples/ode-to-joy.mid --out out/ode-to-joy.mid --force
 	$(BIN)/python generate.py --prompt examples/ode-to-joy.mid --model gan --out out/ode-to-joy-gan.mid --force
+	@echo
+	@echo "Listen:   open out/ode-to-joy.mp3 (the Transformer) and out/ode-to-joy-gan.mp3 (the GAN) in any player."
+	@echo "Look:     open out/ode-to-joy.svg in a browser, or out/ode-to-joy.musicxml in a notation program."
+	@echo "Your own: $(BIN)/python generate.py --prompt your-melody.mid"
+	@echo "A page:   make app"
+
+app: $(READY_APP) ## Open the page: draw or upload a melody, hear and see its harmony.
+	$(BIN)/descant app
 
 test: $(DEV) ## Run every test.
 	$(BIN)/python -m pytest --durations=15
+
+test-fast: $(DEV) ## Run the tests that take under three minutes together: no slow ones, no browser, no documentation.
+	$(BIN)/python -m pytest -m "not slow" --ignore tests/browser --ignore tests/docs
 
 lint: $(DEV) ## Check style, formatting and the direction of imports.
 	$(BIN)/ruff check .
@@ -40,6 +53,12 @@ format: $(DEV) ## Rewrite the code in the project's style.
 docs: $(DEV) ## Build the documentation as a site: site/index.html.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
+media: $(DEV) ## Make the pictures and sounds of the documentation again: docs/media.
+	$(BIN)/python tools/make_media.py
+
+house: $(DEV) ## Measure the two packages, now and before they were redrawn: docs/architecture.md.
+	$(BIN)/python tools/house.py
+
 clean: ## Remove the environment and every cache; datasets, runs and outputs stay.
 	rm -rf $(VENV) build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -52,6 +71,11 @@ $(CORE): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing Descant into $(VENV) (a few minutes the first time) ..."
 	$(INSTALL) .
 	@touch $@
+
+$(APP): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing Descant and its page into $(VENV) (a few minutes the first time) ..."
+	$(INSTALL) '.[app]'
+	@touch $@ $(CORE)
 
 $(DEV): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing Descant and its development tools into $(VENV) (a few minutes the first time) ..."

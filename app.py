@@ -4,7 +4,13 @@ python app.py                                    on this machine only, as `desca
 GRADIO_SERVER_NAME=0.0.0.0 python app.py         for other machines too, as a Space runs it
 """
 
-from descant_modeling.cli.app import app_command
+import sys
+
+try:
+    from descant_modeling.cli.app import app_command
+except ModuleNotFoundError as error:
+    print(f"error: This Python has no module {error.name}. Run `make app`, or see README.md.", file=sys.stderr)
+    sys.exit(2)
 
 if __name__ == "__main__":
     import typer

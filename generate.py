@@ -13,8 +13,17 @@ python generate.py --model midinet --bars 8 --chords "C G Am F" --out tune.mid  
 python generate.py --model roll-gan --seed 1                        four bars of four tracks from noise
 """
 
-from descant_modeling.cli.generate import generate_command
-from descant_modeling.cli.options import GenerateCommand
+import sys
+
+try:
+    from descant_modeling.cli.generate import generate_command
+    from descant_modeling.cli.options import GenerateCommand
+except ModuleNotFoundError as error:
+    print(
+        f"error: This Python has no module {error.name}. Run `make demo` and use .venv/bin/python, or see README.md.",
+        file=sys.stderr,
+    )
+    sys.exit(2)
 
 if __name__ == "__main__":
     import typer

@@ -10,7 +10,16 @@
 Any value of the YAML file can be overridden behind the options: `optimizer.learning_rate=3e-4 model.dropout=0.1`.
 """
 
-from descant_modeling.cli.train import train_command
+import sys
+
+try:
+    from descant_modeling.cli.train import train_command
+except ModuleNotFoundError as error:
+    print(
+        f"error: This Python has no module {error.name}. Run `make demo` and use .venv/bin/python, or see README.md.",
+        file=sys.stderr,
+    )
+    sys.exit(2)
 
 if __name__ == "__main__":
     import typer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
@@ -83,3 +84,13 @@ def test_a_defect_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["descant"])
     with pytest.raises(ZeroDivisionError):
         cli.run(app)
+
+
+@pytest.mark.parametrize("script", ["train.py", "generate.py", "app.py"])
+def test_a_missing_installation_is_one_sentence(repo_root: Path, script: str) -> None:
+    bare = [sys.executable, "-I", "-S", str(repo_root / script), "--help"]  # no site-packages
+    done = subprocess.run(bare, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: This Python has no module descant_modeling. Run `make ")

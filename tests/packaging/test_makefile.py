@@ -59,6 +59,22 @@ def test_demo_environment_does_not_pass_for_the_development_one(clone: Path) -> 
     assert "-e '.[dev]'" in _plan(clone, "test")
 
 
+def test_the_demo_ends_with_sound_and_a_command_that_works(clone: Path) -> None:
+    said = [line for line in _plan(clone, "demo").splitlines() if line.startswith("echo ")]
+    assert any("Listen:" in line and "out/ode-to-joy.mp3" in line for line in said)
+    assert any(".venv/bin/python generate.py --prompt" in line for line in said)
+    assert any("make app" in line for line in said)
+
+
+def test_the_page_gets_its_own_environment_once(clone: Path) -> None:
+    fresh = _plan(clone, "app")
+    assert "-e '.[app]'" in fresh
+    assert ".venv/bin/descant app" in fresh
+    _stamp(clone, ".installed-app")
+    assert "install" not in _plan(clone, "app")
+    assert "install" not in _plan(clone, "demo")
+
+
 @pytest.mark.parametrize("changed", ["pyproject.toml", "constraints.txt"])
 def test_changed_dependencies_are_installed_again(clone: Path, changed: str) -> None:
     _stamp(clone, ".installed-dev")
