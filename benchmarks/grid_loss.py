@@ -23,11 +23,12 @@ from music21.common.pathTools import getCorpusFilePath
 from symusic.core import ScoreTick, TrackTickList
 
 from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.comparison.catalogue import label_voices
+from descant_tokenizers.comparison.fidelity import fidelity
 from descant_tokenizers.corpora import row_to_score
 from descant_tokenizers.scores import read_score
 from descant_tokenizers.scores.voices import pick_voices
-from descant_tokenizers.tokens.encode import encode_score
-from descant_tokenizers.tokens.inspect import grid_loss
+from descant_tokenizers.tokens.encode import decode_piece, encode_score
 from descant_tokenizers.tokens.presets import build_tokenizer, satb_config
 from descant_tokenizers.tokens.vocabulary import Vocabulary
 
@@ -49,14 +50,15 @@ class Tally:
     def add(self, vocabulary: Vocabulary, score: ScoreTick) -> None:
         """Count one score."""
         try:
-            loss = grid_loss(vocabulary, score, encode_score(vocabulary, score).piece)
+            kept = fidelity(label_voices(score), decode_piece(vocabulary, encode_score(vocabulary, score).piece))
         except InputError as error:
             self.refusals.append(str(error))
             return
-        self.num_notes += loss.num_notes
-        self.num_changed += loss.num_changed
+        num_changed = kept.num_notes - kept.num_exact
+        self.num_notes += kept.num_notes
+        self.num_changed += num_changed
         self.num_pieces += 1
-        self.num_changed_pieces += loss.num_changed > 0
+        self.num_changed_pieces += num_changed > 0
 
 
 def main() -> None:

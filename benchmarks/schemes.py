@@ -26,7 +26,7 @@ import music21
 from music21.common.pathTools import getCorpusFilePath
 
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.comparison.compare import compare, load_source, music_of_all
+from descant_tokenizers.comparison.compare import compare, kind_of_all, load_source
 from descant_tokenizers.comparison.schemes import default_schemes, load_scheme
 from descant_tokenizers.scores import read_score, write_midi
 
@@ -79,11 +79,11 @@ def main() -> None:
 def measure(name: str, source: str) -> dict[str, Any]:
     """Compare the schemes that fit on one source; as `descant tokenizer compare --json` does."""
     found = load_source([source], 0)
-    music = music_of_all(found.scores)
-    schemes = [load_scheme(scheme, music) for scheme in default_schemes(music)]
-    for scheme in schemes:  # what is built at first use is not timed
-        compare(dict([next(iter(found.scores.items()))]), [scheme], music)
-    figures = compare(found.scores, schemes, music).figures()
+    kind = kind_of_all(found.scores)
+    schemes = [load_scheme(scheme, kind) for scheme in default_schemes(kind)]
+    for scheme in schemes:  # do not time what is built at first use
+        compare(dict([next(iter(found.scores.items()))]), [scheme], kind)
+    figures = compare(found.scores, schemes, kind).figures()
     return {"source": name, "num_found": found.num_found, "skipped": dict(found.skipped), **figures}
 
 

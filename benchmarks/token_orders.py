@@ -31,8 +31,8 @@ from descant_modeling.training.examples import BatchSource
 from descant_modeling.training.loop import git_revision, run_header
 from descant_modeling.training.run import RunOptions
 from descant_modeling.training.trainer import Trainer
-from descant_tokenizers.comparison.catalogue import SchemeMusic
 from descant_tokenizers.comparison.schemes import catalogue_scheme
+from descant_tokenizers.tokens.kinds import FOUR_PART
 from descant_tokenizers.tokens.piece import Piece, piece_ids, shifts_of
 from descant_tokenizers.tokens.presets import build_tokenizer
 from descant_tokenizers.tokens.tasks import Encoded, Task, TaskLayout
@@ -68,7 +68,7 @@ def scheme(name: str) -> Callable[[TaskLayout], tuple[Writer, int]]:
     """One of miditok's other schemes, on the same grid."""
 
     def make(layout: TaskLayout) -> tuple[Writer, int]:
-        vocabulary, other = layout.vocabulary, catalogue_scheme(name, SchemeMusic.VOICES)
+        vocabulary, other = layout.vocabulary, catalogue_scheme(name, FOUR_PART)
 
         def write(piece: Piece) -> list[int]:
             tokens = other.encode(vocabulary.tokenizer.decode(piece_ids(vocabulary, piece)))

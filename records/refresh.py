@@ -33,7 +33,7 @@ def refreshed(text: str) -> str:
 
 def scheme_table(file: str) -> str:
     """Return the table of a comparison that benchmarks/schemes.py recorded."""
-    from descant_tokenizers.comparison.page import markdown_table
+    from descant_tokenizers.comparison.table import markdown_table
 
     return markdown_table(json.loads((RECORDS / file).read_text(encoding="utf-8")))
 

@@ -12,8 +12,9 @@ import pytest
 from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
 from descant_tokenizers.comparison.catalogue import CATALOGUE
-from descant_tokenizers.comparison.page import COLUMNS, MAX_TOKENS, markdown_table, page, plot
+from descant_tokenizers.comparison.page import MAX_TOKENS, page
 from descant_tokenizers.comparison.sheet import make_token_sheet
+from descant_tokenizers.comparison.table import COLUMNS, markdown_table, plot
 from descant_tokenizers.scores import VOICES
 
 TPQ = 480
@@ -104,7 +105,7 @@ def test_the_table_has_every_column_and_a_summary(descant: Callable, folder: Pat
     assert re.split(r"\s{2,}", heading.strip()) == list(COLUMNS)
     assert [row.split()[0] for row in rows[:3]] == ["remi", "structured", "satb"]
     assert "…" not in "".join(rows[:3])
-    assert "3 pieces, 108 notes, 17 bars, vocabularies for any instruments" in done.out
+    assert "3 pieces, 108 notes, 17 bars, vocabularies for any MIDI" in done.out
     assert "skipped: 1" in done.out
     assert "refused by satb: 3" in done.out
     assert "limits of structured: time signatures are dropped" in done.out
@@ -144,9 +145,9 @@ def test_the_markdown_table_is_made_from_the_same_figures(descant: Callable, fol
     [
         (["nowhere"], "unknown corpus 'nowhere'"),
         (["nowhere.mid"], "there is no file nowhere.mid"),
-        (["songs", "--schemes", "remi,nope"], "unknown tokenizer scheme 'nope'"),
-        (["songs", "--limit", "-1"], "the limit is -1"),
-        (["songs", "--plot", "picture.jpg"], "give a name that ends in .png"),
+        (["songs", "--schemes", "remi,nope"], "'nope' is not a tokenizer scheme"),
+        (["songs", "--limit", "-1"], "The limit is -1"),
+        (["songs", "--plot", "picture.jpg"], "Give a name that ends in .png"),
         (["songs", "--plot", "there.png"], "there.png exists already"),
         (["empty"], "holds no score file"),
         (["songs/d.mid"], "songs/d.mid"),
@@ -182,7 +183,7 @@ def test_losses_are_said(descant: Callable, folder: Path) -> None:
     done = descant("tokenizer", "inspect", folder / "deep" / "b.midi", "--scheme", "structured")
     assert "decoded again: the time signatures are not the same" in done.out
     done = descant("tokenizer", "inspect", folder / "c.mid", "--scheme", "remi")
-    assert re.search(r"decoded again: \d+ of 20 notes are other ones", done.out)
+    assert re.search(r"decoded again: \d+ of 20 notes change", done.out)
 
 
 class Reader(html.parser.HTMLParser):
@@ -216,10 +217,10 @@ def test_a_page_holds_every_token_with_its_meaning_and_fetches_nothing(
     text = out.read_text(encoding="utf-8")
     reader = Reader(text)
     assert reader.open == []
-    sheet = make_token_sheet(folder / "a.mid", name)
-    names = [token for block in sheet.blocks for line in block.lines for step in line for token in step.names]
+    sheet = make_token_sheet(folder / "a.mid", scheme_name=name)
+    names = [token for step in sheet.steps for token in step.names]
     shown = [attributes for tag, attributes in reader.tags if tag == "b"]
-    assert len(shown) == len(names) >= sheet.num_tokens
+    assert len(shown) == len(names) >= len(sheet.steps)
     assert all(attributes["data-says"] and attributes["class"] for attributes in shown)
     assert {tag for tag, _ in reader.tags} <= {
         *["html", "head", "meta", "title", "style", "body", "h1", "h2", "p", "ul", "li", "div", "section", "span", "b"]
@@ -233,7 +234,7 @@ def test_a_page_holds_every_token_with_its_meaning_and_fetches_nothing(
 def test_a_page_escapes_names(tmp_path: Path) -> None:
     path = tmp_path / "<script>alert(1)<&.mid"
     tune(names=('<img src=x onerror="alert(2)">',)).dump_midi(path)
-    text = page(make_token_sheet(path, "satb"))
+    text = page(make_token_sheet(path, scheme_name="satb"))
     assert "<script" not in text
     assert "<img" not in text
     assert "&lt;script&gt;alert(1)&lt;&amp;.mid" in text
@@ -247,7 +248,7 @@ def test_a_very_long_page_says_what_it_leaves_out(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(descant_tokenizers.comparison.page, "MAX_TOKENS", 40)
     path = tmp_path / "long.mid"
     tune(64).dump_midi(path)
-    text = page(make_token_sheet(path, "remi"))
+    text = page(make_token_sheet(path, scheme_name="remi"))
     assert "more bars are not shown" in text
     assert text.count("<section>") == 3
 
@@ -257,7 +258,7 @@ def test_a_page_is_never_replaced_unasked(descant: Callable, folder: Path, tmp_p
     out.write_text("mine")
     refused = descant("tokenizer", "inspect", folder / "a.mid", "--html", out)
     assert (refused.status, out.read_text()) == (2, "mine")
-    assert "add --force" in refused.err
+    assert "Add --force" in refused.err
     assert descant("tokenizer", "inspect", folder / "a.mid", "--html", out, "--force").status == 0
     assert out.read_text().startswith("<!doctype html>")
     assert "ends in .html" in descant("tokenizer", "inspect", folder / "a.mid", "--html", tmp_path / "page.txt").err

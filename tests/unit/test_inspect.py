@@ -11,15 +11,17 @@ from typer.testing import CliRunner
 from descant_tokenizers.cli.main import tokenizer_app
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.common.files import TOKENIZER_FILE
+from descant_tokenizers.comparison.fidelity import fidelity
+from descant_tokenizers.comparison.sheet import FAMILIES, family_of, make_token_sheet, render_token_sheet, type_of
 from descant_tokenizers.scores import VOICES, read_score, write_midi
-from descant_tokenizers.tokens.encode import encode_score
-from descant_tokenizers.tokens.inspect import TOKEN_STYLES, GridLoss, grid_loss, inspect_file, render
+from descant_tokenizers.tokens.encode import decode_piece, encode_score
 from descant_tokenizers.tokens.piece import piece_ids
 from descant_tokenizers.tokens.presets import build_tokenizer
 from descant_tokenizers.tokens.train_bpe import train_tokenizer
 from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 TPQ = 480
+TYPES = {kind for _, kinds in FAMILIES.values() for kind in kinds}
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +59,7 @@ def test_every_token_is_printed_once_and_in_order(tmp_path: Path, vocabulary: Vo
     score = chorale()
     ids = piece_ids(vocabulary, encode_score(vocabulary, score).piece)
     bars = printed(saved(score, tmp_path)).split("\n\n")[1:-1]
-    words = [word for word in " ".join(bars).split() if word.split("_")[0] in TOKEN_STYLES]
+    words = [word for word in " ".join(bars).split() if type_of(word) in TYPES]
     assert words == [vocabulary.names[i] for i in ids]
 
 
@@ -73,11 +75,14 @@ def test_totals_count_tokens_notes_and_bars(tmp_path: Path) -> None:
 
 
 def test_tokens_are_coloured_by_type(tmp_path: Path, vocabulary: Vocabulary) -> None:
-    for line in render(inspect_file(vocabulary, saved(chorale(), tmp_path))):
+    num_coloured = 0
+    for line in render_token_sheet(make_token_sheet(saved(chorale(), tmp_path))):
         for span in line.spans:
             word = line.plain[span.start : span.end]
-            if word.split("_")[0] in TOKEN_STYLES and word in vocabulary.names:
-                assert span.style == TOKEN_STYLES[word.split("_")[0]]
+            if type_of(word) in TYPES and word in vocabulary.names:
+                num_coloured += 1
+                assert span.style == FAMILIES[family_of(word)][0] != ""
+    assert num_coloured == 97
 
 
 def test_a_pipe_gets_no_colour_and_no_broken_lines(tmp_path: Path) -> None:
@@ -86,47 +91,50 @@ def test_a_pipe_gets_no_colour_and_no_broken_lines(tmp_path: Path) -> None:
     assert max(map(len, output.splitlines())) > 100
 
 
-def test_four_unnamed_tracks_are_ordered_by_pitch(tmp_path: Path, vocabulary: Vocabulary) -> None:
+def test_four_unnamed_tracks_are_ordered_by_pitch(tmp_path: Path) -> None:
     score = chorale(names=("one", "two", "three", "four"))
     path = tmp_path / "reversed.mid"
     score.tracks = TrackTickList(list(score.tracks)[::-1])
     write_midi(score, path)
-    inspection = inspect_file(vocabulary, path)
-    assert inspection.piece == inspect_file(vocabulary, saved(chorale(), tmp_path)).piece
-    assert "by pitch" in inspection.remarks[0]
+    sheet = make_token_sheet(path)
+    assert sheet.steps == make_token_sheet(saved(chorale(), tmp_path)).steps
+    assert "by pitch" in sheet.remarks[0]
 
 
-def test_a_single_melody_is_the_soprano(tmp_path: Path, vocabulary: Vocabulary) -> None:
-    inspection = inspect_file(vocabulary, saved(chorale(names=("Flute",)), tmp_path))
-    assert inspection.piece.voices == (0,)
-    assert "Flute" in inspection.remarks[0]
+def test_a_single_melody_is_the_soprano(tmp_path: Path) -> None:
+    sheet = make_token_sheet(saved(chorale(names=("Flute",)), tmp_path))
+    assert {name for step in sheet.steps for name in step.names if type_of(name) == "Program"} == {"Program_40"}
+    assert "Flute" in sheet.remarks[0]
 
 
 @pytest.mark.parametrize("names", [("Flute", "Oboe"), VOICES])
-def test_one_track_can_be_chosen(tmp_path: Path, vocabulary: Vocabulary, names: tuple[str, ...]) -> None:
+def test_one_track_can_be_chosen(tmp_path: Path, names: tuple[str, ...]) -> None:
     path = saved(chorale(names=names), tmp_path)
     assert names[1] in printed(path, "--track", names[1].lower()).splitlines()[0]
-    assert {note.pitch for bar in inspect_file(vocabulary, path, "2").piece.bars for note in bar.notes} == {65}
+    steps = make_token_sheet(path, track="2").steps
+    assert {name for step in steps for name in step.names if type_of(name) == "Pitch"} == {"Pitch_65"}
 
 
-def test_what_the_grid_changes_is_counted(tmp_path: Path, vocabulary: Vocabulary) -> None:
+def test_what_the_grid_changes_is_counted(tmp_path: Path) -> None:
     score = chorale(pickup_beats=0, names=("Soprano",))
     score.tracks[0].notes[1].time += 7  # 1/68 of a beat
     score.tracks[0].notes[3].duration -= 50
     path = saved(score, tmp_path)
-    loss = inspect_file(vocabulary, path).loss
-    assert loss == GridLoss(num_notes=6, num_moved=1, num_resized=1)
-    assert "changes 2 of 6 notes" in printed(path)
+    kept = make_token_sheet(path).kept
+    assert (kept.num_notes, kept.num_in_place, kept.num_exact) == (6, 5, 4)
+    output = printed(path)
+    assert "2 of 6 notes change: 1 in onset (or dropped), 1 in duration alone" in output
+    assert "notes moved to fit the grid: 1" in output
 
 
 @pytest.mark.parametrize("ticks", [TPQ // 8, TPQ // 6, TPQ // 4, TPQ // 3, TPQ // 2, 3 * TPQ // 4])
 def test_32nds_triplets_and_dotted_notes_are_held_exactly(vocabulary: Vocabulary, ticks: int) -> None:
     score = ScoreTick(TPQ)
-    track = TrackTick("Soprano", 0, False)
+    track = TrackTick("Soprano", 40, False)
     for onset in range(0, 4 * TPQ - ticks + 1, ticks):
         track.notes.append(NoteTick(onset, ticks, 60, 80))
     score.tracks.append(track)
-    assert grid_loss(vocabulary, score, encode_score(vocabulary, score).piece).num_changed == 0
+    assert fidelity(score, decode_piece(vocabulary, encode_score(vocabulary, score).piece)).same_notes
 
 
 def test_learned_tokens_are_shown_with_what_they_stand_for(tmp_path: Path) -> None:
@@ -186,5 +194,5 @@ def test_the_documentation_shows_what_is_printed(repo_root: Path, vocabulary: Vo
     satb, gm = text.split("## The preset `gm`")
     for known, section in ((vocabulary, satb), (gm_table, gm)):
         assert f"That is {known.size} ids." in section
-        for kind in filter(known.ids, TOKEN_STYLES):
+        for kind in filter(known.ids, TYPES):
             assert f"| `{kind}` | {len(known.ids(kind))} |" in section

@@ -1,4 +1,4 @@
-"""`descant tokenizer compare`, and the part of `descant tokenizer inspect` that shows any scheme."""
+"""`descant tokenizer compare` and `descant tokenizer inspect`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from descant_tokenizers.common.errors import InputError
 if TYPE_CHECKING:
     from descant_tokenizers.comparison.compare import Comparison, Source
 
+PresetOption = Annotated[
+    str, typer.Option("--preset", "--tokenizer", help="Tokenizer preset, folder of a trained tokenizer, or Hub id.")
+]
 DEFAULT_LIMIT = 500
 _MAX_LISTED = 5
 
@@ -23,38 +26,40 @@ _MAX_LISTED = 5
 def compare_command(
     source: Annotated[list[str], typer.Argument(help="A corpus, a built dataset, a folder of scores, or files.")],
     schemes: Annotated[
-        str | None, typer.Option(help="Comma-separated names or tokenizer folders; by default all that fit the music.")
+        str | None, typer.Option(help="Comma-separated names or folders; default: all that fit the music.")
     ] = None,
-    limit: Annotated[int, typer.Option(help="Most pieces to take, drawn with --seed; 0 for all.")] = DEFAULT_LIMIT,
-    seed: Annotated[int, typer.Option(help="Which pieces are drawn.")] = 0,
+    limit: Annotated[
+        int, typer.Option(help="Most pieces to take, drawn at random with --seed; 0 for all.")
+    ] = DEFAULT_LIMIT,
+    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
     plot: Annotated[Path | None, typer.Option(help="Draw the table to this PNG file.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing --plot file.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print the table alone, and no progress.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only the table, and no progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as one line of JSON instead.")] = False,
 ) -> None:
     """Compare tokenization schemes on music: length, vocabulary, what comes back, and speed."""
     _check_output(plot, "--plot", (".png",), force)
-    from descant_tokenizers.comparison.catalogue import SchemeMusic
-    from descant_tokenizers.comparison.compare import compare, load_source, music_of_all
+    from descant_tokenizers.comparison.compare import compare, kind_of_all, load_source
     from descant_tokenizers.comparison.schemes import default_schemes, load_scheme
+    from descant_tokenizers.comparison.table import plot as draw
     from descant_tokenizers.corpora.workers import reading_bar
+    from descant_tokenizers.tokens.kinds import FOUR_PART
 
     start = time.monotonic()
     silent = quiet or as_json
-    wished = None if schemes is None else [name.strip() for name in schemes.split(",") if name.strip()]
-    for name in wished or ():
-        load_scheme(name, SchemeMusic.VOICES)  # a wrong name is told before anything is read
+    chosen = [name.strip() for name in (schemes or "").split(",") if name.strip()]
+    for name in chosen:
+        load_scheme(name, FOUR_PART)  # a wrong name is an error before anything is read
     label = source[0] if len(source) == 1 else f"{len(source)} files"
     with reading_bar(label, quiet=silent) as progress:
         found = load_source(source, limit, seed, progress)
-    music = music_of_all(found.scores)
-    opened = [load_scheme(name, music) for name in wished or default_schemes(music)]
+    kind = kind_of_all(found.scores)
+    loaded = [load_scheme(name, kind) for name in chosen or default_schemes(kind)]
     with reading_bar(f"{label} back from tokens", quiet=silent) as progress:
-        comparison = compare(found.scores, opened, music, progress)
-    figures = _figures(comparison, found)
+        comparison = compare(found.scores, loaded, kind, progress)
+    skipped = dict(found.skipped)
+    figures = {"source": found.name, "num_found": found.num_found, "skipped": skipped, **comparison.figures()}
     if plot is not None:
-        from descant_tokenizers.comparison.page import plot as draw
-
         draw(figures, plot, f"{found.name}: {comparison.num_pieces:,} pieces, {comparison.num_notes:,} notes")
     if as_json:
         typer.echo(json.dumps(figures, ensure_ascii=False))
@@ -62,26 +67,28 @@ def compare_command(
         _print(comparison, found, figures, plot, None if quiet else time.monotonic() - start)
 
 
-def show_sheet(file: Path, scheme: str, track: str | None, html: Path | None, force: bool) -> None:
-    """Print a score in the tokens of a scheme, or write them to a page.
-
-    Args:
-        file: The score.
-        scheme: Name of the scheme, or folder of a tokenizer.
-        track: The one track to take, if not all.
-        html: The page to write instead of printing.
-        force: Replace an existing page.
-
-    Raises:
-        InputError: Something of it is not there or cannot be done.
-    """
+def inspect_command(
+    file: Annotated[Path, typer.Argument(help="A score: MIDI, MusicXML, ABC or Humdrum.")],
+    preset: PresetOption = "satb",
+    model: Annotated[
+        str | None, typer.Option(help="Checkpoint folder or Hub id, to use its tokenizer instead.")
+    ] = None,
+    track: Annotated[str | None, typer.Option(help="Take this track alone: its number from 1, or its name.")] = None,
+    scheme: Annotated[
+        str | None,
+        typer.Option(help="Use a scheme instead (tsd, octuple, ...; see `compare`), or a tokenizer's folder."),
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page to open in a browser instead.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing --html file.")] = False,
+) -> None:
+    """Print the tokens of a score bar by bar, coloured by type."""
     _check_output(html, "--html", (".html", ".htm"), force)
     from rich.console import Console
 
     from descant_tokenizers.comparison.page import write_page
     from descant_tokenizers.comparison.sheet import make_token_sheet, render_token_sheet
 
-    sheet = make_token_sheet(file, scheme, track)
+    sheet = make_token_sheet(file, model or preset, track, scheme)
     if html is None:
         console = Console(highlight=False)
         for line in render_token_sheet(sheet):
@@ -96,14 +103,9 @@ def _check_output(path: Path | None, option: str, suffixes: tuple[str, ...], for
     if path is None:
         return
     if path.suffix.lower() not in suffixes:
-        raise InputError(f"{option} is {path}; give a name that ends in {suffixes[0]}.")
+        raise InputError(f"{option} is {path}. Give a name that ends in {suffixes[0]}.")
     if os.path.lexists(path) and not force:
-        raise InputError(f"{path} exists already; add --force to replace it, or choose another name.")
-
-
-def _figures(comparison: Comparison, found: Source) -> dict[str, Any]:
-    skipped = dict(found.skipped)
-    return {"source": found.name, "num_found": found.num_found, "skipped": skipped, **comparison.figures()}
+        raise InputError(f"{path} exists already. Add --force to replace it, or choose another name.")
 
 
 def _print(
@@ -111,7 +113,7 @@ def _print(
 ) -> None:
     from rich.console import Console
 
-    from descant_tokenizers.comparison.page import rich_table
+    from descant_tokenizers.comparison.table import rich_table
 
     table = rich_table(figures)
     width = Console(width=1000).measure(table).maximum
@@ -129,18 +131,19 @@ def _print(
 def _summary(comparison: Comparison, found: Source, seconds: float) -> Iterator[str]:
     drawn = comparison.num_pieces + len(found.skipped)
     of_all = f" (of {found.num_found:,}, drawn at random)" if drawn < found.num_found else ""
-    kind = "four voices" if comparison.music == "voices" else "any instruments"
     yield ""
     yield (
         f"{found.name}: {comparison.num_pieces:,} pieces{of_all}, {comparison.num_notes:,} notes, "
-        f"{comparison.num_bars:,} bars, vocabularies for {kind}, {seconds:.1f} s"
+        f"{comparison.num_bars:,} bars, vocabularies for {comparison.kind.label}, {seconds:.1f} s"
     )
     yield from _counted("skipped", [f"{name}: {reason}" for name, reason in found.skipped.items()])
+    limits = []
     for result in comparison.results:
         reasons = [f"{count} x {reason}" for reason, count in result.refusals.most_common()]
-        yield from _counted(f"refused by {result.name}", reasons, result.refusals.total())
-    limited = [result for result in comparison.results if result.limits]
-    yield from (f"limits of {result.name}: {'; '.join(result.limits)}" for result in limited)
+        yield from _counted(f"refused by {result.scheme.name}", reasons, result.refusals.total())
+        if result.scheme.limits:
+            limits.append(f"limits of {result.scheme.name}: {'; '.join(result.scheme.limits)}")
+    yield from limits
 
 
 def _counted(what: str, lines: list[str], count: int | None = None) -> Iterator[str]:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from descant_tokenizers.cli.compare import compare_command, show_sheet
+from descant_tokenizers.cli.compare import PresetOption, compare_command, inspect_command
 from descant_tokenizers.cli.train import train_tokenizer_command
 from descant_tokenizers.common.errors import InputError
 
@@ -31,10 +31,6 @@ EXIT_BAD_INPUT = 2
 #: What a disk that is full or may not be written to answers, wherever that happens.
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
-
-PresetOption = Annotated[
-    str, typer.Option("--preset", "--tokenizer", help="Tokenizer preset, folder of a trained tokenizer, or Hub id.")
-]
 
 dataset_app = typer.Typer(
     name="dataset",
@@ -233,36 +229,6 @@ def _tokenizer() -> None:
     """Keep `tokenizer` a group of commands, however few it holds."""
 
 
-@tokenizer_app.command("inspect")
-def inspect_command(
-    file: Annotated[Path, typer.Argument(help="A score: MIDI, MusicXML, ABC or Humdrum.")],
-    preset: PresetOption = "satb",
-    model: Annotated[
-        str | None, typer.Option(help="Checkpoint folder or Hub id; its tokenizer is taken instead.")
-    ] = None,
-    track: Annotated[str | None, typer.Option(help="Take this track alone: its number from 1, or its name.")] = None,
-    scheme: Annotated[
-        str | None, typer.Option(help="Any scheme instead (tsd, octuple, ...; see `compare`), or a tokenizer's folder.")
-    ] = None,
-    html: Annotated[Path | None, typer.Option(help="Write a page to look at in a browser instead.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing --html file.")] = False,
-) -> None:
-    """Print the tokens of a score bar by bar, coloured by type."""
-    if scheme is not None or html is not None:
-        show_sheet(file, scheme or model or preset, track, html, force)
-        return
-    from rich.console import Console
-
-    from descant_tokenizers.tokens.inspect import inspect_file, render
-    from descant_tokenizers.tokens.presets import open_tokenizer
-    from descant_tokenizers.tokens.vocabulary import Vocabulary
-
-    vocabulary = Vocabulary(open_tokenizer(model or preset))
-    console = Console(highlight=False)
-    for line in render(inspect_file(vocabulary, file, track)):
-        console.print(line, soft_wrap=True)
-
-
 @tokenizer_app.command("push")
 def push_tokenizer_command(
     folder: Annotated[Path, typer.Argument(help="Folder with a tokenizer.json of miditok.")],
@@ -282,6 +248,7 @@ def _say_pushed(pushed: Pushed, quiet: bool) -> None:
         typer.echo(f"{pushed.url} has {len(pushed.files)} files, revision {pushed.revision}")
 
 
+tokenizer_app.command("inspect")(inspect_command)
 tokenizer_app.command("compare")(compare_command)
 tokenizer_app.command("train")(train_tokenizer_command)
 

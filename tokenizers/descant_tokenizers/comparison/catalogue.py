@@ -1,17 +1,14 @@
-"""miditok's schemes by name: what each needs besides the shared settings, and what it cannot say.
+"""The schemes of miditok by name: settings, and what each cannot hold.
 
-Every sentence under `limits` is asserted in tests/unit/test_schemes.py, so that an upstream change shows.
-
-The settings that schemes share when they are compared: the same grid, pitches, instruments and time signatures.
-
-Notes and bars are what is compared, so velocities, tempos, rests and chords are off in every scheme.
+Every phrase under `limits` is asserted in the tests of the schemes, so that an upstream change shows. Schemes are
+compared on the grid, the pitches, instruments and time signatures of the presets. Notes and bars are compared, so
+velocities, tempos, rests and chords are off in every scheme.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
@@ -19,9 +16,10 @@ from miditok import TokenizerConfig
 from symusic.core import ScoreTick
 
 from descant_tokenizers.scores import VOICES
+from descant_tokenizers.tokens.kinds import FOUR_PART, MULTITRACK, MusicKind
 from descant_tokenizers.tokens.presets import BEAT_RESOLUTION, PITCH_RANGE, TIME_SIGNATURES, VOICE_PROGRAMS
 
-__all__ = ["CATALOGUE", "MAX_BARS", "SchemeMusic", "SchemeSpec", "label_voices", "music_of", "shared_config"]
+__all__ = ["CATALOGUE", "MAX_BARS", "SchemeSpec", "label_voices", "music_of", "shared_config"]
 
 MAX_BARS = 512
 """Bars that the schemes with a token for each bar number can count."""
@@ -36,11 +34,11 @@ class SchemeSpec:
     """One scheme of miditok.
 
     Attributes:
-        title: Name of the scheme in print, and of its paper or maker.
+        title: Name of the scheme in print, with its paper or maker.
         cls: Name of the class in miditok.
         extra: Settings that it needs besides the shared ones.
-        limits: What it cannot say, one phrase each.
-        needs_tempo: It fails on a score without a tempo.
+        limits: What it cannot hold, one phrase each.
+        needs_tempo: True if it fails on a score without a tempo.
         max_bars: Most bars that it can count, if there is a limit.
     """
 
@@ -61,8 +59,8 @@ CATALOGUE: Mapping[str, SchemeSpec] = MappingProxyType(
             "Structured",
             limits=(
                 _NO_SIGNATURES,
-                "the way to the next onset is one token: beyond 2 beats it is rounded to a coarser grid, beyond 16 cut,"
-                " and all that follows moves",
+                "the distance to the next onset is one token: rounded to a coarser grid beyond 2 beats, cut beyond 16, "
+                "and everything that follows moves",
             ),
         ),
         "midilike": SchemeSpec(
@@ -70,7 +68,7 @@ CATALOGUE: Mapping[str, SchemeSpec] = MappingProxyType(
             "MIDILike",
             limits=(
                 "no bar lines and no durations: a note lasts until its NoteOff",
-                "of two notes of one pitch and program that overlap, the wrong one may end first",
+                "of two overlapping notes of one pitch and program, the wrong one may end first",
             ),
         ),
         "octuple": SchemeSpec(
@@ -80,8 +78,7 @@ CATALOGUE: Mapping[str, SchemeSpec] = MappingProxyType(
             limits=(
                 _COMPOUND,
                 _MAX_BARS,
-                "a time signature is told by the notes alone: a change without a note in its bar is lost, and what "
-                "follows moves",
+                "only notes carry the time signature: a change in a bar without notes is lost, and what follows moves",
             ),
             max_bars=MAX_BARS,
         ),
@@ -89,7 +86,7 @@ CATALOGUE: Mapping[str, SchemeSpec] = MappingProxyType(
         "pertok": SchemeSpec(
             "PerTok (Lemonaide)",
             "PerTok",
-            # 96 ticks hold the grid; with no room for microtiming the notes stay on it, as in all other schemes
+            # 96 ticks hold the grid; without microtiming the notes stay on it, as in all other schemes
             extra={
                 "ticks_per_quarter": 96,
                 "use_microtiming": False,
@@ -97,8 +94,8 @@ CATALOGUE: Mapping[str, SchemeSpec] = MappingProxyType(
                 "num_microtiming_bins": 1,
             },
             limits=(
-                "bars are counted in a way of its own: a change of time signature may come back at another place",
-                "the error of a shift adds to the next one where notes are off the grid",
+                "its own way of counting bars: a change of time signature may come back at another place",
+                "off the grid, the error of one shift adds to the next",
                 "a note lasts 15.75 beats at most",
             ),
         ),
@@ -119,26 +116,15 @@ CATALOGUE: Mapping[str, SchemeSpec] = MappingProxyType(
     }
 )
 
-ANY_PITCH = (0, 127)
-ALL_PROGRAMS = list(range(-1, 128))  # -1: miditok's number for drums
-BASIC_TOKENS = ("PAD", "BOS", "EOS", "MASK")
+_ANY_PITCH = (0, 127)
+_ALL_PROGRAMS = list(range(-1, 128))  # -1: miditok's number for drums
+_SPECIAL_TOKENS = ("PAD", "BOS", "EOS", "MASK")
 
 
-class SchemeMusic(StrEnum):
-    """What a vocabulary has to hold.
-
-    `VOICES` is music whose tracks are all named after the four voices: four programs and the pitches of the preset
-    `satb`. `ANY` is everything else: all programs, drums, all pitches.
-    """
-
-    VOICES = "voices"
-    ANY = "any"
-
-
-def music_of(score: ScoreTick) -> SchemeMusic:
-    """Tell which vocabulary a score needs."""
+def music_of(score: ScoreTick) -> MusicKind:
+    """Return the kind of music of a score: `FOUR_PART` if every track is named after another one of the voices."""
     names = [track.name for track in score.tracks]
-    return SchemeMusic.VOICES if set(names) <= set(VOICES) and len(set(names)) == len(names) else SchemeMusic.ANY
+    return FOUR_PART if set(names) <= set(VOICES) and len(set(names)) == len(names) else MULTITRACK
 
 
 def label_voices(score: ScoreTick) -> ScoreTick:
@@ -149,23 +135,22 @@ def label_voices(score: ScoreTick) -> ScoreTick:
     return labelled
 
 
-def shared_config(music: SchemeMusic, **extra: Any) -> TokenizerConfig:
-    """Return a miditok configuration on the grid of the preset `satb`.
+def shared_config(kind: MusicKind, **extra: Any) -> TokenizerConfig:
+    """Return a miditok configuration on the grid of the presets.
 
     Args:
-        music: What the vocabulary has to hold.
-        extra: What one scheme needs besides.
+        kind: What the vocabulary has to hold: four programs and the pitches of `satb`, or everything.
+        extra: Further settings of one scheme.
     """
-    is_voices = music is SchemeMusic.VOICES
     return TokenizerConfig(
-        pitch_range=PITCH_RANGE if is_voices else ANY_PITCH,
+        pitch_range=PITCH_RANGE if kind is FOUR_PART else _ANY_PITCH,
         beat_res=BEAT_RESOLUTION,
-        special_tokens=list(BASIC_TOKENS),
+        special_tokens=list(_SPECIAL_TOKENS),
         use_velocities=False,
         use_pitchdrum_tokens=False,
         use_programs=True,
         one_token_stream_for_programs=True,
-        programs=list(VOICE_PROGRAMS.values()) if is_voices else ALL_PROGRAMS,
+        programs=list(VOICE_PROGRAMS.values()) if kind is FOUR_PART else _ALL_PROGRAMS,
         use_time_signatures=True,
         time_signature_range=TIME_SIGNATURES,
         **extra,

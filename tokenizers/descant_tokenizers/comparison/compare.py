@@ -1,7 +1,4 @@
-"""The same music through several schemes: how long the stream gets, and what comes back.
-
-The scores of a corpus, a dataset, a folder or a list of files, as far as they can be read.
-"""
+"""The same music through several schemes: how long the stream gets, and what comes back."""
 
 from __future__ import annotations
 
@@ -16,30 +13,32 @@ from typing import Any, TypeVar
 from symusic.core import ScoreTick
 
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.comparison.catalogue import SchemeMusic, label_voices, music_of
+from descant_tokenizers.comparison.catalogue import label_voices, music_of
 from descant_tokenizers.comparison.fidelity import fidelity
 from descant_tokenizers.comparison.schemes import Scheme, bits_per_token
+from descant_tokenizers.corpora.build import load_corpus
 from descant_tokenizers.corpora.files import FileReader, score_keys
+from descant_tokenizers.corpora.rows import row_to_score
+from descant_tokenizers.corpora.store import is_dataset
 from descant_tokenizers.scores import SUFFIXES, bars_of, read_score
+from descant_tokenizers.tokens.kinds import FOUR_PART, MULTITRACK, MusicKind
 
-__all__ = ["Comparison", "SchemeResult", "Source", "compare", "load_source", "music_of_all"]
+__all__ = ["Comparison", "SchemeResult", "Source", "compare", "kind_of_all", "load_source"]
 
-Progress = Callable[[int, int], None]
+OnScores = Callable[[int, int], None]
+"""Called with the number of scores done and of all scores."""
+Item = TypeVar("Item")
 
 
 @dataclass
 class SchemeResult:
-    """What one scheme made of all pieces.
+    """The results of one scheme over all pieces.
 
-    Sums run over the pieces that the scheme took, but those that it refused count as not exact, and their notes as
-    lost. Seconds are those of the processor, on one core.
+    Sums are over the pieces that the scheme took; those that it refused count as not exact, and their notes as lost.
+    Seconds are processor time on one core.
 
     Attributes:
-        name: What the scheme is called.
-        title: Its name in print.
-        vocabulary_sizes: See `Scheme.vocabulary_sizes`.
-        bits_per_token: See `bits_per_token`.
-        limits: See `Scheme.limits`.
+        scheme: The scheme.
         num_pieces: All pieces.
         num_exact: Pieces that came back with all notes and time signatures to the tick.
         num_same_notes: Pieces that came back with all notes to the tick.
@@ -49,15 +48,11 @@ class SchemeResult:
         num_notes_exact: Notes that came back with onset and duration to the tick.
         num_notes_matched: Notes that came back with their onset within `fidelity.TOLERANCE_QUARTERS`.
         num_bars: Bars of the pieces taken.
-        num_tokens: Their tokens.
-        refusals: Reason to number of pieces.
+        num_tokens: Tokens of the pieces taken.
+        refusals: Number of pieces by reason.
     """
 
-    name: str
-    title: str
-    vocabulary_sizes: tuple[int, ...]
-    bits_per_token: float
-    limits: tuple[str, ...]
+    scheme: Scheme
     num_pieces: int = 0
     num_exact: int = 0
     num_same_notes: int = 0
@@ -74,13 +69,20 @@ class SchemeResult:
 
     def figures(self) -> dict[str, Any]:
         """Return everything that the table shows, and the sums that it comes from, ready for JSON."""
+        sums = {name: value for name, value in vars(self).items() if name != "scheme"}
+        scheme, bits = self.scheme, bits_per_token(self.scheme)
         return {
-            **vars(self),
-            "vocabulary": sum(self.vocabulary_sizes),
+            "name": scheme.name,
+            "title": scheme.title,
+            "vocabulary_sizes": scheme.vocabulary_sizes,
+            "bits_per_token": bits,
+            "limits": scheme.limits,
+            **sums,
+            "vocabulary": sum(scheme.vocabulary_sizes),
             "num_refused": self.refusals.total(),
             "tokens_per_note": _ratio(self.num_tokens, self.num_notes),
             "tokens_per_bar": _ratio(self.num_tokens, self.num_bars),
-            "bits_per_note": _ratio(self.num_tokens * self.bits_per_token, self.num_notes),
+            "bits_per_note": _ratio(self.num_tokens * bits, self.num_notes),
             "exact_share": _ratio(self.num_exact, self.num_pieces),
             "same_notes_share": _ratio(self.num_same_notes, self.num_pieces),
             "note_f1": _ratio(
@@ -89,14 +91,14 @@ class SchemeResult:
             "notes_per_second": _ratio(self.num_notes, self.encode_seconds),
         }
 
-    def add(self, scheme: Scheme, score: ScoreTick, num_bars: int) -> None:
+    def add(self, score: ScoreTick, num_bars: int) -> None:
         """Send one piece through the scheme."""
         self.num_pieces += 1
         start = time.process_time()
         try:
-            tokens = scheme.encode(score)
+            tokens = self.scheme.encode(score)
             encoded = time.process_time()
-            copy = scheme.decode(tokens)
+            copy = self.scheme.decode(tokens)
         except InputError as error:
             self.refusals[str(error)] += 1
             self.num_notes_refused += score.note_num()
@@ -119,14 +121,14 @@ class Comparison:
     """The results of several schemes over the same pieces.
 
     Attributes:
-        music: What the vocabularies hold.
+        kind: The music that the vocabularies hold.
         num_pieces: Pieces.
         num_notes: Their notes.
         num_bars: Their bars, pickups included.
         results: One for each scheme, in the order asked for.
     """
 
-    music: SchemeMusic
+    kind: MusicKind
     num_pieces: int
     num_notes: int
     num_bars: int
@@ -135,7 +137,7 @@ class Comparison:
     def figures(self) -> dict[str, Any]:
         """Return the comparison, ready for JSON."""
         return {
-            "music": str(self.music),
+            "music": self.kind.key,
             "num_pieces": self.num_pieces,
             "num_notes": self.num_notes,
             "num_bars": self.num_bars,
@@ -143,47 +145,37 @@ class Comparison:
         }
 
 
-def music_of_all(scores: Mapping[str, ScoreTick]) -> SchemeMusic:
-    """Tell which vocabulary all of some scores need."""
-    return (
-        SchemeMusic.VOICES
-        if all(music_of(score) is SchemeMusic.VOICES for score in scores.values())
-        else SchemeMusic.ANY
-    )
+def kind_of_all(scores: Mapping[str, ScoreTick]) -> MusicKind:
+    """Return the kind of music that all of some scores are."""
+    return FOUR_PART if all(music_of(score) is FOUR_PART for score in scores.values()) else MULTITRACK
 
 
 def compare(
-    scores: Mapping[str, ScoreTick], schemes: Sequence[Scheme], music: SchemeMusic, progress: Progress | None = None
+    scores: Mapping[str, ScoreTick], schemes: Sequence[Scheme], kind: MusicKind, progress: OnScores | None = None
 ) -> Comparison:
     """Send every score through every scheme.
 
     Args:
-        scores: At least one score, by name. Where `music` is `VOICES`, tracks get the programs of the voices first.
-        schemes: The schemes, opened for `music`.
-        music: `music_of_all(scores)`.
-        progress: Called with the number of scores done and of all scores.
+        scores: At least one score, by name. Tracks of four-part music get the programs of the voices first.
+        schemes: The schemes, loaded for `kind`.
+        kind: `kind_of_all(scores)`.
+        progress: Called after each score.
     """
-    results = tuple(
-        SchemeResult(scheme.name, scheme.title, scheme.vocabulary_sizes, bits_per_token(scheme), scheme.limits)
-        for scheme in schemes
-    )
+    results = tuple(map(SchemeResult, schemes))
     total_notes = total_bars = 0
     for done, score in enumerate(scores.values(), start=1):
-        ready = label_voices(score) if music is SchemeMusic.VOICES else score
+        ready = label_voices(score) if kind is FOUR_PART else score
         num_bars = len(bars_of(ready))
         total_notes, total_bars = total_notes + ready.note_num(), total_bars + num_bars
-        for scheme, result in zip(schemes, results, strict=True):
-            result.add(scheme, ready, num_bars)
+        for result in results:
+            result.add(ready, num_bars)
         if progress is not None:
             progress(done, len(scores))
-    return Comparison(music, len(scores), total_notes, total_bars, results)
+    return Comparison(kind, len(scores), total_notes, total_bars, results)
 
 
 def _ratio(part: float, whole: float) -> float | None:
     return part / whole if whole else None
-
-
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -192,9 +184,9 @@ class Source:
 
     Attributes:
         name: Where they come from.
-        scores: What could be read, in order.
-        skipped: Names and reasons of what could not.
-        num_found: Pieces or files that are there; more than were looked at, if their number was limited.
+        scores: The scores that could be read, in order.
+        skipped: Reasons by name of those that could not.
+        num_found: Pieces or files there are; more than were read, if their number was limited.
     """
 
     name: str
@@ -203,30 +195,33 @@ class Source:
     num_found: int
 
 
-def load_source(names: Sequence[str], limit: int = 0, seed: int = 0, progress: Progress | None = None) -> Source:
+def load_source(names: Sequence[str], limit: int = 0, seed: int = 0, progress: OnScores | None = None) -> Source:
     """Read scores.
 
     Args:
         names: One corpus, one folder of a built dataset, one folder of score files in any supported format, or files.
         limit: Most pieces to take, drawn at random; 0 for all.
-        seed: Which pieces are drawn.
-        progress: Called with the number of files read and of all files.
+        seed: Seed of the draw.
+        progress: Called after each file.
 
     Raises:
-        InputError: There is no such thing, or nothing in it can be read.
+        InputError: There is no such source, or nothing in it can be read.
     """
     if limit < 0:
-        raise InputError(f"the limit is {limit}; give 1 or more pieces, or 0 for all.")
-    if len(names) == 1 and not _is_scores(Path(names[0])):
-        return _dataset(names[0], limit, seed, progress)
-    folder = Path(names[0]) if len(names) == 1 and Path(names[0]).is_dir() else None
-    keys = list(names) if folder is None else score_keys(folder)
+        raise InputError(f"The limit is {limit}. Give 1 or more pieces, or 0 for all.")
+    path = Path(names[0])
+    is_folder = len(names) == 1 and path.is_dir()
+    is_files = len(names) > 1 or path.is_file() or path.suffix.lower() in SUFFIXES
+    if is_dataset(path) if is_folder else not is_files:
+        return _load_dataset(names[0], limit, seed, progress)
+    reader = FileReader(path, "all") if is_folder else None
+    keys = score_keys(path) if is_folder else list(names)
     scores: dict[str, ScoreTick] = {}
     skipped: dict[str, str] = {}
     chosen = _drawn(keys, limit, seed)
     for done, key in enumerate(chosen, start=1):
         try:
-            scores[key] = read_score(key) if folder is None else _score_in(folder, key)
+            scores[key] = read_score(key) if reader is None else reader.read(key, reader.load(key)).score
         except InputError as error:
             skipped[key] = str(error)
         if progress is not None:
@@ -236,24 +231,7 @@ def load_source(names: Sequence[str], limit: int = 0, seed: int = 0, progress: P
     return Source(names[0] if len(names) == 1 else f"{len(names)} files", scores, skipped, len(keys))
 
 
-def _is_scores(path: Path) -> bool:
-    """Tell a file or a folder of files from a corpus's name and a built dataset."""
-    if path.is_dir():
-        from descant_tokenizers.corpora.store import is_dataset
-
-        return not is_dataset(path)
-    return path.exists() or path.suffix.lower() in SUFFIXES
-
-
-def _score_in(folder: Path, key: str) -> ScoreTick:
-    """Read a piece of a folder with all its tracks."""
-    reader = FileReader(folder, "all")
-    return reader.read(key, reader.load(key)).score
-
-
-def _dataset(name: str, limit: int, seed: int, progress: Progress | None) -> Source:
-    from descant_tokenizers.corpora import load_corpus, row_to_score
-
+def _load_dataset(name: str, limit: int, seed: int, progress: OnScores | None) -> Source:
     dataset = load_corpus(name, progress=progress)
     places = [(split, index) for split in dataset for index in range(len(dataset[split]))]
     rows = [dataset[split][index] for split, index in _drawn(places, limit, seed)]

@@ -1,4 +1,4 @@
-"""What is left of a score after it went through tokens and back.
+"""Compare a score with what comes back from its tokens.
 
 Scores are compared by what sounds: for each instrument (MIDI program, or drums) and pitch, when notes begin and how
 long they last. Tracks of one program count as one instrument, because a single stream of tokens cannot tell them
@@ -18,47 +18,49 @@ from descant_tokenizers.scores.bars import DEFAULT_SIGNATURE
 __all__ = ["TOLERANCE_QUARTERS", "Fidelity", "fidelity"]
 
 TOLERANCE_QUARTERS = (1, 48)
-"""Half a step of the grid of 24 to a quarter, as a fraction: going to that grid is no error, anything worse is one."""
+"""Half a step of a grid of 24 to the quarter, as a fraction: rounding to that grid is no error, anything worse is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fidelity:
-    """How a score and its copy agree.
+    """How well a score and its copy agree.
 
     Attributes:
         num_notes: Notes of the score.
         num_back: Notes of the copy.
-        num_exact: Notes of the same instrument, pitch, onset and duration, to the tick.
+        num_exact: Notes with the same instrument, pitch, onset and duration, to the tick.
+        num_in_place: Notes with the same instrument, pitch and onset, to the tick.
         num_matched: Pairs of notes of one instrument and pitch whose onsets lie within `TOLERANCE_QUARTERS`.
-        same_signatures: Whether the same time signatures stand at the same ticks.
+        same_signatures: True if the same time signatures begin at the same ticks.
     """
 
     num_notes: int
     num_back: int
     num_exact: int
+    num_in_place: int
     num_matched: int
     same_signatures: bool
 
     @property
     def same_notes(self) -> bool:
-        """Whether every note came back to the tick, and no other."""
+        """True if every note came back to the tick, and no other."""
         return self.num_exact == self.num_notes == self.num_back
 
     @property
     def is_exact(self) -> bool:
-        """Whether notes and time signatures all came back."""
+        """True if all notes and time signatures came back."""
         return self.same_notes and self.same_signatures
 
     @property
     def f1(self) -> float:
-        """Harmonic mean of the share of the score's notes that came back and of the copy's that were there."""
+        """Harmonic mean of recall (notes of the score that came back) and precision (notes of the copy that match)."""
         total = self.num_notes + self.num_back
         return 2 * self.num_matched / total if total else 1.0
 
 
 def fidelity(score: ScoreTick, copy: ScoreTick) -> Fidelity:
-    """Compare a score with what became of it."""
-    unit, copy_unit = copy.ticks_per_quarter, score.ticks_per_quarter  # the product of both resolutions
+    """Compare a score with its copy after a round trip."""
+    unit, copy_unit = copy.ticks_per_quarter, score.ticks_per_quarter  # brings both to the product of the resolutions
     before, after = _notes(score, unit), _notes(copy, copy_unit)
     numerator, denominator = TOLERANCE_QUARTERS
     tolerance = unit * copy_unit * numerator // denominator
@@ -68,6 +70,7 @@ def fidelity(score: ScoreTick, copy: ScoreTick) -> Fidelity:
         num_notes=before.total(),
         num_back=after.total(),
         num_exact=(before & after).total(),
+        num_in_place=(_places(before) & _places(after)).total(),
         num_matched=matched,
         same_signatures=_signatures(score, unit) == _signatures(copy, copy_unit),
     )
@@ -86,6 +89,10 @@ def _notes(score: ScoreTick, unit: int) -> Counter[_Note]:
     )
 
 
+def _places(notes: Counter[_Note]) -> Counter[tuple[_Key, int]]:
+    return Counter((key, onset) for key, onset, _ in notes.elements())
+
+
 def _onsets(notes: Counter[_Note]) -> dict[_Key, list[int]]:
     found: dict[_Key, list[int]] = defaultdict(list)
     for key, onset, _ in sorted(notes.elements()):
@@ -94,7 +101,7 @@ def _onsets(notes: Counter[_Note]) -> dict[_Key, list[int]]:
 
 
 def _num_pairs(before: Sequence[int], after: Sequence[int], tolerance: int) -> int:
-    """Pair rising onsets from the left, which gives as many pairs as can be made."""
+    """Pair rising onsets from the left, which gives as many pairs as possible."""
     pairs = i = j = 0
     while i < len(before) and j < len(after):
         if abs(before[i] - after[j]) <= tolerance:
@@ -107,7 +114,7 @@ def _num_pairs(before: Sequence[int], after: Sequence[int], tolerance: int) -> i
 
 
 def _signatures(score: ScoreTick, unit: int) -> list[tuple[int, int, int]]:
-    """List the changes of time signature; a repeated one is none, and without any there is 4/4."""
+    """List the changes of time signature; repetitions are left out, and the default is 4/4."""
     by_time = {0: DEFAULT_SIGNATURE}
     for event in sorted(score.time_signatures, key=lambda event: event.time):
         by_time[event.time * unit] = (event.numerator, event.denominator)

@@ -1,36 +1,28 @@
-"""A sheet of tokens as one HTML file: nothing in it is fetched from anywhere, and no script runs.
-
-A comparison as a table for the terminal and for Markdown, and as a picture.
-
-All of them are made from the figures of `Comparison.figures()`, so that what a record holds can be printed again.
-"""
+"""A token sheet as one HTML file: it fetches nothing and runs no script."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
-from typing import Any
-
-from rich.table import Table
 
 from descant_tokenizers.common.errors import printable
 from descant_tokenizers.common.files import atomic_write
 from descant_tokenizers.comparison.schemes import Step
 from descant_tokenizers.comparison.sheet import (
     FAMILIES,
-    HIDDEN_TYPES,
     TokenBlock,
     TokenSheet,
     describe_token,
     family_of,
     heading,
+    shown_parts,
 )
 
-__all__ = ["COLUMNS", "MAX_TOKENS", "markdown_table", "page", "plot", "rich_table", "write_page"]
+__all__ = ["MAX_TOKENS", "page", "write_page"]
 
 MAX_TOKENS = 60_000
-"""Tokens on a page: some ten megabytes, which browsers still scroll through."""
+"""Tokens on a page: about ten megabytes, which browsers can still scroll through."""
 
 _STYLE = """
 :root { color-scheme: light dark; --paper: #ffffff; --ink: #1b1f24; --soft: #57606a; --rule: #d7dce1; --wash: #f4f6f8;
@@ -60,11 +52,7 @@ b:hover::after { content: attr(data-says); position: absolute; left: 0; top: 1.7
 
 
 def page(sheet: TokenSheet) -> str:
-    """Return a whole HTML page.
-
-    Args:
-        sheet: The sheet. Of a very long one only the first `MAX_TOKENS` tokens are shown, and the page says so.
-    """
+    """Return a whole HTML page; of a very long sheet only the first `MAX_TOKENS` tokens, and the page says so."""
     return "\n".join(_page(sheet)) + "\n"
 
 
@@ -79,9 +67,7 @@ def write_page(sheet: TokenSheet, path: Path) -> None:
 
 
 def _page(sheet: TokenSheet) -> Iterator[str]:
-    colours = "".join(
-        f"b.{family}, .legend .{family} {{ background: var(--{family}); }}\n" for family in (*FAMILIES, "other")
-    )
+    colours = "".join(f"b.{family}, .legend .{family} {{ background: var(--{family}); }}\n" for family in FAMILIES)
     title = escape(printable(sheet.title, 120))
     yield "<!doctype html>"
     yield '<html lang="en"><head><meta charset="utf-8">'
@@ -89,8 +75,7 @@ def _page(sheet: TokenSheet) -> Iterator[str]:
     yield f"<title>{title}: {escape(sheet.scheme.title)} tokens</title>"
     yield f"<style>{_STYLE}{colours}</style></head><body>"
     yield f"<h1>{title}</h1>"
-    yield from _header(sheet)
-    yield from _legend(sheet)
+    yield from _summary(sheet)
     shown = 0
     for index, block in enumerate(sheet.blocks):
         if shown >= MAX_TOKENS:
@@ -102,164 +87,31 @@ def _page(sheet: TokenSheet) -> Iterator[str]:
     yield "</body></html>"
 
 
-def _header(sheet: TokenSheet) -> Iterator[str]:
+def _summary(sheet: TokenSheet) -> Iterator[str]:
+    """Yield what stands above the tokens: counts, losses, remarks and the legend."""
     counts, came_back = sheet.totals()
-    sizes = sheet.scheme.vocabulary_sizes
-    vocabulary = " + ".join(f"{size:,}" for size in sizes)
-    yield f"<p>{escape(counts)}; vocabulary {vocabulary}</p>"
+    vocabulary = " + ".join(f"{size:,}" for size in sheet.scheme.vocabulary_sizes)
+    yield f"<p>{escape(sheet.scheme.title)}: {escape(counts)}; vocabulary {vocabulary}</p>"
     yield f'<p class="{"soft" if sheet.kept.is_exact else "lost"}">{escape(came_back)}</p>'
-    said = [*sheet.remarks, *(f"limit: {limit}" for limit in sheet.scheme.limits)]
-    if said:
-        yield '<ul class="soft">' + "".join(f"<li>{escape(line)}</li>" for line in said) + "</ul>"
-    if any(len(step.names) > 1 for block in sheet.blocks for line in block.lines for step in line):
-        yield '<p class="soft">A frame holds what a model reads or writes at once.</p>'
+    remarks = [*sheet.remarks, *(f"limit: {limit}" for limit in sheet.scheme.limits)]
+    yield '<ul class="soft">' + "".join(f"<li>{escape(line)}</li>" for line in remarks) + "</ul>"
+    if any(len(step.names) > 1 for step in sheet.steps):
+        yield '<p class="soft">A frame holds the parts that a model reads or writes as one token.</p>'
+    used = {family_of(name) for step in sheet.steps for name in shown_parts(step)}
+    legend = "".join(f'<span class="{family}">{family}</span>' for family in FAMILIES if family in used)
+    yield f'<div class="legend" role="note" aria-label="colours by type of token">{legend}</div>'
 
 
-def _legend(sheet: TokenSheet) -> Iterator[str]:
-    used = {
-        family_of(name)
-        for block in sheet.blocks
-        for line in block.lines
-        for step in line
-        for name in step.names
-        if name.split("_", 1)[0] not in HIDDEN_TYPES
-    }
-    spans = "".join(f'<span class="{family}">{family}</span>' for family in (*FAMILIES, "other") if family in used)
-    yield f'<div class="legend" role="note" aria-label="colours by type of token">{spans}</div>'
-
-
-def _block(block: TokenBlock, voices: dict[int, str]) -> Iterator[str]:
+def _block(block: TokenBlock, voices: Mapping[int, str]) -> Iterator[str]:
     yield f"<section><h2>{escape(heading(block.bar))}</h2>"
     for line in block.lines:
         yield '<div class="line">' + "".join(_step(step, voices) for step in line) + "</div>"
     yield "</section>"
 
 
-def _step(step: Step, voices: dict[int, str]) -> str:
+def _step(step: Step, voices: Mapping[int, str]) -> str:
     parts = "".join(
         f'<b class="{family_of(name)}" data-says="{escape(describe_token(name, voices))}">{escape(name)}</b>'
-        for name in step.names
-        if name.split("_", 1)[0] not in HIDDEN_TYPES
+        for name in shown_parts(step)
     )
     return f'<span class="step">{parts}</span>' if len(step.names) > 1 else parts
-
-
-Figures = Mapping[str, Any]
-
-COLUMNS = (
-    "scheme",
-    "vocabulary",
-    "tokens/note",
-    "tokens/bar",
-    "bits/note",
-    "exact",
-    "notes exact",
-    "note F1",
-    "notes/s",
-    "refused",
-)
-"""Headings; docs/tokenizers.md explains each."""
-
-_PANELS = (
-    ("tokens_per_note", "tokens per note"),
-    ("bits_per_note", "bits per note, fixed-length code"),
-    ("exact_share", "pieces that come back exactly"),
-    ("note_f1", "note F1 after the round trip"),
-    ("notes_per_second", "notes encoded per second"),
-)
-#: Their bars end at 1, whatever the schemes reach.
-_SHARES = ("exact_share", "note_f1")
-_DOTS_PER_INCH = 120
-_PANEL_INCHES = 3.0
-_ROW_INCHES = 0.32
-
-
-def rich_table(figures: Figures) -> Table:
-    """Return the table for a terminal."""
-    table = Table(box=None, pad_edge=False)
-    for index, column in enumerate(COLUMNS):
-        table.add_column(column, justify="left" if index == 0 else "right", no_wrap=True)
-    for scheme in figures["schemes"]:
-        table.add_row(*_cells(scheme))
-    return table
-
-
-def markdown_table(figures: Figures) -> str:
-    """Return the table in Markdown, without a final line break."""
-    lines = [f"| {' | '.join(COLUMNS)} |", "|---" + "|---:" * (len(COLUMNS) - 1) + "|"]
-    lines += [f"| {' | '.join(_cells(scheme))} |" for scheme in figures["schemes"]]
-    return "\n".join(lines)
-
-
-def plot(figures: Figures, path: Path, title: str) -> None:
-    """Draw a bar for each scheme in a panel for each figure.
-
-    Args:
-        figures: The comparison.
-        path: A PNG file; an existing one is replaced.
-        title: One line above the panels.
-
-    Raises:
-        InputError: The file cannot be written.
-    """
-    from matplotlib.figure import Figure
-
-    schemes = figures["schemes"]
-    names = [scheme["name"] for scheme in schemes]
-    size = (_PANEL_INCHES * len(_PANELS), _ROW_INCHES * len(schemes) + 1.4)
-    figure = Figure(figsize=size, layout="constrained", facecolor="white")
-    for axes, (key, label) in zip(figure.subplots(1, len(_PANELS), sharey=True), _PANELS, strict=True):
-        values = [scheme[key] or 0.0 for scheme in schemes]
-        bars = axes.barh(names, values, color="#0072b2")
-        text = _f1 if key == "note_f1" else _short
-        axes.bar_label(bars, [text(scheme[key]) for scheme in schemes], padding=3, fontsize=8)
-        axes.set_title(label, fontsize=10)
-        axes.set_xlim(0, 1.3 * (1.0 if key in _SHARES else max(values, default=1) or 1))
-        axes.tick_params(axis="y", length=0)
-        axes.set_xticks([])
-        axes.spines[["top", "right", "bottom"]].set_visible(False)
-    figure.axes[0].invert_yaxis()  # of all panels, since they share it
-    figure.suptitle(title, fontsize=12, parse_math=False)
-    with atomic_write(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=_DOTS_PER_INCH)
-
-
-def _cells(scheme: Figures) -> list[str]:
-    sizes = scheme["vocabulary_sizes"]
-    vocabulary = f"{scheme['vocabulary']:,}" + (f" in {len(sizes)}" if len(sizes) > 1 else "")
-    return [
-        str(scheme["name"]),
-        vocabulary,
-        _number(scheme["tokens_per_note"], ".2f"),
-        _number(scheme["tokens_per_bar"], ".1f"),
-        _number(scheme["bits_per_note"], ".1f"),
-        _share(scheme["num_exact"], scheme["num_pieces"]),
-        _share(scheme["num_same_notes"], scheme["num_pieces"]),
-        _f1(scheme["note_f1"]),
-        _number(scheme["notes_per_second"], ",.0f"),
-        f"{scheme['num_refused']:,}",
-    ]
-
-
-def _number(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)
-
-
-def _share(part: int, whole: int) -> str:
-    """Return a percentage that says 100 only where it is all, and 0 only where it is none."""
-    if part in (0, whole):
-        return "100 %" if part else "0 %"
-    return f"{min(max(100 * part / whole, 0.1), 99.9):.1f} %"
-
-
-def _f1(value: float | None) -> str:
-    """Return an F1 of four decimals that says 1 only where it is 1."""
-    if value is None:
-        return "-"
-    return f"{value:.4f}" if value == 1 else f"{min(value, 0.9999):.4f}"
-
-
-def _short(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"

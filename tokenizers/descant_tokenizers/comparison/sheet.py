@@ -1,17 +1,16 @@
-"""A score in the tokens of any scheme, bar by bar, ready to be shown.
+"""The token inspector: a score in the tokens of any scheme, bar by bar, and what comes back from them.
 
-What a token says, in words, and to which family of tokens it belongs.
+`make_token_sheet` builds the rows; `render_token_sheet` shows them in a terminal and `page.py` as HTML, with the same
+descriptions and families of token types.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
-from miditok.constants import MIDI_INSTRUMENTS
 from rich.text import Text
 
 from descant_tokenizers.common.errors import InputError
@@ -19,142 +18,138 @@ from descant_tokenizers.comparison.catalogue import label_voices, music_of
 from descant_tokenizers.comparison.fidelity import Fidelity, fidelity
 from descant_tokenizers.comparison.schemes import CustomScheme, Scheme, Step, load_scheme
 from descant_tokenizers.scores import Bar, bars_of, read_score_report
-from descant_tokenizers.tokens.kinds import MULTITRACK
+from descant_tokenizers.scores.tracks import program_name
+from descant_tokenizers.tokens.presets import open_tokenizer
+from descant_tokenizers.tokens.vocabulary import Vocabulary, beats_of
 
 __all__ = [
     "FAMILIES",
-    "HIDDEN_TYPES",
     "TokenBlock",
     "TokenSheet",
     "describe_token",
     "family_of",
+    "heading",
     "make_token_sheet",
     "render_token_sheet",
+    "shown_parts",
+    "type_of",
 ]
 
-FAMILIES: Mapping[str, tuple[str, ...]] = {
-    "bar": ("Bar", "Beat", "Track"),
-    "meter": ("TimeSig", "Tempo", "KeySig"),
-    "time": ("Position", "TimeShift", "Rest", "MicroTiming", "BarPosEnc", "PositionPosEnc"),
-    "instrument": ("Program",),
-    "pitch": ("Pitch", "PitchDrum", "NoteOn", "DrumOn", "PitchIntervalTime", "PitchIntervalChord", "Chord"),
-    "duration": ("Duration", "NoteOff", "DrumOff"),
-    "loudness": ("Velocity",),
+FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "bar": ("bold", ("Bar", "Beat", "Track")),
+    "meter": ("magenta", ("TimeSig", "Tempo", "KeySig")),
+    "time": ("cyan", ("Position", "TimeShift", "Rest", "MicroTiming", "BarPosEnc", "PositionPosEnc")),
+    "instrument": ("yellow", ("Program",)),
+    "pitch": (
+        "green",
+        ("Pitch", "PitchDrum", "NoteOn", "DrumOn", "PitchIntervalTime", "PitchIntervalChord", "Chord"),
+    ),
+    "duration": ("blue", ("Duration", "NoteOff", "DrumOff")),
+    "loudness": ("red", ("Velocity",)),
+    "other": ("", ()),
 }
-"""Types of tokens by what they tell about; all others are of the family `other`."""
+"""For each family of tokens its style in a terminal and its types; types that are not listed are of the family `other`.
+Styles of the page are in `page.py`, under the same names."""
 
-HIDDEN_TYPES = ("Ignore", "Family")
-"""Types that only fill or mark the places of a compound token."""
-
-_FAMILY_OF = {kind: family for family, kinds in FAMILIES.items() for kind in kinds}
+_FAMILY_OF = {kind: family for family, (_, kinds) in FAMILIES.items() for kind in kinds}
+_HIDDEN_TYPES = ("Ignore", "Family")  # they only fill or mark the places of a compound token
+_ADVANCE_TYPES = ("Position", "TimeShift", "Rest", "Beat", "Track")
 _LETTERS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+
+
+def type_of(name: str) -> str:
+    """Return the type of a token: `Pitch` of `Pitch_60`."""
+    return name.split("_", 1)[0]
 
 
 def family_of(name: str) -> str:
     """Return the family of a token."""
-    return _FAMILY_OF.get(name.split("_", 1)[0], "other")
+    return _FAMILY_OF.get(type_of(name), "other")
+
+
+def shown_parts(step: Step) -> list[str]:
+    """Return the names of a token's parts, without those that only fill places of a compound."""
+    return [name for name in step.names if type_of(name) not in _HIDDEN_TYPES]
 
 
 def describe_token(name: str, voices: Mapping[int, str]) -> str:
-    """Say what a token means.
+    """Describe a token in words.
 
     Args:
         name: Its name in miditok's vocabulary, such as `Duration_1.12.24`.
-        voices: Names of the programs that stand for voices.
+        voices: Names of the programs that are voices.
 
     Returns:
-        A phrase; the name itself for a type of token that is not known here.
+        A phrase; the name itself if its type is not known here.
     """
     kind, _, value = name.partition("_")
+    if kind == "Program" and int(value) in voices:
+        return f"voice: {voices[int(value)]}"
     try:
-        return _meaning(kind, value, voices) or name
+        description = _DESCRIPTIONS.get(kind, name)
+        return description if isinstance(description, str) else description(value)
     except (ValueError, IndexError):
         return name
 
 
-def _meaning(kind: str, value: str, voices: Mapping[int, str]) -> str:
-    match kind:
-        case "Bar":
-            return "a bar begins" if value == "None" else f"in bar {int(value) + 1} of the stream"
-        case "Beat":
-            return "a beat begins"
-        case "Track":
-            return f"a track {'begins' if value == 'Start' else 'ends'}"
-        case "TimeSig":
-            return f"time signature {value}"
-        case "Tempo":
-            return f"tempo {value} quarters per minute"
-        case "Position":
-            return f"position {value} of the bar's grid, counted from 0"
-        case "BarPosEnc":
-            return f"in bar {int(value) + 1} of the stream"
-        case "PositionPosEnc":
-            return "no position: the bar as a whole" if value == "None" else f"at position {value} of the bar's grid"
-        case "TimeShift" | "Rest":
-            return "no time passes" if _beats(value) == 0 else f"{_beats_text(value)} pass"
-        case "MicroTiming":
-            return f"moved by {int(value):+d} ticks"
-        case "Program":
-            return _program(int(value), voices)
-        case "Pitch" | "NoteOn":
-            return f"{'begin ' * (kind == 'NoteOn')}{_pitch(int(value))}"
-        case "PitchDrum" | "DrumOn":
-            return f"drum {value}"
-        case "NoteOff" | "DrumOff":
-            return f"end {_pitch(int(value))}"
-        case "Duration":
-            return f"lasts {_beats_text(value)}"
-        case "Velocity":
-            return f"velocity {value} of 127"
-        case "Family":
-            return "a compound of a note" if value == "Note" else "a compound of time"
-        case "Ignore":
-            return "place not used"
-        case "PAD" | "BOS" | "EOS" | "MASK" | "SEP":
-            return {"PAD": "filler", "BOS": "begin", "EOS": "end", "MASK": "hole", "SEP": "written part"}[kind]
-    return ""
+def _bar(value: str) -> str:
+    return "a bar begins" if value == "None" else f"in bar {int(value) + 1} of the stream"
 
 
-def _beats(value: str) -> Fraction:
-    whole, part, parts = map(int, value.split("."))
-    return whole + Fraction(part, parts)
-
-
-def _beats_text(value: str) -> str:
-    beats = _beats(value)
+def _beats(value: str) -> str:
+    beats = beats_of(value)
     whole, rest = divmod(beats, 1)
     number = " ".join(str(part) for part in (whole, rest) if part) or "0"
     return f"{number} beat{'s' * (beats > 1)}"
 
 
-def _pitch(pitch: int) -> str:
-    return f"{_LETTERS[pitch % 12]}{pitch // 12 - 1} (MIDI pitch {pitch})"
+def _shift(value: str) -> str:
+    return f"{_beats(value)} pass" if beats_of(value) else "no time passes"
 
 
-def _program(program: int, voices: Mapping[int, str]) -> str:
-    if program in voices:
-        return f"voice: {voices[program]}"
-    return "drums" if program < 0 else f"instrument: {MIDI_INSTRUMENTS[program]['name']} (program {program})"
+def _pitch(value: str) -> str:
+    return f"{_LETTERS[int(value) % 12]}{int(value) // 12 - 1} (MIDI pitch {value})"
 
 
-FAMILY_STYLES = {
-    "bar": "bold",
-    "meter": "magenta",
-    "time": "cyan",
-    "instrument": "yellow",
-    "pitch": "green",
-    "duration": "blue",
-    "loudness": "red",
-    "other": "",
+def _instrument(value: str) -> str:
+    return "drums" if int(value) < 0 else f"instrument: {program_name(int(value))} (program {value})"
+
+
+_DESCRIPTIONS: Mapping[str, str | Callable[[str], str]] = {
+    "Bar": _bar,
+    "Beat": "a beat begins",
+    "Track": lambda value: f"a track {'begins' if value == 'Start' else 'ends'}",
+    "TimeSig": "time signature {}".format,
+    "Tempo": "tempo {} quarters per minute".format,
+    "Position": "position {} of the bar's grid, counted from 0".format,
+    "BarPosEnc": _bar,
+    "PositionPosEnc": lambda value: (
+        "no position: the bar as a whole" if value == "None" else f"at position {value} of the bar's grid"
+    ),
+    "TimeShift": _shift,
+    "Rest": _shift,
+    "MicroTiming": lambda value: f"moved by {int(value):+d} ticks",
+    "Program": _instrument,
+    "Pitch": _pitch,
+    "NoteOn": lambda value: f"begin {_pitch(value)}",
+    "PitchDrum": "drum {}".format,
+    "DrumOn": "drum {}".format,
+    "NoteOff": lambda value: f"end {_pitch(value)}",
+    "DrumOff": lambda value: f"end {_pitch(value)}",
+    "Duration": lambda value: f"lasts {_beats(value)}",
+    "Velocity": "velocity {} of 127".format,
+    "PAD": "filler",
+    "BOS": "begin",
+    "EOS": "end",
+    "MASK": "bar to fill",
+    "SEP": "target follows",
 }
-"""A rich style for each family of tokens."""
-
-_OPENERS = ("Position", "TimeShift", "Rest", "Beat", "Track")
+"""For each type of token a phrase, or what makes one of its value."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenBlock:
-    """The tokens of one bar that stand together in the stream.
+    """Consecutive tokens of one bar.
 
     Attributes:
         bar: The bar, as the score counts it.
@@ -172,68 +167,94 @@ class TokenSheet:
     Attributes:
         title: Name of the file.
         scheme: The scheme.
-        remarks: What was chosen or repaired while reading.
+        remarks: One sentence or phrase each: which tracks were taken, what was repaired, what the grid could not hold.
         blocks: All tokens in order. A scheme that writes one track after the other comes back to bars.
-        num_tokens: Tokens.
+        bars: Bars of the score, a pickup included.
         kept: What comes back from the tokens.
-        num_bars: Bars of the score, a pickup included.
     """
 
     title: str
     scheme: Scheme
     remarks: tuple[str, ...]
     blocks: tuple[TokenBlock, ...]
-    num_tokens: int
+    bars: tuple[Bar, ...]
     kept: Fidelity
-    num_bars: int
+
+    @property
+    def steps(self) -> list[Step]:
+        """All tokens in order."""
+        return [step for block in self.blocks for line in block.lines for step in line]
+
+    def key(self) -> str:
+        """Return the voices or instruments of the programs in the tokens: "Program_40 = Soprano, ..."."""
+        programs = {int(name[8:]) for step in self.steps for name in step.names if type_of(name) == "Program"}
+        names = self.scheme.voices
+        order = sorted({*programs, *names}, key=lambda program: (program < 0, program))  # drums last
+        return ", ".join(f"Program_{p} = {names.get(p) or program_name(p)}" for p in order)
 
     def totals(self) -> Iterator[str]:
-        """Yield a line of counts and one that says what the tokens do not keep."""
-        notes = self.kept.num_notes
+        """Yield a line of counts, and one that says what the tokens do not keep."""
+        steps, notes = self.steps, self.kept.num_notes
+        num_base = sum(len(step.names) for step in steps)
+        merged = f" (of {num_base:,} base tokens)" * (len(self.scheme.vocabulary_sizes) == 1 and num_base > len(steps))
+        pickup = self.bars[0].number == 0
+        full = len(self.bars) - pickup
         yield (
-            f"{self.scheme.title}: {self.num_tokens:,} tokens, {notes:,} notes, "
-            f"{self.num_tokens / notes:.2f} tokens per note, {self.num_bars:,} bars"
+            f"{len(steps):,} tokens{merged}, {notes:,} notes, {len(steps) / notes:.2f} tokens per note, "
+            f"{full:,} bar{'s' * (full != 1)}{' and a pickup' * pickup}"
         )
         if self.kept.is_exact:
             yield "decoded again, every note and time signature is the same"
             return
-        changed = notes - self.kept.num_exact
+        moved, resized = notes - self.kept.num_in_place, self.kept.num_in_place - self.kept.num_exact
         more = self.kept.num_back - notes
-        lost = [f"{changed:,} of {notes:,} notes are other ones"] if changed else []
-        lost += [f"{abs(more):,} notes {'too many' if more > 0 else 'are gone'}"] if more else []
+        lost = []
+        if moved or resized:
+            how = f"{moved:,} in onset (or dropped), {resized:,} in duration alone"
+            lost.append(f"{moved + resized:,} of {notes:,} notes change: {how}")
+        lost += [f"{abs(more):,} notes {'too many' if more > 0 else 'are missing'}"] if more else []
         lost += [] if self.kept.same_signatures else ["the time signatures are not the same"]
-        yield "decoded again: " + ", ".join(lost)
+        yield "decoded again: " + "; ".join(lost)
 
 
-def make_token_sheet(path: Path, scheme_name: str, track: str | None = None) -> TokenSheet:
-    """Read a score file and write it in the tokens of a scheme.
+def make_token_sheet(
+    path: Path, tokenizer: str = "satb", track: str | None = None, scheme_name: str | None = None
+) -> TokenSheet:
+    """Read a score file and write it in tokens.
+
+    Four-part tokenizers take the voices by name, or by pitch where there are exactly four tracks, else the melody as
+    the soprano (see `pick_voices`); all others take every track.
 
     Args:
         path: A file in any supported format.
-        scheme_name: See `load_scheme`.
+        tokenizer: A preset, or the folder or Hub id of a tokenizer or checkpoint; see `open_tokenizer`.
         track: The one track to take: its number from 1, or its name.
+        scheme_name: A scheme to use instead; see `load_scheme`.
 
     Raises:
-        InputError: The file cannot be read, there is no such scheme, or the scheme refuses the score.
+        InputError: The file cannot be read, there is no such tokenizer or scheme, or it refuses the score.
     """
+    scheme: Scheme
+    if scheme_name is None:
+        scheme = CustomScheme(tokenizer, Vocabulary(open_tokenizer(tokenizer)))
     read = read_score_report(path)
-    score = read.score
-    scheme = load_scheme(scheme_name, music_of(score))
+    if scheme_name is not None:
+        scheme = load_scheme(scheme_name, music_of(read.score))
     try:
-        kind = scheme.kind if isinstance(scheme, CustomScheme) else MULTITRACK
-        score, reason = kind.choose_tracks(score, track)
-        ready = label_voices(score) if scheme.voices else score
-        tokens = scheme.encode(ready)
-        kept = fidelity(ready, scheme.decode(tokens))
+        score, reason = scheme.kind.choose_tracks(read.score, track)
+        if scheme.voices:
+            score = label_voices(score)
+        tokens = scheme.encode(score)
+        kept = fidelity(score, scheme.decode(tokens))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    bars = bars_of(ready)
+    bars = tuple(bars_of(score))
     blocks = tuple(_blocks(scheme.steps(tokens), bars, score.ticks_per_quarter, tokens.ticks_per_quarter))
-    return TokenSheet(path.name, scheme, (reason, *read.repairs), blocks, tokens.num_tokens, kept, len(bars))
+    return TokenSheet(path.name, scheme, (reason, *read.repairs, *tokens.changes), blocks, bars, kept)
 
 
 def _blocks(steps: Sequence[Step], bars: Sequence[Bar], score_tpq: int, tokens_tpq: int) -> Iterator[TokenBlock]:
-    """Gather consecutive tokens of one bar; what stands after the last bar belongs to it."""
+    """Gather consecutive tokens of one bar; what follows the last bar belongs to it."""
     starts = [bar.start_ticks * tokens_tpq for bar in bars]
     gathered: list[Step] = []
     current = -1
@@ -249,12 +270,12 @@ def _blocks(steps: Sequence[Step], bars: Sequence[Bar], score_tpq: int, tokens_t
 
 
 def _lines(steps: Sequence[Step]) -> Iterator[tuple[Step, ...]]:
-    """Break tokens where time goes on; tokens that only say so begin a line."""
+    """Break tokens where time advances; tokens that only advance it begin a line."""
     line: list[Step] = []
     for step in steps:
-        moves = kind_of(step) in _OPENERS
-        went_on = bool(line) and step.time_ticks != line[-1].time_ticks and any(_is_music(done) for done in line)
-        if line and (went_on or (moves and not all(kind_of(done) == "Track" for done in line))):
+        advances = _first_type(step) in _ADVANCE_TYPES
+        is_later = bool(line) and step.time_ticks != line[-1].time_ticks and not all(map(_advances, line))
+        if line and (is_later or (advances and not all(_first_type(done) == "Track" for done in line))):
             yield tuple(line)
             line = []
         line.append(step)
@@ -262,14 +283,12 @@ def _lines(steps: Sequence[Step]) -> Iterator[tuple[Step, ...]]:
         yield tuple(line)
 
 
-def kind_of(step: Step) -> str:
-    """Return the type of the token, of a compound one that of its first part that says something."""
-    kinds = [name.split("_", 1)[0] for name in step.names]
-    return next((kind for kind in kinds if kind not in HIDDEN_TYPES), "")
+def _first_type(step: Step) -> str:
+    return next(map(type_of, shown_parts(step)), "")
 
 
-def _is_music(step: Step) -> bool:
-    return kind_of(step) not in _OPENERS
+def _advances(step: Step) -> bool:
+    return _first_type(step) in _ADVANCE_TYPES
 
 
 def heading(bar: Bar) -> str:
@@ -278,17 +297,21 @@ def heading(bar: Bar) -> str:
 
 
 def render_token_sheet(sheet: TokenSheet) -> Iterator[Text]:
-    """Yield the lines to print: remarks, a block for each bar, totals."""
+    """Yield the lines to print: remarks, a key to the programs, a block for each bar, totals, limits.
+
+    Tokens that open a bar are on the line of its heading; the parts of a compound or merged token are joined by `+`.
+    """
     for remark in sheet.remarks:
         yield Text(remark, "dim")
+    if key := sheet.key():
+        yield Text(key, FAMILIES["instrument"][0])
     for block in sheet.blocks:
         yield Text()
-        yield Text(f"{heading(block.bar):<20}", "bold reverse")
-        for line in block.lines:
-            text = Text(" ")
-            for step in line:
-                text.append(" ").append_text(_step_text(step))
-            yield text
+        title = Text().append(f"{heading(block.bar):<20}", "bold reverse")
+        opens_bar = _first_type(block.lines[0][0]) == "Bar"
+        yield title.append_text(_line_text(block.lines[0])) if opens_bar else title
+        for line in block.lines[opens_bar:]:
+            yield Text("  ").append_text(_line_text(line))
     yield Text()
     counts, came_back = sheet.totals()
     yield Text(counts, "bold")
@@ -297,10 +320,9 @@ def render_token_sheet(sheet: TokenSheet) -> Iterator[Text]:
         yield Text(f"limit: {limit}", "dim")
 
 
-def _step_text(step: Step) -> Text:
-    """Return the names of a token, those of a compound or merged one in brackets."""
-    names = [name for name in step.names if name.split("_", 1)[0] not in HIDDEN_TYPES]
-    text = Text("[" if len(step.names) > 1 else "")
-    for index, name in enumerate(names):
-        text.append(" " * bool(index)).append(name, FAMILY_STYLES[family_of(name)])
-    return text.append("]" if len(step.names) > 1 else "")
+def _line_text(line: Sequence[Step]) -> Text:
+    text = Text()
+    for step in line:
+        for index, name in enumerate(shown_parts(step)):
+            text.append("+" if index else " ").append(name, FAMILIES[family_of(name)][0])
+    return text

@@ -26,6 +26,7 @@ class MusicKind:
     """A kind of music that vocabularies are made for. There are two: `FOUR_PART` and `MULTITRACK`.
 
     Attributes:
+        key: Name in reports: "voices", "any".
         label: The music in a few words, for model cards: "music in four voices", "any MIDI".
         noun: What is counted and scored: "four-part pieces", "pieces".
         num_voices: Number of voices of every piece; None where pieces have any number of instruments.
@@ -39,6 +40,7 @@ class MusicKind:
         melody_voice: Returns the rank of the voice that has the melody of a piece.
     """
 
+    key: str
     label: str
     noun: str
     num_voices: int | None
@@ -67,6 +69,7 @@ def _highest_instrument(vocabulary: Vocabulary, piece: Piece) -> int:
 
 
 FOUR_PART = MusicKind(
+    key="voices",
     label="music in four voices",
     noun="four-part pieces",
     num_voices=len(VOICES),
@@ -79,6 +82,7 @@ FOUR_PART = MusicKind(
     melody_voice=_soprano,
 )
 MULTITRACK = MusicKind(
+    key="any",
     label="any MIDI",
     noun="pieces",
     num_voices=None,

@@ -84,7 +84,7 @@ class Vocabulary:
         orders = {tuple(order.values()): order for order in (VOICE_PROGRAMS, SBAT_PROGRAMS)}
         self.program_of = orders.get(self.programs, {})
         self.is_four_part = bool(self.program_of)
-        self._duration_beats = {i: _beats(self.values[i]) for i in self.ids("Duration")}
+        self._duration_beats = {i: beats_of(self.values[i]) for i in self.ids("Duration")}
 
         self.pitch_id = {self.pitch_of[i]: i for i in self.ids("Pitch")}
         self.drum_id = {self.pitch_of[i]: i for i in self.ids("PitchDrum")} or self.pitch_id
@@ -222,7 +222,7 @@ def _lookup(ids: Mapping[int, int]) -> npt.NDArray[np.int64]:
     return array
 
 
-def _beats(value: str) -> Fraction:
-    """Length in beats of a miditok duration value `beats.position.resolution`."""
+def beats_of(value: str) -> Fraction:
+    """Return the length in beats of a miditok duration value, `beats.position.resolution`."""
     beats, position, resolution = map(int, value.split("."))
     return beats + Fraction(position, resolution)
