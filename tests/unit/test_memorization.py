@@ -9,7 +9,7 @@ from descant_modeling.cli.evaluate.memorization import verdict
 from descant_modeling.evaluation.memorization import (
     ALL_VOICES,
     Excess,
-    SuffixAutomaton,
+    RunIndex,
     TrainingRuns,
     excesses,
     runs_facts,
@@ -27,8 +27,8 @@ def by_trying(known, sequence):
 
 
 @given(st.lists(SEQUENCES, max_size=4), SEQUENCES)
-def test_the_automaton_finds_what_trying_everything_finds(known, sequence):
-    assert SuffixAutomaton(known).longest_run(sequence) == by_trying(known, sequence)
+def test_the_index_finds_what_trying_everything_finds(known, sequence):
+    assert RunIndex(known).longest_run(sequence) == by_trying(known, sequence)
 
 
 def piece(soprano, *, shift=0, bass=None):

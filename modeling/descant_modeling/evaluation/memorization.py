@@ -26,7 +26,7 @@ __all__ = [
     "ALL_VOICES",
     "Continuation",
     "Excess",
-    "SuffixAutomaton",
+    "RunIndex",
     "TrainingRuns",
     "continue_rows",
     "excesses",
@@ -40,76 +40,38 @@ _COMPARED = ("median", "percentile_95", "longest")
 _REST = 128
 
 
-class SuffixAutomaton:
-    """All runs of some sequences, searchable in time linear in the length of the query (Blumer et al. 1985)."""
+class RunIndex:
+    """All runs of some sequences, to be searched for the longest one that another sequence shares."""
 
     def __init__(self, sequences: Iterable[Sequence[Hashable]]) -> None:
-        self._next: list[dict[Hashable, int]] = [{}]
-        self._link = [-1]
-        self._length = [0]
+        self._ids: dict[Hashable, int] = {}
+        ids: list[int] = []
         for sequence in sequences:
-            last = 0
-            for step in sequence:
-                last = self._extend(last, step)
+            ids += [self._ids.setdefault(step, len(self._ids)) for step in sequence]
+            ids.append(-1)  # ends all runs: none goes on into the next sequence
+        self._ids_M = np.array(ids, dtype=np.int64)
 
     def longest_run(self, sequence: Sequence[Hashable]) -> int:
-        """Return the length of the longest run that a sequence shares with one of the automaton's."""
-        state = length = best = 0
+        """Return the length of the longest run that a sequence shares with one of the known ones."""
+        longest, runs_M = 0, np.zeros(len(self._ids_M) + 1, dtype=np.int64)  # of runs that end at each known step
         for step in sequence:
-            while state and step not in self._next[state]:
-                state = self._link[state]
-                length = self._length[state]
-            if step in self._next[state]:
-                state, length = self._next[state][step], length + 1
-            best = max(best, length)
-        return best
-
-    def _extend(self, last: int, step: Hashable) -> int:
-        """Append a step after the state `last`; return the state of the sequence so far."""
-        if step in self._next[last]:
-            known = self._next[last][step]
-            return known if self._length[known] == self._length[last] + 1 else self._clone(last, step, known)
-        new = self._add({}, self._length[last] + 1)
-        state = last
-        while state >= 0 and step not in self._next[state]:
-            self._next[state][step] = new
-            state = self._link[state]
-        if state < 0:
-            self._link[new] = 0
-            return new
-        known = self._next[state][step]
-        is_next = self._length[known] == self._length[state] + 1
-        self._link[new] = known if is_next else self._clone(state, step, known)
-        return new
-
-    def _clone(self, state: int, step: Hashable, known: int) -> int:
-        copy = self._add(dict(self._next[known]), self._length[state] + 1)
-        self._link[copy] = self._link[known]
-        self._link[known] = copy
-        while state >= 0 and self._next[state].get(step) == known:
-            self._next[state][step] = copy
-            state = self._link[state]
-        return copy
-
-    def _add(self, transitions: dict[Hashable, int], length: int) -> int:
-        self._next.append(transitions)
-        self._link.append(-1)
-        self._length.append(length)
-        return len(self._next) - 1
+            runs_M[1:] = np.where(self._ids_M == self._ids.get(step, -2), runs_M[:-1] + 1, 0)
+            longest = max(longest, int(runs_M.max()))
+        return longest
 
 
 @dataclass(frozen=True)
 class TrainingRuns:
     """The runs of a training set: of each voice from high to low, and of all four together."""
 
-    voices: tuple[SuffixAutomaton, ...]
-    chords: SuffixAutomaton
+    voices: tuple[RunIndex, ...]
+    chords: RunIndex
 
     @classmethod
     def of(cls, chorales: Sequence[Chorale]) -> TrainingRuns:
         """Collect the runs of the training pieces."""
-        voices = tuple(SuffixAutomaton(_line_steps(c.lines[rank]) for c in chorales) for rank in range(len(VOICES)))
-        return cls(voices, SuffixAutomaton(_chord_steps(c) for c in chorales))
+        voices = tuple(RunIndex(_line_steps(c.lines[rank]) for c in chorales) for rank in range(len(VOICES)))
+        return cls(voices, RunIndex(_chord_steps(c) for c in chorales))
 
     def longest_runs(self, chorale: Chorale) -> dict[str, int]:
         """Return the longest run, in notes, that each voice of a piece shares with the same voice in training.
@@ -117,8 +79,8 @@ class TrainingRuns:
         The entry `ALL_VOICES` is the longest run of chords.
         """
         runs = {
-            voice: automaton.longest_run(_line_steps(line))
-            for voice, automaton, line in zip(VOICES, self.voices, chorale.lines, strict=True)
+            voice: index.longest_run(_line_steps(line))
+            for voice, index, line in zip(VOICES, self.voices, chorale.lines, strict=True)
         }
         runs[ALL_VOICES] = self.chords.longest_run(_chord_steps(chorale))
         return {voice: steps + 1 if steps else 0 for voice, steps in runs.items()}  # a single note is not a run
