@@ -8,13 +8,14 @@ Shapes: B samples, N appended tokens, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from descant_modeling.decoding.config import SamplingConfig
+from descant_modeling.decoding.engine import Engine
 from descant_modeling.decoding.sequences import InfilledNotes, SequenceState
 from descant_modeling.decoding.template import Template
 from descant_tokenizers.common.errors import InputError
@@ -26,20 +27,6 @@ _MAX_STEPWISE = 4  # given tokens that are fed one at a time
 
 OnBar: TypeAlias = "Callable[[Sequence[InfilledNotes]], None]"
 """Takes the samples as far as they are written."""
-
-
-class Engine(Protocol):
-    """What the sampler needs of a model: see :class:`descant_modeling.decoding.engine.forward.CachedModel`."""
-
-    @property
-    def device(self) -> torch.device:
-        """Where ids go."""
-
-    def select_rows(self, rows: Sequence[int]) -> None:
-        """Make copies of the named rows the new batch."""
-
-    def forward(self, ids_BN: torch.Tensor, num_valid_B: Sequence[int], /) -> torch.Tensor:
-        """Append tokens to the rows and return the logits after them, (B, V)."""
 
 
 class Drawn(NamedTuple):

@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from descant_modeling.decoding.config import SamplingConfig
-from descant_modeling.decoding.sampler import Drawn, Engine, OnBar, draw, feed, log_mass
+from descant_modeling.decoding.engine import Engine
+from descant_modeling.decoding.sampler import Drawn, OnBar, draw, feed, log_mass
 from descant_modeling.decoding.sequences import InfilledNotes, SequenceState
 from descant_modeling.decoding.template import Template
 from descant_tokenizers.tokens.grammar import Grammar

@@ -1,12 +1,9 @@
-"""Keys and values of all layers in one preallocated tensor.
+"""Keys and values of all layers in one preallocated tensor, and the attention of ragged rows over them.
 
-Shapes: B rows, T tokens a row has room for, L tokens of the longest row, P tokens that all rows share, H heads, D head
-width.
+Queries come scaled.
 
-Attention of the decoding pass: new tokens of ragged rows over stored keys and values.
-
-Queries come scaled. Shapes: B rows, N most tokens a row appends, S tokens all rows append together, L tokens of the
-longest row, P tokens that all rows share, H heads, D head width, C = H x D.
+Shapes: B rows, N most tokens that a row appends, S tokens that all rows append, T tokens that a row has room for, L
+tokens of the longest row, P tokens that all rows share, H heads, D head width, C = H x D.
 """
 
 from __future__ import annotations
@@ -18,18 +15,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-#: Shared tokens are read apart from a row's own, which takes three more operations a layer: not worth it for fewer.
+#: Reading shared tokens separately takes three more operations per layer, which does not pay for fewer tokens.
 MIN_SHARED_TOKENS = 64
 
-#: Memory is touched in stretches of so many tokens a row: most rows end long before their room does.
-_STRETCH = 64
+#: Memory is cleared in steps of this many tokens per row, because most rows end long before their room does.
+_CLEARED_TOKENS = 64
 
 
 class Cache:
-    """Keys and values of rows of different lengths, and of what they all begin with.
+    """Keys and values of rows of different lengths, and of the tokens that all rows begin with.
 
     Args:
-        like: A tensor of the dtype and on the device to use.
+        like: A tensor with the dtype and the device to use.
         num_layers: Layers.
         num_heads: H.
         head_width: D.
@@ -37,10 +34,10 @@ class Cache:
         capacity: T.
 
     Attributes:
-        lengths: Tokens of each row, without what all rows share.
+        lengths: Tokens of each row, without the shared ones.
         num_shared: P.
-        own: Layer, (k, v), B, H, T, D.
-        rooms: Of each layer, B, T, (k, v), H, D.
+        own: Keys and values of the rows, (layers, 2, B, H, T, D).
+        rooms: The same for each layer, (B, T, 2, H, D).
     """
 
     def __init__(
@@ -51,7 +48,7 @@ class Cache:
         self.lengths = [0] * num_rows
         self.num_shared = 0
         self._bags = torch.empty(0)
-        self._num_clean = 0
+        self._num_cleared = 0
         self._allocate(num_rows, capacity)
 
     @property
@@ -59,13 +56,8 @@ class Cache:
         """T."""
         return self.own.shape[4]
 
-    def reset(self) -> None:
-        """Forget all tokens; the number of rows and the memory stay."""
-        self.lengths = [0] * len(self.lengths)
-        self.num_shared = 0
-
     def select_rows(self, rows: Sequence[int]) -> None:
-        """Make copies of the named rows the new ones. Many copies of one long row share their tokens from then on."""
+        """Replace the rows by copies of some of them. Copies of a single long row share its tokens from then on."""
         old = self._memory
         self.lengths = [self.lengths[row] for row in rows]
         shares = not self.num_shared and len(rows) > 1 and len(set(rows)) == 1 and self.lengths[0] >= MIN_SHARED_TOKENS
@@ -78,46 +70,46 @@ class Cache:
         shared = old[:, :, 1 + rows[0] if shares else 0, :, : self.num_shared]
         if not has_room:
             self._allocate(len(rows), self.capacity)
-            self._clean(longest)
+            self._clear(longest)
         self._use(self._memory[:, :, : 1 + len(rows)])
         if shares or not has_room:
             self._memory[:, :, 0, :, : self.num_shared] = shared
         self._memory[:, :, [1 + place for place in moved], :, :longest] = kept
 
     def reserve(self, needed: int) -> None:
-        """Double the room until ``needed`` own tokens a row fit, and clean it."""
+        """Double the room until ``needed`` own tokens per row fit, and clear it."""
         capacity = self.capacity
         while capacity < needed:
             capacity *= 2
         if capacity > self.capacity:
             kept = self._memory[:, :, :, :, : max(self.num_shared, *self.lengths)]
             self._allocate(len(self.lengths), capacity)
-            self._clean(needed)
+            self._clear(needed)
             self._memory[:, :, :, :, : kept.shape[4]] = kept
-        self._clean(needed)
+        self._clear(needed)
 
     def keys(self, end: int) -> tuple[Tensor, ...]:
-        """Of each layer, the rows' own keys up to a token, (B, H, end, D)."""
+        """Return for each layer the rows' own keys up to a token, (B, H, end, D)."""
         return self.own[:, 0, :, :, :end].unbind()
 
     def values(self, end: int) -> tuple[Tensor, ...]:
-        """Likewise."""
+        """Return for each layer the rows' own values up to a token, (B, H, end, D)."""
         return self.own[:, 1, :, :, :end].unbind()
 
     def shared(self) -> tuple[Tensor, ...]:
-        """Of each layer, keys and values of what all rows begin with, (2, H, P, D); empty if that is nothing."""
+        """Return for each layer the shared keys and values, (2, H, P, D); nothing if P is 0."""
         return self._memory[:, :, 0, :, : self.num_shared].unbind() if self.num_shared else ()
 
     def value_tables(self) -> tuple[Tensor, ...]:
-        """Of each layer, all values there are, one under the other, (1 + B) x H x T of D."""
+        """Return for each layer all values as the rows of one table, ((1 + B) x H x T, D)."""
         return self._memory[:, 1].flatten(1, 3).unbind()
 
     def bags(self, end: int) -> tuple[Tensor, Tensor]:
-        """Where a row's values up to one of its own tokens stand in such a vocabulary.
+        """Return the places in such a table of each row's values up to one of its own tokens.
 
         Returns:
-            For each row, head and token, the shared ones first, its place, B x H x (P + end); where each row and head
-            begins among them, B x H.
+            Places by row, head and token, shared tokens first, (B x H x (P + end),); the index among them at which each
+            row and head begins, (B x H,).
         """
         num_rows, num_seen = len(self.lengths), self.num_shared + end
         if self._bags.shape != (num_rows, self._shape[2], self.num_shared + self.capacity):
@@ -127,30 +119,29 @@ class Cache:
 
     def _all_bags(self, num_rows: int) -> Tensor:
         num_heads, device = self._shape[2], self.own.device
-        starts = (
-            torch.arange((1 + num_rows) * num_heads, device=device).view(1 + num_rows, num_heads, 1) * self.capacity
-        )
+        heads = torch.arange((1 + num_rows) * num_heads, device=device)
+        starts = heads.view(1 + num_rows, num_heads, 1) * self.capacity
         shared = starts[:1] + torch.arange(self.num_shared, device=device)
         own = starts[1:] + torch.arange(self.capacity, device=device)
         return torch.cat([shared.expand(num_rows, -1, -1), own], dim=-1)
 
     def _allocate(self, num_rows: int, capacity: int) -> None:
         num_layers, num_kinds, num_heads, head_width = self._shape
-        self._num_clean = 0
+        self._num_cleared = 0
         self._bags = torch.empty(0)
         self._use(self._like.new_empty(num_layers, num_kinds, 1 + num_rows, num_heads, capacity, head_width))
 
     def _use(self, memory: Tensor) -> None:
-        """Work in this memory: layer, (k, v), 1 + B, H, T, D. What all rows share stands before them."""
+        """Use this memory, (layers, 2, 1 + B, H, T, D); the shared tokens come before the rows."""
         self._memory, self.own = memory, memory[:, :, 1:]
         self.rooms = [layer.permute(1, 3, 0, 2, 4) for layer in self.own]
 
-    def _clean(self, needed: int) -> None:
-        """Write zeros where nothing was written yet: what a mask hides must still be finite."""
-        if needed > self._num_clean:
-            stop = min(self.capacity, needed + _STRETCH)
-            self.own[:, :, :, :, self._num_clean : stop] = 0
-            self._num_clean = stop
+    def _clear(self, needed: int) -> None:
+        """Write zeros where nothing was written yet, because masked values must still be finite."""
+        if needed > self._num_cleared:
+            stop = min(self.capacity, needed + _CLEARED_TOKENS)
+            self.own[:, :, :, :, self._num_cleared : stop] = 0
+            self._num_cleared = stop
 
 
 @dataclass(frozen=True)
@@ -158,11 +149,11 @@ class TokenRun:
     """Tokens that one row appends before its last one.
 
     Attributes:
-        row: Which row.
-        start: Place of the first of them among all tokens.
-        stop: Place behind the last.
-        end: Slots of the row that the last of them sees.
-        mask: Additive, (stop - start, end).
+        row: Index of the row.
+        start: Place of the first token among all appended tokens.
+        stop: Place after the last token.
+        end: Number of slots of the row that the last token attends to.
+        mask: Additive mask, (stop - start, end).
     """
 
     row: int
@@ -174,54 +165,51 @@ class TokenRun:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Where the tokens of one call go.
+    """Layout of the tokens of one call. Tuples of tensors have one entry for each layer, or are empty if not needed.
 
     Attributes:
-        shape: B, N.
-        places: Row of each token, and its place in the row, (S,) each; None for a step of equally long rows.
-        columns: Of each layer, where the keys and values of such a step go, (2, B, H, D); else empty.
+        shape: B and N.
         positions: Position of each token, (S,), or of all of them, (1,).
-        padded: Place of each token in the B x N rectangle, (S,); None where every place is taken.
-        mask: Additive, (B or 1, 1, N, L); None where nothing has to be hidden.
-        is_causal: Whether the attention kernel's own causal mask is the right one.
         rotation: Rotary factors cos + i sin, (S or 1, D / 2); None without rotary positions.
-        last: Place of each row's last token among all tokens, (B,), where rows differ in number; else None.
-        runs: What rows append before their last token, where rows differ in number.
-        keys: Of each layer, (B, H, L, D); views that hold the new tokens once they are stored.
-        values: Likewise.
-        shared: Of each layer, keys and values of the tokens that all rows begin with, (2, H, P, D); else empty.
-        bags: Where each row and head has its values in a table, see :meth:`Cache.bags`; None where no table is read.
-        value_tables: Of each layer, all values, see :meth:`Cache.value_tables`.
+        keys: Keys, (B, H, L, D); views that include the new tokens once these are stored.
+        values: Values, (B, H, L, D), likewise.
+        shared: Shared keys and values, (2, H, P, D).
+        bags: See :meth:`Cache.bags`; None if values are not read from tables.
+        value_tables: See :meth:`Cache.value_tables`.
+        places: Row and slot of each token, (S,) each; None for a step of equally long rows.
+        columns: Destination of the keys and values of such a step, (2, B, H, D).
+        padded: Place of each token in the B x N rectangle, (S,); None if every place is taken.
+        mask: Additive mask, (B or 1, 1, N, L); None if nothing is masked.
+        is_causal: True if the attention kernel's own causal mask applies.
+        last: Place of each row's last token among all tokens, (B,); None if the rows append equally many.
+        runs: Tokens that rows append before their last one.
     """
 
     shape: tuple[int, int]
-    places: tuple[Tensor, Tensor] | None
-    columns: tuple[Tensor, ...]
     positions: Tensor
-    padded: Tensor | None
-    mask: Tensor | None
-    is_causal: bool
     rotation: Tensor | None
-    last: Tensor | None
-    runs: tuple[TokenRun, ...]
     keys: tuple[Tensor, ...]
     values: tuple[Tensor, ...]
     shared: tuple[Tensor, ...]
     bags: tuple[Tensor, Tensor] | None
     value_tables: tuple[Tensor, ...]
+    places: tuple[Tensor, Tensor] | None = None
+    columns: tuple[Tensor, ...] = ()
+    padded: Tensor | None = None
+    mask: Tensor | None = None
+    is_causal: bool = False
+    last: Tensor | None = None
+    runs: tuple[TokenRun, ...] = ()
 
 
 def store(qkv: Tensor, index: int, room: Tensor, chunk: Chunk) -> Tensor:
-    """Put the new keys and values of layer `index` in their places.
+    """Store the new keys and values of a layer and return its queries, (H, S, D).
 
     Args:
         qkv: Queries, keys and values, (3 H, S, D).
-        index: Which layer.
-        room: Its keys and values, (B, T, 2, H, D).
-        chunk: Where they go.
-
-    Returns:
-        The queries, (H, S, D).
+        index: The layer.
+        room: Stored keys and values of the layer, (B, T, 2, H, D).
+        chunk: Layout of the tokens.
     """
     num_heads, head_width = room.shape[3:]
     if chunk.rotation is not None:
@@ -235,11 +223,11 @@ def store(qkv: Tensor, index: int, room: Tensor, chunk: Chunk) -> Tensor:
 
 
 def attend(q_HSD: Tensor, index: int, chunk: Chunk) -> Tensor:
-    """Let the new tokens look at their own rows in layer `index`; returns (S, C)."""
+    """Return the attention of the new tokens over their own rows in layer `index`, (S, C)."""
     k, v = chunk.keys[index], chunk.values[index]
     num_rows, widest = chunk.shape
     if chunk.last is not None:
-        return _attend_apart(q_HSD.transpose(0, 1), k, v, chunk, chunk.last)
+        return _attend_ragged(q_HSD.transpose(0, 1), k, v, chunk, chunk.last)
     if widest == 1 and num_rows > 1 and chunk.padded is None:
         return _attend_step(q_HSD, index, chunk)
     q = q_HSD.transpose(0, 1)
@@ -258,7 +246,7 @@ def attend(q_HSD: Tensor, index: int, chunk: Chunk) -> Tensor:
 
 
 def _attend_step(q_HBD: Tensor, index: int, chunk: Chunk) -> Tensor:
-    """The same for one token a row, in plain batched products: faster than the fused kernel; returns (B, C)."""
+    """Attend with one token per row, (B, C); plain batched products are faster here than the fused kernel."""
     k, shared = chunk.keys[index], chunk.shared[index] if chunk.shared else None
     num_heads, num_rows, head_width = q_HBD.shape
     q = q_HBD.transpose(0, 1).reshape(num_rows * num_heads, 1, head_width)
@@ -270,11 +258,11 @@ def _attend_step(q_HBD: Tensor, index: int, chunk: Chunk) -> Tensor:
         scores_BHL = torch.cat([far_HBP.transpose(0, 1), scores_BHL], dim=-1)
     weights = scores_BHL.softmax(dim=-1)
     if chunk.bags is not None:
-        # A weighted sum of values is a bag of embeddings, whose kernel reads them once: a product of one row in MKL
-        # packs them first, and takes three times as long.
+        # A weighted sum of values is an embedding bag, whose kernel reads them once. MKL packs them before a product
+        # of a single row, which takes three times as long.
         places, starts = chunk.bags
-        vocabulary = chunk.value_tables[index]
-        mixed = functional.embedding_bag(places, vocabulary, starts, mode="sum", per_sample_weights=weights.view(-1))
+        table = chunk.value_tables[index]
+        mixed = functional.embedding_bag(places, table, starts, mode="sum", per_sample_weights=weights.view(-1))
         return mixed.view(num_rows, -1)
     num_far = 0 if shared is None else shared.shape[2]
     near = weights[..., num_far:].view(num_rows * num_heads, 1, -1)
@@ -285,9 +273,9 @@ def _attend_step(q_HBD: Tensor, index: int, chunk: Chunk) -> Tensor:
 
 
 def _attend_shared(q_BHND: Tensor, k: Tensor, v: Tensor, shared: Tensor, mask: Tensor | None) -> Tensor:
-    """The same where all rows begin alike: what they share is read once for all of them; returns (B, H, N, D).
+    """Attend where all rows share a beginning, (B, H, N, D), with one softmax over both parts.
 
-    What a step costs is reading keys and values. One softmax goes over both parts.
+    The cost of a step is reading keys and values; the shared ones are read once for all rows.
     """
     num_rows, num_heads, widest, head_width = q_BHND.shape
     far_k, far_v = shared
@@ -303,10 +291,10 @@ def _attend_shared(q_BHND: Tensor, k: Tensor, v: Tensor, shared: Tensor, mask: T
     return mixed + weights[..., num_far:] @ v
 
 
-def _attend_apart(q: Tensor, k: Tensor, v: Tensor, chunk: Chunk, last: Tensor) -> Tensor:
-    """The same where rows differ in number: all last tokens side by side, what comes before them row by row.
+def _attend_ragged(q: Tensor, k: Tensor, v: Tensor, chunk: Chunk, last: Tensor) -> Tensor:
+    """Attend where rows append different numbers of tokens: last tokens side by side, the others row by row.
 
-    Queries are (S, H, D).
+    Queries are (S, H, D); returns (S, C).
     """
     mixed = q.new_empty(q.shape)
     q_BH1D = q[last].unsqueeze(2)
@@ -325,7 +313,7 @@ def _attend_apart(q: Tensor, k: Tensor, v: Tensor, chunk: Chunk, last: Tensor) -
 
 
 def _rotate(qk: Tensor, rotation: Tensor) -> None:
-    """Turn neighbouring values of (2 H, S, D) as complex numbers, in place."""
+    """Rotate adjacent values of (2 H, S, D) as complex numbers, in place."""
     if qk.dtype in (torch.float32, torch.float64):
         torch.view_as_complex(qk.view(*qk.shape[:2], -1, 2)).mul_(rotation)
         return

@@ -1,13 +1,13 @@
-"""A forward pass for decoding: the two stock models over preallocated keys and values, in ragged chunks.
+"""The forward pass for decoding: a stock model over preallocated keys and values, in ragged chunks.
 
-Rows of a batch differ in length, and append different numbers of tokens in one call: one takes 30 given tokens while
-another takes the one it just sampled. Matrix products run over the appended tokens only, end to end; rows are padded to
-a rectangle for attention alone. A step of one token a row has no padding, and while all rows are equally long no mask
-and no index: it is what nearly all calls are, and what is made fast. Samples after one long prompt share its keys and
+Rows of a batch differ in length and append different numbers of tokens in one call: one may take 30 context tokens
+while another takes the token it just sampled. Matrix products run over the appended tokens only, end to end; rows are
+padded to a rectangle for attention alone. A step of one token per row, all rows equally long, needs no padding, no mask
+and no index: this is the common case, and the one that is optimized. Samples after one long prompt share its keys and
 values.
 
-Shapes: B rows, N most tokens a row appends, S tokens all rows append together, T tokens a row has room for, L tokens of
-the longest row, P tokens that all rows share, C width, H heads, D head width, V vocabulary.
+Shapes: B rows, N most tokens that a row appends, S tokens that all rows append, L tokens of the longest row, C width,
+H heads, D head width, V vocabulary.
 """
 
 from __future__ import annotations
@@ -23,29 +23,28 @@ from transformers import PreTrainedModel
 from descant_modeling.decoding.engine.cache import Cache, Chunk, TokenRun, attend, store
 from descant_modeling.decoding.engine.weights import read_weights
 
-#: From so many rows on, values are mixed as bags; with fewer MKL's products are as fast.
+#: Number of rows from which embedding bags are faster on a CPU than MKL's products.
 _MIN_BAGS_ROWS = 4
 
 
 class CachedModel:
-    """A stock causal model with its keys and values in preallocated tensors.
+    """An `Engine` that computes what a stock causal model computes in eval mode, on its device and in its dtype.
 
-    Computes what the model computes in eval mode, on its device and in its dtype. Part of the weights is repacked: make
-    a new object when the model has been trained further or moved.
+    Part of the weights is repacked: make a new object after the model has been trained further or moved.
 
     Args:
-        model: ``GPTNeoXForCausalLM`` with sequential residuals and full rotary positions (what
-            :func:`descant_modeling.models.transformer.build_model` makes), or ``GPT2LMHeadModel``.
-        batch_size: Rows.
-        max_tokens: Tokens a row has room for at first; doubled whenever it runs out.
+        model: ``GPTNeoXForCausalLM`` with sequential residuals and full rotary positions (as built by
+            :func:`descant_modeling.models.transformer.build_model`), or ``GPT2LMHeadModel``.
+        batch_size: Number of rows.
+        max_tokens: Tokens that a row has room for at first; doubled whenever the room runs out.
 
     Raises:
-        ValueError: Another class, or a configuration of these two that is not supported.
+        ValueError: Another class, or an unsupported configuration of these two.
     """
 
     def __init__(self, model: PreTrainedModel, batch_size: int, max_tokens: int) -> None:
         if batch_size < 1 or max_tokens < 1:
-            raise ValueError(f"batch_size is {batch_size}, max_tokens {max_tokens}: give 1 or more")
+            raise ValueError(f"batch_size is {batch_size} and max_tokens {max_tokens}. Give 1 or more.")
         with torch.inference_mode():
             weights = self._weights = read_weights(model)
             head_width = weights.embedding.shape[1] // weights.num_heads
@@ -55,46 +54,39 @@ class CachedModel:
 
     @property
     def lengths(self) -> list[int]:
-        """Tokens in the cache, per row."""
+        """Number of tokens of each row."""
         return [self._cache.num_shared + length for length in self._cache.lengths]
 
     @property
     def device(self) -> torch.device:
-        """Where keys, values and logits are."""
+        """Device of keys, values and logits."""
         return self._weights.embedding.device
-
-    def reset(self) -> None:
-        """Forget all tokens; the number of rows and the memory stay."""
-        self._cache.reset()
 
     @torch.inference_mode()
     def select_rows(self, rows: Sequence[int]) -> None:
-        """Make copies of the named rows the new batch: ``[0] * K`` for K samples after one prompt.
-
-        Args:
-            rows: Rows of the present batch, in any order and number; a row may be named often, or dropped.
+        """Replace the batch by copies of some of its rows: ``[0] * K`` for K samples after one prompt.
 
         Raises:
             ValueError: No row, or one outside the batch.
         """
         num_rows = len(self._cache.lengths)
         if not rows or min(rows) < 0 or max(rows) >= num_rows:
-            raise ValueError(f"rows are {list(rows)}: name at least one, each from 0 to {num_rows - 1}")
+            raise ValueError(f"rows are {list(rows)}. Give at least one, each from 0 to {num_rows - 1}.")
         self._cache.select_rows(rows)
 
     @torch.inference_mode()
     def forward(self, ids_BN: Tensor, num_valid_B: Tensor | Sequence[int]) -> Tensor:
-        """Append tokens to the rows and return what the model expects after them.
+        """Append tokens to the rows.
 
         Args:
-            ids_BN: Token ids, int64; what follows a row's valid ones is ignored.
+            ids_BN: Token ids, int64; those after a row's valid ones are ignored.
             num_valid_B: Number of tokens each row appends, 0 to N.
 
         Returns:
             Logits after each row's last appended token, (B, V); undefined for rows that append none.
 
         Raises:
-            ValueError: Shapes or numbers that do not fit, or more tokens in a row than a GPT-2 has positions for.
+            ValueError: Shapes or numbers do not fit, or a row has more tokens than a GPT-2 has positions.
         """
         num_valid = num_valid_B.tolist() if isinstance(num_valid_B, Tensor) else list(num_valid_B)
         self._check(ids_BN, num_valid)
@@ -113,12 +105,12 @@ class CachedModel:
         num_rows, width = ids_BN.shape
         expected = len(self._cache.lengths)
         if num_rows != expected or len(num_valid) != num_rows:
-            raise ValueError(f"{num_rows} rows of ids, {len(num_valid)} counts: give {expected} of each")
+            raise ValueError(f"There are {num_rows} rows of ids and {len(num_valid)} counts. Give {expected} of each.")
         if min(num_valid) < 0 or max(num_valid) > width:
-            raise ValueError(f"num_valid_B is {num_valid}: give 0 to {width} for each row")
+            raise ValueError(f"num_valid_B is {num_valid}. Give 0 to {width} for each row.")
 
     def _plan(self, num_valid: list[int]) -> Chunk:
-        """Make room for a call and lay it out."""
+        """Make room for a call and return its layout."""
         ends = [start + n for start, n in zip(self._cache.lengths, num_valid, strict=True)]
         self._reserve(max(ends))
         if max(num_valid) == min(num_valid) == 1 and max(ends) == min(ends):
@@ -129,36 +121,30 @@ class CachedModel:
         weights, length = self._weights, self._cache.num_shared + needed
         if weights.positions is not None and length > len(weights.positions):
             known = len(weights.positions)
-            raise ValueError(f"{length} tokens in a row: the model has positions for {known}, give fewer")
+            raise ValueError(f"A row has {length} tokens, and the model has positions for {known}. Give fewer.")
         self._cache.reserve(needed)
         if weights.inverse_frequencies is not None and len(self._rotations) < length:
-            self._rotations = _rotation_table(
-                weights.inverse_frequencies, self._cache.num_shared + self._cache.capacity
-            )
+            positions = torch.arange(self._cache.num_shared + self._cache.capacity, device=self.device)
+            angles = positions[:, None] * weights.inverse_frequencies
+            self._rotations = torch.polar(torch.ones_like(angles), angles)  # cos + i sin, (positions, D / 2)
 
     def _plan_step(self, end: int) -> Chunk:
-        """Lay out one token for each of equally long rows."""
+        """Return the layout of one token for each of equally long rows."""
         cache, start = self._cache, end - 1
         position = cache.num_shared + start
         return Chunk(
             shape=(len(cache.lengths), 1),
-            places=None,
-            columns=cache.own[:, :, :, :, start].unbind(),
             positions=torch.tensor([position], device=self.device),
-            padded=None,
-            mask=None,
-            is_causal=False,
             rotation=None if self._weights.inverse_frequencies is None else self._rotations[position : position + 1],
-            last=None,
-            runs=(),
+            columns=cache.own[:, :, :, :, start].unbind(),
             **self._stored(end),
         )
 
     def _stored(self, end: int) -> dict[str, Any]:
-        """What every call sees: keys and values up to a token."""
+        """Return the keys and values up to a token, as fields of a `Chunk`."""
         cache = self._cache
-        is_worth_it = len(cache.lengths) >= _MIN_BAGS_ROWS and self.device.type == "cpu"
-        has_bags = is_worth_it and cache.own.dtype == torch.float32
+        is_fast = self.device.type == "cpu" and cache.own.dtype == torch.float32
+        has_bags = is_fast and len(cache.lengths) >= _MIN_BAGS_ROWS
         return {
             "keys": cache.keys(end),
             "values": cache.values(end),
@@ -168,7 +154,7 @@ class CachedModel:
         }
 
     def _plan_ragged(self, num_valid: list[int], ends: list[int]) -> Chunk:
-        """Lay out any numbers of tokens, in Python lists: for few tokens they are faster than tensor arithmetic."""
+        """Return the layout of any numbers of tokens; for few tokens, lists are faster than tensor arithmetic."""
         starts, widest, device = self._cache.lengths, max(num_valid), self.device
         places = [(row, slot) for row, n in enumerate(num_valid) for slot in range(starts[row], starts[row] + n)]
         rows, slots = torch.tensor(places, device=device).unbind(1)
@@ -177,26 +163,24 @@ class CachedModel:
         padded = [row * widest + i for row, n in enumerate(num_valid) for i in range(n)] if is_padded else None
         is_causal = widest > 1 and max(starts) == 0 and not self._cache.num_shared
         hides = not is_causal and (widest > 1 or min(ends) < max(ends))
-        # A few rows with many tokens must not make all rows wide: their last tokens go together, the others row by row.
+        # A few rows with many tokens must not make all rows wide: last tokens go together, the others row by row.
         splits = is_padded and widest > 1 and not is_causal and min(num_valid) > 0 and not self._cache.num_shared
+        first, width = ([end - 1 for end in ends], 1) if splits else (starts, widest)
         return Chunk(
             shape=(len(num_valid), widest),
-            places=(rows, slots),
-            columns=(),
             positions=positions,
-            padded=None if padded is None else torch.tensor(padded, device=device),
-            mask=self._mask([end - 1 for end in ends] if splits else starts, 1 if splits else widest, max(ends))
-            if hides
-            else None,
-            is_causal=is_causal,
             rotation=None if self._weights.inverse_frequencies is None else self._rotations[positions],
+            places=(rows, slots),
+            padded=None if padded is None else torch.tensor(padded, device=device),
+            mask=self._mask(first, width, max(ends)) if hides else None,
+            is_causal=is_causal,
             last=torch.tensor(num_valid, device=device).cumsum(0) - 1 if splits else None,
             runs=self._runs(num_valid) if splits else (),
             **self._stored(max(ends)),
         )
 
     def _runs(self, num_valid: list[int]) -> tuple[TokenRun, ...]:
-        """List what each row appends before its last token."""
+        """Return the tokens that each row appends before its last one."""
         runs, place = [], 0
         for row, (length, n) in enumerate(zip(self._cache.lengths, num_valid, strict=True)):
             if n > 1:
@@ -206,7 +190,7 @@ class CachedModel:
         return tuple(runs)
 
     def _mask(self, starts: list[int], widest: int, longest: int) -> Tensor:
-        """Let a row's n-th new token see the slots up to its own, `starts[row] + n`."""
+        """Return the mask by which a row's n-th new token attends to the slots up to its own, `starts[row] + n`."""
         starts = starts if len(set(starts)) > 1 else starts[:1]
         device = self.device
         own_BN = torch.tensor(starts, device=device)[:, None] + torch.arange(widest, device=device)
@@ -223,10 +207,3 @@ class CachedModel:
             x_SC += layer.out(attend(q_HSD, index, chunk))
             x_SC += layer.down(layer.activation(layer.up(layer.norm_2(x_SC))))
         return x_SC
-
-
-def _rotation_table(inverse_frequencies: Tensor, num_positions: int) -> Tensor:
-    """Factors cos + i sin, (positions, D / 2)."""
-    positions = torch.arange(num_positions, device=inverse_frequencies.device)
-    angles = positions[:, None] * inverse_frequencies
-    return torch.polar(torch.ones_like(angles), angles)

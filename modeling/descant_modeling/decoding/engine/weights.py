@@ -1,12 +1,12 @@
 """The weights of the two stock models in one form, for the decoding forward pass.
 
-Shapes: C width, H heads, D head width, F inner width of the MLP, V vocabulary, S rows of a product, K parts of one.
+Shapes: C width, H heads, D head width, F inner width of the MLP, V vocabulary, S rows of a product, K parts of it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,10 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-#: Into so many parts the MLP's products are split, if its width allows.
+#: Number of parts that the products of the MLP are split into, if its width allows.
 _NUM_PARTS = 4
+
+Activation = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,7 @@ class Norm:
 
 @dataclass(frozen=True)
 class Affine:
-    """Matrix product and bias.
-
-    Attributes:
-        matrix: (inputs, outputs), contiguous.
-        bias: (outputs,).
-    """
+    """Matrix product and bias: matrix (inputs, outputs), contiguous, and bias (outputs,)."""
 
     matrix: Tensor
     bias: Tensor
@@ -51,9 +48,9 @@ class Affine:
 
 @dataclass(frozen=True)
 class Spreading:
-    """Matrix product and bias, whose outputs come in K equal parts.
+    """Matrix product and bias, with outputs in K equal parts.
 
-    MKL hardly uses a second core where a product has few rows; a batch of products it does spread over all of them
+    MKL hardly uses a second core for a product of few rows, but spreads a batch of products over all cores
     (8 x 256 x 1024 on two cores: 41 instead of 77 microseconds).
 
     Attributes:
@@ -71,11 +68,11 @@ class Spreading:
 
 @dataclass(frozen=True)
 class Gathering:
-    """Matrix product and bias, whose inputs come in K equal parts; see :class:`Spreading`.
+    """Matrix product and bias, with inputs in K equal parts; see :class:`Spreading`.
 
     Attributes:
         matrices: (K, inputs / K, outputs), contiguous.
-        biases: (K, 1, outputs), what the parts add up to.
+        biases: (K, 1, outputs); the parts add up to the bias.
     """
 
     matrices: Tensor
@@ -92,8 +89,7 @@ class Layer:
 
     Attributes:
         norm_1: Before attention.
-        qkv: C to (q, k, v) x H parts of D; queries are scaled. For rotary positions, values that rotate together are
-            neighbours within a head.
+        qkv: C to (q, k, v) x H parts of D; queries are scaled, and values that rotate together are adjacent.
         out: C to C, after attention.
         norm_2: Before the MLP.
         up: C to F in parts.
@@ -106,7 +102,7 @@ class Layer:
     out: Affine
     norm_2: Norm
     up: Spreading
-    activation: Callable[[Tensor], Tensor]
+    activation: Activation
     down: Gathering
 
 
@@ -117,11 +113,11 @@ class Weights:
     Attributes:
         embedding: (V, C).
         positions: GPT-2's table of absolute positions, (positions, C).
-        inverse_frequencies: Of rotary positions, (D / 2,).
+        inverse_frequencies: Inverse frequencies of rotary positions, (D / 2,).
         layers: The blocks.
         norm: Before the head.
         head: (V, C).
-        num_heads: Attention heads.
+        num_heads: H.
     """
 
     embedding: Tensor
@@ -134,57 +130,87 @@ class Weights:
 
 
 def read_weights(model: PreTrainedModel) -> Weights:
-    """Read a ``GPTNeoXForCausalLM`` or a ``GPT2LMHeadModel``; what needs no other order in memory is shared with it.
+    """Read a ``GPTNeoXForCausalLM`` or a ``GPT2LMHeadModel``; weights that keep their order are shared, not copied.
 
     Raises:
-        ValueError: Another class, or a configuration of these two that is not supported.
+        ValueError: Another class, or an unsupported configuration of these two.
     """
     kind = model.config.model_type
     if kind == "gpt_neox":
         return _read_gpt_neox(model)
     if kind == "gpt2":
         return _read_gpt2(model)
-    raise ValueError(f"model type {kind!r} has no decoding pass here: give a gpt_neox or a gpt2 model")
+    raise ValueError(f"Model type {kind!r} has no decoding pass. Give a gpt_neox or a gpt2 model.")
 
 
 def _read_gpt_neox(model: Any) -> Weights:
-    config, body = model.config, model.gpt_neox
+    config, body, num_heads = model.config, model.gpt_neox, model.config.num_attention_heads
     rope = config.rope_parameters
     if config.use_parallel_residual:
-        raise ValueError("use_parallel_residual is true: give a gpt_neox model with sequential residuals")
+        raise ValueError("use_parallel_residual is true. Give a gpt_neox model with sequential residuals.")
     if rope["rope_type"] != "default" or rope.get("partial_rotary_factor", 1.0) != 1.0:
-        raise ValueError(f"rope_parameters are {rope}: give a gpt_neox model of rope_type default and rotary_pct 1.0")
+        raise ValueError(
+            f"rope_parameters are {rope}. Give a gpt_neox model with rope_type default and rotary_pct 1.0."
+        )
+
+    def read(block: Any) -> Layer:
+        qkv = _with_adjacent_pairs(_affine(block.attention.query_key_value), num_heads)
+        return _layer(
+            (block.input_layernorm, block.post_attention_layernorm),
+            _heads(qkv, num_heads, block.attention.scaling),
+            (block.attention.dense, block.mlp.dense_h_to_4h, block.mlp.dense_4h_to_h),
+            _activation(block.mlp.act, config.hidden_act),
+        )
+
     return Weights(
         embedding=body.embed_in.weight.detach(),
         positions=None,
         inverse_frequencies=body.rotary_emb.inv_freq.to(torch.promote_types(model.dtype, torch.float32)),
-        layers=[_read_gpt_neox_layer(block, config) for block in body.layers],
+        layers=[read(block) for block in body.layers],
         norm=_norm(body.final_layer_norm),
         head=model.lm_head.weight.detach(),
-        num_heads=config.num_attention_heads,
+        num_heads=num_heads,
     )
 
 
-def _read_gpt_neox_layer(block: Any, config: Any) -> Layer:
-    return Layer(
-        norm_1=_norm(block.input_layernorm),
-        qkv=_heads(
-            _neighbouring(_linear(block.attention.query_key_value), config.num_attention_heads),
-            config.num_attention_heads,
-            block.attention.scaling,
-        ),
-        out=_linear(block.attention.dense),
-        norm_2=_norm(block.post_attention_layernorm),
-        up=_spreading(_linear(block.mlp.dense_h_to_4h), _num_parts(config.intermediate_size)),
-        activation=_activation(block.mlp.act, config.hidden_act),
-        down=_gathering(_linear(block.mlp.dense_4h_to_h), _num_parts(config.intermediate_size)),
+def _read_gpt2(model: Any) -> Weights:
+    config, body = model.config, model.transformer
+    if config.add_cross_attention:
+        raise ValueError("add_cross_attention is true. Give a gpt2 model without cross-attention.")
+
+    def read(block: Any) -> Layer:
+        return _layer(
+            (block.ln_1, block.ln_2),
+            _heads(_affine(block.attn.c_attn), config.n_head, block.attn.scaling),
+            (block.attn.c_proj, block.mlp.c_fc, block.mlp.c_proj),
+            _activation(block.mlp.act, config.activation_function),
+        )
+
+    return Weights(
+        embedding=body.wte.weight.detach(),
+        positions=body.wpe.weight.detach(),
+        inverse_frequencies=None,
+        layers=[read(block) for block in body.h],
+        norm=_norm(body.ln_f),
+        head=model.lm_head.weight.detach(),
+        num_heads=config.n_head,
     )
 
 
-def _neighbouring(fused: Affine, num_heads: int) -> Affine:
+def _layer(norms: Sequence[Any], qkv: Spreading, products: Sequence[Any], activation: Activation) -> Layer:
+    """Build a layer from its two norms, its projections, and its modules after attention, into and out of the MLP."""
+    out, up, down = (_affine(module) for module in products)
+    num_parts = math.gcd(_NUM_PARTS, len(up.bias))
+    biases = down.bias.new_zeros(num_parts, 1, len(down.bias))
+    biases[0] = down.bias
+    gathering = Gathering(down.matrix.view(num_parts, -1, len(down.bias)), biases)
+    return Layer(_norm(norms[0]), qkv, out, _norm(norms[1]), _spreading(up, num_parts), activation, gathering)
+
+
+def _with_adjacent_pairs(fused: Affine, num_heads: int) -> Affine:
     """Reorder a fused projection from (H, q k v, D) outputs to (q k v, H, D).
 
-    GPT-NeoX rotates value i of a head with value i + D / 2. Here the two become neighbours: dot products do not notice.
+    GPT-NeoX rotates value i of a head with value i + D / 2. Here the two become adjacent; dot products stay the same.
     """
     order = torch.arange(len(fused.bias), device=fused.bias.device).view(num_heads, 3, 2, -1)
     queries_keys = order[:, :2].permute(1, 0, 3, 2).flatten()
@@ -193,15 +219,11 @@ def _neighbouring(fused: Affine, num_heads: int) -> Affine:
 
 
 def _heads(fused: Affine, num_heads: int, scale: float) -> Spreading:
-    """Split a fused projection with (q k v, H, D) outputs into heads, the attention's scale in the queries."""
+    """Split a fused projection with (q k v, H, D) outputs into heads, and scale the queries."""
     qkv = _spreading(fused, 3 * num_heads)
     scales = qkv.biases.new_ones(3 * num_heads, 1, 1)
     scales[:num_heads] = scale
     return Spreading(qkv.matrices * scales, qkv.biases * scales)
-
-
-def _num_parts(width: int) -> int:
-    return math.gcd(_NUM_PARTS, width)
 
 
 def _spreading(affine: Affine, num_parts: int) -> Spreading:
@@ -209,59 +231,19 @@ def _spreading(affine: Affine, num_parts: int) -> Spreading:
     return Spreading(matrices, affine.bias.view(num_parts, 1, -1))
 
 
-def _gathering(affine: Affine, num_parts: int) -> Gathering:
-    biases = affine.bias.new_zeros(num_parts, 1, len(affine.bias))
-    biases[0] = affine.bias
-    return Gathering(affine.matrix.view(num_parts, -1, len(affine.bias)), biases)
-
-
-def _read_gpt2(model: Any) -> Weights:
-    config, body = model.config, model.transformer
-    if config.add_cross_attention:
-        raise ValueError("add_cross_attention is true: give a gpt2 model without cross-attention")
-    return Weights(
-        embedding=body.wte.weight.detach(),
-        positions=body.wpe.weight.detach(),
-        inverse_frequencies=None,
-        layers=[_read_gpt2_layer(block, config) for block in body.h],
-        norm=_norm(body.ln_f),
-        head=model.lm_head.weight.detach(),
-        num_heads=config.n_head,
-    )
-
-
-def _read_gpt2_layer(block: Any, config: Any) -> Layer:
-    num_parts = _num_parts(block.mlp.c_fc.nf)
-    return Layer(
-        norm_1=_norm(block.ln_1),
-        qkv=_heads(_conv1d(block.attn.c_attn), config.n_head, block.attn.scaling),
-        out=_conv1d(block.attn.c_proj),
-        norm_2=_norm(block.ln_2),
-        up=_spreading(_conv1d(block.mlp.c_fc), num_parts),
-        activation=_activation(block.mlp.act, config.activation_function),
-        down=_gathering(_conv1d(block.mlp.c_proj), num_parts),
-    )
-
-
 def _norm(module: Any) -> Norm:
     return Norm(module.weight.detach(), module.bias.detach(), module.eps)
 
 
-def _linear(module: Any) -> Affine:
-    return Affine(module.weight.detach().t().contiguous(), _bias(module))
+def _affine(module: Any) -> Affine:
+    weight: Tensor = module.weight.detach()
+    matrix = weight.t() if isinstance(module, torch.nn.Linear) else weight  # GPT-2's Conv1D is (inputs, outputs)
+    bias = weight.new_zeros(matrix.shape[1]) if module.bias is None else module.bias.detach()
+    return Affine(matrix.contiguous(), bias)
 
 
-def _conv1d(module: Any) -> Affine:
-    return Affine(module.weight.detach().contiguous(), module.bias.detach())
-
-
-def _bias(module: Any) -> Tensor:
-    weight: Tensor = module.weight
-    return weight.new_zeros(len(weight)) if module.bias is None else module.bias.detach()
-
-
-def _activation(module: Any, name: str) -> Callable[[Tensor], Tensor]:
-    """GPT-2's activation as one kernel, any other as the model has it."""
+def _activation(module: Any, name: str) -> Activation:
+    """Return GPT-2's activation as one kernel, or any other as the model's own module."""
     if name in ("gelu_pytorch_tanh", "gelu_new"):
         return lambda x: functional.gelu(x, approximate="tanh")
     return module  # type: ignore[no-any-return]
