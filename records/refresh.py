@@ -1,13 +1,18 @@
-"""Bring every recorded figure in the documentation up to date.
+"""Write recorded figures into the documentation.
 
-    python records/refresh.py            rewrite README.md, README.es.md and everything under docs/
-    python records/refresh.py --check    only say whether something would change (exit status 1)
+    python records/refresh.py            write docs/_generated/ and every table that a page embeds
+    python records/refresh.py --check    change nothing; exit status 1 if a table or a quoted figure is stale
 
-A figure stands between markers that name its source, `<!--record FILE KEY FORMAT-->0.53<!--/record-->`, where FILE is a
-JSON file under records/, KEY a path of keys and places joined by dots, and FORMAT a Python format such as `.3f`.
+`records/tables/NAME.md` is a Markdown table whose cells quote records, `{ALIAS KEY FORMAT}`, below the lines that define
+its aliases, `ALIAS = FILE`. FILE is a JSON file under records/, KEY a path of keys and indices joined by dots, FORMAT a
+Python format such as `.3f`. The table is written to `docs/_generated/NAME.md`, and into every page that embeds it between
+`<!--records NAME-->` and `<!--/records-->`.
 
-A comparison of tokenization schemes stands as a table between `<!--schemes FILE-->` and `<!--/schemes-->`, and the
-rows of any other record between `<!--rows FILE TITLE=KEY:FORMAT|...-->` and `<!--/rows-->`, a column for each title.
+Two kinds of record become a table without a template: a comparison of tokenization schemes (`<!--schemes FILE-->`) and
+any list of rows (`<!--rows FILE TITLE=KEY:FORMAT|...-->`, a column for each title).
+
+Sentences quote figures as plain text. A page that does lists them in a comment at its end, `<!--figures`, with one
+`TEXT FILE KEY FORMAT` a line. Such a sentence is never rewritten: a figure that its record no longer gives is reported.
 """
 
 from __future__ import annotations
@@ -15,24 +20,41 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 RECORDS = Path(__file__).parent
 ROOT = RECORDS.parent
+TABLES = RECORDS / "tables"
+GENERATED = ROOT / "docs" / "_generated"
+EMBEDDED = re.compile(r"(<!--records (\S+)-->\n)(.*?)(<!--/records-->)", re.DOTALL)
 SCHEMES = re.compile(r"(<!--schemes (\S+)-->\n)(.*?)(<!--/schemes-->)", re.DOTALL)
 ROWS = re.compile(r"(<!--rows (\S+) ([^>]+)-->\n)(.*?)(<!--/rows-->)", re.DOTALL)
-MARKED = re.compile(r"(<!--record (\S+) (\S+) (\S+?)-->)(.*?)(<!--/record-->)", re.DOTALL)
+QUOTED = re.compile(r"<!--figures\n(.*?)\n-->", re.DOTALL)
+_CELL = re.compile(r"\{(\S+) (\S+) (\S+)\}")
+_ALIAS = re.compile(r"^(\S+) = (\S+)\n+", re.MULTILINE)
 
 
 def refreshed(text: str) -> str:
-    """Return a document with every marked figure and table read anew from its record."""
+    """Return a document with every embedded table rebuilt from its record."""
+    text = EMBEDDED.sub(lambda match: f"{match[1]}{record_table(match[2])}{match[4]}", text)
     text = SCHEMES.sub(lambda match: f"{match[1]}{scheme_table(match[2])}\n{match[4]}", text)
-    text = ROWS.sub(lambda match: f"{match[1]}{rows_table(match[2], match[3])}\n{match[5]}", text)
-    return MARKED.sub(lambda match: f"{match[1]}{figure(match[2], match[3], match[4])}{match[6]}", text)
+    return ROWS.sub(lambda match: f"{match[1]}{rows_table(match[2], match[3])}\n{match[5]}", text)
+
+
+def record_table(name: str) -> str:
+    """Fill in the table `records/tables/NAME.md`.
+
+    Raises:
+        KeyError: The table uses an undefined alias, or a record has no such key.
+    """
+    template = (TABLES / f"{name}.md").read_text(encoding="utf-8")
+    files = {match[1]: match[2] for match in _ALIAS.finditer(template)}
+    return _CELL.sub(lambda cell: figure(files[cell[1]], cell[2], cell[3]), _ALIAS.sub("", template))
 
 
 def scheme_table(file: str) -> str:
-    """Return the table of a comparison that benchmarks/schemes.py recorded."""
+    """Return the table of a comparison recorded by benchmarks/schemes.py."""
     from descant_tokenizers.comparison.table import markdown_table
 
     return markdown_table(json.loads((RECORDS / file).read_text(encoding="utf-8")))
@@ -43,7 +65,7 @@ def rows_table(file: str, columns: str) -> str:
 
     Args:
         file: The record.
-        columns: `TITLE=KEY` or `TITLE=KEY:FORMAT`, joined by `|`; what has a format is a number, on the right.
+        columns: `TITLE=KEY` or `TITLE=KEY:FORMAT`, joined by `|`; a column with a format is right-aligned.
 
     Raises:
         KeyError: A row has no such key.
@@ -69,21 +91,37 @@ def figure(file: str, key: str, form: str) -> str:
     return format(value, form)
 
 
+def stale_figures(text: str) -> Iterator[str]:
+    """Yield a line for each quoted figure that its record does not give, or that the page no longer quotes."""
+    prose = " ".join(EMBEDDED.sub("", QUOTED.sub("", text)).split())
+    for block in QUOTED.finditer(text):
+        for line in block[1].split("\n"):
+            quoted, file, key, form = line.rsplit(maxsplit=3)
+            if (recorded := figure(file, key, form)) != quoted:
+                yield f"says {quoted} where {file} has {recorded} ({key})"
+            if quoted not in prose:
+                yield f"lists {quoted} ({key}), which no sentence quotes"
+
+
 def documents() -> list[Path]:
-    """The documents that may hold figures."""
-    weights = ROOT / "modeling" / "descant_modeling" / "weights"
-    pages = [*sorted(ROOT.glob("README*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
-    return [*pages, *sorted(weights.glob("*/README.md"))]
+    """Return the pages that may embed tables or quote figures."""
+    return [*sorted(ROOT.glob("README*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def main() -> int:
-    """Rewrite or check all documents; return the exit status."""
-    stale = [path for path in documents() if refreshed(old := path.read_text(encoding="utf-8")) != old]
+    """Rewrite or check every document; return the exit status."""
+    is_check = "--check" in sys.argv[1:]
+    texts = {GENERATED / path.name: record_table(path.stem) for path in sorted(TABLES.glob("*.md"))}
+    texts |= {path: refreshed(path.read_text(encoding="utf-8")) for path in documents() if path not in texts}
+    stale = [path for path, text in texts.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     for path in stale:
-        print(f"{'stale' if '--check' in sys.argv else 'refreshed'}: {path.relative_to(ROOT)}")
-        if "--check" not in sys.argv:
-            path.write_text(refreshed(path.read_text(encoding="utf-8")), encoding="utf-8")
-    return int(bool(stale) and "--check" in sys.argv)
+        print(f"{'stale' if is_check else 'refreshed'}: {path.relative_to(ROOT)}")
+        if not is_check:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(texts[path], encoding="utf-8")
+    wrong = [f"{path.relative_to(ROOT)} {line}" for path, text in texts.items() for line in stale_figures(text)]
+    print("\n".join(wrong), end="\n" if wrong else "")
+    return int(bool(wrong) or (is_check and bool(stale)))
 
 
 if __name__ == "__main__":

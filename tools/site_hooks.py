@@ -1,8 +1,8 @@
-"""What mkdocs does for docs/ beyond its plugins, so that the same pages read well in the repository and on the site.
+"""Hooks of mkdocs, so that the pages of docs/ read well both in the repository and on the site.
 
-mkdocs.yml names this file under `hooks`. The page of all commands is made from the command line itself, and a page from
-each notebook; links that leave docs/ become the paths of what they point to; comments that mark recorded figures go;
-lists are spaced as Python-Markdown wants them; diagrams are drawn by the copy of mermaid in docs/javascripts.
+mkdocs.yml names this file under `hooks`. The page of all commands is built from the command line itself, and one page
+from each notebook. Links that leave docs/ become the paths of their targets; the markers of embedded tables are removed;
+lists are spaced the way Python-Markdown needs them; diagrams are drawn by the copy of mermaid in docs/javascripts.
 """
 
 from __future__ import annotations
@@ -27,16 +27,15 @@ NOTEBOOKS = "notebooks/*.ipynb"
 DIAGRAM = '<pre class="mermaid">'
 DIAGRAM_SCRIPT = "javascripts/mermaid.tiny.js"
 
-_MARKER = re.compile(r"<!--/?(?:record|rows|schemes|table)\b[^>]*-->")
+_MARKER = re.compile(r"<!--/?(?:records|rows|schemes|table|figures|house)\b[^>]*-->")
 _LEAVING_LINK = re.compile(r"\[([^\]]*)\]\(((?:\.\./)+[^)\s#]*)(#[^)\s]*)?\)")
 _FENCE = re.compile(r" *(```|~~~)")
 _ITEM = re.compile(r"(?:[-*]|\d+\.) ")
 _INSIDE_ITEM = re.compile(r" {2,3}\S")
-_FIGURE_FIRST = re.compile(r"^<!--record [^>]*-->(\d+)<!--/record-->\. ", re.MULTILINE)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages that are made from something else."""
+    """Add the generated pages."""
     files.append(File.generated(config, COMMANDS_PAGE, content=commands_page()))
     docs = Path(config.docs_dir)
     for path in sorted(docs.glob(NOTEBOOKS)):
@@ -46,15 +45,14 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Make Markdown that is written for the repository fit for the site."""
-    markdown = _FIGURE_FIRST.sub(r"\1\. ", markdown)  # a sentence's end, no list
+    """Adapt Markdown written for the repository to the site."""
     markdown = _MARKER.sub("", markdown)
     markdown = _LEAVING_LINK.sub(lambda link: _inside(link, page.file.src_uri), markdown)
     return spaced_lists(markdown)
 
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
-    """Load mermaid, before the theme looks for it, on pages with a diagram and on no other."""
+    """Load mermaid before the theme does, on pages with a diagram only."""
     if DIAGRAM not in output:
         return output
     source = posixpath.relpath(DIAGRAM_SCRIPT, posixpath.dirname(page.file.dest_uri))
@@ -62,7 +60,7 @@ def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
 
 
 def _inside(link: re.Match[str], page: str) -> str:
-    """Return a link as it is if it stays inside docs/, else its label with the path in the repository."""
+    """Return a link unchanged if it stays inside docs/, else its label with the path in the repository."""
     label, target = link[1], link[2]
     path = posixpath.normpath(posixpath.join("docs", posixpath.dirname(page), target))
     if path.startswith("docs/"):
@@ -75,7 +73,7 @@ def _inside(link: re.Match[str], page: str) -> str:
 def spaced_lists(markdown: str) -> str:
     """Return Markdown whose lists Python-Markdown reads as CommonMark does.
 
-    It wants a blank line before a list, and paragraphs inside an item four columns in.
+    It needs a blank line before a list, and paragraphs inside an item indented by four columns.
     """
     return "\n".join(_spaced(markdown.split("\n")))
 
@@ -96,12 +94,12 @@ def _spaced(lines: list[str]) -> Iterator[str]:
 
 
 def commands_page() -> str:
-    """Return the page of every command: what it does, how it is called, its options."""
+    """Return the page of all commands: purpose, usage, options."""
     import typer
 
     from descant_modeling.cli.main import app
 
-    head = "# Commands\n\nWhat `descant COMMAND --help` says, of every command.\n"
+    head = "# Commands\n\nThe output of `descant COMMAND --help` for every command.\n"
     commands = _leaves(typer.main.get_command(app), "descant")
     return "\n".join([head, *(_command_section(name, command) for name, command in commands)])
 
@@ -129,11 +127,11 @@ def _cell(text: str) -> str:
 
 
 def notebook_page(path: Path) -> str:
-    """Return a notebook as a page: its text, its code, and what the code printed and drew when it was last run."""
+    """Return a notebook as a page: text, code, and the output of its last run."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     parts = [part for cell in cells for part in _cell_parts(cell)]
     title, *rest = parts
-    where = f'The notebook itself: [{path.name}]({path.name}){{ download="{path.name}" }}'
+    where = f'Download the notebook: [{path.name}]({path.name}){{ download="{path.name}" }}'
     return "\n\n".join([title, where, *rest]) + "\n"
 
 

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [
     *sorted(ROOT.glob("*.md")),
     ROOT / "examples" / "README.md",
-    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted(page for page in (ROOT / "docs").rglob("*.md") if page.parent.name != "_generated"),
     *sorted((ROOT / "modeling/descant_modeling/weights").glob("*/README.md")),
 ]
 SCRIPTS = [ROOT / "generate.py", ROOT / "train.py"]
@@ -38,7 +38,7 @@ INLINE = re.compile(r"(?<!`)`((?:python|descant|accelerate|torchrun|make|\.venv/
 DESCRIPTION = re.compile(r" {2,}\S.*")  # of an indented command: what stands behind two or more spaces
 
 #: What others' programs are called with is theirs to check.
-FOREIGN = ("hf", "tensorboard", "source", "pre-commit", "apt-get", "npm", "node")
+FOREIGN = ("cd", "git", "hf", "tensorboard", "source", "pre-commit", "apt-get", "npm", "node")
 
 
 class Shown(NamedTuple):
@@ -232,7 +232,7 @@ def test_a_translation_says_the_same(translation: str) -> None:
     ours = (ROOT / TRANSLATIONS[translation]).read_text(encoding="utf-8")
     theirs = (ROOT / translation).read_text(encoding="utf-8")
     assert _code(theirs) == _code(ours), "the translation shows other commands: bring it up to date"
-    assert _figures(theirs) == _figures(ours), "the translation quotes other records: bring it up to date"
+    assert _figures(theirs) == _figures(ours), "the translation embeds other tables: bring it up to date"
     assert _headings(theirs) == _headings(ours), "the translation has other sections: bring it up to date"
 
 
@@ -242,7 +242,8 @@ def _code(text: str) -> list[str]:
 
 
 def _figures(text: str) -> list[str]:
-    return re.findall(r"<!--record [^>]+-->", text)
+    """The tables that a page embeds; a translation embeds a table of the same name with its language behind it."""
+    return [name.removesuffix(".es") for name in re.findall(r"<!--records (\S+)-->", text)]
 
 
 def _headings(text: str) -> list[int]:

@@ -1,7 +1,7 @@
-"""Every command of the README, the quickstart and the tutorials is run, one after the other, only smaller.
+"""Every command of the README, the quickstart and the tutorials is run in order, on a smaller scale.
 
-An untrained model stands in for the embedded one. What needs the Hub is run in tests/integration/test_hub.py, what
-another program does is its own affair. The translations show the same commands (tests/docs/test_commands.py).
+An untrained model stands in for the embedded one. Commands that need the Hub run in tests/integration/test_hub.py;
+other programs are not run. The translations show the same commands (tests/docs/test_commands.py).
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"^```bash\n(.*?)^```", re.DOTALL | re.MULTILINE)
-ELSEWHERE = re.compile(r"tensorboard|make |\.venv/|python -m (venv|pip)|\bpush\b|user/|descant app|--corpus chorales")
+ELSEWHERE = re.compile(
+    r"tensorboard|make |^git clone|^cd |\.venv/|python -m (venv|pip)|\bpush\b|user/|descant app|--corpus chorales"
+)
 
 TINY_STEPS = ["max_steps=2", "eval_every=2", "save_every=2", "--device", "cpu", "--quiet"]
-#: What makes a command small, by its first words; an option that stands twice counts as it stands last.
+#: Options that make a command small, by its first words; the last of two equal options wins.
 SMALLER = {
     "train --config configs/gan.yaml": [*TINY_STEPS, "data.batch_size=2", "optimizer.critic_steps=1"],
     "train": [*TINY_STEPS, "model.width=16", "model.num_layers=1", "model.num_heads=2", "data.batch_tokens=600"],
@@ -39,7 +41,7 @@ SMALLER = {
 
 
 def _commands(page: Path) -> Iterator[list[str]]:
-    """The commands of a page as `descant` is called, without what is run elsewhere."""
+    """The commands of a page as arguments of `descant`, without those that are run elsewhere."""
     for block in BLOCK.finditer(page.read_text(encoding="utf-8")):
         for line in block[1].replace("\\\n", " ").split("\n"):
             words = shlex.split(line, comments=True)
@@ -75,7 +77,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def run_all(descant: Callable[..., Any], tiny_checkpoint: Path) -> Callable[[str, int], None]:
-    """A function that runs the commands of a page, of which there are so many at least."""
+    """A function that runs the commands of a page and checks how many there are at least."""
 
     def run(name: str, least: int) -> None:
         commands = list(_commands(ROOT / name))

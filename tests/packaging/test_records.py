@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,13 +24,61 @@ def test_a_stale_figure_is_found(repo_root: Path, monkeypatch: pytest.MonkeyPatc
 
     record = repo_root / "records" / "2026-11-26_chorales" / "metrics.json"
     name = record.relative_to(repo_root / "records").as_posix()
-    value = json.loads(record.read_text())["likelihood"]["nats_per_voice_16th"]
-    text = f"<!--record {name} likelihood.nats_per_voice_16th .3f-->9.999<!--/record-->"
-    assert refresh.refreshed(text) == text.replace("9.999", f"{value:.3f}")
+    value = f"{json.loads(record.read_text())['likelihood']['nats_per_voice_16th']:.3f}"
+    text = "It has {} nats.\n\n<!--figures\n{} " + f"{name} likelihood.nats_per_voice_16th .3f\n-->\n"
+    assert list(refresh.stale_figures(text.format(value, value))) == []
+    (wrong,) = refresh.stale_figures(text.format("9.999", "9.999"))
+    assert wrong.startswith(f"says 9.999 where {name} has {value}")
+    (unquoted,) = refresh.stale_figures(text.format("some", value))
+    assert unquoted.startswith(f"lists {value}")
+
+
+def test_a_table_is_filled_in_from_its_records(
+    repo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(repo_root / "records"))
+    import refresh
+
+    monkeypatch.setattr(refresh, "RECORDS", tmp_path)
+    monkeypatch.setattr(refresh, "TABLES", tmp_path)
+    (tmp_path / "run.json").write_text(json.dumps({"valid": {"nats": [0.4567, 2]}}))
+    (tmp_path / "run.md").write_text("r = run.json\n\n| nats |\n|---|\n| {r valid.nats.0 .3f} |\n")
+    table = "| nats |\n|---|\n| 0.457 |\n"
+    assert refresh.refreshed("<!--records run-->\n| stale |\n<!--/records-->") == (
+        f"<!--records run-->\n{table}<!--/records-->"
+    )
+
+
+def test_every_table_is_embedded_somewhere(repo_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(repo_root / "records"))
+    import refresh
+
+    pages = [path.read_text(encoding="utf-8") for path in refresh.documents()]
+    embedded = {match[2] for page in pages for match in refresh.EMBEDDED.finditer(page)}
+    assert embedded == {path.stem for path in refresh.TABLES.glob("*.md")}
+    assert {path.stem for path in refresh.GENERATED.glob("*.md")} == embedded
+
+
+def test_a_translated_table_quotes_the_same_figures(repo_root: Path) -> None:
+    translated = list((repo_root / "records" / "tables").glob("*.es.md"))
+    assert translated
+    for path in translated:
+        ours = path.with_name(path.name.replace(".es.md", ".md"))
+        quoted, theirs = (re.findall(r"\{[^}]+\}", table.read_text(encoding="utf-8")) for table in (ours, path))
+        assert quoted == theirs, path.name
 
 
 def test_readme_states_the_figures_of_the_embedded_model(repo_root: Path) -> None:
-    assert "<!--record" in (repo_root / "README.md").read_text()
+    text = (repo_root / "README.md").read_text(encoding="utf-8")
+    assert "<!--records training-->" in text
+    assert "<!--records quality-->" in text
+
+
+def test_the_pictures_of_training_are_those_of_the_records(repo_root: Path) -> None:
+    records = {"gan": "2026-11-25_gan", "roll-gan": "2026-11-26_roll-gan", "midinet": "2026-11-26_midinet"}
+    for name, record in records.items():
+        shown = repo_root / "docs" / "images" / f"{name}-samples.png"
+        assert shown.read_bytes() == (repo_root / "records" / record / "samples.png").read_bytes(), name
 
 
 def test_records_hold_what_says_how_they_came_about(repo_root: Path) -> None:
