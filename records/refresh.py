@@ -3,10 +3,10 @@
     python records/refresh.py            write docs/_generated/ and every table that a page embeds
     python records/refresh.py --check    change nothing; exit status 1 if a table or a quoted figure is stale
 
-`records/tables/NAME.md` is a Markdown table whose cells quote records, `{ALIAS KEY FORMAT}`, below the lines that define
-its aliases, `ALIAS = FILE`. FILE is a JSON file under records/, KEY a path of keys and indices joined by dots, FORMAT a
-Python format such as `.3f`. The table is written to `docs/_generated/NAME.md`, and into every page that embeds it between
-`<!--records NAME-->` and `<!--/records-->`.
+`records/tables/NAME.md` is a Markdown table whose cells quote records, `{ALIAS KEY FORMAT}`, below the lines that
+define its aliases, `ALIAS = FILE`. FILE is a JSON file under records/, KEY a path of keys and indices joined by dots,
+FORMAT a Python format such as `.3f`. The table is written to `docs/_generated/NAME.md` and into every page that embeds
+it, between `<!--records NAME-->` and `<!--/records-->`.
 
 Two kinds of record become a table without a template: a comparison of tokenization schemes (`<!--schemes FILE-->`) and
 any list of rows (`<!--rows FILE TITLE=KEY:FORMAT|...-->`, a column for each title).

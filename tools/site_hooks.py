@@ -1,7 +1,7 @@
 """Hooks of mkdocs, so that the pages of docs/ read well both in the repository and on the site.
 
 mkdocs.yml names this file under `hooks`. The page of all commands is built from the command line itself, and one page
-from each notebook. Links that leave docs/ become the paths of their targets; the markers of embedded tables are removed;
+from each notebook. Links that leave docs/ become the paths of their targets; markers of embedded tables are removed;
 lists are spaced the way Python-Markdown needs them; diagrams are drawn by the copy of mermaid in docs/javascripts.
 """
 

@@ -55,7 +55,9 @@ def test_every_room_is_in_a_layer(repo_root: Path, package: str) -> None:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_the_readme_lists_rooms_from_top_to_bottom(repo_root: Path, package: str) -> None:
-    listed = [name.removesuffix("/").removesuffix(".py") for name in _listed(repo_root / PACKAGES[package] / "README.md")]
+    listed = [
+        name.removesuffix("/").removesuffix(".py") for name in _listed(repo_root / PACKAGES[package] / "README.md")
+    ]
     assert listed == _names(_layers(repo_root, package))
 
 
@@ -63,5 +65,5 @@ def test_the_readme_lists_rooms_from_top_to_bottom(repo_root: Path, package: str
 def test_the_diagram_shows_the_layers(repo_root: Path, package: str) -> None:
     page = (repo_root / "docs" / "architecture.md").read_text(encoding="utf-8")
     (diagram,) = re.findall(r"```mermaid\n(.*?)```", page, re.DOTALL)
-    shown = re.findall(rf"^ *{package}_\d+\[([^\]]+)\]", diagram, re.MULTILINE)
+    shown = re.findall(rf'^ *{package}_\d+\["([^"]+)"\]', diagram, re.MULTILINE)
     assert shown == _layers(repo_root, package)
