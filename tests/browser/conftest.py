@@ -90,11 +90,9 @@ class Guest:
         self.page.get_by_label(label, exact=True).click()
         self.page.get_by_role("option", name=option).click()
 
-    def wait_for_version(self, number: int) -> None:
-        """Wait until a version is shown."""
-        self.page.get_by_role("tab", name=f"Version {number}").and_(
-            self.page.locator("[aria-selected=true]")
-        ).wait_for()
+    def wait_for_take(self, number: int) -> None:
+        """Wait until a take is shown."""
+        self.page.get_by_role("tab", name=f"Take {number}").and_(self.page.locator("[aria-selected=true]")).wait_for()
         self.page.locator("descant-player .sheet > svg").wait_for()
 
     def wait_for_words(self, words: str, role: str = "status") -> None:
@@ -102,7 +100,7 @@ class Guest:
         self.page.get_by_role(role).filter(has_text=words).wait_for()
 
     def facts(self, number: int) -> dict[str, Any]:
-        """What the server says of a version of this page."""
+        """Details of a take of this page, from the server."""
         found: dict[str, Any] = self.page.evaluate(
             "n => fetch(document.querySelector('descant-player').address(`${n}.json`)).then(answer => answer.json())",
             number,
@@ -110,7 +108,7 @@ class Guest:
         return found
 
     def given(self, number: int) -> list[int]:
-        """Pitches of a version that were not written."""
+        """Pitches of the given notes of a take."""
         return [note[3] for note in self.facts(number)["notes"] if note[4]]
 
     def leave(self) -> None:
@@ -206,7 +204,7 @@ class Echo:
 class Stage:
     """A server in this process: what stands behind it can be held and changed."""
 
-    studio: Any
+    service: Any
     echo: Echo
     open_page: Callable[..., Guest]
 
@@ -216,22 +214,21 @@ def stage(chromium: Any, style_checkpoint: Path) -> Iterator[Stage]:
     """A page with two models, one that echoes and an untrained one with styles, and room for one who waits."""
     import uvicorn
 
-    from descant_modeling.api import Model
     from descant_modeling.app.page import make_app
     from descant_modeling.app.requests import AppLimits
     from descant_modeling.app.service import Service
 
     echo = Echo()
-    studio = Service([], AppLimits(queue_length=1))
-    studio.models["echo"] = Model(echo)  # type: ignore[arg-type]
-    studio.models[str(style_checkpoint)] = Service([str(style_checkpoint)]).models[str(style_checkpoint)]
+    service = Service([], AppLimits(queue_length=1))
+    service.generators["echo"] = echo
+    service.generators |= Service([str(style_checkpoint)]).generators
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listening:
-        runner = uvicorn.Server(uvicorn.Config(make_app(studio), log_level="error", timeout_graceful_shutdown=1))
+        runner = uvicorn.Server(uvicorn.Config(make_app(service), log_level="error", timeout_graceful_shutdown=1))
         thread = threading.Thread(target=runner.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
         while not runner.started:
             time.sleep(0.05)
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        yield Stage(studio, echo, lambda **options: _opened(chromium, address, [], options))
+        yield Stage(service, echo, lambda **options: _opened(chromium, address, [], options))
         runner.should_exit = True
         thread.join(20)

@@ -45,7 +45,7 @@ def test_notes_are_drawn_moved_and_stretched_with_the_mouse(page: Any) -> None:
     page.get_by_role("button", name="Undo").click()
     assert page.notes == [[0, 8, 67], [12, 4, 72]]
     page.write()
-    page.wait_for_version(1)
+    page.wait_for_take(1)
     assert page.given(1) == [67, 72]
 
 
@@ -71,6 +71,6 @@ def test_notation_is_uploaded_and_goes_to_the_model_note_for_note(
     assert [note[2] for note in page.notes] == expected
     assert page.get_by_label("Meter").input_value() == meter
     page.write()
-    page.wait_for_version(before + 1)
+    page.wait_for_take(before + 1)
     assert page.given(before + 1) == expected
     assert page.facts(before + 1)["title"] == title

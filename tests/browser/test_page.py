@@ -1,4 +1,4 @@
-"""The page in a real browser (headless Chromium): everything that a visitor does with it.
+"""The page in a real browser (headless Chromium): everything that a user does with it.
 
 Units: the melody is typed on the page, one bar of quarter notes, so that each request takes a second or two.
 """
@@ -24,11 +24,11 @@ OUTSIDE = re.compile(r"(?:https?:)?//(?!127\.0\.0\.1|localhost|www\.w3\.org/)[\w
 
 @pytest.fixture(scope="module")
 def written(open_page: Callable[..., Any]) -> Any:
-    """A page on a wide screen with one version of the typed tune."""
+    """A page on a wide screen with one take of the typed tune."""
     page = open_page(viewport={"width": 1280, "height": 900}, accept_downloads=True)
     page.type_tune(TUNE)
     page.write()
-    page.wait_for_version(1)
+    page.wait_for_take(1)
     return page
 
 
@@ -40,7 +40,7 @@ def test_a_typed_melody_is_harmonized_and_its_score_seen(written: Any) -> None:
     assert heads >= len(facts["notes"])
     assert written.locator("descant-player .roll rect").count() == len(facts["notes"])
     assert written.locator("descant-player table tbody tr").count() == 9
-    assert written.get_by_role("status").filter(has_text="Version 1 written.").is_visible()
+    assert written.get_by_role("status").filter(has_text="Take 1 written.").is_visible()
 
 
 def test_it_is_heard_followed_and_muted(written: Any) -> None:
@@ -61,12 +61,12 @@ def test_it_is_heard_followed_and_muted(written: Any) -> None:
     written.evaluate("() => document.querySelector('descant-player').mixer.pause()")
 
 
-def test_a_locked_bar_and_voice_stay_in_another_version(written: Any) -> None:
+def test_a_locked_bar_and_voice_stay_in_another_take(written: Any) -> None:
     written.get_by_role("button", name="Keep bar 1").click()
     written.get_by_role("button", name="Keep Bass").click()
     assert "Keeps bar 1 and Bass" in written.locator("descant-player .ask").inner_text()
-    written.get_by_role("button", name="Write another version").click()
-    written.wait_for_version(2)
+    written.get_by_role("button", name="Write another take").click()
+    written.wait_for_take(2)
     old, new = written.facts(1), written.facts(2)
     end = old["bars"][0]["end"]
 
@@ -84,9 +84,9 @@ def test_everything_is_downloaded_in_one_file(written: Any, tmp_path: Path) -> N
     download.value.save_as(tmp_path / "all.zip")
     with zipfile.ZipFile(tmp_path / "all.zip") as archive:
         names = set(archive.namelist())
-        assert archive.read("version-2.mid")[:4] == b"MThd"
-        facts = json.loads(archive.read("versions.json"))
-    assert {f"version-1{suffix}" for suffix in (".mid", ".musicxml", ".svg", ".png", ".mp3")} <= names
+        assert archive.read("take-2.mid")[:4] == b"MThd"
+        facts = json.loads(archive.read("takes.json"))
+    assert {f"take-1{suffix}" for suffix in (".mid", ".musicxml", ".svg", ".png", ".mp3")} <= names
     assert [each["title"] for each in facts] == ["Untitled", "Untitled"]
 
 
@@ -116,14 +116,14 @@ def test_cancel_stops_the_computing_and_two_are_served_at_once(
     long, short = open_page(), open_page()
     long.get_by_label("Examples").select_option("Ode to joy")
     long.locator("descant-editor rect.note").nth(50).wait_for()
-    long.get_by_label("number input for Versions").fill("4")
+    long.get_by_label("number input for Takes").fill("4")
     long.write()
     long.wait_for_function("() => document.querySelector('#dsc-status progress')?.value > 0")
     short.type_tune("gec")  # waits for its turn
     short.write()
     long.get_by_role("button", name="Cancel").click()
-    long.get_by_role("status").filter(has_text="Cancelled.").wait_for()
-    short.wait_for_version(1)
+    long.get_by_role("status").filter(has_text="Canceled.").wait_for()
+    short.wait_for_take(1)
     assert short.given(1) == [67, 64, 60]
     busy = sum(server[1].cpu_times()[:2])
     time.sleep(1.5)
@@ -175,7 +175,7 @@ def test_text_stands_out_from_its_ground(written: Any, theme: str) -> None:
         if not contrasts["found"]:
             break
     assert contrasts["found"] == []
-    assert {"Descant", "Write", "Write another version", "parallel fifths"} <= set(contrasts["seen"])
+    assert {"Descant", "Write", "Write another take", "parallel fifths"} <= set(contrasts["seen"])
     written.evaluate("() => document.body.classList.remove('dark')")
 
 
@@ -194,7 +194,7 @@ def test_the_whole_page_works_from_the_keyboard(open_page: Callable[..., Any]) -
             break
     assert reached[-1] == "Write"
     page.keyboard.press("Enter")
-    page.wait_for_version(1)
+    page.wait_for_take(1)
     page.get_by_role("button", name="Keep bar 1").focus()
     page.keyboard.press("Space")
     assert page.get_by_role("button", name="Keep bar 1").get_attribute("aria-pressed") == "true"
@@ -206,7 +206,7 @@ def test_a_phone_shows_it_without_scrolling_sideways(open_page: Callable[..., An
     page.get_by_role("button", name="G4", exact=True).tap()
     page.get_by_role("button", name="E4", exact=True).tap()
     page.write()
-    page.wait_for_version(1)
+    page.wait_for_take(1)
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
     assert page.locator("descant-player .sheet > svg").bounding_box()["width"] <= 390
     page.leave()

@@ -32,7 +32,7 @@ def test_what_is_written_is_seen_while_it_is_written(stage: Any) -> None:
     assert page.locator("#dsc-status svg.dsc-sketch rect").count() == 8
     assert page.get_by_role("button", name="Write", exact=True).is_disabled()
     stage.echo.may_go_on.set()
-    page.wait_for_version(1)
+    page.wait_for_take(1)
     assert page.locator("#dsc-status svg.dsc-sketch").count() == 0
     page.leave()
 
@@ -46,17 +46,19 @@ def test_one_waits_and_cancels_and_the_next_finds_the_queue_full(stage: Any) -> 
     second.write()
     second.wait_for_words("Waiting: one request is before yours.")
     third.write()
-    third.wait_for_words("The queue is full: one request is being written, one waits; try again in a minute.", "alert")
+    third.wait_for_words(
+        "The queue is full: one request is being written and one waiting. Try again in a minute.", "alert"
+    )
     second.get_by_role("button", name="Cancel").click()
-    second.wait_for_words("Cancelled.")
+    second.wait_for_words("Canceled.")
     third.write()
     third.wait_for_words("Waiting: one request is before yours.")
     stage.echo.may_go_on.set()
     for page in (first, third):
-        page.wait_for_version(1)
+        page.wait_for_take(1)
     assert second.locator("descant-player[hidden]").count() == 1
     second.write()  # it can ask again
-    second.wait_for_version(1)
+    second.wait_for_take(1)
     for page in (first, second, third):
         page.leave()
 
@@ -70,33 +72,33 @@ def test_who_leaves_makes_room(stage: Any) -> None:
     leaver.leave()
     stayer.wait_for_words("1 of 2 bars")
     stage.echo.may_go_on.set()
-    stayer.wait_for_version(1)
+    stayer.wait_for_take(1)
     stayer.leave()
 
 
 def test_time_is_limited_for_writing_engraving_sound_and_files(stage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     page = stage.open_page()
-    monkeypatch.setattr(stage.studio, "limits", dataclasses.replace(stage.studio.limits, request_seconds=1.5))
+    monkeypatch.setattr(stage.service, "limits", dataclasses.replace(stage.service.limits, request_seconds=1.5))
     page.type_tune("ed")
     page.write()
-    page.wait_for_words("This took longer than 1.5 seconds and was stopped; ask for fewer bars or versions.", "alert")
+    page.wait_for_words("This took longer than 1.5 seconds and was stopped. Ask for fewer bars or takes.", "alert")
     stage.echo.may_go_on.set()
     page.write()
-    page.get_by_role("tab", name="Version 1").wait_for()
+    page.get_by_role("tab", name="Take 1").wait_for()
 
     def dawdle(*arguments: Any) -> Any:
         while True:
             time.sleep(0.05)
             arguments[-1]()  # looks at the clock
 
-    late = "this took longer than 1.5 seconds and was stopped; take a shorter piece, or try again later."
+    late = "this took longer than 1.5 seconds and was stopped. take a shorter piece, or try again later."
     for name, rest in (("engraved", "1/score.json"), ("stems_of", "1/Alto.flac"), ("zip_of", "all.zip")):
         monkeypatch.setattr(f"descant_modeling.app.routes.{name}", dawdle)
         answer = page.evaluate(
             "rest => fetch(document.querySelector('descant-player').address(rest)).then(answer => answer.json())", rest
         )
         assert answer["error"].lower() == late, rest
-    monkeypatch.setattr(stage.studio, "open_file", lambda *arguments: time.sleep(3))
+    monkeypatch.setattr(stage.service, "open_file", lambda *arguments: time.sleep(3))
     page.upload(Path(__file__).parents[2] / "examples" / "twinkle.mid")
     page.locator("descant-editor .problem").filter(has_text="This took longer than 1.5 seconds").wait_for()
     page.leave()
@@ -108,7 +110,7 @@ def test_a_plain_tone_plays_where_no_voices_can_be_played(stage: Any, monkeypatc
     page = stage.open_page()
     page.type_tune("edcdeee")
     page.write()
-    page.wait_for_version(1)
+    page.wait_for_take(1)
     page.get_by_role("button", name="Play", exact=True).click()
     page.wait_for_words("A plain tone plays instead of voices: Sound needs midirenderer and soundfile")
     page.wait_for_function("() => document.querySelector('descant-player').level > 0.01")
@@ -128,13 +130,13 @@ def test_a_model_with_styles_is_told_one(stage: Any, tmp_path: Path) -> None:
     page.choose("Style", "folk")
     page.type_tune("edcd")
     page.write()
-    page.wait_for_version(1)
+    page.wait_for_take(1)
     assert "harmonized by two-styles in the style folk, seed" in page.facts(1)["made"]
     with page.expect_download() as download:
         page.get_by_role("link", name="Download everything").click()
     download.value.save_as(tmp_path / "all.zip")
     with zipfile.ZipFile(tmp_path / "all.zip") as archive:
-        assert json.loads(archive.read("versions.json"))[0]["style"] == "folk"
+        assert json.loads(archive.read("takes.json"))[0]["style"] == "folk"
     page.choose("Model", "Transformer (echo)")
     style.wait_for(state="hidden")
     page.leave()
@@ -149,7 +151,7 @@ def test_a_melody_is_continued_and_its_bars_are_rewritten(stage: Any) -> None:
     page.get_by_label("Continue it").check()
     page.get_by_label("number input for Bars to add").fill("1")
     page.write()
-    page.wait_for_version(1)
+    page.wait_for_take(1)
     facts = page.facts(1)
     assert [bar["number"] for bar in facts["bars"]] == [1, 2, 3]
     assert page.given(1) == [64, 62, 60, 62, 64, 64, 64, 62]
@@ -159,7 +161,7 @@ def test_a_melody_is_continued_and_its_bars_are_rewritten(stage: Any) -> None:
     for name, value in (("From bar", "2"), ("To bar", "2")):
         page.get_by_label(name, exact=True).fill(value)
     page.write()
-    page.wait_for_version(2)
+    page.wait_for_take(2)
     facts = page.facts(2)
     assert page.given(2) == [64, 62, 60, 62]
     assert any(not note[4] for note in facts["notes"])
@@ -167,5 +169,5 @@ def test_a_melody_is_continued_and_its_bars_are_rewritten(stage: Any) -> None:
 
     page.get_by_label("To bar", exact=True).fill("9")
     page.write()
-    page.wait_for_words("The bars to write are 2-9; the prompt has bars 1 to 2.", "alert")
+    page.wait_for_words("The bars to write are 2-9; your tune has bars 1 to 2.", "alert")
     page.leave()

@@ -49,10 +49,10 @@ def test_limits_arrive(descant: Callable[..., Any], served: list[tuple[str, int,
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--port", "70000"], "--port is 70000; give 1 to 65535"),
-        (["--seconds", "0"], "--seconds is 0; give 1 to 3600"),
-        (["--queue", "-1"], "--queue is -1; give 0 to 1000"),
-        (["--host", "203.0.113.1", "--port", "7860"], "cannot listen on 203.0.113.1:7860"),
+        (["--port", "70000"], "--port is 70000. Give 1 to 65535"),
+        (["--seconds", "0"], "--seconds is 0. Give 1 to 3600"),
+        (["--queue", "-1"], "--queue is -1. Give 0 to 1000"),
+        (["--host", "203.0.113.1", "--port", "7860"], "Cannot listen on 203.0.113.1:7860"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(
@@ -71,7 +71,7 @@ def test_a_port_that_is_taken_is_one_sentence(
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ended = descant("app", "--port", taken.getsockname()[1])
     assert ended.status == 2
-    assert "choose another --host or --port" in ended.err
+    assert "Choose another --host or --port" in ended.err
 
 
 def test_the_spaces_script_is_the_same_command(repo_root: Path) -> None:

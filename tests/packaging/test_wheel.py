@@ -105,9 +105,9 @@ def test_wheel_harmonizes_with_no_network(installed: Path, repo_root: Path, tmp_
 
 @pytest.mark.slow
 def test_wheel_offers_the_examples_on_its_page(installed: Path, tmp_path: Path) -> None:
-    story = "from descant_modeling.app.service import Studio, example_files\n"
-    story += "studio = Studio([])\nvisitor = studio.visitors.of('x')\n"
-    story += "print([studio.open_example(visitor, title)['editable'] for title in example_files()])"
+    story = "from descant_modeling.app.service import Service, example_files\n"
+    story += "service = Service([])\nsession = service.sessions.of('x')\n"
+    story += "print([service.open_example(session, title)['editable'] for title in example_files()])"
     command = [str(installed), "-I", "-c", story]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -63,9 +63,9 @@ def test_a_rhythm_finer_than_16ths_is_not_edited(repo_root: Path) -> None:
 @pytest.mark.parametrize(
     ("drawing", "sentence"),
     [
-        (_drawn(), "there is no melody yet"),
-        ({}, "the drawing is damaged"),
-        (_drawn(pickup="x"), "the drawing is damaged"),
+        (_drawn(), "There is no melody yet"),
+        ({}, "The drawing is damaged"),
+        (_drawn(pickup="x"), "The drawing is damaged"),
         (_drawn((0, 4, 60), meter=[4, 0]), "out of range"),
         (_drawn((0, 4, 60), meter=[7, 32]), "out of range"),
         (_drawn((0, 4, 60), pickup=16), "out of range"),
@@ -74,7 +74,7 @@ def test_a_rhythm_finer_than_16ths_is_not_edited(repo_root: Path) -> None:
         (_drawn((-4, 4, 60)), "too large"),
         (_drawn((0, 0, 60)), "too large"),
         (_drawn((10**9, 4, 60)), "too large"),
-        (_drawn((0, 1e400, 60)), "the drawing is damaged"),  # type: ignore[arg-type]
+        (_drawn((0, 1e400, 60)), "The drawing is damaged"),  # type: ignore[arg-type]
     ],
 )
 def test_nothing_that_a_browser_sends_is_taken_for_granted(drawing: dict[str, object], sentence: str) -> None:

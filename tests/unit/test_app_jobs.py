@@ -1,4 +1,4 @@
-"""One request at a time: its progress, and what ends it."""
+"""One request at a time: its progress, and how it ends."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from descant_modeling.app.jobs import Job, JobQueue, StoppedError, run_job, within
+from descant_modeling.app.jobs import Job, JobQueue, StoppedError, within
 from descant_tokenizers.common.errors import InputError
 
 Report = Callable[[float], None]
@@ -30,7 +30,7 @@ def test_it_says_how_far_it_is_and_returns_what_was_made() -> None:
 
     job = Job(work, 10)
     shares = []
-    for share in run_job(job):
+    for share in job.run():
         shares.append(share)
         if share == 0.25:
             go_on.set()
@@ -40,7 +40,7 @@ def test_it_says_how_far_it_is_and_returns_what_was_made() -> None:
 
 def test_cancel_stops_the_computing() -> None:
     job = Job(_endless, 60)
-    for index, _ in enumerate(run_job(job)):
+    for index, _ in enumerate(job.run()):
         if index == 1:
             job.stop()
     assert not job.is_running
@@ -48,9 +48,9 @@ def test_cancel_stops_the_computing() -> None:
         job.result()
 
 
-def test_a_visitor_who_leaves_stops_it_too() -> None:
+def test_a_session_that_ends_stops_it() -> None:
     job = Job(_endless, 60)
-    progress = run_job(job)
+    progress = job.run()
     next(progress)
     progress.close()  # type: ignore[attr-defined]
     assert job.wait(10)
@@ -58,38 +58,38 @@ def test_a_visitor_who_leaves_stops_it_too() -> None:
 
 def test_the_clock_stops_it_with_a_sentence() -> None:
     job = Job(_endless, 0.2)
-    list(run_job(job))
-    with pytest.raises(InputError, match=r"took longer than 0\.2 seconds .* ask for fewer"):
+    list(job.run())
+    with pytest.raises(InputError, match=r"took longer than 0\.2 seconds .* Ask for fewer"):
         job.result()
 
 
 def test_one_computes_and_the_other_waits_off_the_clock() -> None:
-    line = JobQueue(3)
-    first, second = Job(_endless, 60, line), Job(lambda report: report(0.5) or 7, 0.5, line)
+    queue = JobQueue(3)
+    first, second = Job(_endless, 60, queue), Job(lambda report: report(0.5) or 7, 0.5, queue)
     first.start()
     second.start()
     assert not second.wait(0.7)
-    assert (first.place, second.place) == (0, 1)
+    assert (first.position, second.position) == (0, 1)
     first.stop()
     assert second.wait(10)
     assert second.result() == 7
 
 
 def test_who_comes_first_is_served_first() -> None:
-    line, order = JobQueue(3), []
-    first = Job(_endless, 60, line)
-    others = [Job(lambda report, name=name: order.append(name) or name, 60, line) for name in "abc"]
+    queue, order = JobQueue(3), []
+    first = Job(_endless, 60, queue)
+    others = [Job(lambda report, name=name: order.append(name) or name, 60, queue) for name in "abc"]
     for job in (first, *others):
         job.start()
-    assert [job.place for job in (first, *others)] == [0, 1, 2, 3]
+    assert [job.position for job in (first, *others)] == [0, 1, 2, 3]
     first.stop()
     assert all(job.wait(10) for job in others)
     assert order == ["a", "b", "c"]
 
 
 def test_who_waits_can_cancel_at_once_and_the_next_ones_move_up() -> None:
-    line = JobQueue(3)
-    first, second, third = (Job(_endless, 60, line) for _ in range(3))
+    queue = JobQueue(3)
+    first, second, third = (Job(_endless, 60, queue) for _ in range(3))
     for job in (first, second, third):
         job.start()
     second.stop()
@@ -97,22 +97,24 @@ def test_who_waits_can_cancel_at_once_and_the_next_ones_move_up() -> None:
     with pytest.raises(StoppedError):
         second.result()
     assert first.is_running
-    assert third.place == 1
+    assert third.position == 1
     for job in (first, third):
         job.stop()
         assert job.wait(10)
 
 
 def test_a_full_queue_is_one_sentence_and_has_room_again_later() -> None:
-    line = JobQueue(1)
-    first, second = Job(_endless, 60, line), Job(_endless, 60, line)
+    queue = JobQueue(1)
+    first, second = Job(_endless, 60, queue), Job(_endless, 60, queue)
     first.start()
     second.start()
-    with pytest.raises(InputError, match="the queue is full: one request is being written, one waits; try again"):
-        next(run_job(Job(_endless, 60, line)))
+    with pytest.raises(
+        InputError, match=r"The queue is full: one request is being written and one waiting\. Try again"
+    ):
+        next(Job(_endless, 60, queue).run())
     second.stop()
     assert second.wait(10)
-    third = Job(lambda report: 3, 60, line)
+    third = Job(lambda report: 3, 60, queue)
     third.start()
     first.stop()
     assert third.wait(10)
@@ -123,7 +125,7 @@ def test_work_that_never_looks_at_the_clock_is_left_behind(monkeypatch: pytest.M
     monkeypatch.setattr("descant_modeling.app.jobs._GRACE_SECONDS", 0.1)
     ends = threading.Event()
     job = Job(lambda report: ends.wait(30), 0.1)
-    list(run_job(job))
+    list(job.run())
     assert job.is_running
     with pytest.raises(InputError, match=r"took longer than 0\.1 seconds"):
         job.result()
@@ -143,7 +145,7 @@ def test_short_work_has_a_clock_of_its_own() -> None:
             steps.append(1)
             time.sleep(0.02)
 
-    with pytest.raises(InputError, match=r"took longer than 0\.2 seconds and was stopped; take a shorter piece"):
+    with pytest.raises(InputError, match=r"took longer than 0\.2 seconds and was stopped\. Take a shorter piece"):
         within(0.2, work)
     time.sleep(0.3)
     ended = len(steps)
@@ -160,10 +162,10 @@ def test_a_defect_is_raised_and_does_not_block_the_next(caplog: pytest.LogCaptur
         raise KeyError("defect")
 
     job = Job(work, 10)
-    list(run_job(job))
+    list(job.run())
     with pytest.raises(KeyError):
         job.result()
     assert "a request failed" in caplog.text
     following = Job(lambda report: 1, 10)
-    list(run_job(following))
+    list(following.run())
     assert following.result() == 1

@@ -1,6 +1,9 @@
 """The page (`descant app`, extra `app`): draw or upload a melody, have it harmonized, see it, hear it, ask for more.
 
-`drawings` and `versions` say what goes to the browser and comes back, `jobs` runs one request at a time and stops it,
-`studio` is the service behind the page, `routes` serves scores, sound and files, `page` lays the controls out.
-Everything but `page` and `command` is plain Python that knows no Gradio.
+`editor` converts melodies, `sessions` holds takes, `jobs` runs one request at a time, `service` does what the page asks
+for, `routes` serves scores, sound and files, and `page` lays out the controls. Only `page` imports Gradio.
 """
+
+import os
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported: nothing leaves the machine

@@ -1,9 +1,9 @@
-"""Melodies between the browser's editor and scores.
+"""Conversion between scores and the drawings of the browser's editor.
 
-The editor knows notes on a grid of 16ths under one meter. A file that is finer, or has several voices, is shown but
-not edited, and goes to the model as it is.
+The editor has one voice on a grid of 16ths in one meter. Any other file is shown read-only, and goes to the model
+unchanged.
 
-Units: 16ths in what the browser sees, ticks in scores.
+Units: 16ths in drawings, ticks in scores.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from descant_tokenizers.scores.validation import validated
 __all__ = ["METERS", "Drawing", "blank_drawing", "drawing_of_score", "score_of_drawing"]
 
 Drawing: TypeAlias = dict[str, Any]
-"""What the editor holds, as JSON: `title, meter, pickup, tempo, key, tracks, lines, editable, edited`."""
+"""The editor's content, as JSON: `title, meter, pickup, tempo, key, tracks, lines, editable, edited`."""
 
 METERS = ((2, 4), (3, 4), (4, 4), (3, 8), (6, 8), (9, 8), (12, 8), (2, 2), (3, 2))
 LOWEST, HIGHEST = 48, 88
@@ -35,7 +35,7 @@ _MAX_SHOWN_TRACKS = 16
 
 
 def blank_drawing() -> Drawing:
-    """Return an empty editor."""
+    """Return the content of an empty editor."""
     return {
         "title": "",
         "meter": [4, 4],
@@ -50,7 +50,7 @@ def blank_drawing() -> Drawing:
 
 
 def drawing_of_score(score: ScoreTick, title: str) -> Drawing:
-    """Show a score in the editor; it can be edited if the editor can hold it without changing a note's place."""
+    """Return the drawing of a score; it is editable if the editor represents it exactly."""
     unit = Fraction(4, score.ticks_per_quarter)
     pitched = [track for track in score.tracks if track.notes and not track.is_drum]
     tracks: list[dict[str, Any]] = [
@@ -76,30 +76,32 @@ def drawing_of_score(score: ScoreTick, title: str) -> Drawing:
 
 
 def score_of_drawing(drawing: Mapping[str, Any], limits: Limits) -> ScoreTick:
-    """Turn what was drawn into a score.
+    """Convert a drawing to a score.
 
     Args:
-        drawing: What the browser sent; nothing about it is taken for granted.
-        limits: Bounds.
+        drawing: What the browser sent; untrusted.
+        limits: Limits on notes and bars.
 
     Raises:
-        InputError: There are no notes, or it is beyond a bound.
+        InputError: The drawing is damaged or empty, or exceeds a limit.
     """
     try:
         meter = tuple(int(number) for number in drawing["meter"])
         pickup, tempo, key = int(drawing["pickup"]), int(drawing["tempo"]), drawing["key"]
         notes = sorted({(int(s), int(d), int(p)) for s, d, p in drawing["tracks"][0]["notes"]})
     except (KeyError, TypeError, ValueError, IndexError, OverflowError):
-        raise InputError("the drawing is damaged; reload the page and draw it again.") from None
+        raise InputError("The drawing is damaged. Reload the page and draw it again.") from None
     if not notes:
-        raise InputError("there is no melody yet; draw one, choose an example or upload a file.")
+        raise InputError("There is no melody yet. Draw one, choose an example or upload a file.")
     if meter not in METERS or not 0 <= pickup < 16 * meter[0] // meter[1] or not _TEMPOS[0] <= tempo <= _TEMPOS[1]:
-        raise InputError(f"the meter, pickup or tempo of the drawing is out of range ({_TEMPOS[0]}-{_TEMPOS[1]} bpm).")
+        raise InputError(
+            f"The meter, pickup or tempo is out of range. Give a tempo of {_TEMPOS[0]} to {_TEMPOS[1]} bpm."
+        )
     end = 16 * limits.max_bars * meter[0] // meter[1]
     if len(notes) > limits.max_notes or any(
         s < 0 or d < 1 or s + d > end or not LOWEST <= p <= HIGHEST for s, d, p in notes
     ):
-        raise InputError(f"the drawing is too large; draw at most {limits.max_bars} bars and {limits.max_notes} notes.")
+        raise InputError(f"The drawing is too large. Draw at most {limits.max_bars} bars and {limits.max_notes} notes.")
     score = ScoreTick(4 * _TICKS_PER_16TH)
     score.tempos.append(TempoTick(0, qpm=tempo))
     if pickup:
@@ -117,7 +119,7 @@ def score_of_drawing(drawing: Mapping[str, Any], limits: Limits) -> ScoreTick:
 
 
 def _meter_of(score: ScoreTick, unit: Fraction) -> tuple[tuple[int, int] | None, float]:
-    """Return the only meter of a score (None if it has several), and its pickup in 16ths."""
+    """Return a score's meter (None if it has several) and its pickup in 16ths."""
     bars = bars_of(score)
     full = [bar for bar in bars if bar.number > 0] or bars
     meters = {(bar.numerator, bar.denominator) for bar in full}
@@ -126,7 +128,7 @@ def _meter_of(score: ScoreTick, unit: Fraction) -> tuple[tuple[int, int] | None,
 
 
 def _fits(notes: Sequence[Sequence[float]]) -> bool:
-    """Whether notes lie on 16ths, one at a time, inside the editor's keyboard."""
+    """Return True if notes are on 16ths, one at a time, within the editor's range."""
     on_grid = all(isinstance(s, int) and isinstance(d, int) and LOWEST <= p <= HIGHEST for s, d, p in notes)
     ordered = sorted(notes, key=lambda note: note[0])
     return on_grid and all(a[0] + a[1] <= b[0] for a, b in itertools.pairwise(ordered))

@@ -1,215 +1,192 @@
-"""One request at a time: who waits, how far it is, its end by itself, by cancel or by the clock."""
+"""Jobs: they wait for their turn, compute, report progress, and end normally, by cancel or by the time limit.
+
+Gradio's queue cannot do this: it shows a handler no position, refuses with a fixed sentence, stops listening to a
+handler but not what the handler computes, and limits only the time of streaming events.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
+from concurrent.futures import Future
+from typing import Any, Generic, TypeVar
 
 from descant_tokenizers.common.errors import InputError
 
-__all__ = ["Check", "Job", "JobQueue", "StoppedError", "no_check", "run_job", "within"]
+__all__ = ["Check", "Job", "JobQueue", "StoppedError", "no_check", "within"]
 
 Result = TypeVar("Result")
 Check = Callable[[], None]
-"""Raises an `InputError` once there is no time left; called between the steps of a longer work."""
+"""Called between the steps of a computation; raises to end it."""
 
 _POLL_SECONDS = 0.15
-_GRACE_SECONDS = 5.0  # work that does not look at the clock is left behind so long after its time
+_GRACE_SECONDS = 5.0  # after its time limit, a job that never reports is abandoned
 _log = logging.getLogger(__name__)
 
 
 def no_check() -> None:
-    """Have all the time in the world."""
+    """Never cancel (the default check)."""
 
 
 class StoppedError(Exception):
-    """The visitor cancelled."""
+    """The session canceled its job."""
 
 
 class JobQueue:
-    """First come, first served: one computes, some wait.
-
-    Args:
-        max_waiting: How many may wait.
-    """
+    """First come, first served: one job computes, at most `max_waiting` jobs wait."""
 
     def __init__(self, max_waiting: int) -> None:
         self._max_waiting = max_waiting
-        self._changed = threading.Condition()
-        self._inside: deque[object] = deque()  # the first one computes
+        self._lock = threading.Lock()
+        self._jobs: list[Job[Any]] = []  # the first one computes
 
-    def join(self, who: object) -> None:
-        """Stand at the end.
+    def join(self, job: Job[Any]) -> None:
+        """Add a job at the end.
 
         Raises:
-            InputError: So many wait already.
+            InputError: The queue is full.
         """
-        with self._changed:
-            if len(self._inside) > self._max_waiting:
-                waiting = "one waits" if self._max_waiting == 1 else f"{self._max_waiting} wait"
-                raise InputError(f"the queue is full: one request is being written, {waiting}; try again in a minute.")
-            self._inside.append(who)
+        with self._lock:
+            if len(self._jobs) > self._max_waiting:
+                waiting = "one" if self._max_waiting == 1 else self._max_waiting
+                raise InputError(
+                    f"The queue is full: one request is being written and {waiting} waiting. Try again in a minute."
+                )
+            self._jobs.append(job)
 
-    def leave(self, who: object) -> None:
-        """Make room, from whatever place."""
-        with self._changed:
-            self._inside.remove(who)
-            self._changed.notify_all()
+    def leave(self, job: Job[Any]) -> None:
+        """Remove a job from any position."""
+        with self._lock:
+            self._jobs.remove(job)
 
-    def place(self, who: object) -> int:
-        """Return how many are before somebody: 0 for the one whose turn it is, and for whoever has left."""
-        with self._changed:
-            return self._inside.index(who) if who in self._inside else 0
-
-    def wait_for_turn(self, who: object, gives_up: Callable[[], bool]) -> None:
-        """Wait until nobody is before somebody, or they give up: see `wake`."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._inside[0] is who or gives_up())
-
-    def wake(self) -> None:
-        """Have everybody who waits look whether they give up."""
-        with self._changed:
-            self._changed.notify_all()
+    def position(self, job: Job[Any]) -> int:
+        """Return the number of jobs ahead of a job; 0 if it computes or has left."""
+        with self._lock:
+            return self._jobs.index(job) if job in self._jobs else 0
 
 
 class Job(Generic[Result]):
-    """Work that says how far it is and stops when it is asked to.
+    """A computation in a thread that reports progress and can be stopped.
 
     Args:
-        work: What to do. It takes a function that wants to hear the share done, 0-1, often:
-            that is where it is stopped.
-        max_seconds: Time it may take, from its turn on.
-        line: Where it waits for its turn; nowhere if None.
-        remedy: What helps if it takes longer.
+        work: The computation. It takes a function and calls it often with the share done, 0-1: that is where it stops.
+        max_seconds: Time limit, counted from its turn.
+        queue: Where it waits for its turn; by default it starts immediately.
+        remedy: What to do if it takes longer.
     """
 
     def __init__(
         self,
         work: Callable[[Callable[[float], None]], Result],
         max_seconds: float,
-        line: JobQueue | None = None,
-        remedy: str = "ask for fewer bars or versions",
+        queue: JobQueue | None = None,
+        remedy: str = "Ask for fewer bars or takes.",
     ) -> None:
         self.share = 0.0
-        self._work, self._max_seconds, self._line, self._remedy = work, max_seconds, line, remedy
+        self._work, self._max_seconds, self._remedy = work, max_seconds, remedy
+        self._queue = queue or JobQueue(0)
         self._stop = threading.Event()
         self._deadline = float("inf")
-        self._result: Result | None = None
-        self._error: Exception | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._outcome: Future[Result] = Future()
+        self._thread = threading.Thread(target=self._compute, daemon=True)
 
     @property
     def is_running(self) -> bool:
-        """Whether it waits or computes."""
+        """True while it waits or computes."""
         return self._thread.is_alive()
 
     @property
     def is_stopping(self) -> bool:
-        """Whether it was asked to stop."""
+        """True once it was asked to stop."""
         return self._stop.is_set()
 
     @property
-    def place(self) -> int:
-        """How many are before it; 0 once it computes."""
-        return self._line.place(self) if self._line is not None else 0
-
-    @property
-    def is_overdue(self) -> bool:
-        """Whether its time is over and it has not noticed for a while."""
-        return time.monotonic() > self._deadline + _GRACE_SECONDS
+    def position(self) -> int:
+        """Number of jobs ahead; 0 once it computes."""
+        return self._queue.position(self)
 
     def start(self) -> None:
-        """Begin, as soon as it is its turn.
+        """Join the queue.
 
         Raises:
-            InputError: Too many wait already.
+            InputError: The queue is full.
         """
-        if self._line is not None:
-            self._line.join(self)
+        self._queue.join(self)
         self._thread.start()
 
     def stop(self) -> None:
-        """Ask it to stop: at once if it waits, else at its next step."""
+        """Ask it to stop: while it waits, or at its next report."""
         self._stop.set()
-        if self._line is not None:
-            self._line.wake()
+
+    def run(self) -> Iterator[float]:
+        """Start and yield the share done until it ends or is overdue; closing the iterator stops the job.
+
+        Raises:
+            InputError: The queue is full.
+        """
+        self.start()
+        try:
+            while not self.wait(_POLL_SECONDS) and time.monotonic() < self._deadline + _GRACE_SECONDS:
+                yield self.share
+        finally:
+            self.stop()
 
     def report(self, share: float) -> None:
-        """Take the share done.
+        """Record the share done.
 
         Raises:
             StoppedError: It was asked to stop.
-            InputError: It has taken too long.
+            InputError: It exceeded its time limit.
         """
         self.share = share
         if self._stop.is_set():
             raise StoppedError
         if time.monotonic() > self._deadline:
-            raise self._took_too_long()
+            raise self._timeout()
 
     def wait(self, seconds: float) -> bool:
-        """Wait for its end, at most for some seconds; say whether it has ended."""
+        """Wait up to some seconds for its end; return True if it has ended."""
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
     def result(self) -> Result:
-        """Return what the work returned, or raise what it raised."""
-        if self._thread.is_alive():  # left behind: see `run_job`
-            raise self._took_too_long()
-        if self._error is not None:
-            raise self._error
-        assert self._result is not None, "the job was never started"
-        return self._result
+        """Return the result of the computation, or raise its error."""
+        if self._thread.is_alive():  # abandoned, see `run`
+            raise self._timeout()
+        return self._outcome.result(timeout=0)
 
-    def _took_too_long(self) -> InputError:
-        return InputError(f"this took longer than {self._max_seconds:g} seconds and was stopped; {self._remedy}.")
+    def _timeout(self) -> InputError:
+        return InputError(f"This took longer than {self._max_seconds:g} seconds and was stopped. {self._remedy}")
 
-    def _run(self) -> None:
+    def _compute(self) -> None:
         try:
-            if self._line is not None:
-                self._line.wait_for_turn(self, self._stop.is_set)
+            while self.position and not self._stop.wait(_POLL_SECONDS):
+                pass
             self._deadline = time.monotonic() + self._max_seconds
             self.report(0.0)
-            self._result = self._work(self.report)
-        except (InputError, StoppedError) as error:
-            self._error = error
+            self._outcome.set_result(self._work(self.report))
         except Exception as error:
-            _log.exception("a request failed")
-            self._error = error
+            if not isinstance(error, InputError | StoppedError):
+                _log.exception("a request failed")
+            self._outcome.set_exception(error)
         finally:
-            if self._line is not None:
-                self._line.leave(self)
-
-
-def run_job(job: Job[Result]) -> Iterator[float]:
-    """Start a job and yield its share until it ends or its time is over; a caller that goes away stops it.
-
-    Raises:
-        InputError: Too many wait already.
-    """
-    job.start()
-    try:
-        while not job.wait(_POLL_SECONDS) and not job.is_overdue:
-            yield job.share
-    finally:
-        job.stop()
+            self._queue.leave(self)
 
 
 def within(max_seconds: float, work: Callable[[Check], Result]) -> Result:
-    """Return what some work returns, if it does so in time.
+    """Return the result of a computation that has a time limit.
 
     Args:
-        max_seconds: How long a caller waits at most.
-        work: Takes a function to call between its steps: that is where it ends once its time is over.
+        max_seconds: Longest time that the caller waits.
+        work: The computation. It takes a function to call between its steps: that is where it stops.
 
     Raises:
-        InputError: Its time was over, or the work raised it.
+        InputError: The time is over, or the computation raised it.
     """
-    job = Job(lambda report: work(lambda: report(0.0)), max_seconds, remedy="take a shorter piece, or try again later")
+    remedy = "Take a shorter piece, or try again later."
+    job = Job(lambda report: work(lambda: report(0.0)), max_seconds, remedy=remedy)
     job.start()
     job.wait(max_seconds)
     return job.result()

@@ -1,4 +1,4 @@
-// Sound in the browser: a plain synthesizer for what is being drawn, and a mixer for what was written.
+// Sound in the browser: a simple synthesizer for the melody, and a mixer for the takes.
 
 import { sentenceOf } from "./parts.js";
 
@@ -10,7 +10,7 @@ export function audioContext() {
   return shared;
 }
 
-// One tone of the synthesizer: a soft organ pipe.
+// A tone of the synthesizer, like a soft organ pipe.
 export function tone(pitch, start, seconds, target = audioContext().destination, loudness = 0.16) {
   const context = audioContext();
   const gain = new GainNode(context, { gain: 0 });
@@ -34,7 +34,7 @@ export function tone(pitch, start, seconds, target = audioContext().destination,
 
 const AHEAD_SECONDS = 1;
 
-// Plays one version: a track of sound for each voice, each with its own volume.
+// Plays one take: an audio track for each voice, each with its own volume.
 export class Mixer {
   constructor(onend) {
     this.onend = onend;
@@ -59,7 +59,7 @@ export class Mixer {
     const context = audioContext();
     const address = this.address;
     this.buffers ??= await this.fetchAll(context);
-    if (this.playing || address !== this.address) return; // another version was chosen meanwhile
+    if (this.playing || address !== this.address) return; // another take was chosen in the meantime
     if (this.position >= this.seconds - 0.05) this.position = 0;
     const start = context.currentTime + 0.05;
     this.began = start - this.position;
@@ -97,7 +97,7 @@ export class Mixer {
     }
   }
 
-  // The synthesizer: whatever begins within the next second.
+  // Schedule the notes that begin within the next second on the synthesizer.
   schedule() {
     const until = audioContext().currentTime - this.began + AHEAD_SECONDS;
     for (const [voice, start, end, pitch] of this.notes) {
@@ -136,7 +136,7 @@ export class Mixer {
     if (this.playing && index >= 0) this.gains[index].gain.setTargetAtTime(isMuted ? 0 : 1, audioContext().currentTime, 0.02);
   }
 
-  // How loud it is just now: the root of the mean square of the last samples, 0-1.
+  // Current loudness: root mean square of the last samples, 0-1.
   level() {
     if (!this.playing) return 0;
     const samples = new Float32Array(this.analyser.fftSize);
@@ -144,7 +144,7 @@ export class Mixer {
     return Math.sqrt(samples.reduce((sum, x) => sum + x * x, 0) / samples.length);
   }
 
-  // Every voice's sound; none if the server has no synthesizer, and ours plays.
+  // Fetch the sound of every voice; none if the server has no synthesizer, so that ours plays.
   async fetchAll(context) {
     this.remark = "";
     try {

@@ -1,9 +1,9 @@
-// <descant-editor>: a melody as a piano roll, with a keyboard on the screen and the one on the desk.
+// <descant-editor>: a melody as a piano roll, with an on-screen keyboard and keyboard shortcuts.
 //
 // Units: 16ths from the beginning of the melody; pitches are MIDI numbers. A note is [start, length, pitch].
 
 import { audioContext, tone } from "./audio.js";
-import { clamp, colourOf, h, icon, isBlack, noteName, s, sentenceOf, shadowOf } from "./parts.js";
+import { clamp, colorOf, h, icon, isBlack, noteName, s, sentenceOf, shadowOf } from "./parts.js";
 
 const LOWEST = 48, HIGHEST = 88;
 const SHOWN = [57, 81];
@@ -18,7 +18,7 @@ export class DescantEditor extends HTMLElement {
     this.value = null;
     this.length = 4;
     this.dotted = false;
-    this.at = 0; // where the next note goes
+    this.at = 0; // position of the next note
     this.pitch = 67;
     this.chosen = null;
     this.past = [];
@@ -32,7 +32,7 @@ export class DescantEditor extends HTMLElement {
     this.build();
   }
 
-  // What the server or the page sends: a drawing, and what it says besides (token, examples, bounds).
+  // Load what the server or the page sends: a drawing, the token, the examples and the limits.
   load(value) {
     if (!value) return;
     this.value = structuredClone(value);
@@ -60,7 +60,7 @@ export class DescantEditor extends HTMLElement {
     return Math.max(0, ...this.value.tracks.flatMap((track) => track.notes.map(([start, length]) => start + length)));
   }
 
-  // ---- what is on the screen
+  // ---- layout
 
   build() {
     this.examples = h("select", { "aria-label": "Examples", onchange: () => this.openExample() });
@@ -104,7 +104,7 @@ export class DescantEditor extends HTMLElement {
         tabindex: "0",
         role: "application",
         "aria-label":
-          "Melody. Letters a to g write notes, arrows move, Enter writes, Backspace deletes, 0 rests, 3 to 7 choose a length.",
+          "Melody. Letters a to g write notes, arrows move, Enter writes, Backspace deletes, 0 writes a rest, 3 to 7 choose a length.",
         onkeydown: (event) => this.onKey(event),
       },
       this.roll,
@@ -200,13 +200,13 @@ export class DescantEditor extends HTMLElement {
 
   hint() {
     if (!this.value.editable) {
-      const why = this.value.tracks.length > 1 ? `has ${this.value.tracks.length} tracks` : "is finer than 16ths, or changes its meter";
-      return `“${this.value.title}” ${why}, so it is shown here and used as it is. “Clear” starts a new drawing.`;
+      const why = this.value.tracks.length > 1 ? `has ${this.value.tracks.length} tracks` : "has notes finer than 16ths, or changes its meter";
+      return `“${this.value.title}” ${why}, so it is shown but cannot be edited; it is used unchanged. “Clear” starts a new drawing.`;
     }
-    return "Click or drag in the roll, play the keys, or type a to g. Drag a note to move it, its right edge to make it longer.";
+    return "Click, tap or drag in the roll, play the keys, or type a to g. Drag a note to move it, or its right edge to lengthen it.";
   }
 
-  // Bar lines as [number, place], the last one being the end of the room to draw in.
+  // Bar lines as [number, place]; the last one ends the drawing area.
   lines() {
     if (!this.value.editable) {
       return [...this.value.lines, [0, this.end()]];
@@ -256,7 +256,7 @@ export class DescantEditor extends HTMLElement {
           height: ROW - 1,
           rx: 3,
           class: note === this.chosen ? "note chosen" : "note",
-          fill: this.value.tracks.length > 1 ? colourOf(track.name, index) : "var(--dsc-accent)",
+          fill: this.value.tracks.length > 1 ? colorOf(track.name, index) : "var(--dsc-accent)",
         });
         box.note = note;
         return box;
@@ -293,7 +293,7 @@ export class DescantEditor extends HTMLElement {
     if (x < scrollLeft || x > scrollLeft + clientWidth - 60) this.scroller.scrollLeft = x - clientWidth / 2;
   }
 
-  // ---- what the visitor does
+  // ---- editing
 
   change(edit) {
     this.past.push(structuredClone(this.value));
@@ -352,7 +352,7 @@ export class DescantEditor extends HTMLElement {
     this.change(() => (this.value.tempo = tempo));
   }
 
-  // Write a note at the cursor, and go on.
+  // Write a note at the cursor, and advance.
   write(pitch) {
     this.pitch = pitch;
     const start = this.at;
@@ -366,7 +366,7 @@ export class DescantEditor extends HTMLElement {
   place(note) {
     const [start, length, pitch] = note;
     if (start < 0 || start + length > this.value.max_bars * this.barLength) {
-      this.say(`The melody may have ${this.value.max_bars} bars.`);
+      this.say(`The melody can have at most ${this.value.max_bars} bars.`);
       return false;
     }
     this.say("");
@@ -380,7 +380,7 @@ export class DescantEditor extends HTMLElement {
     return true;
   }
 
-  // One voice sings one note at a time: what is in the way goes, or ends earlier.
+  // A melody has one note at a time: notes in the way are removed or shortened.
   makeRoom(start, length, but) {
     const kept = this.notes.filter((note) => note === but || note[0] < start || note[0] >= start + length);
     for (const note of kept) {
@@ -431,7 +431,7 @@ export class DescantEditor extends HTMLElement {
     event.preventDefault();
   }
 
-  // The pitch of a name that is nearest to the last one.
+  // The pitch with this pitch class that is nearest to the last one.
   nearest(pitchClass) {
     let best = null;
     for (let pitch = LOWEST; pitch <= HIGHEST; pitch++) {
@@ -449,7 +449,7 @@ export class DescantEditor extends HTMLElement {
     this.announce(this.chosen ? noteName(this.pitch) : "empty");
   }
 
-  // Up and down: the chosen note, or where the next one goes.
+  // Move the chosen note, or the cursor, up or down.
   turn(distance) {
     const pitch = clamp(this.pitch + distance, LOWEST, HIGHEST);
     const chosen = this.chosen;
@@ -512,7 +512,7 @@ export class DescantEditor extends HTMLElement {
     if (!touch) this.drag(event, hit, place, pitchAt);
   }
 
-  // A note that was just written gets as long as the pointer goes on, in steps of the shorter of its length and a beat.
+  // Lengthen a new note while the pointer is dragged, in steps of its length or a beat, whichever is shorter.
   dragEnd(note, place, snap) {
     const [start, length] = note;
     const onMove = (e) => {

@@ -1,4 +1,4 @@
-// The page's own elements. Gradio draws everything else.
+// Our elements. Gradio draws everything else.
 
 import { DescantEditor } from "./editor.js";
 import { DescantPlayer } from "./player.js";

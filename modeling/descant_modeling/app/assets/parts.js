@@ -1,13 +1,13 @@
-// Small things that the editor and the player share.
+// Helpers shared by the editor and the player.
 
-export const VOICE_COLOURS = { Soprano: "#d55e00", Alto: "#e69f00", Tenor: "#009e73", Bass: "#0072b2" };
-const OTHER_COLOURS = ["#cc79a7", "#56b4e9", "#7f7f7f", "#b3a800"];
+export const VOICE_COLORS = { Soprano: "#d55e00", Alto: "#e69f00", Tenor: "#009e73", Bass: "#0072b2" };
+const OTHER_COLORS = ["#cc79a7", "#56b4e9", "#7f7f7f", "#b3a800"];
 const NAMES = ["C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B"];
 const SVG = "http://www.w3.org/2000/svg";
 
 export const isBlack = (pitch) => [1, 3, 6, 8, 10].includes(pitch % 12);
 export const noteName = (pitch) => NAMES[pitch % 12] + (Math.floor(pitch / 12) - 1);
-export const colourOf = (name, index) => VOICE_COLOURS[name] ?? OTHER_COLOURS[index % OTHER_COLOURS.length];
+export const colorOf = (name, index) => VOICE_COLORS[name] ?? OTHER_COLORS[index % OTHER_COLORS.length];
 export const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
 // Make an element: h("button", { class: "x", onclick: f, "aria-label": "y" }, "text", child, ...)
@@ -15,7 +15,7 @@ export function h(tag, attributes = {}, ...children) {
   return filled(document.createElement(tag), attributes, children);
 }
 
-// The same for SVG.
+// Make an SVG element.
 export function s(tag, attributes = {}, ...children) {
   return filled(document.createElementNS(SVG, tag), attributes, children);
 }
@@ -31,7 +31,7 @@ function filled(element, attributes, children) {
   return element;
 }
 
-// A shadow root with our style sheet: neither the page's styles nor its redrawing reach inside.
+// A shadow root with our style sheet: the page's styles and redrawing do not reach inside.
 export function shadowOf(element) {
   const root = element.attachShadow({ mode: "open" });
   root.append(h("link", { rel: "stylesheet", href: new URL("parts.css", import.meta.url).href }));
@@ -48,7 +48,7 @@ export async function sentenceOf(response) {
 
 export const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
 
-// Icons, drawn here so that no font has to have them.
+// Icons, drawn here so that they depend on no font.
 const stem = '<path d="M10 4v13" stroke="currentColor" stroke-width="1.6"/>';
 const head = (fill) =>
   `<ellipse cx="7" cy="17" rx="3.6" ry="2.6" transform="rotate(-18 7 17)" stroke="currentColor" stroke-width="1.5" fill="${fill}"/>`;

@@ -1,9 +1,9 @@
-// <descant-player>: the versions that were written. Score, piano roll, sound, what to keep, and the rules beside Bach.
+// <descant-player>: the takes. Score, piano roll, sound, locks, and voice leading compared with Bach.
 //
 // Units: seconds as played, pixels on the screen. A note is [voice, start, end, pitch, given].
 
 import { Mixer } from "./audio.js";
-import { clock, colourOf, h, icon, noteName, s, sentenceOf, shadowOf } from "./parts.js";
+import { clock, colorOf, h, icon, noteName, s, sentenceOf, shadowOf } from "./parts.js";
 import { ScoreView } from "./score.js";
 
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
@@ -12,9 +12,9 @@ const ROW = 5, MIN_BAR = 34;
 export class DescantPlayer extends HTMLElement {
   constructor() {
     super();
-    this.value = { versions: [] };
+    this.value = { takes: [] };
     this.facts = null;
-    this.locks = new Map(); // of each version: { bars, voices }
+    this.locks = new Map(); // of each take: { bars, voices }
     this.staves = matchMedia("(max-width: 640px)").matches ? "closed" : "open";
     this.onagain = () => {};
     this.onremove = () => {};
@@ -29,24 +29,24 @@ export class DescantPlayer extends HTMLElement {
   }
 
   async load(value) {
-    if (!value?.versions) return;
+    if (!value?.takes) return;
     this.value = value;
-    this.hidden = value.versions.length === 0;
+    this.hidden = value.takes.length === 0;
     if (this.hidden) return;
     this.download.href = `descant/music/${value.token}/all.zip`;
     this.drawTabs();
     await this.choose(value.active);
   }
 
-  // How loud it is just now, 0-1.
+  // Current loudness, 0-1.
   get level() {
     return this.mixer.level();
   }
 
-  // ---- what is on the screen
+  // ---- layout
 
   build() {
-    this.tabs = h("div", { class: "tabs", role: "tablist", "aria-label": "Versions", onkeydown: (event) => this.onTabKey(event) });
+    this.tabs = h("div", { class: "tabs", role: "tablist", "aria-label": "Takes", onkeydown: (event) => this.onTabKey(event) });
     this.made = h("p", { class: "made" });
     this.playButton = h("button", { class: "button primary play", onclick: () => this.toggle() }, icon("play"), "Play");
     this.slider = h("input", {
@@ -64,7 +64,7 @@ export class DescantPlayer extends HTMLElement {
     this.roll = s("svg", { class: "roll", role: "img", "aria-label": "Piano roll" });
     this.rollScroller = h("div", { class: "scroller" }, this.locksRow, this.roll);
     this.roll.addEventListener("click", (event) => this.seek((event.clientX - this.roll.getBoundingClientRect().left) / this.scale));
-    this.again = h("button", { class: "button primary again", onclick: () => this.askAgain() }, "Write another version");
+    this.again = h("button", { class: "button primary again", onclick: () => this.askAgain() }, "Write another take");
     this.keeps = h("p", { class: "hint", "aria-live": "polite" });
     this.rules = h("div", { class: "rules" });
     this.panel = h(
@@ -78,7 +78,7 @@ export class DescantPlayer extends HTMLElement {
       h("h3", {}, "Keep what you like"),
       this.rollScroller,
       h("div", { class: "bar ask" }, this.again, this.keeps),
-      h("h3", {}, "Voice leading, beside Bach"),
+      h("h3", {}, "Voice leading, compared with Bach"),
       this.rules,
     );
     this.root.append(h("div", { class: "player" }, this.tabs, this.panel));
@@ -87,7 +87,7 @@ export class DescantPlayer extends HTMLElement {
 
   drawTabs() {
     this.tabs.replaceChildren(
-      ...this.value.versions.map(({ number, name }) =>
+      ...this.value.takes.map(({ number, name }) =>
         h("button", { role: "tab", class: "tab", id: `tab-${number}`, "data-number": number, onclick: () => this.choose(number) }, name),
       ),
     );
@@ -117,7 +117,7 @@ export class DescantPlayer extends HTMLElement {
     await this.drawScore();
   }
 
-  // A version that was asked for keeps the locks of the one it came from.
+  // A new take inherits the locks of the one it was written from.
   inherit(before) {
     if (this.locks.has(this.facts.number)) return;
     const old = before && this.locks.get(before.number);
@@ -152,7 +152,7 @@ export class DescantPlayer extends HTMLElement {
           this.drawKeeps();
           this.voices.children[index].querySelectorAll("button")[1].focus();
         });
-        const swatch = h("span", { class: "swatch", style: `background:${colourOf(name, index)}` });
+        const swatch = h("span", { class: "swatch", style: `background:${colorOf(name, index)}` });
         return h("span", { class: isMuted ? "voice muted" : "voice" }, swatch, h("span", { class: "name" }, name), own ? h("small", {}, "yours") : null, mute, lock);
       }),
     );
@@ -177,7 +177,7 @@ export class DescantPlayer extends HTMLElement {
     const boxes = notes.map(([voice, start, end, pitch, given]) =>
       s("rect", {
         x: start * this.scale + 0.5, y: (high - pitch) * ROW, width: Math.max((end - start) * this.scale - 1.5, 1.5), height: ROW, rx: 1.5,
-        fill: colourOf(voices[voice].name, voice), class: given ? "box given" : "box",
+        fill: colorOf(voices[voice].name, voice), class: given ? "box given" : "box",
       }),
     );
     this.playhead = s("line", { class: "playhead", y1: 0, y2: height, x1: 0, x2: 0 });
@@ -220,13 +220,13 @@ export class DescantPlayer extends HTMLElement {
     const kept = [...bars].sort((a, b) => a - b).map((index) => this.facts.bars[index].number);
     const parts = [kept.length ? `bar${kept.length > 1 ? "s" : ""} ${kept.join(", ")}` : "", [...voices].join(" and ")].filter(Boolean);
     this.keeps.textContent = parts.length
-      ? `Keeps ${parts.join(" and ")}, and what is yours; the rest is written anew.`
-      : "Lock bars (above the roll) or voices to keep them; everything else is written anew. What is yours always stays.";
+      ? `Keeps ${parts.join(" and ")}, and your own notes; the rest is written again.`
+      : "Lock bars (above the roll) or voices to keep them; everything else is written again. Your own notes always stay.";
   }
 
   drawRules() {
     if (!this.facts.rules.length) {
-      this.rules.replaceChildren(h("p", { class: "hint" }, "The rules are for four voices."));
+      this.rules.replaceChildren(h("p", { class: "hint" }, "The rules apply to four voices."));
       return;
     }
     const rows = this.facts.rules.map(({ label, unit, found, rate, bach }) => {
@@ -253,7 +253,7 @@ export class DescantPlayer extends HTMLElement {
       h(
         "p",
         { class: "hint" },
-        "Per 1,000 pitch changes, or % of 16ths; how often in brackets. Bach: 201 chorales, with 95 % intervals. He breaks each rule now and then, so zero is not the aim, and one short piece says little.",
+        "Per 1,000 pitch changes, or % of 16ths, with counts in parentheses. Bach: 201 chorales, with 95 % intervals. He breaks each rule now and then, so zero is not the goal, and one short piece says little.",
       ),
     );
   }
@@ -325,7 +325,7 @@ export class DescantPlayer extends HTMLElement {
     }
   }
 
-  // ---- asking
+  // ---- another take
 
   askAgain() {
     const { bars, voices } = this.locks.get(this.facts.number);

@@ -1,9 +1,9 @@
-// The engraved score with a cursor: which notes sound, and where the line stands between them.
+// The engraved score with a cursor: sounding notes are highlighted, and a line moves between them.
 
 import { h } from "./parts.js";
 
 export class ScoreView {
-  // `paper` is the element that scrolls; `onseek` takes the seconds of a place that was clicked.
+  // `paper` is the element that scrolls; `onseek` takes the seconds of a clicked place.
   constructor(paper, onseek) {
     this.paper = paper;
     this.sheet = h("div", { class: "sheet" });
@@ -29,7 +29,7 @@ export class ScoreView {
     this.point(this.now ?? 0, false);
   }
 
-  // Where each onset stands: { start, x, top, bottom, right } in pixels of the sheet.
+  // The position of each onset: { start, x, top, bottom, right } in pixels of the sheet.
   measure() {
     const origin = this.sheet.getBoundingClientRect();
     const places = new Map();
@@ -58,7 +58,7 @@ export class ScoreView {
     return this.places.reduce((best, place) => (!best || distance(place) < distance(best) ? place : best), null);
   }
 
-  // Show a moment; `follows` keeps it in sight.
+  // Show a moment; `follows` keeps it visible.
   point(seconds, follows) {
     this.now = seconds;
     for (const note of this.notes) {
