@@ -1,13 +1,13 @@
 """Measure a model on valid and write every record that docs/evaluation.md quotes.
 
     python records/evaluate.py                                  the embedded models, all records (about ten minutes)
-    python records/evaluate.py --model runs/mine --out /tmp/x   another model, elsewhere
+    python records/evaluate.py --model runs/mine --out /tmp/x   another model, another folder
     python records/evaluate.py --only likelihood,memorization   some of the records
-    python records/evaluate.py --harmonies DIR                  keep the harmonies, or take those that are there
-    python records/refresh.py                                   then: bring the tables up to date
+    python records/evaluate.py --harmonies DIR                  keep the harmonies, or reuse those in DIR
+    python records/refresh.py                                   then update the tables
 
-Each record is what one `descant evaluate ... --json` printed, beside its command. `--model` given again adds a column
-to the table of harmonizations; the other records are about the first one.
+Each record is the output of one `descant evaluate ... --json`, with its command. Repeating `--model` adds columns to
+the table of harmonizations; the other records are about the first model.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from descant_modeling.evaluation.harmonizers import BASELINES
 RECORDS = Path(__file__).parent
 PARTS = ("bach", "likelihood", "harmonization", "unconstrained", "memorization", "continuations")
 CONTINUED = 20
-"""Pieces that are continued for the record of memorization: continuations take long."""
+"""Number of pieces to continue for the record of memorization, since continuations are slow."""
 
 Facts = dict[str, Any]
 
 
 def main() -> None:
-    """Measure, and write the records."""
+    """Measure and write the records."""
     options = _options()
     out: Path = options.out
     out.mkdir(parents=True, exist_ok=True)
@@ -57,31 +57,31 @@ def main() -> None:
 
 
 def bach(split: str) -> Facts:
-    """Bach beside himself: the split's own pieces."""
+    """Measure the split's own pieces beside Bach's."""
     return _run("chorales", f"chorales:{split}")
 
 
 def likelihood(model: str, split: str) -> Facts:
-    """Both tasks."""
+    """Score the split for both tasks."""
     command = ("likelihood", "--model", model, "--split", split)
     return {task: _run(*command, "--task", task) for task in ("continue", "harmonize")}
 
 
 def harmonization(models: list[str], split: str, num_draws: int, harmonies: Path) -> Facts:
-    """The baselines and the models in one table."""
+    """Measure the harmonies of the baselines and the models."""
     named = [word for model in (*BASELINES, *models) for word in ("--model", model)]
     command = ("harmonization", *named, "--split", split, "--num-draws", str(num_draws))
     return _run(*command, private=("--out", str(harmonies)))
 
 
 def unconstrained(model: str, split: str) -> Facts:
-    """The first model again, with voice leading left to it: what rules cost."""
+    """Measure the first model without rules of voice leading, to show what the rules cost."""
     free = ("--allow-parallels", "--allow-leaps", "--best-of", "1")
     return _run("harmonization", "--model", model, "--split", split, *free)
 
 
 def memorization(model: str, split: str, harmonies: Path) -> Facts:
-    """The model's harmonies (those just written) and the baselines'."""
+    """Measure memorization in the harmonies of the model (those just written) and of the baselines."""
     facts = {}
     for kind, name in (("harmonize", model), *((name, name) for name in BASELINES)):
         command = ("memorization", "--model", name, "--split", split)
@@ -98,12 +98,12 @@ def memorization(model: str, split: str, harmonies: Path) -> Facts:
 
 
 def continuations(model: str, split: str) -> Facts:
-    """Memorization again, in what the model writes after two bars of a piece."""
+    """Measure memorization in the model's continuations of two bars."""
     return _run("memorization", "--model", model, "--split", split, "--task", "continue", "--limit", str(CONTINUED))
 
 
 def _run(*arguments: str, private: tuple[str, ...] = ()) -> Facts:
-    """Run a command in this process; return what it printed, with the command (less what only says where files lie)."""
+    """Run a command in this process; return its output and the command, without the `private` options (local paths)."""
     from descant_modeling.cli.main import app
 
     printed = io.StringIO()
@@ -123,19 +123,19 @@ def _write_header(out: Path) -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", action="append", help="model to measure; give it again for one more column")
-    parser.add_argument("--split", default="valid", help="valid; test for a release, once")
-    parser.add_argument("--num-draws", type=int, default=3, help="how often every soprano is harmonized")
+    parser.add_argument("--model", action="append", help="model to measure; repeat it for more columns")
+    parser.add_argument("--split", default="valid", help="valid; test only once, for a release")
+    parser.add_argument("--num-draws", type=int, default=3, help="number of harmonies of each soprano")
     parser.add_argument("--out", type=Path, default=RECORDS / "2026-11-26_evaluation", help="folder of the records")
     parser.add_argument("--harmonies", type=Path, help="folder for the harmonies as MIDI")
-    parser.add_argument("--only", type=_parts, default=PARTS, help=f"some of {','.join(PARTS)}")
+    parser.add_argument("--only", type=_parts, default=PARTS, help=f"records to write, of {','.join(PARTS)}")
     return parser.parse_args()
 
 
 def _parts(text: str) -> tuple[str, ...]:
     parts = tuple(text.split(","))
     if unknown := set(parts) - set(PARTS):
-        raise argparse.ArgumentTypeError(f"unknown part {', '.join(unknown)}: choose from {', '.join(PARTS)}")
+        raise argparse.ArgumentTypeError(f"unknown part {', '.join(unknown)}; choose from {', '.join(PARTS)}")
     return parts
 
 

@@ -198,12 +198,10 @@ class ReferenceRates:
     """Bach's rates.
 
     Attributes:
-        num_pieces: Chorales that were counted.
         ranges: Lowest and highest MIDI pitch of each of the four voices.
         rates: Rate of each rule, by key, with a 95 % interval over pieces, in the rule's unit.
     """
 
-    num_pieces: int
     ranges: tuple[tuple[int, int], ...]
     rates: dict[str, Estimate]
 
@@ -213,7 +211,7 @@ def reference_rates() -> ReferenceRates:
     """Read Bach's rates from the package."""
     facts: dict[str, Any] = json.loads(REFERENCE_FILE.read_text(encoding="utf-8"))
     rates = {key: Estimate(rate["value"], rate["low"], rate["high"]) for key, rate in facts["rules"].items()}
-    return ReferenceRates(facts["num_pieces"], tuple((low, high) for low, high in facts["voice_ranges"]), rates)
+    return ReferenceRates(tuple((low, high) for low, high in facts["voice_ranges"]), rates)
 
 
 def count_reference(chorales: Sequence[Chorale]) -> dict[str, Any]:

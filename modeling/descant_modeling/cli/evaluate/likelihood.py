@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,6 +16,8 @@ from descant_modeling.cli.options import AsJson, Device, Quiet, check_range
 from descant_tokenizers.common.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.table import Table
 
     from descant_modeling.evaluation.likelihood import Scores
@@ -50,14 +53,17 @@ def likelihood_command(
     picked_device = pick_device(device)
     with quiet_libraries():
         found = find_checkpoint(model)
-    if found.objective == OBJECTIVE:
-        if task != "continue":
+        is_grid = found.objective == OBJECTIVE
+        if is_grid and task != "continue":
             raise InputError(f"{model} is a grid model, which supports only continuation. Omit --task.")
-        scores, noun = _score_grids(found, picked_device, corpus, split, grid_json, limit, output)
-    else:
-        if grid_json is not None:
+        if grid_json is not None and not is_grid:
             raise InputError(f"--grid-json is for grid models, and {model} is not one. Omit it, or give a grid model.")
-        scores, noun = _score_pieces(found, picked_device, corpus, split, task, limit, output)
+        if is_grid:
+            score, noun = _grid_scorer(found, picked_device, corpus, split, grid_json, limit), "four-part grids"
+        else:
+            score, noun = _piece_scorer(found, picked_device, corpus, split, task, limit)
+    with output.progress(f"{split} of {grid_json or corpus}") as progress:
+        scores = score(progress=progress)
     facts = {
         "model": model,
         "corpus": corpus if grid_json is None else grid_json.name,
@@ -68,48 +74,35 @@ def likelihood_command(
     output.finish(facts, lambda facts: [_summary(facts, scores, noun)])
 
 
-def _score_pieces(
-    found: FoundCheckpoint, device: str, corpus: str, split: str, task: str, limit: int | None, output: Output
-) -> tuple[Scores, str]:
-    """Score pieces of a corpus with a token model; also return what they are called."""
-    from descant_modeling.common.console import quiet_libraries
+def _piece_scorer(
+    found: FoundCheckpoint, device: str, corpus: str, split: str, task: str, limit: int | None
+) -> tuple[Callable[..., Scores], str]:
+    """Return a function that scores the pieces of a corpus with a token model, and what the pieces are called."""
     from descant_modeling.evaluation.likelihood import score_pieces
     from descant_modeling.models.checkpoints import load_checkpoint
     from descant_modeling.training.data import load_named_pieces
     from descant_tokenizers.tokens.kinds import kind_of
     from descant_tokenizers.tokens.tasks import Task
 
-    with quiet_libraries():
-        checkpoint = load_checkpoint(found, device)
-        pieces = load_named_pieces(corpus, split, checkpoint.layout)[:limit]
+    checkpoint = load_checkpoint(found, device)
+    pieces = load_named_pieces(corpus, split, checkpoint.layout)[:limit]
     noun = kind_of(checkpoint.vocabulary).noun
     if not pieces:
         raise InputError(f"Split {split!r} of {corpus} has no {noun}. Choose another split.")
-    with output.progress(f"{split} of {corpus}") as progress:
-        return score_pieces(checkpoint.model, checkpoint.layout, pieces, Task(task), progress=progress), noun
+    return partial(score_pieces, checkpoint.model, checkpoint.layout, pieces, Task(task)), noun
 
 
-def _score_grids(
-    found: FoundCheckpoint,
-    device: str,
-    corpus: str,
-    split: str,
-    grid_json: Path | None,
-    limit: int | None,
-    output: Output,
-) -> tuple[Scores, str]:
-    """Score grids of a file or of a corpus with a grid model; also return what they are called."""
-    from descant_modeling.common.console import quiet_libraries
+def _grid_scorer(
+    found: FoundCheckpoint, device: str, corpus: str, split: str, grid_json: Path | None, limit: int | None
+) -> Callable[..., Scores]:
+    """Return a function that scores the grids of a file or of a corpus with a grid model."""
     from descant_modeling.evaluation.likelihood import score_grids
     from descant_modeling.jsb_grid.checkpoints import load_grid
     from descant_modeling.jsb_grid.data import corpus_grids, read_grids
 
-    with quiet_libraries():
-        checkpoint = load_grid(found, device)
+    checkpoint = load_grid(found, device)
     grids = corpus_grids(corpus, split) if grid_json is None else read_grids(grid_json, split)
-    with output.progress(f"{split} of {grid_json or corpus}") as progress:
-        scores = score_grids(checkpoint.model, checkpoint.meta.vocabulary, grids[:limit], progress)
-    return scores, "four-part grids"
+    return partial(score_grids, checkpoint.model, checkpoint.meta.vocabulary, grids[:limit])
 
 
 def _summary(facts: dict[str, Any], scores: Scores, noun: str) -> str:
