@@ -23,7 +23,6 @@ from torch import Tensor
 
 from descant_modeling.gan.config import GanOptimizerConfig
 from descant_modeling.gan.networks import UpConv, draw_noise
-from descant_modeling.gan.run import keep_freed_memory
 from descant_modeling.gan.wgan import WganStep, melody_of, naive_critic_loss
 
 
@@ -78,7 +77,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Seconds of one GAN iteration, naive and as trained here.")
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--repeats", type=int, default=1)
-    parser.add_argument("--last", type=int, default=5, help="measure only the last so many of the five lines")
+    parser.add_argument("--last", type=int, default=4, help="measure only the last lines, this many of the four")
     arguments = parser.parse_args()
     size = arguments.batch_size
     rolls = random_rolls(size)
@@ -88,16 +87,11 @@ def main() -> None:
         with naive_upsampling():
             with_autograd(plain, rolls)
 
-    def keeping() -> None:
-        keep_freed_memory()  # cannot be undone, so this line is the last
-        half.iterate(rolls, 0)
-
     lines: dict[str, Callable[[], object]] = {
         "naive": naive,
         "+ upsampling folded into the convolution": lambda: with_autograd(plain, rolls),
         "+ critic's gradients in one pass": lambda: plain.iterate(rolls, 0),
         "+ bf16": lambda: half.iterate(rolls, 0),
-        "+ freed memory is kept": keeping,
     }
     print(f"batch {size}, {torch.get_num_threads()} threads, torch {torch.__version__}; gain in processor time")
     first: float | None = None

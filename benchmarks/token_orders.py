@@ -24,16 +24,15 @@ from transformers import PreTrainedModel
 
 from descant_modeling.models.likelihood import VOICE_16TH, Likelihood, Unit, piece_16ths, score_streams
 from descant_modeling.models.transformer import build_model
-from descant_modeling.training.causal import open_causal_run
+from descant_modeling.training.causal import CausalTask, begin_causal_run
 from descant_modeling.training.config import RunConfig
 from descant_modeling.training.data import load_data
 from descant_modeling.training.examples import BatchSource
-from descant_modeling.training.loop import git_revision, run_header
-from descant_modeling.training.run import RunOptions
-from descant_modeling.training.trainer import Trainer
+from descant_modeling.training.log import git_revision, run_header
+from descant_modeling.training.run import PreparedRun, RunOptions, open_run, start_run
 from descant_tokenizers.comparison.schemes import catalogue_scheme
 from descant_tokenizers.tokens.kinds import FOUR_PART
-from descant_tokenizers.tokens.piece import Piece, piece_ids, shifts_of
+from descant_tokenizers.tokens.piece import Piece, piece_ids, survey_pitches
 from descant_tokenizers.tokens.presets import build_tokenizer
 from descant_tokenizers.tokens.tasks import Encoded, Task, TaskLayout
 from descant_tokenizers.tokens.vocabulary import Vocabulary
@@ -178,7 +177,7 @@ class MusicTime:
 class Streams(BatchSource):
     """Whole pieces, one transposition of each in an epoch."""
 
-    def __init__(self, pieces: Sequence[Piece], shifts: Sequence[list[int]], write: Writer, seed: int) -> None:
+    def __init__(self, pieces: Sequence[Piece], shifts: Sequence[range], write: Writer, seed: int) -> None:
         super().__init__(len(pieces), seed, PAD)
         self._pieces, self._shifts, self._write = pieces, shifts, write
         self._known: dict[tuple[int, int], list[int]] = {}
@@ -197,11 +196,11 @@ def whole(ids: list[int]) -> Encoded:
 
 
 @dataclass(frozen=True)
-class StreamSubject:
-    """Chorales of valid in a row's tokens; no checkpoint of it is of use to anybody."""
+class StreamRepresentation:
+    """Validation chorales in a row's tokens; its checkpoints only say how far the run has come."""
 
     valid: list[Encoded]
-    pieces: list[Piece]
+    pieces: Sequence[Piece]
     ticks_per_quarter: int
     unit: Unit = VOICE_16TH
     has_valid: bool = True
@@ -213,11 +212,11 @@ class StreamSubject:
         return Likelihood(self.unit, sum(piece.num_notes for piece in self.pieces), nats, lengths)
 
     def write_checkpoint(self, folder: Path, model: PreTrainedModel, training: dict[str, Any]) -> None:
-        """Write only how far the run has come."""
+        """Write how far the run has come."""
         (folder / "training.json").write_text(json.dumps(training), encoding="utf-8")
 
     def first_command(self, folder: Path) -> str:
-        """There is none."""
+        """Return an empty string: there is no such command."""
         return ""
 
 
@@ -235,21 +234,23 @@ def train(name: str, options: argparse.Namespace) -> dict[str, Any]:
         "seed": options.seed,
         "data": {"tokenizer": row.preset},
     }
-    opening = open_causal_run(RunConfig, values, "the command line", RunOptions(threads=options.threads))
-    config = opening.config
-    data = load_data(config, layout, quiet=opening.is_quiet)
+    context = open_run(RunConfig, values, "the command line", RunOptions(threads=options.threads))
+    begin_causal_run(context)
+    config = context.config
+    data = load_data(config, layout, quiet=context.is_quiet)
     torch.manual_seed(config.seed)
     model = build_model(config.model, size, bos=BOS, eos=EOS, pad=PAD)
     if row.is_metrical:
         model.register_forward_pre_hook(MusicTime(layout.vocabulary).give, with_kwargs=True)
-    source = Streams(data.train, shifts_of(data.train, layout.vocabulary), write, config.seed)
+    _, shifts = survey_pitches(data.train, layout.vocabulary)
+    source = Streams(data.train, shifts, write, config.seed)
     valid = [whole(write(piece)) for piece in data.valid]
-    subject = StreamSubject(valid, data.valid, layout.vocabulary.ticks_per_quarter)
-    folder, log = opening.open_folder()
-    trainer = Trainer(config, opening.accelerator, model, source, subject, folder, log)
-    opening.finish(trainer, opening.header(row=row.about), row.about)
-    progress = trainer.train()
-    log.close()
+    representation = StreamRepresentation(valid, data.valid, layout.vocabulary.ticks_per_quarter)
+    task = CausalTask(config, context.accelerator, model, source, representation)
+    trainer = start_run(context, PreparedRun(task, {"row": row.about}, (row.about,)))
+    trainer.train()
+    trainer.log.close()
+    progress = task.state
     notes = sum(piece.num_notes for piece in data.valid)
     return {
         "row": name,

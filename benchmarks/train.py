@@ -26,17 +26,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.optim.swa_utils import AveragedModel
 from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from descant_modeling.common.console import quiet_libraries
 from descant_modeling.models.batching import Batch
 from descant_modeling.models.transformer import count_parameters
 from descant_modeling.objectives import prepare_run
+from descant_modeling.training.causal import CausalTask
 from descant_modeling.training.config import CausalConfig
-from descant_modeling.training.loop import StopRequest
-from descant_modeling.training.optim import WeightAverage, build_optimizer
+from descant_modeling.training.optim import average_of, build_optimizers
 from descant_modeling.training.run import RunOptions
-from descant_modeling.training.trainer import Trainer as OurTrainer
 
 #: Shapes (rows, inner, columns) of the products whose best speed counts as the machine's peak.
 PEAK_SHAPES = ((2048, 1024, 1024), (4096, 256, 1024), (3072, 1024, 256), (2048, 2048, 2048))
@@ -77,8 +77,8 @@ class Theirs:
     ) -> None:
         self.seconds = 0.0
         model.train()
-        optimizer = build_optimizer(model, config.optimizer, in_bf16=in_bf16)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
+        *others, adamw = build_optimizers(model, config.optimizer, in_bf16=in_bf16)
+        schedule = torch.optim.lr_scheduler.LambdaLR(adamw, lambda _: 1.0)
         self._scratch = tempfile.TemporaryDirectory()
         arguments = TrainingArguments(
             output_dir=self._scratch.name,
@@ -98,8 +98,8 @@ class Theirs:
             args=arguments,
             train_dataset=[_labelled(batch) for batch in batches],
             data_collator=lambda items: items[0],
-            optimizers=(optimizer, schedule),
-            callbacks=[_Clock(self, WeightAverage(model, config.optimizer.ema_decay), now)],
+            optimizers=(adamw, schedule),
+            callbacks=[_Clock(self, others, average_of(model, config.optimizer.ema_decay), now)],
         )
 
         self.trainer.remove_callback(PrinterCallback)
@@ -111,19 +111,27 @@ class Theirs:
 
 
 class _Clock(TrainerCallback):
-    """Measures training without its preparations, and averages the weights as ours does."""
+    """Measures training without its preparations, takes Muon's steps and averages the weights as ours does."""
 
-    def __init__(self, owner: Theirs, average: WeightAverage, now: Now) -> None:
-        self._owner, self._average, self._now, self._start = owner, average, now, 0.0
+    def __init__(
+        self, owner: Theirs, others: list[torch.optim.Optimizer], average: AveragedModel | None, now: Now
+    ) -> None:
+        self._owner, self._others, self._average, self._now, self._start = owner, others, average, now, 0.0
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Start the clock with the first step."""
         if state.global_step == 0:
             self._start = self._now()
 
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Take the steps of the optimizers besides the trainer's own, after gradients are clipped."""
+        for optimizer in self._others:
+            optimizer.step()
+
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Average the weights; stop the clock with the last step."""
-        self._average.update(kwargs["model"], state.global_step)
+        if self._average is not None:
+            self._average.update_parameters(kwargs["model"])
         if state.global_step == state.max_steps:
             self._owner.seconds = self._now() - self._start
 
@@ -132,12 +140,12 @@ def _labelled(batch: Batch) -> dict[str, torch.Tensor]:
     return {"input_ids": batch.ids_BT, "labels": batch.ids_BT.masked_fill(~batch.loss_mask_BT, -100)}
 
 
-def our_turn(trainer: OurTrainer, batches: list[Batch], now: Now) -> float:
+def our_turn(task: CausalTask, batches: list[Batch], now: Now) -> float:
     """Train on every batch once; return the seconds."""
-    stop = StopRequest()
     start = now()
     for batch in batches:
-        trainer.step([batch], stop)
+        task.step_on([batch])
+        task.progress.step += 1
     return now() - start
 
 
@@ -170,7 +178,7 @@ def operations(model: PreTrainedModel, batches: list[Batch]) -> float:
 
 
 def take_turns(
-    ours: OurTrainer, theirs: Theirs, batches: list[Batch], repeats: int, dtype: torch.dtype, now: Now
+    ours: CausalTask, theirs: Theirs, batches: list[Batch], repeats: int, dtype: torch.dtype, now: Now
 ) -> Turns:
     """Let the two train in turns, after one turn each to warm up."""
     turns = Turns()
@@ -191,25 +199,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--config", type=Path, help="YAML file of a run; the published default if not given")
     parser.add_argument("--steps", type=int, default=4, help="optimizer steps of a turn")
     parser.add_argument("--repeats", type=int, default=5, help="turns, after one to warm up")
-    parser.add_argument("--device", help="cpu, cuda or mps; chosen by itself if not given")
+    parser.add_argument("--device", help="cpu, cuda or mps; default: the best available one")
     parser.add_argument("--threads", type=int, help="CPU threads; torch's choice if not given")
     parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="seconds of the clock or of CPU time")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as scratch, quiet_libraries():
         overrides = (*options.overrides, f"out_dir={scratch}", "data.micro_batches=1")
-        said = RunOptions(overrides, device=options.device, threads=options.threads, quiet=True)
-        ours = prepare_run(options.config, said).trainer
-        if not isinstance(ours, OurTrainer):
+        trainer = prepare_run(options.config, RunOptions(overrides, None, options.device, options.threads, quiet=True))
+        ours = trainer.task
+        if not isinstance(ours, CausalTask):
             parser.error("the configuration is no causal model's: transformers' Trainer trains no other objective")
         batches = list(islice(ours.source.batches(0, ours.config.data.batch_tokens), options.steps))
-        twin = type(ours.plain_model)(ours.plain_model.config.__class__.from_dict(ours.plain_model.config.to_dict()))
-        twin.load_state_dict(ours.plain_model.state_dict())
+        twin = type(ours.model)(ours.model.config.__class__.from_dict(ours.model.config.to_dict()))
+        twin.load_state_dict(ours.model.state_dict())
         now = Now(ours.accelerator.device, time.process_time if options.clock == "cpu" else time.perf_counter)
         in_bf16 = ours.accelerator.mixed_precision == "bf16"
         theirs = Theirs(twin, ours.config, batches, now, in_bf16=in_bf16)
         dtype = torch.bfloat16 if in_bf16 else torch.float32
         turns = take_turns(ours, theirs, batches, options.repeats, dtype, now)
-        ours.log.close()
+        trainer.log.close()
     tokens = sum(batch.ids_BT.numel() for batch in batches)
     work = operations(twin, batches)
     shares = [work / seconds / peak for seconds, peak in zip(turns.ours, turns.peaks, strict=True)]

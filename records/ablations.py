@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from descant_modeling.models.likelihood import VOICE_16TH
-from descant_modeling.training.loop import git_revision, run_header
+from descant_modeling.training.log import git_revision, run_header
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = "configs/chorales-sbat.yaml"

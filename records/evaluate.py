@@ -113,7 +113,7 @@ def _run(*arguments: str, private: tuple[str, ...] = ()) -> Facts:
 
 
 def _write_header(out: Path) -> None:
-    from descant_modeling.training.loop import git_revision, run_header
+    from descant_modeling.training.log import git_revision, run_header
 
     header = run_header({})
     facts: Facts = {"command": "python records/evaluate.py", "git": git_revision()}

@@ -19,7 +19,6 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from descant_modeling.gan.trainer import GanTrainer
     from descant_modeling.training.trainer import Trainer
     from descant_tokenizers.tokens.piece import Piece
     from descant_tokenizers.tokens.vocabulary import Vocabulary
@@ -212,8 +211,9 @@ def make_trainer(vocabulary: Vocabulary, tiny_pieces: list[Piece], tmp_path: Pat
     from descant_modeling.training.causal import CausalTask
     from descant_modeling.training.config import parse_config
     from descant_modeling.training.examples import ExampleSource
-    from descant_modeling.training.loop import RunLog
+    from descant_modeling.training.log import RunLog
     from descant_modeling.training.run import make_accelerator
+    from descant_modeling.training.scores import ScoreRepresentation
     from descant_modeling.training.trainer import Trainer
     from descant_tokenizers.tokens.tasks import TaskLayout
 
@@ -233,7 +233,9 @@ def make_trainer(vocabulary: Vocabulary, tiny_pieces: list[Piece], tmp_path: Pat
         path.mkdir(exist_ok=True)
         log = RunLog(path, config.max_steps, active=True, quiet=True)
         meta = CheckpointMeta(config.layout, "", training={"seed": config.seed})
-        return Trainer(config, accelerator, model, source, CausalTask(layout, tiny_pieces[9:], meta), path, log)
+        representation = ScoreRepresentation(layout, tiny_pieces[9:], meta)
+        task = CausalTask(config, accelerator, model, source, representation)
+        return Trainer(config, accelerator, task, path, log)
 
     return make
 
@@ -280,22 +282,23 @@ def gan_values(gan_datasets: dict[str, Path], tmp_path: Path) -> Callable[[str],
 
 
 @pytest.fixture
-def make_gan_trainer(gan_values: Callable[[str], dict[str, Any]], tmp_path: Path) -> Callable[..., GanTrainer]:
+def make_gan_trainer(gan_values: Callable[[str], dict[str, Any]], tmp_path: Path) -> Callable[..., Trainer]:
     """A function that makes a trainer of a tiny GAN in a folder of `tmp_path`."""
     from descant_modeling.gan.run import open_variant
-    from descant_modeling.gan.trainer import GanTrainer
+    from descant_modeling.gan.task import GanTask
     from descant_modeling.objectives import parse_run_config
-    from descant_modeling.training.loop import RunLog
+    from descant_modeling.training.log import RunLog
     from descant_modeling.training.run import make_accelerator
+    from descant_modeling.training.trainer import Trainer
 
-    def make(kind: str, folder: str = "run", *overrides: str) -> GanTrainer:
+    def make(kind: str, folder: str = "run", *overrides: str) -> Trainer:
         config = parse_run_config(gan_values(kind), "test", overrides)
         accelerator = make_accelerator(config.precision, "cpu")
         path = tmp_path / folder
         path.mkdir(exist_ok=True)
         log = RunLog(path, config.max_steps, active=True, quiet=True)
-        study = open_variant(config, accelerator, quiet=True)
-        return GanTrainer(config, accelerator, study, path, {"seed": config.seed}, log)
+        task = GanTask(config, open_variant(config, accelerator, quiet=True), {"seed": config.seed})
+        return Trainer(config, accelerator, task, path, log)
 
     return make
 

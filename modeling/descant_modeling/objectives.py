@@ -1,18 +1,21 @@
-"""What can be trained: each objective has its own configuration and its own preparation of a run."""
+"""All objectives: each has its configuration, and a function that prepares a run of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from descant_modeling.common.config import CommonConfig, build_config, load_values
 from descant_modeling.gan.config import GanConfig, MidinetConfig, RollGanConfig
+from descant_modeling.gan.run import prepare_gan_run
 from descant_modeling.jsb_grid.config import GridConfig
+from descant_modeling.jsb_grid.run import prepare_grid_run
 from descant_modeling.training.config import RunConfig
-from descant_modeling.training.run import Run, RunOptions, resumed_values
+from descant_modeling.training.run import PreparedRun, RunContext, RunOptions, open_run, resumed_values, start_run
+from descant_modeling.training.scores import prepare_score_run
+from descant_modeling.training.trainer import Trainer
 from descant_tokenizers.common.errors import InputError
 
 
@@ -22,41 +25,41 @@ class Objective:
 
     Attributes:
         config: Its configuration.
-        module: Where its `prepare_run(values, where, options)` is; imported when a run asks for it.
+        prepare: Loads data and networks of a run.
     """
 
     config: type[CommonConfig]
-    module: str
+    prepare: Callable[[RunContext[Any]], PreparedRun]
 
 
 OBJECTIVES = {
-    "causal": Objective(RunConfig, "descant_modeling.training.causal"),
-    "gan": Objective(GanConfig, "descant_modeling.gan.run"),
-    "roll-gan": Objective(RollGanConfig, "descant_modeling.gan.run"),
-    "midinet": Objective(MidinetConfig, "descant_modeling.gan.run"),
-    "grid": Objective(GridConfig, "descant_modeling.jsb_grid.run"),
+    "causal": Objective(RunConfig, prepare_score_run),
+    "gan": Objective(GanConfig, prepare_gan_run),
+    "roll-gan": Objective(RollGanConfig, prepare_gan_run),
+    "midinet": Objective(MidinetConfig, prepare_gan_run),
+    "grid": Objective(GridConfig, prepare_grid_run),
 }
 
 
-def prepare_run(config_path: Path | None, options: RunOptions) -> Run:
-    """Prepare a run of whatever objective its configuration names.
+def prepare_run(config_path: Path | None, options: RunOptions) -> Trainer:
+    """Prepare a run of the objective that its configuration names.
 
     Args:
         config_path: YAML file of a new run, None for the published default; not read when a run is resumed.
-        options: What else is said about the run.
+        options: The other options.
 
     Raises:
         InputError: A wrong configuration, corpus, device or run folder.
     """
     resume = options.resume
     values, where = load_values(config_path) if resume is None else resumed_values(resume, options.overrides)
-    module = import_module(objective_of(values, where).module)
-    run: Run = module.prepare_run(values, where, options)
-    return run
+    objective = objective_of(values, where)
+    context = open_run(objective.config, values, where, options)
+    return start_run(context, objective.prepare(context))
 
 
 def parse_run_config(values: dict[str, Any], where: str, overrides: Sequence[str] = ()) -> CommonConfig:
-    """Build the configuration of whatever objective the values name.
+    """Build the configuration of the objective that the values name.
 
     Args:
         values: As YAML gives them; overrides are written into them.
@@ -70,7 +73,7 @@ def parse_run_config(values: dict[str, Any], where: str, overrides: Sequence[str
 
 
 def objective_of(values: dict[str, Any], where: str) -> Objective:
-    """Return the objective that a configuration names; the first one is what is meant when it names none.
+    """Return the objective that a configuration names, by default the first one.
 
     Raises:
         InputError: There is no such objective.
@@ -78,5 +81,5 @@ def objective_of(values: dict[str, Any], where: str) -> Objective:
     names = list(OBJECTIVES)
     name = values.get("objective", names[0])
     if name not in OBJECTIVES:
-        raise InputError(f"{where}: objective is {name!r}: {', '.join(names[:-1])} or {names[-1]}")
+        raise InputError(f"{where} has the objective {name!r}. Give {', '.join(names[:-1])} or {names[-1]}.")
     return OBJECTIVES[name]

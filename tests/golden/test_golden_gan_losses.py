@@ -20,8 +20,8 @@ def one_thread():
 
 @pytest.mark.parametrize("kind", GOLDEN)
 def test_three_iterations(make_gan_trainer, kind, one_thread):
-    study = make_gan_trainer(kind).study
-    found = [study.iterate(iteration) for iteration in range(3)]
+    variant = make_gan_trainer(kind).task.variant
+    found = [variant.iterate(iteration) for iteration in range(3)]
     losses = {name: [round(figures[name], 5) for figures in found] for name in found[0]}
     print(json.dumps(losses))
     assert losses.keys() == GOLDEN[kind].keys()

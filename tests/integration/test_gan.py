@@ -47,7 +47,7 @@ def test_two_steps_and_one_are_three(make_gan_trainer, monkeypatch):
     second.resume()
     second.train()
     second.log.close()
-    one, other = whole.study.learner.tensors(), second.study.learner.tensors()
+    one, other = whole.task.variant.learner.tensors(), second.task.variant.learner.tensors()
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert logged(whole) == logged(second)
@@ -59,22 +59,20 @@ def test_the_checkpoint_writes_what_the_trainer_wrote(make_gan_trainer):
     trainer.train()
     trainer.log.close()
     checkpoint = load_gan(str(trainer.folder))
-    weights = checkpoint.generator.state_dict()
-    assert all(
-        torch.equal(weights[name], tensor) for name, tensor in trainer.study.learner.generator.state_dict().items()
-    )
+    weights, trained = checkpoint.generator.state_dict(), trainer.task.variant.learner.generator.state_dict()
+    assert all(torch.equal(weights[name], tensor) for name, tensor in trained.items())
     assert checkpoint.meta.training["step"] == 1
     assert set(checkpoint.meta.training["metrics"]) >= {"non_empty_bars", "in_scale", "histogram_distance"}
     assert "| share in one scale |" in (checkpoint.folder / "README.md").read_text()
-    assert sounding(trainer.study.written()).shape == (2, 32, 128, 4)
+    assert sounding(trainer.task.variant.written()).shape == (2, 32, 128, 4)
     with pytest.raises(InputError, match="holds a gan model: this needs a causal one"):
         load_checkpoint(str(trainer.folder))
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(make_gan_trainer):
     trainer = make_gan_trainer("gan", "run")
-    torch.nn.init.constant_(trainer.study.learner.critic.score.weight, float("nan"))
-    with pytest.raises(InputError, match="a loss is not finite at step 1"):
+    torch.nn.init.constant_(trainer.task.variant.learner.critic.score.weight, float("nan"))
+    with pytest.raises(InputError, match=r"The \w+ of step 1 is nan\. Lower"):
         trainer.train()
     assert not (trainer.folder / "last").exists()
 

@@ -68,10 +68,10 @@ def config(grid_json: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(config: Path) -> Path:
     """The folder of the tiny run, trained to its end."""
-    prepared = prepare_run(config, RunOptions(device="cpu", threads=1, quiet=True))
-    prepared.trainer.train()
-    prepared.trainer.log.close()
-    return prepared.folder
+    trainer = prepare_run(config, RunOptions(device="cpu", threads=1, quiet=True))
+    trainer.train()
+    trainer.log.close()
+    return trainer.folder
 
 
 def test_a_run_leaves_a_stock_model_and_what_its_tokens_mean(run: Path, grid_json: Path) -> None:
@@ -106,21 +106,21 @@ def test_it_learns_and_the_best_checkpoint_scores_as_in_training(run: Path, grid
 
 def test_a_stopped_run_goes_on_bit_for_bit(run: Path, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stopped = prepare_run(config, RunOptions(("name=stopped",), device="cpu", threads=1, quiet=True))
-    after_step = stopped.trainer.after_step
+    after_step = stopped.after_step
 
-    def stop_in_the_third_step() -> None:
-        after_step()
-        if stopped.trainer.progress.step == 2:
+    def stop_in_the_third_step(losses: dict[str, float]) -> None:
+        after_step(losses)
+        if stopped.progress.step == 2:
             signal.raise_signal(signal.SIGTERM)
 
-    monkeypatch.setattr(stopped.trainer, "after_step", stop_in_the_third_step)
+    monkeypatch.setattr(stopped, "after_step", stop_in_the_third_step)
     with pytest.raises(KeyboardInterrupt):
-        stopped.trainer.train()
-    stopped.trainer.log.close()
-    assert stopped.trainer.progress.step == 3
+        stopped.train()
+    stopped.log.close()
+    assert stopped.progress.step == 3
     resumed = prepare_run(None, RunOptions(resume=stopped.folder, device="cpu", threads=1, quiet=True))
-    resumed.trainer.train()
-    resumed.trainer.log.close()
+    resumed.train()
+    resumed.log.close()
     ends = [load_grid(str(folder / "last")).model.state_dict() for folder in (run, stopped.folder)]
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
 
@@ -208,9 +208,9 @@ def test_only_a_grid_model_scores_a_grid_file(descant, tiny_checkpoint: Path, gr
 def test_a_run_needs_a_file_that_fits(config: Path, grid_json: Path, tmp_path: Path) -> None:
     folders = set(Path(yaml.safe_load(config.read_text())["out_dir"]).iterdir())
     for overrides, message in (
-        (("data.grid_json=null",), r"data\.grid_json is not set: give data\.grid_json=FILE"),
+        (("data.grid_json=null",), r"data\.grid_json is not set\. Give data\.grid_json=FILE"),
         ((f"data.grid_json={tmp_path}/none.json",), r"none\.json does not exist"),
-        (("model.max_tokens=200",), r"train-3 takes 274 tokens: set model\.max_tokens to as many at least"),
+        (("model.max_tokens=200",), r"train-3 has 274 tokens\. Set model\.max_tokens to 274 or more"),
     ):
         with pytest.raises(InputError, match=message):
             prepare_run(config, RunOptions(overrides, device="cpu", threads=1, quiet=True))

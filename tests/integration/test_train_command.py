@@ -289,10 +289,10 @@ MISTAKES = [
     ("max_steps=soon", "max_steps is 'soon': give int"),
     ("data.corpora=[no-such-corpus]", "unknown corpus 'no-such-corpus'"),
     ("data.splits=[test]", "valid, test and held_out are never trained on"),
-    ("data.splits=[extra]", "no piece in splits extra"),
+    ("data.splits=[extra]", "There is no piece in splits extra"),
     ("data.tokenizer=/no/such/folder", "has no tokenizer.json"),
     ("init_from=no-such-model", "unknown model 'no-such-model'"),
-    ("out_dir=/dev/null/runs", "run folder /dev/null/runs/tiny cannot be made"),
+    ("out_dir=/dev/null/runs", "The run folder /dev/null/runs/tiny cannot be made"),
 ]
 
 
@@ -303,7 +303,7 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing_behind(mistake, override, 
 
 def test_resuming_what_is_no_run_is_a_mistake(mistake, tmp_path):
     assert "has no checkpoint to resume from" in mistake("--resume", tmp_path, with_config=False)
-    assert "override 'seed=3': a resumed run keeps its configuration" in mistake(
+    assert "Override 'seed=3' is not possible: a resumed run keeps its configuration" in mistake(
         "--resume", tmp_path, "seed=3", with_config=False
     )
 

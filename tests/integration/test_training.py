@@ -11,7 +11,7 @@ import torch
 
 from descant_modeling.models.checkpoints import load_checkpoint
 from descant_modeling.models.likelihood import corpus_likelihood
-from descant_modeling.training.causal import check_micro_batches
+from descant_modeling.training.causal import begin_causal_run
 from descant_modeling.training.config import parse_config
 from descant_tokenizers.common.errors import InputError
 
@@ -40,12 +40,10 @@ def interrupt_after(trainer, step, monkeypatch):
 
 def assert_same_state(one, other):
     """Weights, averages, optimizer states and place in the data are equal bit for bit."""
-    for (name, a), (_, b) in zip(one.plain_model.named_parameters(), other.plain_model.named_parameters(), strict=True):
-        assert torch.equal(a, b), name
-        states = one.optimizer.state[a], other.optimizer.state[b]
-        assert states[0].keys() == states[1].keys()
-        assert all(torch.equal(states[0][key], states[1][key]) for key in states[0]), name
-    assert all(torch.equal(a, other.average.shadow[name]) for name, a in one.average.shadow.items())
+    states = one.task.tensors(), other.task.tensors()
+    assert states[0].keys() == states[1].keys()
+    assert {name.partition(".")[0] for name in states[0]} >= {"model", "step", "exp_avg", "exp_avg_sq"}
+    assert all(torch.equal(tensor, states[1][name]) for name, tensor in states[0].items())
     places = [(t.progress.step, t.progress.epoch, t.progress.batch, t.progress.tokens) for t in (one, other)]
     assert places[0] == places[1]
 
@@ -70,7 +68,7 @@ def test_five_and_five_steps_are_ten(make_trainer, monkeypatch, name):
 
     assert_same_state(whole, second)
     assert losses(second) == losses(whole)
-    next_batches = [next(trainer._steps()) for trainer in (whole, second)]
+    next_batches = [next(trainer.task.batches()) for trainer in (whole, second)]
     for a, b in zip(*next_batches, strict=True):
         assert torch.equal(a.ids_BT, b.ids_BT)
         assert torch.equal(a.loss_mask_BT, b.loss_mask_BT)
@@ -80,9 +78,9 @@ def test_five_and_five_steps_are_ten(make_trainer, monkeypatch, name):
 def test_micro_batches_add_up_to_one_large_batch(make_trainer, batch_tokens):
     """The loss is normalised by the counted tokens of all micro-batches, however the pieces fall into them."""
     whole = make_trainer("whole", model__dropout=0.0, data__batch_tokens=100_000)
-    number = len(list(whole.source.batches(0, batch_tokens)))
+    number = len(list(whole.task.source.batches(0, batch_tokens)))
     assert number > 1
-    steps = 4 if number == len(whole.source.pieces) else 1  # only then all epochs have as many
+    steps = 4 if number == len(whole.task.source.pieces) else 1  # only then all epochs have as many
     whole = make_trainer("whole", model__dropout=0.0, data__batch_tokens=100_000, max_steps=steps)
     parts = make_trainer(
         "parts", model__dropout=0.0, data__batch_tokens=batch_tokens, data__micro_batches=number, max_steps=steps
@@ -90,7 +88,7 @@ def test_micro_batches_add_up_to_one_large_batch(make_trainer, batch_tokens):
     whole.train()
     parts.train()
     assert losses(parts) == pytest.approx(losses(whole), abs=1e-5)
-    for one, other in zip(whole.plain_model.parameters(), parts.plain_model.parameters(), strict=True):
+    for one, other in zip(whole.task.model.parameters(), parts.task.model.parameters(), strict=True):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
 
 
@@ -98,7 +96,7 @@ def test_the_best_checkpoint_scores_as_it_did_in_training(make_trainer):
     trainer = make_trainer(eval_every=2)
     trainer.train()
     checkpoint = load_checkpoint(str(trainer.folder))
-    score = corpus_likelihood(checkpoint.model, checkpoint.layout, trainer.subject.valid)
+    score = corpus_likelihood(checkpoint.model, checkpoint.layout, trainer.task.representation.valid)
     assert score.headline == pytest.approx(trainer.progress.best, rel=1e-6)
     assert checkpoint.meta.training["valid_nats_per_voice_16th"] == trainer.progress.best
     assert checkpoint.meta.training["step"] == trainer.progress.best_step
@@ -112,13 +110,14 @@ def test_training_in_bf16_is_evaluated_in_fp32(make_trainer, monkeypatch):
     try:
         trainer = make_trainer(max_steps=2, eval_every=2, precision="bf16")
         seen = []
-        trainer.plain_model.register_forward_hook(lambda _, __, output: seen.append(output.logits.dtype))
+        for model in (trainer.task.model, trainer.task.published_model):
+            model.register_forward_hook(lambda _, __, output: seen.append(output.logits.dtype))
         trainer.train()
     finally:
         AcceleratorState._reset_state(reset_partial_state=True)
     assert seen[:2] == [torch.bfloat16] * 2
     assert set(seen[2:]) == {torch.float32}
-    assert trainer.plain_model.dtype == torch.float32
+    assert trainer.task.model.dtype == torch.float32
 
 
 def test_training_learns(make_trainer):
@@ -134,7 +133,7 @@ def test_without_an_average_the_weights_themselves_are_published(make_trainer):
     trainer = make_trainer(max_steps=2, eval_every=2, optimizer__ema_decay=0)
     trainer.train()
     weights = load_checkpoint(str(trainer.folder / "last")).model.state_dict()
-    assert all(torch.equal(weights[name], p) for name, p in trainer.plain_model.named_parameters())
+    assert all(torch.equal(weights[name], p) for name, p in trainer.task.model.named_parameters())
     again = make_trainer(max_steps=2, eval_every=2, optimizer__ema_decay=0)
     again.resume()
     assert_same_state(trainer, again)
@@ -157,31 +156,32 @@ def test_a_folder_without_checkpoint_cannot_be_resumed(make_trainer):
 
 def test_an_epoch_too_short_for_a_step_is_refused(make_trainer):
     trainer = make_trainer(data__micro_batches=50)
-    with pytest.raises(InputError, match="an epoch has under 50 batches"):
+    with pytest.raises(InputError, match="An epoch has under 50 batches"):
         trainer.train()
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(make_trainer, monkeypatch):
     trainer = make_trainer(save_every=1)
-    step = trainer.step
+    step = trainer.task.step
 
-    def poisoned(batches, stop):
+    def poisoned():
         if trainer.progress.step == 2:
-            torch.nn.init.constant_(trainer.plain_model.get_input_embeddings().weight, float("nan"))
-        return step(batches, stop)
+            torch.nn.init.constant_(trainer.task.model.get_input_embeddings().weight, float("nan"))
+        return step()
 
-    monkeypatch.setattr(trainer, "step", poisoned)
-    with pytest.raises(InputError, match="the loss is nan at step 3: lower"):
+    monkeypatch.setattr(trainer.task, "step", poisoned)
+    with pytest.raises(InputError, match=r"The loss of step 3 is nan\. Lower"):
         trainer.train()
     shutil.copytree(trainer.folder, trainer.folder.with_name("copy"))
     again = make_trainer("copy")
     again.resume()
     assert again.progress.step == 2
-    assert all(p.isfinite().all() for p in again.plain_model.parameters())
+    assert all(p.isfinite().all() for p in again.task.model.parameters())
 
 
 def test_micro_batches_must_be_dealt_out_evenly():
     config = parse_config({"data": {"micro_batches": 3}}, "here")
-    check_micro_batches(config, SimpleNamespace(num_processes=3))
-    with pytest.raises(InputError, match=r"data\.micro_batches is 3 for 2 processes: set a multiple of 2"):
-        check_micro_batches(config, SimpleNamespace(num_processes=2))
+    contexts = [SimpleNamespace(config=config, accelerator=SimpleNamespace(num_processes=n)) for n in (2, 3)]
+    begin_causal_run(contexts[1])
+    with pytest.raises(InputError, match=r"data\.micro_batches is 3 for 2 processes\. Set a multiple of 2"):
+        begin_causal_run(contexts[0])

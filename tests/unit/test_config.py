@@ -26,7 +26,9 @@ def test_every_published_row_is_read(path):
 
 def test_the_objective_chooses_the_keys():
     assert parse_run_config({}, "here").objective == "causal"
-    with pytest.raises(InputError, match=r"here: objective is 'roll': causal, gan, roll-gan, midinet or grid"):
+    with pytest.raises(
+        InputError, match=r"here has the objective 'roll'\. Give causal, gan, roll-gan, midinet or grid"
+    ):
         parse_run_config({"objective": "roll"}, "here")
     with pytest.raises(InputError, match=r"here: unknown key data\.corpora: choose from batch_size, corpus"):
         parse_run_config({"objective": "gan", "data": {"corpora": ["chorales"]}}, "here")

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from descant_modeling.training.loop import StopRequest
+from descant_modeling.training.trainer import StopRequest
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -17,10 +17,10 @@ from descant_modeling.models.batching import Batch
 from descant_modeling.models.checkpoints import CheckpointMeta, load_checkpoint, save_checkpoint
 from descant_modeling.models.likelihood import style_contrast, token_nll
 from descant_modeling.models.transformer import ModelConfig, build_model
-from descant_modeling.training.causal import initial_model
 from descant_modeling.training.config import RunConfig, TaskShares
 from descant_modeling.training.data import as_voices, style_of
 from descant_modeling.training.examples import ExampleSource
+from descant_modeling.training.scores import initial_model
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.tokens.piece import Piece

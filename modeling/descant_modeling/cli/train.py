@@ -1,4 +1,4 @@
-"""The story of a training run, as `train.py` and `descant train` tell it."""
+"""`descant train`, and `train.py`: a training run from its configuration to a pushed checkpoint."""
 
 from __future__ import annotations
 
@@ -35,18 +35,19 @@ def train_command(
 
     if push_to_hub is not None:
         check_push(push_to_hub, update=True)
-    run = prepare_run(config, RunOptions(tuple(overrides or ()), resume, device, threads, quiet))
+    trainer = prepare_run(config, RunOptions(tuple(overrides or ()), resume, device, threads, quiet))
     try:
-        progress = run.trainer.train()
+        progress = trainer.train()
     finally:
-        run.trainer.log.close()
-    run.trainer.accelerator.end_training()  # a process group that is left to the interpreter's exit can abort there
-    if run.trainer.accelerator.is_main_process:
-        if not quiet:
-            typer.echo(f"{run.trainer.summary()}\ntry it: {run.trainer.first_command()}")
-        (run.folder / "summary.json").write_text(json.dumps(vars(progress), indent=1) + "\n", encoding="utf-8")
-        if push_to_hub is not None:
-            from descant_modeling.models.publishing import push_checkpoint
+        trainer.log.close()
+    trainer.accelerator.end_training()  # a process group that is left to the interpreter's exit can abort there
+    if not trainer.accelerator.is_main_process:
+        return
+    if not quiet:
+        typer.echo(f"{trainer.summary()}\ntry it: {trainer.task.first_command(trainer.folder)}")
+    (trainer.folder / "summary.json").write_text(json.dumps(vars(progress), indent=1) + "\n", encoding="utf-8")
+    if push_to_hub is not None:
+        from descant_modeling.models.publishing import push_checkpoint
 
-            pushed = push_checkpoint(str(run.folder), push_to_hub, update=True)
-            typer.echo(f"pushed: {pushed.url}, revision {pushed.revision}")
+        pushed = push_checkpoint(str(trainer.folder), push_to_hub, update=True)
+        typer.echo(f"pushed: {pushed.url}, revision {pushed.revision}")

@@ -151,12 +151,12 @@ class GridMeta:
 
 
 @dataclass(frozen=True)
-class GridTask:
-    """What the grid model is trained on, as its trainer sees it; see `subjects.Subject`.
+class GridRepresentation:
+    """Chorales on the grid, a `Representation`.
 
     Attributes:
-        valid: Pieces to evaluate on.
-        meta: What goes into `descant.json`.
+        valid: Pieces to validate on.
+        meta: Contents of `descant.json`.
     """
 
     valid: list[Grid]

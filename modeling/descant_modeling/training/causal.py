@@ -1,155 +1,313 @@
-"""Everything a causal model's run needs before its first step: tokenizer, pieces, model.
+"""Training of causal models on any number of processes, through Accelerate.
 
-What a causal model is trained on, as its trainer sees it: how it is scored, and what a checkpoint of it holds.
+Batches are a function of (seed, epoch), dropout of (seed, step, micro-batch). So a resumed run continues bit for bit,
+and several processes see the same global batches as one.
+
+The loss of a step is the sum of -ln p over the counted tokens of all its micro-batches on all processes, divided by
+their number.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
+import numpy as np
 import torch
 from accelerate import Accelerator
-from torch.nn import Embedding
+from accelerate.utils import reduce
 from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-from descant_modeling.models.checkpoints import Checkpoint, CheckpointMeta, load_checkpoint, save_checkpoint
-from descant_modeling.models.likelihood import Likelihood, Unit, corpus_likelihood, unit_of
-from descant_modeling.models.publishing import model_card, try_generating
-from descant_modeling.models.transformer import build_model, count_parameters
-from descant_modeling.training.config import CausalConfig, RunConfig
-from descant_modeling.training.data import load_data
-from descant_modeling.training.examples import BatchSource, ExampleSource
-from descant_modeling.training.run import Run, RunContext, RunOptions, open_run
-from descant_modeling.training.trainer import Trainer
+from descant_modeling.models.batching import Batch
+from descant_modeling.models.likelihood import Likelihood, Unit, style_contrast, token_nll
+from descant_modeling.models.transformer import count_parameters
+from descant_modeling.training.config import CausalConfig
+from descant_modeling.training.examples import BatchSource
+from descant_modeling.training.optim import average_of, build_optimizers, learning_rate
+from descant_modeling.training.run import PreparedRun, RunContext
+from descant_modeling.training.trainer import Figures, Progress, Validation
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.tokens.piece import Piece, voice_ranges
-from descant_tokenizers.tokens.presets import open_tokenizer
-from descant_tokenizers.tokens.tasks import TaskLayout
-from descant_tokenizers.tokens.vocabulary import Vocabulary
+
+#: What the optimizers keep for each parameter.
+OPTIMIZER_STATE = ("step", "exp_avg", "exp_avg_sq", "momentum")
 
 
-@dataclass(frozen=True)
-class CausalTask:
-    """Scores in the tokens of a miditok tokenizer.
-
-    Attributes:
-        layout: Task layout, with the tokenizer's vocabulary.
-        valid: Pieces to evaluate on.
-        meta: What goes into `descant.json`.
-        valid_styles: The style that the model is told of each piece to evaluate on; by default none.
-    """
-
-    layout: TaskLayout
-    valid: list[Piece]
-    meta: CheckpointMeta
-    valid_styles: tuple[str | None, ...] = ()
+class Representation(Protocol):
+    """Music in one way of writing it as tokens: how a model of it is scored, and what a checkpoint of it holds."""
 
     @property
     def unit(self) -> Unit:
-        """Per voice where there are four voices."""
-        return unit_of(self.layout.vocabulary)
+        """The unit of its likelihood."""
 
     @property
     def has_valid(self) -> bool:
-        """Whether there are pieces to evaluate on."""
-        return bool(self.valid)
+        """True if there are pieces to validate on."""
 
     def score_valid(self, model: PreTrainedModel) -> Likelihood:
-        """Score the pieces to evaluate on."""
-        return corpus_likelihood(model, self.layout, self.valid, styles=self.valid_styles)
+        """Score the validation pieces."""
 
     def write_checkpoint(self, folder: Path, model: PreTrainedModel, training: dict[str, Any]) -> None:
-        """Write a complete checkpoint folder into an existing empty one."""
-        meta = replace(self.meta, training={**self.meta.training, **training})
-        card = model_card(model, meta, self.layout.vocabulary)
-        save_checkpoint(folder, model, self.layout.vocabulary.tokenizer, meta, card)
+        """Write a complete checkpoint into an existing empty folder.
+
+        Args:
+            folder: Where to write.
+            model: The model.
+            training: The progress of the run, to be added to the facts about it.
+        """
 
     def first_command(self, folder: Path) -> str:
-        """Return what to try a trained model with; of any instruments, it is the user who says what to write."""
-        return try_generating(folder) + ("" if self.layout.vocabulary.is_four_part else " --task continue")
+        """Return a command that tries the trained model."""
 
 
-Kind = TypeVar("Kind", bound=CausalConfig)
+@dataclass
+class CausalProgress(Progress):
+    """State of a causal model's run.
 
-
-def prepare_run(values: dict[str, Any], where: str, options: RunOptions) -> Run:
-    """Read configuration and data of a causal model, build or restore model and trainer; see `objectives.prepare_run`.
-
-    The run folder is made last, so that a mistake leaves none behind.
+    Attributes:
+        epoch: Current epoch, from 0.
+        batch: Micro-batches of this epoch that were used, over all processes.
+        best: Lowest likelihood on the validation split, in `Representation.unit`; None before a validation.
+        best_step: Step that reached it.
+        tokens: Tokens read, padding included, over all processes.
+        history: (step, likelihood) of every validation.
     """
-    opening = open_causal_run(RunConfig, values, where, options)
-    config, accelerator = opening.config, opening.accelerator
-    # A resumed run goes on with its own tokenizer: the folder that it was taken from may hold another one by now.
-    tokenizer = open_tokenizer(config.data.tokenizer if options.resume is None else str(options.resume / "last"))
-    layout = TaskLayout(Vocabulary(tokenizer), config.layout)
-    with accelerator.main_process_first():
-        data = load_data(config, layout, quiet=opening.is_quiet)
-    torch.manual_seed(config.seed)
-    model = initial_model(config, layout)
-    source = ExampleSource(
-        data.train,
-        layout,
-        config.tasks,
-        seed=config.seed,
-        transpose=config.data.transpose,
-        max_tokens=config.model.max_tokens,
-        styles=data.train_styles,
-        unlabelled_share=config.data.unlabelled_share,
-        style_contrast=config.data.style_contrast,
-    )
-    folder, log = opening.open_folder()
-    padding = round(padding_share(source, config.data.batch_tokens), 4)
-    header = opening.header(
-        num_parameters=count_parameters(model),
-        num_pieces={"train": len(data.train), "valid": len(data.valid)},
-        padding_share=padding,
-        corpora=data.corpora,
-        vocabulary_sha256=layout.vocabulary.sha256(),
-    )
-    meta = CheckpointMeta(
-        layout=config.layout,
-        tokenizer_sha256="",
-        corpora=data.corpora,
-        voice_ranges=tuple(voice_ranges(data.train, layout.vocabulary.num_voices)),
-        training={"seed": config.seed, "splits": list(config.data.splits), "git": header["git"]},
-    )
-    subject = CausalTask(layout, data.valid, meta, data.valid_styles)
-    trainer = Trainer(config, accelerator, model, source, subject, folder, log)
-    size = f"{header['num_parameters'] / 1e6:.2f} M parameters, {len(data.train)} pieces"
-    return opening.finish(trainer, header, *data.remarks, f"{size}, padding {padding:.1%}")
+
+    epoch: int = 0
+    batch: int = 0
+    best: float | None = None
+    best_step: int = 0
+    tokens: int = 0
+    history: list[tuple[int, float]] = field(default_factory=list)
 
 
-def open_causal_run(kind: type[Kind], values: dict[str, Any], where: str, options: RunOptions) -> RunContext[Kind]:
-    """Open a run of `training.Trainer`; see `runs.open_run`.
+class CausalTask:
+    """Training of a causal model, a `TrainingTask`.
+
+    Args:
+        config: The run.
+        accelerator: Prepared for device and precision; `data.micro_batches` is a multiple of its processes.
+        model: Stock causal model.
+        source: Training examples.
+        representation: The music, as tokens.
+    """
+
+    def __init__(
+        self,
+        config: CausalConfig,
+        accelerator: Accelerator,
+        model: PreTrainedModel,
+        source: BatchSource,
+        representation: Representation,
+    ) -> None:
+        self.config, self.accelerator, self.source = config, accelerator, source
+        self.representation = representation
+        self.model = model.to(accelerator.device)
+        self.average = average_of(self.model, config.optimizer.ema_decay)
+        in_bf16 = accelerator.mixed_precision == "bf16"
+        self.optimizers = build_optimizers(self.model, config.optimizer, in_bf16=in_bf16)
+        self._wrapped = accelerator.prepare(self.model)
+        # Accelerate puts autocast around the model's own forward, evaluation included. Only training is to run in bf16.
+        accelerator.unwrap_model(self._wrapped, keep_fp32_wrapper=False)
+        self.progress: Progress = CausalProgress()
+        self._batches: Iterator[list[Batch]] | None = None
+        self._per_process = config.data.micro_batches // accelerator.num_processes
+
+    @property
+    def state(self) -> CausalProgress:
+        """State of the run."""
+        assert isinstance(self.progress, CausalProgress)
+        return self.progress
+
+    @property
+    def published_model(self) -> PreTrainedModel:
+        """The model that is evaluated and published: the average of the weights, if one is kept."""
+        return self.model if self.average is None else cast("PreTrainedModel", self.average.module)
+
+    def step(self) -> Figures:
+        """Take an optimizer step; the loss is in nats per token."""
+        if self._batches is None:
+            self._batches = self.batches()
+        return {"loss": self.step_on(next(self._batches))}
+
+    def batches(self) -> Iterator[list[Batch]]:
+        """Yield each step's micro-batches of this process, starting at the state of the run."""
+        number, state = self.config.data.micro_batches, self.state
+        first = self.accelerator.process_index * self._per_process
+        while True:
+            batches = self.source.batches(state.epoch, self.config.data.batch_tokens)
+            batches = islice(batches, state.batch, None)
+            # A step that the epoch's last batches do not fill is left out; every piece returns next epoch.
+            while len(group := list(islice(batches, number))) == number:
+                state.batch += number
+                yield group[first : first + self._per_process]
+            if state.batch == 0:
+                raise InputError(f"An epoch has under {number} batches. Lower data.micro_batches or data.batch_tokens.")
+            state.epoch, state.batch = state.epoch + 1, 0
+
+    def step_on(self, batches: list[Batch]) -> float:
+        """Take an optimizer step on this process's micro-batches; return the loss over all processes."""
+        self.model.train()
+        counts = [sum(batch.num_counted for batch in batches), sum(batch.ids_BT.numel() for batch in batches)]
+        num_counted, num_read = reduce(torch.tensor(counts, device=self.accelerator.device), "sum").tolist()
+        total = self._accumulate_gradients(batches, num_counted)
+        self.accelerator.clip_grad_norm_(self._wrapped.parameters(), self.config.optimizer.clip_norm)
+        rate = learning_rate(self.config.optimizer, self.progress.step, self.config.max_steps)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        if self.average is not None:
+            self.average.update_parameters(self.model)
+        self.state.tokens += num_read
+        return float(reduce(total, "sum")) / int(num_counted)
+
+    def _accumulate_gradients(self, batches: list[Batch], num_counted: int) -> torch.Tensor:
+        """Add up the gradients of this process's micro-batches; return the sum of -ln p over their counted tokens."""
+        device = self.accelerator.device
+        total = torch.zeros((), device=device)
+        for index, batch in enumerate(batches):
+            torch.manual_seed(self._dropout_seed(index))
+            batch = batch.to(device)
+            is_last = index == len(batches) - 1
+            with nullcontext() if is_last else self.accelerator.no_sync(self._wrapped), self.accelerator.autocast():
+                nll_N = token_nll(self._wrapped(input_ids=batch.ids_BT, use_cache=False).logits, batch)
+                loss = nll_N.sum()
+                total += loss.detach()
+                if batch.rivals_BT is not None:
+                    torch.manual_seed(self._dropout_seed(index))  # or dropout would make more difference than styles
+                    rivals = self._wrapped(input_ids=batch.rivals_BT, use_cache=False).logits
+                    loss = loss + batch.contrast * style_contrast(nll_N, token_nll(rivals, batch), batch)
+                # DDP averages gradients over processes, so multiply by their number to get the sum.
+                self.accelerator.backward(loss * self.accelerator.num_processes / num_counted)
+        return total
+
+    def _dropout_seed(self, index: int) -> int:
+        micro_batch = self.accelerator.process_index * self._per_process + index
+        sequence = np.random.SeedSequence((self.config.seed, self.progress.step, micro_batch))
+        return int(sequence.generate_state(1, np.uint64)[0])
+
+    def log_values(self) -> Figures:
+        """Return learning rate, speed and epoch."""
+        state = self.state
+        rate = learning_rate(self.config.optimizer, state.step - 1, self.config.max_steps)
+        return {"learning_rate": rate, "tokens_per_second": state.tokens / state.seconds, "epoch": state.epoch}
+
+    def validate(self) -> Validation:
+        """Score the validation pieces with the model that is published."""
+        if not self.representation.has_valid:
+            return Validation({})
+        score, state = self.representation.score_valid(self.published_model), self.state
+        state.history.append((state.step, score.headline))
+        is_best = state.best is None or score.headline < state.best
+        if is_best:
+            state.best, state.best_step = score.headline, state.step
+        return Validation({score.unit.key: score.headline, "bits_per_note": score.bits_per_note}, is_best)
+
+    def publish(self, folder: Path) -> None:
+        """Write the model that is published."""
+        state = self.state
+        key = f"valid_{self.representation.unit.key}"
+        training = {"step": state.step, "tokens": state.tokens, key: state.history[-1][1] if state.history else None}
+        self.representation.write_checkpoint(folder, self.published_model, training)
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Return weights, their average, and the optimizers' states."""
+        names = {id(p): name for name, p in self.model.named_parameters()}
+        tensors: dict[str, torch.Tensor] = {f"model.{name}": p for name, p in self.model.named_parameters()}
+        if self.average is not None:
+            tensors |= {f"average.{name}": p for name, p in self.average.module.named_parameters()}
+        for optimizer in self.optimizers:
+            for parameter, state in optimizer.state.items():
+                tensors |= {f"{key}.{names[id(parameter)]}": value for key, value in state.items()}
+        return tensors
+
+    @torch.no_grad()
+    def load_tensors(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Restore what `tensors` returned."""
+        names = {}
+        for name, parameter in self.model.named_parameters():
+            names[id(parameter)] = name
+            parameter.copy_(tensors[f"model.{name}"])
+        if self.average is not None:
+            for name, parameter in self.average.module.named_parameters():
+                parameter.copy_(tensors[f"average.{name}"])
+            self.average.n_averaged.fill_(self.progress.step)
+        for optimizer in self.optimizers:
+            in_order = [names[id(p)] for group in optimizer.param_groups for p in group["params"]]
+            packed = optimizer.state_dict()
+            packed["state"] = {
+                index: {key: tensors[f"{key}.{name}"] for key in OPTIMIZER_STATE if f"{key}.{name}" in tensors}
+                for index, name in enumerate(in_order)
+            }
+            optimizer.load_state_dict(packed)
+
+    def plot(self, folder: Path) -> None:
+        """Draw nothing: TensorBoard shows the curves."""
+
+    def summary(self) -> str:
+        """Return tokens and the best likelihood."""
+        state, tokens = self.state, f"{self.state.tokens / 1e6:.2f} M tokens"
+        if state.best is None:
+            return tokens
+        return f"{tokens}; best {state.best:.4f} {self.representation.unit.name} at step {state.best_step}"
+
+    def first_command(self, folder: Path) -> str:
+        """Return a command that tries the trained model."""
+        return self.representation.first_command(folder)
+
+
+Config = TypeVar("Config", bound=CausalConfig)
+
+
+def begin_causal_run(context: RunContext[Config]) -> None:
+    """Check what every causal run needs, and silence transformers.
 
     Raises:
-        InputError: A wrong configuration or device, or micro-batches that cannot be dealt out evenly.
+        InputError: The micro-batches cannot be shared out evenly between the processes.
     """
-    opening = open_run(kind, values, where, options)
-    check_micro_batches(opening.config, opening.accelerator)
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    # GPT-2 misses an attention mask wherever it sees padding. Ours stands at the end, where a causal model has no use
-    # for one, and a mask would leave the fused kernel.
-    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    return opening
-
-
-def check_micro_batches(config: CausalConfig, accelerator: Accelerator) -> None:
-    """Refuse micro-batches that cannot be dealt out evenly.
-
-    Raises:
-        InputError: Their number is not a multiple of the processes.
-    """
-    number, processes = config.data.micro_batches, accelerator.num_processes
+    number, processes = context.config.data.micro_batches, context.accelerator.num_processes
     if number % processes:
-        raise InputError(f"data.micro_batches is {number} for {processes} processes: set a multiple of {processes}")
+        raise InputError(f"data.micro_batches is {number} for {processes} processes. Set a multiple of {processes}.")
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    # GPT-2 warns about a missing attention mask wherever it sees padding. Ours is at the end, where a causal model does
+    # not need one, and a mask would leave the fused kernel.
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+
+
+def prepare_causal_run(
+    context: RunContext[Config],
+    model: PreTrainedModel,
+    source: BatchSource,
+    representation: Representation,
+    *remarks: str,
+    **facts: Any,
+) -> PreparedRun:
+    """Put a causal run together.
+
+    Args:
+        context: The run.
+        model: The model that it starts with.
+        source: Training examples.
+        representation: The music, as tokens.
+        *remarks: What to say before the run starts, one line each.
+        **facts: What `run.json` says about the data.
+    """
+    config = context.config
+    padding = round(padding_share(source, config.data.batch_tokens), 4)
+    number = count_parameters(model)
+    task = CausalTask(config, context.accelerator, model, source, representation)
+    size = f"{number / 1e6:.2f} M parameters, {source.num_pieces} pieces, padding {padding:.1%}"
+    return PreparedRun(task, {"num_parameters": number, "padding_share": padding, **facts}, (*remarks, size))
 
 
 def padding_share(source: BatchSource, batch_tokens: int) -> float:
-    """Share of padding in the batches of the first pool of epoch 0."""
+    """Return the share of padding in the first batches of epoch 0."""
     total = padded = 0
     for batch in source.batches(0, batch_tokens):
         total += batch.ids_BT.numel()
@@ -157,64 +315,3 @@ def padding_share(source: BatchSource, batch_tokens: int) -> float:
         if total > 1_000_000:
             break
     return padded / total
-
-
-def initial_model(config: RunConfig, layout: TaskLayout) -> PreTrainedModel:
-    """Return the model that a run begins with: a new one, or that of `init_from`.
-
-    The run's vocabulary may have style tokens that the checkpoint's does not, and may name the voices in another order.
-
-    Size and dropout are those of `model` in the configuration.
-
-    Raises:
-        InputError: The checkpoint has another vocabulary or size.
-    """
-    vocabulary = layout.vocabulary
-    model = build_model(config.model, vocabulary.size, bos=layout.bos, eos=layout.eos, pad=vocabulary.special("PAD"))
-    if config.init_from is None:
-        return model
-    checkpoint = load_checkpoint(config.init_from)
-    is_same = checkpoint.vocabulary.sha256() == vocabulary.sha256()
-    if not is_same and not _differ_in_styles_or_order(checkpoint.vocabulary, vocabulary):
-        raise InputError(f"init_from {config.init_from} has another tokenizer: use data.tokenizer of that checkpoint")
-    found, wanted = _size(checkpoint.model), _size(model)
-    if found != wanted:
-        raise InputError(f"init_from {config.init_from} is {found}, and model says {wanted}: set model to what it is")
-    if not is_same:
-        _with_vocabulary(checkpoint, vocabulary)
-    model.load_state_dict(checkpoint.model.state_dict())
-    return model
-
-
-def _size(model: PreTrainedModel) -> str:
-    config = model.config
-    return f"{config.model_type}, {config.num_hidden_layers} x {config.hidden_size}, heads {config.num_attention_heads}"
-
-
-def _differ_in_styles_or_order(old: Vocabulary, new: Vocabulary) -> bool:
-    """Whether a vocabulary is another one but for added style tokens and for the order of its four voices."""
-    styles = {new.names[i] for i in new.style_id.values()}
-    is_learned = old.has_merges or new.has_merges
-    return not is_learned and set(_meanings(old)) == set(_meanings(new)) - styles
-
-
-def _meanings(vocabulary: Vocabulary) -> list[str]:
-    """Names of a vocabulary's tokens, programs by the voice that they stand for."""
-    voices = {vocabulary.voice_id[rank]: vocabulary.voice_name(rank) for rank in range(vocabulary.num_voices)}
-    return [voices.get(i, name) for i, name in enumerate(vocabulary.names)]
-
-
-def _with_vocabulary(checkpoint: Checkpoint, vocabulary: Vocabulary) -> None:
-    """Put a checkpoint's model over a vocabulary with more special tokens, every token's vector where its id now is.
-
-    A new token begins with the mean of all vectors, at which the model expects it no more than any other.
-    """
-    model = checkpoint.model
-    old_VC = cast("Embedding", model.get_input_embeddings()).weight.detach().clone()
-    old_id = {name: i for i, name in enumerate(_meanings(checkpoint.vocabulary))}
-    model.resize_token_embeddings(vocabulary.size, mean_resizing=False)
-    with torch.no_grad():
-        new_VC = cast("Embedding", model.get_input_embeddings()).weight
-        for i, name in enumerate(_meanings(vocabulary)):
-            new_VC[i] = old_VC[old_id[name]] if name in old_id else old_VC.mean(dim=0)
-    assert model.config.tie_word_embeddings, "the output's vectors are others"

@@ -1,38 +1,33 @@
-"""What is trained and measured on: pieces out of corpora.
+"""Pieces to train and validate on, read from Arrow when they are drawn, and the style of each.
 
-In whose manner a piece is written: the style that a model is told, derived from what a corpus says of the piece.
-
-Styles are those of `descant_tokenizers.tokens.presets.STYLES`, each with a token of its own in the vocabulary
-`satb-style`. All of them are music in the four voices of that vocabulary: a quartet's violins, viola and cello are its
-Soprano, Alto, Tenor and Bass, a folk tune its Soprano. Double stops keep their upper note.
+A style is derived from what a corpus says about a piece. Styles are those of `tokens.presets.STYLES`, each with a token
+of its own in the vocabulary `satb-style`. All of them are music in the four voices of that vocabulary: a quartet's
+violins, viola and cello are its Soprano, Alto, Tenor and Bass, a folk tune is its Soprano. Double stops keep their
+upper note.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
-import datasets
-from datasets import Dataset, DatasetDict
+from datasets import Dataset, DatasetDict, concatenate_datasets
 from symusic.core import ScoreTick
 
 from descant_modeling.training.config import RunConfig
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora import load_corpus, reading_bar, row_to_score
-from descant_tokenizers.corpora.reading import Parts
 from descant_tokenizers.scores import VOICES
-from descant_tokenizers.tokens.dataset import dataset_pieces, tokenize_dataset
+from descant_tokenizers.tokens.dataset import tokenize_dataset
+from descant_tokenizers.tokens.kinds import kind_of
 from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.presets import PITCH_RANGE
 from descant_tokenizers.tokens.tasks import TaskLayout
-from descant_tokenizers.tokens.vocabulary import Vocabulary
 
-__all__ = ["as_voices", "corpus_of", "style_of", "with_styles"]
-
-#: A word of the composer's name, and the corpus, by which a piece of each style is known.
+#: A word of the composer's name, and the corpus, that identify the pieces of each style.
 _KNOWN_BY = {
     "bach": ("Bach", "chorales"),
     "palestrina": ("Palestrina", "palestrina"),
@@ -54,7 +49,7 @@ def style_of(row: Mapping[str, Any]) -> str | None:
 
 
 def corpus_of(style: str) -> str:
-    """Return the corpus whose pieces a style is learned from."""
+    """Return the corpus from whose pieces a style is learned."""
     return _KNOWN_BY[style][1]
 
 
@@ -64,10 +59,10 @@ def with_styles(dataset: DatasetDict) -> DatasetDict:
 
 
 def as_voices(score: ScoreTick) -> ScoreTick:
-    """Name the tracks of a tune or a quartet after the voices, and move it into the vocabulary's range if need be."""
+    """Name the tracks of a tune or a quartet after the voices, and move it into the vocabulary's range if necessary."""
     voiced = score.copy()
     if len(voiced.tracks) not in (1, len(VOICES)):
-        return voiced  # the tokenizer says what it makes of its tracks
+        return voiced  # the tokenizer reports how it reads its tracks
     for track, voice in zip(voiced.tracks, VOICES, strict=False):
         track.name = voice
     pitches = [note.pitch for track in voiced.tracks for note in track.notes]
@@ -92,25 +87,54 @@ def _voiced_row(row: dict[str, Any]) -> dict[str, Any]:
     return {"music": as_voices(row_to_score(row)).dumps_midi() if is_named_otherwise else row["music"]}
 
 
-#: Likelihood of music in four voices is measured on pieces of exactly this many parts.
-NUM_VOICES = 4
+class StoredPieces(Sequence[Piece]):
+    """Pieces of tokenized datasets, which stay on disk: each access reads the ids of a row and decodes them.
+
+    Args:
+        splits: Splits with a column `input_ids`, in order.
+        layout: The layout that the ids are in.
+    """
+
+    def __init__(self, splits: Sequence[Dataset], layout: TaskLayout) -> None:
+        columns = [split.select_columns(["input_ids"]) for split in splits]
+        self._rows = concatenate_datasets(columns).with_format("numpy") if columns else ()
+        self._layout = layout
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Piece: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Piece]: ...
+    def __getitem__(self, index: int | slice) -> Piece | list[Piece]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        return self._layout.decode(self._rows[index]["input_ids"].tolist()).piece
+
+    def sha256(self) -> str:
+        """Return a hash of all ids."""
+        digest = hashlib.sha256()
+        for row in self._rows:
+            digest.update(json.dumps(row["input_ids"].tolist()).encode())
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True)
 class RunData:
-    """Pieces to train and evaluate on.
+    """Pieces to train and validate on.
 
     Attributes:
-        train: Pieces to train on.
-        valid: Pieces to evaluate on.
+        train: Training pieces.
+        valid: Validation pieces.
         corpora: A hash of each corpus.
         remarks: What was left out, one sentence a corpus.
-        train_styles: In whose manner each piece to train on is written; None for one that the layout has no style for.
-        valid_styles: The same of the pieces to evaluate on.
+        train_styles: Style token of each training piece; None if the layout has none for it.
+        valid_styles: Style token of each validation piece.
     """
 
-    train: list[Piece]
-    valid: list[Piece]
+    train: Sequence[Piece]
+    valid: Sequence[Piece]
     corpora: dict[str, str]
     remarks: tuple[str, ...] = ()
     train_styles: tuple[str | None, ...] = ()
@@ -122,58 +146,58 @@ def load_data(config: RunConfig, layout: TaskLayout, *, quiet: bool = True) -> R
 
     Args:
         config: The run.
-        layout: How the streams are read back.
+        layout: Layout of the token streams.
         quiet: No progress bar while a corpus is built for the first time.
 
     Raises:
         InputError: An unknown corpus, or no piece to train on.
     """
-    train: list[Piece] = []
-    styles: list[str | None] = []
-    hashes: dict[str, str] = {}
-    tokenized: dict[str, datasets.DatasetDict] = {}
+    data = config.data
+    tokenized: dict[str, DatasetDict] = {}
     remarks: list[str] = []
-    for name in dict.fromkeys([*config.data.corpora, *filter(None, [config.data.valid_corpus])]):
+    for name in dict.fromkeys([*data.corpora, *filter(None, [data.valid_corpus])]):
         with reading_bar(name, quiet=quiet) as progress:
-            corpus = load_corpus(name, parts=parts_of(layout.vocabulary), progress=progress)
+            corpus = load_corpus(name, parts=kind_of(layout.vocabulary).parts, progress=progress)
         corpus = with_styles(corpus) if layout.config.styles else corpus
         tokenized[name], refused = tokenize_dataset(corpus, layout.vocabulary.tokenizer)
         if refused:
             piece, reason = next(iter(refused.items()))
             remarks.append(f"{name}: {len(refused)} pieces left out, the first is {piece}: {reason}")
-    for name in config.data.corpora:
-        splits = [tokenized[name][split] for split in config.data.splits if split in tokenized[name]]
-        for split in splits:
-            train += dataset_pieces(split, layout)
-            styles += _styles(split, layout)
-        hashes[name] = _hash_rows(row["input_ids"] for split in splits for row in split)
+    chosen = {
+        name: [tokenized[name][split] for split in data.splits if split in tokenized[name]] for name in data.corpora
+    }
+    splits = [split for found in chosen.values() for split in found]
+    train = StoredPieces(splits, layout)
     if not train:
-        reason = f"; {remarks[0]}" if remarks else ""
+        reason = f" {remarks[0]}" if remarks else ""
         raise InputError(
-            f"no piece in splits {', '.join(config.data.splits)} of {', '.join(config.data.corpora)}{reason}"
+            f"There is no piece in splits {', '.join(data.splits)} of {', '.join(data.corpora)}.{reason} "
+            "Choose other splits or corpora."
         )
-    measured = tokenized[config.data.valid_corpus or config.data.corpora[0]]
-    valid = valid_pieces(measured, layout)
-    told = _styles((row for row in measured.get("valid", ()) if _is_measured(row, layout)), layout)
-    return RunData(train, valid, hashes, tuple(remarks), tuple(styles), tuple(told))
+    measured = tokenized[data.valid_corpus or data.corpora[0]]
+    valid = [measured_rows(measured["valid"], layout)] if "valid" in measured else []
+    return RunData(
+        train,
+        StoredPieces(valid, layout),
+        {name: StoredPieces(found, layout).sha256() for name, found in chosen.items()},
+        tuple(remarks),
+        tuple(style for split in splits for style in _styles(split, layout)),
+        tuple(style for split in valid for style in _styles(split, layout)),
+    )
 
 
-def _styles(rows: Iterable[Mapping[str, Any]], layout: TaskLayout) -> list[str | None]:
-    """Return the style of each row, None where the layout does not have it."""
-    told = (row.get("style") for row in rows)
-    return [style if style in layout.config.styles else None for style in told]
+def _styles(split: Dataset, layout: TaskLayout) -> Iterator[str | None]:
+    """Yield the style of each row, None where the layout does not have it."""
+    styles = split["style"] if "style" in split.column_names else [None] * len(split)
+    return (style if style in layout.config.styles else None for style in styles)
 
 
-def parts_of(vocabulary: Vocabulary) -> Parts:
-    """Return what a vocabulary takes from the user's own files: four voices where there are any, or every track."""
-    return "auto" if vocabulary.is_four_part else "all"
-
-
-def valid_pieces(corpus: datasets.DatasetDict, layout: TaskLayout, split: str = "valid") -> list[Piece]:
-    """Return the pieces of a split that likelihood is measured on: in four voices those of exactly four parts."""
-    if split not in corpus:
-        return []
-    return dataset_pieces((row for row in corpus[split] if _is_measured(row, layout)), layout)
+def measured_rows(split: Dataset, layout: TaskLayout) -> Dataset:
+    """Return the rows of a split that likelihood is measured on: in four voices those of exactly four parts."""
+    num_voices = kind_of(layout.vocabulary).num_voices
+    if num_voices is None:
+        return split
+    return split.select([row for row, number in enumerate(split["num_parts"]) if number == num_voices])
 
 
 def load_named_pieces(corpus: str, split: str, layout: TaskLayout) -> list[tuple[str, Piece]]:
@@ -182,20 +206,9 @@ def load_named_pieces(corpus: str, split: str, layout: TaskLayout) -> list[tuple
     Raises:
         InputError: An unknown corpus, or no such split in it.
     """
-    dataset = load_corpus(corpus, parts=parts_of(layout.vocabulary))
+    dataset = load_corpus(corpus, parts=kind_of(layout.vocabulary).parts)
     if split not in dataset:
-        raise InputError(f"{corpus} has no split {split!r}: choose from {', '.join(dataset)}")
-    tokenized, _ = tokenize_dataset(datasets.DatasetDict({split: dataset[split]}), layout.vocabulary.tokenizer)
-    names = [row["id"] for row in tokenized[split] if _is_measured(row, layout)]
-    return list(zip(names, valid_pieces(tokenized, layout, split), strict=True))
-
-
-def _is_measured(row: Mapping[str, Any], layout: TaskLayout) -> bool:
-    return not layout.vocabulary.is_four_part or row["num_parts"] == NUM_VOICES
-
-
-def _hash_rows(rows: Iterable[Sequence[int]]) -> str:
-    digest = hashlib.sha256()
-    for ids in rows:
-        digest.update(json.dumps(list(ids)).encode())
-    return digest.hexdigest()
+        raise InputError(f"{corpus} has no split {split!r}. Choose from {', '.join(dataset)}.")
+    tokenized, _ = tokenize_dataset(DatasetDict({split: dataset[split]}), layout.vocabulary.tokenizer)
+    rows = measured_rows(tokenized[split], layout)
+    return list(zip(rows["id"], StoredPieces([rows], layout), strict=True))

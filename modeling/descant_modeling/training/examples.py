@@ -1,4 +1,4 @@
-"""Training examples: which task, transposition and hole a piece gets in an epoch, and batches of about equal length.
+"""Training examples: the task, transposition and span of a piece in an epoch, and batches of about equal length.
 
 Everything drawn here is a function of (seed, epoch), so a resumed run sees exactly the batches it would have seen.
 Shapes: B sequences, T tokens.
@@ -14,14 +14,13 @@ import numpy as np
 
 from descant_modeling.models.batching import Batch, bucket, collate
 from descant_modeling.training.config import TaskShares
-from descant_tokenizers.scores import VOICES
-from descant_tokenizers.tokens.piece import Piece, shifts_of
+from descant_tokenizers.tokens.kinds import kind_of
+from descant_tokenizers.tokens.piece import Piece, survey_pitches
 from descant_tokenizers.tokens.tasks import STYLE_PLACE, Encoded, Task, TaskLayout
-from descant_tokenizers.tokens.vocabulary import Vocabulary
 
-#: Pieces laid out and sorted by length together; bounds memory on large corpora.
+#: Pieces encoded and sorted by length together; bounds memory on large corpora.
 POOL_SIZE = 2048
-#: Batches of a bucketed pool hold sequences whose lengths differ little; more, and padding grows.
+#: Longest span to infill.
 MAX_INFILL_BARS = 8
 
 
@@ -29,7 +28,7 @@ class BatchSource(ABC):
     """Batches of one example per piece and epoch, in an order that follows from the seed.
 
     Args:
-        num_pieces: Pieces of the corpus.
+        num_pieces: Number of pieces in the corpus.
         seed: Seed of all draws.
         pad: Token id of padding.
     """
@@ -53,23 +52,26 @@ class BatchSource(ABC):
                 yield self.finished(batch, (epoch, start, int(group)))
 
     def finished(self, batch: Batch, place: tuple[int, int, int]) -> Batch:
-        """Return a batch with all that the source adds to it, a function of its place and the seed."""
+        """Return a batch with whatever the source adds to it, a function of its place and the seed."""
         return batch
 
 
 class ExampleSource(BatchSource):
-    """Draws one laid-out example per piece and epoch.
+    """Draws one example per piece and epoch.
 
     Args:
-        pieces: The corpus.
-        layout: How tasks are laid out.
+        pieces: The corpus; read once here, and then piece by piece when an example is drawn.
+        layout: Layout of the tasks.
         shares: How often each task is drawn.
         seed: Seed of all draws.
-        transpose: Whether to transpose inside the voices' ranges.
+        transpose: True to transpose inside the voices' ranges.
         max_tokens: Longer streams are cut at a bar line.
-        styles: In whose manner each piece is written, None for one whose style is never told; by default all of them.
-        unlabelled_share: How often a style is not told.
+        styles: Style of each piece, None for one that never has a style token; by default none has one.
+        unlabelled_share: How often the style token is left out.
         style_contrast: Weight of the loss that tells styles apart; above 0, batches hold rivals.
+
+    Attributes:
+        voice_ranges: (lowest, highest) MIDI pitch of each voice in the corpus.
     """
 
     def __init__(
@@ -96,26 +98,27 @@ class ExampleSource(BatchSource):
         self.max_tokens = max_tokens
         self._shares = np.array(astuple(shares)) / sum(astuple(shares))
         self._drums = layout.vocabulary.drum_voice
-        self._shifts = shifts_of(pieces, layout.vocabulary) if transpose else [[0]] * len(pieces)
+        self.voice_ranges, shifts = survey_pitches(pieces, layout.vocabulary)
+        self._shifts = shifts if transpose else [range(1)] * len(pieces)
 
     def example(self, index: int, epoch: int) -> Encoded:
         """Return the example of piece `index` in an epoch."""
         rng = np.random.default_rng((self.seed, epoch, index))
         piece, shift = self.pieces[index], int(rng.choice(self._shifts[index]))
-        if piece.num_notes > self.max_tokens:  # hopeless as a whole: don't lay it out to find that out
+        if piece.num_notes > self.max_tokens:  # far too long: cut it before encoding it
             vocabulary = self.layout.vocabulary
             fewest = 1 if vocabulary.has_merges else vocabulary.tokens_per_note
             piece = _shorten(piece, self.max_tokens / (fewest * piece.num_notes), rng)
         piece = piece.transpose(shift, self._drums)
-        task, voices, hole = self._draw_task(piece, rng)
+        task, voices, span = self._draw_task(piece, rng)
         style = self._styles[index]
         style = style if style is not None and rng.random() >= self._unlabelled_share else None
-        encoded = self.layout.encode(piece, task, voices, hole, style)
+        encoded = self.layout.encode(piece, task, voices, span, style)
         while len(encoded.ids) > self.max_tokens and len(piece.bars) > 1:
             piece = _shorten(piece, self.max_tokens / len(encoded.ids), rng)
-            hole = [bar for bar in hole if bar < len(piece.bars)] or [0] if hole else None
-            encoded = self.layout.encode(piece, task, voices, hole, style)
-        if len(encoded.ids) > self.max_tokens:  # a single bar: its beginning is as much as a model can hold
+            span = [bar for bar in span if bar < len(piece.bars)] or [0] if span else None
+            encoded = self.layout.encode(piece, task, voices, span, style)
+        if len(encoded.ids) > self.max_tokens:  # a single bar: keep the beginning, as much as a model can hold
             encoded = self.layout.encode(piece, Task.CONTINUE, voices, style=style)
             encoded = Encoded(encoded.ids[: self.max_tokens], encoded.loss_mask[: self.max_tokens])
         return encoded
@@ -126,13 +129,13 @@ class ExampleSource(BatchSource):
             return batch
         rng = np.random.default_rng((self.seed, *place))
         rivals_BT = batch.ids_BT.clone()
-        for row, told in enumerate(batch.ids_BT[:, STYLE_PLACE].tolist()):
-            if told in self._style_ids:
-                rivals_BT[row, STYLE_PLACE] = int(rng.choice([other for other in self._style_ids if other != told]))
+        for row, style in enumerate(batch.ids_BT[:, STYLE_PLACE].tolist()):
+            if style in self._style_ids:
+                rivals_BT[row, STYLE_PLACE] = int(rng.choice([other for other in self._style_ids if other != style]))
         return replace(batch, rivals_BT=rivals_BT, contrast=self._contrast)
 
     def _draw_task(self, piece: Piece, rng: np.random.Generator) -> tuple[Task, tuple[int, ...], list[int] | None]:
-        """Draw a task, the voices to write and, for an infill, the bars."""
+        """Draw a task, its target voices and, for an infill, its bars."""
         voices = piece.voices or (0,)
         kind = int(rng.choice(len(self._shares), p=self._shares))
         if kind == 0 or len(voices) == 1:
@@ -140,27 +143,14 @@ class ExampleSource(BatchSource):
         if kind == 1:
             return Task.CONTINUE, _some(voices, rng, fewest=1), None
         if kind == 2:
-            melody = _melody_voice(piece, self.layout.vocabulary)
+            melody = kind_of(self.layout.vocabulary).melody_voice(self.layout.vocabulary, piece)
             return Task.HARMONIZE, tuple(voice for voice in voices if voice != melody), None
         if kind == 3:
             return Task.HARMONIZE, _some(voices, rng, fewest=1), None
         length = int(rng.integers(1, min(MAX_INFILL_BARS, len(piece.bars)) + 1))
         first = int(rng.integers(0, len(piece.bars) - length + 1))
-        written = voices if rng.random() < 0.5 else _some(voices, rng, fewest=1)
-        return Task.INFILL, written, list(range(first, first + length))
-
-
-def _melody_voice(piece: Piece, vocabulary: Vocabulary) -> int:
-    """Return the soprano, or of instruments the one whose notes lie highest on average (drums never, unless alone)."""
-    voices = piece.voices
-    if vocabulary.is_four_part:
-        return min(voices, key=lambda rank: VOICES.index(vocabulary.voice_name(rank)))
-    pitched = [voice for voice in voices if voice != vocabulary.drum_voice] or list(voices)
-    pitches: dict[int, list[int]] = {voice: [] for voice in voices}
-    for bar in piece.bars:
-        for note in bar.notes:
-            pitches[note.voice].append(note.pitch)
-    return max(pitched, key=lambda voice: sum(pitches[voice]) / len(pitches[voice]))
+        targets = voices if rng.random() < 0.5 else _some(voices, rng, fewest=1)
+        return Task.INFILL, targets, list(range(first, first + length))
 
 
 def _some(voices: Sequence[int], rng: np.random.Generator, *, fewest: int) -> tuple[int, ...]:
@@ -170,7 +160,7 @@ def _some(voices: Sequence[int], rng: np.random.Generator, *, fewest: int) -> tu
 
 
 def _shorten(piece: Piece, share: float, rng: np.random.Generator) -> Piece:
-    """Keep a window of about `share` of the bars; half of the windows begin where the piece begins."""
+    """Keep a window of about `share` of the bars; at least half of the windows start at the beginning."""
     length = max(1, int(len(piece.bars) * share * 0.95))
     first = int(rng.integers(0, len(piece.bars) - length + 1)) if rng.random() < 0.5 else 0
     return Piece(piece.bars[first : first + length])

@@ -1,4 +1,4 @@
-"""What every run needs before its first step, whatever its objective: cores, device, precision, folder, header."""
+"""Start of a run, for any objective: configuration, cores, device, precision, run folder, header."""
 
 from __future__ import annotations
 
@@ -18,23 +18,25 @@ from accelerate.utils import broadcast_object_list
 from descant_modeling.common.config import CommonConfig, build_config
 from descant_modeling.common.devices import pick_device, use_cores
 from descant_modeling.models.checkpoints import recover_folder
-from descant_modeling.training.loop import STATE_FILE, RunLog, Stepwise, run_header
+from descant_modeling.training.log import RunLog, run_header
+from descant_modeling.training.trainer import STATE_FILE, Trainer, TrainingTask
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora import silence_datasets
 
 HEADER_FILE = "run.json"
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-Config = TypeVar("Config", bound=CommonConfig)
+Config = TypeVar("Config", bound=CommonConfig, covariant=True)
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What is said about a run beside its configuration file.
+    """Options of a run besides its configuration file.
 
     Attributes:
         overrides: `key=value`; of a resumed run only `max_steps`.
-        resume: Folder of a run to go on with.
-        device: `cpu`, `cuda` or `mps`; None for the best there is.
+        resume: Folder of a run to resume.
+        device: `cpu`, `cuda` or `mps`; None for the best available one.
         threads: CPU threads of this process; None for its share of the machine's cores.
         quiet: No progress line and no progress bars.
     """
@@ -47,20 +49,12 @@ class RunOptions:
 
 
 @dataclass(frozen=True)
-class Run:
-    """A run ready to train."""
-
-    folder: Path
-    trainer: Stepwise
-
-
-@dataclass(frozen=True)
 class RunContext(Generic[Config]):
-    """A run whose configuration, device and precision stand, and nothing else; see `open_run`.
+    """Configuration, device and precision of a run; see `open_run`.
 
     Attributes:
-        config: The configuration, its precision as measured or as given.
-        options: What else was said.
+        config: The configuration, with its precision as measured or as given.
+        options: The other options.
         accelerator: Device, precision and processes.
         num_threads: CPU threads of this process.
     """
@@ -72,61 +66,33 @@ class RunContext(Generic[Config]):
 
     @property
     def is_quiet(self) -> bool:
-        """Whether this process shows no progress bars."""
+        """True if this process shows no progress bars."""
         return self.options.quiet or not self.accelerator.is_main_process
 
-    def open_folder(self) -> tuple[Path, RunLog]:
-        """Return the run folder, a new one unless the run is resumed, and its log.
 
-        Raises:
-            InputError: It cannot be made.
-        """
-        folder = self.options.resume or new_folder(self.config.out_dir, self.config.name, self.accelerator)
-        is_main = self.accelerator.is_main_process
-        return folder, RunLog(folder, self.config.max_steps, active=is_main, quiet=self.options.quiet)
+@dataclass(frozen=True)
+class PreparedRun:
+    """What an objective makes of a run's configuration.
 
-    def header(self, **facts: Any) -> dict[str, Any]:
-        """Return what `run.json` says: the objective's facts about model and data, and what holds for any run."""
-        return run_header(
-            self.config.to_dict(),
-            **facts,
-            device=str(self.accelerator.device),
-            precision=self.accelerator.mixed_precision,
-            num_processes=self.accelerator.num_processes,
-            num_threads=self.num_threads,
-        )
+    Attributes:
+        task: Networks, data and optimizers.
+        facts: What `run.json` says about model and data.
+        remarks: Said line by line when the run starts; the last one says what is trained.
+    """
 
-    def finish(self, trainer: Stepwise, header: dict[str, Any], *remarks: str) -> Run:
-        """Write the header, take up the last checkpoint of a resumed run, and say what is about to be trained.
-
-        Args:
-            trainer: The trainer, in its folder.
-            header: See `header`.
-            *remarks: Said line by line; the last one goes with folder, device and precision.
-
-        Raises:
-            InputError: The folder to go on with has no checkpoint.
-        """
-        if self.accelerator.is_main_process:
-            write_header(trainer.folder, header, resumed=self.options.resume is not None)
-        if self.options.resume is not None:
-            trainer.resume()
-            trainer.log.rewind(trainer.progress.step)
-        *before, last = remarks
-        for remark in before:
-            trainer.log.say(remark)
-        trainer.log.say(f"{trainer.folder}: {last}, {header['device']}, {header['precision']}")
-        return Run(trainer.folder, trainer)
+    task: TrainingTask
+    facts: dict[str, Any]
+    remarks: tuple[str, ...]
 
 
 def open_run(kind: type[Config], values: dict[str, Any], where: str, options: RunOptions) -> RunContext[Config]:
-    """Read a configuration, and settle cores, device and precision; no more progress bars where there should be none.
+    """Read a configuration, and settle cores, device, precision and progress bars.
 
     Args:
         kind: The objective's configuration.
         values: The configuration as YAML gives it; overrides are written into it.
         where: Names the values in errors.
-        options: What else was said.
+        options: The other options.
 
     Raises:
         InputError: A wrong configuration or device.
@@ -134,24 +100,52 @@ def open_run(kind: type[Config], values: dict[str, Any], where: str, options: Ru
     num_threads = use_cores(options.threads)
     config = build_config(kind, values, where, options.overrides)
     accelerator = make_accelerator(config.precision, options.device)
-    # What was measured once holds for the whole run, wherever it is resumed.
+    # The measured precision holds for the whole run, wherever it is resumed.
     config = replace(config, precision="bf16" if accelerator.mixed_precision == "bf16" else "fp32")
-    opening = RunContext(config, options, accelerator, num_threads)
-    silence_datasets(quiet=opening.is_quiet)
-    return opening
+    context = RunContext(config, options, accelerator, num_threads)
+    silence_datasets(quiet=context.is_quiet)
+    return context
 
 
-def write_header(folder: Path, header: dict[str, Any], *, resumed: bool) -> None:
-    """Write what was run on what; a resumed run keeps the first one too."""
-    name = f"run-resumed-{int(time.time())}.json" if resumed else HEADER_FILE
-    (folder / name).write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
+def start_run(context: RunContext[CommonConfig], prepared: PreparedRun) -> Trainer:
+    """Return the trainer of a run in its folder, with the state of a resumed run, and say what is about to be trained.
+
+    The folder of a new run is made here, after all else, so that a mistake leaves none behind.
+
+    Raises:
+        InputError: The folder cannot be made, or has no checkpoint to resume from.
+    """
+    config, options, accelerator = context.config, context.options, context.accelerator
+    folder = options.resume or new_folder(config.out_dir, config.name, accelerator)
+    log = RunLog(folder, config.max_steps, active=accelerator.is_main_process, quiet=options.quiet)
+    trainer = Trainer(config, accelerator, prepared.task, folder, log)
+    device, precision = str(accelerator.device), accelerator.mixed_precision
+    if accelerator.is_main_process:
+        header = run_header(
+            config.to_dict(),
+            **prepared.facts,
+            device=device,
+            precision=precision,
+            num_processes=accelerator.num_processes,
+            num_threads=context.num_threads,
+        )
+        # a resumed run keeps the first header too
+        name = HEADER_FILE if options.resume is None else f"run-resumed-{int(time.time())}.json"
+        (folder / name).write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
+    if options.resume is not None:
+        trainer.resume()
+        log.rewind(trainer.progress.step)
+    *remarks, what = prepared.remarks
+    for remark in (*remarks, f"{folder}: {what}, {device}, {precision}"):
+        log.say(remark)
+    return trainer
 
 
 def make_accelerator(precision: str, device: str | None) -> Accelerator:
-    """Create the Accelerator for a precision and a device, both chosen by themselves if not given.
+    """Create the Accelerator for a precision (`auto` to choose) and a device (None to choose).
 
     Raises:
-        InputError: The device is not there.
+        InputError: The device is not available.
     """
     state = PartialState(cpu=pick_device(device) == "cpu")
     kind = state.device.type
@@ -163,10 +157,10 @@ def make_accelerator(precision: str, device: str | None) -> Accelerator:
 
 @cache
 def bf16_is_faster() -> bool:
-    """Measure, in a few milliseconds, whether this CPU multiplies bf16 matrices faster than fp32 ones.
+    """Return True if this CPU multiplies bf16 matrices faster than fp32 ones, measured in a few milliseconds.
 
-    It is measured once a process: a second run beside other work might find otherwise, and Accelerate keeps the
-    precision of the first one.
+    It is measured once per process: another measurement might differ on a busy machine, and Accelerate keeps the
+    precision of the first run.
     """
 
     def seconds(dtype: torch.dtype) -> float:
@@ -182,7 +176,7 @@ def bf16_is_faster() -> bool:
 
 
 def new_folder(out_dir: str, name: str, accelerator: Accelerator) -> Path:
-    """Make the run folder; a name that is taken gets a number. All processes agree on it.
+    """Make the run folder, with a number behind its name if that is taken; all processes agree on it.
 
     Raises:
         InputError: It cannot be made.
@@ -197,19 +191,23 @@ def new_folder(out_dir: str, name: str, accelerator: Accelerator) -> Path:
         try:
             folder.mkdir(parents=True)
         except OSError as error:
-            raise InputError(f"run folder {folder} cannot be made ({error.strerror}): set out_dir elsewhere") from None
+            raise InputError(
+                f"The run folder {folder} cannot be made ({error.strerror}). Set out_dir to another folder."
+            ) from None
     return folder
 
 
 def resumed_values(folder: Path, overrides: Sequence[str]) -> tuple[dict[str, Any], str]:
-    """Return the configuration that the last checkpoint of a run was written under, and its file.
+    """Return the configuration saved with the last checkpoint of a run, and its file.
 
     Raises:
-        InputError: There is none, or an override other than `max_steps`.
+        InputError: There is no checkpoint, or an override other than `max_steps`.
     """
     refused = [override for override in overrides if not override.startswith("max_steps=")]
     if refused:
-        raise InputError(f"override {refused[0]!r}: a resumed run keeps its configuration, except max_steps")
+        raise InputError(
+            f"Override {refused[0]!r} is not possible: a resumed run keeps its configuration. Override max_steps only."
+        )
     recover_folder(folder / "last")
     path = folder / "last" / STATE_FILE
     try:
@@ -218,11 +216,8 @@ def resumed_values(folder: Path, overrides: Sequence[str]) -> tuple[dict[str, An
             values["tasks"] = {key.rstrip("_"): share for key, share in values["tasks"].items()}
     except FileNotFoundError:
         raise InputError(
-            f"{folder} has no checkpoint to resume from: give a run folder, or start without --resume"
+            f"{folder} has no checkpoint to resume from. Give a run folder, or start without --resume."
         ) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} cannot be read ({error!r}): start a new run") from None
+        raise InputError(f"{path} cannot be read ({error!r}). Start a new run.") from None
     return values, str(path)
-
-
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

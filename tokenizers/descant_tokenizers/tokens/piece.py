@@ -245,36 +245,60 @@ def parse_piece(vocabulary: Vocabulary, ids: Sequence[int]) -> Piece:
 
 #: Drums are never transposed, so their range forbids nothing.
 _ANY_PITCH = (-128, 255)
+#: Range of a voice without notes.
+_NO_PITCH = (127, 0)
+#: Largest transposition, in semitones.
+_MAX_SHIFT = 6
+
+PitchRange = tuple[int, int]
 
 
-def voice_ranges(pieces: Sequence[Piece], num_voices: int) -> list[tuple[int, int]]:
+def voice_ranges(pieces: Iterable[Piece], num_voices: int) -> list[PitchRange]:
     """Return the (lowest, highest) MIDI pitch of each voice; a voice without notes gets the empty range (127, 0)."""
-    ranges = [(127, 0)] * num_voices
-    for piece in pieces:
-        for bar in piece.bars:
-            for note in bar.notes:
-                low, high = ranges[note.voice]
-                ranges[note.voice] = (min(low, note.pitch), max(high, note.pitch))
-    return ranges
+    return _join(map(_ranges, pieces), num_voices)
 
 
-def transpositions(piece: Piece, ranges: Sequence[tuple[int, int]], limit: int = 6) -> list[int]:
-    """Return the shifts in semitones, within `limit`, that keep every voice of a piece inside its range; 0 always."""
-    own = voice_ranges([piece], len(ranges))
-    used = [(mine, whole) for mine, whole in zip(own, ranges, strict=True) if mine[0] <= mine[1]]
-    low = max((whole[0] - mine[0] for mine, whole in used), default=0)
-    high = min((whole[1] - mine[1] for mine, whole in used), default=0)
-    return list(range(max(low, -limit), min(high, limit) + 1)) or [0]
+def transpositions(piece: Piece, ranges: Sequence[PitchRange]) -> list[int]:
+    """Return the shifts of at most 6 semitones that keep every voice of a piece inside its range; 0 always."""
+    return list(_shifts(_ranges(piece), ranges))
 
 
-def shifts_of(pieces: Sequence[Piece], vocabulary: Vocabulary) -> list[list[int]]:
-    """Return the transpositions of each piece, in semitones, that stay where the voices of all pieces sing.
+def survey_pitches(pieces: Iterable[Piece], vocabulary: Vocabulary) -> tuple[list[PitchRange], list[range]]:
+    """Find the voices' ranges and each piece's transpositions, reading every piece once.
 
     Args:
         pieces: The corpus.
-        vocabulary: Its vocabulary, which says what is drums.
+        vocabulary: Its vocabulary.
+
+    Returns:
+        The (lowest, highest) MIDI pitch of each voice, and the transpositions of each piece in semitones that stay
+        inside these ranges (drums do not count).
     """
-    ranges = voice_ranges(pieces, vocabulary.num_voices)
-    if vocabulary.drum_voice >= 0:
-        ranges[vocabulary.drum_voice] = _ANY_PITCH
-    return [transpositions(piece, ranges) for piece in pieces]
+    own = [_ranges(piece) for piece in pieces]
+    ranges = _join(own, vocabulary.num_voices)
+    allowed = [_ANY_PITCH if rank == vocabulary.drum_voice else pair for rank, pair in enumerate(ranges)]
+    return ranges, [_shifts(found, allowed) for found in own]
+
+
+def _ranges(piece: Piece) -> dict[int, PitchRange]:
+    """Return the range of each voice that has notes, by rank."""
+    ranges: dict[int, PitchRange] = {}
+    for bar in piece.bars:
+        for note in bar.notes:
+            low, high = ranges.get(note.voice, _NO_PITCH)
+            ranges[note.voice] = (min(low, note.pitch), max(high, note.pitch))
+    return ranges
+
+
+def _join(all_ranges: Iterable[Mapping[int, PitchRange]], num_voices: int) -> list[PitchRange]:
+    joined = [_NO_PITCH] * num_voices
+    for ranges in all_ranges:
+        for rank, (low, high) in ranges.items():
+            joined[rank] = (min(low, joined[rank][0]), max(high, joined[rank][1]))
+    return joined
+
+
+def _shifts(own: Mapping[int, PitchRange], ranges: Sequence[PitchRange]) -> range:
+    low = max((ranges[rank][0] - lowest for rank, (lowest, _) in own.items()), default=0)
+    high = min((ranges[rank][1] - highest for rank, (_, highest) in own.items()), default=0)
+    return range(max(low, -_MAX_SHIFT), min(high, _MAX_SHIFT) + 1) or range(1)

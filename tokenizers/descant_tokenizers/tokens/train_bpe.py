@@ -21,7 +21,7 @@ from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.common.files import TOKENIZER_FILE
 from descant_tokenizers.tokens.bpe import SubwordMerges, boundary_ids, opening_ids
-from descant_tokenizers.tokens.piece import Piece, piece_ids, shifts_of
+from descant_tokenizers.tokens.piece import Piece, piece_ids, survey_pitches
 from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 SubwordModel = Literal["BPE", "Unigram"]
@@ -111,9 +111,8 @@ def _one_of(characters: str) -> str:
 
 def _versions(pieces: Sequence[Piece], vocabulary: Vocabulary) -> list[tuple[Piece, int]]:
     """Return each piece with each of its transpositions; of more music than `MAX_NOTES`, every n-th of them."""
-    versions = [
-        (piece, shift) for piece, shifts in zip(pieces, shifts_of(pieces, vocabulary), strict=True) for shift in shifts
-    ]
+    _, all_shifts = survey_pitches(pieces, vocabulary)
+    versions = [(piece, shift) for piece, shifts in zip(pieces, all_shifts, strict=True) for shift in shifts]
     num_notes = sum(piece.num_notes for piece, _ in versions)
     return versions[:: max(1, math.ceil(num_notes / MAX_NOTES))]
 

@@ -1,66 +1,22 @@
-"""The loop that every objective's trainer runs in: count, log, save, and stop where everything can be saved.
-
-Ctrl-C and a scheduler's SIGTERM as a request to stop between two steps, where everything can be saved.
-
-What a run leaves behind: a header that says what was run on what, JSON lines, TensorBoard, a live progress line.
-"""
+"""Traces of a run: a header that says what was run on what, JSON lines, TensorBoard, a live progress line."""
 
 from __future__ import annotations
 
 import json
 import platform
-import signal
 import subprocess
 import sys
-import threading
 import time
 from importlib.metadata import version
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import Any, Protocol, Self
+from typing import Any
 
 import torch
-from accelerate import Accelerator
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from torch.utils.tensorboard import SummaryWriter
 
 from descant_tokenizers.common.files import atomic_write
-
-STATE_FILE = "training_state.json"
-
-STATE_TENSORS = "training_state.safetensors"
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
-class StopRequest:
-    """Inside its `with` block, the first SIGINT or SIGTERM only sets `made`; the next one acts as it would have before.
-
-    Outside the main thread, where Python allows no signal handlers, it does nothing.
-    """
-
-    def __init__(self) -> None:
-        self.made = False
-        self._previous: dict[int, signal._HANDLER] = {}
-
-    def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
-            self._previous = {number: signal.signal(number, self._note) for number in SIGNALS}
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._restore()
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self.made = True
-        self._restore()
-
-    def _restore(self) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-        self._previous = {}
-
 
 LOG_FILE = "log.jsonl"
 VERSIONED = ("descant", "torch", "transformers", "accelerate", "datasets", "miditok", "symusic", "music21")
@@ -93,14 +49,14 @@ def git_revision() -> str | None:
         return done.stdout.strip()
 
     try:
-        git("ls-files", "--error-unmatch", here.name)  # an environment inside somebody else's checkout is not ours
+        git("ls-files", "--error-unmatch", here.name)  # not an environment inside another checkout
         return git("describe", "--always", "--dirty=+", "--abbrev=12")
     except (OSError, subprocess.CalledProcessError):
         return None
 
 
 class RunLog:
-    """Writes a run's log; on processes other than the main one, and in no folder, it does nothing.
+    """Writes a run's log; does nothing on processes other than the main one.
 
     Args:
         folder: Run folder.
@@ -134,9 +90,9 @@ class RunLog:
         self._board = SummaryWriter(str(self._folder / "tensorboard"), purge_step=purge_step)
 
     def rewind(self, step: int) -> None:
-        """Forget what was logged beyond a step: a killed run goes on from its last checkpoint, and does it again.
+        """Remove what was logged after a step, which a resumed run logs again.
 
-        The log is replaced in one step; a line that the kill cut short goes too.
+        The log is replaced in one step; a line that a kill cut short is removed too.
         """
         if not self._active:
             return
@@ -182,68 +138,3 @@ def _is_up_to(line: str, step: int) -> bool:
         return bool(json.loads(line)["step"] <= step)
     except (ValueError, KeyError, TypeError):
         return False
-
-
-class RunProgress(Protocol):
-    """Where a run stands.
-
-    Attributes:
-        step: Steps done.
-        seconds: Time spent, over all sessions of the run.
-    """
-
-    step: int
-    seconds: float
-
-
-class Stepwise(Protocol):
-    """A trainer that works step by step."""
-
-    accelerator: Accelerator
-    log: RunLog
-    folder: Path
-
-    @property
-    def progress(self) -> RunProgress:
-        """Where the run stands."""
-
-    def train(self) -> RunProgress:
-        """Run to the end of the configuration; raises `KeyboardInterrupt` when the run was stopped, and saved."""
-
-    def advance(self, stop: StopRequest) -> bool:
-        """Do one step and count it; return whether any process was asked to stop."""
-
-    def after_step(self) -> None:
-        """Log, measure and save what is due."""
-
-    def save_last(self) -> None:
-        """Write everything that resuming needs."""
-
-    def resume(self) -> None:
-        """Take up what `save_last` wrote; raises `InputError` if there is nothing."""
-
-    def summary(self) -> str:
-        """Say how the run ended, for its user."""
-
-    def first_command(self) -> str:
-        """Return what to try the trained model with."""
-
-
-def run_steps(trainer: Stepwise, max_steps: int) -> None:
-    """Run to `max_steps`; Ctrl-C or SIGTERM finishes the step, saves and stops (a second one stops at once).
-
-    Raises:
-        KeyboardInterrupt: The run was stopped, and saved.
-    """
-    started = time.perf_counter() - trainer.progress.seconds
-    with StopRequest() as stop:
-        while trainer.progress.step < max_steps:
-            stopping = trainer.advance(stop)
-            trainer.progress.seconds = time.perf_counter() - started
-            trainer.after_step()
-            if stopping:
-                trainer.save_last()
-                trainer.log.say(
-                    f"stopped and saved at step {trainer.progress.step}: go on with --resume {trainer.folder}"
-                )
-                raise KeyboardInterrupt
