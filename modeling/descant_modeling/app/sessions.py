@@ -18,7 +18,7 @@ from symusic.core import NoteTick, ScoreTick
 
 from descant_modeling.app.jobs import Job
 from descant_modeling.app.requests import PageRequest
-from descant_modeling.evaluation.rules import RuleRow, rule_rows
+from descant_modeling.evaluation.rules import rule_facts
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.pianoroll.frames import chorale_of_harmony
 from descant_tokenizers.scores import VOICES, bars_of
@@ -98,10 +98,6 @@ class Take:
         """True if exactly the four voices have notes."""
         return {track.name for track in self.score.tracks if track.notes} == set(VOICES)
 
-    def rules(self) -> list[RuleRow]:
-        """Compare its voice leading with Bach's; empty if it is not in four parts."""
-        return rule_rows(chorale_of_harmony(self.score, self.name)) if self.is_four_part else []
-
 
 def details(take: Take) -> dict[str, Any]:
     """Return what the browser needs to draw and play a take."""
@@ -128,14 +124,8 @@ def details(take: Take) -> dict[str, Any]:
             for voice, track in enumerate(tracks)
             for note in track.notes
         ],
-        "rules": [_rule_details(row) for row in take.rules()],
+        "rules": rule_facts(chorale_of_harmony(take.score, take.name)) if take.is_four_part else [],
     }
-
-
-def _rule_details(row: RuleRow) -> dict[str, Any]:
-    bach = {name: round(getattr(row.bach, name), 2) for name in ("value", "low", "high")}
-    rates = {"rate": round(row.rate, 2), "expected": round(row.expected, 2)}
-    return {"label": row.label, "unit": row.unit, "found": row.found, **rates, "bach": bach}
 
 
 def runs_of(indices: Sequence[int], without: Collection[int]) -> list[tuple[int, int]]:

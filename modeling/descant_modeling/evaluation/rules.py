@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -26,14 +26,13 @@ __all__ = [
     "RULES",
     "ReferenceRates",
     "RuleCounts",
-    "RuleRow",
     "VoiceLeadingRule",
     "count_reference",
     "count_rules",
     "rate_facts",
     "rates_of",
     "reference_rates",
-    "rule_rows",
+    "rule_facts",
     "voice_ranges",
 ]
 
@@ -228,34 +227,21 @@ def count_reference(chorales: Sequence[Chorale]) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True)
-class RuleRow:
-    """One rule in one piece, beside Bach.
+def rule_facts(chorale: Chorale) -> list[dict[str, Any]]:
+    """Return for JSON how often a piece breaks each rule, beside Bach; phrase ends are excused on neither side.
 
-    Attributes:
-        label: Name of the rule for people.
-        unit: Unit of the rates.
-        found: How often the piece breaks it.
-        rate: The piece's rate.
-        bach: Bach's rate.
-        expected: How often Bach would break it in a piece of this length.
+    `found` is a count, `expected` what Bach would have in a piece of this length; `rate` and `bach` are in `unit`.
     """
-
-    label: str
-    unit: str
-    found: int
-    rate: float
-    bach: Estimate
-    expected: float
-
-
-def rule_rows(chorale: Chorale) -> list[RuleRow]:
-    """Count the rules in a piece, beside Bach; phrase ends are excused on neither side."""
     known = reference_rates()
     counts = count_rules(chorale.without_fermatas(), known.ranges)
-    rows = []
-    for rule in RULES:
-        base, found, bach = counts.base(rule), counts.found[rule.key], known.rates[rule.key]
-        rate = rule.scale * found / max(base, 1)
-        rows.append(RuleRow(rule.label, rule.unit, found, rate, bach, bach.value * base / rule.scale))
-    return rows
+    return [
+        {
+            "label": rule.label,
+            "unit": rule.unit,
+            "found": counts.found[rule.key],
+            "rate": round(rule.scale * counts.found[rule.key] / max(counts.base(rule), 1), 2),
+            "expected": round(known.rates[rule.key].value * counts.base(rule) / rule.scale, 2),
+            "bach": {key: round(value, 2) for key, value in asdict(known.rates[rule.key]).items()},
+        }
+        for rule in RULES
+    ]
