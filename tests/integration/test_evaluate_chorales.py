@@ -1,4 +1,4 @@
-"""`descant evaluate chorales`, and the rules' rates in Bach's own chorales."""
+"""`descant evaluate`, and the rates of the rules in Bach's own chorales."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from descant_tokenizers.scores import write_midi
 
 @pytest.fixture(scope="module")
 def train() -> MeasuredCorpus:
-    """The training chorales, measured by themselves as MIDI would tell them."""
+    """Measure the training chorales by themselves, without fermatas."""
     chorales = split_chorales("chorales:train")
     started = time.monotonic()
     measured = ReferenceCorpus(chorales, fermatas=False).measure()
@@ -32,8 +32,8 @@ def train() -> MeasuredCorpus:
 @pytest.mark.parametrize(
     ("rule", "published", "tolerance"),
     [
-        # Counted on 229 texts that write repeats out and know no fermatas, where a fourth between crossed voices
-        # counted as a fifth; ours are the 201 files of the same split that have exactly four parts.
+        # Published for 229 texts with repeats written out and without fermatas, counting a fourth between crossed
+        # voices as a fifth; ours are the 201 files of the same split that have exactly four parts.
         ("parallel_fifths", 0.77, 0.25),
         ("parallel_octaves", 0.59, 0.35),
         ("crossing", 2.37, 0.4),
@@ -41,7 +41,7 @@ def train() -> MeasuredCorpus:
         ("range", 0.0, 0.0),
     ],
 )
-def test_bach_does_what_was_published_of_him(
+def test_rates_of_bach_are_near_the_published_ones(
     train: MeasuredCorpus, rule: str, published: float, tolerance: float
 ) -> None:
     assert train.rules[rule].value == pytest.approx(published, abs=tolerance)
@@ -55,13 +55,13 @@ def test_the_rates_in_the_package_are_those_of_the_corpus() -> None:
 
 
 @pytest.mark.slow
-def test_note_lengths_are_those_that_were_published(train: MeasuredCorpus) -> None:
+def test_note_lengths_are_near_the_published_ones(train: MeasuredCorpus) -> None:
     published = {"quarter": 52.8, "eighth": 34.3, "half": 6.4, "16th": 2.6, "dotted quarter": 1.9}
     assert {name: train.statistics.note_lengths[name] for name in published} == pytest.approx(published, abs=1)
 
 
 @pytest.mark.slow
-def test_the_command_reads_a_folder_and_names_what_it_left_out(descant, tmp_path) -> None:
+def test_the_command_reads_a_folder_and_names_skipped_files(descant, tmp_path) -> None:
     for row in split_rows("chorales:valid")[:3]:
         write_midi(row_to_score(row), tmp_path / f"{row['id']}.mid")
     (tmp_path / "broken.mid").write_bytes(b"MThd")
@@ -70,7 +70,7 @@ def test_the_command_reads_a_folder_and_names_what_it_left_out(descant, tmp_path
     facts = json.loads(done.out)
     assert facts["num_pieces"] == 3
     assert list(facts["skipped"]) == [str(tmp_path / "broken.mid")]
-    assert not facts["fermatas"]  # MIDI cannot tell
+    assert not facts["fermatas"]  # MIDI has none
     assert facts["bach"]["num_pieces"] == 201
     assert facts["bach"]["grade"]["quartiles"]["low"] < facts["bach"]["grade"]["median"]
     shown = descant("evaluate", "chorales", tmp_path)
@@ -122,7 +122,7 @@ def test_harmonization_of_two_sopranos_by_three_models_in_two_draws(descant, tin
 
 
 @pytest.mark.slow
-def test_the_second_draw_is_what_the_next_seed_draws_and_the_table_shows_both(descant) -> None:
+def test_the_second_draw_equals_the_first_of_the_next_seed_and_the_table_shows_both(descant) -> None:
     command = ("evaluate", "harmonization", "--model", "markov", "--limit", 3)
     both = json.loads(descant(*command, "--num-draws", 2, "--json").out)["models"]["markov"]
     next_seed = json.loads(descant(*command, "--seed", 1, "--json").out)["models"]["markov"]
@@ -137,7 +137,7 @@ def test_the_second_draw_is_what_the_next_seed_draws_and_the_table_shows_both(de
 
 
 @pytest.mark.slow
-def test_memorization_finds_training_pieces_word_for_word(descant, tmp_path) -> None:
+def test_memorization_finds_copied_training_pieces(descant, tmp_path) -> None:
     for row in split_rows("chorales:train")[:2]:
         write_midi(row_to_score(row), tmp_path / f"{row['id']}.mid")
     command = ("evaluate", "memorization", "--samples", tmp_path, "--limit", 3)
@@ -164,7 +164,7 @@ def test_memorization_of_continuations(descant, tiny_checkpoint) -> None:
 
 
 @pytest.mark.slow
-def test_a_report_is_one_page_that_asks_for_nothing(descant, tiny_checkpoint, tmp_path) -> None:
+def test_a_report_is_one_page_without_external_files(descant, tiny_checkpoint, tmp_path) -> None:
     out = tmp_path / "report.html"
     command = ("evaluate", "report", "--models", "nearest", tiny_checkpoint, "--limit", 2, "--shown", 1, "--out", out)
     done = descant(*command)
@@ -179,7 +179,7 @@ def test_a_report_is_one_page_that_asks_for_nothing(descant, tiny_checkpoint, tm
     assert not [url for sheet in sheets for url in re.findall(r'(?:src|href)="(?!#|data:)([^"]*)"|url\((?!#)', sheet)]
     assert all(word in page for word in ("nats per voice-16th", "parallel fifths", "nearest", tiny_checkpoint.name))
     assert not re.search(r'(src|href)="(?!data:|#)', page)
-    assert "already" in descant(*command).err  # nothing is replaced unasked
+    assert "already" in descant(*command).err  # nothing is replaced without --force
 
 
 def test_the_release_split_is_announced(capsys: pytest.CaptureFixture[str]) -> None:

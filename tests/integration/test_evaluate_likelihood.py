@@ -20,7 +20,7 @@ MAX_TOKENS = 160
 
 
 @pytest.mark.parametrize("task", ["continue", "harmonize"])
-def test_windows_and_pieces_are_told(
+def test_windows_and_pieces_are_reported(
     descant: Callable[..., Any], vocabulary: Vocabulary, tmp_path: Path, task: str
 ) -> None:
     model = save_untrained(vocabulary, RANGES, tmp_path / "model", max_tokens=MAX_TOKENS)

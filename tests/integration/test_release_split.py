@@ -47,7 +47,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("command", ["likelihood", "harmonization", "memorization", "memorization-continue", "report"])
-def test_a_model_is_measured_on_test_and_the_release_is_named(
+def test_a_model_is_measured_on_test_with_the_remark_about_releases(
     descant: Callable[..., Any], corpus: Path, tiny_checkpoint: Path, tmp_path: Path, command: str
 ) -> None:
     name, _, task = command.partition("-")
@@ -72,7 +72,7 @@ def test_a_model_is_measured_on_test_and_the_release_is_named(
     assert measured == SIZES["test"]
 
 
-def test_the_gan_does_not_go_on_and_is_told_so(descant: Callable[..., Any], corpus: Path) -> None:
+def test_continuing_with_the_gan_is_refused(descant: Callable[..., Any], corpus: Path) -> None:
     source = ("--corpus", corpus, "--split", "valid", "--train", f"{corpus}:train")
     done = descant("evaluate", "memorization", "--model", "gan", "--task", "continue", *source, "--device", "cpu")
     assert (done.status, done.out) == (2, "")

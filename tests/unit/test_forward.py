@@ -1,4 +1,4 @@
-"""The decoding pass computes what the stock classes compute, however the tokens arrive."""
+"""The decoding pass agrees with the stock classes, in whatever chunks the tokens arrive."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _model(architecture: str) -> Any:
 
 
 def _randomize(model: Any) -> Any:
-    """Draw all weights, biases and norms included, so that no mistake hides behind zeros and ones."""
+    """Draw all weights, including biases and norms, so that zeros and ones hide no mistake."""
     generator = torch.Generator().manual_seed(3)
     for parameter in model.parameters():
         parameter.data.normal_(0.0, 0.3, generator=generator)
@@ -45,14 +45,14 @@ def _ids() -> torch.Tensor:
 
 @functools.cache
 def _expected(architecture: str) -> torch.Tensor:
-    """Logits of the stock class after each token, (B, T, V)."""
+    """Return the logits of the stock class after each token, (B, T, V)."""
     with torch.inference_mode():
         logits: torch.Tensor = _model(architecture)(input_ids=_ids(), use_cache=False).logits
     return logits
 
 
 def _feed(cached: CachedModel, num_valid: list[int], sources: list[int] | None = None) -> torch.Tensor:
-    """Append each row's next tokens; what lies behind the valid ones is an id no model knows."""
+    """Append each row's next tokens; the ids after the valid ones are out of range."""
     sources = list(range(NUM_ROWS)) if sources is None else sources
     chunk = torch.full((len(sources), max(num_valid) + 1), -1)
     for row, (source, start, n) in enumerate(zip(sources, cached.lengths, num_valid, strict=True)):
@@ -110,7 +110,7 @@ def test_any_chunks_give_the_stock_logits(architecture: str, capacity: int, chun
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_selected_rows_go_on_separately(architecture: str) -> None:
+def test_selected_rows_continue_separately(architecture: str) -> None:
     cached = CachedModel(_model(architecture), NUM_ROWS, NUM_TOKENS)
     _feed(cached, [8, 3, 6])
     sources = [2, 0, 2, 2, 1]
@@ -155,7 +155,7 @@ def test_rows_that_share_their_beginning_give_the_stock_logits(
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_room_grows_when_it_runs_out(architecture: str) -> None:
+def test_the_room_grows_when_it_runs_out(architecture: str) -> None:
     cached = CachedModel(_model(architecture), NUM_ROWS, 2)
     for num_valid in ([2, 2, 2], [1, 1, 1], [1, 9, 0], [20, 1, 1]):
         _assert_expected(architecture, cached, _feed(cached, num_valid), num_valid)

@@ -12,13 +12,13 @@ CADENCE = np.repeat(np.array([[72, 72, 71, 72], [64, 65, 62, 64], [55, 57, 55, 5
 
 
 def walk(seed, step=2, num_frames=64):
-    """Four voices that wander."""
+    """Return four voices that walk at random."""
     rng = np.random.default_rng(seed)
     moves = rng.integers(-step, step + 1, size=(4, num_frames // 4)).cumsum(axis=1)
     return from_grid(np.repeat(np.array([[72], [64], [57], [48]]) + moves, 4, axis=1), f"walk {seed}")
 
 
-def test_chords_are_named_whatever_their_key_and_position():
+def test_chords_are_named_in_any_key_and_inversion():
     names = [list(QUALITIES)[quality] for quality in chord_qualities(from_grid(CADENCE))]
     assert names == ["major", "major", "major", "major"]
     seventh = from_grid(np.array([[65], [62], [59], [55]]))  # g7
@@ -26,7 +26,7 @@ def test_chords_are_named_whatever_their_key_and_position():
     assert chord_qualities(from_grid(np.array([[65], [64], [63], [62]])))[0] == len(QUALITIES)
 
 
-def test_a_held_chord_counts_once_and_silence_is_none():
+def test_a_held_chord_counts_once_and_silence_is_not_a_chord():
     assert len(chord_qualities(from_grid(np.repeat([[72], [64], [55], [48]], 9, axis=1)))) == 1
     assert len(chord_qualities(from_grid(np.full((4, 3), SILENT)[:, :1] + np.array([[61], [1], [1], [1]])))) == 1
 
@@ -39,13 +39,13 @@ def test_features_by_hand():
     assert features["repeated_sequences"].sum() == 0
 
 
-def test_what_comes_again_is_a_repeated_sequence():
+def test_notes_that_recur_are_a_repeated_sequence():
     soprano = np.repeat([72, 74, 76, 79, 72, 74, 76, 81], 2)
     piece = from_grid(np.stack([soprano, np.full(16, 64), np.full(16, 55), np.full(16, 48)]))
     assert features_of(piece).histograms["repeated_sequences"].nonzero()[0].tolist() == [3]  # c d e, twice
 
 
-def test_a_piece_like_its_reference_grades_nought():
+def test_a_piece_equal_to_its_reference_has_grade_zero():
     features = features_of(walk(1))
     assert Grader([features, features]).grade(features) == pytest.approx(dict.fromkeys(TERMS, 0.0))
 
@@ -58,7 +58,7 @@ def test_distances_are_over_ranks():
     piece.histograms["scale_degrees"][0] = 10  # all at rank 1; the reference has 1/2, 1/4, 1/4 at ranks 0, 1, 2
     assert Grader([reference]).grade(piece)["scale_degrees"] == pytest.approx(0.5 + 0.25)
     piece.histograms["scale_degrees"][:] = 0
-    piece.histograms["scale_degrees"][[1, 2]] = 5  # never heard in the reference: one category behind its three
+    piece.histograms["scale_degrees"][[1, 2]] = 5  # never in the reference: one category after its three
     assert Grader([reference]).grade(piece)["scale_degrees"] == pytest.approx(0.5 + 0.75 + 1)
 
 
@@ -103,7 +103,7 @@ def test_statistics_by_hand():
     assert facts.note_lengths["half"] == pytest.approx(100 * 2 / 12, abs=0.01)
 
 
-def test_intervals_hold_the_figure_and_narrow_with_more_pieces():
+def test_intervals_contain_the_figure_and_narrow_with_more_pieces():
     few, many = (ratio_interval(np.tile([1, 2, 3], n), np.full(3 * n, 10), scale=100) for n in (3, 300))
     assert few.value == many.value == pytest.approx(20)
     assert few.low < many.low < 20 < many.high < few.high
@@ -111,6 +111,6 @@ def test_intervals_hold_the_figure_and_narrow_with_more_pieces():
     assert quantile_interval([1, 2, 9]).value == 2
 
 
-def test_equal_pieces_leave_no_room():
+def test_equal_pieces_have_an_interval_of_width_zero():
     estimate = ratio_interval([2, 2, 2], [4, 4, 4])
     assert (estimate.value, estimate.low, estimate.high) == (0.5, 0.5, 0.5)

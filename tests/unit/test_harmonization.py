@@ -1,4 +1,4 @@
-"""Harmonizers and what is measured of them, on music made for the purpose."""
+"""Harmonizers and their measurements, on music made for these tests."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ SCALE = (60, 62, 64, 65, 67, 69, 71, 72)
 
 
 def piece(seed, shift=0):
-    """A row of two bars of quarters: a soprano that wanders on the white keys, and three parallel voices."""
+    """Return a row of two bars of quarters: a soprano of random white keys, and three parallel voices."""
     rng = np.random.default_rng(seed)
     line = [SCALE[index] + shift for index in rng.integers(0, len(SCALE), 8)]
     score = ScoreTick(480)
@@ -42,7 +42,7 @@ def chorale(row):
 
 
 class Echo:
-    """Gives every voice the soprano's notes, or Bach's own voices if it is told them."""
+    """Give every voice the soprano's notes, or Bach's own voices if they are known."""
 
     name = "echo"
 
@@ -69,7 +69,7 @@ def notes_of(track):
     return [(note.time, note.duration, note.pitch) for note in track.notes]
 
 
-def test_the_nearest_soprano_is_copied_with_all_that_stands_under_it_in_any_key():
+def test_the_harmony_of_the_nearest_soprano_is_copied_in_any_key():
     nearest = NearestSoprano([chorale(piece(seed)) for seed in range(6)])
     wanted = row_to_score(piece(3, shift=4))
     found = nearest.harmonize(melody_of(wanted), 0)
@@ -78,11 +78,11 @@ def test_the_nearest_soprano_is_copied_with_all_that_stands_under_it_in_any_key(
         assert notes_of(mine) == notes_of(theirs)
 
 
-def test_the_nearest_soprano_holds_its_chord_where_the_tune_is_another():
+def test_the_nearest_soprano_holds_its_chord_where_the_melody_differs():
     nearest = NearestSoprano([chorale(piece(seed)) for seed in range(6)])
     wanted = row_to_score(piece(3, shift=4))
     melody = melody_of(wanted)
-    melody.tracks[0].notes[4].pitch += 1  # other steps to it and from it: none of the pieces has them
+    melody.tracks[0].notes[4].pitch += 1  # steps that no piece has
     melody.tracks[0].notes[4].duration += 60
     found = nearest.harmonize(melody, 0)
     for mine, theirs in zip(found.tracks[1:], wanted.tracks[1:], strict=True):
@@ -91,7 +91,7 @@ def test_the_nearest_soprano_holds_its_chord_where_the_tune_is_another():
         assert notes_of(mine) == expected
 
 
-def test_the_nearest_soprano_knows_no_chance_and_the_markov_voices_do():
+def test_the_seed_matters_to_the_markov_voices_only():
     chorales = [chorale(piece(seed)) for seed in range(6)]
     melody = melody_of(row_to_score(piece(99)))
     nearest, markov = NearestSoprano(chorales), MarkovVoices(chorales)
@@ -117,7 +117,7 @@ def test_baseline_is_both_of_them():
         open_harmonizer("baseline")
 
 
-def test_a_model_that_harmonizes_no_melody_is_refused_in_words_of_its_own(band_checkpoint):
+def test_a_model_that_does_not_harmonize_is_refused_with_its_own_message(band_checkpoint):
     with pytest.raises(InputError, match=r"midinet writes without a melody\. Give a model that harmonizes"):
         open_harmonizer("midinet")
     with pytest.raises(InputError, match=r"does not write four voices\. Give a model of four voices"):
@@ -132,7 +132,7 @@ def test_a_finer_resolution_keeps_the_soprano_and_a_moved_note_does_not():
     assert not soprano_is_kept(melody, moved)
 
 
-def test_bach_against_himself_is_a_draw_and_always_right(reference):
+def test_bach_against_himself_is_a_tie_and_always_right(reference):
     rows = [piece(seed) for seed in (20, 21)]
     own = {row_to_score(row).tracks[0].notes[0].pitch: row_to_score(row) for row in rows}
     assert len(own) == 2
@@ -157,17 +157,17 @@ def test_four_unisons_are_worse_and_never_right(reference):
 
 
 def test_several_draws_are_measured_together_and_each_alone(reference):
-    """One draw is Bach himself, the other four unisons; a seed decides which."""
+    """One draw is Bach himself, the other is four unisons; the seed decides which."""
 
-    class Moody:
-        name = "moody"
+    class BySeed:
+        name = "by-seed"
 
         def harmonize(self, melody, seed):
             return Echo(own if seed < 100 else {}).harmonize(melody, seed)
 
     rows = [piece(seed) for seed in (20, 21, 22)]
     own = {row_to_score(row).tracks[0].notes[0].pitch: row_to_score(row) for row in rows}
-    draws = [harmonize_rows(Moody(), rows, seed=seed) for seed in (0, 100)]
+    draws = [harmonize_rows(BySeed(), rows, seed=seed) for seed in (0, 100)]
     both, good, bad = (measure_harmonies(some, reference).facts() for some in (draws, draws[:1], draws[1:]))
     assert [draw["seed"] for draw in both["draws"]] == [0, 100]
     for alone, draw in zip((good, bad), both["draws"], strict=True):
@@ -198,5 +198,5 @@ def test_more_draws_narrow_an_interval_as_far_as_draws_differ_and_not_further(es
     assert width(np.repeat(piece_N1, 16, axis=1)) == pytest.approx(width(piece_N1))  # only pieces differ: no gain
 
 
-def test_versions_of_one_piece_are_one_piece():
+def test_draws_of_one_piece_are_one_piece():
     assert by_piece(["b", "a", "b"], [1, 2, 4]).tolist() == [2, 5]

@@ -1,4 +1,4 @@
-"""Runs of notes that two sets of pieces share, against a search that tries everything."""
+"""Runs of notes that two sets of pieces share, compared with an exhaustive search."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def by_trying(known, sequence):
 
 
 @given(st.lists(SEQUENCES, max_size=4), SEQUENCES)
-def test_the_index_finds_what_trying_everything_finds(known, sequence):
+def test_the_index_agrees_with_an_exhaustive_search(known, sequence):
     assert RunIndex(known).longest_run(sequence) == by_trying(known, sequence)
 
 
@@ -36,14 +36,14 @@ def piece(soprano, *, shift=0, bass=None):
     return from_grid(np.repeat(np.array([np.array(line) + shift for line in lines]), 4, axis=1))
 
 
-def test_a_transposed_stretch_is_found_again():
+def test_a_transposed_run_is_found():
     memory = TrainingRuns.of([piece([60, 62, 64, 65, 67, 69, 71, 72])])
     runs = memory.longest_runs(piece([81, 64, 65, 67, 69, 60], shift=3))
     assert runs["Soprano"] == 4  # e f g a
     assert runs[ALL_VOICES] == 4
 
 
-def test_all_four_voices_have_to_agree():
+def test_all_four_voices_must_agree():
     memory = TrainingRuns.of([piece([60, 62, 64, 65, 67, 69])])
     runs = memory.longest_runs(piece([60, 62, 64, 65, 67, 69], bass=[40, 42, 44, 40, 47, 49]))
     assert (runs["Soprano"], runs["Bass"], runs[ALL_VOICES]) == (6, 3, 3)
@@ -54,17 +54,17 @@ def test_another_rhythm_is_another_run():
     assert max(TrainingRuns.of([slow]).longest_runs(piece([60, 62, 64])).values()) == 0
 
 
-def test_runs_do_not_go_on_from_one_training_piece_to_the_next():
+def test_runs_do_not_cross_from_one_training_piece_to_the_next():
     memory = TrainingRuns.of([piece([60, 62, 64]), piece([65, 67, 69])])
     assert memory.longest_runs(piece([60, 62, 64, 65, 67, 69]))["Soprano"] == 3
 
 
-def test_a_voice_is_searched_in_its_own_voice():
+def test_a_voice_is_compared_with_the_same_voice():
     memory = TrainingRuns.of([piece([60, 62, 64, 67], bass=[40, 41, 39, 46])])
     assert memory.longest_runs(piece([60, 61, 59, 66]))["Soprano"] == 0
 
 
-def test_rests_are_no_notes():
+def test_rests_are_not_notes():
     silent = from_grid(np.array([[60] * 8, [55] * 8, [SILENT] * 8, [40] * 8]))
     assert TrainingRuns.of([silent]).longest_runs(silent)["Tenor"] == 0
 
@@ -76,7 +76,7 @@ def test_facts():
     assert facts["all_four"]["longest"] == 1
 
 
-def test_a_model_that_copies_more_than_bach_is_told_where():
+def test_excesses_name_where_a_model_copies_more_than_bach():
     bach = runs_facts([{"Alto": n, ALL_VOICES: 3} for n in (4, 6, 8)])
     same = runs_facts([{"Alto": n, ALL_VOICES: 3} for n in (4, 6, 8)])
     assert excesses(same, bach) == []

@@ -1,4 +1,4 @@
-"""Rules of voice leading on textbook examples, written for the purpose; one bar a chord unless said otherwise."""
+"""Rules of voice leading on textbook examples written for these tests."""
 
 import numpy as np
 import pytest
@@ -13,20 +13,20 @@ PITCHES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 
 def midi(name: str) -> int:
-    """MIDI pitch of a name such as F#4 or Bb3; SILENT for "-"."""
+    """Return the MIDI pitch of a name such as F#4 or Bb3; SILENT for "-"."""
     if name == "-":
         return SILENT
     return PITCHES[name[0]] + name.count("#") - name[1:].count("b") + 12 * (int(name[-1]) + 1)
 
 
 def example(soprano, alto, tenor, bass, *, key="C major", phrase_ends=()):
-    """Four voices as names with blanks between; each chord lasts four 16ths."""
+    """Return four voices, given as pitch names separated by spaces; each chord lasts four 16ths."""
     lines = [[midi(name) for name in line.split()] for line in (soprano, alto, tenor, bass)]
     return from_grid(np.repeat(np.array(lines), 4, axis=1), key=key, phrase_ends=phrase_ends)
 
 
 def score_of(tracks):
-    """A score of 24 ticks to the quarter with tracks of (onset, length, pitch)."""
+    """Return a score of 24 ticks per quarter with tracks of (onset, length, pitch)."""
     score = ScoreTick(24)
     for name, notes in tracks.items():
         track = TrackTick(name, 0, False)
@@ -55,19 +55,19 @@ def test_parallel_unisons_count_as_octaves():
     assert broken(example("G4 A4", "G4 A4", "E4 F4", "C3 F3"))["parallel_octaves"] == 1
 
 
-def test_a_fifth_that_is_repeated_or_held_is_none():
+def test_a_repeated_or_held_fifth_is_not_parallel():
     assert broken(example("G4 G4", "E4 F4", "G3 F3", "C3 C3")) == {}
 
 
-def test_fifths_in_contrary_motion_are_none():
+def test_fifths_in_contrary_motion_are_not_parallel():
     assert "parallel_fifths" not in broken(example("G4 D5", "E4 F4", "C4 B3", "C4 G3"))
 
 
-def test_parallel_fourths_of_crossed_voices_are_no_fifths():
+def test_parallel_fourths_of_crossed_voices_are_not_fifths():
     assert "parallel_fifths" not in broken(example("G4 A4", "C5 D5", "E4 F4", "C4 C4"))
 
 
-def test_a_diminished_fifth_after_a_perfect_one_is_none():
+def test_a_diminished_fifth_after_a_perfect_one_is_not_parallel():
     assert "parallel_fifths" not in broken(example("G4 F4", "E4 D4", "C4 B3", "C3 G3"))
 
 
@@ -77,7 +77,7 @@ def test_a_phrase_end_excuses_what_follows_it():
     assert broken(example(*voices, phrase_ends=[4])) == {}
 
 
-def test_a_rest_between_excuses_it_too():
+def test_a_rest_between_also_excuses_it():
     assert "parallel_octaves" not in broken(example("C5 - D5", "G4 G4 F4", "E4 E4 A3", "C3 - D3"))
 
 
@@ -128,7 +128,7 @@ def test_range():
         ("G4 Bb4", "C minor", False),  # minor third
         ("C5 Ab4", "C minor", False),  # major third
         ("Eb4 B4", "C minor", True),  # augmented fifth
-        ("C5 C#5", "C major", False),  # a chromatic semitone is no leap
+        ("C5 C#5", "C major", False),  # a chromatic semitone is not a leap
         ("C5 D5", "C major", False),
     ],
 )
@@ -148,7 +148,7 @@ def test_changes_are_the_pitches_that_begin():
     assert {rule.key for rule in RULES} == counts.found.keys()
 
 
-def test_a_score_reads_like_its_grid():
+def test_a_score_becomes_a_grid():
     # Half a bar of quarters over a bass that begins with an upbeat rest; 24 ticks to the quarter.
     score = score_of(
         {"Soprano": [(0, 24, 72), (24, 24, 74)], "Alto": [(0, 48, 67)], "Tenor": [(0, 48, 64)], "Bass": [(24, 24, 48)]}
@@ -165,7 +165,7 @@ def test_three_voices_are_refused():
         chorale_of_score(score_of({"Soprano": [(0, 24, 72)], "Alto": [(0, 24, 67)], "Bass": [(0, 24, 48)]}), "x")
 
 
-def test_what_a_model_wrote_is_read_whatever_it_is():
+def test_any_output_of_a_model_can_be_read():
     # Several notes at once, one that sounds into the next, a voice without notes and one without a track.
     score = score_of({"Soprano": [(0, 24, 72), (0, 24, 76)], "Alto": [(0, 48, 67), (24, 24, 69)], "Tenor": []})
     chorale = chorale_of_harmony(score, "x")

@@ -53,7 +53,7 @@ def test_a_harmony_counts_its_three_voices_only(vocabulary, layout, named, tiny_
     assert "Soprano" not in scores.pitch_accuracy
 
 
-def test_accuracy_belongs_to_the_voice_whatever_its_place_in_the_stream(vocabulary, outer_first, named):
+def test_accuracy_belongs_to_the_voice_in_any_order_of_voices(vocabulary, outer_first, named):
     layout = TaskLayout(outer_first, LayoutConfig())
     pieces = [(name, encode_score(outer_first, decode_piece(vocabulary, piece)).piece) for name, piece in named]
     scores = score_pieces(make(outer_first), layout, pieces)
@@ -61,7 +61,7 @@ def test_accuracy_belongs_to_the_voice_whatever_its_place_in_the_stream(vocabula
         assert score.pitches[:, 1].tolist() == [piece.keep_voices([v]).num_notes for v in range(4)]
 
 
-def test_every_note_of_a_counted_voice_is_asked_for_its_pitch(vocabulary, layout, named):
+def test_every_note_of_a_counted_voice_counts_one_pitch(vocabulary, layout, named):
     scores = score_pieces(make(vocabulary), layout, named)
     for score, (_, piece) in zip(scores.pieces, named, strict=True):
         assert score.pitches[:, 1].tolist() == [piece.keep_voices([v]).num_notes for v in range(4)]
@@ -71,7 +71,7 @@ def test_the_likeliest_pitch_is_right_where_the_model_bets_on_it(vocabulary, lay
     model = make(vocabulary, uniform=True)
     pitch = next(note.pitch for bar in named[0][1].bars for note in bar.notes)
     favourite = vocabulary.pitch_id[pitch]
-    model.forward = lambda input_ids, use_cache: type(  # a model that says the same whatever it hears
+    model.forward = lambda input_ids, use_cache: type(  # a model with the same output for any input
         "Output",
         (),
         {"logits": torch.zeros(*input_ids.shape, vocabulary.size).index_fill_(2, torch.tensor([favourite]), 1.0)},

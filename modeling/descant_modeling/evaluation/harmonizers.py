@@ -24,6 +24,7 @@ from descant_modeling.decoding.voice_leading import NoteKey
 from descant_modeling.evaluation.data import split_chorales
 from descant_modeling.generation.base import GenerationConfig, MusicGenerator
 from descant_modeling.generation.multitrack import MultitrackGenerator
+from descant_modeling.generation.satb import FourPartGenerator
 from descant_modeling.models.checkpoints import find_checkpoint
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.pianoroll.frames import SILENT, Chorale, Ints, Line
@@ -36,6 +37,7 @@ __all__ = [
     "MarkovVoices",
     "ModelHarmonizer",
     "NearestSoprano",
+    "causal_generator",
     "melody_of",
     "named_harmonizers",
     "open_harmonizer",
@@ -113,6 +115,12 @@ class ModelHarmonizer:
     def harmonize(self, melody: ScoreTick, seed: int) -> ScoreTick:
         """See `Harmonizer`."""
         return self.generator.harmonize(melody, GenerationConfig(self.sampling, seed=seed)).samples[0].score
+
+
+def causal_generator(harmonizer: Harmonizer) -> FourPartGenerator | None:
+    """Return the causal model behind a harmonizer; None for baselines and GANs."""
+    generator = harmonizer.generator if isinstance(harmonizer, ModelHarmonizer) else None
+    return generator if isinstance(generator, FourPartGenerator) else None
 
 
 class NearestSoprano:

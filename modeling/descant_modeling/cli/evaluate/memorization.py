@@ -86,17 +86,17 @@ def _sampled(
 ) -> tuple[list[Chorale], list[Chorale]]:
     """Return what a model writes to the rows, and the same stretches of Bach's pieces."""
     from descant_modeling.evaluation.harmonization import harmonize_rows
-    from descant_modeling.evaluation.harmonizers import ModelHarmonizer
+    from descant_modeling.evaluation.harmonizers import causal_generator
     from descant_modeling.evaluation.memorization import continue_rows
-    from descant_modeling.generation.satb import FourPartGenerator
 
     harmonizer = load_harmonizer(model, device)
     if task == "harmonize":
         harmonies = harmonize_rows(harmonizer, rows, seed=seed, progress=progress).harmonies
         return [harmony.chorale for harmony in harmonies], [harmony.bach for harmony in harmonies]
-    if not isinstance(harmonizer, ModelHarmonizer) or not isinstance(harmonizer.generator, FourPartGenerator):
+    generator = causal_generator(harmonizer)
+    if generator is None:
         raise InputError(f"{model} supports only harmonization. Omit --task, or choose another --model.")
-    continuations = continue_rows(harmonizer.generator, rows, seed=seed, progress=progress)
+    continuations = continue_rows(generator, rows, seed=seed, progress=progress)
     if not continuations:
         raise InputError("None of these pieces is longer than two bars. Choose others.")
     return [found.sample for found in continuations], [found.bach for found in continuations]

@@ -80,15 +80,15 @@ def report_command(
 def _likelihood(harmonizer: Harmonizer, corpus: str, split: str, ids: set[str]) -> dict[str, Any]:
     """Return the facts of both tasks over the pieces with these ids; nothing for models that are not causal."""
     from descant_modeling.common.console import quiet_libraries
-    from descant_modeling.evaluation.harmonizers import ModelHarmonizer
+    from descant_modeling.evaluation.harmonizers import causal_generator
     from descant_modeling.evaluation.likelihood import score_pieces
-    from descant_modeling.generation.satb import FourPartGenerator
     from descant_modeling.training.data import load_named_pieces
     from descant_tokenizers.tokens.tasks import Task
 
-    if not isinstance(harmonizer, ModelHarmonizer) or not isinstance(harmonizer.generator, FourPartGenerator):
+    generator = causal_generator(harmonizer)
+    if generator is None:
         return {}
-    model, layout = harmonizer.generator.checkpoint.model, harmonizer.generator.checkpoint.layout
+    model, layout = generator.checkpoint.model, generator.checkpoint.layout
     with quiet_libraries():
         pieces = [(name, piece) for name, piece in load_named_pieces(corpus, split, layout) if name in ids]
     return {task: score_pieces(model, layout, pieces, task).facts() for task in (Task.CONTINUE, Task.HARMONIZE)}
