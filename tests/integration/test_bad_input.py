@@ -21,7 +21,7 @@ TUNE = f"{GENERATE} tune.mid"
 
 PROMPTS = [
     (f"{GENERATE} chords.mid", "track 1 'Piano' plays several notes at once"),
-    (f"{GENERATE} odd-meter.mid", "time signature 13/16 (bar 1) is none that the model knows"),
+    (f"{GENERATE} odd-meter.mid", "The model does not know the time signature 13/16 (bar 1)"),
     (f"{GENERATE} wide.mid", "the given voices reach from MIDI pitch 10 to 110"),
 ]
 
@@ -70,7 +70,7 @@ OPTIONS = [
 OTHERS = [
     ("generate --prompt tune.mid --model no-weights", "no-weights has no model.safetensors"),
     ("generate --prompt tune.mid --model no-tokenizer", "no-tokenizer has no tokenizer.json"),
-    ("tokenizer inspect tune.mid --preset octuple", "unknown tokenizer preset 'octuple'"),
+    ("tokenizer inspect tune.mid --preset octuple", "'octuple' is not a tokenizer preset"),
     ("train --config unknown-value.yaml", "architecture is transformer9"),
 ]
 

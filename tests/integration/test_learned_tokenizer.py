@@ -192,7 +192,7 @@ def test_nothing_is_overwritten_silently(trained: Trained, descant: Callable[...
     command = ("tokenizer", "train", trained.dataset, "--vocab-size", 560, "--out", out)
     refused = descant(*command)
     assert (refused.status, refused.out) == (2, "")
-    assert refused.err.strip() == f"error: {out} already exists and is not empty; choose another folder or add --force."
+    assert refused.err.strip() == f"error: {out} already exists and is not empty. Choose another folder or add --force."
     assert (out / "tokenizer.json").read_bytes() == before
     replaced = descant(*command, "--force", "--json")
     assert replaced.status == 0, replaced.err
@@ -202,15 +202,15 @@ def test_nothing_is_overwritten_silently(trained: Trained, descant: Callable[...
     assert facts["splits"]["train"]["tokens_per_note"] < facts["splits"]["train"]["base_tokens_per_note"]
     foreign = descant(*command[:-1], trained.run / "best", "--force")
     assert foreign.status == 2
-    assert "does not look like a tokenizer trained here" in foreign.err
+    assert "does not look like a trained tokenizer" in foreign.err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tokenizer"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--vocab-size", 524), "the vocabulary size is 524: give more than the 524 tokens of the preset"),
-        (("--vocab-size", 600, "--preset", "nope"), "unknown tokenizer preset 'nope'"),
+        (("--vocab-size", 524), "The vocabulary size is 524. Give more than the 524 tokens of the preset"),
+        (("--vocab-size", 600, "--preset", "nope"), "'nope' is not a tokenizer preset"),
     ],
 )
 def test_mistakes_are_one_sentence(
@@ -227,6 +227,6 @@ def test_unigram_by_the_command(trained: Trained, descant: Callable[..., Any], t
     out = tmp_path / "unigram"
     result = descant("tokenizer", "train", trained.dataset, "--vocab-size", 560, "--model", "Unigram", "--out", out)
     assert result.status == 0, result.err
-    assert result.out.splitlines()[0].startswith(f"{out}: 560 tokens, 36 of them learned by Unigram from ")
+    assert result.out.splitlines()[0].startswith(f"{out}: 560 tokens, 36 of them merged by Unigram, trained on ")
     hint = f"descant train data.tokenizer={out} layout.given_at_onsets=false data.corpora=[{trained.dataset}]"
     assert result.out.splitlines()[-1] == f"train a model with it: {hint}"

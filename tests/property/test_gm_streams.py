@@ -243,9 +243,9 @@ def test_tasks_decode_to_what_was_encoded(gm_table, random_band, seed, num_bars,
         assert decoded.piece == piece.keep_voices(voices)
         return
     assert decoded.piece == piece
-    assert decoded.given == cut(piece, voices, decoded.bars)
+    assert decoded.context == cut(piece, voices, decoded.bars)
     predicted = [i for i, is_written in zip(encoded.ids, encoded.loss_mask, strict=True) if is_written]
-    assert sum(i in gm_table.pitch_of for i in predicted) == piece.num_notes - decoded.given.num_notes
+    assert sum(i in gm_table.pitch_of for i in predicted) == piece.num_notes - decoded.context.num_notes
     assert not any(gm_table.types[i] == "Tempo" for i in predicted)
 
 

@@ -158,7 +158,7 @@ def test_learned_tokens_are_shown_with_what_they_stand_for(tmp_path: Path) -> No
     ("arguments", "message"),
     [
         (["missing.mid"], "there is no file"),
-        (["tune.mid", "--preset", "nope"], "unknown tokenizer preset"),
+        (["tune.mid", "--preset", "nope"], "'nope' is not a tokenizer preset"),
         (["tune.mid", "--model", "."], "no tokenizer.json"),
         (["tune.mid", "--track", "9"], "there is no track 9"),
         (["five.mid"], "time signature 5/1"),

@@ -110,7 +110,7 @@ def test_a_block_that_repeats_other_notes_than_the_given_ones_is_refused(vocabul
 
 def test_learned_tokens_and_instruments_cannot_stand_at_onsets(learned_table, gm_table):
     for vocabulary in (learned_table, gm_table):
-        with pytest.raises(InputError, match="given_at_onsets is for four voices without learned tokens"):
+        with pytest.raises(InputError, match="given_at_onsets is only for four voices without merged tokens"):
             TaskLayout(vocabulary, LayoutConfig(given_at_onsets=True))
 
 
@@ -127,13 +127,13 @@ def test_voices_outside_a_continuation_are_left_out(vocabulary, piece):
 
 @pytest.mark.parametrize("voices", [(), (4,), (-1,)])
 def test_voices_must_be_some_and_known(vocabulary, piece, voices):
-    with pytest.raises(ValueError, match="voices to write are"):
+    with pytest.raises(ValueError, match="The voices to generate are"):
         TaskLayout(vocabulary).encode(piece, Task.HARMONIZE, voices)
 
 
 @pytest.mark.parametrize("bars", [[], [3], [-1]])
 def test_bars_must_be_some_of_the_piece(vocabulary, piece, bars):
-    with pytest.raises(ValueError, match="bars to write are"):
+    with pytest.raises(ValueError, match="The bars to generate are"):
         TaskLayout(vocabulary).encode(piece, Task.INFILL, (0,), bars)
 
 
@@ -149,8 +149,8 @@ def test_a_negative_lookahead_is_refused():
         (["Bar_None"], "BOS"),
         (["BOS_None", "Bar_None"], "a task"),
         (["BOS_None", "HARMONIZE_None", "Program_43", "Pitch_60"], "Bar"),
-        (["BOS_None", "HARMONIZE_None", "Program_43", "SEP_None"], "a bar to write"),
-        (["BOS_None", "INFILL_None", "Program_43", "Bar_None", "TimeSig_4/4", "SEP_None"], "a bar to write"),
+        (["BOS_None", "HARMONIZE_None", "Program_43", "SEP_None"], "a bar to generate"),
+        (["BOS_None", "INFILL_None", "Program_43", "Bar_None", "TimeSig_4/4", "SEP_None"], "a bar to generate"),
     ],
 )
 def test_a_stream_that_breaks_the_layout_is_refused(vocabulary, names, expected):

@@ -134,9 +134,9 @@ def with_model(tokenizer, params):
 @pytest.mark.parametrize(
     ("model", "split", "reason"),
     [
-        ("BPE", "no", "its learned tokens reach across onsets or bars"),
-        ("BPE", "bar", "its learned tokens do not follow its base tokens"),
-        ("Unigram", "no", "its base tokens have other ids in its learned vocabulary"),
+        ("BPE", "no", "its merged tokens reach across onsets or bars"),
+        ("BPE", "bar", "its merged tokens do not follow its base tokens"),
+        ("Unigram", "no", "its base tokens have other ids in its trained vocabulary"),
     ],
 )
 def test_a_tokenizer_that_miditok_trained_is_refused(vocabulary, random_piece, tmp_path, model, split, reason):
@@ -148,19 +148,19 @@ def test_a_tokenizer_that_miditok_trained_is_refused(vocabulary, random_piece, t
     tokenizer.config.encode_ids_split = split
     tokenizer.train(vocab_size=vocabulary.size + 60, model=model, files_paths=paths)
     tokenizer.save(tmp_path / TOKENIZER_FILE)
-    with pytest.raises(InputError, match=rf"is no REMI tokenizer of ours \({reason}\)"):
+    with pytest.raises(InputError, match=rf"is not a REMI tokenizer of Descant \({reason}\)"):
         load_tokenizer(tmp_path)
 
 
 @pytest.mark.parametrize("size", [0, 524, 100_000])
 def test_a_vocabulary_that_cannot_be_is_refused(vocabulary, tiny_pieces, size):
-    with pytest.raises(InputError, match=f"the vocabulary size is {size}: give more than the 524 tokens of the preset"):
+    with pytest.raises(InputError, match=rf"The vocabulary size is {size}\. Give more than the 524 tokens"):
         train_tokenizer(vocabulary.tokenizer, tiny_pieces, size)
 
 
 def test_music_without_notes_is_refused(vocabulary, random_piece):
     silence = random_piece(np.random.default_rng(0), voices=())
-    with pytest.raises(InputError, match="there is no piece to learn tokens from"):
+    with pytest.raises(InputError, match="There is no piece to train on"):
         train_tokenizer(vocabulary.tokenizer, [silence], 600)
 
 

@@ -37,7 +37,7 @@ def test_sbat_names_the_bass_behind_the_soprano(outer_first, tmp_path):
 
 
 def test_an_unknown_preset_is_named():
-    with pytest.raises(InputError, match=r"unknown tokenizer preset 'piano': choose one of satb"):
+    with pytest.raises(InputError, match=r"'piano' is not a tokenizer preset\. Choose one of satb"):
         build_tokenizer("piano")
 
 
@@ -56,7 +56,7 @@ def test_a_folder_without_tokenizer_is_refused(tmp_path):
 )
 def test_a_file_that_is_no_miditok_tokenizer_is_refused(tmp_path, content):
     (tmp_path / "tokenizer.json").write_text(content)
-    with pytest.raises(InputError, match="is no REMI tokenizer of ours"):
+    with pytest.raises(InputError, match="is not a REMI tokenizer of Descant"):
         load_tokenizer(tmp_path)
 
 

@@ -1,6 +1,6 @@
 """Symbolic music from files to token ids: scores, corpora, tokens.
 
-This package never imports torch nor `descant_modeling`; an import-linter contract holds it to that.
+This package imports neither torch nor `descant_modeling`; an import-linter contract enforces it.
 
 >>> import descant_tokenizers as dt
 >>> score, how = dt.four_voices(dt.read_score("examples/au-clair-de-la-lune.musicxml"))
@@ -15,11 +15,11 @@ This package never imports torch nor `descant_modeling`; an import-linter contra
 >>> layout.decode(stream.ids).piece == piece
 True
 
-Tokens that stand for several are learned from pieces; a stream of them says the same:
+BPE merges are trained on pieces; a merged stream is shorter and holds the same music:
 
->>> learned = dt.Vocabulary(dt.train_tokenizer(vocabulary.tokenizer, [piece], vocab_size=560))
->>> shorter = dt.TaskLayout(learned).encode(piece, dt.Task.CONTINUE, piece.voices)
->>> len(shorter.ids) < 0.7 * len(stream.ids), learned.expand(shorter.ids) == stream.ids
+>>> merged = dt.Vocabulary(dt.train_tokenizer(vocabulary.tokenizer, [piece], vocab_size=560))
+>>> shorter = dt.TaskLayout(merged).encode(piece, dt.Task.CONTINUE, piece.voices)
+>>> len(shorter.ids) < 0.7 * len(stream.ids), merged.expand(shorter.ids) == stream.ids
 (True, True)
 """
 
@@ -42,25 +42,18 @@ if TYPE_CHECKING:
 
 __version__ = version("descant")
 
-_PLACES = {
-    "InputError": "common.errors",
-    "Grammar": "tokens.grammar",
-    "Task": "tokens.tasks",
-    "TaskLayout": "tokens.tasks",
-    "Vocabulary": "tokens.vocabulary",
-    "build_dataset": "corpora",
-    "build_tokenizer": "tokens.presets",
-    "decode_piece": "tokens.encode",
-    "encode_score": "tokens.encode",
-    "four_voices": "tokens.satb",
-    "load_corpus": "corpora",
-    "load_tokenizer": "tokens.presets",
-    "open_tokenizer": "tokens.presets",
-    "read_score": "scores",
-    "row_to_score": "corpora",
-    "tokenize_dataset": "tokens.dataset",
-    "train_tokenizer": "tokens.train_bpe",
-    "write_midi": "scores",
+_MODULES = {
+    "common.errors": ["InputError"],
+    "corpora": ["build_dataset", "load_corpus", "row_to_score"],
+    "scores": ["read_score", "write_midi"],
+    "tokens.dataset": ["tokenize_dataset"],
+    "tokens.encode": ["decode_piece", "encode_score"],
+    "tokens.grammar": ["Grammar"],
+    "tokens.presets": ["build_tokenizer", "load_tokenizer", "open_tokenizer"],
+    "tokens.satb": ["four_voices"],
+    "tokens.tasks": ["Task", "TaskLayout"],
+    "tokens.train_bpe": ["train_tokenizer"],
+    "tokens.vocabulary": ["Vocabulary"],
 }
 
 __all__ = [
@@ -87,7 +80,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for, and nothing else: datasets and music21 take seconds."""
-    if name in _PLACES:
-        return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+    """Import a name at its first use: datasets and music21 take seconds."""
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

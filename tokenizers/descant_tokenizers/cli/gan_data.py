@@ -1,4 +1,4 @@
-"""`descant dataset build` for what the GANs learn from."""
+"""`descant dataset build` for the training data of the GANs."""
 
 from __future__ import annotations
 
@@ -26,20 +26,7 @@ def build_for_gans(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Build one of the corpora of rolls, or `melody-bars`, and say what it holds.
-
-    Args:
-        corpus: Its name.
-        out: The folder to write.
-        num_proc: Worker processes for reading the scores; by default one for each core.
-        file_format: `arrow` or `parquet`.
-        force: Replace a dataset that is already there.
-        quiet: Print neither progress nor summary.
-        as_json: Print the report as one line of JSON instead.
-
-    Raises:
-        InputError: The scores cannot be read, or `out` cannot be written.
-    """
+    """Build one of the corpora of rolls, or `melody-bars`, and summarize it; the options are those of the command."""
     is_roll = corpus in ROLL_CORPORA
     common: dict[str, Any] = {"num_proc": num_proc, "force": force, "file_format": file_format}
     report: RollReport | MelodyReport

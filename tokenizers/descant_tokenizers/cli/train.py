@@ -1,4 +1,4 @@
-"""``descant tokenizer train``: learn the tokens of a corpus, and say what that is worth on music not learned from.
+"""`descant tokenizer train`: train merges on a corpus, and measure them on music held out.
 
 Heavy libraries are imported inside the command, so that `--help` answers at once.
 """
@@ -23,23 +23,22 @@ if TYPE_CHECKING:
     from descant_tokenizers.tokens.piece import Piece
     from descant_tokenizers.tokens.vocabulary import Vocabulary
 
-#: Beside the tokenizer: how it came about. Marks a folder that `--force` may replace.
-FACTS_FILE = "training.json"
-LEARNED_SPLIT, MEASURED_SPLIT = "train", "valid"
+FACTS_FILE = "training.json"  # written beside the tokenizer; marks a folder that `--force` may replace
+TRAIN_SPLIT, VALID_SPLIT = "train", "valid"
 
 
 def train_tokenizer_command(
     source: Annotated[str, typer.Argument(metavar="CORPUS", help="A corpus (chorales), or a folder of music.")],
-    vocab_size: Annotated[int, typer.Option(help="Number of tokens in the end, those of the preset included.")],
+    vocab_size: Annotated[int, typer.Option(help="Size of the vocabulary, tokens of the preset included.")],
     out: Annotated[Path, typer.Option(help="Folder to write the tokenizer to.")],
     preset: Annotated[str, typer.Option(help="Tokenizer preset to start from.")] = "satb",
-    model: Annotated[Literal["BPE", "Unigram"], typer.Option(help="How tokens are learned.")] = "BPE",
-    num_proc: Annotated[int | None, typer.Option(help="Worker processes; none of its own if not given.")] = None,
+    model: Annotated[Literal["BPE", "Unigram"], typer.Option(help="Algorithm.")] = "BPE",
+    num_proc: Annotated[int | None, typer.Option(help="Worker processes (default: this process).")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the tokenizer at --out.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print neither progress nor summary.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON instead of the summary.")] = False,
 ) -> None:
-    """Learn tokens that stand for several (BPE, Unigram) from the train split of a corpus."""
+    """Train merged tokens (BPE, Unigram) on the train split of a corpus."""
     _check_out(out, force=force)
 
     import datasets
@@ -58,13 +57,13 @@ def train_tokenizer_command(
     silence_datasets(quiet=quiet or as_json)
     with reading_bar(source, quiet=quiet or as_json) as progress:
         corpus = load_corpus(source, num_proc=num_proc, progress=progress)
-    used = datasets.DatasetDict({name: corpus[name] for name in (LEARNED_SPLIT, MEASURED_SPLIT) if name in corpus})
+    used = datasets.DatasetDict({name: corpus[name] for name in (TRAIN_SPLIT, VALID_SPLIT) if name in corpus})
     tokenized, refused = tokenize_dataset(used, untrained, num_proc)
     layout = TaskLayout(base)
     pieces = {name: dataset_pieces(rows, layout) for name, rows in tokenized.items()}
-    # Its bars would print empty lines to stdout where there is no terminal.
+    # its bars would print empty lines to stdout without a terminal
     show_progress = sys.stderr.isatty() and not (quiet or as_json)
-    trained = train_tokenizer(untrained, pieces.get(LEARNED_SPLIT, []), vocab_size, model, show_progress=show_progress)
+    trained = train_tokenizer(untrained, pieces.get(TRAIN_SPLIT, []), vocab_size, model, show_progress=show_progress)
     vocabulary = Vocabulary(trained)
     facts = {
         "preset": preset,
@@ -85,7 +84,7 @@ def train_tokenizer_command(
 
 
 def _split_facts(vocabulary: Vocabulary, pieces: Sequence[Piece]) -> dict[str, Any]:
-    """Count the tokens of whole pieces, BOS, task and EOS left out."""
+    """Count the tokens of whole pieces, without BOS, task and EOS."""
     from descant_tokenizers.tokens.piece import piece_ids
 
     streams = [piece_ids(vocabulary, piece) for piece in pieces]
@@ -100,39 +99,35 @@ def _split_facts(vocabulary: Vocabulary, pieces: Sequence[Piece]) -> dict[str, A
     }
 
 
-def _summary(facts: dict[str, Any], out: Path, wished: int, seconds: float) -> str:
+def _summary(facts: dict[str, Any], out: Path, vocab_size: int, seconds: float) -> str:
     num_base = facts["num_base_tokens"]
-    size, learned = facts["vocab_size"], facts["splits"][LEARNED_SPLIT]
+    size, train = facts["vocab_size"], facts["splits"][TRAIN_SPLIT]
     lines = [
-        f"{out}: {size:,} tokens, {size - num_base:,} of them learned by {facts['model']} from "
-        f"{learned['num_pieces']:,} pieces ({learned['num_notes']:,} notes) of {facts['corpus']} in {seconds:.1f} s"
+        f"{out}: {size:,} tokens, {size - num_base:,} of them merged by {facts['model']}, trained on "
+        f"{train['num_pieces']:,} pieces ({train['num_notes']:,} notes) of {facts['corpus']} in {seconds:.1f} s"
     ]
-    if size < wished:
-        lines.append(f"fewer than the {wished:,} asked for: the corpus holds no more runs worth a token")
+    if size < vocab_size:
+        lines.append(f"fewer than the {vocab_size:,} asked for: the corpus has no more runs worth a token")
     lines += [
         f"{name}: {split['tokens_per_note']:.3f} tokens per note, {split['base_tokens_per_note']:.3f} before: "
         f"{split['compression']:.2f} times shorter"
         for name, split in facts["splits"].items()
     ]
     if facts["refused"]:
-        lines.append(f"{len(facts['refused']):,} pieces do not fit the preset; {out / FACTS_FILE} says why")
+        lines.append(f"{len(facts['refused']):,} pieces do not fit the preset; see {out / FACTS_FILE}")
     corpus = "" if facts["corpus"] == "chorales" else f" data.corpora=[{facts['corpus']}]"
     hint = f"descant train data.tokenizer={out} layout.given_at_onsets=false{corpus}"
     return "\n".join([*lines, f"train a model with it: {hint}"])
 
 
 def _check_out(out: Path, *, force: bool) -> None:
-    """Refuse an output folder before any work is done.
-
-    Raises:
-        InputError: Something is there, and it is no tokenizer of ours or `force` is off.
-    """
+    """Refuse an output folder before any work is done, unless it is free or `force` may replace our tokenizer."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     if not force:
-        raise InputError(f"{out} already exists and is not empty; choose another folder or add --force.")
+        raise InputError(f"{out} already exists and is not empty. Choose another folder or add --force.")
     if not (out / FACTS_FILE).is_file():
-        raise InputError(f"{out} does not look like a tokenizer trained here (no {FACTS_FILE}); remove it yourself.")
+        raise InputError(f"{out} does not look like a trained tokenizer (no {FACTS_FILE}). Remove it yourself.")
 
 
 def _write(tokenizer: REMI, facts: dict[str, Any], out: Path) -> None:

@@ -1,7 +1,4 @@
-"""From a dataset of scores to a dataset of tokens, and from there to pieces.
-
-Tokens of one piece: the step that every engine runs, in modules that a worker process imports quickly.
-"""
+"""From a dataset of scores to a dataset of tokens, and from there to pieces."""
 
 from __future__ import annotations
 
@@ -39,12 +36,12 @@ TOKEN_COLUMN_TYPES = {
 
 @dataclass(frozen=True)
 class TokenStep:
-    """Adds token columns to a piece that was just read; see `descant_tokenizers.corpora.workers.Step`."""
+    """Adds token columns to a piece that was just read, in a worker; see `descant_tokenizers.corpora.workers.Step`."""
 
     layout: TaskLayout
 
     def __call__(self, outcome: Outcome) -> Outcome:
-        """Tokenize a piece; one that the vocabulary cannot hold is skipped for that reason."""
+        """Tokenize a piece; skip one that the vocabulary cannot hold."""
         assert outcome.piece is not None
         columns = tokenize_row({"music": outcome.piece.music}, self.layout)
         if not columns["num_bars"]:
@@ -53,7 +50,7 @@ class TokenStep:
 
 
 def tokenize_row(row: Mapping[str, Any], layout: TaskLayout) -> dict[str, Any]:
-    """Tokenize one row; a piece that the vocabulary cannot hold gets no ids and the reason."""
+    """Return the token columns of one row; no ids and the reason for a piece that the vocabulary cannot hold."""
     try:
         encoded = encode_score(layout.vocabulary, row_to_score(row))
     except InputError as error:
@@ -78,7 +75,7 @@ def tokenize_dataset(
 
     Args:
         dataset: Rows with a `music` column of MIDI bytes.
-        tokenizer: A tokenizer of the `satb` preset.
+        tokenizer: A tokenizer of a preset.
         num_proc: Worker processes; None for the calling one.
 
     Returns:
@@ -109,9 +106,9 @@ def tokenize_files(
     file_format: FileFormat = "arrow",
     progress: OnPieces | None = None,
 ) -> BuildReport:
-    """Go from files to a tokenized dataset in one pass, in memory that does not grow with their number.
+    """Turn files into a tokenized dataset in one pass, in memory that does not grow with their number.
 
-    The rows are those of building a dataset and tokenizing it, without the rows that the vocabulary cannot hold.
+    The rows equal those of building a dataset and tokenizing it, without rows that the vocabulary cannot hold.
 
     Args:
         corpus: The files.
@@ -123,10 +120,10 @@ def tokenize_files(
         progress: Called with the number of files done and of all files.
 
     Returns:
-        What became of every file.
+        The outcome of every file.
 
     Raises:
-        InputError: No usable file, or `out` cannot be written.
+        InputError: There is no usable file, or `out` cannot be written.
     """
     check_out(out, force=force)
     step = TokenStep(TaskLayout(Vocabulary(tokenizer)))
@@ -145,24 +142,24 @@ def write_tokenized(
     *,
     force: bool = False,
 ) -> None:
-    """Write a tokenized dataset with its tokenizer and a report of what was refused.
+    """Write the result of `tokenize_dataset` with its tokenizer and a report of the refused rows.
 
     Args:
-        dataset: From `tokenize_dataset`.
-        refused: From `tokenize_dataset`.
+        dataset: The tokenized rows.
+        refused: Reasons for the others.
         tokenizer: Written beside the data as `tokenizer.json`.
         out: The folder to write.
         file_format: `arrow` for `datasets.load_from_disk`, `parquet` for `load_dataset("parquet", data_dir=...)`.
         force: Replace a dataset that is already at `out`.
 
     Raises:
-        InputError: Every row was refused, something is at `out`, or it cannot be written.
+        InputError: Every row was refused, `out` is not free, or it cannot be written.
     """
     check_out(out, force=force)
     kept = DatasetDict({name: rows for name, rows in dataset.items() if len(rows)})
     if not kept:
         piece, reason = next(iter(refused.items()))
-        raise InputError(f"no piece can be tokenized; {piece}: {reason}")
+        raise InputError(f"No piece can be tokenized (the first is {piece}). {reason}")
     report = {"tokenizer": TOKENIZER_FILE, "splits": {n: len(r) for n, r in kept.items()}, "refused": refused}
     write_dataset(kept, out, file_format, report, lambda folder: tokenizer.save(folder / TOKENIZER_FILE))
 
@@ -173,7 +170,7 @@ def dataset_pieces(rows: Dataset | Iterable[dict[str, Any]], layout: TaskLayout)
 
 
 def _tokenize_split(name: str, split: Dataset, layout: TaskLayout, num_proc: int | None) -> Dataset:
-    """Tokenize one split; the result is cached in our own cache, not in the folder of the user's dataset."""
+    """Tokenize one split; the result is kept in our own cache, not in the folder of the user's dataset."""
     version = code_version("tokens", libraries=("miditok", "symusic"))
     vocabulary = layout.vocabulary.sha256()[:16]
     folder = cache_dir() / "tokens" / f"{version}-{vocabulary}"
@@ -189,7 +186,7 @@ def _tokenize_split(name: str, split: Dataset, layout: TaskLayout, num_proc: int
             desc=f"tokenize {name}",
         )
     except OSError as error:
-        for unfinished in set(folder.glob("tmp*")) - before:  # datasets leaves them lying
+        for unfinished in set(folder.glob("tmp*")) - before:  # datasets leaves them behind
             unfinished.unlink(missing_ok=True)
         reason = error.strerror or error
         raise InputError(f"cannot write to the cache {folder} ({reason}); {CACHE_REMEDY}.") from error

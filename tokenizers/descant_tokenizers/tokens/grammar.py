@@ -1,24 +1,14 @@
-"""The automaton of legal successors: which tokens may follow, so that whatever is generated decodes.
+"""The automaton of legal successors: which tokens may follow, so that every generated stream decodes.
 
-What *type* of token may follow another is read from miditok's own graph of token types; what *value* it may have
-follows from the vocabulary and the state: onsets move forward and stay inside the bar, a voice begins a note only
-when its last one has ended, voices at one onset come in order, and a position is only opened if some voice can use
-it. There are no dead ends: a bar can always be closed.
+The *types* that may follow another come from miditok's own graph of token types; the *values* follow from the
+vocabulary and the state: onsets move forward and stay inside the bar, a voice begins a note only when its last one has
+ended, voices at one onset come in order, and a position is only opened if some voice can use it. There are no dead
+ends: a bar can always be closed. A merged token (BPE, Unigram) is legal exactly if its base tokens are, one by one.
 
-A learned token (BPE, Unigram) stands for a run of note tokens of one bar and is legal exactly if they are, one after
-the other.
+Masking illegal successors while sampling follows Thickstun et al. 2023, "Anticipatory Music Transformer".
 
-The idea of masking illegal successors while sampling follows Thickstun et al. 2023, "Anticipatory Music Transformer".
-Units: ticks of the vocabulary's grid (`Vocabulary`). Offsets count from the beginning of the current bar.
-
-Which learned tokens are legal where voices are single lines: all of them at once, as arrays.
-
-To follow thousands of runs base token by base token (as polyphony.py does) takes longer than the model itself. Here a
-run is taken apart into its notes once; because voices come in order and each begins at most one note at an onset, what
-one note of a run needs does not depend on the notes before it, only on the state in which the run begins. That the
-result is that of following base tokens is tested.
-
-Units: ticks of the vocabulary's grid; offsets count from the beginning of the current bar. Shapes: N notes of all runs.
+Units: ticks of the vocabulary's grid; offsets count from the beginning of the current bar.
+Shapes: N notes of all merged tokens.
 """
 
 from __future__ import annotations
@@ -34,130 +24,17 @@ import numpy.typing as npt
 from descant_tokenizers.tokens.piece import GridNote
 from descant_tokenizers.tokens.vocabulary import Meter, Vocabulary
 
-_ORDER = ("Position", "Program", "Pitch", "Duration")
-
-
-class _Note(NamedTuple):
-    """A note of a run, or the part of one that it holds; -1 for what it does not say."""
-
-    position: int = -1
-    voice: int = -1
-    pitch: int = -1
-    duration_id: int = -1
-
-
-class SubwordGrammar:
-    """The learned tokens of a vocabulary whose voices are single lines.
-
-    Args:
-        vocabulary: The vocabulary.
-    """
-
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self.vocabulary = vocabulary
-        runs = [vocabulary.base_ids(token_id) for token_id in range(vocabulary.num_base_ids, vocabulary.size)]
-        notes = [_notes(vocabulary, run) for run in runs]
-        self._first_ids = np.array([run[0] for run in runs])
-        self._possible = np.array([_is_possible(vocabulary, run, own) for run, own in zip(runs, notes, strict=True)])
-        self._starts = np.cumsum([0, *(len(own) for own in notes[:-1])])
-        flat = np.array([note for own in notes for note in own], dtype=np.int64)
-        self._position_N, self._voice_N, self._pitch_N, duration_id_N = flat.T
-        self._ticks_N = {
-            denominator: _lookup(ticks, vocabulary.num_base_ids)[duration_id_N]
-            for denominator, ticks in vocabulary.duration_ticks.items()
-        }
-        self._begins_N = self._voice_N >= 0
-
-    def legal(self, state: State, rules: Rules, allowed: Mask) -> Mask:
-        """Return which learned tokens may follow, in the order of their ids.
-
-        Args:
-            state: Where the stream stands.
-            rules: What a caller forbids.
-            allowed: Which base tokens may follow.
-        """
-        begins: Mask = allowed[self._first_ids] & self._possible
-        if not begins.any():
-            return begins
-        meter = self.vocabulary.meter_of[state.meter_id]
-        position_ticks = self._position_N * meter.position_ticks
-        offset_N = np.where(self._position_N >= 0, position_ticks, state.offset_ticks)
-        voice_N = np.where(self._begins_N, self._voice_N, state.voice)
-        latest_N = np.array(rules.latest_end_ticks)[voice_N]
-        low_N, high_N = np.array(rules.pitches).T[:, voice_N]
-        may_begin_N = self._may_begin(state, rules, offset_N, voice_N, latest_N)
-        in_range_N = (low_N <= self._pitch_N) & (self._pitch_N <= high_N)
-        in_time_N = offset_N + self._ticks_N[meter.denominator] <= latest_N
-        legal_N = (may_begin_N | ~self._begins_N) & (in_range_N | (self._pitch_N < 0)) & in_time_N
-        legal: Mask = begins & np.logical_and.reduceat(legal_N, self._starts)
-        return legal
-
-    def _may_begin(
-        self,
-        state: State,
-        rules: Rules,
-        offset_N: npt.NDArray[np.int64],
-        voice_N: npt.NDArray[np.int64],
-        latest_N: npt.NDArray[np.int64],
-    ) -> Mask:
-        """Whether each note's voice may begin a note at its onset."""
-        written = np.zeros(self.vocabulary.num_voices, dtype=bool)
-        written[list(rules.voices)] = True
-        shortest = min(self.vocabulary.duration_ticks[self.vocabulary.meter_of[state.meter_id].denominator].values())
-        free_N = np.array(state.busy_ticks)[voice_N]
-        in_order_N = (self._position_N >= 0) | (voice_N > state.voice)
-        may_begin_N: Mask = written[voice_N] & (free_N <= offset_N) & (offset_N + shortest <= latest_N) & in_order_N
-        return may_begin_N
-
-
-def _notes(vocabulary: Vocabulary, run: tuple[int, ...]) -> list[_Note]:
-    """Take a run apart; each `Program` begins a note, and what stands before the first one belongs to a note begun."""
-    notes: list[_Note] = []
-    position, note = -1, _Note()
-    for base_id in run:
-        kind = vocabulary.types[base_id]
-        if kind == "Position":
-            position = vocabulary.position_of[base_id]
-            note = _Note(position)
-        elif kind == "Program":
-            if note != _Note(position):
-                notes.append(note)
-            note = _Note(position, vocabulary.voice_of[base_id])
-        elif kind == "Pitch":
-            note = note._replace(pitch=vocabulary.pitch_of[base_id])
-        elif kind == "Duration":
-            note = note._replace(duration_id=base_id)
-    return [*notes, note]
-
-
-def _is_possible(vocabulary: Vocabulary, run: tuple[int, ...], notes: list[_Note]) -> bool:
-    """Whether a run follows the order of types, and its voices come in order."""
-    kinds = [_ORDER.index(vocabulary.types[base_id]) for base_id in run]
-    in_order = all(after == before + 1 or (before, after) == (3, 1) for before, after in pairwise(kinds))
-    voices = [note.voice for note in notes if note.voice >= 0]
-    return in_order and all(before < after for before, after in pairwise(voices))
-
-
-def _lookup(ticks_of: dict[int, int], size: int) -> npt.NDArray[np.int64]:
-    """Ticks by duration id, 0 for -1 (none); a duration that this meter does not have never ends in time."""
-    ticks = np.full(size + 1, 1 << 40)
-    ticks[list(ticks_of)] = list(ticks_of.values())
-    ticks[-1] = 0
-    return ticks
-
-
 Mask = npt.NDArray[np.bool_]
 
 Busy: TypeAlias = tuple[Any, ...]
-"""Until when what sounds, in ticks: each voice, or in music of any instruments each pitch of one. Only the grammar that
-made it looks inside."""
+"""Until when each voice sounds, in ticks; in multitrack music each pitch of an instrument. Only the grammar that made
+it looks inside."""
 
-#: An end that no note reaches, in ticks.
-NEVER = 1 << 40
+NEVER = 1 << 40  # ticks that no note reaches
 
 
 class State(NamedTuple):
-    """Where a stream stands. Hashable: equal states have equal futures.
+    """The state of a stream. Hashable: equal states have equal futures.
 
     Attributes:
         kind: Type of the last token; `""` before the first.
@@ -165,8 +42,8 @@ class State(NamedTuple):
         offset_ticks: Current onset in the bar; -1 while the bar has none.
         voice: Rank of the last voice named at this onset; -1 if none.
         busy_ticks: For each voice, until when its last note sounds.
-        has_notes: Whether any note was written.
-        pitch: Of instruments that play chords, the last pitch of the last voice at this onset; -1 if none.
+        has_notes: True once there is a note.
+        pitch: In multitrack music the last pitch of the last voice at this onset; -1 if none.
     """
 
     kind: str
@@ -179,14 +56,14 @@ class State(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """What a caller forbids beyond the grammar, for one bar. Hashable.
+    """A caller's restrictions for one bar, beyond the grammar. Hashable.
 
     Attributes:
-        voices: Ranks of the voices that may be written.
+        voices: Ranks of the voices that may have notes.
         latest_end_ticks: For each voice, when its notes must have ended.
         pitches: For each voice, lowest and highest MIDI pitch.
         closing_ids: The tokens that may close the bar; by default `Bar` and `EOS`.
-        tempos: Whether tempos may be written, where the vocabulary has them.
+        tempos: True if tempos are allowed, where the vocabulary has them.
     """
 
     voices: tuple[int, ...]
@@ -200,7 +77,7 @@ class Grammar:
     """Legal successors over the ids of a vocabulary whose voices are single lines.
 
     Args:
-        vocabulary: The vocabulary, with or without learned tokens.
+        vocabulary: The vocabulary, with or without merges.
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
@@ -232,26 +109,26 @@ class Grammar:
         self._mask = lru_cache(maxsize=1 << 14)(self._compute_mask)
 
     def start(self) -> State:
-        """State before the first token of a piece."""
+        """Return the state before the first token of a piece."""
         return State("", -1, -1, -1, self.silence(), False)
 
     def enter_bar(self, meter_id: int, busy_ticks: Busy = ()) -> State:
-        """State after `Bar TimeSig`, with voices still sounding from before until `busy_ticks`."""
+        """Return the state after `Bar TimeSig`, with voices still sounding from before until `busy_ticks`."""
         return State("TimeSig", meter_id, -1, -1, tuple(busy_ticks) or self.silence(), True)
 
     def silence(self) -> Busy:
-        """Nothing sounds."""
+        """Return the ends where nothing sounds."""
         return (0,) * self.vocabulary.num_voices
 
     def busy_with(self, notes: Iterable[tuple[int, GridNote]]) -> Busy:
-        """Return until when notes sound, given with their onsets in ticks from any place."""
+        """Return until when notes sound, given with their onsets in ticks from any origin."""
         ends = [0] * self.vocabulary.num_voices
         for onset, note in notes:
             ends[note.voice] = max(ends[note.voice], onset + note.duration_ticks)
         return tuple(ends)
 
     def later(self, busy_ticks: Busy, ticks: int) -> Busy:
-        """Count ends from a place that is `ticks` earlier (or, if negative, later); what has ended is forgotten."""
+        """Move the origin `ticks` earlier (if negative, later); what has ended by then is dropped."""
         return tuple(max(0, end + ticks) for end in busy_ticks)
 
     def end_of(self, busy_ticks: Busy, voice: int) -> int:
@@ -259,7 +136,7 @@ class Grammar:
         return int(busy_ticks[voice])
 
     def is_final(self, state: State) -> bool:
-        """Whether the stream has ended."""
+        """Return True if the stream has ended."""
         return state.kind == "EOS"
 
     def mask(self, state: State, rules: Rules | None = None) -> Mask:
@@ -267,19 +144,15 @@ class Grammar:
         return self._mask(state, rules or self._open)
 
     def advance(self, state: State, token_id: int, rules: Rules | None = None) -> State:
-        """Return the state after a token.
-
-        Raises:
-            ValueError: The token may not follow.
-        """
+        """Return the state after a token; raises `ValueError` if it may not follow."""
         if not self.mask(state, rules)[token_id]:
-            raise ValueError(f"token {token_id} may not follow {state.kind or 'the beginning'}")
+            raise ValueError(f"Token {token_id} may not follow {state.kind or 'the beginning'}")
         for base_id in self.vocabulary.base_ids(token_id):
             state = self._step(state, base_id)
         return state
 
     def accepts(self, ids: Sequence[int]) -> bool:
-        """Whether a whole stream, EOS included, is legal."""
+        """Return True if a whole stream, EOS included, is legal."""
         state = self.start()
         try:
             for token_id in ids:
@@ -309,7 +182,7 @@ class Grammar:
         return state._replace(kind=kind)
 
     def _sounding(self, state: State, end_ticks: int) -> Busy:
-        """What sounds once the note that was just written does, too."""
+        """Return the ends, with that of the note that was just completed."""
         ends = list(state.busy_ticks)
         ends[state.voice] = end_ticks
         return tuple(ends)
@@ -317,17 +190,17 @@ class Grammar:
     def _compute_mask(self, state: State, rules: Rules) -> Mask:
         allowed = self._base_mask(state, rules)
         if self.vocabulary.has_merges:
-            allowed = np.concatenate([allowed, self._learned_mask(state, rules, allowed)])
+            allowed = np.concatenate([allowed, self._merged_mask(state, rules, allowed)])
         allowed.flags.writeable = False
         return allowed
 
-    def _learned_mask(self, state: State, rules: Rules, allowed: Mask) -> Mask:
-        """Return which learned tokens may follow, given which base tokens may."""
-        return self._lines.legal(state, rules, allowed)
+    def _merged_mask(self, state: State, rules: Rules, allowed: Mask) -> Mask:
+        """Return which merged tokens may follow, given which base tokens may."""
+        return self._merged.legal(state, rules, allowed)
 
     @cached_property
-    def _lines(self) -> SubwordGrammar:
-        return SubwordGrammar(self.vocabulary)
+    def _merged(self) -> MergedGrammar:
+        return MergedGrammar(self.vocabulary)
 
     def _base_mask(self, state: State, rules: Rules) -> Mask:
         allowed = np.zeros(self.vocabulary.num_base_ids, dtype=bool)
@@ -348,7 +221,7 @@ class Grammar:
         return allowed
 
     def _allow_rest_of_note(self, allowed: Mask, state: State, rules: Rules, meter: Meter) -> bool:
-        """Allow what goes on with a note; return whether one is begun."""
+        """Allow the next part of a note; return True if one is begun."""
         if state.kind == "Program":
             low, high = rules.pitches[state.voice]
             allowed[self._pitch_ids] = (self._pitches >= low) & (self._pitches <= high)
@@ -361,7 +234,7 @@ class Grammar:
         allowed[ids] = state.offset_ticks + ticks <= rules.latest_end_ticks[state.voice]
 
     def _allow_notes(self, allowed: Mask, state: State, rules: Rules, meter: Meter) -> None:
-        """Allow later onsets that some voice can use, and voices that can begin a note at this onset."""
+        """Allow later onsets that some voice can use, and the voices that can begin a note at this onset."""
         offsets = self._positions * meter.position_ticks
         usable = np.zeros(offsets.size, dtype=bool)
         for voice in rules.voices:
@@ -370,3 +243,113 @@ class Grammar:
             if state.offset_ticks >= 0 and voice > state.voice and free <= state.offset_ticks <= last:
                 allowed[self.vocabulary.voice_id[voice]] = True
         allowed[self._position_ids] = usable & (offsets > state.offset_ticks) & (offsets < meter.bar_ticks)
+
+
+_ORDER = ("Position", "Program", "Pitch", "Duration")
+
+
+class _Note(NamedTuple):
+    """A note of a merged token, or the part of one that it holds; -1 for what is missing."""
+
+    position: int = -1
+    voice: int = -1
+    pitch: int = -1
+    duration_id: int = -1
+
+
+class MergedGrammar:
+    """The merged tokens of a vocabulary whose voices are single lines, all at once as arrays.
+
+    To follow thousands of runs base token by base token (as in multitrack_grammar.py) takes longer than the model. Here
+    each run is split into its notes once; because voices come in order and each begins at most one note at an onset,
+    the conditions of one note do not depend on the notes before it, only on the state in which the run begins. A test
+    compares the result with that of following base tokens.
+
+    Args:
+        vocabulary: The vocabulary.
+    """
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
+        runs = [vocabulary.base_ids(token_id) for token_id in range(vocabulary.num_base_ids, vocabulary.size)]
+        notes = [_notes(vocabulary, run) for run in runs]
+        self._first_ids = np.array([run[0] for run in runs])
+        self._possible = np.array([_is_possible(vocabulary, run, own) for run, own in zip(runs, notes, strict=True)])
+        self._starts = np.cumsum([0, *(len(own) for own in notes[:-1])])
+        flat = np.array([note for own in notes for note in own], dtype=np.int64)
+        self._position_N, self._voice_N, self._pitch_N, duration_id_N = flat.T
+        self._ticks_N = {
+            denominator: _lookup(ticks, vocabulary.num_base_ids)[duration_id_N]
+            for denominator, ticks in vocabulary.duration_ticks.items()
+        }
+        self._begins_N = self._voice_N >= 0
+
+    def legal(self, state: State, rules: Rules, allowed: Mask) -> Mask:
+        """Return which merged tokens may follow, in the order of their ids, given which base tokens may."""
+        begins: Mask = allowed[self._first_ids] & self._possible
+        if not begins.any():
+            return begins
+        meter = self.vocabulary.meter_of[state.meter_id]
+        position_ticks = self._position_N * meter.position_ticks
+        offset_N = np.where(self._position_N >= 0, position_ticks, state.offset_ticks)
+        voice_N = np.where(self._begins_N, self._voice_N, state.voice)
+        latest_N = np.array(rules.latest_end_ticks)[voice_N]
+        low_N, high_N = np.array(rules.pitches).T[:, voice_N]
+        can_begin_N = self._can_begin(state, rules, offset_N, voice_N, latest_N)
+        in_range_N = (low_N <= self._pitch_N) & (self._pitch_N <= high_N)
+        in_time_N = offset_N + self._ticks_N[meter.denominator] <= latest_N
+        legal_N = (can_begin_N | ~self._begins_N) & (in_range_N | (self._pitch_N < 0)) & in_time_N
+        legal: Mask = begins & np.logical_and.reduceat(legal_N, self._starts)
+        return legal
+
+    def _can_begin(
+        self,
+        state: State,
+        rules: Rules,
+        offset_N: npt.NDArray[np.int64],
+        voice_N: npt.NDArray[np.int64],
+        latest_N: npt.NDArray[np.int64],
+    ) -> Mask:
+        """Return for each note whether its voice can begin a note at its onset."""
+        open_voices = np.isin(np.arange(self.vocabulary.num_voices), rules.voices)
+        shortest = min(self.vocabulary.duration_ticks[self.vocabulary.meter_of[state.meter_id].denominator].values())
+        free_N = np.array(state.busy_ticks)[voice_N]
+        in_order_N = (self._position_N >= 0) | (voice_N > state.voice)
+        can_begin_N: Mask = open_voices[voice_N] & (free_N <= offset_N) & (offset_N + shortest <= latest_N) & in_order_N
+        return can_begin_N
+
+
+def _notes(vocabulary: Vocabulary, run: tuple[int, ...]) -> list[_Note]:
+    """Split a run; each `Program` begins a note, and parts before the first one belong to a note already begun."""
+    notes: list[_Note] = []
+    position, note = -1, _Note()
+    for base_id in run:
+        kind = vocabulary.types[base_id]
+        if kind == "Position":
+            position = vocabulary.position_of[base_id]
+            note = _Note(position)
+        elif kind == "Program":
+            if note != _Note(position):
+                notes.append(note)
+            note = _Note(position, vocabulary.voice_of[base_id])
+        elif kind == "Pitch":
+            note = note._replace(pitch=vocabulary.pitch_of[base_id])
+        elif kind == "Duration":
+            note = note._replace(duration_id=base_id)
+    return [*notes, note]
+
+
+def _is_possible(vocabulary: Vocabulary, run: tuple[int, ...], notes: list[_Note]) -> bool:
+    """Return True if the types of a run are in order, and so are its voices."""
+    kinds = [_ORDER.index(vocabulary.types[base_id]) for base_id in run]
+    in_order = all(after == before + 1 or (before, after) == (3, 1) for before, after in pairwise(kinds))
+    voices = [note.voice for note in notes if note.voice >= 0]
+    return in_order and all(before < after for before, after in pairwise(voices))
+
+
+def _lookup(ticks_of: dict[int, int], size: int) -> npt.NDArray[np.int64]:
+    """Return ticks by duration id, 0 for -1 (none); a duration that this meter does not have never ends in time."""
+    ticks = np.full(size + 1, NEVER)
+    ticks[list(ticks_of)] = list(ticks_of.values())
+    ticks[-1] = 0
+    return ticks

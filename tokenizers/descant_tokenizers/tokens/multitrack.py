@@ -1,11 +1,9 @@
-"""Between scores of any instruments and pieces on the token grid.
+"""From multitrack scores to pieces on the token grid, and the bars of a score in the meters of a vocabulary.
 
-A voice is an instrument: tracks of equal program become one, because a one-stream miditok tokenizer cannot tell them
-apart. Rounding is done here, not by miditok's `encode`: it rounds time signatures down and to the next bar, rounds
-twice, and fails on some scores whose beat changes (miditok 3.1.0: a KeyError for a length that is none of the new
-beat's). The tokens are those that it would write. Whatever is rounded or dropped is counted and reported.
-
-The bars of a score in the time signatures of a vocabulary.
+A voice is an instrument: tracks of one program become one voice, because a one-stream miditok tokenizer cannot tell
+them apart. Quantization is done here, not by miditok's `encode`: it rounds time signatures down and to the next bar,
+rounds twice, and fails on some scores whose beat changes (miditok 3.1.0: a KeyError for a length that the new beat does
+not have). The tokens are those that it would write. Everything that is rounded or dropped is counted and reported.
 """
 
 from __future__ import annotations
@@ -31,9 +29,8 @@ from descant_tokenizers.tokens.vocabulary import Meter, Vocabulary
 def bar_meters(vocabulary: Vocabulary, bars: Sequence[Bar], ticks_per_quarter: int) -> tuple[Meter, ...]:
     """Return the meter of each bar on the grid; a bar that is cut short gets the signature of its own length.
 
-    Where the vocabulary is for music of any kind, a signature that it lacks is replaced by one of equal length
-    (24/16 by 12/8), and a bar line less than a 32nd off a 16th (after a grace note, say) gets the length that it must
-    have meant: see `snap_bars`.
+    In multitrack music a signature that the vocabulary lacks is replaced by one of equal length (24/16 by 12/8), and a
+    bar line less than a 32nd off a 16th (after a grace note, say) is moved there, see `snap_bars`.
 
     Raises:
         InputError: A bar has a length that no time signature of the vocabulary has.
@@ -56,10 +53,10 @@ def _meter(vocabulary: Vocabulary, bar: Bar, ticks_per_quarter: int) -> Meter:
         return near
     if is_whole:
         raise InputError(
-            f"time signature {bar.numerator}/{bar.denominator} (bar {bar.number}) is none that the model knows "
-            f"({_known_meters(vocabulary)}); write the piece in one of those."
+            f"The model does not know the time signature {bar.numerator}/{bar.denominator} (bar {bar.number}). "
+            f"Write the piece in one of {vocabulary.meter_ranges}."
         )
-    raise InputError(f"a time signature in the middle of a beat cuts bar {bar.number} short; put it on a bar line.")
+    raise InputError(f"A time signature in the middle of a beat cuts bar {bar.number} short. Put it on a bar line.")
 
 
 def _nearest(vocabulary: Vocabulary, bar: Bar, length: Fraction) -> Meter | None:
@@ -72,15 +69,10 @@ def _nearest(vocabulary: Vocabulary, bar: Bar, length: Fraction) -> Meter | None
 def snap_bars(
     score: ScoreTick, bars: Sequence[Bar], meters: Sequence[Meter]
 ) -> tuple[ScoreTick, Sequence[Bar], tuple[str, ...]]:
-    """Give each bar just the length of its meter; what is in it keeps its place from the bar line on.
-
-    Args:
-        score: The score.
-        bars: Its bars.
-        meters: Their meters, from `bar_meters`.
+    """Give each bar exactly the length of its meter, from `bar_meters`; events keep their distance from the bar line.
 
     Returns:
-        The score and its bars, untouched if they have those lengths; and what was changed, a phrase.
+        The score and its bars, untouched if they have those lengths; and a phrase about what was changed.
     """
     if all(_ticks(meter, score.tpq) == bar.length_ticks for bar, meter in zip(bars, meters, strict=True)):
         return score, bars, ()
@@ -99,26 +91,19 @@ def snap_bars(
             note.time = moved(note.time)
     for tempo in fine.tempos:
         tempo.time = moved(tempo.time)
-    straight = [
+    snapped = [
         dataclasses.replace(bar, start_ticks=start, length_ticks=length)
         for bar, start, length in zip(bars, new_starts, lengths, strict=False)
     ]
     changed = sum(length != bar.length_ticks * factor for bar, length in zip(bars, lengths, strict=True))
-    return fine, straight, (f"bars whose length was rounded to a 16th: {changed}",)
+    return fine, snapped, (f"bars whose length was rounded to a 16th: {changed}",)
 
 
 def _ticks(meter: Meter, ticks_per_quarter: int) -> Fraction:
     return Fraction(4 * ticks_per_quarter * meter.numerator, meter.denominator)
 
 
-def _known_meters(vocabulary: Vocabulary) -> str:
-    most: dict[int, int] = {}
-    for numerator, denominator in vocabulary.meter_id:
-        most[denominator] = max(numerator, most.get(denominator, 0))
-    return ", ".join(f"1-{most[denominator]}/{denominator}" for denominator in sorted(most))
-
-
-_DEFAULT_TEMPO = 120.0  # what MIDI assumes, in quarters per minute
+_DEFAULT_TEMPO = 120.0  # of MIDI, in quarters per minute
 
 
 def encode_multitrack(
@@ -126,23 +111,23 @@ def encode_multitrack(
 ) -> tuple[Piece, tuple[str, ...]]:
     """Put a score of any tracks on the token grid.
 
-    Onsets, lengths, velocities and tempos are rounded to the nearest that the vocabulary has. Of notes of one
-    instrument and pitch that then begin together the longest stays, and one that still sounds when its pitch is struck
-    again ends there.
+    Onsets, durations, velocities and tempos are rounded to the nearest in the vocabulary. Of notes of one instrument
+    and pitch that then begin together the longest stays, and one that still sounds when its pitch is struck again ends
+    there.
 
     Args:
-        vocabulary: The vocabulary, of a tokenizer of the `gm` preset.
+        vocabulary: The vocabulary, of the preset `gm`.
         score: A score in ticks.
-        bars: Its bars, if there are more than those up to the end of its last note.
+        bars: Its bars; by default those up to the end of its last note.
 
     Returns:
-        The piece, and what was changed: one phrase for each kind of change.
+        The piece, and one phrase for each kind of change.
 
     Raises:
-        InputError: No notes, or bars of a length that no time signature of the vocabulary has.
+        InputError: There are no notes, or bars of a length that no time signature of the vocabulary has.
     """
     if not any(track.notes for track in score.tracks):
-        raise InputError("the score has no notes: give a score with notes")
+        raise InputError("The score has no notes. Give a score with notes.")
     bars = bars_of(score) if bars is None else bars
     meters = bar_meters(vocabulary, bars, score.ticks_per_quarter)
     respelled = tuple(_respelled(score, bars, meters))
@@ -164,50 +149,50 @@ def choose_tracks(score: ScoreTick, track: int | str | None = None) -> tuple[Sco
 def _rank(vocabulary: Vocabulary, track: TrackTick) -> int:
     rank = vocabulary.rank_of(track)
     if rank is None:
-        raise InputError(f"program {track.program} of track '{track.name}' is not in the vocabulary: choose another")
+        raise InputError(f"Program {track.program} of track '{track.name}' is not in the vocabulary. Choose another.")
     return rank
 
 
 def _on_grid(
     vocabulary: Vocabulary, score: ScoreTick, bars: Sequence[Bar], meters: Sequence[Meter]
 ) -> tuple[Piece, Iterator[str]]:
-    """Round everything to the nearest that the vocabulary has; return also what became of the notes."""
-    meters = [*meters, meters[-1]]  # a note at the very end may be rounded up into one bar more
-    raster = Quantizer(vocabulary, bars, meters, score.ticks_per_quarter)
+    """Round everything to the nearest in the vocabulary; return also how many notes changed."""
+    meters = [*meters, meters[-1]]  # a note at the very end may be rounded up into one more bar
+    quantizer = Quantizer(vocabulary, bars, meters, score.ticks_per_quarter)
     notes = notes_of(score.tracks)
     rank_T = np.array([_rank(vocabulary, track) if track.notes else -1 for track in score.tracks])
     voice_N = rank_T[notes.track_N]
-    found = raster.without_clashes(raster.put(notes, voice_N))
-    tempos = _tempos_on_grid(vocabulary, score, raster)
+    found = quantizer.without_clashes(quantizer.round(notes, voice_N))
+    tempos = _tempos_on_grid(vocabulary, score, quantizer)
     changes = [index for index in range(1, len(bars)) if meters[index] != meters[index - 1]]
-    last = max(int(found.bar_N.max()), *tempos, *changes)  # bars behind the last event are left out, as miditok does
+    last = max(int(found.bar_N.max()), *tempos, *changes)  # later bars are left out, as by miditok
     piece = Piece(found.in_bars(meters[: last + 1], [tempos.get(index, []) for index in range(last + 1)]))
-    counts = raster.count_changes(notes, voice_N, found)
-    return piece, (said for what, count in counts.items() for said in _counted(count, what))
+    counts = quantizer.count_changes(notes, voice_N, found)
+    return piece, (phrase for what, count in counts.items() for phrase in _counted(count, what))
 
 
-def _tempos_on_grid(vocabulary: Vocabulary, score: ScoreTick, raster: Quantizer) -> dict[int, list[GridTempo]]:
-    """Return the tempos in each bar that has any: one at the beginning (120 if none is given), and each that is new."""
+def _tempos_on_grid(vocabulary: Vocabulary, score: ScoreTick, quantizer: Quantizer) -> dict[int, list[GridTempo]]:
+    """Return the tempos of each bar that has any: one at the beginning (120 by default), and each change."""
     known = sorted(vocabulary.tempo_id)
-    wanted = {(0, 0): _DEFAULT_TEMPO}
-    given = sorted(score.tempos, key=lambda tempo: tempo.time)
-    places = zip(*(column.tolist() for column in raster.place([tempo.time for tempo in given])), strict=True)
-    wanted.update(zip(places, (tempo.qpm for tempo in given), strict=True))
+    tempos = {(0, 0): _DEFAULT_TEMPO}
+    ordered = sorted(score.tempos, key=lambda tempo: tempo.time)
+    places = zip(*(column.tolist() for column in quantizer.place([tempo.time for tempo in ordered])), strict=True)
+    tempos.update(zip(places, (tempo.qpm for tempo in ordered), strict=True))
     found: dict[int, list[GridTempo]] = defaultdict(list)
-    present = 0.0
-    for (bar, offset), qpm in sorted(wanted.items()):
-        nearest = _nearest_bin(known, qpm)
-        if nearest != present:
+    current = 0.0
+    for (bar, offset), qpm in sorted(tempos.items()):
+        nearest = _nearest_value(known, qpm)
+        if nearest != current:
             found[bar].append(GridTempo(offset, nearest))
-            present = nearest
+            current = nearest
     return found
 
 
-def _nearest_bin(values: Sequence[float], wanted: float) -> float:
-    """Return the nearest of rising values, of two equally near the larger."""
-    after = min(max(bisect.bisect_left(values, wanted), 1), len(values) - 1)
+def _nearest_value(values: Sequence[float], target: float) -> float:
+    """Return the nearest of rising values; of two equally near, the larger."""
+    after = min(max(bisect.bisect_left(values, target), 1), len(values) - 1)
     below, above = values[after - 1], values[after]
-    return below if wanted - below < above - wanted else above
+    return below if target - below < above - target else above
 
 
 def _merged_tracks(vocabulary: Vocabulary, score: ScoreTick) -> Iterator[str]:
@@ -223,23 +208,22 @@ def _merged_tracks(vocabulary: Vocabulary, score: ScoreTick) -> Iterator[str]:
 
 
 def _respelled(score: ScoreTick, bars: Sequence[Bar], meters: Sequence[Meter]) -> Iterator[str]:
-    """Say which whole bars got another signature; a short one has that of its own length as a matter of course."""
-    written = {
+    """Say which whole bars got another signature; a short one always has that of its own length."""
+    respelled = {
         f"{bar.numerator}/{bar.denominator} as {meter.numerator}/{meter.denominator}"
         for bar, meter in zip(bars, meters, strict=True)
         if (bar.numerator, bar.denominator) != (meter.numerator, meter.denominator)
         and bar.length_ticks * bar.denominator == 4 * score.ticks_per_quarter * bar.numerator
     }
-    for said in sorted(written):
-        yield f"bars written in another time signature: {said}"
+    for change in sorted(respelled):
+        yield f"bars written in another time signature: {change}"
 
 
 def _tempo_changes(score: ScoreTick, piece: Piece) -> Iterator[str]:
     kept = [tempo.quarters_per_minute for bar in piece.bars for tempo in bar.tempos]
-    wanted = [tempo.qpm for tempo in score.tempos]
-    rounded = sum(min((abs(qpm - mine) for mine in kept), default=qpm) > 0.01 for qpm in wanted)
+    rounded = sum(min((abs(tempo.qpm - own) for own in kept), default=tempo.qpm) > 0.01 for tempo in score.tempos)
     yield from _counted(rounded, "tempos rounded")
-    yield from _counted(len(wanted) - len(kept), "tempos dropped that the rounded ones repeat")
+    yield from _counted(len(score.tempos) - len(kept), "tempos dropped that the rounded ones repeat")
 
 
 def _counted(count: int, what: str) -> Iterator[str]:

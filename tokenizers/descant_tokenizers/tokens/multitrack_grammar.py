@@ -1,10 +1,10 @@
-"""The automaton of legal successors for music of any instruments: chords, velocities, tempos.
+"""The automaton of legal successors for multitrack music: chords, velocities, tempos.
 
 As in the grammar of single lines, types come from miditok's graph and values from the vocabulary and the state: onsets
 move forward and stay inside the bar; at one onset an optional tempo comes first, then the notes, in the order of their
 instruments and from low to high, each once. An instrument strikes a pitch only when it has ended, because MIDI cannot
-tell two such notes apart. Drums have pitches of their own. There are no dead ends: a position is only opened if some
-instrument has a pitch to play there or a tempo may be written, and a bar can always be closed.
+tell two such notes apart. Drums have their own pitches. There are no dead ends: a position is only opened if some
+instrument has a pitch to play there or a tempo is allowed, and a bar can always be closed.
 
 Units: ticks of the vocabulary's grid, from the beginning of the current bar.
 """
@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from descant_tokenizers.tokens.grammar import Busy, Grammar, Mask, Rules, State
+from descant_tokenizers.tokens.grammar import NEVER, Busy, Grammar, Mask, Rules, State
 from descant_tokenizers.tokens.piece import GridNote
 from descant_tokenizers.tokens.vocabulary import Meter, Vocabulary
 
@@ -33,7 +33,7 @@ class Lane(NamedTuple):
 
 
 class _Bounds(NamedTuple):
-    """Rules as arrays: for each voice that may be written, its rank, pitches and the latest end of its notes."""
+    """Rules as arrays: for each voice that may have notes, its rank, pitches and the latest end of its notes."""
 
     voices: npt.NDArray[np.int64]
     low: npt.NDArray[np.int64]
@@ -58,11 +58,11 @@ class MultitrackGrammar(Grammar):
         self._bounds = lru_cache(maxsize=64)(self._compute_bounds)
 
     def silence(self) -> Busy:
-        """Nothing sounds."""
+        """See `Grammar`."""
         return ()
 
     def busy_with(self, notes: Iterable[tuple[int, GridNote]]) -> Busy:
-        """Return until when notes sound, given with their onsets in ticks from any place."""
+        """See `Grammar`."""
         ends: dict[tuple[int, int], int] = {}
         for onset, note in notes:
             lane = note.voice, note.pitch
@@ -70,11 +70,11 @@ class MultitrackGrammar(Grammar):
         return tuple(Lane(voice, pitch, end) for (voice, pitch), end in sorted(ends.items()))
 
     def later(self, busy_ticks: Busy, ticks: int) -> Busy:
-        """Count ends from a place that is `ticks` earlier (or, if negative, later); what has ended is forgotten."""
+        """See `Grammar`."""
         return tuple(Lane(v, pitch, end + ticks) for v, pitch, end in busy_ticks if end + ticks > 0)
 
     def end_of(self, busy_ticks: Busy, voice: int) -> int:
-        """Return until when a voice sounds, 0 if it does not."""
+        """See `Grammar`."""
         return max((lane.end_ticks for lane in busy_ticks if lane.voice == voice), default=0)
 
     def _sounding(self, state: State, end_ticks: int) -> Busy:
@@ -88,32 +88,32 @@ class MultitrackGrammar(Grammar):
         if kind == "Program" and self.vocabulary.voice_of[base_id] != state.voice:
             return state._replace(kind=kind, voice=self.vocabulary.voice_of[base_id], pitch=-1)
         after = super()._step(state, base_id)
-        if kind == "Position":  # what has ended by now says nothing about the future
+        if kind == "Position":  # notes that have ended do not matter for the future
             sounding = tuple(lane for lane in after.busy_ticks if lane.end_ticks > after.offset_ticks)
             return after._replace(busy_ticks=sounding)
         return after
 
-    def _learned_mask(self, state: State, rules: Rules, allowed: Mask) -> Mask:
+    def _merged_mask(self, state: State, rules: Rules, allowed: Mask) -> Mask:
         whole = np.zeros(self.vocabulary.size, dtype=bool)
-        self._add_learned(whole, self._trie, state, rules, {state: allowed})
+        self._add_merged(whole, self._trie, state, rules, {state: allowed})
         return whole[self.vocabulary.num_base_ids :]
 
-    def _add_learned(self, whole: Mask, node: _Trie, state: State, rules: Rules, masks: dict[State, Mask]) -> None:
-        """Mark the learned tokens whose runs of base tokens are legal from here; `masks` are those known so far."""
+    def _add_merged(self, whole: Mask, node: _Trie, state: State, rules: Rules, masks: dict[State, Mask]) -> None:
+        """Mark the merged tokens whose base tokens are legal from here; `masks` are those known so far."""
         if state not in masks:
             masks[state] = self._base_mask(state, rules)
         allowed = masks[state]
         for base_id, child in node.children.items():
             if not allowed[base_id]:
                 continue
-            whole[child.learned_ids] = True
+            whole[child.merged_ids] = True
             if child.children:
                 after = self._step(state, base_id)
                 if self.vocabulary.types[base_id] == "Duration":
-                    # The rest of the run is at the same onset, where only higher pitches and later instruments follow:
-                    # that the note sounds says nothing about them, and leaving it out makes more states equal.
+                    # Only higher pitches and later instruments follow at this onset. That the note sounds does not
+                    # matter for them, and leaving it out makes more states equal.
                     after = after._replace(busy_ticks=state.busy_ticks)
-                self._add_learned(whole, child, after, rules, masks)
+                self._add_merged(whole, child, after, rules, masks)
 
     @cached_property
     def _trie(self) -> _Trie:
@@ -129,7 +129,7 @@ class MultitrackGrammar(Grammar):
         return state.kind in ("Program", "Pitch", "PitchDrum", "Velocity")
 
     def _allow_notes(self, allowed: Mask, state: State, rules: Rules, meter: Meter) -> None:
-        """Allow later onsets that can be used, and what can still be written at this one."""
+        """Allow later onsets that can be used, and what can still begin at this one."""
         bounds, offset = self._bounds(rules), state.offset_ticks
         free_from = self._free_from(state, bounds)
         last = bounds.latest - self._shortest[meter.denominator]
@@ -164,7 +164,7 @@ class MultitrackGrammar(Grammar):
     def _free_from(self, state: State, bounds: _Bounds) -> npt.NDArray[np.int64]:
         """Return from when each voice has a pitch to play: now, unless it sounds all of them."""
         free_from = np.zeros(bounds.voices.size, dtype=np.int64)
-        free_from[bounds.high < bounds.low] = 1 << 40
+        free_from[bounds.high < bounds.low] = NEVER
         for voice, count in Counter(lane.voice for lane in state.busy_ticks).items():
             place = int(np.searchsorted(bounds.voices, voice))
             if place == bounds.voices.size or bounds.voices[place] != voice:
@@ -192,23 +192,23 @@ class MultitrackGrammar(Grammar):
 
 
 class _Trie:
-    """Runs of base tokens that learned tokens stand for."""
+    """Runs of base tokens that merged tokens stand for."""
 
-    __slots__ = ("children", "learned_ids")
+    __slots__ = ("children", "merged_ids")
 
     def __init__(self) -> None:
         self.children: dict[int, _Trie] = {}
-        self.learned_ids: list[int] = []
+        self.merged_ids: list[int] = []
 
 
 def _build_trie(vocabulary: Vocabulary) -> _Trie:
-    """Return the trie of all learned tokens."""
+    """Return the trie of all merged tokens."""
     root = _Trie()
     for token_id in range(vocabulary.num_base_ids, vocabulary.size):
         node = root
         for base_id in vocabulary.base_ids(token_id):
             node = node.children.setdefault(base_id, _Trie())
-        node.learned_ids.append(token_id)
+        node.merged_ids.append(token_id)
     return root
 
 
@@ -217,6 +217,6 @@ def _covered(offsets: npt.NDArray[np.int64], first: npt.NDArray[np.int64], last:
     open_ = first <= last
     spans = {(int(a), int(b)) for a, b in zip(first[open_], last[open_], strict=True)}
     covered = np.zeros(offsets.size, dtype=bool)
-    for a, b in spans:  # few: most instruments are silent, and all end together
+    for a, b in spans:  # there are few: most instruments are silent, and all end together
         covered |= (offsets >= a) & (offsets <= b)
     return covered

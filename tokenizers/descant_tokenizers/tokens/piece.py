@@ -1,10 +1,8 @@
-"""A piece on the token grid, and its exact correspondence with a REMI token stream.
+"""A piece on the token grid, its exact correspondence with a REMI token stream, and its transpositions.
 
-A `Piece` is what a stream of base tokens says, neither more nor less: bars with a time signature, notes with a voice
-and, where the vocabulary has them, velocities and tempos. Tasks (layout.py) rearrange pieces; the grammar (grammar.py)
-decides which streams are pieces.
-
-Which transpositions of a piece stay where its voices sing.
+A `Piece` holds exactly what a stream of base tokens says: bars with a time signature, notes with a voice and, where
+the vocabulary has them, velocities and tempos. Tasks (tasks.py) rearrange pieces; the grammar (grammar.py) decides
+which streams are pieces.
 """
 
 from __future__ import annotations
@@ -17,26 +15,28 @@ from descant_tokenizers.tokens.vocabulary import Meter, Vocabulary
 
 
 class GridNote(NamedTuple):
-    """A note in grid ticks. Tuples sort by onset, then voice, then pitch: the order of the token stream."""
+    """A note in grid ticks. Tuples sort by onset, then voice, then pitch: the order of the token stream.
+
+    Attributes:
+        offset_ticks: Onset, from the beginning of its bar.
+        voice: Rank of the voice in the vocabulary.
+        pitch: MIDI pitch, 0-127.
+        duration_ticks: Length.
+        velocity: MIDI velocity, 1-127; 0 if the vocabulary has none.
+    """
 
     offset_ticks: int
-    """Onset, from the beginning of its bar."""
     voice: int
-    """Rank of the voice: in four-part music 0 = highest (Soprano), else that of its program in the vocabulary."""
     pitch: int
-    """MIDI pitch, 0-127."""
     duration_ticks: int
     velocity: int = 0
-    """MIDI velocity, 1-127; 0 if the vocabulary has none."""
 
 
 class GridTempo(NamedTuple):
-    """A tempo that holds from its place on."""
+    """A tempo of the vocabulary, and its place from the beginning of its bar."""
 
     offset_ticks: int
-    """From the beginning of its bar."""
     quarters_per_minute: float
-    """One of the vocabulary's tempos."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +74,14 @@ class Piece:
         return tuple(sorted({note.voice for bar in self.bars for note in bar.notes}))
 
     def bar_starts_ticks(self) -> list[int]:
-        """Onset of every bar from the beginning of the piece, and the end of the last one: `len(bars) + 1` values."""
+        """Return the onset of every bar from the beginning of the piece, then the end of the last one."""
         starts = [0]
         for bar in self.bars:
             starts.append(starts[-1] + bar.meter.bar_ticks)
         return starts
 
     def end_ticks(self) -> int:
-        """End of the last sounding note, from the beginning of the first bar."""
+        """Return the end of the last sounding note, from the beginning of the first bar."""
         starts = self.bar_starts_ticks()
         ends = (starts[b] + n.offset_ticks + n.duration_ticks for b, bar in enumerate(self.bars) for n in bar.notes)
         return max(ends, default=0)
@@ -113,11 +113,11 @@ class Piece:
 
 
 class StreamError(ValueError):
-    """A token stream that the grammar does not allow, with the place where it goes wrong."""
+    """A token stream that the grammar does not allow, with the index of the wrong token."""
 
     def __init__(self, vocabulary: Vocabulary, ids: Sequence[int], index: int, expected: str) -> None:
         found = vocabulary.names[ids[index]] if index < len(ids) else "the end"
-        super().__init__(f"token {index} is {found}, expected {expected}")
+        super().__init__(f"Token {index} is {found}, expected {expected}")
         self.index = index
 
 
@@ -138,16 +138,16 @@ def note_ids(vocabulary: Vocabulary, bar: GridBar) -> list[int]:
     offset = -1
     for note in bar.notes:
         if note.offset_ticks != offset:
-            for tempo in sorted(place for place in tempos if place < note.offset_ticks) if tempos else ():
-                ids += _onset_ids(vocabulary, bar.meter, tempo, tempos.pop(tempo))
+            for earlier in sorted(place for place in tempos if place < note.offset_ticks) if tempos else ():
+                ids += _onset_ids(vocabulary, bar.meter, earlier, tempos.pop(earlier))
             offset = note.offset_ticks
             ids += _onset_ids(vocabulary, bar.meter, offset, tempos.pop(offset, None))
         ids += (vocabulary.voice_id[note.voice], vocabulary.pitch_ids(note.voice)[note.pitch])
         if vocabulary.velocity_id:
             ids.append(vocabulary.velocity_id[note.velocity])
         ids.append(durations[note.duration_ticks])
-    for tempo in sorted(tempos):
-        ids += _onset_ids(vocabulary, bar.meter, tempo, tempos[tempo])
+    for later in sorted(tempos):
+        ids += _onset_ids(vocabulary, bar.meter, later, tempos[later])
     return ids
 
 
@@ -165,11 +165,7 @@ def piece_ids(vocabulary: Vocabulary, piece: Piece) -> list[int]:
 
 
 def read_bar(vocabulary: Vocabulary, ids: Sequence[int], start: int) -> tuple[Meter, int]:
-    """Read `Bar TimeSig` at `start`; return the meter and the index after it.
-
-    Raises:
-        StreamError: Something else stands there.
-    """
+    """Read `Bar TimeSig` at `start`; return the meter and the index after it. Raises `StreamError`."""
     if start >= len(ids) or ids[start] != vocabulary.bar_id:
         raise StreamError(vocabulary, ids, start, "Bar")
     if start + 1 >= len(ids) or ids[start + 1] not in vocabulary.meter_of:
@@ -178,13 +174,10 @@ def read_bar(vocabulary: Vocabulary, ids: Sequence[int], start: int) -> tuple[Me
 
 
 def read_content(vocabulary: Vocabulary, ids: Sequence[int], start: int, meter: Meter) -> tuple[GridBar, int]:
-    """Read a bar's contents from `start` up to the first token that cannot belong to it.
-
-    Returns:
-        The bar, and the index after it.
+    """Read a bar's contents from `start` up to the first token that cannot belong to it; return the index after it too.
 
     Raises:
-        StreamError: Tokens in a wrong order.
+        StreamError: Tokens are in a wrong order.
     """
     notes: list[GridNote] = []
     tempos: list[GridTempo] = []
@@ -243,12 +236,9 @@ def parse_piece(vocabulary: Vocabulary, ids: Sequence[int]) -> Piece:
     return Piece(tuple(bars))
 
 
-#: Drums are never transposed, so their range forbids nothing.
-_ANY_PITCH = (-128, 255)
-#: Range of a voice without notes.
-_NO_PITCH = (127, 0)
-#: Largest transposition, in semitones.
-_MAX_SHIFT = 6
+_ANY_PITCH = (-128, 255)  # drums are never transposed, so their range forbids nothing
+_NO_PITCH = (127, 0)  # range of a voice without notes
+_MAX_SHIFT = 6  # largest transposition, in semitones
 
 PitchRange = tuple[int, int]
 

@@ -5,22 +5,23 @@ is a MIDI program inside the tokens (`VOICE_PROGRAMS`), because a one-stream mid
 equal program. The programs are those of a string quartet, so that a stream decoded by miditok alone already sounds
 like four instruments.
 
-`sbat` is `satb` with the voices of an onset in another order: soprano, bass, alto, tenor. A voice's rank in the stream
-is that of its program, so its programs are others.
+`sbat` is `satb` with the voices of an onset in another order: soprano, bass, alto, tenor. The rank of a voice in the
+stream is that of its program, so it has other programs.
 
-`satb-style` and `sbat-style` are the same with a special token for each of `STYLES`, which may stand behind the task.
+`satb-style` and `sbat-style` add a special token for each of `STYLES`, which may follow the task.
 
 `gm` is REMI+ (von Rütte et al. 2023, "FIGARO"; REMI with programs and time signatures) for any MIDI file: the 128
 programs of General MIDI and drums, velocities and tempos. A voice is a program, with any number of notes at once.
 
-The grid has 24 onsets to a beat (the beat is the note value of the time signature's denominator), which holds 16ths,
-triplets and 32nds in x/4 and 16ths and triplets in x/2; docs/tokenizers.md gives the measured round-trip loss.
+The grid has 24 onsets to a beat (the note value of the time signature's denominator), which holds 16ths, triplets and
+32nds in x/4 and 16ths and triplets in x/2; docs/tokenizers.md gives the measured round-trip loss.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,48 +31,40 @@ from descant_tokenizers.common.hub import is_repo_id, pull_folder
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.tokens.bpe import SubwordMerges
 
-if TYPE_CHECKING:  # importing miditok takes longer than all the rest, and not everything here needs it
+if TYPE_CHECKING:  # miditok takes longer to import than everything else, and not every caller needs it
     from miditok import REMI, TokenizerConfig
 
 VOICE_PROGRAMS = {"Soprano": 40, "Alto": 41, "Tenor": 42, "Bass": 43}
 assert tuple(VOICE_PROGRAMS) == VOICES
 
-#: The same of `sbat`, in the order of the stream. Brass, because miditok keeps programs in a set, and a small set of
+#: Programs of `sbat`, in the order of the stream. Brass, because miditok keeps programs in a set, and a small set of
 #: integers is in ascending order within a block of eight only.
 SBAT_PROGRAMS = {"Soprano": 56, "Bass": 58, "Alto": 60, "Tenor": 61}
 
 #: Task and separator tokens are miditok special tokens, so that `config.vocab_size == len(tokenizer)`.
 SPECIAL_TOKENS = ("PAD", "BOS", "EOS", "MASK", "SEP", "CONTINUE", "HARMONIZE", "INFILL")
 
-#: Whose manner a stream of a style preset can be asked for, and the special token that asks.
+#: Styles that a stream of a style preset can ask for, and the special token of each.
 STYLES = {name: f"Style_{name}" for name in ("bach", "palestrina", "mozart", "haydn", "beethoven", "folk")}
 
 #: Inclusive MIDI pitch range of the vocabulary: every voice of the chorales, transposed by up to half an octave.
 PITCH_RANGE = (30, 90)
 
-#: Grid per beat by note length in beats: {(from, to): positions per beat}. Onsets use the finest.
+#: Positions per beat by note length in beats, {(from, to): positions}. Onsets use the finest.
 BEAT_RESOLUTION = {(0, 2): 24, (2, 4): 12, (4, 16): 4}
 
 #: {denominator: numerators}. Odd numerators of 8 and 16 are mostly the lengths of pickups.
-TIME_SIGNATURES = {
-    2: list(range(1, 7)),
-    4: list(range(1, 13)),
-    8: list(range(1, 13)),
-    16: list(range(1, 13)),
-}
+TIME_SIGNATURES = {2: list(range(1, 7)), **{denominator: list(range(1, 13)) for denominator in (4, 8, 16)}}
 
-#: Levels of velocity of `gm`: 3, 7, ..., 127.
-NUM_VELOCITIES = 32
-
+NUM_VELOCITIES = 32  # of `gm`: 3, 7, ..., 127
 #: Tempos of `gm` in quarters per minute: 16 to the octave, each 4.4 % above the last; 30, 60, 120 and 240 are exact.
-TEMPO_RANGE = (15, 480)
-NUM_TEMPOS = 81
+TEMPO_RANGE, NUM_TEMPOS = (15, 480), 81
 
 
 def satb_config(
     special_tokens: Sequence[str] = SPECIAL_TOKENS, programs: Iterable[int] = VOICE_PROGRAMS.values()
 ) -> TokenizerConfig:
-    """Return the miditok configuration of the `satb` preset."""
+    """Return the miditok configuration of `satb`, or of another four-part preset."""
     from miditok import TokenizerConfig
 
     return TokenizerConfig(
@@ -86,21 +79,6 @@ def satb_config(
         use_time_signatures=True,
         time_signature_range=TIME_SIGNATURES,
     )
-
-
-def satb_style_config() -> TokenizerConfig:
-    """Return the miditok configuration of the `satb-style` preset."""
-    return satb_config((*SPECIAL_TOKENS, *STYLES.values()))
-
-
-def sbat_config() -> TokenizerConfig:
-    """Return the miditok configuration of the `sbat` preset."""
-    return satb_config(programs=SBAT_PROGRAMS.values())
-
-
-def sbat_style_config() -> TokenizerConfig:
-    """Return the miditok configuration of the `sbat-style` preset."""
-    return satb_config((*SPECIAL_TOKENS, *STYLES.values()), SBAT_PROGRAMS.values())
 
 
 def gm_config() -> TokenizerConfig:
@@ -127,11 +105,12 @@ def gm_config() -> TokenizerConfig:
     )
 
 
+_WITH_STYLES = (*SPECIAL_TOKENS, *STYLES.values())
 PRESETS: dict[str, Callable[[], TokenizerConfig]] = {
     "satb": satb_config,
-    "satb-style": satb_style_config,
-    "sbat": sbat_config,
-    "sbat-style": sbat_style_config,
+    "satb-style": partial(satb_config, _WITH_STYLES),
+    "sbat": partial(satb_config, programs=SBAT_PROGRAMS.values()),
+    "sbat-style": partial(satb_config, _WITH_STYLES, SBAT_PROGRAMS.values()),
     "gm": gm_config,
 }
 
@@ -145,7 +124,7 @@ def build_tokenizer(preset: str = "satb") -> REMI:
     from miditok import REMI
 
     if preset not in PRESETS:
-        raise InputError(f"unknown tokenizer preset {preset!r}: choose one of {', '.join(PRESETS)}")
+        raise InputError(f"{preset!r} is not a tokenizer preset. Choose one of {', '.join(PRESETS)}.")
     return REMI(PRESETS[preset]())
 
 
@@ -161,9 +140,8 @@ def open_tokenizer(name: str) -> REMI:
     """
     if name in PRESETS:
         return build_tokenizer(name)
-    if (folder := tokenizer_folder(name)) is not None:
-        return load_tokenizer(folder)
-    return build_tokenizer(name)  # says which presets there are
+    folder = tokenizer_folder(name)
+    return build_tokenizer(name) if folder is None else load_tokenizer(folder)  # the former lists the presets
 
 
 def tokenizer_folder(name: str) -> Path | None:
@@ -180,9 +158,9 @@ def tokenizer_folder(name: str) -> Path | None:
     try:
         return pull_folder(name)
     except InputError as error:
-        choices = ", ".join(PRESETS)
+        reason, choices = str(error).split(". ")[0].removesuffix("."), ", ".join(PRESETS)
         raise InputError(
-            f"{error}: give a preset ({choices}), a folder with a {TOKENIZER_FILE} or a Hub id user/name"
+            f"{reason}. Give a preset ({choices}), a folder with a {TOKENIZER_FILE} or a Hub id user/name."
         ) from None
 
 
@@ -191,15 +169,13 @@ def load_tokenizer(folder: Path) -> REMI:
 
     Raises:
         InputError: The folder holds no readable `tokenizer.json` of miditok, one without the task tokens, or one whose
-            learned tokens are none of ours.
+            merges are not ours.
     """
     from miditok import REMI
 
     path = folder / TOKENIZER_FILE
     if not path.is_file():
-        raise InputError(
-            f"{folder} has no {TOKENIZER_FILE}: give a folder of `tokenizer train`, or a checkpoint folder"
-        )
+        raise InputError(f"{folder} has no {TOKENIZER_FILE}. Give a folder of `tokenizer train` or a checkpoint.")
     try:
         # miditok takes any mapping for a tokenizer and fills in defaults.
         if json.loads(path.read_text(encoding="utf-8")).get("tokenization") != "REMI":
@@ -211,6 +187,7 @@ def load_tokenizer(folder: Path) -> REMI:
         SubwordMerges(tokenizer)
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise InputError(
-            f"{path} is no REMI tokenizer of ours ({error}): use one saved with a model, or made by `tokenizer train`"
+            f"{path} is not a REMI tokenizer of Descant ({error}). Use one saved with a model or made by "
+            "`tokenizer train`."
         ) from None
     return tokenizer

@@ -1,4 +1,4 @@
-"""Push tokenizers to the Hub."""
+"""Push a tokenizer to the Hub."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ tokenizer = miditok.REMI.from_pretrained("{repo_id}")
 
 
 def push_tokenizer(folder: Path, repo_id: str, *, private: bool = False, update: bool = False) -> Pushed:
-    """Push the tokenizer of a folder, alone.
+    """Push the tokenizer of a folder, and nothing else in it.
 
     Args:
         folder: A folder with miditok's `tokenizer.json`: a tokenizer, a tokenized dataset or a checkpoint.
         repo_id: `user/name`.
-        private: Whether a repository that is created is private.
-        update: Whether one that exists may get a new version.
+        private: Make a new repository private.
+        update: Add a new version to a repository that exists.
 
     Raises:
-        InputError: The folder holds no such tokenizer, or the push can't be done (see `hub.push_folder`).
+        InputError: The folder holds no such tokenizer, or the push fails (see `hub.push_folder`).
     """
     tokenizer = load_tokenizer(folder)
     card = _TOKENIZER_CARD.format(repo_id=repo_id, kind=type(tokenizer).__name__, size=len(tokenizer))

@@ -1,7 +1,7 @@
-"""Notes of a score on the token grid, all at once as arrays: each value becomes the nearest that the vocabulary has.
+"""Quantize the notes of a score, all at once as arrays: each value becomes the nearest that the vocabulary has.
 
-Everything is whole numbers, so that a tie is a tie: ticks of the score (`fine` to the quarter note) are multiplied by
-those of the grid, and ticks of the grid by `fine`, before they are compared.
+All numbers are whole, so that ties are exact: ticks of the score (`fine` to the quarter note) are multiplied by those
+of the grid, and ticks of the grid by `fine`, before they are compared.
 
 Shapes: B bars, N notes, V values to choose from. Units: grid ticks, unless a name says otherwise.
 """
@@ -37,12 +37,7 @@ class GridNotes(NamedTuple):
         return GridNotes(*(column[chosen] for column in self))
 
     def in_bars(self, meters: Sequence[Meter], tempos: Sequence[Sequence[GridTempo]]) -> tuple[GridBar, ...]:
-        """Deal the notes out to their bars.
-
-        Args:
-            meters: The meter of each bar.
-            tempos: The tempos of each bar.
-        """
+        """Return bars with these notes, given the meter and the tempos of each bar."""
         ordered = self.at(np.lexsort((self.pitch_N, self.voice_N, self.offset_N, self.bar_N)))
         notes = list(map(GridNote._make, zip(*(column.tolist() for column in ordered[1:]), strict=True)))
         bounds = np.searchsorted(ordered.bar_N, np.arange(len(meters) + 1)).tolist()
@@ -53,18 +48,18 @@ class GridNotes(NamedTuple):
 
 
 class Quantizer:
-    """The places of a piece where something can begin, and how long it can last.
+    """The onsets and durations that the grid allows in a piece.
 
     Args:
         vocabulary: The vocabulary.
         bars: Bars of a score, each as long as its meter.
-        meters: Their meters, and that of one bar more: what is at the very end may be rounded up into it.
+        meters: Their meters, and that of one more bar, into which events at the very end may be rounded up.
         fine: Ticks of the score to the quarter note.
     """
 
     def __init__(self, vocabulary: Vocabulary, bars: Sequence[Bar], meters: Sequence[Meter], fine: int) -> None:
         assert len(meters) == len(bars) + 1
-        self._table, self._grid, self._fine = vocabulary, vocabulary.ticks_per_quarter, fine
+        self._vocabulary, self._grid, self._fine = vocabulary, vocabulary.ticks_per_quarter, fine
         self._fine_start_B = np.array([bar.start_ticks for bar in bars])
         self._bar_ticks_B = np.array([meter.bar_ticks for meter in meters])
         self._position_ticks_B = np.array([meter.position_ticks for meter in meters])
@@ -72,7 +67,7 @@ class Quantizer:
         self._start_B = np.cumsum(self._bar_ticks_B) - self._bar_ticks_B
 
     def place(self, fine_ticks: ArrayLike) -> tuple[Ints, Ints]:
-        """Return the bar, and the offset in it, that is nearest to each of some times in ticks of the score."""
+        """Return for each time, in ticks of the score, the bar and the offset in it that are nearest."""
         time_N = np.asarray(fine_ticks, dtype=np.int64)
         bar_N = np.searchsorted(self._fine_start_B, time_N, side="right") - 1
         step_N = self._position_ticks_B[bar_N]
@@ -81,32 +76,29 @@ class Quantizer:
         is_next_N = offset_N >= self._bar_ticks_B[bar_N]
         return bar_N + is_next_N, np.where(is_next_N, 0, offset_N)
 
-    def put(self, notes: Notes, voice_N: Ints) -> GridNotes:
-        """Round the notes of a score; several may fall together."""
+    def round(self, notes: Notes, voice_N: Ints) -> GridNotes:
+        """Round the notes of a score; several may coincide."""
         bar_N, offset_N = self.place(notes.time_N)
         duration_N = np.empty_like(bar_N)
         for denominator, mine in self._by_denominator(bar_N):
             lengths = self._lengths(denominator)
             duration_N[mine] = _nearest(lengths, self._fine, notes.duration_N[mine] * self._grid)
-        velocity_N = _nearest(np.array(sorted(self._table.velocity_id)), 1, notes.velocity_N)
+        velocity_N = _nearest(np.array(sorted(self._vocabulary.velocity_id)), 1, notes.velocity_N)
         return GridNotes(bar_N, offset_N, voice_N, notes.pitch_N, duration_N, velocity_N)
 
     def without_clashes(self, notes: GridNotes) -> GridNotes:
-        """Let no voice strike a pitch that it still sounds.
-
-        Of notes that begin together the longest stays, and one that still sounds when its pitch is struck again ends.
-        """
+        """Keep the longest of notes of one pitch that begin together; end one when its pitch is struck again."""
         onset_N = self.onsets(notes)
         order = np.lexsort((notes.velocity_N, notes.duration_N, onset_N, notes.pitch_N, notes.voice_N))
         notes, onset_N = notes.at(order), onset_N[order]
-        is_last_N = np.append(~_same_lane(notes) | (np.diff(onset_N) > 0), True)
+        is_last_N = np.append(~_has_same_next(notes) | (np.diff(onset_N) > 0), True)
         notes, onset_N = notes.at(is_last_N), onset_N[is_last_N]
         duration_N = notes.duration_N.copy()
-        gap_N = np.append(np.where(_same_lane(notes), np.diff(onset_N), duration_N[:-1]), duration_N[-1:])
+        room_N = np.append(np.where(_has_same_next(notes), np.diff(onset_N), duration_N[:-1]), duration_N[-1:])
         for denominator, mine in self._by_denominator(notes.bar_N):
-            cut = mine & (duration_N > gap_N)
+            cut = mine & (duration_N > room_N)
             lengths = self._lengths(denominator)
-            duration_N[cut] = lengths[np.searchsorted(lengths, gap_N[cut], side="right") - 1]
+            duration_N[cut] = lengths[np.searchsorted(lengths, room_N[cut], side="right") - 1]
         return notes._replace(duration_N=duration_N)
 
     def onsets(self, notes: GridNotes) -> Ints:
@@ -114,39 +106,39 @@ class Quantizer:
         onset_N: Ints = self._start_B[notes.bar_N] + notes.offset_N
         return onset_N
 
-    def count_changes(self, wanted: Notes, voice_N: Ints, found: GridNotes) -> dict[str, int]:
-        """Say what became of the notes of a score: how many were changed, by the kind of change."""
-        wanted_keys = _keys(voice_N, wanted.pitch_N, wanted.time_N * self._grid)
-        found_keys = _keys(found.voice_N, found.pitch_N, self.onsets(found) * self._fine)
-        _, last = np.unique(wanted_keys[::-1], return_index=True)  # of notes that begin together, the last one counts
-        last = wanted_keys.size - 1 - last
-        both, at, mine = np.intersect1d(wanted_keys[last], found_keys, assume_unique=True, return_indices=True)
-        his = last[at]
-        resized = wanted.duration_N[his] * self._grid != found.duration_N[mine] * self._fine
+    def count_changes(self, before: Notes, voice_N: Ints, after: GridNotes) -> dict[str, int]:
+        """Count the notes of a score that were changed, by the kind of change."""
+        keys_before = _keys(voice_N, before.pitch_N, before.time_N * self._grid)
+        keys_after = _keys(after.voice_N, after.pitch_N, self.onsets(after) * self._fine)
+        _, last = np.unique(keys_before[::-1], return_index=True)  # of notes that begin together, the last one counts
+        last = keys_before.size - 1 - last
+        both, at, new = np.intersect1d(keys_before[last], keys_after, assume_unique=True, return_indices=True)
+        old = last[at]
+        resized = before.duration_N[old] * self._grid != after.duration_N[new] * self._fine
         return {
-            "notes dropped to fit the grid": wanted_keys.size - found_keys.size,
-            "notes moved to fit the grid": found_keys.size - both.size,
+            "notes dropped to fit the grid": keys_before.size - keys_after.size,
+            "notes moved to fit the grid": keys_after.size - both.size,
             "notes given another length to fit the grid": int(resized.sum()),
-            "velocities rounded": int((wanted.velocity_N[his] != found.velocity_N[mine]).sum()),
+            "velocities rounded": int((before.velocity_N[old] != after.velocity_N[new]).sum()),
         }
 
     def _by_denominator(self, bar_N: Ints) -> list[tuple[int, NDArray[np.bool_]]]:
-        """Return which notes stand in bars of each denominator."""
+        """Return which notes are in bars of each denominator."""
         denominator_N = self._denominator_B[bar_N]
         return [(denominator, denominator_N == denominator) for denominator in np.unique(denominator_N).tolist()]
 
     def _lengths(self, denominator: int) -> Ints:
-        return np.array(sorted(self._table.duration_id[denominator]))
+        return np.array(sorted(self._vocabulary.duration_id[denominator]))
 
 
-def _nearest(value_V: Ints, factor: int, wanted_N: Ints) -> Ints:
-    """Return the value, of some that rise, whose product with a factor is nearest; of two equally near the larger."""
+def _nearest(value_V: Ints, factor: int, target_N: Ints) -> Ints:
+    """Return the rising value whose product with a factor is nearest; of two equally near, the larger."""
     middle = (value_V[1:] + value_V[:-1]) * factor
-    return value_V[np.searchsorted(middle, 2 * wanted_N, side="right")]
+    return value_V[np.searchsorted(middle, 2 * target_N, side="right")]
 
 
-def _same_lane(notes: GridNotes) -> NDArray[np.bool_]:
-    """Whether each note but the last has the voice and the pitch of the next one."""
+def _has_same_next(notes: GridNotes) -> NDArray[np.bool_]:
+    """Return for each note but the last whether the next one has its voice and pitch."""
     same: NDArray[np.bool_] = (np.diff(notes.voice_N) == 0) & (np.diff(notes.pitch_N) == 0)
     return same
 

@@ -48,8 +48,7 @@ def encode_satb(vocabulary: Vocabulary, score: ScoreTick) -> tuple[Piece | FastN
     """
     labelled = _label_voices(vocabulary, score)
     notes = notes_of(labelled.tracks)
-    _check_time_signatures(vocabulary, labelled)
-    _check_pitches(vocabulary, labelled, notes)
+    _check_values(vocabulary, labelled, notes)
     if (fast := fast_notes(vocabulary, labelled, notes)) is not None:
         return fast, ()
     try:
@@ -58,7 +57,8 @@ def encode_satb(vocabulary: Vocabulary, score: ScoreTick) -> tuple[Piece | FastN
         raise InputError(
             "The notes around a change of beat cannot be put on the grid. Align them with the beats."
         ) from None
-    piece, cut = _without_overlaps(vocabulary, _one_note_per_onset(parse_piece(vocabulary, tokens.ids)))
+    bars = parse_piece(vocabulary, tokens.ids).bars
+    piece, cut = _without_overlaps(vocabulary, Piece(tuple(map(_one_note_per_onset, bars))))
     return piece, _changes(vocabulary, labelled, piece, cut)
 
 
@@ -130,9 +130,9 @@ class FastNotes(NamedTuple):
         ids_T = np.empty(int(after_N[-1]) + 2 * self.num_bars, dtype=np.int64)
         ids_T[before_B] = vocabulary.bar_id
         ids_T[before_B + 1] = [vocabulary.meter_id[meter.numerator, meter.denominator] for meter in self.meters]
-        ids_T[note_N[is_onset_N] - 1] = vocabulary.id_of_position[position_N[is_onset_N]]
-        ids_T[note_N] = vocabulary.id_of_voice[self.voice_N]
-        ids_T[note_N + 1] = vocabulary.id_of_pitch[self.pitch_N]
+        ids_T[note_N[is_onset_N] - 1] = vocabulary.id_arrays.position[position_N[is_onset_N]]
+        ids_T[note_N] = vocabulary.id_arrays.voice[self.voice_N]
+        ids_T[note_N + 1] = vocabulary.id_arrays.pitch[self.pitch_N]
         ids_T[note_N + 2] = self.duration_ids(vocabulary)
         return ids_T.tolist()
 
@@ -141,7 +141,7 @@ class FastNotes(NamedTuple):
         denominator_N = np.array([meter.denominator for meter in self.meters])[self.bar_N]
         ids_N = np.full(self.bar_N.size, -1)
         for denominator in {meter.denominator for meter in self.meters}:
-            ids_of = vocabulary.id_of_duration[denominator]
+            ids_of = vocabulary.id_arrays.duration[denominator]
             known = (denominator_N == denominator) & (self.duration_N < ids_of.size)
             ids_N[known] = ids_of[self.duration_N[known]]
         return ids_N
@@ -201,17 +201,14 @@ def _label_voices(vocabulary: Vocabulary, score: ScoreTick) -> ScoreTick:
     return labelled
 
 
-def _check_time_signatures(vocabulary: Vocabulary, score: ScoreTick) -> None:
+def _check_values(vocabulary: Vocabulary, score: ScoreTick, notes: Notes) -> None:
+    """Refuse a time signature or pitch that the vocabulary lacks."""
     for event in score.time_signatures:
         if (event.numerator, event.denominator) not in vocabulary.meter_id:
-            known = ", ".join(f"1-12/{den}" for den in sorted({m.denominator for m in vocabulary.meter_of.values()}))
             raise InputError(
                 f"The time signature {event.numerator}/{event.denominator} is not in the vocabulary. "
-                f"Write the piece in one of {known}."
+                f"Write the piece in one of {vocabulary.meter_ranges}."
             )
-
-
-def _check_pitches(vocabulary: Vocabulary, score: ScoreTick, notes: Notes) -> None:
     low, high = min(vocabulary.pitch_id), max(vocabulary.pitch_id)
     wrong = np.flatnonzero((notes.pitch_N < low) | (notes.pitch_N > high))
     if wrong.size:
@@ -220,51 +217,38 @@ def _check_pitches(vocabulary: Vocabulary, score: ScoreTick, notes: Notes) -> No
 
 
 def _changes(vocabulary: Vocabulary, score: ScoreTick, piece: Piece, cut: set[Place]) -> tuple[str, ...]:
-    """Compare the notes of a score with those of its piece, some of them `cut`; say how many differ, and how."""
-    wanted = _note_lengths(vocabulary, score)
-    starts = piece.bar_starts_ticks()
-    found: dict[Place, Fraction] = {
-        (note.voice, note.pitch, Fraction(starts[index] + note.offset_ticks)): Fraction(note.duration_ticks)
-        for index, bar in enumerate(piece.bars)
+    """Count how many notes of a score differ from those of its piece, and how; `cut` are those that were cut."""
+    scale = Fraction(vocabulary.ticks_per_quarter, score.ticks_per_quarter)
+    before = {
+        (vocabulary.voices.index(track.name), note.pitch, note.time * scale): note.duration * scale
+        for track in score.tracks
+        for note in track.notes
+    }
+    after: dict[Place, Fraction] = {
+        (note.voice, note.pitch, Fraction(start + note.offset_ticks)): Fraction(note.duration_ticks)
+        for start, bar in zip(piece.bar_starts_ticks(), piece.bars, strict=False)
         for note in bar.notes
     }
     dropped = sum(len(track.notes) for track in score.tracks) - piece.num_notes
-    moved = len(wanted.keys() - found.keys()) - dropped
-    resized = sum(found[key] != length for key, length in wanted.items() if key in found and key not in cut)
+    moved = len(before.keys() - after.keys()) - dropped
+    resized = sum(after[key] != length for key, length in before.items() if key in after and key not in cut)
     counted = ((dropped, "dropped"), (moved, "moved"), (resized, "given another length"))
     changes = [f"notes {what} to fit the grid: {number}" for number, what in counted if number > 0]
     return (*changes, *([f"notes cut where the next one of their voice begins: {len(cut)}"] if cut else []))
 
 
-def _note_lengths(vocabulary: Vocabulary, score: ScoreTick) -> dict[Place, Fraction]:
-    """Return `{(voice, pitch, onset): duration}` of a score, both in exact grid ticks."""
-    scale = Fraction(vocabulary.ticks_per_quarter, score.ticks_per_quarter)
-    return {
-        (vocabulary.voices.index(track.name), note.pitch, note.time * scale): note.duration * scale
-        for track in score.tracks
-        for note in track.notes
-    }
-
-
-def _one_note_per_onset(piece: Piece) -> Piece:
-    """Keep one note a voice and onset, the longest."""
-    starts = piece.bar_starts_ticks()
-    flat: dict[tuple[int, int], GridNote] = {}
-    for index, bar in enumerate(piece.bars):
-        for note in bar.notes:
-            key = (note.voice, starts[index] + note.offset_ticks)
-            if key not in flat or note.duration_ticks > flat[key].duration_ticks:
-                flat[key] = note
-    return Piece(
-        tuple(
-            GridBar(bar.meter, tuple(n for n in bar.notes if flat[n.voice, starts[i] + n.offset_ticks] is n))
-            for i, bar in enumerate(piece.bars)
-        )
-    )
+def _one_note_per_onset(bar: GridBar) -> GridBar:
+    """Keep one note of each voice and onset, the longest."""
+    longest: dict[tuple[int, int], GridNote] = {}
+    for note in bar.notes:
+        best = longest.setdefault((note.voice, note.offset_ticks), note)
+        if note.duration_ticks > best.duration_ticks:
+            longest[note.voice, note.offset_ticks] = note
+    return bar.with_notes(longest.values())
 
 
 def _without_overlaps(vocabulary: Vocabulary, piece: Piece) -> tuple[Piece, set[Place]]:
-    """Cut notes that still sound when the next one of their voice begins, which the grammar forbids; return which."""
+    """Cut notes that overlap the next one of their voice, which the grammar forbids; return the piece and the notes."""
     starts = piece.bar_starts_ticks()
     next_onset: dict[int, int] = {}
     cut: set[Place] = set()
@@ -273,11 +257,11 @@ def _without_overlaps(vocabulary: Vocabulary, piece: Piece) -> tuple[Piece, set[
         notes: list[GridNote] = []
         for note in reversed(bar.notes):
             onset = starts[index] + note.offset_ticks
-            gap = next_onset.get(note.voice, NEVER) - onset
+            room = next_onset.get(note.voice, NEVER) - onset
             next_onset[note.voice] = onset
-            if note.duration_ticks > gap:
+            if note.duration_ticks > room:
                 lengths = vocabulary.duration_id[bar.meter.denominator]
-                note = note._replace(duration_ticks=max(length for length in lengths if length <= gap))
+                note = note._replace(duration_ticks=max(length for length in lengths if length <= room))
                 cut.add((note.voice, note.pitch, Fraction(onset)))
             notes.append(note)
         bars.append(GridBar(bar.meter, tuple(reversed(notes))))

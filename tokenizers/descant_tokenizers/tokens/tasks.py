@@ -1,22 +1,20 @@
-"""Three tasks, one token stream: continue, harmonize and infill as "write the missing notes".
+"""Three tasks, one token stream: continue, harmonize and infill as "fill in the missing notes".
 
-A stream is `BOS TASK [Style] Program+` (in whose manner, if that is told; the voices to be written), then blocks,
-then `EOS`:
+A stream is the prefix `BOS TASK [Style] Program+` (the voices to generate), then blocks, then `EOS`:
 
-* *continue*: the score's own REMI stream; everything after the header is written.
-* *harmonize*, *infill*: a **given block** `Bar TimeSig [MASK] notes` for every bar, holding the notes that are
-  given, and a **written block** `SEP notes` for every bar of the hole, placed once the given blocks up to
-  `lookahead_bars` bars later have been seen. `MASK` marks, in an infill, the bars of the hole. A written block
-  ends where the next `Bar`, `SEP` or `EOS` stands: to write that token is the decision that the bar is
-  complete. With `given_at_onsets` it also repeats what other voices are given in this bar, each note at its onset:
-  the given blocks say what is to come, the repeated notes what sounds now.
+* *continue*: the score's own REMI stream; everything after the prefix is target.
+* *harmonize*, *infill*: a **context block** `Bar TimeSig [MASK] notes` for every bar, with the given notes, and a
+  **target block** `SEP notes` for every bar of the span, placed once the context blocks up to `lookahead_bars` bars
+  later have been seen. In an infill, `MASK` marks the bars of the span. A target block ends at the next `Bar`, `SEP` or
+  `EOS`: to generate that token is the decision that the bar is complete. With `given_at_onsets` it also repeats the
+  given notes of its bar, each at its onset: context blocks tell what is to come, repeated notes what sounds now.
 
-With `lookahead_bars=None` all given blocks come first (the prefix layout); with a number the two parts are
-interleaved bar by bar. The idea of conditioning tokens that run some way ahead is that of Thickstun et al. 2023,
-"Anticipatory Music Transformer".
+With `lookahead_bars=None` all context blocks come first (the prefix layout); with a number, context and target are
+interleaved bar by bar. Conditioning tokens that run some way ahead are an idea of Thickstun et al. 2023, "Anticipatory
+Music Transformer".
 
-Notes of the hole are those whose *onset* lies in its bars, in its voices. Tempos of a *harmonize* or *infill* stream
-are given, all of them.
+The notes of a span are those whose *onset* lies in its bars, in its voices. All tempos of a *harmonize* or *infill*
+stream are context.
 """
 
 from __future__ import annotations
@@ -42,12 +40,11 @@ from descant_tokenizers.tokens.piece import (
 from descant_tokenizers.tokens.presets import STYLES
 from descant_tokenizers.tokens.vocabulary import Vocabulary
 
-#: Index of the style in a stream that is told one.
-STYLE_PLACE = 2
+STYLE_PLACE = 2  # index of the style token, if a stream has one
 
 
 class Task(StrEnum):
-    """What is asked of the model."""
+    """A task of the model."""
 
     CONTINUE = "continue"
     HARMONIZE = "harmonize"
@@ -56,13 +53,13 @@ class Task(StrEnum):
 
 @dataclass(frozen=True)
 class LayoutConfig:
-    """How given and written parts are arranged.
+    """How context and target are arranged.
 
     Args:
-        lookahead_bars: Given bars seen beyond the bar being written; `None` for all of them (prefix layout).
-        given_at_onsets: Whether written blocks repeat given notes at their onsets. Only for voices that are single
-            lines, without learned tokens.
-        styles: Styles that may be told, of `presets.STYLES`; none in most layouts. The vocabulary has their tokens.
+        lookahead_bars: Context bars seen beyond the target bar; `None` for all of them (prefix layout).
+        given_at_onsets: Repeat given notes at their onsets in target blocks. Only for voices that are single lines,
+            without merged tokens.
+        styles: Styles that may be asked for, of `presets.STYLES`, if the vocabulary has their tokens.
     """
 
     lookahead_bars: int | None = 2
@@ -72,20 +69,14 @@ class LayoutConfig:
     def __post_init__(self) -> None:
         unknown = set(self.styles) - set(STYLES)
         if unknown:
-            raise ValueError(f"styles has {min(unknown)}: choose from {', '.join(STYLES)}")
+            raise ValueError(f"styles has {min(unknown)}. Choose from {', '.join(STYLES)}.")
         if self.lookahead_bars is not None and self.lookahead_bars < 0:
-            raise ValueError(f"lookahead_bars is {self.lookahead_bars}: give 0 or more, or null for the prefix layout")
+            raise ValueError(f"lookahead_bars is {self.lookahead_bars}. Give 0 or more, or null for the prefix layout.")
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A run of tokens of one kind.
-
-    Attributes:
-        ids: Token ids; empty for a written block that is still to be written.
-        is_target: True if the model predicts it.
-        bar: Index of the bar it belongs to (from 0, pickup included); -1 for header and end.
-    """
+    """A run of tokens of one bar (its index from 0, pickup included; -1 at the end), all context or all target."""
 
     ids: tuple[int, ...]
     is_target: bool
@@ -97,7 +88,7 @@ class Encoded:
     """A laid-out stream.
 
     Attributes:
-        ids: All token ids, header and EOS included.
+        ids: All token ids, prefix and EOS included.
         loss_mask: For each id, True if it is a target to predict, False if it is context.
     """
 
@@ -107,12 +98,21 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What a laid-out stream says."""
+    """The contents of a laid-out stream.
+
+    Attributes:
+        task: The task.
+        voices: Ranks of the voices to generate.
+        bars: Indices of the bars to generate.
+        context: The given music.
+        piece: All music.
+        style: The style asked for, if there is one.
+    """
 
     task: Task
     voices: tuple[int, ...]
     bars: tuple[int, ...]
-    given: Piece
+    context: Piece
     piece: Piece
     style: str | None = None
 
@@ -125,21 +125,19 @@ class TaskLayout:
         config: The arrangement.
 
     Raises:
-        InputError: The vocabulary does not go with `given_at_onsets` or `styles`.
+        InputError: The vocabulary does not support `given_at_onsets` or `styles`.
     """
 
     def __init__(self, vocabulary: Vocabulary, config: LayoutConfig | None = None) -> None:
         self.vocabulary = vocabulary
         self.config = config or LayoutConfig()
         if self.config.given_at_onsets and not has_plain_lines(vocabulary):
-            raise InputError(
-                "layout.given_at_onsets is for four voices without learned tokens: set it to false for this tokenizer"
-            )
+            raise InputError("layout.given_at_onsets is only for four voices without merged tokens. Set it to false.")
         missing = [style for style in self.config.styles if style not in vocabulary.style_id]
         if missing:
             raise InputError(
-                f"layout.styles names {missing[0]}, and the tokenizer has no token for it: "
-                "set data.tokenizer to satb-style"
+                f"layout.styles names {missing[0]}, but the tokenizer has no token for it. "
+                "Set data.tokenizer to satb-style."
             )
         self.bos, self.eos, self.sep, self.mask = (vocabulary.special(name) for name in ("BOS", "EOS", "SEP", "MASK"))
         self.task_id = {task: vocabulary.special(task.upper()) for task in Task}
@@ -147,20 +145,20 @@ class TaskLayout:
         self._style_of = {i: style for style, i in vocabulary.style_id.items()}
 
     def prefix(self, task: Task, voices: Sequence[int], style: str | None = None) -> list[int]:
-        """Return `BOS TASK [Style] Program+`, the style at `STYLE_PLACE`; `voices` are ranks of what is to be written.
+        """Return `BOS TASK [Style] Program+`, the style at `STYLE_PLACE`; `voices` are the ranks of those to generate.
 
         Raises:
-            ValueError: No voice, or an unknown one; a style that the layout does not have.
+            ValueError: There is no voice, or the layout does not have a voice or the style.
         """
         ranks = sorted(set(voices))
         if not ranks or ranks[0] < 0 or ranks[-1] >= self.vocabulary.num_voices:
             raise ValueError(
-                f"voices to write are {list(voices)}: give one or more of 0-{self.vocabulary.num_voices - 1}"
+                f"The voices to generate are {list(voices)}. Give one or more of 0-{self.vocabulary.num_voices - 1}."
             )
         if style is not None and style not in self.config.styles:
-            raise ValueError(f"the style is {style}: give one of {', '.join(self.config.styles) or 'none at all'}")
-        told = [] if style is None else [self.vocabulary.style_id[style]]
-        return [self.bos, self.task_id[task], *told, *(self.vocabulary.voice_id[rank] for rank in ranks)]
+            raise ValueError(f"The style is {style}. Give one of {', '.join(self.config.styles) or 'none at all'}.")
+        style_ids = [] if style is None else [self.vocabulary.style_id[style]]
+        return [self.bos, self.task_id[task], *style_ids, *(self.vocabulary.voice_id[rank] for rank in ranks)]
 
     def encode(
         self,
@@ -174,76 +172,79 @@ class TaskLayout:
 
         Args:
             piece: The whole music.
-            task: What is asked.
-            voices: Ranks of the voices to be written. For *continue*, the voices of the piece (others are dropped).
-            bars: Indices of the bars to be written (*infill*); all bars by default.
-            style: In whose manner, if that is told.
+            task: The task.
+            voices: Ranks of the voices to generate. For *continue*, the voices of the piece (others are dropped).
+            bars: Indices of the bars to generate (*infill*); all bars by default.
+            style: Style to ask for, if any.
+
+        Raises:
+            ValueError: There are no such voices or bars, or no such style.
         """
-        header = self.prefix(task, voices, style)
+        prefix = self.prefix(task, voices, style)
         if task is Task.CONTINUE:
             ids = self.continue_ids(piece_ids(self.vocabulary, piece.keep_voices(voices)), voices, style)
-            return Encoded(ids, [False] * len(header) + [True] * (len(ids) - len(header)))
-        hole = _hole(piece, bars)
-        ids, written = list(header), [False] * len(header)
+            return Encoded(ids, [False] * len(prefix) + [True] * (len(ids) - len(prefix)))
+        span = _checked_bars(piece, bars)
+        ids, loss_mask = list(prefix), [False] * len(prefix)
         after_target = False
-        for block in self.blocks(cut(piece, voices, hole), task, hole):
+        for block in self.blocks(cut(piece, voices, span), task, span):
             content, flags = list(block.ids), [False] * len(block.ids)
             if block.is_target:
-                content, flags = self._written_bar(piece.bars[block.bar], voices)
+                content, flags = self._target_bar(piece.bars[block.bar], voices)
             ids += content
-            # The token after a written block is the decision to end it, so the model has to predict it.
+            # The token after a target block is the decision to end it, so the model has to predict it.
             if after_target and not block.is_target:
                 flags[0] = True
-            written += flags
+            loss_mask += flags
             after_target = block.is_target
-        return Encoded(ids, written)
+        return Encoded(ids, loss_mask)
 
     def continue_ids(self, stream: Sequence[int], voices: Sequence[int], style: str | None = None) -> list[int]:
         """Lay out a whole piece, given as its REMI stream in base tokens, for *continue*."""
         return [*self.prefix(Task.CONTINUE, voices, style), *self.vocabulary.merge(stream), self.eos]
 
-    def blocks(self, given: Piece, task: Task, hole: Sequence[int]) -> Iterator[Block]:
-        """Yield the blocks after the header of a *harmonize* or *infill* stream, written ones empty.
+    def blocks(self, context: Piece, task: Task, bars: Sequence[int]) -> Iterator[Block]:
+        """Yield the blocks after the prefix of a *harmonize* or *infill* stream; target blocks are empty.
 
         Args:
-            given: The given notes (all bars of the piece, see `cut`).
+            context: The given notes (in all bars of the piece, see `cut`).
             task: `HARMONIZE` or `INFILL`.
-            hole: Indices of the bars to be written, ascending.
+            bars: Indices of the bars to generate, ascending.
         """
-        lookahead = len(given.bars) if self.config.lookahead_bars is None else self.config.lookahead_bars
-        due = list(hole)
-        marks = frozenset(hole) if task is Task.INFILL else frozenset()
-        for index, bar in enumerate(given.bars):
-            mark = [self.mask] if index in marks else []
+        lookahead = len(context.bars) if self.config.lookahead_bars is None else self.config.lookahead_bars
+        due = list(bars)
+        marked = frozenset(bars) if task is Task.INFILL else frozenset()
+        for index, bar in enumerate(context.bars):
+            mark = [self.mask] if index in marked else []
             notes = self.vocabulary.merge(note_ids(self.vocabulary, bar))
             yield Block((*bar_ids(self.vocabulary, bar), *mark, *notes), False, index)
             while due and due[0] + lookahead <= index:
-                yield from self._written(due.pop(0))
+                yield from self._target_blocks(due.pop(0))
         for index in due:
-            yield from self._written(index)
+            yield from self._target_blocks(index)
         yield Block((self.eos,), False, -1)
 
-    def _written(self, bar: int) -> Iterator[Block]:
+    def _target_blocks(self, bar: int) -> Iterator[Block]:
         yield Block((self.sep,), False, bar)
         yield Block((), True, bar)
 
-    def _written_bar(self, bar: GridBar, voices: Sequence[int]) -> tuple[list[int], list[bool]]:
-        """Return the ids of a written block, and which of them the model has to predict.
+    def _target_bar(self, bar: GridBar, voices: Sequence[int]) -> tuple[list[int], list[bool]]:
+        """Return the ids of a target block, and its loss mask.
 
-        Of a repeated note it has to predict the voice where a voice to be written could come before it instead.
+        Of a repeated note the model predicts the voice where a voice to generate could come before it instead.
         """
         if not self.config.given_at_onsets:
             notes = tuple(note for note in bar.notes if note.voice in voices)
             ids = self.vocabulary.merge(note_ids(self.vocabulary, GridBar(bar.meter, notes)))
             return ids, [True] * len(ids)
         ids = note_ids(self.vocabulary, GridBar(bar.meter, bar.notes))
-        written = [True] * len(ids)
+        loss_mask = [True] * len(ids)
         for index, token_id in enumerate(ids):
             voice = self.vocabulary.voice_of.get(token_id)
             if voice is not None and voice not in voices:
                 flags = [min(voices) < voice, *[False] * (self.vocabulary.tokens_per_note - 1)]
-                written[index : index + len(flags)] = flags
-        return ids, written
+                loss_mask[index : index + len(flags)] = flags
+        return ids, loss_mask
 
     def decode(self, ids: Sequence[int]) -> Decoded:
         """Read a laid-out stream back, the inverse of `encode`.
@@ -252,10 +253,10 @@ class TaskLayout:
             ids: The stream, in any segmentation.
 
         Raises:
-            StreamError: The stream breaks the layout; places are counted in base tokens.
+            StreamError: The stream breaks the layout; indices count base tokens.
         """
         ids = self.vocabulary.expand(ids)
-        task, style, voices, start = self._read_header(ids)
+        task, style, voices, start = self._read_prefix(ids)
         end = len(ids) - 1 if ids and ids[-1] == self.eos else len(ids)
         body = ids[start:end]
         if task is Task.CONTINUE:
@@ -263,7 +264,7 @@ class TaskLayout:
             return Decoded(task, voices, tuple(range(len(piece.bars))), piece, piece, style)
         return replace(self._read_blocks(task, voices, body), style=style)
 
-    def _read_header(self, ids: Sequence[int]) -> tuple[Task, str | None, tuple[int, ...], int]:
+    def _read_prefix(self, ids: Sequence[int]) -> tuple[Task, str | None, tuple[int, ...], int]:
         if not ids or ids[0] != self.bos:
             raise StreamError(self.vocabulary, ids, 0, "BOS")
         if len(ids) < 2 or ids[1] not in self._task_of:
@@ -275,54 +276,54 @@ class TaskLayout:
         return self._task_of[ids[1]], style, tuple(self.vocabulary.voice_of[v] for v in ids[first:i]), i
 
     def _read_blocks(self, task: Task, voices: tuple[int, ...], body: Sequence[int]) -> Decoded:
-        given: list[GridBar] = []
-        hole: list[int] = []
-        written: list[tuple[GridNote, ...]] = []
+        context: list[GridBar] = []
+        marked: list[int] = []
+        target: list[tuple[GridNote, ...]] = []
         i = 0
         while i < len(body):
             if body[i] == self.sep:
-                index = len(written)
-                if index >= len(given if task is Task.HARMONIZE else hole):
-                    raise StreamError(self.vocabulary, body, i, "a bar to write")
-                index = index if task is Task.HARMONIZE else hole[index]
+                index = len(target)
+                if index >= len(context if task is Task.HARMONIZE else marked):
+                    raise StreamError(self.vocabulary, body, i, "a bar to generate")
+                index = index if task is Task.HARMONIZE else marked[index]
                 start = i
-                bar, i = read_content(self.vocabulary, body, i + 1, given[index].meter)
-                notes, repeated = _parted(bar.notes, voices)
-                if repeated != (_parted(given[index].notes, voices)[1] if self.config.given_at_onsets else ()):
+                bar, i = read_content(self.vocabulary, body, i + 1, context[index].meter)
+                notes, repeated = _split_voices(bar.notes, voices)
+                if repeated != (_split_voices(context[index].notes, voices)[1] if self.config.given_at_onsets else ()):
                     raise StreamError(self.vocabulary, body, start, "a bar that repeats the given notes")
-                written.append(notes)
+                target.append(notes)
                 continue
             meter, i = read_bar(self.vocabulary, body, i)
             if task is Task.INFILL and i < len(body) and body[i] == self.mask:
-                hole.append(len(given))
+                marked.append(len(context))
                 i += 1
             bar, i = read_content(self.vocabulary, body, i, meter)
-            given.append(bar)
-        hole = list(range(len(written))) if task is Task.HARMONIZE else hole
-        whole = list(given)
-        for index, notes in zip(hole, written, strict=False):
-            whole[index] = given[index].with_notes(given[index].notes + notes)
-        return Decoded(task, voices, tuple(hole), Piece(tuple(given)), Piece(tuple(whole)))
+            context.append(bar)
+        bars = list(range(len(target))) if task is Task.HARMONIZE else marked
+        whole = list(context)
+        for index, notes in zip(bars, target, strict=False):
+            whole[index] = context[index].with_notes(context[index].notes + notes)
+        return Decoded(task, voices, tuple(bars), Piece(tuple(context)), Piece(tuple(whole)))
 
 
 def cut(piece: Piece, voices: Sequence[int], bars: Sequence[int]) -> Piece:
-    """Return the piece without the notes of `voices` whose onsets lie in `bars` (indices)."""
-    missing, hole = frozenset(voices), frozenset(bars)
+    """Return the context of a span: the piece without the notes of `voices` whose onsets lie in `bars` (indices)."""
+    span = frozenset(bars)
     return Piece(
         tuple(
-            replace(bar, notes=tuple(n for n in bar.notes if n.voice not in missing)) if index in hole else bar
+            replace(bar, notes=_split_voices(bar.notes, voices)[1]) if index in span else bar
             for index, bar in enumerate(piece.bars)
         )
     )
 
 
-def _parted(notes: Sequence[GridNote], voices: Sequence[int]) -> tuple[tuple[GridNote, ...], tuple[GridNote, ...]]:
-    """Part the notes of some voices from the others."""
+def _split_voices(notes: Sequence[GridNote], voices: Sequence[int]) -> tuple[tuple[GridNote, ...], ...]:
+    """Return the notes of some voices, and those of the others."""
     return tuple(n for n in notes if n.voice in voices), tuple(n for n in notes if n.voice not in voices)
 
 
-def _hole(piece: Piece, bars: Sequence[int] | None) -> list[int]:
-    hole = list(range(len(piece.bars))) if bars is None else sorted(set(bars))
-    if not hole or hole[0] < 0 or hole[-1] >= len(piece.bars):
-        raise ValueError(f"bars to write are {bars}: give indices from 0 to {len(piece.bars) - 1}")
-    return hole
+def _checked_bars(piece: Piece, bars: Sequence[int] | None) -> list[int]:
+    checked = list(range(len(piece.bars))) if bars is None else sorted(set(bars))
+    if not checked or checked[0] < 0 or checked[-1] >= len(piece.bars):
+        raise ValueError(f"The bars to generate are {bars}. Give indices from 0 to {len(piece.bars) - 1}.")
+    return checked

@@ -1,9 +1,9 @@
-"""Train learned tokens (see learned.py) on a corpus of pieces.
+"""Train merged tokens (see bpe.py) on a corpus of pieces.
 
-BPE (Sennrich et al. 2016; for music Fradet et al. 2023, "Byte Pair Encoding for Symbolic Music") joins the most
-frequent pair of tokens again and again; Unigram (Kudo 2018) keeps, of many runs, those that make the corpus likeliest.
-Hugging Face's `tokenizers` learns both. miditok's own `train` is not used, because its limits are beats at best, which
-it marks by tokens of their own, and because it gives Unigram's base tokens new ids.
+BPE (Sennrich et al. 2016; for music Fradet et al. 2023, "Byte Pair Encoding for Symbolic Music") repeatedly joins the
+most frequent pair of tokens; Unigram (Kudo 2018) keeps, of many runs, those that make the corpus most likely. Both are
+trained by Hugging Face's `tokenizers`. miditok's own `train` is not used, because its limits are beats at best, which
+it marks by extra tokens, and because it gives Unigram's base tokens new ids.
 """
 
 from __future__ import annotations
@@ -26,10 +26,8 @@ from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 SubwordModel = Literal["BPE", "Unigram"]
 MAX_VOCAB_SIZE = 1 << 16
-#: A run of tokens that stands in the corpus only once is not worth an id.
-MIN_FREQUENCY = 2
-#: More notes teach nothing new, but take time and memory.
-MAX_NOTES = 5_000_000
+MIN_FREQUENCY = 2  # a run of tokens that occurs only once in the corpus is not worth an id
+MAX_NOTES = 5_000_000  # more notes change little, but take time and memory
 _DIGITS = 6  # of Unigram's scores: short enough that every library reads back the number that was written
 
 
@@ -41,51 +39,46 @@ def train_tokenizer(
     *,
     show_progress: bool = False,
 ) -> REMI:
-    """Learn tokens from pieces, as they are and as tasks and transposition show them to a model.
+    """Train merges on pieces, whole and as tasks and transposition present them to a model.
 
-    The result depends on the arguments alone with BPE; Unigram's training is not reproducible to the last token
-    (huggingface/tokenizers issue 668).
+    BPE is deterministic; Unigram's training is not reproducible to the last token (huggingface/tokenizers issue 668).
 
     Args:
-        tokenizer: An untrained tokenizer of a preset; it stays as it is.
+        tokenizer: An untrained tokenizer of a preset; it is not changed.
         pieces: The music.
-        vocab_size: Number of ids in the end, the base tokens included; fewer if the music holds no more.
-        model: Which kind.
-        show_progress: Show bars on stderr, if that is a terminal.
+        vocab_size: Number of ids, base tokens included; the result has fewer if the music does not suffice.
+        model: The algorithm.
+        show_progress: Show progress bars on stderr, if that is a terminal.
 
     Returns:
-        A tokenizer whose base tokens have the ids they had.
+        A tokenizer whose base tokens have the same ids.
 
     Raises:
-        InputError: The vocabulary is not larger than the base vocabulary, or too large, or there are no pieces.
+        InputError: The vocabulary is not larger than the base vocabulary, or too large, or there are no notes.
     """
     vocabulary = Vocabulary(tokenizer)
     check_vocab_size(vocabulary, vocab_size)
     if not any(piece.num_notes for piece in pieces):
-        raise InputError("there is no piece to learn tokens from: give a corpus with notes in its train split")
-    learned = SubwordMerges(tokenizer)
-    base = [learned.text([i]) for i in range(vocabulary.num_base_ids)]
+        raise InputError("There is no piece to train on. Give a corpus with notes in its train split.")
+    merges = SubwordMerges(tokenizer)
+    base = [merges.text([i]) for i in range(vocabulary.num_base_ids)]
     backend, trainer = _backend(model, vocab_size=vocab_size, initial_alphabet=base, show_progress=show_progress)
-    backend.pre_tokenizer = _pre_tokenizer(learned.text(boundary_ids(tokenizer)), learned.text(opening_ids(tokenizer)))
-    versions = _versions(pieces, vocabulary)
+    backend.pre_tokenizer = _pre_tokenizer(merges.text(boundary_ids(tokenizer)), merges.text(opening_ids(tokenizer)))
+    examples = _transposed(pieces, vocabulary)
     streams = (
-        [learned.text(piece_ids(vocabulary, part)) for part in _parts(piece.transpose(shift, vocabulary.drum_voice))]
-        for piece, shift in versions
+        [merges.text(piece_ids(vocabulary, part)) for part in _parts(piece.transpose(shift, vocabulary.drum_voice))]
+        for piece, shift in examples
     )
-    backend.train_from_iterator(streams, trainer, length=len(versions))
+    backend.train_from_iterator(streams, trainer, length=len(examples))
     return _with_model(tokenizer, _in_base_order(json.loads(backend.to_str()), base))
 
 
 def check_vocab_size(vocabulary: Vocabulary, vocab_size: int) -> None:
-    """Refuse a vocabulary that is not larger than the base vocabulary, or too large.
-
-    Raises:
-        InputError: It is one of these.
-    """
+    """Raise `InputError` if a vocabulary size is not larger than the base vocabulary, or too large."""
     if not vocabulary.num_base_ids < vocab_size <= MAX_VOCAB_SIZE:
         raise InputError(
-            f"the vocabulary size is {vocab_size}: give more than the {vocabulary.num_base_ids} tokens of the preset, "
-            f"at most {MAX_VOCAB_SIZE}"
+            f"The vocabulary size is {vocab_size}. Give more than the {vocabulary.num_base_ids} tokens of the preset, "
+            f"at most {MAX_VOCAB_SIZE}."
         )
 
 
@@ -96,29 +89,29 @@ def _backend(model: SubwordModel, **options: Any) -> tuple[Tokenizer, Any]:
 
 
 def _pre_tokenizer(boundaries: str, openings: str) -> pre_tokenizers.PreTokenizer:
-    """Cut around every boundary, and before every opening."""
+    """Split around every boundary, and before every opening."""
+
+    def one_of(characters: str) -> Regex:
+        return Regex("[" + "".join(f"\\x{{{ord(character):x}}}" for character in characters) + "]")
+
     return pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(_one_of(boundaries)), "isolated"),
-            pre_tokenizers.Split(Regex(_one_of(openings)), "merged_with_next"),
+            pre_tokenizers.Split(one_of(boundaries), "isolated"),
+            pre_tokenizers.Split(one_of(openings), "merged_with_next"),
         ]
     )
 
 
-def _one_of(characters: str) -> str:
-    return "[" + "".join(f"\\x{{{ord(character):x}}}" for character in characters) + "]"
-
-
-def _versions(pieces: Sequence[Piece], vocabulary: Vocabulary) -> list[tuple[Piece, int]]:
-    """Return each piece with each of its transpositions; of more music than `MAX_NOTES`, every n-th of them."""
+def _transposed(pieces: Sequence[Piece], vocabulary: Vocabulary) -> list[tuple[Piece, int]]:
+    """Return each piece with each of its transpositions; of more than `MAX_NOTES` notes, every n-th of them."""
     _, all_shifts = survey_pitches(pieces, vocabulary)
-    versions = [(piece, shift) for piece, shifts in zip(pieces, all_shifts, strict=True) for shift in shifts]
-    num_notes = sum(piece.num_notes for piece, _ in versions)
-    return versions[:: max(1, math.ceil(num_notes / MAX_NOTES))]
+    examples = [(piece, shift) for piece, shifts in zip(pieces, all_shifts, strict=True) for shift in shifts]
+    num_notes = sum(piece.num_notes for piece, _ in examples)
+    return examples[:: max(1, math.ceil(num_notes / MAX_NOTES))]
 
 
 def _parts(piece: Piece) -> Iterator[Piece]:
-    """Yield a piece whole, then as tasks divide it: its first voice, and its other voices."""
+    """Yield a piece whole, then as tasks split it: its first voice, and its other voices."""
     yield piece
     if len(piece.voices) > 1:
         yield piece.keep_voices(piece.voices[:1])
@@ -126,22 +119,22 @@ def _parts(piece: Piece) -> Iterator[Piece]:
 
 
 def _in_base_order(params: dict[str, Any], base: list[str]) -> dict[str, Any]:
-    """Give base tokens the ids that they have without a model, and learned ones those behind."""
+    """Give base tokens the ids that they have without a model, and merged ones the next ids."""
     model = params["model"]
     known = frozenset(base)
     if model["type"] == "BPE":
-        learned = [piece for piece, _ in sorted(model["vocab"].items(), key=lambda item: item[1]) if piece not in known]
-        model["vocab"] = {piece: i for i, piece in enumerate([*base, *learned])}
+        merged = [piece for piece in sorted(model["vocab"], key=model["vocab"].__getitem__) if piece not in known]
+        model["vocab"] = {piece: i for i, piece in enumerate([*base, *merged])}
     else:
         scores = {piece: round(score, _DIGITS) for piece, score in model["vocab"]}
         lowest = min(scores.values())
-        learned = sorted(scores.keys() - known, key=lambda piece: (-scores[piece], piece))
-        model["vocab"] = [[piece, scores.get(piece, lowest)] for piece in (*base, *learned)]
+        merged = sorted(scores.keys() - known, key=lambda piece: (-scores[piece], piece))
+        model["vocab"] = [[piece, scores.get(piece, lowest)] for piece in (*base, *merged)]
     return params
 
 
 def _with_model(tokenizer: REMI, params: dict[str, Any]) -> REMI:
-    """Return a tokenizer as miditok loads it from its own file, with a model."""
+    """Return a tokenizer with a model, as miditok loads it from its own file."""
     values = tokenizer.to_dict()
     values["_vocab_base"] = tokenizer.vocab
     values["_model"] = json.dumps(params)

@@ -1,4 +1,4 @@
-"""A typed view of a REMI vocabulary: what each token id stands for, in ticks and MIDI numbers.
+"""A typed view of a REMI vocabulary: the meaning of each token id, in ticks and MIDI numbers.
 
 Units: `ticks` are ticks of the tokenizer's own grid, `Vocabulary.ticks_per_quarter` to the quarter note. miditok counts
 positions and durations in beats of the current time signature, so the same token lasts half as long in 6/8 as in 3/4;
@@ -39,23 +39,35 @@ class Meter(NamedTuple):
         return self.numerator * self.beat_ticks
 
 
+class IdArrays(NamedTuple):
+    """Ids as arrays: by position in the bar, rank of the voice and MIDI pitch; by denominator and ticks of a duration.
+
+    They hold -1 where there is no id; `pitch` leaves out drums.
+    """
+
+    position: npt.NDArray[np.int64]
+    voice: npt.NDArray[np.int64]
+    pitch: npt.NDArray[np.int64]
+    duration: dict[int, npt.NDArray[np.int64]]
+
+
 class Vocabulary:
-    """What the ids of a miditok REMI tokenizer mean, derived from its vocabulary alone.
+    """The ids of a miditok REMI tokenizer and what they mean, derived from its vocabulary alone.
 
     Args:
-        tokenizer: A one-stream REMI tokenizer with programs and time signatures (of a preset), with or without
-            learned tokens; their ids are described by `base_ids`.
+        tokenizer: A one-stream REMI tokenizer with programs and time signatures (of a preset), with or without merges.
+            The tables below describe its base tokens; `base_ids` says which of them a merged token stands for.
 
     Attributes:
-        pitch_of: MIDI pitch of each id that says one, drums included.
-        voice_of: Rank of the voice that a program's id stands for. Voices are programs in the order of their ids.
+        names: Name of each base id in miditok, such as `Pitch_60`; `types` and `values` are the parts of it.
+        pitch_of: MIDI pitch of each pitch id, drums included.
+        voice_of: Rank of the voice of each program id. Voices are programs in the order of their ids.
         programs: MIDI program of each voice, by rank; -1 for drums.
         drum_voice: Rank of the drums; -1 if the vocabulary has none.
         program_of: `{voice: program}` in the order of the stream, if the voices are Soprano, Alto, Tenor and Bass;
             otherwise empty.
-        is_four_part: Deprecated; use `kinds.kind_of`.
-        velocity_of: MIDI velocity of each id that says one; empty if notes have none.
-        tempo_of: Quarters per minute of each id that says a tempo; empty if there are no tempos.
+        velocity_of: MIDI velocity of each velocity id; empty if notes have none.
+        tempo_of: Quarters per minute of each tempo id; empty if there are no tempos.
 
     Raises:
         ValueError: The tokenizer was trained by other code than ours, see `SubwordMerges`.
@@ -67,10 +79,9 @@ class Vocabulary:
         vocabulary: dict[str, int] = dict(tokenizer.vocab)
         self.num_base_ids = len(vocabulary)
         self.size = len(tokenizer)
-        self._learned = SubwordMerges(tokenizer)
-        self.names = [name for name, _ in sorted(vocabulary.items(), key=lambda item: item[1])]
-        self.types = [name.split("_", 1)[0] for name in self.names]
-        self.values = [name.split("_", 1)[1] for name in self.names]
+        self._merges = SubwordMerges(tokenizer)
+        self.names = sorted(vocabulary, key=vocabulary.__getitem__)
+        self.types, self.values = map(list, zip(*(name.split("_", 1) for name in self.names), strict=True))
         self._positions_per_beat: int = tokenizer.config.max_num_pos_per_beat
 
         self.pitch_of = {i: int(self.values[i]) for i in (*self.ids("Pitch"), *self.ids("PitchDrum"))}
@@ -84,7 +95,6 @@ class Vocabulary:
         orders = {tuple(order.values()): order for order in (VOICE_PROGRAMS, SBAT_PROGRAMS)}
         self.program_of = orders.get(self.programs, {})
         self.is_four_part = bool(self.program_of)
-        self._duration_beats = {i: beats_of(self.values[i]) for i in self.ids("Duration")}
 
         self.pitch_id = {self.pitch_of[i]: i for i in self.ids("Pitch")}
         self.drum_id = {self.pitch_of[i]: i for i in self.ids("PitchDrum")} or self.pitch_id
@@ -103,7 +113,7 @@ class Vocabulary:
         return self._tokenizer
 
     def __getstate__(self) -> dict[str, Any]:
-        """Pack the tokenizer by itself: a worker process that never asks for it need not import miditok."""
+        """Pickle the tokenizer separately: a worker process that never asks for it need not import miditok."""
         packed = self._tokenizer if isinstance(self._tokenizer, bytes) else pickle.dumps(self._tokenizer)
         return {**vars(self), "_tokenizer": packed}
 
@@ -112,12 +122,12 @@ class Vocabulary:
         return [i for i, name in enumerate(self.types) if name == kind]
 
     def special(self, name: str) -> int:
-        """Return the id of a special token given without its `_None` suffix."""
+        """Return the id of a special token, given without its `_None` suffix."""
         return self.names.index(f"{name}_None")
 
     @cached_property
     def style_id(self) -> dict[str, int]:
-        """`{style: id}` of the special tokens that ask for a composer's manner; empty in most vocabularies."""
+        """`{style: id}` of the special tokens that ask for a style; empty in most vocabularies."""
         return {style: self.names.index(name) for style, name in STYLES.items() if name in self.names}
 
     @property
@@ -127,7 +137,7 @@ class Vocabulary:
 
     @property
     def tokens_per_note(self) -> int:
-        """Number of base tokens of a note, its position apart."""
+        """Number of base tokens of a note, without its position."""
         return 4 if self.velocity_of else 3
 
     @property
@@ -140,70 +150,65 @@ class Vocabulary:
         """Names of the voices by rank in four-part music, otherwise empty."""
         return tuple(self.program_of)
 
+    @property
+    def meter_ranges(self) -> str:
+        """The time signatures in words: "1-6/2, 1-12/4, ..."."""
+        most: dict[int, int] = {}
+        for numerator, denominator in self.meter_id:
+            most[denominator] = max(numerator, most.get(denominator, 0))
+        return ", ".join(f"1-{most[denominator]}/{denominator}" for denominator in sorted(most))
+
     def pitch_ids(self, voice: int) -> dict[int, int]:
-        """`{MIDI pitch: id}` of the pitches that a voice, given by rank, can play."""
+        """Return `{MIDI pitch: id}` of the pitches that a voice, given by rank, can play."""
         return self.drum_id if voice == self.drum_voice else self.pitch_id
 
     def rank_of(self, track: TrackTick) -> int | None:
-        """Return the rank of the voice that a track is: by name in four-part music, else by its program."""
-        if self.program_of:
+        """Return the rank of a track's voice: by name in four-part music, else by program; None if there is none."""
+        if self.voices:
             return self.voices.index(track.name) if track.name in self.voices else None
         program = program_of(track)
         return self.programs.index(program) if program in self.programs else None
 
     def voice_name(self, rank: int) -> str:
         """Name a voice: Soprano, ... in four-part music, else its instrument in General MIDI, or Drums."""
-        return self.voices[rank] if self.program_of else program_name(self.programs[rank])
+        return self.voices[rank] if self.voices else program_name(self.programs[rank])
 
     @cached_property
     def duration_ticks(self) -> dict[int, dict[int, int]]:
         """`{denominator: {duration id: ticks}}`, only durations that are whole ticks."""
+        beats = {i: beats_of(self.values[i]) for i in self.ids("Duration")}
         result: dict[int, dict[int, int]] = {}
         for meter in self.meter_of.values():
-            exact = {i: beats * meter.beat_ticks for i, beats in self._duration_beats.items()}
+            exact = {i: length * meter.beat_ticks for i, length in beats.items()}
             result[meter.denominator] = {i: int(t) for i, t in exact.items() if t.denominator == 1}
         return result
 
     @cached_property
     def duration_id(self) -> dict[int, dict[int, int]]:
         """`{denominator: {ticks: duration id}}`, the inverse of `duration_ticks`."""
-        return {den: {t: i for i, t in vocabulary.items()} for den, vocabulary in self.duration_ticks.items()}
+        return {den: {ticks: i for i, ticks in ticks_of.items()} for den, ticks_of in self.duration_ticks.items()}
 
     @cached_property
-    def id_of_position(self) -> npt.NDArray[np.int64]:
-        """Ids by position in the bar, for arrays of them; likewise `id_of_voice` and `id_of_pitch` (-1 for none)."""
-        return _lookup(self.position_id)
-
-    @cached_property
-    def id_of_voice(self) -> npt.NDArray[np.int64]:
-        """Ids by rank of the voice."""
-        return _lookup(self.voice_id)
-
-    @cached_property
-    def id_of_pitch(self) -> npt.NDArray[np.int64]:
-        """Ids by MIDI pitch, drums apart."""
-        return _lookup(self.pitch_id)
-
-    @cached_property
-    def id_of_duration(self) -> dict[int, npt.NDArray[np.int64]]:
-        """`duration_id` as arrays."""
-        return {denominator: _lookup(ids) for denominator, ids in self.duration_id.items()}
+    def id_arrays(self) -> IdArrays:
+        """Ids for arrays of positions, voices, pitches and durations."""
+        durations = {denominator: _lookup(ids) for denominator, ids in self.duration_id.items()}
+        return IdArrays(_lookup(self.position_id), _lookup(self.voice_id), _lookup(self.pitch_id), durations)
 
     def base_ids(self, token_id: int) -> tuple[int, ...]:
-        """Return the base ids that an id stands for: itself, or what a learned token expands to."""
-        return self._learned.expansions[token_id]
+        """Return the base ids that an id stands for: itself, or the parts of a merged token."""
+        return self._merges.expansions[token_id]
 
     def expand(self, ids: Iterable[int]) -> list[int]:
-        """Return the base ids that a run of ids stands for."""
-        return [base_id for token_id in ids for base_id in self._learned.expansions[token_id]]
+        """Return the base ids of a stream."""
+        return [base_id for token_id in ids for base_id in self._merges.expansions[token_id]]
 
     def merge(self, base_ids: Sequence[int]) -> list[int]:
-        """Return the ids that a model sees for base ids: the same, or learned tokens where runs of notes allow it."""
-        return self._learned.merge(base_ids)
+        """Return the ids that a model sees for base ids: the same, or merged tokens where runs of notes allow it."""
+        return self._merges.merge(base_ids)
 
     def sha256(self) -> str:
-        """Hash of what every id means; see `SubwordMerges.sha256`."""
-        return self._learned.sha256()
+        """Return a hash of the meaning of every id; see `SubwordMerges.sha256`."""
+        return self._merges.sha256()
 
     def type_mask(self, *kinds: str) -> npt.NDArray[np.bool_]:
         """Return a boolean mask of shape (base vocabulary,) of the ids whose type is one of `kinds`."""
@@ -216,7 +221,6 @@ class Vocabulary:
 
 
 def _lookup(ids: Mapping[int, int]) -> npt.NDArray[np.int64]:
-    """Return ids by what they stand for, -1 where there is none."""
     array = np.full(max(ids) + 1, -1, dtype=np.int64)
     array[list(ids)] = list(ids.values())
     return array
