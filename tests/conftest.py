@@ -284,8 +284,7 @@ def gan_values(gan_datasets: dict[str, Path], tmp_path: Path) -> Callable[[str],
 @pytest.fixture
 def make_gan_trainer(gan_values: Callable[[str], dict[str, Any]], tmp_path: Path) -> Callable[..., Trainer]:
     """A function that makes a trainer of a tiny GAN in a folder of `tmp_path`."""
-    from descant_modeling.gan.run import open_variant
-    from descant_modeling.gan.task import GanTask
+    from descant_modeling.gan.run import open_task
     from descant_modeling.objectives import parse_run_config
     from descant_modeling.training.log import RunLog
     from descant_modeling.training.run import make_accelerator
@@ -297,7 +296,7 @@ def make_gan_trainer(gan_values: Callable[[str], dict[str, Any]], tmp_path: Path
         path = tmp_path / folder
         path.mkdir(exist_ok=True)
         log = RunLog(path, config.max_steps, active=True, quiet=True)
-        task = GanTask(config, open_variant(config, accelerator, quiet=True), {"seed": config.seed})
+        task = open_task(config, accelerator, quiet=True)
         return Trainer(config, accelerator, task, path, log)
 
     return make

@@ -36,9 +36,9 @@ def test_two_steps_and_one_are_three(make_gan_trainer, kind):
 
     first = make_gan_trainer(kind, "cut")
     for _ in range(2):
-        first._losses = first.study.iterate(first.progress.step)
+        losses = first.task.step()
         first.progress.step += 1
-        first.after_step()
+        first.after_step(losses)
     first.save_last()
     first.log.close()
     torch.manual_seed(99)  # a resumed run must not depend on what the process did before
@@ -47,21 +47,19 @@ def test_two_steps_and_one_are_three(make_gan_trainer, kind):
     assert second.progress.step == 2
     second.train()
     second.log.close()
-    one, other = whole.study.learner.tensors(), second.study.learner.tensors()
+    one, other = whole.task.tensors(), second.task.tensors()
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert logged(whole) == logged(second)
 
     checkpoint = load_gan(str(whole.folder))
     weights = checkpoint.generator.state_dict()
-    assert all(
-        torch.equal(weights[name], tensor) for name, tensor in whole.study.learner.generator.state_dict().items()
-    )
+    assert all(torch.equal(weights[name], tensor) for name, tensor in whole.task.pair.generator.state_dict().items())
     assert checkpoint.meta.objective == kind
     card = (checkpoint.folder / "README.md").read_text()
     assert "| share in one scale |" in card
     assert "{" not in card
-    assert whole.first_command().startswith("python generate.py --model ")
+    assert whole.task.first_command(whole.folder).startswith("python generate.py --model ")
 
 
 # Generation
@@ -179,15 +177,15 @@ def test_the_same_from_python(untrained):
         ("midinet", ("--prompt", "{tune}", "--task", "compose"), "--task compose takes no --prompt"),
         ("gan", (), "--prompt is missing; give a MIDI"),
         ("midinet", ("--task", "harmonize"), "--prompt is missing; give a MIDI"),
-        ("midinet", ("--chords", "C Hm"), "the chord is 'Hm'; give major and minor triads"),
-        ("midinet", ("--bars", "0"), "the number of bars to write is 0; give 1 to 256"),
+        ("midinet", ("--chords", "C Hm"), "The chord is 'Hm'. Give major and minor triads"),
+        ("midinet", ("--bars", "0"), "The number of bars to write is 0. Give 1 to 256"),
         ("midinet", ("--bars", "2-3"), "--bars is '2-3'; give a number of bars such as 8."),
         ("midinet", ("--given", "soprano"), "--given is about the tracks of a prompt"),
         ("midinet", ("--track", "1"), "--track is about the tracks of a prompt"),
-        ("midinet", ("--top-p", "0.5"), "this model draws no tokens"),
+        ("midinet", ("--top-p", "0.5"), "This model samples no tokens"),
         ("midinet", ("--own-melody",), "this model never writes a given melody again"),
-        ("roll-gan", ("--chords", "C G"), "this model takes no chords"),
-        ("roll-gan", ("--bars", "8"), "this model writes four bars at a time; leave --bars out"),
+        ("roll-gan", ("--chords", "C G"), "This model takes no chords"),
+        ("roll-gan", ("--bars", "8"), "This model writes four bars at a time. Leave --bars out"),
     ],
 )
 def test_what_makes_no_sense_is_refused(descant, untrained, repo_root, tmp_path, model, options, message):
@@ -251,14 +249,14 @@ def test_the_command_builds_bars_of_melody(descant, two_corpora, tmp_path, file_
     assert report["filled"] == 0
     found = load_melodies(str(out), (-1, 0, 1))
     assert (len(found.train), len(found.valid)) == (18, 6)
-    assert found.pitch_range == (72, 76)
+    assert found.voice_ranges == ((72, 76),)
     assert {"chorales", "folk"} < set(found.corpora)
     bars, chords, previous = found.train.at(torch.tensor([6, 7]))
     assert torch.equal(previous[1], bars[0])
     assert chords.shape == (2, 13)
     again = descant("dataset", "build", "melody-bars", "--out", out)
     assert (again.status, "already exists" in again.err) == (2, True)
-    with pytest.raises(InputError, match="unknown corpus 'bars': give melody-bars"):
+    with pytest.raises(InputError, match=r"There is no corpus 'bars'\. Give melody-bars"):
         load_melodies("bars", (0,))
     with pytest.raises(InputError, match="is not a dataset of chorales-rolls-64"):
         load_rolls(str(out), is_long=True)

@@ -1,18 +1,12 @@
-"""The GAN's layers and its training steps: sizes, and the fast forms against the plain ones."""
+"""The GAN's layers and its training steps."""
 
+import numpy as np
 import pytest
 import torch
 
-from descant_modeling.gan.config import GanOptimizerConfig
+from descant_modeling.gan.config import GanConfig, GanDataConfig, GanOptimizerConfig
 from descant_modeling.gan.networks import LEAK, Down, UNetCritic, UNetGenerator, Up, UpConv, draw_noise
-from descant_modeling.gan.wgan import (
-    WganStep,
-    between,
-    critic_gradients,
-    gradient_norms,
-    melody_of,
-    naive_critic_loss,
-)
+from descant_modeling.gan.wgan import ConditionalStep, between, critic_loss, gradient_norms, melody_of
 from descant_modeling.models.transformer import count_parameters
 
 
@@ -22,9 +16,14 @@ def generator():
     return UNetGenerator()
 
 
+def make_step(seed, batch_size, **optimizer):
+    data = GanDataConfig(batch_size=batch_size)
+    return ConditionalStep(GanConfig(seed=seed, data=data, optimizer=GanOptimizerConfig(**optimizer)))
+
+
 @pytest.fixture
 def critic():
-    """A critic whose biases count, too."""
+    """A critic whose biases are not zero."""
     torch.manual_seed(0)
     critic = UNetCritic()
     with torch.no_grad():
@@ -55,17 +54,18 @@ def test_the_shape_of_every_stage(generator, random_rolls):
     assert rolls.abs().max() <= 1
 
 
-def test_upsampling_and_convolution_fold_into_one_convolution():
-    conv = UpConv(6, 5).double()
-    inputs = torch.randn(2, 6, 3, 7, dtype=torch.float64, requires_grad=True)
-    found = []
-    for form in (conv.naive_forward, conv):
-        out = form(inputs)
-        weights = torch.linspace(-1, 1, out.numel(), dtype=out.dtype).view_as(out)
-        found.append((out, *torch.autograd.grad((out * weights).sum(), [inputs, conv.weight, conv.bias])))
-    assert found[0][0].shape == (2, 5, 6, 14)
-    for naive, folded in zip(*found, strict=True):
-        torch.testing.assert_close(folded, naive, rtol=1e-12, atol=1e-12)
+def test_upsampled_pictures_are_padded_as_in_keras():
+    """'same' for a 4x4 kernel: 1 before and 2 after, so that output (0, 0) sees input (0, 0) in three rows of taps."""
+    conv = UpConv(1, 1)
+    torch.nn.init.ones_(conv.weight)
+    torch.nn.init.zeros_(conv.bias)
+    inputs = torch.arange(1.0, 7.0).view(1, 1, 2, 3)
+    upsampled = inputs.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    padded = torch.zeros(1, 1, 4 + 3, 6 + 3)
+    padded[:, :, 1:5, 1:7] = upsampled
+    expected = padded.unfold(2, 4, 1).unfold(3, 4, 1).sum((4, 5))
+    assert expected.shape == (1, 1, 4, 6)
+    torch.testing.assert_close(conv(inputs), expected)
 
 
 def test_the_noise_is_normal_cut_at_two():
@@ -75,17 +75,28 @@ def test_the_noise_is_normal_cut_at_two():
     assert noise.std() == pytest.approx(0.8796, abs=0.01)  # of a normal distribution cut at 2
 
 
-def test_fast_gradients_are_those_of_autograd(critic, random_rolls):
-    critic = critic.double()
-    real, fake = random_rolls(3).double(), torch.tanh(torch.randn(3, 4, 32, 128, dtype=torch.float64))
+@pytest.mark.parametrize("has_melody", [True, False])
+def test_the_penalty_is_about_each_samples_own_gradient(critic, random_rolls, has_melody):
+    """The loss of a batch is the mean over its samples, and its gradient reaches every layer."""
+    critic = critic.double() if has_melody else UNetCritic(4, (4, 6, 8, 10), 64).double()
+    num_steps = 32 if has_melody else 64
+    real = random_rolls(3, num_steps).double()
+    fake = torch.tanh(torch.randn(3, 4, num_steps, 128, dtype=torch.float64))
+    melody = melody_of(real) if has_melody else None
     share = torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64)
-    loss = naive_critic_loss(critic, real, fake, melody_of(real), share)
-    expected = torch.autograd.grad(loss.total, list(critic.parameters()), allow_unused=True)
-    fast = critic_gradients(critic, real, fake, melody_of(real), share, torch.float64)
-    assert fast.wasserstein.item() == pytest.approx(loss.wasserstein.item(), rel=1e-5)
-    assert fast.penalty.item() == pytest.approx(loss.penalty.item(), rel=1e-5)
-    for parameter, gradient in zip(critic.parameters(), expected, strict=True):
-        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-6)  # norms are fp32
+    loss = critic_loss(critic, real, fake, melody, share)
+    penalties, distances = [], []
+    for index in range(3):
+        one = None if melody is None else melody[index : index + 1]
+        point = (share[index] * real[index] + (1 - share[index]) * fake[index])[None].requires_grad_()
+        critic(point, one).backward()
+        penalties.append((point.grad.norm().item() - 1) ** 2)
+        distances.append((critic(real[index : index + 1], one) - critic(fake[index : index + 1], one)).item())
+    assert loss.penalty.item() == pytest.approx(np.mean(penalties), rel=1e-4)
+    assert loss.wasserstein.item() == pytest.approx(np.mean(distances), rel=1e-4, abs=1e-6)
+    assert loss.total.item() == pytest.approx(10 * loss.penalty.item() - loss.wasserstein.item(), rel=1e-5)
+    gradients = torch.autograd.grad(loss.penalty, [conv.weight for conv in critic.convs])
+    assert all(gradient.abs().max() > 0 for gradient in gradients)
 
 
 def test_the_penalty_of_a_linear_critic_has_a_closed_form(random_rolls):
@@ -102,7 +113,7 @@ def test_the_penalty_of_a_linear_critic_has_a_closed_form(random_rolls):
     torch.manual_seed(0)
     linear = Linear()
     real, fake = random_rolls(4), random_rolls(4, seed=1)
-    loss = naive_critic_loss(linear, real, fake, melody_of(real), torch.rand(4))
+    loss = critic_loss(linear, real, fake, melody_of(real), torch.rand(4))
     closed = (linear.weight.norm() - 1) ** 2
     torch.testing.assert_close(loss.penalty, closed, rtol=1e-5, atol=1e-6)
     (gradient,) = torch.autograd.grad(loss.penalty, linear.weight)
@@ -119,36 +130,34 @@ def test_points_of_the_penalty_lie_between_real_and_fake():
 
 
 def test_each_step_changes_one_network_only(random_rolls, watch):
-    learner = WganStep(3, GanOptimizerConfig(), 2)
+    step = make_step(3, 2)
     real, rng = random_rolls(2), torch.Generator().manual_seed(0)
-    generator, critic = watch(learner.generator), watch(learner.critic)
-    learner._critic_step(real, rng)
+    generator, critic = watch(step.generator), watch(step.critic)
+    step.critic_step(real, rng)
     assert generator() == set()
     assert {name.rpartition(".")[0] for name in critic()} >= {"convs.0", "convs.3", "score"}
 
-    critic = watch(learner.critic)
-    learner._generator_step(real, rng)
+    critic = watch(step.critic)
+    step.generator_step(real, rng)
     assert critic() == set()
     assert {"encoder.0.conv.weight", "out.weight", "decoder.2.norm.running_mean"} <= generator()
-    assert all(parameter.requires_grad for parameter in learner.critic.parameters())
+    assert all(parameter.requires_grad for parameter in step.critic.parameters())
 
 
 def test_losses_fall_on_two_samples(random_rolls):
     """The critic learns to tell real from fake within a few steps; the generator then learns to raise its score."""
-    learner = WganStep(1, GanOptimizerConfig(critic_steps=1), 2)
+    step = make_step(1, 2, critic_steps=1)
     real, rng = random_rolls(2), torch.Generator().manual_seed(0)
-    critic_losses = [float(learner._critic_step(real, rng).total) for _ in range(6)]
+    critic_losses = [float(step.critic_step(real, rng).total) for _ in range(6)]
     assert min(critic_losses[-2:]) < critic_losses[0] - 5
-    generator_losses = [float(learner._generator_step(real, rng)) for _ in range(4)]
+    generator_losses = [float(step.generator_step(real, rng)) for _ in range(4)]
     assert generator_losses[-1] < generator_losses[0] - 5
 
 
 def test_batches_are_whole_epochs_end_to_end():
-    learner = WganStep.__new__(WganStep)
-    learner.seed, learner.batch_size, learner.critic_steps = 5, 4, 2
-    rolls = torch.arange(6)
-    seen = [next_batch for at in range(3) for next_batch, _ in zip(learner._batches(rolls, at), range(3), strict=False)]
-    order = torch.cat(seen).tolist()
+    step = make_step(5, 4)
+    seen = [next_batch for at in range(3) for next_batch, _ in zip(step.batches(6, at * 3), range(3), strict=False)]
+    order = [index for batch in seen for index in batch]
     assert len(order) == 36
     assert all(sorted(order[first : first + 6]) == list(range(6)) for first in range(0, 36, 6))
     assert order[:6] != order[6:12]

@@ -6,7 +6,7 @@ import pytest
 from descant_modeling.evaluation.bootstrap import quantile_interval, ratio_interval
 from descant_modeling.evaluation.corpus_stats import ReferenceCorpus, corpus_statistics, measure
 from descant_modeling.evaluation.grading import QUALITIES, TERMS, Grader, chord_qualities, features_of
-from descant_tokenizers.pianoroll.frames import SILENT, from_grid
+from descant_tokenizers.pianoroll.frames import SILENT, chorale_of_frames
 
 CADENCE = np.repeat(np.array([[72, 72, 71, 72], [64, 65, 62, 64], [55, 57, 55, 55], [48, 53, 43, 48]]), 4, axis=1)
 
@@ -15,24 +15,25 @@ def walk(seed, step=2, num_frames=64):
     """Return four voices that walk at random."""
     rng = np.random.default_rng(seed)
     moves = rng.integers(-step, step + 1, size=(4, num_frames // 4)).cumsum(axis=1)
-    return from_grid(np.repeat(np.array([[72], [64], [57], [48]]) + moves, 4, axis=1), f"walk {seed}")
+    return chorale_of_frames(np.repeat(np.array([[72], [64], [57], [48]]) + moves, 4, axis=1), f"walk {seed}")
 
 
 def test_chords_are_named_in_any_key_and_inversion():
-    names = [list(QUALITIES)[quality] for quality in chord_qualities(from_grid(CADENCE))]
+    names = [list(QUALITIES)[quality] for quality in chord_qualities(chorale_of_frames(CADENCE))]
     assert names == ["major", "major", "major", "major"]
-    seventh = from_grid(np.array([[65], [62], [59], [55]]))  # g7
+    seventh = chorale_of_frames(np.array([[65], [62], [59], [55]]))  # g7
     assert list(QUALITIES)[chord_qualities(seventh)[0]] == "dominant seventh"
-    assert chord_qualities(from_grid(np.array([[65], [64], [63], [62]])))[0] == len(QUALITIES)
+    assert chord_qualities(chorale_of_frames(np.array([[65], [64], [63], [62]])))[0] == len(QUALITIES)
 
 
 def test_a_held_chord_counts_once_and_silence_is_not_a_chord():
-    assert len(chord_qualities(from_grid(np.repeat([[72], [64], [55], [48]], 9, axis=1)))) == 1
-    assert len(chord_qualities(from_grid(np.full((4, 3), SILENT)[:, :1] + np.array([[61], [1], [1], [1]])))) == 1
+    assert len(chord_qualities(chorale_of_frames(np.repeat([[72], [64], [55], [48]], 9, axis=1)))) == 1
+    chorale = chorale_of_frames(np.full((4, 3), SILENT)[:, :1] + np.array([[61], [1], [1], [1]]))
+    assert len(chord_qualities(chorale)) == 1
 
 
 def test_features_by_hand():
-    features = features_of(from_grid(CADENCE)).histograms
+    features = features_of(chorale_of_frames(CADENCE)).histograms
     assert features["scale_degrees"][0] == 4 * (3 + 0 + 0 + 2)  # C in the soprano three times, in the bass twice
     assert features["note_lengths"].nonzero()[0].tolist() == [8, 16]  # quarters, and halves where a pitch stays
     assert features["soprano_intervals"].nonzero()[0].tolist() == [24 - 1, 24 + 1]
@@ -41,7 +42,7 @@ def test_features_by_hand():
 
 def test_notes_that_recur_are_a_repeated_sequence():
     soprano = np.repeat([72, 74, 76, 79, 72, 74, 76, 81], 2)
-    piece = from_grid(np.stack([soprano, np.full(16, 64), np.full(16, 55), np.full(16, 48)]))
+    piece = chorale_of_frames(np.stack([soprano, np.full(16, 64), np.full(16, 55), np.full(16, 48)]))
     assert features_of(piece).histograms["repeated_sequences"].nonzero()[0].tolist() == [3]  # c d e, twice
 
 
@@ -51,7 +52,7 @@ def test_a_piece_equal_to_its_reference_has_grade_zero():
 
 
 def test_distances_are_over_ranks():
-    reference, piece = features_of(from_grid(CADENCE)), features_of(from_grid(CADENCE))
+    reference, piece = features_of(chorale_of_frames(CADENCE)), features_of(chorale_of_frames(CADENCE))
     reference.histograms["scale_degrees"][:] = 0
     reference.histograms["scale_degrees"][[7, 0, 4]] = [2, 1, 1]
     piece.histograms["scale_degrees"][:] = 0
@@ -63,13 +64,13 @@ def test_distances_are_over_ranks():
 
 
 def test_parallels_are_scaled_by_the_rate_of_the_reference():
-    fifths = from_grid(np.repeat([[76, 77], [67, 69], [60, 60], [48, 50]], 4, axis=1))
-    octaves = from_grid(np.repeat([[72, 74], [67, 65], [64, 57], [48, 50]], 4, axis=1))
+    fifths = chorale_of_frames(np.repeat([[76, 77], [67, 69], [60, 60], [48, 50]], 4, axis=1))
+    octaves = chorale_of_frames(np.repeat([[72, 74], [67, 65], [64, 57], [48, 50]], 4, axis=1))
     reference = [features_of(fifths), features_of(octaves)]
     found = features_of(octaves)
     share = reference[1].num_changes and 1 / found.num_changes / (2 / sum(f.num_changes for f in reference))
     assert Grader(reference).grade(found)["parallels"] == pytest.approx(0.5 * share)
-    assert Grader(reference).grade(features_of(from_grid(CADENCE)))["parallels"] == 0
+    assert Grader(reference).grade(features_of(chorale_of_frames(CADENCE)))["parallels"] == 0
 
 
 def test_a_left_out_piece_is_graded_by_the_others():
@@ -79,8 +80,8 @@ def test_a_left_out_piece_is_graded_by_the_others():
 
 
 def test_modes_are_kept_apart():
-    major = features_of(from_grid(CADENCE))
-    minor = features_of(from_grid(CADENCE, key="A minor"))
+    major = features_of(chorale_of_frames(CADENCE))
+    minor = features_of(chorale_of_frames(CADENCE, key="A minor"))
     assert Grader([major, minor]).grade(major)["scale_degrees"] == 0
 
 
@@ -94,7 +95,7 @@ def test_wilder_music_grades_worse():
 def test_statistics_by_hand():
     pitches = CADENCE.copy()
     pitches[1, :8] = SILENT  # the alto enters in the second of two bars
-    facts = corpus_statistics([from_grid(pitches, bar_16ths=8)])
+    facts = corpus_statistics([chorale_of_frames(pitches, bar_16ths=8)])
     assert facts.voices_sounding == 3.5
     assert facts.all_voices_sounding == 50
     assert facts.empty_bars == 12.5  # one of eight bars of single voices

@@ -27,7 +27,7 @@ from descant_modeling.jsb_grid.data import (
 from descant_modeling.models.transformer import ModelConfig, build_model
 from descant_modeling.objectives import parse_run_config
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.pianoroll.frames import SILENT, from_grid
+from descant_tokenizers.pianoroll.frames import SILENT, chorale_of_frames
 
 VOCABULARY = GridVocabulary(lowest=48, highest=60, beat_cycle=3)
 #: Ids of VOCABULARY: 4 stands for pitch 48, 16 for 60; the beats are 17, 18 and 19.
@@ -163,7 +163,7 @@ def test_scores_of_pieces_add_up_to_what_training_measures():
 def test_notes_of_a_grid_are_those_that_can_be_told_apart():
     pitches_VT = np.array([[60, 60, 62, 62], [SILENT] * 4, [55, SILENT, 55, 55], [48] * 4])
     grid = Grid("piece", pitches_VT)
-    assert grid.num_notes == from_grid(pitches_VT).num_notes == 2 + 0 + 2 + 1
+    assert grid.num_notes == chorale_of_frames(pitches_VT).num_notes == 2 + 0 + 2 + 1
 
 
 def test_a_grid_file_is_read(tmp_path):

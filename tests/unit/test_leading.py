@@ -5,7 +5,7 @@ import pytest
 
 from descant_modeling.decoding.voice_leading import LeadingRules, NoteKey, VoiceLeading, augmented_leaps, key_of_notes
 from descant_modeling.evaluation.rules import count_rules
-from descant_tokenizers.pianoroll.frames import from_grid
+from descant_tokenizers.pianoroll.frames import chorale_of_frames
 from descant_tokenizers.tokens.piece import GridNote
 
 QUARTER = 96
@@ -96,7 +96,7 @@ def test_what_is_forbidden_is_what_the_evaluation_counts():
             leading = VoiceLeading(1, [(0, GridNote(0, 0, before, QUARTER))], key=key)
             for now in range(40, 90):
                 line = np.array([[before, now]] * 4)
-                found = count_rules(from_grid(line, key=name), [(0, 127)] * 4).found
+                found = count_rules(chorale_of_frames(line, key=name), [(0, 127)] * 4).found
                 counted = found["augmented_leaps"] + found["wide_leaps"] > 0
                 # beyond the octave an augmented leap is a wide one already
                 assert counted == (now in leading.forbidden(0, QUARTER)), (name, before, now)

@@ -14,7 +14,7 @@ from descant_modeling.evaluation.memorization import (
     excesses,
     runs_facts,
 )
-from descant_tokenizers.pianoroll.frames import SILENT, from_grid
+from descant_tokenizers.pianoroll.frames import SILENT, chorale_of_frames
 
 SEQUENCES = st.lists(st.integers(0, 2), max_size=14)
 
@@ -33,7 +33,7 @@ def test_the_index_agrees_with_an_exhaustive_search(known, sequence):
 
 def piece(soprano, *, shift=0, bass=None):
     lines = [soprano, np.array(soprano) - 5, np.array(soprano) - 12, bass or np.array(soprano) - 20]
-    return from_grid(np.repeat(np.array([np.array(line) + shift for line in lines]), 4, axis=1))
+    return chorale_of_frames(np.repeat(np.array([np.array(line) + shift for line in lines]), 4, axis=1))
 
 
 def test_a_transposed_run_is_found():
@@ -50,7 +50,7 @@ def test_all_four_voices_must_agree():
 
 
 def test_another_rhythm_is_another_run():
-    slow = from_grid(np.repeat(np.array([[60, 62, 64], [55, 57, 59], [48, 50, 52], [40, 42, 44]]), 8, axis=1))
+    slow = chorale_of_frames(np.repeat(np.array([[60, 62, 64], [55, 57, 59], [48, 50, 52], [40, 42, 44]]), 8, axis=1))
     assert max(TrainingRuns.of([slow]).longest_runs(piece([60, 62, 64])).values()) == 0
 
 
@@ -65,7 +65,7 @@ def test_a_voice_is_compared_with_the_same_voice():
 
 
 def test_rests_are_not_notes():
-    silent = from_grid(np.array([[60] * 8, [55] * 8, [SILENT] * 8, [40] * 8]))
+    silent = chorale_of_frames(np.array([[60] * 8, [55] * 8, [SILENT] * 8, [40] * 8]))
     assert TrainingRuns.of([silent]).longest_runs(silent)["Tenor"] == 0
 
 

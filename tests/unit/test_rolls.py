@@ -6,8 +6,8 @@ from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora.splits import canonical_splits
-from descant_tokenizers.pianoroll import build_rolls, count_lost, even_edges, notes_of_roll, read_stored, roll_of_notes
-from descant_tokenizers.pianoroll.windows import windows_of
+from descant_tokenizers.pianoroll.rolls import count_lost, even_edges, notes_of_roll, roll_of_notes
+from descant_tokenizers.pianoroll.windows import build_rolls, read_stored, windows_of
 
 STEP = 120
 EDGES = even_edges(32, STEP)
@@ -100,5 +100,5 @@ def test_windows_are_full_bars_of_four_four_in_which_all_sing():
 
 
 def test_a_folder_without_rolls_is_refused(tmp_path):
-    with pytest.raises(InputError, match="is not a dataset of chorales-rolls; make one"):
+    with pytest.raises(InputError, match=r"is not a dataset of chorales-rolls\. Make one"):
         read_stored(tmp_path, "chorales-rolls", "roll")

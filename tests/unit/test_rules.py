@@ -6,7 +6,7 @@ from symusic.core import NoteTick, NoteTickList, ScoreTick, TrackTick
 
 from descant_modeling.evaluation.rules import RULES, count_rules
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.pianoroll.frames import SILENT, chorale_of_harmony, chorale_of_score, from_grid
+from descant_tokenizers.pianoroll.frames import SILENT, chorale_of_frames, chorale_of_harmony, chorale_of_score
 
 RANGES = [(60, 81), (52, 74), (46, 69), (36, 66)]
 PITCHES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
@@ -22,7 +22,7 @@ def midi(name: str) -> int:
 def example(soprano, alto, tenor, bass, *, key="C major", phrase_ends=()):
     """Return four voices, given as pitch names separated by spaces; each chord lasts four 16ths."""
     lines = [[midi(name) for name in line.split()] for line in (soprano, alto, tenor, bass)]
-    return from_grid(np.repeat(np.array(lines), 4, axis=1), key=key, phrase_ends=phrase_ends)
+    return chorale_of_frames(np.repeat(np.array(lines), 4, axis=1), key=key, phrase_ends=phrase_ends)
 
 
 def score_of(tracks):
@@ -161,7 +161,7 @@ def test_a_score_becomes_a_grid():
 
 
 def test_three_voices_are_refused():
-    with pytest.raises(InputError, match=r"^x is not in four parts: "):
+    with pytest.raises(InputError, match=r"^x is not in four parts\. "):
         chorale_of_score(score_of({"Soprano": [(0, 24, 72)], "Alto": [(0, 24, 67)], "Bass": [(0, 24, 48)]}), "x")
 
 

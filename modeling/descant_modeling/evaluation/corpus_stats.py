@@ -18,6 +18,7 @@ from descant_modeling.evaluation.bootstrap import Estimate, quantile_interval
 from descant_modeling.evaluation.grading import TERMS, Grader, features_of
 from descant_modeling.evaluation.rules import count_rules, rate_facts, rates_of, voice_ranges
 from descant_tokenizers.pianoroll.frames import SILENT, Chorale, Floats, Ints
+from descant_tokenizers.scores.key import MAJOR_SCALE
 
 __all__ = ["CorpusStatistics", "MeasuredCorpus", "ReferenceCorpus", "corpus_statistics", "measure"]
 
@@ -37,7 +38,6 @@ _INTERVALS = (
     *("unison", "minor 2nd", "major 2nd", "minor 3rd", "major 3rd", "4th", "tritone", "5th"),
     *("minor 6th", "major 6th", "minor 7th", "major 7th", "octave"),
 )
-_MAJOR_SCALE = (0, 2, 4, 5, 7, 9, 11)
 _MINOR_SCALES = (0, 2, 3, 5, 7, 8, 9, 10, 11)  # natural, harmonic and melodic together
 _SHARE_DIGITS = 3
 _GRADE_DIGITS = 4
@@ -73,7 +73,7 @@ class CorpusStatistics:
 def corpus_statistics(chorales: Sequence[Chorale]) -> CorpusStatistics:
     """Compute the statistics of one or more pieces."""
     degrees = [(c.pitches_VT[c.pitches_VT != SILENT] - c.tonic) % 12 for c in chorales]
-    scales = [_MAJOR_SCALE if c.is_major else _MINOR_SCALES for c in chorales]
+    scales = [MAJOR_SCALE if c.is_major else _MINOR_SCALES for c in chorales]
     in_scale = [np.isin(found, scale) for found, scale in zip(degrees, scales, strict=True)]
     sounding = np.concatenate([(c.pitches_VT != SILENT).sum(axis=0) for c in chorales])
     pitches = np.concatenate([c.pitches_VT[c.pitches_VT != SILENT] for c in chorales])

@@ -1,9 +1,7 @@
-"""Checkpoint folders of the GANs: the same shape as the causal model's, with a config.json of our own.
+"""Checkpoint folders of the GANs, and their model cards.
 
-`config.json` (what to build), `model.safetensors` (the generator, batch norm's statistics included), `descant.json`
-(objective, corpora, ranges, facts about the run), `README.md` (model card).
-
-Model cards of GAN checkpoints.
+A folder has `config.json` (the generator's sizes), `model.safetensors` (the generator, with batch norm statistics),
+`descant.json` (objective, corpora, ranges, facts about the run), and `README.md` (the model card).
 """
 
 from __future__ import annotations
@@ -41,14 +39,15 @@ from descant_modeling.models.publishing import (
 )
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora import FREE_CORPORA
-from descant_tokenizers.pianoroll import LONG_ROLLS_CORPUS, MELODY_CORPUS, ROLLS_CORPUS
+from descant_tokenizers.pianoroll.melodies import MELODY_CORPUS
+from descant_tokenizers.pianoroll.windows import LONG_ROLLS_CORPUS, ROLLS_CORPUS
 from descant_tokenizers.scores import VOICES
 
 CONFIG_FILE = "config.json"
 
 AnyGenerator = UNetGenerator | MidinetGenerator | RollGenerator
 
-#: How the generator of each objective is built from what its config.json says.
+#: Builders of each objective's generator from the values of its config.json.
 BUILDERS: dict[str, Callable[[dict[str, Any]], AnyGenerator]] = {
     "gan": lambda values: UNetGenerator(),
     "midinet": lambda values: MidinetGenerator(),
@@ -61,7 +60,7 @@ class GanMeta:
     """Contents of `descant.json`.
 
     Attributes:
-        corpora: Names and hashes of what it was trained on.
+        corpora: Names and hashes of the training corpora.
         voice_ranges: (lowest, highest) MIDI pitch of each track in training.
         training: Facts about the run: steps, seed, metrics, git revision.
         objective: `gan`, `midinet` or `roll-gan`.
@@ -77,7 +76,7 @@ class GanMeta:
 
 @dataclass(frozen=True)
 class GanCheckpoint:
-    """A loaded checkpoint: the generator, ready to write."""
+    """A loaded checkpoint, its generator in eval mode."""
 
     generator: AnyGenerator
     meta: GanMeta
@@ -90,11 +89,11 @@ def save_gan(
     """Write a complete checkpoint folder into an existing empty one.
 
     Args:
-        folder: Where to write.
+        folder: The folder.
         generator: The model.
-        meta: What goes beside it.
+        meta: Contents of `descant.json`.
         card: The model card.
-        dtype: Of the weights on disk: fp32, or fp16 for half the size.
+        dtype: Type of the weights on disk: fp32, or fp16 for half the size.
     """
     tensors = {
         name: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else tensor.dtype).contiguous()
@@ -110,25 +109,24 @@ def load_gan(model: ModelSource, device: str = "cpu") -> GanCheckpoint:
     """Load a generator.
 
     Raises:
-        InputError: No such model, or a folder that is incomplete, of a newer format or no GAN's.
+        InputError: There is no such model, or its folder is incomplete, of a newer format or not a GAN's.
     """
     found = find_checkpoint(model)
     folder, values = found.folder, dict(found.meta)
     if found.objective not in BUILDERS:
-        raise InputError(f"{folder} is not a GAN's checkpoint: give one that configs/gan.yaml or its like trained")
+        raise InputError(f"{folder} is not a GAN's checkpoint. Give a run of configs/gan.yaml or its like.")
     try:
-        values["voice_ranges"] = tuple((low, high) for low, high in values["voice_ranges"])
-        meta = GanMeta(**values)
+        ranges = tuple((low, high) for low, high in values.pop("voice_ranges"))
+        meta = GanMeta(voice_ranges=ranges, **values)
         generator = _build(meta.objective, folder / CONFIG_FILE)
         tensors = load_file(folder / WEIGHTS_FILE)
         generator.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()})
+    except InputError:
+        raise
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        if isinstance(error, InputError):
-            raise
         reason = str(error).strip().split("\n")[0].rstrip(".")
-        raise InputError(f"the model in {folder} cannot be loaded ({reason}): restore its files") from None
-    generator.to(torch.device(device), memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return GanCheckpoint(generator.train(False), meta, folder)
+        raise InputError(f"The model in {folder} cannot be loaded ({reason}). Restore its files.") from None
+    return GanCheckpoint(generator.to(device).train(False), meta, folder)
 
 
 def _build(objective: str, path: Path) -> AnyGenerator:
@@ -138,7 +136,7 @@ def _build(objective: str, path: Path) -> AnyGenerator:
     except (KeyError, TypeError, ValueError):
         generator = None
     if generator is None or generator.architecture != values:
-        raise InputError(f"{path} is of another architecture: restore the file saved with the model")
+        raise InputError(f"{path} is of another architecture. Restore the file saved with the model.")
     return generator
 
 
@@ -159,10 +157,10 @@ from descant_modeling import load
 
 INTENDED = """\
 For study: {study}
-It is not meant for music that is to be performed as it comes, to teach or grade harmony, or to pass what it writes off
-as somebody's own."""
+It is not meant for music to be performed unedited, for teaching or grading harmony, or for passing its output off as
+somebody's own."""
 
-#: Where training music comes from, by corpus; what is built from free corpora is free.
+#: Sources of the training music by corpus; corpora built from free ones are free.
 ROLL_SOURCES = {**SOURCES, ROLLS_CORPUS: SOURCES["chorales"], LONG_ROLLS_CORPUS: SOURCES["chorales"]}
 FREE = {*FREE_CORPORA, ROLLS_CORPUS, LONG_ROLLS_CORPUS, MELODY_CORPUS}
 HEADS = ("", "written", "valid data")
@@ -172,24 +170,24 @@ OWN_COMMAND = "accelerate launch train.py --config configs/{objective}.yaml"
 
 @dataclass(frozen=True)
 class Wording:
-    """What a card says of one kind of GAN.
+    """The text of one kind of GAN's card.
 
     Attributes:
         title: Its name.
-        tags: For the Hub, beside those of all.
-        what: What it is.
-        command: What lets it write.
-        how: What the command does.
-        python: The same from Python.
-        study: What it is good for.
-        data: What it was trained on; `{ranges}` stands for where the tracks reach.
-        measured: What the table shows.
-        limits: What it cannot do.
+        tags: Its own tags for the Hub.
+        description: Architecture and purpose.
+        command: A command that generates music with it.
+        how: Notes on that command.
+        python: The same in Python.
+        study: Its uses.
+        data: The training data; `{ranges}` is replaced by the ranges of the tracks.
+        measured: Caption of the table.
+        limits: Known limits.
     """
 
     title: str
     tags: tuple[str, ...]
-    what: str
+    description: str
     command: str
     how: str
     python: str
@@ -203,76 +201,76 @@ WORDINGS = {
     "gan": Wording(
         title="Descant GAN",
         tags=("harmonization", "bach"),
-        what="""\
-A conditional GAN (U-Net generator, 8.27 M parameters, trained as WGAN-GP) that hears a melody as a piano roll and
+        description="""\
+A conditional GAN (U-Net generator, 8.27 M parameters, trained as WGAN-GP) that takes a melody as a piano roll and
 writes four tracks, built after AWS DeepComposer; the baseline that Descant's Transformer is measured against.""",
         command=f"python generate.py --prompt melody.mid --model {PLACEHOLDER}",
         how="""\
-It works in windows of two bars, a sixteenth the shortest note. Noise makes each sample another one (`--seed`,
-`--num-samples`). The prompt's own melody is put back in place of the first track that it writes.""",
+It works in windows of two bars, with sixteenths as the shortest notes. Each sample has its own noise (`--seed`,
+`--num-samples`). The prompt's own melody replaces the first track that the model writes.""",
         python=f'result = load("{PLACEHOLDER}").harmonize("melody.mid", seed=1)\nresult.score.dump_midi("out.mid")',
         study="""\
-what a GAN on piano rolls makes of harmony, window by window, and what the Transformer has to be better than.""",
+how a GAN on piano rolls harmonizes, window by window, and what the Transformer has to do better.""",
         data="""\
 Two-bar windows of the 4/4 chorales in the split train, as piano rolls (`descant dataset build chorales-rolls`): 229
 samples. No window of valid, test or held_out was trained on.
-The tracks reach {ranges}.""",
+The ranges of the tracks are {ranges}.""",
         measured="Measured for the melodies of the valid windows, beside the data's own values:",
         limits="""\
-It hears no further than its window; repeated notes come back as one long note; voices break off and restart; it knows
-no rules of voice leading. What share of the melody it keeps by itself is said with each result.""",
+It sees no further than its window; repeated notes come back as one long note; voices break off and restart; it knows
+no rules of voice leading. Each result comes with the share of the melody that the model's own first track keeps.""",
     ),
     "roll-gan": Wording(
         title="Descant roll GAN",
         tags=("bach",),
-        what="""\
+        description="""\
 An unconditional GAN (0.96 M parameters by default, trained as WGAN-GP) that writes four bars of four tracks from a
-noise vector, after the sketch in the article that Descant grows from.""",
+noise vector, after the sketch in the article that Descant grew from.""",
         command=f"python generate.py --model {PLACEHOLDER} --seed 1",
-        how="It takes no prompt. Each seed, and each of `--num-samples`, is another noise vector.",
+        how="It takes no prompt. Each seed, and each of `--num-samples`, is a new noise vector.",
         python=f'result = load("{PLACEHOLDER}").compose(seed=1)\nresult.score.dump_midi("out.mid")',
-        study="what a GAN learns of the surface of Bach's chorales when nothing is given to it.",
+        study="how much of the surface of Bach's chorales a GAN learns without any condition.",
         data="""\
 Four-bar windows of the 4/4 chorales in the split train, one from each bar on, as piano rolls (`descant dataset build
 chorales-rolls-64`). No window of valid, test or held_out was trained on.
-The tracks reach {ranges}.""",
+The ranges of the tracks are {ranges}.""",
         measured="Measured for 128 samples, beside the values of the valid windows:",
         limits="""\
-Four bars, always; repeated notes come back as one long note; voices break off and restart; it knows no rules of voice
-leading, no key beyond what happens to come out, and no beginning or end of a piece.""",
+It always writes four bars; repeated notes come back as one long note; voices break off and restart; it knows no rules
+of voice leading, plans no key, and knows no beginning or end of a piece.""",
     ),
     "midinet": Wording(
         title="Descant MidiNet",
         tags=("melody",),
-        what="""\
+        description="""\
 MidiNet (Yang et al. 2017, 0.53 M parameters): a convolutional GAN that writes a melody bar by bar from noise, each bar
 given a chord and the bar before.""",
         command=f'python generate.py --model {PLACEHOLDER} --bars 8 --chords "C G Am F" --seed 1',
         how="""\
-It takes no prompt. Of each sixteenth the pitch with the highest value sounds. Chords are major and minor triads and
-go round; without `--chords` they are C G Am F C F G C.""",
+It takes no prompt. At each sixteenth the pitch with the highest value sounds. Chords are major and minor triads and
+repeat; without `--chords` they are C G Am F C F G C.""",
         python=f"""\
 result = load("{PLACEHOLDER}").compose(bars=8, chords=["C", "G", "Am", "F"], seed=1)
 result.score.dump_midi("tune.mid")""",
-        study="how a convolutional GAN goes on from the bar before under a given chord; and for tunes to play with.",
+        study="how a convolutional GAN continues from the bar before under a given chord; and for tunes to play with.",
         data="""\
 Bars of 4/4 of the chorales' sopranos and of folk tunes, from their train splits (`descant dataset build melody-bars`),
-each in seven keys, the chords found from the harmony, of tunes without one from the melody. No bar of valid, test or
-held_out was trained on. The bars reach {ranges} before they are transposed.""",
+each in seven keys. Chords are found in the harmony, or in the melody of tunes without harmony. No bar of valid, test
+or held_out was trained on. The range of the bars is {ranges} before they are transposed.""",
         measured="Measured for bars written with the chord and the bar before of each valid bar, beside these bars:",
         limits="""\
-It remembers one bar; a melody has no form. A bar has no rests, and repeated notes come back as one long note. 4/4 and
-sixteenths only.""",
+It remembers one bar; a melody has no form. A bar has no rests, and repeated notes come back as one long note. It knows
+only 4/4 and sixteenths.""",
     ),
 }
 
 
 def gan_card(meta: GanMeta, measured: Sequence[MeasuredFigures] = ()) -> str:
-    """Return the card of a checkpoint; `PLACEHOLDER` stands for where it is.
+    """Return the card of a checkpoint, with `PLACEHOLDER` for its folder.
 
     Args:
-        meta: What is known about its training.
-        measured: Figures of the valid split, from records; without them the run's own stand in the card.
+        meta: Contents of its `descant.json`.
+        measured: Figures of the valid split, from records; by default those of the run.
     """
     wording = WORDINGS[meta.objective]
     figures = list(measured) or own_figures(meta)
@@ -285,7 +283,7 @@ def gan_card(meta: GanMeta, measured: Sequence[MeasuredFigures] = ()) -> str:
     return CARD.format(
         metadata=head.yaml(figures),
         title=wording.title,
-        what=f"{wording.what}\nMade with Descant.",
+        what=f"{wording.description}\nMade with Descant.",
         use=USE.format(command=wording.command, how=wording.how, python=wording.python),
         intended=INTENDED.format(study=wording.study),
         data="\n\n".join(["\n".join(sources), wording.data.format(ranges=ranges)]),
@@ -296,18 +294,16 @@ def gan_card(meta: GanMeta, measured: Sequence[MeasuredFigures] = ()) -> str:
 
 
 def own_figures(meta: GanMeta) -> list[MeasuredFigures]:
-    """What a run measured at its last step, each beside the valid data's own value."""
-    command = OWN_COMMAND.format(objective=meta.objective)
-    return [
-        MeasuredFigures(name, METRIC_NAMES[name], value, own, command, FORM)
-        for name, (value, own) in meta.training.get("metrics", {}).items()
-    ]
+    """Return a run's last measurements, each beside the valid data's own value."""
+    found = meta.training.get("metrics", {})
+    written, valid_data = ({name: pair[index] for name, pair in found.items()} for index in (0, 1))
+    return recorded_figures(written, valid_data, OWN_COMMAND.format(objective=meta.objective))
 
 
 def recorded_figures(
     written: Mapping[str, float], valid_data: Mapping[str, float], command: str
 ) -> list[MeasuredFigures]:
-    """The same figures as a record holds them."""
+    """Return metrics as figures, each beside the valid data's own value."""
     return [
         MeasuredFigures(name, METRIC_NAMES[name], value, valid_data[name], command, FORM)
         for name, value in written.items()

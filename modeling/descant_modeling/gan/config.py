@@ -1,4 +1,4 @@
-"""Configurations of GAN runs, read and checked like every other run's."""
+"""Configurations of GAN runs; their steps are iterations, each with steps of both networks."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ TARGET = Constraint(lambda value: 0 < value <= 1, "give more than 0, at most 1")
 
 @dataclass(frozen=True)
 class GanDataConfig:
-    """What is trained on.
+    """Training data of a GAN.
 
     Args:
-        corpus: `chorales-rolls`, or the folder of a dataset that `descant dataset build chorales-rolls` wrote.
+        corpus: `chorales-rolls`, or the folder of a dataset that `descant dataset build chorales-rolls` wrote; for the
+            unconditional GAN `chorales-rolls-64`, for MidiNet `melody-bars`.
         batch_size: Samples in a step, over all processes together.
     """
 
@@ -39,15 +40,15 @@ class GanDataConfig:
 
 @dataclass(frozen=True)
 class AdamConfig:
-    """Adam for generator and critic alike.
+    """Adam's settings, the same for generator and critic.
 
     Args:
-        learning_rate: The same all the time.
+        learning_rate: Constant learning rate.
         betas: Adam's decay rates.
     """
 
-    learning_rate: float
-    betas: tuple[float, float]
+    learning_rate: float = 1e-3
+    betas: tuple[float, float] = (0.5, 0.9)
 
     def __post_init__(self) -> None:
         check_fields(self, "optimizer", POSITIVE, "learning_rate")
@@ -56,14 +57,12 @@ class AdamConfig:
 
 @dataclass(frozen=True)
 class GanOptimizerConfig(AdamConfig):
-    """How a Wasserstein GAN is trained; beside it `AdamConfig`.
+    """Optimizer of a Wasserstein GAN; see also `AdamConfig`.
 
     Args:
         critic_steps: Critic steps before each generator step.
     """
 
-    learning_rate: float = 1e-3
-    betas: tuple[float, float] = (0.5, 0.9)
     critic_steps: int = 5
 
     def __post_init__(self) -> None:
@@ -73,24 +72,22 @@ class GanOptimizerConfig(AdamConfig):
 
 @dataclass(frozen=True)
 class AdversarialConfig(CommonConfig):
-    """What all GANs' runs share; their steps are iterations, each with one step of one network and some of the other.
+    """The common part of all GANs' runs.
 
     Args:
         sample_steps: Steps after which some rolls are kept for the picture at the end.
-        data: What is trained on.
+        data: Training data.
+        optimizer: Settings of both optimizers.
     """
 
     sample_steps: tuple[int, ...] = ()
     data: GanDataConfig = field(default_factory=GanDataConfig)
+    optimizer: AdamConfig = field(default_factory=AdamConfig)
 
 
 @dataclass(frozen=True)
 class GanConfig(AdversarialConfig):
-    """One run of the conditional GAN, whose steps are generator steps; the default values are the source article's.
-
-    Args:
-        optimizer: How it is trained.
-    """
+    """One run of the conditional GAN, with the source article's default values."""
 
     objective: str = "gan"
     name: str = "gan"
@@ -108,7 +105,7 @@ class RollGanModelConfig:
     Args:
         noise_size: Length of the noise vector.
         filters: The generator's channels before each of its four doublings.
-        critic_filters: Of the critic's four convolutions; the article's conditional GAN has 64, 128, 256, 512.
+        critic_filters: Channels of the critic's four convolutions; the article's conditional GAN has 64, 128, 256, 512.
     """
 
     noise_size: int = 128
@@ -122,12 +119,7 @@ class RollGanModelConfig:
 
 @dataclass(frozen=True)
 class RollGanDataConfig(GanDataConfig):
-    """What is trained on.
-
-    Args:
-        corpus: `chorales-rolls-64`, or the folder of a dataset that `descant dataset build chorales-rolls-64` wrote.
-        batch_size: Samples in a step, over all processes together.
-    """
+    """Training data of the unconditional GAN; see `GanDataConfig`."""
 
     corpus: str = "chorales-rolls-64"
     batch_size: int = 32
@@ -135,11 +127,10 @@ class RollGanDataConfig(GanDataConfig):
 
 @dataclass(frozen=True)
 class RollGanConfig(AdversarialConfig):
-    """One run of the unconditional roll GAN, whose steps are generator steps.
+    """One run of the unconditional roll GAN.
 
     Args:
         model: Sizes.
-        optimizer: How it is trained.
     """
 
     objective: str = "roll-gan"
@@ -155,12 +146,10 @@ class RollGanConfig(AdversarialConfig):
 
 @dataclass(frozen=True)
 class MidinetDataConfig(GanDataConfig):
-    """What is trained on.
+    """Training data of MidiNet; see also `GanDataConfig`.
 
     Args:
-        corpus: `melody-bars`, or the folder of a dataset that `descant dataset build melody-bars` wrote.
-        batch_size: Bars in a step, over all processes together.
-        keys: Keys that each bar is heard in, 1-12: up to half of them below its own.
+        keys: Keys that each bar is transposed to, 1-12: up to half of them below its own.
     """
 
     corpus: str = "melody-bars"
@@ -173,19 +162,19 @@ class MidinetDataConfig(GanDataConfig):
 
     @property
     def shifts(self) -> tuple[int, ...]:
-        """Semitones that each key lies above the bar's own."""
+        """Semitones from the bar's own key to each key."""
         return tuple(range(-(self.keys // 2), self.keys - self.keys // 2))
 
 
 @dataclass(frozen=True)
 class MidinetOptimizerConfig(AdamConfig):
-    """How MidiNet is trained, and what its losses weigh; beside it `AdamConfig`.
+    """Optimizer and loss weights of MidiNet; see also `AdamConfig`.
 
     Args:
         generator_steps: Generator steps after each discriminator step.
-        real_target: What the discriminator shall say of real bars (one-sided label smoothing).
-        feature_weight: Of the distance between the mean features of data and generator.
-        bar_weight: Of the distance between their mean bars.
+        real_target: The discriminator's target for real bars (one-sided label smoothing).
+        feature_weight: Weight of the distance between the mean features of data and generator.
+        bar_weight: Weight of the distance between their mean bars.
     """
 
     learning_rate: float = 5e-5
@@ -204,11 +193,7 @@ class MidinetOptimizerConfig(AdamConfig):
 
 @dataclass(frozen=True)
 class MidinetConfig(AdversarialConfig):
-    """One run of MidiNet, whose steps are batches; the default values are the authors', with 20 epochs.
-
-    Args:
-        optimizer: How it is trained.
-    """
+    """One run of MidiNet, with its authors' default values, 20 epochs long."""
 
     objective: str = "midinet"
     name: str = "midinet"

@@ -1,27 +1,25 @@
-"""What rolls are like: the source article's three metrics as their names say, and a few more.
+"""Metrics of piano rolls, and the pictures of a run.
 
-The article's code computes something else under each name: its "empty bar rate" is the share of bars that are not
-empty, its "unique pitch count" a Euclidean norm, and since it reads -1 for silence, its "in scale rate" lies near 7/12
-whatever the music. Here all is computed from what sounds, on Boolean rolls (N samples, T steps, P pitches, C tracks).
+Three metrics have the source article's names, but its code computes something else under each: its "empty bar rate" is
+the share of bars that are not empty, its "unique pitch count" a Euclidean norm, and since it reads -1 for silence, its
+"in scale rate" is near 7/12 whatever the music. Here they mean what they say.
 
-Pictures at the end of a run: losses, metrics, and how what is written changed.
+Shapes: N samples, T steps, P pitches, C tracks; rolls are Boolean (N, T, P, C).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
-BAR_STEPS = 16
-PITCH_CLASSES = 12
-MAJOR_SCALE = (0, 2, 4, 5, 7, 9, 11)
+from descant_tokenizers.pianoroll.chords import NUM_PITCH_CLASSES
+from descant_tokenizers.pianoroll.rolls import BAR_STEPS, Rolls
+from descant_tokenizers.scores.key import MAJOR_SCALE
 
 #: Every metric in words.
 METRIC_NAMES = {
@@ -36,132 +34,73 @@ METRIC_NAMES = {
     "likeness": "how alike two samples are",
 }
 
-Rolls = NDArray[np.bool_]
 
-
-@dataclass(frozen=True)
-class SurfaceMetrics:
-    """Figures about any set of rolls.
-
-    Attributes:
-        non_empty_bars: Share of the bars of all tracks in which something sounds, 0-1.
-        histogram_distance: How far the pitches are from the reference's, 0-1: for each track half the sum of the
-            differences between the two normalized histograms of sounding cells over 128 pitches (total variation);
-            the mean over tracks. A silent track counts 1.
-        in_scale: Share of sounding cells in the one major scale that holds most of their sample's, the mean over the
-            samples that sound, 7/12 to 1 (a natural minor scale is a major one; 7/12 is what evenly spread pitches
-            give). 0 if no sample sounds.
-    """
-
-    non_empty_bars: float
-    histogram_distance: float
-    in_scale: float
-
-
-@dataclass(frozen=True)
-class RollMetrics(SurfaceMetrics):
-    """Figures about rolls that were written to melodies.
-
-    Attributes:
-        voices: Cells that sound at a step, the mean over steps and samples; four-part music has just under four.
-        melody_kept: Share of the melody's sounding cells that sound in the first track too, 0-1.
-    """
-
-    voices: float
-    melody_kept: float
-
-
-@dataclass(frozen=True)
-class FreeRollMetrics(SurfaceMetrics):
-    """Figures about rolls that were written from noise alone.
-
-    Attributes:
-        voices: Cells that sound at a step, the mean over steps and samples; four-part music has just under four.
-        likeness: How alike two samples are, 0-1: cells that sound in both over cells that sound in either, the mean
-            over neighbours. Far above the data's own it says that the generator repeats itself.
-    """
-
-    voices: float
-    likeness: float
-
-
-@dataclass(frozen=True)
-class MelodyMetrics(SurfaceMetrics):
-    """Figures about bars of melody.
-
-    Attributes:
-        in_chord: Share of sounding cells whose pitch class belongs to their bar's chord, 0-1.
-        notes_per_bar: Notes in a bar, where a repeated pitch goes on.
-        leap: Semitones from one note of a bar to the next, the mean.
-        likeness: How alike two bars are; see `FreeRollMetrics`.
-    """
-
-    in_chord: float
-    notes_per_bar: float
-    leap: float
-    likeness: float
-
-
-def roll_metrics(rolls: Rolls, melodies: Rolls, reference: Rolls) -> RollMetrics:
-    """Measure rolls.
+def roll_metrics(rolls: Rolls, melodies: Rolls, reference: Rolls) -> dict[str, float]:
+    """Measure rolls generated to melodies; each metric is explained at the function of its name.
 
     Args:
         rolls: (N, T, P, C).
-        melodies: (N, T, P), what the rolls were written for.
+        melodies: (N, T, P), the melodies that the rolls were generated to.
         reference: (M, T, P, C), whose pitches are compared with.
     """
-    return RollMetrics(
-        non_empty_bars=non_empty_bars(rolls),
-        histogram_distance=histogram_distance(rolls, reference),
-        in_scale=in_scale(rolls),
-        voices=voices(rolls),
-        melody_kept=melody_kept(rolls, melodies),
-    )
+    return {
+        **surface_metrics(rolls, reference),
+        "voices": voices(rolls),
+        "melody_kept": melody_kept(rolls, melodies),
+    }
 
 
-def free_roll_metrics(rolls: Rolls, reference: Rolls) -> FreeRollMetrics:
-    """Measure rolls that were written from noise alone; see `roll_metrics`."""
-    return FreeRollMetrics(
-        non_empty_bars=non_empty_bars(rolls),
-        histogram_distance=histogram_distance(rolls, reference),
-        in_scale=in_scale(rolls),
-        voices=voices(rolls),
-        likeness=likeness(rolls),
-    )
+def free_roll_metrics(rolls: Rolls, reference: Rolls) -> dict[str, float]:
+    """Measure rolls generated from noise alone; see `roll_metrics`."""
+    return {**surface_metrics(rolls, reference), "voices": voices(rolls), "likeness": likeness(rolls)}
 
 
-def melody_metrics(rolls: Rolls, chords: Rolls, reference: Rolls) -> MelodyMetrics:
+def melody_metrics(rolls: Rolls, chords: Rolls, reference: Rolls) -> dict[str, float]:
     """Measure bars of melody.
 
     Args:
         rolls: (N, 16, P, 1), at most one pitch at a step.
         chords: (N, 12), the pitch classes of each bar's chord.
         reference: (M, 16, P, 1), whose pitches are compared with.
+
+    Returns:
+        Beside metrics with a function of their own, `notes_per_bar`, where a repeated pitch is one note, and `leap`,
+        the mean number of semitones from one note of a bar to the next.
     """
     lines = rolls[..., 0]
-    pitches = lines.argmax(2)
-    moves = np.abs(np.diff(pitches, axis=1))
-    begins = moves > 0
-    return MelodyMetrics(
-        non_empty_bars=non_empty_bars(rolls),
-        histogram_distance=histogram_distance(rolls, reference),
-        in_scale=in_scale(rolls),
-        in_chord=in_chord(lines, chords),
-        notes_per_bar=float(1 + begins.sum(1).mean()),
-        leap=float(moves[begins].mean()) if begins.any() else 0.0,
-        likeness=likeness(rolls),
-    )
+    moves = np.abs(np.diff(lines.argmax(2), axis=1))
+    onsets = moves > 0
+    return {
+        **surface_metrics(rolls, reference),
+        "in_chord": in_chord(lines, chords),
+        "notes_per_bar": float(1 + onsets.sum(1).mean()),
+        "leap": float(moves[onsets].mean()) if onsets.any() else 0.0,
+        "likeness": likeness(rolls),
+    }
+
+
+def surface_metrics(rolls: Rolls, reference: Rolls) -> dict[str, float]:
+    """Measure any set of rolls."""
+    return {
+        "non_empty_bars": non_empty_bars(rolls),
+        "histogram_distance": histogram_distance(rolls, reference),
+        "in_scale": in_scale(rolls),
+    }
 
 
 def non_empty_bars(rolls: Rolls) -> float:
-    """See `SurfaceMetrics`."""
+    """Return the share of the bars of all tracks in which something sounds, 0-1."""
     samples, steps, pitches, tracks = rolls.shape
     bars = rolls.reshape(samples, steps // BAR_STEPS, BAR_STEPS * pitches, tracks)
     return float(bars.any(2).mean())
 
 
 def histogram_distance(rolls: Rolls, reference: Rolls) -> float:
-    """See `SurfaceMetrics`."""
+    """Return how far the pitches are from the reference's, 0-1.
+
+    For each track this is half the sum of the differences between the two normalized histograms of sounding cells over
+    128 pitches (total variation), and 1 for a silent track; the mean over tracks.
+    """
     one, other = (found.sum((0, 1)).astype(np.float64) for found in (rolls, reference))
     sounding = (one.sum(0) > 0) & (other.sum(0) > 0)
     one, other = (counts / np.maximum(counts.sum(0), 1) for counts in (one, other))
@@ -169,46 +108,53 @@ def histogram_distance(rolls: Rolls, reference: Rolls) -> float:
 
 
 def in_scale(rolls: Rolls) -> float:
-    """See `SurfaceMetrics`."""
+    """Return the share of sounding cells in the one major scale that holds most of their sample's, 7/12 to 1.
+
+    It is the mean over the samples that sound, and 0 if none does. A natural minor scale is a major one; 7/12 is what
+    evenly spread pitches give.
+    """
     per_pitch = rolls.sum((1, 3))
-    classes = np.stack([per_pitch[:, start::PITCH_CLASSES].sum(1) for start in range(PITCH_CLASSES)], axis=1)
-    scales = np.zeros((PITCH_CLASSES, PITCH_CLASSES))
-    for tonic in range(PITCH_CLASSES):
-        scales[[(tonic + step) % PITCH_CLASSES for step in MAJOR_SCALE], tonic] = 1
+    classes = np.stack([per_pitch[:, start::NUM_PITCH_CLASSES].sum(1) for start in range(NUM_PITCH_CLASSES)], axis=1)
+    scale = np.isin(np.arange(NUM_PITCH_CLASSES), MAJOR_SCALE)
+    scales = np.stack([np.roll(scale, tonic) for tonic in range(NUM_PITCH_CLASSES)], axis=1)
     totals = classes.sum(1)
     shares = (classes @ scales).max(1)[totals > 0] / totals[totals > 0]
     return float(shares.mean()) if len(shares) else 0.0
 
 
 def voices(rolls: Rolls) -> float:
-    """See `RollMetrics`."""
+    """Return the mean number of cells that sound at a step; four-part music has just under four."""
     return float(rolls.sum((2, 3)).mean())
 
 
 def melody_kept(rolls: Rolls, melodies: Rolls) -> float:
-    """See `RollMetrics`; 1 if the melodies are silent."""
+    """Return the share of the melodies' sounding cells that sound in the first track, 0-1; 1 if they are silent."""
     return float((rolls[..., 0] & melodies).sum() / melodies.sum()) if melodies.any() else 1.0
 
 
 def likeness(rolls: Rolls) -> float:
-    """See `FreeRollMetrics`; 1 for fewer than two samples, and where both are silent."""
+    """Return how alike two samples are, 0-1: cells that sound in both over cells that sound in either.
+
+    It is the mean over neighbors, 1 for fewer than two samples and where both are silent. A value far above the data's
+    own means that the generator repeats itself.
+    """
     flat = rolls.reshape(len(rolls), -1)
     both, either = (flat[:-1] & flat[1:]).sum(1), (flat[:-1] | flat[1:]).sum(1)
     return float(np.where(either > 0, both / np.maximum(either, 1), 1.0).mean()) if len(flat) > 1 else 1.0
 
 
 def in_chord(lines: Rolls, chords: Rolls) -> float:
-    """See `MelodyMetrics`; `lines` is (N, T, P), `chords` (N, 12). 0 if nothing sounds."""
-    inside = np.tile(chords, (1, lines.shape[2] // PITCH_CLASSES + 1))[:, None, : lines.shape[2]]
+    """Return the share of the sounding cells of `lines` (N, T, P) whose pitch class is in `chords` (N, 12), 0-1."""
+    inside = np.tile(chords, (1, lines.shape[2] // NUM_PITCH_CLASSES + 1))[:, None, : lines.shape[2]]
     return float((lines & inside).sum() / max(int(lines.sum()), 1))
 
 
-#: Pitches that the pictures show: nothing sounds outside them in the chorales.
+#: The pitches that the pictures show; nothing in the chorales is outside them.
 LOWEST, HIGHEST = 30, 90
-COLOURS = ("#c0392b", "#e67e22", "#27ae60", "#2c3e90")
-#: What axes are called; a loss without a line here stands under its own name.
+COLORS = ("#c0392b", "#e67e22", "#27ae60", "#2c3e90")
+#: Titles of axes; other losses go by their own names.
 TITLES = {"wasserstein": "D(real) - D(fake)", "penalty": "gradient penalty", **METRIC_NAMES}
-#: Losses that only add up others.
+#: Losses that are sums of others.
 SUMS = ("critic",)
 NO_FIGURES = ("kind", "step", "seconds")
 
@@ -218,10 +164,10 @@ def draw_run(folder: Path, own: Mapping[str, float]) -> None:
 
     Args:
         folder: Run folder.
-        own: What the valid data itself measures, by metric.
+        own: The metrics of the valid data itself.
     """
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
-    # A run that was killed and resumed has some steps twice; the later line is the one that counted.
+    # A run that was killed and resumed has some steps twice; the later line counts.
     train = {line["step"]: line for line in lines if line["kind"] == "train"}
     valid = {line["step"]: line for line in lines if line["kind"] == "valid"}
     _losses(train).savefig(folder / "losses.png", dpi=110)
@@ -258,27 +204,27 @@ def _metrics(valid: dict[int, dict[str, float]], own: Mapping[str, float]) -> Fi
 
 
 def _samples(kept: list[Path]) -> Figure:
-    """Draw a row for each sample: its melody, if it was written to one, and what was written at each of some steps."""
+    """Draw a row for each sample: its melody, if it has one, and the roll generated at each of some steps."""
     loaded = {int(path.stem.removeprefix("step-")): np.load(path) for path in kept}
     first = next(iter(loaded.values()))
     melodies = [first["melodies"]] if "melodies" in first else []
     number = len(first["rolls"])
     width = len(melodies) + len(loaded)
     figure = Figure(figsize=(2.6 * width, 2.4 * number), layout="constrained")
-    grid = figure.subplots(number, width, squeeze=False, sharex=True, sharey=True)
+    panels = figure.subplots(number, width, squeeze=False, sharex=True, sharey=True)
     for row in range(number):
-        for given in melodies:
-            _roll(grid[row, 0], given[row][..., None], "melody" if row == 0 else "")
-        for axes, (step, arrays) in zip(grid[row, len(melodies) :], loaded.items(), strict=True):
+        for melody in melodies:
+            _roll(panels[row, 0], melody[row][..., None], "melody" if row == 0 else "")
+        for axes, (step, arrays) in zip(panels[row, len(melodies) :], loaded.items(), strict=True):
             _roll(axes, arrays["rolls"][row], f"iteration {step}" if row == 0 else "")
     return figure
 
 
 def _roll(axes: Axes, roll: Rolls, title: str) -> None:
-    """Draw what sounds, a square a cell; the first track on top."""
+    """Draw the sounding cells as squares, the first track on top."""
     for track in reversed(range(roll.shape[-1])):
         steps, pitches = np.nonzero(roll[..., track])
-        axes.scatter(steps, pitches, s=4, marker="s", linewidths=0, color=COLOURS[track])
+        axes.scatter(steps, pitches, s=4, marker="s", linewidths=0, color=COLORS[track])
     axes.set_xlim(-0.5, len(roll) - 0.5)
     axes.set_ylim(LOWEST, HIGHEST)
     axes.set_xticks(range(0, len(roll), 4 if len(roll) <= 2 * BAR_STEPS else BAR_STEPS), [])

@@ -1,42 +1,32 @@
-"""MidiNet's generator and discriminator (Yang et al. 2017), layer for layer as in the authors' code of version 1.
+"""MidiNet (Yang et al. 2017): its two networks, one training iteration, and melodies bar by bar.
+
+The layers are those of the authors' code, version 1. The chord is put beside the features again before every layer but
+the last; in the generator so is the conditioner's map of the previous bar at that size.
 
 Shapes: B batch, H steps, C channels. A bar is (B, 1, 16, 128), sixteenths and MIDI pitches, 0 or 1; the previous bar
 the same, all zeros for a first bar; a chord (B, 13), the root one-hot and 1 for minor; noise (B, 100).
 
-The chord is put beside the features again before every layer but the last, and so, in the generator, is what a small
-network (the conditioner) sees of the previous bar at that size.
-
 No kernel here slides along the pitches: it spans all 128 of them, or what is left is one column. So feature maps are
 (B, H, C), and each convolution is one matrix product with the weights of a stock layer; a test compares them with the
 stock layers' own forward, which took five times as long.
-
-What one iteration of MidiNet does to its generator and discriminator.
-
-One noise is drawn for a batch. The discriminator takes a step, then the generator two, which keeps the discriminator
-from winning. The generator's loss has two more parts that pull the mean of a batch towards the data's: of the features
-of the discriminator's first layer, and of the bars themselves.
-
-A melody from nothing, bar by bar: MidiNet behind `generate.py`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
-from accelerate import Accelerator
 from torch import Tensor, nn
 
-from descant_modeling.gan.config import MidinetOptimizerConfig
+from descant_modeling.gan.config import MidinetConfig
 from descant_modeling.gan.data import MelodyData
-from descant_modeling.gan.metrics import Rolls
-from descant_modeling.gan.networks import LEAK, NUM_PITCHES
-from descant_modeling.gan.trainer import GeneratorCriticPair
-from descant_tokenizers.pianoroll import BAR_STEPS, CHORD_SIZE
+from descant_modeling.gan.networks import LEAK
+from descant_modeling.gan.pair import GeneratorCriticPair
+from descant_tokenizers.pianoroll.chords import CHORD_SIZE
+from descant_tokenizers.pianoroll.rolls import BAR_STEPS, NUM_PITCHES, Rolls
 
 NOISE_SIZE = 100
 DENSE_SIZE = 1024
@@ -45,12 +35,12 @@ CONDITIONER_CHANNELS = 16
 #: Steps of the generator's feature maps before each transposed convolution.
 MAP_STEPS = (2, 4, 8, 16)
 CRITIC_CHANNELS = 64 + CHORD_SIZE
-#: Standard deviation of all weights at the beginning.
+#: Standard deviation of the initial weights.
 WEIGHT_SCALE = 0.02
 
 
-class Norm(nn.BatchNorm1d):
-    """Batch norm of each channel over samples and steps, whatever comes before the last axis."""
+class ChannelNorm(nn.BatchNorm1d):
+    """Batch norm of each channel over all axes but the last."""
 
     def __init__(self, channels: int, *, track_running_stats: bool = True) -> None:
         super().__init__(channels, eps=1e-5, momentum=0.1, track_running_stats=track_running_stats)
@@ -83,14 +73,14 @@ def column_deconv(conv: nn.ConvTranspose2d, x: Tensor) -> Tensor:
 
 
 class Conditioner(nn.Module):
-    """What the generator knows of the previous bar: a map of 16 channels at each of its sizes."""
+    """Network that shows the generator the previous bar: a map of 16 channels at each of its sizes."""
 
     def __init__(self) -> None:
         super().__init__()
         number = CONDITIONER_CHANNELS
         self.first = nn.Conv2d(1, number, (1, NUM_PITCHES))
         self.convs = nn.ModuleList(nn.Conv2d(number, number, (2, 1), stride=(2, 1)) for _ in MAP_STEPS[1:])
-        self.norms = nn.ModuleList(Norm(number) for _ in MAP_STEPS)
+        self.norms = nn.ModuleList(ChannelNorm(number) for _ in MAP_STEPS)
 
     def forward(self, previous: Tensor) -> list[Tensor]:
         """(B, 1, 16, 128) -> (B, H, 16) for H = 2, 4, 8, 16."""
@@ -103,9 +93,9 @@ class Conditioner(nn.Module):
 
 
 class MidinetGenerator(nn.Module):
-    """Noise, a chord and the previous bar to a bar of melody: 530,625 parameters."""
+    """Network from noise, a chord and the previous bar to a bar of melody: 530,625 parameters."""
 
-    #: What config.json says: there is one architecture, and these are its sizes.
+    #: Contents of config.json: there is one architecture, and these are its sizes.
     architecture: ClassVar[dict[str, Any]] = {
         "model_type": "descant-midinet",
         "num_steps": BAR_STEPS,
@@ -119,10 +109,10 @@ class MidinetGenerator(nn.Module):
         sizes = (NOISE_SIZE, DENSE_SIZE, MAP_STEPS[0] * CHANNELS)
         self.conditioner = Conditioner()
         self.dense = nn.ModuleList(nn.Linear(inputs + CHORD_SIZE, outputs) for inputs, outputs in pairwise(sizes))
-        self.dense_norms = nn.ModuleList(Norm(outputs) for outputs in sizes[1:])
+        self.dense_norms = nn.ModuleList(ChannelNorm(outputs) for outputs in sizes[1:])
         inputs = CHANNELS + CHORD_SIZE + CONDITIONER_CHANNELS
         self.ups = nn.ModuleList(nn.ConvTranspose2d(inputs, CHANNELS, (2, 1), stride=(2, 1)) for _ in MAP_STEPS[1:])
-        self.up_norms = nn.ModuleList(Norm(CHANNELS) for _ in MAP_STEPS[1:])
+        self.up_norms = nn.ModuleList(ChannelNorm(CHANNELS) for _ in MAP_STEPS[1:])
         self.out = nn.ConvTranspose2d(inputs, 1, (1, NUM_PITCHES))
         self.apply(_initialize)
 
@@ -142,9 +132,9 @@ class MidinetGenerator(nn.Module):
 
 
 class MidinetDiscriminator(nn.Module):
-    """Tells a bar of the data from a generated one, given its chord: 312,703 parameters.
+    """Network that tells a bar of the data from a generated one, given its chord: 312,703 parameters.
 
-    Its batch norm keeps no running statistics: it is only ever asked about whole batches.
+    Its batch norm keeps no running statistics, since it always sees whole batches.
     """
 
     def __init__(self) -> None:
@@ -152,24 +142,24 @@ class MidinetDiscriminator(nn.Module):
         features = 1 + CHORD_SIZE
         self.first = nn.Conv2d(1 + CHORD_SIZE, features, (2, NUM_PITCHES), stride=2)
         self.second = nn.Conv2d(features + CHORD_SIZE, CRITIC_CHANNELS, (4, 1), stride=2)
-        self.second_norm = Norm(CRITIC_CHANNELS, track_running_stats=False)
+        self.second_norm = ChannelNorm(CRITIC_CHANNELS, track_running_stats=False)
         flat = CRITIC_CHANNELS * 3  # of 16 steps the strides leave 8, then 3
         self.dense = nn.Linear(flat + CHORD_SIZE, DENSE_SIZE)
-        self.dense_norm = Norm(DENSE_SIZE, track_running_stats=False)
+        self.dense_norm = ChannelNorm(DENSE_SIZE, track_running_stats=False)
         self.score = nn.Linear(DENSE_SIZE + CHORD_SIZE, 1)
         self.apply(_initialize)
 
     def forward(self, bars: Tensor, chord: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 1, 16, 128), (B, 13) -> logits (B,), larger for what looks real; features to match (B, 8, 14)."""
+        """(B, 1, 16, 128), (B, 13) -> logits (B,), larger where bars look real; features to match (B, 8, 14)."""
         features = self.features(bars, chord)
         x = F.leaky_relu(self.second_norm(column_conv(self.second, with_chord(features, chord))), LEAK)
         x = F.leaky_relu(self.dense_norm(self.dense(with_chord(x.flatten(1), chord))), LEAK)
         return self.score(with_chord(x, chord)).squeeze(1), features
 
     def features(self, bars: Tensor, chord: Tensor) -> Tensor:
-        """The first layer, which generator and data shall agree on: (B, 1, 16, 128), (B, 13) -> (B, 8, 14).
+        """Apply the first layer, whose features are matched: (B, 1, 16, 128), (B, 13) -> (B, 8, 14).
 
-        The chord fills 13 of its 14 input channels with a constant each, so it is enough to add up their weights.
+        The chord fills 13 of its 14 input channels with a constant each, so adding up their weights is enough.
         """
         weight = self.first.weight
         sounding = F.linear(bars.reshape(len(bars), BAR_STEPS // 2, 2 * NUM_PITCHES), weight[:, 0].flatten(1))
@@ -187,121 +177,81 @@ def _initialize(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
 
 
-@dataclass(frozen=True)
-class MidinetLosses:
-    """Losses of one iteration; the generator's are means over its steps.
+class MidinetStep(GeneratorCriticPair[MidinetConfig, MidinetGenerator, MidinetDiscriminator]):
+    """MidiNet's two networks, in training; see `GeneratorCriticPair`.
 
-    Attributes:
-        discriminator: What the discriminator minimized.
-        generator: What the generator minimized, all three parts.
-        adversarial: Its first part: how far the discriminator is from taking its bars for real.
-        matching: The other two, weighted: of the means of features and of bars.
+    The discriminator takes a step, then the generator two (by default) with the same bars and noise, which keeps the
+    discriminator from winning. Two more parts of the generator's loss pull the means of a batch towards the data's: of
+    the features of the discriminator's first layer, and of the bars themselves.
     """
 
-    discriminator: float
-    generator: float
-    adversarial: float
-    matching: float
+    epsilon: ClassVar[float] = 1e-8  # TensorFlow's default
 
+    def build(self) -> tuple[MidinetGenerator, MidinetDiscriminator]:
+        """See `GeneratorCriticPair`."""
+        return MidinetGenerator(), MidinetDiscriminator()
 
-@dataclass(frozen=True)
-class BarBatch:
-    """Some bars with what they are conditioned on.
-
-    Attributes:
-        bars: (B, 1, 16, 128), 0 or 1.
-        chords: (B, 13).
-        previous: (B, 1, 16, 128); all zeros where no bar goes before.
-    """
-
-    bars: Tensor
-    chords: Tensor
-    previous: Tensor
-
-
-class MidinetStep(GeneratorCriticPair[MidinetGenerator, MidinetDiscriminator]):
-    """MidiNet's two networks, in training.
-
-    Args:
-        seed: Everything random follows from it.
-        optimizer: Adam's settings, what the losses weigh, and how many generator steps follow a discriminator step.
-        batch_size: Bars in a step.
-        dtype: What convolutions compute in; fp32 or bf16.
-        accelerator: Device and processes, whose number divides `batch_size`; one process on the CPU if not given.
-    """
-
-    epsilon: ClassVar[float] = 1e-8  # TensorFlow's
-
-    def __init__(
-        self,
-        seed: int,
-        optimizer: MidinetOptimizerConfig,
-        batch_size: int,
-        dtype: torch.dtype = torch.float32,
-        accelerator: Accelerator | None = None,
-    ) -> None:
-        super().__init__(
-            seed, lambda: (MidinetGenerator(), MidinetDiscriminator()), optimizer, batch_size, dtype, accelerator
-        )
-        self.weights = optimizer
-
-    def iterate(self, data: MelodyData, iteration: int) -> MidinetLosses:
-        """Run one discriminator step and `generator_steps` generator steps, all with the same bars and noise.
+    def iterate(self, data: MelodyData, iteration: int) -> dict[str, float]:
+        """Run one discriminator step and `generator_steps` generator steps.
 
         Args:
             data: Training bars, in all their keys.
             iteration: Counted from 0.
+
+        Returns:
+            The losses `discriminator` and `generator`; and the parts of the latter, `adversarial` and `matching`, which
+            is weighted. Those of the generator are means over its steps.
         """
-        rng = self.rng(iteration)
-        places = torch.tensor(next(self.places(len(data), iteration)))
-        batch = self.batch(data, places)
-        noise = self.mine(draw_midinet_noise(len(places), rng))
+        indices = torch.tensor(next(self.batches(len(data), iteration)))
+        bars, chords, previous = self.batch(data, indices)
+        noise = self.local(draw_midinet_noise(len(indices), self.rng(iteration)))
         self.generator.train()
-        fake = self._fake(batch, noise)
-        discriminator = self._discriminator_step(batch, fake.detach())
-        adversarial, matching = self._generator_step(batch, fake)
-        parts = [[adversarial, matching]]
-        for _ in range(1, self.weights.generator_steps):
-            parts.append([*self._generator_step(batch, self._fake(batch, noise))])
+        fake = self.fake(noise, chords, previous)
+        discriminator = self.discriminator_step(bars, fake.detach(), chords)
+        parts = [self.generator_step(bars, fake, chords)]
+        for _ in range(1, self.config.optimizer.generator_steps):
+            parts.append(self.generator_step(bars, self.fake(noise, chords, previous), chords))
         means = torch.tensor([[discriminator, a + m, a, m] for a, m in parts], device=self.device).mean(0)
         self.average([means])
-        return MidinetLosses(*means.tolist())
+        return dict(zip(("discriminator", "generator", "adversarial", "matching"), means.tolist(), strict=True))
 
-    def batch(self, data: MelodyData, places: Tensor) -> BarBatch:
-        """Gather this process's share of some bars, as what the networks take."""
-        bars, chords, previous = data.at(self.mine(places).cpu())
-        return BarBatch(bars.to(self.device), chords.to(self.device), previous.to(self.device))
+    def batch(self, data: MelodyData, indices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return this process's share of some bars, their chords and their previous bars; see `MelodyData.at`."""
+        bars, chords, previous = data.at(self.local(indices).cpu())
+        return bars.to(self.device), chords.to(self.device), previous.to(self.device)
 
-    def _fake(self, batch: BarBatch, noise: Tensor) -> Tensor:
+    def fake(self, noise: Tensor, chords: Tensor, previous: Tensor) -> Tensor:
+        """Generate bars, with a graph for autograd."""
         with self.precision():
-            bars: Tensor = self.generator(noise, batch.chords, batch.previous)
+            bars: Tensor = self.generator(noise, chords, previous)
         return bars
 
-    def _discriminator_step(self, batch: BarBatch, fake: Tensor) -> Tensor:
-        """Raise what it says of real bars, lower what it says of fake ones."""
+    def discriminator_step(self, bars: Tensor, fake: Tensor, chords: Tensor) -> Tensor:
+        """Raise the discriminator's scores of real bars, lower those of fake ones, and return its loss."""
         self.critic_optimizer.zero_grad(set_to_none=True)
         with self.precision():
-            real, _ = self.critic(batch.bars, batch.chords)
-            faked, _ = self.critic(fake, batch.chords)
-        loss = _cross_entropy(real, self.weights.real_target) + _cross_entropy(faked, 0.0)
+            real_logits, _ = self.critic(bars, chords)
+            fake_logits, _ = self.critic(fake, chords)
+        loss = _cross_entropy(real_logits, self.config.optimizer.real_target) + _cross_entropy(fake_logits, 0.0)
         loss.backward()  # type: ignore[no-untyped-call]
         self.descend(self.critic, self.critic_optimizer)
         return loss.detach()
 
-    def _generator_step(self, batch: BarBatch, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """Make the discriminator believe; return the adversarial part of the loss and the matching one."""
+    def generator_step(self, bars: Tensor, fake: Tensor, chords: Tensor) -> tuple[Tensor, Tensor]:
+        """Step the generator towards bars that pass for real; return the adversarial loss and the matching one."""
+        weights = self.config.optimizer
         with self.generator_turn():
             with self.precision():
-                logits, features = self.critic(fake, batch.chords)
-                real_features = self.critic.features(batch.bars, batch.chords)
+                logits, features = self.critic(fake, chords)
+                real_features = self.critic.features(bars, chords)
             adversarial = _cross_entropy(logits, 1.0)
-            matching = self.weights.feature_weight * mean_distance(features, real_features)
-            matching = matching + self.weights.bar_weight * mean_distance(fake, batch.bars)
+            matching = weights.feature_weight * mean_distance(features, real_features)
+            matching = matching + weights.bar_weight * mean_distance(fake, bars)
             (adversarial + matching).backward()  # type: ignore[no-untyped-call]
         return adversarial.detach(), matching.detach()
 
     @torch.no_grad()
-    def write(self, noise: Tensor, chords: Tensor, previous: Tensor) -> Tensor:
+    def generate(self, noise: Tensor, chords: Tensor, previous: Tensor) -> Tensor:
         """Generate in eval mode: (B, 100), (B, 13), (B, 1, 16, 128) -> (B, 1, 16, 128)."""
         self.generator.train(False)
         bars: Tensor = self.generator(*(tensor.to(self.device) for tensor in (noise, chords, previous)))
@@ -322,16 +272,15 @@ def _cross_entropy(logits: Tensor, target: float) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits.float(), torch.full_like(logits, target, dtype=torch.float32))
 
 
-def melody_cells(bars: Tensor) -> Rolls:
-    """Of each step the pitch with the highest value alone: (B, 1, 16, 128) -> (B, 16, 128, 1)."""
-    highest = bars[:, 0].argmax(2).cpu().numpy()
-    cells: Rolls = np.eye(NUM_PITCHES, dtype=np.bool_)[highest][..., None]
-    return cells
+def melody_rolls(bars: Tensor) -> Rolls:
+    """(B, 1, 16, 128) -> (B, 16, 128, 1): true at the pitch with the highest value of each step."""
+    rolls: Rolls = np.eye(NUM_PITCHES, dtype=np.bool_)[bars[:, 0].argmax(2).cpu().numpy()][..., None]
+    return rolls
 
 
 @torch.no_grad()
 def compose_bars(generator: MidinetGenerator, chords: Tensor, rng: torch.Generator) -> Rolls:
-    """Write bars one after the other, each with the one before as its condition; the first with silence.
+    """Generate bars one after the other, each given the bar before; the first is given silence.
 
     Args:
         generator: In eval mode.
@@ -343,10 +292,10 @@ def compose_bars(generator: MidinetGenerator, chords: Tensor, rng: torch.Generat
     """
     device = next(generator.parameters()).device
     previous = torch.zeros(1, 1, BAR_STEPS, NUM_PITCHES)
-    written = []
+    bars = []
     for chord in chords.cpu():
         noise = draw_midinet_noise(1, rng)
         bar = generator(noise.to(device), chord[None].to(device), previous.to(device))
-        written.append(melody_cells(bar)[0, ..., 0])
-        previous = torch.from_numpy(written[-1]).float()[None, None]
-    return np.concatenate(written)
+        bars.append(melody_rolls(bar)[0, ..., 0])
+        previous = torch.from_numpy(bars[-1]).float()[None, None]
+    return np.concatenate(bars)

@@ -6,14 +6,12 @@ from accelerate import Accelerator
 
 from descant_modeling.gan.config import AdversarialConfig, GanConfig, MidinetConfig, RollGanConfig
 from descant_modeling.gan.data import load_melodies, load_rolls
-from descant_modeling.gan.task import GanTask
-from descant_modeling.gan.variants import ConditionalVariant, MidinetVariant, RollGanVariant
+from descant_modeling.gan.task import ConditionalTask, MidinetTask, RollGanTask
 from descant_modeling.models.transformer import count_parameters
-from descant_modeling.training.log import git_revision
 from descant_modeling.training.run import PreparedRun, RunContext
 from descant_tokenizers.common.errors import InputError
 
-AnyVariant = ConditionalVariant | RollGanVariant | MidinetVariant
+AnyGanTask = ConditionalTask | RollGanTask | MidinetTask
 
 
 def prepare_gan_run(context: RunContext[AdversarialConfig]) -> PreparedRun:
@@ -27,21 +25,20 @@ def prepare_gan_run(context: RunContext[AdversarialConfig]) -> PreparedRun:
     if size % processes:
         raise InputError(f"data.batch_size is {size} for {processes} processes. Set a multiple of {processes}.")
     with accelerator.main_process_first():
-        variant = open_variant(config, accelerator, quiet=context.is_quiet)
-    counts = {"train": len(variant.data.train), "valid": len(variant.data.valid)}
+        task = open_task(config, accelerator, quiet=context.is_quiet)
+    counts = {"train": len(task.data.train), "valid": len(task.data.valid)}
     facts = {
         "num_parameters": {
-            "generator": count_parameters(variant.learner.generator),
-            "critic": count_parameters(variant.learner.critic),
+            "generator": count_parameters(task.pair.generator),
+            "critic": count_parameters(task.pair.critic),
         },
         "num_samples": counts,
-        "corpora": variant.data.corpora,
+        "corpora": task.data.corpora,
     }
-    task = GanTask(config, variant, {"seed": config.seed, "git": git_revision()})
     return PreparedRun(task, facts, (f"{counts['train']} samples",))
 
 
-def open_variant(config: AdversarialConfig, accelerator: Accelerator, *, quiet: bool) -> AnyVariant:
+def open_task(config: AdversarialConfig, accelerator: Accelerator, *, quiet: bool) -> AnyGanTask:
     """Load the training data of a configuration, and build its networks.
 
     Args:
@@ -53,9 +50,9 @@ def open_variant(config: AdversarialConfig, accelerator: Accelerator, *, quiet: 
         InputError: There is no such corpus.
     """
     if isinstance(config, MidinetConfig):
-        return MidinetVariant(config, accelerator, load_melodies(config.data.corpus, config.data.shifts, quiet=quiet))
+        return MidinetTask(config, accelerator, load_melodies(config.data.corpus, config.data.shifts, quiet=quiet))
     data = load_rolls(config.data.corpus, quiet=quiet, is_long=isinstance(config, RollGanConfig))
     if isinstance(config, RollGanConfig):
-        return RollGanVariant(config, accelerator, data)
+        return RollGanTask(config, accelerator, data)
     assert isinstance(config, GanConfig)
-    return ConditionalVariant(config, accelerator, data)
+    return ConditionalTask(config, accelerator, data)

@@ -1,106 +1,244 @@
-"""Training of every GAN, as a task of the trainer."""
+"""The three GANs as training tasks: the article's conditional one, its unconditional one, and MidiNet."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, TypeVar
 
 import numpy as np
+import torch
+from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from descant_modeling.gan.config import AdversarialConfig
-from descant_modeling.gan.metrics import draw_run
-from descant_modeling.gan.trainer import GeneratorCriticPair
+from descant_modeling.gan.checkpoints import GanMeta, gan_card, save_gan
+from descant_modeling.gan.config import GanConfig, MidinetConfig, RollGanConfig
+from descant_modeling.gan.data import GanData, MelodyData, sounding
+from descant_modeling.gan.metrics import draw_run, free_roll_metrics, melody_metrics, roll_metrics
+from descant_modeling.gan.midinet import MidinetStep, compose_bars, draw_midinet_noise, melody_rolls
+from descant_modeling.gan.networks import draw_noise
+from descant_modeling.gan.pair import GeneratorCriticPair
+from descant_modeling.gan.wgan import ConditionalStep, RollGanStep, melody_of
+from descant_modeling.models.publishing import try_generating
+from descant_modeling.training.log import git_revision
 from descant_modeling.training.trainer import Figures, Progress, Validation
+from descant_tokenizers.pianoroll.chords import NUM_PITCH_CLASSES
+from descant_tokenizers.pianoroll.rolls import Rolls
 
-#: Rolls that are kept at each of `sample_steps`.
+#: Samples that are kept at each of `sample_steps`.
 NUM_KEPT = 3
 SAMPLES_FOLDER = "samples"
+#: Bars of each melody that MidiNet writes for the picture at the end.
+SAMPLE_BARS = 8
+#: Samples of the unconditional GAN that are measured.
+NUM_MEASURED = 128
+
+SamplesT = TypeVar("SamplesT", Tensor, MelodyData)
 
 
-class Variant(Protocol):
-    """One kind of GAN with its data: what the trainer does not know about it."""
-
-    @property
-    def learner(self) -> GeneratorCriticPair[Any, Any]:
-        """Both networks and their optimizers."""
-
-    def iterate(self, iteration: int) -> Figures:
-        """Run an iteration, counted from 0, and return its losses by name."""
-
-    def measure(self) -> Figures:
-        """Measure what the generator writes for the valid split, with the same noise each time."""
-
-    def own(self) -> Figures:
-        """Measure the valid data itself in the same way."""
-
-    def samples(self, number: int) -> dict[str, NDArray[np.bool_]]:
-        """Write `rolls` (number, T, P, C), and `melodies` (number, T, P) if they were written to some."""
-
-    def save(self, folder: Path, facts: dict[str, Any]) -> None:
-        """Write the published files into an empty folder, with these facts about the run."""
-
-    def first_command(self, folder: Path) -> str:
-        """Return what to try a trained model with."""
-
-
-class GanTask:
-    """Training of a GAN, a `TrainingTask` whose steps are iterations of its variant.
+class GanTask(ABC, Generic[SamplesT]):
+    """Training of a GAN, a `TrainingTask` whose steps are iterations of its two networks.
 
     Args:
-        config: The run.
-        variant: Networks, data and metrics.
-        facts: What `descant.json` says about the run.
+        pair: Both networks, in training.
+        data: Training and valid samples.
     """
 
-    def __init__(self, config: AdversarialConfig, variant: Variant, facts: dict[str, Any]) -> None:
-        self.config, self.variant, self.facts = config, variant, facts
+    pair: GeneratorCriticPair[Any, Any, Any]
+    data: GanData[SamplesT]
+
+    def __init__(self, pair: GeneratorCriticPair[Any, Any, Any], data: GanData[SamplesT]) -> None:
+        self.pair = pair
+        self.data = data
         self.progress = Progress()
+        facts = {"seed": pair.config.seed, "git": git_revision()}
+        self.meta = GanMeta(data.corpora, data.voice_ranges, facts, pair.config.objective)
         self._metrics: Figures = {}
+
+    @abstractmethod
+    def measure(self) -> Figures:
+        """Measure the generator's samples for the valid split, with the same noise each time."""
+
+    @abstractmethod
+    def measure_data(self) -> Figures:
+        """Measure the valid data itself in the same way."""
+
+    @abstractmethod
+    def samples(self, number: int) -> dict[str, Rolls]:
+        """Generate `rolls` (number, T, P, C); with them return `melodies` (number, T, P) if they have such."""
+
+    @abstractmethod
+    def first_command(self, folder: Path) -> str:
+        """Return a command that tries the trained model."""
 
     def step(self) -> Figures:
         """Run one iteration."""
-        return self.variant.iterate(self.progress.step)
+        return self.pair.iterate(self.data.train, self.progress.step)
 
     def log_values(self) -> Figures:
         """Return the time spent."""
         return {"seconds": self.progress.seconds}
 
     def validate(self) -> Validation:
-        """Measure what the generator writes; no checkpoint is the best one."""
-        self._metrics = self.variant.measure()
+        """Measure the generator; no checkpoint is the best one."""
+        self._metrics = self.measure()
         return Validation(self._metrics)
 
     def publish(self, folder: Path) -> None:
         """Write the generator, with its latest metrics."""
-        own = self.variant.own()
+        own = self.measure_data()
         metrics = {name: (round(value, 4), round(own[name], 4)) for name, value in self._metrics.items()}
-        self.variant.save(folder, {**self.facts, "step": self.progress.step, "metrics": metrics})
+        facts = {**self.meta.training, "step": self.progress.step, "metrics": metrics}
+        meta = replace(self.meta, training=facts)
+        save_gan(folder, self.pair.generator, meta, gan_card(meta))
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the state of both networks and their optimizers."""
-        return self.variant.learner.tensors()
+        return self.pair.tensors()
 
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
         """Restore what `tensors` returned."""
-        self.variant.learner.load_tensors(tensors)
+        self.pair.load_tensors(tensors)
 
     def plot(self, folder: Path) -> None:
         """Keep samples after some steps, and draw losses, metrics and samples after the last one."""
-        step = self.progress.step
-        if step in self.config.sample_steps:
+        step, config = self.progress.step, self.pair.config
+        if step in config.sample_steps:
             samples = folder / SAMPLES_FOLDER
             samples.mkdir(exist_ok=True)
-            arrays: dict[str, Any] = dict(self.variant.samples(NUM_KEPT))
+            arrays: dict[str, Any] = dict(self.samples(NUM_KEPT))
             np.savez_compressed(samples / f"step-{step:05}.npz", **arrays)
-        if step == self.config.max_steps:
-            draw_run(folder, self.variant.own())
+        if step == config.max_steps:
+            draw_run(folder, self.measure_data())
 
     def summary(self) -> str:
-        """Return nothing: the figures are in the pictures."""
+        """Return an empty string: the figures are in the pictures."""
         return ""
 
+    def _rng(self) -> torch.Generator:
+        """Return the random numbers of a measurement, the same each time."""
+        return torch.Generator().manual_seed(self.pair.config.seed)
+
+
+class ConditionalTask(GanTask[Tensor]):
+    """The conditional GAN, a `GanTask`."""
+
+    pair: ConditionalStep
+
+    def __init__(self, config: GanConfig, accelerator: Accelerator, data: GanData[Tensor]) -> None:
+        super().__init__(ConditionalStep(config, accelerator), data)
+
+    def measure(self) -> Figures:
+        """See `GanTask`."""
+        return self._figures(self.generate())
+
+    def measure_data(self) -> Figures:
+        """See `GanTask`."""
+        return self._figures(self.data.valid)
+
     def first_command(self, folder: Path) -> str:
-        """Return a command that tries the trained model."""
-        return self.variant.first_command(folder)
+        """See `GanTask`."""
+        return try_generating(folder)
+
+    def samples(self, number: int) -> dict[str, Rolls]:
+        """See `GanTask`."""
+        melodies = sounding(melody_of(self.data.valid[:number]))[..., 0]
+        return {"rolls": sounding(self.generate(number)), "melodies": melodies}
+
+    def generate(self, number: int | None = None) -> Tensor:
+        """Generate for the first melodies of valid (by default all), with the same noise each time."""
+        melodies = melody_of(self.data.valid[:number])
+        return self.pair.generate(melodies, draw_noise(len(melodies), self._rng()))
+
+    def _figures(self, rolls: Tensor) -> Figures:
+        melodies = sounding(melody_of(self.data.valid))[..., 0]
+        return roll_metrics(sounding(rolls), melodies, sounding(self.data.train))
+
+
+class RollGanTask(GanTask[Tensor]):
+    """The unconditional roll GAN, a `GanTask`; its rolls have 64 steps."""
+
+    pair: RollGanStep
+
+    def __init__(self, config: RollGanConfig, accelerator: Accelerator, data: GanData[Tensor]) -> None:
+        super().__init__(RollGanStep(config, accelerator), data)
+
+    def measure(self) -> Figures:
+        """See `GanTask`."""
+        return free_roll_metrics(self._generate(NUM_MEASURED), sounding(self.data.train))
+
+    def measure_data(self) -> Figures:
+        """See `GanTask`."""
+        valid = sounding(self.data.valid)
+        shuffled = valid[np.random.default_rng(0).permutation(len(valid))]  # neighbors are of different pieces
+        return free_roll_metrics(shuffled, sounding(self.data.train))
+
+    def first_command(self, folder: Path) -> str:
+        """See `GanTask`."""
+        return f"python generate.py --model {folder}"
+
+    def samples(self, number: int) -> dict[str, Rolls]:
+        """See `GanTask`."""
+        return {"rolls": self._generate(number)}
+
+    def _generate(self, number: int) -> Rolls:
+        return sounding(self.pair.generate(None, self.pair.draw_noise(number, self._rng())))
+
+
+class MidinetTask(GanTask[MelodyData]):
+    """MidiNet, a `GanTask`."""
+
+    pair: MidinetStep
+
+    def __init__(self, config: MidinetConfig, accelerator: Accelerator, data: GanData[MelodyData]) -> None:
+        super().__init__(MidinetStep(config, accelerator), data)
+
+    def measure(self) -> Figures:
+        """See `GanTask`; each bar of valid is generated again, with its own chord and the bar before it."""
+        _, chords, previous = self.data.valid.at(self._order)
+        bars = self.pair.generate(draw_midinet_noise(len(chords), self._rng()), chords, previous)
+        return self._figures(bars, chords)
+
+    def measure_data(self) -> Figures:
+        """See `GanTask`."""
+        bars, chords, _ = self.data.valid.at(self._order)
+        return self._figures(bars, chords)
+
+    def first_command(self, folder: Path) -> str:
+        """See `GanTask`."""
+        return f"python generate.py --model {folder} --bars 8"
+
+    def samples(self, number: int) -> dict[str, Rolls]:
+        """See `GanTask`: eight bars from nothing, with the chords of the first eight bars of a piece of valid."""
+        valid = self.data.valid
+        firsts = torch.nonzero(valid.previous[:, 0] < 0)[:, 0][:number]
+        _, chords, _ = valid.at(torch.cat([torch.arange(first, first + SAMPLE_BARS) for first in firsts]) % len(valid))
+        generator, rng = self.pair.generator.train(False), self._rng()
+        rolls = [compose_bars(generator, part, rng) for part in torch.split(chords, SAMPLE_BARS)]
+        return {"rolls": np.stack(rolls)[..., None]}
+
+    @cached_property
+    def _order(self) -> Tensor:
+        """The bars of valid in an order in which neighbors are of different pieces."""
+        return torch.randperm(len(self.data.valid), generator=self._rng())
+
+    @cached_property
+    def _reference(self) -> Rolls:
+        train = self.data.train
+        return melody_rolls(replace(train, shifts=(0,)).at(torch.arange(len(train.pitches)))[0])
+
+    def _figures(self, bars: Tensor, chords: Tensor) -> Figures:
+        return melody_metrics(melody_rolls(bars), _pitch_classes(chords), self._reference)
+
+
+def _pitch_classes(chords: Tensor) -> NDArray[np.bool_]:
+    """(N, 13) -> (N, 12): root, third and fifth."""
+    roots = chords[:, :NUM_PITCH_CLASSES].argmax(1).cpu()
+    members = torch.stack([roots, roots + torch.where(chords[:, NUM_PITCH_CLASSES].cpu() > 0, 3, 4), roots + 7], 1)
+    found: NDArray[np.bool_] = (
+        torch.nn.functional.one_hot(members % NUM_PITCH_CLASSES, NUM_PITCH_CLASSES).any(1).numpy()
+    )
+    return found

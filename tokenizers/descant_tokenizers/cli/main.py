@@ -92,7 +92,8 @@ def build_command(
 ) -> None:
     """Build a corpus to a Hugging Face dataset: one row a piece, the music as MIDI bytes."""
     from descant_tokenizers.corpora import build_dataset, reading_bar
-    from descant_tokenizers.pianoroll import MELODY_CORPUS, ROLL_CORPORA
+    from descant_tokenizers.pianoroll.melodies import MELODY_CORPUS
+    from descant_tokenizers.pianoroll.windows import ROLL_CORPORA
 
     if source in ROLL_CORPORA or source == MELODY_CORPUS:
         from descant_tokenizers.cli.gan_data import build_for_gans

@@ -1,7 +1,7 @@
-"""A four-part piece as every measure here reads it: its notes, and what sounds at every 16th.
+"""A four-part piece in the form that every measurement reads: its notes, and the pitches of every frame.
 
 Units: `_16ths` are sixteenth notes from the beginning of the piece; pitches are MIDI numbers.
-Shapes: V = 4 voices from high to low, T 16ths (frames).
+Shapes: V = 4 voices from high to low, T frames, one each 16th.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from descant_tokenizers.scores import VOICES, bars_of
 from descant_tokenizers.scores.key import MAJOR_TONICS, MINOR_TONICS, estimate_key
 from descant_tokenizers.scores.voices import pick_voices
 
-__all__ = ["SILENT", "Chorale", "Line", "chorale_of_harmony", "chorale_of_row", "chorale_of_score", "from_grid"]
+__all__ = ["SILENT", "Chorale", "Line", "chorale_of_frames", "chorale_of_harmony", "chorale_of_row", "chorale_of_score"]
 
 SILENT = -1
 """Pitch of a voice that rests."""
@@ -45,15 +45,15 @@ class Chorale:
     """A four-part piece.
 
     Attributes:
-        name: What to call it.
+        name: Its name.
         lines: The notes of each of the four voices; one may be empty.
-        pitches_VT: What each voice sounds when a 16th begins, `SILENT` if nothing.
-        phrase_ends_T: Whether a phrase ends (a fermata's note is left) where this 16th begins. What happens there is
-            excused by the rules about what follows what.
+        pitches_VT: The pitch of each voice when a 16th begins, `SILENT` in rests.
+        phrase_ends_T: True where a phrase ends (a fermata's note is left) as this 16th begins. The rules about
+            successive chords do not apply there.
         bar_lines_16ths: Onsets of all bars, and the end of the last one.
         tonic: Pitch class of the estimated key, 0-11.
         is_major: Mode of the estimated key.
-        has_fermatas: Whether the source says where phrases end; MIDI cannot.
+        has_fermatas: True if the source marks where phrases end; MIDI cannot.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Chorale:
 
     @cached_property
     def num_notes(self) -> int:
-        """Notes in all voices."""
+        """Number of notes in all voices."""
         return sum(len(line.pitches) for line in self.lines)
 
     @property
@@ -76,7 +76,7 @@ class Chorale:
         return int(self.pitches_VT.shape[1])
 
     def without_fermatas(self) -> Chorale:
-        """Return the piece as MIDI would tell it: nobody knows where phrases end."""
+        """Return the piece as MIDI has it, without phrase ends."""
         return replace(self, phrase_ends_T=np.zeros(self.num_frames, dtype=bool), has_fermatas=False)
 
 
@@ -84,8 +84,8 @@ def chorale_of_score(score: ScoreTick, name: str, fermatas_ticks: Sequence[int] 
     """Read a four-part score.
 
     Args:
-        score: Four tracks named after the voices, or four tracks at all (see `pick_voices`).
-        name: What to call it, also in error messages.
+        score: Four tracks, best named after the voices (see `pick_voices`).
+        name: Its name, also in errors.
         fermatas_ticks: Onsets of notes with a fermata.
 
     Raises:
@@ -94,16 +94,16 @@ def chorale_of_score(score: ScoreTick, name: str, fermatas_ticks: Sequence[int] 
     try:
         tracks = pick_voices(score, VOICES).tracks
     except InputError as error:
-        raise InputError(f"{name} is not in four parts: {error}") from None
+        raise InputError(f"{name} is not in four parts. {error}") from None
     return _of_tracks(score, [tracks[voice] for voice in VOICES], name, fermatas_ticks)
 
 
 def chorale_of_harmony(score: ScoreTick, name: str, fermatas_ticks: Sequence[int] = ()) -> Chorale:
-    """Read what a model wrote, whatever it is: a voice may be silent, and of several notes at once the top one counts.
+    """Read a generated piece: a voice may be silent, and of several notes at once the top one counts.
 
     Args:
         score: Tracks named after the voices; a missing one is silent.
-        name: What to call it.
+        name: Its name.
         fermatas_ticks: Onsets of notes with a fermata.
 
     Raises:
@@ -117,14 +117,14 @@ def chorale_of_harmony(score: ScoreTick, name: str, fermatas_ticks: Sequence[int
 def _of_tracks(score: ScoreTick, tracks: Sequence[TrackTick], name: str, fermatas_ticks: Sequence[int]) -> Chorale:
     ticks_per_16th = score.ticks_per_quarter / _16THS_PER_QUARTER
     if not any(track.notes for track in tracks):
-        raise InputError(f"{name} has no notes; give a piece with notes in four voices.")
+        raise InputError(f"{name} has no notes. Give a piece with notes in four voices.")
     lines = [_line(track, ticks_per_16th) for track in tracks]
     bar_lines = np.array([0, *(bar.end_ticks for bar in bars_of(score))]) / ticks_per_16th
     return _chorale(name, lines, np.array(fermatas_ticks, dtype=float) / ticks_per_16th, bar_lines, estimate_key(score))
 
 
 def _line(track: TrackTick, ticks_per_16th: float) -> Line:
-    """Read one voice; of notes that begin at once the highest stays, and a note ends where the next begins."""
+    """Read one voice: of notes that begin together keep the highest, and end each note where the next begins."""
     notes = track.notes.numpy()
     order = np.lexsort((-notes["pitch"], notes["time"]))
     order = order[np.diff(notes["time"][order], prepend=-1) > 0]
@@ -138,15 +138,15 @@ def chorale_of_row(row: Mapping[str, Any]) -> Chorale:
     return chorale_of_score(row_to_score(row), row["id"], row["fermatas"])
 
 
-def from_grid(
-    pitches_VT: Ints, name: str = "grid", phrase_ends: Sequence[int] = (), key: str = "C major", bar_16ths: int = 16
+def chorale_of_frames(
+    pitches_VT: Ints, name: str = "frames", phrase_ends: Sequence[int] = (), key: str = "C major", bar_16ths: int = 16
 ) -> Chorale:
-    """Make a piece of what sounds at every 16th; a note goes on as long as its pitch does.
+    """Make a piece from the pitches of every 16th; a note lasts as long as its pitch does.
 
     Args:
         pitches_VT: MIDI pitches, `SILENT` for rests.
-        name: What to call it.
-        phrase_ends: 16ths that begin behind a fermata.
+        name: Its name.
+        phrase_ends: 16ths that follow a fermata.
         key: Tonic and mode, such as `"G minor"`.
         bar_16ths: Length of a bar.
     """
@@ -181,7 +181,7 @@ def _chorale(name: str, lines: Sequence[Line], fermatas_16ths: Floats, bar_lines
 
 
 def _frames(line: Line, num_frames: int) -> Ints:
-    """What a voice sounds at the beginning of every 16th."""
+    """Return the pitch of a voice at the beginning of every 16th."""
     frames = np.full(num_frames, SILENT, dtype=np.int64)
     if not len(line.pitches):
         return frames
@@ -193,9 +193,9 @@ def _frames(line: Line, num_frames: int) -> Ints:
 
 
 def _phrase_ends(soprano: Line, fermatas_16ths: Floats, num_frames: int) -> Flags:
-    """The 16ths at which a soprano note that sounds under a fermata has ended.
+    """Mark the 16ths at which a soprano note under a fermata has ended.
 
-    Inner voices sometimes move before their own fermata; the phrase ends for all with the soprano's note.
+    Inner voices sometimes move before their own fermata; the phrase ends with the soprano's note in all voices.
     """
     flags = np.zeros(num_frames, dtype=bool)
     if not len(soprano.pitches):

@@ -1,8 +1,8 @@
-"""The corpus `melody-bars`: single bars of melody with the bar before and a chord, as MidiNet learns from them.
+"""The corpus `melody-bars`: single bars of melody with the bar before and a chord, MidiNet's training data.
 
-Bars of 4/4 of the chorales' sopranos and of the folk tunes (corpora `chorales` and `folk`), splits train and valid. A
-bar is one pitch for each sixteenth. As in MidiNet's data there are no rests: a sixteenth at which nothing sounds takes
-the pitch before it, at the beginning of a bar the first one of the bar; silent bars are left out. Where a tune plays
+The bars are those of 4/4 in the chorales' sopranos and in the folk tunes (corpora `chorales` and `folk`), splits train
+and valid. A bar is one pitch for each sixteenth. As in MidiNet's data there are no rests: a silent sixteenth takes the
+pitch before it, or the first pitch of the bar where there is none before; silent bars are left out. Where a tune has
 two notes at once, the higher one counts.
 """
 
@@ -18,14 +18,13 @@ from typing import Any
 
 import numpy as np
 from datasets import DatasetDict, Features, List, Value
-from numpy.typing import NDArray
 from symusic.core import ScoreTick
 
 from descant_tokenizers.corpora import load_corpus, row_to_score
 from descant_tokenizers.corpora.store import FileFormat, check_out
 from descant_tokenizers.corpora.workers import OnPieces
-from descant_tokenizers.pianoroll.chords import Chord, chord_of_harmony, chord_of_melody, parse_chord
-from descant_tokenizers.pianoroll.grid import BAR_STEPS, NUM_PITCHES, STEPS_PER_BEAT, roll_of_notes
+from descant_tokenizers.pianoroll.chords import NUM_PITCH_CLASSES, Chord, chord_of_harmony, chord_of_melody, parse_chord
+from descant_tokenizers.pianoroll.rolls import BAR_STEPS, NUM_PITCHES, STEPS_PER_BEAT, Rolls, roll_of_notes
 from descant_tokenizers.pianoroll.windows import SPLITS, columns, is_full, store
 from descant_tokenizers.scores import Bar, bars_of
 
@@ -37,13 +36,13 @@ Pitches = tuple[int, ...]
 
 @dataclass(frozen=True)
 class MelodyReport:
-    """What the bars hold.
+    """Contents of the bars.
 
     Attributes:
         splits: Bars in each split, by corpus.
-        filled: Share of the sixteenths at which the melody rests, which took another pitch.
+        filled: Share of the sixteenths that were rests and took another pitch.
         in_chord: Share of the sixteenths whose pitch belongs to their bar's chord, by corpus.
-        chords: How often each chord was found in train.
+        chords: Bars of train by chord.
     """
 
     splits: dict[str, dict[str, int]]
@@ -57,9 +56,9 @@ class MelodyBar:
     """A bar of melody.
 
     Attributes:
-        bar: Where it lies.
+        bar: Its place in the piece.
         pitches: A MIDI pitch for each of its 16 sixteenths.
-        filled: How many of them are rests.
+        filled: Number of these that were rests.
         chord: Its chord.
     """
 
@@ -72,35 +71,32 @@ class MelodyBar:
 def melody_bars(row: Mapping[str, Any]) -> list[MelodyBar]:
     """List the full bars of 4/4 in which the melody of a piece sounds.
 
-    The chord is heard in all four voices of a chorale (`chords.chord_of_harmony`); a tune without harmony gets the
-    triad of its key that fits best to its melody (`chords.chord_of_melody`).
+    The chord is found in the four voices of a chorale (`chords.chord_of_harmony`); a tune without harmony gets the
+    triad of its key that fits its melody best (`chords.chord_of_melody`).
 
     Args:
         row: A row of `chorales` or `folk`; the first track is the melody.
     """
     score = row_to_score(row)
     found = []
-    for bar in bars_of(score):
-        if not is_full(score, bar):
-            continue
+    for bar in (bar for bar in bars_of(score) if is_full(score, bar)):
         rolls = _rolls(score, bar)
         melody = rolls[..., 0]
         if melody.any():
-            pitches, filled = filled_pitches(melody)
             has_harmony = rolls.shape[2] > 1
             chord = chord_of_harmony(rolls) if has_harmony else chord_of_melody(melody, row["key"])
-            found.append(MelodyBar(bar, pitches, filled, chord))
+            found.append(MelodyBar(bar, *filled_pitches(melody), chord))
     return found
 
 
-def filled_pitches(roll: NDArray[np.bool_]) -> tuple[Pitches, int]:
-    """Read one pitch for each step: the highest that sounds, at rests the one before, before the first that one.
+def filled_pitches(roll: Rolls) -> tuple[Pitches, int]:
+    """Read one pitch for each step: the highest that sounds; in a rest the one before, or else the bar's first.
 
     Args:
         roll: (steps, 128); something sounds.
 
     Returns:
-        The pitches, and at how many steps nothing sounded.
+        The pitches, and the number of silent steps.
     """
     assert roll.any(), "a silent bar has no pitches"
     highest = np.where(roll.any(1), NUM_PITCHES - 1 - roll[:, ::-1].argmax(1), -1)
@@ -113,7 +109,7 @@ def filled_pitches(roll: NDArray[np.bool_]) -> tuple[Pitches, int]:
 
 
 def bar_rows(row: Mapping[str, Any], bars: Sequence[MelodyBar]) -> Iterator[dict[str, Any]]:
-    """Yield a dataset row for each bar of a piece; `previous` is empty where no bar of 4/4 goes before."""
+    """Yield a dataset row for each bar of a piece; `previous` is empty where no bar of 4/4 comes before."""
     for before, bar in zip((None, *bars), bars, strict=False):
         follows = before is not None and before.bar.end_ticks == bar.bar.start_ticks
         yield {
@@ -146,12 +142,12 @@ def build_melody_bars(
     Args:
         out: The folder to write; `report.json` goes beside the data.
         num_proc: Worker processes for reading the corpora; by default one for each core.
-        force: Replace a dataset that is already at `out`.
+        force: Replace an existing dataset at `out`.
         file_format: `arrow` (for `datasets.load_from_disk`) or `parquet`.
-        progress: Called with the number of files read and of all files, for one corpus after the other.
+        progress: Called with the number of files read and of all files, one corpus after the other.
 
     Returns:
-        The splits train and valid, and what the bars hold.
+        The splits train and valid, and a report on the bars.
 
     Raises:
         InputError: The corpora cannot be read, or `out` cannot be written.
@@ -176,7 +172,7 @@ def _report(rows: Mapping[str, Sequence[Mapping[str, Any]]], filled: int) -> Mel
     total: Counter[str] = Counter()
     for line in itertools.chain.from_iterable(rows.values()):
         chord = parse_chord(line["chord"]).pitch_classes
-        inside[line["corpus"]] += sum(pitch % 12 in chord for pitch in line["pitches"])
+        inside[line["corpus"]] += sum(pitch % NUM_PITCH_CLASSES in chord for pitch in line["pitches"])
         total[line["corpus"]] += BAR_STEPS
     return MelodyReport(
         splits={split: dict(Counter(line["corpus"] for line in lines)) for split, lines in rows.items()},
@@ -186,7 +182,7 @@ def _report(rows: Mapping[str, Sequence[Mapping[str, Any]]], filled: int) -> Mel
     )
 
 
-def _rolls(score: ScoreTick, bar: Bar) -> NDArray[np.bool_]:
+def _rolls(score: ScoreTick, bar: Bar) -> Rolls:
     """Return (16, 128, tracks)."""
     step = Fraction(score.ticks_per_quarter, STEPS_PER_BEAT)
     edges = [bar.start_ticks + round(index * step) for index in range(BAR_STEPS + 1)]

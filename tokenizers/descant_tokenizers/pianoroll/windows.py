@@ -1,22 +1,19 @@
 """Windows of Bach's chorales as piano rolls: the corpora `chorales-rolls` and `chorales-rolls-64`.
 
 `chorales-rolls` has two-bar windows, as many as the source article. The article trains on 229 samples, one from each
-chorale of the canonical train split, and takes all of them for 4/4. They are not: of what music21 holds of the split
-some are in triple time. So each 4/4 chorale of train gives its first window, and the longest ones (most full bars; of
-equals the first in the catalogue) a second one until there are 229. A window is neighbouring full bars of 4/4 in which
-all four voices sound; the second window begins after the first. Valid gives the first window of each of its 4/4
-chorales.
+chorale of the canonical train split, and takes all of them for 4/4, but some chorales of the split are in triple time.
+So each 4/4 chorale of train gives its first window, and the longest ones (most full bars, then first in the catalogue)
+a second one until there are 229. A window is neighboring full bars of 4/4 in which all four voices sound; the second
+window begins after the first. Valid gives the first window of each of its 4/4 chorales.
 
-`chorales-rolls-64` has windows of four bars, 64 steps, for writing without a melody: in train one from each bar on, as
-they overlap, in valid those that don't.
-
-What the builders of rolls and bars have in common: which bars count, and their datasets on disk.
+`chorales-rolls-64` has windows of four bars, 64 steps, for generation without a melody: in train they overlap, one from
+each bar on; in valid they do not.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +27,7 @@ from descant_tokenizers.corpora import load_corpus, row_to_score
 from descant_tokenizers.corpora.reading import FIRST_VOICE_PROGRAM
 from descant_tokenizers.corpora.store import FileFormat, check_out, write_dataset
 from descant_tokenizers.corpora.workers import OnPieces
-from descant_tokenizers.pianoroll.grid import (
+from descant_tokenizers.pianoroll.rolls import (
     BAR_STEPS,
     NUM_PITCHES,
     STEPS_PER_BEAT,
@@ -42,43 +39,30 @@ from descant_tokenizers.pianoroll.grid import (
 from descant_tokenizers.scores import VOICES, Bar, bars_of
 
 SPLITS = ("train", "valid")
+ROLLS_CORPUS = "chorales-rolls"
+LONG_ROLLS_CORPUS = "chorales-rolls-64"
+#: Bars of a window, by corpus.
+ROLL_CORPORA = {ROLLS_CORPUS: WINDOW_BARS, LONG_ROLLS_CORPUS: 2 * WINDOW_BARS}
+NUM_TRAIN = 229
+
+Rows = Mapping[str, list[dict[str, Any]]]
 
 
 def is_full(score: ScoreTick, bar: Bar) -> bool:
-    """Whether a bar is a whole one of 4/4, and no pickup."""
+    """Return True for a whole bar of 4/4 that is not a pickup."""
     is_four_four = (bar.numerator, bar.denominator) == (4, 4) and bar.length_ticks == 4 * score.ticks_per_quarter
     return is_four_four and bar.number > 0
 
 
 def columns(text: Iterable[str], **others: Any) -> Features:
-    """Return a dataset's columns.
-
-    Args:
-        text: Names of those that hold text.
-        others: Types of the others.
-    """
+    """Return a dataset's columns: those of text by name, the others by type."""
     return Features({**{name: Value("string") for name in text}, **others})
 
 
 def store(
-    rows: Mapping[str, list[dict[str, Any]]],
-    features: Features,
-    report: Mapping[str, Any],
-    out: Path | None,
-    file_format: FileFormat,
+    rows: Rows, features: Features, report: Mapping[str, Any], out: Path | None, file_format: FileFormat
 ) -> DatasetDict:
-    """Make a dataset of rows by split, and write it if a folder is given.
-
-    Args:
-        rows: Rows of each split.
-        features: Their columns.
-        report: What they hold; `report.json` beside the data.
-        out: The folder to write, checked before (`corpora.store.check_out`).
-        file_format: `arrow` (for `datasets.load_from_disk`) or `parquet`.
-
-    Raises:
-        InputError: `out` cannot be written.
-    """
+    """Make a dataset of rows by split, and write it with its `report.json` if a folder is given."""
     dataset = DatasetDict({split: Dataset.from_list(lines, features=features) for split, lines in rows.items()})
     if out is not None:
         write_dataset(dataset, out, file_format, report)
@@ -86,10 +70,10 @@ def store(
 
 
 def read_stored(folder: Path, corpus: str, column: str) -> DatasetDict:
-    """Load what `build_rolls` or `build_melody_bars` wrote.
+    """Load a dataset that `build_rolls` or `build_melody_bars` wrote, in either format.
 
     Args:
-        folder: A dataset's folder, in either format.
+        folder: The dataset's folder.
         corpus: The corpus that it should hold.
         column: A column that no other dataset has.
 
@@ -105,19 +89,12 @@ def read_stored(folder: Path, corpus: str, column: str) -> DatasetDict:
             return DatasetDict(found)
     except (OSError, ValueError, KeyError):
         pass
-    raise InputError(f"{folder} is not a dataset of {corpus}; make one with `descant dataset build {corpus}`.")
-
-
-ROLLS_CORPUS = "chorales-rolls"
-LONG_ROLLS_CORPUS = "chorales-rolls-64"
-#: Bars of a window, by corpus.
-ROLL_CORPORA = {ROLLS_CORPUS: WINDOW_BARS, LONG_ROLLS_CORPUS: 4}
-NUM_TRAIN = 229
+    raise InputError(f"{folder} is not a dataset of {corpus}. Make one with `descant dataset build {corpus}`.")
 
 
 @dataclass(frozen=True)
 class RollReport:
-    """What the windows hold and what a roll loses of them.
+    """Contents of the windows, and the notes that their rolls do not keep.
 
     Attributes:
         splits: Windows in each split.
@@ -150,6 +127,11 @@ class Window:
         """Length in ticks."""
         return 4 * self.num_bars * self.score.ticks_per_quarter
 
+    @property
+    def step_ticks(self) -> int:
+        """Length of a step in ticks."""
+        return self.score.ticks_per_quarter // STEPS_PER_BEAT
+
     def voices(self) -> list[list[NoteTick]]:
         """Return the notes of each voice that sound in the window, cut to it, from its start at tick 0."""
         return [_cut(track.notes, self.start_ticks, self.length_ticks) for track in self.score.tracks]
@@ -161,10 +143,10 @@ def windows_of(row: Mapping[str, Any], num_bars: int = WINDOW_BARS, *, overlap: 
     Args:
         row: A row of the corpus `chorales`.
         num_bars: Length of a window.
-        overlap: Whether a window begins in every bar; else each begins after the one before.
+        overlap: True if a window begins in every bar; else each begins after the one before.
 
     Returns:
-        The windows; none if the chorale's main time signature is another.
+        The windows; none if the chorale is not mainly in 4/4.
     """
     if row["time_signature"] != "4/4":
         return []
@@ -190,24 +172,22 @@ def choose_windows(chorales: DatasetDict, corpus: str = ROLLS_CORPUS) -> dict[st
             split: [window for row in chorales[split] for window in windows_of(row, num_bars, overlap=split == "train")]
             for split in SPLITS
         }
-    train = [windows for row in chorales["train"] if (windows := windows_of(row))]
-    first = [windows[0] for windows in train]
+    train, valid = ([found for row in chorales[split] if (found := windows_of(row))] for split in SPLITS)
     longest = sorted((windows for windows in train if len(windows) > 1), key=lambda w: -len(bars_of(w[0].score)))
-    second = {windows[1].row["id"]: windows[1] for windows in longest[: max(NUM_TRAIN - len(first), 0)]}
-    chosen = [w for window in first for w in (window, second.get(window.row["id"])) if w is not None]
-    valid = [windows[0] for row in chorales["valid"] if (windows := windows_of(row))]
-    return {"train": chosen, "valid": valid}
+    second = {windows[0].row["id"] for windows in longest[: max(NUM_TRAIN - len(train), 0)]}
+    chosen = [window for windows in train for window in windows[: 2 if windows[0].row["id"] in second else 1]]
+    return {"train": chosen, "valid": [windows[0] for windows in valid]}
 
 
 def window_row(window: Window, split: str) -> dict[str, Any]:
-    """Return the row of a window: where it comes from, its music as MIDI, its roll of -1 and +1."""
-    row, tpq = window.row, window.score.ticks_per_quarter
-    score = ScoreTick(tpq)
+    """Return the row of a window: its source, its music as MIDI, its roll of -1 and +1."""
+    row = window.row
+    score = ScoreTick(window.score.ticks_per_quarter)
     score.time_signatures.append(TimeSignatureTick(0, 4, 4))
     rolls = []
-    edges = even_edges(window.num_bars * BAR_STEPS, tpq // STEPS_PER_BEAT)
-    for voice, notes in zip(VOICES, window.voices(), strict=True):
-        track = TrackTick(voice, FIRST_VOICE_PROGRAM + VOICES.index(voice), False)
+    edges = even_edges(window.num_bars * BAR_STEPS, window.step_ticks)
+    for index, (voice, notes) in enumerate(zip(VOICES, window.voices(), strict=True)):
+        track = TrackTick(voice, FIRST_VOICE_PROGRAM + index, False)
         track.notes = NoteTickList(notes)
         score.tracks.append(track)
         rolls.append(roll_of_notes(notes, edges))
@@ -246,12 +226,12 @@ def build_rolls(
         out: The folder to write; `report.json` goes beside the data.
         corpus: One of `ROLL_CORPORA`.
         num_proc: Worker processes for reading the chorales; by default one for each core.
-        force: Replace a dataset that is already at `out`.
+        force: Replace an existing dataset at `out`.
         file_format: `arrow` (for `datasets.load_from_disk`) or `parquet`.
         progress: Called with the number of files read and of all files.
 
     Returns:
-        The splits train and valid, and what the windows hold.
+        The splits train and valid, and a report on the windows.
 
     Raises:
         InputError: The chorales cannot be read, or `out` cannot be written.
@@ -265,7 +245,8 @@ def build_rolls(
 
 
 def _report(windows: Mapping[str, Sequence[Window]]) -> RollReport:
-    lost = [count_lost(notes, window.score.ticks_per_quarter // STEPS_PER_BEAT) for window, notes in _voices(windows)]
+    found = itertools.chain.from_iterable(windows.values())
+    lost = [count_lost(notes, window.step_ticks) for window in found for notes in window.voices()]
     return RollReport(
         splits={split: len(found) for split, found in windows.items()},
         second_windows=sum(window.number > 1 for window in windows["train"]),
@@ -275,20 +256,13 @@ def _report(windows: Mapping[str, Sequence[Window]]) -> RollReport:
     )
 
 
-def _voices(windows: Mapping[str, Sequence[Window]]) -> Iterator[tuple[Window, list[NoteTick]]]:
-    for found in windows.values():
-        for window in found:
-            for notes in window.voices():
-                yield window, notes
-
-
 def _sounds(score: ScoreTick, bar: Bar) -> bool:
-    """Whether a bar is a full one of 4/4 in which every track has a note."""
+    """Return True for a full bar of 4/4 in which every track has a note."""
     return is_full(score, bar) and all(_cut(t.notes, bar.start_ticks, bar.length_ticks) for t in score.tracks)
 
 
 def _cut(notes: Iterable[NoteTick], start: int, length: int) -> list[NoteTick]:
-    """Return what sounds in a stretch, cut to it, counted in ticks from its start."""
+    """Return the notes that sound in a stretch of ticks, cut to it and counted from its start."""
     inside = [note for note in notes if note.time < start + length and note.end > start]
     spans = [(max(note.time - start, 0), min(note.end - start, length), note) for note in inside]
     return [NoteTick(first, end - first, note.pitch, note.velocity) for first, end, note in spans]

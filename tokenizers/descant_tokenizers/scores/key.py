@@ -17,6 +17,8 @@ MINOR_PROFILE = (18.26, 0.74, 14.05, 16.86, 0.70, 14.44, 0.70, 18.62, 4.57, 1.93
 # The spelling with fewer accidentals in its key signature; sharps for F sharp major, flats for E flat minor.
 MAJOR_TONICS = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 MINOR_TONICS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
+#: Semitones above the tonic.
+MAJOR_SCALE = (0, 2, 4, 5, 7, 9, 11)
 
 
 def estimate_key(score: ScoreTick, notes: Notes | None = None) -> str:

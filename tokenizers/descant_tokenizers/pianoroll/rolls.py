@@ -1,8 +1,8 @@
 """Notes of one track to a piano roll and back.
 
-A roll is a Boolean array (steps, 128 pitches): cell (t, p) is true where pitch p sounds when step t begins. So every
-note of at least a step's length that begins on a step comes back as it was, with one exception that no roll can avoid:
-notes of one pitch that follow each other without a rest merge into one.
+A roll is a Boolean array (steps, 128 pitches): cell (t, p) is true where pitch p sounds when step t begins. Every note
+that begins and ends on a step comes back unchanged, with one exception that no roll can avoid: notes of one pitch that
+follow each other without a rest merge into one.
 """
 
 from __future__ import annotations
@@ -22,16 +22,17 @@ WINDOW_BARS = 2
 WINDOW_STEPS = WINDOW_BARS * BAR_STEPS
 VELOCITY = 80
 
-Roll = NDArray[np.bool_]
+Rolls = NDArray[np.bool_]
+"""One piano roll or several in one array, whose axes each function names."""
 
 
 @dataclass(frozen=True)
 class Lost:
-    """What a roll does not keep of some notes.
+    """Notes that a roll does not keep.
 
     Attributes:
-        num_notes: Notes there were.
-        merged: Notes that became one with the note before, which has the same pitch and ends where they begin.
+        num_notes: All notes, kept or not.
+        merged: Notes that merge with the note before, which has the same pitch and ends where they begin.
         off_grid: Of the others, those that do not begin and end on a step.
     """
 
@@ -40,12 +41,12 @@ class Lost:
     off_grid: int
 
 
-def roll_of_notes(notes: Iterable[NoteTick], edges_ticks: Sequence[int]) -> Roll:
+def roll_of_notes(notes: Iterable[NoteTick], edges_ticks: Sequence[int]) -> Rolls:
     """Mark what sounds when each step begins.
 
     Args:
         notes: Notes in ticks; those that begin before the first step or end after the last one are cut.
-        edges_ticks: Where each step begins, and where the last one ends; rising.
+        edges_ticks: Onset of each step, and the end of the last one; increasing.
 
     Returns:
         (steps, 128).
@@ -57,12 +58,12 @@ def roll_of_notes(notes: Iterable[NoteTick], edges_ticks: Sequence[int]) -> Roll
     return roll
 
 
-def notes_of_roll(roll: Roll, edges_ticks: Sequence[int], velocity: int = VELOCITY) -> list[NoteTick]:
+def notes_of_roll(roll: Rolls, edges_ticks: Sequence[int], velocity: int = VELOCITY) -> list[NoteTick]:
     """Turn each run of sounding cells into a note.
 
     Args:
         roll: (steps, 128).
-        edges_ticks: Where each step begins, and where the last one ends; rising.
+        edges_ticks: Onset of each step, and the end of the last one; increasing.
         velocity: Of all notes.
 
     Returns:
@@ -79,12 +80,12 @@ def notes_of_roll(roll: Roll, edges_ticks: Sequence[int], velocity: int = VELOCI
 
 
 def even_edges(num_steps: int, step_ticks: int) -> range:
-    """Return the edges of steps of one length, from tick 0."""
+    """Return the edges of steps of equal length, from tick 0."""
     return range(0, (num_steps + 1) * step_ticks, step_ticks)
 
 
 def count_lost(notes: Iterable[NoteTick], step_ticks: int) -> Lost:
-    """Count the notes of one track that a roll would not give back."""
+    """Count the notes of one track that a roll does not keep."""
     ends: dict[int, int] = {}
     merged = off_grid = number = 0
     for note in sorted(notes, key=lambda note: note.time):
