@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 from matplotlib.figure import Figure
@@ -11,10 +12,13 @@ from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.rendering import pianoroll as pictures
-from descant_tokenizers.rendering.pianoroll import piano_roll
 from descant_tokenizers.scores import VOICES, bars_of
 
 TPQ = 480
+
+
+def piano_roll(score: ScoreTick, path: Path, **options: Any) -> None:
+    path.write_bytes(pictures.piano_roll(score, **options))
 
 
 def four_voices(num_bars: int, *, pickup_beats: int = 0, voices: tuple[str, ...] = VOICES) -> ScoreTick:

@@ -11,12 +11,12 @@ from fastapi import FastAPI
 
 from descant_modeling.app.editor import Drawing, blank_drawing
 from descant_modeling.app.jobs import Job, StoppedError
-from descant_modeling.app.requests import ANY_STYLE, AUTO_TRACK, Locks, PageRequest, request_of_controls
+from descant_modeling.app.requests import Locks, PageRequest, parse_seed
 from descant_modeling.app.routes import ASSETS, ROUTES_PREFIX, answer_input_error, make_router
 from descant_modeling.app.service import Service, example_files, for_page, shown_name
 from descant_modeling.app.sessions import Session, Take
-from descant_modeling.decoding.config import TEMPERATURE
-from descant_modeling.generation.base import Sketch
+from descant_modeling.decoding.config import TEMPERATURE, SamplingConfig
+from descant_modeling.generation.base import GenerationConfig, Sketch
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.rendering import SOUNDS
 from descant_tokenizers.rendering.pianoroll import VOICE_COLORS
@@ -25,6 +25,8 @@ from descant_tokenizers.scores import VOICES
 __all__ = ["error_line", "make_app", "message_line", "progress_line", "waiting_line"]
 
 _TASKS = {"Harmonize it": "harmonize", "Continue it": "continue", "Rewrite some bars": "infill"}
+_AUTO_TRACK, _ANY_STYLE = "automatic", "any"
+_FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Liberation Sans", "sans-serif"]  # nothing to download
 _SKETCH_MARGIN = 2  # semitones above the highest and below the lowest note
 
 # How our elements talk to Gradio; `gr.HTML` gives the code `watch` and `trigger`.
@@ -70,7 +72,7 @@ def make_app(service: Service) -> FastAPI:
             pwa=False,
             mcp_server=False,
             max_file_size=service.limits.upload.max_bytes,
-            theme=_theme(),
+            theme=gr.themes.Base(primary_hue="rose", neutral_hue="stone", font=_FONTS, font_mono=["monospace"]),
             css_paths=[ASSETS / "page.css"],
             head=head,
         ),
@@ -146,7 +148,7 @@ class _Page:
                 label="Given voices",
                 info="The voices that your tracks are; when bars are rewritten, the voices to keep.",
             )
-            self.track = gr.Dropdown([AUTO_TRACK], value=AUTO_TRACK, label="Melody track", visible=False)
+            self.track = gr.Dropdown([_AUTO_TRACK], value=_AUTO_TRACK, label="Melody track", visible=False)
 
     def _label(self, name: str) -> str:
         """Return a model's kind and name."""
@@ -155,7 +157,7 @@ class _Page:
         return f"{kind}{' with styles' if generator.styles else ''} ({shown_name(name)})"
 
     def _styles(self, model: str) -> list[str]:
-        return [ANY_STYLE, *self.service.generators[model].styles]
+        return [_ANY_STYLE, *self.service.generators[model].styles]
 
     # ---- events
 
@@ -165,12 +167,12 @@ class _Page:
         self.editor.opened(self._fit_drawing, self.editor, [self.track, self.last_bar], **_QUIET)
         self.task.change(self._fit_task, self.task, [self.continue_row, self.infill_row, self.given], **_QUIET)
         self.model.change(self._fit_model, self.model, [self.temperature, self.style], **_QUIET)
-        controls: list[Any] = [self.task, self.model, self.num_takes, self.num_bars, self.first_bar, self.last_bar]
-        controls += [self.temperature, self.seed, self.sound, self.given, self.track, self.style]
+        controls: set[Any] = {self.task, self.model, self.num_takes, self.num_bars, self.first_bar, self.last_bar}
+        controls |= {self.temperature, self.seed, self.sound, self.given, self.track, self.style}
         buttons: list[Any] = [self.status, self.write, self.cancel]
         outputs = [self.player, *buttons]
         work = [
-            self.write.click(self._write, [self.editor, *controls], outputs, show_progress="hidden"),
+            self.write.click(self._write, {self.editor, *controls}, outputs, show_progress="hidden"),
             self.player.again(self._again, controls, outputs, show_progress="hidden"),
         ]
         self.cancel.click(self._cancel, None, buttons, cancels=work, **_QUIET)
@@ -191,7 +193,7 @@ class _Page:
         """Offer the tracks and bars of a file that was opened."""
         names = [str(track["name"]) for track in drawing.get("tracks", [])]
         bars = [number for number, _ in drawing.get("lines", [])]
-        tracks = gr.update(choices=[AUTO_TRACK, *names], value=AUTO_TRACK, visible=len(names) > 1)
+        tracks = gr.update(choices=[_AUTO_TRACK, *names], value=_AUTO_TRACK, visible=len(names) > 1)
         return tracks, gr.update(value=min(2, max(bars)) if bars else 2)
 
     def _fit_task(self, task: str) -> tuple[Any, ...]:
@@ -210,11 +212,11 @@ class _Page:
             gr.update(choices=styles, value=styles[0], visible=len(styles) > 1),
         )
 
-    def _write(self, request: gr.Request, drawing: Drawing, *values: Any) -> Iterator[tuple[Any, ...]]:
-        session = self._session(request)
-        yield from self._run(session, values, lambda wanted: self.service.write(session, drawing or {}, wanted))
+    def _write(self, request: gr.Request, values: dict[Any, Any]) -> Iterator[tuple[Any, ...]]:
+        session, drawing = self._session(request), values[self.editor] or {}
+        yield from self._run(session, values, lambda wanted: self.service.write(session, drawing, wanted))
 
-    def _again(self, request: gr.Request, event: gr.EventData, *values: Any) -> Iterator[tuple[Any, ...]]:
+    def _again(self, request: gr.Request, event: gr.EventData, values: dict[Any, Any]) -> Iterator[tuple[Any, ...]]:
         session, locked = self._session(request), event._data
 
         def work(wanted: PageRequest) -> list[Take]:
@@ -223,15 +225,45 @@ class _Page:
 
         yield from self._run(session, values, work)
 
+    def _wanted(self, values: dict[Any, Any]) -> PageRequest:
+        """Read the controls.
+
+        Raises:
+            InputError: A value is missing or out of range.
+        """
+        task, track, style = values[self.task], values[self.track], values[self.style]
+        bars = values[self.first_bar], values[self.last_bar]
+        if task == "infill" and None in bars:
+            raise InputError("The bars to rewrite are missing. Give the first and the last one.")
+        try:
+            config = GenerationConfig(
+                SamplingConfig(temperature=float(values[self.temperature])),
+                num_samples=int(values[self.num_takes]),
+                seed=parse_seed(values[self.seed]),
+                sound=values[self.sound],
+                style=None if style == _ANY_STYLE else style,
+            )
+        except ValueError as error:
+            raise InputError(str(error)) from None
+        return PageRequest(
+            task=task,
+            model=values[self.model],
+            given=tuple(values[self.given]) if task != "continue" else (),
+            track=None if track == _AUTO_TRACK or task == "infill" else track,
+            bars=(int(bars[0] or 0), int(bars[1] or 0)),
+            num_bars=int(values[self.num_bars]),
+            config=config,
+        )
+
     def _run(
-        self, session: Session, values: tuple[Any, ...], work: Callable[[PageRequest], list[Take]]
+        self, session: Session, values: dict[Any, Any], work: Callable[[PageRequest], list[Take]]
     ) -> Iterator[tuple[Any, ...]]:
         """Run a request and show its progress, then its takes or its error."""
         if session.job is not None and session.job.is_running and not session.job.is_stopping:
             return  # the page has no button for a second request
         sketches: list[Sketch] = []
         session.job = job = Job(
-            lambda progress: work(request_of_controls(*values).observed(progress, sketches.append)),
+            lambda progress: work(self._wanted(values).observed(progress, sketches.append)),
             self.service.limits.request_seconds,
             self.service.queue,
         )
@@ -329,40 +361,4 @@ def _piano_roll(sketch: Sketch) -> str:
     return (
         f'<svg class="dsc-sketch" viewBox="0 0 {10 * sketch.num_quarters:.2f} {high - low + 1}" '
         f'preserveAspectRatio="none" aria-hidden="true">{boxes}</svg>'
-    )
-
-
-def _theme() -> gr.themes.Base:
-    """Return the colors, with fonts that every system has."""
-    fonts = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Liberation Sans", "sans-serif"]
-    theme = gr.themes.Base(
-        primary_hue=gr.themes.colors.rose, neutral_hue=gr.themes.colors.stone, font=fonts, font_mono=["monospace"]
-    )
-    return theme.set(
-        body_background_fill="#f6f3ee",
-        body_background_fill_dark="#171513",
-        body_text_color="#211d1a",
-        body_text_color_dark="#f2ede6",
-        body_text_color_subdued="#5d554d",
-        body_text_color_subdued_dark="#b9afa4",
-        block_info_text_color="#5d554d",
-        block_info_text_color_dark="#b9afa4",
-        block_label_text_color="#4a443e",
-        block_title_text_color="#4a443e",
-        block_title_text_color_dark="#d8cfc4",
-        block_background_fill="#ffffff",
-        block_background_fill_dark="#23201e",
-        block_border_color="#d9d2c8",
-        button_primary_background_fill="#7a2231",
-        button_primary_background_fill_hover="#5f1926",
-        button_primary_background_fill_dark="#f0a3a8",
-        button_primary_background_fill_hover_dark="#f7bfc2",
-        button_primary_text_color="#ffffff",
-        button_primary_text_color_dark="#2a0d11",
-        slider_color="#7a2231",
-        slider_color_dark="#f0a3a8",
-        checkbox_background_color_selected="#7a2231",
-        checkbox_border_color_selected="#7a2231",
-        checkbox_label_background_fill_selected="#f3e4e4",
-        checkbox_label_background_fill_selected_dark="#46292c",
     )

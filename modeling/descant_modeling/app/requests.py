@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from symusic.core import ScoreTick
 
-from descant_modeling.decoding.config import SamplingConfig
 from descant_modeling.generation.base import GenerationConfig, OnProgress, OnSketch
 from descant_modeling.models.checkpoints import EMBEDDED_DEFAULT
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.scores import Limits
 
-__all__ = ["ANY_STYLE", "AUTO_TRACK", "AppLimits", "Locks", "PageRequest", "request_of_controls"]
-
-AUTO_TRACK = "automatic"
-ANY_STYLE = "any"
+__all__ = ["AppLimits", "Locks", "PageRequest", "parse_seed"]
 
 
 @dataclass(frozen=True)
@@ -67,50 +62,12 @@ class Locks:
     voices: frozenset[str] = frozenset()
 
 
-def request_of_controls(
-    task: Any,
-    model: str,
-    num_takes: float,
-    num_bars: float,
-    first_bar: float | None,
-    last_bar: float | None,
-    temperature: float,
-    seed: str,
-    sound: str,
-    given: Sequence[str],
-    track: str | None,
-    style: str | None,
-) -> PageRequest:
-    """Read the page's controls, in the order in which the page lists them.
+def parse_seed(text: str) -> int:
+    """Read a seed; draw one from an empty text.
 
     Raises:
-        InputError: A value is missing or out of range.
+        InputError: It is not a number from 0 on.
     """
-    if task == "infill" and (first_bar is None or last_bar is None):
-        raise InputError("The bars to rewrite are missing. Give the first and the last one.")
-    try:
-        config = GenerationConfig(
-            SamplingConfig(temperature=float(temperature)),
-            num_samples=int(num_takes),
-            seed=_parse_seed(seed),
-            sound=sound,
-            style=None if style == ANY_STYLE else style,
-        )
-    except ValueError as error:
-        raise InputError(str(error)) from None
-    return PageRequest(
-        task=task,
-        model=model,
-        given=tuple(given) if task != "continue" else (),
-        track=None if track == AUTO_TRACK or task == "infill" else track,
-        bars=(int(first_bar or 0), int(last_bar or 0)),
-        num_bars=int(num_bars),
-        config=config,
-    )
-
-
-def _parse_seed(text: str) -> int:
-    """Read a seed; draw one if none was typed."""
     digits = text.strip()
     if not digits:
         return secrets.randbelow(2**31 - 1)

@@ -15,7 +15,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from itertools import cycle, groupby
 from math import ceil
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from matplotlib.collections import PatchCollection
@@ -23,7 +22,6 @@ from matplotlib.patches import Patch, Rectangle
 from symusic.core import ScoreTick
 
 from descant_tokenizers.common.errors import InputError, printable
-from descant_tokenizers.common.files import atomic_write
 from descant_tokenizers.rendering.layers import GivenRule
 from descant_tokenizers.scores import VOICES, Bar, bars_of
 
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["VOICE_COLORS", "GivenRule", "piano_roll", "piano_roll_png"]
+__all__ = ["VOICE_COLORS", "piano_roll"]
 
 VOICE_COLORS = dict(zip(VOICES, ("#d55e00", "#e69f00", "#009e73", "#0072b2"), strict=True))
 _OTHER_COLORS = ("#cc79a7", "#56b4e9", "#7f7f7f", "#b3a800")
@@ -61,29 +59,24 @@ class _Box(NamedTuple):
     height: float
 
 
-def piano_roll(score: ScoreTick, path: Path, *, is_given: GivenRule | None = None, title: str = "") -> None:
-    """Draw a score to a PNG file.
+def piano_roll(score: ScoreTick, *, is_given: GivenRule | None = None, title: str = "") -> bytes:
+    """Draw a score.
 
     Bars are numbered as in `bars_of` (a pickup is bar 0), up to 16 to a system. Voices that sound the same pitch at
     once share its row. Percussion is left out.
 
     Args:
         score: Any score with notes; tracks without a name are called "track 1", "track 2", ...
-        path: The file to write; an existing one is replaced.
         is_given: Tells which notes were given, for example `lambda voice, note: voice == "Soprano"`, or
             `lambda voice, note: note.time < end_of_prompt_ticks`. By default all notes look the same.
         title: One line above the picture.
 
+    Returns:
+        A PNG file.
+
     Raises:
-        InputError: The score has no pitched notes, or the file cannot be written.
+        InputError: The score has no pitched notes.
     """
-    data = piano_roll_png(score, is_given=is_given, title=title)
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(data)
-
-
-def piano_roll_png(score: ScoreTick, *, is_given: GivenRule | None = None, title: str = "") -> bytes:
-    """Return the PNG file of `piano_roll`."""
     boxes = _boxes(score, is_given or (lambda voice, note: False))
     if not boxes:
         raise InputError("The score has no pitched notes, so there is nothing to draw. Give one that has.")

@@ -140,9 +140,9 @@ class Rendering:
 
             return [pdf_of(self.svg_pages)]
         if form == "png":
-            from descant_tokenizers.rendering.pianoroll import piano_roll_png
+            from descant_tokenizers.rendering.pianoroll import piano_roll
 
-            return [piano_roll_png(self.score, is_given=self.is_given, title=self.caption or self.title)]
+            return [piano_roll(self.score, is_given=self.is_given, title=self.caption or self.title)]
         return [sound_file(self.score, form, sound=self.sound, muted=self.muted)]
 
 
