@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from descant_tokenizers.rendering.rhythm import TimeSignature, note_values, rest_values, snapped, tuplets_of
+from descant_tokenizers.rendering.rhythm import TimeSignature, note_values, snapped, tuplets_of
 
 METERS = [
     TimeSignature(4, 4),
@@ -46,7 +46,7 @@ def lengths(values: object) -> list[str]:
 )
 def test_values_show_the_beats(meter: TimeSignature, start: str, end: str, notes: str, rests: str) -> None:
     assert lengths(note_values(meter, Fraction(start), Fraction(end))) == notes.split()
-    assert lengths(rest_values(meter, Fraction(start), Fraction(end))) == rests.split()
+    assert lengths(note_values(meter, Fraction(start), Fraction(end), is_rest=True)) == rests.split()
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_no_value_is_longer_than_a_dotted_breve() -> None:
 
 def test_a_note_into_a_triplet_is_cut_where_it_begins() -> None:
     meter, points = TimeSignature(4, 4), [Fraction(0), Fraction(4, 3), Fraction(5, 3), Fraction(2)]
-    values = note_values(meter, points[0], points[1], tuplets_of(meter, points))
+    values = list(note_values(meter, points[0], points[1], tuplets_of(meter, points)))
     assert [(str(value.start), str(value.written), value.tuplet is not None) for value in values] == [
         ("0", "1", False),
         ("1", "1/2", True),
@@ -87,7 +87,8 @@ def test_whatever_is_moved_can_be_written_and_fills_its_stretch(meter: TimeSigna
     places = sorted(set(moved.values()))
     tuplets = tuplets_of(meter, places)
     for start, end in itertools.pairwise(places):
-        for values in (note_values(meter, start, end, tuplets), rest_values(meter, start, end, tuplets)):
+        for is_rest in (False, True):
+            values = list(note_values(meter, start, end, tuplets, is_rest=is_rest))
             assert [value.start for value in values][:1] == [start]
             assert sum(value.length for value in values) == end - start
             for value in values:

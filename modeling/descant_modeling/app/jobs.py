@@ -176,11 +176,7 @@ class Job(Generic[Result]):
 
 
 def within(max_seconds: float, work: Callable[[Check], Result]) -> Result:
-    """Return the result of a computation that has a time limit.
-
-    Args:
-        max_seconds: Longest time that the caller waits.
-        work: The computation. It takes a function to call between its steps: that is where it stops.
+    """Return the result of a computation; after its time limit it stops where it calls the check.
 
     Raises:
         InputError: The time is over, or the computation raised it.

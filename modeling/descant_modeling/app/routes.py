@@ -161,16 +161,8 @@ def rendering_of(take: Take, *, is_closed: bool = False) -> Rendering:
 def engraved(rendering: Rendering, width_pixels: int, check: Check = no_check) -> dict[str, Any]:
     """Engrave a score for a page of some width.
 
-    Args:
-        rendering: The score.
-        width_pixels: Width of the page; clipped to sensible bounds.
-        check: Raises if the time is over.
-
     Returns:
         `svg`, and `notes`: the id in the SVG, the onset and the end (seconds) of each note head.
-
-    Raises:
-        InputError: It cannot be engraved.
     """
     with _one_at_a_time:
         check()
@@ -184,11 +176,7 @@ def engraved(rendering: Rendering, width_pixels: int, check: Check = no_check) -
 
 
 def stems_of(take: Take, check: Check = no_check) -> dict[str, bytes]:
-    """Return the sound of each voice as FLAC, all of one length and as loud as they are together.
-
-    Raises:
-        InputError: The extra `sound` is not installed.
-    """
+    """Return the sound of each voice as FLAC, all of one length and as loud as they are together."""
     check()
     stems, rate = render_stems(take.score)
     import soundfile
@@ -203,10 +191,7 @@ def stems_of(take: Take, check: Check = no_check) -> dict[str, bytes]:
 
 
 def zip_of(takes: Sequence[Take], check: Check = no_check) -> bytes:
-    """Return takes in every format, and how they were made.
-
-    A format in which a score cannot be written is left out.
-    """
+    """Return takes in every format in which they can be written, and how they were made."""
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
         for take in takes:

@@ -46,8 +46,7 @@ class Service:
     """Generators, sessions and the queue.
 
     Args:
-        models: Names, folders or Hub ids; the first one is the default. None for all embedded ones that write to a
-            melody.
+        models: Names, folders or Hub ids, the default first; None for all embedded ones that write to a melody.
         limits: Limits on requests.
         device: Where models compute; None for automatic.
 
@@ -79,11 +78,6 @@ class Service:
     def open_file(self, session: Session, data: bytes, name: str) -> Drawing:
         """Read an uploaded file for the editor.
 
-        Args:
-            session: Whose file.
-            data: The whole file.
-            name: Its name.
-
         Raises:
             InputError: It cannot be read, or exceeds a limit.
         """
@@ -96,11 +90,7 @@ class Service:
         return drawing_of_score(score, _title_of(shown)) | {"source": session.keep_source(score)}
 
     def open_example(self, session: Session, title: str) -> Drawing:
-        """Read one of `example_files` for the editor.
-
-        Raises:
-            InputError: There is no such example.
-        """
+        """Read one of `example_files` for the editor."""
         path = example_files().get(title)
         if path is None:
             raise InputError(f"There is no example '{printable(title, 60)}'. Reload the page.")

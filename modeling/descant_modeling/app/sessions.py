@@ -56,7 +56,7 @@ class Take:
         score: The piece.
         added: The generated notes, as in `Sample.added`.
         prompt: The melody.
-        request: What was asked for, to write it again.
+        request: The request, to write it again.
         remarks: Choices and changes made during generation.
     """
 
@@ -169,11 +169,7 @@ class Session:
         return name
 
     def source_score(self, name: str) -> ScoreTick:
-        """Return the uploaded score.
-
-        Raises:
-            InputError: It is gone.
-        """
+        """Return the uploaded score; raise an `InputError` if it is gone."""
         if self.source is None or self.source[0] != name:
             raise InputError("The file is no longer here. Upload it again.")
         return self.source[1]
@@ -184,11 +180,7 @@ class Session:
             self.takes = [*self.takes, *takes][-self.num_kept :]
 
     def take(self, number: int) -> Take:
-        """Return a take.
-
-        Raises:
-            InputError: It is gone.
-        """
+        """Return a take; raise an `InputError` if it is gone."""
         found = next((take for take in self.takes if take.number == number), None)
         if found is None:
             raise InputError(f"Take {number} is no longer here. Write another one.")
@@ -201,12 +193,7 @@ class Session:
 
 
 class Sessions:
-    """All sessions, by the key that their page sends and by their token.
-
-    Args:
-        max_sessions: Number of sessions to keep; the longest inactive ones are dropped.
-        num_kept: Number of takes that each keeps.
-    """
+    """All sessions, by the key that their page sends and by their token; the longest inactive ones are dropped."""
 
     def __init__(self, max_sessions: int, num_kept: int) -> None:
         self._max_sessions, self._num_kept = max_sessions, num_kept
@@ -223,11 +210,7 @@ class Sessions:
             return session
 
     def find(self, token: str) -> Session:
-        """Return the session with a token.
-
-        Raises:
-            InputError: There is none.
-        """
+        """Return the session with a token; raise an `InputError` if there is none."""
         with self._lock:
             for session in self._by_key.values():
                 if secrets.compare_digest(session.token.encode(), token.encode()):

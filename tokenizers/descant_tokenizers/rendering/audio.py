@@ -239,18 +239,7 @@ def _merged(tracks: Iterable[TrackTick]) -> list[TrackTick]:
 
 @lru_cache(maxsize=8)
 def unpack_soundfont(presets: frozenset[Preset], font: Path = FONT) -> bytes:
-    """Convert presets of an SF3 file to SF2.
-
-    Args:
-        presets: Bank and program of each; those that the font lacks are ignored.
-        font: The SF3 file.
-
-    Returns:
-        An SF2 file that lists all presets of the font, but holds samples only for the requested ones.
-
-    Raises:
-        ModuleNotFoundError: soundfile is not installed.
-    """
+    """Convert an SF3 file to an SF2 file that lists all presets, but holds samples only for those requested."""
     lists = {body[:4]: dict(_chunks(body[4:])) for _, body in _chunks(font.read_bytes()[12:])}
     packed, tables = lists[b"sdta"][b"smpl"], lists[b"pdta"]
     samples = np.frombuffer(tables[b"shdr"], _SAMPLES).copy()

@@ -28,14 +28,7 @@ _MEASURE_GRID = 16  # parts of a quarter at which measures may begin
 
 @dataclass(frozen=True)
 class Measure:
-    """A bar as it is printed.
-
-    Attributes:
-        number: As in `Bar`.
-        start: Its onset.
-        length: Its length.
-        meter: The time signature to print: a pickup has that of the bar after it.
-    """
+    """A bar as it is printed; a pickup has the time signature of the bar after it."""
 
     number: int
     start: Fraction
@@ -76,12 +69,7 @@ Layer = Sequence[NoteGroup]
 
 @dataclass(frozen=True)
 class Displacement:
-    """How far notes were moved to reach note values.
-
-    Attributes:
-        num_notes: Notes whose onset was moved.
-        largest: The largest distance.
-    """
+    """How far onsets were moved to reach note values: the number of notes, and the largest distance."""
 
     num_notes: int
     largest: Fraction
@@ -111,14 +99,7 @@ def measures_of(score: ScoreTick) -> list[Measure]:
 def layers_of(
     track: TrackTick, ticks_per_quarter: int, measures: Sequence[Measure], is_given: GivenRule | None
 ) -> tuple[list[list[NoteGroup]], Displacement]:
-    """Group a track's notes into chords, and the chords into layers.
-
-    Args:
-        track: The track.
-        ticks_per_quarter: Resolution of its score.
-        measures: The score's measures.
-        is_given: Tells which notes were given; by default all.
-    """
+    """Group a track's notes into chords, and the chords into layers; by default all notes are given."""
     exact = [(Fraction(n.time, ticks_per_quarter), Fraction(n.end, ticks_per_quarter)) for n in track.notes]
     given = [is_given is None or is_given(track.name, note) for note in track.notes]
     coarse: set[int] = set()

@@ -36,7 +36,7 @@ from symusic.core import ScoreTick
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.rendering.chords import ChordName
 from descant_tokenizers.rendering.layers import Displacement, Layer, Measure, NoteGroup, layers_of, measures_of
-from descant_tokenizers.rendering.rhythm import NoteValue, Tuplet, note_values, rest_values, tuplets_of
+from descant_tokenizers.rendering.rhythm import NoteValue, Tuplet, note_values, tuplets_of
 from descant_tokenizers.rendering.spelling import find_key, spell
 from descant_tokenizers.rendering.staves import (
     AnyStream,
@@ -185,7 +185,8 @@ class _Notation:
         members: dict[Tuplet, list[note.GeneralNote]] = {}
 
         def rests(start: Fraction, end: Fraction) -> _Elements:
-            for value in rest_values(own.meter, start + shift, end + shift, tuplets) if start < end else ():
+            values = note_values(own.meter, start + shift, end + shift, tuplets, is_rest=True) if start < end else ()
+            for value in values:
                 rest = note.Rest()
                 _set_value(rest, value, members)
                 yield value.start - own.offset, rest
@@ -194,7 +195,7 @@ class _Notation:
         for group in layer:
             begin, end = max(group.onset, own.start), min(group.end, own.end)
             yield from rests(at, begin)
-            values = note_values(own.meter, begin + shift, end + shift, tuplets)
+            values = list(note_values(own.meter, begin + shift, end + shift, tuplets))
             for index, value in enumerate(values):
                 is_first = index == 0 and group.onset == begin
                 is_last = index + 1 == len(values) and group.end == end

@@ -151,8 +151,9 @@ def _draw(score: ScoreTick, boxes: list[_Box], title: str, *, marks_given: bool)
     size = (_WIDTH_INCHES, len(systems) * row_inches + _HEADING_INCHES)
     figure = Figure(figsize=size, layout="constrained", facecolor="white")  # Agg: no window, no pyplot
     width_ticks = max(system[-1].end_ticks - system[0].start_ticks for system in systems)
-    names = _track_names(score)
-    colors = _colors(names)
+    names = [printable(track.name, 28) or f"track {number}" for number, track in enumerate(score.tracks, start=1)]
+    spare = cycle(_OTHER_COLORS)
+    colors = [VOICE_COLORS.get(name) or next(spare) for name in names]
     for axes, system in zip(figure.subplots(len(systems), squeeze=False)[:, 0], systems, strict=True):
         axes.set(xlim=(0, width_ticks), ylim=(low - 0.5, high + 0.5))
         _draw_keys(axes, low, high, system[-1].end_ticks - system[0].start_ticks)
@@ -163,15 +164,6 @@ def _draw(score: ScoreTick, boxes: list[_Box], title: str, *, marks_given: bool)
     figure.suptitle(printable(title, 110), fontsize=13, parse_math=False)
     _draw_legend(figure, boxes, names, colors, marks_given=marks_given)
     return figure
-
-
-def _track_names(score: ScoreTick) -> list[str]:
-    return [printable(track.name, 28) or f"track {number}" for number, track in enumerate(score.tracks, start=1)]
-
-
-def _colors(names: Sequence[str]) -> list[str]:
-    spare = cycle(_OTHER_COLORS)
-    return [VOICE_COLORS.get(name) or next(spare) for name in names]
 
 
 def _draw_keys(axes: Axes, low: int, high: int, end_ticks: int) -> None:
@@ -246,18 +238,10 @@ def _draw_legend(
     entries = [(names[track], Patch(facecolor=colors[track])) for track in sounding[:_MAX_LEGEND]]
     if marks_given:
         kinds = {box.given for box in boxes}
-        entries += [
-            (word, Patch(**_style("#b5bac2", given)))
-            for given, word in ((True, "given"), (False, "added"))
-            if given in kinds
-        ]
-    legend = figure.legend(
-        [patch for _, patch in entries],
-        [name for name, _ in entries],
-        loc="outside lower center",
-        ncols=len(entries),
-        frameon=False,
-        fontsize=9,
-    )
+        words = {True: "given", False: "added"}
+        entries += [(word, Patch(**_style("#b5bac2", given))) for given, word in words.items() if given in kinds]
+    labels, patches = zip(*entries, strict=True)
+    place = {"loc": "outside lower center", "ncols": len(entries)}
+    legend = figure.legend(patches, labels, frameon=False, fontsize=9, **place)
     for text in legend.get_texts():
         text.set_parse_math(False)

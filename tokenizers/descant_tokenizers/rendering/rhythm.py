@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-__all__ = ["NoteValue", "TimeSignature", "Tuplet", "note_values", "rest_values", "snapped", "tuplets_of"]
+__all__ = ["NoteValue", "TimeSignature", "Tuplet", "note_values", "snapped", "tuplets_of"]
 
 _FINEST = 16  # of a quarter: 64th notes
 _FINEST_TUPLET = Fraction(1, 6)
@@ -25,12 +25,7 @@ _MERGED = 0.125  # cost of two times becoming one
 
 @dataclass(frozen=True)
 class TimeSignature:
-    """A time signature.
-
-    Attributes:
-        numerator: Number of units in a bar.
-        denominator: The unit: 4 is a quarter.
-    """
+    """A time signature: a number of units in a bar, and the unit (4 is a quarter)."""
 
     numerator: int
     denominator: int
@@ -88,13 +83,7 @@ class Tuplet:
 
 @dataclass(frozen=True)
 class NoteValue:
-    """A note value and its place.
-
-    Attributes:
-        start: Its place.
-        length: Its sounding length.
-        tuplet: The tuplet that it belongs to.
-    """
+    """A note value: its place, its sounding length, and the tuplet that it belongs to."""
 
     start: Fraction
     length: Fraction
@@ -107,11 +96,11 @@ class NoteValue:
 
 
 def tuplets_of(meter: TimeSignature, points: Collection[Fraction], length: Fraction | None = None) -> list[Tuplet]:
-    """Find the tuplets that the notes of a voice need in a bar.
+    """Find the tuplets that a voice needs in a bar.
 
     Args:
         meter: The bar's meter.
-        points: Where notes begin and end; points outside the bar are ignored.
+        points: Where notes begin and end.
         length: Length of the bar, if it is longer than its meter.
 
     Raises:
@@ -159,47 +148,22 @@ def _tuplets_in(start: Fraction, length: Fraction, points: Collection[Fraction])
 
 
 def note_values(
-    meter: TimeSignature, start: Fraction, end: Fraction, tuplets: Sequence[Tuplet] = ()
-) -> list[NoteValue]:
-    """Write a note inside a bar as one value if that shows the beats, else as several tied values.
-
-    Args:
-        meter: The bar's meter.
-        start: Its onset.
-        end: Its end.
-        tuplets: The bar's tuplets (see `tuplets_of`).
-    """
-    return [value for part in _parts(start, end, tuplets) for value in _values(meter, *part, is_rest=False)]
-
-
-def rest_values(
-    meter: TimeSignature, start: Fraction, end: Fraction, tuplets: Sequence[Tuplet] = ()
-) -> list[NoteValue]:
-    """Write a rest inside a bar, as `note_values` does; rests show the beats more strictly."""
-    return [value for part in _parts(start, end, tuplets) for value in _values(meter, *part, is_rest=True)]
-
-
-def _parts(
-    start: Fraction, end: Fraction, tuplets: Sequence[Tuplet]
-) -> Iterator[tuple[Fraction, Fraction, Tuplet | None]]:
-    """Cut a stretch at the edges of tuplets."""
+    meter: TimeSignature, start: Fraction, end: Fraction, tuplets: Sequence[Tuplet] = (), *, is_rest: bool = False
+) -> Iterator[NoteValue]:
+    """Write a note or rest inside a bar as one value if that shows the beats, else as several; rests are stricter."""
     cuts = {place for tuplet in tuplets for place in (tuplet.start, tuplet.end) if start < place < end}
     for first, second in itertools.pairwise(sorted({start, end, *cuts})):
-        yield first, second, next((each for each in tuplets if each.start <= first < each.end), None)
+        tuplet = next((each for each in tuplets if each.start <= first < each.end), None)
+        yield from _values_in(tuplet, first, second) if tuplet else _values(meter, first, second, is_rest)
 
 
-def _values(
-    meter: TimeSignature, start: Fraction, end: Fraction, tuplet: Tuplet | None, *, is_rest: bool
-) -> Iterator[NoteValue]:
-    if tuplet is not None:
-        yield from _values_in(tuplet, start, end)
-        return
+def _values(meter: TimeSignature, start: Fraction, end: Fraction, is_rest: bool) -> Iterator[NoteValue]:
     if (_is_plain_rest if is_rest else _is_plain)(meter, start, end):
         yield NoteValue(start, end - start)
         return
     cut = _cut(meter, start, end)
-    yield from _values(meter, start, cut, None, is_rest=is_rest)
-    yield from _values(meter, cut, end, None, is_rest=is_rest)
+    yield from _values(meter, start, cut, is_rest)
+    yield from _values(meter, cut, end, is_rest)
 
 
 def _values_in(tuplet: Tuplet, start: Fraction, end: Fraction) -> Iterator[NoteValue]:
@@ -212,11 +176,8 @@ def _values_in(tuplet: Tuplet, start: Fraction, end: Fraction) -> Iterator[NoteV
 
 
 def _is_dotted_or_plain(length: Fraction) -> bool:
-    top = length.numerator
-    top = top // 3 if top % 3 == 0 else top
-    return (
-        length <= _LONGEST and top & (top - 1) == 0 and length.denominator & (length.denominator - 1) == 0 and top > 0
-    )
+    top = length.numerator // 3 if length.numerator % 3 == 0 else length.numerator
+    return 0 < length <= _LONGEST and top.bit_count() == length.denominator.bit_count() == 1
 
 
 def _is_plain(meter: TimeSignature, start: Fraction, end: Fraction) -> bool:
@@ -269,15 +230,7 @@ def _cut(meter: TimeSignature, start: Fraction, end: Fraction) -> Fraction:
 
 
 def snapped(meter: TimeSignature, points: Iterable[Fraction]) -> Mapping[Fraction, Fraction]:
-    """Move points that no note value reaches to the nearest ones that can be written.
-
-    Args:
-        meter: The bar's meter.
-        points: Places in a bar.
-
-    Returns:
-        The new place of each point; most do not move.
-    """
+    """Map points of a bar to the nearest ones that note values reach; most do not move."""
     moved: dict[Fraction, Fraction] = {}
     for index, group in itertools.groupby(sorted(set(points)), key=lambda point: point // meter.unit):
         start, own = index * meter.unit, list(group)

@@ -27,12 +27,7 @@ _KEY = re.compile(r"([A-Ga-g])\s*(#|b|-?sharp|-?flat)?\s*(m|min|minor|maj|major)
 
 @dataclass(frozen=True)
 class Key:
-    """A key.
-
-    Attributes:
-        sharps: Sharps of its signature, negative for flats, -7 to 7.
-        mode: `major` or `minor`.
-    """
+    """A key: the sharps of its signature (negative for flats, -7 to 7), and `major` or `minor`."""
 
     sharps: int
     mode: str = "major"
@@ -117,9 +112,6 @@ def find_key(score: ScoreTick) -> KeyFound:
     The first key signature gives the number of sharps or flats. The rest is estimated from the notes (see
     `estimate_key`): many MIDI files have no key signature, and most signatures say major whatever the mode. Of a major
     key and its relative minor, the one on whose tonic the music ends is chosen.
-
-    Args:
-        score: A score with pitched notes.
     """
     last = _last_pitch_class(score)
     estimated = _ending_on(parse_key(estimate_key(score)), last)

@@ -80,12 +80,7 @@ def svg_pages(musicxml: str, *, has_chords: bool = False) -> list[str]:
 
 
 class ScreenPage(NamedTuple):
-    """A score as one page, however long.
-
-    Attributes:
-        svg: The page.
-        notes: For each note head, its id in the page, and its onset and end in quarter notes.
-    """
+    """A score as one page, and for each note head its id in the page, onset and end in quarter notes."""
 
     svg: str
     notes: tuple[tuple[str, float, float], ...]
@@ -93,11 +88,6 @@ class ScreenPage(NamedTuple):
 
 def screen_page(musicxml: str, width_pixels: int, *, scale_percent: int = 40) -> ScreenPage:
     """Engrave a score for a screen: one page of a given width, with the times at which its notes sound.
-
-    Args:
-        musicxml: The file's text.
-        width_pixels: Width of the page.
-        scale_percent: Size of the notes.
 
     Raises:
         InputError: verovio cannot read the text.
