@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import pytest
 from symusic.core import KeySignatureTick, NoteTick, NoteTickList, ScoreTick, TimeSignatureTick, TrackTick
@@ -13,7 +14,7 @@ from descant_modeling.cli.main import app
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.comparison.fidelity import fidelity
 from descant_tokenizers.rendering.marks import read_marks
-from descant_tokenizers.rendering.musicxml import ADDED_COLOR, SheetOptions, to_musicxml
+from descant_tokenizers.rendering.musicxml import ADDED_COLOR
 from descant_tokenizers.rendering.spelling import find_key, spell
 from descant_tokenizers.rendering.verovio import svg_pages
 from descant_tokenizers.rendering.write import Rendering
@@ -70,6 +71,10 @@ def chorale(sharps: int | None = None) -> ScoreTick:
     return score
 
 
+def to_musicxml(score: ScoreTick, **options: Any) -> str:
+    return Rendering(score, **options).musicxml
+
+
 def read_back(text: str, folder: Path) -> ScoreTick:
     path = folder / "written.musicxml"
     path.write_text(text, encoding="utf-8")
@@ -79,7 +84,7 @@ def read_back(text: str, folder: Path) -> ScoreTick:
 @pytest.mark.parametrize("sharps", [-4, 0, 3])
 def test_an_open_score_reads_back_to_the_same_music(tmp_path: Path, sharps: int) -> None:
     score = chorale(sharps)
-    back = read_back(to_musicxml(score, SheetOptions(title="Tune", arrangement="open")), tmp_path)
+    back = read_back(to_musicxml(score, title="Tune", arrangement="open"), tmp_path)
     assert fidelity(score, back).is_exact
     assert [track.name for track in back.tracks] == list(VOICES)
     for track, other in zip(score.tracks, back.tracks, strict=True):
@@ -90,7 +95,7 @@ def test_an_open_score_reads_back_to_the_same_music(tmp_path: Path, sharps: int)
 
 def test_a_closed_score_holds_the_same_notes_on_two_staves(tmp_path: Path) -> None:
     score = chorale(0)
-    text = to_musicxml(score, SheetOptions(arrangement="closed"))
+    text = to_musicxml(score, arrangement="closed")
     back = read_back(text, tmp_path)
     assert [track.name for track in back.tracks] == ["Soprano, Alto", "Tenor, Bass"]
     assert fidelity(score, back).is_exact
@@ -109,8 +114,8 @@ def test_chords_and_overlapping_notes_read_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize("arrangement", ["open", "closed"])
 def test_engraving_shows_every_note_and_says_nothing(arrangement: str, capfd: pytest.CaptureFixture[str]) -> None:
     score = chorale(-2)
-    sheet = SheetOptions(title="A < B & C", arrangement=arrangement, is_given=lambda voice, _: voice == "Soprano")
-    text = to_musicxml(score, sheet)
+    options = {"title": "A < B & C", "arrangement": arrangement, "is_given": lambda voice, _: voice == "Soprano"}
+    text = to_musicxml(score, **options)
     pages = svg_pages(text)
     captured = capfd.readouterr()
     assert captured.out == captured.err == ""
@@ -139,7 +144,7 @@ def test_four_voices_are_closed_by_default_unless_one_has_chords() -> None:
 
 def test_given_notes_keep_the_ink(tmp_path: Path) -> None:
     assert ADDED_COLOR not in to_musicxml(chorale())
-    assert ADDED_COLOR in to_musicxml(chorale(), SheetOptions(is_given=lambda voice, _: voice != "Alto"))
+    assert ADDED_COLOR in to_musicxml(chorale(), is_given=lambda voice, _: voice != "Alto")
 
 
 def test_a_key_is_found_where_none_is_written() -> None:
@@ -216,7 +221,7 @@ def test_a_silent_voice_of_four_has_its_staff_and_its_track() -> None:
     score = chorale()
     next(track for track in score.tracks if track.name == "Alto").notes = NoteTickList()
     for arrangement, parts in (("open", 4), ("closed", 2)):
-        text = to_musicxml(score, SheetOptions(arrangement=arrangement))
+        text = to_musicxml(score, arrangement=arrangement)
         assert text.count("<score-part ") == parts
         assert "Alto" in text
     assert b"Alto" in Rendering(score).data("midi")[0]
@@ -228,8 +233,8 @@ def test_music21s_own_words_for_a_tempo_are_not_the_prompts(repo_root: Path) -> 
 
 def test_a_beam_has_the_color_of_its_notes() -> None:
     score = chorale()
-    page = svg_pages(to_musicxml(score, SheetOptions(is_given=lambda voice, note: voice == "Soprano")))[0]
-    all_given = svg_pages(to_musicxml(score, SheetOptions()))[0]
+    page = svg_pages(to_musicxml(score, is_given=lambda voice, note: voice == "Soprano"))[0]
+    all_given = svg_pages(to_musicxml(score))[0]
     num_beams = all_given.count("<polygon points")
     assert 0 < page.count(f'<polygon fill="{ADDED_COLOR}" points') < num_beams
     assert page.count("<polygon ") == num_beams

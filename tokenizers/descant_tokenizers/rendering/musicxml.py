@@ -11,7 +11,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from music21 import (
     bar,
@@ -31,16 +31,14 @@ from music21 import (
 )
 from music21.musicxml.m21ToXml import GeneralObjectExporter
 from music21.musicxml.xmlObjects import MusicXMLExportException
-from symusic.core import ScoreTick
 
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.rendering.chords import ChordName
 from descant_tokenizers.rendering.layers import Displacement, Layer, Measure, NoteGroup, layers_of, measures_of
 from descant_tokenizers.rendering.rhythm import NoteValue, Tuplet, note_values, tuplets_of
-from descant_tokenizers.rendering.spelling import find_key, spell
+from descant_tokenizers.rendering.spelling import spell
 from descant_tokenizers.rendering.staves import (
     AnyStream,
-    SheetOptions,
     Staff,
     Voice,
     clef_of,
@@ -50,7 +48,10 @@ from descant_tokenizers.rendering.staves import (
 )
 from descant_tokenizers.scores import VOICES
 
-__all__ = ["ADDED_COLOR", "MAX_NOTES", "SheetOptions", "musicxml_and_displacement", "to_musicxml"]
+if TYPE_CHECKING:
+    from descant_tokenizers.rendering.write import Rendering
+
+__all__ = ["ADDED_COLOR", "MAX_NOTES", "notate"]
 
 ADDED_COLOR = "#0072B2"
 MAX_NOTES = 20_000
@@ -63,24 +64,16 @@ _Elements = Iterator[tuple[Fraction, note.GeneralNote]]
 """Notes and rests, each with its offset in its measure."""
 
 
-def to_musicxml(score: ScoreTick, sheet: SheetOptions | None = None) -> str:
-    """Return the text of a MusicXML 4.0 file.
+def notate(rendering: Rendering) -> tuple[str, Displacement]:
+    """Return the text of a MusicXML 4.0 file, and how far notes were moved to where note values reach.
 
-    Args:
-        score: Any score with pitched notes; percussion is left out. Times that no note value reaches are moved to the
-            nearest one that can be written.
-        sheet: How the score is to be engraved.
+    Percussion is left out.
 
     Raises:
         InputError: The score has no pitched notes or more than :data:`MAX_NOTES`, a closed score is requested for
             tracks that are not four voices, or a bar is shorter than notation can express.
     """
-    return musicxml_and_displacement(score, sheet)[0]
-
-
-def musicxml_and_displacement(score: ScoreTick, sheet: SheetOptions | None = None) -> tuple[str, Displacement]:
-    """Return the text of `to_musicxml`, and how far notes were moved."""
-    sheet = sheet or SheetOptions()
+    score = rendering.score
     tracks = engraved_tracks(score)
     num_notes = sum(len(track.notes) for track in tracks)
     if not num_notes:
@@ -88,9 +81,9 @@ def musicxml_and_displacement(score: ScoreTick, sheet: SheetOptions | None = Non
     if num_notes > MAX_NOTES:
         raise InputError(f"The score has {num_notes:,} notes, and at most {MAX_NOTES:,} are engraved. Cut it shorter.")
     measures = measures_of(score)
-    layered = [layers_of(track, score.ticks_per_quarter, measures, sheet.is_given) for track in tracks]
+    layered = [layers_of(track, score.ticks_per_quarter, measures, rendering.is_given) for track in tracks]
     voices = [Voice(track.name or f"Track {n}", layered[n - 1][0]) for n, track in enumerate(tracks, start=1)]
-    result = _Notation(score, measures, sheet).score(voices)
+    result = _Notation(rendering, measures).score(voices)
     try:
         data: bytes = GeneralObjectExporter().parse(result)
     except MusicXMLExportException as error:
@@ -103,20 +96,22 @@ def musicxml_and_displacement(score: ScoreTick, sheet: SheetOptions | None = Non
 class _Notation:
     """Builds music21 parts that share their measures and keys."""
 
-    def __init__(self, score: ScoreTick, measures: Sequence[Measure], sheet: SheetOptions) -> None:
-        self._score, self._measures, self._sheet = score, measures, sheet
-        self._key = sheet.key or find_key(score).key
-        signatures = {self._quarters(event.time): event.key for event in score.key_signatures}
-        self._sharps = {Fraction(0): self._key.sharps} if sheet.key or not signatures else signatures
+    def __init__(self, rendering: Rendering, measures: Sequence[Measure]) -> None:
+        self._rendering, self._score, self._measures = rendering, rendering.score, measures
+        self._marks, self._key = rendering.marks, rendering.key
+        signatures = {self._quarters(event.time): event.key for event in self._score.key_signatures}
+        is_written = signatures and rendering.chosen_key is None
+        self._chords = rendering.chords if rendering.with_chords else ()
+        self._sharps = signatures if is_written else {Fraction(0): self._key.sharps}
 
     def _quarters(self, ticks: int) -> Fraction:
         return Fraction(ticks, self._score.ticks_per_quarter)
 
     def score(self, voices: Sequence[Voice]) -> AnyStream:
         result = stream.Score()
-        result.metadata = metadata.Metadata(title=printable(self._sheet.title, 120) or None)
-        result.metadata.composer = printable(self._sheet.marks.composer, 120) or None
-        staves = staves_of(voices, self._sheet)
+        result.metadata = metadata.Metadata(title=printable(self._rendering.title or self._marks.title, 120) or None)
+        result.metadata.composer = printable(self._marks.composer, 120) or None
+        staves = staves_of(voices, self._rendering.arrangement, self._marks)
         for number, staff in enumerate(staves, start=1):
             result.append(self._part(f"P{number}", staff))
         parts = list(result.parts)
@@ -241,7 +236,7 @@ class _Notation:
 
     def _put_lyrics(self, element: note.NotRest, voice: Voice, group: NoteGroup) -> None:
         for number, given in group.pitches:
-            lyrics = self._sheet.marks.lyrics_of(voice.name, group.time, number) if given else ()
+            lyrics = self._marks.lyrics_of(voice.name, group.time, number) if given else ()
             for each in lyrics:
                 element.lyrics.append(note.Lyric(each.text, number=each.verse, syllabic=each.syllabic))
             if lyrics:
@@ -249,7 +244,7 @@ class _Notation:
 
     def _has_fermata(self, group: NoteGroup) -> bool:
         """Return True if a note is held: if it has a fermata, or ends together with another voice's note that has."""
-        marks = self._sheet.marks
+        marks = self._marks
         if group.end in marks.fermata_ends:
             return True
         return any(
@@ -261,25 +256,25 @@ class _Notation:
 
     def _write_above(self, part: AnyStream) -> None:
         """Write the legend, words, tempos and chord symbols above the first staff."""
-        if self._sheet.is_given is not None:
+        if self._rendering.is_given is not None:
             self._insert(part, Fraction(0), _text("black: given, blue: added", "above"))
-        for each in self._sheet.marks.words:
+        for each in self._marks.words:
             if each.is_above:
                 self._insert(part, each.onset, _text(each.text, "above"))
         tempos = [(self._quarters(event.time), round(event.qpm)) for event in self._score.tempos]
         for time, quarters_per_minute in tempos if len(tempos) <= _MAX_TEMPOS else tempos[:1]:
             self._insert(part, time, tempo.MetronomeMark(number=quarters_per_minute))
-        for name in self._sheet.chords:
+        for name in self._chords:
             self._insert(part, self._quarters(name.time_ticks), _chord_symbol(name))
 
     def _write_below(self, part: AnyStream) -> None:
         """Write dynamics and Roman numerals below the last staff."""
-        for each in self._sheet.marks.words:
+        for each in self._marks.words:
             if not each.is_above:
                 mark = dynamics.Dynamic(each.text) if each.text in dynamics.shortNames else _text(each.text, "below")
                 mark.placement = "below"
                 self._insert(part, each.onset, mark)
-        for name in self._sheet.chords:
+        for name in self._chords:
             if name.numeral:
                 numeral = _text(name.numeral, "below")
                 numeral.style.absoluteY = _NUMERALS_Y

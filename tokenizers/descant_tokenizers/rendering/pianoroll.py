@@ -241,7 +241,7 @@ def _draw_legend(
         words = {True: "given", False: "added"}
         entries += [(word, Patch(**_style("#b5bac2", given))) for given, word in words.items() if given in kinds]
     labels, patches = zip(*entries, strict=True)
-    place = {"loc": "outside lower center", "ncols": len(entries)}
+    place: dict[str, Any] = {"loc": "outside lower center", "ncols": len(entries)}
     legend = figure.legend(patches, labels, frameon=False, fontsize=9, **place)
     for text in legend.get_texts():
         text.set_parse_math(False)

@@ -1,25 +1,21 @@
-"""Staves: which tracks share one, and their clefs and brackets.
-
-`SheetOptions` is how a score is to be engraved.
-"""
+"""Staves: which tracks share one, and their clefs and brackets."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from music21 import clef, layout
+from music21 import clef
+from music21.layout import StaffGroup
 from symusic.core import ScoreTick, TrackTick
 
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.rendering.chords import ChordName
-from descant_tokenizers.rendering.layers import GivenRule, Layer
+from descant_tokenizers.rendering.layers import Layer
 from descant_tokenizers.rendering.marks import Marks
-from descant_tokenizers.rendering.spelling import Key
 from descant_tokenizers.scores import VOICES
 
-__all__ = ["Layout", "SheetOptions", "Staff", "Voice", "clef_of", "engraved_tracks", "put_brackets", "staves_of"]
+__all__ = ["Layout", "Staff", "Voice", "clef_of", "engraved_tracks", "put_brackets", "staves_of"]
 
 Layout = Literal["open", "closed"]
 """A staff for each track, or two voices to a staff."""
@@ -32,28 +28,6 @@ _CLEFS: Mapping[str, type[clef.Clef]] = {
     "Viola": clef.AltoClef,
 }
 _MIDDLE_C = 60
-
-
-@dataclass(frozen=True)
-class SheetOptions:
-    """How a score is to be engraved.
-
-    Attributes:
-        title: Printed above the first system.
-        arrangement: `open` has a staff for each track; `closed` has two voices to a staff, for four named voices only.
-            By default closed for those, unless a lower voice of a staff has lyrics or a voice has overlapping notes.
-        is_given: Tells which notes were given; the others are colored, and a legend is printed.
-        key: The key for spelling and for the key signature; by default that of the score.
-        chords: Chord symbols above the first staff, Roman numerals below the last.
-        marks: Lyrics, fermatas, words and composer of the file that the score came from.
-    """
-
-    title: str = ""
-    arrangement: Layout | None = None
-    is_given: GivenRule | None = None
-    key: Key | None = None
-    chords: Sequence[ChordName] = ()
-    marks: Marks = field(default_factory=Marks)
 
 
 @dataclass(frozen=True)
@@ -74,22 +48,24 @@ def engraved_tracks(score: ScoreTick) -> list[TrackTick]:
     return [track for track in pitched if track.notes or track.name in kept]
 
 
-def staves_of(voices: Sequence[Voice], sheet: SheetOptions) -> list[Staff]:
+def staves_of(voices: Sequence[Voice], layout: Layout | None, marks: Marks) -> list[Staff]:
     """Distribute the voices among staves.
+
+    By default four voices have two staves, unless a voice has overlapping notes or a lower voice of a staff has lyrics.
 
     Raises:
         InputError: A closed score is requested, and these are not four voices.
     """
     open_score: list[Staff] = [[voice] for voice in voices]
     if sorted(voice.name for voice in voices) != sorted(VOICES):
-        if sheet.arrangement == "closed":
+        if layout == "closed":
             raise InputError(f"A closed score holds {', '.join(VOICES)}. Choose an open one.")
         return open_score
     soprano, alto, tenor, bass = sorted(voices, key=lambda voice: VOICES.index(voice.name))
     is_simple = all(len(voice.layers) <= 1 for voice in voices)
     # Two lines of lyrics do not fit below a staff.
-    has_low_lyrics = any(_has_lyrics(voice, sheet.marks) for voice in (alto, bass))
-    is_closed = is_simple and not has_low_lyrics if sheet.arrangement is None else sheet.arrangement == "closed"
+    has_low_lyrics = any(_has_lyrics(voice, marks) for voice in (alto, bass))
+    is_closed = is_simple and not has_low_lyrics if layout is None else layout == "closed"
     return [[soprano, alto], [tenor, bass]] if is_closed else open_score
 
 
@@ -113,4 +89,4 @@ def clef_of(staff: Staff) -> clef.Clef:
 def put_brackets(score: AnyStream, parts: Sequence[AnyStream], *, is_choir: bool) -> None:
     """Join staves by a bracket and by bar lines; a choir's bar lines leave room for the lyrics between staves."""
     if len(parts) > 1:
-        score.insert(0, layout.StaffGroup(list(parts), symbol="bracket", barTogether=not is_choir))
+        score.insert(0, StaffGroup(list(parts), symbol="bracket", barTogether=not is_choir))

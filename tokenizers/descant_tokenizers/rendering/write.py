@@ -44,9 +44,9 @@ class Rendering:
         title: Printed above the first system; by default the title of the marks.
         caption: Printed above the piano roll; by default the title.
         is_given: Tells which notes were given, for example `lambda voice, note: voice == "Soprano"`; the others are
-            colored. By default all notes look the same.
+            colored, and a legend is printed. By default all notes look the same.
         arrangement: Staves: `open` has one for each track, `closed` two voices to one; by default closed for four
-            voices.
+            voices (see `staves_of`).
         chosen_key: The key for spelling notes; by default that of the score.
         with_chords: If True, chord symbols and Roman numerals are written.
         marks: Lyrics, fermatas and words (see `read_marks`).
@@ -99,18 +99,9 @@ class Rendering:
 
     @cached_property
     def _notation(self) -> tuple[str, Displacement]:
-        from descant_tokenizers.rendering.musicxml import musicxml_and_displacement
-        from descant_tokenizers.rendering.staves import SheetOptions
+        from descant_tokenizers.rendering.musicxml import notate
 
-        sheet = SheetOptions(
-            title=self.title or self.marks.title,
-            arrangement=self.arrangement,
-            is_given=self.is_given,
-            key=self.chosen_key,
-            chords=self.chords if self.with_chords else (),
-            marks=self.marks,
-        )
-        return musicxml_and_displacement(self.score, sheet)
+        return notate(self)
 
     @cached_property
     def svg_pages(self) -> Sequence[str]:
@@ -148,13 +139,7 @@ class Rendering:
 
 @dataclass(frozen=True)
 class WrittenFiles:
-    """The files of one rendering.
-
-    Attributes:
-        files: The files of each format that was written.
-        left_out: Why others were not written, an error message each.
-        remarks: What the notation changes, one phrase each.
-    """
+    """The files of one rendering by format, why others were left out, and what the notation changes."""
 
     files: Mapping[str, Sequence[Path]]
     left_out: Mapping[str, str]
