@@ -20,7 +20,7 @@ GENERATE = "generate --model {model} --prompt"
 TUNE = f"{GENERATE} tune.mid"
 
 PROMPTS = [
-    (f"{GENERATE} chords.mid", "track 1 'Piano' plays several notes at once"),
+    (f"{GENERATE} chords.mid", "Track 1 'Piano' plays several notes at once"),
     (f"{GENERATE} odd-meter.mid", "The model does not know the time signature 13/16 (bar 1)"),
     (f"{GENERATE} wide.mid", "the given voices reach from MIDI pitch 10 to 110"),
 ]
@@ -30,10 +30,10 @@ OPTIONS = [
     ("generate --model {model}", "--prompt is missing; give a MIDI, MusicXML, ABC or Humdrum file, or a --model that"),
     (f"{TUNE} --chords C", "this model takes no chords"),
     ("generate --prompt tune.mid --model midinet", "this model writes without a prompt; leave --prompt out"),
-    (f"{TUNE} --track 2", "there is no track 2"),
-    (f"{TUNE} --track flute", "there is no track named 'flute'"),
-    (f"{TUNE} --given cello", "unknown voice 'cello'; give one or more of soprano, alto, tenor, bass."),
-    (f"{TUNE} --given soprano,", "unknown voice ''"),
+    (f"{TUNE} --track 2", "There is no track 2"),
+    (f"{TUNE} --track flute", "There is no track named 'flute'"),
+    (f"{TUNE} --given cello", "Unknown voice 'cello'. Give one or more of soprano, alto, tenor, bass."),
+    (f"{TUNE} --given soprano,", "Unknown voice ''"),
     (f"{TUNE} --given soprano,bass", "2 voices are given (Soprano, Bass), but the score has 1 track"),
     (f"{TUNE} --given soprano,alto,tenor,bass", "all four voices are given"),
     (f"{TUNE} --bars 4", "--bars goes with continue (how many) and infill (A-B)"),
@@ -60,11 +60,11 @@ OPTIONS = [
     (f"{TUNE} --top-p 1.5", "--top-p is 1.5; give"),
     (f"{TUNE} --own-melody", "this model never writes a given melody again"),
     (f"{TUNE} --device tpu", "device 'tpu' is not available here"),
-    (f"{TUNE} --out result.txt", "the output file is result.txt; give a name that ends in .mid."),
-    (f"{TUNE} --out folder.mid", "folder.mid exists already"),
-    (f"{TUNE} --out folder.mid --force", "folder.mid is a folder; give the name of a file to write."),
-    (f"{TUNE} --out tune.mid/x.mid", "cannot write tune.mid/x.mid (not a directory)"),
-    (f"{TUNE} --out no/such/folder/x.mid", "cannot create the output folder no/such/folder"),
+    (f"{TUNE} --out result.txt", "The output file is result.txt. Give a name that ends in .mid."),
+    (f"{TUNE} --out folder.mid", "folder.mid already exists"),
+    (f"{TUNE} --out folder.mid --force", "folder.mid is a folder. Give the name of a file to write."),
+    (f"{TUNE} --out tune.mid/x.mid", "Cannot write tune.mid/x.mid (not a directory)"),
+    (f"{TUNE} --out no/such/folder/x.mid", "Cannot create the output folder no/such/folder"),
 ]
 
 OTHERS = [
@@ -122,7 +122,7 @@ def test_the_page_for_users_shows_the_table(repo_root: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ("generate.py --prompt empty.mid", "empty.mid is empty; export it again."),
+        ("generate.py --prompt empty.mid", "empty.mid is empty. Export it again."),
         ("train.py --config unknown-key.yaml", "unknown-key.yaml: unknown key colour: choose from"),
         ("-m descant_modeling.cli.main dataset build folder --out data", "folder holds no score file"),
     ],

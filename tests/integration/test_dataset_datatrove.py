@@ -12,7 +12,7 @@ import pytest
 from datasets import load_from_disk
 from symusic.core import NoteTick, ScoreTick, TrackTick
 
-import descant_tokenizers
+import descant_tokenizers.corpora
 from descant_tokenizers.common.errors import InputError
 
 needs_datatrove = pytest.mark.skipif(
@@ -48,49 +48,50 @@ def test_the_rows_are_those_of_the_plain_build(descant, songs, tmp_path):
     plain = descant("dataset", "build", songs, "--out", tmp_path / "plain", "--num-proc", 1, "--json")
     assert plain.status == 0, plain.err
     outcome = descant(
-        "dataset", "build", songs, "--out", tmp_path / "trove", "--engine", "datatrove", "--tasks", 3, "--num-proc", 2,
-        "--json",
+        "dataset", "build", songs, "--out", tmp_path / "datatrove", "--engine", "datatrove", "--tasks", 3,
+        "--num-proc", 2, "--json",
     )  # fmt: skip
     assert outcome.status == 0, outcome.err
-    assert rows(tmp_path / "trove") == rows(tmp_path / "plain")
-    assert (tmp_path / "trove" / "report.json").read_bytes() == (tmp_path / "plain" / "report.json").read_bytes()
+    assert rows(tmp_path / "datatrove") == rows(tmp_path / "plain")
+    assert (tmp_path / "datatrove" / "report.json").read_bytes() == (tmp_path / "plain" / "report.json").read_bytes()
     assert json.loads(outcome.out)["num_rows"] == NUM_SONGS
-    assert not (tmp_path / "trove.work").exists()
+    assert not (tmp_path / "datatrove.work").exists()
 
 
 @needs_datatrove
 def test_a_finished_task_is_not_done_again(songs, tmp_path):
-    from descant_tokenizers.corpora import datatrove as trove
+    from descant_tokenizers.corpora import datatrove as backend
 
-    work, out, cluster = tmp_path / "work", tmp_path / "out", trove.Cluster(workers=1, tasks=4)
-    trove.build(str(songs), out, cluster, work=work, quiet=True)
+    work, out = tmp_path / "work", tmp_path / "out"
+    cluster = backend.Cluster(workers=1, tasks=4)
+    backend.build(str(songs), out, cluster, work=work, quiet=True)
     first, expected = {path.name: path.stat().st_mtime_ns for path in (work / "outcomes").iterdir()}, rows(out)
     assert len(first) == 4
     (work / "completions" / "00002").unlink()  # as if it had been killed
-    trove.build(str(songs), out, trove.Cluster(workers=1), work=work, quiet=True, force=True)
+    backend.build(str(songs), out, backend.Cluster(workers=1), work=work, quiet=True, force=True)
     again = {path.name: path.stat().st_mtime_ns for path in (work / "outcomes").iterdir()}
     assert [name for name in sorted(first) if first[name] != again[name]] == ["00002.jsonl"]
     assert rows(out) == expected
 
     (songs / "another.mid").write_bytes((songs / "05.mid").read_bytes())
     with pytest.raises(InputError, match=r"work belongs to another build .* 4 tasks"):
-        trove.build(str(songs), tmp_path / "more", cluster, work=work, quiet=True)
+        backend.build(str(songs), tmp_path / "more", cluster, work=work, quiet=True)
 
 
 @needs_datatrove
 def test_a_failed_task_is_one_sentence_and_leaves_no_dataset(songs, tmp_path, monkeypatch):
-    from descant_tokenizers.corpora import datatrove as trove
+    from descant_tokenizers.corpora import datatrove as backend
 
     def fail(reader, key):
         raise RuntimeError("the node went down")
 
-    monkeypatch.setattr(trove, "read_one", fail)
-    with pytest.raises(InputError, match=r"a task failed \(RuntimeError: the node went down\)"):
-        trove.build(str(songs), tmp_path / "out", trove.Cluster(workers=1, tasks=2), quiet=True)
+    monkeypatch.setattr(backend, "read_one", fail)
+    with pytest.raises(InputError, match=r"A task failed \(RuntimeError: the node went down\)"):
+        backend.build(str(songs), tmp_path / "out", backend.Cluster(workers=1, tasks=2), quiet=True)
     assert not (tmp_path / "out").exists()
     monkeypatch.undo()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    trove.build(str(songs), tmp_path / "out", trove.Cluster(workers=1), quiet=True)
+    backend.build(str(songs), tmp_path / "out", backend.Cluster(workers=1), quiet=True)
     assert sum(map(len, rows(tmp_path / "out").values())) == NUM_SONGS
 
 
@@ -99,7 +100,7 @@ def test_slurm_gets_the_tasks_and_the_same_command_collects_them(songs, tmp_path
     """Slurm itself is not here: an `sbatch` that keeps the script, and the tasks then done one by one."""
     import dill
 
-    from descant_tokenizers.corpora import datatrove as trove
+    from descant_tokenizers.corpora import datatrove as backend
 
     scripts = tmp_path / "bin"
     scripts.mkdir()
@@ -110,8 +111,8 @@ def test_slurm_gets_the_tasks_and_the_same_command_collects_them(songs, tmp_path
         (scripts / name).write_text(f"#!/bin/sh\n{lines}")
         (scripts / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(scripts), prepend=":")
-    work, cluster = tmp_path / "work", trove.Cluster("slurm", tasks=2, partition="cpu", time="01:00:00")
-    assert trove.build(str(songs), tmp_path / "out", cluster, work=work, quiet=True) is None
+    work, cluster = tmp_path / "work", backend.Cluster("slurm", tasks=2, partition="cpu", time="01:00:00")
+    assert backend.build(str(songs), tmp_path / "out", cluster, work=work, quiet=True) is None
     assert not (tmp_path / "out").exists()
     sent = (tmp_path / "sent").read_text()
     assert "#SBATCH --partition=cpu" in sent
@@ -124,7 +125,7 @@ def test_slurm_gets_the_tasks_and_the_same_command_collects_them(songs, tmp_path
         monkeypatch.setenv("SLURM_ARRAY_TASK_ID", str(rank))
         executor.run()
     monkeypatch.delenv("SLURM_ARRAY_TASK_ID")
-    report = trove.build(str(songs), tmp_path / "out", cluster, work=work, quiet=True)
+    report = backend.build(str(songs), tmp_path / "out", cluster, work=work, quiet=True)
     assert report is not None
     assert report.num_rows == NUM_SONGS
 
@@ -132,16 +133,16 @@ def test_slurm_gets_the_tasks_and_the_same_command_collects_them(songs, tmp_path
 def test_without_datatrove_it_says_what_to_install(descant, songs, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "datatrove.executor", None)
     monkeypatch.delitem(sys.modules, "descant_tokenizers.corpora.datatrove", raising=False)
-    monkeypatch.delattr(descant_tokenizers, "trove", raising=False)
+    monkeypatch.delattr(descant_tokenizers.corpora, "datatrove", raising=False)
     outcome = descant("dataset", "build", songs, "--out", tmp_path / "out", "--engine", "datatrove")
     assert outcome.status == 2
     assert "pip install 'descant[scale]'" in outcome.err
 
 
 MISTAKES = [
-    (("--tasks", 3), "add --engine datatrove"),
-    (("--engine", "datatrove", "--tasks", 0), "--tasks is 0; give 1 or more"),
-    (("--engine", "datatrove", "--executor", "slurm"), "give --partition"),
+    (("--tasks", 3), "Add --engine datatrove"),
+    (("--engine", "datatrove", "--tasks", 0), "--tasks is 0. Give 1 or more"),
+    (("--engine", "datatrove", "--executor", "slurm"), "Give --partition"),
     (("--engine", "datatrove", "--executor", "slurm", "--partition", "cpu"), "no sbatch on this machine"),
 ]
 

@@ -214,7 +214,7 @@ def test_a_folder_of_bad_files_alone_writes_nothing(songs: Path, tmp_path: Path)
     for path in songs.rglob("*"):
         if path.is_file() and path.stem not in BAD:
             path.unlink()
-    with pytest.raises(InputError, match=f"none of the {len(BAD)} files of songs can be used"):
+    with pytest.raises(InputError, match=f"None of the {len(BAD)} files of songs can be used"):
         build_dataset(str(songs), tmp_path / "out", num_proc=1)
     assert not (tmp_path / "out").exists()
 
@@ -226,7 +226,7 @@ def test_a_file_that_kills_its_reader_is_one_bad_file(songs: Path, tmp_path: Pat
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["skipped"].keys() == BAD | {"piece07"}
-    assert report["skipped"]["piece07"].endswith("crashed the reader.")
+    assert report["skipped"]["piece07"].endswith("crashed the reader. Export it again.")
 
 
 def test_a_script_without_a_main_guard_is_told_so(songs: Path, tmp_path: Path) -> None:
@@ -236,7 +236,7 @@ def test_a_script_without_a_main_guard_is_told_so(songs: Path, tmp_path: Path) -
         f"build_dataset({str(songs)!r}, Path({str(tmp_path / 'out')!r}), num_proc=2)"
     )
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
-    assert "worker processes cannot be started" in done.stderr.splitlines()[-1]
+    assert "Worker processes cannot be started" in done.stderr.splitlines()[-1]
 
 
 def test_the_command_reports_as_json(songs: Path, tmp_path: Path) -> None:
@@ -274,11 +274,11 @@ def test_the_summary_tells_how_many_files_were_read_before(
 
 def _bad_commands(folder: Path) -> Iterator[tuple[list[str], str]]:
     out = str(folder / "out")
-    yield ["chorals", "--out", out], "unknown corpus 'chorals'; give one of chorales, palestrina,"
+    yield ["chorals", "--out", out], "Unknown corpus 'chorals'. Give one of chorales, palestrina,"
     yield [str(folder / "song.mid"), "--out", out], "is not a folder"
     yield [str(folder / "songs"), "--out", str(folder / "songs")], "already exists and is not empty"
     yield [str(folder / "songs"), "--out", str(folder / "songs"), "--force"], "does not look like a dataset"
-    yield [str(folder / "songs"), "--out", str(folder / "song.mid" / "out")], "cannot write"
+    yield [str(folder / "songs"), "--out", str(folder / "song.mid" / "out")], "Cannot write"
     yield [str(folder / "songs"), "--out", out, "--num-proc", "0"], "num_proc is 0"
     yield ["chorales", "--out", out, "--licence", "CC0"], "is known"
 
@@ -298,7 +298,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(
 
 
 def test_what_is_no_dataset_is_not_loaded(songs: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="unknown corpus 'chorals'"):
+    with pytest.raises(InputError, match="Unknown corpus 'chorals'"):
         load_corpus("chorals")
     (tmp_path / "nothing").mkdir()
     with pytest.raises(InputError, match="holds no score file"):
@@ -357,7 +357,7 @@ def _record_reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 _CRASH = """
 import os
 from pathlib import Path
-from descant_tokenizers.corpora.folder import FileReader, FolderCorpus
+from descant_tokenizers.corpora.files import FileReader, FolderCorpus
 
 class Crashing(FileReader):
     def read(self, key, data):
@@ -376,7 +376,7 @@ if __name__ == "__main__":
 _INTERRUPT = """
 import time
 from pathlib import Path
-from descant_tokenizers.corpora.folder import FileReader, FolderCorpus
+from descant_tokenizers.corpora.files import FileReader, FolderCorpus
 
 class Slow(FileReader):
     def read(self, key, data):

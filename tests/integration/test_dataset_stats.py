@@ -96,7 +96,7 @@ def test_outliers_do_not_press_a_histogram_into_one_bar(tmp_path: Path) -> None:
 
     for longest, scale in ((100, "linear"), (10_000, "log")):
         axes = Figure().subplots()
-        _draw_lengths(axes, {"train": SplitStats(notes=[10, 20, 30, 40, longest])}, "notes", "notes a piece")
+        _draw_lengths(axes, {"train": SplitStats(notes=[10, 20, 30, 40, longest])}, "notes", "notes per piece")
         assert axes.get_xscale() == scale
 
 
@@ -116,19 +116,19 @@ def test_table_and_picture(folder: Path, tmp_path: Path, descant: Callable[..., 
     picture = tmp_path / "stats.png"
     done = descant("dataset", "stats", tmp_path / "dataset", "--plot", picture, "--quiet")
     assert done.status == 0, done.err
-    for said in ("pieces", "tokens a piece", "3/4: ", "Alto F4 to F#4", f"Wrote {picture}"):
+    for said in ("pieces", "tokens per piece", "3/4: ", "Alto F4 to F#4", f"Wrote {picture}"):
         assert said in done.out.replace("\n", " ").replace("│", " ") or said in done.out
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert picture.stat().st_size > 20_000
     refused = descant("dataset", "stats", tmp_path / "dataset", "--plot", picture)
-    assert (refused.status, "exists already" in refused.err) == (2, True)
+    assert (refused.status, "already exists" in refused.err) == (2, True)
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("nothing",), "unknown corpus 'nothing'"),
-        (("folk", "--plot", "x.docx"), "names no image format"),
+        (("nothing",), "Unknown corpus 'nothing'"),
+        (("folk", "--plot", "x.docx"), "is not an image file"),
         (("folk", "--preset", "x"), "preset"),
     ],
 )

@@ -218,10 +218,10 @@ def test_the_same_seed_writes_the_same(writer: MultitrackGenerator) -> None:
 @pytest.mark.parametrize(
     ("task", "values", "message"),
     [
-        ("harmonize", {"given": ["flute"]}, "there is no track 'flute'; choose from 1 'Tune' (Violin), 2 'Right'"),
-        ("harmonize", {"given": ["9"]}, "there is no track '9'; choose from"),
-        ("harmonize", {"write": ["flute"]}, "the model plays no 'flute'; choose from acoustic grand piano (0), "),
-        ("harmonize", {"write": ["73"]}, "the model plays no '73'; choose from"),
+        ("harmonize", {"given": ["flute"]}, "There is no track 'flute'. Choose from 1 'Tune' (Violin), 2 'Right'"),
+        ("harmonize", {"given": ["9"]}, "There is no track '9'. Choose from"),
+        ("harmonize", {"write": ["flute"]}, "The model does not play 'flute'. Choose from acoustic grand piano (0), "),
+        ("harmonize", {"write": ["73"]}, "The model does not play '73'. Choose from"),
         ("harmonize", {"given": ["right"], "write": ["piano"]}, "Acoustic Grand Piano is given and written"),
         ("harmonize", {"given": ["1", "2", "3", "4", "5"]}, "name the instruments to write with --write; the model"),
         ("harmonize", {"given": ["1"], "track": "2"}, "--track names the one given track"),

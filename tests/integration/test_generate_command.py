@@ -52,7 +52,7 @@ def test_a_named_output_is_not_replaced(generate: Any, tmp_path: Path, existing:
     assert outcome == (
         2,
         "",
-        f"error: {existing} exists already; add --force to replace it, or choose another --out.\n",
+        f"error: {existing} already exists. Add --force to replace it, or choose another --out.\n",
     )
     assert {path.name for path in tmp_path.iterdir()} == {"tune.mid", existing}
     assert (tmp_path / existing).read_bytes() == b"mine"

@@ -199,15 +199,15 @@ def test_private_is_private(session: Any) -> None:
     ("step", "words"),
     [
         ("interrupted", ["failed", "no file there was changed"]),
-        ("no token", ["no Hub token", "HF_TOKEN"]),
+        ("no token", ["No Hub token", "HF_TOKEN"]),
         ("wrong token", ["token is not valid"]),
-        ("wrong name", ["'some body/other' is no Hub id", "user/name"]),
+        ("wrong name", ["'some body/other' is not a Hub id", "user/name"]),
         ("no user", ["'other' has no user", "user/name"]),
         ("not mine", ["others/bach", "rights"]),
         ("no revision", ["somebody/bach has no revision 'nothing'"]),
         ("no such style", ["the style is 'mozart'", "bach, folk"]),
-        ("no model", ["there is no model somebody/nothing"]),
-        ("no tokenizer", ["there is no model somebody/nothing", "satb", "gm"]),
+        ("no model", ["There is no model somebody/nothing"]),
+        ("no tokenizer", ["There is no model somebody/nothing", "satb", "gm"]),
         ("offline push", ["cannot be reached"]),
     ],
 )
@@ -312,4 +312,4 @@ def test_the_script_for_the_real_hub_needs_a_token(tmp_path: Path) -> None:
         assert hub.log == []
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
-    assert line == "error: no Hub token is known: run `hf auth login` or set HF_TOKEN, then push again"
+    assert line == "error: No Hub token is set. Run `hf auth login` or set HF_TOKEN, then push again."

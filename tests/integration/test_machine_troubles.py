@@ -75,7 +75,7 @@ def test_no_space_left_anywhere_else_is_one_sentence(
     outcome = descant("train", "--config", "tiny.yaml", "--quiet", "--device", "cpu")
     shutil.rmtree(at_home / "runs")
     assert_one_sentence(
-        *outcome, re.escape("cannot write runs/tiny/run.json (no space left on device); free some space.")
+        *outcome, re.escape("Cannot write runs/tiny/run.json (no space left on device). Free some space.")
     )
 
 
@@ -103,7 +103,7 @@ def test_a_folder_that_may_not_be_written_to(
     tmp_path.chmod(0o500)
     out = tmp_path / "x.mid"
     outcome = descant("generate", "--prompt", bad_things / "tune.mid", "--model", tiny_checkpoint, "--out", out)
-    assert_one_sentence(*outcome, re.escape(f"cannot write {out} (permission denied)"))
+    assert_one_sentence(*outcome, re.escape(f"Cannot write {out} (permission denied)"))
 
 
 def test_a_network_that_swallows_everything_is_given_up(tmp_path: Path) -> None:
@@ -124,4 +124,4 @@ def test_a_network_that_swallows_everything_is_given_up(tmp_path: Path) -> None:
             timeout=60,
             check=False,
         )
-    assert b"InputError: model 'somebody/bach9000' could not be fetched from the Hub" in done.stderr
+    assert b"InputError: The model 'somebody/bach9000' could not be fetched from the Hub" in done.stderr

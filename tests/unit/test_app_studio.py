@@ -177,9 +177,9 @@ def test_uploads_are_bounded_and_refused_by_their_own_name(session: Session, rep
     twinkle = (repo_root / "examples/twinkle.mid").read_bytes()
     with pytest.raises(InputError, match=r"^big\.mid has more than 700 bytes"):
         service.open_file(session, bytes(701), "../../big.mid")
-    with pytest.raises(InputError, match=r"^song\.mid holds \d+ notes, and at most 40"):
+    with pytest.raises(InputError, match=r"^song\.mid holds \d+ notes, more than the limit of 40"):
         service.open_file(session, twinkle, "song.mid")
-    with pytest.raises(InputError, match=r"x\.txt is of no known format"):
+    with pytest.raises(InputError, match=r"x\.txt has an unknown format"):
         service.open_file(session, b"hello", "x.txt")
     service = Service([], AppLimits(max_minutes=0.3))
     with pytest.raises(InputError, match="plays for"):
@@ -229,7 +229,7 @@ def test_who_cancels_at_the_last_moment_gets_no_take(service: Service, session: 
 
 
 def test_sentences_name_the_controls_of_the_page() -> None:
-    assert for_page(InputError("choose with --track one of: 1, 2.")) == "Choose as the melody track one of: 1, 2."
+    assert for_page(InputError("Choose with --track one of 1, 2.")) == "Choose as the melody track one of 1, 2."
     assert for_page(InputError("The prompt has bars 0 to 8.")) == "Your tune has bars 0 to 8."
 
 

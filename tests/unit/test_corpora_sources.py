@@ -11,8 +11,9 @@ import pytest
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora.catalogue import TABLE, Music21Corpus, madrigal_title, quartet_title
 from descant_tokenizers.corpora.rows import Row, make_row, row_to_score
-from descant_tokenizers.corpora.workers import Outcome, read_one
+from descant_tokenizers.corpora.workers import ReadOutcome, read_one
 from descant_tokenizers.scores import VOICES, bars_of
+from descant_tokenizers.scores.validation import Metadata
 
 NUM_PIECES = {"palestrina": 1318, "quartets": 46, "monteverdi": 48, "folk": 1059 + 1180, "essen": 8514}
 
@@ -22,7 +23,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
-def _row(name: str, key: str) -> tuple[Row, Outcome]:
+def _row(name: str, key: str) -> tuple[Row, ReadOutcome]:
     corpus = Music21Corpus(name)
     assert key in corpus.keys
     outcome = read_one(corpus.reader, key)
@@ -70,7 +71,9 @@ def test_movements_of_a_mass_share_a_split() -> None:
     assert piece is not None
     splits = set()
     for number in range(40):
-        version = dataclasses.replace(piece, title=f"Missa brevis: Part {number}", incipit_digest=f"{number:064x}")
+        version = dataclasses.replace(
+            piece, metadata=Metadata(f"Missa brevis: Part {number}"), incipit_digest=f"{number:064x}"
+        )
         splits.add(corpus.facts_of("palestrina/Agnus.krn", version).split)
     assert len(splits) == 1
 

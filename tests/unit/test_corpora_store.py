@@ -1,4 +1,4 @@
-"""Rows written as they come make the same dataset as rows written at once."""
+"""Rows written while they arrive make the same dataset as rows written at once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
 
 from descant_tokenizers.corpora.rows import Row
-from descant_tokenizers.corpora.store import BATCH_ROWS, RowWriter, features
+from descant_tokenizers.corpora.store import BATCH_ROWS, features, write_stream
 
 SPLITS = ("train", "valid", "test")
 
@@ -38,10 +38,7 @@ def _rows(num: int) -> list[Row]:
 def test_arrow_is_what_datasets_itself_writes(tmp_path: Path) -> None:
     rows = _rows(2 * BATCH_ROWS + 5)
     (tmp_path / "ours").mkdir()
-    writer = RowWriter(tmp_path / "ours", SPLITS, "arrow")
-    for row in rows:
-        writer.write(row)
-    writer.close()
+    write_stream(iter(rows), tmp_path / "ours", SPLITS, "arrow")
     splits = {split: [row for row in rows if row["split"] == split] for split in SPLITS[:2]}
     whole = DatasetDict({name: Dataset.from_list(found, features=features()) for name, found in splits.items()})
     whole.save_to_disk(str(tmp_path / "theirs"))
@@ -56,10 +53,8 @@ def test_arrow_is_what_datasets_itself_writes(tmp_path: Path) -> None:
 
 def test_parquet_reads_back_with_its_types(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    writer = RowWriter(tmp_path / "out", SPLITS, "parquet", {"input_ids": "int64[]"})
-    for row in _rows(9):
-        writer.write({**row, "input_ids": [1, 2, row["num_notes"]]})
-    writer.close()
+    rows = ({**row, "input_ids": [1, 2, row["num_notes"]]} for row in _rows(9))
+    write_stream(rows, tmp_path / "out", SPLITS, "parquet", {"input_ids": "int64[]"})
     found = load_dataset("parquet", data_dir=str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
     assert {name: len(split) for name, split in found.items()} == {"train": 8, "valid": 1}
     assert found["valid"][0] == {**_rows(9)[3], "input_ids": [1, 2, 3]}
@@ -71,9 +66,6 @@ def test_the_fingerprint_follows_the_rows(tmp_path: Path, change: dict[str, obje
     prints = []
     for name, last in (("one", {}), ("same", {}), ("other", change)):
         (tmp_path / name).mkdir()
-        writer = RowWriter(tmp_path / name, SPLITS, "arrow")
-        for row in _rows(2):
-            writer.write({**row, **last})
-        writer.close()
+        write_stream([{**row, **last} for row in _rows(2)], tmp_path / name, SPLITS, "arrow")
         prints.append(json.loads((tmp_path / name / "train" / "state.json").read_text())["_fingerprint"])
     assert prints[0] == prints[1] != prints[2]

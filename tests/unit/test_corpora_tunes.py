@@ -10,7 +10,7 @@ import pytest
 from descant_tokenizers.cli.main import summary
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora import build_dataset
-from descant_tokenizers.corpora.files import FolderCorpus, keys_in, load, path_of, score_keys, stem_of
+from descant_tokenizers.corpora.files import FolderCorpus, keys_in, load, score_keys, source_file, stem_of
 from descant_tokenizers.corpora.workers import read_one
 from descant_tokenizers.scores import Limits
 
@@ -46,7 +46,7 @@ def test_each_tune_is_a_piece(folder: Path) -> None:
     keys = score_keys(folder)
     assert keys == ["book.abc#1", "book.abc#2", "one.abc"]
     assert [stem_of(key) for key in keys] == ["book#1", "book#2", "one"]
-    assert [path_of(folder, key).name for key in keys] == ["book.abc", "book.abc", "one.abc"]
+    assert [source_file(key) for key in keys] == ["book.abc", "book.abc", "one.abc"]
 
 
 def test_fields_before_the_first_tune_hold_for_all(folder: Path) -> None:
@@ -54,8 +54,8 @@ def test_fields_before_the_first_tune_hold_for_all(folder: Path) -> None:
     first, second = (read_one(corpus.reader, key).piece for key in corpus.keys[:2])
     assert first is not None
     assert second is not None
-    assert (first.title, first.time_signature, first.num_notes) == ("First", "3/4", 6)
-    assert (second.title, second.time_signature, second.num_notes) == ("Zweites Stück", "2/4", 4)
+    assert (first.metadata.title, first.time_signature, first.num_notes) == ("First", "3/4", 6)
+    assert (second.metadata.title, second.time_signature, second.num_notes) == ("Zweites Stück", "2/4", 4)
     assert corpus.facts_of(corpus.keys[1], second).id == "book#2"
 
 
@@ -80,7 +80,7 @@ def test_an_unreadable_book_is_one_piece_with_a_reason(folder: Path) -> None:
 
 def test_a_file_may_hold_the_sign_that_tells_tunes(folder: Path) -> None:
     (folder / "book.abc#1.mid").write_bytes(b"")
-    assert path_of(folder, "book.abc#1.mid") == folder / "book.abc#1.mid"
+    assert source_file("book.abc#1.mid") == "book.abc#1.mid"
 
 
 def test_what_is_said_against_a_tune_names_it(folder: Path) -> None:
@@ -88,13 +88,13 @@ def test_what_is_said_against_a_tune_names_it(folder: Path) -> None:
     reader = FolderCorpus.of(folder).reader
     assert read_one(reader, "book.abc#1").piece
     book = folder / "book.abc"
-    assert read_one(reader, "book.abc#2").reason == f"tune 2 of {book} holds no notes; choose a file with music in it."
+    assert read_one(reader, "book.abc#2").reason == f"Tune 2 of {book} holds no notes. Choose a file with music in it."
 
 
 def test_a_report_counts_books_and_their_tunes(folder: Path, tmp_path: Path) -> None:
     report = build_dataset(str(folder), tmp_path / "out", num_proc=1)
     assert (report.num_files, report.num_found, report.num_rows) == (2, 3, 3)
-    assert "  3 were found, each tune of a tune book counted" in summary(report, tmp_path / "out", 1.0).splitlines()
+    assert "  3 were found, counting each tune of a tune book" in summary(report, tmp_path / "out", 1.0).splitlines()
 
 
 def test_what_this_very_run_has_read_was_not_read_before(folder: Path, tmp_path: Path) -> None:

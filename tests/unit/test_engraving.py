@@ -194,10 +194,10 @@ def test_the_command_writes_what_is_asked_for(tmp_path: Path, monkeypatch: pytes
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["tune.mid"], "tune.svg exists already"),
-        (["tune.mid", "--formats", "svg,jpg"], "unknown format 'jpg'"),
+        (["tune.mid"], "tune.svg already exists"),
+        (["tune.mid", "--formats", "svg,jpg"], "Unknown format 'jpg'"),
         (["tune.mid", "--given", "flute", "--force"], "There is no track 'flute'"),
-        (["none.mid"], "there is no file none.mid"),
+        (["none.mid"], "There is no file none.mid"),
         (["melody.mid", "--layout", "closed"], "A closed score holds Soprano, Alto, Tenor, Bass"),
     ],
 )

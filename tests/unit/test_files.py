@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from descant_tokenizers.common.errors import InputError, printable
-from descant_tokenizers.common.files import atomic_write, free_path
+from descant_tokenizers.common.files import atomic_write, free_outputs
 
 
 def test_a_file_appears_complete_under_its_name(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_the_last_missing_folder_is_created(tmp_path: Path) -> None:
 
 
 def test_a_missing_chain_of_folders_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot create the output folder"), atomic_write(tmp_path / "a/b/c.mid"):
+    with pytest.raises(InputError, match="Cannot create the output folder"), atomic_write(tmp_path / "a/b/c.mid"):
         pass
     assert os.listdir(tmp_path) == []
 
@@ -60,7 +60,7 @@ def test_a_folder_is_no_file_to_write(tmp_path: Path) -> None:
 
 def test_a_file_as_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(InputError, match="cannot write"), atomic_write(tmp_path / "file" / "tune.mid"):
+    with pytest.raises(InputError, match="Cannot write"), atomic_write(tmp_path / "file" / "tune.mid"):
         pass
 
 
@@ -80,13 +80,21 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-def test_free_paths_are_numbered(tmp_path: Path) -> None:
-    wished = tmp_path / "tune.mid"
-    assert free_path(wished) == wished
-    wished.write_bytes(b"")
-    assert free_path(wished) == tmp_path / "tune-2.mid"
-    (tmp_path / "tune-2.mid").write_bytes(b"")
-    assert free_path(wished) == tmp_path / "tune-3.mid"
+def test_free_outputs_are_numbered(tmp_path: Path) -> None:
+    requested = tmp_path / "tune.mid"
+    assert free_outputs(requested, 1) == [requested]
+    requested.write_bytes(b"")
+    assert free_outputs(requested, 1) == [tmp_path / "tune-2.mid"]
+    (tmp_path / "tune-2.svg").write_bytes(b"")
+    assert free_outputs(requested, 2) == [tmp_path / "tune-3.mid", tmp_path / "tune-4.mid"]
+
+
+def test_an_error_splits_into_the_problem_and_the_remedy() -> None:
+    assert (
+        InputError("Opus 3 no. 2.mid holds no notes. Choose another file.").problem == "Opus 3 no. 2.mid holds no notes"
+    )
+    assert InputError("song.mid is empty.").problem == "song.mid is empty"
+    assert InputError("no period").problem == "no period"
 
 
 def test_printable_keeps_one_line_of_text() -> None:

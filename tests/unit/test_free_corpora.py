@@ -35,5 +35,5 @@ def _named(said: object) -> set[str]:
 def test_what_forbids_commerce_or_reserves_rights_is_not_free() -> None:
     assert set(FREE_CORPORA) == {"chorales", "folk"}
     for name in FREE_CORPORA:
-        licences = [source.licence for source in TABLE[name].sources] if name in TABLE else []
+        licences = [group.licence for group in TABLE[name].groups] if name in TABLE else []
         assert not any("non-commercial" in licence for licence in licences)

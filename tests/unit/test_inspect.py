@@ -157,12 +157,12 @@ def test_learned_tokens_are_shown_with_what_they_stand_for(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["missing.mid"], "there is no file"),
+        (["missing.mid"], "There is no file"),
         (["tune.mid", "--preset", "nope"], "'nope' is not a tokenizer preset"),
         (["tune.mid", "--model", "."], "no tokenizer.json"),
-        (["tune.mid", "--track", "9"], "there is no track 9"),
+        (["tune.mid", "--track", "9"], "There is no track 9"),
         (["five.mid"], "time signature 5/1"),
-        (["piano.mid"], r"as a track of its own, or take every track as it is: --preset gm\.$"),
+        (["piano.mid"], r"on a track of its own, or use every track with --preset gm\.$"),
         (["piano.mid", "--scheme", "satb"], r"or take every track as it is: --preset gm\.$"),
     ],
 )

@@ -252,7 +252,7 @@ def test_every_format_is_written(sung: Path, tmp_path: Path) -> None:
     for path in written.paths:
         assert path.read_bytes().startswith(begins.get(path.suffix, b""))
     assert soundfile.info(tmp_path / "all.mp3").format == "MP3"
-    with pytest.raises(InputError, match=r"all\.mid exists already"):
+    with pytest.raises(InputError, match=r"all\.mid already exists"):
         write_renderings({tmp_path / "all.mid": look}, ["midi"])
 
 
@@ -260,7 +260,7 @@ def test_pages_do_not_replace_files_that_exist(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(Rendering, "svg_pages", ["<svg>1</svg>", "<svg>2</svg>"])
     (tmp_path / "x-page2.svg").write_text("mine")
     look = Rendering(band())
-    with pytest.raises(InputError, match=r"x-page2\.svg exists already"):
+    with pytest.raises(InputError, match=r"x-page2\.svg already exists"):
         write_renderings({tmp_path / "x.svg": look}, ["svg", "midi"])
     assert [path.name for path in tmp_path.iterdir()] == ["x-page2.svg"]
     write_renderings({tmp_path / "x.svg": look}, ["svg", "midi"], force=True)

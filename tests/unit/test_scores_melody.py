@@ -62,7 +62,7 @@ def test_of_equal_tracks_the_first_is_taken() -> None:
 def test_a_track_is_asked_for_by_number_or_name(track: int | str) -> None:
     choice = pick_melody(score_of(Melody=HIGH, Bass=LOW), track)
     assert choice.index == 1
-    assert choice.reason == "melody: track 2 'Bass', as asked for"
+    assert choice.reason == "melody: track 2 'Bass', as requested"
 
 
 def test_a_track_may_be_named_like_a_number() -> None:
@@ -72,13 +72,13 @@ def test_a_track_may_be_named_like_a_number() -> None:
 @pytest.mark.parametrize(
     ("track", "message"),
     [
-        (0, r"there is no track 0 \(there are 4, from 1\); choose with --track one of: 1 'Flute', 3 'Bass'\."),
-        (5, "there is no track 5"),
-        (-1, "there is no track -1"),
-        ("-1", "there is no track named '-1'"),
-        ("Oboe", "there is no track named 'Oboe'"),
-        ("piano", "track 2 'Piano' plays several notes at once; choose with --track one of: 1 'Flute', 3 'Bass'."),
-        (4, "track 4 'Drums' is percussion"),
+        (0, r"There is no track 0 \(there are 4, from 1\). Choose with --track one of 1 'Flute', 3 'Bass'\."),
+        (5, "There is no track 5"),
+        (-1, "There is no track -1"),
+        ("-1", "There is no track named '-1'"),
+        ("Oboe", "There is no track named 'Oboe'"),
+        ("piano", "Track 2 'Piano' plays several notes at once. Choose with --track one of 1 'Flute', 3 'Bass'."),
+        (4, "Track 4 'Drums' is percussion"),
     ],
 )
 def test_a_wrong_choice_lists_the_right_ones(track: int | str, message: str) -> None:
@@ -87,14 +87,14 @@ def test_a_wrong_choice_lists_the_right_ones(track: int | str, message: str) -> 
 
 
 def test_a_polyphonic_track_named_as_melody_is_not_passed_over() -> None:
-    with pytest.raises(InputError, match=r"tracks named as melody play several notes at once.*one of: 1 'Bass'"):
+    with pytest.raises(InputError, match=r"tracks named as melody play several notes at once.*one of 1 'Bass'"):
         pick_melody(score_of(Bass=LOW, Vocals=CHORDS))
 
 
 def test_with_only_polyphony_there_is_no_choice() -> None:
-    with pytest.raises(InputError, match="no track is monophonic"):
+    with pytest.raises(InputError, match="Put the melody on a track of its own"):
         pick_melody(score_of(Piano=CHORDS))
-    with pytest.raises(InputError, match="all tracks play several notes at once"):
+    with pytest.raises(InputError, match="All tracks play several notes at once"):
         pick_melody(score_of(Left=CHORDS, Right=CHORDS))
 
 

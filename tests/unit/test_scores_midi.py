@@ -107,7 +107,7 @@ def test_writing_creates_the_folder_and_reads_back(tmp_path: Path) -> None:
 def test_an_existing_file_is_replaced_only_by_force(tmp_path: Path) -> None:
     path = tmp_path / "tune.mid"
     path.write_bytes(b"mine")
-    with pytest.raises(InputError, match=r"tune\.mid exists already; choose another name, or pass --force"):
+    with pytest.raises(InputError, match=r"tune\.mid already exists. Add --force"):
         write_midi(melody(), path)
     assert path.read_bytes() == b"mine"
     write_midi(melody(), path, force=True)

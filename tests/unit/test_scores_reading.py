@@ -74,7 +74,7 @@ METER = b"\x00\xff\x58\x04"
 
 BAD = {
     "empty.mid": (b"", "is empty"),
-    "text.mid": (b"this is no music at all", "is not a MIDI file, whatever its name says"),
+    "text.mid": (b"this is no music at all", "is not a MIDI file despite its name"),
     "stub.mid": (b"MThd\0\0", "is not a MIDI file, or is cut off"),
     "header.mid": (midi(note())[:14], "holds no notes"),
     "cut.mid": (midi(note(), note(), note())[:-10], "is damaged or cut off"),
@@ -87,17 +87,17 @@ BAD = {
     "patterns.mid": (midi(note(), form=2), "independent patterns"),
     "far.mid": (midi(note(2**27)), "has notes outside ticks 0 to 67,108,864"),
     "overflow.mid": (midi(*[note(2**28 - 1)] * 9), "has notes outside ticks 0 to 67,108,864"),
-    "bars.mid": (midi(note(2**22)), "holds 2,185 bars, and at most 2,000"),
-    "tiny-bars.mid": (midi(METER + b"\1\6\x18\x08", note(2**20)), "bars, and at most 2,000"),
+    "bars.mid": (midi(note(2**22)), "holds 2,185 bars, more than the limit of 2,000"),
+    "tiny-bars.mid": (midi(METER + b"\1\6\x18\x08", note(2**20)), "bars, more than the limit of 2,000"),
     "beatless.mid": (midi(METER + b"\0\2\x18\x08", note()), "has the time signature 0/4"),
     "unit.mid": (midi(METER + b"\4\x1f\x18\x08", note()), "has the time signature 4/2^31"),
     "unit-32.mid": (midi(METER + b"\4\x20\x18\x08", note()), "has the time signature 4/2^32"),
     "unit-255.mid": (midi(METER + b"\4\xff\x18\x08", note()), "has the time signature 4/2^255"),
     "controllers.mid": (midi(note(), *[b"\1\xb0\x40\x7f"] * 500_001), "holds over 500,000 MIDI events"),
     "finer.mid": (midi(METER + b"\1\6\x18\x08", note(), division=7), "cannot express it"),
-    "crowd.mid": (midi(*[note(duration=1)] * 50_001), "holds 50,001 notes, and at most 50,000"),
+    "crowd.mid": (midi(*[note(duration=1)] * 50_001), "holds 50,001 notes, more than the limit of 50,000"),
     "tempos.mid": (midi(*[b"\1\xff\x51\x03\x07\xa1\x20"] * 50_001, note()), "tempo and signature events"),
-    "long.mid": (midi(*[b"\0\xff\x01\x7f" + b"x" * 127] * 40_000), "bytes, and at most 4,194,304 are read"),
+    "long.mid": (midi(*[b"\0\xff\x01\x7f" + b"x" * 127] * 40_000), "bytes, more than the limit of 4,194,304"),
     "web.xml": (b"<!doctype html><html><body>Not found</body></html>", "is not well-formed XML"),
     "cut.musicxml": (xml(FIRST_BAR)[:-30], "is not well-formed XML"),
     "other.xml": (b"<?xml version='1.0'?><svg/>", "its root is <svg>"),
@@ -109,17 +109,17 @@ BAD = {
     "crowd.xml": (xml("<note/>" * 50_001), "holds 50,001 notes"),
     "beats.xml": (xml(xml_start(10**8) + xml_note()), "time signature with the number 100,000,000"),
     "split-beats.xml": (xml(xml_start("1&#48;&#48;&#48;") + xml_note()), "time signature with the number 1,000"),
-    "encoding.xml": (b"<?xml version='1.0' encoding='UTG-8'?><a/>", "is XML of a strange encoding"),
-    "sharps.xml": (xml(FIRST_BAR.replace("<fifths>1", "<fifths>999")), "has the fifths 999, and at most 14 is read"),
+    "encoding.xml": (b"<?xml version='1.0' encoding='UTG-8'?><a/>", "is XML in an unknown encoding"),
+    "sharps.xml": (xml(FIRST_BAR.replace("<fifths>1", "<fifths>999")), "has the fifths 999, more than the limit of 14"),
     "flats.xml": (xml(FIRST_BAR.replace("<fifths>1", "<fifths>-99999999999")), "has the fifths 99,999,999,999"),
     "transposed.xml": (
         xml(xml_start(more="<transpose><chromatic>-999</chromatic></transpose>") + xml_note()),
-        "has the chromatic 999, and at most 72",
+        "has the chromatic 999, more than the limit of 72",
     ),
     "ending.xml": (xml('<barline><ending number="1-99999999" type="start"/></barline>'), "numbers an ending above 99"),
     "forever.xml": (xml(xml_start() + xml_note(10**9)), "lasts 1,000,000,000 quarter notes"),
     "later.xml": (xml(xml_start() + xml_note(200_000)), "has notes outside ticks"),
-    "high.xml": (xml(xml_start() + xml_note().replace("4</o", "40</o")), "beyond what MIDI has"),
+    "high.xml": (xml(xml_start() + xml_note().replace("4</o", "40</o")), "beyond the range of MIDI"),
     "divisions.xml": (xml(FIRST_BAR.replace("<divisions>1", "<divisions>0")), "cannot be read as MusicXML"),
     "binary.xml": (bytes(range(256)), "is not a MusicXML file"),
     "cut.mxl": (mxl(a_xml=xml(FIRST_BAR))[:-30], "is a damaged .mxl file"),
@@ -129,7 +129,7 @@ BAD = {
     "photos.mxl": (mxl(a_png=b""), "is a zip file without MusicXML"),
     "words.abc": (b"Dear diary,\n", "cannot be read as ABC"),
     "silent.abc": (ABC, "holds no notes"),
-    "two.abc": (ABC + b"GABc|\n\nX:2\nM:4/4\nK:C\nCDEF|\n", "holds several pieces; split it"),
+    "two.abc": (ABC + b"GABc|\n\nX:2\nM:4/4\nK:C\nCDEF|\n", "holds several pieces. Split it"),
     "forever.abc": (ABC + b"A1000000000|B|\n", "has a bar of over 128 quarter notes"),
     "tempo.abc": (ABC.replace(b"K:", b"Q7172\nK:") + b"GABc|G4|", "has a bar of over 128 quarter notes"),
     "beats.abc": (b"X:1\nM:99999/4\nL:1/4\nK:G\nG|A|\n", "time signature with the number 99,999"),
@@ -138,7 +138,7 @@ BAD = {
     "beats.krn": (b"**kern\n*M99999999/4\n=1\n4d\n=2\n4e\n*-\n", "time signature with the number 99,999,999"),
     "transposed.krn": (b"**kern\n*Trd-1c-99999\n*M2/4\n=1\n2d\n*-\n", "has the transposition 99,999"),
     "crowd.krn": (b"**kern\n" + b"4d\n" * 50_001 + b"*-\n", "holds 50,001 notes"),
-    "words.txt": (b"Dear diary,\n", "is of no known format; give one of .mid"),
+    "words.txt": (b"Dear diary,\n", "has an unknown format. Give one of .mid"),
 }
 
 
@@ -158,11 +158,11 @@ def test_a_bad_file_is_one_sentence_with_its_name(name: str, tmp_path: Path) -> 
 
 
 def test_what_is_no_file_is_told_apart(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"there is no file .*; check the name"):
+    with pytest.raises(InputError, match=r"There is no file .*\. Check the name"):
         read_score(tmp_path / "missing.mid")
-    with pytest.raises(InputError, match=r"is a folder; give a file \(\.mid"):
+    with pytest.raises(InputError, match=r"is a folder\. Give a file \(\.mid"):
         read_score(tmp_path)
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="Cannot read"):
         read_score(tmp_path / ("x" * 5_000))
     with pytest.raises(InputError, match="embedded null"):
         read_score("a\0b.mid")
@@ -192,7 +192,7 @@ def test_limits_are_the_callers(tmp_path: Path) -> None:
     path = tmp_path / "tune.mid"
     path.write_bytes(midi(note(), note()))
     assert read_score(path, Limits(max_notes=2)).note_num() == 2
-    with pytest.raises(InputError, match="holds 2 notes, and at most 1 are read"):
+    with pytest.raises(InputError, match="holds 2 notes, more than the limit of 1"):
         read_score(path, Limits(max_notes=1))
 
 

@@ -37,7 +37,7 @@ def test_voices_come_from_high_to_low_each_once() -> None:
 
 @pytest.mark.parametrize("names", [["cello"], [""], []])
 def test_what_is_no_voice_is_refused(names: list[str]) -> None:
-    with pytest.raises(InputError, match="give one or more of soprano, alto, tenor, bass"):
+    with pytest.raises(InputError, match="Give one or more of soprano, alto, tenor, bass"):
         voice_names(names)
 
 
@@ -78,7 +78,7 @@ def test_one_given_voice_is_the_track_of_its_name() -> None:
 def test_the_track_asked_for_is_taken_as_the_given_voice() -> None:
     choice = pick_voices(_score(_track("Soprano", 70), _track("Flute", 80)), ["soprano"], track=2)
     assert choice.indices == {"Soprano": 1}
-    assert "as asked for, as Soprano" in choice.reason
+    assert "as requested, as Soprano" in choice.reason
 
 
 def test_a_track_asked_for_is_a_melody_whatever_the_others_are_named() -> None:
@@ -92,23 +92,23 @@ def test_two_voices_without_names_go_by_pitch() -> None:
 
 
 def test_too_few_tracks_are_refused() -> None:
-    with pytest.raises(InputError, match=r"2 voices are given \(Soprano, Bass\), but the score has 1 track;"):
+    with pytest.raises(InputError, match=r"2 voices are given \(Soprano, Bass\), but the score has 1 track\."):
         pick_voices(_score(_track("", 60)), ["soprano", "bass"])
 
 
 def test_a_track_and_several_voices_are_refused() -> None:
-    with pytest.raises(InputError, match="leave --track out"):
+    with pytest.raises(InputError, match="Omit --track"):
         pick_voices(_score(_track("", 60), _track("", 40)), ["soprano", "bass"], track=1)
 
 
 def test_a_voice_of_chords_is_refused() -> None:
     score = _score(_track("Soprano", 70), _track("Bass", 40, num_parts=2))
     with pytest.raises(
-        InputError, match=r"track 2 'Bass' plays several notes at once, so it is not one voice \(Bass\)"
+        InputError, match=r"Track 2 'Bass' plays several notes at once, so it is not one voice \(Bass\)"
     ):
         pick_voices(score, ["soprano", "bass"])
 
 
 def test_a_melody_of_chords_is_refused_with_what_could_be_chosen() -> None:
-    with pytest.raises(InputError, match=r"choose with --track one of: 2 'Flute'\."):
+    with pytest.raises(InputError, match=r"Choose with --track one of 2 'Flute'\."):
         pick_voices(_score(_track("Soprano", 60, num_parts=2), _track("Flute", 70)), ["soprano"])

@@ -147,7 +147,7 @@ class MultitrackGenerator:
         try:
             return [pick_melody(score).index]
         except InputError as error:
-            raise InputError(f"{str(error).split(';')[0]}; name the given tracks with --given.") from None
+            raise InputError(f"{error.problem}. Name the given tracks with --given.") from None
 
     def _written_ranks(
         self, score: ScoreTick, prompt: MultitrackPrompt, kept: Collection[int], write: Sequence[str]

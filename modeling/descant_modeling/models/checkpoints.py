@@ -236,7 +236,7 @@ def _find_folder(name: str) -> Path:
     try:
         folder = pull_folder(name)
     except InputError as error:
-        raise InputError(f"{error}: {_choices()}") from None
+        raise InputError(f"{error.problem}: {_choices()}") from None
     if not (folder / META_FILE).is_file():
         raise InputError(f"{name} on the Hub holds no {META_FILE}: name a model that Descant pushed")
     return folder

@@ -1,8 +1,6 @@
-"""Commands about corpora and tokens, and the one place where a user's mistake becomes an exit status.
+"""The commands `descant dataset` and `descant tokenizer`, and the exit status of every command.
 
 Heavy libraries (datasets, music21, miditok) are imported inside the commands, so that `--help` answers at once.
-
-A build report as a person reads it.
 """
 
 from __future__ import annotations
@@ -26,11 +24,24 @@ from descant_tokenizers.common.errors import InputError
 
 if TYPE_CHECKING:
     from descant_tokenizers.common.hub import Pushed
+    from descant_tokenizers.corpora.build import BuildReport
 
 EXIT_BAD_INPUT = 2
-#: What a disk that is full or may not be written to answers, wherever that happens.
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+"""Errors of a disk that is full or read-only, wherever they occur."""
+
+MAX_LISTED = 8
+
+SourceArgument = Annotated[str, typer.Argument(help="Name of a corpus, folder of a dataset, or folder of score files.")]
+ModelOption = Annotated[str | None, typer.Option(help="Checkpoint folder or Hub id; its tokenizer is used instead.")]
+NumProcOption = Annotated[int | None, typer.Option(help="Worker processes; default: one per core.")]
+FormatOption = Annotated[Literal["arrow", "parquet"], typer.Option("--format", help="Format on disk.")]
+ReplaceOption = Annotated[bool, typer.Option("--force", help="Replace the dataset at --out.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="Print neither progress nor summary.")]
+RepoArgument = Annotated[str, typer.Argument(help="Hub id: user/name.")]
+PrivateOption = Annotated[bool, typer.Option("--private", help="Make a new repository private.")]
+UpdateOption = Annotated[bool, typer.Option("--update", help="Add a new version to an existing repository.")]
 
 dataset_app = typer.Typer(
     name="dataset",
@@ -40,15 +51,10 @@ dataset_app = typer.Typer(
 )
 tokenizer_app = typer.Typer(
     name="tokenizer",
-    help="Look at music as the model sees it: tokens.",
+    help="Inspect, compare, train and push tokenizers.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-
-
-@dataset_app.callback()
-def _dataset() -> None:
-    """Keep `dataset` a group of commands, however few it holds."""
 
 
 @dataset_app.command("build")
@@ -61,36 +67,34 @@ def build_command(
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder to write the dataset to.")],
-    num_proc: Annotated[int | None, typer.Option(help="Worker processes; one for each core if not given.")] = None,
-    file_format: Annotated[Literal["arrow", "parquet"], typer.Option("--format", help="Format on disk.")] = "arrow",
+    num_proc: NumProcOption = None,
+    file_format: FormatOption = "arrow",
     parts: Annotated[
         Literal["auto", "all"],
-        typer.Option(help="Of your own files: four voices where there are four, or every track of every file."),
+        typer.Option(help="Of your own files: the four voices where there are four, or every track of every file."),
     ] = "auto",
     licence: Annotated[str | None, typer.Option(help="Licence of your own files, for the column of that name.")] = None,
     engine: Annotated[
         Literal["plain", "datatrove"],
-        typer.Option(help="What deals the files out: processes here, or datatrove's tasks (extra `scale`)."),
+        typer.Option(help="Backend: worker processes on this machine, or datatrove's tasks (extra `scale`)."),
     ] = "plain",
     executor: Annotated[
         Literal["local", "slurm", "ray"], typer.Option(help="Where datatrove's tasks run.", rich_help_panel="datatrove")
     ] = "local",
     tasks: Annotated[
-        int | None, typer.Option(help="Number of tasks; one for every 1,000 files.", rich_help_panel="datatrove")
+        int | None, typer.Option(help="Number of tasks; default: one per 1,000 files.", rich_help_panel="datatrove")
     ] = None,
     work: Annotated[
         Path | None,
-        typer.Option(help="Folder of the tasks, seen by all machines; beside --out.", rich_help_panel="datatrove"),
+        typer.Option(help="Folder shared by the tasks; default: beside --out.", rich_help_panel="datatrove"),
     ] = None,
     partition: Annotated[str | None, typer.Option(help="Slurm partition.", rich_help_panel="datatrove")] = None,
-    job_time: Annotated[
-        str, typer.Option(help="Longest time of a Slurm job.", rich_help_panel="datatrove")
-    ] = "04:00:00",
-    force: Annotated[bool, typer.Option("--force", help="Replace the dataset at --out.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print neither progress nor summary.")] = False,
+    job_time: Annotated[str, typer.Option(help="Time limit of a Slurm job.", rich_help_panel="datatrove")] = "04:00:00",
+    force: ReplaceOption = False,
+    quiet: QuietOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as one line of JSON instead.")] = False,
 ) -> None:
-    """Build a corpus to a Hugging Face dataset: one row a piece, the music as MIDI bytes."""
+    """Build a corpus as a Hugging Face dataset: one row per piece, the music as MIDI bytes."""
     from descant_tokenizers.corpora import build_dataset, reading_bar
     from descant_tokenizers.pianoroll.melodies import MELODY_CORPUS
     from descant_tokenizers.pianoroll.windows import ROLL_CORPORA
@@ -103,15 +107,17 @@ def build_command(
     start = time.monotonic()
     common: dict[str, Any] = {"force": force, "licence": licence, "parts": parts, "file_format": file_format}
     if engine == "datatrove":
-        trove = _trove()
-        cluster = trove.Cluster(executor, num_proc, tasks, partition, job_time)
-        done = trove.build(source, out, cluster, work=work, quiet=quiet or as_json, **common)
+        backend = _datatrove()
+        cluster = backend.Cluster(executor, num_proc, tasks, partition, job_time)
+        done = backend.build(source, out, cluster, work=work, quiet=quiet or as_json, **common)
         if done is None:
-            typer.echo(f"The tasks are Slurm's: when they have ended, the same command writes {out}.", err=True)
+            typer.echo(f"The tasks were submitted to Slurm. When they end, run this again to write {out}.", err=True)
             return
         report = done
     elif executor != "local" or tasks is not None or work is not None or partition is not None:
-        raise InputError("--executor, --tasks, --work and --partition are datatrove's; add --engine datatrove.")
+        raise InputError(
+            "--executor, --tasks, --work and --partition are options of datatrove. Add --engine datatrove."
+        )
     else:
         with reading_bar(source, quiet=quiet) as progress:
             report = build_dataset(source, out, num_proc=num_proc, progress=progress, **common)
@@ -121,31 +127,29 @@ def build_command(
         typer.echo(summary(report, out, time.monotonic() - start))
 
 
-def _trove() -> ModuleType:
-    """Import what needs the extra `scale`."""
+def _datatrove() -> ModuleType:
+    """Import the backend that needs the extra `scale`."""
     try:
-        from descant_tokenizers.corpora import datatrove as trove
+        from descant_tokenizers.corpora import datatrove
     except ModuleNotFoundError:
-        raise InputError("--engine datatrove needs datatrove; pip install 'descant[scale]'.") from None
-    return trove
+        raise InputError("--engine datatrove needs datatrove. Run pip install 'descant[scale]'.") from None
+    return datatrove
 
 
 @dataset_app.command("stats")
 def stats_command(
-    source: Annotated[str, typer.Argument(help="A corpus by name, a dataset's folder, or a folder of score files.")],
+    source: SourceArgument,
     preset: Annotated[
         str | None,
-        typer.Option(
-            "--preset", "--tokenizer", help="Preset or folder of a tokenizer; satb or gm, as fits, by default."
-        ),
+        typer.Option("--preset", "--tokenizer", help="Preset or folder of a tokenizer; default: satb or gm, as fits."),
     ] = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw it to this image file, too (.png, .svg, .pdf).")] = None,
-    num_proc: Annotated[int | None, typer.Option(help="Worker processes; one for each core if not given.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Also draw it to this image file (.png, .svg, .pdf).")] = None,
+    num_proc: NumProcOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file at --plot.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print no progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as one line of JSON instead.")] = False,
 ) -> None:
-    """Show what is in a corpus: pieces, notes, ranges, keys, meters, lengths, tokens and licences of each split."""
+    """Show statistics of a corpus by split: pieces, notes, ranges, keys, meters, lengths, tokens and licences."""
     from rich.console import Console
 
     from descant_tokenizers.cli.stats import check_plot, corpus_stats, draw, table
@@ -168,18 +172,16 @@ def stats_command(
 
 @dataset_app.command("tokenize")
 def tokenize_command(
-    source: Annotated[str, typer.Argument(help="A corpus by name, a dataset's folder, or a folder of score files.")],
+    source: SourceArgument,
     out: Annotated[Path, typer.Option(help="Folder to write the tokenized dataset to.")],
     preset: PresetOption = "satb",
-    model: Annotated[
-        str | None, typer.Option(help="Checkpoint folder or Hub id; its tokenizer is taken instead.")
-    ] = None,
-    num_proc: Annotated[int | None, typer.Option(help="Worker processes; one for each core if not given.")] = None,
-    file_format: Annotated[Literal["arrow", "parquet"], typer.Option("--format", help="Format on disk.")] = "arrow",
-    force: Annotated[bool, typer.Option("--force", help="Replace the dataset at --out.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print neither progress nor summary.")] = False,
+    model: ModelOption = None,
+    num_proc: NumProcOption = None,
+    file_format: FormatOption = "arrow",
+    force: ReplaceOption = False,
+    quiet: QuietOption = False,
 ) -> None:
-    """Add token columns to a corpus, a dataset or a folder of score files, and put the tokenizer beside it."""
+    """Add token columns to a corpus, a dataset or a folder of score files, and save the tokenizer there."""
     from descant_tokenizers.corpora import load_corpus, reading_bar, silence_datasets
     from descant_tokenizers.corpora.build import is_score_folder
     from descant_tokenizers.corpora.files import FolderCorpus
@@ -214,9 +216,9 @@ def tokenize_command(
 @dataset_app.command("push")
 def push_dataset_command(
     folder: Annotated[Path, typer.Argument(help="Folder of a built dataset.")],
-    repo_id: Annotated[str, typer.Argument(help="Where to: user/name.")],
-    private: Annotated[bool, typer.Option("--private", help="A new repository is private.")] = False,
-    update: Annotated[bool, typer.Option("--update", help="Add a new version to a repository that exists.")] = False,
+    repo_id: RepoArgument,
+    private: PrivateOption = False,
+    update: UpdateOption = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print no summary.")] = False,
 ) -> None:
     """Push a dataset to the Hugging Face Hub, as Parquet with a card."""
@@ -225,17 +227,12 @@ def push_dataset_command(
     _say_pushed(push_dataset(folder, repo_id, private=private, update=update), quiet)
 
 
-@tokenizer_app.callback()
-def _tokenizer() -> None:
-    """Keep `tokenizer` a group of commands, however few it holds."""
-
-
 @tokenizer_app.command("push")
 def push_tokenizer_command(
     folder: Annotated[Path, typer.Argument(help="Folder with a tokenizer.json of miditok.")],
-    repo_id: Annotated[str, typer.Argument(help="Where to: user/name.")],
-    private: Annotated[bool, typer.Option("--private", help="A new repository is private.")] = False,
-    update: Annotated[bool, typer.Option("--update", help="Add a new version to a repository that exists.")] = False,
+    repo_id: RepoArgument,
+    private: PrivateOption = False,
+    update: UpdateOption = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print no summary.")] = False,
 ) -> None:
     """Push a tokenizer to the Hugging Face Hub."""
@@ -254,51 +251,11 @@ tokenizer_app.command("compare")(compare_command)
 tokenizer_app.command("train")(train_tokenizer_command)
 
 
-def run(app: typer.Typer) -> None:
-    """Run a typer app as a program: bad input is one sentence on stderr, never a traceback.
-
-    Args:
-        app: The application; its arguments are read from `sys.argv`.
-
-    Raises:
-        SystemExit: Always. Status 0 after success, 2 after bad input (`InputError`, wrong usage, full disk), 130 after
-            Ctrl-C.
-    """
-    try:
-        app()
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(EXIT_BAD_INPUT)
-    except OSError as error:
-        if error.errno not in DISK_ERRORS:
-            raise  # a defect
-        where = error.filename or "a file"
-        print(f"error: cannot write {where} ({os.strerror(error.errno).lower()}); free some space.", file=sys.stderr)
-        sys.exit(EXIT_BAD_INPUT)
-    except KeyboardInterrupt:  # typer turns most of these into the same status itself
-        sys.exit(EXIT_INTERRUPTED)
-
-
-if TYPE_CHECKING:
-    from descant_tokenizers.corpora.build import BuildReport
-
-MAX_LISTED = 8
-
-
 def summary(report: BuildReport, out: Path, seconds: float) -> str:
-    """Say in a few lines what was built.
-
-    Args:
-        report: What became of every file.
-        out: Where the dataset lies.
-        seconds: How long the build took.
-
-    Returns:
-        Text without a final line break.
-    """
+    """Summarize a build in a few lines, without a final line break."""
     lines = [f"{report.corpus}: {report.num_rows} pieces from {report.num_files} files in {seconds:.1f} s"]
     if report.num_found > report.num_files:
-        lines.append(f"  {report.num_found} were found, each tune of a tune book counted")
+        lines.append(f"  {report.num_found} were found, counting each tune of a tune book")
     if report.num_cached:
         lines.append(f"  {report.num_cached} of them {'was' if report.num_cached == 1 else 'were'} read before")
     lines.append(f"  {'split':<10}{'pieces':>8}{'of four parts':>16}")
@@ -317,3 +274,28 @@ def _listed(what: str, said: Mapping[str, str]) -> Iterator[str]:
         yield from (f"    {text}" for text in list(said.values())[:MAX_LISTED])
         if len(said) > MAX_LISTED:
             yield f"    ... and {len(said) - MAX_LISTED} more"
+
+
+def run(app: typer.Typer) -> None:
+    """Run a typer app as a program: bad input is one line on stderr, never a traceback.
+
+    Args:
+        app: The application; its arguments come from `sys.argv`.
+
+    Raises:
+        SystemExit: Always. Status 0 after success, 2 after bad input (`InputError`, wrong usage, full disk), 130 after
+            Ctrl-C.
+    """
+    try:
+        app()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(EXIT_BAD_INPUT)
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise  # a bug
+        where = error.filename or "a file"
+        print(f"error: Cannot write {where} ({os.strerror(error.errno).lower()}). Free some space.", file=sys.stderr)
+        sys.exit(EXIT_BAD_INPUT)
+    except KeyboardInterrupt:  # typer itself turns most of these into the same status
+        sys.exit(EXIT_INTERRUPTED)

@@ -1,7 +1,4 @@
-"""What is in a corpus: pieces, notes, ranges, keys, meters, lengths, tokens and licences of each split.
-
-Statistics of a corpus as a table for a terminal and as a picture.
-"""
+"""Statistics of a corpus by split, as a table for a terminal and as a picture."""
 
 from __future__ import annotations
 
@@ -22,19 +19,32 @@ from descant_tokenizers.common.files import atomic_write
 from descant_tokenizers.corpora.build import load_corpus
 from descant_tokenizers.corpora.rows import row_to_score
 from descant_tokenizers.corpora.workers import OnPieces
-from descant_tokenizers.scores import VOICES, count_bars
+from descant_tokenizers.scores import NUM_VOICES, VOICES, count_bars
+from descant_tokenizers.scores.key import pitch_name
 from descant_tokenizers.tokens.dataset import tokenize_dataset
 from descant_tokenizers.tokens.presets import open_tokenizer
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+LENGTHS = ("notes", "bars", "tokens")
+COUNTED = ("parts", "keys", "meters", "composers", "licences")
+IMAGE_SUFFIXES = (".png", ".svg", ".pdf")
+MAX_LISTED = 6
+MAX_BARS = 14
+MAX_NAME = 60
+MANY_TIMES = 20
+"""Lengths are drawn on a logarithmic axis if the longest is more than this multiple of the median."""
 
 
 @dataclass
 class SplitStats:
-    """What is in one split.
+    """Statistics of one split.
 
     Attributes:
         pieces: Rows.
-        four_part: Rows of four voices, from files of just as many parts.
-        notes: Notes of each row; likewise bars and tokens. Rows that the tokenizer cannot hold have no tokens.
+        four_part: Rows of four voices, from files of exactly four parts.
+        notes: Notes of each row; likewise bars and tokens. Rows beyond the vocabulary of the tokenizer have no tokens.
         parts: Number of parts to rows.
         ranges: Track name (of the four voices) or `all` to the lowest and highest MIDI pitch.
         pitches: Notes of each MIDI pitch, 128 numbers.
@@ -55,19 +65,15 @@ class SplitStats:
     licences: Counter[str] = field(default_factory=Counter)
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values; counts in falling order, lengths as smallest, median, largest and sum."""
+        """Return plain values: counts in descending order, lengths as smallest, median, largest and sum."""
         counted = {name: dict(getattr(self, name).most_common()) for name in COUNTED}
         lengths = {name: spread(getattr(self, name)) for name in LENGTHS}
         ranges = {name: list(pitches) for name, pitches in self.ranges.items()}
         return {"pieces": self.pieces, "four_part": self.four_part, **lengths, "ranges": ranges, **counted}
 
 
-LENGTHS = ("notes", "bars", "tokens")
-COUNTED = ("parts", "keys", "meters", "composers", "licences")
-
-
 def spread(values: list[int]) -> dict[str, float]:
-    """Return how many values there are, the smallest, median and largest, and their sum; empty for none."""
+    """Return the number of values, the smallest, median and largest, and the sum; empty for no values."""
     if not values:
         return {}
     return {
@@ -81,11 +87,11 @@ def spread(values: list[int]) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class CorpusStats:
-    """What is in a corpus.
+    """Statistics of a corpus.
 
     Attributes:
-        splits: What is in each split, in order.
-        tokenizer: Name of the tokenizer that the tokens are counted in.
+        splits: Statistics of each split, in order.
+        tokenizer: Name of the tokenizer of the token counts.
     """
 
     splits: dict[str, SplitStats]
@@ -95,20 +101,20 @@ class CorpusStats:
 def corpus_stats(
     source: str, tokenizer: str | None = None, *, num_proc: int | None = None, progress: OnPieces | None = None
 ) -> CorpusStats:
-    """Look at a corpus.
+    """Compute the statistics of a corpus.
 
     Args:
-        source: A corpus by name, the folder of a dataset, or a folder of score files.
+        source: Name of a corpus, folder of a dataset, or folder of score files.
         tokenizer: Preset, or folder of a trained tokenizer; by default `satb` if at least half of the pieces
             are four-part, else `gm`.
-        num_proc: Worker processes to read files; by default one for each core.
-        progress: Told how far reading is.
+        num_proc: Worker processes to read files; default: one per core.
+        progress: Called while reading, with the number of files done and of all files.
 
     Returns:
-        What is in it.
+        The statistics by split.
 
     Raises:
-        InputError: There is neither such a corpus nor such a folder, or nothing in it can be used.
+        InputError: There is no such corpus or folder, or nothing in it can be used.
     """
     named = None if tokenizer is None else open_tokenizer(tokenizer)
     dataset = load_corpus(source, num_proc=num_proc, progress=progress)
@@ -140,7 +146,7 @@ def _count(stats: SplitStats, row: Mapping[str, Any]) -> None:
     stats.composers[row["composer"]] += 1
     stats.licences[row["licence"]] += 1
     is_four_voices = tuple(track.name for track in score.tracks) == VOICES
-    stats.four_part += is_four_voices and row["num_parts"] == len(VOICES)
+    stats.four_part += is_four_voices and row["num_parts"] == NUM_VOICES
     for track in score.tracks:
         if not track.is_drum:
             pitches = track.notes.numpy()["pitch"]
@@ -155,93 +161,24 @@ def _widen(ranges: dict[str, tuple[int, int]], names: Iterable[str], pitches: li
         ranges[name] = (min(low, *pitches, 127), max(high, *pitches, 0))
 
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-IMAGE_SUFFIXES = (".png", ".svg", ".pdf")
-MAX_LISTED = 6
-MAX_BARS = 14
-MAX_NAME = 60
-#: Lengths are drawn on a logarithmic axis where the longest is so many times the median.
-MANY_TIMES = 20
-_NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
-
-
 def table(stats: Mapping[str, SplitStats], title: str, preset: str) -> Table:
-    """Lay statistics out: a column for each split, a row for each measure."""
+    """Make a table of statistics with a column for each split and a row for each measure."""
     view = Table(title=title, title_justify="left", show_lines=True)
     view.add_column("")
     for name in stats:
         view.add_column(name, overflow="fold")
-    labels = {"notes": "notes a piece", "bars": "bars a piece", "tokens": f"tokens a piece ({preset})"}
     view.add_row("pieces", *(f"{split.pieces:,}" for split in stats.values()))
     view.add_row("of four parts", *(f"{split.four_part:,}" for split in stats.values()))
-    for length in LENGTHS:
-        view.add_row(labels[length], *(_spread_text(split, length) for split in stats.values()))
+    for length, label in _length_labels(preset).items():
+        view.add_row(label, *(_spread_text(split, length) for split in stats.values()))
     view.add_row("range", *(_ranges_text(split) for split in stats.values()))
-    for label, counts in (
-        ("parts", "parts"),
-        ("keys", "keys"),
-        ("meters", "meters"),
-        ("composers", "composers"),
-        ("licences", "licences"),
-    ):
-        view.add_row(label, *(_listed(getattr(split, counts)) for split in stats.values()))
+    for counts in COUNTED:
+        view.add_row(counts, *(_listed(getattr(split, counts)) for split in stats.values()))
     return view
 
 
-def draw(stats: Mapping[str, SplitStats], path: Path, title: str, preset: str) -> None:
-    """Draw pitches, keys, meters and lengths of each split to an image file.
-
-    Args:
-        stats: What is in each split.
-        path: The file; its suffix says the format (.png, .svg, .pdf).
-        title: What is shown.
-        preset: Name of the tokenizer preset.
-
-    Raises:
-        InputError: The file cannot be written.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(14, 8), layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.suptitle(title)
-    axes = figure.subplots(2, 3).ravel()
-    _draw_pitches(axes[0], stats)
-    _draw_counts(axes[1], stats, "keys", "key")
-    _draw_counts(axes[2], stats, "meters", "meter")
-    for place, (length, label) in enumerate(
-        (("notes", "notes a piece"), ("bars", "bars a piece"), ("tokens", f"tokens a piece ({preset})"))
-    ):
-        _draw_lengths(axes[3 + place], stats, length, label)
-    axes[0].legend()
-    with atomic_write(path) as temporary:
-        figure.savefig(temporary, dpi=110)
-
-
-def check_plot(path: Path | None, *, force: bool) -> None:
-    """Refuse an image file before any work is done.
-
-    Args:
-        path: Where to draw, if anywhere.
-        force: Replace a file that is there.
-
-    Raises:
-        InputError: There is a file already, or its suffix names no format.
-    """
-    if path is None:
-        return
-    if path.suffix.lower() not in IMAGE_SUFFIXES:
-        raise InputError(f"{path} names no image format; give a file ending in {', '.join(IMAGE_SUFFIXES)}.")
-    if path.exists() and not force:
-        raise InputError(f"{path} exists already; choose another name, or pass --force to replace it.")
-
-
-def pitch_name(pitch: int) -> str:
-    """Name a MIDI pitch: 60 is C4."""
-    return f"{_NAMES[pitch % 12]}{pitch // 12 - 1}"
+def _length_labels(preset: str) -> dict[str, str]:
+    return {"notes": "notes per piece", "bars": "bars per piece", "tokens": f"tokens per piece ({preset})"}
 
 
 def _spread_text(split: SplitStats, length: str) -> str:
@@ -262,6 +199,53 @@ def _listed(counts: Counter[Any]) -> str:
     return "\n".join(lines + ([f"and {len(counts) - MAX_LISTED} more"] if len(counts) > MAX_LISTED else []))
 
 
+def check_plot(path: Path | None, *, force: bool) -> None:
+    """Refuse an image file before any work is done.
+
+    Args:
+        path: The image file, if there is one.
+        force: Replace an existing file.
+
+    Raises:
+        InputError: The file exists already, or its suffix is not an image format.
+    """
+    if path is None:
+        return
+    if path.suffix.lower() not in IMAGE_SUFFIXES:
+        raise InputError(f"{path} is not an image file. Give a name that ends in {', '.join(IMAGE_SUFFIXES)}.")
+    if path.exists() and not force:
+        raise InputError(f"{path} already exists. Add --force to replace it, or choose another name.")
+
+
+def draw(stats: Mapping[str, SplitStats], path: Path, title: str, preset: str) -> None:
+    """Draw pitches, keys, meters and lengths of each split to an image file.
+
+    Args:
+        stats: Statistics of each split.
+        path: The file; its suffix determines the format (.png, .svg, .pdf).
+        title: Title of the picture.
+        preset: Name of the tokenizer preset.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(14, 8), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title)
+    axes = figure.subplots(2, 3).ravel()
+    _draw_pitches(axes[0], stats)
+    _draw_counts(axes[1], stats, "keys", "key")
+    _draw_counts(axes[2], stats, "meters", "meter")
+    for place, (length, label) in enumerate(_length_labels(preset).items(), start=3):
+        _draw_lengths(axes[place], stats, length, label)
+    axes[0].legend()
+    with atomic_write(path) as temporary:
+        figure.savefig(temporary, dpi=110)
+
+
 def _draw_pitches(axes: Axes, stats: Mapping[str, SplitStats]) -> None:
     for name, split in stats.items():
         total = sum(split.pitches) or 1
@@ -271,7 +255,7 @@ def _draw_pitches(axes: Axes, stats: Mapping[str, SplitStats]) -> None:
 
 
 def _draw_counts(axes: Axes, stats: Mapping[str, SplitStats], what: str, label: str) -> None:
-    """Bars of the most frequent values, beside each other for each split."""
+    """Draw bars of the most frequent values, side by side for each split."""
     whole: Counter[str] = sum((getattr(split, what) for split in stats.values()), Counter())
     names = [name for name, _ in whole.most_common(MAX_BARS)]
     width = 0.8 / len(stats)

@@ -1,1 +1,1 @@
-"""Errors, files and the Hub, shared by every package here."""
+"""Errors, files and the Hugging Face Hub, shared by all packages."""

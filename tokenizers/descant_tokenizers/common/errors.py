@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 __all__ = ["InputError", "printable"]
 
 
@@ -13,6 +15,11 @@ class InputError(ValueError):
     letter unless its first word is the name of a file or an option. The command line prints the message after
     `error: ` and exits with status 2; see `descant_tokenizers.cli.main.run`.
     """
+
+    @property
+    def problem(self) -> str:
+        """The first sentence without its period, for callers that know a better remedy."""
+        return re.split(r"\. (?=[A-Z])|\.$", str(self), maxsplit=1)[0]
 
 
 def printable(text: str, max_length: int) -> str:

@@ -1,7 +1,7 @@
-"""Folders to and from the Hugging Face Hub, with every failure as one sentence.
+"""Push folders to the Hugging Face Hub and pull them; every failure is one `InputError`.
 
-A push is one commit: either all files are there afterwards, or the repository is as it was. What is pulled stays in the
-client's cache, so that it works offline after the first time.
+A push is one commit: afterwards either all files are there, or the repository is unchanged. Pulled files stay in the
+client's cache, so that they work offline after the first time.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from http.client import UNAUTHORIZED
 from pathlib import Path
 from typing import Literal
 
-import httpx2
 from huggingface_hub import HfApi, constants, get_token, snapshot_download
 from huggingface_hub.errors import (
     HfHubHTTPError,
@@ -22,16 +21,20 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # public, but not re-exported
+
+# Both are public but not re-exported; `httpx` is whichever HTTP library the client uses.
+from huggingface_hub.utils import httpx, validate_repo_id  # type: ignore[attr-defined]
 
 from descant_tokenizers.common.errors import InputError
 
 RepoType = Literal["model", "dataset"]
 
+_HUB_ERRORS = (HfHubHTTPError, httpx.HTTPError, OSError)
+
 
 @dataclass(frozen=True)
 class Pushed:
-    """What a push left on the Hub.
+    """Result of a push.
 
     Attributes:
         url: Page of the repository.
@@ -51,25 +54,26 @@ def split_revision(name: str) -> tuple[str, str | None]:
 
 
 def is_repo_id(name: str) -> bool:
-    """Whether a name can be a Hub id: `user/name` or `user/name@revision`, and no path."""
+    """Return True if a name can be a Hub id (`user/name` or `user/name@revision`) and is not a path."""
     return name.count("/") == 1 and not name.startswith((".", "/")) and not name.endswith("/")
 
 
 def check_push(repo_id: str, repo_type: RepoType = "model", *, update: bool = False) -> None:
-    """Refuse a push that can't succeed, before any work is done.
+    """Refuse a push that cannot succeed, before any work is done.
 
     Raises:
-        InputError: A name that is no Hub id, no token, a repository that is there and `update` is off, or no network.
+        InputError: The name is not a Hub id, there is no token or no network, or the repository exists and `update`
+            is off.
     """
     _check_name(repo_id)
     if get_token() is None:
-        raise InputError("no Hub token is known: run `hf auth login` or set HF_TOKEN, then push again")
+        raise InputError("No Hub token is set. Run `hf auth login` or set HF_TOKEN, then push again.")
     try:
         exists = HfApi().repo_exists(repo_id, repo_type=repo_type)
-    except (HfHubHTTPError, httpx2.HTTPError, OSError) as error:
-        raise InputError(f"the Hub cannot be reached ({_reason(error)}): try again later") from None
+    except _HUB_ERRORS as error:
+        raise InputError(f"The Hub cannot be reached ({_reason(error)}). Try again later.") from None
     if exists and not update:
-        raise InputError(f"{repo_id} exists on the Hub: choose another name, or add --update for a new version of it")
+        raise InputError(f"{repo_id} exists on the Hub. Choose another name, or add --update for a new version of it.")
 
 
 def push_folder(
@@ -84,18 +88,18 @@ def push_folder(
     """Push a folder in one commit.
 
     Args:
-        folder: What to push.
+        folder: The folder.
         repo_id: `user/name`.
         repo_type: Model or dataset.
-        private: Whether a repository that is created is private.
-        update: Whether one that exists may get a new version; files that are not in the folder go.
+        private: Make a new repository private.
+        update: Allow a new version of an existing repository; files that are not in the folder are deleted there.
         files: Names or patterns of the files to push; all by default.
 
     Returns:
         Where it is.
 
     Raises:
-        InputError: See `check_push`; or the upload was refused or broke off, which leaves the repository as it was.
+        InputError: See `check_push`; or the upload was refused or broke off, which leaves the repository unchanged.
     """
     check_push(repo_id, repo_type, update=update)
     api = HfApi()
@@ -109,17 +113,17 @@ def push_folder(
             delete_patterns="*" if update else None,
             commit_message="Update with Descant" if update else "Upload with Descant",
         )
-    except (HfHubHTTPError, httpx2.HTTPError, OSError, RuntimeError, ValueError) as error:
+    except (*_HUB_ERRORS, RuntimeError, ValueError) as error:
         raise InputError(
-            f"the push to {repo_id} failed ({_reason(error)}): no file there was changed; push again, with --update "
-            "if the repository is there by now"
+            f"The push to {repo_id} failed ({_reason(error)}), and no file there was changed. Push again, with "
+            "--update if the repository exists by now."
         ) from None
     names = api.list_repo_files(repo_id, repo_type=repo_type, revision=commit.oid)
     return Pushed(str(commit.repo_url), commit.oid, tuple(sorted(names)))
 
 
 def pull_folder(name: str, repo_type: RepoType = "model") -> Path:
-    """Return the local copy of a repository; without a network the one that was pulled before.
+    """Return the local copy of a repository; without a network, the one that was pulled before.
 
     Args:
         name: `user/name` or `user/name@revision`.
@@ -131,17 +135,22 @@ def pull_folder(name: str, repo_type: RepoType = "model") -> Path:
     repo_id, revision = split_revision(name)
     _check_name(repo_id)
     try:
-        # The client waits for ever for a network that swallows what it is sent, unless it is asked with a limit first.
+        # The client waits forever for a network that drops all packets, unless it is first asked with a timeout.
         HfApi().repo_info(repo_id, repo_type=repo_type, revision=revision, timeout=constants.HF_HUB_ETAG_TIMEOUT)
         return Path(snapshot_download(repo_id, repo_type=repo_type, revision=revision))
     except RevisionNotFoundError:
-        raise InputError(f"{repo_id} has no revision {revision!r} on the Hub: leave it out for the newest") from None
+        raise InputError(f"{repo_id} has no revision {revision!r} on the Hub. Omit it for the newest one.") from None
     except RepositoryNotFoundError:
-        raise InputError(f"there is no {repo_type} {repo_id} on the Hub, or your token may not see it") from None
-    except (HfHubHTTPError, LocalEntryNotFoundError, httpx2.HTTPError, OSError) as error:
+        raise InputError(
+            f"There is no {repo_type} {repo_id} on the Hub, or your token has no access to it. Check the name."
+        ) from None
+    except (*_HUB_ERRORS, LocalEntryNotFoundError) as error:
         with contextlib.suppress(OSError):  # the client itself looks there only if nobody answers at all
             return Path(snapshot_download(repo_id, repo_type=repo_type, revision=revision, local_files_only=True))
-        raise InputError(f"{repo_type} {name!r} could not be fetched from the Hub ({_reason(error)})") from None
+        raise InputError(
+            f"The {repo_type} {name!r} could not be fetched from the Hub ({_reason(error)}). Check the name and the "
+            "network."
+        ) from None
 
 
 def _check_name(repo_id: str) -> None:
@@ -149,15 +158,15 @@ def _check_name(repo_id: str) -> None:
         validate_repo_id(repo_id)
     except HFValidationError:
         raise InputError(
-            f"{repo_id!r} is no Hub id: give user/name, of letters, digits, '-', '_' and '.' alone"
+            f"{repo_id!r} is not a Hub id. Give user/name with letters, digits, '-', '_' and '.' only."
         ) from None
     if repo_id.count("/") != 1:
-        raise InputError(f"{repo_id!r} has no user: give user/name")
+        raise InputError(f"{repo_id!r} has no user. Give user/name.")
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, HfHubHTTPError) and error.response is not None and error.response.status_code == UNAUTHORIZED:
         return "your token is not valid"
-    if isinstance(error, httpx2.HTTPError) and not isinstance(error, HfHubHTTPError):
+    if isinstance(error, httpx.HTTPError) and not isinstance(error, HfHubHTTPError):
         return f"no connection: {str(error) or type(error).__name__}"
     return next((line for line in str(error).split("\n") if line.strip()), type(error).__name__).strip().rstrip(".:")

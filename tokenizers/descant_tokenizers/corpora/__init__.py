@@ -1,4 +1,4 @@
-"""Corpora: from files to Hugging Face datasets of one row a piece.
+"""Corpora: from files to Hugging Face datasets of one row per piece.
 
 Some are read from music21's installed corpus; any folder of score files is a corpus like them.
 """
@@ -27,7 +27,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs datasets (two seconds) only when somebody asks for it; worker processes don't."""
+    """Import what needs datasets (two seconds) on first use; worker processes do not need it."""
     if name in ("CORPORA", "FREE_CORPORA", "BuildReport", "build_dataset", "load_corpus"):
         from descant_tokenizers.corpora import build
 

@@ -1,11 +1,11 @@
-"""Corpora by name or folder, built to Hugging Face datasets."""
+"""Build corpora, by name or from a folder, as Hugging Face datasets, and load them."""
 
 from __future__ import annotations
 
 import contextlib
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,62 +17,39 @@ from descant_tokenizers.common.hub import is_repo_id, pull_folder
 from descant_tokenizers.corpora.cache import cache_dir, make_cache_folder, reader_version
 from descant_tokenizers.corpora.catalogue import TABLE, Music21Corpus
 from descant_tokenizers.corpora.chorales import ChoraleCorpus
-from descant_tokenizers.corpora.files import FolderCorpus, file_of
+from descant_tokenizers.corpora.files import FolderCorpus, source_file
 from descant_tokenizers.corpora.reading import Parts
-from descant_tokenizers.corpora.rows import Corpus, Row, make_row
+from descant_tokenizers.corpora.rows import Corpus, make_row
 from descant_tokenizers.corpora.store import (
     FileFormat,
-    RowWriter,
     check_out,
     fresh_folder,
     is_dataset,
     read_dataset,
     write_report,
+    write_stream,
 )
-from descant_tokenizers.corpora.workers import OnPieces, Outcome, read_all
-
-
-def split_rows(name: str) -> list[Mapping[str, Any]]:
-    """Return the rows of four-part pieces of a split.
-
-    Args:
-        name: Corpus and split, such as `chorales:valid`; the corpus may be the folder of a built dataset.
-
-    Raises:
-        InputError: There is no such corpus or split, or no four-part piece in it.
-    """
-    corpus, colon, split = name.rpartition(":")
-    if not colon or not corpus:
-        raise InputError(f"{name!r} names no split; give a corpus and a split, such as chorales:train.")
-    dataset = load_corpus(corpus)
-    if split not in dataset:
-        raise InputError(f"{corpus} has no split {split!r}; choose from {', '.join(dataset)}.")
-    rows = [row for row in dataset[split] if row["num_parts"] == NUM_VOICES]
-    if not rows:
-        raise InputError(f"split {split!r} of {corpus} has no four-part piece; choose another split.")
-    return rows
-
-
-NUM_VOICES = 4
+from descant_tokenizers.corpora.workers import OnPieces, ReadOutcome, read_all
+from descant_tokenizers.scores import NUM_VOICES
 
 CORPORA = ("chorales", *TABLE)
 FREE_CORPORA = ("chorales", *(name for name, entry in TABLE.items() if entry.is_free))
-"""Corpora that may go into weights that are shipped."""
+"""Corpora that may go into published weights."""
 
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What became of every file of a corpus.
+    """Outcome of every file of a corpus.
 
     Attributes:
         corpus: Name of the corpus.
         num_files: Files found.
-        splits: Rows in each split, empty ones included.
-        four_part: Of these, the rows of exactly four voices, from files of just as many parts.
-        skipped: File id to the reason why it is no row.
-        duplicates: File id to the id of the row with the same notes, in place of one of its own.
-        remarks: Row id to what was changed while reading it.
-        num_found: Pieces found in them: each tune of a tune book is one.
+        splits: Rows in each split, including empty ones.
+        four_part: Among these, the rows of exactly four voices, from files of exactly four parts.
+        skipped: File id to the reason why it has no row.
+        duplicates: File id to the id of the row with the same notes.
+        remarks: Row id to the changes made while reading it.
+        num_found: Pieces found in the files: each tune of a tune book is one.
         num_cached: Rows that an earlier build had read already.
     """
 
@@ -98,23 +75,25 @@ def open_corpus(source: str, licence: str | None = None, parts: Parts = "auto") 
     Args:
         source: A name in `CORPORA`, or a folder of score files.
         licence: Licence of the user's own files.
-        parts: What to take from the user's own files; see `descant_tokenizers.corpora.reading.Parts`.
+        parts: Tracks to take from the user's own files; see `descant_tokenizers.corpora.reading.Parts`.
 
     Returns:
-        The corpus, nothing of it read yet.
+        The corpus, not yet read.
 
     Raises:
-        InputError: There is neither such a corpus nor such a folder, or the corpus has a licence already.
+        InputError: There is no such corpus or folder, or an option does not apply to the corpus.
     """
-    if source in CORPORA:
-        if licence is not None:
-            raise InputError(f"the licence of the corpus {source} is known; --licence is for a folder of your own.")
-        if parts != "auto":
-            raise InputError(f"the parts of the corpus {source} are known; --parts is for a folder of your own.")
-        return ChoraleCorpus() if source == "chorales" else Music21Corpus(source)
-    if not Path(source).exists():
-        raise InputError(f"unknown corpus {source!r}; give one of {', '.join(CORPORA)}, or a folder of score files.")
-    return FolderCorpus.of(Path(source), licence, parts)
+    if source not in CORPORA:
+        if not Path(source).exists():
+            raise InputError(
+                f"Unknown corpus {source!r}. Give one of {', '.join(CORPORA)}, or a folder of score files."
+            )
+        return FolderCorpus.of(Path(source), licence, parts)
+    if licence is not None:
+        raise InputError(f"The licence of the corpus {source} is known. Give --licence for a folder of your own only.")
+    if parts != "auto":
+        raise InputError(f"The parts of the corpus {source} are known. Give --parts for a folder of your own only.")
+    return ChoraleCorpus() if source == "chorales" else Music21Corpus(source)
 
 
 def build_dataset(
@@ -128,25 +107,25 @@ def build_dataset(
     file_format: FileFormat = "arrow",
     progress: OnPieces | None = None,
 ) -> BuildReport:
-    """Build a corpus to a Hugging Face dataset on disk.
+    """Build a corpus as a Hugging Face dataset on disk.
 
     Files are read in parallel and cached by content; the result does not depend on `num_proc` or the cache.
 
     Args:
         source: A corpus, or its name, or a folder of score files.
-        out: The folder to write; `report.json` goes beside the data.
-        num_proc: Worker processes; by default one for each core.
-        force: Replace a dataset that is already at `out`.
+        out: The folder to write; `report.json` is written beside the data.
+        num_proc: Worker processes; default: one per core.
+        force: Replace an existing dataset at `out`.
         licence: Licence of the user's own files, for the column `licence`.
-        parts: What to take from the user's own files; see `descant_tokenizers.corpora.reading.Parts`.
+        parts: Tracks to take from the user's own files; see `descant_tokenizers.corpora.reading.Parts`.
         file_format: `arrow` (for `datasets.load_from_disk`) or `parquet`.
         progress: Called with the number of files done and of all files.
 
     Returns:
-        What became of every file.
+        The outcome of every file.
 
     Raises:
-        InputError: Unknown corpus, no usable file in it, or `out` cannot be written.
+        InputError: The corpus is unknown, it has no usable file, or `out` cannot be written.
     """
     check_out(out, force=force)
     corpus = open_corpus(source, licence, parts) if isinstance(source, str) else source
@@ -156,80 +135,75 @@ def build_dataset(
 
 def write_rows(
     corpus: Corpus,
-    outcomes: Iterable[Outcome],
+    outcomes: Iterable[ReadOutcome],
     folder: Path,
     file_format: FileFormat = "arrow",
     columns: Mapping[str, str] | None = None,
 ) -> BuildReport:
-    """Turn what was read into a dataset, in memory that does not grow with the number of pieces.
+    """Write the pieces of a corpus as a dataset, each music once, in memory that does not grow with their number.
 
     Args:
         corpus: The corpus.
-        outcomes: What became of each of its pieces, in their order.
-        folder: An empty folder; `report.json` goes beside the data.
+        outcomes: The outcome of each of its pieces, in their order.
+        folder: An empty folder; `report.json` is written beside the data.
         file_format: `arrow` or `parquet`.
-        columns: Columns that a step added to the outcomes, with their types.
+        columns: Further columns in the outcomes, with their types.
 
     Returns:
-        What became of every piece.
+        The outcome of every piece.
 
     Raises:
         InputError: No piece can be used.
     """
-    tally = _Tally(corpus)
-    writer = RowWriter(folder, corpus.splits, file_format, columns)
-    for outcome in outcomes:
-        row = tally.count(outcome)
-        if row is not None:
-            writer.write({**row, **outcome.columns})
-    writer.close()
-    report = tally.report()
+    rows = _Rows(corpus, outcomes)
+    write_stream(rows, folder, corpus.splits, file_format, columns)
+    report = rows.report()
     if not report.num_rows:
-        path, reason = next(iter(report.skipped.items()))
-        raise InputError(f"none of the {report.num_files} files of {corpus.name} can be used; {path}: {reason}")
-    written = asdict(report)
-    del written["num_cached"]  # the same files give the same bytes, whoever has read them before
-    write_report(folder, written)
+        reason = next(iter(report.skipped.values()))
+        raise InputError(f"None of the {report.num_files} files of {corpus.name} can be used. Correct them. {reason}")
+    values = asdict(report)
+    del values["num_cached"]  # the same files give the same bytes, cached or not
+    write_report(folder, values)
     return report
 
 
-class _Tally:
-    """Makes rows of pieces, each music once, and keeps the books."""
+class _Rows:
+    """Rows of the pieces of a corpus, without repeated music; iterating over them fills the report."""
 
-    def __init__(self, corpus: Corpus) -> None:
+    def __init__(self, corpus: Corpus, outcomes: Iterable[ReadOutcome]) -> None:
         self._corpus = corpus
-        self._first: dict[bytes, str] = {}
+        self._outcomes = outcomes
         self._rows: Counter[str] = Counter()
         self._four_part: Counter[str] = Counter()
         self._skipped: dict[str, str] = {}
         self._duplicates: dict[str, str] = {}
         self._remarks: dict[str, list[str]] = {}
         self._num_files = self._num_pieces = self._num_cached = 0
-        self._last_file = ""
 
-    def count(self, outcome: Outcome) -> Row | None:
-        """Return the row of a piece, None if it has none."""
-        name = self._corpus.id_of(outcome.key)
-        self._num_pieces += 1
-        file, self._last_file = self._last_file, file_of(outcome.key)
-        self._num_files += self._last_file != file  # the tunes of a book come one after the other
-        if outcome.piece is None:
-            self._skipped[name] = outcome.reason
-            return None
-        first = self._first.setdefault(bytes.fromhex(outcome.piece.digest)[:16], name)
-        if first != name:
-            self._duplicates[name] = first
-            return None
-        self._num_cached += outcome.is_cached
-        row = make_row(self._corpus, outcome.key, outcome.piece)
-        self._rows[row["split"]] += 1
-        self._four_part[row["split"]] += outcome.piece.is_four_part
-        if outcome.piece.remarks:
-            self._remarks[name] = list(outcome.piece.remarks)
-        return row
+    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+        first_of: dict[bytes, str] = {}
+        last_file = ""
+        for outcome in self._outcomes:
+            name, piece, file = self._corpus.id_of(outcome.key), outcome.piece, source_file(outcome.key)
+            self._num_pieces += 1
+            self._num_files += file != last_file  # the tunes of a book follow each other
+            last_file = file
+            if piece is None:
+                self._skipped[name] = outcome.reason
+                continue
+            first = first_of.setdefault(bytes.fromhex(piece.digest)[:16], name)
+            if first != name:
+                self._duplicates[name] = first
+                continue
+            row = make_row(self._corpus, outcome.key, piece)
+            self._num_cached += outcome.is_cached
+            self._rows[row["split"]] += 1
+            self._four_part[row["split"]] += piece.is_four_part
+            if piece.remarks:
+                self._remarks[name] = list(piece.remarks)
+            yield {**row, **outcome.columns}
 
     def report(self) -> BuildReport:
-        """Sum up."""
         return BuildReport(
             corpus=self._corpus.name,
             num_files=self._num_files,
@@ -244,42 +218,43 @@ class _Tally:
 
 
 def is_score_folder(source: str) -> bool:
-    """Whether a source is a folder of the user's own files: no corpus by name, and no dataset."""
+    """Return True if a source is a folder of the user's own files: neither a corpus by name nor a dataset."""
     return source not in CORPORA and Path(source).is_dir() and not is_dataset(Path(source))
 
 
 def load_corpus(
     name_or_dir: str, *, parts: Parts = "auto", num_proc: int | None = None, progress: OnPieces | None = None
 ) -> DatasetDict:
-    """Load a dataset from disk, or a corpus by name or folder, which is built into the cache when it is first needed.
+    """Load a dataset from disk, or a corpus by name or folder, which is built into the cache on first use.
 
     Args:
         name_or_dir: A name in `CORPORA`, a folder that `build_dataset` wrote, a folder of score files, or the Hub id
             of a dataset.
-        parts: What to take from the user's own files; see `descant_tokenizers.corpora.reading.Parts`.
-        num_proc: Worker processes for building; by default one for each core.
+        parts: Tracks to take from the user's own files; see `descant_tokenizers.corpora.reading.Parts`.
+        num_proc: Worker processes for building; default: one per core.
         progress: Called while building, with the number of files done and of all files.
 
     Returns:
         Its splits.
 
     Raises:
-        InputError: There is neither such a corpus nor such a folder, or nothing in it can be used.
+        InputError: There is no such corpus or folder, or nothing in it can be used.
     """
+    path = Path(name_or_dir)
     if name_or_dir in CORPORA:
         corpus, cached = open_corpus(name_or_dir), f"{name_or_dir}-{reader_version()}"
-    else:
-        if not Path(name_or_dir).is_dir() and is_repo_id(name_or_dir):
-            return read_dataset(pull_folder(name_or_dir, "dataset"))
-        if not Path(name_or_dir).is_dir():
-            raise InputError(
-                f"unknown corpus {name_or_dir!r}; give one of {', '.join(CORPORA)}, a dataset's folder, or a folder of "
-                "score files."
-            )
-        if is_dataset(Path(name_or_dir)):
-            return read_dataset(Path(name_or_dir))
-        own = FolderCorpus.of(Path(name_or_dir), parts=parts)
+    elif path.is_dir():
+        if is_dataset(path):
+            return read_dataset(path)
+        own = FolderCorpus.of(path, parts=parts)
         corpus, cached = own, f"folder-{own.fingerprint()}-{reader_version()}"
+    elif is_repo_id(name_or_dir):
+        return read_dataset(pull_folder(name_or_dir, "dataset"))
+    else:
+        raise InputError(
+            f"Unknown corpus {name_or_dir!r}. Give one of {', '.join(CORPORA)}, a dataset's folder, or a folder of "
+            "scores."
+        )
     folder = cache_dir() / "datasets" / cached
     if folder.exists():
         make_cache_folder(folder)
@@ -291,3 +266,24 @@ def load_corpus(
             with contextlib.suppress(OSError):  # not empty: another process was faster
                 fresh.rename(folder)
     return read_dataset(folder)
+
+
+def split_rows(name: str) -> list[Mapping[str, Any]]:
+    """Return the rows of the four-part pieces of a split.
+
+    Args:
+        name: Corpus and split, such as `chorales:valid`; the corpus may be the folder of a built dataset.
+
+    Raises:
+        InputError: There is no such corpus or split, or no four-part piece in it.
+    """
+    corpus, colon, split = name.rpartition(":")
+    if not colon or not corpus:
+        raise InputError(f"{name!r} names no split. Give a corpus and a split, such as chorales:train.")
+    dataset = load_corpus(corpus)
+    if split not in dataset:
+        raise InputError(f"{corpus} has no split {split!r}. Choose from {', '.join(dataset)}.")
+    rows = [row for row in dataset[split] if row["num_parts"] == NUM_VOICES]
+    if not rows:
+        raise InputError(f"Split {split!r} of {corpus} has no four-part piece. Choose another split.")
+    return rows

@@ -10,6 +10,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
@@ -18,28 +19,26 @@ from typing import Any
 
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora.rows import CorpusPiece
+from descant_tokenizers.scores.validation import Metadata
 
 PIECE_SOURCES = ("scores", *(f"corpora/{name}.py" for name in ("chorales", "digests", "files", "reading", "rows")))
 ROW_SOURCES = ("scores", "corpora", "corpora/data")
+LIBRARIES = ("music21", "symusic")
 KINDS = ("pieces", "datasets", "tokens")
 MAX_IDLE_DAYS = 30
-CACHE_REMEDY = "free some space, or set XDG_CACHE_HOME to another folder"
-LIBRARIES = ("music21", "symusic")
+CACHE_REMEDY = "Free some space, or set XDG_CACHE_HOME to another folder."
 
 
 def cache_dir() -> Path:
-    """Return the folder for everything that can be made again: `$XDG_CACHE_HOME/descant`, else `~/.cache/descant`.
+    """Return the folder of all caches: `$XDG_CACHE_HOME/descant`, else `~/.cache/descant`.
 
-    It may be removed at any time.
+    It may be deleted at any time.
     """
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "descant"
 
 
 def make_cache_folder(folder: Path) -> None:
-    """Create a folder of the cache, and note that it is in use.
-
-    Args:
-        folder: A path under `cache_dir()`.
+    """Create a folder under `cache_dir()`, or mark it as in use.
 
     Raises:
         InputError: The user may not write there.
@@ -49,24 +48,17 @@ def make_cache_folder(folder: Path) -> None:
         os.utime(folder)
     except OSError as error:
         raise InputError(
-            f"cannot create the cache folder {folder} ({error.strerror}); set XDG_CACHE_HOME to another one."
+            f"Cannot create the cache folder {folder} ({error.strerror}). Set XDG_CACHE_HOME to another one."
         ) from error
 
 
 def prune_cache(max_idle_days: float = MAX_IDLE_DAYS) -> list[Path]:
-    """Remove what no run has used for long: mostly what older versions of the code left.
-
-    Args:
-        max_idle_days: Days without use after which a version's folder goes.
-
-    Returns:
-        The folders removed.
-    """
+    """Remove the folders that no run has used for this many days, mostly those of older versions; return them."""
     oldest = time.time() - max_idle_days * 86_400
     idle = []
     for kind in KINDS:
         for folder in cache_dir().joinpath(kind).glob("*"):
-            with contextlib.suppress(OSError):  # another process may prune, too
+            with contextlib.suppress(OSError):  # another process may prune too
                 if folder.stat().st_mtime < oldest:
                     idle.append(folder)
     for folder in idle:
@@ -76,13 +68,13 @@ def prune_cache(max_idle_days: float = MAX_IDLE_DAYS) -> list[Path]:
 
 @cache
 def piece_version() -> str:
-    """Return a digest of the code that reads pieces, so that what an older version read is never used."""
+    """Return a digest of the code that reads pieces, so that results of other versions are never used."""
     return code_version(*PIECE_SOURCES, libraries=LIBRARIES)
 
 
 @cache
 def reader_version() -> str:
-    """Return a digest of the code that makes rows, so that what an older version made is never used."""
+    """Return a digest of the code that makes rows, so that results of other versions are never used."""
     return code_version(*ROW_SOURCES, libraries=LIBRARIES)
 
 
@@ -90,8 +82,8 @@ def code_version(*sources: str, libraries: Sequence[str]) -> str:
     """Return a digest of code.
 
     Args:
-        sources: Files of this package, and folders of it (not their subfolders).
-        libraries: Libraries whose versions count, too.
+        sources: Files and folders (without subfolders) of this package.
+        libraries: Libraries whose versions count as well.
 
     Returns:
         16 hexadecimal digits.
@@ -105,17 +97,12 @@ def code_version(*sources: str, libraries: Sequence[str]) -> str:
 
 
 def piece_folder(reader: str) -> Path:
-    """Return where the pieces of a reader are kept, by its name: two may read the same bytes in different ways."""
+    """Return the folder of a reader's pieces, by its name: two readers may read the same bytes differently."""
     return cache_dir() / "pieces" / f"{reader}-{piece_version()}"
 
 
 def cache_path(data: bytes, reader: str) -> Path:
-    """Return where a piece is kept.
-
-    Args:
-        data: The bytes that it is read from.
-        reader: Name of the reader.
-    """
+    """Return the file of the piece that the named reader makes of these bytes."""
     digest = hashlib.sha256(data).hexdigest()
     return piece_folder(reader) / digest[0] / f"{digest}.json"  # making 256 folders would take longer than 1,000 files
 
@@ -129,32 +116,32 @@ def load_piece(path: Path) -> CorpusPiece | None:
 
 
 def save_piece(path: Path, piece: CorpusPiece) -> None:
-    """Put a piece into the cache."""
-    text = json.dumps(pack_piece(piece))
+    """Put a piece into the cache.
+
+    The file is written in place: half of one is not JSON and so counts as missing, and whoever writes it writes the
+    same.
+    """
+    data = json.dumps(pack_piece(piece)).encode("ascii")
     try:
         try:
-            _write(path, text)
+            path.write_bytes(data)
         except FileNotFoundError:
             make_cache_folder(path.parent)
-            _write(path, text)
+            path.write_bytes(data)
     except OSError as error:
         with contextlib.suppress(OSError):
             os.unlink(path)
-        raise InputError(f"cannot write {path} ({str(error.strerror).lower()}); {CACHE_REMEDY}.") from error
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file in place: half of one is no JSON, so it counts as none, and whoever writes it writes the same."""
-    with open(path, "wb") as file:
-        file.write(text.encode("ascii"))
+        raise InputError(f"Cannot write {path} ({str(error.strerror).lower()}). {CACHE_REMEDY}") from error
 
 
 def pack_piece(piece: CorpusPiece) -> dict[str, Any]:
-    """Return a piece as values that JSON knows."""
-    return vars(piece) | {"music": base64.b64encode(piece.music).decode("ascii")}
+    """Convert a piece to JSON values."""
+    music = base64.b64encode(piece.music).decode("ascii")
+    return {**vars(piece), "music": music, "metadata": asdict(piece.metadata)}
 
 
 def unpack_piece(fields: Mapping[str, Any]) -> CorpusPiece:
-    """Return the piece that `pack_piece` packed; raises `ValueError`, `KeyError` or `TypeError` if it is none."""
+    """Undo `pack_piece`; raises `ValueError`, `KeyError` or `TypeError` if the values are not a piece."""
     tuples = {name: tuple(fields[name]) for name in ("fermatas", "remarks")}
-    return CorpusPiece(**{**fields, "music": base64.b64decode(fields["music"]), **tuples})
+    music, metadata = base64.b64decode(fields["music"]), Metadata(**fields["metadata"])
+    return CorpusPiece(**{**fields, **tuples, "music": music, "metadata": metadata})

@@ -1,7 +1,7 @@
-"""Corpora out of the scores that music21 installs: a table of what is where, by whom, and under what licence.
+"""Corpora made of the scores that music21 installs: their files, composers and licences.
 
-Licences are those of the corpus's own files (`corpus/license.txt`, `essenFolksong/license.txt`, `!!!YEM` lines): the
-statement of a piece's own file comes before the one in this table.
+Licences are those of the corpus's own files (`corpus/license.txt`, `essenFolksong/license.txt`, `!!!YEM` lines); a
+statement in a piece's own file takes precedence over the one in this table.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ LIMITS = Limits(max_bytes=12 * 2**20)  # a Beethoven quartet in one MusicXML fil
 
 
 @dataclass(frozen=True)
-class Source:
-    """A part of music21's corpus.
+class FileGroup:
+    """Files of music21's corpus with a common composer and licence.
 
     Attributes:
-        pattern: Its files, from the corpus's folder.
-        composer: Who composed them.
-        licence: What holds where a file says nothing of its own.
-        title_of: Names a piece by its path where files name themselves badly; None takes the file's title.
+        pattern: The files, relative to the corpus's folder.
+        composer: Their composer.
+        licence: Licence of files that state none.
+        title_of: Makes a title from the path, for files with poor titles of their own.
     """
 
     pattern: str
@@ -43,7 +43,7 @@ class Source:
 
 
 def quartet_title(key: str) -> str:
-    """Name a quartet by its path: `haydn/opus74no1/movement2.mxl` is opus 74 no. 1, movement 2."""
+    """Return the title of a quartet by its path: `haydn/opus74no1/movement2.mxl` is opus 74 no. 1, movement 2."""
     work = re.search(r"/(opus|k)(\d+)(?:no(\d+))?", key)
     movement = re.search(r"movement(\d+)", key)
     assert work is not None, key
@@ -52,7 +52,7 @@ def quartet_title(key: str) -> str:
 
 
 def madrigal_title(key: str) -> str:
-    """Name a madrigal by its path: `monteverdi/madrigal.3.10.mxl` is number 10 of the third book."""
+    """Return the title of a madrigal by its path: `monteverdi/madrigal.3.10.mxl` is number 10 of the third book."""
     book, number = key.split(".")[1:3]
     return f"Madrigals, book {book}, no. {number}"
 
@@ -62,13 +62,13 @@ class CorpusEntry:
     """A corpus of the table.
 
     Attributes:
-        sources: Where its pieces are.
-        parts: Which tracks are taken.
-        is_free: Whether everything in it may go into weights that are shipped.
-        by_work: Whether all parts of a work go into one split; else pieces that begin alike do.
+        groups: Its files.
+        parts: Tracks to take.
+        is_free: True if everything in it may go into published weights.
+        by_work: True if all movements of a work go into one split; else pieces that begin alike do.
     """
 
-    sources: tuple[Source, ...]
+    groups: tuple[FileGroup, ...]
     parts: Parts = "all"
     is_free: bool = False
     by_work: bool = False
@@ -76,27 +76,27 @@ class CorpusEntry:
 
 TABLE = {
     "palestrina": CorpusEntry(
-        (Source("palestrina/*.krn", "Giovanni Pierluigi da Palestrina", NO_STATEMENT),), parts="four", by_work=True
+        (FileGroup("palestrina/*.krn", "Giovanni Pierluigi da Palestrina", NO_STATEMENT),), parts="four", by_work=True
     ),
     "quartets": CorpusEntry(
         (
-            Source("haydn/op*/*.mxl", "Joseph Haydn", NO_STATEMENT, quartet_title),
-            Source("mozart/k[!5]*/*.mxl", "Wolfgang Amadeus Mozart", NO_STATEMENT, quartet_title),  # K. 545 is a sonata
-            Source("beethoven/op*.mxl", "Ludwig van Beethoven", NO_STATEMENT, quartet_title),
-            Source("beethoven/op*/*.mxl", "Ludwig van Beethoven", NO_STATEMENT, quartet_title),
+            FileGroup("haydn/op*/*.mxl", "Joseph Haydn", NO_STATEMENT, quartet_title),
+            FileGroup("mozart/k[!5]*/*.mxl", "Wolfgang Amadeus Mozart", NO_STATEMENT, quartet_title),  # K. 545: sonata
+            FileGroup("beethoven/op*.mxl", "Ludwig van Beethoven", NO_STATEMENT, quartet_title),
+            FileGroup("beethoven/op*/*.mxl", "Ludwig van Beethoven", NO_STATEMENT, quartet_title),
         )
     ),
     "monteverdi": CorpusEntry(
-        (Source("monteverdi/madrigal.?.*[0-9].mxl", "Claudio Monteverdi", NO_STATEMENT, madrigal_title),)
+        (FileGroup("monteverdi/madrigal.?.*[0-9].mxl", "Claudio Monteverdi", NO_STATEMENT, madrigal_title),)
     ),
     "folk": CorpusEntry(
         (
-            Source("ryansMammoth/*.abc", "traditional", CONTRIBUTED),
-            Source("airdsAirs/*.abc", "traditional", CONTRIBUTED),
+            FileGroup("ryansMammoth/*.abc", "traditional", CONTRIBUTED),
+            FileGroup("airdsAirs/*.abc", "traditional", CONTRIBUTED),
         ),
         is_free=True,
     ),
-    "essen": CorpusEntry((Source("essenFolksong/*.abc", "traditional", NON_COMMERCIAL),)),
+    "essen": CorpusEntry((FileGroup("essenFolksong/*.abc", "traditional", NON_COMMERCIAL),)),
 }
 
 
@@ -115,58 +115,45 @@ class Music21Corpus:
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
-        """The pieces, in the order of the table and of their names."""
+        """The pieces in the order of the table and of their names."""
         if self.chosen is not None:
             return self.chosen
-        keys = tuple(key for source in self._entry.sources for key in _keys(self._root, source.pattern))
+        groups = TABLE[self.name].groups
+        found = [sorted(path.relative_to(self._root).as_posix() for path in self._root.glob(g.pattern)) for g in groups]
+        keys = tuple(key for files in found for file in files for key in keys_in(self._root, file))
         if not keys:
             raise InputError(
-                f"{self._root} lacks the files of {self.name} ({self._entry.sources[0].pattern}); "
-                "reinstall music21 from PyPI, which brings its corpus."
+                f"{self._root} lacks the files of {self.name} ({groups[0].pattern}). Reinstall music21 from PyPI, "
+                "which includes its corpus."
             )
         return keys
 
     @property
     def reader(self) -> FileReader:
-        """How a piece is read."""
-        return FileReader(self._root, self._entry.parts, LIMITS)
+        """Reader of the pieces."""
+        return FileReader(self._root, TABLE[self.name].parts, LIMITS)
 
     def id_of(self, key: str) -> str:
         """Return the path in music21's corpus without its suffix, such as `palestrina/Agnus_00`."""
         return stem_of(key)
 
     def facts_of(self, key: str, piece: CorpusPiece) -> Facts:
-        """Say what the table and the piece's own file say."""
-        source = next(source for source in self._entry.sources if _is_in(key, source.pattern))
-        title = source.title_of(key) if source.title_of else piece.title or PurePosixPath(stem_of(key)).name
-        work, _, movement = piece.title.partition(": ")
-        by_work = self._entry.by_work and movement
-        licence = piece.rights or source.licence
+        """Return what the table and the piece's own file say."""
+        entry, about = TABLE[self.name], piece.metadata
+        group = next(group for group in entry.groups if key.startswith(group.pattern.partition("/")[0] + "/"))
+        work, _, movement = about.title.partition(": ")
+        licence = about.rights or group.licence
         return Facts(
             id=self.id_of(key),
-            composer=source.composer,
-            title=title,
-            licence=f"{licence}; encoded by: {piece.encoder}" if piece.encoder else licence,
-            split=split_of_text(work) if by_work else split_of_digest(piece.incipit_digest),
+            composer=group.composer,
+            title=group.title_of(key) if group.title_of else about.title or PurePosixPath(stem_of(key)).name,
+            licence=f"{licence}; encoded by: {about.encoder}" if about.encoder else licence,
+            split=split_of_text(work) if entry.by_work and movement else split_of_digest(piece.incipit_digest),
             source=f"music21 corpus, {key}",
         )
-
-    @property
-    def _entry(self) -> CorpusEntry:
-        return TABLE[self.name]
 
     @cached_property
     def _root(self) -> Path:
         from music21.common import getCorpusFilePath
 
         return Path(getCorpusFilePath())
-
-
-def _keys(root: Path, pattern: str) -> list[str]:
-    files = sorted(path.relative_to(root).as_posix() for path in root.glob(pattern))
-    return [key for file in files for key in keys_in(root, file)]
-
-
-def _is_in(key: str, pattern: str) -> bool:
-    folder = pattern.partition("/")[0]
-    return key.startswith(f"{folder}/")

@@ -1,4 +1,4 @@
-"""Bach's chorales from the corpus that music21 installs: 408 files, nothing is downloaded."""
+"""Bach's chorales from the corpus that music21 installs: 408 files, no download."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora.reading import Reading, four_voices
 from descant_tokenizers.corpora.rows import CorpusPiece, Facts
 from descant_tokenizers.corpora.splits import CHORALE_SPLITS, canonical_splits
-from descant_tokenizers.scores import VOICES, Limits
+from descant_tokenizers.scores import NUM_VOICES, VOICES, Limits
 from descant_tokenizers.scores.reading import read_bytes
 
 COMPOSER = "Johann Sebastian Bach"
@@ -25,10 +25,10 @@ LICENCE = "no rights statement (music21 corpus)"
 
 
 def chorale_files() -> list[Path]:
-    """List the Bach files of the installed music21 corpus, in the order of their catalogue numbers.
+    """List the Bach files of the installed music21 corpus by catalogue number.
 
     Returns:
-        The 408 files that the canonical split names.
+        The 408 files of the canonical split.
 
     Raises:
         InputError: The installed music21 lacks some of them (some distributions leave the corpus out).
@@ -40,34 +40,34 @@ def chorale_files() -> list[Path]:
     missing = [path.name for path in paths if not path.is_file()]
     if missing:
         raise InputError(
-            f"{folder} lacks {len(missing)} of the {len(paths)} Bach files (the first is {missing[0]}); "
-            "reinstall music21 from PyPI, which brings its corpus."
+            f"{folder} lacks {len(missing)} of the {len(paths)} Bach files (the first is {missing[0]}). "
+            "Reinstall music21 from PyPI, which includes its corpus."
         )
     return paths
 
 
 def read_chorale(path: Path) -> Reading:
-    """Read four voices from a Bach file of music21's corpus.
+    """Read the four voices of a Bach file of music21's corpus.
 
-    A file of four parts gives them from top to bottom. From a file of more parts those named Soprano, Alto, Tenor and
+    A file of four parts holds them from top to bottom. From a file of more parts, those named Soprano, Alto, Tenor and
     Bass are taken ("Soprano Oboe 1" counts, "Soprano 2" does not: a part of a five-voice setting is not a chorale of
-    four voices). Leading rests and interludes of the instruments stay as rests.
+    four voices). Leading rests and interludes of the instruments remain as rests.
 
     Args:
         path: A MusicXML file.
 
     Returns:
-        The four voices; `num_parts` tells a chorale of exactly four parts from voices picked out of more.
+        The four voices; `num_parts` is four unless they were picked out of more parts.
 
     Raises:
-        InputError: The file does not hold one part for each of the four voices.
+        InputError: The file does not hold exactly one part for each of the four voices.
     """
     from music21 import converter, stream
 
     from descant_tokenizers.scores.music21_reader import fermatas_of, from_music21
 
     source = converter.parse(path, forceSource=True)  # forceSource: no pickle left in the temporary folder
-    assert isinstance(source, stream.Score)  # what music21 makes of any MusicXML file
+    assert isinstance(source, stream.Score)  # music21 makes one of any MusicXML file
     score = from_music21(source)
     chosen = choose_parts([track.name for track in score.tracks], path.name)
     voices, remarks = four_voices(score, [score.tracks[index] for index in chosen])
@@ -76,7 +76,7 @@ def read_chorale(path: Path) -> Reading:
 
 
 def choose_parts(names: list[str], file_name: str) -> list[int]:
-    """Choose the parts that are the four voices.
+    """Choose the parts of the four voices.
 
     Args:
         names: Names of all parts, from top to bottom.
@@ -86,23 +86,24 @@ def choose_parts(names: list[str], file_name: str) -> list[int]:
         Indices of soprano, alto, tenor and bass.
 
     Raises:
-        InputError: A voice is missing or there are several of one kind.
+        InputError: A voice is missing or occurs more than once.
     """
-    if len(names) == len(VOICES):
-        return list(range(len(VOICES)))
+    if len(names) == NUM_VOICES:
+        return list(range(NUM_VOICES))
     chosen = []
     for voice in VOICES:
-        found = [index for index, name in enumerate(names) if _is_named(name, voice)]
+        found = [index for index, name in enumerate(names) if name.lower().split()[:1] == [voice.lower()]]
         if len(found) != 1:
             raise InputError(
-                f"{file_name} has {len(names)} parts, {len(found) or 'none'} of them named {voice}; one is needed."
+                f"{file_name} has {len(names)} parts, {len(found) or 'none'} of them named {voice}. Leave it out, or "
+                "name exactly one part after each voice."
             )
         chosen += found
     return chosen
 
 
 def chorale_title(file_name: str) -> str:
-    """Name a chorale: its German title where music21's list of chorales has one, else its catalogue number."""
+    """Return the title of a chorale: the German one in music21's list of chorales, else its catalogue number."""
     number = file_name.removeprefix("bwv").removesuffix(".mxl")
     known = _titles().get(number)
     return f"{known} (BWV {number})" if known else f"BWV {number}"
@@ -110,13 +111,13 @@ def chorale_title(file_name: str) -> str:
 
 @dataclass(frozen=True)
 class ChoraleReader:
-    """Reads Bach files, a `descant_tokenizers.corpora.rows.Reader`."""
+    """Reader of Bach files, a `descant_tokenizers.corpora.rows.Reader`."""
 
     folder: Path
     name: str = "Chorale"
 
     def load(self, key: str) -> bytes:
-        """Read a file's bytes."""
+        """Load the bytes of a file."""
         return read_bytes(self.folder / key, Limits().max_bytes)
 
     def read(self, key: str, data: bytes) -> Reading:
@@ -138,12 +139,13 @@ class ChoraleCorpus:
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
-        """File names by split: of files with the same notes, the one in the earliest split stays."""
-        return tuple(sorted((path.name for path in self.paths), key=lambda name: self.splits.index(_split_of(name))))
+        """File names by split: of files with the same notes, the one in the earliest split is kept."""
+        splits = canonical_splits()
+        return tuple(sorted((path.name for path in self.paths), key=lambda name: self.splits.index(splits[name])))
 
     @property
     def reader(self) -> ChoraleReader:
-        """How a file is read."""
+        """Reader of the files."""
         return ChoraleReader(self.paths[0].parent)
 
     def id_of(self, key: str) -> str:
@@ -151,27 +153,17 @@ class ChoraleCorpus:
         return key.removesuffix(".mxl")
 
     def facts_of(self, key: str, piece: CorpusPiece) -> Facts:
-        """Look the file up in the canonical split and in music21's list of titles."""
-        return Facts(
-            self.id_of(key), COMPOSER, chorale_title(key), LICENCE, _split_of(key), f"music21 corpus, bach/{key}"
-        )
-
-
-def _split_of(file_name: str) -> str:
-    return canonical_splits()[file_name]
+        """Return what the canonical split and music21's list of titles say about a piece."""
+        split = canonical_splits()[key]
+        return Facts(self.id_of(key), COMPOSER, chorale_title(key), LICENCE, split, f"music21 corpus, bach/{key}")
 
 
 def _catalogue_order(file_name: str) -> tuple[tuple[int, ...], str]:
     return tuple(int(number) for number in re.findall(r"\d+", file_name)), file_name
 
 
-def _is_named(part_name: str, voice: str) -> bool:
-    words = part_name.split()
-    return bool(words) and words[0].lower() == voice.lower()
-
-
 def _order_remarks(score: ScoreTick) -> list[str]:
-    """Say where the voices' median pitches do not fall from soprano to bass."""
+    """Report voices whose median pitch lies below that of the next lower voice."""
     medians = [median([note.pitch for note in track.notes] or [0]) for track in score.tracks]
     pairs = zip(itertools.pairwise(VOICES), itertools.pairwise(medians), strict=True)
     return [f"{upper} lies below {lower} on the whole" for (upper, lower), (high, low) in pairs if high < low]
@@ -179,7 +171,7 @@ def _order_remarks(score: ScoreTick) -> list[str]:
 
 @cache
 def _titles() -> dict[str, str]:
-    """Titles by catalogue number, from music21's table of the chorales in Riemenschneider's edition."""
+    """Return titles by catalogue number from music21's list of the chorales in Riemenschneider's edition."""
     from music21.corpus.chorales import ChoraleListRKBWV
 
     make_list: Callable[[], Any] = ChoraleListRKBWV  # untyped upstream

@@ -1,8 +1,8 @@
-"""Corpora beyond one machine: the step that reads one piece, under datatrove's executors (extra `scale`).
+"""The datatrove backend: build corpora larger than one machine with datatrove's executors (extra `scale`).
 
-The pieces of a corpus are dealt out to tasks in order. Each task writes what became of its pieces to one file of the
-work folder; when all are done, the files are put together to the rows that a plain build would have written. A task
-that is done is not done again: after a failure, or when the jobs of a cluster have ended, the same command goes on.
+The pieces of a corpus are assigned to tasks in order. Each task writes the outcomes of its pieces to one file in the
+work folder; when all tasks are done, the files are combined into the rows that a plain build would have written. A
+finished task is not repeated: after a failure, or when the jobs of a cluster have ended, the same command continues.
 """
 
 from __future__ import annotations
@@ -30,24 +30,25 @@ from descant_tokenizers.corpora.files import FolderCorpus
 from descant_tokenizers.corpora.reading import Parts
 from descant_tokenizers.corpora.rows import Corpus, Reader
 from descant_tokenizers.corpora.store import FileFormat, check_out, fresh_folder
-from descant_tokenizers.corpora.workers import Outcome, read_one
+from descant_tokenizers.corpora.workers import ReadOutcome, read_one
 
 ExecutorName = Literal["local", "slurm", "ray"]
-#: By default a task reads about so many pieces: minutes of work, so that little is lost with one.
 PIECES_PER_TASK = 1000
+"""Default size of a task: minutes of work, so that little is lost when one fails."""
+
 KEYS_FILE, BUILD_FILE, SHARDS = "keys.jsonl", "build.json", "outcomes"
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where and in how many tasks a corpus is read.
+    """Executor and number of tasks.
 
     Attributes:
         executor: datatrove's Local, Slurm or Ray executor.
-        workers: Tasks that run at a time; None for one on each core here, and for no limit on a cluster.
-        tasks: All tasks; None for one for every 1,000 pieces, and at least one for each worker.
-        partition: Slurm's.
-        time: Longest time of a Slurm job, `hours:minutes:seconds`.
+        workers: Tasks that run at a time; None for one per core locally, and for no limit on a cluster.
+        tasks: Number of tasks; None for one per 1,000 pieces, and at least one per worker.
+        partition: Slurm partition.
+        time: Time limit of a Slurm job, `hours:minutes:seconds`.
     """
 
     executor: ExecutorName = "local"
@@ -59,22 +60,24 @@ class Cluster:
     def __post_init__(self) -> None:
         for name, number in (("--num-proc", self.workers), ("--tasks", self.tasks)):
             if number is not None and number < 1:
-                raise InputError(f"{name} is {number}; give 1 or more.")
+                raise InputError(f"{name} is {number}. Give 1 or more.")
         if self.executor == "slurm" and self.partition is None:
-            raise InputError("Slurm wants to know where to run; give --partition.")
+            raise InputError("Slurm needs a partition. Give --partition.")
         if self.executor == "slurm" and shutil.which("sbatch") is None:
-            raise InputError("there is no sbatch on this machine; run this where Slurm takes jobs.")
+            raise InputError("There is no sbatch on this machine. Run this where Slurm accepts jobs.")
         if self.executor == "ray" and importlib.util.find_spec("ray") is None:
-            raise InputError("Ray is not installed; pip install ray.")
+            raise InputError("Ray is not installed. Run pip install ray.")
 
 
 class ReadShare(PipelineStep):  # type: ignore[misc]
-    """Reads one task's share of the pieces. It is sent to every task, so it holds no keys, only where they are.
+    """Pipeline step that reads one task's share of the pieces.
+
+    It is sent to every task, so it holds no keys, only the folder with their file.
 
     Args:
-        reader: Reads one piece.
+        reader: Reader of the pieces.
         work: The work folder.
-        num_keys: Pieces of the corpus.
+        num_keys: Number of pieces in the corpus.
     """
 
     name = "pieces"
@@ -85,7 +88,7 @@ class ReadShare(PipelineStep):  # type: ignore[misc]
         self.reader, self.work, self.num_keys = reader, work, num_keys
 
     def run(self, data: object = None, rank: int = 0, world_size: int = 1) -> None:
-        """Write what became of each piece of share `rank` of `world_size`, a line of JSON each."""
+        """Write the outcome of each piece of share `rank` of `world_size`, one line of JSON each."""
         first, end = (self.num_keys * number // world_size for number in (rank, rank + 1))
         with (
             (self.work / KEYS_FILE).open(encoding="utf-8") as lines,
@@ -110,30 +113,30 @@ def build(
     file_format: FileFormat = "arrow",
     quiet: bool = False,
 ) -> BuildReport | None:
-    """Build a corpus as `descant_tokenizers.corpora.build_dataset` does, its pieces read by datatrove's tasks.
+    """Build a corpus like `descant_tokenizers.corpora.build_dataset`, reading its pieces in datatrove's tasks.
 
     Args:
-        source: A corpus by name, or a folder of score files.
+        source: Name of a corpus, or a folder of score files.
         out: The folder to write.
-        cluster: Where the tasks run.
-        work: Folder for what the tasks write and log, seen by all machines; by default beside `out`, and then removed
-            when the dataset is written.
-        force: Replace a dataset that is already at `out`.
+        cluster: Executor and number of tasks.
+        work: Folder for outcomes and logs of the tasks, visible to all machines; by default beside `out`, and then
+            removed when the dataset is written.
+        force: Replace an existing dataset at `out`.
         licence: Licence of the user's own files, for the column `licence`.
-        parts: What to take from the user's own files.
+        parts: Tracks to take from the user's own files.
         file_format: `arrow` or `parquet`.
-        quiet: Write datatrove's log lines to the work folder only, not to stderr.
+        quiet: Write datatrove's log to the work folder only, not to stderr.
 
     Returns:
-        What became of every piece; None if jobs were handed to Slurm: call again when they have ended.
+        The outcome of every piece; None if jobs were submitted to Slurm: call again when they have ended.
 
     Raises:
-        InputError: No piece can be used, a task failed, the work folder is another build's, or a folder cannot be
-            written.
+        InputError: No piece can be used, a task failed, the work folder belongs to another build, or a folder cannot
+            be written.
     """
     check_out(out, force=force)
     corpus = open_corpus(source, licence, parts)
-    folder = (work or out.with_name(f"{out.name}.work")).resolve()  # Ray's workers stand elsewhere
+    folder = (work or out.with_name(f"{out.name}.work")).resolve()  # Ray's workers have other working directories
     num_tasks = _prepare(folder, corpus, cluster)
     executor = _executor(cluster, [ReadShare(corpus.reader, folder, len(corpus.keys))], num_tasks, folder)
     if executor.get_incomplete_ranks():
@@ -148,7 +151,7 @@ def build(
 
 
 def _prepare(folder: Path, corpus: Corpus, cluster: Cluster) -> int:
-    """Make the work folder, or check that it is this build's; return the number of tasks."""
+    """Make the work folder, or check that it belongs to this build; return the number of tasks."""
     identity = {"corpus": _identity(corpus), "reader": f"{corpus.reader.name}-{piece_version()}"}
     file = folder / BUILD_FILE
     try:
@@ -157,8 +160,8 @@ def _prepare(folder: Path, corpus: Corpus, cluster: Cluster) -> int:
             num_tasks = int(found.pop("tasks"))
             if found != identity or cluster.tasks not in (None, num_tasks):
                 raise InputError(
-                    f"{folder} belongs to another build (other files, another version, or {num_tasks} tasks); "
-                    "remove it, or give another --work."
+                    f"{folder} belongs to another build (other files, another version, or {num_tasks} tasks). "
+                    "Remove it, or give another --work."
                 )
             return num_tasks
         workers = cluster.workers or (os.cpu_count() or 1 if cluster.executor == "local" else 1)
@@ -169,7 +172,7 @@ def _prepare(folder: Path, corpus: Corpus, cluster: Cluster) -> int:
         with atomic_write(file) as temporary:
             temporary.write_text(json.dumps(identity | {"tasks": num_tasks}), "utf-8")
     except OSError as error:
-        raise InputError(f"cannot use the work folder {folder} ({error.strerror}); give another --work.") from error
+        raise InputError(f"Cannot use the work folder {folder} ({error.strerror}). Give another --work.") from error
     return num_tasks
 
 
@@ -192,7 +195,7 @@ def _executor(cluster: Cluster, pipeline: list[PipelineStep], num_tasks: int, fo
 def _run(executor: PipelineExecutor, folder: Path, *, quiet: bool) -> None:
     stderr = os.dup(2)
     try:
-        if quiet:  # of the worker processes, too: they inherit it
+        if quiet:  # also of the worker processes, which inherit it
             with (folder / "datatrove.log").open("ab") as log:
                 os.dup2(log.fileno(), 2)
         executor.run()
@@ -200,8 +203,8 @@ def _run(executor: PipelineExecutor, folder: Path, *, quiet: bool) -> None:
         raise
     except Exception as error:
         raise InputError(
-            f"a task failed ({type(error).__name__}: {error}), its log is in {folder / 'logs'}; "
-            "mend the cause, and run the same command again."
+            f"A task failed ({type(error).__name__}: {error}); its log is in {folder / 'logs'}. Fix the cause, and run "
+            "the same command again."
         ) from error
     finally:
         os.dup2(stderr, 2)
@@ -212,17 +215,17 @@ def _shard(folder: Path, rank: int) -> Path:
     return folder / SHARDS / f"{rank:05d}.jsonl"
 
 
-def _outcomes(folder: Path, num_tasks: int) -> Iterator[Outcome]:
-    """Yield what became of every piece, in order."""
+def _outcomes(folder: Path, num_tasks: int) -> Iterator[ReadOutcome]:
+    """Yield the outcome of every piece, in order."""
     for rank in range(num_tasks):
         with _shard(folder, rank).open(encoding="utf-8") as lines:
             yield from map(_unpack, map(json.loads, lines))
 
 
-def _pack(outcome: Outcome) -> dict[str, Any]:
-    piece = None if outcome.piece is None else pack_piece(outcome.piece)
-    return {"key": outcome.key, "piece": piece, "reason": outcome.reason, "is_cached": outcome.is_cached}
+def _pack(outcome: ReadOutcome) -> dict[str, Any]:
+    fields = {name: getattr(outcome, name) for name in ("key", "reason", "is_cached")}
+    return fields | {"piece": outcome.piece and pack_piece(outcome.piece)}
 
 
-def _unpack(fields: dict[str, Any]) -> Outcome:
-    return Outcome(**{**fields, "piece": None if fields["piece"] is None else unpack_piece(fields["piece"])})
+def _unpack(fields: dict[str, Any]) -> ReadOutcome:
+    return ReadOutcome(**{**fields, "piece": fields["piece"] and unpack_piece(fields["piece"])})

@@ -1,18 +1,16 @@
-"""Files and the pieces in them: a tune book in ABC holds many, any other file one.
+"""A folder of score files as a corpus: MIDI, MusicXML, ABC and Humdrum, mixed, with any number of tracks.
 
-A piece is named by its key: the file's path inside a folder, and `#` with its place for a tune of several.
-
-A folder of the user's own files as a corpus: MIDI, MusicXML, ABC and Humdrum, mixed, of any number of tracks.
+A piece is named by its key: the path of its file inside the folder; for a tune of an ABC tune book, followed by `#` and
+its number in the book.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
@@ -24,13 +22,16 @@ from descant_tokenizers.corpora.splits import FOLDER_SPLITS, split_of_digest
 from descant_tokenizers.scores import SUFFIXES, Limits
 from descant_tokenizers.scores.reading import read_bytes
 
+UNKNOWN = "unknown"
+UNKNOWN_LICENCE = "unknown (user files)"
+
 _BOOK_KEY = re.compile(r"(?P<file>.*\.abc)#(?P<tune>\d+)", re.IGNORECASE | re.DOTALL)
 _TUNE_START = re.compile(r"^X:", re.MULTILINE)
 _SHARED_FIELD = re.compile(r"^[A-WYZa-z]:.*$", re.MULTILINE)
 
 
 def score_keys(folder: Path) -> list[str]:
-    """List the pieces in the score files under a folder, hidden ones left out, in the order of their relative paths.
+    """List the pieces in the score files under a folder, without hidden files, sorted by relative path.
 
     Args:
         folder: An existing folder; its subfolders are searched too.
@@ -42,7 +43,7 @@ def score_keys(folder: Path) -> list[str]:
         InputError: There is no such folder, or no score file in it.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder; give a folder of score files.")
+        raise InputError(f"{folder} is not a folder. Give a folder of score files.")
     found = [
         os.path.relpath(os.path.join(root, name), folder).replace(os.sep, "/")
         for root, _, names in os.walk(folder)
@@ -50,42 +51,25 @@ def score_keys(folder: Path) -> list[str]:
         if os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith(".")
     ]
     if not found:
-        raise InputError(f"{folder} holds no score file ({', '.join(SUFFIXES)}); give a folder that does.")
+        raise InputError(f"{folder} holds no score file ({', '.join(SUFFIXES)}). Give a folder that does.")
     return [key for file in sorted(found) for key in keys_in(folder, file)]
 
 
 def keys_in(folder: Path, file: str) -> list[str]:
-    """List the pieces in one file: one for each tune of an ABC file that holds several."""
+    """List the pieces in one file: one per tune of an ABC file that holds several."""
     if not file.lower().endswith(".abc"):
         return [file]
     try:
         num_tunes = len(_tunes(folder / file))
-    except InputError:  # reading the file as a whole says the same, where it can be reported
+    except InputError:  # reading the file as a whole fails too, where it can be reported
         return [file]
     return [file] if num_tunes < 2 else [f"{file}#{number}" for number in range(1, num_tunes + 1)]
 
 
-def file_of(key: str) -> str:
-    """Return the path of the file that holds a piece, inside the folder of the key."""
+def source_file(key: str) -> str:
+    """Return the path, inside the folder of the key, of the file that holds a piece."""
     book = _BOOK_KEY.fullmatch(key)
     return book["file"] if book else key
-
-
-def path_of(folder: Path, key: str) -> Path:
-    """Return the file that holds a piece."""
-    return folder / file_of(key)
-
-
-@contextlib.contextmanager
-def naming_tune(folder: Path, key: str) -> Iterator[None]:
-    """Name the tune of a tune book in what is said against it inside the block."""
-    try:
-        yield
-    except InputError as error:
-        book, path = _BOOK_KEY.fullmatch(key), str(path_of(folder, key))
-        if book is None:
-            raise
-        raise InputError(str(error).replace(path, f"tune {book['tune']} of {path}", 1)) from error
 
 
 def stem_of(key: str) -> str:
@@ -95,15 +79,15 @@ def stem_of(key: str) -> str:
 
 
 def load(folder: Path, key: str, limits: Limits) -> bytes:
-    """Read the bytes of one piece.
+    """Load the bytes of one piece.
 
     Args:
-        folder: What `key` is inside of.
+        folder: The folder of the key.
         key: The piece.
-        limits: How large its file may be.
+        limits: Bound on the size of its file.
 
     Returns:
-        The file; of a tune book, the tune, under the fields that its file states for all.
+        The file; for a tune of a tune book, the tune with the fields that its file states for all tunes.
 
     Raises:
         InputError: The file cannot be read.
@@ -113,18 +97,17 @@ def load(folder: Path, key: str, limits: Limits) -> bytes:
         return read_bytes(folder / key, limits.max_bytes)
     tunes = _tunes(folder / book["file"])
     if int(book["tune"]) > len(tunes):
-        raise InputError(f"{folder / book['file']} has changed while it was read; start again.")
+        raise InputError(f"{folder / book['file']} has changed while it was read. Start again.")
     return tunes[int(book["tune"]) - 1]
 
 
 def _tunes(path: Path) -> tuple[bytes, ...]:
-    data = read_bytes(path, Limits().max_bytes)
-    return _split(data)
+    return _split(read_bytes(path, Limits().max_bytes))
 
 
 @lru_cache(maxsize=2)
 def _split(data: bytes) -> tuple[bytes, ...]:
-    """Cut a tune book before each `X:`; what stands before the first one holds for all tunes."""
+    """Cut a tune book before each `X:`; the fields before the first one hold for all tunes."""
     text = data.decode("latin-1")  # undone below, whatever the encoding is
     starts = [match.start() for match in _TUNE_START.finditer(text)]
     if not starts:
@@ -137,17 +120,13 @@ def _split(data: bytes) -> tuple[bytes, ...]:
     return tuple(tunes)
 
 
-UNKNOWN = "unknown"
-UNKNOWN_LICENCE = "unknown (user files)"
-
-
 @dataclass(frozen=True)
 class FileReader:
-    """Reads the pieces in a folder's files, a `descant_tokenizers.corpora.rows.Reader`.
+    """Reader of the pieces in a folder's files, a `descant_tokenizers.corpora.rows.Reader`.
 
     Attributes:
         root: The folder.
-        parts: Which tracks are taken; see `descant_tokenizers.corpora.reading.Parts`.
+        parts: Tracks to take; see `descant_tokenizers.corpora.reading.Parts`.
         limits: Bounds on what is read.
     """
 
@@ -157,17 +136,22 @@ class FileReader:
 
     @property
     def name(self) -> str:
-        """Name of the way in which files are read."""
+        """Name under which its pieces are cached."""
         return f"Files-{self.parts}"
 
     def load(self, key: str) -> bytes:
-        """Read a piece's bytes; see `descant_tokenizers.corpora.files.load`."""
+        """Load the bytes of a piece; see `descant_tokenizers.corpora.files.load`."""
         return load(self.root, key, self.limits)
 
     def read(self, key: str, data: bytes) -> Reading:
-        """Read a piece; see `read_piece`."""
-        with naming_tune(self.root, key):
-            return read_piece(path_of(self.root, key), data, self.parts, self.limits)
+        """Read a piece; see `read_piece`. Errors name the tune of a tune book."""
+        path, book = self.root / source_file(key), _BOOK_KEY.fullmatch(key)
+        try:
+            return read_piece(path, data, self.parts, self.limits)
+        except InputError as error:
+            if book is None:
+                raise
+            raise InputError(str(error).replace(str(path), f"Tune {book['tune']} of {path}", 1)) from error
 
 
 @dataclass(frozen=True)
@@ -177,8 +161,8 @@ class FolderCorpus:
     Attributes:
         root: The folder.
         keys: The pieces in its files, each once.
-        licence: What the user says about the files' licence; None takes what each file says.
-        parts: Which tracks are taken; see `descant_tokenizers.corpora.reading.Parts`.
+        licence: Licence of the files as stated by the user; None takes the statement of each file.
+        parts: Tracks to take; see `descant_tokenizers.corpora.reading.Parts`.
     """
 
     root: Path
@@ -193,15 +177,15 @@ class FolderCorpus:
         return cls(root, tuple(score_keys(root)), licence, parts)
 
     def fingerprint(self) -> str:
-        """Hash what tells this corpus from another: its place, what is read, its files' sizes and times of change."""
+        """Hash the corpus: its path and options, and the sizes and modification times of its files."""
         digest = hashlib.sha256(f"{self.root.resolve()} {self.parts} {self.licence}".encode())
-        for path in dict.fromkeys(path_of(self.root, key) for key in self.keys):
+        for file in dict.fromkeys(map(source_file, self.keys)):
             try:
-                status = path.stat()
+                status = (self.root / file).stat()
                 facts = f"{status.st_size} {status.st_mtime_ns}"
-            except OSError:  # a dangling link, say: reading it will tell
+            except OSError:  # for example a dangling link; reading it will report that
                 facts = "unreadable"
-            digest.update(f"{path.relative_to(self.root)} {facts}\n".encode("utf-8", "surrogateescape"))
+            digest.update(f"{file} {facts}\n".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()[:16]
 
     @property
@@ -211,21 +195,22 @@ class FolderCorpus:
 
     @property
     def reader(self) -> FileReader:
-        """How a piece is read."""
+        """Reader of the pieces."""
         return FileReader(self.root, self.parts)
 
     def id_of(self, key: str) -> str:
-        """Return the path inside the folder, without its suffix unless another file differs in nothing else."""
+        """Return the path inside the folder, without its suffix unless two files differ in nothing else."""
         stem = stem_of(key)
         return key if stem in self._shared_stems else stem
 
     def facts_of(self, key: str, piece: CorpusPiece) -> Facts:
-        """Say of a piece what its file says, under the user's own word about the licence."""
+        """Return what the piece's own file states; a licence stated by the user takes precedence."""
+        about = piece.metadata
         return Facts(
             id=self.id_of(key),
-            composer=piece.composer or UNKNOWN,
-            title=piece.title or PurePosixPath(stem_of(key)).name,
-            licence=self.licence or piece.rights or UNKNOWN_LICENCE,
+            composer=about.composer or UNKNOWN,
+            title=about.title or PurePosixPath(stem_of(key)).name,
+            licence=self.licence or about.rights or UNKNOWN_LICENCE,
             split=split_of_digest(piece.incipit_digest),
             source=key,
         )

@@ -1,4 +1,4 @@
-"""Datasets and tokenizers to the Hugging Face Hub."""
+"""Push datasets to the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ configs:
 
 # {title}
 
-Scores as MIDI bytes, one row a piece; built with Descant.
+Scores as MIDI bytes, one row per piece; built with Descant.
 
 | split | pieces |
 |---|---|
@@ -49,16 +49,16 @@ Columns: {columns}.
 
 
 def push_dataset(folder: Path, repo_id: str, *, private: bool = False, update: bool = False) -> Pushed:
-    """Push a built dataset as Parquet, with a card; its tokenizer and its report go with it.
+    """Push a built dataset as Parquet with a card, its report and, if it has one, its tokenizer.
 
     Args:
-        folder: What `descant dataset build` or `descant dataset tokenize` wrote.
+        folder: A folder written by `descant dataset build` or `descant dataset tokenize`.
         repo_id: `user/name`.
-        private: Whether a repository that is created is private.
-        update: Whether one that exists may get a new version.
+        private: Make a new repository private.
+        update: Allow a new version of an existing repository.
 
     Raises:
-        InputError: The folder holds no dataset, or the push can't be done (see `hub.push_folder`).
+        InputError: The folder holds no dataset, or the push fails (see `hub.push_folder`).
     """
     dataset = read_dataset(folder)
     check_push(repo_id, "dataset", update=update)
@@ -66,7 +66,7 @@ def push_dataset(folder: Path, repo_id: str, *, private: bool = False, update: b
     report = json.loads(report_file.read_text(encoding="utf-8")) if report_file.is_file() else {}
     with tempfile.TemporaryDirectory() as scratch:
         fresh = Path(scratch, "dataset")
-        write_dataset(dataset, fresh, "parquet", report, remedy="free some space, or set TMPDIR to another folder")
+        write_dataset(dataset, fresh, "parquet", report, remedy="Free some space, or set TMPDIR to another folder.")
         (fresh / CARD_NAME).write_text(dataset_card(dataset, repo_id), encoding="utf-8")
         if (folder / TOKENIZER_FILE).is_file():
             shutil.copyfile(folder / TOKENIZER_FILE, fresh / TOKENIZER_FILE)
@@ -74,13 +74,13 @@ def push_dataset(folder: Path, repo_id: str, *, private: bool = False, update: b
 
 
 def dataset_card(dataset: DatasetDict, repo_id: str) -> str:
-    """Return the card of a dataset: its splits, licences and columns, and two lines that load it.
+    """Return the card of a dataset: its splits, licences and columns, and code that loads it.
 
     Raises:
         InputError: There is no row.
     """
     if not dataset:
-        raise InputError("the dataset has no rows: there is nothing to push")
+        raise InputError("The dataset has no rows. Build it again from files that can be used.")
     licences = Counter(licence for rows in dataset.values() for licence in rows["licence"])
     first = next(iter(dataset))
     return _DATASET_CARD.format(

@@ -1,30 +1,32 @@
-"""From a file to the score of a row: four voices where there are four, else every track as it is."""
+"""From a file to the score of a row: the four voices where there are four, else every track unchanged."""
 
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from symusic.core import NoteTickList, ScoreTick, TrackTick
 
 from descant_tokenizers.common.errors import printable
-from descant_tokenizers.scores import VOICES, Limits
+from descant_tokenizers.scores import NUM_VOICES, VOICES, Limits
 from descant_tokenizers.scores.reading import parse_score
 from descant_tokenizers.scores.tracks import notes_of
+from descant_tokenizers.scores.validation import Metadata
 from descant_tokenizers.scores.voices import tracks_by_name, tracks_by_pitch
 
 Parts = Literal["auto", "four", "all"]
-"""Which tracks are taken.
+"""Tracks to take from a file.
 
-- `auto`: the four voices where a file names them, or has just four single lines; else every track as it is.
-- `four`: four voices only of a file of just four single lines.
-- `all`: every track of every file, as it is.
+- `auto`: the four voices if the file names them or has exactly four single lines; else every track.
+- `four`: the four voices only from a file of exactly four single lines; else every track.
+- `all`: every track of every file.
 """
 
+FIRST_VOICE_PROGRAM = 52  # choir aahs: a sound for players only; the voice is the track's name
+
 _DEFAULT_LIMITS = Limits()
-FIRST_VOICE_PROGRAM = 52  # choir aahs: a sound for players only, the voice is the track's name
 
 
 @dataclass(frozen=True)
@@ -32,78 +34,72 @@ class Reading:
     """One piece as read from a file.
 
     Attributes:
-        score: Four-part music has exactly four tracks named Soprano, Alto, Tenor, Bass, each monophonic; other music
+        score: Four-part music has exactly four monophonic tracks named Soprano, Alto, Tenor and Bass; other music has
             any tracks, none of them empty. The first bar may be a pickup.
         num_parts: Parts of the source that hold notes; four unless the voices were picked out of a larger score.
-        fermatas_ticks: Onsets of the notes under a fermata in any track, rising, in the score's ticks.
-        remarks: What was changed on the way in, one sentence each; empty for a clean file.
-        title: What the file calls itself; empty where it says nothing.
-        composer: The composer that it names.
-        rights: Its copyright and licence statements.
-        encoder: Who transcribed it.
+        fermatas_ticks: Onsets of the notes under a fermata in any track, ascending, in the score's ticks.
+        remarks: Changes made while reading, one sentence each; empty for a clean file.
+        metadata: Title, composer and rights that the file states.
     """
 
     score: ScoreTick
     num_parts: int
     fermatas_ticks: tuple[int, ...] = ()
     remarks: tuple[str, ...] = ()
-    title: str = ""
-    composer: str = ""
-    rights: str = ""
-    encoder: str = ""
+    metadata: Metadata = field(default_factory=Metadata)
 
 
 def read_piece(path: Path, data: bytes, parts: Parts = "auto", limits: Limits = _DEFAULT_LIMITS) -> Reading:
     """Read one piece of any format.
 
-    Tracks are named after the voices if they are called Soprano, Alto, Tenor and Bass (or S, A, T, B; case does not
-    count). Unnamed single lines (no drums, one note at a time) go by median pitch from high to low.
+    Tracks become the voices that they are named after: Soprano, Alto, Tenor and Bass (or S, A, T, B; in any case).
+    Unnamed single lines (no drums, one note at a time) become voices by median pitch from high to low.
 
     Args:
         path: Where the bytes came from.
         data: A MIDI, MusicXML, ABC or Humdrum file, or one tune of a collection.
-        parts: Which tracks are taken.
+        parts: Tracks to take.
         limits: Bounds on what is read.
 
     Returns:
-        The score, with what the file says about itself.
+        The score, its remarks and its metadata.
 
     Raises:
         InputError: The bytes cannot be read.
     """
     read = parse_score(path, data, limits)
     tracks = list(read.score.tracks)
-    chosen = _named_tracks(tracks) if parts == "auto" or (parts == "four" and len(tracks) == len(VOICES)) else []
+    chosen = _named_tracks(tracks) if parts == "auto" or (parts == "four" and len(tracks) == NUM_VOICES) else []
     if not chosen and parts != "all":
         chosen = _single_lines(tracks)
     score, remarks = read.score, tuple(read.repairs)
     if chosen:
         score, thinned = four_voices(score, [tracks[index] for index in chosen])
-        remarks += (*thinned, *_left_out(tracks, chosen))
-    return Reading(
-        score, len(tracks), read.fermatas_ticks, remarks, read.title, read.composer, read.rights, read.encoder
-    )
+        left_out = (
+            f"track {index + 1} '{printable(track.name, 40)}' left out beside the four voices"
+            for index, track in enumerate(tracks)
+            if index not in chosen
+        )
+        remarks += (*thinned, *left_out)
+    return Reading(score, len(tracks), read.fermatas_ticks, remarks, read.metadata)
 
 
 def four_voices(source: ScoreTick, tracks: list[TrackTick]) -> tuple[ScoreTick, tuple[str, ...]]:
-    """Make a score of four single lines, keeping the meter, keys and tempi of `source`.
+    """Make a score of four single lines with the meter, keys and tempos of `source`.
 
     Args:
-        source: The score the tracks come from.
+        source: The score of the tracks.
         tracks: Soprano, alto, tenor and bass, in this order.
 
     Returns:
         The score, and a remark for each voice that had to be thinned to one line.
     """
-    assert len(tracks) == len(VOICES)
     score = ScoreTick(source.tpq)
-    score.time_signatures, score.key_signatures, score.tempos = (
-        source.time_signatures.copy(),
-        source.key_signatures.copy(),
-        source.tempos.copy(),
-    )
+    score.time_signatures = source.time_signatures.copy()
+    score.key_signatures = source.key_signatures.copy()
+    score.tempos = source.tempos.copy()
     remarks = []
-    are_lines = notes_of(tracks).are_lines  # mostly, and a look at all of them at once costs little
+    are_lines = notes_of(tracks).are_lines  # usually True, and one look at all tracks is cheap
     for voice, track in zip(VOICES, tracks, strict=True):
         line, num_dropped, num_cut = single_line(track, voice, is_line=are_lines)
         score.tracks.append(line)
@@ -116,13 +112,13 @@ def four_voices(source: ScoreTick, tracks: list[TrackTick]) -> tuple[ScoreTick, 
 def single_line(track: TrackTick, voice: str, *, is_line: bool = False) -> tuple[TrackTick, int, int]:
     """Thin a track to one note at a time.
 
-    Of notes that start together the outer one stays: the lowest in the bass, else the highest. A note that is still
+    Of notes that start together the outer one is kept: the lowest in the bass, else the highest. A note that is still
     sounding when the next one starts is cut there.
 
     Args:
         track: Any track.
         voice: Name of the new track.
-        is_line: Whether it is known to be one note at a time.
+        is_line: True if the track is known to be one note at a time.
 
     Returns:
         The new track, the number of notes dropped, the number of notes cut.
@@ -144,24 +140,15 @@ def single_line(track: TrackTick, voice: str, *, is_line: bool = False) -> tuple
 
 
 def _named_tracks(tracks: list[TrackTick]) -> list[int]:
-    """Indices of the four named voices in order, none if they are not all there exactly once."""
+    """Return the indices of the four named voices in order; none unless each name occurs exactly once."""
     pitched = [index for index, track in enumerate(tracks) if not track.is_drum]
     found = tracks_by_name([tracks[index] for index in pitched])
-    return [pitched[place] for place in found.values()] if len(found) == len(VOICES) else []
+    return [pitched[place] for place in found.values()] if len(found) == NUM_VOICES else []
 
 
 def _single_lines(tracks: list[TrackTick]) -> list[int]:
-    """Indices from high to low if there are just four tracks, all of them pitched and one note at a time."""
-    if len(tracks) != len(VOICES) or any(track.is_drum for track in tracks):
+    """Return the indices from high to low of exactly four tracks that are pitched and one note at a time, else none."""
+    if len(tracks) != NUM_VOICES or any(track.is_drum for track in tracks):
         return []
     has_chords = any(len({note.time for note in track.notes}) < len(track.notes) for track in tracks)
     return [] if has_chords else tracks_by_pitch(tracks)
-
-
-def _left_out(tracks: list[TrackTick], chosen: list[int]) -> list[str]:
-    """Say which tracks are no voice."""
-    return [
-        f"track {index + 1} '{printable(track.name, 40)}' left out beside the four voices"
-        for index, track in enumerate(tracks)
-        if index not in chosen
-    ]

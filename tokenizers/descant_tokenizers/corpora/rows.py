@@ -1,26 +1,27 @@
-"""The columns of a dataset row, and the way from a reading to a row and from a row to a score."""
+"""The columns of a dataset row; from a read piece to a row, and from a row to a score."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypedDict
 
 from symusic.core import ScoreTick
 
 from descant_tokenizers.corpora.digests import incipit_digest, main_time_signature, notes_digest
 from descant_tokenizers.corpora.reading import Reading
-from descant_tokenizers.scores import VOICES
+from descant_tokenizers.scores import NUM_VOICES, VOICES
 from descant_tokenizers.scores.key import estimate_key
 from descant_tokenizers.scores.tracks import notes_of
+from descant_tokenizers.scores.validation import Metadata
 
 
 class Row(TypedDict):
     """One piece.
 
-    `fermatas` are onsets in ticks of the score in `music`; `music` is a MIDI file, with tracks Soprano, Alto, Tenor,
-    Bass where the piece is four-part, else with the tracks of the source; `num_notes` counts the notes in it;
-    `num_parts` those of the source's parts that hold notes; `source` says where the file was found.
+    `fermatas` are onsets in ticks of the score in `music`; `music` is a MIDI file, with tracks Soprano, Alto, Tenor
+    and Bass if the piece is four-part, else with the tracks of its source; `num_notes` counts the notes in it;
+    `num_parts` counts the parts of the source that hold notes; `source` is the file it came from.
     """
 
     id: str
@@ -61,11 +62,11 @@ class CorpusPiece:
 
     Attributes:
         music: The score as a MIDI file.
-        is_four_part: Whether it holds the four voices and nothing else, all that its source has.
+        is_four_part: True if it holds the four voices only, and its source held no other part.
         digest: `notes_digest`: equal for equal notes.
         incipit_digest: `incipit_digest`: equal for pieces that begin alike.
-        remarks: What was changed while reading, one sentence each.
-        title: What the file calls itself, empty where it says nothing; likewise composer, rights and encoder.
+        remarks: Changes made while reading, one sentence each.
+        metadata: Title, composer and rights that the file states.
     """
 
     music: bytes
@@ -78,15 +79,12 @@ class CorpusPiece:
     digest: str
     incipit_digest: str
     remarks: tuple[str, ...] = ()
-    title: str = ""
-    composer: str = ""
-    rights: str = ""
-    encoder: str = ""
+    metadata: Metadata = field(default_factory=Metadata)
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a corpus knows about a piece: columns of its row (see `Row`)."""
+    """Columns of a piece's row that its corpus knows (see `Row`)."""
 
     id: str
     composer: str
@@ -97,29 +95,29 @@ class Facts:
 
 
 class Reader(Protocol):
-    """One way of reading pieces; small, because it is sent to worker processes with every few pieces."""
+    """A way of reading pieces; small, because it is sent to worker processes with every few pieces."""
 
     @property
     def name(self) -> str:
-        """Pieces are cached under it."""
+        """Name under which its pieces are cached."""
 
     def load(self, key: str) -> bytes:
-        """Read the bytes of a piece; raises `InputError` where that cannot be."""
+        """Load the bytes of a piece; raises `InputError` if it cannot."""
 
     def read(self, key: str, data: bytes) -> Reading:
-        """Read a piece; raises `InputError` where it cannot be used."""
+        """Read a piece; raises `InputError` if it cannot be used."""
 
 
 class Corpus(Protocol):
-    """Pieces that are read in one way."""
+    """Pieces with a common reader."""
 
     @property
     def name(self) -> str:
-        """What the column `corpus` says."""
+        """Value of the column `corpus`."""
 
     @property
     def keys(self) -> Sequence[str]:
-        """The pieces in the order of their rows; of pieces with the same notes, the first one stays."""
+        """The pieces in the order of their rows; of pieces with the same notes, the first one is kept."""
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -127,24 +125,17 @@ class Corpus(Protocol):
 
     @property
     def reader(self) -> Reader:
-        """How they are read."""
+        """Reader of the pieces."""
 
     def id_of(self, key: str) -> str:
-        """Name the row."""
+        """Return the id of the row."""
 
     def facts_of(self, key: str, piece: CorpusPiece) -> Facts:
-        """Say what is known about a piece."""
+        """Return what the corpus knows about a piece."""
 
 
 def make_piece(reading: Reading) -> CorpusPiece:
-    """Gather what a row says about a piece.
-
-    Args:
-        reading: What was read.
-
-    Returns:
-        The piece, its music written as MIDI.
-    """
+    """Derive the columns of a row from a piece, and write its music as MIDI."""
     score = reading.score
     assert all(track.notes for track in score.tracks), "MIDI does not keep an empty track"
     notes = notes_of(score.tracks)
@@ -152,7 +143,7 @@ def make_piece(reading: Reading) -> CorpusPiece:
     return CorpusPiece(
         music=score.dumps_midi(),
         num_parts=reading.num_parts,
-        is_four_part=reading.num_parts == len(VOICES) and tuple(track.name for track in score.tracks) == VOICES,
+        is_four_part=reading.num_parts == NUM_VOICES and tuple(track.name for track in score.tracks) == VOICES,
         num_notes=score.note_num(),
         key=estimate_key(score, notes),
         time_signature=main_time_signature(score),
@@ -160,24 +151,12 @@ def make_piece(reading: Reading) -> CorpusPiece:
         digest=notes_digest(score, notes),
         incipit_digest=incipit_digest(score, notes),
         remarks=reading.remarks,
-        title=reading.title,
-        composer=reading.composer,
-        rights=reading.rights,
-        encoder=reading.encoder,
+        metadata=reading.metadata,
     )
 
 
 def make_row(corpus: Corpus, key: str, piece: CorpusPiece) -> Row:
-    """Make the row of a piece.
-
-    Args:
-        corpus: Where the piece belongs.
-        key: Which piece of the corpus it is.
-        piece: What was read.
-
-    Returns:
-        All columns, in the order of `COLUMN_TYPES`.
-    """
+    """Make the row of a piece of a corpus, its columns in the order of `COLUMN_TYPES`."""
     facts = corpus.facts_of(key, piece)
     return Row(
         id=facts.id,
@@ -197,12 +176,12 @@ def make_row(corpus: Corpus, key: str, piece: CorpusPiece) -> Row:
 
 
 def row_to_score(row: Mapping[str, Any]) -> ScoreTick:
-    """Read the music of a row.
+    """Parse the music of a row.
 
     Args:
         row: A row of a dataset built here, or any mapping with MIDI bytes under `music`.
 
     Returns:
-        A score; with tracks Soprano, Alto, Tenor and Bass where the piece is four-part.
+        A score, with tracks Soprano, Alto, Tenor and Bass if the piece is four-part.
     """
     return ScoreTick.from_midi(row["music"])

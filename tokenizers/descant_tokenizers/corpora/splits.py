@@ -1,4 +1,4 @@
-"""Which piece belongs to which split: the canonical one for the chorales, one by content for everything else."""
+"""Splits: the canonical one for the chorales, and one by content for all other corpora."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def canonical_splits() -> dict[str, str]:
     """Map each Bach file of music21's corpus to its split.
 
     train, valid and test are the JSB Chorales split of Boulanger-Lewandowski et al. (2012), matched by content;
-    `held_out` pieces lie outside it but are close to a valid or test piece, `extra` pieces are free to train on.
+    `held_out` pieces are outside it but close to a valid or test piece; `extra` pieces are free to train on.
 
     Returns:
         File name, such as `bwv1.6.mxl`, to one of `CHORALE_SPLITS`.
     """
-    table = json.loads(files("descant_tokenizers.corpora").joinpath("data/jsb_splits.json").read_text("utf-8"))
-    return {name: entry["split"] for name, entry in table["files"].items()}
+    splits = json.loads(files("descant_tokenizers.corpora").joinpath("data/jsb_splits.json").read_text("utf-8"))
+    return {name: entry["split"] for name, entry in splits["files"].items()}
 
 
 def split_of_digest(digest: str) -> str:
@@ -33,8 +33,8 @@ def split_of_digest(digest: str) -> str:
     The choice depends on nothing else, so that a piece keeps its split when files are added, renamed or moved.
 
     Args:
-        digest: At least eight hexadecimal digits; give
-            `descant_tokenizers.corpora.digests.incipit_digest` to keep versions of a piece together.
+        digest: At least eight hexadecimal digits; `descant_tokenizers.corpora.digests.incipit_digest` keeps versions
+            of a piece together.
 
     Returns:
         One of `FOLDER_SPLITS`.
@@ -46,5 +46,5 @@ def split_of_digest(digest: str) -> str:
 
 
 def split_of_text(text: str) -> str:
-    """Choose a split as `split_of_digest` does from a text, such as the name of a work that is to stay together."""
+    """Choose a split from a text, such as the name of a work whose movements must stay together."""
     return split_of_digest(hashlib.sha256(text.encode()).hexdigest())

@@ -1,8 +1,6 @@
-"""Reading many pieces in parallel: a bad file is an entry in the result, never the end of the run.
+"""Read many pieces in parallel worker processes; a bad file is an entry in the result, never the end of the run.
 
 Memory does not grow with the number of pieces: a few chunks are under way at a time, and results leave in order.
-
-A progress bar for reading many files.
 """
 
 from __future__ import annotations
@@ -37,22 +35,21 @@ from descant_tokenizers.corpora.rows import Corpus, CorpusPiece, Reader, make_pi
 OnPieces = Callable[[int, int], None]
 """Called with the number of pieces done and the number of all pieces."""
 
-_worker: tuple[Event, WorkerPool] | None = None  # in a worker process: whether the parent wants no more, and what to do
 SMALL_JOB = 8  # starting worker processes takes longer than reading a handful of files
-CHUNK = 4  # pieces that a worker is handed at once
-CHUNKS_AHEAD = 4  # for each worker, so that none waits while a slow one holds up the order
+CHUNK = 4  # pieces per request to a worker
+CHUNKS_AHEAD = 4  # per worker, so that none waits while a slow one holds up the order
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of a piece.
+class ReadOutcome:
+    """Result of reading one piece.
 
     Attributes:
-        key: Which piece of the corpus.
+        key: The piece.
         piece: What was read, None if it was skipped.
-        reason: Why it was skipped, one sentence.
-        is_cached: Whether an earlier run had read it.
-        columns: What a step made of it, for columns of its row.
+        reason: Why it was skipped.
+        is_cached: True if an earlier run had read it.
+        columns: Further columns of its row, from a `PostRead`.
     """
 
     key: str
@@ -62,37 +59,48 @@ class Outcome:
     columns: Mapping[str, Any] = field(default_factory=dict)
 
 
-Step = Callable[[Outcome], Outcome]
-"""What is done with each piece after it was read, in the worker process; it is pickled."""
+PostRead = Callable[[ReadOutcome], ReadOutcome]
+"""Called with each piece that was read, in the worker process; it is pickled."""
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Work on each piece."""
+
+    reader: Reader
+    post_read: PostRead | None = None
+
+    def run(self, key: str) -> ReadOutcome:
+        outcome = read_one(self.reader, key)
+        return outcome if self.post_read is None or outcome.piece is None else self.post_read(outcome)
 
 
 def read_all(
-    corpus: Corpus, num_proc: int | None = None, progress: OnPieces | None = None, step: Step | None = None
-) -> Generator[Outcome, None, None]:
-    """Read every piece of a corpus, from the cache where it has been read before.
+    corpus: Corpus, num_proc: int | None = None, progress: OnPieces | None = None, post_read: PostRead | None = None
+) -> Generator[ReadOutcome, None, None]:
+    """Read every piece of a corpus, from the cache if an earlier run has read it.
 
-    Each piece is cached as soon as it is read: an interrupted run goes on where it stopped.
+    Each piece is cached as soon as it is read: an interrupted run continues where it stopped.
 
     Args:
         corpus: The corpus.
-        num_proc: Worker processes; by default one for each core.
-        progress: Told how far the run is.
-        step: Done with each piece after it was read.
+        num_proc: Worker processes; default: one per core.
+        progress: Called after each piece.
+        post_read: Called with each piece that was read.
 
     Yields:
-        What became of each piece, in the order of `corpus.keys` whatever `num_proc` is.
+        The outcome of each piece, in the order of `corpus.keys` whatever `num_proc` is.
 
     Raises:
         InputError: `num_proc` is less than 1, or no worker process can be started.
     """
     if num_proc is not None and num_proc < 1:
-        raise InputError(f"num_proc is {num_proc}; give 1 or more worker processes.")
+        raise InputError(f"num_proc is {num_proc}. Give 1 or more worker processes.")
     num_proc = num_proc or os.cpu_count() or 1
-    in_processes = num_proc > 1 and len(corpus.keys) >= SMALL_JOB
-    keys, reader = corpus.keys, corpus.reader
-    make_cache_folder(piece_folder(reader.name))
+    keys, job = corpus.keys, _Job(corpus.reader, post_read)
+    make_cache_folder(piece_folder(job.reader.name))
     prune_cache()
-    job = WorkerPool(reader, step)
+    in_processes = num_proc > 1 and len(keys) >= SMALL_JOB
     outcomes = _in_processes(job, keys, num_proc) if in_processes else (job.run(key) for key in keys)
     with contextlib.closing(outcomes):  # else an exception in the caller leaves the processes running
         for num_done, outcome in enumerate(outcomes, start=1):
@@ -101,46 +109,26 @@ def read_all(
                 progress(num_done, len(keys))
 
 
-def read_one(reader: Reader, key: str) -> Outcome:
-    """Read one piece, or find it in the cache: the step that every engine runs for every piece.
-
-    Args:
-        reader: Knows how to read it.
-        key: Which piece.
-
-    Returns:
-        The piece, or in one sentence why there is none.
-    """
+def read_one(reader: Reader, key: str) -> ReadOutcome:
+    """Read one piece, or find it in the cache; every backend calls this for every piece."""
     try:
         data = reader.load(key)
         cached = cache_path(data, reader.name)
         piece = load_piece(cached)
         if piece is not None:
-            return Outcome(key, piece, is_cached=True)
+            return ReadOutcome(key, piece, is_cached=True)
         piece = make_piece(reader.read(key, data))
     except InputError as error:
-        return Outcome(key, reason=str(error))
+        return ReadOutcome(key, reason=str(error))
     except Exception as error:  # parsers raise anything on broken files; the reason goes into the report
-        return Outcome(key, reason=f"{key} cannot be read ({type(error).__name__}: {printable(str(error), 200)}).")
+        reason = f"{type(error).__name__}: {printable(str(error), 200)}"
+        return ReadOutcome(key, reason=f"{key} cannot be read ({reason}). Export it again.")
     save_piece(cached, piece)
-    return Outcome(key, piece)
+    return ReadOutcome(key, piece)
 
 
-@dataclass(frozen=True)
-class WorkerPool:
-    """What a worker process does with each piece."""
-
-    reader: Reader
-    step: Step | None = None
-
-    def run(self, key: str) -> Outcome:
-        """Read a piece and take the step."""
-        outcome = read_one(self.reader, key)
-        return outcome if self.step is None or outcome.piece is None else self.step(outcome)
-
-
-def _in_processes(job: WorkerPool, keys: Sequence[str], num_proc: int) -> Generator[Outcome, None, None]:
-    """Read in worker processes; a chunk whose process dies is read again, piece by piece."""
+def _in_processes(job: _Job, keys: Sequence[str], num_proc: int) -> Generator[ReadOutcome, None, None]:
+    """Read in worker processes; if one of them dies, its chunk is read again piece by piece."""
     left = deque(keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK))
     while left:
         with contextlib.closing(_pooled(job, tuple(left), num_proc)) as chunks:
@@ -151,7 +139,7 @@ def _in_processes(job: WorkerPool, keys: Sequence[str], num_proc: int) -> Genera
             yield from _one_by_one(job, deque(left.popleft()))
 
 
-def _one_by_one(job: WorkerPool, keys: deque[str]) -> Iterator[Outcome]:
+def _one_by_one(job: _Job, keys: deque[str]) -> Iterator[ReadOutcome]:
     while keys:
         with contextlib.closing(_pooled(job, [(key,) for key in keys], 1)) as chunks:
             for (outcome,) in chunks:
@@ -159,10 +147,10 @@ def _one_by_one(job: WorkerPool, keys: deque[str]) -> Iterator[Outcome]:
                 yield outcome
         if keys:
             key = keys.popleft()
-            yield Outcome(key, reason=f"{key} crashed the reader.")
+            yield ReadOutcome(key, reason=f"{key} crashed the reader. Export it again.")
 
 
-def _pooled(job: WorkerPool, chunks: Sequence[Sequence[str]], num_proc: int) -> Generator[list[Outcome], None, None]:
+def _pooled(job: _Job, chunks: Sequence[Sequence[str]], num_proc: int) -> Generator[list[ReadOutcome], None, None]:
     """Yield the outcomes of each chunk in order; end early if a process dies."""
     # spawn: the caller may hold threads (torch, progress bars), which do not survive a fork.
     context = multiprocessing.get_context("spawn")
@@ -172,7 +160,7 @@ def _pooled(job: WorkerPool, chunks: Sequence[Sequence[str]], num_proc: int) -> 
     ) as pool:
         _check_start(pool)
         waiting = iter(chunks)
-        futures: deque[Future[list[Outcome]]] = deque()
+        futures: deque[Future[list[ReadOutcome]]] = deque()
         try:
             while True:
                 for keys in itertools.islice(waiting, CHUNKS_AHEAD * num_proc - len(futures)):
@@ -187,18 +175,21 @@ def _pooled(job: WorkerPool, chunks: Sequence[Sequence[str]], num_proc: int) -> 
             pool.shutdown(cancel_futures=True)
 
 
+_worker: tuple[Event, _Job] | None = None  # in a worker process: the parent's stop signal, and the job
+
+
 def _start_worker(stopped: Event, pickled_job: bytes) -> None:
     """Leave Ctrl-C to the parent process, which then stops the pool."""
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # miditok imports torch where it finds it (seconds, and 150 MB), for data loaders that no worker needs.
+    # miditok imports torch if it is installed (seconds, and 150 MB), for data loaders that no worker needs.
     sys.modules.setdefault("torch", None)  # type: ignore[arg-type]  # as Python's own documentation says
     _worker = (stopped, pickle.loads(pickled_job))
-    gc.freeze()  # what is imported stays, and pieces go by their reference counts: looking for cycles at every
-    gc.set_threshold(50_000)  # 700 new objects, as Python does, finds none and takes time
+    gc.freeze()  # imported modules stay, and pieces are freed by reference counts: the search for cycles at
+    gc.set_threshold(50_000)  # Python's default of every 700 new objects finds none and takes time
 
 
-def _work(keys: Sequence[str]) -> list[Outcome]:
+def _work(keys: Sequence[str]) -> list[ReadOutcome]:
     assert _worker is not None
     stopped, job = _worker
     return [job.run(key) for key in keys if not stopped.is_set()]
@@ -209,38 +200,37 @@ def _check_start(pool: ProcessPoolExecutor) -> None:
         pool.submit(os.getpid).result()
     except BrokenProcessPool as error:
         raise InputError(
-            "worker processes cannot be started: put the code of your script under "
-            '`if __name__ == "__main__":`, or read with num_proc=1.'
+            'Worker processes cannot be started. Put the code of your script under `if __name__ == "__main__":`, or '
+            "read with num_proc=1."
         ) from error
 
 
 @contextlib.contextmanager
 def reading_bar(label: str, *, quiet: bool = False) -> Iterator[OnPieces | None]:
-    """Show on stderr, if that is a terminal, how far a run is; pass what this yields as `progress`.
+    """Show the progress of a run on stderr if that is a terminal; yield the callback for `progress`.
 
     Args:
-        label: What is read.
+        label: Name of what is read.
         quiet: Show nothing, and yield None.
     """
     if quiet:
         yield None
         return
-    from rich.console import Console  # worker processes import this package, and show nothing
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
+    from rich.console import Console  # worker processes import this module, and show nothing
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
-    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(f"Reading {label}", total=None)
         yield lambda num_done, num_files: bar.update(task, completed=num_done, total=num_files)
 
 
 def silence_datasets(*, quiet: bool) -> None:
-    """Keep the bars of `datasets` off stderr for the rest of the process, where nobody would watch them.
+    """Disable the progress bars of `datasets` for the rest of the process, unless stderr is a terminal.
 
     Args:
-        quiet: Also in a terminal.
+        quiet: Disable them in a terminal too.
     """
     import datasets
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from symusic.core import ScoreTick
 
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.common.files import FORMATS, Write, check_free, file_of, write_all
+from descant_tokenizers.common.files import FORMATS, WriteFile, check_free, file_of, write_all
 from descant_tokenizers.rendering.audio import has_sound, sound_file
 from descant_tokenizers.rendering.layers import Displacement, GivenRule
 from descant_tokenizers.rendering.marks import Marks
@@ -172,7 +172,7 @@ def write_renderings(
         InputError: A file exists or cannot be written, or no format of a rendering can be.
     """
     written: list[WrittenFiles] = []
-    writers: dict[Path, Write] = {}
+    writers: dict[Path, WriteFile] = {}
     for name, rendering in renderings.items():
         contents, left_out = _contents(rendering, formats)
         files = {form: _pages(file_of(name, form), len(pages)) for form, pages in contents.items()}

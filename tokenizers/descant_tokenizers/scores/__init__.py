@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from descant_tokenizers.scores.bars import Bar, bars_of, count_bars, last_note_end
 from descant_tokenizers.scores.midi import write_midi
-from descant_tokenizers.scores.reading import SUFFIXES, ReadResult, read_score, read_score_report
-from descant_tokenizers.scores.validation import Limits
-from descant_tokenizers.scores.voices import VOICES, MelodyChoice, pick_melody
+from descant_tokenizers.scores.reading import SUFFIXES, read_score, read_score_report
+from descant_tokenizers.scores.validation import Limits, ReadResult
+from descant_tokenizers.scores.voices import NUM_VOICES, VOICES, MelodyChoice, pick_melody
 
 if TYPE_CHECKING:
     from descant_tokenizers.scores.music21_reader import fermatas_of, from_music21
 
 __all__ = [
+    "NUM_VOICES",
     "SUFFIXES",
     "VOICES",
     "Bar",
@@ -33,7 +34,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs music21 (half a second) only when somebody asks for it."""
+    """Import what needs music21 (half a second) on first use."""
     if name in ("fermatas_of", "from_music21"):
         from descant_tokenizers.scores import music21_reader
 

@@ -13,7 +13,7 @@ from descant_tokenizers.scores.tracks import notes_of
 __all__ = ["Bar", "bars_of", "count_bars", "last_note_end", "signature_ticks"]
 
 DEFAULT_SIGNATURE = (4, 4)
-"""What the MIDI specification assumes where a file gives no time signature."""
+"""Assumed by the MIDI specification where a file has no time signature."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +21,12 @@ class Bar:
     """One bar.
 
     Attributes:
-        number: 0 for a pickup, else counted from 1 at the first full bar.
+        number: 0 for a pickup; the first full bar is 1.
         start_ticks: Onset of the bar in ticks of its score.
-        length_ticks: Distance to the next bar line in ticks. Less than the signature says where the next time
-            signature event cuts the bar short.
+        length_ticks: Distance to the next bar line in ticks; shorter than the time signature where the next time
+            signature event cuts the bar.
         numerator: Beats of the time signature in force.
-        denominator: Beat unit of the time signature in force (a power of two).
+        denominator: Beat unit of the time signature in force, a power of two.
     """
 
     number: int
@@ -37,13 +37,13 @@ class Bar:
 
     @property
     def end_ticks(self) -> int:
-        """Onset of the bar that follows, in ticks."""
+        """Onset of the next bar in ticks."""
         return self.start_ticks + self.length_ticks
 
 
 @dataclass(frozen=True, slots=True)
-class _Span:
-    """A stretch of bars under one time signature event, from `start` up to (not including) `end`, in ticks."""
+class _Section:
+    """Bars under one time signature event, from `start` up to but not including `end`, in ticks."""
 
     start: int
     end: int
@@ -57,45 +57,45 @@ class _Span:
         return -(-(self.end - self.start) // self.bar_ticks)
 
     def line(self, index: int) -> int:
-        """Onset of bar number `index` of this span; a change of signature moves the last line back."""
+        """Return the onset of bar `index` of this section; the next time signature moves the last bar line back."""
         ticks = self.start + round(index * self.bar_ticks)
         return ticks if self.is_last else min(ticks, self.end)
 
 
 def bars_of(score: ScoreTick) -> list[Bar]:
-    """List the bars of a score, up to the one in which its last note ends.
+    """List the bars of a score up to the one in which its last note ends.
 
-    Every time signature event begins a bar. A first bar that is shorter than the one after it, and ends at a time
-    signature event, is a pickup and has the number 0.
+    Every time signature event begins a bar. A first bar that is shorter than the second one and ends at a time
+    signature event is a pickup and has the number 0.
 
     Args:
-        score: Any score in ticks; without a time signature it counts as 4/4.
+        score: Any score in ticks; 4/4 is assumed where it has no time signature.
 
     Returns:
-        Consecutive bars from tick 0 on; an empty list if the score has no notes.
+        Consecutive bars from tick 0; an empty list if the score has no notes.
     """
-    spans = list(_spans(score))
-    number = 0 if _starts_with_pickup(spans) else 1
+    sections = list(_sections(score))
+    number = 0 if _starts_with_pickup(sections) else 1
     bars: list[Bar] = []
-    for span in spans:
-        for index in range(span.num_bars):
-            start, end = span.line(index), span.line(index + 1)
-            bars.append(Bar(number + len(bars), start, end - start, span.numerator, span.denominator))
+    for section in sections:
+        for index in range(section.num_bars):
+            start, end = section.line(index), section.line(index + 1)
+            bars.append(Bar(number + len(bars), start, end - start, section.numerator, section.denominator))
     return bars
 
 
 def count_bars(score: ScoreTick) -> int:
-    """Count the bars that `bars_of` would list, in time that does not grow with their number."""
-    return sum(span.num_bars for span in _spans(score))
+    """Count the bars of `bars_of` in time that does not depend on their number."""
+    return sum(section.num_bars for section in _sections(score))
 
 
 def signature_ticks(score: ScoreTick) -> dict[tuple[int, int], int]:
-    """Return how long each time signature (numerator, denominator) holds, in ticks, the pickup counting 0."""
+    """Return the ticks under each time signature (numerator, denominator), not counting a pickup."""
     ticks: dict[tuple[int, int], int] = {}
-    spans = list(_spans(score))
-    for index, span in enumerate(spans):
-        length = 0 if index == 0 and _starts_with_pickup(spans) else span.line(span.num_bars) - span.start
-        signature = (span.numerator, span.denominator)
+    sections = list(_sections(score))
+    for index, section in enumerate(sections):
+        length = 0 if index == 0 and _starts_with_pickup(sections) else section.line(section.num_bars) - section.start
+        signature = (section.numerator, section.denominator)
         ticks[signature] = ticks.get(signature, 0) + length
     return ticks
 
@@ -105,12 +105,12 @@ def last_note_end(score: ScoreTick) -> int:
     tracks = [track for track in score.tracks if track.notes]
     if any(track.controls or track.pitch_bends or track.pedals or track.lyrics for track in tracks):
         return int(notes_of(tracks).ends.max())
-    return max((track.end() for track in tracks), default=0)  # symusic counts events of every kind, and is faster
+    return max((track.end() for track in tracks), default=0)  # counts events of every kind, and is faster
 
 
-def _spans(score: ScoreTick) -> Iterator[_Span]:
+def _sections(score: ScoreTick) -> Iterator[_Section]:
     end = last_note_end(score)
-    signatures = {0: DEFAULT_SIGNATURE}  # of several events at one tick, the last one holds
+    signatures = {0: DEFAULT_SIGNATURE}  # of several events at one tick, the last one counts
     for event in sorted(score.time_signatures, key=lambda event: event.time):
         if event.time < end:
             signatures[event.time] = (event.numerator, event.denominator)
@@ -120,11 +120,11 @@ def _spans(score: ScoreTick) -> Iterator[_Span]:
         whole, rest = divmod(4 * score.ticks_per_quarter * numerator, denominator)
         bar_ticks = whole + Fraction(rest, denominator) if rest else whole
         if stop > start:
-            yield _Span(start, stop, numerator, denominator, bar_ticks, is_last=stop == end)
+            yield _Section(start, stop, numerator, denominator, bar_ticks, is_last=stop == end)
 
 
-def _starts_with_pickup(spans: list[_Span]) -> bool:
-    if len(spans) < 2 or spans[0].num_bars != 1:
+def _starts_with_pickup(sections: list[_Section]) -> bool:
+    if len(sections) < 2 or sections[0].num_bars != 1:
         return False
-    first, second = spans[:2]
+    first, second = sections[:2]
     return first.line(1) < second.line(1) - second.start

@@ -1,4 +1,4 @@
-"""Key estimation by pitch-class profiles (Krumhansl and Kessler 1982)."""
+"""Key estimation by pitch-class profiles (Krumhansl and Kessler 1982), and names of pitches."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from symusic.core import ScoreTick
 
 from descant_tokenizers.scores.tracks import Notes, notes_of
 
-# Relative frequencies in per cent of scale degrees in the Essen collection (Aarden 2003, as in music21's AardenEssen).
-# They name the encoder's key in 79 % of the chorales; Krumhansl and Kessler's ratings, in 69 %: they lean to the fifth.
+PITCH_NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+"""Names of the pitch classes, each in its more common spelling."""
+
+# Relative frequencies in percent of scale degrees in the Essen collection (Aarden 2003, as in music21's AardenEssen).
+# They name the encoder's key in 79 % of the chorales; the ratings of Krumhansl and Kessler, which lean towards the
+# fifth, in 69 %.
 MAJOR_PROFILE = (17.77, 0.15, 14.93, 0.16, 19.80, 11.36, 0.29, 22.06, 0.15, 8.15, 0.23, 4.95)
 MINOR_PROFILE = (18.26, 0.74, 14.05, 16.86, 0.70, 14.44, 0.70, 18.62, 4.57, 1.93, 7.38, 1.76)
 # The spelling with fewer accidentals in its key signature; sharps for F sharp major, flats for E flat minor.
@@ -21,35 +25,40 @@ MINOR_TONICS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
 MAJOR_SCALE = (0, 2, 4, 5, 7, 9, 11)
 
 
+def pitch_name(pitch: int) -> str:
+    """Return the name of a MIDI pitch: 60 is C4."""
+    return f"{PITCH_NAMES[pitch % 12]}{pitch // 12 - 1}"
+
+
 def estimate_key(score: ScoreTick, notes: Notes | None = None) -> str:
-    """Estimate the key: the profile that fits best to how long each pitch class sounds (Krumhansl and Schmuckler).
+    """Estimate the key: the profile that best fits the time each pitch class sounds (Krumhansl and Schmuckler).
 
     Args:
-        score: A score with at least one note that is no percussion.
-        notes: Its notes, where they are at hand.
+        score: A score with at least one note that is not percussion.
+        notes: Its notes, if the caller has them.
 
     Returns:
         Tonic and mode, such as `"G major"` or `"Bb minor"`.
     """
-    pitched = _pitched(score, notes)
+    pitched = pitched_notes(score, notes)
     weights = np.bincount(pitched.pitch_N % 12, pitched.duration_N, minlength=12)
     profiles, names = _key_profiles()
-    fits = profiles @ (weights - weights.mean())  # in the order of Pearson's correlation: the weights' norm is common
+    fits = profiles @ (weights - weights.mean())  # ordered as Pearson's correlation: all share the weights' norm
     return names[int(fits.argmax())]
+
+
+def pitched_notes(score: ScoreTick, notes: Notes | None = None) -> Notes:
+    """Return the notes of a score that are not percussion."""
+    notes = notes_of(score.tracks) if notes is None else notes
+    is_drum = [track.is_drum for track in score.tracks]
+    return notes.where(~np.array(is_drum)[notes.track_N]) if any(is_drum) else notes
 
 
 @cache
 def _key_profiles() -> tuple[NDArray[np.float64], tuple[str, ...]]:
-    """Profiles of the 24 keys, centred and of length 1, as rows, and the keys' names."""
+    """Return the profiles of the 24 keys as rows, centered and of norm 1, and the names of the keys."""
     modes = (("major", MAJOR_PROFILE, MAJOR_TONICS), ("minor", MINOR_PROFILE, MINOR_TONICS))
     profiles = np.stack([np.roll(profile, shift) for _, profile, _ in modes for shift in range(12)])
     profiles -= profiles.mean(axis=1, keepdims=True)
     profiles /= np.linalg.norm(profiles, axis=1, keepdims=True)
     return profiles, tuple(f"{tonic} {mode}" for mode, _, tonics in modes for tonic in tonics)
-
-
-def _pitched(score: ScoreTick, notes: Notes | None) -> Notes:
-    """Return the notes that are no percussion."""
-    notes = notes_of(score.tracks) if notes is None else notes
-    is_drum = [track.is_drum for track in score.tracks]
-    return notes.where(~np.array(is_drum)[notes.track_N]) if any(is_drum) else notes

@@ -1,9 +1,7 @@
-"""MIDI files in and out, through symusic.
+"""MIDI files in and out through symusic, and a check of MIDI events in the bytes themselves.
 
-A look over MIDI events in their own bytes, for what symusic leaves out or bends without a word.
-
-symusic drops a note that never ends, and keeps only the lowest eight bits of 2 to the power of a time signature's
-second byte: 32 becomes a whole-note beat.
+symusic silently drops a note that never ends, and keeps only the lowest eight bits of 2 to the power of a time
+signature's second byte, so that 32 becomes a whole-note beat.
 """
 
 from __future__ import annotations
@@ -27,56 +25,6 @@ MIDI_MAGIC = b"MThd"
 _HEADER = struct.Struct(">4sIHHH")  # magic, header length, format, number of tracks, division
 _SMPTE_BIT = 0x8000
 _INDEPENDENT_TRACKS = 2
-
-
-def parse_midi(path: Path, data: bytes) -> ScoreTick:
-    """Parse the bytes of a MIDI file; the score is not yet validated.
-
-    Args:
-        path: Where the bytes came from, for messages.
-        data: The whole file.
-
-    Returns:
-        The score as symusic reads it.
-
-    Raises:
-        InputError: The bytes are no MIDI file, are damaged or cut off, or use SMPTE time or format 2.
-    """
-    if len(data) < _HEADER.size or not data.startswith(MIDI_MAGIC):
-        raise InputError(f"{path} is not a MIDI file, or is cut off; export it again.")
-    _, _, form, _, division = _HEADER.unpack_from(data)
-    if division & _SMPTE_BIT:
-        raise InputError(f"{path} counts time in film frames (SMPTE); export it with ticks per quarter note.")
-    if form == _INDEPENDENT_TRACKS:
-        raise InputError(f"{path} holds independent patterns (MIDI format 2); export it in format 0 or 1.")
-    try:
-        return ScoreTick.from_midi(data)
-    except (RuntimeError, ValueError) as error:
-        raise InputError(f"{path} is damaged or cut off ({printable(str(error), 100)}); export it again.") from error
-
-
-def write_midi(score: ScoreTick, path: str | os.PathLike[str], *, force: bool = False) -> None:
-    """Write a score as a MIDI file of format 1, in one step: the file is complete or not there.
-
-    Names, programs, notes, tempos, time and key signatures survive unchanged; a track without notes does not.
-
-    Args:
-        score: The score to write.
-        path: The file; its folder is created if only the last part of it is missing.
-        force: Replace an existing file.
-
-    Raises:
-        InputError: `path` exists and `force` is off, or it cannot be written.
-    """
-    target = Path(path)
-    if os.path.lexists(target) and not force and not target.is_dir():
-        raise InputError(f"{target} exists already; choose another name, or pass --force to replace it.")
-    data = score.dumps_midi()
-    with atomic_write(target) as temporary:
-        temporary.write_bytes(data)
-
-
-_HEADER_BYTES = 14
 _CHUNK_HEAD = struct.Struct(">4sI")
 _NOTE_OFF, _NOTE_ON, _SYSEX, _ESCAPE, _META = 0x80, 0x90, 0xF0, 0xF7, 0xFF
 _END_OF_TRACK, _TIME_SIGNATURE = 0x2F, 0x58
@@ -85,11 +33,11 @@ _SYSTEM_DATA_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1}
 _MAX_POWER = 6  # 64th notes
 
 Event = tuple[int, int, int, int, int]
-"""Where an event begins (its delta time included), its status byte, the type of a meta event (else -1), and where its
-contents begin and end."""
+"""Start of the event (including its delta time), status byte, type of a meta event (else -1), start and end of its
+contents."""
 
-# The events of a track as regular expressions, as most files have them: contents below 128 bytes, time signatures that
-# are possible, running status or not. They are four times as fast as `track_events`, which is for whatever they miss.
+# The events of a track as regular expressions, as most files have them: contents below 128 bytes, possible time
+# signatures, running status or not. They are four times as fast as `track_events`, which handles everything else.
 _MIN_EVENT_BYTES = 2
 _DATA = rb"[\0-\x7f]"
 _TIME = rb"[\x80-\xff]*+" + _DATA
@@ -109,17 +57,64 @@ _PLAIN_EVENTS = re.compile(rb"%b(?:(%b)|%b)" % (_TIME, _NOTE_ONS, _OTHERS), re.D
 _STATUS_AND_TIME_BYTES = bytes(range(128, 256))  # of a run of note-ons: all but the last byte of each delta time
 
 
+def parse_midi(path: Path, data: bytes) -> ScoreTick:
+    """Parse the bytes of a MIDI file.
+
+    Args:
+        path: Where the bytes came from, for messages.
+        data: The whole file.
+
+    Returns:
+        The score as symusic reads it, not yet validated.
+
+    Raises:
+        InputError: The bytes are not a MIDI file, are damaged or cut off, or use SMPTE time or format 2.
+    """
+    if len(data) < _HEADER.size or not data.startswith(MIDI_MAGIC):
+        raise InputError(f"{path} is not a MIDI file, or is cut off. Export it again.")
+    _, _, form, _, division = _HEADER.unpack_from(data)
+    if division & _SMPTE_BIT:
+        raise InputError(f"{path} counts time in film frames (SMPTE). Export it with ticks per quarter note.")
+    if form == _INDEPENDENT_TRACKS:
+        raise InputError(f"{path} holds independent patterns (MIDI format 2). Export it in format 0 or 1.")
+    try:
+        return ScoreTick.from_midi(data)
+    except (RuntimeError, ValueError) as error:
+        raise InputError(f"{path} is damaged or cut off ({printable(str(error), 100)}). Export it again.") from error
+
+
+def write_midi(score: ScoreTick, path: str | os.PathLike[str], *, force: bool = False) -> None:
+    """Write a score as a MIDI file of format 1, complete or not at all.
+
+    Names, programs, notes, tempos, time and key signatures survive unchanged; a track without notes does not.
+
+    Args:
+        score: The score to write.
+        path: The file; its folder is created if the parent of the folder exists.
+        force: Replace an existing file.
+
+    Raises:
+        InputError: `path` exists and `force` is off, or it cannot be written.
+    """
+    target = Path(path)
+    if os.path.lexists(target) and not force and not target.is_dir():
+        raise InputError(f"{target} already exists. Add --force to replace it, or choose another name.")
+    data = score.dumps_midi()
+    with atomic_write(target) as temporary:
+        temporary.write_bytes(data)
+
+
 def check_midi(path: Path, data: bytes, max_events: int, num_notes: int) -> list[str]:
-    """Refuse impossible time signatures, and tell of notes that never end (which symusic drops).
+    """Refuse impossible time signatures, and report notes that never end (symusic drops them).
 
     Args:
         path: Where the bytes came from, for messages.
         data: A whole MIDI file that symusic could parse.
-        max_events: Bound on events of every kind.
-        num_notes: Notes that symusic found in it.
+        max_events: Bound on events of all kinds.
+        num_notes: Number of notes that symusic found.
 
     Returns:
-        A sentence for each kind of repair.
+        One sentence per kind of repair.
 
     Raises:
         InputError: A time signature has a denominator above 64, or there are too many events.
@@ -132,7 +127,7 @@ def check_midi(path: Path, data: bytes, max_events: int, num_notes: int) -> list
         for _, status, meta, begin, stop in track_events(data, start, end):
             num_events += 1
             if num_events > max_events:
-                raise InputError(f"{path} holds over {max_events:,} MIDI events; thin out its controllers or cut it.")
+                raise InputError(f"{path} holds over {max_events:,} MIDI events. Thin out its controllers or cut it.")
             kind = status & 0xF0
             if kind == _NOTE_ON and data[begin + 1]:
                 open_notes[status & 0x0F, data[begin]] += 1
@@ -141,30 +136,30 @@ def check_midi(path: Path, data: bytes, max_events: int, num_notes: int) -> list
                 open_notes[key] = max(0, open_notes[key] - 1)
             elif meta == _TIME_SIGNATURE and stop >= begin + 2 and data[begin + 1] > _MAX_POWER:
                 signature = f"{data[begin]}/2^{data[begin + 1]}"
-                raise InputError(f"{path} has the time signature {signature}; correct it and export again.")
+                raise InputError(f"{path} has the time signature {signature}. Correct it and export the file again.")
         num_hanging += open_notes.total()
     return [f"{num_hanging} note{'s' * (num_hanging > 1)} without an end dropped"] if num_hanging else []
 
 
 def _num_note_ons(data: bytes) -> int | None:
-    """Count the note-ons of a file; None if it holds anything out of the ordinary."""
+    """Count the note-ons of a file; return None if it holds anything out of the ordinary."""
     count = 0
     for start, end in _tracks(data):
         if _PLAIN_TRACK.fullmatch(data, start, end) is None:
             return None
         runs = b"\0".join(filter(None, _PLAIN_EVENTS.findall(data, start, end)))  # delta time 0 between two runs
-        velocities = runs.translate(None, _STATUS_AND_TIME_BYTES)[1::3]  # left are pitch, velocity, delta time
+        velocities = runs.translate(None, _STATUS_AND_TIME_BYTES)[1::3]  # leaves pitch, velocity, delta time
         count += len(velocities) - velocities.count(0)
     return count
 
 
 def track_events(data: bytes, start: int, end: int) -> Iterator[Event]:
-    """List the events of a track, up to its end or to what is no event.
+    """Yield the events of a track up to its end, or up to the first bytes that are not an event.
 
     Args:
         data: A MIDI file.
-        start: First byte behind the head of the track's chunk.
-        end: First byte behind the track.
+        start: First byte after the head of the track's chunk.
+        end: First byte after the track.
     """
     running, place = 0, start
     with contextlib.suppress(IndexError):  # cut off
@@ -177,7 +172,7 @@ def track_events(data: bytes, start: int, end: int) -> Iterator[Event]:
                 status = data[place]
                 place += 1
             if status < 0xF0:
-                running = status  # other events leave it as it is, for symusic at least
+                running = status  # other events leave it unchanged, at least in symusic
                 stop = place + (1 if status & 0xF0 in _ONE_DATA_BYTE else 2)
             elif status in (_META, _SYSEX, _ESCAPE):
                 if status == _META:
@@ -196,7 +191,7 @@ def track_events(data: bytes, start: int, end: int) -> Iterator[Event]:
 
 
 def _tracks(data: bytes) -> Iterator[tuple[int, int]]:
-    place = _HEADER_BYTES
+    place = _HEADER.size
     while place + _CHUNK_HEAD.size <= len(data):
         name, length = _CHUNK_HEAD.unpack_from(data, place)
         place += _CHUNK_HEAD.size
@@ -206,7 +201,7 @@ def _tracks(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _quantity(data: bytes, place: int) -> tuple[int, int]:
-    """Read a quantity of variable length; return the place behind it and the value."""
+    """Read a quantity of variable length; return the place after it and the value."""
     value = 0
     while data[place] > 127:
         value = value << 7 | data[place] & 127

@@ -1,10 +1,8 @@
-"""From music21 streams (MusicXML, ABC, Humdrum, its corpus) to scores in ticks.
+"""Convert music21 streams (MusicXML, ABC, Humdrum, its corpus) to scores in ticks.
 
-From the measures of an engraved part to the time signature events of a score.
-
-Engravers end a measure at a repeat sign or a phrase end, so that a 4/4 bar may be written as one of three beats and
-one of one beat. A bar-by-bar model needs the bars that are meant: such pieces are joined again here, and only what is
-truly irregular gets a signature of its own.
+Engravers end a measure at a repeat sign or a phrase end, so that a 4/4 bar may appear as one of three beats and one of
+one beat. A bar-by-bar model needs the bars that are meant: `signature_changes` joins such measures again, and gives
+only truly irregular ones a signature of their own.
 """
 
 from __future__ import annotations
@@ -32,12 +30,20 @@ __all__ = [
     "signature_changes",
 ]
 
+TICKS_PER_QUARTER = 480
+DEFAULT_VELOCITY = 80
+"""Velocity of a note to which its file gives none: mezzo-forte."""
+
+_MAX_TICKS = 2**31 - 1  # symusic keeps ticks in 32 bits
+_HUMDRUM_LABEL = '"'  # of `*I"Soprano`, of which music21 keeps what follows the `*I`
 _DENOMINATORS = (4, 8, 16, 32, 64)
+
+AnyStream: TypeAlias = "stream.Stream[Any]"
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One measure as written; onset and length in quarter notes, with the time signature in force."""
+    """One measure as notated; onset and length in quarter notes, with the time signature in force."""
 
     onset: Fraction
     length: Fraction
@@ -46,7 +52,7 @@ class Measure:
 
     @property
     def nominal(self) -> Fraction:
-        """Length that the signature asks for, in quarter notes."""
+        """Length under the time signature, in quarter notes."""
         return Fraction(4 * self.numerator, self.denominator)
 
 
@@ -59,92 +65,9 @@ class SignatureChange:
     denominator: int
 
 
-def signature_changes(measures: Sequence[Measure]) -> list[SignatureChange]:
-    """List the time signature events under which every bar line falls where it is meant.
-
-    - A short first measure is a pickup with a signature of its own (1/4, then 4/4 a quarter later).
-    - Consecutive short measures that add up to a full bar are one bar.
-    - A measure longer than its signature is cut into full bars and what is left.
-    - Any other irregular measure gets its own signature, and the regular one is restated after it.
-    - A short last measure needs nothing.
-
-    Args:
-        measures: The measures of one part in order, without gaps; empty ones are skipped.
-
-    Returns:
-        The changes in order of time, without repetitions; the first one is at the first measure's onset.
-    """
-    changes: list[SignatureChange] = []
-    in_force: tuple[int, int] | None = None
-    for bar in _bars([measure for measure in measures if measure.length > 0]):
-        signature = _own_signature(bar)
-        if signature != in_force and signature is not None:
-            changes.append(SignatureChange(bar.onset, *signature))
-        elif signature is None:  # no signature has this length: the next bar restates one and so sets the bar line
-            changes.append(SignatureChange(bar.onset, bar.numerator, bar.denominator))
-        in_force = signature
-    return changes
-
-
-def _bars(measures: Sequence[Measure]) -> Iterator[Measure]:
-    """Join and cut measures to bars; the last one is given its full length."""
-    index = 0
-    while index < len(measures):
-        count = _num_joined(measures, index)
-        first = measures[index]
-        index += count
-        if count > 1:
-            yield Measure(first.onset, first.nominal, first.numerator, first.denominator)
-        else:
-            yield from _cut(first, is_last=index == len(measures))
-
-
-def _num_joined(measures: Sequence[Measure], index: int) -> int:
-    """How many measures from `index` on make one full bar: 1 if it stands alone; a pickup is never joined."""
-    nominal = measures[index].nominal
-    total = Fraction(0)
-    for count, measure in enumerate(measures[index:], start=1):
-        total += measure.length
-        if index == 0 or measure.length >= measure.nominal or total > nominal:
-            break
-        if total == nominal:
-            return count
-    return 1
-
-
-def _cut(measure: Measure, *, is_last: bool) -> Iterator[Measure]:
-    """Full bars (one entry stands for any number of them) and what is left of a measure, if anything is."""
-    num_full, left = divmod(measure.length, measure.nominal)
-    if num_full:
-        yield Measure(measure.onset, measure.nominal, measure.numerator, measure.denominator)
-    if left:
-        onset = measure.onset + num_full * measure.nominal
-        yield Measure(onset, measure.nominal if is_last else left, measure.numerator, measure.denominator)
-
-
-def _own_signature(bar: Measure) -> tuple[int, int] | None:
-    """The bar's signature if it has its full length, else the plainest one that says its real length."""
-    if bar.length == bar.nominal:
-        return bar.numerator, bar.denominator
-    for denominator in (bar.denominator, *_DENOMINATORS):
-        numerator = bar.length * denominator / 4
-        if numerator.denominator == 1:
-            return int(numerator), denominator
-    return None
-
-
-TICKS_PER_QUARTER = 480
-_HUMDRUM_LABEL = '"'  # of `*I"Soprano`, of which music21 keeps what follows the `*I`
-_MAX_TICKS = 2**31 - 1  # symusic keeps ticks in 32 bits
-DEFAULT_VELOCITY = 80
-"""Of a note to which its file gives none: mezzo-forte."""
-
-AnyStream: TypeAlias = "stream.Stream[Any]"
-
-
 @dataclass(slots=True)
 class _Sounding:
-    """A note as it sounds: tied notes are one. Times in quarter notes."""
+    """A note as it sounds, tied notes joined. Times in quarter notes."""
 
     onset: Fraction
     end: Fraction
@@ -154,12 +77,12 @@ class _Sounding:
 
 
 def from_music21(source: AnyStream) -> ScoreTick:
-    """Turn a music21 stream into a score with a track for each part.
+    """Convert a music21 stream to a score with a track for each part.
 
     Ties are merged; grace notes, chord symbols and unpitched notes are dropped; chords stay simultaneous notes;
     repeats are not expanded; transposing instruments sound at pitch; quarter tones are rounded. Onsets and ends are
     exact fractions of a quarter, rounded to ticks. Key signatures and tempos are taken from all parts, bars from the
-    part with most measures (see `signature_changes`). A tempo that is only a word ("Adagio") is left out.
+    part with the most measures (see `signature_changes`). A tempo that is only a word ("Adagio") is left out.
 
     Args:
         source: A score or a part.
@@ -168,16 +91,16 @@ def from_music21(source: AnyStream) -> ScoreTick:
         A score of 480 ticks per quarter. Tracks have the parts' names, or their ids where a part has no name.
 
     Raises:
-        InputError: `source` is a collection of several pieces, is longer than ticks can count, or has a pitch that
-            MIDI lacks.
+        InputError: `source` is a collection of several pieces, is longer than ticks can count, or has a pitch beyond
+            the range of MIDI.
     """
     parts = _parts(source)
     if source.highestTime * TICKS_PER_QUARTER > _MAX_TICKS:
-        raise InputError(f"the file lasts {source.highestTime:,.0f} quarter notes; cut it shorter.")
+        raise InputError(f"The file lasts {source.highestTime:,.0f} quarter notes. Cut it shorter.")
     score = ScoreTick(TICKS_PER_QUARTER)
     for index, part in enumerate(parts, start=1):
         score.tracks.append(_track(part, index))
-    for change in _signature_changes(parts):
+    for change in _part_signature_changes(parts):
         time = _ticks(change.onset)
         score.time_signatures.append(TimeSignatureTick(time, change.numerator, change.denominator))
     for time, (sharps, tonality) in sorted(_key_signatures(parts).items()):
@@ -194,25 +117,94 @@ def fermatas_of(source: AnyStream) -> list[int]:
         source: A score or a part.
 
     Returns:
-        Ticks (480 to the quarter) in ascending order, each once. A fermata on any of several tied notes counts at
-        the onset of the first one.
+        Ticks (480 per quarter), ascending, each once. A fermata on any of several tied notes counts at the onset of
+        the first one.
     """
     soundings = (sounding for part in _parts(source) for sounding in _soundings(part))
     return sorted({_ticks(sounding.onset) for sounding in soundings if sounding.has_fermata})
+
+
+def signature_changes(measures: Sequence[Measure]) -> list[SignatureChange]:
+    """List the time signature events that put every bar line where it is meant.
+
+    - A short first measure is a pickup with a signature of its own (1/4, then 4/4 a quarter later).
+    - Consecutive short measures that add up to a full bar are one bar.
+    - A measure longer than its signature is cut into full bars and the remainder.
+    - Any other irregular measure gets its own signature, and the regular one is restated after it.
+    - A short last measure needs no event.
+
+    Args:
+        measures: The measures of one part in order, without gaps; empty ones are skipped.
+
+    Returns:
+        The changes in order of time, without repetitions; the first one is at the onset of the first measure.
+    """
+    changes: list[SignatureChange] = []
+    in_force: tuple[int, int] | None = None
+    for bar in _bars([measure for measure in measures if measure.length > 0]):
+        signature = _own_signature(bar)
+        if signature != in_force and signature is not None:
+            changes.append(SignatureChange(bar.onset, *signature))
+        elif signature is None:  # no signature has this length: the next bar restates one and so sets the bar line
+            changes.append(SignatureChange(bar.onset, bar.numerator, bar.denominator))
+        in_force = signature
+    return changes
+
+
+def _bars(measures: Sequence[Measure]) -> Iterator[Measure]:
+    """Join and cut measures into bars; the last one gets its full length."""
+    index = 0
+    while index < len(measures):
+        count = _num_joined(measures, index)
+        first = measures[index]
+        index += count
+        if count > 1:
+            yield Measure(first.onset, first.nominal, first.numerator, first.denominator)
+        else:
+            yield from _cut(first, is_last=index == len(measures))
+
+
+def _num_joined(measures: Sequence[Measure], index: int) -> int:
+    """Return how many measures from `index` make one full bar, else 1; a pickup is never joined."""
+    nominal = measures[index].nominal
+    total = Fraction(0)
+    for count, measure in enumerate(measures[index:], start=1):
+        total += measure.length
+        if index == 0 or measure.length >= measure.nominal or total > nominal:
+            break
+        if total == nominal:
+            return count
+    return 1
+
+
+def _cut(measure: Measure, *, is_last: bool) -> Iterator[Measure]:
+    """Yield the full bars of a measure as one entry, whatever their number, and the remainder if there is one."""
+    num_full, left = divmod(measure.length, measure.nominal)
+    if num_full:
+        yield Measure(measure.onset, measure.nominal, measure.numerator, measure.denominator)
+    if left:
+        onset = measure.onset + num_full * measure.nominal
+        yield Measure(onset, measure.nominal if is_last else left, measure.numerator, measure.denominator)
+
+
+def _own_signature(bar: Measure) -> tuple[int, int] | None:
+    """Return the signature of a bar of full length, else the simplest one of its real length, if there is one."""
+    if bar.length == bar.nominal:
+        return bar.numerator, bar.denominator
+    for denominator in (bar.denominator, *_DENOMINATORS):
+        numerator = bar.length * denominator / 4
+        if numerator.denominator == 1:
+            return int(numerator), denominator
+    return None
 
 
 def _ticks(quarters: Fraction) -> int:
     return round(quarters * TICKS_PER_QUARTER)
 
 
-def _quarters(value: float | Fraction) -> Fraction:
-    """Exact: music21 keeps binary fractions as floats and all others as Fraction."""
-    return Fraction(value)
-
-
 def _parts(source: AnyStream) -> list[AnyStream]:
     if isinstance(source, stream.Opus):
-        raise InputError(f"the file holds {len(source.scores)} pieces; split it into files of one piece each.")
+        raise InputError(f"The file holds {len(source.scores)} pieces. Split it into files of one piece each.")
     parts: list[AnyStream] = list(source.parts) if isinstance(source, stream.Score) else []
     return [_measured(_at_sounding_pitch(part)) for part in parts or [source]]
 
@@ -254,7 +246,7 @@ def _name(part: AnyStream, played_by: instrument.Instrument | None, number: int)
 
 
 def _soundings(part: AnyStream) -> list[_Sounding]:
-    """Notes by onset, ties merged: a note that continues a tie lengthens the open one of its pitch."""
+    """List notes by onset with ties merged: a note that continues a tie lengthens the open one of its pitch."""
     soundings: list[_Sounding] = []
     open_ties: dict[int, _Sounding] = {}
     for element in part.flatten().notes:
@@ -277,7 +269,7 @@ def _soundings(part: AnyStream) -> list[_Sounding]:
 
 
 def _members(element: note.NotRest) -> Iterator[note.Note]:
-    """The pitched notes of a note or chord; none for grace notes, chord symbols and percussion."""
+    """Yield the pitched notes of a note or chord; none of grace notes, chord symbols and percussion."""
     if isinstance(element, harmony.Harmony) or element.duration.isGrace:
         return
     if isinstance(element, note.Note):
@@ -287,38 +279,40 @@ def _members(element: note.NotRest) -> Iterator[note.Note]:
 
 
 def _sounding(element: note.NotRest, member: note.Note) -> _Sounding:
-    onset = _quarters(element.offset)
+    onset = Fraction(element.offset)  # exact: music21 keeps binary fractions as floats and all others as Fraction
     velocity = member.volume.velocity or element.volume.velocity or DEFAULT_VELOCITY
     has_fermata = any(isinstance(mark, expressions.Fermata) for mark in element.expressions)
-    pitch = round(member.pitch.ps)  # not `.midi`, which moves what lies outside 0-127 by octaves
+    pitch = round(member.pitch.ps)  # not `.midi`, which moves pitches outside 0-127 by octaves
     if not 0 <= pitch <= 127:
-        raise InputError(f"the file holds the pitch {member.pitch.nameWithOctave}, beyond what MIDI has; transpose it.")
-    return _Sounding(onset, onset + _quarters(element.quarterLength), pitch, velocity, has_fermata)
+        raise InputError(
+            f"The file holds the pitch {member.pitch.nameWithOctave}, beyond the range of MIDI. Transpose it."
+        )
+    return _Sounding(onset, onset + Fraction(element.quarterLength), pitch, velocity, has_fermata)
 
 
-def _signature_changes(parts: list[AnyStream]) -> list[SignatureChange]:
+def _part_signature_changes(parts: list[AnyStream]) -> list[SignatureChange]:
     most = max(parts, key=lambda part: len(part.getElementsByClass(stream.Measure)))
     measures = list(most.getElementsByClass(stream.Measure))
     if not measures:
         return []
-    onsets = [_quarters(measure.offset) for measure in measures]
-    onsets.append(onsets[-1] + _quarters(measures[-1].highestTime))
+    onsets = [Fraction(measure.offset) for measure in measures]
+    onsets.append(onsets[-1] + Fraction(measures[-1].highestTime))
     signature = DEFAULT_SIGNATURE
     found: list[Measure] = []
-    for measure, onset, end in zip(measures, onsets[:-1], onsets[1:], strict=True):
-        written = measure.getElementsByClass(meter.TimeSignature).first()
-        if written is not None:
-            signature = (written.numerator, written.denominator)
+    for measure, (onset, end) in zip(measures, itertools.pairwise(onsets), strict=True):
+        notated = measure.getElementsByClass(meter.TimeSignature).first()
+        if notated is not None:
+            signature = (notated.numerator, notated.denominator)
         found.append(Measure(onset, end - onset, *signature))
     return signature_changes(found)
 
 
 def _key_signatures(parts: list[AnyStream]) -> dict[int, tuple[int, int]]:
-    """Sharps (-7 to 7) and tonality (0 major, 1 minor) by tick; a signature with a mode beats one without."""
+    """Return sharps (-7 to 7) and tonality (0 major, 1 minor) by tick; a signature with a mode beats one without."""
     found: dict[int, key.KeySignature] = {}
     for part in parts:
         for signature in part.flatten().getElementsByClass(key.KeySignature):
-            time = _ticks(_quarters(signature.offset))
+            time = _ticks(Fraction(signature.offset))
             is_better = isinstance(signature, key.Key) and not isinstance(found.get(time), key.Key)
             if signature.sharps is not None and (time not in found or is_better):
                 found[time] = signature
@@ -332,5 +326,5 @@ def _tempos(source: AnyStream) -> dict[int, float]:
     for mark in source.flatten().getElementsByClass(tempo.MetronomeMark):
         quarters_per_minute = mark.getQuarterBPM()
         if quarters_per_minute and not mark.numberImplicit:
-            found.setdefault(_ticks(_quarters(mark.offset)), float(quarters_per_minute))
+            found.setdefault(_ticks(Fraction(mark.offset)), float(quarters_per_minute))
     return found

@@ -1,7 +1,4 @@
-"""Notation files (MusicXML, ABC, Humdrum) through music21, each looked over first by `prescan`.
-
-What a notation file says about itself: title, composer, rights.
-"""
+"""Notation files (MusicXML, ABC, Humdrum) through music21, after the checks of `preflight`."""
 
 from __future__ import annotations
 
@@ -11,96 +8,34 @@ import re
 import warnings
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from music21 import abcFormat, converter
 from music21.abcFormat import translate
-from symusic.core import ScoreTick
 
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.scores.music21_reader import AnyStream, fermatas_of, from_music21
 from descant_tokenizers.scores.preflight import XmlPreflight, check_abc, check_humdrum, check_musicxml
-from descant_tokenizers.scores.validation import Limits, check_count
-
-__all__ = ["Metadata", "Notation", "metadata_of", "parse_notation"]
-
-_MAX_TITLE = 200
-_MAX_RIGHTS = 500
-_HUMDRUM_RIGHTS = re.compile(r"^!!!YE[CM][^:]*:(.*)$", re.MULTILINE)
-
-
-@dataclass(frozen=True, slots=True)
-class Metadata:
-    """What a file says about itself; empty where it says nothing.
-
-    Attributes:
-        title: The work's title and the part's, such as `Missa Papae Marcelli: Kyrie`.
-        composer: The composer, as written in the file.
-        rights: Copyright and licence statements.
-        encoder: Who made the file; ABC has no field for rights, but names its transcriber.
-    """
-
-    title: str = ""
-    composer: str = ""
-    rights: str = ""
-    encoder: str = ""
-
-
-def metadata_of(source: AnyStream, text: str, form: str) -> Metadata:
-    """Gather a file's credits.
-
-    Args:
-        source: What music21 made of the file.
-        text: The file's text: of several Humdrum licence lines music21 forgets the order, of ABC the transcriber.
-        form: `musicxml`, `abc` or `humdrum`.
-
-    Returns:
-        The credits, each on one line.
-    """
-    about = source.metadata
-    rights = _HUMDRUM_RIGHTS.findall(text) if form == "humdrum" else [about.copyright] if about else []
-    encoders = re.findall(r"^Z:(.*)$", text, re.MULTILINE) if form == "abc" else []
-    titles = [about.parentTitle, about.title or about.movementName] if about else []
-    return Metadata(
-        title=printable(": ".join(title for title in titles if title), _MAX_TITLE),
-        composer=printable((about.composer or "") if about else "", _MAX_TITLE),
-        rights=printable("; ".join(line.strip() for line in rights if line and line != "None"), _MAX_RIGHTS),
-        encoder=printable(" ".join(encoders), _MAX_RIGHTS),
-    )
-
+from descant_tokenizers.scores.validation import Limits, Metadata, ReadResult, check_count
 
 NotationFormat = Literal["musicxml", "mxl", "abc", "humdrum"]
 
 _NAMES = {"musicxml": "MusicXML", "abc": "ABC", "humdrum": "Humdrum"}
+_CONTAINER = "META-INF/container.xml"
+_FERMATA_SIGNS = {"musicxml": "<fermata", "abc": "fermata", "humdrum": ";"}
+_CHORD_SYMBOL = re.compile(r"<harmony\b[^<>]*/>|<harmony\b.*?</harmony\s*>", re.DOTALL)  # 1.6 ms each, and dropped
+_HUMDRUM_RIGHTS = re.compile(r"^!!!YE[CM][^:]*:(.*)$", re.MULTILINE)
+_ABC_ENCODER = re.compile(r"^Z:(.*)$", re.MULTILINE)
 _MAX_ZIP_ENTRIES = 1_000
 _MAX_REMARKS = 5
 _MAX_ABC_BAR_QUARTERS = 128
-_CHORD_SYMBOL = re.compile(r"<harmony\b[^<>]*/>|<harmony\b.*?</harmony\s*>", re.DOTALL)  # 1.6 ms each, and dropped
-_CONTAINER = "META-INF/container.xml"
-_FERMATA_SIGNS = {"musicxml": "<fermata", "abc": "fermata", "humdrum": ";"}
+_MAX_TITLE = 200
+_MAX_RIGHTS = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Notation:
-    """What a notation file holds.
-
-    Attributes:
-        score: The score as `from_music21` makes it.
-        remarks: What music21 had to remark: events that it could not read.
-        fermatas_ticks: Onsets of notes under a fermata, rising.
-        credits: What the file says about itself.
-    """
-
-    score: ScoreTick
-    remarks: list[str]
-    fermatas_ticks: tuple[int, ...]
-    credits: Metadata
-
-
-def parse_notation(path: Path, data: bytes, form: NotationFormat, limits: Limits) -> Notation:
-    """Parse the bytes of a notation file; the score is not yet validated.
+def parse_notation(path: Path, data: bytes, form: NotationFormat, limits: Limits) -> ReadResult:
+    """Parse the bytes of a notation file.
 
     Args:
         path: Where the bytes came from, for messages.
@@ -109,7 +44,7 @@ def parse_notation(path: Path, data: bytes, form: NotationFormat, limits: Limits
         limits: Bounds on notes, bars and unpacked bytes.
 
     Returns:
-        The score and what else the file says.
+        The score, not yet validated, and its metadata; the repairs are events that music21 could not read.
 
     Raises:
         InputError: The file is damaged, holds several pieces, declares XML entities, or exceeds a bound.
@@ -123,14 +58,27 @@ def parse_notation(path: Path, data: bytes, form: NotationFormat, limits: Limits
             source = _stream_of(text, form)
             score = from_music21(source)
             fermatas = tuple(fermatas_of(source)) if _FERMATA_SIGNS[form] in text else ()
-            said = metadata_of(source, text, form)
+            metadata = _metadata(source, text, form)
     except InputError as error:
-        raise InputError(f"{path} cannot be used: {error}") from error
-    except Exception as error:  # music21 raises whatever its parsers stumble over
+        raise InputError(str(error).replace("The file", str(path), 1)) from error
+    except Exception as error:  # music21's parsers raise anything
         reason = printable(f"{type(error).__name__}: {error}", 120)
-        raise InputError(f"{path} cannot be read as {_NAMES[form]} ({reason}); export it again.") from error
+        raise InputError(f"{path} cannot be read as {_NAMES[form]} ({reason}). Export it again.") from error
     lines = [printable(line, 160) for line in remarks.getvalue().splitlines()[:_MAX_REMARKS]]
-    return Notation(score, lines, fermatas, said)
+    return ReadResult(score, lines, fermatas, metadata)
+
+
+def _metadata(source: AnyStream, text: str, form: str) -> Metadata:
+    """Gather the metadata; music21 loses the order of Humdrum licences and the transcriber of ABC files."""
+    about = source.metadata
+    rights = _HUMDRUM_RIGHTS.findall(text) if form == "humdrum" else [about.copyright] if about else []
+    titles = [about.parentTitle, about.title or about.movementName] if about else []
+    return Metadata(
+        title=printable(": ".join(title for title in titles if title), _MAX_TITLE),
+        composer=printable((about.composer or "") if about else "", _MAX_TITLE),
+        rights=printable("; ".join(line.strip() for line in rights if line and line != "None"), _MAX_RIGHTS),
+        encoder=printable(" ".join(_ABC_ENCODER.findall(text)), _MAX_RIGHTS) if form == "abc" else "",
+    )
 
 
 def _stream_of(text: str, form: str) -> AnyStream:
@@ -139,21 +87,21 @@ def _stream_of(text: str, form: str) -> AnyStream:
     handler = abcFormat.ABCFile().readstr(text)
     _check_abc_bars(handler)
     if handler.definesReferenceNumbers():  # type: ignore[no-untyped-call]
-        raise InputError("it holds several pieces; split it into files of one piece each.")
+        raise InputError("The file holds several pieces. Split it into files of one piece each.")
     score: AnyStream = translate.abcToStreamScore(handler)  # type: ignore[no-untyped-call]
     return score
 
 
 def _check_abc_bars(handler: abcFormat.ABCHandler) -> None:
-    """Refuse long bars: music21 gives what is left of one a signature, in time that grows faster than its square."""
+    """Refuse long bars: music21 gives the remainder of one a signature, in time that grows faster than its square."""
     quarters = 0.0
     for token in handler.tokens:
         if isinstance(token, abcFormat.ABCBar):
             quarters = 0.0
-        elif isinstance(token, abcFormat.ABCNote):  # chords and rests are such, too
+        elif isinstance(token, abcFormat.ABCNote):  # includes chords and rests
             quarters += token.quarterLength
         if quarters > _MAX_ABC_BAR_QUARTERS:
-            raise InputError(f"it has a bar of over {_MAX_ABC_BAR_QUARTERS} quarter notes; add the bar lines.")
+            raise InputError(f"The file has a bar of over {_MAX_ABC_BAR_QUARTERS} quarter notes. Add the bar lines.")
 
 
 @contextlib.contextmanager
@@ -166,45 +114,41 @@ def _remarks_to(remarks: io.StringIO) -> Iterator[None]:
 
 def _checked_text(path: Path, data: bytes, form: NotationFormat, limits: Limits) -> str:
     if form == "musicxml":
-        census = check_musicxml(path, data, limits)
+        preflight = check_musicxml(path, data, limits)
         is_utf16 = data[:2] in (b"\xff\xfe", b"\xfe\xff")
-        return _CHORD_SYMBOL.sub("", data.decode("utf-16" if is_utf16 else census.encoding or "utf-8-sig"))
-    text = _plain_text(data)
+        return _CHORD_SYMBOL.sub("", data.decode("utf-16" if is_utf16 else preflight.encoding or "utf-8-sig"))
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = data.decode("latin-1")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     check = check_abc if form == "abc" else check_humdrum
     check(path, text, limits)
     return text
 
 
-def _plain_text(data: bytes) -> str:
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = data.decode("latin-1")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
 def _unzipped(path: Path, data: bytes, max_bytes: int) -> bytes:
-    """The MusicXML text inside an .mxl file; no more than `max_bytes` of any entry are ever unpacked."""
+    """Return the MusicXML text of an .mxl file; at most `max_bytes` of any entry are unpacked."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             check_count(path, "entries", len(archive.infolist()), _MAX_ZIP_ENTRIES)
             return _entry(path, archive, _root_file(path, archive, max_bytes), max_bytes)
     except InputError:
         raise
-    except Exception as error:  # zipfile and its decompressors raise whatever they stumble over
-        raise InputError(f"{path} is a damaged .mxl file ({printable(str(error), 100)}); export it again.") from error
+    except Exception as error:  # zipfile and its decompressors raise anything
+        raise InputError(f"{path} is a damaged .mxl file ({printable(str(error), 100)}). Export it again.") from error
 
 
 def _root_file(path: Path, archive: zipfile.ZipFile, max_bytes: int) -> str:
     names = archive.namelist()
     if _CONTAINER in names:
-        census = XmlPreflight()
-        census.read(_entry(path, archive, _CONTAINER, max_bytes))
-        if census.root_files:
-            return census.root_files[0]
+        preflight = XmlPreflight()
+        preflight.read(_entry(path, archive, _CONTAINER, max_bytes))
+        if preflight.root_files:
+            return preflight.root_files[0]
     scores = [name for name in names if name.endswith((".xml", ".musicxml")) and not name.startswith("META-INF/")]
     if not scores:
-        raise InputError(f"{path} is a zip file without MusicXML in it; export it again.")
+        raise InputError(f"{path} is a zip file without MusicXML in it. Export it again.")
     return scores[0]
 
 
@@ -212,5 +156,5 @@ def _entry(path: Path, archive: zipfile.ZipFile, name: str, max_bytes: int) -> b
     with archive.open(name) as file:
         data = file.read(max_bytes + 1)
     if len(data) > max_bytes:
-        raise InputError(f"{path} unpacks to more than {max_bytes:,} bytes; cut it into shorter files.")
+        raise InputError(f"{path} unpacks to more than {max_bytes:,} bytes. Cut it into shorter files.")
     return data

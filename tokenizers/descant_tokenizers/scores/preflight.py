@@ -1,12 +1,13 @@
-"""A look over notation files in their own text, before music21 builds anything from them.
+"""Checks on the text of notation files before music21 parses them.
 
-music21 trusts what it reads: a time signature of 1000 beats, a key of 999 sharps or an ending numbered 1-99999999 keep
-it busy for minutes or fill the memory. So sizes are counted here first, in one pass.
+music21 trusts its input: a time signature of 1000 beats, a key of 999 sharps or an ending numbered 1-99999999 keeps it
+busy for minutes or fills the memory. Sizes are therefore checked here first, in one pass over the text.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 from xml.parsers import expat
 
@@ -15,10 +16,10 @@ from descant_tokenizers.scores.validation import Limits, check_count
 
 __all__ = ["XmlPreflight", "check_abc", "check_humdrum", "check_musicxml"]
 
-_MAX_BEATS = 64  # music21's time signatures take time that grows with the square of the beats and more
+_MAX_BEATS = 64  # the time of music21's time signatures grows at least with the square of their beats
 _MAX_ENDING = 99
 _MAX_DEPTH = 64
-# Elements whose value costs music21 time, and the largest one, up or down.
+# Elements whose value costs music21 time, and the largest magnitude allowed.
 _MAX_VALUES = {"fifths": 14, "diatonic": 42, "chromatic": 72, "octave-change": 6}
 
 _NUMBER = re.compile(r"\d+")
@@ -33,36 +34,18 @@ _NOTE_LETTER = re.compile(r"[A-Ga-g]")
 
 
 def check_abc(path: Path, text: str, limits: Limits) -> None:
-    """Bound the notes, their pitches, the bars and the beats of the meters of an ABC text.
-
-    Args:
-        path: Where the text came from, for messages.
-        text: The whole file.
-        limits: Bounds to hold.
-
-    Raises:
-        InputError: A bound is exceeded.
-    """
+    """Raise an `InputError` if an ABC text has too many notes, bars or beats, or a note that is too low."""
     _check_beats(path, " ".join("".join(match) for match in _ABC_METER.findall(text)))
     music = _ABC_ASIDE.sub("", _ABC_HEADER.sub("", text))
     too_low = _ABC_TOO_LOW.search(music)
     if too_low:
-        raise InputError(f"{path} holds the pitch {too_low[0][:20]}, below what is read; transpose it.")
+        raise InputError(f"{path} holds the pitch {too_low[0][:20]}, which is too low to be read. Transpose it.")
     check_count(path, "notes", len(_NOTE_LETTER.findall(music)), limits.max_notes)
     check_count(path, "bars", music.count("|"), 2 * limits.max_bars)
 
 
 def check_humdrum(path: Path, text: str, limits: Limits) -> None:
-    """Bound the notes, the beats of the meters and the transpositions of a Humdrum text.
-
-    Args:
-        path: Where the text came from, for messages.
-        text: The whole file.
-        limits: Bounds to hold.
-
-    Raises:
-        InputError: A bound is exceeded.
-    """
+    """Raise an `InputError` if a Humdrum text has too many notes or beats, or too large a transposition."""
     _check_beats(path, " ".join(_HUMDRUM_METER.findall(text)))
     transpositions = " ".join(" ".join(steps) for steps in _HUMDRUM_TRANSPOSITION.findall(text))
     _check_values(path, "transposition", transpositions, _MAX_VALUES["chromatic"])
@@ -71,71 +54,76 @@ def check_humdrum(path: Path, text: str, limits: Limits) -> None:
 
 
 def check_musicxml(path: Path, data: bytes, limits: Limits) -> XmlPreflight:
-    """Take the census of a MusicXML text and hold it against the limits.
+    """Count the contents of a MusicXML text and compare them with the limits.
 
     Args:
         path: Where the text came from, for messages.
         data: The whole text, in any encoding that its first lines declare.
-        limits: Bounds to hold.
+        limits: Bounds to enforce.
 
     Returns:
-        The census.
+        The counts.
 
     Raises:
         InputError: The text is not well formed or not partwise MusicXML, declares entities, or exceeds a bound.
     """
-    census = XmlPreflight()
+    preflight = XmlPreflight()
     try:
-        census.read(data)
+        preflight.read(data)
     except expat.ExpatError as error:
-        raise InputError(f"{path} is not well-formed XML ({error}); export it again.") from error
+        raise InputError(f"{path} is not well-formed XML ({error}). Export it again.") from error
     except (LookupError, ValueError) as error:  # an encoding that expat leaves to Python, and Python does not have
-        raise InputError(f"{path} is XML of a strange encoding ({error}); export it as UTF-8.") from error
-    if census.is_hostile:
-        raise InputError(f"{path} declares XML entities or nests too deep, as no MusicXML does; export it again.")
-    if census.root != "score-partwise":
-        raise InputError(f"{path} is not partwise MusicXML (its root is <{census.root}>); export it as partwise.")
-    check_count(path, "notes", census.counts.get("note", 0), limits.max_notes)
-    num_parts = max(1, census.counts.get("part", 0))
-    check_count(path, "bars", census.counts.get("measure", 0) // num_parts, limits.max_bars)
-    _check_beats(path, " ".join(census.texts["beats"]))
+        raise InputError(f"{path} is XML in an unknown encoding ({error}). Export it as UTF-8.") from error
+    if preflight.is_hostile:
+        raise InputError(f"{path} declares XML entities or nests too deep for MusicXML. Export it again.")
+    if preflight.root != "score-partwise":
+        raise InputError(f"{path} is not partwise MusicXML (its root is <{preflight.root}>). Export it as partwise.")
+    check_count(path, "notes", preflight.counts["note"], limits.max_notes)
+    check_count(path, "bars", preflight.counts["measure"] // max(1, preflight.counts["part"]), limits.max_bars)
+    _check_beats(path, " ".join(preflight.texts["beats"]))
     for name, largest in _MAX_VALUES.items():
-        _check_values(path, name, " ".join(census.texts[name]), largest)
-    if any(int(number[:12]) > _MAX_ENDING for number in _NUMBER.findall(" ".join(census.endings))):
-        raise InputError(f"{path} numbers an ending above {_MAX_ENDING}; correct it and export again.")
-    return census
+        _check_values(path, name, " ".join(preflight.texts[name]), largest)
+    if _largest(" ".join(preflight.endings)) > _MAX_ENDING:
+        raise InputError(f"{path} numbers an ending above {_MAX_ENDING}. Correct it and export the file again.")
+    return preflight
 
 
 def _check_beats(path: Path, meters: str) -> None:
-    worst = max((int(number[:12]) for number in _NUMBER.findall(meters)), default=0)
+    worst = _largest(meters)
     if worst > _MAX_BEATS:
-        raise InputError(f"{path} has a time signature with the number {worst:,}; correct it and export again.")
-
-
-def _check_values(path: Path, name: str, text: str, largest: int) -> None:
-    worst = max((int(number[:12]) for number in _NUMBER.findall(text)), default=0)
-    if worst > largest:
         raise InputError(
-            f"{path} has the {name} {worst:,}, and at most {largest} is read; correct it and export again."
+            f"{path} has a time signature with the number {worst:,}. Correct it and export the file again."
         )
 
 
+def _check_values(path: Path, name: str, text: str, largest: int) -> None:
+    worst = _largest(text)
+    if worst > largest:
+        raise InputError(
+            f"{path} has the {name} {worst:,}, more than the limit of {largest}. Correct it and export the file again."
+        )
+
+
+def _largest(text: str) -> int:
+    return max((int(number[:12]) for number in _NUMBER.findall(text)), default=0)
+
+
 class XmlPreflight:
-    """What is in an XML text, counted without building a tree.
+    """Contents of an XML text, counted without building a tree.
 
     Attributes:
-        counts: How often each element occurs.
+        counts: Occurrences of each element.
         root: Name of the outermost element.
-        encoding: Encoding that the XML declaration names, if it does.
-        texts: Contents of the elements whose numbers are bounded, by name.
+        encoding: Encoding that the XML declaration names, if any.
+        texts: Contents of the elements with bounded numbers, by name.
         endings: `number` attributes of the `ending` elements.
         root_files: Paths that an .mxl container names.
-        is_hostile: Whether it declares entities (expanding them can fill any memory) or nests elements deeper than any
-            score does; reading stops there.
+        is_hostile: True if the text declares entities (expanding them can fill any memory) or nests elements deeper
+            than any score; reading stops there.
     """
 
     def __init__(self) -> None:
-        self.counts: dict[str, int] = {}
+        self.counts: Counter[str] = Counter()
         self.root = ""
         self.encoding: str | None = None
         self.texts: dict[str, list[str]] = {name: [] for name in ("beats", *_MAX_VALUES)}
@@ -146,14 +134,7 @@ class XmlPreflight:
         self._open_texts: list[str] | None = None
 
     def read(self, data: bytes) -> None:
-        """Count, in one pass.
-
-        Args:
-            data: The whole text.
-
-        Raises:
-            ExpatError: The text is not well formed.
-        """
+        """Count in one pass; raise `ExpatError` if the text is not well formed."""
         parser = expat.ParserCreate()
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
@@ -167,7 +148,7 @@ class XmlPreflight:
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self.root = self.root or name
-        self.counts[name] = self.counts.get(name, 0) + 1
+        self.counts[name] += 1
         if name == "rootfile" and "full-path" in attributes:
             self.root_files.append(attributes["full-path"])
         elif name == "ending":
@@ -195,4 +176,4 @@ class XmlPreflight:
 
 
 class _HostileError(Exception):
-    """Stops a census."""
+    """Ends a preflight."""

@@ -1,8 +1,6 @@
-"""Tracks and instruments by name or number.
+"""Tracks: their instruments by name or number, and their notes as arrays.
 
-Notes of several tracks as arrays, for a look at all of them at once.
-
-symusic makes arrays of one track at a time, which takes longer than most of what is then done with them.
+symusic makes arrays of one track at a time, which takes longer than most uses of them; `notes_of` gathers all tracks.
 """
 
 from __future__ import annotations
@@ -19,10 +17,11 @@ from descant_tokenizers.common.errors import InputError, printable
 __all__ = ["DRUMS", "Notes", "find_program", "notes_of", "program_name", "program_of", "track_indices", "track_label"]
 
 DRUMS = -1
-"""The program under which miditok has drums."""
+"""The program of drums in miditok."""
 
 _MAX_LISTED = 24
 _NUM_PROGRAMS = 128
+_COLUMNS = ("time", "duration", "pitch", "velocity")
 
 
 def program_of(track: TrackTick) -> int:
@@ -31,24 +30,24 @@ def program_of(track: TrackTick) -> int:
 
 
 def program_name(program: int) -> str:
-    """Name a program: its instrument in General MIDI, or Drums."""
-    from miditok.constants import MIDI_INSTRUMENTS  # a worker process that only reads scores starts sooner without it
+    """Return the General MIDI instrument of a program, or Drums."""
+    from miditok.constants import MIDI_INSTRUMENTS  # worker processes that only read scores start faster without it
 
     return "Drums" if program == DRUMS else str(MIDI_INSTRUMENTS[program]["name"])
 
 
 def track_label(score: ScoreTick, index: int) -> str:
-    """Name a track for people: its number from 1, name and instrument."""
+    """Describe a track for people: its number from 1, name and instrument."""
     track = score.tracks[index]
     name = f" '{printable(track.name, 40)}'" if track.name else ""
     return f"{index + 1}{name} ({program_name(program_of(track))})"
 
 
 def track_indices(score: ScoreTick, wanted: str) -> list[int]:
-    """Find the tracks with notes that are meant: by number from 1, by name, or by a word of their instrument's name.
+    """Find tracks with notes by number from 1, by name, or by a part of their name or instrument.
 
     Raises:
-        InputError: There is none; the message lists what there is.
+        InputError: No track matches; the message lists the tracks.
     """
     plain = wanted.strip().lower()
     sounding = [index for index, track in enumerate(score.tracks) if track.notes]
@@ -59,20 +58,19 @@ def track_indices(score: ScoreTick, wanted: str) -> list[int]:
     found = found or [i for i in sounding if plain and plain in program_name(program_of(score.tracks[i])).lower()]
     if found:
         return found
-    listed = ", ".join(track_label(score, index) for index in sounding[:_MAX_LISTED])
-    more = f" and {len(sounding) - _MAX_LISTED} more" if len(sounding) > _MAX_LISTED else ""
-    raise InputError(f"there is no track '{printable(wanted, 40)}'; choose from {listed}{more}.")
+    choices = _listed([track_label(score, index) for index in sounding])
+    raise InputError(f"There is no track '{printable(wanted, 40)}'. Choose from {choices}.")
 
 
 def find_program(wanted: str, known: Sequence[int]) -> int:
-    """Find the program that is meant: by number 0-127, by its name in General MIDI or a word of it, or `drums`.
+    """Find a program by its number 0-127, by its General MIDI name or a part of it, or by `drums`.
 
     Args:
         wanted: Number or name.
-        known: Programs to choose from, such as those that a model has heard.
+        known: Programs to choose from, such as those in a model's training data.
 
     Raises:
-        InputError: None of the known programs is meant; the message lists them.
+        InputError: None of the known programs matches; the message lists them.
     """
     plain = wanted.strip().lower()
     if plain.isdecimal() and int(plain) < _NUM_PROGRAMS and int(plain) in known:
@@ -82,22 +80,23 @@ def find_program(wanted: str, known: Sequence[int]) -> int:
     partial = [program for program, name in names.items() if plain and plain in name and not plain.isdecimal()]
     if exact or partial:
         return (exact or partial)[0]
-    listed = ", ".join(f"{name} ({program})" for program, name in list(names.items())[:_MAX_LISTED])
-    more = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
-    raise InputError(f"the model plays no '{printable(wanted, 40)}'; choose from {listed.lower()}{more}.")
+    choices = _listed([f"{name} ({program})" for program, name in names.items()])
+    raise InputError(f"The model does not play '{printable(wanted, 40)}'. Choose from {choices}.")
 
 
-_COLUMNS = ("time", "duration", "pitch", "velocity")
+def _listed(labels: Sequence[str]) -> str:
+    more = f" and {len(labels) - _MAX_LISTED} more" if len(labels) > _MAX_LISTED else ""
+    return ", ".join(labels[:_MAX_LISTED]) + more
 
 
 class Notes(NamedTuple):
-    """N notes, track after track, each track's in its own order.
+    """N notes, track by track, in the order of each track.
 
     Attributes:
-        track_N: Place of a note's track among those given.
+        track_N: Index of the note's track.
         time_N: Onset in ticks.
         duration_N: Length in ticks.
-        pitch_N: MIDI pitch; below 0 where a file says more than 127 (symusic keeps bytes with a sign).
+        pitch_N: MIDI pitch; negative for a byte above 127 in the file (symusic keeps signed bytes).
         velocity_N: MIDI velocity, likewise.
     """
 
@@ -109,12 +108,12 @@ class Notes(NamedTuple):
 
     @property
     def ends(self) -> NDArray[np.int64]:
-        """Where each note ends, in ticks."""
+        """End of each note in ticks."""
         return self.time_N + self.duration_N
 
     @property
     def are_lines(self) -> bool:
-        """Whether each track is in order of time, one note after the other."""
+        """True if every track is sorted by time and never sounds two notes at once."""
         same = self.track_N[1:] == self.track_N[:-1]
         steps = np.diff(self.time_N)
         return not (same & ((steps <= 0) | (steps < self.duration_N[:-1]))).any()
@@ -125,11 +124,7 @@ class Notes(NamedTuple):
 
 
 def notes_of(tracks: Iterable[TrackTick]) -> Notes:
-    """Gather the notes of tracks.
-
-    Args:
-        tracks: Any tracks, empty ones too.
-    """
+    """Return the notes of all tracks as arrays; tracks may be empty."""
     found = [track.notes.numpy() for track in tracks]
     if not found:
         return Notes(*(np.empty(0, dtype=np.int64) for _ in Notes._fields))

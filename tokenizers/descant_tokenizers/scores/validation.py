@@ -1,13 +1,11 @@
-"""From whatever a file held to a score that the rest of the toolkit can trust.
-
-How large a score may be, and the checks that hold before anything large is built.
-"""
+"""Turn a parsed score into one that the rest of the toolkit can trust, after checking that it is not too large."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from symusic.core import (
@@ -26,17 +24,22 @@ from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.scores.bars import count_bars, last_note_end
 from descant_tokenizers.scores.tracks import Notes, notes_of
 
-__all__ = ["Limits", "check_bars", "check_count", "check_span", "validated"]
+__all__ = ["Limits", "Metadata", "ReadResult", "check_count", "validated"]
+
+_DENOMINATORS = (1, 2, 4, 8, 16, 32, 64)
+_MAX_NUMERATOR = 128
+_MAX_TEMPO_MSPQ = 2**24 - 1  # microseconds per quarter: three bytes in a MIDI file, and symusic cuts off the rest
+_MAX_NAME_LENGTH = 80
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on what is read. A file of 30 bytes can hold a note at tick 2^28, that is, thousands of empty bars.
+    """Bounds on what is read. A file of 30 bytes can hold a note at tick 2^28, after thousands of empty bars.
 
     Attributes:
         max_bytes: Size of the file, and of the MusicXML text inside an .mxl file.
-        max_notes: Notes, and apart from them tempo, time signature and key signature events.
-        max_events: Events of every kind in a MIDI file.
+        max_notes: Notes, and separately tempo, time signature and key signature events.
+        max_events: Events of all kinds in a MIDI file.
         max_bars: Bars, counted as in `bars_of`.
         max_ticks: End of the last note in ticks: 18 hours at 480 ticks per quarter and 120 quarters per minute.
     """
@@ -48,69 +51,83 @@ class Limits:
     max_ticks: int = 2**26
 
     def __post_init__(self) -> None:
-        """Refuse bounds that nothing could pass.
+        """Check that every bound is positive.
 
         Raises:
             ValueError: A bound is below 1.
         """
-        for field in fields(self):
-            if getattr(self, field.name) < 1:
-                raise ValueError(f"{field.name} is {getattr(self, field.name)}; it must be at least 1.")
+        for bound in fields(self):
+            if getattr(self, bound.name) < 1:
+                raise ValueError(f"{bound.name} is {getattr(self, bound.name)}. Give 1 or more.")
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """Title, authors and rights that a file states; empty where it states nothing. MIDI files have none.
+
+    Attributes:
+        title: The titles of the work and the movement, such as `Missa Papae Marcelli: Kyrie`.
+        composer: The composer.
+        rights: Copyright and licence statements.
+        encoder: The transcriber of an ABC file; ABC has no field for rights.
+    """
+
+    title: str = ""
+    composer: str = ""
+    rights: str = ""
+    encoder: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadResult:
+    """A score that was read from a file, and the repairs that it needed.
+
+    Attributes:
+        score: The validated score.
+        repairs: One sentence per kind of repair; empty for a clean file.
+        fermatas_ticks: Onsets of notes under a fermata, ascending; MIDI has none.
+        metadata: Title, composer and rights.
+    """
+
+    score: ScoreTick
+    repairs: list[str] = field(default_factory=list)
+    fermatas_ticks: tuple[int, ...] = ()
+    metadata: Metadata = field(default_factory=Metadata)
 
 
 def check_count(path: Path, what: str, count: int, limit: int) -> None:
-    """Raise an `InputError` if there are more than `limit` of something ("notes", "bars") in a file."""
+    """Raise an `InputError` if a file holds more than `limit` of something ("notes", "bars")."""
     if count > limit:
-        raise InputError(f"{path} holds {count:,} {what}, and at most {limit:,} are read; cut it into shorter files.")
-
-
-def check_span(path: Path, notes: Notes, limits: Limits) -> None:
-    """Raise an `InputError` if a note starts before 0 (its tick overflowed while parsing) or ends after `max_ticks`."""
-    starts_early = (notes.time_N < 0).any() or (notes.duration_N < 0).any()
-    if starts_early or notes.ends.max(initial=0) > limits.max_ticks:
-        raise InputError(
-            f"{path} has notes outside ticks 0 to {limits.max_ticks:,}; remove the silence before them or cut the file."
-        )
-
-
-def check_bars(path: Path, score: ScoreTick, limits: Limits) -> None:
-    """Raise an `InputError` if the score has more than `max_bars` bars; none of them is built."""
-    check_count(path, "bars", count_bars(score), limits.max_bars)
-
-
-_DENOMINATORS = (1, 2, 4, 8, 16, 32, 64)
-_MAX_NUMERATOR = 128
-_MAX_TEMPO_MSPQ = 2**24 - 1  # microseconds per quarter: three bytes in a MIDI file, and symusic cuts off the rest
-_MAX_NAME_LENGTH = 80
+        raise InputError(f"{path} holds {count:,} {what}, more than the limit of {limit:,}. Cut it into shorter files.")
 
 
 def validated(path: Path, score: ScoreTick, limits: Limits, *, controls: bool = False) -> tuple[ScoreTick, list[str]]:
-    """Check a score that was just parsed, and keep what is music on paper.
+    """Check a parsed score, and keep what sheet music shows.
 
     The result holds tracks with notes (sorted by onset, then pitch, then velocity), tempos, time and key signatures;
     lyrics, markers, and tracks without notes are left out.
 
     Args:
-        path: The file that it came from, for messages.
+        path: The file it came from, for messages.
         score: The score; it is not changed.
-        limits: Bounds to hold.
-        controls: Keep the tracks' controllers and pitch bends, too.
+        limits: Bounds to enforce.
+        controls: Also keep the controllers and pitch bends of the tracks.
 
     Returns:
-        A new score, and one sentence for each kind of repair that was needed.
+        A new score, and one sentence per kind of repair.
 
     Raises:
-        InputError: The score exceeds a bound, has no notes but percussion, or says something impossible.
+        InputError: The score exceeds a bound, has no notes but percussion, or holds an impossible value.
     """
     if score.ticks_per_quarter < 1:
-        raise InputError(f"{path} has a resolution of 0 ticks per quarter note; export it again.")
+        raise InputError(f"{path} has a resolution of 0 ticks per quarter note. Export it again.")
     check_count(path, "notes", score.note_num(), limits.max_notes)
     events = len(score.tempos) + len(score.time_signatures) + len(score.key_signatures)
     check_count(path, "tempo and signature events", events, limits.max_notes)
     notes = notes_of(score.tracks)
-    check_span(path, notes, limits)
+    _check_ticks(path, notes, limits)
     _check_time_signatures(path, score)
-    check_bars(path, score, limits)
+    check_count(path, "bars", count_bars(score), limits.max_bars)
     repairs: list[str] = []
     clean = ScoreTick(score.ticks_per_quarter)
     unclean = _unclean_tracks(notes)
@@ -126,27 +143,39 @@ def validated(path: Path, score: ScoreTick, limits: Limits, *, controls: bool = 
             kept.pitch_bends = PitchBendTickList([b for b in track.pitch_bends if 0 <= b.time <= limits.max_ticks])
         if kept.notes:
             clean.tracks.append(kept)
-    _check_melodic(path, clean)
+    if not clean.tracks:
+        raise InputError(f"{path} holds no notes. Choose a file with music in it.")
+    if all(track.is_drum for track in clean.tracks):
+        raise InputError(f"{path} holds only percussion (MIDI channel 10). Choose a file with pitched notes.")
     _copy_events(score, clean, repairs)
     return clean, repairs
+
+
+def _check_ticks(path: Path, notes: Notes, limits: Limits) -> None:
+    starts_early = (notes.time_N < 0).any() or (notes.duration_N < 0).any()  # the tick overflowed while parsing
+    if starts_early or notes.ends.max(initial=0) > limits.max_ticks:
+        raise InputError(
+            f"{path} has notes outside ticks 0 to {limits.max_ticks:,}. Remove the silence before them or cut the file."
+        )
 
 
 def _check_time_signatures(path: Path, score: ScoreTick) -> None:
     for event in score.time_signatures:
         numerator, denominator = event.numerator, event.denominator
         if not 1 <= numerator <= _MAX_NUMERATOR or denominator not in _DENOMINATORS:
-            raise InputError(f"{path} has the time signature {numerator}/{denominator}; correct it and export again.")
+            raise InputError(
+                f"{path} has the time signature {numerator}/{denominator}. Correct it and export the file again."
+            )
         if 4 * score.ticks_per_quarter * numerator % denominator:
             raise InputError(
                 f"{path} has the time signature {numerator}/{denominator}, but its resolution of "
-                f"{score.ticks_per_quarter} ticks per quarter note cannot express it; export it with a finer one."
+                f"{score.ticks_per_quarter} ticks per quarter note cannot express it. Export it with a finer one."
             )
 
 
 def _unclean_tracks(notes: Notes) -> set[int]:
-    """Return the tracks whose notes are out of order or impossible, or sound one pitch twice at once: few are."""
-    # symusic keeps bytes with a sign: what is above 127 is below 0
-    wrong = (notes.duration_N <= 0) | (notes.pitch_N < 0) | (notes.velocity_N < 1)
+    """Return the (few) tracks whose notes are out of order or impossible, or sound one pitch twice at once."""
+    wrong = (notes.duration_N <= 0) | (notes.pitch_N < 0) | (notes.velocity_N < 1)  # a byte above 127 is negative
     steps = np.diff(notes.time_N)
     same_track = np.diff(notes.track_N) == 0
     wrong[1:] |= same_track & ((steps < 0) | ((steps == 0) & (np.diff(notes.pitch_N) <= 0)))
@@ -158,13 +187,15 @@ def _unclean_tracks(notes: Notes) -> set[int]:
 
 
 def _clean_notes(path: Path, track: TrackTick, label: str, repairs: list[str]) -> NoteTickList:
-    clean = NoteTickList()
     kept: list[NoteTick] = []
     sounding: dict[int, NoteTick] = {}
     num_empty = num_cut = num_doubled = 0
     for note in sorted(track.notes, key=lambda note: (note.time, note.pitch, -note.duration)):
         if not 0 <= note.pitch <= 127 or not 1 <= note.velocity <= 127:
-            raise InputError(f"{path} has a note of pitch {note.pitch}, velocity {note.velocity}; MIDI ends at 127.")
+            raise InputError(
+                f"{path} has a note of pitch {note.pitch} and velocity {note.velocity}, beyond the range of MIDI. "
+                "Export it again."
+            )
         before = sounding.get(note.pitch)
         if note.duration <= 0:
             num_empty += 1
@@ -176,44 +207,38 @@ def _clean_notes(path: Path, track: TrackTick, label: str, repairs: list[str]) -
                 num_cut += 1
             sounding[note.pitch] = note.copy()
             kept.append(sounding[note.pitch])
-    for note in kept:  # symusic's lists copy what is put into them, so only now
-        clean.append(note)
-    repairs += _counted(label, num_empty, "of no length", "dropped")
-    repairs += _counted(label, num_doubled, "struck twice at once", "dropped")
-    repairs += _counted(label, num_cut, "still sounding when the same pitch was struck again", "cut short")
-    return clean
-
-
-def _counted(label: str, count: int, what: str, deed: str) -> list[str]:
-    return [f"{label}: {count} note{'s' * (count > 1)} {what} {deed}"] if count else []
-
-
-def _check_melodic(path: Path, score: ScoreTick) -> None:
-    if not score.tracks:
-        raise InputError(f"{path} holds no notes; choose a file with music in it.")
-    if all(track.is_drum for track in score.tracks):
-        raise InputError(f"{path} holds only percussion (MIDI channel 10); choose a file with pitched notes.")
+    for count, fault in (
+        (num_empty, "of no length dropped"),
+        (num_doubled, "struck twice at once dropped"),
+        (num_cut, "still sounding when the same pitch was struck again cut short"),
+    ):
+        if count:
+            repairs.append(f"{label}: {count} note{'s' * (count > 1)} {fault}")
+    return NoteTickList(kept)
 
 
 def _copy_events(score: ScoreTick, clean: ScoreTick, repairs: list[str]) -> None:
-    """Keep of each kind of event those that a note can follow, one a tick (the last one), in order of time."""
+    """Copy the events of each kind that a note can follow, one per tick (the last one), in order of time."""
     end = last_note_end(clean)
-    signatures = {event.time: event for event in score.time_signatures if 0 <= event.time < end}
-    for time, signature in sorted(signatures.items()):
+    for time, signature in _by_time(score.time_signatures, end).items():
         clean.time_signatures.append(TimeSignatureTick(time, signature.numerator, signature.denominator))
-    keys = {event.time: event for event in score.key_signatures if 0 <= event.time < end}
-    for time, key in sorted(keys.items()):
+    keys = _by_time(score.key_signatures, end)
+    for time, key in keys.items():
         if -7 <= key.key <= 7:
             clean.key_signatures.append(KeySignatureTick(time, key.key, int(key.tonality == 1)))
-    tempos = {event.time: event for event in score.tempos if 0 <= event.time < end}
-    for time, tempo in sorted(tempos.items()):
+    tempos = _by_time(score.tempos, end)
+    for time, tempo in tempos.items():
         if 1 <= tempo.mspq <= _MAX_TEMPO_MSPQ:
             clean.tempos.append(TempoTick(time, mspq=tempo.mspq))
-    _report_dropped(keys.values(), len(clean.key_signatures), "key signature", "more than 7 sharps or flats", repairs)
-    _report_dropped(tempos.values(), len(clean.tempos), "tempo", "0 or fewer than 4 quarters per minute", repairs)
+    _report_dropped(len(keys) - len(clean.key_signatures), "key signature", "more than 7 sharps or flats", repairs)
+    _report_dropped(len(tempos) - len(clean.tempos), "tempo", "0 or fewer than 4 quarters per minute", repairs)
 
 
-def _report_dropped(events: Iterable[object], num_kept: int, what: str, why: str, repairs: list[str]) -> None:
-    count = len(list(events)) - num_kept
+def _by_time(events: Iterable[Any], end: int) -> dict[int, Any]:
+    last = {event.time: event for event in events if 0 <= event.time < end}
+    return dict(sorted(last.items()))
+
+
+def _report_dropped(count: int, what: str, why: str, repairs: list[str]) -> None:
     if count:
         repairs.append(f"{count} {what}{'s' * (count > 1)} of {why} dropped")

@@ -19,7 +19,7 @@ from descant_tokenizers.corpora.build import BuildReport, write_rows
 from descant_tokenizers.corpora.cache import CACHE_REMEDY, cache_dir, code_version, make_cache_folder
 from descant_tokenizers.corpora.rows import Corpus, row_to_score
 from descant_tokenizers.corpora.store import FileFormat, check_out, fresh_folder, write_dataset
-from descant_tokenizers.corpora.workers import OnPieces, Outcome, read_all
+from descant_tokenizers.corpora.workers import OnPieces, ReadOutcome, read_all
 from descant_tokenizers.tokens.encode import encode_score
 from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.tasks import TaskLayout
@@ -35,17 +35,17 @@ TOKEN_COLUMN_TYPES = {
 
 
 @dataclass(frozen=True)
-class TokenStep:
-    """Adds token columns to a piece that was just read, in a worker; see `descant_tokenizers.corpora.workers.Step`."""
+class TokenizePiece:
+    """Adds token columns to a piece that was just read, in a worker; see `descant_tokenizers.corpora.workers.PostRead`."""
 
     layout: TaskLayout
 
-    def __call__(self, outcome: Outcome) -> Outcome:
+    def __call__(self, outcome: ReadOutcome) -> ReadOutcome:
         """Tokenize a piece; skip one that the vocabulary cannot hold."""
         assert outcome.piece is not None
         columns = tokenize_row({"music": outcome.piece.music}, self.layout)
         if not columns["num_bars"]:
-            return Outcome(outcome.key, reason=f"{outcome.key}: {columns['grid_changes'][0]}")
+            return ReadOutcome(outcome.key, reason=f"{outcome.key}: {columns['grid_changes'][0]}")
         return replace(outcome, columns=columns)
 
 
@@ -126,7 +126,7 @@ def tokenize_files(
         InputError: There is no usable file, or `out` cannot be written.
     """
     check_out(out, force=force)
-    step = TokenStep(TaskLayout(Vocabulary(tokenizer)))
+    step = TokenizePiece(TaskLayout(Vocabulary(tokenizer)))
     with fresh_folder(out) as folder, contextlib.closing(read_all(corpus, num_proc, progress, step)) as outcomes:
         report = write_rows(corpus, outcomes, folder, file_format, TOKEN_COLUMN_TYPES)
         tokenizer.save(folder / TOKENIZER_FILE)
@@ -189,4 +189,4 @@ def _tokenize_split(name: str, split: Dataset, layout: TaskLayout, num_proc: int
         for unfinished in set(folder.glob("tmp*")) - before:  # datasets leaves them behind
             unfinished.unlink(missing_ok=True)
         reason = error.strerror or error
-        raise InputError(f"cannot write to the cache {folder} ({reason}); {CACHE_REMEDY}.") from error
+        raise InputError(f"Cannot write to the cache {folder} ({reason}). {CACHE_REMEDY}") from error

@@ -158,9 +158,9 @@ def tokenizer_folder(name: str) -> Path | None:
     try:
         return pull_folder(name)
     except InputError as error:
-        reason, choices = str(error).split(". ")[0].removesuffix("."), ", ".join(PRESETS)
+        choices = ", ".join(PRESETS)
         raise InputError(
-            f"{reason}. Give a preset ({choices}), a folder with a {TOKENIZER_FILE} or a Hub id user/name."
+            f"{error.problem}. Give a preset ({choices}), a folder with a {TOKENIZER_FILE} or a Hub id user/name."
         ) from None
 
 
