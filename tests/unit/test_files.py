@@ -93,6 +93,7 @@ def test_an_error_splits_into_the_problem_and_the_remedy() -> None:
     assert (
         InputError("Opus 3 no. 2.mid holds no notes. Choose another file.").problem == "Opus 3 no. 2.mid holds no notes"
     )
+    assert InputError("The Hub is away (No. Try later.). Wait.").problem == "The Hub is away (No. Try later.)"
     assert InputError("song.mid is empty.").problem == "song.mid is empty"
     assert InputError("no period").problem == "no period"
 

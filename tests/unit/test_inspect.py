@@ -163,7 +163,7 @@ def test_learned_tokens_are_shown_with_what_they_stand_for(tmp_path: Path) -> No
         (["tune.mid", "--track", "9"], "There is no track 9"),
         (["five.mid"], "time signature 5/1"),
         (["piano.mid"], r"on a track of its own, or use every track with --preset gm\.$"),
-        (["piano.mid", "--scheme", "satb"], r"or take every track as it is: --preset gm\.$"),
+        (["piano.mid", "--scheme", "satb"], r"or use every track with --preset gm\.$"),
     ],
 )
 def test_bad_input_is_one_sentence_that_names_it(

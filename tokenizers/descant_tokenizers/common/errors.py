@@ -19,7 +19,7 @@ class InputError(ValueError):
     @property
     def problem(self) -> str:
         """The first sentence without its period, for callers that know a better remedy."""
-        return re.split(r"\. (?=[A-Z])|\.$", str(self), maxsplit=1)[0]
+        return re.split(r"\. (?=[A-Z])(?![^(]*\))|\.$", str(self), maxsplit=1)[0]  # not inside parentheses
 
 
 def printable(text: str, max_length: int) -> str:

@@ -253,7 +253,7 @@ def load_corpus(
     else:
         raise InputError(
             f"Unknown corpus {name_or_dir!r}. Give one of {', '.join(CORPORA)}, a dataset's folder, or a folder of "
-            "scores."
+            "score files."
         )
     folder = cache_dir() / "datasets" / cached
     if folder.exists():

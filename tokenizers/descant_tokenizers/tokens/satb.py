@@ -77,7 +77,7 @@ def four_voices(score: ScoreTick, track: int | str | None = None) -> tuple[Score
     except InputError as error:
         if track is not None:
             raise
-        raise InputError(f"{str(error).removesuffix('.')}, or take every track as it is: --preset gm.") from error
+        raise InputError(f"{str(error).removesuffix('.')}, or use every track with --preset gm.") from error
     chosen = score.copy()
     chosen.tracks = TrackTickList(choice.tracks.values())
     for voice, line in zip(choice.tracks, chosen.tracks, strict=True):
