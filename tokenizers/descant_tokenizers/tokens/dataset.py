@@ -36,7 +36,7 @@ TOKEN_COLUMN_TYPES = {
 
 @dataclass(frozen=True)
 class TokenizePiece:
-    """Adds token columns to a piece that was just read, in a worker; see `descant_tokenizers.corpora.workers.PostRead`."""
+    """Adds token columns to a piece in a worker; see `descant_tokenizers.corpora.workers.PostRead`."""
 
     layout: TaskLayout
 
