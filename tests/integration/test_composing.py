@@ -16,7 +16,7 @@ from descant_modeling.gan.data import load_melodies, load_rolls
 from descant_modeling.gan.midinet import MidinetGenerator
 from descant_modeling.gan.networks import RollGenerator
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.pianoroll import melodies
+from descant_tokenizers.pianoroll import stored
 from descant_tokenizers.scores import VOICES, bars_of
 
 KINDS = ("roll-gan", "midinet")
@@ -236,7 +236,7 @@ def two_corpora(monkeypatch):
         splits = ("train", "valid", "test")
         return DatasetDict({s: Dataset.from_list([tune(f"{name}-{s}", s, number)]) for s in splits})
 
-    monkeypatch.setattr(melodies, "load_corpus", load_corpus)
+    monkeypatch.setattr(stored, "load_corpus", load_corpus)
 
 
 @pytest.mark.parametrize("file_format", ["arrow", "parquet"])

@@ -7,7 +7,8 @@ from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora.splits import canonical_splits
 from descant_tokenizers.pianoroll.rolls import count_lost, even_edges, notes_of_roll, roll_of_notes
-from descant_tokenizers.pianoroll.windows import build_rolls, read_stored, windows_of
+from descant_tokenizers.pianoroll.stored import build_corpus, read_corpus
+from descant_tokenizers.pianoroll.windows import windows_of
 
 STEP = 120
 EDGES = even_edges(32, STEP)
@@ -50,7 +51,7 @@ def test_a_cell_sounds_if_its_step_begins_inside_the_note():
 @pytest.fixture(scope="module")
 def rolls(tmp_path_factory):
     out = tmp_path_factory.mktemp("rolls") / "dataset"
-    dataset, report = build_rolls(out)
+    dataset, report = build_corpus("chorales-rolls", out)
     return dataset, report, out
 
 
@@ -59,7 +60,7 @@ def test_there_are_as_many_windows_as_the_article_has(rolls):
     dataset, report, out = rolls
     assert report.splits == {"train": 229, "valid": 64}
     assert report.second_windows == 229 - len(set(dataset["train"]["piece"]))
-    again = read_stored(out, "chorales-rolls", "roll")
+    again = read_corpus(out, "chorales-rolls")
     arrays = again["train"].with_format("numpy")["roll"][:]
     assert arrays.shape == (229, 32, 128, 4)
     assert set(np.unique(arrays)) == {-1, 1}
@@ -101,4 +102,4 @@ def test_windows_are_full_bars_of_four_four_in_which_all_sing():
 
 def test_a_folder_without_rolls_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"is not a dataset of chorales-rolls\. Make one"):
-        read_stored(tmp_path, "chorales-rolls", "roll")
+        read_corpus(tmp_path, "chorales-rolls")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -17,18 +17,11 @@ from torch import Tensor
 from descant_modeling.gan.networks import NUM_TRACKS
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora import reading_bar
-from descant_tokenizers.corpora.workers import OnPieces
 from descant_tokenizers.pianoroll.chords import NUM_PITCH_CLASSES, Chord, parse_chord
-from descant_tokenizers.pianoroll.melodies import MELODY_CORPUS, build_melody_bars
+from descant_tokenizers.pianoroll.melodies import MELODY_CORPUS
 from descant_tokenizers.pianoroll.rolls import BAR_STEPS, NUM_PITCHES, Rolls
-from descant_tokenizers.pianoroll.windows import (
-    LONG_ROLLS_CORPUS,
-    ROLL_CORPORA,
-    ROLLS_CORPUS,
-    SPLITS,
-    build_rolls,
-    read_stored,
-)
+from descant_tokenizers.pianoroll.stored import SOURCES, build_corpus, read_corpus
+from descant_tokenizers.pianoroll.windows import LONG_ROLLS_CORPUS, ROLL_CORPORA, ROLLS_CORPUS, SPLITS
 
 #: A step of the bar before a first bar.
 NO_PITCH = -1
@@ -67,10 +60,7 @@ def load_rolls(corpus: str, *, quiet: bool = True, is_long: bool = False) -> Gan
     expected = LONG_ROLLS_CORPUS if is_long else ROLLS_CORPUS
     shape = (ROLL_CORPORA[expected] * BAR_STEPS, NUM_PITCHES, NUM_TRACKS)
 
-    def build(progress: OnPieces | None) -> datasets.DatasetDict:
-        return build_rolls(corpus=expected, progress=progress)[0]
-
-    found = _build_or_read(corpus, expected, "roll", build, "chorales", quiet=quiet)
+    found = _build_or_read(corpus, expected, quiet=quiet)
     rolls = [np.asarray(found[split].with_format("numpy")["roll"][:], dtype=np.int8) for split in SPLITS]
     if any(part.shape[1:] != shape or not np.isin(part, (-1, 1)).all() for part in rolls):
         raise InputError(f"The rolls of {corpus} are not -1 and +1 in the shape {shape}. Build them again.")
@@ -83,30 +73,13 @@ def load_rolls(corpus: str, *, quiet: bool = True, is_long: bool = False) -> Gan
     return GanData(train, valid, {corpus: digest}, ranges)
 
 
-def _build_or_read(
-    corpus: str,
-    expected: str,
-    column: str,
-    build: Callable[[OnPieces | None], datasets.DatasetDict],
-    sources: str,
-    *,
-    quiet: bool,
-) -> datasets.DatasetDict:
-    """Build a corpus, or read one from a folder.
-
-    Args:
-        corpus: The name that the user gave: `expected`, or a folder.
-        expected: The corpus that is built.
-        column: A column that only its datasets have.
-        build: Builds it.
-        sources: The corpora that it is built from, for the progress bar.
-        quiet: No progress bar.
-    """
+def _build_or_read(corpus: str, expected: str, *, quiet: bool) -> datasets.DatasetDict:
+    """Build the expected corpus if it is named so, else read it from a folder."""
     if corpus == expected:
-        with reading_bar(sources, quiet=quiet) as progress:
-            return build(progress)
+        with reading_bar(", ".join(SOURCES[expected]), quiet=quiet) as progress:
+            return build_corpus(expected, progress=progress)[0]
     if Path(corpus).is_dir():
-        return read_stored(Path(corpus), expected, column)
+        return read_corpus(Path(corpus), expected)
     raise InputError(f"There is no corpus {corpus!r}. Give {expected}, or the folder of such a dataset.")
 
 
@@ -184,11 +157,7 @@ def load_melodies(corpus: str, shifts: tuple[int, ...], *, quiet: bool = True) -
     Raises:
         InputError: There is no such dataset, or it holds no bars of melody.
     """
-
-    def build(progress: OnPieces | None) -> datasets.DatasetDict:
-        return build_melody_bars(progress=progress)[0]
-
-    found = _build_or_read(corpus, MELODY_CORPUS, "pitches", build, "chorales, folk", quiet=quiet)
+    found = _build_or_read(corpus, MELODY_CORPUS, quiet=quiet)
     train, valid = _bars(found["train"], corpus, shifts), _bars(found["valid"], corpus, (0,))
     digest = hashlib.sha256()
     for tensor in (train.pitches, train.previous, train.roots, train.minors):

@@ -6,14 +6,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import typer
 
 from descant_tokenizers.corpora import reading_bar
 from descant_tokenizers.corpora.store import FileFormat
-from descant_tokenizers.pianoroll.melodies import MelodyReport, build_melody_bars
-from descant_tokenizers.pianoroll.windows import ROLL_CORPORA, RollReport, build_rolls
+from descant_tokenizers.pianoroll.melodies import MelodyReport
+from descant_tokenizers.pianoroll.stored import SOURCES, build_corpus
+from descant_tokenizers.pianoroll.windows import ROLL_CORPORA, RollReport
 
 
 def build_for_gans(
@@ -27,14 +27,10 @@ def build_for_gans(
     as_json: bool,
 ) -> None:
     """Build one of the corpora of rolls, or `melody-bars`, and summarize it; the options are those of the command."""
-    is_roll = corpus in ROLL_CORPORA
-    common: dict[str, Any] = {"num_proc": num_proc, "force": force, "file_format": file_format}
-    report: RollReport | MelodyReport
-    with reading_bar("chorales" if is_roll else "chorales, folk", quiet=quiet or as_json) as progress:
-        if is_roll:
-            _, report = build_rolls(out, corpus=corpus, progress=progress, **common)
-        else:
-            _, report = build_melody_bars(out, progress=progress, **common)
+    with reading_bar(", ".join(SOURCES[corpus]), quiet=quiet or as_json) as progress:
+        _, report = build_corpus(
+            corpus, out, num_proc=num_proc, force=force, file_format=file_format, progress=progress
+        )
     if as_json:
         typer.echo(json.dumps({"out": str(out), **asdict(report)}))
     elif not quiet:

@@ -96,10 +96,9 @@ def build_command(
 ) -> None:
     """Build a corpus as a Hugging Face dataset: one row per piece, the music as MIDI bytes."""
     from descant_tokenizers.corpora import build_dataset, reading_bar
-    from descant_tokenizers.pianoroll.melodies import MELODY_CORPUS
-    from descant_tokenizers.pianoroll.windows import ROLL_CORPORA
+    from descant_tokenizers.pianoroll.stored import SOURCES as GAN_CORPORA
 
-    if source in ROLL_CORPORA or source == MELODY_CORPUS:
+    if source in GAN_CORPORA:
         from descant_tokenizers.cli.gan_data import build_for_gans
 
         build_for_gans(source, out, num_proc, file_format, force=force, quiet=quiet, as_json=as_json)

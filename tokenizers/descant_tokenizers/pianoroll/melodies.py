@@ -10,26 +10,22 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from datasets import DatasetDict, Features, List, Value
 from symusic.core import ScoreTick
 
-from descant_tokenizers.corpora import load_corpus, row_to_score
-from descant_tokenizers.corpora.store import FileFormat, check_out
-from descant_tokenizers.corpora.workers import OnPieces
+from descant_tokenizers.corpora import row_to_score
 from descant_tokenizers.pianoroll.chords import NUM_PITCH_CLASSES, Chord, chord_of_harmony, chord_of_melody, parse_chord
 from descant_tokenizers.pianoroll.rolls import BAR_STEPS, NUM_PITCHES, STEPS_PER_BEAT, Rolls, roll_of_notes
-from descant_tokenizers.pianoroll.windows import SPLITS, columns, is_full, store
+from descant_tokenizers.pianoroll.windows import SPLITS, Rows, is_full
 from descant_tokenizers.scores import Bar, bars_of
 
 MELODY_CORPUS = "melody-bars"
-SOURCES = ("chorales", "folk")
 
 Pitches = tuple[int, ...]
 
@@ -123,47 +119,24 @@ def bar_rows(row: Mapping[str, Any], bars: Sequence[MelodyBar]) -> Iterator[dict
         }
 
 
-def features() -> Features:
-    """Return the columns of the dataset."""
-    text = ("id", "piece", "composer", "title", "corpus", "licence", "key", "split", "chord")
-    return columns(text, bar=Value("int32"), pitches=List(Value("int16")), previous=List(Value("int16")))
-
-
-def build_melody_bars(
-    out: Path | None = None,
-    *,
-    num_proc: int | None = None,
-    force: bool = False,
-    file_format: FileFormat = "arrow",
-    progress: OnPieces | None = None,
-) -> tuple[DatasetDict, MelodyReport]:
-    """Cut the bars, and write them to a Hugging Face dataset if a folder is given.
-
-    Args:
-        out: The folder to write; `report.json` goes beside the data.
-        num_proc: Worker processes for reading the corpora; by default one for each core.
-        force: Replace an existing dataset at `out`.
-        file_format: `arrow` (for `datasets.load_from_disk`) or `parquet`.
-        progress: Called with the number of files read and of all files, one corpus after the other.
+def melody_rows(corpora: Iterable[DatasetDict]) -> tuple[Rows, Features, MelodyReport]:
+    """Cut the bars of some corpora, such as `chorales` and `folk`; see `stored.build_corpus`.
 
     Returns:
-        The splits train and valid, and a report on the bars.
-
-    Raises:
-        InputError: The corpora cannot be read, or `out` cannot be written.
+        Rows by split, their columns and a report.
     """
-    if out is not None:
-        check_out(out, force=force)
-    corpora = [load_corpus(name, num_proc=num_proc, progress=progress) for name in SOURCES]
-    rows: dict[str, list[dict[str, Any]]] = {}
+    corpora = list(corpora)
+    rows: Rows = {}
     filled = 0
     for split in SPLITS:
         pieces = itertools.chain.from_iterable(corpus[split] for corpus in corpora)
         found = [(row, melody_bars(row)) for row in pieces if row["time_signature"] == "4/4"]
         rows[split] = [line for row, bars in found for line in bar_rows(row, bars)]
         filled += sum(bar.filled for _, bars in found for bar in bars)
-    report = _report(rows, filled)
-    return store(rows, features(), asdict(report), out, file_format), report
+    text = ("id", "piece", "composer", "title", "corpus", "licence", "key", "split", "chord")
+    pitches = dict.fromkeys(("pitches", "previous"), List(Value("int16")))
+    features = Features({**dict.fromkeys(text, Value("string")), "bar": Value("int32"), **pitches})
+    return rows, features, _report(rows, filled)
 
 
 def _report(rows: Mapping[str, Sequence[Mapping[str, Any]]], filled: int) -> MelodyReport:

@@ -14,19 +14,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from datasets import Array3D, Dataset, DatasetDict, Features, Value, load_dataset, load_from_disk
+from datasets import Array3D, DatasetDict, Features, Value
 from symusic.core import NoteTick, NoteTickList, ScoreTick, TimeSignatureTick, TrackTick
 
-from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.corpora import load_corpus, row_to_score
+from descant_tokenizers.corpora import row_to_score
 from descant_tokenizers.corpora.reading import FIRST_VOICE_PROGRAM
-from descant_tokenizers.corpora.store import FileFormat, check_out, write_dataset
-from descant_tokenizers.corpora.workers import OnPieces
 from descant_tokenizers.pianoroll.rolls import (
     BAR_STEPS,
     NUM_PITCHES,
@@ -45,51 +41,13 @@ LONG_ROLLS_CORPUS = "chorales-rolls-64"
 ROLL_CORPORA = {ROLLS_CORPUS: WINDOW_BARS, LONG_ROLLS_CORPUS: 2 * WINDOW_BARS}
 NUM_TRAIN = 229
 
-Rows = Mapping[str, list[dict[str, Any]]]
+Rows = dict[str, list[dict[str, Any]]]
 
 
 def is_full(score: ScoreTick, bar: Bar) -> bool:
     """Return True for a whole bar of 4/4 that is not a pickup."""
     is_four_four = (bar.numerator, bar.denominator) == (4, 4) and bar.length_ticks == 4 * score.ticks_per_quarter
     return is_four_four and bar.number > 0
-
-
-def columns(text: Iterable[str], **others: Any) -> Features:
-    """Return a dataset's columns: those of text by name, the others by type."""
-    return Features({**{name: Value("string") for name in text}, **others})
-
-
-def store(
-    rows: Rows, features: Features, report: Mapping[str, Any], out: Path | None, file_format: FileFormat
-) -> DatasetDict:
-    """Make a dataset of rows by split, and write it with its `report.json` if a folder is given."""
-    dataset = DatasetDict({split: Dataset.from_list(lines, features=features) for split, lines in rows.items()})
-    if out is not None:
-        write_dataset(dataset, out, file_format, report)
-    return dataset
-
-
-def read_stored(folder: Path, corpus: str, column: str) -> DatasetDict:
-    """Load a dataset that `build_rolls` or `build_melody_bars` wrote, in either format.
-
-    Args:
-        folder: The dataset's folder.
-        corpus: The corpus that it should hold.
-        column: A column that no other dataset has.
-
-    Raises:
-        InputError: The folder holds no such dataset.
-    """
-    try:
-        if (folder / "dataset_dict.json").is_file():
-            found = load_from_disk(str(folder))
-        else:
-            found = load_dataset("parquet", data_dir=str(folder))
-        if all(column in found[split].column_names for split in SPLITS):
-            return DatasetDict(found)
-    except (OSError, ValueError, KeyError):
-        pass
-    raise InputError(f"{folder} is not a dataset of {corpus}. Make one with `descant dataset build {corpus}`.")
 
 
 @dataclass(frozen=True)
@@ -203,45 +161,26 @@ def window_row(window: Window, split: str) -> dict[str, Any]:
     }
 
 
-def features(num_bars: int = WINDOW_BARS) -> Features:
-    """Return the columns; `roll` is (16 steps a bar, 128 pitches, 4 voices), -1 silent and +1 sounding."""
-    shape = (num_bars * BAR_STEPS, NUM_PITCHES, len(VOICES))
-    text = ("id", "piece", "composer", "title", "licence", "key", "time_signature", "split")
-    number = Value("int32")
-    return columns(text, first_bar=number, window=number, music=Value("binary"), roll=Array3D(shape, "int8"))
-
-
-def build_rolls(
-    out: Path | None = None,
-    *,
-    corpus: str = ROLLS_CORPUS,
-    num_proc: int | None = None,
-    force: bool = False,
-    file_format: FileFormat = "arrow",
-    progress: OnPieces | None = None,
-) -> tuple[DatasetDict, RollReport]:
-    """Cut the windows, and write them to a Hugging Face dataset if a folder is given.
+def roll_rows(corpus: str, chorales: DatasetDict) -> tuple[Rows, Features, RollReport]:
+    """Cut the windows of a corpus; see `stored.build_corpus`.
 
     Args:
-        out: The folder to write; `report.json` goes beside the data.
         corpus: One of `ROLL_CORPORA`.
-        num_proc: Worker processes for reading the chorales; by default one for each core.
-        force: Replace an existing dataset at `out`.
-        file_format: `arrow` (for `datasets.load_from_disk`) or `parquet`.
-        progress: Called with the number of files read and of all files.
+        chorales: The corpus `chorales`.
 
     Returns:
-        The splits train and valid, and a report on the windows.
-
-    Raises:
-        InputError: The chorales cannot be read, or `out` cannot be written.
+        Rows by split, their columns and a report. `roll` is (16 steps a bar, 128 pitches, 4 voices), -1 silent and +1
+        sounding.
     """
-    if out is not None:
-        check_out(out, force=force)
-    windows = choose_windows(load_corpus("chorales", num_proc=num_proc, progress=progress), corpus)
+    windows = choose_windows(chorales, corpus)
     rows = {split: [window_row(window, split) for window in found] for split, found in windows.items()}
-    report = _report(windows)
-    return store(rows, features(ROLL_CORPORA[corpus]), asdict(report), out, file_format), report
+    text = ("id", "piece", "composer", "title", "licence", "key", "time_signature", "split")
+    shape = (ROLL_CORPORA[corpus] * BAR_STEPS, NUM_PITCHES, len(VOICES))
+    numbers = dict.fromkeys(("first_bar", "window"), Value("int32"))
+    features = Features(
+        {**dict.fromkeys(text, Value("string")), **numbers, "music": Value("binary"), "roll": Array3D(shape, "int8")}
+    )
+    return rows, features, _report(windows)
 
 
 def _report(windows: Mapping[str, Sequence[Window]]) -> RollReport:
