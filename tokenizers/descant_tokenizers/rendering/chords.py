@@ -9,22 +9,22 @@ Units: ticks of the score.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from symusic.core import ScoreTick
 
-from descant_tokenizers.rendering.spelling import Key, fifths_of, name_of_fifths
-from descant_tokenizers.scores import Bar, bars_of
+from descant_tokenizers.rendering.rhythm import TimeSignature
+from descant_tokenizers.rendering.spelling import Key, fifths_of, name_of_fifths, note_name
+from descant_tokenizers.scores import bars_of
 
 if TYPE_CHECKING:
     from music21.roman import RomanNumeral
 
-__all__ = ["ChordName", "beat_quarters", "chord_lines", "chords_of"]
+__all__ = ["ChordName", "chord_lines", "chords_of"]
 
 # Semitones above the root, and the suffix of the chord symbol, by MusicXML's `kind`.
 _QUALITIES: dict[str, tuple[tuple[int, ...], str]] = {
@@ -91,17 +91,18 @@ def chords_of(score: ScoreTick, key: Key) -> list[ChordName]:
     Returns:
         A chord wherever the harmony changes or a bar begins, in order of time.
     """
-    bars = bars_of(score)
-    notes = _notes(score)
+    pitched = [track for track in score.tracks if not track.is_drum]
+    rows = [(note.time, note.end, note.pitch) for track in pitched for note in track.notes]
+    notes = np.array(rows, np.int64).reshape(-1, 3)
     found: list[ChordName] = []
-    for bar in bars:
-        before = None
-        for start, end in _beats(bar, score.ticks_per_quarter):
-            chord = _chord_in(notes, start, end, key)
-            if chord is None or (before is not None and chord.symbol == before.symbol):
-                continue
-            before = replace(chord, bar=bar.number)
-            found.append(before)
+    for bar in bars_of(score):
+        beat_ticks = max(int(TimeSignature(bar.numerator, bar.denominator).beat * score.ticks_per_quarter), 1)
+        symbol = ""
+        for start in range(bar.start_ticks, bar.end_ticks, beat_ticks):
+            chord = _chord_in(notes, start, min(start + beat_ticks, bar.end_ticks), key)
+            if chord is not None and chord.symbol != symbol:
+                found.append(replace(chord, bar=bar.number))
+                symbol = chord.symbol
     return found
 
 
@@ -114,32 +115,8 @@ def chord_lines(chords: Sequence[ChordName]) -> list[str]:
     return lines
 
 
-def beat_quarters(numerator: int, denominator: int) -> Fraction:
-    """Return the length of a harmonic beat in quarters: three eighths in 6/8, a quarter in 2/2."""
-    if denominator >= 8 and numerator % 3 == 0:
-        return Fraction(12, denominator)
-    return Fraction(4, max(denominator, 4))
-
-
-def _beats(bar: Bar, ticks_per_quarter: int) -> Iterator[tuple[int, int]]:
-    beat = max(int(beat_quarters(bar.numerator, bar.denominator) * ticks_per_quarter), 1)
-    starts = range(bar.start_ticks, bar.end_ticks, beat)
-    for start in starts:
-        yield start, min(start + beat, bar.end_ticks)
-
-
-def _notes(score: ScoreTick) -> NDArray[np.int64]:
-    """Return onset, end and pitch of every pitched note, shape (num_notes, 3)."""
-    rows = [
-        (note.time, note.time + note.duration, note.pitch)
-        for track in score.tracks
-        if not track.is_drum
-        for note in track.notes
-    ]
-    return np.array(rows, np.int64).reshape(-1, 3)
-
-
 def _chord_in(notes: NDArray[np.int64], start: int, end: int, key: Key) -> ChordName | None:
+    """Name the chord of a beat, from the rows of `notes` (onset, end, pitch) that sound in it."""
     sounding = notes[(notes[:, 0] < end) & (notes[:, 1] > start)]
     if not len(sounding):
         return None
@@ -176,22 +153,16 @@ def _named(start: int, root: int, kind: str, bass: int, key: Key) -> ChordName:
     home = fifths_of(root, key.sharps, key.mode)
     tones = [name_of_fifths(home + _FIFTHS[step]) for step in steps]  # thirds above the root, in any key
     inversion = next(index for index, step in enumerate(steps) if (root + step) % 12 == bass)
-    symbol = _joined(tones[0]) + suffix + (f"/{_joined(tones[inversion])}" if inversion else "")
-    return ChordName(
-        start, 0, tones[0], tones[inversion], kind, suffix, symbol, _numeral(root, kind, inversion, tones, key)
-    )
-
-
-def _joined(tone: tuple[str, int], flat: str = "b") -> str:
-    step, alter = tone
-    return step + "#" * alter + flat * -alter
+    symbol = note_name(*tones[0]) + suffix + (f"/{note_name(*tones[inversion])}" if inversion else "")
+    numeral = _numeral(root, kind, inversion, tones, key)
+    return ChordName(start, 0, tones[0], tones[inversion], kind, suffix, symbol, numeral)
 
 
 def _numeral(root: int, kind: str, inversion: int, tones: Sequence[tuple[str, int]], key: Key) -> str:
     """Return the Roman numeral with its figures; a chord outside the key may be a secondary dominant."""
     from music21 import chord, roman
 
-    names = [_joined(tone, "-") + str(4 + (index > 0)) for index, tone in enumerate(tones)]
+    names = [note_name(*tone, flat="-") + str(4 + (index > 0)) for index, tone in enumerate(tones)]
     sounding, home = chord.Chord(names), key.to_music21()
     figures = (_SEVENTH_FIGURES if len(tones) > _SEVENTH else _TRIAD_FIGURES)[inversion]
     plain = roman.romanNumeralFromChord(sounding, home)

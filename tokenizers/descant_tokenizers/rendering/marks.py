@@ -1,7 +1,7 @@
-"""What a notation file says beside its notes: lyrics, fermatas, words, and its title.
+"""What a notation file holds besides notes: lyrics, fermatas, words, title and composer.
 
-A score in ticks has no place for them, so they are read from the file a second time and found again by the notes that
-they belong to: a lyric by its onset and pitch. A note that was written anew has none.
+A score in ticks has no place for them, so they are read separately and matched to notes by onset and pitch. Generated
+notes have none.
 
 Units: quarter notes, as exact fractions.
 """
@@ -32,13 +32,7 @@ Place = tuple[Fraction, int]
 
 @dataclass(frozen=True)
 class Lyric:
-    """A syllable.
-
-    Attributes:
-        text: The syllable.
-        syllabic: `single`, `begin`, `middle` or `end` of its word.
-        verse: Number of the verse, from 1.
-    """
+    """A syllable, its place in its word, and the number of its verse, from 1."""
 
     text: str
     syllabic: Literal["single", "begin", "middle", "end", "composite"]
@@ -47,13 +41,7 @@ class Lyric:
 
 @dataclass(frozen=True)
 class Words:
-    """Words above or below the staff.
-
-    Attributes:
-        onset: Where they stand.
-        text: The words.
-        is_above: Whether they stand above.
-    """
+    """Words above or below the staff at an onset."""
 
     onset: Fraction
     text: str
@@ -62,14 +50,14 @@ class Words:
 
 @dataclass(frozen=True)
 class Marks:
-    """What belongs to a score beside its notes.
+    """What a score holds besides notes.
 
     Attributes:
         lyrics: The syllables of notes, by part, onset and MIDI pitch.
         parts: Names of all parts.
         fermatas: Notes under a fermata, each with its end.
         words: Words, in order of time.
-        title: The piece's title.
+        title: Title of the piece.
         composer: Its composer.
     """
 
@@ -82,11 +70,11 @@ class Marks:
 
     @property
     def fermata_ends(self) -> frozenset[Fraction]:
-        """Where notes under a fermata end: what other voices sing until there is held, too."""
+        """Ends of notes under a fermata: notes of other voices that end there are held as well."""
         return frozenset(self.fermatas.values())
 
     def lyrics_of(self, track: str, onset: Fraction, pitch: int) -> tuple[Lyric, ...]:
-        """Return the syllables of a note; a track that the file does not have may be any of its parts renamed."""
+        """Return the syllables of a note; a track that is not in the file may be any of its parts, renamed."""
         parts = (track,) if track in self.parts else self.parts
         return next((self.lyrics[part, onset, pitch] for part in parts if (part, onset, pitch) in self.lyrics), ())
 

@@ -36,7 +36,7 @@ from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.rendering.chords import ChordName
 from descant_tokenizers.rendering.layers import Displacement, Layer, Measure, NoteGroup, layers_of, measures_of
 from descant_tokenizers.rendering.rhythm import NoteValue, Tuplet, note_values, tuplets_of
-from descant_tokenizers.rendering.spelling import spell
+from descant_tokenizers.rendering.spelling import note_name, spell
 from descant_tokenizers.rendering.staves import (
     AnyStream,
     Staff,
@@ -330,13 +330,8 @@ def _mark_tuplet(elements: Sequence[note.GeneralNote]) -> None:
 
 def _chord_symbol(name: ChordName) -> harmony.ChordSymbol:
     """Return music21's chord symbol, printed with our suffix."""
-
-    def spelled(tone: tuple[str, int]) -> str:
-        step, alter = tone
-        return step + "#" * alter + "-" * -alter
-
-    bass = spelled(name.bass) if name.bass != name.root else None
-    symbol = harmony.ChordSymbol(root=spelled(name.root), kind=name.kind, bass=bass)
+    bass = note_name(*name.bass, flat="-") if name.bass != name.root else None
+    symbol = harmony.ChordSymbol(root=note_name(*name.root, flat="-"), kind=name.kind, bass=bass)
     symbol.chordKindStr = name.suffix
     return symbol
 

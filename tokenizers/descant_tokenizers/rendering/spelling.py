@@ -14,7 +14,7 @@ from descant_tokenizers.scores.key import estimate_key
 if TYPE_CHECKING:
     from music21 import key as music21_key
 
-__all__ = ["Key", "KeyFound", "fifths_of", "find_key", "name_of_fifths", "parse_key", "spell"]
+__all__ = ["Key", "KeyFound", "fifths_of", "find_key", "name_of_fifths", "note_name", "parse_key", "spell"]
 
 _STEPS = "FCGDAEB"
 _NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
@@ -35,9 +35,7 @@ class Key:
     @property
     def tonic(self) -> str:
         """Name of the tonic, such as `F#` or `Bb`."""
-        index = self.sharps + 1 + (_MINOR_FIFTHS if self.mode == "minor" else 0)
-        alter = index // 7
-        return _STEPS[index % 7] + "#" * alter + "b" * -alter
+        return note_name(*name_of_fifths(self.sharps + (_MINOR_FIFTHS if self.mode == "minor" else 0)))
 
     def __str__(self) -> str:
         return f"{self.tonic} {self.mode}"
@@ -77,6 +75,11 @@ def parse_key(text: str) -> Key:
     if abs(sharps) > _MAX_SHARPS:
         raise InputError(f"{key} has {abs(sharps)} {'sharps' if sharps > 0 else 'flats'}. Give a key with at most 7.")
     return key
+
+
+def note_name(step: str, alter: int, flat: str = "b") -> str:
+    """Return a name such as `F#`; music21 writes flats as `-`."""
+    return step + "#" * alter + flat * -alter
 
 
 def spell(pitch: int, sharps: int, mode: str = "major") -> tuple[str, int, int]:
