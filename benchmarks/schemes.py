@@ -83,7 +83,7 @@ def measure(name: str, source: str) -> dict[str, Any]:
     schemes = [load_scheme(scheme, kind) for scheme in default_schemes(kind)]
     for scheme in schemes:  # do not time what is built at first use
         compare(dict([next(iter(found.scores.items()))]), [scheme], kind)
-    figures = compare(found.scores, schemes, kind).figures()
+    figures = compare(found.scores, schemes, kind)
     return {"source": name, "num_found": found.num_found, "skipped": dict(found.skipped), **figures}
 
 

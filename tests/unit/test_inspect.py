@@ -21,7 +21,7 @@ from descant_tokenizers.tokens.train_bpe import train_tokenizer
 from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 TPQ = 480
-TYPES = {kind for _, kinds in FAMILIES.values() for kind in kinds}
+TYPES = {kind for _, kinds in FAMILIES.values() for kind in kinds.split()}
 
 
 @pytest.fixture(scope="module")

@@ -7,14 +7,11 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from descant_tokenizers.common.errors import InputError
-
-if TYPE_CHECKING:
-    from descant_tokenizers.comparison.compare import Comparison, Source
 
 PresetOption = Annotated[
     str, typer.Option("--preset", "--tokenizer", help="Tokenizer preset, folder of a trained tokenizer, or Hub id.")
@@ -56,15 +53,19 @@ def compare_command(
     kind = kind_of_all(found.scores)
     loaded = [load_scheme(name, kind) for name in chosen or default_schemes(kind)]
     with reading_bar(f"{label} back from tokens", quiet=silent) as progress:
-        comparison = compare(found.scores, loaded, kind, progress)
-    skipped = dict(found.skipped)
-    figures = {"source": found.name, "num_found": found.num_found, "skipped": skipped, **comparison.figures()}
+        compared = compare(found.scores, loaded, kind, progress)
+    figures = {"source": found.name, "num_found": found.num_found, "skipped": dict(found.skipped), **compared}
     if plot is not None:
-        draw(figures, plot, f"{found.name}: {comparison.num_pieces:,} pieces, {comparison.num_notes:,} notes")
+        draw(figures, plot, f"{found.name}: {figures['num_pieces']:,} pieces, {figures['num_notes']:,} notes")
     if as_json:
         typer.echo(json.dumps(figures, ensure_ascii=False))
-    else:
-        _print(comparison, found, figures, plot, None if quiet else time.monotonic() - start)
+        return
+    _print_table(figures)
+    if not quiet:
+        for line in _summary(figures, kind.label, time.monotonic() - start):
+            typer.echo(line)
+        if plot is not None:
+            typer.echo(f"Wrote {plot}")
 
 
 def inspect_command(
@@ -108,9 +109,7 @@ def _check_output(path: Path | None, option: str, suffixes: tuple[str, ...], for
         raise InputError(f"{path} exists already. Add --force to replace it, or choose another name.")
 
 
-def _print(
-    comparison: Comparison, found: Source, figures: dict[str, Any], plot: Path | None, seconds: float | None
-) -> None:
+def _print_table(figures: dict[str, Any]) -> None:
     from rich.console import Console
 
     from descant_tokenizers.comparison.table import rich_table
@@ -120,35 +119,27 @@ def _print(
     console = Console(highlight=False)
     console.width = max(console.width, width)  # neither a pipe nor a narrow window cuts columns
     console.print(table)
-    if seconds is None:
-        return
-    for line in _summary(comparison, found, seconds):
-        typer.echo(line)
-    if plot is not None:
-        typer.echo(f"Wrote {plot}")
 
 
-def _summary(comparison: Comparison, found: Source, seconds: float) -> Iterator[str]:
-    drawn = comparison.num_pieces + len(found.skipped)
-    of_all = f" (of {found.num_found:,}, drawn at random)" if drawn < found.num_found else ""
+def _summary(figures: dict[str, Any], music: str, seconds: float) -> Iterator[str]:
+    skipped, schemes = figures["skipped"], figures["schemes"]
+    is_drawn = figures["num_pieces"] + len(skipped) < figures["num_found"]
+    of_all = f" (of {figures['num_found']:,}, drawn at random)" * is_drawn
     yield ""
     yield (
-        f"{found.name}: {comparison.num_pieces:,} pieces{of_all}, {comparison.num_notes:,} notes, "
-        f"{comparison.num_bars:,} bars, vocabularies for {comparison.kind.label}, {seconds:.1f} s"
+        f"{figures['source']}: {figures['num_pieces']:,} pieces{of_all}, {figures['num_notes']:,} notes, "
+        f"{figures['num_bars']:,} bars, vocabularies for {music}, {seconds:.1f} s"
     )
-    yield from _counted("skipped", [f"{name}: {reason}" for name, reason in found.skipped.items()])
-    limits = []
-    for result in comparison.results:
-        reasons = [f"{count} x {reason}" for reason, count in result.refusals.most_common()]
-        yield from _counted(f"refused by {result.scheme.name}", reasons, result.refusals.total())
-        if result.scheme.limits:
-            limits.append(f"limits of {result.scheme.name}: {'; '.join(result.scheme.limits)}")
-    yield from limits
+    yield from _listed("skipped", len(skipped), [f"{name}: {reason}" for name, reason in skipped.items()])
+    for scheme in schemes:
+        reasons = [f"{count} x {reason}" for reason, count in scheme["refusals"].most_common()]
+        yield from _listed(f"refused by {scheme['name']}", scheme["num_refused"], reasons)
+    yield from (f"limits of {scheme['name']}: {'; '.join(scheme['limits'])}" for scheme in schemes if scheme["limits"])
 
 
-def _counted(what: str, lines: list[str], count: int | None = None) -> Iterator[str]:
+def _listed(what: str, count: int, lines: list[str]) -> Iterator[str]:
     if lines:
-        yield f"{what}: {len(lines) if count is None else count}"
+        yield f"{what}: {count}"
         yield from (f"  {line}" for line in lines[:_MAX_LISTED])
         if len(lines) > _MAX_LISTED:
             yield f"  ... and {len(lines) - _MAX_LISTED} more"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 from miditok import TokenizerConfig
@@ -31,90 +30,79 @@ _MAX_BARS = f"at most {MAX_BARS} bars: each has its own token"
 
 @dataclass(frozen=True, slots=True)
 class SchemeSpec:
-    """One scheme of miditok.
+    """One scheme of miditok."""
 
-    Attributes:
-        title: Name of the scheme in print, with its paper or maker.
-        cls: Name of the class in miditok.
-        extra: Settings that it needs besides the shared ones.
-        limits: What it cannot hold, one phrase each.
-        needs_tempo: True if it fails on a score without a tempo.
-        max_bars: Most bars that it can count, if there is a limit.
-    """
-
-    title: str
-    cls: str
-    extra: Mapping[str, object] = field(default_factory=dict)
-    limits: tuple[str, ...] = ()
-    needs_tempo: bool = False
-    max_bars: int | None = None
+    title: str  # with its paper or maker
+    cls: str  # name of the class in miditok
+    extra: Mapping[str, object] = field(default_factory=dict)  # settings besides the shared ones
+    limits: tuple[str, ...] = ()  # what it cannot hold, one phrase each
+    needs_tempo: bool = False  # it fails on a score without a tempo
+    max_bars: int | None = None  # most bars that it can count
 
 
-CATALOGUE: Mapping[str, SchemeSpec] = MappingProxyType(
-    {
-        "remi": SchemeSpec("REMI (Huang and Yang 2020)", "REMI"),
-        "tsd": SchemeSpec("TSD", "TSD", limits=("no bar lines: time is a chain of shifts",)),
-        "structured": SchemeSpec(
-            "Structured (Hadjeres and Crestel 2021)",
-            "Structured",
-            limits=(
-                _NO_SIGNATURES,
-                "the distance to the next onset is one token: rounded to a coarser grid beyond 2 beats, cut beyond 16, "
-                "and everything that follows moves",
-            ),
+CATALOGUE: Mapping[str, SchemeSpec] = {
+    "remi": SchemeSpec("REMI (Huang and Yang 2020)", "REMI"),
+    "tsd": SchemeSpec("TSD", "TSD", limits=("no bar lines: time is a chain of shifts",)),
+    "structured": SchemeSpec(
+        "Structured (Hadjeres and Crestel 2021)",
+        "Structured",
+        limits=(
+            _NO_SIGNATURES,
+            "the distance to the next onset is one token: rounded to a coarser grid beyond 2 beats, cut beyond 16, "
+            "and everything that follows moves",
         ),
-        "midilike": SchemeSpec(
-            "MIDI-Like (Oore et al. 2018)",
-            "MIDILike",
-            limits=(
-                "no bar lines and no durations: a note lasts until its NoteOff",
-                "of two overlapping notes of one pitch and program, the wrong one may end first",
-            ),
+    ),
+    "midilike": SchemeSpec(
+        "MIDI-Like (Oore et al. 2018)",
+        "MIDILike",
+        limits=(
+            "no bar lines and no durations: a note lasts until its NoteOff",
+            "of two overlapping notes of one pitch and program, the wrong one may end first",
         ),
-        "octuple": SchemeSpec(
-            "Octuple (Zeng et al. 2021)",
-            "Octuple",
-            extra={"max_bar_embedding": MAX_BARS},
-            limits=(
-                _COMPOUND,
-                _MAX_BARS,
-                "only notes carry the time signature: a change in a bar without notes is lost, and what follows moves",
-            ),
-            max_bars=MAX_BARS,
+    ),
+    "octuple": SchemeSpec(
+        "Octuple (Zeng et al. 2021)",
+        "Octuple",
+        extra={"max_bar_embedding": MAX_BARS},
+        limits=(
+            _COMPOUND,
+            _MAX_BARS,
+            "only notes carry the time signature: a change in a bar without notes is lost, and what follows moves",
         ),
-        "cpword": SchemeSpec("Compound Word (Hsiao et al. 2021)", "CPWord", limits=(_COMPOUND,)),
-        "pertok": SchemeSpec(
-            "PerTok (Lemonaide)",
-            "PerTok",
-            # 96 ticks hold the grid; without microtiming the notes stay on it, as in all other schemes
-            extra={
-                "ticks_per_quarter": 96,
-                "use_microtiming": False,
-                "max_microtiming_shift": 0.0,
-                "num_microtiming_bins": 1,
-            },
-            limits=(
-                "its own way of counting bars: a change of time signature may come back at another place",
-                "off the grid, the error of one shift adds to the next",
-                "a note lasts 15.75 beats at most",
-            ),
+        max_bars=MAX_BARS,
+    ),
+    "cpword": SchemeSpec("Compound Word (Hsiao et al. 2021)", "CPWord", limits=(_COMPOUND,)),
+    "pertok": SchemeSpec(
+        "PerTok (Lemonaide)",
+        "PerTok",
+        # 96 ticks hold the grid; without microtiming the notes stay on it, as in all other schemes
+        extra={
+            "ticks_per_quarter": 96,
+            "use_microtiming": False,
+            "max_microtiming_shift": 0.0,
+            "num_microtiming_bins": 1,
+        },
+        limits=(
+            "its own way of counting bars: a change of time signature may come back at another place",
+            "off the grid, the error of one shift adds to the next",
+            "a note lasts 15.75 beats at most",
         ),
-        "mumidi": SchemeSpec(
-            "MuMIDI (Ren et al. 2020)",
-            "MuMIDI",
-            extra={"max_bar_embedding": MAX_BARS},
-            limits=(_COMPOUND, _MAX_BARS, f"{_NO_SIGNATURES}: all bars are in 4/4"),
-            needs_tempo=True,
-            max_bars=MAX_BARS,
-        ),
-        "mmm": SchemeSpec(
-            "MMM (Ens and Pasquier 2020)",
-            "MMM",
-            extra={"base_tokenizer": "REMI"},
-            limits=("one track after the other: no point in the stream is a point in time",),
-        ),
-    }
-)
+    ),
+    "mumidi": SchemeSpec(
+        "MuMIDI (Ren et al. 2020)",
+        "MuMIDI",
+        extra={"max_bar_embedding": MAX_BARS},
+        limits=(_COMPOUND, _MAX_BARS, f"{_NO_SIGNATURES}: all bars are in 4/4"),
+        needs_tempo=True,
+        max_bars=MAX_BARS,
+    ),
+    "mmm": SchemeSpec(
+        "MMM (Ens and Pasquier 2020)",
+        "MMM",
+        extra={"base_tokenizer": "REMI"},
+        limits=("one track after the other: no point in the stream is a point in time",),
+    ),
+}
 
 _ANY_PITCH = (0, 127)
 _ALL_PROGRAMS = list(range(-1, 128))  # -1: miditok's number for drums
@@ -136,12 +124,7 @@ def label_voices(score: ScoreTick) -> ScoreTick:
 
 
 def shared_config(kind: MusicKind, **extra: Any) -> TokenizerConfig:
-    """Return a miditok configuration on the grid of the presets.
-
-    Args:
-        kind: What the vocabulary has to hold: four programs and the pitches of `satb`, or everything.
-        extra: Further settings of one scheme.
-    """
+    """Return a miditok configuration on the grid of the presets: with the programs and pitches of `satb`, or all."""
     return TokenizerConfig(
         pitch_range=PITCH_RANGE if kind is FOUR_PART else _ANY_PITCH,
         beat_res=BEAT_RESOLUTION,

@@ -23,7 +23,7 @@ from descant_tokenizers.corpora.store import is_dataset
 from descant_tokenizers.scores import SUFFIXES, bars_of, read_score
 from descant_tokenizers.tokens.kinds import FOUR_PART, MULTITRACK, MusicKind
 
-__all__ = ["Comparison", "SchemeResult", "Source", "compare", "kind_of_all", "load_source"]
+__all__ = ["Source", "compare", "kind_of_all", "load_source"]
 
 OnScores = Callable[[int, int], None]
 """Called with the number of scores done and of all scores."""
@@ -31,74 +31,31 @@ Item = TypeVar("Item")
 
 
 @dataclass
-class SchemeResult:
-    """The results of one scheme over all pieces.
+class _Tally:
+    """Sums over the pieces that a scheme took; those that it refused count as not exact, and their notes as lost."""
 
-    Sums are over the pieces that the scheme took; those that it refused count as not exact, and their notes as lost.
-    Seconds are processor time on one core.
-
-    Attributes:
-        scheme: The scheme.
-        num_pieces: All pieces.
-        num_exact: Pieces that came back with all notes and time signatures to the tick.
-        num_same_notes: Pieces that came back with all notes to the tick.
-        num_notes: Notes of the pieces taken.
-        num_notes_refused: Notes of the others.
-        num_notes_back: Notes that came back, right or wrong.
-        num_notes_exact: Notes that came back with onset and duration to the tick.
-        num_notes_matched: Notes that came back with their onset within `fidelity.TOLERANCE_QUARTERS`.
-        num_bars: Bars of the pieces taken.
-        num_tokens: Tokens of the pieces taken.
-        refusals: Number of pieces by reason.
-    """
-
-    scheme: Scheme
-    num_pieces: int = 0
-    num_exact: int = 0
-    num_same_notes: int = 0
+    num_pieces: int = 0  # all pieces
+    num_exact: int = 0  # pieces that came back with all notes and time signatures to the tick
+    num_same_notes: int = 0  # pieces that came back with all notes to the tick
     num_notes: int = 0
     num_notes_refused: int = 0
-    num_notes_back: int = 0
-    num_notes_exact: int = 0
-    num_notes_matched: int = 0
+    num_notes_back: int = 0  # notes that came back, right or wrong
+    num_notes_exact: int = 0  # ... with onset and duration to the tick
+    num_notes_matched: int = 0  # ... with their onset within `fidelity.TOLERANCE_QUARTERS`
     num_bars: int = 0
     num_tokens: int = 0
-    encode_seconds: float = 0.0
+    encode_seconds: float = 0.0  # processor time on one core
     decode_seconds: float = 0.0
-    refusals: Counter[str] = field(default_factory=Counter)
+    refusals: Counter[str] = field(default_factory=Counter)  # number of pieces by reason
 
-    def figures(self) -> dict[str, Any]:
-        """Return everything that the table shows, and the sums that it comes from, ready for JSON."""
-        sums = {name: value for name, value in vars(self).items() if name != "scheme"}
-        scheme, bits = self.scheme, bits_per_token(self.scheme)
-        return {
-            "name": scheme.name,
-            "title": scheme.title,
-            "vocabulary_sizes": scheme.vocabulary_sizes,
-            "bits_per_token": bits,
-            "limits": scheme.limits,
-            **sums,
-            "vocabulary": sum(scheme.vocabulary_sizes),
-            "num_refused": self.refusals.total(),
-            "tokens_per_note": _ratio(self.num_tokens, self.num_notes),
-            "tokens_per_bar": _ratio(self.num_tokens, self.num_bars),
-            "bits_per_note": _ratio(self.num_tokens * bits, self.num_notes),
-            "exact_share": _ratio(self.num_exact, self.num_pieces),
-            "same_notes_share": _ratio(self.num_same_notes, self.num_pieces),
-            "note_f1": _ratio(
-                2 * self.num_notes_matched, self.num_notes + self.num_notes_refused + self.num_notes_back
-            ),
-            "notes_per_second": _ratio(self.num_notes, self.encode_seconds),
-        }
-
-    def add(self, score: ScoreTick, num_bars: int) -> None:
+    def add(self, scheme: Scheme, score: ScoreTick, num_bars: int) -> None:
         """Send one piece through the scheme."""
         self.num_pieces += 1
         start = time.process_time()
         try:
-            tokens = self.scheme.encode(score)
+            tokens = scheme.encode(score)
             encoded = time.process_time()
-            copy = self.scheme.decode(tokens)
+            copy = scheme.decode(tokens)
         except InputError as error:
             self.refusals[str(error)] += 1
             self.num_notes_refused += score.note_num()
@@ -115,34 +72,30 @@ class SchemeResult:
         self.num_bars += num_bars
         self.num_tokens += tokens.num_tokens
 
-
-@dataclass(frozen=True)
-class Comparison:
-    """The results of several schemes over the same pieces.
-
-    Attributes:
-        kind: The music that the vocabularies hold.
-        num_pieces: Pieces.
-        num_notes: Their notes.
-        num_bars: Their bars, pickups included.
-        results: One for each scheme, in the order asked for.
-    """
-
-    kind: MusicKind
-    num_pieces: int
-    num_notes: int
-    num_bars: int
-    results: tuple[SchemeResult, ...]
-
-    def figures(self) -> dict[str, Any]:
-        """Return the comparison, ready for JSON."""
+    def figures(self, scheme: Scheme) -> dict[str, Any]:
+        """Return everything that the table shows, and the sums that it comes from."""
+        bits, all_notes = bits_per_token(scheme), self.num_notes + self.num_notes_refused + self.num_notes_back
         return {
-            "music": self.kind.key,
-            "num_pieces": self.num_pieces,
-            "num_notes": self.num_notes,
-            "num_bars": self.num_bars,
-            "schemes": [result.figures() for result in self.results],
+            "name": scheme.name,
+            "title": scheme.title,
+            "vocabulary_sizes": scheme.vocabulary_sizes,
+            "bits_per_token": bits,
+            "limits": scheme.limits,
+            **vars(self),
+            "vocabulary": sum(scheme.vocabulary_sizes),
+            "num_refused": self.refusals.total(),
+            "tokens_per_note": _ratio(self.num_tokens, self.num_notes),
+            "tokens_per_bar": _ratio(self.num_tokens, self.num_bars),
+            "bits_per_note": _ratio(self.num_tokens * bits, self.num_notes),
+            "exact_share": _ratio(self.num_exact, self.num_pieces),
+            "same_notes_share": _ratio(self.num_same_notes, self.num_pieces),
+            "note_f1": _ratio(2 * self.num_notes_matched, all_notes),
+            "notes_per_second": _ratio(self.num_notes, self.encode_seconds),
         }
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return part / whole if whole else None
 
 
 def kind_of_all(scores: Mapping[str, ScoreTick]) -> MusicKind:
@@ -152,7 +105,7 @@ def kind_of_all(scores: Mapping[str, ScoreTick]) -> MusicKind:
 
 def compare(
     scores: Mapping[str, ScoreTick], schemes: Sequence[Scheme], kind: MusicKind, progress: OnScores | None = None
-) -> Comparison:
+) -> dict[str, Any]:
     """Send every score through every scheme.
 
     Args:
@@ -160,34 +113,33 @@ def compare(
         schemes: The schemes, loaded for `kind`.
         kind: `kind_of_all(scores)`.
         progress: Called after each score.
+
+    Returns:
+        Figures ready for JSON: `music`, `num_pieces`, `num_notes`, `num_bars` (pickups included), and `schemes`, a
+        dictionary for each scheme.
     """
-    results = tuple(map(SchemeResult, schemes))
+    tallies = [_Tally() for _ in schemes]
     total_notes = total_bars = 0
     for done, score in enumerate(scores.values(), start=1):
         ready = label_voices(score) if kind is FOUR_PART else score
         num_bars = len(bars_of(ready))
         total_notes, total_bars = total_notes + ready.note_num(), total_bars + num_bars
-        for result in results:
-            result.add(ready, num_bars)
+        for tally, scheme in zip(tallies, schemes, strict=True):
+            tally.add(scheme, ready, num_bars)
         if progress is not None:
             progress(done, len(scores))
-    return Comparison(kind, len(scores), total_notes, total_bars, results)
-
-
-def _ratio(part: float, whole: float) -> float | None:
-    return part / whole if whole else None
+    return {
+        "music": kind.key,
+        "num_pieces": len(scores),
+        "num_notes": total_notes,
+        "num_bars": total_bars,
+        "schemes": [tally.figures(scheme) for tally, scheme in zip(tallies, schemes, strict=True)],
+    }
 
 
 @dataclass(frozen=True)
 class Source:
-    """Scores by name.
-
-    Attributes:
-        name: Where they come from.
-        scores: The scores that could be read, in order.
-        skipped: Reasons by name of those that could not.
-        num_found: Pieces or files there are; more than were read, if their number was limited.
-    """
+    """Scores by name, reasons by name of those that could not be read, and the number of all before any limit."""
 
     name: str
     scores: Mapping[str, ScoreTick]
@@ -213,7 +165,10 @@ def load_source(names: Sequence[str], limit: int = 0, seed: int = 0, progress: O
     is_folder = len(names) == 1 and path.is_dir()
     is_files = len(names) > 1 or path.is_file() or path.suffix.lower() in SUFFIXES
     if is_dataset(path) if is_folder else not is_files:
-        return _load_dataset(names[0], limit, seed, progress)
+        dataset = load_corpus(names[0], progress=progress)
+        places = [(split, index) for split in dataset for index in range(len(dataset[split]))]
+        rows = [dataset[split][index] for split, index in _drawn(places, limit, seed)]
+        return Source(names[0], {row["id"]: row_to_score(row) for row in rows}, {}, len(places))
     reader = FileReader(path, "all") if is_folder else None
     keys = score_keys(path) if is_folder else list(names)
     scores: dict[str, ScoreTick] = {}
@@ -229,13 +184,6 @@ def load_source(names: Sequence[str], limit: int = 0, seed: int = 0, progress: O
     if not scores:
         raise InputError(next(iter(skipped.values())))
     return Source(names[0] if len(names) == 1 else f"{len(names)} files", scores, skipped, len(keys))
-
-
-def _load_dataset(name: str, limit: int, seed: int, progress: OnScores | None) -> Source:
-    dataset = load_corpus(name, progress=progress)
-    places = [(split, index) for split in dataset for index in range(len(dataset[split]))]
-    rows = [dataset[split][index] for split, index in _drawn(places, limit, seed)]
-    return Source(name, {row["id"]: row_to_score(row) for row in rows}, {}, len(places))
 
 
 def _drawn(items: Sequence[Item], limit: int, seed: int) -> list[Item]:

@@ -44,7 +44,7 @@ class Tokens:
 
     Attributes:
         num_tokens: Tokens that a model reads one by one. A compound token, or one that BPE merged, counts once.
-        sequence: The tokens in the form that their scheme's `decode` and `steps` take.
+        sequence: The tokens in the form of their scheme.
         ticks_per_quarter: Unit of the times in `Scheme.steps`.
         changes: What was rounded or dropped, one phrase each, if the scheme reports it.
     """
@@ -57,12 +57,7 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One of the tokens that a model reads, with the names of its parts.
-
-    Attributes:
-        names: One name, such as `Pitch_60`; several for a compound token and for one that BPE merged.
-        time_ticks: Place in the music, in the ticks of its `Tokens`.
-    """
+    """One token that a model reads, with the names of its parts (several if compound or merged), and its time."""
 
     names: tuple[str, ...]
     time_ticks: int
@@ -106,14 +101,7 @@ Result = TypeVar("Result")
 
 
 class MiditokScheme:
-    """A tokenizer of miditok.
-
-    Args:
-        name: Name on the command line.
-        tokenizer: An untrained tokenizer that writes all tracks to one stream.
-        spec: Its title, limits and needs.
-        voices: Names of the programs that are voices.
-    """
+    """An untrained tokenizer of miditok that writes all tracks to one stream."""
 
     kind = MULTITRACK  # it takes all tracks
 
@@ -170,12 +158,7 @@ class MiditokScheme:
 
 
 def catalogue_scheme(name: str, kind: MusicKind) -> MiditokScheme:
-    """Build one of miditok's schemes with the shared settings.
-
-    Args:
-        name: A name in `CATALOGUE`.
-        kind: The music that its vocabulary has to hold.
-    """
+    """Build a scheme of `CATALOGUE` with the shared settings and a vocabulary for a kind of music."""
     spec = CATALOGUE[name]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # several schemes say at length which settings they switch off
@@ -208,12 +191,7 @@ _LIMITS = {
 
 
 class CustomScheme:
-    """Music as the project's models read it: a preset, or a tokenizer trained from one.
-
-    Args:
-        name: A preset, or the folder or Hub id of a tokenizer.
-        vocabulary: Its vocabulary.
-    """
+    """A preset, or a tokenizer trained from one, by its name, folder or Hub id."""
 
     def __init__(self, name: str, vocabulary: Vocabulary) -> None:
         self.name, self._vocabulary, self.kind = name, vocabulary, kind_of(vocabulary)
@@ -267,8 +245,7 @@ class CustomScheme:
 
 
 def scheme_names() -> tuple[str, ...]:
-    """Return every name that `load_scheme` takes, presets first."""
-    # the other presets hold the music of satb: they add special tokens or change the order of voices
+    """Return the names of the schemes to compare; other presets add to satb only special tokens or another order."""
     return ("satb", "gm", *CATALOGUE)
 
 

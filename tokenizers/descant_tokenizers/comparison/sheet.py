@@ -35,23 +35,20 @@ __all__ = [
     "type_of",
 ]
 
-FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "bar": ("bold", ("Bar", "Beat", "Track")),
-    "meter": ("magenta", ("TimeSig", "Tempo", "KeySig")),
-    "time": ("cyan", ("Position", "TimeShift", "Rest", "MicroTiming", "BarPosEnc", "PositionPosEnc")),
-    "instrument": ("yellow", ("Program",)),
-    "pitch": (
-        "green",
-        ("Pitch", "PitchDrum", "NoteOn", "DrumOn", "PitchIntervalTime", "PitchIntervalChord", "Chord"),
-    ),
-    "duration": ("blue", ("Duration", "NoteOff", "DrumOff")),
-    "loudness": ("red", ("Velocity",)),
-    "other": ("", ()),
+FAMILIES: Mapping[str, tuple[str, str]] = {
+    "bar": ("bold", "Bar Beat Track"),
+    "meter": ("magenta", "TimeSig Tempo KeySig"),
+    "time": ("cyan", "Position TimeShift Rest MicroTiming BarPosEnc PositionPosEnc"),
+    "instrument": ("yellow", "Program"),
+    "pitch": ("green", "Pitch PitchDrum NoteOn DrumOn PitchIntervalTime PitchIntervalChord Chord"),
+    "duration": ("blue", "Duration NoteOff DrumOff"),
+    "loudness": ("red", "Velocity"),
+    "other": ("", ""),
 }
-"""For each family of tokens its style in a terminal and its types; types that are not listed are of the family `other`.
-Styles of the page are in `page.py`, under the same names."""
+"""For each family of token types its style in a terminal, and the types; all others are of the family `other`.
+The page has a colour for each family, too."""
 
-_FAMILY_OF = {kind: family for family, (_, kinds) in FAMILIES.items() for kind in kinds}
+_FAMILY_OF = {kind: family for family, (_, kinds) in FAMILIES.items() for kind in kinds.split()}
 _HIDDEN_TYPES = ("Ignore", "Family")  # they only fill or mark the places of a compound token
 _ADVANCE_TYPES = ("Position", "TimeShift", "Rest", "Beat", "Track")
 _LETTERS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
@@ -73,14 +70,9 @@ def shown_parts(step: Step) -> list[str]:
 
 
 def describe_token(name: str, voices: Mapping[int, str]) -> str:
-    """Describe a token in words.
+    """Describe a token, given by its name in miditok, in words; return the name itself if its type is not known.
 
-    Args:
-        name: Its name in miditok's vocabulary, such as `Duration_1.12.24`.
-        voices: Names of the programs that are voices.
-
-    Returns:
-        A phrase; the name itself if its type is not known here.
+    `voices` names the programs that are voices.
     """
     kind, _, value = name.partition("_")
     if kind == "Program" and int(value) in voices:
@@ -149,12 +141,7 @@ _DESCRIPTIONS: Mapping[str, str | Callable[[str], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class TokenBlock:
-    """Consecutive tokens of one bar.
-
-    Attributes:
-        bar: The bar, as the score counts it.
-        lines: Tokens, a line for each onset.
-    """
+    """Consecutive tokens of one bar of the score, a line for each onset."""
 
     bar: Bar
     lines: tuple[tuple[Step, ...], ...]
@@ -167,10 +154,10 @@ class TokenSheet:
     Attributes:
         title: Name of the file.
         scheme: The scheme.
-        remarks: One sentence or phrase each: which tracks were taken, what was repaired, what the grid could not hold.
+        remarks: One phrase each: which tracks were taken, what was repaired, what the grid could not hold.
         blocks: All tokens in order. A scheme that writes one track after the other comes back to bars.
         bars: Bars of the score, a pickup included.
-        kept: What comes back from the tokens.
+        kept: How well the tokens keep the score.
     """
 
     title: str
@@ -273,9 +260,8 @@ def _lines(steps: Sequence[Step]) -> Iterator[tuple[Step, ...]]:
     """Break tokens where time advances; tokens that only advance it begin a line."""
     line: list[Step] = []
     for step in steps:
-        advances = _first_type(step) in _ADVANCE_TYPES
         is_later = bool(line) and step.time_ticks != line[-1].time_ticks and not all(map(_advances, line))
-        if line and (is_later or (advances and not all(_first_type(done) == "Track" for done in line))):
+        if line and (is_later or (_advances(step) and any(_first_type(done) != "Track" for done in line))):
             yield tuple(line)
             line = []
         line.append(step)

@@ -1,6 +1,6 @@
 """A comparison as a table for the terminal and for Markdown, and as a picture.
 
-All of them are made from `Comparison.figures()`, so that a record can be printed again.
+All of them are made from the figures of `compare`, so that a record can be printed again.
 """
 
 from __future__ import annotations
@@ -39,9 +39,6 @@ _PANELS = (
     ("notes_per_second", "notes encoded per second"),
 )
 _SHARES = ("exact_share", "note_f1")  # their axes end at 1
-_DOTS_PER_INCH = 120
-_PANEL_INCHES = 3.0
-_ROW_INCHES = 0.32
 
 
 def rich_table(figures: Figures) -> Table:
@@ -62,12 +59,7 @@ def markdown_table(figures: Figures) -> str:
 
 
 def plot(figures: Figures, path: Path, title: str) -> None:
-    """Draw a bar for each scheme in a panel for each figure.
-
-    Args:
-        figures: The comparison.
-        path: A PNG file; an existing one is replaced.
-        title: One line above the panels.
+    """Draw a bar for each scheme, in a panel for each figure, to a PNG file; an existing one is replaced.
 
     Raises:
         InputError: The file cannot be written.
@@ -76,8 +68,8 @@ def plot(figures: Figures, path: Path, title: str) -> None:
 
     schemes = figures["schemes"]
     names = [scheme["name"] for scheme in schemes]
-    size = (_PANEL_INCHES * len(_PANELS), _ROW_INCHES * len(schemes) + 1.4)
-    figure = Figure(figsize=size, layout="constrained", facecolor="white")
+    inches = (3.0 * len(_PANELS), 0.32 * len(schemes) + 1.4)
+    figure = Figure(figsize=inches, layout="constrained", facecolor="white")
     for axes, (key, label) in zip(figure.subplots(1, len(_PANELS), sharey=True), _PANELS, strict=True):
         values = [scheme[key] or 0.0 for scheme in schemes]
         bars = axes.barh(names, values, color="#0072b2")
@@ -91,15 +83,14 @@ def plot(figures: Figures, path: Path, title: str) -> None:
     figure.axes[0].invert_yaxis()  # of all panels, since they share it
     figure.suptitle(title, fontsize=12, parse_math=False)
     with atomic_write(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=_DOTS_PER_INCH)
+        figure.savefig(temporary, format="png", dpi=120)
 
 
 def _cells(scheme: Figures) -> list[str]:
-    sizes = scheme["vocabulary_sizes"]
-    vocabulary = f"{scheme['vocabulary']:,}" + (f" in {len(sizes)}" if len(sizes) > 1 else "")
+    num_parts = len(scheme["vocabulary_sizes"])
     return [
         str(scheme["name"]),
-        vocabulary,
+        f"{scheme['vocabulary']:,}" + f" in {num_parts}" * (num_parts > 1),
         _number(scheme["tokens_per_note"], ".2f"),
         _number(scheme["tokens_per_bar"], ".1f"),
         _number(scheme["bits_per_note"], ".1f"),
@@ -116,20 +107,16 @@ def _number(value: float | None, form: str) -> str:
 
 
 def _share(part: int, whole: int) -> str:
-    """Return a percentage that says 100 only where it is all, and 0 only where it is none."""
+    """Return a percentage that is 100 only for all, and 0 only for none."""
     if part in (0, whole):
         return "100 %" if part else "0 %"
     return f"{min(max(100 * part / whole, 0.1), 99.9):.1f} %"
 
 
 def _f1(value: float | None) -> str:
-    """Return an F1 of four decimals that says 1 only where it is 1."""
-    if value is None:
-        return "-"
-    return f"{value:.4f}" if value == 1 else f"{min(value, 0.9999):.4f}"
+    """Return an F1 with four decimals that is 1 only for 1."""
+    return _number(value if value in (None, 1) else min(value, 0.9999), ".4f")
 
 
 def _short(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+    return _number(value, ",.0f" if (value or 0) >= 1000 else ".3g")
