@@ -9,8 +9,8 @@ corpus (minutes).
 from __future__ import annotations
 
 import argparse
+import json
 
-from descant_modeling.cli.evaluate.common import write_json
 from descant_modeling.evaluation.data import split_chorales
 from descant_modeling.evaluation.rules import REFERENCE_FILE, REFERENCE_SPLIT, count_reference
 
@@ -18,7 +18,8 @@ from descant_modeling.evaluation.rules import REFERENCE_FILE, REFERENCE_SPLIT, c
 def main() -> None:
     """Count and write."""
     argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0]).parse_args()
-    write_json(count_reference(split_chorales(REFERENCE_SPLIT)), REFERENCE_FILE)
+    facts = count_reference(split_chorales(REFERENCE_SPLIT))
+    REFERENCE_FILE.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"wrote {REFERENCE_FILE.name}")
 
 

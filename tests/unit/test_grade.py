@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from descant_modeling.evaluation.bootstrap import quantile_interval, ratio_interval
+from descant_modeling.evaluation.bootstrap import median_interval, ratio_interval
 from descant_modeling.evaluation.corpus_stats import ReferenceCorpus, corpus_statistics, measure
 from descant_modeling.evaluation.grading import QUALITIES, TERMS, Grader, chord_qualities, features_of
 from descant_tokenizers.pianoroll.frames import SILENT, chorale_of_frames
@@ -109,7 +109,7 @@ def test_intervals_contain_the_figure_and_narrow_with_more_pieces():
     assert few.value == many.value == pytest.approx(20)
     assert few.low < many.low < 20 < many.high < few.high
     assert ratio_interval([1, 0], [1, 1], scale=100).value == 50
-    assert quantile_interval([1, 2, 9]).value == 2
+    assert median_interval([1, 2, 9]).value == 2
 
 
 def test_equal_pieces_have_an_interval_of_width_zero():

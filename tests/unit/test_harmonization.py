@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from symusic.core import NoteTick, NoteTickList, ScoreTick, TimeSignatureTick, TrackTick
 
-from descant_modeling.evaluation.bootstrap import by_piece, quantile_interval, ratio_interval
+from descant_modeling.evaluation.bootstrap import by_piece, median_interval, ratio_interval
 from descant_modeling.evaluation.corpus_stats import ReferenceCorpus
 from descant_modeling.evaluation.harmonization import harmonize_rows, measure_harmonies
 from descant_modeling.evaluation.harmonizers import (
@@ -189,7 +189,7 @@ def test_more_draws_narrow_an_interval_as_far_as_draws_differ_and_not_further(es
 
     def width(values_ND):
         if estimate == "median":
-            found = quantile_interval(values_ND)
+            found = median_interval(values_ND)
         else:
             found = ratio_interval(values_ND.sum(axis=1), np.full(len(values_ND), values_ND.shape[1]))
         return found.high - found.low

@@ -14,9 +14,10 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Estimate", "by_piece", "estimate_text", "quantile_interval", "ratio_interval"]
+__all__ = ["Estimate", "by_piece", "estimate_text", "median_interval", "ratio_interval"]
 
 NUM_RESAMPLES = 2000
+_SEED = 0
 _LEVELS = (2.5, 97.5)
 _DIGITS = 5
 
@@ -46,18 +47,17 @@ def by_piece(names: Sequence[str], values: npt.ArrayLike) -> npt.NDArray[np.floa
     return np.bincount(place, weights=np.asarray(values, dtype=float), minlength=len(unique)).astype(float)
 
 
-def ratio_interval(parts: npt.ArrayLike, wholes: npt.ArrayLike, *, scale: float = 1.0, seed: int = 0) -> Estimate:
+def ratio_interval(parts: npt.ArrayLike, wholes: npt.ArrayLike, *, scale: float = 1.0) -> Estimate:
     """Estimate sum(parts) / sum(wholes), pooled over pieces.
 
     Args:
         parts: One number per piece, such as errors or nats.
         wholes: One number per piece, such as frames.
         scale: Factor of the result.
-        seed: Seed of the resampling.
     """
     sums_N2 = np.stack([np.asarray(parts, dtype=float), np.asarray(wholes, dtype=float)], axis=1)
     num_pieces = len(sums_N2)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(_SEED)
     counts_RN = rng.multinomial(num_pieces, np.full(num_pieces, 1 / num_pieces), size=NUM_RESAMPLES).astype(float)
     drawn_R2 = counts_RN @ sums_N2
     ratios_R = drawn_R2[:, 0] / np.maximum(drawn_R2[:, 1], 1e-12)
@@ -66,18 +66,16 @@ def ratio_interval(parts: npt.ArrayLike, wholes: npt.ArrayLike, *, scale: float 
     return Estimate(float(total / max(base, 1e-12)) * scale, float(low), float(high))
 
 
-def quantile_interval(values: npt.ArrayLike, quantile: float = 0.5, *, seed: int = 0) -> Estimate:
-    """Estimate a quantile over pieces; for several draws, the mean of the quantiles of the draws.
+def median_interval(values: npt.ArrayLike) -> Estimate:
+    """Estimate the median over pieces; for several draws, the mean of the medians of the draws.
 
     Args:
         values: One number per piece, (N,), or per piece and draw, (N, D).
-        quantile: 0-1; 0.5 is the median.
-        seed: Seed of the resampling. A piece is resampled with all its draws.
     """
     values_ND = np.asarray(values, dtype=float)
     values_ND = values_ND.reshape(len(values_ND), -1)
-    drawn_RN = np.random.default_rng(seed).integers(len(values_ND), size=(NUM_RESAMPLES, len(values_ND)))
+    drawn_RN = np.random.default_rng(_SEED).integers(len(values_ND), size=(NUM_RESAMPLES, len(values_ND)))
     # Draw by draw: all resamples of all draws at once would take gigabytes.
-    found_DR = [np.quantile(values_N[drawn_RN], quantile, axis=1) for values_N in values_ND.T]
+    found_DR = [np.median(values_N[drawn_RN], axis=1) for values_N in values_ND.T]
     low, high = np.percentile(np.mean(found_DR, axis=0), _LEVELS)
-    return Estimate(float(np.mean(np.quantile(values_ND, quantile, axis=0))), float(low), float(high))
+    return Estimate(float(np.mean(np.median(values_ND, axis=0))), float(low), float(high))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from descant_modeling.evaluation.bootstrap import Estimate, quantile_interval
+from descant_modeling.evaluation.bootstrap import Estimate, median_interval
 from descant_modeling.evaluation.grading import TERMS, Grader, features_of
 from descant_modeling.evaluation.rules import count_rules, rate_facts, rates_of, voice_ranges
 from descant_tokenizers.pianoroll.frames import SILENT, Chorale, Floats, Ints
@@ -149,7 +149,7 @@ class MeasuredCorpus:
             "grade": {
                 "median": round(middle, _GRADE_DIGITS),
                 "quartiles": {"low": round(low, _GRADE_DIGITS), "high": round(high, _GRADE_DIGITS)},
-                "median_interval": quantile_interval(grades_ND).rounded(),
+                "median_interval": median_interval(grades_ND).rounded(),
                 "terms": {term: round(value, _GRADE_DIGITS) for term, value in terms.items()},
             },
             "plain": asdict(self.statistics),

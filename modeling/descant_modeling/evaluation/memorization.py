@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from symusic.core import NoteTickList, ScoreTick
 
-from descant_modeling.evaluation.bootstrap import quantile_interval
+from descant_modeling.evaluation.bootstrap import median_interval
 from descant_modeling.generation.base import GenerationConfig
 from descant_modeling.generation.satb import FourPartGenerator
 from descant_tokenizers.corpora import row_to_score
@@ -116,7 +116,7 @@ def runs_facts(runs: Sequence[dict[str, int]]) -> dict[str, Any]:
         lengths = [run[voice] for run in runs]
         facts[voice.lower().replace(" ", "_")] = {
             "median": float(np.median(lengths)),
-            "median_interval": quantile_interval(lengths).rounded(),
+            "median_interval": median_interval(lengths).rounded(),
             "percentile_95": float(np.percentile(lengths, 95)),
             "longest": max(lengths),
         }

@@ -6,20 +6,17 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from descant_tokenizers.common.files import atomic_write
-
 if TYPE_CHECKING:
     from descant_modeling.decoding.config import SamplingConfig
     from descant_modeling.evaluation.harmonizers import Harmonizer
 
-__all__ = ["Corpus", "Limit", "Output", "Reference", "Seed", "Split", "load_harmonizer", "table", "write_json"]
+__all__ = ["Corpus", "Limit", "Output", "Reference", "Seed", "Split", "load_harmonizer", "table"]
 
 Corpus = Annotated[str, typer.Option(help="Corpus name, or folder of a built dataset.")]
 Split = Annotated[str, typer.Option(help="Split to measure on; test is for releases only.")]
@@ -71,7 +68,7 @@ class Output:
         """Print the results and the seconds they took as JSON, or as the tables and text that `show` makes of them."""
         facts["seconds"] = round(time.monotonic() - self._started, 2)
         if self._as_json:
-            write_json(facts)
+            typer.echo(json.dumps(facts, ensure_ascii=False))
             return
         console = Console(markup=False, emoji=False, highlight=False)
         for part in show(facts):
@@ -104,12 +101,3 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], not
     for row in rows:
         made.add_row(*row)
     return made
-
-
-def write_json(facts: Mapping[str, Any], path: Path | None = None) -> None:
-    """Print facts as one line of JSON, or write them to a file, one key per line."""
-    if path is None:
-        typer.echo(json.dumps(facts, ensure_ascii=False))
-        return
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
