@@ -206,10 +206,11 @@ def make_trainer(vocabulary: Vocabulary, tiny_pieces: list[Piece], tmp_path: Pat
     """
     import torch
 
+    from descant_modeling.common.config import build_config
     from descant_modeling.models.checkpoints import CheckpointMeta
     from descant_modeling.models.transformer import build_model
     from descant_modeling.training.causal import CausalTask
-    from descant_modeling.training.config import parse_config
+    from descant_modeling.training.config import RunConfig
     from descant_modeling.training.examples import ExampleSource
     from descant_modeling.training.log import RunLog
     from descant_modeling.training.run import make_accelerator
@@ -219,7 +220,7 @@ def make_trainer(vocabulary: Vocabulary, tiny_pieces: list[Piece], tmp_path: Pat
 
     def make(folder: str = "run", **values: object) -> Trainer:
         overrides = [f"{key.replace('__', '.')}={value}" for key, value in {**TINY_RUN, **values}.items()]
-        config = parse_config({}, "test", overrides)
+        config = build_config(RunConfig, {}, "test", overrides)
         accelerator = make_accelerator(config.precision, "cpu")
         layout = TaskLayout(vocabulary, config.layout)
         torch.manual_seed(config.seed)

@@ -123,7 +123,7 @@ def test_the_page_for_users_shows_the_table(repo_root: Path) -> None:
     ("command", "words"),
     [
         ("generate.py --prompt empty.mid", "empty.mid is empty. Export it again."),
-        ("train.py --config unknown-key.yaml", "unknown-key.yaml: unknown key colour: choose from"),
+        ("train.py --config unknown-key.yaml", "unknown-key.yaml: colour is not a key. Choose from"),
         ("-m descant_modeling.cli.main dataset build folder --out data", "folder holds no score file"),
     ],
 )

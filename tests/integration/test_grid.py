@@ -184,7 +184,7 @@ def test_valid_chorales_are_the_grids_of_the_other_measures() -> None:
     [
         (("--task", "harmonize", "--grid-json", "{json}"), "is a grid model, which supports only continuation"),
         (("--split", "test", "--grid-json", "{json}"), "has no split 'test': it holds train, valid"),
-        (("--grid-json", "{json}.none"), "does not exist: give the JSB Chorales on a 16th grid"),
+        (("--grid-json", "{json}.none"), "does not exist. Give the JSB Chorales on a 16th grid"),
     ],
 )
 def test_what_a_grid_model_cannot_score_is_refused(descant, run, grid_json, arguments, message) -> None:

@@ -285,10 +285,10 @@ def mistake(descant, config):
 
 
 MISTAKES = [
-    ("model.depth=3", "unknown key model.depth: choose from architecture"),
-    ("max_steps=soon", "max_steps is 'soon': give int"),
+    ("model.depth=3", "model.depth is not a key. Choose from architecture"),
+    ("max_steps=soon", "max_steps is 'soon'. Give a whole number"),
     ("data.corpora=[no-such-corpus]", "unknown corpus 'no-such-corpus'"),
-    ("data.splits=[test]", "valid, test and held_out are never trained on"),
+    ("data.splits=[test]", "Give splits other than valid, test and held_out"),
     ("data.splits=[extra]", "There is no piece in splits extra"),
     ("data.tokenizer=/no/such/folder", "has no tokenizer.json"),
     ("init_from=no-such-model", "unknown model 'no-such-model'"),

@@ -9,10 +9,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from descant_modeling.common.config import build_config
 from descant_modeling.models.checkpoints import load_checkpoint
 from descant_modeling.models.likelihood import corpus_likelihood
 from descant_modeling.training.causal import begin_causal_run
-from descant_modeling.training.config import parse_config
+from descant_modeling.training.config import RunConfig
 from descant_tokenizers.common.errors import InputError
 
 
@@ -180,7 +181,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(m
 
 
 def test_micro_batches_must_be_dealt_out_evenly():
-    config = parse_config({"data": {"micro_batches": 3}}, "here")
+    config = build_config(RunConfig, {"data": {"micro_batches": 3}}, "here")
     contexts = [SimpleNamespace(config=config, accelerator=SimpleNamespace(num_processes=n)) for n in (2, 3)]
     begin_causal_run(contexts[1])
     with pytest.raises(InputError, match=r"data\.micro_batches is 3 for 2 processes\. Set a multiple of 2"):

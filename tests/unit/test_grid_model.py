@@ -180,16 +180,16 @@ def test_a_grid_file_is_read(tmp_path):
     [
         (None, "does not exist"),
         ("{", "cannot be read as JSON"),
-        ("[]", "has no split 'valid': it holds none"),
-        ('{"train": [[[60, 55, 50, 45]]]}', "has no split 'valid': it holds train"),
+        ("[]", "has no split 'valid'. Choose from none"),
+        ('{"train": [[[60, 55, 50, 45]]]}', "has no split 'valid'. Choose from train"),
         ('{"valid": []}', "has no split 'valid'"),
-        ('{"valid": [[[60, 55, 50, 45]], [[60, 55, 50]]]}', "piece 1 of valid is no list of"),
-        ('{"valid": [[]]}', "piece 0 of valid is no list of"),
-        ('{"valid": [[[60, 55, 50, 45], [60]]]}', "piece 0 of valid is no list of"),
-        ('{"valid": [[[60.5, 55, 50, 45]]]}', "piece 0 of valid is no list of"),
-        ('{"valid": [[["S", "A", "T", "B"]]]}', "piece 0 of valid is no list of"),
-        ('{"valid": [[[128, 55, 50, 45]]]}', "piece 0 of valid is no list of"),
-        ('{"valid": [[[60, 55, 50, -2]]]}', "piece 0 of valid is no list of"),
+        ('{"valid": [[[60, 55, 50, 45]], [[60, 55, 50]]]}', "piece 1 of valid is not a list of"),
+        ('{"valid": [[]]}', "piece 0 of valid is not a list of"),
+        ('{"valid": [[[60, 55, 50, 45], [60]]]}', "piece 0 of valid is not a list of"),
+        ('{"valid": [[[60.5, 55, 50, 45]]]}', "piece 0 of valid is not a list of"),
+        ('{"valid": [[["S", "A", "T", "B"]]]}', "piece 0 of valid is not a list of"),
+        ('{"valid": [[[128, 55, 50, 45]]]}', "piece 0 of valid is not a list of"),
+        ('{"valid": [[[60, 55, 50, -2]]]}', "piece 0 of valid is not a list of"),
         ('{"valid": [[[-1, -1, -1, -1]]]}', "piece 0 of valid has no notes"),
     ],
 )
@@ -236,5 +236,5 @@ def test_the_published_row_is_the_default(repo_root):
     published = parse_run_config(*load_values(repo_root / "configs" / "grid.yaml"))
     assert published == GridConfig()
     assert published.data.grid_json is None
-    with pytest.raises(InputError, match=r"data\.beat_cycle is -1: give 0 or more"):
+    with pytest.raises(InputError, match=r"data\.beat_cycle is -1\. Give 0 or more"):
         parse_run_config({"objective": "grid"}, "here", ["data.beat_cycle=-1"])

@@ -33,11 +33,11 @@ def test_the_shape_of_every_stage_and_the_counts():
 
 
 def test_sizes_out_of_range_are_refused():
-    with pytest.raises(ValueError, match=r"model\.filters is \(64, 64, 64\): give four numbers of 1 to 1024"):
+    with pytest.raises(ValueError, match=r"model\.filters is \(64, 64, 64\)\. Give four numbers of 1 to 1024"):
         RollGenerator(128, (64, 64, 64))
-    with pytest.raises(ValueError, match=r"model\.filters is .*: give four numbers of 1 to 1024"):
+    with pytest.raises(ValueError, match=r"model\.filters is .*\. Give four numbers of 1 to 1024"):
         RollGenerator(128, (64, 64, 64, 10**9))
-    with pytest.raises(ValueError, match=r"model\.noise_size is 0: give 1 to 1024"):
+    with pytest.raises(ValueError, match=r"model\.noise_size is 0\. Give 1 to 1024"):
         RollGenerator(0)
 
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 from datasets import Dataset
 
-from descant_modeling.training.config import TaskShares, parse_config
+from descant_modeling.common.config import build_config
+from descant_modeling.training.config import RunConfig, TaskShares
 from descant_modeling.training.data import StoredPieces, load_data
 from descant_modeling.training.examples import ExampleSource
 from descant_tokenizers.corpora import build_dataset
@@ -110,7 +111,7 @@ def test_a_corpus_is_loaded_without_a_piece_in_memory(vocabulary, tiny_pieces, t
         decode_piece(vocabulary, piece).dump_midi(songs / f"{number}.mid")
     build_dataset(str(songs), tmp_path / "dataset", num_proc=1)
     before = num_pieces_in_memory()
-    config = parse_config({}, "test", [f"data.corpora=[{tmp_path / 'dataset'}]"])
+    config = build_config(RunConfig, {}, "test", [f"data.corpora=[{tmp_path / 'dataset'}]"])
     data = load_data(config, TaskLayout(vocabulary, config.layout))
     assert len(data.train) + len(data.valid) > 6
     assert num_pieces_in_memory() == before

@@ -1,4 +1,4 @@
-"""``descant doctor``: what is installed, what can be computed on, and what lies in the caches."""
+"""``descant doctor``: installed libraries, devices, embedded models and caches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from descant_tokenizers.common.errors import InputError
 
 LIBRARIES = ("torch", "transformers", "accelerate", "datasets", "huggingface_hub", "miditok", "symusic", "music21")
 OPTIONAL = {"app": "gradio", "pdf": "cairosvg", "scale": "datatrove", "sound": "midirenderer"}
-"""Extras of this package, and the library that tells whether one is installed."""
+"""Extras of this package, each with a library that only it installs."""
 
 
 def doctor_command(
@@ -38,7 +38,7 @@ def doctor_command(
 
 
 def examine() -> dict[str, Any]:
-    """Return what `descant doctor` prints, as plain values; sizes in bytes."""
+    """Return the facts that `descant doctor` prints, as plain values; sizes are in bytes."""
     from descant_tokenizers.corpora.cache import KINDS, cache_dir
 
     return {
@@ -56,13 +56,13 @@ def examine() -> dict[str, Any]:
 
 
 def empty_caches() -> int:
-    """Remove what Descant keeps in its cache folder; everything there can be made again.
+    """Empty Descant's cache folder, whose contents can all be made again.
 
     Returns:
-        Bytes removed.
+        Number of bytes removed.
 
     Raises:
-        InputError: Something there cannot be removed.
+        InputError: A folder cannot be removed.
     """
     from descant_tokenizers.corpora.cache import KINDS, cache_dir
 
@@ -74,12 +74,12 @@ def empty_caches() -> int:
         except FileNotFoundError:
             continue
         except OSError as error:
-            raise InputError(f"cannot empty the cache {folder} ({error.strerror}); remove it yourself.") from error
+            raise InputError(f"The cache {folder} cannot be emptied ({error.strerror}). Remove it yourself.") from error
     return removed
 
 
 def size_bytes(folder: Path) -> int:
-    """Add up the sizes of the files under a folder; links count as nothing, a missing folder neither."""
+    """Add up the sizes of the files under a folder; links and a missing folder count as 0."""
     total = 0
     for root, _, names in os.walk(folder):
         for name in names:

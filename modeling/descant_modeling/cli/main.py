@@ -1,8 +1,6 @@
-"""The `descant` command: everything that the installed package can do, one sub-command each.
+"""The `descant` command with its sub-commands.
 
 Heavy libraries (torch, transformers, datasets) are imported inside the commands, so that `--help` answers at once.
-
-`descant push`: a checkpoint to the Hugging Face Hub.
 """
 
 from __future__ import annotations
@@ -26,13 +24,13 @@ from descant_tokenizers.cli.render import render_command
 
 def push_command(
     checkpoint: Annotated[str, typer.Argument(help="Checkpoint or run folder, or an embedded model.")],
-    repo_id: Annotated[str, typer.Argument(help="Where to: user/name.")],
-    private: Annotated[bool, typer.Option("--private", help="A new repository is private.")] = False,
-    update: Annotated[bool, typer.Option("--update", help="Add a new version to a repository that exists.")] = False,
+    repo_id: Annotated[str, typer.Argument(help="Repository on the Hub: user/name.")],
+    private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
+    update: Annotated[bool, typer.Option("--update", help="Add a new version to an existing repository.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print neither progress nor summary.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON instead.")] = False,
 ) -> None:
-    """Push a checkpoint to the model hub: stock model, stock tokenizer, model card."""
+    """Push a checkpoint to the Hugging Face Hub: stock model, stock tokenizer, model card."""
     from descant_modeling.common.console import quiet_libraries
     from descant_modeling.models.checkpoints import find_checkpoint
     from descant_modeling.models.publishing import push_checkpoint
@@ -80,7 +78,7 @@ def _descant(
         typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True),
     ] = False,
 ) -> None:
-    """Options that stand before any sub-command."""
+    """Options before any sub-command."""
 
 
 def main() -> None:

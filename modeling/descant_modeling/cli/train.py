@@ -13,18 +13,14 @@ from descant_modeling.cli.options import Device
 
 def train_command(
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value, e.g. optimizer.learning_rate=3e-4")] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="YAML file of a run; the published default model if not given.")
-    ] = None,
-    resume: Annotated[
-        Path | None, typer.Option(help="Run folder to go on with; its own configuration is used.")
-    ] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file of a run; default: the published model.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Folder of a run to resume, with its own configuration.")] = None,
     device: Device = None,
     threads: Annotated[
-        int | None, typer.Option(help="CPU threads of each process; the machine's cores, shared out, if not given.")
+        int | None, typer.Option(help="CPU threads of each process; default: its share of the cores.")
     ] = None,
     push_to_hub: Annotated[
-        str | None, typer.Option(help="user/name: push the best checkpoint there at the end; may exist.")
+        str | None, typer.Option(help="user/name on the Hub: push the best checkpoint there at the end; it may exist.")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress line and no summary.")] = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""What the configurations of all objectives share: where a run goes, how long it is, how often it is measured."""
+"""Reading and checking of configurations, and the keys that the runs of all objectives share."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def load_values(path: Path | None) -> tuple[dict[str, Any], str]:
     """Read the values of a YAML file, and return them with a name for them in errors.
 
     Args:
-        path: The file; None for no values at all.
+        path: The file; None for no values.
 
     Raises:
         InputError: No such file, or not YAML.
@@ -31,25 +31,28 @@ def load_values(path: Path | None) -> tuple[dict[str, Any], str]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"{path} does not exist: give a YAML file of configs/") from None
+        raise InputError(f"{path} does not exist. Give a YAML file of configs/.") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path} cannot be read as YAML ({' '.join(str(error).split())}): mend it") from None
+        raise InputError(f"{path} cannot be read as YAML ({' '.join(str(error).split())}). Correct it.") from None
     values = {} if values is None else values
     if not isinstance(values, dict):
-        raise InputError(f"{path} is not a mapping of keys to values: see configs/ for examples")
+        raise InputError(f"{path} is not a mapping of keys to values. See configs/ for examples.")
     return values, str(path)
 
 
 def build_config(
     kind: type[Config], values: dict[str, Any], where: str, overrides: typing.Sequence[str] = ()
 ) -> Config:
-    """Build the configuration of any objective; see `parse_config`.
+    """Build a configuration from nested plain values, strictly.
 
     Args:
         kind: Its dataclass.
         values: As YAML gives them; overrides are written into them.
         where: Names the values in errors.
-        overrides: See `load_config`.
+        overrides: `key=value` with dots for nesting (`optimizer.learning_rate=3e-4`); values are YAML.
+
+    Raises:
+        InputError: An unknown key, a value of a wrong type or out of range.
     """
     for override in overrides:
         _apply_override(values, override)
@@ -62,26 +65,26 @@ def build_config(
 def _apply_override(values: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals:
-        raise InputError(f"override {override!r} has no '=': write key=value")
+        raise InputError(f"Override {override!r} has no '='. Write key=value.")
     *parents, leaf = key.split(".")
     for parent in parents:
         values = values.setdefault(parent, {})
         if not isinstance(values, dict):
-            raise InputError(f"override {override!r}: {parent} is no section")
+            raise InputError(f"Override {override!r} has no section to go to: {parent} is a value. Check the key.")
     try:
         values[leaf] = yaml.safe_load(text)
     except yaml.YAMLError:
-        raise InputError(f"override {override!r}: {text!r} is no YAML value") from None
+        raise InputError(f"Override {override!r} is not YAML behind the '='. Correct the value.") from None
 
 
 def _build(kind: type, values: object, prefix: str) -> object:
     if not isinstance(values, dict):
-        raise ValueError(f"{prefix.rstrip('.') or 'the file'} is {values!r}: give a mapping")
+        raise ValueError(f"{prefix.rstrip('.') or 'the file'} is {values!r}. Give a mapping.")
     hints = typing.get_type_hints(kind)
     names = {f.name.rstrip("_"): f.name for f in dataclasses.fields(kind)}
     unknown = [key for key in values if key not in names]
     if unknown:
-        raise ValueError(f"unknown key {prefix}{unknown[0]}: choose from {', '.join(sorted(names))}")
+        raise ValueError(f"{prefix}{unknown[0]} is not a key. Choose from {', '.join(sorted(names))}.")
     return kind(**{names[k]: _convert(hints[names[k]], v, f"{prefix}{k}") for k, v in values.items()})
 
 
@@ -94,36 +97,45 @@ def _convert(hint: Any, value: Any, name: str) -> object:
         return None if value is None else _convert(next(a for a in args if a is not type(None)), value, name)
     if origin is tuple:
         if not isinstance(value, (list, tuple)):
-            raise ValueError(f"{name} is {value!r}: give a list")
+            raise ValueError(f"{name} is {value!r}. Give a list.")
         return tuple(_convert(args[0], item, name) for item in value)
     if hint is float and isinstance(value, str):  # YAML reads 1e-3 as text
         try:
             return float(value)
         except ValueError:
-            raise ValueError(f"{name} is {value!r}: give a number") from None
+            raise ValueError(f"{name} is {value!r}. Give a number.") from None
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
-        raise ValueError(f"{name} is {value!r}: give {hint.__name__}")
+        raise ValueError(f"{name} is {value!r}. Give {_TYPE_NAMES[hint]}.")
     return value
+
+
+_TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 
 
 def check(condition: bool, name: str, value: object, remedy: str) -> None:
     """Refuse a value.
 
+    Args:
+        condition: True if the value is allowed.
+        name: Name of the key.
+        value: The value.
+        remedy: What to give instead, such as "give 0 or more".
+
     Raises:
         ValueError: The condition does not hold.
     """
     if not condition:
-        raise ValueError(f"{name} is {value}: {remedy}")
+        raise ValueError(f"{name} is {value}. {remedy[0].upper()}{remedy[1:]}.")
 
 
 @dataclass(frozen=True)
 class Constraint:
-    """What values are allowed.
+    """A rule for values.
 
     Attributes:
-        holds: Whether a value is.
+        holds: Returns True if a value is allowed.
         remedy: What to give instead of one that is not.
     """
 
@@ -132,12 +144,12 @@ class Constraint:
 
 
 def within(low: float, high: float) -> Constraint:
-    """Numbers from `low` to `high`, both included."""
+    """Allow numbers from `low` to `high`, both included."""
     return Constraint(lambda value: low <= value <= high, f"give {low:g} to {high:g}")
 
 
 def all_of(number: int, rule: Constraint, remedy: str) -> Constraint:
-    """So many values that a rule allows, each."""
+    """Allow lists of `number` values that each follow a rule."""
     return Constraint(lambda values: len(values) == number and all(rule.holds(value) for value in values), remedy)
 
 
@@ -149,16 +161,16 @@ BETAS = all_of(2, BELOW_ONE, "give two numbers of 0 or more, below 1")
 
 
 def check_fields(owner: object, section: str, rule: Constraint, *names: str) -> None:
-    """Refuse values of a configuration.
+    """Refuse values of a configuration that break a rule.
 
     Args:
         owner: The configuration.
-        section: Where it stands in the YAML file; empty for the top.
-        rule: What is allowed.
-        names: The fields that it is about.
+        section: Its section in the YAML file; empty for the top.
+        rule: The rule.
+        names: The fields that must follow it.
 
     Raises:
-        ValueError: One has another value.
+        ValueError: A field breaks the rule.
     """
     for name in names:
         value = getattr(owner, name)
@@ -167,18 +179,18 @@ def check_fields(owner: object, section: str, rule: Constraint, *names: str) -> 
 
 @dataclass(frozen=True)
 class CommonConfig:
-    """One training run; each objective has a class of its own with its default values.
+    """One training run; each objective has a subclass with its default values.
 
     Args:
-        objective: What is trained; the class's own name for it.
+        objective: What is trained: the name of the subclass.
         name: Folder under `out_dir`.
-        out_dir: Where runs are kept.
-        seed: All randomness of the run follows from it.
+        out_dir: Folder of all runs.
+        seed: Seed of all randomness.
         max_steps: Steps of the run.
-        eval_every: Steps between measurements on valid.
+        eval_every: Steps between validations.
         save_every: Steps between checkpoints.
         log_every: Steps between log lines.
-        precision: `fp32`, `bf16`, or `auto`: bf16 on CUDA, and on a CPU whose bf16 matmul is measured to be
+        precision: `fp32`, `bf16`, or `auto`: bf16 on CUDA, and on a CPU whose bf16 matrix product is measured to be
             faster.
     """
 
@@ -197,9 +209,9 @@ class CommonConfig:
         check(self.objective == own, "objective", self.objective, f"write objective: {own}")
         check_fields(self, "", POSITIVE, "max_steps", "eval_every", "save_every", "log_every")
         check_fields(self, "", NOT_NEGATIVE, "seed")
-        check(self.precision in ("auto", "fp32", "bf16"), "precision", self.precision, "auto, fp32 or bf16")
-        plain = bool(self.name) and Path(self.name).name == self.name
-        check(plain, "name", repr(self.name), "give a plain folder name")
+        check(self.precision in ("auto", "fp32", "bf16"), "precision", self.precision, "give auto, fp32 or bf16")
+        is_plain = bool(self.name) and Path(self.name).name == self.name
+        check(is_plain, "name", repr(self.name), "give a plain folder name")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the resolved configuration as plain values."""

@@ -1,7 +1,4 @@
-"""Progress as a share done, and the bar that shows it.
-
-Keep what libraries say to their developers off the user's terminal.
-"""
+"""Progress bars, and a terminal without the messages that libraries print for developers."""
 
 from __future__ import annotations
 
@@ -12,12 +9,10 @@ from collections.abc import Callable, Iterator
 
 from transformers.utils import logging as transformers_logging
 
-__all__ = ["part_of", "progress_bar"]
-
 
 @contextlib.contextmanager
 def progress_bar(label: str, *, quiet: bool) -> Iterator[Callable[[float], None]]:
-    """Yield a function that takes the share done, 0-1, and shows it on stderr if that is a terminal."""
+    """Yield a function that takes the share done, 0-1, and shows it on stderr if stderr is a terminal."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -28,12 +23,12 @@ def progress_bar(label: str, *, quiet: bool) -> Iterator[Callable[[float], None]
 
 
 def part_of(progress: Callable[[float], None] | None, done: float, share: float) -> Callable[[float], None] | None:
-    """Return what takes the share of a part and reports that of the whole.
+    """Return a function that takes the share done of a part, and reports that of the whole.
 
     Args:
-        progress: Takes the share of the whole, 0-1, if anybody wants to know.
-        done: What of the whole was done before the part.
-        share: What of the whole the part is.
+        progress: Takes the share done of the whole, 0-1; None to report nothing.
+        done: Share of the whole that was done before the part.
+        share: Share of the whole that the part makes up.
     """
     if progress is None:
         return None
@@ -42,7 +37,7 @@ def part_of(progress: Callable[[float], None] | None, done: float, share: float)
 
 @contextlib.contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Silence progress bars, remarks and warnings of transformers, miditok and their like inside the block."""
+    """Silence progress bars, remarks and warnings of transformers, miditok and other libraries inside the block."""
     verbosity = transformers_logging.get_verbosity()
     had_bars = transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity(logging.ERROR)

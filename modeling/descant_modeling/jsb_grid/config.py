@@ -10,12 +10,12 @@ from descant_modeling.training.config import BatchConfig, CausalConfig
 
 @dataclass(frozen=True)
 class GridDataConfig(BatchConfig):
-    """What is trained and evaluated on: the train and valid parts of a grid file; beside it `BatchConfig`.
+    """Training and validation data, the splits of a grid file, besides the keys of `BatchConfig`.
 
     Args:
-        grid_json: The file (see `grid.data.read_grids`); it is no part of this package.
-        beat_cycle: Before the first 16th of every beat stands a token that counts beats in a cycle of so many; 12 holds
-            bars of 2, 3, 4 and 6 beats. 0 for no such tokens.
+        grid_json: The file (see `jsb_grid.data.read_grids`); it is not part of this package.
+        beat_cycle: Length of the cycle in which a token before the first 16th of every beat counts beats; 12 suits bars
+            of 2, 3, 4 and 6 beats. 0 for no such tokens.
     """
 
     grid_json: str | None = None
@@ -28,10 +28,10 @@ class GridDataConfig(BatchConfig):
 
 @dataclass(frozen=True)
 class GridConfig(CausalConfig):
-    """One training run over the grid; the default values are the published row's.
+    """One training run over the grid; the default values are those of the published run.
 
     Args:
-        data: What is trained on.
+        data: Training and validation data.
     """
 
     objective: str = "grid"

@@ -1,12 +1,9 @@
-"""Grids to train and measure on: out of the benchmark's file, or out of our own corpora.
+"""Chorales on a grid of 16ths, from the benchmark's file or from our own corpora, and their tokens.
 
-Shapes: V = 4 voices from high to low, T 16ths.
-
-Tokens of the grid: soprano, alto, tenor and bass of the first 16th, then of the second, and so on to EOS.
-
-A token is a MIDI pitch or a rest; a held note and a repeated one look alike. Before the first 16th of every beat may
-stand a token that counts beats, which follows from the place in the stream alone: it tells nothing about the music, but
-lets rotary positions, which are relative, find the beat and the voice.
+The tokens are soprano, alto, tenor and bass of the first 16th, then of the second, and so on to EOS. A token is a MIDI
+pitch or a rest; a held note and a repeated one look alike. Before the first 16th of every beat there may be a token
+that counts beats. It follows from the place in the stream alone, so it says nothing about the music, but it lets rotary
+positions, which are relative, find the beat and the voice.
 
 Shapes: V = 4 voices from high to low, T 16ths.
 """
@@ -36,12 +33,12 @@ _16THS_PER_BEAT = 4
 
 @dataclass(frozen=True)
 class GridVocabulary:
-    """What each token id means: PAD, BOS, EOS, rest, the pitches upwards, the beats of a cycle.
+    """Token ids in order: PAD, BOS, EOS, rest, the pitches upwards, the beats of a cycle.
 
     Attributes:
         lowest: Lowest MIDI pitch.
         highest: Highest MIDI pitch.
-        beat_cycle: Beats that have tokens of their own before they begin anew; 0 if beats have none.
+        beat_cycle: Beats that have tokens of their own before the cycle repeats; 0 if beats have none.
     """
 
     lowest: int
@@ -58,11 +55,11 @@ class GridVocabulary:
         return _NUM_SPECIAL + self.highest - self.lowest + 1
 
     def encode(self, pitches_VT: Ints, name: str = "the piece") -> Encoded:
-        """Write a piece as tokens; all but BOS count.
+        """Encode a piece; all tokens but BOS count.
 
         Args:
             pitches_VT: MIDI pitches, `SILENT` for rests.
-            name: What to call it in errors.
+            name: Name of the piece in errors.
 
         Raises:
             InputError: A pitch is outside the vocabulary.
@@ -70,8 +67,8 @@ class GridVocabulary:
         sounding = pitches_VT[pitches_VT != SILENT]
         if len(sounding) and not self.lowest <= sounding.min() <= sounding.max() <= self.highest:
             raise InputError(
-                f"{name} has pitches from {sounding.min()} to {sounding.max()}, the model knows "
-                f"{self.lowest} to {self.highest}: leave it out"
+                f"{name} has pitches from {sounding.min()} to {sounding.max()}, and the model knows "
+                f"{self.lowest} to {self.highest}. Leave it out."
             )
         voices_VT = np.where(pitches_VT == SILENT, REST, pitches_VT - self.lowest + _NUM_SPECIAL)
         ids = [BOS]
@@ -83,7 +80,7 @@ class GridVocabulary:
         return Encoded(ids, [False] + [True] * (len(ids) - 1))
 
     def decode(self, ids: list[int]) -> Ints:
-        """Read a whole stream back, (V, T)."""
+        """Decode a whole stream to pitches (V, T)."""
         pitches = [
             SILENT if token == REST else token - _NUM_SPECIAL + self.lowest
             for token in ids
@@ -92,7 +89,7 @@ class GridVocabulary:
         return np.array(pitches, dtype=np.int64).reshape(-1, NUM_VOICES).T
 
     def sha256(self) -> str:
-        """Hash of what every token id means."""
+        """Return a hash of what every token id means."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
@@ -102,10 +99,10 @@ _LIMIT = 6
 
 
 class Grid(NamedTuple):
-    """What four voices sound at every 16th.
+    """The pitches of four voices at every 16th.
 
     Attributes:
-        name: What to call the piece.
+        name: Name of the piece.
         pitches_VT: MIDI pitches, `SILENT` for rests.
     """
 
@@ -114,12 +111,12 @@ class Grid(NamedTuple):
 
     @property
     def num_16ths(self) -> int:
-        """Length."""
+        """Length in 16ths."""
         return int(self.pitches_VT.shape[1])
 
     @property
     def num_notes(self) -> int:
-        """Notes as the grid can tell them apart: a voice begins to sound a pitch that it did not sound before."""
+        """Number of notes that the grid can tell apart: a voice starts a pitch that it did not sound before."""
         before_VT = np.pad(self.pitches_VT[:, :-1], ((0, 0), (1, 0)), constant_values=SILENT)
         return int(((self.pitches_VT != before_VT) & (self.pitches_VT != SILENT)).sum())
 
@@ -135,13 +132,13 @@ def read_grids(path: Path, split: str) -> list[Grid]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"{path} does not exist: give the JSB Chorales on a 16th grid as JSON") from None
+        raise InputError(f"{path} does not exist. Give the JSB Chorales on a 16th grid as JSON.") from None
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as JSON ({error}): give the JSB Chorales on a 16th grid") from None
+        raise InputError(f"{path} cannot be read as JSON ({error}). Give the JSB Chorales on a 16th grid.") from None
     pieces = values.get(split) if isinstance(values, dict) else None
     if not isinstance(pieces, list) or not pieces:
         found = [key for key, value in values.items() if isinstance(value, list)] if isinstance(values, dict) else []
-        raise InputError(f"{path} has no split {split!r}: it holds {', '.join(found) or 'none'}")
+        raise InputError(f"{path} has no split {split!r}. Choose from {', '.join(found) or 'none'}.")
     return [
         Grid(f"{split}-{number}", _pitches(piece, f"{path}: piece {number} of {split}"))
         for number, piece in enumerate(pieces)
@@ -155,14 +152,14 @@ def _pitches(piece: object, where: str) -> Ints:
         pitches_TV = np.empty(0)
     sound = pitches_TV.ndim == 2 and pitches_TV.shape[1] == NUM_VOICES and pitches_TV.dtype.kind == "i"
     if not sound or not SILENT <= pitches_TV.min() <= pitches_TV.max() <= _HIGHEST_PITCH:
-        raise InputError(f"{where} is no list of [S, A, T, B] in MIDI pitches, -1 for a rest: mend the file")
+        raise InputError(f"{where} is not a list of [S, A, T, B] in MIDI pitches, -1 for a rest. Correct the file.")
     if pitches_TV.max() == SILENT:
-        raise InputError(f"{where} has no notes: leave it out")
+        raise InputError(f"{where} has no notes. Leave it out.")
     return pitches_TV.T.astype(np.int64)
 
 
 def corpus_grids(corpus: str, split: str) -> list[Grid]:
-    """Return the four-part pieces of a split of one of our corpora, as the other measures read them.
+    """Return the four-part pieces of a split of one of our corpora, as the other evaluations read them.
 
     Raises:
         InputError: There is no such corpus or split, or no four-part piece in it.
@@ -192,7 +189,7 @@ def grid_shifts(grid: Grid, ranges: Sequence[tuple[int, int]]) -> list[int]:
 
 
 def hash_grids(grids: Sequence[Grid]) -> str:
-    """Hash of what the pieces sound."""
+    """Return a hash of the pieces' pitches."""
     digest = hashlib.sha256()
     for grid in grids:
         digest.update(json.dumps(grid.pitches_VT.tolist()).encode())
@@ -206,7 +203,7 @@ class GridSource(BatchSource):
         grids: The pieces; each fits into the model.
         vocabulary: Their tokens.
         seed: Seed of all draws.
-        transpose: Whether to transpose inside the voices' ranges.
+        transpose: True to transpose inside the voices' ranges.
     """
 
     def __init__(self, grids: Sequence[Grid], vocabulary: GridVocabulary, *, seed: int, transpose: bool) -> None:

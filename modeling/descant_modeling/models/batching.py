@@ -19,8 +19,8 @@ class Batch:
 
     Attributes:
         ids_BT: Token ids, int64.
-        loss_mask_BT: Whether a token counts in the loss (it is written and not padding).
-        rivals_BT: If styles are contrasted, the ids with another style in the header of what is told one.
+        loss_mask_BT: True where a token counts in the loss (it is a target and not padding).
+        rivals_BT: If styles are contrasted, the ids with another style token in each prefix that has one.
         contrast: Weight of the loss that tells a sequence from its rival.
     """
 
@@ -31,7 +31,7 @@ class Batch:
 
     @property
     def num_counted(self) -> int:
-        """Tokens that count in the loss."""
+        """Number of tokens that count in the loss."""
         return int(self.loss_mask_BT.sum())
 
     def to(self, device: torch.device) -> Batch:

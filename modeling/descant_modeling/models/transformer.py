@@ -36,10 +36,10 @@ class ModelConfig:
     max_tokens: int = 3072
 
     def __post_init__(self) -> None:
-        check(self.architecture in ("rotary", "gpt2"), "model.architecture", self.architecture, "rotary or gpt2")
+        check(self.architecture in ("rotary", "gpt2"), "model.architecture", self.architecture, "give rotary or gpt2")
         check_fields(self, "model", POSITIVE, "width", "num_layers", "num_heads", "max_tokens")
         even = self.width % (2 * self.num_heads) == 0  # rotary positions turn pairs
-        check(even, "model.num_heads", self.num_heads, f"must divide half of the width {self.width}")
+        check(even, "model.num_heads", self.num_heads, f"give a divisor of half of the width {self.width}")
         check_fields(self, "model", BELOW_ONE, "dropout")
 
 

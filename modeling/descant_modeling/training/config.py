@@ -1,4 +1,4 @@
-"""Configuration of a training run: small frozen dataclasses, one per component, readable from YAML.
+"""Configuration of causal training runs: small frozen dataclasses, one per component, readable from YAML.
 
 Every value is checked when it is set; an unknown key is an error. What can be derived is derived and logged, not
 configured.
@@ -7,10 +7,7 @@ configured.
 from __future__ import annotations
 
 import dataclasses
-import typing
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 from descant_modeling.common.config import (
     BELOW_ONE,
@@ -18,10 +15,8 @@ from descant_modeling.common.config import (
     NOT_NEGATIVE,
     POSITIVE,
     CommonConfig,
-    build_config,
     check,
     check_fields,
-    load_values,
     within,
 )
 from descant_modeling.models.transformer import ModelConfig
@@ -33,11 +28,11 @@ class TaskShares:
     """How often each task is drawn; shares are relative and need not add up to 1.
 
     Args:
-        continue_: The whole score as it is.
-        continue_some: A random subset of the voices as it is (a single melody among them).
-        harmonize: The soprano is given, the rest is written.
-        harmonize_some: A random subset of the voices is given.
-        infill: Some bars of some voices are written.
+        continue_: The whole score, without context.
+        continue_some: A random subset of the voices (also a single melody), without context.
+        harmonize: The soprano is context, the other voices are the target.
+        harmonize_some: A random subset of the voices is context.
+        infill: Some bars of some voices are the target.
     """
 
     continue_: float = 0.35
@@ -53,11 +48,11 @@ class TaskShares:
 
 @dataclass(frozen=True)
 class BatchConfig:
-    """How pieces become batches, whatever they are written in.
+    """How pieces become batches.
 
     Args:
-        transpose: Whether a transposition is drawn anew each epoch, inside the voices' ranges.
-        batch_tokens: Padded tokens in a micro-batch, at most.
+        transpose: True to draw a transposition for every piece and epoch, inside the voices' ranges.
+        batch_tokens: Maximum number of padded tokens in a micro-batch.
         micro_batches: Micro-batches in an optimizer step, over all processes together.
     """
 
@@ -71,15 +66,15 @@ class BatchConfig:
 
 @dataclass(frozen=True)
 class DataConfig(BatchConfig):
-    """What is trained and evaluated on; beside it `BatchConfig`.
+    """Training and validation data, besides the keys of `BatchConfig`.
 
     Args:
         corpora: Corpora to train on: names (`chorales`) or folders of built datasets.
-        splits: Splits trained on. `valid`, `test` and `held_out` are refused.
-        valid_corpus: Corpus whose `valid` split is evaluated; the first of `corpora` by default.
+        splits: Training splits. `valid`, `test` and `held_out` are refused.
+        valid_corpus: Corpus whose `valid` split is used for validation; by default the first of `corpora`.
         tokenizer: Tokenizer preset or folder.
-        unlabelled_share: How often a piece's style is not told, where `layout.styles` has it: so the model also learns
-            to write without being told one.
+        unlabelled_share: How often the style token of a piece is left out, where `layout.styles` has its style, so that
+            the model also learns to write without one.
         style_contrast: Weight of a loss that makes pieces likelier under their own style than under another one, see
             `likelihood.style_contrast`; it costs a second pass. 0 for none.
     """
@@ -94,7 +89,7 @@ class DataConfig(BatchConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         forbidden = {"valid", "test", "held_out"} & set(self.splits)
-        check(not forbidden, "data.splits", self.splits, "valid, test and held_out are never trained on")
+        check(not forbidden, "data.splits", self.splits, "give splits other than valid, test and held_out")
         check(len(self.corpora) > 0, "data.corpora", self.corpora, "name at least one corpus")
         check(len(self.splits) > 0, "data.splits", self.splits, "name at least one split")
         check_fields(self, "data", within(0, 1), "unlabelled_share")
@@ -107,10 +102,10 @@ class OptimizerConfig:
 
     Args:
         name: `adamw`, or `muon` (Muon on hidden matrices, AdamW on the rest).
-        learning_rate: Peak.
+        learning_rate: Peak of the learning rate.
         warmup_steps: Steps to the peak.
         final_lr_share: Last learning rate as a share of the peak.
-        weight_decay: Decoupled, on matrices only.
+        weight_decay: Decoupled weight decay, on matrices only.
         betas: Adam's decay rates.
         clip_norm: Largest gradient norm.
         ema_decay: Decay of the exponential moving average of the weights that is evaluated and published; 0 for none.
@@ -126,7 +121,7 @@ class OptimizerConfig:
     ema_decay: float = 0.998
 
     def __post_init__(self) -> None:
-        check(self.name in ("adamw", "muon"), "optimizer.name", self.name, "adamw or muon")
+        check(self.name in ("adamw", "muon"), "optimizer.name", self.name, "give adamw or muon")
         check_fields(self, "optimizer", POSITIVE, "learning_rate", "clip_norm")
         check_fields(self, "optimizer", NOT_NEGATIVE, "warmup_steps", "weight_decay")
         check_fields(self, "optimizer", BELOW_ONE, "ema_decay")
@@ -136,12 +131,12 @@ class OptimizerConfig:
 
 @dataclass(frozen=True)
 class CausalConfig(CommonConfig):
-    """What `training.Trainer` reads of a run, whatever the model's tokens stand for.
+    """One training run of a causal model, whatever its tokens represent.
 
     Args:
-        model: Size and kind.
-        data: What is trained on, and in which batches.
-        optimizer: How.
+        model: Size and kind of the model.
+        data: Training data and batches.
+        optimizer: The optimizer.
     """
 
     max_steps: int = 6500
@@ -158,10 +153,10 @@ class RunConfig(CausalConfig):
     """One training run of a causal model over scores; by default the first stage of the published model.
 
     Args:
-        init_from: Checkpoint folder whose weights start the run (fine-tuning); `model` must say their size.
-        layout: How tasks are written as tokens.
+        init_from: Checkpoint whose weights the run starts with (fine-tuning); `model` must have the same size.
+        layout: Token layout of the tasks.
         tasks: How often each task is drawn.
-        data: What is trained on.
+        data: Training and validation data.
     """
 
     objective: str = "causal"
@@ -170,31 +165,3 @@ class RunConfig(CausalConfig):
     layout: LayoutConfig = field(default_factory=lambda: LayoutConfig(given_at_onsets=True))
     tasks: TaskShares = field(default_factory=TaskShares)
     data: DataConfig = field(default_factory=DataConfig)
-
-
-def load_config(path: Path | None, overrides: typing.Sequence[str] = ()) -> RunConfig:
-    """Read a run configuration from YAML.
-
-    Args:
-        path: The file; None for the published model's first stage, which `configs/chorales.yaml` spells out.
-        overrides: `key=value` with dots for nesting (`optimizer.learning_rate=3e-4`); values are YAML.
-
-    Raises:
-        InputError: No such file, not YAML, an unknown key, a value of a wrong type or out of range.
-    """
-    values, where = load_values(path)
-    return parse_config(values, where, overrides)
-
-
-def parse_config(values: dict[str, Any], where: str, overrides: typing.Sequence[str] = ()) -> RunConfig:
-    """Build a `RunConfig` from nested plain values.
-
-    Args:
-        values: As YAML gives them; overrides are written into them.
-        where: Names the values in errors.
-        overrides: See `load_config`.
-
-    Raises:
-        InputError: An unknown key, a value of a wrong type or out of range.
-    """
-    return build_config(RunConfig, values, where, overrides)
