@@ -59,7 +59,7 @@ OPTIONS = [
     (f"{TUNE} --top-p 0", "--top-p is 0.0; give"),
     (f"{TUNE} --top-p 1.5", "--top-p is 1.5; give"),
     (f"{TUNE} --own-melody", "this model never writes a given melody again"),
-    (f"{TUNE} --device tpu", "device 'tpu' is not available here"),
+    (f"{TUNE} --device tpu", "The device 'tpu' is not available here"),
     (f"{TUNE} --out result.txt", "The output file is result.txt. Give a name that ends in .mid."),
     (f"{TUNE} --out folder.mid", "folder.mid already exists"),
     (f"{TUNE} --out folder.mid --force", "folder.mid is a folder. Give the name of a file to write."),

@@ -58,5 +58,6 @@ def test_a_cache_that_cannot_be_emptied_is_one_sentence(
     done = descant("doctor", "--clear-cache")
     assert done.status == 2
     assert (
-        done.err == f"error: cannot empty the cache {caches / 'pieces'} (Read-only file system); remove it yourself.\n"
+        done.err
+        == f"error: The cache {caches / 'pieces'} cannot be emptied (Read-only file system). Remove it yourself.\n"
     )

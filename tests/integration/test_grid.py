@@ -183,7 +183,7 @@ def test_valid_chorales_are_the_grids_of_the_other_measures() -> None:
     ("arguments", "message"),
     [
         (("--task", "harmonize", "--grid-json", "{json}"), "is a grid model, which supports only continuation"),
-        (("--split", "test", "--grid-json", "{json}"), "has no split 'test': it holds train, valid"),
+        (("--split", "test", "--grid-json", "{json}"), "has no split 'test'. Choose from train, valid"),
         (("--grid-json", "{json}.none"), "does not exist. Give the JSB Chorales on a 16th grid"),
     ],
 )
