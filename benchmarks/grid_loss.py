@@ -4,8 +4,8 @@
     python benchmarks/grid_loss.py --chorales data/chorales               # and 200 of Ryan's tunes, drawn with seed 0
     python benchmarks/grid_loss.py --chorales data/chorales --tunes 0     # and all 1,059 of them
 
-Every piece goes through the tokenizer (miditok, with only the grid changed) and is compared with what it was, note by
-note and exactly. A note is changed if its onset or its duration is another one, or if it is gone.
+Every piece goes through the tokenizer (miditok, with only the grid changed) and is compared with the original, note by
+note and exactly. A note is changed if its onset or duration differs, or if it is gone.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ GRIDS = (8, 12, 24)
 
 @dataclass
 class Tally:
-    """What one grid did to one corpus."""
+    """Counts of one grid over one corpus."""
 
     num_notes: int = 0
     num_changed: int = 0
@@ -65,8 +65,8 @@ def main() -> None:
     """Print a table for each corpus."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--chorales", type=Path, help="folder written by `descant dataset build chorales`")
-    parser.add_argument("--tunes", type=int, default=200, help="how many of Ryan's tunes; 0 for all")
-    parser.add_argument("--seed", type=int, default=0, help="which of them")
+    parser.add_argument("--tunes", type=int, default=200, help="number of Ryan's tunes; 0 for all")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the draw")
     options = parser.parse_args()
     tables = {f"{grid}": Vocabulary(_uniform(grid)) for grid in GRIDS} | {"`satb`": Vocabulary(build_tokenizer())}
     if options.chorales:

@@ -1,10 +1,10 @@
-"""Tokens per note of learned vocabularies, and whether whatever is legal in them decodes.
+"""Tokens per note of vocabularies with merges, and a check that every legal stream decodes.
 
     python benchmarks/learned_tokens.py out/BPE-* out/Unigram-* --out records/2026-11-26_learned/chorales.json
 
-The table of docs/tokenizers.md, where the commands stand that train these folders. Of each tokenizer, so many random
-walks are made through the grammar's mask, any legal token as likely as any other, and decoded by miditok alone:
-`decoded` counts those that give the notes that their base tokens say, one line a voice.
+The table of docs/tokenizers.md, which also has the commands that train these folders. For each tokenizer, `--walks`
+random walks follow the grammar's mask, every legal token equally likely, and are decoded by miditok alone: `decoded`
+counts those that give the notes of their base tokens, one line a voice.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def measure(folder: Path, num_walks: int, max_tokens: int) -> dict[str, Any]:
-    """Return what `tokenizer train` counted of one tokenizer, and how many walks over it decode."""
+    """Return the figures of `tokenizer train` for one tokenizer, and how many walks over it decode."""
     facts = json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
     vocabulary = Vocabulary(load_tokenizer(folder))
     grammar, rng = Grammar(vocabulary), np.random.default_rng(0)
@@ -75,10 +75,10 @@ def walk(grammar: Grammar, rng: np.random.Generator, max_tokens: int) -> list[in
 
 
 def decodes(vocabulary: Vocabulary, ids: list[int]) -> bool:
-    """Whether miditok, told only the ids, finds the notes that their base tokens say."""
+    """Return True if miditok, given only the ids, finds the notes of their base tokens."""
     piece = parse_piece(vocabulary, vocabulary.expand(ids[:-1]))
-    said, found = decode_piece(vocabulary, piece), vocabulary.tokenizer.decode(ids)
-    return piece.num_notes > 0 and notes_of(said) == notes_of(found)
+    expected, found = decode_piece(vocabulary, piece), vocabulary.tokenizer.decode(ids)
+    return piece.num_notes > 0 and notes_of(expected) == notes_of(found)
 
 
 def notes_of(score: Any) -> Notes:

@@ -4,9 +4,9 @@
     python records/refresh.py                                           # brings the tables up to date
 
 `chorales` and `folk` are the corpora of these names, built when they are first needed. `midi` is a folder of MIDI files
-that this script writes: instrumental and vocal pieces out of music21's corpus, each with its instruments, and two MIDI
-files that come with music21. None of them was recorded from a player. `games` is a folder of General MIDI with drums,
-velocities and tempos, the music of three free games, which `benchmarks/game_music.py` gathers.
+that this script writes: instrumental and vocal pieces of music21's corpus, each with its instruments, and two MIDI
+files that come with music21. None of them was recorded from a performance. `games` is a folder of General MIDI with
+drums, velocities and tempos: the music of three free games, gathered by `benchmarks/game_music.py`.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for the records")
     parser.add_argument("--chorales", default="chorales", help="a dataset that is already built")
-    parser.add_argument("--midi", help="a folder that an earlier run wrote, or any other")
+    parser.add_argument("--midi", help="a folder that an earlier run wrote, or any other folder")
     parser.add_argument("--games", help="the folder that benchmarks/game_music.py wrote")
-    parser.add_argument("--only", choices=KINDS, help="one kind of music alone")
+    parser.add_argument("--only", choices=KINDS, help="only one kind of music")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
@@ -101,7 +101,7 @@ def export_midi(folder: Path) -> None:
 
 
 def header(name: str) -> dict[str, Any]:
-    """Say how a record came about."""
+    """Return how a record was made."""
     revision = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
     return {
         "command": "python benchmarks/schemes.py",

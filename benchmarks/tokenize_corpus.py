@@ -5,12 +5,12 @@
     python benchmarks/tokenize_corpus.py --memory 400 40000           # peak memory for each number of files, as well
 
 Both sides read the same files with the same tokenizer (preset `satb`) and write the same ids, which is checked for
-every file. Theirs is the loop of miditok's documentation, `tokenizer.save_tokens(tokenizer(path), ...)` for each file;
-its `tokenize_dataset`, with as many processes as ours, stands beside it. Ours is `descant dataset tokenize FOLDER`: it
-also checks each score, leaves out repeated music, estimates keys, chooses splits, keeps what it read for the next time,
-and writes the music beside the ids. Its cache is empty at each turn, and starting its processes counts. All sides take
-turns, and the ratios printed are medians over the turns. Milliseconds a file are those of all cores together, starting
-and ending the processes included: they change less than the clock where other work is on the machine.
+every file. Theirs is the loop of miditok's documentation, `tokenizer.save_tokens(tokenizer(path), ...)` for each file,
+and miditok's `tokenize_dataset` with as many processes as ours. Ours is `descant dataset tokenize FOLDER`: it also
+checks each score, leaves out repeated music, estimates keys, chooses splits, caches what it read, and writes the music
+beside the ids. Its cache is empty at each turn, and starting its processes counts. All sides take turns, and the ratios
+printed are medians over the turns. Milliseconds a file are those of all cores together, starting and ending the
+processes included: they vary less than the clock on a busy machine.
 
 Memory is the resident set (RSS) of the process and all its children together, sampled 50 times a second; pages that
 processes share are counted in each.
@@ -67,7 +67,7 @@ def make_files(folder: Path, num_files: int, num_bars: int) -> None:
 
 
 def ours(files: Path, out: Path, num_proc: int) -> None:
-    """Read, check and tokenize all files, with a cache of its own that is empty."""
+    """Read, check and tokenize all files, with an empty cache."""
     from descant_tokenizers.tokens.dataset import tokenize_files
     from descant_tokenizers.tokens.presets import build_tokenizer
 
@@ -76,7 +76,7 @@ def ours(files: Path, out: Path, num_proc: int) -> None:
 
 
 def their_loop(files: Path, out: Path, tokenizer: REMI) -> None:
-    """Run the loop that miditok's documentation shows."""
+    """Run the loop of miditok's documentation."""
     out.mkdir()
     for path in sorted(files.iterdir()):
         tokenizer.save_tokens(tokenizer(path), out / f"{path.stem}.json")
@@ -89,7 +89,7 @@ def their_pool(files: Path, out: Path, tokenizer: REMI, num_proc: int) -> None:
 
 
 def seconds(work: Callable[[], None]) -> tuple[float, float]:
-    """Time some work: on the clock, and of the cores in this process and those that it started."""
+    """Time some work: by the clock, and on the cores of this process and its children."""
     start, busy = time.perf_counter(), _busy_seconds()
     work()
     return time.perf_counter() - start, _busy_seconds() - busy
@@ -101,7 +101,7 @@ def _busy_seconds() -> float:
 
 
 def check_equal(ours_at: Path, theirs_at: Path) -> int:
-    """Compare the ids of both sides, file by file; ours stand between task and voice tokens and EOS."""
+    """Compare the ids of both sides, file by file; ours are between the prefix and EOS."""
     import datasets
 
     num_pieces = 0
@@ -138,7 +138,7 @@ def compare(scratch: Path, num_files: int, num_bars: int, repeats: int, num_proc
 
 
 def peak_memory(scratch: Path, num_files: int, num_bars: int, num_proc: int) -> float:
-    """Run ours over so many files in a process of its own; return the peak of its memory and its children's in MiB."""
+    """Run ours over some files in a new process; return the peak memory of it and its children in MiB."""
     import psutil
 
     files = scratch / f"files-{num_files}"
@@ -162,15 +162,15 @@ def _resident(process: psutil.Process) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print files a second of all sides, and peak memory where asked for."""
+    """Print files a second of all sides, and peak memory if asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--files", type=int, default=1000, help="number of files to compare on")
+    parser.add_argument("--files", type=int, default=1000, help="number of files to compare")
     parser.add_argument("--bars", type=int, default=16, help="length of each file")
     parser.add_argument("--repeats", type=int, default=3, help="turns of each side")
     parser.add_argument("--processes", type=int, default=2, help="worker processes of ours")
     parser.add_argument("--memory", type=int, nargs="*", default=[], help="numbers of files to measure peak memory on")
     parser.add_argument("--memory-bars", type=int, default=4, help="length of the files that memory is measured on")
-    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     parser.add_argument("--only-ours", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="descant-bench-") as folder:

@@ -23,7 +23,7 @@ TOLERANCE_QUARTERS = (1, 48)
 
 @dataclass(frozen=True, slots=True)
 class Fidelity:
-    """How well a score and its copy agree.
+    """The agreement of a score and its copy.
 
     Attributes:
         num_notes: Notes of the score.

@@ -88,7 +88,7 @@ def _page(sheet: TokenSheet) -> Iterator[str]:
 
 
 def _summary(sheet: TokenSheet) -> Iterator[str]:
-    """Yield what stands above the tokens: counts, losses, remarks and the legend."""
+    """Yield the part above the tokens: counts, losses, remarks and the legend."""
     counts, came_back = sheet.totals()
     vocabulary = " + ".join(f"{size:,}" for size in sheet.scheme.vocabulary_sizes)
     yield f"<p>{escape(sheet.scheme.title)}: {escape(counts)}; vocabulary {vocabulary}</p>"

@@ -46,7 +46,7 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
     "other": ("", ""),
 }
 """For each family of token types its style in a terminal, and the types; all others are of the family `other`.
-The page has a colour for each family, too."""
+The page also has a colour for each family."""
 
 _FAMILY_OF = {kind: family for family, (_, kinds) in FAMILIES.items() for kind in kinds.split()}
 _HIDDEN_TYPES = ("Ignore", "Family")  # they only fill or mark the places of a compound token

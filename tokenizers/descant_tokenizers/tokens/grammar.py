@@ -74,11 +74,7 @@ class Rules(NamedTuple):
 
 
 class Grammar:
-    """Legal successors over the ids of a vocabulary whose voices are single lines.
-
-    Args:
-        vocabulary: The vocabulary, with or without merges.
-    """
+    """Legal successors over the ids of a vocabulary whose voices are single lines, with or without merges."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
@@ -264,9 +260,6 @@ class MergedGrammar:
     each run is split into its notes once; because voices come in order and each begins at most one note at an onset,
     the conditions of one note do not depend on the notes before it, only on the state in which the run begins. A test
     compares the result with that of following base tokens.
-
-    Args:
-        vocabulary: The vocabulary.
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:

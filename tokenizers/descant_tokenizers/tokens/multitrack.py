@@ -30,7 +30,7 @@ def bar_meters(vocabulary: Vocabulary, bars: Sequence[Bar], ticks_per_quarter: i
     """Return the meter of each bar on the grid; a bar that is cut short gets the signature of its own length.
 
     In multitrack music a signature that the vocabulary lacks is replaced by one of equal length (24/16 by 12/8), and a
-    bar line less than a 32nd off a 16th (after a grace note, say) is moved there, see `snap_bars`.
+    bar line less than a 32nd off a 16th (after a grace note, for example) is moved there, see `snap_bars`.
 
     Raises:
         InputError: A bar has a length that no time signature of the vocabulary has.
@@ -124,7 +124,7 @@ def encode_multitrack(
         The piece, and one phrase for each kind of change.
 
     Raises:
-        InputError: There are no notes, or bars of a length that no time signature of the vocabulary has.
+        InputError: There are no notes, or no time signature of the vocabulary is as long as some bar.
     """
     if not any(track.notes for track in score.tracks):
         raise InputError("The score has no notes. Give a score with notes.")

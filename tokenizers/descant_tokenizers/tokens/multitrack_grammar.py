@@ -42,11 +42,7 @@ class _Bounds(NamedTuple):
 
 
 class MultitrackGrammar(Grammar):
-    """Legal successors over the ids of a vocabulary whose voices are instruments.
-
-    Args:
-        vocabulary: The vocabulary.
-    """
+    """Legal successors over the ids of a vocabulary whose voices are instruments."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         super().__init__(vocabulary)
@@ -117,7 +113,13 @@ class MultitrackGrammar(Grammar):
 
     @cached_property
     def _trie(self) -> _Trie:
-        return _build_trie(self.vocabulary)
+        root = _Trie()
+        for token_id in range(self.vocabulary.num_base_ids, self.vocabulary.size):
+            node = root
+            for base_id in self.vocabulary.base_ids(token_id):
+                node = node.children.setdefault(base_id, _Trie())
+            node.merged_ids.append(token_id)
+        return root
 
     def _allow_rest_of_note(self, allowed: Mask, state: State, rules: Rules, meter: Meter) -> bool:
         if state.kind == "Program":
@@ -194,22 +196,9 @@ class MultitrackGrammar(Grammar):
 class _Trie:
     """Runs of base tokens that merged tokens stand for."""
 
-    __slots__ = ("children", "merged_ids")
-
     def __init__(self) -> None:
         self.children: dict[int, _Trie] = {}
         self.merged_ids: list[int] = []
-
-
-def _build_trie(vocabulary: Vocabulary) -> _Trie:
-    """Return the trie of all merged tokens."""
-    root = _Trie()
-    for token_id in range(vocabulary.num_base_ids, vocabulary.size):
-        node = root
-        for base_id in vocabulary.base_ids(token_id):
-            node = node.children.setdefault(base_id, _Trie())
-        node.merged_ids.append(token_id)
-    return root
 
 
 def _covered(offsets: npt.NDArray[np.int64], first: npt.NDArray[np.int64], last: npt.NDArray[np.int64]) -> Mask:

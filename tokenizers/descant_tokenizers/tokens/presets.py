@@ -132,11 +132,11 @@ def open_tokenizer(name: str) -> REMI:
     """Build the tokenizer of a preset, or load one from a folder or from the Hub.
 
     Args:
-        name: A preset, else a checkpoint folder or one of `descant tokenizer train`, else a Hub id: `user/name`, or
+        name: A preset, a folder (a checkpoint or the output of `descant tokenizer train`), or a Hub id: `user/name` or
             `user/name@revision`.
 
     Raises:
-        InputError: There is none of the three.
+        InputError: There is no such preset, folder or repository.
     """
     if name in PRESETS:
         return build_tokenizer(name)
@@ -145,11 +145,7 @@ def open_tokenizer(name: str) -> REMI:
 
 
 def tokenizer_folder(name: str) -> Path | None:
-    """Return the folder that a name stands for, its local copy for a Hub id; None if it cannot be one.
-
-    Raises:
-        InputError: A Hub id that is not there, or was never pulled and there is no network.
-    """
+    """Return a folder, or the local copy of a Hub id; None if the name cannot be either. Raises `InputError`."""
     folder = Path(name)
     if folder.is_dir():
         return folder

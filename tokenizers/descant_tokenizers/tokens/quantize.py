@@ -50,11 +50,8 @@ class GridNotes(NamedTuple):
 class Quantizer:
     """The onsets and durations that the grid allows in a piece.
 
-    Args:
-        vocabulary: The vocabulary.
-        bars: Bars of a score, each as long as its meter.
-        meters: Their meters, and that of one more bar, into which events at the very end may be rounded up.
-        fine: Ticks of the score to the quarter note.
+    The bars of the score are as long as their meters; there is one more meter, for a bar into which events at the very
+    end may be rounded up. `fine` are the ticks of the score to the quarter note.
     """
 
     def __init__(self, vocabulary: Vocabulary, bars: Sequence[Bar], meters: Sequence[Meter], fine: int) -> None:

@@ -33,18 +33,11 @@ Place = tuple[int, int, Fraction]
 
 
 def encode_satb(vocabulary: Vocabulary, score: ScoreTick) -> tuple[Piece | FastNotes, tuple[str, ...]]:
-    """Put a score of named voices on the token grid.
-
-    Args:
-        vocabulary: The vocabulary, of a four-part preset.
-        score: A score whose tracks are named Soprano, Alto, Tenor, Bass (some may be missing).
-
-    Returns:
-        The music (arrays where the fast encoder applies), and what the grid could not hold, one phrase each.
+    """Put a score of named voices on the token grid; return also what the grid could not hold, one phrase each.
 
     Raises:
-        InputError: A track has another name, there are no notes, or a time signature or pitch is outside the
-            vocabulary.
+        InputError: A track is not named after a voice, there are no notes, or the vocabulary lacks a time signature or
+            pitch.
     """
     labelled = _label_voices(vocabulary, score)
     notes = notes_of(labelled.tracks)
@@ -70,7 +63,7 @@ def four_voices(score: ScoreTick, track: int | str | None = None) -> tuple[Score
         track: The track to take as the soprano, alone: its number from 1, or its name.
 
     Raises:
-        InputError: No voices or melody can be told.
+        InputError: No voices or melody can be identified.
     """
     try:
         choice = pick_voices(score, None if track is None else VOICES[:1], track)
@@ -150,14 +143,8 @@ class FastNotes(NamedTuple):
 def fast_notes(vocabulary: Vocabulary, score: ScoreTick, notes: Notes | None = None) -> FastNotes | None:
     """Put a score on the token grid if that changes nothing.
 
-    Args:
-        vocabulary: The vocabulary, of a four-part preset.
-        score: A score whose tracks are named after voices, in pitches and time signatures of the vocabulary.
-        notes: Its notes, if they were gathered already.
-
-    Returns:
-        The notes; None if one is off the grid or longer than any token, if two notes of a voice overlap, or if a bar is
-        not as long as its time signature.
+    The score has tracks named after voices, in pitches and time signatures of the vocabulary. Returns None if a note is
+    off the grid or longer than any token, if notes of a voice overlap, or if a bar is not as long as its signature.
     """
     notes = notes_of(score.tracks) if notes is None else notes
     if not notes.are_lines:

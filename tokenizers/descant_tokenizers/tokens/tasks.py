@@ -53,7 +53,7 @@ class Task(StrEnum):
 
 @dataclass(frozen=True)
 class LayoutConfig:
-    """How context and target are arranged.
+    """The arrangement of context and target.
 
     Args:
         lookahead_bars: Context bars seen beyond the target bar; `None` for all of them (prefix layout).
