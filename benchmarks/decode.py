@@ -34,12 +34,13 @@ import torch
 
 from descant_modeling.common.console import quiet_libraries
 from descant_modeling.common.devices import pick_device
-from descant_modeling.decoding.config import SamplingConfig
+from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.decoding.engine.forward import CachedModel
 from descant_modeling.decoding.infilling import with_content
 from descant_modeling.decoding.sampler import sample_templates
 from descant_modeling.decoding.template import Span, Template, make_template
-from descant_modeling.generation.prompts import Prompt, read_prompt
+from descant_modeling.generation.prompts import Prompt
+from descant_modeling.generation.satb import read_four_part_prompt
 from descant_modeling.models.checkpoints import EMBEDDED_DEFAULT, Checkpoint, load_checkpoint
 from descant_tokenizers.scores import VOICES, read_score
 from descant_tokenizers.tokens.grammar import Grammar
@@ -47,23 +48,21 @@ from descant_tokenizers.tokens.piece import GridBar, Piece
 from descant_tokenizers.tokens.tasks import Task
 
 TUNE = Path(__file__).resolve().parent.parent / "examples" / "ode-to-joy.mid"
-SAMPLING = SamplingConfig(temperature=1.0, top_p=0.95)
+CONFIG = GenerationConfig(temperature=1.0, top_p=0.95)
 NUM_GIVEN_BARS, NUM_NEW_BARS = 4, 8
 
 
 def harmony_plan(checkpoint: Checkpoint, prompt: Prompt) -> Template:
     """Plan three voices to a tune, as `generate.py` does."""
-    return plan_hole(checkpoint, prompt, prompt.piece(), Task.HARMONIZE, 0)
+    return plan_hole(checkpoint, prompt, prompt.piece, Task.HARMONIZE, 0)
 
 
 def continuation_plan(checkpoint: Checkpoint, prompt: Prompt) -> Template:
     """Plan what follows the first bars of the harmonized tune, in four voices."""
     harmony = harmony_plan(checkpoint, prompt)
     engine = CachedModel(checkpoint.model, 1, 2048)
-    (sample,) = sample_templates(
-        engine, Grammar(checkpoint.vocabulary), [harmony], SAMPLING, [np.random.default_rng(0)]
-    )
-    kept = with_content(prompt.piece(), sample.notes, {}).bars[:NUM_GIVEN_BARS]
+    (sample,) = sample_templates(engine, Grammar(checkpoint.vocabulary), [harmony], CONFIG, [np.random.default_rng(0)])
+    kept = with_content(prompt.piece, sample.notes, {}).bars[:NUM_GIVEN_BARS]
     return plan_hole(
         checkpoint, prompt, Piece((*kept, *(GridBar(kept[-1].meter),) * NUM_NEW_BARS)), Task.CONTINUE, len(kept)
     )
@@ -83,21 +82,21 @@ def time_ours(
     randoms = [np.random.default_rng((seed, stream)) for stream in range(num_streams)]
     start = time.perf_counter()
     engine = CachedModel(checkpoint.model, 1, 2048)
-    samples = sample_templates(engine, grammar, [template] * num_streams, SAMPLING, randoms)
+    samples = sample_templates(engine, grammar, [template], CONFIG, randoms)
     return time.perf_counter() - start, [sample.num_tokens for sample in samples]
 
 
 def time_theirs(checkpoint: Checkpoint, template: Template, num_streams: int, num_tokens: int, seed: int) -> float:
     """Return the seconds in which `generate` samples so many tokens in each stream."""
-    ids = torch.tensor([template.given[0]] * num_streams, device=checkpoint.model.device)
+    ids = torch.tensor([template.context[0]] * num_streams, device=checkpoint.model.device)
     torch.manual_seed(seed)
     start = time.perf_counter()
     written = checkpoint.model.generate(  # type: ignore[operator]  # typed as a Tensor or Module by nn.Module
         input_ids=ids,
         attention_mask=torch.ones_like(ids),
         do_sample=True,
-        temperature=SAMPLING.temperature,
-        top_p=SAMPLING.top_p,
+        temperature=CONFIG.temperature,
+        top_p=CONFIG.top_p,
         top_k=0,
         min_new_tokens=num_tokens,
         max_new_tokens=num_tokens,
@@ -140,7 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with quiet_libraries():
         checkpoint = load_checkpoint(options.model, pick_device(options.device))
         ranges = checkpoint.meta.voice_ranges
-        prompt = read_prompt(checkpoint.vocabulary, ranges, read_score(options.prompt), ("Soprano",))
+        prompt = read_four_part_prompt(checkpoint.vocabulary, ranges, read_score(options.prompt), ("Soprano",))
         template = (harmony_plan if options.task == "harmonize" else continuation_plan)(checkpoint, prompt)
         place = f"{torch.get_num_threads()} threads, {checkpoint.model.device}"
         print(f"{options.prompt.name}, {options.task} {len(template.bars)} bars; {place}")

@@ -17,9 +17,10 @@ from typing import Any
 
 import psutil
 import pytest
-from symusic.core import NoteTick, ScoreTick, TrackTick
+from symusic.core import NoteTick, TrackTick
 
-from descant_modeling.generation.base import TASKS, GenerationConfig, GenerationResult, Sample, Sketch, SketchNote
+from descant_modeling.decoding.config import GenerationConfig, Sketch, SketchNote
+from descant_modeling.generation.base import TASKS, GenerationResult, Request, Sample
 from descant_tokenizers.scores import VOICES
 
 CHROMIUM = next((path for path in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if path), None)
@@ -182,7 +183,8 @@ class Echo:
     def __init__(self) -> None:
         self.may_go_on = threading.Event()
 
-    def harmonize(self, score: ScoreTick, config: GenerationConfig, **_: Any) -> GenerationResult:
+    def generate(self, request: Request, config: GenerationConfig) -> GenerationResult:
+        score = request.prompt
         unit, made, added = score.ticks_per_quarter, score.copy(), set()
         made.tracks = type(made.tracks)()
         notes = [SketchNote("Soprano", n.time / unit, n.duration / unit, n.pitch, True) for n in score.tracks[0].notes]

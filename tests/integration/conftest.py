@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from descant_modeling.generation.satb import FourPartGenerator
+    from descant_modeling.api import Model
 
 pytest.register_assert_rewrite("mistakes", "prompts")  # of tests/support, so that their assertions tell what they saw
 
 
 @pytest.fixture(scope="module")
-def writer(tiny_checkpoint: Path) -> FourPartGenerator:
+def writer(tiny_checkpoint: Path) -> Model:
     """The untrained model of four voices, ready to write."""
-    from descant_modeling.api import load_four_part_generator
+    from descant_modeling.api import load
 
-    return load_four_part_generator(str(tiny_checkpoint))
+    return load(str(tiny_checkpoint), "cpu")
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,6 @@ from datasets import Dataset, DatasetDict
 from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
 from descant_modeling import load
-from descant_modeling.api import load_generator
 from descant_modeling.gan.checkpoints import GanMeta, load_gan, save_gan
 from descant_modeling.gan.data import load_melodies, load_rolls
 from descant_modeling.gan.midinet import MidinetGenerator
@@ -161,29 +160,29 @@ def test_the_same_from_python(untrained):
     model = load(str(untrained["midinet"]), device="cpu")
     result = model.compose(bars=2, chords=["C", "G"], seed=1, num_samples=2)
     assert len(result.samples) == 2
-    with pytest.raises(InputError, match="this model writes without a prompt"):
+    with pytest.raises(InputError, match="This model generates without a prompt"):
         model.harmonize(result.score)
-    with pytest.raises(InputError, match="writes without a prompt"):
-        load_generator(str(untrained["roll-gan"]))
-    with pytest.raises(InputError, match="this model writes to a prompt"):
+    with pytest.raises(InputError, match="generates without a prompt"):
+        load(str(untrained["roll-gan"]), device="cpu").harmonize(result.score)
+    with pytest.raises(InputError, match="This model needs a prompt"):
         load("gan", device="cpu").compose()
 
 
 @pytest.mark.parametrize(
     ("model", "options", "message"),
     [
-        ("midinet", ("--prompt", "{tune}"), "this model writes without a prompt; leave --prompt out"),
-        ("roll-gan", ("--prompt", "{tune}", "--task", "continue"), "this model writes without a prompt"),
+        ("midinet", ("--prompt", "{tune}"), "This model generates without a prompt. Leave --prompt out"),
+        ("roll-gan", ("--prompt", "{tune}", "--task", "continue"), "This model generates without a prompt"),
         ("midinet", ("--prompt", "{tune}", "--task", "compose"), "--task compose takes no --prompt"),
-        ("gan", (), "--prompt is missing; give a MIDI"),
-        ("midinet", ("--task", "harmonize"), "--prompt is missing; give a MIDI"),
+        ("gan", (), "--prompt is missing. Give a MIDI"),
+        ("midinet", ("--task", "harmonize"), "--prompt is missing. Give a MIDI"),
         ("midinet", ("--chords", "C Hm"), "The chord is 'Hm'. Give major and minor triads"),
         ("midinet", ("--bars", "0"), "The number of bars to write is 0. Give 1 to 256"),
-        ("midinet", ("--bars", "2-3"), "--bars is '2-3'; give a number of bars such as 8."),
+        ("midinet", ("--bars", "2-3"), "--bars is '2-3'. Give a number of bars, such as 8."),
         ("midinet", ("--given", "soprano"), "--given is about the tracks of a prompt"),
         ("midinet", ("--track", "1"), "--track is about the tracks of a prompt"),
         ("midinet", ("--top-p", "0.5"), "This model samples no tokens"),
-        ("midinet", ("--own-melody",), "this model never writes a given melody again"),
+        ("midinet", ("--own-melody",), "This model never generates the given melody"),
         ("roll-gan", ("--chords", "C G"), "This model takes no chords"),
         ("roll-gan", ("--bars", "8"), "This model writes four bars at a time. Leave --bars out"),
     ],

@@ -19,23 +19,21 @@ from symusic.core import (
     TrackTick,
 )
 
-from descant_modeling.api import load_four_part_generator, load_generator
-from descant_modeling.decoding.config import SamplingConfig
-from descant_modeling.generation.base import GenerationConfig
+from descant_modeling.api import Model, load, load_generator
+from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.generation.multitrack import MultitrackGenerator
+from descant_modeling.generation.satb import FourPartGenerator
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import bars_of, read_score_report, write_midi
 
-WILD = GenerationConfig(SamplingConfig(temperature=1.0, top_p=1.0), seed=3)
+WILD = GenerationConfig(temperature=1.0, top_p=1.0, seed=3)
 BAR = 1920
 NUM_BARS = 6
 
 
 @pytest.fixture(scope="module")
-def writer(band_checkpoint: Path) -> MultitrackGenerator:
-    found = load_generator(str(band_checkpoint))
-    assert isinstance(found, MultitrackGenerator)
-    return found
+def writer(band_checkpoint: Path) -> Model:
+    return load(str(band_checkpoint), "cpu")
 
 
 def band() -> ScoreTick:
@@ -100,9 +98,9 @@ def assert_no_pitch_twice(score: ScoreTick) -> None:
             ends[note.pitch] = note.end
 
 
-def test_a_continuation_adds_notes_behind_and_changes_nothing_before(writer: MultitrackGenerator) -> None:
+def test_a_continuation_adds_notes_behind_and_changes_nothing_before(writer: Model) -> None:
     prompt = band()
-    (sample,) = writer.continue_(prompt, WILD, num_bars=3).samples
+    (sample,) = writer.continue_(prompt, WILD, bars=3).samples
     assert sample.score.ticks_per_quarter == 480
     notes = notes_of(sample.score)
     assert before(notes, BAR * NUM_BARS) == notes_of(prompt)
@@ -122,8 +120,8 @@ def test_a_continuation_adds_notes_behind_and_changes_nothing_before(writer: Mul
     assert mine[4] == {**his[4], "Low": [*his[4]["Low"], (end, 0)]}
 
 
-def test_new_notes_go_to_the_nearer_of_the_tracks_of_one_instrument(writer: MultitrackGenerator) -> None:
-    (sample,) = writer.continue_(band(), WILD, num_bars=4).samples
+def test_new_notes_go_to_the_nearer_of_the_tracks_of_one_instrument(writer: Model) -> None:
+    (sample,) = writer.continue_(band(), WILD, bars=4).samples
     pitches = {name: [p for own, time, p in sample.added if own == name] for name in ("Right", "Left")}
     assert pitches["Right"] or pitches["Left"]
     middle = (67 + 47) / 2
@@ -132,7 +130,7 @@ def test_new_notes_go_to_the_nearer_of_the_tracks_of_one_instrument(writer: Mult
 
 
 @pytest.mark.parametrize("bars", [(1, 1), (2, 3), (1, NUM_BARS)])
-def test_an_infill_leaves_everything_outside_untouched(writer: MultitrackGenerator, bars: tuple[int, int]) -> None:
+def test_an_infill_leaves_everything_outside_untouched(writer: Model, bars: tuple[int, int]) -> None:
     prompt = band()
     result = writer.infill(prompt, WILD, bars=bars, given=["tune", "5"])
     (sample,) = result.samples
@@ -152,12 +150,12 @@ def test_an_infill_leaves_everything_outside_untouched(writer: MultitrackGenerat
     assert events_of(sample.score)[:3] == events_of(prompt)[:3]
 
 
-def test_a_bar_line_off_the_grid_stays_where_it_is(writer: MultitrackGenerator) -> None:
+def test_a_bar_line_off_the_grid_stays_where_it_is(writer: Model) -> None:
     """The model sees such a bar a little longer; what it writes is put back where the prompt has its bars."""
     prompt = band()
     prompt.time_signatures.append(TimeSignatureTick(BAR * 2 - 16, 4, 4))
     last = bars_of(prompt)[-1]
-    (longer,) = writer.continue_(prompt, WILD, num_bars=1).samples
+    (longer,) = writer.continue_(prompt, WILD, bars=1).samples
     assert before(notes_of(longer.score), last.end_ticks) == notes_of(prompt)
     assert min(time for _, time, _ in longer.added) >= last.end_ticks
     (filled,) = writer.infill(prompt, WILD, bars=(3, 3)).samples
@@ -169,14 +167,14 @@ def test_a_bar_line_off_the_grid_stays_where_it_is(writer: MultitrackGenerator) 
         assert set(outside) <= set(notes_of(filled.score)[name])
 
 
-def test_bends_and_pedals_of_a_rewritten_stretch_go_and_come_back_behind_it(writer: MultitrackGenerator) -> None:
+def test_bends_and_pedals_of_a_rewritten_stretch_go_and_come_back_behind_it(writer: Model) -> None:
     (sample,) = writer.infill(band(), WILD, bars=(2, 2), given=["tune", "kit"]).samples
     controls, bends = events_of(sample.score)[3:5]
     assert bends["Low"] == [(BAR - 100, 300), (BAR, 0), (BAR * 2, 300), (BAR * 2 + 10, 500), (BAR * 5, 700)]
     assert controls["Right"] == [(0, 7, 99), (BAR * 2, 64, 127), (BAR * 2 + 30, 64, 0), (BAR * 5, 64, 127)]
 
 
-def test_a_harmony_writes_the_instruments_asked_for(writer: MultitrackGenerator) -> None:
+def test_a_harmony_writes_the_instruments_asked_for(writer: Model) -> None:
     prompt = band()
     result = writer.harmonize(prompt, WILD, given=["tune"], write=["piano", "33", "Kit"])
     (sample,) = result.samples
@@ -193,13 +191,13 @@ def test_a_harmony_writes_the_instruments_asked_for(writer: MultitrackGenerator)
     assert_no_pitch_twice(sample.score)
 
 
-def test_instruments_of_the_other_tracks_are_written_if_nothing_is_said(writer: MultitrackGenerator) -> None:
+def test_instruments_of_the_other_tracks_are_written_if_nothing_is_said(writer: Model) -> None:
     result = writer.harmonize(band(), WILD, track="Tune")
     assert result.written == ("Acoustic Grand Piano", "Electric Bass (finger)", "Drums")
 
 
-def test_an_instrument_may_join_a_continuation(writer: MultitrackGenerator) -> None:
-    result = writer.continue_(band(), WILD, num_bars=1, given=["tune", "low"], write=["drums"])
+def test_an_instrument_may_join_a_continuation(writer: Model) -> None:
+    result = writer.continue_(band(), WILD, bars=1, given=["tune", "low"], write=["drums"])
     (sample,) = result.samples
     assert [track.name for track in sample.score.tracks][:2] == ["Tune", "Low"]
     assert before(notes_of(sample.score), BAR * NUM_BARS)["Tune"] == notes_of(band())["Tune"]
@@ -207,11 +205,11 @@ def test_an_instrument_may_join_a_continuation(writer: MultitrackGenerator) -> N
     assert any(time < BAR * NUM_BARS for time in drums)
 
 
-def test_the_same_seed_writes_the_same(writer: MultitrackGenerator) -> None:
-    first, again = (writer.continue_(band(), WILD, num_bars=2).samples[0].score for _ in range(2))
+def test_the_same_seed_writes_the_same(writer: Model) -> None:
+    first, again = (writer.continue_(band(), WILD, bars=2).samples[0].score for _ in range(2))
     assert first == again
-    config = GenerationConfig(WILD.sampling, num_samples=3, seed=WILD.seed)
-    samples = writer.continue_(band(), config, num_bars=2).samples
+    config = replace(WILD, num_samples=3)
+    samples = writer.continue_(band(), config, bars=2).samples
     assert len({str(notes_of(sample.score)) for sample in samples}) == 3
 
 
@@ -223,27 +221,25 @@ def test_the_same_seed_writes_the_same(writer: MultitrackGenerator) -> None:
         ("harmonize", {"write": ["flute"]}, "The model does not play 'flute'. Choose from acoustic grand piano (0), "),
         ("harmonize", {"write": ["73"]}, "The model does not play '73'. Choose from"),
         ("harmonize", {"given": ["right"], "write": ["piano"]}, "Acoustic Grand Piano is given and written"),
-        ("harmonize", {"given": ["1", "2", "3", "4", "5"]}, "name the instruments to write with --write; the model"),
+        ("harmonize", {"given": ["1", "2", "3", "4", "5"]}, "The instruments to write are missing. Name some with"),
         ("harmonize", {"given": ["1"], "track": "2"}, "--track names the one given track"),
-        ("infill", {"bars": (1, 2), "given": ["left"]}, "tracks 3 'Left' (Acoustic Grand Piano) and 2 'Right'"),
-        ("infill", {"bars": (1, 2), "given": ["low"], "write": ["bass"]}, "track 4 'Low' (Electric Bass (finger)) is"),
-        ("infill", {"bars": (5, 9)}, "the bars to write are 5-9; the prompt has bars 1 to 6"),
-        ("infill", {"bars": (1, 1), "given": ["1", "2", "3", "4", "5"]}, "all tracks are given"),
-        ("continue_", {"num_bars": 0}, "the number of bars to write is 0"),
+        ("infill", {"bars": (1, 2), "given": ["left"]}, "Tracks 3 'Left' (Acoustic Grand Piano) and 2 'Right'"),
+        ("infill", {"bars": (1, 2), "given": ["low"], "write": ["bass"]}, "Track 4 'Low' (Electric Bass (finger)) is"),
+        ("infill", {"bars": (5, 9)}, "The bars to write are 5-9. Choose from the prompt's bars 1 to 6"),
+        ("infill", {"bars": (1, 1), "given": ["1", "2", "3", "4", "5"]}, "All tracks are given"),
+        ("continue_", {"bars": 0}, "The number of bars to write is 0"),
     ],
 )  # fmt: skip
-def test_a_wrong_request_is_one_sentence(
-    writer: MultitrackGenerator, task: str, values: dict[str, Any], message: str
-) -> None:
+def test_a_wrong_request_is_one_sentence(writer: Model, task: str, values: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError) as caught:
         getattr(writer, task)(band(), WILD, **values)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_four_voices_are_not_looked_for_in_such_a_model(band_checkpoint: Path) -> None:
-    with pytest.raises(InputError, match="writes any instruments, not four voices"):
-        load_four_part_generator(str(band_checkpoint))
+def test_each_kind_of_music_has_its_generator(band_checkpoint: Path, tiny_checkpoint: Path) -> None:
+    assert isinstance(load_generator(str(band_checkpoint)), MultitrackGenerator)
+    assert isinstance(load_generator(str(tiny_checkpoint)), FourPartGenerator)
 
 
 def test_the_command_keeps_a_file_and_writes_another(band_checkpoint: Path, descant: Any, tmp_path: Path) -> None:
@@ -275,15 +271,15 @@ def test_a_model_of_four_voices_takes_no_instruments(tiny_checkpoint: Path, desc
     tune = repo_root / "examples" / "twinkle.mid"
     ended = descant("generate", "--prompt", tune, "--model", tiny_checkpoint, "--write", "piano")
     assert (ended.status, ended.out) == (2, "")
-    assert "--write goes with a model of any instruments" in ended.err
+    assert "--write is for multitrack models" in ended.err
 
 
-def test_only_an_instrument_that_got_no_note_is_called_silent(writer: MultitrackGenerator) -> None:
+def test_only_an_instrument_that_got_no_note_is_called_silent(writer: Model) -> None:
     """What it is named after in the summary is no name of a track: its program, or number, name and program."""
     track_of = {"Violin": ["Tune"], "Acoustic Grand Piano": ["Right", "Left"], "Drums": ["Kit"]}
     track_of |= {"Electric Bass (finger)": ["Low"]}
     config = replace(WILD, num_samples=4)
-    continued = writer.continue_(band(), config, num_bars=1)
+    continued = writer.continue_(band(), config, bars=1)
     infilled = writer.infill(band(), config, bars=(2, 2))
     for result in (continued, infilled):
         expected = []

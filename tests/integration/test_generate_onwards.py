@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from prompts import WILD, assert_no_overlap, chorale, events, melody, outside, scale
 from symusic.core import NoteTick, TrackTick
 
-from descant_modeling.generation.base import GenerationConfig
-from descant_modeling.generation.satb import FourPartGenerator
+from descant_modeling.api import Model
+from descant_modeling.decoding.config import GenerationConfig
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import VOICES, bars_of
 
 
 @pytest.mark.parametrize("num_bars", [1, 3, 8])
-def test_a_melody_goes_on_alone_for_so_many_bars(writer: FourPartGenerator, num_bars: int) -> None:
+def test_a_melody_goes_on_alone_for_so_many_bars(writer: Model, num_bars: int) -> None:
     prompt = melody(scale(10, 480))  # ends in the middle of its third bar
-    result = writer.continue_(prompt, GenerationConfig(WILD), num_bars=num_bars)
+    result = writer.continue_(prompt, WILD, bars=num_bars)
     score = result.samples[0].score
     (track,) = score.tracks
     assert events(n for n in track.notes if n.time < 3 * 1920) == events(prompt.tracks[0].notes)
@@ -26,9 +28,9 @@ def test_a_melody_goes_on_alone_for_so_many_bars(writer: FourPartGenerator, num_
     assert {note.velocity for note in track.notes} == {90}
 
 
-def test_four_voices_go_on_in_four(writer: FourPartGenerator) -> None:
+def test_four_voices_go_on_in_four(writer: Model) -> None:
     prompt = chorale()
-    (sample,) = writer.continue_(prompt, num_bars=3).samples
+    (sample,) = writer.continue_(prompt, bars=3).samples
     assert [track.name for track in sample.score.tracks] == list(VOICES)
     for before, after in zip(prompt.tracks, sample.score.tracks, strict=True):
         assert events(n for n in after.notes if n.time < 4 * 1920) == events(before.notes)
@@ -36,10 +38,10 @@ def test_four_voices_go_on_in_four(writer: FourPartGenerator) -> None:
     assert len(bars_of(sample.score)) == 7
 
 
-def test_a_melody_given_as_soprano_goes_on_in_four_voices(writer: FourPartGenerator) -> None:
+def test_a_melody_given_as_soprano_goes_on_in_four_voices(writer: Model) -> None:
     prompt = melody(scale(8, 480))
     config = GenerationConfig(num_samples=2, seed=3)
-    result = writer.continue_(prompt, config, num_bars=2, given=["soprano"])
+    result = writer.continue_(prompt, config, bars=2, given=["soprano"])
     for sample in result.samples:
         assert tuple(track.name for track in sample.score.tracks) == VOICES
         soprano = sample.score.tracks[0]
@@ -49,24 +51,24 @@ def test_a_melody_given_as_soprano_goes_on_in_four_voices(writer: FourPartGenera
     assert (result.given, result.written) == (("Soprano",), VOICES)
 
 
-def test_a_long_continuation_is_written_window_by_window(writer: FourPartGenerator) -> None:
-    (sample,) = writer.continue_(chorale(), num_bars=100).samples
+def test_a_long_continuation_is_written_window_by_window(writer: Model) -> None:
+    (sample,) = writer.continue_(chorale(), bars=100).samples
     assert len(bars_of(sample.score)) == 104
 
 
 @pytest.mark.parametrize("num_bars", [0, -1, 257])
-def test_a_number_of_bars_out_of_range_is_refused(writer: FourPartGenerator, num_bars: int) -> None:
-    with pytest.raises(InputError, match="give 1 to 256"):
-        writer.continue_(chorale(), num_bars=num_bars)
+def test_a_number_of_bars_out_of_range_is_refused(writer: Model, num_bars: int) -> None:
+    with pytest.raises(InputError, match="Give 1 to 256"):
+        writer.continue_(chorale(), bars=num_bars)
 
 
 @pytest.mark.parametrize("bars", [(1, 1), (2, 3), (4, 4), (1, 4)])
-def test_an_infill_leaves_everything_outside_untouched(writer: FourPartGenerator, bars: tuple[int, int]) -> None:
+def test_an_infill_leaves_everything_outside_untouched(writer: Model, bars: tuple[int, int]) -> None:
     prompt = chorale()
     other = TrackTick("Organ", 19, False)
     other.notes.extend([NoteTick(0, 7680, 48, 50), NoteTick(0, 7680, 55, 50)])
     prompt.tracks.append(other)
-    (sample,) = writer.infill(prompt, GenerationConfig(WILD), bars=bars).samples
+    (sample,) = writer.infill(prompt, WILD, bars=bars).samples
     start, end = (bars[0] - 1) * 1920, bars[1] * 1920
     assert outside(sample.score, start, end) == outside(prompt, start, end)
     assert events(sample.score.tracks[4].notes) == events(other.notes)
@@ -76,14 +78,14 @@ def test_an_infill_leaves_everything_outside_untouched(writer: FourPartGenerator
     assert {name for name, _, _ in sample.added} <= set(VOICES)
 
 
-def test_a_pickup_is_bar_zero(writer: FourPartGenerator) -> None:
+def test_a_pickup_is_bar_zero(writer: Model) -> None:
     prompt = melody(scale(9, 480), meters=((0, 1, 4), (480, 4, 4)))
     (sample,) = writer.infill(prompt, bars=(0, 0)).samples
     assert outside(sample.score, 0, 480) == outside(prompt, 0, 480)
     assert all(onset < 480 for _, onset, _ in sample.added)
 
 
-def test_given_voices_stay_inside_the_bars(writer: FourPartGenerator) -> None:
+def test_given_voices_stay_inside_the_bars(writer: Model) -> None:
     prompt = chorale()
     result = writer.infill(prompt, bars=(2, 3), given=["soprano", "tenor"])
     for index in (0, 2):
@@ -91,43 +93,43 @@ def test_given_voices_stay_inside_the_bars(writer: FourPartGenerator) -> None:
     assert result.written == ("Alto", "Bass")
 
 
-def test_a_note_held_into_the_bars_stays_and_is_not_sung_over(writer: FourPartGenerator) -> None:
+def test_a_note_held_into_the_bars_stays_and_is_not_sung_over(writer: Model) -> None:
     prompt = melody([(0, 960, 67), (960, 1500, 69), (2460, 1380, 67), (3840, 1920, 65)])
-    for sample in writer.infill(prompt, GenerationConfig(WILD, num_samples=4), bars=(2, 2)).samples:
+    for sample in writer.infill(prompt, replace(WILD, num_samples=4), bars=(2, 2)).samples:
         notes = events(sample.score.tracks[0].notes)
         assert (960, 1500, 69, 90) in notes
         assert_no_overlap(notes)
 
 
-def test_a_new_note_may_sound_as_long_as_the_one_it_replaces(writer: FourPartGenerator) -> None:
+def test_a_new_note_may_sound_as_long_as_the_one_it_replaces(writer: Model) -> None:
     prompt = melody([(0, 1920, 67), (1920, 2400, 69), (4800, 960, 67)])
     ends = set()
-    for sample in writer.infill(prompt, GenerationConfig(WILD, num_samples=16), bars=(2, 2)).samples:
+    for sample in writer.infill(prompt, replace(WILD, num_samples=16), bars=(2, 2)).samples:
         notes = events(sample.score.tracks[0].notes)
         assert_no_overlap(notes)
         ends |= {onset + duration for onset, duration, *_ in notes if 1920 <= onset < 3840}
     assert 3840 < max(ends) <= 4320
 
 
-def test_a_note_just_before_the_bars_stays(writer: FourPartGenerator) -> None:
+def test_a_note_just_before_the_bars_stays(writer: Model) -> None:
     prompt = melody([(0, 1900, 67), (1919, 961, 69), (2880, 960, 65), (3838, 1922, 64)])
     (sample,) = writer.infill(prompt, bars=(2, 2)).samples
     assert outside(sample.score, 1920, 3840) == outside(prompt, 1920, 3840)
     assert_no_overlap(events(n for n in sample.score.tracks[0].notes if n.time != 0))
 
 
-def test_one_bar_of_a_long_piece_is_written_with_what_is_near(writer: FourPartGenerator) -> None:
+def test_one_bar_of_a_long_piece_is_written_with_what_is_near(writer: Model) -> None:
     prompt = chorale(150)
     (sample,) = writer.infill(prompt, bars=(100, 101)).samples
     assert outside(sample.score, 99 * 1920, 101 * 1920) == outside(prompt, 99 * 1920, 101 * 1920)
 
 
 @pytest.mark.parametrize("bars", [(0, 1), (3, 2), (4, 5)])
-def test_bars_that_are_not_there_are_refused(writer: FourPartGenerator, bars: tuple[int, int]) -> None:
-    with pytest.raises(InputError, match="the prompt has bars 1 to 4"):
+def test_bars_that_are_not_there_are_refused(writer: Model, bars: tuple[int, int]) -> None:
+    with pytest.raises(InputError, match="Choose from the prompt's bars 1 to 4"):
         writer.infill(chorale(), bars=bars)
 
 
-def test_a_voice_that_is_not_there_cannot_stay(writer: FourPartGenerator) -> None:
-    with pytest.raises(InputError, match="Bass is given, but the prompt has Soprano"):
+def test_a_voice_that_is_not_there_cannot_stay(writer: Model) -> None:
+    with pytest.raises(InputError, match="Bass is not in the prompt, which has Soprano"):
         writer.infill(melody(scale(8, 480)), bars=(1, 1), given=["bass"])

@@ -20,9 +20,8 @@ from miditok import REMI
 from symusic.core import NoteTick, ScoreTick, TrackTick
 from transformers import AutoModelForCausalLM
 
-from descant_modeling.decoding.config import SamplingConfig
-from descant_modeling.generation.base import GenerationConfig
-from descant_modeling.generation.satb import FourPartGenerator
+from descant_modeling.api import Model, load
+from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.models.checkpoints import load_checkpoint
 from descant_tokenizers.corpora import build_dataset
 from descant_tokenizers.scores import VOICES, read_score
@@ -94,8 +93,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory, repo_root: Path) -> Traine
 
 
 @pytest.fixture(scope="module")
-def writer(trained: Trained) -> FourPartGenerator:
-    return FourPartGenerator(load_checkpoint(str(trained.run)))
+def writer(trained: Trained) -> Model:
+    return load(str(trained.run), "cpu")
 
 
 def test_the_model_has_the_tokenizers_vocabulary(trained: Trained) -> None:
@@ -130,13 +129,13 @@ def assert_sound(score: ScoreTick, prompt: ScoreTick, kept: dict[str, str], unti
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0, 5.0])
-def test_whatever_it_writes_decodes(writer: FourPartGenerator, temperature: float) -> None:
-    config = GenerationConfig(SamplingConfig(temperature, 1.0), num_samples=4, seed=1)
+def test_whatever_it_writes_decodes(writer: Model, temperature: float) -> None:
+    config = GenerationConfig(temperature=temperature, top_p=1.0, num_samples=4, seed=1)
     prompt = song(random.Random(3))
     melody = ScoreTick(TPQ)
     melody.tracks.append(prompt.tracks[0].copy())
     harmonized = writer.harmonize(melody, config).samples
-    continued = writer.continue_(prompt, config, num_bars=3).samples
+    continued = writer.continue_(prompt, config, bars=3).samples
     infilled = writer.infill(prompt, config, bars=(2, 2)).samples
     for sample in harmonized:
         assert_sound(sample.score, prompt, {"Soprano": "Soprano"})

@@ -6,9 +6,8 @@ import pytest
 from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 from untrained import save_untrained
 
-from descant_modeling.generation.base import GenerationConfig, Sketch
-from descant_modeling.generation.satb import FourPartGenerator
-from descant_modeling.models.checkpoints import load_checkpoint
+from descant_modeling.api import Model, load
+from descant_modeling.decoding.config import GenerationConfig, Sketch
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.tokens.vocabulary import Vocabulary
 
@@ -16,16 +15,16 @@ RANGES = {"Soprano": (60, 81), "Alto": (52, 74), "Tenor": (46, 69), "Bass": (36,
 
 
 @pytest.fixture(scope="module")
-def writer(outer_first: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> FourPartGenerator:
+def writer(outer_first: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> Model:
     ranges = [RANGES[voice] for voice in outer_first.voices]
-    return FourPartGenerator(load_checkpoint(save_untrained(outer_first, ranges, tmp_path_factory.mktemp("sbat"))))
+    return load(str(save_untrained(outer_first, ranges, tmp_path_factory.mktemp("sbat"))), "cpu")
 
 
 def notes_of(score: ScoreTick, voice: str) -> list[tuple[int, int, int]]:
     return [(n.time, n.duration, n.pitch) for track in score.tracks if track.name == voice for n in track.notes]
 
 
-def test_what_is_seen_while_it_is_written_bears_the_right_names(writer: FourPartGenerator) -> None:
+def test_what_is_seen_while_it_is_written_bears_the_right_names(writer: Model) -> None:
     prompt = ScoreTick(480)
     prompt.time_signatures.append(TimeSignatureTick(0, 4, 4))
     prompt.tracks.append(TrackTick("Soprano", 0, False))
@@ -46,7 +45,7 @@ def assert_in_range(score: ScoreTick, voices: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("voice", VOICES)
-def test_any_voice_may_be_given(writer: FourPartGenerator, voice: str) -> None:
+def test_any_voice_may_be_given(writer: Model, voice: str) -> None:
     low, high = RANGES[voice]
     prompt = ScoreTick(480)
     prompt.time_signatures.append(TimeSignatureTick(0, 4, 4))
@@ -61,7 +60,7 @@ def test_any_voice_may_be_given(writer: FourPartGenerator, voice: str) -> None:
     assert result.written == tuple(other for other in VOICES if other != voice)
 
 
-def test_a_voice_of_four_is_written_anew(writer: FourPartGenerator) -> None:
+def test_a_voice_of_four_is_written_anew(writer: Model) -> None:
     prompt = ScoreTick(480)
     prompt.time_signatures.append(TimeSignatureTick(0, 4, 4))
     for voice in VOICES:

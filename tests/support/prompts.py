@@ -7,11 +7,11 @@ from typing import Any
 
 from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
-from descant_modeling.decoding.config import SamplingConfig
+from descant_modeling.decoding.config import GenerationConfig
 from descant_tokenizers.scores import VOICES, last_note_end
 
 Event = tuple[int, int, int, int]
-WILD = SamplingConfig(temperature=1.0, top_p=1.0)
+WILD = GenerationConfig(temperature=1.0, top_p=1.0)
 
 
 def events(notes: Any, factor: int = 1) -> list[Event]:

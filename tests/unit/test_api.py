@@ -12,8 +12,8 @@ import pytest
 import descant_modeling
 import descant_tokenizers
 from descant_modeling.api import load, load_generator
-from descant_modeling.decoding.config import SamplingConfig
-from descant_modeling.generation.base import GenerationConfig
+from descant_modeling.decoding.config import GenerationConfig
+from descant_modeling.generation.base import Request
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import read_score
 
@@ -52,8 +52,8 @@ def test_options_arrive(repo_root: Path) -> None:
     tune = repo_root / "examples" / "ode-to-joy.mid"
     result = load(device="cpu").infill(tune, bars=(2, 2), seed=4, num_samples=2, temperature=0.0, sound="organ")
     assert len(result.samples) == 2
-    config = GenerationConfig(SamplingConfig(temperature=0.0), num_samples=2, seed=4, sound="organ")
-    expected = load_generator().infill(read_score(tune), config, bars=(2, 2))
+    config = GenerationConfig(temperature=0.0, num_samples=2, seed=4, sound="organ")
+    expected = load_generator().generate(Request("infill", read_score(tune), bars=(2, 2)), config)
     assert [s.score.dumps_midi() for s in result.samples] == [s.score.dumps_midi() for s in expected.samples]
     assert result.samples[0].given | result.samples[0].added
     assert not result.samples[0].given & result.samples[0].added
@@ -64,10 +64,11 @@ def test_options_arrive(repo_root: Path) -> None:
     [
         ({"temperature": -1.0}, "temperature is -1"),
         ({"top_p": 0.0}, "top_p is 0"),
-        ({"num_samples": 0}, "number of samples is 0"),
+        ({"num_samples": 0}, "num_samples is 0"),
         ({"seed": -1}, "seed is -1"),
         ({"sound": "kazoo"}, "kazoo"),
-        ({"write": ["piano"]}, "any instruments"),
+        ({"write": ["piano"]}, "multitrack models"),
+        ({"loudness": 3}, "no option 'loudness'. Choose from num_samples, seed"),
     ],
 )
 def test_options_out_of_range_are_one_sentence(options: dict[str, object], words: str, repo_root: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ElementTree
 
 from descant_modeling.app.page import error_line, message_line, progress_line, waiting_line
-from descant_modeling.generation.base import Sketch, SketchNote
+from descant_modeling.decoding.config import Sketch, SketchNote
 
 
 def test_it_says_who_waits_and_what_was_wrong() -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 from threading import Thread
 
 import numpy as np
 import pytest
-from symusic.core import NoteTick, ScoreTick, TempoTick, TrackTick
+from symusic.core import NoteTick, TempoTick, TrackTick
 
 from descant_modeling.app.editor import blank_drawing
 from descant_modeling.app.jobs import Job, StoppedError
@@ -19,8 +18,9 @@ from descant_modeling.app.requests import AppLimits, Locks, PageRequest
 from descant_modeling.app.routes import engraved, rendering_of, stems_of, zip_of
 from descant_modeling.app.service import Service, example_files, for_page
 from descant_modeling.app.sessions import Clock, Session, Sessions, Take, details, runs_of
+from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.evaluation.rules import reference_rates
-from descant_modeling.generation.base import TASKS, GenerationConfig, GenerationResult, Sample
+from descant_modeling.generation.base import TASKS, GenerationResult, Request, Sample
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.rendering.audio import has_sound
 from descant_tokenizers.scores import VOICES, Limits, bars_of
@@ -34,9 +34,13 @@ class Parrot:
     draws_tokens = True
     styles = ("bach", "folk")
 
-    def harmonize(
-        self, score: ScoreTick, config: GenerationConfig, *, given=None, write=(), track=None
-    ) -> GenerationResult:
+    def generate(self, request: Request, config: GenerationConfig) -> GenerationResult:
+        if request.task == "continue":
+            raise InputError("no --track here.")
+        return (self.harmonize if request.task == "harmonize" else self.infill)(request, config)
+
+    def harmonize(self, request: Request, config: GenerationConfig) -> GenerationResult:
+        score = request.prompt
         config.progress(0.5)
         samples = []
         for index in range(config.num_samples):
@@ -54,13 +58,9 @@ class Parrot:
             samples.append(Sample(made, frozenset(added), 1, -1.0))
         return GenerationResult(tuple(samples), ("melody: track 1",), VOICES[:1], VOICES[1:])
 
-    def continue_(self, score, config, *, num_bars=8, given=None, write=(), track=None):
-        raise InputError("no --track here.")
-
-    def infill(
-        self, score: ScoreTick, config: GenerationConfig, *, bars: tuple[int, int], given: Sequence[str] = (), write=()
-    ) -> GenerationResult:
+    def infill(self, request: Request, config: GenerationConfig) -> GenerationResult:
         """Double the resolution, and put every free note of the bars on one pitch."""
+        score, bars, given = request.prompt, request.bars, request.given or ()
         made = score.resample(2 * score.ticks_per_quarter)
         chosen = [bar for bar in bars_of(made) if bars[0] <= bar.number <= bars[1]]
         added = set()
@@ -192,7 +192,7 @@ def test_uploads_are_bounded_and_refused_by_their_own_name(session: Session, rep
         ({"num_samples": 5}, "Give 1 to 4"),
         ({"task": "continue", "num_bars": 17}, "Give 1 to 16"),
         ({"model": "nobody"}, "There is no model 'nobody'"),
-        ({"style": "mozart"}, "the style is 'mozart'; this model knows bach, folk"),
+        ({"style": "mozart"}, "The style is 'mozart'. Give one that this model knows: bach, folk"),
     ],
 )
 def test_options_out_of_range_are_refused(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from descant_modeling.decoding.config import SamplingConfig
+from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.decoding.infilling import with_content
 from descant_modeling.decoding.sampler import sample_templates
 from descant_modeling.decoding.sequences import InfilledNotes
@@ -105,13 +105,15 @@ def draw(
     grammar: Grammar,
     what: tuple[Piece, Span],
     seeds: Sequence[int],
-    config: SamplingConfig | None = None,
+    config: GenerationConfig | None = None,
     engine: StubEngine | None = None,
 ) -> list[InfilledNotes]:
     template = make_template(layout, *what)
     engine = engine or StubEngine(layout.vocabulary.size)
     randoms = [np.random.default_rng(seed) for seed in seeds]
-    return sample_templates(engine, grammar, [template] * len(seeds), config or SamplingConfig(1.0, 1.0), randoms)
+    return sample_templates(
+        engine, grammar, [template], config or GenerationConfig(temperature=1.0, top_p=1.0), randoms
+    )
 
 
 @pytest.mark.parametrize("make_hole", HOLES)
@@ -169,15 +171,15 @@ def test_every_continuation_sounds_in_its_last_bar(layout: TaskLayout, grammar: 
 
 
 def test_temperature_zero_takes_the_likeliest_legal_token(layout: TaskLayout, grammar: Grammar, piece: Piece) -> None:
-    first, second = draw(layout, grammar, harmony(piece), [1, 2], SamplingConfig(temperature=0))
+    first, second = draw(layout, grammar, harmony(piece), [1, 2], GenerationConfig(temperature=0))
     assert first == second
-    tiny = draw(layout, grammar, harmony(piece), [3], SamplingConfig(temperature=1e-30, top_p=1.0))
+    tiny = draw(layout, grammar, harmony(piece), [3], GenerationConfig(temperature=1e-30, top_p=1.0))
     assert tiny[0].notes == first.notes
 
 
 def test_a_small_nucleus_is_the_likeliest_token(layout: TaskLayout, grammar: Grammar, piece: Piece) -> None:
-    (greedy,) = draw(layout, grammar, harmony(piece), [1], SamplingConfig(temperature=0))
-    (nucleus,) = draw(layout, grammar, harmony(piece), [1], SamplingConfig(top_p=1e-6))
+    (greedy,) = draw(layout, grammar, harmony(piece), [1], GenerationConfig(temperature=0))
+    (nucleus,) = draw(layout, grammar, harmony(piece), [1], GenerationConfig(top_p=1e-6))
     assert nucleus.notes == greedy.notes
 
 
@@ -190,7 +192,7 @@ def test_draws_follow_the_probabilities_of_the_nucleus(layout: TaskLayout, gramm
     given = Piece((GridBar(piece.bars[0].meter),))
     span = Span(Task.INFILL, (0,), 0, 1, (BAR_TICKS,) * 4, PITCHES)
     engine = StubEngine(vocabulary.size, logits)
-    samples = draw(layout, grammar, (given, span), range(400), SamplingConfig(1.0, 0.75), engine)
+    samples = draw(layout, grammar, (given, span), range(400), GenerationConfig(temperature=1.0, top_p=0.75), engine)
     onsets = [sample.notes[0][0].offset_ticks // given.bars[0].meter.position_ticks for sample in samples]
     assert set(onsets) == {0, 24}
     assert onsets.count(0) / len(onsets) == pytest.approx(0.5 / 0.8, abs=0.08)
@@ -207,9 +209,13 @@ def test_a_random_stream_goes_on_where_its_sample_ended(layout: TaskLayout, gram
     """Rows that are done draw nothing, so what a sample writes next does not depend on the others' length."""
     template = make_template(layout, *harmony(piece))
     randoms = [np.random.default_rng(seed) for seed in (7, 8)]
-    sample_templates(StubEngine(layout.vocabulary.size), grammar, [template] * 2, SamplingConfig(1.0, 1.0), randoms)
+    sample_templates(
+        StubEngine(layout.vocabulary.size), grammar, [template], GenerationConfig(temperature=1.0, top_p=1.0), randoms
+    )
     alone = np.random.default_rng(7)
-    sample_templates(StubEngine(layout.vocabulary.size), grammar, [template], SamplingConfig(1.0, 1.0), [alone])
+    sample_templates(
+        StubEngine(layout.vocabulary.size), grammar, [template], GenerationConfig(temperature=1.0, top_p=1.0), [alone]
+    )
     assert randoms[0].random() == alone.random()
 
 
@@ -217,7 +223,7 @@ def test_different_plans_are_filled_side_by_side(layout: TaskLayout, grammar: Gr
     templates = [make_template(layout, *make_hole(piece)) for make_hole in HOLES]
     randoms = [np.random.default_rng(seed) for seed in range(len(HOLES))]
     together = sample_templates(
-        StubEngine(layout.vocabulary.size), grammar, templates, SamplingConfig(1.0, 1.0), randoms
+        StubEngine(layout.vocabulary.size), grammar, templates, GenerationConfig(temperature=1.0, top_p=1.0), randoms
     )
     for seed, make_hole in enumerate(HOLES):
         assert together[seed] == draw(layout, grammar, make_hole(piece), [seed])[0]
@@ -227,7 +233,7 @@ def test_a_common_beginning_is_computed_once(layout: TaskLayout, grammar: Gramma
     engine = StubEngine(layout.vocabulary.size)
     samples = draw(layout, grammar, harmony(piece), range(3), engine=engine)
     longest = max(len(row) for row in engine.rows)
-    prompt = len(make_template(layout, *harmony(piece)).given[0])
+    prompt = len(make_template(layout, *harmony(piece)).context[0])
     assert max(sample.num_tokens for sample in samples) <= engine.num_calls <= longest - prompt + 1
 
 
@@ -235,7 +241,7 @@ def test_likelihood_is_that_of_the_model_without_mask_or_temperature(
     layout: TaskLayout, grammar: Grammar, piece: Piece
 ) -> None:
     engine = StubEngine(layout.vocabulary.size, torch.zeros(layout.vocabulary.size))
-    (sample,) = draw(layout, grammar, infill(piece), [0], SamplingConfig(0.5, 0.9), engine)
+    (sample,) = draw(layout, grammar, infill(piece), [0], GenerationConfig(temperature=0.5, top_p=0.9), engine)
     assert sample.log_likelihood == pytest.approx(-sample.num_tokens * math.log(layout.vocabulary.size), rel=1e-5)
 
 
@@ -244,7 +250,7 @@ def test_progress_rises_to_one(layout: TaskLayout, grammar: Grammar, piece: Piec
     template = make_template(layout, *harmony(piece))
     randoms = [np.random.default_rng(seed) for seed in range(2)]
     sample_templates(
-        StubEngine(layout.vocabulary.size), grammar, [template] * 2, SamplingConfig(), randoms, shares.append
+        StubEngine(layout.vocabulary.size), grammar, [template], GenerationConfig(), randoms, shares.append
     )
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
@@ -260,4 +266,4 @@ def test_a_stream_beyond_the_model_is_refused(layout: TaskLayout, grammar: Gramm
 )
 def test_values_out_of_range_are_refused(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=name):
-        SamplingConfig(**{name: value})
+        GenerationConfig(**{name: value})

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from descant_modeling.decoding.config import SamplingConfig
+from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.decoding.infilling import with_content
 from descant_modeling.decoding.sampler import Engine
 from descant_modeling.decoding.sequences import InfilledNotes
-from descant_modeling.decoding.smc import resample, sample_particles
+from descant_modeling.decoding.smc import num_particles, resample, sample_particles
 from descant_modeling.decoding.template import Span, make_template
 from descant_tokenizers.tokens.grammar import Grammar
 from descant_tokenizers.tokens.piece import Piece
@@ -73,7 +73,9 @@ def draw(
     templates = [make_template(layout, piece.keep_voices((0,)), span) for piece in pieces]
     randoms = [np.random.default_rng(seed) for seed in seeds]
     engine = engine or PrefixEngine(layout.vocabulary.size)
-    return sample_particles(engine, grammar, templates, SamplingConfig(0.9, 0.95), randoms, num_particles)
+    return sample_particles(
+        engine, grammar, templates, GenerationConfig(temperature=0.9, top_p=0.95), randoms, num_particles
+    )
 
 
 def test_indices_are_drawn_as_often_as_their_weights_say() -> None:
@@ -125,18 +127,18 @@ def test_versions_that_rules_cornered_die_out(
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
-        (SamplingConfig(), 8),
-        (SamplingConfig(allow_parallels=True), 8),
-        (SamplingConfig(allow_parallels=True, allow_leaps=True), 1),
-        (SamplingConfig(temperature=0), 1),
-        (SamplingConfig(best_of=3), 3),
+        (GenerationConfig(), 8),
+        (GenerationConfig(allow_parallels=True), 8),
+        (GenerationConfig(allow_parallels=True, allow_leaps=True), 1),
+        (GenerationConfig(temperature=0), 1),
+        (GenerationConfig(best_of=3), 3),
     ],
 )
 def test_versions_are_written_where_rules_are_kept(
-    vocabulary: Vocabulary, config: SamplingConfig, expected: int
+    vocabulary: Vocabulary, config: GenerationConfig, expected: int
 ) -> None:
-    assert config.num_particles(vocabulary) == expected
+    assert num_particles(config, vocabulary) == expected
 
 
 def test_instruments_keep_no_rules_of_voices(gm_table: Vocabulary) -> None:
-    assert SamplingConfig().num_particles(gm_table) == 1
+    assert num_particles(GenerationConfig(), gm_table) == 1

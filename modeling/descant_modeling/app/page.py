@@ -15,8 +15,7 @@ from descant_modeling.app.requests import Locks, PageRequest, parse_seed
 from descant_modeling.app.routes import ASSETS, ROUTES_PREFIX, answer_input_error, make_router
 from descant_modeling.app.service import Service, example_files, for_page, shown_name
 from descant_modeling.app.sessions import Session, Take
-from descant_modeling.decoding.config import TEMPERATURE, SamplingConfig
-from descant_modeling.generation.base import GenerationConfig, Sketch
+from descant_modeling.decoding.config import GenerationConfig, Sketch
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.rendering import SOUNDS
 from descant_tokenizers.rendering.pianoroll import VOICE_COLORS
@@ -131,7 +130,13 @@ class _Page:
         with gr.Row():
             help_text = "Below 1 safer, above 1 bolder."
             self.temperature = gr.Slider(
-                0, 2, value=TEMPERATURE, step=0.05, label="Temperature", info=help_text, min_width=220
+                0,
+                2,
+                value=GenerationConfig.temperature,
+                step=0.05,
+                label="Temperature",
+                info=help_text,
+                min_width=220,
             )
             # A text box, because an empty number box shows 0.
             self.seed = gr.Textbox("", label="Seed", info="Empty: a new one each time.", max_lines=1, min_width=160)
@@ -237,7 +242,7 @@ class _Page:
             raise InputError("The bars to rewrite are missing. Give the first and the last one.")
         try:
             config = GenerationConfig(
-                SamplingConfig(temperature=float(values[self.temperature])),
+                temperature=float(values[self.temperature]),
                 num_samples=int(values[self.num_takes]),
                 seed=parse_seed(values[self.seed]),
                 sound=values[self.sound],

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from symusic.core import ScoreTick
 
-from descant_modeling.generation.base import GenerationConfig, OnProgress, OnSketch
+from descant_modeling.decoding.config import GenerationConfig, OnProgress, OnSketch
 from descant_modeling.models.checkpoints import EMBEDDED_DEFAULT
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.scores import Limits
@@ -51,7 +51,7 @@ class PageRequest:
         """The request as JSON."""
         values = {name: getattr(self, name) for name in ("task", "model", "given", "track", "bars", "num_bars")}
         values |= {name: getattr(self.config, name) for name in ("num_samples", "seed", "sound", "style")}
-        return values | {"temperature": self.config.sampling.temperature}
+        return values | {"temperature": self.config.temperature}
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from descant_modeling.app.jobs import JobQueue
 from descant_modeling.app.requests import AppLimits, Locks, PageRequest
 from descant_modeling.app.sessions import AddedNotes, Session, Sessions, Take, runs_of
 from descant_modeling.common.console import part_of, quiet_libraries
-from descant_modeling.decoding.config import SamplingConfig
-from descant_modeling.generation.base import GenerationResult, MusicGenerator, UnconditionalGenerator, check_style
+from descant_modeling.decoding.config import GenerationConfig
+from descant_modeling.generation.base import GenerationResult, MusicGenerator, Request, check_style
+from descant_modeling.generation.multitrack import MultitrackGenerator
 from descant_modeling.models.checkpoints import EMBEDDED_DEFAULT, embedded_models
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.scores import bars_of
@@ -63,11 +64,10 @@ class Service:
         self.generators: dict[str, MusicGenerator] = {}
         embedded = sorted(embedded_models(), key=lambda name: (name != EMBEDDED_DEFAULT, name))
         for name in embedded if models is None else models:
-            generator = load(name, device).writer
-            vocabulary = getattr(getattr(generator, "checkpoint", None), "vocabulary", None)
-            if isinstance(generator, UnconditionalGenerator):
+            generator = load(name, device).generator
+            if "harmonize" not in generator.tasks:
                 reason = "writes music without a melody, and the page starts from one"
-            elif vocabulary is not None and not vocabulary.is_four_part:
+            elif isinstance(generator, MultitrackGenerator):
                 reason = "writes any instruments, and the page is for four voices"
             else:
                 self.generators[name] = generator
@@ -186,15 +186,13 @@ class Service:
         """Run the request's model; options that it lacks are ignored."""
         generator, config = self.generators[request.model], request.config
         if not generator.draws_tokens:
-            config = replace(config, sampling=SamplingConfig())
+            config = replace(config, temperature=GenerationConfig.temperature)
         if config.style not in generator.styles:
             config = replace(config, style=None)
-        given = request.given or None
-        if request.task == "harmonize":
-            return generator.harmonize(score, config, given=given, track=request.track)
-        if request.task == "continue":
-            return generator.continue_(score, config, num_bars=request.num_bars, track=request.track)
-        return generator.infill(score, config, bars=request.bars, given=given)
+        given = None if request.task == "continue" else request.given or None
+        track = None if request.task == "infill" else request.track
+        wanted = Request(request.task, score, given, track=track, bars=request.bars, num_bars=request.num_bars)
+        return generator.generate(wanted, config)
 
     def _infill(self, old: Take, locks: Locks, model: str, request: PageRequest) -> tuple[ScoreTick, AddedNotes]:
         """Infill each run of unlocked bars of a take."""

@@ -1,8 +1,8 @@
-"""What `generate.py` shows of its results: files in every format, a summary in words, or JSON."""
+"""Results of the `generate` command: how they are rendered, and reported in words or JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,11 +19,21 @@ __all__ = ["Outcome", "RenderOptions", "facts_of", "left_out", "renderings_of", 
 
 @dataclass(frozen=True)
 class RenderOptions:
-    """How results are to be seen and heard."""
+    """How to show and play results.
 
-    prompt: Path | None
+    Attributes:
+        name: Name of the prompt, or of the model without one.
+        task: The task.
+        formats: Formats to write.
+        layout: Staves; None for the default.
+        key: Key to spell notes in; None to find it.
+        with_chords: If True, chords are written into the sheet music and reported.
+        sound: Sound of all voices; None for their own.
+    """
+
     name: str
     task: str
+    formats: tuple[str, ...]
     layout: Literal["open", "closed"] | None
     key: Key | None
     with_chords: bool
@@ -32,143 +42,126 @@ class RenderOptions:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a request.
+    """Everything a report is made of.
 
     Attributes:
-        look: How results are seen and heard.
+        prompt: The prompt's file, if there is one.
         model: The model as it was named.
-        seed: Of the draw.
-        repairs: What was repaired in the prompt, a sentence each.
+        task: The task.
+        seed: The seed.
         result: The music.
-        results: Name and rendering of each sample.
-        written: The files of each sample.
-        writing_seconds: Time that the model took.
-        seconds: Time of everything.
+        renderings: The rendering of each sample.
+        files: The files of each sample.
+        generation_seconds: Time of generation.
+        seconds: Time of the whole command.
     """
 
-    look: RenderOptions
+    prompt: Path | None
     model: str
+    task: str
     seed: int
-    repairs: Sequence[str]
     result: GenerationResult
-    results: list[tuple[Path, Rendering]]
-    written: list[WrittenFiles]
-    writing_seconds: float
+    renderings: Sequence[Rendering]
+    files: Sequence[WrittenFiles]
+    generation_seconds: float
     seconds: float
 
+    @property
+    def notes(self) -> list[str]:
+        """Shortcomings of the files and of the music, a sentence each."""
+        return [*self.result.silences, *_unique(remark for each in self.files for remark in each.remarks)]
 
-def renderings_of(samples: tuple[Sample, ...], how: RenderOptions) -> list[Rendering]:
+
+def renderings_of(samples: Sequence[Sample], show: RenderOptions, prompt: Path | None) -> list[Rendering]:
     """Prepare each sample for its formats."""
     from descant_tokenizers.rendering.marks import Marks, read_marks
     from descant_tokenizers.rendering.write import Rendering
 
-    marks = Marks() if how.prompt is None else read_marks(how.prompt)
+    marks = Marks() if prompt is None else read_marks(prompt)
     return [
         Rendering(
             sample.score,
-            title=marks.title or how.name,
-            caption=f"{how.name}: {how.task}",
+            title=marks.title or show.name,
+            caption=f"{show.name}: {show.task}",
             is_given=_given_rule(sample),
-            arrangement=how.layout,
-            chosen_key=how.key,
-            with_chords=how.with_chords,
+            arrangement=show.layout,
+            chosen_key=show.key,
+            with_chords=show.with_chords,
             marks=marks,
-            sound=how.sound,
+            sound=show.sound,
         )
         for sample in samples
     ]
-
-
-def facts_of(made: Outcome) -> dict[str, Any]:
-    """Say in JSON what `summary` says in words."""
-    result = made.result
-    return {
-        "task": made.look.task,
-        "model": made.model,
-        "seed": made.seed,
-        "given": list(result.given),
-        "written": list(result.written),
-        "num_notes_written": [len(sample.added) for sample in result.samples],
-        "log_likelihoods": [_rounded(sample.log_likelihood) for sample in result.samples],
-        "melody_kept": [_rounded(sample.melody_kept) for sample in result.samples],
-        "remarks": [*made.repairs, *result.remarks, *result.silences, *_remarks(made.written)],
-        **_files_facts(made.results, made.written),
-        "seconds": round(made.seconds, 3),
-        **_speed_facts(result, made.writing_seconds),
-    }
-
-
-def _files_facts(results: list[tuple[Path, Rendering]], written: list[WrittenFiles]) -> dict[str, Any]:
-    """Say in JSON what was written where: `outputs` has one name for each result."""
-    shown = [rendering for _, rendering in results]
-    return {
-        "outputs": [str(next(iter(each.paths))) for each in written],
-        "pictures": [str(path) for each in written for path in each.files.get("png", ())],
-        "files": [{kind: [str(path) for path in paths] for kind, paths in each.files.items()} for each in written],
-        "left_out": left_out(written),
-        "keys": [str(rendering.key) for rendering in shown],
-        "chords": [
-            [
-                {"bar": chord.bar, "time_ticks": chord.time_ticks, "symbol": chord.symbol, "numeral": chord.numeral}
-                for chord in rendering.chords
-            ]
-            for rendering in shown
-            if rendering.with_chords
-        ],
-    }
-
-
-def left_out(written: list[WrittenFiles]) -> list[str]:
-    """Why formats were not written, each sentence once."""
-    return list(dict.fromkeys(sentence for each in written for sentence in each.left_out.values()))
-
-
-def _remarks(written: list[WrittenFiles]) -> list[str]:
-    """What the sheet music could not say as it is, each sentence once."""
-    return list(dict.fromkeys(remark for each in written for remark in each.remarks))
-
-
-def _speed_facts(result: GenerationResult, seconds: float) -> dict[str, float]:
-    """Say in JSON how fast the model wrote."""
-    num_tokens = sum(sample.num_tokens for sample in result.samples)
-    return {"num_tokens": num_tokens, "tokens_per_second": round(num_tokens / max(seconds, 1e-9), 1)}
 
 
 def _given_rule(sample: Sample) -> Callable[[str, NoteTick], bool]:
     return lambda name, note: (name, note.time, note.pitch) not in sample.added
 
 
-def summary(made: Outcome) -> str:
-    """Say what was given, what was written and where."""
-    prompt, result, results, written = made.look.prompt, made.result, made.results, made.written
-    counts = ", ".join(str(len(sample.added)) for sample in result.samples)
-    given = f"{', '.join(result.given) or 'the bars around'} of {prompt}" if prompt is not None else "nothing but noise"
-    lines = [f"given    {given}"]
-    lines += [f"         {remark}" for remark in (*made.repairs, *result.remarks)]
-    lines += [f"written  {', '.join(result.written)}: {counts} notes in {made.seconds:.1f} s"]
-    lines += [f"{'key' if index == 0 else '':<8} {key}" for index, key in enumerate(_keys(results))]
-    for _, rendering in results:
-        if rendering.with_chords:
-            lines += _chord_lines(rendering)
-    paths = [path for each in written for path in each.paths]
-    lines += [f"{'files' if index == 0 else '':<8} {path}" for index, path in enumerate(paths)]
-    lines += [
-        f"{'note' if index == 0 else '':<8} {line}"
-        for index, line in enumerate((*result.silences, *_remarks(written), *left_out(written)))
-    ]
-    lines += [f"again    --seed {made.seed}"]
-    return "\n".join(lines)
+def facts_of(outcome: Outcome) -> dict[str, Any]:
+    """Return the report as values for JSON; `outputs`, `files`, `keys` and `chords` have one entry per sample."""
+    result, files, renderings = outcome.result, outcome.files, outcome.renderings
+    num_tokens = sum(sample.num_tokens for sample in result.samples)
+    return {
+        "task": outcome.task,
+        "model": outcome.model,
+        "seed": outcome.seed,
+        "given": list(result.given),
+        "written": list(result.written),
+        "num_notes_written": [len(sample.added) for sample in result.samples],
+        "log_likelihoods": [_rounded(sample.log_likelihood) for sample in result.samples],
+        "melody_kept": [_rounded(sample.melody_kept) for sample in result.samples],
+        "remarks": [*result.remarks, *outcome.notes],
+        "outputs": [str(next(iter(each.paths))) for each in files],
+        "pictures": [str(path) for each in files for path in each.files.get("png", ())],
+        "files": [{form: [str(path) for path in paths] for form, paths in each.files.items()} for each in files],
+        "left_out": left_out(files),
+        "keys": [str(rendering.key) for rendering in renderings],
+        "chords": [
+            [
+                {"bar": chord.bar, "time_ticks": chord.time_ticks, "symbol": chord.symbol, "numeral": chord.numeral}
+                for chord in rendering.chords
+            ]
+            for rendering in renderings
+            if rendering.with_chords
+        ],
+        "seconds": round(outcome.seconds, 3),
+        "num_tokens": num_tokens,
+        "tokens_per_second": round(num_tokens / max(outcome.generation_seconds, 1e-9), 1),
+    }
 
 
-def _keys(results: list[tuple[Path, Rendering]]) -> list[str]:
-    """The keys of all results, each once."""
-    return list(dict.fromkeys(str(rendering.key_found) for _, rendering in results))
-
-
-def _chord_lines(rendering: Rendering) -> list[str]:
+def summary(outcome: Outcome) -> str:
+    """Return the report in words."""
     from descant_tokenizers.rendering.chords import chord_lines
 
-    return [f"{'chords' if index == 0 else '':<8} {line}" for index, line in enumerate(chord_lines(rendering.chords))]
+    result, renderings = outcome.result, outcome.renderings
+    given = f"{', '.join(result.given) or 'the bars around'} of {outcome.prompt}" if outcome.prompt else "only noise"
+    counts = ", ".join(str(len(sample.added)) for sample in result.samples)
+    lines = [
+        *_labelled("given", [given, *result.remarks]),
+        *_labelled("written", [f"{', '.join(result.written)}: {counts} notes in {outcome.seconds:.1f} s"]),
+        *_labelled("key", _unique(str(rendering.key_found) for rendering in renderings)),
+    ]
+    for rendering in renderings:
+        if rendering.with_chords:
+            lines += _labelled("chords", chord_lines(rendering.chords))
+    lines += _labelled("files", [str(path) for each in outcome.files for path in each.paths])
+    lines += _labelled("note", [*outcome.notes, *left_out(outcome.files)])
+    return "\n".join([*lines, *_labelled("again", [f"--seed {outcome.seed}"])])
+
+
+def left_out(files: Sequence[WrittenFiles]) -> list[str]:
+    """Return why formats were left out, each sentence once."""
+    return _unique(sentence for each in files for sentence in each.left_out.values())
+
+
+def _labelled(label: str, lines: Sequence[str]) -> list[str]:
+    return [f"{'' if index else label:<8} {line}" for index, line in enumerate(lines)]
+
+
+def _unique(texts: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(texts))
 
 
 def _rounded(value: float | None) -> float | None:

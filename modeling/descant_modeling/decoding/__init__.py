@@ -1,1 +1,1 @@
-"""Generation: the decoding forward pass, the grammar that steers it, and what is done with its tokens."""
+"""Decoding: the forward pass, the grammar that constrains it, and sampling."""

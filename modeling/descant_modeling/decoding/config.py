@@ -1,65 +1,130 @@
-"""How tokens are drawn, and which rules of voice leading are kept meanwhile.
+"""Options of generation, from the command line to the sampler.
 
-How tokens are drawn if nobody says otherwise; without imports, so that a command's help need not wait for any.
-
-Chosen on the valid split: records/LOG.md has what other values do to the harmonies.
+Every default is a field of `GenerationConfig`, and nowhere else. Nothing heavy is imported, so that a command's help
+answers at once.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from descant_modeling.decoding.voice_leading import LeadingRules
-from descant_tokenizers.tokens.vocabulary import Vocabulary
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.rendering import SOUNDS
 
-#: Divides the logits; 1 draws as the model itself would.
-TEMPERATURE = 0.95
-#: Only the likeliest tokens that together reach this probability are drawn.
-TOP_P = 0.98
+DEFAULT_NEW_BARS = 8
+MAX_NEW_BARS = 256
+#: Smallest and largest value of each number.
+LIMITS: dict[str, tuple[float, float]] = {
+    "num_samples": (1, 64),
+    "seed": (0, 2**63 - 1),
+    "temperature": (0, 10),
+    "top_p": (1e-6, 1),
+    "best_of": (1, 64),
+}
+#: Options of models that sample tokens; others refuse them.
+TOKEN_OPTIONS = ("temperature", "top_p", "allow_parallels", "allow_leaps", "best_of")
 
-#: Versions of a sample, where its voices keep rules.
-NUM_PARTICLES = 8
-MAX_PARTICLES = 64
+OnProgress = Callable[[float], None]
+"""Takes the share done, 0-1."""
+
+
+class SketchNote(NamedTuple):
+    """A note of a sketch.
+
+    Attributes:
+        voice: Name of its voice.
+        onset_quarters: Onset from the beginning of the piece.
+        duration_quarters: Duration.
+        pitch: MIDI pitch.
+        is_given: True for a note of the prompt.
+    """
+
+    voice: str
+    onset_quarters: float
+    duration_quarters: float
+    pitch: int
+    is_given: bool
 
 
 @dataclass(frozen=True)
-class SamplingConfig:
-    """How tokens are drawn.
+class Sketch:
+    """The first sample while it is being generated; what it holds may still change.
 
-    Args:
-        temperature: Divides the logits; 0 takes the most likely token.
-        top_p: Nucleus (Holtzman et al. 2020): only the likeliest tokens that together reach this probability.
-        allow_parallels: Whether a voice may move in parallel fifths, octaves and unisons with another one; only asked
-            in four-part music without learned tokens.
-        allow_leaps: Likewise whether a voice may leap by an augmented interval or over an octave.
-        best_of: Versions of each sample that are written side by side, the likelier ones going on at every quarter
-            (see `versions`), 1-64; None for `NUM_PARTICLES` where rules of voice leading are kept, else 1.
+    Attributes:
+        num_written: Bars generated so far.
+        num_bars: Bars to generate.
+        num_quarters: Length of the whole piece.
+        notes: All notes so far, those of the prompt included.
     """
 
-    temperature: float = TEMPERATURE
-    top_p: float = TOP_P
+    num_written: int
+    num_bars: int
+    num_quarters: float
+    notes: tuple[SketchNote, ...]
+
+
+OnSketch = Callable[[Sketch], None]
+
+
+@dataclass(frozen=True)
+class GenerationConfig:
+    """Options of generation. The defaults were chosen on the valid split (see records/LOG.md).
+
+    Args:
+        num_samples: Number of samples, 1-64.
+        seed: The same prompt, options and seed give the same music. Each sample has its own random stream.
+        temperature: Divides the logits, 0-10; below 1 is safer, above 1 bolder, 0 takes the most likely token.
+        top_p: Nucleus (Holtzman et al. 2020): draw from the most likely tokens that together have this probability.
+        allow_parallels: Allow parallel fifths, octaves and unisons between two voices. Applies to four-part music
+            without BPE.
+        allow_leaps: Allow leaps by an augmented interval or over an octave. Applies to the same music.
+        best_of: Particles of each sample, 1-64, resampled at every quarter by likelihood (see `smc`); None for
+            `smc.NUM_PARTICLES` where rules of voice leading are kept, otherwise 1.
+        sound: One of `SOUNDS`, for voices that the prompt does not have.
+        style: Style to write in, for a model trained with styles; None leaves the choice to the model.
+        paste_melody: Keep the prompt's melody where the model generates that voice too (the GAN). Other models never
+            generate it.
+        progress: Called with the share done, 0-1.
+        on_bar: Called with a `Sketch` after each bar, by models that generate bar by bar.
+
+    Raises:
+        InputError: A value is out of range.
+    """
+
+    num_samples: int = 1
+    seed: int = 0
+    temperature: float = 0.95
+    top_p: float = 0.98
     allow_parallels: bool = False
     allow_leaps: bool = False
     best_of: int | None = None
+    sound: str = "choir"
+    style: str | None = None
+    paste_melody: bool = True
+    progress: OnProgress | None = None
+    on_bar: OnSketch | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.temperature <= 10:
-            raise ValueError(f"temperature is {self.temperature}: give 0 to 10")
-        if not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p is {self.top_p}: give a number above 0, at most 1")
-        if self.best_of is not None and not 1 <= self.best_of <= MAX_PARTICLES:
-            raise ValueError(f"best_of is {self.best_of}: give 1 to {MAX_PARTICLES}")
+        for name, limits in LIMITS.items():
+            check_range(name, getattr(self, name), *limits)
+        if self.sound not in SOUNDS:
+            raise InputError(f"The sound is '{self.sound}'. Give one of {', '.join(SOUNDS)}.")
 
-    def rules_for(self, vocabulary: Vocabulary) -> LeadingRules | None:
-        """Return the rules of voice leading that are kept in a vocabulary's music, if there are any."""
-        has_lines = vocabulary.is_four_part and not vocabulary.has_merges
-        rules = LeadingRules(parallels=not self.allow_parallels, leaps=not self.allow_leaps)
-        return rules if has_lines and (rules.parallels or rules.leaps) else None
+    @property
+    def has_token_options(self) -> bool:
+        """True if one of `TOKEN_OPTIONS` differs from its default."""
+        return any(getattr(self, name) != getattr(GenerationConfig, name) for name in TOKEN_OPTIONS)
 
-    def num_particles(self, vocabulary: Vocabulary) -> int:
-        """Return how many versions of a sample are written; the likeliest tokens are the same in all."""
-        if self.temperature == 0:
-            return 1
-        if self.best_of is not None:
-            return self.best_of
-        return NUM_PARTICLES if self.rules_for(vocabulary) else 1
+
+def check_range(name: str, value: float | None, low: float, high: float = math.inf) -> None:
+    """Refuse a number outside a range; None means that no number was given.
+
+    Raises:
+        InputError: It is outside.
+    """
+    if value is not None and not low <= value <= high:
+        allowed = f"{low:g} or more" if high == math.inf else f"{low:g} to {high:g}"
+        raise InputError(f"{name} is {value}. Give {allowed}.")

@@ -1,8 +1,8 @@
-"""Fill a span with a model, however long the piece is.
+"""Infill a span of a piece of any length.
 
-A piece that a model can hold is one stream. A longer one is written window by window: each sees as many of the bars
-before it as there is room for, what was just written among them. The last bars of such a window did not see what
-follows, so they are thrown away and written again by the next one.
+A piece that fits the model is one stream. A longer one is written window by window: each sees as many of the bars
+before it as fit, those just written among them. The last bars of such a window did not see what follows, so they are
+discarded and written again in the next one.
 
 Units: grid ticks of the vocabulary; bars are indices from 0.
 """
@@ -17,30 +17,31 @@ import numpy as np
 from transformers import PreTrainedModel
 
 from descant_modeling.common.console import part_of
-from descant_modeling.decoding.config import SamplingConfig
+from descant_modeling.decoding.config import GenerationConfig, OnProgress
 from descant_modeling.decoding.engine.forward import CachedModel
-from descant_modeling.decoding.sampler import OnBar, sample_templates
+from descant_modeling.decoding.sampler import OnBar, one_for_each, sample_templates
 from descant_modeling.decoding.sequences import InfilledNotes
-from descant_modeling.decoding.smc import sample_particles
+from descant_modeling.decoding.smc import num_particles, sample_particles
 from descant_modeling.decoding.template import Span, make_template
 from descant_tokenizers.tokens.grammar import Grammar
+from descant_tokenizers.tokens.kinds import kind_of
 from descant_tokenizers.tokens.piece import GridBar, GridNote, GridTempo, Piece
 from descant_tokenizers.tokens.tasks import Task, TaskLayout
 
 _TOKENS_PER_BAR = 4  # bar, time signature, mask, separator
-_SPARE = 0.9  # of the model's positions, because what will be written is only estimated: a note a voice and quarter
+_MARGIN = 0.9  # of the model's positions, because new notes are estimated as one for each voice and quarter
 _WINDOW_BARS = 8  # longest span that is drawn in training, see `examples.MAX_INFILL_BARS`
 _DISCARDED_BARS = 2
-_MAX_CACHED_TOKENS = 1 << 16  # in all rows together: about half a gigabyte for the published size
+_MAX_CACHED_TOKENS = 1 << 16  # over all rows: about half a gigabyte for the published size
 
 
 OnPiece: TypeAlias = Callable[[Piece, int], None]
-"""Takes the first of the pieces as far as it is written, and how many bars of its span that are."""
+"""Takes the first sample's piece so far, and how many bars of its span are written."""
 
 
 @dataclass(frozen=True)
 class _Window:
-    """The model sees bars `low` to `high` (excluded); of what it writes, bars before `kept` stay."""
+    """The model sees bars `low` to `high` (excluded); of the bars it writes, those before `kept` stay."""
 
     low: int
     high: int
@@ -49,42 +50,43 @@ class _Window:
 
 
 class Infiller:
-    """Writes what is missing from pieces.
+    """Infills spans of pieces with a model.
 
     Args:
         model: A causal model in eval mode.
         layout: The layout it was trained with.
         grammar: Grammar over its vocabulary.
-        config: Temperature and nucleus.
+        config: Options of sampling.
     """
 
-    def __init__(self, model: PreTrainedModel, layout: TaskLayout, grammar: Grammar, config: SamplingConfig) -> None:
+    def __init__(self, model: PreTrainedModel, layout: TaskLayout, grammar: Grammar, config: GenerationConfig) -> None:
         self.model, self.layout, self.grammar, self.config = model, layout, grammar, config
-        self._num_particles = config.num_particles(layout.vocabulary)
-        self._max_tokens = int(_SPARE * model.config.max_position_embeddings)
-        # A bar is expected to get half of what it may get; GPT-2 has no position for one token too many.
-        self._full_bar_share = 1.0 if model.config.model_type == "gpt2" else 0.5
-        self._tokens_per_note = 1 + layout.vocabulary.tokens_per_note  # a position for each: the most, learned or not
+        self._is_polyphonic = kind_of(layout.vocabulary).is_polyphonic
+        self._num_particles = num_particles(config, layout.vocabulary)
+        self._max_tokens = int(_MARGIN * model.config.max_position_embeddings)
+        # A bar is expected to get half of its token budget; GPT-2 has no position for one token too many.
+        self._budget_share = 1.0 if model.config.model_type == "gpt2" else 0.5
+        self._tokens_per_note = 1 + layout.vocabulary.tokens_per_note  # with a position for each: an upper bound
 
-    def fill(
+    def infill(
         self,
         pieces: Sequence[Piece],
         span: Span,
         randoms: Sequence[np.random.Generator],
-        progress: Callable[[float], None] | None = None,
+        progress: OnProgress | None = None,
         on_bar: OnPiece | None = None,
     ) -> list[InfilledNotes]:
-        """Fill the same span of one piece or several.
+        """Infill the same span once for each sample.
 
         Args:
-            pieces: What is given, for each sample; one and the same object where samples share it. Bars must agree.
-            span: What is missing from each of them.
-            randoms: Random numbers of each sample.
+            pieces: Context: one piece for all samples, or one for each. Bars must agree.
+            span: The span.
+            randoms: Random stream of each sample.
             progress: Called with the share done, 0-1.
-            on_bar: Called whenever a bar was written.
+            on_bar: Called after each bar.
 
         Returns:
-            For each sample the notes of the span's bars. Tokens and likelihood count what was thrown away, too.
+            For each sample the notes of the span's bars. Tokens and likelihood include discarded bars.
 
         Raises:
             InputError: The music is too long for the model.
@@ -92,59 +94,56 @@ class Infiller:
         num_tokens = min(self._max_tokens, self._num_tokens(pieces, span, 0, span.stop))
         num_rows = max(1, _MAX_CACHED_TOKENS // num_tokens // self._num_particles)
         samples: list[InfilledNotes] = []
-        for start in range(0, len(pieces), num_rows):
-            rows = slice(start, start + num_rows)
-            report = part_of(progress, start / len(pieces), min(num_rows, len(pieces) - start) / len(pieces))
-            samples += self._fill_rows(list(pieces[rows]), span, randoms[rows], report, on_bar)
+        for start in range(0, len(randoms), num_rows):
+            rows = randoms[start : start + num_rows]
+            context = pieces if len(pieces) == 1 else pieces[start : start + num_rows]
+            report = part_of(progress, start / len(randoms), len(rows) / len(randoms))
+            samples += self._infill_rows(context, span, rows, report, on_bar)
         return samples
 
-    def _fill_rows(
+    def _infill_rows(
         self,
-        pieces: list[Piece],
+        pieces: Sequence[Piece],
         span: Span,
         randoms: Sequence[np.random.Generator],
-        progress: Callable[[float], None] | None,
+        progress: OnProgress | None,
         on_bar: OnPiece | None,
     ) -> list[InfilledNotes]:
-        samples = [InfilledNotes() for _ in pieces]
+        samples = [InfilledNotes() for _ in randoms]
         first = span.first
         while first < span.stop:
             window = self._window(pieces, replace(span, first=first))
-            share = (window.kept - first) / len(span.bars)
-            report = part_of(progress, (first - span.first) / len(span.bars), share)
-            found = self._fill_window(pieces, window, randoms, report, _first_piece(pieces[0], span, on_bar))
-            for index, (sample, part) in enumerate(zip(samples, found, strict=True)):
-                notes = {bar: part.notes[bar] for bar in part.notes if bar < window.kept}
-                tempos = {bar: part.tempos[bar] for bar in part.tempos if bar < window.kept}
-                pieces[index] = with_content(pieces[index], notes, tempos)
-                sample.notes |= notes
-                sample.tempos |= tempos
-                sample.num_tokens += part.num_tokens
-                sample.log_likelihood += part.log_likelihood
+            done, share = (first - span.first) / len(span.bars), (window.kept - first) / len(span.bars)
+            report, report_bar = part_of(progress, done, share), _reporter(pieces[0], span, on_bar)
+            parts = self._infill_window(pieces, window, randoms, report, report_bar)
+            for sample, part in zip(samples, parts, strict=True):
+                part.discard_from(window.kept)
+                sample.add(part)
+            pieces = [
+                with_content(piece, part.notes, part.tempos)
+                for piece, part in zip(one_for_each(pieces, len(parts)), parts, strict=True)
+            ]
             first = window.kept
         return samples
 
-    def _fill_window(
+    def _infill_window(
         self,
         pieces: Sequence[Piece],
         window: _Window,
         randoms: Sequence[np.random.Generator],
-        progress: Callable[[float], None] | None,
+        progress: OnProgress | None,
         on_bar: OnBar | None,
     ) -> list[InfilledNotes]:
-        templates = {
-            id(piece): make_template(self.layout, piece, window.span, window.low, window.high) for piece in pieces
-        }
+        templates = [make_template(self.layout, piece, window.span, window.low, window.high) for piece in pieces]
         engine = CachedModel(self.model, 1, self._num_tokens(pieces, window.span, window.low, window.high))
-        ordered = [templates[id(piece)] for piece in pieces]
         if self._num_particles == 1:
-            return sample_templates(engine, self.grammar, ordered, self.config, randoms, progress, on_bar)
+            return sample_templates(engine, self.grammar, templates, self.config, randoms, progress, on_bar)
         return sample_particles(
-            engine, self.grammar, ordered, self.config, randoms, self._num_particles, progress, on_bar
+            engine, self.grammar, templates, self.config, randoms, self._num_particles, progress, on_bar
         )
 
     def _window(self, pieces: Sequence[Piece], span: Span) -> _Window:
-        """Choose what is written next: everything if the model can hold it, else some bars."""
+        """Choose what to write next: the whole span if the model can hold the piece, otherwise some bars."""
         num_bars = len(pieces[0].bars)
         if span.task is Task.HARMONIZE and span.first > 0:  # all voices are there up to the span
             span = replace(span, task=Task.INFILL)
@@ -165,46 +164,47 @@ class Infiller:
         return _Window(low, high, replace(span, stop=stop), stop - discarded)
 
     def _window_bars(self, span: Span) -> int:
-        """How many bars are written at once: of instruments as many as surely leave half of the room for the past."""
-        if self.layout.vocabulary.is_four_part:
+        """Return the bars of a window; of instruments, as many as leave half of the model's positions for the past."""
+        if not self._is_polyphonic:
             return _WINDOW_BARS
-        return max(1, min(_WINDOW_BARS, int(self._max_tokens / (2 * self._full_bar_share * span.max_bar_tokens))))
+        return max(1, min(_WINDOW_BARS, int(self._max_tokens / (2 * self._budget_share * span.max_bar_tokens))))
 
     def _reach(self, pieces: Sequence[Piece], span: Span) -> int:
-        """The most bars from the beginning that the model can hold, at least one."""
+        """Return how many bars from the beginning the model can hold, at least one."""
         stop = 1
         while stop < span.stop and self._num_tokens(pieces, span, 0, stop + 1) <= self._max_tokens:
             stop += 1
         return stop
 
     def _num_tokens(self, pieces: Sequence[Piece], span: Span, low: int, high: int) -> int:
-        """Estimate the longest stream for some bars: what is given, and what may be written.
+        """Estimate the longest stream of some bars, context and new notes.
 
-        In four-part music that is a note a voice and quarter, of instruments the most that a bar may get.
+        New notes are estimated as one for each voice and quarter in four-part music, and by the token budget of a bar
+        in multitrack music.
         """
-        given = max(sum(len(bar.notes) for bar in piece.bars[low:high]) for piece in pieces)
-        empty = pieces[0].bars[max(low, span.first) : min(high, span.stop)]
+        num_notes = max(sum(len(bar.notes) for bar in piece.bars[low:high]) for piece in pieces)
+        target = pieces[0].bars[max(low, span.first) : min(high, span.stop)]
         num_bar_tokens = _TOKENS_PER_BAR * (high - low)
-        if not self.layout.vocabulary.is_four_part:
+        if self._is_polyphonic:
             tempos = max(sum(len(bar.tempos) for bar in piece.bars[low:high]) for piece in pieces)
-            room = len(span.voices) + round(self._full_bar_share * span.max_bar_tokens * len(empty))
-            return num_bar_tokens + self._tokens_per_note * given + 2 * tempos + room
-        quarters = sum(bar.meter.bar_ticks for bar in empty) / self.layout.vocabulary.ticks_per_quarter
-        num_notes = given + len(span.voices) * quarters
-        if self.layout.config.given_at_onsets and span.task is not Task.CONTINUE:  # said twice
-            num_notes += sum(note.voice not in span.voices for bar in empty for note in bar.notes)
-        return num_bar_tokens + round(self._tokens_per_note * num_notes)
+            budget = len(span.voices) + round(self._budget_share * span.max_bar_tokens * len(target))
+            return num_bar_tokens + self._tokens_per_note * num_notes + 2 * tempos + budget
+        quarters = sum(bar.meter.bar_ticks for bar in target) / self.layout.vocabulary.ticks_per_quarter
+        expected = num_notes + len(span.voices) * quarters
+        if self.layout.config.given_at_onsets and span.task is not Task.CONTINUE:  # context notes stand there twice
+            expected += sum(note.voice not in span.voices for bar in target for note in bar.notes)
+        return num_bar_tokens + round(self._tokens_per_note * expected)
 
 
-def _first_piece(piece: Piece, span: Span, on_bar: OnPiece | None) -> OnBar | None:
-    """Return what takes the samples of a window and reports the first piece."""
+def _reporter(piece: Piece, span: Span, on_bar: OnPiece | None) -> OnBar | None:
+    """Return a function that takes the samples of a window and reports the first piece."""
     if on_bar is None:
         return None
 
     def report(samples: Sequence[InfilledNotes]) -> None:
-        written = samples[0]
-        num_bars = max(written.notes, default=span.first - 1) + 1 - span.first
-        on_bar(with_content(piece, written.notes, written.tempos), num_bars)
+        first = samples[0]
+        num_bars = max(first.notes, default=span.first - 1) + 1 - span.first
+        on_bar(with_content(piece, first.notes, first.tempos), num_bars)
 
     return report
 
@@ -222,5 +222,5 @@ def with_content(
 
 
 def with_bars(piece: Piece, num_bars: int) -> Piece:
-    """Return a piece with empty bars behind its last one, in its meter."""
+    """Return a piece with empty bars after its last one, in its meter."""
     return Piece(piece.bars + (GridBar(piece.bars[-1].meter),) * num_bars)

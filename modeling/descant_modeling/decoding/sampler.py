@@ -1,6 +1,6 @@
-"""Constrained sampling: the empty bars of templates filled by a model, several samples side by side.
+"""Constrained sampling: a model writes the target bars of templates, several samples side by side.
 
-Given tokens are fed, never generated. Every sampled token is legal in the grammar, so the result always decodes.
+Context tokens are fed, never sampled. Every sampled token is legal in the grammar, so the result always decodes.
 
 Shapes: B samples, N appended tokens, V vocabulary.
 """
@@ -8,13 +8,13 @@ Shapes: B samples, N appended tokens, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from descant_modeling.decoding.config import SamplingConfig
+from descant_modeling.decoding.config import GenerationConfig, OnProgress
 from descant_modeling.decoding.engine import Engine
 from descant_modeling.decoding.sequences import InfilledNotes, SequenceState
 from descant_modeling.decoding.template import Template
@@ -22,21 +22,21 @@ from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.tokens.grammar import Grammar
 
 _LOWEST_TEMPERATURE = 1e-6  # below it, logits divided by the temperature overflow
-_MAX_STEPWISE = 4  # given tokens that are fed one at a time
+_MAX_STEPWISE = 4  # context tokens that are fed one at a time
 
-
-OnBar: TypeAlias = "Callable[[Sequence[InfilledNotes]], None]"
-"""Takes the samples as far as they are written."""
+Item = TypeVar("Item")
+OnBar: TypeAlias = Callable[[Sequence[InfilledNotes]], None]
+"""Takes the samples so far."""
 
 
 class Drawn(NamedTuple):
-    """A token that was drawn.
+    """A sampled token.
 
     Attributes:
         token_id: The token.
         log_p: ln of its probability under the model itself (no mask, temperature 1).
-        log_p_V: The same of all tokens.
-        legal_ids: The tokens that might be drawn.
+        log_p_V: ln of the probabilities of all tokens.
+        legal_ids: The tokens to choose from.
     """
 
     token_id: int
@@ -45,38 +45,44 @@ class Drawn(NamedTuple):
     legal_ids: npt.NDArray[np.intp]
 
 
+def one_for_each(items: Sequence[Item], number: int) -> list[Item]:
+    """Return one item for each sample, given one for all samples or one for each."""
+    assert len(items) in (1, number)
+    return list(items) * number if len(items) == 1 else list(items)
+
+
 def sample_templates(
     model: Engine,
     grammar: Grammar,
     templates: Sequence[Template],
-    config: SamplingConfig,
+    config: GenerationConfig,
     randoms: Sequence[np.random.Generator],
-    progress: Callable[[float], None] | None = None,
+    progress: OnProgress | None = None,
     on_bar: OnBar | None = None,
 ) -> list[InfilledNotes]:
-    """Fill the empty bars of each template once.
+    """Write the target bars of each sample.
 
     Args:
-        model: Engine of one row, empty; it is given a row for each template. Where all templates are the same object,
-            their common beginning is computed once.
+        model: Engine of one row, empty; it gets a row for each sample.
         grammar: Grammar over the model's vocabulary.
-        templates: What is given and what is empty, for each sample.
-        config: Temperature and nucleus.
-        randoms: Random numbers of each sample, from its own stream: a sample does not depend on those beside it
-            (but for the last bits of the model's arithmetic, which may differ with the size of the batch).
+        templates: One template for all samples, whose common beginning is then computed once, or one for each.
+        config: Options of sampling.
+        randoms: Random stream of each sample: a sample does not depend on those beside it (except for the last bits
+            of the model's arithmetic, which may differ with the size of the batch).
         progress: Called with the share of bars written so far, 0-1.
-        on_bar: Called whenever a bar was written.
+        on_bar: Called after each bar.
 
     Returns:
-        One sample for each template.
+        The samples.
 
     Raises:
-        InputError: A stream got longer than the model's positions reach.
+        InputError: A stream is longer than the model's positions.
     """
     rows = [
-        SequenceState(template, grammar, random, config) for template, random in zip(templates, randoms, strict=True)
+        SequenceState(template, grammar, random, config)
+        for template, random in zip(one_for_each(templates, len(randoms)), randoms, strict=True)
     ]
-    if all(template is templates[0] for template in templates):
+    if len(templates) == 1:
         logits_BV = feed(model, [rows[0].pending]).expand(len(rows), -1)
         model.select_rows([0] * len(rows))
         for row in rows:
@@ -84,7 +90,7 @@ def sample_templates(
     else:
         model.select_rows([0] * len(rows))
         logits_BV = _feed_some(model, rows)
-    num_bars, num_written = sum(len(template.bars) for template in templates), 0
+    num_bars, num_written = sum(len(row.template.bars) for row in rows), 0
     active = rows
     while True:
         waiting = [place for place, row in enumerate(active) if not row.pending]
@@ -105,17 +111,17 @@ def sample_templates(
 
 
 def _closed_ranks(rows: Sequence[SequenceState]) -> list[int]:
-    """Places of the rows that go on. The last ones fill the gaps, so that few have to be moved."""
+    """Return the places of the rows that go on. The last ones fill the gaps, so that few have to be moved."""
     num_left = sum(not row.done for row in rows)
     movers = (place for place in range(num_left, len(rows)) if not rows[place].done)
     return [place if not rows[place].done else next(movers) for place in range(num_left)]
 
 
 def _feed_some(model: Engine, rows: Sequence[SequenceState]) -> torch.Tensor:
-    """Append what each row has pending, or the first of it; return the logits after it, (B, V).
+    """Append each row's pending tokens, or the first of them; return the logits after them, (B, V).
 
-    Rows of equal length that append equally many tokens are the fast case. So a few given tokens are fed one at a time,
-    while the other rows go on drawing; a long run would hold its row up, and is fed at once.
+    Rows of equal length that append equally many tokens are the fast case. So a few context tokens are fed one at a
+    time while the other rows go on sampling; a long run would delay its row, and is fed at once.
     """
     longest = max(len(row.pending) for row in rows)
     most = longest if longest > _MAX_STEPWISE else min(len(row.pending) for row in rows)
@@ -126,19 +132,19 @@ def _feed_some(model: Engine, rows: Sequence[SequenceState]) -> torch.Tensor:
 
 
 def feed(model: Engine, fed: Sequence[Sequence[int]]) -> torch.Tensor:
-    """Append tokens to each row, to some maybe none; return the logits after them, (B, V)."""
+    """Append tokens to each row (possibly none to some); return the logits after them, (B, V)."""
     counts = [len(ids) for ids in fed]
     ids_BN = torch.tensor([[*ids, *[0] * (max(counts) - len(ids))] for ids in fed])
     try:
         return model.forward(ids_BN.to(model.device), counts)
     except ValueError as error:
         raise InputError(
-            f"the music is too long for this model ({error}); cut the prompt or ask for fewer bars"
+            f"The music is too long for this model ({error}). Cut the prompt, or ask for fewer bars."
         ) from None
 
 
-def draw(logits_BV: torch.Tensor, rows: Sequence[SequenceState], config: SamplingConfig) -> list[Drawn]:
-    """Draw a legal token for each row."""
+def draw(logits_BV: torch.Tensor, rows: Sequence[SequenceState], config: GenerationConfig) -> list[Drawn]:
+    """Sample a legal token for each row."""
     logits = logits_BV.float().cpu().numpy()
     below_max = logits - logits.max(axis=-1, keepdims=True)
     log_p = below_max - np.log(np.exp(below_max).sum(axis=-1, keepdims=True))
@@ -151,19 +157,19 @@ def draw(logits_BV: torch.Tensor, rows: Sequence[SequenceState], config: Samplin
 
 
 def log_mass(drawn: Drawn, temperature: float) -> float:
-    """Return ln of the probability, at a temperature above 0, of all tokens that might have been drawn."""
+    """Return ln of the probability, at a temperature, of all tokens that could have been sampled."""
     scaled_V = drawn.log_p_V.astype(np.float64) / max(temperature, _LOWEST_TEMPERATURE)
     p_V = np.exp(scaled_V - scaled_V[drawn.legal_ids].max())
     return float(np.log(p_V[drawn.legal_ids].sum()) - np.log(p_V.sum()))
 
 
-def _pick(log_p_N: npt.NDArray[np.float32], config: SamplingConfig, random: np.random.Generator) -> int:
-    """Pick one of some tokens: of the likeliest that together reach `top_p`, by one uniform number."""
+def _pick(log_p_N: npt.NDArray[np.float32], config: GenerationConfig, random: np.random.Generator) -> int:
+    """Choose one of some tokens: of the most likely that together reach `top_p`, by one uniform number."""
     if config.temperature == 0 or len(log_p_N) == 1:
         return int(log_p_N.argmax())
     below_max_N = log_p_N.astype(np.float64) - log_p_N.max()
     p_N = np.exp(below_max_N / max(config.temperature, _LOWEST_TEMPERATURE))
     order_N = (-p_N).argsort(kind="stable")
     reached_N = p_N[order_N].cumsum()
-    last = int(reached_N[:-1].searchsorted(config.top_p * reached_N[-1]))  # the place where the nucleus ends
+    last = int(reached_N[:-1].searchsorted(config.top_p * reached_N[-1]))  # where the nucleus ends
     return int(order_N[reached_N[:last].searchsorted(random.random() * reached_N[last], side="right")])

@@ -1,7 +1,7 @@
-"""One sample in the making: where it stands, which tokens may follow, and what a token does to it.
+"""State of one sample while it is generated: where it stands, which tokens may follow, and what each one changes.
 
-Given notes are sung where they stand and never drawn; voice leading and the template take tokens away from those that
-the grammar allows, as long as others are left.
+Context notes are inserted where they stand and never sampled; voice leading and the template remove tokens from those
+that the grammar allows, as long as others are left.
 
 Shapes: V vocabulary.
 """
@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from descant_modeling.decoding.config import SamplingConfig
+from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.decoding.template import TargetBar, Template
-from descant_modeling.decoding.voice_leading import LeadingRules, VoiceLeading, key_of_notes
+from descant_modeling.decoding.voice_leading import LeadingRules, VoiceLeading, key_of_notes, leading_rules
 from descant_tokenizers.tokens.grammar import NEVER, Grammar, Mask, Rules, State
 from descant_tokenizers.tokens.piece import GridNote, GridTempo, read_content
 
@@ -24,12 +24,12 @@ __all__ = ["InfilledNotes", "SequenceState"]
 
 @dataclass
 class InfilledNotes:
-    """What one sample wrote.
+    """New notes of one sample.
 
     Attributes:
-        notes: Notes of each written bar, by bar index.
-        tempos: Tempos of each written bar, by bar index, where the vocabulary has them.
-        num_tokens: Tokens that were sampled.
+        notes: Notes of each bar, by bar index.
+        tempos: Tempos of each bar, by bar index, where the vocabulary has them.
+        num_tokens: Number of sampled tokens.
         log_likelihood: Sum of ln p of the sampled tokens under the model itself (no mask, temperature 1), in nats.
     """
 
@@ -38,16 +38,28 @@ class InfilledNotes:
     num_tokens: int = 0
     log_likelihood: float = 0.0
 
+    def discard_from(self, bar: int) -> None:
+        """Discard the notes and tempos of a bar and of those after it."""
+        self.notes = {index: notes for index, notes in self.notes.items() if index < bar}
+        self.tempos = {index: tempos for index, tempos in self.tempos.items() if index < bar}
+
+    def add(self, other: InfilledNotes) -> None:
+        """Add the notes of other bars."""
+        self.notes |= other.notes
+        self.tempos |= other.tempos
+        self.num_tokens += other.num_tokens
+        self.log_likelihood += other.log_likelihood
+
 
 class SequenceState:
-    """One sample in the making."""
+    """State of one sample while it is generated."""
 
     def __init__(
-        self, template: Template, grammar: Grammar, random: np.random.Generator, config: SamplingConfig
+        self, template: Template, grammar: Grammar, random: np.random.Generator, config: GenerationConfig
     ) -> None:
         self.template, self.grammar, self.random = template, grammar, random
         self.sample = InfilledNotes()
-        rules = config.rules_for(grammar.vocabulary)
+        rules = leading_rules(config, grammar.vocabulary)
         self.leading = _voice_leading(template, grammar.vocabulary.num_voices, rules) if rules else None
         self.busy_ticks = grammar.busy_with(template.held)
         self.bar = -1
@@ -59,7 +71,7 @@ class SequenceState:
         self._open_next_bar()
 
     def copy(self) -> SequenceState:
-        """Return another sample in the making that has written the same so far; random numbers are shared."""
+        """Return another state with the same tokens so far; the random stream is shared."""
         twin = copy(self)
         twin.sample = replace(self.sample, notes=dict(self.sample.notes), tempos=dict(self.sample.tempos))
         twin.leading = None if self.leading is None else self.leading.copy()
@@ -68,22 +80,22 @@ class SequenceState:
 
     @property
     def done(self) -> bool:
-        """Whether the last bar is written."""
+        """True if the last bar is written."""
         return self.bar >= len(self.template.bars)
 
     @property
     def now_ticks(self) -> int:
-        """The onset that is being written, from the beginning of the piece; `NEVER` behind the last bar."""
+        """The onset being written, from the beginning of the piece; `NEVER` after the last bar."""
         return NEVER if self.done else self.template.bars[self.bar].start_ticks + max(0, self.state.offset_ticks)
 
     def legal(self) -> Mask:
-        """Return what may be drawn, (V,)."""
+        """Return the mask of tokens to choose from, (V,)."""
         legal = self.grammar.mask(self.state, self.rules)
         if self.state.kind == "Program":
             return self._well_led(legal)
         closing = list(self.rules.closing_ids)
         if self.inside and self.state.kind != "Pitch":
-            return self._with_given(legal)
+            return self._with_context(legal)
         if len(self.written) >= self.template.max_bar_tokens and legal[closing].any():
             only_closing = np.zeros_like(legal)
             only_closing[closing] = legal[closing]
@@ -95,7 +107,7 @@ class SequenceState:
         return legal
 
     def _well_led(self, legal: Mask) -> Mask:
-        """Leave out pitches that voice leading forbids, unless no other is left."""
+        """Remove pitches that voice leading forbids, unless no other is left."""
         if self.leading is None:
             return legal
         onset = self.template.bars[self.bar].start_ticks + self.state.offset_ticks
@@ -110,8 +122,8 @@ class SequenceState:
         others[ids] = False
         return others if others.any() else legal
 
-    def _with_given(self, legal: Mask) -> Mask:
-        """Let nothing pass the next given note of the bar: no later onset, at its own no lower voice, no bar line."""
+    def _with_context(self, legal: Mask) -> Mask:
+        """Let nothing pass the bar's next context note: no later onset, no lower voice at its own, no bar line."""
         note, vocabulary = self.inside[0], self.grammar.vocabulary
         position_ticks = vocabulary.meter_of[self.template.bars[self.bar].meter_id].position_ticks
         legal = legal.copy()
@@ -127,7 +139,7 @@ class SequenceState:
         return legal
 
     def _is_unfinished(self) -> bool:
-        """Whether some voice has to sound until an end in this bar, and does not yet."""
+        """Return True if some voice must sound until an end in this bar, and does not yet."""
         if not self.template.to_the_end:
             return False
         bar_ticks = self.grammar.vocabulary.meter_of[self.template.bars[self.bar].meter_id].bar_ticks
@@ -142,9 +154,9 @@ class SequenceState:
         return self.grammar.end_of(self.state.busy_ticks, voice)
 
     def accept(self, token_id: int, log_p: float) -> None:
-        """Take a drawn token: a note goes on, a closing token opens the next bar, a given voice sings its own note."""
+        """Append a sampled token; a closing token opens the next bar, the voice of a context note inserts that note."""
         if self.inside and self.grammar.vocabulary.voice_of.get(token_id) == self.inside[0].voice:
-            self.pending = self._sing_given()
+            self.pending = self._insert_context()
         else:
             self.sample.num_tokens += 1
             self.sample.log_likelihood += log_p
@@ -152,16 +164,16 @@ class SequenceState:
                 self._close_bar()
                 return
             self.pending = self._follow([token_id])
-        while self._given_is_due():
-            self.pending += self._sing_given()
+        while self._context_is_due():
+            self.pending += self._insert_context()
 
-    def _given_is_due(self) -> bool:
-        """Whether nothing else may follow than the next given note."""
+    def _context_is_due(self) -> bool:
+        """Return True if only the next context note may follow."""
         if not self.inside or self.inside[0].offset_ticks != self.state.offset_ticks:
             return False
         return self.state.kind not in ("Program", "Pitch") and int(self.legal().sum()) == 1
 
-    def _sing_given(self) -> list[int]:
+    def _insert_context(self) -> list[int]:
         note, vocabulary = self.inside.pop(0), self.grammar.vocabulary
         durations = vocabulary.duration_id[vocabulary.meter_of[self.template.bars[self.bar].meter_id].denominator]
         return self._follow(
@@ -169,7 +181,7 @@ class SequenceState:
         )
 
     def _follow(self, ids: list[int]) -> list[int]:
-        # given notes keep the grammar, not the wishes for written ones
+        # context notes obey the grammar, but not the rules for new notes
         rules = None if self.template.inside else self.rules
         for token_id in ids:
             self.state = self.grammar.advance(self.state, token_id, rules)
@@ -200,15 +212,15 @@ class SequenceState:
         if self.done:
             return
         bar = self.template.bars[self.bar]
-        self.pending = list(self.template.given[self.bar])
+        self.pending = list(self.template.context[self.bar])
         self.inside = list(self.template.inside[self.bar]) if self.template.inside else []
         self.state = self.grammar.enter_bar(bar.meter_id, self.grammar.later(self.busy_ticks, -bar.start_ticks))
         self.rules = _rules(self.template, bar)
 
 
 def _voice_leading(template: Template, num_voices: int, rules: LeadingRules) -> VoiceLeading:
-    given = [*(note for _, note in template.held), *(note for bar in template.inside for note in bar)]
-    key = key_of_notes((note.pitch, note.duration_ticks) for note in given) if rules.leaps else None
+    context = [*(note for _, note in template.held), *(note for bar in template.inside for note in bar)]
+    key = key_of_notes((note.pitch, note.duration_ticks) for note in context) if rules.leaps else None
     return VoiceLeading(num_voices, template.held, rules, key)
 
 

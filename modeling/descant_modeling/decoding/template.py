@@ -1,4 +1,4 @@
-"""What is to be written: given tokens and empty bars, in the order in which the model sees them.
+"""The template of a span to infill: context tokens and target bars, in the order in which the model sees them.
 
 Units: grid ticks of the vocabulary. Bars are indices from 0 (a pickup is bar 0 here).
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from descant_tokenizers.tokens.kinds import kind_of
 from descant_tokenizers.tokens.piece import GridNote, Piece, bar_ids, piece_ids
 from descant_tokenizers.tokens.tasks import Task, TaskLayout
 from descant_tokenizers.tokens.vocabulary import Vocabulary
@@ -17,18 +18,18 @@ MAX_BAR_TOKENS = 1 << 12
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What is missing from a piece.
+    """The part of a piece to infill.
 
     Attributes:
-        task: How the model is asked for it.
-        voices: Ranks of the voices to be written.
-        first: First bar to be written.
-        stop: The bar behind the last one to be written.
-        end_ticks: For each voice of the vocabulary, when its written notes must have ended.
-        pitches: For each voice of the vocabulary, lowest and highest MIDI pitch to be written.
-        to_the_end: Whether written voices have to sound until `end_ticks`, not just may.
-        max_bar_tokens: A bar of so many written base tokens is closed.
-        style: In whose manner, if that is told.
+        task: Task that the model is asked for.
+        voices: Ranks of the voices to write.
+        first: First bar to write.
+        stop: The bar after the last one to write.
+        end_ticks: For each voice of the vocabulary, the latest end of its new notes.
+        pitches: For each voice of the vocabulary, lowest and highest MIDI pitch of its new notes.
+        to_the_end: True if the voices must sound until `end_ticks`, rather than may.
+        max_bar_tokens: Base tokens after which a bar is closed.
+        style: Style to write in; None leaves it to the model.
     """
 
     task: Task
@@ -43,19 +44,19 @@ class Span:
 
     @property
     def bars(self) -> range:
-        """The bars to be written."""
+        """The bars to write."""
         return range(self.first, self.stop)
 
 
 @dataclass(frozen=True, slots=True)
 class TargetBar:
-    """A bar that the model fills.
+    """A bar to write.
 
     Attributes:
-        index: Which bar.
-        start_ticks: Where it begins in the piece.
+        index: Its index in the piece.
+        start_ticks: Its onset in the piece.
         meter_id: Its time signature token.
-        closing_ids: The tokens that end it; whichever of them is written counts as the first token of what follows.
+        closing_ids: The tokens that end it; the one that is sampled counts as the first token of what follows.
     """
 
     index: int
@@ -66,23 +67,24 @@ class TargetBar:
 
 @dataclass(frozen=True)
 class Template:
-    """A stream with spans.
+    """A token stream in which some bars are left to write.
 
     Attributes:
-        given: Runs of given ids; one before each empty bar.
-        bars: The empty bars. What follows the last one's closing token is not needed.
-        voices: Ranks of the voices that are written.
-        held: Given notes that begin before the first empty bar, or with it, with their onsets.
-        latest_end_ticks: For each voice, when its written notes must have ended.
-        pitches: For each voice, lowest and highest MIDI pitch to be written.
-        to_the_end: Whether each written voice sounds until its `latest_end_ticks`.
-        fills_last_bar: Whether something sounds in the last bar.
-        tempos: Whether tempos may be written.
-        max_bar_tokens: A bar of so many base tokens is closed.
-        inside: Of each empty bar, given notes that stand between the written ones, in the order of the stream.
+        context: Runs of context ids, one before each target bar.
+        bars: The target bars. The stream ends with the closing token of the last one.
+        voices: Ranks of the voices to write.
+        held: Context notes that begin before or with the first target bar, with their onsets.
+        latest_end_ticks: For each voice, the latest end of its new notes.
+        pitches: For each voice, lowest and highest MIDI pitch of its new notes.
+        to_the_end: True if each voice must sound until its `latest_end_ticks`.
+        fills_last_bar: True if something must sound in the last bar.
+        tempos: True if tempos may be written.
+        max_bar_tokens: Base tokens after which a bar is closed.
+        inside: For each target bar, context notes that stand between the new ones, in the order of the stream; empty
+            if no bar has any.
     """
 
-    given: tuple[tuple[int, ...], ...]
+    context: tuple[tuple[int, ...], ...]
     bars: tuple[TargetBar, ...]
     voices: tuple[int, ...]
     held: tuple[tuple[int, GridNote], ...]
@@ -96,16 +98,15 @@ class Template:
 
 
 def make_template(layout: TaskLayout, piece: Piece, span: Span, low: int = 0, high: int | None = None) -> Template:
-    """Plan how a span is filled.
+    """Arrange a piece and its span as the model sees them.
 
     Args:
         layout: The layout the model was trained with.
-        piece: All bars, those of the span included, with the given notes.
-        span: What is missing; to *continue*, the last of the bars that the model sees, to *harmonize*, all of them.
-            What other voices have in the bars to *continue* is given at its onsets, in other tasks if the layout
-            has it so.
+        piece: All bars, those of the span included, with the context notes.
+        span: The span: the last of the bars that the model sees to *continue*, all of them to *harmonize*. Notes of
+            other voices in its bars stand at their onsets to *continue*, and in other tasks if the layout says so.
         low: First bar that the model sees.
-        high: The bar behind the last one that it sees; all bars by default.
+        high: The bar after the last one that it sees; None for all bars.
     """
     seen = Piece(piece.bars[low:high])
     bars = range(span.first - low, span.stop - low)
@@ -113,14 +114,14 @@ def make_template(layout: TaskLayout, piece: Piece, span: Span, low: int = 0, hi
     inside = [tuple(n for n in seen.bars[bar].notes if n.voice not in span.voices and at_onsets) for bar in bars]
     if span.task is Task.CONTINUE:
         voices = sorted({*span.voices, *(note.voice for notes in inside for note in notes)})
-        given, closing = _continued_runs(layout, seen, layout.prefix(span.task, voices, span.style), bars)
+        context, closing = _continued_runs(layout, seen, layout.prefix(span.task, voices, span.style), bars)
     else:
-        given, closing = _block_runs(layout, seen, span, bars)
+        context, closing = _block_runs(layout, seen, span, bars)
     starts = piece.bar_starts_ticks()
     meters = [layout.vocabulary.meter_id[bar.meter.numerator, bar.meter.denominator] for bar in piece.bars]
     held, latest = _neighbours(layout.vocabulary, piece, span, at_onsets=at_onsets)
     return Template(
-        given=tuple(given),
+        context=tuple(context),
         bars=tuple(TargetBar(b, starts[b], meters[b], ids) for b, ids in zip(span.bars, closing, strict=True)),
         voices=span.voices,
         held=held,
@@ -135,21 +136,21 @@ def make_template(layout: TaskLayout, piece: Piece, span: Span, low: int = 0, hi
 
 
 Runs = tuple[list[tuple[int, ...]], list[tuple[int, ...]]]
-"""Given ids before each empty bar, and the ids that close it."""
+"""Context ids before each target bar, and the ids that close it."""
 
 
-def _continued_runs(layout: TaskLayout, seen: Piece, header: list[int], bars: range) -> Runs:
+def _continued_runs(layout: TaskLayout, seen: Piece, prefix: list[int], bars: range) -> Runs:
     vocabulary = layout.vocabulary
-    assert bars.stop == len(seen.bars), "what is continued ends with its span"
+    assert bars.stop == len(seen.bars), "a continuation ends with its span"
     openings = [tuple(bar_ids(vocabulary, seen.bars[index])) for index in bars]
     before = piece_ids(vocabulary, Piece(seen.bars[: bars.start]))
-    given = [(*header, *before, *openings[0]), *openings[1:]]
+    context = [(*prefix, *before, *openings[0]), *openings[1:]]
     closing = [(vocabulary.bar_id,)] * (len(openings) - 1)
-    return given, [*closing, (vocabulary.bar_id, layout.eos)]
+    return context, [*closing, (vocabulary.bar_id, layout.eos)]
 
 
 def _block_runs(layout: TaskLayout, seen: Piece, span: Span, bars: range) -> Runs:
-    assert span.task is Task.INFILL or len(bars) == len(seen.bars), "a harmony has no gaps"
+    assert span.task is Task.INFILL or len(bars) == len(seen.bars), "a harmony spans all bars"
     runs: list[list[int]] = [layout.prefix(span.task, span.voices, span.style)]
     for block in layout.blocks(seen, span.task, bars):
         if block.is_target:
@@ -162,12 +163,13 @@ def _block_runs(layout: TaskLayout, seen: Piece, span: Span, bars: range) -> Run
 def _neighbours(
     vocabulary: Vocabulary, piece: Piece, span: Span, *, at_onsets: bool
 ) -> tuple[tuple[tuple[int, GridNote], ...], tuple[int, ...]]:
-    """Which given notes may sound into the span, and when written ones of each voice must have ended.
+    """Return context notes that may sound into the span, and the latest end of the new notes of each voice.
 
-    A given note of a written voice can stand at the very beginning of the span: it began a little earlier, and the grid
-    moved it there. It counts as one from before.
+    A context note of a voice to write can stand at the very beginning of the span: it began a little earlier, and the
+    quantizer moved it there. It counts as one from before.
     """
     starts = piece.bar_starts_ticks()
+    is_line = not kind_of(vocabulary).is_polyphonic
     held, latest = [], list(span.end_ticks)
     for start, bar in zip(starts, piece.bars, strict=False):
         for note in bar.notes:
@@ -175,6 +177,6 @@ def _neighbours(
             is_inside = at_onsets and note.voice not in span.voices
             if onset < starts[span.first] + (not is_inside):
                 held.append((onset, note))
-            elif note.voice in span.voices and vocabulary.is_four_part:  # a single line
+            elif note.voice in span.voices and is_line:
                 latest[note.voice] = min(latest[note.voice], onset)
     return tuple(held), tuple(latest)

@@ -1,13 +1,11 @@
-"""Voice leading while sampling: which pitches would make parallels, or leaps that are hard to sing.
+"""Voice leading while sampling: pitches that would make parallels, or leaps that are hard to sing.
 
-Two voices make them where both move, in the same direction, from a perfect fifth (octave, unison) to another one. Bach
-writes about one in a thousand pitch changes, most of them across the end of a phrase; a small model writes twenty times
-as many. Forbidding them is decided note by note, when a voice chooses its pitch: of two voices that move together the
-one that is written later gives way.
+Two voices make parallels where both move in the same direction from a perfect fifth (octave, unison) to another one.
+Bach writes them at about one in a thousand pitch changes, mostly across the end of a phrase; a small model writes
+twenty times as many. They are forbidden note by note, when a voice chooses its pitch: of two voices that move
+together, the one that is written later gives way. A leap is augmented or not as it is spelled in the key.
 
 Units: ticks of the vocabulary's grid from the beginning of the piece; pitches are MIDI numbers.
-
-Melodic intervals as they are written: which leaps are augmented in a key.
 """
 
 from __future__ import annotations
@@ -19,20 +17,23 @@ from typing import Final, NamedTuple
 
 from symusic.core import NoteTick, ScoreTick, TrackTick
 
+from descant_modeling.decoding.config import GenerationConfig
 from descant_tokenizers.scores.key import MAJOR_TONICS, MINOR_TONICS, estimate_key
+from descant_tokenizers.tokens.kinds import has_plain_lines
 from descant_tokenizers.tokens.piece import GridNote
-
-__all__ = ["MAJOR_FIFTHS", "MINOR_FIFTHS", "STEP", "TRITONE_FIFTHS", "NoteKey", "augmented_leaps", "key_of_notes"]
+from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 STEP: Final = 2
 """Semitones of the widest step; what is wider is a leap."""
 TRITONE_FIFTHS: Final = 6
-"""An interval is augmented if it goes so many places on the line of fifths towards the sharps while rising."""
+"""Places on the line of fifths towards the sharps from which on a rising interval is augmented."""
 _OCTAVE = 12
+_NUM_PITCHES = 128
+_PERFECT = (0, 7)
 
-# Line-of-fifths places of the twelve degrees above the tonic: how a note is spelled as a rule in a major and a minor
-# key (the raised fourth and the lowered seventh in both; in minor also the lowered second, in major the raised first
-# and fifth).
+# Line-of-fifths places of the twelve degrees above the tonic, as a note is usually spelled in a major and a minor key
+# (the raised fourth and the lowered seventh in both; in minor also the lowered second, in major the raised first and
+# fifth).
 MAJOR_FIFTHS: Final = (0, 7, 2, -3, 4, -1, 6, 1, 8, 3, -2, 5)
 MINOR_FIFTHS: Final = (0, -5, 2, -3, 4, -1, 6, 1, -4, 3, -2, 5)
 
@@ -42,7 +43,7 @@ class NoteKey(NamedTuple):
 
     Attributes:
         tonic: Pitch class, 0-11.
-        is_major: Its mode.
+        is_major: True for a major key, false for a minor one.
     """
 
     tonic: int
@@ -75,21 +76,23 @@ def augmented_leaps(key: NoteKey, pitch: int) -> frozenset[int]:
     )
 
 
-_NUM_PITCHES = 128
-_PERFECT = (0, 7)
-
-
 @dataclass(frozen=True)
 class LeadingRules:
-    """What voices may not do.
+    """Rules that voices keep.
 
     Attributes:
-        parallels: Whether parallel fifths, octaves and unisons are forbidden.
-        leaps: Whether augmented leaps and those over an octave are.
+        parallels: True if parallel fifths, octaves and unisons are forbidden.
+        leaps: True if augmented leaps and those over an octave are forbidden.
     """
 
     parallels: bool = True
     leaps: bool = True
+
+
+def leading_rules(config: GenerationConfig, vocabulary: Vocabulary) -> LeadingRules | None:
+    """Return the rules that are kept in music of a vocabulary; None if there are none."""
+    rules = LeadingRules(parallels=not config.allow_parallels, leaps=not config.allow_leaps)
+    return rules if has_plain_lines(vocabulary) and (rules.parallels or rules.leaps) else None
 
 
 class _Sung(NamedTuple):
@@ -99,13 +102,13 @@ class _Sung(NamedTuple):
 
 
 class VoiceLeading:
-    """What each voice sang last.
+    """The last notes of each voice, and the pitches they forbid.
 
     Args:
-        num_voices: How many voices there are.
-        held: Notes from before, with their onsets, in any order.
-        rules: What is forbidden.
-        key: The key, if it is known: without one no leap is augmented.
+        num_voices: Number of voices.
+        held: Earlier notes, with their onsets, in any order.
+        rules: The rules; all by default.
+        key: The key; without one, no leap counts as augmented.
     """
 
     def __init__(
@@ -125,13 +128,13 @@ class VoiceLeading:
         self._sung[voice] = [*self._sung[voice][-1:], _Sung(onset_ticks, end_ticks, pitch)]
 
     def copy(self) -> VoiceLeading:
-        """Return another one of the same memory."""
+        """Return a copy with the same notes."""
         twin = copy(self)
         twin._sung = list(self._sung)  # a voice's own list is replaced, never changed
         return twin
 
     def forbidden(self, voice: int, onset_ticks: int, due: Iterable[GridNote] = ()) -> set[int]:
-        """Return the pitches with which a voice may not begin a note; see `parallels` and `leaps`."""
+        """Return the pitches on which a voice may not begin a note; see `parallels` and `leaps`."""
         found = self.parallels(voice, onset_ticks, due) if self.rules.parallels else set()
         return found | self.leaps(voice, onset_ticks) if self.rules.leaps else found
 
@@ -147,9 +150,9 @@ class VoiceLeading:
         """Return the pitches by which a voice that begins a note would move in parallel with one that began before it.
 
         Args:
-            voice: Who begins a note.
-            onset_ticks: When.
-            due: Notes of voices that stand behind it at this onset and are known.
+            voice: The voice that begins a note.
+            onset_ticks: Its onset.
+            due: Known notes of voices that come after it at this onset.
         """
         own = self._before(voice, onset_ticks)
         if own is None:
@@ -166,7 +169,7 @@ class VoiceLeading:
         return found
 
     def _before(self, voice: int, onset_ticks: int) -> int | None:
-        """The pitch of a voice up to an onset, if it sounded."""
+        """Return the pitch of a voice up to an onset, if it sounded."""
         for sung in reversed(self._sung[voice]):
             if sung.onset_ticks < onset_ticks:
                 return sung.pitch if sung.end_ticks >= onset_ticks else None
@@ -174,7 +177,7 @@ class VoiceLeading:
 
 
 def _parallel_pitches(own: int, last: int, pitch: int) -> Iterator[int]:
-    """Pitches to which a voice at `own` would follow another one from `last` to `pitch` in parallel."""
+    """Yield the pitches to which a voice at `own` would follow another one from `last` to `pitch` in parallel."""
     interval = abs(last - own) % _OCTAVE
     if interval not in _PERFECT:
         return

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import replace
 from difflib import SequenceMatcher
 from functools import cache
 from pathlib import Path
@@ -19,10 +20,10 @@ import numpy as np
 from symusic.core import NoteTick, ScoreTick, TrackTick, TrackTickList
 
 from descant_modeling.api import load_generator
-from descant_modeling.decoding.config import SamplingConfig
+from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.decoding.voice_leading import NoteKey
 from descant_modeling.evaluation.data import split_chorales
-from descant_modeling.generation.base import GenerationConfig, MusicGenerator
+from descant_modeling.generation.base import MusicGenerator, Request
 from descant_modeling.generation.multitrack import MultitrackGenerator
 from descant_modeling.generation.satb import FourPartGenerator
 from descant_modeling.models.checkpoints import find_checkpoint
@@ -68,7 +69,7 @@ class Harmonizer(Protocol):
         """
 
 
-def open_harmonizer(name: str, device: str = "cpu", sampling: SamplingConfig | None = None) -> Harmonizer:
+def open_harmonizer(name: str, device: str = "cpu", config: GenerationConfig | None = None) -> Harmonizer:
     """Return a harmonizer: `nearest`, `markov`, or a model (embedded, checkpoint or run folder, Hub id).
 
     Raises:
@@ -84,7 +85,7 @@ def open_harmonizer(name: str, device: str = "cpu", sampling: SamplingConfig | N
     generator = load_generator(found, device)
     if isinstance(generator, MultitrackGenerator):
         raise InputError(f"{name} does not write four voices. Give a model of four voices, such as chorales.")
-    return ModelHarmonizer(Path(name).name, generator, sampling)
+    return ModelHarmonizer(Path(name).name, generator, config)
 
 
 def named_harmonizers(names: Iterable[str]) -> list[str]:
@@ -105,16 +106,16 @@ class ModelHarmonizer:
     Args:
         name: Name in tables.
         generator: The model.
-        sampling: Temperature and nucleus.
+        config: Options of generation; the seed is replaced.
     """
 
-    def __init__(self, name: str, generator: MusicGenerator, sampling: SamplingConfig | None = None) -> None:
+    def __init__(self, name: str, generator: MusicGenerator, config: GenerationConfig | None = None) -> None:
         self.name, self.generator = name, generator
-        self.sampling = sampling or SamplingConfig()
+        self.config = config or GenerationConfig()
 
     def harmonize(self, melody: ScoreTick, seed: int) -> ScoreTick:
         """See `Harmonizer`."""
-        return self.generator.harmonize(melody, GenerationConfig(self.sampling, seed=seed)).samples[0].score
+        return self.generator.generate(Request("harmonize", melody), replace(self.config, seed=seed)).score
 
 
 def causal_generator(harmonizer: Harmonizer) -> FourPartGenerator | None:

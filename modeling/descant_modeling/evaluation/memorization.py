@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from symusic.core import NoteTickList, ScoreTick
 
+from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.evaluation.bootstrap import median_interval
-from descant_modeling.generation.base import GenerationConfig
+from descant_modeling.generation.base import Request
 from descant_modeling.generation.satb import FourPartGenerator
 from descant_tokenizers.corpora import row_to_score
 from descant_tokenizers.pianoroll.frames import SILENT, Chorale, Line, chorale_of_harmony
@@ -187,7 +188,8 @@ def continue_rows(
         if bars:
             start, end = bars[0].start_ticks, bars[-1].end_ticks
             config = GenerationConfig(seed=seed + index)
-            result = model.continue_(_excerpt(score, 0, start), config, num_bars=len(bars))
+            request = Request("continue", _excerpt(score, 0, start), num_bars=len(bars))
+            result = model.generate(request, config)
             sample = result.samples[0].score
             factor = sample.ticks_per_quarter // score.ticks_per_quarter
             excerpts = _excerpt(sample, factor * start, factor * end), _excerpt(score, start, end)

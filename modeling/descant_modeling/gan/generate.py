@@ -20,24 +20,21 @@ import torch
 from numpy.typing import NDArray
 from symusic.core import NoteTick, NoteTickList, ScoreTick, TimeSignatureTick, TrackTick, TrackTickList
 
-from descant_modeling.decoding.config import SamplingConfig
+from descant_modeling.decoding.config import DEFAULT_NEW_BARS, GenerationConfig
 from descant_modeling.gan.checkpoints import GanCheckpoint, load_gan
 from descant_modeling.gan.data import sounding, vectors_of
 from descant_modeling.gan.midinet import MidinetGenerator, compose_bars
 from descant_modeling.gan.networks import NUM_STEPS, RollGenerator, draw_noise
 from descant_modeling.generation.base import (
-    MAX_NEW_BARS,
-    SOUNDS,
     TASKS,
-    GenerationConfig,
     GenerationResult,
+    MusicGenerator,
+    Request,
     Sample,
-    UnconditionalGenerator,
     check_style,
     refuse_instruments,
-    without_controls,
 )
-from descant_modeling.generation.prompts import refined
+from descant_modeling.generation.prompts import refined, without_controls
 from descant_modeling.models.checkpoints import ModelSource
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.pianoroll.chords import parse_chord
@@ -49,6 +46,7 @@ from descant_tokenizers.pianoroll.rolls import (
     notes_of_roll,
     roll_of_notes,
 )
+from descant_tokenizers.rendering import SOUNDS
 from descant_tokenizers.scores import VOICES, Bar, bars_of
 from descant_tokenizers.scores.voices import VoiceChoice, pick_voices, voice_names
 
@@ -57,7 +55,6 @@ HALF_STEPS = NUM_STEPS // 2
 BATCH_WINDOWS = 64
 MELODY = VOICES[:1]
 TICKS_PER_QUARTER = 480
-DEFAULT_BARS = 8
 #: Used in turn where the user names no chords.
 DEFAULT_CHORDS = ("C", "G", "Am", "F", "C", "F", "G", "C")
 MELODY_TRACK = "Melody"
@@ -128,28 +125,19 @@ class GanMusicGenerator:
     def __init__(self, checkpoint: GanCheckpoint) -> None:
         self.checkpoint = checkpoint
 
-    def harmonize(
-        self,
-        score: ScoreTick,
-        config: GenerationConfig | None = None,
-        *,
-        given: Sequence[str] | None = None,
-        write: Sequence[str] = (),
-        track: int | str | None = None,
-    ) -> GenerationResult:
+    def generate(self, request: Request, config: GenerationConfig) -> GenerationResult:
         """Generate four tracks to a melody, up to its end; see `MusicGenerator`.
 
         A sample has the same noise in all its windows. Its first track is the prompt's own melody unless
         `config.paste_melody` is off.
         """
-        refuse_instruments(write)
-        config = config or GenerationConfig()
+        refuse_instruments(request.write)
         check_style(config.style)
-        if given and voice_names(given) != MELODY:
+        if request.given and voice_names(request.given) != MELODY:
             raise InputError("This model takes one melody as its soprano and writes the rest. Leave --given out.")
         refuse_sampling(config)
-        fine = refined(without_controls(score), STEPS_PER_BEAT)
-        choice = pick_voices(fine, MELODY, track)
+        fine = refined(without_controls(request.prompt), STEPS_PER_BEAT)
+        choice = pick_voices(fine, MELODY, request.track)
         melody = choice.tracks[MELODY[0]]
         fine.tracks = TrackTickList([fine.tracks[choice.indices[MELODY[0]]]])
         windows = windows_of(bars_of(fine), fine.ticks_per_quarter)
@@ -161,31 +149,6 @@ class GanMusicGenerator:
         kept = ", ".join(f"{sample.melody_kept:.0%}" for sample in samples)
         remarks = (*self._remarks(choice, melody), f"the model's own first track had kept {kept} of the melody")
         return GenerationResult(tuple(samples), remarks, MELODY, VOICES[1:] if config.paste_melody else VOICES)
-
-    def continue_(
-        self,
-        score: ScoreTick,
-        config: GenerationConfig | None = None,
-        *,
-        num_bars: int = 8,
-        given: Sequence[str] | None = None,
-        write: Sequence[str] = (),
-        track: int | str | None = None,
-    ) -> GenerationResult:
-        """Refuse: see `harmonize`."""
-        raise _only_harmonizes()
-
-    def infill(
-        self,
-        score: ScoreTick,
-        config: GenerationConfig | None = None,
-        *,
-        bars: tuple[int, int],
-        given: Sequence[str] | None = None,
-        write: Sequence[str] = (),
-    ) -> GenerationResult:
-        """Refuse: see `harmonize`."""
-        raise _only_harmonizes()
 
     @torch.no_grad()
     def _generate(self, windows: Windows, melody: Rolls, rng: torch.Generator) -> Rolls:
@@ -252,35 +215,29 @@ def _with_voices(
     return Sample(score, frozenset(added), num_tokens=0, log_likelihood=None, melody_kept=melody_kept)
 
 
-def _only_harmonizes() -> InputError:
-    return InputError("This model only harmonizes a melody. Leave --task out, or choose another --model.")
-
-
 class MidinetMusicGenerator:
-    """MidiNet as an `UnconditionalGenerator`: melodies.
+    """MidiNet as a `MusicGenerator` that only composes: melodies.
 
     Args:
         generator: In eval mode.
     """
 
+    tasks: tuple[str, ...] = ("compose",)
     rewrites_melody = False
+    draws_tokens = False
+    styles: tuple[str, ...] = ()
 
     def __init__(self, generator: MidinetGenerator) -> None:
         self.generator = generator
 
-    def compose(
-        self, config: GenerationConfig | None = None, *, num_bars: int | None = None, chords: Sequence[str] = ()
-    ) -> GenerationResult:
-        """Generate a melody bar by bar, each given its chord and the bar before; see `UnconditionalGenerator`.
+    def generate(self, request: Request, config: GenerationConfig) -> GenerationResult:
+        """Generate a melody bar by bar, each given its chord and the bar before; see `MusicGenerator`.
 
         Chords repeat if there are fewer of them than bars. With chords and no number of bars, each chord gets a bar.
         """
-        config = config or GenerationConfig()
         refuse_sampling(config)
-        names = [str(parse_chord(name)) for name in chords] or list(DEFAULT_CHORDS)
-        number = (len(names) if chords else DEFAULT_BARS) if num_bars is None else num_bars
-        if not 1 <= number <= MAX_NEW_BARS:
-            raise InputError(f"The number of bars to write is {number}. Give 1 to {MAX_NEW_BARS}.")
+        names = [str(parse_chord(name)) for name in request.chords] or list(DEFAULT_CHORDS)
+        number = request.new_bars(len(names) if request.chords else DEFAULT_NEW_BARS)
         played = [names[bar % len(names)] for bar in range(number)]
         conditions = vectors_of([parse_chord(name) for name in played])
         samples = tuple(
@@ -291,27 +248,27 @@ class MidinetMusicGenerator:
 
 
 class RollGanMusicGenerator:
-    """The unconditional roll GAN as an `UnconditionalGenerator`: four bars in four tracks.
+    """The unconditional roll GAN as a `MusicGenerator` that only composes: four bars in four tracks.
 
     Args:
         generator: In eval mode.
     """
 
+    tasks: tuple[str, ...] = ("compose",)
     rewrites_melody = False
+    draws_tokens = False
+    styles: tuple[str, ...] = ()
 
     def __init__(self, generator: RollGenerator) -> None:
         self.generator = generator
 
     @torch.no_grad()
-    def compose(
-        self, config: GenerationConfig | None = None, *, num_bars: int | None = None, chords: Sequence[str] = ()
-    ) -> GenerationResult:
-        """Generate four bars; see `UnconditionalGenerator`."""
-        config = config or GenerationConfig()
+    def generate(self, request: Request, config: GenerationConfig) -> GenerationResult:
+        """Generate four bars; see `MusicGenerator`."""
         refuse_sampling(config)
-        if chords:
+        if request.chords:
             raise InputError("This model takes no chords. Leave --chords out, or choose --model midinet.")
-        if num_bars is not None:
+        if request.num_bars is not None:
             raise InputError("This model writes four bars at a time. Leave --bars out.")
         device = next(self.generator.parameters()).device
         samples = []
@@ -321,11 +278,11 @@ class RollGanMusicGenerator:
         return GenerationResult(tuple(samples), (), (), VOICES)
 
 
-def load_unconditional_generator(model: ModelSource, device: str = "cpu") -> UnconditionalGenerator:
-    """Load a model that generates without a prompt.
+def load_gan_generator(model: ModelSource, device: str = "cpu") -> MusicGenerator:
+    """Load a GAN, ready to generate music.
 
     Raises:
-        InputError: There is no such model, or it needs a prompt.
+        InputError: There is no such model.
     """
     checkpoint = load_gan(model, device)
     generator = checkpoint.generator
@@ -333,7 +290,7 @@ def load_unconditional_generator(model: ModelSource, device: str = "cpu") -> Unc
         return MidinetMusicGenerator(generator)
     if isinstance(generator, RollGenerator):
         return RollGanMusicGenerator(generator)
-    raise InputError(f"{checkpoint.folder} writes to a prompt. Give one.")
+    return GanMusicGenerator(checkpoint)
 
 
 def _composition(rolls: Rolls, names: Sequence[str], config: GenerationConfig) -> Sample:
@@ -365,5 +322,5 @@ def refuse_sampling(config: GenerationConfig) -> None:
     Raises:
         InputError: One was set.
     """
-    if config.sampling != SamplingConfig():
+    if config.has_token_options:
         raise InputError("This model samples no tokens. Leave --temperature, --top-p and --allow-parallels out.")

@@ -1,1 +1,1 @@
-"""Generation with models of any instruments: prompts, results and the writer."""
+"""Generation with causal models: requests, prompts, results and the two generators."""

@@ -1,225 +1,161 @@
-"""Harmonize, continue and infill scores with a checkpoint.
-
-What was given is never generated again: the result is a copy of the prompt, tick for tick, with notes added to it.
-
-Units: ticks of the result's score, unless a name says grid.
-"""
+"""Four-part music: which voices a prompt has, at which pitch the model sees them, and which voices are new."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
-from symusic.core import ScoreTick
+from symusic.core import ScoreTick, TrackTick, TrackTickList
 
-from descant_modeling.common.console import part_of
-from descant_modeling.decoding.infilling import Infiller, OnPiece, with_bars
-from descant_modeling.decoding.template import Span
-from descant_modeling.generation.base import (
-    MAX_NEW_BARS,
-    SOUNDS,
-    TASKS,
-    GenerationConfig,
-    GenerationResult,
-    OnProgress,
-    OnSketch,
-    Sketch,
-    SketchNote,
-    check_style,
-    refuse_instruments,
+from descant_modeling.decoding.config import GenerationConfig
+from descant_modeling.generation.base import Request, refuse_instruments
+from descant_modeling.generation.causal import CausalGenerator
+from descant_modeling.generation.prompts import (
+    MAX_PITCH,
+    Prompt,
+    Ranges,
+    make_prompt,
+    refine_prompt,
     without_controls,
 )
-from descant_modeling.generation.prompts import Prompt, read_prompt
-from descant_modeling.generation.results import PartialResult, extended, four_part
-from descant_modeling.generation.spans import TickSpan, bar_indices, span_on_grid, voice_span, voices_to_rewrite
-from descant_modeling.models.checkpoints import (
-    Checkpoint,
-)
+from descant_modeling.generation.results import Players
 from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.rendering import SOUNDS
 from descant_tokenizers.scores import VOICES
-from descant_tokenizers.scores.voices import voice_names
-from descant_tokenizers.tokens.grammar import Grammar
-from descant_tokenizers.tokens.piece import Piece
-from descant_tokenizers.tokens.tasks import Task
+from descant_tokenizers.scores.voices import pick_voices, voice_names
+from descant_tokenizers.tokens.vocabulary import Vocabulary
 
-__all__ = ["FourPartGenerator"]
+__all__ = ["FourPartGenerator", "read_four_part_prompt"]
 
 
-class FourPartGenerator:
-    """A causal model ready to write music.
+class FourPartGenerator(CausalGenerator):
+    """A causal model of four voices, ready to generate."""
+
+    def _read(self, request: Request) -> Prompt:
+        refuse_instruments(request.write)
+        given = voice_names(request.given) if request.given else None
+        if request.task == "harmonize":
+            given = given or VOICES[:1]
+            if len(given) == len(VOICES):
+                raise InputError("All four voices are given. Leave one out of --given.")
+        is_partial = given is not None and len(given) < len(VOICES)
+        return read_four_part_prompt(
+            self.vocabulary,
+            self.checkpoint.meta.voice_ranges,
+            request.prompt,
+            None if request.task == "infill" else given,
+            request.track,
+            alone=request.task != "infill" and is_partial,
+        )
+
+    def _new_ranks(self, request: Request, prompt: Prompt) -> tuple[int, ...]:
+        if request.task == "continue" and not request.given:
+            return ()
+        return tuple(rank for rank in self._all_ranks() if rank not in prompt.ranks.values())
+
+    def _rewritten_tracks(self, request: Request, prompt: Prompt) -> tuple[int, ...]:
+        kept = voice_names(request.given) if request.given else ()
+        voices = self._track_names(prompt, prompt.parts)
+        for voice in kept:
+            if voice not in voices:
+                raise InputError(
+                    f"{voice} is not in the prompt, which has {', '.join(voices)}. Leave it out of --given."
+                )
+        tracks = tuple(index for index, voice in zip(prompt.parts, voices, strict=True) if voice not in kept)
+        if not tracks:
+            raise InputError("All voices of the prompt are given. Leave one out of --given.")
+        return tracks
+
+    def _tracks(self, prompt: Prompt, new: Collection[int], config: GenerationConfig) -> tuple[ScoreTick, Players]:
+        """Return four tracks named after the voices if there are new voices, otherwise the prompt's own tracks."""
+        if not new:
+            return super()._tracks(prompt, new, config)
+        score, players = prompt.score.copy(), {}
+        tracks = TrackTickList()
+        for place, rank in enumerate(self._all_ranks()):
+            own = prompt.players(rank)
+            track = prompt.score.tracks[own[0]].copy() if own else TrackTick("", SOUNDS[config.sound], False)
+            track.name = VOICES[place]
+            tracks.append(track)
+            players[rank] = [place]
+        score.tracks = tracks
+        return score, players
+
+    def _voice_names(self, ranks: Iterable[int]) -> tuple[str, ...]:
+        return tuple(sorted(super()._voice_names(ranks), key=VOICES.index))
+
+    def _track_names(self, prompt: Prompt, indices: Iterable[int]) -> tuple[str, ...]:
+        return tuple(prompt.parts[index].name for index in indices)
+
+    def _all_ranks(self) -> tuple[int, ...]:
+        """Return the ranks of the voices from high to low."""
+        return tuple(self.vocabulary.voices.index(voice) for voice in VOICES)
+
+
+def read_four_part_prompt(
+    vocabulary: Vocabulary,
+    ranges: Ranges,
+    score: ScoreTick,
+    given: Sequence[str] | None = None,
+    track: int | str | None = None,
+    *,
+    alone: bool = False,
+) -> Prompt:
+    """Choose a prompt's voices and find its place on the grid.
 
     Args:
-        checkpoint: Model, tokenizer and layout.
+        vocabulary: The vocabulary.
+        ranges: Range of each voice in training.
+        score: A validated score.
+        given: Voices that its tracks are; by default those they are named after (see `pick_voices`).
+        track: The melody's track, number from 1 or name, where one voice is given.
+        alone: Leave out tracks that are not voices, so that the prompt ends where its voices end.
+
+    Raises:
+        InputError: The voices cannot be told, or do not fit the vocabulary.
     """
+    fine = refine_prompt(vocabulary, without_controls(score))
+    choice = pick_voices(fine, given, track)
+    indices = choice.indices
+    if alone:
+        fine.tracks = TrackTickList([fine.tracks[index] for index in indices.values()])
+        indices = {voice: index for index, voice in enumerate(choice.tracks)}
+    parts = {indices[voice]: line for voice, line in choice.tracks.items()}
+    for voice, line in choice.tracks.items():
+        line.name = voice
+    shift = _shift(vocabulary, ranges, choice.tracks)
+    prompt = make_prompt(vocabulary, fine, parts, ranges, shift, [choice.reason])
+    if not shift:
+        return prompt
+    distance = f"{abs(shift)} semitone{'s' * (abs(shift) > 1)}"
+    moved = f"transposed {distance} {'up' if shift > 0 else 'down'} for the model, and back"
+    return replace(prompt, remarks=(*prompt.remarks, moved))
 
-    rewrites_melody = False
-    tasks: tuple[str, ...] = TASKS
-    draws_tokens = True
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
-        self.checkpoint = checkpoint
-        self.grammar = Grammar(checkpoint.vocabulary)
-
-    @property
-    def styles(self) -> tuple[str, ...]:
-        """In whose manner it can write."""
-        return self.checkpoint.layout.config.styles
-
-    def harmonize(
-        self,
-        score: ScoreTick,
-        config: GenerationConfig | None = None,
-        *,
-        given: Sequence[str] | None = None,
-        write: Sequence[str] = (),
-        track: int | str | None = None,
-    ) -> GenerationResult:
-        """Write the missing voices of four, up to the end of the given ones; see `Writer`."""
-        refuse_instruments(write)
-        config = config or GenerationConfig()
-        names = voice_names(given) if given else VOICES[:1]
-        if len(names) == len(VOICES):
-            raise InputError("all four voices are given, so there is nothing to write; leave one out of --given.")
-        prompt = self._read(score, names, track, alone=True)
-        drafts = _drafts(prompt.piece(), config)
-        self._harmonize(prompt, drafts, config, config.progress)
-        samples = tuple(four_part(prompt, draft, SOUNDS[config.sound]) for draft in drafts)
-        return GenerationResult(samples, prompt.remarks, prompt.voices, _missing(prompt))
-
-    def continue_(
-        self,
-        score: ScoreTick,
-        config: GenerationConfig | None = None,
-        *,
-        num_bars: int = 8,
-        given: Sequence[str] | None = None,
-        write: Sequence[str] = (),
-        track: int | str | None = None,
-    ) -> GenerationResult:
-        """Write bars behind the prompt in the voices it has, or in all four if `given` says which; see `Writer`."""
-        refuse_instruments(write)
-        config = config or GenerationConfig()
-        if not 1 <= num_bars <= MAX_NEW_BARS:
-            raise InputError(f"the number of bars to write is {num_bars}; give 1 to {MAX_NEW_BARS}.")
-        names = voice_names(given) if given else None
-        harmonized = names is not None and len(names) < len(VOICES)
-        prompt = self._read(score, names, track, alone=harmonized)
-        drafts = _drafts(prompt.piece(), config)
-        if not harmonized:
-            self._continue(prompt, drafts, prompt.voices, num_bars, config, config.progress)
-            samples = tuple(extended(prompt, draft) for draft in drafts)
-            return GenerationResult(samples, prompt.remarks, prompt.voices, prompt.voices)
-        self._harmonize(prompt, drafts, config, part_of(config.progress, 0.0, 0.5))
-        self._continue(prompt, drafts, VOICES, num_bars, config, part_of(config.progress, 0.5, 0.5))
-        samples = tuple(four_part(prompt, draft, SOUNDS[config.sound]) for draft in drafts)
-        return GenerationResult(samples, prompt.remarks, prompt.voices, VOICES)
-
-    def infill(
-        self,
-        score: ScoreTick,
-        config: GenerationConfig | None = None,
-        *,
-        bars: tuple[int, int],
-        given: Sequence[str] | None = None,
-        write: Sequence[str] = (),
-    ) -> GenerationResult:
-        """Write some bars anew in the voices that are not given; see `Writer`."""
-        refuse_instruments(write)
-        config = config or GenerationConfig()
-        prompt = self._read(score)
-        first, last = bar_indices(prompt.bars, bars)
-        written = voices_to_rewrite(prompt, voice_names(given) if given else ())
-        start, end = prompt.bars[first].start_ticks, prompt.bars[last].end_ticks
-        drafts = _drafts(prompt.piece(written, start, end), config)
-        gaps = {voice: voice_span(prompt, voice, start, end) for voice in written}
-        span = span_on_grid(prompt, Task.INFILL, gaps, first, last + 1)
-        self._fill(prompt, drafts, span, gaps, config, config.progress)
-        samples = tuple(extended(prompt, draft, written, start, end) for draft in drafts)
-        return GenerationResult(samples, prompt.remarks, prompt.voices, written)
-
-    def _read(
-        self,
-        score: ScoreTick,
-        given: Sequence[str] | None = None,
-        track: int | str | None = None,
-        *,
-        alone: bool = False,
-    ) -> Prompt:
-        meta = self.checkpoint.meta
-        return read_prompt(
-            self.checkpoint.vocabulary, meta.voice_ranges, without_controls(score), given, track, alone=alone
+def _shift(vocabulary: Vocabulary, ranges: Ranges, voices: Mapping[str, TrackTick]) -> int:
+    """Return the semitones that bring the voices inside the ranges of training, or as near as possible."""
+    extents = {
+        vocabulary.voices.index(voice): (min(n.pitch for n in track.notes), max(n.pitch for n in track.notes))
+        for voice, track in voices.items()
+    }
+    lowest, highest = min(vocabulary.pitch_id), max(vocabulary.pitch_id)
+    legal = [
+        shift
+        for shift in range(-MAX_PITCH, MAX_PITCH + 1)
+        if all(lowest <= low + shift and high + shift <= highest for low, high in extents.values())
+    ]
+    if not legal:
+        low, high = min(low for low, _ in extents.values()), max(high for _, high in extents.values())
+        raise InputError(
+            f"The given voices reach from MIDI pitch {low} to {high}, more than the model's {highest - lowest} "
+            "semitones. Give a narrower prompt."
         )
 
-    def _harmonize(
-        self, prompt: Prompt, drafts: list[PartialResult], config: GenerationConfig, progress: OnProgress | None
-    ) -> None:
-        """Write the voices that the prompt does not have, up to its end."""
-        gaps = {voice: TickSpan(0, prompt.end_ticks()) for voice in _missing(prompt)}
-        span = span_on_grid(prompt, Task.HARMONIZE, gaps, 0, len(prompt.bars))
-        self._fill(prompt, drafts, span, gaps, config, progress)
+    def outside(shift: int) -> int:
+        total = 0
+        for rank, (low, high) in extents.items():
+            bottom, top = ranges[rank]
+            total += max(0, bottom - low - shift) + max(0, high + shift - top)
+        return total
 
-    def _continue(
-        self,
-        prompt: Prompt,
-        drafts: list[PartialResult],
-        voices: Sequence[str],
-        num_bars: int,
-        config: GenerationConfig,
-        progress: OnProgress | None,
-    ) -> None:
-        """Write bars behind the prompt's last one, in its meter."""
-        last = prompt.bars[-1]
-        end = last.start_ticks + (1 + num_bars) * last.length_ticks
-        longer = {id(draft.piece): with_bars(draft.piece, num_bars) for draft in drafts}
-        for draft in drafts:
-            draft.piece = longer[id(draft.piece)]
-        gaps = {voice: TickSpan(prompt.end_ticks(voice), end) for voice in voices}
-        span = span_on_grid(prompt, Task.CONTINUE, gaps, len(prompt.bars), len(prompt.bars) + num_bars)
-        self._fill(prompt, drafts, span, gaps, config, progress)
-
-    def _fill(
-        self,
-        prompt: Prompt,
-        drafts: list[PartialResult],
-        span: Span,
-        gaps: Mapping[str, TickSpan],
-        config: GenerationConfig,
-        progress: OnProgress | None,
-    ) -> None:
-        check_style(config.style, self.checkpoint.layout.config.styles)
-        span = replace(span, style=config.style)
-        filler = Infiller(self.checkpoint.model, self.checkpoint.layout, self.grammar, config.sampling)
-        on_bar = None if config.on_bar is None else _sketcher(prompt, drafts[0].piece, span, config.on_bar)
-        samples = filler.fill([d.piece for d in drafts], span, [d.random for d in drafts], progress, on_bar)
-        for draft, sample in zip(drafts, samples, strict=True):
-            draft.take(prompt, sample, gaps)
-
-
-def _sketcher(prompt: Prompt, before: Piece, span: Span, on_bar: OnSketch) -> OnPiece:
-    """Return what takes a piece as far as it is written and reports it at the prompt's pitch."""
-    starts, unit = before.bar_starts_ticks(), prompt.vocabulary.ticks_per_quarter
-
-    def report(piece: Piece, num_written: int) -> None:
-        notes = (
-            SketchNote(
-                prompt.vocabulary.voices[note.voice],
-                (start + note.offset_ticks) / unit,
-                note.duration_ticks / unit,
-                note.pitch - prompt.shift,
-                index not in span.bars or note in given.notes,
-            )
-            for index, (start, given, bar) in enumerate(zip(starts, before.bars, piece.bars, strict=False))
-            for note in bar.notes
-        )
-        on_bar(Sketch(num_written, len(span.bars), starts[-1] / unit, tuple(notes)))
-
-    return report
-
-
-def _drafts(piece: Piece, config: GenerationConfig) -> list[PartialResult]:
-    return [PartialResult(piece, np.random.default_rng((config.seed, index))) for index in range(config.num_samples)]
-
-
-def _missing(prompt: Prompt) -> tuple[str, ...]:
-    return tuple(voice for voice in VOICES if voice not in prompt.voices)
+    return min(legal, key=lambda shift: (outside(shift), abs(shift), shift))

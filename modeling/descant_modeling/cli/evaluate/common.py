@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from descant_modeling.decoding.config import SamplingConfig
+    from descant_modeling.decoding.config import GenerationConfig
     from descant_modeling.evaluation.harmonizers import Harmonizer
 
 __all__ = ["Corpus", "Limit", "Output", "Reference", "Seed", "Split", "load_harmonizer", "table"]
@@ -79,7 +79,7 @@ class Output:
                 console.print()
 
 
-def load_harmonizer(name: str, device: str | None, sampling: SamplingConfig | None = None) -> Harmonizer:
+def load_harmonizer(name: str, device: str | None, config: GenerationConfig | None = None) -> Harmonizer:
     """Load a model that harmonizes, or a baseline.
 
     Raises:
@@ -90,7 +90,7 @@ def load_harmonizer(name: str, device: str | None, sampling: SamplingConfig | No
     from descant_modeling.evaluation.harmonizers import open_harmonizer
 
     with quiet_libraries():
-        return open_harmonizer(name, pick_device(device), sampling)
+        return open_harmonizer(name, pick_device(device), config)
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], note: str = "") -> Table:

@@ -18,10 +18,10 @@ from descant_modeling.cli.options import (
     Quiet,
     Temperature,
     TopP,
-    check_drawing,
+    check_options,
     check_range,
 )
-from descant_modeling.decoding.config import TEMPERATURE, TOP_P
+from descant_modeling.decoding.config import GenerationConfig
 from descant_tokenizers.common.errors import InputError
 
 if TYPE_CHECKING:
@@ -45,11 +45,11 @@ def harmonization_command(
     num_draws: Annotated[int, typer.Option(help="Number of harmonies of each soprano.")] = 1,
     limit: Limit = None,
     seed: Annotated[int, typer.Option(help="Same seed, same music; each further draw adds 1.")] = 0,
-    temperature: Temperature = TEMPERATURE,
-    top_p: TopP = TOP_P,
-    allow_parallels: AllowParallels = False,
-    allow_leaps: AllowLeaps = False,
-    best_of: BestOf = None,
+    temperature: Temperature = GenerationConfig.temperature,
+    top_p: TopP = GenerationConfig.top_p,
+    allow_parallels: AllowParallels = GenerationConfig.allow_parallels,
+    allow_leaps: AllowLeaps = GenerationConfig.allow_leaps,
+    best_of: BestOf = GenerationConfig.best_of,
     out: Annotated[Path | None, typer.Option(help="New folder for the MIDI files, one subfolder per model.")] = None,
     device: Device = None,
     quiet: Quiet = False,
@@ -58,11 +58,10 @@ def harmonization_command(
     """Harmonize every soprano of a split; rules, grade and accuracy beside Bach's own harmonies."""
     check_range("--num-draws", num_draws, 1, 1000)
     check_range("--limit", limit, 1)
-    check_drawing(seed, temperature, top_p, best_of)
+    check_options(seed=seed, temperature=temperature, top_p=top_p, best_of=best_of)
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} already exists and is not empty. Choose a new folder for --out.")
 
-    from descant_modeling.decoding.config import SamplingConfig
     from descant_modeling.evaluation.corpus_stats import ReferenceCorpus, measure
     from descant_modeling.evaluation.data import split_chorales
     from descant_modeling.evaluation.harmonization import measure_harmonies
@@ -71,12 +70,18 @@ def harmonization_command(
     from descant_tokenizers.pianoroll.frames import chorale_of_row
 
     output = Output(split, quiet=quiet, as_json=as_json)
-    sampling = SamplingConfig(temperature, top_p, allow_parallels, allow_leaps, best_of)
+    config = GenerationConfig(
+        temperature=temperature,
+        top_p=top_p,
+        allow_parallels=allow_parallels,
+        allow_leaps=allow_leaps,
+        best_of=best_of,
+    )
     rows = split_rows(f"{corpus}:{split}")[:limit]
     bach = ReferenceCorpus(split_chorales(reference))
     results = {}
     for name in named_harmonizers(models or ["chorales"]):
-        harmonizer = load_harmonizer(name, device, sampling)
+        harmonizer = load_harmonizer(name, device, config)
         draws = _draw(harmonizer, rows, range(seed, seed + num_draws), output)
         results[harmonizer.name] = measure_harmonies(draws, bach).facts()
         if out is not None:

@@ -1,0 +1,207 @@
+"""Harmonize, continue and infill scores with a causal model.
+
+The prompt is never generated again: each sample is a copy of it, tick for tick, with new notes.
+
+Units: ticks of the result's score, unless a name says grid.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Mapping
+
+import numpy as np
+from symusic.core import ScoreTick
+
+from descant_modeling.common.console import part_of
+from descant_modeling.decoding.config import GenerationConfig, OnProgress, OnSketch, Sketch, SketchNote
+from descant_modeling.decoding.infilling import Infiller, OnPiece, with_bars
+from descant_modeling.decoding.template import MAX_BAR_TOKENS, Span
+from descant_modeling.generation.base import TASKS, GenerationResult, Request, check_style
+from descant_modeling.generation.prompts import Prompt, TickSpan, bar_indices
+from descant_modeling.generation.results import PartialResult, PartialSample, Players, released, without_notes
+from descant_modeling.models.checkpoints import Checkpoint
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.tokens.kinds import kind_of, make_grammar
+from descant_tokenizers.tokens.piece import Piece
+from descant_tokenizers.tokens.tasks import Task
+
+
+class CausalGenerator(ABC):
+    """A causal model ready to generate; its two subclasses are for four-part and for multitrack music.
+
+    Args:
+        checkpoint: Model, tokenizer and layout.
+    """
+
+    tasks: tuple[str, ...] = TASKS
+    rewrites_melody = False
+    draws_tokens = True
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.checkpoint = checkpoint
+        self.vocabulary = checkpoint.vocabulary
+        self.grammar = make_grammar(self.vocabulary)
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """Styles that it can write in."""
+        return self.checkpoint.layout.config.styles
+
+    def generate(self, request: Request, config: GenerationConfig) -> GenerationResult:
+        """Generate music; see `MusicGenerator`."""
+        check_style(config.style, self.styles)
+        if request.task == "infill":
+            return self._infill(request, config)
+        num_bars = request.new_bars() if request.task == "continue" else 0
+        prompt = self._read(request)
+        partial = _start(prompt, prompt.piece, config)
+        ranks = self._new_ranks(request, prompt)
+        base, players = self._tracks(prompt, ranks, config)
+        share = 0.5 if num_bars and ranks else 1.0
+        if ranks:
+            self._harmonize(partial, ranks, config, part_of(config.progress, 0.0, share))
+        if num_bars:
+            ranks = tuple(sorted({*prompt.ranks.values(), *ranks}))
+            self._continue(partial, ranks, num_bars, config, part_of(config.progress, 1.0 - share, share))
+            base = released(base, prompt.bars[-1].end_ticks)
+        return GenerationResult(
+            partial.finish(base, players),
+            prompt.remarks,
+            self._track_names(prompt, prompt.parts),
+            self._voice_names(ranks),
+        )
+
+    def _harmonize(
+        self, partial: PartialResult, ranks: Iterable[int], config: GenerationConfig, progress: OnProgress | None
+    ) -> None:
+        """Write voices that the prompt does not have, up to its end."""
+        spans = {rank: TickSpan(0, partial.prompt.end_ticks) for rank in ranks}
+        self._write(partial, Task.HARMONIZE, spans, range(len(partial.prompt.bars)), config, progress)
+
+    def _continue(
+        self,
+        partial: PartialResult,
+        ranks: Iterable[int],
+        num_bars: int,
+        config: GenerationConfig,
+        progress: OnProgress | None,
+    ) -> None:
+        """Write bars after the prompt's last one, in its meter."""
+        last, first = partial.prompt.bars[-1], len(partial.prompt.bars)
+        spans = {rank: TickSpan(last.end_ticks, last.end_ticks + num_bars * last.length_ticks) for rank in ranks}
+        partial.pieces = [with_bars(piece, num_bars) for piece in partial.pieces]
+        self._write(partial, Task.CONTINUE, spans, range(first, first + num_bars), config, progress)
+
+    def _infill(self, request: Request, config: GenerationConfig) -> GenerationResult:
+        """Write some bars of some tracks again."""
+        assert request.bars is not None, "infill needs bars"
+        prompt = self._read(request)
+        first, last = bar_indices(prompt.bars, request.bars)
+        tracks = self._rewritten_tracks(request, prompt)
+        start, end = prompt.bars[first].start_ticks, prompt.bars[last].end_ticks
+        spans = {rank: prompt.rewritable(rank, start, end) for rank in {prompt.ranks[index] for index in tracks}}
+        partial = _start(prompt, prompt.piece_without(tracks, start, end), config)
+        self._write(partial, Task.INFILL, spans, range(first, last + 1), config, config.progress)
+        base = without_notes(prompt.score, tracks, start, end)
+        players = {rank: [index for index in prompt.players(rank) if index in tracks] for rank in spans}
+        kept = [index for index in prompt.parts if index not in tracks] if self._is_polyphonic else prompt.parts
+        return GenerationResult(
+            partial.finish(base, players),
+            prompt.remarks,
+            self._track_names(prompt, kept),
+            self._track_names(prompt, tracks),
+        )
+
+    def _write(
+        self,
+        partial: PartialResult,
+        task: Task,
+        spans: Mapping[int, TickSpan],
+        bars: range,
+        config: GenerationConfig,
+        progress: OnProgress | None,
+    ) -> None:
+        """Infill some bars of some voices in every sample."""
+        prompt = partial.prompt
+        ends = [0] * self.vocabulary.num_voices
+        for rank, span in spans.items():
+            low, high = prompt.pitches[rank]
+            if low > high:
+                name = self.vocabulary.voice_name(rank)
+                raise InputError(f"The model saw no {name} in training that fits this prompt. Choose another model.")
+            ends[rank] = prompt.grid_time(span.end)
+        target = Span(
+            task,
+            tuple(sorted(spans)),
+            bars.start,
+            bars.stop,
+            tuple(ends),
+            prompt.pitches,
+            to_the_end=task is Task.HARMONIZE and not self._is_polyphonic,
+            max_bar_tokens=self._max_bar_tokens(prompt, spans),
+            style=config.style,
+        )
+        infiller = Infiller(self.checkpoint.model, self.checkpoint.layout, self.grammar, config)
+        on_bar = None if config.on_bar is None else _sketcher(prompt, partial.pieces[0], target, config.on_bar)
+        randoms = [sample.random for sample in partial.samples]
+        partial.add(infiller.infill(partial.pieces, target, randoms, progress, on_bar), spans)
+
+    @property
+    def _is_polyphonic(self) -> bool:
+        return kind_of(self.vocabulary).is_polyphonic
+
+    def _voice_names(self, ranks: Iterable[int]) -> tuple[str, ...]:
+        """Name voices, by rank."""
+        return tuple(self.vocabulary.voice_name(rank) for rank in ranks)
+
+    def _tracks(self, prompt: Prompt, new: Collection[int], config: GenerationConfig) -> tuple[ScoreTick, Players]:
+        """Return the score to which notes are added, and the tracks of its voices; `new` voices may have none yet."""
+        return prompt.score, {rank: prompt.players(rank) for rank in prompt.ranks.values()}
+
+    def _max_bar_tokens(self, prompt: Prompt, ranks: Collection[int]) -> int:
+        """Return the base tokens after which a bar is closed."""
+        return MAX_BAR_TOKENS
+
+    @abstractmethod
+    def _read(self, request: Request) -> Prompt:
+        """Read the request's prompt."""
+
+    @abstractmethod
+    def _new_ranks(self, request: Request, prompt: Prompt) -> tuple[int, ...]:
+        """Return the voices to add to the prompt, to harmonize or before it is continued."""
+
+    @abstractmethod
+    def _rewritten_tracks(self, request: Request, prompt: Prompt) -> tuple[int, ...]:
+        """Return the indices of the tracks to infill."""
+
+    @abstractmethod
+    def _track_names(self, prompt: Prompt, indices: Iterable[int]) -> tuple[str, ...]:
+        """Name tracks of the prompt, by index."""
+
+
+def _start(prompt: Prompt, piece: Piece, config: GenerationConfig) -> PartialResult:
+    """Begin with the same piece for all samples, each with a random stream of its own."""
+    samples = [PartialSample(np.random.default_rng((config.seed, index))) for index in range(config.num_samples)]
+    return PartialResult(prompt, [piece], samples)
+
+
+def _sketcher(prompt: Prompt, before: Piece, span: Span, on_bar: OnSketch) -> OnPiece:
+    """Return a function that takes the piece so far and reports it at the prompt's pitch."""
+    starts, unit = before.bar_starts_ticks(), prompt.vocabulary.ticks_per_quarter
+
+    def report(piece: Piece, num_written: int) -> None:
+        notes = (
+            SketchNote(
+                prompt.vocabulary.voice_name(note.voice),
+                (start + note.offset_ticks) / unit,
+                note.duration_ticks / unit,
+                note.pitch - prompt.shift,
+                index not in span.bars or note in context.notes,
+            )
+            for index, (start, context, bar) in enumerate(zip(starts, before.bars, piece.bars, strict=False))
+            for note in bar.notes
+        )
+        on_bar(Sketch(num_written, len(span.bars), starts[-1] / unit, tuple(notes)))
+
+    return report
