@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from chorale_frames import chorale_of_frames
 
 from descant_modeling.common.config import load_values
 from descant_modeling.evaluation.likelihood import score_grids
@@ -27,7 +28,7 @@ from descant_modeling.jsb_grid.data import (
 from descant_modeling.models.transformer import ModelConfig, build_model
 from descant_modeling.objectives import parse_run_config
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.pianoroll.frames import SILENT, chorale_of_frames
+from descant_tokenizers.pianoroll.frames import SILENT
 
 VOCABULARY = GridVocabulary(lowest=48, highest=60, beat_cycle=3)
 #: Ids of VOCABULARY: 4 stands for pitch 48, 16 for 60; the beats are 17, 18 and 19.

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from chorale_frames import chorale_of_frames
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +15,7 @@ from descant_modeling.evaluation.memorization import (
     excesses,
     runs_facts,
 )
-from descant_tokenizers.pianoroll.frames import SILENT, chorale_of_frames
+from descant_tokenizers.pianoroll.frames import SILENT
 
 SEQUENCES = st.lists(st.integers(0, 2), max_size=14)
 

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from chorale_frames import chorale_of_frames
 from symusic.core import NoteTick, NoteTickList, ScoreTick, TrackTick
 
 from descant_modeling.evaluation.rules import RULES, count_rules
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.pianoroll.frames import SILENT, chorale_of_frames, chorale_of_harmony, chorale_of_score
+from descant_tokenizers.pianoroll.frames import SILENT, chorale_of_harmony, chorale_of_score
 
 RANGES = [(60, 81), (52, 74), (46, 69), (36, 66)]
 PITCHES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}

@@ -140,19 +140,20 @@ def _build(objective: str, path: Path) -> AnyGenerator:
     return generator
 
 
-USE = """\
+USE = f"""\
 ```
-{command}
+python generate.py {{options}}
 ```
 
-{how}
+{{how}}
 
 From Python, with Descant (there is no stock class for it):
 
 ```python
 from descant_modeling import load
 
-{python}
+result = load("{PLACEHOLDER}").{{call}}
+result.score.dump_midi("out.mid")
 ```"""
 
 INTENDED = """\
@@ -176,9 +177,9 @@ class Wording:
         title: Its name.
         tags: Its own tags for the Hub.
         description: Architecture and purpose.
-        command: A command that generates music with it.
-        how: Notes on that command.
-        python: The same in Python.
+        options: Options of `generate.py` that generate music with it.
+        how: Notes on them.
+        call: The same as a call in Python.
         study: Its uses.
         data: The training data; `{ranges}` is replaced by the ranges of the tracks.
         measured: Caption of the table.
@@ -188,9 +189,9 @@ class Wording:
     title: str
     tags: tuple[str, ...]
     description: str
-    command: str
+    options: str
     how: str
-    python: str
+    call: str
     study: str
     data: str
     measured: str
@@ -204,11 +205,11 @@ WORDINGS = {
         description="""\
 A conditional GAN (U-Net generator, 8.27 M parameters, trained as WGAN-GP) that takes a melody as a piano roll and
 writes four tracks, built after AWS DeepComposer; the baseline that Descant's Transformer is measured against.""",
-        command=f"python generate.py --prompt melody.mid --model {PLACEHOLDER}",
+        options=f"--prompt melody.mid --model {PLACEHOLDER}",
         how="""\
 It works in windows of two bars, with sixteenths as the shortest notes. Each sample has its own noise (`--seed`,
 `--num-samples`). The prompt's own melody replaces the first track that the model writes.""",
-        python=f'result = load("{PLACEHOLDER}").harmonize("melody.mid", seed=1)\nresult.score.dump_midi("out.mid")',
+        call='harmonize("melody.mid", seed=1)',
         study="""\
 how a GAN on piano rolls harmonizes, window by window, and what the Transformer has to do better.""",
         data="""\
@@ -226,9 +227,9 @@ no rules of voice leading. Each result comes with the share of the melody that t
         description="""\
 An unconditional GAN (0.96 M parameters by default, trained as WGAN-GP) that writes four bars of four tracks from a
 noise vector, after the sketch in the article that Descant grew from.""",
-        command=f"python generate.py --model {PLACEHOLDER} --seed 1",
+        options=f"--model {PLACEHOLDER} --seed 1",
         how="It takes no prompt. Each seed, and each of `--num-samples`, is a new noise vector.",
-        python=f'result = load("{PLACEHOLDER}").compose(seed=1)\nresult.score.dump_midi("out.mid")',
+        call="compose(seed=1)",
         study="how much of the surface of Bach's chorales a GAN learns without any condition.",
         data="""\
 Four-bar windows of the 4/4 chorales in the split train, one from each bar on, as piano rolls (`descant dataset build
@@ -245,13 +246,11 @@ of voice leading, plans no key, and knows no beginning or end of a piece.""",
         description="""\
 MidiNet (Yang et al. 2017, 0.53 M parameters): a convolutional GAN that writes a melody bar by bar from noise, each bar
 given a chord and the bar before.""",
-        command=f'python generate.py --model {PLACEHOLDER} --bars 8 --chords "C G Am F" --seed 1',
+        options=f'--model {PLACEHOLDER} --bars 8 --chords "C G Am F" --seed 1',
         how="""\
 It takes no prompt. At each sixteenth the pitch with the highest value sounds. Chords are major and minor triads and
 repeat; without `--chords` they are C G Am F C F G C.""",
-        python=f"""\
-result = load("{PLACEHOLDER}").compose(bars=8, chords=["C", "G", "Am", "F"], seed=1)
-result.score.dump_midi("tune.mid")""",
+        call='compose(bars=8, chords=["C", "G", "Am", "F"], seed=1)',
         study="how a convolutional GAN continues from the bar before under a given chord; and for tunes to play with.",
         data="""\
 Bars of 4/4 of the chorales' sopranos and of folk tunes, from their train splits (`descant dataset build melody-bars`),
@@ -284,7 +283,7 @@ def gan_card(meta: GanMeta, measured: Sequence[MeasuredFigures] = ()) -> str:
         metadata=head.yaml(figures),
         title=wording.title,
         what=f"{wording.description}\nMade with Descant.",
-        use=USE.format(command=wording.command, how=wording.how, python=wording.python),
+        use=USE.format(options=wording.options, how=wording.how, call=wording.call),
         intended=INTENDED.format(study=wording.study),
         data="\n\n".join(["\n".join(sources), wording.data.format(ranges=ranges)]),
         quality="\n\n".join([wording.measured, table_of(figures, HEADS)]) if figures else "Not measured.",

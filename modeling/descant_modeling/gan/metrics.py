@@ -10,7 +10,7 @@ Shapes: N samples, T steps, P pitches, C tracks; rolls are Boolean (N, T, P, C).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -170,36 +170,30 @@ def draw_run(folder: Path, own: Mapping[str, float]) -> None:
     # A run that was killed and resumed has some steps twice; the later line counts.
     train = {line["step"]: line for line in lines if line["kind"] == "train"}
     valid = {line["step"]: line for line in lines if line["kind"] == "valid"}
-    _losses(train).savefig(folder / "losses.png", dpi=110)
+    losses = _curves(train, [name for name in next(iter(train.values())) if name not in (*NO_FIGURES, *SUMS)])
+    for axes in losses.axes:
+        axes.set_yscale("symlog", linthresh=1)
+    losses.savefig(folder / "losses.png", dpi=110)
     if valid:
-        _metrics(valid, own).savefig(folder / "metrics.png", dpi=110)
+        metrics = _curves(valid, list(own))
+        for axes, value in zip(metrics.axes, own.values(), strict=True):
+            axes.axhline(value, color="gray", linestyle="--", label="valid data")
+        metrics.axes[0].legend(fontsize=8)
+        metrics.savefig(folder / "metrics.png", dpi=110)
     if kept := sorted((folder / "samples").glob("step-*.npz")):
         _samples(kept).savefig(folder / "samples.png", dpi=110)
 
 
-def _losses(train: dict[int, dict[str, float]]) -> Figure:
-    names = [name for name in next(iter(train.values())) if name not in (*NO_FIGURES, *SUMS)]
-    figure = Figure(figsize=(8, 2.3 * len(names)), layout="constrained")
-    for axes, name in zip(figure.subplots(len(names), 1, sharex=True), names, strict=True):
-        steps = sorted(train)
-        axes.plot(steps, [train[step][name] for step in steps], linewidth=0.8)
-        axes.set_yscale("symlog", linthresh=1)
-        axes.set_ylabel(TITLES.get(name, name))
-        axes.grid(alpha=0.3)
-    axes.set_xlabel("iteration")
-    return figure
-
-
-def _metrics(valid: dict[int, dict[str, float]], own: Mapping[str, float]) -> Figure:
-    figure = Figure(figsize=(8, 2 * len(own)), layout="constrained")
-    steps = sorted(valid)
-    for axes, (name, value) in zip(figure.subplots(len(own), 1, sharex=True), own.items(), strict=True):
-        axes.plot(steps, [valid[step][name] for step in steps], label="written")
-        axes.axhline(value, color="gray", linestyle="--", label="valid data")
+def _curves(logged: dict[int, dict[str, float]], names: Sequence[str]) -> Figure:
+    """Draw a curve of each figure over the iterations."""
+    figure = Figure(figsize=(8, 2 * len(names)), layout="constrained")
+    steps = sorted(logged)
+    panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, name in zip(panels, names, strict=True):
+        axes.plot(steps, [logged[step][name] for step in steps], linewidth=0.8, label="generated")
         axes.set_title(TITLES.get(name, name), fontsize=9)
         axes.grid(alpha=0.3)
-    figure.axes[0].legend(fontsize=8)
-    axes.set_xlabel("iteration")
+    panels[-1].set_xlabel("iteration")
     return figure
 
 

@@ -21,7 +21,7 @@ from descant_tokenizers.scores import VOICES, bars_of
 from descant_tokenizers.scores.key import MAJOR_TONICS, MINOR_TONICS, estimate_key
 from descant_tokenizers.scores.voices import pick_voices
 
-__all__ = ["SILENT", "Chorale", "Line", "chorale_of_frames", "chorale_of_harmony", "chorale_of_row", "chorale_of_score"]
+__all__ = ["SILENT", "Chorale", "Line", "chorale_of_harmony", "chorale_of_lines", "chorale_of_row", "chorale_of_score"]
 
 SILENT = -1
 """Pitch of a voice that rests."""
@@ -119,8 +119,9 @@ def _of_tracks(score: ScoreTick, tracks: Sequence[TrackTick], name: str, fermata
     if not any(track.notes for track in tracks):
         raise InputError(f"{name} has no notes. Give a piece with notes in four voices.")
     lines = [_line(track, ticks_per_16th) for track in tracks]
+    fermatas = np.array(fermatas_ticks, dtype=float) / ticks_per_16th
     bar_lines = np.array([0, *(bar.end_ticks for bar in bars_of(score))]) / ticks_per_16th
-    return _chorale(name, lines, np.array(fermatas_ticks, dtype=float) / ticks_per_16th, bar_lines, estimate_key(score))
+    return chorale_of_lines(name, lines, fermatas, bar_lines, estimate_key(score))
 
 
 def _line(track: TrackTick, ticks_per_16th: float) -> Line:
@@ -138,32 +139,8 @@ def chorale_of_row(row: Mapping[str, Any]) -> Chorale:
     return chorale_of_score(row_to_score(row), row["id"], row["fermatas"])
 
 
-def chorale_of_frames(
-    pitches_VT: Ints, name: str = "frames", phrase_ends: Sequence[int] = (), key: str = "C major", bar_16ths: int = 16
-) -> Chorale:
-    """Make a piece from the pitches of every 16th; a note lasts as long as its pitch does.
-
-    Args:
-        pitches_VT: MIDI pitches, `SILENT` for rests.
-        name: Its name.
-        phrase_ends: 16ths that follow a fermata.
-        key: Tonic and mode, such as `"G minor"`.
-        bar_16ths: Length of a bar.
-    """
-    lines = []
-    for pitches in pitches_VT:
-        starts = np.flatnonzero(np.diff(pitches, prepend=SILENT - 1))
-        lengths = np.diff(np.append(starts, len(pitches)))
-        sounding = pitches[starts] != SILENT
-        lines.append(Line(starts[sounding].astype(float), lengths[sounding].astype(float), pitches[starts][sounding]))
-    num_frames = pitches_VT.shape[1]
-    bar_lines = np.append(np.arange(0, num_frames, bar_16ths), num_frames).astype(float)
-    chorale = _chorale(name, lines, np.empty(0), bar_lines, key)
-    ends = np.isin(np.arange(num_frames), phrase_ends)
-    return replace(chorale, pitches_VT=pitches_VT, phrase_ends_T=ends, has_fermatas=bool(phrase_ends))
-
-
-def _chorale(name: str, lines: Sequence[Line], fermatas_16ths: Floats, bar_lines: Floats, key: str) -> Chorale:
+def chorale_of_lines(name: str, lines: Sequence[Line], fermatas_16ths: Floats, bar_lines: Floats, key: str) -> Chorale:
+    """Assemble a piece from its four voices; `key` is tonic and mode, such as `G minor`."""
     ends = [float((line.onsets_16ths + line.lengths_16ths).max()) for line in lines if len(line.pitches)]
     num_frames = int(np.ceil(max(ends)))
     tonic, mode = key.split()
