@@ -13,12 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from descant_tokenizers.common.errors import InputError
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from miditok import REMI
 
     from descant_tokenizers.tokens.piece import Piece
     from descant_tokenizers.tokens.vocabulary import Vocabulary
@@ -39,10 +35,13 @@ def train_tokenizer_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON instead of the summary.")] = False,
 ) -> None:
     """Train merged tokens (BPE, Unigram) on the train split of a corpus."""
-    _check_out(out, force=force)
+    from descant_tokenizers.corpora.store import check_out, fresh_folder
+
+    check_out(out, force=force, what="a trained tokenizer", marker=FACTS_FILE)
 
     import datasets
 
+    from descant_tokenizers.common.files import TOKENIZER_FILE
     from descant_tokenizers.corpora import load_corpus, reading_bar, silence_datasets
     from descant_tokenizers.tokens.dataset import dataset_pieces, tokenize_dataset
     from descant_tokenizers.tokens.presets import build_tokenizer
@@ -75,7 +74,9 @@ def train_tokenizer_command(
         "refused": refused,
         "vocabulary_sha256": vocabulary.sha256(),
     }
-    _write(trained, facts, out)
+    with fresh_folder(out) as fresh:
+        trained.save(fresh / TOKENIZER_FILE)
+        (fresh / FACTS_FILE).write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     seconds = round(time.monotonic() - started, 1)
     if as_json:
         typer.echo(json.dumps({"out": str(out), **facts, "seconds": seconds}))
@@ -118,22 +119,3 @@ def _summary(facts: dict[str, Any], out: Path, vocab_size: int, seconds: float) 
     corpus = "" if facts["corpus"] == "chorales" else f" data.corpora=[{facts['corpus']}]"
     hint = f"descant train data.tokenizer={out} layout.given_at_onsets=false{corpus}"
     return "\n".join([*lines, f"train a model with it: {hint}"])
-
-
-def _check_out(out: Path, *, force: bool) -> None:
-    """Refuse an output folder before any work is done, unless it is free or `force` may replace our tokenizer."""
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return
-    if not force:
-        raise InputError(f"{out} already exists and is not empty. Choose another folder or add --force.")
-    if not (out / FACTS_FILE).is_file():
-        raise InputError(f"{out} does not look like a trained tokenizer (no {FACTS_FILE}). Remove it yourself.")
-
-
-def _write(tokenizer: REMI, facts: dict[str, Any], out: Path) -> None:
-    from descant_tokenizers.common.files import TOKENIZER_FILE
-    from descant_tokenizers.corpora.store import fresh_folder
-
-    with fresh_folder(out) as fresh:
-        tokenizer.save(fresh / TOKENIZER_FILE)
-        (fresh / FACTS_FILE).write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -32,22 +32,24 @@ def _feature(kind: str) -> Value | List:
     return List(Value(kind.removesuffix("[]"))) if kind.endswith("[]") else Value(kind)
 
 
-def check_out(out: Path, *, force: bool) -> None:
+def check_out(out: Path, *, force: bool, what: str = "a dataset built here", marker: str = REPORT_NAME) -> None:
     """Refuse an output folder before any work is done.
 
     Args:
         out: The folder to write.
-        force: Replace an existing dataset.
+        force: Replace existing output of the same kind.
+        what: The kind of output, in words.
+        marker: File in the folder by which it is recognized.
 
     Raises:
-        InputError: `out` is taken, and it is not a dataset built here or `force` is off.
+        InputError: `out` is taken, and it holds other files or `force` is off.
     """
     if out.is_dir() and not any(out.iterdir()):
         return
     if out.exists() and not force:
         raise InputError(f"{out} already exists and is not empty. Choose another folder or add --force.")
-    if out.exists() and not (out / REPORT_NAME).is_file():
-        raise InputError(f"{out} does not look like a dataset built here (no {REPORT_NAME}). Remove it yourself.")
+    if out.exists() and not (out / marker).is_file():
+        raise InputError(f"{out} does not look like {what} (no {marker}). Remove it yourself.")
 
 
 @contextlib.contextmanager
