@@ -15,7 +15,7 @@ from symusic.core import NoteTick, TempoTick, TrackTick
 from descant_modeling.app.editor import blank_drawing
 from descant_modeling.app.jobs import Job, StoppedError
 from descant_modeling.app.requests import AppLimits, Locks, PageRequest
-from descant_modeling.app.routes import engraved, rendering_of, stems_of, zip_of
+from descant_modeling.app.routes import engraved, stems_of, zip_of
 from descant_modeling.app.service import Service, example_files, for_page
 from descant_modeling.app.sessions import Clock, Session, Sessions, Take, details, runs_of
 from descant_modeling.decoding.config import GenerationConfig
@@ -282,7 +282,7 @@ def test_what_the_browser_gets_of_a_take(service: Service, session: Session) -> 
 
 def test_the_engraved_score_says_when_its_notes_sound(service: Service, session: Session) -> None:
     (take,) = _write(service, session)
-    page = engraved(rendering_of(take), 700)
+    page = engraved(take.renderings["open"], 700)
     assert len(page["notes"]) == 64
     assert all(f'id="{name}"' in page["svg"] for name, _, _ in page["notes"])
     starts = sorted({start for _, start, _ in page["notes"]})
@@ -293,7 +293,7 @@ def test_a_score_is_engraved_in_any_thread_as_narrow_as_a_phone(service: Service
     (take,) = _write(service, session)
     pages: list[str] = []
     # Verovio knows its fonts in the thread that imported it, and a server has many.
-    thread = Thread(target=lambda: pages.append(engraved(rendering_of(take, is_closed=True), 340)["svg"]))
+    thread = Thread(target=lambda: pages.append(engraved(take.renderings["closed"], 340)["svg"]))
     thread.start()
     thread.join()
     assert 'width="340px"' in pages[0]

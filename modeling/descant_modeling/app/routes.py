@@ -7,11 +7,10 @@ import io
 import json
 import threading
 import zipfile
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -33,7 +32,6 @@ __all__ = [
     "answer_input_error",
     "engraved",
     "make_router",
-    "rendering_of",
     "stems_of",
     "zip_of",
 ]
@@ -43,35 +41,17 @@ ROUTES_PREFIX = "/descant"
 _ASSET_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 _FORMATS = ("midi", "musicxml", "svg", "png")
 _MIN_WIDTH, _PHONE_WIDTH, _MAX_WIDTH = 280, 560, 1600
-_NUM_CACHED = 24
 
-_one_at_a_time = threading.Lock()  # music21 has global state
+_one_engraving = threading.Lock()  # music21 has global state
+_one_synthesis = threading.Lock()
 
 Value = TypeVar("Value")
-
-
-class _Cache:
-    """The most recent values that took a while to make; requested twice at once, each is made once."""
-
-    def __init__(self) -> None:
-        self._items: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: tuple[Any, ...], make: Callable[[], Value]) -> Value:
-        with self._lock:
-            if key not in self._items:
-                self._items[key] = make()
-                if len(self._items) > _NUM_CACHED:
-                    self._items.popitem(last=False)
-            self._items.move_to_end(key)
-            return cast(Value, self._items[key])
 
 
 def make_router(service: Service) -> APIRouter:
     """Return the routes; they raise an `InputError` for `answer_input_error`."""
     router = APIRouter(prefix=ROUTES_PREFIX)
     sessions = service.sessions
-    renderings, sounds = _Cache(), _Cache()
 
     def in_time(work: Callable[[Check], Value]) -> Value:
         return within(service.limits.request_seconds, work)
@@ -111,14 +91,13 @@ def make_router(service: Service) -> APIRouter:
     @router.get("/music/{token}/{number}/score.json")
     def score(token: str, number: int, width: int = 900, staves: str = "open") -> JSONResponse:
         take = sessions.find(token).take(number)
-        is_closed = staves == "closed"
-        rendering = renderings.get((token, number, is_closed), lambda: rendering_of(take, is_closed=is_closed))
+        rendering = take.renderings.get(staves, take.renderings["open"])
         return JSONResponse(in_time(lambda check: engraved(rendering, width, check)))
 
     @router.get("/music/{token}/{number}/{voice}.flac")
     def sound(token: str, number: int, voice: str) -> Response:
         take = sessions.find(token).take(number)
-        stems = in_time(lambda check: sounds.get((token, number), lambda: stems_of(take, check)))
+        stems = in_time(lambda check: stems_of(take, check))
         if voice not in stems:
             raise InputError(f"There is no voice '{printable(voice, 60)}'. Choose {', '.join(stems)}.")
         return Response(stems[voice], media_type="audio/flac")
@@ -147,24 +126,13 @@ def answer_input_error(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"error": for_page(error)}, status_code=422)
 
 
-def rendering_of(take: Take, *, is_closed: bool = False) -> Rendering:
-    """Return a take's rendering; a closed score has two staves if there are four voices."""
-    return Rendering(
-        take.score,
-        title=take.title,
-        caption=f"{take.title}: {take.name.lower()}",
-        is_given=take.is_given,
-        arrangement="closed" if is_closed and take.is_four_part else "open",
-    )
-
-
 def engraved(rendering: Rendering, width_pixels: int, check: Check = no_check) -> dict[str, Any]:
     """Engrave a score for a page of some width.
 
     Returns:
         `svg`, and `notes`: the id in the SVG, the onset and the end (seconds) of each note head.
     """
-    with _one_at_a_time:
+    with _one_engraving:
         check()
         width = min(max(width_pixels, _MIN_WIDTH), _MAX_WIDTH)
         page = screen_page(rendering.musicxml, width, scale_percent=32 if width < _PHONE_WIDTH else 40)
@@ -177,17 +145,20 @@ def engraved(rendering: Rendering, width_pixels: int, check: Check = no_check) -
 
 def stems_of(take: Take, check: Check = no_check) -> dict[str, bytes]:
     """Return the sound of each voice as FLAC, all of one length and as loud as they are together."""
-    check()
-    stems, rate = render_stems(take.score)
-    import soundfile
-
-    encoded = {}
-    for name, samples in stems.items():
+    with _one_synthesis:  # the page requests all voices of a take at the same time
         check()
-        file = io.BytesIO()
-        soundfile.write(file, samples, rate, format="FLAC", subtype="PCM_16")
-        encoded[name] = file.getvalue()
-    return encoded
+        if not take.stems:
+            stems, rate = render_stems(take.score)
+            import soundfile
+
+            encoded = {}
+            for name, samples in stems.items():
+                check()
+                file = io.BytesIO()
+                soundfile.write(file, samples, rate, format="FLAC", subtype="PCM_16")
+                encoded[name] = file.getvalue()
+            take.stems.update(encoded)
+    return take.stems
 
 
 def zip_of(takes: Sequence[Take], check: Check = no_check) -> bytes:
@@ -195,11 +166,11 @@ def zip_of(takes: Sequence[Take], check: Check = no_check) -> bytes:
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
         for take in takes:
-            rendering, name = rendering_of(take), Path(f"take-{take.number}")
+            rendering, name = take.renderings["open"], Path(f"take-{take.number}")
             for form in (*_FORMATS, *(["mp3"] if has_sound() else [])):
                 check()
                 try:
-                    with _one_at_a_time:
+                    with _one_engraving:
                         pages = rendering.data(form)
                 except InputError:
                     continue

@@ -10,8 +10,9 @@ import itertools
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from symusic.core import NoteTick, ScoreTick
@@ -21,6 +22,8 @@ from descant_modeling.app.requests import PageRequest
 from descant_modeling.evaluation.rules import rule_facts
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.pianoroll.frames import chorale_of_harmony
+from descant_tokenizers.rendering import Layout
+from descant_tokenizers.rendering.write import Rendering
 from descant_tokenizers.scores import VOICES, bars_of
 
 __all__ = ["AddedNotes", "Clock", "Session", "Sessions", "Take", "details", "runs_of"]
@@ -44,7 +47,7 @@ class Clock:
         return round(self._seconds[index] + (ticks - self._ticks[index]) * self._rates[index], 4)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Take:
     """One generated piece.
 
@@ -58,6 +61,7 @@ class Take:
         prompt: The melody.
         request: The request, to write it again.
         remarks: Choices and changes made during generation.
+        stems: The sound of each voice, once it was requested.
     """
 
     number: int
@@ -69,6 +73,7 @@ class Take:
     prompt: ScoreTick = field(repr=False)
     request: PageRequest = field(repr=False)
     remarks: tuple[str, ...] = ()
+    stems: dict[str, bytes] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:
@@ -97,6 +102,16 @@ class Take:
     def is_four_part(self) -> bool:
         """True if exactly the four voices have notes."""
         return {track.name for track in self.score.tracks if track.notes} == set(VOICES)
+
+    @cached_property
+    def renderings(self) -> dict[str, Rendering]:
+        """Its renderings with `open` staves, and with `closed` ones if it is in four parts."""
+        caption = f"{self.title}: {self.name.lower()}"
+        layouts: tuple[Layout, ...] = ("open", "closed") if self.is_four_part else ("open",)
+        return {
+            layout: Rendering(self.score, self.title, caption, is_given=self.is_given, arrangement=layout)
+            for layout in layouts
+        }
 
 
 def details(take: Take) -> dict[str, Any]:
@@ -128,17 +143,12 @@ def details(take: Take) -> dict[str, Any]:
     }
 
 
-def runs_of(indices: Sequence[int], without: Collection[int]) -> list[tuple[int, int]]:
+def runs_of(indices: Iterable[int], without: Collection[int]) -> list[tuple[int, int]]:
     """Return the first and last index of each run of consecutive indices, leaving some out."""
-    runs: list[tuple[int, int]] = []
-    for index in indices:
-        if index in without:
-            continue
-        if runs and runs[-1][1] == index - 1:
-            runs[-1] = (runs[-1][0], index)
-        else:
-            runs.append((index, index))
-    return runs
+    kept = set(indices) - set(without)
+    firsts = (index for index in sorted(kept) if index - 1 not in kept)
+    lasts = (index for index in sorted(kept) if index + 1 not in kept)
+    return list(zip(firsts, lasts, strict=True))
 
 
 @dataclass

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.common.files import FORMATS, check_outputs, file_of, parse_formats
-from descant_tokenizers.rendering import SoundName
+from descant_tokenizers.rendering import Layout, SoundName
 
 
 def render_command(
@@ -19,7 +19,7 @@ def render_command(
         Path | None, typer.Option(help="Name without a suffix; default: the name of the file, in this folder.")
     ] = None,
     layout: Annotated[
-        Literal["open", "closed"] | None,
+        Layout | None,
         typer.Option(help="A staff for each track, or two voices to a staff (default for four voices)."),
     ] = None,
     given: Annotated[

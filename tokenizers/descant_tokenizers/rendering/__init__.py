@@ -2,7 +2,10 @@
 
 from typing import Literal, get_args
 
-__all__ = ["SOUNDS", "SoundName"]
+__all__ = ["SOUNDS", "Layout", "SoundName"]
+
+Layout = Literal["open", "closed"]
+"""A staff for each track, or two voices to a staff."""
 
 SoundName = Literal["choir", "organ", "piano", "strings"]
 

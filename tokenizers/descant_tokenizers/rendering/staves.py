@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from music21 import clef
 from music21.layout import StaffGroup
 from symusic.core import ScoreTick, TrackTick
 
 from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.rendering import Layout
 from descant_tokenizers.rendering.layers import Layer
 from descant_tokenizers.rendering.marks import Marks
 from descant_tokenizers.scores import VOICES
 
-__all__ = ["Layout", "Staff", "Voice", "clef_of", "engraved_tracks", "put_brackets", "staves_of"]
-
-Layout = Literal["open", "closed"]
-"""A staff for each track, or two voices to a staff."""
+__all__ = ["Staff", "Voice", "clef_of", "engraved_tracks", "put_brackets", "staves_of"]
 
 AnyStream = Any  # music21's streams are generic in ways that say nothing here
 

@@ -21,6 +21,7 @@ from symusic.core import ScoreTick
 
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.common.files import FORMATS, WriteFile, check_free, file_of, write_all
+from descant_tokenizers.rendering import Layout
 from descant_tokenizers.rendering.audio import has_sound, sound_file
 from descant_tokenizers.rendering.layers import Displacement, GivenRule
 from descant_tokenizers.rendering.marks import Marks
@@ -28,7 +29,6 @@ from descant_tokenizers.rendering.spelling import Key, KeyFound, find_key
 
 if TYPE_CHECKING:
     from descant_tokenizers.rendering.chords import ChordName
-    from descant_tokenizers.rendering.staves import Layout
 
 __all__ = ["Rendering", "WrittenFiles", "default_formats", "write_renderings"]
 
