@@ -76,7 +76,7 @@ def serve(
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("fastapi", "gradio", "uvicorn"):
             raise
-        raise InputError("The page needs Gradio. Run: pip install -c constraints.txt -e '.[app]'.") from None
+        raise InputError("The page needs Gradio. Run pip install -c constraints.txt -e '.[app]'.") from None
     from descant_modeling.app.service import Service
 
     app = make_app(Service(models, limits, device))

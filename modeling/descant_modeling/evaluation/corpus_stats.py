@@ -18,11 +18,10 @@ from descant_modeling.evaluation.bootstrap import Estimate, median_interval
 from descant_modeling.evaluation.grading import TERMS, Grader, features_of
 from descant_modeling.evaluation.rules import count_rules, rate_facts, rates_of, voice_ranges
 from descant_tokenizers.pianoroll.frames import SILENT, Chorale, Floats, Ints
-from descant_tokenizers.scores.key import MAJOR_SCALE
+from descant_tokenizers.scores.key import MAJOR_SCALE, PITCH_NAMES
 
 __all__ = ["CorpusStatistics", "MeasuredCorpus", "ReferenceCorpus", "corpus_statistics", "measure"]
 
-_PITCH_CLASSES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 _DEGREES = ("1", "b2", "2", "b3", "3", "4", "#4", "5", "b6", "6", "b7", "7")
 _LENGTHS = {
     1: "16th",
@@ -80,7 +79,7 @@ def corpus_statistics(chorales: Sequence[Chorale]) -> CorpusStatistics:
     leaps = np.concatenate([np.abs(np.diff(line.pitches)) for c in chorales for line in c.lines])
     lengths = np.concatenate([line.lengths_16ths for c in chorales for line in c.lines])
     return CorpusStatistics(
-        pitch_classes=_shares(pitches % 12, _PITCH_CLASSES),
+        pitch_classes=_shares(pitches % 12, PITCH_NAMES),
         scale_degrees=_shares(np.concatenate(degrees), _DEGREES),
         intervals=_shares(np.minimum(leaps, len(_INTERVALS)), (*_INTERVALS, "wider")),
         note_lengths=_length_shares(lengths),

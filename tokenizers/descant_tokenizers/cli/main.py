@@ -131,7 +131,9 @@ def _datatrove() -> ModuleType:
     try:
         from descant_tokenizers.corpora import datatrove
     except ModuleNotFoundError:
-        raise InputError("--engine datatrove needs datatrove. Run pip install 'descant[scale]'.") from None
+        raise InputError(
+            "--engine datatrove needs datatrove. Run pip install -c constraints.txt -e '.[scale]'."
+        ) from None
     return datatrove
 
 

@@ -182,7 +182,7 @@ def render_stems(score: ScoreTick, *, sound: str | None = None) -> tuple[dict[st
 
 def _check_playable(score: ScoreTick, sound: str | None) -> None:
     if not has_sound():
-        raise InputError("Sound needs midirenderer and soundfile. Run: pip install -c constraints.txt -e '.[sound]'.")
+        raise InputError("Sound needs midirenderer and soundfile. Run pip install -c constraints.txt -e '.[sound]'.")
     if sound is not None and sound not in SOUNDS:
         raise InputError(f"The sound is '{sound}'. Give one of {', '.join(SOUNDS)}.")
     if not any(track.notes for track in score.tracks):

@@ -144,7 +144,7 @@ def _finished(page: str) -> str:
 def why_no_pdf() -> str | None:
     """Return what this machine lacks for PDF, as an error message; None if nothing."""
     if any(importlib.util.find_spec(name) is None for name in ("cairosvg", "pypdf")):
-        return "PDF needs cairosvg and pypdf. Run: pip install -c constraints.txt -e '.[pdf]'."
+        return "PDF needs cairosvg and pypdf. Run pip install -c constraints.txt -e '.[pdf]'."
     try:
         import cairosvg  # noqa: F401 - it looks for libcairo when it is imported
     except OSError:
