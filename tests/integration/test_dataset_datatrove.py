@@ -136,7 +136,7 @@ def test_without_datatrove_it_says_what_to_install(descant, songs, tmp_path, mon
     monkeypatch.delattr(descant_tokenizers.corpora, "datatrove", raising=False)
     outcome = descant("dataset", "build", songs, "--out", tmp_path / "out", "--engine", "datatrove")
     assert outcome.status == 2
-    assert "pip install 'descant[scale]'" in outcome.err
+    assert "pip install -c constraints.txt -e '.[scale]'" in outcome.err
 
 
 MISTAKES = [
