@@ -86,7 +86,7 @@ def test_a_run_leaves_a_stock_model_and_what_its_tokens_mean(run: Path, grid_jso
     assert meta["training"]["splits"] == ["train"]
     card = ModelCard((run / "best" / "README.md").read_text())
     assert card.data.eval_results[0].metric_value == round(meta["training"]["valid_nats_per_voice_16th"], 4)
-    assert f"{GridVocabulary(**meta['vocabulary']).size} of them" in card.text
+    assert f"{GridVocabulary(**meta['vocabulary']).size} tokens" in card.text
     assert "\n## Intended use\n" in card.text
     assert "{" not in card.text
     header = json.loads((run / "run.json").read_text())
@@ -198,7 +198,7 @@ def test_only_a_grid_model_scores_a_grid_file(descant, tiny_checkpoint: Path, gr
     done = descant("evaluate", "likelihood", "--model", tiny_checkpoint, "--grid-json", grid_json, "--device", "cpu")
     assert done.status == 2
     assert "--grid-json is for grid models" in done.err
-    with pytest.raises(InputError, match="is no grid model: give one that"):
+    with pytest.raises(InputError, match=r"is not a grid model\. Give a run"):
         load_grid(str(tiny_checkpoint))
     done = descant("generate", "--prompt", grid_json, "--model", run)
     assert done.status == 2

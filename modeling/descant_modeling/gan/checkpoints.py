@@ -28,13 +28,12 @@ from descant_modeling.models.checkpoints import (
     find_checkpoint,
 )
 from descant_modeling.models.publishing import (
-    CARD,
     PLACEHOLDER,
     SOURCES,
     UNKNOWN_SOURCE,
     Head,
     MeasuredFigures,
-    facts_of,
+    render_card,
     table_of,
 )
 from descant_tokenizers.common.errors import InputError
@@ -279,16 +278,16 @@ def gan_card(meta: GanMeta, measured: Sequence[MeasuredFigures] = ()) -> str:
     tags = ["music", "symbolic-music", "midi", "piano-roll", "gan", *wording.tags]
     head = Head(wording.title, list(meta.corpora), set(meta.corpora) <= FREE, tags, "other")
     training = {name: value for name, value in meta.training.items() if name != "metrics"}
-    return CARD.format(
-        metadata=head.yaml(figures),
-        title=wording.title,
+    return render_card(
+        head,
+        figures,
+        training,
         what=f"{wording.description}\nMade with Descant.",
         use=USE.format(options=wording.options, how=wording.how, call=wording.call),
         intended=INTENDED.format(study=wording.study),
         data="\n\n".join(["\n".join(sources), wording.data.format(ranges=ranges)]),
         quality="\n\n".join([wording.measured, table_of(figures, HEADS)]) if figures else "Not measured.",
         limits=wording.limits,
-        facts=facts_of(training),
     )
 
 

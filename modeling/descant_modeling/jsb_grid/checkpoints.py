@@ -1,14 +1,11 @@
-"""Checkpoint folders of the grid model: a stock transformers model, and its tokens described in `descant.json`.
+"""Checkpoint folders of the grid model, their model cards, and the likelihood of grids.
 
-`config.json, generation_config.json, model.safetensors` (stock transformers), `descant.json` (objective, vocabulary,
-corpora, ranges, facts about the run), `README.md` (model card). No tokenizer of miditok holds these tokens: the
-`vocabulary` of `descant.json` (lowest and highest pitch, cycle of beats) stands in its place.
+A folder has `config.json, generation_config.json, model.safetensors` (stock transformers), `descant.json` (objective,
+vocabulary, corpora, ranges, facts about the run) and `README.md` (model card). No miditok tokenizer holds these tokens:
+the `vocabulary` of `descant.json` (lowest and highest pitch, cycle of beats) takes its place.
 
-Model cards of grid checkpoints.
-
-Likelihood of grids in the unit of the published figures: nats per voice-16th, BOS given, EOS counted.
-
-Nothing is cut off, and the 16ths of a piece are the frames of its grid.
+Likelihood is in the unit of the published figures: nats per voice-16th, with BOS as context and EOS counted. Nothing is
+cut off, and the 16ths of a piece are the frames of its grid.
 """
 
 from __future__ import annotations
@@ -32,7 +29,7 @@ from descant_modeling.models.checkpoints import (
     save_model,
 )
 from descant_modeling.models.likelihood import VOICE_16TH, Likelihood, Unit, score_streams
-from descant_modeling.models.publishing import CARD, PLACEHOLDER, Head, MeasuredFigures, facts_of
+from descant_modeling.models.publishing import PLACEHOLDER, Head, MeasuredFigures, render_card
 from descant_tokenizers.common.errors import InputError
 
 TITLE = "Descant grid model"
@@ -46,8 +43,8 @@ USE = """\
 descant evaluate likelihood --model {place} --corpus chorales
 ```
 
-The model is a stock transformers one. No stock tokenizer holds its tokens: `vocabulary` in `descant.json` describes
-them ({size} of them, pitches {lowest}-{highest}).
+It is a stock transformers model. No stock tokenizer holds its {size} tokens: `vocabulary` in `descant.json` describes
+them (pitches {lowest}-{highest}).
 
 ```python
 import transformers
@@ -56,14 +53,14 @@ model = transformers.AutoModelForCausalLM.from_pretrained("{place}")
 ```"""
 
 INTENDED = """\
-To be compared with published likelihoods of the JSB Chorales. It is not meant to write music: held and repeated notes
+For comparison with published likelihoods of the JSB Chorales. It is not meant for generation: held and repeated notes
 look alike to it."""
 
 DATA = """\
-The file that `data.grid_json` named: the JSB Chorales on a grid of 16ths, research data that is no part of Descant.
+The file given as `data.grid_json`: the JSB Chorales on a grid of 16ths, research data that is not part of Descant.
 Splits trained on: {splits}. No piece of valid or test was trained on."""
 
-LIMITS = "Four voices, sixteenths, no onsets, no words, no form beyond what it saw."
+LIMITS = "Four voices, sixteenths, no onsets, no text, no form beyond its training data."
 
 COMMAND = "accelerate launch train.py --config configs/grid.yaml data.grid_json=FILE"
 
@@ -71,32 +68,29 @@ COMMAND = "accelerate launch train.py --config configs/grid.yaml data.grid_json=
 def grid_card(
     model: PreTrainedModel, vocabulary: GridVocabulary, corpora: dict[str, str], training: dict[str, Any]
 ) -> str:
-    """Return the card of a checkpoint; `PLACEHOLDER` stands for where it is.
+    """Return the card of a checkpoint, with `PLACEHOLDER` for its folder.
 
     Args:
         model: The model, for its class and size.
         vocabulary: Its tokens.
-        corpora: What it was trained on.
+        corpora: Training data.
         training: Facts about the run.
     """
-    unit = VOICE_16TH
-    value = training.get(f"valid_{unit.key}")
-    likelihood = [MeasuredFigures(unit.key, unit.name, value, None, COMMAND)] if value is not None else []
+    value = training.get(f"valid_{VOICE_16TH.key}")
+    likelihood = [MeasuredFigures(VOICE_16TH.key, VOICE_16TH.name, value, None, COMMAND)] if value is not None else []
     head = Head(TITLE, list(corpora), False, ("music", "symbolic-music", "bach"), "text-generation", "transformers")
-    return CARD.format(
-        metadata=head.yaml(likelihood),
-        title=TITLE,
+    return render_card(
+        head,
+        likelihood,
+        training,
         what=WHAT.format(architecture=type(model).__name__, millions=sum(p.numel() for p in model.parameters()) / 1e6),
         use=USE.format(place=PLACEHOLDER, size=vocabulary.size, lowest=vocabulary.lowest, highest=vocabulary.highest),
         intended=INTENDED,
         data=DATA.format(splits=", ".join(training.get("splits", []))),
-        quality="\n".join(
-            f"{figure.value:.4f} {figure.name} on the valid split of that file, by\n`{figure.command}`."
-            for figure in likelihood
-        )
-        or "Not measured.",
+        quality="Not measured."
+        if value is None
+        else f"{value:.4f} {VOICE_16TH.name} on the valid split of that file, by\n`{COMMAND}`.",
         limits=LIMITS,
-        facts=facts_of(training),
     )
 
 
@@ -105,7 +99,7 @@ def grid_likelihood(
     vocabulary: GridVocabulary,
     grids: Sequence[Grid],
 ) -> Likelihood:
-    """Score whole pieces, pooled.
+    """Return the pooled likelihood of whole pieces.
 
     Args:
         model: Causal model.
@@ -132,9 +126,9 @@ class GridMeta:
     """Contents of `descant.json`.
 
     Attributes:
-        vocabulary: What the token ids mean; stands in a tokenizer's place.
+        vocabulary: Meanings of the token ids.
         vocabulary_sha256: Its hash.
-        corpora: Names and hashes of what the model was trained on.
+        corpora: Names and hashes of the training data.
         voice_ranges: (lowest, highest) MIDI pitch of each voice in training.
         training: Facts about the run: steps, seed, valid likelihood, git revision.
         objective: `grid`.
@@ -164,20 +158,20 @@ class GridRepresentation:
 
     @property
     def unit(self) -> Unit:
-        """Four voices share a 16th."""
+        """The unit of its likelihood."""
         return VOICE_16TH
 
     @property
     def has_valid(self) -> bool:
-        """Whether there are pieces to evaluate on."""
+        """True if there are pieces to validate on."""
         return bool(self.valid)
 
     def score_valid(self, model: PreTrainedModel) -> Likelihood:
-        """Score the pieces to evaluate on."""
+        """Score the validation pieces."""
         return grid_likelihood(model, self.meta.vocabulary, self.valid)
 
     def write_checkpoint(self, folder: Path, model: PreTrainedModel, training: dict[str, Any]) -> None:
-        """Write a complete checkpoint folder into an existing empty one."""
+        """Write a complete checkpoint into an existing empty folder."""
         meta = replace(self.meta, training={**self.meta.training, **training})
         save_model(folder, model)
         (folder / META_FILE).write_text(json.dumps(asdict(meta), indent=1) + "\n", encoding="utf-8")
@@ -185,7 +179,7 @@ class GridRepresentation:
         (folder / "README.md").write_text(card, encoding="utf-8")
 
     def first_command(self, folder: Path) -> str:
-        """Return what to try a trained model with: it is there to be scored."""
+        """Return a command that scores the trained model."""
         return f"descant evaluate likelihood --model {folder} --corpus chorales"
 
 
@@ -207,17 +201,17 @@ def load_grid(model: ModelSource, device: str = "cpu") -> GridCheckpoint:
     found = find_checkpoint(model)
     folder, values = found.folder, dict(found.meta)
     if found.objective != OBJECTIVE:
-        raise InputError(f"{folder} is no grid model: give one that configs/grid.yaml trained")
+        raise InputError(f"{folder} is not a grid model. Give a run of configs/grid.yaml.")
     try:
         values["vocabulary"] = GridVocabulary(**values["vocabulary"])
         values["voice_ranges"] = tuple((low, high) for low, high in values["voice_ranges"])
         meta = GridMeta(**values)
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{folder / META_FILE} cannot be read ({error!r}): restore the file saved with the model"
+            f"{folder / META_FILE} cannot be read ({error!r}). Restore the file saved with the model."
         ) from None
     network = load_model(folder)
     if meta.vocabulary.sha256() != meta.vocabulary_sha256 or meta.vocabulary.size != network.config.vocab_size:
-        raise InputError(f"{folder / META_FILE} describes other tokens than the model has: restore the saved file")
+        raise InputError(f"{folder / META_FILE} describes other tokens than the model has. Restore the saved file.")
     network.to(torch.device(device))  # type: ignore[arg-type]
     return GridCheckpoint(network.train(False), meta, folder)

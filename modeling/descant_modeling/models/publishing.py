@@ -1,7 +1,4 @@
-"""Model cards: the README.md of a checkpoint folder.
-
-Checkpoints to the Hugging Face Hub.
-"""
+"""Publishing of checkpoints: model cards (the README.md of a checkpoint folder) and pushes to the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -27,18 +24,19 @@ from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.common.hub import Pushed, check_push, push_folder
 from descant_tokenizers.corpora import FREE_CORPORA
 from descant_tokenizers.scores import VOICES
+from descant_tokenizers.tokens.kinds import FOUR_PART, has_plain_lines, kind_of
 from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 
 def try_generating(folder: Path) -> str:
-    """Return the command that lets a model write to a melody."""
+    """Return a command that lets a model write to a melody."""
     return f"python generate.py --prompt examples/ode-to-joy.mid --model {folder}"
 
 
-#: Stands in a card for the place where the folder is: `descant push` puts the Hub id there.
+#: Placeholder in a card for the folder's place, which `descant push` replaces by the Hub id.
 PLACEHOLDER = "THIS_FOLDER"
 
-#: Where training music comes from, by corpus.
+#: Sources of the training music, by corpus.
 SOURCES = {
     "chorales": (
         "Four-part chorales by J. S. Bach as encoded in music21's corpus (the field's common research data; the files "
@@ -49,8 +47,8 @@ SOURCES = {
 UNKNOWN_SOURCE = "see the licence column of the dataset; this card's licence covers the weights as far as they allow."
 
 RULES = (
-    "Parallel fifths and octaves, augmented leaps and leaps over an octave are forbidden while it writes; other rules "
-    "of voice leading are learned."
+    "Parallel fifths and octaves, augmented leaps and leaps over an octave are forbidden in generation; other rules of "
+    "voice leading are learned."
 )
 NO_RULES = "Rules of voice leading are learned, not enforced."
 
@@ -88,8 +86,8 @@ CARD = """---
 """
 
 WHAT = """\
-A causal Transformer ({architecture}, {millions:.2f} M parameters) over REMI tokens of {music}. It writes what is
-missing: other voices to given ones, the bars that follow, or some bars in the middle. Made with Descant."""
+A causal Transformer ({architecture}, {millions:.2f} M parameters) over REMI tokens of {music}. It adds the
+other voices to given ones, continues a piece, or infills some bars. Made with Descant."""
 
 USE = """\
 ```
@@ -105,15 +103,15 @@ model = transformers.AutoModelForCausalLM.from_pretrained("{place}")
 tokenizer = miditok.REMI.from_pretrained("{place}")
 ```
 
-A stream to continue is `BOS CONTINUE`, then a `Program` token for each voice that sounds, by number, then the
+A stream to continue is `BOS CONTINUE`, then a `Program` token for each voice with notes, in ascending order, then the
 REMI tokens of a score whose tracks are in the same order.
-{voices}Descant adds harmonizing and infilling, keeps given notes as they are, and masks tokens that would not decode.\
+{voices}Descant adds harmonizing and infilling, keeps given notes unchanged, and masks tokens that would not decode.\
 """
 
 INTENDED = """\
-For sketching, study and play with music of the kind it was trained on, and as a baseline to compare with. It is not
-meant to teach or grade harmony, to speak for a style that it has not heard, or to pass what it writes off as somebody's
-own."""
+For sketching, studying and playing with music of the kind it was trained on, and as a baseline for comparison. It is
+not meant for teaching or grading harmony, for styles outside its training data, or for passing its output off as
+somebody's own."""
 
 DATA = """\
 {sources}
@@ -121,30 +119,30 @@ DATA = """\
 Splits trained on: {splits}. No piece of valid, test or held_out was trained on.{ranges} Tasks were mixed."""
 
 LIMITS = """\
-It writes in the manner of what it was trained on, whatever the prompt. It does not know text, or form beyond the
-phrase. {rules}"""
+It writes in the style of its training data, whatever the prompt. It knows no text, and no form beyond the phrase.
+{rules}"""
 
 LIKELIHOOD = "descant evaluate likelihood --model {place} --corpus {corpus} --split valid"
 
-TESTED = "The test split was measured for this release alone; nothing was chosen by it."
+TESTED = "The test split was measured for this release only; no choice was made with it."
 
-#: What the models do, for the Hub's model-index.
-TASK = "writing symbolic music"
+#: Task of all models in the Hub's model-index.
+TASK = "symbolic music generation"
 
 
 @dataclass(frozen=True)
 class MeasuredFigures:
-    """A figure that stands in a card and in the Hub's model-index.
+    """A figure in a card and in the Hub's model-index.
 
     Attributes:
         key: Name in JSON.
         name: Name in words, with its unit.
         value: The figure.
-        beside: The same of Bach's own pieces, where that makes sense.
-        command: What printed it.
-        form: How both are printed.
-        corpus: What it is about; by default the first corpus that was trained on.
-        split: And which of its splits.
+        beside: The same figure for Bach's own pieces or the data, where that makes sense.
+        command: The command that printed it.
+        form: Format of both.
+        corpus: The corpus that was measured; by default the first training corpus.
+        split: The split of that corpus.
     """
 
     key: str
@@ -159,15 +157,15 @@ class MeasuredFigures:
 
 @dataclass(frozen=True)
 class Head:
-    """A card's YAML head but for the figures.
+    """YAML head of a card, without the figures.
 
     Attributes:
         title: The model's name.
-        corpora: What it was trained on.
-        is_free: Whether all of that may be shipped under this project's licence.
-        tags: For the Hub.
-        task: The Hub's name for what it does.
-        library: What loads it, if that is a library which the Hub knows.
+        corpora: Training corpora.
+        is_free: True if all of them may be distributed under this project's licence.
+        tags: Tags for the Hub.
+        task: The Hub's name for its task.
+        library: The library that loads it, if the Hub knows that library.
     """
 
     title: str
@@ -178,7 +176,7 @@ class Head:
     library: str | None = None
 
     def yaml(self, figures: Sequence[MeasuredFigures]) -> str:
-        """Return the head with figures as the Hub's model-index."""
+        """Return the head, with figures as the Hub's model-index."""
         data = ModelCardData(
             license="apache-2.0" if self.is_free else "other",
             library_name=self.library,
@@ -206,55 +204,63 @@ class Head:
 def model_card(
     model: PreTrainedModel, meta: CheckpointMeta, vocabulary: Vocabulary, measured: Sequence[MeasuredFigures] = ()
 ) -> str:
-    """Return the card of a checkpoint; `PLACEHOLDER` stands for where it is.
+    """Return the card of a checkpoint, with `PLACEHOLDER` for its folder.
 
     Args:
         model: The model, for its class and size.
-        meta: What is known about its training.
+        meta: Contents of its `descant.json`.
         vocabulary: Its vocabulary.
         measured: Further figures, from records.
     """
-    unit = unit_of(vocabulary)
+    unit, kind = unit_of(vocabulary), kind_of(vocabulary)
     value = meta.training.get(f"valid_{unit.key}")
     corpora = list(meta.corpora)
     title = f"Descant {', '.join(corpora) or 'model'}"
     command = LIKELIHOOD.format(place=PLACEHOLDER, corpus=next(iter(corpora), "CORPUS"))
     likelihood = [] if value is None else [MeasuredFigures(unit.key, unit.name, value, None, command)]
-    tags = ["music", "symbolic-music", "midi", "remi", *(["harmonization", "bach"] if vocabulary.is_four_part else [])]
+    tags = ["music", "symbolic-music", "midi", "remi", *(["harmonization", "bach"] if kind is FOUR_PART else [])]
     head = Head(title, corpora, set(corpora) <= set(FREE_CORPORA), tags, "text-generation", "transformers")
-    voices = _programs(vocabulary)
-    return CARD.format(
-        metadata=head.yaml([*likelihood, *measured]),
-        title=title,
+    voices, ranges = (_programs(vocabulary), _ranges(vocabulary, meta.voice_ranges)) if kind is FOUR_PART else ("", "")
+    return render_card(
+        head,
+        [*likelihood, *measured],
+        meta.training,
         what=WHAT.format(
             architecture=type(model).__name__,
             millions=sum(p.numel() for p in model.parameters()) / 1e6,
-            music="music in four voices" if vocabulary.is_four_part else "any MIDI",
+            music=kind.label,
         ),
         use=USE.format(place=PLACEHOLDER, voices=voices),
         intended=INTENDED,
         data=DATA.format(
             sources="\n".join(f"- {name}: {SOURCES.get(name, UNKNOWN_SOURCE)}" for name in corpora),
             splits=", ".join(meta.training.get("splits", [])),
-            ranges=_ranges(vocabulary, meta.voice_ranges) if vocabulary.is_four_part else "",
+            ranges=ranges,
         ),
         quality=_quality(unit, value, command, measured),
-        limits=LIMITS.format(rules=RULES if vocabulary.is_four_part and not vocabulary.has_merges else NO_RULES),
-        facts=facts_of(meta.training),
+        limits=LIMITS.format(rules=RULES if has_plain_lines(vocabulary) else NO_RULES),
     )
 
 
-def facts_of(training: Mapping[str, Any]) -> str:
-    """List facts about a run."""
-    return "\n".join(f"- {key}: {fact}" for key, fact in training.items())
+def render_card(head: Head, figures: Sequence[MeasuredFigures], training: Mapping[str, Any], **sections: str) -> str:
+    """Return the text of a card.
+
+    Args:
+        head: Its YAML head.
+        figures: Figures for the head.
+        training: Facts about the run.
+        **sections: Texts of the other sections: `what`, `use`, `intended`, `data`, `quality`, `limits`.
+    """
+    facts = "\n".join(f"- {key}: {fact}" for key, fact in training.items())
+    return CARD.format(metadata=head.yaml(figures), title=head.title, facts=facts, **sections)
 
 
 def table_of(measured: Sequence[MeasuredFigures], heads: tuple[str, str, str]) -> str:
     """Return a table of figures, and below it the commands that printed them.
 
     Args:
-        measured: At least one.
-        heads: Of its three columns: the names, the model's figures, those beside them.
+        measured: The figures, at least one.
+        heads: Heads of the columns: names, the model's figures, the figures beside them.
     """
     rows = [
         f"| {figure.name} | {figure.value:{figure.form}} "
@@ -278,18 +284,16 @@ def _quality(unit: Unit, value: float | None, command: str, measured: Sequence[M
 
 
 def _programs(vocabulary: Vocabulary) -> str:
-    """Say which program stands for which voice, from high to low, where there are four."""
-    if not vocabulary.is_four_part:
-        return ""
+    """Return a sentence that says which program is which of the four voices, from high to low."""
     programs = [vocabulary.program_of[voice] for voice in VOICES]
     is_run = programs == list(range(programs[0], programs[0] + len(programs)))
     written = f"{programs[0]}-{programs[-1]}" if is_run else ", ".join(map(str, programs))
-    return f"Programs {written} stand for {', '.join(VOICES)}. "
+    return f"Programs {written} are {', '.join(VOICES)}. "
 
 
 def _ranges(vocabulary: Vocabulary, ranges: Sequence[tuple[int, int]]) -> str:
     voices = ", ".join(f"{voice} {low}-{high}" for voice, (low, high) in zip(vocabulary.voices, ranges, strict=False))
-    return f"\nTranspositions inside the voices' ranges ({voices}) were drawn anew each epoch."
+    return f"\nTranspositions inside the voices' ranges ({voices}) were drawn for each epoch."
 
 
 def push_checkpoint(model: ModelSource, repo_id: str, *, private: bool = False, update: bool = False) -> Pushed:
@@ -298,18 +302,18 @@ def push_checkpoint(model: ModelSource, repo_id: str, *, private: bool = False, 
     Args:
         model: Checkpoint or run folder (its best checkpoint), or an embedded model.
         repo_id: `user/name`.
-        private: Whether a repository that is created is private.
-        update: Whether one that exists may get a new version.
+        private: Make a new repository private.
+        update: Add a new version to a repository that exists.
 
     Raises:
-        InputError: There is no such checkpoint, or the push can't be done (see `hub.push_folder`).
+        InputError: There is no such checkpoint, or the push fails (see `hub.push_folder`).
     """
     found = find_checkpoint(model)
     folder = found.folder
     files = PUBLISHED_FILES if found.objective == "causal" else PUBLISHED_WITHOUT_TOKENS
     missing = [file for file in files if not (folder / file).is_file()]
     if missing:
-        raise InputError(f"{folder} has no {missing[0]}: push a complete checkpoint folder, as train.py writes it")
+        raise InputError(f"{folder} has no {missing[0]}. Push a complete checkpoint folder, as train.py writes it.")
     check_push(repo_id, update=update)
     with tempfile.TemporaryDirectory() as scratch:
         for file in files:
