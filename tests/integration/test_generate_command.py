@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from music21.musicxml.xmlToM21 import MusicXMLImporter
 from prompts import assert_harmony, melody, scale
 
-from descant_modeling.models.checkpoints import EMBEDDED
+from descant_modeling.cli.evaluate.harmonization import harmonization_command
+from descant_modeling.cli.generate import generate_command
+from descant_modeling.decoding import infilling
+from descant_modeling.decoding.config import GenerationConfig
+from descant_modeling.decoding.template import Span, Template, make_template
+from descant_modeling.generation import prompts
+from descant_modeling.models.checkpoints import EMBEDDED, load_checkpoint
 from descant_tokenizers.scores import read_score
+from descant_tokenizers.tokens.kinds import make_grammar
+from descant_tokenizers.tokens.piece import GridBar, GridNote, Piece
+from descant_tokenizers.tokens.tasks import Task
 
 
 @pytest.fixture
@@ -123,9 +138,9 @@ def test_a_format_that_cannot_be_made_is_left_out_and_said(generate: Any, monkey
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--formats", "midi,ogg"), "unknown format 'ogg'; give one or more of midi, musicxml, svg"),
+        (("--formats", "midi,ogg"), "Unknown format 'ogg'. Give one or more of midi, musicxml, svg"),
         (("--formats", "png", "--no-picture"), "--no-picture leaves nothing of --formats png"),
-        (("--formats", "svg", "--out", "x.mid"), "the output file is x.mid; give a name that ends in .svg."),
+        (("--formats", "svg", "--out", "x.mid"), "The output file is x.mid. Give a name that ends in .svg."),
         (("--key", "H"), "'H' is not a key. Give one such as G"),
     ],
 )
@@ -187,3 +202,61 @@ def test_a_hub_id_is_resolved_once(
     out = tmp_path / "out.mid"
     assert descant("generate", *prompt, *options, "--out", out, "--formats", "midi", "--quiet") == (0, "", "")
     assert pulls == ["somebody/music@1"]
+
+
+def test_a_notation_prompt_is_parsed_and_encoded_once(
+    descant: Callable[..., Any], tiny_checkpoint: Path, repo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts: Counter[str] = Counter()
+
+    def count(owner: object, name: str) -> None:
+        original = getattr(owner, name)
+
+        def counted(*args: Any, **values: Any) -> Any:
+            counts[name] += 1
+            return original(*args, **values)
+
+        monkeypatch.setattr(owner, name, counted)
+
+    count(MusicXMLImporter, "xmlRootToScore")
+    count(prompts, "encode_score")
+    count(prompts, "refined")
+    out = tmp_path / "out.musicxml"
+    arguments = ("--prompt", repo_root / "examples/au-clair-de-la-lune.musicxml", "--model", tiny_checkpoint)
+    ended = descant("generate", *arguments, "--out", out, "--formats", "musicxml,midi", "--best-of", 1, "--quiet")
+    assert ended == (0, "", "")
+    assert "Au clair de la lune" in out.read_text(encoding="utf-8")
+    assert counts == {"xmlRootToScore": 1, "encode_score": 1, "refined": 1}
+
+
+@pytest.mark.parametrize("command", [generate_command, harmonization_command])
+def test_every_default_of_a_command_is_that_of_the_sampler(command: Callable[..., None]) -> None:
+    config = GenerationConfig()
+    defaults = {name: parameter.default for name, parameter in inspect.signature(command).parameters.items()}
+    shared = {name for name in defaults if hasattr(config, name)} - {"seed", "sound"}  # None: drawn, the config's own
+    assert {"temperature", "top_p", "allow_parallels", "allow_leaps", "best_of"} <= shared
+    assert {name: defaults[name] for name in shared} == {name: getattr(config, name) for name in shared}
+    source = inspect.getsource(command)
+    assert all(re.search(rf"\b{name}: [\w.]+ = GenerationConfig\.{name},", source) for name in shared)
+
+
+def test_samples_share_the_template_of_their_prompt(tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+
+    def make(*args: Any) -> Template:
+        made.append(make_template(*args))
+        return made[-1]
+
+    monkeypatch.setattr(infilling, "make_template", make)
+    checkpoint = load_checkpoint(str(tiny_checkpoint))
+    vocabulary, config = checkpoint.vocabulary, GenerationConfig(best_of=1)
+    infiller = infilling.Infiller(checkpoint.model, checkpoint.layout, make_grammar(vocabulary), config)
+    meter = vocabulary.meter_of[vocabulary.meter_id[4, 4]]
+    piece = Piece((GridBar(meter, (GridNote(0, 0, 70, vocabulary.ticks_per_quarter),)),))
+    span = Span(Task.HARMONIZE, (1, 2, 3), 0, 1, (vocabulary.ticks_per_quarter,) * 4, ((36, 81),) * 4)
+    shared, apart = (
+        infiller.infill(pieces, span, [np.random.default_rng(seed) for seed in range(3)])
+        for pieces in ([piece], [piece, replace(piece), replace(piece)])
+    )
+    assert len(made) == 1 + 3
+    assert [sample.notes for sample in shared] == [sample.notes for sample in apart]

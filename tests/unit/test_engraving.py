@@ -13,12 +13,11 @@ from typer.testing import CliRunner
 from descant_modeling.cli.main import app
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.comparison.fidelity import fidelity
-from descant_tokenizers.rendering.marks import read_marks
 from descant_tokenizers.rendering.musicxml import ADDED_COLOR
 from descant_tokenizers.rendering.spelling import find_key, spell
 from descant_tokenizers.rendering.verovio import svg_pages
 from descant_tokenizers.rendering.write import Rendering
-from descant_tokenizers.scores import VOICES, read_score, write_midi
+from descant_tokenizers.scores import VOICES, read_score, read_score_report, write_midi
 
 TPQ = 480
 
@@ -228,7 +227,9 @@ def test_a_silent_voice_of_four_has_its_staff_and_its_track() -> None:
 
 
 def test_music21s_own_words_for_a_tempo_are_not_the_prompts(repo_root: Path) -> None:
-    assert read_marks(repo_root / "examples" / "row-your-boat.abc").words == ()  # "animato" for 120
+    assert (
+        read_score_report(repo_root / "examples" / "row-your-boat.abc", marks=True).marks.words == ()
+    )  # "animato" for 120
 
 
 def test_a_beam_has_the_color_of_its_notes() -> None:

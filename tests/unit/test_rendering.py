@@ -21,10 +21,9 @@ from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.common.files import FORMATS
 from descant_tokenizers.rendering import verovio as pdf
 from descant_tokenizers.rendering import write as rendering
-from descant_tokenizers.rendering.marks import read_marks
 from descant_tokenizers.rendering.spelling import parse_key
 from descant_tokenizers.rendering.write import Rendering, default_formats, write_renderings
-from descant_tokenizers.scores import VOICES, read_score
+from descant_tokenizers.scores import VOICES, read_score, read_score_report
 
 TPQ = 480
 SUNG = """<?xml version="1.0" encoding="UTF-8"?>
@@ -120,7 +119,8 @@ def band() -> ScoreTick:
 @pytest.mark.parametrize("arrangement", ["open", "closed", None])
 def test_musicxml_is_valid(schema: object, sung: Path, arrangement: str | None) -> None:
     four = harmonized(read_score(sung))
-    looks = [Rendering(four, marks=read_marks(sung), arrangement=arrangement, with_chords=True,  # type: ignore[arg-type]
+    marks = read_score_report(sung, marks=True).marks
+    looks = [Rendering(four, marks=marks, arrangement=arrangement, with_chords=True,  # type: ignore[arg-type]
                        is_given=lambda voice, _: voice == "Soprano")]  # fmt: skip
     looks += [Rendering(band(), with_chords=True)] if arrangement is None else []
     for look in looks:
@@ -135,7 +135,8 @@ def test_musicxml_is_valid(schema: object, sung: Path, arrangement: str | None) 
 def test_music21_and_verovio_open_it_without_a_word(
     sung: Path, arrangement: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    look = Rendering(harmonized(read_score(sung)), marks=read_marks(sung), arrangement=arrangement)  # type: ignore[arg-type]
+    read = read_score_report(sung, marks=True)
+    look = Rendering(harmonized(read.score), marks=read.marks, arrangement=arrangement)  # type: ignore[arg-type]
     capfd.readouterr()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -147,14 +148,14 @@ def test_music21_and_verovio_open_it_without_a_word(
 
 
 def test_words_fermatas_and_text_of_the_prompt_are_kept(sung: Path, tmp_path: Path) -> None:
-    marks = read_marks(sung)
+    marks = read_score_report(sung, marks=True).marks
     assert (marks.title, marks.composer) == ("Evening Song", "Anna Nobody")
     look = Rendering(
         harmonized(read_score(sung)), marks=marks, arrangement="open", is_given=lambda voice, _: voice == "Soprano"
     )
     written = tmp_path / "written.musicxml"
     written.write_text(look.musicxml, encoding="utf-8")
-    back = read_marks(written)
+    back = read_score_report(written, marks=True).marks
     syllables = {(part, onset): [each.text for each in found] for (part, onset, _), found in back.lyrics.items()}
     assert syllables == {("Soprano", 0): ["Eve"], ("Soprano", 1): ["ning"], ("Soprano", 2): ["sleeps"]}
     assert [each.syllabic for found in back.lyrics.values() for each in found] == ["begin", "end", "single"]
@@ -168,7 +169,7 @@ def test_words_fermatas_and_text_of_the_prompt_are_kept(sung: Path, tmp_path: Pa
 
 def test_a_note_written_anew_has_no_syllable(sung: Path) -> None:
     score = read_score(sung)
-    look = Rendering(score, marks=read_marks(sung), is_given=lambda _, note: note.time < TPQ)
+    look = Rendering(score, marks=read_score_report(sung, marks=True).marks, is_given=lambda _, note: note.time < TPQ)
     assert re.findall(r"<text>(.*?)</text>", look.musicxml) == ["Eve"]
 
 

@@ -85,6 +85,7 @@ def generate_command(
     from descant_modeling.api import load
     from descant_modeling.common.console import progress_bar, quiet_libraries
     from descant_tokenizers.rendering.write import write_renderings
+    from descant_tokenizers.scores.marks import Marks
 
     with quiet_libraries(), progress_bar(f"{request.task} {name}", quiet=quiet or as_json) as progress:
         generator = load(source, device)
@@ -92,7 +93,7 @@ def generate_command(
         result = generator.generate(read, request, config, progress=progress)
     generation_seconds = time.monotonic() - loaded
     paths = (free_outputs if out is None else numbered)(path, num_samples)
-    renderings = renderings_of(result.samples, show, prompt)
+    renderings = renderings_of(result.samples, show, read.marks if read else Marks())
     files = write_renderings(dict(zip(paths, renderings, strict=True)), show.formats, force=force)
     seconds = time.monotonic() - started
     outcome = Outcome(prompt, model, request.task, seed, result, renderings, files, generation_seconds, seconds)
@@ -164,7 +165,7 @@ def _read_prompt(request: Request, prompt: Path) -> ReadResult:
 
     if request.task == "compose":
         raise InputError("--task compose takes no --prompt. Leave one of the two out.")
-    read = read_score_report(prompt, controls=True)
+    read = read_score_report(prompt, controls=True, marks=True)
     if request.chords:
         raise InputError("--chords takes no chords with a prompt. Give it alone to print the chords of the result.")
     return read

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from descant_modeling.generation.base import GenerationResult, Sample
     from descant_tokenizers.rendering.spelling import Key
     from descant_tokenizers.rendering.write import Rendering, WrittenFiles
+    from descant_tokenizers.scores.marks import Marks
 
 __all__ = ["Outcome", "RenderOptions", "facts_of", "left_out", "renderings_of", "summary"]
 
@@ -72,12 +73,10 @@ class Outcome:
         return [*self.result.silences, *_unique(remark for each in self.files for remark in each.remarks)]
 
 
-def renderings_of(samples: Sequence[Sample], show: RenderOptions, prompt: Path | None) -> list[Rendering]:
-    """Prepare each sample for its formats."""
-    from descant_tokenizers.rendering.marks import Marks, read_marks
+def renderings_of(samples: Sequence[Sample], show: RenderOptions, marks: Marks) -> list[Rendering]:
+    """Prepare each sample for its formats, with the marks of the prompt."""
     from descant_tokenizers.rendering.write import Rendering
 
-    marks = Marks() if prompt is None else read_marks(prompt)
     return [
         Rendering(
             sample.score,

@@ -42,21 +42,19 @@ def render_command(
         raise InputError(f"{file} would be replaced by its own rendering. Choose another --out.")
     check_outputs(name, 1, forms, force=force)
 
-    from descant_tokenizers.rendering.marks import read_marks
     from descant_tokenizers.rendering.write import Rendering, write_renderings
-    from descant_tokenizers.scores import read_score
+    from descant_tokenizers.scores import read_score_report
 
-    score = read_score(file)
-    names = None if given is None else _parse_tracks(given, [track.name for track in score.tracks])
-    marks = read_marks(file)
+    read = read_score_report(file, marks=True)
+    names = None if given is None else _parse_tracks(given, [track.name for track in read.score.tracks])
     rendering = Rendering(
-        score,
-        title=marks.title or file.stem,
+        read.score,
+        title=read.marks.title or file.stem,
         is_given=None if names is None else (lambda track, note: track in names),
         arrangement=layout,
         chosen_key=chosen_key,
         with_chords=chords,
-        marks=marks,
+        marks=read.marks,
         sound=sound,
     )
     (written,) = write_renderings({name: rendering}, forms, force=force)

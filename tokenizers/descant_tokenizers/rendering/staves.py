@@ -13,8 +13,8 @@ from symusic.core import ScoreTick, TrackTick
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.rendering import Layout
 from descant_tokenizers.rendering.layers import Layer
-from descant_tokenizers.rendering.marks import Marks
 from descant_tokenizers.scores import VOICES
+from descant_tokenizers.scores.marks import Marks
 
 __all__ = ["Staff", "Voice", "clef_of", "engraved_tracks", "put_brackets", "staves_of"]
 

@@ -24,8 +24,8 @@ from descant_tokenizers.common.files import FORMATS, WriteFile, check_free, file
 from descant_tokenizers.rendering import Layout
 from descant_tokenizers.rendering.audio import has_sound, sound_file
 from descant_tokenizers.rendering.layers import Displacement, GivenRule
-from descant_tokenizers.rendering.marks import Marks
 from descant_tokenizers.rendering.spelling import Key, KeyFound, find_key
+from descant_tokenizers.scores.marks import Marks
 
 if TYPE_CHECKING:
     from descant_tokenizers.rendering.chords import ChordName
@@ -49,7 +49,7 @@ class Rendering:
             voices (see `staves_of`).
         chosen_key: The key for spelling notes; by default that of the score.
         with_chords: If True, chord symbols and Roman numerals are written.
-        marks: Lyrics, fermatas and words (see `read_marks`).
+        marks: Lyrics, fermatas and words (see `read_score_report`).
         sound: One of `rendering.SOUNDS` for every track; by default the nearest to each track's program.
         muted: Names of tracks to silence.
     """

@@ -15,6 +15,7 @@ from music21 import abcFormat, converter
 from music21.abcFormat import translate
 
 from descant_tokenizers.common.errors import InputError, printable
+from descant_tokenizers.scores.marks import Marks, marks_of
 from descant_tokenizers.scores.music21_reader import AnyStream, fermatas_of, from_music21
 from descant_tokenizers.scores.preflight import XmlPreflight, check_abc, check_humdrum, check_musicxml
 from descant_tokenizers.scores.validation import Limits, Metadata, ReadResult, check_count
@@ -34,7 +35,7 @@ _MAX_TITLE = 200
 _MAX_RIGHTS = 500
 
 
-def parse_notation(path: Path, data: bytes, form: NotationFormat, limits: Limits) -> ReadResult:
+def parse_notation(path: Path, data: bytes, form: NotationFormat, limits: Limits, *, marks: bool = False) -> ReadResult:
     """Parse the bytes of a notation file.
 
     Args:
@@ -42,6 +43,7 @@ def parse_notation(path: Path, data: bytes, form: NotationFormat, limits: Limits
         data: The whole file.
         form: Its format.
         limits: Bounds on notes, bars and unpacked bytes.
+        marks: Read the marks as well.
 
     Returns:
         The score, not yet validated, and its metadata; the repairs are events that music21 could not read.
@@ -59,13 +61,14 @@ def parse_notation(path: Path, data: bytes, form: NotationFormat, limits: Limits
             score = from_music21(source)
             fermatas = tuple(fermatas_of(source)) if _FERMATA_SIGNS[form] in text else ()
             metadata = _metadata(source, text, form)
+            found = marks_of(source) if marks else Marks()
     except InputError as error:
         raise InputError(str(error).replace("The file", str(path), 1)) from error
     except Exception as error:  # music21's parsers raise anything
         reason = printable(f"{type(error).__name__}: {error}", 120)
         raise InputError(f"{path} cannot be read as {_NAMES[form]} ({reason}). Export it again.") from error
     lines = [printable(line, 160) for line in remarks.getvalue().splitlines()[:_MAX_REMARKS]]
-    return ReadResult(score, lines, fermatas, metadata)
+    return ReadResult(score, lines, fermatas, metadata, found)
 
 
 def _metadata(source: AnyStream, text: str, form: str) -> Metadata:

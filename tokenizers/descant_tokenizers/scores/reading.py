@@ -64,7 +64,7 @@ def read_score(path: str | os.PathLike[str], limits: Limits = _DEFAULT_LIMITS) -
 
 
 def read_score_report(
-    path: str | os.PathLike[str], limits: Limits = _DEFAULT_LIMITS, *, controls: bool = False
+    path: str | os.PathLike[str], limits: Limits = _DEFAULT_LIMITS, *, controls: bool = False, marks: bool = False
 ) -> ReadResult:
     """Read a score file like `read_score`, and report its repairs and metadata.
 
@@ -72,18 +72,21 @@ def read_score_report(
         path: The file.
         limits: Bounds on what is read.
         controls: Keep the controllers (pedals, volume, ...) and pitch bends of a MIDI file.
+        marks: Read the marks of a notation file (lyrics, fermatas, words) as well.
 
     Returns:
-        The score, its repairs and its metadata.
+        The score, its repairs, its metadata, and its marks if asked for.
 
     Raises:
         InputError: As for `read_score`.
     """
     source = Path(path)
-    return parse_score(source, read_bytes(source, limits.max_bytes), limits, controls=controls)
+    return parse_score(source, read_bytes(source, limits.max_bytes), limits, controls=controls, marks=marks)
 
 
-def parse_score(path: Path, data: bytes, limits: Limits = _DEFAULT_LIMITS, *, controls: bool = False) -> ReadResult:
+def parse_score(
+    path: Path, data: bytes, limits: Limits = _DEFAULT_LIMITS, *, controls: bool = False, marks: bool = False
+) -> ReadResult:
     """Parse bytes as `read_score_report` does.
 
     Args:
@@ -91,9 +94,10 @@ def parse_score(path: Path, data: bytes, limits: Limits = _DEFAULT_LIMITS, *, co
         data: The whole file, or one tune of a collection.
         limits: Bounds on what is read.
         controls: Keep the controllers and pitch bends of a MIDI file.
+        marks: Read the marks of a notation file as well.
 
     Returns:
-        The score, its repairs and its metadata.
+        The score, its repairs, its metadata, and its marks if asked for.
 
     Raises:
         InputError: As for `read_score`.
@@ -105,7 +109,7 @@ def parse_score(path: Path, data: bytes, limits: Limits = _DEFAULT_LIMITS, *, co
     else:
         from descant_tokenizers.scores.notation import parse_notation  # music21 takes half a second to import
 
-        found, controls = parse_notation(path, data, form, limits), False
+        found, controls = parse_notation(path, data, form, limits, marks=marks), False
     score, repairs = validated(path, found.score, limits, controls=controls)
     return dataclasses.replace(found, score=score, repairs=found.repairs + repairs)
 

@@ -22,6 +22,7 @@ from symusic.core import (
 
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.scores.bars import count_bars, last_note_end
+from descant_tokenizers.scores.marks import Marks
 from descant_tokenizers.scores.tracks import Notes, notes_of
 
 __all__ = ["Limits", "Metadata", "ReadResult", "check_count", "validated"]
@@ -87,12 +88,14 @@ class ReadResult:
         repairs: One sentence per kind of repair; empty for a clean file.
         fermatas_ticks: Onsets of notes under a fermata, ascending; MIDI has none.
         metadata: Title, composer and rights.
+        marks: Lyrics, fermatas and words, if they were asked for.
     """
 
     score: ScoreTick
     repairs: list[str] = field(default_factory=list)
     fermatas_ticks: tuple[int, ...] = ()
     metadata: Metadata = field(default_factory=Metadata)
+    marks: Marks = field(default_factory=Marks)
 
 
 def check_count(path: Path, what: str, count: int, limit: int) -> None:

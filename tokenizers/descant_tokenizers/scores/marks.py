@@ -1,6 +1,6 @@
 """What a notation file holds besides notes: lyrics, fermatas, words, title and composer.
 
-A score in ticks has no place for them, so they are read separately and matched to notes by onset and pitch. Generated
+A score in ticks has no place for them, so they are kept beside it and matched to notes by onset and pitch. Generated
 notes have none.
 
 Units: quarter notes, as exact fractions.
@@ -8,23 +8,17 @@ Units: quarter notes, as exact fractions.
 
 from __future__ import annotations
 
-import contextlib
-import io
-import os
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from pathlib import Path
 from typing import Any, Literal
 
 from descant_tokenizers.common.errors import printable
 
-__all__ = ["Lyric", "Marks", "Words", "read_marks"]
+__all__ = ["Lyric", "Marks", "Words", "marks_of"]
 
 _MAX_WORDS = 120
 _MAX_TITLE = 120
-_MIDI_SUFFIXES = (".mid", ".midi")
 
 Place = tuple[Fraction, int]
 """Onset and MIDI pitch of a note."""
@@ -79,27 +73,16 @@ class Marks:
         return next((self.lyrics[part, onset, pitch] for part in parts if (part, onset, pitch) in self.lyrics), ())
 
 
-def read_marks(path: str | os.PathLike[str]) -> Marks:
-    """Read the marks of a score file.
+def marks_of(source: Any) -> Marks:
+    """Return the marks of a music21 stream at sounding pitch; none where music21 cannot tell them."""
+    from music21 import stream
 
-    Args:
-        path: A file that `read_score` has read, so that it is known to be sound; MIDI has no marks.
-    """
-    source = Path(path)
-    if source.suffix.lower() in _MIDI_SUFFIXES:
+    if not isinstance(source, stream.Score | stream.Part):
         return Marks()
-    from music21 import converter, stream
-
-    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
-        warnings.simplefilter("ignore")
-        try:
-            parsed: Any = converter.parse(source, forceSource=True, storePickle=False)
-            parsed = parsed.toSoundingPitch()  # as `read_score` has it
-        except Exception:  # music21 raises whatever it stumbles over: a file whose name hides its format, for one
-            return Marks()
-    if not isinstance(parsed, stream.Score | stream.Part):
+    try:
+        return _marks_of(source.toSoundingPitch())
+    except Exception:  # music21 raises anything, and a score without its marks is still good
         return Marks()
-    return _marks_of(parsed)
 
 
 def _marks_of(source: Any) -> Marks:
@@ -162,7 +145,7 @@ def _words_in(flat: Any) -> list[Words]:
         if isinstance(element, expressions.TextExpression):
             text, is_above = element.content or "", element.placement != "below"
         elif isinstance(element, tempo.TempoText | tempo.MetronomeMark):
-            is_music21s = bool(getattr(element, "textImplicit", False))  # it calls 120 "animato" by itself
+            is_music21s = bool(getattr(element, "textImplicit", False))  # it calls 120 "animato" on its own
             text, is_above = "" if is_music21s else getattr(element, "text", None) or "", True
         elif isinstance(element, dynamics.Dynamic):
             text, is_above = element.value or "", False
