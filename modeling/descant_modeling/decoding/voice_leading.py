@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from symusic.core import NoteTick, ScoreTick, TrackTick
 
 from descant_modeling.decoding.config import GenerationConfig
-from descant_tokenizers.scores.key import MAJOR_TONICS, MINOR_TONICS, estimate_key
+from descant_tokenizers.scores.key import estimate_key, tonic_and_mode
 from descant_tokenizers.tokens.kinds import has_plain_lines
 from descant_tokenizers.tokens.piece import GridNote
 from descant_tokenizers.tokens.vocabulary import Vocabulary
@@ -59,9 +59,7 @@ def key_of_notes(notes: Iterable[tuple[int, int]]) -> NoteKey | None:
         return None
     score = ScoreTick(1)
     score.tracks.append(track)
-    tonic, mode = estimate_key(score).split()
-    is_major = mode == "major"
-    return NoteKey((MAJOR_TONICS if is_major else MINOR_TONICS).index(tonic), is_major)
+    return NoteKey(*tonic_and_mode(estimate_key(score)))
 
 
 def augmented_leaps(key: NoteKey, pitch: int) -> frozenset[int]:

@@ -30,7 +30,7 @@ from descant_modeling.models.checkpoints import find_checkpoint
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.pianoroll.frames import SILENT, Chorale, Ints, Line
 from descant_tokenizers.scores import VOICES
-from descant_tokenizers.scores.key import MAJOR_TONICS, MINOR_TONICS, estimate_key
+from descant_tokenizers.scores.key import estimate_key, tonic_and_mode
 
 __all__ = [
     "BASELINES",
@@ -271,8 +271,7 @@ def _soprano_line(melody: ScoreTick) -> Line:
 
 
 def _key(melody: ScoreTick) -> NoteKey:
-    tonic, mode = estimate_key(melody).split()
-    return NoteKey((MAJOR_TONICS if mode == "major" else MINOR_TONICS).index(tonic), mode == "major")
+    return NoteKey(*tonic_and_mode(estimate_key(melody)))
 
 
 def _with_voices(melody: ScoreTick, voices: Sequence[Sequence[VoiceNote]]) -> ScoreTick:

@@ -18,7 +18,7 @@ from symusic.core import ScoreTick, TrackTick
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora.rows import row_to_score
 from descant_tokenizers.scores import VOICES, bars_of
-from descant_tokenizers.scores.key import MAJOR_TONICS, MINOR_TONICS, estimate_key
+from descant_tokenizers.scores.key import estimate_key, tonic_and_mode
 from descant_tokenizers.scores.voices import pick_voices
 
 __all__ = ["SILENT", "Chorale", "Line", "chorale_of_harmony", "chorale_of_lines", "chorale_of_row", "chorale_of_score"]
@@ -143,15 +143,14 @@ def chorale_of_lines(name: str, lines: Sequence[Line], fermatas_16ths: Floats, b
     """Assemble a piece from its four voices; `key` is tonic and mode, such as `G minor`."""
     ends = [float((line.onsets_16ths + line.lengths_16ths).max()) for line in lines if len(line.pitches)]
     num_frames = int(np.ceil(max(ends)))
-    tonic, mode = key.split()
-    is_major = mode == "major"
+    tonic, is_major = tonic_and_mode(key)
     return Chorale(
         name=name,
         lines=tuple(lines),
         pitches_VT=np.stack([_frames(line, num_frames) for line in lines]),
         phrase_ends_T=_phrase_ends(lines[0], fermatas_16ths, num_frames),
         bar_lines_16ths=bar_lines,
-        tonic=(MAJOR_TONICS if is_major else MINOR_TONICS).index(tonic),
+        tonic=tonic,
         is_major=is_major,
         has_fermatas=len(fermatas_16ths) > 0,
     )

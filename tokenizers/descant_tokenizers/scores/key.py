@@ -47,6 +47,12 @@ def estimate_key(score: ScoreTick, notes: Notes | None = None) -> str:
     return names[int(fits.argmax())]
 
 
+def tonic_and_mode(key: str) -> tuple[int, bool]:
+    """Return the pitch class of a key's tonic, 0-11, and True if the key is major; `key` is as in `estimate_key`."""
+    tonic, mode = key.split()
+    return (MAJOR_TONICS if mode == "major" else MINOR_TONICS).index(tonic), mode == "major"
+
+
 def pitched_notes(score: ScoreTick, notes: Notes | None = None) -> Notes:
     """Return the notes of a score that are not percussion."""
     notes = notes_of(score.tracks) if notes is None else notes
