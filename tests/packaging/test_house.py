@@ -67,3 +67,22 @@ def test_the_diagram_shows_the_layers(repo_root: Path, package: str) -> None:
     (diagram,) = re.findall(r"```mermaid\n(.*?)```", page, re.DOTALL)
     shown = re.findall(rf'^ *{package}_\d+\["([^"]+)"\]', diagram, re.MULTILINE)
     assert shown == _layers(repo_root, package)
+
+
+def test_the_walks_name_files_that_exist(repo_root: Path) -> None:
+    page = (repo_root / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(descant_\w+)/([\w/]+\.py)`", page)
+    assert len(named) > 30
+    for package, file in named:
+        assert (repo_root / PACKAGES[package] / package / file).is_file(), f"{package}/{file}"
+
+
+def test_the_walks_name_classes_that_exist(repo_root: Path) -> None:
+    page = (repo_root / "docs" / "architecture.md").read_text(encoding="utf-8")
+    names = set(re.findall(r"`([A-Z]\w+[a-z]\w*)`", page))
+    assert len(names) > 12
+    sources = [
+        path.read_text(encoding="utf-8") for root in PACKAGES.values() for path in (repo_root / root).rglob("*.py")
+    ]
+    defined = {name for source in sources for name in re.findall(r"^class (\w+)", source, re.MULTILINE)}
+    assert names <= defined, names - defined
