@@ -131,7 +131,7 @@ def random_piece(vocabulary: Vocabulary) -> Callable[..., Piece]:
 
 
 @pytest.fixture(scope="session")
-def gm_table() -> Vocabulary:
+def gm_vocabulary() -> Vocabulary:
     """The vocabulary of the `gm` preset."""
     from descant_tokenizers.tokens.presets import build_tokenizer
     from descant_tokenizers.tokens.vocabulary import Vocabulary
@@ -140,11 +140,11 @@ def gm_table() -> Vocabulary:
 
 
 @pytest.fixture(scope="session")
-def random_band(gm_table: Vocabulary) -> Callable[..., Piece]:
+def random_band(gm_vocabulary: Vocabulary) -> Callable[..., Piece]:
     """A function that makes pieces for instruments: chords, drums, velocities, tempos, notes held over bar lines."""
     from descant_tokenizers.tokens.piece import GridBar, GridNote, GridTempo, Piece
 
-    vocabulary = gm_table
+    vocabulary = gm_vocabulary
     lengths = [vocabulary.ticks_per_quarter // part for part in (1, 1, 2, 3, 4)]
 
     def make(
@@ -190,7 +190,7 @@ def tiny_pieces(random_piece: Callable[..., Piece]) -> list[Piece]:
 
 
 @pytest.fixture(scope="session", params=["BPE", "Unigram"])
-def learned_table(request: pytest.FixtureRequest, vocabulary: Vocabulary, tiny_pieces: list[Piece]) -> Vocabulary:
+def merged_vocabulary(request: pytest.FixtureRequest, vocabulary: Vocabulary, tiny_pieces: list[Piece]) -> Vocabulary:
     """The vocabulary of the `satb` preset with 200 tokens learned from the tiny pieces, of either kind."""
     from descant_tokenizers.tokens.train_bpe import train_tokenizer
     from descant_tokenizers.tokens.vocabulary import Vocabulary
@@ -313,15 +313,15 @@ def tiny_checkpoint(vocabulary: Vocabulary, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="session", params=["rotary", "gpt2"])
 def band_checkpoint(
-    gm_table: Vocabulary, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+    gm_vocabulary: Vocabulary, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Path:
     """A checkpoint folder of an untrained model that has heard piano, bass, violin and drums, and holds few bars."""
     from untrained import save_untrained
 
     heard = {0: (36, 84), 33: (28, 50), 40: (55, 90), -1: (35, 51)}
-    ranges = [heard.get(program, (127, 0)) for program in gm_table.programs]
+    ranges = [heard.get(program, (127, 0)) for program in gm_vocabulary.programs]
     folder = tmp_path_factory.mktemp("band")
-    return save_untrained(gm_table, ranges, folder, architecture=request.param, max_tokens=640)
+    return save_untrained(gm_vocabulary, ranges, folder, architecture=request.param, max_tokens=640)
 
 
 @pytest.fixture(scope="session")

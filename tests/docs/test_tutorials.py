@@ -129,9 +129,9 @@ def test_the_quickstart(place: Path, run_all: Callable[[str, int], None]) -> Non
 
 @pytest.mark.slow
 def test_from_a_midi_folder(
-    place: Path, run_all: Callable[[str, int], None], gm_table: Vocabulary, random_band: Callable[..., Piece]
+    place: Path, run_all: Callable[[str, int], None], gm_vocabulary: Vocabulary, random_band: Callable[..., Piece]
 ) -> None:
-    _write_bands(place / "path" / "to" / "midis", gm_table, random_band)
+    _write_bands(place / "path" / "to" / "midis", gm_vocabulary, random_band)
     (place / "tune.mid").symlink_to(ROOT / "examples" / "twinkle.mid")
     run_all("docs/tutorials/midi-folder.md", 9)
     assert (place / "runs" / "mine" / "best" / "model.safetensors").is_file()

@@ -20,7 +20,7 @@ from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 @pytest.fixture
 def midis(
-    gm_table: Vocabulary, random_band: Callable[..., Piece], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    gm_vocabulary: Vocabulary, random_band: Callable[..., Piece], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
     """A folder of thirty small MIDI files, a broken one and a dangling link, and a cache of their own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -29,7 +29,7 @@ def midis(
     rng = np.random.default_rng(4)
     for number in range(30):
         programs = ((0, 33, -1), (0, 40), (73,))[number % 3]
-        write_midi(decode_piece(gm_table, random_band(rng, 3, programs)), folder / f"{number:02}.mid")
+        write_midi(decode_piece(gm_vocabulary, random_band(rng, 3, programs)), folder / f"{number:02}.mid")
     (folder / "broken.mid").write_bytes(b"MThd")
     (folder / "dangling.mid").symlink_to(folder / "nowhere.mid")
     return folder

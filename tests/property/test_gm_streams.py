@@ -65,38 +65,38 @@ def assert_decodes(vocabulary, ids):
     assert piece_ids(vocabulary, piece) == [base_id for i in ids[:-1] for base_id in vocabulary.base_ids(i)]
 
 
-def test_each_vocabulary_gets_its_grammar(vocabulary, gm_table):
+def test_each_vocabulary_gets_its_grammar(vocabulary, gm_vocabulary):
     assert type(make_grammar(vocabulary)) is Grammar
-    assert type(make_grammar(gm_table)) is MultitrackGrammar
+    assert type(make_grammar(gm_vocabulary)) is MultitrackGrammar
 
 
 @pytest.mark.parametrize("block", range(4))
-def test_random_walks_decode(gm_table, walk, block):
-    grammar, rng = make_grammar(gm_table), np.random.default_rng(block)
+def test_random_walks_decode(gm_vocabulary, walk, block):
+    grammar, rng = make_grammar(gm_vocabulary), np.random.default_rng(block)
     for _ in range(250):
-        assert_decodes(gm_table, walk(grammar, rng))
+        assert_decodes(gm_vocabulary, walk(grammar, rng))
 
 
 @pytest.fixture(scope="module", params=["BPE", "Unigram"])
-def learned_gm_table(request, gm_table, random_band):
+def merged_gm_vocabulary(request, gm_vocabulary, random_band):
     """The vocabulary with 300 tokens learned from random pieces."""
     rng = np.random.default_rng(11)
     pieces = [random_band(rng, num_bars=2) for _ in range(4)]
-    return Vocabulary(train_tokenizer(gm_table.tokenizer, pieces, gm_table.size + 300, request.param))
+    return Vocabulary(train_tokenizer(gm_vocabulary.tokenizer, pieces, gm_vocabulary.size + 300, request.param))
 
 
-def test_random_walks_over_learned_tokens_decode(learned_gm_table, walk):
-    grammar, rng = make_grammar(learned_gm_table), np.random.default_rng(0)
+def test_random_walks_over_learned_tokens_decode(merged_gm_vocabulary, walk):
+    grammar, rng = make_grammar(merged_gm_vocabulary), np.random.default_rng(0)
     lengths = []
     for _ in range(30):
         ids = walk(grammar, rng)
-        assert_decodes(learned_gm_table, ids)
-        lengths += [len(learned_gm_table.base_ids(i)) for i in ids]
+        assert_decodes(merged_gm_vocabulary, ids)
+        lengths += [len(merged_gm_vocabulary.base_ids(i)) for i in ids]
     assert max(lengths) > 1, "no learned token was walked"
 
 
-def test_a_learned_token_is_legal_exactly_if_its_parts_are(learned_gm_table, walk):
-    vocabulary = learned_gm_table
+def test_a_learned_token_is_legal_exactly_if_its_parts_are(merged_gm_vocabulary, walk):
+    vocabulary = merged_gm_vocabulary
     grammar, rng = make_grammar(vocabulary), np.random.default_rng(3)
     found = set()
     for _ in range(3):
@@ -120,17 +120,17 @@ def is_legal_step_by_step(grammar, state, base_ids):
     return True
 
 
-def test_pieces_are_legal_in_every_prefix(gm_table, random_band):
-    grammar, rng = make_grammar(gm_table), np.random.default_rng(5)
+def test_pieces_are_legal_in_every_prefix(gm_vocabulary, random_band):
+    grammar, rng = make_grammar(gm_vocabulary), np.random.default_rng(5)
     for _ in range(10):
-        ids = piece_ids(gm_table, random_band(rng, num_bars=3, meters=METERS))
+        ids = piece_ids(gm_vocabulary, random_band(rng, num_bars=3, meters=METERS))
         assert grammar.accepts([*ids, grammar.eos])
 
 
 @pytest.mark.parametrize("tempos", [False, True])
-def test_rules_are_kept(gm_table, tempos):
+def test_rules_are_kept(gm_vocabulary, tempos):
     """Inside the bar to be filled: the instruments, pitches and ends that a caller allows, and no pitch that sounds."""
-    vocabulary = gm_table
+    vocabulary = gm_vocabulary
     grammar, rng = make_grammar(vocabulary), np.random.default_rng(2)
     sep, meter_id, drums = vocabulary.special("SEP"), vocabulary.meter_id[4, 4], vocabulary.drum_voice
     latest, pitches = [NEVER] * vocabulary.num_voices, [(0, 127)] * vocabulary.num_voices
@@ -185,8 +185,8 @@ ONE_NOTE = ["Program_0", "Pitch_60", "Velocity_79", "Duration_1.0.24"]
         ["Tempo_120.0"],
     ],
 )
-def test_illegal_streams_are_refused(gm_table, names):
-    vocabulary = gm_table
+def test_illegal_streams_are_refused(gm_vocabulary, names):
+    vocabulary = gm_vocabulary
     names = ["Bar_None", "TimeSig_4/4", *(f"{name}_None" if name == "EOS" else name for name in names)]
     *before, last = (vocabulary.names.index(name) for name in names)
     grammar = make_grammar(vocabulary)
@@ -196,11 +196,15 @@ def test_illegal_streams_are_refused(gm_table, names):
     assert not grammar.mask(state)[last]
 
 
-def test_pieces_in_learned_tokens_are_legal_and_come_back(learned_gm_table, random_band):
-    layout, grammar, rng = TaskLayout(learned_gm_table), make_grammar(learned_gm_table), np.random.default_rng(1)
+def test_pieces_in_learned_tokens_are_legal_and_come_back(merged_gm_vocabulary, random_band):
+    layout, grammar, rng = (
+        TaskLayout(merged_gm_vocabulary),
+        make_grammar(merged_gm_vocabulary),
+        np.random.default_rng(1),
+    )
     piece = random_band(rng, 4, meters=METERS)
-    ids = learned_gm_table.merge(piece_ids(learned_gm_table, piece))
-    assert len(ids) < len(piece_ids(learned_gm_table, piece))
+    ids = merged_gm_vocabulary.merge(piece_ids(merged_gm_vocabulary, piece))
+    assert len(ids) < len(piece_ids(merged_gm_vocabulary, piece))
     assert grammar.accepts([*ids, grammar.eos])
     for task in Task:
         encoded = layout.encode(piece, task, piece.voices[:1])
@@ -209,14 +213,14 @@ def test_pieces_in_learned_tokens_are_legal_and_come_back(learned_gm_table, rand
 
 
 @given(seed=st.integers(0, 2**32), num_bars=st.integers(1, 6), programs=PROGRAMS)
-def test_pieces_come_back_from_scores(gm_table, random_band, seed, num_bars, programs):
+def test_pieces_come_back_from_scores(gm_vocabulary, random_band, seed, num_bars, programs):
     piece = random_band(np.random.default_rng(seed), num_bars, programs, METERS)
-    assert parse_piece(gm_table, piece_ids(gm_table, piece)) == piece
+    assert parse_piece(gm_vocabulary, piece_ids(gm_vocabulary, piece)) == piece
     if piece.num_notes == 0:
         return
-    encoded = encode_score(gm_table, decode_piece(gm_table, piece))
+    encoded = encode_score(gm_vocabulary, decode_piece(gm_vocabulary, piece))
     assert encoded.changes == ()
-    assert written(gm_table, encoded.piece)[0] == written(gm_table, piece)[0]
+    assert written(gm_vocabulary, encoded.piece)[0] == written(gm_vocabulary, piece)[0]
     assert [bar.meter for bar in encoded.piece.bars] == [bar.meter for bar in piece.bars[: len(encoded.piece.bars)]]
 
 
@@ -229,10 +233,12 @@ def test_pieces_come_back_from_scores(gm_table, random_band, seed, num_bars, pro
     task=st.sampled_from(list(Task)),
     data=st.data(),
 )
-def test_tasks_decode_to_what_was_encoded(gm_table, random_band, seed, num_bars, has, writes, lookahead, task, data):
+def test_tasks_decode_to_what_was_encoded(
+    gm_vocabulary, random_band, seed, num_bars, has, writes, lookahead, task, data
+):
     piece = random_band(np.random.default_rng(seed), num_bars, has, METERS)
-    layout = TaskLayout(gm_table, LayoutConfig(lookahead))
-    voices = tuple(sorted(gm_table.programs.index(program) for program in writes))
+    layout = TaskLayout(gm_vocabulary, LayoutConfig(lookahead))
+    voices = tuple(sorted(gm_vocabulary.programs.index(program) for program in writes))
     bars = None
     if task is Task.INFILL:
         bars = sorted(data.draw(st.sets(st.integers(0, num_bars - 1), min_size=1)))
@@ -245,17 +251,19 @@ def test_tasks_decode_to_what_was_encoded(gm_table, random_band, seed, num_bars,
     assert decoded.piece == piece
     assert decoded.context == cut(piece, voices, decoded.bars)
     predicted = [i for i, is_written in zip(encoded.ids, encoded.loss_mask, strict=True) if is_written]
-    assert sum(i in gm_table.pitch_of for i in predicted) == piece.num_notes - decoded.context.num_notes
-    assert not any(gm_table.types[i] == "Tempo" for i in predicted)
+    assert sum(i in gm_vocabulary.pitch_of for i in predicted) == piece.num_notes - decoded.context.num_notes
+    assert not any(gm_vocabulary.types[i] == "Tempo" for i in predicted)
 
 
 @given(seed=st.integers(0, 2**32), programs=PROGRAMS, denominator=st.sampled_from([2, 4, 8, 16]))
-def test_the_tokens_are_those_of_miditok(gm_table, random_band, seed, programs, denominator):
+def test_the_tokens_are_those_of_miditok(gm_vocabulary, random_band, seed, programs, denominator):
     meters = [meter for meter in ((3, 2), (4, 4), (3, 4), (6, 8), (5, 16)) if meter[1] == denominator]
     piece = random_band(np.random.default_rng(seed), 4, programs, meters)
     if piece.num_notes:
-        score = decode_piece(gm_table, piece)
-        assert gm_table.tokenizer.encode(score).ids == piece_ids(gm_table, encode_score(gm_table, score).piece)
+        score = decode_piece(gm_vocabulary, piece)
+        assert gm_vocabulary.tokenizer.encode(score).ids == piece_ids(
+            gm_vocabulary, encode_score(gm_vocabulary, score).piece
+        )
 
 
 @st.composite
@@ -281,15 +289,15 @@ def any_score(draw):
 
 @settings(max_examples=150)
 @given(score=any_score())
-def test_any_score_is_refused_in_words_or_becomes_a_legal_piece(gm_table, score):
+def test_any_score_is_refused_in_words_or_becomes_a_legal_piece(gm_vocabulary, score):
     try:
-        encoded = encode_score(gm_table, score)
+        encoded = encode_score(gm_vocabulary, score)
     except InputError:
         return
-    grammar = make_grammar(gm_table)
-    ids = piece_ids(gm_table, encoded.piece)
+    grammar = make_grammar(gm_vocabulary)
+    ids = piece_ids(gm_vocabulary, encoded.piece)
     assert grammar.accepts([*ids, grammar.eos])
-    assert parse_piece(gm_table, ids) == encoded.piece
+    assert parse_piece(gm_vocabulary, ids) == encoded.piece
     assert 0 < encoded.piece.num_notes <= score.note_num()
-    again = encode_score(gm_table, decode_piece(gm_table, encoded.piece))
-    assert written(gm_table, again.piece)[0] == written(gm_table, encoded.piece)[0]
+    again = encode_score(gm_vocabulary, decode_piece(gm_vocabulary, encoded.piece))
+    assert written(gm_vocabulary, again.piece)[0] == written(gm_vocabulary, encoded.piece)[0]

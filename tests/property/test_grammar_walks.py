@@ -63,28 +63,28 @@ def test_10_000_random_walks_decode(vocabulary, walk, block):
 
 
 @pytest.mark.parametrize("block", [0, *(pytest.param(block, marks=pytest.mark.slow) for block in range(1, 10))])
-def test_10_000_random_walks_over_learned_tokens_decode(learned_table, walk, block):
-    grammar, rng = Grammar(learned_table), np.random.default_rng(block)
+def test_10_000_random_walks_over_learned_tokens_decode(merged_vocabulary, walk, block):
+    grammar, rng = Grammar(merged_vocabulary), np.random.default_rng(block)
     lengths = []
     for _ in range(500):  # of BPE and of Unigram each
         ids = walk(grammar, rng, max_tokens=15)
-        assert_decodes(learned_table, ids)
-        lengths += [len(learned_table.base_ids(i)) for i in ids]
+        assert_decodes(merged_vocabulary, ids)
+        lengths += [len(merged_vocabulary.base_ids(i)) for i in ids]
     assert max(lengths) > 1, "no learned token was walked"
 
 
-def test_a_learned_token_is_legal_exactly_if_its_parts_are(learned_table, walk):
-    grammar, rng = Grammar(learned_table), np.random.default_rng(3)
-    learned = range(learned_table.num_base_ids, learned_table.size)
+def test_a_learned_token_is_legal_exactly_if_its_parts_are(merged_vocabulary, walk):
+    grammar, rng = Grammar(merged_vocabulary), np.random.default_rng(3)
+    learned = range(merged_vocabulary.num_base_ids, merged_vocabulary.size)
     num_legal = 0
     for _ in range(10):
         state = grammar.start()
         for token in walk(grammar, rng)[:-1]:
             state = grammar.advance(state, token)
             mask = grammar.mask(state)
-            begun = [token_id for token_id in learned if mask[learned_table.base_ids(token_id)[0]]]
+            begun = [token_id for token_id in learned if mask[merged_vocabulary.base_ids(token_id)[0]]]
             for token_id in rng.choice(begun or learned, 20):
-                assert mask[token_id] == step_by_step(grammar, state, learned_table.base_ids(int(token_id)))
+                assert mask[token_id] == step_by_step(grammar, state, merged_vocabulary.base_ids(int(token_id)))
                 num_legal += int(mask[token_id])
     assert num_legal > 100
 
@@ -98,12 +98,12 @@ def step_by_step(grammar, state, base_ids):
     return True
 
 
-def test_pieces_are_legal_in_base_and_in_learned_tokens(vocabulary, learned_table, random_piece):
-    grammar, learned_grammar, rng = Grammar(vocabulary), Grammar(learned_table), np.random.default_rng(5)
+def test_pieces_are_legal_in_base_and_in_learned_tokens(vocabulary, merged_vocabulary, random_piece):
+    grammar, learned_grammar, rng = Grammar(vocabulary), Grammar(merged_vocabulary), np.random.default_rng(5)
     for _ in range(20):
         ids = piece_ids(vocabulary, random_piece(rng, meters=METERS))
         assert grammar.accepts([*ids, grammar.eos])
-        merged = learned_table.merge(ids)
+        merged = merged_vocabulary.merge(ids)
         assert len(merged) < len(ids)
         assert learned_grammar.accepts([*merged, learned_grammar.eos])
 
@@ -112,8 +112,8 @@ def test_rules_are_kept(vocabulary):
     assert_rules_are_kept(vocabulary)
 
 
-def test_rules_are_kept_by_learned_tokens(learned_table):
-    assert_rules_are_kept(learned_table)
+def test_rules_are_kept_by_learned_tokens(merged_vocabulary):
+    assert_rules_are_kept(merged_vocabulary)
 
 
 def assert_rules_are_kept(vocabulary):

@@ -25,45 +25,45 @@ VOICES = st.sets(st.integers(0, 3), min_size=1).map(lambda voices: tuple(sorted(
     data=st.data(),
 )
 def test_tasks_say_what_they_say_in_base_tokens(
-    vocabulary, learned_table, random_piece, seed, num_bars, has, writes, lookahead, task, data
+    vocabulary, merged_vocabulary, random_piece, seed, num_bars, has, writes, lookahead, task, data
 ):
     piece = random_piece(np.random.default_rng(seed), num_bars=num_bars, voices=has, meters=METERS)
     bars = None
     if task is Task.INFILL:
         bars = sorted(data.draw(st.sets(st.integers(0, num_bars - 1), min_size=1)))
-    base, learned = (TaskLayout(t, LayoutConfig(lookahead)) for t in (vocabulary, learned_table))
+    base, learned = (TaskLayout(t, LayoutConfig(lookahead)) for t in (vocabulary, merged_vocabulary))
     plain, encoded = (layout.encode(piece, task, writes, bars) for layout in (base, learned))
-    assert learned_table.expand(encoded.ids) == plain.ids
+    assert merged_vocabulary.expand(encoded.ids) == plain.ids
     assert learned.decode(encoded.ids) == base.decode(plain.ids)
     # A learned token is given or written as a whole, and what it stands for is so, too.
     spread = [
         written
         for token_id, written in zip(encoded.ids, encoded.loss_mask, strict=True)
-        for _ in learned_table.base_ids(token_id)
+        for _ in merged_vocabulary.base_ids(token_id)
     ]
     assert spread == plain.loss_mask
 
 
 @pytest.fixture(scope="module")
-def token_of(learned_table):
+def token_of(merged_vocabulary):
     """Run of base tokens to the token that stands for it."""
-    return {learned_table.base_ids(token_id): token_id for token_id in range(learned_table.size)}
+    return {merged_vocabulary.base_ids(token_id): token_id for token_id in range(merged_vocabulary.size)}
 
 
 @settings(max_examples=40)
 @given(seed=st.integers(0, 2**32), num_bars=st.integers(1, 3), has=VOICES)
-def test_every_segmentation_is_legal_and_decodes(learned_table, token_of, random_piece, seed, num_bars, has):
+def test_every_segmentation_is_legal_and_decodes(merged_vocabulary, token_of, random_piece, seed, num_bars, has):
     rng = np.random.default_rng(seed)
     piece = random_piece(rng, num_bars=num_bars, voices=has, meters=METERS)
-    layout, grammar = TaskLayout(learned_table), Grammar(learned_table)
-    base = piece_ids(learned_table, piece)
-    canonical, other = learned_table.merge(base), any_segmentation(token_of, base, rng)
+    layout, grammar = TaskLayout(merged_vocabulary), Grammar(merged_vocabulary)
+    base = piece_ids(merged_vocabulary, piece)
+    canonical, other = merged_vocabulary.merge(base), any_segmentation(token_of, base, rng)
     for ids in (base, canonical, other):
-        assert learned_table.expand(ids) == base
+        assert merged_vocabulary.expand(ids) == base
         assert grammar.accepts([*ids, grammar.eos]) == (piece.num_notes > 0)
         assert layout.decode([*layout.prefix(Task.CONTINUE, has), *ids, grammar.eos]).piece == piece
     # Whatever was written is seen again as training showed it.
-    assert learned_table.merge(learned_table.expand(other)) == canonical
+    assert merged_vocabulary.merge(merged_vocabulary.expand(other)) == canonical
 
 
 def any_segmentation(token_of, base, rng):
@@ -79,8 +79,8 @@ def any_segmentation(token_of, base, rng):
 
 
 @given(seed=st.integers(0, 2**16), max_tokens=st.integers(60, 400))
-def test_training_examples_fit_and_decode(learned_table, tiny_pieces, seed, max_tokens):
-    layout = TaskLayout(learned_table)
+def test_training_examples_fit_and_decode(merged_vocabulary, tiny_pieces, seed, max_tokens):
+    layout = TaskLayout(merged_vocabulary)
     source = ExampleSource(tiny_pieces, layout, TaskShares(), seed=seed, transpose=True, max_tokens=max_tokens)
     example = source.example(seed % len(tiny_pieces), 0)
     assert len(example.ids) <= max_tokens or len(layout.decode(example.ids).piece.bars) == 1

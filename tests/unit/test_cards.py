@@ -61,9 +61,9 @@ def test_a_card_without_measurements_has_no_table(vocabulary):
     assert "| on valid |" not in card.text
 
 
-def test_a_card_says_whether_rules_are_enforced(vocabulary, learned_table, gm_table):
+def test_a_card_says_whether_rules_are_enforced(vocabulary, merged_vocabulary, gm_vocabulary):
     assert RULES in card_of(vocabulary).text
-    for other in (learned_table, gm_table):
+    for other in (merged_vocabulary, gm_vocabulary):
         assert NO_RULES in card_of(other).text
 
 

@@ -22,12 +22,12 @@ def band(*tracks, signatures=((0, 4, 4),), tempos=((0, 120),), ticks_per_quarter
 PIANO = (0, [(0, 480, 60, 79), (0, 480, 64, 79), (480, 240, 60, 83)])
 
 
-def test_programs_drums_chords_velocities_and_tempos_are_kept(gm_table):
+def test_programs_drums_chords_velocities_and_tempos_are_kept(gm_vocabulary):
     score = band(PIANO, (127, [(0, 1920, 127, 3)]), (-1, [(0, 120, 0, 127)]), tempos=((0, 60), (960, 240)))
-    encoded = encode_score(gm_table, score)
+    encoded = encode_score(gm_vocabulary, score)
     assert encoded.changes == ()
     (bar,) = encoded.piece.bars
-    assert [(gm_table.programs[n.voice], n.pitch, n.velocity) for n in bar.notes] == [
+    assert [(gm_vocabulary.programs[n.voice], n.pitch, n.velocity) for n in bar.notes] == [
         (0, 60, 79),
         (0, 64, 79),
         (127, 127, 3),
@@ -35,7 +35,7 @@ def test_programs_drums_chords_velocities_and_tempos_are_kept(gm_table):
         (0, 60, 83),
     ]
     assert bar.tempos == ((0, 60.0), (192, 240.0))
-    back = decode_piece(gm_table, encoded.piece)
+    back = decode_piece(gm_vocabulary, encoded.piece)
     assert [(track.program, track.is_drum, track.name) for track in back.tracks] == [
         (0, False, "Acoustic Grand Piano"),
         (127, False, "Gunshot, Machine Gun, Lasergun, Explosion"),
@@ -72,43 +72,43 @@ def test_programs_drums_chords_velocities_and_tempos_are_kept(gm_table):
         ),
     ],
 )  # fmt: skip
-def test_what_the_vocabulary_changes_is_said(gm_table, score, changes):
+def test_what_the_vocabulary_changes_is_said(gm_vocabulary, score, changes):
     if changes is None:
         with pytest.raises(InputError, match=r"time signature"):
-            encode_score(gm_table, score)
+            encode_score(gm_vocabulary, score)
     else:
-        assert list(encode_score(gm_table, score).changes) == changes
+        assert list(encode_score(gm_vocabulary, score).changes) == changes
 
 
-def test_the_kit_of_drums_is_said_to_be_lost(gm_table):
+def test_the_kit_of_drums_is_said_to_be_lost(gm_vocabulary):
     score = band((-1, [(0, 480, 36, 79)]))
     score.tracks[0].program = 25
-    assert encode_score(gm_table, score).changes == ("drum tracks without their own kit: 1",)
+    assert encode_score(gm_vocabulary, score).changes == ("drum tracks without their own kit: 1",)
 
 
-def test_a_pitch_struck_again_ends_the_note_before(gm_table):
+def test_a_pitch_struck_again_ends_the_note_before(gm_vocabulary):
     score = band((0, [(0, 960, 60, 79)]), (0, [(480, 480, 60, 79), (480, 480, 62, 79)]))
-    (bar,) = encode_score(gm_table, score).piece.bars
+    (bar,) = encode_score(gm_vocabulary, score).piece.bars
     assert [(n.offset_ticks, n.pitch, n.duration_ticks) for n in bar.notes] == [(0, 60, 96), (96, 60, 96), (96, 62, 96)]
 
 
-def test_bars_keep_their_places_at_any_resolution(gm_table):
+def test_bars_keep_their_places_at_any_resolution(gm_vocabulary):
     """miditok rounds the places of time signatures down, which would shift every bar after them."""
     for ticks in (24, 96, 120, 220, 480, 1000, 1023, 32767):
         bar_ticks = 3 * ticks
         signatures = tuple((number * bar_ticks, 3 + number % 2, 4) for number in (0,))
         notes = [(number * bar_ticks, ticks, 60, 79) for number in range(50)]
-        piece = encode_score(gm_table, band((0, notes), signatures=signatures, ticks_per_quarter=ticks)).piece
+        piece = encode_score(gm_vocabulary, band((0, notes), signatures=signatures, ticks_per_quarter=ticks)).piece
         assert [[n.offset_ticks for n in bar.notes] for bar in piece.bars] == [[0]] * 50
 
 
 @pytest.mark.parametrize("ticks", [480, 30])
-def test_a_bar_line_a_little_off_moves_nothing_in_the_bars_behind_it(gm_table, ticks):
+def test_a_bar_line_a_little_off_moves_nothing_in_the_bars_behind_it(gm_vocabulary, ticks):
     """Notation programs leave such bars after grace notes."""
     short = 4 * ticks - ticks // 30
     signatures = ((0, 4, 4), (short, 4, 4))
     notes = [(0, ticks, 60, 79), (short, ticks, 62, 79), (short + 5 * ticks, ticks, 64, 79)]
-    encoded = encode_score(gm_table, band((0, notes), signatures=signatures, ticks_per_quarter=ticks))
+    encoded = encode_score(gm_vocabulary, band((0, notes), signatures=signatures, ticks_per_quarter=ticks))
     bars = encoded.piece.bars
     assert [bar.meter[:2] for bar in bars] == [(4, 4)] * 3
     assert [[(n.offset_ticks, n.duration_ticks, n.pitch) for n in bar.notes] for bar in bars] == [
@@ -119,23 +119,23 @@ def test_a_bar_line_a_little_off_moves_nothing_in_the_bars_behind_it(gm_table, t
     assert encoded.changes == ("bars whose length was rounded to a 16th: 1",)
 
 
-def test_a_score_without_notes_is_refused(gm_table):
+def test_a_score_without_notes_is_refused(gm_vocabulary):
     with pytest.raises(InputError, match="no notes"):
-        encode_score(gm_table, band((0, [])))
+        encode_score(gm_vocabulary, band((0, [])))
 
 
-def test_the_score_given_is_left_as_it_was(gm_table):
+def test_the_score_given_is_left_as_it_was(gm_vocabulary):
     score = band(PIANO, (-1, [(0, 120, 36, 100)]))
     before = score.copy()
-    encode_score(gm_table, score)
+    encode_score(gm_vocabulary, score)
     assert score == before
 
 
-def test_a_last_bar_of_another_meter_into_which_notes_are_only_held_is_kept(gm_table):
+def test_a_last_bar_of_another_meter_into_which_notes_are_only_held_is_kept(gm_vocabulary):
     score = band((0, [(0, 480 * 5, 60, 79)]), signatures=((0, 3, 4), (480 * 3, 4, 4)))
-    piece = encode_score(gm_table, score).piece
+    piece = encode_score(gm_vocabulary, score).piece
     assert [(bar.meter.numerator, len(bar.notes)) for bar in piece.bars] == [(3, 1), (4, 0)]
-    back = decode_piece(gm_table, piece)
+    back = decode_piece(gm_vocabulary, piece)
     assert [(s.time / back.ticks_per_quarter, s.numerator) for s in back.time_signatures] == [(0, 3), (3, 4)]
     as_before = band((0, [(0, 480 * 5, 60, 79)]), signatures=((0, 3, 4),))
-    assert len(encode_score(gm_table, as_before).piece.bars) == 1, "miditok writes no token for such a bar"
+    assert len(encode_score(gm_vocabulary, as_before).piece.bars) == 1, "miditok writes no token for such a bar"

@@ -133,16 +133,16 @@ def test_padding_never_counts():
     assert batch.num_counted == 3
 
 
-def test_drums_are_not_transposed_and_do_not_narrow_the_transpositions(gm_table, random_band):
+def test_drums_are_not_transposed_and_do_not_narrow_the_transpositions(gm_vocabulary, random_band):
     pieces = [random_band(np.random.default_rng(seed), 2, (33, -1)) for seed in range(4)]
     shares = TaskShares(continue_=1, continue_some=0, harmonize=0, harmonize_some=0, infill=0)
-    layout = TaskLayout(gm_table)
+    layout = TaskLayout(gm_vocabulary)
     source = ExampleSource(pieces, layout, shares, seed=1, transpose=True, max_tokens=10_000)
     shifts = set()
     for index, piece in enumerate(pieces):
         for epoch in range(12):
             drawn = layout.decode(source.example(index, epoch).ids).piece
-            drums, bass = ([p.keep_voices([v]) for p in (drawn, piece)] for v in (gm_table.drum_voice, 33))
+            drums, bass = ([p.keep_voices([v]) for p in (drawn, piece)] for v in (gm_vocabulary.drum_voice, 33))
             assert drums[0] == drums[1]
             (shift,) = {a.pitch - b.pitch for x, y in zip(bass[0].bars, bass[1].bars, strict=True)
                         for a, b in zip(x.notes, y.notes, strict=True)}  # fmt: skip
@@ -150,20 +150,20 @@ def test_drums_are_not_transposed_and_do_not_narrow_the_transpositions(gm_table,
     assert len(shifts) > 1
 
 
-def test_of_instruments_the_highest_is_the_melody(gm_table, random_band):
+def test_of_instruments_the_highest_is_the_melody(gm_vocabulary, random_band):
     shares = TaskShares(continue_=0, continue_some=0, harmonize=1, harmonize_some=0, infill=0)
     piece = random_band(np.random.default_rng(1), 2, (0, -1)).merge(
         random_band(np.random.default_rng(2), 2, (24,)).transpose(36)
     )
-    layout = TaskLayout(gm_table)
+    layout = TaskLayout(gm_vocabulary)
     source = ExampleSource([piece], layout, shares, seed=1, transpose=False, max_tokens=10_000)
-    assert layout.decode(source.example(0, 0).ids).voices == (0, gm_table.drum_voice)
+    assert layout.decode(source.example(0, 0).ids).voices == (0, gm_vocabulary.drum_voice)
 
 
 @pytest.mark.parametrize("num_bars", [1, 40])
-def test_no_example_is_longer_than_a_model_can_hold(gm_table, random_band, num_bars):
+def test_no_example_is_longer_than_a_model_can_hold(gm_vocabulary, random_band, num_bars):
     piece = random_band(np.random.default_rng(1), num_bars, (0, 24, -1))
-    source = ExampleSource([piece], TaskLayout(gm_table), TaskShares(), seed=1, transpose=True, max_tokens=60)
+    source = ExampleSource([piece], TaskLayout(gm_vocabulary), TaskShares(), seed=1, transpose=True, max_tokens=60)
     for epoch in range(20):
         example = source.example(0, epoch)
         assert len(example.ids) == len(example.loss_mask) <= 60

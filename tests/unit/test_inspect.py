@@ -185,14 +185,16 @@ def test_bad_input_is_one_sentence_that_names_it(
     assert "\n" not in str(caught.value)
 
 
-def test_the_documentation_shows_what_is_printed(repo_root: Path, vocabulary: Vocabulary, gm_table: Vocabulary) -> None:
+def test_the_documentation_shows_what_is_printed(
+    repo_root: Path, vocabulary: Vocabulary, gm_vocabulary: Vocabulary
+) -> None:
     text = (repo_root / "docs" / "tokenizers.md").read_text(encoding="utf-8")
     command, *shown = text.split("```console\n")[1].split("\n```")[0].splitlines()
     *arguments, file = command.removeprefix("$ descant tokenizer inspect").split()
     lines = printed(*arguments, repo_root / file).splitlines()
     assert [line for line in shown if line != "..." and line not in lines] == []
     satb, gm = text.split("## The preset `gm`")
-    for known, section in ((vocabulary, satb), (gm_table, gm)):
+    for known, section in ((vocabulary, satb), (gm_vocabulary, gm)):
         assert f"That is {known.size} ids." in section
         for kind in filter(known.ids, TYPES):
             assert f"| `{kind}` | {len(known.ids(kind))} |" in section

@@ -20,70 +20,70 @@ from descant_tokenizers.tokens.train_bpe import train_tokenizer
 from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 
-def test_base_tokens_have_one_id_in_both_vocabularies(vocabulary, learned_table):
-    tokenizer = learned_table.tokenizer
-    assert learned_table.names == vocabulary.names
-    assert learned_table.size == len(tokenizer) == len(tokenizer.vocab_model) == vocabulary.size + 200
+def test_base_tokens_have_one_id_in_both_vocabularies(vocabulary, merged_vocabulary):
+    tokenizer = merged_vocabulary.tokenizer
+    assert merged_vocabulary.names == vocabulary.names
+    assert merged_vocabulary.size == len(tokenizer) == len(tokenizer.vocab_model) == vocabulary.size + 200
     for name, base_id in tokenizer.vocab.items():
         assert tokenizer.vocab_model[tokenizer._vocab_base_id_to_byte[base_id]] == base_id, name
 
 
-def test_learned_tokens_stand_for_what_miditok_says(learned_table):
-    for token_id in range(learned_table.size):
+def test_learned_tokens_stand_for_what_miditok_says(merged_vocabulary):
+    for token_id in range(merged_vocabulary.size):
         sequence = TokSequence(ids=[token_id], are_ids_encoded=True)
-        learned_table.tokenizer.decode_token_ids(sequence)
-        assert tuple(sequence.ids) == learned_table.base_ids(token_id)
+        merged_vocabulary.tokenizer.decode_token_ids(sequence)
+        assert tuple(sequence.ids) == merged_vocabulary.base_ids(token_id)
 
 
-def test_learned_tokens_stay_inside_an_onset(learned_table):
-    kinds = [[learned_table.types[i] for i in learned_table.base_ids(t)] for t in range(learned_table.size)]
-    learned = kinds[learned_table.num_base_ids :]
+def test_learned_tokens_stay_inside_an_onset(merged_vocabulary):
+    kinds = [[merged_vocabulary.types[i] for i in merged_vocabulary.base_ids(t)] for t in range(merged_vocabulary.size)]
+    learned = kinds[merged_vocabulary.num_base_ids :]
     assert {kind for run in learned for kind in run} <= {"Position", "Program", "Pitch", "Duration"}
     assert not any("Position" in run[1:] for run in learned)
-    assert len({learned_table.base_ids(t) for t in range(learned_table.size)}) == learned_table.size
+    assert len({merged_vocabulary.base_ids(t) for t in range(merged_vocabulary.size)}) == merged_vocabulary.size
 
 
-def test_miditok_alone_gives_the_same_ids_and_the_same_notes(learned_table, tiny_pieces):
-    tokenizer = learned_table.tokenizer
+def test_miditok_alone_gives_the_same_ids_and_the_same_notes(merged_vocabulary, tiny_pieces):
+    tokenizer = merged_vocabulary.tokenizer
     for piece in tiny_pieces:
-        merged = learned_table.merge(piece_ids(learned_table, piece))
-        sequence = TokSequence(ids=piece_ids(learned_table, piece))
+        merged = merged_vocabulary.merge(piece_ids(merged_vocabulary, piece))
+        sequence = TokSequence(ids=piece_ids(merged_vocabulary, piece))
         tokenizer.encode_token_ids(sequence)
         assert sequence.ids == merged
-        assert len(merged) < 0.7 * len(piece_ids(learned_table, piece))
-        assert notes_of(tokenizer.decode(merged)) == notes_of(decode_piece(learned_table, piece))
+        assert len(merged) < 0.7 * len(piece_ids(merged_vocabulary, piece))
+        assert notes_of(tokenizer.decode(merged)) == notes_of(decode_piece(merged_vocabulary, piece))
 
 
 def notes_of(score):
     return {track.program: sorted((n.time, n.pitch, n.duration) for n in track.notes) for track in score.tracks}
 
 
-def test_a_stream_is_segmented_onset_by_onset(learned_table, tiny_pieces):
+def test_a_stream_is_segmented_onset_by_onset(merged_vocabulary, tiny_pieces):
     for piece in tiny_pieces:
-        whole = learned_table.merge(piece_ids(learned_table, piece))
+        whole = merged_vocabulary.merge(piece_ids(merged_vocabulary, piece))
         parts = []
         for bar in piece.bars:
-            parts += bar_ids(learned_table, bar)
-            ids = note_ids(learned_table, bar)
-            starts = [i for i, token in enumerate(ids) if learned_table.types[token] == "Position"]
+            parts += bar_ids(merged_vocabulary, bar)
+            ids = note_ids(merged_vocabulary, bar)
+            starts = [i for i, token in enumerate(ids) if merged_vocabulary.types[token] == "Position"]
             for start, stop in zip(starts, [*starts[1:], len(ids)], strict=True):
-                parts += learned_table.merge(ids[start:stop])
+                parts += merged_vocabulary.merge(ids[start:stop])
         assert whole == parts
 
 
-def test_saving_and_loading_keeps_every_id(learned_table, tiny_pieces, tmp_path):
-    streams = [piece_ids(learned_table, piece) for piece in tiny_pieces]
-    merged = [learned_table.merge(ids) for ids in streams]
-    tokenizer = learned_table.tokenizer
+def test_saving_and_loading_keeps_every_id(merged_vocabulary, tiny_pieces, tmp_path):
+    streams = [piece_ids(merged_vocabulary, piece) for piece in tiny_pieces]
+    merged = [merged_vocabulary.merge(ids) for ids in streams]
+    tokenizer = merged_vocabulary.tokenizer
     for turn in range(3):  # nothing drifts from one turn to the next
         folder = tmp_path / str(turn)
         folder.mkdir()
         tokenizer.save(folder / TOKENIZER_FILE)
         tokenizer = open_tokenizer(str(folder))
         again = Vocabulary(tokenizer)
-        assert again.sha256() == learned_table.sha256()
+        assert again.sha256() == merged_vocabulary.sha256()
         assert [again.merge(ids) for ids in streams] == merged
-    assert REMI.from_pretrained(tmp_path / "0").vocab_model == learned_table.tokenizer.vocab_model
+    assert REMI.from_pretrained(tmp_path / "0").vocab_model == merged_vocabulary.tokenizer.vocab_model
 
 
 def test_bpe_training_gives_the_same_tokens_again(vocabulary, tiny_pieces):

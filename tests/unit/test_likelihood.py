@@ -157,14 +157,14 @@ def test_progress_counts_windows(model, streams):
     assert [parts.count(index) for index in range(len(streams))] == [len(windows(s, 50)) for s in streams]
 
 
-def test_music_of_any_instruments_is_scored_per_16th(gm_table, random_band):
+def test_music_of_any_instruments_is_scored_per_16th(gm_vocabulary, random_band):
     pieces = [random_band(np.random.default_rng(seed)) for seed in range(3)]
     config = ModelConfig(width=16, num_layers=1, num_heads=2)
-    uniform = build_model(config, gm_table.size, bos=1, eos=2, pad=0)
+    uniform = build_model(config, gm_vocabulary.size, bos=1, eos=2, pad=0)
     torch.nn.init.zeros_(uniform.get_output_embeddings().weight)
-    layout = TaskLayout(gm_table)
+    layout = TaskLayout(gm_vocabulary)
     score = corpus_likelihood(uniform, layout, pieces)
     num_tokens = sum(sum(layout.encode(piece, Task.CONTINUE, piece.voices).loss_mask) for piece in pieces)
-    num_16ths = sum(piece_16ths(piece, gm_table.ticks_per_quarter) for piece in pieces)
+    num_16ths = sum(piece_16ths(piece, gm_vocabulary.ticks_per_quarter) for piece in pieces)
     assert score.unit is WHOLE_16TH
-    assert score.headline == pytest.approx(num_tokens * math.log(gm_table.size) / num_16ths, rel=1e-6)
+    assert score.headline == pytest.approx(num_tokens * math.log(gm_vocabulary.size) / num_16ths, rel=1e-6)

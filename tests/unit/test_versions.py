@@ -140,5 +140,5 @@ def test_versions_are_written_where_rules_are_kept(
     assert num_particles(config, vocabulary) == expected
 
 
-def test_instruments_keep_no_rules_of_voices(gm_table: Vocabulary) -> None:
-    assert num_particles(GenerationConfig(), gm_table) == 1
+def test_instruments_keep_no_rules_of_voices(gm_vocabulary: Vocabulary) -> None:
+    assert num_particles(GenerationConfig(), gm_vocabulary) == 1
