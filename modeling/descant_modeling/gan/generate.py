@@ -110,7 +110,16 @@ def windows_of(bars: Sequence[Bar], ticks_per_quarter: int) -> Windows:
     return Windows(np.array(slots), (*edges, bars[-1].end_ticks))
 
 
-class GanMusicGenerator:
+class _GanGenerator:
+    """Abilities of all GANs by default; see `MusicGenerator`."""
+
+    tasks: tuple[str, ...] = ("compose",)
+    rewrites_melody = False
+    draws_tokens = False
+    styles: tuple[str, ...] = ()
+
+
+class GanMusicGenerator(_GanGenerator):
     """The conditional GAN as a `MusicGenerator` that only harmonizes.
 
     Args:
@@ -118,9 +127,7 @@ class GanMusicGenerator:
     """
 
     rewrites_melody = True
-    tasks: tuple[str, ...] = TASKS[:1]
-    draws_tokens = False
-    styles: tuple[str, ...] = ()
+    tasks = TASKS[:1]
 
     def __init__(self, checkpoint: GanCheckpoint) -> None:
         self.checkpoint = checkpoint
@@ -215,17 +222,12 @@ def _with_voices(
     return Sample(score, frozenset(added), num_tokens=0, log_likelihood=None, melody_kept=melody_kept)
 
 
-class MidinetMusicGenerator:
-    """MidiNet as a `MusicGenerator` that only composes: melodies.
+class MidinetMusicGenerator(_GanGenerator):
+    """MidiNet as a `MusicGenerator` that composes melodies.
 
     Args:
         generator: In eval mode.
     """
-
-    tasks: tuple[str, ...] = ("compose",)
-    rewrites_melody = False
-    draws_tokens = False
-    styles: tuple[str, ...] = ()
 
     def __init__(self, generator: MidinetGenerator) -> None:
         self.generator = generator
@@ -247,17 +249,12 @@ class MidinetMusicGenerator:
         return GenerationResult(samples, (f"over the chords {' '.join(played)}",), (), (MELODY_TRACK,))
 
 
-class RollGanMusicGenerator:
-    """The unconditional roll GAN as a `MusicGenerator` that only composes: four bars in four tracks.
+class RollGanMusicGenerator(_GanGenerator):
+    """The unconditional roll GAN as a `MusicGenerator` that composes four bars in four tracks.
 
     Args:
         generator: In eval mode.
     """
-
-    tasks: tuple[str, ...] = ("compose",)
-    rewrites_melody = False
-    draws_tokens = False
-    styles: tuple[str, ...] = ()
 
     def __init__(self, generator: RollGenerator) -> None:
         self.generator = generator
