@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +19,7 @@ from descant_modeling.models.checkpoints import (
 )
 from descant_modeling.models.likelihood import Unit, unit_of
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.common.hub import Pushed, check_push, push_folder
+from descant_tokenizers.common.hub import CARD_NAME, Pushed, check_push, push_files
 from descant_tokenizers.corpora import FREE_CORPORA
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.tokens.kinds import FOUR_PART, has_plain_lines, kind_of
@@ -315,9 +313,5 @@ def push_checkpoint(model: ModelSource, repo_id: str, *, private: bool = False, 
     if missing:
         raise InputError(f"{folder} has no {missing[0]}. Push a complete checkpoint folder, as train.py writes it.")
     check_push(repo_id, update=update)
-    with tempfile.TemporaryDirectory() as scratch:
-        for file in files:
-            shutil.copyfile(folder / file, Path(scratch, file))
-        card = Path(scratch, "README.md")
-        card.write_text(card.read_text(encoding="utf-8").replace(PLACEHOLDER, repo_id), encoding="utf-8")
-        return push_folder(Path(scratch), repo_id, private=private, update=update)
+    card = (folder / CARD_NAME).read_text(encoding="utf-8").replace(PLACEHOLDER, repo_id)
+    return push_files([folder / file for file in files], card, repo_id, private=private, update=update)

@@ -159,14 +159,14 @@ def stats_command(
     check_plot(plot, force=force)
     silence_datasets(quiet=quiet or as_json)
     with reading_bar(source, quiet=quiet) as progress:
-        stats = corpus_stats(source, preset, num_proc=num_proc, progress=progress)
+        stats, tokenizer = corpus_stats(source, preset, num_proc=num_proc, progress=progress)
     if plot is not None:
-        draw(stats.splits, plot, source, stats.tokenizer)
+        draw(stats, plot, source, tokenizer)
     if as_json:
-        splits = {name: split.to_json() for name, split in stats.splits.items()}
-        typer.echo(json.dumps({"tokenizer": stats.tokenizer, "splits": splits}, ensure_ascii=False))
+        splits = {name: split.to_json() for name, split in stats.items()}
+        typer.echo(json.dumps({"tokenizer": tokenizer, "splits": splits}, ensure_ascii=False))
     else:
-        Console(highlight=False).print(table(stats.splits, source, stats.tokenizer))
+        Console(highlight=False).print(table(stats, source, tokenizer))
         if plot is not None:
             typer.echo(f"Wrote {plot}")
 

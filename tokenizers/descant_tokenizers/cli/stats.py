@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from datasets import Dataset
+from numpy.typing import NDArray
 from rich.table import Table
 
 from descant_tokenizers.common.errors import InputError
@@ -85,33 +86,19 @@ def spread(values: list[int]) -> dict[str, float]:
     }
 
 
-@dataclass(frozen=True)
-class CorpusStats:
-    """Statistics of a corpus.
-
-    Attributes:
-        splits: Statistics of each split, in order.
-        tokenizer: Name of the tokenizer of the token counts.
-    """
-
-    splits: dict[str, SplitStats]
-    tokenizer: str
-
-
 def corpus_stats(
     source: str, tokenizer: str | None = None, *, num_proc: int | None = None, progress: OnPieces | None = None
-) -> CorpusStats:
+) -> tuple[dict[str, SplitStats], str]:
     """Compute the statistics of a corpus.
 
     Args:
         source: Name of a corpus, folder of a dataset, or folder of score files.
-        tokenizer: Preset, or folder of a trained tokenizer; by default `satb` if at least half of the pieces
-            are four-part, else `gm`.
+        tokenizer: Preset or folder; by default `satb` if at least half of the pieces are four-part, else `gm`.
         num_proc: Worker processes to read files; default: one per core.
         progress: Called while reading, with the number of files done and of all files.
 
     Returns:
-        The statistics by split.
+        The statistics of each split, and the name of the tokenizer of the token counts.
 
     Raises:
         InputError: There is no such corpus or folder, or nothing in it can be used.
@@ -125,40 +112,35 @@ def corpus_stats(
     tokenized, _ = tokenize_dataset(dataset, named or open_tokenizer(tokenizer))
     for name, rows in tokenized.items():
         splits[name].tokens = [len(ids) for ids in rows["input_ids"]]
-    return CorpusStats(splits, tokenizer)
+    return splits, tokenizer
 
 
 def _split_stats(split: Dataset) -> SplitStats:
     stats = SplitStats()
     for row in split:
-        _count(stats, row)
+        score = row_to_score(row)
+        stats.pieces += 1
+        stats.notes.append(row["num_notes"])
+        stats.bars.append(count_bars(score))
+        stats.parts[row["num_parts"]] += 1
+        stats.keys[row["key"]] += 1
+        stats.meters[row["time_signature"]] += 1
+        stats.composers[row["composer"]] += 1
+        stats.licences[row["licence"]] += 1
+        is_four_voices = tuple(track.name for track in score.tracks) == VOICES
+        stats.four_part += is_four_voices and row["num_parts"] == NUM_VOICES
+        for track in score.tracks:
+            if track.notes and not track.is_drum:
+                _count_pitches(stats, track.notes.numpy()["pitch"], ("all", track.name) if is_four_voices else ("all",))
     return stats
 
 
-def _count(stats: SplitStats, row: Mapping[str, Any]) -> None:
-    score = row_to_score(row)
-    stats.pieces += 1
-    stats.notes.append(row["num_notes"])
-    stats.bars.append(count_bars(score))
-    stats.parts[row["num_parts"]] += 1
-    stats.keys[row["key"]] += 1
-    stats.meters[row["time_signature"]] += 1
-    stats.composers[row["composer"]] += 1
-    stats.licences[row["licence"]] += 1
-    is_four_voices = tuple(track.name for track in score.tracks) == VOICES
-    stats.four_part += is_four_voices and row["num_parts"] == NUM_VOICES
-    for track in score.tracks:
-        if not track.is_drum:
-            pitches = track.notes.numpy()["pitch"]
-            _widen(stats.ranges, ("all", track.name) if is_four_voices else ("all",), pitches.tolist())
-            for pitch, count in zip(*np.unique(pitches, return_counts=True), strict=True):
-                stats.pitches[pitch] += int(count)
-
-
-def _widen(ranges: dict[str, tuple[int, int]], names: Iterable[str], pitches: list[int]) -> None:
+def _count_pitches(stats: SplitStats, pitches: NDArray[np.int8], names: Iterable[str]) -> None:
     for name in names:
-        low, high = ranges.get(name, (127, 0))
-        ranges[name] = (min(low, *pitches, 127), max(high, *pitches, 0))
+        low, high = stats.ranges.get(name, (127, 0))
+        stats.ranges[name] = (min(low, int(pitches.min())), max(high, int(pitches.max())))
+    for pitch, count in zip(*np.unique(pitches, return_counts=True), strict=True):
+        stats.pitches[pitch] += int(count)
 
 
 def table(stats: Mapping[str, SplitStats], title: str, preset: str) -> Table:
@@ -200,15 +182,7 @@ def _listed(counts: Counter[Any]) -> str:
 
 
 def check_plot(path: Path | None, *, force: bool) -> None:
-    """Refuse an image file before any work is done.
-
-    Args:
-        path: The image file, if there is one.
-        force: Replace an existing file.
-
-    Raises:
-        InputError: The file exists already, or its suffix is not an image format.
-    """
+    """Raise an `InputError` if an image file exists already and `force` is off, or has an unknown suffix."""
     if path is None:
         return
     if path.suffix.lower() not in IMAGE_SUFFIXES:
@@ -218,17 +192,7 @@ def check_plot(path: Path | None, *, force: bool) -> None:
 
 
 def draw(stats: Mapping[str, SplitStats], path: Path, title: str, preset: str) -> None:
-    """Draw pitches, keys, meters and lengths of each split to an image file.
-
-    Args:
-        stats: Statistics of each split.
-        path: The file; its suffix determines the format (.png, .svg, .pdf).
-        title: Title of the picture.
-        preset: Name of the tokenizer preset.
-
-    Raises:
-        InputError: The file cannot be written.
-    """
+    """Draw pitches, keys, meters and lengths of each split to an image file (.png, .svg, .pdf)."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

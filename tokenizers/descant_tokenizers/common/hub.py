@@ -7,7 +7,9 @@ client's cache, so that they work offline after the first time.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+import shutil
+import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from http.client import UNAUTHORIZED
 from pathlib import Path
@@ -28,6 +30,7 @@ from huggingface_hub.utils import httpx, validate_repo_id  # type: ignore[attr-d
 from descant_tokenizers.common.errors import InputError
 
 RepoType = Literal["model", "dataset"]
+CARD_NAME = "README.md"
 
 _HUB_ERRORS = (HfHubHTTPError, httpx.HTTPError, OSError)
 
@@ -83,7 +86,6 @@ def push_folder(
     *,
     private: bool = False,
     update: bool = False,
-    files: Sequence[str] | None = None,
 ) -> Pushed:
     """Push a folder in one commit.
 
@@ -93,10 +95,6 @@ def push_folder(
         repo_type: Model or dataset.
         private: Make a new repository private.
         update: Allow a new version of an existing repository; files that are not in the folder are deleted there.
-        files: Names or patterns of the files to push; all by default.
-
-    Returns:
-        Where it is.
 
     Raises:
         InputError: See `check_push`; or the upload was refused or broke off, which leaves the repository unchanged.
@@ -109,7 +107,6 @@ def push_folder(
             repo_id=repo_id,
             folder_path=folder,
             repo_type=repo_type,
-            allow_patterns=None if files is None else list(files),
             delete_patterns="*" if update else None,
             commit_message="Update with Descant" if update else "Upload with Descant",
         )
@@ -120,6 +117,17 @@ def push_folder(
         ) from None
     names = api.list_repo_files(repo_id, repo_type=repo_type, revision=commit.oid)
     return Pushed(str(commit.repo_url), commit.oid, tuple(sorted(names)))
+
+
+def push_files(
+    files: Iterable[Path], card: str, repo_id: str, *, private: bool = False, update: bool = False
+) -> Pushed:
+    """Push some files of a folder with a card to a model repository; see `push_folder`."""
+    with tempfile.TemporaryDirectory() as scratch:
+        for file in files:
+            shutil.copyfile(file, Path(scratch, file.name))
+        Path(scratch, CARD_NAME).write_text(card, encoding="utf-8")
+        return push_folder(Path(scratch), repo_id, private=private, update=update)
 
 
 def pull_folder(name: str, repo_type: RepoType = "model") -> Path:

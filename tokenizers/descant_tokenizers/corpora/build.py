@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,7 @@ FREE_CORPORA = ("chorales", *(name for name, entry in TABLE.items() if entry.is_
 """Corpora that may go into published weights."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class BuildReport:
     """Outcome of every file of a corpus.
 
@@ -54,12 +53,12 @@ class BuildReport:
     """
 
     corpus: str
-    num_files: int
-    splits: dict[str, int]
-    four_part: dict[str, int]
-    skipped: dict[str, str]
-    duplicates: dict[str, str]
-    remarks: dict[str, list[str]]
+    num_files: int = 0
+    splits: dict[str, int] = field(default_factory=dict)
+    four_part: dict[str, int] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+    duplicates: dict[str, str] = field(default_factory=dict)
+    remarks: dict[str, list[str]] = field(default_factory=dict)
     num_found: int = 0
     num_cached: int = 0
 
@@ -70,15 +69,7 @@ class BuildReport:
 
 
 def open_corpus(source: str, licence: str | None = None, parts: Parts = "auto") -> Corpus:
-    """Find a corpus.
-
-    Args:
-        source: A name in `CORPORA`, or a folder of score files.
-        licence: Licence of the user's own files.
-        parts: Tracks to take from the user's own files; see `descant_tokenizers.corpora.reading.Parts`.
-
-    Returns:
-        The corpus, not yet read.
+    """Find a corpus by name or folder without reading it; licence and parts are for the user's own files only.
 
     Raises:
         InputError: There is no such corpus or folder, or an option does not apply to the corpus.
@@ -140,24 +131,21 @@ def write_rows(
     file_format: FileFormat = "arrow",
     columns: Mapping[str, str] | None = None,
 ) -> BuildReport:
-    """Write the pieces of a corpus as a dataset, each music once, in memory that does not grow with their number.
+    """Write the pieces of a corpus as a dataset with its report, in memory that does not grow with their number.
 
     Args:
         corpus: The corpus.
         outcomes: The outcome of each of its pieces, in their order.
-        folder: An empty folder; `report.json` is written beside the data.
+        folder: An empty folder.
         file_format: `arrow` or `parquet`.
         columns: Further columns in the outcomes, with their types.
-
-    Returns:
-        The outcome of every piece.
 
     Raises:
         InputError: No piece can be used.
     """
-    rows = _Rows(corpus, outcomes)
-    write_stream(rows, folder, corpus.splits, file_format, columns)
-    report = rows.report()
+    empty = dict.fromkeys(corpus.splits, 0)
+    report = BuildReport(corpus.name, splits=empty.copy(), four_part=empty)
+    write_stream(_rows(corpus, outcomes, report), folder, corpus.splits, file_format, columns)
     if not report.num_rows:
         reason = next(iter(report.skipped.values()))
         raise InputError(f"None of the {report.num_files} files of {corpus.name} can be used. Correct them. {reason}")
@@ -167,54 +155,29 @@ def write_rows(
     return report
 
 
-class _Rows:
-    """Rows of the pieces of a corpus, without repeated music; iterating over them fills the report."""
-
-    def __init__(self, corpus: Corpus, outcomes: Iterable[ReadOutcome]) -> None:
-        self._corpus = corpus
-        self._outcomes = outcomes
-        self._rows: Counter[str] = Counter()
-        self._four_part: Counter[str] = Counter()
-        self._skipped: dict[str, str] = {}
-        self._duplicates: dict[str, str] = {}
-        self._remarks: dict[str, list[str]] = {}
-        self._num_files = self._num_pieces = self._num_cached = 0
-
-    def __iter__(self) -> Iterator[Mapping[str, Any]]:
-        first_of: dict[bytes, str] = {}
-        last_file = ""
-        for outcome in self._outcomes:
-            name, piece, file = self._corpus.id_of(outcome.key), outcome.piece, source_file(outcome.key)
-            self._num_pieces += 1
-            self._num_files += file != last_file  # the tunes of a book follow each other
-            last_file = file
-            if piece is None:
-                self._skipped[name] = outcome.reason
-                continue
-            first = first_of.setdefault(bytes.fromhex(piece.digest)[:16], name)
-            if first != name:
-                self._duplicates[name] = first
-                continue
-            row = make_row(self._corpus, outcome.key, piece)
-            self._num_cached += outcome.is_cached
-            self._rows[row["split"]] += 1
-            self._four_part[row["split"]] += piece.is_four_part
-            if piece.remarks:
-                self._remarks[name] = list(piece.remarks)
-            yield {**row, **outcome.columns}
-
-    def report(self) -> BuildReport:
-        return BuildReport(
-            corpus=self._corpus.name,
-            num_files=self._num_files,
-            num_found=self._num_pieces,
-            splits={split: self._rows[split] for split in self._corpus.splits},
-            four_part={split: self._four_part[split] for split in self._corpus.splits},
-            skipped=self._skipped,
-            duplicates=self._duplicates,
-            remarks=self._remarks,
-            num_cached=self._num_cached,
-        )
+def _rows(corpus: Corpus, outcomes: Iterable[ReadOutcome], report: BuildReport) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows of the pieces of a corpus, without repeated music, and complete the report."""
+    first_of: dict[bytes, str] = {}
+    last_file = ""
+    for outcome in outcomes:
+        name, piece, file = corpus.id_of(outcome.key), outcome.piece, source_file(outcome.key)
+        report.num_found += 1
+        report.num_files += file != last_file  # the tunes of a book follow each other
+        last_file = file
+        if piece is None:
+            report.skipped[name] = outcome.reason
+            continue
+        first = first_of.setdefault(bytes.fromhex(piece.digest)[:16], name)
+        if first != name:
+            report.duplicates[name] = first
+            continue
+        row = make_row(corpus, outcome.key, piece)
+        report.num_cached += outcome.is_cached
+        report.splits[row["split"]] += 1
+        report.four_part[row["split"]] += piece.is_four_part
+        if piece.remarks:
+            report.remarks[name] = list(piece.remarks)
+        yield {**row, **outcome.columns}
 
 
 def is_score_folder(source: str) -> bool:

@@ -12,10 +12,8 @@ from datasets import DatasetDict
 
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.common.files import TOKENIZER_FILE
-from descant_tokenizers.common.hub import Pushed, check_push, push_folder
+from descant_tokenizers.common.hub import CARD_NAME, Pushed, check_push, push_folder
 from descant_tokenizers.corpora.store import REPORT_NAME, read_dataset, write_dataset
-
-CARD_NAME = "README.md"
 
 _DATASET_CARD = """---
 license: other

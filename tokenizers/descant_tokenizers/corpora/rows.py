@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypedDict
+from typing import Any, Protocol, TypedDict, get_type_hints
 
 from symusic.core import ScoreTick
 
@@ -39,21 +39,8 @@ class Row(TypedDict):
     source: str
 
 
-COLUMN_TYPES: dict[str, str] = {
-    "id": "string",
-    "composer": "string",
-    "title": "string",
-    "corpus": "string",
-    "licence": "string",
-    "split": "string",
-    "key": "string",
-    "time_signature": "string",
-    "num_notes": "int32",
-    "fermatas": "int64[]",
-    "music": "binary",
-    "num_parts": "int32",
-    "source": "string",
-}
+_ARROW_TYPES = {str: "string", int: "int32", bytes: "binary", list[int]: "int64[]"}
+COLUMN_TYPES: dict[str, str] = {name: _ARROW_TYPES[kind] for name, kind in get_type_hints(Row).items()}
 
 
 @dataclass(frozen=True)

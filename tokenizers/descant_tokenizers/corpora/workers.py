@@ -6,6 +6,7 @@ Memory does not grow with the number of pieces: a few chunks are under way at a 
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import itertools
 import multiprocessing
@@ -62,17 +63,7 @@ class ReadOutcome:
 PostRead = Callable[[ReadOutcome], ReadOutcome]
 """Called with each piece that was read, in the worker process; it is pickled."""
 
-
-@dataclass(frozen=True)
-class _Job:
-    """Work on each piece."""
-
-    reader: Reader
-    post_read: PostRead | None = None
-
-    def run(self, key: str) -> ReadOutcome:
-        outcome = read_one(self.reader, key)
-        return outcome if self.post_read is None or outcome.piece is None else self.post_read(outcome)
+_Job = Callable[[str], ReadOutcome]
 
 
 def read_all(
@@ -97,16 +88,22 @@ def read_all(
     if num_proc is not None and num_proc < 1:
         raise InputError(f"num_proc is {num_proc}. Give 1 or more worker processes.")
     num_proc = num_proc or os.cpu_count() or 1
-    keys, job = corpus.keys, _Job(corpus.reader, post_read)
-    make_cache_folder(piece_folder(job.reader.name))
+    keys, reader = corpus.keys, corpus.reader
+    job = functools.partial(_run, reader, post_read)
+    make_cache_folder(piece_folder(reader.name))
     prune_cache()
     in_processes = num_proc > 1 and len(keys) >= SMALL_JOB
-    outcomes = _in_processes(job, keys, num_proc) if in_processes else (job.run(key) for key in keys)
+    outcomes = _in_processes(job, keys, num_proc) if in_processes else (job(key) for key in keys)
     with contextlib.closing(outcomes):  # else an exception in the caller leaves the processes running
         for num_done, outcome in enumerate(outcomes, start=1):
             yield outcome
             if progress is not None:
                 progress(num_done, len(keys))
+
+
+def _run(reader: Reader, post_read: PostRead | None, key: str) -> ReadOutcome:
+    outcome = read_one(reader, key)
+    return outcome if post_read is None or outcome.piece is None else post_read(outcome)
 
 
 def read_one(reader: Reader, key: str) -> ReadOutcome:
@@ -127,26 +124,20 @@ def read_one(reader: Reader, key: str) -> ReadOutcome:
     return ReadOutcome(key, piece)
 
 
-def _in_processes(job: _Job, keys: Sequence[str], num_proc: int) -> Generator[ReadOutcome, None, None]:
+def _in_processes(
+    job: _Job, keys: Sequence[str], num_proc: int, chunk: int = CHUNK
+) -> Generator[ReadOutcome, None, None]:
     """Read in worker processes; if one of them dies, its chunk is read again piece by piece."""
-    left = deque(keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK))
+    left = deque(keys[start : start + chunk] for start in range(0, len(keys), chunk))
     while left:
         with contextlib.closing(_pooled(job, tuple(left), num_proc)) as chunks:
             for outcomes in chunks:
                 left.popleft()
                 yield from outcomes
-        if left:
-            yield from _one_by_one(job, deque(left.popleft()))
-
-
-def _one_by_one(job: _Job, keys: deque[str]) -> Iterator[ReadOutcome]:
-    while keys:
-        with contextlib.closing(_pooled(job, [(key,) for key in keys], 1)) as chunks:
-            for (outcome,) in chunks:
-                keys.popleft()
-                yield outcome
-        if keys:
-            key = keys.popleft()
+        if left and chunk > 1:
+            yield from _in_processes(job, left.popleft(), 1, chunk=1)
+        elif left:
+            (key,) = left.popleft()
             yield ReadOutcome(key, reason=f"{key} crashed the reader. Export it again.")
 
 
@@ -192,7 +183,7 @@ def _start_worker(stopped: Event, pickled_job: bytes) -> None:
 def _work(keys: Sequence[str]) -> list[ReadOutcome]:
     assert _worker is not None
     stopped, job = _worker
-    return [job.run(key) for key in keys if not stopped.is_set()]
+    return [job(key) for key in keys if not stopped.is_set()]
 
 
 def _check_start(pool: ProcessPoolExecutor) -> None:

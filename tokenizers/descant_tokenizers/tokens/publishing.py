@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from pathlib import Path
 
 from descant_tokenizers.common.files import TOKENIZER_FILE
-from descant_tokenizers.common.hub import Pushed, push_folder
-from descant_tokenizers.corpora.publishing import CARD_NAME
+from descant_tokenizers.common.hub import Pushed, push_files
 from descant_tokenizers.tokens.presets import load_tokenizer
 
 _TOKENIZER_CARD = """---
@@ -40,7 +37,4 @@ def push_tokenizer(folder: Path, repo_id: str, *, private: bool = False, update:
     """
     tokenizer = load_tokenizer(folder)
     card = _TOKENIZER_CARD.format(repo_id=repo_id, kind=type(tokenizer).__name__, size=len(tokenizer))
-    with tempfile.TemporaryDirectory() as scratch:
-        shutil.copyfile(folder / TOKENIZER_FILE, Path(scratch, TOKENIZER_FILE))
-        Path(scratch, CARD_NAME).write_text(card, encoding="utf-8")
-        return push_folder(Path(scratch), repo_id, private=private, update=update)
+    return push_files([folder / TOKENIZER_FILE], card, repo_id, private=private, update=update)
