@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from descant_modeling.generation.base import Request
     from descant_modeling.models.checkpoints import FoundCheckpoint
     from descant_tokenizers.rendering import SoundName
-    from descant_tokenizers.scores.reading import ReadResult
+    from descant_tokenizers.scores import ReadResult
 
 OUT_FOLDER = Path("out")
 

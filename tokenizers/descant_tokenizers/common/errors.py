@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["InputError", "printable"]
-
 
 class InputError(ValueError):
     """An error that a user caused and can correct.
@@ -23,14 +21,9 @@ class InputError(ValueError):
 
 
 def printable(text: str, max_length: int) -> str:
-    """Make text from a file or a library fit for one line of a terminal.
+    """Make any text fit for one line of a terminal: blanks and unprintable characters become single blanks.
 
-    Args:
-        text: Any text; the name of a track may hold line breaks and escape sequences.
-        max_length: Most characters to keep, an ellipsis included.
-
-    Returns:
-        The text on one line; every run of blanks and unprintable characters becomes one blank.
+    The result has at most `max_length` characters; an ellipsis marks a cut.
     """
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return line if len(line) <= max_length else line[: max_length - 1].rstrip() + "…"

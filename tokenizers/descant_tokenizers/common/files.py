@@ -11,21 +11,6 @@ from pathlib import Path
 
 from descant_tokenizers.common.errors import InputError
 
-__all__ = [
-    "FORMATS",
-    "TOKENIZER_FILE",
-    "WriteFile",
-    "atomic_write",
-    "check_free",
-    "check_outputs",
-    "check_writable",
-    "file_of",
-    "free_outputs",
-    "numbered",
-    "parse_formats",
-    "write_all",
-]
-
 TOKENIZER_FILE = "tokenizer.json"
 FORMATS = {
     "midi": ".mid",
@@ -144,16 +129,10 @@ def _names(path: Path) -> Iterator[Path]:
 
 
 def check_outputs(path: Path, count: int, formats: Collection[str], *, force: bool) -> None:
-    """Refuse output files before any work is done.
-
-    Args:
-        path: The requested file; its suffix is that of one of the formats.
-        count: Number of results, named by `numbered`.
-        formats: Formats of each result.
-        force: Replace existing files.
+    """Refuse the files of `count` results (see `numbered`) in all formats, before any work is done.
 
     Raises:
-        InputError: The suffix fits no format, a file exists, or it cannot be written.
+        InputError: The suffix fits no format, a file exists and `force` is off, or it cannot be written.
     """
     suffixes = [FORMATS[form] for form in formats] + ([".midi"] if "midi" in formats else [])
     if path.suffix.lower() not in suffixes:
@@ -176,14 +155,7 @@ def check_writable(path: Path) -> None:
 
 
 def write_all(writers: Mapping[Path, WriteFile]) -> None:
-    """Write several files: all of them, or none after a failure.
-
-    Args:
-        writers: For each file, the function that writes it.
-
-    Raises:
-        InputError: A file cannot be written.
-    """
+    """Write several files by their functions: all of them, or none after a failure (an `InputError`)."""
     with contextlib.ExitStack() as folder_stack:
         for folder in {path.parent for path in writers}:
             folder_stack.enter_context(_no_new_folder(folder))

@@ -232,10 +232,7 @@ def load_corpus(
 
 
 def split_rows(name: str) -> list[Mapping[str, Any]]:
-    """Return the rows of the four-part pieces of a split.
-
-    Args:
-        name: Corpus and split, such as `chorales:valid`; the corpus may be the folder of a built dataset.
+    """Return the rows of the four-part pieces of a split such as `chorales:valid`, or `FOLDER:train` of a dataset.
 
     Raises:
         InputError: There is no such corpus or split, or no four-part piece in it.

@@ -79,15 +79,7 @@ def reader_version() -> str:
 
 
 def code_version(*sources: str, libraries: Sequence[str]) -> str:
-    """Return a digest of code.
-
-    Args:
-        sources: Files and folders (without subfolders) of this package.
-        libraries: Libraries whose versions count as well.
-
-    Returns:
-        16 hexadecimal digits.
-    """
+    """Return 16 hexadecimal digits that identify the code in files and folders of this package, and the libraries."""
     digest = hashlib.sha256(" ".join(version(library) for library in libraries).encode())
     for source in map(files("descant_tokenizers").joinpath, sources):
         for file in sorted(source.iterdir(), key=lambda item: item.name) if source.is_dir() else [source]:

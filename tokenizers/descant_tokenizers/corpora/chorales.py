@@ -25,10 +25,7 @@ LICENCE = "no rights statement (music21 corpus)"
 
 
 def chorale_files() -> list[Path]:
-    """List the Bach files of the installed music21 corpus by catalogue number.
-
-    Returns:
-        The 408 files of the canonical split.
+    """List the 408 Bach files of the installed music21 corpus by catalogue number.
 
     Raises:
         InputError: The installed music21 lacks some of them (some distributions leave the corpus out).
@@ -76,14 +73,7 @@ def read_chorale(path: Path) -> Reading:
 
 
 def choose_parts(names: list[str], file_name: str) -> list[int]:
-    """Choose the parts of the four voices.
-
-    Args:
-        names: Names of all parts, from top to bottom.
-        file_name: For the error message.
-
-    Returns:
-        Indices of soprano, alto, tenor and bass.
+    """Return the indices of soprano, alto, tenor and bass among the parts of a file, from top to bottom.
 
     Raises:
         InputError: A voice is missing or occurs more than once.

@@ -113,19 +113,11 @@ def build(
     file_format: FileFormat = "arrow",
     quiet: bool = False,
 ) -> BuildReport | None:
-    """Build a corpus like `descant_tokenizers.corpora.build_dataset`, reading its pieces in datatrove's tasks.
+    """Build a corpus like `descant_tokenizers.corpora.build_dataset`, reading its pieces in the tasks of a cluster.
 
-    Args:
-        source: Name of a corpus, or a folder of score files.
-        out: The folder to write.
-        cluster: Executor and number of tasks.
-        work: Folder for outcomes and logs of the tasks, visible to all machines; by default beside `out`, and then
-            removed when the dataset is written.
-        force: Replace an existing dataset at `out`.
-        licence: Licence of the user's own files, for the column `licence`.
-        parts: Tracks to take from the user's own files.
-        file_format: `arrow` or `parquet`.
-        quiet: Write datatrove's log to the work folder only, not to stderr.
+    The tasks write outcomes and logs to the folder `work`, which all machines must see; by default it lies beside
+    `out`, and is removed when the dataset is written. With `quiet`, datatrove's log goes to that folder only, not to
+    stderr.
 
     Returns:
         The outcome of every piece; None if jobs were submitted to Slurm: call again when they have ended.

@@ -24,12 +24,8 @@ def main_time_signature(score: ScoreTick) -> str:
 def notes_digest(score: ScoreTick, notes: Notes | None = None, *, transposable: bool = False) -> str:
     """Hash the notes of each voice: onsets, durations and pitches, independent of the resolution.
 
-    File name, tempo, meter, velocities, sounds and track names do not matter.
-
-    Args:
-        score: The score; the order of its tracks matters.
-        notes: Its notes, if the caller has them.
-        transposable: Give the same digest to every transposition of the piece; percussion is not transposed.
+    The order of the tracks matters; file name, tempo, meter, velocities, sounds and track names do not. With
+    `transposable`, every transposition of a piece has the same digest (percussion is not transposed).
 
     Returns:
         A SHA-256 digest in hexadecimal.
@@ -54,10 +50,6 @@ def incipit_digest(score: ScoreTick, notes: Notes | None = None) -> str:
     """Hash the beginning of a piece: the first intervals of its upper line, a repeated pitch counted once.
 
     Rhythm, transposition, lower parts and the continuation do not matter, so that versions of a piece share it.
-
-    Args:
-        score: A score with at least one note that is not percussion.
-        notes: Its notes, if the caller has them.
 
     Returns:
         A SHA-256 digest in hexadecimal.

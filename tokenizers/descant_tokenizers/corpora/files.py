@@ -33,12 +33,6 @@ _SHARED_FIELD = re.compile(r"^[A-WYZa-z]:.*$", re.MULTILINE)
 def score_keys(folder: Path) -> list[str]:
     """List the pieces in the score files under a folder, without hidden files, sorted by relative path.
 
-    Args:
-        folder: An existing folder; its subfolders are searched too.
-
-    Returns:
-        At least one key.
-
     Raises:
         InputError: There is no such folder, or no score file in it.
     """
@@ -79,15 +73,7 @@ def stem_of(key: str) -> str:
 
 
 def load(folder: Path, key: str, limits: Limits) -> bytes:
-    """Load the bytes of one piece.
-
-    Args:
-        folder: The folder of the key.
-        key: The piece.
-        limits: Bound on the size of its file.
-
-    Returns:
-        The file; for a tune of a tune book, the tune with the fields that its file states for all tunes.
+    """Load the bytes of one piece: its file, or the tune with the fields that its tune book states for all tunes.
 
     Raises:
         InputError: The file cannot be read.
@@ -140,7 +126,11 @@ class FileReader:
         return f"Files-{self.parts}"
 
     def load(self, key: str) -> bytes:
-        """Load the bytes of a piece; see `descant_tokenizers.corpora.files.load`."""
+        """Load the bytes of one piece: its file, or the tune with the fields that its tune book states for all tunes.
+
+        Raises:
+            InputError: The file cannot be read.
+        """
         return load(self.root, key, self.limits)
 
     def read(self, key: str, data: bytes) -> Reading:

@@ -50,19 +50,10 @@ class Reading:
 
 
 def read_piece(path: Path, data: bytes, parts: Parts = "auto", limits: Limits = _DEFAULT_LIMITS) -> Reading:
-    """Read one piece of any format.
+    """Read one piece from the bytes of a file, or of one tune of a collection.
 
     Tracks become the voices that they are named after: Soprano, Alto, Tenor and Bass (or S, A, T, B; in any case).
     Unnamed single lines (no drums, one note at a time) become voices by median pitch from high to low.
-
-    Args:
-        path: Where the bytes came from.
-        data: A MIDI, MusicXML, ABC or Humdrum file, or one tune of a collection.
-        parts: Tracks to take.
-        limits: Bounds on what is read.
-
-    Returns:
-        The score, its remarks and its metadata.
 
     Raises:
         InputError: The bytes cannot be read.
@@ -85,11 +76,7 @@ def read_piece(path: Path, data: bytes, parts: Parts = "auto", limits: Limits = 
 
 
 def four_voices(source: ScoreTick, tracks: list[TrackTick]) -> tuple[ScoreTick, tuple[str, ...]]:
-    """Make a score of four single lines with the meter, keys and tempos of `source`.
-
-    Args:
-        source: The score of the tracks.
-        tracks: Soprano, alto, tenor and bass, in this order.
+    """Make a score of four single lines, from high to low, with the meter, keys and tempos of `source`.
 
     Returns:
         The score, and a remark for each voice that had to be thinned to one line.
@@ -110,18 +97,13 @@ def four_voices(source: ScoreTick, tracks: list[TrackTick]) -> tuple[ScoreTick, 
 
 
 def single_line(track: TrackTick, voice: str, *, is_line: bool = False) -> tuple[TrackTick, int, int]:
-    """Thin a track to one note at a time.
+    """Thin a track to one note at a time, unless `is_line` says that it is.
 
     Of notes that start together the outer one is kept: the lowest in the bass, else the highest. A note that is still
     sounding when the next one starts is cut there.
 
-    Args:
-        track: Any track.
-        voice: Name of the new track.
-        is_line: True if the track is known to be one note at a time.
-
     Returns:
-        The new track, the number of notes dropped, the number of notes cut.
+        The new track named `voice`, the number of notes dropped, the number of notes cut.
     """
     thinned = TrackTick(voice, FIRST_VOICE_PROGRAM + VOICES.index(voice), False)
     if is_line or notes_of([track]).are_lines:

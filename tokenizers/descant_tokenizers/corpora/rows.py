@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypedDict, get_type_hints
+from typing import Any, Protocol, TypedDict, cast, get_type_hints
 
 from symusic.core import ScoreTick
 
@@ -144,22 +144,9 @@ def make_piece(reading: Reading) -> CorpusPiece:
 
 def make_row(corpus: Corpus, key: str, piece: CorpusPiece) -> Row:
     """Make the row of a piece of a corpus, its columns in the order of `COLUMN_TYPES`."""
-    facts = corpus.facts_of(key, piece)
-    return Row(
-        id=facts.id,
-        composer=facts.composer,
-        title=facts.title,
-        corpus=corpus.name,
-        licence=facts.licence,
-        split=facts.split,
-        key=piece.key,
-        time_signature=piece.time_signature,
-        num_notes=piece.num_notes,
-        fermatas=list(piece.fermatas),
-        music=piece.music,
-        num_parts=piece.num_parts,
-        source=facts.source,
-    )
+    facts = vars(corpus.facts_of(key, piece))
+    columns = {**vars(piece), **facts, "corpus": corpus.name, "fermatas": list(piece.fermatas)}
+    return cast("Row", {name: columns[name] for name in COLUMN_TYPES})
 
 
 def row_to_score(row: Mapping[str, Any]) -> ScoreTick:

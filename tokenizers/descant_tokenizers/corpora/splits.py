@@ -15,29 +15,20 @@ VALID_SHARE = 0.1
 
 @cache
 def canonical_splits() -> dict[str, str]:
-    """Map each Bach file of music21's corpus to its split.
+    """Map each Bach file of music21's corpus, such as `bwv1.6.mxl`, to one of `CHORALE_SPLITS`.
 
     train, valid and test are the JSB Chorales split of Boulanger-Lewandowski et al. (2012), matched by content;
     `held_out` pieces are outside it but close to a valid or test piece; `extra` pieces are free to train on.
-
-    Returns:
-        File name, such as `bwv1.6.mxl`, to one of `CHORALE_SPLITS`.
     """
     splits = json.loads(files("descant_tokenizers.corpora").joinpath("data/jsb_splits.json").read_text("utf-8"))
     return {name: entry["split"] for name, entry in splits["files"].items()}
 
 
 def split_of_digest(digest: str) -> str:
-    """Choose a split from a content digest: 80 % train, 10 % valid, 10 % test.
+    """Choose one of `FOLDER_SPLITS` from a hexadecimal content digest: 80 % train, 10 % valid, 10 % test.
 
-    The choice depends on nothing else, so that a piece keeps its split when files are added, renamed or moved.
-
-    Args:
-        digest: At least eight hexadecimal digits; `descant_tokenizers.corpora.digests.incipit_digest` keeps versions
-            of a piece together.
-
-    Returns:
-        One of `FOLDER_SPLITS`.
+    The choice depends on nothing else, so that a piece keeps its split when files are added, renamed or moved;
+    `descant_tokenizers.corpora.digests.incipit_digest` keeps versions of a piece together.
     """
     share = int(digest[:8], 16) / 16**8
     if share < TRAIN_SHARE:

@@ -35,11 +35,7 @@ def _feature(kind: str) -> Value | List:
 def check_out(out: Path, *, force: bool, what: str = "a dataset built here", marker: str = REPORT_NAME) -> None:
     """Refuse an output folder before any work is done.
 
-    Args:
-        out: The folder to write.
-        force: Replace existing output of the same kind.
-        what: The kind of output, in words.
-        marker: File in the folder by which it is recognized.
+    Existing output of the same kind is recognized by its file `marker`, and called `what` in messages.
 
     Raises:
         InputError: `out` is taken, and it holds other files or `force` is off.
@@ -56,12 +52,8 @@ def check_out(out: Path, *, force: bool, what: str = "a dataset built here", mar
 def fresh_folder(out: Path, remedy: str = "Choose another output folder.") -> Iterator[Path]:
     """Yield a folder to fill; it replaces `out` in one step if the block succeeds.
 
-    Args:
-        out: The folder to write; see `check_out`.
-        remedy: Advice if it cannot be written.
-
     Raises:
-        InputError: The folder cannot be written.
+        InputError: The folder cannot be written; `remedy` is the advice.
     """
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -89,18 +81,12 @@ def write_dataset(
     write_more: Callable[[Path], None] | None = None,
     remedy: str = "Choose another output folder.",
 ) -> None:
-    """Write a dataset and its report; an existing folder is replaced in one step.
+    """Write a dataset, its report, and what `write_more` adds; an existing folder is replaced in one step.
 
-    Args:
-        dataset: The splits.
-        out: The folder to write.
-        file_format: `arrow` for `datasets.load_from_disk`, `parquet` for `load_dataset("parquet", data_dir=...)`.
-        report: Written beside the data as `report.json`.
-        write_more: Writes further files into the folder.
-        remedy: Advice if the folder cannot be written.
+    The format `arrow` is for `datasets.load_from_disk`, `parquet` for `load_dataset("parquet", data_dir=...)`.
 
     Raises:
-        InputError: The folder cannot be written.
+        InputError: The folder cannot be written; `remedy` is the advice.
     """
     with fresh_folder(out, remedy) as fresh:
         _save(dataset, fresh, file_format)
@@ -118,12 +104,13 @@ def write_stream(
 ) -> None:
     """Write rows as a dataset while they arrive, in memory that does not grow with their number.
 
-    Equal rows give equal bytes and fingerprints.
+    Equal rows give equal bytes and fingerprints. A split without rows is left out: datasets 5.2 fails on empty Parquet
+    files.
 
     Args:
         rows: The rows of all splits.
         folder: An empty folder.
-        splits: Names of the splits in order. One without rows is left out: datasets 5.2 fails on empty Parquet files.
+        splits: Names of the splits in order.
         file_format: `arrow` or `parquet`; see `write_dataset`.
         columns: Further columns and their types.
     """
@@ -180,16 +167,10 @@ def is_dataset(folder: Path) -> bool:
 
 
 def read_dataset(folder: Path) -> DatasetDict:
-    """Load a dataset from disk in either format.
-
-    Args:
-        folder: A folder written by `write_dataset`, or any folder with the same columns.
-
-    Returns:
-        Its splits.
+    """Load the splits of a dataset from a folder in either format.
 
     Raises:
-        InputError: The folder holds no such dataset.
+        InputError: The folder holds no dataset with the columns of `COLUMN_TYPES`.
     """
     if not is_dataset(folder):
         raise InputError(f"{folder} holds no dataset. Make one with `descant dataset build`.")

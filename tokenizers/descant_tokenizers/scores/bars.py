@@ -10,8 +10,6 @@ from symusic.core import ScoreTick
 
 from descant_tokenizers.scores.tracks import notes_of
 
-__all__ = ["Bar", "bars_of", "count_bars", "last_note_end", "signature_ticks"]
-
 DEFAULT_SIGNATURE = (4, 4)
 """Assumed by the MIDI specification where a file has no time signature."""
 

@@ -19,8 +19,6 @@ from symusic.core import ScoreTick
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.common.files import atomic_write
 
-__all__ = ["MIDI_MAGIC", "check_midi", "parse_midi", "track_events", "write_midi"]
-
 MIDI_MAGIC = b"MThd"
 _HEADER = struct.Struct(">4sIHHH")  # magic, header length, format, number of tracks, division
 _SMPTE_BIT = 0x8000
@@ -58,14 +56,7 @@ _STATUS_AND_TIME_BYTES = bytes(range(128, 256))  # of a run of note-ons: all but
 
 
 def parse_midi(path: Path, data: bytes) -> ScoreTick:
-    """Parse the bytes of a MIDI file.
-
-    Args:
-        path: Where the bytes came from, for messages.
-        data: The whole file.
-
-    Returns:
-        The score as symusic reads it, not yet validated.
+    """Parse the bytes of a MIDI file to a score that is not yet validated; `path` is for messages.
 
     Raises:
         InputError: The bytes are not a MIDI file, are damaged or cut off, or use SMPTE time or format 2.
@@ -115,9 +106,6 @@ def check_midi(path: Path, data: bytes, max_events: int, num_notes: int) -> list
 
     Returns:
         One sentence per kind of repair.
-
-    Raises:
-        InputError: A time signature has a denominator above 64, or there are too many events.
     """
     if len(data) <= max_events * _MIN_EVENT_BYTES and _num_note_ons(data) == num_notes:
         return []
@@ -154,13 +142,7 @@ def _num_note_ons(data: bytes) -> int | None:
 
 
 def track_events(data: bytes, start: int, end: int) -> Iterator[Event]:
-    """Yield the events of a track up to its end, or up to the first bytes that are not an event.
-
-    Args:
-        data: A MIDI file.
-        start: First byte after the head of the track's chunk.
-        end: First byte after the track.
-    """
+    """Yield the events of a track between two places, up to its end or the first bytes that are not an event."""
     running, place = 0, start
     with contextlib.suppress(IndexError):  # cut off
         while place < end:

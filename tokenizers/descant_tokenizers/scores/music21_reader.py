@@ -20,16 +20,6 @@ from symusic.core import KeySignatureTick, NoteTick, ScoreTick, TempoTick, TimeS
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores.bars import DEFAULT_SIGNATURE
 
-__all__ = [
-    "DEFAULT_VELOCITY",
-    "TICKS_PER_QUARTER",
-    "Measure",
-    "SignatureChange",
-    "fermatas_of",
-    "from_music21",
-    "signature_changes",
-]
-
 TICKS_PER_QUARTER = 480
 DEFAULT_VELOCITY = 80
 """Velocity of a note to which its file gives none: mezzo-forte."""
@@ -111,14 +101,9 @@ def from_music21(source: AnyStream) -> ScoreTick:
 
 
 def fermatas_of(source: AnyStream) -> list[int]:
-    """List the onsets of all notes under a fermata.
+    """List the onsets of all notes under a fermata in a score or part: ticks (480 per quarter), ascending, each once.
 
-    Args:
-        source: A score or a part.
-
-    Returns:
-        Ticks (480 per quarter), ascending, each once. A fermata on any of several tied notes counts at the onset of
-        the first one.
+    A fermata on any of several tied notes counts at the onset of the first one.
     """
     soundings = (sounding for part in _parts(source) for sounding in _soundings(part))
     return sorted({_ticks(sounding.onset) for sounding in soundings if sounding.has_fermata})

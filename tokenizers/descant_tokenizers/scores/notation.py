@@ -36,17 +36,9 @@ _MAX_RIGHTS = 500
 
 
 def parse_notation(path: Path, data: bytes, form: NotationFormat, limits: Limits, *, marks: bool = False) -> ReadResult:
-    """Parse the bytes of a notation file.
+    """Parse the bytes of a notation file to a score that is not yet validated; `path` is for messages.
 
-    Args:
-        path: Where the bytes came from, for messages.
-        data: The whole file.
-        form: Its format.
-        limits: Bounds on notes, bars and unpacked bytes.
-        marks: Read the marks as well.
-
-    Returns:
-        The score, not yet validated, and its metadata; the repairs are events that music21 could not read.
+    The repairs in the result are events that music21 could not read.
 
     Raises:
         InputError: The file is damaged, holds several pieces, declares XML entities, or exceeds a bound.

@@ -14,8 +14,6 @@ from xml.parsers import expat
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores.validation import Limits, check_count
 
-__all__ = ["XmlPreflight", "check_abc", "check_humdrum", "check_musicxml"]
-
 _MAX_BEATS = 64  # the time of music21's time signatures grows at least with the square of their beats
 _MAX_ENDING = 99
 _MAX_DEPTH = 64
@@ -54,15 +52,7 @@ def check_humdrum(path: Path, text: str, limits: Limits) -> None:
 
 
 def check_musicxml(path: Path, data: bytes, limits: Limits) -> XmlPreflight:
-    """Count the contents of a MusicXML text and compare them with the limits.
-
-    Args:
-        path: Where the text came from, for messages.
-        data: The whole text, in any encoding that its first lines declare.
-        limits: Bounds to enforce.
-
-    Returns:
-        The counts.
+    """Count the contents of a MusicXML text, in any encoding that it declares, and compare them with the limits.
 
     Raises:
         InputError: The text is not well formed or not partwise MusicXML, declares entities, or exceeds a bound.

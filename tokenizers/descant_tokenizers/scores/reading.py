@@ -15,8 +15,6 @@ from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores.midi import MIDI_MAGIC, check_midi, parse_midi
 from descant_tokenizers.scores.validation import Limits, ReadResult, validated
 
-__all__ = ["SUFFIXES", "ReadResult", "parse_score", "read_bytes", "read_score", "read_score_report"]
-
 ScoreFormat = Literal["midi", "musicxml", "mxl", "abc", "humdrum"]
 
 SUFFIXES: dict[str, ScoreFormat] = {
@@ -87,17 +85,7 @@ def read_score_report(
 def parse_score(
     path: Path, data: bytes, limits: Limits = _DEFAULT_LIMITS, *, controls: bool = False, marks: bool = False
 ) -> ReadResult:
-    """Parse bytes as `read_score_report` does.
-
-    Args:
-        path: Where the bytes came from, for messages and for text formats that only the name distinguishes.
-        data: The whole file, or one tune of a collection.
-        limits: Bounds on what is read.
-        controls: Keep the controllers and pitch bends of a MIDI file.
-        marks: Read the marks of a notation file as well.
-
-    Returns:
-        The score, its repairs, its metadata, and its marks if asked for.
+    """Parse bytes as `read_score_report` reads a file; `path` is for messages and for formats that only it tells.
 
     Raises:
         InputError: As for `read_score`.

@@ -14,8 +14,6 @@ from symusic.core import ScoreTick, TrackTick
 
 from descant_tokenizers.common.errors import InputError, printable
 
-__all__ = ["DRUMS", "Notes", "find_program", "notes_of", "program_name", "program_of", "track_indices", "track_label"]
-
 DRUMS = -1
 """The program of drums in miditok."""
 
@@ -63,11 +61,7 @@ def track_indices(score: ScoreTick, wanted: str) -> list[int]:
 
 
 def find_program(wanted: str, known: Sequence[int]) -> int:
-    """Find a program by its number 0-127, by its General MIDI name or a part of it, or by `drums`.
-
-    Args:
-        wanted: Number or name.
-        known: Programs to choose from, such as those in a model's training data.
+    """Find a program among the known ones by number 0-127, by its General MIDI name or a part of it, or by `drums`.
 
     Raises:
         InputError: None of the known programs matches; the message lists them.

@@ -25,8 +25,6 @@ from descant_tokenizers.scores.bars import count_bars, last_note_end
 from descant_tokenizers.scores.marks import Marks
 from descant_tokenizers.scores.tracks import Notes, notes_of
 
-__all__ = ["Limits", "Metadata", "ReadResult", "check_count", "validated"]
-
 _DENOMINATORS = (1, 2, 4, 8, 16, 32, 64)
 _MAX_NUMERATOR = 128
 _MAX_TEMPO_MSPQ = 2**24 - 1  # microseconds per quarter: three bytes in a MIDI file, and symusic cuts off the rest
@@ -108,13 +106,8 @@ def validated(path: Path, score: ScoreTick, limits: Limits, *, controls: bool = 
     """Check a parsed score, and keep what sheet music shows.
 
     The result holds tracks with notes (sorted by onset, then pitch, then velocity), tempos, time and key signatures;
-    lyrics, markers, and tracks without notes are left out.
-
-    Args:
-        path: The file it came from, for messages.
-        score: The score; it is not changed.
-        limits: Bounds to enforce.
-        controls: Also keep the controllers and pitch bends of the tracks.
+    lyrics, markers, and tracks without notes are left out. With `controls`, tracks keep their controllers and pitch
+    bends.
 
     Returns:
         A new score, and one sentence per kind of repair.

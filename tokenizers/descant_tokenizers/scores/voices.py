@@ -12,20 +12,6 @@ from symusic.core import ScoreTick, TrackTick
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.scores.key import pitch_name
 
-__all__ = [
-    "MELODY_NAMES",
-    "NUM_VOICES",
-    "VOICES",
-    "MelodyChoice",
-    "VoiceChoice",
-    "pick_melody",
-    "pick_voices",
-    "tracks_by_name",
-    "tracks_by_pitch",
-    "voice_names",
-    "voice_of_name",
-]
-
 VOICES = ("Soprano", "Alto", "Tenor", "Bass")
 """Names of the four tracks of a four-part score, from high to low."""
 
