@@ -38,8 +38,7 @@ from descant_modeling.generation.multitrack import MultitrackGenerator
 from descant_modeling.generation.satb import FourPartGenerator
 from descant_modeling.models.checkpoints import EMBEDDED_DEFAULT, ModelSource, find_checkpoint, load_checkpoint
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.scores import read_score_report
-from descant_tokenizers.scores.reading import ReadResult
+from descant_tokenizers.scores import ReadResult, read_score_report
 from descant_tokenizers.tokens.kinds import FOUR_PART, MULTITRACK, MusicKind, kind_of
 
 Music = ScoreTick | ReadResult | str | PathLike[str]

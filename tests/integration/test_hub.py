@@ -205,7 +205,7 @@ def test_private_is_private(session: Any) -> None:
         ("no user", ["'other' has no user", "user/name"]),
         ("not mine", ["others/bach", "rights"]),
         ("no revision", ["somebody/bach has no revision 'nothing'"]),
-        ("no such style", ["the style is 'mozart'", "bach, folk"]),
+        ("no such style", ["The style is 'mozart'", "bach, folk"]),
         ("no model", ["There is no model somebody/nothing"]),
         ("no tokenizer", ["There is no model somebody/nothing", "satb", "gm"]),
         ("offline push", ["cannot be reached"]),
