@@ -96,7 +96,7 @@ def test_every_command_has_its_section(site: Path) -> None:
     for name in ("descant generate", "descant dataset push", "descant evaluate memorization"):
         assert f">{name}<" in text
     assert "--num-samples &lt;int&gt;" in text
-    assert "Versions to write.  [default: 1]" in text
+    assert "Number of samples.  [default: 1]" in text
 
 
 def test_docstrings_are_there(site: Path) -> None:
