@@ -70,18 +70,18 @@ def harmonization_command(
     from descant_tokenizers.pianoroll.frames import chorale_of_row
 
     output = Output(split, quiet=quiet, as_json=as_json)
-    config = GenerationConfig(
-        temperature=temperature,
-        top_p=top_p,
-        allow_parallels=allow_parallels,
-        allow_leaps=allow_leaps,
-        best_of=best_of,
-    )
+    sampling: dict[str, Any] = {
+        "temperature": temperature,
+        "top_p": top_p,
+        "allow_parallels": allow_parallels,
+        "allow_leaps": allow_leaps,
+        "best_of": best_of,
+    }
     rows = split_rows(f"{corpus}:{split}")[:limit]
     bach = ReferenceCorpus(split_chorales(reference))
     results = {}
     for name in named_harmonizers(models or ["chorales"]):
-        harmonizer = load_harmonizer(name, device, config)
+        harmonizer = load_harmonizer(name, device, GenerationConfig(**sampling))
         draws = _draw(harmonizer, rows, range(seed, seed + num_draws), output)
         results[harmonizer.name] = measure_harmonies(draws, bach).facts()
         if out is not None:
@@ -93,11 +93,7 @@ def harmonization_command(
         "num_sopranos": len(rows),
         "num_draws": num_draws,
         "seed": seed,
-        "temperature": temperature,
-        "top_p": top_p,
-        "allow_parallels": allow_parallels,
-        "allow_leaps": allow_leaps,
-        "best_of": best_of,
+        **sampling,
         "models": results,
         "bach": measure([chorale_of_row(row) for row in rows], bach).facts(),
     }
