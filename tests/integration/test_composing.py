@@ -228,7 +228,7 @@ def tune(name, split, num_tracks, bars=3):
 
 @pytest.fixture
 def two_corpora(monkeypatch):
-    """One chorale and one tune in each split stand for the corpora."""
+    """Replace both corpora by one chorale and one tune in each split."""
 
     def load_corpus(name, **_):
         number = 4 if name == "chorales" else 1

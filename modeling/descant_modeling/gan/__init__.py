@@ -1,1 +1,1 @@
-"""The conditional GAN of the source article: a melody as a piano roll in, four tracks as piano rolls out."""
+"""The three GANs: the source article's conditional and unconditional ones on piano rolls, and MidiNet."""

@@ -151,7 +151,7 @@ def load_melodies(corpus: str, shifts: tuple[int, ...], *, quiet: bool = True) -
 
     Args:
         corpus: `melody-bars`, or the folder of a dataset with the same columns.
-        shifts: Semitones by which each training bar is transposed up, one for each key that it is heard in.
+        shifts: Semitones by which each training bar is transposed up, one for each of its keys.
         quiet: No progress bar while the scores are read for the first time.
 
     Raises:
