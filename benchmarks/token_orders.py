@@ -30,7 +30,7 @@ from descant_modeling.training.data import load_data
 from descant_modeling.training.examples import BatchSource
 from descant_modeling.training.log import git_revision, run_header
 from descant_modeling.training.run import PreparedRun, RunOptions, open_run, start_run
-from descant_tokenizers.comparison.schemes import catalogue_scheme
+from descant_tokenizers.comparison.schemes import MiditokScheme
 from descant_tokenizers.tokens.kinds import FOUR_PART
 from descant_tokenizers.tokens.piece import Piece, piece_ids, survey_pitches
 from descant_tokenizers.tokens.presets import build_tokenizer
@@ -67,7 +67,7 @@ def scheme(name: str) -> Callable[[TaskLayout], tuple[Writer, int]]:
     """One of miditok's other schemes, on the same grid."""
 
     def make(layout: TaskLayout) -> tuple[Writer, int]:
-        vocabulary, other = layout.vocabulary, catalogue_scheme(name, FOUR_PART)
+        vocabulary, other = layout.vocabulary, MiditokScheme(name, FOUR_PART)
 
         def write(piece: Piece) -> list[int]:
             tokens = other.encode(vocabulary.tokenizer.decode(piece_ids(vocabulary, piece)))

@@ -143,8 +143,8 @@ def test_the_markdown_table_is_made_from_the_same_figures(descant: Callable, fol
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere"], "unknown corpus 'nowhere'"),
-        (["nowhere.mid"], "there is no file nowhere.mid"),
+        (["nowhere"], "Unknown corpus 'nowhere'"),
+        (["nowhere.mid"], "There is no file nowhere.mid"),
         (["songs", "--schemes", "remi,nope"], "'nope' is not a tokenizer scheme"),
         (["songs", "--limit", "-1"], "The limit is -1"),
         (["songs", "--plot", "picture.jpg"], "Give a name that ends in .png"),

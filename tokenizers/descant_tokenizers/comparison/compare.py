@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import log2
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +16,7 @@ from symusic.core import ScoreTick
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.comparison.catalogue import label_voices, music_of
 from descant_tokenizers.comparison.fidelity import fidelity
-from descant_tokenizers.comparison.schemes import Scheme, bits_per_token
+from descant_tokenizers.comparison.schemes import Scheme
 from descant_tokenizers.corpora.build import load_corpus
 from descant_tokenizers.corpora.files import FileReader, score_keys
 from descant_tokenizers.corpora.rows import row_to_score
@@ -74,7 +75,8 @@ class _Tally:
 
     def figures(self, scheme: Scheme) -> dict[str, Any]:
         """Return everything that the table shows, and the sums that it comes from."""
-        bits, all_notes = bits_per_token(scheme), self.num_notes + self.num_notes_refused + self.num_notes_back
+        bits = sum(map(log2, scheme.vocabulary_sizes))  # of a token in a code of fixed length
+        all_notes = self.num_notes + self.num_notes_refused + self.num_notes_back
         return {
             "name": scheme.name,
             "title": scheme.title,

@@ -51,12 +51,6 @@ class Fidelity:
         """True if all notes and time signatures came back."""
         return self.same_notes and self.same_signatures
 
-    @property
-    def f1(self) -> float:
-        """Harmonic mean of recall (notes of the score that came back) and precision (notes of the copy that match)."""
-        total = self.num_notes + self.num_back
-        return 2 * self.num_matched / total if total else 1.0
-
 
 def fidelity(score: ScoreTick, copy: ScoreTick) -> Fidelity:
     """Compare a score with its copy after a round trip."""

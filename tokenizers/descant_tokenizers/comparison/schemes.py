@@ -5,17 +5,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import log2
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import miditok
-from miditok import MusicTokenizer
 from symusic.core import ScoreTick, TempoTick
 
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.common.files import TOKENIZER_FILE
-from descant_tokenizers.comparison.catalogue import CATALOGUE, SchemeSpec, shared_config
+from descant_tokenizers.comparison.catalogue import CATALOGUE, shared_config
 from descant_tokenizers.scores import last_note_end
 from descant_tokenizers.scores.bars import count_bars
 from descant_tokenizers.tokens.encode import decode_piece, encode_score
@@ -30,8 +28,6 @@ __all__ = [
     "Scheme",
     "Step",
     "Tokens",
-    "bits_per_token",
-    "catalogue_scheme",
     "default_schemes",
     "load_scheme",
     "scheme_names",
@@ -92,26 +88,25 @@ class Scheme(Protocol):
         """List the tokens by name; `Tokens.num_tokens` of them."""
 
 
-def bits_per_token(scheme: Scheme) -> float:
-    """Return the length in bits of a token in a code of fixed length: the sum over a compound token's places."""
-    return sum(log2(size) for size in scheme.vocabulary_sizes)
-
-
 Result = TypeVar("Result")
 
 
 class MiditokScheme:
-    """An untrained tokenizer of miditok that writes all tracks to one stream."""
+    """A scheme of `CATALOGUE` with the shared settings and a vocabulary for a kind of music."""
 
     kind = MULTITRACK  # it takes all tracks
 
-    def __init__(
-        self, name: str, tokenizer: MusicTokenizer, spec: SchemeSpec, voices: Mapping[int, str] | None = None
-    ) -> None:
+    def __init__(self, name: str, music: MusicKind) -> None:
+        self._spec = spec = CATALOGUE[name]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # several schemes warn at length about settings that they switch off
+            self._tokenizer = tokenizer = getattr(miditok, spec.cls)(shared_config(music, **spec.extra))
         assert tokenizer.one_token_stream, "a scheme is one stream"
-        self.name, self.title, self.limits, self.voices = name, spec.title, spec.limits, voices or {}
+        self.name, self.title, self.limits = name, spec.title, spec.limits
+        self.voices: Mapping[int, str] = (
+            {program: voice for voice, program in VOICE_PROGRAMS.items()} if music is FOUR_PART else {}
+        )
         self.vocabulary_sizes = tuple(map(len, tokenizer.vocab)) if tokenizer.is_multi_voc else (len(tokenizer),)
-        self._tokenizer, self._spec = tokenizer, spec
 
     def encode(self, score: ScoreTick) -> Tokens:
         """See `Scheme.encode`."""
@@ -155,16 +150,6 @@ class MiditokScheme:
         except Exception as error:  # miditok lets through whatever goes wrong inside it
             reason = printable(f"{type(error).__name__}: {error}", 120)
             raise InputError(f"{self.title} cannot {what} it ({reason}). Choose another scheme.") from error
-
-
-def catalogue_scheme(name: str, kind: MusicKind) -> MiditokScheme:
-    """Build a scheme of `CATALOGUE` with the shared settings and a vocabulary for a kind of music."""
-    spec = CATALOGUE[name]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # several schemes say at length which settings they switch off
-        tokenizer = getattr(miditok, spec.cls)(shared_config(kind, **spec.extra))
-    voices = {program: voice for voice, program in VOICE_PROGRAMS.items()} if kind is FOUR_PART else {}
-    return MiditokScheme(name, tokenizer, spec, voices)
 
 
 def _mumidi_times(compounds: list[list[str]], positions_per_beat: int) -> list[int]:
@@ -267,7 +252,7 @@ def load_scheme(name: str, kind: MusicKind) -> Scheme:
     """
     known = name.lower().replace("-", "")
     if known in CATALOGUE:
-        return catalogue_scheme(known, kind)
+        return MiditokScheme(known, kind)
     if known in PRESETS:
         return CustomScheme(known, Vocabulary(build_tokenizer(known)))
     folder = tokenizer_folder(name)
