@@ -31,7 +31,6 @@ from descant_modeling.models.publishing import (
     PLACEHOLDER,
     SOURCES,
     UNKNOWN_SOURCE,
-    Head,
     MeasuredFigures,
     render_card,
     table_of,
@@ -276,12 +275,15 @@ def gan_card(meta: GanMeta, measured: Sequence[MeasuredFigures] = ()) -> str:
     ranges = ", ".join(f"{name} {low}-{high}" for name, (low, high) in zip(names, meta.voice_ranges, strict=False))
     sources = [f"- {name}: {ROLL_SOURCES.get(name, UNKNOWN_SOURCE)}" for name in meta.corpora if name != MELODY_CORPUS]
     tags = ["music", "symbolic-music", "midi", "piano-roll", "gan", *wording.tags]
-    head = Head(wording.title, list(meta.corpora), set(meta.corpora) <= FREE, tags, "other")
     training = {name: value for name, value in meta.training.items() if name != "metrics"}
     return render_card(
-        head,
+        wording.title,
+        list(meta.corpora),
         figures,
         training,
+        is_free=set(meta.corpora) <= FREE,
+        tags=tags,
+        is_transformer=False,
         what=f"{wording.description}\nMade with Descant.",
         use=USE.format(options=wording.options, how=wording.how, call=wording.call),
         intended=INTENDED.format(study=wording.study),

@@ -29,7 +29,7 @@ from descant_modeling.models.checkpoints import (
     save_model,
 )
 from descant_modeling.models.likelihood import VOICE_16TH, Likelihood, Unit, score_streams
-from descant_modeling.models.publishing import PLACEHOLDER, Head, MeasuredFigures, render_card
+from descant_modeling.models.publishing import PLACEHOLDER, MeasuredFigures, render_card
 from descant_tokenizers.common.errors import InputError
 
 TITLE = "Descant grid model"
@@ -78,11 +78,13 @@ def grid_card(
     """
     value = training.get(f"valid_{VOICE_16TH.key}")
     likelihood = [MeasuredFigures(VOICE_16TH.key, VOICE_16TH.name, value, None, COMMAND)] if value is not None else []
-    head = Head(TITLE, list(corpora), False, ("music", "symbolic-music", "bach"), "text-generation", "transformers")
     return render_card(
-        head,
+        TITLE,
+        list(corpora),
         likelihood,
         training,
+        is_free=False,
+        tags=("music", "symbolic-music", "bach"),
         what=WHAT.format(architecture=type(model).__name__, millions=sum(p.numel() for p in model.parameters()) / 1e6),
         use=USE.format(place=PLACEHOLDER, size=vocabulary.size, lowest=vocabulary.lowest, highest=vocabulary.highest),
         intended=INTENDED,

@@ -19,11 +19,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from descant_modeling.models.likelihood import NUM_VOICES
 from descant_modeling.training.examples import BatchSource
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora.build import split_rows
 from descant_tokenizers.pianoroll.frames import SILENT, Ints, chorale_of_row
+from descant_tokenizers.scores import NUM_VOICES
+from descant_tokenizers.tokens.piece import PitchRange, join_ranges, shifts_within
 from descant_tokenizers.tokens.tasks import Encoded
 
 PAD, BOS, EOS, REST = range(4)
@@ -94,8 +95,6 @@ class GridVocabulary:
 
 
 _HIGHEST_PITCH = 127
-#: Largest transposition, in semitones.
-_LIMIT = 6
 
 
 class Grid(NamedTuple):
@@ -167,25 +166,20 @@ def corpus_grids(corpus: str, split: str) -> list[Grid]:
     return [Grid(row["id"], chorale_of_row(row).pitches_VT) for row in split_rows(f"{corpus}:{split}")]
 
 
-def grid_ranges(grids: Sequence[Grid]) -> list[tuple[int, int]]:
+def grid_ranges(grids: Sequence[Grid]) -> list[PitchRange]:
     """Return the (lowest, highest) MIDI pitch of each voice; one that always rests gets the empty range (127, 0)."""
-    lows_NV, highs_NV = zip(*(_extent(grid) for grid in grids), strict=True)
-    return list(zip(np.min(lows_NV, axis=0).tolist(), np.max(highs_NV, axis=0).tolist(), strict=True))
+    return join_ranges(map(_ranges, grids), NUM_VOICES)
 
 
-def _extent(grid: Grid) -> tuple[Ints, Ints]:
-    """Lowest and highest pitch of each voice, 127 and 0 if it rests."""
-    sounding_VT = grid.pitches_VT != SILENT
-    lows_V = np.where(sounding_VT, grid.pitches_VT, _HIGHEST_PITCH).min(axis=1)
-    return lows_V, np.where(sounding_VT, grid.pitches_VT, 0).max(axis=1)
+def grid_shifts(grid: Grid, ranges: Sequence[PitchRange]) -> range:
+    """Return the transpositions, at most 6 semitones, that keep every voice inside its range; 0 always."""
+    return shifts_within(_ranges(grid), ranges)
 
 
-def grid_shifts(grid: Grid, ranges: Sequence[tuple[int, int]]) -> list[int]:
-    """Return the transpositions in semitones, at most 6, that keep every voice inside its range; 0 always."""
-    used = [(low, high, *whole) for low, high, whole in zip(*_extent(grid), ranges, strict=True) if low <= high]
-    lowest = max((bottom - low for low, _, bottom, _ in used), default=0)
-    highest = min((top - high for _, high, _, top in used), default=0)
-    return list(range(max(int(lowest), -_LIMIT), min(int(highest), _LIMIT) + 1)) or [0]
+def _ranges(grid: Grid) -> dict[int, PitchRange]:
+    """Return the range of each voice that does not always rest."""
+    sounding = ((voice, line_T[line_T != SILENT]) for voice, line_T in enumerate(grid.pitches_VT))
+    return {voice: (int(line_T.min()), int(line_T.max())) for voice, line_T in sounding if len(line_T)}
 
 
 def hash_grids(grids: Sequence[Grid]) -> str:
@@ -210,7 +204,7 @@ class GridSource(BatchSource):
         super().__init__(len(grids), seed, PAD)
         self.grids, self.vocabulary = grids, vocabulary
         ranges = grid_ranges(grids)
-        self.shifts = [grid_shifts(grid, ranges) if transpose else [0] for grid in grids]
+        self.shifts = [grid_shifts(grid, ranges) if transpose else range(1) for grid in grids]
 
     def example(self, index: int, epoch: int) -> Encoded:
         """Return piece `index` in the transposition of an epoch."""

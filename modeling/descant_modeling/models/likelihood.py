@@ -25,11 +25,12 @@ from transformers import PreTrainedModel
 
 from descant_modeling.models.batching import Batch, bucket, collate
 from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.scores import NUM_VOICES
+from descant_tokenizers.tokens.kinds import FOUR_PART, kind_of
 from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.tasks import Encoded, Task, TaskLayout
 from descant_tokenizers.tokens.vocabulary import Vocabulary
 
-NUM_VOICES = 4
 #: Share of a window, behind the prefix, that the window before it also holds.
 WINDOW_OVERLAP = 0.5
 
@@ -54,7 +55,7 @@ WHOLE_16TH = Unit("nats per 16th", "nats_per_16th", 1)
 
 def unit_of(vocabulary: Vocabulary) -> Unit:
     """Return the unit for the music of a vocabulary: per voice where there are four voices."""
-    return VOICE_16TH if vocabulary.is_four_part else WHOLE_16TH
+    return VOICE_16TH if kind_of(vocabulary) is FOUR_PART else WHOLE_16TH
 
 
 @dataclass(frozen=True)

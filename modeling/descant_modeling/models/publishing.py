@@ -153,52 +153,6 @@ class MeasuredFigures:
     split: str = "valid"
 
 
-@dataclass(frozen=True)
-class Head:
-    """YAML head of a card, without the figures.
-
-    Attributes:
-        title: The model's name.
-        corpora: Training corpora.
-        is_free: True if all of them may be distributed under this project's licence.
-        tags: Tags for the Hub.
-        task: The Hub's name for its task.
-        library: The library that loads it, if the Hub knows that library.
-    """
-
-    title: str
-    corpora: Sequence[str]
-    is_free: bool
-    tags: Sequence[str]
-    task: str
-    library: str | None = None
-
-    def yaml(self, figures: Sequence[MeasuredFigures]) -> str:
-        """Return the head, with figures as the Hub's model-index."""
-        data = ModelCardData(
-            license="apache-2.0" if self.is_free else "other",
-            library_name=self.library,
-            pipeline_tag=self.task if self.library else None,
-            tags=list(self.tags),
-            model_name=self.title,
-            eval_results=[self._result(figure) for figure in figures] if self.corpora else [],
-        )
-        return str(data.to_yaml())
-
-    def _result(self, figure: MeasuredFigures) -> EvalResult:
-        corpus = figure.corpus or self.corpora[0]
-        return EvalResult(
-            task_type=self.task,
-            task_name=TASK,
-            dataset_type=corpus,
-            dataset_name=corpus,
-            dataset_split=figure.split,
-            metric_type=figure.key,
-            metric_name=figure.name,
-            metric_value=round(figure.value, 4),
-        )
-
-
 def model_card(
     model: PreTrainedModel, meta: CheckpointMeta, vocabulary: Vocabulary, measured: Sequence[MeasuredFigures] = ()
 ) -> str:
@@ -213,16 +167,17 @@ def model_card(
     unit, kind = unit_of(vocabulary), kind_of(vocabulary)
     value = meta.training.get(f"valid_{unit.key}")
     corpora = list(meta.corpora)
-    title = f"Descant {', '.join(corpora) or 'model'}"
     command = LIKELIHOOD.format(place=PLACEHOLDER, corpus=next(iter(corpora), "CORPUS"))
     likelihood = [] if value is None else [MeasuredFigures(unit.key, unit.name, value, None, command)]
     tags = ["music", "symbolic-music", "midi", "remi", *(["harmonization", "bach"] if kind is FOUR_PART else [])]
-    head = Head(title, corpora, set(corpora) <= set(FREE_CORPORA), tags, "text-generation", "transformers")
     voices, ranges = (_programs(vocabulary), _ranges(vocabulary, meta.voice_ranges)) if kind is FOUR_PART else ("", "")
     return render_card(
-        head,
+        f"Descant {', '.join(corpora) or 'model'}",
+        corpora,
         [*likelihood, *measured],
         meta.training,
+        is_free=set(corpora) <= set(FREE_CORPORA),
+        tags=tags,
         what=WHAT.format(
             architecture=type(model).__name__,
             millions=sum(p.numel() for p in model.parameters()) / 1e6,
@@ -240,17 +195,53 @@ def model_card(
     )
 
 
-def render_card(head: Head, figures: Sequence[MeasuredFigures], training: Mapping[str, Any], **sections: str) -> str:
+def render_card(
+    title: str,
+    corpora: Sequence[str],
+    figures: Sequence[MeasuredFigures],
+    training: Mapping[str, Any],
+    *,
+    is_free: bool,
+    tags: Sequence[str],
+    is_transformer: bool = True,
+    **sections: str,
+) -> str:
     """Return the text of a card.
 
     Args:
-        head: Its YAML head.
-        figures: Figures for the head.
+        title: The model's name.
+        corpora: Training corpora.
+        figures: Figures for the Hub's model-index.
         training: Facts about the run.
-        **sections: Texts of the other sections: `what`, `use`, `intended`, `data`, `quality`, `limits`.
+        is_free: True if all corpora may be distributed under this project's licence.
+        tags: Tags for the Hub.
+        is_transformer: True if transformers loads the model.
+        **sections: Texts of the sections: `what`, `use`, `intended`, `data`, `quality`, `limits`.
     """
+    task = "text-generation" if is_transformer else "other"
+    results = [
+        EvalResult(
+            task_type=task,
+            task_name=TASK,
+            dataset_type=figure.corpus or corpora[0],
+            dataset_name=figure.corpus or corpora[0],
+            dataset_split=figure.split,
+            metric_type=figure.key,
+            metric_name=figure.name,
+            metric_value=round(figure.value, 4),
+        )
+        for figure in (figures if corpora else ())
+    ]
+    head = ModelCardData(
+        license="apache-2.0" if is_free else "other",
+        library_name="transformers" if is_transformer else None,
+        pipeline_tag=task if is_transformer else None,
+        tags=list(tags),
+        model_name=title,
+        eval_results=results,
+    )
     facts = "\n".join(f"- {key}: {fact}" for key, fact in training.items())
-    return CARD.format(metadata=head.yaml(figures), title=head.title, facts=facts, **sections)
+    return CARD.format(metadata=head.to_yaml(), title=title, facts=facts, **sections)
 
 
 def table_of(measured: Sequence[MeasuredFigures], heads: tuple[str, str, str]) -> str:

@@ -245,12 +245,12 @@ PitchRange = tuple[int, int]
 
 def voice_ranges(pieces: Iterable[Piece], num_voices: int) -> list[PitchRange]:
     """Return the (lowest, highest) MIDI pitch of each voice; a voice without notes gets the empty range (127, 0)."""
-    return _join(map(_ranges, pieces), num_voices)
+    return join_ranges(map(_ranges, pieces), num_voices)
 
 
 def transpositions(piece: Piece, ranges: Sequence[PitchRange]) -> list[int]:
     """Return the shifts of at most 6 semitones that keep every voice of a piece inside its range; 0 always."""
-    return list(_shifts(_ranges(piece), ranges))
+    return list(shifts_within(_ranges(piece), ranges))
 
 
 def survey_pitches(pieces: Iterable[Piece], vocabulary: Vocabulary) -> tuple[list[PitchRange], list[range]]:
@@ -265,9 +265,9 @@ def survey_pitches(pieces: Iterable[Piece], vocabulary: Vocabulary) -> tuple[lis
         inside these ranges (drums do not count).
     """
     own = [_ranges(piece) for piece in pieces]
-    ranges = _join(own, vocabulary.num_voices)
+    ranges = join_ranges(own, vocabulary.num_voices)
     allowed = [_ANY_PITCH if rank == vocabulary.drum_voice else pair for rank, pair in enumerate(ranges)]
-    return ranges, [_shifts(found, allowed) for found in own]
+    return ranges, [shifts_within(found, allowed) for found in own]
 
 
 def _ranges(piece: Piece) -> dict[int, PitchRange]:
@@ -280,7 +280,8 @@ def _ranges(piece: Piece) -> dict[int, PitchRange]:
     return ranges
 
 
-def _join(all_ranges: Iterable[Mapping[int, PitchRange]], num_voices: int) -> list[PitchRange]:
+def join_ranges(all_ranges: Iterable[Mapping[int, PitchRange]], num_voices: int) -> list[PitchRange]:
+    """Return the range of each voice over pieces of which each has some voices, by rank; (127, 0) if none has it."""
     joined = [_NO_PITCH] * num_voices
     for ranges in all_ranges:
         for rank, (low, high) in ranges.items():
@@ -288,7 +289,8 @@ def _join(all_ranges: Iterable[Mapping[int, PitchRange]], num_voices: int) -> li
     return joined
 
 
-def _shifts(own: Mapping[int, PitchRange], ranges: Sequence[PitchRange]) -> range:
+def shifts_within(own: Mapping[int, PitchRange], ranges: Sequence[PitchRange]) -> range:
+    """Return the transpositions, at most 6 semitones, that keep a piece's own ranges inside others; 0 always."""
     low = max((ranges[rank][0] - lowest for rank, (lowest, _) in own.items()), default=0)
     high = min((ranges[rank][1] - highest for rank, (_, highest) in own.items()), default=0)
     return range(max(low, -_MAX_SHIFT), min(high, _MAX_SHIFT) + 1) or range(1)
