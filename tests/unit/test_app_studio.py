@@ -92,8 +92,8 @@ def _four_bars() -> dict[str, object]:
 
 def _write(service: Service, session: Session, **options: object) -> list[Take]:
     own = {name: options.pop(name) for name in ("task", "model", "num_bars") if name in options}
-    request = PageRequest(**{"model": "parrot", **own})  # type: ignore[arg-type]
-    request = request.configured(**{"seed": 1, **options}).observed(lambda share: None, None)
+    request = PageRequest(**{"task": "harmonize", "model": "parrot", **own})  # type: ignore[arg-type]
+    request = request.configured(**{"seed": 1, "progress": lambda share: None, **options})
     return service.write(session, _four_bars(), request)
 
 
@@ -120,7 +120,7 @@ def test_locked_bars_and_voices_stay_and_the_rest_is_written_again(service: Serv
     (old,) = _write(service, session)
     locks = Locks(frozenset({1}), frozenset({"Bass"}))
     new = service.rewrite(
-        session, 1, locks, PageRequest(model="parrot").configured(seed=5).observed(lambda share: None, None)
+        session, 1, locks, PageRequest("harmonize", model="parrot").configured(seed=5, progress=lambda share: None)
     )
     assert session.takes == [old, new]
     for bar in range(4):
@@ -137,7 +137,7 @@ def test_locked_bars_and_voices_stay_and_the_rest_is_written_again(service: Serv
 def test_with_nothing_locked_the_request_is_made_once_more(service: Service, session: Session) -> None:
     (old,) = _write(service, session)
     new = service.rewrite(
-        session, 1, Locks(), PageRequest(model="parrot").configured(seed=2).observed(lambda share: None, None)
+        session, 1, Locks(), PageRequest("harmonize", model="parrot").configured(seed=2, progress=lambda share: None)
     )
     assert new.score.ticks_per_quarter == old.score.ticks_per_quarter
     assert _pitches(new, "Soprano", 0) == _pitches(old, "Soprano", 0)
@@ -150,7 +150,7 @@ def test_with_nothing_locked_the_request_is_made_once_more(service: Service, ses
 def test_nothing_left_to_write_is_said(service: Service, session: Session, locks: Locks, what: str) -> None:
     _write(service, session)
     with pytest.raises(InputError, match=f"Every {what} is locked"):
-        service.rewrite(session, 1, locks, PageRequest(model="parrot"))
+        service.rewrite(session, 1, locks, PageRequest("harmonize", model="parrot"))
 
 
 def test_a_file_goes_to_the_model_as_it_was_until_it_is_edited(
@@ -210,7 +210,7 @@ def test_a_model_that_only_harmonizes_keeps_nothing_alone_and_asks_another_one(
 
     service.generators = {"singer": Singer()}
     _write(service, session, model="singer")
-    locks, request = Locks(frozenset({1})), PageRequest(model="singer").configured(seed=5)
+    locks, request = Locks(frozenset({1})), PageRequest("harmonize", model="singer").configured(seed=5)
     with pytest.raises(InputError, match=r"singer only harmonizes, and so cannot keep bars or voices\. Unlock them"):
         service.rewrite(session, 1, locks, request)
     service.generators["parrot"] = Parrot()
@@ -224,7 +224,7 @@ def test_who_cancels_at_the_last_moment_gets_no_take(service: Service, session: 
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        service.write(session, _four_bars(), PageRequest(model="parrot").observed(stop, None))
+        service.write(session, _four_bars(), PageRequest("harmonize", model="parrot").configured(progress=stop))
     assert session.takes == []
 
 

@@ -240,20 +240,17 @@ class _Page:
         bars = values[self.first_bar], values[self.last_bar]
         if task == "infill" and None in bars:
             raise InputError("The bars to rewrite are missing. Give the first and the last one.")
-        try:
-            config = GenerationConfig(
-                temperature=float(values[self.temperature]),
-                num_samples=int(values[self.num_takes]),
-                seed=parse_seed(values[self.seed]),
-                sound=values[self.sound],
-                style=None if style == _ANY_STYLE else style,
-            )
-        except ValueError as error:
-            raise InputError(str(error)) from None
+        config = GenerationConfig(
+            num_samples=int(values[self.num_takes]),
+            seed=parse_seed(values[self.seed]),
+            temperature=float(values[self.temperature]),
+            sound=values[self.sound],
+            style=None if style == _ANY_STYLE else style,
+        )
         return PageRequest(
             task=task,
             model=values[self.model],
-            given=tuple(values[self.given]) if task != "continue" else (),
+            given=(tuple(values[self.given]) or None) if task != "continue" else None,
             track=None if track == _AUTO_TRACK or task == "infill" else track,
             bars=(int(bars[0] or 0), int(bars[1] or 0)),
             num_bars=int(values[self.num_bars]),
@@ -268,13 +265,13 @@ class _Page:
             return  # the page has no button for a second request
         sketches: list[Sketch] = []
         session.job = job = Job(
-            lambda progress: work(self._wanted(values).observed(progress, sketches.append)),
+            lambda progress: work(self._wanted(values).configured(progress=progress, on_bar=sketches.append)),
             self.service.limits.request_seconds,
             self.service.queue,
         )
-        shown = ""
+        player, shown = gr.skip(), ""
         try:
-            yield gr.skip(), message_line(""), *_buttons(is_busy=True)
+            yield player, message_line(""), *_buttons(is_busy=True)
             for share in job.run():
                 sketch = sketches[-1] if sketches else None
                 line = waiting_line(job.position) if job.position else progress_line(share, sketch)
@@ -282,19 +279,15 @@ class _Page:
                     shown = line
                     yield gr.skip(), line, gr.skip(), gr.skip()
             takes = job.result()
-        except StoppedError:
-            yield gr.skip(), message_line("Canceled."), *_buttons(is_busy=False)
-        except InputError as error:
-            yield gr.skip(), error_line(for_page(error)), *_buttons(is_busy=False)
-        except Exception:  # the job has logged it
-            yield (
-                gr.skip(),
-                error_line("An internal error occurred. The terminal has the details."),
-                *_buttons(is_busy=False),
-            )
-        else:
             names = " and ".join(filter(None, [", ".join(take.name for take in takes[:-1]), takes[-1].name]))
-            yield _player_value(session, takes[0].number), message_line(f"{names} written."), *_buttons(is_busy=False)
+            player, line = _player_value(session, takes[0].number), message_line(f"{names} written.")
+        except StoppedError:
+            line = message_line("Canceled.")
+        except InputError as error:
+            line = error_line(for_page(error))
+        except Exception:  # the job has logged it
+            line = error_line("An internal error occurred. The terminal has the details.")
+        yield player, line, *_buttons(is_busy=False)
 
     def _cancel(self, request: gr.Request) -> tuple[Any, ...]:
         self._session(request).stop()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 from symusic.core import ScoreTick
 
-from descant_modeling.decoding.config import GenerationConfig, OnProgress, OnSketch
+from descant_modeling.decoding.config import GenerationConfig
+from descant_modeling.generation.base import Request
 from descant_modeling.models.checkpoints import EMBEDDED_DEFAULT
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.scores import Limits
@@ -17,34 +18,15 @@ __all__ = ["AppLimits", "Locks", "PageRequest", "parse_seed"]
 
 
 @dataclass(frozen=True)
-class PageRequest:
-    """What a session asks for.
+class PageRequest(Request):
+    """A request of a session, with the name of the model and the options; `num_samples` is the number of takes."""
 
-    Attributes:
-        task: The task.
-        model: Name of the model.
-        given: Voices of the melody's tracks (harmonize), or voices to keep inside the bars (infill).
-        track: The melody's track, by name; None for automatic.
-        bars: First and last bar to infill.
-        num_bars: Number of bars to continue by.
-        config: Options of generation; `num_samples` is the number of takes.
-    """
-
-    task: Literal["harmonize", "continue", "infill"] = "harmonize"
     model: str = EMBEDDED_DEFAULT
-    given: tuple[str, ...] = ()
-    track: str | None = None
-    bars: tuple[int, int] = (1, 1)
-    num_bars: int = 4
     config: GenerationConfig = field(default_factory=GenerationConfig)
 
     def configured(self, **options: Any) -> PageRequest:
         """Return a copy with other options of generation."""
         return replace(self, config=replace(self.config, **options))
-
-    def observed(self, progress: OnProgress | None, on_bar: OnSketch | None) -> PageRequest:
-        """Return a copy that reports its progress, or stops doing so."""
-        return self.configured(progress=progress, on_bar=on_bar)
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from descant_modeling.app.requests import AppLimits, Locks, PageRequest
 from descant_modeling.app.sessions import AddedNotes, Session, Sessions, Take, runs_of
 from descant_modeling.common.console import part_of, quiet_libraries
 from descant_modeling.decoding.config import GenerationConfig
-from descant_modeling.generation.base import GenerationResult, MusicGenerator, Request, check_style
+from descant_modeling.generation.base import GenerationResult, MusicGenerator, check_style
 from descant_modeling.generation.multitrack import MultitrackGenerator
 from descant_modeling.models.checkpoints import EMBEDDED_DEFAULT, embedded_models
 from descant_tokenizers.common.errors import InputError, printable
@@ -114,9 +114,9 @@ class Service:
         Raises:
             InputError: The melody or the request is invalid.
         """
-        score = self.score_of(session, drawing)
+        request = replace(request, score=self.score_of(session, drawing))
         self._check(request)
-        result = self._generate(score, request)
+        result = self._generate(request)
         style = f" in the style {request.config.style}" if request.config.style else ""
         made = f"{_DONE[request.task]} by {shown_name(request.model)}{style}, seed {request.config.seed}"
         takes = [
@@ -127,8 +127,7 @@ class Service:
                 settings=request.settings | {"sample": index},
                 score=sample.score,
                 added=sample.added,
-                prompt=score,
-                request=request.observed(None, None),
+                request=request.configured(progress=None, on_bar=None),
                 remarks=(*result.remarks, *result.silences),
             )
             for index, sample in enumerate(result.samples, start=1)
@@ -145,30 +144,28 @@ class Service:
         Raises:
             InputError: Everything is locked, or the take is gone.
         """
-        old, seed = session.take(number), request.config.seed
+        old, config = session.take(number), request.config
         remarks: tuple[str, ...] = ()
         kept = _description(old, locks)
         if not locks.bars and not locks.voices:
-            again = old.request.configured(num_samples=1, seed=seed)
-            sample = self._generate(old.prompt, again.observed(request.config.progress, request.config.on_bar)).samples[
-                0
-            ]
+            observers = {"progress": config.progress, "on_bar": config.on_bar}
+            again = old.request.configured(num_samples=1, seed=config.seed, **observers)
+            sample = self._generate(again).samples[0]
             score, added = sample.score, sample.added
-            made = f"{old.name} again, seed {seed}"
+            made = f"{old.name} again, seed {config.seed}"
         else:
             name = self._infilling_model(request.model)
             if name != request.model:
                 remarks = (f"written by {shown_name(name)}, because {shown_name(request.model)} only harmonizes",)
             score, added = self._infill(old, locks, name, request)
-            made = f"{old.name} but for {kept}, seed {seed}"
+            made = f"{old.name} but for {kept}, seed {config.seed}"
         take = Take(
             number=next(session.numbers),
             title=old.title,
             made=made,
-            settings={"rewritten": old.name, "locked": kept, "seed": seed},
+            settings={"rewritten": old.name, "locked": kept, "seed": config.seed},
             score=score,
             added=added,
-            prompt=old.prompt,
             request=old.request,
             remarks=remarks,
         )
@@ -182,17 +179,14 @@ class Service:
             raise InputError(f"{shown_name(name)} only harmonizes, and so cannot keep bars or voices. Unlock them.")
         return able[0]
 
-    def _generate(self, score: ScoreTick, request: PageRequest) -> GenerationResult:
+    def _generate(self, request: PageRequest) -> GenerationResult:
         """Run the request's model; options that it lacks are ignored."""
         generator, config = self.generators[request.model], request.config
         if not generator.draws_tokens:
             config = replace(config, temperature=GenerationConfig.temperature)
         if config.style not in generator.styles:
             config = replace(config, style=None)
-        given = None if request.task == "continue" else request.given or None
-        track = None if request.task == "infill" else request.track
-        wanted = Request(request.task, score, given, track=track, bars=request.bars, num_bars=request.num_bars)
-        return generator.generate(wanted, config)
+        return generator.generate(request, config)
 
     def _infill(self, old: Take, locks: Locks, model: str, request: PageRequest) -> tuple[ScoreTick, AddedNotes]:
         """Infill each run of unlocked bars of a take."""
@@ -206,10 +200,10 @@ class Service:
         score, added = old.score, old.added
         for index, (first, last) in enumerate(runs):
             numbers = (bars[first].number, bars[last].number)
-            part = PageRequest("infill", model, given, bars=numbers, config=request.config)
+            part = PageRequest("infill", score, given, bars=numbers, model=model, config=request.config)
             progress = part_of(request.config.progress, index / len(runs), 1 / len(runs))
             part = part.configured(num_samples=1, seed=request.config.seed + index, progress=progress)
-            sample = self._generate(score, part).samples[0]
+            sample = self._generate(part).samples[0]
             scale = score.ticks_per_quarter // old.score.ticks_per_quarter
             start, end = bars[first].start_ticks * scale, bars[last].end_ticks * scale
             finer = sample.score.ticks_per_quarter // score.ticks_per_quarter  # the result's resolution may be higher
@@ -228,7 +222,7 @@ class Service:
         check_style(config.style, generator.styles)
         if not 1 <= config.num_samples <= limits.max_takes:
             raise InputError(f"The number of takes is {config.num_samples}. Give 1 to {limits.max_takes}.")
-        if request.task == "continue" and not 1 <= request.num_bars <= limits.max_new_bars:
+        if request.task == "continue" and not 1 <= request.new_bars() <= limits.max_new_bars:
             raise InputError(f"The number of bars is {request.num_bars}. Give 1 to {limits.max_new_bars}.")
 
 

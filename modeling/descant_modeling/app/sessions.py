@@ -58,7 +58,6 @@ class Take:
         settings: Model, seed and whatever else reproduces it.
         score: The piece.
         added: The generated notes, as in `Sample.added`.
-        prompt: The melody.
         request: The request, to write it again.
         remarks: Choices and changes made during generation.
         stems: The sound of each voice, once it was requested.
@@ -70,7 +69,6 @@ class Take:
     settings: dict[str, Any]
     score: ScoreTick
     added: AddedNotes
-    prompt: ScoreTick = field(repr=False)
     request: PageRequest = field(repr=False)
     remarks: tuple[str, ...] = ()
     stems: dict[str, bytes] = field(default_factory=dict, repr=False)
