@@ -82,13 +82,13 @@ class Take:
         """Return True if a note belongs to the prompt."""
         return (voice, note.time, note.pitch) not in self.added
 
-    @property
+    @cached_property
     def own_voices(self) -> tuple[str, ...]:
         """Tracks without generated notes; they are always kept."""
         written = {voice for voice, _, _ in self.added}
         return tuple(track.name for track in self.score.tracks if track.name not in written)
 
-    @property
+    @cached_property
     def own_bars(self) -> tuple[int, ...]:
         """Indices of bars in which no generated note begins; they are always kept."""
         onsets = sorted(time for _, time, _ in self.added)

@@ -31,7 +31,7 @@ __all__ = [
     "FONT",
     "LICENSE",
     "MAX_MINUTES",
-    "SOUND_SUFFIXES",
+    "SOUND_FORMATS",
     "has_sound",
     "render_samples",
     "render_sound",
@@ -42,7 +42,7 @@ __all__ = [
 
 FONT = Path(__file__).parent / "data" / "sounds.sf3"
 LICENSE = FONT.with_name("sounds-LICENSE.md")
-SOUND_SUFFIXES = {"wav": ".wav", "flac": ".flac", "mp3": ".mp3"}
+SOUND_FORMATS = ("wav", "flac", "mp3")
 MAX_MINUTES = 30
 
 Waveform = NDArray[np.int16]
@@ -84,11 +84,7 @@ def has_sound() -> bool:
 
 
 def render_sound(
-    score: ScoreTick,
-    path: str | os.PathLike[str],
-    *,
-    sound: str | None = None,
-    muted: Collection[str] = (),
+    score: ScoreTick, path: str | os.PathLike[str], *, sound: str | None = None, muted: Collection[str] = ()
 ) -> None:
     """Write a score as a sound file; an existing file is replaced in one step.
 
@@ -103,9 +99,8 @@ def render_sound(
     """
     target = Path(path)
     form = target.suffix.lower().lstrip(".")
-    if form not in SOUND_SUFFIXES:
-        suffixes = ", ".join(SOUND_SUFFIXES.values())
-        raise InputError(f"{target} is not the name of a sound file. Give one that ends in {suffixes}.")
+    if form not in SOUND_FORMATS:
+        raise InputError(f"{target} is not a sound file. Give a name that ends in .{', .'.join(SOUND_FORMATS)}.")
     data = sound_file(score, form, sound=sound, muted=muted)
     with atomic_write(target) as temporary:
         temporary.write_bytes(data)
@@ -113,7 +108,7 @@ def render_sound(
 
 def sound_file(score: ScoreTick, form: str, *, sound: str | None = None, muted: Collection[str] = ()) -> bytes:
     """Return the bytes of a sound file; `form` is `wav`, `flac` or `mp3`, the rest as for `render_sound`."""
-    assert form in SOUND_SUFFIXES, form
+    assert form in SOUND_FORMATS, form
     samples_LC, rate = render_samples(score, sound=sound, muted=muted)
     import soundfile
 
