@@ -169,5 +169,5 @@ def test_a_melody_is_continued_and_its_bars_are_rewritten(stage: Any) -> None:
 
     page.get_by_label("To bar", exact=True).fill("9")
     page.write()
-    page.wait_for_words("The bars to write are 2-9; your tune has bars 1 to 2.", "alert")
+    page.wait_for_words("The bars to write are 2-9. Choose from your tune's bars 1 to 2.", "alert")
     page.leave()
