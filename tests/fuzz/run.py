@@ -29,7 +29,7 @@ PATIENCE_SECONDS = 60.0
 
 @dataclass
 class Report:
-    """What became of a campaign's inputs."""
+    """Outcomes of the inputs of a campaign."""
 
     command: str
     num_inputs: int = 0

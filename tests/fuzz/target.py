@@ -1,4 +1,4 @@
-"""What a fuzz campaign runs: everything between a file's bytes and tokens, and back to a file."""
+"""Target of a fuzz campaign: everything between the bytes of a file and tokens, and back to a file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MAX_EXTRA_BYTES = 800 * 2**20
 
 
 class Result(NamedTuple):
-    """What became of one input.
+    """Outcome of one input.
 
     Attributes:
         index: Its number.
@@ -79,7 +79,7 @@ class Target:
         return said or self._tokenize(self.satb, sung, copy)
 
     def _tokenize(self, vocabulary: Vocabulary, score: ScoreTick, copy: Path) -> str:
-        """Tokenize, decode and write; return why that cannot be, or nothing."""
+        """Tokenize, decode and write; return why that fails, or an empty string."""
         try:
             piece = encode_score(vocabulary, score).piece
         except InputError as error:
@@ -99,7 +99,7 @@ def _contents(score: ScoreTick) -> list[Any]:
 
 
 def work(kind: str, seed: int, first: int, last: int, answers: Connection) -> None:
-    """Run inputs `first` to `last` (not included), one answer each; the first answer says that all is imported."""
+    """Run inputs `first` up to but not including `last`, one answer each, after one that reports the imports."""
     sys.stderr.flush()
     target, seeds = Target(), mutations.load_seeds(kind)
     suffix = ".mid" if kind == "midi" else ".musicxml"
@@ -128,12 +128,12 @@ def _run(target: Target, path: Path, index: int) -> Result:
 
 
 def _reason(sentence: str, path: Path) -> str:
-    """A refusal without the values in it, so that equal ones can be counted."""
+    """An error message without its values, so that equal ones can be counted."""
     plain = re.sub(r"\(.*\)", "(...)", sentence.replace(str(path), "FILE"))
     return re.sub(r"'[^']*'|\"[^\"]*\"|-?\d[\d,./]*|<[^>]*>|\b[A-H][#-]*-?\d\b", "N", plain)[:160]
 
 
 def _memory(what: str) -> int:
-    """A figure of this process's memory in bytes, as Linux tells it."""
+    """A figure of this process's memory in bytes, as Linux reports it."""
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(f"{what}:"))
     return int(line.split()[1]) * 1024

@@ -1,4 +1,4 @@
-"""The corpus `chorales`: the canonical split, nothing of it leaking into what is trained on."""
+"""The corpus `chorales`: the canonical split, with no leak into the training pieces."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FEW = ("bwv66.6", "bwv269", "bwv190.7-inst", "bwv190.7", "bwv846", "bwv253", "bw
 
 @pytest.fixture(scope="module")
 def chorales() -> DatasetDict:
-    """All chorales, from the user's own cache; read now if they were never read (a minute or two)."""
+    """All chorales, from the user's own cache; read now if this is the first time (a minute or two)."""
     return load_corpus("chorales")
 
 

@@ -1,4 +1,4 @@
-"""`descant dataset build --engine datatrove`: the rows of the plain build, in tasks that are done once."""
+"""`descant dataset build --engine datatrove`: the rows of the plain build, in tasks that run once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NUM_SONGS = 11
 
 @pytest.fixture
 def songs(tmp_path, monkeypatch):
-    """A folder of MIDI files: good ones, one twice, one that is none. The cache is the test's own."""
+    """A folder of MIDI files: good ones, a duplicate, and one that is not MIDI. The test has its own cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     folder = tmp_path / "songs"
     folder.mkdir()
@@ -97,7 +97,7 @@ def test_a_failed_task_is_one_sentence_and_leaves_no_dataset(songs, tmp_path, mo
 
 @needs_datatrove
 def test_slurm_gets_the_tasks_and_the_same_command_collects_them(songs, tmp_path, monkeypatch):
-    """Slurm itself is not here: an `sbatch` that keeps the script, and the tasks then done one by one."""
+    """Without Slurm itself: an `sbatch` that keeps the script, and the tasks run one by one."""
     import dill
 
     from descant_tokenizers.corpora import datatrove as backend

@@ -331,7 +331,7 @@ def test_a_killed_build_goes_on_where_it_stopped(songs: Path, tmp_path: Path, ow
     while len(list(own_cache.rglob("*.json"))) < 8:
         assert process.poll() is None
         time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)  # the workers, too: nobody tidies up
+    os.killpg(process.pid, signal.SIGKILL)  # the workers as well: nothing is cleaned up
     process.wait()
     num_read = len(list(own_cache.rglob("*.json")))
     assert 8 <= num_read < NUM_PIECES

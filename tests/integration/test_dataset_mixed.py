@@ -1,4 +1,4 @@
-"""`descant dataset build` over whatever a person has: bands with drums, notation, tunes."""
+"""`descant dataset build` on a mixed folder: bands with drums, notation, tunes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`descant dataset stats`: what is in a corpus, as a table, a picture and JSON."""
+"""`descant dataset stats`: statistics of a corpus as a table, a picture and JSON."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _whole(stats: dict[str, Any], *path: str) -> int:
 
 
 def test_nothing_moves_where_nobody_watches(folder: Path, tmp_path: Path) -> None:
-    """In a process of its own: whether the bars of `datasets` show holds for a whole process."""
+    """In a separate process, because the setting of the bars of `datasets` holds for a whole process."""
     command = ["-m", "descant_modeling.cli.main", "dataset", "stats", str(folder)]
     done = subprocess.run([sys.executable, *command], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -64,7 +64,7 @@ def dataset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _environment(url: str, home: Path, token: str = server.TOKEN) -> dict[str, str]:
-    """What makes the client talk to the local server."""
+    """Environment variables that direct the client to the local server."""
     return {
         **os.environ,
         "HF_ENDPOINT": url,
@@ -78,7 +78,7 @@ def _environment(url: str, home: Path, token: str = server.TOKEN) -> dict[str, s
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory, dataset_folder: Path, style_checkpoint: Path) -> Any:
-    """What every step of one client's session gave, and the server behind it."""
+    """Results of every step of one client's session, and its server."""
     sung = ["generate", "--prompt", EXAMPLE, "--formats", "midi", "--quiet"]
     steps = [
         {"name": "interrupted", "argv": ["push", EMBEDDED_DEFAULT, "somebody/half-broken"]},

@@ -20,7 +20,7 @@ from mistakes import TABLE, assert_cheap, assert_one_sentence, measured, names_i
 
 @contextlib.contextmanager
 def full_disk(max_bytes: int) -> Iterator[None]:
-    """Let no file grow beyond a size: writing then fails in Python, Arrow and Rust alike."""
+    """Limit the size of files, so that writing fails in Python, Arrow and Rust alike."""
     import resource  # not on Windows
     import signal
 
@@ -107,7 +107,7 @@ def test_a_folder_that_may_not_be_written_to(
 
 
 def test_a_network_that_swallows_everything_is_given_up(tmp_path: Path) -> None:
-    """Without a limit of ours, the client would wait for ever for a host that takes connections and never answers."""
+    """Without our timeout, the client would wait forever for a host that accepts connections and never answers."""
     script = "from descant_tokenizers.common.hub import pull_folder; pull_folder('somebody/bach9000')"
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"

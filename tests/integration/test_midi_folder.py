@@ -1,4 +1,4 @@
-"""A folder of any MIDI, from nothing to a model that writes: as configs/midi-folder.yaml does it."""
+"""From a folder of any MIDI files to a model that generates, as in configs/midi-folder.yaml."""
 
 from __future__ import annotations
 

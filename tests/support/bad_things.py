@@ -1,4 +1,4 @@
-"""Everything bad that the table of mistakes names: files, models, configurations."""
+"""The bad files, models and configurations of the table of mistakes."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ TABLE: dict[str, list[dict[str, Any]]] = yaml.safe_load(
 
 @dataclass
 class Cost:
-    """What a block took."""
+    """Time and memory used by a block."""
 
     cpu_seconds: float = 0.0
     wall_seconds: float = 0.0
@@ -38,7 +38,7 @@ def measured() -> Iterator[Cost]:
     cost = Cost()
     knows_memory = Path("/proc/self/clear_refs").exists()
     if knows_memory:
-        Path("/proc/self/clear_refs").write_text("5")  # the peak is counted anew from here
+        Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     before = _memory("VmRSS") if knows_memory else 0
     cpu, wall = time.process_time(), time.monotonic()
     yield cost
@@ -70,7 +70,7 @@ def assert_one_sentence(status: int, out: str, err: str, words: str) -> None:
     assert status == 2, err
     assert out == ""
     assert "Traceback" not in err
-    if not err.startswith("Usage:"):  # wrong usage is told by typer, in a few lines
+    if not err.startswith("Usage:"):  # typer reports wrong usage in a few lines
         assert err.startswith("error: ")
         assert err.count("\n") == 1
     assert re.search(words, err), err

@@ -1,4 +1,4 @@
-"""What a dataset row says about its music."""
+"""The columns of a dataset row that describe its music."""
 
 from __future__ import annotations
 

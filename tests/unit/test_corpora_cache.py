@@ -1,4 +1,4 @@
-"""The cache forgets nothing it should know and believes nothing that is broken."""
+"""The cache keeps what was read, and ignores entries that are broken."""
 
 from __future__ import annotations
 

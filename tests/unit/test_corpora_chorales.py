@@ -1,4 +1,4 @@
-"""Single chorales, compared with what is printed in them."""
+"""Single chorales, compared with their printed scores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The corpora out of music21: one piece or two of each, compared with what stands in the file."""
+"""The corpora from music21: one or two pieces of each, compared with the contents of the file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights that are shipped were trained on free corpora only."""
+"""The published weights were trained on free corpora only."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_shipped_weights_and_their_configs_name_free_corpora_only(repo_root: Pat
 
 
 def _named(said: object) -> set[str]:
-    """All names of corpora in a JSON document, as a key or a value."""
+    """All names of corpora in a JSON document, as keys or values."""
     if isinstance(said, dict):
         return _named(list(said)) | _named(list(said.values()))
     if isinstance(said, list):

@@ -13,7 +13,7 @@ CHORDS: Notes = [(0, 480, 60), (0, 480, 64), (480, 480, 62)]
 
 
 def score_of(**tracks: Notes) -> ScoreTick:
-    """Tracks by name (underscores stand for nothing); a name with Drum is percussion."""
+    """Tracks by name (underscores mean no name); a name with Drum is percussion."""
     score = ScoreTick(480)
     for name, notes in tracks.items():
         track = TrackTick(name.strip("_"), 0, "Drum" in name)

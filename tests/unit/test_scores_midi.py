@@ -19,7 +19,7 @@ SIGNATURES = st.tuples(st.integers(1, 32), st.sampled_from([1, 2, 4, 8, 16, 32])
 
 @st.composite
 def scores(draw: st.DrawFn) -> ScoreTick:
-    """Scores with everything that a MIDI file can say about what we keep."""
+    """Scores with every kind of event that is kept from a MIDI file."""
     score = ScoreTick(draw(st.sampled_from([24, 96, 480, 960, 32_000])))
     for number in range(draw(st.integers(1, 3))):
         track = TrackTick(draw(NAMES), draw(st.integers(0, 127)), number > 0 and draw(st.booleans()))
@@ -44,7 +44,7 @@ def scores(draw: st.DrawFn) -> ScoreTick:
 
 
 def contents(score: ScoreTick) -> list[object]:
-    """Everything that a validated score says."""
+    """The full contents of a validated score."""
     return [
         score.ticks_per_quarter,
         [(track.name, track.program, track.is_drum, sorted_notes(track)) for track in score.tracks],

@@ -150,7 +150,7 @@ def test_a_bad_file_is_one_sentence_with_its_name(name: str, tmp_path: Path) -> 
     start = time.perf_counter()
     with pytest.raises(InputError, match=re.escape(expected)) as caught:
         read_score(path)
-    assert time.perf_counter() - start < 10  # typically a few milliseconds; music21 without a look before: minutes
+    assert time.perf_counter() - start < 10  # typically a few milliseconds; music21 without a preflight: minutes
     message = str(caught.value)
     assert str(path) in message
     assert message.endswith(".")

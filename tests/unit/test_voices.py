@@ -1,4 +1,4 @@
-"""Which tracks are which voices."""
+"""Finding the voices of a score among its tracks."""
 
 from __future__ import annotations
 

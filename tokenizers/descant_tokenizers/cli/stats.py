@@ -89,19 +89,16 @@ def spread(values: list[int]) -> dict[str, float]:
 def corpus_stats(
     source: str, tokenizer: str | None = None, *, num_proc: int | None = None, progress: OnPieces | None = None
 ) -> tuple[dict[str, SplitStats], str]:
-    """Compute the statistics of a corpus.
+    """Compute the statistics of a corpus by name, of a dataset's folder, or of a folder of score files.
 
     Args:
-        source: Name of a corpus, folder of a dataset, or folder of score files.
+        source: Name or folder.
         tokenizer: Preset or folder; by default `satb` if at least half of the pieces are four-part, else `gm`.
         num_proc: Worker processes to read files; default: one per core.
         progress: Called while reading, with the number of files done and of all files.
 
     Returns:
         The statistics of each split, and the name of the tokenizer of the token counts.
-
-    Raises:
-        InputError: There is no such corpus or folder, or nothing in it can be used.
     """
     named = None if tokenizer is None else open_tokenizer(tokenizer)
     dataset = load_corpus(source, num_proc=num_proc, progress=progress)

@@ -70,15 +70,7 @@ class Cluster:
 
 
 class ReadShare(PipelineStep):  # type: ignore[misc]
-    """Pipeline step that reads one task's share of the pieces.
-
-    It is sent to every task, so it holds no keys, only the folder with their file.
-
-    Args:
-        reader: Reader of the pieces.
-        work: The work folder.
-        num_keys: Number of pieces in the corpus.
-    """
+    """Pipeline step that reads one task's share of the pieces; it holds no keys, only the work folder with them."""
 
     name = "pieces"
     type = "Descant"

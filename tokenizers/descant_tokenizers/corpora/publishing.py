@@ -75,7 +75,7 @@ def dataset_card(dataset: DatasetDict, repo_id: str) -> str:
     """Return the card of a dataset: its splits, licences and columns, and code that loads it.
 
     Raises:
-        InputError: There is no row.
+        InputError: The dataset has no rows.
     """
     if not dataset:
         raise InputError("The dataset has no rows. Build it again from files that can be used.")

@@ -69,18 +69,12 @@ _Job = Callable[[str], ReadOutcome]
 def read_all(
     corpus: Corpus, num_proc: int | None = None, progress: OnPieces | None = None, post_read: PostRead | None = None
 ) -> Generator[ReadOutcome, None, None]:
-    """Read every piece of a corpus, from the cache if an earlier run has read it.
+    """Read every piece of a corpus, from the cache if an earlier run has read it; call `post_read` with each.
 
     Each piece is cached as soon as it is read: an interrupted run continues where it stopped.
 
-    Args:
-        corpus: The corpus.
-        num_proc: Worker processes; default: one per core.
-        progress: Called after each piece.
-        post_read: Called with each piece that was read.
-
     Yields:
-        The outcome of each piece, in the order of `corpus.keys` whatever `num_proc` is.
+        The outcome of each piece, in the order of `corpus.keys` whatever `num_proc` is (default: one per core).
 
     Raises:
         InputError: `num_proc` is less than 1, or no worker process can be started.

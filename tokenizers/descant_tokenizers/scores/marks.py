@@ -1,4 +1,4 @@
-"""What a notation file holds besides notes: lyrics, fermatas, words, title and composer.
+"""Marks of a notation file besides its notes: lyrics, fermatas, words, title and composer.
 
 A score in ticks has no place for them, so they are kept beside it and matched to notes by onset and pitch. Generated
 notes have none.
@@ -14,8 +14,6 @@ from fractions import Fraction
 from typing import Any, Literal
 
 from descant_tokenizers.common.errors import printable
-
-__all__ = ["Lyric", "Marks", "Words", "marks_of"]
 
 _MAX_WORDS = 120
 _MAX_TITLE = 120
@@ -44,7 +42,7 @@ class Words:
 
 @dataclass(frozen=True)
 class Marks:
-    """What a score holds besides notes.
+    """Marks of a score besides its notes.
 
     Attributes:
         lyrics: The syllables of notes, by part, onset and MIDI pitch.
@@ -74,7 +72,7 @@ class Marks:
 
 
 def marks_of(source: Any) -> Marks:
-    """Return the marks of a music21 stream at sounding pitch; none where music21 cannot tell them."""
+    """Return the marks of a music21 stream at sounding pitch; none if music21 cannot determine them."""
     from music21 import stream
 
     if not isinstance(source, stream.Score | stream.Part):

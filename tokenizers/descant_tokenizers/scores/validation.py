@@ -50,11 +50,7 @@ class Limits:
     max_ticks: int = 2**26
 
     def __post_init__(self) -> None:
-        """Check that every bound is positive.
-
-        Raises:
-            ValueError: A bound is below 1.
-        """
+        """Raise a `ValueError` if a bound is below 1."""
         for bound in fields(self):
             if getattr(self, bound.name) < 1:
                 raise ValueError(f"{bound.name} is {getattr(self, bound.name)}. Give 1 or more.")
