@@ -287,7 +287,7 @@ def mistake(descant, config):
 MISTAKES = [
     ("model.depth=3", "model.depth is not a key. Choose from architecture"),
     ("max_steps=soon", "max_steps is 'soon'. Give a whole number"),
-    ("data.corpora=[no-such-corpus]", "unknown corpus 'no-such-corpus'"),
+    ("data.corpora=[no-such-corpus]", "Unknown corpus 'no-such-corpus'"),
     ("data.splits=[test]", "Give splits other than valid, test and held_out"),
     ("data.splits=[extra]", "There is no piece in splits extra"),
     ("data.tokenizer=/no/such/folder", "has no tokenizer.json"),
