@@ -8,6 +8,7 @@ from miditok import REMI
 from descant_modeling.models.transformer import ModelConfig, build_model
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import VOICES
+from descant_tokenizers.tokens.kinds import FOUR_PART, kind_of
 from descant_tokenizers.tokens.presets import SPECIAL_TOKENS, VOICE_PROGRAMS, build_tokenizer, load_tokenizer
 
 
@@ -29,7 +30,7 @@ def test_voices_are_programs_from_high_to_low(vocabulary):
 
 
 def test_sbat_names_the_bass_behind_the_soprano(outer_first, tmp_path):
-    assert outer_first.is_four_part
+    assert kind_of(outer_first) is FOUR_PART
     assert outer_first.voices == ("Soprano", "Bass", "Alto", "Tenor")
     assert [outer_first.voice_name(rank) for rank in range(4)] == list(outer_first.voices)
     outer_first.tokenizer.save(tmp_path / "tokenizer.json")  # as a set of programs, so that their order could get lost

@@ -94,7 +94,6 @@ class Vocabulary:
         self.drum_voice = self.programs.index(DRUMS) if DRUMS in self.programs else -1
         orders = {tuple(order.values()): order for order in (VOICE_PROGRAMS, SBAT_PROGRAMS)}
         self.program_of = orders.get(self.programs, {})
-        self.is_four_part = bool(self.program_of)
 
         self.pitch_id = {self.pitch_of[i]: i for i in self.ids("Pitch")}
         self.drum_id = {self.pitch_of[i]: i for i in self.ids("PitchDrum")} or self.pitch_id
