@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from symusic.core import ScoreTick
 
 from descant_tokenizers.corpora.reading import Parts
-from descant_tokenizers.scores import VOICES
+from descant_tokenizers.scores import NUM_VOICES, VOICES
 from descant_tokenizers.tokens.grammar import Grammar
 from descant_tokenizers.tokens.multitrack import choose_tracks, encode_multitrack
 from descant_tokenizers.tokens.multitrack_grammar import MultitrackGrammar
@@ -72,7 +72,7 @@ FOUR_PART = MusicKind(
     key="voices",
     label="music in four voices",
     noun="four-part pieces",
-    num_voices=len(VOICES),
+    num_voices=NUM_VOICES,
     is_polyphonic=False,
     default_task="harmonize",
     parts="auto",
