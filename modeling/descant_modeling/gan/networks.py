@@ -26,9 +26,9 @@ from torch import Tensor, nn
 
 from descant_modeling.gan.config import RollGanModelConfig
 from descant_tokenizers.pianoroll.rolls import NUM_PITCHES, WINDOW_STEPS
-from descant_tokenizers.scores import VOICES
+from descant_tokenizers.scores import NUM_VOICES
 
-NUM_TRACKS, NUM_STEPS, LONG_STEPS = len(VOICES), WINDOW_STEPS, 2 * WINDOW_STEPS
+NUM_TRACKS, NUM_STEPS, LONG_STEPS = NUM_VOICES, WINDOW_STEPS, 2 * WINDOW_STEPS
 ENCODER_FILTERS = (64, 128, 256, 512)
 DECODER_FILTERS = (256, 128, 64)
 CRITIC_FILTERS = (64, 128, 256, 512)

@@ -17,6 +17,7 @@ from symusic.core import ScoreTick, TrackTick
 
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora.rows import row_to_score
+from descant_tokenizers.pianoroll.rolls import STEPS_PER_BEAT
 from descant_tokenizers.scores import VOICES, bars_of
 from descant_tokenizers.scores.key import estimate_key, tonic_and_mode
 from descant_tokenizers.scores.voices import pick_voices
@@ -25,7 +26,6 @@ __all__ = ["SILENT", "Chorale", "Line", "chorale_of_harmony", "chorale_of_lines"
 
 SILENT = -1
 """Pitch of a voice that rests."""
-_16THS_PER_QUARTER = 4
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -115,7 +115,7 @@ def chorale_of_harmony(score: ScoreTick, name: str, fermatas_ticks: Sequence[int
 
 
 def _of_tracks(score: ScoreTick, tracks: Sequence[TrackTick], name: str, fermatas_ticks: Sequence[int]) -> Chorale:
-    ticks_per_16th = score.ticks_per_quarter / _16THS_PER_QUARTER
+    ticks_per_16th = score.ticks_per_quarter / STEPS_PER_BEAT
     if not any(track.notes for track in tracks):
         raise InputError(f"{name} has no notes. Give a piece with notes in four voices.")
     lines = [_line(track, ticks_per_16th) for track in tracks]

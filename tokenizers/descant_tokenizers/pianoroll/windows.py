@@ -32,7 +32,7 @@ from descant_tokenizers.pianoroll.rolls import (
     even_edges,
     roll_of_notes,
 )
-from descant_tokenizers.scores import VOICES, Bar, bars_of
+from descant_tokenizers.scores import NUM_VOICES, VOICES, Bar, bars_of
 
 SPLITS = ("train", "valid")
 ROLLS_CORPUS = "chorales-rolls"
@@ -175,7 +175,7 @@ def roll_rows(corpus: str, chorales: DatasetDict) -> tuple[Rows, Features, RollR
     windows = choose_windows(chorales, corpus)
     rows = {split: [window_row(window, split) for window in found] for split, found in windows.items()}
     text = ("id", "piece", "composer", "title", "licence", "key", "time_signature", "split")
-    shape = (ROLL_CORPORA[corpus] * BAR_STEPS, NUM_PITCHES, len(VOICES))
+    shape = (ROLL_CORPORA[corpus] * BAR_STEPS, NUM_PITCHES, NUM_VOICES)
     numbers = dict.fromkeys(("first_bar", "window"), Value("int32"))
     features = Features(
         {**dict.fromkeys(text, Value("string")), **numbers, "music": Value("binary"), "roll": Array3D(shape, "int8")}
