@@ -1,12 +1,12 @@
 """Train one small model on the chorales in other tokens, or in another order of them, and compare likelihoods.
 
-    python benchmarks/token_orders.py --list                     what can be tried
-    python benchmarks/token_orders.py remi tsd --out /tmp/tries   some of it, 600 steps each
-    python benchmarks/token_orders.py remi --max-steps 40         a look at whether it runs
+    python benchmarks/token_orders.py --list                     list the rows
+    python benchmarks/token_orders.py remi tsd --out /tmp/tries   train some of them, 600 steps each
+    python benchmarks/token_orders.py remi --max-steps 40         check quickly that a row runs
 
-Every row is trained on whole pieces alone (no other task), with the stock model, optimizer and transpositions of
-configs/chorales.yaml, and scored on the four-part pieces of valid: nats per voice-16th, a unit in which tokens compare.
-A row that is finished in `--out` is not trained again. Compare rows of one run only.
+Every row is trained on whole pieces only (no other task), with the stock model, optimizer and transpositions of
+configs/chorales.yaml, and scored on the four-part pieces of valid in nats per voice-16th, which do not depend on the
+tokens. A row that is finished in `--out` is not trained again. Compare rows of one run only.
 """
 
 from __future__ import annotations
@@ -38,35 +38,36 @@ from descant_tokenizers.tokens.tasks import Encoded, Task, TaskLayout
 from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 PAD, BOS, EOS = 0, 1, 2
-Writer = Callable[[Piece], list[int]]
+Encoder = Callable[[Piece], list[int]]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One way of writing chorales.
+    """One way of encoding chorales.
 
     Attributes:
-        about: One line for the vocabulary.
-        preset: Tokenizer preset whose order of voices is taken.
-        make_writer: From the preset's layout to what writes a piece; ids 0, 1 and 2 are PAD, BOS and EOS.
-        is_metrical: Whether positions count time in the music instead of tokens.
+        about: One line for the table.
+        preset: Tokenizer preset with the order of the voices.
+        make_encoder: Returns a function that encodes a piece, and the vocabulary size, from the preset's layout; ids 0,
+            1 and 2 are PAD, BOS and EOS.
+        is_metrical: True if positions count time in the music instead of tokens.
     """
 
     about: str
     preset: str
-    make_writer: Callable[[TaskLayout], tuple[Writer, int]]
+    make_encoder: Callable[[TaskLayout], tuple[Encoder, int]]
     is_metrical: bool = False
 
 
-def remi(layout: TaskLayout) -> tuple[Writer, int]:
-    """The preset's own stream."""
+def remi(layout: TaskLayout) -> tuple[Encoder, int]:
+    """Encode with the preset itself."""
     return lambda piece: layout.encode(piece, Task.CONTINUE, piece.voices).ids, layout.vocabulary.size
 
 
-def scheme(name: str) -> Callable[[TaskLayout], tuple[Writer, int]]:
-    """One of miditok's other schemes, on the same grid."""
+def scheme(name: str) -> Callable[[TaskLayout], tuple[Encoder, int]]:
+    """Encode with one of miditok's other schemes, on the same grid."""
 
-    def make(layout: TaskLayout) -> tuple[Writer, int]:
+    def make(layout: TaskLayout) -> tuple[Encoder, int]:
         vocabulary, other = layout.vocabulary, MiditokScheme(name, FOUR_PART)
 
         def write(piece: Piece) -> list[int]:
@@ -80,10 +81,10 @@ def scheme(name: str) -> Callable[[TaskLayout], tuple[Writer, int]]:
     return make
 
 
-def reordered(order: Callable[[Vocabulary, list[int]], list[int]]) -> Callable[[TaskLayout], tuple[Writer, int]]:
-    """REMI with the tokens of each bar in another order, from which the bar can be read back."""
+def reordered(order: Callable[[Vocabulary, list[int]], list[int]]) -> Callable[[TaskLayout], tuple[Encoder, int]]:
+    """Encode with REMI, but the tokens of each bar in another order, from which the bar can be decoded."""
 
-    def make(layout: TaskLayout) -> tuple[Writer, int]:
+    def make(layout: TaskLayout) -> tuple[Encoder, int]:
         vocabulary = layout.vocabulary
 
         def write(piece: Piece) -> list[int]:
@@ -103,7 +104,7 @@ def bars_of(vocabulary: Vocabulary, ids: Sequence[int]) -> Iterator[list[int]]:
 
 
 def duration_first(vocabulary: Vocabulary, bar: list[int]) -> list[int]:
-    """Each note as `Program Duration Pitch`."""
+    """Order each note as `Program Duration Pitch`."""
     ids = list(bar)
     for index, i in enumerate(bar):
         if vocabulary.types[i] == "Pitch":
@@ -112,7 +113,7 @@ def duration_first(vocabulary: Vocabulary, bar: list[int]) -> list[int]:
 
 
 def onset_rhythm_first(vocabulary: Vocabulary, bar: list[int]) -> list[int]:
-    """At each onset who begins for how long, then the pitches in the same order."""
+    """Put the programs and durations of each onset first, then its pitches in the same order."""
     ids: list[int] = []
     waiting: list[int] = []
     for i in bar:
@@ -123,7 +124,7 @@ def onset_rhythm_first(vocabulary: Vocabulary, bar: list[int]) -> list[int]:
 
 
 def bar_rhythm_first(vocabulary: Vocabulary, bar: list[int]) -> list[int]:
-    """The rhythm of all voices for the whole bar, then its pitches in the same order."""
+    """Put the rhythm of all voices in the bar first, then its pitches in the same order."""
     return [i for i in bar if vocabulary.types[i] != "Pitch"] + [i for i in bar if vocabulary.types[i] == "Pitch"]
 
 
@@ -140,12 +141,12 @@ ROWS: Mapping[str, Row] = {
 
 
 class MusicTime:
-    """Position ids that count the music's time: four to a 16th, and the tokens of one moment a quarter apart.
+    """Position ids that count the music's time: four to a 16th, with the tokens of one moment a quarter apart.
 
-    A position token is read as in x/4, where it counts the grid of a quarter; few chorales are in anything else.
+    A position token is read as in x/4, where it counts the grid of a quarter; few chorales are in another meter.
 
     Args:
-        vocabulary: A vocabulary, which says how long bars and positions are.
+        vocabulary: A vocabulary, for the lengths of bars and positions.
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
@@ -161,7 +162,7 @@ class MusicTime:
 
     def __call__(self, ids_BT: torch.Tensor) -> torch.Tensor:
         """Return the position of every token, (B, T)."""
-        # A bar begins where the lengths of those before it end; its own is told by the signature, one token later.
+        # A bar begins where the lengths of those before it end; its own length follows one token later.
         ends_BT = self._bar_16ths[ids_BT].cumsum(1)
         bars_BT = torch.where(self._is_bar[ids_BT], ends_BT, 0.0).cummax(1).values
         index_BT = torch.arange(ids_BT.shape[1]).expand_as(ids_BT)
@@ -170,14 +171,14 @@ class MusicTime:
         return 4 * (bars_BT + offsets_BT) + 0.25 * (index_BT - since_BT).clamp(max=15)
 
     def give(self, module: torch.nn.Module, arguments: Any, named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Add them to what a model is called with: a hook before its forward pass."""
+        """Add the position ids to the arguments of a model: a hook before its forward pass."""
         return arguments, {**named, "position_ids": self(named["input_ids"])}
 
 
 class Streams(BatchSource):
-    """Whole pieces, one transposition of each in an epoch."""
+    """Whole pieces, each in one transposition per epoch."""
 
-    def __init__(self, pieces: Sequence[Piece], shifts: Sequence[range], write: Writer, seed: int) -> None:
+    def __init__(self, pieces: Sequence[Piece], shifts: Sequence[range], write: Encoder, seed: int) -> None:
         super().__init__(len(pieces), seed, PAD)
         self._pieces, self._shifts, self._write = pieces, shifts, write
         self._known: dict[tuple[int, int], list[int]] = {}
@@ -191,7 +192,7 @@ class Streams(BatchSource):
 
 
 def whole(ids: list[int]) -> Encoded:
-    """All but the first token count; a header of voices, four times the same, costs nothing once it is learned."""
+    """Count all tokens but the first; a prefix with the same four voices costs nothing once it is learned."""
     return Encoded(ids, [False] + [True] * (len(ids) - 1))
 
 
@@ -221,10 +222,10 @@ class StreamRepresentation:
 
 
 def train(name: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Train one row and return what is said of it."""
+    """Train one row and return its figures."""
     row = ROWS[name]
     layout = TaskLayout(Vocabulary(build_tokenizer(row.preset)))
-    write, size = row.make_writer(layout)
+    write, size = row.make_encoder(layout)
     values = {
         "name": name,
         "out_dir": str(options.out),
@@ -265,18 +266,18 @@ def train(name: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Train what is asked for, and print a vocabulary."""
+    """Train the requested rows, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rows", nargs="*", metavar="ROW", help="what to train; all if none is named")
-    parser.add_argument("--list", action="store_true", help="say what there is")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help="rows to train; default: all")
+    parser.add_argument("--list", action="store_true", help="list the rows")
     parser.add_argument("--out", type=Path, default=Path("runs/token-orders"), help="folder of the runs")
     parser.add_argument("--max-steps", type=int, default=600)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the table's figures to a file, too")
-    parser.add_argument("--threads", type=int, help="CPU threads; all cores if not given")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures of the table to a file")
+    parser.add_argument("--threads", type=int, help="CPU threads; default: all cores")
     options = parser.parse_args()
     if unknown := set(options.rows) - set(ROWS):
-        parser.error(f"unknown row {min(unknown)}: choose from {', '.join(ROWS)}")
+        parser.error(f"{min(unknown)} is not a row. Choose from {', '.join(ROWS)}.")
     if options.list:
         print("\n".join(f"{name:20} {row.about}" for name, row in ROWS.items()))
         return

@@ -1,4 +1,4 @@
-"""Tokens a second of our trainer against transformers' `Trainer`, and as a share of the machine's matmul peak.
+"""Compare the speed of our training with transformers' `Trainer` and with the machine's peak of matrix products.
 
     python benchmarks/train.py                                    # the published configuration, about a minute
     python benchmarks/train.py --config configs/chorales-gpt2.yaml --repeats 9
@@ -6,11 +6,11 @@
     python benchmarks/train.py --device cuda data.batch_tokens=30000
     python benchmarks/train.py data.corpora='[my-dataset]'        # any corpus or folder of a built dataset
 
-Both sides train the same model from the same weights, with the same optimizer, in the same precision, on the same
+Both sides train the same model from the same weights, with the same optimizers, in the same precision, on the same
 batches; both average the weights after every step. Theirs gets its batches ready-made, without a padding mask, and
 neither logs, evaluates nor saves. The two take turns of a few steps, a third turn measures matrix products, and the
-ratios printed are medians over the turns: what else the machine does meanwhile strikes all three. On a busy CPU,
-`--clock cpu --threads 1` counts seconds of CPU time, which other work hardly touches.
+printed ratios are medians over the turns, so that other load on the machine affects all three. On a busy CPU, `--clock
+cpu --threads 1` counts seconds of CPU time, which other load hardly changes.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ PEAK_SHAPES = ((2048, 1024, 1024), (4096, 256, 1024), (3072, 1024, 256), (2048, 
 
 @dataclass
 class Turns:
-    """Seconds of each turn of ours and of theirs, and the peak measured between them."""
+    """Seconds of our turns and of theirs, and the peaks measured between them."""
 
     ours: list[float] = field(default_factory=list)
     theirs: list[float] = field(default_factory=list)
@@ -52,11 +52,11 @@ class Turns:
 
 
 class Now:
-    """Reads a clock when all work that was given to a device is done.
+    """Reads a clock once all work on a device is done.
 
     Args:
-        device: Where the work runs.
-        clock: In seconds.
+        device: The device.
+        clock: Returns seconds.
     """
 
     def __init__(self, device: torch.device, clock: Callable[[], float]) -> None:
@@ -70,7 +70,7 @@ class Now:
 
 
 class Theirs:
-    """transformers' `Trainer` over ready-made batches; each turn goes on with the same weights and optimizer state."""
+    """transformers' `Trainer` over ready-made batches; each turn continues with its weights and optimizer states."""
 
     def __init__(
         self, model: PreTrainedModel, config: CausalConfig, batches: list[Batch], now: Now, *, in_bf16: bool
@@ -180,7 +180,7 @@ def operations(model: PreTrainedModel, batches: list[Batch]) -> float:
 def take_turns(
     ours: CausalTask, theirs: Theirs, batches: list[Batch], repeats: int, dtype: torch.dtype, now: Now
 ) -> Turns:
-    """Let the two train in turns, after one turn each to warm up."""
+    """Train both in turns, after one turn each to warm up."""
     turns = Turns()
     for repeat in range(repeats + 1):
         seconds = our_turn(ours, batches, now), theirs.turn()
@@ -196,11 +196,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print the two speeds, their ratio and the share of the peak."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("overrides", nargs="*", help="key=value of the configuration")
-    parser.add_argument("--config", type=Path, help="YAML file of a run; the published default if not given")
+    parser.add_argument("--config", type=Path, help="YAML file of a run; default: the published model")
     parser.add_argument("--steps", type=int, default=4, help="optimizer steps of a turn")
     parser.add_argument("--repeats", type=int, default=5, help="turns, after one to warm up")
     parser.add_argument("--device", help="cpu, cuda or mps; default: the best available one")
-    parser.add_argument("--threads", type=int, help="CPU threads; torch's choice if not given")
+    parser.add_argument("--threads", type=int, help="CPU threads; default: torch's choice")
     parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="seconds of the clock or of CPU time")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as scratch, quiet_libraries():
@@ -208,7 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         trainer = prepare_run(options.config, RunOptions(overrides, None, options.device, options.threads, quiet=True))
         ours = trainer.task
         if not isinstance(ours, CausalTask):
-            parser.error("the configuration is no causal model's: transformers' Trainer trains no other objective")
+            parser.error("The configuration is not a causal model's. transformers' Trainer trains no other objective.")
         batches = list(islice(ours.source.batches(0, ours.config.data.batch_tokens), options.steps))
         twin = type(ours.model)(ours.model.config.__class__.from_dict(ours.model.config.to_dict()))
         twin.load_state_dict(ours.model.state_dict())

@@ -1,11 +1,11 @@
-"""Change one thing of the published model's configuration at a time, train each for a while, and set them side by side.
+"""Change one part of the published model's configuration at a time, train each variant briefly, and compare them.
 
-    python records/ablations.py --list                     what is changed
-    python records/ablations.py base adamw prefix           some of it, 600 steps each (ten minutes of a core)
-    python records/ablations.py --record                    write what is finished to records/2026-11-26_ablations
+    python records/ablations.py --list                     list the rows
+    python records/ablations.py base adamw prefix           train some of them, 600 steps each (ten minutes of a core)
+    python records/ablations.py --record                    write the finished rows to records/2026-11-26_ablations
 
-`base` is configs/chorales-sbat.yaml trained from nothing, its schedule run out after 600 steps; every other row differs
-from it in what the table says and in nothing else (two rows have read as many steps of other music before). `seed` is
+`base` is configs/chorales-sbat.yaml trained from scratch, with a schedule of 600 steps; every other row differs from it
+only as the table says (two rows start with as many steps on other music). `seed` is
 `base` again with another seed, and `prefix-seed` is `prefix`: differences of that size mean nothing. 600 steps are a
 tenth of a full run: what regularizes shows its cost here and not its gain.
 A row that is finished under `--out` is not trained again.
@@ -29,7 +29,7 @@ STEPS = 600
 RECORD = Path(__file__).parent / "2026-11-26_ablations"
 TASKS = ("continue", "harmonize")
 
-#: What each row says instead of `base`.
+#: Overrides of each row.
 ROWS: dict[str, tuple[str, ...]] = {
     "base": (),
     "seed": ("seed=2",),
@@ -64,23 +64,23 @@ ROWS: dict[str, tuple[str, ...]] = {
     "folk-first": ("init_from=OUT/on-folk", "data.tokenizer=sbat-style"),
     "palestrina-first": ("init_from=OUT/on-palestrina", "data.tokenizer=sbat-style"),
 }
-"""Sizes of `deep` and `wide` are those with about as many parameters as `base`; BPE cannot repeat given notes at their
-onsets, so its rows are to be set beside `repeat-off`."""
-#: Other music is brought into four voices where a layout has styles; none is ever told here.
-UNTOLD = ("data.valid_corpus=chorales", "data.tokenizer=sbat-style", "data.unlabelled_share=1.0")
-#: What rows go on from: as many steps on other music.
+"""`deep` and `wide` have about as many parameters as `base`. BPE cannot repeat context notes at their onsets, so compare
+its rows with `repeat-off`."""
+#: Other music is brought into four voices where a layout has styles; no style token is used here.
+NO_STYLE = ("data.valid_corpus=chorales", "data.tokenizer=sbat-style", "data.unlabelled_share=1.0")
+#: First stages of other rows: as many steps on other music.
 FIRST: dict[str, tuple[str, ...]] = {
-    "on-folk": ("data.corpora=[folk]", "layout.styles=[folk]", *UNTOLD),
-    "on-palestrina": ("data.corpora=[palestrina]", "layout.styles=[palestrina]", *UNTOLD),
+    "on-folk": ("data.corpora=[folk]", "layout.styles=[folk]", *NO_STYLE),
+    "on-palestrina": ("data.corpora=[palestrina]", "layout.styles=[palestrina]", *NO_STYLE),
 }
 
 
 def train(name: str, out: Path) -> None:
-    """Train a row, unless that is done."""
+    """Train a row, unless it is finished."""
     folder = out / name
     if not (folder / "summary.json").exists():
         if folder.exists():
-            raise SystemExit(f"{folder} was cut short: remove it, and the row is trained again")
+            raise SystemExit(f"{folder} is unfinished. Remove it to train the row again.")
         overrides = [override.replace("OUT", str(out)) for override in (ROWS | FIRST)[name]]
         for key, _, value in (override.partition("=") for override in overrides):
             if key == "data.tokenizer" and value.startswith("/"):
@@ -100,7 +100,7 @@ def train(name: str, out: Path) -> None:
 
 
 def learn_tokens(folder: Path) -> None:
-    """Train the tokenizer of a folder whose name ends in its size, unless that is done."""
+    """Train the tokenizer of a folder whose name ends in its size, unless it exists."""
     if not folder.exists():
         size = folder.name.rpartition("-")[2]
         _run(
@@ -109,7 +109,7 @@ def learn_tokens(folder: Path) -> None:
 
 
 def facts_of(name: str, out: Path) -> dict[str, Any]:
-    """Return what a finished row's files say."""
+    """Return the figures of a finished row."""
     folder = out / name
     header, summary = (json.loads((folder / file).read_text(encoding="utf-8")) for file in ("run.json", "summary.json"))
     facts = {"row": name, "changed": " ".join(ROWS[name]) or "nothing", "parameters": header["num_parameters"]}
@@ -121,7 +121,7 @@ def facts_of(name: str, out: Path) -> dict[str, Any]:
 
 
 def record(out: Path) -> None:
-    """Write what is finished, and print it as a table."""
+    """Write the finished rows, and print them as a table."""
     rows = [facts_of(name, out) for name in ROWS if (out / name / f"{TASKS[-1]}.json").exists()]
     RECORD.mkdir(exist_ok=True)
     facts = {
@@ -136,15 +136,15 @@ def record(out: Path) -> None:
 
 
 def main() -> None:
-    """Train what is asked for."""
+    """Train the requested rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rows", nargs="*", metavar="ROW", help="what to train; all if none is named")
-    parser.add_argument("--list", action="store_true", help="say what there is")
-    parser.add_argument("--record", action="store_true", help="write what is finished under records/, and print it")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help="rows to train; default: all")
+    parser.add_argument("--list", action="store_true", help="list the rows")
+    parser.add_argument("--record", action="store_true", help="write the finished rows under records/, and print them")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "ablations", help="folder of the runs")
     options = parser.parse_args()
     if unknown := set(options.rows) - set(ROWS):
-        parser.error(f"unknown row {min(unknown)}: choose from {', '.join(ROWS)}")
+        parser.error(f"{min(unknown)} is not a row. Choose from {', '.join(ROWS)}.")
     if options.list:
         print("\n".join(f"{name:18} {' '.join(changed)}" for name, changed in ROWS.items()))
     elif options.record:

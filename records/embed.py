@@ -1,14 +1,13 @@
-"""Put a run's checkpoint among the weights of the package, and its log, pictures and header among the records.
+"""Copy a run's checkpoint into the package's weights, and its log, pictures and header into the records.
 
     python records/embed.py runs/chorales chorales --record 2026-11-26_chorales
     python records/embed.py runs/gan gan --record 2026-11-25_gan --git 3a5c5fe     a run of an exported tree
     python records/embed.py runs/midinet midinet --record 2026-11-26_midinet
     python records/embed.py chorales chorales --record 2026-11-26_chorales --measured 2026-11-26_evaluation
 
-The last one puts what records/evaluate.py measured into the card of a model that is embedded already, for a release
-with `--tested 2026-11-26_test`. The GANs' weights are halved to fp16 (`save_gan`), the causal model's stay as they are.
-The record's `metrics.json` is written by hand from what the commands in it printed; a GAN's card quotes it from there,
-once it is written.
+The last command adds the figures of records/evaluate.py to the card of an embedded model, for a release with `--tested
+2026-11-26_test`. The GANs' weights are halved to fp16 (`save_gan`), the causal model's are not changed. The record's
+`metrics.json` is written by hand from the output of the commands in it; a GAN's card quotes it once it exists.
 """
 
 from __future__ import annotations
@@ -41,11 +40,11 @@ def main() -> None:
     """Embed, and record."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("run", type=Path, help="run folder")
-    parser.add_argument("name", help="of the embedded model")
+    parser.add_argument("name", help="name of the embedded model")
     parser.add_argument("--record", required=True, help="folder under records/")
-    parser.add_argument("--measured", help="folder under records/ with what records/evaluate.py wrote")
-    parser.add_argument("--tested", help="the same of the test split, for a release")
-    parser.add_argument("--git", help="the revision that ran, if the run could not know")
+    parser.add_argument("--measured", help="folder under records/ with the output of records/evaluate.py")
+    parser.add_argument("--tested", help="the same for the test split, for a release")
+    parser.add_argument("--git", help="git revision of the run, if the run did not know it")
     options = parser.parse_args()
     record = RECORDS / options.record
     facts = {"record": f"records/{options.record}"} | ({"git": options.git} if options.git else {})
@@ -62,7 +61,7 @@ def main() -> None:
 
 
 def measured(record: Path, name: str) -> list[MeasuredFigures]:
-    """Read the figures that a causal model's card quotes from what records/evaluate.py wrote."""
+    """Read the figures of a causal model's card from the output of records/evaluate.py."""
     found = json.loads((record / "likelihood.json").read_text(encoding="utf-8"))
     split = found["continue"]["split"]
 
@@ -72,13 +71,13 @@ def measured(record: Path, name: str) -> list[MeasuredFigures]:
 
     label = "nats per voice-16th of alto, tenor and bass, given the soprano"
     given = nats("harmonize", "harmonize_nats_per_voice_16th", label)
-    # of valid, the checkpoint itself knows it
+    # the checkpoint has the figure of valid
     alone = [] if split == "valid" else [nats("continue", "nats_per_voice_16th", "nats per voice-16th")]
     return [*alone, given, *measured_harmonies(record, name)]
 
 
 def measured_harmonies(record: Path, name: str) -> list[MeasuredFigures]:
-    """Read the figures about a model's harmonies of a split's sopranos."""
+    """Read the figures about a model's harmonizations of a split's sopranos."""
     harmonies = json.loads((record / "harmonization.json").read_text(encoding="utf-8"))
     mine, bach = harmonies["models"][name], harmonies["bach"]
 
@@ -101,7 +100,7 @@ def measured_harmonies(record: Path, name: str) -> list[MeasuredFigures]:
 
 
 def measured_rolls(facts: Mapping[str, Any], name: str) -> list[MeasuredFigures]:
-    """Read the figures that a GAN's card quotes from the records that its facts name; none that are not there yet."""
+    """Read the figures of a GAN's card from the records that its facts name, as far as they exist."""
     path = RECORDS.parent / facts["record"] / "metrics.json"
     figures = []
     if path.is_file():
@@ -114,7 +113,7 @@ def measured_rolls(facts: Mapping[str, Any], name: str) -> list[MeasuredFigures]
 
 
 def embed(run: str, name: str, folder: Path, facts: dict[str, str]) -> None:
-    """Write the published files of a run's checkpoint into an empty folder, with more facts about the run."""
+    """Write the published files of a run's checkpoint into an empty folder, with further facts about the run."""
     if find_checkpoint(run).objective in BUILDERS:
         gan = load_gan(run)
         gan_meta = replace(gan.meta, training=gan.meta.training | facts)

@@ -54,7 +54,7 @@ def test_an_order_says_the_same_notes(
 @pytest.mark.parametrize("scheme", ["tsd", "midilike"])
 def test_another_scheme_holds_every_note(scheme: str, script: ModuleType, random_piece: Callable[..., Piece]) -> None:
     layout = TaskLayout(Vocabulary(script.build_tokenizer("satb")))
-    write, size = script.ROWS[scheme].make_writer(layout)
+    write, size = script.ROWS[scheme].make_encoder(layout)
     ids = write(random_piece(np.random.default_rng(3)))  # it asserts that no note is lost
     assert ids[0] == script.BOS
     assert ids[-1] == script.EOS

@@ -61,7 +61,7 @@ class RunLog:
     Args:
         folder: Run folder.
         total_steps: For the progress line.
-        active: Whether this process logs.
+        active: True if this process logs.
         quiet: No progress line.
     """
 
