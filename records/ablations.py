@@ -64,8 +64,8 @@ ROWS: dict[str, tuple[str, ...]] = {
     "folk-first": ("init_from=OUT/on-folk", "data.tokenizer=sbat-style"),
     "palestrina-first": ("init_from=OUT/on-palestrina", "data.tokenizer=sbat-style"),
 }
-"""`deep` and `wide` have about as many parameters as `base`. BPE cannot repeat context notes at their onsets, so compare
-its rows with `repeat-off`."""
+"""`deep` and `wide` have about as many parameters as `base`. BPE cannot repeat context notes at their onsets, so
+compare its rows with `repeat-off`."""
 #: Other music is brought into four voices where a layout has styles; no style token is used here.
 NO_STYLE = ("data.valid_corpus=chorales", "data.tokenizer=sbat-style", "data.unlabelled_share=1.0")
 #: First stages of other rows: as many steps on other music.

@@ -285,14 +285,16 @@ def gan_values(gan_datasets: dict[str, Path], tmp_path: Path) -> Callable[[str],
 @pytest.fixture
 def make_gan_trainer(gan_values: Callable[[str], dict[str, Any]], tmp_path: Path) -> Callable[..., Trainer]:
     """A function that makes a trainer of a tiny GAN in a folder of `tmp_path`."""
+    from descant_modeling.common.config import build_config
     from descant_modeling.gan.run import open_task
-    from descant_modeling.objectives import parse_run_config
+    from descant_modeling.objectives import objective_of
     from descant_modeling.training.log import RunLog
     from descant_modeling.training.run import make_accelerator
     from descant_modeling.training.trainer import Trainer
 
     def make(kind: str, folder: str = "run", *overrides: str) -> Trainer:
-        config = parse_run_config(gan_values(kind), "test", overrides)
+        values = gan_values(kind)
+        config: Any = build_config(objective_of(values, "test").config, values, "test", overrides)
         accelerator = make_accelerator(config.precision, "cpu")
         path = tmp_path / folder
         path.mkdir(exist_ok=True)

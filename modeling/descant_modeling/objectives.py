@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from descant_modeling.common.config import CommonConfig, build_config, load_values
+from descant_modeling.common.config import CommonConfig, load_values
 from descant_modeling.gan.config import GanConfig, MidinetConfig, RollGanConfig
 from descant_modeling.gan.run import prepare_gan_run
 from descant_modeling.jsb_grid.config import GridConfig
@@ -56,20 +56,6 @@ def prepare_run(config_path: Path | None, options: RunOptions) -> Trainer:
     objective = objective_of(values, where)
     context = open_run(objective.config, values, where, options)
     return start_run(context, objective.prepare(context))
-
-
-def parse_run_config(values: dict[str, Any], where: str, overrides: Sequence[str] = ()) -> CommonConfig:
-    """Build the configuration of the objective that the values name.
-
-    Args:
-        values: As YAML gives them; overrides are written into them.
-        where: Names the values in errors.
-        overrides: `key=value` with dots for nesting.
-
-    Raises:
-        InputError: An unknown objective or key, a value of a wrong type or out of range.
-    """
-    return build_config(objective_of(values, where).config, values, where, overrides)
 
 
 def objective_of(values: dict[str, Any], where: str) -> Objective:

@@ -18,8 +18,8 @@ import pytest
 import typer
 
 from descant_modeling.cli.main import app
-from descant_modeling.common.config import load_values
-from descant_modeling.objectives import parse_run_config
+from descant_modeling.common.config import build_config, load_values
+from descant_modeling.objectives import objective_of
 from descant_tokenizers.scores import read_score
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -126,7 +126,7 @@ def check_configuration(context: Any) -> None:
         return
     config = context.params["config"]
     values, where = load_values(None if config is None else ROOT / config)
-    parse_run_config(values, where, context.params["overrides"] or ())
+    build_config(objective_of(values, where).config, values, where, context.params["overrides"] or ())
 
 
 def check_launcher(words: list[str], is_whole: bool) -> None:

@@ -7,9 +7,13 @@ import pytest
 
 from descant_modeling.common.config import build_config, load_values
 from descant_modeling.gan.config import GanConfig, MidinetConfig
-from descant_modeling.objectives import OBJECTIVES, parse_run_config
+from descant_modeling.objectives import OBJECTIVES, objective_of
 from descant_modeling.training.config import RunConfig
 from descant_tokenizers.common.errors import InputError
+
+
+def parse_run_config(values, where, overrides=()):
+    return build_config(objective_of(values, where).config, values, where, overrides)
 
 
 def read(path, overrides=()):

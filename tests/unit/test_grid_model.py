@@ -9,7 +9,7 @@ import pytest
 import torch
 from chorale_frames import chorale_of_frames
 
-from descant_modeling.common.config import load_values
+from descant_modeling.common.config import build_config, load_values
 from descant_modeling.evaluation.likelihood import score_grids
 from descant_modeling.jsb_grid.checkpoints import grid_likelihood
 from descant_modeling.jsb_grid.config import GridConfig
@@ -26,7 +26,6 @@ from descant_modeling.jsb_grid.data import (
     read_grids,
 )
 from descant_modeling.models.transformer import ModelConfig, build_model
-from descant_modeling.objectives import parse_run_config
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.pianoroll.frames import SILENT
 
@@ -234,8 +233,8 @@ def test_each_epoch_holds_every_piece_once_and_transposes_it_anew():
 
 
 def test_the_published_row_is_the_default(repo_root):
-    published = parse_run_config(*load_values(repo_root / "configs" / "grid.yaml"))
+    published = build_config(GridConfig, *load_values(repo_root / "configs" / "grid.yaml"))
     assert published == GridConfig()
     assert published.data.grid_json is None
     with pytest.raises(InputError, match=r"data\.beat_cycle is -1\. Give 0 or more"):
-        parse_run_config({"objective": "grid"}, "here", ["data.beat_cycle=-1"])
+        build_config(GridConfig, {"objective": "grid"}, "here", ["data.beat_cycle=-1"])
