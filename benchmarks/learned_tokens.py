@@ -2,7 +2,7 @@
 
     python benchmarks/learned_tokens.py out/BPE-* out/Unigram-* --out records/2026-11-26_learned/chorales.json
 
-The table of docs/tokenizers.md, which also has the commands that train these folders. For each tokenizer, `--walks`
+The table of docs/learned-tokens.md, which also has the commands that train these folders. For each tokenizer, `--walks`
 random walks follow the grammar's mask, every legal token equally likely, and are decoded by miditok alone: `decoded`
 counts those that give the notes of their base tokens, one line a voice.
 """

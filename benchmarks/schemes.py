@@ -1,4 +1,4 @@
-"""Compare every tokenization scheme on four kinds of music: the tables of docs/tokenizers.md.
+"""Compare every tokenization scheme on four kinds of music: the tables of docs/schemes.md.
 
     python benchmarks/schemes.py --out records/2026-11-26_schemes --games game-music
     python records/refresh.py                                           # brings the tables up to date

@@ -96,7 +96,7 @@ def test_the_tables_of_schemes_are_those_of_the_records(repo_root: Path, monkeyp
     monkeypatch.syspath_prepend(str(repo_root / "records"))
     import refresh
 
-    text = (repo_root / "docs" / "tokenizers.md").read_text(encoding="utf-8")
+    text = (repo_root / "docs" / "schemes.md").read_text(encoding="utf-8")
     tables = {match[2]: match[3] for match in refresh.SCHEMES.finditer(text)}
     assert [Path(file).stem for file in tables] == ["chorales", "folk", "midi", "games"]
     for file, table in tables.items():
@@ -132,7 +132,7 @@ def test_the_documentation_states_every_limit_of_every_scheme(repo_root: Path) -
     from descant_tokenizers.comparison.schemes import load_scheme, scheme_names
     from descant_tokenizers.tokens.kinds import MULTITRACK
 
-    rows = (repo_root / "docs" / "tokenizers.md").read_text(encoding="utf-8").splitlines()
+    rows = (repo_root / "docs" / "schemes.md").read_text(encoding="utf-8").splitlines()
     for name in scheme_names():
         (row,) = [row for row in rows if row.startswith(f"| `{name}` |") and row.count("|") == 4]
         assert all(limit in row for limit in load_scheme(name, MULTITRACK).limits), name

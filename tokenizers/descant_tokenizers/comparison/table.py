@@ -29,7 +29,7 @@ COLUMNS = (
     "notes/s",
     "refused",
 )
-"""Headings; docs/tokenizers.md explains each."""
+"""Headings; docs/schemes.md explains each."""
 
 _PANELS = (
     ("tokens_per_note", "tokens per note"),
