@@ -291,7 +291,7 @@ MISTAKES = [
     ("data.splits=[test]", "Give splits other than valid, test and held_out"),
     ("data.splits=[extra]", "There is no piece in splits extra"),
     ("data.tokenizer=/no/such/folder", "has no tokenizer.json"),
-    ("init_from=no-such-model", "unknown model 'no-such-model'"),
+    ("init_from=no-such-model", "Unknown model 'no-such-model'"),
     ("out_dir=/dev/null/runs", "The run folder /dev/null/runs/tiny cannot be made"),
 ]
 

@@ -19,7 +19,7 @@ def two_chords(*first: int) -> VoiceLeading:
 
 def test_fifths_are_not_followed_by_fifths():
     leading = two_chords(67, 64, 55, 48)  # G over C
-    leading.sing(0, QUARTER, 2 * QUARTER, 69)
+    leading.add(0, QUARTER, 2 * QUARTER, 69)
     found = leading.parallels(3, QUARTER)
     assert {50, 62} <= found
     assert all(pitch > 48 and abs(69 - pitch) % 12 == 7 for pitch in found)
@@ -27,20 +27,20 @@ def test_fifths_are_not_followed_by_fifths():
 
 def test_a_voice_that_stays_makes_no_parallels():
     leading = two_chords(67, 64, 55, 48)
-    leading.sing(0, QUARTER, 2 * QUARTER, 67)
+    leading.add(0, QUARTER, 2 * QUARTER, 67)
     assert leading.parallels(3, QUARTER) == set()
 
 
 def test_octaves_and_unisons_are_not_followed_by_octaves():
     leading = two_chords(72, 67, 64, 48)
-    leading.sing(0, QUARTER, 2 * QUARTER, 74)
+    leading.add(0, QUARTER, 2 * QUARTER, 74)
     assert {50, 62, 74} <= leading.parallels(3, QUARTER)
     assert leading.parallels(1, QUARTER) == set()  # a fourth below the soprano is no perfect fifth
 
 
 def test_contrary_motion_is_free():
     leading = two_chords(72, 67, 64, 48)
-    leading.sing(0, QUARTER, 2 * QUARTER, 74)
+    leading.add(0, QUARTER, 2 * QUARTER, 74)
     assert 38 not in leading.parallels(3, QUARTER)
 
 
@@ -53,7 +53,7 @@ def test_a_note_that_is_known_to_come_counts_as_sung():
 
 def test_a_rest_between_is_no_motion():
     leading = two_chords(67, 64, 60, 48)
-    leading.sing(0, 2 * QUARTER, 3 * QUARTER, 69)
+    leading.add(0, 2 * QUARTER, 3 * QUARTER, 69)
     assert leading.parallels(3, 2 * QUARTER) == set()
 
 
@@ -111,6 +111,6 @@ def test_the_key_is_that_of_the_given_notes():
 def test_a_copy_goes_its_own_way():
     leading = two_chords(67, 64, 55, 48)
     twin = leading.copy()
-    twin.sing(0, QUARTER, 2 * QUARTER, 69)
+    twin.add(0, QUARTER, 2 * QUARTER, 69)
     assert 50 in twin.forbidden(3, QUARTER)
     assert leading.parallels(3, QUARTER) == set()

@@ -189,7 +189,7 @@ class SequenceState:
         if self.leading is not None and self.state.kind == "Duration":
             start, voice = self.template.bars[self.bar].start_ticks, self.state.voice
             end = start + self._end_of(voice)
-            self.leading.sing(
+            self.leading.add(
                 voice, start + self.state.offset_ticks, end, self.grammar.vocabulary.pitch_of[self.written[-2]]
             )
         return ids

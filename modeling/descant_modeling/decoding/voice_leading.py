@@ -93,7 +93,7 @@ def leading_rules(config: GenerationConfig, vocabulary: Vocabulary) -> LeadingRu
     return rules if has_plain_lines(vocabulary) and (rules.parallels or rules.leaps) else None
 
 
-class _Sung(NamedTuple):
+class _LineNote(NamedTuple):
     onset_ticks: int
     end_ticks: int
     pitch: int
@@ -117,18 +117,18 @@ class VoiceLeading:
         key: NoteKey | None = None,
     ) -> None:
         self.rules, self.key = rules or LeadingRules(), key
-        self._sung: list[list[_Sung]] = [[] for _ in range(num_voices)]
+        self._lines: list[list[_LineNote]] = [[] for _ in range(num_voices)]
         for onset, note in sorted(held):
-            self.sing(note.voice, onset, onset + note.duration_ticks, note.pitch)
+            self.add(note.voice, onset, onset + note.duration_ticks, note.pitch)
 
-    def sing(self, voice: int, onset_ticks: int, end_ticks: int, pitch: int) -> None:
-        """Remember a note; those of a voice come in order."""
-        self._sung[voice] = [*self._sung[voice][-1:], _Sung(onset_ticks, end_ticks, pitch)]
+    def add(self, voice: int, onset_ticks: int, end_ticks: int, pitch: int) -> None:
+        """Add a note; those of a voice come in order."""
+        self._lines[voice] = [*self._lines[voice][-1:], _LineNote(onset_ticks, end_ticks, pitch)]
 
     def copy(self) -> VoiceLeading:
         """Return a copy with the same notes."""
         twin = copy(self)
-        twin._sung = list(self._sung)  # a voice's own list is replaced, never changed
+        twin._lines = list(self._lines)  # a voice's own list is replaced, never changed
         return twin
 
     def forbidden(self, voice: int, onset_ticks: int, due: Iterable[GridNote] = ()) -> set[int]:
@@ -156,9 +156,9 @@ class VoiceLeading:
         if own is None:
             return set()
         now = {note.voice: note.pitch for note in due}
-        for other, sung in enumerate(self._sung):
-            if sung and sung[-1].onset_ticks == onset_ticks:
-                now[other] = sung[-1].pitch
+        for other, line in enumerate(self._lines):
+            if line and line[-1].onset_ticks == onset_ticks:
+                now[other] = line[-1].pitch
         found: set[int] = set()
         for other, pitch in now.items():
             last = self._before(other, onset_ticks)
@@ -168,9 +168,9 @@ class VoiceLeading:
 
     def _before(self, voice: int, onset_ticks: int) -> int | None:
         """Return the pitch of a voice up to an onset, if it sounded."""
-        for sung in reversed(self._sung[voice]):
-            if sung.onset_ticks < onset_ticks:
-                return sung.pitch if sung.end_ticks >= onset_ticks else None
+        for note in reversed(self._lines[voice]):
+            if note.onset_ticks < onset_ticks:
+                return note.pitch if note.end_ticks >= onset_ticks else None
         return None
 
 

@@ -1,7 +1,7 @@
-"""Checkpoint folders: what the Hub holds, and what `--model` reads.
+"""Checkpoint folders: the files of a model on the Hub, and what `--model` reads.
 
-`config.json, generation_config.json, model.safetensors` (stock transformers), `tokenizer.json` (miditok's),
-`descant.json` (what our code needs beyond them), `README.md` (model card).
+`config.json, generation_config.json, model.safetensors` (stock transformers), `tokenizer.json` (miditok),
+`descant.json` (what our code needs besides), `README.md` (model card).
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from descant_tokenizers.tokens.vocabulary import Vocabulary
 FORMAT_VERSION = 2
 META_FILE = "descant.json"
 WEIGHTS_FILE = "model.safetensors"
-#: What a causal model's folder on the Hub holds.
+#: Published files of a causal model.
 PUBLISHED_FILES = ("config.json", "generation_config.json", WEIGHTS_FILE, TOKENIZER_FILE, META_FILE, "README.md")
-#: The same of another objective's, which has no tokenizer.
+#: Published files of other objectives, which have no tokenizer.
 PUBLISHED_WITHOUT_TOKENS = ("config.json", WEIGHTS_FILE, META_FILE, "README.md")
-#: Objectives whose models write without a prompt.
+#: Objectives whose models generate without a prompt.
 UNCONDITIONAL_OBJECTIVES = ("midinet", "roll-gan")
 #: Folder of the embedded checkpoints; the default one is EMBEDDED_DEFAULT.
 EMBEDDED = Path(__file__).parents[1] / "weights"
@@ -49,13 +49,12 @@ class CheckpointMeta:
 
     Attributes:
         layout: Task layout the model was trained with.
-        tokenizer_sha256: Hash of the tokenizer file saved beside it.
-        corpora: Names and hashes of what it was trained on.
-        voice_ranges: (lowest, highest) MIDI pitch of each voice in training, by rank; the singable range of
-            `generate.py`.
+        tokenizer_sha256: Hash of the tokenizer file.
+        corpora: Names and hashes of the training corpora.
+        voice_ranges: (lowest, highest) MIDI pitch of each voice in training, by rank; new notes stay in this range.
         training: Facts about the run: steps, seed, valid likelihood, git revision.
-        vocabulary_sha256: Hash of what every token id means (`Vocabulary.sha256`): the tokenizer file may leave that to
-            the installed miditok. Empty in format 1.
+        vocabulary_sha256: Hash of the meaning of every token id (`Vocabulary.sha256`), which the tokenizer file may
+            leave to the installed miditok. Empty in format 1.
         format_version: Version of this file's format.
     """
 
@@ -92,7 +91,7 @@ class FoundCheckpoint:
 
 
 ModelSource = str | FoundCheckpoint
-"""An embedded model's name, a checkpoint or run folder, or a Hub id, tried in this order; or what was found for one."""
+"""An embedded model's name, a checkpoint or run folder, or a Hub id, tried in this order; or a found checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -116,22 +115,22 @@ def sha256_file(path: Path) -> str:
 
 
 def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
-    """Write a folder beside its place, then swap it in; what stood there stays until the new one is complete.
+    """Write a folder beside its place, then swap it in; the old one stays until the new one is complete.
 
     A process killed between the two renames leaves `folder.old`; `recover_folder` puts it back.
 
     Raises:
-        InputError: It cannot be written; nothing of it is left.
+        InputError: It cannot be written; no part of it is left.
     """
     fresh, old = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
     shutil.rmtree(fresh, ignore_errors=True)
     try:
         fresh.mkdir(parents=True)
         write(fresh)
-    except (OSError, SafetensorError) as error:  # safetensors tells of a full disk in its own way
+    except (OSError, SafetensorError) as error:  # safetensors has its own error for a full disk
         shutil.rmtree(fresh, ignore_errors=True)
         reason = str(error).rstrip(".")
-        raise InputError(f"cannot write {folder} ({reason}): free some space; what was saved before is kept") from error
+        raise InputError(f"Cannot write {folder} ({reason}). Free some space; earlier checkpoints are kept.") from error
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.rename(old)
@@ -162,7 +161,7 @@ def save_checkpoint(folder: Path, model: PreTrainedModel, tokenizer: REMI, meta:
 
 
 def save_model(folder: Path, model: PreTrainedModel) -> None:
-    """Write what a stock model needs: its configuration, its weights and how it generates."""
+    """Write the files of a stock model: configuration, weights and generation settings."""
     model.save_pretrained(folder)
     GenerationConfig(  # type: ignore[no-untyped-call]
         bos_token_id=model.config.bos_token_id,
@@ -177,7 +176,7 @@ def load_checkpoint(model: ModelSource, device: str = "cpu") -> Checkpoint:
     """Load a causal model.
 
     Raises:
-        InputError: No such model, or a folder that is incomplete, of a newer format or with another tokenizer.
+        InputError: There is no such model, or its folder is incomplete, of a newer format or with another tokenizer.
     """
     source = find_checkpoint(model)
     folder, meta = source.folder, read_meta(source)
@@ -185,20 +184,20 @@ def load_checkpoint(model: ModelSource, device: str = "cpu") -> Checkpoint:
     found = sha256_file(folder / TOKENIZER_FILE)
     if found != meta.tokenizer_sha256:
         raise InputError(
-            f"{folder / TOKENIZER_FILE} is not the tokenizer the model was trained with "
-            f"(hash {found[:12]}, expected {meta.tokenizer_sha256[:12]}): restore the file saved with the model"
+            f"{folder / TOKENIZER_FILE} is not the tokenizer the model was trained with (hash {found[:12]}, expected "
+            f"{meta.tokenizer_sha256[:12]}). Restore the file saved with the model."
         )
     vocabulary = Vocabulary(tokenizer)
     if meta.vocabulary_sha256 not in ("", vocabulary.sha256()):
         raise InputError(
             f"{folder / TOKENIZER_FILE} gives other token ids with the installed miditok {version('miditok')} than in "
-            f"training: install miditok {_miditok_version(folder)}"
+            f"training. Install miditok {_miditok_version(folder)}."
         )
     network = load_model(folder)
     if network.config.vocab_size != len(tokenizer):
         raise InputError(
-            f"{folder}: the model has {network.config.vocab_size} tokens, its tokenizer {len(tokenizer)}: "
-            "use the files of one and the same checkpoint"
+            f"{folder} has a model of {network.config.vocab_size} tokens and a tokenizer of {len(tokenizer)}. Use the "
+            "files of the same checkpoint."
         )
     layout = TaskLayout(vocabulary, meta.layout)
     network.to(torch.device(device))  # type: ignore[arg-type]
@@ -208,11 +207,10 @@ def load_checkpoint(model: ModelSource, device: str = "cpu") -> Checkpoint:
 def find_checkpoint(model: ModelSource) -> FoundCheckpoint:
     """Find a model: embedded name, folder (or run folder with `best/`), or Hub id, in this order.
 
-    A Hub id is `user/name`, or `user/name@revision` for one version of it. What has been found before is returned as
-    it is.
+    A Hub id is `user/name`, or `user/name@revision` for one version of it. A found checkpoint is returned unchanged.
 
     Raises:
-        InputError: None of the three, a model that could not be fetched, or an unreadable `descant.json`.
+        InputError: There is no such model, it could not be fetched, or its `descant.json` is unreadable.
     """
     if isinstance(model, FoundCheckpoint):
         return model
@@ -230,15 +228,15 @@ def _find_folder(name: str) -> Path:
                 recover_folder(candidate)
             if (candidate / META_FILE).is_file():
                 return candidate
-        raise InputError(f"{folder} holds no {META_FILE}: give a checkpoint folder written by train.py")
+        raise InputError(f"{folder} holds no {META_FILE}. Give a checkpoint folder written by train.py.")
     if not is_repo_id(name):
-        raise InputError(f"unknown model {name!r}: {_choices()}")
+        raise InputError(f"Unknown model {name!r}. {_choices()}")
     try:
         folder = pull_folder(name)
     except InputError as error:
-        raise InputError(f"{error.problem}: {_choices()}") from None
+        raise InputError(f"{error.problem}. {_choices()}") from None
     if not (folder / META_FILE).is_file():
-        raise InputError(f"{name} on the Hub holds no {META_FILE}: name a model that Descant pushed")
+        raise InputError(f"{name} on the Hub holds no {META_FILE}. Name a model that Descant pushed.")
     return folder
 
 
@@ -248,10 +246,10 @@ def embedded_models() -> list[str]:
 
 
 def read_meta_values(folder: Path) -> dict[str, Any]:
-    """Read `descant.json` as it stands, whatever the objective.
+    """Read `descant.json` of any objective.
 
     Raises:
-        InputError: Unreadable, or of a newer format.
+        InputError: It is unreadable, or of a newer format.
     """
     path = folder / META_FILE
     try:
@@ -261,18 +259,18 @@ def read_meta_values(folder: Path) -> dict[str, Any]:
             return values
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _unreadable(path, error) from None
-    raise InputError(f"{path} has format {number}, newer than this program's {FORMAT_VERSION}: upgrade descant")
+    raise InputError(f"{path} has format {number}, newer than this program's {FORMAT_VERSION}. Upgrade descant.")
 
 
 def read_meta(found: FoundCheckpoint) -> CheckpointMeta:
     """Return the contents of a causal model's `descant.json`.
 
     Raises:
-        InputError: Incomplete, or of another objective.
+        InputError: It is incomplete, or of another objective.
     """
     if found.objective != "causal":
         raise InputError(
-            f"{found.folder} holds a {found.objective} model: this needs a causal one, such as {EMBEDDED_DEFAULT}"
+            f"{found.folder} holds a {found.objective} model. Give a causal one, such as {EMBEDDED_DEFAULT}."
         )
     values = {key: value for key, value in found.meta.items() if key != "objective"}
     try:
@@ -287,7 +285,7 @@ def read_meta(found: FoundCheckpoint) -> CheckpointMeta:
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:
-    return InputError(f"{path} cannot be read ({error!r}): use a checkpoint folder written by train.py")
+    return InputError(f"{path} cannot be read ({error!r}). Use a checkpoint folder written by train.py.")
 
 
 def _miditok_version(folder: Path) -> str:
@@ -299,18 +297,18 @@ def load_model(folder: Path) -> PreTrainedModel:
     """Load the stock model of a checkpoint folder.
 
     Raises:
-        InputError: It is not there, or damaged.
+        InputError: It is missing or damaged.
     """
     if not (folder / WEIGHTS_FILE).is_file():
-        raise InputError(f"{folder} has no {WEIGHTS_FILE}: only safetensors weights are read")
+        raise InputError(f"{folder} has no {WEIGHTS_FILE}. Add it; only safetensors weights are read.")
     try:
         return AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, local_files_only=True)
     except (OSError, ValueError, SafetensorError, RuntimeError) as error:
         reason = str(error).strip().split("\n")[0].rstrip(".")
-        raise InputError(f"the model in {folder} cannot be loaded ({reason}): restore its files") from None
+        raise InputError(f"The model in {folder} cannot be loaded ({reason}). Restore its files.") from None
 
 
 def _choices() -> str:
     return (
-        f"give an embedded model ({', '.join(embedded_models()) or 'none'}), a checkpoint folder or a Hub id user/name"
+        f"Give an embedded model ({', '.join(embedded_models()) or 'none'}), a checkpoint folder or a Hub id user/name."
     )
