@@ -97,12 +97,16 @@ def generate_command(
     files = write_renderings(dict(zip(paths, renderings, strict=True)), show.formats, force=force)
     seconds = time.monotonic() - started
     outcome = Outcome(prompt, model, request.task, seed, result, renderings, files, generation_seconds, seconds)
+    _report(outcome, quiet=quiet, as_json=as_json)
+
+
+def _report(outcome: Outcome, *, quiet: bool, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(facts_of(outcome), ensure_ascii=False))
     elif not quiet:
         typer.echo(summary(outcome))
     else:
-        for sentence in left_out(files):
+        for sentence in left_out(outcome.files):
             typer.echo(f"note: {sentence}", err=True)
 
 
