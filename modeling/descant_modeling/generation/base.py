@@ -126,8 +126,8 @@ class GenerationResult:
         found = []
         for number, sample in enumerate(self.samples, start=1):
             heard = {name for name, _, _ in sample.added} if sample.heard is None else sample.heard
-            where = f" in version {number}" if len(self.samples) > 1 else ""
-            found += [f"{voice} was written without a note{where}" for voice in self.written if voice not in heard]
+            where = f" in sample {number}" if len(self.samples) > 1 else ""
+            found += [f"{voice} has no new note{where}" for voice in self.written if voice not in heard]
         return tuple(found)
 
 
