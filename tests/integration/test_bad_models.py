@@ -32,7 +32,7 @@ def test_a_damaged_training_state_is_one_sentence(
     else:
         shutil.copy(at_home / "no-tokenizer" / "model.safetensors", state)
     outcome = descant("train", "--resume", tmp_path / "runs" / "tiny", "max_steps=4", "--quiet", "--device", "cpu")
-    assert_one_sentence(*outcome, "tiny/last cannot be resumed .*: start a new run")
+    assert_one_sentence(*outcome, "tiny/last cannot be resumed .*[.] Start a new run")
 
 
 def test_the_state_of_a_run_is_json_before_its_first_evaluation(
