@@ -69,7 +69,7 @@ class Guest:
 
     @property
     def notes(self) -> list[list[int]]:
-        """What stands in the editor: [onset, length, pitch] in 16ths."""
+        """Notes in the editor: [onset, length, pitch] in 16ths."""
         notes: list[list[int]] = self.page.evaluate("() => document.querySelector('descant-editor').notes")
         return notes
 

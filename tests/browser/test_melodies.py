@@ -1,4 +1,4 @@
-"""Melodies: drawn with the mouse, uploaded from notation, and what goes to the model of them."""
+"""Melodies drawn with the mouse or uploaded from notation, and their way to the model."""
 
 from __future__ import annotations
 

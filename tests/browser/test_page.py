@@ -1,6 +1,6 @@
-"""The page in a real browser (headless Chromium): everything that a user does with it.
+"""Everything that a user does with the page, in a real browser (headless Chromium).
 
-Units: the melody is typed on the page, one bar of quarter notes, so that each request takes a second or two.
+The melody is typed on the page, one bar of quarter notes, so that each request takes a second or two.
 """
 
 from __future__ import annotations
@@ -133,15 +133,15 @@ def test_cancel_stops_the_computing_and_two_are_served_at_once(
         page.leave()
 
 
-# Text that does not stand out by 4.5 to 1 (WCAG AA) from the nearest opaque ground, in shadow roots, too.
+# Text that does not stand out by 4.5 to 1 (WCAG AA) from the nearest opaque ground, including shadow roots.
 CONTRASTS = r"""() => {
   const parse = (text) => (text.match(/[\d.]+/g) ?? [0, 0, 0, 0]).map(Number);
   const linear = (x) => (x / 255 <= 0.04045 ? x / 255 / 12.92 : ((x / 255 + 0.055) / 1.055) ** 2.4);
   const light = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
   const ground = (element) => {
     for (let e = element; e; e = e.parentElement ?? e.getRootNode().host) {
-      const colour = parse(getComputedStyle(e).backgroundColor);
-      if (colour.length < 4 || colour[3] === 1) return colour;
+      const color = parse(getComputedStyle(e).backgroundColor);
+      if (color.length < 4 || color[3] === 1) return color;
     }
     return [255, 255, 255];
   };
@@ -169,7 +169,7 @@ CONTRASTS = r"""() => {
 def test_text_stands_out_from_its_ground(written: Any, theme: str) -> None:
     written.evaluate("isDark => document.body.classList.toggle('dark', isDark)", theme == "dark")
     contrasts: dict[str, list[str]] = {"found": [""]}
-    for _ in range(20):  # colours fade over
+    for _ in range(20):  # colors fade over
         written.wait_for_timeout(250)
         contrasts = written.evaluate(CONTRASTS)
         if not contrasts["found"]:

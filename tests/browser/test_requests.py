@@ -1,6 +1,6 @@
-"""Requests that wait, are cancelled, come too late or too many; styles; sound where no voices can be played.
+"""Requests that wait, are canceled, exceed the time limit or fill the queue; styles; the fallback for missing sound.
 
-The server runs in the test's process, and a model that can be held stands behind it.
+The server runs in the test's process, with a model that can be paused.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def test_a_plain_tone_plays_where_no_voices_can_be_played(stage: Any, monkeypatc
     page.leave()
 
 
-def test_a_model_with_styles_is_told_one(stage: Any, tmp_path: Path) -> None:
+def test_a_model_with_styles_gets_the_chosen_one(stage: Any, tmp_path: Path) -> None:
     page = stage.open_page(accept_downloads=True)
     page.get_by_role("button", name="More options").click()
     style = page.locator("#dsc-style")

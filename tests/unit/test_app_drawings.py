@@ -1,4 +1,4 @@
-"""What goes from the editor to a score and back."""
+"""Conversion from the editor to a score and back."""
 
 from __future__ import annotations
 

@@ -167,7 +167,7 @@ def test_words_fermatas_and_text_of_the_prompt_are_kept(sung: Path, tmp_path: Pa
     assert "Evening Song" in look.svg_pages[0]
 
 
-def test_a_note_written_anew_has_no_syllable(sung: Path) -> None:
+def test_a_generated_note_has_no_syllable(sung: Path) -> None:
     score = read_score(sung)
     look = Rendering(score, marks=read_score_report(sung, marks=True).marks, is_given=lambda _, note: note.time < TPQ)
     assert re.findall(r"<text>(.*?)</text>", look.musicxml) == ["Eve"]

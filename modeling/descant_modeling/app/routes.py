@@ -1,4 +1,4 @@
-"""What the page fetches: its assets, and each take as score, sound and files."""
+"""HTTP routes of the page: its assets, and each take as score, sound and files."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Sessions of the page, and what each keeps in memory: the uploaded score and the takes written from it.
 
-Units: ticks of the take's score; `_seconds` as it is played.
+Units: ticks of the take's score; seconds of playing time.
 """
 
 from __future__ import annotations

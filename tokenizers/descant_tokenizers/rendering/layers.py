@@ -28,7 +28,7 @@ _MEASURE_GRID = 16  # parts of a quarter at which measures may begin
 
 @dataclass(frozen=True)
 class Measure:
-    """A bar as it is printed; a pickup has the time signature of the bar after it."""
+    """A printed bar; a pickup has the time signature of the bar after it."""
 
     number: int
     start: Fraction
@@ -42,7 +42,7 @@ class Measure:
 
     @property
     def offset(self) -> Fraction:
-        """Where the measure begins inside a full bar: a pickup is the end of one."""
+        """Its onset inside a full bar: a pickup is the end of one."""
         return self.meter.length - self.length if self.number == 0 else Fraction(0)
 
 
@@ -69,7 +69,7 @@ Layer = Sequence[NoteGroup]
 
 @dataclass(frozen=True)
 class Displacement:
-    """How far onsets were moved to reach note values: the number of notes, and the largest distance."""
+    """Onsets moved to reach note values: the number of notes, and the largest distance."""
 
     num_notes: int
     largest: Fraction

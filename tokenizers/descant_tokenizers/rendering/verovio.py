@@ -120,7 +120,7 @@ def _toolkit(musicxml: str, options: dict[str, Any]) -> Any:
     toolkit.setResourcePath(str(Path(verovio.__file__).parent / "data"))
     toolkit.setOptions(options)
     if not toolkit.loadData(musicxml):
-        raise InputError("verovio cannot engrave this score. Choose another format.")
+        raise InputError("The score cannot be engraved by verovio. Choose another format.")
     return toolkit
 
 

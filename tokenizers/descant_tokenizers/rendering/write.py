@@ -89,7 +89,7 @@ class Rendering:
 
     @property
     def remarks(self) -> list[str]:
-        """What the notation changes, one phrase each."""
+        """Changes that the notation makes, one phrase each."""
         _, moved = self._notation
         if not moved.num_notes:
             return []
