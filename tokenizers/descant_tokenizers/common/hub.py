@@ -50,12 +50,6 @@ class Pushed:
     files: tuple[str, ...]
 
 
-def split_revision(name: str) -> tuple[str, str | None]:
-    """Split `user/name@revision` into id and revision."""
-    repo_id, _, revision = name.partition("@")
-    return repo_id, revision or None
-
-
 def is_repo_id(name: str) -> bool:
     """Return True if a name can be a Hub id (`user/name` or `user/name@revision`) and is not a path."""
     return name.count("/") == 1 and not name.startswith((".", "/")) and not name.endswith("/")
@@ -140,7 +134,8 @@ def pull_folder(name: str, repo_type: RepoType = "model") -> Path:
     Raises:
         InputError: There is no such repository or revision, or it was never pulled and there is no network.
     """
-    repo_id, revision = split_revision(name)
+    repo_id, _, pinned = name.partition("@")
+    revision = pinned or None
     _check_name(repo_id)
     try:
         # The client waits forever for a network that drops all packets, unless it is first asked with a timeout.
