@@ -188,10 +188,9 @@ class Trainer:
         """Log, validate, plot and save what is due."""
         config, step = self.config, self.progress.step
         is_last = step == config.max_steps
-        values = losses | self.task.log_values()
-        self.log.progress(step, _in_words(values))
+        self.log.progress(step, f"{_in_words(losses)}  {self.progress.seconds / step:.2f} s/step")
         if step % config.log_every == 0 or is_last:
-            self.log.record("train", step, **values)
+            self.log.record("train", step, **losses, **self.task.log_values())
         if self.accelerator.is_main_process:
             if step % config.eval_every == 0 or is_last:
                 self._validate()
