@@ -13,8 +13,8 @@ the turns. What is counted:
   up to each stream's own end, on both sides. (`*mean` gives it steps for the mean length only, as if all streams could
   end at once: a bound that favours it.)
 - The tokens that the grammar forces on ours, a time signature after each bar line, are fed but not counted.
-- Repacking the weights, the table of rotary angles and the cache are made anew in every turn, in ours' time; the
-  grammar's tables are made once, and its masks stay cached, as in a program that stays open.
+- Both models are loaded before the first turn, ours as an ONNX session; the grammar's tables are made once, and its
+  masks stay cached, as in a program that stays open.
 
 *Continue* is the fair comparison: both go on behind the first bars of the harmonized tune. To *harmonize*, ours reads
 the melody's bars between those that it writes; theirs has nothing like it and goes on behind the first of them, in a
@@ -35,10 +35,11 @@ import torch
 from descant_modeling.common.console import quiet_libraries
 from descant_modeling.common.devices import pick_device
 from descant_modeling.decoding.config import GenerationConfig
-from descant_modeling.decoding.engine.forward import CachedModel
+from descant_modeling.decoding.engine import EngineModel
 from descant_modeling.decoding.infilling import with_content
 from descant_modeling.decoding.sampler import sample_templates
 from descant_modeling.decoding.template import Span, Template, make_template
+from descant_modeling.generation.causal import open_model
 from descant_modeling.generation.prompts import Prompt
 from descant_modeling.generation.satb import read_four_part_prompt
 from descant_modeling.models.checkpoints import EMBEDDED_DEFAULT, Checkpoint, load_checkpoint
@@ -50,6 +51,7 @@ from descant_tokenizers.tokens.tasks import Task
 TUNE = Path(__file__).resolve().parent.parent / "examples" / "ode-to-joy.mid"
 CONFIG = GenerationConfig(temperature=1.0, top_p=0.95)
 NUM_GIVEN_BARS, NUM_NEW_BARS = 4, 8
+NUM_TOKENS = 2048  # room for each stream at first
 
 
 def harmony_plan(checkpoint: Checkpoint, prompt: Prompt) -> Template:
@@ -60,7 +62,7 @@ def harmony_plan(checkpoint: Checkpoint, prompt: Prompt) -> Template:
 def continuation_plan(checkpoint: Checkpoint, prompt: Prompt) -> Template:
     """Plan what follows the first bars of the harmonized tune, in four voices."""
     harmony = harmony_plan(checkpoint, prompt)
-    engine = CachedModel(checkpoint.model, 1, 2048)
+    engine = open_model(checkpoint).start(NUM_TOKENS)
     (sample,) = sample_templates(engine, Grammar(checkpoint.vocabulary), [harmony], CONFIG, [np.random.default_rng(0)])
     kept = with_content(prompt.piece, sample.notes, {}).bars[:NUM_GIVEN_BARS]
     return plan_hole(
@@ -76,13 +78,12 @@ def plan_hole(checkpoint: Checkpoint, prompt: Prompt, piece: Piece, task: Task, 
 
 
 def time_ours(
-    checkpoint: Checkpoint, grammar: Grammar, template: Template, num_streams: int, seed: int
+    model: EngineModel, grammar: Grammar, template: Template, num_streams: int, seed: int
 ) -> tuple[float, list[int]]:
     """Return seconds, and the tokens sampled in each stream."""
     randoms = [np.random.default_rng((seed, stream)) for stream in range(num_streams)]
     start = time.perf_counter()
-    engine = CachedModel(checkpoint.model, 1, 2048)
-    samples = sample_templates(engine, grammar, [template], CONFIG, randoms)
+    samples = sample_templates(model.start(NUM_TOKENS), grammar, [template], CONFIG, randoms)
     return time.perf_counter() - start, [sample.num_tokens for sample in samples]
 
 
@@ -112,10 +113,10 @@ def compare(
     checkpoint: Checkpoint, template: Template, num_streams: int, repeats: int
 ) -> tuple[float, float, float, float]:
     """Return the median tokens a second of ours and of theirs, and the median of their ratios and of the bound."""
-    grammar = Grammar(checkpoint.vocabulary)
+    grammar, model = Grammar(checkpoint.vocabulary), open_model(checkpoint)
     ours, theirs, bounds = [], [], []
     for repeat in range(repeats + 1):
-        seconds, lengths = time_ours(checkpoint, grammar, template, num_streams, repeat)
+        seconds, lengths = time_ours(model, grammar, template, num_streams, repeat)
         longest = max(lengths)
         other_seconds = time_theirs(checkpoint, template, num_streams, longest, repeat)
         if repeat > 0:  # the first turn warms up

@@ -29,11 +29,9 @@ from typing import Any
 from symusic.core import ScoreTick
 
 from descant_modeling.common.console import quiet_libraries
-from descant_modeling.common.devices import pick_device
 from descant_modeling.decoding.config import GenerationConfig
-from descant_modeling.gan.generate import load_gan_generator
 from descant_modeling.generation.base import GenerationResult, MusicGenerator, Request, check_task
-from descant_modeling.generation.causal import CausalGenerator
+from descant_modeling.generation.causal import CausalGenerator, open_model
 from descant_modeling.generation.multitrack import MultitrackGenerator
 from descant_modeling.generation.satb import FourPartGenerator
 from descant_modeling.models.checkpoints import EMBEDDED_DEFAULT, ModelSource, find_checkpoint, load_checkpoint
@@ -47,17 +45,20 @@ Music = ScoreTick | ReadResult | str | PathLike[str]
 _GENERATORS: dict[MusicKind, type[CausalGenerator]] = {FOUR_PART: FourPartGenerator, MULTITRACK: MultitrackGenerator}
 
 
-def load_generator(model: ModelSource = EMBEDDED_DEFAULT, device: str = "cpu") -> MusicGenerator:
+def load_generator(model: ModelSource = EMBEDDED_DEFAULT, device: str | None = None) -> MusicGenerator:
     """Load the generator of a model; see `load`.
 
     Raises:
-        InputError: There is no such model.
+        InputError: There is no such model or device.
     """
     found = find_checkpoint(model)
     if found.objective == "gan" or found.is_unconditional:
-        return load_gan_generator(found, device)
-    checkpoint = load_checkpoint(found, device)
-    return _GENERATORS[kind_of(checkpoint.vocabulary)](checkpoint)
+        from descant_modeling.common.devices import pick_device
+        from descant_modeling.gan.generate import load_gan_generator
+
+        return load_gan_generator(found, pick_device(device))
+    checkpoint = load_checkpoint(found, device or "cpu")
+    return _GENERATORS[kind_of(checkpoint.vocabulary)](checkpoint, open_model(checkpoint))
 
 
 class Model:
@@ -222,10 +223,11 @@ def load(model: ModelSource = EMBEDDED_DEFAULT, device: str | None = None) -> Mo
 
     Args:
         model: An embedded model's name, a checkpoint or run folder, or a Hub id, tried in this order.
-        device: `cpu`, `cuda` or `mps`; None for the best there is.
+        device: `cpu`, `cuda` or `mps`. The default for causal models is `cpu`, on which they run without torch, for
+            the GANs the best there is.
 
     Raises:
         InputError: There is no such model or device.
     """
     with quiet_libraries():
-        return Model(load_generator(model, pick_device(device)))
+        return Model(load_generator(model, device))

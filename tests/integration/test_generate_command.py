@@ -25,6 +25,7 @@ from descant_modeling.decoding import infilling
 from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.decoding.template import Span, Template, make_template
 from descant_modeling.generation import prompts
+from descant_modeling.generation.causal import open_model
 from descant_modeling.models.checkpoints import EMBEDDED, load_checkpoint
 from descant_tokenizers.scores import read_score
 from descant_tokenizers.tokens.kinds import make_grammar
@@ -250,7 +251,7 @@ def test_samples_share_the_template_of_their_prompt(tiny_checkpoint: Path, monke
     monkeypatch.setattr(infilling, "make_template", make)
     checkpoint = load_checkpoint(str(tiny_checkpoint))
     vocabulary, config = checkpoint.vocabulary, GenerationConfig(best_of=1)
-    infiller = infilling.Infiller(checkpoint.model, checkpoint.layout, make_grammar(vocabulary), config)
+    infiller = infilling.Infiller(open_model(checkpoint), checkpoint.layout, make_grammar(vocabulary), config)
     meter = vocabulary.meter_of[vocabulary.meter_id[4, 4]]
     piece = Piece((GridBar(meter, (GridNote(0, 0, 70, vocabulary.ticks_per_quarter),)),))
     span = Span(Task.HARMONIZE, (1, 2, 3), 0, 1, (vocabulary.ticks_per_quarter,) * 4, ((36, 81),) * 4)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 
@@ -28,8 +29,6 @@ NUM_BARS = 4
 class StubEngine:
     """Logits that depend on a row's tokens alone: drawn anew for each prefix, or a constant."""
 
-    device = torch.device("cpu")
-
     def __init__(self, vocab_size: int, constant: torch.Tensor | None = None, longest: int = 1 << 20) -> None:
         self.vocab_size, self.constant, self.longest = vocab_size, constant, longest
         self.rows: list[list[int]] = [[]]
@@ -38,13 +37,13 @@ class StubEngine:
     def select_rows(self, rows: Sequence[int]) -> None:
         self.rows = [list(self.rows[row]) for row in rows]
 
-    def forward(self, ids_BN: torch.Tensor, num_valid_B: Sequence[int]) -> torch.Tensor:
+    def append(self, ids: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
         self.num_calls += 1
-        for row, ids, count in zip(self.rows, ids_BN.tolist(), num_valid_B, strict=True):
-            row += ids[:count]
+        for row, own in zip(self.rows, ids, strict=True):
+            row += own
             if len(row) > self.longest:
                 raise ValueError(f"{len(row)} tokens in a row")
-        return torch.stack([self._logits(row) for row in self.rows])
+        return torch.stack([self._logits(row) for row in self.rows]).numpy()
 
     def _logits(self, row: list[int]) -> torch.Tensor:
         if self.constant is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 
@@ -26,8 +27,6 @@ BAR_TICKS = 384
 class PrefixEngine:
     """Logits drawn anew for each prefix; some pitches get a bonus."""
 
-    device = torch.device("cpu")
-
     def __init__(self, vocab_size: int, bonus: dict[int, float] | None = None) -> None:
         self.vocab_size, self.bonus = vocab_size, bonus or {}
         self.rows: list[list[int]] = [[]]
@@ -35,11 +34,11 @@ class PrefixEngine:
     def select_rows(self, rows: Sequence[int]) -> None:
         self.rows = [list(self.rows[row]) for row in rows]
 
-    def forward(self, ids_BN: torch.Tensor, num_valid_B: Sequence[int]) -> torch.Tensor:
-        assert len(self.rows) == len(ids_BN)
-        for row, ids, count in zip(self.rows, ids_BN.tolist(), num_valid_B, strict=True):
-            row += ids[:count]
-        return torch.stack([self._logits(row) for row in self.rows])
+    def append(self, ids: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
+        assert len(self.rows) == len(ids)
+        for row, own in zip(self.rows, ids, strict=True):
+            row += own
+        return torch.stack([self._logits(row) for row in self.rows]).numpy()
 
     def _logits(self, row: list[int]) -> torch.Tensor:
         random = torch.Generator().manual_seed(hash(tuple(row)) % 2**31)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 import warnings
 from collections.abc import Callable, Iterator
-
-from transformers.utils import logging as transformers_logging
 
 
 @contextlib.contextmanager
@@ -37,16 +36,18 @@ def part_of(progress: Callable[[float], None] | None, done: float, share: float)
 
 @contextlib.contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Silence progress bars, remarks and warnings of transformers, miditok and other libraries inside the block."""
-    verbosity = transformers_logging.get_verbosity()
-    had_bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity(logging.ERROR)
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if had_bars:
-            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+    """Silence progress bars, remarks and warnings of transformers, miditok and other libraries inside the block.
+
+    Transformers is silenced if it has been imported; importing it takes a second.
+    """
+    with warnings.catch_warnings(), contextlib.ExitStack() as stack:
+        warnings.simplefilter("ignore")
+        if "transformers" in sys.modules:
+            from transformers.utils import logging as library
+
+            stack.callback(library.set_verbosity, library.get_verbosity())
+            library.set_verbosity(logging.ERROR)
+            if library.is_progress_bar_enabled():
+                stack.callback(library.enable_progress_bar)
+                library.disable_progress_bar()  # type: ignore[no-untyped-call]
+        yield

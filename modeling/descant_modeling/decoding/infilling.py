@@ -14,11 +14,10 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
-from transformers import PreTrainedModel
 
 from descant_modeling.common.console import part_of
 from descant_modeling.decoding.config import GenerationConfig, OnProgress
-from descant_modeling.decoding.engine.forward import CachedModel
+from descant_modeling.decoding.engine import EngineModel
 from descant_modeling.decoding.sampler import OnBar, one_for_each, sample_templates
 from descant_modeling.decoding.sequences import InfilledNotes
 from descant_modeling.decoding.smc import num_particles, sample_particles
@@ -53,19 +52,19 @@ class Infiller:
     """Infills spans of pieces with a model.
 
     Args:
-        model: A causal model in eval mode.
+        model: The model.
         layout: The layout it was trained with.
         grammar: Grammar over its vocabulary.
         config: Options of sampling.
     """
 
-    def __init__(self, model: PreTrainedModel, layout: TaskLayout, grammar: Grammar, config: GenerationConfig) -> None:
+    def __init__(self, model: EngineModel, layout: TaskLayout, grammar: Grammar, config: GenerationConfig) -> None:
         self.model, self.layout, self.grammar, self.config = model, layout, grammar, config
         self._is_polyphonic = kind_of(layout.vocabulary).is_polyphonic
         self._num_particles = num_particles(config, layout.vocabulary)
-        self._max_tokens = int(_MARGIN * model.config.max_position_embeddings)
-        # A bar is expected to get half of its token budget; GPT-2 has no position for one token too many.
-        self._budget_share = 1.0 if model.config.model_type == "gpt2" else 0.5
+        self._max_tokens = int(_MARGIN * model.max_positions)
+        # A bar is expected to get half of its token budget; a table has no position for one token too many.
+        self._budget_share = 1.0 if model.has_position_table else 0.5
         self._tokens_per_note = 1 + layout.vocabulary.tokens_per_note  # with a position for each: an upper bound
 
     def infill(
@@ -135,7 +134,7 @@ class Infiller:
         on_bar: OnBar | None,
     ) -> list[InfilledNotes]:
         templates = [make_template(self.layout, piece, window.span, window.low, window.high) for piece in pieces]
-        engine = CachedModel(self.model, 1, self._num_tokens(pieces, window.span, window.low, window.high))
+        engine = self.model.start(self._num_tokens(pieces, window.span, window.low, window.high))
         if self._num_particles == 1:
             return sample_templates(engine, self.grammar, templates, self.config, randoms, progress, on_bar)
         return sample_particles(

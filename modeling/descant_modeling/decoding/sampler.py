@@ -12,7 +12,6 @@ from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from descant_modeling.decoding.config import GenerationConfig, OnProgress
 from descant_modeling.decoding.engine import Engine
@@ -25,6 +24,7 @@ _LOWEST_TEMPERATURE = 1e-6  # below it, logits divided by the temperature overfl
 _MAX_STEPWISE = 4  # context tokens that are fed one at a time
 
 Item = TypeVar("Item")
+Logits: TypeAlias = npt.NDArray[np.float32]
 OnBar: TypeAlias = Callable[[Sequence[InfilledNotes]], None]
 """Takes the samples so far."""
 
@@ -83,7 +83,7 @@ def sample_templates(
         for template, random in zip(one_for_each(templates, len(randoms)), randoms, strict=True)
     ]
     if len(templates) == 1:
-        logits_BV = feed(model, [rows[0].pending]).expand(len(rows), -1)
+        logits_BV = feed(model, [rows[0].pending]).repeat(len(rows), axis=0)
         model.select_rows([0] * len(rows))
         for row in rows:
             row.pending = []
@@ -117,11 +117,11 @@ def _closed_ranks(rows: Sequence[SequenceState]) -> list[int]:
     return [place if not rows[place].done else next(movers) for place in range(num_left)]
 
 
-def _feed_some(model: Engine, rows: Sequence[SequenceState]) -> torch.Tensor:
+def _feed_some(model: Engine, rows: Sequence[SequenceState]) -> Logits:
     """Append each row's pending tokens, or the first of them; return the logits after them, (B, V).
 
-    Rows of equal length that append equally many tokens are the fast case. So a few context tokens are fed one at a
-    time while the other rows go on sampling; a long run would delay its row, and is fed at once.
+    One token for each row is the fast case. So a few context tokens are fed one at a time while the other rows go on
+    sampling; a long run would delay its row, and is fed at once.
     """
     longest = max(len(row.pending) for row in rows)
     most = longest if longest > _MAX_STEPWISE else min(len(row.pending) for row in rows)
@@ -131,22 +131,23 @@ def _feed_some(model: Engine, rows: Sequence[SequenceState]) -> torch.Tensor:
     return feed(model, fed)
 
 
-def feed(model: Engine, fed: Sequence[Sequence[int]]) -> torch.Tensor:
-    """Append tokens to each row (possibly none to some); return the logits after them, (B, V)."""
-    counts = [len(ids) for ids in fed]
-    ids_BN = torch.tensor([[*ids, *[0] * (max(counts) - len(ids))] for ids in fed])
+def feed(model: Engine, fed: Sequence[Sequence[int]]) -> Logits:
+    """Append tokens to each row (possibly none to some); return the logits after them, (B, V).
+
+    Raises:
+        InputError: A row is longer than the model's positions.
+    """
     try:
-        return model.forward(ids_BN.to(model.device), counts)
+        return model.append(fed)
     except ValueError as error:
         raise InputError(
-            f"The music is too long for this model ({error}). Cut the prompt, or ask for fewer bars."
+            f"The music is too long for this model ({str(error).rstrip('.')}). Cut the prompt, or ask for fewer bars."
         ) from None
 
 
-def draw(logits_BV: torch.Tensor, rows: Sequence[SequenceState], config: GenerationConfig) -> list[Drawn]:
+def draw(logits_BV: Logits, rows: Sequence[SequenceState], config: GenerationConfig) -> list[Drawn]:
     """Sample a legal token for each row."""
-    logits = logits_BV.float().cpu().numpy()
-    below_max = logits - logits.max(axis=-1, keepdims=True)
+    below_max = logits_BV - logits_BV.max(axis=-1, keepdims=True)
     log_p = below_max - np.log(np.exp(below_max).sum(axis=-1, keepdims=True))
     found = []
     for row, log_p_V in zip(rows, log_p, strict=True):

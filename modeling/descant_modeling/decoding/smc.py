@@ -76,7 +76,7 @@ def sample_particles(
         for template, random in zip(one_for_each(templates, len(randoms)), randoms, strict=True)
     ]
     model.select_rows([0] * len(populations))
-    logits_BV = feed(model, [each.rows[0].pending for each in populations]).repeat_interleave(num_particles, dim=0)
+    logits_BV = feed(model, [each.rows[0].pending for each in populations]).repeat(num_particles, axis=0)
     model.select_rows([index for index in range(len(populations)) for _ in range(num_particles)])
     num_bars, num_written = sum(len(each.rows[0].template.bars) for each in populations), 0
     active = populations

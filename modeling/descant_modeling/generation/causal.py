@@ -15,6 +15,9 @@ from symusic.core import ScoreTick
 
 from descant_modeling.common.console import part_of
 from descant_modeling.decoding.config import GenerationConfig, OnProgress, OnSketch, Sketch, SketchNote
+from descant_modeling.decoding.engine import EngineModel
+from descant_modeling.decoding.engine.graph import read_stack
+from descant_modeling.decoding.engine.onnx_engine import OnnxModel
 from descant_modeling.decoding.infilling import Infiller, OnPiece, with_bars
 from descant_modeling.decoding.template import MAX_BAR_TOKENS, Span
 from descant_modeling.generation.base import TASKS, GenerationResult, Request, check_style
@@ -32,14 +35,15 @@ class CausalGenerator(ABC):
 
     Args:
         checkpoint: Model, tokenizer and layout.
+        model: The model as engines run it.
     """
 
     tasks: tuple[str, ...] = TASKS
     rewrites_melody = False
     draws_tokens = True
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
-        self.checkpoint = checkpoint
+    def __init__(self, checkpoint: Checkpoint, model: EngineModel) -> None:
+        self.checkpoint, self.model = checkpoint, model
         self.vocabulary = checkpoint.vocabulary
         self.grammar = make_grammar(self.vocabulary)
 
@@ -142,7 +146,7 @@ class CausalGenerator(ABC):
             max_bar_tokens=self._max_bar_tokens(prompt, spans),
             style=config.style,
         )
-        infiller = Infiller(self.checkpoint.model, self.checkpoint.layout, self.grammar, config)
+        infiller = Infiller(self.model, self.checkpoint.layout, self.grammar, config)
         on_bar = None if config.on_bar is None else _sketcher(prompt, partial.pieces[0], target, config.on_bar)
         randoms = [sample.random for sample in partial.samples]
         partial.add(infiller.infill(partial.pieces, target, randoms, progress, on_bar), spans)
@@ -178,6 +182,22 @@ class CausalGenerator(ABC):
     @abstractmethod
     def _track_names(self, prompt: Prompt, indices: Iterable[int]) -> tuple[str, ...]:
         """Name tracks of the prompt, by index."""
+
+
+def open_model(checkpoint: Checkpoint) -> EngineModel:
+    """Return a checkpoint's model, ready to run on its device.
+
+    Raises:
+        InputError: A missing or damaged file, a model that is not supported, or a device that is not available.
+    """
+    if checkpoint.device != "cpu":
+        from descant_modeling.decoding.engine.torch_engine import TorchModel
+
+        return TorchModel(checkpoint.model)
+    try:
+        return OnnxModel(read_stack(checkpoint.config), checkpoint.read_weights())
+    except (ValueError, KeyError) as error:
+        raise InputError(f"{checkpoint.folder} cannot be run ({error}). Use a model that train.py wrote.") from None
 
 
 def _start(prompt: Prompt, piece: Piece, config: GenerationConfig) -> PartialResult:

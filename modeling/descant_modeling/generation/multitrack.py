@@ -105,7 +105,7 @@ class MultitrackGenerator(CausalGenerator):
         known = [rank for rank in ranks if rank in present] or sorted(present)
         densest = max(len(note_ids(self.vocabulary, bar)) for bar in prompt.piece.keep_voices(known).bars)
         share = len(ranks) / len(known)
-        most = min(_MAX_BAR_TOKENS, self.checkpoint.model.config.max_position_embeddings // 6)
+        most = min(_MAX_BAR_TOKENS, self.model.max_positions // 6)
         return int(min(max(2 * densest * share, _MIN_BAR_TOKENS), most))
 
     def _track_names(self, prompt: Prompt, indices: Iterable[int]) -> tuple[str, ...]:

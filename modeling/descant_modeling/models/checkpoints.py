@@ -13,21 +13,26 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from miditok import REMI
-from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load_file
 
+from descant_modeling.common.console import quiet_libraries
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.common.files import TOKENIZER_FILE
 from descant_tokenizers.common.hub import is_repo_id, pull_folder
 from descant_tokenizers.tokens.presets import load_tokenizer
 from descant_tokenizers.tokens.tasks import LayoutConfig, TaskLayout
 from descant_tokenizers.tokens.vocabulary import Vocabulary
+
+if TYPE_CHECKING:  # torch and transformers take seconds to import, and generating on a CPU needs neither
+    from miditok import REMI
+    from transformers import PreTrainedModel
 
 FORMAT_VERSION = 2
 META_FILE = "descant.json"
@@ -96,17 +101,44 @@ ModelSource = str | FoundCheckpoint
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A loaded checkpoint: stock model, tokenizer, layout."""
+    """A causal model's checkpoint: tokenizer, layout, and the network where it is asked for.
 
-    model: PreTrainedModel
+    Attributes:
+        layout: Task layout, with the vocabulary.
+        meta: Contents of `descant.json`.
+        folder: The folder.
+        config: Contents of `config.json`.
+        device: Device of `model`: ``cpu``, ``cuda`` or ``mps``.
+    """
+
     layout: TaskLayout
     meta: CheckpointMeta
     folder: Path
+    config: dict[str, Any]
+    device: str = "cpu"
 
     @property
     def vocabulary(self) -> Vocabulary:
         """The vocabulary."""
         return self.layout.vocabulary
+
+    @cached_property
+    def model(self) -> PreTrainedModel:
+        """The stock model of transformers, in eval mode."""
+        model = load_model(self.folder)
+        model.to(self.device)  # type: ignore[arg-type]
+        return model
+
+    def read_weights(self) -> dict[str, npt.NDArray[Any]]:
+        """Read the parameters, by their names in the stock class.
+
+        Raises:
+            InputError: The file is damaged.
+        """
+        try:
+            return load_file(self.folder / WEIGHTS_FILE)
+        except (OSError, SafetensorError, TypeError) as error:  # TypeError: a precision that numpy does not have
+            raise _not_loaded(self.folder, error) from None
 
 
 def sha256_file(path: Path) -> str:
@@ -162,6 +194,8 @@ def save_checkpoint(folder: Path, model: PreTrainedModel, tokenizer: REMI, meta:
 
 def save_model(folder: Path, model: PreTrainedModel) -> None:
     """Write the files of a stock model: configuration, weights and generation settings."""
+    from transformers import GenerationConfig
+
     model.save_pretrained(folder)
     GenerationConfig(  # type: ignore[no-untyped-call]
         bos_token_id=model.config.bos_token_id,
@@ -173,7 +207,11 @@ def save_model(folder: Path, model: PreTrainedModel) -> None:
 
 
 def load_checkpoint(model: ModelSource, device: str = "cpu") -> Checkpoint:
-    """Load a causal model.
+    """Load a causal model; its network is loaded where it is needed.
+
+    Args:
+        model: See `find_checkpoint`.
+        device: ``cpu``, ``cuda`` or ``mps``.
 
     Raises:
         InputError: There is no such model, or its folder is incomplete, of a newer format or with another tokenizer.
@@ -193,15 +231,13 @@ def load_checkpoint(model: ModelSource, device: str = "cpu") -> Checkpoint:
             f"{folder / TOKENIZER_FILE} gives other token ids with the installed miditok {version('miditok')} than in "
             f"training. Install miditok {_miditok_version(folder)}."
         )
-    network = load_model(folder)
-    if network.config.vocab_size != len(tokenizer):
+    config = _read_config(folder)
+    if config.get("vocab_size") != len(tokenizer):
         raise InputError(
-            f"{folder} has a model of {network.config.vocab_size} tokens and a tokenizer of {len(tokenizer)}. Use the "
+            f"{folder} has a model of {config.get('vocab_size')} tokens and a tokenizer of {len(tokenizer)}. Use the "
             "files of the same checkpoint."
         )
-    layout = TaskLayout(vocabulary, meta.layout)
-    network.to(torch.device(device))  # type: ignore[arg-type]
-    return Checkpoint(network.train(False), layout, meta, folder)
+    return Checkpoint(TaskLayout(vocabulary, meta.layout), meta, folder, config, device)
 
 
 def find_checkpoint(model: ModelSource) -> FoundCheckpoint:
@@ -294,18 +330,39 @@ def _miditok_version(folder: Path) -> str:
 
 
 def load_model(folder: Path) -> PreTrainedModel:
-    """Load the stock model of a checkpoint folder.
+    """Load the stock model of a checkpoint folder, in eval mode.
 
     Raises:
         InputError: It is missing or damaged.
     """
+    from transformers import AutoModelForCausalLM
+
+    _read_config(folder)
+    try:
+        with quiet_libraries():
+            model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+                folder, use_safetensors=True, local_files_only=True, trust_remote_code=False
+            )
+            return model
+    except (OSError, ValueError, SafetensorError, RuntimeError) as error:
+        raise _not_loaded(folder, error) from None
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    """Return the contents of a stock model's `config.json`, beside which its weights must be whole."""
     if not (folder / WEIGHTS_FILE).is_file():
         raise InputError(f"{folder} has no {WEIGHTS_FILE}. Add it; only safetensors weights are read.")
     try:
-        return AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, local_files_only=True)
-    except (OSError, ValueError, SafetensorError, RuntimeError) as error:
-        reason = str(error).strip().split("\n")[0].rstrip(".")
-        raise InputError(f"The model in {folder} cannot be loaded ({reason}). Restore its files.") from None
+        with safe_open(folder / WEIGHTS_FILE, framework="numpy"):  # reads the header, and compares it with the size
+            pass
+        return dict(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, SafetensorError) as error:
+        raise _not_loaded(folder, error) from None
+
+
+def _not_loaded(folder: Path, error: Exception) -> InputError:
+    reason = str(error).strip().split("\n")[0].rstrip(".")
+    return InputError(f"The model in {folder} cannot be loaded ({reason}). Restore its files.")
 
 
 def _choices() -> str:
