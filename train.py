@@ -13,7 +13,7 @@ Any value of the YAML file can be overridden behind the options: `optimizer.lear
 import sys
 
 try:
-    from descant_modeling.cli.train import train_command
+    from descant_modeling.cli.main import train_command
 except ModuleNotFoundError as error:
     print(
         f"error: This Python has no module {error.name}. Run `make demo` and use .venv/bin/python, or see README.md.",

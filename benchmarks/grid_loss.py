@@ -24,7 +24,7 @@ from symusic.core import ScoreTick, TrackTickList
 
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.comparison.catalogue import label_voices
-from descant_tokenizers.comparison.fidelity import fidelity
+from descant_tokenizers.comparison.compare import fidelity
 from descant_tokenizers.corpora import row_to_score
 from descant_tokenizers.scores import read_score
 from descant_tokenizers.scores.voices import pick_voices

@@ -30,7 +30,7 @@ from torch.optim.swa_utils import AveragedModel
 from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from descant_modeling.common.console import quiet_libraries
-from descant_modeling.models.batching import Batch
+from descant_modeling.models.likelihood import Batch
 from descant_modeling.models.transformer import count_parameters
 from descant_modeling.objectives import prepare_run
 from descant_modeling.training.causal import CausalTask

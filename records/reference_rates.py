@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from descant_modeling.evaluation.data import split_chorales
+from descant_modeling.evaluation.corpus_stats import split_chorales
 from descant_modeling.evaluation.rules import REFERENCE_FILE, REFERENCE_SPLIT, count_reference
 
 

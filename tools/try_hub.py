@@ -89,7 +89,7 @@ def _try_model(repo_id: str) -> str:
     from descant_modeling.models.publishing import push_checkpoint
     from descant_tokenizers.common.errors import InputError
     from descant_tokenizers.common.hub import pull_folder
-    from descant_tokenizers.tokens.publishing import push_tokenizer
+    from descant_tokenizers.tokens.presets import push_tokenizer
 
     source = EMBEDDED / EMBEDDED_DEFAULT
     first = push_checkpoint(EMBEDDED_DEFAULT, repo_id, private=True)
@@ -122,7 +122,7 @@ def _try_offline(name: str) -> None:
 def _try_tokenizer(repo_id: str) -> None:
     from descant_modeling.models.checkpoints import EMBEDDED, EMBEDDED_DEFAULT
     from descant_tokenizers.common.hub import pull_folder
-    from descant_tokenizers.tokens.publishing import push_tokenizer
+    from descant_tokenizers.tokens.presets import push_tokenizer
 
     push_tokenizer(EMBEDDED / EMBEDDED_DEFAULT, repo_id, private=True)
     _same(EMBEDDED / EMBEDDED_DEFAULT, pull_folder(repo_id), ["tokenizer.json"])
@@ -130,7 +130,7 @@ def _try_tokenizer(repo_id: str) -> None:
 
 def _try_dataset(repo_id: str, scratch: Path) -> None:
     from descant_tokenizers.corpora import build_dataset, load_corpus
-    from descant_tokenizers.corpora.publishing import push_dataset
+    from descant_tokenizers.corpora.store import push_dataset
 
     folder = scratch / "tunes"
     build_dataset(str(ROOT / "examples"), folder, licence="Apache-2.0", num_proc=1)

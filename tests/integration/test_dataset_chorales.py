@@ -12,8 +12,7 @@ from datasets import DatasetDict, load_from_disk
 
 from descant_tokenizers.corpora import build_dataset, load_corpus, row_to_score
 from descant_tokenizers.corpora.chorales import ChoraleCorpus, chorale_files
-from descant_tokenizers.corpora.digests import notes_digest
-from descant_tokenizers.corpora.splits import CHORALE_SPLITS, canonical_splits
+from descant_tokenizers.corpora.splits import CHORALE_SPLITS, canonical_splits, notes_digest
 from descant_tokenizers.scores import VOICES, bars_of
 
 SKIPPED = {"bwv27.6", "bwv227.3", "bwv846"}  # two five-part settings with two sopranos, a piano prelude

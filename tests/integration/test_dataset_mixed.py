@@ -74,7 +74,7 @@ def test_four_part_tokens_take_only_what_they_can(mixed: Path, tmp_path: Path) -
 
 
 def test_only_drums_differ_from_other_music_in_a_transposition(tmp_path: Path) -> None:
-    from descant_tokenizers.corpora.digests import notes_digest
+    from descant_tokenizers.corpora.splits import notes_digest
 
     higher = band()
     for track in higher.tracks[:-1]:

@@ -10,8 +10,7 @@ import time
 import pytest
 
 from descant_modeling.cli.evaluate.common import Output
-from descant_modeling.evaluation.corpus_stats import MeasuredCorpus, ReferenceCorpus
-from descant_modeling.evaluation.data import read_chorales, split_chorales
+from descant_modeling.evaluation.corpus_stats import MeasuredCorpus, ReferenceCorpus, read_chorales, split_chorales
 from descant_modeling.evaluation.rules import REFERENCE_FILE, REFERENCE_SPLIT, count_reference
 from descant_tokenizers.corpora import row_to_score
 from descant_tokenizers.corpora.build import split_rows

@@ -46,7 +46,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(
     entry: dict[str, Any],
 ) -> None:
     before = names_in(at_home)
-    for module in ("descant_modeling.models.publishing", "descant_tokenizers.corpora.publishing"):
+    for module in ("descant_modeling.models.publishing", "descant_tokenizers.corpora.store"):
         monkeypatch.setattr(f"{module}.check_push", lambda *_, **__: None)  # there is a Hub, so to speak
     with measured() as cost, full_disk(entry["bytes"]):
         outcome = descant(*entry["run"].format(model=tiny_checkpoint).split())

@@ -12,9 +12,8 @@ import pytest
 from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
 from descant_tokenizers.comparison.catalogue import CATALOGUE
-from descant_tokenizers.comparison.page import MAX_TOKENS, page
+from descant_tokenizers.comparison.page import COLUMNS, MAX_TOKENS, markdown_table, page, plot
 from descant_tokenizers.comparison.sheet import make_token_sheet
-from descant_tokenizers.comparison.table import COLUMNS, markdown_table, plot
 from descant_tokenizers.scores import VOICES
 
 TPQ = 480

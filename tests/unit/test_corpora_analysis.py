@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from music21.analysis.discrete import AardenEssen
 from symusic.core import NoteTick, ScoreTick, TempoTick, TimeSignatureTick, TrackTick
 
-from descant_tokenizers.corpora.digests import main_time_signature, notes_digest
+from descant_tokenizers.corpora.splits import main_time_signature, notes_digest
 from descant_tokenizers.scores.key import MAJOR_PROFILE, MINOR_PROFILE, estimate_key
 
 Line = list[tuple[int, int, int]]

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from descant_modeling.cli.main import app
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.comparison.fidelity import fidelity
+from descant_tokenizers.comparison.compare import fidelity
 from descant_tokenizers.rendering.musicxml import ADDED_COLOR
 from descant_tokenizers.rendering.spelling import find_key, spell
 from descant_tokenizers.rendering.verovio import svg_pages

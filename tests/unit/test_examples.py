@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from descant_modeling.models.batching import bucket, collate
+from descant_modeling.models.likelihood import bucket, collate
 from descant_modeling.training.config import TaskShares
 from descant_modeling.training.examples import ExampleSource
 from descant_tokenizers.tokens.piece import GridBar, GridNote, Piece, transpositions, voice_ranges

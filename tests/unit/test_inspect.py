@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from descant_tokenizers.cli.main import tokenizer_app
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.common.files import TOKENIZER_FILE
-from descant_tokenizers.comparison.fidelity import fidelity
+from descant_tokenizers.comparison.compare import fidelity
 from descant_tokenizers.comparison.sheet import FAMILIES, family_of, make_token_sheet, render_token_sheet, type_of
 from descant_tokenizers.scores import VOICES, read_score, write_midi
 from descant_tokenizers.tokens.encode import decode_piece, encode_score

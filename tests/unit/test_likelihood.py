@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from descant_modeling.models.batching import Batch, collate
 from descant_modeling.models.likelihood import (
     WHOLE_16TH,
+    Batch,
+    collate,
     corpus_likelihood,
     piece_16ths,
     score_streams,

@@ -11,7 +11,7 @@ from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.comparison.catalogue import CATALOGUE, MAX_BARS, label_voices, music_of
-from descant_tokenizers.comparison.fidelity import Fidelity, fidelity
+from descant_tokenizers.comparison.compare import Fidelity, fidelity
 from descant_tokenizers.comparison.schemes import Scheme, default_schemes, load_scheme, scheme_names
 from descant_tokenizers.comparison.sheet import describe_token, shown_parts
 from descant_tokenizers.scores import VOICES

@@ -13,9 +13,8 @@ from symusic.core import NoteTick, ScoreTick, TrackTick
 from descant_modeling.cli.evaluate.likelihood import style_table
 from descant_modeling.evaluation.likelihood import StyleRow
 from descant_modeling.generation.base import check_style
-from descant_modeling.models.batching import Batch
 from descant_modeling.models.checkpoints import CheckpointMeta, load_checkpoint, save_checkpoint
-from descant_modeling.models.likelihood import style_contrast, token_nll
+from descant_modeling.models.likelihood import Batch, style_contrast, token_nll
 from descant_modeling.models.transformer import ModelConfig, build_model
 from descant_modeling.training.config import RunConfig, TaskShares
 from descant_modeling.training.data import as_voices, style_of

@@ -22,7 +22,7 @@ from symusic.core import NoteTick, ScoreTick, TrackTick, TrackTickList
 from descant_modeling.api import load_generator
 from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.decoding.voice_leading import NoteKey
-from descant_modeling.evaluation.data import split_chorales
+from descant_modeling.evaluation.corpus_stats import split_chorales
 from descant_modeling.generation.base import MusicGenerator, Request
 from descant_modeling.generation.multitrack import MultitrackGenerator
 from descant_modeling.generation.satb import FourPartGenerator

@@ -20,13 +20,7 @@ from safetensors.torch import load_file, save_file
 from descant_modeling.gan.metrics import METRIC_NAMES
 from descant_modeling.gan.midinet import MidinetGenerator
 from descant_modeling.gan.networks import RollGenerator, UNetGenerator
-from descant_modeling.models.checkpoints import (
-    FORMAT_VERSION,
-    META_FILE,
-    WEIGHTS_FILE,
-    ModelSource,
-    find_checkpoint,
-)
+from descant_modeling.models.checkpoints import FORMAT_VERSION, META_FILE, WEIGHTS_FILE, ModelSource, find_checkpoint
 from descant_modeling.models.publishing import (
     PLACEHOLDER,
     SOURCES,

@@ -23,8 +23,7 @@ from torch import Tensor, nn
 
 from descant_modeling.gan.config import MidinetConfig
 from descant_modeling.gan.data import MelodyData
-from descant_modeling.gan.networks import LEAK
-from descant_modeling.gan.pair import GeneratorCriticPair
+from descant_modeling.gan.networks import LEAK, GeneratorCriticPair
 from descant_tokenizers.pianoroll.chords import CHORD_SIZE
 from descant_tokenizers.pianoroll.rolls import BAR_STEPS, NUM_PITCHES, Rolls
 

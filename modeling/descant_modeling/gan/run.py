@@ -19,8 +19,7 @@ from descant_modeling.gan.config import AdversarialConfig, GanConfig, MidinetCon
 from descant_modeling.gan.data import GanData, MelodyData, load_melodies, load_rolls, sounding
 from descant_modeling.gan.metrics import draw_run, free_roll_metrics, melody_metrics, roll_metrics
 from descant_modeling.gan.midinet import MidinetStep, compose_bars, draw_midinet_noise, melody_rolls
-from descant_modeling.gan.networks import draw_noise
-from descant_modeling.gan.pair import GeneratorCriticPair
+from descant_modeling.gan.networks import GeneratorCriticPair, draw_noise
 from descant_modeling.gan.wgan import ConditionalStep, RollGanStep, melody_of
 from descant_modeling.models.publishing import try_generating
 from descant_modeling.models.transformer import count_parameters

@@ -16,8 +16,15 @@ import torch
 from torch import Tensor, nn
 
 from descant_modeling.gan.config import GanConfig, RollGanConfig
-from descant_modeling.gan.networks import LONG_STEPS, NUM_TRACKS, RollGenerator, UNetCritic, UNetGenerator, draw_noise
-from descant_modeling.gan.pair import GeneratorCriticPair
+from descant_modeling.gan.networks import (
+    LONG_STEPS,
+    NUM_TRACKS,
+    GeneratorCriticPair,
+    RollGenerator,
+    UNetCritic,
+    UNetGenerator,
+    draw_noise,
+)
 
 PENALTY_WEIGHT = 10.0
 NORM_EPSILON = 1e-8

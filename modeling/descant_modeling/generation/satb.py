@@ -10,14 +10,7 @@ from symusic.core import ScoreTick, TrackTick, TrackTickList
 from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.generation.base import Request, refuse_instruments
 from descant_modeling.generation.causal import CausalGenerator
-from descant_modeling.generation.prompts import (
-    MAX_PITCH,
-    Prompt,
-    Ranges,
-    make_prompt,
-    refine_prompt,
-    without_controls,
-)
+from descant_modeling.generation.prompts import MAX_PITCH, Prompt, Ranges, make_prompt, refine_prompt, without_controls
 from descant_modeling.generation.results import Players
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.rendering import SOUNDS

@@ -23,8 +23,7 @@ from accelerate.utils import reduce
 from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-from descant_modeling.models.batching import Batch
-from descant_modeling.models.likelihood import Likelihood, Unit, style_contrast, token_nll
+from descant_modeling.models.likelihood import Batch, Likelihood, Unit, style_contrast, token_nll
 from descant_modeling.models.transformer import count_parameters
 from descant_modeling.training.config import CausalConfig
 from descant_modeling.training.examples import BatchSource

@@ -12,7 +12,7 @@ from dataclasses import astuple, replace
 
 import numpy as np
 
-from descant_modeling.models.batching import Batch, bucket, collate
+from descant_modeling.models.likelihood import Batch, bucket, collate
 from descant_modeling.training.config import TaskShares
 from descant_tokenizers.tokens.kinds import kind_of
 from descant_tokenizers.tokens.piece import Piece, survey_pitches

@@ -37,8 +37,8 @@ def compare_command(
     """Compare tokenization schemes on music: length, vocabulary, what comes back, and speed."""
     _check_output(plot, "--plot", (".png",), force)
     from descant_tokenizers.comparison.compare import compare, kind_of_all, load_source
+    from descant_tokenizers.comparison.page import plot as draw
     from descant_tokenizers.comparison.schemes import default_schemes, load_scheme
-    from descant_tokenizers.comparison.table import plot as draw
     from descant_tokenizers.corpora.workers import reading_bar
     from descant_tokenizers.tokens.kinds import FOUR_PART
 
@@ -112,7 +112,7 @@ def _check_output(path: Path | None, option: str, suffixes: tuple[str, ...], for
 def _print_table(figures: dict[str, Any]) -> None:
     from rich.console import Console
 
-    from descant_tokenizers.comparison.table import rich_table
+    from descant_tokenizers.comparison.page import rich_table
 
     table = rich_table(figures)
     width = Console(width=1000).measure(table).maximum

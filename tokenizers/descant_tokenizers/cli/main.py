@@ -1,6 +1,8 @@
 """The commands `descant dataset` and `descant tokenizer`, and the exit status of every command.
 
 Heavy libraries (datasets, music21, miditok) are imported inside the commands, so that `--help` answers at once.
+
+`descant dataset build` for the training data of the GANs.
 """
 
 from __future__ import annotations
@@ -21,6 +23,11 @@ import typer
 from descant_tokenizers.cli.compare import PresetOption, compare_command, inspect_command
 from descant_tokenizers.cli.train import train_tokenizer_command
 from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.corpora import reading_bar
+from descant_tokenizers.corpora.store import FileFormat
+from descant_tokenizers.pianoroll.melodies import MelodyReport
+from descant_tokenizers.pianoroll.stored import SOURCES, build_corpus
+from descant_tokenizers.pianoroll.windows import ROLL_CORPORA, RollReport
 
 if TYPE_CHECKING:
     from descant_tokenizers.common.hub import Pushed
@@ -99,8 +106,6 @@ def build_command(
     from descant_tokenizers.pianoroll.stored import SOURCES as GAN_CORPORA
 
     if source in GAN_CORPORA:
-        from descant_tokenizers.cli.gan_data import build_for_gans
-
         build_for_gans(source, out, num_proc, file_format, force=force, quiet=quiet, as_json=as_json)
         return
     start = time.monotonic()
@@ -223,7 +228,7 @@ def push_dataset_command(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print no summary.")] = False,
 ) -> None:
     """Push a dataset to the Hugging Face Hub, as Parquet with a card."""
-    from descant_tokenizers.corpora.publishing import push_dataset
+    from descant_tokenizers.corpora.store import push_dataset
 
     _say_pushed(push_dataset(folder, repo_id, private=private, update=update), quiet)
 
@@ -237,7 +242,7 @@ def push_tokenizer_command(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print no summary.")] = False,
 ) -> None:
     """Push a tokenizer to the Hugging Face Hub."""
-    from descant_tokenizers.tokens.publishing import push_tokenizer
+    from descant_tokenizers.tokens.presets import push_tokenizer
 
     _say_pushed(push_tokenizer(folder, repo_id, private=private, update=update), quiet)
 
@@ -300,3 +305,43 @@ def run(app: typer.Typer) -> None:
         sys.exit(EXIT_BAD_INPUT)
     except KeyboardInterrupt:  # typer itself turns most of these into the same status
         sys.exit(EXIT_INTERRUPTED)
+
+
+def build_for_gans(
+    corpus: str,
+    out: Path,
+    num_proc: int | None,
+    file_format: FileFormat,
+    *,
+    force: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Build one of the corpora of rolls, or `melody-bars`, and summarize it; the options are those of the command."""
+    with reading_bar(", ".join(SOURCES[corpus]), quiet=quiet or as_json) as progress:
+        _, report = build_corpus(
+            corpus, out, num_proc=num_proc, force=force, file_format=file_format, progress=progress
+        )
+    if as_json:
+        typer.echo(json.dumps({"out": str(out), **asdict(report)}))
+    elif not quiet:
+        typer.echo(f"{out}: {_summary(report, ROLL_CORPORA.get(corpus, 1))}")
+
+
+def _summary(report: RollReport | MelodyReport, num_bars: int) -> str:
+    if isinstance(report, RollReport):
+        return (
+            f"windows of {num_bars} bars: {_counts(report.splits)}; {report.second_windows} of train are not a "
+            f"chorale's first\nof {report.num_notes} notes a roll joins {report.merged} to the same pitch before, and "
+            f"{report.off_grid} are not on sixteenths"
+        )
+    splits = "; ".join(f"{split} {_counts(counts)}" for split, counts in report.splits.items())
+    inside = ", ".join(f"{share:.0%} in {corpus}" for corpus, share in report.in_chord.items())
+    return (
+        f"bars of melody: {splits}\nof their sixteenths {report.filled:.1%} were rests, and the pitch belongs to the "
+        f"bar's chord at {inside}"
+    )
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.comparison.catalogue import label_voices, music_of
-from descant_tokenizers.comparison.fidelity import Fidelity, fidelity
+from descant_tokenizers.comparison.compare import Fidelity, fidelity
 from descant_tokenizers.comparison.schemes import CustomScheme, Scheme, Step, load_scheme
 from descant_tokenizers.scores import Bar, bars_of, read_score_report
 from descant_tokenizers.scores.tracks import program_name

@@ -8,8 +8,8 @@ from typing import Any, Protocol, TypedDict, cast, get_type_hints
 
 from symusic.core import ScoreTick
 
-from descant_tokenizers.corpora.digests import incipit_digest, main_time_signature, notes_digest
 from descant_tokenizers.corpora.reading import Reading
+from descant_tokenizers.corpora.splits import incipit_digest, main_time_signature, notes_digest
 from descant_tokenizers.scores import NUM_VOICES, VOICES
 from descant_tokenizers.scores.key import estimate_key
 from descant_tokenizers.scores.tracks import notes_of

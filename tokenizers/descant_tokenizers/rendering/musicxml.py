@@ -34,18 +34,23 @@ from music21.musicxml.xmlObjects import MusicXMLExportException
 
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.rendering.chords import ChordName
-from descant_tokenizers.rendering.layers import Displacement, Layer, Measure, NoteGroup, layers_of, measures_of
-from descant_tokenizers.rendering.rhythm import NoteValue, Tuplet, note_values, tuplets_of
-from descant_tokenizers.rendering.spelling import note_name, spell
-from descant_tokenizers.rendering.staves import (
+from descant_tokenizers.rendering.layers import (
     AnyStream,
+    Displacement,
+    Layer,
+    Measure,
+    NoteGroup,
     Staff,
     Voice,
     clef_of,
     engraved_tracks,
+    layers_of,
+    measures_of,
     put_brackets,
     staves_of,
 )
+from descant_tokenizers.rendering.rhythm import NoteValue, Tuplet, note_values, tuplets_of
+from descant_tokenizers.rendering.spelling import note_name, spell
 from descant_tokenizers.scores import VOICES
 
 if TYPE_CHECKING:

@@ -95,7 +95,7 @@ def parse_score(
         parsed = parse_midi(path, data)
         found = ReadResult(parsed, check_midi(path, data, limits.max_events, parsed.note_num()))
     else:
-        from descant_tokenizers.scores.notation import parse_notation  # music21 takes half a second to import
+        from descant_tokenizers.scores.notation import parse_notation
 
         found, controls = parse_notation(path, data, form, limits, marks=marks), False
     score, repairs = validated(path, found.score, limits, controls=controls)

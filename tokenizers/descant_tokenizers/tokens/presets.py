@@ -15,6 +15,8 @@ programs of General MIDI and drums, velocities and tempos. A voice is a program,
 
 The grid has 24 onsets to a beat (the note value of the time signature's denominator), which holds 16ths, triplets and
 32nds in x/4 and 16ths and triplets in x/2; docs/tokenizers.md gives the measured round-trip loss.
+
+Push a tokenizer to the Hub.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from typing import TYPE_CHECKING
 
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.common.files import TOKENIZER_FILE
-from descant_tokenizers.common.hub import is_repo_id, pull_folder
+from descant_tokenizers.common.hub import Pushed, is_repo_id, pull_folder, push_files
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.tokens.bpe import SubwordMerges
 
@@ -187,3 +189,35 @@ def load_tokenizer(folder: Path) -> REMI:
             "`tokenizer train`."
         ) from None
     return tokenizer
+
+
+_TOKENIZER_CARD = """---
+tags: [music, symbolic-music, midi, miditok]
+---
+
+# {repo_id}
+
+A {kind} tokenizer of miditok with {size} tokens, made with Descant.
+
+```python
+import miditok
+tokenizer = miditok.REMI.from_pretrained("{repo_id}")
+```
+"""
+
+
+def push_tokenizer(folder: Path, repo_id: str, *, private: bool = False, update: bool = False) -> Pushed:
+    """Push the tokenizer of a folder, and nothing else in it.
+
+    Args:
+        folder: A folder with miditok's `tokenizer.json`: a tokenizer, a tokenized dataset or a checkpoint.
+        repo_id: `user/name`.
+        private: Make a new repository private.
+        update: Add a new version to a repository that exists.
+
+    Raises:
+        InputError: The folder holds no such tokenizer, or the push fails (see `hub.push_folder`).
+    """
+    tokenizer = load_tokenizer(folder)
+    card = _TOKENIZER_CARD.format(repo_id=repo_id, kind=type(tokenizer).__name__, size=len(tokenizer))
+    return push_files([folder / TOKENIZER_FILE], card, repo_id, private=private, update=update)

@@ -20,8 +20,7 @@ def chorales_command(
     as_json: AsJson = False,
 ) -> None:
     """Measure four-part music beside Bach's: rules of voice leading, a grade of style, statistics."""
-    from descant_modeling.evaluation.corpus_stats import ReferenceCorpus, measure
-    from descant_modeling.evaluation.data import read_chorales, split_chorales
+    from descant_modeling.evaluation.corpus_stats import ReferenceCorpus, measure, read_chorales, split_chorales
 
     output = Output(*(source.rpartition(":")[2] for source in sources), quiet=quiet, as_json=as_json)
     with output.progress("reading") as progress:

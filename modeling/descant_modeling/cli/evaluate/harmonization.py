@@ -62,8 +62,7 @@ def harmonization_command(
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} already exists and is not empty. Choose a new folder for --out.")
 
-    from descant_modeling.evaluation.corpus_stats import ReferenceCorpus, measure
-    from descant_modeling.evaluation.data import split_chorales
+    from descant_modeling.evaluation.corpus_stats import ReferenceCorpus, measure, split_chorales
     from descant_modeling.evaluation.harmonization import measure_harmonies
     from descant_modeling.evaluation.harmonizers import named_harmonizers
     from descant_tokenizers.corpora.build import split_rows

@@ -40,7 +40,7 @@ def memorization_command(
     if samples is not None and task == "continue":
         raise InputError("--samples are harmonies. Omit --task.")
 
-    from descant_modeling.evaluation.data import read_chorales, split_chorales
+    from descant_modeling.evaluation.corpus_stats import read_chorales, split_chorales
     from descant_modeling.evaluation.memorization import TrainingRuns, excesses, runs_facts
     from descant_tokenizers.corpora.build import split_rows
     from descant_tokenizers.pianoroll.frames import chorale_of_row

@@ -39,8 +39,7 @@ def report_command(
     if os.path.lexists(out) and not force:
         raise InputError(f"{out} already exists. Add --force to replace it, or choose another --out.")
 
-    from descant_modeling.evaluation.corpus_stats import ReferenceCorpus, measure
-    from descant_modeling.evaluation.data import split_chorales
+    from descant_modeling.evaluation.corpus_stats import ReferenceCorpus, measure, split_chorales
     from descant_modeling.evaluation.harmonization import harmonize_rows, measure_harmonies
     from descant_modeling.evaluation.harmonizers import BASELINES, named_harmonizers
     from descant_modeling.evaluation.report import ReportModel, ReportSample, report_html
