@@ -1,8 +1,6 @@
 """The commands `descant dataset` and `descant tokenizer`, and the exit status of every command.
 
 Heavy libraries (datasets, music21, miditok) are imported inside the commands, so that `--help` answers at once.
-
-`descant dataset build` for the training data of the GANs.
 """
 
 from __future__ import annotations
@@ -24,14 +22,13 @@ from descant_tokenizers.cli.compare import PresetOption, compare_command, inspec
 from descant_tokenizers.cli.train import train_tokenizer_command
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora import reading_bar
-from descant_tokenizers.corpora.store import FileFormat
-from descant_tokenizers.pianoroll.melodies import MelodyReport
-from descant_tokenizers.pianoroll.stored import SOURCES, build_corpus
-from descant_tokenizers.pianoroll.windows import ROLL_CORPORA, RollReport
 
 if TYPE_CHECKING:
     from descant_tokenizers.common.hub import Pushed
     from descant_tokenizers.corpora.build import BuildReport
+    from descant_tokenizers.corpora.store import FileFormat
+    from descant_tokenizers.pianoroll.melodies import MelodyReport
+    from descant_tokenizers.pianoroll.windows import RollReport
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -318,6 +315,8 @@ def build_for_gans(
     as_json: bool,
 ) -> None:
     """Build one of the corpora of rolls, or `melody-bars`, and summarize it; the options are those of the command."""
+    from descant_tokenizers.pianoroll.stored import SOURCES, build_corpus
+
     with reading_bar(", ".join(SOURCES[corpus]), quiet=quiet or as_json) as progress:
         _, report = build_corpus(
             corpus, out, num_proc=num_proc, force=force, file_format=file_format, progress=progress
@@ -325,13 +324,15 @@ def build_for_gans(
     if as_json:
         typer.echo(json.dumps({"out": str(out), **asdict(report)}))
     elif not quiet:
-        typer.echo(f"{out}: {_summary(report, ROLL_CORPORA.get(corpus, 1))}")
+        typer.echo(f"{out}: {_gan_summary(report, corpus)}")
 
 
-def _summary(report: RollReport | MelodyReport, num_bars: int) -> str:
+def _gan_summary(report: RollReport | MelodyReport, corpus: str) -> str:
+    from descant_tokenizers.pianoroll.windows import ROLL_CORPORA, RollReport
+
     if isinstance(report, RollReport):
         return (
-            f"windows of {num_bars} bars: {_counts(report.splits)}; {report.second_windows} of train are not a "
+            f"windows of {ROLL_CORPORA[corpus]} bars: {_counts(report.splits)}; {report.second_windows} of train are not a "
             f"chorale's first\nof {report.num_notes} notes a roll joins {report.merged} to the same pitch before, and "
             f"{report.off_grid} are not on sixteenths"
         )
