@@ -332,9 +332,9 @@ def _gan_summary(report: RollReport | MelodyReport, corpus: str) -> str:
 
     if isinstance(report, RollReport):
         return (
-            f"windows of {ROLL_CORPORA[corpus]} bars: {_counts(report.splits)}; {report.second_windows} of train are not a "
-            f"chorale's first\nof {report.num_notes} notes a roll joins {report.merged} to the same pitch before, and "
-            f"{report.off_grid} are not on sixteenths"
+            f"windows of {ROLL_CORPORA[corpus]} bars: {_counts(report.splits)}; {report.second_windows} of train "
+            f"are not a chorale's first\nof {report.num_notes} notes a roll joins {report.merged} to the same pitch "
+            f"before, and {report.off_grid} are not on sixteenths"
         )
     splits = "; ".join(f"{split} {_counts(counts)}" for split, counts in report.splits.items())
     inside = ", ".join(f"{share:.0%} in {corpus}" for corpus, share in report.in_chord.items())
