@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from descant_modeling.models.likelihood import VOICE_16TH, Likelihood, Unit, piece_16ths, score_streams
+from descant_modeling.models.likelihood import VOICE_16TH, Likelihood, PieceScore, Unit, piece_16ths, score_streams
 from descant_modeling.models.transformer import build_model
 from descant_modeling.training.causal import CausalTask, begin_causal_run
 from descant_modeling.training.config import RunConfig
@@ -209,8 +209,11 @@ class StreamRepresentation:
     def score_valid(self, model: PreTrainedModel) -> Likelihood:
         """Score whole pieces."""
         nats = score_streams(model, self.valid, pad=PAD)
-        lengths = [piece_16ths(piece, self.ticks_per_quarter) for piece in self.pieces]
-        return Likelihood(self.unit, sum(piece.num_notes for piece in self.pieces), nats, lengths)
+        scores = [
+            PieceScore("", piece_nats, 4 * piece_16ths(piece, self.ticks_per_quarter), piece.num_notes)
+            for piece, piece_nats in zip(self.pieces, nats, strict=True)
+        ]
+        return Likelihood(self.unit, model.config.max_position_embeddings, scores)
 
     def write_checkpoint(self, folder: Path, model: PreTrainedModel, training: dict[str, Any]) -> None:
         """Write how far the run has come."""

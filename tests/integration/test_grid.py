@@ -15,7 +15,7 @@ from huggingface_hub import ModelCard
 from symusic.core import NoteTick, ScoreTick, TrackTick
 from transformers import AutoModelForCausalLM
 
-from descant_modeling.jsb_grid.checkpoints import grid_likelihood, load_grid
+from descant_modeling.jsb_grid.checkpoints import load_grid, score_grids
 from descant_modeling.jsb_grid.data import GridVocabulary, corpus_grids, read_grids
 from descant_modeling.objectives import prepare_run
 from descant_modeling.training.run import RunOptions
@@ -99,7 +99,7 @@ def test_it_learns_and_the_best_checkpoint_scores_as_in_training(run: Path, grid
     assert losses[-1] < losses[0]
     measured = min(line["nats_per_voice_16th"] for line in lines if line["kind"] == "valid")
     checkpoint = load_grid(str(run))
-    score = grid_likelihood(checkpoint.model, checkpoint.meta.vocabulary, read_grids(grid_json, "valid"))
+    score = score_grids(checkpoint.model, checkpoint.meta.vocabulary, read_grids(grid_json, "valid"))
     assert score.headline == pytest.approx(measured, rel=1e-6)
     assert checkpoint.meta.training["valid_nats_per_voice_16th"] == measured
 

@@ -11,7 +11,7 @@ import torch
 
 from descant_modeling.common.config import build_config
 from descant_modeling.models.checkpoints import load_checkpoint
-from descant_modeling.models.likelihood import corpus_likelihood
+from descant_modeling.models.likelihood import score_pieces
 from descant_modeling.training.causal import begin_causal_run
 from descant_modeling.training.config import RunConfig
 from descant_tokenizers.common.errors import InputError
@@ -97,7 +97,7 @@ def test_the_best_checkpoint_scores_as_it_did_in_training(make_trainer):
     trainer = make_trainer(eval_every=2)
     trainer.train()
     checkpoint = load_checkpoint(str(trainer.folder))
-    score = corpus_likelihood(checkpoint.model, checkpoint.layout, trainer.task.representation.valid)
+    score = score_pieces(checkpoint.model, checkpoint.layout, enumerate(trainer.task.representation.valid))
     assert score.headline == pytest.approx(trainer.progress.best, rel=1e-6)
     assert checkpoint.meta.training["valid_nats_per_voice_16th"] == trainer.progress.best
     assert checkpoint.meta.training["step"] == trainer.progress.best_step

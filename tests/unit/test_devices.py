@@ -13,9 +13,9 @@ TORCHRUN = {"TORCHELASTIC_RUN_ID": "none", "LOCAL_WORLD_SIZE": "2"}
 
 
 @pytest.mark.parametrize(
-    ("environment", "wished", "expected"),
+    ("environment", "requested", "expected"),
     [
-        ({"OMP_NUM_THREADS": "1"}, None, None),  # the user's own wish
+        ({"OMP_NUM_THREADS": "1"}, None, None),  # set by the user
         ({"OMP_NUM_THREADS": "1", **ACCELERATE}, None, 6),
         ({"OMP_NUM_THREADS": "3", **ACCELERATE}, None, None),
         ({"OMP_NUM_THREADS": "1", **TORCHRUN}, None, 3),
@@ -23,7 +23,7 @@ TORCHRUN = {"TORCHELASTIC_RUN_ID": "none", "LOCAL_WORLD_SIZE": "2"}
         ({"OMP_NUM_THREADS": "1", **ACCELERATE}, 4, 4),
     ],
 )
-def test_a_launcher_s_single_thread_becomes_a_share_of_the_cores(monkeypatch, environment, wished, expected):
+def test_a_launcher_s_single_thread_becomes_a_share_of_the_cores(monkeypatch, environment, requested, expected):
     for name in ("OMP_NUM_THREADS", *ACCELERATE, *TORCHRUN):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
@@ -31,7 +31,7 @@ def test_a_launcher_s_single_thread_becomes_a_share_of_the_cores(monkeypatch, en
     monkeypatch.setattr(devices, "available_cores", lambda: 6)
     threads = []
     monkeypatch.setattr(torch, "set_num_threads", threads.append)
-    use_cores(wished)
+    use_cores(requested)
     assert threads == ([] if expected is None else [expected])
 
 
@@ -40,11 +40,20 @@ def test_no_threads_are_refused():
         use_cores(0)
 
 
-def test_speed_is_measured_once_a_process(monkeypatch):
-    # Two runs in one process must find the same precision, also if other work slows down one of the measurements.
-    runs.bf16_is_faster.cache_clear()
-    seconds = iter([0.0, 1.0] * 4 + [0.0, 9.0] * 4 + [0.0, 9.0] * 4 + [0.0, 1.0] * 4)
-    monkeypatch.setattr(runs.time, "perf_counter", lambda: next(seconds))
-    assert runs.bf16_is_faster()
-    assert runs.bf16_is_faster()
-    runs.bf16_is_faster.cache_clear()
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ({"avx512_bf16": True, "amx_bf16": False}, True),
+        ({"avx512_bf16": False, "amx_bf16": True}, True),
+        ({"avx512_bf16": False, "amx_bf16": False, "avx512_f": True}, False),
+        ({"neon": True}, False),
+    ],
+)
+def test_bf16_is_for_cpus_that_have_units_for_it(monkeypatch, flags, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: flags)
+    assert runs.has_bf16_units() is expected
+
+
+def test_torch_names_the_bf16_units_of_this_cpu():
+    flags = torch.cpu.get_capabilities()
+    assert flags["architecture"] != "x86_64" or {"avx512_bf16", "amx_bf16"} <= set(flags)

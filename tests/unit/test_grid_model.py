@@ -10,8 +10,8 @@ import torch
 from chorale_frames import chorale_of_frames
 
 from descant_modeling.common.config import build_config, load_values
-from descant_modeling.evaluation.likelihood import score_grids
-from descant_modeling.jsb_grid.checkpoints import grid_likelihood
+from descant_modeling.evaluation.likelihood import likelihood_facts
+from descant_modeling.jsb_grid.checkpoints import score_grids
 from descant_modeling.jsb_grid.config import GridConfig
 from descant_modeling.jsb_grid.data import (
     BOS,
@@ -116,8 +116,8 @@ def test_likelihood_by_hand():
     # S A T B = 61 60 60 60, then 61 60 60 60.
     grid = Grid("two", np.array([[61, 61], [60, 60], [60, 60], [60, 60]]))
     by_hand = math.log(2) * (1 + 2 + 3 + 3 + 4 + 2 + 3 + 3 + 5)
-    score = grid_likelihood(FixedModel(probabilities_VV), vocabulary, [grid])
-    assert score.piece_nats == pytest.approx([by_hand])
+    score = score_grids(FixedModel(probabilities_VV), vocabulary, [grid])
+    assert [piece.nats for piece in score.pieces] == pytest.approx([by_hand])
     assert score.headline == pytest.approx(by_hand / 8)
     assert score.bits_per_note == pytest.approx(26 / 4)
 
@@ -129,12 +129,12 @@ def test_a_uniform_model_gives_the_log_of_the_vocabulary(beat_cycle):
     torch.nn.init.zeros_(model.get_output_embeddings().weight)
     grids = [grid_of(length, length) for length in (5, 12, 40)]
     num_tokens = 4 * 57 + 3 + (2 + 3 + 10 if beat_cycle else 0)
-    score = grid_likelihood(model, vocabulary, grids)
+    score = score_grids(model, vocabulary, grids)
     assert score.headline == pytest.approx(num_tokens * math.log(vocabulary.size) / (4 * 57), rel=1e-6)
 
 
 def test_padding_never_counts():
-    """A model that is absurd wherever padding stands scores pieces of very different lengths as it does alone."""
+    """A model that is absurd wherever there is padding scores pieces of very different lengths as it does alone."""
     probabilities_VV = torch.rand(VOCABULARY.size, VOCABULARY.size, generator=torch.manual_seed(3))
     probabilities_VV[:, PAD] = 1e-30
     model = FixedModel(probabilities_VV / probabilities_VV.sum(1, keepdim=True))
@@ -142,21 +142,23 @@ def test_padding_never_counts():
     together = score_grids(model, VOCABULARY, grids)
     alone = [score_grids(model, VOCABULARY, [grid]).pieces[0] for grid in grids]
     assert [piece.nats for piece in together.pieces] == pytest.approx([piece.nats for piece in alone], rel=1e-6)
-    assert together.headline.value == pytest.approx(sum(piece.nats for piece in alone) / (4 * 68), rel=1e-6)
-    assert together.headline.value < 10
+    assert together.headline == pytest.approx(sum(piece.nats for piece in alone) / (4 * 68), rel=1e-6)
+    assert together.headline < 10
 
 
-def test_scores_of_pieces_add_up_to_what_training_measures():
+def test_scores_of_pieces_add_up_and_reports_have_the_figures_of_training():
     torch.manual_seed(4)
     config = ModelConfig(width=16, num_layers=1, num_heads=2, dropout=0.3)
     model = build_model(config, VOCABULARY.size, bos=BOS, eos=EOS, pad=PAD)
     grids, shares = [grid_of(8 + 4 * index, index, f"p{index}") for index in range(5)], []
     scores = score_grids(model, VOCABULARY, grids, shares.append)
-    trained = grid_likelihood(model, VOCABULARY, grids)
-    assert scores.headline.value == pytest.approx(trained.headline)
-    assert scores.bits_per_note.value == pytest.approx(trained.bits_per_note)
+    facts = likelihood_facts(scores)
+    assert facts[scores.unit.key] == round(scores.headline, 5)
+    assert facts["bits_per_note"] == round(scores.bits_per_note, 4)
+    nats = sum(piece.nats for piece in scores.pieces)
+    assert scores.headline == pytest.approx(nats / sum(piece.length for piece in scores.pieces))
     assert [piece.length for piece in scores.pieces] == [32, 48, 64, 80, 96]
-    assert scores.num_notes == trained.num_notes == sum(grid.num_notes for grid in grids)
+    assert scores.num_notes == sum(grid.num_notes for grid in grids)
     assert shares[-1] == 1.0
 
 

@@ -11,8 +11,8 @@ from descant_modeling.models.likelihood import (
     WHOLE_16TH,
     Batch,
     collate,
-    corpus_likelihood,
     piece_16ths,
+    score_pieces,
     score_streams,
     token_nll,
     windows,
@@ -53,13 +53,14 @@ def test_a_uniform_model_gives_the_log_of_the_vocabulary(vocabulary, tiny_pieces
     config = ModelConfig(width=16, num_layers=1, num_heads=2)
     uniform = build_model(config, vocabulary.size, bos=1, eos=2, pad=0)
     torch.nn.init.zeros_(uniform.get_output_embeddings().weight)
-    score = corpus_likelihood(uniform, TaskLayout(vocabulary), tiny_pieces)
+    score = score_pieces(uniform, TaskLayout(vocabulary), enumerate(tiny_pieces))
     num_tokens = sum(sum(stream.loss_mask) for stream in streams)
     num_16ths = sum(piece_16ths(piece, vocabulary.ticks_per_quarter) for piece in tiny_pieces)
     nats = num_tokens * math.log(vocabulary.size)
     assert score.headline == pytest.approx(nats / (4 * num_16ths), rel=1e-6)
     assert score.bits_per_note == pytest.approx(nats / math.log(2) / sum(p.num_notes for p in tiny_pieces), rel=1e-6)
-    assert len(score.piece_nats) == len(score.piece_16ths) == 12
+    assert len(score.pieces) == 12
+    assert sum(piece.length for piece in score.pieces) == pytest.approx(4 * num_16ths)
 
 
 def test_a_stream_scores_as_it_does_alone_and_token_by_token(model, streams):
@@ -109,7 +110,7 @@ def test_rests_belong_to_a_piece_but_silence_after_it_does_not(vocabulary):
 
 def test_nothing_to_score_is_refused(model, vocabulary):
     with pytest.raises(InputError, match="no piece to score"):
-        corpus_likelihood(model, TaskLayout(vocabulary), [])
+        score_pieces(model, TaskLayout(vocabulary), [])
 
 
 def test_given_tokens_do_not_count(model, vocabulary, tiny_pieces):
@@ -128,20 +129,20 @@ def test_pieces_longer_than_the_position_table_are_scored_in_windows(vocabulary,
     for max_tokens in (longest, longest // 3):
         torch.manual_seed(3)
         short = build_model(ModelConfig(**shapes, max_tokens=max_tokens), vocabulary.size, bos=1, eos=2, pad=0)
-        scores.append(corpus_likelihood(short, TaskLayout(vocabulary), tiny_pieces))
+        scores.append(score_pieces(short, TaskLayout(vocabulary), enumerate(tiny_pieces)))
     # An untrained model is near uniform whatever it sees.
     assert scores[1].headline == pytest.approx(scores[0].headline, rel=0.05)
 
 
 @pytest.mark.parametrize("limit", [16, 33, 40, 1000])
-def test_windows_count_every_token_once_and_keep_the_header(streams, limit):
+def test_windows_count_every_token_once_and_keep_the_prefix(streams, limit):
     for stream in streams:
         found = windows(stream, limit)
         assert all(len(window.ids) <= limit for window in found)
         counted = [i for window in found for i, counts in zip(window.ids, window.loss_mask, strict=True) if counts]
         assert counted == [i for i, counts in zip(stream.ids, stream.loss_mask, strict=True) if counts]
-        header = stream.loss_mask.index(True) if limit >= 40 else 4
-        assert all(window.ids[:header] == stream.ids[:header] for window in found)
+        prefix = stream.loss_mask.index(True) if limit >= 40 else 4
+        assert all(window.ids[:prefix] == stream.ids[:prefix] for window in found)
 
 
 def test_progress_counts_windows(model, streams):
@@ -164,7 +165,7 @@ def test_music_of_any_instruments_is_scored_per_16th(gm_vocabulary, random_band)
     uniform = build_model(config, gm_vocabulary.size, bos=1, eos=2, pad=0)
     torch.nn.init.zeros_(uniform.get_output_embeddings().weight)
     layout = TaskLayout(gm_vocabulary)
-    score = corpus_likelihood(uniform, layout, pieces)
+    score = score_pieces(uniform, layout, enumerate(pieces))
     num_tokens = sum(sum(layout.encode(piece, Task.CONTINUE, piece.voices).loss_mask) for piece in pieces)
     num_16ths = sum(piece_16ths(piece, gm_vocabulary.ticks_per_quarter) for piece in pieces)
     assert score.unit is WHOLE_16TH

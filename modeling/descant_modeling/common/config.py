@@ -190,8 +190,8 @@ class CommonConfig:
         eval_every: Steps between validations.
         save_every: Steps between checkpoints.
         log_every: Steps between log lines.
-        precision: `fp32`, `bf16`, or `auto`: bf16 on CUDA, and on a CPU whose bf16 matrix product is measured to be
-            faster.
+        precision: `fp32`, `bf16`, or `auto`: bf16 on CUDA and on CPUs with bf16 units (AMX-BF16 or AVX512-BF16), else
+            fp32.
     """
 
     objective: str = ""

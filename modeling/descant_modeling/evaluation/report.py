@@ -60,7 +60,7 @@ class ReportModel:
         name: Name of the model.
         harmonization: Facts of its `Harmonization`.
         grades: Grade of each harmony.
-        likelihood: Facts of its `Scores` by task; empty for models that are not causal.
+        likelihood: `likelihood_facts` by task; empty for models that are not causal.
         samples: Music to show.
     """
 

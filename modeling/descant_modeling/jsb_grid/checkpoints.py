@@ -11,7 +11,7 @@ cut off, and the 16ths of a piece are the frames of its grid.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from descant_modeling.models.checkpoints import (
     load_model,
     save_model,
 )
-from descant_modeling.models.likelihood import VOICE_16TH, Likelihood, Unit, score_streams
+from descant_modeling.models.likelihood import VOICE_16TH, Likelihood, PieceScore, Unit, score_streams, windows
 from descant_modeling.models.publishing import PLACEHOLDER, MeasuredFigures, render_card
 from descant_tokenizers.common.errors import InputError
 
@@ -96,28 +96,31 @@ def grid_card(
     )
 
 
-def grid_likelihood(
+def score_grids(
     model: PreTrainedModel,
     vocabulary: GridVocabulary,
     grids: Sequence[Grid],
+    progress: Callable[[float], None] | None = None,
 ) -> Likelihood:
-    """Return the pooled likelihood of whole pieces.
+    """Score whole pieces.
 
     Args:
         model: Causal model.
         vocabulary: Its tokens.
-        grids: The music, at least one note of it.
+        grids: The music, with at least one note.
+        progress: Called with the share done, 0-1.
 
     Raises:
         InputError: A pitch is outside the vocabulary.
     """
     streams = [vocabulary.encode(grid.pitches_VT, grid.name) for grid in grids]
-    return Likelihood(
-        unit=VOICE_16TH,
-        num_notes=sum(grid.num_notes for grid in grids),
-        piece_nats=score_streams(model, streams, pad=PAD),
-        piece_16ths=[float(grid.num_16ths) for grid in grids],
-    )
+    limit, unit = model.config.max_position_embeddings, VOICE_16TH
+    nats = score_streams(model, streams, pad=PAD, progress=progress)
+    scores = [
+        PieceScore(grid.name, piece_nats, unit.num_voices * grid.num_16ths, grid.num_notes, len(windows(stream, limit)))
+        for grid, stream, piece_nats in zip(grids, streams, nats, strict=True)
+    ]
+    return Likelihood(unit, limit, scores)
 
 
 OBJECTIVE = "grid"
@@ -170,7 +173,7 @@ class GridRepresentation:
 
     def score_valid(self, model: PreTrainedModel) -> Likelihood:
         """Score the validation pieces."""
-        return grid_likelihood(model, self.meta.vocabulary, self.valid)
+        return score_grids(model, self.meta.vocabulary, self.valid)
 
     def write_checkpoint(self, folder: Path, model: PreTrainedModel, training: dict[str, Any]) -> None:
         """Write a complete checkpoint into an existing empty folder."""

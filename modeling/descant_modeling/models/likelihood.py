@@ -1,39 +1,66 @@
-"""Likelihood in tokenizer-independent units: nats per voice-16th (or per 16th), and bits per note.
+"""Padded batches of token streams, and likelihood in tokenizer-independent units: nats per voice-16th, bits per note.
 
 L = (sum of -ln p over all tokens of the pieces, bar tokens and EOS included) / (4 x number of 16ths), pooled over
 pieces. The stream is in the *continue* layout; BOS, the task token and the voices of the prefix are context. A piece's
 16ths run from its first bar to the end of its last note, rests included. The unit is that of the JSB Chorales figures
 in Huang et al. 2019, "Music Transformer", and does not depend on the vocabulary. Multitrack music has no fixed number
-of voices: its unit is nats per 16th, without the 4.
+of voices: its unit is nats per 16th, without the 4. For `Task.HARMONIZE` only the tokens of the three lower voices
+count, and the figure is per voice-16th of these voices.
 
 A piece longer than the model's positions is scored in windows that overlap by half: every token counts once, and all
 tokens but those of the first window are predicted from at least half a window of context.
 
-Shapes: B sequences, T tokens, V vocabulary, N counted tokens.
-
-Padded batches of token ids.
-Shapes: B batch, T tokens.
+Shapes: B sequences, T tokens, K tokens of the vocabulary, N counted tokens, V = 4 voices from high to low.
 """
-
-# MIGRATE docstring:
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import repeat
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch.nn import functional
 from transformers import PreTrainedModel
 
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.scores import NUM_VOICES
-from descant_tokenizers.tokens.kinds import FOUR_PART, kind_of
+from descant_tokenizers.pianoroll.frames import Ints
+from descant_tokenizers.scores import NUM_VOICES, VOICES
+from descant_tokenizers.tokens.kinds import FOUR_PART, has_plain_lines, kind_of
 from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.tasks import Encoded, Task, TaskLayout
 from descant_tokenizers.tokens.vocabulary import Vocabulary
+
+BITS_PER_NAT = 1 / math.log(2)
+#: Share of a window, after the prefix, that the previous window also holds.
+WINDOW_OVERLAP = 0.5
+_SOPRANO = 0
+
+
+class Unit(NamedTuple):
+    """The unit of a likelihood.
+
+    Attributes:
+        name: For people.
+        key: For records.
+        num_voices: Voices that share a 16th.
+    """
+
+    name: str
+    key: str
+    num_voices: int
+
+
+VOICE_16TH = Unit("nats per voice-16th", "nats_per_voice_16th", NUM_VOICES)
+WHOLE_16TH = Unit("nats per 16th", "nats_per_16th", 1)
+
+
+def unit_of(vocabulary: Vocabulary) -> Unit:
+    """Return the unit for the music of a vocabulary: per voice where there are four voices."""
+    return VOICE_16TH if kind_of(vocabulary) is FOUR_PART else WHOLE_16TH
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +71,7 @@ class Batch:
         ids_BT: Token ids, int64.
         loss_mask_BT: True where a token counts in the loss (it is a target and not padding).
         rivals_BT: If styles are contrasted, the ids with another style token in each prefix that has one.
-        contrast: Weight of the loss that tells a sequence from its rival.
+        contrast: Weight of the loss that distinguishes a sequence from its rival.
     """
 
     ids_BT: torch.Tensor
@@ -56,6 +83,11 @@ class Batch:
     def num_counted(self) -> int:
         """Number of tokens that count in the loss."""
         return int(self.loss_mask_BT.sum())
+
+    @property
+    def rows(self) -> torch.Tensor:
+        """Sequence of each counted token."""
+        return self.loss_mask_BT[:, 1:].nonzero()[:, 0]
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device."""
@@ -85,77 +117,42 @@ def collate(examples: Sequence[Encoded], pad: int) -> Batch:
     return Batch(ids_BT, loss_mask_BT)
 
 
-#: Share of a window, behind the prefix, that the window before it also holds.
-WINDOW_OVERLAP = 0.5
+def windows(stream: Encoded, limit: int) -> list[Encoded]:
+    """Cut a stream into windows of at most `limit` tokens in which each token counts once.
 
-
-class Unit(NamedTuple):
-    """The unit of a likelihood.
-
-    Attributes:
-        name: For people.
-        key: For records.
-        num_voices: Voices that share a 16th.
+    Every window begins with the stream's prefix, and all but the first count only the tokens that the previous one did
+    not hold.
     """
-
-    name: str
-    key: str
-    num_voices: int
-
-
-VOICE_16TH = Unit("nats per voice-16th", "nats_per_voice_16th", NUM_VOICES)
-WHOLE_16TH = Unit("nats per 16th", "nats_per_16th", 1)
-
-
-def unit_of(vocabulary: Vocabulary) -> Unit:
-    """Return the unit for the music of a vocabulary: per voice where there are four voices."""
-    return VOICE_16TH if kind_of(vocabulary) is FOUR_PART else WHOLE_16TH
+    if len(stream.ids) <= limit:
+        return [stream]
+    prefix = min(stream.loss_mask.index(True) if any(stream.loss_mask) else 0, limit // 4)
+    step = max(1, round((1 - WINDOW_OVERLAP) * (limit - prefix)))
+    found = [Encoded(stream.ids[:limit], stream.loss_mask[:limit])]
+    for seen in range(limit, len(stream.ids), step):
+        end = min(len(stream.ids), seen + step)
+        begin = end - (limit - prefix)
+        ids = stream.ids[:prefix] + stream.ids[begin:end]
+        found.append(Encoded(ids, [False] * (prefix + seen - begin) + stream.loss_mask[seen:end]))
+    return found
 
 
-@dataclass(frozen=True)
-class Likelihood:
-    """Pooled likelihood of a set of pieces.
-
-    Attributes:
-        unit: The unit of the headline.
-        num_notes: Notes of all pieces.
-        piece_nats: Sum of -ln p of each piece.
-        piece_16ths: Length of each piece in 16ths.
-    """
-
-    unit: Unit
-    num_notes: int
-    piece_nats: list[float]
-    piece_16ths: list[float]
-
-    @property
-    def headline(self) -> float:
-        """Nats per voice-16th, or per 16th."""
-        return sum(self.piece_nats) / (self.unit.num_voices * sum(self.piece_16ths))
-
-    @property
-    def bits_per_note(self) -> float:
-        """The same sum in bits, divided by the number of notes."""
-        return sum(self.piece_nats) / math.log(2) / self.num_notes
-
-
-def token_nll(logits_BTV: torch.Tensor, batch: Batch) -> torch.Tensor:
+def token_nll(logits_BTK: torch.Tensor, batch: Batch) -> torch.Tensor:
     """Return -ln p of every counted token of a batch, shape (N,), float32.
 
     The first token of a sequence has no prediction and must not count (it is BOS).
     """
     loss_mask_BT = batch.loss_mask_BT[:, 1:]
-    logits_NV = logits_BTV[:, :-1][loss_mask_BT].float()
-    return functional.cross_entropy(logits_NV, batch.ids_BT[:, 1:][loss_mask_BT], reduction="none")
+    logits_NK = logits_BTK[:, :-1][loss_mask_BT].float()
+    return functional.cross_entropy(logits_NK, batch.ids_BT[:, 1:][loss_mask_BT], reduction="none")
 
 
 def style_contrast(nll_N: torch.Tensor, rival_nll_N: torch.Tensor, batch: Batch) -> torch.Tensor:
-    """Return how poorly the likelihoods tell each sequence's own style from another one, a scalar in nats.
+    """Return how poorly the likelihoods distinguish each sequence's own style from another one, a scalar in nats.
 
     This is the sum over sequences of -ln(p / (p + q)), where p is the likelihood of a sequence under its own style and
     q that under its rival: the discriminative loss of Krause et al. 2020, "GeDi: Generative Discriminator Guided
     Sequence Generation", with whole sequences and two classes. Without it a model hardly reads the style token, because
-    the preceding music says more. A sequence without a style token adds nothing.
+    the preceding music carries more information. A sequence without a style token adds nothing.
 
     Args:
         nll_N: -ln p of every counted token, from `token_nll`.
@@ -163,12 +160,63 @@ def style_contrast(nll_N: torch.Tensor, rival_nll_N: torch.Tensor, batch: Batch)
         batch: The batch, with rivals.
     """
     assert batch.rivals_BT is not None, "a batch without rivals"
-    row_N = batch.loss_mask_BT[:, 1:].nonzero()[:, 0]
-    loss_B = torch.zeros(len(batch.ids_BT), device=nll_N.device).index_add(0, row_N, nll_N - rival_nll_N)
+    loss_B = torch.zeros(len(batch.ids_BT), device=nll_N.device).index_add(0, batch.rows, nll_N - rival_nll_N)
     return functional.softplus(loss_B)[(batch.ids_BT != batch.rivals_BT).any(dim=1)].sum()
 
 
-#: Receives the index of a stream, and logits (T, V), ids (T,) and loss mask (T,) of one of its windows with padding.
+@dataclass(frozen=True)
+class PieceScore:
+    """The score of one piece.
+
+    Attributes:
+        name: Name of the piece.
+        nats: Sum of -ln p over the counted tokens.
+        length: Length of the piece in 16ths, times the number of voices if the unit is per voice.
+        num_notes: Notes of the counted voices.
+        num_windows: Windows the piece was scored in; 1 if it fits into the model's positions.
+        pitches: For each voice, notes whose pitch was the likeliest token given all tokens before it, and all notes,
+            (V, 2). Zeros for vocabularies with BPE merges, whose tokens hold several notes.
+    """
+
+    name: str
+    nats: float
+    length: float
+    num_notes: int
+    num_windows: int = 1
+    pitches: Ints = field(default_factory=lambda: np.zeros((NUM_VOICES, 2), dtype=np.int64))
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """Likelihood of one or more pieces.
+
+    Attributes:
+        unit: Unit of the headline.
+        window_tokens: Longest stream that is scored whole.
+        pieces: Score of each piece.
+    """
+
+    unit: Unit
+    window_tokens: int
+    pieces: list[PieceScore]
+
+    @property
+    def headline(self) -> float:
+        """Nats per voice-16th, or per 16th for multitrack music, pooled over pieces."""
+        return sum(piece.nats for piece in self.pieces) / sum(piece.length for piece in self.pieces)
+
+    @property
+    def bits_per_note(self) -> float:
+        """The same sum in bits, divided by the number of notes."""
+        return sum(piece.nats for piece in self.pieces) / math.log(2) / self.num_notes
+
+    @property
+    def num_notes(self) -> int:
+        """Notes of the counted voices."""
+        return sum(piece.num_notes for piece in self.pieces)
+
+
+#: Receives the index of a stream, and logits (T, K), ids (T,) and loss mask (T,) of one of its windows with padding.
 WindowVisitor = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], None]
 
 
@@ -200,15 +248,14 @@ def score_streams(
     done = 0
     for group in bucket([len(window.ids) for _, window in parts], batch_tokens):
         batch = collate([parts[i][1] for i in group], pad).to(model.device)
-        logits_BTV = model(input_ids=batch.ids_BT, use_cache=False).logits
-        nll_N = token_nll(logits_BTV, batch).double()
-        row_N = batch.loss_mask_BT[:, 1:].nonzero()[:, 0]
-        sums_B = torch.zeros(len(group), dtype=torch.float64, device=nll_N.device).index_add_(0, row_N, nll_N)
+        logits_BTK = model(input_ids=batch.ids_BT, use_cache=False).logits
+        nll_N = token_nll(logits_BTK, batch).double()
+        sums_B = torch.zeros(len(group), dtype=torch.float64, device=nll_N.device).index_add_(0, batch.rows, nll_N)
         for row, (part, value) in enumerate(zip(group, sums_B.tolist(), strict=True)):
             index = parts[part][0]
             nats[index] += value
             if visit is not None:
-                visit(index, logits_BTV[row], batch.ids_BT[row], batch.loss_mask_BT[row])
+                visit(index, logits_BTK[row], batch.ids_BT[row], batch.loss_mask_BT[row])
         done += len(group)
         if progress is not None:
             progress(done / len(parts))
@@ -216,50 +263,84 @@ def score_streams(
     return nats
 
 
-def windows(stream: Encoded, limit: int) -> list[Encoded]:
-    """Cut a stream into windows of at most `limit` tokens in which each token counts once.
-
-    Every window begins with the stream's prefix, and all but the first count only the tokens that the previous one did
-    not hold.
-    """
-    if len(stream.ids) <= limit:
-        return [stream]
-    prefix = min(stream.loss_mask.index(True) if any(stream.loss_mask) else 0, limit // 4)
-    step = max(1, round((1 - WINDOW_OVERLAP) * (limit - prefix)))
-    found = [Encoded(stream.ids[:limit], stream.loss_mask[:limit])]
-    for seen in range(limit, len(stream.ids), step):
-        end = min(len(stream.ids), seen + step)
-        begin = end - (limit - prefix)
-        ids = stream.ids[:prefix] + stream.ids[begin:end]
-        found.append(Encoded(ids, [False] * (prefix + seen - begin) + stream.loss_mask[seen:end]))
-    return found
-
-
 def piece_16ths(piece: Piece, ticks_per_quarter: int) -> float:
     """Return the length of a piece in 16ths, from its first bar to the end of its last note."""
     return piece.end_ticks() * 4 / ticks_per_quarter
 
 
-def corpus_likelihood(
-    model: PreTrainedModel, layout: TaskLayout, pieces: Sequence[Piece], styles: Sequence[str | None] = ()
+def score_pieces(
+    model: PreTrainedModel,
+    layout: TaskLayout,
+    pieces: Iterable[tuple[str, Piece]],
+    task: Task = Task.CONTINUE,
+    *,
+    styles: Iterable[str | None] = (),
+    batch_tokens: int = 8192,
+    progress: Callable[[float], None] | None = None,
 ) -> Likelihood:
-    """Score whole pieces in the *continue* layout.
+    """Score whole pieces.
 
     Args:
-        model: Causal model.
+        model: Causal model; runs in eval mode and returns to the mode that it was in.
         layout: The layout it was trained with.
-        pieces: The music.
+        pieces: Names and music; a piece without notes to count is left out.
+        task: `CONTINUE` (all notes) or `HARMONIZE` (all voices but the soprano, which is context).
         styles: Style token of each piece, None for none; by default no piece has one.
+        batch_tokens: Maximum number of padded tokens in a batch.
+        progress: Called with the share done, 0-1.
 
     Raises:
-        InputError: No piece has a note.
+        InputError: There is nothing to score.
     """
-    streams, lengths, num_notes = [], [], 0
-    for piece, style in zip(pieces, styles or [None] * len(pieces), strict=True):
-        streams.append(layout.encode(piece, Task.CONTINUE, piece.voices, style=style))
-        lengths.append(piece_16ths(piece, layout.vocabulary.ticks_per_quarter))
-        num_notes += piece.num_notes
-    if not num_notes:
+    vocabulary, limit, unit = layout.vocabulary, model.config.max_position_embeddings, unit_of(layout.vocabulary)
+    if task is Task.HARMONIZE:
+        if kind_of(vocabulary).num_voices is None:
+            raise InputError("This model has no soprano to harmonize. Score it with --task continue.")
+        unit = unit._replace(num_voices=unit.num_voices - 1)
+    streams, sizes = [], []
+    for (name, piece), style in zip(pieces, styles or repeat(None), strict=False):
+        if voices := [voice for voice in piece.voices if task is Task.CONTINUE or voice != _SOPRANO]:
+            streams.append(layout.encode(piece, task, voices, style=style))
+            length = unit.num_voices * piece_16ths(piece, vocabulary.ticks_per_quarter)
+            sizes.append((name, length, piece.keep_voices(voices).num_notes))
+    if not streams:
         raise InputError("There is no piece to score. Name a corpus and a split that hold pieces for this model.")
-    nats = score_streams(model, streams, pad=layout.vocabulary.special("PAD"))
-    return Likelihood(unit_of(layout.vocabulary), num_notes, nats, lengths)
+    pitches = _PitchCounter(layout, len(streams), model.device)
+    nats = score_streams(
+        model,
+        streams,
+        pad=vocabulary.special("PAD"),
+        batch_tokens=batch_tokens,
+        progress=progress,
+        visit=pitches.count if has_plain_lines(vocabulary) else None,
+    )
+    scores = [
+        PieceScore(name, piece_nats, length, num_notes, len(windows(stream, limit)), counts_V2)
+        for (name, length, num_notes), stream, piece_nats, counts_V2 in zip(
+            sizes, streams, nats, pitches.counts, strict=True
+        )
+    ]
+    return Likelihood(unit, limit, scores)
+
+
+class _PitchCounter:
+    """Counts for each piece and voice the pitches that were the likeliest token, and all pitches.
+
+    Args:
+        layout: A layout whose voices are single lines.
+        num_pieces: Number of pieces.
+        device: Device of the model.
+    """
+
+    def __init__(self, layout: TaskLayout, num_pieces: int, device: torch.device) -> None:
+        self.counts = np.zeros((num_pieces, NUM_VOICES, 2), dtype=np.int64)
+        self._vocabulary = layout.vocabulary
+        self._pitch_ids = torch.tensor(list(layout.vocabulary.pitch_of), device=device)
+
+    def count(self, index: int, logits_TK: torch.Tensor, ids_T: torch.Tensor, loss_mask_T: torch.Tensor) -> None:
+        """Count the pitches of one window; the token before a pitch is its voice."""
+        places = (loss_mask_T & torch.isin(ids_T, self._pitch_ids)).nonzero()[:, 0]
+        hits = logits_TK[places - 1].argmax(dim=-1) == ids_T[places]
+        for voice_id, hit in zip(ids_T[places - 1].tolist(), hits.tolist(), strict=True):
+            voice = self._vocabulary.voice_name(self._vocabulary.voice_of[voice_id])
+            self.counts[index, VOICES.index(voice)] += (hit, 1)

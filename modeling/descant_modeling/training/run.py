@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -53,7 +52,7 @@ class RunContext(Generic[Config]):
     """Configuration, device and precision of a run; see `open_run`.
 
     Attributes:
-        config: The configuration, with its precision as measured or as given.
+        config: The configuration, with its precision settled (`fp32` or `bf16`).
         options: The other options.
         accelerator: Device, precision and processes.
         num_threads: CPU threads of this process.
@@ -100,7 +99,7 @@ def open_run(kind: type[Config], values: dict[str, Any], where: str, options: Ru
     num_threads = use_cores(options.threads)
     config = build_config(kind, values, where, options.overrides)
     accelerator = make_accelerator(config.precision, options.device)
-    # The measured precision holds for the whole run, wherever it is resumed.
+    # The precision holds for the whole run, wherever it is resumed.
     config = replace(config, precision="bf16" if accelerator.mixed_precision == "bf16" else "fp32")
     context = RunContext(config, options, accelerator, num_threads)
     silence_datasets(quiet=context.is_quiet)
@@ -150,29 +149,15 @@ def make_accelerator(precision: str, device: str | None) -> Accelerator:
     state = PartialState(cpu=pick_device(device) == "cpu")
     kind = state.device.type
     if precision == "auto":
-        precision = "bf16" if kind == "cuda" or (kind == "cpu" and bf16_is_faster()) else "fp32"
-        (precision,) = broadcast_object_list([precision])  # measured by each process, decided by one
+        precision = "bf16" if kind == "cuda" or (kind == "cpu" and has_bf16_units()) else "fp32"
+        (precision,) = broadcast_object_list([precision])  # machines of one run may differ
     return Accelerator(mixed_precision="bf16" if precision == "bf16" else "no")
 
 
-@cache
-def bf16_is_faster() -> bool:
-    """Return True if this CPU multiplies bf16 matrices faster than fp32 ones, measured in a few milliseconds.
-
-    It is measured once per process: another measurement might differ on a busy machine, and Accelerate keeps the
-    precision of the first run.
-    """
-
-    def seconds(dtype: torch.dtype) -> float:
-        a, b = torch.ones(512, 256, dtype=dtype), torch.ones(256, 512, dtype=dtype)
-        best = float("inf")
-        for _ in range(4):
-            start = time.perf_counter()
-            a @ b
-            best = min(best, time.perf_counter() - start)
-        return best
-
-    return seconds(torch.bfloat16) < 0.8 * seconds(torch.float32)
+def has_bf16_units() -> bool:
+    """Return True if this CPU multiplies bf16 matrices in hardware; without, bf16 is up to a hundred times slower."""
+    flags = torch.cpu.get_capabilities()
+    return bool(flags.get("amx_bf16") or flags.get("avx512_bf16"))
 
 
 def new_folder(out_dir: str, name: str, accelerator: Accelerator) -> Path:

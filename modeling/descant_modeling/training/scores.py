@@ -12,7 +12,7 @@ from torch.nn import Embedding
 from transformers import PreTrainedModel
 
 from descant_modeling.models.checkpoints import Checkpoint, CheckpointMeta, load_checkpoint, save_checkpoint
-from descant_modeling.models.likelihood import Likelihood, Unit, corpus_likelihood, unit_of
+from descant_modeling.models.likelihood import Likelihood, Unit, score_pieces, unit_of
 from descant_modeling.models.publishing import model_card, try_generating
 from descant_modeling.models.transformer import build_model
 from descant_modeling.training.causal import begin_causal_run, prepare_causal_run
@@ -57,7 +57,8 @@ class ScoreRepresentation:
 
     def score_valid(self, model: PreTrainedModel) -> Likelihood:
         """Score the validation pieces."""
-        return corpus_likelihood(model, self.layout, self.valid, styles=self.valid_styles)
+        named = ((str(index), piece) for index, piece in enumerate(self.valid))
+        return score_pieces(model, self.layout, named, styles=self.valid_styles)
 
     def write_checkpoint(self, folder: Path, model: PreTrainedModel, training: dict[str, Any]) -> None:
         """Write a complete checkpoint into an existing empty folder."""

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from descant_modeling.evaluation.likelihood import Scores
     from descant_modeling.models.checkpoints import FoundCheckpoint
+    from descant_modeling.models.likelihood import Likelihood, Unit
 
 _Model = Annotated[str, typer.Option(help="Embedded model, checkpoint or run folder, or Hub id.")]
 
@@ -46,6 +46,7 @@ def likelihood_command(
 
     from descant_modeling.common.console import quiet_libraries
     from descant_modeling.common.devices import pick_device
+    from descant_modeling.evaluation.likelihood import likelihood_facts
     from descant_modeling.jsb_grid.checkpoints import OBJECTIVE
     from descant_modeling.models.checkpoints import find_checkpoint
 
@@ -63,23 +64,23 @@ def likelihood_command(
         else:
             score, noun = _piece_scorer(found, picked_device, corpus, split, task, limit)
     with output.progress(f"{split} of {grid_json or corpus}") as progress:
-        scores = score(progress=progress)
+        likelihood = score(progress=progress)
     facts = {
         "model": model,
         "corpus": corpus if grid_json is None else grid_json.name,
         "split": split,
         "task": task,
-        **scores.facts(),
+        **likelihood_facts(likelihood),
     }
-    output.finish(facts, lambda facts: [_summary(facts, scores, noun)])
+    output.finish(facts, lambda facts: [_summary(facts, likelihood.unit, noun)])
 
 
 def _piece_scorer(
     found: FoundCheckpoint, device: str, corpus: str, split: str, task: str, limit: int | None
-) -> tuple[Callable[..., Scores], str]:
+) -> tuple[Callable[..., Likelihood], str]:
     """Return a function that scores the pieces of a corpus with a token model, and what the pieces are called."""
-    from descant_modeling.evaluation.likelihood import score_pieces
     from descant_modeling.models.checkpoints import load_checkpoint
+    from descant_modeling.models.likelihood import score_pieces
     from descant_modeling.training.data import load_named_pieces
     from descant_tokenizers.tokens.kinds import kind_of
     from descant_tokenizers.tokens.tasks import Task
@@ -94,10 +95,9 @@ def _piece_scorer(
 
 def _grid_scorer(
     found: FoundCheckpoint, device: str, corpus: str, split: str, grid_json: Path | None, limit: int | None
-) -> Callable[..., Scores]:
+) -> Callable[..., Likelihood]:
     """Return a function that scores the grids of a file or of a corpus with a grid model."""
-    from descant_modeling.evaluation.likelihood import score_grids
-    from descant_modeling.jsb_grid.checkpoints import load_grid
+    from descant_modeling.jsb_grid.checkpoints import load_grid, score_grids
     from descant_modeling.jsb_grid.data import corpus_grids, read_grids
 
     checkpoint = load_grid(found, device)
@@ -105,14 +105,14 @@ def _grid_scorer(
     return partial(score_grids, checkpoint.model, checkpoint.meta.vocabulary, grids[:limit])
 
 
-def _summary(facts: dict[str, Any], scores: Scores, noun: str) -> str:
-    key = scores.unit.key
+def _summary(facts: dict[str, Any], unit: Unit, noun: str) -> str:
+    key = unit.key
     nats, bits = (facts["interval"][name] for name in (key, "bits_per_note"))
     what = "all voices" if facts["task"] == "continue" else "the missing voices, given the soprano"
     ranked = sorted(facts["pieces"].items(), key=lambda item: float(item[1][key]))
     easiest, hardest = (f"{name} {piece[key]:.3f}" for name, piece in (ranked[0], ranked[-1]))
     lines = [
-        f"{facts[key]} {scores.unit.name} [{nats['low']:.3f}, {nats['high']:.3f}], "
+        f"{facts[key]} {unit.name} [{nats['low']:.3f}, {nats['high']:.3f}], "
         f"{facts['bits_per_note']} bits per note [{bits['low']:.3f}, {bits['high']:.3f}]: {what}",
         f"over {facts['num_pieces']} {noun} ({facts['num_notes']} notes) of {facts['corpus']}, split "
         f"{facts['split']}; in brackets 95 % intervals over pieces",

@@ -80,7 +80,8 @@ def _likelihood(harmonizer: Harmonizer, corpus: str, split: str, ids: set[str]) 
     """Return the facts of both tasks over the pieces with these ids; nothing for models that are not causal."""
     from descant_modeling.common.console import quiet_libraries
     from descant_modeling.evaluation.harmonizers import causal_generator
-    from descant_modeling.evaluation.likelihood import score_pieces
+    from descant_modeling.evaluation.likelihood import likelihood_facts
+    from descant_modeling.models.likelihood import score_pieces
     from descant_modeling.training.data import load_named_pieces
     from descant_tokenizers.tokens.tasks import Task
 
@@ -90,4 +91,5 @@ def _likelihood(harmonizer: Harmonizer, corpus: str, split: str, ids: set[str]) 
     model, layout = generator.checkpoint.model, generator.checkpoint.layout
     with quiet_libraries():
         pieces = [(name, piece) for name, piece in load_named_pieces(corpus, split, layout) if name in ids]
-    return {task: score_pieces(model, layout, pieces, task).facts() for task in (Task.CONTINUE, Task.HARMONIZE)}
+    tasks = (Task.CONTINUE, Task.HARMONIZE)
+    return {task: likelihood_facts(score_pieces(model, layout, pieces, task)) for task in tasks}
