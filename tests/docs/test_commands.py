@@ -270,7 +270,7 @@ def test_what_a_page_prints_is_printed(
     ("name", "written"),
     [
         ("README.md", "harmony.mid"),
-        ("docs/quickstart.md", "version-2.mid"),
+        ("docs/quickstart.md", "sample-2.mid"),
         ("docs/tokenizers.md", None),
         ("docs/learned-tokens.md", "my-tokenizer/tokenizer.json"),
         ("docs/notation.md", "harmony.mp3"),
