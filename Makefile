@@ -8,26 +8,30 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEV := $(VENV)/.installed-dev
 APP := $(VENV)/.installed-app
+TRAIN := $(VENV)/.installed-train
 CORE := $(VENV)/.installed
 # A larger install holds everything that a smaller one does.
-READY := $(if $(wildcard $(DEV)),$(DEV),$(if $(wildcard $(APP)),$(APP),$(CORE)))
-READY_APP := $(if $(wildcard $(DEV)),$(DEV),$(APP))
+READY := $(firstword $(wildcard $(DEV) $(APP) $(TRAIN)) $(CORE))
+READY_APP := $(firstword $(wildcard $(DEV)) $(APP))
+READY_TRAIN := $(firstword $(wildcard $(DEV)) $(TRAIN))
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
 
-.PHONY: help demo app test test-fast lint types format docs media house clean
+.PHONY: help demo app train test test-fast lint types format docs media house clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-demo: $(READY) ## Harmonize a melody from examples/ with the embedded Transformer, then with the GAN.
+demo: $(READY) ## Harmonize a melody from examples/ with the embedded model.
 	$(BIN)/python generate.py --prompt examples/ode-to-joy.mid --out out/ode-to-joy.mid --force
-	$(BIN)/python generate.py --prompt examples/ode-to-joy.mid --model gan --out out/ode-to-joy-gan.mid --force
 	@echo
-	@echo "Listen:   open out/ode-to-joy.mp3 (the Transformer) and out/ode-to-joy-gan.mp3 (the GAN) in any player."
+	@echo "Listen:   open out/ode-to-joy.mp3 in any player."
 	@echo "Look:     open out/ode-to-joy.svg in a browser, or out/ode-to-joy.musicxml in a notation program."
 	@echo "Your own: $(BIN)/python generate.py --prompt your-melody.mid"
 	@echo "A page:   make app"
+
+train: $(READY_TRAIN) ## Train the default model with the settings of configs/chorales.yaml (hours on two cores).
+	$(BIN)/accelerate launch train.py
 
 app: $(READY_APP) ## Open the page: draw or upload a melody, hear and see its harmony.
 	$(BIN)/descant app
@@ -75,6 +79,11 @@ $(CORE): pyproject.toml constraints.txt | $(BIN)/python
 $(APP): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing Descant and its page into $(VENV) (a few minutes the first time) ..."
 	$(INSTALL) '.[app]'
+	@touch $@ $(CORE)
+
+$(TRAIN): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing Descant and what training needs into $(VENV) (several minutes the first time) ..."
+	$(INSTALL) '.[train]'
 	@touch $@ $(CORE)
 
 $(DEV): pyproject.toml constraints.txt | $(BIN)/python

@@ -29,13 +29,14 @@ from typing import Any
 from symusic.core import ScoreTick
 
 from descant_modeling.common.console import quiet_libraries
+from descant_modeling.common.devices import pick_device
 from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.generation.base import GenerationResult, MusicGenerator, Request, check_task
 from descant_modeling.generation.causal import CausalGenerator, open_model
 from descant_modeling.generation.multitrack import MultitrackGenerator
 from descant_modeling.generation.satb import FourPartGenerator
 from descant_modeling.models.checkpoints import EMBEDDED_DEFAULT, ModelSource, find_checkpoint, load_checkpoint
-from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.common.errors import InputError, missing_extra
 from descant_tokenizers.scores import ReadResult, read_score_report
 from descant_tokenizers.tokens.kinds import FOUR_PART, MULTITRACK, MusicKind, kind_of
 
@@ -53,11 +54,12 @@ def load_generator(model: ModelSource = EMBEDDED_DEFAULT, device: str | None = N
     """
     found = find_checkpoint(model)
     if found.objective == "gan" or found.is_unconditional:
-        from descant_modeling.common.devices import pick_device
-        from descant_modeling.gan.generate import load_gan_generator
-
+        try:
+            from descant_modeling.gan.generate import load_gan_generator
+        except ModuleNotFoundError as error:
+            raise missing_extra(error) from None
         return load_gan_generator(found, pick_device(device))
-    checkpoint = load_checkpoint(found, device or "cpu")
+    checkpoint = load_checkpoint(found, pick_device(device or "cpu"))
     return _GENERATORS[kind_of(checkpoint.vocabulary)](checkpoint, open_model(checkpoint))
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from descant_modeling.cli.options import Device
-from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.common.errors import InputError, missing_extra
 
 if TYPE_CHECKING:
     from descant_modeling.app.requests import AppLimits
@@ -74,9 +74,7 @@ def serve(
 
         from descant_modeling.app.page import make_app
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in ("fastapi", "gradio", "uvicorn"):
-            raise
-        raise InputError("The page needs Gradio. Run pip install -c constraints.txt -e '.[app]'.") from None
+        raise missing_extra(error) from None
     from descant_modeling.app.service import Service
 
     app = make_app(Service(models, limits, device))

@@ -9,17 +9,18 @@ import platform
 import shutil
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from descant_modeling.cli.options import AsJson
-from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.common.errors import EXTRAS, InputError
 
-LIBRARIES = ("torch", "transformers", "accelerate", "datasets", "huggingface_hub", "miditok", "symusic", "music21")
-OPTIONAL = {"app": "gradio", "pdf": "cairosvg", "scale": "datatrove", "sound": "midirenderer"}
-"""Extras of this package, each with a library that only it installs."""
+LIBRARIES = ("onnxruntime", "huggingface_hub", "miditok", "symusic", "music21")
+OPTIONAL = {library: extra for library, extra in EXTRAS.items() if library != "pyarrow"} | {"cairosvg": "pdf"}
+"""Libraries that only an extra of this package installs."""
 
 
 def doctor_command(
@@ -44,7 +45,7 @@ def examine() -> dict[str, Any]:
     return {
         "versions": {"descant": version("descant"), "python": platform.python_version()}
         | {library: _version(library) for library in LIBRARIES}
-        | {library: _version(library) for library in OPTIONAL.values()},
+        | {library: _version(library) for library in OPTIONAL},
         "platform": platform.platform(),
         "devices": _devices(),
         "models": _models(),
@@ -97,13 +98,15 @@ def _version(library: str) -> str | None:
 
 
 def _devices() -> dict[str, str]:
-    import torch
-
     from descant_modeling.common.devices import available_cores, available_devices
 
-    names = {"cpu": f"{available_cores()} cores, {torch.get_num_threads()} threads"}
-    if torch.cuda.is_available():
-        names["cuda"] = ", ".join(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))
+    names = {"cpu": f"{available_cores()} cores"}
+    if find_spec("torch") is not None:
+        import torch
+
+        names["cpu"] += f", {torch.get_num_threads()} threads"
+        if torch.cuda.is_available():
+            names["cuda"] = ", ".join(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))
     return {kind: names.get(kind, "") for kind in available_devices()}
 
 
@@ -128,7 +131,7 @@ def _lines(facts: dict[str, Any]) -> Iterator[str]:
     if "removed_bytes" in facts:
         yield f"removed   {_megabytes(facts['removed_bytes'])} of Descant's caches"
     yield f"platform  {facts['platform']}"
-    missing = {library: f"not installed (extra {extra})" for extra, library in OPTIONAL.items()}
+    missing = {library: f"not installed (extra {extra})" for library, extra in OPTIONAL.items()}
     for index, (library, number) in enumerate(facts["versions"].items()):
         yield f"{'versions' if index == 0 else '':<9} {library} {number or missing.get(library, 'not installed')}"
     for index, (kind, name) in enumerate(facts["devices"].items()):

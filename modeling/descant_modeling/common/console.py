@@ -42,7 +42,7 @@ def quiet_libraries() -> Iterator[None]:
     """
     with warnings.catch_warnings(), contextlib.ExitStack() as stack:
         warnings.simplefilter("ignore")
-        if "transformers" in sys.modules:
+        if sys.modules.get("transformers") is not None:
             from transformers.utils import logging as library
 
             stack.callback(library.set_verbosity, library.get_verbosity())

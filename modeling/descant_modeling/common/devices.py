@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-
-import torch
+from importlib.util import find_spec
 
 from descant_tokenizers.common.errors import InputError
 
 
 def available_devices() -> list[str]:
-    """Return the kinds of device of this machine, best first; ``cpu`` is always among them."""
+    """Return the kinds of device of this machine, best first; ``cpu`` is always among them, and alone without torch."""
+    if find_spec("torch") is None:
+        return ["cpu"]
+    import torch
+
     kinds = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     return [kind for kind, is_available in kinds.items() if is_available]
 
@@ -21,6 +24,8 @@ def pick_device(requested: str | None) -> str:
     Raises:
         InputError: It is not available.
     """
+    if requested == "cpu":
+        return requested  # without importing torch
     available = available_devices()
     if requested is not None and requested not in available:
         raise InputError(f"The device {requested!r} is not available here. Use {' or '.join(available)}.")
@@ -39,6 +44,8 @@ def use_cores(requested: int | None = None) -> int:
     Raises:
         InputError: Fewer than one.
     """
+    import torch
+
     if requested is not None and requested < 1:
         raise InputError(f"--threads is {requested}. Give 1 or more.")
     is_launched = "ACCELERATE_MIXED_PRECISION" in os.environ or "TORCHELASTIC_RUN_ID" in os.environ

@@ -13,14 +13,13 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from descant_tokenizers.cli.compare import PresetOption, compare_command, inspect_command
 from descant_tokenizers.cli.train import train_tokenizer_command
-from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.common.errors import InputError, missing_extra
 from descant_tokenizers.corpora import reading_bar
 
 if TYPE_CHECKING:
@@ -108,7 +107,8 @@ def build_command(
     start = time.monotonic()
     common: dict[str, Any] = {"force": force, "licence": licence, "parts": parts, "file_format": file_format}
     if engine == "datatrove":
-        backend = _datatrove()
+        from descant_tokenizers.corpora import datatrove as backend
+
         cluster = backend.Cluster(executor, num_proc, tasks, partition, job_time)
         done = backend.build(source, out, cluster, work=work, quiet=quiet or as_json, **common)
         if done is None:
@@ -126,17 +126,6 @@ def build_command(
         typer.echo(json.dumps({"out": str(out), "num_rows": report.num_rows, **asdict(report)}, ensure_ascii=False))
     elif not quiet:
         typer.echo(summary(report, out, time.monotonic() - start))
-
-
-def _datatrove() -> ModuleType:
-    """Import the backend that needs the extra `scale`."""
-    try:
-        from descant_tokenizers.corpora import datatrove
-    except ModuleNotFoundError:
-        raise InputError(
-            "--engine datatrove needs datatrove. Run pip install -c constraints.txt -e '.[scale]'."
-        ) from None
-    return datatrove
 
 
 @dataset_app.command("stats")
@@ -293,6 +282,9 @@ def run(app: typer.Typer) -> None:
         app()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(EXIT_BAD_INPUT)
+    except ModuleNotFoundError as error:
+        print(f"error: {missing_extra(error)}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
     except OSError as error:
         if error.errno not in DISK_ERRORS:

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 import re
 
+EXTRAS = {
+    **dict.fromkeys(("accelerate", "datasets", "pyarrow", "tensorboard", "torch", "transformers"), "train"),
+    **dict.fromkeys(("fastapi", "gradio", "uvicorn"), "app"),
+    "cairosvg": "pdf",
+    "datatrove": "scale",
+}
+"""Libraries that a plain installation lacks, and the extra of this package that brings each."""
+
 
 class InputError(ValueError):
     """An error that a user caused and can correct.
@@ -27,3 +35,18 @@ def printable(text: str, max_length: int) -> str:
     """
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return line if len(line) <= max_length else line[: max_length - 1].rstrip() + "…"
+
+
+def missing_extra(error: ModuleNotFoundError) -> InputError:
+    """Return what to tell a user who lacks a library.
+
+    Args:
+        error: Raised by its import.
+
+    Raises:
+        ModuleNotFoundError: It is not a library of `EXTRAS`, so the import is a bug.
+    """
+    module = (error.name or "").partition(".")[0]
+    if module not in EXTRAS:
+        raise error
+    return InputError(f"This needs {module}. Run pip install -c constraints.txt -e '.[{EXTRAS[module]}]'.")

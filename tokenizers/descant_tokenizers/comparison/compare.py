@@ -24,10 +24,8 @@ from symusic.core import ScoreTick
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.comparison.catalogue import label_voices, music_of
 from descant_tokenizers.comparison.schemes import Scheme
-from descant_tokenizers.corpora.build import load_corpus
 from descant_tokenizers.corpora.files import FileReader, score_keys
 from descant_tokenizers.corpora.rows import row_to_score
-from descant_tokenizers.corpora.store import is_dataset
 from descant_tokenizers.scores import SUFFIXES, bars_of, read_score
 from descant_tokenizers.scores.bars import DEFAULT_SIGNATURE
 from descant_tokenizers.tokens.kinds import FOUR_PART, MULTITRACK, MusicKind
@@ -271,6 +269,9 @@ def load_source(names: Sequence[str], limit: int = 0, seed: int = 0, progress: O
     Raises:
         InputError: There is no such source, or nothing in it can be read.
     """
+    from descant_tokenizers.corpora.build import load_corpus  # with datasets, which inspecting a file does not need
+    from descant_tokenizers.corpora.store import is_dataset
+
     if limit < 0:
         raise InputError(f"The limit is {limit}. Give 1 or more pieces, or 0 for all.")
     path = Path(names[0])

@@ -1,0 +1,111 @@
+"""A plain installation, without torch, makes music; what it lacks is named in one message."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import symusic
+from packaging.requirements import Requirement
+
+from descant_tokenizers.common.errors import EXTRAS, missing_extra
+from descant_tokenizers.scores import VOICES
+
+MAX_MEGABYTES = 650
+BLOCKED = (*EXTRAS, "pandas", "sympy", "dill", "multiprocess")
+BLOCK = f"import sys; sys.modules.update(dict.fromkeys({BLOCKED!r}))\n"
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> dict[str, str]:
+    """An environment in which nothing can be imported that only an extra installs."""
+    (tmp_path / "sitecustomize.py").write_text(BLOCK, encoding="utf-8")
+    paths = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+
+
+def _descant(plain: dict[str, str], *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "descant_modeling.cli.main", *map(str, arguments)]
+    return subprocess.run(command, env=plain, capture_output=True, text=True, check=False)
+
+
+def test_a_melody_is_harmonized_engraved_and_heard(repo_root: Path, plain: dict[str, str], tmp_path: Path) -> None:
+    out = tmp_path / "out" / "tune.mid"
+    done = _descant(plain, "generate", "--prompt", repo_root / "examples" / "twinkle.mid", "--best-of", 1, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert tuple(track.name for track in symusic.Score(out).tracks) == VOICES
+    assert {file.suffix for file in out.parent.iterdir()} == {".mid", ".musicxml", ".svg", ".png", ".mp3"}
+
+
+@pytest.mark.parametrize(
+    "arguments", [("doctor",), ("tokenizer", "inspect", "twinkle.mid"), ("render", "twinkle.mid", "--out", "out.mid")]
+)
+def test_what_needs_no_extra_runs(
+    repo_root: Path, plain: dict[str, str], tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    paths = {"twinkle.mid": repo_root / "examples" / "twinkle.mid", "out.mid": tmp_path / "out.mid"}
+    done = _descant(plain, *(paths.get(argument, argument) for argument in arguments))
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "module", "extra"),
+    [
+        (("train", "--config", "configs/smoke.yaml"), "", "train"),
+        (("dataset", "build", "examples", "--out", "OUT"), "", "train"),
+        (("generate", "--prompt", "examples/twinkle.mid", "--model", "gan", "--out", "OUT.mid"), "torch", "train"),
+        (("app", "--no-browser", "--port", "0"), "", "app"),
+    ],
+)
+def test_what_needs_an_extra_says_which(
+    repo_root: Path, plain: dict[str, str], tmp_path: Path, arguments: tuple[str, ...], module: str, extra: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "descant_modeling.cli.main"]
+        + [argument.replace("OUT", str(tmp_path / "out")) for argument in arguments],
+        cwd=repo_root,
+        env=plain,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: This needs {module}")
+    assert line.endswith(f"Run pip install -c constraints.txt -e '.[{extra}]'.")
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_extras_bring_what_they_are_named_for(repo_root: Path) -> None:
+    extras = tomllib.loads((repo_root / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    for library, extra in EXTRAS.items():
+        assert library in {Requirement(line).name for line in extras[extra]}, library
+    for extra in set(EXTRAS.values()):
+        assert set(extras[extra]) <= set(extras["dev"])
+
+
+def test_other_missing_modules_are_bugs() -> None:
+    with pytest.raises(ModuleNotFoundError):
+        missing_extra(ModuleNotFoundError("No module named 'nonsense'", name="nonsense"))
+
+
+@pytest.mark.slow
+def test_a_plain_environment_is_small(repo_root: Path, tmp_path: Path) -> None:
+    environment = tmp_path / "environment"
+    subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+    install = [environment / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    done = subprocess.run(
+        [*install, "-c", repo_root / "constraints.txt", repo_root], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0 and "connection" in done.stderr.lower():
+        pytest.skip("no package index can be reached")
+    assert done.returncode == 0, done.stderr
+    size = sum(file.lstat().st_size for file in environment.rglob("*") if not file.is_symlink())
+    print(f"a plain environment takes {size / 1e6:.0f} MB")
+    shutil.rmtree(environment)
+    assert size <= MAX_MEGABYTES * 1e6
