@@ -204,7 +204,6 @@ class StreamRepresentation:
     pieces: Sequence[Piece]
     ticks_per_quarter: int
     unit: Unit = VOICE_16TH
-    has_valid: bool = True
 
     def score_valid(self, model: PreTrainedModel) -> Likelihood:
         """Score whole pieces."""

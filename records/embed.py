@@ -30,7 +30,7 @@ from descant_modeling.models.checkpoints import (
     replace_folder,
     save_checkpoint,
 )
-from descant_modeling.models.publishing import MeasuredFigures, model_card
+from descant_modeling.models.publishing import MeasuredFigure, model_card
 
 RECORDS = Path(__file__).parent
 LOGGED = ("log.jsonl", "run.json", "*.png")
@@ -60,14 +60,14 @@ def main() -> None:
     print(f"{EMBEDDED / options.name}\n{record}")
 
 
-def measured(record: Path, name: str) -> list[MeasuredFigures]:
+def measured(record: Path, name: str) -> list[MeasuredFigure]:
     """Read the figures of a causal model's card from the output of records/evaluate.py."""
     found = json.loads((record / "likelihood.json").read_text(encoding="utf-8"))
     split = found["continue"]["split"]
 
-    def nats(task: str, key: str, label: str) -> MeasuredFigures:
+    def nats(task: str, key: str, label: str) -> MeasuredFigure:
         facts = found[task]
-        return MeasuredFigures(key, label, facts["nats_per_voice_16th"], None, facts["command"], ".4f", split=split)
+        return MeasuredFigure(key, label, facts["nats_per_voice_16th"], None, facts["command"], ".4f", split=split)
 
     label = "nats per voice-16th of alto, tenor and bass, given the soprano"
     given = nats("harmonize", "harmonize_nats_per_voice_16th", label)
@@ -76,13 +76,13 @@ def measured(record: Path, name: str) -> list[MeasuredFigures]:
     return [*alone, given, *measured_harmonies(record, name)]
 
 
-def measured_harmonies(record: Path, name: str) -> list[MeasuredFigures]:
+def measured_harmonies(record: Path, name: str) -> list[MeasuredFigure]:
     """Read the figures about a model's harmonizations of a split's sopranos."""
     harmonies = json.loads((record / "harmonization.json").read_text(encoding="utf-8"))
     mine, bach = harmonies["models"][name], harmonies["bach"]
 
-    def figure(key: str, label: str, value: float, beside: float) -> MeasuredFigures:
-        return MeasuredFigures(
+    def figure(key: str, label: str, value: float, beside: float) -> MeasuredFigure:
+        return MeasuredFigure(
             key, label, value, beside, harmonies["command"], corpus=harmonies["corpus"], split=harmonies["split"]
         )
 
@@ -99,7 +99,7 @@ def measured_harmonies(record: Path, name: str) -> list[MeasuredFigures]:
     ]
 
 
-def measured_rolls(facts: Mapping[str, Any], name: str) -> list[MeasuredFigures]:
+def measured_rolls(facts: Mapping[str, Any], name: str) -> list[MeasuredFigure]:
     """Read the figures of a GAN's card from the records that its facts name, as far as they exist."""
     path = RECORDS.parent / facts["record"] / "metrics.json"
     figures = []

@@ -1,4 +1,4 @@
-"""All objectives: each has its configuration, and a function that prepares a run of it."""
+"""Objectives: the configuration of each, and the function that prepares its runs."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from descant_tokenizers.common.errors import InputError
 
 @dataclass(frozen=True)
 class Objective:
-    """One kind of training.
+    """An objective of training.
 
     Attributes:
-        config: Its configuration.
+        config: Configuration of its runs.
         prepare: Loads data and networks of a run.
     """
 
@@ -59,7 +59,7 @@ def prepare_run(config_path: Path | None, options: RunOptions) -> Trainer:
 
 
 def objective_of(values: dict[str, Any], where: str) -> Objective:
-    """Return the objective that a configuration names, by default the first one.
+    """Return the objective that a configuration names (default: causal).
 
     Raises:
         InputError: There is no such objective.

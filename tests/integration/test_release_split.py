@@ -18,7 +18,7 @@ from prompts import chorale
 from descant_tokenizers.corpora import build_dataset
 from descant_tokenizers.corpora.store import read_dataset
 
-ANNOUNCED = "The test split is measured once, for a release. Choose nothing by these figures."
+ANNOUNCED = "The test split is measured once, for a release. Base no choice on these figures."
 SIZES = {"train": 3, "valid": 2, "test": 1}
 
 

@@ -303,7 +303,7 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing_behind(mistake, override, 
 
 def test_resuming_what_is_no_run_is_a_mistake(mistake, tmp_path):
     assert "has no checkpoint to resume from" in mistake("--resume", tmp_path, with_config=False)
-    assert "Override 'seed=3' is not possible: a resumed run keeps its configuration" in mistake(
+    assert "Override 'seed=3' is not possible, since a resumed run keeps its configuration" in mistake(
         "--resume", tmp_path, "seed=3", with_config=False
     )
 

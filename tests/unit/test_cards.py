@@ -18,7 +18,7 @@ from descant_modeling.models.publishing import (
     RULES,
     TESTED,
     UNKNOWN_SOURCE,
-    MeasuredFigures,
+    MeasuredFigure,
     model_card,
 )
 from descant_modeling.models.transformer import ModelConfig, build_model
@@ -26,7 +26,7 @@ from descant_tokenizers.tokens.tasks import LayoutConfig
 
 FACTS = {"seed": 1, "splits": ["train"], "valid_nats_per_voice_16th": 0.51234}
 META = CheckpointMeta(LayoutConfig(), "", {"chorales": "abc"}, ((60, 81), (52, 74), (46, 69), (36, 66)), FACTS)
-FIFTHS = MeasuredFigures(
+FIFTHS = MeasuredFigure(
     "parallel_fifths", "parallel fifths, per 1,000", 0.25, 0.54, "descant evaluate harmonization --json"
 )
 

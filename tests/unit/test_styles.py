@@ -187,7 +187,7 @@ def test_a_run_begins_with_weights_of_another_order_of_voices(
             vectors[outer_first.voice_id[rank]], was[vocabulary.voice_id[vocabulary.voices.index(voice)]]
         )
     smaller = dataclasses.replace(run, model=dataclasses.replace(config, width=8))
-    with pytest.raises(InputError, match=r"is gpt_neox, 1 x 16, heads 2, and model says gpt_neox, 1 x 8, heads 2"):
+    with pytest.raises(InputError, match=r"is gpt_neox, 1 x 16, heads 2, but the run's is gpt_neox, 1 x 8, heads 2"):
         initial_model(smaller, TaskLayout(outer_first, LayoutConfig()))
 
 

@@ -1,1 +1,1 @@
-"""Measure music and models: voice leading, style, likelihood, harmonization, memorization, a report."""
+"""Measurement of music and models: voice leading, style, likelihood, harmonization, memorization, a report."""

@@ -1,4 +1,4 @@
-"""Bootstrap intervals over pieces (Efron & Tibshirani 1993): how far a figure would move with other pieces.
+"""Bootstrap intervals over pieces (Efron & Tibshirani 1993): the variation of a figure from sample to sample.
 
 A piece that was drawn several times is resampled with all its draws. Draws are independent from piece to piece, so the
 interval covers both sources of variation: between pieces, and between draws of one piece.
@@ -14,8 +14,6 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Estimate", "by_piece", "estimate_text", "median_interval", "ratio_interval"]
-
 NUM_RESAMPLES = 2000
 _SEED = 0
 _LEVELS = (2.5, 97.5)
@@ -24,7 +22,7 @@ _DIGITS = 5
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure over all pieces and the ends of its 95 % interval."""
+    """A figure over all pieces, with the ends of its 95 % interval."""
 
     value: float
     low: float

@@ -1,10 +1,9 @@
-"""Measure four-part pieces beside a reference such as Bach: rules of voice leading, grade of style, statistics.
+"""Four-part music from files, folders and corpora, measured against a reference such as Bach.
 
-Statistics are shares of what sounds: silence has no pitch, and an empty bar is one in which nothing sounds.
+The measurements are rules of voice leading, a grade of style and statistics. Statistics are shares of what sounds:
+silence has no pitch, and an empty bar is one in which nothing sounds.
 
 Shapes: V = 4 voices from high to low, T 16ths, N pieces, D draws.
-
-Four-part music to measure: from files, from folders, from the splits of corpora.
 """
 
 from __future__ import annotations
@@ -25,17 +24,6 @@ from descant_tokenizers.corpora.build import split_rows
 from descant_tokenizers.pianoroll.frames import SILENT, Chorale, Floats, Ints, chorale_of_row, chorale_of_score
 from descant_tokenizers.scores import SUFFIXES, read_score
 from descant_tokenizers.scores.key import MAJOR_SCALE, PITCH_NAMES
-
-__all__ = [
-    "CorpusStatistics",
-    "FoundChorales",
-    "MeasuredCorpus",
-    "ReferenceCorpus",
-    "corpus_statistics",
-    "measure",
-    "read_chorales",
-    "split_chorales",
-]
 
 _DEGREES = ("1", "b2", "2", "b3", "3", "4", "#4", "5", "b6", "6", "b7", "7")
 _LENGTHS = {
@@ -59,9 +47,65 @@ _GRADE_DIGITS = 4
 Histogram = dict[str, float]
 
 
+class FoundChorales(NamedTuple):
+    """Four-part pieces, and the reason why each other file was skipped, by path."""
+
+    chorales: list[Chorale]
+    skipped: dict[str, str]
+
+
+def split_chorales(source: str) -> list[Chorale]:
+    """Return the four-part pieces of a split such as `chorales:valid`.
+
+    Raises:
+        InputError: The corpus or the split does not exist, or has no four-part piece.
+    """
+    return [chorale_of_row(row) for row in split_rows(source)]
+
+
+def read_chorales(sources: Sequence[str], progress: Callable[[float], None] | None = None) -> FoundChorales:
+    """Read four-part music.
+
+    Args:
+        sources: Files (MIDI, MusicXML, ABC, Humdrum), folders of such files, splits of corpora (`chorales:valid`).
+        progress: Called with the share of the files read, 0-1.
+
+    Raises:
+        InputError: A source does not exist, or none of them holds a four-part piece.
+    """
+    found = FoundChorales([], {})
+    files: list[Path] = []
+    for source in sources:
+        path = Path(source)
+        if path.exists():
+            files += sorted(_scores_in(path)) if path.is_dir() else [path]
+        elif ":" in source:
+            found.chorales.extend(split_chorales(source))
+        else:
+            raise InputError(f"{source} does not exist. Give files, folders, or a split such as chorales:valid.")
+    for index, path in enumerate(files):
+        try:
+            found.chorales.append(chorale_of_score(read_score(path), str(path)))
+        except InputError as error:
+            found.skipped[str(path)] = str(error)
+        if progress is not None:
+            progress((index + 1) / len(files))
+    if not found.chorales:
+        reason = next(iter(found.skipped.values()), f"No file ends in {', '.join(SUFFIXES)}.")
+        raise InputError(f"{', '.join(sources)} holds no four-part piece. {reason}")
+    return found
+
+
+def _scores_in(folder: Path) -> Iterator[Path]:
+    for path in folder.rglob("*"):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if not hidden and path.is_file() and path.suffix.lower() in SUFFIXES:
+            yield path
+
+
 @dataclass(frozen=True)
 class CorpusStatistics:
-    """Shares in per cent, pooled over pieces.
+    """Percentages, pooled over pieces.
 
     Attributes:
         pitch_classes: Of the sounding 16ths of all voices.
@@ -106,7 +150,7 @@ def corpus_statistics(chorales: Sequence[Chorale]) -> CorpusStatistics:
 
 
 def _empty_bars(chorale: Chorale) -> npt.NDArray[np.bool_]:
-    """Return for each voice and bar, flattened, whether nothing sounds."""
+    """Return a flag for each voice and bar, flattened: True if nothing sounds."""
     sounding = np.concatenate([np.zeros((4, 1)), np.cumsum(chorale.pitches_VT != SILENT, axis=1)], axis=1)
     bar_lines = np.unique(np.clip(np.ceil(chorale.bar_lines_16ths).astype(int), 0, chorale.num_frames))
     return np.ravel(np.diff(sounding[:, bar_lines], axis=1) == 0)
@@ -133,7 +177,7 @@ class MeasuredCorpus:
     """Measurements of a set of pieces.
 
     Attributes:
-        names: The pieces; of several draws, all pieces of the first, then all of the next.
+        names: The pieces; for several draws, all pieces of the first, then all of the next.
         rules: Rate of each rule, by key, with an interval over pieces.
         grades: Grade of each piece.
         terms: Values of each term of the grade, one per piece.
@@ -171,7 +215,7 @@ class MeasuredCorpus:
 
 
 class ReferenceCorpus:
-    """Pieces that other music is measured by, such as Bach's.
+    """Pieces to measure other music against, such as Bach's.
 
     Args:
         chorales: One or more pieces.
@@ -191,11 +235,12 @@ class ReferenceCorpus:
 def measure(
     chorales: Sequence[Chorale], reference: ReferenceCorpus, *, left_out: bool = False, num_draws: int = 1
 ) -> MeasuredCorpus:
-    """Measure pieces beside a reference.
+    """Measure pieces against a reference.
 
     Args:
-        chorales: One or more pieces. Of several draws, all pieces of the first, then all of the next, in equal order.
-        reference: Source of the ranges and the distributions to compare with.
+        chorales: One or more pieces; for several draws, all pieces of the first, then all of the next, in the same
+            order.
+        reference: Source of the ranges and distributions to compare with.
         left_out: True if the pieces belong to the reference; each is then graded by all the others.
         num_draws: How many times each piece occurs.
     """
@@ -210,59 +255,3 @@ def measure(
         statistics=corpus_statistics(chorales),
         num_draws=num_draws,
     )
-
-
-class FoundChorales(NamedTuple):
-    """Four-part pieces that were read, and the reason why each other file was skipped, by path."""
-
-    chorales: list[Chorale]
-    skipped: dict[str, str]
-
-
-def split_chorales(source: str) -> list[Chorale]:
-    """Return the four-part pieces of a split such as `chorales:valid`.
-
-    Raises:
-        InputError: The corpus or the split does not exist, or has no four-part piece.
-    """
-    return [chorale_of_row(row) for row in split_rows(source)]
-
-
-def read_chorales(sources: Sequence[str], progress: Callable[[float], None] | None = None) -> FoundChorales:
-    """Read four-part music.
-
-    Args:
-        sources: Files (MIDI, MusicXML, ABC, Humdrum), folders of such files, splits of corpora (`chorales:valid`).
-        progress: Called with the share of the files that is read, 0-1.
-
-    Raises:
-        InputError: A source does not exist, or none of them holds a four-part piece.
-    """
-    found = FoundChorales([], {})
-    files: list[Path] = []
-    for source in sources:
-        path = Path(source)
-        if path.exists():
-            files += sorted(_scores_in(path)) if path.is_dir() else [path]
-        elif ":" in source:
-            found.chorales.extend(split_chorales(source))
-        else:
-            raise InputError(f"{source} does not exist. Give files, folders, or a split such as chorales:valid.")
-    for index, path in enumerate(files):
-        try:
-            found.chorales.append(chorale_of_score(read_score(path), str(path)))
-        except InputError as error:
-            found.skipped[str(path)] = str(error)
-        if progress is not None:
-            progress((index + 1) / len(files))
-    if not found.chorales:
-        reason = next(iter(found.skipped.values()), f"No file ends in {', '.join(SUFFIXES)}.")
-        raise InputError(f"{', '.join(sources)} holds no four-part piece. {reason}")
-    return found
-
-
-def _scores_in(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("*"):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if not hidden and path.is_file() and path.suffix.lower() in SUFFIXES:
-            yield path

@@ -7,7 +7,7 @@ and the distance is over ranks. Major and minor pieces are compared only with pi
 Written from the published description. Where it leaves a choice: frames are 16ths; intervals are semitones with
 direction; a new chord begins whenever any voice moves; a repeated sequence is a run of notes of one voice (pitch and
 length) that recurs later, counted by its number of notes; everything that the reference never does is one category, the
-last. Other implementations have other scales: compare only grades computed here, beside Bach's.
+last. Other implementations have other scales, so compare only grades computed here.
 
 Shapes: V = 4 voices, T 16ths, K categories.
 """
@@ -21,8 +21,6 @@ import numpy as np
 
 from descant_modeling.evaluation.rules import count_rules
 from descant_tokenizers.pianoroll.frames import SILENT, Chorale, Floats, Ints, Line
-
-__all__ = ["TERMS", "Features", "Grader", "chord_qualities", "features_of"]
 
 TERMS = (
     "scale_degrees",
@@ -120,7 +118,7 @@ def chord_qualities(chorale: Chorale) -> Ints:
 
 
 class Grader:
-    """Grade pieces against a reference.
+    """Grades pieces against a reference.
 
     Args:
         reference: Features of the pieces of the reference.

@@ -1,6 +1,6 @@
-"""How well a model harmonizes: every soprano of a split, harmonized and set beside Bach's own harmonization.
+"""Quality of harmonizations: every soprano of a split is harmonized and compared with Bach's own harmony.
 
-The figures of one draw of a model depend on its seed. Several draws are measured together, and each alone.
+The figures of one draw of a model depend on its seed. Several draws are measured both together and one by one.
 
 Shapes: N harmonies, V = 3 lower voices, T 16ths.
 """
@@ -23,8 +23,6 @@ from descant_tokenizers.corpora import row_to_score
 from descant_tokenizers.pianoroll.frames import SILENT, Chorale, chorale_of_harmony, chorale_of_row
 from descant_tokenizers.scores import VOICES
 
-__all__ = ["Draw", "Harmonization", "Harmony", "harmonization_rows", "harmonize_rows", "measure_harmonies"]
-
 
 @dataclass(frozen=True)
 class Harmony:
@@ -32,7 +30,7 @@ class Harmony:
 
     Attributes:
         score: Four tracks.
-        chorale: The score in the form that is measured; its phrases end where Bach's do.
+        chorale: The score in the form to measure; its phrases end where Bach's do.
         bach: Bach's own harmony of the soprano.
         is_kept: True if the soprano is Bach's, tick for tick.
     """
@@ -49,7 +47,7 @@ class Draw(NamedTuple):
     Attributes:
         seed: Seed of the first soprano; each later one adds 1.
         harmonies: One per soprano.
-        seconds: Time spent writing them.
+        seconds: Time spent on generation.
     """
 
     seed: int
@@ -63,10 +61,10 @@ class Harmonization:
 
     Attributes:
         measured: Rules, grades and statistics of all draws.
-        soprano_kept: Per cent of the sopranos that came back unchanged.
-        accuracy: For each written voice, per cent of 16ths at which it sounds the same pitch as Bach's.
-        bach_outgrades: Per cent of pairs in which Bach's harmony has the better grade; a tie counts half.
-        seconds: Time spent writing, all draws together.
+        soprano_kept: Percentage of the sopranos that came back unchanged.
+        accuracy: For each lower voice, percentage of 16ths at which it sounds the same pitch as Bach's.
+        bach_outgrades: Percentage of pairs in which Bach's harmony has the better grade; a tie counts half.
+        seconds: Time spent on generation, all draws together.
         draws: Figures of each draw alone, for JSON.
     """
 
@@ -100,7 +98,7 @@ def harmonize_rows(
     """Harmonize the soprano of every row once.
 
     Args:
-        harmonizer: Writes the lower voices.
+        harmonizer: The model or baseline.
         rows: Four-part pieces of a dataset.
         seed: Same seed, same music.
         progress: Called with the share done, 0-1.
@@ -122,11 +120,11 @@ def harmonize_rows(
 
 
 def measure_harmonies(draws: Sequence[Draw], reference: ReferenceCorpus) -> Harmonization:
-    """Measure harmonies beside a reference and beside Bach's own harmonies of the same sopranos.
+    """Measure harmonies against a reference and against Bach's own harmonies of the same sopranos.
 
     Args:
         draws: One or more draws of the same sopranos.
-        reference: Pieces to measure by.
+        reference: Pieces to compare with.
     """
     bach = measure([harmony.bach for harmony in draws[0].harmonies], reference)
     each = [_measure([draw], reference, bach) for draw in draws]

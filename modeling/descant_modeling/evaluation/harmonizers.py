@@ -32,19 +32,6 @@ from descant_tokenizers.pianoroll.frames import SILENT, Chorale, Ints, Line
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.scores.key import estimate_key, tonic_and_mode
 
-__all__ = [
-    "BASELINES",
-    "Harmonizer",
-    "MarkovVoices",
-    "ModelHarmonizer",
-    "NearestSoprano",
-    "causal_generator",
-    "melody_of",
-    "named_harmonizers",
-    "open_harmonizer",
-    "soprano_is_kept",
-]
-
 BASELINES = ("nearest", "markov")
 _ALL_BASELINES = "baseline"
 _VELOCITY = 80
@@ -119,7 +106,7 @@ class ModelHarmonizer:
 
 
 def causal_generator(harmonizer: Harmonizer) -> FourPartGenerator | None:
-    """Return the causal model behind a harmonizer; None for baselines and GANs."""
+    """Return the causal model of a harmonizer; None for baselines and GANs."""
     generator = harmonizer.generator if isinstance(harmonizer, ModelHarmonizer) else None
     return generator if isinstance(generator, FourPartGenerator) else None
 
@@ -129,7 +116,7 @@ class NearestSoprano:
 
     Where the melody agrees with the soprano of that piece (intervals and lengths), its lower voices are copied with all
     their notes, transposed like the soprano. Under any other note of the melody, the chord at the corresponding place
-    is held for the length of the note, transposed as at the last note that agreed, whether it fits or not.
+    is held for the length of the note, transposed as at the last note that agreed, even if it does not fit.
 
     Args:
         chorales: Training pieces.
@@ -159,7 +146,7 @@ class NearestSoprano:
         return _with_voices(melody, voices)
 
     def _nearest(self, contour: list[Hashable]) -> tuple[Chorale, dict[int, int]]:
-        """Return the training piece with the most similar soprano, and which notes agree: melody's to training's."""
+        """Return the training piece with the most similar soprano, and the notes that agree: melody's to training's."""
         matcher = SequenceMatcher[Hashable](None, (), (), autojunk=False)
         matcher.set_seq2(contour)
         best, best_ratio = 0, -1.0
@@ -245,7 +232,7 @@ def _contour(line: Line) -> list[Hashable]:
 
 
 def _places(origin: dict[int, int], num_notes: int, num_places: int) -> list[int]:
-    """Return a place in the copied piece for each note of a melody, interpolated between those that agree."""
+    """Return the place in the copied piece of each note of a melody, interpolated between those that agree."""
     known = sorted(origin)
     found = np.interp(range(num_notes), [-1, *known, num_notes], [-1, *(origin[i] for i in known), num_places])
     places: list[int] = np.clip(np.round(found), 0, num_places - 1).astype(int).tolist()

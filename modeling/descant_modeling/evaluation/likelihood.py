@@ -1,8 +1,8 @@
-"""Likelihood for reports: intervals over pieces, and a test whether style tokens steer.
+"""Likelihood for reports: intervals over pieces, and a test of the effect of style tokens.
 
-A style token steers if pieces are likelier under their own style than under any other. The prefix of a stream already
-distinguishes a style of one voice (folk) from a style of four, so the sopranos of four-part pieces are also scored
-alone.
+A style token has an effect if pieces are likelier under their own style than under any other. The prefix of a stream
+already distinguishes a style of one voice (folk) from a style of four, so the sopranos of four-part pieces are also
+scored alone.
 
 Shapes: N pieces, S styles.
 """
@@ -37,7 +37,7 @@ NamedPieces = Sequence[tuple[str, Piece]]
 def likelihood_facts(likelihood: Likelihood) -> dict[str, Any]:
     """Return a likelihood for JSON, with 95 % intervals over pieces.
 
-    `pitch_accuracy` is the per cent of a voice's notes whose pitch is the likeliest token, for voices that were scored.
+    `pitch_accuracy` is the percentage of a voice's notes whose pitch is the likeliest token, for scored voices.
     """
     pieces, key = likelihood.pieces, likelihood.unit.key
     nats = ratio_interval([piece.nats for piece in pieces], [piece.length for piece in pieces])
@@ -90,7 +90,7 @@ class StyleRow:
     notes_N: Floats
 
     def facts(self, styles: Sequence[str]) -> dict[str, Any]:
-        """Return for JSON the bits per note under each style, and how often each style is the likeliest."""
+        """Return the bits per note under each style and how often each style is the likeliest, for JSON."""
         likeliest_N = self.nats_NS.argmin(axis=1)
         bits = {
             style: ratio_interval(self.nats_NS[:, k], self.notes_N, scale=BITS_PER_NAT).rounded()

@@ -1,4 +1,4 @@
-"""One self-contained HTML page about some models: tables, plots and music, with Bach beside all of it."""
+"""Self-contained HTML report about models: tables, plots and music, compared with Bach."""
 
 from __future__ import annotations
 
@@ -22,8 +22,6 @@ from descant_tokenizers.scores import VOICES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-__all__ = ["ReportModel", "ReportSample", "report_html"]
 
 _BACH = "Bach"
 _BACH_COLOR = "#333333"
@@ -54,7 +52,7 @@ class ReportSample:
 
 @dataclass(frozen=True)
 class ReportModel:
-    """Everything the page shows of one model.
+    """Contents of the page for one model.
 
     Attributes:
         name: Name of the model.

@@ -1,8 +1,8 @@
-"""Rules of voice leading, counted on the 16th grid: how often a piece breaks the textbook's rules.
+"""Breaches of the textbook rules of voice leading, counted on the 16th grid.
 
-Bach breaks most of them now and then, so a count means something only beside his, counted by the same code. Successions
-across the end of a phrase (a fermata) are excused. His rates are in a small file in the package, so nothing is counted
-again and no corpus is read; `python records/reference_rates.py` writes it, and a test counts again and compares.
+Bach breaks most of the rules now and then, so a count is meaningful only in comparison with his, counted by the same
+code. Successions across the end of a phrase (a fermata) are excused. His rates are in a small file in the package, so
+that no corpus has to be read; `python records/reference_rates.py` writes it, and a test counts again and compares.
 
 Shapes: V = 4 voices from high to low, P pairs of voices, T 16ths.
 """
@@ -22,20 +22,6 @@ from descant_modeling.decoding.voice_leading import MAJOR_FIFTHS, MINOR_FIFTHS, 
 from descant_modeling.evaluation.bootstrap import Estimate, by_piece, ratio_interval
 from descant_tokenizers.pianoroll.frames import SILENT, Chorale, Flags, Ints
 
-__all__ = [
-    "RULES",
-    "ReferenceRates",
-    "RuleCounts",
-    "VoiceLeadingRule",
-    "count_reference",
-    "count_rules",
-    "rate_facts",
-    "rates_of",
-    "reference_rates",
-    "rule_facts",
-    "voice_ranges",
-]
-
 _CHANGES: Final = "per 1,000 pitch changes"
 _FRAMES: Final = "% of 16ths"
 _OCTAVE, _FIFTH = 12, 7
@@ -46,11 +32,11 @@ REFERENCE_SPLIT = "chorales:train"
 
 @dataclass(frozen=True)
 class VoiceLeadingRule:
-    """A rule.
+    """A rule of voice leading.
 
     Attributes:
         key: Name in JSON.
-        label: Name for people.
+        label: Name in tables.
         unit: Unit of its rate.
     """
 
@@ -87,7 +73,7 @@ class RuleCounts:
     """Counts of one piece.
 
     Attributes:
-        found: How often each rule is broken, by key.
+        found: Breaches of each rule, by key.
         num_changes: Pitch changes: 16ths at which a voice begins to sound a pitch that it did not sound just before.
         num_frames: 16ths.
     """
@@ -108,7 +94,7 @@ def voice_ranges(chorales: Sequence[Chorale]) -> list[tuple[int, int]]:
 
 
 def count_rules(chorale: Chorale, ranges: Sequence[tuple[int, int]]) -> RuleCounts:
-    """Count how often a piece breaks each rule.
+    """Count the breaches of each rule in a piece.
 
     Args:
         chorale: The piece.
@@ -124,7 +110,7 @@ def count_rules(chorale: Chorale, ranges: Sequence[tuple[int, int]]) -> RuleCoun
 
 
 def _count_motion(before: Ints, now: Ints, held: Flags) -> dict[str, int]:
-    """Count what two voices do together from one 16th to the next, where both sound and no phrase ends."""
+    """Count breaches by pairs of voices from one 16th to the next, where both sound and no phrase ends."""
     upper, lower = np.triu_indices(4, k=1)
     moved = held & (before != now)
     similar_PT = moved[upper] & moved[lower] & (((now - before)[upper] > 0) == ((now - before)[lower] > 0))
@@ -171,11 +157,11 @@ def _count_positions(pitches: Ints, ranges: Sequence[tuple[int, int]]) -> dict[s
 
 
 def rates_of(names: Sequence[str], counts: Sequence[RuleCounts]) -> dict[str, Estimate]:
-    """Return each rule's rate over some pieces, by key, with an interval over pieces.
+    """Return the rate of each rule, by key, with an interval over pieces.
 
     Args:
-        names: The piece that each count belongs to; several draws of one piece share its name.
-        counts: Counts of each piece.
+        names: Piece of each count; several draws of one piece share its name.
+        counts: Counts of the pieces.
     """
     return {
         rule.key: ratio_interval(
@@ -228,9 +214,9 @@ def count_reference(chorales: Sequence[Chorale]) -> dict[str, Any]:
 
 
 def rule_facts(chorale: Chorale) -> list[dict[str, Any]]:
-    """Return for JSON how often a piece breaks each rule, beside Bach; phrase ends are excused on neither side.
+    """Return the breaches of each rule in a piece and in Bach, for JSON; phrase ends are excused in neither.
 
-    `found` is a count, `expected` what Bach would have in a piece of this length; `rate` and `bach` are in `unit`.
+    `found` is a count, `expected` the count at Bach's rate in a piece of this length; `rate` and `bach` are in `unit`.
     """
     known = reference_rates()
     counts = count_rules(chorale.without_fermatas(), known.ranges)

@@ -25,7 +25,7 @@ from descant_modeling.models.publishing import (
     PLACEHOLDER,
     SOURCES,
     UNKNOWN_SOURCE,
-    MeasuredFigures,
+    MeasuredFigure,
     render_card,
     table_of,
 )
@@ -256,7 +256,7 @@ only 4/4 and sixteenths.""",
 }
 
 
-def gan_card(meta: GanMeta, measured: Sequence[MeasuredFigures] = ()) -> str:
+def gan_card(meta: GanMeta, measured: Sequence[MeasuredFigure] = ()) -> str:
     """Return the card of a checkpoint, with `PLACEHOLDER` for its folder.
 
     Args:
@@ -287,7 +287,7 @@ def gan_card(meta: GanMeta, measured: Sequence[MeasuredFigures] = ()) -> str:
     )
 
 
-def own_figures(meta: GanMeta) -> list[MeasuredFigures]:
+def own_figures(meta: GanMeta) -> list[MeasuredFigure]:
     """Return a run's last measurements, each beside the valid data's own value."""
     found = meta.training.get("metrics", {})
     written, valid_data = ({name: pair[index] for name, pair in found.items()} for index in (0, 1))
@@ -296,9 +296,9 @@ def own_figures(meta: GanMeta) -> list[MeasuredFigures]:
 
 def recorded_figures(
     written: Mapping[str, float], valid_data: Mapping[str, float], command: str
-) -> list[MeasuredFigures]:
+) -> list[MeasuredFigure]:
     """Return metrics as figures, each beside the valid data's own value."""
     return [
-        MeasuredFigures(name, METRIC_NAMES[name], value, valid_data[name], command, FORM)
+        MeasuredFigure(name, METRIC_NAMES[name], value, valid_data[name], command, FORM)
         for name, value in written.items()
     ]

@@ -29,7 +29,7 @@ from descant_modeling.models.checkpoints import (
     save_model,
 )
 from descant_modeling.models.likelihood import VOICE_16TH, Likelihood, PieceScore, Unit, score_streams, windows
-from descant_modeling.models.publishing import PLACEHOLDER, MeasuredFigures, render_card
+from descant_modeling.models.publishing import PLACEHOLDER, MeasuredFigure, render_card
 from descant_tokenizers.common.errors import InputError
 
 TITLE = "Descant grid model"
@@ -77,7 +77,7 @@ def grid_card(
         training: Facts about the run.
     """
     value = training.get(f"valid_{VOICE_16TH.key}")
-    likelihood = [MeasuredFigures(VOICE_16TH.key, VOICE_16TH.name, value, None, COMMAND)] if value is not None else []
+    likelihood = [MeasuredFigure(VOICE_16TH.key, VOICE_16TH.name, value, None, COMMAND)] if value is not None else []
     return render_card(
         TITLE,
         list(corpora),
@@ -166,14 +166,9 @@ class GridRepresentation:
         """The unit of its likelihood."""
         return VOICE_16TH
 
-    @property
-    def has_valid(self) -> bool:
-        """True if there are pieces to validate on."""
-        return bool(self.valid)
-
-    def score_valid(self, model: PreTrainedModel) -> Likelihood:
-        """Score the validation pieces."""
-        return score_grids(model, self.meta.vocabulary, self.valid)
+    def score_valid(self, model: PreTrainedModel) -> Likelihood | None:
+        """Score the validation pieces; return None if there are none."""
+        return score_grids(model, self.meta.vocabulary, self.valid) if self.valid else None
 
     def write_checkpoint(self, folder: Path, model: PreTrainedModel, training: dict[str, Any]) -> None:
         """Write a complete checkpoint into an existing empty folder."""

@@ -1,4 +1,4 @@
-"""Publishing of checkpoints: model cards (the README.md of a checkpoint folder) and pushes to the Hugging Face Hub."""
+"""Publishing of checkpoints: model cards (`README.md` of a checkpoint folder) and pushes to the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 
 def try_generating(folder: Path) -> str:
-    """Return a command that lets a model write to a melody."""
+    """Return a command that harmonizes a melody with a model."""
     return f"python generate.py --prompt examples/ode-to-joy.mid --model {folder}"
 
 
-#: Placeholder in a card for the folder's place, which `descant push` replaces by the Hub id.
+#: Placeholder in a card for the path of the folder, which `descant push` replaces with the Hub id.
 PLACEHOLDER = "THIS_FOLDER"
 
 #: Sources of the training music, by corpus.
@@ -129,24 +129,24 @@ TASK = "symbolic music generation"
 
 
 @dataclass(frozen=True)
-class MeasuredFigures:
+class MeasuredFigure:
     """A figure in a card and in the Hub's model-index.
 
     Attributes:
         key: Name in JSON.
         name: Name in words, with its unit.
         value: The figure.
-        beside: The same figure for Bach's own pieces or the data, where that makes sense.
+        reference: The same figure for Bach's own pieces or the data; None if there is none.
         command: The command that printed it.
-        form: Format of both.
-        corpus: The corpus that was measured; by default the first training corpus.
+        form: Format of both figures.
+        corpus: Corpus that was measured; by default the first training corpus.
         split: The split of that corpus.
     """
 
     key: str
     name: str
     value: float
-    beside: float | None
+    reference: float | None
     command: str
     form: str = ".2f"
     corpus: str | None = None
@@ -154,7 +154,7 @@ class MeasuredFigures:
 
 
 def model_card(
-    model: PreTrainedModel, meta: CheckpointMeta, vocabulary: Vocabulary, measured: Sequence[MeasuredFigures] = ()
+    model: PreTrainedModel, meta: CheckpointMeta, vocabulary: Vocabulary, measured: Sequence[MeasuredFigure] = ()
 ) -> str:
     """Return the card of a checkpoint, with `PLACEHOLDER` for its folder.
 
@@ -168,7 +168,7 @@ def model_card(
     value = meta.training.get(f"valid_{unit.key}")
     corpora = list(meta.corpora)
     command = LIKELIHOOD.format(place=PLACEHOLDER, corpus=next(iter(corpora), "CORPUS"))
-    likelihood = [] if value is None else [MeasuredFigures(unit.key, unit.name, value, None, command)]
+    likelihood = [] if value is None else [MeasuredFigure(unit.key, unit.name, value, None, command)]
     tags = ["music", "symbolic-music", "midi", "remi", *(["harmonization", "bach"] if kind is FOUR_PART else [])]
     voices, ranges = (_programs(vocabulary), _ranges(vocabulary, meta.voice_ranges)) if kind is FOUR_PART else ("", "")
     return render_card(
@@ -198,7 +198,7 @@ def model_card(
 def render_card(
     title: str,
     corpora: Sequence[str],
-    figures: Sequence[MeasuredFigures],
+    figures: Sequence[MeasuredFigure],
     training: Mapping[str, Any],
     *,
     is_free: bool,
@@ -244,23 +244,23 @@ def render_card(
     return CARD.format(metadata=head.to_yaml(), title=title, facts=facts, **sections)
 
 
-def table_of(measured: Sequence[MeasuredFigures], heads: tuple[str, str, str]) -> str:
-    """Return a table of figures, and below it the commands that printed them.
+def table_of(measured: Sequence[MeasuredFigure], heads: tuple[str, str, str]) -> str:
+    """Return a table of figures, followed by the commands that printed them.
 
     Args:
         measured: The figures, at least one.
-        heads: Heads of the columns: names, the model's figures, the figures beside them.
+        heads: Column heads: names, figures of the model, reference figures.
     """
     rows = [
         f"| {figure.name} | {figure.value:{figure.form}} "
-        f"| {'' if figure.beside is None else format(figure.beside, figure.form)} |"
+        f"| {'' if figure.reference is None else format(figure.reference, figure.form)} |"
         for figure in measured
     ]
     commands = "\n".join(f"- `{command}`" for command in dict.fromkeys(figure.command for figure in measured))
     return "\n".join([f"| {' | '.join(heads)} |", "|---|---|---|", *rows, "", "by", "", commands])
 
 
-def _quality(unit: Unit, value: float | None, command: str, measured: Sequence[MeasuredFigures]) -> str:
+def _quality(unit: Unit, value: float | None, command: str, measured: Sequence[MeasuredFigure]) -> str:
     if value is None:
         return f"Not measured; `{command}` does."
     text = f"{value:.4f} {unit.name} on the valid split (whole pieces, bar tokens and EOS included), by\n`{command}`."
@@ -273,7 +273,7 @@ def _quality(unit: Unit, value: float | None, command: str, measured: Sequence[M
 
 
 def _programs(vocabulary: Vocabulary) -> str:
-    """Return a sentence that says which program is which of the four voices, from high to low."""
+    """Return a sentence that assigns programs to the four voices, from high to low."""
     programs = [vocabulary.program_of[voice] for voice in VOICES]
     is_run = programs == list(range(programs[0], programs[0] + len(programs)))
     written = f"{programs[0]}-{programs[-1]}" if is_run else ", ".join(map(str, programs))

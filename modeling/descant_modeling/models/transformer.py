@@ -44,15 +44,7 @@ class ModelConfig:
 
 
 def build_model(config: ModelConfig, vocab_size: int, *, bos: int, eos: int, pad: int) -> PreTrainedModel:
-    """Build an untrained model with tied input and output embeddings.
-
-    Args:
-        config: Size and kind.
-        vocab_size: `len(tokenizer)`.
-        bos: Token id that starts a stream.
-        eos: Token id that ends a stream.
-        pad: Token id of padding.
-    """
+    """Build an untrained model with tied input and output embeddings; `bos`, `eos` and `pad` are token ids."""
     if config.architecture == "gpt2":
         return GPT2LMHeadModel(
             GPT2Config(

@@ -3,8 +3,7 @@
 Batches are a function of (seed, epoch), dropout of (seed, step, micro-batch). So a resumed run continues bit for bit,
 and several processes see the same global batches as one.
 
-The loss of a step is the sum of -ln p over the counted tokens of all its micro-batches on all processes, divided by
-their number.
+The loss of a step is the mean of -ln p over the counted tokens of all its micro-batches on all processes.
 """
 
 from __future__ import annotations
@@ -32,32 +31,22 @@ from descant_modeling.training.run import PreparedRun, RunContext
 from descant_modeling.training.trainer import Figures, Progress, Validation
 from descant_tokenizers.common.errors import InputError
 
-#: What the optimizers keep for each parameter.
+#: State that the optimizers keep for each parameter.
 OPTIMIZER_STATE = ("step", "exp_avg", "exp_avg_sq", "momentum")
 
 
 class Representation(Protocol):
-    """Music in one way of writing it as tokens: how a model of it is scored, and what a checkpoint of it holds."""
+    """A token representation of music: scores models of it and writes their checkpoints."""
 
     @property
     def unit(self) -> Unit:
         """The unit of its likelihood."""
 
-    @property
-    def has_valid(self) -> bool:
-        """True if there are pieces to validate on."""
-
-    def score_valid(self, model: PreTrainedModel) -> Likelihood:
-        """Score the validation pieces."""
+    def score_valid(self, model: PreTrainedModel) -> Likelihood | None:
+        """Score the validation pieces; return None if there are none."""
 
     def write_checkpoint(self, folder: Path, model: PreTrainedModel, training: dict[str, Any]) -> None:
-        """Write a complete checkpoint into an existing empty folder.
-
-        Args:
-            folder: Where to write.
-            model: The model.
-            training: The progress of the run, to be added to the facts about it.
-        """
+        """Write a complete checkpoint into an existing empty folder, with the progress of the run among its facts."""
 
     def first_command(self, folder: Path) -> str:
         """Return a command that tries the trained model."""
@@ -70,10 +59,10 @@ class CausalProgress(Progress):
     Attributes:
         epoch: Current epoch, from 0.
         batch: Micro-batches of this epoch that were used, over all processes.
-        best: Lowest likelihood on the validation split, in `Representation.unit`; None before a validation.
+        best: Lowest value on the validation split, in `Representation.unit`; None before a validation.
         best_step: Step that reached it.
         tokens: Tokens read, padding included, over all processes.
-        history: (step, likelihood) of every validation.
+        history: (step, value) of every validation.
     """
 
     epoch: int = 0
@@ -85,15 +74,7 @@ class CausalProgress(Progress):
 
 
 class CausalTask:
-    """Training of a causal model, a `TrainingTask`.
-
-    Args:
-        config: The run.
-        accelerator: Prepared for device and precision; `data.micro_batches` is a multiple of its processes.
-        model: Stock causal model.
-        source: Training examples.
-        representation: The music, as tokens.
-    """
+    """Training of a causal model, a `TrainingTask`; `data.micro_batches` is a multiple of the number of processes."""
 
     def __init__(
         self,
@@ -124,7 +105,7 @@ class CausalTask:
 
     @property
     def published_model(self) -> PreTrainedModel:
-        """The model that is evaluated and published: the average of the weights, if one is kept."""
+        """The model that is evaluated and published: the averaged weights if an average is kept."""
         return self.model if self.average is None else cast("PreTrainedModel", self.average.module)
 
     def step(self) -> Figures:
@@ -179,7 +160,7 @@ class CausalTask:
                 loss = nll_N.sum()
                 total += loss.detach()
                 if batch.rivals_BT is not None:
-                    torch.manual_seed(self._dropout_seed(index))  # or dropout would make more difference than styles
+                    torch.manual_seed(self._dropout_seed(index))  # same dropout: its effect exceeds that of styles
                     rivals = self._wrapped(input_ids=batch.rivals_BT, use_cache=False).logits
                     loss = loss + batch.contrast * style_contrast(nll_N, token_nll(rivals, batch), batch)
                 # DDP averages gradients over processes, so multiply by their number to get the sum.
@@ -198,10 +179,10 @@ class CausalTask:
         return {"learning_rate": rate, "tokens_per_second": state.tokens / state.seconds, "epoch": state.epoch}
 
     def validate(self) -> Validation:
-        """Score the validation pieces with the model that is published."""
-        if not self.representation.has_valid:
-            return Validation({})
+        """Score the validation pieces with the published model."""
         score, state = self.representation.score_valid(self.published_model), self.state
+        if score is None:
+            return Validation({})
         state.history.append((state.step, score.headline))
         is_best = state.best is None or score.headline < state.best
         if is_best:
@@ -209,7 +190,7 @@ class CausalTask:
         return Validation({score.unit.key: score.headline, "bits_per_note": score.bits_per_note}, is_best)
 
     def publish(self, folder: Path) -> None:
-        """Write the model that is published."""
+        """Write the published model."""
         state = self.state
         key = f"valid_{self.representation.unit.key}"
         training = {"step": state.step, "tokens": state.tokens, key: state.history[-1][1] if state.history else None}
@@ -228,7 +209,7 @@ class CausalTask:
 
     @torch.no_grad()
     def load_tensors(self, tensors: dict[str, torch.Tensor]) -> None:
-        """Restore what `tensors` returned."""
+        """Restore the tensors that `tensors` returned."""
         names = {}
         for name, parameter in self.model.named_parameters():
             names[id(parameter)] = name
@@ -265,7 +246,7 @@ Config = TypeVar("Config", bound=CausalConfig)
 
 
 def begin_causal_run(context: RunContext[Config]) -> None:
-    """Check what every causal run needs, and silence transformers.
+    """Check the number of processes, and silence transformers.
 
     Raises:
         InputError: The micro-batches cannot be shared out evenly between the processes.
@@ -287,16 +268,7 @@ def prepare_causal_run(
     *remarks: str,
     **facts: Any,
 ) -> PreparedRun:
-    """Put a causal run together.
-
-    Args:
-        context: The run.
-        model: The model that it starts with.
-        source: Training examples.
-        representation: The music, as tokens.
-        *remarks: What to say before the run starts, one line each.
-        **facts: What `run.json` says about the data.
-    """
+    """Assemble a run, with lines to print before it starts and entries of `run.json` about the data."""
     config = context.config
     padding = round(padding_share(source, config.data.batch_tokens), 4)
     number = count_parameters(model)

@@ -25,7 +25,7 @@ from descant_tokenizers.tokens.tasks import LayoutConfig
 
 @dataclass(frozen=True)
 class TaskShares:
-    """How often each task is drawn; shares are relative and need not add up to 1.
+    """Share of each task in the training examples; shares are relative and need not add up to 1.
 
     Args:
         continue_: The whole score, without context.
@@ -48,7 +48,7 @@ class TaskShares:
 
 @dataclass(frozen=True)
 class BatchConfig:
-    """How pieces become batches.
+    """Batches of training examples.
 
     Args:
         transpose: True to draw a transposition for every piece and epoch, inside the voices' ranges.
@@ -73,10 +73,10 @@ class DataConfig(BatchConfig):
         splits: Training splits. `valid`, `test` and `held_out` are refused.
         valid_corpus: Corpus whose `valid` split is used for validation; by default the first of `corpora`.
         tokenizer: Tokenizer preset or folder.
-        unlabelled_share: How often the style token of a piece is left out, where `layout.styles` has its style, so that
-            the model also learns to write without one.
-        style_contrast: Weight of a loss that makes pieces likelier under their own style than under another one, see
-            `likelihood.style_contrast`; it costs a second pass. 0 for none.
+        unlabelled_share: Share of examples without the style token of their piece, so that the model also learns to
+            generate without one.
+        style_contrast: Weight of a loss that makes pieces likelier under their own style than under another one (see
+            `likelihood.style_contrast`), at the cost of a second pass. 0 for none.
     """
 
     corpora: tuple[str, ...] = ("chorales",)
@@ -131,7 +131,7 @@ class OptimizerConfig:
 
 @dataclass(frozen=True)
 class CausalConfig(CommonConfig):
-    """One training run of a causal model, whatever its tokens represent.
+    """Training run of a causal model over any tokens.
 
     Args:
         model: Size and kind of the model.
@@ -150,12 +150,12 @@ class CausalConfig(CommonConfig):
 
 @dataclass(frozen=True)
 class RunConfig(CausalConfig):
-    """One training run of a causal model over scores; by default the first stage of the published model.
+    """Training run of a causal model over scores; by default the first stage of the published model.
 
     Args:
         init_from: Checkpoint whose weights the run starts with (fine-tuning); `model` must have the same size.
         layout: Token layout of the tasks.
-        tasks: How often each task is drawn.
+        tasks: Share of each task.
         data: Training and validation data.
     """
 

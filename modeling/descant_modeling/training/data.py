@@ -1,8 +1,8 @@
 """Pieces to train and validate on, read from Arrow when they are drawn, and the style of each.
 
-A style is derived from what a corpus says about a piece. Styles are those of `tokens.presets.STYLES`, each with a token
-of its own in the vocabulary `satb-style`. All of them are music in the four voices of that vocabulary: a quartet's
-violins, viola and cello are its Soprano, Alto, Tenor and Bass, a folk tune is its Soprano. Double stops keep their
+A style follows from the composer and the corpus of a piece. The styles are those of `tokens.presets.STYLES`, each with
+its own token in the vocabulary `satb-style`. All of them are music in the four voices of that vocabulary: a quartet's
+violins, viola and cello are its Soprano, Alto, Tenor and Bass, and a folk tune is its Soprano. Double stops keep their
 upper note.
 """
 
@@ -27,7 +27,7 @@ from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.presets import PITCH_RANGE
 from descant_tokenizers.tokens.tasks import TaskLayout
 
-#: A word of the composer's name, and the corpus, that identify the pieces of each style.
+#: Word of the composer's name, and corpus, that identify the pieces of each style.
 _KNOWN_BY = {
     "bach": ("Bach", "chorales"),
     "palestrina": ("Palestrina", "palestrina"),
@@ -54,7 +54,7 @@ def corpus_of(style: str) -> str:
 
 
 def with_styles(dataset: DatasetDict) -> DatasetDict:
-    """Return a dataset with a column `style` (empty where a piece has none), its known pieces in the four voices."""
+    """Return a dataset with a column `style` (empty for none), its parts named after the four voices."""
     return DatasetDict({name: _with_styles(split) for name, split in dataset.items()})
 
 
@@ -62,7 +62,7 @@ def as_voices(score: ScoreTick) -> ScoreTick:
     """Name the tracks of a tune or a quartet after the voices, and move it into the vocabulary's range if necessary."""
     voiced = score.copy()
     if len(voiced.tracks) not in (1, len(VOICES)):
-        return voiced  # the tokenizer reports how it reads its tracks
+        return voiced  # the tokenizer reports how it reads these
     for track, voice in zip(voiced.tracks, VOICES, strict=False):
         track.name = voice
     pitches = [note.pitch for track in voiced.tracks for note in track.notes]
@@ -76,7 +76,7 @@ def as_voices(score: ScoreTick) -> ScoreTick:
 def _with_styles(split: Dataset) -> Dataset:
     styles = [style_of(row) or "" for row in split.select_columns(["composer", "corpus"])]
     if set(_NAMED_OTHERWISE) & set(split.unique("corpus")):
-        # in memory: nothing is written beside the user's own data
+        # In memory: nothing is written next to the user's own data.
         fingerprint = hashlib.sha256(f"{split._fingerprint}-voices".encode()).hexdigest()[:32]
         split = split.map(_voiced_row, keep_in_memory=True, new_fingerprint=fingerprint, desc="name the voices")
     return split.add_column("style", styles)
@@ -88,12 +88,7 @@ def _voiced_row(row: dict[str, Any]) -> dict[str, Any]:
 
 
 class StoredPieces(Sequence[Piece]):
-    """Pieces of tokenized datasets, which stay on disk: each access reads the ids of a row and decodes them.
-
-    Args:
-        splits: Splits with a column `input_ids`, in order.
-        layout: The layout that the ids are in.
-    """
+    """Pieces of tokenized splits, which stay on disk: each access reads the ids of a row and decodes them."""
 
     def __init__(self, splits: Sequence[Dataset], layout: TaskLayout) -> None:
         columns = [split.select_columns(["input_ids"]) for split in splits]
@@ -127,8 +122,8 @@ class RunData:
     Attributes:
         train: Training pieces.
         valid: Validation pieces.
-        corpora: A hash of each corpus.
-        remarks: What was left out, one sentence a corpus.
+        corpora: Hash of each corpus.
+        remarks: Pieces left out, one sentence per corpus.
         train_styles: Style token of each training piece; None if the layout has none for it.
         valid_styles: Style token of each validation piece.
     """
@@ -142,12 +137,7 @@ class RunData:
 
 
 def load_data(config: RunConfig, layout: TaskLayout, *, quiet: bool = True) -> RunData:
-    """Load and tokenize the corpora of a configuration.
-
-    Args:
-        config: The run.
-        layout: Layout of the token streams.
-        quiet: No progress bar while a corpus is built for the first time.
+    """Load and tokenize the corpora of a run; unless `quiet`, show a progress bar while a corpus is first built.
 
     Raises:
         InputError: An unknown corpus, or no piece to train on.
@@ -187,13 +177,13 @@ def load_data(config: RunConfig, layout: TaskLayout, *, quiet: bool = True) -> R
 
 
 def _styles(split: Dataset, layout: TaskLayout) -> Iterator[str | None]:
-    """Yield the style of each row, None where the layout does not have it."""
+    """Return the style of each row, None if the layout does not have it."""
     styles = split["style"] if "style" in split.column_names else [None] * len(split)
     return (style if style in layout.config.styles else None for style in styles)
 
 
 def measured_rows(split: Dataset, layout: TaskLayout) -> Dataset:
-    """Return the rows of a split that likelihood is measured on: in four voices those of exactly four parts."""
+    """Return the rows of a split that likelihood is measured on: for four voices, those of exactly four parts."""
     num_voices = kind_of(layout.vocabulary).num_voices
     if num_voices is None:
         return split

@@ -25,13 +25,7 @@ MAX_INFILL_BARS = 8
 
 
 class BatchSource(ABC):
-    """Batches of one example per piece and epoch, in an order that follows from the seed.
-
-    Args:
-        num_pieces: Number of pieces in the corpus.
-        seed: Seed of all draws.
-        pad: Token id of padding.
-    """
+    """Batches of one example per piece and epoch, in an order that follows from the seed."""
 
     def __init__(self, num_pieces: int, seed: int, pad: int) -> None:
         self.num_pieces, self.seed, self.pad = num_pieces, seed, pad
@@ -52,7 +46,7 @@ class BatchSource(ABC):
                 yield self.finished(batch, (epoch, start, int(group)))
 
     def finished(self, batch: Batch, place: tuple[int, int, int]) -> Batch:
-        """Return a batch with whatever the source adds to it, a function of its place and the seed."""
+        """Return a batch with what the source adds to it, a function of its place and the seed."""
         return batch
 
 
@@ -60,15 +54,15 @@ class ExampleSource(BatchSource):
     """Draws one example per piece and epoch.
 
     Args:
-        pieces: The corpus; read once here, and then piece by piece when an example is drawn.
+        pieces: The corpus; read once at the start, then piece by piece when an example is drawn.
         layout: Layout of the tasks.
-        shares: How often each task is drawn.
+        shares: Share of each task.
         seed: Seed of all draws.
         transpose: True to transpose inside the voices' ranges.
         max_tokens: Longer streams are cut at a bar line.
-        styles: Style of each piece, None for one that never has a style token; by default none has one.
-        unlabelled_share: How often the style token is left out.
-        style_contrast: Weight of the loss that tells styles apart; above 0, batches hold rivals.
+        styles: Style of each piece, None for no style token; by default no piece has one.
+        unlabelled_share: Share of examples without their style token.
+        style_contrast: Weight of the loss that distinguishes styles; above 0, batches hold rivals.
 
     Attributes:
         voice_ranges: (lowest, highest) MIDI pitch of each voice in the corpus.
@@ -118,7 +112,7 @@ class ExampleSource(BatchSource):
             piece = _shorten(piece, self.max_tokens / len(encoded.ids), rng)
             span = [bar for bar in span if bar < len(piece.bars)] or [0] if span else None
             encoded = self.layout.encode(piece, task, voices, span, style)
-        if len(encoded.ids) > self.max_tokens:  # a single bar: keep the beginning, as much as a model can hold
+        if len(encoded.ids) > self.max_tokens:  # a single bar: keep as much of its beginning as the model can hold
             encoded = self.layout.encode(piece, Task.CONTINUE, voices, style=style)
             encoded = Encoded(encoded.ids[: self.max_tokens], encoded.loss_mask[: self.max_tokens])
         return encoded

@@ -1,4 +1,4 @@
-"""Traces of a run: a header that says what was run on what, JSON lines, TensorBoard, a live progress line."""
+"""Logs of a run: a header with the facts that identify it, JSON lines, TensorBoard, a live progress line."""
 
 from __future__ import annotations
 
@@ -56,14 +56,7 @@ def git_revision() -> str | None:
 
 
 class RunLog:
-    """Writes a run's log; does nothing on processes other than the main one.
-
-    Args:
-        folder: Run folder.
-        total_steps: For the progress line.
-        active: True if this process logs.
-        quiet: No progress line.
-    """
+    """Writes a run's log, with a progress line unless it is quiet; does nothing on a process that is not active."""
 
     def __init__(self, folder: Path, total_steps: int, *, active: bool, quiet: bool) -> None:
         self._active = active

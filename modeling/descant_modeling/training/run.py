@@ -1,4 +1,4 @@
-"""Start of a run, for any objective: configuration, cores, device, precision, run folder, header."""
+"""Start of a run of any objective: configuration, cores, device, precision, run folder, header."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from accelerate.utils import broadcast_object_list
 
 from descant_modeling.common.config import CommonConfig, build_config
 from descant_modeling.common.devices import pick_device, use_cores
-from descant_modeling.models.checkpoints import recover_folder
 from descant_modeling.training.log import RunLog, run_header
-from descant_modeling.training.trainer import STATE_FILE, Trainer, TrainingTask
+from descant_modeling.training.trainer import STATE_FILE, Trainer, TrainingTask, read_state
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora import silence_datasets
 
@@ -71,12 +70,12 @@ class RunContext(Generic[Config]):
 
 @dataclass(frozen=True)
 class PreparedRun:
-    """What an objective makes of a run's configuration.
+    """The task of a run, prepared by an objective from its configuration.
 
     Attributes:
         task: Networks, data and optimizers.
-        facts: What `run.json` says about model and data.
-        remarks: Said line by line when the run starts; the last one says what is trained.
+        facts: Entries of `run.json` about model and data.
+        remarks: Lines to print when the run starts; the last one describes model and data.
     """
 
     task: TrainingTask
@@ -85,13 +84,7 @@ class PreparedRun:
 
 
 def open_run(kind: type[Config], values: dict[str, Any], where: str, options: RunOptions) -> RunContext[Config]:
-    """Read a configuration, and settle cores, device, precision and progress bars.
-
-    Args:
-        kind: The objective's configuration.
-        values: The configuration as YAML gives it; overrides are written into it.
-        where: Names the values in errors.
-        options: The other options.
+    """Read a configuration (`where` names it in errors), and settle cores, device, precision and progress bars.
 
     Raises:
         InputError: A wrong configuration or device.
@@ -107,9 +100,9 @@ def open_run(kind: type[Config], values: dict[str, Any], where: str, options: Ru
 
 
 def start_run(context: RunContext[CommonConfig], prepared: PreparedRun) -> Trainer:
-    """Return the trainer of a run in its folder, with the state of a resumed run, and say what is about to be trained.
+    """Return the trainer of a run, with the state of a resumed run, and print what it trains.
 
-    The folder of a new run is made here, after all else, so that a mistake leaves none behind.
+    The folder of a new run is made last, so that a mistake leaves none behind.
 
     Raises:
         InputError: The folder cannot be made, or has no checkpoint to resume from.
@@ -128,14 +121,14 @@ def start_run(context: RunContext[CommonConfig], prepared: PreparedRun) -> Train
             num_processes=accelerator.num_processes,
             num_threads=context.num_threads,
         )
-        # a resumed run keeps the first header too
+        # A resumed run also keeps the first header.
         name = HEADER_FILE if options.resume is None else f"run-resumed-{int(time.time())}.json"
         (folder / name).write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
     if options.resume is not None:
         trainer.resume()
         log.rewind(trainer.progress.step)
-    *remarks, what = prepared.remarks
-    for remark in (*remarks, f"{folder}: {what}, {device}, {precision}"):
+    *remarks, size = prepared.remarks
+    for remark in (*remarks, f"{folder}: {size}, {device}, {precision}"):
         log.say(remark)
     return trainer
 
@@ -161,7 +154,7 @@ def has_bf16_units() -> bool:
 
 
 def new_folder(out_dir: str, name: str, accelerator: Accelerator) -> Path:
-    """Make the run folder, with a number behind its name if that is taken; all processes agree on it.
+    """Make the run folder, with a number after its name if that is taken; all processes agree on it.
 
     Raises:
         InputError: It cannot be made.
@@ -186,23 +179,15 @@ def resumed_values(folder: Path, overrides: Sequence[str]) -> tuple[dict[str, An
     """Return the configuration saved with the last checkpoint of a run, and its file.
 
     Raises:
-        InputError: There is no checkpoint, or an override other than `max_steps`.
+        InputError: There is no checkpoint, it is damaged, or an override is not of `max_steps`.
     """
     refused = [override for override in overrides if not override.startswith("max_steps=")]
     if refused:
         raise InputError(
-            f"Override {refused[0]!r} is not possible: a resumed run keeps its configuration. Override max_steps only."
+            f"Override {refused[0]!r} is not possible, since a resumed run keeps its configuration. "
+            "Override max_steps only."
         )
-    recover_folder(folder / "last")
-    path = folder / "last" / STATE_FILE
-    try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["config"]
-        if "tasks" in values:
-            values["tasks"] = {key.rstrip("_"): share for key, share in values["tasks"].items()}
-    except FileNotFoundError:
-        raise InputError(
-            f"{folder} has no checkpoint to resume from. Give a run folder, or start without --resume."
-        ) from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} cannot be read ({error!r}). Start a new run.") from None
-    return values, str(path)
+    values = read_state(folder)["config"]
+    if isinstance(tasks := values.get("tasks"), dict):
+        values["tasks"] = {key.rstrip("_"): share for key, share in tasks.items()}
+    return values, str(folder / "last" / STATE_FILE)

@@ -1,4 +1,4 @@
-"""Causal models over scores in the tokens of a miditok tokenizer: data, model, and what a checkpoint holds."""
+"""Runs of causal models over scores in the tokens of a miditok tokenizer: data, model, checkpoints."""
 
 from __future__ import annotations
 
@@ -50,13 +50,10 @@ class ScoreRepresentation:
         """The unit of its likelihood: per voice where there are four voices."""
         return unit_of(self.layout.vocabulary)
 
-    @property
-    def has_valid(self) -> bool:
-        """True if there are pieces to validate on."""
-        return bool(self.valid)
-
-    def score_valid(self, model: PreTrainedModel) -> Likelihood:
-        """Score the validation pieces."""
+    def score_valid(self, model: PreTrainedModel) -> Likelihood | None:
+        """Score the validation pieces; return None if there are none."""
+        if not self.valid:
+            return None
         named = ((str(index), piece) for index, piece in enumerate(self.valid))
         return score_pieces(model, self.layout, named, styles=self.valid_styles)
 
@@ -80,7 +77,7 @@ def prepare_score_run(context: RunContext[RunConfig]) -> PreparedRun:
     """
     begin_causal_run(context)
     config, resume = context.config, context.options.resume
-    # A resumed run goes on with its own tokenizer: the folder that it was taken from may hold another one by now.
+    # A resumed run keeps its own tokenizer: the folder that it came from may hold another one by now.
     tokenizer = open_tokenizer(config.data.tokenizer if resume is None else str(resume / "last"))
     layout = TaskLayout(Vocabulary(tokenizer), config.layout)
     with context.accelerator.main_process_first():
@@ -139,7 +136,8 @@ def initial_model(config: RunConfig, layout: TaskLayout) -> PreTrainedModel:
     found, expected = _size(checkpoint.model), _size(model)
     if found != expected:
         raise InputError(
-            f"The model of init_from, {config.init_from}, is {found}, and model says {expected}. Set model to its size."
+            f"The model of init_from, {config.init_from}, is {found}, but the run's is {expected}. "
+            "Set model to the size of the checkpoint's."
         )
     if not is_same:
         _move_to_vocabulary(checkpoint, vocabulary)

@@ -1,7 +1,7 @@
 """One trainer for every objective: the loop, the log, the checkpoints, and resuming.
 
-An objective brings a `TrainingTask`, which takes one step, measures itself and says what to save. All randomness of a
-task is a function of the seed and the place in the run, so a resumed run continues bit for bit.
+An objective provides a `TrainingTask`, which takes steps, validates, and returns what to save. All randomness of a task
+is a function of the seed and the place in the run, so a resumed run continues bit for bit.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import torch
 from accelerate import Accelerator
@@ -53,7 +53,7 @@ class Validation(NamedTuple):
 
     Attributes:
         figures: Metrics by name; none without validation data.
-        is_best: True if the model is better than ever before, and to be kept as the best checkpoint.
+        is_best: True if the model is the best so far, to be kept as the best checkpoint.
     """
 
     figures: Figures
@@ -85,7 +85,7 @@ class TrainingTask(Protocol):
         """Return all tensors that a resumed run needs, by name."""
 
     def load_tensors(self, tensors: dict[str, torch.Tensor]) -> None:
-        """Restore what `tensors` returned; `progress` is restored before."""
+        """Restore the tensors that `tensors` returned; `progress` is restored before."""
 
     def plot(self, folder: Path) -> None:
         """Keep samples or draw pictures in the run folder that are due after a step. Runs on the main process only."""
@@ -100,8 +100,8 @@ class TrainingTask(Protocol):
 class StopRequest:
     """A request to stop between two steps.
 
-    Inside its `with` block, the first SIGINT or SIGTERM only sets `made`; the next one acts as it did before. Outside
-    the main thread, where Python allows no signal handlers, it does nothing.
+    Inside its `with` block, the first SIGINT or SIGTERM only sets `made`; the next one has its usual effect. Outside
+    the main thread, where Python allows no signal handlers, nothing changes.
     """
 
     def __init__(self) -> None:
@@ -127,15 +127,7 @@ class StopRequest:
 
 
 class Trainer:
-    """Runs the steps of one configuration and keeps the checkpoint folders `last/` and, if the task has one, `best/`.
-
-    Args:
-        config: The run.
-        accelerator: Prepared for device and precision.
-        task: The objective.
-        folder: Run folder; exists.
-        log: Log of the run.
-    """
+    """Runs the steps of a task, and keeps the checkpoints `last/` and, if the task has one, `best/` in a run folder."""
 
     def __init__(
         self, config: CommonConfig, accelerator: Accelerator, task: TrainingTask, folder: Path, log: RunLog
@@ -156,7 +148,7 @@ class Trainer:
 
         Raises:
             KeyboardInterrupt: The run was stopped, and saved.
-            InputError: A loss is no longer finite, or the task cannot take a step.
+            InputError: A loss is not finite, or the task cannot take a step.
         """
         started = time.perf_counter() - self.progress.seconds
         with StopRequest() as stop:
@@ -233,17 +225,36 @@ class Trainer:
         Raises:
             InputError: It does not exist or is damaged.
         """
-        last = self.folder / "last"
-        recover_folder(last)
-        if not (last / STATE_FILE).is_file():
-            raise InputError(f"{self.folder} has no checkpoint to resume from. Start without --resume.")
+        state, tensors = read_state(self.folder), self.folder / "last" / STATE_TENSORS
         try:
-            state = json.loads((last / STATE_FILE).read_text(encoding="utf-8"))
             self.task.progress = type(self.task.progress)(**state["progress"])
-            self.task.load_tensors(load_file(last / STATE_TENSORS))
+            self.task.load_tensors(load_file(tensors))
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-            reason = printable(str(error), 120).rstrip(".")
-            raise InputError(f"{last} cannot be resumed ({reason}). Start a new run.") from error
+            raise _damaged(tensors.parent, error) from error
+
+
+def read_state(run: Path) -> dict[str, Any]:
+    """Read the progress and the configuration of a run from `last/` of its folder.
+
+    Raises:
+        InputError: There is no checkpoint, or it is damaged.
+    """
+    last = run / "last"
+    recover_folder(last)
+    try:
+        state = json.loads((last / STATE_FILE).read_text(encoding="utf-8"))
+        return {key: dict(state[key]) for key in ("progress", "config")}
+    except FileNotFoundError:
+        raise InputError(
+            f"{run} has no checkpoint to resume from. Give a run folder, or start without --resume."
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(last, error) from error
+
+
+def _damaged(last: Path, error: Exception) -> InputError:
+    reason = printable(str(error), 120).rstrip(".")
+    return InputError(f"{last} cannot be resumed ({reason}). Start a new run.")
 
 
 def _in_words(figures: Figures) -> str:

@@ -1,4 +1,4 @@
-"""``descant evaluate chorales``: four-part music from any source, measured beside Bach's."""
+"""``descant evaluate chorales``: four-part music from any source, compared with Bach's."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def chorales_command(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure four-part music beside Bach's: rules of voice leading, a grade of style, statistics."""
+    """Compare four-part music with Bach's: rules of voice leading, a grade of style, statistics."""
     from descant_modeling.evaluation.corpus_stats import ReferenceCorpus, measure, read_chorales, split_chorales
 
     output = Output(*(source.rpartition(":")[2] for source in sources), quiet=quiet, as_json=as_json)

@@ -1,4 +1,4 @@
-"""What the evaluation commands share: options, remarks, progress, tables, JSON."""
+"""Options, remarks, progress, tables and JSON, shared by the evaluation commands."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from rich.table import Table
 if TYPE_CHECKING:
     from descant_modeling.decoding.config import GenerationConfig
     from descant_modeling.evaluation.harmonizers import Harmonizer
-
-__all__ = ["Corpus", "Limit", "Output", "Reference", "Seed", "Split", "load_harmonizer", "table"]
 
 Corpus = Annotated[str, typer.Option(help="Corpus name, or folder of a built dataset.")]
 Split = Annotated[str, typer.Option(help="Split to measure on; test is for releases only.")]
@@ -44,10 +42,10 @@ class Output:
         self._quiet, self._as_json = quiet or as_json, as_json
         silence_datasets(quiet=self._quiet)
         if RELEASE_SPLIT in splits and not quiet:
-            typer.echo("The test split is measured once, for a release. Choose nothing by these figures.", err=True)
+            typer.echo("The test split is measured once, for a release. Base no choice on these figures.", err=True)
 
     def remark(self, text: str) -> None:
-        """Print a sentence to stderr."""
+        """Print a sentence on stderr."""
         if not self._quiet:
             typer.echo(text, err=True)
 
@@ -59,7 +57,7 @@ class Output:
             self.remark(f"Skipped {len(reasons) - _MAX_NAMED} more files.")
 
     def progress(self, label: str) -> AbstractContextManager[Callable[[float], None]]:
-        """Show a progress bar on stderr; the function it yields takes the share done, 0-1."""
+        """Show a progress bar on stderr; yields a function that takes the share done, 0-1."""
         from descant_modeling.common.console import progress_bar
 
         return progress_bar(label, quiet=self._quiet)

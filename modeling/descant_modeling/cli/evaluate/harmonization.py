@@ -1,4 +1,4 @@
-"""``descant evaluate harmonization``: every soprano of a split, harmonized and measured beside Bach's own harmony."""
+"""``descant evaluate harmonization``: every soprano of a split, harmonized and compared with Bach's own harmony."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def harmonization_command(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Harmonize every soprano of a split; rules, grade and accuracy beside Bach's own harmonies."""
+    """Harmonize every soprano of a split; compare rules, grade and accuracy with Bach's own harmonies."""
     check_range("--num-draws", num_draws, 1, 1000)
     check_range("--limit", limit, 1)
     check_options(seed=seed, temperature=temperature, top_p=top_p, best_of=best_of)

@@ -78,7 +78,7 @@ def likelihood_command(
 def _piece_scorer(
     found: FoundCheckpoint, device: str, corpus: str, split: str, task: str, limit: int | None
 ) -> tuple[Callable[..., Likelihood], str]:
-    """Return a function that scores the pieces of a corpus with a token model, and what the pieces are called."""
+    """Return a function that scores the pieces of a corpus with a token model, and a noun for the pieces."""
     from descant_modeling.models.checkpoints import load_checkpoint
     from descant_modeling.models.likelihood import score_pieces
     from descant_modeling.training.data import load_named_pieces
@@ -133,7 +133,7 @@ def style_command(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Test whether style tokens steer: the likelihood of each composer's pieces under each of them."""
+    """Score each composer's pieces under each style token, to test the effect of the tokens."""
     check_range("--limit", limit, 1)
 
     from descant_modeling.common.console import quiet_libraries

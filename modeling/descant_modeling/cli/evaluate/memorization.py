@@ -1,4 +1,4 @@
-"""``descant evaluate memorization``: how much of the training set a model repeats, beside Bach."""
+"""``descant evaluate memorization``: runs of notes shared with the training set, compared with Bach's."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def memorization_command(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Longest runs of notes, in any key, that samples and Bach's held-out pieces share with the training set."""
+    """Measure the longest runs of notes, in any key, that samples and Bach's pieces share with the training set."""
     check_range("--limit", limit, 1)
     check_range("--seed", seed, 0, 2**63 - 1)
     if samples is not None and task == "continue":
@@ -84,7 +84,7 @@ def _sampled(
     seed: int,
     progress: Callable[[float], None],
 ) -> tuple[list[Chorale], list[Chorale]]:
-    """Return what a model writes to the rows, and the same stretches of Bach's pieces."""
+    """Return a model's samples for the rows, and the same stretches of Bach's pieces."""
     from descant_modeling.evaluation.harmonization import harmonize_rows
     from descant_modeling.evaluation.harmonizers import causal_generator
     from descant_modeling.evaluation.memorization import continue_rows
@@ -114,7 +114,7 @@ def _table(facts: Mapping[str, Any]) -> Table:
 
 
 def verdict(facts: Mapping[str, Any]) -> str:
-    """Return a sentence on whether samples share longer runs with the training set than Bach does."""
+    """Return a sentence that compares the runs shared by samples and by Bach's pieces."""
     if not facts["longer_than_bach"]:
         return "It copies no more than Bach repeats himself: no figure above is higher than his."
     figures = {"median": "median", "percentile_95": "95th percentile", "longest": "longest of all"}

@@ -1,4 +1,4 @@
-"""``descant evaluate report``: one page about some models."""
+"""``descant evaluate report``: one page about several models."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def report_command(
     quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print all figures as one line of JSON.")] = False,
 ) -> None:
-    """Write one self-contained page: likelihood, harmonization beside Bach, plots and piano rolls."""
+    """Write one self-contained page: likelihood, harmonization compared with Bach, plots and piano rolls."""
     check_range("--limit", limit, 1)
     check_range("--shown", num_shown, 0)
     if os.path.lexists(out) and not force:
