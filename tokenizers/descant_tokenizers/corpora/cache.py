@@ -1,4 +1,4 @@
-"""A cache of pieces by the content of their files, so that a second build reads nothing twice."""
+"""A cache of pieces by the content of their files, so that no file is read twice."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora.rows import CorpusPiece
 from descant_tokenizers.scores.validation import Metadata
 
-PIECE_SOURCES = ("scores", *(f"corpora/{name}.py" for name in ("chorales", "digests", "files", "reading", "rows")))
+PIECE_SOURCES = ("scores", *(f"corpora/{name}.py" for name in ("chorales", "files", "reading", "rows", "splits")))
 ROW_SOURCES = ("scores", "corpora", "corpora/data")
 LIBRARIES = ("music21", "symusic")
 KINDS = ("pieces", "datasets", "tokens")
@@ -53,7 +53,7 @@ def make_cache_folder(folder: Path) -> None:
 
 
 def prune_cache(max_idle_days: float = MAX_IDLE_DAYS) -> list[Path]:
-    """Remove the folders that no run has used for this many days, mostly those of older versions; return them."""
+    """Remove folders unused for `max_idle_days`, mostly those of older versions; return them."""
     oldest = time.time() - max_idle_days * 86_400
     idle = []
     for kind in KINDS:
@@ -68,13 +68,13 @@ def prune_cache(max_idle_days: float = MAX_IDLE_DAYS) -> list[Path]:
 
 @cache
 def piece_version() -> str:
-    """Return a digest of the code that reads pieces, so that results of other versions are never used."""
+    """Return a digest of the code that reads pieces, so that a cache of another version is never used."""
     return code_version(*PIECE_SOURCES, libraries=LIBRARIES)
 
 
 @cache
 def reader_version() -> str:
-    """Return a digest of the code that makes rows, so that results of other versions are never used."""
+    """Return a digest of the code that makes rows, so that a cache of another version is never used."""
     return code_version(*ROW_SOURCES, libraries=LIBRARIES)
 
 
@@ -82,19 +82,19 @@ def code_version(*sources: str, libraries: Sequence[str]) -> str:
     """Return 16 hexadecimal digits that identify the code in files and folders of this package, and the libraries."""
     digest = hashlib.sha256(" ".join(version(library) for library in libraries).encode())
     for source in map(files("descant_tokenizers").joinpath, sources):
-        for file in sorted(source.iterdir(), key=lambda item: item.name) if source.is_dir() else [source]:
-            if file.is_file():
-                digest.update(file.read_bytes())
+        found = [item for item in source.iterdir() if item.is_file()] if source.is_dir() else [source]
+        for file in sorted(found, key=lambda item: item.name):
+            digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
 
 
 def piece_folder(reader: str) -> Path:
-    """Return the folder of a reader's pieces, by its name: two readers may read the same bytes differently."""
+    """Return the folder of a reader's pieces: two readers may read the same bytes differently."""
     return cache_dir() / "pieces" / f"{reader}-{piece_version()}"
 
 
 def cache_path(data: bytes, reader: str) -> Path:
-    """Return the file of the piece that the named reader makes of these bytes."""
+    """Return the file of the piece that the named reader makes from `data`."""
     digest = hashlib.sha256(data).hexdigest()
     return piece_folder(reader) / digest[0] / f"{digest}.json"  # making 256 folders would take longer than 1,000 files
 
@@ -110,8 +110,7 @@ def load_piece(path: Path) -> CorpusPiece | None:
 def save_piece(path: Path, piece: CorpusPiece) -> None:
     """Put a piece into the cache.
 
-    The file is written in place: half of one is not JSON and so counts as missing, and whoever writes it writes the
-    same.
+    The file is written in place: a partial one is not JSON and counts as missing, and all writers write the same bytes.
     """
     data = json.dumps(pack_piece(piece)).encode("ascii")
     try:
