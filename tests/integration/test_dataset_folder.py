@@ -260,16 +260,14 @@ def test_the_command_sums_up_for_a_person(songs: Path, tmp_path: Path, capsys: p
     assert str(tmp_path / "out") in said.splitlines()[-1]
 
 
-def test_the_summary_tells_how_many_files_were_read_before(
-    songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_summary_counts_cached_pieces(songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     few = tmp_path / "few"
     few.mkdir()
-    for number, said in enumerate(("", "  1 of them was read before", "  2 of them were read before")):
+    for number, said in enumerate(("", "  1 of them from the cache", "  2 of them from the cache")):
         shutil.copy(songs / f"piece0{number}.mid", few)
         assert _exit_status(few, "--out", tmp_path / f"out{number}", "--num-proc", "1") == 0
         lines = capsys.readouterr().out.splitlines()
-        assert [line for line in lines if "read before" in line] == [said] * bool(said)
+        assert [line for line in lines if "from the cache" in line] == [said] * bool(said)
 
 
 def _bad_commands(folder: Path) -> Iterator[tuple[list[str], str]]:

@@ -128,7 +128,7 @@ def test_table_and_picture(folder: Path, tmp_path: Path, descant: Callable[..., 
     ("arguments", "said"),
     [
         (("nothing",), "Unknown corpus 'nothing'"),
-        (("folk", "--plot", "x.docx"), "is not an image file"),
+        (("folk", "--plot", "x.docx"), "--plot is x.docx. Give a name that ends in .png or"),
         (("folk", "--preset", "x"), "preset"),
     ],
 )

@@ -89,7 +89,7 @@ def test_a_failure_while_writing_leaves_nothing_behind(
     def full_disk(*arguments: object, **options: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("descant_tokenizers.rendering.write._put", full_disk)
+    monkeypatch.setattr(Path, "write_bytes", full_disk)
     monkeypatch.chdir(tmp_path)
     outcome = descant("generate", "--prompt", bad_things / "tune.mid", "--model", tiny_checkpoint, "--num-samples", 2)
     assert_one_sentence(*outcome, "no space left on device")

@@ -147,7 +147,7 @@ def test_the_markdown_table_is_made_from_the_same_figures(descant: Callable, fol
         (["songs", "--schemes", "remi,nope"], "'nope' is not a tokenizer scheme"),
         (["songs", "--limit", "-1"], "The limit is -1"),
         (["songs", "--plot", "picture.jpg"], "Give a name that ends in .png"),
-        (["songs", "--plot", "there.png"], "there.png exists already"),
+        (["songs", "--plot", "there.png"], "there.png already exists"),
         (["empty"], "holds no score file"),
         (["songs/d.mid"], "songs/d.mid"),
     ],

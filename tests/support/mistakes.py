@@ -61,8 +61,8 @@ def pattern(text: str) -> str:
 
 def sentence(entry: dict[str, Any]) -> str:
     """Return the pattern of an error: what is wrong, and what to do as a sentence of its own."""
-    joint = r"\. " if entry["do"][0].isupper() else "[:;] "  # the second one goes when every message has two sentences
-    return pattern(entry["says"]) + joint + pattern(entry["do"])
+    assert entry["do"][0].isupper(), entry["do"]
+    return pattern(entry["says"]) + r"\. " + pattern(entry["do"])
 
 
 def assert_one_sentence(status: int, out: str, err: str, words: str) -> None:

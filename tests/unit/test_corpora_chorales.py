@@ -11,7 +11,8 @@ from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora.chorales import ChoraleCorpus, chorale_files, chorale_title, read_chorale
 from descant_tokenizers.corpora.rows import COLUMN_TYPES, make_piece, make_row, row_to_score
 from descant_tokenizers.corpora.splits import CHORALE_SPLITS, canonical_splits, split_of_digest
-from descant_tokenizers.scores import VOICES, bars_of, from_music21
+from descant_tokenizers.scores import VOICES, bars_of
+from descant_tokenizers.scores.music21_reader import from_music21
 
 
 @pytest.fixture(scope="module")

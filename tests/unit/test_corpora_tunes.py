@@ -10,9 +10,8 @@ import pytest
 from descant_tokenizers.cli.main import summary
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora import build_dataset
-from descant_tokenizers.corpora.files import FolderCorpus, keys_in, load, score_keys, source_file, stem_of
+from descant_tokenizers.corpora.files import FileReader, FolderCorpus, keys_in, score_keys, source_file, stem_of
 from descant_tokenizers.corpora.workers import read_one
-from descant_tokenizers.scores import Limits
 
 BOOK = """% A book
 L:1/4
@@ -68,8 +67,8 @@ def test_a_tune_is_cached_by_itself(folder: Path) -> None:
 
 
 def test_a_book_that_shrinks_while_it_is_read_is_a_user_error(folder: Path) -> None:
-    with pytest.raises(InputError, match="has changed"):
-        load(folder, "book.abc#3", Limits())
+    with pytest.raises(InputError, match="changed while"):
+        FileReader(folder).load("book.abc#3")
 
 
 def test_an_unreadable_book_is_one_piece_with_a_reason(folder: Path) -> None:
@@ -94,7 +93,7 @@ def test_what_is_said_against_a_tune_names_it(folder: Path) -> None:
 def test_a_report_counts_books_and_their_tunes(folder: Path, tmp_path: Path) -> None:
     report = build_dataset(str(folder), tmp_path / "out", num_proc=1)
     assert (report.num_files, report.num_found, report.num_rows) == (2, 3, 3)
-    assert "  3 were found, counting each tune of a tune book" in summary(report, tmp_path / "out", 1.0).splitlines()
+    assert "  3 pieces found, counting each tune of a tune book" in summary(report, tmp_path / "out", 1.0).splitlines()
 
 
 def test_what_this_very_run_has_read_was_not_read_before(folder: Path, tmp_path: Path) -> None:

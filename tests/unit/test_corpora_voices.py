@@ -13,7 +13,7 @@ from symusic.core import KeySignatureTick, NoteTick, ScoreTick, TempoTick, TimeS
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora.chorales import choose_parts
 from descant_tokenizers.corpora.files import FolderCorpus, score_keys
-from descant_tokenizers.corpora.reading import Parts, Reading, four_voices, read_piece, single_line
+from descant_tokenizers.corpora.reading import Parts, Reading, make_four_part, read_piece, single_line
 from descant_tokenizers.scores import VOICES
 
 Notes = list[tuple[int, int, int]]
@@ -68,7 +68,7 @@ def test_four_voices_keep_meter_key_and_tempo_and_say_what_they_lost() -> None:
     source.key_signatures.append(KeySignatureTick(0, -2, 1))
     source.tempos.append(TempoTick(0, qpm=66.0))
     chords = [(0, 30, 48), (0, 24, 60), (24, 24, 55)]
-    score, remarks = four_voices(source, [_track(_line(pitch)) for pitch in (72, 67, 60)] + [_track(chords)])
+    score, remarks = make_four_part(source, [_track(_line(pitch)) for pitch in (72, 67, 60)] + [_track(chords)])
     assert [track.name for track in score.tracks] == list(VOICES)
     assert remarks == ("Bass: 1 simultaneous notes dropped (lowest kept), 1 overlaps cut",)
     assert (score.time_signatures, score.key_signatures) == (source.time_signatures, source.key_signatures)

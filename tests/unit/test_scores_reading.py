@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.scores import Limits, bars_of, fermatas_of, from_music21, read_score, read_score_report
+from descant_tokenizers.scores import Limits, bars_of, read_score, read_score_report
+from descant_tokenizers.scores.music21_reader import fermatas_of, from_music21
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "scores"
 END_OF_TRACK = b"\x00\xff\x2f\x00"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,13 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
-from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.common.files import check_output
 
 PresetOption = Annotated[
     str, typer.Option("--preset", "--tokenizer", help="Tokenizer preset, folder of a trained tokenizer, or Hub id.")
 ]
 DEFAULT_LIMIT = 500
-_MAX_LISTED = 5
 
 
 def compare_command(
@@ -34,8 +32,8 @@ def compare_command(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only the table, and no progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as one line of JSON instead.")] = False,
 ) -> None:
-    """Compare tokenization schemes on music: length, vocabulary, what comes back, and speed."""
-    _check_output(plot, "--plot", (".png",), force)
+    """Compare tokenization schemes on music: length, vocabulary, round-trip fidelity, and speed."""
+    check_output(plot, "--plot", (".png",), force=force)
     from descant_tokenizers.comparison.compare import compare, kind_of_all, load_source
     from descant_tokenizers.comparison.page import plot as draw
     from descant_tokenizers.comparison.schemes import default_schemes, load_scheme
@@ -74,7 +72,7 @@ def inspect_command(
     model: Annotated[
         str | None, typer.Option(help="Checkpoint folder or Hub id, to use its tokenizer instead.")
     ] = None,
-    track: Annotated[str | None, typer.Option(help="Take this track alone: its number from 1, or its name.")] = None,
+    track: Annotated[str | None, typer.Option(help="Use only this track: its number from 1, or its name.")] = None,
     scheme: Annotated[
         str | None,
         typer.Option(help="Use a scheme instead (tsd, octuple, ...; see `compare`), or a tokenizer's folder."),
@@ -83,7 +81,7 @@ def inspect_command(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing --html file.")] = False,
 ) -> None:
     """Print the tokens of a score bar by bar, coloured by type."""
-    _check_output(html, "--html", (".html", ".htm"), force)
+    check_output(html, "--html", (".html", ".htm"), force=force)
     from rich.console import Console
 
     from descant_tokenizers.comparison.page import write_page
@@ -98,15 +96,6 @@ def inspect_command(
     write_page(sheet, html)
     for text in (*sheet.totals(), f"Wrote {html}"):
         typer.echo(text)
-
-
-def _check_output(path: Path | None, option: str, suffixes: tuple[str, ...], force: bool) -> None:
-    if path is None:
-        return
-    if path.suffix.lower() not in suffixes:
-        raise InputError(f"{option} is {path}. Give a name that ends in {suffixes[0]}.")
-    if os.path.lexists(path) and not force:
-        raise InputError(f"{path} exists already. Add --force to replace it, or choose another name.")
 
 
 def _print_table(figures: dict[str, Any]) -> None:
@@ -130,16 +119,17 @@ def _summary(figures: dict[str, Any], music: str, seconds: float) -> Iterator[st
         f"{figures['source']}: {figures['num_pieces']:,} pieces{of_all}, {figures['num_notes']:,} notes, "
         f"{figures['num_bars']:,} bars, vocabularies for {music}, {seconds:.1f} s"
     )
-    yield from _listed("skipped", len(skipped), [f"{name}: {reason}" for name, reason in skipped.items()])
+    yield from listed("skipped", len(skipped), [f"{name}: {reason}" for name, reason in skipped.items()])
     for scheme in schemes:
         reasons = [f"{count} x {reason}" for reason, count in scheme["refusals"].most_common()]
-        yield from _listed(f"refused by {scheme['name']}", scheme["num_refused"], reasons)
+        yield from listed(f"refused by {scheme['name']}", scheme["num_refused"], reasons)
     yield from (f"limits of {scheme['name']}: {'; '.join(scheme['limits'])}" for scheme in schemes if scheme["limits"])
 
 
-def _listed(what: str, count: int, lines: list[str]) -> Iterator[str]:
+def listed(what: str, count: int, lines: list[str], most: int = 5) -> Iterator[str]:
+    """Yield a heading with a count, at most `most` lines, and the number of the others; nothing for no lines."""
     if lines:
         yield f"{what}: {count}"
-        yield from (f"  {line}" for line in lines[:_MAX_LISTED])
-        if len(lines) > _MAX_LISTED:
-            yield f"  ... and {len(lines) - _MAX_LISTED} more"
+        yield from (f"  {line}" for line in lines[:most])
+        if len(lines) > most:
+            yield f"  ... and {len(lines) - most} more"

@@ -1,6 +1,6 @@
 """The commands `descant dataset` and `descant tokenizer`, and the exit status of every command.
 
-Heavy libraries (datasets, music21, miditok) are imported inside the commands, so that `--help` answers at once.
+Heavy libraries (datasets, music21, miditok) are imported inside the commands, so that `--help` is fast.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from descant_tokenizers.cli.compare import PresetOption, compare_command, inspect_command
+from descant_tokenizers.cli.compare import PresetOption, compare_command, inspect_command, listed
 from descant_tokenizers.cli.train import train_tokenizer_command
 from descant_tokenizers.common.errors import InputError, missing_extra
-from descant_tokenizers.corpora import reading_bar
+from descant_tokenizers.common.files import check_output
+from descant_tokenizers.corpora import reading_bar, silence_datasets
 
 if TYPE_CHECKING:
     from descant_tokenizers.common.hub import Pushed
     from descant_tokenizers.corpora.build import BuildReport
-    from descant_tokenizers.corpora.store import FileFormat
     from descant_tokenizers.pianoroll.melodies import MelodyReport
     from descant_tokenizers.pianoroll.windows import RollReport
 
@@ -33,8 +33,6 @@ EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 """Errors of a disk that is full or read-only, wherever they occur."""
-
-MAX_LISTED = 8
 
 SourceArgument = Annotated[str, typer.Argument(help="Name of a corpus, folder of a dataset, or folder of score files.")]
 ModelOption = Annotated[str | None, typer.Option(help="Checkpoint folder or Hub id; its tokenizer is used instead.")]
@@ -98,14 +96,15 @@ def build_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as one line of JSON instead.")] = False,
 ) -> None:
     """Build a corpus as a Hugging Face dataset: one row per piece, the music as MIDI bytes."""
-    from descant_tokenizers.corpora import build_dataset, reading_bar
+    from descant_tokenizers.corpora import build_dataset
     from descant_tokenizers.pianoroll.stored import SOURCES as GAN_CORPORA
 
+    shared: dict[str, Any] = {"force": force, "file_format": file_format}
     if source in GAN_CORPORA:
-        build_for_gans(source, out, num_proc, file_format, force=force, quiet=quiet, as_json=as_json)
+        _build_for_gans(source, out, quiet=quiet, as_json=as_json, num_proc=num_proc, **shared)
         return
     start = time.monotonic()
-    common: dict[str, Any] = {"force": force, "licence": licence, "parts": parts, "file_format": file_format}
+    common: dict[str, Any] = {"licence": licence, "parts": parts, **shared}
     if engine == "datatrove":
         from descant_tokenizers.corpora import datatrove as backend
 
@@ -142,12 +141,11 @@ def stats_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as one line of JSON instead.")] = False,
 ) -> None:
     """Show statistics of a corpus by split: pieces, notes, ranges, keys, meters, lengths, tokens and licences."""
+    check_output(plot, "--plot", (".png", ".svg", ".pdf"), force=force)
     from rich.console import Console
 
-    from descant_tokenizers.cli.stats import check_plot, corpus_stats, draw, table
-    from descant_tokenizers.corpora import reading_bar, silence_datasets
+    from descant_tokenizers.cli.stats import corpus_stats, draw, table
 
-    check_plot(plot, force=force)
     silence_datasets(quiet=quiet or as_json)
     with reading_bar(source, quiet=quiet) as progress:
         stats, tokenizer = corpus_stats(source, preset, num_proc=num_proc, progress=progress)
@@ -174,7 +172,7 @@ def tokenize_command(
     quiet: QuietOption = False,
 ) -> None:
     """Add token columns to a corpus, a dataset or a folder of score files, and save the tokenizer there."""
-    from descant_tokenizers.corpora import load_corpus, reading_bar, silence_datasets
+    from descant_tokenizers.corpora import load_corpus
     from descant_tokenizers.corpora.build import is_score_folder
     from descant_tokenizers.corpora.files import FolderCorpus
     from descant_tokenizers.tokens.dataset import tokenize_dataset, tokenize_files, write_tokenized
@@ -216,7 +214,7 @@ def push_dataset_command(
     """Push a dataset to the Hugging Face Hub, as Parquet with a card."""
     from descant_tokenizers.corpora.store import push_dataset
 
-    _say_pushed(push_dataset(folder, repo_id, private=private, update=update), quiet)
+    _report_push(push_dataset(folder, repo_id, private=private, update=update), quiet)
 
 
 @tokenizer_app.command("push")
@@ -230,10 +228,10 @@ def push_tokenizer_command(
     """Push a tokenizer to the Hugging Face Hub."""
     from descant_tokenizers.tokens.presets import push_tokenizer
 
-    _say_pushed(push_tokenizer(folder, repo_id, private=private, update=update), quiet)
+    _report_push(push_tokenizer(folder, repo_id, private=private, update=update), quiet)
 
 
-def _say_pushed(pushed: Pushed, quiet: bool) -> None:
+def _report_push(pushed: Pushed, quiet: bool) -> None:
     if not quiet:
         typer.echo(f"{pushed.url} has {len(pushed.files)} files, revision {pushed.revision}")
 
@@ -247,32 +245,23 @@ def summary(report: BuildReport, out: Path, seconds: float) -> str:
     """Summarize a build in a few lines, without a final line break."""
     lines = [f"{report.corpus}: {report.num_rows} pieces from {report.num_files} files in {seconds:.1f} s"]
     if report.num_found > report.num_files:
-        lines.append(f"  {report.num_found} were found, counting each tune of a tune book")
+        lines.append(f"  {report.num_found} pieces found, counting each tune of a tune book")
     if report.num_cached:
-        lines.append(f"  {report.num_cached} of them {'was' if report.num_cached == 1 else 'were'} read before")
+        lines.append(f"  {report.num_cached} of them from the cache")
     lines.append(f"  {'split':<10}{'pieces':>8}{'of four parts':>16}")
     lines += [f"  {split:<10}{count:>8}{report.four_part[split]:>16}" for split, count in report.splits.items()]
-    lines += _listed("skipped", report.skipped)
-    same = {name: f"{name} has the notes of {kept}" for name, kept in report.duplicates.items()}
-    lines += _listed("left out, equal to another", same)
-    lines += _listed("repaired", {name: f"{name}: {'; '.join(said)}" for name, said in report.remarks.items()})
+    for what, entries in {
+        "skipped": list(report.skipped.values()),
+        "left out, equal to another": [f"{name} has the notes of {kept}" for name, kept in report.duplicates.items()],
+        "repaired": [f"{name}: {'; '.join(remarks)}" for name, remarks in report.remarks.items()],
+    }.items():
+        lines += (f"  {line}" for line in listed(what, len(entries), entries, most=8))
     lines.append(f"Wrote {out} ({out / 'report.json'} has the details)")
     return "\n".join(lines)
 
 
-def _listed(what: str, said: Mapping[str, str]) -> Iterator[str]:
-    if said:
-        yield f"  {what}: {len(said)}"
-        yield from (f"    {text}" for text in list(said.values())[:MAX_LISTED])
-        if len(said) > MAX_LISTED:
-            yield f"    ... and {len(said) - MAX_LISTED} more"
-
-
 def run(app: typer.Typer) -> None:
-    """Run a typer app as a program: bad input is one line on stderr, never a traceback.
-
-    Args:
-        app: The application; its arguments come from `sys.argv`.
+    """Run a typer app on `sys.argv`; bad input is one line on stderr, never a traceback.
 
     Raises:
         SystemExit: Always. Status 0 after success, 2 after bad input (`InputError`, wrong usage, full disk), 130 after
@@ -292,27 +281,15 @@ def run(app: typer.Typer) -> None:
         where = error.filename or "a file"
         print(f"error: Cannot write {where} ({os.strerror(error.errno).lower()}). Free some space.", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
-    except KeyboardInterrupt:  # typer itself turns most of these into the same status
+    except KeyboardInterrupt:  # typer turns most of these into the same status
         sys.exit(EXIT_INTERRUPTED)
 
 
-def build_for_gans(
-    corpus: str,
-    out: Path,
-    num_proc: int | None,
-    file_format: FileFormat,
-    *,
-    force: bool,
-    quiet: bool,
-    as_json: bool,
-) -> None:
-    """Build one of the corpora of rolls, or `melody-bars`, and summarize it; the options are those of the command."""
+def _build_for_gans(corpus: str, out: Path, *, quiet: bool, as_json: bool, **options: Any) -> None:
     from descant_tokenizers.pianoroll.stored import SOURCES, build_corpus
 
     with reading_bar(", ".join(SOURCES[corpus]), quiet=quiet or as_json) as progress:
-        _, report = build_corpus(
-            corpus, out, num_proc=num_proc, force=force, file_format=file_format, progress=progress
-        )
+        _, report = build_corpus(corpus, out, progress=progress, **options)
     if as_json:
         typer.echo(json.dumps({"out": str(out), **asdict(report)}))
     elif not quiet:
@@ -325,13 +302,13 @@ def _gan_summary(report: RollReport | MelodyReport, corpus: str) -> str:
     if isinstance(report, RollReport):
         return (
             f"windows of {ROLL_CORPORA[corpus]} bars: {_counts(report.splits)}; {report.second_windows} of train "
-            f"are not a chorale's first\nof {report.num_notes} notes a roll joins {report.merged} to the same pitch "
-            f"before, and {report.off_grid} are not on sixteenths"
+            f"are further windows of a chorale\n{report.merged} of {report.num_notes} notes merge with the same pitch "
+            f"before them, and {report.off_grid} are not on sixteenths"
         )
     splits = "; ".join(f"{split} {_counts(counts)}" for split, counts in report.splits.items())
     inside = ", ".join(f"{share:.0%} in {corpus}" for corpus, share in report.in_chord.items())
     return (
-        f"bars of melody: {splits}\nof their sixteenths {report.filled:.1%} were rests, and the pitch belongs to the "
+        f"bars of melody: {splits}\n{report.filled:.1%} of their sixteenths were rests, and the pitch belongs to the "
         f"bar's chord at {inside}"
     )
 

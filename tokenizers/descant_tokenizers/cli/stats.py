@@ -15,7 +15,6 @@ from datasets import Dataset
 from numpy.typing import NDArray
 from rich.table import Table
 
-from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.common.files import atomic_write
 from descant_tokenizers.corpora.build import load_corpus
 from descant_tokenizers.corpora.rows import row_to_score
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 
 LENGTHS = ("notes", "bars", "tokens")
 COUNTED = ("parts", "keys", "meters", "composers", "licences")
-IMAGE_SUFFIXES = (".png", ".svg", ".pdf")
 MAX_LISTED = 6
 MAX_BARS = 14
 MAX_NAME = 60
@@ -176,16 +174,6 @@ def _listed(counts: Counter[Any]) -> str:
     listed = counts.most_common(MAX_LISTED)
     lines = [f"{shorten(str(name), MAX_NAME, placeholder='…')}: {count:,}" for name, count in listed]
     return "\n".join(lines + ([f"and {len(counts) - MAX_LISTED} more"] if len(counts) > MAX_LISTED else []))
-
-
-def check_plot(path: Path | None, *, force: bool) -> None:
-    """Raise an `InputError` if an image file exists already and `force` is off, or has an unknown suffix."""
-    if path is None:
-        return
-    if path.suffix.lower() not in IMAGE_SUFFIXES:
-        raise InputError(f"{path} is not an image file. Give a name that ends in {', '.join(IMAGE_SUFFIXES)}.")
-    if path.exists() and not force:
-        raise InputError(f"{path} already exists. Add --force to replace it, or choose another name.")
 
 
 def draw(stats: Mapping[str, SplitStats], path: Path, title: str, preset: str) -> None:

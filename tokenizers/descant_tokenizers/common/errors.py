@@ -1,4 +1,4 @@
-"""The exception for user errors, and text from files made fit for its message."""
+"""The exception for user errors, and printable text for its messages."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class InputError(ValueError):
 
 
 def printable(text: str, max_length: int) -> str:
-    """Make any text fit for one line of a terminal: blanks and unprintable characters become single blanks.
+    """Fit text to one line of a terminal, at most `max_length` characters long; an ellipsis marks a cut.
 
-    The result has at most `max_length` characters; an ellipsis marks a cut.
+    Each run of whitespace and unprintable characters becomes one space.
     """
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return line if len(line) <= max_length else line[: max_length - 1].rstrip() + "…"

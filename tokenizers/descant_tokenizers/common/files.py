@@ -1,4 +1,4 @@
-"""Output files: formats, names, and writing so that a crash, a full disk or a second run never leaves half a file."""
+"""Output files: formats, names, and writes that never leave half a file, even after a crash or on a full disk."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import os
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from descant_tokenizers.common.errors import InputError
@@ -23,11 +23,6 @@ FORMATS = {
     "mp3": ".mp3",
 }
 """Output formats with their file name suffixes."""
-
-_MIDI_SUFFIXES = (".mid", ".midi")
-
-WriteFile = Callable[[Path], None]
-"""Writes one file to the path that it is given."""
 
 
 @contextlib.contextmanager
@@ -106,8 +101,8 @@ def parse_formats(text: str) -> tuple[str, ...]:
 
 
 def file_of(path: Path, form: str) -> Path:
-    """Return the file name of a result in one format: its own name with the suffix of the format."""
-    is_midi = form == "midi" and path.suffix.lower() in _MIDI_SUFFIXES
+    """Return the name of a result in one format: `path` with the suffix of the format."""
+    is_midi = form == "midi" and path.suffix.lower() in (".mid", ".midi")
     return path if is_midi else path.with_suffix(FORMATS[form])
 
 
@@ -141,31 +136,38 @@ def check_outputs(path: Path, count: int, formats: Collection[str], *, force: bo
     check_writable(path)
 
 
-def check_free(paths: Collection[Path], *, force: bool) -> None:
+def check_output(path: Path | None, option: str, suffixes: Collection[str], *, force: bool) -> None:
+    """Refuse the file that an option names, before any work is done.
+
+    Raises:
+        InputError: It has none of the suffixes, or it exists and `force` is off.
+    """
+    if path is not None and path.suffix.lower() not in suffixes:
+        raise InputError(f"{option} is {path}. Give a name that ends in {' or '.join(suffixes)}.")
+    check_free([] if path is None else [path], force=force, option=option)
+
+
+def check_free(paths: Collection[Path], *, force: bool, option: str = "--out") -> None:
     """Raise an `InputError` if one of the files exists and `force` is off."""
     for path in paths:
         if os.path.lexists(path) and not force:
-            raise InputError(f"{path} already exists. Add --force to replace it, or choose another --out.")
+            raise InputError(f"{path} already exists. Add --force to replace it, or choose another {option}.")
 
 
 def check_writable(path: Path) -> None:
-    """Raise an `InputError` if `path` cannot be written; leave nothing behind, not even a new folder."""
+    """Raise an `InputError` if `path` cannot be written; leave no trace, not even a new folder."""
     with _no_new_folder(path.parent), contextlib.suppress(_TrialError), atomic_write(path):
         raise _TrialError
 
 
-def write_all(writers: Mapping[Path, WriteFile]) -> None:
-    """Write several files by their functions: all of them, or none after a failure (an `InputError`)."""
+def write_all(contents: Mapping[Path, bytes]) -> None:
+    """Write several files: all of them, or none after a failure (an `InputError`)."""
     with contextlib.ExitStack() as folder_stack:
-        for folder in {path.parent for path in writers}:
+        for folder in {path.parent for path in contents}:
             folder_stack.enter_context(_no_new_folder(folder))
         with contextlib.ExitStack() as stack:  # leaving it renames all files
-            for path, write in writers.items():
-                temporary = stack.enter_context(atomic_write(path))
-                try:
-                    write(temporary)
-                except InputError as error:  # the user knows the file by its final name
-                    raise InputError(str(error).replace(str(temporary), str(path))) from error
+            for path, data in contents.items():
+                stack.enter_context(atomic_write(path)).write_bytes(data)
 
 
 class _TrialError(Exception):

@@ -1,7 +1,7 @@
-"""Push folders to the Hugging Face Hub and pull them; every failure is one `InputError`.
+"""Push folders to the Hugging Face Hub and pull them; every failure is an `InputError`.
 
-A push is one commit: afterwards either all files are there, or the repository is unchanged. Pulled files stay in the
-client's cache, so that they work offline after the first time.
+A push is one commit: it uploads all files, or leaves the repository unchanged. Pulled files stay in the client's cache
+and so are available offline.
 """
 
 from __future__ import annotations
@@ -81,14 +81,7 @@ def push_folder(
     private: bool = False,
     update: bool = False,
 ) -> Pushed:
-    """Push a folder in one commit.
-
-    Args:
-        folder: The folder.
-        repo_id: `user/name`.
-        repo_type: Model or dataset.
-        private: Make a new repository private.
-        update: Allow a new version of an existing repository; files that are not in the folder are deleted there.
+    """Push a folder in one commit; with `update`, it replaces the files of an existing repository.
 
     Raises:
         InputError: See `check_push`; or the upload was refused or broke off, which leaves the repository unchanged.
@@ -107,7 +100,7 @@ def push_folder(
     except (*_HUB_ERRORS, RuntimeError, ValueError) as error:
         raise InputError(
             f"The push to {repo_id} failed ({_reason(error)}), and no file there was changed. Push again, with "
-            "--update if the repository exists by now."
+            "--update if the repository now exists."
         ) from None
     names = api.list_repo_files(repo_id, repo_type=repo_type, revision=commit.oid)
     return Pushed(str(commit.repo_url), commit.oid, tuple(sorted(names)))
@@ -125,11 +118,7 @@ def push_files(
 
 
 def pull_folder(name: str, repo_type: RepoType = "model") -> Path:
-    """Return the local copy of a repository; without a network, the one that was pulled before.
-
-    Args:
-        name: `user/name` or `user/name@revision`.
-        repo_type: Model or dataset.
+    """Return the local copy of a repository, `user/name` or `user/name@revision`; offline, the one pulled before.
 
     Raises:
         InputError: There is no such repository or revision, or it was never pulled and there is no network.
@@ -148,7 +137,7 @@ def pull_folder(name: str, repo_type: RepoType = "model") -> Path:
             f"There is no {repo_type} {repo_id} on the Hub, or your token has no access to it. Check the name."
         ) from None
     except (*_HUB_ERRORS, LocalEntryNotFoundError) as error:
-        with contextlib.suppress(OSError):  # the client itself looks there only if nobody answers at all
+        with contextlib.suppress(OSError):  # the client falls back on its cache only if no server answers
             return Path(snapshot_download(repo_id, repo_type=repo_type, revision=revision, local_files_only=True))
         raise InputError(
             f"The {repo_type} {name!r} could not be fetched from the Hub ({_reason(error)}). Check the name and the "

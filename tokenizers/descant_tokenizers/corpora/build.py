@@ -49,7 +49,7 @@ class BuildReport:
         duplicates: File id to the id of the row with the same notes.
         remarks: Row id to the changes made while reading it.
         num_found: Pieces found in the files: each tune of a tune book is one.
-        num_cached: Rows that an earlier build had read already.
+        num_cached: Rows from the cache of an earlier build.
     """
 
     corpus: str
@@ -131,14 +131,9 @@ def write_rows(
     file_format: FileFormat = "arrow",
     columns: Mapping[str, str] | None = None,
 ) -> BuildReport:
-    """Write the pieces of a corpus as a dataset with its report, in memory that does not grow with their number.
+    """Write the outcomes of a corpus, in order, as a dataset with its report to an empty folder.
 
-    Args:
-        corpus: The corpus.
-        outcomes: The outcome of each of its pieces, in their order.
-        folder: An empty folder.
-        file_format: `arrow` or `parquet`.
-        columns: Further columns in the outcomes, with their types.
+    Memory does not grow with their number. `columns` are further columns in the outcomes, with their types.
 
     Raises:
         InputError: No piece can be used.
@@ -150,13 +145,13 @@ def write_rows(
         reason = next(iter(report.skipped.values()))
         raise InputError(f"None of the {report.num_files} files of {corpus.name} can be used. Correct them. {reason}")
     values = asdict(report)
-    del values["num_cached"]  # the same files give the same bytes, cached or not
+    del values["num_cached"]  # the same files give the same bytes with or without a cache
     write_report(folder, values)
     return report
 
 
 def _rows(corpus: Corpus, outcomes: Iterable[ReadOutcome], report: BuildReport) -> Iterator[Mapping[str, Any]]:
-    """Yield the rows of the pieces of a corpus, without repeated music, and complete the report."""
+    """Yield the rows of a corpus without duplicates, and fill in the report."""
     first_of: dict[bytes, str] = {}
     last_file = ""
     for outcome in outcomes:

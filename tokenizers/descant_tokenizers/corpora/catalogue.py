@@ -1,7 +1,7 @@
-"""Corpora made of the scores that music21 installs: their files, composers and licences.
+"""Corpora from the scores that music21 installs: their files, composers and licences.
 
-Licences are those of the corpus's own files (`corpus/license.txt`, `essenFolksong/license.txt`, `!!!YEM` lines); a
-statement in a piece's own file takes precedence over the one in this table.
+Licences come from the corpus's own files (`corpus/license.txt`, `essenFolksong/license.txt`, `!!!YEM` lines); a
+statement in a piece's own file takes precedence over this table.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class CorpusEntry:
         groups: Its files.
         parts: Tracks to take.
         is_free: True if everything in it may go into published weights.
-        by_work: True if all movements of a work go into one split; else pieces that begin alike do.
+        by_work: True if all movements of a work go into one split; otherwise pieces with the same incipit do.
     """
 
     groups: tuple[FileGroup, ...]
@@ -138,7 +138,7 @@ class Music21Corpus:
         return stem_of(key)
 
     def facts_of(self, key: str, piece: CorpusPiece) -> Facts:
-        """Return what the table and the piece's own file say."""
+        """Return the facts from the table and the piece's own file."""
         entry, about = TABLE[self.name], piece.metadata
         group = next(group for group in entry.groups if key.startswith(group.pattern.partition("/")[0] + "/"))
         work, _, movement = about.title.partition(": ")

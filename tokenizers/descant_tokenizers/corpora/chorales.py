@@ -14,14 +14,14 @@ from typing import Any
 from symusic.core import ScoreTick
 
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.corpora.reading import Reading, four_voices
+from descant_tokenizers.corpora.catalogue import NO_STATEMENT
+from descant_tokenizers.corpora.reading import Reading, make_four_part
 from descant_tokenizers.corpora.rows import CorpusPiece, Facts
 from descant_tokenizers.corpora.splits import CHORALE_SPLITS, canonical_splits
 from descant_tokenizers.scores import NUM_VOICES, VOICES, Limits
 from descant_tokenizers.scores.reading import read_bytes
 
 COMPOSER = "Johann Sebastian Bach"
-LICENCE = "no rights statement (music21 corpus)"
 
 
 def chorale_files() -> list[Path]:
@@ -50,11 +50,8 @@ def read_chorale(path: Path) -> Reading:
     Bass are taken ("Soprano Oboe 1" counts, "Soprano 2" does not: a part of a five-voice setting is not a chorale of
     four voices). Leading rests and interludes of the instruments remain as rests.
 
-    Args:
-        path: A MusicXML file.
-
     Returns:
-        The four voices; `num_parts` is four unless they were picked out of more parts.
+        The four voices; `num_parts` is four unless they were chosen from more parts.
 
     Raises:
         InputError: The file does not hold exactly one part for each of the four voices.
@@ -67,7 +64,7 @@ def read_chorale(path: Path) -> Reading:
     assert isinstance(source, stream.Score)  # music21 makes one of any MusicXML file
     score = from_music21(source)
     chosen = choose_parts([track.name for track in score.tracks], path.name)
-    voices, remarks = four_voices(score, [score.tracks[index] for index in chosen])
+    voices, remarks = make_four_part(score, [score.tracks[index] for index in chosen])
     fermatas = {tick for index in chosen for tick in fermatas_of(source.parts[index])}
     return Reading(voices, len(score.tracks), tuple(sorted(fermatas)), (*remarks, *_order_remarks(voices)))
 
@@ -143,9 +140,9 @@ class ChoraleCorpus:
         return key.removesuffix(".mxl")
 
     def facts_of(self, key: str, piece: CorpusPiece) -> Facts:
-        """Return what the canonical split and music21's list of titles say about a piece."""
+        """Return the facts from the canonical split and music21's list of titles."""
         split = canonical_splits()[key]
-        return Facts(self.id_of(key), COMPOSER, chorale_title(key), LICENCE, split, f"music21 corpus, bach/{key}")
+        return Facts(self.id_of(key), COMPOSER, chorale_title(key), NO_STATEMENT, split, f"music21 corpus, bach/{key}")
 
 
 def _catalogue_order(file_name: str) -> tuple[tuple[int, ...], str]:

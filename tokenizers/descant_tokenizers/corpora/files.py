@@ -1,7 +1,7 @@
 """A folder of score files as a corpus: MIDI, MusicXML, ABC and Humdrum, mixed, with any number of tracks.
 
-A piece is named by its key: the path of its file inside the folder; for a tune of an ABC tune book, followed by `#` and
-its number in the book.
+A piece's key is the path of its file inside the folder; the key of a tune in an ABC tune book adds `#` and the tune's
+number in the book.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def keys_in(folder: Path, file: str) -> list[str]:
         return [file]
     try:
         num_tunes = len(_tunes(folder / file))
-    except InputError:  # reading the file as a whole fails too, where it can be reported
+    except InputError:  # reading the whole file fails too, and is reported there
         return [file]
     return [file] if num_tunes < 2 else [f"{file}#{number}" for number in range(1, num_tunes + 1)]
 
@@ -72,28 +72,13 @@ def stem_of(key: str) -> str:
     return f"{book['file'][: -len('.abc')]}#{book['tune']}" if book else os.path.splitext(key)[0]
 
 
-def load(folder: Path, key: str, limits: Limits) -> bytes:
-    """Load the bytes of one piece: its file, or the tune with the fields that its tune book states for all tunes.
-
-    Raises:
-        InputError: The file cannot be read.
-    """
-    book = _BOOK_KEY.fullmatch(key)
-    if book is None:
-        return read_bytes(folder / key, limits.max_bytes)
-    tunes = _tunes(folder / book["file"])
-    if int(book["tune"]) > len(tunes):
-        raise InputError(f"{folder / book['file']} has changed while it was read. Start again.")
-    return tunes[int(book["tune"]) - 1]
-
-
 def _tunes(path: Path) -> tuple[bytes, ...]:
     return _split(read_bytes(path, Limits().max_bytes))
 
 
 @lru_cache(maxsize=2)
 def _split(data: bytes) -> tuple[bytes, ...]:
-    """Cut a tune book before each `X:`; the fields before the first one hold for all tunes."""
+    """Split a tune book before each `X:`; the fields before the first one apply to all tunes."""
     text = data.decode("latin-1")  # undone below, whatever the encoding is
     starts = [match.start() for match in _TUNE_START.finditer(text)]
     if not starts:
@@ -131,7 +116,13 @@ class FileReader:
         Raises:
             InputError: The file cannot be read.
         """
-        return load(self.root, key, self.limits)
+        book = _BOOK_KEY.fullmatch(key)
+        if book is None:
+            return read_bytes(self.root / key, self.limits.max_bytes)
+        tunes = _tunes(self.root / book["file"])
+        if int(book["tune"]) > len(tunes):
+            raise InputError(f"{self.root / book['file']} changed while it was being read. Start again.")
+        return tunes[int(book["tune"]) - 1]
 
     def read(self, key: str, data: bytes) -> Reading:
         """Read a piece; see `read_piece`. Errors name the tune of a tune book."""
@@ -189,12 +180,12 @@ class FolderCorpus:
         return FileReader(self.root, self.parts)
 
     def id_of(self, key: str) -> str:
-        """Return the path inside the folder, without its suffix unless two files differ in nothing else."""
+        """Return the path inside the folder, without its suffix unless two files differ only in that."""
         stem = stem_of(key)
         return key if stem in self._shared_stems else stem
 
     def facts_of(self, key: str, piece: CorpusPiece) -> Facts:
-        """Return what the piece's own file states; a licence stated by the user takes precedence."""
+        """Return the facts from the piece's own file; a licence stated by the user takes precedence."""
         about = piece.metadata
         return Facts(
             id=self.id_of(key),

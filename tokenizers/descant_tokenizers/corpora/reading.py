@@ -1,4 +1,4 @@
-"""From a file to the score of a row: the four voices where there are four, else every track unchanged."""
+"""From a file to the score of a row: its four voices if it has exactly four, else every track unchanged."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Parts = Literal["auto", "four", "all"]
 - `all`: every track of every file.
 """
 
-FIRST_VOICE_PROGRAM = 52  # choir aahs: a sound for players only; the voice is the track's name
+FIRST_VOICE_PROGRAM = 52  # choir aahs, for playback only: the name of a track identifies its voice
 
 _DEFAULT_LIMITS = Limits()
 
@@ -65,7 +65,7 @@ def read_piece(path: Path, data: bytes, parts: Parts = "auto", limits: Limits = 
         chosen = _single_lines(tracks)
     score, remarks = read.score, tuple(read.repairs)
     if chosen:
-        score, thinned = four_voices(score, [tracks[index] for index in chosen])
+        score, thinned = make_four_part(score, [tracks[index] for index in chosen])
         left_out = (
             f"track {index + 1} '{printable(track.name, 40)}' left out beside the four voices"
             for index, track in enumerate(tracks)
@@ -75,7 +75,7 @@ def read_piece(path: Path, data: bytes, parts: Parts = "auto", limits: Limits = 
     return Reading(score, len(tracks), read.fermatas_ticks, remarks, read.metadata)
 
 
-def four_voices(source: ScoreTick, tracks: list[TrackTick]) -> tuple[ScoreTick, tuple[str, ...]]:
+def make_four_part(source: ScoreTick, tracks: list[TrackTick]) -> tuple[ScoreTick, tuple[str, ...]]:
     """Make a score of four single lines, from high to low, with the meter, keys and tempos of `source`.
 
     Returns:
@@ -86,7 +86,7 @@ def four_voices(source: ScoreTick, tracks: list[TrackTick]) -> tuple[ScoreTick, 
     score.key_signatures = source.key_signatures.copy()
     score.tempos = source.tempos.copy()
     remarks = []
-    are_lines = notes_of(tracks).are_lines  # usually True, and one look at all tracks is cheap
+    are_lines = notes_of(tracks).are_lines  # usually True, and one check of all tracks is cheap
     for voice, track in zip(VOICES, tracks, strict=True):
         line, num_dropped, num_cut = single_line(track, voice, is_line=are_lines)
         score.tracks.append(line)
@@ -97,10 +97,10 @@ def four_voices(source: ScoreTick, tracks: list[TrackTick]) -> tuple[ScoreTick, 
 
 
 def single_line(track: TrackTick, voice: str, *, is_line: bool = False) -> tuple[TrackTick, int, int]:
-    """Thin a track to one note at a time, unless `is_line` says that it is.
+    """Thin a track to one note at a time; `is_line` skips the check if it is known to be one line.
 
-    Of notes that start together the outer one is kept: the lowest in the bass, else the highest. A note that is still
-    sounding when the next one starts is cut there.
+    Of notes that start together, the lowest is kept in the bass, otherwise the highest. A note that overlaps the next
+    one is cut there.
 
     Returns:
         The new track named `voice`, the number of notes dropped, the number of notes cut.

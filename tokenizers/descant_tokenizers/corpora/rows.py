@@ -45,13 +45,13 @@ COLUMN_TYPES: dict[str, str] = {name: _ARROW_TYPES[kind] for name, kind in get_t
 
 @dataclass(frozen=True)
 class CorpusPiece:
-    """Everything about a piece that follows from its bytes alone, and so can be cached under their digest.
+    """Everything about a piece that depends only on its bytes, and so can be cached under their digest.
 
     Attributes:
         music: The score as a MIDI file.
         is_four_part: True if it holds the four voices only, and its source held no other part.
-        digest: `notes_digest`: equal for equal notes.
-        incipit_digest: `incipit_digest`: equal for pieces that begin alike.
+        digest: `notes_digest`: equal for the same notes.
+        incipit_digest: `incipit_digest`: equal for pieces with the same incipit.
         remarks: Changes made while reading, one sentence each.
         metadata: Title, composer and rights that the file states.
     """
@@ -82,7 +82,7 @@ class Facts:
 
 
 class Reader(Protocol):
-    """A way of reading pieces; small, because it is sent to worker processes with every few pieces."""
+    """Reader of pieces; small, because it is pickled for worker processes."""
 
     @property
     def name(self) -> str:
@@ -118,7 +118,7 @@ class Corpus(Protocol):
         """Return the id of the row."""
 
     def facts_of(self, key: str, piece: CorpusPiece) -> Facts:
-        """Return what the corpus knows about a piece."""
+        """Return the columns that the corpus knows."""
 
 
 def make_piece(reading: Reading) -> CorpusPiece:
@@ -150,12 +150,5 @@ def make_row(corpus: Corpus, key: str, piece: CorpusPiece) -> Row:
 
 
 def row_to_score(row: Mapping[str, Any]) -> ScoreTick:
-    """Parse the music of a row.
-
-    Args:
-        row: A row of a dataset built here, or any mapping with MIDI bytes under `music`.
-
-    Returns:
-        A score, with tracks Soprano, Alto, Tenor and Bass if the piece is four-part.
-    """
+    """Parse the MIDI bytes under `music` in a row; a four-part piece has tracks Soprano, Alto, Tenor and Bass."""
     return ScoreTick.from_midi(row["music"])

@@ -1,7 +1,4 @@
-"""Splits: the canonical one for the chorales, and one by content for all other corpora.
-
-Main time signature of a score, and digests of its notes.
-"""
+"""Splits, canonical for the chorales and by content for all other corpora, and the digests that identify content."""
 
 from __future__ import annotations
 
@@ -21,6 +18,7 @@ CHORALE_SPLITS = ("train", "valid", "test", "extra", "held_out")
 FOLDER_SPLITS = ("train", "valid", "test")
 TRAIN_SHARE = 0.8
 VALID_SHARE = 0.1
+INCIPIT_INTERVALS = 12
 
 
 @cache
@@ -37,8 +35,7 @@ def canonical_splits() -> dict[str, str]:
 def split_of_digest(digest: str) -> str:
     """Choose one of `FOLDER_SPLITS` from a hexadecimal content digest: 80 % train, 10 % valid, 10 % test.
 
-    The choice depends on nothing else, so that a piece keeps its split when files are added, renamed or moved;
-    `descant_tokenizers.corpora.splits.incipit_digest` keeps versions of a piece together.
+    A piece keeps its split when files are added, renamed or moved; `incipit_digest` keeps versions of a piece together.
     """
     share = int(digest[:8], 16) / 16**8
     if share < TRAIN_SHARE:
@@ -51,9 +48,6 @@ def split_of_text(text: str) -> str:
     return split_of_digest(hashlib.sha256(text.encode()).hexdigest())
 
 
-INCIPIT_INTERVALS = 12
-
-
 def main_time_signature(score: ScoreTick) -> str:
     """Return the time signature that governs the most ticks, such as `"4/4"`; a pickup does not count."""
     ticks = signature_ticks(score)
@@ -62,13 +56,10 @@ def main_time_signature(score: ScoreTick) -> str:
 
 
 def notes_digest(score: ScoreTick, notes: Notes | None = None, *, transposable: bool = False) -> str:
-    """Hash the notes of each voice: onsets, durations and pitches, independent of the resolution.
+    """Hash the onsets, durations and pitches of each voice (SHA-256, hexadecimal), independent of the resolution.
 
     The order of the tracks matters; file name, tempo, meter, velocities, sounds and track names do not. With
     `transposable`, every transposition of a piece has the same digest (percussion is not transposed).
-
-    Returns:
-        A SHA-256 digest in hexadecimal.
     """
     notes = notes_of(score.tracks) if notes is None else notes
     is_drum_T = np.array([track.is_drum for track in score.tracks], dtype=bool)
@@ -87,12 +78,9 @@ def notes_digest(score: ScoreTick, notes: Notes | None = None, *, transposable: 
 
 
 def incipit_digest(score: ScoreTick, notes: Notes | None = None) -> str:
-    """Hash the beginning of a piece: the first intervals of its upper line, a repeated pitch counted once.
+    """Hash the first intervals of a piece's upper line (SHA-256, hexadecimal); a repeated pitch counts once.
 
     Rhythm, transposition, lower parts and the continuation do not matter, so that versions of a piece share it.
-
-    Returns:
-        A SHA-256 digest in hexadecimal.
     """
     pitched = pitched_notes(score, notes)
     order = np.lexsort((-pitched.pitch_N, pitched.time_N))

@@ -1,7 +1,4 @@
-"""Rows on disk as a Hugging Face dataset, written completely or not at all.
-
-Push datasets to the Hugging Face Hub.
-"""
+"""Hugging Face datasets on disk, written completely or not at all, and pushed to the Hub."""
 
 from __future__ import annotations
 
@@ -29,9 +26,39 @@ FileFormat = Literal["arrow", "parquet"]
 REPORT_NAME = "report.json"
 BATCH_ROWS = 256
 
+_DATASET_CARD = """---
+license: other
+tags: [music, symbolic-music, midi]
+configs:
+- config_name: default
+  data_files:
+{files}
+---
+
+# {title}
+
+Scores as MIDI bytes, one row per piece; built with Descant.
+
+| split | pieces |
+|---|---|
+{splits}
+
+| licence of the encodings | pieces |
+|---|---|
+{licences}
+
+```python
+import datasets, symusic
+rows = datasets.load_dataset("{repo_id}", split="{first}")
+score = symusic.Score.from_midi(rows[0]["music"])
+```
+
+Columns: {columns}.
+"""
+
 
 def features(more: Mapping[str, str] | None = None) -> Features:
-    """Return the columns of a dataset row with their types; `more` adds columns in the form of `COLUMN_TYPES`."""
+    """Return the types of a dataset's columns; `more` adds columns in the form of `COLUMN_TYPES`."""
     return Features({name: _feature(kind) for name, kind in {**COLUMN_TYPES, **(more or {})}.items()})
 
 
@@ -76,7 +103,7 @@ def fresh_folder(out: Path, remedy: str = "Choose another output folder.") -> It
 
 
 def write_report(folder: Path, report: Mapping[str, Any]) -> None:
-    """Write the report on all files beside the data."""
+    """Write the build report beside the data."""
     (folder / REPORT_NAME).write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
@@ -109,17 +136,10 @@ def write_stream(
     file_format: FileFormat,
     columns: Mapping[str, str] | None = None,
 ) -> None:
-    """Write rows as a dataset while they arrive, in memory that does not grow with their number.
+    """Write rows of all splits to an empty folder as they arrive; memory does not grow with their number.
 
     Equal rows give equal bytes and fingerprints. A split without rows is left out: datasets 5.2 fails on empty Parquet
-    files.
-
-    Args:
-        rows: The rows of all splits.
-        folder: An empty folder.
-        splits: Names of the splits in order.
-        file_format: `arrow` or `parquet`; see `write_dataset`.
-        columns: Further columns and their types.
+    files. `columns` are further columns with their types.
     """
     schema = features(columns).arrow_schema
     rows = iter(rows)
@@ -139,7 +159,7 @@ def write_stream(
 
 
 def _mapped(path: Path) -> Dataset:
-    """Map an Arrow file into memory as a dataset with a fingerprint of its contents (by default, of its time too)."""
+    """Map an Arrow file into memory as a dataset whose fingerprint hashes its contents (by default, also its time)."""
     stored = Dataset.from_file(str(path))
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -152,13 +172,13 @@ def _save(dataset: DatasetDict, folder: Path, file_format: FileFormat) -> None:
             dataset.save_to_disk(str(folder))
             return
         (folder / "data").mkdir(parents=True)
-        for split, rows in dataset.items():  # under no other name pattern does datasets accept splits of any name
+        for split, rows in dataset.items():  # the only name pattern under which datasets accepts splits of any name
             rows.to_parquet(str(folder / "data" / f"{split}-00000-of-00001.parquet"))
 
 
 @contextlib.contextmanager
 def _no_progress_bars() -> Iterator[None]:
-    """Silence the bars of datasets, one per split for a few milliseconds."""
+    """Hide the bars of datasets: one per split, for a few milliseconds each."""
     were_disabled = are_progress_bars_disabled()
     disable_progress_bars()
     try:
@@ -191,48 +211,11 @@ def read_dataset(folder: Path) -> DatasetDict:
     return DatasetDict(dataset)
 
 
-_DATASET_CARD = """---
-license: other
-tags: [music, symbolic-music, midi]
-configs:
-- config_name: default
-  data_files:
-{files}
----
-
-# {title}
-
-Scores as MIDI bytes, one row per piece; built with Descant.
-
-| split | pieces |
-|---|---|
-{splits}
-
-| licence of the encodings | pieces |
-|---|---|
-{licences}
-
-```python
-import datasets, symusic
-rows = datasets.load_dataset("{repo_id}", split="{first}")
-score = symusic.Score.from_midi(rows[0]["music"])
-```
-
-Columns: {columns}.
-"""
-
-
 def push_dataset(folder: Path, repo_id: str, *, private: bool = False, update: bool = False) -> Pushed:
     """Push a built dataset as Parquet with a card, its report and, if it has one, its tokenizer.
 
-    Args:
-        folder: A folder written by `descant dataset build` or `descant dataset tokenize`.
-        repo_id: `user/name`.
-        private: Make a new repository private.
-        update: Allow a new version of an existing repository.
-
     Raises:
-        InputError: The folder holds no dataset, or the push fails (see `hub.push_folder`).
+        InputError: The folder holds no dataset, or the push fails (see `hub.push_folder`, also for the options).
     """
     dataset = read_dataset(folder)
     check_push(repo_id, "dataset", update=update)

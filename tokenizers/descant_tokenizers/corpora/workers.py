@@ -1,6 +1,6 @@
-"""Read many pieces in parallel worker processes; a bad file is an entry in the result, never the end of the run.
+"""Read many pieces in parallel worker processes; a bad file is an entry in the result and does not end the run.
 
-Memory does not grow with the number of pieces: a few chunks are under way at a time, and results leave in order.
+Memory does not grow with the number of pieces: a few chunks are in progress at a time, and results leave in order.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from descant_tokenizers.corpora.rows import Corpus, CorpusPiece, Reader, make_pi
 OnPieces = Callable[[int, int], None]
 """Called with the number of pieces done and the number of all pieces."""
 
-SMALL_JOB = 8  # starting worker processes takes longer than reading a handful of files
+SMALL_JOB = 8  # below it, starting worker processes takes longer than reading the files
 CHUNK = 4  # pieces per request to a worker
 CHUNKS_AHEAD = 4  # per worker, so that none waits while a slow one holds up the order
 
@@ -47,9 +47,9 @@ class ReadOutcome:
 
     Attributes:
         key: The piece.
-        piece: What was read, None if it was skipped.
+        piece: The piece; None if it was skipped.
         reason: Why it was skipped.
-        is_cached: True if an earlier run had read it.
+        is_cached: True if it came from the cache.
         columns: Further columns of its row, from a `PostRead`.
     """
 
@@ -170,8 +170,9 @@ def _start_worker(stopped: Event, pickled_job: bytes) -> None:
     # miditok imports torch if it is installed (seconds, and 150 MB), for data loaders that no worker needs.
     sys.modules.setdefault("torch", None)  # type: ignore[arg-type]  # as Python's own documentation says
     _worker = (stopped, pickle.loads(pickled_job))
-    gc.freeze()  # imported modules stay, and pieces are freed by reference counts: the search for cycles at
-    gc.set_threshold(50_000)  # Python's default of every 700 new objects finds none and takes time
+    # Reference counts free the pieces; searching for cycles every 700 new objects, Python's default, finds none.
+    gc.freeze()
+    gc.set_threshold(50_000)
 
 
 def _work(keys: Sequence[str]) -> list[ReadOutcome]:
@@ -192,12 +193,7 @@ def _check_start(pool: ProcessPoolExecutor) -> None:
 
 @contextlib.contextmanager
 def reading_bar(label: str, *, quiet: bool = False) -> Iterator[OnPieces | None]:
-    """Show the progress of a run on stderr if that is a terminal; yield the callback for `progress`.
-
-    Args:
-        label: Name of what is read.
-        quiet: Show nothing, and yield None.
-    """
+    """Show the progress of reading `label` on stderr if that is a terminal; yield the callback, None if `quiet`."""
     if quiet:
         yield None
         return
@@ -212,11 +208,7 @@ def reading_bar(label: str, *, quiet: bool = False) -> Iterator[OnPieces | None]
 
 
 def silence_datasets(*, quiet: bool) -> None:
-    """Disable the progress bars of `datasets` for the rest of the process, unless stderr is a terminal.
-
-    Args:
-        quiet: Disable them in a terminal too.
-    """
+    """Disable the progress bars of `datasets` for the rest of the process if `quiet` or stderr is not a terminal."""
     import datasets
 
     if quiet or not sys.stderr.isatty():

@@ -2,8 +2,6 @@
 
 from typing import Literal, get_args
 
-__all__ = ["SOUNDS", "Layout", "SoundName"]
-
 Layout = Literal["open", "closed"]
 """A staff for each track, or two voices to a staff."""
 

@@ -27,19 +27,6 @@ from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.common.files import atomic_write
 from descant_tokenizers.rendering import SOUNDS
 
-__all__ = [
-    "FONT",
-    "LICENSE",
-    "MAX_MINUTES",
-    "SOUND_FORMATS",
-    "has_sound",
-    "render_samples",
-    "render_sound",
-    "render_stems",
-    "sound_file",
-    "unpack_soundfont",
-]
-
 FONT = Path(__file__).parent / "data" / "sounds.sf3"
 LICENSE = FONT.with_name("sounds-LICENSE.md")
 SOUND_FORMATS = ("wav", "flac", "mp3")

@@ -1,7 +1,7 @@
 """The chords of a score, beat by beat: chord symbols, and Roman numerals in a key.
 
-A beat's chord is the one whose tones sound longest in it, despite passing notes and suspensions. music21 names the
-Roman numeral. A beat whose harmony fits no triad or seventh chord has no chord.
+A beat's chord is the one whose tones sound longest in it, whatever the passing notes and suspensions; a beat that fits
+no triad or seventh chord has none. music21 names the Roman numeral.
 
 Units: ticks of the score.
 """
@@ -20,11 +20,10 @@ from symusic.core import ScoreTick
 from descant_tokenizers.rendering.rhythm import TimeSignature
 from descant_tokenizers.rendering.spelling import Key, fifths_of, name_of_fifths, note_name
 from descant_tokenizers.scores import bars_of
+from descant_tokenizers.scores.key import MAJOR_SCALE
 
 if TYPE_CHECKING:
     from music21.roman import RomanNumeral
-
-__all__ = ["ChordName", "chord_lines", "chords_of"]
 
 # Semitones above the root, and the suffix of the chord symbol, by MusicXML's `kind`.
 _QUALITIES: dict[str, tuple[tuple[int, ...], str]] = {
@@ -43,7 +42,6 @@ _FIFTHS = {0: 0, 3: -3, 4: 4, 6: -6, 7: 1, 8: 8, 9: -9, 10: -2, 11: 5}
 _MARKS = {"diminished": "o", "diminished-seventh": "o", "half-diminished": "ø", "augmented": "+"}
 _TRIAD_FIGURES = ("", "6", "64")
 _SEVENTH_FIGURES = ("7", "65", "43", "42")
-_SCALE = (0, 2, 4, 5, 7, 9, 11)
 _DOMINANT = 5
 _SEVENTH = 3  # index of the seventh among a chord's tones
 _RARE = {"augmented": 0.1, "diminished": 0.05, "diminished-seventh": 0.05, "half-diminished": 0.05}
@@ -178,7 +176,7 @@ def _is_secondary_dominant(degree: int, pitches: Collection[int], kind: str, key
     """Return True for a possible secondary dominant: a dominant seventh, or a major triad with a chromatic third."""
     if degree == _DOMINANT or kind not in ("major", "dominant-seventh"):
         return False
-    scale = {(key.sharps * 7 + step) % 12 for step in _SCALE}
+    scale = {(key.sharps * 7 + step) % 12 for step in MAJOR_SCALE}
     return kind == "dominant-seventh" or (degree != 1 and not scale.issuperset(pitches))
 
 

@@ -1,8 +1,6 @@
-"""A score's tracks as notation needs them: chords in layers, at times that note values reach.
+"""A score's tracks as notation needs them: chords in layers, at times that note values reach, and voices on staves.
 
 Units: quarter notes, as exact fractions.
-
-Staves: which tracks share one, and their clefs and brackets.
 """
 
 from __future__ import annotations
@@ -11,10 +9,8 @@ import bisect
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 from music21 import clef
-from music21.layout import StaffGroup
 from symusic.core import NoteTick, ScoreTick, TrackTick
 
 from descant_tokenizers.common.errors import InputError
@@ -23,26 +19,16 @@ from descant_tokenizers.rendering.rhythm import TimeSignature, snapped, tuplets_
 from descant_tokenizers.scores import VOICES, bars_of
 from descant_tokenizers.scores.marks import Marks
 
-__all__ = [
-    "Displacement",
-    "GivenRule",
-    "Layer",
-    "Measure",
-    "NoteGroup",
-    "Staff",
-    "Voice",
-    "clef_of",
-    "engraved_tracks",
-    "layers_of",
-    "measures_of",
-    "put_brackets",
-    "staves_of",
-]
-
 GivenRule = Callable[[str, NoteTick], bool]
 """Takes a track's name and one of its notes; returns True if the note was given, False if it was added."""
 
-_CLOSED_GAP = Fraction(1, 4)  # a rest shorter than a 16th that nobody wrote
+_CLEFS: Mapping[str, type[clef.Clef]] = {
+    "Tenor": clef.Treble8vbClef,
+    "Bass": clef.BassClef,
+    "Viola": clef.AltoClef,
+}
+_MIDDLE_C = 60
+_CLOSED_GAP = Fraction(1, 4)  # a rest shorter than a 16th is not intended
 _SHORTEST = Fraction(1, 8)
 _MEASURE_GRID = 16  # parts of a quarter at which measures may begin
 
@@ -96,6 +82,17 @@ class Displacement:
     largest: Fraction
 
 
+@dataclass(frozen=True)
+class Voice:
+    """A track's name and its layers; a silent track has none."""
+
+    name: str
+    layers: Sequence[Layer]
+
+
+Staff = Sequence[Voice]
+
+
 def measures_of(score: ScoreTick) -> list[Measure]:
     """List a score's bars as they are printed.
 
@@ -115,6 +112,11 @@ def measures_of(score: ScoreTick) -> list[Measure]:
             )
         measures.append(measure)
     return measures
+
+
+def measure_at(measures: Sequence[Measure], point: Fraction) -> int:
+    """Return the index of the measure in which a point lies; one after the end is in the last measure."""
+    return max(bisect.bisect_right(measures, point, key=lambda measure: measure.start) - 1, 0)
 
 
 def layers_of(
@@ -159,11 +161,11 @@ def _layered(
 
 
 def _unwritable(measures: Sequence[Measure], layer: Layer) -> Iterator[int]:
-    """Yield the measures in which a layer needs what notation lacks: such as a triplet note that ends on a 16th."""
+    """Yield the measures in which notation cannot express a layer, such as a triplet note that ends on a 16th."""
     points: dict[int, set[Fraction]] = {}
     for group in layer:
         for point in (group.onset, group.end):
-            index = _measure_at(measures, point)
+            index = measure_at(measures, point)
             points.setdefault(index, set()).add(point - measures[index].start + measures[index].offset)
     for index, own in points.items():
         try:
@@ -172,17 +174,13 @@ def _unwritable(measures: Sequence[Measure], layer: Layer) -> Iterator[int]:
             yield index
 
 
-def _measure_at(measures: Sequence[Measure], point: Fraction) -> int:
-    return max(bisect.bisect_right(measures, point, key=lambda measure: measure.start) - 1, 0)
-
-
 def _printed_places(
     measures: Sequence[Measure], notes: Iterable[tuple[Fraction, Fraction]], coarse: Collection[int]
 ) -> dict[Fraction, Fraction]:
-    """Map each onset and end to where it is printed: unmoved if note values reach it; on 32nds in coarse measures."""
+    """Map each onset and end to its printed place: unmoved if note values reach it, on 32nds in coarse measures."""
     inside: dict[int, list[Fraction]] = {}
     for point in sorted({point for note in notes for point in note}):
-        inside.setdefault(_measure_at(measures, point), []).append(point)
+        inside.setdefault(measure_at(measures, point), []).append(point)
     places: dict[Fraction, Fraction] = {}
     for index, own in inside.items():
         measure = measures[index]
@@ -213,27 +211,6 @@ def _printed_ends(
             last = min(first + _SHORTEST, *following) if following else first + _SHORTEST
         ends[onset, end] = last
     return ends
-
-
-AnyStream = Any  # music21's streams are generic in ways that say nothing here
-
-_CLEFS: Mapping[str, type[clef.Clef]] = {
-    "Tenor": clef.Treble8vbClef,
-    "Bass": clef.BassClef,
-    "Viola": clef.AltoClef,
-}
-_MIDDLE_C = 60
-
-
-@dataclass(frozen=True)
-class Voice:
-    """A track's name and its layers; a silent track has none."""
-
-    name: str
-    layers: Sequence[Layer]
-
-
-Staff = Sequence[Voice]
 
 
 def engraved_tracks(score: ScoreTick) -> list[TrackTick]:
@@ -279,9 +256,3 @@ def clef_of(staff: Staff) -> clef.Clef:
     pitches = [pitch for layer in voice.layers for group in layer for pitch, _ in group.pitches]
     is_low = bool(pitches) and sum(pitches) / len(pitches) < _MIDDLE_C
     return clef.BassClef() if is_low else clef.TrebleClef()
-
-
-def put_brackets(score: AnyStream, parts: Sequence[AnyStream], *, is_choir: bool) -> None:
-    """Join staves by a bracket and by bar lines; a choir's bar lines leave room for the lyrics between staves."""
-    if len(parts) > 1:
-        score.insert(0, StaffGroup(list(parts), symbol="bracket", barTogether=not is_choir))

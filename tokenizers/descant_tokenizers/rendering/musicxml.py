@@ -1,6 +1,6 @@
 """Scores as MusicXML, through music21: measures, voices, ties, tuplets, beams, accidentals, clefs and brackets.
 
-Voices are laid out note by note here, because music21 does not handle a pickup's time signature, given notes, or note
+Voices are laid out here note by note, because music21 does not handle a pickup's time signature, given notes, or note
 values that show the beats.
 
 Units: quarter notes, as exact fractions.
@@ -29,13 +29,13 @@ from music21 import (
     tempo,
     tie,
 )
+from music21.layout import StaffGroup
 from music21.musicxml.m21ToXml import GeneralObjectExporter
 from music21.musicxml.xmlObjects import MusicXMLExportException
 
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.rendering.chords import ChordName
 from descant_tokenizers.rendering.layers import (
-    AnyStream,
     Displacement,
     Layer,
     Measure,
@@ -45,8 +45,8 @@ from descant_tokenizers.rendering.layers import (
     clef_of,
     engraved_tracks,
     layers_of,
+    measure_at,
     measures_of,
-    put_brackets,
     staves_of,
 )
 from descant_tokenizers.rendering.rhythm import NoteValue, Tuplet, note_values, tuplets_of
@@ -56,21 +56,20 @@ from descant_tokenizers.scores import VOICES
 if TYPE_CHECKING:
     from descant_tokenizers.rendering.write import Rendering
 
-__all__ = ["ADDED_COLOR", "MAX_NOTES", "notate"]
-
 ADDED_COLOR = "#0072B2"
 MAX_NOTES = 20_000
 _NUMERALS_Y = -70  # tenths of a staff space from its top line; equal ones are engraved on one line
-_MAX_TEMPOS = 8  # a recorded performance has hundreds, which nobody reads
+_MAX_TEMPOS = 8  # a recorded performance has hundreds; then only the first is printed
 _LONG_TYPES = {Fraction(8): "breve", Fraction(4): "whole", Fraction(2): "half", Fraction(1): "quarter"}
 _SHORT_TYPES = ("eighth", "16th", "32nd", "64th", "128th")
 
+AnyStream = Any  # the type parameter of music21's streams says nothing here
 _Elements = Iterator[tuple[Fraction, note.GeneralNote]]
 """Notes and rests, each with its offset in its measure."""
 
 
 def notate(rendering: Rendering) -> tuple[str, Displacement]:
-    """Return the text of a MusicXML 4.0 file, and how far notes were moved to where note values reach.
+    """Return the text of a MusicXML 4.0 file, and how far notes moved to times that note values reach.
 
     Percussion is left out.
 
@@ -121,7 +120,8 @@ class _Notation:
             result.append(self._part(f"P{number}", staff))
         parts = list(result.parts)
         is_choir = len(staves) == len(voices) and {voice.name for voice in voices} <= set(VOICES)
-        put_brackets(result, parts, is_choir=is_choir)
+        if len(parts) > 1:  # a choir's bar lines leave room for the lyrics between staves
+            result.insert(0, StaffGroup(parts, symbol="bracket", barTogether=not is_choir))
         self._write_above(parts[0])
         self._write_below(parts[-1])
         return result
@@ -159,7 +159,7 @@ class _Notation:
             measure.insert(0, key.KeySignature(0))
 
     def _fill(self, measure: AnyStream, own: Measure, staff: Staff) -> None:
-        """Put what each voice of a staff sings in a measure, each layer into a music21 voice if there are several."""
+        """Fill a measure with the layers of a staff's voices, each in a music21 voice if there are several."""
         chosen: list[tuple[Voice, Layer]] = []
         for voice in staff:
             sounding = [inside for layer in voice.layers if (inside := _inside(layer, own))]
@@ -248,7 +248,7 @@ class _Notation:
                 return
 
     def _has_fermata(self, group: NoteGroup) -> bool:
-        """Return True if a note is held: if it has a fermata, or ends together with another voice's note that has."""
+        """Return True if a note has a fermata, or ends together with another voice's note that has one."""
         marks = self._marks
         if group.end in marks.fermata_ends:
             return True
@@ -286,7 +286,7 @@ class _Notation:
                 self._insert(part, self._quarters(name.time_ticks), numeral)
 
     def _insert(self, part: AnyStream, time: Fraction, element: Any) -> None:
-        index = max(bisect.bisect_right(self._measures, time, key=lambda own: own.start) - 1, 0)
+        index = measure_at(self._measures, time)
         if time < self._measures[index].end:
             part.getElementsByClass(stream.Measure)[index].insert(time - self._measures[index].start, element)
 

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["VOICE_COLORS", "piano_roll"]
-
 VOICE_COLORS = dict(zip(VOICES, ("#d55e00", "#e69f00", "#009e73", "#0072b2"), strict=True))
 _OTHER_COLORS = ("#cc79a7", "#56b4e9", "#7f7f7f", "#b3a800")
 _INK = "#1a1a1a"

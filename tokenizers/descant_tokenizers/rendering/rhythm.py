@@ -12,8 +12,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-__all__ = ["NoteValue", "TimeSignature", "Tuplet", "note_values", "snapped", "tuplets_of"]
-
 _FINEST = 16  # of a quarter: 64th notes
 _FINEST_TUPLET = Fraction(1, 6)
 _LONGEST = 12  # a dotted breve

@@ -14,8 +14,6 @@ from descant_tokenizers.scores.key import estimate_key
 if TYPE_CHECKING:
     from music21 import key as music21_key
 
-__all__ = ["Key", "KeyFound", "fifths_of", "find_key", "name_of_fifths", "note_name", "parse_key", "spell"]
-
 _STEPS = "FCGDAEB"
 _NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _LOWEST = {"major": -3, "minor": -2}

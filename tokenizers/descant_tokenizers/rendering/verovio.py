@@ -14,8 +14,6 @@ from typing import Any, NamedTuple
 
 from descant_tokenizers.common.errors import InputError
 
-__all__ = ["ScreenPage", "pdf_of", "screen_page", "svg_pages", "why_no_pdf"]
-
 _OPTIONS = {
     "pageHeight": 3564,  # A4, slightly smaller than life
     "pageWidth": 2520,

@@ -13,14 +13,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from symusic.core import ScoreTick
 
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.common.files import FORMATS, WriteFile, check_free, file_of, write_all
+from descant_tokenizers.common.files import FORMATS, check_free, file_of, write_all
 from descant_tokenizers.rendering import Layout
 from descant_tokenizers.rendering.audio import has_sound, sound_file
 from descant_tokenizers.rendering.layers import Displacement, GivenRule
@@ -29,8 +29,6 @@ from descant_tokenizers.scores.marks import Marks
 
 if TYPE_CHECKING:
     from descant_tokenizers.rendering.chords import ChordName
-
-__all__ = ["Rendering", "WrittenFiles", "default_formats", "write_renderings"]
 
 _NOTATION_FORMATS = ("musicxml", "svg", "pdf")
 
@@ -172,16 +170,16 @@ def write_renderings(
         InputError: A file exists or cannot be written, or no format of a rendering can be.
     """
     written: list[WrittenFiles] = []
-    writers: dict[Path, WriteFile] = {}
+    data: dict[Path, bytes] = {}
     for name, rendering in renderings.items():
         contents, left_out = _contents(rendering, formats)
         files = {form: _pages(file_of(name, form), len(pages)) for form, pages in contents.items()}
         for form, pages in contents.items():
-            writers |= {path: partial(_put, data) for path, data in zip(files[form], pages, strict=True)}
+            data |= zip(files[form], pages, strict=True)
         has_notation = not contents.keys().isdisjoint(_NOTATION_FORMATS)
         written.append(WrittenFiles(files, left_out, rendering.remarks if has_notation else ()))
-    check_free(list(writers), force=force)
-    write_all(writers)
+    check_free(data, force=force)
+    write_all(data)
     if force:
         for each in written:
             _remove_old_pages(each.files.get("svg", ()))
@@ -213,7 +211,3 @@ def _remove_old_pages(pages: Sequence[Path]) -> None:
         if not page.is_file():
             return
         page.unlink()
-
-
-def _put(data: bytes, path: Path) -> None:
-    path.write_bytes(data)

@@ -1,4 +1,4 @@
-"""Bars of a score, derived from its time signature events alone."""
+"""Bars of a score, derived only from its time signature events."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Bar:
         start_ticks: Onset of the bar in ticks of its score.
         length_ticks: Distance to the next bar line in ticks; shorter than the time signature where the next time
             signature event cuts the bar.
-        numerator: Beats of the time signature in force.
-        denominator: Beat unit of the time signature in force, a power of two.
+        numerator: Numerator of the time signature in force.
+        denominator: Its denominator, a power of two.
     """
 
     number: int
@@ -63,11 +63,8 @@ class _Section:
 def bars_of(score: ScoreTick) -> list[Bar]:
     """List the bars of a score up to the one in which its last note ends.
 
-    Every time signature event begins a bar. A first bar that is shorter than the second one and ends at a time
-    signature event is a pickup and has the number 0.
-
-    Args:
-        score: Any score in ticks; 4/4 is assumed where it has no time signature.
+    Every time signature event begins a bar, and 4/4 is assumed where there is none. A first bar that is shorter than
+    the second one and ends at a time signature event is a pickup and has the number 0.
 
     Returns:
         Consecutive bars from tick 0; an empty list if the score has no notes.
@@ -83,7 +80,7 @@ def bars_of(score: ScoreTick) -> list[Bar]:
 
 
 def count_bars(score: ScoreTick) -> int:
-    """Count the bars of `bars_of` in time that does not depend on their number."""
+    """Return the number of bars in `bars_of`, in time that does not depend on it."""
     return sum(section.num_bars for section in _sections(score))
 
 

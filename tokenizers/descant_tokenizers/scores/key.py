@@ -1,4 +1,4 @@
-"""Key estimation by pitch-class profiles (Krumhansl and Kessler 1982), and names of pitches."""
+"""Key estimation by pitch-class profiles, and names of pitches."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ from descant_tokenizers.scores.tracks import Notes, notes_of
 PITCH_NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 """Names of the pitch classes, each in its more common spelling."""
 
-# Relative frequencies in percent of scale degrees in the Essen collection (Aarden 2003, as in music21's AardenEssen).
-# They name the encoder's key in 79 % of the chorales; the ratings of Krumhansl and Kessler, which lean towards the
-# fifth, in 69 %.
+# Frequencies of scale degrees in the Essen collection, in percent (Aarden 2003, as in music21's AardenEssen). They find
+# the encoder's key in 79 % of the chorales; the ratings of Krumhansl and Kessler, which favor the fifth, in 69 %.
 MAJOR_PROFILE = (17.77, 0.15, 14.93, 0.16, 19.80, 11.36, 0.29, 22.06, 0.15, 8.15, 0.23, 4.95)
 MINOR_PROFILE = (18.26, 0.74, 14.05, 16.86, 0.70, 14.44, 0.70, 18.62, 4.57, 1.93, 7.38, 1.76)
 # The spelling with fewer accidentals in its key signature; sharps for F sharp major, flats for E flat minor.
 MAJOR_TONICS = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 MINOR_TONICS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
-#: Semitones above the tonic.
 MAJOR_SCALE = (0, 2, 4, 5, 7, 9, 11)
+"""Semitones above the tonic."""
 
 
 def pitch_name(pitch: int) -> str:
@@ -31,14 +30,10 @@ def pitch_name(pitch: int) -> str:
 
 
 def estimate_key(score: ScoreTick, notes: Notes | None = None) -> str:
-    """Estimate the key: the profile that best fits the time each pitch class sounds (Krumhansl and Schmuckler).
+    """Estimate the key of a score with pitched notes, such as `"G major"` or `"Bb minor"`.
 
-    Args:
-        score: A score with at least one note that is not percussion.
-        notes: Its notes, if the caller has them.
-
-    Returns:
-        Tonic and mode, such as `"G major"` or `"Bb minor"`.
+    It is the key whose profile best fits how long each pitch class sounds (Krumhansl and Schmuckler). `notes` are
+    those of the score, if the caller has them.
     """
     pitched = pitched_notes(score, notes)
     weights = np.bincount(pitched.pitch_N % 12, pitched.duration_N, minlength=12)

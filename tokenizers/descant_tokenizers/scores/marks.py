@@ -1,6 +1,6 @@
 """Marks of a notation file besides its notes: lyrics, fermatas, words, title and composer.
 
-A score in ticks has no place for them, so they are kept beside it and matched to notes by onset and pitch. Generated
+A score in ticks has no place for them, so they are kept separately and matched to notes by onset and pitch. Generated
 notes have none.
 
 Units: quarter notes, as exact fractions.
@@ -62,11 +62,11 @@ class Marks:
 
     @property
     def fermata_ends(self) -> frozenset[Fraction]:
-        """Ends of notes under a fermata: notes of other voices that end there are held as well."""
+        """Ends of notes under a fermata; notes of other voices that end there are held too."""
         return frozenset(self.fermatas.values())
 
     def lyrics_of(self, track: str, onset: Fraction, pitch: int) -> tuple[Lyric, ...]:
-        """Return the syllables of a note; a track that is not in the file may be any of its parts, renamed."""
+        """Return the syllables of a note; a track whose name is not in the file may be any of its parts."""
         parts = (track,) if track in self.parts else self.parts
         return next((self.lyrics[part, onset, pitch] for part in parts if (part, onset, pitch) in self.lyrics), ())
 
@@ -79,7 +79,7 @@ def marks_of(source: Any) -> Marks:
         return Marks()
     try:
         return _marks_of(source.toSoundingPitch())
-    except Exception:  # music21 raises anything, and a score without its marks is still good
+    except Exception:  # music21 raises anything, and a score without marks is still usable
         return Marks()
 
 
@@ -143,7 +143,7 @@ def _words_in(flat: Any) -> list[Words]:
         if isinstance(element, expressions.TextExpression):
             text, is_above = element.content or "", element.placement != "below"
         elif isinstance(element, tempo.TempoText | tempo.MetronomeMark):
-            is_music21s = bool(getattr(element, "textImplicit", False))  # it calls 120 "animato" on its own
+            is_music21s = bool(getattr(element, "textImplicit", False))  # music21 adds "animato" to 120
             text, is_above = "" if is_music21s else getattr(element, "text", None) or "", True
         elif isinstance(element, dynamics.Dynamic):
             text, is_above = element.value or "", False

@@ -1,4 +1,4 @@
-"""MIDI files in and out through symusic, and a check of MIDI events in the bytes themselves.
+"""Read and write MIDI files through symusic, and check the events in their bytes.
 
 symusic silently drops a note that never ends, and keeps only the lowest eight bits of 2 to the power of a time
 signature's second byte, so that 32 becomes a whole-note beat.
@@ -34,8 +34,8 @@ Event = tuple[int, int, int, int, int]
 """Start of the event (including its delta time), status byte, type of a meta event (else -1), start and end of its
 contents."""
 
-# The events of a track as regular expressions, as most files have them: contents below 128 bytes, possible time
-# signatures, running status or not. They are four times as fast as `track_events`, which handles everything else.
+# The events of most files as regular expressions: contents below 128 bytes, possible time signatures, with or without
+# running status. They are four times as fast as `track_events`, which handles everything else.
 _MIN_EVENT_BYTES = 2
 _DATA = rb"[\0-\x7f]"
 _TIME = rb"[\x80-\xff]*+" + _DATA
@@ -96,16 +96,9 @@ def write_midi(score: ScoreTick, path: str | os.PathLike[str], *, force: bool = 
 
 
 def check_midi(path: Path, data: bytes, max_events: int, num_notes: int) -> list[str]:
-    """Refuse impossible time signatures, and report notes that never end (symusic drops them).
+    """Refuse impossible time signatures and more than `max_events` events; report notes that never end.
 
-    Args:
-        path: Where the bytes came from, for messages.
-        data: A whole MIDI file that symusic could parse.
-        max_events: Bound on events of all kinds.
-        num_notes: Number of notes that symusic found.
-
-    Returns:
-        One sentence per kind of repair.
+    symusic drops such notes: `num_notes` is the number that it found in the file.
     """
     if len(data) <= max_events * _MIN_EVENT_BYTES and _num_note_ons(data) == num_notes:
         return []
@@ -130,7 +123,7 @@ def check_midi(path: Path, data: bytes, max_events: int, num_notes: int) -> list
 
 
 def _num_note_ons(data: bytes) -> int | None:
-    """Count the note-ons of a file; return None if it holds anything out of the ordinary."""
+    """Count the note-ons of a file; return None if it holds anything unusual."""
     count = 0
     for start, end in _tracks(data):
         if _PLAIN_TRACK.fullmatch(data, start, end) is None:
@@ -142,7 +135,7 @@ def _num_note_ons(data: bytes) -> int | None:
 
 
 def track_events(data: bytes, start: int, end: int) -> Iterator[Event]:
-    """Yield the events of a track between two places, up to its end or the first bytes that are not an event."""
+    """Yield the events of a track in `data[start:end]`, up to the first bytes that are not an event."""
     running, place = 0, start
     with contextlib.suppress(IndexError):  # cut off
         while place < end:

@@ -1,8 +1,8 @@
 """Convert music21 streams (MusicXML, ABC, Humdrum, its corpus) to scores in ticks.
 
-Engravers end a measure at a repeat sign or a phrase end, so that a 4/4 bar may appear as one of three beats and one of
-one beat. A bar-by-bar model needs the bars that are meant: `signature_changes` joins such measures again, and gives
-only truly irregular ones a signature of their own.
+Engravers end a measure at a repeat sign or a phrase end, so that a 4/4 bar may appear as one measure of three beats and
+one of one beat. A bar-by-bar model needs the intended bars: `signature_changes` joins such measures, and gives only
+truly irregular ones a signature of their own.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from descant_tokenizers.scores.bars import DEFAULT_SIGNATURE
 
 TICKS_PER_QUARTER = 480
 DEFAULT_VELOCITY = 80
-"""Velocity of a note to which its file gives none: mezzo-forte."""
+"""Velocity of a note without one in its file: mezzo-forte."""
 
 _MAX_TICKS = 2**31 - 1  # symusic keeps ticks in 32 bits
-_HUMDRUM_LABEL = '"'  # of `*I"Soprano`, of which music21 keeps what follows the `*I`
+_HUMDRUM_LABEL = '"'  # of `*I"Soprano`; music21 keeps the text after `*I`
 _DENOMINATORS = (4, 8, 16, 32, 64)
 
 AnyStream: TypeAlias = "stream.Stream[Any]"
@@ -110,7 +110,7 @@ def fermatas_of(source: AnyStream) -> list[int]:
 
 
 def signature_changes(measures: Sequence[Measure]) -> list[SignatureChange]:
-    """List the time signature events that put every bar line where it is meant.
+    """List the time signature events that put every bar line in its intended place.
 
     - A short first measure is a pickup with a signature of its own (1/4, then 4/4 a quarter later).
     - Consecutive short measures that add up to a full bar are one bar.
@@ -163,7 +163,7 @@ def _num_joined(measures: Sequence[Measure], index: int) -> int:
 
 
 def _cut(measure: Measure, *, is_last: bool) -> Iterator[Measure]:
-    """Yield the full bars of a measure as one entry, whatever their number, and the remainder if there is one."""
+    """Yield the full bars of a measure as one entry, however many, and the remainder if there is one."""
     num_full, left = divmod(measure.length, measure.nominal)
     if num_full:
         yield Measure(measure.onset, measure.nominal, measure.numerator, measure.denominator)
@@ -239,7 +239,7 @@ def _soundings(part: AnyStream) -> list[_Sounding]:
             sounding = _sounding(element, member)
             if sounding.end == sounding.onset:
                 continue
-            tie = member.tie  # a chord's own `tie` is that of any of its notes
+            tie = member.tie  # the `tie` of a chord is that of any of its notes
             before = open_ties.get(sounding.pitch)
             if before is not None and tie is not None and tie.type != "start" and before.end == sounding.onset:
                 before.end = sounding.end
@@ -254,7 +254,7 @@ def _soundings(part: AnyStream) -> list[_Sounding]:
 
 
 def _members(element: note.NotRest) -> Iterator[note.Note]:
-    """Yield the pitched notes of a note or chord; none of grace notes, chord symbols and percussion."""
+    """Yield the pitched notes of a note or chord; none for grace notes, chord symbols and percussion."""
     if isinstance(element, harmony.Harmony) or element.duration.isGrace:
         return
     if isinstance(element, note.Note):

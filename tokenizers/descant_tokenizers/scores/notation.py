@@ -88,7 +88,7 @@ def _stream_of(text: str, form: str) -> AnyStream:
 
 
 def _check_abc_bars(handler: abcFormat.ABCHandler) -> None:
-    """Refuse long bars: music21 gives the remainder of one a signature, in time that grows faster than its square."""
+    """Refuse long bars: music21 gives their remainder a signature, in time that grows faster than its square."""
     quarters = 0.0
     for token in handler.tokens:
         if isinstance(token, abcFormat.ABCBar):
@@ -101,7 +101,7 @@ def _check_abc_bars(handler: abcFormat.ABCHandler) -> None:
 
 @contextlib.contextmanager
 def _remarks_to(remarks: io.StringIO) -> Iterator[None]:
-    """Collect what music21 prints to stderr about events that it skips, and silence its deprecation warnings."""
+    """Collect music21's messages on stderr about events that it skips, and silence its deprecation warnings."""
     with warnings.catch_warnings(), contextlib.redirect_stderr(remarks):
         warnings.simplefilter("ignore")
         yield

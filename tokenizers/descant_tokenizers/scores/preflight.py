@@ -1,7 +1,7 @@
 """Checks on the text of notation files before music21 parses them.
 
-music21 trusts its input: a time signature of 1000 beats, a key of 999 sharps or an ending numbered 1-99999999 keeps it
-busy for minutes or fills the memory. Sizes are therefore checked here first, in one pass over the text.
+music21 trusts its input: a time signature of 1000 beats, a key of 999 sharps or an ending numbered 1-99999999 takes
+minutes or fills the memory. Sizes are therefore checked here first, in one pass over the text.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from xml.parsers import expat
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores.validation import Limits, check_count
 
-_MAX_BEATS = 64  # the time of music21's time signatures grows at least with the square of their beats
+_MAX_BEATS = 64  # music21's time grows at least with the square of the beats
 _MAX_ENDING = 99
 _MAX_DEPTH = 64
 # Elements whose value costs music21 time, and the largest magnitude allowed.
@@ -62,7 +62,7 @@ def check_musicxml(path: Path, data: bytes, limits: Limits) -> XmlPreflight:
         preflight.read(data)
     except expat.ExpatError as error:
         raise InputError(f"{path} is not well-formed XML ({error}). Export it again.") from error
-    except (LookupError, ValueError) as error:  # an encoding that expat leaves to Python, and Python does not have
+    except (LookupError, ValueError) as error:  # an encoding that neither expat nor Python knows
         raise InputError(f"{path} is XML in an unknown encoding ({error}). Export it as UTF-8.") from error
     if preflight.is_hostile:
         raise InputError(f"{path} declares XML entities or nests too deep for MusicXML. Export it again.")

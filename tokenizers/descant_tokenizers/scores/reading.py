@@ -43,9 +43,9 @@ _DEFAULT_LIMITS = Limits()
 def read_score(path: str | os.PathLike[str], limits: Limits = _DEFAULT_LIMITS) -> ScoreTick:
     """Read a MIDI, MusicXML (.musicxml, .xml, .mxl), ABC or Humdrum (.krn) file.
 
-    The content determines the format, not the name. Scores from notation files have 480 ticks per quarter, a track for
-    each part, no expanded repeats, and a pickup as a short bar with its own time signature; scores from MIDI files
-    keep their resolution and their bars, and 4/4 is assumed where there is no time signature.
+    The content determines the format, not the file name. Scores from notation files have 480 ticks per quarter, a
+    track for each part, no expanded repeats, and a pickup as a short bar with its own time signature; scores from MIDI
+    files keep their resolution and their bars, and 4/4 is assumed where there is no time signature.
 
     Args:
         path: The file.
@@ -85,7 +85,7 @@ def read_score_report(
 def parse_score(
     path: Path, data: bytes, limits: Limits = _DEFAULT_LIMITS, *, controls: bool = False, marks: bool = False
 ) -> ReadResult:
-    """Parse bytes as `read_score_report` reads a file; `path` is for messages and for formats that only it tells.
+    """Parse bytes as `read_score_report` reads a file; `path` is for messages and plain-text formats.
 
     Raises:
         InputError: As for `read_score`.

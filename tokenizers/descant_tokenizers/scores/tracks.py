@@ -1,6 +1,6 @@
 """Tracks: their instruments by name or number, and their notes as arrays.
 
-symusic makes arrays of one track at a time, which takes longer than most uses of them; `notes_of` gathers all tracks.
+symusic makes arrays of one track at a time, which takes longer than most uses of them; `notes_of` joins all tracks.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from descant_tokenizers.common.errors import InputError, printable
 DRUMS = -1
 """The program of drums in miditok."""
 
-_MAX_LISTED = 24
 _NUM_PROGRAMS = 128
 _COLUMNS = ("time", "duration", "pitch", "velocity")
 
@@ -35,7 +34,7 @@ def program_name(program: int) -> str:
 
 
 def track_label(score: ScoreTick, index: int) -> str:
-    """Describe a track for people: its number from 1, name and instrument."""
+    """Return a track's number from 1, its name and its instrument, for messages."""
     track = score.tracks[index]
     name = f" '{printable(track.name, 40)}'" if track.name else ""
     return f"{index + 1}{name} ({program_name(program_of(track))})"
@@ -56,7 +55,7 @@ def track_indices(score: ScoreTick, wanted: str) -> list[int]:
     found = found or [i for i in sounding if plain and plain in program_name(program_of(score.tracks[i])).lower()]
     if found:
         return found
-    choices = _listed([track_label(score, index) for index in sounding])
+    choices = listed([track_label(score, index) for index in sounding])
     raise InputError(f"There is no track '{printable(wanted, 40)}'. Choose from {choices}.")
 
 
@@ -74,13 +73,14 @@ def find_program(wanted: str, known: Sequence[int]) -> int:
     partial = [program for program, name in names.items() if plain and plain in name and not plain.isdecimal()]
     if exact or partial:
         return (exact or partial)[0]
-    choices = _listed([f"{name} ({program})" for program, name in names.items()])
+    choices = listed([f"{name} ({program})" for program, name in names.items()])
     raise InputError(f"The model does not play '{printable(wanted, 40)}'. Choose from {choices}.")
 
 
-def _listed(labels: Sequence[str]) -> str:
-    more = f" and {len(labels) - _MAX_LISTED} more" if len(labels) > _MAX_LISTED else ""
-    return ", ".join(labels[:_MAX_LISTED]) + more
+def listed(labels: Sequence[str], most: int = 24) -> str:
+    """Join at most `most` labels by commas, and add the number of the others."""
+    more = f" and {len(labels) - most} more" if len(labels) > most else ""
+    return ", ".join(labels[:most]) + more
 
 
 class Notes(NamedTuple):

@@ -1,4 +1,4 @@
-"""Turn a parsed score into one that the rest of the toolkit can trust, after checking that it is not too large."""
+"""Validate parsed scores: check their size and values, repair what can be repaired, and keep what sheet music shows."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _MAX_NAME_LENGTH = 80
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on what is read. A file of 30 bytes can hold a note at tick 2^28, after thousands of empty bars.
+    """Bounds on input: a file of 30 bytes can hold a note at tick 2^28, after thousands of empty bars.
 
     Attributes:
         max_bytes: Size of the file, and of the MusicXML text inside an .mxl file.
@@ -58,7 +58,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """Title, authors and rights that a file states; empty where it states nothing. MIDI files have none.
+    """Title, authors and rights stated in a file, else empty. MIDI files have none.
 
     Attributes:
         title: The titles of the work and the movement, such as `Missa Papae Marcelli: Kyrie`.
@@ -75,14 +75,14 @@ class Metadata:
 
 @dataclass(frozen=True, slots=True)
 class ReadResult:
-    """A score that was read from a file, and the repairs that it needed.
+    """A score read from a file, and the repairs that it needed.
 
     Attributes:
         score: The validated score.
         repairs: One sentence per kind of repair; empty for a clean file.
         fermatas_ticks: Onsets of notes under a fermata, ascending; MIDI has none.
         metadata: Title, composer and rights.
-        marks: Lyrics, fermatas and words, if they were asked for.
+        marks: Lyrics, fermatas and words, if requested.
     """
 
     score: ScoreTick
@@ -166,7 +166,7 @@ def _check_time_signatures(path: Path, score: ScoreTick) -> None:
 
 
 def _unclean_tracks(notes: Notes) -> set[int]:
-    """Return the (few) tracks whose notes are out of order or impossible, or sound one pitch twice at once."""
+    """Return the tracks whose notes are out of order or impossible, or sound one pitch twice at once."""
     wrong = (notes.duration_N <= 0) | (notes.pitch_N < 0) | (notes.velocity_N < 1)  # a byte above 127 is negative
     steps = np.diff(notes.time_N)
     same_track = np.diff(notes.track_N) == 0
@@ -210,7 +210,7 @@ def _clean_notes(path: Path, track: TrackTick, label: str, repairs: list[str]) -
 
 
 def _copy_events(score: ScoreTick, clean: ScoreTick, repairs: list[str]) -> None:
-    """Copy the events of each kind that a note can follow, one per tick (the last one), in order of time."""
+    """Copy the events before the end of the last note, one of a kind per tick (the last one), in order of time."""
     end = last_note_end(clean)
     for time, signature in _by_time(score.time_signatures, end).items():
         clean.time_signatures.append(TimeSignatureTick(time, signature.numerator, signature.denominator))

@@ -11,6 +11,7 @@ from symusic.core import ScoreTick, TrackTick
 
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.scores.key import pitch_name
+from descant_tokenizers.scores.tracks import listed
 
 VOICES = ("Soprano", "Alto", "Tenor", "Bass")
 """Names of the four tracks of a four-part score, from high to low."""
@@ -21,7 +22,6 @@ MELODY_NAMES = ("melody", "soprano", "vocal", "voice", "lead", "tune", "cantus",
 """Words in a track's name, in any case, that mark it as the melody."""
 
 _INITIALS = {voice[0].lower(): voice for voice in VOICES}
-_MAX_LISTED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def pick_melody(score: ScoreTick, track: int | str | None = None) -> MelodyChoic
 
     In order of preference: the requested track; the only pitched track; the monophonic track whose name contains
     melody, soprano, vocal or the like (see `MELODY_NAMES`); the highest monophonic track. "Highest" is by median
-    pitch; of equals the first one is taken. Notes that overlap the next one by less than a 16th are played legato and
+    pitch; the first of equals is taken. Notes that overlap the next one by less than a 16th are played legato and
     trimmed; a longer overlap makes a track polyphonic. Percussion is never chosen.
 
     Args:
@@ -135,8 +135,7 @@ def _remedy(score: ScoreTick) -> str:
     ]
     if not choices:
         return "Put the melody on a track of its own."
-    more = f" and {len(choices) - _MAX_LISTED} more" if len(choices) > _MAX_LISTED else ""
-    return f"Choose with --track one of {', '.join(choices[:_MAX_LISTED])}{more}."
+    return f"Choose with --track one of {listed(choices, 10)}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +180,7 @@ def tracks_by_name(tracks: Sequence[TrackTick]) -> dict[str, int]:
 
 
 def tracks_by_pitch(tracks: Sequence[TrackTick]) -> list[int]:
-    """Return the indices of tracks with notes by median pitch, from high to low; of equals the first comes first."""
+    """Return the indices of tracks with notes by median pitch, from high to low; equals keep their order."""
     return sorted(range(len(tracks)), key=lambda index: -_median_pitch(tracks[index]))
 
 
