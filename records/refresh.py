@@ -55,7 +55,7 @@ def record_table(name: str) -> str:
 
 def scheme_table(file: str) -> str:
     """Return the table of a comparison recorded by benchmarks/schemes.py."""
-    from descant_tokenizers.comparison.page import markdown_table
+    from descant_tokenizers.comparison.compare import markdown_table
 
     return markdown_table(json.loads((RECORDS / file).read_text(encoding="utf-8")))
 

@@ -12,8 +12,8 @@ import pytest
 from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
 from descant_tokenizers.comparison.catalogue import CATALOGUE
-from descant_tokenizers.comparison.page import COLUMNS, MAX_TOKENS, markdown_table, page, plot
-from descant_tokenizers.comparison.sheet import make_token_sheet
+from descant_tokenizers.comparison.compare import COLUMNS, markdown_table, plot
+from descant_tokenizers.comparison.sheet import MAX_TOKENS, make_token_sheet, page
 from descant_tokenizers.scores import VOICES
 
 TPQ = 480
@@ -241,10 +241,10 @@ def test_a_page_escapes_names(tmp_path: Path) -> None:
 
 
 def test_a_very_long_page_says_what_it_leaves_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import descant_tokenizers.comparison.page
+    import descant_tokenizers.comparison.sheet
 
     assert MAX_TOKENS > 10_000
-    monkeypatch.setattr(descant_tokenizers.comparison.page, "MAX_TOKENS", 40)
+    monkeypatch.setattr(descant_tokenizers.comparison.sheet, "MAX_TOKENS", 40)
     path = tmp_path / "long.mid"
     tune(64).dump_midi(path)
     text = page(make_token_sheet(path, scheme_name="remi"))

@@ -14,7 +14,7 @@ from descant_modeling.training.data import StoredPieces, load_data
 from descant_modeling.training.examples import ExampleSource
 from descant_tokenizers.corpora import build_dataset
 from descant_tokenizers.tokens.encode import decode_piece
-from descant_tokenizers.tokens.piece import Piece, piece_ids, survey_pitches, transpositions, voice_ranges
+from descant_tokenizers.tokens.piece import Piece, join_ranges, piece_ids, pitch_ranges, shifts_within, survey_pitches
 from descant_tokenizers.tokens.tasks import TaskLayout
 
 
@@ -85,7 +85,7 @@ def test_a_source_keeps_no_piece_and_decodes_one_per_example(splits, layout):
 
 def test_batches_are_those_of_the_pieces_in_memory(splits, layout, tiny_pieces):
     sources = make_source(StoredPieces(splits, layout), layout), make_source(tiny_pieces, layout)
-    assert sources[0].voice_ranges == sources[1].voice_ranges == voice_ranges(tiny_pieces, 4)
+    assert sources[0].voice_ranges == sources[1].voice_ranges == join_ranges(map(pitch_ranges, tiny_pieces), 4)
     for epoch in range(2):
         for one, other in zip(*(source.batches(epoch, 700) for source in sources), strict=True):
             assert torch.equal(one.ids_BT, other.ids_BT)
@@ -94,8 +94,8 @@ def test_batches_are_those_of_the_pieces_in_memory(splits, layout, tiny_pieces):
 
 def test_ranges_and_transpositions_are_found_in_one_pass(vocabulary, tiny_pieces):
     ranges, shifts = survey_pitches(iter(tiny_pieces), vocabulary)  # an iterator: nobody reads it twice
-    assert ranges == voice_ranges(tiny_pieces, 4)
-    assert [list(found) for found in shifts] == [transpositions(piece, ranges) for piece in tiny_pieces]
+    assert ranges == join_ranges(map(pitch_ranges, tiny_pieces), 4)
+    assert shifts == [shifts_within(pitch_ranges(piece), ranges) for piece in tiny_pieces]
 
 
 def test_the_hash_is_that_of_all_ids(splits, layout):

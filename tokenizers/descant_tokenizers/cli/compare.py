@@ -35,7 +35,7 @@ def compare_command(
     """Compare tokenization schemes on music: length, vocabulary, round-trip fidelity, and speed."""
     check_output(plot, "--plot", (".png",), force=force)
     from descant_tokenizers.comparison.compare import compare, kind_of_all, load_source
-    from descant_tokenizers.comparison.page import plot as draw
+    from descant_tokenizers.comparison.compare import plot as draw
     from descant_tokenizers.comparison.schemes import default_schemes, load_scheme
     from descant_tokenizers.corpora.workers import reading_bar
     from descant_tokenizers.tokens.kinds import FOUR_PART
@@ -84,8 +84,7 @@ def inspect_command(
     check_output(html, "--html", (".html", ".htm"), force=force)
     from rich.console import Console
 
-    from descant_tokenizers.comparison.page import write_page
-    from descant_tokenizers.comparison.sheet import make_token_sheet, render_token_sheet
+    from descant_tokenizers.comparison.sheet import make_token_sheet, render_token_sheet, write_page
 
     sheet = make_token_sheet(file, model or preset, track, scheme)
     if html is None:
@@ -101,7 +100,7 @@ def inspect_command(
 def _print_table(figures: dict[str, Any]) -> None:
     from rich.console import Console
 
-    from descant_tokenizers.comparison.page import rich_table
+    from descant_tokenizers.comparison.compare import rich_table
 
     table = rich_table(figures)
     width = Console(width=1000).measure(table).maximum

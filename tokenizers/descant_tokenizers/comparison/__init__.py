@@ -1,1 +1,1 @@
-"""Ways to write music in tokens, behind one interface: miditok's schemes, our presets, trained tokenizers."""
+"""Tokenization schemes side by side: miditok's, the presets and trained tokenizers."""

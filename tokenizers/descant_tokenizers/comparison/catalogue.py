@@ -1,8 +1,8 @@
-"""The schemes of miditok by name: settings, and what each cannot hold.
+"""The schemes of miditok by name: settings and limits.
 
-Every phrase under `limits` is asserted in the tests of the schemes, so that an upstream change shows. Schemes are
-compared on the grid, the pitches, instruments and time signatures of the presets. Notes and bars are compared, so
-velocities, tempos, rests and chords are off in every scheme.
+Every phrase under `limits` is asserted in the tests of the schemes, so that an upstream change shows. All schemes have
+the grid, pitches, instruments and time signatures of the presets. Only notes and bars are compared, so velocities,
+tempos, rests and chords are off in every scheme.
 """
 
 from __future__ import annotations
@@ -16,12 +16,10 @@ from symusic.core import ScoreTick
 
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.tokens.kinds import FOUR_PART, MULTITRACK, MusicKind
-from descant_tokenizers.tokens.presets import BEAT_RESOLUTION, PITCH_RANGE, TIME_SIGNATURES, VOICE_PROGRAMS
-
-__all__ = ["CATALOGUE", "MAX_BARS", "SchemeSpec", "label_voices", "music_of", "shared_config"]
+from descant_tokenizers.tokens.presets import PITCH_RANGE, VOICE_PROGRAMS, grid_config
 
 MAX_BARS = 512
-"""Bars that the schemes with a token for each bar number can count."""
+"""Number of bars that the schemes with a token for each bar number can count."""
 
 _COMPOUND = "compound tokens: several vocabularies at once, so no BPE and no stock causal language model"
 _NO_SIGNATURES = "time signatures are dropped"
@@ -34,10 +32,10 @@ class SchemeSpec:
 
     title: str  # with its paper or maker
     cls: str  # name of the class in miditok
-    extra: Mapping[str, object] = field(default_factory=dict)  # settings besides the shared ones
-    limits: tuple[str, ...] = ()  # what it cannot hold, one phrase each
-    needs_tempo: bool = False  # it fails on a score without a tempo
-    max_bars: int | None = None  # most bars that it can count
+    extra: Mapping[str, object] = field(default_factory=dict)  # settings beside the shared ones
+    limits: tuple[str, ...] = ()  # one phrase each
+    needs_tempo: bool = False  # fails on a score without a tempo
+    max_bars: int | None = None  # largest number of bars that it can count
 
 
 CATALOGUE: Mapping[str, SchemeSpec] = {
@@ -110,13 +108,13 @@ _SPECIAL_TOKENS = ("PAD", "BOS", "EOS", "MASK")
 
 
 def music_of(score: ScoreTick) -> MusicKind:
-    """Return the kind of music of a score: `FOUR_PART` if every track is named after another one of the voices."""
+    """Return the kind of music of a score: `FOUR_PART` if each track has the name of a different voice."""
     names = [track.name for track in score.tracks]
     return FOUR_PART if set(names) <= set(VOICES) and len(set(names)) == len(names) else MULTITRACK
 
 
 def label_voices(score: ScoreTick) -> ScoreTick:
-    """Return a copy of a score of named voices in which each voice has its program, as in the preset `satb`."""
+    """Return a copy of a score of named voices in which each voice has its program of the preset `satb`."""
     labelled = score.copy()
     for track in labelled.tracks:
         track.program, track.is_drum = VOICE_PROGRAMS[track.name], False
@@ -124,17 +122,10 @@ def label_voices(score: ScoreTick) -> ScoreTick:
 
 
 def shared_config(kind: MusicKind, **extra: Any) -> TokenizerConfig:
-    """Return a miditok configuration on the grid of the presets: with the programs and pitches of `satb`, or all."""
-    return TokenizerConfig(
+    """Return a miditok configuration with the grid of the presets and the programs and pitches of `satb`, or all."""
+    return grid_config(
         pitch_range=PITCH_RANGE if kind is FOUR_PART else _ANY_PITCH,
-        beat_res=BEAT_RESOLUTION,
         special_tokens=list(_SPECIAL_TOKENS),
-        use_velocities=False,
-        use_pitchdrum_tokens=False,
-        use_programs=True,
-        one_token_stream_for_programs=True,
         programs=list(VOICE_PROGRAMS.values()) if kind is FOUR_PART else _ALL_PROGRAMS,
-        use_time_signatures=True,
-        time_signature_range=TIME_SIGNATURES,
         **extra,
     )

@@ -1,12 +1,11 @@
-"""The same music through several schemes: how long the stream gets, and what comes back.
+"""The same music through several schemes: length of the stream, what comes back, and both as a table or picture.
 
-Compare a score with what comes back from its tokens.
 Scores are compared by what sounds: for each instrument (MIDI program, or drums) and pitch, when notes begin and how
 long they last. Tracks of one program count as one instrument, because a single stream of tokens cannot tell them
 apart. Times are compared exactly, whatever the two resolutions are: both are brought to their product.
-"""
 
-# MIGRATE docstring:
+Tables and pictures are made from the figures of `compare` alone, so that a record can be printed again.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +18,11 @@ from math import log2
 from pathlib import Path
 from typing import Any, TypeVar
 
+from rich.table import Table
 from symusic.core import ScoreTick
 
 from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.common.files import atomic_write
 from descant_tokenizers.comparison.catalogue import label_voices, music_of
 from descant_tokenizers.comparison.schemes import Scheme
 from descant_tokenizers.corpora.files import FileReader, score_keys
@@ -30,10 +31,38 @@ from descant_tokenizers.scores import SUFFIXES, bars_of, read_score
 from descant_tokenizers.scores.bars import DEFAULT_SIGNATURE
 from descant_tokenizers.tokens.kinds import FOUR_PART, MULTITRACK, MusicKind
 
-__all__ = ["TOLERANCE_QUARTERS", "Fidelity", "Source", "compare", "fidelity", "kind_of_all", "load_source"]
-
 TOLERANCE_QUARTERS = (1, 48)
-"""Half a step of a grid of 24 to the quarter, as a fraction: rounding to that grid is no error, anything worse is."""
+"""Half a step of a grid of 24 to the quarter, as a fraction: rounding to that grid is not an error, more is."""
+
+OnScores = Callable[[int, int], None]
+"""Called with the number of scores done and of all scores."""
+Figures = Mapping[str, Any]
+Item = TypeVar("Item")
+_Key = tuple[int, int]  # instrument (-1 for drums) and pitch
+_Note = tuple[_Key, int, int]  # with onset and duration
+
+COLUMNS = (
+    "scheme",
+    "vocabulary",
+    "tokens/note",
+    "tokens/bar",
+    "bits/note",
+    "exact",
+    "notes exact",
+    "note F1",
+    "notes/s",
+    "refused",
+)
+"""Headings of the table; docs/schemes.md explains each."""
+
+_PANELS = (
+    ("tokens_per_note", "tokens per note"),
+    ("bits_per_note", "bits per note, fixed-length code"),
+    ("exact_share", "pieces that come back exactly"),
+    ("note_f1", "note F1 after the round trip"),
+    ("notes_per_second", "notes encoded per second"),
+)
+_SHARES = ("exact_share", "note_f1")  # their axes end at 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,34 +101,28 @@ def fidelity(score: ScoreTick, copy: ScoreTick) -> Fidelity:
     unit, copy_unit = copy.ticks_per_quarter, score.ticks_per_quarter  # brings both to the product of the resolutions
     before, after = _notes(score, unit), _notes(copy, copy_unit)
     numerator, denominator = TOLERANCE_QUARTERS
-    tolerance = unit * copy_unit * numerator // denominator
     onsets_before, onsets_after = _onsets(before), _onsets(after)
-    matched = sum(_num_pairs(onsets, onsets_after.get(key, []), tolerance) for key, onsets in onsets_before.items())
+
+    def matched(tolerance: int) -> int:
+        return sum(_num_pairs(onsets, onsets_after.get(key, ()), tolerance) for key, onsets in onsets_before.items())
+
     return Fidelity(
         num_notes=before.total(),
         num_back=after.total(),
         num_exact=(before & after).total(),
-        num_in_place=(_places(before) & _places(after)).total(),
-        num_matched=matched,
+        num_in_place=matched(0),
+        num_matched=matched(unit * copy_unit * numerator // denominator),
         same_signatures=_signatures(score, unit) == _signatures(copy, copy_unit),
     )
 
 
-_Key = tuple[int, int]
-_Note = tuple[_Key, int, int]
-
-
 def _notes(score: ScoreTick, unit: int) -> Counter[_Note]:
-    """Count notes by instrument (-1 for drums) and pitch, onset and duration."""
+    """Count equal notes; times are multiplied by `unit`."""
     return Counter(
         ((-1 if track.is_drum else track.program, note.pitch), note.time * unit, note.duration * unit)
         for track in score.tracks
         for note in track.notes
     )
-
-
-def _places(notes: Counter[_Note]) -> Counter[tuple[_Key, int]]:
-    return Counter((key, onset) for key, onset, _ in notes.elements())
 
 
 def _onsets(notes: Counter[_Note]) -> dict[_Key, list[int]]:
@@ -123,7 +146,7 @@ def _num_pairs(before: Sequence[int], after: Sequence[int], tolerance: int) -> i
 
 
 def _signatures(score: ScoreTick, unit: int) -> list[tuple[int, int, int]]:
-    """List the changes of time signature; repetitions are left out, and the default is 4/4."""
+    """List the changes of time signature, without repetitions; the default is 4/4."""
     by_time = {0: DEFAULT_SIGNATURE}
     for event in sorted(score.time_signatures, key=lambda event: event.time):
         by_time[event.time * unit] = (event.numerator, event.denominator)
@@ -134,14 +157,9 @@ def _signatures(score: ScoreTick, unit: int) -> list[tuple[int, int, int]]:
     return changes
 
 
-OnScores = Callable[[int, int], None]
-"""Called with the number of scores done and of all scores."""
-Item = TypeVar("Item")
-
-
 @dataclass
 class _Tally:
-    """Sums over the pieces that a scheme took; those that it refused count as not exact, and their notes as lost."""
+    """Sums over the pieces that a scheme encoded. A refused piece counts as not exact, and its notes as lost."""
 
     num_pieces: int = 0  # all pieces
     num_exact: int = 0  # pieces that came back with all notes and time signatures to the tick
@@ -150,7 +168,7 @@ class _Tally:
     num_notes_refused: int = 0
     num_notes_back: int = 0  # notes that came back, right or wrong
     num_notes_exact: int = 0  # ... with onset and duration to the tick
-    num_notes_matched: int = 0  # ... with their onset within `fidelity.TOLERANCE_QUARTERS`
+    num_notes_matched: int = 0  # ... with their onset within `TOLERANCE_QUARTERS`
     num_bars: int = 0
     num_tokens: int = 0
     encode_seconds: float = 0.0  # processor time on one core
@@ -182,8 +200,8 @@ class _Tally:
         self.num_tokens += tokens.num_tokens
 
     def figures(self, scheme: Scheme) -> dict[str, Any]:
-        """Return everything that the table shows, and the sums that it comes from."""
-        bits = sum(map(log2, scheme.vocabulary_sizes))  # of a token in a code of fixed length
+        """Return all figures of the table, and the sums that they are computed from."""
+        bits = sum(map(log2, scheme.vocabulary_sizes))  # per token, in a code of fixed length
         all_notes = self.num_notes + self.num_notes_refused + self.num_notes_back
         return {
             "name": scheme.name,
@@ -209,7 +227,7 @@ def _ratio(part: float, whole: float) -> float | None:
 
 
 def kind_of_all(scores: Mapping[str, ScoreTick]) -> MusicKind:
-    """Return the kind of music that all of some scores are."""
+    """Return `FOUR_PART` if all scores are in four parts, else `MULTITRACK`."""
     return FOUR_PART if all(music_of(score) is FOUR_PART for score in scores.values()) else MULTITRACK
 
 
@@ -304,3 +322,84 @@ def _drawn(items: Sequence[Item], limit: int, seed: int) -> list[Item]:
     if not limit or limit >= len(items):
         return list(items)
     return [items[index] for index in sorted(random.Random(seed).sample(range(len(items)), limit))]
+
+
+def rich_table(figures: Figures) -> Table:
+    """Return the table for a terminal."""
+    table = Table(box=None, pad_edge=False)
+    for index, column in enumerate(COLUMNS):
+        table.add_column(column, justify="left" if index == 0 else "right", no_wrap=True)
+    for scheme in figures["schemes"]:
+        table.add_row(*_cells(scheme))
+    return table
+
+
+def markdown_table(figures: Figures) -> str:
+    """Return the table in Markdown, without a final line break."""
+    lines = [f"| {' | '.join(COLUMNS)} |", "|---" + "|---:" * (len(COLUMNS) - 1) + "|"]
+    lines += [f"| {' | '.join(_cells(scheme))} |" for scheme in figures["schemes"]]
+    return "\n".join(lines)
+
+
+def plot(figures: Figures, path: Path, title: str) -> None:
+    """Draw a bar for each scheme, in a panel for each figure, to a PNG file; an existing one is replaced.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    schemes = figures["schemes"]
+    names = [scheme["name"] for scheme in schemes]
+    inches = (3.0 * len(_PANELS), 0.32 * len(schemes) + 1.4)
+    figure = Figure(figsize=inches, layout="constrained", facecolor="white")
+    for axes, (key, label) in zip(figure.subplots(1, len(_PANELS), sharey=True), _PANELS, strict=True):
+        values = [scheme[key] or 0.0 for scheme in schemes]
+        bars = axes.barh(names, values, color="#0072b2")
+        text = _f1 if key == "note_f1" else _short
+        axes.bar_label(bars, [text(scheme[key]) for scheme in schemes], padding=3, fontsize=8)
+        axes.set_title(label, fontsize=10)
+        axes.set_xlim(0, 1.3 * (1.0 if key in _SHARES else max(values, default=1) or 1))
+        axes.tick_params(axis="y", length=0)
+        axes.set_xticks([])
+        axes.spines[["top", "right", "bottom"]].set_visible(False)
+    figure.axes[0].invert_yaxis()  # of all panels, since they share it
+    figure.suptitle(title, fontsize=12, parse_math=False)
+    with atomic_write(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=120)
+
+
+def _cells(scheme: Figures) -> list[str]:
+    num_parts = len(scheme["vocabulary_sizes"])
+    return [
+        str(scheme["name"]),
+        f"{scheme['vocabulary']:,}" + f" in {num_parts}" * (num_parts > 1),
+        _number(scheme["tokens_per_note"], ".2f"),
+        _number(scheme["tokens_per_bar"], ".1f"),
+        _number(scheme["bits_per_note"], ".1f"),
+        _share(scheme["num_exact"], scheme["num_pieces"]),
+        _share(scheme["num_same_notes"], scheme["num_pieces"]),
+        _f1(scheme["note_f1"]),
+        _number(scheme["notes_per_second"], ",.0f"),
+        f"{scheme['num_refused']:,}",
+    ]
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def _share(part: int, whole: int) -> str:
+    """Return a percentage that is 100 only for all, and 0 only for none."""
+    if part in (0, whole):
+        return "100 %" if part else "0 %"
+    return f"{min(max(100 * part / whole, 0.1), 99.9):.1f} %"
+
+
+def _f1(value: float | None) -> str:
+    """Return an F1 with four decimals that is 1 only for 1."""
+    return _number(value if value in (None, 1) else min(value, 0.9999), ".4f")
+
+
+def _short(value: float | None) -> str:
+    return _number(value, ",.0f" if (value or 0) >= 1000 else ".3g")

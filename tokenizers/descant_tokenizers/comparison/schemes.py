@@ -1,4 +1,4 @@
-"""Tokenization schemes behind one interface: miditok's, our presets, and any trained tokenizer."""
+"""Tokenization schemes behind one interface: miditok's, the presets and trained tokenizers."""
 
 from __future__ import annotations
 
@@ -22,27 +22,16 @@ from descant_tokenizers.tokens.piece import StreamError, parse_piece
 from descant_tokenizers.tokens.presets import PRESETS, VOICE_PROGRAMS, build_tokenizer, load_tokenizer, tokenizer_folder
 from descant_tokenizers.tokens.vocabulary import Vocabulary
 
-__all__ = [
-    "CustomScheme",
-    "MiditokScheme",
-    "Scheme",
-    "Step",
-    "Tokens",
-    "default_schemes",
-    "load_scheme",
-    "scheme_names",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
     """A score in the tokens of one scheme.
 
     Attributes:
-        num_tokens: Tokens that a model reads one by one. A compound token, or one that BPE merged, counts once.
+        num_tokens: Tokens that a model reads one by one; a compound or merged token counts once.
         sequence: The tokens in the form of their scheme.
         ticks_per_quarter: Unit of the times in `Scheme.steps`.
-        changes: What was rounded or dropped, one phrase each, if the scheme reports it.
+        changes: A phrase for each kind of rounding or loss, if the scheme reports it.
     """
 
     num_tokens: int
@@ -53,21 +42,21 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One token that a model reads, with the names of its parts (several if compound or merged), and its time."""
+    """One token that a model reads: the names of its parts (several if compound or merged) and its time."""
 
     names: tuple[str, ...]
     time_ticks: int
 
 
 class Scheme(Protocol):
-    """A way to write music in tokens.
+    """A tokenization of music.
 
     Attributes:
-        name: Name on the command line, such as `tsd`; for a tokenizer of a folder, the folder.
+        name: Name on the command line, such as `tsd`; for the tokenizer of a folder, the folder.
         title: Name in print, such as `TSD`.
         kind: The kind of music whose tracks it takes.
-        limits: What it cannot hold, one phrase each.
-        vocabulary_sizes: Number of different tokens; of compound tokens, one number for each of their places.
+        limits: A phrase for each limit.
+        vocabulary_sizes: Number of different tokens; for compound tokens, a number for each of their places.
         voices: Names of the MIDI programs that are voices; empty where a program is an instrument.
     """
 
@@ -79,10 +68,10 @@ class Scheme(Protocol):
     voices: Mapping[int, str]
 
     def encode(self, score: ScoreTick) -> Tokens:
-        """Write a score in tokens; raises `InputError` where the scheme refuses it. The score is not changed."""
+        """Encode a score, which is not changed; raise `InputError` if the scheme refuses it."""
 
     def decode(self, tokens: Tokens) -> ScoreTick:
-        """Read tokens back; raises `InputError` where they cannot be read."""
+        """Decode tokens; raise `InputError` if they cannot be decoded."""
 
     def steps(self, tokens: Tokens) -> list[Step]:
         """List the tokens by name; `Tokens.num_tokens` of them."""
@@ -94,7 +83,7 @@ Result = TypeVar("Result")
 class MiditokScheme:
     """A scheme of `CATALOGUE` with the shared settings and a vocabulary for a kind of music."""
 
-    kind = MULTITRACK  # it takes all tracks
+    kind = MULTITRACK  # takes all tracks
 
     def __init__(self, name: str, music: MusicKind) -> None:
         self._spec = spec = CATALOGUE[name]
@@ -118,7 +107,7 @@ class MiditokScheme:
         return self._guarded("encode", self._encode, score)
 
     def decode(self, tokens: Tokens) -> ScoreTick:
-        """See `Scheme.decode`; from the ids alone, as a model writes them."""
+        """See `Scheme.decode`; uses only the ids, as they come from a model."""
         score: ScoreTick = self._guarded("decode", self._tokenizer.decode, list(tokens.sequence.ids))
         return score
 
@@ -138,7 +127,7 @@ class MiditokScheme:
             source.tempos.append(TempoTick(0, qpm=120))
         ready = self._tokenizer.preprocess_score(source)
         sequence = self._tokenizer.encode(ready, no_preprocess_score=True)
-        keeps_events = bool(sequence.events)  # MuMIDI does not; its times are counted in positions, see `steps`
+        keeps_events = bool(sequence.events)  # not in MuMIDI, whose times are counted in positions, see `steps`
         unit = ready.ticks_per_quarter if keeps_events else self._tokenizer.config.max_num_pos_per_beat
         return Tokens(len(sequence.ids), sequence, unit)
 
@@ -147,7 +136,7 @@ class MiditokScheme:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 return do(argument)
-        except Exception as error:  # miditok lets through whatever goes wrong inside it
+        except Exception as error:  # miditok does not wrap its errors
             reason = printable(f"{type(error).__name__}: {error}", 120)
             raise InputError(f"{self.title} cannot {what} it ({reason}). Choose another scheme.") from error
 
@@ -176,7 +165,7 @@ _LIMITS = {
 
 
 class CustomScheme:
-    """A preset, or a tokenizer trained from one, by its name, folder or Hub id."""
+    """A preset or a tokenizer trained from one, named by its preset, folder or Hub id."""
 
     def __init__(self, name: str, vocabulary: Vocabulary) -> None:
         self.name, self._vocabulary, self.kind = name, vocabulary, kind_of(vocabulary)
@@ -192,7 +181,7 @@ class CustomScheme:
         return Tokens(len(ids), ids, self._vocabulary.ticks_per_quarter, encoded.changes)
 
     def decode(self, tokens: Tokens) -> ScoreTick:
-        """See `Scheme.decode`; voices have the programs of the preset `satb`, whatever those of the stream are."""
+        """See `Scheme.decode`; voices always have the programs of the preset `satb`."""
         try:
             piece = parse_piece(self._vocabulary, self._vocabulary.expand(tokens.sequence))
         except StreamError as error:
@@ -214,7 +203,7 @@ class CustomScheme:
         return steps
 
     def _times(self, base_ids: Sequence[int]) -> list[int]:
-        """Return the time of every base token; a note's tokens have that of its onset."""
+        """Return the time of every base token; the tokens of a note have the time of its onset."""
         vocabulary = self._vocabulary
         piece = parse_piece(vocabulary, base_ids)
         bars = zip(piece.bar_starts_ticks(), piece.bars, strict=False)
@@ -230,12 +219,12 @@ class CustomScheme:
 
 
 def scheme_names() -> tuple[str, ...]:
-    """Return the names of the schemes to compare; other presets add to satb only special tokens or another order."""
+    """Return the names of the schemes to compare; other presets differ from `satb` in special tokens and order only."""
     return ("satb", "gm", *CATALOGUE)
 
 
 def default_schemes(kind: MusicKind) -> tuple[str, ...]:
-    """Return the names of the schemes that fit a kind of music: all, but `satb` only for four voices."""
+    """Return the names of the schemes that fit a kind of music; `satb` fits only four voices."""
     return tuple(name for name in scheme_names() if kind is FOUR_PART or name != "satb")
 
 
@@ -243,12 +232,12 @@ def load_scheme(name: str, kind: MusicKind) -> Scheme:
     """Build a scheme.
 
     Args:
-        name: One of `scheme_names()`, in any case (`MIDI-Like` is `midilike`), or a folder with a `tokenizer.json`, or
-            a Hub id.
-        kind: The music that its vocabulary has to hold; presets and folders have their own vocabulary.
+        name: One of `scheme_names()`, in any case (`MIDI-Like` is `midilike`), a folder with a `tokenizer.json`, or a
+            Hub id.
+        kind: The music that its vocabulary must hold; presets and folders have their own vocabulary.
 
     Raises:
-        InputError: There is no such scheme, or the folder's tokenizer cannot be read.
+        InputError: The scheme does not exist, or the folder's tokenizer cannot be read.
     """
     known = name.lower().replace("-", "")
     if known in CATALOGUE:

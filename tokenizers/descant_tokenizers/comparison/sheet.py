@@ -1,7 +1,7 @@
 """The token inspector: a score in the tokens of any scheme, bar by bar, and what comes back from them.
 
-`make_token_sheet` builds the rows; `render_token_sheet` shows them in a terminal and `page.py` as HTML, with the same
-descriptions and families of token types.
+`make_token_sheet` builds a sheet; `render_token_sheet` shows it in a terminal, and `page` as one HTML file that fetches
+nothing and runs no script.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 from rich.text import Text
 
-from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.common.errors import InputError, printable
+from descant_tokenizers.common.files import atomic_write
 from descant_tokenizers.comparison.catalogue import label_voices, music_of
 from descant_tokenizers.comparison.compare import Fidelity, fidelity
 from descant_tokenizers.comparison.schemes import CustomScheme, Scheme, Step, load_scheme
@@ -21,19 +23,6 @@ from descant_tokenizers.scores import Bar, bars_of, read_score_report
 from descant_tokenizers.scores.tracks import program_name
 from descant_tokenizers.tokens.presets import open_tokenizer
 from descant_tokenizers.tokens.vocabulary import Vocabulary, beats_of
-
-__all__ = [
-    "FAMILIES",
-    "TokenBlock",
-    "TokenSheet",
-    "describe_token",
-    "family_of",
-    "heading",
-    "make_token_sheet",
-    "render_token_sheet",
-    "shown_parts",
-    "type_of",
-]
 
 FAMILIES: Mapping[str, tuple[str, str]] = {
     "bar": ("bold", "Bar Beat Track"),
@@ -45,11 +34,40 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
     "loudness": ("red", "Velocity"),
     "other": ("", ""),
 }
-"""For each family of token types its style in a terminal, and the types; all others are of the family `other`.
-The page also has a colour for each family."""
+"""Style in a terminal and token types of each family; all other types are in the family `other`. `_STYLE` has a color
+for each family."""
+
+MAX_TOKENS = 60_000
+"""Most tokens on a page: about ten megabytes, which browsers can still scroll through."""
+
+_STYLE = """
+:root { color-scheme: light dark; --paper: #ffffff; --ink: #1b1f24; --soft: #57606a; --rule: #d7dce1; --wash: #f4f6f8;
+  --bar: #e4e7eb; --meter: #f7dcf2; --time: #d3eef5; --instrument: #fbeac0; --pitch: #d4f0d6; --duration: #d9e4fd;
+  --loudness: #fbd9d5; --other: #ececec; }
+@media (prefers-color-scheme: dark) { :root { --paper: #14171b; --ink: #e8ebee; --soft: #a3acb6; --rule: #363d45;
+  --wash: #1d2126; --bar: #3a4149; --meter: #572a4d; --time: #14485a; --instrument: #54430f; --pitch: #1c4d27;
+  --duration: #223f7a; --loudness: #662a24; --other: #33383d; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 78rem; padding: 1.5rem 1rem 6rem; background: var(--paper); color: var(--ink);
+  font: 1rem/1.5 system-ui, sans-serif; }
+h1 { font-size: 1.5rem; margin: 0; overflow-wrap: anywhere; }
+h2 { font-size: .95rem; margin: 0 0 .3rem; }
+p, ul { margin: .4rem 0; } .soft { color: var(--soft); } .lost { font-weight: 600; }
+.legend { display: flex; flex-wrap: wrap; gap: .4rem; position: sticky; top: 0; z-index: 1; padding: .6rem 0;
+  background: var(--paper); border-bottom: 1px solid var(--rule); }
+section { padding: .7rem 0; border-bottom: 1px solid var(--rule); }
+.line { display: flex; flex-wrap: wrap; gap: .25rem; padding: .15rem 0; }
+b, .legend span { position: relative; padding: .05rem .4rem; border-radius: .3rem;
+  font: .82rem/1.5 ui-monospace, monospace; color: var(--ink); background: var(--other); white-space: nowrap; }
+.step { display: inline-flex; flex-wrap: wrap; gap: .15rem; padding: .12rem; border: 1px solid var(--soft);
+  border-radius: .45rem; }
+b:hover { outline: 2px solid var(--ink); }
+b:hover::after { content: attr(data-says); position: absolute; left: 0; top: 1.7rem; z-index: 2; padding: .25rem .6rem;
+  font: .85rem/1.4 system-ui, sans-serif; color: var(--paper); background: var(--ink); border-radius: .3rem; }
+"""
 
 _FAMILY_OF = {kind: family for family, (_, kinds) in FAMILIES.items() for kind in kinds.split()}
-_HIDDEN_TYPES = ("Ignore", "Family")  # they only fill or mark the places of a compound token
+_HIDDEN_TYPES = ("Ignore", "Family")  # fillers and marks of places in a compound token
 _ADVANCE_TYPES = ("Position", "TimeShift", "Rest", "Beat", "Track")
 _LETTERS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
@@ -65,15 +83,12 @@ def family_of(name: str) -> str:
 
 
 def shown_parts(step: Step) -> list[str]:
-    """Return the names of a token's parts, without those that only fill places of a compound."""
+    """Return the names of a token's parts, without fillers of compound tokens."""
     return [name for name in step.names if type_of(name) not in _HIDDEN_TYPES]
 
 
 def describe_token(name: str, voices: Mapping[int, str]) -> str:
-    """Describe a token, given by its name in miditok, in words; return the name itself if its type is not known.
-
-    `voices` names the programs that are voices.
-    """
+    """Describe a token in words, or return its name if its type is unknown; `voices` names programs that are voices."""
     kind, _, value = name.partition("_")
     if kind == "Program" and int(value) in voices:
         return f"voice: {voices[int(value)]}"
@@ -136,7 +151,7 @@ _DESCRIPTIONS: Mapping[str, str | Callable[[str], str]] = {
     "MASK": "bar to fill",
     "SEP": "target follows",
 }
-"""For each type of token a phrase, or what makes one of its value."""
+"""For each type of token a phrase, or a function that makes one of its value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +169,8 @@ class TokenSheet:
     Attributes:
         title: Name of the file.
         scheme: The scheme.
-        remarks: One phrase each: which tracks were taken, what was repaired, what the grid could not hold.
-        blocks: All tokens in order. A scheme that writes one track after the other comes back to bars.
+        remarks: A phrase for each choice of tracks, each repair, and everything that the grid could not hold.
+        blocks: All tokens in order. A scheme that writes one track after the other returns to earlier bars.
         bars: Bars of the score, a pickup included.
         kept: How well the tokens keep the score.
     """
@@ -180,7 +195,7 @@ class TokenSheet:
         return ", ".join(f"Program_{p} = {names.get(p) or program_name(p)}" for p in order)
 
     def totals(self) -> Iterator[str]:
-        """Yield a line of counts, and one that says what the tokens do not keep."""
+        """Yield a line of counts, and one about what the tokens do not keep."""
         steps, notes = self.steps, self.kept.num_notes
         num_base = sum(len(step.names) for step in steps)
         merged = f" (of {num_base:,} base tokens)" * (len(self.scheme.vocabulary_sizes) == 1 and num_base > len(steps))
@@ -207,9 +222,9 @@ class TokenSheet:
 def make_token_sheet(
     path: Path, tokenizer: str = "satb", track: str | None = None, scheme_name: str | None = None
 ) -> TokenSheet:
-    """Read a score file and write it in tokens.
+    """Read a score file and encode it.
 
-    Four-part tokenizers take the voices by name, or by pitch where there are exactly four tracks, else the melody as
+    Four-part tokenizers take the voices by name, or by pitch if there are exactly four tracks, else the melody as
     the soprano (see `pick_voices`); all others take every track.
 
     Args:
@@ -219,7 +234,7 @@ def make_token_sheet(
         scheme_name: A scheme to use instead; see `load_scheme`.
 
     Raises:
-        InputError: The file cannot be read, there is no such tokenizer or scheme, or it refuses the score.
+        InputError: The file cannot be read, the tokenizer or scheme does not exist, or it refuses the score.
     """
     scheme: Scheme
     if scheme_name is None:
@@ -241,7 +256,7 @@ def make_token_sheet(
 
 
 def _blocks(steps: Sequence[Step], bars: Sequence[Bar], score_tpq: int, tokens_tpq: int) -> Iterator[TokenBlock]:
-    """Gather consecutive tokens of one bar; what follows the last bar belongs to it."""
+    """Group consecutive tokens of one bar; tokens after the last bar belong to it."""
     starts = [bar.start_ticks * tokens_tpq for bar in bars]
     gathered: list[Step] = []
     current = -1
@@ -285,7 +300,7 @@ def heading(bar: Bar) -> str:
 def render_token_sheet(sheet: TokenSheet) -> Iterator[Text]:
     """Yield the lines to print: remarks, a key to the programs, a block for each bar, totals, limits.
 
-    Tokens that open a bar are on the line of its heading; the parts of a compound or merged token are joined by `+`.
+    Tokens that open a bar follow its heading on one line; the parts of a compound or merged token are joined by `+`.
     """
     for remark in sheet.remarks:
         yield Text(remark, "dim")
@@ -312,3 +327,69 @@ def _line_text(line: Sequence[Step]) -> Text:
         for index, name in enumerate(shown_parts(step)):
             text.append("+" if index else " ").append(name, FAMILIES[family_of(name)][0])
     return text
+
+
+def page(sheet: TokenSheet) -> str:
+    """Return a whole HTML page; a sheet of more than `MAX_TOKENS` tokens is cut there, and the page says so."""
+    return "\n".join(_page(sheet)) + "\n"
+
+
+def write_page(sheet: TokenSheet, path: Path) -> None:
+    """Write a page to a file; an existing one is replaced.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    with atomic_write(path) as temporary:
+        temporary.write_text(page(sheet), encoding="utf-8")
+
+
+def _page(sheet: TokenSheet) -> Iterator[str]:
+    colors = "".join(f"b.{family}, .legend .{family} {{ background: var(--{family}); }}\n" for family in FAMILIES)
+    title = escape(printable(sheet.title, 120))
+    yield "<!doctype html>"
+    yield '<html lang="en"><head><meta charset="utf-8">'
+    yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    yield f"<title>{title}: {escape(sheet.scheme.title)} tokens</title>"
+    yield f"<style>{_STYLE}{colors}</style></head><body>"
+    yield f"<h1>{title}</h1>"
+    yield from _summary(sheet)
+    shown = 0
+    for index, block in enumerate(sheet.blocks):
+        if shown >= MAX_TOKENS:
+            left = len(sheet.blocks) - index
+            yield f'<p class="lost">{left:,} more bars are not shown: the page would be too long.</p>'
+            break
+        yield from _block(block, sheet.scheme.voices)
+        shown += sum(len(line) for line in block.lines)
+    yield "</body></html>"
+
+
+def _summary(sheet: TokenSheet) -> Iterator[str]:
+    """Yield the part above the tokens: counts, losses, remarks and the legend."""
+    counts, came_back = sheet.totals()
+    vocabulary = " + ".join(f"{size:,}" for size in sheet.scheme.vocabulary_sizes)
+    yield f"<p>{escape(sheet.scheme.title)}: {escape(counts)}; vocabulary {vocabulary}</p>"
+    yield f'<p class="{"soft" if sheet.kept.is_exact else "lost"}">{escape(came_back)}</p>'
+    remarks = [*sheet.remarks, *(f"limit: {limit}" for limit in sheet.scheme.limits)]
+    yield '<ul class="soft">' + "".join(f"<li>{escape(line)}</li>" for line in remarks) + "</ul>"
+    if any(len(step.names) > 1 for step in sheet.steps):
+        yield '<p class="soft">The parts in a frame are one token to a model.</p>'
+    used = {family_of(name) for step in sheet.steps for name in shown_parts(step)}
+    legend = "".join(f'<span class="{family}">{family}</span>' for family in FAMILIES if family in used)
+    yield f'<div class="legend" role="note" aria-label="colors by type of token">{legend}</div>'
+
+
+def _block(block: TokenBlock, voices: Mapping[int, str]) -> Iterator[str]:
+    yield f"<section><h2>{escape(heading(block.bar))}</h2>"
+    for line in block.lines:
+        yield '<div class="line">' + "".join(_step(step, voices) for step in line) + "</div>"
+    yield "</section>"
+
+
+def _step(step: Step, voices: Mapping[int, str]) -> str:
+    parts = "".join(
+        f'<b class="{family_of(name)}" data-says="{escape(describe_token(name, voices))}">{escape(name)}</b>'
+        for name in shown_parts(step)
+    )
+    return f'<span class="step">{parts}</span>' if len(step.names) > 1 else parts

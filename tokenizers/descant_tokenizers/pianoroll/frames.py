@@ -22,8 +22,6 @@ from descant_tokenizers.scores import VOICES, bars_of
 from descant_tokenizers.scores.key import estimate_key, tonic_and_mode
 from descant_tokenizers.scores.voices import pick_voices
 
-__all__ = ["SILENT", "Chorale", "Line", "chorale_of_harmony", "chorale_of_lines", "chorale_of_row", "chorale_of_score"]
-
 SILENT = -1
 """Pitch of a voice that rests."""
 

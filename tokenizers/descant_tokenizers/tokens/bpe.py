@@ -1,13 +1,12 @@
-"""Merged tokens: what a BPE or Unigram model adds to a base vocabulary.
+"""Merged tokens, which a BPE or Unigram model adds to a base vocabulary.
 
-A merged token stands for a run of base tokens of *one* onset in one bar: it never holds `Bar`, `TimeSig` or a special
+A merged token represents a run of base tokens of *one* onset in one bar: it never holds `Bar`, `TimeSig` or a special
 token, and `Position` only as its first part. So bars, separators and the borders between context and target are token
 boundaries in every segmentation, and a bar can be infilled, given or scored separately. These limits are part of the
-model's own file (its pre-tokenizer), so miditok alone segments a stream as we do.
+model's own file (its pre-tokenizer), so miditok alone produces the same segmentation.
 
-Base tokens keep their ids: those of `tokenizer.vocab` and of `tokenizer.vocab_model` are the same, and merged tokens
-follow. A tokenizer trained by miditok itself is refused: its tokens cross bars, and with Unigram its base tokens have
-two ids each.
+Base tokens have the same ids in `tokenizer.vocab` and `tokenizer.vocab_model`, and merged tokens follow. A tokenizer
+trained by miditok is refused: its tokens cross bars, and with Unigram its base tokens have two ids each.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ class SubwordMerges:
         tokenizer: A tokenizer with one vocabulary.
 
     Attributes:
-        expansions: For each id the base ids that it stands for.
+        expansions: The base ids that each id represents.
 
     Raises:
         ValueError: Its merges are not ours: they cross bars, or base tokens have two ids.

@@ -1,4 +1,4 @@
-"""From a dataset of scores to a dataset of tokens, and from there to pieces."""
+"""Datasets of tokens: made from datasets of scores or straight from files, and read back as pieces."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import functools
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,23 +34,17 @@ TOKEN_COLUMN_TYPES = {
 }
 
 
-@dataclass(frozen=True)
-class TokenizePiece:
-    """Adds token columns to a piece in a worker; see `descant_tokenizers.corpora.workers.PostRead`."""
-
-    layout: TaskLayout
-
-    def __call__(self, outcome: ReadOutcome) -> ReadOutcome:
-        """Tokenize a piece; skip one that the vocabulary cannot hold."""
-        assert outcome.piece is not None
-        columns = tokenize_row({"music": outcome.piece.music}, self.layout)
-        if not columns["num_bars"]:
-            return ReadOutcome(outcome.key, reason=f"{outcome.key}: {columns['grid_changes'][0]}")
-        return replace(outcome, columns=columns)
+def _tokenize_piece(outcome: ReadOutcome, layout: TaskLayout) -> ReadOutcome:
+    """Add token columns to a piece in a worker process; skip one that the vocabulary cannot hold."""
+    assert outcome.piece is not None
+    columns = _tokenize_row({"music": outcome.piece.music}, layout)
+    if not columns["num_bars"]:
+        return ReadOutcome(outcome.key, reason=f"{outcome.key}: {columns['grid_changes'][0]}")
+    return replace(outcome, columns=columns)
 
 
-def tokenize_row(row: Mapping[str, Any], layout: TaskLayout) -> dict[str, Any]:
-    """Return the token columns of one row; no ids and the reason for a piece that the vocabulary cannot hold."""
+def _tokenize_row(row: Mapping[str, Any], layout: TaskLayout) -> dict[str, Any]:
+    """Return the token columns of one row; no ids and the reason if the vocabulary cannot hold the piece."""
     try:
         encoded = encode_score(layout.vocabulary, row_to_score(row))
     except InputError as error:
@@ -79,7 +73,7 @@ def tokenize_dataset(
         num_proc: Worker processes; None for the calling one.
 
     Returns:
-        The dataset without the rows that the vocabulary cannot hold, and the reason for each of those by its `id`.
+        The dataset without the rows that the vocabulary cannot hold, and the reasons for these by their `id`.
     """
     layout = TaskLayout(Vocabulary(tokenizer))
     mapped = DatasetDict({name: _tokenize_split(name, split, layout, num_proc) for name, split in dataset.items()})
@@ -108,11 +102,11 @@ def tokenize_files(
 ) -> BuildReport:
     """Turn files into a tokenized dataset in one pass, in memory that does not grow with their number.
 
-    The rows equal those of building a dataset and tokenizing it, without rows that the vocabulary cannot hold.
+    The rows are those of building a dataset and tokenizing it, without rows that the vocabulary cannot hold.
 
     Args:
         corpus: The files.
-        tokenizer: A tokenizer of a preset; it is written beside the data.
+        tokenizer: A tokenizer of a preset; written beside the data.
         out: The folder to write.
         num_proc: Worker processes; by default one for each core.
         force: Replace a dataset that is already at `out`.
@@ -123,10 +117,10 @@ def tokenize_files(
         The outcome of every file.
 
     Raises:
-        InputError: There is no usable file, or `out` cannot be written.
+        InputError: No file is usable, or `out` cannot be written.
     """
     check_out(out, force=force)
-    step = TokenizePiece(TaskLayout(Vocabulary(tokenizer)))
+    step = functools.partial(_tokenize_piece, layout=TaskLayout(Vocabulary(tokenizer)))
     with fresh_folder(out) as folder, contextlib.closing(read_all(corpus, num_proc, progress, step)) as outcomes:
         report = write_rows(corpus, outcomes, folder, file_format, TOKEN_COLUMN_TYPES)
         tokenizer.save(folder / TOKENIZER_FILE)
@@ -170,7 +164,7 @@ def dataset_pieces(rows: Dataset | Iterable[dict[str, Any]], layout: TaskLayout)
 
 
 def _tokenize_split(name: str, split: Dataset, layout: TaskLayout, num_proc: int | None) -> Dataset:
-    """Tokenize one split; the result is kept in our own cache, not in the folder of the user's dataset."""
+    """Tokenize one split; the result is kept in Descant's cache, not in the folder of the user's dataset."""
     version = code_version("tokens", libraries=("miditok", "symusic"))
     vocabulary = layout.vocabulary.sha256()[:16]
     folder = cache_dir() / "tokens" / f"{version}-{vocabulary}"
@@ -178,15 +172,15 @@ def _tokenize_split(name: str, split: Dataset, layout: TaskLayout, num_proc: int
     before = set(folder.glob("tmp*"))
     try:
         return split.map(
-            functools.partial(tokenize_row, layout=layout),
+            functools.partial(_tokenize_row, layout=layout),
             num_proc=num_proc,
             cache_file_name=str(folder / f"{split._fingerprint}.arrow"),
-            # datasets 5.2 takes 64 letters, its own suffix for each process included
+            # datasets 5.2 takes at most 64 letters, including its own suffix for each process
             new_fingerprint=hashlib.sha256(f"{split._fingerprint}-{version}-{vocabulary}".encode()).hexdigest()[:32],
             desc=f"tokenize {name}",
         )
     except OSError as error:
-        for unfinished in set(folder.glob("tmp*")) - before:  # datasets leaves them behind
+        for unfinished in set(folder.glob("tmp*")) - before:  # datasets does not remove them
             unfinished.unlink(missing_ok=True)
         reason = error.strerror or error
         raise InputError(f"Cannot write to the cache {folder} ({reason}). {CACHE_REMEDY}") from error

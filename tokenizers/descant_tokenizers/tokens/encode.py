@@ -1,4 +1,4 @@
-"""Between scores and pieces on the token grid, for every vocabulary."""
+"""Conversion of scores to pieces on the token grid and back, for every vocabulary."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class EncodedScore:
     Attributes:
         vocabulary: The vocabulary.
         music: The music; arrays where the fast encoder applies.
-        changes: What the grid could not hold, one readable phrase each; empty if the conversion was exact.
+        changes: A phrase for everything that the grid could not hold; empty if the conversion was exact.
     """
 
     vocabulary: Vocabulary
@@ -46,9 +46,9 @@ def encode_score(vocabulary: Vocabulary, score: ScoreTick) -> EncodedScore:
     """Put a score on the token grid.
 
     Args:
-        vocabulary: The vocabulary, of a tokenizer of a preset.
+        vocabulary: The vocabulary of a preset's tokenizer.
         score: For four voices, a score whose tracks are named Soprano, Alto, Tenor, Bass (some may be missing; others
-            are an error); for instruments, any (see `encode_multitrack`).
+            are an error); for instruments, any score (see `encode_multitrack`).
 
     Raises:
         InputError: The score has no notes, or the vocabulary cannot hold a track, time signature or pitch.
@@ -57,7 +57,7 @@ def encode_score(vocabulary: Vocabulary, score: ScoreTick) -> EncodedScore:
 
 
 def decode_piece(vocabulary: Vocabulary, piece: Piece, velocity: int = 80) -> ScoreTick:
-    """Turn a piece into a score with one track a voice, through miditok's decoder.
+    """Turn a piece into a score with one track for each voice, through miditok's decoder.
 
     Args:
         vocabulary: The vocabulary.

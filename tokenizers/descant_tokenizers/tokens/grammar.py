@@ -27,8 +27,8 @@ from descant_tokenizers.tokens.vocabulary import Meter, Vocabulary
 Mask = npt.NDArray[np.bool_]
 
 Busy: TypeAlias = tuple[Any, ...]
-"""Until when each voice sounds, in ticks; in multitrack music each pitch of an instrument. Only the grammar that made
-it looks inside."""
+"""The tick until which each voice, or in multitrack music each pitch of an instrument, sounds. Opaque outside the
+grammar that made it."""
 
 NEVER = 1 << 40  # ticks that no note reaches
 
@@ -41,9 +41,9 @@ class State(NamedTuple):
         meter_id: Id of the current time signature token; -1 before the first.
         offset_ticks: Current onset in the bar; -1 while the bar has none.
         voice: Rank of the last voice named at this onset; -1 if none.
-        busy_ticks: For each voice, until when its last note sounds.
+        busy_ticks: For each voice, the end of its last note.
         has_notes: True once there is a note.
-        pitch: In multitrack music the last pitch of the last voice at this onset; -1 if none.
+        pitch: In multitrack music, the last pitch of the last voice at this onset; -1 if none.
     """
 
     kind: str
@@ -60,7 +60,7 @@ class Rules(NamedTuple):
 
     Attributes:
         voices: Ranks of the voices that may have notes.
-        latest_end_ticks: For each voice, when its notes must have ended.
+        latest_end_ticks: For each voice, the latest end of its notes.
         pitches: For each voice, lowest and highest MIDI pitch.
         closing_ids: The tokens that may close the bar; by default `Bar` and `EOS`.
         tempos: True if tempos are allowed, where the vocabulary has them.
@@ -113,22 +113,22 @@ class Grammar:
         return State("TimeSig", meter_id, -1, -1, tuple(busy_ticks) or self.silence(), True)
 
     def silence(self) -> Busy:
-        """Return the ends where nothing sounds."""
+        """Return the ends of an empty past."""
         return (0,) * self.vocabulary.num_voices
 
     def busy_with(self, notes: Iterable[tuple[int, GridNote]]) -> Busy:
-        """Return until when notes sound, given with their onsets in ticks from any origin."""
+        """Return the ends of notes, given with their onsets in ticks from any origin."""
         ends = [0] * self.vocabulary.num_voices
         for onset, note in notes:
             ends[note.voice] = max(ends[note.voice], onset + note.duration_ticks)
         return tuple(ends)
 
     def later(self, busy_ticks: Busy, ticks: int) -> Busy:
-        """Move the origin `ticks` earlier (if negative, later); what has ended by then is dropped."""
+        """Move the origin `ticks` earlier (if negative, later), and drop notes that have ended by then."""
         return tuple(max(0, end + ticks) for end in busy_ticks)
 
     def end_of(self, busy_ticks: Busy, voice: int) -> int:
-        """Return until when a voice sounds, 0 if it does not."""
+        """Return the end of a voice's last note; 0 if it is silent."""
         return int(busy_ticks[voice])
 
     def is_final(self, state: State) -> bool:
@@ -136,13 +136,13 @@ class Grammar:
         return state.kind == "EOS"
 
     def mask(self, state: State, rules: Rules | None = None) -> Mask:
-        """Return which ids may follow: a read-only boolean array of shape (vocabulary,)."""
+        """Return a mask of the ids that may follow: a read-only boolean array of shape (vocabulary,)."""
         return self._mask(state, rules or self._open)
 
     def advance(self, state: State, token_id: int, rules: Rules | None = None) -> State:
         """Return the state after a token; raises `ValueError` if it may not follow."""
         if not self.mask(state, rules)[token_id]:
-            raise ValueError(f"Token {token_id} may not follow {state.kind or 'the beginning'}")
+            raise ValueError(f"Token {token_id} may not follow {state.kind or 'the beginning'}. Follow the mask.")
         for base_id in self.vocabulary.base_ids(token_id):
             state = self._step(state, base_id)
         return state
@@ -178,7 +178,7 @@ class Grammar:
         return state._replace(kind=kind)
 
     def _sounding(self, state: State, end_ticks: int) -> Busy:
-        """Return the ends, with that of the note that was just completed."""
+        """Return the ends including that of the note just completed."""
         ends = list(state.busy_ticks)
         ends[state.voice] = end_ticks
         return tuple(ends)
@@ -191,7 +191,7 @@ class Grammar:
         return allowed
 
     def _merged_mask(self, state: State, rules: Rules, allowed: Mask) -> Mask:
-        """Return which merged tokens may follow, given which base tokens may."""
+        """Return a mask of the merged tokens that may follow, given the mask of base tokens."""
         return self._merged.legal(state, rules, allowed)
 
     @cached_property
@@ -217,7 +217,7 @@ class Grammar:
         return allowed
 
     def _allow_rest_of_note(self, allowed: Mask, state: State, rules: Rules, meter: Meter) -> bool:
-        """Allow the next part of a note; return True if one is begun."""
+        """Allow the next part of an unfinished note; return True if there is one."""
         if state.kind == "Program":
             low, high = rules.pitches[state.voice]
             allowed[self._pitch_ids] = (self._pitches >= low) & (self._pitches <= high)
@@ -230,7 +230,7 @@ class Grammar:
         allowed[ids] = state.offset_ticks + ticks <= rules.latest_end_ticks[state.voice]
 
     def _allow_notes(self, allowed: Mask, state: State, rules: Rules, meter: Meter) -> None:
-        """Allow later onsets that some voice can use, and the voices that can begin a note at this onset."""
+        """Allow later onsets that some voice can use, and voices that can begin a note at this onset."""
         offsets = self._positions * meter.position_ticks
         usable = np.zeros(offsets.size, dtype=bool)
         for voice in rules.voices:
@@ -245,7 +245,7 @@ _ORDER = ("Position", "Program", "Pitch", "Duration")
 
 
 class _Note(NamedTuple):
-    """A note of a merged token, or the part of one that it holds; -1 for what is missing."""
+    """A note of a merged token, or part of one; missing fields are -1."""
 
     position: int = -1
     voice: int = -1
@@ -256,9 +256,9 @@ class _Note(NamedTuple):
 class MergedGrammar:
     """The merged tokens of a vocabulary whose voices are single lines, all at once as arrays.
 
-    To follow thousands of runs base token by base token (as in multitrack_grammar.py) takes longer than the model. Here
-    each run is split into its notes once; because voices come in order and each begins at most one note at an onset,
-    the conditions of one note do not depend on the notes before it, only on the state in which the run begins. A test
+    Following thousands of runs base token by base token (as in multitrack_grammar.py) takes longer than the model. Here
+    each run is split into its notes once. Because voices come in order and each begins at most one note at an onset,
+    the conditions of a note depend only on the state in which the run begins, not on the notes before it. A test
     compares the result with that of following base tokens.
     """
 
@@ -278,7 +278,7 @@ class MergedGrammar:
         self._begins_N = self._voice_N >= 0
 
     def legal(self, state: State, rules: Rules, allowed: Mask) -> Mask:
-        """Return which merged tokens may follow, in the order of their ids, given which base tokens may."""
+        """Return a mask of the merged tokens that may follow, by id, given the mask of base tokens."""
         begins: Mask = allowed[self._first_ids] & self._possible
         if not begins.any():
             return begins
@@ -303,7 +303,7 @@ class MergedGrammar:
         voice_N: npt.NDArray[np.int64],
         latest_N: npt.NDArray[np.int64],
     ) -> Mask:
-        """Return for each note whether its voice can begin a note at its onset."""
+        """Return a mask of the notes whose voice can begin a note at their onset."""
         open_voices = np.isin(np.arange(self.vocabulary.num_voices), rules.voices)
         shortest = min(self.vocabulary.duration_ticks[self.vocabulary.meter_of[state.meter_id].denominator].values())
         free_N = np.array(state.busy_ticks)[voice_N]
@@ -313,7 +313,7 @@ class MergedGrammar:
 
 
 def _notes(vocabulary: Vocabulary, run: tuple[int, ...]) -> list[_Note]:
-    """Split a run; each `Program` begins a note, and parts before the first one belong to a note already begun."""
+    """Split a run into notes: each `Program` begins one, and parts before the first belong to an earlier note."""
     notes: list[_Note] = []
     position, note = -1, _Note()
     for base_id in run:
@@ -341,7 +341,7 @@ def _is_possible(vocabulary: Vocabulary, run: tuple[int, ...], notes: list[_Note
 
 
 def _lookup(ticks_of: dict[int, int], size: int) -> npt.NDArray[np.int64]:
-    """Return ticks by duration id, 0 for -1 (none); a duration that this meter does not have never ends in time."""
+    """Return ticks by duration id, 0 for -1 (none) and `NEVER` for durations that this meter does not have."""
     ticks = np.full(size + 1, NEVER)
     ticks[list(ticks_of)] = list(ticks_of.values())
     ticks[-1] = 0

@@ -1,7 +1,7 @@
-"""Four-part and multitrack music: one object, with two instances, for everything in which they differ.
+"""Everything in which four-part and multitrack music differ: one class with two instances.
 
-Nothing else asks which of the two a vocabulary is for; code that treats them differently takes a field of
-`kind_of(vocabulary)`, or looks the kind up in a mapping of its own (`{FOUR_PART: ..., MULTITRACK: ...}`).
+Code that treats them differently takes a field of `kind_of(vocabulary)`, or looks the kind up in a mapping of its own
+(`{FOUR_PART: ..., MULTITRACK: ...}`).
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ class MusicKind:
     Attributes:
         key: Name in reports: "voices", "any".
         label: The music in a few words, for model cards: "music in four voices", "any MIDI".
-        noun: What is counted and scored: "four-part pieces", "pieces".
-        num_voices: Number of voices of every piece; None where pieces have any number of instruments.
+        noun: Name of the pieces in counts: "four-part pieces", "pieces".
+        num_voices: Number of voices of every piece; None if pieces have any number of instruments.
         is_polyphonic: True if a voice may sound several notes at once, False if it is a single line.
-        default_task: Name of the task to try first; a multitrack model cannot tell which instruments to harmonize with.
+        default_task: Task to try first; a multitrack model has no default instruments to harmonize with.
         parts: Tracks taken from a folder of score files: the four voices where there are four, or every track.
         encode: Puts a score on the token grid; returns the music and a phrase for each kind of change.
         make_grammar: Builds the grammar of a vocabulary.
         choose_tracks: Takes the tracks to encode from a score (all that fit, or the one given by number from 1 or by
-            name); returns them as a score, and a sentence that says which they are.
+            name); returns them as a score, and a sentence that names them.
         melody_voice: Returns the rank of the voice that has the melody of a piece.
     """
 
@@ -59,7 +59,7 @@ def _soprano(vocabulary: Vocabulary, piece: Piece) -> int:
 
 
 def _highest_instrument(vocabulary: Vocabulary, piece: Piece) -> int:
-    """Return the instrument whose notes lie highest on average; never the drums, unless they are alone."""
+    """Return the instrument with the highest mean pitch; drums only if they are alone."""
     pitched = [voice for voice in piece.voices if voice != vocabulary.drum_voice] or list(piece.voices)
     pitches: dict[int, list[int]] = {voice: [] for voice in piece.voices}
     for bar in piece.bars:
@@ -102,13 +102,13 @@ def kind_of(vocabulary: Vocabulary) -> MusicKind:
 
 
 def has_plain_lines(vocabulary: Vocabulary) -> bool:
-    """Return True if voices are single lines and no token stands for several.
+    """Return True if voices are single lines and there are no merged tokens.
 
-    Rules of voice leading, repeated context notes and pitch accuracy are for these vocabularies.
+    Rules of voice leading, repeated context notes and pitch accuracy need such a vocabulary.
     """
     return not (kind_of(vocabulary).is_polyphonic or vocabulary.has_merges)
 
 
 def make_grammar(vocabulary: Vocabulary) -> Grammar:
-    """Return the grammar of a vocabulary: of single lines, or of instruments that play chords."""
+    """Return the grammar of a vocabulary."""
     return kind_of(vocabulary).make_grammar(vocabulary)

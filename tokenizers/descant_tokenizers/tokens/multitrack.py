@@ -1,18 +1,16 @@
-"""From multitrack scores to pieces on the token grid, and the bars of a score in the meters of a vocabulary.
+"""From multitrack scores to pieces on the token grid.
 
 A voice is an instrument: tracks of one program become one voice, because a one-stream miditok tokenizer cannot tell
-them apart. Quantization is done here, not by miditok's `encode`: it rounds time signatures down and to the next bar,
+them apart. Quantization is done here, not by miditok's `encode`, which rounds time signatures down and to the next bar,
 rounds twice, and fails on some scores whose beat changes (miditok 3.1.0: a KeyError for a length that the new beat does
 not have). The tokens are those that it would write. Everything that is rounded or dropped is counted and reported.
 
-Quantize the notes of a score, all at once as arrays: each value becomes the nearest that the vocabulary has.
-All numbers are whole, so that ties are exact: ticks of the score (`fine` to the quarter note) are multiplied by those
-of the grid, and ticks of the grid by `fine`, before they are compared.
-Shapes: B bars, N notes, V values to choose from. Units: grid ticks, unless a name says otherwise.
-"""
+Notes are quantized all at once as arrays, each value to the nearest in the vocabulary. All numbers are whole, so that
+ties are exact: before they are compared, ticks of the score (`fine` to the quarter note) are multiplied by the grid's
+resolution, and ticks of the grid by `fine`.
 
-# MIGRATE docstring:
-# MIGRATE docstring:
+Shapes: B bars, N notes, T tracks, V values to choose from. Units: grid ticks, unless a name says otherwise.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,136 +33,132 @@ from descant_tokenizers.tokens.piece import GridBar, GridNote, GridTempo, Piece
 from descant_tokenizers.tokens.vocabulary import Meter, Vocabulary
 
 Ints = NDArray[np.int64]
+_DEFAULT_TEMPO = 120.0  # of MIDI, in quarters per minute
 
 
-class GridNotes(NamedTuple):
-    """Notes on the grid; offsets count from the beginning of a note's bar."""
+def encode_multitrack(
+    vocabulary: Vocabulary, score: ScoreTick, bars: Sequence[Bar] | None = None
+) -> tuple[Piece, tuple[str, ...]]:
+    """Put a score of any tracks on the token grid.
 
-    bar_N: Ints
-    offset_N: Ints
-    voice_N: Ints
-    pitch_N: Ints
-    duration_N: Ints
-    velocity_N: Ints
+    Onsets, durations, velocities and tempos are rounded to the nearest in the vocabulary. Of notes of one instrument
+    and pitch that then begin together the longest stays, and one that still sounds when its pitch is struck again ends
+    there.
 
-    def at(self, chosen: NDArray[np.int64] | NDArray[np.bool_]) -> GridNotes:
-        """Return some of the notes, or all of them in another order."""
-        return GridNotes(*(column[chosen] for column in self))
+    Args:
+        vocabulary: The vocabulary of the preset `gm`.
+        score: A score in ticks.
+        bars: Its bars; by default those up to the end of its last note.
 
-    def in_bars(self, meters: Sequence[Meter], tempos: Sequence[Sequence[GridTempo]]) -> tuple[GridBar, ...]:
-        """Return bars with these notes, given the meter and the tempos of each bar."""
-        ordered = self.at(np.lexsort((self.pitch_N, self.voice_N, self.offset_N, self.bar_N)))
-        notes = list(map(GridNote._make, zip(*(column.tolist() for column in ordered[1:]), strict=True)))
-        bounds = np.searchsorted(ordered.bar_N, np.arange(len(meters) + 1)).tolist()
-        return tuple(
-            GridBar(meter, tuple(notes[start:end]), tuple(inside))
-            for meter, start, end, inside in zip(meters, bounds[:-1], bounds[1:], tempos, strict=True)
-        )
+    Returns:
+        The piece, and a phrase for each kind of change.
 
-
-class Quantizer:
-    """The onsets and durations that the grid allows in a piece.
-
-    The bars of the score are as long as their meters; there is one more meter, for a bar into which events at the very
-    end may be rounded up. `fine` are the ticks of the score to the quarter note.
+    Raises:
+        InputError: There are no notes, or a bar is longer or shorter than all time signatures of the vocabulary.
     """
-
-    def __init__(self, vocabulary: Vocabulary, bars: Sequence[Bar], meters: Sequence[Meter], fine: int) -> None:
-        assert len(meters) == len(bars) + 1
-        self._vocabulary, self._grid, self._fine = vocabulary, vocabulary.ticks_per_quarter, fine
-        self._fine_start_B = np.array([bar.start_ticks for bar in bars])
-        self._bar_ticks_B = np.array([meter.bar_ticks for meter in meters])
-        self._position_ticks_B = np.array([meter.position_ticks for meter in meters])
-        self._denominator_B = np.array([meter.denominator for meter in meters])
-        self._start_B = np.cumsum(self._bar_ticks_B) - self._bar_ticks_B
-
-    def place(self, fine_ticks: ArrayLike) -> tuple[Ints, Ints]:
-        """Return for each time, in ticks of the score, the bar and the offset in it that are nearest."""
-        time_N = np.asarray(fine_ticks, dtype=np.int64)
-        bar_N = np.searchsorted(self._fine_start_B, time_N, side="right") - 1
-        step_N = self._position_ticks_B[bar_N]
-        unit_N = step_N * self._fine
-        offset_N = (2 * (time_N - self._fine_start_B[bar_N]) * self._grid + unit_N) // (2 * unit_N) * step_N
-        is_next_N = offset_N >= self._bar_ticks_B[bar_N]
-        return bar_N + is_next_N, np.where(is_next_N, 0, offset_N)
-
-    def round(self, notes: Notes, voice_N: Ints) -> GridNotes:
-        """Round the notes of a score; several may coincide."""
-        bar_N, offset_N = self.place(notes.time_N)
-        duration_N = np.empty_like(bar_N)
-        for denominator, mine in self._by_denominator(bar_N):
-            lengths = self._lengths(denominator)
-            duration_N[mine] = _nearest_values(lengths, self._fine, notes.duration_N[mine] * self._grid)
-        velocity_N = _nearest_values(np.array(sorted(self._vocabulary.velocity_id)), 1, notes.velocity_N)
-        return GridNotes(bar_N, offset_N, voice_N, notes.pitch_N, duration_N, velocity_N)
-
-    def without_clashes(self, notes: GridNotes) -> GridNotes:
-        """Keep the longest of notes of one pitch that begin together; end one when its pitch is struck again."""
-        onset_N = self.onsets(notes)
-        order = np.lexsort((notes.velocity_N, notes.duration_N, onset_N, notes.pitch_N, notes.voice_N))
-        notes, onset_N = notes.at(order), onset_N[order]
-        is_last_N = np.append(~_has_same_next(notes) | (np.diff(onset_N) > 0), True)
-        notes, onset_N = notes.at(is_last_N), onset_N[is_last_N]
-        duration_N = notes.duration_N.copy()
-        room_N = np.append(np.where(_has_same_next(notes), np.diff(onset_N), duration_N[:-1]), duration_N[-1:])
-        for denominator, mine in self._by_denominator(notes.bar_N):
-            cut = mine & (duration_N > room_N)
-            lengths = self._lengths(denominator)
-            duration_N[cut] = lengths[np.searchsorted(lengths, room_N[cut], side="right") - 1]
-        return notes._replace(duration_N=duration_N)
-
-    def onsets(self, notes: GridNotes) -> Ints:
-        """Return onsets from the beginning of the piece."""
-        onset_N: Ints = self._start_B[notes.bar_N] + notes.offset_N
-        return onset_N
-
-    def count_changes(self, before: Notes, voice_N: Ints, after: GridNotes) -> dict[str, int]:
-        """Count the notes of a score that were changed, by the kind of change."""
-        keys_before = _keys(voice_N, before.pitch_N, before.time_N * self._grid)
-        keys_after = _keys(after.voice_N, after.pitch_N, self.onsets(after) * self._fine)
-        _, last = np.unique(keys_before[::-1], return_index=True)  # of notes that begin together, the last one counts
-        last = keys_before.size - 1 - last
-        both, at, new = np.intersect1d(keys_before[last], keys_after, assume_unique=True, return_indices=True)
-        old = last[at]
-        resized = before.duration_N[old] * self._grid != after.duration_N[new] * self._fine
-        return {
-            "notes dropped to fit the grid": keys_before.size - keys_after.size,
-            "notes moved to fit the grid": keys_after.size - both.size,
-            "notes given another length to fit the grid": int(resized.sum()),
-            "velocities rounded": int((before.velocity_N[old] != after.velocity_N[new]).sum()),
-        }
-
-    def _by_denominator(self, bar_N: Ints) -> list[tuple[int, NDArray[np.bool_]]]:
-        """Return which notes are in bars of each denominator."""
-        denominator_N = self._denominator_B[bar_N]
-        return [(denominator, denominator_N == denominator) for denominator in np.unique(denominator_N).tolist()]
-
-    def _lengths(self, denominator: int) -> Ints:
-        return np.array(sorted(self._vocabulary.duration_id[denominator]))
+    if not any(track.notes for track in score.tracks):
+        raise InputError("The score has no notes. Give a score with notes.")
+    bars = bars_of(score) if bars is None else bars
+    meters = bar_meters(vocabulary, bars, score.ticks_per_quarter)
+    respelled = tuple(_respelled(score, bars, meters))
+    score, bars, rounded = _snap_bars(score, bars, meters)
+    piece, changes = _on_grid(vocabulary, score, bars, meters)
+    return piece, (*_merged_tracks(vocabulary, score), *respelled, *rounded, *changes, *_tempo_changes(score, piece))
 
 
-def _nearest_values(value_V: Ints, factor: int, target_N: Ints) -> Ints:
-    """Return the rising value whose product with a factor is nearest; of two equally near, the larger."""
-    middle = (value_V[1:] + value_V[:-1]) * factor
-    return value_V[np.searchsorted(middle, 2 * target_N, side="right")]
+def choose_tracks(score: ScoreTick, track: int | str | None = None) -> tuple[ScoreTick, str]:
+    """Return a score of all tracks or of one, given by number from 1 or by name, and a sentence that says which."""
+    if track is None:
+        return score, f"tracks: all {len(score.tracks)}"
+    chosen = score.copy()
+    index = track_indices(score, str(track))[0]
+    chosen.tracks = TrackTickList([score.tracks[index]])
+    return chosen, f"track: {track_label(score, index)}"
 
 
-def _has_same_next(notes: GridNotes) -> NDArray[np.bool_]:
-    """Return for each note but the last whether the next one has its voice and pitch."""
-    same: NDArray[np.bool_] = (np.diff(notes.voice_N) == 0) & (np.diff(notes.pitch_N) == 0)
-    return same
+def _rank(vocabulary: Vocabulary, track: TrackTick) -> int:
+    rank = vocabulary.rank_of(track)
+    if rank is None:
+        raise InputError(f"Program {track.program} of track '{track.name}' is not in the vocabulary. Choose another.")
+    return rank
 
 
-def _keys(voice_N: Ints, pitch_N: Ints, onset_N: Ints) -> Ints:
-    """Return one number for voice, pitch and onset; an onset at 2^26 ticks, times those of the grid, has 33 bits."""
-    return (voice_N << 7 | pitch_N) << 44 | onset_N
+def _on_grid(
+    vocabulary: Vocabulary, score: ScoreTick, bars: Sequence[Bar], meters: Sequence[Meter]
+) -> tuple[Piece, Iterator[str]]:
+    """Round everything to the nearest values of the vocabulary; also return how many notes changed."""
+    meters = [*meters, meters[-1]]  # a note at the very end may be rounded up into one more bar
+    quantizer = Quantizer(vocabulary, bars, meters, score.ticks_per_quarter)
+    notes = notes_of(score.tracks)
+    rank_T = np.array([_rank(vocabulary, track) if track.notes else -1 for track in score.tracks])
+    voice_N = rank_T[notes.track_N]
+    found = quantizer.without_clashes(quantizer.round(notes, voice_N))
+    tempos = _tempos_on_grid(vocabulary, score, quantizer)
+    changes = [index for index in range(1, len(bars)) if meters[index] != meters[index - 1]]
+    last = max(int(found.bar_N.max()), *tempos, *changes)  # later bars are left out, as by miditok
+    piece = Piece(found.in_bars(meters[: last + 1], [tempos.get(index, []) for index in range(last + 1)]))
+    counts = quantizer.count_changes(notes, voice_N, found)
+    return piece, (phrase for what, count in counts.items() for phrase in _counted(count, what))
+
+
+def _tempos_on_grid(vocabulary: Vocabulary, score: ScoreTick, quantizer: Quantizer) -> dict[int, list[GridTempo]]:
+    """Return the tempos of each bar that has any: one at the beginning (120 by default), and each change."""
+    known = np.array(sorted(vocabulary.tempo_id))
+    tempos = {(0, 0): _DEFAULT_TEMPO}
+    ordered = sorted(score.tempos, key=lambda tempo: tempo.time)
+    places = zip(*(column.tolist() for column in quantizer.place([tempo.time for tempo in ordered])), strict=True)
+    tempos.update(zip(places, (tempo.qpm for tempo in ordered), strict=True))
+    found: dict[int, list[GridTempo]] = defaultdict(list)
+    current = 0.0
+    for (bar, offset), qpm in sorted(tempos.items()):
+        nearest = float(_nearest_values(known, 1, qpm))
+        if nearest != current:
+            found[bar].append(GridTempo(offset, nearest))
+            current = nearest
+    return found
+
+
+def _merged_tracks(vocabulary: Vocabulary, score: ScoreTick) -> Iterator[str]:
+    players: dict[int, list[int]] = defaultdict(list)
+    for number, track in enumerate(score.tracks, start=1):
+        if track.notes:
+            players[_rank(vocabulary, track)].append(number)
+    for rank, numbers in sorted(players.items()):
+        if len(numbers) > 1:
+            yield f"tracks {', '.join(map(str, numbers))} are one voice: {vocabulary.voice_name(rank)}"
+    kits = sum(track.is_drum and track.program != 0 and len(track.notes) > 0 for track in score.tracks)
+    yield from _counted(kits, "drum tracks without their own kit")
+
+
+def _respelled(score: ScoreTick, bars: Sequence[Bar], meters: Sequence[Meter]) -> Iterator[str]:
+    """Report whole bars that got another signature; a short bar always has the signature of its own length."""
+    respelled = {
+        f"{bar.numerator}/{bar.denominator} as {meter.numerator}/{meter.denominator}"
+        for bar, meter in zip(bars, meters, strict=True)
+        if (bar.numerator, bar.denominator) != (meter.numerator, meter.denominator)
+        and bar.length_ticks * bar.denominator == 4 * score.ticks_per_quarter * bar.numerator
+    }
+    for change in sorted(respelled):
+        yield f"bars written in another time signature: {change}"
+
+
+def _tempo_changes(score: ScoreTick, piece: Piece) -> Iterator[str]:
+    kept = [tempo.quarters_per_minute for bar in piece.bars for tempo in bar.tempos]
+    rounded = sum(min((abs(tempo.qpm - own) for own in kept), default=tempo.qpm) > 0.01 for tempo in score.tempos)
+    yield from _counted(rounded, "tempos rounded")
+    yield from _counted(len(score.tempos) - len(kept), "tempos dropped that the rounded ones repeat")
+
+
+def _counted(count: int, what: str) -> Iterator[str]:
+    if count > 0:
+        yield f"{what}: {count}"
 
 
 def bar_meters(vocabulary: Vocabulary, bars: Sequence[Bar], ticks_per_quarter: int) -> tuple[Meter, ...]:
     """Return the meter of each bar on the grid; a bar that is cut short gets the signature of its own length.
 
     In multitrack music a signature that the vocabulary lacks is replaced by one of equal length (24/16 by 12/8), and a
-    bar line less than a 32nd off a 16th (after a grace note, for example) is moved there, see `snap_bars`.
+    bar line less than a 32nd from a 16th (after a grace note, for example) is moved there, see `_snap_bars`.
 
     Raises:
         InputError: A bar has a length that no time signature of the vocabulary has.
@@ -194,19 +188,19 @@ def _meter(vocabulary: Vocabulary, bar: Bar, ticks_per_quarter: int) -> Meter:
 
 
 def _nearest(vocabulary: Vocabulary, bar: Bar, length: Fraction) -> Meter | None:
-    """Return the meter less than a 32nd from a length, if there is one; of equals the one in the bar's own beats."""
+    """Return the nearest meter less than a 32nd from a length, if any; of equals, the one in the bar's own beats."""
     near = [(abs(Fraction(m.numerator, m.denominator) - length), m) for m in vocabulary.meter_of.values()]
     fitting = [(distance, m.denominator != bar.denominator, m) for distance, m in near if distance < Fraction(1, 32)]
     return min(fitting)[2] if fitting else None
 
 
-def snap_bars(
+def _snap_bars(
     score: ScoreTick, bars: Sequence[Bar], meters: Sequence[Meter]
 ) -> tuple[ScoreTick, Sequence[Bar], tuple[str, ...]]:
-    """Give each bar exactly the length of its meter, from `bar_meters`; events keep their distance from the bar line.
+    """Give each bar exactly the length of its meter; events keep their distance from the bar line.
 
     Returns:
-        The score and its bars, untouched if they have those lengths; and a phrase about what was changed.
+        The score and its bars, unchanged if they have those lengths, and a phrase about the changes.
     """
     if all(_ticks(meter, score.tpq) == bar.length_ticks for bar, meter in zip(bars, meters, strict=True)):
         return score, bars, ()
@@ -237,129 +231,124 @@ def _ticks(meter: Meter, ticks_per_quarter: int) -> Fraction:
     return Fraction(4 * ticks_per_quarter * meter.numerator, meter.denominator)
 
 
-_DEFAULT_TEMPO = 120.0  # of MIDI, in quarters per minute
+class GridNotes(NamedTuple):
+    """Notes on the grid; offsets count from the beginning of a note's bar."""
+
+    bar_N: Ints
+    offset_N: Ints
+    voice_N: Ints
+    pitch_N: Ints
+    duration_N: Ints
+    velocity_N: Ints
+
+    def at(self, chosen: NDArray[np.int64] | NDArray[np.bool_]) -> GridNotes:
+        """Return some of the notes, or all of them in another order."""
+        return GridNotes(*(column[chosen] for column in self))
+
+    def in_bars(self, meters: Sequence[Meter], tempos: Sequence[Sequence[GridTempo]]) -> tuple[GridBar, ...]:
+        """Return bars with these notes, given the meter and tempos of each bar."""
+        ordered = self.at(np.lexsort((self.pitch_N, self.voice_N, self.offset_N, self.bar_N)))
+        notes = list(map(GridNote._make, zip(*(column.tolist() for column in ordered[1:]), strict=True)))
+        bounds = np.searchsorted(ordered.bar_N, np.arange(len(meters) + 1)).tolist()
+        return tuple(
+            GridBar(meter, tuple(notes[start:end]), tuple(inside))
+            for meter, start, end, inside in zip(meters, bounds[:-1], bounds[1:], tempos, strict=True)
+        )
 
 
-def encode_multitrack(
-    vocabulary: Vocabulary, score: ScoreTick, bars: Sequence[Bar] | None = None
-) -> tuple[Piece, tuple[str, ...]]:
-    """Put a score of any tracks on the token grid.
+class Quantizer:
+    """The onsets and durations that the grid allows in a piece.
 
-    Onsets, durations, velocities and tempos are rounded to the nearest in the vocabulary. Of notes of one instrument
-    and pitch that then begin together the longest stays, and one that still sounds when its pitch is struck again ends
-    there.
-
-    Args:
-        vocabulary: The vocabulary, of the preset `gm`.
-        score: A score in ticks.
-        bars: Its bars; by default those up to the end of its last note.
-
-    Returns:
-        The piece, and one phrase for each kind of change.
-
-    Raises:
-        InputError: There are no notes, or no time signature of the vocabulary is as long as some bar.
+    The bars of the score are as long as their meters. There is one more meter, for a bar into which events at the very
+    end may be rounded up. `fine` is the number of the score's ticks to the quarter note.
     """
-    if not any(track.notes for track in score.tracks):
-        raise InputError("The score has no notes. Give a score with notes.")
-    bars = bars_of(score) if bars is None else bars
-    meters = bar_meters(vocabulary, bars, score.ticks_per_quarter)
-    respelled = tuple(_respelled(score, bars, meters))
-    score, bars, rounded = snap_bars(score, bars, meters)
-    piece, changes = _on_grid(vocabulary, score, bars, meters)
-    return piece, (*_merged_tracks(vocabulary, score), *respelled, *rounded, *changes, *_tempo_changes(score, piece))
+
+    def __init__(self, vocabulary: Vocabulary, bars: Sequence[Bar], meters: Sequence[Meter], fine: int) -> None:
+        assert len(meters) == len(bars) + 1
+        self._vocabulary, self._grid, self._fine = vocabulary, vocabulary.ticks_per_quarter, fine
+        self._fine_start_B = np.array([bar.start_ticks for bar in bars])
+        self._bar_ticks_B = np.array([meter.bar_ticks for meter in meters])
+        self._position_ticks_B = np.array([meter.position_ticks for meter in meters])
+        self._denominator_B = np.array([meter.denominator for meter in meters])
+        self._start_B = np.cumsum(self._bar_ticks_B) - self._bar_ticks_B
+
+    def place(self, fine_ticks: ArrayLike) -> tuple[Ints, Ints]:
+        """Return the nearest bar and offset for each time in ticks of the score."""
+        time_N = np.asarray(fine_ticks, dtype=np.int64)
+        bar_N = np.searchsorted(self._fine_start_B, time_N, side="right") - 1
+        step_N = self._position_ticks_B[bar_N]
+        unit_N = step_N * self._fine
+        offset_N = (2 * (time_N - self._fine_start_B[bar_N]) * self._grid + unit_N) // (2 * unit_N) * step_N
+        is_next_N = offset_N >= self._bar_ticks_B[bar_N]
+        return bar_N + is_next_N, np.where(is_next_N, 0, offset_N)
+
+    def round(self, notes: Notes, voice_N: Ints) -> GridNotes:
+        """Round the notes of a score; several may coincide."""
+        bar_N, offset_N = self.place(notes.time_N)
+        duration_N = np.empty_like(bar_N)
+        for denominator, mine in self._by_denominator(bar_N):
+            lengths = self._lengths(denominator)
+            duration_N[mine] = _nearest_values(lengths, self._fine, notes.duration_N[mine] * self._grid)
+        velocity_N = _nearest_values(np.array(sorted(self._vocabulary.velocity_id)), 1, notes.velocity_N)
+        return GridNotes(bar_N, offset_N, voice_N, notes.pitch_N, duration_N, velocity_N)
+
+    def without_clashes(self, notes: GridNotes) -> GridNotes:
+        """Keep the longest of notes of one pitch that begin together, and end a note when its pitch is struck again."""
+        onset_N = self.onsets(notes)
+        order = np.lexsort((notes.velocity_N, notes.duration_N, onset_N, notes.pitch_N, notes.voice_N))
+        notes, onset_N = notes.at(order), onset_N[order]
+        is_last_N = np.append(~_has_same_next(notes) | (np.diff(onset_N) > 0), True)
+        notes, onset_N = notes.at(is_last_N), onset_N[is_last_N]
+        duration_N = notes.duration_N.copy()
+        room_N = np.append(np.where(_has_same_next(notes), np.diff(onset_N), duration_N[:-1]), duration_N[-1:])
+        for denominator, mine in self._by_denominator(notes.bar_N):
+            cut = mine & (duration_N > room_N)
+            lengths = self._lengths(denominator)
+            duration_N[cut] = lengths[np.searchsorted(lengths, room_N[cut], side="right") - 1]
+        return notes._replace(duration_N=duration_N)
+
+    def onsets(self, notes: GridNotes) -> Ints:
+        """Return onsets from the beginning of the piece."""
+        onset_N: Ints = self._start_B[notes.bar_N] + notes.offset_N
+        return onset_N
+
+    def count_changes(self, before: Notes, voice_N: Ints, after: GridNotes) -> dict[str, int]:
+        """Count the changed notes of a score by the kind of change."""
+        keys_before = _keys(voice_N, before.pitch_N, before.time_N * self._grid)
+        keys_after = _keys(after.voice_N, after.pitch_N, self.onsets(after) * self._fine)
+        _, last = np.unique(keys_before[::-1], return_index=True)  # the last of notes that begin together
+        last = keys_before.size - 1 - last
+        both, at, new = np.intersect1d(keys_before[last], keys_after, assume_unique=True, return_indices=True)
+        old = last[at]
+        resized = before.duration_N[old] * self._grid != after.duration_N[new] * self._fine
+        return {
+            "notes dropped to fit the grid": keys_before.size - keys_after.size,
+            "notes moved to fit the grid": keys_after.size - both.size,
+            "notes given another length to fit the grid": int(resized.sum()),
+            "velocities rounded": int((before.velocity_N[old] != after.velocity_N[new]).sum()),
+        }
+
+    def _by_denominator(self, bar_N: Ints) -> list[tuple[int, NDArray[np.bool_]]]:
+        """Return each denominator and a mask of the notes in its bars."""
+        denominator_N = self._denominator_B[bar_N]
+        return [(denominator, denominator_N == denominator) for denominator in np.unique(denominator_N).tolist()]
+
+    def _lengths(self, denominator: int) -> Ints:
+        return np.array(sorted(self._vocabulary.duration_id[denominator]))
 
 
-def choose_tracks(score: ScoreTick, track: int | str | None = None) -> tuple[ScoreTick, str]:
-    """Return a score of all tracks, or of the one given by number from 1 or by name, and a sentence that says so."""
-    if track is None:
-        return score, f"tracks: all {len(score.tracks)}"
-    chosen = score.copy()
-    index = track_indices(score, str(track))[0]
-    chosen.tracks = TrackTickList([score.tracks[index]])
-    return chosen, f"track: {track_label(score, index)}"
+def _nearest_values(value_V: NDArray[Any], factor: int, target_N: Any) -> Any:
+    """Return the values, of rising ones, whose products with a factor are nearest; of two equally near, the larger."""
+    middle = (value_V[1:] + value_V[:-1]) * factor
+    return value_V[np.searchsorted(middle, 2 * target_N, side="right")]
 
 
-def _rank(vocabulary: Vocabulary, track: TrackTick) -> int:
-    rank = vocabulary.rank_of(track)
-    if rank is None:
-        raise InputError(f"Program {track.program} of track '{track.name}' is not in the vocabulary. Choose another.")
-    return rank
+def _has_same_next(notes: GridNotes) -> NDArray[np.bool_]:
+    """Return a mask of the notes, without the last, whose next note has the same voice and pitch."""
+    same: NDArray[np.bool_] = (np.diff(notes.voice_N) == 0) & (np.diff(notes.pitch_N) == 0)
+    return same
 
 
-def _on_grid(
-    vocabulary: Vocabulary, score: ScoreTick, bars: Sequence[Bar], meters: Sequence[Meter]
-) -> tuple[Piece, Iterator[str]]:
-    """Round everything to the nearest in the vocabulary; return also how many notes changed."""
-    meters = [*meters, meters[-1]]  # a note at the very end may be rounded up into one more bar
-    quantizer = Quantizer(vocabulary, bars, meters, score.ticks_per_quarter)
-    notes = notes_of(score.tracks)
-    rank_T = np.array([_rank(vocabulary, track) if track.notes else -1 for track in score.tracks])
-    voice_N = rank_T[notes.track_N]
-    found = quantizer.without_clashes(quantizer.round(notes, voice_N))
-    tempos = _tempos_on_grid(vocabulary, score, quantizer)
-    changes = [index for index in range(1, len(bars)) if meters[index] != meters[index - 1]]
-    last = max(int(found.bar_N.max()), *tempos, *changes)  # later bars are left out, as by miditok
-    piece = Piece(found.in_bars(meters[: last + 1], [tempos.get(index, []) for index in range(last + 1)]))
-    counts = quantizer.count_changes(notes, voice_N, found)
-    return piece, (phrase for what, count in counts.items() for phrase in _counted(count, what))
-
-
-def _tempos_on_grid(vocabulary: Vocabulary, score: ScoreTick, quantizer: Quantizer) -> dict[int, list[GridTempo]]:
-    """Return the tempos of each bar that has any: one at the beginning (120 by default), and each change."""
-    known = sorted(vocabulary.tempo_id)
-    tempos = {(0, 0): _DEFAULT_TEMPO}
-    ordered = sorted(score.tempos, key=lambda tempo: tempo.time)
-    places = zip(*(column.tolist() for column in quantizer.place([tempo.time for tempo in ordered])), strict=True)
-    tempos.update(zip(places, (tempo.qpm for tempo in ordered), strict=True))
-    found: dict[int, list[GridTempo]] = defaultdict(list)
-    current = 0.0
-    for (bar, offset), qpm in sorted(tempos.items()):
-        nearest = _nearest_value(known, qpm)
-        if nearest != current:
-            found[bar].append(GridTempo(offset, nearest))
-            current = nearest
-    return found
-
-
-def _nearest_value(values: Sequence[float], target: float) -> float:
-    """Return the nearest of rising values; of two equally near, the larger."""
-    after = min(max(bisect.bisect_left(values, target), 1), len(values) - 1)
-    below, above = values[after - 1], values[after]
-    return below if target - below < above - target else above
-
-
-def _merged_tracks(vocabulary: Vocabulary, score: ScoreTick) -> Iterator[str]:
-    players: dict[int, list[int]] = defaultdict(list)
-    for number, track in enumerate(score.tracks, start=1):
-        if track.notes:
-            players[_rank(vocabulary, track)].append(number)
-    for rank, numbers in sorted(players.items()):
-        if len(numbers) > 1:
-            yield f"tracks {', '.join(map(str, numbers))} are one voice: {vocabulary.voice_name(rank)}"
-    kits = sum(track.is_drum and track.program != 0 and len(track.notes) > 0 for track in score.tracks)
-    yield from _counted(kits, "drum tracks without their own kit")
-
-
-def _respelled(score: ScoreTick, bars: Sequence[Bar], meters: Sequence[Meter]) -> Iterator[str]:
-    """Say which whole bars got another signature; a short one always has that of its own length."""
-    respelled = {
-        f"{bar.numerator}/{bar.denominator} as {meter.numerator}/{meter.denominator}"
-        for bar, meter in zip(bars, meters, strict=True)
-        if (bar.numerator, bar.denominator) != (meter.numerator, meter.denominator)
-        and bar.length_ticks * bar.denominator == 4 * score.ticks_per_quarter * bar.numerator
-    }
-    for change in sorted(respelled):
-        yield f"bars written in another time signature: {change}"
-
-
-def _tempo_changes(score: ScoreTick, piece: Piece) -> Iterator[str]:
-    kept = [tempo.quarters_per_minute for bar in piece.bars for tempo in bar.tempos]
-    rounded = sum(min((abs(tempo.qpm - own) for own in kept), default=tempo.qpm) > 0.01 for tempo in score.tempos)
-    yield from _counted(rounded, "tempos rounded")
-    yield from _counted(len(score.tempos) - len(kept), "tempos dropped that the rounded ones repeat")
-
-
-def _counted(count: int, what: str) -> Iterator[str]:
-    if count > 0:
-        yield f"{what}: {count}"
+def _keys(voice_N: Ints, pitch_N: Ints, onset_N: Ints) -> Ints:
+    """Return one number for voice, pitch and onset; at most 2^26 ticks times the grid's resolution need 33 bits."""
+    return (voice_N << 7 | pitch_N) << 44 | onset_N

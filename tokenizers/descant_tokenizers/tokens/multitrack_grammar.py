@@ -1,10 +1,10 @@
 """The automaton of legal successors for multitrack music: chords, velocities, tempos.
 
 As in the grammar of single lines, types come from miditok's graph and values from the vocabulary and the state: onsets
-move forward and stay inside the bar; at one onset an optional tempo comes first, then the notes, in the order of their
-instruments and from low to high, each once. An instrument strikes a pitch only when it has ended, because MIDI cannot
-tell two such notes apart. Drums have their own pitches. There are no dead ends: a position is only opened if some
-instrument has a pitch to play there or a tempo is allowed, and a bar can always be closed.
+move forward and stay inside the bar; at one onset an optional tempo comes first, then the notes, each once, in the
+order of their instruments and from low to high. An instrument strikes a pitch only after it has ended, because MIDI
+cannot tell two such notes apart. Drums have their own pitches. There are no dead ends: a position is only opened if
+some instrument has a pitch to play there or a tempo is allowed, and a bar can always be closed.
 
 Units: ticks of the vocabulary's grid, from the beginning of the current bar.
 """
@@ -84,7 +84,7 @@ class MultitrackGrammar(Grammar):
         if kind == "Program" and self.vocabulary.voice_of[base_id] != state.voice:
             return state._replace(kind=kind, voice=self.vocabulary.voice_of[base_id], pitch=-1)
         after = super()._step(state, base_id)
-        if kind == "Position":  # notes that have ended do not matter for the future
+        if kind == "Position":  # notes that have ended do not affect the future
             sounding = tuple(lane for lane in after.busy_ticks if lane.end_ticks > after.offset_ticks)
             return after._replace(busy_ticks=sounding)
         return after
@@ -95,7 +95,7 @@ class MultitrackGrammar(Grammar):
         return whole[self.vocabulary.num_base_ids :]
 
     def _add_merged(self, whole: Mask, node: _Trie, state: State, rules: Rules, masks: dict[State, Mask]) -> None:
-        """Mark the merged tokens whose base tokens are legal from here; `masks` are those known so far."""
+        """Mark the merged tokens whose base tokens are legal from here; `masks` caches masks by state."""
         if state not in masks:
             masks[state] = self._base_mask(state, rules)
         allowed = masks[state]
@@ -106,8 +106,8 @@ class MultitrackGrammar(Grammar):
             if child.children:
                 after = self._step(state, base_id)
                 if self.vocabulary.types[base_id] == "Duration":
-                    # Only higher pitches and later instruments follow at this onset. That the note sounds does not
-                    # matter for them, and leaving it out makes more states equal.
+                    # Only higher pitches and later instruments follow at this onset. This note does not affect them,
+                    # and leaving it out makes more states equal.
                     after = after._replace(busy_ticks=state.busy_ticks)
                 self._add_merged(whole, child, after, rules, masks)
 
@@ -131,7 +131,7 @@ class MultitrackGrammar(Grammar):
         return state.kind in ("Program", "Pitch", "PitchDrum", "Velocity")
 
     def _allow_notes(self, allowed: Mask, state: State, rules: Rules, meter: Meter) -> None:
-        """Allow later onsets that can be used, and what can still begin at this one."""
+        """Allow later onsets that can be used, and whatever can still begin at this one."""
         bounds, offset = self._bounds(rules), state.offset_ticks
         free_from = self._free_from(state, bounds)
         last = bounds.latest - self._shortest[meter.denominator]
@@ -164,7 +164,7 @@ class MultitrackGrammar(Grammar):
         )
 
     def _free_from(self, state: State, bounds: _Bounds) -> npt.NDArray[np.int64]:
-        """Return from when each voice has a pitch to play: now, unless it sounds all of them."""
+        """Return the tick from which each voice has a pitch to play: 0, unless it sounds all of them."""
         free_from = np.zeros(bounds.voices.size, dtype=np.int64)
         free_from[bounds.high < bounds.low] = NEVER
         for voice, count in Counter(lane.voice for lane in state.busy_ticks).items():
@@ -172,7 +172,7 @@ class MultitrackGrammar(Grammar):
             if place == bounds.voices.size or bounds.voices[place] != voice:
                 continue
             low, high = int(bounds.low[place]), int(bounds.high[place])
-            if count > high - low:  # only then can all be taken
+            if count > high - low:  # otherwise one is free
                 ends = [
                     lane.end_ticks for lane in state.busy_ticks if lane.voice == voice and low <= lane.pitch <= high
                 ]
@@ -194,7 +194,7 @@ class MultitrackGrammar(Grammar):
 
 
 class _Trie:
-    """Runs of base tokens that merged tokens stand for."""
+    """Prefix tree of the merged tokens' base tokens."""
 
     def __init__(self) -> None:
         self.children: dict[int, _Trie] = {}
@@ -202,7 +202,7 @@ class _Trie:
 
 
 def _covered(offsets: npt.NDArray[np.int64], first: npt.NDArray[np.int64], last: npt.NDArray[np.int64]) -> Mask:
-    """Return which offsets lie inside some interval from `first` to `last`."""
+    """Return a mask of the offsets inside some interval from `first` to `last`."""
     open_ = first <= last
     spans = {(int(a), int(b)) for a, b in zip(first[open_], last[open_], strict=True)}
     covered = np.zeros(offsets.size, dtype=bool)

@@ -1,7 +1,7 @@
 """A piece on the token grid, its exact correspondence with a REMI token stream, and its transpositions.
 
-A `Piece` holds exactly what a stream of base tokens says: bars with a time signature, notes with a voice and, where
-the vocabulary has them, velocities and tempos. Tasks (tasks.py) rearrange pieces; the grammar (grammar.py) decides
+A `Piece` holds exactly the contents of a stream of base tokens: bars with a time signature, notes with a voice and, if
+the vocabulary has them, velocities and tempos. Tasks (tasks.py) rearrange pieces; the grammar (grammar.py) defines
 which streams are pieces.
 """
 
@@ -33,7 +33,7 @@ class GridNote(NamedTuple):
 
 
 class GridTempo(NamedTuple):
-    """A tempo of the vocabulary, and its place from the beginning of its bar."""
+    """A tempo of the vocabulary, and its distance from the beginning of its bar."""
 
     offset_ticks: int
     quarters_per_minute: float
@@ -41,7 +41,7 @@ class GridTempo(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class GridBar:
-    """One bar: its meter, its notes and tempos in stream order."""
+    """One bar: its meter, and its notes and tempos in stream order."""
 
     meter: Meter
     notes: tuple[GridNote, ...] = ()
@@ -54,7 +54,7 @@ class GridBar:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Bars in order. The first may be a pickup, which is a bar like any other here."""
+    """Bars in order. A pickup is a bar like any other."""
 
     bars: tuple[GridBar, ...]
 
@@ -87,14 +87,14 @@ class Piece:
         return max(ends, default=0)
 
     def keep_voices(self, voices: Sequence[int]) -> Piece:
-        """Return the piece with only these voices; bars stay."""
+        """Return the piece with only these voices, in all its bars."""
         kept = frozenset(voices)
         if kept.issuperset(self.voices):
             return self
         return Piece(tuple(replace(b, notes=tuple(n for n in b.notes if n.voice in kept)) for b in self.bars))
 
     def transpose(self, semitones: int, fixed_voice: int = -1) -> Piece:
-        """Return the piece moved by `semitones`, all voices but a fixed one (drums)."""
+        """Return the piece with all voices but a fixed one (drums) moved by `semitones`."""
         if semitones == 0:
             return self
 
@@ -104,7 +104,7 @@ class Piece:
         return Piece(tuple(replace(bar, notes=tuple(map(moved, bar.notes))) for bar in self.bars))
 
     def merge(self, other: Piece) -> Piece:
-        """Return both pieces' notes in one; the bars must agree."""
+        """Return a piece with the notes of both; their meters must be equal."""
         bars = []
         for mine, theirs in zip(self.bars, other.bars, strict=True):
             assert mine.meter == theirs.meter, "pieces to merge have other meters"
@@ -113,7 +113,7 @@ class Piece:
 
 
 class StreamError(ValueError):
-    """A token stream that the grammar does not allow, with the index of the wrong token."""
+    """A token stream that the grammar does not allow; `index` is that of the wrong token."""
 
     def __init__(self, vocabulary: Vocabulary, ids: Sequence[int], index: int, expected: str) -> None:
         found = vocabulary.names[ids[index]] if index < len(ids) else "the end"
@@ -174,7 +174,7 @@ def read_bar(vocabulary: Vocabulary, ids: Sequence[int], start: int) -> tuple[Me
 
 
 def read_content(vocabulary: Vocabulary, ids: Sequence[int], start: int, meter: Meter) -> tuple[GridBar, int]:
-    """Read a bar's contents from `start` up to the first token that cannot belong to it; return the index after it too.
+    """Read a bar's contents from `start` to the first token that cannot belong to it, whose index is also returned.
 
     Raises:
         StreamError: Tokens are in a wrong order.
@@ -243,35 +243,21 @@ _MAX_SHIFT = 6  # largest transposition, in semitones
 PitchRange = tuple[int, int]
 
 
-def voice_ranges(pieces: Iterable[Piece], num_voices: int) -> list[PitchRange]:
-    """Return the (lowest, highest) MIDI pitch of each voice; a voice without notes gets the empty range (127, 0)."""
-    return join_ranges(map(_ranges, pieces), num_voices)
-
-
-def transpositions(piece: Piece, ranges: Sequence[PitchRange]) -> list[int]:
-    """Return the shifts of at most 6 semitones that keep every voice of a piece inside its range; 0 always."""
-    return list(shifts_within(_ranges(piece), ranges))
-
-
 def survey_pitches(pieces: Iterable[Piece], vocabulary: Vocabulary) -> tuple[list[PitchRange], list[range]]:
     """Find the voices' ranges and each piece's transpositions, reading every piece once.
 
-    Args:
-        pieces: The corpus.
-        vocabulary: Its vocabulary.
-
     Returns:
         The (lowest, highest) MIDI pitch of each voice, and the transpositions of each piece in semitones that stay
-        inside these ranges (drums do not count).
+        inside these ranges; drums are not transposed.
     """
-    own = [_ranges(piece) for piece in pieces]
+    own = [pitch_ranges(piece) for piece in pieces]
     ranges = join_ranges(own, vocabulary.num_voices)
     allowed = [_ANY_PITCH if rank == vocabulary.drum_voice else pair for rank, pair in enumerate(ranges)]
     return ranges, [shifts_within(found, allowed) for found in own]
 
 
-def _ranges(piece: Piece) -> dict[int, PitchRange]:
-    """Return the range of each voice that has notes, by rank."""
+def pitch_ranges(piece: Piece) -> dict[int, PitchRange]:
+    """Return the (lowest, highest) MIDI pitch of each voice that has notes, by rank."""
     ranges: dict[int, PitchRange] = {}
     for bar in piece.bars:
         for note in bar.notes:
@@ -281,7 +267,7 @@ def _ranges(piece: Piece) -> dict[int, PitchRange]:
 
 
 def join_ranges(all_ranges: Iterable[Mapping[int, PitchRange]], num_voices: int) -> list[PitchRange]:
-    """Return the range of each voice over pieces of which each has some voices, by rank; (127, 0) if none has it."""
+    """Return the range of each voice over all pieces, by rank; (127, 0) for a voice without notes."""
     joined = [_NO_PITCH] * num_voices
     for ranges in all_ranges:
         for rank, (low, high) in ranges.items():
@@ -290,7 +276,7 @@ def join_ranges(all_ranges: Iterable[Mapping[int, PitchRange]], num_voices: int)
 
 
 def shifts_within(own: Mapping[int, PitchRange], ranges: Sequence[PitchRange]) -> range:
-    """Return the transpositions, at most 6 semitones, that keep a piece's own ranges inside others; 0 always."""
+    """Return the transpositions of at most 6 semitones that keep a piece's own ranges inside others; 0 always."""
     low = max((ranges[rank][0] - lowest for rank, (lowest, _) in own.items()), default=0)
     high = min((ranges[rank][1] - highest for rank, (_, highest) in own.items()), default=0)
     return range(max(low, -_MAX_SHIFT), min(high, _MAX_SHIFT) + 1) or range(1)

@@ -1,12 +1,12 @@
-"""Named tokenizer presets.
+"""Named tokenizer presets: building them, loading trained ones, and pushing a tokenizer to the Hub.
 
 `satb` is REMI (Huang & Yang 2020, "Pop Music Transformer") through miditok for music in four named voices. A voice
 is a MIDI program inside the tokens (`VOICE_PROGRAMS`), because a one-stream miditok tokenizer merges tracks of
-equal program. The programs are those of a string quartet, so that a stream decoded by miditok alone already sounds
-like four instruments.
+the same program. The programs are strings, so that a stream decoded by miditok alone already sounds like four
+instruments.
 
-`sbat` is `satb` with the voices of an onset in another order: soprano, bass, alto, tenor. The rank of a voice in the
-stream is that of its program, so it has other programs.
+`sbat` is `satb` with the voices of an onset in another order: soprano, bass, alto, tenor. Voices are ordered by
+program, so its programs differ.
 
 `satb-style` and `sbat-style` add a special token for each of `STYLES`, which may follow the task.
 
@@ -15,8 +15,6 @@ programs of General MIDI and drums, velocities and tempos. A voice is a program,
 
 The grid has 24 onsets to a beat (the note value of the time signature's denominator), which holds 16ths, triplets and
 32nds in x/4 and 16ths and triplets in x/2; docs/tokenizers.md gives the measured round-trip loss.
-
-Push a tokenizer to the Hub.
 """
 
 from __future__ import annotations
@@ -25,7 +23,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.common.files import TOKENIZER_FILE
@@ -39,14 +37,14 @@ if TYPE_CHECKING:  # miditok takes longer to import than everything else, and no
 VOICE_PROGRAMS = {"Soprano": 40, "Alto": 41, "Tenor": 42, "Bass": 43}
 assert tuple(VOICE_PROGRAMS) == VOICES
 
-#: Programs of `sbat`, in the order of the stream. Brass, because miditok keeps programs in a set, and a small set of
-#: integers is in ascending order within a block of eight only.
+#: Programs of `sbat`, in the order of the stream. They are brass because miditok keeps programs in a set, and small
+#: integers in a set are in ascending order only within a block of eight.
 SBAT_PROGRAMS = {"Soprano": 56, "Bass": 58, "Alto": 60, "Tenor": 61}
 
 #: Task and separator tokens are miditok special tokens, so that `config.vocab_size == len(tokenizer)`.
 SPECIAL_TOKENS = ("PAD", "BOS", "EOS", "MASK", "SEP", "CONTINUE", "HARMONIZE", "INFILL")
 
-#: Styles that a stream of a style preset can ask for, and the special token of each.
+#: Styles that a stream of a style preset can request, and the special token of each.
 STYLES = {name: f"Style_{name}" for name in ("bach", "palestrina", "mozart", "haydn", "beethoven", "folk")}
 
 #: Inclusive MIDI pitch range of the vocabulary: every voice of the chorales, transposed by up to half an octave.
@@ -63,34 +61,34 @@ NUM_VELOCITIES = 32  # of `gm`: 3, 7, ..., 127
 TEMPO_RANGE, NUM_TEMPOS = (15, 480), 81
 
 
+def grid_config(**options: Any) -> TokenizerConfig:
+    """Return a miditok configuration on the grid of the presets, with further options; default: notes only."""
+    from miditok import TokenizerConfig
+
+    shared = {
+        "beat_res": BEAT_RESOLUTION,
+        "use_velocities": False,
+        "use_pitchdrum_tokens": False,
+        "use_programs": True,
+        "one_token_stream_for_programs": True,
+        "use_time_signatures": True,
+        "time_signature_range": TIME_SIGNATURES,
+    }
+    return TokenizerConfig(**shared | options)
+
+
 def satb_config(
     special_tokens: Sequence[str] = SPECIAL_TOKENS, programs: Iterable[int] = VOICE_PROGRAMS.values()
 ) -> TokenizerConfig:
     """Return the miditok configuration of `satb`, or of another four-part preset."""
-    from miditok import TokenizerConfig
-
-    return TokenizerConfig(
-        pitch_range=PITCH_RANGE,
-        beat_res=BEAT_RESOLUTION,
-        special_tokens=list(special_tokens),
-        use_velocities=False,
-        use_pitchdrum_tokens=False,
-        use_programs=True,
-        one_token_stream_for_programs=True,
-        programs=list(programs),
-        use_time_signatures=True,
-        time_signature_range=TIME_SIGNATURES,
-    )
+    return grid_config(pitch_range=PITCH_RANGE, special_tokens=list(special_tokens), programs=list(programs))
 
 
 def gm_config() -> TokenizerConfig:
     """Return the miditok configuration of the `gm` preset."""
-    from miditok import TokenizerConfig
-
-    return TokenizerConfig(
+    return grid_config(
         pitch_range=(0, 127),
         drums_pitch_range=(0, 127),
-        beat_res=BEAT_RESOLUTION,
         special_tokens=list(SPECIAL_TOKENS),
         use_velocities=True,
         num_velocities=NUM_VELOCITIES,
@@ -100,10 +98,6 @@ def gm_config() -> TokenizerConfig:
         log_tempos=True,
         delete_equal_successive_tempo_changes=True,
         use_pitchdrum_tokens=True,
-        use_programs=True,
-        one_token_stream_for_programs=True,
-        use_time_signatures=True,
-        time_signature_range=TIME_SIGNATURES,
     )
 
 

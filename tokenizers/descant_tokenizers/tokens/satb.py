@@ -1,11 +1,11 @@
 """From scores in four voices to pieces on the token grid.
 
-miditok silently drops or bends what its vocabulary cannot hold (a time signature becomes 4/4, a note outside the pitch
-range disappears, a long note is cut). Here each of these is either refused in one sentence, or counted and reported.
+miditok silently drops or changes what its vocabulary cannot hold (a time signature becomes 4/4, a note outside the
+pitch range disappears, a long note is cut). Here each of these is refused with an error, or counted and reported.
 
-miditok's way rounds, sorts and names every note in Python. For a score that already lies on the grid there is one right
-answer, and the fast encoder finds it by plain arithmetic in a small part of the time (a test compares the two). Any
-doubt is left to miditok.
+miditok rounds, sorts and names every note in Python. A score that already lies on the grid has only one encoding, which
+the fast encoder computes by plain arithmetic in a fraction of the time (a test compares the two). All other scores are
+left to miditok.
 
 Shapes: B bars, N notes in the order of the stream (by onset, at one onset from the highest voice down), T tokens.
 """
@@ -33,7 +33,7 @@ Place = tuple[int, int, Fraction]
 
 
 def encode_satb(vocabulary: Vocabulary, score: ScoreTick) -> tuple[Piece | FastNotes, tuple[str, ...]]:
-    """Put a score of named voices on the token grid; return also what the grid could not hold, one phrase each.
+    """Put a score of named voices on the token grid; also return a phrase for everything that it could not hold.
 
     Raises:
         InputError: A track is not named after a voice, there are no notes, or the vocabulary lacks a time signature or
@@ -56,14 +56,14 @@ def encode_satb(vocabulary: Vocabulary, score: ScoreTick) -> tuple[Piece | FastN
 
 
 def four_voices(score: ScoreTick, track: int | str | None = None) -> tuple[ScoreTick, str]:
-    """Return a score of the four voices, or of one melody, and a sentence that says which tracks these are.
+    """Return a score of the four voices, or of one melody, and a sentence that names their tracks.
 
     Args:
         score: A validated score.
         track: The track to take as the soprano, alone: its number from 1, or its name.
 
     Raises:
-        InputError: No voices or melody can be identified.
+        InputError: No voices and no melody can be identified.
     """
     try:
         choice = pick_voices(score, None if track is None else VOICES[:1], track)
@@ -99,7 +99,7 @@ class FastNotes(NamedTuple):
         return tuple(np.flatnonzero(np.bincount(self.voice_N)).tolist())
 
     def end_ticks(self) -> int:
-        """End of the last note, from the beginning of the first bar."""
+        """Return the end of the last note, from the beginning of the first bar."""
         start_B = np.cumsum([0, *(meter.bar_ticks for meter in self.meters[:-1])])
         return int((start_B[self.bar_N] + self.offset_N + self.duration_N).max())
 
@@ -116,7 +116,7 @@ class FastNotes(NamedTuple):
         position_N = self.offset_N // np.array([meter.position_ticks for meter in self.meters])[bar_N]
         is_onset_N = np.append(True, (np.diff(bar_N) > 0) | (np.diff(self.offset_N) != 0))
         after_N = np.cumsum(vocabulary.tokens_per_note + is_onset_N)
-        # `Bar TimeSig` of each bar so far come before a note
+        # a note follows the `Bar TimeSig` of all bars so far
         note_N = after_N - vocabulary.tokens_per_note + 2 * (bar_N + 1)
         bars = np.arange(self.num_bars)
         before_B = np.append(0, after_N)[np.searchsorted(bar_N, bars)] + 2 * bars
@@ -130,7 +130,7 @@ class FastNotes(NamedTuple):
         return ids_T.tolist()
 
     def duration_ids(self, vocabulary: Vocabulary) -> Ints:
-        """Return the ids of the durations, -1 for one that no token has."""
+        """Return the ids of the durations, -1 for a duration without a token."""
         denominator_N = np.array([meter.denominator for meter in self.meters])[self.bar_N]
         ids_N = np.full(self.bar_N.size, -1)
         for denominator in {meter.denominator for meter in self.meters}:
@@ -143,8 +143,8 @@ class FastNotes(NamedTuple):
 def fast_notes(vocabulary: Vocabulary, score: ScoreTick, notes: Notes | None = None) -> FastNotes | None:
     """Put a score on the token grid if that changes nothing.
 
-    The score has tracks named after voices, in pitches and time signatures of the vocabulary. Returns None if a note is
-    off the grid or longer than any token, if notes of a voice overlap, or if a bar is not as long as its signature.
+    The score has tracks named after voices, in pitches and time signatures of the vocabulary. The result is None if a
+    note is off the grid or longer than any token, notes of a voice overlap, or a bar is not as long as its signature.
     """
     notes = notes_of(score.tracks) if notes is None else notes
     if not notes.are_lines:
@@ -164,16 +164,16 @@ def fast_notes(vocabulary: Vocabulary, score: ScoreTick, notes: Notes | None = N
     order = np.lexsort((voice_N, offset_N, bar_N))
     columns = (column[order] for column in (bar_N, offset_N // fine, voice_N, notes.pitch_N, duration_N // fine))
     found = FastNotes(meters, *columns)
-    num_bars = int(found.bar_N[-1]) + 1  # a bar into which notes are only held has no token ...
+    num_bars = int(found.bar_N[-1]) + 1  # a bar in which no note begins has no token ...
     signed = {event.time for event in score.time_signatures}
-    if any(bar.start_ticks in signed for bar in bars[num_bars:]):  # ... unless it changes the time signature
+    if any(bar.start_ticks in signed for bar in bars[num_bars:]):  # ... unless the time signature changes there
         return None
     found = found._replace(meters=meters[:num_bars])
     return found if (found.duration_ids(vocabulary) >= 0).all() else None
 
 
 def _label_voices(vocabulary: Vocabulary, score: ScoreTick) -> ScoreTick:
-    """Return a copy whose tracks carry the voices' programs, in the order of the stream."""
+    """Return a copy whose tracks have the voices' programs, in the order of the stream."""
     labelled = score.copy()
     strangers = [track.name for track in labelled.tracks if track.name not in VOICES]
     if strangers:
@@ -204,7 +204,7 @@ def _check_values(vocabulary: Vocabulary, score: ScoreTick, notes: Notes) -> Non
 
 
 def _changes(vocabulary: Vocabulary, score: ScoreTick, piece: Piece, cut: set[Place]) -> tuple[str, ...]:
-    """Count how many notes of a score differ from those of its piece, and how; `cut` are those that were cut."""
+    """Count the notes of a score that differ from those of its piece, by kind of change; `cut` are notes cut short."""
     scale = Fraction(vocabulary.ticks_per_quarter, score.ticks_per_quarter)
     before = {
         (vocabulary.voices.index(track.name), note.pitch, note.time * scale): note.duration * scale
@@ -225,7 +225,7 @@ def _changes(vocabulary: Vocabulary, score: ScoreTick, piece: Piece, cut: set[Pl
 
 
 def _one_note_per_onset(bar: GridBar) -> GridBar:
-    """Keep one note of each voice and onset, the longest."""
+    """Keep only the longest note of each voice and onset."""
     longest: dict[tuple[int, int], GridNote] = {}
     for note in bar.notes:
         best = longest.setdefault((note.voice, note.offset_ticks), note)
@@ -235,7 +235,7 @@ def _one_note_per_onset(bar: GridBar) -> GridBar:
 
 
 def _without_overlaps(vocabulary: Vocabulary, piece: Piece) -> tuple[Piece, set[Place]]:
-    """Cut notes that overlap the next one of their voice, which the grammar forbids; return the piece and the notes."""
+    """Cut notes that overlap the next note of their voice, which the grammar forbids; also return their places."""
     starts = piece.bar_starts_ticks()
     next_onset: dict[int, int] = {}
     cut: set[Place] = set()

@@ -1,17 +1,17 @@
-"""Three tasks, one token stream: continue, harmonize and infill as "fill in the missing notes".
+"""Three tasks as one: continue, harmonize and infill all fill in missing notes of a token stream.
 
 A stream is the prefix `BOS TASK [Style] Program+` (the voices to generate), then blocks, then `EOS`:
 
 * *continue*: the score's own REMI stream; everything after the prefix is target.
 * *harmonize*, *infill*: a **context block** `Bar TimeSig [MASK] notes` for every bar, with the given notes, and a
-  **target block** `SEP notes` for every bar of the span, placed once the context blocks up to `lookahead_bars` bars
-  later have been seen. In an infill, `MASK` marks the bars of the span. A target block ends at the next `Bar`, `SEP` or
-  `EOS`: to generate that token is the decision that the bar is complete. With `given_at_onsets` it also repeats the
-  given notes of its bar, each at its onset: context blocks tell what is to come, repeated notes what sounds now.
+  **target block** `SEP notes` for every bar of the span, placed after the context block `lookahead_bars` bars later.
+  For *infill*, `MASK` marks the bars of the span. A target block ends at the next `Bar`, `SEP` or `EOS`: generating
+  that token is the decision that the bar is complete. With `given_at_onsets` it also repeats the given notes of its
+  bar, each at its onset: context blocks show the music to come, repeated notes the music that sounds now.
 
 With `lookahead_bars=None` all context blocks come first (the prefix layout); with a number, context and target are
-interleaved bar by bar. Conditioning tokens that run some way ahead are an idea of Thickstun et al. 2023, "Anticipatory
-Music Transformer".
+interleaved bar by bar. Conditioning tokens that run ahead of the music are an idea of Thickstun et al. 2023,
+"Anticipatory Music Transformer".
 
 The notes of a span are those whose *onset* lies in its bars, in its voices. All tempos of a *harmonize* or *infill*
 stream are context.
@@ -59,7 +59,7 @@ class LayoutConfig:
         lookahead_bars: Context bars seen beyond the target bar; `None` for all of them (prefix layout).
         given_at_onsets: Repeat given notes at their onsets in target blocks. Only for voices that are single lines,
             without merged tokens.
-        styles: Styles that may be asked for, of `presets.STYLES`, if the vocabulary has their tokens.
+        styles: Styles of `presets.STYLES` that may be requested; the vocabulary must have their tokens.
     """
 
     lookahead_bars: int | None = 2
@@ -106,7 +106,7 @@ class Decoded:
         bars: Indices of the bars to generate.
         context: The given music.
         piece: All music.
-        style: The style asked for, if there is one.
+        style: The requested style, if any.
     """
 
     task: Task
@@ -148,7 +148,7 @@ class TaskLayout:
         """Return `BOS TASK [Style] Program+`, the style at `STYLE_PLACE`; `voices` are the ranks of those to generate.
 
         Raises:
-            ValueError: There is no voice, or the layout does not have a voice or the style.
+            ValueError: `voices` is empty, or the layout lacks a voice or the style.
         """
         ranks = sorted(set(voices))
         if not ranks or ranks[0] < 0 or ranks[-1] >= self.vocabulary.num_voices:
@@ -175,10 +175,10 @@ class TaskLayout:
             task: The task.
             voices: Ranks of the voices to generate. For *continue*, the voices of the piece (others are dropped).
             bars: Indices of the bars to generate (*infill*); all bars by default.
-            style: Style to ask for, if any.
+            style: Style to request, if any.
 
         Raises:
-            ValueError: There are no such voices or bars, or no such style.
+            ValueError: A voice, a bar or the style does not exist.
         """
         prefix = self.prefix(task, voices, style)
         if task is Task.CONTINUE:
@@ -192,7 +192,7 @@ class TaskLayout:
             if block.is_target:
                 content, flags = self._target_bar(piece.bars[block.bar], voices)
             ids += content
-            # The token after a target block is the decision to end it, so the model has to predict it.
+            # The token after a target block is the decision to end it, so the model must predict it.
             if after_target and not block.is_target:
                 flags[0] = True
             loss_mask += flags
@@ -231,7 +231,7 @@ class TaskLayout:
     def _target_bar(self, bar: GridBar, voices: Sequence[int]) -> tuple[list[int], list[bool]]:
         """Return the ids of a target block, and its loss mask.
 
-        Of a repeated note the model predicts the voice where a voice to generate could come before it instead.
+        The model predicts the voice of a repeated note where a voice to generate could come before it.
         """
         if not self.config.given_at_onsets:
             notes = tuple(note for note in bar.notes if note.voice in voices)

@@ -2,8 +2,8 @@
 
 BPE (Sennrich et al. 2016; for music Fradet et al. 2023, "Byte Pair Encoding for Symbolic Music") repeatedly joins the
 most frequent pair of tokens; Unigram (Kudo 2018) keeps, of many runs, those that make the corpus most likely. Both are
-trained by Hugging Face's `tokenizers`. miditok's own `train` is not used, because its limits are beats at best, which
-it marks by extra tokens, and because it gives Unigram's base tokens new ids.
+trained by Hugging Face's `tokenizers`. miditok's own `train` is not used, because it cannot split at onsets, only at
+bars or at beats, which it marks with extra tokens, and because it gives Unigram's base tokens new ids.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SubwordModel = Literal["BPE", "Unigram"]
 MAX_VOCAB_SIZE = 1 << 16
 MIN_FREQUENCY = 2  # a run of tokens that occurs only once in the corpus is not worth an id
 MAX_NOTES = 5_000_000  # more notes change little, but take time and memory
-_DIGITS = 6  # of Unigram's scores: short enough that every library reads back the number that was written
+_DIGITS = 6  # of Unigram's scores: few enough that every library reads back the number that was written
 
 
 def train_tokenizer(
@@ -39,14 +39,14 @@ def train_tokenizer(
     *,
     show_progress: bool = False,
 ) -> REMI:
-    """Train merges on pieces, whole and as tasks and transposition present them to a model.
+    """Train merges on pieces, in all transpositions, whole and split as tasks split them.
 
-    BPE is deterministic; Unigram's training is not reproducible to the last token (huggingface/tokenizers issue 668).
+    BPE is deterministic; Unigram's training is not fully reproducible (huggingface/tokenizers issue 668).
 
     Args:
         tokenizer: An untrained tokenizer of a preset; it is not changed.
         pieces: The music.
-        vocab_size: Number of ids, base tokens included; the result has fewer if the music does not suffice.
+        vocab_size: Number of ids, base tokens included; the result has fewer if the corpus is too small.
         model: The algorithm.
         show_progress: Show progress bars on stderr, if that is a terminal.
 
@@ -54,12 +54,12 @@ def train_tokenizer(
         A tokenizer whose base tokens have the same ids.
 
     Raises:
-        InputError: The vocabulary is not larger than the base vocabulary, or too large, or there are no notes.
+        InputError: The vocabulary size is out of range, or there are no notes.
     """
     vocabulary = Vocabulary(tokenizer)
     check_vocab_size(vocabulary, vocab_size)
     if not any(piece.num_notes for piece in pieces):
-        raise InputError("There is no piece to train on. Give a corpus with notes in its train split.")
+        raise InputError("There are no notes to train on. Give a corpus with notes in its train split.")
     merges = SubwordMerges(tokenizer)
     base = [merges.text([i]) for i in range(vocabulary.num_base_ids)]
     backend, trainer = _backend(model, vocab_size=vocab_size, initial_alphabet=base, show_progress=show_progress)
@@ -103,7 +103,7 @@ def _pre_tokenizer(boundaries: str, openings: str) -> pre_tokenizers.PreTokenize
 
 
 def _transposed(pieces: Sequence[Piece], vocabulary: Vocabulary) -> list[tuple[Piece, int]]:
-    """Return each piece with each of its transpositions; of more than `MAX_NOTES` notes, every n-th of them."""
+    """Return each piece with each of its transpositions; only every n-th if they have more than `MAX_NOTES` notes."""
     _, all_shifts = survey_pitches(pieces, vocabulary)
     examples = [(piece, shift) for piece, shifts in zip(pieces, all_shifts, strict=True) for shift in shifts]
     num_notes = sum(piece.num_notes for piece, _ in examples)
@@ -111,7 +111,7 @@ def _transposed(pieces: Sequence[Piece], vocabulary: Vocabulary) -> list[tuple[P
 
 
 def _parts(piece: Piece) -> Iterator[Piece]:
-    """Yield a piece whole, then as tasks split it: its first voice, and its other voices."""
+    """Yield a piece, then its first voice and its other voices, as tasks split them."""
     yield piece
     if len(piece.voices) > 1:
         yield piece.keep_voices(piece.voices[:1])
@@ -119,7 +119,7 @@ def _parts(piece: Piece) -> Iterator[Piece]:
 
 
 def _in_base_order(params: dict[str, Any], base: list[str]) -> dict[str, Any]:
-    """Give base tokens the ids that they have without a model, and merged ones the next ids."""
+    """Give base tokens the ids that they have without a model, and merged tokens the next ids."""
     model = params["model"]
     known = frozenset(base)
     if model["type"] == "BPE":

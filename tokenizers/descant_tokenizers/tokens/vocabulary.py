@@ -1,8 +1,8 @@
 """A typed view of a REMI vocabulary: the meaning of each token id, in ticks and MIDI numbers.
 
 Units: `ticks` are ticks of the tokenizer's own grid, `Vocabulary.ticks_per_quarter` to the quarter note. miditok counts
-positions and durations in beats of the current time signature, so the same token lasts half as long in 6/8 as in 3/4;
-everything outside this file works in ticks.
+positions and durations in beats of the current time signature, so the same token lasts half as long in 6/8 as in 3/4.
+All code outside this file works in ticks.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Meter(NamedTuple):
 class IdArrays(NamedTuple):
     """Ids as arrays: by position in the bar, rank of the voice and MIDI pitch; by denominator and ticks of a duration.
 
-    They hold -1 where there is no id; `pitch` leaves out drums.
+    Places without an id hold -1; `pitch` excludes drums.
     """
 
     position: npt.NDArray[np.int64]
@@ -56,7 +56,7 @@ class Vocabulary:
 
     Args:
         tokenizer: A one-stream REMI tokenizer with programs and time signatures (of a preset), with or without merges.
-            The tables below describe its base tokens; `base_ids` says which of them a merged token stands for.
+            The attributes describe its base tokens; `base_ids` expands merged tokens.
 
     Attributes:
         names: Name of each base id in miditok, such as `Pitch_60`; `types` and `values` are the parts of it.
@@ -70,7 +70,7 @@ class Vocabulary:
         tempo_of: Quarters per minute of each tempo id; empty if there are no tempos.
 
     Raises:
-        ValueError: The tokenizer was trained by other code than ours, see `SubwordMerges`.
+        ValueError: The tokenizer was not trained by Descant; see `SubwordMerges`.
     """
 
     def __init__(self, tokenizer: REMI) -> None:
@@ -112,7 +112,7 @@ class Vocabulary:
         return self._tokenizer
 
     def __getstate__(self) -> dict[str, Any]:
-        """Pickle the tokenizer separately: a worker process that never asks for it need not import miditok."""
+        """Pickle the tokenizer separately, so that a worker process that never uses it does not import miditok."""
         packed = self._tokenizer if isinstance(self._tokenizer, bytes) else pickle.dumps(self._tokenizer)
         return {**vars(self), "_tokenizer": packed}
 
@@ -126,12 +126,12 @@ class Vocabulary:
 
     @cached_property
     def style_id(self) -> dict[str, int]:
-        """`{style: id}` of the special tokens that ask for a style; empty in most vocabularies."""
+        """`{style: id}` of the special tokens that request a style; empty in most vocabularies."""
         return {style: self.names.index(name) for style, name in STYLES.items() if name in self.names}
 
     @property
     def has_merges(self) -> bool:
-        """True if some ids stand for several base tokens."""
+        """True if there are merged tokens."""
         return self.size > self.num_base_ids
 
     @property
@@ -162,14 +162,14 @@ class Vocabulary:
         return self.drum_id if voice == self.drum_voice else self.pitch_id
 
     def rank_of(self, track: TrackTick) -> int | None:
-        """Return the rank of a track's voice: by name in four-part music, else by program; None if there is none."""
+        """Return the rank of a track's voice, by name in four-part music, else by program; None if it has none."""
         if self.voices:
             return self.voices.index(track.name) if track.name in self.voices else None
         program = program_of(track)
         return self.programs.index(program) if program in self.programs else None
 
     def voice_name(self, rank: int) -> str:
-        """Name a voice: Soprano, ... in four-part music, else its instrument in General MIDI, or Drums."""
+        """Return the name of a voice: Soprano, ... in four-part music, else its General MIDI instrument, or Drums."""
         return self.voices[rank] if self.voices else program_name(self.programs[rank])
 
     @cached_property
@@ -194,7 +194,7 @@ class Vocabulary:
         return IdArrays(_lookup(self.position_id), _lookup(self.voice_id), _lookup(self.pitch_id), durations)
 
     def base_ids(self, token_id: int) -> tuple[int, ...]:
-        """Return the base ids that an id stands for: itself, or the parts of a merged token."""
+        """Return the base ids of an id: itself, or the parts of a merged token."""
         return self._merges.expansions[token_id]
 
     def expand(self, ids: Iterable[int]) -> list[int]:
@@ -202,7 +202,7 @@ class Vocabulary:
         return [base_id for token_id in ids for base_id in self._merges.expansions[token_id]]
 
     def merge(self, base_ids: Sequence[int]) -> list[int]:
-        """Return the ids that a model sees for base ids: the same, or merged tokens where runs of notes allow it."""
+        """Return the ids that a model sees for base ids: the same, or merged tokens; see `SubwordMerges.merge`."""
         return self._merges.merge(base_ids)
 
     def sha256(self) -> str:
