@@ -181,7 +181,7 @@ def test_the_same_from_python(untrained):
         ("midinet", ("--bars", "2-3"), "--bars is '2-3'. Give a number of bars, such as 8."),
         ("midinet", ("--given", "soprano"), "--given is about the tracks of a prompt"),
         ("midinet", ("--track", "1"), "--track is about the tracks of a prompt"),
-        ("midinet", ("--top-p", "0.5"), "This model samples no tokens"),
+        ("midinet", ("--top-p", "0.5"), "This model does not sample tokens"),
         ("midinet", ("--own-melody",), "This model never generates the given melody"),
         ("roll-gan", ("--chords", "C G"), "This model takes no chords"),
         ("roll-gan", ("--bars", "8"), "This model writes four bars at a time. Leave --bars out"),

@@ -13,7 +13,7 @@ from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
 from descant_modeling.gan.checkpoints import GanMeta, load_gan, save_gan
 from descant_modeling.gan.data import load_rolls, sounding
-from descant_modeling.gan.generate import windows_of
+from descant_modeling.gan.generate import layout_of
 from descant_modeling.gan.networks import UNetGenerator, draw_noise
 from descant_modeling.models.checkpoints import load_checkpoint
 from descant_tokenizers.common.errors import InputError
@@ -191,7 +191,7 @@ def test_any_meter_is_heard_and_written_in_its_own_bars(harmonize, melody, numer
         (("--task", "continue"), "This model only harmonizes a melody"),
         (("--task", "infill", "--bars", "1"), "This model only harmonizes a melody"),
         (("--given", "bass"), "This model takes one melody as its soprano"),
-        (("--temperature", "0.5"), "This model samples no tokens"),
+        (("--temperature", "0.5"), "This model does not sample tokens"),
     ],
 )
 def test_what_it_cannot_do_is_refused(descant, untrained, melody, tmp_path, options, message):
@@ -227,7 +227,7 @@ def test_windows_hold_every_step_once():
     track = TrackTick("", 0, False)
     track.notes.append(NoteTick(0, 480 + 3 * 480 + 2 * 2880, 60, 80))
     score.tracks.append(track)
-    windows = windows_of(bars_of(score), 480)
+    windows = layout_of(bars_of(score), 480)
     parts = [(4, 1, 12), (12, 2, 0), (16, 3, 0), (8, 4, 0), (16, 5, 0), (8, 6, 0)]  # steps, half, steps before them
     expected = [half * 16 + offset + step for num_steps, half, offset in parts for step in range(num_steps)]
     assert windows.slots.tolist() == expected
@@ -243,7 +243,7 @@ def test_a_resolution_that_no_step_divides_makes_no_step_more():
     track = TrackTick("", 0, False)
     track.notes.append(NoteTick(0, 8 * 9601, 60, 80))
     score.tracks.append(track)
-    windows = windows_of(bars_of(score), 9601)
+    windows = layout_of(bars_of(score), 9601)
     assert windows.slots.tolist() == list(range(32))
     assert [windows.edges_ticks[step] for step in (0, 16, 32)] == [0, 4 * 9601, 8 * 9601]
     assert np.diff(windows.edges_ticks).min() >= 2400

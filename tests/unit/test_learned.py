@@ -160,7 +160,7 @@ def test_a_vocabulary_that_cannot_be_is_refused(vocabulary, tiny_pieces, size):
 
 def test_music_without_notes_is_refused(vocabulary, random_piece):
     silence = random_piece(np.random.default_rng(0), voices=())
-    with pytest.raises(InputError, match="There is no piece to train on"):
+    with pytest.raises(InputError, match="There are no notes to train on"):
         train_tokenizer(vocabulary.tokenizer, [silence], 600)
 
 

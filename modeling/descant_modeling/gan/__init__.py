@@ -1,1 +1,1 @@
-"""The three GANs: the source article's conditional and unconditional ones on piano rolls, and MidiNet."""
+"""Three GANs: the source article's conditional and unconditional ones on piano rolls, and MidiNet."""

@@ -1,7 +1,7 @@
 """Checkpoint folders of the GANs, and their model cards.
 
 A folder has `config.json` (the generator's sizes), `model.safetensors` (the generator, with batch norm statistics),
-`descant.json` (objective, corpora, ranges, facts about the run), and `README.md` (the model card).
+`descant.json` (objective, corpora, ranges, facts about the run) and `README.md` (the model card).
 """
 
 from __future__ import annotations
@@ -78,15 +78,7 @@ class GanCheckpoint:
 def save_gan(
     folder: Path, generator: AnyGenerator, meta: GanMeta, card: str, dtype: torch.dtype = torch.float32
 ) -> None:
-    """Write a complete checkpoint folder into an existing empty one.
-
-    Args:
-        folder: The folder.
-        generator: The model.
-        meta: Contents of `descant.json`.
-        card: The model card.
-        dtype: Type of the weights on disk: fp32, or fp16 for half the size.
-    """
+    """Write a complete checkpoint into an existing empty folder; weights in fp32, or in fp16 for half the size."""
     tensors = {
         name: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else tensor.dtype).contiguous()
         for name, tensor in generator.state_dict().items()
@@ -101,12 +93,12 @@ def load_gan(model: ModelSource, device: str = "cpu") -> GanCheckpoint:
     """Load a generator.
 
     Raises:
-        InputError: There is no such model, or its folder is incomplete, of a newer format or not a GAN's.
+        InputError: The model does not exist, is not a GAN, or its folder is incomplete or of a newer format.
     """
     found = find_checkpoint(model)
     folder, values = found.folder, dict(found.meta)
     if found.objective not in BUILDERS:
-        raise InputError(f"{folder} is not a GAN's checkpoint. Give a run of configs/gan.yaml or its like.")
+        raise InputError(f"{folder} is not the checkpoint of a GAN. Give a run with a GAN's configuration.")
     try:
         ranges = tuple((low, high) for low, high in values.pop("voice_ranges"))
         meta = GanMeta(voice_ranges=ranges, **values)
@@ -153,30 +145,14 @@ For study: {study}
 It is not meant for music to be performed unedited, for teaching or grading harmony, or for passing its output off as
 somebody's own."""
 
-#: Sources of the training music by corpus; corpora built from free ones are free.
+#: Sources of the training music by corpus; corpora built from free corpora are free.
 ROLL_SOURCES = {**SOURCES, ROLLS_CORPUS: SOURCES["chorales"], LONG_ROLLS_CORPUS: SOURCES["chorales"]}
 FREE = {*FREE_CORPORA, ROLLS_CORPUS, LONG_ROLLS_CORPUS, MELODY_CORPUS}
-HEADS = ("", "written", "valid data")
-FORM = ".3f"
-OWN_COMMAND = "accelerate launch train.py --config configs/{objective}.yaml"
 
 
 @dataclass(frozen=True)
 class Wording:
-    """The text of one kind of GAN's card.
-
-    Attributes:
-        title: Its name.
-        tags: Its own tags for the Hub.
-        description: Architecture and purpose.
-        options: Options of `generate.py` that generate music with it.
-        how: Notes on them.
-        call: The same as a call in Python.
-        study: Its uses.
-        data: The training data; `{ranges}` is replaced by the ranges of the tracks.
-        measured: Caption of the table.
-        limits: Known limits.
-    """
+    """Text of one kind of GAN's card; `options` and `call` generate music, `measured` is the caption of the table."""
 
     title: str
     tags: tuple[str, ...]
@@ -261,10 +237,15 @@ def gan_card(meta: GanMeta, measured: Sequence[MeasuredFigure] = ()) -> str:
 
     Args:
         meta: Contents of its `descant.json`.
-        measured: Figures of the valid split, from records; by default those of the run.
+        measured: Figures of the valid split, from records; by default the run's last measurements.
     """
     wording = WORDINGS[meta.objective]
-    figures = list(measured) or own_figures(meta)
+    figures = list(measured)
+    if not figures:
+        pairs = meta.training.get("metrics", {})
+        own, valid = ({name: pair[index] for name, pair in pairs.items()} for index in (0, 1))
+        command = f"accelerate launch train.py --config configs/{meta.objective}.yaml"
+        figures = recorded_figures(own, valid, command)
     names = VOICES if len(meta.voice_ranges) > 1 else ("MIDI pitches",)
     ranges = ", ".join(f"{name} {low}-{high}" for name, (low, high) in zip(names, meta.voice_ranges, strict=False))
     sources = [f"- {name}: {ROLL_SOURCES.get(name, UNKNOWN_SOURCE)}" for name in meta.corpora if name != MELODY_CORPUS]
@@ -282,23 +263,18 @@ def gan_card(meta: GanMeta, measured: Sequence[MeasuredFigure] = ()) -> str:
         use=USE.format(options=wording.options, how=wording.how, call=wording.call),
         intended=INTENDED.format(study=wording.study),
         data="\n\n".join(["\n".join(sources), wording.data.format(ranges=ranges)]),
-        quality="\n\n".join([wording.measured, table_of(figures, HEADS)]) if figures else "Not measured.",
+        quality="\n\n".join([wording.measured, table_of(figures, ("", "written", "valid data"))])
+        if figures
+        else "Not measured.",
         limits=wording.limits,
     )
-
-
-def own_figures(meta: GanMeta) -> list[MeasuredFigure]:
-    """Return a run's last measurements, each beside the valid data's own value."""
-    found = meta.training.get("metrics", {})
-    written, valid_data = ({name: pair[index] for name, pair in found.items()} for index in (0, 1))
-    return recorded_figures(written, valid_data, OWN_COMMAND.format(objective=meta.objective))
 
 
 def recorded_figures(
     written: Mapping[str, float], valid_data: Mapping[str, float], command: str
 ) -> list[MeasuredFigure]:
-    """Return metrics as figures, each beside the valid data's own value."""
+    """Return metrics as figures, each beside the value of the valid data."""
     return [
-        MeasuredFigure(name, METRIC_NAMES[name], value, valid_data[name], command, FORM)
+        MeasuredFigure(name, METRIC_NAMES[name], value, valid_data[name], command, ".3f")
         for name, value in written.items()
     ]

@@ -1,4 +1,4 @@
-"""Configurations of GAN runs; their steps are iterations, each with steps of both networks."""
+"""Configurations of GAN runs. A step is an iteration, with steps of both networks."""
 
 from __future__ import annotations
 
@@ -15,10 +15,8 @@ from descant_modeling.common.config import (
     within,
 )
 
-KEYS_PER_OCTAVE = 12
-#: Of a layer.
-SIZE = within(1, 1024)
-TARGET = Constraint(lambda value: 0 < value <= 1, "give more than 0, at most 1")
+_LAYER_SIZE = within(1, 1024)
+_TARGET = Constraint(lambda value: 0 < value <= 1, "give more than 0, at most 1")
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,7 @@ class GanDataConfig:
     """Training data of a GAN.
 
     Args:
-        corpus: `chorales-rolls`, or the folder of a dataset that `descant dataset build chorales-rolls` wrote; for the
+        corpus: A corpus, or the folder of a dataset that `descant dataset build` wrote: `chorales-rolls`, for the
             unconditional GAN `chorales-rolls-64`, for MidiNet `melody-bars`.
         batch_size: Samples in a step, over all processes together.
     """
@@ -40,7 +38,7 @@ class GanDataConfig:
 
 @dataclass(frozen=True)
 class AdamConfig:
-    """Adam's settings, the same for generator and critic.
+    """Settings of Adam, the same for both networks.
 
     Args:
         learning_rate: Constant learning rate.
@@ -72,7 +70,7 @@ class GanOptimizerConfig(AdamConfig):
 
 @dataclass(frozen=True)
 class AdversarialConfig(CommonConfig):
-    """The common part of all GANs' runs.
+    """Keys common to the runs of all GANs.
 
     Args:
         sample_steps: Steps after which some rolls are kept for the picture at the end.
@@ -87,7 +85,7 @@ class AdversarialConfig(CommonConfig):
 
 @dataclass(frozen=True)
 class GanConfig(AdversarialConfig):
-    """One run of the conditional GAN, with the source article's default values."""
+    """One run of the conditional GAN; the defaults are the source article's."""
 
     objective: str = "gan"
     name: str = "gan"
@@ -113,8 +111,9 @@ class RollGanModelConfig:
     critic_filters: tuple[int, ...] = (16, 32, 64, 128)
 
     def __post_init__(self) -> None:
-        check_fields(self, "model", SIZE, "noise_size")
-        check_fields(self, "model", all_of(4, SIZE, "give four numbers of 1 to 1024"), "filters", "critic_filters")
+        check_fields(self, "model", _LAYER_SIZE, "noise_size")
+        four_sizes = all_of(4, _LAYER_SIZE, "give four numbers of 1 to 1024")
+        check_fields(self, "model", four_sizes, "filters", "critic_filters")
 
 
 @dataclass(frozen=True)
@@ -127,11 +126,7 @@ class RollGanDataConfig(GanDataConfig):
 
 @dataclass(frozen=True)
 class RollGanConfig(AdversarialConfig):
-    """One run of the unconditional roll GAN.
-
-    Args:
-        model: Sizes.
-    """
+    """One run of the unconditional roll GAN."""
 
     objective: str = "roll-gan"
     name: str = "roll-gan"
@@ -149,7 +144,7 @@ class MidinetDataConfig(GanDataConfig):
     """Training data of MidiNet; see also `GanDataConfig`.
 
     Args:
-        keys: Keys that each bar is transposed to, 1-12: up to half of them below its own.
+        keys: Number of keys that each bar is transposed to, 1-12, up to half of them below its own.
     """
 
     corpus: str = "melody-bars"
@@ -158,7 +153,7 @@ class MidinetDataConfig(GanDataConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_fields(self, "data", within(1, KEYS_PER_OCTAVE), "keys")
+        check_fields(self, "data", within(1, 12), "keys")
 
     @property
     def shifts(self) -> tuple[int, ...]:
@@ -173,8 +168,8 @@ class MidinetOptimizerConfig(AdamConfig):
     Args:
         generator_steps: Generator steps after each discriminator step.
         real_target: The discriminator's target for real bars (one-sided label smoothing).
-        feature_weight: Weight of the distance between the mean features of data and generator.
-        bar_weight: Weight of the distance between their mean bars.
+        feature_weight: Weight of the distance between the mean features of real and generated bars.
+        bar_weight: Weight of the distance between the mean real and generated bars.
     """
 
     learning_rate: float = 5e-5
@@ -187,13 +182,13 @@ class MidinetOptimizerConfig(AdamConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_fields(self, "optimizer", POSITIVE, "generator_steps")
-        check_fields(self, "optimizer", TARGET, "real_target")
+        check_fields(self, "optimizer", _TARGET, "real_target")
         check_fields(self, "optimizer", NOT_NEGATIVE, "feature_weight", "bar_weight")
 
 
 @dataclass(frozen=True)
 class MidinetConfig(AdversarialConfig):
-    """One run of MidiNet, with its authors' default values, 20 epochs long."""
+    """One run of MidiNet, 20 epochs long; the defaults are its authors'."""
 
     objective: str = "midinet"
     name: str = "midinet"

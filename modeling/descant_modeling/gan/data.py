@@ -1,4 +1,4 @@
-"""Training data of the GANs as tensors: piano rolls, or bars of melody in all keys that they are trained in."""
+"""Training data of the GANs as tensors: piano rolls, or bars of melody in all their training keys."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from descant_tokenizers.pianoroll.rolls import BAR_STEPS, NUM_PITCHES, Rolls
 from descant_tokenizers.pianoroll.stored import SOURCES, build_corpus, read_corpus
 from descant_tokenizers.pianoroll.windows import LONG_ROLLS_CORPUS, ROLL_CORPORA, ROLLS_CORPUS, SPLITS
 
-#: A step of the bar before a first bar.
+#: Pitch of every step of the bar before a first bar.
 NO_PITCH = -1
 
 SamplesT = TypeVar("SamplesT")
@@ -31,13 +31,13 @@ SamplesT = TypeVar("SamplesT")
 
 @dataclass(frozen=True)
 class GanData(Generic[SamplesT]):
-    """Both splits.
+    """Training and validation samples.
 
     Attributes:
         train: Training samples: rolls (N, 4, T, 128), values -1 and +1, or bars of melody in all their keys.
-        valid: The same of the valid split; bars in their own key.
-        corpora: Hash of the training samples by corpus name, and the corpora that they are from.
-        voice_ranges: (lowest, highest) MIDI pitch of each track in train, as it is in the corpus.
+        valid: Samples of the valid split; bars only in their original key.
+        corpora: Hash of the training samples by corpus name, and the corpora that they come from.
+        voice_ranges: (lowest, highest) MIDI pitch of each track in train, before any transposition.
     """
 
     train: SamplesT
@@ -51,15 +51,14 @@ def load_rolls(corpus: str, *, quiet: bool = True, is_long: bool = False) -> Gan
 
     Args:
         corpus: `chorales-rolls` (for long rolls `chorales-rolls-64`), or the folder of a dataset with the same columns.
-        quiet: No progress bar while the chorales are read for the first time.
-        is_long: True for rolls of 64 steps, false for those of 32.
+        quiet: True for no progress bar while the chorales are read for the first time.
+        is_long: True for rolls of 64 steps, False for rolls of 32.
 
     Raises:
-        InputError: There is no such dataset, or it holds no such rolls.
+        InputError: The dataset does not exist, or does not hold such rolls.
     """
     expected = LONG_ROLLS_CORPUS if is_long else ROLLS_CORPUS
     shape = (ROLL_CORPORA[expected] * BAR_STEPS, NUM_PITCHES, NUM_TRACKS)
-
     found = _build_or_read(corpus, expected, quiet=quiet)
     rolls = [np.asarray(found[split].with_format("numpy")["roll"][:], dtype=np.int8) for split in SPLITS]
     if any(part.shape[1:] != shape or not np.isin(part, (-1, 1)).all() for part in rolls):
@@ -74,7 +73,7 @@ def load_rolls(corpus: str, *, quiet: bool = True, is_long: bool = False) -> Gan
 
 
 def _build_or_read(corpus: str, expected: str, *, quiet: bool) -> datasets.DatasetDict:
-    """Build the expected corpus if it is named so, else read it from a folder."""
+    """Build the expected corpus if `corpus` is its name, else read it from a folder."""
     if corpus == expected:
         with reading_bar(", ".join(SOURCES[expected]), quiet=quiet) as progress:
             return build_corpus(expected, progress=progress)[0]
@@ -84,21 +83,21 @@ def _build_or_read(corpus: str, expected: str, *, quiet: bool) -> datasets.Datas
 
 
 def sounding(rolls: Tensor) -> Rolls:
-    """(N, C, T, P), values -1 to +1 -> (N, T, P, C): true where a pitch sounds, above 0."""
+    """(N, C, T, P), values -1 to +1 -> (N, T, P, C): True where a pitch sounds (values above 0)."""
     found: Rolls = (rolls.float() > 0).permute(0, 2, 3, 1).cpu().numpy()
     return found
 
 
 @dataclass(frozen=True)
 class MelodyData:
-    """Bars of one split. Number `index + N * key` is bar `index` of N in its key `key`.
+    """Bars of one split. Sample `index + N * key` is bar `index` of N in its key number `key`.
 
     Attributes:
         pitches: (N, 16), MIDI pitches.
-        previous: (N, 16), the same of the bar before; -1 where there is none.
+        previous: (N, 16), pitches of the bar before; -1 if there is none.
         roots: (N,), pitch class of each bar's chord.
-        minors: (N,), 1 where the chord is minor, else 0.
-        shifts: Semitones from the original key to each key; (0,) for the bars as they are.
+        minors: (N,), 1 if the chord is minor, else 0.
+        shifts: Semitones from the original key to each key; (0,) for no transposition.
     """
 
     pitches: Tensor
@@ -126,7 +125,7 @@ class MelodyData:
 
 
 def bar_rolls(pitches: Tensor) -> Tensor:
-    """(B, 16) -> (B, 1, 16, 128): 1 where the pitch sounds; nothing sounds where it is outside 0-127."""
+    """(B, 16) -> (B, 1, 16, 128): 1 where the pitch sounds; a pitch outside 0-127 is silent."""
     inside = (pitches >= 0) & (pitches < NUM_PITCHES)
     rolls = F.one_hot(pitches.clamp(0, NUM_PITCHES - 1).long(), NUM_PITCHES) * inside[..., None]
     return rolls.unsqueeze(1).float()
@@ -138,7 +137,7 @@ def chord_vectors(roots: Tensor, minors: Tensor) -> Tensor:
 
 
 def vectors_of(chords: Sequence[Chord]) -> Tensor:
-    """Return chords in the form that the networks take: (number, 13)."""
+    """Return chords as the vectors that the networks take: (number, 13)."""
     return chord_vectors(*_roots_and_minors(chords))
 
 
@@ -152,10 +151,10 @@ def load_melodies(corpus: str, shifts: tuple[int, ...], *, quiet: bool = True) -
     Args:
         corpus: `melody-bars`, or the folder of a dataset with the same columns.
         shifts: Semitones by which each training bar is transposed up, one for each of its keys.
-        quiet: No progress bar while the scores are read for the first time.
+        quiet: True for no progress bar while the scores are read for the first time.
 
     Raises:
-        InputError: There is no such dataset, or it holds no bars of melody.
+        InputError: The dataset does not exist, or does not hold bars of melody.
     """
     found = _build_or_read(corpus, MELODY_CORPUS, quiet=quiet)
     train, valid = _bars(found["train"], corpus, shifts), _bars(found["valid"], corpus, (0,))

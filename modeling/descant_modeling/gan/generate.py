@@ -1,10 +1,10 @@
-"""The GANs as generators of music: four tracks to a melody, four bars from noise, and MidiNet's melodies.
+"""The GANs as generators of music: four tracks for a melody, four bars from noise, and MidiNet's melodies.
 
-The conditional GAN takes a melody of any length and meter in windows of two halves of 16 sixteenths, bars of 4/4 in
-training. Each bar begins a half of its own: a bar of 3/4 fills 12 of the 16 steps, and what is generated after it is
+The conditional GAN takes a melody of any length and meter in windows of two halves of 16 sixteenths, which are bars of
+4/4 in training. Each bar begins a new half: a bar of 3/4 fills 12 of the 16 steps, and the output for the other 4 is
 dropped; a bar longer than 4/4 is split into parts of at most four beats. A pickup is put at the end of the second half
-of a window of its own, so that bars 1 and 2 share the next one. Windows do not overlap. Their rolls are laid end to end
-before notes are read from them, so a pitch that sounds on both sides of a seam is one note.
+of a window, so that bars 1 and 2 share the next one. Windows do not overlap. Their rolls are laid end to end before
+notes are read from them, so a pitch that sounds on both sides of a seam is one note.
 """
 
 from __future__ import annotations
@@ -48,21 +48,21 @@ from descant_tokenizers.pianoroll.rolls import (
 )
 from descant_tokenizers.rendering import SOUNDS
 from descant_tokenizers.scores import VOICES, Bar, bars_of
-from descant_tokenizers.scores.voices import VoiceChoice, pick_voices, voice_names
+from descant_tokenizers.scores.voices import pick_voices, voice_names
 
 HALF_STEPS = NUM_STEPS // 2
-#: Windows that go through the generator at once.
+#: Windows in one batch of the generator.
 BATCH_WINDOWS = 64
 MELODY = VOICES[:1]
 TICKS_PER_QUARTER = 480
-#: Used in turn where the user names no chords.
+#: Chords of a melody without `--chords`, repeated.
 DEFAULT_CHORDS = ("C", "G", "Am", "F", "C", "F", "G", "C")
 MELODY_TRACK = "Melody"
 
 
 @dataclass(frozen=True)
-class Windows:
-    """The place of each step of a score in the GAN's windows.
+class WindowLayout:
+    """The places of a score's steps in the GAN's windows.
 
     Attributes:
         slots: (steps,), the window's number times 32 plus the step in it; increasing.
@@ -78,7 +78,7 @@ class Windows:
         return int(self.slots[-1]) // NUM_STEPS + 1
 
     def cut(self, roll: Rolls) -> Rolls:
-        """(steps, P) -> (windows, 32, P); nothing sounds outside the score's steps."""
+        """(steps, P) -> (windows, 32, P), silent outside the score's steps."""
         rolls = np.zeros((self.number * NUM_STEPS, NUM_PITCHES), dtype=np.bool_)
         rolls[self.slots] = roll
         return rolls.reshape(self.number, NUM_STEPS, NUM_PITCHES)
@@ -88,13 +88,8 @@ class Windows:
         return rolls.reshape(-1, *rolls.shape[2:])[self.slots]
 
 
-def windows_of(bars: Sequence[Bar], ticks_per_quarter: int) -> Windows:
-    """Lay bars into windows.
-
-    Args:
-        bars: At least one; they follow each other.
-        ticks_per_quarter: Resolution of the score, at least 4.
-    """
+def layout_of(bars: Sequence[Bar], ticks_per_quarter: int) -> WindowLayout:
+    """Lay successive bars, at least one, into windows; a quarter has at least 4 ticks."""
     step = Fraction(ticks_per_quarter, STEPS_PER_BEAT)
     slots: list[int] = []
     edges: list[int] = []
@@ -107,11 +102,26 @@ def windows_of(bars: Sequence[Bar], ticks_per_quarter: int) -> Windows:
             start = half * HALF_STEPS + (HALF_STEPS - length if bar.number == 0 else 0)
             slots += range(start, start + length)
             half += 1
-    return Windows(np.array(slots), (*edges, bars[-1].end_ticks))
+    return WindowLayout(np.array(slots), (*edges, bars[-1].end_ticks))
+
+
+def load_gan_generator(model: ModelSource, device: str = "cpu") -> MusicGenerator:
+    """Load a GAN, ready to generate music.
+
+    Raises:
+        InputError: The model does not exist or is not a GAN.
+    """
+    checkpoint = load_gan(model, device)
+    generator = checkpoint.generator
+    if isinstance(generator, MidinetGenerator):
+        return MidinetMusicGenerator(generator)
+    if isinstance(generator, RollGenerator):
+        return RollGanMusicGenerator(generator)
+    return GanMusicGenerator(checkpoint)
 
 
 class _GanGenerator:
-    """Abilities of all GANs by default; see `MusicGenerator`."""
+    """Default attributes of all GANs; see `MusicGenerator`."""
 
     tasks: tuple[str, ...] = ("compose",)
     rewrites_melody = False
@@ -120,11 +130,7 @@ class _GanGenerator:
 
 
 class GanMusicGenerator(_GanGenerator):
-    """The conditional GAN as a `MusicGenerator` that only harmonizes.
-
-    Args:
-        checkpoint: The model.
-    """
+    """The conditional GAN as a `MusicGenerator`, which only harmonizes."""
 
     rewrites_melody = True
     tasks = TASKS[:1]
@@ -133,7 +139,7 @@ class GanMusicGenerator(_GanGenerator):
         self.checkpoint = checkpoint
 
     def generate(self, request: Request, config: GenerationConfig) -> GenerationResult:
-        """Generate four tracks to a melody, up to its end; see `MusicGenerator`.
+        """Generate four tracks for a melody, up to its end; see `MusicGenerator`.
 
         A sample has the same noise in all its windows. Its first track is the prompt's own melody unless
         `config.paste_melody` is off.
@@ -147,22 +153,28 @@ class GanMusicGenerator(_GanGenerator):
         choice = pick_voices(fine, MELODY, request.track)
         melody = choice.tracks[MELODY[0]]
         fine.tracks = TrackTickList([fine.tracks[choice.indices[MELODY[0]]]])
-        windows = windows_of(bars_of(fine), fine.ticks_per_quarter)
-        melody_roll = roll_of_notes(melody.notes, windows.edges_ticks)
+        layout = layout_of(bars_of(fine), fine.ticks_per_quarter)
+        roll = roll_of_notes(melody.notes, layout.edges_ticks)
         samples = [
-            _harmony(fine, windows, self._generate(windows, melody_roll, rng), melody_roll, config)
+            _harmony(fine, layout, self._generate(layout, roll, rng), roll, config)
             for rng in _rng_of_each_sample(config)
         ]
+        remarks = [choice.reason]
+        ranges = self.checkpoint.meta.voice_ranges
+        low, high = ranges[0] if ranges else (0, NUM_PITCHES - 1)
+        if outside := sum(not low <= note.pitch <= high for note in melody.notes):
+            of_all = f"{outside} of {len(melody.notes)} notes"
+            remarks.append(f"{of_all} are outside {low}-{high}, where the model learned melodies")
         kept = ", ".join(f"{sample.melody_kept:.0%}" for sample in samples)
-        remarks = (*self._remarks(choice, melody), f"the model's own first track had kept {kept} of the melody")
-        return GenerationResult(tuple(samples), remarks, MELODY, VOICES[1:] if config.paste_melody else VOICES)
+        remarks.append(f"the model's own first track had kept {kept} of the melody")
+        return GenerationResult(tuple(samples), tuple(remarks), MELODY, VOICES[1:] if config.paste_melody else VOICES)
 
     @torch.no_grad()
-    def _generate(self, windows: Windows, melody: Rolls, rng: torch.Generator) -> Rolls:
+    def _generate(self, layout: WindowLayout, melody: Rolls, rng: torch.Generator) -> Rolls:
         """(steps, P) -> (steps, P, 4): the generator's tracks; silence in windows without melody."""
         noise = draw_noise(1, rng)
         device = next(self.checkpoint.generator.parameters()).device
-        melodies = windows.cut(melody)
+        melodies = layout.cut(melody)
         rolls = np.zeros((*melodies.shape, len(VOICES)), dtype=np.bool_)
         with_melody = np.flatnonzero(melodies.any((1, 2)))
         for first in range(0, len(with_melody), BATCH_WINDOWS):
@@ -170,91 +182,34 @@ class GanMusicGenerator(_GanGenerator):
             inputs = torch.from_numpy(np.where(melodies[chosen], 1.0, -1.0).astype(np.float32)).unsqueeze(1)
             z = noise.expand(len(chosen), -1, -1, -1)
             rolls[chosen] = sounding(self.checkpoint.generator(inputs.to(device), z.to(device)))
-        return windows.join(rolls)
-
-    def _remarks(self, choice: VoiceChoice, melody: TrackTick) -> list[str]:
-        remarks = [choice.reason]
-        low, high = self.checkpoint.meta.voice_ranges[0] if self.checkpoint.meta.voice_ranges else (0, NUM_PITCHES - 1)
-        outside = sum(not low <= note.pitch <= high for note in melody.notes)
-        if outside:
-            remarks.append(
-                f"{outside} of {len(melody.notes)} notes are outside {low}-{high}, where the model learned melodies"
-            )
-        return remarks
-
-
-def _harmony(prompt: ScoreTick, windows: Windows, rolls: Rolls, melody: Rolls, config: GenerationConfig) -> Sample:
-    """Return the four tracks, with the melody's own notes in the first one if they are pasted."""
-    own = prompt.tracks[0]
-    velocity = round(statistics.fmean(note.velocity for note in own.notes))
-    end = max(note.end for note in own.notes)
-    score = prompt.copy()
-    score.tracks = TrackTickList()
-    names: Sequence[str] = VOICES
-    if config.paste_melody:
-        track = own.copy()
-        track.name, *names = VOICES
-        score.tracks.append(track)
-    first = len(score.tracks)
-    voices = [notes_of_roll(rolls[..., index], windows.edges_ticks, velocity) for index in range(first, len(VOICES))]
-    cut = [
-        [NoteTick(n.time, min(n.end, end) - n.time, n.pitch, n.velocity) for n in notes if n.time < end]
-        for notes in voices
-    ]
-    kept = float((rolls[..., 0] & melody).sum() / max(int(melody.sum()), 1))
-    return _with_voices(score, names, cut, config, melody_kept=kept)
-
-
-def _with_voices(
-    score: ScoreTick,
-    names: Sequence[str],
-    voices: Sequence[Sequence[NoteTick]],
-    config: GenerationConfig,
-    melody_kept: float | None = None,
-) -> Sample:
-    """Append a track for each generated voice to a score, and return it as a sample."""
-    added = set()
-    for name, notes in zip(names, voices, strict=True):
-        track = TrackTick(name, SOUNDS[config.sound], False)
-        track.notes = NoteTickList(notes)
-        score.tracks.append(track)
-        added |= {(name, note.time, note.pitch) for note in notes}
-    return Sample(score, frozenset(added), num_tokens=0, log_likelihood=None, melody_kept=melody_kept)
+        return layout.join(rolls)
 
 
 class MidinetMusicGenerator(_GanGenerator):
-    """MidiNet as a `MusicGenerator` that composes melodies.
-
-    Args:
-        generator: In eval mode.
-    """
+    """MidiNet as a `MusicGenerator`, which composes melodies; `generator` is in eval mode."""
 
     def __init__(self, generator: MidinetGenerator) -> None:
         self.generator = generator
 
     def generate(self, request: Request, config: GenerationConfig) -> GenerationResult:
-        """Generate a melody bar by bar, each given its chord and the bar before; see `MusicGenerator`.
+        """Generate a melody bar by bar, each from its chord and the bar before; see `MusicGenerator`.
 
         Chords repeat if there are fewer of them than bars. With chords and no number of bars, each chord gets a bar.
         """
         refuse_sampling(config)
-        names = [str(parse_chord(name)) for name in request.chords] or list(DEFAULT_CHORDS)
-        number = request.new_bars(len(names) if request.chords else DEFAULT_NEW_BARS)
-        played = [names[bar % len(names)] for bar in range(number)]
-        conditions = vectors_of([parse_chord(name) for name in played])
+        chords = [parse_chord(name) for name in request.chords or DEFAULT_CHORDS]
+        number = request.new_bars(len(chords) if request.chords else DEFAULT_NEW_BARS)
+        played = [chords[bar % len(chords)] for bar in range(number)]
+        conditions = vectors_of(played)
         samples = tuple(
             _composition(compose_bars(self.generator, conditions, rng)[..., None], (MELODY_TRACK,), config)
             for rng in _rng_of_each_sample(config)
         )
-        return GenerationResult(samples, (f"over the chords {' '.join(played)}",), (), (MELODY_TRACK,))
+        return GenerationResult(samples, (f"over the chords {' '.join(map(str, played))}",), (), (MELODY_TRACK,))
 
 
 class RollGanMusicGenerator(_GanGenerator):
-    """The unconditional roll GAN as a `MusicGenerator` that composes four bars in four tracks.
-
-    Args:
-        generator: In eval mode.
-    """
+    """The unconditional GAN as a `MusicGenerator`, which composes four bars in four tracks; it is in eval mode."""
 
     def __init__(self, generator: RollGenerator) -> None:
         self.generator = generator
@@ -268,34 +223,37 @@ class RollGanMusicGenerator(_GanGenerator):
         if request.num_bars is not None:
             raise InputError("This model writes four bars at a time. Leave --bars out.")
         device = next(self.generator.parameters()).device
-        samples = []
-        for rng in _rng_of_each_sample(config):
-            rolls = self.generator(self.generator.draw_noise(1, rng).to(device))
-            samples.append(_composition(sounding(rolls)[0], VOICES, config))
-        return GenerationResult(tuple(samples), (), (), VOICES)
+        rolls = (self.generator(self.generator.draw_noise(1, rng).to(device)) for rng in _rng_of_each_sample(config))
+        samples = tuple(_composition(sounding(roll)[0], VOICES, config) for roll in rolls)
+        return GenerationResult(samples, (), (), VOICES)
 
 
-def load_gan_generator(model: ModelSource, device: str = "cpu") -> MusicGenerator:
-    """Load a GAN, ready to generate music.
-
-    Raises:
-        InputError: There is no such model.
-    """
-    checkpoint = load_gan(model, device)
-    generator = checkpoint.generator
-    if isinstance(generator, MidinetGenerator):
-        return MidinetMusicGenerator(generator)
-    if isinstance(generator, RollGenerator):
-        return RollGanMusicGenerator(generator)
-    return GanMusicGenerator(checkpoint)
+def _harmony(prompt: ScoreTick, layout: WindowLayout, rolls: Rolls, melody: Rolls, config: GenerationConfig) -> Sample:
+    """Return the four tracks; the first has the melody's own notes if they are pasted."""
+    own = prompt.tracks[0]
+    velocity = round(statistics.fmean(note.velocity for note in own.notes))
+    end = max(note.end for note in own.notes)
+    score = prompt.copy()
+    score.tracks = TrackTickList()
+    names: Sequence[str] = VOICES
+    if config.paste_melody:
+        track = own.copy()
+        track.name, *names = VOICES
+        score.tracks.append(track)
+    voices = [
+        [
+            NoteTick(note.time, min(note.end, end) - note.time, note.pitch, note.velocity)
+            for note in notes_of_roll(rolls[..., VOICES.index(name)], layout.edges_ticks, velocity)
+            if note.time < end
+        ]
+        for name in names
+    ]
+    kept = float((rolls[..., 0] & melody).sum() / max(int(melody.sum()), 1))
+    return _with_voices(score, names, voices, config, melody_kept=kept)
 
 
 def _composition(rolls: Rolls, names: Sequence[str], config: GenerationConfig) -> Sample:
-    """Turn (steps, P, tracks) into a score in 4/4.
-
-    Raises:
-        InputError: Nothing sounds in it.
-    """
+    """Turn rolls (steps, P, tracks) into a score in 4/4; raise `InputError` if they are silent."""
     if not rolls.any():
         raise InputError("The model wrote only silence. Choose another --seed, or train it longer.")
     score = ScoreTick(TICKS_PER_QUARTER)
@@ -304,8 +262,25 @@ def _composition(rolls: Rolls, names: Sequence[str], config: GenerationConfig) -
     return _with_voices(score, names, [notes_of_roll(rolls[..., i], edges) for i in range(len(names))], config)
 
 
+def _with_voices(
+    score: ScoreTick,
+    names: Sequence[str],
+    voices: Sequence[Sequence[NoteTick]],
+    config: GenerationConfig,
+    melody_kept: float | None = None,
+) -> Sample:
+    """Append a track for each generated voice to a score, and return the score as a sample."""
+    added = set()
+    for name, notes in zip(names, voices, strict=True):
+        track = TrackTick(name, SOUNDS[config.sound], False)
+        track.notes = NoteTickList(notes)
+        score.tracks.append(track)
+        added |= {(name, note.time, note.pitch) for note in notes}
+    return Sample(score, frozenset(added), num_tokens=0, log_likelihood=None, melody_kept=melody_kept)
+
+
 def _rng_of_each_sample(config: GenerationConfig) -> Iterator[torch.Generator]:
-    """Yield the random numbers that each sample's noise is drawn from, and report progress."""
+    """Yield the random numbers of each sample's noise, and report progress after each."""
     for index in range(config.num_samples):
         state = np.random.SeedSequence((config.seed, index)).generate_state(1, np.uint64)[0]
         yield torch.Generator().manual_seed(int(state >> 1))
@@ -314,10 +289,6 @@ def _rng_of_each_sample(config: GenerationConfig) -> Iterator[torch.Generator]:
 
 
 def refuse_sampling(config: GenerationConfig) -> None:
-    """Refuse options of token sampling.
-
-    Raises:
-        InputError: One was set.
-    """
+    """Raise `InputError` if an option of token sampling is set."""
     if config.has_token_options:
-        raise InputError("This model samples no tokens. Leave --temperature, --top-p and --allow-parallels out.")
+        raise InputError("This model does not sample tokens. Leave --temperature, --top-p and --allow-parallels out.")

@@ -1,8 +1,8 @@
 """Metrics of piano rolls, and the pictures of a run.
 
-Three metrics have the source article's names, but its code computes something else under each: its "empty bar rate" is
-the share of bars that are not empty, its "unique pitch count" a Euclidean norm, and since it reads -1 for silence, its
-"in scale rate" is near 7/12 whatever the music. Here they mean what they say.
+Three metrics correspond to ones of the source article whose code does not compute what their names say: its "empty bar
+rate" is the share of bars that are not empty, its "unique pitch count" a Euclidean norm, and its "in scale rate" is
+near 7/12 for any music, since it reads -1 for silence. Here the definitions match the names.
 
 Shapes: N samples, T steps, P pitches, C tracks; rolls are Boolean (N, T, P, C).
 """
@@ -21,7 +21,7 @@ from descant_tokenizers.pianoroll.chords import NUM_PITCH_CLASSES
 from descant_tokenizers.pianoroll.rolls import BAR_STEPS, Rolls
 from descant_tokenizers.scores.key import MAJOR_SCALE
 
-#: Every metric in words.
+#: Every metric in words, as in the model cards.
 METRIC_NAMES = {
     "non_empty_bars": "share of bars that are not empty",
     "histogram_distance": "distance of the pitch histograms",
@@ -36,12 +36,12 @@ METRIC_NAMES = {
 
 
 def roll_metrics(rolls: Rolls, melodies: Rolls, reference: Rolls) -> dict[str, float]:
-    """Measure rolls generated to melodies; each metric is explained at the function of its name.
+    """Measure rolls generated for melodies; each metric is documented at the function of its name.
 
     Args:
         rolls: (N, T, P, C).
-        melodies: (N, T, P), the melodies that the rolls were generated to.
-        reference: (M, T, P, C), whose pitches are compared with.
+        melodies: (N, T, P), the melodies that the rolls were generated for.
+        reference: (M, T, P, C), the rolls whose pitches are compared.
     """
     return {
         **surface_metrics(rolls, reference),
@@ -61,11 +61,11 @@ def melody_metrics(rolls: Rolls, chords: Rolls, reference: Rolls) -> dict[str, f
     Args:
         rolls: (N, 16, P, 1), at most one pitch at a step.
         chords: (N, 12), the pitch classes of each bar's chord.
-        reference: (M, 16, P, 1), whose pitches are compared with.
+        reference: (M, 16, P, 1), the bars whose pitches are compared.
 
     Returns:
-        Beside metrics with a function of their own, `notes_per_bar`, where a repeated pitch is one note, and `leap`,
-        the mean number of semitones from one note of a bar to the next.
+        Metrics with a function of their own, and `notes_per_bar`, where a repeated pitch is one note, and `leap`, the
+        mean number of semitones from one note of a bar to the next.
     """
     lines = rolls[..., 0]
     moves = np.abs(np.diff(lines.argmax(2), axis=1))
@@ -96,10 +96,10 @@ def non_empty_bars(rolls: Rolls) -> float:
 
 
 def histogram_distance(rolls: Rolls, reference: Rolls) -> float:
-    """Return how far the pitches are from the reference's, 0-1.
+    """Return the distance of the pitches from the reference's, 0-1.
 
     For each track this is half the sum of the differences between the two normalized histograms of sounding cells over
-    128 pitches (total variation), and 1 for a silent track; the mean over tracks.
+    128 pitches (total variation), and 1 for a silent track; the result is the mean over tracks.
     """
     one, other = (found.sum((0, 1)).astype(np.float64) for found in (rolls, reference))
     sounding = (one.sum(0) > 0) & (other.sum(0) > 0)
@@ -108,10 +108,10 @@ def histogram_distance(rolls: Rolls, reference: Rolls) -> float:
 
 
 def in_scale(rolls: Rolls) -> float:
-    """Return the share of sounding cells in the one major scale that holds most of their sample's, 7/12 to 1.
+    """Return the share of a sample's sounding cells in the major scale that holds most of them, 7/12 to 1.
 
-    It is the mean over the samples that sound, and 0 if none does. A natural minor scale is a major one; 7/12 is what
-    evenly spread pitches give.
+    It is the mean over the samples that sound, and 0 if none does. A natural minor scale counts as its relative major;
+    evenly spread pitches give 7/12.
     """
     per_pitch = rolls.sum((1, 3))
     classes = np.stack([per_pitch[:, start::NUM_PITCH_CLASSES].sum(1) for start in range(NUM_PITCH_CLASSES)], axis=1)
@@ -123,7 +123,7 @@ def in_scale(rolls: Rolls) -> float:
 
 
 def voices(rolls: Rolls) -> float:
-    """Return the mean number of cells that sound at a step; four-part music has just under four."""
+    """Return the mean number of cells that sound at a step; just under four in four-part music."""
     return float(rolls.sum((2, 3)).mean())
 
 
@@ -133,10 +133,10 @@ def melody_kept(rolls: Rolls, melodies: Rolls) -> float:
 
 
 def likeness(rolls: Rolls) -> float:
-    """Return how alike two samples are, 0-1: cells that sound in both over cells that sound in either.
+    """Return the similarity of samples, 0-1: cells that sound in both of two over cells that sound in either.
 
     It is the mean over neighbors, 1 for fewer than two samples and where both are silent. A value far above the data's
-    own means that the generator repeats itself.
+    means that the generator repeats itself.
     """
     flat = rolls.reshape(len(rolls), -1)
     both, either = (flat[:-1] & flat[1:]).sum(1), (flat[:-1] | flat[1:]).sum(1)
@@ -149,10 +149,10 @@ def in_chord(lines: Rolls, chords: Rolls) -> float:
     return float((lines & inside).sum() / max(int(lines.sum()), 1))
 
 
-#: The pitches that the pictures show; nothing in the chorales is outside them.
+#: Pitch range of the pictures; no pitch of the chorales is outside it.
 LOWEST, HIGHEST = 30, 90
 COLORS = ("#c0392b", "#e67e22", "#27ae60", "#2c3e90")
-#: Titles of axes; other losses go by their own names.
+#: Titles of axes; other losses have their own names.
 TITLES = {"wasserstein": "D(real) - D(fake)", "penalty": "gradient penalty", **METRIC_NAMES}
 #: Losses that are sums of others.
 SUMS = ("critic",)
@@ -164,10 +164,10 @@ def draw_run(folder: Path, own: Mapping[str, float]) -> None:
 
     Args:
         folder: Run folder.
-        own: The metrics of the valid data itself.
+        own: The metrics of the valid data.
     """
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
-    # A run that was killed and resumed has some steps twice; the later line counts.
+    # A run that was killed and resumed has some steps twice; the last line counts.
     train = {line["step"]: line for line in lines if line["kind"] == "train"}
     valid = {line["step"]: line for line in lines if line["kind"] == "valid"}
     losses = _curves(train, [name for name in next(iter(train.values())) if name not in (*NO_FIGURES, *SUMS)])
@@ -198,7 +198,7 @@ def _curves(logged: dict[int, dict[str, float]], names: Sequence[str]) -> Figure
 
 
 def _samples(kept: list[Path]) -> Figure:
-    """Draw a row for each sample: its melody, if it has one, and the roll generated at each of some steps."""
+    """Draw a row for each sample: its melody, if any, and the roll generated at each kept step."""
     loaded = {int(path.stem.removeprefix("step-")): np.load(path) for path in kept}
     first = next(iter(loaded.values()))
     melodies = [first["melodies"]] if "melodies" in first else []

@@ -1,14 +1,14 @@
 """MidiNet (Yang et al. 2017): its two networks, one training iteration, and melodies bar by bar.
 
-The layers are those of the authors' code, version 1. The chord is put beside the features again before every layer but
-the last; in the generator so is the conditioner's map of the previous bar at that size.
+The layers are those of the authors' code, version 1. The chord is concatenated with the features before every layer
+but the last; in the generator, so is the conditioner's map of the previous bar at that size.
 
-Shapes: B batch, H steps, C channels. A bar is (B, 1, 16, 128), sixteenths and MIDI pitches, 0 or 1; the previous bar
-the same, all zeros for a first bar; a chord (B, 13), the root one-hot and 1 for minor; noise (B, 100).
+Shapes: B batch, H steps, C channels. A bar is (B, 1, 16, 128), sixteenths and MIDI pitches, 0 or 1, and so is the
+previous bar, all zeros for a first bar; a chord is (B, 13), the root one-hot and 1 for minor; noise is (B, 100).
 
-No kernel here slides along the pitches: it spans all 128 of them, or what is left is one column. So feature maps are
-(B, H, C), and each convolution is one matrix product with the weights of a stock layer; a test compares them with the
-stock layers' own forward, which took five times as long.
+No kernel slides along the pitches: it spans either all 128 of them or a single column. So feature maps are (B, H, C),
+and each convolution is one matrix product with the weights of a stock layer. A test compares them with the stock
+layers' own forward, which is five times slower.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def column_deconv(conv: nn.ConvTranspose2d, x: Tensor) -> Tensor:
 
 
 class Conditioner(nn.Module):
-    """Network that shows the generator the previous bar: a map of 16 channels at each of its sizes."""
+    """Network from the previous bar to maps of 16 channels, one for each size of the generator's maps."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ class Conditioner(nn.Module):
 class MidinetGenerator(nn.Module):
     """Network from noise, a chord and the previous bar to a bar of melody: 530,625 parameters."""
 
-    #: Contents of config.json: there is one architecture, and these are its sizes.
+    #: Contents of config.json: the sizes of the only architecture.
     architecture: ClassVar[dict[str, Any]] = {
         "model_type": "descant-midinet",
         "num_steps": BAR_STEPS,
@@ -131,7 +131,7 @@ class MidinetGenerator(nn.Module):
 
 
 class MidinetDiscriminator(nn.Module):
-    """Network that tells a bar of the data from a generated one, given its chord: 312,703 parameters.
+    """Network that distinguishes real from generated bars, given their chords: 312,703 parameters.
 
     Its batch norm keeps no running statistics, since it always sees whole batches.
     """
@@ -142,14 +142,14 @@ class MidinetDiscriminator(nn.Module):
         self.first = nn.Conv2d(1 + CHORD_SIZE, features, (2, NUM_PITCHES), stride=2)
         self.second = nn.Conv2d(features + CHORD_SIZE, CRITIC_CHANNELS, (4, 1), stride=2)
         self.second_norm = ChannelNorm(CRITIC_CHANNELS, track_running_stats=False)
-        flat = CRITIC_CHANNELS * 3  # of 16 steps the strides leave 8, then 3
+        flat = CRITIC_CHANNELS * 3  # the strides reduce 16 steps to 8, then 3
         self.dense = nn.Linear(flat + CHORD_SIZE, DENSE_SIZE)
         self.dense_norm = ChannelNorm(DENSE_SIZE, track_running_stats=False)
         self.score = nn.Linear(DENSE_SIZE + CHORD_SIZE, 1)
         self.apply(_initialize)
 
     def forward(self, bars: Tensor, chord: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 1, 16, 128), (B, 13) -> logits (B,), larger where bars look real; features to match (B, 8, 14)."""
+        """(B, 1, 16, 128), (B, 13) -> logits (B,), larger for bars that look real; features to match (B, 8, 14)."""
         features = self.features(bars, chord)
         x = F.leaky_relu(self.second_norm(column_conv(self.second, with_chord(features, chord))), LEAK)
         x = F.leaky_relu(self.dense_norm(self.dense(with_chord(x.flatten(1), chord))), LEAK)
@@ -158,7 +158,7 @@ class MidinetDiscriminator(nn.Module):
     def features(self, bars: Tensor, chord: Tensor) -> Tensor:
         """Apply the first layer, whose features are matched: (B, 1, 16, 128), (B, 13) -> (B, 8, 14).
 
-        The chord fills 13 of its 14 input channels with a constant each, so adding up their weights is enough.
+        The chord fills 13 of its 14 input channels with one constant each, so the sum of their weights is enough.
         """
         weight = self.first.weight
         sounding = F.linear(bars.reshape(len(bars), BAR_STEPS // 2, 2 * NUM_PITCHES), weight[:, 0].flatten(1))
@@ -179,9 +179,9 @@ def _initialize(module: nn.Module) -> None:
 class MidinetStep(GeneratorCriticPair[MidinetConfig, MidinetGenerator, MidinetDiscriminator]):
     """MidiNet's two networks, in training; see `GeneratorCriticPair`.
 
-    The discriminator takes a step, then the generator two (by default) with the same bars and noise, which keeps the
-    discriminator from winning. Two more parts of the generator's loss pull the means of a batch towards the data's: of
-    the features of the discriminator's first layer, and of the bars themselves.
+    The discriminator takes one step, then the generator two (by default) with the same bars and noise, which keeps the
+    discriminator from winning. Two further terms of the generator's loss match the means of a batch to those of the
+    data: of the features of the discriminator's first layer, and of the bars themselves.
     """
 
     epsilon: ClassVar[float] = 1e-8  # TensorFlow's default
@@ -198,8 +198,8 @@ class MidinetStep(GeneratorCriticPair[MidinetConfig, MidinetGenerator, MidinetDi
             iteration: Counted from 0.
 
         Returns:
-            The losses `discriminator` and `generator`; and the parts of the latter, `adversarial` and `matching`, which
-            is weighted. Those of the generator are means over its steps.
+            The losses `discriminator` and `generator`, and the parts of the latter: `adversarial` and `matching`, which
+            is weighted. The generator's losses are means over its steps.
         """
         indices = torch.tensor(next(self.batches(len(data), iteration)))
         bars, chords, previous = self.batch(data, indices)
@@ -237,7 +237,7 @@ class MidinetStep(GeneratorCriticPair[MidinetConfig, MidinetGenerator, MidinetDi
         return loss.detach()
 
     def generator_step(self, bars: Tensor, fake: Tensor, chords: Tensor) -> tuple[Tensor, Tensor]:
-        """Step the generator towards bars that pass for real; return the adversarial loss and the matching one."""
+        """Step the generator towards bars that look real; return its adversarial and matching losses."""
         weights = self.config.optimizer
         with self.generator_turn():
             with self.precision():
@@ -263,7 +263,7 @@ def draw_midinet_noise(batch: int, rng: torch.Generator) -> Tensor:
 
 
 def mean_distance(one: Tensor, other: Tensor) -> Tensor:
-    """Half the squared distance between the means of two batches, as TensorFlow's `l2_loss`."""
+    """Return half the squared distance between the means of two batches, as TensorFlow's `l2_loss`."""
     return (one.float().mean(0) - other.float().mean(0)).square().sum() / 2
 
 
@@ -272,19 +272,19 @@ def _cross_entropy(logits: Tensor, target: float) -> Tensor:
 
 
 def melody_rolls(bars: Tensor) -> Rolls:
-    """(B, 1, 16, 128) -> (B, 16, 128, 1): true at the pitch with the highest value of each step."""
+    """(B, 1, 16, 128) -> (B, 16, 128, 1): True at the pitch with the highest value of each step."""
     rolls: Rolls = np.eye(NUM_PITCHES, dtype=np.bool_)[bars[:, 0].argmax(2).cpu().numpy()][..., None]
     return rolls
 
 
 @torch.no_grad()
 def compose_bars(generator: MidinetGenerator, chords: Tensor, rng: torch.Generator) -> Rolls:
-    """Generate bars one after the other, each given the bar before; the first is given silence.
+    """Generate bars one after the other, each from the bar before; the first from silence.
 
     Args:
-        generator: In eval mode.
+        generator: The generator, in eval mode.
         chords: (bars, 13), one for each bar.
-        rng: Draws each bar's noise.
+        rng: Source of each bar's noise.
 
     Returns:
         (16 * bars, 128), one pitch at each step.

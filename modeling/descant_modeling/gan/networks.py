@@ -1,22 +1,17 @@
-"""Networks of the two GANs on piano rolls.
+"""Networks of the two GANs on piano rolls, and the pair of networks that every GAN trains.
 
-The conditional GAN has generator and critic layer for layer as in the source article (after AWS DeepComposer). The
-article sketches an unconditional GAN too but gives no layers: here its generator is built from those of the conditional
+The conditional GAN has the source article's generator and critic, layer for layer (after AWS DeepComposer). The article
+also sketches an unconditional GAN but gives no layers: here its generator is built from the layers of the conditional
 GAN's decoder, and its critic is that GAN's critic without a melody.
 
 Shapes: B batch, T time steps (four a beat: 32 for two bars of 4/4, 64 for the unconditional GAN's four), P = 128 MIDI
 pitches. Rolls are (B, 4, T, P), the melody (B, 1, T, P), values -1 (silent) and +1 (sounding); the conditional GAN's
 noise is (B, 512, 2, 8).
 
-The article is Keras. What its layers do by default and torch's don't is spelled out: 'same' padding (for stride 1 and
-a 4x4 kernel 1 before and 2 after), batch norm with momentum 0.8 (0.2 in torch's definition) and epsilon 1e-3,
+The article uses Keras. Defaults of Keras that torch does not share are explicit: 'same' padding (for stride 1 and a
+4x4 kernel, 1 before and 2 after), batch norm with momentum 0.8 (0.2 in torch's definition) and epsilon 1e-3,
 Glorot-uniform weights, zero biases.
-
-Two networks that train each other, with one Adam optimizer each.
-All randomness of an iteration is a function of the seed and the iteration, so a resumed run continues bit for bit.
 """
-
-# MIGRATE docstring:
 
 from __future__ import annotations
 
@@ -44,12 +39,20 @@ ENCODER_FILTERS = (64, 128, 256, 512)
 DECODER_FILTERS = (256, 128, 64)
 CRITIC_FILTERS = (64, 128, 256, 512)
 NOISE_SHAPE = (512, 2, 8)
+#: Size of the first feature map of the unconditional GAN, which is doubled four times.
+FIRST_STEPS, FIRST_PITCHES = 4, 8
 LEAK = 0.2
 KERNEL = 4
+#: Adam's state of each parameter.
+OPTIMIZER_STATE = ("step", "exp_avg", "exp_avg_sq")
+
+ConfigT = TypeVar("ConfigT", bound=AdversarialConfig)
+GeneratorT = TypeVar("GeneratorT", bound=nn.Module)
+CriticT = TypeVar("CriticT", bound=nn.Module)
 
 
 def batch_norm(channels: int) -> nn.BatchNorm2d:
-    """Keras' batch norm, with its momentum in torch's definition."""
+    """Return Keras' batch norm, with its momentum in torch's definition."""
     return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.2)
 
 
@@ -79,7 +82,7 @@ class UpConv(nn.Conv2d):
 
 
 class Up(nn.Module):
-    """Upsampling, convolution, batch norm, ReLU, then the encoder's layer of the same size on the channel axis."""
+    """Upsampling, convolution, batch norm, ReLU, then concatenation with the encoder's layer of the same size."""
 
     def __init__(self, inputs: int, filters: int) -> None:
         super().__init__()
@@ -94,7 +97,7 @@ class Up(nn.Module):
 class UNetGenerator(nn.Module):
     """U-Net from a melody and noise to four tracks: 8,270,852 parameters."""
 
-    #: Contents of config.json: there is one architecture, and these are its sizes.
+    #: Contents of config.json: the sizes of the only architecture.
     architecture: ClassVar[dict[str, Any]] = {
         "model_type": "descant-gan",
         "num_tracks": NUM_TRACKS,
@@ -142,11 +145,11 @@ class UNetGenerator(nn.Module):
 class UNetCritic(nn.Module):
     """Four convolutions and a linear layer that score how real a roll looks, with its melody if there is one.
 
-    With the article's sizes it has 2,766,785 parameters.
+    2,766,785 parameters with the article's sizes.
 
     Args:
         num_inputs: Tracks of the roll and the melody together.
-        filters: Of each convolution.
+        filters: Filters of each convolution.
         num_steps: Steps of a roll, a multiple of 16.
     """
 
@@ -191,18 +194,14 @@ def glorot(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
 
 
-#: Size of the picture that the noise becomes, to be doubled four times.
-FIRST_STEPS, FIRST_PITCHES = 4, 8
-
-
 class RollGenerator(nn.Module):
     """A linear layer, then four times batch norm, ReLU, upsampling by 2 and a 4x4 convolution.
 
-    With the default sizes it has 957,348 parameters.
+    957,348 parameters with the default sizes.
 
     Args:
         noise_size: Length of the noise vector, 1-1024.
-        filters: Channels of the picture before each of the four doublings, 1-1024 each.
+        filters: Channels of the feature map before each of the four doublings, 1-1024 each.
 
     Raises:
         ValueError: A size is out of range.
@@ -241,19 +240,12 @@ class RollGenerator(nn.Module):
         return torch.randn(batch, self.noise_size, generator=rng)
 
 
-#: What Adam keeps for each parameter.
-OPTIMIZER_STATE = ("step", "exp_avg", "exp_avg_sq")
-
-ConfigT = TypeVar("ConfigT", bound=AdversarialConfig)
-GeneratorT = TypeVar("GeneratorT", bound=nn.Module)
-CriticT = TypeVar("CriticT", bound=nn.Module)
-
-
 class GeneratorCriticPair(ABC, Generic[ConfigT, GeneratorT, CriticT]):
-    """A generator and its critic (or discriminator), and their optimizers.
+    """A generator and its critic (or discriminator), each with an Adam optimizer.
 
-    All processes draw the same batches; each takes its share of them, and the gradients are averaged. Only batch norm
-    sees no more than the share of its own process.
+    All processes draw the same batches, each takes its share of them, and the gradients are averaged; only batch norm
+    sees just the share of its own process. All randomness of an iteration is a function of the seed and the iteration,
+    so a resumed run continues bit for bit.
 
     Args:
         config: The run.
@@ -261,7 +253,7 @@ class GeneratorCriticPair(ABC, Generic[ConfigT, GeneratorT, CriticT]):
             CPU in fp32.
     """
 
-    #: What Adam adds to its denominator.
+    #: Term that Adam adds to its denominator.
     epsilon: ClassVar[float]
 
     def __init__(self, config: ConfigT, accelerator: Accelerator | None = None) -> None:
@@ -298,7 +290,7 @@ class GeneratorCriticPair(ABC, Generic[ConfigT, GeneratorT, CriticT]):
         )
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return everything that a resumed run needs: weights, batch norm statistics, Adam's moments."""
+        """Return the state that a resumed run needs: weights, batch norm statistics, Adam's moments."""
         found: dict[str, Tensor] = {}
         for part, network, optimizer in self._parts:
             found |= {f"{part}.{name}": tensor for name, tensor in network.state_dict().items()}
@@ -332,7 +324,7 @@ class GeneratorCriticPair(ABC, Generic[ConfigT, GeneratorT, CriticT]):
 
     @contextmanager
     def generator_turn(self) -> Iterator[None]:
-        """Collect gradients for the generator alone, and step it on leaving."""
+        """Collect gradients for the generator only, and step it on exit."""
         self.critic.requires_grad_(False)
         self.generator_optimizer.zero_grad(set_to_none=True)
         yield
@@ -345,7 +337,7 @@ class GeneratorCriticPair(ABC, Generic[ConfigT, GeneratorT, CriticT]):
         return whole[self.rank :: self.num_processes].to(self.device)
 
     def precision(self) -> AbstractContextManager[object]:
-        """Return a context in which convolutions run in bf16, if the run does."""
+        """Return a context in which networks run in bf16, if the run does."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.uses_bf16)
 
     def rng(self, iteration: int) -> torch.Generator:
@@ -354,11 +346,9 @@ class GeneratorCriticPair(ABC, Generic[ConfigT, GeneratorT, CriticT]):
         return torch.Generator().manual_seed(int(state >> 1))
 
     def batches(self, num_samples: int, first_batch: int) -> Iterator[list[int]]:
-        """Yield the sample indices of a batch and of those after it, from shuffled epochs laid end to end.
+        """Yield the sample indices of a batch (number `first_batch` of the run, from 0) and of all later ones.
 
-        Args:
-            num_samples: Number of training samples.
-            first_batch: Counted from 0, from the beginning of the run.
+        Batches come from shuffled epochs laid end to end.
         """
         size = self.config.data.batch_size
         place = first_batch * size

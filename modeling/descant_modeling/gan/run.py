@@ -30,12 +30,11 @@ from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.pianoroll.chords import NUM_PITCH_CLASSES
 from descant_tokenizers.pianoroll.rolls import Rolls
 
-#: Samples that are kept at each of `sample_steps`.
+#: Samples kept at each of `sample_steps`.
 NUM_KEPT = 3
-SAMPLES_FOLDER = "samples"
-#: Bars of each melody that MidiNet writes for the picture at the end.
+#: Bars of each of MidiNet's melodies in the picture at the end.
 SAMPLE_BARS = 8
-#: Samples of the unconditional GAN that are measured.
+#: Measured samples of the unconditional GAN.
 NUM_MEASURED = 128
 
 SamplesT = TypeVar("SamplesT", Tensor, MelodyData)
@@ -62,15 +61,15 @@ class GanTask(ABC, Generic[SamplesT]):
 
     @abstractmethod
     def measure(self) -> Figures:
-        """Measure the generator's samples for the valid split, with the same noise each time."""
+        """Measure the generator's samples for the valid split, always with the same noise."""
 
     @abstractmethod
     def measure_data(self) -> Figures:
-        """Measure the valid data itself in the same way."""
+        """Measure the valid data in the same way."""
 
     @abstractmethod
     def samples(self, number: int) -> dict[str, Rolls]:
-        """Generate `rolls` (number, T, P, C); with them return `melodies` (number, T, P) if they have such."""
+        """Generate `rolls` (number, T, P, C); also return their `melodies` (number, T, P), if any."""
 
     def first_command(self, folder: Path) -> str:
         """Return a command that tries the trained model."""
@@ -85,7 +84,7 @@ class GanTask(ABC, Generic[SamplesT]):
         return {"seconds": self.progress.seconds}
 
     def validate(self) -> Validation:
-        """Measure the generator; no checkpoint is the best one."""
+        """Measure the generator; the result names no best checkpoint."""
         self._metrics = self.measure()
         return Validation(self._metrics)
 
@@ -109,7 +108,7 @@ class GanTask(ABC, Generic[SamplesT]):
         """Keep samples after some steps, and draw losses, metrics and samples after the last one."""
         step, config = self.progress.step, self.pair.config
         if step in config.sample_steps:
-            samples = folder / SAMPLES_FOLDER
+            samples = folder / "samples"
             samples.mkdir(exist_ok=True)
             arrays: dict[str, Any] = dict(self.samples(NUM_KEPT))
             np.savez_compressed(samples / f"step-{step:05}.npz", **arrays)
@@ -121,7 +120,7 @@ class GanTask(ABC, Generic[SamplesT]):
         return ""
 
     def _rng(self) -> torch.Generator:
-        """Return the random numbers of a measurement, the same each time."""
+        """Return the random numbers of a measurement, always the same."""
         return torch.Generator().manual_seed(self.pair.config.seed)
 
 
@@ -148,7 +147,7 @@ class ConditionalTask(GanTask[Tensor]):
         return {"rolls": sounding(self.generate(number)), "melodies": melodies}
 
     def generate(self, number: int | None = None) -> Tensor:
-        """Generate for the first melodies of valid (by default all), with the same noise each time."""
+        """Generate for the first melodies of valid (by default all), always with the same noise."""
         melodies = melody_of(self.data.valid[:number])
         return self.pair.generate(melodies, draw_noise(len(melodies), self._rng()))
 
@@ -169,7 +168,7 @@ class RollGanTask(GanTask[Tensor]):
     def measure_data(self) -> Figures:
         """See `GanTask`."""
         valid = sounding(self.data.valid)
-        shuffled = valid[np.random.default_rng(0).permutation(len(valid))]  # neighbors are of different pieces
+        shuffled = valid[np.random.default_rng(0).permutation(len(valid))]  # so that neighbors are different pieces
         return free_roll_metrics(shuffled, sounding(self.data.train))
 
     def samples(self, number: int) -> dict[str, Rolls]:
@@ -186,7 +185,7 @@ class MidinetTask(GanTask[MelodyData]):
     pair: MidinetStep
 
     def measure(self) -> Figures:
-        """See `GanTask`; each bar of valid is generated again, with its own chord and the bar before it."""
+        """See `GanTask`; each bar of valid is generated from its own chord and the bar before it."""
         _, chords, previous = self.data.valid.at(self._order)
         bars = self.pair.generate(draw_midinet_noise(len(chords), self._rng()), chords, previous)
         return self._figures(bars, chords)
@@ -197,7 +196,7 @@ class MidinetTask(GanTask[MelodyData]):
         return self._figures(bars, chords)
 
     def samples(self, number: int) -> dict[str, Rolls]:
-        """See `GanTask`: eight bars from nothing, with the chords of the first eight bars of a piece of valid."""
+        """See `GanTask`: eight bars from silence, with the chords of the first eight bars of a piece of valid."""
         valid = self.data.valid
         firsts = torch.nonzero(valid.previous[:, 0] < 0)[:, 0][:number]
         _, chords, _ = valid.at(torch.cat([torch.arange(first, first + SAMPLE_BARS) for first in firsts]) % len(valid))
@@ -207,7 +206,7 @@ class MidinetTask(GanTask[MelodyData]):
 
     @cached_property
     def _order(self) -> Tensor:
-        """The bars of valid in an order in which neighbors are of different pieces."""
+        """The bars of valid in random order, so that neighbors are of different pieces."""
         return torch.randperm(len(self.data.valid), generator=self._rng())
 
     @cached_property
@@ -228,14 +227,11 @@ def _pitch_classes(chords: Tensor) -> Rolls:
     return found
 
 
-AnyGanTask = ConditionalTask | RollGanTask | MidinetTask
-
-
 def prepare_gan_run(context: RunContext[AdversarialConfig]) -> PreparedRun:
     """Load data and networks of a GAN's run.
 
     Raises:
-        InputError: A wrong corpus, or a batch size that cannot be shared out evenly between the processes.
+        InputError: The corpus is invalid, or the batch size is not a multiple of the number of processes.
     """
     config, accelerator = context.config, context.accelerator
     size, processes = config.data.batch_size, accelerator.num_processes
@@ -255,16 +251,11 @@ def prepare_gan_run(context: RunContext[AdversarialConfig]) -> PreparedRun:
     return PreparedRun(task, facts, (f"{counts['train']} samples",))
 
 
-def open_task(config: AdversarialConfig, accelerator: Accelerator, *, quiet: bool) -> AnyGanTask:
-    """Load the training data of a configuration, and build its networks.
-
-    Args:
-        config: The run.
-        accelerator: Device, precision and processes.
-        quiet: No progress bar while a corpus is read for the first time.
+def open_task(config: AdversarialConfig, accelerator: Accelerator, *, quiet: bool) -> GanTask[Any]:
+    """Load the training data of a configuration, and build its networks; `quiet` hides the progress bar.
 
     Raises:
-        InputError: There is no such corpus.
+        InputError: The corpus does not exist.
     """
     if isinstance(config, MidinetConfig):
         bars = load_melodies(config.data.corpus, config.data.shifts, quiet=quiet)

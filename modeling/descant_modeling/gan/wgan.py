@@ -1,4 +1,4 @@
-"""One iteration of WGAN-GP (Gulrajani et al. 2017), with a melody as condition or without.
+"""One training iteration of WGAN-GP (Gulrajani et al. 2017), with or without a melody as condition.
 
 Critic loss: mean D(fake) - mean D(real) + 10 * mean((|g| - 1)^2), where g is the gradient of D at a random point
 between each real roll and its fake, |g| = sqrt(1e-8 + sum of squares). Generator loss: -mean D(fake).
@@ -38,7 +38,7 @@ class CriticLoss:
     """The parts of a critic's loss, each a scalar tensor.
 
     Attributes:
-        wasserstein: mean D(real) - mean D(fake); the critic's loss counts it negatively.
+        wasserstein: mean D(real) - mean D(fake), which enters the loss negatively.
         penalty: mean((|g| - 1)^2), before its weight.
     """
 
@@ -57,7 +57,7 @@ def between(real: Tensor, fake: Tensor, share: Tensor) -> Tensor:
 
 
 def gradient_norms(gradients: Tensor) -> Tensor:
-    """(B, ...) -> (B,): Euclidean norms, never quite 0."""
+    """(B, ...) -> (B,): Euclidean norms, always above 0."""
     return torch.sqrt(NORM_EPSILON + gradients.float().square().flatten(1).sum(1))
 
 
@@ -77,14 +77,8 @@ def critic_loss(critic: nn.Module, real: Tensor, fake: Tensor, melody: Tensor | 
     return CriticLoss(critic(real, melody).float().mean() - critic(fake, melody).float().mean(), penalty)
 
 
-def generator_loss(critic: nn.Module, fake: Tensor, melody: Tensor | None) -> Tensor:
-    """Compute -mean D(fake | melody)."""
-    loss: Tensor = -critic(fake, melody).float().mean()
-    return loss
-
-
 def melody_of(rolls: Tensor) -> Tensor:
-    """The condition: the first track, (B, 4, T, P) -> (B, 1, T, P)."""
+    """Return the condition, the first track: (B, 4, T, P) -> (B, 1, T, P)."""
     return rolls[:, :1]
 
 
@@ -98,7 +92,7 @@ class WganStep(GeneratorCriticPair[ConfigT, GeneratorT, UNetCritic]):
         """Draw the generator's noise for a number of samples."""
 
     def condition(self, real: Tensor) -> Tensor | None:
-        """Return the input that both networks get beside the rolls, if any."""
+        """Return the further input of both networks, if any."""
         return None
 
     def iterate(self, rolls: Tensor, iteration: int) -> dict[str, float]:
@@ -109,8 +103,8 @@ class WganStep(GeneratorCriticPair[ConfigT, GeneratorT, UNetCritic]):
             iteration: Counted from 0.
 
         Returns:
-            `critic`, the loss with its penalty; `wasserstein` and `penalty`, see `CriticLoss`; `generator`. Those of
-            the critic are means over its steps.
+            `critic`, the loss with its penalty; `wasserstein` and `penalty`, see `CriticLoss`; `generator`. The
+            critic's losses are means over its steps.
         """
         rng, critic_steps = self.rng(iteration), self.config.optimizer.critic_steps
         batches = (rolls[indices] for indices in self.batches(len(rolls), iteration * (critic_steps + 1)))
@@ -141,7 +135,7 @@ class WganStep(GeneratorCriticPair[ConfigT, GeneratorT, UNetCritic]):
         self.generator.train()
         with self.generator_turn():
             with self.precision():
-                loss = generator_loss(self.critic, self._forward(condition, noise), condition)
+                loss: Tensor = -self.critic(self._forward(condition, noise), condition).float().mean()
             loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 

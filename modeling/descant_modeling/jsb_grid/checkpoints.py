@@ -1,11 +1,11 @@
 """Checkpoint folders of the grid model, their model cards, and the likelihood of grids.
 
 A folder has `config.json, generation_config.json, model.safetensors` (stock transformers), `descant.json` (objective,
-vocabulary, corpora, ranges, facts about the run) and `README.md` (model card). No miditok tokenizer holds these tokens:
-the `vocabulary` of `descant.json` (lowest and highest pitch, cycle of beats) takes its place.
+vocabulary, corpora, ranges, facts about the run) and `README.md` (model card). No miditok tokenizer has these tokens:
+the `vocabulary` of `descant.json` (lowest and highest pitch, cycle of beats) replaces it.
 
-Likelihood is in the unit of the published figures: nats per voice-16th, with BOS as context and EOS counted. Nothing is
-cut off, and the 16ths of a piece are the frames of its grid.
+Likelihood is in the unit of the published figures: nats per voice-16th, with BOS as context and EOS counted. Pieces are
+never truncated, and the 16ths of a piece are the frames of its grid.
 """
 
 from __future__ import annotations
@@ -102,13 +102,7 @@ def score_grids(
     grids: Sequence[Grid],
     progress: Callable[[float], None] | None = None,
 ) -> Likelihood:
-    """Score whole pieces.
-
-    Args:
-        model: Causal model.
-        vocabulary: Its tokens.
-        grids: The music, with at least one note.
-        progress: Called with the share done, 0-1.
+    """Score whole pieces, which have at least one note; `progress` is called with the share done, 0-1.
 
     Raises:
         InputError: A pitch is outside the vocabulary.
@@ -196,7 +190,8 @@ def load_grid(model: ModelSource, device: str = "cpu") -> GridCheckpoint:
     """Load a grid model.
 
     Raises:
-        InputError: No such model, or a folder that is incomplete, damaged, of a newer format or of another objective.
+        InputError: The model does not exist, or its folder is incomplete, damaged, of a newer format or of another
+            objective.
     """
     found = find_checkpoint(model)
     folder, values = found.folder, dict(found.meta)

@@ -10,12 +10,12 @@ from descant_modeling.training.config import BatchConfig, CausalConfig
 
 @dataclass(frozen=True)
 class GridDataConfig(BatchConfig):
-    """Training and validation data, the splits of a grid file, besides the keys of `BatchConfig`.
+    """Training and validation data, the splits of a grid file; see also `BatchConfig`.
 
     Args:
         grid_json: The file (see `jsb_grid.data.read_grids`); it is not part of this package.
-        beat_cycle: Length of the cycle in which a token before the first 16th of every beat counts beats; 12 suits bars
-            of 2, 3, 4 and 6 beats. 0 for no such tokens.
+        beat_cycle: Length of the cycle of beat tokens before the first 16th of every beat; 12 suits bars of 2, 3, 4
+            and 6 beats. 0 for no such tokens.
     """
 
     grid_json: str | None = None
@@ -28,7 +28,7 @@ class GridDataConfig(BatchConfig):
 
 @dataclass(frozen=True)
 class GridConfig(CausalConfig):
-    """One training run over the grid; the default values are those of the published run.
+    """One training run over the grid; the defaults are those of the published run.
 
     Args:
         data: Training and validation data.

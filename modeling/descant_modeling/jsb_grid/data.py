@@ -2,8 +2,8 @@
 
 The tokens are soprano, alto, tenor and bass of the first 16th, then of the second, and so on to EOS. A token is a MIDI
 pitch or a rest; a held note and a repeated one look alike. Before the first 16th of every beat there may be a token
-that counts beats. It follows from the place in the stream alone, so it says nothing about the music, but it lets rotary
-positions, which are relative, find the beat and the voice.
+that counts beats. It depends only on the place in the stream, so it carries no information about the music, but it lets
+rotary positions, which are relative, find the beat and the voice.
 
 Shapes: V = 4 voices from high to low, T 16ths.
 """
@@ -30,6 +30,7 @@ from descant_tokenizers.tokens.tasks import Encoded
 PAD, BOS, EOS, REST = range(4)
 _NUM_SPECIAL = 4
 _16THS_PER_BEAT = 4
+_HIGHEST_PITCH = 127
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class GridVocabulary:
     Attributes:
         lowest: Lowest MIDI pitch.
         highest: Highest MIDI pitch.
-        beat_cycle: Beats that have tokens of their own before the cycle repeats; 0 if beats have none.
+        beat_cycle: Beats with tokens of their own before the cycle repeats; 0 if beats have none.
     """
 
     lowest: int
@@ -56,11 +57,7 @@ class GridVocabulary:
         return _NUM_SPECIAL + self.highest - self.lowest + 1
 
     def encode(self, pitches_VT: Ints, name: str = "the piece") -> Encoded:
-        """Encode a piece; all tokens but BOS count.
-
-        Args:
-            pitches_VT: MIDI pitches, `SILENT` for rests.
-            name: Name of the piece in errors.
+        """Encode MIDI pitches, `SILENT` for rests; all tokens but BOS are targets. Errors show `name`.
 
         Raises:
             InputError: A pitch is outside the vocabulary.
@@ -90,11 +87,8 @@ class GridVocabulary:
         return np.array(pitches, dtype=np.int64).reshape(-1, NUM_VOICES).T
 
     def sha256(self) -> str:
-        """Return a hash of what every token id means."""
+        """Return a hash of the meaning of every token id."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
-
-
-_HIGHEST_PITCH = 127
 
 
 class Grid(NamedTuple):
@@ -115,7 +109,7 @@ class Grid(NamedTuple):
 
     @property
     def num_notes(self) -> int:
-        """Number of notes that the grid can tell apart: a voice starts a pitch that it did not sound before."""
+        """Number of notes that the grid can distinguish: a voice starts a pitch that it did not sound before."""
         before_VT = np.pad(self.pitches_VT[:, :-1], ((0, 0), (1, 0)), constant_values=SILENT)
         return int(((self.pitches_VT != before_VT) & (self.pitches_VT != SILENT)).sum())
 
@@ -126,7 +120,7 @@ def read_grids(path: Path, split: str) -> list[Grid]:
     Each 16th is `[S, A, T, B]` in MIDI pitches, -1 for a rest: the form of the public JSB-Chorales-dataset.
 
     Raises:
-        InputError: No such file or split, one that does not have this form, or a piece without notes in it.
+        InputError: The file or split does not exist or does not have this form, or a piece has no notes.
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
@@ -158,10 +152,10 @@ def _pitches(piece: object, where: str) -> Ints:
 
 
 def corpus_grids(corpus: str, split: str) -> list[Grid]:
-    """Return the four-part pieces of a split of one of our corpora, as the other evaluations read them.
+    """Return the four-part pieces of a split of one of Descant's corpora, as the other evaluations read them.
 
     Raises:
-        InputError: There is no such corpus or split, or no four-part piece in it.
+        InputError: The corpus or split does not exist, or has no four-part pieces.
     """
     return [Grid(row["id"], chorale_of_row(row).pitches_VT) for row in split_rows(f"{corpus}:{split}")]
 
@@ -172,7 +166,7 @@ def grid_ranges(grids: Sequence[Grid]) -> list[PitchRange]:
 
 
 def grid_shifts(grid: Grid, ranges: Sequence[PitchRange]) -> range:
-    """Return the transpositions, at most 6 semitones, that keep every voice inside its range; 0 always."""
+    """Return the transpositions of at most 6 semitones that keep every voice inside its range; 0 always."""
     return shifts_within(_ranges(grid), ranges)
 
 
@@ -191,10 +185,10 @@ def hash_grids(grids: Sequence[Grid]) -> str:
 
 
 class GridSource(BatchSource):
-    """Draws one transposition per piece and epoch; pieces stay whole.
+    """Draws one transposition per piece and epoch; pieces are never split.
 
     Args:
-        grids: The pieces; each fits into the model.
+        grids: The pieces; each must fit into the model.
         vocabulary: Their tokens.
         seed: Seed of all draws.
         transpose: True to transpose inside the voices' ranges.

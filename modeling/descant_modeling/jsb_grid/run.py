@@ -31,7 +31,7 @@ def prepare_grid_run(context: RunContext[GridConfig]) -> PreparedRun:
     """Load data and model of a grid run.
 
     Raises:
-        InputError: No grid file, or pieces that do not fit into the model.
+        InputError: The grid file is missing or invalid, or a piece does not fit into the model.
     """
     begin_causal_run(context)
     config = context.config
@@ -40,8 +40,10 @@ def prepare_grid_run(context: RunContext[GridConfig]) -> PreparedRun:
             "data.grid_json is not set. Give data.grid_json=FILE, the JSB Chorales on a grid of 16ths as JSON."
         )
     train, valid = (read_grids(Path(config.data.grid_json), split) for split in ("train", "valid"))
-    vocabulary = vocabulary_of(train, config.data.beat_cycle)
-    check_lengths(train, vocabulary, config.model.max_tokens)
+    ranges = grid_ranges(train)
+    lows, highs = zip(*ranges, strict=True)
+    vocabulary = GridVocabulary(min(lows), max(highs), config.data.beat_cycle)
+    _check_lengths(train, vocabulary, config.model.max_tokens)
     torch.manual_seed(config.seed)
     model = build_model(config.model, vocabulary.size, bos=BOS, eos=EOS, pad=PAD)
     source = GridSource(train, vocabulary, seed=config.seed, transpose=config.data.transpose)
@@ -49,7 +51,7 @@ def prepare_grid_run(context: RunContext[GridConfig]) -> PreparedRun:
         vocabulary=vocabulary,
         vocabulary_sha256=vocabulary.sha256(),
         corpora={"grid": hash_grids(train)},
-        voice_ranges=tuple(grid_ranges(train)),
+        voice_ranges=tuple(ranges),
         training={"seed": config.seed, "splits": ["train"], "git": git_revision()},
     )
     return prepare_causal_run(
@@ -63,18 +65,8 @@ def prepare_grid_run(context: RunContext[GridConfig]) -> PreparedRun:
     )
 
 
-def vocabulary_of(grids: Sequence[Grid], beat_cycle: int) -> GridVocabulary:
-    """Return the vocabulary that holds every pitch from the lowest to the highest of some pieces."""
-    lows, highs = zip(*grid_ranges(grids), strict=True)
-    return GridVocabulary(min(lows), max(highs), beat_cycle)
-
-
-def check_lengths(grids: Sequence[Grid], vocabulary: GridVocabulary, max_tokens: int) -> None:
-    """Refuse pieces that do not fit into a model.
-
-    Raises:
-        InputError: One is too long.
-    """
+def _check_lengths(grids: Sequence[Grid], vocabulary: GridVocabulary, max_tokens: int) -> None:
+    """Raise `InputError` if a piece does not fit into a model."""
     longest = max(grids, key=lambda grid: grid.num_16ths)
     num_tokens = len(vocabulary.encode(longest.pitches_VT).ids)
     if num_tokens > max_tokens:

@@ -1,1 +1,1 @@
-"""Piano rolls of notes, and the windows and bars that the GANs learn from."""
+"""Piano rolls, and the corpora of windows and bars that the GANs are trained on."""

@@ -1,7 +1,7 @@
-"""The 24 major and minor triads, their names, and the one that fits a bar best.
+"""The 24 major and minor triads, their names, and the best one for a bar.
 
-A triad is weighed by how long its pitch classes sound: in a bar with harmony any of the 24, in a bar of melody alone
-those of the piece's key.
+The weight of a triad is the time that its pitch classes sound. A bar with harmony may have any of the 24, a bar of
+melody alone only those of the piece's key.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CHORD_SIZE = NUM_PITCH_CLASSES + 1
 STRONG_STEPS = (0, 1, 2, 3, 8, 9, 10, 11)
 """Steps of a bar of 4/4 that count twice: those of its first and third beat."""
 BASS_SHARE = 0.5
-#: Triads of a key as (semitones above the tonic, is minor), the likelier first: the first of equals is taken.
+#: Triads of a key as (semitones above the tonic, is minor), the likelier first; of equals, the first is taken.
 MAJOR_KEY_TRIADS = ((0, False), (7, False), (5, False), (9, True), (2, True), (4, True))
 MINOR_KEY_TRIADS = ((0, True), (7, False), (5, True), (8, False), (3, False), (10, False), (7, True))
 
@@ -70,7 +70,7 @@ def parse_chord(name: str) -> Chord:
 
 
 def triads_of_key(key: str) -> tuple[Chord, ...]:
-    """Return the triads that may go with a melody in a key such as `G major`, the likelier first."""
+    """Return the triads that may accompany a melody in a key such as `G major`, the likelier first."""
     tonic, mode = key.split(" ")
     root = parse_chord(tonic).root
     triads = MAJOR_KEY_TRIADS if mode == "major" else MINOR_KEY_TRIADS
@@ -78,7 +78,7 @@ def triads_of_key(key: str) -> tuple[Chord, ...]:
 
 
 def weights_of(rolls: Rolls) -> NDArray[np.float64]:
-    """Return how long each pitch class sounds in a bar, in steps; those of strong beats count twice.
+    """Return the steps of a bar in which each pitch class sounds; those of strong beats count twice.
 
     Args:
         rolls: (16, 128), or (16, 128, voices).
@@ -92,10 +92,10 @@ def weights_of(rolls: Rolls) -> NDArray[np.float64]:
 
 
 def chord_of_harmony(rolls: Rolls) -> Chord:
-    """Return the triad that most of a bar's harmony belongs to.
+    """Return the triad that most of a bar's harmony belongs to, the first of equals in `ALL_CHORDS`.
 
-    A triad weighs as much as its pitch classes (see `weights_of`), and half as much again as its root in the lowest
-    voice. The first of equals in `ALL_CHORDS` is taken.
+    The weight of a triad is that of its pitch classes (see `weights_of`), plus half that of its root in the lowest
+    voice.
 
     Args:
         rolls: (16, 128, voices), the lowest voice last.
@@ -105,11 +105,11 @@ def chord_of_harmony(rolls: Rolls) -> Chord:
 
 
 def chord_of_melody(roll: Rolls, key: str) -> Chord:
-    """Return the triad of a key that most of a bar's melody belongs to; of equals the likelier, see `triads_of_key`.
+    """Return the triad of a key that most of a bar's melody belongs to; of equals, the likelier (see `triads_of_key`).
 
     Args:
         roll: (16, 128).
-        key: Such as `G major`.
+        key: Tonic and mode, such as `G major`.
     """
     weights = weights_of(roll)
     return max(triads_of_key(key), key=lambda chord: _weight(chord, weights))

@@ -1,4 +1,4 @@
-"""A four-part piece in the form that every measurement reads: its notes, and the pitches of every frame.
+"""A four-part piece in the form that all measurements use: its notes, and the pitches of every frame.
 
 Units: `_16ths` are sixteenth notes from the beginning of the piece; pitches are MIDI numbers.
 Shapes: V = 4 voices from high to low, T frames, one each 16th.
@@ -46,12 +46,12 @@ class Chorale:
         name: Its name.
         lines: The notes of each of the four voices; one may be empty.
         pitches_VT: The pitch of each voice when a 16th begins, `SILENT` in rests.
-        phrase_ends_T: True where a phrase ends (a fermata's note is left) as this 16th begins. The rules about
-            successive chords do not apply there.
+        phrase_ends_T: True where a phrase (a note with a fermata) ends as this 16th begins. Rules about successive
+            chords do not apply there.
         bar_lines_16ths: Onsets of all bars, and the end of the last one.
         tonic: Pitch class of the estimated key, 0-11.
         is_major: Mode of the estimated key.
-        has_fermatas: True if the source marks where phrases end; MIDI cannot.
+        has_fermatas: True if the source marks the ends of phrases; MIDI cannot.
     """
 
     name: str
@@ -74,7 +74,7 @@ class Chorale:
         return int(self.pitches_VT.shape[1])
 
     def without_fermatas(self) -> Chorale:
-        """Return the piece as MIDI has it, without phrase ends."""
+        """Return the piece without phrase ends, as in MIDI."""
         return replace(self, phrase_ends_T=np.zeros(self.num_frames, dtype=bool), has_fermatas=False)
 
 
@@ -82,12 +82,12 @@ def chorale_of_score(score: ScoreTick, name: str, fermatas_ticks: Sequence[int] 
     """Read a four-part score.
 
     Args:
-        score: Four tracks, best named after the voices (see `pick_voices`).
+        score: Four tracks, preferably named after the voices (see `pick_voices`).
         name: Its name, also in errors.
         fermatas_ticks: Onsets of notes with a fermata.
 
     Raises:
-        InputError: The score has no four voices.
+        InputError: The score is not in four voices.
     """
     try:
         tracks = pick_voices(score, VOICES).tracks
@@ -97,7 +97,7 @@ def chorale_of_score(score: ScoreTick, name: str, fermatas_ticks: Sequence[int] 
 
 
 def chorale_of_harmony(score: ScoreTick, name: str, fermatas_ticks: Sequence[int] = ()) -> Chorale:
-    """Read a generated piece: a voice may be silent, and of several notes at once the top one counts.
+    """Read a generated piece, whose voices may be silent; of several notes at once the highest counts.
 
     Args:
         score: Tracks named after the voices; a missing one is silent.
@@ -105,7 +105,7 @@ def chorale_of_harmony(score: ScoreTick, name: str, fermatas_ticks: Sequence[int
         fermatas_ticks: Onsets of notes with a fermata.
 
     Raises:
-        InputError: There are no notes at all.
+        InputError: There are no notes.
     """
     by_name = {track.name: track for track in score.tracks}
     tracks = [by_name.get(voice, TrackTick(voice, 0, False)) for voice in VOICES]
@@ -123,7 +123,7 @@ def _of_tracks(score: ScoreTick, tracks: Sequence[TrackTick], name: str, fermata
 
 
 def _line(track: TrackTick, ticks_per_16th: float) -> Line:
-    """Read one voice: of notes that begin together keep the highest, and end each note where the next begins."""
+    """Read one voice; keep the highest of notes that begin together, and end each note where the next begins."""
     notes = track.notes.numpy()
     order = np.lexsort((-notes["pitch"], notes["time"]))
     order = order[np.diff(notes["time"][order], prepend=-1) > 0]

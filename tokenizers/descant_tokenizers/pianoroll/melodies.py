@@ -1,16 +1,16 @@
-"""The corpus `melody-bars`: single bars of melody with the bar before and a chord, MidiNet's training data.
+"""The corpus `melody-bars`: bars of melody, each with the bar before and a chord; MidiNet's training data.
 
-The bars are those of 4/4 in the chorales' sopranos and in the folk tunes (corpora `chorales` and `folk`), splits train
-and valid. A bar is one pitch for each sixteenth. As in MidiNet's data there are no rests: a silent sixteenth takes the
-pitch before it, or the first pitch of the bar where there is none before; silent bars are left out. Where a tune has
-two notes at once, the higher one counts.
+They are the 4/4 bars of the chorales' sopranos and of the folk tunes (corpora `chorales` and `folk`), splits train and
+valid. A bar is one pitch for each sixteenth. As in MidiNet's data there are no rests: a silent sixteenth takes the
+pitch before it, or the first pitch of the bar if there is none; silent bars are left out. If a tune has two notes at
+once, the higher one counts.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -65,10 +65,10 @@ class MelodyBar:
 
 
 def melody_bars(row: Mapping[str, Any]) -> list[MelodyBar]:
-    """List the full bars of 4/4 in which the melody of a piece sounds.
+    """List the full bars of 4/4 in which the melody of a piece sounds, each with a chord.
 
-    The chord is found in the four voices of a chorale (`chords.chord_of_harmony`); a tune without harmony gets the
-    triad of its key that fits its melody best (`chords.chord_of_melody`).
+    The chord is that of the four voices of a chorale (`chords.chord_of_harmony`), or for a tune without harmony the
+    best triad of its key (`chords.chord_of_melody`).
 
     Args:
         row: A row of `chorales` or `folk`; the first track is the melody.
@@ -105,7 +105,7 @@ def filled_pitches(roll: Rolls) -> tuple[Pitches, int]:
 
 
 def bar_rows(row: Mapping[str, Any], bars: Sequence[MelodyBar]) -> Iterator[dict[str, Any]]:
-    """Yield a dataset row for each bar of a piece; `previous` is empty where no bar of 4/4 comes before."""
+    """Yield a dataset row for each bar of a piece; `previous` is empty if no 4/4 bar precedes it."""
     for before, bar in zip((None, *bars), bars, strict=False):
         follows = before is not None and before.bar.end_ticks == bar.bar.start_ticks
         yield {
@@ -119,13 +119,12 @@ def bar_rows(row: Mapping[str, Any], bars: Sequence[MelodyBar]) -> Iterator[dict
         }
 
 
-def melody_rows(corpora: Iterable[DatasetDict]) -> tuple[Rows, Features, MelodyReport]:
+def melody_rows(corpora: Sequence[DatasetDict]) -> tuple[Rows, Features, MelodyReport]:
     """Cut the bars of some corpora, such as `chorales` and `folk`; see `stored.build_corpus`.
 
     Returns:
         Rows by split, their columns and a report.
     """
-    corpora = list(corpora)
     rows: Rows = {}
     filled = 0
     for split in SPLITS:

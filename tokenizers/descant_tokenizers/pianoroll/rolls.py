@@ -1,8 +1,7 @@
-"""Notes of one track to a piano roll and back.
+"""Conversion of the notes of one track to a piano roll and back.
 
-A roll is a Boolean array (steps, 128 pitches): cell (t, p) is true where pitch p sounds when step t begins. Every note
-that begins and ends on a step comes back unchanged, with one exception that no roll can avoid: notes of one pitch that
-follow each other without a rest merge into one.
+A roll is a Boolean array (steps, 128 pitches): cell (t, p) is true if pitch p sounds when step t begins. Every note
+that begins and ends on a step is kept unchanged, except that repeated notes without a rest between them merge into one.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ WINDOW_STEPS = WINDOW_BARS * BAR_STEPS
 VELOCITY = 80
 
 Rolls = NDArray[np.bool_]
-"""One piano roll or several in one array, whose axes each function names."""
+"""One or more piano rolls in one array; each function names its axes."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +31,8 @@ class Lost:
 
     Attributes:
         num_notes: All notes, kept or not.
-        merged: Notes that merge with the note before, which has the same pitch and ends where they begin.
-        off_grid: Of the others, those that do not begin and end on a step.
+        merged: Notes on the grid that merge with a note of the same pitch, which ends where they begin.
+        off_grid: Notes that do not begin and end on a step.
     """
 
     num_notes: int
@@ -42,7 +41,7 @@ class Lost:
 
 
 def roll_of_notes(notes: Iterable[NoteTick], edges_ticks: Sequence[int]) -> Rolls:
-    """Mark what sounds when each step begins.
+    """Mark the pitches that sound when each step begins.
 
     Args:
         notes: Notes in ticks; those that begin before the first step or end after the last one are cut.

@@ -1,4 +1,4 @@
-"""The GANs' corpora as Hugging Face datasets: built from others, written and read again."""
+"""The GANs' corpora as Hugging Face datasets: built from other corpora, written and read."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def build_corpus(
     file_format: FileFormat = "arrow",
     progress: OnPieces | None = None,
 ) -> tuple[DatasetDict, RollReport | MelodyReport]:
-    """Cut windows or bars, and write them to a Hugging Face dataset if a folder is given.
+    """Cut windows or bars, and write them as a Hugging Face dataset if a folder is given.
 
     Args:
         corpus: One of `SOURCES`.

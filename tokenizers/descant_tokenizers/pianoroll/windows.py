@@ -1,13 +1,13 @@
 """Windows of Bach's chorales as piano rolls: the corpora `chorales-rolls` and `chorales-rolls-64`.
 
-`chorales-rolls` has two-bar windows, as many as the source article. The article trains on 229 samples, one from each
-chorale of the canonical train split, and takes all of them for 4/4, but some chorales of the split are in triple time.
+`chorales-rolls` has as many two-bar windows as the source article. The article trains on 229 samples, one from each
+chorale of the canonical train split, and treats all of them as 4/4, but some chorales of the split are in triple time.
 So each 4/4 chorale of train gives its first window, and the longest ones (most full bars, then first in the catalogue)
-a second one until there are 229. A window is neighboring full bars of 4/4 in which all four voices sound; the second
-window begins after the first. Valid gives the first window of each of its 4/4 chorales.
+a second one until there are 229. A window consists of neighboring full bars of 4/4 in which all four voices sound; the
+second window begins after the first. In valid, each 4/4 chorale gives its first window.
 
-`chorales-rolls-64` has windows of four bars, 64 steps, for generation without a melody: in train they overlap, one from
-each bar on; in valid they do not.
+`chorales-rolls-64` has windows of four bars, 64 steps, for generation without a melody. In train a window begins in
+every bar; in valid windows do not overlap.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class RollReport:
         splits: Windows in each split.
         second_windows: Windows of train that are not a chorale's first.
         num_notes: Notes in all windows.
-        merged: Notes that a roll joins to the note before (same voice, same pitch, no rest between).
+        merged: Notes that a roll joins to the note before (same voice and pitch, no rest between).
         off_grid: Notes that do not begin and end on a sixteenth.
     """
 
@@ -91,7 +91,7 @@ class Window:
         return self.score.ticks_per_quarter // STEPS_PER_BEAT
 
     def voices(self) -> list[list[NoteTick]]:
-        """Return the notes of each voice that sound in the window, cut to it, from its start at tick 0."""
+        """Return the notes of each voice that sound in the window, cut to it; times count from its start."""
         return [_cut(track.notes, self.start_ticks, self.length_ticks) for track in self.score.tracks]
 
 
@@ -123,7 +123,7 @@ def windows_of(row: Mapping[str, Any], num_bars: int = WINDOW_BARS, *, overlap: 
 
 
 def choose_windows(chorales: DatasetDict, corpus: str = ROLLS_CORPUS) -> dict[str, list[Window]]:
-    """Choose the windows of train and valid; see the head of this module."""
+    """Choose the windows of train and valid; see the docstring of this module."""
     if corpus == LONG_ROLLS_CORPUS:
         num_bars = ROLL_CORPORA[corpus]
         return {
@@ -138,7 +138,7 @@ def choose_windows(chorales: DatasetDict, corpus: str = ROLLS_CORPUS) -> dict[st
 
 
 def window_row(window: Window, split: str) -> dict[str, Any]:
-    """Return the row of a window: its source, its music as MIDI, its roll of -1 and +1."""
+    """Return the row of a window: its source, its music as MIDI, and its roll of -1 and +1."""
     row = window.row
     score = ScoreTick(window.score.ticks_per_quarter)
     score.time_signatures.append(TimeSignatureTick(0, 4, 4))
@@ -162,11 +162,7 @@ def window_row(window: Window, split: str) -> dict[str, Any]:
 
 
 def roll_rows(corpus: str, chorales: DatasetDict) -> tuple[Rows, Features, RollReport]:
-    """Cut the windows of a corpus; see `stored.build_corpus`.
-
-    Args:
-        corpus: One of `ROLL_CORPORA`.
-        chorales: The corpus `chorales`.
+    """Cut the windows of a corpus of `ROLL_CORPORA` from `chorales`; see `stored.build_corpus`.
 
     Returns:
         Rows by split, their columns and a report. `roll` is (16 steps a bar, 128 pitches, 4 voices), -1 silent and +1
@@ -196,7 +192,7 @@ def _report(windows: Mapping[str, Sequence[Window]]) -> RollReport:
 
 
 def _sounds(score: ScoreTick, bar: Bar) -> bool:
-    """Return True for a full bar of 4/4 in which every track has a note."""
+    """Return True for a full bar of 4/4 in which every track sounds."""
     return is_full(score, bar) and all(_cut(t.notes, bar.start_ticks, bar.length_ticks) for t in score.tracks)
 
 
