@@ -1,24 +1,24 @@
-"""Tokens a second of our decoding, grammar mask included, against transformers' `generate`, side by side in one run.
+"""Compare the tokens per second of our constrained decoding with those of transformers' `generate`, side by side.
 
     python benchmarks/decode.py                                   # the embedded model, one stream and eight
     python benchmarks/decode.py --task harmonize
     python benchmarks/decode.py --model runs/chorales --repeats 9
 
 Both sides have the same weights, the same prompt, the same temperature and nucleus, and a cache of keys and values.
-Ours writes legal tokens only, theirs whatever it draws. The two take turns, and the ratio printed is the median over
-the turns. What is counted:
+Ours generates legal tokens only, theirs any tokens. The two take turns, and the printed ratio is the median over the
+turns.
 
-- Streams end at different lengths, and both sides do the same job: as many streams as ours, of the lengths that ours
-  drew. `generate` computes all rows until the longest has ended, so it is given that many steps; counted are the tokens
-  up to each stream's own end, on both sides. (`*mean` gives it steps for the mean length only, as if all streams could
-  end at once: a bound that favours it.)
+- Streams end at different lengths, and both sides do the same job: the number of streams and their lengths are those
+  that ours drew. `generate` computes all rows until the longest has ended, so it is given that number of steps; only
+  tokens up to each stream's own end count, on both sides. (`*mean` gives it steps for the mean length only, as if all
+  streams could end at once: a bound in its favor.)
 - The tokens that the grammar forces on ours, a time signature after each bar line, are fed but not counted.
 - Both models are loaded before the first turn, ours as an ONNX session; the grammar's tables are made once, and its
   masks stay cached, as in a program that stays open.
 
-*Continue* is the fair comparison: both go on behind the first bars of the harmonized tune. To *harmonize*, ours reads
-the melody's bars between those that it writes; theirs has nothing like it and goes on behind the first of them, in a
-stream that stays shorter.
+*Continue* is the fair comparison: both continue after the first bars of the harmonized tune. To *harmonize*, ours reads
+the melody's bars between the bars that it generates; theirs cannot, and continues after the first of them, in a shorter
+stream.
 """
 
 from __future__ import annotations
@@ -51,36 +51,36 @@ from descant_tokenizers.tokens.tasks import Task
 TUNE = Path(__file__).resolve().parent.parent / "examples" / "ode-to-joy.mid"
 CONFIG = GenerationConfig(temperature=1.0, top_p=0.95)
 NUM_GIVEN_BARS, NUM_NEW_BARS = 4, 8
-NUM_TOKENS = 2048  # room for each stream at first
+NUM_TOKENS = 2048  # initial capacity of each stream
 
 
-def harmony_plan(checkpoint: Checkpoint, prompt: Prompt) -> Template:
-    """Plan three voices to a tune, as `generate.py` does."""
-    return plan_hole(checkpoint, prompt, prompt.piece, Task.HARMONIZE, 0)
+def harmony_template(checkpoint: Checkpoint, prompt: Prompt) -> Template:
+    """Return the template for the three lower voices of a tune, as `generate.py` makes it."""
+    return span_template(checkpoint, prompt, prompt.piece, Task.HARMONIZE, 0)
 
 
-def continuation_plan(checkpoint: Checkpoint, prompt: Prompt) -> Template:
-    """Plan what follows the first bars of the harmonized tune, in four voices."""
-    harmony = harmony_plan(checkpoint, prompt)
+def continuation_template(checkpoint: Checkpoint, prompt: Prompt) -> Template:
+    """Return the template for the bars after the first ones of the harmonized tune, in four voices."""
+    harmony = harmony_template(checkpoint, prompt)
     engine = open_model(checkpoint).start(NUM_TOKENS)
     (sample,) = sample_templates(engine, Grammar(checkpoint.vocabulary), [harmony], CONFIG, [np.random.default_rng(0)])
     kept = with_content(prompt.piece, sample.notes, {}).bars[:NUM_GIVEN_BARS]
-    return plan_hole(
+    return span_template(
         checkpoint, prompt, Piece((*kept, *(GridBar(kept[-1].meter),) * NUM_NEW_BARS)), Task.CONTINUE, len(kept)
     )
 
 
-def plan_hole(checkpoint: Checkpoint, prompt: Prompt, piece: Piece, task: Task, first: int) -> Template:
-    """Plan the missing voices of a piece from bar `first` to its end."""
-    written = tuple(rank for rank in range(len(VOICES)) if rank not in piece.voices or task is Task.CONTINUE)
+def span_template(checkpoint: Checkpoint, prompt: Prompt, piece: Piece, task: Task, first: int) -> Template:
+    """Return the template for the missing voices of a piece from bar `first` to its end."""
+    targets = tuple(rank for rank in range(len(VOICES)) if rank not in piece.voices or task is Task.CONTINUE)
     ends = (piece.bar_starts_ticks()[-1],) * len(VOICES)
-    return make_template(checkpoint.layout, piece, Span(task, written, first, len(piece.bars), ends, prompt.pitches))
+    return make_template(checkpoint.layout, piece, Span(task, targets, first, len(piece.bars), ends, prompt.pitches))
 
 
 def time_ours(
     model: EngineModel, grammar: Grammar, template: Template, num_streams: int, seed: int
 ) -> tuple[float, list[int]]:
-    """Return seconds, and the tokens sampled in each stream."""
+    """Return the seconds, and the number of tokens sampled in each stream."""
     randoms = [np.random.default_rng((seed, stream)) for stream in range(num_streams)]
     start = time.perf_counter()
     samples = sample_templates(model.start(NUM_TOKENS), grammar, [template], CONFIG, randoms)
@@ -88,11 +88,11 @@ def time_ours(
 
 
 def time_theirs(checkpoint: Checkpoint, template: Template, num_streams: int, num_tokens: int, seed: int) -> float:
-    """Return the seconds in which `generate` samples so many tokens in each stream."""
+    """Return the seconds that `generate` takes to sample `num_tokens` in each stream."""
     ids = torch.tensor([template.context[0]] * num_streams, device=checkpoint.model.device)
     torch.manual_seed(seed)
     start = time.perf_counter()
-    written = checkpoint.model.generate(  # type: ignore[operator]  # typed as a Tensor or Module by nn.Module
+    generated = checkpoint.model.generate(  # type: ignore[operator]  # typed as a Tensor or Module by nn.Module
         input_ids=ids,
         attention_mask=torch.ones_like(ids),
         do_sample=True,
@@ -105,14 +105,14 @@ def time_theirs(checkpoint: Checkpoint, template: Template, num_streams: int, nu
         use_cache=True,
     )
     seconds = time.perf_counter() - start
-    assert written.shape == (num_streams, ids.shape[1] + num_tokens)
+    assert generated.shape == (num_streams, ids.shape[1] + num_tokens)
     return seconds
 
 
 def compare(
     checkpoint: Checkpoint, template: Template, num_streams: int, repeats: int
 ) -> tuple[float, float, float, float]:
-    """Return the median tokens a second of ours and of theirs, and the median of their ratios and of the bound."""
+    """Return the median tokens per second of ours and of theirs, and the medians of the ratio and of the bound."""
     grammar, model = Grammar(checkpoint.vocabulary), open_model(checkpoint)
     ours, theirs, bounds = [], [], []
     for repeat in range(repeats + 1):
@@ -132,16 +132,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default=EMBEDDED_DEFAULT, help="embedded model, checkpoint or run folder, Hub id")
     parser.add_argument("--prompt", type=Path, default=TUNE, help="melody")
-    parser.add_argument("--task", choices=["continue", "harmonize"], default="continue", help="what is written")
-    parser.add_argument("--streams", type=int, nargs="+", default=[1, 8], help="numbers of streams side by side")
+    parser.add_argument("--task", choices=["continue", "harmonize"], default="continue", help="task")
+    parser.add_argument("--streams", type=int, nargs="+", default=[1, 8], help="numbers of parallel streams")
     parser.add_argument("--repeats", type=int, default=5, help="turns, after one to warm up")
-    parser.add_argument("--device", help="cpu, cuda or mps; chosen by itself if not given")
+    parser.add_argument("--device", help="cpu, cuda or mps; default: the best available one")
     options = parser.parse_args(arguments)
     with quiet_libraries():
         checkpoint = load_checkpoint(options.model, pick_device(options.device))
         ranges = checkpoint.meta.voice_ranges
         prompt = read_four_part_prompt(checkpoint.vocabulary, ranges, read_score(options.prompt), ("Soprano",))
-        template = (harmony_plan if options.task == "harmonize" else continuation_plan)(checkpoint, prompt)
+        template = (harmony_template if options.task == "harmonize" else continuation_template)(checkpoint, prompt)
         place = f"{torch.get_num_threads()} threads, {checkpoint.model.device}"
         print(f"{options.prompt.name}, {options.task} {len(template.bars)} bars; {place}")
         print(f"{'streams':>7}  {'descant':>10}  {'transformers':>12}  ratio  *mean")

@@ -1,10 +1,10 @@
-"""Gather a folder of General MIDI files with drums that nobody here wrote: the music of three free games in Debian.
+"""Collect General MIDI files with drums from an outside source: the music of three free games in Debian.
 
     apt-get download openttd-openmsx planetblupi-music-midi freedoom
     for package in *.deb; do dpkg-deb -x $package debian; done
-    python benchmarks/game_music.py debian game-music        # 108 files; or give / where the packages are installed
+    python benchmarks/game_music.py debian game-music        # 108 files; if the packages are installed, give /
 
-OpenMSX is under the GPL 2, Planet Blupi under the GPL 3, Freedoom under a BSD licence. No file of theirs is kept here.
+OpenMSX is under the GPL 2, Planet Blupi under the GPL 3, Freedoom under a BSD licence. Their files are not kept here.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ MIDI_FOLDERS = {
 }
 WADS = {f"freedoom{number}": f"usr/share/games/doom/freedoom{number}.wad" for number in (1, 2)}
 
-_WAD_HEAD = struct.Struct("<4sII")  # magic, number of entries, where their directory begins
-_WAD_ENTRY = struct.Struct("<II8s")  # where an entry begins, its size, its name
+_WAD_HEAD = struct.Struct("<4sII")  # magic, number of entries, offset of their directory
+_WAD_ENTRY = struct.Struct("<II8s")  # offset of an entry, its size, its name
 _MUSIC, _MIDI = "D_", b"MThd"
 
 
 def main() -> None:
-    """Copy what is there."""
+    """Copy the files that are there."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("root", type=Path, help="where the packages were unpacked")
-    parser.add_argument("out", type=Path, help="folder to write, not there yet")
+    parser.add_argument("root", type=Path, help="folder of the unpacked packages")
+    parser.add_argument("out", type=Path, help="new folder for the music")
     options = parser.parse_args()
     options.out.mkdir(parents=True)
     for name, place in MIDI_FOLDERS.items():
@@ -45,7 +45,7 @@ def main() -> None:
                 (options.out / name / f"{title}.mid").write_bytes(data)
     num_files = sum(1 for _ in options.out.rglob("*.mid"))
     if not num_files:
-        sys.exit(f"error: {options.root} holds none of the packages' files; unpack them there first.")
+        sys.exit(f"error: {options.root} holds none of the packages' files. Unpack them there first.")
     print(f"{num_files} files in {options.out}")
 
 

@@ -1,7 +1,9 @@
-"""Seconds of one iteration of the conditional GAN, in fp32 and bf16.
+"""Measure the seconds of one iteration of the conditional GAN, in fp32 and bf16.
 
-python benchmarks/gan.py                                 # batch 16, one repeat: half a minute on two cores
-python benchmarks/gan.py --batch-size 64 --repeats 3
+    python benchmarks/gan.py                                 # batch 16, one repeat: half a minute on two cores
+    python benchmarks/gan.py --batch-size 64 --repeats 3
+
+The rolls are random, with the density of four voices.
 """
 
 from __future__ import annotations
@@ -17,10 +19,10 @@ from descant_modeling.gan.config import GanConfig, GanDataConfig
 from descant_modeling.gan.wgan import ConditionalStep
 
 
-def random_rolls(number: int) -> Tensor:
-    """Return rolls as full as four voices are; their content does not change the time."""
+def random_rolls(num_rolls: int) -> Tensor:
+    """Return random rolls; their content does not change the time."""
     rng = torch.Generator().manual_seed(0)
-    return torch.where(torch.rand(number, 32, 128, 4, generator=rng) < 1 / 128, 1.0, -1.0).permute(0, 3, 1, 2)
+    return torch.where(torch.rand(num_rolls, 32, 128, 4, generator=rng) < 1 / 128, 1.0, -1.0).permute(0, 3, 1, 2)
 
 
 def main() -> None:

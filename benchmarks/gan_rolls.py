@@ -1,10 +1,10 @@
-"""Metrics of a GAN's rolls for the valid windows, beside the data's own values, as one line of JSON.
+"""Print the metrics of a GAN's rolls for the valid windows, and those of the data, as one line of JSON.
 
     python benchmarks/gan_rolls.py                      # the embedded model
     python benchmarks/gan_rolls.py --model runs/gan
 
-Two sets of noise are drawn. `noise_changes` is the share of the cells sounding in the lower three tracks with either
-noise that do not sound with both: 0 if noise changes nothing, 1 if no note stays.
+Two sets of noise are drawn. Of the cells that sound in the lower three tracks with either noise, `noise_changes` is the
+share that does not sound with both: 0 if noise changes nothing, 1 if no note stays.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from descant_tokenizers.pianoroll.rolls import Rolls
 
 @torch.no_grad()
 def generate(generator: UNetGenerator, melodies: Tensor, seed: int) -> Rolls:
-    """(N, 1, T, P) -> (N, T, P, 4): the cells that sound, with one set of noise."""
+    """Generate rolls with one set of noise, (N, 1, T, P) to (N, T, P, 4); True where a cell sounds."""
     noise = draw_noise(len(melodies), torch.Generator().manual_seed(seed))
     return sounding(generator(melodies, noise))
 
@@ -46,7 +46,7 @@ def main() -> None:
     data = load_rolls("chorales-rolls")
     melodies, train, valid = melody_of(data.valid), sounding(data.train), sounding(data.valid)
     first, again, second = (generate(generator, melodies, seed) for seed in (1, 1, 2))
-    assert np.array_equal(first, again), "the same noise gave different music"
+    assert np.array_equal(first, again), "the same noise gives different music"
     sounding_melodies = sounding(melodies)[..., 0]
     figures = {
         "written": roll_metrics(first, sounding_melodies, train),

@@ -1,11 +1,11 @@
-"""Measure what the token grid changes in real music: the table of docs/tokenizers.md.
+"""Measure how the token grid changes real music: the table of docs/tokenizers.md.
 
     descant dataset build chorales --out data/chorales
     python benchmarks/grid_loss.py --chorales data/chorales               # and 200 of Ryan's tunes, drawn with seed 0
     python benchmarks/grid_loss.py --chorales data/chorales --tunes 0     # and all 1,059 of them
 
 Every piece goes through the tokenizer (miditok, with only the grid changed) and is compared with the original, note by
-note and exactly. A note is changed if its onset or duration differs, or if it is gone.
+note and exactly. A note is changed if its onset or duration differs, or if it is missing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 LONGEST_BEATS = 16
 GRIDS = (8, 12, 24)
-"""Positions to a beat, for notes of every length."""
+"""Positions per beat, for notes of every length."""
 
 
 @dataclass
@@ -68,10 +68,10 @@ def main() -> None:
     parser.add_argument("--tunes", type=int, default=200, help="number of Ryan's tunes; 0 for all")
     parser.add_argument("--seed", type=int, default=0, help="seed of the draw")
     options = parser.parse_args()
-    tables = {f"{grid}": Vocabulary(_uniform(grid)) for grid in GRIDS} | {"`satb`": Vocabulary(build_tokenizer())}
+    vocabularies = {f"{grid}": Vocabulary(_uniform(grid)) for grid in GRIDS} | {"`satb`": Vocabulary(build_tokenizer())}
     if options.chorales:
-        _report("chorales", tables, lambda: _chorales(options.chorales))
-    _report("Ryan's Mammoth", tables, lambda: _tunes(options.tunes, options.seed))
+        _report("chorales", vocabularies, lambda: _chorales(options.chorales))
+    _report("Ryan's Mammoth", vocabularies, lambda: _tunes(options.tunes, options.seed))
 
 
 def _uniform(grid: int) -> REMI:
@@ -80,23 +80,23 @@ def _uniform(grid: int) -> REMI:
     return REMI(config)
 
 
-def _report(corpus: str, tables: dict[str, Vocabulary], scores: Callable[[], Iterator[ScoreTick | None]]) -> None:
-    tallies = {name: Tally() for name in tables}
+def _report(corpus: str, vocabularies: dict[str, Vocabulary], scores: Callable[[], Iterator[ScoreTick | None]]) -> None:
+    tallies = {name: Tally() for name in vocabularies}
     num_unread = 0
     for score in scores():
         if score is None:
             num_unread += 1
             continue
-        for name, vocabulary in tables.items():
+        for name, vocabulary in vocabularies.items():
             tallies[name].add(vocabulary, score)
-    print(f"\n| {corpus}: positions to a beat | vocabulary | notes changed | pieces changed | pieces refused |")
+    print(f"\n| {corpus}: positions per beat | vocabulary | notes changed | pieces changed | pieces refused |")
     print("|---|---|---|---|---|")
     for name, tally in tallies.items():
         notes = f"{tally.num_changed:,} of {tally.num_notes:,} ({tally.num_changed / tally.num_notes:.3%})"
         pieces = (
             f"{tally.num_changed_pieces:,} of {tally.num_pieces:,} ({tally.num_changed_pieces / tally.num_pieces:.1%})"
         )
-        print(f"| {name} | {tables[name].size} | {notes} | {pieces} | {len(tally.refusals)} |")
+        print(f"| {name} | {vocabularies[name].size} | {notes} | {pieces} | {len(tally.refusals)} |")
     for reason in sorted({reason for tally in tallies.values() for reason in tally.refusals}):
         print(f"refused: {reason}", file=sys.stderr)
     print(f"\n{num_unread} files left out.", flush=True)

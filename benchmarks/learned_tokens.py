@@ -1,10 +1,10 @@
-"""Tokens per note of vocabularies with merges, and a check that every legal stream decodes.
+"""Measure the tokens per note of vocabularies with merges, and check that every legal stream decodes.
 
     python benchmarks/learned_tokens.py out/BPE-* out/Unigram-* --out records/2026-11-26_learned/chorales.json
 
-The table of docs/learned-tokens.md, which also has the commands that train these folders. For each tokenizer, `--walks`
-random walks follow the grammar's mask, every legal token equally likely, and are decoded by miditok alone: `decoded`
-counts those that give the notes of their base tokens, one line a voice.
+This is the table of docs/learned-tokens.md, which also has the commands that train these tokenizers. For each of them,
+`--walks` random walks follow the grammar's mask, every legal token equally likely, and are decoded by miditok alone:
+`decoded` counts those that give the notes of their base tokens, one line per voice.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ Notes = Counter[tuple[int, float, int, float]]
 def main() -> None:
     """Measure, and write one record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folders", nargs="+", type=Path, help="tokenizers that `descant tokenizer train` wrote")
-    parser.add_argument("--walks", type=int, default=1000, help="random walks of each")
+    parser.add_argument("folders", nargs="+", type=Path, help="tokenizers trained with `descant tokenizer train`")
+    parser.add_argument("--walks", type=int, default=1000, help="random walks per tokenizer")
     parser.add_argument("--tokens", type=int, default=60, help="longest walk")
     parser.add_argument("--out", type=Path, required=True, help="JSON file for the record")
     options = parser.parse_args()
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def measure(folder: Path, num_walks: int, max_tokens: int) -> dict[str, Any]:
-    """Return the figures of `tokenizer train` for one tokenizer, and how many walks over it decode."""
+    """Return the figures of `tokenizer train` for one tokenizer, and the number of its walks that decode."""
     facts = json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
     vocabulary = Vocabulary(load_tokenizer(folder))
     grammar, rng = Grammar(vocabulary), np.random.default_rng(0)
@@ -75,7 +75,7 @@ def walk(grammar: Grammar, rng: np.random.Generator, max_tokens: int) -> list[in
 
 
 def decodes(vocabulary: Vocabulary, ids: list[int]) -> bool:
-    """Return True if miditok, given only the ids, finds the notes of their base tokens."""
+    """Return True if miditok decodes the ids to the notes of their base tokens."""
     piece = parse_piece(vocabulary, vocabulary.expand(ids[:-1]))
     expected, found = decode_piece(vocabulary, piece), vocabulary.tokenizer.decode(ids)
     return piece.num_notes > 0 and notes_of(expected) == notes_of(found)

@@ -1,9 +1,9 @@
 """Compare every tokenization scheme on four kinds of music: the tables of docs/schemes.md.
 
     python benchmarks/schemes.py --out records/2026-11-26_schemes --games game-music
-    python records/refresh.py                                           # brings the tables up to date
+    python records/refresh.py                                           # then update the tables
 
-`chorales` and `folk` are the corpora of these names, built when they are first needed. `midi` is a folder of MIDI files
+`chorales` and `folk` are the corpora of these names, built when first needed. `midi` is a folder of MIDI files
 that this script writes: instrumental and vocal pieces of music21's corpus, each with its instruments, and two MIDI
 files that come with music21. None of them was recorded from a performance. `games` is a folder of General MIDI with
 drums, velocities and tempos: the music of three free games, gathered by `benchmarks/game_music.py`.
@@ -57,10 +57,10 @@ def main() -> None:
     """Measure, and write one JSON file for each kind of music."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for the records")
-    parser.add_argument("--chorales", default="chorales", help="a dataset that is already built")
-    parser.add_argument("--midi", help="a folder that an earlier run wrote, or any other folder")
-    parser.add_argument("--games", help="the folder that benchmarks/game_music.py wrote")
-    parser.add_argument("--only", choices=KINDS, help="only one kind of music")
+    parser.add_argument("--chorales", default="chorales", help="corpus, or folder of a built dataset")
+    parser.add_argument("--midi", help="folder of MIDI files; default: written by this script")
+    parser.add_argument("--games", help="folder written by benchmarks/game_music.py")
+    parser.add_argument("--only", choices=KINDS, help="measure one kind of music only")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
@@ -77,11 +77,11 @@ def main() -> None:
 
 
 def measure(name: str, source: str) -> dict[str, Any]:
-    """Compare the schemes that fit on one source; as `descant tokenizer compare --json` does."""
+    """Compare the schemes that fit one source, as `descant tokenizer compare --json` does."""
     found = load_source([source], 0)
     kind = kind_of_all(found.scores)
     schemes = [load_scheme(scheme, kind) for scheme in default_schemes(kind)]
-    for scheme in schemes:  # do not time what is built at first use
+    for scheme in schemes:  # what is built at first use is not timed
         compare(dict([next(iter(found.scores.items()))]), [scheme], kind)
     figures = compare(found.scores, schemes, kind)
     return {"source": name, "num_found": found.num_found, "skipped": dict(found.skipped), **figures}
@@ -91,7 +91,7 @@ def export_midi(folder: Path) -> None:
     """Write the pieces of `PATTERNS` and `SHIPPED_MIDI` as MIDI files."""
     corpus = Path(getCorpusFilePath())
     found = [path for pattern in PATTERNS for path in corpus.glob(pattern) if path.suffix in (".mxl", ".xml", ".krn")]
-    paths = {path.with_suffix(""): path for path in sorted(found)}.values()  # some are there in two formats
+    paths = {path.with_suffix(""): path for path in sorted(found)}.values()  # some exist in two formats
     for path in [*paths, *(Path(music21.__file__).parent / name for name in SHIPPED_MIDI)]:
         name = "-".join(path.with_suffix(".mid").parts[-3:])
         try:
@@ -101,7 +101,7 @@ def export_midi(folder: Path) -> None:
 
 
 def header(name: str) -> dict[str, Any]:
-    """Return how a record was made."""
+    """Return the provenance of a record."""
     revision = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
     return {
         "command": "python benchmarks/schemes.py",

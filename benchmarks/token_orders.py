@@ -1,4 +1,4 @@
-"""Train one small model on the chorales in other tokens, or in another order of them, and compare likelihoods.
+"""Train one small model on chorales in other tokens, or in another order of the tokens, and compare likelihoods.
 
     python benchmarks/token_orders.py --list                     list the rows
     python benchmarks/token_orders.py remi tsd --out /tmp/tries   train some of them, 600 steps each
@@ -73,7 +73,7 @@ def scheme(name: str) -> Callable[[TaskLayout], tuple[Encoder, int]]:
         def write(piece: Piece) -> list[int]:
             tokens = other.encode(vocabulary.tokenizer.decode(piece_ids(vocabulary, piece)))
             found = sum(track.note_num() for track in other.decode(tokens).tracks)
-            assert found == piece.num_notes, f"{name} lost {piece.num_notes - found} notes"
+            assert found == piece.num_notes, f"{name} loses {piece.num_notes - found} notes"
             return [BOS, *tokens.sequence.ids, EOS]
 
         return write, other.vocabulary_sizes[0]
@@ -192,13 +192,13 @@ class Streams(BatchSource):
 
 
 def whole(ids: list[int]) -> Encoded:
-    """Count all tokens but the first; a prefix with the same four voices costs nothing once it is learned."""
+    """Count all tokens but the first; a prefix with the same four voices costs nothing once learned."""
     return Encoded(ids, [False] + [True] * (len(ids) - 1))
 
 
 @dataclass(frozen=True)
 class StreamRepresentation:
-    """Validation chorales in a row's tokens; its checkpoints only say how far the run has come."""
+    """Validation chorales in a row's tokens; its checkpoints hold the progress of the run only."""
 
     valid: list[Encoded]
     pieces: Sequence[Piece]
@@ -215,11 +215,11 @@ class StreamRepresentation:
         return Likelihood(self.unit, model.config.max_position_embeddings, scores)
 
     def write_checkpoint(self, folder: Path, model: PreTrainedModel, training: dict[str, Any]) -> None:
-        """Write how far the run has come."""
+        """Write the progress of the run."""
         (folder / "training.json").write_text(json.dumps(training), encoding="utf-8")
 
     def first_command(self, folder: Path) -> str:
-        """Return an empty string: there is no such command."""
+        """Return an empty string, since no command loads these checkpoints."""
         return ""
 
 

@@ -1,19 +1,19 @@
-"""From a folder of MIDI files to token ids on disk: ours on two cores against miditok's own loop, in one run.
+"""Compare our tokenization of a folder of MIDI files, on two cores, with miditok's own loop.
 
     python benchmarks/tokenize_corpus.py                              # 1,000 files of 16 bars, three turns each
     python benchmarks/tokenize_corpus.py --files 40 --repeats 1       # seconds
-    python benchmarks/tokenize_corpus.py --memory 400 40000           # peak memory for each number of files, as well
+    python benchmarks/tokenize_corpus.py --memory 400 40000           # also peak memory for each number of files
 
 Both sides read the same files with the same tokenizer (preset `satb`) and write the same ids, which is checked for
 every file. Theirs is the loop of miditok's documentation, `tokenizer.save_tokens(tokenizer(path), ...)` for each file,
 and miditok's `tokenize_dataset` with as many processes as ours. Ours is `descant dataset tokenize FOLDER`: it also
-checks each score, leaves out repeated music, estimates keys, chooses splits, caches what it read, and writes the music
-beside the ids. Its cache is empty at each turn, and starting its processes counts. All sides take turns, and the ratios
-printed are medians over the turns. Milliseconds a file are those of all cores together, starting and ending the
+checks each score, leaves out repeated music, estimates keys, chooses splits, caches what it read, and stores the music
+with the ids. Its cache is empty at each turn, and starting its processes counts. All sides take turns, and the ratios
+printed are medians over the turns. Milliseconds per file are those of all cores together, starting and ending the
 processes included: they vary less than the clock on a busy machine.
 
 Memory is the resident set (RSS) of the process and all its children together, sampled 50 times a second; pages that
-processes share are counted in each.
+processes share count in each.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def their_pool(files: Path, out: Path, tokenizer: REMI, num_proc: int) -> None:
 
 
 def seconds(work: Callable[[], None]) -> tuple[float, float]:
-    """Time some work: by the clock, and on the cores of this process and its children."""
+    """Time some work: wall-clock seconds, and core seconds of this process and its children."""
     start, busy = time.perf_counter(), _busy_seconds()
     work()
     return time.perf_counter() - start, _busy_seconds() - busy
@@ -114,7 +114,7 @@ def check_equal(ours_at: Path, theirs_at: Path) -> int:
 
 
 def compare(scratch: Path, num_files: int, num_bars: int, repeats: int, num_proc: int) -> dict[str, float]:
-    """Let all sides take turns over the same files; return files a second of each, and the median ratios."""
+    """Let all sides take turns on the same files; return the files per second of each, and the median ratios."""
     from descant_tokenizers.tokens.presets import build_tokenizer
 
     files, tokenizer = scratch / "files", build_tokenizer()
@@ -138,7 +138,7 @@ def compare(scratch: Path, num_files: int, num_bars: int, repeats: int, num_proc
 
 
 def peak_memory(scratch: Path, num_files: int, num_bars: int, num_proc: int) -> float:
-    """Run ours over some files in a new process; return the peak memory of it and its children in MiB."""
+    """Run ours over some files in a new process; return the peak memory of it and its children, in MiB."""
     import psutil
 
     files = scratch / f"files-{num_files}"
@@ -162,7 +162,7 @@ def _resident(process: psutil.Process) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print files a second of all sides, and peak memory if asked for."""
+    """Print the files per second of all sides, and peak memory if requested."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--files", type=int, default=1000, help="number of files to compare")
     parser.add_argument("--bars", type=int, default=16, help="length of each file")

@@ -63,7 +63,7 @@ class Now:
         self.device, self._clock = device, clock
 
     def __call__(self) -> float:
-        """Read it."""
+        """Return the seconds."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         return self._clock()
@@ -150,7 +150,7 @@ def our_turn(task: CausalTask, batches: list[Batch], now: Now) -> float:
 
 
 def matmul_peak(now: Now, dtype: torch.dtype, budget_seconds: float = 0.6) -> float:
-    """Return the most floating-point operations a second that a plain matrix product reaches here."""
+    """Return the highest rate of a plain matrix product on this machine, in floating-point operations per second."""
     best = 0.0
     for rows, inner, columns in PEAK_SHAPES:
         a = torch.ones(rows, inner, dtype=dtype, device=now.device)
@@ -164,10 +164,10 @@ def matmul_peak(now: Now, dtype: torch.dtype, budget_seconds: float = 0.6) -> fl
 
 
 def operations(model: PreTrainedModel, batches: list[Batch]) -> float:
-    """Floating-point operations that training on the batches takes: 6 a parameter and token, and causal attention.
+    """Return the floating-point operations of training on the batches: 6 per parameter and token, and attention.
 
-    Neither the optimizer nor what is computed twice counts (the model FLOPs of Chowdhery et al. 2022, "PaLM", with
-    half of the attention matrix). Position tables take no products.
+    The optimizer and recomputation do not count (the model FLOPs of Chowdhery et al. 2022, "PaLM", with half of the
+    attention matrix). Position tables take no products.
     """
     width, layers = model.config.hidden_size, model.config.num_hidden_layers
     tables = [p for name, p in model.named_parameters() if "wpe" in name]

@@ -1,14 +1,13 @@
 """Change one part of the published model's configuration at a time, train each variant briefly, and compare them.
 
     python records/ablations.py --list                     list the rows
-    python records/ablations.py base adamw prefix           train some of them, 600 steps each (ten minutes of a core)
-    python records/ablations.py --record                    write the finished rows to records/2026-11-26_ablations
+    python records/ablations.py base adamw prefix          train some of them, 600 steps each (ten minutes of one core)
+    python records/ablations.py --record                   write the finished rows to records/2026-11-26_ablations
 
 `base` is configs/chorales-sbat.yaml trained from scratch, with a schedule of 600 steps; every other row differs from it
-only as the table says (two rows start with as many steps on other music). `seed` is
-`base` again with another seed, and `prefix-seed` is `prefix`: differences of that size mean nothing. 600 steps are a
-tenth of a full run: what regularizes shows its cost here and not its gain.
-A row that is finished under `--out` is not trained again.
+only in the listed keys (two rows start with 600 steps on other music). `seed` is `base` with another seed, and
+`prefix-seed` is `prefix` with another seed: differences of that size mean nothing. 600 steps are a tenth of a full run:
+regularization shows its cost here, but not its gain. A row that is finished under `--out` is not trained again.
 """
 
 from __future__ import annotations
@@ -66,9 +65,9 @@ ROWS: dict[str, tuple[str, ...]] = {
 }
 """`deep` and `wide` have about as many parameters as `base`. BPE cannot repeat context notes at their onsets, so
 compare its rows with `repeat-off`."""
-#: Other music is brought into four voices where a layout has styles; no style token is used here.
+#: A layout with styles brings other music into four voices; its style tokens are not used here.
 NO_STYLE = ("data.valid_corpus=chorales", "data.tokenizer=sbat-style", "data.unlabelled_share=1.0")
-#: First stages of other rows: as many steps on other music.
+#: First stages of other rows: 600 steps on other music.
 FIRST: dict[str, tuple[str, ...]] = {
     "on-folk": ("data.corpora=[folk]", "layout.styles=[folk]", *NO_STYLE),
     "on-palestrina": ("data.corpora=[palestrina]", "layout.styles=[palestrina]", *NO_STYLE),

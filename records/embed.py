@@ -1,13 +1,13 @@
-"""Copy a run's checkpoint into the package's weights, and its log, pictures and header into the records.
+"""Copy a run's checkpoint into the weights of the package, and its log, pictures and header into the records.
 
     python records/embed.py runs/chorales chorales --record 2026-11-26_chorales
-    python records/embed.py runs/gan gan --record 2026-11-25_gan --git 3a5c5fe     a run of an exported tree
+    python records/embed.py runs/gan gan --record 2026-11-25_gan --git 3a5c5fe     (a run outside a git checkout)
     python records/embed.py runs/midinet midinet --record 2026-11-26_midinet
     python records/embed.py chorales chorales --record 2026-11-26_chorales --measured 2026-11-26_evaluation
 
-The last command adds the figures of records/evaluate.py to the card of an embedded model, for a release with `--tested
-2026-11-26_test`. The GANs' weights are halved to fp16 (`save_gan`), the causal model's are not changed. The record's
-`metrics.json` is written by hand from the output of the commands in it; a GAN's card quotes it once it exists.
+The last command adds the figures of records/evaluate.py to the card of an embedded model; for a release, add `--tested
+2026-11-26_test`. GANs are stored in fp16 (`save_gan`), causal models unchanged. The record's `metrics.json` is written
+by hand from the output of the commands in it; a GAN's card quotes it if it exists.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def main() -> None:
     parser.add_argument("name", help="name of the embedded model")
     parser.add_argument("--record", required=True, help="folder under records/")
     parser.add_argument("--measured", help="folder under records/ with the output of records/evaluate.py")
-    parser.add_argument("--tested", help="the same for the test split, for a release")
-    parser.add_argument("--git", help="git revision of the run, if the run did not know it")
+    parser.add_argument("--tested", help="folder under records/ with the same output for the test split, for a release")
+    parser.add_argument("--git", help="git revision of the run, if its header has none")
     options = parser.parse_args()
     record = RECORDS / options.record
     facts = {"record": f"records/{options.record}"} | ({"git": options.git} if options.git else {})
@@ -81,9 +81,9 @@ def measured_harmonies(record: Path, name: str) -> list[MeasuredFigure]:
     harmonies = json.loads((record / "harmonization.json").read_text(encoding="utf-8"))
     mine, bach = harmonies["models"][name], harmonies["bach"]
 
-    def figure(key: str, label: str, value: float, beside: float) -> MeasuredFigure:
+    def figure(key: str, label: str, value: float, reference: float) -> MeasuredFigure:
         return MeasuredFigure(
-            key, label, value, beside, harmonies["command"], corpus=harmonies["corpus"], split=harmonies["split"]
+            key, label, value, reference, harmonies["command"], corpus=harmonies["corpus"], split=harmonies["split"]
         )
 
     figures = []
@@ -100,7 +100,7 @@ def measured_harmonies(record: Path, name: str) -> list[MeasuredFigure]:
 
 
 def measured_rolls(facts: Mapping[str, Any], name: str) -> list[MeasuredFigure]:
-    """Read the figures of a GAN's card from the records that its facts name, as far as they exist."""
+    """Read the figures of a GAN's card from the records that its facts name, if they exist."""
     path = RECORDS.parent / facts["record"] / "metrics.json"
     figures = []
     if path.is_file():

@@ -1,4 +1,4 @@
-"""Measure a model on valid and write every record that docs/evaluation.md quotes.
+"""Measure a model on the valid split, and write every record that docs/evaluation.md quotes.
 
     python records/evaluate.py                                  the embedded models, all records (about ten minutes)
     python records/evaluate.py --model runs/mine --out /tmp/x   another model, another folder
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def bach(split: str) -> Facts:
-    """Measure the split's own pieces beside Bach's."""
+    """Compare the split's own pieces with Bach's."""
     return _run("chorales", f"chorales:{split}")
 
 
@@ -135,7 +135,7 @@ def _options() -> argparse.Namespace:
 def _parts(text: str) -> tuple[str, ...]:
     parts = tuple(text.split(","))
     if unknown := set(parts) - set(PARTS):
-        raise argparse.ArgumentTypeError(f"unknown part {', '.join(unknown)}; choose from {', '.join(PARTS)}")
+        raise argparse.ArgumentTypeError(f"{', '.join(unknown)} is not a part. Choose from {', '.join(PARTS)}.")
     return parts
 
 

@@ -1,4 +1,4 @@
-"""Count how often Bach breaks each rule of voice leading, and write the file that the page reads.
+"""Count Bach's breaches of each rule of voice leading, and write the file that the page reads.
 
     python records/reference_rates.py
 

@@ -11,8 +11,8 @@ it, between `<!--records NAME-->` and `<!--/records-->`.
 Two kinds of record become a table without a template: a comparison of tokenization schemes (`<!--schemes FILE-->`) and
 any list of rows (`<!--rows FILE TITLE=KEY:FORMAT|...-->`, a column for each title).
 
-Sentences quote figures as plain text. A page that does lists them in a comment at its end, `<!--figures`, with one
-`TEXT FILE KEY FORMAT` a line. Such a sentence is never rewritten: a figure that its record no longer gives is reported.
+Sentences quote figures as plain text. Such a page lists them in a comment at its end, `<!--figures`, with one
+`TEXT FILE KEY FORMAT` a line. Sentences are never rewritten: a figure that its record no longer gives is reported.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def stale_figures(text: str) -> Iterator[str]:
         for line in block[1].split("\n"):
             quoted, file, key, form = line.rsplit(maxsplit=3)
             if (recorded := figure(file, key, form)) != quoted:
-                yield f"says {quoted} where {file} has {recorded} ({key})"
+                yield f"quotes {quoted}, but {file} has {recorded} ({key})"
             if quoted not in prose:
                 yield f"lists {quoted} ({key}), which no sentence quotes"
 

@@ -1,10 +1,10 @@
-"""Measure the structure of both packages, before they were redrawn and now: the table of docs/architecture.md.
+"""Measure the structure of both packages, before the redesign and now: the table of docs/architecture.md.
 
     python tools/house.py             write the table
     python tools/house.py --check     print it only
 
 A room is a direct subfolder or module of a package, an arrow an import from one room to another; a room is one floor
-above the highest room that it imports. Imports inside functions count, those for type checking too.
+above the highest room that it imports. Imports inside functions and for type checking count.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from pathlib import Path, PurePosixPath
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "architecture.md"
 BEGIN, END = "<!--house-->", "<!--/house-->"
-#: The last commit before the packages were redrawn.
+#: The last commit before the redesign.
 BEFORE = "dc2d22e29535"
 PACKAGES = ("tokenizers/descant_tokenizers", "modeling/descant_modeling")
 
 Sources = dict[PurePosixPath, str]
-"""Text of each Python file of a package, by its path inside the package."""
+"""Text of each Python file of a package, by its path in the package."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ class Structure:
 
     Attributes:
         files: Python files.
-        lines: Their lines.
+        lines: Lines of all files.
         longest_file: Lines of the longest file.
         median: Lines of the median function.
-        p90: Lines that nine of ten functions do not exceed.
+        p90: Length that nine of ten functions do not exceed, in lines.
         longest: Lines of the longest function.
         rooms: Direct subfolders and modules, `__init__.py` left out.
         floors: Length of the longest chain of imports between rooms; rooms in a circle share a floor.
@@ -182,8 +182,9 @@ def main() -> None:
     """Write the table, or print it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="print the table and write nothing")
+    options = parser.parse_args()
     found = table()
-    if parser.parse_args().check:
+    if options.check:
         print(found)
         return
     before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)

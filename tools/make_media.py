@@ -1,9 +1,9 @@
-"""Make the pictures and sounds of the documentation again: docs/media, under 5 MB in all.
+"""Make the pictures and sounds of the documentation: docs/media, under 5 MB in total.
 
     python tools/make_media.py
 
-Writes a harmonized score (score.png), the page after a harmonization (page.png), and as MP3 two harmonies and one of
-Bach's own chorales. The pictures need Chromium (Debian's package `chromium`) and the extra `dev`. The same seed gives
+Makes a harmonized score (score.png), the page after a harmonization (page.png), and two harmonies and one of Bach's
+own chorales as MP3. The pictures need Chromium (Debian's package `chromium`) and the extra `dev`. The same seed gives
 the same music.
 """
 
@@ -77,7 +77,7 @@ def serve_page() -> Iterator[str]:
     command = [sys.executable, "-m", "descant_modeling.cli.main", "app", "--no-browser", "--port", str(port)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        process.stdout.readline()  # it answers from here on
+        process.stdout.readline()  # printed once the server answers
         try:
             yield f"http://127.0.0.1:{port}"
         finally:

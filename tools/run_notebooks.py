@@ -1,11 +1,11 @@
-"""Run the notebooks of docs/notebooks and keep what they print and draw.
+"""Run the notebooks of docs/notebooks and store their output in them.
 
     python tools/run_notebooks.py            both
     python tools/run_notebooks.py tokens     one of them
 
-Needs the development install. What is kept says nothing of the machine: no path, no time, no version, no warning. A
-cell with the tag `varies` draws or prints what a model wrote, which another processor may do differently; all others
-give the same again, and a test compares.
+Needs the development install. The stored output contains no paths, times, versions or warnings. A cell with the tag
+`varies` shows the output of a model, which may differ on another processor; all other cells are reproducible, and a
+test compares them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "docs" / "notebooks"
-#: What a cell may take on a busy machine; both notebooks together take well under a minute on a quiet one.
+#: Time limit of a cell on a busy machine; both notebooks together take well under a minute on an idle one.
 CELL_SECONDS = 300
 
 
@@ -31,7 +31,7 @@ def executed(path: Path) -> nbformat.NotebookNode:
     """
     notebook = nbformat.read(path, as_version=4)
     where = {"metadata": {"path": str(ROOT)}}
-    # What a cell prints arrives in as many parts as the kernel happens to flush: one part is the same every time.
+    # The kernel flushes output in parts that vary from run to run, so join them.
     client = NotebookClient(
         notebook, timeout=CELL_SECONDS, kernel_name="python3", resources=where, coalesce_streams=True
     )
@@ -48,7 +48,7 @@ def executed(path: Path) -> nbformat.NotebookNode:
 
 
 def main() -> None:
-    """Run all, or those that are named."""
+    """Run all notebooks, or those given as arguments."""
     names = sys.argv[1:] or sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
     for name in names:
         path = NOTEBOOKS / f"{name}.ipynb"

@@ -1,10 +1,10 @@
-"""Push to the Hub, pull again, compare, delete: for somebody with a token; the tests do it with a server of their own.
+"""Push to the Hugging Face Hub, pull, compare and delete, with a token; the tests do the same with a local server.
 
     python tools/try_hub.py          three private repositories named descant-try-..., deleted at the end
-    python tools/try_hub.py --keep   leave them there, to look at them
+    python tools/try_hub.py --keep   keep them for inspection
 
-It needs a token with the right to write (`hf auth login`, or HF_TOKEN); without one it says so and does nothing. About
-15 MB go up and come down. Exit status 0 if everything came back as it went, 2 with one sentence if not.
+Needs a token with write permission (`hf auth login`, or HF_TOKEN) and stops without one. About 15 MB are uploaded and
+downloaded. The exit status is 0 if everything comes back unchanged, else 2, with one sentence.
 """
 
 from __future__ import annotations
@@ -24,11 +24,10 @@ SUFFIXES = {"model": "", "tokenizer": "-tokens", "dataset": "-tunes"}
 
 
 def main() -> None:
-    """Try everything, with an empty cache of the client's."""
+    """Try everything, with an empty cache."""
     with tempfile.TemporaryDirectory() as scratch:
-        os.environ["HF_HUB_CACHE"] = str(
-            Path(scratch, "cache")
-        )  # read when the client is imported, hence imports below
+        # The client reads this when it is imported, hence the imports below.
+        os.environ["HF_HUB_CACHE"] = str(Path(scratch, "cache"))
         import datasets
 
         from descant_modeling.common.console import quiet_libraries
@@ -48,7 +47,7 @@ def _try_all(scratch: Path, *, keep: bool) -> None:
 
     from descant_tokenizers.common.hub import check_push
 
-    check_push(f"nobody/{NAME}", update=True)  # says it if there is no token
+    check_push(f"nobody/{NAME}", update=True)  # fails if there is no token
     user = HfApi().whoami()["name"]
     stem = f"{user}/{NAME}-{secrets.token_hex(4)}"
     with _deleted_at_the_end(stem, keep=keep):
@@ -56,12 +55,12 @@ def _try_all(scratch: Path, *, keep: bool) -> None:
         _try_offline(f"{stem}@{revision}")
         _try_tokenizer(f"{stem}{SUFFIXES['tokenizer']}")
         _try_dataset(f"{stem}{SUFFIXES['dataset']}", scratch)
-    print("everything came back as it went")
+    print("everything came back unchanged")
 
 
 @contextmanager
 def _deleted_at_the_end(stem: str, *, keep: bool) -> Iterator[None]:
-    """Delete what was created, however the block ends."""
+    """Delete what the block created, even if it fails."""
     from huggingface_hub import HfApi
 
     try:
@@ -75,12 +74,12 @@ def _deleted_at_the_end(stem: str, *, keep: bool) -> Iterator[None]:
             try:
                 HfApi().delete_repo(repo_id, repo_type=repo_type, missing_ok=True)
                 print(f"deleted  {repo_type} {repo_id}")
-            except Exception as error:  # whatever it is, the user has to know what is left
-                print(f"delete {repo_type} {repo_id} yourself: {error}", file=sys.stderr)
+            except Exception as error:  # of any kind: the user has to know what is left
+                print(f"error: {repo_type} {repo_id} is not deleted ({error}). Delete it by hand.", file=sys.stderr)
 
 
 def _try_model(repo_id: str) -> str:
-    """Push, pull, compare, load with transformers and miditok alone, add a version; return the first one's revision."""
+    """Push, pull, compare, load with transformers and miditok alone, add a version; return the first revision."""
     import miditok
     import transformers
     from huggingface_hub import HfApi
@@ -111,12 +110,12 @@ def _try_model(repo_id: str) -> str:
 
 
 def _try_offline(name: str) -> None:
-    """Pull in a new process that may not use the network."""
+    """Pull in a new process without network access."""
     code = "import sys; from descant_tokenizers.common.hub import pull_folder; print(pull_folder(sys.argv[1]))"
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, "-c", code, name]
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
-    _say(done.returncode == 0, "offline  what was pulled once is there")
+    _say(done.returncode == 0, "offline  the pulled files are there")
 
 
 def _try_tokenizer(repo_id: str) -> None:
@@ -142,19 +141,19 @@ def _try_dataset(repo_id: str, scratch: Path) -> None:
 
 def _same(ours: Path, theirs: Path, names: list[str]) -> None:
     different = [name for name in names if (ours / name).read_bytes() != (theirs / name).read_bytes()]
-    _say(not different, f"pulled   {len(names)} files, byte for byte the same")
+    _say(not different, f"pulled   {len(names)} files, byte for byte identical")
 
 
 def _say(is_right: bool, what: str) -> None:
-    """Print what was found.
+    """Print a finding.
 
     Raises:
-        InputError: It is not what it should be.
+        InputError: It is not the expected one.
     """
     from descant_tokenizers.common.errors import InputError
 
     if not is_right:
-        raise InputError(f"this did not hold on the Hub: {' '.join(what.split())}")
+        raise InputError(f"The check {' '.join(what.split())!r} failed on the Hub. Compare the files there by hand.")
     print(what)
 
 

@@ -290,7 +290,7 @@ def test_the_script_for_the_real_hub_runs_against_ours_and_leaves_nothing(tmp_pa
         done = _try_hub(_environment(hub.url, tmp_path), tmp_path)
         left, log = dict(hub.repos), list(hub.log)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "everything came back as it went"
+    assert done.stdout.splitlines()[-1] == "everything came back unchanged"
     assert left == {}
     assert sum(line.startswith("DELETE") for line in log) == 3
 
@@ -301,7 +301,7 @@ def test_the_script_for_the_real_hub_cleans_up_after_a_failure(tmp_path: Path) -
         done = _try_hub(_environment(hub.url, tmp_path), tmp_path)
         left, log = dict(hub.repos), list(hub.log)
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith("error: this did not hold on the Hub: pulled")
+    assert done.stderr.splitlines()[-1].startswith("error: The check 'pulled")
     assert left == {}
     assert sum(line.startswith("POST /api/repos/create") for line in log) == 1
 

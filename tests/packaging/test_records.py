@@ -28,7 +28,7 @@ def test_a_stale_figure_is_found(repo_root: Path, monkeypatch: pytest.MonkeyPatc
     text = "It has {} nats.\n\n<!--figures\n{} " + f"{name} likelihood.nats_per_voice_16th .3f\n-->\n"
     assert list(refresh.stale_figures(text.format(value, value))) == []
     (wrong,) = refresh.stale_figures(text.format("9.999", "9.999"))
-    assert wrong.startswith(f"says 9.999 where {name} has {value}")
+    assert wrong.startswith(f"quotes 9.999, but {name} has {value}")
     (unquoted,) = refresh.stale_figures(text.format("some", value))
     assert unquoted.startswith(f"lists {value}")
 
