@@ -1,7 +1,7 @@
-"""The page, where a Hugging Face Space looks for it.
+"""Open the page; a Hugging Face Space runs this file.
 
-python app.py                                    on this machine only, as `descant app` does, with the same options
-GRADIO_SERVER_NAME=0.0.0.0 python app.py         for other machines too, as a Space runs it
+python app.py                                    on this machine only, with the options of `descant app`
+GRADIO_SERVER_NAME=0.0.0.0 python app.py         for other machines as well, as in a Space
 """
 
 import sys

@@ -1,16 +1,16 @@
 """Write music: a melody in, a chorale out.
 
 python generate.py --prompt melody.mid                              harmonize it with the embedded weights
-python generate.py --prompt melody.mid --num-samples 4 --seed 1     four versions, the same ones every time
-python generate.py --prompt melody.mid --formats midi,pdf,mp3       as sheet music and sound
-python generate.py --prompt melody.mid --chords                     print the chords, and write them above the notes
-python generate.py --prompt duet.mid --given soprano,bass           write the inner voices only
-python generate.py --prompt chorale.mid --task continue --bars 8    eight bars more
-python generate.py --prompt chorale.mid --task infill --bars 5-8    bars 5 to 8 anew, everything else untouched
-python generate.py --prompt melody.mid --model runs/chorales        with a model of your own
-python generate.py --prompt song.mid --model runs/midi-folder --given melody --write piano,bass     of any instruments
-python generate.py --model midinet --bars 8 --chords "C G Am F" --out tune.mid     a melody from noise, to be a prompt
-python generate.py --model roll-gan --seed 1                        four bars of four tracks from noise
+python generate.py --prompt melody.mid --num-samples 4 --seed 1     four samples, the same every time
+python generate.py --prompt melody.mid --formats midi,pdf,mp3       as MIDI, sheet music and sound
+python generate.py --prompt melody.mid --chords                     print the chords, and add them to the score
+python generate.py --prompt duet.mid --given soprano,bass           write only the inner voices
+python generate.py --prompt chorale.mid --task continue --bars 8    add eight bars
+python generate.py --prompt chorale.mid --task infill --bars 5-8    rewrite bars 5 to 8, keep everything else
+python generate.py --prompt melody.mid --model runs/chorales        use a model of your own
+python generate.py --prompt song.mid --model runs/midi-folder --given melody --write piano,bass     for any instruments
+python generate.py --model midinet --bars 8 --chords "C G Am F" --out tune.mid     compose a melody, to be a prompt
+python generate.py --model roll-gan --seed 1                        compose four bars of four tracks
 """
 
 import sys

@@ -1,13 +1,13 @@
 """Train a model.
 
-    python train.py                                        one process on whatever is there (CUDA, MPS, CPU)
-    accelerate launch train.py                             the same through Accelerate's own settings
+    python train.py                                        one process on the best device (CUDA, MPS, CPU)
+    accelerate launch train.py                             the same with your settings of Accelerate
     accelerate launch train.py --config configs/smoke.yaml  one minute on two cores
     accelerate launch --multi_gpu train.py --config configs/chorales.yaml data.micro_batches=8
     torchrun --nproc-per-node 2 train.py data.micro_batches=2      two processes (on a CPU: ACCELERATE_USE_CPU=true)
-    python train.py --resume runs/chorales                 go on where a run stopped
+    python train.py --resume runs/chorales                 resume a run where it stopped
 
-Any value of the YAML file can be overridden behind the options: `optimizer.learning_rate=3e-4 model.dropout=0.1`.
+Values of the YAML file can be overridden after the options: `optimizer.learning_rate=3e-4 model.dropout=0.1`.
 """
 
 import sys

@@ -28,7 +28,7 @@ PROMPTS = [
 OPTIONS = [
     (f"{TUNE} --task compose", "--task compose takes no --prompt. Leave one of the two out."),
     ("generate --model {model}", "--prompt is missing. Give a MIDI, MusicXML, ABC or Humdrum file, or a --model that"),
-    (f"{TUNE} --chords C", "--chords takes no chords with a prompt."),
+    (f"{TUNE} --chords C", "--chords takes no value with a prompt."),
     ("generate --prompt tune.mid --model midinet", "This model generates without a prompt. Leave --prompt out"),
     (f"{TUNE} --track 2", "There is no track 2"),
     (f"{TUNE} --track flute", "There is no track named 'flute'"),

@@ -140,7 +140,7 @@ def test_a_format_that_cannot_be_made_is_left_out_and_said(generate: Any, monkey
     ("options", "words"),
     [
         (("--formats", "midi,ogg"), "Unknown format 'ogg'. Give one or more of midi, musicxml, svg"),
-        (("--formats", "png", "--no-picture"), "--no-picture leaves nothing of --formats png"),
+        (("--formats", "png", "--no-picture"), "--no-picture and --formats png contradict each other"),
         (("--formats", "svg", "--out", "x.mid"), "The output file is x.mid. Give a name that ends in .svg."),
         (("--key", "H"), "'H' is not a key. Give one such as G"),
     ],

@@ -9,7 +9,9 @@ import sys
 
 import pytest
 import torch
+from safetensors.numpy import load_file, save_file
 
+from descant_modeling.generation.causal import open_model
 from descant_modeling.models.checkpoints import (
     CheckpointMeta,
     find_checkpoint,
@@ -148,6 +150,12 @@ def test_pickled_weights_are_never_read(folder):
     assert not (folder / "sprung").exists()
 
 
+def test_a_folder_without_config_is_refused(folder):
+    (folder / "config.json").unlink()
+    with pytest.raises(InputError, match=r"has no config\.json\. Restore its files"):
+        load_checkpoint(str(folder))
+
+
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
 @pytest.mark.parametrize("share", [0.0, 0.5])
 def test_a_truncated_file_is_refused(folder, name, share):
@@ -221,3 +229,32 @@ def test_a_kill_between_the_two_renames_is_undone(tmp_path):
     assert (target / "file").read_text() == "one"
     recover_folder(target)
     assert (target / "file").read_text() == "one"
+
+
+@pytest.mark.parametrize("damage", ["missing", "another size"])
+def test_damaged_parameters_are_refused_on_every_device(folder, damage):
+    path = folder / "model.safetensors"
+    weights = load_file(path)
+    name = next(name for name in weights if name.endswith(".bias"))
+    bias = weights.pop(name)
+    if damage == "another size":
+        weights[name] = bias[:-1]
+    save_file(weights, path, metadata={"format": "pt"})
+    checkpoint = load_checkpoint(str(folder))
+    for load in (lambda: open_model(checkpoint), lambda: checkpoint.model):
+        with pytest.raises(InputError, match="parameters are missing or have another size"):
+            load()
+
+
+def test_an_unsupported_model_is_refused(folder):
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    key = "hidden_act" if "hidden_act" in config else "activation_function"
+    path.write_text(json.dumps({**config, key: "relu"}))
+    with pytest.raises(InputError, match=f"{key} is 'relu'. Use a model with"):
+        open_model(load_checkpoint(str(folder)))
+
+
+def test_a_device_that_is_not_there_is_refused(saved):
+    with pytest.raises(InputError, match=r"^The device 'abacus' is not available here\. Use .*cpu\.$"):
+        load_checkpoint(str(saved[0]), "abacus")

@@ -127,6 +127,12 @@ def test_ragged_chunks_give_the_stock_logits(walk: Walk) -> None:
     assert walk.engine.lengths == [19, 30, 20]
 
 
+def test_a_step_without_tokens_changes_nothing(walk: Walk) -> None:
+    walk.go([4, 4, 4])  # as many as there is room for
+    walk.go([0, 0, 0])
+    walk.go([1, 1, 1])
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     engine=st.sampled_from(sorted(ENGINES)),

@@ -24,23 +24,26 @@ def app_command(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            help="Embedded model, checkpoint or run folder, or Hub id; repeatable. Default: all embedded models."
+            help="Embedded model, checkpoint folder, run folder or Hub id; repeatable. Default: all embedded models."
         ),
     ] = None,
     host: Annotated[
-        str, typer.Option(envvar="GRADIO_SERVER_NAME", help="Address to listen on; 0.0.0.0 admits other machines.")
+        str,
+        typer.Option(envvar="GRADIO_SERVER_NAME", help="Address to listen on; 0.0.0.0 lets other machines connect."),
     ] = LOOPBACK,
     port: Annotated[
         int,
-        typer.Option(envvar="GRADIO_SERVER_PORT", help=f"Port; default: the first free one from {DEFAULT_PORT} on."),
+        typer.Option(
+            envvar="GRADIO_SERVER_PORT", help=f"Port. Default (0): the first free one from {DEFAULT_PORT} on."
+        ),
     ] = 0,
     device: Device = None,
-    seconds: Annotated[float, typer.Option(help="Time limit of one request.")] = 300.0,
-    queue: Annotated[int, typer.Option(help="Requests that can wait; one is written at a time.")] = 12,
+    seconds: Annotated[float, typer.Option(help="Time limit of a request.")] = 300.0,
+    queue: Annotated[int, typer.Option(help="Number of requests that can wait while one is written.")] = 12,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
 ) -> None:
-    """Open the page: draw or upload a melody, have it harmonized, see it, hear it, ask for more."""
+    """Open the page: draw or upload a melody, and see and hear its harmony."""
     for option, value, low, high in (
         ("--port", port, 0, 65_535),
         ("--seconds", seconds, 1, 3600),
@@ -91,7 +94,7 @@ def serve(
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket; port 0 selects the first free one from the default on."""
+    """Return a listening socket; port 0 selects the first free port from the default on."""
     ports = [port] if port else range(DEFAULT_PORT, DEFAULT_PORT + 20)
     reason = ""
     for candidate in ports:

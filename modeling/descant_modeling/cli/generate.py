@@ -58,7 +58,7 @@ def generate_command(
     quiet: opt.Silent = False,
     as_json: opt.JsonInstead = False,
 ) -> None:
-    """Harmonize, continue or infill a prompt, whose notes are kept note for note; or compose without one."""
+    """Harmonize, continue or rewrite a tune, or compose without one. The notes you keep are never changed."""
     started = time.monotonic()
     seed = random.SystemRandom().randrange(2**31) if seed is None else seed
     check_options(num_samples=num_samples, seed=seed, temperature=temperature, top_p=top_p, best_of=best_of)
@@ -96,7 +96,7 @@ def generate_command(
     renderings = renderings_of(result.samples, show, read.marks if read else Marks())
     files = write_renderings(dict(zip(paths, renderings, strict=True)), show.formats, force=force)
     seconds = time.monotonic() - started
-    outcome = Outcome(prompt, model, request.task, seed, result, renderings, files, generation_seconds, seconds)
+    outcome = Outcome(prompt, model, request, seed, result, renderings, files, generation_seconds, seconds)
     _report(outcome, quiet=quiet, as_json=as_json)
 
 
@@ -113,14 +113,14 @@ def _report(outcome: Outcome, *, quiet: bool, as_json: bool) -> None:
 def _request(
     task: opt.TaskName, bars: str | None, given: str | None, write: str | None, track: str | None, chords: str | None
 ) -> Request:
-    """Read the options that say what to generate, as far as that goes without the prompt."""
+    """Read the options that say what to generate, without reading the prompt."""
     from descant_modeling.generation.base import Request
 
     if task == "infill" and track is not None:
         raise InputError("--track is for harmonize and continue. Leave it out.")
     for option, value in (("--given", given), ("--write", write), ("--track", track)):
         if task == "compose" and value is not None:
-            raise InputError(f"{option} is about the tracks of a prompt. Leave it out, or give a --prompt.")
+            raise InputError(f"{option} selects tracks of a prompt. Leave it out, or give a --prompt.")
     first, last = _parse_bars(task, bars)
     return Request(
         task,
@@ -171,7 +171,7 @@ def _read_prompt(request: Request, prompt: Path) -> ReadResult:
         raise InputError("--task compose takes no --prompt. Leave one of the two out.")
     read = read_score_report(prompt, controls=True, marks=True)
     if request.chords:
-        raise InputError("--chords takes no chords with a prompt. Give it alone to print the chords of the result.")
+        raise InputError("--chords takes no value with a prompt. Give it alone to print the chords of the result.")
     return read
 
 
@@ -191,5 +191,5 @@ def _render_options(
     chosen = default_formats() if formats is None else parse_formats(formats)
     chosen = chosen if picture else tuple(form for form in chosen if form != "png")
     if not chosen:
-        raise InputError("--no-picture leaves nothing of --formats png. Leave one of the two out.")
+        raise InputError("--no-picture and --formats png contradict each other. Leave one of the two out.")
     return RenderOptions(name, task, chosen, layout, None if key is None else parse_key(key), with_chords, sound)

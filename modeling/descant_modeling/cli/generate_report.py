@@ -1,4 +1,4 @@
-"""Results of the `generate` command: how they are rendered, and reported in words or JSON."""
+"""Results of the `generate` command: rendered, and reported in words or as JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from symusic.core import NoteTick
 
-    from descant_modeling.generation.base import GenerationResult, Sample
+    from descant_modeling.generation.base import GenerationResult, Request, Sample
     from descant_tokenizers.rendering.spelling import Key
     from descant_tokenizers.rendering.write import Rendering, WrittenFiles
     from descant_tokenizers.scores.marks import Marks
@@ -27,8 +27,8 @@ class RenderOptions:
         task: The task.
         formats: Formats to write.
         layout: Staves; None for the default.
-        key: Key to spell notes in; None to find it.
-        with_chords: If True, chords are written into the sheet music and reported.
+        key: Key to spell notes in; None to detect it.
+        with_chords: True to add chords to the sheet music and the report.
         sound: Sound of all voices; None for their own.
     """
 
@@ -43,12 +43,12 @@ class RenderOptions:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Everything a report is made of.
+    """Contents of a report.
 
     Attributes:
         prompt: The prompt's file, if there is one.
-        model: The model as it was named.
-        task: The task.
+        model: The model, as given.
+        request: The request.
         seed: The seed.
         result: The music.
         renderings: The rendering of each sample.
@@ -59,7 +59,7 @@ class Outcome:
 
     prompt: Path | None
     model: str
-    task: str
+    request: Request
     seed: int
     result: GenerationResult
     renderings: Sequence[Rendering]
@@ -93,6 +93,20 @@ def renderings_of(samples: Sequence[Sample], show: RenderOptions, marks: Marks) 
     ]
 
 
+def _given(outcome: Outcome) -> str:
+    if outcome.prompt is None:
+        return "only noise"
+    if outcome.result.given or outcome.request.bars is None:
+        return f"{', '.join(outcome.result.given)} of {outcome.prompt}"
+    first, last = outcome.request.bars
+    return f"{outcome.prompt}, all but bar{f's {first}-{last}' if first < last else f' {first}'}"
+
+
+def _to_listen(files: WrittenFiles) -> Sequence[Path]:
+    """Return the sound file of a sample, if there is one."""
+    return next((files.files[form] for form in ("mp3", "flac", "wav") if form in files.files), ())
+
+
 def _given_rule(sample: Sample) -> Callable[[str, NoteTick], bool]:
     return lambda name, note: (name, note.time, note.pitch) not in sample.added
 
@@ -102,7 +116,7 @@ def facts_of(outcome: Outcome) -> dict[str, Any]:
     result, files, renderings = outcome.result, outcome.files, outcome.renderings
     num_tokens = sum(sample.num_tokens for sample in result.samples)
     return {
-        "task": outcome.task,
+        "task": outcome.request.task,
         "model": outcome.model,
         "seed": outcome.seed,
         "given": list(result.given),
@@ -135,10 +149,9 @@ def summary(outcome: Outcome) -> str:
     from descant_tokenizers.rendering.chords import chord_lines
 
     result, renderings = outcome.result, outcome.renderings
-    given = f"{', '.join(result.given) or 'the bars around'} of {outcome.prompt}" if outcome.prompt else "only noise"
     counts = ", ".join(str(len(sample.added)) for sample in result.samples)
     lines = [
-        *_labelled("given", [given, *result.remarks]),
+        *_labelled("given", [_given(outcome), *result.remarks]),
         *_labelled("written", [f"{', '.join(result.written)}: {counts} notes in {outcome.seconds:.1f} s"]),
         *_labelled("key", _unique(str(rendering.key_found) for rendering in renderings)),
     ]
@@ -146,6 +159,7 @@ def summary(outcome: Outcome) -> str:
         if rendering.with_chords:
             lines += _labelled("chords", chord_lines(rendering.chords))
     lines += _labelled("files", [str(path) for each in outcome.files for path in each.paths])
+    lines += _labelled("listen", [str(path) for each in outcome.files for path in _to_listen(each)])
     lines += _labelled("note", [*outcome.notes, *left_out(outcome.files)])
     return "\n".join([*lines, *_labelled("again", [f"--seed {outcome.seed}"])])
 

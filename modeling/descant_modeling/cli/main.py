@@ -1,8 +1,6 @@
-"""The `descant` command with its sub-commands.
+"""The `descant` command: its sub-commands, of which `train` and `push` are defined here.
 
 Heavy libraries (torch, transformers, datasets) are imported inside the commands, so that `--help` answers at once.
-
-`descant train`, and `train.py`: a training run from its configuration to a pushed checkpoint.
 """
 
 from __future__ import annotations
@@ -25,19 +23,26 @@ from descant_tokenizers.cli.render import render_command
 
 
 def train_command(
-    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, e.g. optimizer.learning_rate=3e-4")] = None,
-    config: Annotated[Path | None, typer.Option(help="YAML file of a run; default: the published model.")] = None,
-    resume: Annotated[Path | None, typer.Option(help="Folder of a run to resume, with its own configuration.")] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Values of the configuration to override: key=value, such as optimizer.learning_rate=3e-4."
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="YAML file of the run; default: that of the published model.")
+    ] = None,
+    resume: Annotated[Path | None, typer.Option(help="Run folder to resume, with its own configuration.")] = None,
     device: Device = None,
     threads: Annotated[
-        int | None, typer.Option(help="CPU threads of each process; default: its share of the cores.")
+        int | None, typer.Option(help="CPU threads per process. Default: its share of the cores.")
     ] = None,
     push_to_hub: Annotated[
-        str | None, typer.Option(help="user/name on the Hub: push the best checkpoint there at the end; it may exist.")
+        str | None, typer.Option(help="Push the best checkpoint to this Hub repository (user/name) at the end.")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress line and no summary.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print neither progress nor summary.")] = False,
 ) -> None:
-    """Train a model from a configuration file; a run folder holds its logs and its last and best checkpoints."""
+    """Train a model from a configuration file. The run folder gets its logs and its last and best checkpoints."""
     from descant_modeling.objectives import prepare_run
     from descant_modeling.training.run import RunOptions
     from descant_tokenizers.common.hub import check_push
@@ -63,14 +68,14 @@ def train_command(
 
 
 def push_command(
-    checkpoint: Annotated[str, typer.Argument(help="Checkpoint or run folder, or an embedded model.")],
-    repo_id: Annotated[str, typer.Argument(help="Repository on the Hub: user/name.")],
+    checkpoint: Annotated[str, typer.Argument(help="Checkpoint folder, run folder or embedded model.")],
+    repo_id: Annotated[str, typer.Argument(help="Hub repository: user/name.")],
     private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
-    update: Annotated[bool, typer.Option("--update", help="Add a new version to an existing repository.")] = False,
+    update: Annotated[bool, typer.Option("--update", help="Add a version to an existing repository.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print neither progress nor summary.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON instead.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON instead of the summary.")] = False,
 ) -> None:
-    """Push a checkpoint to the Hugging Face Hub: stock model, stock tokenizer, model card."""
+    """Push a checkpoint to the Hugging Face Hub: stock model, stock tokenizer and model card."""
     from descant_modeling.common.console import quiet_libraries
     from descant_modeling.models.checkpoints import find_checkpoint
     from descant_modeling.models.publishing import push_checkpoint

@@ -23,7 +23,7 @@ from descant_modeling.decoding.template import MAX_BAR_TOKENS, Span
 from descant_modeling.generation.base import TASKS, GenerationResult, Request, check_style
 from descant_modeling.generation.prompts import Prompt, TickSpan, bar_indices
 from descant_modeling.generation.results import PartialResult, PartialSample, Players, released, without_notes
-from descant_modeling.models.checkpoints import Checkpoint
+from descant_modeling.models.checkpoints import Checkpoint, not_loaded
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.tokens.kinds import kind_of, make_grammar
 from descant_tokenizers.tokens.piece import Piece
@@ -188,16 +188,23 @@ def open_model(checkpoint: Checkpoint) -> EngineModel:
     """Return a checkpoint's model, ready to run on its device.
 
     Raises:
-        InputError: A missing or damaged file, a model that is not supported, or a device that is not available.
+        InputError: A file is damaged, or the model is not supported.
     """
     if checkpoint.device != "cpu":
         from descant_modeling.decoding.engine.torch_engine import TorchModel
 
         return TorchModel(checkpoint.model)
+    weights = checkpoint.read_weights()
     try:
-        return OnnxModel(read_stack(checkpoint.config), checkpoint.read_weights())
-    except (ValueError, KeyError) as error:
-        raise InputError(f"{checkpoint.folder} cannot be run ({error}). Use a model that train.py wrote.") from None
+        stack = read_stack(checkpoint.config)
+    except ValueError as error:
+        raise InputError(f"{checkpoint.folder}: {error}") from None
+    except KeyError as error:
+        raise not_loaded(checkpoint.folder, f"config.json has no {error}") from None
+    try:
+        return OnnxModel(stack, weights)
+    except (ValueError, KeyError):
+        raise not_loaded(checkpoint.folder, "parameters are missing or have another size") from None
 
 
 def _start(prompt: Prompt, piece: Piece, config: GenerationConfig) -> PartialResult:

@@ -41,7 +41,7 @@ class MultitrackGenerator(CausalGenerator):
                     "program, or leave it out of --given."
                 )
         prompt = make_prompt(self.vocabulary, fine, dict(enumerate(fine.tracks)), self.checkpoint.meta.voice_ranges)
-        return replace(prompt, remarks=tuple(f"the model sees: {change}" for change in prompt.remarks))
+        return replace(prompt, remarks=tuple(f"for the model: {change}" for change in prompt.remarks))
 
     def _new_ranks(self, request: Request, prompt: Prompt) -> tuple[int, ...]:
         if request.task == "continue" and not request.write:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
@@ -138,7 +138,7 @@ class Checkpoint:
         try:
             return load_file(self.folder / WEIGHTS_FILE)
         except (OSError, SafetensorError, TypeError) as error:  # TypeError: a precision that numpy does not have
-            raise _not_loaded(self.folder, error) from None
+            raise not_loaded(self.folder, error) from None
 
 
 def sha256_file(path: Path) -> str:
@@ -207,15 +207,20 @@ def save_model(folder: Path, model: PreTrainedModel) -> None:
 
 
 def load_checkpoint(model: ModelSource, device: str = "cpu") -> Checkpoint:
-    """Load a causal model; its network is loaded where it is needed.
+    """Load a causal model; its network is loaded when it is first used.
 
     Args:
         model: See `find_checkpoint`.
         device: ``cpu``, ``cuda`` or ``mps``.
 
     Raises:
-        InputError: There is no such model, or its folder is incomplete, of a newer format or with another tokenizer.
+        InputError: There is no such model or device, or the folder is incomplete, of a newer format or with another
+            tokenizer.
     """
+    if device != "cpu":
+        from descant_modeling.common.devices import pick_device
+
+        device = pick_device(device)
     source = find_checkpoint(model)
     folder, meta = source.folder, read_meta(source)
     tokenizer = load_tokenizer(folder)
@@ -340,29 +345,39 @@ def load_model(folder: Path) -> PreTrainedModel:
     _read_config(folder)
     try:
         with quiet_libraries():
-            model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-                folder, use_safetensors=True, local_files_only=True, trust_remote_code=False
+            model, found = AutoModelForCausalLM.from_pretrained(
+                folder,
+                use_safetensors=True,
+                local_files_only=True,
+                trust_remote_code=False,
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
             )
-            return model
     except (OSError, ValueError, SafetensorError, RuntimeError) as error:
-        raise _not_loaded(folder, error) from None
+        raise not_loaded(folder, error) from None
+    if lost := [*found["missing_keys"], *found["mismatched_keys"]]:  # transformers would draw them at random
+        raise not_loaded(folder, f"{len(lost)} parameters are missing or have another size")
+    return cast("PreTrainedModel", model)
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
-    """Return the contents of a stock model's `config.json`, beside which its weights must be whole."""
+    """Return the contents of a stock model's `config.json`; the weights beside it must be complete."""
     if not (folder / WEIGHTS_FILE).is_file():
         raise InputError(f"{folder} has no {WEIGHTS_FILE}. Add it; only safetensors weights are read.")
+    if not (folder / "config.json").is_file():
+        raise InputError(f"{folder} has no config.json. Restore its files.")
     try:
         with safe_open(folder / WEIGHTS_FILE, framework="numpy"):  # reads the header, and compares it with the size
             pass
         return dict(json.loads((folder / "config.json").read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, SafetensorError) as error:
-        raise _not_loaded(folder, error) from None
+        raise not_loaded(folder, error) from None
 
 
-def _not_loaded(folder: Path, error: Exception) -> InputError:
-    reason = str(error).strip().split("\n")[0].rstrip(".")
-    return InputError(f"The model in {folder} cannot be loaded ({reason}). Restore its files.")
+def not_loaded(folder: Path, reason: object) -> InputError:
+    """Return the error of a damaged model, with the first line of a reason."""
+    line = str(reason).strip().split("\n")[0].rstrip(".")
+    return InputError(f"The model in {folder} cannot be loaded ({line}). Restore its files.")
 
 
 def _choices() -> str:

@@ -1,6 +1,6 @@
-"""Decoding engines: a causal model that keeps the keys and values of rows of tokens.
+"""Decoding engines: causal models that cache the keys and values of a batch of token rows.
 
-`onnx_engine` runs on CPUs and needs no torch, `torch_engine` anywhere.
+`onnx_engine` runs on CPUs without torch, `torch_engine` on any device.
 
 Shapes: B rows, V vocabulary.
 """
@@ -17,10 +17,10 @@ __all__ = ["Engine", "EngineModel"]
 
 
 class Engine(Protocol):
-    """A batch of rows of tokens; at first one row without tokens.
+    """A batch of token rows; at first a single empty one.
 
     Attributes:
-        lengths: Tokens of each row.
+        lengths: Number of tokens of each row.
     """
 
     lengths: list[int]
@@ -29,41 +29,36 @@ class Engine(Protocol):
         """Replace the batch by copies of some of its rows.
 
         Args:
-            rows: Rows of the present batch, in any order and number; a row may be repeated or dropped.
+            rows: Indices into the present batch, in any order and number; a row may be repeated or dropped.
 
         Raises:
-            ValueError: No row, or one outside the batch.
+            ValueError: There is no row, or one outside the batch.
         """
 
     def append(self, ids: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
         """Append tokens to each row, possibly none to some.
 
         Args:
-            ids: Token ids, for each row.
+            ids: Token ids for each row.
 
         Returns:
             Logits after each row's last appended token, (B, V); undefined for rows that got none.
 
         Raises:
-            ValueError: Another number of rows, or more tokens in a row than the model has positions for.
+            ValueError: The number of rows is another one, or a row has more tokens than the model has positions for.
         """
 
 
 class EngineModel(Protocol):
-    """A model that engines share.
-
-    Attributes:
-        max_positions: Longest row in training.
-        has_position_table: True if no row can be longer than that.
-    """
+    """A model that engines share."""
 
     @property
     def max_positions(self) -> int:
-        """See above."""
+        """Longest row in training."""
 
     @property
     def has_position_table(self) -> bool:
-        """See above."""
+        """True if no row can be longer than that."""
 
     def start(self, max_tokens: int) -> Engine:
-        """Return an engine of one empty row, with room for `max_tokens` at first."""
+        """Return an engine with one empty row, which has room for `max_tokens` at first."""

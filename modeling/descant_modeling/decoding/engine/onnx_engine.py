@@ -1,8 +1,9 @@
 """The engine for CPUs: a checkpoint's ONNX graph run by onnxruntime, keys and values updated in place.
 
-Rows of a batch differ in length. One new token for each row is one call. On a CPU, `GroupQueryAttention` takes several
-new tokens behind a past only in a batch of one, so a longer run is a call of its own, unless all rows are empty and get
-equally many. A row that gets no token while others do computes one that its next token overwrites.
+Rows of a batch differ in length. One new token for each row takes one call. On a CPU, `GroupQueryAttention` takes
+several new tokens after a past only in a batch of one, so each longer run takes its own call, unless all rows are empty
+and get the same number of tokens. A row that gets no token while others do computes a dummy, which its next token
+overwrites.
 
 Shapes: B rows, N new tokens, T tokens a row has room for, H heads, D head width, V vocabulary, L layers.
 """
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph
 
 from descant_modeling.decoding.engine.graph import Stack, Weights, build_graph, rotary_table
 
@@ -33,6 +35,10 @@ class OnnxModel:
         stack: Sizes of the model.
         weights: Parameters by their names in the stock class.
         num_threads: Threads of a call. A model of a few million parameters loses more at barriers than it gains.
+
+    Raises:
+        KeyError: A parameter is missing.
+        ValueError: A parameter has another size.
     """
 
     def __init__(self, stack: Stack, weights: Weights, num_threads: int = 1) -> None:
@@ -45,7 +51,10 @@ class OnnxModel:
         options.log_severity_level = _ERRORS_ONLY
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         graph = build_graph(stack, weights).SerializeToString()
-        self.session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        try:
+            self.session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        except (Fail, InvalidGraph) as error:
+            raise ValueError("The weights do not have the sizes of the model. Restore them.") from error
 
     def start(self, max_tokens: int) -> OnnxEngine:
         """Return an engine; see `EngineModel`."""
@@ -88,7 +97,7 @@ class OnnxEngine:
         limit = self.model.stack.max_positions
         if needed > limit and not self.model.stack.is_rotary:
             raise ValueError(f"A row has {needed} tokens. The model has positions for {limit}.")
-        self._reserve(max(self.lengths) + max(counts))
+        self._reserve(max(self.lengths) + max(1, *counts))  # a step computes a token for every row
         if max(counts) <= 1:
             return self._append_step(ids)
         if len(set(counts)) == 1 and not any(self.lengths):
@@ -147,14 +156,14 @@ class _Call:
     def __init__(self, model: OnnxModel, cache: Array, tables: dict[str, Array], num_tokens: int) -> None:
         num_rows = cache.shape[2]
         self.ids_BN = np.zeros((num_rows, num_tokens), np.int64)
-        self._num_past_B = np.zeros(num_rows, np.int32)
+        self._last_index_B = np.zeros(num_rows, np.int32)
         self._num_total = np.zeros((), np.int32)
         self._positions_BN = np.zeros_like(self.ids_BN)
         self._last_position = model.stack.max_positions - 1
         self._logits_BV = np.zeros((num_rows, model.stack.vocab_size), np.float32)
         inputs: dict[str, Array] = {
             "ids": self.ids_BN,
-            "num_past": self._num_past_B,
+            "last_index": self._last_index_B,
             "num_total": self._num_total,
             **tables,
         }
@@ -173,11 +182,11 @@ class _Call:
             self._binding.bind_output(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
 
     def run(self, lengths: Sequence[int]) -> npt.NDArray[np.float32]:
-        """Append `ids_BN` behind rows of some lengths; return the logits, (B, V), valid until the next run."""
+        """Append `ids_BN` to rows of some lengths; return the logits, (B, V), valid until the next run."""
         num_tokens = self.ids_BN.shape[1]
-        self._num_past_B[:] = [length + num_tokens - 1 for length in lengths]
+        self._last_index_B[:] = [length + num_tokens - 1 for length in lengths]
         self._num_total[...] = max(lengths) + num_tokens
         positions_BN = np.array(lengths)[:, None] + np.arange(num_tokens)
-        self._positions_BN[:] = positions_BN.clip(max=self._last_position)  # beyond it only where a row gets no token
+        self._positions_BN[:] = positions_BN.clip(max=self._last_position)  # only dummies reach beyond it
         self._session.run_with_iobinding(self._binding)
         return self._logits_BV

@@ -1,7 +1,7 @@
 """The engine for GPUs: the stock class of transformers with its own cache.
 
-All rows of a batch append the same number of columns; those that a row does not need are masked. Positions count a
-row's own tokens, so a row computes what it would compute alone.
+All rows of a batch append the same number of columns; columns that a row does not need are masked. Positions count
+only the row's own tokens, so each row computes what it would compute alone.
 
 Shapes: B rows, N appended columns, T columns so far, V vocabulary.
 """
@@ -22,7 +22,7 @@ class TorchModel:
     """A stock model, ready to run.
 
     Args:
-        model: The model in eval mode, on any device.
+        model: The model, in eval mode on any device.
     """
 
     def __init__(self, model: PreTrainedModel) -> None:
@@ -69,12 +69,12 @@ class TorchEngine:
         limit, has_table = self._source.max_positions, self._source.has_position_table
         if has_table and max(lengths) > limit:
             raise ValueError(f"A row has {max(lengths)} tokens. The model has positions for {limit}.")
-        device, width = self.model.device, max(counts)
+        device, width = self.model.device, max(1, *counts)
         ids_BN = torch.tensor([[*own, *[0] * (width - len(own))] for own in ids], device=device)
         counts_B = torch.tensor(counts, device=device)
         is_valid_BN = torch.arange(width, device=device) < counts_B[:, None]
         positions_BN = torch.tensor(self.lengths, device=device)[:, None] + torch.arange(width, device=device)
-        if has_table:  # beyond it only where a row gets no token
+        if has_table:  # only rows without a new token reach beyond it
             positions_BN = positions_BN.clamp(max=limit - 1)
         self._mask_BT = torch.cat([self._mask_BT, is_valid_BN.long()], dim=1)
         found = self.model(
