@@ -23,6 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file
 
 from descant_modeling.common.console import quiet_libraries
+from descant_modeling.common.devices import pick_device
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.common.files import TOKENIZER_FILE
 from descant_tokenizers.common.hub import is_repo_id, pull_folder
@@ -217,10 +218,7 @@ def load_checkpoint(model: ModelSource, device: str = "cpu") -> Checkpoint:
         InputError: There is no such model or device, or the folder is incomplete, of a newer format or with another
             tokenizer.
     """
-    if device != "cpu":
-        from descant_modeling.common.devices import pick_device
-
-        device = pick_device(device)
+    device = pick_device(device)
     source = find_checkpoint(model)
     folder, meta = source.folder, read_meta(source)
     tokenizer = load_tokenizer(folder)
@@ -345,7 +343,7 @@ def load_model(folder: Path) -> PreTrainedModel:
     _read_config(folder)
     try:
         with quiet_libraries():
-            model, found = AutoModelForCausalLM.from_pretrained(
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
                 folder,
                 use_safetensors=True,
                 local_files_only=True,
@@ -355,7 +353,8 @@ def load_model(folder: Path) -> PreTrainedModel:
             )
     except (OSError, ValueError, SafetensorError, RuntimeError) as error:
         raise not_loaded(folder, error) from None
-    if lost := [*found["missing_keys"], *found["mismatched_keys"]]:  # transformers would draw them at random
+    model, found = loaded
+    if lost := [*found["missing_keys"], *found["mismatched_keys"]]:  # transformers draws them at random
         raise not_loaded(folder, f"{len(lost)} parameters are missing or have another size")
     return cast("PreTrainedModel", model)
 
