@@ -167,7 +167,7 @@ def test_ctrl_c_saves_the_step_it_fell_into(start, config, tmp_path):
     assert status == 130
     assert "Traceback" not in out
     assert saved_step(run) == max(losses(run)) >= 3
-    assert f"stopped and saved at step {saved_step(run)}" in " ".join(out.split())
+    assert f"Stopped and saved at step {saved_step(run)}" in " ".join(out.split())
 
 
 def accelerate(repo_root, name, *arguments):

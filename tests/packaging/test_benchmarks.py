@@ -1,4 +1,4 @@
-"""Every script under benchmarks/ and records/ still finds what it imports, and says what it takes."""
+"""Every script under benchmarks/ and records/ imports, and shows its command."""
 
 import runpy
 import sys

@@ -131,7 +131,7 @@ def test_padding_never_counts():
     batch = collate([Encoded([1, 5, 6], [False, True, True]), Encoded([1, 7], [False, True])], pad=0)
     assert batch.ids_BT.tolist() == [[1, 5, 6], [1, 7, 0]]
     assert batch.loss_mask_BT.tolist() == [[False, True, True], [False, True, False]]
-    assert batch.num_counted == 3
+    assert batch.num_targets == 3
 
 
 def test_drums_are_not_transposed_and_do_not_narrow_the_transpositions(gm_vocabulary, random_band):

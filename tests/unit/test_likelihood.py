@@ -43,7 +43,7 @@ def test_token_nll_by_hand():
     torch.testing.assert_close(token_nll(logits, batch), torch.tensor([math.log(4 / 3), math.log(2)]))
 
 
-def test_only_written_tokens_count():
+def test_only_target_tokens_count():
     logits = torch.zeros(1, 3, 4)
     batch = Batch(torch.tensor([[1, 2, 3]]), torch.tensor([[False, False, True]]))
     assert token_nll(logits, batch).tolist() == pytest.approx([math.log(4)])
@@ -113,7 +113,7 @@ def test_nothing_to_score_is_refused(model, vocabulary):
         score_pieces(model, TaskLayout(vocabulary), [])
 
 
-def test_given_tokens_do_not_count(model, vocabulary, tiny_pieces):
+def test_context_tokens_do_not_count(model, vocabulary, tiny_pieces):
     encoded = TaskLayout(vocabulary).encode(tiny_pieces[0], Task.HARMONIZE, (1, 2, 3))
     none = Encoded(encoded.ids, [False] * len(encoded.ids))
     assert score_streams(model, [none], pad=0) == [0.0]

@@ -1,4 +1,4 @@
-"""benchmarks/token_orders.py: every order says the same as REMI, and time is told rightly."""
+"""benchmarks/token_orders.py: every order holds the same music as REMI, and positions count its time correctly."""
 
 from __future__ import annotations
 

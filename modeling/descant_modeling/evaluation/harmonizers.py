@@ -88,13 +88,7 @@ def _baselines() -> dict[str, Harmonizer]:
 
 
 class ModelHarmonizer:
-    """A model, called as `descant generate` calls it.
-
-    Args:
-        name: Name in tables.
-        generator: The model.
-        config: Options of generation; the seed is replaced.
-    """
+    """A model, called as `descant generate` calls it; the seed of its options is replaced."""
 
     def __init__(self, name: str, generator: MusicGenerator, config: GenerationConfig | None = None) -> None:
         self.name, self.generator = name, generator
@@ -117,9 +111,6 @@ class NearestSoprano:
     Where the melody agrees with the soprano of that piece (intervals and lengths), its lower voices are copied with all
     their notes, transposed like the soprano. Under any other note of the melody, the chord at the corresponding place
     is held for the length of the note, transposed as at the last note that agreed, even if it does not fit.
-
-    Args:
-        chorales: Training pieces.
     """
 
     name = "nearest"
@@ -165,9 +156,6 @@ class MarkovVoices:
     """A baseline that draws each voice from first-order Markov chains, counted where the soprano begins a note.
 
     The next pitch of a voice depends on its last pitch and the scale degree of the soprano.
-
-    Args:
-        chorales: Training pieces.
     """
 
     name = "markov"
@@ -220,9 +208,9 @@ def melody_of(score: ScoreTick) -> ScoreTick:
 def soprano_is_kept(melody: ScoreTick, harmony: ScoreTick) -> bool:
     """Return True if a harmony has the melody's notes, tick for tick (at its own, possibly finer, resolution)."""
     factor = harmony.ticks_per_quarter / melody.ticks_per_quarter
-    given = [(n.time * factor, n.duration * factor, n.pitch) for n in melody.tracks[0].notes]
+    expected = [(n.time * factor, n.duration * factor, n.pitch) for n in melody.tracks[0].notes]
     found = [(n.time, n.duration, n.pitch) for track in harmony.tracks if track.name == VOICES[0] for n in track.notes]
-    return sorted(given) == sorted(found)
+    return sorted(expected) == sorted(found)
 
 
 def _contour(line: Line) -> list[Hashable]:

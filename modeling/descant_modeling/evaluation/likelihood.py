@@ -157,8 +157,8 @@ def score_styles(
             style_tokens = [scored] * len(named)
             scores = score_pieces(checkpoint.model, checkpoint.layout, named, styles=style_tokens, progress=part)
             columns.append([piece.nats for piece in scores.pieces])
-        notes_N = np.array([piece.num_notes for _, piece in named], dtype=float)
-        rows.append(StyleRow(style, voices, [name for name, _ in named], np.array(columns).T, notes_N))
+        notes_N = np.array([piece.num_notes for piece in scores.pieces], dtype=float)
+        rows.append(StyleRow(style, voices, [piece.name for piece in scores.pieces], np.array(columns).T, notes_N))
     return rows
 
 

@@ -86,7 +86,7 @@ def report_html(
     grades: Sequence[float],
     originals: Sequence[ReportSample],
 ) -> str:
-    """Return the page, which needs no other file.
+    """Return the page, which needs no other files.
 
     Args:
         title: Heading of the page.
@@ -107,7 +107,7 @@ def report_html(
         "<h2>Harmonization</h2>",
         _table(("", *(model.name for model in models), _BACH), rows),
         "<p class=note>One harmony of each soprano. /1,000: per 1,000 pitch changes; %: of 16ths. In brackets 95 % "
-        "intervals over pieces; for the grade, quartiles. Bach breaks every rule too, so zero is not the goal.</p>",
+        "intervals over pieces; for the grade, quartiles. Bach also breaks every rule, so zero is not the goal.</p>",
         _figure(lambda axes: _draw_rules(axes, series), "Rules of voice leading, with 95 % intervals.", 3.8),
         _figure(lambda axes: _draw_grades(axes, series), "Grades of all harmonies; lower is more like Bach."),
     ]

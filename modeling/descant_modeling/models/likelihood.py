@@ -10,7 +10,7 @@ count, and the figure is per voice-16th of these voices.
 A piece longer than the model's positions is scored in windows that overlap by half: every token counts once, and all
 tokens but those of the first window are predicted from at least half a window of context.
 
-Shapes: B sequences, T tokens, K tokens of the vocabulary, N counted tokens, V = 4 voices from high to low.
+Shapes: B sequences, T tokens, K tokens of the vocabulary, N target tokens, V = 4 voices from high to low.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Batch:
 
     Attributes:
         ids_BT: Token ids, int64.
-        loss_mask_BT: True where a token counts in the loss (it is a target and not padding).
+        loss_mask_BT: True for target tokens, which count in the loss; False for context and padding.
         rivals_BT: If styles are contrasted, the ids with another style token in each prefix that has one.
         contrast: Weight of the loss that distinguishes a sequence from its rival.
     """
@@ -80,13 +80,13 @@ class Batch:
     contrast: float = 0.0
 
     @property
-    def num_counted(self) -> int:
-        """Number of tokens that count in the loss."""
+    def num_targets(self) -> int:
+        """Number of target tokens, which count in the loss."""
         return int(self.loss_mask_BT.sum())
 
     @property
     def rows(self) -> torch.Tensor:
-        """Sequence of each counted token."""
+        """Sequence of each target token."""
         return self.loss_mask_BT[:, 1:].nonzero()[:, 0]
 
     def to(self, device: torch.device) -> Batch:
@@ -137,7 +137,7 @@ def windows(stream: Encoded, limit: int) -> list[Encoded]:
 
 
 def token_nll(logits_BTK: torch.Tensor, batch: Batch) -> torch.Tensor:
-    """Return -ln p of every counted token of a batch, shape (N,), float32.
+    """Return -ln p of every target token of a batch, shape (N,), float32.
 
     The first token of a sequence has no prediction and must not count (it is BOS).
     """
@@ -155,7 +155,7 @@ def style_contrast(nll_N: torch.Tensor, rival_nll_N: torch.Tensor, batch: Batch)
     the preceding music carries more information. A sequence without a style token adds nothing.
 
     Args:
-        nll_N: -ln p of every counted token, from `token_nll`.
+        nll_N: -ln p of every target token, from `token_nll`.
         rival_nll_N: The same under the rivals.
         batch: The batch, with rivals.
     """
@@ -170,9 +170,9 @@ class PieceScore:
 
     Attributes:
         name: Name of the piece.
-        nats: Sum of -ln p over the counted tokens.
+        nats: Sum of -ln p over the target tokens.
         length: Length of the piece in 16ths, times the number of voices if the unit is per voice.
-        num_notes: Notes of the counted voices.
+        num_notes: Notes of the target voices.
         num_windows: Windows the piece was scored in; 1 if it fits into the model's positions.
         pitches: For each voice, notes whose pitch was the likeliest token given all tokens before it, and all notes,
             (V, 2). Zeros for vocabularies with BPE merges, whose tokens hold several notes.
@@ -212,7 +212,7 @@ class Likelihood:
 
     @property
     def num_notes(self) -> int:
-        """Notes of the counted voices."""
+        """Notes of the target voices."""
         return sum(piece.num_notes for piece in self.pieces)
 
 
@@ -230,7 +230,7 @@ def score_streams(
     progress: Callable[[float], None] | None = None,
     visit: WindowVisitor | None = None,
 ) -> list[float]:
-    """Return the sum of -ln p over the counted tokens of each stream, in nats.
+    """Return the sum of -ln p over the target tokens of each stream, in nats.
 
     Args:
         model: Causal model; runs in eval mode and returns to the mode that it was in.
@@ -283,7 +283,7 @@ def score_pieces(
     Args:
         model: Causal model; runs in eval mode and returns to the mode that it was in.
         layout: The layout it was trained with.
-        pieces: Names and music; a piece without notes to count is left out.
+        pieces: Names and music; a piece without target voices is left out.
         task: `CONTINUE` (all notes) or `HARMONIZE` (all voices but the soprano, which is context).
         styles: Style token of each piece, None for none; by default no piece has one.
         batch_tokens: Maximum number of padded tokens in a batch.

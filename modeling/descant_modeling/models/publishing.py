@@ -276,8 +276,8 @@ def _programs(vocabulary: Vocabulary) -> str:
     """Return a sentence that assigns programs to the four voices, from high to low."""
     programs = [vocabulary.program_of[voice] for voice in VOICES]
     is_run = programs == list(range(programs[0], programs[0] + len(programs)))
-    written = f"{programs[0]}-{programs[-1]}" if is_run else ", ".join(map(str, programs))
-    return f"Programs {written} are {', '.join(VOICES)}. "
+    numbers = f"{programs[0]}-{programs[-1]}" if is_run else ", ".join(map(str, programs))
+    return f"Programs {numbers} are {', '.join(VOICES)}. "
 
 
 def _ranges(vocabulary: Vocabulary, ranges: Sequence[tuple[int, int]]) -> str:

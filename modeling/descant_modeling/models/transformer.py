@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel, GPTNeoXConfig, GPTNeoXForCausalLM, PreTrainedModel
@@ -45,42 +46,35 @@ class ModelConfig:
 
 def build_model(config: ModelConfig, vocab_size: int, *, bos: int, eos: int, pad: int) -> PreTrainedModel:
     """Build an untrained model with tied input and output embeddings; `bos`, `eos` and `pad` are token ids."""
+    ids: dict[str, Any] = {"vocab_size": vocab_size, "bos_token_id": bos, "eos_token_id": eos, "pad_token_id": pad}
     if config.architecture == "gpt2":
-        return GPT2LMHeadModel(
-            GPT2Config(
-                vocab_size=vocab_size,
-                n_positions=config.max_tokens,
-                n_embd=config.width,
-                n_layer=config.num_layers,
-                n_head=config.num_heads,
-                activation_function=ACTIVATION,
-                resid_pdrop=config.dropout,
-                embd_pdrop=config.dropout,
-                attn_pdrop=0.0,
-                bos_token_id=bos,
-                eos_token_id=eos,
-                pad_token_id=pad,
-            )
+        gpt2 = GPT2Config(
+            n_positions=config.max_tokens,
+            n_embd=config.width,
+            n_layer=config.num_layers,
+            n_head=config.num_heads,
+            activation_function=ACTIVATION,
+            resid_pdrop=config.dropout,
+            embd_pdrop=config.dropout,
+            attn_pdrop=0.0,
+            **ids,
         )
-    return GPTNeoXForCausalLM(
-        GPTNeoXConfig(
-            vocab_size=vocab_size,
-            max_position_embeddings=config.max_tokens,
-            hidden_size=config.width,
-            num_hidden_layers=config.num_layers,
-            num_attention_heads=config.num_heads,
-            intermediate_size=4 * config.width,
-            hidden_act=ACTIVATION,
-            rope_parameters={"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 1.0},
-            use_parallel_residual=False,
-            hidden_dropout=config.dropout,
-            attention_dropout=0.0,
-            tie_word_embeddings=True,
-            bos_token_id=bos,
-            eos_token_id=eos,
-            pad_token_id=pad,
-        )
+        return GPT2LMHeadModel(gpt2)
+    rotary = GPTNeoXConfig(
+        max_position_embeddings=config.max_tokens,
+        hidden_size=config.width,
+        num_hidden_layers=config.num_layers,
+        num_attention_heads=config.num_heads,
+        intermediate_size=4 * config.width,
+        hidden_act=ACTIVATION,
+        rope_parameters={"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 1.0},
+        use_parallel_residual=False,
+        hidden_dropout=config.dropout,
+        attention_dropout=0.0,
+        tie_word_embeddings=True,
+        **ids,
     )
+    return GPTNeoXForCausalLM(rotary)
 
 
 def count_parameters(model: torch.nn.Module) -> int:

@@ -3,7 +3,7 @@
 Batches are a function of (seed, epoch), dropout of (seed, step, micro-batch). So a resumed run continues bit for bit,
 and several processes see the same global batches as one.
 
-The loss of a step is the mean of -ln p over the counted tokens of all its micro-batches on all processes.
+The loss of a step is the mean of -ln p over the target tokens of all its micro-batches on all processes.
 """
 
 from __future__ import annotations
@@ -132,9 +132,9 @@ class CausalTask:
     def step_on(self, batches: list[Batch]) -> float:
         """Take an optimizer step on this process's micro-batches; return the loss over all processes."""
         self.model.train()
-        counts = [sum(batch.num_counted for batch in batches), sum(batch.ids_BT.numel() for batch in batches)]
-        num_counted, num_read = reduce(torch.tensor(counts, device=self.accelerator.device), "sum").tolist()
-        total = self._accumulate_gradients(batches, num_counted)
+        counts = [sum(batch.num_targets for batch in batches), sum(batch.ids_BT.numel() for batch in batches)]
+        num_targets, num_read = reduce(torch.tensor(counts, device=self.accelerator.device), "sum").tolist()
+        total = self._accumulate_gradients(batches, num_targets)
         self.accelerator.clip_grad_norm_(self._wrapped.parameters(), self.config.optimizer.clip_norm)
         rate = learning_rate(self.config.optimizer, self.progress.step, self.config.max_steps)
         for optimizer in self.optimizers:
@@ -145,10 +145,10 @@ class CausalTask:
         if self.average is not None:
             self.average.update_parameters(self.model)
         self.state.tokens += num_read
-        return float(reduce(total, "sum")) / int(num_counted)
+        return float(reduce(total, "sum")) / int(num_targets)
 
-    def _accumulate_gradients(self, batches: list[Batch], num_counted: int) -> torch.Tensor:
-        """Add up the gradients of this process's micro-batches; return the sum of -ln p over their counted tokens."""
+    def _accumulate_gradients(self, batches: list[Batch], num_targets: int) -> torch.Tensor:
+        """Add up the gradients of this process's micro-batches; return the sum of -ln p over their target tokens."""
         device = self.accelerator.device
         total = torch.zeros((), device=device)
         for index, batch in enumerate(batches):
@@ -164,7 +164,7 @@ class CausalTask:
                     rivals = self._wrapped(input_ids=batch.rivals_BT, use_cache=False).logits
                     loss = loss + batch.contrast * style_contrast(nll_N, token_nll(rivals, batch), batch)
                 # DDP averages gradients over processes, so multiply by their number to get the sum.
-                self.accelerator.backward(loss * self.accelerator.num_processes / num_counted)
+                self.accelerator.backward(loss * self.accelerator.num_processes / num_targets)
         return total
 
     def _dropout_seed(self, index: int) -> int:

@@ -161,7 +161,7 @@ class Trainer:
                 self.after_step(losses)
                 if is_stopping:
                     self.save_last()
-                    self.log.say(f"stopped and saved at step {self.progress.step}; resume with --resume {self.folder}")
+                    self.log.say(f"Stopped and saved at step {self.progress.step}. To resume: --resume {self.folder}")
                     raise KeyboardInterrupt
         return self.progress
 

@@ -41,7 +41,7 @@ def likelihood_command(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Score whole pieces: nats per voice-16th, bits per note, and how many pitches are predicted."""
+    """Score whole pieces: nats per voice-16th, bits per note, and the share of pitches predicted."""
     check_range("--limit", limit, 1)
 
     from descant_modeling.common.console import quiet_libraries
@@ -108,12 +108,12 @@ def _grid_scorer(
 def _summary(facts: dict[str, Any], unit: Unit, noun: str) -> str:
     key = unit.key
     nats, bits = (facts["interval"][name] for name in (key, "bits_per_note"))
-    what = "all voices" if facts["task"] == "continue" else "the missing voices, given the soprano"
+    voices = "all voices" if facts["task"] == "continue" else "the missing voices, given the soprano"
     ranked = sorted(facts["pieces"].items(), key=lambda item: float(item[1][key]))
     easiest, hardest = (f"{name} {piece[key]:.3f}" for name, piece in (ranked[0], ranked[-1]))
     lines = [
         f"{facts[key]} {unit.name} [{nats['low']:.3f}, {nats['high']:.3f}], "
-        f"{facts['bits_per_note']} bits per note [{bits['low']:.3f}, {bits['high']:.3f}]: {what}",
+        f"{facts['bits_per_note']} bits per note [{bits['low']:.3f}, {bits['high']:.3f}]: {voices}",
         f"over {facts['num_pieces']} {noun} ({facts['num_notes']} notes) of {facts['corpus']}, split "
         f"{facts['split']}; in brackets 95 % intervals over pieces",
         f"easiest {easiest}, hardest {hardest}; {facts['num_windowed']} scored in windows of "
