@@ -59,7 +59,7 @@ def load_generator(model: ModelSource = EMBEDDED_DEFAULT, device: str | None = N
         except ModuleNotFoundError as error:
             raise missing_extra(error) from None
         return load_gan_generator(found, pick_device(device))
-    checkpoint = load_checkpoint(found, pick_device(device or "cpu"))
+    checkpoint = load_checkpoint(found, device or "cpu")
     return _GENERATORS[kind_of(checkpoint.vocabulary)](checkpoint, open_model(checkpoint))
 
 

@@ -26,16 +26,6 @@ from descant_tokenizers.rendering.audio import has_sound, render_stems
 from descant_tokenizers.rendering.verovio import screen_page
 from descant_tokenizers.rendering.write import Rendering
 
-__all__ = [
-    "ASSETS",
-    "ROUTES_PREFIX",
-    "answer_input_error",
-    "engraved",
-    "make_router",
-    "stems_of",
-    "zip_of",
-]
-
 ASSETS = Path(__file__).parent / "assets"
 ROUTES_PREFIX = "/descant"
 _ASSET_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}

@@ -23,7 +23,6 @@ from descant_tokenizers.common.files import FORMATS, check_outputs, free_outputs
 if TYPE_CHECKING:
     from descant_modeling.generation.base import Request
     from descant_modeling.models.checkpoints import FoundCheckpoint
-    from descant_tokenizers.rendering import SoundName
     from descant_tokenizers.scores import ReadResult
 
 OUT_FOLDER = Path("out")
@@ -59,6 +58,8 @@ def generate_command(
     as_json: opt.JsonInstead = False,
 ) -> None:
     """Harmonize, continue or rewrite a tune, or compose without one. The notes you keep are never changed."""
+    from descant_tokenizers.rendering.spelling import parse_key
+
     started = time.monotonic()
     seed = random.SystemRandom().randrange(2**31) if seed is None else seed
     check_options(num_samples=num_samples, seed=seed, temperature=temperature, top_p=top_p, best_of=best_of)
@@ -78,7 +79,8 @@ def generate_command(
     source = _find_unconditional(request, model) if prompt is None else model
     read = None if prompt is None else _read_prompt(request, prompt)
     name = Path(model).name if prompt is None else prompt.stem
-    show = _render_options(name, request.task, formats, picture, layout, key, chords == "", sound)
+    spelled = None if key is None else parse_key(key)
+    show = RenderOptions(name, request.task, _formats(formats, picture), layout, spelled, chords == "", sound)
     path = out or OUT_FOLDER / f"{name}-{request.task}{FORMATS[show.formats[0]]}"
     check_outputs(path, num_samples, show.formats, force=force or out is None)
 
@@ -175,21 +177,11 @@ def _read_prompt(request: Request, prompt: Path) -> ReadResult:
     return read
 
 
-def _render_options(
-    name: str,
-    task: str,
-    formats: str | None,
-    picture: bool,
-    layout: opt.LayoutName | None,
-    key: str | None,
-    with_chords: bool,
-    sound: SoundName | None,
-) -> RenderOptions:
-    from descant_tokenizers.rendering.spelling import parse_key
+def _formats(formats: str | None, picture: bool) -> tuple[str, ...]:
     from descant_tokenizers.rendering.write import default_formats
 
     chosen = default_formats() if formats is None else parse_formats(formats)
     chosen = chosen if picture else tuple(form for form in chosen if form != "png")
     if not chosen:
         raise InputError("--no-picture and --formats png contradict each other. Leave one of the two out.")
-    return RenderOptions(name, task, chosen, layout, None if key is None else parse_key(key), with_chords, sound)
+    return chosen

@@ -12,20 +12,6 @@ from descant_modeling.decoding.config import DEFAULT_NEW_BARS, LIMITS, Generatio
 from descant_tokenizers.common.files import FORMATS
 from descant_tokenizers.rendering import SoundName
 
-__all__ = [
-    "AllowLeaps",
-    "AllowParallels",
-    "AsJson",
-    "BestOf",
-    "Device",
-    "GenerateCommand",
-    "Quiet",
-    "Temperature",
-    "TopP",
-    "check_options",
-    "check_range",
-]
-
 TaskName = Literal["harmonize", "continue", "infill", "compose"]
 LayoutName = Literal["open", "closed"]
 

@@ -1,7 +1,7 @@
 """Infill a span of a piece of any length.
 
 A piece that fits the model is one stream. A longer one is written window by window: each sees as many of the bars
-before it as fit, those just written among them. The last bars of such a window did not see what follows, so they are
+before it as fit, including those just written. The last bars of such a window did not see what follows, so they are
 discarded and written again in the next one.
 
 Units: grid ticks of the vocabulary; bars are indices from 0.
@@ -114,7 +114,13 @@ class Infiller:
             window = self._window(pieces, replace(span, first=first))
             done, share = (first - span.first) / len(span.bars), (window.kept - first) / len(span.bars)
             report, report_bar = part_of(progress, done, share), _reporter(pieces[0], span, on_bar)
-            parts = self._infill_window(pieces, window, randoms, report, report_bar)
+            templates = [make_template(self.layout, piece, window.span, window.low, window.high) for piece in pieces]
+            engine = self.model.start(self._num_tokens(pieces, window.span, window.low, window.high))
+            sampling = (engine, self.grammar, templates, self.config, randoms)
+            if self._num_particles == 1:
+                parts = sample_templates(*sampling, report, report_bar)
+            else:
+                parts = sample_particles(*sampling, self._num_particles, report, report_bar)
             for sample, part in zip(samples, parts, strict=True):
                 part.discard_from(window.kept)
                 sample.add(part)
@@ -124,22 +130,6 @@ class Infiller:
             ]
             first = window.kept
         return samples
-
-    def _infill_window(
-        self,
-        pieces: Sequence[Piece],
-        window: _Window,
-        randoms: Sequence[np.random.Generator],
-        progress: OnProgress | None,
-        on_bar: OnBar | None,
-    ) -> list[InfilledNotes]:
-        templates = [make_template(self.layout, piece, window.span, window.low, window.high) for piece in pieces]
-        engine = self.model.start(self._num_tokens(pieces, window.span, window.low, window.high))
-        if self._num_particles == 1:
-            return sample_templates(engine, self.grammar, templates, self.config, randoms, progress, on_bar)
-        return sample_particles(
-            engine, self.grammar, templates, self.config, randoms, self._num_particles, progress, on_bar
-        )
 
     def _window(self, pieces: Sequence[Piece], span: Span) -> _Window:
         """Choose what to write next: the whole span if the model can hold the piece, otherwise some bars."""
@@ -190,7 +180,7 @@ class Infiller:
             return num_bar_tokens + self._tokens_per_note * num_notes + 2 * tempos + budget
         quarters = sum(bar.meter.bar_ticks for bar in target) / self.layout.vocabulary.ticks_per_quarter
         expected = num_notes + len(span.voices) * quarters
-        if self.layout.config.given_at_onsets and span.task is not Task.CONTINUE:  # context notes stand there twice
+        if self.layout.config.given_at_onsets and span.task is not Task.CONTINUE:  # context notes are there twice
             expected += sum(note.voice not in span.voices for bar in target for note in bar.notes)
         return num_bar_tokens + round(self._tokens_per_note * expected)
 

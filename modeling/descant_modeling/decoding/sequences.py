@@ -1,6 +1,6 @@
-"""State of one sample while it is generated: where it stands, which tokens may follow, and what each one changes.
+"""State of one sample while it is generated: its position, the tokens that may follow, and the effect of each.
 
-Context notes are inserted where they stand and never sampled; voice leading and the template remove tokens from those
+Context notes are inserted at their places and never sampled; voice leading and the template remove tokens from those
 that the grammar allows, as long as others are left.
 
 Shapes: V vocabulary.
@@ -96,7 +96,7 @@ class SequenceState:
         closing = list(self.rules.closing_ids)
         if self.inside and self.state.kind != "Pitch":
             return self._with_context(legal)
-        if len(self.written) >= self.template.max_bar_tokens and legal[closing].any():
+        if len(self.written) >= self.template.span.max_bar_tokens and legal[closing].any():
             only_closing = np.zeros_like(legal)
             only_closing[closing] = legal[closing]
             return only_closing
@@ -140,15 +140,15 @@ class SequenceState:
 
     def _is_unfinished(self) -> bool:
         """Return True if some voice must sound until an end in this bar, and does not yet."""
-        if not self.template.to_the_end:
+        if not self.template.span.to_the_end:
             return False
         bar_ticks = self.grammar.vocabulary.meter_of[self.template.bars[self.bar].meter_id].bar_ticks
         ends = self.rules.latest_end_ticks
-        return any(self._end_of(voice) < ends[voice] <= bar_ticks for voice in self.template.voices)
+        return any(self._end_of(voice) < ends[voice] <= bar_ticks for voice in self.template.span.voices)
 
     def _is_last_bar_empty(self) -> bool:
-        is_last = self.template.fills_last_bar and self.bar == len(self.template.bars) - 1
-        return is_last and not any(self._end_of(voice) > 0 for voice in self.template.voices)
+        is_last = self.template.is_continuation and self.bar == len(self.template.bars) - 1
+        return is_last and not any(self._end_of(voice) > 0 for voice in self.template.span.voices)
 
     def _end_of(self, voice: int) -> int:
         return self.grammar.end_of(self.state.busy_ticks, voice)
@@ -198,7 +198,7 @@ class SequenceState:
         bar, vocabulary = self.template.bars[self.bar], self.grammar.vocabulary
         ids = [base_id for token_id in self.written for base_id in vocabulary.base_ids(token_id)]
         content, _ = read_content(vocabulary, ids, 0, vocabulary.meter_of[bar.meter_id])
-        self.sample.notes[bar.index] = tuple(note for note in content.notes if note.voice in self.template.voices)
+        self.sample.notes[bar.index] = tuple(note for note in content.notes if note.voice in self.template.span.voices)
         if content.tempos:
             self.sample.tempos[bar.index] = content.tempos
         self.busy_ticks = self.grammar.later(self.state.busy_ticks, bar.start_ticks)
@@ -226,4 +226,4 @@ def _voice_leading(template: Template, num_voices: int, rules: LeadingRules) -> 
 
 def _rules(template: Template, bar: TargetBar) -> Rules:
     latest = tuple(end - bar.start_ticks for end in template.latest_end_ticks)
-    return Rules(template.voices, latest, template.pitches, bar.closing_ids, template.tempos)
+    return Rules(template.span.voices, latest, template.span.pitches, bar.closing_ids, template.is_continuation)

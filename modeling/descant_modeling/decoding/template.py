@@ -72,29 +72,24 @@ class Template:
     Attributes:
         context: Runs of context ids, one before each target bar.
         bars: The target bars. The stream ends with the closing token of the last one.
-        voices: Ranks of the voices to write.
+        span: The span they belong to.
         held: Context notes that begin before or with the first target bar, with their onsets.
-        latest_end_ticks: For each voice, the latest end of its new notes.
-        pitches: For each voice, lowest and highest MIDI pitch of its new notes.
-        to_the_end: True if each voice must sound until its `latest_end_ticks`.
-        fills_last_bar: True if something must sound in the last bar.
-        tempos: True if tempos may be written.
-        max_bar_tokens: Base tokens after which a bar is closed.
-        inside: For each target bar, context notes that stand between the new ones, in the order of the stream; empty
-            if no bar has any.
+        latest_end_ticks: For each voice, the latest end of its new notes: that of the span, or the next context note.
+        inside: For each target bar, context notes between the new ones, in the order of the stream; empty if no bar has
+            any.
     """
 
     context: tuple[tuple[int, ...], ...]
     bars: tuple[TargetBar, ...]
-    voices: tuple[int, ...]
+    span: Span
     held: tuple[tuple[int, GridNote], ...]
     latest_end_ticks: tuple[int, ...]
-    pitches: tuple[tuple[int, int], ...]
-    to_the_end: bool = False
-    fills_last_bar: bool = False
-    tempos: bool = False
-    max_bar_tokens: int = MAX_BAR_TOKENS
-    inside: tuple[tuple[GridNote, ...], ...] = ()
+    inside: tuple[tuple[GridNote, ...], ...]
+
+    @property
+    def is_continuation(self) -> bool:
+        """True if the target bars follow the context: they may have tempos, and the last one must not be empty."""
+        return self.span.task is Task.CONTINUE
 
 
 def make_template(layout: TaskLayout, piece: Piece, span: Span, low: int = 0, high: int | None = None) -> Template:
@@ -104,7 +99,7 @@ def make_template(layout: TaskLayout, piece: Piece, span: Span, low: int = 0, hi
         layout: The layout the model was trained with.
         piece: All bars, those of the span included, with the context notes.
         span: The span: the last of the bars that the model sees to *continue*, all of them to *harmonize*. Notes of
-            other voices in its bars stand at their onsets to *continue*, and in other tasks if the layout says so.
+            other voices in its bars come at their onsets to *continue*, and in other tasks if the layout says so.
         low: First bar that the model sees.
         high: The bar after the last one that it sees; None for all bars.
     """
@@ -123,14 +118,9 @@ def make_template(layout: TaskLayout, piece: Piece, span: Span, low: int = 0, hi
     return Template(
         context=tuple(context),
         bars=tuple(TargetBar(b, starts[b], meters[b], ids) for b, ids in zip(span.bars, closing, strict=True)),
-        voices=span.voices,
+        span=span,
         held=held,
         latest_end_ticks=latest,
-        pitches=span.pitches,
-        to_the_end=span.to_the_end,
-        fills_last_bar=span.task is Task.CONTINUE,
-        tempos=span.task is Task.CONTINUE,
-        max_bar_tokens=span.max_bar_tokens,
         inside=tuple(inside) if any(inside) else (),
     )
 
@@ -165,7 +155,7 @@ def _neighbours(
 ) -> tuple[tuple[tuple[int, GridNote], ...], tuple[int, ...]]:
     """Return context notes that may sound into the span, and the latest end of the new notes of each voice.
 
-    A context note of a voice to write can stand at the very beginning of the span: it began a little earlier, and the
+    A context note of a voice to write can be at the very beginning of the span, if it began a little earlier and the
     quantizer moved it there. It counts as one from before.
     """
     starts = piece.bar_starts_ticks()

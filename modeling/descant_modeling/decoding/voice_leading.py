@@ -3,7 +3,7 @@
 Two voices make parallels where both move in the same direction from a perfect fifth (octave, unison) to another one.
 Bach writes them at about one in a thousand pitch changes, mostly across the end of a phrase; a small model writes
 twenty times as many. They are forbidden note by note, when a voice chooses its pitch: of two voices that move
-together, the one that is written later gives way. A leap is augmented or not as it is spelled in the key.
+together, the one that is written later gives way. The spelling of a leap in the key decides if it is augmented.
 
 Units: ticks of the vocabulary's grid from the beginning of the piece; pitches are MIDI numbers.
 """
@@ -39,12 +39,7 @@ MINOR_FIFTHS: Final = (0, -5, 2, -3, 4, -1, 6, 1, -4, 3, -2, 5)
 
 
 class NoteKey(NamedTuple):
-    """A key.
-
-    Attributes:
-        tonic: Pitch class, 0-11.
-        is_major: True for a major key, false for a minor one.
-    """
+    """A key: the pitch class of its tonic, 0-11, and its mode, major or minor."""
 
     tonic: int
     is_major: bool
@@ -76,12 +71,7 @@ def augmented_leaps(key: NoteKey, pitch: int) -> frozenset[int]:
 
 @dataclass(frozen=True)
 class LeadingRules:
-    """Rules that voices keep.
-
-    Attributes:
-        parallels: True if parallel fifths, octaves and unisons are forbidden.
-        leaps: True if augmented leaps and those over an octave are forbidden.
-    """
+    """Rules that voices keep: no parallel fifths, octaves and unisons; no augmented leaps or leaps over an octave."""
 
     parallels: bool = True
     leaps: bool = True

@@ -14,17 +14,6 @@ from symusic.core import ScoreTick
 from descant_modeling.decoding.config import DEFAULT_NEW_BARS, MAX_NEW_BARS, GenerationConfig
 from descant_tokenizers.common.errors import InputError
 
-__all__ = [
-    "TASKS",
-    "GenerationResult",
-    "MusicGenerator",
-    "Request",
-    "Sample",
-    "check_style",
-    "check_task",
-    "refuse_instruments",
-]
-
 #: Tasks that start from a prompt; `compose` does not.
 TASKS: tuple[str, ...] = ("harmonize", "continue", "infill")
 

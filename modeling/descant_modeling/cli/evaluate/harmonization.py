@@ -19,9 +19,8 @@ from descant_modeling.cli.options import (
     Temperature,
     TopP,
     check_options,
-    check_range,
 )
-from descant_modeling.decoding.config import GenerationConfig
+from descant_modeling.decoding.config import GenerationConfig, check_range
 from descant_tokenizers.common.errors import InputError
 
 if TYPE_CHECKING:

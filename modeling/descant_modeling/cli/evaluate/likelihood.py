@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from descant_modeling.cli.evaluate.common import Corpus, Limit, Output, Split, table
-from descant_modeling.cli.options import AsJson, Device, Quiet, check_range
+from descant_modeling.cli.options import AsJson, Device, Quiet
+from descant_modeling.decoding.config import check_range
 from descant_tokenizers.common.errors import InputError
 
 if TYPE_CHECKING:

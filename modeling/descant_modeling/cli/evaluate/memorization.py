@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from descant_modeling.cli.evaluate.common import Corpus, Limit, Output, Seed, Split, load_harmonizer, table
-from descant_modeling.cli.options import AsJson, Device, Quiet, check_range
+from descant_modeling.cli.options import AsJson, Device, Quiet
+from descant_modeling.decoding.config import check_range
 from descant_tokenizers.common.errors import InputError
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from descant_modeling.cli.evaluate.common import Corpus, Limit, Output, Reference, Seed, Split, load_harmonizer
-from descant_modeling.cli.options import Device, Quiet, check_range
+from descant_modeling.cli.options import Device, Quiet
+from descant_modeling.decoding.config import check_range
 from descant_tokenizers.common.errors import InputError
 
 if TYPE_CHECKING:
