@@ -40,7 +40,7 @@ def test_a_pitch_outside_the_vocabulary_is_refused(vocabulary, pitch):
 
 
 def test_a_track_that_is_no_voice_is_refused(vocabulary):
-    with pytest.raises(InputError, match="Track 'Flute' is none of Soprano, Alto, Tenor, Bass"):
+    with pytest.raises(InputError, match="Track 'Flute' is not one of Soprano, Alto, Tenor, Bass"):
         encode_score(vocabulary, score_of([(0, 480, 60)], name="Flute"))
 
 

@@ -182,7 +182,7 @@ def test_a_grid_file_is_read(tmp_path):
     [
         (None, "does not exist"),
         ("{", "cannot be read as JSON"),
-        ("[]", "has no split 'valid'. Choose from none"),
+        ("[]", "has no split 'valid'. Give the JSB Chorales"),
         ('{"train": [[[60, 55, 50, 45]]]}', "has no split 'valid'. Choose from train"),
         ('{"valid": []}', "has no split 'valid'"),
         ('{"valid": [[[60, 55, 50, 45]], [[60, 55, 50]]]}', "piece 1 of valid is not a list of"),

@@ -35,6 +35,15 @@ METRIC_NAMES = {
 }
 
 
+#: Pitch range of the pictures; no pitch of the chorales is outside it.
+LOWEST, HIGHEST = 30, 90
+COLORS = ("#c0392b", "#e67e22", "#27ae60", "#2c3e90")
+#: Titles of axes; other losses have their own names.
+TITLES = {"wasserstein": "D(real) - D(fake)", "penalty": "gradient penalty", **METRIC_NAMES}
+#: Values in the log without a curve; `critic` is a sum of other losses.
+NOT_DRAWN = ("kind", "step", "seconds", "critic")
+
+
 def roll_metrics(rolls: Rolls, melodies: Rolls, reference: Rolls) -> dict[str, float]:
     """Measure rolls generated for melodies; each metric is documented at the function of its name.
 
@@ -149,28 +158,13 @@ def in_chord(lines: Rolls, chords: Rolls) -> float:
     return float((lines & inside).sum() / max(int(lines.sum()), 1))
 
 
-#: Pitch range of the pictures; no pitch of the chorales is outside it.
-LOWEST, HIGHEST = 30, 90
-COLORS = ("#c0392b", "#e67e22", "#27ae60", "#2c3e90")
-#: Titles of axes; other losses have their own names.
-TITLES = {"wasserstein": "D(real) - D(fake)", "penalty": "gradient penalty", **METRIC_NAMES}
-#: Losses that are sums of others.
-SUMS = ("critic",)
-NO_FIGURES = ("kind", "step", "seconds")
-
-
 def draw_run(folder: Path, own: Mapping[str, float]) -> None:
-    """Draw `losses.png`, `metrics.png` and `samples.png` from a run's log and samples.
-
-    Args:
-        folder: Run folder.
-        own: The metrics of the valid data.
-    """
+    """Draw `losses.png`, `metrics.png` and `samples.png` into a run folder; `own` are the metrics of the valid data."""
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     # A run that was killed and resumed has some steps twice; the last line counts.
     train = {line["step"]: line for line in lines if line["kind"] == "train"}
     valid = {line["step"]: line for line in lines if line["kind"] == "valid"}
-    losses = _curves(train, [name for name in next(iter(train.values())) if name not in (*NO_FIGURES, *SUMS)])
+    losses = _curves(train, [name for name in next(iter(train.values())) if name not in NOT_DRAWN])
     for axes in losses.axes:
         axes.set_yscale("symlog", linthresh=1)
     losses.savefig(folder / "losses.png", dpi=110)

@@ -41,15 +41,7 @@ SamplesT = TypeVar("SamplesT", Tensor, MelodyData)
 
 
 class GanTask(ABC, Generic[SamplesT]):
-    """Training of a GAN, a `TrainingTask` whose steps are iterations of its two networks.
-
-    Args:
-        pair: Both networks, in training.
-        data: Training and valid samples.
-    """
-
-    pair: GeneratorCriticPair[Any, Any, Any]
-    data: GanData[SamplesT]
+    """Training of a GAN, a `TrainingTask` whose steps are iterations of its two networks."""
 
     def __init__(self, pair: GeneratorCriticPair[Any, Any, Any], data: GanData[SamplesT]) -> None:
         self.pair = pair

@@ -32,6 +32,7 @@ from descant_modeling.models.likelihood import VOICE_16TH, Likelihood, PieceScor
 from descant_modeling.models.publishing import PLACEHOLDER, MeasuredFigure, render_card
 from descant_tokenizers.common.errors import InputError
 
+OBJECTIVE = "grid"
 TITLE = "Descant grid model"
 
 WHAT = """\
@@ -68,14 +69,7 @@ COMMAND = "accelerate launch train.py --config configs/grid.yaml data.grid_json=
 def grid_card(
     model: PreTrainedModel, vocabulary: GridVocabulary, corpora: dict[str, str], training: dict[str, Any]
 ) -> str:
-    """Return the card of a checkpoint, with `PLACEHOLDER` for its folder.
-
-    Args:
-        model: The model, for its class and size.
-        vocabulary: Its tokens.
-        corpora: Training data.
-        training: Facts about the run.
-    """
+    """Return the card of a checkpoint, with `PLACEHOLDER` for its folder; `training` holds facts about the run."""
     value = training.get(f"valid_{VOICE_16TH.key}")
     likelihood = [MeasuredFigure(VOICE_16TH.key, VOICE_16TH.name, value, None, COMMAND)] if value is not None else []
     return render_card(
@@ -115,9 +109,6 @@ def score_grids(
         for grid, stream, piece_nats in zip(grids, streams, nats, strict=True)
     ]
     return Likelihood(unit, limit, scores)
-
-
-OBJECTIVE = "grid"
 
 
 @dataclass(frozen=True)

@@ -128,13 +128,14 @@ def read_grids(path: Path, split: str) -> list[Grid]:
         raise InputError(f"{path} does not exist. Give the JSB Chorales on a 16th grid as JSON.") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as JSON ({error}). Give the JSB Chorales on a 16th grid.") from None
-    pieces = values.get(split) if isinstance(values, dict) else None
-    if not isinstance(pieces, list) or not pieces:
-        found = [key for key, value in values.items() if isinstance(value, list)] if isinstance(values, dict) else []
-        raise InputError(f"{path} has no split {split!r}. Choose from {', '.join(found) or 'none'}.")
+    items = values.items() if isinstance(values, dict) else ()
+    splits = {key: pieces for key, pieces in items if pieces and isinstance(pieces, list)}
+    if split not in splits:
+        remedy = f"Choose from {', '.join(splits)}." if splits else "Give the JSB Chorales on a 16th grid."
+        raise InputError(f"{path} has no split {split!r}. {remedy}")
     return [
         Grid(f"{split}-{number}", _pitches(piece, f"{path}: piece {number} of {split}"))
-        for number, piece in enumerate(pieces)
+        for number, piece in enumerate(splits[split])
     ]
 
 
@@ -185,14 +186,7 @@ def hash_grids(grids: Sequence[Grid]) -> str:
 
 
 class GridSource(BatchSource):
-    """Draws one transposition per piece and epoch; pieces are never split.
-
-    Args:
-        grids: The pieces; each must fit into the model.
-        vocabulary: Their tokens.
-        seed: Seed of all draws.
-        transpose: True to transpose inside the voices' ranges.
-    """
+    """Pieces, each in one transposition per epoch if `transpose` is set; never split, so they must fit the model."""
 
     def __init__(self, grids: Sequence[Grid], vocabulary: GridVocabulary, *, seed: int, transpose: bool) -> None:
         super().__init__(len(grids), seed, PAD)

@@ -104,11 +104,11 @@ class MiditokScheme:
             num_bars = max(count_bars(score), -(-last_note_end(score) // (4 * score.ticks_per_quarter)))
             if num_bars > limit:
                 raise InputError(f"{self.title} counts {limit} bars and the score has {num_bars}. Shorten the score.")
-        return self._guarded("encode", self._encode, score)
+        return self._guarded("encode the score", self._encode, score)
 
     def decode(self, tokens: Tokens) -> ScoreTick:
         """See `Scheme.decode`; uses only the ids, as they come from a model."""
-        score: ScoreTick = self._guarded("decode", self._tokenizer.decode, list(tokens.sequence.ids))
+        score: ScoreTick = self._guarded("decode the tokens", self._tokenizer.decode, list(tokens.sequence.ids))
         return score
 
     def steps(self, tokens: Tokens) -> list[Step]:
@@ -138,7 +138,7 @@ class MiditokScheme:
                 return do(argument)
         except Exception as error:  # miditok does not wrap its errors
             reason = printable(f"{type(error).__name__}: {error}", 120)
-            raise InputError(f"{self.title} cannot {what} it ({reason}). Choose another scheme.") from error
+            raise InputError(f"{self.title} cannot {what} ({reason}). Choose another scheme.") from error
 
 
 def _mumidi_times(compounds: list[list[str]], positions_per_beat: int) -> list[int]:
@@ -185,7 +185,7 @@ class CustomScheme:
         try:
             piece = parse_piece(self._vocabulary, self._vocabulary.expand(tokens.sequence))
         except StreamError as error:
-            raise InputError(f"{self.title} cannot decode it ({error}). Choose another scheme.") from error
+            raise InputError(f"{self.title} cannot decode the tokens ({error}). Choose another scheme.") from error
         score = decode_piece(self._vocabulary, piece)
         for track in score.tracks if self.voices else ():
             track.program = VOICE_PROGRAMS[track.name]

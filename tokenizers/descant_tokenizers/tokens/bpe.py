@@ -21,16 +21,13 @@ if TYPE_CHECKING:
 
 
 class SubwordMerges:
-    """The merged tokens of a miditok tokenizer's vocabulary; none if it was never trained.
-
-    Args:
-        tokenizer: A tokenizer with one vocabulary.
+    """The merged tokens of a miditok tokenizer with one vocabulary; none if it was never trained.
 
     Attributes:
         expansions: The base ids that each id represents.
 
     Raises:
-        ValueError: Its merges are not ours: they cross bars, or base tokens have two ids.
+        ValueError: It was not trained by Descant: its merges cross bars, or base tokens have two ids.
     """
 
     def __init__(self, tokenizer: MusicTokenizer) -> None:

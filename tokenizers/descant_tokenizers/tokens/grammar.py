@@ -31,6 +31,7 @@ Busy: TypeAlias = tuple[Any, ...]
 grammar that made it."""
 
 NEVER = 1 << 40  # ticks that no note reaches
+_ORDER = ("Position", "Program", "Pitch", "Duration")  # types of a merged token's parts
 
 
 class State(NamedTuple):
@@ -239,9 +240,6 @@ class Grammar:
             if state.offset_ticks >= 0 and voice > state.voice and free <= state.offset_ticks <= last:
                 allowed[self.vocabulary.voice_id[voice]] = True
         allowed[self._position_ids] = usable & (offsets > state.offset_ticks) & (offsets < meter.bar_ticks)
-
-
-_ORDER = ("Position", "Program", "Pitch", "Duration")
 
 
 class _Note(NamedTuple):

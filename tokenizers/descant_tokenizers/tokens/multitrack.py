@@ -57,7 +57,7 @@ def encode_multitrack(
         InputError: There are no notes, or a bar is longer or shorter than all time signatures of the vocabulary.
     """
     if not any(track.notes for track in score.tracks):
-        raise InputError("The score has no notes. Give a score with notes.")
+        raise InputError("The score has no notes. Give one with notes.")
     bars = bars_of(score) if bars is None else bars
     meters = bar_meters(vocabulary, bars, score.ticks_per_quarter)
     respelled = tuple(_respelled(score, bars, meters))
@@ -79,7 +79,7 @@ def choose_tracks(score: ScoreTick, track: int | str | None = None) -> tuple[Sco
 def _rank(vocabulary: Vocabulary, track: TrackTick) -> int:
     rank = vocabulary.rank_of(track)
     if rank is None:
-        raise InputError(f"Program {track.program} of track '{track.name}' is not in the vocabulary. Choose another.")
+        raise InputError(f"Program {track.program} of track {track.name!r} is not in the vocabulary. Choose another.")
     return rank
 
 

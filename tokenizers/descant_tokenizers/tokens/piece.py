@@ -13,6 +13,11 @@ from typing import NamedTuple
 
 from descant_tokenizers.tokens.vocabulary import Meter, Vocabulary
 
+PitchRange = tuple[int, int]
+_ANY_PITCH = (-128, 255)  # range of drums, which are never transposed
+_NO_PITCH = (127, 0)  # range of a voice without notes
+_MAX_SHIFT = 6  # largest transposition, in semitones
+
 
 class GridNote(NamedTuple):
     """A note in grid ticks. Tuples sort by onset, then voice, then pitch: the order of the token stream.
@@ -234,13 +239,6 @@ def parse_piece(vocabulary: Vocabulary, ids: Sequence[int]) -> Piece:
         bar, i = read_content(vocabulary, ids, i, meter)
         bars.append(bar)
     return Piece(tuple(bars))
-
-
-_ANY_PITCH = (-128, 255)  # drums are never transposed, so their range forbids nothing
-_NO_PITCH = (127, 0)  # range of a voice without notes
-_MAX_SHIFT = 6  # largest transposition, in semitones
-
-PitchRange = tuple[int, int]
 
 
 def survey_pitches(pieces: Iterable[Piece], vocabulary: Vocabulary) -> tuple[list[PitchRange], list[range]]:

@@ -175,9 +175,9 @@ def fast_notes(vocabulary: Vocabulary, score: ScoreTick, notes: Notes | None = N
 def _label_voices(vocabulary: Vocabulary, score: ScoreTick) -> ScoreTick:
     """Return a copy whose tracks have the voices' programs, in the order of the stream."""
     labelled = score.copy()
-    strangers = [track.name for track in labelled.tracks if track.name not in VOICES]
-    if strangers:
-        raise InputError(f"Track {strangers[0]!r} is none of {', '.join(VOICES)}. Rename it after its voice.")
+    unknown = [track.name for track in labelled.tracks if track.name not in VOICES]
+    if unknown:
+        raise InputError(f"Track {unknown[0]!r} is not one of {', '.join(VOICES)}. Rename it after its voice.")
     if len({track.name for track in labelled.tracks}) != len(labelled.tracks):
         raise InputError("Two tracks are named after the same voice. Give each voice one track.")
     if not any(len(track.notes) for track in labelled.tracks):

@@ -120,10 +120,6 @@ class Decoded:
 class TaskLayout:
     """Encodes and decodes tasks over pieces.
 
-    Args:
-        vocabulary: The vocabulary.
-        config: The arrangement.
-
     Raises:
         InputError: The vocabulary does not support `given_at_onsets` or `styles`.
     """
@@ -156,7 +152,8 @@ class TaskLayout:
                 f"The voices to generate are {list(voices)}. Give one or more of 0-{self.vocabulary.num_voices - 1}."
             )
         if style is not None and style not in self.config.styles:
-            raise ValueError(f"The style is {style}. Give one of {', '.join(self.config.styles) or 'none at all'}.")
+            known = ", ".join(self.config.styles)
+            raise ValueError(f"The style is {style}. {f'Give one of {known}' if known else 'Leave it out'}.")
         style_ids = [] if style is None else [self.vocabulary.style_id[style]]
         return [self.bos, self.task_id[task], *style_ids, *(self.vocabulary.voice_id[rank] for rank in ranks)]
 
