@@ -182,6 +182,8 @@ def test_the_same_from_python(untrained):
         ("midinet", ("--given", "soprano"), "--given selects tracks of a prompt"),
         ("midinet", ("--track", "1"), "--track selects tracks of a prompt"),
         ("midinet", ("--top-p", "0.5"), "This model does not sample tokens"),
+        ("midinet", ("--style", "bach"), "This model was trained without styles. Leave --style out"),
+        ("roll-gan", ("--style", "bach"), "This model was trained without styles. Leave --style out"),
         ("midinet", ("--own-melody",), "This model never generates the given melody"),
         ("roll-gan", ("--chords", "C G"), "This model takes no chords"),
         ("roll-gan", ("--bars", "8"), "This model writes four bars at a time. Leave --bars out"),

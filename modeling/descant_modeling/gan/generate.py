@@ -145,10 +145,9 @@ class GanMusicGenerator(_GanGenerator):
         `config.paste_melody` is off.
         """
         refuse_instruments(request.write)
-        check_style(config.style)
+        _refuse_token_options(config)
         if request.given and voice_names(request.given) != MELODY:
             raise InputError("This model takes one melody as its soprano and writes the rest. Leave --given out.")
-        refuse_sampling(config)
         fine = refined(without_controls(request.prompt), STEPS_PER_BEAT)
         choice = pick_voices(fine, MELODY, request.track)
         melody = choice.tracks[MELODY[0]]
@@ -196,7 +195,7 @@ class MidinetMusicGenerator(_GanGenerator):
 
         Chords repeat if there are fewer of them than bars. With chords and no number of bars, each chord gets a bar.
         """
-        refuse_sampling(config)
+        _refuse_token_options(config)
         chords = [parse_chord(name) for name in request.chords or DEFAULT_CHORDS]
         number = request.new_bars(len(chords) if request.chords else DEFAULT_NEW_BARS)
         played = [chords[bar % len(chords)] for bar in range(number)]
@@ -217,7 +216,7 @@ class RollGanMusicGenerator(_GanGenerator):
     @torch.no_grad()
     def generate(self, request: Request, config: GenerationConfig) -> GenerationResult:
         """Generate four bars; see `MusicGenerator`."""
-        refuse_sampling(config)
+        _refuse_token_options(config)
         if request.chords:
             raise InputError("This model takes no chords. Leave --chords out, or choose --model midinet.")
         if request.num_bars is not None:
@@ -288,7 +287,8 @@ def _rng_of_each_sample(config: GenerationConfig) -> Iterator[torch.Generator]:
             config.progress((index + 1) / config.num_samples)
 
 
-def refuse_sampling(config: GenerationConfig) -> None:
-    """Raise `InputError` if an option of token sampling is set."""
+def _refuse_token_options(config: GenerationConfig) -> None:
+    """Raise `InputError` if a style or an option of token sampling is set."""
+    check_style(config.style)
     if config.has_token_options:
         raise InputError("This model does not sample tokens. Leave --temperature, --top-p and --allow-parallels out.")

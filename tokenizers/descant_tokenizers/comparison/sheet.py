@@ -20,6 +20,7 @@ from descant_tokenizers.comparison.catalogue import label_voices, music_of
 from descant_tokenizers.comparison.compare import Fidelity, fidelity
 from descant_tokenizers.comparison.schemes import CustomScheme, Scheme, Step, load_scheme
 from descant_tokenizers.scores import Bar, bars_of, read_score_report
+from descant_tokenizers.scores.key import pitch_name
 from descant_tokenizers.scores.tracks import program_name
 from descant_tokenizers.tokens.presets import open_tokenizer
 from descant_tokenizers.tokens.vocabulary import Vocabulary, beats_of
@@ -69,7 +70,6 @@ b:hover::after { content: attr(data-says); position: absolute; left: 0; top: 1.7
 _FAMILY_OF = {kind: family for family, (_, kinds) in FAMILIES.items() for kind in kinds.split()}
 _HIDDEN_TYPES = ("Ignore", "Family")  # fillers and marks of places in a compound token
 _ADVANCE_TYPES = ("Position", "TimeShift", "Rest", "Beat", "Track")
-_LETTERS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 
 def type_of(name: str) -> str:
@@ -111,11 +111,11 @@ def _beats(value: str) -> str:
 
 
 def _shift(value: str) -> str:
-    return f"{_beats(value)} pass" if beats_of(value) else "no time passes"
+    return f"{_beats(value)} {'pass' if beats_of(value) > 1 else 'passes'}" if beats_of(value) else "no time passes"
 
 
 def _pitch(value: str) -> str:
-    return f"{_LETTERS[int(value) % 12]}{int(value) // 12 - 1} (MIDI pitch {value})"
+    return f"{pitch_name(int(value))} (MIDI pitch {value})"
 
 
 def _instrument(value: str) -> str:
@@ -148,7 +148,7 @@ _DESCRIPTIONS: Mapping[str, str | Callable[[str], str]] = {
     "PAD": "filler",
     "BOS": "begin",
     "EOS": "end",
-    "MASK": "bar to fill",
+    "MASK": "bar to infill",
     "SEP": "target follows",
 }
 """For each type of token a phrase, or a function that makes one of its value."""
@@ -172,7 +172,7 @@ class TokenSheet:
         remarks: A phrase for each choice of tracks, each repair, and everything that the grid could not hold.
         blocks: All tokens in order. A scheme that writes one track after the other returns to earlier bars.
         bars: Bars of the score, a pickup included.
-        kept: How well the tokens keep the score.
+        kept: Agreement of the score with the decoded tokens.
     """
 
     title: str
