@@ -45,7 +45,7 @@ class GanTask(ABC, Generic[SamplesT]):
 
     def __init__(self, pair: GeneratorCriticPair[Any, Any, Any], data: GanData[SamplesT]) -> None:
         self.pair = pair
-        self.data = data
+        self.data: GanData[SamplesT] = data
         self.progress = Progress()
         facts = {"seed": pair.config.seed, "git": git_revision()}
         self.meta = GanMeta(data.corpora, data.voice_ranges, facts, pair.config.objective)
