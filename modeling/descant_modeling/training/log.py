@@ -45,7 +45,7 @@ def git_revision() -> str | None:
     here = Path(__file__)
 
     def git(*command: str) -> str:
-        done = subprocess.run(["git", *command], cwd=here.parent, capture_output=True, text=True, check=True)
+        done = subprocess.run(["git", "--no-optional-locks", *command], cwd=here.parent, capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
     try:
