@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from descant_tokenizers.common.errors import InputError
+
 
 @pytest.fixture(autouse=True)
 def _held(stage: Any) -> Iterator[None]:
@@ -47,7 +49,7 @@ def test_one_waits_and_cancels_and_the_next_finds_the_queue_full(stage: Any) -> 
     second.wait_for_words("Waiting: one request is before yours.")
     third.write()
     third.wait_for_words(
-        "The queue is full: one request is being written and one waiting. Try again in a minute.", "alert"
+        "The queue is full (one request is being written and one waiting). Try again in a minute.", "alert"
     )
     second.get_by_role("button", name="Cancel").click()
     second.wait_for_words("Canceled.")
@@ -105,14 +107,17 @@ def test_time_is_limited_for_writing_engraving_sound_and_files(stage: Any, monke
 
 
 def test_a_plain_tone_plays_where_no_voices_can_be_played(stage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("descant_tokenizers.rendering.audio.has_sound", lambda: False)
+    def refuse(*_: Any) -> None:
+        raise InputError("The score lasts 31 minutes, and at most 30 are played. Cut it.")
+
+    monkeypatch.setattr("descant_modeling.app.routes.render_stems", refuse)
     stage.echo.may_go_on.set()
     page = stage.open_page()
     page.type_tune("edcdeee")
     page.write()
     page.wait_for_take(1)
     page.get_by_role("button", name="Play", exact=True).click()
-    page.wait_for_words("A plain tone plays instead of voices: Sound needs midirenderer and soundfile")
+    page.wait_for_words("A plain tone plays instead of voices: The score lasts 31 minutes")
     page.wait_for_function("() => document.querySelector('descant-player').level > 0.01")
     for voice in ("Soprano", "Alto", "Tenor", "Bass"):
         page.get_by_role("button", name=f"Mute {voice}").click()

@@ -104,7 +104,7 @@ def test_the_summary_says_what_was_given_written_and_where(generate: Any) -> Non
 def test_chords_stand_alone_anywhere_and_are_printed_and_written(generate: Any, order: tuple[object, ...]) -> None:
     outcome = generate("--task", "continue", "--bars", 1, "--formats", "musicxml", *order, "--key", "D minor")
     assert (outcome.status, outcome.err) == (0, "")
-    assert "key      D minor (as asked for)" in outcome.out.splitlines()
+    assert "key      D minor (as requested)" in outcome.out.splitlines()
     text = Path("out/tune-continue.musicxml").read_text()
     assert "<fifths>-1</fifths>" in text
     assert ("<harmony" in text) == ("chords   " in outcome.out)

@@ -109,7 +109,7 @@ def test_a_full_queue_is_one_sentence_and_has_room_again_later() -> None:
     first.start()
     second.start()
     with pytest.raises(
-        InputError, match=r"The queue is full: one request is being written and one waiting\. Try again"
+        InputError, match=r"The queue is full \(one request is being written and one waiting\)\. Try again"
     ):
         next(Job(_endless, 60, queue).run())
     second.stop()

@@ -22,7 +22,6 @@ from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.evaluation.rules import reference_rates
 from descant_modeling.generation.base import TASKS, GenerationResult, Request, Sample
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.rendering.audio import has_sound
 from descant_tokenizers.scores import VOICES, Limits, bars_of
 
 
@@ -299,7 +298,6 @@ def test_a_score_is_engraved_in_any_thread_as_narrow_as_a_phone(service: Service
     assert 'width="340px"' in pages[0]
 
 
-@pytest.mark.skipif(not has_sound(), reason="needs the extra `sound`")
 def test_stems_are_heard_and_everything_is_in_the_archive(service: Service, session: Session) -> None:
     import soundfile
 

@@ -145,7 +145,7 @@ def test_pickled_weights_are_never_read(folder):
 
     (folder / "model.safetensors").unlink()
     (folder / "pytorch_model.bin").write_bytes(pickle.dumps(Trap()))
-    with pytest.raises(InputError, match=r"has no model\.safetensors\. Add it; only safetensors weights are read"):
+    with pytest.raises(InputError, match=r"has no model\.safetensors, and no other format of weights is read\. Add it"):
         load_checkpoint(str(folder))
     assert not (folder / "sprung").exists()
 

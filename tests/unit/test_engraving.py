@@ -175,7 +175,7 @@ def test_drums_alone_are_refused() -> None:
     score = ScoreTick(TPQ)
     score.tracks.append(TrackTick("Drums", 0, True))
     score.tracks[0].notes.append(NoteTick(0, TPQ, 36, 80))
-    with pytest.raises(InputError, match="nothing to engrave"):
+    with pytest.raises(InputError, match="no pitched notes to engrave"):
         to_musicxml(score)
 
 

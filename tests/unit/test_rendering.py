@@ -20,9 +20,8 @@ from descant_modeling.cli.main import app
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.common.files import FORMATS
 from descant_tokenizers.rendering import verovio as pdf
-from descant_tokenizers.rendering import write as rendering
 from descant_tokenizers.rendering.spelling import parse_key
-from descant_tokenizers.rendering.write import Rendering, default_formats, write_renderings
+from descant_tokenizers.rendering.write import Rendering, write_renderings
 from descant_tokenizers.scores import VOICES, read_score, read_score_report
 
 TPQ = 480
@@ -178,7 +177,7 @@ def test_the_key_asked_for_names_the_notes(sung: Path) -> None:
     assert "<fifths>1</fifths>" in Rendering(score).musicxml
     flat = Rendering(score, chosen_key=parse_key("Db"))
     assert "<fifths>-5</fifths>" in flat.musicxml
-    assert str(flat.key_found) == "Db major (as asked for)"
+    assert str(flat.key_found) == "Db major (as requested)"
 
 
 def test_a_pdf_has_a_page_for_each_and_is_the_same_every_time() -> None:
@@ -271,12 +270,6 @@ def test_pages_do_not_replace_files_that_exist(tmp_path: Path, monkeypatch: pyte
     assert sorted(path.name for path in tmp_path.iterdir()) == ["x.mid", "x.svg"]
 
 
-def test_sound_is_a_default_only_where_it_can_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert default_formats() == ("midi", "musicxml", "svg", "png", "mp3")
-    monkeypatch.setattr(rendering, "has_sound", lambda: False)
-    assert default_formats() == ("midi", "musicxml", "svg", "png")
-
-
 def test_the_file_that_is_read_is_never_replaced(sung: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(sung.parent)
     with pytest.raises(InputError, match="would be replaced by its own rendering"):
@@ -287,5 +280,5 @@ def test_render_prints_key_and_chords(sung: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(sung.parent)
     arguments = ["render", "sung.musicxml", "--out", "out", "--chords", "--key", "D minor", "--formats", "musicxml"]
     done = CliRunner().invoke(app, arguments, catch_exceptions=False)
-    assert done.output.splitlines()[0] == "Key: D minor (as asked for)"
+    assert done.output.splitlines()[0] == "Key: D minor (as requested)"
     assert done.output.splitlines()[-1] == "Wrote out.musicxml"

@@ -157,8 +157,8 @@ def test_wrong_arguments_are_refused(arguments: dict[str, object], message: str)
     assert str(caught.value) == message
 
 
-def test_what_cannot_be_played_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InputError, match="nothing to hear"):
+def test_what_cannot_be_played_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no notes to play"):
         render_samples(ScoreTick(TPQ))
     endless = score_of(("Melody", 0, [60]))
     endless.tracks[0].notes[0].time = 2**26
@@ -166,7 +166,4 @@ def test_what_cannot_be_played_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
         render_samples(endless)
     with pytest.raises(InputError, match=r"ends in \.wav, \.flac, \.mp3"):
         render_sound(score_of(("Melody", 0, [60])), tmp_path / "tune.ogg")
-    monkeypatch.setattr(sound, "has_sound", lambda: False)
-    with pytest.raises(InputError, match=r"pip install -c constraints\.txt -e '\.\[sound\]'"):
-        render_samples(score_of(("Melody", 0, [60])))
     assert not list(tmp_path.iterdir())

@@ -52,7 +52,7 @@ class JobQueue:
             if len(self._jobs) > self._max_waiting:
                 waiting = "one" if self._max_waiting == 1 else self._max_waiting
                 raise InputError(
-                    f"The queue is full: one request is being written and {waiting} waiting. Try again in a minute."
+                    f"The queue is full (one request is being written and {waiting} waiting). Try again in a minute."
                 )
             self._jobs.append(job)
 

@@ -21,15 +21,14 @@ from descant_modeling.app.requests import AppLimits
 from descant_modeling.app.service import Service, for_page
 from descant_modeling.app.sessions import Clock, Take, details
 from descant_tokenizers.common.errors import InputError, printable
-from descant_tokenizers.common.files import file_of
-from descant_tokenizers.rendering.audio import has_sound, render_stems
+from descant_tokenizers.common.files import DEFAULT_FORMATS, file_of
+from descant_tokenizers.rendering.audio import render_stems
 from descant_tokenizers.rendering.verovio import screen_page
 from descant_tokenizers.rendering.write import Rendering
 
 ASSETS = Path(__file__).parent / "assets"
 ROUTES_PREFIX = "/descant"
 _ASSET_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-_FORMATS = ("midi", "musicxml", "svg", "png")
 _MIN_WIDTH, _PHONE_WIDTH, _MAX_WIDTH = 280, 560, 1600
 
 _one_engraving = threading.Lock()  # music21 has global state
@@ -157,7 +156,7 @@ def zip_of(takes: Sequence[Take], check: Check = no_check) -> bytes:
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
         for take in takes:
             rendering, name = take.renderings["open"], Path(f"take-{take.number}")
-            for form in (*_FORMATS, *(["mp3"] if has_sound() else [])):
+            for form in DEFAULT_FORMATS:
                 check()
                 try:
                     with _one_engraving:

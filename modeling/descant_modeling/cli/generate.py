@@ -18,7 +18,14 @@ from descant_modeling.cli.generate_report import Outcome, RenderOptions, facts_o
 from descant_modeling.cli.options import AllowLeaps, AllowParallels, BestOf, Device, Temperature, TopP, check_options
 from descant_modeling.decoding.config import GenerationConfig
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.common.files import FORMATS, check_outputs, free_outputs, numbered, parse_formats
+from descant_tokenizers.common.files import (
+    DEFAULT_FORMATS,
+    FORMATS,
+    check_outputs,
+    free_outputs,
+    numbered,
+    parse_formats,
+)
 
 if TYPE_CHECKING:
     from descant_modeling.generation.base import Request
@@ -178,9 +185,7 @@ def _read_prompt(request: Request, prompt: Path) -> ReadResult:
 
 
 def _formats(formats: str | None, picture: bool) -> tuple[str, ...]:
-    from descant_tokenizers.rendering.write import default_formats
-
-    chosen = default_formats() if formats is None else parse_formats(formats)
+    chosen = DEFAULT_FORMATS if formats is None else parse_formats(formats)
     chosen = chosen if picture else tuple(form for form in chosen if form != "png")
     if not chosen:
         raise InputError("--no-picture and --formats png contradict each other. Leave one of the two out.")

@@ -163,7 +163,9 @@ def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
     except (OSError, SafetensorError) as error:  # safetensors has its own error for a full disk
         shutil.rmtree(fresh, ignore_errors=True)
         reason = str(error).rstrip(".")
-        raise InputError(f"Cannot write {folder} ({reason}). Free some space; earlier checkpoints are kept.") from error
+        raise InputError(
+            f"Cannot write {folder} ({reason}), but earlier checkpoints are kept. Free some space."
+        ) from error
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.rename(old)
@@ -362,7 +364,7 @@ def load_model(folder: Path) -> PreTrainedModel:
 def _read_config(folder: Path) -> dict[str, Any]:
     """Return the contents of a stock model's `config.json`; the weights beside it must be complete."""
     if not (folder / WEIGHTS_FILE).is_file():
-        raise InputError(f"{folder} has no {WEIGHTS_FILE}. Add it; only safetensors weights are read.")
+        raise InputError(f"{folder} has no {WEIGHTS_FILE}, and no other format of weights is read. Add it.")
     if not (folder / "config.json").is_file():
         raise InputError(f"{folder} has no config.json. Restore its files.")
     try:

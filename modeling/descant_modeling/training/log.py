@@ -45,12 +45,14 @@ def git_revision() -> str | None:
     here = Path(__file__)
 
     def git(*command: str) -> str:
-        done = subprocess.run(["git", "--no-optional-locks", *command], cwd=here.parent, capture_output=True, text=True, check=True)
+        done = subprocess.run(["git", *command], cwd=here.parent, capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
     try:
         git("ls-files", "--error-unmatch", here.name)  # not an environment inside another checkout
-        return git("describe", "--always", "--dirty=+", "--abbrev=12")
+        # Not `describe --dirty`, which rewrites the index, and leaves a lock if the disk is full.
+        changes = git("--no-optional-locks", "status", "--porcelain", "--untracked-files=no")
+        return git("describe", "--always", "--abbrev=12") + "+" * bool(changes)
     except (OSError, subprocess.CalledProcessError):
         return None
 

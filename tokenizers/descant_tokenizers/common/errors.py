@@ -38,14 +38,7 @@ def printable(text: str, max_length: int) -> str:
 
 
 def missing_extra(error: ModuleNotFoundError) -> InputError:
-    """Return what to tell a user who lacks a library.
-
-    Args:
-        error: Raised by its import.
-
-    Raises:
-        ModuleNotFoundError: It is not a library of `EXTRAS`, so the import is a bug.
-    """
+    """Return the user error for a failed import of a library in `EXTRAS`; raise `error` for any other library."""
     module = (error.name or "").partition(".")[0]
     if module not in EXTRAS:
         raise error

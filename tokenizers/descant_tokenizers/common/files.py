@@ -24,6 +24,9 @@ FORMATS = {
 }
 """Output formats with their file name suffixes."""
 
+DEFAULT_FORMATS = ("midi", "musicxml", "svg", "png", "mp3")
+"""Formats of generated music."""
+
 
 @contextlib.contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:

@@ -1,8 +1,8 @@
 """The datatrove backend: build corpora larger than one machine with datatrove's executors (extra `scale`).
 
 The pieces of a corpus are assigned to tasks in order. Each task writes the outcomes of its pieces to one file in the
-work folder; when all tasks are done, the files are combined into the rows that a plain build would have written. A
-finished task is not repeated: after a failure, or when the jobs of a cluster have ended, the same command continues.
+work folder; when all tasks are done, the files are combined into the rows that a plain build writes. A finished task is
+not repeated: after a failure, or when the jobs of a cluster have ended, the same command continues.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Cluster:
 
     Attributes:
         executor: datatrove's Local, Slurm or Ray executor.
-        workers: Tasks that run at a time; None for one per core locally, and for no limit on a cluster.
+        workers: Tasks that run at a time; None for one per core locally and no limit on a cluster.
         tasks: Number of tasks; None for one per 1,000 pieces, and at least one per worker.
         partition: Slurm partition.
         time: Time limit of a Slurm job, `hours:minutes:seconds`.
@@ -70,7 +70,7 @@ class Cluster:
 
 
 class ReadShare(PipelineStep):  # type: ignore[misc]
-    """Pipeline step that reads one task's share of the pieces; it holds no keys, only the work folder with them."""
+    """Pipeline step that reads one task's share of the pieces, whose keys are in the work folder."""
 
     name = "pieces"
     type = "Descant"
@@ -187,8 +187,8 @@ def _run(executor: PipelineExecutor, folder: Path, *, quiet: bool) -> None:
         raise
     except Exception as error:
         raise InputError(
-            f"A task failed ({type(error).__name__}: {error}); its log is in {folder / 'logs'}. Fix the cause, and run "
-            "the same command again."
+            f"A task failed ({type(error).__name__}: {error}), and its log is in {folder / 'logs'}. Fix the cause, and "
+            "run the same command again."
         ) from error
     finally:
         os.dup2(stderr, 2)

@@ -1,4 +1,4 @@
-"""Scores as sound, using Python packages only (extra `sound`): WAV, FLAC and MP3.
+"""Scores as sound, using only Python packages: WAV, FLAC and MP3.
 
 The SoundFont of the package is FluidR3Mono, trimmed (`tools/soundfont`), with its samples in Ogg Vorbis (SF3). The
 synthesizer reads only SF2, which holds uncompressed samples, so the requested sounds are unpacked here. File layout:
@@ -10,7 +10,6 @@ Units: seconds and samples. Shapes: L samples, C channels.
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import os
 import struct
@@ -47,7 +46,7 @@ _BLOCK = 65_536
 _TAIL_SECONDS = 1.5
 
 _COMPRESSED = 0x10  # flag of a sample's type
-_GUARD = 46  # silent samples that the specification requires behind each sample
+_GUARD = 46  # silent samples that the specification requires after each sample
 _INSTRUMENT, _SAMPLE = 41, 53  # the generators that refer to one
 _PRESETS = np.dtype([("name", "S20"), ("program", "<u2"), ("bank", "<u2"), ("bag", "<u2"), ("rest", "V12")])
 _INSTRUMENTS = np.dtype([("name", "S20"), ("bag", "<u2")])
@@ -63,11 +62,6 @@ _SAMPLES = np.dtype(
         ("kind", "<u2"),
     ]
 )
-
-
-def has_sound() -> bool:
-    """Return True if the packages of the extra `sound` are installed."""
-    return all(importlib.util.find_spec(name) is not None for name in ("midirenderer", "soundfile"))
 
 
 def render_sound(
@@ -121,8 +115,8 @@ def render_samples(score: ScoreTick, *, sound: str | None = None, muted: Collect
         full scale.
 
     Raises:
-        InputError: The extra `sound` is not installed, the sound is unknown, the score is empty or longer than
-            :data:`MAX_MINUTES` minutes, or no track has a muted name.
+        InputError: The sound is unknown, the score is empty or longer than :data:`MAX_MINUTES` minutes, or no track has
+            a muted name.
     """
     _check_playable(score, sound)
     tracks = {track.name for track in score.tracks}
@@ -158,17 +152,15 @@ def render_stems(score: ScoreTick, *, sound: str | None = None) -> tuple[dict[st
     padded = {name: np.pad(samples, (0, length - len(samples))) for name, samples in stems.items()}
     peak = float(np.abs(np.sum(list(padded.values()), axis=0)).max())
     gain = _PEAK / max(peak, 1.0)
-    # A voice alone may be louder than where another one cancels it.
+    # A single voice may be louder than the mix, where another one cancels it.
     return {n: np.clip(np.round(x * gain), -_FULL_SCALE, _FULL_SCALE).astype(np.int16) for n, x in padded.items()}, rate
 
 
 def _check_playable(score: ScoreTick, sound: str | None) -> None:
-    if not has_sound():
-        raise InputError("Sound needs midirenderer and soundfile. Run pip install -c constraints.txt -e '.[sound]'.")
     if sound is not None and sound not in SOUNDS:
         raise InputError(f"The sound is '{sound}'. Give one of {', '.join(SOUNDS)}.")
     if not any(track.notes for track in score.tracks):
-        raise InputError("The score has no notes, so there is nothing to hear. Give one that has.")
+        raise InputError("The score has no notes to play. Give one that has.")
     timed: Any = score.to("second")  # typed as object
     minutes = float(timed.end()) / 60
     if minutes > MAX_MINUTES:
@@ -216,9 +208,6 @@ def _merged(tracks: Iterable[TrackTick]) -> list[TrackTick]:
     return list(merged.values())
 
 
-# ---- the SoundFont
-
-
 @lru_cache(maxsize=8)
 def unpack_soundfont(presets: frozenset[Preset], font: Path = FONT) -> bytes:
     """Convert an SF3 file to an SF2 file that lists all presets, but holds samples only for those requested."""
@@ -247,7 +236,7 @@ def unpack_soundfont(presets: frozenset[Preset], font: Path = FONT) -> bytes:
 
 
 def _samples_of(tables: dict[bytes, bytes], presets: frozenset[Preset]) -> set[int]:
-    """Find the samples that presets refer to: presets, their zones, instruments, their zones, samples."""
+    """Find the samples of presets: from presets through their zones to instruments, and through theirs to samples."""
     owners, instruments = np.frombuffer(tables[b"phdr"], _PRESETS), np.frombuffer(tables[b"inst"], _INSTRUMENTS)
     chosen = [i for i, row in enumerate(owners[:-1]) if (int(row["bank"]), int(row["program"])) in presets]
     players = _references(owners, chosen, tables[b"pbag"], tables[b"pgen"], _INSTRUMENT)
@@ -255,7 +244,7 @@ def _samples_of(tables: dict[bytes, bytes], presets: frozenset[Preset]) -> set[i
 
 
 def _references(owners: NDArray[Any], chosen: Sequence[int], bags: bytes, generators: bytes, kind: int) -> set[int]:
-    """Collect what the zones of presets or instruments refer to; an owner's zones end where the next one's begin."""
+    """Collect what the zones of presets or instruments refer to; they end where those of the next owner begin."""
     zones, rows = np.frombuffer(bags, _BAGS)["generator"], np.frombuffer(generators, _GENERATORS)
     found: set[int] = set()
     for index in chosen:

@@ -81,7 +81,7 @@ def notate(rendering: Rendering) -> tuple[str, Displacement]:
     tracks = engraved_tracks(score)
     num_notes = sum(len(track.notes) for track in tracks)
     if not num_notes:
-        raise InputError("The score has no pitched notes, so there is nothing to engrave. Give one that has.")
+        raise InputError("The score has no pitched notes to engrave. Give one that has.")
     if num_notes > MAX_NOTES:
         raise InputError(f"The score has {num_notes:,} notes, and at most {MAX_NOTES:,} are engraved. Cut it shorter.")
     measures = measures_of(score)

@@ -65,7 +65,7 @@ def piano_roll(score: ScoreTick, *, is_given: GivenRule | None = None, title: st
 
     Args:
         score: Any score with notes; tracks without a name are called "track 1", "track 2", ...
-        is_given: Tells which notes were given, for example `lambda voice, note: voice == "Soprano"`, or
+        is_given: Rule for the notes that were given, for example `lambda voice, note: voice == "Soprano"`, or
             `lambda voice, note: note.time < end_of_prompt_ticks`. By default all notes look the same.
         title: One line above the picture.
 
@@ -77,7 +77,7 @@ def piano_roll(score: ScoreTick, *, is_given: GivenRule | None = None, title: st
     """
     boxes = _boxes(score, is_given or (lambda voice, note: False))
     if not boxes:
-        raise InputError("The score has no pitched notes, so there is nothing to draw. Give one that has.")
+        raise InputError("The score has no pitched notes to draw. Give one that has.")
     data = io.BytesIO()
     with _quiet_matplotlib():
         figure = _draw(score, boxes, title, marks_given=is_given is not None)
@@ -124,7 +124,7 @@ def _runs(row: list[_Box]) -> list[list[_Box]]:
 
 
 def _shared(run: list[_Box]) -> Iterator[_Box]:
-    """Divide the height of a row among the tracks of one run, the first track on top."""
+    """Divide the height of a row among the tracks of a run, the first track on top."""
     tracks = sorted({box.track for box in run}, reverse=True)
     height = 1 / len(tracks)
     for box in run:
@@ -218,7 +218,7 @@ def _style(color: str, given: bool) -> dict[str, Any]:
 
 
 def _write_signatures(all_axes: Sequence[Axes], systems: Sequence[Sequence[Bar]]) -> None:
-    """Write each new time signature above its first bar; that of a pickup is only its length."""
+    """Write each new time signature above its first bar, except for a pickup, where it is only a length."""
     before = None
     for axes, system in zip(all_axes, systems, strict=True):
         for bar in system:

@@ -1,4 +1,4 @@
-"""Rhythm as notation writes it: note values that show the beats, tuplets, and times moved to what can be written.
+"""Rhythm in notation: note values that show the beats, tuplets, and times moved to where note values reach.
 
 Units: quarter notes, as exact fractions. Places are counted from where a full bar would begin: a pickup of one quarter
 in 4/4 begins at 3.
@@ -40,7 +40,7 @@ class TimeSignature:
 
     @property
     def beat(self) -> Fraction:
-        """The beat that note values must not hide; quarters also in 2/2 and 3/2."""
+        """The beat that note values must not hide; a quarter even in 2/2 and 3/2."""
         return 3 * self.unit if self.is_compound else self.unit
 
     @property
@@ -57,14 +57,9 @@ class TimeSignature:
 
 @dataclass(frozen=True)
 class Tuplet:
-    """A stretch of time that is not divided by two.
+    """A stretch of time divided into `actual` notes (3 in a triplet) in the time of `normal` ones (2 in a triplet).
 
-    Attributes:
-        start: Its place.
-        length: Its length.
-        actual: Number of notes (3 in a triplet) ...
-        normal: ... in the time of this number (2 in a triplet).
-        unit: Sounding length of the shortest note.
+    `unit` is the sounding length of the shortest note.
     """
 
     start: Fraction
@@ -134,14 +129,14 @@ def _tuplets_in(start: Fraction, length: Fraction, points: Collection[Fraction])
         odd //= 2
     if odd == 1:
         if any((point * _FINEST).denominator > 1 for point in inside):
-            raise ValueError(f"no note value reaches {inside}")
+            raise ValueError(f"No note value reaches {inside}.")
         return []
     half = length / 2
     if start + half in inside:
         return _tuplets_in(start, half, points) + _tuplets_in(start + half, half, points)
     unit = length / parts
     if odd not in _TUPLETS or unit < (_FINEST_TUPLET if odd == 3 else length / odd):
-        raise ValueError(f"no tuplet reaches {inside}")
+        raise ValueError(f"No tuplet reaches {inside}.")
     return [Tuplet(start, length, odd, _TUPLETS[odd], unit)]
 
 
@@ -205,7 +200,7 @@ def _is_plain_rest(meter: TimeSignature, start: Fraction, end: Fraction) -> bool
 
 
 def _cut(meter: TimeSignature, start: Fraction, end: Fraction) -> Fraction:
-    """Return the strongest place inside a stretch: the middle of the bar, a beat, then its halves."""
+    """Return the strongest place inside a stretch: the middle of the bar, else a beat, else a part of one."""
     beat = meter.beat
     first, last = -(-start // beat) * beat, end // beat * beat
     if first == start and start < last < end:

@@ -47,7 +47,7 @@ class Key:
 
 @dataclass(frozen=True)
 class KeyFound:
-    """The key of a score, and a few words on where it comes from."""
+    """The key of a score, and its source in a few words."""
 
     key: Key
     reason: str
@@ -57,7 +57,7 @@ class KeyFound:
 
 
 def parse_key(text: str) -> Key:
-    """Read a key as people write it: `G`, `F# minor`, `Bb major`, `ebm`.
+    """Parse a key as people write it: `G`, `F# minor`, `Bb major`, `ebm`.
 
     Raises:
         InputError: It is not a key, or has more than seven sharps or flats.
@@ -119,7 +119,7 @@ def find_key(score: ScoreTick) -> KeyFound:
     if not score.key_signatures:
         return KeyFound(estimated, "found in the notes")
     written = score.key_signatures[0]
-    # A signature a step off its key is an old habit: Dorian and Mixolydian.
+    # Old editions write Dorian and Mixolydian signatures, one accidental off the key.
     is_minor = estimated.mode == "minor" and abs(written.key - estimated.sharps) <= 1
     if written.tonality == 1:
         key = Key(written.key, "minor")

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from descant_tokenizers.common.errors import InputError
 
 _OPTIONS = {
-    "pageHeight": 3564,  # A4, slightly smaller than life
+    "pageHeight": 3564,  # A4, slightly reduced
     "pageWidth": 2520,
     "scale": 35,
     "adjustPageHeight": True,
@@ -23,7 +23,7 @@ _OPTIONS = {
     "smuflTextFont": "none",
     "spacingStaff": 10,
     "spacingSystem": 8,
-    # Verovio measures words in Times. Where that is missing they are drawn up to a fifth wider, and need room.
+    # Verovio measures words in Times; without that font they are up to a fifth wider and need room.
     "lyricSize": 4.0,
     "lyricWordSpace": 3.5,
     "pageMarginLeft": 90,
@@ -31,7 +31,7 @@ _OPTIONS = {
 _SPACING = 0.25  # verovio's default `spacingLinear`
 _CHORD_SPACING = 0.45  # room for chord symbols, which do not push notes apart
 _SPACING_FACTORS = (1.0, 0.93, 0.86, 1.1)  # tried in turn until the last system has more than one bar
-# Verovio sets these signs among words in a music font, which few programs find. Any text font has these characters.
+# Verovio sets these signs in a music font, which few programs find; every text font has these characters.
 _SIGNS = {
     **dict.fromkeys(("\ue260", "\uea64"), "♭"),
     **dict.fromkeys(("\ue261", "\uea65"), "♮"),
@@ -123,7 +123,7 @@ def _toolkit(musicxml: str, options: dict[str, Any]) -> Any:
 
 
 def _ends_with_a_lonely_bar(page: str) -> bool:
-    """Return True if the last system has one bar, and the page has another system that could hold it."""
+    """Return True if the last of several systems on the page has one bar."""
     systems = page.split('class="system"')[1:]
     return len(systems) > 1 and systems[-1].count('class="measure"') == 1
 
@@ -140,7 +140,7 @@ def _finished(page: str) -> str:
 
 
 def why_no_pdf() -> str | None:
-    """Return what this machine lacks for PDF, as an error message; None if nothing."""
+    """Return an error message if this machine lacks something for PDF, else None."""
     if any(importlib.util.find_spec(name) is None for name in ("cairosvg", "pypdf")):
         return "PDF needs cairosvg and pypdf. Run pip install -c constraints.txt -e '.[pdf]'."
     try:

@@ -1,4 +1,4 @@
-"""A score in every format: MIDI, MusicXML, SVG and PDF pages, a piano roll, sound.
+"""A score in every format: MIDI, MusicXML, SVG and PDF pages, piano roll, and sound.
 
 >>> from descant_tokenizers.scores import read_score
 >>> rendering = Rendering(read_score("examples/au-clair-de-la-lune.musicxml"))
@@ -22,7 +22,7 @@ from symusic.core import ScoreTick
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.common.files import FORMATS, check_free, file_of, write_all
 from descant_tokenizers.rendering import Layout
-from descant_tokenizers.rendering.audio import has_sound, sound_file
+from descant_tokenizers.rendering.audio import sound_file
 from descant_tokenizers.rendering.layers import Displacement, GivenRule
 from descant_tokenizers.rendering.spelling import Key, KeyFound, find_key
 from descant_tokenizers.scores.marks import Marks
@@ -35,13 +35,13 @@ _NOTATION_FORMATS = ("musicxml", "svg", "pdf")
 
 @dataclass(frozen=True)
 class Rendering:
-    """A score and how to show and play it; each format is made on demand, the notation once.
+    """A score with options for showing and playing it; formats are made on demand, the notation once.
 
     Attributes:
         score: Any score with pitched notes.
         title: Printed above the first system; by default the title of the marks.
         caption: Printed above the piano roll; by default the title.
-        is_given: Tells which notes were given, for example `lambda voice, note: voice == "Soprano"`; the others are
+        is_given: Rule for the given notes, for example `lambda voice, note: voice == "Soprano"`; the others are
             colored, and a legend is printed. By default all notes look the same.
         arrangement: Staves: `open` has one for each track, `closed` two voices to one; by default closed for four
             voices (see `staves_of`).
@@ -65,8 +65,8 @@ class Rendering:
 
     @cached_property
     def key_found(self) -> KeyFound:
-        """The key for spelling notes, and where it comes from."""
-        return find_key(self.score) if self.chosen_key is None else KeyFound(self.chosen_key, "as asked for")
+        """The key for spelling notes, and its source."""
+        return find_key(self.score) if self.chosen_key is None else KeyFound(self.chosen_key, "as requested")
 
     @property
     def key(self) -> Key:
@@ -137,7 +137,7 @@ class Rendering:
 
 @dataclass(frozen=True)
 class WrittenFiles:
-    """The files of one rendering by format, why others were left out, and what the notation changes."""
+    """The files of a rendering by format, the reasons for missing ones, and the changes in the notation."""
 
     files: Mapping[str, Sequence[Path]]
     left_out: Mapping[str, str]
@@ -149,15 +149,10 @@ class WrittenFiles:
         return [path for paths in self.files.values() for path in paths]
 
 
-def default_formats() -> tuple[str, ...]:
-    """Return the formats written by default; sound only if the extra `sound` is installed."""
-    return ("midi", "musicxml", "svg", "png", *(["mp3"] if has_sound() else []))
-
-
 def write_renderings(
     renderings: Mapping[Path, Rendering], formats: Sequence[str], *, force: bool = False
 ) -> list[WrittenFiles]:
-    """Write renderings in several formats: all files of all renderings, or after a failure none.
+    """Write renderings in several formats: all files of all renderings, or none after a failure.
 
     A format in which a score cannot be written (a library is missing, the music is too long) is left out and reported.
 
@@ -205,7 +200,7 @@ def _pages(path: Path, count: int) -> list[Path]:
 
 
 def _remove_old_pages(pages: Sequence[Path]) -> None:
-    """Remove the remaining pages of a longer score that these pages have replaced."""
+    """Remove the remaining pages of a longer score that these pages replace."""
     for count in itertools.count(len(pages) + 1) if pages else ():
         page = _pages(pages[0], count)[-1]
         if not page.is_file():
