@@ -113,6 +113,8 @@ def test_a_markov_voice_goes_only_where_one_went_in_training():
 
 def test_baseline_is_both_of_them():
     assert named_harmonizers(["chorales", "baseline", "markov"]) == ["chorales", *BASELINES]
+    with pytest.raises(InputError, match=r"a/best and b/best are both named best\. Rename or copy one"):
+        named_harmonizers(["a/best", "chorales", "b/best"])
     with pytest.raises(InputError, match=r"nearest and markov\. Give one"):
         open_harmonizer("baseline")
 

@@ -91,7 +91,7 @@ def read_chorales(sources: Sequence[str], progress: Callable[[float], None] | No
         if progress is not None:
             progress((index + 1) / len(files))
     if not found.chorales:
-        reason = next(iter(found.skipped.values()), f"No file ends in {', '.join(SUFFIXES)}.")
+        reason = next(iter(found.skipped.values()), f"Give files that end in {', '.join(SUFFIXES)}.")
         raise InputError(f"{', '.join(sources)} holds no four-part piece. {reason}")
     return found
 

@@ -76,9 +76,18 @@ def open_harmonizer(name: str, device: str = "cpu", config: GenerationConfig | N
 
 
 def named_harmonizers(names: Iterable[str]) -> list[str]:
-    """Return the names of models without repetition; `baseline` means both baselines."""
+    """Return the names of models without repetition; `baseline` means both baselines.
+
+    Raises:
+        InputError: Two models would have the same name in tables.
+    """
     known = (BASELINES if name == _ALL_BASELINES else (name,) for name in names)
-    return list(dict.fromkeys(name for group in known for name in group))
+    unique = list(dict.fromkeys(name for group in known for name in group))
+    shown: dict[str, str] = {}
+    for name in unique:
+        if (other := shown.setdefault(Path(name).name, name)) != name:
+            raise InputError(f"{other} and {name} are both named {Path(name).name}. Rename or copy one of the folders.")
+    return unique
 
 
 @cache
