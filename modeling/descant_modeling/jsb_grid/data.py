@@ -1,4 +1,4 @@
-"""Chorales on a grid of 16ths, from the benchmark's file or from our own corpora, and their tokens.
+"""Chorales on a grid of 16ths, from the benchmark's file or Descant's corpora, and their tokens.
 
 The tokens are soprano, alto, tenor and bass of the first 16th, then of the second, and so on to EOS. A token is a MIDI
 pitch or a rest; a held note and a repeated one look alike. Before the first 16th of every beat there may be a token

@@ -2,7 +2,7 @@
 
 Scores are compared by what sounds: for each instrument (MIDI program, or drums) and pitch, when notes begin and how
 long they last. Tracks of one program count as one instrument, because a single stream of tokens cannot tell them
-apart. Times are compared exactly, whatever the two resolutions are: both are brought to their product.
+apart. Times are compared exactly at any two resolutions: both are scaled to their product.
 
 Tables and pictures are made from the figures of `compare` alone, so that a record can be printed again.
 """
@@ -285,7 +285,7 @@ def load_source(names: Sequence[str], limit: int = 0, seed: int = 0, progress: O
         progress: Called after each file.
 
     Raises:
-        InputError: There is no such source, or nothing in it can be read.
+        InputError: The source does not exist, or nothing in it can be read.
     """
     from descant_tokenizers.corpora.build import load_corpus  # with datasets, which inspecting a file does not need
     from descant_tokenizers.corpora.store import is_dataset

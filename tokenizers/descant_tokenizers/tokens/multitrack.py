@@ -41,9 +41,8 @@ def encode_multitrack(
 ) -> tuple[Piece, tuple[str, ...]]:
     """Put a score of any tracks on the token grid.
 
-    Onsets, durations, velocities and tempos are rounded to the nearest in the vocabulary. Of notes of one instrument
-    and pitch that then begin together the longest stays, and one that still sounds when its pitch is struck again ends
-    there.
+    Onsets, durations, velocities and tempos are rounded to the nearest in the vocabulary. Of the notes of one instrument
+    and pitch that then begin together the longest is kept, and a note ends where its pitch is struck again.
 
     Args:
         vocabulary: The vocabulary of the preset `gm`.

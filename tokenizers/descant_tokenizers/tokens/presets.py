@@ -132,7 +132,7 @@ def open_tokenizer(name: str) -> REMI:
             `user/name@revision`.
 
     Raises:
-        InputError: There is no such preset, folder or repository.
+        InputError: The preset, folder or repository does not exist.
     """
     if name in PRESETS:
         return build_tokenizer(name)
@@ -161,7 +161,7 @@ def load_tokenizer(folder: Path) -> REMI:
 
     Raises:
         InputError: The folder holds no readable `tokenizer.json` of miditok, one without the task tokens, or one whose
-            merges are not ours.
+            merges were not trained by Descant.
     """
     from miditok import REMI
 
