@@ -41,7 +41,7 @@ def encode_multitrack(
 ) -> tuple[Piece, tuple[str, ...]]:
     """Put a score of any tracks on the token grid.
 
-    Onsets, durations, velocities and tempos are rounded to the nearest in the vocabulary. Of the notes of one instrument
+    Onsets, durations, velocities and tempos are rounded to the nearest in the vocabulary. Of the notes of an instrument
     and pitch that then begin together the longest is kept, and a note ends where its pitch is struck again.
 
     Args:
