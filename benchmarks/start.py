@@ -1,11 +1,11 @@
-"""Wall time of a whole `generate.py` run, beside importing torch and transformers, in turns.
+"""Compare the wall time of a whole `generate.py` run with that of importing torch and transformers, in turns.
 
     python benchmarks/start.py
     python benchmarks/start.py --repeats 9 --prompt examples/greensleeves.mid
 
 One side is `generate.py --formats midi` on a tune of 12 bars, from the start of Python to its end; the other is
-`python -c "import torch, transformers"`, which any program on them waits for before it does anything. It prints medians
-over the turns and their ratios, also for our imports alone.
+`python -c "import torch, transformers"`, the time that any program built on them takes to start. The medians over the
+turns and their ratios are printed, also for our imports alone.
 """
 
 from __future__ import annotations
@@ -41,18 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     turns: dict[str, list[float]] = {"generate.py": [], "our imports": [], "import torch, transformers": []}
     with tempfile.TemporaryDirectory() as folder:
         out = str(Path(folder) / "tune.mid")
-        ours = (
-            "generate.py",
-            "--prompt",
-            str(options.prompt),
-            "--seed",
-            "1",
-            "--formats",
-            "midi",
-            "--out",
-            out,
-            "--force",
-        )
+        options_of_ours = ("--seed", "1", "--formats", "midi", "--out", out, "--force")
+        ours = ("generate.py", "--prompt", str(options.prompt), *options_of_ours)
         for _ in range(options.repeats + 1):
             for name, command in zip(turns, (ours, IMPORTS, THEIRS), strict=True):
                 turns[name].append(seconds(*command))
