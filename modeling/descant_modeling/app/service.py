@@ -22,7 +22,7 @@ from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.generation.base import GenerationResult, MusicGenerator, check_style
 from descant_modeling.generation.multitrack import MultitrackGenerator
 from descant_modeling.models.checkpoints import EMBEDDED_DEFAULT, embedded_models
-from descant_tokenizers.common.errors import InputError, printable
+from descant_tokenizers.common.errors import InputError, MissingExtraError, printable
 from descant_tokenizers.scores import bars_of
 from descant_tokenizers.scores.reading import parse_score
 
@@ -47,7 +47,8 @@ class Service:
     """Generators, sessions and the queue.
 
     Args:
-        models: Names, folders or Hub ids, the default first; None for all embedded ones that write to a melody.
+        models: Names, folders or Hub ids, the default first; None for all embedded ones that write to a melody and
+            need no extra that is not installed.
         limits: Limits on requests.
         device: Where models compute; None for automatic.
 
@@ -64,7 +65,12 @@ class Service:
         self.generators: dict[str, MusicGenerator] = {}
         embedded = sorted(embedded_models(), key=lambda name: (name != EMBEDDED_DEFAULT, name))
         for name in embedded if models is None else models:
-            generator = load(name, device).generator
+            try:
+                generator = load(name, device).generator
+            except MissingExtraError:
+                if models is None:
+                    continue
+                raise
             if "harmonize" not in generator.tasks:
                 reason = "writes music without a melody, and the page starts from one"
             elif isinstance(generator, MultitrackGenerator):

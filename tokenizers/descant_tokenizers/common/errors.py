@@ -37,9 +37,13 @@ def printable(text: str, max_length: int) -> str:
     return line if len(line) <= max_length else line[: max_length - 1].rstrip() + "…"
 
 
-def missing_extra(error: ModuleNotFoundError) -> InputError:
+class MissingExtraError(InputError):
+    """A library is not installed that an extra of this package brings."""
+
+
+def missing_extra(error: ModuleNotFoundError) -> MissingExtraError:
     """Return the user error for a failed import of a library in `EXTRAS`; raise `error` for any other library."""
     module = (error.name or "").partition(".")[0]
     if module not in EXTRAS:
         raise error
-    return InputError(f"This needs {module}. Run pip install -c constraints.txt -e '.[{EXTRAS[module]}]'.")
+    return MissingExtraError(f"This needs {module}. Run pip install -c constraints.txt -e '.[{EXTRAS[module]}]'.")
