@@ -1,6 +1,6 @@
 """Models of symbolic music: architectures, training, decoding, evaluation and the embedded weights.
 
-`load` opens a model; :mod:`descant_modeling.api` says what it can do.
+`load` opens a model; :mod:`descant_modeling.api` documents it.
 """
 
 from importlib.metadata import version
@@ -15,7 +15,7 @@ __all__ = ["Model", "__version__", "load"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import torch and transformers (seconds) only when somebody asks for a model."""
+    """Import the Python API, and the libraries behind it, when it is first used."""
     if name in ("Model", "load"):
         from descant_modeling import api
 

@@ -92,7 +92,7 @@ class Model:
         Args:
             music: The prompt.
             config: Options.
-            given: In four parts, the voices that the prompt's tracks are (the soprano by default); otherwise the
+            given: For a four-part model, the voices of the prompt's tracks (the soprano by default); otherwise the
                 tracks to keep, by name, number from 1 or instrument.
             write: The instruments to write, for a multitrack model.
             track: The melody's track, number from 1 or name, where one is given.
@@ -121,8 +121,8 @@ class Model:
             music: The prompt.
             config: Options.
             bars: Number of bars, 1-256; 8 by default.
-            given: In four parts, the voices that the prompt's tracks are; the missing ones are then written too, from
-                the first bar on. Otherwise the tracks that are kept and go on; all by default.
+            given: For a four-part model, the voices of the prompt's tracks; the missing ones are then also written,
+                from the first bar on. Otherwise the tracks to keep and continue; all by default.
             write: Further instruments, for a multitrack model.
             track: The melody's track, number from 1 or name, where one is given.
             **options: Fields of `GenerationConfig`.
@@ -225,8 +225,8 @@ def load(model: ModelSource = EMBEDDED_DEFAULT, device: str | None = None) -> Mo
 
     Args:
         model: An embedded model's name, a checkpoint or run folder, or a Hub id, tried in this order.
-        device: `cpu`, `cuda` or `mps`. The default for causal models is `cpu`, on which they run without torch, for
-            the GANs the best there is.
+        device: `cpu`, `cuda` or `mps`. Default: `cpu` for causal models, which need no torch there; the best one
+            available for the GANs.
 
     Raises:
         InputError: There is no such model or device.

@@ -191,7 +191,7 @@ def test_uploads_are_bounded_and_refused_by_their_own_name(session: Session, rep
         ({"num_samples": 5}, "Give 1 to 4"),
         ({"task": "continue", "num_bars": 17}, "Give 1 to 16"),
         ({"model": "nobody"}, "There is no model 'nobody'"),
-        ({"style": "mozart"}, "The style is 'mozart'. Give one that this model knows: bach, folk"),
+        ({"style": "mozart"}, "The style is 'mozart'. Choose from bach, folk"),
     ],
 )
 def test_options_out_of_range_are_refused(

@@ -138,7 +138,7 @@ def test_overrides_reach_every_level(tmp_path):
     [
         ("seed", "has no '='. Write key=value"),
         ("seed.a=3", "seed is a value"),
-        ("seed=[", "'seed=[' is not YAML"),
+        ("seed=[", "'seed=[' has no YAML"),
         ("model.depth=1", "model.depth is not a key"),
     ],
 )

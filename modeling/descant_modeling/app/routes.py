@@ -133,7 +133,7 @@ def engraved(rendering: Rendering, width_pixels: int, check: Check = no_check) -
 
 
 def stems_of(take: Take, check: Check = no_check) -> dict[str, bytes]:
-    """Return the sound of each voice as FLAC, all of one length and as loud as they are together."""
+    """Return the sound of each voice as FLAC, all of the same length, at their loudness in the mix."""
     with _one_synthesis:  # the page requests all voices of a take at the same time
         check()
         if not take.stems:
@@ -166,17 +166,11 @@ def zip_of(takes: Sequence[Take], check: Check = no_check) -> bytes:
                 for number, page in enumerate(pages, start=1):
                     suffix = f"{f'-page{number}' if number > 1 else ''}{file_of(name, form).suffix}"
                     archive.writestr(f"{name}{suffix}", page)
-        facts = [_facts(take) for take in takes]
+        facts = [
+            {"file": f"take-{take.number}.mid", "title": take.title, "made": take.made}
+            | take.settings
+            | {"remarks": list(take.remarks), "rules": details(take)["rules"]}
+            for take in takes
+        ]
         archive.writestr("takes.json", json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
     return data.getvalue()
-
-
-def _facts(take: Take) -> dict[str, Any]:
-    return {
-        "file": f"take-{take.number}.mid",
-        "title": take.title,
-        "made": take.made,
-        **take.settings,
-        "remarks": list(take.remarks),
-        "rules": details(take)["rules"],
-    }

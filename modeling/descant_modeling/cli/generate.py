@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from descant_modeling.cli import options as opt
-from descant_modeling.cli.generate_report import Outcome, RenderOptions, facts_of, left_out, renderings_of, summary
+from descant_modeling.cli.generate_report import Outcome, facts_of, left_out, renderings_of, summary
 from descant_modeling.cli.options import AllowLeaps, AllowParallels, BestOf, Device, Temperature, TopP, check_options
 from descant_modeling.decoding.config import GenerationConfig
 from descant_tokenizers.common.errors import InputError
@@ -87,9 +87,9 @@ def generate_command(
     read = None if prompt is None else _read_prompt(request, prompt)
     name = Path(model).name if prompt is None else prompt.stem
     spelled = None if key is None else parse_key(key)
-    show = RenderOptions(name, request.task, _formats(formats, picture), layout, spelled, chords == "", sound)
-    path = out or OUT_FOLDER / f"{name}-{request.task}{FORMATS[show.formats[0]]}"
-    check_outputs(path, num_samples, show.formats, force=force or out is None)
+    forms = _formats(formats, picture)
+    path = out or OUT_FOLDER / f"{name}-{request.task}{FORMATS[forms[0]]}"
+    check_outputs(path, num_samples, forms, force=force or out is None)
 
     from descant_modeling.api import load
     from descant_modeling.common.console import progress_bar, quiet_libraries
@@ -102,8 +102,9 @@ def generate_command(
         result = generator.generate(read, request, config, progress=progress)
     generation_seconds = time.monotonic() - loaded
     paths = (free_outputs if out is None else numbered)(path, num_samples)
-    renderings = renderings_of(result.samples, show, read.marks if read else Marks())
-    files = write_renderings(dict(zip(paths, renderings, strict=True)), show.formats, force=force)
+    marks, look = read.marks if read else Marks(), {"arrangement": layout, "chosen_key": spelled, "sound": sound}
+    renderings = renderings_of(result.samples, name, request.task, marks, with_chords=chords == "", **look)
+    files = write_renderings(dict(zip(paths, renderings, strict=True)), forms, force=force)
     seconds = time.monotonic() - started
     outcome = Outcome(prompt, model, request, seed, result, renderings, files, generation_seconds, seconds)
     _report(outcome, quiet=quiet, as_json=as_json)

@@ -5,40 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from symusic.core import NoteTick
 
     from descant_modeling.generation.base import GenerationResult, Request, Sample
-    from descant_tokenizers.rendering.spelling import Key
     from descant_tokenizers.rendering.write import Rendering, WrittenFiles
     from descant_tokenizers.scores.marks import Marks
 
-__all__ = ["Outcome", "RenderOptions", "facts_of", "left_out", "renderings_of", "summary"]
-
-
-@dataclass(frozen=True)
-class RenderOptions:
-    """How to show and play results.
-
-    Attributes:
-        name: Name of the prompt, or of the model without one.
-        task: The task.
-        formats: Formats to write.
-        layout: Staves; None for the default.
-        key: Key to spell notes in; None to detect it.
-        with_chords: True to add chords to the sheet music and the report.
-        sound: Sound of all voices; None for their own.
-    """
-
-    name: str
-    task: str
-    formats: tuple[str, ...]
-    layout: Literal["open", "closed"] | None
-    key: Key | None
-    with_chords: bool
-    sound: str | None
+__all__ = ["Outcome", "facts_of", "left_out", "renderings_of", "summary"]
 
 
 @dataclass(frozen=True)
@@ -73,22 +49,13 @@ class Outcome:
         return [*self.result.silences, *_unique(remark for each in self.files for remark in each.remarks)]
 
 
-def renderings_of(samples: Sequence[Sample], show: RenderOptions, marks: Marks) -> list[Rendering]:
-    """Prepare each sample for its formats, with the marks of the prompt."""
+def renderings_of(samples: Sequence[Sample], name: str, task: str, marks: Marks, **options: Any) -> list[Rendering]:
+    """Prepare each sample for its formats, with the marks of the prompt; `options` are fields of `Rendering`."""
     from descant_tokenizers.rendering.write import Rendering
 
+    title, caption = marks.title or name, f"{name}: {task}"
     return [
-        Rendering(
-            sample.score,
-            title=marks.title or show.name,
-            caption=f"{show.name}: {show.task}",
-            is_given=_given_rule(sample),
-            arrangement=show.layout,
-            chosen_key=show.key,
-            with_chords=show.with_chords,
-            marks=marks,
-            sound=show.sound,
-        )
+        Rendering(sample.score, title, caption, is_given=_given_rule(sample), marks=marks, **options)
         for sample in samples
     ]
 

@@ -1,4 +1,4 @@
-"""Reading and checking of configurations, and the keys that the runs of all objectives share."""
+"""Configurations: reading, checks, and the keys that all objectives share."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Config = typing.TypeVar("Config")
 
 
 def load_values(path: Path | None) -> tuple[dict[str, Any], str]:
-    """Read the values of a YAML file, and return them with a name for them in errors.
+    """Read a YAML file; return its values, and what errors call them.
 
     Args:
         path: The file; None for no values.
 
     Raises:
-        InputError: No such file, or not YAML.
+        InputError: The file does not exist or is not YAML.
     """
     if path is None:
         return {}, "the command line"
@@ -48,7 +48,7 @@ def build_config(
     Args:
         kind: Its dataclass.
         values: As YAML gives them; overrides are written into them.
-        where: Names the values in errors.
+        where: What errors call the values.
         overrides: `key=value` with dots for nesting (`optimizer.learning_rate=3e-4`); values are YAML.
 
     Raises:
@@ -70,11 +70,11 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
     for parent in parents:
         values = values.setdefault(parent, {})
         if not isinstance(values, dict):
-            raise InputError(f"Override {override!r} has no section to go to: {parent} is a value. Check the key.")
+            raise InputError(f"Override {override!r} needs a section, and {parent} is a value. Check the key.")
     try:
         values[leaf] = yaml.safe_load(text)
     except yaml.YAMLError:
-        raise InputError(f"Override {override!r} is not YAML behind the '='. Correct the value.") from None
+        raise InputError(f"Override {override!r} has no YAML after the '='. Correct the value.") from None
 
 
 def _build(kind: type, values: object, prefix: str) -> object:
@@ -182,7 +182,7 @@ class CommonConfig:
     """One training run; each objective has a subclass with its default values.
 
     Args:
-        objective: What is trained: the name of the subclass.
+        objective: Name of the objective.
         name: Folder under `out_dir`.
         out_dir: Folder of all runs.
         seed: Seed of all randomness.

@@ -1,11 +1,11 @@
 """Sequential Monte Carlo: several particles of a sample side by side, resampled by likelihood (`best_of`).
 
-A mask forbids a token where it stands, and the music pays for it later: a voice that may not move in parallel leaps to
-a note that the model finds unlikely, and what follows is in a place that it never saw in training. Sequential Monte
-Carlo takes such steps back (Lew et al. 2023, "Sequential Monte Carlo Steering of Large Language Models using
-Probabilistic Programs"): at every quarter the particles are resampled, each as often as the probability that the model
-itself gave to the tokens its masks allowed. A particle that was cornered dies out, and one that kept the rules
-unforced takes its place. The best particle of the last bar is the sample.
+A mask only forbids the next token, and the music pays for it later: a voice that may not move in parallel leaps to a
+note that the model finds unlikely, and what follows is unlike anything in training. Sequential Monte Carlo takes such
+steps back (Lew et al. 2023, "Sequential Monte Carlo Steering of Large Language Models using Probabilistic Programs"):
+at every quarter the particles are resampled, in proportion to the probability that the model itself gave to the tokens
+their masks allowed. A particle that was cornered dies out, and one that kept the rules unforced takes its place. The
+particle with the highest weight after the last bar is the sample.
 
 Shapes: B rows (all particles of all samples), V vocabulary.
 """
@@ -52,23 +52,11 @@ def sample_particles(
     progress: OnProgress | None = None,
     on_bar: OnBar | None = None,
 ) -> list[InfilledNotes]:
-    """Write the target bars of each sample, the best of several particles; see `sampler.sample_templates`.
+    """Write the target bars of each sample: the best of `num_particles` (2 or more) particles.
 
-    Args:
-        model: Engine of one row, empty; it gets rows for all particles of all samples.
-        grammar: Grammar over the model's vocabulary.
-        templates: One template for all samples, or one for each.
-        config: Options of sampling.
-        randoms: Random stream of each sample, for all its particles.
-        num_particles: Particles of each sample, 2 or more.
-        progress: Called with the share of bars written so far, 0-1.
-        on_bar: Called after all particles have written a bar, with the best ones so far; others may win later.
-
-    Returns:
-        The samples. Tokens and likelihood are those of the chosen particle.
-
-    Raises:
-        InputError: A stream is longer than the model's positions.
+    Arguments and errors are those of `sampler.sample_templates`. All particles of a sample share its random stream.
+    `on_bar` gets the best particles once all have written a bar; others may win later. Tokens and likelihood of a
+    sample are those of its particle.
     """
     assert num_particles > 1, "a single particle is what sample_templates samples"
     populations = [
@@ -121,11 +109,7 @@ def resample(weights_N: npt.NDArray[np.float64], uniform: float) -> list[int]:
 
 
 class _Population:
-    """The particles of one sample. They wait for one another at every quarter.
-
-    Attributes:
-        rows: The particles.
-    """
+    """The particles of one sample, `rows`, which wait for one another at every quarter."""
 
     def __init__(self, row: SequenceState, number: int, temperature: float) -> None:
         self._temperature = temperature
@@ -136,7 +120,7 @@ class _Population:
 
     @property
     def bar(self) -> int:
-        """The bar that the last of them is in, as an index into the template's bars."""
+        """The bar of the slowest particle, as an index into the template's bars."""
         return min(row.bar for row in self.rows)
 
     @property
@@ -149,7 +133,7 @@ class _Population:
         return self.rows[int(self._log_weights.argmax())]
 
     def writing(self) -> list[bool]:
-        """Return for each particle whether it goes on; those that have reached the next quarter wait."""
+        """Return True for each particle that goes on, False for those that wait at the next quarter."""
         return [row.now_ticks < self._meeting_ticks for row in self.rows]
 
     def pending(self) -> list[list[int]]:
@@ -162,7 +146,7 @@ class _Population:
         self._log_weights[particle] += log_mass(drawn, self._temperature)
 
     def go_on(self) -> list[int]:
-        """Once all have reached a quarter, resample if few count; return which particle is now in each place."""
+        """Once all wait, resample if few have most of the weight; return the former place of each particle."""
         order = list(range(len(self.rows)))
         if any(self.writing()):
             return order

@@ -20,12 +20,12 @@ TASKS: tuple[str, ...] = ("harmonize", "continue", "infill")
 
 @dataclass(frozen=True)
 class Request:
-    """What to generate.
+    """A request to generate music.
 
     Attributes:
         task: `harmonize`, `continue`, `infill` or `compose`.
         score: The prompt, a validated score; None to compose.
-        given: In four parts, the voices that the prompt's tracks are (to infill: the voices to keep); otherwise the
+        given: For a four-part model, the voices of the prompt's tracks (to infill: the voices to keep); otherwise the
             tracks to keep, by name, number from 1 or instrument. None leaves the choice to the generator.
         write: Instruments to write, for multitrack models; to infill, tracks.
         track: The melody's track, number from 1 or name, where one is given.
@@ -63,7 +63,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Sample:
-    """One sample.
+    """One generated piece.
 
     Attributes:
         score: The prompt with the new notes.
@@ -71,8 +71,8 @@ class Sample:
         num_tokens: Number of sampled tokens.
         log_likelihood: Sum of ln p of those tokens under the model, in nats; None for a model without tokens.
         melody_kept: Share of the melody that a model which generates all voices reproduced, 0-1.
-        heard: Names of the voices or instruments that got a note, as `GenerationResult.written` names them; None if
-            these are the names of their tracks.
+        heard: Names of the voices or instruments with new notes, as in `GenerationResult.written`; None if these are
+            the names of their tracks.
     """
 
     score: ScoreTick
@@ -94,7 +94,7 @@ class GenerationResult:
 
     Attributes:
         samples: The samples.
-        remarks: Choices and changes made on the way, a sentence each.
+        remarks: Choices and changes made during generation, one phrase each.
         given: Names of the prompt's voices.
         written: Names of the voices that were written.
     """
@@ -111,7 +111,7 @@ class GenerationResult:
 
     @property
     def silences(self) -> tuple[str, ...]:
-        """A sentence for each voice or instrument that was written without a note."""
+        """One phrase for each voice or instrument to write that has no new note."""
         found = []
         for number, sample in enumerate(self.samples, start=1):
             heard = {name for name, _, _ in sample.added} if sample.heard is None else sample.heard
@@ -124,8 +124,8 @@ class MusicGenerator(Protocol):
     """A model that generates music.
 
     Attributes:
-        tasks: Tasks that it has, of `TASKS` and `compose`.
-        rewrites_melody: True if it also generates the voice of a given melody, so that the option to hear it is useful.
+        tasks: Its tasks: some of `TASKS`, or `compose`.
+        rewrites_melody: True if it also generates the voice of a given melody, which `paste_melody` then replaces.
         draws_tokens: True if it samples tokens, so that temperature and nucleus apply.
         styles: Styles that it can write in; empty if it was trained without styles.
     """
@@ -154,7 +154,7 @@ def check_task(generator: MusicGenerator, task: str) -> None:
     """Refuse a task that a model does not have.
 
     Raises:
-        InputError: It does not.
+        InputError: The model does not have it.
     """
     if task in generator.tasks:
         return
@@ -188,5 +188,5 @@ def check_style(style: str | None, known: Sequence[str] = ()) -> None:
     if style is None or style in known:
         return
     if not known:
-        raise InputError("This model was trained without styles. Leave --style out, or choose one that knows styles.")
-    raise InputError(f"The style is '{style}'. Give one that this model knows: {', '.join(known)}.")
+        raise InputError("This model was trained without styles. Leave --style out, or choose a model with styles.")
+    raise InputError(f"The style is '{style}'. Choose from {', '.join(known)}.")

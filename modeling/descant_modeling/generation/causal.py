@@ -156,7 +156,7 @@ class CausalGenerator(ABC):
         return kind_of(self.vocabulary).is_polyphonic
 
     def _voice_names(self, ranks: Iterable[int]) -> tuple[str, ...]:
-        """Name voices, by rank."""
+        """Return the names of voices, by rank."""
         return tuple(self.vocabulary.voice_name(rank) for rank in ranks)
 
     def _tracks(self, prompt: Prompt, new: Collection[int], config: GenerationConfig) -> tuple[ScoreTick, Players]:
@@ -181,7 +181,7 @@ class CausalGenerator(ABC):
 
     @abstractmethod
     def _track_names(self, prompt: Prompt, indices: Iterable[int]) -> tuple[str, ...]:
-        """Name tracks of the prompt, by index."""
+        """Return the names of tracks of the prompt, by index."""
 
 
 def open_model(checkpoint: Checkpoint) -> EngineModel:
@@ -208,7 +208,7 @@ def open_model(checkpoint: Checkpoint) -> EngineModel:
 
 
 def _start(prompt: Prompt, piece: Piece, config: GenerationConfig) -> PartialResult:
-    """Begin with the same piece for all samples, each with a random stream of its own."""
+    """Start all samples from the same piece, each with its own random stream."""
     samples = [PartialSample(np.random.default_rng((config.seed, index))) for index in range(config.num_samples)]
     return PartialResult(prompt, [piece], samples)
 

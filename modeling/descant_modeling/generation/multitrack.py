@@ -1,4 +1,4 @@
-"""Multitrack music: which tracks of a prompt are given, and which instruments or tracks are written."""
+"""Multitrack music: the given tracks of a prompt, and the instruments or tracks to write."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A prompt, as it was written and as the model sees it.
+"""A prompt as a score, and as the model sees it.
 
-The score keeps everything as it was. The model sees its notes on the grid: a voice of four-part music at a pitch that
-it knows from training, tracks of the same instrument as one voice. Bars of the two agree, one by one.
+The score keeps everything. The model sees its notes on the grid: in four-part music at a pitch known from training, in
+multitrack music with all tracks of an instrument as one voice. The bars of both are the same.
 
 Units: ticks of the score, unless a name says grid.
 """
@@ -102,7 +102,7 @@ class Prompt:
         return self.bars[-1].start_ticks + beyond * self.bars[-1].length_ticks
 
     def grid_time(self, time: int) -> int:
-        """Return a time on the grid, rounded up to a 16th: music that stops early would get crooked ends otherwise."""
+        """Return a time on the grid, rounded up to a 16th, so that music that stops early ends cleanly."""
         starts = [self.bar_start(index) for index in range(len(self.bars) + 1)]
         index = max(bisect.bisect_right(starts, time) - 1, 0)
         grid_16th = self.vocabulary.ticks_per_quarter // 4

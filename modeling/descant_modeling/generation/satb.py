@@ -1,4 +1,4 @@
-"""Four-part music: which voices a prompt has, at which pitch the model sees them, and which voices are new."""
+"""Four-part music: the voices of a prompt, the pitch at which the model sees them, and the new voices."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def read_four_part_prompt(
         alone: Leave out tracks that are not voices, so that the prompt ends where its voices end.
 
     Raises:
-        InputError: The voices cannot be told, or do not fit the vocabulary.
+        InputError: The voices cannot be determined, or do not fit the vocabulary.
     """
     fine = refine_prompt(vocabulary, without_controls(score))
     choice = pick_voices(fine, given, track)

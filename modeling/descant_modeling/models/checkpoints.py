@@ -1,7 +1,7 @@
-"""Checkpoint folders: the files of a model on the Hub, and what `--model` reads.
+"""Checkpoint folders, as they are pushed to the Hub and as `--model` reads them.
 
 `config.json, generation_config.json, model.safetensors` (stock transformers), `tokenizer.json` (miditok),
-`descant.json` (what our code needs besides), `README.md` (model card).
+`descant.json` (what else our code needs), `README.md` (model card).
 """
 
 from __future__ import annotations
@@ -143,17 +143,17 @@ class Checkpoint:
 
 
 def sha256_file(path: Path) -> str:
-    """Hash of a file's bytes, hexadecimal."""
+    """Return the SHA-256 of a file, in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
-    """Write a folder beside its place, then swap it in; the old one stays until the new one is complete.
+    """Write a folder under another name, then swap it in; the old one stays until the new one is complete.
 
     A process killed between the two renames leaves `folder.old`; `recover_folder` puts it back.
 
     Raises:
-        InputError: It cannot be written; no part of it is left.
+        InputError: It cannot be written. Nothing of it is left.
     """
     fresh, old = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
     shutil.rmtree(fresh, ignore_errors=True)
@@ -223,18 +223,19 @@ def load_checkpoint(model: ModelSource, device: str = "cpu") -> Checkpoint:
     device = pick_device(device)
     source = find_checkpoint(model)
     folder, meta = source.folder, read_meta(source)
-    tokenizer = load_tokenizer(folder)
-    found = sha256_file(folder / TOKENIZER_FILE)
+    tokenizer, tokenizer_file = load_tokenizer(folder), folder / TOKENIZER_FILE
+    found = sha256_file(tokenizer_file)
     if found != meta.tokenizer_sha256:
         raise InputError(
-            f"{folder / TOKENIZER_FILE} is not the tokenizer the model was trained with (hash {found[:12]}, expected "
+            f"{tokenizer_file} is not the tokenizer the model was trained with (hash {found[:12]}, expected "
             f"{meta.tokenizer_sha256[:12]}). Restore the file saved with the model."
         )
     vocabulary = Vocabulary(tokenizer)
     if meta.vocabulary_sha256 not in ("", vocabulary.sha256()):
+        writer = json.loads(tokenizer_file.read_text(encoding="utf-8")).get("miditok_version")
         raise InputError(
-            f"{folder / TOKENIZER_FILE} gives other token ids with the installed miditok {version('miditok')} than in "
-            f"training. Install miditok {_miditok_version(folder)}."
+            f"{tokenizer_file} gives other token ids with the installed miditok {version('miditok')} than in "
+            f"training. Install miditok {writer}."
         )
     config = _read_config(folder)
     if config.get("vocab_size") != len(tokenizer):
@@ -282,7 +283,7 @@ def _find_folder(name: str) -> Path:
 
 
 def embedded_models() -> list[str]:
-    """Names of the checkpoints inside the package."""
+    """Return the names of the checkpoints inside the package."""
     return sorted(path.parent.name for path in EMBEDDED.glob(f"*/{META_FILE}"))
 
 
@@ -327,11 +328,6 @@ def read_meta(found: FoundCheckpoint) -> CheckpointMeta:
 
 def _unreadable(path: Path, error: Exception) -> InputError:
     return InputError(f"{path} cannot be read ({error!r}). Use a checkpoint folder written by train.py.")
-
-
-def _miditok_version(folder: Path) -> str:
-    """Return the release of miditok that wrote a tokenizer file."""
-    return str(json.loads((folder / TOKENIZER_FILE).read_text(encoding="utf-8")).get("miditok_version"))
 
 
 def load_model(folder: Path) -> PreTrainedModel:

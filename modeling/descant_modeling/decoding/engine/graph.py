@@ -33,6 +33,10 @@ _CONTRIB = "com.microsoft"
 OPSETS = (("", 20), (_CONTRIB, 1))
 IR_VERSION = 10
 _HEAD_MULTIPLE = 16
+_CONFIG_KEYS = {
+    "gpt_neox": "num_hidden_layers num_attention_heads hidden_size max_position_embeddings layer_norm_eps",
+    "gpt2": "n_layer n_head n_embd n_positions layer_norm_epsilon",
+}
 _TANH_GELU = ("gelu_pytorch_tanh", "gelu_new", "gelu_fast")
 
 
@@ -88,6 +92,7 @@ def read_stack(config: Mapping[str, Any]) -> Stack:
         KeyError: A size is missing.
     """
     kind = config.get("model_type")
+    rotary_base = 0.0
     if kind == "gpt_neox":
         rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
         share = rope.get("partial_rotary_factor", config.get("rotary_pct", 0.25))
@@ -95,33 +100,26 @@ def read_stack(config: Mapping[str, Any]) -> Stack:
         _require(config, "hidden_act", _TANH_GELU, default="gelu")
         if share != 1.0 or rope.get("rope_type", rope.get("type", "default")) != "default":
             raise ValueError("Rotary positions are partial or scaled. Use a model with plain full rotary positions.")
-        return Stack(
-            architecture=kind,
-            num_layers=config["num_hidden_layers"],
-            num_heads=config["num_attention_heads"],
-            width=config["hidden_size"],
-            vocab_size=config["vocab_size"],
-            max_positions=config["max_position_embeddings"],
-            norm_epsilon=config.get("layer_norm_eps", 1e-5),
-            is_head_tied=config.get("tie_word_embeddings", False),
-            has_attention_bias=config.get("attention_bias", True),
-            rotary_base=float(rope.get("rope_theta", config.get("rotary_emb_base", 10_000))),
-        )
-    if kind == "gpt2":
+        rotary_base = float(rope.get("rope_theta", config.get("rotary_emb_base", 10_000)))
+    elif kind == "gpt2":
         _require(config, "activation_function", _TANH_GELU, default="gelu_new")
         _require(config, "scale_attn_weights", (True,), default=True)
         _require(config, "scale_attn_by_inverse_layer_idx", (False,), default=False)
-        return Stack(
-            architecture=kind,
-            num_layers=config["n_layer"],
-            num_heads=config["n_head"],
-            width=config["n_embd"],
-            vocab_size=config["vocab_size"],
-            max_positions=config["n_positions"],
-            norm_epsilon=config.get("layer_norm_epsilon", 1e-5),
-            is_head_tied=config.get("tie_word_embeddings", True),
-        )
-    raise ValueError(f"The model type is {kind!r}. Use a model of type gpt_neox or gpt2.")
+    else:
+        raise ValueError(f"The model type is {kind!r}. Use a model of type gpt_neox or gpt2.")
+    layers, heads, width, positions, epsilon = _CONFIG_KEYS[kind].split()
+    return Stack(
+        architecture=kind,
+        num_layers=config[layers],
+        num_heads=config[heads],
+        width=config[width],
+        vocab_size=config["vocab_size"],
+        max_positions=config[positions],
+        norm_epsilon=config.get(epsilon, 1e-5),
+        is_head_tied=config.get("tie_word_embeddings", kind == "gpt2"),
+        has_attention_bias=config.get("attention_bias", True),
+        rotary_base=rotary_base,
+    )
 
 
 def build_graph(stack: Stack, weights: Weights) -> onnx.ModelProto:
