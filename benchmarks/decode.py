@@ -32,6 +32,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from descant_modeling.common import EMBEDDED_DEFAULT
 from descant_modeling.common.console import quiet_libraries
 from descant_modeling.common.devices import pick_device
 from descant_modeling.decoding.config import GenerationConfig
@@ -42,7 +43,7 @@ from descant_modeling.decoding.template import Span, Template, make_template
 from descant_modeling.generation.causal import open_model
 from descant_modeling.generation.prompts import Prompt
 from descant_modeling.generation.satb import read_four_part_prompt
-from descant_modeling.models.checkpoints import EMBEDDED_DEFAULT, Checkpoint, load_checkpoint
+from descant_modeling.models.checkpoints import Checkpoint, load_checkpoint
 from descant_tokenizers.scores import VOICES, read_score
 from descant_tokenizers.tokens.grammar import Grammar
 from descant_tokenizers.tokens.piece import GridBar, Piece

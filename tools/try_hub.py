@@ -84,7 +84,8 @@ def _try_model(repo_id: str) -> str:
     import transformers
     from huggingface_hub import HfApi
 
-    from descant_modeling.models.checkpoints import EMBEDDED, EMBEDDED_DEFAULT, PUBLISHED_FILES, load_checkpoint
+    from descant_modeling.common import EMBEDDED_DEFAULT
+    from descant_modeling.models.checkpoints import EMBEDDED, PUBLISHED_FILES, load_checkpoint
     from descant_modeling.models.publishing import push_checkpoint
     from descant_tokenizers.common.errors import InputError
     from descant_tokenizers.common.hub import pull_folder
@@ -119,7 +120,8 @@ def _try_offline(name: str) -> None:
 
 
 def _try_tokenizer(repo_id: str) -> None:
-    from descant_modeling.models.checkpoints import EMBEDDED, EMBEDDED_DEFAULT
+    from descant_modeling.common import EMBEDDED_DEFAULT
+    from descant_modeling.models.checkpoints import EMBEDDED
     from descant_tokenizers.common.hub import pull_folder
     from descant_tokenizers.tokens.presets import push_tokenizer
 

@@ -28,6 +28,7 @@ from typing import Any
 
 from symusic.core import ScoreTick
 
+from descant_modeling.common import EMBEDDED_DEFAULT
 from descant_modeling.common.console import quiet_libraries
 from descant_modeling.common.devices import pick_device
 from descant_modeling.decoding.config import GenerationConfig
@@ -35,7 +36,7 @@ from descant_modeling.generation.base import GenerationResult, MusicGenerator, R
 from descant_modeling.generation.causal import CausalGenerator, open_model
 from descant_modeling.generation.multitrack import MultitrackGenerator
 from descant_modeling.generation.satb import FourPartGenerator
-from descant_modeling.models.checkpoints import EMBEDDED_DEFAULT, ModelSource, find_checkpoint, load_checkpoint
+from descant_modeling.models.checkpoints import ModelSource, find_checkpoint, load_checkpoint
 from descant_tokenizers.common.errors import InputError, missing_extra
 from descant_tokenizers.scores import ReadResult, read_score_report
 from descant_tokenizers.tokens.kinds import FOUR_PART, MULTITRACK, MusicKind, kind_of

@@ -16,7 +16,8 @@ from datasets import load_dataset
 from huggingface_hub import ModelCard
 from symusic import Note, Score, TimeSignature, Track
 
-from descant_modeling.models.checkpoints import EMBEDDED, EMBEDDED_DEFAULT, PUBLISHED_FILES, PUBLISHED_WITHOUT_TOKENS
+from descant_modeling.common import EMBEDDED_DEFAULT
+from descant_modeling.models.checkpoints import EMBEDDED, PUBLISHED_FILES, PUBLISHED_WITHOUT_TOKENS
 
 HUB = Path(__file__).resolve().parent.parent / "hub"
 

@@ -8,7 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from descant_modeling.models.checkpoints import EMBEDDED, EMBEDDED_DEFAULT
+from descant_modeling.common import EMBEDDED_DEFAULT
+from descant_modeling.models.checkpoints import EMBEDDED
 from descant_modeling.models.publishing import PLACEHOLDER
 
 SCRIPT = """

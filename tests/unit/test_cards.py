@@ -10,8 +10,9 @@ import pytest
 from huggingface_hub import ModelCard
 from symusic.core import ScoreTick
 
+from descant_modeling.common import EMBEDDED_DEFAULT
 from descant_modeling.gan.checkpoints import BUILDERS, WORDINGS, GanMeta, gan_card, load_gan
-from descant_modeling.models.checkpoints import EMBEDDED, EMBEDDED_DEFAULT, CheckpointMeta, load_checkpoint
+from descant_modeling.models.checkpoints import EMBEDDED, CheckpointMeta, load_checkpoint
 from descant_modeling.models.publishing import (
     NO_RULES,
     PLACEHOLDER,

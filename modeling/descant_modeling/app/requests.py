@@ -8,9 +8,9 @@ from typing import Any
 
 from symusic.core import ScoreTick
 
+from descant_modeling.common import EMBEDDED_DEFAULT
 from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.generation.base import Request
-from descant_modeling.models.checkpoints import EMBEDDED_DEFAULT
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.scores import Limits
 

@@ -17,11 +17,12 @@ from descant_modeling.app.editor import Drawing, drawing_of_score, score_of_draw
 from descant_modeling.app.jobs import JobQueue
 from descant_modeling.app.requests import AppLimits, Locks, PageRequest
 from descant_modeling.app.sessions import AddedNotes, Session, Sessions, Take, runs_of
+from descant_modeling.common import EMBEDDED_DEFAULT
 from descant_modeling.common.console import part_of, quiet_libraries
 from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.generation.base import GenerationResult, MusicGenerator, check_style
 from descant_modeling.generation.multitrack import MultitrackGenerator
-from descant_modeling.models.checkpoints import EMBEDDED_DEFAULT, embedded_models
+from descant_modeling.models.checkpoints import embedded_models
 from descant_tokenizers.common.errors import InputError, MissingExtraError, printable
 from descant_tokenizers.scores import bars_of
 from descant_tokenizers.scores.reading import parse_score

@@ -16,6 +16,7 @@ import typer
 from descant_modeling.cli import options as opt
 from descant_modeling.cli.generate_report import Outcome, facts_of, left_out, renderings_of, summary
 from descant_modeling.cli.options import AllowLeaps, AllowParallels, BestOf, Device, Temperature, TopP, check_options
+from descant_modeling.common import EMBEDDED_DEFAULT
 from descant_modeling.decoding.config import GenerationConfig
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.common.files import (
@@ -38,7 +39,7 @@ OUT_FOLDER = Path("out")
 def generate_command(
     prompt: opt.Prompt = None,
     task: opt.Task = None,
-    model: opt.ModelName = "chorales",
+    model: opt.ModelName = EMBEDDED_DEFAULT,
     out: opt.Out = None,
     formats: opt.Formats = None,
     layout: opt.Layout = None,

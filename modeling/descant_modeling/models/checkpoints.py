@@ -22,6 +22,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file
 
+from descant_modeling.common import EMBEDDED_DEFAULT
 from descant_modeling.common.console import quiet_libraries
 from descant_modeling.common.devices import pick_device
 from descant_tokenizers.common.errors import InputError
@@ -44,9 +45,8 @@ PUBLISHED_FILES = ("config.json", "generation_config.json", WEIGHTS_FILE, TOKENI
 PUBLISHED_WITHOUT_TOKENS = ("config.json", WEIGHTS_FILE, META_FILE, "README.md")
 #: Objectives whose models generate without a prompt.
 UNCONDITIONAL_OBJECTIVES = ("midinet", "roll-gan")
-#: Folder of the embedded checkpoints; the default one is EMBEDDED_DEFAULT.
+#: Folder of the embedded checkpoints.
 EMBEDDED = Path(__file__).parents[1] / "weights"
-EMBEDDED_DEFAULT = "chorales"
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import typer
 
 from descant_tokenizers.cli.compare import PresetOption, compare_command, inspect_command, listed
 from descant_tokenizers.cli.train import train_tokenizer_command
-from descant_tokenizers.common.errors import InputError, missing_extra
+from descant_tokenizers.common.errors import InputError, missing_extra, printable
 from descant_tokenizers.common.files import check_output
 from descant_tokenizers.corpora import reading_bar, silence_datasets
 
@@ -30,9 +30,14 @@ if TYPE_CHECKING:
     from descant_tokenizers.pianoroll.windows import RollReport
 
 EXIT_BAD_INPUT = 2
+MAX_NAME = 120
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
-"""Errors of a disk that is full or read-only, wherever they occur."""
+DISK_REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "Free some space."),
+    errno.EROFS: "Choose another place.",
+    errno.ENAMETOOLONG: "Choose a shorter name.",
+}
+"""Errors of a disk that can occur wherever something is written, and what to do."""
 
 SourceArgument = Annotated[str, typer.Argument(help="Name of a corpus, folder of a dataset, or folder of score files.")]
 ModelOption = Annotated[str | None, typer.Option(help="Checkpoint folder or Hub id; its tokenizer is used instead.")]
@@ -276,10 +281,10 @@ def run(app: typer.Typer) -> None:
         print(f"error: {missing_extra(error)}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
     except OSError as error:
-        if error.errno not in DISK_ERRORS:
+        if error.errno not in DISK_REMEDIES:
             raise  # a bug
-        where = error.filename or "a file"
-        print(f"error: Cannot write {where} ({os.strerror(error.errno).lower()}). Free some space.", file=sys.stderr)
+        where, reason = printable(str(error.filename or "a file"), MAX_NAME), os.strerror(error.errno).lower()
+        print(f"error: Cannot write {where} ({reason}). {DISK_REMEDIES[error.errno]}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
     except KeyboardInterrupt:  # typer turns most of these into the same status
         sys.exit(EXIT_INTERRUPTED)

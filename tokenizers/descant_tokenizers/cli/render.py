@@ -37,6 +37,8 @@ def render_command(
     forms = parse_formats(formats)
     chosen_key = None if key is None else parse_key(key)
     stem = out or Path(file.stem)
+    if stem.suffix.lower() in FORMATS.values():
+        stem = stem.with_suffix("")
     name = stem.with_name(f"{stem.name}{FORMATS[forms[0]]}")
     if any(file_of(name, form).resolve() == file.resolve() for form in forms):
         raise InputError(f"{file} would be replaced by its own rendering. Choose another --out.")

@@ -20,6 +20,7 @@ from descant_modeling.cli.options import (
     TopP,
     check_options,
 )
+from descant_modeling.common import EMBEDDED_DEFAULT
 from descant_modeling.decoding.config import GenerationConfig, check_range
 from descant_tokenizers.common.errors import InputError
 
@@ -78,7 +79,7 @@ def harmonization_command(
     rows = split_rows(f"{corpus}:{split}")[:limit]
     bach = ReferenceCorpus(split_chorales(reference))
     results = {}
-    for name in named_harmonizers(models or ["chorales"]):
+    for name in named_harmonizers(models or [EMBEDDED_DEFAULT]):
         harmonizer = load_harmonizer(name, device, GenerationConfig(**sampling))
         draws = _draw(harmonizer, rows, range(seed, seed + num_draws), output)
         results[harmonizer.name] = measure_harmonies(draws, bach).facts()

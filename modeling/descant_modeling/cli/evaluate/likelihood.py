@@ -13,6 +13,7 @@ import typer
 
 from descant_modeling.cli.evaluate.common import Corpus, Limit, Output, Split, table
 from descant_modeling.cli.options import AsJson, Device, Quiet
+from descant_modeling.common import EMBEDDED_DEFAULT
 from descant_modeling.decoding.config import check_range
 from descant_tokenizers.common.errors import InputError
 
@@ -28,7 +29,7 @@ _Model = Annotated[str, typer.Option(help="Embedded model, checkpoint or run fol
 
 
 def likelihood_command(
-    model: _Model = "chorales",
+    model: _Model = EMBEDDED_DEFAULT,
     corpus: Corpus = "chorales",
     split: Split = "valid",
     grid_json: Annotated[

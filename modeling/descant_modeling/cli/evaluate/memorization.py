@@ -11,6 +11,7 @@ import typer
 
 from descant_modeling.cli.evaluate.common import Corpus, Limit, Output, Seed, Split, load_harmonizer, table
 from descant_modeling.cli.options import AsJson, Device, Quiet
+from descant_modeling.common import EMBEDDED_DEFAULT
 from descant_modeling.decoding.config import check_range
 from descant_tokenizers.common.errors import InputError
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def memorization_command(
-    model: Annotated[str, typer.Option(help="Embedded model, folder, Hub id, nearest or markov.")] = "chorales",
+    model: Annotated[str, typer.Option(help="Embedded model, folder, Hub id, nearest or markov.")] = EMBEDDED_DEFAULT,
     corpus: Corpus = "chorales",
     split: Split = "valid",
     train: Annotated[str, typer.Option(help="Corpus and split that the model was trained on.")] = "chorales:train",

@@ -10,6 +10,7 @@ import typer
 
 from descant_modeling.cli.evaluate.common import Corpus, Limit, Output, Reference, Seed, Split, load_harmonizer
 from descant_modeling.cli.options import Device, Quiet
+from descant_modeling.common import EMBEDDED_DEFAULT
 from descant_modeling.decoding.config import check_range
 from descant_tokenizers.common.errors import InputError
 
@@ -51,7 +52,7 @@ def report_command(
 
     check_writable(out)
     output = Output(split, quiet=quiet, as_json=as_json)
-    names = named_harmonizers([*(models or []), *(more or [])]) or ["chorales", *BASELINES]
+    names = named_harmonizers([*(models or []), *(more or [])]) or [EMBEDDED_DEFAULT, *BASELINES]
     rows = split_rows(f"{corpus}:{split}")[:limit]
     bach = ReferenceCorpus(split_chorales(reference))
     titles = [row["title"] for row in rows[:num_shown]]
