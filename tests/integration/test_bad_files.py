@@ -40,7 +40,9 @@ def test_a_dataset_of_nothing_but_bad_files_is_one_sentence(
     for name in ("empty.mid", "cut.mid"):
         shutil.copy(at_home / name, files / name)
     outcome = descant("dataset", "build", files, "--out", tmp_path / "data", "--num-proc", 1)
-    words = r"None of the 2 files of files can be used\. Correct them\. .*cut.mid is damaged or cut off"
+    words = (
+        r"None of the 2 files of files can be used \(the first: .*cut.mid is damaged or cut off.*\)\. Correct them\."
+    )
     assert_one_sentence(*outcome, words)
     assert not (tmp_path / "data").exists()
 

@@ -51,7 +51,7 @@ class MultitrackGenerator(CausalGenerator):
         ranks = self._ranks_of(score, others, request.write) - (set() if request.write else set(prompt.ranks.values()))
         if not ranks:
             names = ", ".join(f"{program_name(program)} ({program})" for program in self.programs[:_MAX_LISTED])
-            raise InputError(f"The instruments to write are missing. Name some with --write: {names}.")
+            raise InputError(f"The instruments to write are missing. Name some of {names} with --write.")
         for rank in sorted(ranks):
             if rank in prompt.ranks.values():
                 raise InputError(

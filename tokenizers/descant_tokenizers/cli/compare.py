@@ -118,14 +118,14 @@ def _summary(figures: dict[str, Any], music: str, seconds: float) -> Iterator[st
         f"{figures['source']}: {figures['num_pieces']:,} pieces{of_all}, {figures['num_notes']:,} notes, "
         f"{figures['num_bars']:,} bars, vocabularies for {music}, {seconds:.1f} s"
     )
-    yield from listed("skipped", len(skipped), [f"{name}: {reason}" for name, reason in skipped.items()])
+    yield from listing("skipped", len(skipped), [f"{name}: {reason}" for name, reason in skipped.items()])
     for scheme in schemes:
         reasons = [f"{count} x {reason}" for reason, count in scheme["refusals"].most_common()]
-        yield from listed(f"refused by {scheme['name']}", scheme["num_refused"], reasons)
+        yield from listing(f"refused by {scheme['name']}", scheme["num_refused"], reasons)
     yield from (f"limits of {scheme['name']}: {'; '.join(scheme['limits'])}" for scheme in schemes if scheme["limits"])
 
 
-def listed(what: str, count: int, lines: list[str], most: int = 5) -> Iterator[str]:
+def listing(what: str, count: int, lines: list[str], most: int = 5) -> Iterator[str]:
     """Yield a heading with a count, at most `most` lines, and the number of the others; nothing for no lines."""
     if lines:
         yield f"{what}: {count}"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from descant_tokenizers.cli.compare import PresetOption, compare_command, inspect_command, listed
+from descant_tokenizers.cli.compare import PresetOption, compare_command, inspect_command, listing
 from descant_tokenizers.cli.train import train_tokenizer_command
 from descant_tokenizers.common.errors import InputError, missing_extra, printable
 from descant_tokenizers.common.files import check_output
@@ -79,13 +79,14 @@ def build_command(
         Literal["auto", "all"],
         typer.Option(help="Of your own files: the four voices where there are four, or every track of every file."),
     ] = "auto",
-    licence: Annotated[str | None, typer.Option(help="Licence of your own files, for the column of that name.")] = None,
+    licence: Annotated[str | None, typer.Option(help="Licence of your own files (column `licence`).")] = None,
     engine: Annotated[
         Literal["plain", "datatrove"],
         typer.Option(help="Backend: worker processes on this machine, or datatrove's tasks (extra `scale`)."),
     ] = "plain",
     executor: Annotated[
-        Literal["local", "slurm", "ray"], typer.Option(help="Where datatrove's tasks run.", rich_help_panel="datatrove")
+        Literal["local", "slurm", "ray"],
+        typer.Option(help="Executor of datatrove's tasks.", rich_help_panel="datatrove"),
     ] = "local",
     tasks: Annotated[
         int | None, typer.Option(help="Number of tasks; default: one per 1,000 files.", rich_help_panel="datatrove")
@@ -260,7 +261,7 @@ def summary(report: BuildReport, out: Path, seconds: float) -> str:
         "left out, equal to another": [f"{name} has the notes of {kept}" for name, kept in report.duplicates.items()],
         "repaired": [f"{name}: {'; '.join(remarks)}" for name, remarks in report.remarks.items()],
     }.items():
-        lines += (f"  {line}" for line in listed(what, len(entries), entries, most=8))
+        lines += (f"  {line}" for line in listing(what, len(entries), entries, most=8))
     lines.append(f"Wrote {out} ({out / 'report.json'} has the details)")
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""`descant render`: any score as notation, picture and sound."""
+"""`descant render`: write any score as notation, picture and sound."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def render_command(
         typer.Option(help="A staff for each track, or two voices to a staff (default for four voices)."),
     ] = None,
     given: Annotated[
-        str | None, typer.Option(help="Comma-separated tracks that were given; notes of the others are colored.")
+        str | None, typer.Option(help="Comma-separated names of given tracks; notes of the others are colored.")
     ] = None,
     key: Annotated[str | None, typer.Option(help="The key, such as 'F# minor'; default: auto.")] = None,
     chords: Annotated[bool, typer.Option("--chords", help="Write and print chord symbols and Roman numerals.")] = False,

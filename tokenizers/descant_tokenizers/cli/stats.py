@@ -1,4 +1,4 @@
-"""Statistics of a corpus by split, as a table for a terminal and as a picture."""
+"""Statistics of a corpus by split, as a table in the terminal or a picture."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MAX_LISTED = 6
 MAX_BARS = 14
 MAX_NAME = 60
 MANY_TIMES = 20
-"""Lengths are drawn on a logarithmic axis if the longest is more than this multiple of the median."""
+"""Lengths have a logarithmic axis if the longest is more than this multiple of the median."""
 
 
 @dataclass
@@ -72,7 +72,7 @@ class SplitStats:
 
 
 def spread(values: list[int]) -> dict[str, float]:
-    """Return the number of values, the smallest, median and largest, and the sum; empty for no values."""
+    """Return the number of values, the smallest, median and largest one, and the sum; empty for no values."""
     if not values:
         return {}
     return {

@@ -1,6 +1,6 @@
-"""`descant tokenizer train`: train merges on a corpus, and measure them on music held out.
+"""`descant tokenizer train`: train merges on a corpus, and measure them on held-out music.
 
-Heavy libraries are imported inside the command, so that `--help` answers at once.
+Heavy libraries are imported inside the command, so that `--help` is fast.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TRAIN_SPLIT, VALID_SPLIT = "train", "valid"
 
 def train_tokenizer_command(
     source: Annotated[str, typer.Argument(metavar="CORPUS", help="A corpus (chorales), or a folder of music.")],
-    vocab_size: Annotated[int, typer.Option(help="Size of the vocabulary, tokens of the preset included.")],
+    vocab_size: Annotated[int, typer.Option(help="Size of the vocabulary, including the tokens of the preset.")],
     out: Annotated[Path, typer.Option(help="Folder to write the tokenizer to.")],
     preset: Annotated[str, typer.Option(help="Tokenizer preset to start from.")] = "satb",
     model: Annotated[Literal["BPE", "Unigram"], typer.Option(help="Algorithm.")] = "BPE",
@@ -60,7 +60,7 @@ def train_tokenizer_command(
     tokenized, refused = tokenize_dataset(used, untrained, num_proc)
     layout = TaskLayout(base)
     pieces = {name: dataset_pieces(rows, layout) for name, rows in tokenized.items()}
-    # its bars would print empty lines to stdout without a terminal
+    # Without a terminal, its bars print empty lines to stdout.
     show_progress = sys.stderr.isatty() and not (quiet or as_json)
     trained = train_tokenizer(untrained, pieces.get(TRAIN_SPLIT, []), vocab_size, model, show_progress=show_progress)
     vocabulary = Vocabulary(trained)
@@ -108,7 +108,7 @@ def _summary(facts: dict[str, Any], out: Path, vocab_size: int, seconds: float) 
         f"{train['num_pieces']:,} pieces ({train['num_notes']:,} notes) of {facts['corpus']} in {seconds:.1f} s"
     ]
     if size < vocab_size:
-        lines.append(f"fewer than the {vocab_size:,} asked for: the corpus has no more runs worth a token")
+        lines.append(f"fewer than the {vocab_size:,} requested: the corpus has no further runs to merge")
     lines += [
         f"{name}: {split['tokens_per_note']:.3f} tokens per note, {split['base_tokens_per_note']:.3f} before: "
         f"{split['compression']:.2f} times shorter"

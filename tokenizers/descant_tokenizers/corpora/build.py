@@ -142,8 +142,10 @@ def write_rows(
     report = BuildReport(corpus.name, splits=empty.copy(), four_part=empty)
     write_stream(_rows(corpus, outcomes, report), folder, corpus.splits, file_format, columns)
     if not report.num_rows:
-        reason = next(iter(report.skipped.values()))
-        raise InputError(f"None of the {report.num_files} files of {corpus.name} can be used. Correct them. {reason}")
+        problem = InputError(next(iter(report.skipped.values()))).problem
+        raise InputError(
+            f"None of the {report.num_files} files of {corpus.name} can be used (the first: {problem}). Correct them."
+        )
     values = asdict(report)
     del values["num_cached"]  # the same files give the same bytes with or without a cache
     write_report(folder, values)

@@ -34,8 +34,8 @@ _MEASURE_GRID = 16  # parts of a quarter at which measures may begin
 
 
 @dataclass(frozen=True)
-class Measure:
-    """A printed bar; a pickup has the time signature of the bar after it."""
+class PrintedMeasure:
+    """A bar as printed; a pickup has the time signature of the bar after it."""
 
     number: int
     start: Fraction
@@ -93,7 +93,7 @@ class Voice:
 Staff = Sequence[Voice]
 
 
-def measures_of(score: ScoreTick) -> list[Measure]:
+def measures_of(score: ScoreTick) -> list[PrintedMeasure]:
     """List a score's bars as they are printed.
 
     Raises:
@@ -104,7 +104,7 @@ def measures_of(score: ScoreTick) -> list[Measure]:
     for bar in bars:
         shown = bars[1] if bar.number == 0 and len(bars) > 1 else bar
         meter = TimeSignature(shown.numerator, shown.denominator)
-        measure = Measure(bar.number, Fraction(bar.start_ticks, unit), Fraction(bar.length_ticks, unit), meter)
+        measure = PrintedMeasure(bar.number, Fraction(bar.start_ticks, unit), Fraction(bar.length_ticks, unit), meter)
         if any((place * _MEASURE_GRID).denominator > 1 for place in (measure.start, measure.length)):
             raise InputError(
                 f"A time signature cuts bar {bar.number} short where no note value ends, so it cannot be engraved. "
@@ -114,13 +114,13 @@ def measures_of(score: ScoreTick) -> list[Measure]:
     return measures
 
 
-def measure_at(measures: Sequence[Measure], point: Fraction) -> int:
+def measure_at(measures: Sequence[PrintedMeasure], point: Fraction) -> int:
     """Return the index of the measure in which a point lies; one after the end is in the last measure."""
     return max(bisect.bisect_right(measures, point, key=lambda measure: measure.start) - 1, 0)
 
 
 def layers_of(
-    track: TrackTick, ticks_per_quarter: int, measures: Sequence[Measure], is_given: GivenRule | None
+    track: TrackTick, ticks_per_quarter: int, measures: Sequence[PrintedMeasure], is_given: GivenRule | None
 ) -> tuple[list[list[NoteGroup]], Displacement]:
     """Group a track's notes into chords, and the chords into layers; by default all notes are given."""
     exact = [(Fraction(n.time, ticks_per_quarter), Fraction(n.end, ticks_per_quarter)) for n in track.notes]
@@ -160,7 +160,7 @@ def _layered(
     return layers
 
 
-def _unwritable(measures: Sequence[Measure], layer: Layer) -> Iterator[int]:
+def _unwritable(measures: Sequence[PrintedMeasure], layer: Layer) -> Iterator[int]:
     """Yield the measures in which notation cannot express a layer, such as a triplet note that ends on a 16th."""
     points: dict[int, set[Fraction]] = {}
     for group in layer:
@@ -175,7 +175,7 @@ def _unwritable(measures: Sequence[Measure], layer: Layer) -> Iterator[int]:
 
 
 def _printed_places(
-    measures: Sequence[Measure], notes: Iterable[tuple[Fraction, Fraction]], coarse: Collection[int]
+    measures: Sequence[PrintedMeasure], notes: Iterable[tuple[Fraction, Fraction]], coarse: Collection[int]
 ) -> dict[Fraction, Fraction]:
     """Map each onset and end to its printed place: unmoved if note values reach it, on 32nds in coarse measures."""
     inside: dict[int, list[Fraction]] = {}

@@ -38,8 +38,8 @@ from descant_tokenizers.rendering.chords import ChordName
 from descant_tokenizers.rendering.layers import (
     Displacement,
     Layer,
-    Measure,
     NoteGroup,
+    PrintedMeasure,
     Staff,
     Voice,
     clef_of,
@@ -100,7 +100,7 @@ def notate(rendering: Rendering) -> tuple[str, Displacement]:
 class _Notation:
     """Builds music21 parts that share their measures and keys."""
 
-    def __init__(self, rendering: Rendering, measures: Sequence[Measure]) -> None:
+    def __init__(self, rendering: Rendering, measures: Sequence[PrintedMeasure]) -> None:
         self._rendering, self._score, self._measures = rendering, rendering.score, measures
         self._marks, self._key = rendering.marks, rendering.key
         signatures = {self._quarters(event.time): event.key for event in self._score.key_signatures}
@@ -151,14 +151,14 @@ class _Notation:
         last.rightBarline = bar.Barline("final")
         return part
 
-    def _put_key(self, measure: AnyStream, own: Measure, index: int) -> None:
+    def _put_key(self, measure: AnyStream, own: PrintedMeasure, index: int) -> None:
         inside = [time for time in self._sharps if own.start <= time < own.end]
         if inside:
             measure.insert(0, key.KeySignature(self._sharps[max(inside)]))
         elif index == 0:
             measure.insert(0, key.KeySignature(0))
 
-    def _fill(self, measure: AnyStream, own: Measure, staff: Staff) -> None:
+    def _fill(self, measure: AnyStream, own: PrintedMeasure, staff: Staff) -> None:
         """Fill a measure with the layers of a staff's voices, each in a music21 voice if there are several."""
         chosen: list[tuple[Voice, Layer]] = []
         for voice in staff:
@@ -174,7 +174,7 @@ class _Notation:
             if target is not measure:
                 measure.insert(0, target)
 
-    def _elements(self, voice: Voice, layer: Layer, own: Measure, is_upper: bool | None) -> _Elements:
+    def _elements(self, voice: Voice, layer: Layer, own: PrintedMeasure, is_upper: bool | None) -> _Elements:
         """Yield the notes and rests that fill a measure, each of one note value."""
         if not layer:
             yield Fraction(0), _measure_rest(own)
@@ -291,13 +291,13 @@ class _Notation:
             part.getElementsByClass(stream.Measure)[index].insert(time - self._measures[index].start, element)
 
 
-def _inside(layer: Layer, own: Measure) -> Layer:
+def _inside(layer: Layer, own: PrintedMeasure) -> Layer:
     """Return the groups of a layer that sound in a measure."""
     first = bisect.bisect_right(layer, own.start, key=lambda group: group.end)
     return layer[first : bisect.bisect_left(layer, own.end, key=lambda group: group.onset)]
 
 
-def _measure_rest(own: Measure) -> note.Rest:
+def _measure_rest(own: PrintedMeasure) -> note.Rest:
     rest = note.Rest()
     rest.duration.quarterLength = own.length
     rest.fullMeasure = True
