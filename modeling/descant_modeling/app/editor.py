@@ -76,11 +76,7 @@ def drawing_of_score(score: ScoreTick, title: str) -> Drawing:
 
 
 def score_of_drawing(drawing: Mapping[str, Any], limits: Limits) -> ScoreTick:
-    """Convert a drawing to a score.
-
-    Args:
-        drawing: What the browser sent; untrusted.
-        limits: Limits on notes and bars.
+    """Convert a drawing, as an untrusted browser sent it, to a score.
 
     Raises:
         InputError: The drawing is damaged or empty, or exceeds a limit.

@@ -325,12 +325,7 @@ def waiting_line(num_before: int) -> str:
 
 
 def progress_line(share: float, sketch: Sketch | None = None) -> str:
-    """Show progress, with the music so far if there is any.
-
-    Args:
-        share: Share done, 0-1.
-        sketch: The first take so far, from a model that writes bar by bar.
-    """
+    """Show the share done, 0-1, and the first take so far if the model writes bar by bar."""
     percent = round(100 * share)
     bar = f'<progress max="100" value="{percent}" aria-label="Writing"></progress>'
     if sketch is None:

@@ -101,13 +101,6 @@ class GenerateCommand(TyperCommand):
 
 
 def check_options(**values: float | None) -> None:
-    """Refuse options of generation that are out of range, under their names on the command line.
-
-    Args:
-        **values: Fields of `GenerationConfig` that are in `LIMITS`; None if not given.
-
-    Raises:
-        InputError: One is out of range.
-    """
+    """Raise an `InputError` if one of `LIMITS` does not hold; it names the option of the command line."""
     for name, value in values.items():
         check_range(f"--{name.replace('_', '-')}", value, *LIMITS[name])

@@ -18,10 +18,7 @@ Config = typing.TypeVar("Config")
 
 
 def load_values(path: Path | None) -> tuple[dict[str, Any], str]:
-    """Read a YAML file; return its values, and what errors call them.
-
-    Args:
-        path: The file; None for no values.
+    """Read a YAML file, if there is one; return its values, and what errors call them.
 
     Raises:
         InputError: The file does not exist or is not YAML.
@@ -115,29 +112,14 @@ _TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", 
 
 
 def check(condition: bool, name: str, value: object, remedy: str) -> None:
-    """Refuse a value.
-
-    Args:
-        condition: True if the value is allowed.
-        name: Name of the key.
-        value: The value.
-        remedy: What to give instead, such as "give 0 or more".
-
-    Raises:
-        ValueError: The condition does not hold.
-    """
+    """Raise a `ValueError` unless a condition on a value holds; the remedy is such as "give 0 or more"."""
     if not condition:
         raise ValueError(f"{name} is {value}. {remedy[0].upper()}{remedy[1:]}.")
 
 
 @dataclass(frozen=True)
 class Constraint:
-    """A rule for values.
-
-    Attributes:
-        holds: Returns True if a value is allowed.
-        remedy: What to give instead of one that is not.
-    """
+    """A rule for values: which ones it allows, and the remedy for others."""
 
     holds: Callable[[Any], bool]
     remedy: str
@@ -161,16 +143,9 @@ BETAS = all_of(2, BELOW_ONE, "give two numbers of 0 or more, below 1")
 
 
 def check_fields(owner: object, section: str, rule: Constraint, *names: str) -> None:
-    """Refuse values of a configuration that break a rule.
+    """Raise a `ValueError` unless the named fields of a configuration follow a rule.
 
-    Args:
-        owner: The configuration.
-        section: Its section in the YAML file; empty for the top.
-        rule: The rule.
-        names: The fields that must follow it.
-
-    Raises:
-        ValueError: A field breaks the rule.
+    The section is that of the YAML file, empty for the top.
     """
     for name in names:
         value = getattr(owner, name)

@@ -22,12 +22,9 @@ def progress_bar(label: str, *, quiet: bool) -> Iterator[Callable[[float], None]
 
 
 def part_of(progress: Callable[[float], None] | None, done: float, share: float) -> Callable[[float], None] | None:
-    """Return a function that takes the share done of a part, and reports that of the whole.
+    """Return a function that takes the share done of a part and reports that of the whole, 0-1.
 
-    Args:
-        progress: Takes the share done of the whole, 0-1; None to report nothing.
-        done: Share of the whole that was done before the part.
-        share: Share of the whole that the part makes up.
+    The part begins after `done` of the whole, and makes up `share` of it.
     """
     if progress is None:
         return None

@@ -120,11 +120,7 @@ class GenerationConfig:
 
 
 def check_range(name: str, value: float | None, low: float, high: float = math.inf) -> None:
-    """Refuse a number outside a range; None means that no number was given.
-
-    Raises:
-        InputError: It is outside.
-    """
+    """Raise an `InputError` if a number, where one is given, is outside a range."""
     if value is not None and not low <= value <= high:
         allowed = f"{low:g} or more" if high == math.inf else f"{low:g} to {high:g}"
         raise InputError(f"{name} is {value}. Give {allowed}.")

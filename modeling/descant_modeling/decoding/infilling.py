@@ -75,17 +75,17 @@ class Infiller:
         progress: OnProgress | None = None,
         on_bar: OnPiece | None = None,
     ) -> list[InfilledNotes]:
-        """Infill the same span once for each sample.
+        """Infill the same span once for each sample, that is, for each random stream.
 
         Args:
-            pieces: Context: one piece for all samples, or one for each. Bars must agree.
+            pieces: Context: one piece for all samples, or one for each with the same bars.
             span: The span.
             randoms: Random stream of each sample.
             progress: Called with the share done, 0-1.
             on_bar: Called after each bar.
 
         Returns:
-            For each sample the notes of the span's bars. Tokens and likelihood include discarded bars.
+            The notes of the span's bars, for each sample. Tokens and likelihood include discarded bars.
 
         Raises:
             InputError: The music is too long for the model.

@@ -27,7 +27,7 @@ class Span:
         stop: The bar after the last one to write.
         end_ticks: For each voice of the vocabulary, the latest end of its new notes.
         pitches: For each voice of the vocabulary, lowest and highest MIDI pitch of its new notes.
-        to_the_end: True if the voices must sound until `end_ticks`, rather than may.
+        to_the_end: True if the voices must sound until `end_ticks`; otherwise they may.
         max_bar_tokens: Base tokens after which a bar is closed.
         style: Style to write in; None leaves it to the model.
     """

@@ -135,12 +135,9 @@ class VoiceLeading:
         return wide if self.key is None else wide | augmented_leaps(self.key, own)
 
     def parallels(self, voice: int, onset_ticks: int, due: Iterable[GridNote] = ()) -> set[int]:
-        """Return the pitches by which a voice that begins a note would move in parallel with one that began before it.
+        """Return the pitches by which a voice that begins a note would move in parallel with another one.
 
-        Args:
-            voice: The voice that begins a note.
-            onset_ticks: Its onset.
-            due: Known notes of voices that come after it at this onset.
+        The other voice begins a note at the same onset: it has already, or its note is `due`.
         """
         own = self._before(voice, onset_ticks)
         if own is None:

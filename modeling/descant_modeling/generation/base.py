@@ -151,11 +151,7 @@ class MusicGenerator(Protocol):
 
 
 def check_task(generator: MusicGenerator, task: str) -> None:
-    """Refuse a task that a model does not have.
-
-    Raises:
-        InputError: The model does not have it.
-    """
+    """Raise an `InputError` if a model does not have a task."""
     if task in generator.tasks:
         return
     if task == "compose":
@@ -166,25 +162,13 @@ def check_task(generator: MusicGenerator, task: str) -> None:
 
 
 def refuse_instruments(write: Sequence[str]) -> None:
-    """Refuse a choice of instruments, for a model of voices.
-
-    Raises:
-        InputError: There is one.
-    """
+    """Raise an `InputError` if instruments are chosen for a model of four voices."""
     if write:
         raise InputError("--write is for multitrack models, and this one writes four voices. Leave it out.")
 
 
 def check_style(style: str | None, known: Sequence[str] = ()) -> None:
-    """Refuse a style that a model does not know.
-
-    Args:
-        style: The style, if one was chosen.
-        known: The styles that the model was trained with.
-
-    Raises:
-        InputError: It is none of them.
-    """
+    """Raise an `InputError` if a style is not one that the model was trained with."""
     if style is None or style in known:
         return
     if not known:

@@ -150,15 +150,10 @@ def make_prompt(
     shift: int = 0,
     remarks: Sequence[str] = (),
 ) -> Prompt:
-    """Put a prompt on the grid.
+    """Put a prompt from `refine_prompt` on the grid.
 
-    Args:
-        vocabulary: The vocabulary.
-        score: From `refine_prompt`.
-        parts: By index of its track, each part as the model should see it, at its own pitch.
-        ranges: Range of each voice in training.
-        shift: Semitones by which the model sees the prompt moved up.
-        remarks: Choices made so far.
+    The parts, by index of their track, are as the model should see them, but at their own pitch; `shift` moves them up
+    by semitones.
 
     Raises:
         InputError: The vocabulary cannot hold the prompt.

@@ -94,15 +94,9 @@ def read_four_part_prompt(
     *,
     alone: bool = False,
 ) -> Prompt:
-    """Choose a prompt's voices and find its place on the grid.
+    """Choose the voices of a validated score (see `pick_voices`) and put them on the grid.
 
-    Args:
-        vocabulary: The vocabulary.
-        ranges: Range of each voice in training.
-        score: A validated score.
-        given: Voices that its tracks are; by default those they are named after (see `pick_voices`).
-        track: The melody's track, number from 1 or name, where one voice is given.
-        alone: Leave out tracks that are not voices, so that the prompt ends where its voices end.
+    With `alone`, tracks that are not voices are left out, so that the prompt ends where its voices end.
 
     Raises:
         InputError: The voices cannot be determined, or do not fit the vocabulary.
