@@ -282,3 +282,9 @@ def test_render_prints_key_and_chords(sung: Path, monkeypatch: pytest.MonkeyPatc
     done = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert done.output.splitlines()[0] == "Key: D minor (as requested)"
     assert done.output.splitlines()[-1] == "Wrote out.musicxml"
+
+
+def test_the_same_score_gives_the_same_files(sung: Path) -> None:
+    first, second = (Rendering(read_score(sung)) for _ in range(2))
+    assert first.musicxml == second.musicxml
+    assert first.svg_pages == second.svg_pages

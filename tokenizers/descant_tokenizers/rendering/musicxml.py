@@ -9,6 +9,7 @@ Units: quarter notes, as exact fractions.
 from __future__ import annotations
 
 import bisect
+import re
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -93,8 +94,17 @@ def notate(rendering: Rendering) -> tuple[str, Displacement]:
     except MusicXMLExportException as error:
         reason = printable(str(error), 100)
         raise InputError(f"The score's bars cannot be written ({reason}). Correct its time signatures.") from error
-    moved = [displacement for _, displacement in layered]
-    return data.decode("utf-8"), Displacement(sum(m.num_notes for m in moved), max(m.largest for m in moved))
+    moved = [each for _, each in layered]
+    return _with_plain_ids(data.decode("utf-8")), Displacement(
+        sum(m.num_notes for m in moved), max(m.largest for m in moved)
+    )
+
+
+def _with_plain_ids(text: str) -> str:
+    """Number the parts, which music21 names at random: the same score gives the same file."""
+    for number, name in enumerate(re.findall(r'<score-part id="(P[0-9a-f]{32})">', text), start=1):
+        text = text.replace(name, f"P{number}")
+    return text
 
 
 class _Notation:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from descant_tokenizers.common.errors import InputError
 
 _OPTIONS = {
+    "xmlIdSeed": 1,  # the same score gives the same file
     "pageHeight": 3564,  # A4, slightly reduced
     "pageWidth": 2520,
     "scale": 35,
