@@ -122,5 +122,6 @@ class GenerationConfig:
 def check_range(name: str, value: float | None, low: float, high: float = math.inf) -> None:
     """Raise an `InputError` if a number, where one is given, is outside a range."""
     if value is not None and not low <= value <= high:
-        allowed = f"{low:g} or more" if high == math.inf else f"{low:g} to {high:g}"
+        least, most = (f"{limit:,}" if isinstance(limit, int) else f"{limit:g}" for limit in (low, high))
+        allowed = f"{least} or more" if high == math.inf else f"{least} to {most}"
         raise InputError(f"{name} is {value}. Give {allowed}.")

@@ -194,7 +194,9 @@ class Trainer:
         figures, is_best = self.task.validate()
         if figures:
             self.log.record("valid", self.progress.step, **figures)
-            self.log.say(f"step {self.progress.step}: {_in_words(figures)} ({self.progress.seconds / 60:.1f} min)")
+            self.log.say(
+                f"step {self.progress.step}: valid {_in_words(figures)} ({self.progress.seconds / 60:.1f} min)"
+            )
         if is_best:
             replace_folder(self.folder / "best", self.task.publish)
 
@@ -259,5 +261,6 @@ def _damaged(last: Path, error: Exception) -> InputError:
 
 def _in_words(figures: Figures) -> str:
     return "  ".join(
-        f"{name.replace('_', ' ')} {value:{',.0f' if abs(value) >= 1000 else '.4g'}}" for name, value in figures.items()
+        f"{name.replace('_16th', '-16th').replace('_', ' ')} {value:{',.0f' if abs(value) >= 1000 else '.4g'}}"
+        for name, value in figures.items()
     )
