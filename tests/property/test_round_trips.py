@@ -33,7 +33,7 @@ def test_tasks_decode_to_what_was_encoded(vocabulary, random_piece, seed, num_ba
     assert list(decoded.bars) == (list(range(num_bars)) if bars is None else bars)
     assert decoded.context == cut(piece, writes, decoded.bars)
     assert len(encoded.loss_mask) == len(encoded.ids)
-    # Every note of the hole is predicted, and no other; so is the token that ends each bar of it.
+    # Every note of the span is predicted, and no other; so is the token that ends each bar of it.
     predicted = [i for i, written in zip(encoded.ids, encoded.loss_mask, strict=True) if written]
     assert sum(i in vocabulary.pitch_of for i in predicted) == piece.num_notes - decoded.context.num_notes
     assert sum(vocabulary.types[i] in ("Bar", "SEP", "EOS") for i in predicted) == len(decoded.bars)

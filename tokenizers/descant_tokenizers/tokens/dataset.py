@@ -165,7 +165,7 @@ def dataset_pieces(rows: Dataset | Iterable[dict[str, Any]], layout: TaskLayout)
 
 def _tokenize_split(name: str, split: Dataset, layout: TaskLayout, num_proc: int | None) -> Dataset:
     """Tokenize one split; the result is kept in Descant's cache, not in the folder of the user's dataset."""
-    version = code_version("tokens", libraries=("miditok", "symusic"))
+    version = code_version("scores", "tokens", libraries=("miditok", "symusic"))
     vocabulary = layout.vocabulary.sha256()[:16]
     folder = cache_dir() / "tokens" / f"{version}-{vocabulary}"
     make_cache_folder(folder)

@@ -96,7 +96,7 @@ def middle_at_onsets(piece: Piece) -> tuple[Piece, Span]:
     return cut(piece, span.voices, span.bars), span
 
 
-HOLES = (harmony, infill, continuation, middle_at_onsets)
+SPANS = (harmony, infill, continuation, middle_at_onsets)
 
 
 def draw(
@@ -115,11 +115,11 @@ def draw(
     )
 
 
-@pytest.mark.parametrize("make_hole", HOLES)
+@pytest.mark.parametrize("make_span", SPANS)
 def test_random_logits_fill_the_hole_with_legal_notes(
-    layout: TaskLayout, grammar: Grammar, piece: Piece, make_hole: Callable[[Piece], tuple[Piece, Span]]
+    layout: TaskLayout, grammar: Grammar, piece: Piece, make_span: Callable[[Piece], tuple[Piece, Span]]
 ) -> None:
-    given, span = make_hole(piece)
+    given, span = make_span(piece)
     starts = given.bar_starts_ticks()
     for sample in draw(layout, grammar, (given, span), range(8)):
         assert sorted(sample.notes) == list(span.bars)
@@ -136,11 +136,11 @@ def test_random_logits_fill_the_hole_with_legal_notes(
                 assert starts[index] + note.offset_ticks + note.duration_ticks <= span.end_ticks[0]
 
 
-@pytest.mark.parametrize("make_hole", HOLES)
+@pytest.mark.parametrize("make_span", SPANS)
 def test_the_model_sees_the_stream_that_it_was_trained_on(
-    layout: TaskLayout, grammar: Grammar, piece: Piece, make_hole: Callable[[Piece], tuple[Piece, Span]]
+    layout: TaskLayout, grammar: Grammar, piece: Piece, make_span: Callable[[Piece], tuple[Piece, Span]]
 ) -> None:
-    given, span = make_hole(piece)
+    given, span = make_span(piece)
     voices = span.voices if span.task is not Task.CONTINUE else (0, 1, 2, 3)
     for seed in range(8):
         engine = StubEngine(layout.vocabulary.size)
@@ -219,13 +219,13 @@ def test_a_random_stream_goes_on_where_its_sample_ended(layout: TaskLayout, gram
 
 
 def test_different_plans_are_filled_side_by_side(layout: TaskLayout, grammar: Grammar, piece: Piece) -> None:
-    templates = [make_template(layout, *make_hole(piece)) for make_hole in HOLES]
-    randoms = [np.random.default_rng(seed) for seed in range(len(HOLES))]
+    templates = [make_template(layout, *make_span(piece)) for make_span in SPANS]
+    randoms = [np.random.default_rng(seed) for seed in range(len(SPANS))]
     together = sample_templates(
         StubEngine(layout.vocabulary.size), grammar, templates, GenerationConfig(temperature=1.0, top_p=1.0), randoms
     )
-    for seed, make_hole in enumerate(HOLES):
-        assert together[seed] == draw(layout, grammar, make_hole(piece), [seed])[0]
+    for seed, make_span in enumerate(SPANS):
+        assert together[seed] == draw(layout, grammar, make_span(piece), [seed])[0]
 
 
 def test_a_common_beginning_is_computed_once(layout: TaskLayout, grammar: Grammar, piece: Piece) -> None:
