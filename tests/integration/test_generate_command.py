@@ -98,6 +98,14 @@ def test_the_summary_says_what_was_given_written_and_where(generate: Any) -> Non
     assert (outcome.status, outcome.err) == (0, "")
     for words in ("given    Soprano of tune.mid", "written  Soprano:", "out/tune-continue.mid", "--seed "):
         assert words in outcome.out
+    assert "listen   out/tune-continue.mp3" in outcome.out.splitlines()
+
+
+def test_the_summary_of_an_infill_says_what_stays(generate: Any) -> None:
+    outcome = generate("--task", "infill", "--bars", "1", "--formats", "midi")
+    assert (outcome.status, outcome.err) == (0, "")
+    assert "given    tune.mid, all but bar 1" in outcome.out.splitlines()
+    assert "listen" not in outcome.out
 
 
 @pytest.mark.parametrize("order", [("--chords", "--seed", 1), ("--seed", 1, "--chords")])

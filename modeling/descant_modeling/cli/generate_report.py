@@ -63,7 +63,7 @@ def renderings_of(samples: Sequence[Sample], name: str, task: str, marks: Marks,
 def _given(outcome: Outcome) -> str:
     if outcome.prompt is None:
         return "only noise"
-    if outcome.result.given or outcome.request.bars is None:
+    if outcome.request.bars is None:
         return f"{', '.join(outcome.result.given)} of {outcome.prompt}"
     first, last = outcome.request.bars
     return f"{outcome.prompt}, all but bar{f's {first}-{last}' if first < last else f' {first}'}"

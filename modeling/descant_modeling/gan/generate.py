@@ -165,7 +165,7 @@ class GanMusicGenerator(_GanGenerator):
             of_all = f"{outside} of {len(melody.notes)} notes"
             remarks.append(f"{of_all} are outside {low}-{high}, where the model learned melodies")
         kept = ", ".join(f"{sample.melody_kept:.0%}" for sample in samples)
-        remarks.append(f"the model's own first track had kept {kept} of the melody")
+        remarks.append(f"the model itself reproduced {kept} of the melody")
         return GenerationResult(tuple(samples), tuple(remarks), MELODY, VOICES[1:] if config.paste_melody else VOICES)
 
     @torch.no_grad()

@@ -352,8 +352,8 @@ def load_model(folder: Path) -> PreTrainedModel:
     except (OSError, ValueError, SafetensorError, RuntimeError) as error:
         raise not_loaded(folder, error) from None
     model, found = loaded
-    if lost := [*found["missing_keys"], *found["mismatched_keys"]]:  # transformers draws them at random
-        raise not_loaded(folder, f"{len(lost)} parameters are missing or have another size")
+    if found["missing_keys"] or found["mismatched_keys"]:  # transformers draws them at random
+        raise not_loaded(folder, "parameters are missing or have another size")
     return cast("PreTrainedModel", model)
 
 
