@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from fractions import Fraction
 
-from music21 import clef
 from symusic.core import NoteTick, ScoreTick, TrackTick
 
 from descant_tokenizers.common.errors import InputError
@@ -22,11 +21,7 @@ from descant_tokenizers.scores.marks import Marks
 GivenRule = Callable[[str, NoteTick], bool]
 """Takes a track's name and one of its notes; returns True if the note was given, False if it was added."""
 
-_CLEFS: Mapping[str, type[clef.Clef]] = {
-    "Tenor": clef.Treble8vbClef,
-    "Bass": clef.BassClef,
-    "Viola": clef.AltoClef,
-}
+_CLEFS = {"Tenor": "Treble8vbClef", "Bass": "BassClef", "Viola": "AltoClef"}
 _MIDDLE_C = 60
 _CLOSED_GAP = Fraction(1, 4)  # a rest shorter than a 16th is not intended
 _SHORTEST = Fraction(1, 8)
@@ -246,13 +241,13 @@ def _has_lyrics(voice: Voice, marks: Marks) -> bool:
     return any(marks.lyrics_of(voice.name, *note) for note in notes)
 
 
-def clef_of(staff: Staff) -> clef.Clef:
-    """Return a staff's clef: the one of its voice, else the one that suits most of its notes."""
+def clef_of(staff: Staff) -> str:
+    """Return a staff's clef as music21 names it: that of its voice, else the one that suits most of its notes."""
     if len(staff) > 1:
-        return clef.BassClef() if staff[-1].name == VOICES[-1] else clef.TrebleClef()
+        return "BassClef" if staff[-1].name == VOICES[-1] else "TrebleClef"
     (voice,) = staff
     if voice.name in _CLEFS:
-        return _CLEFS[voice.name]()
+        return _CLEFS[voice.name]
     pitches = [pitch for layer in voice.layers for group in layer for pitch, _ in group.pitches]
     is_low = bool(pitches) and sum(pitches) / len(pitches) < _MIDDLE_C
-    return clef.BassClef() if is_low else clef.TrebleClef()
+    return "BassClef" if is_low else "TrebleClef"

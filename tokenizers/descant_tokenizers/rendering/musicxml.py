@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from music21 import (
     bar,
     chord,
+    clef,
     duration,
     dynamics,
     expressions,
@@ -144,7 +145,7 @@ class _Notation:
         for index, own in enumerate(self._measures):
             measure = stream.Measure(number=own.number)
             if index == 0:
-                measure.append(clef_of(staff))
+                measure.append(getattr(clef, clef_of(staff))())
             self._put_key(measure, own, index)
             if own.meter != before:
                 measure.insert(0, meter.TimeSignature(f"{own.meter.numerator}/{own.meter.denominator}"))

@@ -19,10 +19,13 @@ The grid has 24 onsets to a beat (the note value of the time signature's denomin
 
 from __future__ import annotations
 
+import importlib
 import json
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from descant_tokenizers.common.errors import InputError
@@ -61,10 +64,21 @@ NUM_VELOCITIES = 32  # of `gm`: 3, 7, ..., 127
 TEMPO_RANGE, NUM_TEMPOS = (15, 480), 81
 
 
+def import_miditok() -> ModuleType:
+    """Import miditok without its data loaders for torch, which take a second to import; they can be imported later."""
+    if "miditok" in sys.modules:
+        return sys.modules["miditok"]
+    loaders = "miditok.pytorch_data"
+    sys.modules[loaders] = None  # type: ignore[assignment]  # its import fails, as where there is no torch
+    try:
+        return importlib.import_module("miditok")
+    finally:
+        del sys.modules[loaders]
+
+
 def grid_config(**options: Any) -> TokenizerConfig:
     """Return a miditok configuration on the grid of the presets, with further options; default: notes only."""
-    from miditok import TokenizerConfig
-
+    TokenizerConfig = import_miditok().TokenizerConfig
     shared = {
         "beat_res": BEAT_RESOLUTION,
         "use_velocities": False,
@@ -117,8 +131,7 @@ def build_tokenizer(preset: str = "satb") -> REMI:
     Raises:
         InputError: The preset does not exist.
     """
-    from miditok import REMI
-
+    REMI = import_miditok().REMI
     if preset not in PRESETS:
         raise InputError(f"{preset!r} is not a tokenizer preset. Choose one of {', '.join(PRESETS)}.")
     return REMI(PRESETS[preset]())
@@ -163,8 +176,7 @@ def load_tokenizer(folder: Path) -> REMI:
         InputError: The folder holds no readable `tokenizer.json` of miditok, one without the task tokens, or one whose
             merges were not trained by Descant.
     """
-    from miditok import REMI
-
+    REMI = import_miditok().REMI
     path = folder / TOKENIZER_FILE
     if not path.is_file():
         raise InputError(f"{folder} has no {TOKENIZER_FILE}. Give a folder of `tokenizer train` or a checkpoint.")

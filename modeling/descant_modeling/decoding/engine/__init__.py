@@ -17,13 +17,11 @@ __all__ = ["Engine", "EngineModel"]
 
 
 class Engine(Protocol):
-    """A batch of token rows; at first a single empty one.
+    """A batch of token rows; at first a single empty one."""
 
-    Attributes:
-        lengths: Number of tokens of each row.
-    """
-
-    lengths: list[int]
+    @property
+    def lengths(self) -> list[int]:
+        """Number of tokens of each row."""
 
     def select_rows(self, rows: Sequence[int]) -> None:
         """Replace the batch by copies of some of its rows.
