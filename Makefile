@@ -39,8 +39,8 @@ app: $(READY_APP) ## Open the page: draw or upload a melody, hear and see its ha
 test: $(DEV) ## Run every test.
 	$(BIN)/python -m pytest --durations=15
 
-test-fast: $(DEV) ## Run the tests that take under three minutes together: no slow ones, no browser, no documentation.
-	$(BIN)/python -m pytest -m "not slow" --ignore tests/browser --ignore tests/docs
+test-fast: $(DEV) ## Run the unit, property, golden and packaging tests that are not slow: under three minutes.
+	$(BIN)/python -m pytest -m "not slow" tests/unit tests/property tests/golden tests/packaging
 
 lint: $(DEV) ## Check style, formatting and the direction of imports.
 	$(BIN)/ruff check .

@@ -86,6 +86,7 @@ def test_import_against_the_direction_is_refused(copied_house: Path, forbidden: 
     assert f"descant_tokenizers.planted -> {forbidden}" in done.stdout
 
 
+@pytest.mark.slow
 def test_type_check_sees_both_packages(repo_root: Path, tmp_path: Path) -> None:
     """Strict mypy, run as `make types` does, finds errors in either package and follows imports between them."""
     for name in ("pyproject.toml", "train.py", "generate.py", "app.py"):

@@ -29,8 +29,8 @@ from descant_tokenizers.common.files import (
 )
 
 if TYPE_CHECKING:
-    from descant_modeling.generation.base import Request
-    from descant_modeling.models.checkpoints import FoundCheckpoint
+    from descant_modeling.generation.base import GenerationResult, Request
+    from descant_modeling.models.checkpoints import FoundCheckpoint, ModelSource
     from descant_tokenizers.scores import ReadResult
 
 OUT_FOLDER = Path("out")
@@ -92,16 +92,11 @@ def generate_command(
     path = out or OUT_FOLDER / f"{name}-{request.task}{FORMATS[forms[0]]}"
     check_outputs(path, num_samples, forms, force=force or out is None)
 
-    from descant_modeling.api import load
-    from descant_modeling.common.console import progress_bar, quiet_libraries
+    label = f"{request.task} {name}"
+    result, generation_seconds = _generate(source, device, read, request, config, label, quiet=quiet or as_json)
     from descant_tokenizers.rendering.write import write_renderings
     from descant_tokenizers.scores.marks import Marks
 
-    with quiet_libraries(), progress_bar(f"{request.task} {name}", quiet=quiet or as_json) as progress:
-        generator = load(source, device)
-        loaded = time.monotonic()
-        result = generator.generate(read, request, config, progress=progress)
-    generation_seconds = time.monotonic() - loaded
     paths = (free_outputs if out is None else numbered)(path, num_samples)
     marks, look = read.marks if read else Marks(), {"arrangement": layout, "chosen_key": spelled, "sound": sound}
     renderings = renderings_of(result.samples, name, request.task, marks, with_chords=chords == "", **look)
@@ -109,6 +104,26 @@ def generate_command(
     seconds = time.monotonic() - started
     outcome = Outcome(prompt, model, request, seed, result, renderings, files, generation_seconds, seconds)
     _report(outcome, quiet=quiet, as_json=as_json)
+
+
+def _generate(
+    model: ModelSource,
+    device: str | None,
+    read: ReadResult | None,
+    request: Request,
+    config: GenerationConfig,
+    label: str,
+    *,
+    quiet: bool,
+) -> tuple[GenerationResult, float]:
+    """Load the model and carry out the request; return also the seconds of generation alone."""
+    from descant_modeling.api import load
+    from descant_modeling.common.console import progress_bar, quiet_libraries
+
+    with quiet_libraries(), progress_bar(label, quiet=quiet) as progress:
+        generator = load(model, device)
+        start = time.monotonic()
+        return generator.generate(read, request, config, progress=progress), time.monotonic() - start
 
 
 def _report(outcome: Outcome, *, quiet: bool, as_json: bool) -> None:
