@@ -62,9 +62,11 @@ def draw_page(browser: Browser, address: str, png: Path) -> None:
     examples.select_option(label=examples.locator("option", has_text="Ode").first.inner_text())
     page.get_by_role("button", name="Write", exact=True).click()
     page.locator("descant-player .sheet > svg").wait_for()
-    bottom = page.locator("descant-player .sheet").bounding_box()
+    sheet = page.locator("descant-player .sheet")
+    sheet.evaluate("sheet => { sheet.style.maxHeight = 'none'; }")
+    bottom = sheet.bounding_box()
     assert bottom is not None
-    clip = {"x": 0, "y": 0, "width": PAGE_SIZE["width"], "height": bottom["y"] + bottom["height"] + 20}
+    clip = {"x": 0, "y": 0, "width": PAGE_SIZE["width"], "height": bottom["y"] + bottom["height"] + 8}
     page.screenshot(path=png, full_page=True, clip=clip)
     page.close()
 
