@@ -1,4 +1,4 @@
-"""The `descant` command: its sub-commands, of which `train` and `push` are defined here.
+"""The `descant` command: its sub-commands, of which `train`, `push` and `export` are defined here.
 
 Heavy libraries (torch, transformers, datasets) are imported inside the commands, so that `--help` answers at once.
 """
@@ -20,6 +20,7 @@ from descant_modeling.cli.generate import generate_command
 from descant_modeling.cli.options import Device, GenerateCommand
 from descant_tokenizers.cli.main import dataset_app, run, tokenizer_app
 from descant_tokenizers.cli.render import render_command
+from descant_tokenizers.common.files import atomic_write, check_output
 
 
 def train_command(
@@ -93,6 +94,28 @@ def push_command(
         )
 
 
+def export_command(
+    model: Annotated[str, typer.Argument(help="Checkpoint folder, run folder, embedded model or Hub id.")],
+    onnx: Annotated[Path, typer.Option("--onnx", help="File to write; its name ends in .onnx.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print no summary.")] = False,
+) -> None:
+    """Write a causal model as the ONNX graph that generation runs, for other programs."""
+    from descant_modeling.decoding.engine.graph import build_graph, read_stack
+    from descant_modeling.models.checkpoints import load_checkpoint, not_loaded
+
+    check_output(onnx, "--onnx", [".onnx"], force=force)
+    checkpoint = load_checkpoint(model)
+    try:
+        graph = build_graph(read_stack(checkpoint.config), checkpoint.read_weights())
+    except (ValueError, KeyError) as error:
+        raise not_loaded(checkpoint.folder, error) from None
+    with atomic_write(onnx) as temporary:
+        temporary.write_bytes(graph.SerializeToString())
+    if not quiet:
+        typer.echo(f"Wrote {onnx} ({onnx.stat().st_size / 1e6:.1f} MB): {', '.join(i.name for i in graph.graph.input)}")
+
+
 app = typer.Typer(
     name="descant",
     help="A melody in, a chorale out: tokenize, train and generate symbolic music.",
@@ -108,6 +131,7 @@ app.command("render")(render_command)
 app.command("app")(app_command)
 app.command("doctor")(doctor_command)
 app.command("push")(push_command)
+app.command("export")(export_command)
 
 
 def _print_version(requested: bool) -> None:
