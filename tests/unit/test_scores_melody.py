@@ -27,7 +27,7 @@ def test_one_track_is_taken_as_it_is() -> None:
     score = score_of(Anything=LOW)
     choice = pick_melody(score)
     assert choice.index == 0
-    assert choice.reason == "melody: track 1 'Anything', as the only one"
+    assert choice.reason == "melody: track 1 'Anything' (the only one)"
     assert list(choice.track.notes) == list(score.tracks[0].notes)
 
 
@@ -39,19 +39,19 @@ def test_percussion_does_not_count() -> None:
 def test_a_name_beats_the_pitch(name: str) -> None:
     choice = pick_melody(score_of(Flute=HIGH, **{name: LOW}))
     assert choice.index == 1
-    assert choice.reason.endswith("for its name")
+    assert choice.reason.endswith("(by its name)")
 
 
 def test_of_several_names_the_highest_is_taken() -> None:
     choice = pick_melody(score_of(Flute=HIGH, Voice_2=LOW, Voice_1=[(0, 480, 60)]))
     assert choice.index == 2
-    assert choice.reason == "melody: track 3 'Voice_1', as the highest of 2 so named (median C4)"
+    assert choice.reason == "melody: track 3 'Voice_1' (the highest of 2 so named, median C4)"
 
 
 def test_without_names_the_highest_monophonic_track_is_taken() -> None:
     choice = pick_melody(score_of(Piano=CHORDS, Bass=LOW, Flute=HIGH))
     assert choice.index == 2
-    assert choice.reason == "melody: track 3 'Flute', as the highest of 2 monophonic (median Ab5)"
+    assert choice.reason == "melody: track 3 'Flute' (the highest of 2 monophonic, median Ab5)"
 
 
 def test_of_equal_tracks_the_first_is_taken() -> None:
@@ -62,7 +62,7 @@ def test_of_equal_tracks_the_first_is_taken() -> None:
 def test_a_track_is_asked_for_by_number_or_name(track: int | str) -> None:
     choice = pick_melody(score_of(Melody=HIGH, Bass=LOW), track)
     assert choice.index == 1
-    assert choice.reason == "melody: track 2 'Bass', as requested"
+    assert choice.reason == "melody: track 2 'Bass' (as requested)"
 
 
 def test_a_track_may_be_named_like_a_number() -> None:

@@ -72,13 +72,13 @@ def test_one_given_voice_is_the_track_of_its_name() -> None:
     score = _score(*(_track(voice, 70 - 8 * rank) for rank, voice in enumerate(VOICES)))
     choice = pick_voices(score, ["bass"])
     assert choice.indices == {"Bass": 3}
-    assert choice.reason == "melody: track 4 'Bass', for its name, as Bass"
+    assert choice.reason == "melody: track 4 'Bass' (by its name), as Bass"
 
 
 def test_the_track_asked_for_is_taken_as_the_given_voice() -> None:
     choice = pick_voices(_score(_track("Soprano", 70), _track("Flute", 80)), ["soprano"], track=2)
     assert choice.indices == {"Soprano": 1}
-    assert "as requested, as Soprano" in choice.reason
+    assert "(as requested), as Soprano" in choice.reason
 
 
 def test_a_track_asked_for_is_a_melody_whatever_the_others_are_named() -> None:

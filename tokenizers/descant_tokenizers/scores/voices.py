@@ -61,7 +61,7 @@ def pick_melody(score: ScoreTick, track: int | str | None = None) -> MelodyChoic
         return _choice(score, _requested_index(score, track), "as requested")
     pitched = [index for index, candidate in enumerate(score.tracks) if not candidate.is_drum and candidate.notes]
     if len(pitched) == 1:
-        return _choice(score, pitched[0], "as the only one")
+        return _choice(score, pitched[0], "the only one")
     named = [index for index in pitched if any(word in score.tracks[index].name.lower() for word in MELODY_NAMES)]
     monophonic = [index for index in named or pitched if _monophonic(score, index) is not None]
     if not monophonic:
@@ -69,10 +69,10 @@ def pick_melody(score: ScoreTick, track: int | str | None = None) -> MelodyChoic
         raise InputError(f"{culprits} play several notes at once, so none is a melody. {_remedy(score)}")
     best = max(monophonic, key=lambda index: (_median_pitch(score.tracks[index]), -index))
     if named and len(monophonic) == 1:
-        return _choice(score, best, "for its name")
+        return _choice(score, best, "by its name")
     kind = "so named" if named else "monophonic"
     median = pitch_name(round(_median_pitch(score.tracks[best])))
-    return _choice(score, best, f"as the highest of {len(monophonic)} {kind} (median {median})")
+    return _choice(score, best, f"the highest of {len(monophonic)} {kind}, median {median}")
 
 
 def _choice(score: ScoreTick, index: int, why: str) -> MelodyChoice:
@@ -81,7 +81,7 @@ def _choice(score: ScoreTick, index: int, why: str) -> MelodyChoice:
         raise InputError(f"Track {_label(score, index)} plays several notes at once. {_remedy(score)}")
     melody, num_trimmed = found
     trimmed = f"; {num_trimmed} slightly overlapping note{'s' * (num_trimmed > 1)} trimmed" if num_trimmed else ""
-    return MelodyChoice(melody, index, f"melody: track {_label(score, index)}, {why}{trimmed}")
+    return MelodyChoice(melody, index, f"melody: track {_label(score, index)} ({why}){trimmed}")
 
 
 def _requested_index(score: ScoreTick, track: int | str) -> int:
@@ -236,7 +236,7 @@ def _default_voices(named: Mapping[str, int], num_pitched: int) -> tuple[str, ..
 
 def _melody(score: ScoreTick, voice: str, named: Mapping[str, int], track: int | str | None) -> VoiceChoice:
     if track is None and voice in named:
-        found = _choice(score, named[voice], "for its name")
+        found = _choice(score, named[voice], "by its name")
     else:
         found = pick_melody(score, track)
     return VoiceChoice({voice: found.track}, {voice: found.index}, f"{found.reason}, as {voice}")
