@@ -117,10 +117,10 @@ def test_cancel_stops_the_computing_and_two_are_served_at_once(
     long.get_by_label("Examples").select_option("Ode to joy")
     long.locator("descant-editor rect.note").nth(50).wait_for()
     long.get_by_label("number input for Takes").fill("4")
+    short.type_tune("gec")
     long.write()
     long.wait_for_function("() => document.querySelector('#dsc-status progress')?.value > 0")
-    short.type_tune("gec")  # waits for its turn
-    short.write()
+    short.write()  # waits for its turn
     long.get_by_role("button", name="Cancel").click()
     long.get_by_role("status").filter(has_text="Canceled.").wait_for()
     short.wait_for_take(1)
