@@ -192,6 +192,7 @@ class _Graph:
         self.outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["B", stack.vocab_size])]
 
     def build(self) -> onnx.ModelProto:
+        """Return the whole graph."""
         embedding = self._weight(f"{self.names['embedding']}.weight")
         x = self._node("Gather", [self._constant("embedding", embedding), "ids"])
         if self.stack.is_rotary:

@@ -10,7 +10,6 @@ Shapes: N new tokens, T tokens a row has room for, H heads, D head width, V voca
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -20,6 +19,7 @@ import numpy.typing as npt
 import onnxruntime
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph
 
+from descant_modeling.common.devices import available_cores
 from descant_modeling.decoding.engine.graph import Stack, Weights, build_graph, rotary_table
 
 __all__ = ["OnnxEngine", "OnnxModel"]
@@ -54,7 +54,7 @@ class OnnxModel:
             self.session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         except (Fail, InvalidGraph) as error:
             raise ValueError("The weights do not have the sizes of the model. Restore them.") from error
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        cores = available_cores()
         self.pool = ThreadPoolExecutor(cores) if cores > 1 else None
         self._tables: dict[str, Array] = {}
 
@@ -64,10 +64,11 @@ class OnnxModel:
 
     def tables(self, num_tokens: int) -> dict[str, Array]:
         """Return the constant inputs for rows of up to `num_tokens`, and possibly more."""
-        if self.stack.is_rotary and ("cos" not in self._tables or num_tokens > len(self._tables["cos"])):
+        tables = self._tables  # rows ask from several threads, each for its own length
+        if self.stack.is_rotary and (not tables or num_tokens > len(tables["cos"])):
             cos, sin = rotary_table(self.stack, max(num_tokens, self.max_positions))
-            self._tables = {"cos": cos, "sin": sin}
-        return self._tables
+            tables = self._tables = {"cos": cos, "sin": sin}
+        return tables
 
 
 class OnnxEngine:
