@@ -16,7 +16,7 @@ DATA = ("__pycache__", "data", "weights")
 
 def _rooms(package: Path) -> set[str]:
     """The subfolders and top-level modules of a package, as its README writes them."""
-    folders = {f"{path.name}/" for path in package.iterdir() if path.is_dir() and path.name not in DATA}
+    folders = {f"{path.name}/" for path in package.iterdir() if path.name not in DATA and any(path.glob("*.py"))}
     return folders | {path.name for path in package.glob("*.py") if path.name != "__init__.py"}
 
 
