@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
 from descant_tokenizers.scores import Bar, bars_of, count_bars, last_note_end
-from descant_tokenizers.scores.music21_reader import Measure, signature_changes
+from descant_tokenizers.scores.measures import Measure, signature_changes
 
 TPQ = 480
 

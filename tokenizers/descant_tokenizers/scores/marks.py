@@ -1,4 +1,4 @@
-"""Marks of a notation file besides its notes: lyrics, fermatas, words, title and composer.
+"""Marks of a notation file besides its notes: lyrics, fermatas, words, chord symbols, repeats, title and composer.
 
 A score in ticks has no place for them, so they are kept separately and matched to notes by onset and pitch. Generated
 notes have none.
@@ -40,6 +40,29 @@ class Words:
     is_above: bool = True
 
 
+SignKind = Literal[
+    "start", "end", "double", "ending", "segno", "coda", "to coda", "fine", "da capo", "dal segno", "part"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatSign:
+    """A sign that decides in which order music is played; see `descant_tokenizers.scores.repeats.play_order`.
+
+    Attributes:
+        time: Where it takes effect: a bar line, except for signs in the middle of a bar.
+        kind: `start` and `end` of a repeated section; a `double` bar line, which may begin one; the first bar line of
+            an `ending`; `segno`, `coda`, `to coda` and `fine`, which count after a `da capo` or `dal segno`; a `part`.
+        passes: For an ending the passes (from 1) that play it, for an end the number of times in all.
+        label: Letter of a part.
+    """
+
+    time: Fraction
+    kind: SignKind
+    passes: tuple[int, ...] = ()
+    label: str = ""
+
+
 @dataclass(frozen=True)
 class Marks:
     """Marks of a score besides its notes.
@@ -49,6 +72,8 @@ class Marks:
         parts: Names of all parts.
         fermatas: Notes under a fermata, each with its end.
         words: Words, in order of time.
+        chords: Chord symbols as written, such as `Am7` or `G/B`, in order of time.
+        repeats: Repeat signs, in order of time; none in a score whose repeats are unfolded.
         title: Title of the piece.
         composer: Its composer.
     """
@@ -57,6 +82,8 @@ class Marks:
     parts: tuple[str, ...] = ()
     fermatas: Mapping[Place, Fraction] = field(default_factory=dict)
     words: tuple[Words, ...] = ()
+    chords: tuple[Words, ...] = ()
+    repeats: tuple[RepeatSign, ...] = ()
     title: str = ""
     composer: str = ""
 
@@ -105,8 +132,8 @@ def _marks_of(source: Any) -> Marks:
         tuple(names),
         fermatas,
         tuple(sorted(words.values(), key=lambda each: each.onset)),
-        printable(title, _MAX_TITLE),
-        printable(composer, _MAX_TITLE),
+        title=printable(title, _MAX_TITLE),
+        composer=printable(composer, _MAX_TITLE),
     )
 
 

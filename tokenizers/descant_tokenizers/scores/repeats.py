@@ -1,0 +1,394 @@
+"""Repeats, endings and jumps: the order in which music is played, and a score written out in that order.
+
+This knows nothing about file formats: a reader gives the score as written with its measures and signs (`Notation`).
+
+Units: quarter notes, as exact fractions; ticks where a name says so.
+"""
+
+from __future__ import annotations
+
+import bisect
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from symusic.core import KeySignatureTick, NoteTick, ScoreTick, TempoTick, TimeSignatureTick, TrackTick
+
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.scores.marks import Marks, RepeatSign
+from descant_tokenizers.scores.measures import Measure, signature_changes
+from descant_tokenizers.scores.validation import Limits
+
+_MAX_SPANS = 5_000
+
+_T = TypeVar("_T")
+
+
+class Span(NamedTuple):
+    """A stretch of music as written."""
+
+    start: Fraction
+    end: Fraction
+
+
+@dataclass(frozen=True)
+class Notation:
+    """A score as a notation file writes it, before its repeats are unfolded and its bars are settled.
+
+    Attributes:
+        score: Tracks, key signatures and tempos; no time signatures.
+        measures: Measures of all parts, as engraved.
+        signs: Repeat signs in order of time; of those at one time, the ends come first.
+        marks: Its marks, without the signs.
+        fermatas_ticks: Onsets of notes under a fermata, ascending.
+        part_order: Letters of the parts in the order in which they are played; empty for the order as written.
+    """
+
+    score: ScoreTick
+    measures: Sequence[Measure]
+    signs: Sequence[RepeatSign] = ()
+    marks: Marks = field(default_factory=Marks)
+    fermatas_ticks: tuple[int, ...] = ()
+    part_order: str = ""
+
+
+def with_bars(notation: Notation, limits: Limits, *, unfold: bool) -> Notation:
+    """Settle the bars of a score, as written or with its repeats unfolded; its marks keep the signs only as written.
+
+    Raises:
+        InputError: Unfolded, the score exceeds the limits.
+    """
+    marks = dataclasses.replace(notation.marks, repeats=tuple(notation.signs))
+    result = dataclasses.replace(notation, marks=marks)
+    if unfold and (notation.signs or notation.part_order):
+        end = max((measure.onset + measure.length for measure in notation.measures), default=Fraction(0))
+        spans = play_order(notation.signs, end, notation.part_order)
+        result = notation if spans == [Span(Fraction(0), end)] else unfolded(notation, spans, limits)
+    for change in signature_changes(result.measures):
+        time = _ticks(change.onset, result.score)
+        result.score.time_signatures.append(TimeSignatureTick(time, change.numerator, change.denominator))
+    return result
+
+
+def play_order(signs: Sequence[RepeatSign], end: Fraction, part_order: str = "") -> list[Span]:
+    """Return the stretches of a score in the order in which they are played; adjacent ones are joined.
+
+    - A section without a start begins at the latest end of a section or double bar line, else at the beginning.
+    - Of several endings, each pass plays its own. An ending whose section is not closed by a repeat sign counts as
+      closed where the ending of the next pass begins.
+    - After a da capo or dal segno, repeats are not taken, and the last ending is played. Each jump is taken once.
+    - With `part_order`, each part is played with its own repeats whenever its letter comes up; what stands before the
+      first part is played once, at the beginning.
+
+    Args:
+        signs: The signs in order of time.
+        end: End of the score.
+        part_order: Letters of parts.
+
+    Raises:
+        InputError: The order has more than 5,000 stretches.
+    """
+    starts = {sign.label: sign.time for sign in reversed(signs) if sign.kind == "part"}
+    if not part_order or not starts:
+        return _joined(_Walk(signs, Fraction(0), end).spans())
+    bounds = sorted({*(sign.time for sign in signs if sign.kind == "part"), end})
+    played = list(_Walk(_within(signs, Fraction(0), bounds[0]), Fraction(0), bounds[0]).spans())
+    orders: dict[str, list[Span]] = {}
+    for label in part_order:
+        if label in starts and label not in orders:
+            start = starts[label]
+            stop = bounds[min(bisect.bisect_right(bounds, start), len(bounds) - 1)]
+            orders[label] = list(_Walk(_within(signs, start, stop), start, stop).spans())
+        played += orders.get(label, [])
+        _check_spans(played)
+    return _joined(played)
+
+
+def _within(signs: Sequence[RepeatSign], start: Fraction, stop: Fraction) -> list[RepeatSign]:
+    """Return the signs of a part; at its bounds, those that belong to the music inside it."""
+    closing = ("end", "double", "fine", "da capo", "dal segno", "to coda")
+    return [
+        sign
+        for sign in signs
+        if (start < sign.time < stop)
+        or (sign.time == stop and sign.kind in closing and stop > start)
+        or (sign.time == start and sign.kind not in closing)
+    ]
+
+
+def _joined(spans: Iterable[Span]) -> list[Span]:
+    joined: list[Span] = []
+    for span in spans:
+        if joined and joined[-1].end == span.start:
+            joined[-1] = Span(joined[-1].start, span.end)
+        elif span.end > span.start:
+            joined.append(span)
+    return joined
+
+
+def _check_spans(spans: Sequence[Span]) -> None:
+    if len(spans) > _MAX_SPANS:
+        raise InputError(f"The file repeats music more than {_MAX_SPANS:,} times. Read it as written (--no-repeats).")
+
+
+class _Walk:
+    """A player's way through the signs of a score or part."""
+
+    def __init__(self, signs: Sequence[RepeatSign], begin: Fraction, end: Fraction) -> None:
+        self._signs, self._begin, self._end = signs, begin, end
+        self._last_pass = _last_passes(signs)
+        self._played: list[Span] = []
+        self._cursor = begin
+        self._is_playing = True
+        self._section = (0, begin)  # index of the first sign inside it, and its onset
+        self._pass = 1
+        self._is_explicit = False  # the section has a start sign
+        self._in_ending = False
+        self._jumps: set[int] = set()
+
+    def spans(self) -> list[Span]:
+        index: int | None = 0
+        while index is not None and index < len(self._signs):
+            index = self._next(index)
+            _check_spans(self._played)
+        if index is not None:
+            self._pause(self._end)
+        return self._played
+
+    def _next(self, index: int) -> int | None:
+        """Take a sign; return the index of the next one, None at the end of the music."""
+        sign = self._signs[index]
+        if sign.kind == "start":
+            self._begin_section(index, sign.time)
+            self._is_explicit = True
+        elif sign.kind == "double":
+            is_between = _is_before_ending(self._signs, index)
+            if not is_between and (self._in_ending or not self._is_explicit):
+                self._begin_section(index, sign.time)
+        elif sign.kind == "ending":
+            return self._take_ending(index)
+        elif sign.kind == "end":
+            return self._take_end(index)
+        elif self._is_playing:
+            return self._take_jump(index)
+        return index + 1
+
+    def _begin_section(self, index: int, time: Fraction) -> None:
+        self._play_from(time)
+        self._section, self._pass = (index + 1, time), 1
+        self._is_explicit = self._in_ending = False
+
+    def _take_ending(self, index: int) -> int:
+        sign = self._signs[index]
+        last = self._last_pass[index]
+        number = last if self._jumps else self._pass
+        if number in sign.passes:
+            self._play_from(sign.time)
+        elif self._in_ending and self._is_playing and number + 1 in sign.passes:
+            return self._go_back(sign.time)
+        else:
+            self._pause(sign.time)
+        self._in_ending = True
+        return index + 1
+
+    def _take_end(self, index: int) -> int:
+        sign = self._signs[index]
+        is_more = _is_before_ending(self._signs, index)
+        last = self._last_pass[index] if self._in_ending else max(sign.passes, default=2)
+        if self._is_playing and not self._jumps and sign.time > self._section[1] and self._pass < last:
+            return self._go_back(sign.time)
+        if not is_more:
+            self._begin_section(index, sign.time)
+        return index + 1
+
+    def _go_back(self, time: Fraction) -> int:
+        self._pause(time)
+        self._pass += 1
+        self._in_ending = False
+        self._play_from(self._section[1])
+        return self._section[0]
+
+    def _take_jump(self, index: int) -> int | None:
+        """Take a fine, coda or jump while playing."""
+        sign = self._signs[index]
+        if sign.kind == "fine" and self._jumps:
+            self._pause(sign.time)
+            return None
+        target: int | None = None
+        if sign.kind == "to coda" and self._jumps:
+            target = next((i for i, each in enumerate(self._signs) if each.kind == "coda"), None)
+        elif sign.kind in ("da capo", "dal segno") and index not in self._jumps:
+            self._jumps.add(index)
+            places = [i for i, each in enumerate(self._signs) if each.kind == "segno"]
+            target = places[0] if sign.kind == "dal segno" and places else -1
+        if target is None:
+            return index + 1
+        time = self._begin if target < 0 else self._signs[target].time
+        self._pause(sign.time)
+        self._begin_section(target, time)
+        return target + 1
+
+    def _pause(self, time: Fraction) -> None:
+        if self._is_playing and time > self._cursor:
+            self._played.append(Span(self._cursor, time))
+        self._is_playing = False
+
+    def _play_from(self, time: Fraction) -> None:
+        if not self._is_playing:
+            self._cursor, self._is_playing = time, True
+
+
+def _is_before_ending(signs: Sequence[RepeatSign], index: int) -> bool:
+    """Return True if an ending begins where a sign stands."""
+    for sign in signs[index + 1 : index + 8]:  # fewer kinds of signs stand between them
+        if sign.time != signs[index].time or sign.kind == "start":
+            return False
+        if sign.kind == "ending":
+            return True
+    return False
+
+
+def _last_passes(signs: Sequence[RepeatSign]) -> list[int]:
+    """Return, for each sign, the highest pass of the endings around it."""
+    last = [1] * len(signs)
+    group: list[int] = []
+    for index, sign in enumerate(signs):
+        group.append(index)
+        closes = sign.kind in ("end", "double") and not _is_before_ending(signs, index)
+        if closes or sign.kind == "start" or index + 1 == len(signs):
+            highest = max((max(signs[i].passes, default=1) for i in group if signs[i].kind == "ending"), default=1)
+            for i in group:
+                last[i] = highest
+            group = []
+    return last
+
+
+class _Copy(NamedTuple):
+    """A stretch of the written score, in ticks, and how far it moves."""
+
+    start: int
+    end: int
+    shift: int
+
+
+def unfolded(notation: Notation, spans: Sequence[Span], limits: Limits) -> Notation:
+    """Write out a score in the order of `spans`. A note that is held into a stretch from elsewhere is struck again.
+
+    Raises:
+        InputError: The result exceeds the limits.
+    """
+    score = notation.score
+    copies: list[_Copy] = []
+    time = 0
+    for span in spans:
+        start, end = _ticks(span.start, score), _ticks(span.end, score)
+        copies.append(_Copy(start, end, time - start))
+        time += end - start
+    measures = list(_unfolded_measures(notation.measures, spans))
+    if len(measures) > 2 * limits.max_bars:
+        raise InputError(
+            f"The file has {len(measures):,} bars when its repeats are played. Read it as written (--no-repeats)."
+        )
+    result = ScoreTick(score.ticks_per_quarter)
+    num_notes = 0
+    for track in score.tracks:
+        result.tracks.append(_unfolded_track(track, copies))
+        num_notes += len(result.tracks[-1].notes)
+        if num_notes > limits.max_notes:
+            raise InputError(
+                f"The file has over {limits.max_notes:,} notes when its repeats are played. Read it as written "
+                "(--no-repeats)."
+            )
+    for key in _in_force(score.key_signatures, copies):
+        result.key_signatures.append(KeySignatureTick(key.time, key.key, key.tonality))
+    for tempo in _in_force(score.tempos, copies):
+        result.tempos.append(TempoTick(tempo.time, mspq=tempo.mspq))
+    fermatas = sorted({tick + copy.shift for copy, tick in _each(notation.fermatas_ticks, copies, lambda tick: tick)})
+    return Notation(result, measures, (), _unfolded_marks(notation.marks, copies, score), tuple(fermatas))
+
+
+def _ticks(quarters: Fraction, score: ScoreTick) -> int:
+    return round(quarters * score.ticks_per_quarter)
+
+
+def _unfolded_measures(measures: Sequence[Measure], spans: Sequence[Span]) -> Iterator[Measure]:
+    ends = [measure.onset + measure.length for measure in measures]
+    time = Fraction(0)
+    for span in spans:
+        for index in range(bisect.bisect_right(ends, span.start), len(measures)):
+            measure = measures[index]
+            if measure.onset >= span.end:
+                break
+            length = min(ends[index], span.end) - max(measure.onset, span.start)
+            yield Measure(time, length, measure.numerator, measure.denominator)
+            time += length
+
+
+def _unfolded_track(track: TrackTick, copies: Sequence[_Copy]) -> TrackTick:
+    result = TrackTick(track.name, track.program, track.is_drum)
+    notes = sorted(track.notes, key=lambda note: (note.time, note.pitch))
+    times_N = np.array([note.time for note in notes], dtype=np.int64)
+    ends_N = np.array([note.end for note in notes], dtype=np.int64)
+    before: int | None = None
+    for start, end, shift in copies:
+        first, last = np.searchsorted(times_N, (start, end))
+        held = () if before == start else np.flatnonzero(ends_N[:first] > start)
+        for index in (*held, *range(first, last)):
+            note = notes[index]
+            begin = max(note.time, start)
+            result.notes.append(NoteTick(begin + shift, min(note.end, end) - begin, note.pitch, note.velocity))
+        before = end
+    return result
+
+
+def _each(items: Iterable[_T], copies: Sequence[_Copy], time_of: Callable[[_T], int]) -> Iterator[tuple[_Copy, _T]]:
+    """Yield the items that begin in each copy."""
+    ordered = sorted(items, key=time_of)
+    times = [time_of(item) for item in ordered]
+    for copy in copies:
+        for item in ordered[bisect.bisect_left(times, copy.start) : bisect.bisect_left(times, copy.end)]:
+            yield copy, item
+
+
+def _in_force(events: Iterable[Any], copies: Sequence[_Copy]) -> Iterator[Any]:
+    """Yield the events in their new places; a stretch begins with the event that is in force there as written."""
+    ordered = sorted(events, key=lambda event: event.time)
+    times = [event.time for event in ordered]
+    before = None
+    for start, end, shift in copies:
+        first = max(bisect.bisect_right(times, start) - 1, 0)
+        for event in ordered[first : bisect.bisect_left(times, end)]:
+            moved = event.copy()
+            moved.time = max(event.time, start) + shift
+            values = [getattr(event, name, None) for name in ("key", "tonality", "mspq")]
+            if values != before:
+                yield moved
+            before = values
+
+
+def _unfolded_marks(marks: Marks, copies: Sequence[_Copy], score: ScoreTick) -> Marks:
+    def moved(copy: _Copy, time: Fraction) -> Fraction:
+        return time + Fraction(copy.shift, score.ticks_per_quarter)
+
+    def copied(items: Iterable[_T], time_of: Callable[[_T], Fraction]) -> Iterator[tuple[_Copy, _T]]:
+        return _each(items, copies, lambda item: _ticks(time_of(item), score))
+
+    lyrics: Mapping[tuple[str, Fraction, int], Any] = {
+        (part, moved(copy, onset), pitch): syllables
+        for copy, ((part, onset, pitch), syllables) in copied(marks.lyrics.items(), lambda item: item[0][1])
+    }
+    fermatas = {
+        (moved(copy, onset), pitch): moved(copy, end)
+        for copy, ((onset, pitch), end) in copied(marks.fermatas.items(), lambda item: item[0][0])
+    }
+    words, chords = (
+        tuple(
+            dataclasses.replace(each, onset=moved(copy, each.onset))
+            for copy, each in copied(own, lambda each: each.onset)
+        )
+        for own in (marks.words, marks.chords)
+    )
+    return dataclasses.replace(marks, lyrics=lyrics, fermatas=fermatas, words=words, chords=chords, repeats=())
