@@ -10,6 +10,7 @@ import time
 import pytest
 
 from descant_modeling.cli.evaluate.common import Output
+from descant_modeling.evaluation.cadences import KINDS, cadence_figures
 from descant_modeling.evaluation.corpus_stats import MeasuredCorpus, ReferenceCorpus, read_chorales, split_chorales
 from descant_modeling.evaluation.rules import REFERENCE_FILE, REFERENCE_SPLIT, count_reference
 from descant_tokenizers.corpora import row_to_score
@@ -57,6 +58,27 @@ def test_the_rates_in_the_package_are_those_of_the_corpus() -> None:
 def test_note_lengths_are_near_the_published_ones(train: MeasuredCorpus) -> None:
     published = {"quarter": 52.8, "eighth": 34.3, "half": 6.4, "16th": 2.6, "dotted quarter": 1.9}
     assert {name: train.statistics.note_lengths[name] for name in published} == pytest.approx(published, abs=1)
+
+
+@pytest.mark.slow
+def test_bach_closes_his_phrases() -> None:
+    """His figures on valid; an independent count of the same pieces has 100, 83, 85, 99, 58, 87, 2.4, 27, 3.9, 1.1."""
+    expected = {
+        "last_triad": (100, 0),
+        "last_tonic": (83, 1),
+        "last_authentic": (85, 1),
+        "phrase_triad": (99, 1),
+        "phrase_authentic": (58, 2),
+        "sevenths_resolved": (87, 1),
+        "leading_doubled": (2.4, 0.2),
+        "strong_dissonance": (27, 4),
+        "foreign_windows": (3.9, 1.2),
+        "lower_onsets": (1.1, 0.05),
+    }
+    found = cadence_figures(split_chorales("chorales:valid"))
+    for figure, (value, tolerance) in expected.items():
+        assert found[figure] == pytest.approx(value, abs=tolerance), figure
+    assert sum(found[kind] for kind in KINDS) == pytest.approx(100)
 
 
 @pytest.mark.slow

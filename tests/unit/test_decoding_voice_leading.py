@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from chorale_frames import chorale_of_frames
 
 from descant_modeling.decoding.voice_leading import LeadingRules, NoteKey, VoiceLeading, augmented_leaps, key_of_notes
 from descant_modeling.evaluation.rules import count_rules
+from descant_tokenizers.pianoroll.frames import chorale_of_frames
 from descant_tokenizers.tokens.piece import GridNote
 
 QUARTER = 96

@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-from chorale_frames import chorale_of_frames
 
 from descant_modeling.evaluation.bootstrap import median_interval, ratio_interval
 from descant_modeling.evaluation.corpus_stats import ReferenceCorpus, corpus_statistics, measure
 from descant_modeling.evaluation.grading import QUALITIES, TERMS, Grader, chord_qualities, features_of
-from descant_tokenizers.pianoroll.frames import SILENT
+from descant_tokenizers.pianoroll.frames import SILENT, chorale_of_frames
 
 CADENCE = np.repeat(np.array([[72, 72, 71, 72], [64, 65, 62, 64], [55, 57, 55, 55], [48, 53, 43, 48]]), 4, axis=1)
 

@@ -2,13 +2,12 @@
 
 import numpy as np
 import pytest
-from chorale_frames import chorale_of_frames
 from hypothesis import given
 from hypothesis import strategies as st
 
 from descant_modeling.cli.evaluate.memorization import verdict
 from descant_modeling.evaluation.memorization import ALL_VOICES, Excess, RunIndex, TrainingRuns, excesses, runs_facts
-from descant_tokenizers.pianoroll.frames import SILENT
+from descant_tokenizers.pianoroll.frames import SILENT, chorale_of_frames
 
 SEQUENCES = st.lists(st.integers(0, 2), max_size=14)
 

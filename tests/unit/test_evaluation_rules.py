@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from chorale_frames import chorale_of_frames
+from chorale_examples import example
 from symusic.core import NoteTick, NoteTickList, ScoreTick, TrackTick
 
 from descant_modeling.evaluation.rules import RULES, count_rules
@@ -10,20 +10,6 @@ from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.pianoroll.frames import SILENT, chorale_of_harmony, chorale_of_score
 
 RANGES = [(60, 81), (52, 74), (46, 69), (36, 66)]
-PITCHES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-
-
-def midi(name: str) -> int:
-    """Return the MIDI pitch of a name such as F#4 or Bb3; SILENT for "-"."""
-    if name == "-":
-        return SILENT
-    return PITCHES[name[0]] + name.count("#") - name[1:].count("b") + 12 * (int(name[-1]) + 1)
-
-
-def example(soprano, alto, tenor, bass, *, key="C major", phrase_ends=()):
-    """Return four voices, given as pitch names separated by spaces; each chord lasts four 16ths."""
-    lines = [[midi(name) for name in line.split()] for line in (soprano, alto, tenor, bass)]
-    return chorale_of_frames(np.repeat(np.array(lines), 4, axis=1), key=key, phrase_ends=phrase_ends)
 
 
 def score_of(tracks):

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from chorale_frames import chorale_of_frames
 
 from descant_modeling.common.config import build_config, load_values
 from descant_modeling.evaluation.likelihood import likelihood_facts
@@ -27,7 +26,7 @@ from descant_modeling.jsb_grid.data import (
 )
 from descant_modeling.models.transformer import ModelConfig, build_model
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.pianoroll.frames import SILENT
+from descant_tokenizers.pianoroll.frames import SILENT, chorale_of_frames
 
 VOCABULARY = GridVocabulary(lowest=48, highest=60, beat_cycle=3)
 #: Ids of VOCABULARY: 4 stands for pitch 48, 16 for 60; the beats are 17, 18 and 19.

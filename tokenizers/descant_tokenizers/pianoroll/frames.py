@@ -6,6 +6,7 @@ Shapes: V = 4 voices from high to low, T frames, one each 16th.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,7 +19,8 @@ from symusic.core import ScoreTick, TrackTick
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora.rows import row_to_score
 from descant_tokenizers.pianoroll.rolls import STEPS_PER_BEAT
-from descant_tokenizers.scores import VOICES, bars_of
+from descant_tokenizers.rendering.rhythm import TimeSignature
+from descant_tokenizers.scores import VOICES, Bar, bars_of
 from descant_tokenizers.scores.key import estimate_key, tonic_and_mode
 from descant_tokenizers.scores.voices import pick_voices
 
@@ -28,6 +30,19 @@ SILENT = -1
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
+
+
+class Beats(NamedTuple):
+    """The beats of a piece in order: two arrays of equal length.
+
+    Attributes:
+        onsets_16ths: Their onsets. A beat of 6/8, 9/8 and 12/8 is three eighths, else it is the unit of the meter, a
+            quarter at least.
+        is_strong: True for the first beat of a bar, and for the middle one of a bar of four or more (an even number).
+    """
+
+    onsets_16ths: Floats
+    is_strong: Flags
 
 
 class Line(NamedTuple):
@@ -49,6 +64,7 @@ class Chorale:
         phrase_ends_T: True where a phrase (a note with a fermata) ends as this 16th begins. Rules about successive
             chords do not apply there.
         bar_lines_16ths: Onsets of all bars, and the end of the last one.
+        beats: Their beats.
         tonic: Pitch class of the estimated key, 0-11.
         is_major: Mode of the estimated key.
         has_fermatas: True if the source marks the ends of phrases; MIDI cannot.
@@ -59,6 +75,7 @@ class Chorale:
     pitches_VT: Ints
     phrase_ends_T: Flags
     bar_lines_16ths: Floats
+    beats: Beats
     tonic: int
     is_major: bool
     has_fermatas: bool
@@ -118,8 +135,24 @@ def _of_tracks(score: ScoreTick, tracks: Sequence[TrackTick], name: str, fermata
         raise InputError(f"{name} has no notes. Give a piece with notes in four voices.")
     lines = [_line(track, ticks_per_16th) for track in tracks]
     fermatas = np.array(fermatas_ticks, dtype=float) / ticks_per_16th
-    bar_lines = np.array([0, *(bar.end_ticks for bar in bars_of(score))]) / ticks_per_16th
-    return chorale_of_lines(name, lines, fermatas, bar_lines, estimate_key(score))
+    bars = bars_of(score)
+    bar_lines = np.array([0, *(bar.end_ticks for bar in bars)]) / ticks_per_16th
+    return chorale_of_lines(name, lines, fermatas, bar_lines, _beats(bars, ticks_per_16th), estimate_key(score))
+
+
+def _beats(bars: Sequence[Bar], ticks_per_16th: float) -> Beats:
+    """Return the beats of bars; those of a pickup are counted back from its end."""
+    onsets, is_strong = [], []
+    for bar in bars:
+        meter = TimeSignature(bar.numerator, bar.denominator)
+        length = bar.length_ticks / ticks_per_16th
+        missing = float(STEPS_PER_BEAT * meter.length) - length if bar.number == 0 else 0.0
+        for index in range(math.ceil(meter.length / meter.beat)):
+            place = float(STEPS_PER_BEAT * meter.beat * index) - missing
+            if 0 <= place < length:
+                onsets.append(bar.start_ticks / ticks_per_16th + place)
+                is_strong.append(index == 0 or index * meter.beat == meter.middle)
+    return Beats(np.array(onsets, dtype=float), np.array(is_strong, dtype=bool))
 
 
 def _line(track: TrackTick, ticks_per_16th: float) -> Line:
@@ -137,7 +170,45 @@ def chorale_of_row(row: Mapping[str, Any]) -> Chorale:
     return chorale_of_score(row_to_score(row), row["id"], row["fermatas"])
 
 
-def chorale_of_lines(name: str, lines: Sequence[Line], fermatas_16ths: Floats, bar_lines: Floats, key: str) -> Chorale:
+def chorale_of_frames(
+    pitches_VT: Ints,
+    name: str = "frames",
+    *,
+    phrase_ends: Sequence[int] = (),
+    key: str = "C major",
+    bar_16ths: int = 4 * STEPS_PER_BEAT,
+    beat_16ths: int = STEPS_PER_BEAT,
+) -> Chorale:
+    """Make a piece from the pitches of every 16th; a note lasts as long as its pitch does.
+
+    Args:
+        pitches_VT: MIDI pitches, `SILENT` for rests.
+        name: Its name.
+        phrase_ends: 16ths at which a phrase has ended, other than the end of the piece.
+        key: Tonic and mode, such as `"G minor"`.
+        bar_16ths: Length of a bar; the piece begins with a full one.
+        beat_16ths: Length of a beat.
+    """
+    lines = []
+    for pitches in pitches_VT:
+        starts = np.flatnonzero(np.diff(pitches, prepend=SILENT - 1))
+        lengths = np.diff(np.append(starts, len(pitches)))
+        sounding = pitches[starts] != SILENT
+        lines.append(Line(starts[sounding].astype(float), lengths[sounding].astype(float), pitches[starts][sounding]))
+    num_frames = pitches_VT.shape[1]
+    bar_lines = np.append(np.arange(0, num_frames, bar_16ths), num_frames).astype(float)
+    onsets = np.arange(0, num_frames, beat_16ths)
+    num_beats = bar_16ths // beat_16ths
+    middle = bar_16ths // 2 if num_beats >= 4 and num_beats % 2 == 0 else 0
+    beats = Beats(onsets.astype(float), np.isin(onsets % bar_16ths, (0, middle)))
+    chorale = chorale_of_lines(name, lines, np.empty(0), bar_lines, beats, key)
+    ends = np.isin(np.arange(num_frames), phrase_ends)
+    return replace(chorale, pitches_VT=pitches_VT, phrase_ends_T=ends, has_fermatas=len(phrase_ends) > 0)
+
+
+def chorale_of_lines(
+    name: str, lines: Sequence[Line], fermatas_16ths: Floats, bar_lines: Floats, beats: Beats, key: str
+) -> Chorale:
     """Assemble a piece from its four voices; `key` is tonic and mode, such as `G minor`."""
     ends = [float((line.onsets_16ths + line.lengths_16ths).max()) for line in lines if len(line.pitches)]
     num_frames = int(np.ceil(max(ends)))
@@ -148,6 +219,7 @@ def chorale_of_lines(name: str, lines: Sequence[Line], fermatas_16ths: Floats, b
         pitches_VT=np.stack([_frames(line, num_frames) for line in lines]),
         phrase_ends_T=_phrase_ends(lines[0], fermatas_16ths, num_frames),
         bar_lines_16ths=bar_lines,
+        beats=beats,
         tonic=tonic,
         is_major=is_major,
         has_fermatas=len(fermatas_16ths) > 0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,11 @@ def estimate_key(score: ScoreTick, notes: Notes | None = None) -> str:
     those of the score, if the caller has them.
     """
     pitched = pitched_notes(score, notes)
-    weights = np.bincount(pitched.pitch_N % 12, pitched.duration_N, minlength=12)
+    return key_of_weights(np.bincount(pitched.pitch_N % 12, pitched.duration_N, minlength=12))
+
+
+def key_of_weights(weights: NDArray[Any]) -> str:
+    """Return the key whose profile best fits how long each of the 12 pitch classes sounds (any unit), C first."""
     profiles, names = _key_profiles()
     fits = profiles @ (weights - weights.mean())  # ordered as Pearson's correlation: all share the weights' norm
     return names[int(fits.argmax())]
