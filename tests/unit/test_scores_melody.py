@@ -108,11 +108,49 @@ def test_legato_is_trimmed_in_the_copy_only() -> None:
     score = score_of(Flute=[(0, 599, 72), (480, 490, 74), (960, 480, 76)])
     choice = pick_melody(score)
     assert [(note.time, note.duration) for note in choice.track.notes] == [(0, 480), (480, 480), (960, 480)]
-    assert choice.reason.endswith("; 2 slightly overlapping notes trimmed")
+    assert choice.reason.endswith("; 2 overlapping notes trimmed")
     assert score.tracks[0].notes[0].duration == 599
 
 
-@pytest.mark.parametrize("overlap", [120, 480])
-def test_an_overlap_of_a_sixteenth_is_polyphony(overlap: int) -> None:
+@pytest.mark.parametrize("overlap", [90, 240])
+def test_an_overlap_up_to_half_a_note_is_legato(overlap: int) -> None:
+    flute = [(480 * place, 480 + overlap, 72 + place % 3) for place in range(8)]
+    choice = pick_melody(score_of(Flute=flute))
+    assert [(note.time, note.pitch) for note in choice.track.notes] == [(time, pitch) for time, _, pitch in flute]
+    assert all(note.duration == 480 for note in choice.track.notes[:-1])
+    assert choice.reason.endswith("; 7 overlapping notes trimmed")
+
+
+CANON = [(480 * place, 960, 60 + place) for place in range(8)]
+UNDER_A_HELD_NOTE = [(0, 1920, 72), *[(480 * place, 480, 60) for place in range(4)]]
+ARPEGGIO = [(120 * place, 480 + place, 60 + place) for place in range(16)]
+
+
+@pytest.mark.parametrize("notes", [CANON, UNDER_A_HELD_NOTE, ARPEGGIO, CHORDS])
+def test_two_voices_on_a_track_are_no_line(notes: Notes) -> None:
     with pytest.raises(InputError, match="several notes at once"):
-        pick_melody(score_of(Flute=[(0, 480 + overlap, 72), (480, 960, 74)]))
+        pick_melody(score_of(Flute=notes))
+
+
+def test_a_few_optional_notes_leave_a_song_a_line() -> None:
+    song = [(480 * place, 480, 72 - place % 5) for place in range(20)]
+    choice = pick_melody(score_of(Voice=[*song, (960, 480, 65), (2400, 240, 60)]))
+    assert [(note.time, note.pitch) for note in choice.track.notes] == [(time, pitch) for time, _, pitch in song]
+    assert choice.reason.endswith("; 2 lower notes left out for the model")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Melodie", "Singstimme", "Leadgitarre", "Mélodie", "Chant", "Voix", "Melodía", "voz 1", "Voce", "Melodia"),
+        *("Zang", "Śpiew", "Głos", "Мелодия", "Голос", "Sång", "Stämma", "Zpěv", "Hlas", "Laulu", "Ének", "Μελωδία"),
+    ],
+)
+def test_a_melody_is_named_in_the_language_of_the_country(name: str) -> None:
+    assert pick_melody(score_of(Flute=HIGH, **{name: LOW})).reason.endswith("(by its name)")
+
+
+def test_a_backing_voice_is_no_melody_beside_another() -> None:
+    choice = pick_melody(score_of(**{"Backing Vocals": HIGH, "Vocals": LOW}))
+    assert choice.index == 1
+    assert pick_melody(score_of(**{"Backing Vocals": LOW, "Flute": HIGH})).index == 0

@@ -64,9 +64,11 @@ def sorted_notes(track: TrackTick) -> list[tuple[int, int, int, int]]:
 @given(scores())
 def test_all_that_is_kept_survives_a_round_trip_exactly(score: ScoreTick) -> None:
     path = Path("generated")
-    clean, _ = validated(path, score, LIMITS)
-    again, repairs = validated(path, parse_midi(path, clean.dumps_midi()), LIMITS)
-    assert repairs == []
+    read, _ = parse_midi(path, score.dumps_midi())  # moves time signatures onto bar lines
+    clean, _ = validated(path, read, LIMITS)
+    read, changes = parse_midi(path, clean.dumps_midi())
+    again, repairs = validated(path, read, LIMITS)
+    assert changes == repairs == []
     assert contents(again) == contents(clean)
 
 
@@ -88,7 +90,7 @@ def test_more_tracks_than_channels_survive() -> None:
         track = TrackTick(f"Part {number}", number, number == 9)
         track.notes.append(NoteTick(number, 480, 40 + number, 1 + number))
         score.tracks.append(track)
-    again = parse_midi(Path("generated"), score.dumps_midi())
+    again, _ = parse_midi(Path("generated"), score.dumps_midi())
     assert contents(again) == contents(score)
 
 

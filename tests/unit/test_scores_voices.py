@@ -7,7 +7,8 @@ from symusic.core import NoteTick, ScoreTick, TrackTick
 
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import VOICES
-from descant_tokenizers.scores.voices import pick_voices, tracks_by_name, voice_names, voice_of_name
+from descant_tokenizers.scores.names import voice_names, voice_of_name
+from descant_tokenizers.scores.voices import pick_voices, tracks_by_name
 
 
 def _track(name: str, pitch: int, *, is_drum: bool = False, num_parts: int = 1) -> TrackTick:
@@ -25,7 +26,11 @@ def _score(*tracks: TrackTick) -> ScoreTick:
 
 @pytest.mark.parametrize(
     ("name", "voice"),
-    [("Soprano", "Soprano"), (" alto ", "Alto"), ("T", "Tenor"), ("BASS", "Bass"), ("Bassoon", None), ("", None)],
+    [
+        *(("Soprano", "Soprano"), (" alto ", "Alto"), ("T", "Tenor"), ("BASS", "Bass"), ("Bassoon", None), ("", None)),
+        *(("Sopran", "Soprano"), ("Alt", "Alto"), ("Ténor", "Tenor"), ("Basso", "Bass"), ("Baixo", "Bass")),
+        *(("Sop.", "Soprano"), ("Сопрано", "Soprano"), ("Альт", "Alto"), ("Soprán", "Soprano"), ("Contralto", "Alto")),
+    ],
 )
 def test_a_voice_is_said_by_name_or_initial(name: str, voice: str | None) -> None:
     assert voice_of_name(name) == voice

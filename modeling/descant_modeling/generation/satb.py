@@ -15,7 +15,8 @@ from descant_modeling.generation.results import Players
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.rendering import SOUNDS
 from descant_tokenizers.scores import VOICES
-from descant_tokenizers.scores.voices import pick_voices, voice_names
+from descant_tokenizers.scores.names import voice_names
+from descant_tokenizers.scores.voices import pick_voices
 from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 __all__ = ["FourPartGenerator", "read_four_part_prompt"]

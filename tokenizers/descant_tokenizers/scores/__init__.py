@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from descant_tokenizers.scores.bars import Bar, bars_of, count_bars, last_note_end
 from descant_tokenizers.scores.midi import write_midi
+from descant_tokenizers.scores.names import NUM_VOICES, VOICES
 from descant_tokenizers.scores.reading import SUFFIXES, read_score, read_score_report
 from descant_tokenizers.scores.validation import Limits, ReadResult
-from descant_tokenizers.scores.voices import NUM_VOICES, VOICES, MelodyChoice, pick_melody
+from descant_tokenizers.scores.voices import MelodyChoice, pick_melody
 
 __all__ = [
     "NUM_VOICES",

@@ -1,34 +1,44 @@
 """Read and write MIDI files through symusic, and check the events in their bytes.
 
 symusic silently drops a note that never ends, and keeps only the lowest eight bits of 2 to the power of a time
-signature's second byte, so that 32 becomes a whole-note beat.
+signature's second byte, so that 32 becomes a whole-note beat. It makes a track of each program in each channel of a
+track of the file; here, a track of the file is one track.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 import struct
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 
-from symusic.core import ScoreTick
+from symusic.core import ScoreTick, TimeSignatureTick, TimeSignatureTickList, TrackTick, TrackTickList
 
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.common.files import atomic_write
+from descant_tokenizers.scores.bars import DEFAULT_SIGNATURE
+from descant_tokenizers.scores.encodings import likely_encoding
+from descant_tokenizers.scores.tracks import listed, notes_of, program_name
 
 MIDI_MAGIC = b"MThd"
+_RIFF_HEAD = struct.Struct("<4sI4s")  # "RIFF", size, "RMID"
+_RIFF_CHUNK = struct.Struct("<4sI")
 _HEADER = struct.Struct(">4sIHHH")  # magic, header length, format, number of tracks, division
 _SMPTE_BIT = 0x8000
 _INDEPENDENT_TRACKS = 2
 _CHUNK_HEAD = struct.Struct(">4sI")
 _NOTE_OFF, _NOTE_ON, _SYSEX, _ESCAPE, _META = 0x80, 0x90, 0xF0, 0xF7, 0xFF
-_END_OF_TRACK, _TIME_SIGNATURE = 0x2F, 0x58
+_TRACK_NAME, _END_OF_TRACK, _TIME_SIGNATURE = 0x03, 0x2F, 0x58
 _ONE_DATA_BYTE = (0xC0, 0xD0)  # program change, channel pressure
 _SYSTEM_DATA_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1}
+_NUM_CHANNELS = 16
 _MAX_POWER = 6  # 64th notes
+_SPOILED = "\ufffd"
 
 Event = tuple[int, int, int, int, int]
 """Start of the event (including its delta time), status byte, type of a meta event (else -1), start and end of its
@@ -55,8 +65,29 @@ _PLAIN_EVENTS = re.compile(rb"%b(?:(%b)|%b)" % (_TIME, _NOTE_ONS, _OTHERS), re.D
 _STATUS_AND_TIME_BYTES = bytes(range(128, 256))  # of a run of note-ons: all but the last byte of each delta time
 
 
-def parse_midi(path: Path, data: bytes) -> ScoreTick:
+def unwrapped(data: bytes) -> bytes:
+    """Return the MIDI file inside a RIFF file (`.rmi`), and other bytes as they are."""
+    if data[:4] != b"RIFF" or data[8:12] != b"RMID":
+        return data
+    place = _RIFF_HEAD.size
+    while place + _RIFF_CHUNK.size <= len(data):
+        name, length = _RIFF_CHUNK.unpack_from(data, place)
+        place += _RIFF_CHUNK.size
+        if name == b"data":
+            return data[place : place + length]
+        place += length + length % 2
+    return data
+
+
+def parse_midi(path: Path, data: bytes) -> tuple[ScoreTick, list[str]]:
     """Parse the bytes of a MIDI file to a score that is not yet validated; `path` is for messages.
+
+    A track of the file is one track, whatever channels and programs change in it; percussion in it is another one. If
+    only one track of the file has notes, its channels are tracks, unless they take turns in one line. Names are decoded
+    as `decode_text` does.
+
+    Returns:
+        The score, and a sentence for each change made to it.
 
     Raises:
         InputError: The bytes are not a MIDI file, are damaged or cut off, or use SMPTE time or format 2.
@@ -69,9 +100,12 @@ def parse_midi(path: Path, data: bytes) -> ScoreTick:
     if form == _INDEPENDENT_TRACKS:
         raise InputError(f"{path} holds independent patterns (MIDI format 2). Export it in format 0 or 1.")
     try:
-        return ScoreTick.from_midi(data)
+        score = ScoreTick.from_midi(data)
+        changes = _join_tracks(score, data)
     except (RuntimeError, ValueError) as error:
         raise InputError(f"{path} is damaged or cut off ({printable(str(error), 100)}). Export it again.") from error
+    _decode_names(score, data)
+    return score, changes + _snap_signatures(score)
 
 
 def write_midi(score: ScoreTick, path: str | os.PathLike[str], *, force: bool = False) -> None:
@@ -120,6 +154,120 @@ def check_midi(path: Path, data: bytes, max_events: int, num_notes: int) -> list
                 raise InputError(f"{path} has the time signature {signature}. Correct it and export the file again.")
         num_hanging += open_notes.total()
     return [f"{num_hanging} note{'s' * (num_hanging > 1)} without an end dropped"] if num_hanging else []
+
+
+def _join_tracks(score: ScoreTick, data: bytes) -> list[str]:
+    """Make one track of the tracks that symusic made of each track of the file; return a sentence for each change."""
+    sounding = [track for track in score.tracks if track.notes]
+    if all(before.name != track.name for before, track in itertools.pairwise(sounding)):
+        return []  # symusic names all tracks of a track alike
+    parsed = [_parsed_alone(data, data[start:end]) for start, end in _tracks(data)]
+    groups = [tracks for each in parsed if (tracks := [track for track in each.tracks if track.notes])]
+    if len(groups) == 1 and not _are_one_line(groups[0]):
+        (place,) = (place for place, each in zip(_tracks(data), parsed, strict=True) if each.note_num())
+        channels = [_parsed_alone(data, chunk) for chunk in _channels(data, *place)]
+        groups = [tracks for each in channels if (tracks := [track for track in each.tracks if track.notes])]
+    joined: list[TrackTick] = []
+    changes: list[str] = []
+    for tracks in groups:
+        pitched = sorted((track for track in tracks if not track.is_drum), key=lambda track: track.start())
+        joined += [_joined(same) for same in (pitched, [track for track in tracks if track.is_drum]) if same]
+        programs = list(dict.fromkeys(track.program for track in pitched))
+        if len(programs) > 1:
+            names = listed([program_name(program) for program in programs], 4)
+            changes.append(f"track {len(joined)} changes its instrument ({names}); the first one is kept")
+    score.tracks = TrackTickList(joined)
+    return changes
+
+
+def _parsed_alone(data: bytes, chunk: bytes) -> ScoreTick:
+    """Parse the events of one track as a file of their own."""
+    *_, division = _HEADER.unpack_from(data)
+    header = _HEADER.pack(MIDI_MAGIC, _HEADER.size - _CHUNK_HEAD.size, 1, 1, division)
+    return ScoreTick.from_midi(header + _CHUNK_HEAD.pack(b"MTrk", len(chunk)) + chunk)
+
+
+def _joined(tracks: Sequence[TrackTick]) -> TrackTick:
+    """Join tracks; the first one gives the name and the program."""
+    joined = tracks[0].copy()
+    for track in tracks[1:]:
+        for kind in ("notes", "controls", "pitch_bends", "pedals"):
+            getattr(joined, kind).extend(getattr(track, kind))
+    if len(tracks) > 1:
+        joined.sort()
+    return joined
+
+
+def _are_one_line(tracks: Sequence[TrackTick]) -> bool:
+    """Return True if pitched tracks never sound together."""
+    return notes_of([_joined(tracks)]).are_lines and not any(track.is_drum for track in tracks)
+
+
+def _channels(data: bytes, start: int, end: int) -> Iterator[bytes]:
+    """Yield the events of each channel of a track as a track of their own."""
+    pieces: dict[int, list[bytes]] = {}
+    times: dict[int, int] = {}
+    time = 0
+    for first, status, meta, begin, stop in track_events(data, start, end):
+        place, delta = _quantity(data, first)
+        time += delta
+        channel = status & 0x0F if status < _SYSEX else -1
+        names_track = meta == _TRACK_NAME
+        for own in range(_NUM_CHANNELS) if names_track else (channel,):
+            status_byte = bytes([status] * (place == begin))  # running status
+            event = _variable(time - times.get(own, 0)) + status_byte + data[place:stop]
+            pieces.setdefault(own, []).append(event)
+            times[own] = time
+    for channel in range(_NUM_CHANNELS):
+        if channel in pieces:
+            yield b"".join(pieces[channel])
+
+
+def _decode_names(score: ScoreTick, data: bytes) -> None:
+    """Decode names that are not UTF-8, which symusic spoils."""
+    if not any(_SPOILED in track.name for track in score.tracks):
+        return
+    names = [
+        data[begin:stop]
+        for start, end in _tracks(data)
+        for _, _, meta, begin, stop in track_events(data, start, end)
+        if meta == _TRACK_NAME
+    ]
+    encoding = likely_encoding(names)
+    decoded = {_collapsed(name.decode("utf-8", "replace")): name.decode(encoding, "replace") for name in names}
+    for track in score.tracks:
+        track.name = decoded.get(_collapsed(track.name), track.name)
+
+
+def _collapsed(name: str) -> str:
+    return re.sub(f"{_SPOILED}+", _SPOILED, name)
+
+
+def _snap_signatures(score: ScoreTick) -> list[str]:
+    """Move time signature events near a bar line onto it, others onto a 16th; return a sentence for each."""
+    moved: list[TimeSignatureTick] = []
+    changes = []
+    for event in sorted(score.time_signatures, key=lambda event: event.time):
+        before = moved[-1] if moved else TimeSignatureTick(0, *DEFAULT_SIGNATURE)
+        place = before.time + _snapped(event.time - before.time, before, score.ticks_per_quarter)
+        if place != event.time:
+            name = f"{event.numerator}/{event.denominator}"
+            changes.append(f"the time signature {name} at tick {event.time} moved to tick {place}")
+        moved.append(TimeSignatureTick(place, event.numerator, event.denominator))
+    if changes:
+        score.time_signatures = TimeSignatureTickList(moved)
+    return changes
+
+
+def _snapped(ticks: int, signature: TimeSignatureTick, ticks_per_quarter: int) -> int:
+    """Move a time since a time signature onto a bar line less than a 16th away, else onto a 16th."""
+    bar_ticks = Fraction(4 * ticks_per_quarter * signature.numerator, max(signature.denominator, 1)) or Fraction(1)
+    sixteenth = Fraction(ticks_per_quarter, 4) or Fraction(1)
+    for place in (ticks, round(round(ticks / sixteenth) * sixteenth)):
+        line = round(round(place / bar_ticks) * bar_ticks)
+        if abs(place - line) < sixteenth:
+            return line
+    return place
 
 
 def _num_note_ons(data: bytes) -> int | None:
@@ -173,6 +321,14 @@ def _tracks(data: bytes) -> Iterator[tuple[int, int]]:
         if name == b"MTrk":
             yield place, min(place + length, len(data))
         place += length
+
+
+def _variable(value: int) -> bytes:
+    """Write a quantity of variable length."""
+    low = [value & 127]
+    while value := value >> 7:
+        low.append(value & 127 | 128)
+    return bytes(reversed(low))
 
 
 def _quantity(data: bytes, place: int) -> tuple[int, int]:

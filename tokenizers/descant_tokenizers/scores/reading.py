@@ -12,7 +12,7 @@ from typing import Literal
 from symusic.core import ScoreTick
 
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.scores.midi import MIDI_MAGIC, check_midi, parse_midi
+from descant_tokenizers.scores.midi import MIDI_MAGIC, check_midi, parse_midi, unwrapped
 from descant_tokenizers.scores.validation import Limits, ReadResult, validated
 
 ScoreFormat = Literal["midi", "musicxml", "mxl", "abc", "humdrum"]
@@ -20,6 +20,8 @@ ScoreFormat = Literal["midi", "musicxml", "mxl", "abc", "humdrum"]
 SUFFIXES: dict[str, ScoreFormat] = {
     ".mid": "midi",
     ".midi": "midi",
+    ".kar": "midi",
+    ".rmi": "midi",
     ".xml": "musicxml",
     ".musicxml": "musicxml",
     ".mxl": "mxl",
@@ -90,10 +92,11 @@ def parse_score(
     Raises:
         InputError: As for `read_score`.
     """
+    data = unwrapped(data)
     form = _format_of(path, data)
     if form == "midi":
-        parsed = parse_midi(path, data)
-        found = ReadResult(parsed, check_midi(path, data, limits.max_events, parsed.note_num()))
+        parsed, changes = parse_midi(path, data)
+        found = ReadResult(parsed, changes + check_midi(path, data, limits.max_events, parsed.note_num()))
     else:
         from descant_tokenizers.scores.notation import parse_notation
 

@@ -7,21 +7,82 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from symusic.core import ScoreTick, TrackTick
+from symusic.core import NoteTick, NoteTickList, ScoreTick, TrackTick
 
-from descant_tokenizers.common.errors import InputError, printable
+from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores.key import pitch_name
+from descant_tokenizers.scores.names import (
+    NUM_VOICES,
+    VOICES,
+    is_backing_name,
+    is_melody_name,
+    voice_names,
+    voice_of_name,
+)
 from descant_tokenizers.scores.tracks import listed
 
-VOICES = ("Soprano", "Alto", "Tenor", "Bass")
-"""Names of the four tracks of a four-part score, from high to low."""
+_MAX_POLYPHONIC_SHARE = 0.1  # optional notes and suspensions that a line may have
 
-NUM_VOICES = len(VOICES)
 
-MELODY_NAMES = ("melody", "soprano", "vocal", "voice", "lead", "tune", "cantus", "discant", "descant", "treble")
-"""Words in a track's name, in any case, that mark it as the melody."""
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A track as a line of single notes.
 
-_INITIALS = {voice[0].lower(): voice for voice in VOICES}
+    Attributes:
+        track: A copy in which no two notes sound at once.
+        num_trimmed: Notes that were cut where the next one begins.
+        num_dropped: Notes left out, because they sounded under others.
+    """
+
+    track: TrackTick
+    num_trimmed: int
+    num_dropped: int
+
+    @property
+    def changes(self) -> str:
+        """The changes as the end of a sentence; empty if there are none."""
+        kinds = ((self.num_trimmed, "overlapping", "trimmed"), (self.num_dropped, "lower", "left out for the model"))
+        return "".join(f"; {n} {what} note{'s' * (n > 1)} {done}" for n, what, done in kinds if n)
+
+
+def line_of(track: TrackTick) -> Line | None:
+    """Read a track as a line of single notes, as one instrument or singer plays it.
+
+    A note may overlap the next one: it is played legato, and is cut there. A note is polyphonic if it begins with
+    another one or ends before an earlier one does, if it begins while two others sound, or if half of it or of the
+    note before sounds together. A tenth of the notes may be polyphonic, such as optional notes in a song; the higher
+    note is then kept.
+
+    Returns:
+        The line, None if the track is polyphonic.
+    """
+    notes = sorted((note.copy() for note in track.notes), key=lambda note: (note.time, -note.pitch))
+    if _num_polyphonic(notes) > _MAX_POLYPHONIC_SHARE * len(notes):
+        return None
+    kept: list[NoteTick] = []
+    num_trimmed = 0
+    for note in notes:
+        before = kept[-1] if kept else None
+        if before is not None and before.end > note.time:
+            if before.time == note.time or (note.end <= before.end and note.pitch < before.pitch):
+                continue
+            before.duration = note.time - before.time
+            num_trimmed += 1
+        kept.append(note)
+    line = TrackTick(track.name, track.program, track.is_drum)
+    line.notes = NoteTickList(kept)
+    return Line(line, num_trimmed, len(notes) - len(kept))
+
+
+def _num_polyphonic(notes: Sequence[NoteTick]) -> int:
+    """Count the polyphonic notes among notes in order of time; see `line_of`."""
+    count = latest = second = 0  # the ends of the two notes that end last so far
+    for before, note in itertools.pairwise(notes):
+        latest, second = (before.end, latest) if before.end >= latest else (latest, max(second, before.end))
+        overlap = latest - note.time
+        is_legato = second <= note.time and 2 * overlap < min(before.duration, note.duration)
+        count += overlap > 0 and (note.time == before.time or note.end <= latest or not is_legato)
+    return count
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +103,10 @@ class MelodyChoice:
 def pick_melody(score: ScoreTick, track: int | str | None = None) -> MelodyChoice:
     """Choose the track to use as the melody.
 
-    In order of preference: the requested track; the only pitched track; the monophonic track whose name contains
-    melody, soprano, vocal or the like (see `MELODY_NAMES`); the highest monophonic track. "Highest" is by median
-    pitch; the first of equals is taken. Notes that overlap the next one by less than a 16th are played legato and
-    trimmed; a longer overlap makes a track polyphonic. Percussion is never chosen.
+    In order of preference: the requested track; the only pitched track; the monophonic track whose name says melody,
+    soprano, vocal or the like in one of the larger European languages (see `is_melody_name`), rather than one that
+    also says backing; the highest monophonic track. "Highest" is by median pitch; the first of equals is taken.
+    `line_of` defines what is monophonic. Percussion is never chosen.
 
     Args:
         score: A validated score.
@@ -62,8 +123,9 @@ def pick_melody(score: ScoreTick, track: int | str | None = None) -> MelodyChoic
     pitched = [index for index, candidate in enumerate(score.tracks) if not candidate.is_drum and candidate.notes]
     if len(pitched) == 1:
         return _choice(score, pitched[0], "the only one")
-    named = [index for index in pitched if any(word in score.tracks[index].name.lower() for word in MELODY_NAMES)]
-    monophonic = [index for index in named or pitched if _monophonic(score, index) is not None]
+    named = [index for index in pitched if is_melody_name(score.tracks[index].name)]
+    named = [index for index in named if not is_backing_name(score.tracks[index].name)] or named
+    monophonic = [index for index in named or pitched if line_of(score.tracks[index]) is not None]
     if not monophonic:
         culprits = "The tracks named as melody" if named else "All tracks"
         raise InputError(f"{culprits} play several notes at once, so none is a melody. {_remedy(score)}")
@@ -76,12 +138,10 @@ def pick_melody(score: ScoreTick, track: int | str | None = None) -> MelodyChoic
 
 
 def _choice(score: ScoreTick, index: int, why: str) -> MelodyChoice:
-    found = _monophonic(score, index)
+    found = line_of(score.tracks[index])
     if found is None:
         raise InputError(f"Track {_label(score, index)} plays several notes at once. {_remedy(score)}")
-    melody, num_trimmed = found
-    trimmed = f"; {num_trimmed} slightly overlapping note{'s' * (num_trimmed > 1)} trimmed" if num_trimmed else ""
-    return MelodyChoice(melody, index, f"melody: track {_label(score, index)} ({why}){trimmed}")
+    return MelodyChoice(found.track, index, f"melody: track {_label(score, index)} ({why}){found.changes}")
 
 
 def _requested_index(score: ScoreTick, track: int | str) -> int:
@@ -99,25 +159,6 @@ def _requested_index(score: ScoreTick, track: int | str) -> int:
     return index
 
 
-def _monophonic(score: ScoreTick, index: int) -> tuple[TrackTick, int] | None:
-    """Return a trimmed copy of a track and the number of notes trimmed; None if the track is polyphonic."""
-    track = score.tracks[index]
-    notes = sorted((note.copy() for note in track.notes), key=lambda note: note.time)
-    sixteenth_ticks = score.ticks_per_quarter / 4
-    num_trimmed = 0
-    for before, note in itertools.pairwise(notes):
-        overlap = before.time + before.duration - note.time
-        if overlap >= sixteenth_ticks or before.time == note.time:
-            return None
-        if overlap > 0:
-            before.duration = note.time - before.time
-            num_trimmed += 1
-    melody = TrackTick(track.name, track.program, track.is_drum)
-    for note in notes:
-        melody.notes.append(note)
-    return melody, num_trimmed
-
-
 def _median_pitch(track: TrackTick) -> float:
     return statistics.median(note.pitch for note in track.notes)
 
@@ -131,7 +172,7 @@ def _remedy(score: ScoreTick) -> str:
     choices = [
         _label(score, index)
         for index, track in enumerate(score.tracks)
-        if not track.is_drum and track.notes and _monophonic(score, index) is not None
+        if not track.is_drum and track.notes and line_of(score.tracks[index]) is not None
     ]
     if not choices:
         return "Put the melody on a track of its own."
@@ -151,26 +192,6 @@ class VoiceChoice:
     tracks: dict[str, TrackTick]
     indices: dict[str, int]
     reason: str
-
-
-def voice_of_name(name: str) -> str | None:
-    """Return the voice that a track name denotes (Soprano or S, in any case), None if it denotes none."""
-    plain = name.strip().lower()
-    voice = _INITIALS.get(plain, plain.capitalize())
-    return voice if voice in VOICES else None
-
-
-def voice_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Return voices given by name or initial, from high to low, each once.
-
-    Raises:
-        InputError: A name is not a voice, or there is none.
-    """
-    found = {voice_of_name(name): name for name in names}
-    if None in found or not found:
-        wrong = printable(found.get(None, ""), 40)
-        raise InputError(f"Unknown voice '{wrong}'. Give one or more of {', '.join(VOICES).lower()}.")
-    return tuple(voice for voice in VOICES if voice in found)
 
 
 def tracks_by_name(tracks: Sequence[TrackTick]) -> dict[str, int]:
@@ -223,9 +244,11 @@ def pick_voices(score: ScoreTick, given: Sequence[str] | None = None, track: int
             f"{len(voices)} voices are given ({', '.join(voices)}), but the score has {len(pitched)} "
             f"track{'s' * (len(pitched) != 1)}. Name its tracks after the voices, or give as many voices as tracks."
         )
-    found = {voice: _line(score, index, voice) for voice, index in indices.items()}
+    lines = {voice: _line(score, index, voice) for voice, index in indices.items()}
     where = ", ".join(f"{voice} track {index + 1}" for voice, index in indices.items())
-    return VoiceChoice(found, indices, f"voices: {where}, {why}")
+    changes = "".join(f"{line.changes} in {voice}" for voice, line in lines.items() if line.changes)
+    found = {voice: line.track for voice, line in lines.items()}
+    return VoiceChoice(found, indices, f"voices: {where}, {why}{changes}")
 
 
 def _default_voices(named: Mapping[str, int], num_pitched: int) -> tuple[str, ...]:
@@ -242,11 +265,11 @@ def _melody(score: ScoreTick, voice: str, named: Mapping[str, int], track: int |
     return VoiceChoice({voice: found.track}, {voice: found.index}, f"{found.reason}, as {voice}")
 
 
-def _line(score: ScoreTick, index: int, voice: str) -> TrackTick:
-    found = _monophonic(score, index)
+def _line(score: ScoreTick, index: int, voice: str) -> Line:
+    found = line_of(score.tracks[index])
     if found is None:
         raise InputError(
             f"Track {_label(score, index)} plays several notes at once, so it is not one voice ({voice}). Give each "
             "voice its own track."
         )
-    return found[0]
+    return found

@@ -1,0 +1,146 @@
+"""MIDI files as programs write them: channels and programs inside a track, RIFF, names in any encoding, odd meters."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from descant_tokenizers.scores import ReadResult, bars_of, pick_melody, read_score_report
+from descant_tokenizers.scores.encodings import decode_text
+from descant_tokenizers.scores.midi import unwrapped
+from descant_tokenizers.scores.reading import parse_score
+
+CASES = Path(__file__).resolve().parent.parent / "data" / "cases"
+
+
+def note(pitch: int, channel: int = 0, *, delay: int = 0, length: int = 96) -> bytes:
+    assert max(delay, length) < 128
+    return bytes([delay, 0x90 | channel, pitch, 80, length, 0x80 | channel, pitch, 0])
+
+
+def program(number: int, channel: int = 0) -> bytes:
+    return bytes([0, 0xC0 | channel, number])
+
+
+def name(text: bytes) -> bytes:
+    return bytes([0, 0xFF, 3, len(text)]) + text
+
+
+def meter(delay: int, beats: int) -> bytes:
+    return bytes([delay, 0xFF, 0x58, 4, beats, 2, 24, 8])
+
+
+def midi(*tracks: bytes, form: int = 1) -> bytes:
+    """A file of 96 ticks per quarter."""
+    chunks = (b"MTrk" + struct.pack(">I", len(track) + 4) + track + b"\0\xff\x2f\0" for track in tracks)
+    return b"MThd" + struct.pack(">IHHH", 6, form, len(tracks), 96) + b"".join(chunks)
+
+
+def read(data: bytes) -> ReadResult:
+    return parse_score(Path("made.mid"), data)
+
+
+def pitches(result: ReadResult) -> list[list[int]]:
+    return [[each.pitch for each in track.notes] for track in result.score.tracks]
+
+
+def test_programs_that_change_in_a_track_leave_it_one_track() -> None:
+    result = read(midi(name(b"Solo") + program(73) + note(60) + note(62) + program(40) + note(64) + note(65), note(40)))
+    assert pitches(result) == [[60, 62, 64, 65], [40]]
+    assert [track.program for track in result.score.tracks] == [73, 0]
+    assert result.repairs == ["track 1 changes its instrument (Flute, Violin); the first one is kept"]
+
+
+def test_channels_that_change_in_a_track_leave_it_one_track() -> None:
+    assert pitches(read(midi(note(60) + note(62, 1) + note(64, 0), note(40)))) == [[60, 62, 64], [40]]
+    assert pitches(read(midi(note(60) + note(62, 1) + note(64, 0), form=0))) == [[60, 62, 64]]
+
+
+def test_percussion_in_a_track_is_a_track_of_its_own() -> None:
+    result = read(midi(note(60) + note(36, 9) + note(62), note(40)))
+    assert pitches(result) == [[60, 62], [36], [40]]
+    assert [track.is_drum for track in result.score.tracks] == [False, True, False]
+
+
+def test_channels_of_the_only_track_that_sound_together_are_tracks() -> None:
+    together = bytes(
+        [0, 0x90, 72, 80, 0, 0x91, 60, 80, 0, 0x91, 55, 80, 96, 0x80, 72, 0, 0, 0x81, 60, 0, 0, 0x81, 55, 0]
+    )
+    running = bytes([0, 0x90, 74, 80, 96, 74, 0])  # note-on of velocity 0 with running status
+    data = midi(name(b"Song") + program(73) + program(19, 1) + together + running + program(40) + note(76), form=0)
+    result = read(data)
+    assert pitches(result) == [[72, 74, 76], [55, 60]]
+    assert [track.program for track in result.score.tracks] == [73, 19]
+    assert [track.name for track in result.score.tracks] == ["Song", "Song"]
+    assert [[each.time for each in track.notes] for track in result.score.tracks] == [[0, 96, 192], [0, 0]]
+    assert pitches(read(midi(meter(0, 4), name(b"Song") + together))) == [[72], [55, 60]]
+
+
+def test_tracks_without_names_are_not_joined() -> None:
+    assert pitches(read(midi(note(60), note(62), program(4) + note(64)))) == [[60], [62], [64]]
+
+
+def test_a_riff_file_holds_a_midi_file() -> None:
+    data = midi(note(60))
+    chunks = b"LIST" + struct.pack("<I", 3) + b"abc\0" + b"data" + struct.pack("<I", len(data)) + data
+    wrapped = b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"RMID" + chunks
+    assert unwrapped(wrapped) == data
+    assert pitches(read(wrapped)) == [[60]]
+    assert pitches(read_score_report(CASES / "mid_riff_wrapped.mid"))[0][:3] == [60, 62, 64]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("utf-8", "Голос"),
+        ("cp1252", "Mélodie à Noël"),
+        ("cp1252", "Canção"),
+        ("cp1252", "Größe"),
+        ("cp1250", "Głos"),
+        ("cp1250", "Zpěv"),
+        ("cp1251", "Мелодия"),
+        ("koi8_r", "Мелодия"),
+        ("mac_roman", "Mélodie"),
+        ("cp1253", "Μελωδία"),
+        ("cp932", "メロディ"),
+    ],
+)
+def test_names_are_decoded(encoding: str, text: str) -> None:
+    assert decode_text(text.encode(encoding)) == text
+    result = read(midi(name(text.encode(encoding)) + note(60), name(b"Bass") + note(40)))
+    assert [track.name for track in result.score.tracks] == [text, "Bass"]
+
+
+def test_a_declared_encoding_comes_first() -> None:
+    assert decode_text("Głos".encode("cp852"), "cp852") == "Głos"
+
+
+@pytest.mark.parametrize(("delay", "moved"), [(1, 0), (23, 0), (100, 96)])
+def test_a_meter_beside_a_bar_line_is_moved_onto_it(delay: int, moved: int) -> None:
+    result = read(midi(meter(delay, 3), b"".join(note(60) for _ in range(7))))
+    assert [(event.time, event.numerator) for event in result.score.time_signatures] == [(moved, 3)]
+    assert result.repairs == [f"the time signature 3/4 at tick {delay} moved to tick {moved}"]
+
+
+def test_a_later_meter_is_moved_from_the_bar_lines_before_it() -> None:
+    result = read(midi(meter(0, 2) + meter(97, 1) + meter(97, 3), b"".join(note(60) for _ in range(8))))
+    assert [(event.time, event.numerator) for event in result.score.time_signatures] == [(0, 2), (96, 1), (192, 3)]
+    assert len(result.repairs) == 2
+
+
+def test_a_meter_in_the_middle_of_a_bar_stays() -> None:
+    result = read(midi(meter(0, 4) + meter(96, 4), b"".join(note(60) for _ in range(5))))
+    assert result.repairs == []
+    assert [(bar.number, bar.length_ticks) for bar in bars_of(result.score)] == [(0, 96), (1, 384)]
+
+
+@pytest.mark.parametrize("case", sorted(path.name for path in CASES.glob("mid_*.mid")))
+def test_the_melody_of_each_case_is_found(case: str) -> None:
+    result = read_score_report(CASES / case)
+    number = {"mid_one_note_engraving_hangs.mid": 1, "mid_upbeat_without_meter.mid": 17}.get(case, 22)
+    assert len(pick_melody(result.score).track.notes) == number
+    names = {"mid_melody_in_german.mid": "Melodie", "mid_name_latin1.mid": "Mélodie à Noël"}
+    if case in names:
+        assert pick_melody(result.score).track.name == names[case]

@@ -1,0 +1,82 @@
+"""Names of parts: the voices of a choir and the melody, in the larger European languages."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+from descant_tokenizers.common.errors import InputError, printable
+
+VOICES = ("Soprano", "Alto", "Tenor", "Bass")
+"""Names of the four tracks of a four-part score, from high to low."""
+
+NUM_VOICES = len(VOICES)
+
+# Plain forms, as `plain_name` returns them: lower case, without accents.
+_VOICE_NAMES: dict[str, tuple[str, ...]] = {
+    "Soprano": ("soprano", "sopran", "sopraan", "sopraano", "szopran", "sopr", "sop", "s", "сопрано", "σοπρανο"),
+    "Alto": ("alto", "alt", "altto", "contralto", "kontraalt", "a", "альт", "αλτο"),
+    "Tenor": ("tenor", "tenore", "tenori", "tenoor", "ten", "t", "тенор", "τενορος"),
+    "Bass": ("bass", "basse", "basso", "bajo", "baixo", "bas", "basszus", "b", "бас", "μπασος", "μπασο"),
+}
+_VOICE_OF = {name: voice for voice, names in _VOICE_NAMES.items() for name in names}
+
+# Parts of words that mark a melody ("leadgitarre", "singstimme"), and words that do so only if they stand alone.
+_MELODY_STEMS = (
+    *("melod", "sopran", "sopraan", "szopran", "vocal", "vokal", "wokal", "voice", "singer", "gesang", "stimme"),
+    *("chant", "cantus", "discant", "descant", "treble", "spiew", "dallam"),
+    *("мелоди", "сопрано", "вокал", "голос", "пение", "μελωδι", "φωνη", "σοπρανο"),
+)
+_MELODY_WORDS = (
+    *("lead", "tune", "song", "lied", "weise", "voix", "dessus", "superius", "voz", "canto", "voce", "zang", "stem"),
+    *("glos", "sang", "rost", "stamma", "stemme", "zpev", "hlas", "spev", "aani", "laulu", "enek", "hang", "veu"),
+    *("glas", "pjev", "ses", "спів", "песня", "пісня"),
+)
+_LEAD = re.compile(r"lead(?!er)")  # "Leadgitarre"
+_BACKING = re.compile(
+    r"back|bgv|begleit|acc?omp|a[ck]+omp|unterstimme|nebenstimme|mittelstimme|choir|chorus|choeur|\bch?oro?\b|"
+    r"harmony|harmonies|armonia|second|zweite|doprovod|подголос|подпев|аккомп|\bхор\b"
+)
+
+
+def plain_name(name: str) -> str:
+    """Return a name in lower case, without accents and surrounding space: `Mélodie ` is `melodie`."""
+    letters = unicodedata.normalize("NFKD", name.casefold().replace("ł", "l").replace("ø", "o"))
+    return "".join(letter for letter in letters if not unicodedata.combining(letter)).strip()
+
+
+def is_melody_name(name: str) -> bool:
+    """Return True if a track's name marks it as the melody: melody, soprano, vocal, Gesang, voix, voz, голос, ..."""
+    plain = plain_name(name)
+    words = re.findall(r"[^\W\d_]+", plain)
+    return any(stem in plain for stem in _MELODY_STEMS) or any(
+        word in _MELODY_WORDS or _LEAD.match(word) for word in words
+    )
+
+
+def is_backing_name(name: str) -> bool:
+    """Return True if a name says that a track accompanies: backing vocals, Begleitung, choir."""
+    return _BACKING.search(plain_name(name)) is not None
+
+
+def voice_of_name(name: str) -> str | None:
+    """Return the voice that a track name denotes, None if it denotes none.
+
+    A voice is denoted by its name in any of the languages, its abbreviation or its initial, in any case:
+    Soprano, Sopran, S.
+    """
+    return _VOICE_OF.get(plain_name(name).removesuffix("."))
+
+
+def voice_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Return voices given by name or initial, from high to low, each once.
+
+    Raises:
+        InputError: A name is not a voice, or there is none.
+    """
+    found = {voice_of_name(name): name for name in names}
+    if None in found or not found:
+        wrong = printable(found.get(None, ""), 40)
+        raise InputError(f"Unknown voice '{wrong}'. Give one or more of {', '.join(VOICES).lower()}.")
+    return tuple(voice for voice in VOICES if voice in found)
