@@ -48,7 +48,8 @@ from descant_tokenizers.pianoroll.rolls import (
 )
 from descant_tokenizers.rendering import SOUNDS
 from descant_tokenizers.scores import VOICES, Bar, bars_of
-from descant_tokenizers.scores.voices import pick_voices, voice_names
+from descant_tokenizers.scores.names import voice_names
+from descant_tokenizers.scores.voices import pick_voices
 
 HALF_STEPS = NUM_STEPS // 2
 #: Windows in one batch of the generator.
