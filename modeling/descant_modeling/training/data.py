@@ -35,6 +35,7 @@ _KNOWN_BY = {
     "haydn": ("Haydn", "quartets"),
     "beethoven": ("Beethoven", "quartets"),
     "folk": ("traditional", "folk"),
+    "hymn": ("", "hymns"),
 }
 #: Corpora whose parts are voices from high to low under other names.
 _NAMED_OTHERWISE = ("quartets", "folk")
@@ -91,7 +92,7 @@ class StoredPieces(Sequence[Piece]):
     """Pieces of tokenized splits, which stay on disk: each access reads the ids of a row and decodes them."""
 
     def __init__(self, splits: Sequence[Dataset], layout: TaskLayout) -> None:
-        columns = [split.select_columns(["input_ids"]) for split in splits]
+        columns = [split.select_columns(["input_ids", "phrase_ends"]) for split in splits]
         self._rows = concatenate_datasets(columns).with_format("numpy") if columns else ()
         self._layout = layout
 
@@ -106,6 +107,10 @@ class StoredPieces(Sequence[Piece]):
         if isinstance(index, slice):
             return [self[place] for place in range(*index.indices(len(self)))]
         return self._layout.decode(self._rows[index]["input_ids"].tolist()).piece
+
+    def phrase_ends(self, index: int) -> tuple[int, ...]:
+        """Return the onsets of the last notes of a piece's phrases, in grid ticks; empty if they are not marked."""
+        return tuple(self._rows[index]["phrase_ends"].tolist())
 
     def sha256(self) -> str:
         """Return a hash of all ids."""
@@ -128,8 +133,8 @@ class RunData:
         valid_styles: Style token of each validation piece.
     """
 
-    train: Sequence[Piece]
-    valid: Sequence[Piece]
+    train: StoredPieces
+    valid: StoredPieces
     corpora: dict[str, str]
     remarks: tuple[str, ...] = ()
     train_styles: tuple[str | None, ...] = ()

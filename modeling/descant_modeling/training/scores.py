@@ -17,8 +17,9 @@ from descant_modeling.models.publishing import model_card, try_generating
 from descant_modeling.models.transformer import build_model
 from descant_modeling.training.causal import begin_causal_run, prepare_causal_run
 from descant_modeling.training.config import RunConfig
-from descant_modeling.training.data import load_data
+from descant_modeling.training.data import RunData, load_data
 from descant_modeling.training.examples import ExampleSource
+from descant_modeling.training.guided import GuidedSource
 from descant_modeling.training.log import git_revision
 from descant_modeling.training.run import PreparedRun, RunContext
 from descant_tokenizers.common.errors import InputError
@@ -84,17 +85,7 @@ def prepare_score_run(context: RunContext[RunConfig]) -> PreparedRun:
         data = load_data(config, layout, quiet=context.is_quiet)
     torch.manual_seed(config.seed)
     model = initial_model(config, layout)
-    source = ExampleSource(
-        data.train,
-        layout,
-        config.tasks,
-        seed=config.seed,
-        transpose=config.data.transpose,
-        max_tokens=config.model.max_tokens,
-        styles=data.train_styles,
-        unlabelled_share=config.data.unlabelled_share,
-        style_contrast=config.data.style_contrast,
-    )
+    source = _source(config, layout, data)
     meta = CheckpointMeta(
         layout=config.layout,
         tokenizer_sha256="",
@@ -114,6 +105,31 @@ def prepare_score_run(context: RunContext[RunConfig]) -> PreparedRun:
     )
 
 
+def _source(config: RunConfig, layout: TaskLayout, data: RunData) -> ExampleSource:
+    """Return the source of training examples for a layout."""
+    if layout.config.hints:
+        return GuidedSource(
+            data.train,
+            layout,
+            config.tasks,
+            config.data,
+            seed=config.seed,
+            max_tokens=config.model.max_tokens,
+            styles=data.train_styles,
+        )
+    return ExampleSource(
+        data.train,
+        layout,
+        config.tasks,
+        seed=config.seed,
+        transpose=config.data.transpose,
+        max_tokens=config.model.max_tokens,
+        styles=data.train_styles,
+        unlabelled_share=config.data.unlabelled_share,
+        style_contrast=config.data.style_contrast,
+    )
+
+
 def initial_model(config: RunConfig, layout: TaskLayout) -> PreTrainedModel:
     """Return the model that a run starts with: a new one, or that of `init_from`.
 
@@ -129,7 +145,7 @@ def initial_model(config: RunConfig, layout: TaskLayout) -> PreTrainedModel:
         return model
     checkpoint = load_checkpoint(config.init_from)
     is_same = checkpoint.vocabulary.sha256() == vocabulary.sha256()
-    if not is_same and not _differ_in_styles_or_order(checkpoint.vocabulary, vocabulary):
+    if not is_same and not _differ_in_specials_or_order(checkpoint.vocabulary, vocabulary):
         raise InputError(
             f"The model of init_from, {config.init_from}, has another tokenizer. Set data.tokenizer to that checkpoint."
         )
@@ -150,11 +166,11 @@ def _size(model: PreTrainedModel) -> str:
     return f"{config.model_type}, {config.num_hidden_layers} x {config.hidden_size}, heads {config.num_attention_heads}"
 
 
-def _differ_in_styles_or_order(old: Vocabulary, new: Vocabulary) -> bool:
-    """Return True if vocabularies differ at most in added style tokens and in the order of the four voices."""
-    styles = {new.names[i] for i in new.style_id.values()}
+def _differ_in_specials_or_order(old: Vocabulary, new: Vocabulary) -> bool:
+    """Return True if vocabularies differ at most in added special tokens and in the order of the four voices."""
     has_merges = old.has_merges or new.has_merges
-    return not has_merges and set(_descriptions(old)) == set(_descriptions(new)) - styles
+    added = {name for name in _descriptions(new) if name in new.tokenizer.special_tokens}
+    return not has_merges and set(_descriptions(new)) - added <= set(_descriptions(old)) <= set(_descriptions(new))
 
 
 def _descriptions(vocabulary: Vocabulary) -> list[str]:

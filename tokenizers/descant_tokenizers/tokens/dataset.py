@@ -31,13 +31,14 @@ TOKEN_COLUMN_TYPES = {
     "num_bars": "int64",
     "num_16ths": "float64",
     "grid_changes": "string[]",
+    "phrase_ends": "int64[]",
 }
 
 
 def _tokenize_piece(outcome: ReadOutcome, layout: TaskLayout) -> ReadOutcome:
     """Add token columns to a piece in a worker process; skip one that the vocabulary cannot hold."""
     assert outcome.piece is not None
-    columns = _tokenize_row({"music": outcome.piece.music}, layout)
+    columns = _tokenize_row({"music": outcome.piece.music, "fermatas": outcome.piece.fermatas}, layout)
     if not columns["num_bars"]:
         return ReadOutcome(outcome.key, reason=f"{outcome.key}: {columns['grid_changes'][0]}")
     return replace(outcome, columns=columns)
@@ -45,16 +46,20 @@ def _tokenize_piece(outcome: ReadOutcome, layout: TaskLayout) -> ReadOutcome:
 
 def _tokenize_row(row: Mapping[str, Any], layout: TaskLayout) -> dict[str, Any]:
     """Return the token columns of one row; no ids and the reason if the vocabulary cannot hold the piece."""
+    score = row_to_score(row)
     try:
-        encoded = encode_score(layout.vocabulary, row_to_score(row))
+        encoded = encode_score(layout.vocabulary, score)
     except InputError as error:
-        return {"input_ids": [], "voices": [], "num_bars": 0, "num_16ths": 0.0, "grid_changes": [str(error)]}
+        nothing = {"input_ids": [], "voices": [], "num_bars": 0, "num_16ths": 0.0, "phrase_ends": []}
+        return {**nothing, "grid_changes": [str(error)]}
+    grid = layout.vocabulary.ticks_per_quarter / score.ticks_per_quarter
     return {
         "input_ids": layout.continue_ids(encoded.ids, encoded.music.voices),
         "voices": list(encoded.music.voices),
         "num_bars": encoded.music.num_bars,
         "num_16ths": encoded.music.end_ticks() * 4 / layout.vocabulary.ticks_per_quarter,
         "grid_changes": list(encoded.changes),
+        "phrase_ends": [round(tick * grid) for tick in row.get("fermatas") or ()],
     }
 
 
@@ -64,8 +69,8 @@ def tokenize_dataset(
     """Add token columns to every row, in parallel.
 
     The columns are `input_ids` (the *continue* stream, `BOS CONTINUE Program+ ... EOS`), `voices` (ranks of the
-    voices that have notes), `num_bars`, `num_16ths` (from the first bar to the end of the last note) and
-    `grid_changes` (what the grid could not hold).
+    voices that have notes), `num_bars`, `num_16ths` (from the first bar to the end of the last note),
+    `grid_changes` (what the grid could not hold) and `phrase_ends` (the fermatas in grid ticks).
 
     Args:
         dataset: Rows with a `music` column of MIDI bytes.

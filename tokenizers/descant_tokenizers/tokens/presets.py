@@ -33,6 +33,7 @@ from descant_tokenizers.common.files import TOKENIZER_FILE
 from descant_tokenizers.common.hub import Pushed, is_repo_id, pull_folder, push_files
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.tokens.bpe import SubwordMerges
+from descant_tokenizers.tokens.hint_tokens import HINT_TOKENS
 
 if TYPE_CHECKING:  # miditok takes longer to import than everything else, and not every caller needs it
     from miditok import REMI, TokenizerConfig
@@ -48,7 +49,7 @@ SBAT_PROGRAMS = {"Soprano": 56, "Bass": 58, "Alto": 60, "Tenor": 61}
 SPECIAL_TOKENS = ("PAD", "BOS", "EOS", "MASK", "SEP", "CONTINUE", "HARMONIZE", "INFILL")
 
 #: Styles that a stream of a style preset can request, and the special token of each.
-STYLES = {name: f"Style_{name}" for name in ("bach", "palestrina", "mozart", "haydn", "beethoven", "folk")}
+STYLES = {name: f"Style_{name}" for name in ("bach", "palestrina", "mozart", "haydn", "beethoven", "folk", "hymn")}
 
 #: Inclusive MIDI pitch range of the vocabulary: every voice of the chorales, transposed by up to half an octave.
 PITCH_RANGE = (30, 90)
@@ -121,6 +122,7 @@ PRESETS: dict[str, Callable[[], TokenizerConfig]] = {
     "satb-style": partial(satb_config, _WITH_STYLES),
     "sbat": partial(satb_config, programs=SBAT_PROGRAMS.values()),
     "sbat-style": partial(satb_config, _WITH_STYLES, SBAT_PROGRAMS.values()),
+    "sbat-hints": partial(satb_config, (*_WITH_STYLES, *HINT_TOKENS), SBAT_PROGRAMS.values()),
     "gm": gm_config,
 }
 

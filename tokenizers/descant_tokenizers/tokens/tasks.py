@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.tokens.hints import Annotations, Guide, HintIds, guided_bar, has_hints
 from descant_tokenizers.tokens.kinds import has_plain_lines
 from descant_tokenizers.tokens.piece import (
     GridBar,
@@ -60,11 +61,14 @@ class LayoutConfig:
         given_at_onsets: Repeat given notes at their onsets in target blocks. Only for voices that are single lines,
             without merged tokens.
         styles: Styles of `presets.STYLES` that may be requested; the vocabulary must have their tokens.
+        hints: Write bars in one run with the hints of hints.py, instead of context and target blocks. Needs a
+            vocabulary with hint tokens; the options above do not apply, except for `styles`.
     """
 
     lookahead_bars: int | None = 2
     given_at_onsets: bool = False
     styles: tuple[str, ...] = ()
+    hints: bool = False
 
     def __post_init__(self) -> None:
         unknown = set(self.styles) - set(STYLES)
@@ -137,6 +141,9 @@ class TaskLayout:
             )
         self.bos, self.eos, self.sep, self.mask = (vocabulary.special(name) for name in ("BOS", "EOS", "SEP", "MASK"))
         self.task_id = {task: vocabulary.special(task.upper()) for task in Task}
+        if self.config.hints and not has_hints(vocabulary):
+            raise InputError("layout.hints needs a tokenizer with hint tokens. Set data.tokenizer to sbat-hints.")
+        self.hint_ids = HintIds(vocabulary) if self.config.hints else None
         self._task_of = {i: task for task, i in self.task_id.items()}
         self._style_of = {i: style for style, i in vocabulary.style_id.items()}
 
@@ -164,6 +171,7 @@ class TaskLayout:
         voices: Sequence[int],
         bars: Sequence[int] | None = None,
         style: str | None = None,
+        annotations: Annotations | None = None,
     ) -> Encoded:
         """Lay out a complete piece for a task, as a training example.
 
@@ -173,11 +181,14 @@ class TaskLayout:
             voices: Ranks of the voices to generate. For *continue*, the voices of the piece (others are dropped).
             bars: Indices of the bars to generate (*infill*); all bars by default.
             style: Style to request, if any.
+            annotations: Contents of the hints, for a layout with hints; by default there are none in *continue*.
 
         Raises:
             ValueError: A voice, a bar or the style does not exist.
         """
         prefix = self.prefix(task, voices, style)
+        if self.hint_ids is not None and (annotations is not None or task is not Task.CONTINUE):
+            return self._encode_guided(piece, task, voices, _checked_bars(piece, bars), prefix, annotations)
         if task is Task.CONTINUE:
             ids = self.continue_ids(piece_ids(self.vocabulary, piece.keep_voices(voices)), voices, style)
             return Encoded(ids, [False] * len(prefix) + [True] * (len(ids) - len(prefix)))
@@ -195,6 +206,40 @@ class TaskLayout:
             loss_mask += flags
             after_target = block.is_target
         return Encoded(ids, loss_mask)
+
+    def guide(self, context: Piece, voices: Sequence[int], bars: range, annotations: Annotations) -> Guide:
+        """Return the hints of a layout with hints; see `Guide`."""
+        assert self.hint_ids is not None, "a layout without hints"
+        return Guide(self.hint_ids, self.vocabulary, context, voices, bars, annotations)
+
+    def _encode_guided(
+        self,
+        piece: Piece,
+        task: Task,
+        voices: Sequence[int],
+        bars: Sequence[int],
+        prefix: list[int],
+        annotations: Annotations | None,
+    ) -> Encoded:
+        """Lay out a piece with hints: given bars up to the span, then its bars with given notes before the others."""
+        span, is_continuation = range(bars[0], bars[-1] + 1), task is Task.CONTINUE
+        if is_continuation:
+            piece = piece.keep_voices(voices)
+        guide = self.guide(cut(piece, voices, span), voices, span, annotations or Annotations())
+        ids = [*prefix, *guide.header()]
+        loss_mask = [False] * len(ids)
+        for index, bar in enumerate(piece.bars[: span.stop]):
+            ids += bar_ids(self.vocabulary, bar)
+            loss_mask += [is_continuation or index > span.start, is_continuation]
+            if index in span:
+                content, flags = guided_bar(guide, self.vocabulary, index, bar, voices)
+            else:
+                content = note_ids(self.vocabulary, bar)
+                flags = [False] * len(content)
+            ids += content
+            loss_mask += flags
+        closing = self.eos if span.stop == len(piece.bars) else self.vocabulary.bar_id
+        return Encoded([*ids, closing], [*loss_mask, True])
 
     def continue_ids(self, stream: Sequence[int], voices: Sequence[int], style: str | None = None) -> list[int]:
         """Lay out a whole piece, given as its REMI stream in base tokens, for *continue*."""

@@ -1,0 +1,46 @@
+"""Names of the hint tokens (see hints.py), and the chords they can name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+NUM_PITCH_CLASSES: Final = 12
+
+#: Qualities of chords: pitch classes above the root, and how many of the first ones must sound.
+QUALITIES: Final[Mapping[str, tuple[tuple[int, ...], int]]] = {
+    "maj": ((0, 4, 7), 2),
+    "min": ((0, 3, 7), 2),
+    "dim": ((0, 3, 6), 3),
+    "aug": ((0, 4, 8), 3),
+    "7": ((0, 4, 10, 7), 3),
+    "m7": ((0, 3, 10, 7), 3),
+    "maj7": ((0, 4, 11, 7), 3),
+    "hdim7": ((0, 3, 6, 10), 4),
+    "dim7": ((0, 3, 6, 9), 4),
+}
+
+MAX_BARS_LEFT = 8
+MAX_BEATS_LEFT = 15
+NUM_STRONG = 3  # notes on beats that are shown after the next note
+
+#: Harmonic rhythms that can be requested: a new chord at most with each note of the melody, each beat, and so on.
+HARMONIC_RHYTHMS = ("note", "beat", "half-bar", "bar")
+NO_CHORD = "none"
+
+HINT_TOKENS = (
+    "Next",
+    *(f"Key_{tonic}-{mode}" for mode in ("major", "minor") for tonic in range(NUM_PITCH_CLASSES)),
+    *(f"Harmony_{rhythm}" for rhythm in HARMONIC_RHYTHMS),
+    *(f"Left_{bars}" for bars in range(1, MAX_BARS_LEFT + 1)),
+    *(f"Gap_{bars}" for bars in range(1, MAX_BARS_LEFT + 1)),
+    *(f"Phrase_{number}" for number in range(MAX_BEATS_LEFT + 1)),
+    *(f"Root_{root}" for root in range(NUM_PITCH_CLASSES)),
+    *(
+        f"Quality_{quality}-{inversion}"
+        for quality, (steps, _) in QUALITIES.items()
+        for inversion in range(len(steps))
+    ),
+    f"Quality_{NO_CHORD}",
+)
+"""Special tokens of a vocabulary with hints."""

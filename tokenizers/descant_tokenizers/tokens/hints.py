@@ -1,0 +1,287 @@
+"""Hints: tokens that tell the model what is coming, next to the notes it writes.
+
+A model that sees the given melody only up to the present cannot prepare a cadence. So the stream of a vocabulary with
+hint tokens states, at the place where it matters:
+
+* in the prefix: the **key** (`Key_0-major`), and the **harmonic rhythm** (`Harmony_beat`: a chord for each beat);
+* after `Bar TimeSig`: the **bars left** until the end, this one included (`Left_8` for eight or more), and in a gap
+  between given music (infill), the bars left of the gap and the **first note after it** in every voice to write;
+* after each given note: `Next`, then pitch and distance of the **following note** of its voice, and in the highest given
+  voice, on a beat, of the next three after it that begin on a beat or last one;
+* at the onset of a given note: the **beats until the phrase ends** (`Phrase_0` at its last note);
+* on a beat, before the notes to write: the **chord**, given or written by the model: root (`Root_7`), then quality and
+  inversion (`Quality_maj-0`).
+
+Each kind can be left out. Given notes stand before written ones at every onset.
+
+Units: grid ticks of the vocabulary from the beginning of the piece.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from descant_tokenizers.tokens.harmony import ChordLabel, PieceKey, SoundingNote, beat_ticks, beats
+from descant_tokenizers.tokens.hint_tokens import (
+    MAX_BARS_LEFT,
+    MAX_BEATS_LEFT,
+    NO_CHORD,
+    NUM_PITCH_CLASSES,
+    NUM_STRONG,
+    QUALITIES,
+)
+from descant_tokenizers.tokens.piece import GridBar, GridNote, Piece
+from descant_tokenizers.tokens.vocabulary import Vocabulary
+
+@dataclass(frozen=True)
+class Annotations:
+    """What is known about a piece besides its notes; what is None or empty is left to the model.
+
+    Attributes:
+        phrase_ends: Onsets of the last note of each phrase, ascending; None if phrases are not known.
+        key: The key in which it ends.
+        chords: Chord at beats, None for a beat without one.
+        harmonic_rhythm: One of `HARMONIC_RHYTHMS`.
+        ends: True if the last bar is the end of the music.
+        writes_chords: True if chords are to be written where `chords` has none.
+    """
+
+    phrase_ends: tuple[int, ...] | None = None
+    key: PieceKey | None = None
+    chords: Mapping[int, ChordLabel | None] | None = None
+    harmonic_rhythm: str | None = None
+    ends: bool = True
+    writes_chords: bool = False
+
+    def shift(self, ticks: int) -> Annotations:
+        """Return the annotations of the piece without its first ticks."""
+        ends, chords = self.phrase_ends, self.chords
+        if ends is not None:
+            ends = tuple(end - ticks for end in ends if end >= ticks)
+        if chords is not None:
+            chords = {at - ticks: chord for at, chord in chords.items() if at >= ticks}
+        return replace(self, phrase_ends=ends, chords=chords)
+
+    def transpose(self, semitones: int) -> Annotations:
+        """Return the annotations of the piece moved by semitones."""
+        key = None if self.key is None else self.key.transpose(semitones)
+        chords = self.chords
+        if chords is not None:
+            chords = {at: None if chord is None else chord.transpose(semitones) for at, chord in chords.items()}
+        return replace(self, key=key, chords=chords)
+
+
+class HintIds:
+    """The hint tokens of a vocabulary."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        names = {name: i for i, name in enumerate(vocabulary.names)}
+        self.next = names["Next_None"]
+        self.root = [names[f"Root_{root}"] for root in range(NUM_PITCH_CLASSES)]
+        self.no_chord = names[f"Quality_{NO_CHORD}"]
+        self.chord_kind = {
+            (quality, inversion): names[f"Quality_{quality}-{inversion}"]
+            for quality, (steps, _) in QUALITIES.items()
+            for inversion in range(len(steps))
+        }
+        self.kind_of = {i: kind for kind, i in self.chord_kind.items()}
+        self._names = names
+
+    def key(self, key: PieceKey) -> int:
+        """Return the token of a key."""
+        return self._names[f"Key_{key.tonic}-{'major' if key.is_major else 'minor'}"]
+
+    def harmonic_rhythm(self, name: str) -> int:
+        """Return the token of a harmonic rhythm."""
+        return self._names[f"Harmony_{name}"]
+
+    def bars_left(self, number: int) -> int:
+        """Return the token for a number of bars until the end, 1 for the last bar."""
+        return self._names[f"Left_{min(number, MAX_BARS_LEFT)}"]
+
+    def gap_left(self, number: int) -> int:
+        """Return the token for a number of bars until given music goes on, 1 for the last bar."""
+        return self._names[f"Gap_{min(number, MAX_BARS_LEFT)}"]
+
+    def beats_left(self, number: int) -> int:
+        """Return the token for a number of beats until the last note of the phrase."""
+        return self._names[f"Phrase_{min(number, MAX_BEATS_LEFT)}"]
+
+    def chord(self, chord: ChordLabel | None) -> list[int]:
+        """Return the tokens of a chord, one for none, otherwise two."""
+        if chord is None:
+            return [self.no_chord]
+        return [self.root[chord.root], self.chord_kind[chord.quality, chord.inversion]]
+
+    @cached_property
+    def first_of_chord(self) -> tuple[int, ...]:
+        """Tokens with which a chord can begin."""
+        return (*self.root, self.no_chord)
+
+
+def has_hints(vocabulary: Vocabulary) -> bool:
+    """Return True if a vocabulary has the hint tokens."""
+    return "Next_None" in vocabulary.names
+
+
+class Guide:
+    """The hints of one piece and span.
+
+    Args:
+        ids: The vocabulary's hint tokens.
+        vocabulary: The vocabulary.
+        context: All bars with the given notes.
+        voices: Ranks of the voices to write.
+        bars: Bars to write, a run of indices.
+        annotations: What is known.
+    """
+
+    def __init__(
+        self,
+        ids: HintIds,
+        vocabulary: Vocabulary,
+        context: Piece,
+        voices: Sequence[int],
+        bars: range,
+        annotations: Annotations,
+    ) -> None:
+        self.ids, self.annotations = ids, annotations
+        self._vocabulary, self._context, self._voices, self._bars = vocabulary, context, tuple(voices), bars
+        self._starts = context.bar_starts_ticks()
+        self.beats = frozenset(beats(context))
+        self._lines: dict[int, list[SoundingNote]] = {}
+        for start, bar in zip(self._starts, context.bars, strict=False):
+            for note in bar.notes:
+                onset = start + note.offset_ticks
+                sounding = SoundingNote(onset, onset + note.duration_ticks, note.voice, note.pitch)
+                self._lines.setdefault(note.voice, []).append(sounding)
+        self._onsets = {voice: [note.start_ticks for note in line] for voice, line in self._lines.items()}
+        given = [voice for voice in self._lines if voice not in self._voices]
+        self._lead = max(given, key=lambda voice: _mean_pitch(self._lines[voice])) if given else -1
+        self._strong = [note for note in self._lines.get(self._lead, ()) if self._is_strong(note)]
+        self._strong_onsets = [note.start_ticks for note in self._strong]
+
+    @property
+    def shows_chords(self) -> bool:
+        """True if chords are in the stream."""
+        return self.annotations.chords is not None or self.annotations.writes_chords
+
+    def header(self) -> list[int]:
+        """Return the hints of the prefix."""
+        known = self.annotations
+        key = [] if known.key is None else [self.ids.key(known.key)]
+        rhythm = [] if known.harmonic_rhythm is None else [self.ids.harmonic_rhythm(known.harmonic_rhythm)]
+        return [*key, *rhythm]
+
+    def bar(self, index: int) -> list[int]:
+        """Return the hints after the `Bar TimeSig` of a bar to write."""
+        found, num_bars = [], len(self._context.bars)
+        if self.annotations.ends:
+            found.append(self.ids.bars_left(num_bars - index))
+        if self._bars.stop < num_bars:
+            found.append(self.ids.gap_left(self._bars.stop - index))
+            for voice in self._voices:
+                if (note := self._after(voice, self._starts[self._bars.stop], own=True)) is not None:
+                    found += [self._vocabulary.voice_id[voice], self._vocabulary.pitch_id[note.pitch]]
+        return found
+
+    def onset(self, bar: int, offset_ticks: int, given: Sequence[GridNote]) -> list[int]:
+        """Return what follows the `Position` of an onset in a bar to write: the given notes, each with its hints."""
+        vocabulary, meter = self._vocabulary, self._context.bars[bar].meter
+        now, durations = self._starts[bar] + offset_ticks, vocabulary.duration_id[meter.denominator]
+        found: list[int] = []
+        for note in given:
+            found += [
+                vocabulary.voice_id[note.voice],
+                vocabulary.pitch_id[note.pitch],
+                durations[note.duration_ticks],
+                self.ids.next,
+                *self._following(note.voice, now, meter.denominator),
+            ]
+        if given and self.annotations.phrase_ends is not None:
+            place = bisect.bisect_left(self.annotations.phrase_ends, now)
+            if place < len(self.annotations.phrase_ends):
+                distance = self.annotations.phrase_ends[place] - now
+                found.append(self.ids.beats_left(-(-distance // beat_ticks(meter))))
+        return found
+
+    def chord_at(self, bar: int, offset_ticks: int) -> ChordLabel | None | bool:
+        """Return the chord at an onset: False if none is due there, True if the model writes it."""
+        now = self._starts[bar] + offset_ticks
+        if not self.shows_chords or now not in self.beats:
+            return False
+        chords = self.annotations.chords or {}
+        if now in chords:
+            return chords[now]
+        return self.annotations.writes_chords
+
+    def _following(self, voice: int, now: int, denominator: int) -> Iterator[int]:
+        """Yield pitch and distance of the next notes of a given voice."""
+        lengths = self._lengths(denominator)
+        place = bisect.bisect_right(self._onsets[voice], now)
+        following = self._lines[voice][place : place + 1]
+        if voice == self._lead and now in self.beats:
+            following = following + self._strong[bisect.bisect_right(self._strong_onsets, now) :][: NUM_STRONG + 1]
+            following = [*following[:1], *(note for note in following[1:] if note is not following[0])][: NUM_STRONG + 1]
+        before = now
+        for note in following:
+            distance = note.start_ticks - before
+            nearest = min(lengths, key=lambda ticks: abs(ticks - distance)) if distance not in lengths else distance
+            yield self._vocabulary.pitch_id[note.pitch]
+            yield lengths[nearest]
+            before = note.start_ticks
+
+    def _is_strong(self, note: SoundingNote) -> bool:
+        """Return True for a note that begins on a beat, or lasts one."""
+        bar = bisect.bisect_right(self._starts, note.start_ticks) - 1
+        beat = beat_ticks(self._context.bars[bar].meter)
+        return note.start_ticks in self.beats or note.end_ticks - note.start_ticks >= beat
+
+    def _lengths(self, denominator: int) -> dict[int, int]:
+        return self._vocabulary.duration_id[denominator]
+
+    def _after(self, voice: int, ticks: int, *, own: bool) -> SoundingNote | None:
+        """Return the first given note of a voice from a time on."""
+        place = bisect.bisect_left(self._onsets.get(voice, ()), ticks)
+        line = self._lines.get(voice, ())
+        return line[place] if place < len(line) else None
+
+
+def guided_bar(
+    guide: Guide, vocabulary: Vocabulary, index: int, bar: GridBar, voices: Sequence[int]
+) -> tuple[list[int], list[bool]]:
+    """Return the ids of a bar to write, complete and with all hints, after its `Bar TimeSig`; and its loss mask."""
+    ids = guide.bar(index)
+    loss_mask = [False] * len(ids)
+    durations = vocabulary.duration_id[bar.meter.denominator]
+    by_onset: dict[int, list[GridNote]] = {}
+    for note in bar.notes:
+        by_onset.setdefault(note.offset_ticks, []).append(note)
+    for offset, notes in sorted(by_onset.items()):
+        ids.append(vocabulary.position_id[offset // bar.meter.position_ticks])
+        loss_mask.append(True)
+        given = guide.onset(index, offset, [note for note in notes if note.voice not in voices])
+        ids += given
+        loss_mask += [False] * len(given)
+        chord = guide.chord_at(index, offset)
+        if not isinstance(chord, bool):
+            tokens = guide.ids.chord(chord)
+            ids += tokens
+            loss_mask += [guide.annotations.writes_chords] * len(tokens)
+        for note in notes:
+            if note.voice in voices:
+                ids += [
+                    vocabulary.voice_id[note.voice],
+                    vocabulary.pitch_id[note.pitch],
+                    durations[note.duration_ticks],
+                ]
+                loss_mask += [True] * 3
+    return ids, loss_mask
+
+
+def _mean_pitch(line: Sequence[SoundingNote]) -> float:
+    return sum(note.pitch for note in line) / len(line)
