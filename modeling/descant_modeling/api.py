@@ -86,6 +86,10 @@ class Model:
         given: Sequence[str] | None = None,
         write: Sequence[str] = (),
         track: int | str | None = None,
+        key: str | None = None,
+        phrases: Sequence[int] | None = None,
+        chords: Sequence[str] = (),
+        harmonic_rhythm: str | None = None,
         **options: Any,
     ) -> GenerationResult:
         """Write the missing voices, or the named instruments, to a prompt.
@@ -97,12 +101,25 @@ class Model:
                 tracks to keep, by name, number from 1 or instrument.
             write: The instruments to write, for a multitrack model.
             track: The melody's track, number from 1 or name, where one is given.
+            key: Key in which the music ends, such as `G major`; by default read from the prompt.
+            phrases: Bars in which phrases end; empty for none. By default where fermatas, rests and long notes are.
+            chords: The chords of each bar, such as `C`, `F G7`, `C/E`; by default the model writes them.
+            harmonic_rhythm: How often the harmony changes: `note`, `beat`, `half-bar` or `bar`.
             **options: Fields of `GenerationConfig`.
 
         Raises:
             InputError: The prompt does not fit, or an option is unknown or out of range.
         """
-        request = Request("harmonize", given=given, write=write, track=track)
+        request = Request(
+            "harmonize",
+            given=given,
+            write=write,
+            track=track,
+            key=key,
+            phrases=phrases,
+            chords=chords,
+            harmonic_rhythm=harmonic_rhythm,
+        )
         return self.generate(music, request, config, **options)
 
     def continue_(
@@ -203,8 +220,12 @@ class Model:
             return self.generator.generate(request, config)
         if isinstance(music, str | PathLike):
             music = read_score_report(music, controls=True)
-        score, repairs = (music, ()) if isinstance(music, ScoreTick) else (music.score, music.repairs)
-        result = self.generator.generate(replace(request, score=score), config)
+        if isinstance(music, ScoreTick):
+            request, repairs = replace(request, score=music), list[str]()
+        else:
+            ends = request.phrase_ends or music.fermatas_ticks
+            request, repairs = replace(request, score=music.score, phrase_ends=ends), music.repairs
+        result = self.generator.generate(request, config)
         return replace(result, remarks=(*repairs, *result.remarks))
 
 

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from descant_modeling.decoding.voice_leading import LeadingRules, NoteKey, VoiceLeading, augmented_leaps, key_of_notes
+from descant_modeling.decoding.voice_leading import LeadingRules, VoiceLeading, augmented_leaps, key_of_notes
 from descant_modeling.evaluation.rules import count_rules
 from descant_tokenizers.pianoroll.frames import chorale_of_frames
+from descant_tokenizers.tokens.harmony import PieceKey
 from descant_tokenizers.tokens.piece import GridNote
 
 QUARTER = 96
@@ -62,7 +63,7 @@ def test_what_goes_on_sounding_does_not_move():
     assert leading.parallels(3, QUARTER) == set()
 
 
-A_MINOR, C_MAJOR = NoteKey(9, is_major=False), NoteKey(0, is_major=True)
+A_MINOR, C_MAJOR = PieceKey(9, is_major=False), PieceKey(0, is_major=True)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import random
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,8 @@ def generate_command(
     layout: opt.Layout = None,
     key: opt.KeyName = None,
     chords: opt.Chords = None,
+    phrases: opt.Phrases = "auto",
+    harmonic_rhythm: opt.HarmonicRhythm = "auto",
     given: opt.Given = None,
     write: opt.Write = None,
     track: opt.Track = None,
@@ -72,6 +75,12 @@ def generate_command(
     seed = random.SystemRandom().randrange(2**31) if seed is None else seed
     check_options(num_samples=num_samples, seed=seed, temperature=temperature, top_p=top_p, best_of=best_of)
     request = _request(task or ("compose" if prompt is None else "harmonize"), bars, given, write, track, chords)
+    request = replace(
+        request,
+        key=key,
+        phrases=_parse_phrases(phrases),
+        harmonic_rhythm=None if harmonic_rhythm == "auto" else harmonic_rhythm,
+    )
     config = GenerationConfig(
         num_samples=num_samples,
         seed=seed,
@@ -155,8 +164,25 @@ def _request(
         track=track,
         bars=None if first is None or last is None else (first, last),
         num_bars=first if last is None else None,
-        chords=tuple((chords or "").replace(",", " ").replace("|", " ").split()),
+        chords=_parse_chords(chords or ""),
     )
+
+
+def _parse_chords(text: str) -> tuple[str, ...]:
+    """Return the chords of each bar: separated by bar lines if there are any, otherwise one chord a bar."""
+    if "|" not in text:
+        return tuple(text.replace(",", " ").split())
+    return tuple(bar.replace(",", " ").strip() for bar in text.strip().strip("|").split("|"))
+
+
+def _parse_phrases(text: str) -> tuple[int, ...] | None:
+    """Read `auto` (None), `none` (empty) or bar numbers."""
+    if text in ("auto", "none"):
+        return None if text == "auto" else ()
+    numbers = [number.strip() for number in text.split(",")]
+    if not all(number.isascii() and number.isdecimal() and len(number) < 5 for number in numbers):
+        raise InputError(f"--phrases is '{text}'. Give bars in which phrases end, such as 4,8,12, or auto, or none.")
+    return tuple(map(int, numbers))
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -195,10 +221,7 @@ def _read_prompt(request: Request, prompt: Path) -> ReadResult:
 
     if request.task == "compose":
         raise InputError("--task compose takes no --prompt. Leave one of the two out.")
-    read = read_score_report(prompt, controls=True, marks=True)
-    if request.chords:
-        raise InputError("--chords takes no value with a prompt. Give it alone to print the chords of the result.")
-    return read
+    return read_score_report(prompt, controls=True, marks=True)
 
 
 def _formats(formats: str | None, picture: bool) -> tuple[str, ...]:

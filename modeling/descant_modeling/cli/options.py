@@ -49,13 +49,22 @@ Layout = Annotated[
     LayoutName | None,
     typer.Option(help="Sheet music with one voice per staff (open) or two (closed, the default for four voices)."),
 ]
-KeyName = Annotated[str | None, typer.Option(help="Key of the sheet music, such as 'F# minor'. Default: auto.")]
+HarmonicRhythmName = Literal["auto", "note", "beat", "half-bar", "bar"]
+KeyName = Annotated[
+    str | None,
+    typer.Option(help="Key in which the music ends, such as 'F# minor', also for the sheet music. Default: auto."),
+]
+Phrases = Annotated[
+    str,
+    typer.Option(help="Bars in which phrases end, such as 4,8,12; auto for fermatas, rests and long notes; or none."),
+]
+HarmonicRhythm = Annotated[HarmonicRhythmName, typer.Option(help="How often the harmony changes.")]
 Chords = Annotated[
     str | None,
     typer.Option(
         metavar="[CHORDS]",
         help="Without a value: print the chords of the result and add them to the sheet music. With chords such as "
-        "'C G Am F': write one bar to each (midinet only).",
+        "'C | F G7 | C/E': the chords of each bar. midinet: one triad a bar, such as 'C G Am F'.",
     ),
 ]
 Given = Annotated[

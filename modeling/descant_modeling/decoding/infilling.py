@@ -180,6 +180,13 @@ class Infiller:
             return num_bar_tokens + self._tokens_per_note * num_notes + 2 * tempos + budget
         quarters = sum(bar.meter.bar_ticks for bar in target) / self.layout.vocabulary.ticks_per_quarter
         expected = num_notes + len(span.voices) * quarters
+        if self.layout.config.hints:
+            given = max(
+                sum(n.voice not in span.voices for b in piece.bars[low:high] for n in b.notes) for piece in pieces
+            )
+            return (
+                num_bar_tokens + 12 * len(target) + round(self._tokens_per_note * expected + 8 * given + 2 * quarters)
+            )
         if self.layout.config.given_at_onsets and span.task is not Task.CONTINUE:  # context notes are there twice
             expected += sum(note.voice not in span.voices for bar in target for note in bar.notes)
         return num_bar_tokens + round(self._tokens_per_note * expected)

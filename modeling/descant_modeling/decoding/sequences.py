@@ -17,6 +17,7 @@ from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.decoding.template import TargetBar, Template
 from descant_modeling.decoding.voice_leading import LeadingRules, VoiceLeading, key_of_notes, leading_rules
 from descant_tokenizers.tokens.grammar import NEVER, Grammar, Mask, Rules, State
+from descant_tokenizers.tokens.harmony import ChordLabel
 from descant_tokenizers.tokens.piece import GridNote, GridTempo, read_content
 
 __all__ = ["InfilledNotes", "SequenceState"]
@@ -29,12 +30,14 @@ class InfilledNotes:
     Attributes:
         notes: Notes of each bar, by bar index.
         tempos: Tempos of each bar, by bar index, where the vocabulary has them.
+        chords: Chords that the model wrote, by their onset in grid ticks; None for a beat without one.
         num_tokens: Number of sampled tokens.
         log_likelihood: Sum of ln p of the sampled tokens under the model itself (no mask, temperature 1), in nats.
     """
 
     notes: dict[int, tuple[GridNote, ...]] = field(default_factory=dict)
     tempos: dict[int, tuple[GridTempo, ...]] = field(default_factory=dict)
+    chords: dict[int, ChordLabel | None] = field(default_factory=dict)
     num_tokens: int = 0
     log_likelihood: float = 0.0
 
@@ -47,6 +50,7 @@ class InfilledNotes:
         """Add the notes of other bars."""
         self.notes |= other.notes
         self.tempos |= other.tempos
+        self.chords |= other.chords
         self.num_tokens += other.num_tokens
         self.log_likelihood += other.log_likelihood
 
@@ -68,12 +72,14 @@ class SequenceState:
         self.pending: list[int]
         self.written: list[int]
         self.inside: list[GridNote]
+        self._chord_root: int | None = None  # token of a chord's root whose quality comes next; -1 before the root
         self._open_next_bar()
 
     def copy(self) -> SequenceState:
         """Return another state with the same tokens so far; the random stream is shared."""
         twin = copy(self)
-        twin.sample = replace(self.sample, notes=dict(self.sample.notes), tempos=dict(self.sample.tempos))
+        notes, tempos, chords = self.sample.notes, self.sample.tempos, self.sample.chords
+        twin.sample = replace(self.sample, notes=dict(notes), tempos=dict(tempos), chords=dict(chords))
         twin.leading = None if self.leading is None else self.leading.copy()
         twin.pending, twin.written, twin.inside = list(self.pending), list(self.written), list(self.inside)
         return twin
@@ -90,6 +96,8 @@ class SequenceState:
 
     def legal(self) -> Mask:
         """Return the mask of tokens to choose from, (V,)."""
+        if self._chord_root is not None:
+            return self._chord_tokens()
         legal = self.grammar.mask(self.state, self.rules)
         if self.state.kind == "Program":
             return self._well_led(legal)
@@ -129,6 +137,7 @@ class SequenceState:
         legal = legal.copy()
         legal[list(self.rules.closing_ids)] = False
         if note.offset_ticks == self.state.offset_ticks:
+            assert self.template.guide is None, "given notes stand before new ones"
             legal[list(vocabulary.position_of)] = False
             legal[[i for i, voice in vocabulary.voice_of.items() if voice > note.voice]] = False
             legal[vocabulary.voice_id[note.voice]] = True
@@ -155,6 +164,12 @@ class SequenceState:
 
     def accept(self, token_id: int, log_p: float) -> None:
         """Append a sampled token; a closing token opens the next bar, the voice of a context note inserts that note."""
+        if self._chord_root is not None:
+            self._accept_chord(token_id, log_p)
+            return
+        if self.template.guide is not None:
+            self._accept_guided(token_id, log_p)
+            return
         if self.inside and self.grammar.vocabulary.voice_of.get(token_id) == self.inside[0].voice:
             self.pending = self._insert_context()
         else:
@@ -166,6 +181,63 @@ class SequenceState:
             self.pending = self._follow([token_id])
         while self._context_is_due():
             self.pending += self._insert_context()
+
+    def _accept_guided(self, token_id: int, log_p: float) -> None:
+        """Append a token in a layout with hints; an onset brings its given notes, their hints and its chord."""
+        self.sample.num_tokens += 1
+        self.sample.log_likelihood += log_p
+        if token_id in self.rules.closing_ids:
+            self._close_bar()
+            return
+        self.pending = self._follow([token_id])
+        if self.state.kind == "Position":
+            self._open_onset()
+        while self._chord_root is None and not self.done and self.state.kind not in ("Program", "Pitch"):
+            # where only the onset of a given note may follow, the model is not asked
+            (legal_ids,) = self.legal().nonzero()
+            if len(legal_ids) != 1 or int(legal_ids[0]) in self.rules.closing_ids:
+                return
+            self.pending += self._follow([int(legal_ids[0])])
+            if self.state.kind == "Position":
+                self._open_onset()
+
+    def _open_onset(self) -> None:
+        """Insert what a layout with hints has at an onset before the new notes."""
+        guide, offset, index = self.template.guide, self.state.offset_ticks, self.template.bars[self.bar].index
+        assert guide is not None, "a layout without hints"
+        given = []
+        while self.inside and self.inside[0].offset_ticks == offset:
+            given.append(self.inside[0])
+            self._insert_context()
+        self.state = self.state._replace(voice=-1)
+        self.pending += guide.onset(index, offset, given)
+        chord = guide.chord_at(index, offset)
+        if chord is True:
+            self._chord_root = -1
+        elif chord is not False:
+            self.pending += guide.ids.chord(chord)
+
+    def _chord_tokens(self) -> Mask:
+        """Return the mask of the tokens that a chord can begin, or go on with."""
+        assert self.template.guide is not None, "a layout without hints"
+        ids, legal = self.template.guide.ids, np.zeros(self.grammar.vocabulary.size, dtype=bool)
+        legal[list(ids.first_of_chord if self._chord_root == -1 else ids.kind_of)] = True
+        return legal
+
+    def _accept_chord(self, token_id: int, log_p: float) -> None:
+        """Append a token of a chord."""
+        assert self.template.guide is not None, "a layout without hints"
+        ids = self.template.guide.ids
+        self.sample.num_tokens += 1
+        self.sample.log_likelihood += log_p
+        self.pending = [token_id]
+        if token_id in ids.root:
+            self._chord_root = token_id
+            return
+        root, self._chord_root = self._chord_root, None
+        assert root is not None, "no chord is due"
+        chord = None if token_id == ids.no_chord else ChordLabel(ids.root.index(root), *ids.kind_of[token_id])
+        self.sample.chords[self.now_ticks] = chord
 
     def _context_is_due(self) -> bool:
         """Return True if only the next context note may follow."""
@@ -220,7 +292,10 @@ class SequenceState:
 
 def _voice_leading(template: Template, num_voices: int, rules: LeadingRules) -> VoiceLeading:
     context = [*(note for _, note in template.held), *(note for bar in template.inside for note in bar)]
-    key = key_of_notes((note.pitch, note.duration_ticks) for note in context) if rules.leaps else None
+    known = template.span.annotations
+    key = known.key if known is not None else None
+    if key is None and rules.leaps:
+        key = key_of_notes((note.pitch, note.duration_ticks) for note in context)
     return VoiceLeading(num_voices, template.held, rules, key)
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from descant_tokenizers.tokens.hints import Annotations, Guide
 from descant_tokenizers.tokens.kinds import kind_of
-from descant_tokenizers.tokens.piece import GridNote, Piece, bar_ids, piece_ids
+from descant_tokenizers.tokens.piece import GridNote, Piece, bar_ids, note_ids, piece_ids
 from descant_tokenizers.tokens.tasks import Task, TaskLayout
 from descant_tokenizers.tokens.vocabulary import Vocabulary
 
@@ -30,6 +31,8 @@ class Span:
         to_the_end: True if the voices must sound until `end_ticks`; otherwise they may.
         max_bar_tokens: Base tokens after which a bar is closed.
         style: Style to write in; None leaves it to the model.
+        annotations: What hints say of the piece, for a layout with hints; None for no hints beyond the given notes.
+        hint_stop: The bar at which given music goes on, where only part of the bars before it are written now.
     """
 
     task: Task
@@ -41,6 +44,8 @@ class Span:
     to_the_end: bool = False
     max_bar_tokens: int = MAX_BAR_TOKENS
     style: str | None = None
+    annotations: Annotations | None = None
+    hint_stop: int | None = None
 
     @property
     def bars(self) -> range:
@@ -77,6 +82,7 @@ class Template:
         latest_end_ticks: For each voice, the latest end of its new notes: that of the span, or the next context note.
         inside: For each target bar, context notes between the new ones, in the order of the stream; empty if no bar has
             any.
+        guide: The hints, in a layout that has them; given notes then stand before new ones at an onset.
     """
 
     context: tuple[tuple[int, ...], ...]
@@ -85,6 +91,7 @@ class Template:
     held: tuple[tuple[int, GridNote], ...]
     latest_end_ticks: tuple[int, ...]
     inside: tuple[tuple[GridNote, ...], ...]
+    guide: Guide | None = None
 
     @property
     def is_continuation(self) -> bool:
@@ -105,9 +112,12 @@ def make_template(layout: TaskLayout, piece: Piece, span: Span, low: int = 0, hi
     """
     seen = Piece(piece.bars[low:high])
     bars = range(span.first - low, span.stop - low)
-    at_onsets = span.task is Task.CONTINUE or layout.config.given_at_onsets
+    at_onsets = span.task is Task.CONTINUE or layout.config.given_at_onsets or layout.config.hints
     inside = [tuple(n for n in seen.bars[bar].notes if n.voice not in span.voices and at_onsets) for bar in bars]
-    if span.task is Task.CONTINUE:
+    guide = _guide(layout, piece, span) if layout.config.hints else None
+    if guide is not None:
+        context, closing = _guided_runs(layout, piece, span, low, guide)
+    elif span.task is Task.CONTINUE:
         voices = sorted({*span.voices, *(note.voice for notes in inside for note in notes)})
         context, closing = _continued_runs(layout, seen, layout.prefix(span.task, voices, span.style), bars)
     else:
@@ -122,6 +132,7 @@ def make_template(layout: TaskLayout, piece: Piece, span: Span, low: int = 0, hi
         held=held,
         latest_end_ticks=latest,
         inside=tuple(inside) if any(inside) else (),
+        guide=guide,
     )
 
 
@@ -148,6 +159,31 @@ def _block_runs(layout: TaskLayout, seen: Piece, span: Span, bars: range) -> Run
         else:
             runs[-1] += block.ids
     return [tuple(run) for run in runs[:-1]], [(run[0],) for run in runs[1:]]
+
+
+def _guide(layout: TaskLayout, piece: Piece, span: Span) -> Guide:
+    annotations = Annotations(ends=False) if span.annotations is None else span.annotations
+    bars = range(span.first, span.stop if span.hint_stop is None else span.hint_stop)
+    return layout.guide(piece, span.voices, bars, annotations)
+
+
+def _guided_runs(layout: TaskLayout, piece: Piece, span: Span, low: int, guide: Guide) -> Runs:
+    """Return the runs of a layout with hints: the bars before the span, then each bar's opening and hints."""
+    vocabulary, is_continuation = layout.vocabulary, span.task is Task.CONTINUE
+    voices = sorted({*span.voices, *piece.voices}) if is_continuation else span.voices
+    run = [*layout.prefix(span.task, voices, span.style), *guide.header()]
+    for index in range(low, span.first):
+        bar = piece.bars[index]
+        hints = guide.bar(index) if is_continuation else []
+        run += [*bar_ids(vocabulary, bar), *hints, *note_ids(vocabulary, bar)]
+    context = [(*bar_ids(vocabulary, piece.bars[index]), *guide.bar(index)) for index in span.bars]
+    context[0] = (*run, *context[0])
+    closing: list[tuple[int, ...]] = [(vocabulary.bar_id,)] * len(span.bars)
+    if is_continuation:
+        closing[-1] = (vocabulary.bar_id, layout.eos)
+    elif span.stop == len(piece.bars):
+        closing[-1] = (layout.eos,)
+    return context, closing
 
 
 def _neighbours(

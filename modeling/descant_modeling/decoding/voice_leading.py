@@ -19,6 +19,7 @@ from symusic.core import NoteTick, ScoreTick, TrackTick
 
 from descant_modeling.decoding.config import GenerationConfig
 from descant_tokenizers.scores.key import estimate_key, tonic_and_mode
+from descant_tokenizers.tokens.harmony import PieceKey
 from descant_tokenizers.tokens.kinds import has_plain_lines
 from descant_tokenizers.tokens.piece import GridNote
 from descant_tokenizers.tokens.vocabulary import Vocabulary
@@ -38,14 +39,7 @@ MAJOR_FIFTHS: Final = (0, 7, 2, -3, 4, -1, 6, 1, 8, 3, -2, 5)
 MINOR_FIFTHS: Final = (0, -5, 2, -3, 4, -1, 6, 1, -4, 3, -2, 5)
 
 
-class NoteKey(NamedTuple):
-    """A key: the pitch class of its tonic, 0-11, and its mode, major or minor."""
-
-    tonic: int
-    is_major: bool
-
-
-def key_of_notes(notes: Iterable[tuple[int, int]]) -> NoteKey | None:
+def key_of_notes(notes: Iterable[tuple[int, int]]) -> PieceKey | None:
     """Estimate the key of notes, given as pitch and duration in any unit; None if there are none."""
     track = TrackTick("", 0, False)
     for pitch, duration in notes:
@@ -54,10 +48,10 @@ def key_of_notes(notes: Iterable[tuple[int, int]]) -> NoteKey | None:
         return None
     score = ScoreTick(1)
     score.tracks.append(track)
-    return NoteKey(*tonic_and_mode(estimate_key(score)))
+    return PieceKey(*tonic_and_mode(estimate_key(score)))
 
 
-def augmented_leaps(key: NoteKey, pitch: int) -> frozenset[int]:
+def augmented_leaps(key: PieceKey, pitch: int) -> frozenset[int]:
     """Return the MIDI pitches, up to an octave away, that an augmented leap reaches from a pitch."""
     fifths = MAJOR_FIFTHS if key.is_major else MINOR_FIFTHS
     place = fifths[(pitch - key.tonic) % _OCTAVE]
@@ -104,7 +98,7 @@ class VoiceLeading:
         num_voices: int,
         held: Iterable[tuple[int, GridNote]] = (),
         rules: LeadingRules | None = None,
-        key: NoteKey | None = None,
+        key: PieceKey | None = None,
     ) -> None:
         self.rules, self.key = rules or LeadingRules(), key
         self._lines: list[list[_LineNote]] = [[] for _ in range(num_voices)]

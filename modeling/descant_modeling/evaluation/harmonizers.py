@@ -21,7 +21,6 @@ from symusic.core import NoteTick, ScoreTick, TrackTick, TrackTickList
 
 from descant_modeling.api import load_generator
 from descant_modeling.decoding.config import GenerationConfig
-from descant_modeling.decoding.voice_leading import NoteKey
 from descant_modeling.evaluation.corpus_stats import split_chorales
 from descant_modeling.generation.base import MusicGenerator, Request
 from descant_modeling.generation.multitrack import MultitrackGenerator
@@ -31,6 +30,7 @@ from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.pianoroll.frames import SILENT, Chorale, Ints, Line
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.scores.key import estimate_key, tonic_and_mode
+from descant_tokenizers.tokens.harmony import PieceKey
 
 BASELINES = ("nearest", "markov")
 _ALL_BASELINES = "baseline"
@@ -175,7 +175,7 @@ class MarkovVoices:
             onsets = np.ceil(chorale.lines[0].onsets_16ths).astype(int)
             columns = chorale.pitches_VT[:, onsets[onsets < chorale.num_frames]]
             for voice in (1, 2, 3):
-                self._count(voice, NoteKey(chorale.tonic, chorale.is_major), columns[0], columns[voice])
+                self._count(voice, PieceKey(chorale.tonic, chorale.is_major), columns[0], columns[voice])
 
     def harmonize(self, melody: ScoreTick, seed: int) -> ScoreTick:
         """See `Harmonizer`."""
@@ -187,7 +187,7 @@ class MarkovVoices:
                 notes.append((onset, length, self._draw(voice, last, pitch, key, rng)))
         return _with_voices(melody, voices)
 
-    def _count(self, voice: int, key: NoteKey, sopranos: Ints, pitches: Ints) -> None:
+    def _count(self, voice: int, key: PieceKey, sopranos: Ints, pitches: Ints) -> None:
         last = None
         for soprano, pitch in zip(sopranos.tolist(), pitches.tolist(), strict=True):
             if SILENT not in (soprano, pitch):
@@ -195,12 +195,12 @@ class MarkovVoices:
                     self._counts.setdefault(state, Counter())[pitch - key.tonic] += 1
                 last = pitch
 
-    def _draw(self, voice: int, last: int | None, soprano: int, key: NoteKey, rng: np.random.Generator) -> int:
+    def _draw(self, voice: int, last: int | None, soprano: int, key: PieceKey, rng: np.random.Generator) -> int:
         counts = next(self._counts[state] for state in _states(voice, last, soprano, key) if state in self._counts)
         return key.tonic + int(rng.choice(list(counts), p=np.array(list(counts.values())) / counts.total()))
 
 
-def _states(voice: int, last: int | None, soprano: int, key: NoteKey) -> tuple[Hashable, ...]:
+def _states(voice: int, last: int | None, soprano: int, key: PieceKey) -> tuple[Hashable, ...]:
     """Return the states of a chain, the most specific first; one not seen in training falls back on the next."""
     degree = (soprano - key.tonic) % 12
     above = None if last is None else last - key.tonic
@@ -254,8 +254,8 @@ def _soprano_line(melody: ScoreTick) -> Line:
     return Line(onsets, lengths, notes["pitch"][order].astype(np.int64))
 
 
-def _key(melody: ScoreTick) -> NoteKey:
-    return NoteKey(*tonic_and_mode(estimate_key(melody)))
+def _key(melody: ScoreTick) -> PieceKey:
+    return PieceKey(*tonic_and_mode(estimate_key(melody)))
 
 
 def _with_voices(melody: ScoreTick, voices: Sequence[Sequence[VoiceNote]]) -> ScoreTick:

@@ -31,7 +31,12 @@ class Request:
         track: The melody's track, number from 1 or name, where one is given.
         bars: To infill, the first and last bar as counted in the score (a pickup is bar 0).
         num_bars: Bars to continue or compose, 1-256; None for the default.
-        chords: To compose, a major or minor triad for each bar, such as `C` or `F#m`.
+        chords: The chords of each bar, separated by spaces: `C`, `F#m G7`, `C/E`. To compose, a major or minor triad
+            for each bar.
+        key: The key in which the music ends, such as `G major`; None leaves it to the melody.
+        phrases: Numbers of the bars in which phrases end; empty for no phrases, None to use `phrase_ends`.
+        phrase_ends: Onsets of the last notes of phrases, in the score's ticks (from fermatas); empty to guess them.
+        harmonic_rhythm: How often the harmony changes: `note`, `beat`, `half-bar`, `bar`; None for the model's choice.
     """
 
     task: str
@@ -42,6 +47,10 @@ class Request:
     bars: tuple[int, int] | None = None
     num_bars: int | None = None
     chords: Sequence[str] = ()
+    key: str | None = None
+    phrases: Sequence[int] | None = None
+    phrase_ends: Sequence[int] = ()
+    harmonic_rhythm: str | None = None
 
     @property
     def prompt(self) -> ScoreTick:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 from symusic.core import ScoreTick
@@ -21,10 +22,12 @@ from descant_modeling.decoding.engine.onnx_engine import OnnxModel
 from descant_modeling.decoding.infilling import Infiller, OnPiece, with_bars
 from descant_modeling.decoding.template import MAX_BAR_TOKENS, Span
 from descant_modeling.generation.base import TASKS, GenerationResult, Request, check_style
+from descant_modeling.generation.planning import annotations_of
 from descant_modeling.generation.prompts import Prompt, TickSpan, bar_indices
 from descant_modeling.generation.results import PartialResult, PartialSample, Players, released, without_notes
 from descant_modeling.models.checkpoints import Checkpoint, not_loaded
 from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.tokens.hints import Annotations
 from descant_tokenizers.tokens.kinds import kind_of, make_grammar
 from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.tasks import Task
@@ -60,6 +63,7 @@ class CausalGenerator(ABC):
         num_bars = request.new_bars() if request.task == "continue" else 0
         prompt = self._read(request)
         partial = _start(prompt, prompt.piece, config)
+        partial.annotations = self._annotations(request, prompt)
         ranks = self._new_ranks(request, prompt)
         base, players = self._tracks(prompt, ranks, config)
         share = 0.5 if num_bars and ranks else 1.0
@@ -75,6 +79,13 @@ class CausalGenerator(ABC):
             self._track_names(prompt, prompt.parts),
             self._voice_names(ranks),
         )
+
+    def _annotations(self, request: Request, prompt: Prompt) -> Annotations | None:
+        """Return what the hints say, for a layout with hints."""
+        if not self.checkpoint.layout.config.hints:
+            return None
+        known = annotations_of(request, prompt, writes_chords=request.task != "continue")
+        return replace(known, phrase_ends=None, chords=None) if request.task == "continue" else known
 
     def _harmonize(
         self, partial: PartialResult, ranks: Iterable[int], config: GenerationConfig, progress: OnProgress | None
@@ -106,6 +117,7 @@ class CausalGenerator(ABC):
         start, end = prompt.bars[first].start_ticks, prompt.bars[last].end_ticks
         spans = {rank: prompt.rewritable(rank, start, end) for rank in {prompt.ranks[index] for index in tracks}}
         partial = _start(prompt, prompt.piece_without(tracks, start, end), config)
+        partial.annotations = self._annotations(request, prompt)
         self._write(partial, Task.INFILL, spans, range(first, last + 1), config, config.progress)
         base = without_notes(prompt.score, tracks, start, end)
         players = {rank: [index for index in prompt.players(rank) if index in tracks] for rank in spans}
@@ -145,6 +157,8 @@ class CausalGenerator(ABC):
             to_the_end=task is Task.HARMONIZE and not self._is_polyphonic,
             max_bar_tokens=self._max_bar_tokens(prompt, spans),
             style=config.style,
+            annotations=partial.annotations,
+            hint_stop=bars.stop,
         )
         infiller = Infiller(self.model, self.checkpoint.layout, self.grammar, config)
         on_bar = None if config.on_bar is None else _sketcher(prompt, partial.pieces[0], target, config.on_bar)

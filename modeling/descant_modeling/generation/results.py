@@ -30,6 +30,8 @@ from descant_modeling.decoding.sequences import InfilledNotes
 from descant_modeling.generation.base import Sample
 from descant_modeling.generation.prompts import Prompt, TickSpan
 from descant_tokenizers.scores.tracks import DRUMS, program_name, track_label
+from descant_tokenizers.tokens.harmony import ChordLabel
+from descant_tokenizers.tokens.hints import Annotations
 from descant_tokenizers.tokens.piece import Piece
 
 #: Controllers that hold notes: sustain, sostenuto and soft pedal.
@@ -47,6 +49,7 @@ class PartialSample:
         random: Its random stream.
         notes: New notes by rank of their voice, at the prompt's pitch.
         tempos: New tempos.
+        chords: Chords that the model wrote, by onset in grid ticks, at the pitch that the model sees.
         num_tokens: Number of sampled tokens.
         log_likelihood: Sum of ln p of those tokens under the model, in nats.
     """
@@ -54,6 +57,7 @@ class PartialSample:
     random: np.random.Generator
     notes: dict[int, list[NoteTick]] = field(default_factory=dict)
     tempos: list[TempoTick] = field(default_factory=list)
+    chords: dict[int, ChordLabel | None] = field(default_factory=dict)
     num_tokens: int = 0
     log_likelihood: float = 0.0
 
@@ -66,6 +70,7 @@ class PartialSample:
         scale = prompt.ticks_per_grid_tick
         velocities = {rank: prompt.velocity(rank) for rank in spans}
         self.num_tokens += infilled.num_tokens
+        self.chords |= infilled.chords
         self.log_likelihood += infilled.log_likelihood
         for index, bar in sorted(infilled.notes.items()):
             start = prompt.bar_start(index)
@@ -91,11 +96,13 @@ class PartialResult:
         prompt: The prompt.
         pieces: The music so far, as the model sees it: one piece that all samples share, or one for each.
         samples: The samples.
+        annotations: What hints say of the prompt, for a model with hints.
     """
 
     prompt: Prompt
     pieces: list[Piece]
     samples: list[PartialSample]
+    annotations: Annotations | None = None
 
     def add(self, infilled: Sequence[InfilledNotes], spans: Mapping[int, TickSpan]) -> None:
         """Add the new notes of each sample, within the spans of some voices."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -131,9 +132,13 @@ def ornament(
         share: Share of the notes of at least two units to divide, 0-1.
     """
     starts = piece.bar_starts_ticks()
-    line = [(s + n.offset_ticks, n) for s, bar in zip(starts, piece.bars, strict=False) for n in bar.notes
-            if n.voice == voice]
-    following = {at: after.pitch for (at, _), (_, after) in zip(line, line[1:], strict=False)}
+    line = [
+        (s + n.offset_ticks, n)
+        for s, bar in zip(starts, piece.bars, strict=False)
+        for n in bar.notes
+        if n.voice == voice
+    ]
+    following = {at: after.pitch for (at, _), (_, after) in pairwise(line)}
     ends = frozenset(annotations.phrase_ends or ())
     low, high = min(vocabulary.pitch_id), max(vocabulary.pitch_id)
     bars = []

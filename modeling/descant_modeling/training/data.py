@@ -92,7 +92,8 @@ class StoredPieces(Sequence[Piece]):
     """Pieces of tokenized splits, which stay on disk: each access reads the ids of a row and decodes them."""
 
     def __init__(self, splits: Sequence[Dataset], layout: TaskLayout) -> None:
-        columns = [split.select_columns(["input_ids", "phrase_ends"]) for split in splits]
+        kept = ("input_ids", "phrase_ends")
+        columns = [split.select_columns([name for name in kept if name in split.column_names]) for split in splits]
         self._rows = concatenate_datasets(columns).with_format("numpy") if columns else ()
         self._layout = layout
 
@@ -110,7 +111,7 @@ class StoredPieces(Sequence[Piece]):
 
     def phrase_ends(self, index: int) -> tuple[int, ...]:
         """Return the onsets of the last notes of a piece's phrases, in grid ticks; empty if they are not marked."""
-        return tuple(self._rows[index]["phrase_ends"].tolist())
+        return tuple(int(tick) for tick in self._rows[index].get("phrase_ends", ()))
 
     def sha256(self) -> str:
         """Return a hash of all ids."""

@@ -47,6 +47,16 @@ def key_of_weights(weights: NDArray[Any]) -> str:
     return names[int(fits.argmax())]
 
 
+def key_fits(weight_C: NDArray[np.float64]) -> dict[tuple[int, bool], float]:
+    """Return how well each key fits the weights of the pitch classes: Pearson's correlation with its profile, -1 to 1.
+
+    The keys are (pitch class of the tonic, True if major); `weight_C` has 12 entries, not all equal.
+    """
+    centered_C = weight_C - weight_C.mean()
+    fit_K = _key_profiles()[0] @ (centered_C / (np.linalg.norm(centered_C) or 1.0))
+    return {(place % 12, place < 12): float(fit) for place, fit in enumerate(fit_K)}
+
+
 def tonic_and_mode(key: str) -> tuple[int, bool]:
     """Return the pitch class of a key's tonic, 0-11, and True if the key is major; `key` is as in `estimate_key`."""
     tonic, mode = key.split()

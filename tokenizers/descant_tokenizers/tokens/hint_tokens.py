@@ -36,11 +36,7 @@ HINT_TOKENS = (
     *(f"Gap_{bars}" for bars in range(1, MAX_BARS_LEFT + 1)),
     *(f"Phrase_{number}" for number in range(MAX_BEATS_LEFT + 1)),
     *(f"Root_{root}" for root in range(NUM_PITCH_CLASSES)),
-    *(
-        f"Quality_{quality}-{inversion}"
-        for quality, (steps, _) in QUALITIES.items()
-        for inversion in range(len(steps))
-    ),
+    *(f"Quality_{quality}-{inversion}" for quality, (steps, _) in QUALITIES.items() for inversion in range(len(steps))),
     f"Quality_{NO_CHORD}",
 )
 """Special tokens of a vocabulary with hints."""

@@ -6,8 +6,8 @@ hint tokens states, at the place where it matters:
 * in the prefix: the **key** (`Key_0-major`), and the **harmonic rhythm** (`Harmony_beat`: a chord for each beat);
 * after `Bar TimeSig`: the **bars left** until the end, this one included (`Left_8` for eight or more), and in a gap
   between given music (infill), the bars left of the gap and the **first note after it** in every voice to write;
-* after each given note: `Next`, then pitch and distance of the **following note** of its voice, and in the highest given
-  voice, on a beat, of the next three after it that begin on a beat or last one;
+* after each given note: `Next`, then pitch and distance of the **following note** of its voice, and in the highest
+  given voice, on a beat, of the next three after it that begin on a beat or last one;
 * at the onset of a given note: the **beats until the phrase ends** (`Phrase_0` at its last note);
 * on a beat, before the notes to write: the **chord**, given or written by the model: root (`Root_7`), then quality and
   inversion (`Quality_maj-0`).
@@ -35,6 +35,7 @@ from descant_tokenizers.tokens.hint_tokens import (
 )
 from descant_tokenizers.tokens.piece import GridBar, GridNote, Piece
 from descant_tokenizers.tokens.vocabulary import Vocabulary
+
 
 @dataclass(frozen=True)
 class Annotations:
@@ -209,7 +210,7 @@ class Guide:
                 found.append(self.ids.beats_left(-(-distance // beat_ticks(meter))))
         return found
 
-    def chord_at(self, bar: int, offset_ticks: int) -> ChordLabel | None | bool:
+    def chord_at(self, bar: int, offset_ticks: int) -> ChordLabel | bool | None:
         """Return the chord at an onset: False if none is due there, True if the model writes it."""
         now = self._starts[bar] + offset_ticks
         if not self.shows_chords or now not in self.beats:
@@ -225,8 +226,9 @@ class Guide:
         place = bisect.bisect_right(self._onsets[voice], now)
         following = self._lines[voice][place : place + 1]
         if voice == self._lead and now in self.beats:
-            following = following + self._strong[bisect.bisect_right(self._strong_onsets, now) :][: NUM_STRONG + 1]
-            following = [*following[:1], *(note for note in following[1:] if note is not following[0])][: NUM_STRONG + 1]
+            first = bisect.bisect_right(self._strong_onsets, now)
+            strong = self._strong[first : first + NUM_STRONG + 1]
+            following += [note for note in strong if note is not following[0]][:NUM_STRONG]
         before = now
         for note in following:
             distance = note.start_ticks - before
