@@ -21,11 +21,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from descant_modeling.decoding.voice_leading import NoteKey
 from descant_modeling.evaluation.bootstrap import Estimate, by_piece, ratio_interval
 from descant_tokenizers.pianoroll.frames import SILENT, Chorale, Ints
 from descant_tokenizers.pianoroll.harmony import NUM_CLASSES, SoundingChord, chords_of_frames
 from descant_tokenizers.scores.key import key_of_weights, tonic_and_mode
+from descant_tokenizers.tokens.harmony import PieceKey
 
 WINDOW_BEATS = 8
 _HOP_BEATS = 4
@@ -90,7 +90,7 @@ class Share(NamedTuple):
     whole: float
 
 
-def count_cadences(chorale: Chorale, key: NoteKey | None = None) -> dict[str, Share]:
+def count_cadences(chorale: Chorale, key: PieceKey | None = None) -> dict[str, Share]:
     """Count every figure in a piece, by key of `FIGURES`; a figure whose whole is 0 says nothing about this piece.
 
     - `last_triad`: the chord of the last note is a triad with its root in the bass. It may lack its fifth or its third.
@@ -120,7 +120,7 @@ def count_cadences(chorale: Chorale, key: NoteKey | None = None) -> dict[str, Sh
         chorale: The piece; its first voice is the melody.
         key: Key of the piece, if not the one estimated from all its notes.
     """
-    key = key or NoteKey(chorale.tonic, chorale.is_major)
+    key = key or PieceKey(chorale.tonic, chorale.is_major)
     chords = chords_of_frames(chorale.pitches_VT)
     beats = np.ceil(chorale.beats.onsets_16ths).astype(int)
     inside = beats < chorale.num_frames
@@ -155,12 +155,12 @@ class PhraseEnd(NamedTuple):
         return self.chord is not None and self.chord.is_triad and self.chord.inversion == 0
 
 
-def phrase_ends(chorale: Chorale, key: NoteKey | None = None) -> list[PhraseEnd]:
+def phrase_ends(chorale: Chorale, key: PieceKey | None = None) -> list[PhraseEnd]:
     """Return the ends of a piece's phrases; only that of the piece if no other is known."""
-    return _phrase_ends(chorale, chords_of_frames(chorale.pitches_VT), key or NoteKey(chorale.tonic, chorale.is_major))
+    return _phrase_ends(chorale, chords_of_frames(chorale.pitches_VT), key or PieceKey(chorale.tonic, chorale.is_major))
 
 
-def _phrase_ends(chorale: Chorale, chords: Sequence[SoundingChord | None], key: NoteKey) -> list[PhraseEnd]:
+def _phrase_ends(chorale: Chorale, chords: Sequence[SoundingChord | None], key: PieceKey) -> list[PhraseEnd]:
     melody = chorale.lines[0]
     begins = np.ceil(melody.onsets_16ths).astype(int)
     ends = np.minimum(np.ceil(melody.onsets_16ths + melody.lengths_16ths).astype(int), chorale.num_frames)
@@ -173,7 +173,7 @@ def _phrase_ends(chorale: Chorale, chords: Sequence[SoundingChord | None], key: 
 
 
 def _phrase_end(
-    chorale: Chorale, chords: Sequence[SoundingChord | None], key: NoteKey, note: range, *, is_last: bool
+    chorale: Chorale, chords: Sequence[SoundingChord | None], key: PieceKey, note: range, *, is_last: bool
 ) -> PhraseEnd:
     """Judge the end of a phrase whose last note sounds in the frames `note`."""
     lengths = Counter(chords[frame] for frame in note)
@@ -198,7 +198,7 @@ def _phrase_end(
     return PhraseEnd(chord, is_root_triad and is_dominant, _kind(chord, previous, key), is_last)
 
 
-def _kind(chord: SoundingChord, before: SoundingChord | None, key: NoteKey) -> str:
+def _kind(chord: SoundingChord, before: SoundingChord | None, key: PieceKey) -> str:
     """Return the kind of cadence by its last chord and the chord before.
 
     The chord before is the last one that the voices spell within two quarters before the bass comes to its last note.
@@ -238,7 +238,7 @@ def _is_diminished_on(chord: SoundingChord, root: int) -> bool:
     return name in ("diminished", "half-diminished seventh") and chord.root == root
 
 
-def _count_ends(chorale: Chorale, chords: Sequence[SoundingChord | None], key: NoteKey) -> dict[str, Share]:
+def _count_ends(chorale: Chorale, chords: Sequence[SoundingChord | None], key: PieceKey) -> dict[str, Share]:
     ends = _phrase_ends(chorale, chords, key)
     last = [end for end in ends if end.is_last]
     known = ends if chorale.has_fermatas else []
@@ -255,7 +255,7 @@ def _count_ends(chorale: Chorale, chords: Sequence[SoundingChord | None], key: N
 
 
 def _count_leading(
-    chorale: Chorale, chords: Sequence[SoundingChord | None], on_beat: Sequence[int], key: NoteKey
+    chorale: Chorale, chords: Sequence[SoundingChord | None], on_beat: Sequence[int], key: PieceKey
 ) -> dict[str, Share]:
     leading, dominant = (key.tonic - 1) % NUM_CLASSES, (key.tonic + _FIFTH) % NUM_CLASSES
     sevenths: list[bool] = []
@@ -317,7 +317,7 @@ def _is_dissonant(pitches: Ints) -> bool:
     return bool(np.isin(between, _DISSONANT).any() or np.isin(above, _DISSONANT_BASS).any())
 
 
-def _foreign_windows(chorale: Chorale, beats: Ints, key: NoteKey) -> Share:
+def _foreign_windows(chorale: Chorale, beats: Ints, key: PieceKey) -> Share:
     edges = np.append(beats[beats < chorale.num_frames], chorale.num_frames)
     num_beats = len(edges) - 1
     foreign = []
@@ -325,12 +325,12 @@ def _foreign_windows(chorale: Chorale, beats: Ints, key: NoteKey) -> Share:
         window = chorale.pitches_VT[:, edges[first] : edges[min(first + WINDOW_BEATS, num_beats)]]
         weights = np.bincount(window[window != SILENT] % NUM_CLASSES, minlength=NUM_CLASSES)
         if weights.any():
-            distance = (_signature(NoteKey(*tonic_and_mode(key_of_weights(weights)))) - _signature(key)) % NUM_CLASSES
+            distance = (_signature(PieceKey(*tonic_and_mode(key_of_weights(weights)))) - _signature(key)) % NUM_CLASSES
             foreign.append(min(distance, NUM_CLASSES - distance) > _RELATED)
     return Share(sum(foreign), len(foreign))
 
 
-def _signature(key: NoteKey) -> int:
+def _signature(key: PieceKey) -> int:
     """Return the sharps of a key signature, modulo 12."""
     return (key.tonic if key.is_major else key.tonic + 3) * _FIFTH % NUM_CLASSES
 
@@ -375,7 +375,7 @@ def cadence_facts(rates: Mapping[str, Estimate]) -> dict[str, Any]:
     }
 
 
-def cadence_figures(chorales: Sequence[Chorale], keys: Sequence[NoteKey] | None = None) -> dict[str, float]:
+def cadence_figures(chorales: Sequence[Chorale], keys: Sequence[PieceKey] | None = None) -> dict[str, float]:
     """Return the figures of some pieces, by key, without intervals; see `count_cadences`.
 
     Pieces written down as frames become chorales with `descant_tokenizers.pianoroll.frames.chorale_of_frames`.
