@@ -5,7 +5,6 @@ import pytest
 from chorale_examples import example, midi
 from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
-from descant_modeling.decoding.voice_leading import NoteKey
 from descant_modeling.evaluation.cadences import (
     FIGURES,
     KINDS,
@@ -18,6 +17,7 @@ from descant_modeling.evaluation.cadences import (
 from descant_tokenizers.pianoroll.frames import chorale_of_frames, chorale_of_harmony
 from descant_tokenizers.pianoroll.harmony import chords_of_frames
 from descant_tokenizers.scores import VOICES
+from descant_tokenizers.tokens.harmony import PieceKey
 
 C, G7 = ("C5", "E4", "G3", "C3"), ("D5", "F4", "B3", "G3")
 
@@ -124,7 +124,7 @@ def test_a_cadence_in_another_key_is_authentic_but_not_the_tonics():
     piece = progression("C5 E4 G3 C3", "A4 F#4 C4 D3", "B4 G4 B3 G2")
     assert last_end(piece).is_authentic
     assert share(piece, "last_tonic") == (0, 1)
-    assert share(piece, "last_tonic", NoteKey(7, True)) == (1, 1)
+    assert share(piece, "last_tonic", PieceKey(7, True)) == (1, 1)
 
 
 def test_an_inversion_a_seventh_and_a_dissonance_do_not_close():
@@ -169,7 +169,7 @@ def test_leading_tones_rise_and_are_not_doubled():
     assert share(progression("B4 D4 G3 G3", "C5 E4 G3 C3"), "leading_doubled") == (0, 1)
     assert share(progression("B4 F4 D4 D3", "C5 E4 C4 C3"), "leading_doubled") == (0, 1)
     # In A minor the same notes hold no leading tone.
-    assert share(progression("B4 D4 G3 G3", "C5 E4 G3 C3"), "leading_doubled", NoteKey(9, False)) == (0, 0)
+    assert share(progression("B4 D4 G3 G3", "C5 E4 G3 C3"), "leading_doubled", PieceKey(9, False)) == (0, 0)
 
 
 def test_strong_beats():
@@ -192,7 +192,7 @@ def test_windows_in_a_foreign_key():
     home = ["C5 E4 G3 C3", "D5 F4 B3 G3", "C5 E4 G3 C3", "A4 F4 C4 F3"] * 2
     related = [" ".join(f"{n[0]}#{n[1]}" if n[0] == "F" else n for n in chord.split()) for chord in home]
     distant = ["C#5 E#4 G#3 C#3", "D#5 F#4 B#3 G#3", "C#5 E#4 G#3 C#3", "A#4 F#4 C#4 F#3"] * 2
-    key = NoteKey(0, True)
+    key = PieceKey(0, True)
     assert share(progression(*home), "foreign_windows", key) == (0, 1)
     assert share(progression(*related), "foreign_windows", key) == (0, 1)
     assert share(progression(*distant), "foreign_windows", key) == (1, 1)
@@ -256,7 +256,7 @@ def test_repeated_notes_of_a_melody_are_notes():
     """Two quarters of the same pitch: the last chord is that of the second."""
     soprano = [(0, 24, 72), (24, 24, 72)]
     lower = ([(0, 24, 65), (24, 24, 64)], [(0, 24, 57), (24, 24, 55)], [(0, 24, 53), (24, 24, 48)])
-    (end,) = phrase_ends(chorale_of_harmony(score_of((4, 4), (soprano, *lower)), "x"), NoteKey(0, True))
+    (end,) = phrase_ends(chorale_of_harmony(score_of((4, 4), (soprano, *lower)), "x"), PieceKey(0, True))
     assert (end.chord.root, end.kind) == (0, "plagal")
 
 
