@@ -23,6 +23,7 @@ from descant_tokenizers.rendering import verovio as pdf
 from descant_tokenizers.rendering.spelling import parse_key
 from descant_tokenizers.rendering.write import Rendering, write_renderings
 from descant_tokenizers.scores import VOICES, read_score, read_score_report
+from descant_tokenizers.scores.marks import Lyric, Marks, with_notes
 
 TPQ = 480
 SUNG = """<?xml version="1.0" encoding="UTF-8"?>
@@ -156,7 +157,7 @@ def test_words_fermatas_and_text_of_the_prompt_are_kept(sung: Path, tmp_path: Pa
     written.write_text(look.musicxml, encoding="utf-8")
     back = read_score_report(written, marks=True).marks
     syllables = {(part, onset): [each.text for each in found] for (part, onset, _), found in back.lyrics.items()}
-    assert syllables == {("Soprano", 0): ["Eve"], ("Soprano", 1): ["ning"], ("Soprano", 2): ["sleeps"]}
+    assert syllables == {(0, 0): ["Eve"], (0, 1): ["ning"], (0, 2): ["sleeps"]}
     assert [each.syllabic for found in back.lyrics.values() for each in found] == ["begin", "end", "single"]
     assert {"dolce", "p"} <= {each.text for each in back.words}
     assert (back.title, back.composer) == (marks.title, marks.composer)
@@ -164,6 +165,26 @@ def test_words_fermatas_and_text_of_the_prompt_are_kept(sung: Path, tmp_path: Pa
     assert {onset for onset, _ in back.fermatas} == {Fraction(2), Fraction(3)}
     assert len(back.fermatas) == 4
     assert "Evening Song" in look.svg_pages[0]
+
+
+def test_words_go_with_the_part_whatever_the_tracks_are_called() -> None:
+    score = ScoreTick(TPQ)
+    for base in (60, 60, 67):
+        track = TrackTick("Singer")
+        track.notes.extend(NoteTick(TPQ * n, TPQ, base + n * (1 if len(score.tracks) else 2), 80) for n in range(3))
+        score.tracks.append(track)
+    lyrics = {
+        (part, Fraction(0), score.tracks[part].notes[0].pitch): (Lyric(text, "single", 1),)
+        for part, text in enumerate(["one", "two", "three"])
+    }
+    marks = with_notes(Marks(lyrics, ("Singer",) * 3), score)
+    assert marks.parts_of(score.tracks, TPQ) == [0, 1, 2]
+    moved = score.copy()
+    moved.tracks = type(moved.tracks)([score.tracks[2], TrackTick("new"), score.tracks[0], score.tracks[1]])
+    moved.tracks[0].name = "Soprano"
+    moved.tracks[1].notes.append(NoteTick(0, TPQ, 48, 80))
+    assert marks.parts_of(moved.tracks, TPQ) == [2, None, 0, 1]
+    assert re.findall(r"<text>(.*?)</text>", Rendering(moved, marks=marks).musicxml) == ["three", "one", "two"]
 
 
 def test_a_generated_note_has_no_syllable(sung: Path) -> None:

@@ -119,7 +119,7 @@ def test_a_score_is_written_out_with_its_events_and_marks() -> None:
     source.score.key_signatures.append(KeySignatureTick(1920, -1, 0))
     source.score.tempos.append(TempoTick(0, qpm=90))
     marks = Marks(
-        {("Voice", 4, 61): (Lyric("la", "single", 1),)},  # type: ignore[dict-item]
+        {(0, 4, 61): (Lyric("la", "single", 1),)},  # type: ignore[dict-item]
         ("Voice",),
         {(4, 61): 8},  # type: ignore[dict-item]
         chords=(Words(4, "Am"),),  # type: ignore[arg-type]
@@ -133,7 +133,7 @@ def test_a_score_is_written_out_with_its_events_and_marks() -> None:
     ]
     assert [event.time for event in result.score.tempos] == [0]
     assert result.fermatas_ticks == (1920, 5760)
-    assert sorted(result.marks.lyrics) == [("Voice", 4, 61), ("Voice", 12, 61)]
+    assert sorted(result.marks.lyrics) == [(0, 4, 61), (0, 12, 61)]
     assert result.marks.fermatas == {(4, 61): 8, (12, 61): 16}
     assert [each.onset for each in result.marks.chords] == [4, 12]
     assert result.marks.repeats == ()

@@ -79,10 +79,11 @@ class Displacement:
 
 @dataclass(frozen=True)
 class Voice:
-    """A track's name and its layers; a silent track has none."""
+    """A track's name, its layers (a silent track has none), and the index of its part in the marks, if it is one."""
 
     name: str
     layers: Sequence[Layer]
+    part: int | None = None
 
 
 Staff = Sequence[Voice]
@@ -237,8 +238,10 @@ def staves_of(voices: Sequence[Voice], layout: Layout | None, marks: Marks) -> l
 
 
 def _has_lyrics(voice: Voice, marks: Marks) -> bool:
+    if voice.part is None:
+        return False
     notes = ((group.time, pitch) for layer in voice.layers for group in layer for pitch, _ in group.pitches)
-    return any(marks.lyrics_of(voice.name, *note) for note in notes)
+    return any((voice.part, *note) in marks.lyrics for note in notes)
 
 
 def clef_of(staff: Staff) -> str:

@@ -88,7 +88,11 @@ def notate(rendering: Rendering) -> tuple[str, Displacement]:
         raise InputError(f"The score has {num_notes:,} notes, and at most {MAX_NOTES:,} are engraved. Cut it shorter.")
     measures = measures_of(score)
     layered = [layers_of(track, score.ticks_per_quarter, measures, rendering.is_given) for track in tracks]
-    voices = [Voice(track.name or f"Track {n}", layered[n - 1][0]) for n, track in enumerate(tracks, start=1)]
+    parts = rendering.marks.parts_of(tracks, score.ticks_per_quarter)
+    voices = [
+        Voice(track.name or f"Track {number}", layers, part)
+        for number, (track, (layers, _), part) in enumerate(zip(tracks, layered, parts, strict=True), start=1)
+    ]
     result = _Notation(rendering, measures).score(voices)
     try:
         data: bytes = GeneralObjectExporter().parse(result)
@@ -251,8 +255,10 @@ class _Notation:
         return head
 
     def _put_lyrics(self, element: note.NotRest, voice: Voice, group: NoteGroup) -> None:
+        if voice.part is None:
+            return
         for number, given in group.pitches:
-            lyrics = self._marks.lyrics_of(voice.name, group.time, number) if given else ()
+            lyrics = self._marks.lyrics.get((voice.part, group.time, number), ()) if given else ()
             for each in lyrics:
                 element.lyrics.append(note.Lyric(each.text, number=each.verse, syllabic=each.syllabic))
             if lyrics:

@@ -1,43 +1,68 @@
-"""Marks of a notation file besides its notes: lyrics, fermatas, words, chord symbols, repeats, title and composer.
+"""Marks of a file besides its notes: lyrics, slurs, grace notes, fermatas, words, chord symbols, repeats, authors.
 
-A score in ticks has no place for them, so they are kept separately and matched to notes by onset and pitch. Generated
-notes have none.
+A score in ticks has no place for them, so they are kept separately and matched to notes by part, onset and pitch.
+Generated notes have none.
 
 Units: quarter notes, as exact fractions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, Literal
+
+from symusic.core import ScoreTick, TrackTick
 
 from descant_tokenizers.common.errors import printable
 
 _MAX_WORDS = 120
 _MAX_TITLE = 120
+_UNIT = 480  # ticks of a quarter in a score from a notation file
+_PLACES: dict[str, Any] = {"begin": "begin", "middle": "middle", "composite": "middle", "end": "end"}
 
 Place = tuple[Fraction, int]
 """Onset and MIDI pitch of a note."""
 
+PartPlace = tuple[int, Fraction, int]
+"""Index of a part, and onset and MIDI pitch of one of its notes."""
+
 
 @dataclass(frozen=True)
 class Lyric:
-    """A syllable, its place in its word, and the number of its verse, from 1."""
+    """A syllable, or several that an elision joins.
+
+    Attributes:
+        text: The text; elided syllables are joined by `\u203f`.
+        syllabic: Its place in its word.
+        verse: Number of its verse, from 1.
+        is_extended: True if a line shows that the following notes belong to it.
+    """
 
     text: str
-    syllabic: Literal["single", "begin", "middle", "end", "composite"]
+    syllabic: Literal["single", "begin", "middle", "end"]
     verse: int
+    is_extended: bool = False
+
+
+@dataclass(frozen=True)
+class Grace:
+    """A grace note or chord: its MIDI pitches, its written length in quarters, and whether it has a slash."""
+
+    pitches: tuple[int, ...]
+    length: Fraction
+    has_slash: bool = True
 
 
 @dataclass(frozen=True)
 class Words:
-    """Words above or below the staff at an onset."""
+    """Words above or below the staff at an onset: directions, tempo words, dynamics, rehearsal marks, chord symbols."""
 
     onset: Fraction
     text: str
     is_above: bool = True
+    kind: Literal["words", "tempo", "dynamic", "rehearsal", "chord"] = "words"
 
 
 SignKind = Literal[
@@ -68,7 +93,7 @@ class Marks:
     """Marks of a score besides its notes.
 
     Attributes:
-        lyrics: The syllables of notes, by part, onset and MIDI pitch.
+        lyrics: The syllables of notes.
         parts: Names of all parts.
         fermatas: Notes under a fermata, each with its end.
         words: Words, in order of time.
@@ -76,9 +101,14 @@ class Marks:
         repeats: Repeat signs, in order of time; none in a score whose repeats are unfolded.
         title: Title of the piece.
         composer: Its composer.
+        lyricist: Author of the words.
+        graces: Grace notes, by the note that follows them.
+        slurs: First and last note of each slur.
+        spellings: Step and alteration of notes as written, such as `("F", 1)`.
+        notes: Onsets and pitches of each part's notes; they tell which track of a score is which part.
     """
 
-    lyrics: Mapping[tuple[str, Fraction, int], tuple[Lyric, ...]] = field(default_factory=dict)
+    lyrics: Mapping[PartPlace, tuple[Lyric, ...]] = field(default_factory=dict)
     parts: tuple[str, ...] = ()
     fermatas: Mapping[Place, Fraction] = field(default_factory=dict)
     words: tuple[Words, ...] = ()
@@ -86,16 +116,42 @@ class Marks:
     repeats: tuple[RepeatSign, ...] = ()
     title: str = ""
     composer: str = ""
+    lyricist: str = ""
+    graces: Mapping[PartPlace, tuple[Grace, ...]] = field(default_factory=dict)
+    slurs: tuple[tuple[PartPlace, PartPlace], ...] = ()
+    spellings: Mapping[PartPlace, tuple[str, int]] = field(default_factory=dict)
+    notes: tuple[frozenset[Place], ...] = ()
 
     @property
     def fermata_ends(self) -> frozenset[Fraction]:
         """Ends of notes under a fermata; notes of other voices that end there are held too."""
         return frozenset(self.fermatas.values())
 
-    def lyrics_of(self, track: str, onset: Fraction, pitch: int) -> tuple[Lyric, ...]:
-        """Return the syllables of a note; a track whose name is not in the file may be any of its parts."""
-        parts = (track,) if track in self.parts else self.parts
-        return next((self.lyrics[part, onset, pitch] for part in parts if (part, onset, pitch) in self.lyrics), ())
+    def parts_of(self, tracks: Sequence[TrackTick], ticks_per_quarter: int) -> list[int | None]:
+        """Return for each track the index of its part, None for a track of new notes.
+
+        A track is the part with which it shares the most notes; of equals, that of its name, then of its place. Names
+        alone say nothing: tracks are renamed, and two singers may have the same name.
+        """
+        shared = []
+        for index, track in enumerate(tracks):
+            own = {(Fraction(note.time, ticks_per_quarter), note.pitch) for note in track.notes}
+            for part, notes in enumerate(self.notes):
+                if count := len(own & notes):
+                    shared.append((-count, track.name != self.parts[part], abs(index - part), index, part))
+        found: dict[int, int] = {}
+        for *_, index, part in sorted(shared):
+            if index not in found and part not in found.values():
+                found[index] = part
+        return [found.get(index) for index in range(len(tracks))]
+
+
+def with_notes(marks: Marks, score: ScoreTick) -> Marks:
+    """Return marks with the names and notes of the parts, which are those of the tracks of the score as read."""
+    tracks = (track.notes for track in score.tracks)
+    unit = score.ticks_per_quarter
+    notes = tuple(frozenset((Fraction(note.time, unit), note.pitch) for note in own) for own in tracks)
+    return replace(marks, parts=tuple(track.name for track in score.tracks), notes=notes)
 
 
 def marks_of(source: Any) -> Marks:
@@ -113,7 +169,7 @@ def marks_of(source: Any) -> Marks:
 def _marks_of(source: Any) -> Marks:
     from music21 import stream
 
-    lyrics: dict[tuple[str, Fraction, int], tuple[Lyric, ...]] = {}
+    lyrics: dict[PartPlace, tuple[Lyric, ...]] = {}
     names: list[str] = []
     fermatas: dict[Place, Fraction] = {}
     words: dict[tuple[Fraction, str], Words] = {}
@@ -121,7 +177,7 @@ def _marks_of(source: Any) -> Marks:
         names.append(printable(part.partName or str(part.id), _MAX_TITLE))
         flat = part.flatten()
         for element in flat.notes:
-            _read_note(element, names[-1], lyrics, fermatas)
+            _read_note(element, len(names) - 1, lyrics, fermatas)
         for found in _words_in(flat):
             words.setdefault((found.onset, found.text), found)
     about = source.metadata
@@ -139,17 +195,17 @@ def _marks_of(source: Any) -> Marks:
 
 def _read_note(
     element: Any,
-    part: str,
-    lyrics: dict[tuple[str, Fraction, int], tuple[Lyric, ...]],
+    part: int,
+    lyrics: dict[PartPlace, tuple[Lyric, ...]],
     fermatas: dict[Place, Fraction],
 ) -> None:
     from music21 import chord, expressions, harmony, note
 
     if isinstance(element, harmony.Harmony) or not isinstance(element, note.Note | chord.Chord):
         return
-    onset = Fraction(element.offset)
+    onset = Fraction(round(element.offset * _UNIT), _UNIT)  # as in the score
     syllables = tuple(
-        Lyric(printable(each.text, _MAX_WORDS), each.syllabic or "single", each.number)
+        Lyric(printable(each.text, _MAX_WORDS), _PLACES.get(each.syllabic or "", "single"), each.number)
         for each in element.lyrics
         if each.text
     )

@@ -12,6 +12,7 @@ from typing import Literal
 from symusic.core import ScoreTick
 
 from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.scores.marks import with_notes
 from descant_tokenizers.scores.midi import MIDI_MAGIC, check_midi, parse_midi, unwrapped
 from descant_tokenizers.scores.validation import Limits, ReadResult, validated
 
@@ -102,7 +103,8 @@ def parse_score(
 
         found, controls = parse_notation(path, data, form, limits, marks=marks), False
     score, repairs = validated(path, found.score, limits, controls=controls)
-    return dataclasses.replace(found, score=score, repairs=found.repairs + repairs)
+    known = with_notes(found.marks, found.score) if marks else found.marks
+    return dataclasses.replace(found, score=score, repairs=found.repairs + repairs, marks=known)
 
 
 def read_bytes(path: Path, max_bytes: int) -> bytes:

@@ -18,7 +18,7 @@ import numpy as np
 from symusic.core import KeySignatureTick, NoteTick, ScoreTick, TempoTick, TimeSignatureTick, TrackTick
 
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.scores.marks import Marks, RepeatSign
+from descant_tokenizers.scores.marks import Marks, PartPlace, RepeatSign
 from descant_tokenizers.scores.measures import Measure, signature_changes
 from descant_tokenizers.scores.validation import Limits
 
@@ -376,14 +376,21 @@ def _unfolded_marks(marks: Marks, copies: Sequence[_Copy], score: ScoreTick) -> 
     def copied(items: Iterable[_T], time_of: Callable[[_T], Fraction]) -> Iterator[tuple[_Copy, _T]]:
         return _each(items, copies, lambda item: _ticks(time_of(item), score))
 
-    lyrics: Mapping[tuple[str, Fraction, int], Any] = {
-        (part, moved(copy, onset), pitch): syllables
-        for copy, ((part, onset, pitch), syllables) in copied(marks.lyrics.items(), lambda item: item[0][1])
-    }
+    def moved_notes(items: Mapping[PartPlace, _T]) -> dict[PartPlace, _T]:
+        return {
+            (part, moved(copy, onset), pitch): value
+            for copy, ((part, onset, pitch), value) in copied(items.items(), lambda item: item[0][1])
+        }
+
     fermatas = {
         (moved(copy, onset), pitch): moved(copy, end)
         for copy, ((onset, pitch), end) in copied(marks.fermatas.items(), lambda item: item[0][0])
     }
+    slurs = tuple(
+        ((first[0], moved(copy, first[1]), first[2]), (last[0], moved(copy, last[1]), last[2]))
+        for copy, (first, last) in copied(marks.slurs, lambda slur: slur[0][1])
+        if _ticks(last[1], score) < copy.end
+    )
     words, chords = (
         tuple(
             dataclasses.replace(each, onset=moved(copy, each.onset))
@@ -391,4 +398,14 @@ def _unfolded_marks(marks: Marks, copies: Sequence[_Copy], score: ScoreTick) -> 
         )
         for own in (marks.words, marks.chords)
     )
-    return dataclasses.replace(marks, lyrics=lyrics, fermatas=fermatas, words=words, chords=chords, repeats=())
+    return dataclasses.replace(
+        marks,
+        lyrics=moved_notes(marks.lyrics),
+        graces=moved_notes(marks.graces),
+        spellings=moved_notes(marks.spellings),
+        fermatas=fermatas,
+        slurs=slurs,
+        words=words,
+        chords=chords,
+        repeats=(),
+    )
