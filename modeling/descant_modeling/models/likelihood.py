@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn import functional
 from transformers import PreTrainedModel
 
@@ -95,6 +96,23 @@ class Batch:
         return Batch(self.ids_BT.to(device), self.loss_mask_BT.to(device), rivals_BT, self.contrast)
 
 
+class Example(NamedTuple):
+    """A laid-out stream as arrays, a tenth of the size of an `Encoded`.
+
+    Attributes:
+        ids: All token ids, int32, (T,).
+        loss_mask: True for target tokens, (T,).
+    """
+
+    ids: NDArray[np.int32]
+    loss_mask: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, encoded: Encoded) -> Example:
+        """Return an encoded stream as arrays."""
+        return cls(np.array(encoded.ids, dtype=np.int32), np.array(encoded.loss_mask, dtype=np.bool_))
+
+
 def bucket(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
     """Group indices of similar length so that no group's padded size exceeds `batch_tokens`, unless it holds one."""
     groups: list[list[int]] = []
@@ -106,14 +124,14 @@ def bucket(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
     return groups
 
 
-def collate(examples: Sequence[Encoded], pad: int) -> Batch:
+def collate(examples: Sequence[Encoded | Example], pad: int) -> Batch:
     """Pad examples on the right into one batch."""
     longest = max(len(e.ids) for e in examples)
     ids_BT = torch.full((len(examples), longest), pad, dtype=torch.long)
     loss_mask_BT = torch.zeros((len(examples), longest), dtype=torch.bool)
     for row, example in enumerate(examples):
-        ids_BT[row, : len(example.ids)] = torch.tensor(example.ids)
-        loss_mask_BT[row, : len(example.ids)] = torch.tensor(example.loss_mask)
+        ids_BT[row, : len(example.ids)] = torch.as_tensor(example.ids)
+        loss_mask_BT[row, : len(example.ids)] = torch.as_tensor(example.loss_mask)
     return Batch(ids_BT, loss_mask_BT)
 
 

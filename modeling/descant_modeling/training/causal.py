@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
@@ -26,6 +25,7 @@ from descant_modeling.models.likelihood import Batch, Likelihood, Unit, style_co
 from descant_modeling.models.transformer import count_parameters
 from descant_modeling.training.config import CausalConfig
 from descant_modeling.training.examples import BatchSource
+from descant_modeling.training.loader import Place, stream
 from descant_modeling.training.optim import average_of, build_optimizers, learning_rate
 from descant_modeling.training.run import PreparedRun, RunContext
 from descant_modeling.training.trainer import Figures, Progress, Validation
@@ -58,7 +58,8 @@ class CausalProgress(Progress):
 
     Attributes:
         epoch: Current epoch, from 0.
-        batch: Micro-batches of this epoch that were used, over all processes.
+        pool: Pieces of this epoch in the pools that were used up (see `loader.Place`).
+        batch: Micro-batches that were used since, over all processes.
         best: Lowest value on the validation split, in `Representation.unit`; None before a validation.
         best_step: Step that reached it.
         tokens: Tokens read, padding included, over all processes.
@@ -66,6 +67,7 @@ class CausalProgress(Progress):
     """
 
     epoch: int = 0
+    pool: int = 0
     batch: int = 0
     best: float | None = None
     best_step: int = 0
@@ -115,19 +117,29 @@ class CausalTask:
         return {"loss": self.step_on(next(self._batches))}
 
     def batches(self) -> Iterator[list[Batch]]:
-        """Yield each step's micro-batches of this process, starting at the state of the run."""
-        number, state = self.config.data.micro_batches, self.state
+        """Yield each step's micro-batches of this process, starting at the state of the run.
+
+        Raises:
+            InputError: An epoch has too few batches for a step, or a worker process ended.
+        """
+        data, state = self.config.data, self.state
         first = self.accelerator.process_index * self._per_process
-        while True:
-            batches = self.source.batches(state.epoch, self.config.data.batch_tokens)
-            batches = islice(batches, state.batch, None)
-            # A step that the epoch's last batches do not fill is left out; every piece returns next epoch.
-            while len(group := list(islice(batches, number))) == number:
-                state.batch += number
+        start = Place(state.epoch, state.pool, state.batch)
+        group: list[Batch] = []
+        epoch, has_stepped = start.epoch, start.batch > 0 or start.pool > 0
+        for place, batch in stream(self.source, data.batch_tokens, start, data.num_workers):
+            if place.epoch > epoch:  # a step that the last batches do not fill is left out; every piece returns
+                if not has_stepped:
+                    raise InputError(
+                        f"An epoch has under {data.micro_batches} batches. "
+                        "Lower data.micro_batches or data.batch_tokens."
+                    )
+                group, epoch, has_stepped = [], place.epoch, False
+            group.append(batch)
+            if len(group) == data.micro_batches:
+                state.epoch, state.pool, state.batch = place.epoch, place.pool, place.batch + 1
                 yield group[first : first + self._per_process]
-            if state.batch == 0:
-                raise InputError(f"An epoch has under {number} batches. Lower data.micro_batches or data.batch_tokens.")
-            state.epoch, state.batch = state.epoch + 1, 0
+                group, has_stepped = [], True
 
     def step_on(self, batches: list[Batch]) -> float:
         """Take an optimizer step on this process's micro-batches; return the loss over all processes."""

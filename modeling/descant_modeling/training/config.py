@@ -54,14 +54,18 @@ class BatchConfig:
         transpose: True to draw a transposition for every piece and epoch, inside the voices' ranges.
         batch_tokens: Maximum number of padded tokens in a micro-batch.
         micro_batches: Micro-batches in an optimizer step, over all processes together.
+        num_workers: Worker processes that lay out examples, for each process that trains; 0 for none. It does not
+            change the examples or their order.
     """
 
     transpose: bool = True
     batch_tokens: int = 3500
     micro_batches: int = 1
+    num_workers: int = 0
 
     def __post_init__(self) -> None:
         check_fields(self, "data", POSITIVE, "batch_tokens", "micro_batches")
+        check_fields(self, "data", NOT_NEGATIVE, "num_workers")
 
 
 @dataclass(frozen=True)

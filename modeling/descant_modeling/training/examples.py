@@ -12,8 +12,9 @@ from dataclasses import astuple, replace
 
 import numpy as np
 
-from descant_modeling.models.likelihood import Batch, bucket, collate
+from descant_modeling.models.likelihood import Batch, Example, bucket, collate
 from descant_modeling.training.config import TaskShares
+from descant_tokenizers.pianoroll.frames import Ints
 from descant_tokenizers.tokens.kinds import kind_of
 from descant_tokenizers.tokens.piece import Piece, survey_pitches
 from descant_tokenizers.tokens.tasks import STYLE_PLACE, Encoded, Task, TaskLayout
@@ -25,10 +26,20 @@ MAX_INFILL_BARS = 8
 
 
 class BatchSource(ABC):
-    """Batches of one example per piece and epoch, in an order that follows from the seed."""
+    """Batches of one example per piece and epoch, in an order that follows from the seed.
+
+    The pieces of an epoch are taken in pools, which are sorted by length and cut into batches one after the other.
+
+    Attributes:
+        num_pieces: Number of pieces.
+        seed: Seed of all draws.
+        pad: Padding id.
+        pool_size: Pieces in a pool.
+    """
 
     def __init__(self, num_pieces: int, seed: int, pad: int) -> None:
         self.num_pieces, self.seed, self.pad = num_pieces, seed, pad
+        self.pool_size = POOL_SIZE
 
     @abstractmethod
     def example(self, index: int, epoch: int) -> Encoded:
@@ -36,14 +47,25 @@ class BatchSource(ABC):
 
     def batches(self, epoch: int, batch_tokens: int) -> Iterator[Batch]:
         """Yield the batches of an epoch, each with at most `batch_tokens` padded tokens (or one sequence)."""
+        order = self.order(epoch)
+        for pool in range(0, len(order), self.pool_size):
+            indices = order[pool : pool + self.pool_size].tolist()
+            yield from self.batches_of([Example.of(self.example(i, epoch)) for i in indices], epoch, pool, batch_tokens)
+
+    def order(self, epoch: int) -> Ints:
+        """Return the order of the pieces in an epoch."""
+        return np.random.default_rng((self.seed, epoch)).permutation(self.num_pieces)
+
+    def batches_of(self, examples: Sequence[Example], epoch: int, pool: int, batch_tokens: int) -> Iterator[Batch]:
+        """Yield the batches of a pool of examples; `pool` is the place of its first piece in the epoch."""
         rng = np.random.default_rng((self.seed, epoch))
-        order = rng.permutation(self.num_pieces)
-        for start in range(0, len(order), POOL_SIZE):
-            pool = [self.example(int(i), epoch) for i in order[start : start + POOL_SIZE]]
-            groups = bucket([len(e.ids) for e in pool], batch_tokens)
-            for group in rng.permutation(len(groups)):
-                batch = collate([pool[i] for i in groups[int(group)]], self.pad)
-                yield self.finished(batch, (epoch, start, int(group)))
+        rng.permutation(self.num_pieces)  # the order's draws
+        if pool:  # its draws must not depend on the pools before it, which a resumed run does not read again
+            rng = np.random.default_rng(np.random.SeedSequence((self.seed, epoch), spawn_key=(pool,)))
+        groups = bucket([len(example.ids) for example in examples], batch_tokens)
+        for group in rng.permutation(len(groups)).tolist():
+            batch = collate([examples[i] for i in groups[group]], self.pad)
+            yield self.finished(batch, (epoch, pool, group))
 
     def finished(self, batch: Batch, place: tuple[int, int, int]) -> Batch:
         """Return a batch with what the source adds to it, a function of its place and the seed."""

@@ -22,6 +22,8 @@ from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora import silence_datasets
 
 HEADER_FILE = "run.json"
+RESUME_KEYS = ("max_steps", "data.num_workers")
+"""Keys of the configuration that may be changed when a run is resumed."""
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 Config = TypeVar("Config", bound=CommonConfig, covariant=True)
@@ -32,7 +34,7 @@ class RunOptions:
     """Options of a run besides its configuration file.
 
     Attributes:
-        overrides: `key=value`; of a resumed run only `max_steps`.
+        overrides: `key=value`; of a resumed run only `RESUME_KEYS`.
         resume: Folder of a run to resume.
         device: `cpu`, `cuda` or `mps`; None for the best available one.
         threads: CPU threads of this process; None for its share of the machine's cores.
@@ -179,13 +181,13 @@ def resumed_values(folder: Path, overrides: Sequence[str]) -> tuple[dict[str, An
     """Return the configuration saved with the last checkpoint of a run, and its file.
 
     Raises:
-        InputError: There is no checkpoint, it is damaged, or an override is not of `max_steps`.
+        InputError: There is no checkpoint, it is damaged, or an override is not of `RESUME_KEYS`.
     """
-    refused = [override for override in overrides if not override.startswith("max_steps=")]
+    refused = [override for override in overrides if override.partition("=")[0] not in RESUME_KEYS]
     if refused:
         raise InputError(
             f"Override {refused[0]!r} is not possible, since a resumed run keeps its configuration. "
-            "Override max_steps only."
+            f"Override {' or '.join(RESUME_KEYS)} only."
         )
     values = read_state(folder)["config"]
     if isinstance(tasks := values.get("tasks"), dict):
