@@ -5,8 +5,8 @@
 
 `records/tables/NAME.md` is a Markdown table whose cells quote records, `{ALIAS KEY FORMAT}`, below the lines that
 define its aliases, `ALIAS = FILE`. FILE is a JSON file under records/, KEY a path of keys and indices joined by dots,
-FORMAT a Python format such as `.3f`. The table is written to `docs/_generated/NAME.md` and into every page that embeds
-it, between `<!--records NAME-->` and `<!--/records-->`.
+FORMAT a Python format such as `.3f`; the KEY of an estimate gives its value and its interval. The table is written to
+`docs/_generated/NAME.md` and into every page that embeds it, between `<!--records NAME-->` and `<!--/records-->`.
 
 Two kinds of record become a table without a template: a comparison of tokenization schemes (`<!--schemes FILE-->`) and
 any list of rows (`<!--rows FILE TITLE=KEY:FORMAT|...-->`, a column for each title).
@@ -80,7 +80,7 @@ def rows_table(file: str, columns: str) -> str:
 
 
 def figure(file: str, key: str, form: str) -> str:
-    """Read one figure.
+    """Read one figure; an estimate with its ends as `value [low, high]`.
 
     Raises:
         KeyError: The record has no such key.
@@ -88,6 +88,9 @@ def figure(file: str, key: str, form: str) -> str:
     value = json.loads((RECORDS / file).read_text(encoding="utf-8"))
     for part in key.split("."):
         value = value[int(part)] if isinstance(value, list) else value[part]
+    if isinstance(value, dict):
+        low, high = format(value["low"], form), format(value["high"], form)
+        return f"{format(value['value'], form)} [{low}, {high}]"
     return format(value, form)
 
 

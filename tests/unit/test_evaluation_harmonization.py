@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from chorale_examples import midi
 from symusic.core import NoteTick, NoteTickList, ScoreTick, TimeSignatureTick, TrackTick
 
 from descant_modeling.evaluation.bootstrap import by_piece, median_interval, ratio_interval
-from descant_modeling.evaluation.corpus_stats import ReferenceCorpus
-from descant_modeling.evaluation.harmonization import harmonize_rows, measure_harmonies
+from descant_modeling.evaluation.corpus_stats import ReferenceCorpus, measure
+from descant_modeling.evaluation.harmonization import harmonization_rows, harmonize_rows, measure_harmonies
 from descant_modeling.evaluation.harmonizers import (
     BASELINES,
     MarkovVoices,
@@ -14,6 +15,7 @@ from descant_modeling.evaluation.harmonizers import (
     melody_of,
     named_harmonizers,
     open_harmonizer,
+    phrase_ends_of,
     soprano_is_kept,
 )
 from descant_tokenizers.common.errors import InputError
@@ -49,7 +51,7 @@ class Echo:
     def __init__(self, own=None):
         self.own = own or {}
 
-    def harmonize(self, melody, seed):
+    def harmonize(self, melody, seed, phrase_ends=()):
         score = self.own.get(melody.tracks[0].notes[0].pitch, None)
         if score is None:
             score = melody.copy()
@@ -164,7 +166,7 @@ def test_several_draws_are_measured_together_and_each_alone(reference):
     class BySeed:
         name = "by-seed"
 
-        def harmonize(self, melody, seed):
+        def harmonize(self, melody, seed, phrase_ends=()):
             return Echo(own if seed < 100 else {}).harmonize(melody, seed)
 
     rows = [piece(seed) for seed in (20, 21, 22)]
@@ -182,6 +184,56 @@ def test_several_draws_are_measured_together_and_each_alone(reference):
         assert pool(both)["value"] == pytest.approx((pool(good)["value"] + pool(bad)["value"]) / 2, abs=1e-4)
     low, high = both["bach_outgrades"]["low"], both["bach_outgrades"]["high"]
     assert low <= both["bach_outgrades"]["value"] <= high
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_harmonizer_is_told_where_phrases_end_unless_that_is_withheld(told):
+    heard = []
+
+    class Listener(Echo):
+        def harmonize(self, melody, seed, phrase_ends=()):
+            heard.append(tuple(phrase_ends))
+            return super().harmonize(melody, seed)
+
+    row = {**piece(1), "fermatas": [480, 1680, 1700]}  # a fermata of another voice stands under the soprano's note
+    (harmony,) = harmonize_rows(Listener(), [row], fermatas=told).harmonies
+    assert heard == [(480, 1440) if told else ()]
+    assert np.flatnonzero(harmony.chorale.phrase_ends_T).tolist() == [8, 16]  # measured in any case
+
+
+def test_phrase_ends_are_onsets_of_the_melody():
+    melody = melody_of(row_to_score(piece(1)))
+    assert phrase_ends_of(melody, [0, 479, 480, 3840]) == (0, 480, 3360)
+    melody.tracks[0].notes[0].time = 100
+    assert phrase_ends_of(melody, [50]) == ()
+
+
+def test_a_harmony_is_measured_in_the_key_of_the_original(reference):
+    """Bach closes in C; the harmony of the same soprano flees to A minor and closes there."""
+    bach = (("E5", "D5", "C5"), ("G4", "F4", "E4"), ("C4", "B3", "G3"), ("C3", "G3", "C3"))
+    other = (("E5", "D5", "C5"), ("A4", "B4", "A4"), ("C4", "G#3", "E3"), ("A3", "E3", "A2"))
+    rows, own = [], {}
+    for name, lines in (("bach", bach), ("other", other)):
+        score = ScoreTick(480)
+        score.time_signatures.append(TimeSignatureTick(0, 4, 4))
+        for voice, line in zip(VOICES, lines, strict=True):
+            track = TrackTick(voice, 0, False)
+            track.notes.extend(NoteTickList(NoteTick(480 * i, 480, midi(p), 80) for i, p in enumerate(line)))
+            score.tracks.append(track)
+        rows.append({"id": name, "music": score.dumps_midi(), "fermatas": [0], "num_parts": 4})
+        own[name] = score
+    draw = harmonize_rows(Echo({midi("E5"): own["other"]}), rows[:1])
+    facts = measure_harmonies([draw], reference).facts()
+    assert facts["cadences"]["last_triad"]["value"] == 100
+    assert facts["cadences"]["last_tonic"]["value"] == facts["last_tonic_as_bach"]["value"] == 0
+    facts = measure_harmonies([harmonize_rows(Echo({midi("E5"): own["bach"]}), rows[:1])], reference).facts()
+    assert facts["cadences"]["last_tonic"]["value"] == facts["last_tonic_as_bach"]["value"] == 100
+    shown = {
+        row[0]: row[1:] for row in harmonization_rows({"own": facts}, measure([chorale(rows[0])], reference).facts())
+    }
+    assert shown["ends on a root-position triad, %"] == ["100.0 [100.0, 100.0]"] * 2
+    assert shown["... where Bach does, %"] == ["100.0 [100.0, 100.0]", "100"]
+    assert shown["leading tones doubled, %"][0].startswith("0.0")
 
 
 @pytest.mark.parametrize("estimate", ["median", "ratio"])

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from descant_modeling.evaluation.bootstrap import Estimate, by_piece, ratio_interval
+from descant_modeling.evaluation.bootstrap import Estimate, by_piece, estimate_text, ratio_interval
 from descant_tokenizers.pianoroll.frames import SILENT, Chorale, Ints
 from descant_tokenizers.pianoroll.harmony import NUM_CLASSES, SoundingChord, chords_of_frames
 from descant_tokenizers.scores.key import key_of_weights, tonic_and_mode
@@ -58,27 +58,32 @@ class CadenceFigure:
         """Factor from a ratio to the unit."""
         return 100 if self.unit == "%" else 1
 
+    @property
+    def title(self) -> str:
+        """Label and unit."""
+        return f"{self.label}, {self.unit}"
+
 
 FIGURES = (
-    CadenceFigure("last_triad", "last chord is a triad in root position"),
-    CadenceFigure("last_tonic", "... and the tonic's"),
-    CadenceFigure("last_authentic", "... reached V-I in root position"),
-    CadenceFigure("phrase_triad", "phrases end on a triad in root position"),
-    CadenceFigure("phrase_authentic", "... reached V-I in root position"),
-    CadenceFigure("authentic", "phrase ends: authentic cadence"),
-    CadenceFigure("half", "phrase ends: half cadence"),
-    CadenceFigure("plagal", "phrase ends: plagal cadence"),
-    CadenceFigure("deceptive", "phrase ends: deceptive cadence"),
-    CadenceFigure("other", "phrase ends: none of these"),
-    CadenceFigure("sevenths_resolved", "sevenths resolve down by step"),
-    CadenceFigure("leading_resolved", "leading tones rise to the tonic"),
+    CadenceFigure("last_triad", "ends on a root-position triad"),
+    CadenceFigure("last_tonic", "ends on that of the tonic"),
+    CadenceFigure("last_authentic", "ends V-I"),
+    CadenceFigure("phrase_triad", "phrases end on such a triad"),
+    CadenceFigure("phrase_authentic", "phrases end V-I"),
+    CadenceFigure("authentic", "authentic cadences"),
+    CadenceFigure("half", "half cadences"),
+    CadenceFigure("plagal", "plagal cadences"),
+    CadenceFigure("deceptive", "deceptive cadences"),
+    CadenceFigure("other", "other phrase ends"),
+    CadenceFigure("sevenths_resolved", "sevenths resolved"),
+    CadenceFigure("leading_resolved", "leading tones resolved"),
     CadenceFigure("leading_doubled", "leading tones doubled"),
-    CadenceFigure("strong_dissonance", "strong beats dissonant"),
+    CadenceFigure("strong_dissonance", "dissonant strong beats"),
     CadenceFigure("missing_thirds", "chords without third"),
     CadenceFigure("six_fours", "six-four chords"),
-    CadenceFigure("foreign_windows", f"windows of {WINDOW_BEATS} beats in a foreign key"),
+    CadenceFigure("foreign_windows", "windows in a foreign key"),
     CadenceFigure("lower_onsets", "notes of a lower voice", "a beat"),
-    CadenceFigure("lower_silent", "lower voices silent under the melody"),
+    CadenceFigure("lower_silent", "lower voices silent"),
 )
 KINDS = ("authentic", "half", "plagal", "deceptive", "other")
 
@@ -373,6 +378,11 @@ def cadence_facts(rates: Mapping[str, Estimate]) -> dict[str, Any]:
         figure.key: {"unit": figure.unit, **rates[figure.key].rounded()} if figure.key in rates else None
         for figure in FIGURES
     }
+
+
+def figure_text(fact: Mapping[str, Any] | None) -> str:
+    """Return a figure of `cadence_facts` as `value [low, high]`; a dash if nothing is known."""
+    return "-" if fact is None else estimate_text(fact, 1 if fact["unit"] == "%" else 2)
 
 
 def cadence_figures(chorales: Sequence[Chorale], keys: Sequence[PieceKey] | None = None) -> dict[str, float]:

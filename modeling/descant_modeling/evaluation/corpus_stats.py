@@ -1,7 +1,7 @@
 """Four-part music from files, folders and corpora, measured against a reference such as Bach.
 
-The measurements are rules of voice leading, a grade of style and statistics. Statistics are shares of what sounds:
-silence has no pitch, and an empty bar is one in which nothing sounds.
+The measurements are cadences, rules of voice leading, a grade of style and statistics. Statistics are shares of what
+sounds: silence has no pitch, and an empty bar is one in which nothing sounds.
 
 Shapes: V = 4 voices from high to low, T 16ths, N pieces, D draws.
 """
@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from descant_modeling.evaluation.bootstrap import Estimate, median_interval
+from descant_modeling.evaluation.cadences import cadence_facts, cadence_rates, count_cadences
 from descant_modeling.evaluation.grading import TERMS, Grader, features_of
 from descant_modeling.evaluation.rules import count_rules, rate_facts, rates_of, voice_ranges
 from descant_tokenizers.common.errors import InputError
@@ -24,6 +25,7 @@ from descant_tokenizers.corpora.build import split_rows
 from descant_tokenizers.pianoroll.frames import SILENT, Chorale, Floats, Ints, chorale_of_row, chorale_of_score
 from descant_tokenizers.scores import SUFFIXES, read_score
 from descant_tokenizers.scores.key import MAJOR_SCALE, PITCH_NAMES
+from descant_tokenizers.tokens.harmony import PieceKey
 
 _DEGREES = ("1", "b2", "2", "b3", "3", "4", "#4", "5", "b6", "6", "b7", "7")
 _LENGTHS = {
@@ -178,6 +180,7 @@ class MeasuredCorpus:
 
     Attributes:
         names: The pieces; for several draws, all pieces of the first, then all of the next.
+        cadences: Figures of cadences and harmony, by key, with intervals over pieces.
         rules: Rate of each rule, by key, with an interval over pieces.
         grades: Grade of each piece.
         terms: Values of each term of the grade, one per piece.
@@ -186,6 +189,7 @@ class MeasuredCorpus:
     """
 
     names: list[str]
+    cadences: dict[str, Estimate]
     rules: dict[str, Estimate]
     grades: list[float]
     terms: dict[str, list[float]]
@@ -203,6 +207,7 @@ class MeasuredCorpus:
         terms = {term: float(np.median(self.by_draw(self.terms[term]), axis=0).mean()) for term in TERMS}
         return {
             "num_pieces": len(grades_ND),
+            "cadences": cadence_facts(self.cadences),
             "rules": rate_facts(self.rules),
             "grade": {
                 "median": round(middle, _GRADE_DIGITS),
@@ -233,7 +238,12 @@ class ReferenceCorpus:
 
 
 def measure(
-    chorales: Sequence[Chorale], reference: ReferenceCorpus, *, left_out: bool = False, num_draws: int = 1
+    chorales: Sequence[Chorale],
+    reference: ReferenceCorpus,
+    *,
+    left_out: bool = False,
+    num_draws: int = 1,
+    keys: Sequence[PieceKey | None] | None = None,
 ) -> MeasuredCorpus:
     """Measure pieces against a reference.
 
@@ -243,12 +253,14 @@ def measure(
         reference: Source of the ranges and distributions to compare with.
         left_out: True if the pieces belong to the reference; each is then graded by all the others.
         num_draws: How many times each piece occurs.
+        keys: Key of each piece for the figures of cadences; by default the one estimated from its notes.
     """
     names = [chorale.name for chorale in chorales]
     assert names == names[: len(names) // num_draws] * num_draws, "every draw holds the same pieces"
     terms = [reference.grader.grade(features_of(chorale), left_out=left_out) for chorale in chorales]
     return MeasuredCorpus(
         names=names,
+        cadences=cadence_rates(names, list(map(count_cadences, chorales, keys or [None] * len(chorales)))),
         rules=rates_of(names, [count_rules(chorale, reference.ranges) for chorale in chorales]),
         grades=[sum(piece.values()) for piece in terms],
         terms={term: [piece[term] for piece in terms] for term in TERMS},

@@ -16,12 +16,14 @@ import numpy as np
 from symusic.core import ScoreTick
 
 from descant_modeling.evaluation.bootstrap import Estimate, by_piece, estimate_text, ratio_interval
+from descant_modeling.evaluation.cadences import FIGURES, count_cadences, figure_text
 from descant_modeling.evaluation.corpus_stats import MeasuredCorpus, ReferenceCorpus, measure
-from descant_modeling.evaluation.harmonizers import Harmonizer, melody_of, soprano_is_kept
+from descant_modeling.evaluation.harmonizers import Harmonizer, melody_of, phrase_ends_of, soprano_is_kept
 from descant_modeling.evaluation.rules import RULES
 from descant_tokenizers.corpora import row_to_score
 from descant_tokenizers.pianoroll.frames import SILENT, Chorale, chorale_of_harmony, chorale_of_row
 from descant_tokenizers.scores import VOICES
+from descant_tokenizers.tokens.harmony import PieceKey
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ class Harmonization:
 
     Attributes:
         measured: Rules, grades and statistics of all draws.
+        last_tonic_as_bach: Of the pieces whose last chord in Bach is the tonic's, percentage of those where it is in
+            the harmony (`last_tonic` of `count_cadences`).
         soprano_kept: Percentage of the sopranos that came back unchanged.
         accuracy: For each lower voice, percentage of 16ths at which it sounds the same pitch as Bach's.
         bach_outgrades: Percentage of pairs in which Bach's harmony has the better grade; a tie counts half.
@@ -69,6 +73,7 @@ class Harmonization:
     """
 
     measured: MeasuredCorpus
+    last_tonic_as_bach: Estimate
     soprano_kept: float
     accuracy: dict[str, Estimate]
     bach_outgrades: Estimate
@@ -79,6 +84,7 @@ class Harmonization:
         """Return the measurements for JSON."""
         return {
             "soprano_kept": round(self.soprano_kept, 3),
+            "last_tonic_as_bach": self.last_tonic_as_bach.rounded(),
             "bach_outgrades": self.bach_outgrades.rounded(),
             "accuracy": {voice.lower(): share.rounded() for voice, share in self.accuracy.items()},
             **self.measured.facts(),
@@ -93,6 +99,7 @@ def harmonize_rows(
     rows: Sequence[Mapping[str, Any]],
     *,
     seed: int = 0,
+    fermatas: bool = True,
     progress: Callable[[float], None] | None = None,
 ) -> Draw:
     """Harmonize the soprano of every row once.
@@ -101,6 +108,7 @@ def harmonize_rows(
         harmonizer: The model or baseline.
         rows: Four-part pieces of a dataset.
         seed: Same seed, same music.
+        fermatas: True to tell the harmonizer where phrases end.
         progress: Called with the share done, 0-1.
     """
     harmonies: list[Harmony] = []
@@ -109,10 +117,10 @@ def harmonize_rows(
         original = row_to_score(row)
         melody = melody_of(original)
         started = time.monotonic()
-        score = harmonizer.harmonize(melody, seed + index)
+        score = harmonizer.harmonize(melody, seed + index, phrase_ends_of(melody, row["fermatas"]) if fermatas else ())
         seconds += time.monotonic() - started
-        fermatas = [tick * score.ticks_per_quarter // original.ticks_per_quarter for tick in row["fermatas"]]
-        chorale = chorale_of_harmony(score, row["id"], fermatas)
+        places = [tick * score.ticks_per_quarter // original.ticks_per_quarter for tick in row["fermatas"]]
+        chorale = chorale_of_harmony(score, row["id"], places)
         harmonies.append(Harmony(score, chorale, chorale_of_row(row), soprano_is_kept(melody, score)))
         if progress is not None:
             progress((index + 1) / len(rows))
@@ -134,11 +142,13 @@ def measure_harmonies(draws: Sequence[Draw], reference: ReferenceCorpus) -> Harm
 
 def _measure(draws: Sequence[Draw], reference: ReferenceCorpus, bach: MeasuredCorpus) -> Harmonization:
     harmonies = [harmony for draw in draws for harmony in draw.harmonies]
-    measured = measure([harmony.chorale for harmony in harmonies], reference, num_draws=len(draws))
+    keys = [PieceKey(harmony.bach.tonic, harmony.bach.is_major) for harmony in harmonies]
+    measured = measure([harmony.chorale for harmony in harmonies], reference, num_draws=len(draws), keys=keys)
     names, bach_N, grades_N = measured.names, np.array(bach.grades * len(draws)), np.array(measured.grades)
     won_N = (bach_N < grades_N) + 0.5 * (bach_N == grades_N)
     return Harmonization(
         measured=measured,
+        last_tonic_as_bach=_last_tonic_as_bach(harmonies, names, keys),
         soprano_kept=100 * float(np.mean([harmony.is_kept for harmony in harmonies])),
         accuracy=_accuracy(harmonies, names),
         bach_outgrades=ratio_interval(by_piece(names, won_N), by_piece(names, np.ones_like(won_N)), scale=100),
@@ -153,12 +163,22 @@ def _draw_facts(draw: Draw, alone: Harmonization) -> dict[str, Any]:
     return {
         "seed": draw.seed,
         "soprano_kept": facts["soprano_kept"],
+        "cadences": {key: figure and figure["value"] for key, figure in facts["cadences"].items()},
+        "last_tonic_as_bach": facts["last_tonic_as_bach"]["value"],
         "grade": {key: facts["grade"][key] for key in ("median", "quartiles")},
         "bach_outgrades": facts["bach_outgrades"]["value"],
         "accuracy": {voice: share["value"] for voice, share in facts["accuracy"].items()},
         "rules": {key: rate["value"] for key, rate in facts["rules"].items()},
         "writing_seconds": facts["writing_seconds"],
     }
+
+
+def _last_tonic_as_bach(harmonies: Sequence[Harmony], names: Sequence[str], keys: Sequence[PieceKey]) -> Estimate:
+    (bach_N, own_N) = (
+        np.array([count_cadences(piece, key)["last_tonic"].part for piece, key in zip(pieces, keys, strict=True)])
+        for pieces in ([harmony.bach for harmony in harmonies], [harmony.chorale for harmony in harmonies])
+    )
+    return ratio_interval(by_piece(names, bach_N * own_N), by_piece(names, bach_N), scale=100)
 
 
 def _accuracy(harmonies: Sequence[Harmony], names: Sequence[str]) -> dict[str, Estimate]:
@@ -189,6 +209,11 @@ def harmonization_rows(models: Mapping[str, Mapping[str, Any]], bach: Mapping[st
     grades = [column["grade"] for column in columns]
     has_draws = any(model["num_draws"] > 1 for model in models.values())
     rows = [["soprano kept, %", *(f"{model['soprano_kept']:.1f}" for model in models.values()), "100.0"]]
+    for figure in FIGURES:
+        rows.append([figure.title, *(figure_text(column["cadences"][figure.key]) for column in columns)])
+        if figure.key == "last_tonic":
+            own = (estimate_text(model["last_tonic_as_bach"], 1) for model in models.values())
+            rows.append(["... where Bach does, %", *own, "100"])
     for rule in RULES:
         rows.append([f"{rule.label}, {rule.sign}", *(estimate_text(column["rules"][rule.key]) for column in columns)])
     rows.append(["grade, median", *(estimate_text({"value": g["median"], **g["quartiles"]}) for g in grades)])

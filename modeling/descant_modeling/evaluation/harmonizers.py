@@ -8,6 +8,7 @@ Units: 16ths; pitches of the chains are relative to the tonic of the key that th
 
 from __future__ import annotations
 
+import bisect
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
@@ -47,12 +48,13 @@ class Harmonizer(Protocol):
     def name(self) -> str:
         """Name in tables."""
 
-    def harmonize(self, melody: ScoreTick, seed: int) -> ScoreTick:
+    def harmonize(self, melody: ScoreTick, seed: int, phrase_ends: Sequence[int] = ()) -> ScoreTick:
         """Return four tracks named Soprano, Alto, Tenor and Bass.
 
         Args:
             melody: One track, Soprano, and the time signatures of the piece.
             seed: Same seed, same music.
+            phrase_ends: Onsets of the notes that end a phrase, in ticks of the melody; empty if withheld or unknown.
         """
 
 
@@ -103,9 +105,10 @@ class ModelHarmonizer:
         self.name, self.generator = name, generator
         self.config = config or GenerationConfig()
 
-    def harmonize(self, melody: ScoreTick, seed: int) -> ScoreTick:
+    def harmonize(self, melody: ScoreTick, seed: int, phrase_ends: Sequence[int] = ()) -> ScoreTick:
         """See `Harmonizer`."""
-        return self.generator.generate(Request("harmonize", melody), replace(self.config, seed=seed)).score
+        request = Request("harmonize", melody, phrase_ends=tuple(phrase_ends))
+        return self.generator.generate(request, replace(self.config, seed=seed)).score
 
 
 def causal_generator(harmonizer: Harmonizer) -> FourPartGenerator | None:
@@ -128,7 +131,7 @@ class NearestSoprano:
         self._chorales = list(chorales)
         self._contours = [_contour(chorale.lines[0]) for chorale in self._chorales]
 
-    def harmonize(self, melody: ScoreTick, seed: int) -> ScoreTick:
+    def harmonize(self, melody: ScoreTick, seed: int, phrase_ends: Sequence[int] = ()) -> ScoreTick:
         """See `Harmonizer`."""
         soprano = _soprano_line(melody)
         source, origin = self._nearest(_contour(soprano))
@@ -177,7 +180,7 @@ class MarkovVoices:
             for voice in (1, 2, 3):
                 self._count(voice, PieceKey(chorale.tonic, chorale.is_major), columns[0], columns[voice])
 
-    def harmonize(self, melody: ScoreTick, seed: int) -> ScoreTick:
+    def harmonize(self, melody: ScoreTick, seed: int, phrase_ends: Sequence[int] = ()) -> ScoreTick:
         """See `Harmonizer`."""
         key, rng = _key(melody), np.random.default_rng(seed)
         voices: list[list[VoiceNote]] = [[] for _ in VOICES[1:]]
@@ -212,6 +215,13 @@ def melody_of(score: ScoreTick) -> ScoreTick:
     melody = score.copy()
     melody.tracks = TrackTickList([track for track in melody.tracks if track.name == VOICES[0]])
     return melody
+
+
+def phrase_ends_of(melody: ScoreTick, fermatas: Sequence[int]) -> tuple[int, ...]:
+    """Return the onsets of the melody's notes under fermatas, given as onsets in any voice; all in ticks."""
+    onsets = sorted(note.time for note in melody.tracks[0].notes)
+    places = (bisect.bisect_right(onsets, fermata) - 1 for fermata in fermatas)
+    return tuple(dict.fromkeys(onsets[place] for place in sorted(places) if place >= 0))
 
 
 def soprano_is_kept(melody: ScoreTick, harmony: ScoreTick) -> bool:

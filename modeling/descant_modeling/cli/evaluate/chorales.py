@@ -19,7 +19,7 @@ def chorales_command(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare four-part music with Bach's: rules of voice leading, a grade of style, statistics."""
+    """Compare four-part music with Bach's: cadences, rules of voice leading, a grade of style, statistics."""
     from descant_modeling.evaluation.corpus_stats import ReferenceCorpus, measure, read_chorales, split_chorales
 
     output = Output(*(source.rpartition(":")[2] for source in sources), quiet=quiet, as_json=as_json)
@@ -43,7 +43,24 @@ def chorales_command(
 
 
 def _tables(facts: dict[str, Any]) -> list[Table]:
-    return [_rules_table(facts), _grade_table(facts), _statistics_table(facts["plain"], facts["bach"]["plain"])]
+    return [
+        _cadences_table(facts),
+        _rules_table(facts),
+        _grade_table(facts),
+        _statistics_table(facts["plain"], facts["bach"]["plain"]),
+    ]
+
+
+def _cadences_table(facts: dict[str, Any]) -> Table:
+    from descant_modeling.evaluation.cadences import FIGURES, figure_text
+
+    rows = [
+        [figure.title, *(figure_text(side["cadences"][figure.key]) for side in (facts, facts["bach"]))]
+        for figure in FIGURES
+        if facts["cadences"][figure.key] is not None
+    ]
+    note = "" if facts["fermatas"] else "fermatas unknown, so only the end of a piece is one of a phrase"
+    return table("Cadences and harmony", ("", f"{facts['num_pieces']} pieces", "Bach"), rows, note)
 
 
 def _rules_table(facts: dict[str, Any]) -> Table:

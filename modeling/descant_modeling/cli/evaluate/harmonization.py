@@ -44,6 +44,9 @@ def harmonization_command(
     reference: Reference = "chorales:train",
     num_draws: Annotated[int, typer.Option(help="Number of harmonies of each soprano.")] = 1,
     limit: Limit = None,
+    fermatas: Annotated[
+        bool, typer.Option("--fermatas/--no-fermatas", help="Tell the model where Bach's phrases end, or not.")
+    ] = True,
     seed: Annotated[int, typer.Option(help="Same seed, same music; each further draw adds 1.")] = 0,
     temperature: Temperature = GenerationConfig.temperature,
     top_p: TopP = GenerationConfig.top_p,
@@ -55,7 +58,7 @@ def harmonization_command(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Harmonize every soprano of a split; compare rules, grade and accuracy with Bach's own harmonies."""
+    """Harmonize every soprano of a split; compare cadences, rules, grade and accuracy with Bach's own harmonies."""
     check_range("--num-draws", num_draws, 1, 1000)
     check_range("--limit", limit, 1)
     check_options(seed=seed, temperature=temperature, top_p=top_p, best_of=best_of)
@@ -81,7 +84,7 @@ def harmonization_command(
     results = {}
     for name in named_harmonizers(models or [EMBEDDED_DEFAULT]):
         harmonizer = load_harmonizer(name, device, GenerationConfig(**sampling))
-        draws = _draw(harmonizer, rows, range(seed, seed + num_draws), output)
+        draws = _draw(harmonizer, rows, range(seed, seed + num_draws), output, fermatas=fermatas)
         results[harmonizer.name] = measure_harmonies(draws, bach).facts()
         if out is not None:
             _write(draws, out / harmonizer.name)
@@ -92,6 +95,7 @@ def harmonization_command(
         "num_sopranos": len(rows),
         "num_draws": num_draws,
         "seed": seed,
+        "fermatas": fermatas,
         **sampling,
         "models": results,
         "bach": measure([chorale_of_row(row) for row in rows], bach).facts(),
@@ -99,7 +103,9 @@ def harmonization_command(
     output.finish(facts, lambda facts: [_table(facts)])
 
 
-def _draw(harmonizer: Harmonizer, rows: Sequence[Mapping[str, Any]], seeds: range, output: Output) -> list[Draw]:
+def _draw(
+    harmonizer: Harmonizer, rows: Sequence[Mapping[str, Any]], seeds: range, output: Output, *, fermatas: bool
+) -> list[Draw]:
     """Harmonize all sopranos once per seed."""
     from descant_modeling.common.console import part_of
     from descant_modeling.evaluation.harmonization import harmonize_rows
@@ -109,7 +115,7 @@ def _draw(harmonizer: Harmonizer, rows: Sequence[Mapping[str, Any]], seeds: rang
     with output.progress(label) as progress:
         for number, seed in enumerate(seeds):
             part = part_of(progress, number / len(seeds), 1 / len(seeds))
-            draws.append(harmonize_rows(harmonizer, rows, seed=seed, progress=part))
+            draws.append(harmonize_rows(harmonizer, rows, seed=seed, fermatas=fermatas, progress=part))
             if len(seeds) > 1:
                 output.remark(f"{label}, draw {number + 1} of {len(seeds)}: {draws[-1].seconds:.0f} s")
     return draws
