@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from descant_tokenizers.rendering.verovio import svg_pages
 from descant_tokenizers.rendering.write import Rendering
 from descant_tokenizers.scores import VOICES, read_score, read_score_report, write_midi
 
+CASES = Path(__file__).resolve().parent.parent / "data" / "cases"
 TPQ = 480
 
 
@@ -252,3 +254,31 @@ def test_numerals_stand_on_one_line() -> None:
     rendering = Rendering(chorale(), with_chords=True)
     num_numerals = sum(bool(name.numeral) for name in rendering.chords)
     assert 0 < num_numerals == rendering.musicxml.count('<words default-y="-70">')
+
+
+@pytest.mark.parametrize(
+    ("case", "bar", "beams", "rests"),
+    [
+        ("mid_meter_13_8.mid", 1, [3, 3, 3, 2, 2], []),
+        ("mid_meter_7_8_rests.mid", 4, [], ["eighth", "quarter", "quarter"]),
+    ],
+)
+def test_beams_and_rests_show_unequal_beats(case: str, bar: int, beams: list[int], rests: list[str]) -> None:
+    text = Rendering(read_score(CASES / case)).musicxml
+    (measure,) = re.findall(rf'<measure[^>]* number="{bar}".*?</measure>', text, re.DOTALL)
+    states = re.findall(r'<beam number="1">(\w+)', measure)
+    assert [len(group) + 1 for group in " ".join(states).split("begin")[1:] for group in [group.split()]] == beams
+    notes = re.findall(r"<note.*?</note>", measure, re.DOTALL)
+    assert [re.search(r"<type>(\w+)", each)[1] for each in notes if "<rest" in each] == rests  # type: ignore[index]
+
+
+def test_a_bar_cut_short_under_a_triplet_is_engraved() -> None:
+    assert len(Rendering(read_score(CASES / "mid_one_note_engraving_hangs.mid")).svg_pages) == 1
+
+
+@pytest.mark.parametrize("case", ["mid_all_legato.mid", "mid_one_legato_overlap.mid"])
+def test_legato_is_one_line_on_the_staff(case: str) -> None:
+    text = Rendering(read_score(CASES / case)).musicxml
+    assert text.count("<pitch>") - text.count('<tie type="stop"') == 22
+    assert "<chord" not in text
+    assert "<voice>2" not in text

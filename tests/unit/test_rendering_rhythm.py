@@ -20,6 +20,8 @@ METERS = [
     TimeSignature(12, 8),
     TimeSignature(4, 2),
     TimeSignature(9, 16),
+    TimeSignature(7, 8),
+    TimeSignature(13, 8),
 ]
 
 
@@ -42,6 +44,10 @@ def lengths(values: object) -> list[str]:
         (TimeSignature(9, 8), "0", "9/2", "3 3/2", "3/2 3/2 3/2"),
         (TimeSignature(5, 4), "0", "5", "4 1", "1 1 1 1 1"),
         (TimeSignature(4, 2), "2", "8", "6", "2 4"),
+        (TimeSignature(7, 8), "1/2", "7/2", "1/2 1 3/2", "1/2 1 3/2"),
+        (TimeSignature(7, 8), "0", "2", "2", "1 1"),
+        (TimeSignature(7, 8), "1", "3", "1 1", "1 1"),
+        (TimeSignature(13, 8), "0", "13/2", "3 3/2 2", "3/2 3/2 3/2 1 1"),
     ],
 )
 def test_values_show_the_beats(meter: TimeSignature, start: str, end: str, notes: str, rests: str) -> None:
@@ -107,3 +113,28 @@ def test_times_a_tick_off_are_those_that_were_meant() -> None:
     moved = snapped(TimeSignature(4, 4), [*played[:2], *played[3:]])
     assert list(moved.values()) == [meant[0], meant[1], meant[3], meant[4]]
     assert list(snapped(TimeSignature(4, 4), [played[2]]).values()) == [meant[2]]
+
+
+@pytest.mark.parametrize(
+    ("numerator", "groups"),
+    [
+        (5, (2, 3)),
+        (7, (2, 2, 3)),
+        (8, (3, 3, 2)),
+        (10, (3, 3, 2, 2)),
+        (13, (3, 3, 3, 2, 2)),
+        (6, ()),
+        (4, (2, 2)),
+        (1, ()),
+    ],
+)
+def test_unequal_beats(numerator: int, groups: tuple[int, ...]) -> None:
+    assert TimeSignature(numerator, 8).groups == groups
+    assert TimeSignature(numerator, 4).groups == ()
+
+
+def test_no_tuplet_reaches_beyond_the_bar() -> None:
+    cut = Fraction(3)
+    assert tuplets_of(TimeSignature(11, 4), {Fraction(2), Fraction(10, 3)}, cut) == []
+    with pytest.raises(ValueError, match="No note value reaches"):
+        tuplets_of(TimeSignature(4, 4), {Fraction(3) + Fraction(1, 6)}, Fraction(13, 4))

@@ -9,7 +9,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
-from descant_tokenizers.scores import Bar, bars_of, count_bars, last_note_end
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.scores import Bar, bars_of, count_bars, last_note_end, with_pickup
 from descant_tokenizers.scores.measures import Measure, signature_changes
 
 TPQ = 480
@@ -157,3 +158,35 @@ def test_every_measure_but_the_joined_starts_a_bar(written: list[tuple[int, tupl
     for before, measure in itertools.pairwise(measures):
         is_short = before.length < before.nominal or measure.length < measure.nominal
         assert measure.onset * TPQ in starts or is_short
+
+
+@pytest.mark.parametrize(("beats", "ticks"), [(1, 480), ("1/2", 240), (1.5, 720), ("0.25", 120)])
+def test_a_pickup_can_be_stated(beats: float | str, ticks: int) -> None:
+    score = score_of(8 * 480, (0, 3, 4), (4800, 2, 4))
+    bars = bars_of(with_pickup(score, beats))
+    assert [(bar.number, bar.start_ticks) for bar in bars[:3]] == [(0, 0), (1, ticks), (2, ticks + 1440)]
+    assert [event.time for event in score.time_signatures] == [0, 4800]
+
+
+def test_a_pickup_counts_in_units_of_the_meter() -> None:
+    assert bars_of(with_pickup(score_of(4000, (0, 6, 8)), 1))[0].length_ticks == 240
+    assert bars_of(with_pickup(score_of(4000), 1))[1].length_ticks == 1920
+
+
+@pytest.mark.parametrize(
+    ("beats", "message"),
+    [
+        (0, "The pickup is 0 beats. Give more than 0 and less than 4."),
+        (4, "The pickup is 4 beats. Give more than 0 and less than 4."),
+        ("one", "The pickup is 'one'. Give a number"),
+        ("1/3", "which no note value has"),
+    ],
+)
+def test_an_impossible_pickup_is_refused(beats: float | str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        with_pickup(score_of(4000), beats)
+
+
+def test_a_second_pickup_is_refused() -> None:
+    with pytest.raises(InputError, match="already begins with a pickup"):
+        with_pickup(score_of(4000, (0, 1, 4), (480, 4, 4)), 1)

@@ -19,7 +19,7 @@ from descant_modeling.cli.generate_report import Outcome, facts_of, left_out, re
 from descant_modeling.cli.options import AllowLeaps, AllowParallels, BestOf, Device, Temperature, TopP, check_options
 from descant_modeling.common import EMBEDDED_DEFAULT
 from descant_modeling.decoding.config import GenerationConfig
-from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.common.errors import InputError, shown
 from descant_tokenizers.common.files import (
     DEFAULT_FORMATS,
     FORMATS,
@@ -51,6 +51,7 @@ def generate_command(
     given: opt.Given = None,
     write: opt.Write = None,
     track: opt.Track = None,
+    pickup: opt.Pickup = None,
     bars: opt.Bars = None,
     num_samples: opt.NumSamples = GenerationConfig.num_samples,
     seed: opt.Seed = None,
@@ -94,8 +95,8 @@ def generate_command(
         style=style,
     )
     source = _find_unconditional(request, model) if prompt is None else model
-    read = None if prompt is None else _read_prompt(request, prompt)
-    name = Path(model).name if prompt is None else prompt.stem
+    read = None if prompt is None else _read_prompt(request, prompt, pickup)
+    name = Path(model).name if prompt is None else shown(prompt.stem)
     spelled = None if key is None else parse_key(key)
     forms = _formats(formats, picture)
     path = out or OUT_FOLDER / f"{name}-{request.task}{FORMATS[forms[0]]}"
@@ -216,12 +217,13 @@ def _find_unconditional(request: Request, model: str) -> FoundCheckpoint:
     )
 
 
-def _read_prompt(request: Request, prompt: Path) -> ReadResult:
-    from descant_tokenizers.scores import read_score_report
+def _read_prompt(request: Request, prompt: Path, pickup: str | None) -> ReadResult:
+    from descant_tokenizers.scores import read_score_report, with_pickup
 
     if request.task == "compose":
         raise InputError("--task compose takes no --prompt. Leave one of the two out.")
-    return read_score_report(prompt, controls=True, marks=True)
+    read = read_score_report(prompt, controls=True, marks=True)
+    return read if pickup is None else replace(read, score=with_pickup(read.score, pickup))
 
 
 def _formats(formats: str | None, picture: bool) -> tuple[str, ...]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from descant_tokenizers.common.errors import shown
+
 if TYPE_CHECKING:
     from symusic.core import NoteTick
 
@@ -63,10 +65,11 @@ def renderings_of(samples: Sequence[Sample], name: str, task: str, marks: Marks,
 def _given(outcome: Outcome) -> str:
     if outcome.prompt is None:
         return "only noise"
+    name = shown(str(outcome.prompt))
     if outcome.request.bars is None:
-        return f"{', '.join(outcome.result.given)} of {outcome.prompt}"
+        return f"{', '.join(outcome.result.given)} of {name}"
     first, last = outcome.request.bars
-    return f"{outcome.prompt}, all but bar{f's {first}-{last}' if first < last else f' {first}'}"
+    return f"{name}, all but bar{f's {first}-{last}' if first < last else f' {first}'}"
 
 
 def _to_listen(files: WrittenFiles) -> Sequence[Path]:

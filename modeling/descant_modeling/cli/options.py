@@ -73,6 +73,10 @@ Given = Annotated[
 ]
 Write = Annotated[str | None, typer.Option(help="Instruments to write, such as piano,bass (multitrack models only).")]
 Track = Annotated[str | None, typer.Option(help="Track of the melody: its number, from 1, or its name.")]
+Pickup = Annotated[
+    str | None,
+    typer.Option(metavar="BEATS", help="Length of a pickup with which the prompt begins, if its file does not say so."),
+]
 Bars = Annotated[
     str | None,
     typer.Option(

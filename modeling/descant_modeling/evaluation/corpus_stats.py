@@ -8,7 +8,7 @@ Shapes: V = 4 voices from high to low, T 16ths, N pieces, D draws.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +22,7 @@ from descant_modeling.evaluation.grading import TERMS, Grader, features_of
 from descant_modeling.evaluation.rules import count_rules, rate_facts, rates_of, voice_ranges
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora.build import split_rows
+from descant_tokenizers.corpora.files import file_path, score_files
 from descant_tokenizers.pianoroll.frames import SILENT, Chorale, Floats, Ints, chorale_of_row, chorale_of_score
 from descant_tokenizers.scores import SUFFIXES, read_score
 from descant_tokenizers.scores.key import MAJOR_SCALE, PITCH_NAMES
@@ -80,7 +81,7 @@ def read_chorales(sources: Sequence[str], progress: Callable[[float], None] | No
     for source in sources:
         path = Path(source)
         if path.exists():
-            files += sorted(_scores_in(path)) if path.is_dir() else [path]
+            files += [file_path(path, file) for file in score_files(path)] if path.is_dir() else [path]
         elif ":" in source:
             found.chorales.extend(split_chorales(source))
         else:
@@ -96,13 +97,6 @@ def read_chorales(sources: Sequence[str], progress: Callable[[float], None] | No
         reason = next(iter(found.skipped.values()), f"Give files that end in {', '.join(SUFFIXES)}.")
         raise InputError(f"{', '.join(sources)} holds no four-part piece. {reason}")
     return found
-
-
-def _scores_in(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("*"):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if not hidden and path.is_file() and path.suffix.lower() in SUFFIXES:
-            yield path
 
 
 @dataclass(frozen=True)

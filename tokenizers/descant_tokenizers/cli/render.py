@@ -28,6 +28,9 @@ def render_command(
     key: Annotated[str | None, typer.Option(help="The key, such as 'F# minor'; default: auto.")] = None,
     chords: Annotated[bool, typer.Option("--chords", help="Write and print chord symbols and Roman numerals.")] = False,
     sound: Annotated[SoundName | None, typer.Option(help="Sound of every track; default: its own instrument.")] = None,
+    pickup: Annotated[
+        str | None, typer.Option(metavar="BEATS", help="Length of a pickup that the file does not state.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
 ) -> None:
@@ -45,12 +48,13 @@ def render_command(
     check_outputs(name, 1, forms, force=force)
 
     from descant_tokenizers.rendering.write import Rendering, write_renderings
-    from descant_tokenizers.scores import read_score_report
+    from descant_tokenizers.scores import read_score_report, with_pickup
 
     read = read_score_report(file, marks=True)
+    score = read.score if pickup is None else with_pickup(read.score, pickup)
     names = None if given is None else _parse_tracks(given, [track.name for track in read.score.tracks])
     rendering = Rendering(
-        read.score,
+        score,
         title=read.marks.title or file.stem,
         is_given=None if names is None else (lambda track, note: track in names),
         arrangement=layout,
@@ -68,7 +72,7 @@ def render_command(
             typer.echo("\n".join(chord_lines(rendering.chords)))
         for path in written.paths:
             typer.echo(f"Wrote {path}")
-        for remark in written.remarks:
+        for remark in (*read.repairs, *written.remarks):
             typer.echo(f"Note: {remark}")
     for reason in written.left_out.values():
         typer.echo(f"Note: {reason}", err=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+_NOT_UTF8 = re.compile("[\ud800-\udfff]")  # Python's stand-ins for bytes that are not UTF-8
+
 EXTRAS = {
     **dict.fromkeys(("accelerate", "datasets", "pyarrow", "tensorboard", "torch", "transformers"), "train"),
     **dict.fromkeys(("fastapi", "gradio", "uvicorn"), "app"),
@@ -22,10 +24,19 @@ class InputError(ValueError):
     `error: ` and exits with status 2; see `descant_tokenizers.cli.main.run`.
     """
 
+    def __init__(self, message: str) -> None:
+        """Make an error; a file name that is not UTF-8 is shown with replacement characters."""
+        super().__init__(shown(message))
+
     @property
     def problem(self) -> str:
         """The first sentence without its period, for callers that know a better remedy."""
         return re.split(r"\. (?=[A-Z])(?![^(]*\))|\.$", str(self), maxsplit=1)[0]  # not inside parentheses
+
+
+def shown(text: str) -> str:
+    """Return text that can be encoded: bytes of a file name that are not UTF-8 become replacement characters."""
+    return _NOT_UTF8.sub("\ufffd", text)
 
 
 def printable(text: str, max_length: int) -> str:
@@ -33,7 +44,7 @@ def printable(text: str, max_length: int) -> str:
 
     Each run of whitespace and unprintable characters becomes one space.
     """
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in shown(text)).split())
     return line if len(line) <= max_length else line[: max_length - 1].rstrip() + "…"
 
 

@@ -25,28 +25,51 @@ from descant_tokenizers.scores.reading import read_bytes
 UNKNOWN = "unknown"
 UNKNOWN_LICENCE = "unknown (user files)"
 
+_BYTE = re.compile(r"\\x([89a-f][0-9a-f])")
 _BOOK_KEY = re.compile(r"(?P<file>.*\.abc)#(?P<tune>\d+)", re.IGNORECASE | re.DOTALL)
 _TUNE_START = re.compile(r"^X:", re.MULTILINE)
 _SHARED_FIELD = re.compile(r"^[A-WYZa-z]:.*$", re.MULTILINE)
 
 
 def score_keys(folder: Path) -> list[str]:
-    """List the pieces in the score files under a folder, without hidden files, sorted by relative path.
+    """List the pieces in the score files under a folder, sorted by relative path; see `score_files`.
 
     Raises:
         InputError: There is no such folder, or no score file in it.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder. Give a folder of score files.")
-    found = [
-        os.path.relpath(os.path.join(root, name), folder).replace(os.sep, "/")
-        for root, _, names in os.walk(folder)
-        for name in names
-        if os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith(".")
-    ]
+    found = score_files(folder)
     if not found:
         raise InputError(f"{folder} holds no score file ({', '.join(SUFFIXES)}). Give a folder that does.")
-    return [key for file in sorted(found) for key in keys_in(folder, file)]
+    return [key for file in found for key in keys_in(folder, file)]
+
+
+def score_files(folder: Path) -> list[str]:
+    """List the score files under a folder by relative path, sorted.
+
+    Hidden files and folders are left out; links are followed, and a folder that several lead to is visited once. In a
+    path that is not UTF-8, its bytes are written as hexadecimal escapes (see `file_path`).
+    """
+    found = []
+    visited = {os.path.realpath(folder)}
+    for root, folders, names in os.walk(folder, followlinks=True):
+        inside = {name: os.path.realpath(os.path.join(root, name)) for name in sorted(folders) if name[0] != "."}
+        folders[:] = [name for name, real in inside.items() if not (real in visited or visited.add(real))]  # type: ignore[func-returns-value]
+        for name in names:
+            if os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith("."):
+                path = os.path.relpath(os.path.join(root, name), folder).replace(os.sep, "/")
+                found.append(os.fsencode(path).decode("utf-8", "backslashreplace"))
+    return sorted(found)
+
+
+def file_path(folder: Path, file: str) -> Path:
+    """Return the path of a file from `score_files`."""
+    path = folder / file
+    if "\\x" not in file or path.exists():
+        return path
+    name = _BYTE.sub(lambda byte: bytes([int(byte[1], 16)]).decode("utf-8", "surrogateescape"), file)
+    return folder / name
 
 
 def keys_in(folder: Path, file: str) -> list[str]:
@@ -54,7 +77,7 @@ def keys_in(folder: Path, file: str) -> list[str]:
     if not file.lower().endswith(".abc"):
         return [file]
     try:
-        num_tunes = len(_tunes(folder / file))
+        num_tunes = len(_tunes(file_path(folder, file)))
     except InputError:  # reading the whole file fails too, and is reported there
         return [file]
     return [file] if num_tunes < 2 else [f"{file}#{number}" for number in range(1, num_tunes + 1)]
@@ -118,8 +141,8 @@ class FileReader:
         """
         book = _BOOK_KEY.fullmatch(key)
         if book is None:
-            return read_bytes(self.root / key, self.limits.max_bytes)
-        tunes = _tunes(self.root / book["file"])
+            return read_bytes(file_path(self.root, key), self.limits.max_bytes)
+        tunes = _tunes(file_path(self.root, book["file"]))
         if int(book["tune"]) > len(tunes):
             raise InputError(f"{self.root / book['file']} changed while it was being read. Start again.")
         return tunes[int(book["tune"]) - 1]
@@ -162,7 +185,7 @@ class FolderCorpus:
         digest = hashlib.sha256(f"{self.root.resolve()} {self.parts} {self.licence}".encode())
         for file in dict.fromkeys(map(source_file, self.keys)):
             try:
-                status = (self.root / file).stat()
+                status = file_path(self.root, file).stat()
                 facts = f"{status.st_size} {status.st_mtime_ns}"
             except OSError:  # for example a dangling link; reading it will report that
                 facts = "unreadable"

@@ -17,6 +17,7 @@ from descant_tokenizers.rendering import Layout
 from descant_tokenizers.rendering.rhythm import TimeSignature, snapped, tuplets_of
 from descant_tokenizers.scores import VOICES, bars_of
 from descant_tokenizers.scores.marks import Marks
+from descant_tokenizers.scores.voices import line_of
 
 GivenRule = Callable[[str, NoteTick], bool]
 """Takes a track's name and one of its notes; returns True if the note was given, False if it was added."""
@@ -118,8 +119,16 @@ def measure_at(measures: Sequence[PrintedMeasure], point: Fraction) -> int:
 def layers_of(
     track: TrackTick, ticks_per_quarter: int, measures: Sequence[PrintedMeasure], is_given: GivenRule | None
 ) -> tuple[list[list[NoteGroup]], Displacement]:
-    """Group a track's notes into chords, and the chords into layers; by default all notes are given."""
-    exact = [(Fraction(n.time, ticks_per_quarter), Fraction(n.end, ticks_per_quarter)) for n in track.notes]
+    """Group a track's notes into chords, and the chords into layers; by default all notes are given.
+
+    Notes of a line that are played legato end where the next one begins (see `line_of`).
+    """
+    line = line_of(track)
+    ends = {(n.time, n.pitch): n.end for n in line.track.notes} if line is not None else {}
+    exact = [
+        (Fraction(n.time, ticks_per_quarter), Fraction(ends.get((n.time, n.pitch), n.end), ticks_per_quarter))
+        for n in track.notes
+    ]
     given = [is_given is None or is_given(track.name, note) for note in track.notes]
     coarse: set[int] = set()
     while True:
@@ -165,7 +174,7 @@ def _unwritable(measures: Sequence[PrintedMeasure], layer: Layer) -> Iterator[in
             points.setdefault(index, set()).add(point - measures[index].start + measures[index].offset)
     for index, own in points.items():
         try:
-            tuplets_of(measures[index].meter, own)
+            tuplets_of(measures[index].meter, own, measures[index].offset + measures[index].length)
         except ValueError:
             yield index
 

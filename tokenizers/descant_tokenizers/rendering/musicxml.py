@@ -51,7 +51,7 @@ from descant_tokenizers.rendering.layers import (
     measures_of,
     staves_of,
 )
-from descant_tokenizers.rendering.rhythm import NoteValue, Tuplet, note_values, tuplets_of
+from descant_tokenizers.rendering.rhythm import NoteValue, TimeSignature, Tuplet, note_values, tuplets_of
 from descant_tokenizers.rendering.spelling import note_name, spell
 from descant_tokenizers.scores import VOICES
 
@@ -152,7 +152,7 @@ class _Notation:
                 measure.append(getattr(clef, clef_of(staff))())
             self._put_key(measure, own, index)
             if own.meter != before:
-                measure.insert(0, meter.TimeSignature(f"{own.meter.numerator}/{own.meter.denominator}"))
+                measure.insert(0, _time_signature(own.meter))
                 before = own.meter
             if own.offset:
                 measure.paddingLeft = float(own.offset)
@@ -312,6 +312,13 @@ def _inside(layer: Layer, own: PrintedMeasure) -> Layer:
     """Return the groups of a layer that sound in a measure."""
     first = bisect.bisect_right(layer, own.start, key=lambda group: group.end)
     return layer[first : bisect.bisect_left(layer, own.end, key=lambda group: group.onset)]
+
+
+def _time_signature(own: TimeSignature) -> meter.TimeSignature:
+    signature = meter.TimeSignature(f"{own.numerator}/{own.denominator}")
+    if own.groups:  # music21 beams 13/8 as one group
+        signature.beamSequence = meter.MeterSequence([f"{size}/{own.denominator}" for size in own.groups])
+    return signature
 
 
 def _measure_rest(own: PrintedMeasure) -> note.Rest:

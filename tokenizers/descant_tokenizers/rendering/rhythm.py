@@ -6,6 +6,7 @@ in 4/4 begins at 3.
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -32,6 +33,15 @@ class TimeSignature:
     def is_compound(self) -> bool:
         """True if three units are a beat, as in 6/8."""
         return self.denominator >= 8 and self.numerator % 3 == 0
+
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """The beats in units where they are unequal, as in 7/8 (2 + 2 + 3) or 13/8 (3 + 3 + 3 + 2 + 2); else empty."""
+        if self.denominator < 8 or self.is_compound or self.numerator == 1:
+            return ()
+        num_threes = next(n for n in range(self.numerator // 3, -1, -1) if (self.numerator - 3 * n) % 2 == 0)
+        twos, threes = (2,) * ((self.numerator - 3 * num_threes) // 2), (3,) * num_threes
+        return twos + threes if num_threes <= 1 else threes + twos
 
     @property
     def unit(self) -> Fraction:
@@ -93,26 +103,27 @@ def tuplets_of(meter: TimeSignature, points: Collection[Fraction], length: Fract
 
     Args:
         meter: The bar's meter.
-        points: Where notes begin and end.
-        length: Length of the bar, if it is longer than its meter.
+        points: Where notes begin and end; those after the end of the bar are ignored.
+        length: Length of the bar, if it is not that of its meter.
 
     Raises:
         ValueError: No note values reach one of the points.
     """
-    end = max(length or meter.length, max(points, default=Fraction(0)))
+    end = length or meter.length
+    points = [min(point, end) for point in points]
     found: list[Tuplet] = []
     at = Fraction(0)
     while at < end:
-        wide = None if meter.is_compound else _wide_triplet(meter, at, points)
-        found += [wide] if wide else _tuplets_in(at, meter.unit, points)
+        wide = None if meter.is_compound else _wide_triplet(meter, at, points, end)
+        found += [wide] if wide else _tuplets_in(at, min(meter.unit, end - at), points, meter.unit)
         at = found[-1].end if wide else at + meter.unit
     return found
 
 
-def _wide_triplet(meter: TimeSignature, start: Fraction, points: Collection[Fraction]) -> Tuplet | None:
-    """Find a triplet of quarters in the time of two, from an odd beat on."""
+def _wide_triplet(meter: TimeSignature, start: Fraction, points: Collection[Fraction], end: Fraction) -> Tuplet | None:
+    """Find a triplet of quarters in the time of two, from an odd beat on, before the end of the bar."""
     length = 2 * meter.unit
-    if start % length or start + length > meter.length:
+    if start % length or start + length > end:
         return None
     inside = [point for point in points if start < point < start + length]
     third = length / 3
@@ -121,8 +132,15 @@ def _wide_triplet(meter: TimeSignature, start: Fraction, points: Collection[Frac
     return Tuplet(start, length, 3, 2, third)
 
 
-def _tuplets_in(start: Fraction, length: Fraction, points: Collection[Fraction]) -> list[Tuplet]:
+def _tuplets_in(
+    start: Fraction, length: Fraction, points: Collection[Fraction], unit: Fraction | None = None
+) -> list[Tuplet]:
+    """Find the tuplets in a unit; in less than a `unit`, at the end of a bar, there are none."""
     inside = sorted({point for point in points if start < point < start + length})
+    if unit is not None and length < unit:
+        if any((point * _FINEST).denominator > 1 for point in inside):
+            raise ValueError(f"No note value reaches {inside}.")
+        return []
     parts = math.lcm(*(((point - start) / length).denominator for point in inside))
     odd = parts
     while odd % 2 == 0:
@@ -151,6 +169,9 @@ def note_values(
 
 
 def _values(meter: TimeSignature, start: Fraction, end: Fraction, is_rest: bool) -> Iterator[NoteValue]:
+    if meter.groups:
+        yield from _values_in_groups(meter, start, end, is_rest)
+        return
     if (_is_plain_rest if is_rest else _is_plain)(meter, start, end):
         yield NoteValue(start, end - start)
         return
@@ -159,9 +180,30 @@ def _values(meter: TimeSignature, start: Fraction, end: Fraction, is_rest: bool)
     yield from _values(meter, cut, end, is_rest)
 
 
+def _values_in_groups(meter: TimeSignature, start: Fraction, end: Fraction, is_rest: bool) -> Iterator[NoteValue]:
+    """Write a note or rest where beats are unequal: only whole beats of a note share a value."""
+    bounds = [sum(meter.groups[:count]) * meter.unit for count in range(len(meter.groups) + 1)]
+    index = bisect.bisect_right(bounds, start) - 1
+    if end <= bounds[min(index + 1, len(meter.groups))] or start >= bounds[-1]:
+        size = meter.groups[min(index, len(meter.groups) - 1)]
+        beat = TimeSignature(size, meter.denominator) if size == 3 else TimeSignature(1, meter.denominator // 2)
+        for value in _values(beat, start - bounds[index], end - bounds[index], is_rest):
+            yield NoteValue(bounds[index] + value.start, value.length)
+    elif not is_rest and start in bounds and end in bounds and _is_dotted_or_plain(end - start):
+        yield NoteValue(start, end - start)
+    else:
+        inside = [bound for bound in bounds if start < bound < end]
+        is_whole = not is_rest and start in bounds
+        cut = max(bound for bound in inside if _is_dotted_or_plain(bound - start)) if is_whole else inside[0]
+        yield from _values_in_groups(meter, start, cut, is_rest)
+        yield from _values_in_groups(meter, cut, end, is_rest)
+
+
 def _values_in(tuplet: Tuplet, start: Fraction, end: Fraction) -> Iterator[NoteValue]:
     while start < end:
         count = int((end - start) / tuplet.unit)
+        if count < 1:
+            raise ValueError(f"No note value reaches {end} in a tuplet.")
         while not _is_dotted_or_plain(Fraction(count)):
             count -= 1
         yield NoteValue(start, count * tuplet.unit, tuplet)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from descant_tokenizers.scores.bars import Bar, bars_of, count_bars, last_note_end
+from descant_tokenizers.scores.bars import Bar, bars_of, count_bars, last_note_end, with_pickup
 from descant_tokenizers.scores.midi import write_midi
 from descant_tokenizers.scores.names import NUM_VOICES, VOICES
 from descant_tokenizers.scores.reading import SUFFIXES, read_score, read_score_report
@@ -23,5 +23,6 @@ __all__ = [
     "pick_melody",
     "read_score",
     "read_score_report",
+    "with_pickup",
     "write_midi",
 ]

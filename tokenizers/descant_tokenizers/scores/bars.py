@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from symusic.core import ScoreTick
+from symusic.core import ScoreTick, TimeSignatureTick, TimeSignatureTickList
 
+from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores.tracks import notes_of
 
+_MAX_DENOMINATOR = 64
 DEFAULT_SIGNATURE = (4, 4)
 """Assumed by the MIDI specification where a file has no time signature."""
 
@@ -77,6 +79,42 @@ def bars_of(score: ScoreTick) -> list[Bar]:
             start, end = section.line(index), section.line(index + 1)
             bars.append(Bar(number + len(bars), start, end - start, section.numerator, section.denominator))
     return bars
+
+
+def with_pickup(score: ScoreTick, beats: float | str | Fraction) -> ScoreTick:
+    """Return a copy of a score whose first beats are a pickup; the first time signature counts from their end.
+
+    Args:
+        score: A score without a pickup.
+        beats: Length of the pickup, in units of the first time signature (eighths in 6/8), such as 1, 0.5 or `"1/2"`.
+
+    Raises:
+        InputError: The score has a pickup, or `beats` is not between 0 and a bar, or cannot be written as a bar.
+    """
+    try:
+        beats = Fraction(beats)
+    except (ValueError, ZeroDivisionError, OverflowError):
+        raise InputError(f"The pickup is '{beats}'. Give a number of beats, such as 1 or 0.5.") from None
+    sections = list(_sections(score))
+    if _starts_with_pickup(sections):
+        raise InputError("The score already begins with a pickup. Leave --pickup out.")
+    first = sections[0]
+    if not 0 < beats < first.numerator:
+        raise InputError(f"The pickup is {float(beats):g} beats. Give more than 0 and less than {first.numerator}.")
+    numerator, denominator = beats.numerator, first.denominator * beats.denominator
+    ticks = Fraction(4 * score.ticks_per_quarter * numerator, denominator)
+    if ticks.denominator > 1 or denominator.bit_count() > 1 or denominator > _MAX_DENOMINATOR:
+        raise InputError(f"The pickup is {float(beats):g} beats, which no note value has. Give 1, 0.5 or the like.")
+    result = score.copy()
+    later = [event for event in score.time_signatures if event.time > ticks]
+    result.time_signatures = TimeSignatureTickList(
+        [
+            TimeSignatureTick(0, numerator, denominator),
+            TimeSignatureTick(int(ticks), first.numerator, first.denominator),
+            *later,
+        ]
+    )
+    return result
 
 
 def count_bars(score: ScoreTick) -> int:

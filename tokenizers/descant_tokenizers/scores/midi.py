@@ -313,6 +313,17 @@ def track_events(data: bytes, start: int, end: int) -> Iterator[Event]:
             place = stop
 
 
+def events_of_tracks(data: bytes) -> Iterator[list[Event]]:
+    """Yield the events of each track of a file, each with its time in ticks in place of its start."""
+    for start, end in _tracks(data):
+        time = 0
+        events: list[Event] = []
+        for first, status, meta, begin, stop in track_events(data, start, end):
+            time += _quantity(data, first)[1]
+            events.append((time, status, meta, begin, stop))
+        yield events
+
+
 def _tracks(data: bytes) -> Iterator[tuple[int, int]]:
     place = _HEADER.size
     while place + _CHUNK_HEAD.size <= len(data):

@@ -12,8 +12,9 @@ from typing import Literal
 from symusic.core import ScoreTick
 
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.scores.marks import with_notes
+from descant_tokenizers.scores.marks import Marks, with_notes
 from descant_tokenizers.scores.midi import MIDI_MAGIC, check_midi, parse_midi, unwrapped
+from descant_tokenizers.scores.midi_lyrics import lyrics_of
 from descant_tokenizers.scores.validation import Limits, ReadResult, validated
 
 ScoreFormat = Literal["midi", "musicxml", "mxl", "abc", "humdrum"]
@@ -73,7 +74,7 @@ def read_score_report(
         path: The file.
         limits: Bounds on what is read.
         controls: Keep the controllers (pedals, volume, ...) and pitch bends of a MIDI file.
-        marks: Read the marks of a notation file (lyrics, fermatas, words) as well.
+        marks: Read the marks (lyrics, fermatas, words) as well; MIDI files have lyrics only.
 
     Returns:
         The score, its repairs, its metadata, and its marks if asked for.
@@ -97,7 +98,9 @@ def parse_score(
     form = _format_of(path, data)
     if form == "midi":
         parsed, changes = parse_midi(path, data)
-        found = ReadResult(parsed, changes + check_midi(path, data, limits.max_events, parsed.note_num()))
+        changes += check_midi(path, data, limits.max_events, parsed.note_num())
+        sung, lost = lyrics_of(data, parsed) if marks else (Marks(), [])
+        found = ReadResult(parsed, changes + lost, marks=sung)
     else:
         from descant_tokenizers.scores.notation import parse_notation
 

@@ -1,0 +1,171 @@
+"""Lyrics of MIDI files: lyric events, and the text events of karaoke files.
+
+A syllable is an event at the onset of its note. Programs mark the ends of words in one of two ways: by spaces and line
+breaks (`sing` `ing `), or by hyphens (`sing-` `ing`).
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Literal, NamedTuple
+
+from symusic.core import NoteTick, ScoreTick
+
+from descant_tokenizers.common.errors import printable
+from descant_tokenizers.scores.encodings import decode_text, likely_encoding
+from descant_tokenizers.scores.marks import Lyric, Marks, PartPlace
+from descant_tokenizers.scores.midi import events_of_tracks
+from descant_tokenizers.scores.voices import line_of
+
+_TEXT, _LYRIC = 0x01, 0x05
+_BREAKS = "/\\\r\n"  # of lines and paragraphs
+_SPACES = _BREAKS + " \t"
+_SYLLABIC: dict[tuple[bool, bool], Literal["single", "begin", "middle", "end"]] = {
+    (False, False): "single",
+    (False, True): "begin",
+    (True, True): "middle",
+    (True, False): "end",
+}
+"""Place in a word, by whether it began before a syllable and goes on after it."""
+
+_MAX_SYLLABLE = 120
+_LANGUAGES = {"JAPA": "cp932", "RUSS": "cp1251", "POLI": "cp1250", "CZEC": "cp1250", "HUNG": "cp1250", "GREE": "cp1253"}
+"""Encodings by the language that a karaoke file declares (`@LRUSS`)."""
+
+_CHARSETS = {"{@LATIN}": "cp1252", "{@JP}": "cp932"}
+"""Encodings by the tag in a lyric event (RP-026 of the MIDI Association)."""
+
+
+class _Event(NamedTuple):
+    """A text at a tick."""
+
+    time: int
+    text: str
+
+
+def lyrics_of(data: bytes, score: ScoreTick) -> tuple[Marks, list[str]]:
+    """Return the lyrics of a MIDI file, and the title if it is a karaoke file.
+
+    Args:
+        data: The bytes of the file.
+        score: Its score; the parts of the marks are its tracks.
+
+    Returns:
+        The marks, and a sentence if syllables have no note.
+    """
+    tracks, title = _texts(data)
+    lyrics: dict[PartPlace, tuple[Lyric, ...]] = {}
+    num_lost = 0
+    for events in tracks:
+        part = _best_part(events, score)
+        onsets = {} if part is None else _onsets(score, part)
+        times = sorted(onsets)
+        for event, lyric in _lyrics(events):
+            near = _nearest(times, event.time, score.ticks_per_quarter // 4)
+            place = None if part is None or near is None else _place(score, part, onsets[near])
+            if place is None or place in lyrics:
+                num_lost += 1
+            else:
+                lyrics[place] = (lyric,)
+    lost = [f"{num_lost} syllable{'s' * (num_lost > 1)} without a note left out"] if num_lost else []
+    return Marks(lyrics, title=printable(title, _MAX_SYLLABLE)), lost
+
+
+def _texts(data: bytes) -> tuple[list[list[_Event]], str]:
+    """Return the syllables of each track of the file that has any, and the title of a karaoke file."""
+    found = [
+        [(time, meta, data[begin:stop]) for time, _, meta, begin, stop in events if meta in (_TEXT, _LYRIC)]
+        for events in events_of_tracks(data)
+    ]
+    contents = [content for events in found for _, _, content in events]
+    encoding = None if all(content.isascii() for content in contents) else _declared(contents)
+    if encoding is None and any(not _is_utf8(content) for content in contents):
+        encoding = likely_encoding(contents)
+    has_lyrics = any(meta == _LYRIC and content.strip() for events in found for _, meta, content in events)
+    is_karaoke = any(content[:2] in (b"@K", b"@T", b"@L") or content[:1] == b"\\" for content in contents)
+    wanted = _LYRIC if has_lyrics else _TEXT if is_karaoke else None
+    tracks, titles = [], []
+    for events in found:
+        decoded = [(time, meta, decode_text(content, encoding)) for time, meta, content in events]
+        titles += [text[2:] for _, meta, text in decoded if meta == _TEXT and text.startswith("@T")]
+        texts = [_Event(time, _without_tag(text)) for time, meta, text in decoded if meta == wanted]
+        tracks.append([event for event in texts if not event.text.startswith("@")])
+    return [events for events in tracks if events], titles[0] if titles else ""
+
+
+def _is_utf8(content: bytes) -> bool:
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _declared(contents: Sequence[bytes]) -> str | None:
+    for content in contents:
+        text = content.decode("latin-1")
+        for tag, encoding in _CHARSETS.items():
+            if text.startswith(tag):
+                return encoding
+        if text.startswith("@L") and text[2:6].upper() in _LANGUAGES:
+            return _LANGUAGES[text[2:6].upper()]
+    return None
+
+
+def _without_tag(text: str) -> str:
+    return next((text[len(tag) :] for tag in _CHARSETS if text.startswith(tag)), text)
+
+
+def _best_part(events: Sequence[_Event], score: ScoreTick) -> int | None:
+    """Return the track that has the most notes where the events are: of equals a line, then the first."""
+    times = {event.time for event in events}
+    best, most = None, (0, False)
+    for index, track in enumerate(score.tracks):
+        if track.is_drum:
+            continue
+        count = len(times & {note.time for note in track.notes})
+        if count >= max(most[0], 1) and (count, line_of(track) is not None) > most:
+            best, most = index, (count, line_of(track) is not None)
+    return best
+
+
+def _onsets(score: ScoreTick, part: int) -> dict[int, NoteTick]:
+    """Return the highest note of a track at each onset."""
+    return {note.time: note for note in sorted(score.tracks[part].notes, key=lambda note: note.pitch)}
+
+
+def _nearest(times: Sequence[int], time: int, most: int) -> int | None:
+    index = bisect.bisect_left(times, time)
+    near = min(times[max(index - 1, 0) : index + 1], key=lambda other: abs(other - time), default=None)
+    return near if near is not None and abs(near - time) <= most else None
+
+
+def _place(score: ScoreTick, part: int, note: NoteTick) -> PartPlace:
+    return part, Fraction(note.time, score.ticks_per_quarter), note.pitch
+
+
+def _lyrics(events: Sequence[_Event]) -> list[tuple[_Event, Lyric]]:
+    """Read syllables with their places in words."""
+    sung = [event for event in events if event.text.strip(_BREAKS)]
+    has_spaces = any(event.text != _plain(event.text) for event in sung)
+    syllables: list[tuple[_Event, str]] = []
+    continues: list[bool] = []  # the word of each syllable goes on after it
+    for event in events:
+        text = _plain(event.text)
+        if continues and has_spaces and (not text or event.text[:1] in _SPACES):
+            continues[-1] = False
+        if text not in ("", "-", "_"):
+            syllables.append((event, text.rstrip("-_").lstrip("-") or text))
+            continues.append(text.endswith("-") or (has_spaces and event.text[-1:] not in _SPACES))
+    if continues:
+        continues[-1] = False
+    return [
+        (event, Lyric(printable(text, _MAX_SYLLABLE), _SYLLABIC[goes_on, follows], 1))
+        for (event, text), goes_on, follows in zip(syllables, [False, *continues], continues, strict=False)
+    ]
+
+
+def _plain(text: str) -> str:
+    return text.strip(_SPACES)
