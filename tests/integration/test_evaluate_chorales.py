@@ -162,6 +162,22 @@ def test_the_second_draw_equals_the_first_of_the_next_seed_and_the_table_shows_b
 
 
 @pytest.mark.slow
+def test_tunes_are_harmonized_by_kind_of_meter(descant, repo_root, tmp_path) -> None:
+    command = ("evaluate", "tunes", repo_root / "tests" / "data" / "tunes", "--model", "nearest", "--limit", 3)
+    done = descant(*command, "--num-draws", 2, "--out", tmp_path / "midi", "--json")
+    assert done.status == 0, done.err
+    facts = json.loads(done.out)
+    found = facts["models"]["nearest"]
+    assert [found[group]["num_tunes"] for group in ("all", "simple", "compound")] == [3, 2, 1]
+    assert list(found["tunes"]) == ["auld-lang-syne", "aunt-rhody", "banish-misfortune"]
+    assert facts["references"]["chorales:train"]["num_pieces"] == 201
+    assert len(list((tmp_path / "midi" / "nearest").glob("*.mid"))) == 6
+    shown = descant(*command, "--no-fermatas").out
+    assert "draws of each: 1" in " ".join(shown.split())
+    assert "compound" in shown
+
+
+@pytest.mark.slow
 def test_memorization_finds_copied_training_pieces(descant, tmp_path) -> None:
     for row in split_rows("chorales:train")[:2]:
         write_midi(row_to_score(row), tmp_path / f"{row['id']}.mid")

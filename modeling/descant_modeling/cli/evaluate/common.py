@@ -6,13 +6,18 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from descant_tokenizers.common.errors import InputError
+
 if TYPE_CHECKING:
+    from symusic.core import ScoreTick
+
     from descant_modeling.decoding.config import GenerationConfig
     from descant_modeling.evaluation.harmonizers import Harmonizer
 
@@ -20,7 +25,22 @@ Corpus = Annotated[str, typer.Option(help="Corpus name, or folder of a built dat
 Split = Annotated[str, typer.Option(help="Split to measure on; test is for releases only.")]
 Reference = Annotated[str, typer.Option(help="Corpus and split to compare with.")]
 Limit = Annotated[int | None, typer.Option(help="Use only the first pieces.")]
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        help="Embedded model, folder, Hub id, nearest, markov, or baseline for these two; repeat it for more.",
+    ),
+]
+HarmoniesFolder = Annotated[
+    Path | None, typer.Option("--out", help="New folder for the MIDI files, one subfolder per model.")
+]
+Fermatas = Annotated[bool, typer.Option("--fermatas/--no-fermatas", help="Tell the model where phrases end, or not.")]
+NumDraws = Annotated[int, typer.Option(help="Number of harmonies of each melody.")]
+DrawSeed = Annotated[int, typer.Option("--seed", help="Same seed, same music; each further draw adds 1.")]
 Seed = Annotated[int, typer.Option(help="Same seed, same music.")]
+
+DrawT = TypeVar("DrawT")
 
 RELEASE_SPLIT = "test"
 _MAX_NAMED = 5
@@ -75,6 +95,41 @@ class Output:
             else:
                 console.print(part)
                 console.print()
+
+
+def check_new_folder(out: Path | None) -> None:
+    """Check that a folder for harmonies is new or empty.
+
+    Raises:
+        InputError: It holds something, or is not a folder.
+    """
+    if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out} already exists and is not empty. Choose a new folder for --out.")
+
+
+def write_harmonies(draws: Sequence[Sequence[tuple[str, ScoreTick]]], folder: Path) -> None:
+    """Write harmonies, each with its name: the first draw as NAME.mid, the second as NAME-2.mid, and so on."""
+    from descant_tokenizers.scores import write_midi
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, draw in enumerate(draws, start=1):
+        suffix = f"-{number}" if number > 1 else ""
+        for name, score in draw:
+            write_midi(score, folder / f"{name}{suffix}.mid")
+
+
+def draw_each(label: str, seeds: range, output: Output, draw: Callable[..., DrawT]) -> list[DrawT]:
+    """Call `draw` with `seed` and `progress` for each seed; show the progress of all and the time of each."""
+    from descant_modeling.common.console import part_of
+
+    draws = []
+    with output.progress(label) as progress:
+        for number, seed in enumerate(seeds):
+            started = time.monotonic()
+            draws.append(draw(seed=seed, progress=part_of(progress, number / len(seeds), 1 / len(seeds))))
+            if len(seeds) > 1:
+                output.remark(f"{label}, draw {number + 1} of {len(seeds)}: {time.monotonic() - started:.0f} s")
+    return draws
 
 
 def load_harmonizer(name: str, device: str | None, config: GenerationConfig | None = None) -> Harmonizer:
