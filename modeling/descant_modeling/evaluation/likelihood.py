@@ -25,7 +25,7 @@ from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora import load_corpus
 from descant_tokenizers.pianoroll.frames import Floats
 from descant_tokenizers.scores import VOICES
-from descant_tokenizers.tokens.dataset import dataset_pieces, tokenize_dataset
+from descant_tokenizers.tokens.dataset import StoredPieces, tokenize_dataset
 from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.tasks import TaskLayout
 
@@ -128,7 +128,7 @@ def held_out_pieces(layout: TaskLayout, split: str, limit: int | None = None) ->
             continue
         rows = dataset[split].filter(lambda row: row["num_parts"] in (1, len(VOICES)), keep_in_memory=True)
         tokenized, _ = tokenize_dataset(with_styles(DatasetDict({split: rows})), layout.vocabulary.tokenizer)
-        for row, piece in zip(tokenized[split], dataset_pieces(tokenized[split], layout), strict=True):
+        for row, piece in zip(tokenized[split], StoredPieces([tokenized[split]], layout), strict=True):
             style = style_of(row)
             if style in found and (limit is None or len(found[style]) < limit):
                 found[style].append((row["id"], piece))

@@ -157,6 +157,22 @@ class CausalConfig(CommonConfig):
 
 
 @dataclass(frozen=True)
+class EvalConfig:
+    """Validation.
+
+    Args:
+        max_pieces: Pieces of the validation split to score. Of a larger split, the same ones are drawn in every run;
+            null scores all.
+    """
+
+    max_pieces: int | None = 200
+
+    def __post_init__(self) -> None:
+        valid = self.max_pieces is None or self.max_pieces > 0
+        check(valid, "eval.max_pieces", self.max_pieces, "give a positive number, or null for all pieces")
+
+
+@dataclass(frozen=True)
 class RunConfig(CausalConfig):
     """Training run of a causal model over scores; by default the first stage of the published model.
 
@@ -165,6 +181,7 @@ class RunConfig(CausalConfig):
         layout: Token layout of the tasks.
         tasks: Share of each task.
         data: Training and validation data.
+        eval: Validation.
     """
 
     objective: str = "causal"
@@ -173,3 +190,4 @@ class RunConfig(CausalConfig):
     layout: LayoutConfig = field(default_factory=lambda: LayoutConfig(given_at_onsets=True))
     tasks: TaskShares = field(default_factory=TaskShares)
     data: DataConfig = field(default_factory=DataConfig)
+    eval: EvalConfig = field(default_factory=EvalConfig)

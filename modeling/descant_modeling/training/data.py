@@ -9,19 +9,20 @@ upper note.
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import Any
 
-from datasets import Dataset, DatasetDict, concatenate_datasets
+import numpy as np
+from datasets import Dataset, DatasetDict
 from symusic.core import ScoreTick
 
+from descant_modeling.common.devices import available_cores
 from descant_modeling.training.config import RunConfig
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora import load_corpus, reading_bar, row_to_score
 from descant_tokenizers.scores import VOICES
-from descant_tokenizers.tokens.dataset import tokenize_dataset
+from descant_tokenizers.tokens.dataset import StoredPieces, sample_rows, tokenize_dataset
 from descant_tokenizers.tokens.kinds import kind_of
 from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.presets import PITCH_RANGE
@@ -88,39 +89,6 @@ def _voiced_row(row: dict[str, Any]) -> dict[str, Any]:
     return {"music": as_voices(row_to_score(row)).dumps_midi() if is_named_otherwise else row["music"]}
 
 
-class StoredPieces(Sequence[Piece]):
-    """Pieces of tokenized splits, which stay on disk: each access reads the ids of a row and decodes them."""
-
-    def __init__(self, splits: Sequence[Dataset], layout: TaskLayout) -> None:
-        kept = ("input_ids", "phrase_ends")
-        columns = [split.select_columns([name for name in kept if name in split.column_names]) for split in splits]
-        self._rows = concatenate_datasets(columns).with_format("numpy") if columns else ()
-        self._layout = layout
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @overload
-    def __getitem__(self, index: int) -> Piece: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Piece]: ...
-    def __getitem__(self, index: int | slice) -> Piece | list[Piece]:
-        if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(len(self)))]
-        return self._layout.decode(self._rows[index]["input_ids"].tolist()).piece
-
-    def phrase_ends(self, index: int) -> tuple[int, ...]:
-        """Return the onsets of the last notes of a piece's phrases, in grid ticks; empty if they are not marked."""
-        return tuple(int(tick) for tick in self._rows[index].get("phrase_ends", ()))
-
-    def sha256(self) -> str:
-        """Return a hash of all ids."""
-        digest = hashlib.sha256()
-        for row in self._rows:
-            digest.update(json.dumps(row["input_ids"].tolist()).encode())
-        return digest.hexdigest()
-
-
 @dataclass(frozen=True)
 class RunData:
     """Pieces to train and validate on.
@@ -129,7 +97,7 @@ class RunData:
         train: Training pieces.
         valid: Validation pieces.
         corpora: Hash of each corpus.
-        remarks: Pieces left out, one sentence per corpus.
+        remarks: Pieces left out, one sentence per corpus, and those of the validation split that are not scored.
         train_styles: Style token of each training piece; None if the layout has none for it.
         valid_styles: Style token of each validation piece.
     """
@@ -155,7 +123,7 @@ def load_data(config: RunConfig, layout: TaskLayout, *, quiet: bool = True) -> R
         with reading_bar(name, quiet=quiet) as progress:
             corpus = load_corpus(name, parts=kind_of(layout.vocabulary).parts, progress=progress)
         corpus = with_styles(corpus) if layout.config.styles else corpus
-        tokenized[name], refused = tokenize_dataset(corpus, layout.vocabulary.tokenizer)
+        tokenized[name], refused = tokenize_dataset(corpus, layout.vocabulary.tokenizer, available_cores())
         if refused:
             piece, reason = next(iter(refused.items()))
             remarks.append(f"{name}: {len(refused)} pieces left out, the first is {piece}: {reason}")
@@ -171,7 +139,15 @@ def load_data(config: RunConfig, layout: TaskLayout, *, quiet: bool = True) -> R
             "Choose other splits or corpora."
         )
     measured = tokenized[data.valid_corpus or data.corpora[0]]
-    valid = [measured_rows(measured["valid"], layout)] if "valid" in measured else []
+    valid = []
+    if "valid" in measured:
+        rows = measured_rows(measured["valid"], layout)
+        valid = [rows.select(sample_rows(len(rows), config.eval.max_pieces))]
+        if len(valid[0]) < len(rows):
+            remarks.append(
+                f"valid: {len(valid[0]):,} of {len(rows):,} pieces are scored, the same ones in every run "
+                "(eval.max_pieces=null scores all)"
+            )
     return RunData(
         train,
         StoredPieces(valid, layout),
@@ -183,9 +159,9 @@ def load_data(config: RunConfig, layout: TaskLayout, *, quiet: bool = True) -> R
 
 
 def _styles(split: Dataset, layout: TaskLayout) -> Iterator[str | None]:
-    """Return the style of each row, None if the layout does not have it."""
-    styles = split["style"] if "style" in split.column_names else [None] * len(split)
-    return (style if style in layout.config.styles else None for style in styles)
+    """Yield the style of each row, None if the layout does not have it; nothing for a layout without styles."""
+    if "style" in split.column_names and layout.config.styles:
+        yield from (style if style in layout.config.styles else None for style in split["style"])
 
 
 def measured_rows(split: Dataset, layout: TaskLayout) -> Dataset:
@@ -193,7 +169,7 @@ def measured_rows(split: Dataset, layout: TaskLayout) -> Dataset:
     num_voices = kind_of(layout.vocabulary).num_voices
     if num_voices is None:
         return split
-    return split.select([row for row, number in enumerate(split["num_parts"]) if number == num_voices])
+    return split.select(np.flatnonzero(np.asarray(split.with_format("numpy")["num_parts"]) == num_voices))
 
 
 def load_named_pieces(corpus: str, split: str, layout: TaskLayout) -> list[tuple[str, Piece]]:

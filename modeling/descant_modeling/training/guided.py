@@ -9,8 +9,8 @@ import numpy as np
 
 from descant_modeling.training.augmentation import METER_CHANGES, in_other_meter, ornament
 from descant_modeling.training.config import DataConfig, TaskShares
-from descant_modeling.training.data import StoredPieces
 from descant_modeling.training.examples import ExampleSource
+from descant_tokenizers.tokens.dataset import StoredPieces
 from descant_tokenizers.tokens.harmony import beat_chords, closing_key
 from descant_tokenizers.tokens.hints import Annotations
 from descant_tokenizers.tokens.piece import Piece

@@ -200,7 +200,7 @@ def tokenize_command(
         return
     with reading_bar(source, quiet=quiet) as progress:
         corpus = load_corpus(source, num_proc=num_proc, progress=progress)
-    tokenized, refused = tokenize_dataset(corpus, tokenizer, num_proc)
+    tokenized, refused = tokenize_dataset(corpus, tokenizer, num_proc or os.cpu_count())
     write_tokenized(tokenized, refused, tokenizer, out, file_format, force=force)
     if not quiet:
         counts = ", ".join(f"{len(rows)} {name}" for name, rows in tokenized.items())

@@ -6,6 +6,7 @@ Heavy libraries are imported inside the command, so that `--help` is fast.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -14,13 +15,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from descant_tokenizers.tokens.piece import Piece
+    from descant_tokenizers.tokens.dataset import StoredPieces
     from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 FACTS_FILE = "training.json"  # written beside the tokenizer; marks a folder that `--force` may replace
 TRAIN_SPLIT, VALID_SPLIT = "train", "valid"
+MEASURED_PIECES = 2000  # of a larger split, a sample is measured
 
 
 def train_tokenizer_command(
@@ -29,7 +29,7 @@ def train_tokenizer_command(
     out: Annotated[Path, typer.Option(help="Folder to write the tokenizer to.")],
     preset: Annotated[str, typer.Option(help="Tokenizer preset to start from.")] = "satb",
     model: Annotated[Literal["BPE", "Unigram"], typer.Option(help="Algorithm.")] = "BPE",
-    num_proc: Annotated[int | None, typer.Option(help="Worker processes (default: this process).")] = None,
+    num_proc: Annotated[int | None, typer.Option(help="Worker processes; default: one per core.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the tokenizer at --out.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print neither progress nor summary.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON instead of the summary.")] = False,
@@ -43,7 +43,7 @@ def train_tokenizer_command(
 
     from descant_tokenizers.common.files import TOKENIZER_FILE
     from descant_tokenizers.corpora import load_corpus, reading_bar, silence_datasets
-    from descant_tokenizers.tokens.dataset import dataset_pieces, tokenize_dataset
+    from descant_tokenizers.tokens.dataset import StoredPieces, tokenize_dataset
     from descant_tokenizers.tokens.presets import build_tokenizer
     from descant_tokenizers.tokens.tasks import TaskLayout
     from descant_tokenizers.tokens.train_bpe import check_vocab_size, train_tokenizer
@@ -57,9 +57,9 @@ def train_tokenizer_command(
     with reading_bar(source, quiet=quiet or as_json) as progress:
         corpus = load_corpus(source, num_proc=num_proc, progress=progress)
     used = datasets.DatasetDict({name: corpus[name] for name in (TRAIN_SPLIT, VALID_SPLIT) if name in corpus})
-    tokenized, refused = tokenize_dataset(used, untrained, num_proc)
+    tokenized, refused = tokenize_dataset(used, untrained, num_proc or os.cpu_count())
     layout = TaskLayout(base)
-    pieces = {name: dataset_pieces(rows, layout) for name, rows in tokenized.items()}
+    pieces = {name: StoredPieces([rows], layout) for name, rows in tokenized.items()}
     # Without a terminal, its bars print empty lines to stdout.
     show_progress = sys.stderr.isatty() and not (quiet or as_json)
     trained = train_tokenizer(untrained, pieces.get(TRAIN_SPLIT, []), vocab_size, model, show_progress=show_progress)
@@ -84,16 +84,23 @@ def train_tokenizer_command(
         typer.echo(_summary(facts, out, vocab_size, seconds))
 
 
-def _split_facts(vocabulary: Vocabulary, pieces: Sequence[Piece]) -> dict[str, Any]:
-    """Count the tokens of whole pieces, without BOS, task and EOS."""
+def _split_facts(vocabulary: Vocabulary, pieces: StoredPieces) -> dict[str, Any]:
+    """Count the tokens of whole pieces, or of a sample of them, without BOS, task and EOS."""
+    from descant_tokenizers.tokens.dataset import sample_rows
     from descant_tokenizers.tokens.piece import piece_ids
 
-    streams = [piece_ids(vocabulary, piece) for piece in pieces]
-    num_notes = sum(piece.num_notes for piece in pieces)
-    num_base, num_tokens = sum(map(len, streams)), sum(len(vocabulary.merge(ids)) for ids in streams)
+    measured = sample_rows(len(pieces), MEASURED_PIECES)
+    num_notes = num_base = num_tokens = 0
+    for index in measured:
+        piece = pieces[index]
+        ids = piece_ids(vocabulary, piece)
+        num_notes, num_base = num_notes + piece.num_notes, num_base + len(ids)
+        num_tokens += len(vocabulary.merge(ids))
+    is_sample = len(measured) < len(pieces)
     return {
         "num_pieces": len(pieces),
-        "num_notes": num_notes,
+        "num_notes": int(pieces.pitch_table().num_notes_N.sum()) if is_sample else num_notes,
+        **({"measured_pieces": len(measured)} if is_sample else {}),
         "base_tokens_per_note": round(num_base / num_notes, 3),
         "tokens_per_note": round(num_tokens / num_notes, 3),
         "compression": round(num_base / num_tokens, 3),
@@ -112,6 +119,7 @@ def _summary(facts: dict[str, Any], out: Path, vocab_size: int, seconds: float) 
     lines += [
         f"{name}: {split['tokens_per_note']:.3f} tokens per note, {split['base_tokens_per_note']:.3f} before: "
         f"{split['compression']:.2f} times shorter"
+        + (f" (measured on {split['measured_pieces']:,} pieces)" if "measured_pieces" in split else "")
         for name, split in facts["splits"].items()
     ]
     if facts["refused"]:

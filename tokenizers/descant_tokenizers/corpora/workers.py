@@ -20,7 +20,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from multiprocessing.synchronize import Event
-from typing import Any
+from typing import Any, TypeVar
 
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.corpora.cache import (
@@ -63,7 +63,8 @@ class ReadOutcome:
 PostRead = Callable[[ReadOutcome], ReadOutcome]
 """Called with each piece that was read, in the worker process; it is pickled."""
 
-_Job = Callable[[str], ReadOutcome]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def read_all(
@@ -119,12 +120,12 @@ def read_one(reader: Reader, key: str) -> ReadOutcome:
 
 
 def _in_processes(
-    job: _Job, keys: Sequence[str], num_proc: int, chunk: int = CHUNK
+    job: Callable[[str], ReadOutcome], keys: Sequence[str], num_proc: int, chunk: int = CHUNK
 ) -> Generator[ReadOutcome, None, None]:
     """Read in worker processes; if one of them dies, its chunk is read again piece by piece."""
     left = deque(keys[start : start + chunk] for start in range(0, len(keys), chunk))
     while left:
-        with contextlib.closing(_pooled(job, tuple(left), num_proc)) as chunks:
+        with contextlib.closing(in_pool(job, tuple(left), num_proc)) as chunks:
             for outcomes in chunks:
                 left.popleft()
                 yield from outcomes
@@ -135,8 +136,14 @@ def _in_processes(
             yield ReadOutcome(key, reason=f"{key} crashed the reader. Export it again.")
 
 
-def _pooled(job: _Job, chunks: Sequence[Sequence[str]], num_proc: int) -> Generator[list[ReadOutcome], None, None]:
-    """Yield the outcomes of each chunk in order; end early if a process dies."""
+def in_pool(
+    job: Callable[[Item], Result], chunks: Sequence[Sequence[Item]], num_proc: int
+) -> Generator[list[Result], None, None]:
+    """Do a job, which is pickled, for every item in worker processes.
+
+    Yields:
+        The results of each chunk, in order; fewer if a process dies.
+    """
     # spawn: the caller may hold threads (torch, progress bars), which do not survive a fork.
     context = multiprocessing.get_context("spawn")
     stopped = context.Event()
@@ -145,11 +152,11 @@ def _pooled(job: _Job, chunks: Sequence[Sequence[str]], num_proc: int) -> Genera
     ) as pool:
         _check_start(pool)
         waiting = iter(chunks)
-        futures: deque[Future[list[ReadOutcome]]] = deque()
+        futures: deque[Future[list[Result]]] = deque()
         try:
             while True:
-                for keys in itertools.islice(waiting, CHUNKS_AHEAD * num_proc - len(futures)):
-                    futures.append(pool.submit(_work, keys))
+                for items in itertools.islice(waiting, CHUNKS_AHEAD * num_proc - len(futures)):
+                    futures.append(pool.submit(_work, items))
                 if not futures:
                     return
                 yield futures.popleft().result()
@@ -160,7 +167,7 @@ def _pooled(job: _Job, chunks: Sequence[Sequence[str]], num_proc: int) -> Genera
             pool.shutdown(cancel_futures=True)
 
 
-_worker: tuple[Event, _Job] | None = None  # in a worker process: the parent's stop signal, and the job
+_worker: tuple[Event, Callable[[Any], Any]] | None = None  # in a worker process: the parent's stop signal, and the job
 
 
 def _start_worker(stopped: Event, pickled_job: bytes) -> None:
@@ -175,10 +182,10 @@ def _start_worker(stopped: Event, pickled_job: bytes) -> None:
     gc.set_threshold(50_000)
 
 
-def _work(keys: Sequence[str]) -> list[ReadOutcome]:
+def _work(items: Sequence[Any]) -> list[Any]:
     assert _worker is not None
     stopped, job = _worker
-    return [job(key) for key in keys if not stopped.is_set()]
+    return [job(item) for item in items if not stopped.is_set()]
 
 
 def _check_start(pool: ProcessPoolExecutor) -> None:

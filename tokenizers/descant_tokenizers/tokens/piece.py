@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, overload, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from descant_tokenizers.tokens.vocabulary import Meter, Vocabulary
 
 PitchRange = tuple[int, int]
-_ANY_PITCH = (-128, 255)  # range of drums, which are never transposed
 _NO_PITCH = (127, 0)  # range of a voice without notes
 _MAX_SHIFT = 6  # largest transposition, in semitones
 
@@ -241,17 +243,93 @@ def parse_piece(vocabulary: Vocabulary, ids: Sequence[int]) -> Piece:
     return Piece(tuple(bars))
 
 
-def survey_pitches(pieces: Iterable[Piece], vocabulary: Vocabulary) -> tuple[list[PitchRange], list[range]]:
-    """Find the voices' ranges and each piece's transpositions, reading every piece once.
+class PitchTable(NamedTuple):
+    """The pitches and sizes of many pieces, N, as arrays: an entry for each of the K voices in them.
+
+    Attributes:
+        piece_K: Index of the piece.
+        voice_K: Rank of the voice.
+        range_K2: Its (lowest, highest) MIDI pitch in the piece.
+        num_notes_N: Notes of each piece.
+    """
+
+    piece_K: NDArray[np.int64]
+    voice_K: NDArray[np.int64]
+    range_K2: NDArray[np.int64]
+    num_notes_N: NDArray[np.int64]
+
+    def pitch_table(self) -> PitchTable:
+        """Return the table itself."""
+        return self
+
+
+class Transpositions(Sequence[range]):
+    """The transpositions of each of many pieces, in semitones.
+
+    Attributes:
+        lowest_N: The lowest one of each piece.
+        highest_N: The highest one of each piece.
+    """
+
+    def __init__(self, lowest_N: NDArray[np.int8], highest_N: NDArray[np.int8]) -> None:
+        self.lowest_N, self.highest_N = lowest_N, highest_N
+
+    def __len__(self) -> int:
+        return len(self.lowest_N)
+
+    @overload
+    def __getitem__(self, index: int) -> range: ...
+    @overload
+    def __getitem__(self, index: slice) -> Transpositions: ...
+    def __getitem__(self, index: int | slice) -> range | Transpositions:
+        if isinstance(index, slice):
+            return Transpositions(self.lowest_N[index], self.highest_N[index])
+        return range(int(self.lowest_N[index]), int(self.highest_N[index]) + 1)
+
+
+@runtime_checkable
+class StoredTable(Protocol):
+    """Pieces whose `PitchTable` is stored, so that they need not be read for it."""
+
+    def pitch_table(self) -> PitchTable:
+        """Return the table."""
+
+
+def pitch_table(pieces: Iterable[Piece] | StoredTable) -> PitchTable:
+    """Return the pitches and sizes of pieces; they are read once, unless their table is stored."""
+    if isinstance(pieces, StoredTable):
+        return pieces.pitch_table()
+    found = [(pitch_ranges(piece), piece.num_notes) for piece in pieces]
+    entries = [(index, rank, *pair) for index, (ranges, _) in enumerate(found) for rank, pair in ranges.items()]
+    table_K4 = np.array(entries, dtype=np.int64).reshape(-1, 4)
+    num_notes_N = np.array([num_notes for _, num_notes in found], dtype=np.int64)
+    return PitchTable(table_K4[:, 0], table_K4[:, 1], table_K4[:, 2:], num_notes_N)
+
+
+def survey_pitches(
+    pieces: Iterable[Piece] | StoredTable, vocabulary: Vocabulary
+) -> tuple[list[PitchRange], Transpositions]:
+    """Find the voices' ranges and each piece's transpositions, reading every piece at most once.
 
     Returns:
         The (lowest, highest) MIDI pitch of each voice, and the transpositions of each piece in semitones that stay
         inside these ranges; drums are not transposed.
     """
-    own = [pitch_ranges(piece) for piece in pieces]
-    ranges = join_ranges(own, vocabulary.num_voices)
-    allowed = [_ANY_PITCH if rank == vocabulary.drum_voice else pair for rank, pair in enumerate(ranges)]
-    return ranges, [shifts_within(found, allowed) for found in own]
+    table = pitch_table(pieces)
+    lowest_V, highest_V = (np.full(vocabulary.num_voices, pitch) for pitch in _NO_PITCH)
+    np.minimum.at(lowest_V, table.voice_K, table.range_K2[:, 0])
+    np.maximum.at(highest_V, table.voice_K, table.range_K2[:, 1])
+    ranges = [(int(low), int(high)) for low, high in zip(lowest_V, highest_V, strict=True)]
+    is_moved_K = table.voice_K != vocabulary.drum_voice
+    piece_K, voice_K, range_K2 = (column[is_moved_K] for column in table[:3])
+    lowest_N = np.full(len(table.num_notes_N), -_MAX_SHIFT, dtype=np.int8)
+    np.maximum.at(lowest_N, piece_K, np.maximum(lowest_V[voice_K] - range_K2[:, 0], -_MAX_SHIFT).astype(np.int8))
+    highest_N = np.full(len(table.num_notes_N), _MAX_SHIFT, dtype=np.int8)
+    np.minimum.at(highest_N, piece_K, np.minimum(highest_V[voice_K] - range_K2[:, 1], _MAX_SHIFT).astype(np.int8))
+    has_pitch_N = np.zeros(len(table.num_notes_N), dtype=bool)
+    has_pitch_N[table.piece_K] = True
+    lowest_N[~has_pitch_N] = highest_N[~has_pitch_N] = 0
+    return ranges, Transpositions(lowest_N, highest_N)
 
 
 def pitch_ranges(piece: Piece) -> dict[int, PitchRange]:

@@ -24,7 +24,7 @@ from descant_tokenizers.scores import VOICES, bars_of
 from descant_tokenizers.scores.tracks import Notes, notes_of
 from descant_tokenizers.scores.voices import pick_voices
 from descant_tokenizers.tokens.grammar import NEVER
-from descant_tokenizers.tokens.piece import GridBar, GridNote, Piece, parse_piece
+from descant_tokenizers.tokens.piece import GridBar, GridNote, Piece, PitchRange, parse_piece
 from descant_tokenizers.tokens.vocabulary import Meter, Vocabulary
 
 Ints = NDArray[np.int64]
@@ -97,6 +97,11 @@ class FastNotes(NamedTuple):
     def voices(self) -> tuple[int, ...]:
         """Ranks of the voices that have notes, ascending."""
         return tuple(np.flatnonzero(np.bincount(self.voice_N)).tolist())
+
+    def pitch_ranges(self) -> dict[int, PitchRange]:
+        """Return the (lowest, highest) MIDI pitch of each voice that has notes, by rank."""
+        own = {voice: self.pitch_N[self.voice_N == voice] for voice in self.voices}
+        return {voice: (int(pitch_N.min()), int(pitch_N.max())) for voice, pitch_N in own.items()}
 
     def end_ticks(self) -> int:
         """Return the end of the last note, from the beginning of the first bar."""

@@ -12,16 +12,18 @@ import json
 import math
 import tempfile
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from miditok import REMI
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.common.files import TOKENIZER_FILE
 from descant_tokenizers.tokens.bpe import SubwordMerges, boundary_ids, opening_ids
-from descant_tokenizers.tokens.piece import Piece, piece_ids, survey_pitches
+from descant_tokenizers.tokens.piece import Piece, PitchTable, piece_ids, pitch_table, survey_pitches
 from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 SubwordModel = Literal["BPE", "Unigram"]
@@ -41,6 +43,9 @@ def train_tokenizer(
 ) -> REMI:
     """Train merges on pieces, in all transpositions, whole and split as tasks split them.
 
+    Pieces are read one by one, as the library takes them: memory holds the distinct onsets of at most `MAX_NOTES`
+    notes, whatever the size of the corpus; of a larger one, evenly spaced pieces and transpositions are taken.
+
     BPE is deterministic; Unigram's training is not fully reproducible (huggingface/tokenizers issue 668).
 
     Args:
@@ -58,16 +63,19 @@ def train_tokenizer(
     """
     vocabulary = Vocabulary(tokenizer)
     check_vocab_size(vocabulary, vocab_size)
-    if not any(piece.num_notes for piece in pieces):
+    table = pitch_table(pieces)
+    if not table.num_notes_N.any():
         raise InputError("There are no notes to train on. Give a corpus with notes in its train split.")
     merges = SubwordMerges(tokenizer)
     base = [merges.text([i]) for i in range(vocabulary.num_base_ids)]
     backend, trainer = _backend(model, vocab_size=vocab_size, initial_alphabet=base, show_progress=show_progress)
     backend.pre_tokenizer = _pre_tokenizer(merges.text(boundary_ids(tokenizer)), merges.text(opening_ids(tokenizer)))
-    examples = _transposed(pieces, vocabulary)
+    examples = _transposed(table, vocabulary)
     streams = (
         [merges.text(piece_ids(vocabulary, part)) for part in _parts(piece.transpose(shift, vocabulary.drum_voice))]
-        for piece, shift in examples
+        for index, group in groupby(examples, key=lambda example: example[0])
+        for piece in (pieces[index],)
+        for _, shift in group
     )
     backend.train_from_iterator(streams, trainer, length=len(examples))
     return _with_model(tokenizer, _in_base_order(json.loads(backend.to_str()), base))
@@ -102,12 +110,16 @@ def _pre_tokenizer(boundaries: str, openings: str) -> pre_tokenizers.PreTokenize
     )
 
 
-def _transposed(pieces: Sequence[Piece], vocabulary: Vocabulary) -> list[tuple[Piece, int]]:
+def _transposed(table: PitchTable, vocabulary: Vocabulary) -> list[tuple[int, int]]:
     """Return each piece with each of its transpositions; only every n-th if they have more than `MAX_NOTES` notes."""
-    _, all_shifts = survey_pitches(pieces, vocabulary)
-    examples = [(piece, shift) for piece, shifts in zip(pieces, all_shifts, strict=True) for shift in shifts]
-    num_notes = sum(piece.num_notes for piece, _ in examples)
-    return examples[:: max(1, math.ceil(num_notes / MAX_NOTES))]
+    _, shifts = survey_pitches(table, vocabulary)
+    number_N = shifts.highest_N.astype(np.int64) - shifts.lowest_N + 1
+    num_notes = int((table.num_notes_N * number_N).sum())
+    end_N = number_N.cumsum()
+    chosen = np.arange(0, end_N[-1], max(1, math.ceil(num_notes / MAX_NOTES)))
+    piece = np.searchsorted(end_N, chosen, side="right")
+    shift = shifts.lowest_N[piece] + chosen - (end_N - number_N)[piece]
+    return list(zip(piece.tolist(), shift.tolist(), strict=True))
 
 
 def _parts(piece: Piece) -> Iterator[Piece]:
