@@ -22,14 +22,21 @@ QUALITIES: Final[Mapping[str, tuple[tuple[int, ...], int]]] = {
 
 MAX_BARS_LEFT = 8
 MAX_BEATS_LEFT = 15
-NUM_STRONG = 3  # notes on beats that are shown after the next note
+#: Beats to come that are shown of the highest given voice, and of other ones.
+BEATS_AHEAD, BEATS_AHEAD_OTHERS = 4, 2
+HOLD, REST = "hold", "rest"
 
 #: Harmonic rhythms that can be requested: a new chord at most with each note of the melody, each beat, and so on.
 HARMONIC_RHYTHMS = ("note", "beat", "half-bar", "bar")
 NO_CHORD = "none"
 
 HINT_TOKENS = (
-    "Next",
+    *(
+        f"Ahead_{beat}-{sound}"
+        for beat in range(1, BEATS_AHEAD + 1)
+        for sound in (*range(NUM_PITCH_CLASSES), HOLD, REST)
+    ),
+    *(f"After_{voice}-{pitch}" for voice in range(4) for pitch in range(NUM_PITCH_CLASSES)),
     *(f"Key_{tonic}-{mode}" for mode in ("major", "minor") for tonic in range(NUM_PITCH_CLASSES)),
     *(f"Harmony_{rhythm}" for rhythm in HARMONIC_RHYTHMS),
     *(f"Left_{bars}" for bars in range(1, MAX_BARS_LEFT + 1)),

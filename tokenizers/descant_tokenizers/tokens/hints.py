@@ -5,14 +5,15 @@ hint tokens states, at the place where it matters:
 
 * in the prefix: the **key** (`Key_0-major`), and the **harmonic rhythm** (`Harmony_beat`: a chord for each beat);
 * after `Bar TimeSig`: the **bars left** until the end, this one included (`Left_8` for eight or more), and in a gap
-  between given music (infill), the bars left of the gap and the **first note after it** in every voice to write;
-* after each given note: `Next`, then pitch and distance of the **following note** of its voice, and in the highest
-  given voice, on a beat, of the next three after it that begin on a beat or last one;
-* at the onset of a given note: the **beats until the phrase ends** (`Phrase_0` at its last note);
-* on a beat, before the notes to write: the **chord**, given or written by the model: root (`Root_7`), then quality and
+  between given music (infill), the bars left of the gap and the **pitch class after it** in every voice to write;
+* on a beat, after the given notes: the **pitch classes ahead**, which sound in the given voices at the next beats
+  (`Ahead_1-7`, or `Ahead_1-hold` for a note that goes on), four of the highest given voice, two of each other one;
+* then the **beats until the phrase ends** (`Phrase_0` at its last note);
+* then, before the notes to write: the **chord**, given or written by the model: root (`Root_7`), then quality and
   inversion (`Quality_maj-0`).
 
-Each kind can be left out. Given notes stand before written ones at every onset.
+Each kind but the pitch classes ahead can be left out. Given notes stand before written ones at every onset. Hints have
+tokens of their own: a model that saw coming notes as pitches took them for notes that had sounded.
 
 Units: grid ticks of the vocabulary from the beginning of the piece.
 """
@@ -26,12 +27,15 @@ from functools import cached_property
 
 from descant_tokenizers.tokens.harmony import ChordLabel, PieceKey, SoundingNote, beat_ticks, beats
 from descant_tokenizers.tokens.hint_tokens import (
+    BEATS_AHEAD,
+    BEATS_AHEAD_OTHERS,
+    HOLD,
     MAX_BARS_LEFT,
     MAX_BEATS_LEFT,
     NO_CHORD,
     NUM_PITCH_CLASSES,
-    NUM_STRONG,
     QUALITIES,
+    REST,
 )
 from descant_tokenizers.tokens.piece import GridBar, GridNote, Piece
 from descant_tokenizers.tokens.vocabulary import Vocabulary
@@ -81,7 +85,6 @@ class HintIds:
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
         names = {name: i for i, name in enumerate(vocabulary.names)}
-        self.next = names["Next_None"]
         self.root = [names[f"Root_{root}"] for root in range(NUM_PITCH_CLASSES)]
         self.no_chord = names[f"Quality_{NO_CHORD}"]
         self.chord_kind = {
@@ -99,6 +102,14 @@ class HintIds:
     def harmonic_rhythm(self, name: str) -> int:
         """Return the token of a harmonic rhythm."""
         return self._names[f"Harmony_{name}"]
+
+    def ahead(self, beat: int, sound: int | str) -> int:
+        """Return the token for what sounds some beats ahead: a pitch class, `HOLD` or `REST`."""
+        return self._names[f"Ahead_{beat}-{sound}"]
+
+    def after(self, voice: int, pitch: int) -> int:
+        """Return the token for the pitch at which a voice to write goes on after a gap."""
+        return self._names[f"After_{voice}-{pitch % NUM_PITCH_CLASSES}"]
 
     def bars_left(self, number: int) -> int:
         """Return the token for a number of bars until the end, 1 for the last bar."""
@@ -126,7 +137,7 @@ class HintIds:
 
 def has_hints(vocabulary: Vocabulary) -> bool:
     """Return True if a vocabulary has the hint tokens."""
-    return "Next_None" in vocabulary.names
+    return f"Ahead_1-{HOLD}" in vocabulary.names
 
 
 class Guide:
@@ -153,7 +164,8 @@ class Guide:
         self.ids, self.annotations = ids, annotations
         self._vocabulary, self._context, self._voices, self._bars = vocabulary, context, tuple(voices), bars
         self._starts = context.bar_starts_ticks()
-        self.beats = frozenset(beats(context))
+        self._beats = beats(context)
+        self.beats = frozenset(self._beats)
         self._lines: dict[int, list[SoundingNote]] = {}
         for start, bar in zip(self._starts, context.bars, strict=False):
             for note in bar.notes:
@@ -162,9 +174,7 @@ class Guide:
                 self._lines.setdefault(note.voice, []).append(sounding)
         self._onsets = {voice: [note.start_ticks for note in line] for voice, line in self._lines.items()}
         given = [voice for voice in self._lines if voice not in self._voices]
-        self._lead = max(given, key=lambda voice: _mean_pitch(self._lines[voice])) if given else -1
-        self._strong = [note for note in self._lines.get(self._lead, ()) if self._is_strong(note)]
-        self._strong_onsets = [note.start_ticks for note in self._strong]
+        self._given = sorted(given, key=lambda voice: -_mean_pitch(self._lines[voice]))
 
     @property
     def shows_chords(self) -> bool:
@@ -186,8 +196,9 @@ class Guide:
         if self._bars.stop < num_bars:
             found.append(self.ids.gap_left(self._bars.stop - index))
             for voice in self._voices:
-                if (note := self._after(voice, self._starts[self._bars.stop], own=True)) is not None:
-                    found += [self._vocabulary.voice_id[voice], self._vocabulary.pitch_id[note.pitch]]
+                place = bisect.bisect_left(self._onsets.get(voice, ()), self._starts[self._bars.stop])
+                if place < len(self._lines.get(voice, ())):
+                    found.append(self.ids.after(voice, self._lines[voice][place].pitch))
         return found
 
     def onset(self, bar: int, offset_ticks: int, given: Sequence[GridNote]) -> list[int]:
@@ -200,10 +211,12 @@ class Guide:
                 vocabulary.voice_id[note.voice],
                 vocabulary.pitch_id[note.pitch],
                 durations[note.duration_ticks],
-                self.ids.next,
-                *self._following(note.voice, now, meter.denominator),
             ]
-        if given and self.annotations.phrase_ends is not None:
+        if now not in self.beats:
+            return found
+        for place, voice in enumerate(self._given):
+            found += self._ahead(voice, now, BEATS_AHEAD_OTHERS if place else BEATS_AHEAD)
+        if self.annotations.phrase_ends is not None and self._given:
             place = bisect.bisect_left(self.annotations.phrase_ends, now)
             if place < len(self.annotations.phrase_ends):
                 distance = self.annotations.phrase_ends[place] - now
@@ -220,37 +233,20 @@ class Guide:
             return chords[now]
         return self.annotations.writes_chords
 
-    def _following(self, voice: int, now: int, denominator: int) -> Iterator[int]:
-        """Yield pitch and distance of the next notes of a given voice."""
-        lengths = self._lengths(denominator)
-        place = bisect.bisect_right(self._onsets[voice], now)
-        following = self._lines[voice][place : place + 1]
-        if voice == self._lead and now in self.beats:
-            first = bisect.bisect_right(self._strong_onsets, now)
-            strong = self._strong[first : first + NUM_STRONG + 1]
-            following += [note for note in strong if note is not following[0]][:NUM_STRONG]
-        before = now
-        for note in following:
-            distance = note.start_ticks - before
-            nearest = min(lengths, key=lambda ticks: abs(ticks - distance)) if distance not in lengths else distance
-            yield self._vocabulary.pitch_id[note.pitch]
-            yield lengths[nearest]
-            before = note.start_ticks
-
-    def _is_strong(self, note: SoundingNote) -> bool:
-        """Return True for a note that begins on a beat, or lasts one."""
-        bar = bisect.bisect_right(self._starts, note.start_ticks) - 1
-        beat = beat_ticks(self._context.bars[bar].meter)
-        return note.start_ticks in self.beats or note.end_ticks - note.start_ticks >= beat
-
-    def _lengths(self, denominator: int) -> dict[int, int]:
-        return self._vocabulary.duration_id[denominator]
-
-    def _after(self, voice: int, ticks: int, *, own: bool) -> SoundingNote | None:
-        """Return the first given note of a voice from a time on."""
-        place = bisect.bisect_left(self._onsets.get(voice, ()), ticks)
-        line = self._lines.get(voice, ())
-        return line[place] if place < len(line) else None
+    def _ahead(self, voice: int, now: int, number: int) -> Iterator[int]:
+        """Yield the tokens of what sounds in a given voice at the next beats."""
+        first = bisect.bisect_right(self._beats, now)
+        line, onsets, before = self._lines[voice], self._onsets[voice], now
+        for slot in range(number):
+            sound: int | str = REST
+            if first + slot < len(self._beats):
+                at = self._beats[first + slot]
+                place = bisect.bisect_right(onsets, at) - 1
+                if place >= 0 and line[place].end_ticks > at:
+                    is_held = line[place].start_ticks <= before
+                    sound = HOLD if is_held else line[place].pitch % NUM_PITCH_CLASSES
+                before = at
+            yield self.ids.ahead(slot + 1, sound)
 
 
 def guided_bar(
