@@ -17,7 +17,7 @@ from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.decoding.template import TargetBar, Template
 from descant_modeling.decoding.voice_leading import LeadingRules, VoiceLeading, key_of_notes, leading_rules
 from descant_tokenizers.tokens.grammar import NEVER, Grammar, Mask, Rules, State
-from descant_tokenizers.tokens.harmony import ChordLabel
+from descant_tokenizers.tokens.harmony import ChordLabel, beat_ticks
 from descant_tokenizers.tokens.piece import GridNote, GridTempo, read_content
 
 __all__ = ["InfilledNotes", "SequenceState"]
@@ -120,7 +120,9 @@ class SequenceState:
             return legal
         onset = self.template.bars[self.bar].start_ticks + self.state.offset_ticks
         due = (note for note in self.inside if note.offset_ticks == self.state.offset_ticks)
-        forbidden = self.leading.forbidden(self.state.voice, onset, due)
+        beat = beat_ticks(self.grammar.vocabulary.meter_of[self.template.bars[self.bar].meter_id])
+        last_beat = onset - beat if self.state.offset_ticks % beat == 0 else None
+        forbidden = self.leading.forbidden(self.state.voice, onset, due, last_beat)
         ids = [
             self.grammar.vocabulary.pitch_id[pitch] for pitch in forbidden if pitch in self.grammar.vocabulary.pitch_id
         ]

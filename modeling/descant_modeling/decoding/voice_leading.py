@@ -2,8 +2,9 @@
 
 Two voices make parallels where both move in the same direction from a perfect fifth (octave, unison) to another one.
 Bach writes them at about one in a thousand pitch changes, mostly across the end of a phrase; a small model writes
-twenty times as many. They are forbidden note by note, when a voice chooses its pitch: of two voices that move
-together, the one that is written later gives way. The spelling of a leap in the key decides if it is augmented.
+twenty times as many. Nor does he move from octave to octave in contrary motion, or from beat to beat with a note
+between. All these are forbidden note by note, when a voice chooses its pitch: of two voices that move together, the
+one that is written later gives way. The spelling of a leap in the key decides if it is augmented.
 
 Units: ticks of the vocabulary's grid from the beginning of the piece; pitches are MIDI numbers.
 """
@@ -31,6 +32,7 @@ TRITONE_FIFTHS: Final = 6
 _OCTAVE = 12
 _NUM_PITCHES = 128
 _PERFECT = (0, 7)
+_REMEMBERED = 6  # notes of a voice: those of a beat in 16ths, and one on either side
 
 # Line-of-fifths places of the twelve degrees above the tonic, as a note is usually spelled in a major and a minor key
 # (the raised fourth and the lowered seventh in both; in minor also the lowered second, in major the raised first and
@@ -107,7 +109,7 @@ class VoiceLeading:
 
     def add(self, voice: int, onset_ticks: int, end_ticks: int, pitch: int) -> None:
         """Add a note; those of a voice come in order."""
-        self._lines[voice] = [*self._lines[voice][-1:], _LineNote(onset_ticks, end_ticks, pitch)]
+        self._lines[voice] = [*self._lines[voice][1 - _REMEMBERED :], _LineNote(onset_ticks, end_ticks, pitch)]
 
     def copy(self) -> VoiceLeading:
         """Return a copy with the same notes."""
@@ -115,9 +117,11 @@ class VoiceLeading:
         twin._lines = list(self._lines)  # a voice's own list is replaced, never changed
         return twin
 
-    def forbidden(self, voice: int, onset_ticks: int, due: Iterable[GridNote] = ()) -> set[int]:
+    def forbidden(
+        self, voice: int, onset_ticks: int, due: Iterable[GridNote] = (), last_beat_ticks: int | None = None
+    ) -> set[int]:
         """Return the pitches on which a voice may not begin a note; see `parallels` and `leaps`."""
-        found = self.parallels(voice, onset_ticks, due) if self.rules.parallels else set()
+        found = self.parallels(voice, onset_ticks, due, last_beat_ticks) if self.rules.parallels else set()
         return found | self.leaps(voice, onset_ticks) if self.rules.leaps else found
 
     def leaps(self, voice: int, onset_ticks: int) -> set[int]:
@@ -128,10 +132,18 @@ class VoiceLeading:
         wide = {pitch for pitch in range(_NUM_PITCHES) if abs(pitch - own) > _OCTAVE}
         return wide if self.key is None else wide | augmented_leaps(self.key, own)
 
-    def parallels(self, voice: int, onset_ticks: int, due: Iterable[GridNote] = ()) -> set[int]:
+    def parallels(
+        self, voice: int, onset_ticks: int, due: Iterable[GridNote] = (), last_beat_ticks: int | None = None
+    ) -> set[int]:
         """Return the pitches by which a voice that begins a note would move in parallel with another one.
 
         The other voice begins a note at the same onset: it has already, or its note is `due`.
+
+        Args:
+            voice: The voice.
+            onset_ticks: The onset.
+            due: Notes that other voices will begin there.
+            last_beat_ticks: The beat before, if the onset is on a beat: octaves on both are forbidden too.
         """
         own = self._before(voice, onset_ticks)
         if own is None:
@@ -145,7 +157,21 @@ class VoiceLeading:
             last = self._before(other, onset_ticks)
             if other != voice and last is not None and last != pitch:
                 found.update(_parallel_pitches(own, last, pitch))
+            if other != voice and last_beat_ticks is not None:
+                found.update(self._beat_octaves(voice, other, pitch, last_beat_ticks))
         return found
+
+    def _beat_octaves(self, voice: int, other: int, pitch: int, beat_ticks: int) -> Iterator[int]:
+        """Yield the pitches at an octave from another voice's new pitch, if both were an octave apart at a beat."""
+        own, last = self._at(voice, beat_ticks), self._at(other, beat_ticks)
+        if own is None or last is None or last == pitch or (own - last) % _OCTAVE:
+            return
+        yield from (target for target in range(pitch % _OCTAVE, _NUM_PITCHES, _OCTAVE) if target != own)
+
+    def _at(self, voice: int, ticks: int) -> int | None:
+        """Return the pitch that a voice sounds at a time."""
+        notes = (note for note in self._lines[voice] if note.onset_ticks <= ticks < note.end_ticks)
+        return next((note.pitch for note in notes), None)
 
     def _before(self, voice: int, onset_ticks: int) -> int | None:
         """Return the pitch of a voice up to an onset, if it sounded."""
@@ -156,11 +182,14 @@ class VoiceLeading:
 
 
 def _parallel_pitches(own: int, last: int, pitch: int) -> Iterator[int]:
-    """Yield the pitches to which a voice at `own` would follow another one from `last` to `pitch` in parallel."""
+    """Yield the pitches to which a voice at `own` would follow another one from `last` to `pitch` in parallel.
+
+    Octaves count in contrary motion as well.
+    """
     interval = abs(last - own) % _OCTAVE
     if interval not in _PERFECT:
         return
     for target in range(_NUM_PITCHES):
-        is_same_way = (target > own) == (pitch > last) and target != own
+        is_same_way = target != own and ((target > own) == (pitch > last) or interval == 0)
         if is_same_way and abs(pitch - target) % _OCTAVE == interval:
             yield target
