@@ -39,10 +39,22 @@ def test_octaves_and_unisons_are_not_followed_by_octaves():
     assert leading.parallels(1, QUARTER) == set()  # a fourth below the soprano is no perfect fifth
 
 
-def test_contrary_motion_is_free():
+def test_fifths_in_contrary_motion_are_free_and_octaves_are_not():
+    leading = two_chords(67, 64, 60, 48)
+    leading.add(0, QUARTER, 2 * QUARTER, 69)
+    assert 38 not in leading.parallels(3, QUARTER)
     leading = two_chords(72, 67, 64, 48)
     leading.add(0, QUARTER, 2 * QUARTER, 74)
-    assert 38 not in leading.parallels(3, QUARTER)
+    assert 38 in leading.parallels(3, QUARTER)
+
+
+def test_octaves_from_beat_to_beat_are_found_behind_a_passing_note():
+    leading = VoiceLeading(4, [(0, GridNote(0, 0, 72, QUARTER)), (0, GridNote(0, 3, 48, QUARTER // 2))])
+    leading.add(3, QUARTER // 2, QUARTER, 47)
+    leading.add(0, QUARTER, 2 * QUARTER, 74)
+    assert 50 not in leading.parallels(3, QUARTER)
+    assert 50 in leading.parallels(3, QUARTER, last_beat_ticks=0)
+    assert 48 not in leading.parallels(3, QUARTER, last_beat_ticks=0)
 
 
 def test_a_note_that_is_known_to_come_counts_as_sung():
