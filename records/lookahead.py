@@ -22,10 +22,11 @@ def main() -> None:
     checkpoint = load_checkpoint(options.model)
     ranks = {name: checkpoint.vocabulary.voices.index(name) for name in checkpoint.vocabulary.voices}
     pieces = annotated_pieces("chorales:valid", checkpoint.vocabulary)[: options.limit]
+    model = checkpoint.model.train(False)
     found = {}
     for swap in swaps(ranks):
         bare = [(piece, replace(known, chords=None)) for piece, known in pieces]
-        truth, added = cost_of_swap(checkpoint.model.eval(), checkpoint.layout, bare, swap, ranks["Bass"])
+        truth, added = cost_of_swap(model, checkpoint.layout, bare, swap, ranks["Bass"])
         found[swap.name] = {"nats_per_bass_note": truth.rounded(), "added_by_wrong_hints": added.rounded()}
     print(json.dumps({"model": options.model, "pieces": len(pieces), "swaps": found}, indent=1))
 
