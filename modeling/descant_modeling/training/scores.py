@@ -23,6 +23,7 @@ from descant_modeling.training.guided import GuidedSource
 from descant_modeling.training.log import git_revision
 from descant_modeling.training.run import PreparedRun, RunContext
 from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.tokens.hint_tokens import pitches_of_hint
 from descant_tokenizers.tokens.kinds import kind_of
 from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.presets import open_tokenizer
@@ -182,14 +183,22 @@ def _descriptions(vocabulary: Vocabulary) -> list[str]:
 def _move_to_vocabulary(checkpoint: Checkpoint, vocabulary: Vocabulary) -> None:
     """Give a checkpoint's model the tokens of a vocabulary, with every token's embedding at its new id.
 
-    A new token starts with the mean of all embeddings, at which the model expects it no more than any other.
+    A new token starts at the mean of all tokens, halfway to those that it resembles, away from there by a random vector
+    of the usual length: tokens that all start at one point are not told apart for a long time.
     """
     model = checkpoint.model
     old_VC = cast("Embedding", model.get_input_embeddings()).weight.detach().clone()
     old_id = {name: i for i, name in enumerate(_descriptions(checkpoint.vocabulary))}
+    mean_C = old_VC.mean(dim=0)
+    spread_C = old_VC.std(dim=0)
     model.resize_token_embeddings(vocabulary.size, mean_resizing=False)
     with torch.no_grad():
         new_VC = cast("Embedding", model.get_input_embeddings()).weight
         for i, name in enumerate(_descriptions(vocabulary)):
-            new_VC[i] = old_VC[old_id[name]] if name in old_id else old_VC.mean(dim=0)
+            if name in old_id:
+                new_VC[i] = old_VC[old_id[name]]
+                continue
+            similar = [old_id[f"Pitch_{pitch}"] for pitch in pitches_of_hint(name) if f"Pitch_{pitch}" in old_id]
+            base_C = mean_C.lerp(old_VC[similar].mean(dim=0), 0.5) if similar else mean_C
+            new_VC[i] = base_C + torch.randn_like(base_C) * spread_C
     assert model.config.tie_word_embeddings, "the output embeddings are not tied to these"

@@ -47,3 +47,10 @@ HINT_TOKENS = (
     f"Quality_{NO_CHORD}",
 )
 """Special tokens of a vocabulary with hints."""
+
+
+def pitches_of_hint(name: str) -> range:
+    """Return the MIDI pitches of the pitch class that a hint token names; empty for other tokens."""
+    kind, _, value = name.partition("_")
+    pitch_class = value if kind == "Root" else value.partition("-")[2] if kind in ("Ahead", "After") else ""
+    return range(int(pitch_class), 128, NUM_PITCH_CLASSES) if pitch_class.isdecimal() else range(0)
