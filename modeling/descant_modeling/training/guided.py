@@ -11,12 +11,13 @@ from descant_modeling.training.augmentation import METER_CHANGES, in_other_meter
 from descant_modeling.training.config import DataConfig, TaskShares
 from descant_modeling.training.examples import ExampleSource
 from descant_tokenizers.tokens.dataset import StoredPieces
-from descant_tokenizers.tokens.harmony import beat_chords, closing_key
+from descant_tokenizers.tokens.harmony import beat_chords, closing_key, shift_to_common_tonic
 from descant_tokenizers.tokens.hints import Annotations
 from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.tasks import Encoded, Task, TaskLayout
 
 _MAX_CONTEXT_BARS = 8  # before the bars to infill
+_KEY_SHARE = 0.75  # of the examples, in which the key is known and the piece is moved to the common tonic
 _MAX_STRETCHED_QUARTERS = 120  # of a piece in a slower meter, in quarters of the result
 
 
@@ -53,15 +54,17 @@ class GuidedSource(ExampleSource):
     def example(self, index: int, epoch: int) -> Encoded:
         """Return the example of piece `index` in an epoch."""
         rng = np.random.default_rng((self.seed, epoch, index))
-        piece, shift = self.pieces[index], int(rng.choice(self._shifts[index]))
-        ends = self._stored.phrase_ends(index)
-        known = Annotations(phrase_ends=ends or None, key=closing_key(piece), harmonic_rhythm="beat")
-        piece, known = piece.transpose(shift), known.transpose(shift)
+        piece, ends = self.pieces[index], self._stored.phrase_ends(index)
+        key = closing_key(piece) if rng.random() < _KEY_SHARE else None
+        shift = int(rng.choice(self._shifts[index])) if key is None else shift_to_common_tonic(key)
+        known = Annotations(phrase_ends=ends or None, key=key, harmonic_rhythm="beat").transpose(shift)
+        piece = piece.transpose(shift)
         task, voices, span = self._draw_task(piece, rng)
         style = self._styles[index]
         style = style if style is not None and rng.random() >= self._unlabelled_share else None
         if task is Task.CONTINUE:
-            return self._encode(piece, task, voices, None, style, self._shown_to_continue(piece, known, rng))
+            shown = self._shown_to_continue(piece, known, rng) if key is not None else None
+            return self._encode(piece, task, voices, None, style, shown)
         if task is Task.HARMONIZE:
             piece, known = self._moved(piece, known, rng)
         else:
@@ -108,12 +111,10 @@ class GuidedSource(ExampleSource):
         return in_other_meter(self.layout.vocabulary, *excerpt, change) or (piece, known)
 
     def _shown_to_continue(self, piece: Piece, known: Annotations, rng: np.random.Generator) -> Annotations | None:
-        """Draw the hints of *continue*: none at all for half of the examples."""
-        if rng.random() < 0.5:
-            return None
+        """Draw the hints of *continue*, for a piece in the common key."""
         writes_chords = rng.random() < 0.2 and len(piece.voices) > 1
         return Annotations(
-            key=known.key if rng.random() < 0.7 else None,
+            key=known.key,
             chords=beat_chords(piece) if writes_chords else None,
             ends=rng.random() < 0.7,
             writes_chords=writes_chords,
@@ -125,7 +126,7 @@ def _shown(known: Annotations, rng: np.random.Generator) -> Annotations:
     chords = str(rng.choice(["none", "given", "written"], p=[0.25, 0.2, 0.55]))
     return Annotations(
         phrase_ends=known.phrase_ends if rng.random() < 0.8 else None,
-        key=known.key if rng.random() < 0.85 else None,
+        key=known.key,
         chords=None if chords == "none" else known.chords,
         harmonic_rhythm=known.harmonic_rhythm if rng.random() < 0.6 else None,
         ends=known.ends and rng.random() < 0.85,

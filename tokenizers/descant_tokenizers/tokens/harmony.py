@@ -142,6 +142,11 @@ class PieceKey(NamedTuple):
         return self._replace(tonic=(self.tonic + semitones) % NUM_PITCH_CLASSES)
 
 
+def shift_to_common_tonic(key: PieceKey) -> int:
+    """Return the semitones, -6 to 5, that move a key's tonic to C: every piece whose key is told is seen there."""
+    return (6 - key.tonic) % NUM_PITCH_CLASSES - 6
+
+
 def closing_key(piece: Piece) -> PieceKey | None:
     """Return the key in which a piece ends: the root of its last chord, and the third that prevails above it."""
     notes = sounding_notes(piece)
