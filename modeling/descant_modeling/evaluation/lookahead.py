@@ -20,7 +20,7 @@ from descant_modeling.models.likelihood import Batch, token_nll
 from descant_tokenizers.corpora import load_corpus, row_to_score
 from descant_tokenizers.scores import NUM_VOICES
 from descant_tokenizers.tokens.encode import encode_score
-from descant_tokenizers.tokens.harmony import beat_chords, closing_key
+from descant_tokenizers.tokens.harmony import beat_chords, closing_key, shift_to_common_tonic, sounding_notes
 from descant_tokenizers.tokens.hint_tokens import BEATS_AHEAD, BEATS_AHEAD_OTHERS
 from descant_tokenizers.tokens.hints import Annotations
 from descant_tokenizers.tokens.piece import Piece
@@ -155,7 +155,7 @@ def _runs(ids: Sequence[int], belongs: Callable[[int], bool]) -> list[tuple[int,
 
 
 def annotated_pieces(source: str, vocabulary: Vocabulary) -> list[tuple[Piece, Annotations]]:
-    """Return the four-part pieces of a split, given as `corpus:split`, with their phrases, key and chords."""
+    """Return the four-part pieces of a split, given as `corpus:split`, with their phrases, key and chords, at the common tonic."""
     corpus, _, split = source.partition(":")
     found = []
     for row in load_corpus(corpus)[split]:
@@ -164,6 +164,7 @@ def annotated_pieces(source: str, vocabulary: Vocabulary) -> list[tuple[Piece, A
         score = row_to_score(row)
         piece = encode_score(vocabulary, score).piece
         ends = [round(tick * vocabulary.ticks_per_quarter / score.ticks_per_quarter) for tick in row["fermatas"]]
-        known = Annotations(tuple(ends) or None, closing_key(piece), beat_chords(piece), "beat")
-        found.append((piece, known))
+        known = Annotations(tuple(ends) or None, closing_key(sounding_notes(piece)), beat_chords(piece), "beat")
+        shift = 0 if known.key is None else shift_to_common_tonic(known.key)
+        found.append((piece.transpose(shift), known.transpose(shift)))
     return found

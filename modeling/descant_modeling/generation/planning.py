@@ -6,7 +6,9 @@ Units: grid ticks of the vocabulary, except in requests.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+from symusic.core import TrackTick
 
 from descant_modeling.generation.base import Request
 from descant_modeling.generation.prompts import Prompt
@@ -15,6 +17,7 @@ from descant_tokenizers.rendering.spelling import parse_key
 from descant_tokenizers.tokens.harmony import (
     ChordLabel,
     PieceKey,
+    SoundingNote,
     beats,
     closing_key,
     guess_phrase_ends,
@@ -46,17 +49,10 @@ def annotations_of(request: Request, prompt: Prompt, *, writes_chords: bool = Tr
     notes = sounding_notes(piece)
     ranks = sorted(set(piece.voices), key=lambda rank: -max((n.pitch for n in notes if n.voice == rank), default=0))
     lead = 0 if 0 in ranks or not ranks else ranks[0]
-    key = _key(request.key)
-    if key is not None:
-        key = key.transpose(prompt.shift)
-    elif len(ranks) > 1:
-        key = closing_key(piece)
-    else:
-        key = melody_key([note for note in notes if note.voice == lead])
     chords = _chords(request.chords, prompt)
     return Annotations(
         phrase_ends=_phrase_ends(request, prompt, lead),
-        key=key,
+        key=prompt.key,
         chords=chords or None,
         harmonic_rhythm=rhythm,
         ends=True,
@@ -64,10 +60,16 @@ def annotations_of(request: Request, prompt: Prompt, *, writes_chords: bool = Tr
     )
 
 
-def _key(name: str | None) -> PieceKey | None:
-    if name is None:
-        return None
-    key = parse_key(name)
+def prompt_key(request: Request, lines: Iterable[TrackTick]) -> PieceKey | None:
+    """Return the key in which a prompt ends: as requested, that of its harmony, or that of its melody if it is alone.
+
+    Raises:
+        InputError: The request names no key.
+    """
+    if request.key is None:
+        notes = [SoundingNote(n.time, n.end, rank, n.pitch) for rank, line in enumerate(lines) for n in line.notes]
+        return melody_key(notes) if len({note.voice for note in notes}) == 1 else closing_key(notes)
+    key = parse_key(request.key)
     is_major = key.mode == "major"
     return PieceKey((key.sharps * 7 + (0 if is_major else _RELATIVE_MINOR)) % NUM_PITCH_CLASSES, is_major)
 

@@ -21,6 +21,7 @@ from symusic.core import NoteTick, NoteTickList, ScoreTick, TimeSignatureTick, T
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import Bar, bars_of, last_note_end
 from descant_tokenizers.tokens.encode import encode_score
+from descant_tokenizers.tokens.harmony import PieceKey
 from descant_tokenizers.tokens.kinds import kind_of
 from descant_tokenizers.tokens.multitrack import bar_meters, encode_multitrack
 from descant_tokenizers.tokens.piece import GridBar, Piece
@@ -55,6 +56,7 @@ class Prompt:
         pitches: Lowest and highest pitch of new notes of each voice, as the model sees them.
         piece: The parts on the grid.
         remarks: Choices and changes, a sentence each.
+        key: The key in which it ends, as the model sees it, for a layout with hints.
     """
 
     vocabulary: Vocabulary
@@ -66,6 +68,7 @@ class Prompt:
     pitches: tuple[tuple[int, int], ...]
     piece: Piece
     remarks: tuple[str, ...]
+    key: PieceKey | None = None
 
     @property
     def ranks(self) -> dict[int, int]:

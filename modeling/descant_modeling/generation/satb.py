@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from symusic.core import ScoreTick, TrackTick, TrackTickList
 
 from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.generation.base import Request, refuse_instruments
 from descant_modeling.generation.causal import CausalGenerator
+from descant_modeling.generation.planning import prompt_key
 from descant_modeling.generation.prompts import MAX_PITCH, Prompt, Ranges, make_prompt, refine_prompt, without_controls
 from descant_modeling.generation.results import Players
 from descant_tokenizers.common.errors import InputError
@@ -17,6 +19,7 @@ from descant_tokenizers.rendering import SOUNDS
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.scores.names import voice_names
 from descant_tokenizers.scores.voices import pick_voices
+from descant_tokenizers.tokens.harmony import PieceKey, shift_to_common_tonic
 from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 __all__ = ["FourPartGenerator", "read_four_part_prompt"]
@@ -40,6 +43,7 @@ class FourPartGenerator(CausalGenerator):
             None if request.task == "infill" else given,
             request.track,
             alone=request.task != "infill" and is_partial,
+            key_of=partial(prompt_key, request) if self.checkpoint.layout.config.hints else None,
         )
 
     def _new_ranks(self, request: Request, prompt: Prompt) -> tuple[int, ...]:
@@ -94,10 +98,12 @@ def read_four_part_prompt(
     track: int | str | None = None,
     *,
     alone: bool = False,
+    key_of: Callable[[Iterable[TrackTick]], PieceKey | None] | None = None,
 ) -> Prompt:
     """Choose the voices of a validated score (see `pick_voices`) and put them on the grid.
 
-    With `alone`, tracks that are not voices are left out, so that the prompt ends where its voices end.
+    With `alone`, tracks that are not voices are left out, so that the prompt ends where its voices end. With `key_of`,
+    which finds the key of the voices, they are moved to the common tonic.
 
     Raises:
         InputError: The voices cannot be determined, or do not fit the vocabulary.
@@ -112,12 +118,29 @@ def read_four_part_prompt(
     for voice, line in choice.tracks.items():
         line.name = voice
     shift = _shift(vocabulary, ranges, choice.tracks)
-    prompt = make_prompt(vocabulary, fine, parts, ranges, shift, [choice.reason])
+    key = None if key_of is None else key_of(choice.tracks.values())
+    to_tonic = 0 if key is None else _shift_to_tonic(vocabulary, choice.tracks.values(), key, shift)
+    moved_ranges = [(low + to_tonic, high + to_tonic) for low, high in ranges]
+    prompt = make_prompt(vocabulary, fine, parts, moved_ranges, shift + to_tonic, [choice.reason])
+    if key is not None and (at_tonic := key.transpose(shift + to_tonic)).tonic == 0:
+        prompt = replace(prompt, key=at_tonic)
     if not shift:
         return prompt
     distance = f"{abs(shift)} semitone{'s' * (abs(shift) > 1)}"
     moved = f"transposed {distance} {'up' if shift > 0 else 'down'} for the model, and back"
     return replace(prompt, remarks=(*prompt.remarks, moved))
+
+
+def _shift_to_tonic(vocabulary: Vocabulary, lines: Iterable[TrackTick], key: PieceKey, shift: int) -> int:
+    """Return the further semitones that bring moved voices to the common tonic; 0 if the vocabulary is too narrow."""
+    pitches = [note.pitch + shift for line in lines for note in line.notes]
+    nearest = shift_to_common_tonic(key.transpose(shift))
+    legal = [
+        semitones
+        for semitones in (nearest, nearest - 12 if nearest > 0 else nearest + 12)
+        if min(vocabulary.pitch_id) <= min(pitches) + semitones and max(pitches) + semitones <= max(vocabulary.pitch_id)
+    ]
+    return legal[0] if legal else 0
 
 
 def _shift(vocabulary: Vocabulary, ranges: Ranges, voices: Mapping[str, TrackTick]) -> int:

@@ -11,7 +11,7 @@ from descant_modeling.training.augmentation import METER_CHANGES, in_other_meter
 from descant_modeling.training.config import DataConfig, TaskShares
 from descant_modeling.training.examples import ExampleSource
 from descant_tokenizers.tokens.dataset import StoredPieces
-from descant_tokenizers.tokens.harmony import beat_chords, closing_key, shift_to_common_tonic
+from descant_tokenizers.tokens.harmony import beat_chords, closing_key, shift_to_common_tonic, sounding_notes
 from descant_tokenizers.tokens.hints import Annotations
 from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.tasks import Encoded, Task, TaskLayout
@@ -55,7 +55,7 @@ class GuidedSource(ExampleSource):
         """Return the example of piece `index` in an epoch."""
         rng = np.random.default_rng((self.seed, epoch, index))
         piece, ends = self.pieces[index], self._stored.phrase_ends(index)
-        key = closing_key(piece) if rng.random() < _KEY_SHARE else None
+        key = closing_key(sounding_notes(piece)) if rng.random() < _KEY_SHARE else None
         shift = int(rng.choice(self._shifts[index])) if key is None else shift_to_common_tonic(key)
         known = Annotations(phrase_ends=ends or None, key=key, harmonic_rhythm="beat").transpose(shift)
         piece = piece.transpose(shift)

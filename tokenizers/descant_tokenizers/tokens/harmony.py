@@ -147,9 +147,8 @@ def shift_to_common_tonic(key: PieceKey) -> int:
     return (6 - key.tonic) % NUM_PITCH_CLASSES - 6
 
 
-def closing_key(piece: Piece) -> PieceKey | None:
-    """Return the key in which a piece ends: the root of its last chord, and the third that prevails above it."""
-    notes = sounding_notes(piece)
+def closing_key(notes: Sequence[SoundingNote]) -> PieceKey | None:
+    """Return the key in which music ends: the root of its last chord, and the third that prevails above it."""
     if not notes:
         return None
     end = max(note.end_ticks for note in notes)
