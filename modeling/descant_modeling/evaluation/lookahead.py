@@ -155,7 +155,7 @@ def _runs(ids: Sequence[int], belongs: Callable[[int], bool]) -> list[tuple[int,
 
 
 def annotated_pieces(source: str, vocabulary: Vocabulary) -> list[tuple[Piece, Annotations]]:
-    """Return the four-part pieces of a split, given as `corpus:split`, with their phrases, key and chords, at the common tonic."""
+    """Return the four-part pieces of a split (`corpus:split`) at the common tonic, with what is known of them."""
     corpus, _, split = source.partition(":")
     found = []
     for row in load_corpus(corpus)[split]:
