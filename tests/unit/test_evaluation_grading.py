@@ -5,7 +5,7 @@ import pytest
 
 from descant_modeling.evaluation.bootstrap import median_interval, ratio_interval
 from descant_modeling.evaluation.corpus_stats import ReferenceCorpus, corpus_statistics, measure
-from descant_modeling.evaluation.grading import QUALITIES, TERMS, Grader, chord_qualities, features_of
+from descant_modeling.evaluation.grading import QUALITIES, TERMS, Grader, chord_qualities, features_of, grade_pair
 from descant_tokenizers.pianoroll.frames import SILENT, chorale_of_frames
 
 CADENCE = np.repeat(np.array([[72, 72, 71, 72], [64, 65, 62, 64], [55, 57, 55, 55], [48, 53, 43, 48]]), 4, axis=1)
@@ -71,6 +71,30 @@ def test_parallels_are_scaled_by_the_rate_of_the_reference():
     share = reference[1].num_changes and 1 / found.num_changes / (2 / sum(f.num_changes for f in reference))
     assert Grader(reference).grade(found)["parallels"] == pytest.approx(0.5 * share)
     assert Grader(reference).grade(features_of(chorale_of_frames(CADENCE)))["parallels"] == 0
+
+
+def test_a_pair_is_graded_at_equal_length_and_without_parallels():
+    grader = Grader([features_of(walk(seed)) for seed in range(5)])
+    long, short = walk(7, num_frames=96), walk(8, num_frames=48)
+    terms = [grader.grade(features_of(piece)) for piece in (long.cut(48), short)]
+    expected = [sum(term.values()) - term["parallels"] for term in terms]
+    assert grade_pair(grader, long, short) == pytest.approx(tuple(expected))
+    assert grade_pair(grader, long, short) != pytest.approx(
+        tuple(sum(grader.grade(features_of(piece)).values()) for piece in (long, short))
+    )
+    assert grade_pair(grader, long, long.cut(48))[0] == grade_pair(grader, long, long.cut(48))[1]
+
+
+def test_a_cut_piece_ends_where_it_is_cut():
+    piece = chorale_of_frames(np.repeat(CADENCE, 4, axis=1), phrase_ends=[16, 40])
+    cut = piece.cut(20)
+    assert cut.pitches_VT.tolist() == piece.pitches_VT[:, :20].tolist()
+    assert cut.phrase_ends_T.nonzero()[0].tolist() == [16]
+    assert cut.lines[1].onsets_16ths.tolist() == [0, 16]
+    assert cut.lines[1].lengths_16ths.tolist() == [16, 4]
+    assert (cut.bar_lines_16ths.tolist(), cut.beats.onsets_16ths.tolist()) == ([0, 16, 20], [0, 4, 8, 12, 16])
+    assert (cut.tonic, cut.is_major) == (piece.tonic, piece.is_major)
+    assert piece.cut(piece.num_frames) is piece
 
 
 def test_a_left_out_piece_is_graded_by_the_others():

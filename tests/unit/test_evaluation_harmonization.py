@@ -141,7 +141,7 @@ def test_bach_against_himself_is_a_tie_and_always_right(reference):
     own = {row_to_score(row).tracks[0].notes[0].pitch: row_to_score(row) for row in rows}
     assert len(own) == 2
     facts = measure_harmonies([harmonize_rows(Echo(own), rows)], reference).facts()
-    assert facts["bach_outgrades"]["value"] == 50
+    assert facts["bach_outgrades"]["value"] == facts["bach_outgrades_cut"]["value"] == 50
     assert facts["soprano_kept"] == 100
     assert {voice: share["value"] for voice, share in facts["accuracy"].items()} == dict.fromkeys(
         ("alto", "tenor", "bass"), 100
@@ -155,6 +155,7 @@ def test_four_unisons_are_worse_and_never_right(reference):
     assert found.facts()["num_draws"] == 2
     assert found.measured.rules["parallel_octaves"].value > 100
     assert found.bach_outgrades.value > 50
+    assert found.bach_outgrades_cut.value > 50
     assert found.accuracy["Bass"].value == 0
     for harmony in draw.harmonies:
         assert harmony.chorale.phrase_ends_T.tolist() == harmony.bach.phrase_ends_T.tolist()
@@ -177,6 +178,7 @@ def test_several_draws_are_measured_together_and_each_alone(reference):
     for alone, draw in zip((good, bad), both["draws"], strict=True):
         assert draw["grade"]["median"] == alone["grade"]["median"]
         assert draw["bach_outgrades"] == alone["bach_outgrades"]["value"]
+        assert draw["bach_outgrades_cut"] == alone["bach_outgrades_cut"]["value"]
         assert draw["rules"] == {key: rate["value"] for key, rate in alone["rules"].items()}
         assert draw["accuracy"] == {voice: share["value"] for voice, share in alone["accuracy"].items()}
     assert both["grade"]["median"] == pytest.approx((good["grade"]["median"] + bad["grade"]["median"]) / 2, abs=1e-4)

@@ -18,6 +18,7 @@ from symusic.core import ScoreTick
 from descant_modeling.evaluation.bootstrap import Estimate, by_piece, estimate_text, ratio_interval
 from descant_modeling.evaluation.cadences import FIGURES, count_cadences, figure_text
 from descant_modeling.evaluation.corpus_stats import MeasuredCorpus, ReferenceCorpus, measure
+from descant_modeling.evaluation.grading import grade_pair
 from descant_modeling.evaluation.harmonizers import Harmonizer, melody_of, phrase_ends_of, soprano_is_kept
 from descant_modeling.evaluation.rules import RULES
 from descant_tokenizers.corpora import row_to_score
@@ -68,6 +69,7 @@ class Harmonization:
         soprano_kept: Percentage of the sopranos that came back unchanged.
         accuracy: For each lower voice, percentage of 16ths at which it sounds the same pitch as Bach's.
         bach_outgrades: Percentage of pairs in which Bach's harmony has the better grade; a tie counts half.
+        bach_outgrades_cut: The same with both sides cut to equal length and without parallels (see `grade_pair`).
         seconds: Time spent on generation, all draws together.
         draws: Figures of each draw alone, for JSON.
     """
@@ -77,6 +79,7 @@ class Harmonization:
     soprano_kept: float
     accuracy: dict[str, Estimate]
     bach_outgrades: Estimate
+    bach_outgrades_cut: Estimate
     seconds: float
     draws: list[dict[str, Any]]
 
@@ -86,6 +89,7 @@ class Harmonization:
             "soprano_kept": round(self.soprano_kept, 3),
             "last_tonic_as_bach": self.last_tonic_as_bach.rounded(),
             "bach_outgrades": self.bach_outgrades.rounded(),
+            "bach_outgrades_cut": self.bach_outgrades_cut.rounded(),
             "accuracy": {voice.lower(): share.rounded() for voice, share in self.accuracy.items()},
             **self.measured.facts(),
             "num_draws": self.measured.num_draws,
@@ -144,14 +148,15 @@ def _measure(draws: Sequence[Draw], reference: ReferenceCorpus, bach: MeasuredCo
     harmonies = [harmony for draw in draws for harmony in draw.harmonies]
     keys = [PieceKey(harmony.bach.tonic, harmony.bach.is_major) for harmony in harmonies]
     measured = measure([harmony.chorale for harmony in harmonies], reference, num_draws=len(draws), keys=keys)
-    names, bach_N, grades_N = measured.names, np.array(bach.grades * len(draws)), np.array(measured.grades)
-    won_N = (bach_N < grades_N) + 0.5 * (bach_N == grades_N)
+    names = measured.names
+    cut = [grade_pair(reference.grader, harmony.bach, harmony.chorale) for harmony in harmonies]
     return Harmonization(
         measured=measured,
         last_tonic_as_bach=_last_tonic_as_bach(harmonies, names, keys),
         soprano_kept=100 * float(np.mean([harmony.is_kept for harmony in harmonies])),
         accuracy=_accuracy(harmonies, names),
-        bach_outgrades=ratio_interval(by_piece(names, won_N), by_piece(names, np.ones_like(won_N)), scale=100),
+        bach_outgrades=_wins(names, list(zip(bach.grades * len(draws), measured.grades, strict=True))),
+        bach_outgrades_cut=_wins(names, cut),
         seconds=sum(draw.seconds for draw in draws),
         draws=[],
     )
@@ -167,10 +172,18 @@ def _draw_facts(draw: Draw, alone: Harmonization) -> dict[str, Any]:
         "last_tonic_as_bach": facts["last_tonic_as_bach"]["value"],
         "grade": {key: facts["grade"][key] for key in ("median", "quartiles")},
         "bach_outgrades": facts["bach_outgrades"]["value"],
+        "bach_outgrades_cut": facts["bach_outgrades_cut"]["value"],
         "accuracy": {voice: share["value"] for voice, share in facts["accuracy"].items()},
         "rules": {key: rate["value"] for key, rate in facts["rules"].items()},
         "writing_seconds": facts["writing_seconds"],
     }
+
+
+def _wins(names: Sequence[str], pairs: Sequence[tuple[float, float]]) -> Estimate:
+    """Return the percentage of pairs of grades in which the first, Bach's, is lower; a tie counts half."""
+    bach_N, own_N = np.array(pairs).T
+    won_N = (bach_N < own_N) + 0.5 * (bach_N == own_N)
+    return ratio_interval(by_piece(names, won_N), by_piece(names, np.ones_like(won_N)), scale=100)
 
 
 def _last_tonic_as_bach(harmonies: Sequence[Harmony], names: Sequence[str], keys: Sequence[PieceKey]) -> Estimate:
@@ -220,6 +233,8 @@ def harmonization_rows(models: Mapping[str, Mapping[str, Any]], bach: Mapping[st
     intervals = (grade["median_interval"] for grade in grades)
     rows.append(["grade, 95 %", *(f"[{found['low']:.2f}, {found['high']:.2f}]" for found in intervals)])
     rows.append(["Bach outgrades, % of pairs", *(estimate_text(m["bach_outgrades"]) for m in models.values()), "50"])
+    fair = (estimate_text(model["bach_outgrades_cut"]) for model in models.values())
+    rows.append(["... cut to equal length, no parallels", *fair, "50"])
     if has_draws:
         medians = [[draw["grade"]["median"] for draw in model["draws"]] for model in models.values()]
         pairs = [[draw["bach_outgrades"] for draw in model["draws"]] for model in models.values()]

@@ -90,6 +90,25 @@ class Chorale:
         """Length in 16ths."""
         return int(self.pitches_VT.shape[1])
 
+    def cut(self, num_frames: int) -> Chorale:
+        """Return the first 16ths of the piece; notes that sound on end there. The key stays that of the whole."""
+        if num_frames >= self.num_frames:
+            return self
+        lines = []
+        for line in self.lines:
+            kept = line.onsets_16ths < num_frames
+            onsets, lengths = line.onsets_16ths[kept], line.lengths_16ths[kept]
+            lines.append(Line(onsets, np.minimum(lengths, num_frames - onsets), line.pitches[kept]))
+        inside = self.beats.onsets_16ths < num_frames
+        return replace(
+            self,
+            lines=tuple(lines),
+            pitches_VT=self.pitches_VT[:, :num_frames],
+            phrase_ends_T=self.phrase_ends_T[:num_frames],
+            bar_lines_16ths=np.append(self.bar_lines_16ths[self.bar_lines_16ths < num_frames], num_frames),
+            beats=Beats(self.beats.onsets_16ths[inside], self.beats.is_strong[inside]),
+        )
+
     def without_fermatas(self) -> Chorale:
         """Return the piece without phrase ends, as in MIDI."""
         return replace(self, phrase_ends_T=np.zeros(self.num_frames, dtype=bool), has_fermatas=False)

@@ -25,7 +25,9 @@ def memorization_command(
     model: Annotated[str, typer.Option(help="Embedded model, folder, Hub id, nearest or markov.")] = EMBEDDED_DEFAULT,
     corpus: Corpus = "chorales",
     split: Split = "valid",
-    train: Annotated[str, typer.Option(help="Corpus and split that the model was trained on.")] = "chorales:train",
+    train: Annotated[
+        str, typer.Option(help="Splits that the model was trained on, separated by commas.")
+    ] = "chorales:train,chorales:extra",
     task: Annotated[
         Literal["harmonize", "continue"], typer.Option(help="Harmonize the sopranos, or continue the first two bars.")
     ] = "harmonize",
@@ -49,7 +51,7 @@ def memorization_command(
 
     output = Output(split, quiet=quiet, as_json=as_json)
     rows = split_rows(f"{corpus}:{split}")[:limit]
-    known = TrainingRuns.of(split_chorales(train))
+    known = TrainingRuns.of([chorale for source in train.split(",") for chorale in split_chorales(source)])
     with output.progress(f"{model}: {len(rows)} pieces") as progress:
         if samples is not None:
             chorales, bach = read_chorales([str(samples)]).chorales, [chorale_of_row(row) for row in rows]
