@@ -68,6 +68,15 @@ OPTIONS = [
 ]
 
 OTHERS = [
+    (
+        "dataset build melody-bars --out data --engine datatrove --licence CC0",
+        "The corpus melody-bars takes no --licence, --engine. Omit what it does not take.",
+    ),
+    (
+        "dataset build chorales-rolls --out data --tasks 3",
+        "The corpus chorales-rolls takes no --tasks. Omit what it does not take.",
+    ),
+    ("dataset build good --out data --work shared", "The plain build takes no --work. Add --engine datatrove."),
     ("generate --prompt tune.mid --model no-weights", "no-weights has no model.safetensors"),
     ("generate --prompt tune.mid --model no-tokenizer", "no-tokenizer has no tokenizer.json"),
     ("tokenizer inspect tune.mid --preset octuple", "'octuple' is not a tokenizer preset"),

@@ -140,7 +140,8 @@ def test_without_datatrove_it_says_what_to_install(descant, songs, tmp_path, mon
 
 
 MISTAKES = [
-    (("--tasks", 3), "Add --engine datatrove"),
+    (("--tasks", 3, "--job-time", "1:00:00"), "The plain build takes no --tasks, --job-time. Add --engine datatrove"),
+    (("--engine", "datatrove", "--partition", "cpu"), "are options of Slurm. Add --executor slurm, or omit them"),
     (("--engine", "datatrove", "--tasks", 0), "--tasks is 0. Give 1 or more"),
     (("--engine", "datatrove", "--executor", "slurm"), "Give --partition"),
     (("--engine", "datatrove", "--executor", "slurm", "--partition", "cpu"), "no sbatch on this machine"),

@@ -63,8 +63,18 @@ tokenizer_app = typer.Typer(
 )
 
 
+TASK_OPTIONS = ("--executor", "--tasks", "--work", "--partition", "--job-time")
+
+
+def _given(context: typer.Context, *options: str) -> list[str]:
+    """Return those of the options that are on the command line."""
+    sources = {option: context.get_parameter_source(option[2:].replace("-", "_")) for option in options}
+    return [option for option, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+
+
 @dataset_app.command("build")
 def build_command(
+    context: typer.Context,
     source: Annotated[
         str,
         typer.Argument(
@@ -96,7 +106,9 @@ def build_command(
         typer.Option(help="Folder shared by the tasks; default: beside --out.", rich_help_panel="datatrove"),
     ] = None,
     partition: Annotated[str | None, typer.Option(help="Slurm partition.", rich_help_panel="datatrove")] = None,
-    job_time: Annotated[str, typer.Option(help="Time limit of a Slurm job.", rich_help_panel="datatrove")] = "04:00:00",
+    job_time: Annotated[
+        str | None, typer.Option(help="Time limit of a Slurm job; default: 04:00:00.", rich_help_panel="datatrove")
+    ] = None,
     force: ReplaceOption = False,
     quiet: QuietOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as one line of JSON instead.")] = False,
@@ -107,10 +119,11 @@ def build_command(
 
     shared: dict[str, Any] = {"force": force, "file_format": file_format}
     if source in GAN_CORPORA:
+        if useless := _given(context, "--parts", "--licence", "--engine", *TASK_OPTIONS):
+            raise InputError(f"The corpus {source} takes no {', '.join(useless)}. Omit what it does not take.")
         _build_for_gans(source, out, quiet=quiet, as_json=as_json, num_proc=num_proc, **shared)
         return
-    start = time.monotonic()
-    common: dict[str, Any] = {"licence": licence, "parts": parts, **shared}
+    start, common = time.monotonic(), {"licence": licence, "parts": parts, **shared}
     if engine == "datatrove":
         from descant_tokenizers.corpora import datatrove as backend
 
@@ -120,10 +133,8 @@ def build_command(
             typer.echo(f"The tasks were submitted to Slurm. When they end, run this again to write {out}.", err=True)
             return
         report = done
-    elif executor != "local" or tasks is not None or work is not None or partition is not None:
-        raise InputError(
-            "--executor, --tasks, --work and --partition are options of datatrove. Add --engine datatrove."
-        )
+    elif useless := _given(context, *TASK_OPTIONS):
+        raise InputError(f"The plain build takes no {', '.join(useless)}. Add --engine datatrove.")
     else:
         with reading_bar(source, quiet=quiet) as progress:
             report = build_dataset(source, out, num_proc=num_proc, progress=progress, **common)

@@ -35,6 +35,8 @@ from descant_tokenizers.corpora.workers import ReadOutcome, read_one
 ExecutorName = Literal["local", "slurm", "ray"]
 PIECES_PER_TASK = 1000
 """Default size of a task: minutes of work, so that little is lost when one fails."""
+MAX_JOB_TIME = "04:00:00"
+"""Default time limit of a Slurm job."""
 
 KEYS_FILE, BUILD_FILE, SHARDS = "keys.jsonl", "build.json", "outcomes"
 
@@ -48,19 +50,21 @@ class Cluster:
         workers: Tasks that run at a time; None for one per core locally and no limit on a cluster.
         tasks: Number of tasks; None for one per 1,000 pieces, and at least one per worker.
         partition: Slurm partition.
-        time: Time limit of a Slurm job, `hours:minutes:seconds`.
+        time: Time limit of a Slurm job, `hours:minutes:seconds`; None for four hours.
     """
 
     executor: ExecutorName = "local"
     workers: int | None = None
     tasks: int | None = None
     partition: str | None = None
-    time: str = "04:00:00"
+    time: str | None = None
 
     def __post_init__(self) -> None:
         for name, number in (("--num-proc", self.workers), ("--tasks", self.tasks)):
             if number is not None and number < 1:
                 raise InputError(f"{name} is {number}. Give 1 or more.")
+        if self.executor != "slurm" and (self.partition or self.time):
+            raise InputError("--partition and --job-time are options of Slurm. Add --executor slurm, or omit them.")
         if self.executor == "slurm" and self.partition is None:
             raise InputError("Slurm needs a partition. Give --partition.")
         if self.executor == "slurm" and shutil.which("sbatch") is None:
@@ -169,7 +173,7 @@ def _identity(corpus: Corpus) -> str:
 def _executor(cluster: Cluster, pipeline: list[PipelineStep], num_tasks: int, folder: Path) -> PipelineExecutor:
     common: dict[str, Any] = {"pipeline": pipeline, "tasks": num_tasks, "logging_dir": str(folder)}
     if cluster.executor == "slurm":
-        limits = {"partition": cluster.partition, "time": cluster.time, "job_name": "descant"}
+        limits = {"partition": cluster.partition, "time": cluster.time or MAX_JOB_TIME, "job_name": "descant"}
         return SlurmPipelineExecutor(**common, **limits, workers=cluster.workers or -1, mail_type="NONE")
     if cluster.executor == "ray":
         return RayPipelineExecutor(**common, workers=cluster.workers or -1)
