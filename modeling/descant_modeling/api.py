@@ -35,6 +35,7 @@ from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.generation.base import GenerationResult, MusicGenerator, Request, check_task
 from descant_modeling.generation.causal import CausalGenerator, open_model
 from descant_modeling.generation.multitrack import MultitrackGenerator
+from descant_modeling.generation.results import unfolded_result
 from descant_modeling.generation.satb import FourPartGenerator
 from descant_modeling.models.checkpoints import ModelSource, find_checkpoint, load_checkpoint
 from descant_tokenizers.common.errors import InputError, missing_extra
@@ -221,12 +222,21 @@ class Model:
         if isinstance(music, str | PathLike):
             music = read_score_report(music, controls=True)
         if isinstance(music, ScoreTick):
-            request, repairs = replace(request, score=music), list[str]()
-        else:
-            ends = request.phrase_ends or music.fermatas_ticks
-            request, repairs = replace(request, score=music.score, phrase_ends=ends), music.repairs
+            return self.generator.generate(replace(request, score=music), config)
+        result = self._generate_in_form(music, request, config)
+        return replace(result, remarks=(*music.repairs, *result.remarks))
+
+    def _generate_in_form(self, music: ReadResult, request: Request, config: GenerationConfig) -> GenerationResult:
+        """Generate music for a file; a repeated section is written once, and played as often as the file says.
+
+        What is added after the end belongs to no form, so that continued music is written out.
+        """
+        form = None if request.task == "continue" else music.form
+        score = music.score if form is None else form.fold(music.score).score
+        fermatas = music.fermatas_ticks if form is None else form.written.fermatas_ticks
+        request = replace(request, score=score, phrase_ends=request.phrase_ends or fermatas)
         result = self.generator.generate(request, config)
-        return replace(result, remarks=(*repairs, *result.remarks))
+        return result if form is None else unfolded_result(result, form, music.score)
 
 
 def override(config: GenerationConfig, options: dict[str, Any]) -> GenerationConfig:

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from music21.musicxml.xmlToM21 import MusicXMLImporter
 from prompts import assert_harmony, melody, scale
 
 from descant_modeling.cli.evaluate.harmonization import harmonization_command
@@ -27,7 +26,7 @@ from descant_modeling.decoding.template import Span, Template, make_template
 from descant_modeling.generation import prompts
 from descant_modeling.generation.causal import open_model
 from descant_modeling.models.checkpoints import EMBEDDED, load_checkpoint
-from descant_tokenizers.scores import read_score
+from descant_tokenizers.scores import read_score, reading
 from descant_tokenizers.tokens.kinds import make_grammar
 from descant_tokenizers.tokens.piece import GridBar, GridNote, Piece
 from descant_tokenizers.tokens.tasks import Task
@@ -227,7 +226,7 @@ def test_a_notation_prompt_is_parsed_and_encoded_once(
 
         monkeypatch.setattr(owner, name, counted)
 
-    count(MusicXMLImporter, "xmlRootToScore")
+    count(reading, "read_musicxml")
     count(prompts, "encode_score")
     count(prompts, "refined")
     out = tmp_path / "out.musicxml"
@@ -235,7 +234,7 @@ def test_a_notation_prompt_is_parsed_and_encoded_once(
     ended = descant("generate", *arguments, "--out", out, "--formats", "musicxml,midi", "--best-of", 1, "--quiet")
     assert ended == (0, "", "")
     assert "Au clair de la lune" in out.read_text(encoding="utf-8")
-    assert counts == {"xmlRootToScore": 1, "encode_score": 1, "refined": 1}
+    assert counts == {"read_musicxml": 1, "encode_score": 1, "refined": 1}
 
 
 @pytest.mark.parametrize("command", [generate_command, harmonization_command])

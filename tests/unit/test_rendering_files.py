@@ -72,25 +72,6 @@ def harmonized(score: ScoreTick) -> ScoreTick:
     return result
 
 
-@pytest.fixture(scope="module")
-def schema() -> object:
-    """The schema of MusicXML 4.0, with all that it imports."""
-    xmlschema = pytest.importorskip("xmlschema")
-    found = importlib.util.find_spec("musicxml")
-    if found is None or not found.submodule_search_locations:
-        pytest.skip("the package musicxml, which holds the schema of MusicXML 4.0, is not installed")
-    folder = Path(found.submodule_search_locations[0]) / "generate_classes"
-    places = {
-        "http://www.musicxml.org/xsd/xml.xsd": folder / "xml.xsd",
-        "http://www.musicxml.org/xsd/xlink.xsd": Path(xmlschema.__file__).parent / "schemas/XLINK/xlink.xsd",
-    }
-    return xmlschema.XMLSchema(
-        folder / "musicxml_4_0.xsd",
-        uri_mapper=lambda uri: places[str(uri)].as_uri() if str(uri) in places else str(uri),
-        allow="local",
-    )
-
-
 def band() -> ScoreTick:
     """A pickup, tuplets, chords, overlapping notes, changes of meter and of tempo."""
     score = ScoreTick(TPQ)

@@ -98,7 +98,7 @@ def test_a_closed_score_holds_the_same_notes_on_two_staves(tmp_path: Path) -> No
     score = chorale(0)
     text = to_musicxml(score, arrangement="closed")
     back = read_back(text, tmp_path)
-    assert [track.name for track in back.tracks] == ["Soprano, Alto", "Tenor, Bass"]
+    assert [track.name for track in back.tracks] == list(VOICES)
     assert fidelity(score, back).is_exact
     assert {"<voice>1</voice>", "<voice>2</voice>"} <= set(text.split())
 

@@ -52,6 +52,7 @@ def generate_command(
     write: opt.Write = None,
     track: opt.Track = None,
     pickup: opt.Pickup = None,
+    no_repeats: opt.NoRepeats = False,
     bars: opt.Bars = None,
     num_samples: opt.NumSamples = GenerationConfig.num_samples,
     seed: opt.Seed = None,
@@ -95,7 +96,7 @@ def generate_command(
         style=style,
     )
     source = _find_unconditional(request, model) if prompt is None else model
-    read = None if prompt is None else _read_prompt(request, prompt, pickup)
+    read = None if prompt is None else _read_prompt(request, prompt, pickup, unfold=not no_repeats)
     name = Path(model).name if prompt is None else shown(prompt.stem)
     spelled = None if key is None else parse_key(key)
     forms = _formats(formats, picture)
@@ -109,7 +110,8 @@ def generate_command(
 
     paths = (free_outputs if out is None else numbered)(path, num_samples)
     marks, look = read.marks if read else Marks(), {"arrangement": layout, "chosen_key": spelled, "sound": sound}
-    renderings = renderings_of(result.samples, name, request.task, marks, with_chords=chords == "", **look)
+    form = read.form if read and request.task != "continue" else None
+    renderings = renderings_of(result.samples, name, request.task, marks, with_chords=chords == "", form=form, **look)
     files = write_renderings(dict(zip(paths, renderings, strict=True)), forms, force=force)
     seconds = time.monotonic() - started
     outcome = Outcome(prompt, model, request, seed, result, renderings, files, generation_seconds, seconds)
@@ -217,13 +219,13 @@ def _find_unconditional(request: Request, model: str) -> FoundCheckpoint:
     )
 
 
-def _read_prompt(request: Request, prompt: Path, pickup: str | None) -> ReadResult:
+def _read_prompt(request: Request, prompt: Path, pickup: str | None, *, unfold: bool) -> ReadResult:
     from descant_tokenizers.scores import read_score_report, with_pickup
 
     if request.task == "compose":
         raise InputError("--task compose takes no --prompt. Leave one of the two out.")
-    read = read_score_report(prompt, controls=True, marks=True)
-    return read if pickup is None else replace(read, score=with_pickup(read.score, pickup))
+    read = read_score_report(prompt, controls=True, marks=True, unfold=unfold)
+    return read if pickup is None else replace(read, score=with_pickup(read.score, pickup), form=None)
 
 
 def _formats(formats: str | None, picture: bool) -> tuple[str, ...]:

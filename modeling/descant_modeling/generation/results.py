@@ -8,7 +8,8 @@ from __future__ import annotations
 import statistics
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from math import floor
 
 import numpy as np
@@ -21,14 +22,17 @@ from symusic.core import (
     PitchBendTickList,
     ScoreTick,
     TempoTick,
+    TimeSignatureTick,
+    TimeSignatureTickList,
     TrackTick,
 )
 
 from descant_modeling.decoding.infilling import with_content
 from descant_modeling.decoding.sampler import one_for_each
 from descant_modeling.decoding.sequences import InfilledNotes
-from descant_modeling.generation.base import Sample
+from descant_modeling.generation.base import GenerationResult, Sample
 from descant_modeling.generation.prompts import Prompt, TickSpan
+from descant_tokenizers.scores.form import Form
 from descant_tokenizers.scores.tracks import DRUMS, program_name, track_label
 from descant_tokenizers.tokens.harmony import ChordLabel
 from descant_tokenizers.tokens.hints import Annotations
@@ -240,3 +244,31 @@ def _add_tempos(prompt: Prompt, score: ScoreTick, tempos: Iterable[TempoTick]) -
         present = max(past, key=lambda own: own.time).qpm if past else 120.0
         if nearest(present) != nearest(tempo.qpm):
             score.tempos.append(tempo)
+
+
+def unfolded_result(result: GenerationResult, form: Form, prompt: ScoreTick) -> GenerationResult:
+    """Return a result that was generated for a text with repeat signs as it is played.
+
+    Args:
+        result: The result; its scores are folded.
+        form: The form of the prompt.
+        prompt: The prompt as played, which has the time signatures.
+    """
+    samples = []
+    for sample in result.samples:
+        score = form.unfold(sample.score)
+        factor = Fraction(score.ticks_per_quarter, prompt.ticks_per_quarter)
+        score.time_signatures = TimeSignatureTickList(
+            [TimeSignatureTick(round(e.time * factor), e.numerator, e.denominator) for e in prompt.time_signatures]
+        )
+        given = sample.score.copy()
+        for track in given.tracks:
+            own = (note for note in track.notes if (track.name, note.time, note.pitch) not in sample.added)
+            track.notes = NoteTickList(own)
+        added = _places(score) - _places(form.unfold(given))
+        samples.append(replace(sample, score=score, added=frozenset(added)))
+    return replace(result, samples=tuple(samples))
+
+
+def _places(score: ScoreTick) -> set[tuple[str, int, int]]:
+    return {(track.name, note.time, note.pitch) for track in score.tracks for note in track.notes}

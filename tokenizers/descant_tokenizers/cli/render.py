@@ -31,6 +31,9 @@ def render_command(
     pickup: Annotated[
         str | None, typer.Option(metavar="BEATS", help="Length of a pickup that the file does not state.")
     ] = None,
+    no_repeats: Annotated[
+        bool, typer.Option("--no-repeats", help="Play a notation file as it is written, without repeats and jumps.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
 ) -> None:
@@ -50,7 +53,7 @@ def render_command(
     from descant_tokenizers.rendering.write import Rendering, write_renderings
     from descant_tokenizers.scores import read_score_report, with_pickup
 
-    read = read_score_report(file, marks=True)
+    read = read_score_report(file, marks=True, unfold=not no_repeats)
     score = read.score if pickup is None else with_pickup(read.score, pickup)
     names = None if given is None else _parse_tracks(given, [track.name for track in read.score.tracks])
     rendering = Rendering(
@@ -61,6 +64,7 @@ def render_command(
         chosen_key=chosen_key,
         with_chords=chords,
         marks=read.marks,
+        form=read.form,
         sound=sound,
     )
     (written,) = write_renderings({name: rendering}, forms, force=force)

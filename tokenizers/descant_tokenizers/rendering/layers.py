@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from symusic.core import NoteTick, ScoreTick, TrackTick
@@ -15,7 +15,7 @@ from symusic.core import NoteTick, ScoreTick, TrackTick
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.rendering import Layout
 from descant_tokenizers.rendering.rhythm import TimeSignature, snapped, tuplets_of
-from descant_tokenizers.scores import VOICES, bars_of
+from descant_tokenizers.scores import VOICES, bars_of, last_note_end
 from descant_tokenizers.scores.marks import Marks
 from descant_tokenizers.scores.voices import line_of
 
@@ -26,27 +26,34 @@ _CLEFS = {"Tenor": "Treble8vbClef", "Bass": "BassClef", "Viola": "AltoClef"}
 _MIDDLE_C = 60
 _CLOSED_GAP = Fraction(1, 4)  # a rest shorter than a 16th is not intended
 _SHORTEST = Fraction(1, 8)
+_ZERO = Fraction(0)
 _MEASURE_GRID = 16  # parts of a quarter at which measures may begin
 
 
 @dataclass(frozen=True)
 class PrintedMeasure:
-    """A bar as printed; a pickup has the time signature of the bar after it."""
+    """A bar as printed; a pickup has the time signature of the bar after it.
+
+    Attributes:
+        number: Number of the bar, 0 for a pickup.
+        start: Its onset.
+        length: Its length.
+        meter: Its time signature.
+        offset: Its onset inside a full bar: a pickup is the end of one.
+        is_continued: It is the rest of a bar in which a repeat sign stands.
+    """
 
     number: int
     start: Fraction
     length: Fraction
     meter: TimeSignature
+    offset: Fraction = Fraction(0)
+    is_continued: bool = False
 
     @property
     def end(self) -> Fraction:
         """End of the measure."""
         return self.start + self.length
-
-    @property
-    def offset(self) -> Fraction:
-        """Its onset inside a full bar: a pickup is the end of one."""
-        return self.meter.length - self.length if self.number == 0 else Fraction(0)
 
 
 @dataclass(frozen=True)
@@ -90,25 +97,51 @@ class Voice:
 Staff = Sequence[Voice]
 
 
-def measures_of(score: ScoreTick) -> list[PrintedMeasure]:
-    """List a score's bars as they are printed.
+def measures_of(score: ScoreTick, cuts: Iterable[Fraction] = ()) -> list[PrintedMeasure]:
+    """List a score's bars as they are printed: the last one is as short as the pickup asks for.
+
+    Args:
+        score: The score.
+        cuts: Where a repeat sign ends a measure, in the middle of a bar too.
 
     Raises:
         InputError: A time signature cuts a bar short where no note value ends.
     """
     bars, unit = bars_of(score), score.ticks_per_quarter
-    measures = []
+    measures: list[PrintedMeasure] = []
     for bar in bars:
         shown = bars[1] if bar.number == 0 and len(bars) > 1 else bar
         meter = TimeSignature(shown.numerator, shown.denominator)
-        measure = PrintedMeasure(bar.number, Fraction(bar.start_ticks, unit), Fraction(bar.length_ticks, unit), meter)
+        start, length = Fraction(bar.start_ticks, unit), Fraction(bar.length_ticks, unit)
+        measure = PrintedMeasure(bar.number, start, length, meter, meter.length - length if bar.number == 0 else _ZERO)
         if any((place * _MEASURE_GRID).denominator > 1 for place in (measure.start, measure.length)):
             raise InputError(
                 f"A time signature cuts bar {bar.number} short where no note value ends, so it cannot be engraved. "
                 "Correct the time signature."
             )
         measures.append(measure)
+    if len(measures) > 1 and measures[0].offset > 0:
+        measures[-1] = _paid_back(measures[-1], measures[0].length, Fraction(last_note_end(score), unit))
+    for cut in sorted(set(cuts)):
+        _split(measures, cut)
     return measures
+
+
+def _paid_back(last: PrintedMeasure, pickup: Fraction, end: Fraction) -> PrintedMeasure:
+    """Shorten the last bar by the length of the pickup, if the music ends before."""
+    length = last.meter.length - pickup
+    is_full = last.length == last.meter.length
+    return replace(last, length=length) if is_full and end - last.start <= length else last
+
+
+def _split(measures: list[PrintedMeasure], cut: Fraction) -> None:
+    """Divide a measure in which a repeat sign stands."""
+    index = measure_at(measures, cut)
+    whole = measures[index]
+    if whole.start < cut < whole.end and ((cut - whole.start) * _MEASURE_GRID).denominator == 1:
+        done = cut - whole.start
+        rest = replace(whole, start=cut, length=whole.length - done, offset=whole.offset + done, is_continued=True)
+        measures[index : index + 1] = [replace(whole, length=done), rest]
 
 
 def measure_at(measures: Sequence[PrintedMeasure], point: Fraction) -> int:
@@ -123,7 +156,7 @@ def layers_of(
 
     Notes of a line that are played legato end where the next one begins (see `line_of`).
     """
-    line = line_of(track)
+    line = line_of(track, ticks_per_quarter)
     ends = {(n.time, n.pitch): n.end for n in line.track.notes} if line is not None else {}
     exact = [
         (Fraction(n.time, ticks_per_quarter), Fraction(ends.get((n.time, n.pitch), n.end), ticks_per_quarter))
@@ -174,7 +207,8 @@ def _unwritable(measures: Sequence[PrintedMeasure], layer: Layer) -> Iterator[in
             points.setdefault(index, set()).add(point - measures[index].start + measures[index].offset)
     for index, own in points.items():
         try:
-            tuplets_of(measures[index].meter, own, measures[index].offset + measures[index].length)
+            measure = measures[index]
+            tuplets_of(measure.meter, own | {measure.offset}, measure.offset + measure.length)
         except ValueError:
             yield index
 

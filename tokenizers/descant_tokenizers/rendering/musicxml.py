@@ -9,26 +9,23 @@ Units: quarter notes, as exact fractions.
 from __future__ import annotations
 
 import bisect
-import re
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from music21 import (
     bar,
     chord,
     clef,
     duration,
-    dynamics,
     expressions,
-    harmony,
     key,
     metadata,
     meter,
     note,
     pitch,
+    spanner,
     stream,
-    tempo,
     tie,
 )
 from music21.layout import StaffGroup
@@ -36,7 +33,6 @@ from music21.musicxml.m21ToXml import GeneralObjectExporter
 from music21.musicxml.xmlObjects import MusicXMLExportException
 
 from descant_tokenizers.common.errors import InputError, printable
-from descant_tokenizers.rendering.chords import ChordName
 from descant_tokenizers.rendering.layers import (
     Displacement,
     Layer,
@@ -47,25 +43,34 @@ from descant_tokenizers.rendering.layers import (
     clef_of,
     engraved_tracks,
     layers_of,
-    measure_at,
     measures_of,
     staves_of,
 )
 from descant_tokenizers.rendering.rhythm import NoteValue, TimeSignature, Tuplet, note_values, tuplets_of
-from descant_tokenizers.rendering.spelling import note_name, spell
+from descant_tokenizers.rendering.signs import (
+    EXTENDED,
+    LINE_END,
+    Annotator,
+    AnyStream,
+    cuts_of,
+    finished,
+    write_bar_lines,
+    write_signs,
+)
+from descant_tokenizers.rendering.spelling import spell, spelled_as
 from descant_tokenizers.scores import VOICES
+from descant_tokenizers.scores.marks import PartPlace
 
 if TYPE_CHECKING:
     from descant_tokenizers.rendering.write import Rendering
 
 ADDED_COLOR = "#0072B2"
 MAX_NOTES = 20_000
-_NUMERALS_Y = -70  # tenths of a staff space from its top line; equal ones are engraved on one line
+_MAX_TITLE = 120
 _MAX_TEMPOS = 8  # a recorded performance has hundreds; then only the first is printed
 _LONG_TYPES = {Fraction(8): "breve", Fraction(4): "whole", Fraction(2): "half", Fraction(1): "quarter"}
 _SHORT_TYPES = ("eighth", "16th", "32nd", "64th", "128th")
 
-AnyStream = Any  # the type parameter of music21's streams says nothing here
 _Elements = Iterator[tuple[Fraction, note.GeneralNote]]
 """Notes and rests, each with its offset in its measure."""
 
@@ -79,16 +84,17 @@ def notate(rendering: Rendering) -> tuple[str, Displacement]:
         InputError: The score has no pitched notes or more than :data:`MAX_NOTES`, a closed score is requested for
             tracks that are not four voices, or a bar is shorter than notation can express.
     """
-    score = rendering.score
+    score = rendering.written.score
     tracks = engraved_tracks(score)
     num_notes = sum(len(track.notes) for track in tracks)
     if not num_notes:
         raise InputError("The score has no pitched notes to engrave. Give one that has.")
     if num_notes > MAX_NOTES:
         raise InputError(f"The score has {num_notes:,} notes, and at most {MAX_NOTES:,} are engraved. Cut it shorter.")
-    measures = measures_of(score)
-    layered = [layers_of(track, score.ticks_per_quarter, measures, rendering.is_given) for track in tracks]
-    parts = rendering.marks.parts_of(tracks, score.ticks_per_quarter)
+    marks = rendering.written.marks
+    measures = measures_of(score, cuts_of(marks.repeats))
+    layered = [layers_of(track, score.ticks_per_quarter, measures, rendering.written.is_given) for track in tracks]
+    parts = marks.parts_of(tracks, score.ticks_per_quarter)
     voices = [
         Voice(track.name or f"Track {number}", layers, part)
         for number, (track, (layers, _), part) in enumerate(zip(tracks, layered, parts, strict=True), start=1)
@@ -100,27 +106,21 @@ def notate(rendering: Rendering) -> tuple[str, Displacement]:
         reason = printable(str(error), 100)
         raise InputError(f"The score's bars cannot be written ({reason}). Correct its time signatures.") from error
     moved = [each for _, each in layered]
-    return _with_plain_ids(data.decode("utf-8")), Displacement(
+    title = printable(rendering.title or marks.title, _MAX_TITLE)
+    return finished(data.decode("utf-8"), title, marks), Displacement(
         sum(m.num_notes for m in moved), max(m.largest for m in moved)
     )
-
-
-def _with_plain_ids(text: str) -> str:
-    """Number the parts, which music21 names at random: the same score gives the same file."""
-    for number, name in enumerate(re.findall(r'<score-part id="(P[0-9a-f]{32})">', text), start=1):
-        text = text.replace(name, f"P{number}")
-    return text
 
 
 class _Notation:
     """Builds music21 parts that share their measures and keys."""
 
     def __init__(self, rendering: Rendering, measures: Sequence[PrintedMeasure]) -> None:
-        self._rendering, self._score, self._measures = rendering, rendering.score, measures
-        self._marks, self._key = rendering.marks, rendering.key
+        self._rendering, self._score, self._measures = rendering, rendering.written.score, measures
+        self._marks, self._key = rendering.written.marks, rendering.key
+        self._ends: dict[PartPlace, list[note.NotRest]] = {}  # first and last element of each given note
         signatures = {self._quarters(event.time): event.key for event in self._score.key_signatures}
         is_written = signatures and rendering.chosen_key is None
-        self._chords = rendering.chords if rendering.with_chords else ()
         self._sharps = signatures if is_written else {Fraction(0): self._key.sharps}
 
     def _quarters(self, ticks: int) -> Fraction:
@@ -128,8 +128,11 @@ class _Notation:
 
     def score(self, voices: Sequence[Voice]) -> AnyStream:
         result = stream.Score()
-        result.metadata = metadata.Metadata(title=printable(self._rendering.title or self._marks.title, 120) or None)
-        result.metadata.composer = printable(self._marks.composer, 120) or None
+        result.metadata = metadata.Metadata(
+            title=printable(self._rendering.title or self._marks.title, _MAX_TITLE) or None
+        )
+        result.metadata.composer = printable(self._marks.composer, _MAX_TITLE) or None
+        result.metadata.lyricist = printable(self._marks.lyricist, _MAX_TITLE) or None
         staves = staves_of(voices, self._rendering.arrangement, self._marks)
         for number, staff in enumerate(staves, start=1):
             result.append(self._part(f"P{number}", staff))
@@ -139,15 +142,18 @@ class _Notation:
             result.insert(0, StaffGroup(parts, symbol="bracket", barTogether=not is_choir))
         self._write_above(parts[0])
         self._write_below(parts[-1])
+        self._write_slurs(parts)
         return result
 
     def _part(self, part_id: str, staff: Staff) -> AnyStream:
         part = stream.Part(id=part_id)
-        part.partName = printable(", ".join(voice.name for voice in staff), 60)
+        part.partName = printable(", ".join(voice.name for voice in staff), _MAX_TITLE)
         part.partAbbreviation = "/".join(voice.name[0] for voice in staff) if len(staff) > 1 else None
         before = None
         for index, own in enumerate(self._measures):
             measure = stream.Measure(number=own.number)
+            if own.is_continued or own.number == 0:
+                measure.showNumber = stream.enums.ShowNumber.NEVER
             if index == 0:
                 measure.append(getattr(clef, clef_of(staff))())
             self._put_key(measure, own, index)
@@ -156,6 +162,8 @@ class _Notation:
                 before = own.meter
             if own.offset:
                 measure.paddingLeft = float(own.offset)
+            if (missing := own.meter.length - own.offset - own.length) > 0:
+                measure.paddingRight = float(missing)
             self._fill(measure, own, staff)
             part.append(measure)
         part.makeAccidentals(inPlace=True, cautionaryNotImmediateRepeat=False)
@@ -164,14 +172,20 @@ class _Notation:
         last = part.getElementsByClass(stream.Measure).last()
         assert last is not None, "a score with notes has bars"
         last.rightBarline = bar.Barline("final")
+        write_bar_lines(part, self._measures, self._marks.repeats)
         return part
 
     def _put_key(self, measure: AnyStream, own: PrintedMeasure, index: int) -> None:
         inside = [time for time in self._sharps if own.start <= time < own.end]
         if inside:
-            measure.insert(0, key.KeySignature(self._sharps[max(inside)]))
+            measure.insert(0, self._signature(self._sharps[max(inside)]))
         elif index == 0:
-            measure.insert(0, key.KeySignature(0))
+            measure.insert(0, self._signature(0))
+
+    def _signature(self, sharps: int) -> key.KeySignature:
+        """Return a key signature, with its mode where the file states one other than major and minor."""
+        is_modal = self._marks.mode and sharps == self._key.sharps and self._rendering.chosen_key is None
+        return self._key.to_music21() if is_modal else key.KeySignature(sharps)
 
     def _fill(self, measure: AnyStream, own: PrintedMeasure, staff: Staff) -> None:
         """Fill a measure with the layers of a staff's voices, each in a music21 voice if there are several."""
@@ -195,7 +209,7 @@ class _Notation:
             yield Fraction(0), _measure_rest(own)
             return
         shift = own.offset - own.start
-        points = {place + shift for group in layer for place in (group.onset, group.end)}
+        points = {place + shift for group in layer for place in (group.onset, group.end)} | {own.offset}
         tuplets = tuplets_of(own.meter, points, own.offset + own.length)
         members: dict[Tuplet, list[note.GeneralNote]] = {}
 
@@ -216,6 +230,8 @@ class _Notation:
                 is_last = index + 1 == len(values) and group.end == end
                 element = self._element(voice, group, is_first=is_first, is_last=is_last, is_upper=is_upper)
                 _set_value(element, value, members)
+                for grace in self._graces(voice, group) if is_first else ():
+                    yield value.start - own.offset, grace
                 yield value.start - own.offset, element
             at = end
         yield from rests(at, own.end)
@@ -225,7 +241,7 @@ class _Notation:
     def _element(
         self, voice: Voice, group: NoteGroup, *, is_first: bool, is_last: bool, is_upper: bool | None
     ) -> note.NotRest:
-        heads = [self._head(number, group, is_given=given) for number, given in group.pitches]
+        heads = [self._head(voice, number, group, is_given=given) for number, given in group.pitches]
         element: note.NotRest = heads[0] if len(heads) == 1 else chord.Chord(heads)
         if not any(given for _, given in group.pitches):
             element.style.color = ADDED_COLOR  # includes the stem and the beam
@@ -237,30 +253,57 @@ class _Notation:
             element.stemDirection = "up" if is_upper else "down"
         if is_first:
             self._put_lyrics(element, voice, group)
+        for place in self._given_places(voice, group):
+            self._ends.setdefault(place, []).append(element)
         if is_last and self._has_fermata(group):
             mark = expressions.Fermata()
             mark.type = "inverted" if is_upper is False else "upright"
             element.expressions.append(mark)
         return element
 
-    def _head(self, number: int, group: NoteGroup, *, is_given: bool) -> note.Note:
-        times = [time for time in self._sharps if time <= group.onset]
-        step, alter, octave = spell(number, self._sharps[max(times)] if times else 0, self._key.mode)
-        spelled = pitch.Pitch(step, octave=octave)
-        if alter:
-            spelled.accidental = pitch.Accidental(alter)
-        head = note.Note(spelled)
+    def _head(self, voice: Voice, number: int, group: NoteGroup, *, is_given: bool) -> note.Note:
+        place = None if voice.part is None or not is_given else (voice.part, group.time, number)
+        head = note.Note(self._spelled(number, group.onset, place))
         if not is_given:
             head.style.color = ADDED_COLOR
         return head
 
+    def _spelled(self, number: int, onset: Fraction, place: PartPlace | None = None) -> pitch.Pitch:
+        """Spell a pitch as the file does, else in the key."""
+        times = [time for time in self._sharps if time <= onset]
+        step, alter, octave = spell(number, self._sharps[max(times)] if times else 0, self._key.mode)
+        as_written = None if place is None else self._marks.spellings.get(place)
+        if as_written is not None and self._rendering.chosen_key is None:
+            step, alter, octave = spelled_as(number, *as_written)
+        spelled = pitch.Pitch(step, octave=octave)
+        if alter:
+            spelled.accidental = pitch.Accidental(alter)
+        return spelled
+
+    def _given_places(self, voice: Voice, group: NoteGroup) -> Iterator[PartPlace]:
+        """Yield the places of given notes of a part in the file."""
+        if voice.part is not None:
+            for number, given in group.pitches:
+                if given:
+                    yield voice.part, group.time, number
+
+    def _graces(self, voice: Voice, group: NoteGroup) -> Iterator[note.GeneralNote]:
+        """Yield the grace notes before a group."""
+        for place in self._given_places(voice, group):
+            for own in self._marks.graces.get(place, ()):
+                heads = [note.Note(self._spelled(number, group.onset)) for number in own.pitches]
+                element: note.NotRest = heads[0] if len(heads) == 1 else chord.Chord(heads)
+                element.duration = duration.Duration(quarterLength=own.length)
+                grace = element.getGrace()
+                grace.duration.slash = own.has_slash
+                yield grace
+
     def _put_lyrics(self, element: note.NotRest, voice: Voice, group: NoteGroup) -> None:
-        if voice.part is None:
-            return
-        for number, given in group.pitches:
-            lyrics = self._marks.lyrics.get((voice.part, group.time, number), ()) if given else ()
+        for place in self._given_places(voice, group):
+            lyrics = self._marks.lyrics.get(place, ())
             for each in lyrics:
-                element.lyrics.append(note.Lyric(each.text, number=each.verse, syllabic=each.syllabic))
+                text = (each.text or LINE_END) + EXTENDED * each.is_extended
+                element.lyrics.append(note.Lyric(text, number=each.verse, syllabic=each.syllabic, applyRaw=True))
             if lyrics:
                 return
 
@@ -277,35 +320,37 @@ class _Notation:
         )
 
     def _write_above(self, part: AnyStream) -> None:
-        """Write the legend, words, tempos and chord symbols above the first staff."""
+        """Write the legend, repeats, words, tempos and chord symbols above the first staff."""
+        marks, above = self._marks, Annotator(part, self._measures)
         if self._rendering.is_given is not None:
-            self._insert(part, Fraction(0), _text("black: given, blue: added", "above"))
-        for each in self._marks.words:
-            if each.is_above:
-                self._insert(part, each.onset, _text(each.text, "above"))
-        tempos = [(self._quarters(event.time), round(event.qpm)) for event in self._score.tempos]
-        for time, quarters_per_minute in tempos if len(tempos) <= _MAX_TEMPOS else tempos[:1]:
-            self._insert(part, time, tempo.MetronomeMark(number=quarters_per_minute))
-        for name in self._chords:
-            self._insert(part, self._quarters(name.time_ticks), _chord_symbol(name))
+            legend = expressions.TextExpression("black: given, blue: added")
+            legend.placement = "above"
+            above.insert(Fraction(0), legend)
+        write_signs(part, self._measures, marks.repeats)
+        above.write_words(marks.words, is_above=True)
+        tempos = [(self._quarters(event.time), event.qpm) for event in self._score.tempos]
+        tempos = tempos if len(tempos) <= _MAX_TEMPOS else tempos[:1]
+        above.write_tempos(tempos, marks.metronomes, marks.words)
+        if self._rendering.with_chords:
+            above.write_chords(self._rendering.chords, self._score.ticks_per_quarter, numerals=False)
+        else:
+            above.write_chord_texts(marks.chords)
 
     def _write_below(self, part: AnyStream) -> None:
         """Write dynamics and Roman numerals below the last staff."""
-        for each in self._marks.words:
-            if not each.is_above:
-                mark = dynamics.Dynamic(each.text) if each.text in dynamics.shortNames else _text(each.text, "below")
-                mark.placement = "below"
-                self._insert(part, each.onset, mark)
-        for name in self._chords:
-            if name.numeral:
-                numeral = _text(name.numeral, "below")
-                numeral.style.absoluteY = _NUMERALS_Y
-                self._insert(part, self._quarters(name.time_ticks), numeral)
+        below = Annotator(part, self._measures)
+        below.write_words(self._marks.words, is_above=False)
+        if self._rendering.with_chords:
+            below.write_chords(self._rendering.chords, self._score.ticks_per_quarter, numerals=True)
 
-    def _insert(self, part: AnyStream, time: Fraction, element: Any) -> None:
-        index = measure_at(self._measures, time)
-        if time < self._measures[index].end:
-            part.getElementsByClass(stream.Measure)[index].insert(time - self._measures[index].start, element)
+    def _write_slurs(self, parts: Sequence[AnyStream]) -> None:
+        """Write the slurs between given notes."""
+        for first, last in self._marks.slurs:
+            if first in self._ends and last in self._ends:
+                slur = spanner.Slur(self._ends[first][0], self._ends[last][-1])
+                home = next((part for part in parts if self._ends[first][0] in part.recurse()), None)
+                if home is not None:
+                    home.insert(0, slur)
 
 
 def _inside(layer: Layer, own: PrintedMeasure) -> Layer:
@@ -355,17 +400,3 @@ def _mark_tuplet(elements: Sequence[note.GeneralNote]) -> None:
         first.type = "startStop"
     else:
         first.type, last.type = "start", "stop"
-
-
-def _chord_symbol(name: ChordName) -> harmony.ChordSymbol:
-    """Return music21's chord symbol, printed with our suffix."""
-    bass = note_name(*name.bass, flat="-") if name.bass != name.root else None
-    symbol = harmony.ChordSymbol(root=note_name(*name.root, flat="-"), kind=name.kind, bass=bass)
-    symbol.chordKindStr = name.suffix
-    return symbol
-
-
-def _text(words: str, placement: str) -> expressions.TextExpression:
-    text = expressions.TextExpression(words)
-    text.placement = placement
-    return text

@@ -16,16 +16,19 @@ if TYPE_CHECKING:
 
 _STEPS = "FCGDAEB"
 _NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-_LOWEST = {"major": -3, "minor": -2}
+_LOWEST = {"major": -3, "lydian": -3, "mixolydian": -3}
+_LOWEST_IN_MINOR = -2
 """The flattest of the twelve fifths that a key uses, from its signature's major tonic: Eb in C major, Bb in A minor."""
-_MINOR_FIFTHS = 3  # from a minor tonic up to the major one of its signature
+_MINOR_FIFTHS = 3  # from the major tonic of a signature to its minor one
+_MODE_FIFTHS = {"major": 0, "minor": 3, "dorian": 2, "phrygian": 4, "lydian": -1, "mixolydian": 1, "locrian": 5}
+"""Fifths from the major tonic of a signature to the tonic of each mode."""
 _MAX_SHARPS = 7
 _KEY = re.compile(r"([A-Ga-g])\s*(#|b|-?sharp|-?flat)?\s*(m|min|minor|maj|major)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Key:
-    """A key: the sharps of its signature (negative for flats, -7 to 7), and `major` or `minor`."""
+    """A key: sharps of its signature (negative for flats, -7 to 7) and mode (`major`, `minor`, `dorian`, ...)."""
 
     sharps: int
     mode: str = "major"
@@ -33,7 +36,7 @@ class Key:
     @property
     def tonic(self) -> str:
         """Name of the tonic, such as `F#` or `Bb`."""
-        return note_name(*name_of_fifths(self.sharps + (_MINOR_FIFTHS if self.mode == "minor" else 0)))
+        return note_name(*name_of_fifths(self.sharps + _MODE_FIFTHS[self.mode]))
 
     def __str__(self) -> str:
         return f"{self.tonic} {self.mode}"
@@ -86,7 +89,7 @@ def spell(pitch: int, sharps: int, mode: str = "major") -> tuple[str, int, int]:
     Args:
         pitch: MIDI pitch, 0-127.
         sharps: Sharps of the key signature, negative for flats.
-        mode: `major` or `minor`; minor raises its sixth and seventh degrees, and the fourth before the fifth.
+        mode: A mode; minor raises its sixth and seventh degrees, and the fourth before the fifth.
 
     Returns:
         Step, alteration in semitones, octave: `("C", 1, 4)` is C sharp above middle C.
@@ -95,9 +98,14 @@ def spell(pitch: int, sharps: int, mode: str = "major") -> tuple[str, int, int]:
     return step, alter, (pitch - alter - _NATURALS[step]) // 12 - 1
 
 
+def spelled_as(pitch: int, step: str, alter: int) -> tuple[str, int, int]:
+    """Return step, alteration and octave of a pitch with a known name; see `spell`."""
+    return step, alter, (pitch - alter - _NATURALS[step]) // 12 - 1
+
+
 def fifths_of(pitch: int, sharps: int, mode: str = "major") -> int:
     """Return the position on the line of fifths, counted from C, of the name that `spell` gives a pitch."""
-    lowest = sharps + _LOWEST[mode]
+    lowest = sharps + _LOWEST.get(mode, _LOWEST_IN_MINOR)
     return lowest + (pitch * 7 - lowest) % 12  # of all names of a pitch, which are 12 fifths apart
 
 
@@ -107,8 +115,10 @@ def name_of_fifths(fifths: int) -> tuple[str, int]:
     return _STEPS[index % 7], index // 7
 
 
-def find_key(score: ScoreTick) -> KeyFound:
+def find_key(score: ScoreTick, mode: str = "") -> KeyFound:
     """Find the key of a score.
+
+    A `mode` such as `dorian`, which a file states, is that of the first key signature.
 
     The first key signature gives the number of sharps or flats. The rest is estimated from the notes (see
     `estimate_key`): many MIDI files have no key signature, and most signatures say major whatever the mode. Of a major
@@ -119,6 +129,8 @@ def find_key(score: ScoreTick) -> KeyFound:
     if not score.key_signatures:
         return KeyFound(estimated, "found in the notes")
     written = score.key_signatures[0]
+    if mode in _MODE_FIFTHS:
+        return KeyFound(Key(written.key, mode), "from the file")
     # Old editions write Dorian and Mixolydian signatures, one accidental off the key.
     is_minor = estimated.mode == "minor" and abs(written.key - estimated.sharps) <= 1
     if written.tonality == 1:

@@ -39,18 +39,25 @@ _SIGNS = {
     **dict.fromkeys(("\ue262", "\uea66"), "♯"),
     **dict.fromkeys(("\ue264", "\uea63"), "♭♭"),
     **dict.fromkeys(("\ue263", "\uea67"), "♯♯"),
+    "\ueca2": "𝅝",
+    "\ueca3": "𝅗𝅥",
     "\ueca5": "♩",
+    "\ueca7": "♪",
+    "\ueca9": "𝅘𝅥𝅯",
 }
+_DOT = " \uecb7"  # behind the note of a tempo
 _SIGN_FONTS = "DejaVu Sans,Segoe UI Symbol,Apple Symbols,serif"
 _SIGN_SIZE = 0.6  # relative to verovio's size, which suits its font
-_SIGN = re.compile(r'<tspan font-family="[^"]*" font-size="(\d+)px">([' + "".join(_SIGNS) + r"])</tspan>")
+_SIGN = re.compile(rf'<tspan font-family="[^"]*" font-size="(\d+)px">([{"".join(_SIGNS)}])((?:{_DOT})*)</tspan>')
 _BEAM = re.compile(r'class="beam">\s*(?:<polygon [^>]*/>\s*)+<g [^>]*class="(?:note|chord)" color="(#\w+)"')
 
 # A4 in CSS pixels (96 per inch), and the margin around the engraving.
 _WIDTH, _HEIGHT, _MARGIN = 794, 1123, 28
 _SIZE = re.compile(r'<svg width="(\d+)px" height="(\d+)px"')
 # Cairo uses one font for all characters, and few fonts have these.
-_WORDS_FOR_SIGNS = str.maketrans({"♩": "quarter", "♭": "b", "♯": "#", "♮": "n"})
+_WORDS_FOR_SIGNS = str.maketrans(
+    {"♩": "quarter", "♪": "eighth", "𝅗𝅥": "half", "♭": "b", "♯": "#", "♮": "n", "\u203f": "_"}
+)
 
 
 def svg_pages(musicxml: str, *, has_chords: bool = False) -> list[str]:
@@ -134,7 +141,8 @@ def _finished(page: str) -> str:
 
     def sign(found: re.Match[str]) -> str:
         size = round(int(found[1]) * _SIGN_SIZE)
-        return f'<tspan font-family="{_SIGN_FONTS}" font-size="{size}px">{_SIGNS[found[2]]}</tspan>'
+        dots = "." * (len(found[3]) // len(_DOT))
+        return f'<tspan font-family="{_SIGN_FONTS}" font-size="{size}px">{_SIGNS[found[2]]}{dots}</tspan>'
 
     page = _SIGN.sub(sign, page)
     return _BEAM.sub(lambda found: found[0].replace("<polygon ", f'<polygon fill="{found[1]}" '), page)

@@ -15,9 +15,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from symusic.core import ScoreTick
+from symusic.core import NoteTick, ScoreTick
 
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.common.files import FORMATS, check_free, file_of, write_all
@@ -25,12 +25,21 @@ from descant_tokenizers.rendering import Layout
 from descant_tokenizers.rendering.audio import sound_file
 from descant_tokenizers.rendering.layers import Displacement, GivenRule
 from descant_tokenizers.rendering.spelling import Key, KeyFound, find_key
+from descant_tokenizers.scores.form import Form
 from descant_tokenizers.scores.marks import Marks
 
 if TYPE_CHECKING:
     from descant_tokenizers.rendering.chords import ChordName
 
 _NOTATION_FORMATS = ("musicxml", "svg", "pdf")
+
+
+class WrittenScore(NamedTuple):
+    """A score as sheet music shows it, its marks, and the rule for its given notes."""
+
+    score: ScoreTick
+    marks: Marks
+    is_given: GivenRule | None
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,7 @@ class Rendering:
         chosen_key: The key for spelling notes; by default that of the score.
         with_chords: If True, chord symbols and Roman numerals are written.
         marks: Lyrics, fermatas and words (see `read_score_report`).
+        form: How the score is written with repeat signs; sheet music has them if all passes have the same notes.
         sound: One of `rendering.SOUNDS` for every track; by default the nearest to each track's program.
         muted: Names of tracks to silence.
     """
@@ -60,13 +70,16 @@ class Rendering:
     chosen_key: Key | None = None
     with_chords: bool = False
     marks: Marks = field(default_factory=Marks)
+    form: Form | None = None
     sound: str | None = None
     muted: Collection[str] = ()
 
     @cached_property
     def key_found(self) -> KeyFound:
         """The key for spelling notes, and its source."""
-        return find_key(self.score) if self.chosen_key is None else KeyFound(self.chosen_key, "as requested")
+        if self.chosen_key is not None:
+            return KeyFound(self.chosen_key, "as requested")
+        return find_key(self.score, self.marks.mode)
 
     @property
     def key(self) -> Key:
@@ -74,11 +87,24 @@ class Rendering:
         return self.key_found.key
 
     @cached_property
+    def written(self) -> WrittenScore:
+        """The score as sheet music shows it: with repeat signs, or written out."""
+        folded = None if self.form is None else self.form.folded(self.score)
+        if self.form is None or folded is None:
+            return WrittenScore(self.score, self.marks, self.is_given)
+        rule = self.is_given
+
+        def is_given(name: str, note: NoteTick) -> bool:
+            return rule is None or rule(name, NoteTick(folded.played(note.time), note.duration, note.pitch, 80))
+
+        return WrittenScore(folded.score, self.form.written.marks, None if rule is None else is_given)
+
+    @cached_property
     def chords(self) -> Sequence[ChordName]:
         """The score's chords, beat by beat."""
         from descant_tokenizers.rendering.chords import chords_of
 
-        return chords_of(self.score, self.key)
+        return chords_of(self.written.score, self.key)
 
     @property
     def musicxml(self) -> str:
@@ -89,11 +115,17 @@ class Rendering:
     def remarks(self) -> list[str]:
         """Changes that the notation makes, one phrase each."""
         _, moved = self._notation
+        remarks = []
+        if self.form is not None and self.written.score is self.score:
+            remarks.append("the sheet music writes the repeats out, because their passes differ")
         if not moved.num_notes:
-            return []
+            return remarks
         notes, them = ("1 note falls", "it") if moved.num_notes == 1 else (f"{moved.num_notes} notes fall", "them")
         distance = max(round(float(moved.largest), 2), 0.01)
-        return [f"{notes} between writable beats; the sheet music shows {them} up to {distance:g} of a quarter off"]
+        return [
+            *remarks,
+            f"{notes} between writable beats; the sheet music shows {them} up to {distance:g} of a quarter off",
+        ]
 
     @cached_property
     def _notation(self) -> tuple[str, Displacement]:

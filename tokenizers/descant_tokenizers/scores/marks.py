@@ -34,7 +34,7 @@ class Lyric:
     """A syllable, or several that an elision joins.
 
     Attributes:
-        text: The text; elided syllables are joined by `\u203f`.
+        text: The text; elided syllables are joined by `\u203f`. It is empty on the note where a line ends.
         syllabic: Its place in its word.
         verse: Number of its verse, from 1.
         is_extended: True if a line shows that the following notes belong to it.
@@ -53,6 +53,15 @@ class Grace:
     pitches: tuple[int, ...]
     length: Fraction
     has_slash: bool = True
+
+
+@dataclass(frozen=True)
+class Metronome:
+    """A metronome mark: its onset, its note value in quarters (3/2 is a dotted quarter), and how many a minute."""
+
+    onset: Fraction
+    unit: Fraction
+    per_minute: float
 
 
 @dataclass(frozen=True)
@@ -80,12 +89,14 @@ class RepeatSign:
             an `ending`; `segno`, `coda`, `to coda` and `fine`, which count after a `da capo` or `dal segno`; a `part`.
         passes: For an ending the passes (from 1) that play it, for an end the number of times in all.
         label: Letter of a part.
+        until: Where the bracket of an ending ends, if it is known.
     """
 
     time: Fraction
     kind: SignKind
     passes: tuple[int, ...] = ()
     label: str = ""
+    until: Fraction | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +115,8 @@ class Marks:
         lyricist: Author of the words.
         graces: Grace notes, by the note that follows them.
         slurs: First and last note of each slur.
+        metronomes: Metronome marks as written.
+        mode: Mode of the first key signature, such as `dorian`, if the file states it.
         spellings: Step and alteration of notes as written, such as `("F", 1)`.
         notes: Onsets and pitches of each part's notes; they tell which track of a score is which part.
     """
@@ -119,6 +132,8 @@ class Marks:
     lyricist: str = ""
     graces: Mapping[PartPlace, tuple[Grace, ...]] = field(default_factory=dict)
     slurs: tuple[tuple[PartPlace, PartPlace], ...] = ()
+    metronomes: tuple[Metronome, ...] = ()
+    mode: str = ""
     spellings: Mapping[PartPlace, tuple[str, int]] = field(default_factory=dict)
     notes: tuple[frozenset[Place], ...] = ()
 

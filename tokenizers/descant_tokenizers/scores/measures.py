@@ -13,6 +13,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+TICKS_PER_QUARTER = 480
+DEFAULT_VELOCITY = 80
+"""Velocity of a note without one in its file: mezzo-forte."""
+
 _DENOMINATORS = (4, 8, 16, 32, 64)
 
 

@@ -126,8 +126,9 @@ def _best_part(events: Sequence[_Event], score: ScoreTick) -> int | None:
         if track.is_drum:
             continue
         count = len(times & {note.time for note in track.notes})
-        if count >= max(most[0], 1) and (count, line_of(track) is not None) > most:
-            best, most = index, (count, line_of(track) is not None)
+        is_line = line_of(track, score.ticks_per_quarter) is not None
+        if count >= max(most[0], 1) and (count, is_line) > most:
+            best, most = index, (count, is_line)
     return best
 
 

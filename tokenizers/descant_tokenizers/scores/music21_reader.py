@@ -14,11 +14,13 @@ from symusic.core import KeySignatureTick, NoteTick, ScoreTick, TempoTick, TimeS
 
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores.bars import DEFAULT_SIGNATURE
-from descant_tokenizers.scores.measures import Measure, SignatureChange, signature_changes
-
-TICKS_PER_QUARTER = 480
-DEFAULT_VELOCITY = 80
-"""Velocity of a note without one in its file: mezzo-forte."""
+from descant_tokenizers.scores.measures import (
+    DEFAULT_VELOCITY,
+    TICKS_PER_QUARTER,
+    Measure,
+    SignatureChange,
+    signature_changes,
+)
 
 _MAX_TICKS = 2**31 - 1  # symusic keeps ticks in 32 bits
 _HUMDRUM_LABEL = '"'  # of `*I"Soprano`; music21 keeps the text after `*I`

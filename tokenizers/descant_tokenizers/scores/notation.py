@@ -1,4 +1,4 @@
-"""Notation files (MusicXML, ABC, Humdrum) through music21, after the checks of `preflight`."""
+"""ABC and Humdrum files through music21, after the checks of `preflight`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import io
 import re
 import warnings
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -15,20 +14,18 @@ from music21 import abcFormat, converter
 from music21.abcFormat import translate
 
 from descant_tokenizers.common.errors import InputError, printable
+from descant_tokenizers.scores.encodings import decode_text
 from descant_tokenizers.scores.marks import Marks, marks_of
 from descant_tokenizers.scores.music21_reader import AnyStream, fermatas_of, from_music21
-from descant_tokenizers.scores.preflight import XmlPreflight, check_abc, check_humdrum, check_musicxml
-from descant_tokenizers.scores.validation import Limits, Metadata, ReadResult, check_count
+from descant_tokenizers.scores.preflight import check_abc, check_humdrum
+from descant_tokenizers.scores.validation import Limits, Metadata, ReadResult
 
-NotationFormat = Literal["musicxml", "mxl", "abc", "humdrum"]
+NotationFormat = Literal["abc", "humdrum"]
 
-_NAMES = {"musicxml": "MusicXML", "abc": "ABC", "humdrum": "Humdrum"}
-_CONTAINER = "META-INF/container.xml"
-_FERMATA_SIGNS = {"musicxml": "<fermata", "abc": "fermata", "humdrum": ";"}
-_CHORD_SYMBOL = re.compile(r"<harmony\b[^<>]*/>|<harmony\b.*?</harmony\s*>", re.DOTALL)  # 1.6 ms each, and dropped
+_NAMES = {"abc": "ABC", "humdrum": "Humdrum"}
+_FERMATA_SIGNS = {"abc": "fermata", "humdrum": ";"}
 _HUMDRUM_RIGHTS = re.compile(r"^!!!YE[CM][^:]*:(.*)$", re.MULTILINE)
 _ABC_ENCODER = re.compile(r"^Z:(.*)$", re.MULTILINE)
-_MAX_ZIP_ENTRIES = 1_000
 _MAX_REMARKS = 5
 _MAX_ABC_BAR_QUARTERS = 128
 _MAX_TITLE = 200
@@ -43,8 +40,6 @@ def parse_notation(path: Path, data: bytes, form: NotationFormat, limits: Limits
     Raises:
         InputError: The file is damaged, holds several pieces, declares XML entities, or exceeds a bound.
     """
-    if form == "mxl":
-        data, form = _unzipped(path, data, limits.max_bytes), "musicxml"
     text = _checked_text(path, data, form, limits)
     remarks = io.StringIO()
     try:
@@ -108,48 +103,7 @@ def _remarks_to(remarks: io.StringIO) -> Iterator[None]:
 
 
 def _checked_text(path: Path, data: bytes, form: NotationFormat, limits: Limits) -> str:
-    if form == "musicxml":
-        preflight = check_musicxml(path, data, limits)
-        is_utf16 = data[:2] in (b"\xff\xfe", b"\xfe\xff")
-        return _CHORD_SYMBOL.sub("", data.decode("utf-16" if is_utf16 else preflight.encoding or "utf-8-sig"))
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = data.decode("latin-1")
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = decode_text(data).replace("\r\n", "\n").replace("\r", "\n")
     check = check_abc if form == "abc" else check_humdrum
     check(path, text, limits)
     return text
-
-
-def _unzipped(path: Path, data: bytes, max_bytes: int) -> bytes:
-    """Return the MusicXML text of an .mxl file; at most `max_bytes` of any entry are unpacked."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            check_count(path, "entries", len(archive.infolist()), _MAX_ZIP_ENTRIES)
-            return _entry(path, archive, _root_file(path, archive, max_bytes), max_bytes)
-    except InputError:
-        raise
-    except Exception as error:  # zipfile and its decompressors raise anything
-        raise InputError(f"{path} is a damaged .mxl file ({printable(str(error), 100)}). Export it again.") from error
-
-
-def _root_file(path: Path, archive: zipfile.ZipFile, max_bytes: int) -> str:
-    names = archive.namelist()
-    if _CONTAINER in names:
-        preflight = XmlPreflight()
-        preflight.read(_entry(path, archive, _CONTAINER, max_bytes))
-        if preflight.root_files:
-            return preflight.root_files[0]
-    scores = [name for name in names if name.endswith((".xml", ".musicxml")) and not name.startswith("META-INF/")]
-    if not scores:
-        raise InputError(f"{path} is a zip file without MusicXML in it. Export it again.")
-    return scores[0]
-
-
-def _entry(path: Path, archive: zipfile.ZipFile, name: str, max_bytes: int) -> bytes:
-    with archive.open(name) as file:
-        data = file.read(max_bytes + 1)
-    if len(data) > max_bytes:
-        raise InputError(f"{path} unpacks to more than {max_bytes:,} bytes. Cut it into shorter files.")
-    return data

@@ -55,7 +55,7 @@ def check_musicxml(path: Path, data: bytes, limits: Limits) -> XmlPreflight:
     """Count the contents of a MusicXML text, in any encoding that it declares, and compare them with the limits.
 
     Raises:
-        InputError: The text is not well formed or not partwise MusicXML, declares entities, or exceeds a bound.
+        InputError: The text is not well formed or not MusicXML, declares entities, or exceeds a bound.
     """
     preflight = XmlPreflight()
     try:
@@ -66,10 +66,11 @@ def check_musicxml(path: Path, data: bytes, limits: Limits) -> XmlPreflight:
         raise InputError(f"{path} is XML in an unknown encoding ({error}). Export it as UTF-8.") from error
     if preflight.is_hostile:
         raise InputError(f"{path} declares XML entities or nests too deep for MusicXML. Export it again.")
-    if preflight.root != "score-partwise":
-        raise InputError(f"{path} is not partwise MusicXML (its root is <{preflight.root}>). Export it as partwise.")
+    if preflight.root not in ("score-partwise", "score-timewise"):
+        raise InputError(f"{path} is not MusicXML (its root is <{preflight.root}>). Export it again.")
     check_count(path, "notes", preflight.counts["note"], limits.max_notes)
-    check_count(path, "bars", preflight.counts["measure"] // max(1, preflight.counts["part"]), limits.max_bars)
+    num_parts = preflight.counts["part"] if preflight.root == "score-partwise" else 1
+    check_count(path, "bars", preflight.counts["measure"] // max(1, num_parts), limits.max_bars)
     _check_beats(path, " ".join(preflight.texts["beats"]))
     for name, largest in _MAX_VALUES.items():
         _check_values(path, name, " ".join(preflight.texts[name]), largest)

@@ -12,10 +12,14 @@ from typing import Literal
 from symusic.core import ScoreTick
 
 from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.scores.form import form_of
 from descant_tokenizers.scores.marks import Marks, with_notes
 from descant_tokenizers.scores.midi import MIDI_MAGIC, check_midi, parse_midi, unwrapped
 from descant_tokenizers.scores.midi_lyrics import lyrics_of
-from descant_tokenizers.scores.validation import Limits, ReadResult, validated
+from descant_tokenizers.scores.musicxml.container import ZIP_MAGIC, unpacked
+from descant_tokenizers.scores.musicxml.reader import read_musicxml
+from descant_tokenizers.scores.repeats import Notation, with_bars
+from descant_tokenizers.scores.validation import Limits, Metadata, ReadResult, validated
 
 ScoreFormat = Literal["midi", "musicxml", "mxl", "abc", "humdrum"]
 
@@ -48,8 +52,9 @@ def read_score(path: str | os.PathLike[str], limits: Limits = _DEFAULT_LIMITS) -
     """Read a MIDI, MusicXML (.musicxml, .xml, .mxl), ABC or Humdrum (.krn) file.
 
     The content determines the format, not the file name. Scores from notation files have 480 ticks per quarter, a
-    track for each part, no expanded repeats, and a pickup as a short bar with its own time signature; scores from MIDI
-    files keep their resolution and their bars, and 4/4 is assumed where there is no time signature.
+    track for each part, and a pickup as a short bar with its own time signature; the repeats of MusicXML files are
+    unfolded. Scores from MIDI files keep their resolution and their bars, and 4/4 is assumed where there is no time
+    signature.
 
     Args:
         path: The file.
@@ -66,7 +71,12 @@ def read_score(path: str | os.PathLike[str], limits: Limits = _DEFAULT_LIMITS) -
 
 
 def read_score_report(
-    path: str | os.PathLike[str], limits: Limits = _DEFAULT_LIMITS, *, controls: bool = False, marks: bool = False
+    path: str | os.PathLike[str],
+    limits: Limits = _DEFAULT_LIMITS,
+    *,
+    controls: bool = False,
+    marks: bool = False,
+    unfold: bool = True,
 ) -> ReadResult:
     """Read a score file like `read_score`, and report its repairs and metadata.
 
@@ -75,6 +85,8 @@ def read_score_report(
         limits: Bounds on what is read.
         controls: Keep the controllers (pedals, volume, ...) and pitch bends of a MIDI file.
         marks: Read the marks (lyrics, fermatas, words) as well; MIDI files have lyrics only.
+        unfold: Write out repeats, endings and jumps in the order in which they are played; False keeps the text as
+            written, and its signs in the marks.
 
     Returns:
         The score, its repairs, its metadata, and its marks if asked for.
@@ -83,11 +95,18 @@ def read_score_report(
         InputError: As for `read_score`.
     """
     source = Path(path)
-    return parse_score(source, read_bytes(source, limits.max_bytes), limits, controls=controls, marks=marks)
+    data = read_bytes(source, limits.max_bytes)
+    return parse_score(source, data, limits, controls=controls, marks=marks, unfold=unfold)
 
 
 def parse_score(
-    path: Path, data: bytes, limits: Limits = _DEFAULT_LIMITS, *, controls: bool = False, marks: bool = False
+    path: Path,
+    data: bytes,
+    limits: Limits = _DEFAULT_LIMITS,
+    *,
+    controls: bool = False,
+    marks: bool = False,
+    unfold: bool = True,
 ) -> ReadResult:
     """Parse bytes as `read_score_report` reads a file; `path` is for messages and plain-text formats.
 
@@ -101,13 +120,32 @@ def parse_score(
         changes += check_midi(path, data, limits.max_events, parsed.note_num())
         sung, lost = lyrics_of(data, parsed) if marks else (Marks(), [])
         found = ReadResult(parsed, changes + lost, marks=sung)
+    elif form == "musicxml" or form == "mxl":
+        found, controls = _parse_musicxml(path, data, limits, unfold=unfold), False
     else:
-        from descant_tokenizers.scores.notation import parse_notation
+        from descant_tokenizers.scores.notation import parse_notation  # music21 takes a second to import
 
         found, controls = parse_notation(path, data, form, limits, marks=marks), False
     score, repairs = validated(path, found.score, limits, controls=controls)
     known = with_notes(found.marks, found.score) if marks else found.marks
     return dataclasses.replace(found, score=score, repairs=found.repairs + repairs, marks=known)
+
+
+def _parse_musicxml(path: Path, data: bytes, limits: Limits, *, unfold: bool) -> ReadResult:
+    written, metadata, remarks = read_musicxml(path, unpacked(path, data, limits.max_bytes), limits)
+    return _settled(path, written, metadata, remarks, limits, unfold=unfold)
+
+
+def _settled(
+    path: Path, written: Notation, metadata: Metadata, remarks: list[str], limits: Limits, *, unfold: bool
+) -> ReadResult:
+    """Settle the bars of a score as written, and write its repeats out."""
+    try:
+        notation = with_bars(written, limits, unfold=unfold)
+    except InputError as error:
+        raise InputError(str(error).replace("The file", str(path), 1)) from error
+    form = form_of(written) if unfold else None
+    return ReadResult(notation.score, remarks, notation.fermatas_ticks, metadata, notation.marks, form)
 
 
 def read_bytes(path: Path, max_bytes: int) -> bytes:
@@ -154,7 +192,7 @@ def _format_of(path: Path, data: bytes) -> ScoreFormat:
 def _sniff(head: bytes) -> ScoreFormat | None:
     if head.startswith(MIDI_MAGIC):
         return "midi"
-    if head.startswith(b"PK\x03\x04"):
+    if head.startswith(ZIP_MAGIC):
         return "mxl"
     if _XML.match(head):
         return "musicxml"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from symusic.core import (
@@ -24,6 +24,9 @@ from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.scores.bars import count_bars, last_note_end
 from descant_tokenizers.scores.marks import Marks
 from descant_tokenizers.scores.tracks import Notes, notes_of
+
+if TYPE_CHECKING:
+    from descant_tokenizers.scores.form import Form
 
 _DENOMINATORS = (1, 2, 4, 8, 16, 32, 64)
 _MAX_NUMERATOR = 128
@@ -83,6 +86,7 @@ class ReadResult:
         fermatas_ticks: Onsets of notes under a fermata, ascending; MIDI has none.
         metadata: Title, composer and rights.
         marks: Lyrics, fermatas and words, if requested.
+        form: How the score is written with repeat signs, if it was written out and its marks were requested.
     """
 
     score: ScoreTick
@@ -90,6 +94,7 @@ class ReadResult:
     fermatas_ticks: tuple[int, ...] = ()
     metadata: Metadata = field(default_factory=Metadata)
     marks: Marks = field(default_factory=Marks)
+    form: Form | None = None
 
 
 def check_count(path: Path, what: str, count: int, limit: int) -> None:

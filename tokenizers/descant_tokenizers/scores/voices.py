@@ -45,26 +45,28 @@ class Line:
         return "".join(f"; {n} {what} note{'s' * (n > 1)} {done}" for n, what, done in kinds if n)
 
 
-def line_of(track: TrackTick) -> Line | None:
+def line_of(track: TrackTick, ticks_per_quarter: int) -> Line | None:
     """Read a track as a line of single notes, as one instrument or singer plays it.
 
     A note may overlap the next one: it is played legato, and is cut there. A note is polyphonic if it begins with
-    another one or ends before an earlier one does, if it begins while two others sound, or if half of it or of the
-    note before sounds together. A tenth of the notes may be polyphonic, such as optional notes in a song; the higher
+    another one, or if it overlaps one by a 16th or more and ends before that does, begins while two others sound, or
+    sounds together with it for half of either. A tenth of the notes may be polyphonic, such as optional notes in a song; the higher
     note is then kept.
 
     Returns:
         The line, None if the track is polyphonic.
     """
     notes = sorted((note.copy() for note in track.notes), key=lambda note: (note.time, -note.pitch))
-    if _num_polyphonic(notes) > _MAX_POLYPHONIC_SHARE * len(notes):
+    sixteenth = ticks_per_quarter / 4
+    if _num_polyphonic(notes, sixteenth) > _MAX_POLYPHONIC_SHARE * len(notes):
         return None
     kept: list[NoteTick] = []
     num_trimmed = 0
     for note in notes:
         before = kept[-1] if kept else None
         if before is not None and before.end > note.time:
-            if before.time == note.time or (note.end <= before.end and note.pitch < before.pitch):
+            is_under = note.end <= before.end and note.pitch < before.pitch and before.end - note.time >= sixteenth
+            if before.time == note.time or is_under:
                 continue
             before.duration = note.time - before.time
             num_trimmed += 1
@@ -74,14 +76,15 @@ def line_of(track: TrackTick) -> Line | None:
     return Line(line, num_trimmed, len(notes) - len(kept))
 
 
-def _num_polyphonic(notes: Sequence[NoteTick]) -> int:
+def _num_polyphonic(notes: Sequence[NoteTick], sixteenth: float) -> int:
     """Count the polyphonic notes among notes in order of time; see `line_of`."""
     count = latest = second = 0  # the ends of the two notes that end last so far
     for before, note in itertools.pairwise(notes):
         latest, second = (before.end, latest) if before.end >= latest else (latest, max(second, before.end))
         overlap = latest - note.time
         is_legato = second <= note.time and 2 * overlap < min(before.duration, note.duration)
-        count += overlap > 0 and (note.time == before.time or note.end <= latest or not is_legato)
+        is_under = overlap >= sixteenth and (note.end <= latest or not is_legato)
+        count += overlap > 0 and (note.time == before.time or is_under)
     return count
 
 
@@ -125,7 +128,9 @@ def pick_melody(score: ScoreTick, track: int | str | None = None) -> MelodyChoic
         return _choice(score, pitched[0], "the only one")
     named = [index for index in pitched if is_melody_name(score.tracks[index].name)]
     named = [index for index in named if not is_backing_name(score.tracks[index].name)] or named
-    monophonic = [index for index in named or pitched if line_of(score.tracks[index]) is not None]
+    monophonic = [
+        index for index in named or pitched if line_of(score.tracks[index], score.ticks_per_quarter) is not None
+    ]
     if not monophonic:
         culprits = "The tracks named as melody" if named else "All tracks"
         raise InputError(f"{culprits} play several notes at once, so none is a melody. {_remedy(score)}")
@@ -138,7 +143,7 @@ def pick_melody(score: ScoreTick, track: int | str | None = None) -> MelodyChoic
 
 
 def _choice(score: ScoreTick, index: int, why: str) -> MelodyChoice:
-    found = line_of(score.tracks[index])
+    found = line_of(score.tracks[index], score.ticks_per_quarter)
     if found is None:
         raise InputError(f"Track {_label(score, index)} plays several notes at once. {_remedy(score)}")
     return MelodyChoice(found.track, index, f"melody: track {_label(score, index)} ({why}){found.changes}")
@@ -172,7 +177,7 @@ def _remedy(score: ScoreTick) -> str:
     choices = [
         _label(score, index)
         for index, track in enumerate(score.tracks)
-        if not track.is_drum and track.notes and line_of(score.tracks[index]) is not None
+        if not track.is_drum and track.notes and line_of(score.tracks[index], score.ticks_per_quarter) is not None
     ]
     if not choices:
         return "Put the melody on a track of its own."
@@ -266,7 +271,7 @@ def _melody(score: ScoreTick, voice: str, named: Mapping[str, int], track: int |
 
 
 def _line(score: ScoreTick, index: int, voice: str) -> Line:
-    found = line_of(score.tracks[index])
+    found = line_of(score.tracks[index], score.ticks_per_quarter)
     if found is None:
         raise InputError(
             f"Track {_label(score, index)} plays several notes at once, so it is not one voice ({voice}). Give each "

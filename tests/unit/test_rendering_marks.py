@@ -1,0 +1,216 @@
+"""Marks of a file in sheet music: valid MusicXML for every input, and the same words when it is read again."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from symusic.core import NoteTick, ScoreTick, TempoTick, TimeSignatureTick, TrackTick
+
+from descant_tokenizers.rendering.write import Rendering
+from descant_tokenizers.scores import ReadResult, read_score_report
+from descant_tokenizers.scores.marks import Grace, Lyric, Marks, Metronome, Words, with_notes
+from descant_tokenizers.scores.reading import parse_score
+
+TESTS = Path(__file__).resolve().parent.parent
+CASES = TESTS / "data" / "cases"
+EXAMPLES = TESTS.parent / "examples"
+INPUTS = sorted(
+    path
+    for folder in (CASES, TESTS / "data" / "scores", EXAMPLES)
+    for path in folder.iterdir()
+    if path.suffix in (".mid", ".musicxml", ".xml", ".mxl", ".abc", ".krn")
+)
+TPQ = 480
+
+
+def rendering(result: ReadResult, **more: object) -> Rendering:
+    return Rendering(result.score, marks=result.marks, form=result.form, **more)  # type: ignore[arg-type]
+
+
+def read_again(look: Rendering) -> ReadResult:
+    return parse_score(Path("again.musicxml"), look.musicxml.encode(), marks=True)
+
+
+def contents(score: ScoreTick) -> list[list[tuple[int, int, int]]]:
+    return [sorted((note.time, note.end, note.pitch) for note in track.notes) for track in score.tracks]
+
+
+@pytest.mark.parametrize("path", INPUTS, ids=lambda path: path.name)
+def test_every_input_gives_valid_musicxml_with_the_same_notes_and_words(path: Path, schema: object) -> None:
+    result = read_score_report(path, marks=True)
+    look = rendering(result, arrangement="open")
+    schema.validate(re.sub(r"<!DOCTYPE[^>]*>", "", look.musicxml))  # type: ignore[attr-defined]
+    again = read_again(look)
+    if path.name not in ("mid_all_legato.mid", "mid_one_legato_overlap.mid", "mid_one_overlap_picks_backing.mid") and (
+        not look.remarks
+    ):
+        assert contents(again.score) == contents(result.score)
+    assert again.marks.lyrics == result.marks.lyrics
+    assert (again.marks.title, again.marks.composer) == (result.marks.title, result.marks.composer)
+    assert again.marks.slurs == result.marks.slurs
+    assert again.marks.graces == result.marks.graces
+    assert again.marks.mode == result.marks.mode
+
+
+@pytest.mark.parametrize("path", [path for path in INPUTS if "xml" in path.name], ids=lambda path: path.name)
+def test_music21_reads_the_same_notes(path: Path) -> None:
+    """A second, independent reading of the files and of what is written."""
+    from music21 import converter
+
+    from descant_tokenizers.scores.music21_reader import from_music21
+
+    result = read_score_report(path, unfold=False)
+    sources = [Rendering(result.score, arrangement="open").musicxml]
+    if path.read_bytes()[:2] != b"PK" and not {"xml_cue_notes", "xml_key_slash_flat", "xml_closed_hymn"} & {path.stem}:
+        sources.append(path.read_text("utf-8"))
+    for text in sources:
+        assert contents(from_music21(converter.parseData(text, format="musicxml"))) == contents(result.score)
+
+
+def tune(*pitches: int, name: str = "Tune") -> ScoreTick:
+    score = ScoreTick(TPQ)
+    score.time_signatures.append(TimeSignatureTick(0, 4, 4))
+    track = TrackTick(name)
+    track.notes.extend([NoteTick(TPQ * place, TPQ, pitch, 80) for place, pitch in enumerate(pitches)])
+    score.tracks.append(track)
+    return score
+
+
+def marked(score: ScoreTick, **marks: object) -> Rendering:
+    return Rendering(score, marks=with_notes(Marks(**marks), score))  # type: ignore[arg-type]
+
+
+def test_grace_notes_slurs_and_melismas_come_back() -> None:
+    score = tune(60, 62, 64, 65)
+    graces = {(0, Fraction(2), 64): (Grace((62,), Fraction(1, 4)), Grace((66, 69), Fraction(1, 2), has_slash=False))}
+    slurs = (((0, Fraction(0), 60), (0, Fraction(3), 65)),)
+    lyrics = {
+        (0, Fraction(0), 60): (Lyric("Ah", "single", 1, is_extended=True), Lyric("O", "begin", 2)),
+        (0, Fraction(2), 64): (Lyric("", "single", 1),),
+    }
+    look = marked(score, graces=graces, slurs=slurs, lyrics=lyrics)
+    again = read_again(look).marks
+    assert (again.graces, again.slurs, again.lyrics) == (graces, slurs, lyrics)
+    assert look.svg_pages[0].count('class="slur') == 1
+
+
+def test_notes_are_spelled_as_written() -> None:
+    score = tune(61, 61, 66, 66)
+    spellings = {
+        (0, Fraction(place), pitch): name
+        for place, (pitch, name) in enumerate([(61, ("C", 1)), (61, ("D", -1)), (66, ("G", -1)), (66, ("F", 1))])
+    }
+    assert read_again(marked(score, spellings=spellings)).marks.spellings == spellings
+
+
+def test_words_are_printed_as_what_they_are() -> None:
+    words = (
+        Words(Fraction(0), "Andante", kind="tempo"),
+        Words(Fraction(0), "dolce"),
+        Words(Fraction(0), "B", kind="rehearsal"),
+        Words(Fraction(2), "pp", is_above=False, kind="dynamic"),
+    )
+    score = tune(60, 62, 64, 65)
+    score.tempos.append(TempoTick(0, qpm=76))
+    look = marked(score, words=words)
+    assert sorted((each.text, each.kind) for each in read_again(look).marks.words) == sorted(
+        (each.text, each.kind) for each in words
+    )
+    assert re.search(r"<words[^>]*>Andante ?</words>.*<metronome", look.musicxml, re.DOTALL)
+
+
+@pytest.mark.parametrize("text", ["C", "F#m7", "Bb7/D", "Ebmaj7", "Gsus4", "C7b9", "Adim7", "Cm7b5", "N.C."])
+def test_chord_symbols_come_back(text: str, schema: object) -> None:
+    look = marked(tune(60, 62, 64, 65), chords=(Words(Fraction(2), text, kind="chord"),))
+    schema.validate(re.sub(r"<!DOCTYPE[^>]*>", "", look.musicxml))  # type: ignore[attr-defined]
+    assert [(each.onset, each.text) for each in read_again(look).marks.chords] == [(2, text)]
+
+
+@pytest.mark.parametrize(
+    ("meter", "metronome", "unit", "rate"),
+    [
+        ((6, 8), None, "quarter dotted", "60"),
+        ((3, 4), None, "quarter", "90"),
+        ((2, 2), Metronome(Fraction(0), Fraction(2), 45), "half", "45"),
+        ((6, 8), Metronome(Fraction(0), Fraction(1, 2), 180), "eighth", "180"),
+    ],
+)
+def test_tempos_have_the_note_value_of_the_beat(
+    meter: tuple[int, int], metronome: Metronome | None, unit: str, rate: str
+) -> None:
+    score = tune(60, 62, 64, 65)
+    score.time_signatures[0].numerator, score.time_signatures[0].denominator = meter
+    score.tempos.append(TempoTick(0, qpm=90))
+    text = marked(score, metronomes=(metronome,) if metronome else ()).musicxml
+    found = re.search(r"<beat-unit>(\w+)</beat-unit>(.*?)<per-minute>(\w+)</per-minute>", text, re.DOTALL)
+    assert found is not None
+    assert (found[1] + " dotted" * ("beat-unit-dot" in found[2]), found[3]) == (unit, rate)
+
+
+def test_a_dotted_tempo_is_engraved_with_its_dot() -> None:
+    page = rendering(read_score_report(CASES / "xml_dotted_tempo.musicxml", marks=True)).svg_pages[0]
+    assert "\u2669.</tspan>" in page
+
+
+def test_authors_are_printed() -> None:
+    look = rendering(read_score_report(CASES / "xml_composer_on_page.musicxml", marks=True))
+    for text in ("Evening Walk", "Ada Example", "Bob Words"):
+        assert text in look.svg_pages[0]
+
+
+def test_no_title_and_no_composer_are_none() -> None:
+    look = rendering(read_score_report(CASES / "xml_no_title_no_composer.musicxml", marks=True))
+    assert "<creator" not in look.musicxml
+    assert "title>" not in look.musicxml
+
+
+def test_modal_keys_are_kept() -> None:
+    look = rendering(read_score_report(CASES / "xml_dorian.musicxml", marks=True))
+    assert str(look.key_found) == "D dorian (from the file)"
+    assert "<mode>dorian</mode>" in look.musicxml
+
+
+def test_a_pickup_is_paid_back_by_the_last_bar() -> None:
+    text = rendering(read_score_report(CASES / "xml_pickup_short_last_bar.musicxml", marks=True)).musicxml
+    assert "<rest" not in text
+    assert text.count("<measure ") == 3
+    longer = tune(60, 62, 64, 65, 67)
+    longer.time_signatures[0].numerator = 1
+    longer.time_signatures.append(TimeSignatureTick(TPQ, 4, 4))
+    assert "<rest" not in Rendering(longer).musicxml
+
+
+def test_a_long_name_is_printed_whole() -> None:
+    name = "Clarinet in B-flat 1 (doubling Bass Clarinet) and anything else in reach"
+    page = Rendering(tune(60, 62, 64, 65, name=name)).svg_pages[0]
+    for word in name.split():
+        assert word in page
+
+
+def test_the_default_sheet_of_four_voices_comes_back_as_four_voices() -> None:
+    closed = read_score_report(CASES / "xml_closed_hymn.musicxml", marks=True)
+    look = rendering(closed)
+    assert "Soprano, Alto" in look.musicxml
+    again = read_again(look)
+    assert [track.name for track in again.score.tracks] == ["Soprano", "Alto", "Tenor", "Bass"]
+    assert contents(again.score) == contents(closed.score)
+
+
+def test_four_voices_with_unisons_rests_and_crossings_come_back_from_two_staves() -> None:
+    score = ScoreTick(TPQ)
+    score.time_signatures.append(TimeSignatureTick(0, 4, 4))
+    lines = {
+        "Soprano": [(0, 1, 72), (1, 1, 67), (2, 2, 71), (4, 4, 72)],
+        "Alto": [(0, 1, 67), (1, 1, 67), (2, 1, 72), (3, 1, 65), (4, 4, 64)],
+        "Tenor": [(1, 1, 60), (2, 2, 60), (4, 4, 60)],
+        "Bass": [(0, 1, 48), (1, 1, 60), (2, 1, 43), (3, 1, 43), (4, 4, 48)],
+    }
+    for name, notes in lines.items():
+        track = TrackTick(name)
+        track.notes.extend([NoteTick(TPQ * onset, TPQ * length, pitch, 80) for onset, length, pitch in notes])
+        score.tracks.append(track)
+    again = read_again(Rendering(score))
+    assert contents(again.score) == contents(score)

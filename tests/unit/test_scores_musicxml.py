@@ -1,0 +1,416 @@
+"""MusicXML by its elements: voices, ties, transposition, cues, grace notes, words, keys, tempos, repeats."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.scores import ReadResult, bars_of, read_score_report
+from descant_tokenizers.scores.reading import parse_score
+
+CASES = Path(__file__).resolve().parent.parent / "data" / "cases"
+START = (
+    "<attributes><divisions>4</divisions><key><fifths>0</fifths></key>"
+    "<time><beats>4</beats><beat-type>4</beat-type></time></attributes>"
+)
+
+
+def note(
+    step: str = "C", length: int = 4, more: str = "", *, octave: int = 5, before: str = "", alter: str = ""
+) -> str:
+    changed = f"<alter>{alter}</alter>" if alter else ""
+    return (
+        f"<note>{before}<pitch><step>{step}</step>{changed}<octave>{octave}</octave></pitch>"
+        f"<duration>{length}</duration>{more}</note>"
+    )
+
+
+def rest(length: int) -> str:
+    return f"<note><rest/><duration>{length}</duration></note>"
+
+
+def xml(*parts: list[str], head: str = "", listed: str = "") -> bytes:
+    names = "".join(
+        f'<score-part id="P{n}"><part-name>Part</part-name>{listed}</score-part>' for n in range(len(parts))
+    )
+    body = "".join(
+        f'<part id="P{n}">' + "".join(f'<measure number="{i}">{m}</measure>' for i, m in enumerate(own, 1)) + "</part>"
+        for n, own in enumerate(parts)
+    )
+    return f"<score-partwise>{head}<part-list>{names}</part-list>{body}</score-partwise>".encode()
+
+
+def read(*parts: list[str], unfold: bool = True, **more: str) -> ReadResult:
+    return parse_score(Path("made.xml"), xml(*parts, **more), marks=True, unfold=unfold)
+
+
+def notes(result: ReadResult) -> list[list[tuple[float, float, int]]]:
+    """Onset, length and pitch of each note, in quarters, by track."""
+    return [[(n.time / 480, n.duration / 480, n.pitch) for n in track.notes] for track in result.score.tracks]
+
+
+def pitches(result: ReadResult) -> list[list[int]]:
+    return [[each.pitch for each in track.notes] for track in result.score.tracks]
+
+
+def test_voices_of_a_staff_sound_together_and_chords_at_once() -> None:
+    chord = note("E", 4, before="<chord/>")
+    backup = "<backup><duration>8</duration></backup>"
+    result = read([START + note("C") + chord + note("D") + backup + note("G", 8, octave=4) + note("C", 8)])
+    assert notes(result) == [[(0, 2, 67), (0, 1, 72), (0, 1, 76), (1, 1, 74), (2, 2, 72)]]
+
+
+def test_the_staves_of_a_part_are_tracks() -> None:
+    backup = "<backup><duration>16</duration></backup>"
+    left = note("C", 16, "<staff>2</staff>", octave=3)
+    result = read([START + note("C", 16, "<staff>1</staff>") + backup + left])
+    assert notes(result) == [[(0, 4, 72)], [(0, 4, 48)]]
+
+
+def test_a_forward_is_silence() -> None:
+    assert notes(read([START + "<forward><duration>8</duration></forward>" + note("C", 8)])) == [[(2, 2, 72)]]
+
+
+def test_parts_begin_each_measure_together() -> None:
+    """One part has too few notes in the first measure, another one too many in the second."""
+    full, short, long = note("C", 16), note("C", 8), note("C", 24)
+    result = read([START + full, full, full], [START + short, long, full])
+    assert notes(result)[0] == [(0, 4, 72), (4, 4, 72), (8, 4, 72)]
+    assert [onset for onset, _, _ in notes(result)[1]] == [0, 4, 8]
+    assert [bar.length_ticks for bar in bars_of(result.score)] == [1920] * 3
+
+
+def test_rounded_tuplets_do_not_lengthen_a_measure() -> None:
+    start = START.replace("<divisions>4", "<divisions>10")
+    triplets = "".join(note("C", 3) for _ in range(12)) + note("C", 4) + note("C", 1)
+    result = read([start + triplets, note("D", 40)])
+    assert [bar.length_ticks for bar in bars_of(result.score)] == [1920, 1920]
+
+
+def test_transposing_instruments_sound_at_pitch_in_their_key() -> None:
+    transpose = "<transpose><diatonic>-1</diatonic><chromatic>-2</chromatic></transpose></attributes>"
+    start = START.replace("</attributes>", transpose).replace("<fifths>0", "<fifths>2")
+    result = read([start + note("D", 16)])
+    assert notes(result) == [[(0, 4, 72)]]
+    assert [event.key for event in result.score.key_signatures] == [0]
+    octave = START.replace(
+        "</attributes>", "<transpose><chromatic>0</chromatic><octave-change>-1</octave-change></transpose></attributes>"
+    )
+    assert pitches(read([octave + note("D", 16)])) == [[62]]
+
+
+def test_cue_notes_and_percussion_are_silent_and_counted() -> None:
+    cue = note("C", 8, before="<cue/>")
+    unpitched = "<unpitched><display-step>E</display-step><display-octave>4</display-octave></unpitched>"
+    drum = f"<note>{unpitched}<duration>4</duration></note>"
+    result = read([START + cue + note("D", 4) + drum])
+    assert notes(result) == [[(2, 1, 74)]]
+    assert result.repairs == ["dropped: 1 cue note, 1 note of percussion"]
+
+
+def test_microtones_are_rounded_and_counted() -> None:
+    result = read([START + note("E", 8, alter="-0.5") + note("E", 8, alter="-1")])
+    assert pitches(result) == [[76, 75]]
+    assert result.repairs == ["1 microtone rounded to a semitone"]
+
+
+def test_grace_notes_stand_before_their_note() -> None:
+    grace = '<note><grace slash="yes"/><pitch><step>B</step><octave>4</octave></pitch><type>16th</type></note>'
+    chord = "<note><grace/><chord/><pitch><step>D</step><octave>5</octave></pitch><type>16th</type></note>"
+    result = read([START + note("C", 8) + grace + chord + note("E", 8)])
+    ((place, graces),) = result.marks.graces.items()
+    assert place == (0, 2, 76)
+    assert [(each.pitches, each.length, each.has_slash) for each in graces] == [((71, 74), Fraction(1, 4), True)]
+    lost = read([START + note("C", 16) + grace])
+    assert lost.repairs == ["dropped: 1 grace note without a note"]
+
+
+def test_words_slurs_melismas_and_fermatas() -> None:
+    first = (
+        "<notations><slur type='start'/></notations><lyric><syllabic>begin</syllabic><text>Glo</text><extend/></lyric>"
+    )
+    elision = "<lyric number='2'><text>in</text><elision> </elision><text>ex</text></lyric>"
+    last = f"<notations><slur type='stop'/><fermata/></notations>{elision}"
+    marks = read([START + note("C", 4, first) + note("D") + note("E", 8, last)]).marks
+    ((_, (glo,)), (_, (elided,))) = marks.lyrics.items()
+    assert (glo.text, glo.syllabic, glo.verse, glo.is_extended) == ("Glo", "begin", 1, True)
+    assert (elided.text, elided.verse) == ("in\u203fex", 2)
+    assert marks.slurs == (((0, 0, 72), (0, 2, 76)),)
+    assert marks.fermatas == {(2, 76): 4}
+
+
+def test_marks_go_to_the_note_that_a_tie_continues() -> None:
+    start = "<tie type='start'/><notations><slur type='start'/></notations>"
+    stop = "<tie type='stop'/><notations><slur type='stop'/></notations>"
+    on = "<tie type='stop'/><tie type='start'/>"
+    result = read([START + note("D", 12) + note("C", 4, start), note("C", 16, on), note("C", 4, stop) + note("D", 12)])
+    assert notes(result) == [[(0, 3, 74), (3, 6, 72), (9, 3, 74)]]
+    assert result.marks.slurs == ()
+
+
+def test_directions_are_words_of_their_kinds() -> None:
+    directions = (
+        "<direction><direction-type><rehearsal>A</rehearsal></direction-type></direction>"
+        "<direction><direction-type><words>Andante</words></direction-type><direction-type><metronome><beat-unit>quarter"
+        "</beat-unit><beat-unit-dot/><per-minute>60</per-minute></metronome></direction-type></direction>"
+        "<direction placement='below'><direction-type><dynamics><mf/></dynamics></direction-type></direction>"
+        "<direction><direction-type><wedge type='crescendo'/></direction-type></direction>"
+        "<direction><direction-type><wedge type='stop'/></direction-type></direction>"
+    )
+    result = read([START + directions + note("C", 16)])
+    assert [(each.text, each.kind) for each in result.marks.words] == [
+        ("A", "rehearsal"),
+        ("Andante", "tempo"),
+        ("mf", "dynamic"),
+    ]
+    assert [round(event.qpm) for event in result.score.tempos] == [90]
+    assert [(mark.unit, mark.per_minute) for mark in result.marks.metronomes] == [(Fraction(3, 2), 60)]
+    assert result.repairs == ["dropped: 1 other mark (wedge)"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "text"),
+    [
+        ("major", "", "Bb"),
+        ("minor-seventh", "", "Bbm7"),
+        ("dominant", "<bass><bass-step>D</bass-step></bass>", "Bb7/D"),
+        (
+            "dominant",
+            "<degree><degree-value>9</degree-value><degree-alter>-1</degree-alter><degree-type>add</degree-type></degree>",
+            "Bb7b9",
+        ),
+        ("suspended-fourth", "", "Bbsus4"),
+    ],
+)
+def test_chord_symbols_are_text(kind: str, more: str, text: str) -> None:
+    root = "<root><root-step>B</root-step><root-alter>-1</root-alter></root>"
+    harmony = f"<harmony>{root}<kind>{kind}</kind>{more}</harmony>"
+    marks = read([START + note("C", 8) + harmony + note("C", 8)]).marks
+    assert [(each.onset, each.text) for each in marks.chords] == [(2, text)]
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("<key-step>E</key-step><key-alter>-0.5</key-alter>", "1 key signature that is not one of sharps or flats"),
+        ("<fifths>9</fifths>", "1 key signature of more than 7 sharps or flats"),
+    ],
+)
+def test_odd_keys_are_dropped_and_said(key: str, said: str) -> None:
+    result = read([START.replace("<fifths>0</fifths>", key) + note("C", 16)])
+    assert notes(result) == [[(0, 4, 72)]]
+    assert result.repairs == [f"dropped: {said}"]
+    assert not result.score.key_signatures
+
+
+def test_modes_are_kept() -> None:
+    assert read([START.replace("</key>", "<mode>Dorian</mode></key>") + note("D", 16)]).marks.mode == "dorian"
+    minor = read([START.replace("</key>", "<mode>minor</mode></key>") + note("D", 16)])
+    assert (minor.marks.mode, minor.score.key_signatures[0].tonality) == ("", 1)
+
+
+def test_additive_meters_are_added() -> None:
+    start = START.replace("<beats>4</beats><beat-type>4", "<beats>3+2</beats><beat-type>8")
+    result = read([start + note("C", 10), note("C", 10)])
+    assert [(bar.numerator, bar.denominator) for bar in bars_of(result.score)] == [(5, 8)] * 2
+
+
+def barline(content: str, location: str = "right") -> str:
+    return f"<barline location='{location}'>{content}</barline>"
+
+
+def sounds(kind: str, words: str = "") -> str:
+    return f"<direction><direction-type><words>{words}</words></direction-type><sound {kind}/></direction>"
+
+
+FORWARD, BACKWARD = barline('<repeat direction="forward"/>', "left"), barline('<repeat direction="backward"/>')
+LETTERS = {letter: note(letter, 16) for letter in "CDEFG"}
+C, D, E, F, G = LETTERS.values()
+
+
+@pytest.mark.parametrize(
+    ("measures", "played"),
+    [
+        ([C, D + BACKWARD, E], "CDCDE"),
+        ([C, FORWARD + D, E + BACKWARD], "CDEDE"),
+        ([C + barline('<repeat direction="backward" times="3"/>'), D], "CCCD"),
+        (
+            [
+                C,
+                barline("<ending number='1' type='start'/>", "left")
+                + D
+                + barline("<ending number='1' type='stop'/><repeat direction='backward'/>"),
+                barline("<ending number='2' type='start'/>", "left")
+                + E
+                + barline("<ending number='2' type='discontinue'/>"),
+                F,
+            ],
+            "CDCEF",
+        ),
+        ([C + sounds('fine="yes"', "Fine"), D, E + sounds('dacapo="yes"', "D.C. al Fine")], "CDEC"),
+        ([C + sounds("x='1'", "Fine"), D, E + sounds("x='1'", "D.C. al Fine")], "CDEC"),
+        (
+            [C, sounds('segno="s"') + D + sounds('tocoda="c"'), E + sounds('dalsegno="s"'), sounds('coda="c"') + F],
+            "CDEDF",
+        ),
+        (
+            [
+                C,
+                "<direction><direction-type><segno/></direction-type></direction>" + D + sounds("x='1'", "To Coda"),
+                E + sounds("x='1'", "D.S. al Coda"),
+                "<direction><direction-type><coda/></direction-type></direction>" + F,
+            ],
+            "CDEDF",
+        ),
+    ],
+)
+def test_repeats_are_played(measures: list[str], played: str) -> None:
+    measures = [START + measures[0], *measures[1:]]
+    result = read(measures)
+    steps = {0: "C", 2: "D", 4: "E", 5: "F", 7: "G"}
+    assert "".join(steps[each.pitch % 12] for each in result.score.tracks[0].notes) == played
+    assert len(bars_of(result.score)) == len(played)
+    assert result.form is not None
+    assert result.repairs == []
+    written = read(measures, unfold=False)
+    assert len(written.score.tracks[0].notes) == len(measures)
+    assert written.marks.repeats
+    assert written.form is None
+
+
+def test_titles_and_authors() -> None:
+    head = (
+        "<work><work-title>A Song.mscz</work-title></work><identification><creator type='composer'>Ada</creator>"
+        "<creator type='lyricist'>Bob</creator><rights>CC0</rights></identification>"
+    )
+    result = read([START + note("C", 16)], head=head)
+    assert (result.marks.title, result.marks.composer, result.marks.lyricist) == ("A Song", "Ada", "Bob")
+    assert (result.metadata.title, result.metadata.composer, result.metadata.rights) == ("A Song", "Ada", "CC0")
+    on_page = "<credit page='1'><credit-type>title</credit-type><credit-words>From the Page</credit-words></credit>"
+    names = (
+        "<movement-title>Music21 Fragment</movement-title>"
+        "<identification><creator type='composer'>Music21</creator></identification>"
+    )
+    result = read([START + note("C", 16)], head=names + on_page)
+    assert (result.marks.title, result.marks.composer) == ("From the Page", "")
+
+
+def test_timewise_scores_are_read() -> None:
+    data = (
+        "<score-timewise><part-list><score-part id='A'><part-name>One</part-name></score-part><score-part id='B'>"
+        f"<part-name>Two</part-name></score-part></part-list><measure number='1'><part id='A'>{START}{C}</part>"
+        f"<part id='B'>{START}{D}</part></measure><measure number='2'><part id='A'>{E}</part><part id='B'>{F}</part>"
+        "</measure></score-timewise>"
+    )
+    result = parse_score(Path("made.xml"), data.encode())
+    assert pitches(result) == [[72, 76], [74, 77]]
+    assert [track.name for track in result.score.tracks] == ["One", "Two"]
+
+
+@pytest.mark.parametrize("name", ["song.mxl", "song.musicxml", "song.xml", "song"])
+def test_a_container_names_the_score_whatever_the_suffix(name: str, tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("a.xml", xml([START + D]))
+        archive.writestr("sheet/b.xml", xml([START + C], head="<work><work-title>B</work-title></work>"))
+        container = "<container><rootfiles><rootfile full-path='sheet/b.xml'/></rootfiles></container>"
+        archive.writestr("META-INF/container.xml", container)
+    (tmp_path / name).write_bytes(buffer.getvalue())
+    result = read_score_report(tmp_path / name, marks=True)
+    assert pitches(result) == [[72]]
+    assert result.marks.title == "B"
+
+
+@pytest.mark.parametrize(
+    ("measure", "reason"),
+    [
+        ("<note><pitch><step>H</step><octave>4</octave></pitch><duration>4</duration></note>", "'H' is not a step"),
+        ("<note><pitch><step>C</step><octave>x</octave></pitch><duration>4</duration></note>", "'x' is not a number"),
+        ("<attributes><divisions>1e9</divisions></attributes>", "'1e9' is not a number"),
+    ],
+)
+def test_broken_elements_are_one_sentence(measure: str, reason: str) -> None:
+    with pytest.raises(InputError, match=rf"made\.xml cannot be read as MusicXML \({reason}\)\. Export it again\."):
+        read([START + measure])
+
+
+def voice(number: int, steps: str, octave: int, staff: int = 1) -> str:
+    more = f"<voice>{number}</voice><type>quarter</type><staff>{staff}</staff>"
+    return "".join(note(step, 4, more, octave=octave) for step in steps)
+
+
+BACK = "<backup><duration>16</duration></backup>"
+HYMN = voice(1, "EDCD", 5) + BACK + voice(2, "GGGG", 4) + BACK + voice(5, "CBGB", 3, 2) + BACK + voice(6, "CGEG", 2, 2)
+FOUR_VOICES = [[76, 74, 72, 74], [67] * 4, [48, 59, 55, 59], [36, 43, 40, 43]]
+
+
+def test_a_closed_score_is_four_voices_by_voice() -> None:
+    result = read([START + HYMN])
+    assert [track.name for track in result.score.tracks] == ["Soprano", "Alto", "Tenor", "Bass"]
+    assert pitches(result) == FOUR_VOICES
+
+
+def test_a_closed_score_of_two_parts_is_four_voices() -> None:
+    upper = voice(1, "EDCD", 5) + BACK + voice(2, "GGGG", 4)
+    lower = voice(1, "CBGB", 3) + BACK + voice(2, "CGEG", 2)
+    assert pitches(read([START + upper], [START + lower])) == FOUR_VOICES
+
+
+def chords(low: str, high: str, octaves: tuple[int, int], staff: int) -> str:
+    more = f"<voice>{staff}</voice><staff>{staff}</staff>"
+    return "".join(
+        note(below, 4, more, octave=octaves[0])
+        + (note(above, 4, more, octave=octaves[1], before="<chord/>") if above != "-" else "")
+        for below, above in zip(low, high, strict=True)
+    )
+
+
+def test_a_closed_score_is_four_voices_by_pitch() -> None:
+    """Two notes on a stem, and a unison where a stem has one."""
+    upper = chords("GGGG", "EDC-", (4, 5), 1)
+    lower = chords("CGEG", "CBGB", (2, 3), 2)
+    result = read([START + upper + BACK + lower] * 2)
+    assert pitches(result)[0] == [76, 74, 72, 67] * 2
+    assert pitches(result)[1] == [67] * 8
+    assert [track.name for track in result.score.tracks] == ["Soprano", "Alto", "Tenor", "Bass"]
+
+
+@pytest.mark.parametrize(
+    "names", [("Soprano, Alto", "Tenor, Bass"), ("S/A", "T/B"), ("SA", "TB"), ("Sopran Alt", "Tenor Bass")]
+)
+def test_names_tell_a_closed_score_beside_other_parts(names: tuple[str, str]) -> None:
+    upper = voice(1, "ED", 5) + rest(8) + BACK + voice(2, "GGGG", 4)
+    lower = voice(1, "CB", 3) + BACK + voice(2, "CG", 2)
+    text = xml([START + upper], [START + lower], [START + voice(1, "CCCC", 4)]).decode()
+    for name in names:
+        text = text.replace("<part-name>Part<", f"<part-name>{name}<", 1)
+    result = parse_score(Path("made.xml"), text.encode())
+    assert [track.name for track in result.score.tracks] == ["Soprano", "Alto", "Tenor", "Bass", "Part"]
+    assert pitches(result)[:2] == [[76, 74], [67] * 4]
+
+
+def test_a_piano_is_no_closed_score() -> None:
+    melody = voice(1, "EDCD", 5)
+    left = chords("CGEG", "CBGB", (2, 3), 2)
+    assert len(read([START + melody + BACK + left] * 2).score.tracks) == 2
+
+
+RIGHT = {
+    "xml_closed_hymn": [8, 8, 8, 8],
+    "xml_cue_notes": [9],
+    "xml_volta": [16],
+    "xml_two_parts_one_name": [5, 5],
+}
+
+
+@pytest.mark.parametrize("path", sorted(CASES.glob("xml_*")), ids=lambda path: path.stem)
+def test_each_case_has_its_notes(path: Path) -> None:
+    result = read_score_report(path, marks=True)
+    if path.stem in RIGHT:
+        assert [len(track.notes) for track in result.score.tracks] == RIGHT[path.stem]
+    assert result.marks.composer != "Music21"

@@ -1,0 +1,226 @@
+"""Directions, chord symbols and bar lines of a MusicXML file: words, tempos, dynamics, repeat signs.
+
+Units: quarter notes, as exact fractions.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from fractions import Fraction
+from xml.etree.ElementTree import Element
+
+from descant_tokenizers.common.errors import printable
+from descant_tokenizers.scores.marks import Metronome, RepeatSign, SignKind, Words
+from descant_tokenizers.scores.musicxml.elements import TYPES, Report, WrittenPart, number_of, text_of
+
+_MAX_WORDS = 120
+_MAX_PASSES = 99
+# What a program that states no `sound` writes as words.
+_JUMPS: tuple[tuple[re.Pattern[str], SignKind], ...] = (
+    (re.compile(r"\bD\s*\.?\s*C\b|\bda\s+capo\b", re.IGNORECASE), "da capo"),
+    (re.compile(r"\bD\s*\.?\s*S\b|\bdal\s+segno\b", re.IGNORECASE), "dal segno"),
+    (re.compile(r"\bto\s+coda\b|\bal\s+coda\b", re.IGNORECASE), "to coda"),
+    (re.compile(r"\s*fine\.?\s*", re.IGNORECASE), "fine"),
+    (re.compile(r"\s*coda\.?\s*", re.IGNORECASE), "coda"),
+    (re.compile(r"\s*segno\.?\s*", re.IGNORECASE), "segno"),
+)
+_SOUNDS: dict[str, SignKind] = {
+    "dacapo": "da capo",
+    "dalsegno": "dal segno",
+    "tocoda": "to coda",
+    "fine": "fine",
+    "coda": "coda",
+    "segno": "segno",
+}
+_AT_MEASURE_END = ("da capo", "dal segno", "to coda", "fine")
+_IGNORED = frozenset({"metronome", "print"})
+
+CHORD_SUFFIXES = {
+    "major": "",
+    "minor": "m",
+    "augmented": "aug",
+    "diminished": "dim",
+    "dominant": "7",
+    "major-seventh": "maj7",
+    "minor-seventh": "m7",
+    "diminished-seventh": "dim7",
+    "augmented-seventh": "aug7",
+    "half-diminished": "m7b5",
+    "major-minor": "mM7",
+    "major-sixth": "6",
+    "minor-sixth": "m6",
+    "dominant-ninth": "9",
+    "major-ninth": "maj9",
+    "minor-ninth": "m9",
+    "dominant-11th": "11",
+    "major-11th": "maj11",
+    "minor-11th": "m11",
+    "dominant-13th": "13",
+    "major-13th": "maj13",
+    "minor-13th": "m13",
+    "suspended-second": "sus2",
+    "suspended-fourth": "sus4",
+    "power": "5",
+}
+"""Suffixes of chord symbols, by MusicXML's `kind`."""
+
+
+class Directions:
+    """Reads what stands above and below the staves in one measure.
+
+    Args:
+        part: Receives what is found.
+        report: Receives what is left out.
+        start: Onset of the measure.
+    """
+
+    def __init__(self, part: WrittenPart, report: Report, start: Fraction) -> None:
+        self._part, self._report, self._start = part, report, start
+        self._at_end: list[RepeatSign] = []  # signs that take effect at the end of the measure
+        self._ends_ending = False
+        self._last_words: Words | None = None  # words of the direction just before, which may be a tempo
+
+    def take(self, element: Element, time: Fraction, cursor: Fraction) -> None:
+        """Read a `direction`, `harmony`, `barline` or `sound` that stands at `time`; bar lines stand at `cursor`."""
+        if element.tag == "harmony":
+            self._take_harmony(element, time)
+        elif element.tag == "barline":
+            self._take_barline(element, cursor)
+        elif element.tag == "sound":
+            self._take_sound(element, time)
+        else:
+            self._take_direction(element, time)
+
+    def end_measure(self, end: Fraction) -> None:
+        """Place the signs that take effect at the end of the measure."""
+        signs = self._part.signs
+        signs += [replace(sign, time=end) for sign in self._at_end]
+        if self._ends_ending:
+            place = next((i for i in range(len(signs) - 1, -1, -1) if signs[i].kind == "ending"), None)
+            if place is not None and signs[place].until is None and end > signs[place].time:
+                signs[place] = replace(signs[place], until=end)
+
+    @staticmethod
+    def dynamic(element: Element, onset: Fraction) -> Words:
+        """Return a dynamic mark, such as `<p/>`."""
+        text = element.text or "" if element.tag == "other-dynamics" else element.tag
+        return Words(onset, printable(text, _MAX_WORDS), is_above=False, kind="dynamic")
+
+    def _take_direction(self, element: Element, time: Fraction) -> None:
+        sounds = self._take_sounds(element, time)
+        is_above = element.get("placement") != "below"
+        last_words, self._last_words = self._last_words, None
+        metronomes = element.findall("direction-type/metronome")
+        for metronome in metronomes:
+            self._take_metronome(metronome, time)
+        texts = []
+        for child in (child for kind in element.findall("direction-type") for child in kind):
+            if child.tag == "words":
+                texts.append(child.text or "")
+            elif child.tag == "rehearsal":
+                self._part.words.append(Words(time, printable(child.text or "", _MAX_WORDS), kind="rehearsal"))
+            elif child.tag == "dynamics":
+                self._part.words += [self.dynamic(each, time) for each in child]
+            elif child.tag in ("segno", "coda"):
+                if not sounds:
+                    self._add_sign("segno" if child.tag == "segno" else "coda", time)
+            elif child.tag not in _IGNORED:
+                self._report.elements[child.tag] += child.get("type") not in ("stop", "continue", "change")
+        text = printable("".join(texts), _MAX_WORDS)
+        if metronomes and not text and last_words is not None and last_words.onset == time:
+            words = self._part.words
+            words[words.index(last_words)] = replace(last_words, kind="tempo")
+        if not text:
+            return
+        kinds = [] if sounds else [kind for pattern, kind in _JUMPS if pattern.search(text)][:1]
+        for kind in kinds:
+            if kind not in ("fine", "coda", "segno") or _is_alone(text, kind):
+                self._add_sign(kind, time)
+                sounds = [kind]
+        if not sounds or not any(pattern.search(text) for pattern, _ in _JUMPS):
+            is_tempo = bool(metronomes) or any(sound.get("tempo") for sound in element.findall("sound"))
+            self._last_words = Words(time, text, is_above, "tempo" if is_tempo else "words")
+            self._part.words.append(self._last_words)
+
+    def _take_sounds(self, element: Element, time: Fraction) -> list[SignKind]:
+        return [kind for sound in element.findall("sound") for kind in self._take_sound(sound, time)]
+
+    def _take_sound(self, sound: Element, time: Fraction) -> list[SignKind]:
+        """Read the tempo and the jumps of a `sound`; return the kinds of the jumps."""
+        if (rate := sound.get("tempo")) is not None and (value := float(number_of(rate))) > 0:
+            self._part.tempos[time] = value
+        kinds = [kind for name, kind in _SOUNDS.items() if sound.get(name) not in (None, "no")]
+        for kind in kinds:
+            self._add_sign(kind, time)
+        return kinds
+
+    def _add_sign(self, kind: SignKind, time: Fraction) -> None:
+        if kind in _AT_MEASURE_END:
+            self._at_end.append(RepeatSign(time, kind))
+        else:
+            self._part.signs.append(RepeatSign(self._start, kind))
+
+    def _take_metronome(self, metronome: Element, time: Fraction) -> None:
+        """Read `note value = number`; two note values (a metric modulation) are left out."""
+        rate = re.search(r"\d+(\.\d+)?", text_of(metronome, "per-minute"))
+        unit = TYPES.get(text_of(metronome, "beat-unit"))
+        if rate is None or unit is None or float(rate[0][:9]) <= 0:
+            self._report.elements["metric modulation"] += 1
+            return
+        children = [child.tag for child in metronome]
+        if "beat-unit-dot" in children:
+            unit *= Fraction(3, 2)
+        self._part.metronomes.append(Metronome(time, unit, float(rate[0][:9])))
+        self._part.tempos.setdefault(time, float(unit) * float(rate[0][:9]))
+
+    def _take_harmony(self, harmony: Element, time: Fraction) -> None:
+        root, kind = harmony.find("root"), harmony.find("kind")
+        if root is None or kind is None:
+            self._report.elements["chord function"] += 1
+            return
+        value = (kind.text or "").strip()
+        if value == "none":
+            self._part.chords.append(Words(time, "N.C.", kind="chord"))
+            return
+        suffix = CHORD_SUFFIXES.get(value, kind.get("text") or value)
+        for degree in harmony.findall("degree"):
+            alter = round(number_of(degree.findtext("degree-alter") or "0"))
+            sign = "#" * max(alter, 0) + "b" * max(-alter, 0)
+            added = {"add": "" if sign else "add", "subtract": "no", "alter": ""}
+            suffix += f"{added.get(text_of(degree, 'degree-type'), '')}{sign}{text_of(degree, 'degree-value')}"
+        bass = harmony.find("bass")
+        text = _pitch_name(root, "root") + suffix + (f"/{_pitch_name(bass, 'bass')}" if bass is not None else "")
+        self._part.chords.append(Words(time, printable(text, _MAX_WORDS), kind="chord"))
+
+    def _take_barline(self, barline: Element, cursor: Fraction) -> None:
+        location = barline.get("location", "right")
+        time = self._start if location == "left" else cursor
+        signs = self._at_end if location == "right" else self._part.signs
+        repeat, ending = barline.find("repeat"), barline.find("ending")
+        if barline.find("segno") is not None:
+            signs.append(RepeatSign(time, "segno"))
+        if barline.find("coda") is not None:
+            signs.append(RepeatSign(time, "coda"))
+        if repeat is not None and repeat.get("direction") == "backward":
+            times = repeat.get("times", "2")
+            passes = min(int(times[:4]), _MAX_PASSES) if times.isascii() and times.isdecimal() else 2
+            signs.append(RepeatSign(time, "end", (passes,)))
+        elif repeat is not None:
+            signs.append(RepeatSign(time, "start"))
+        if ending is not None and ending.get("type") == "start":
+            numbers = tuple(int(number) for number in re.findall(r"\d{1,2}", ending.get("number", "")))
+            signs.append(RepeatSign(time, "ending", numbers or (1,)))
+        elif ending is not None:
+            self._ends_ending = True
+        if barline.find("fermata") is not None:
+            self._report.dropped["fermata over a bar line"] += 1
+
+
+def _is_alone(text: str, kind: str) -> bool:
+    return any(own == kind and pattern.fullmatch(text) for pattern, own in _JUMPS)
+
+
+def _pitch_name(element: Element, name: str) -> str:
+    alter = round(number_of(element.findtext(f"{name}-alter") or "0"))
+    return text_of(element, f"{name}-step") + "#" * max(alter, 0) + "b" * max(-alter, 0)

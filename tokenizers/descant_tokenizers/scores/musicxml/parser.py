@@ -1,0 +1,296 @@
+"""The measures of one part of a MusicXML file.
+
+Units: quarter notes, as exact fractions.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Literal
+from xml.etree.ElementTree import Element
+
+from descant_tokenizers.common.errors import InputError, printable
+from descant_tokenizers.scores.marks import Lyric
+from descant_tokenizers.scores.musicxml.directions import Directions
+from descant_tokenizers.scores.musicxml.elements import (
+    TYPES,
+    Report,
+    WrittenMeasure,
+    WrittenNote,
+    WrittenPart,
+    number_of,
+    text_of,
+)
+
+_STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+_SYLLABIC: dict[tuple[bool, bool], Literal["single", "begin", "middle", "end"]] = {
+    (True, True): "single",
+    (True, False): "begin",
+    (False, False): "middle",
+    (False, True): "end",
+}
+_ELISION = "\u203f"
+_MAX_SYLLABLE = 120
+_FORTE = 90  # MIDI velocity of dynamics="100"
+_MAX_SHARPS = 7
+# Elements that neither sound nor belong to the text: layout, and what note values and other elements already say.
+_LAYOUT = frozenset({"print", "bookmark", "link", "grouping", "listening"})
+_SHOWN_OTHERWISE = frozenset({"tied", "tuplet", "slur", "fermata", "accidental-mark", "footnote", "level"})
+
+
+class PartParser:
+    """Goes through the measures of a part.
+
+    Args:
+        part: Receives what is found.
+        report: Receives what is left out.
+    """
+
+    def __init__(self, part: WrittenPart, report: Report) -> None:
+        self.part, self.report = part, report
+        self._divisions = Fraction(1)
+        self._meter: tuple[int, int] | None = None
+        self._shift = 0  # semitones from the written to the sounding pitch
+        self._start = self._cursor = self._reach = Fraction(0)
+        self._chord_onset = Fraction(0)
+        self._chord_place = 0
+        self._measure = -1
+        self._graces: dict[str, list[tuple[list[int], Fraction, bool]]] = {}
+        self._open_slurs: dict[str, WrittenNote] = {}
+        self._verses: dict[str, int] = {}
+
+    def parse(self, measure: Element, start: Fraction) -> WrittenMeasure:
+        """Read a measure that begins at `start`.
+
+        Raises:
+            ValueError: A number is missing or wrong.
+            InputError: A pitch is beyond the range of MIDI.
+        """
+        self._start = self._cursor = self._reach = start
+        self._measure += 1
+        directions = Directions(self.part, self.report, start)
+        for element in measure:
+            if element.tag == "note":
+                self._take_note(element)
+            elif element.tag in ("backup", "forward"):
+                step = number_of(element.findtext("duration")) / self._divisions
+                self._cursor = max(self._start, self._cursor + (step if element.tag == "forward" else -step))
+                self._reach = max(self._reach, self._cursor)
+            elif element.tag == "attributes":
+                self._take_attributes(element)
+            elif element.tag in ("direction", "harmony", "barline", "sound"):
+                offset = number_of(element.findtext("offset") or "0") / self._divisions
+                directions.take(element, max(start, self._cursor + offset), self._cursor)
+            elif element.tag == "figured-bass":
+                self.report.dropped["figured bass sign"] += 1
+            elif element.tag not in _LAYOUT:
+                self.report.elements[element.tag] += 1
+        directions.end_measure(self._reach)
+        length = self._reach - start
+        return WrittenMeasure(length, self._meter, measure.get("implicit") == "yes")
+
+    def finish(self) -> None:
+        """Count what was never completed."""
+        if left := sum(len(graces) for graces in self._graces.values()):
+            self.report.dropped["grace note without a note"] += left
+
+    def _take_attributes(self, element: Element) -> None:
+        if (divisions := element.findtext("divisions")) is not None:
+            self._divisions = number_of(divisions)
+            if self._divisions <= 0:
+                raise ValueError("divisions is not positive")
+        for transpose in element.findall("transpose"):
+            octaves = number_of(transpose.findtext("octave-change") or "0")
+            self._shift = round(number_of(transpose.findtext("chromatic") or "0") + 12 * octaves)
+        for time in element.findall("time"):
+            self._take_time(time)
+        for key in element.findall("key"):
+            self._take_key(key)
+        for style in element.findall("measure-style"):
+            for kind in ("beat-repeat", "measure-repeat", "slash"):
+                if (found := style.find(kind)) is not None and found.get("type") == "start":
+                    self.report.dropped[f"{kind.replace('-', ' ')} sign"] += 1
+
+    def _take_time(self, time: Element) -> None:
+        beats, units = time.findall("beats"), time.findall("beat-type")
+        if not beats or len(beats) != len(units):
+            return  # senza misura
+        finest = max(int(number_of(unit.text)) for unit in units)
+        total = Fraction(0)
+        for count, unit in zip(beats, units, strict=True):
+            size = int(number_of(unit.text))
+            if size < 1:
+                raise ValueError("a time signature has no unit")
+            total += sum((number_of(each) for each in (count.text or "").split("+")), Fraction(0)) * Fraction(
+                finest, size
+            )
+        if total.denominator == 1 and total > 0:
+            self._meter = int(total), finest
+
+    def _take_key(self, key: Element) -> None:
+        fifths = key.findtext("fifths")
+        if fifths is None:
+            self.report.dropped["key signature that is not one of sharps or flats"] += 1
+            return
+        sharps = int(number_of(fifths))
+        if self._shift % 12:
+            sharps = (sharps + 7 * self._shift + 5) % 12 - 5
+        if abs(sharps) > _MAX_SHARPS:
+            self.report.dropped[f"key signature of more than {_MAX_SHARPS} sharps or flats"] += 1
+            return
+        mode = text_of(key, "mode").lower()
+        known = self.part.keys.get(self._cursor)
+        if known is None or (mode and not known[1]):
+            self.part.keys[self._cursor] = sharps, mode
+
+    def _take_note(self, element: Element) -> None:
+        is_grace = element.find("grace") is not None
+        is_chord = element.find("chord") is not None
+        length = Fraction(0) if is_grace else self._length_of(element)
+        onset = self._chord_onset if is_chord and not is_grace else self._cursor
+        if not is_grace and not is_chord:
+            self._chord_onset = onset
+            self._cursor += length
+            self._reach = max(self._reach, self._cursor)
+        self._chord_place = self._chord_place + 1 if is_chord else 0
+        staff = int(number_of(element.findtext("staff") or "1"))
+        self.part.voices.add((self._measure, staff, text_of(element, "voice") or "1"))
+        pitch = element.find("pitch")
+        if element.find("cue") is not None:
+            if pitch is not None:
+                self.report.dropped["cue note"] += 1
+        elif pitch is not None:
+            if is_grace:
+                self._take_grace(element, pitch, is_chord=is_chord)
+            else:
+                self._add(element, pitch, onset, length, staff)
+        elif element.find("unpitched") is not None:
+            self.report.dropped["note of percussion"] += 1
+        elif element.find("notations/fermata") is not None:
+            self.report.dropped["fermata over a rest"] += 1
+
+    def _length_of(self, element: Element) -> Fraction:
+        duration = element.findtext("duration")
+        if duration is not None:
+            return max(number_of(duration), Fraction(0)) / self._divisions
+        length = TYPES.get(text_of(element, "type"), Fraction(0))
+        return length * (2 - Fraction(1, 2 ** min(len(element.findall("dot")), 4)))
+
+    def _sounding(self, pitch: Element) -> tuple[int, tuple[str, int] | None]:
+        """Return the MIDI pitch that sounds, and the spelling if it is the one that is written."""
+        step, octave = text_of(pitch, "step"), int(number_of(pitch.findtext("octave")))
+        if step not in _STEPS:
+            raise ValueError(f"'{printable(step, 10)}' is not a step")
+        alter = number_of(pitch.findtext("alter") or "0")
+        if alter.denominator > 1:
+            self.report.num_microtones += 1
+        rounded = round(alter)
+        found = 12 * (octave + 1) + _STEPS[step] + rounded + self._shift
+        if not 0 <= found <= 127:
+            name = step + "#" * min(max(rounded, 0), 3) + "b" * min(max(-rounded, 0), 3)
+            raise InputError(f"The file holds the pitch {name}{octave}, beyond the range of MIDI. Transpose it.")
+        is_as_written = self._shift % 12 == 0 and abs(rounded) <= 2
+        return found, (step, rounded) if is_as_written else None
+
+    def _take_grace(self, element: Element, pitch: Element, *, is_chord: bool) -> None:
+        number, _ = self._sounding(pitch)
+        pending = self._graces.setdefault(text_of(element, "voice") or "1", [])
+        if is_chord and pending:
+            pending[-1][0].append(number)
+            return
+        grace = element.find("grace")
+        has_slash = grace is not None and grace.get("slash", "no") == "yes"
+        pending.append(([number], TYPES.get(text_of(element, "type"), Fraction(1, 2)), has_slash))
+        for slur in element.findall("notations/slur"):
+            self.report.dropped["slur of a grace note"] += slur.get("type") == "start"
+
+    def _add(self, element: Element, pitch: Element, onset: Fraction, length: Fraction, staff: int) -> None:
+        number, spelling = self._sounding(pitch)
+        dynamics = element.get("dynamics")
+        notations = element.findall("notations")
+        note = WrittenNote(
+            onset,
+            onset + length,
+            number,
+            spelling,
+            text_of(element, "voice") or "1",
+            staff,
+            self._chord_place,
+            self._measure,
+            None if dynamics is None else max(1, min(127, round(number_of(dynamics) * _FORTE / 100))),
+            _ties_of(element),
+            tuple(self._lyrics(element)),
+        )
+        if self._chord_place == 0 and note.voice in self._graces:
+            note.graces = self._graces.pop(note.voice)
+        self.part.notes.append(note)
+        for notation in (child for each in notations for child in each):
+            self._take_notation(note, notation)
+
+    def _take_notation(self, note: WrittenNote, notation: Element) -> None:
+        if notation.tag == "fermata":
+            note.has_fermata = True
+        elif notation.tag == "slur":
+            number, kind = notation.get("number", "1"), notation.get("type")
+            if kind == "stop" and number in self._open_slurs:
+                self.part.slurs.append((self._open_slurs.pop(number), note))
+            elif kind == "start":
+                self._open_slurs[number] = note
+        elif notation.tag in ("articulations", "ornaments", "technical"):
+            for child in notation:
+                if child.tag not in _SHOWN_OTHERWISE:
+                    self.report.elements[child.tag] += 1
+        elif notation.tag == "dynamics":
+            for child in notation:
+                self.part.words.append(Directions.dynamic(child, note.onset))
+        elif notation.tag not in _SHOWN_OTHERWISE:
+            self.report.elements[notation.tag] += notation.get("type") != "stop"
+
+    def _lyrics(self, element: Element) -> list[Lyric]:
+        found = []
+        for lyric in element.findall("lyric"):
+            texts, places = [], []
+            for child in lyric:
+                if child.tag == "text":
+                    texts.append(child.text or "")
+                elif child.tag == "elision":
+                    texts.append((child.text or "").strip() or _ELISION)
+                elif child.tag == "syllabic":
+                    places.append((child.text or "").strip())
+                elif child.tag in ("laughing", "humming"):
+                    self.report.elements[child.tag] += 1
+            text = printable("".join(texts), _MAX_SYLLABLE)
+            extend = lyric.find("extend")
+            if not text and extend is not None and extend.get("type") == "stop":
+                found.append(Lyric("", "single", self._verse(lyric.get("number", "1"))))
+            if text:
+                begins = not places or places[0] in ("single", "begin")
+                ends = not places or places[-1] in ("single", "end")
+                is_extended = extend is not None and extend.get("type", "start") == "start"
+                found.append(Lyric(text, _SYLLABIC[begins, ends], self._verse(lyric.get("number", "1")), is_extended))
+        return found
+
+    def _verse(self, number: str) -> int:
+        """Return the number of a verse; verses may also have names."""
+        if number.isascii() and number.isdecimal() and 0 < int(number[:4]) < 100:
+            return int(number[:4])
+        return self._verses.setdefault(number, len(self._verses) + 1)
+
+
+def _ties_of(element: Element) -> frozenset[str]:
+    kinds = {tie.get("type", "") for tie in (*element.iter("tie"), *element.iter("tied"))}
+    return frozenset({"start", "stop"} if "continue" in kinds else kinds & {"start", "stop"})
+
+
+def measures_of_parts(root: Element) -> dict[str, list[Element]]:
+    """Return the measures of each part, by its id, of a partwise or timewise score."""
+    if root.tag == "score-partwise":
+        return {part.get("id", ""): part.findall("measure") for part in root.findall("part")}
+    found: dict[str, list[Element]] = {}
+    for index, measure in enumerate(root.findall("measure")):
+        for part in measure.findall("part"):
+            own: list[Element] = found.setdefault(part.get("id", ""), [])
+            own += [Element("measure")] * (index - len(own))
+            part.attrib.update(measure.attrib)
+            own.append(part)
+    return found
