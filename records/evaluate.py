@@ -1,6 +1,6 @@
 """Measure a model on the valid split, and write every record that docs/evaluation.md quotes.
 
-    python records/evaluate.py                                  the embedded models, all records (about ten minutes)
+    python records/evaluate.py                                  the embedded models, all records (about an hour)
     python records/evaluate.py --model runs/mine --out /tmp/x   another model, another folder
     python records/evaluate.py --only likelihood,memorization   some of the records
     python records/evaluate.py --harmonies DIR                  keep the harmonies, or reuse those in DIR
@@ -25,7 +25,17 @@ from typing import Any
 from descant_modeling.evaluation.harmonizers import BASELINES
 
 RECORDS = Path(__file__).parent
-PARTS = ("bach", "likelihood", "harmonization", "unconstrained", "memorization", "continuations")
+PARTS = (
+    "bach",
+    "likelihood",
+    "harmonization",
+    "no_fermatas",
+    "tunes",
+    "unconstrained",
+    "memorization",
+    "continuations",
+)
+TUNES = "tests/data/tunes"
 CONTINUED = 20
 """Number of pieces to continue for the record of memorization, since continuations are slow."""
 
@@ -46,6 +56,8 @@ def main() -> None:
                 "bach": lambda: bach(options.split),
                 "likelihood": lambda: likelihood(models[0], options.split),
                 "harmonization": lambda: harmonization(models, options.split, options.num_draws, harmonies),
+                "no_fermatas": lambda: no_fermatas(models[0], options.split, options.num_draws),
+                "tunes": lambda: tunes(models[0], options.num_draws),
                 "unconstrained": lambda: unconstrained(models[0], options.split),
                 "memorization": lambda: memorization(models[0], options.split, harmonies),
                 "continuations": lambda: continuations(models[0], options.split),
@@ -72,6 +84,23 @@ def harmonization(models: list[str], split: str, num_draws: int, harmonies: Path
     named = [word for model in (*BASELINES, *models) for word in ("--model", model)]
     command = ("harmonization", *named, "--split", split, "--num-draws", str(num_draws))
     return _run(*command, private=("--out", str(harmonies)))
+
+
+def no_fermatas(model: str, split: str, num_draws: int) -> Facts:
+    """Measure the first model's harmonies when it is not told where phrases end."""
+    command = ("harmonization", "--model", model, "--split", split, "--num-draws", str(num_draws))
+    return _run(*command, "--no-fermatas")
+
+
+def tunes(model: str, num_draws: int) -> Facts:
+    """Measure the first model's harmonies of tunes that are not chorales, told where phrases end and not told."""
+    command = ("--model", model, "--num-draws", str(num_draws))
+    facts = {}
+    for name, more in (("told", ()), ("not_told", ("--no-fermatas",))):
+        facts[name] = _run("tunes", *command, *more, private=(str(RECORDS.parent / TUNES),))
+        facts[name]["command"] = " ".join(("descant evaluate tunes", TUNES, *command, *more, "--json"))
+        facts[name]["tunes"] = TUNES
+    return facts
 
 
 def unconstrained(model: str, split: str) -> Facts:

@@ -22,6 +22,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 RECORDS = Path(__file__).parent
 ROOT = RECORDS.parent
@@ -75,7 +76,7 @@ def rows_table(file: str, columns: str) -> str:
     assert len(specs) == len(cells), f"columns are TITLE=KEY:FORMAT, joined by |: {columns}"
     rows = json.loads((RECORDS / file).read_text(encoding="utf-8"))["rows"]
     lines = [[title for title, _, _ in specs], ["---:" if form else "---" for _, _, form in specs]]
-    lines += [[format(row[key], form) for _, key, form in specs] for row in rows]
+    lines += [[_text(row[key], form) for _, key, form in specs] for row in rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -88,9 +89,14 @@ def figure(file: str, key: str, form: str) -> str:
     value = json.loads((RECORDS / file).read_text(encoding="utf-8"))
     for part in key.split("."):
         value = value[int(part)] if isinstance(value, list) else value[part]
+    return _text(value, form)
+
+
+def _text(value: Any, form: str) -> str:
+    """Return a figure as text; an estimate as `value [low, high]`."""
     if isinstance(value, dict):
-        low, high = format(value["low"], form), format(value["high"], form)
-        return f"{format(value['value'], form)} [{low}, {high}]"
+        value, low, high = (format(value[key], form) for key in ("value", "low", "high"))
+        return f"{value} [{low}, {high}]"
     return format(value, form)
 
 

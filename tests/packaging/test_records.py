@@ -136,3 +136,57 @@ def test_the_documentation_states_every_limit_of_every_scheme(repo_root: Path) -
     for name in scheme_names():
         (row,) = [row for row in rows if row.startswith(f"| `{name}` |") and row.count("|") == 4]
         assert all(limit in row for limit in load_scheme(name, MULTITRACK).limits), name
+
+
+def test_an_estimate_is_shown_with_its_interval(
+    repo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(repo_root / "records"))
+    import refresh
+
+    monkeypatch.setattr(refresh, "RECORDS", tmp_path)
+    row = {"figure": "length", "rho": {"value": 0.126, "low": -0.1, "high": 0.3}}
+    (tmp_path / "found.json").write_text(json.dumps({"rows": [row], "first": row}))
+    assert refresh.figure("found.json", "first.rho", ".2f") == "0.13 [-0.10, 0.30]"
+    table = refresh.rows_table("found.json", "figure=figure|correlation=rho:.2f")
+    assert table.split("\n")[-1] == "| length | 0.13 [-0.10, 0.30] |"
+
+
+def test_rank_correlations_by_hand(repo_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(repo_root / "records"))
+    import js_fakes
+    import numpy as np
+
+    values = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
+    assert js_fakes.spearman(values, values**3).value == pytest.approx(1)
+    assert js_fakes.spearman(values, -values).value == pytest.approx(-1)
+    # Ranks 1, 2.5, 2.5, 4, 5 and 2, 1, 3, 4, 5: 1 - 6 (1 + 2.25 + 0.25) / 120 but for the ties.
+    tied = js_fakes.spearman(np.array([1.0, 2.0, 2.0, 4.0, 5.0]), np.array([2.0, 1.0, 3.0, 4.0, 5.0]))
+    assert tied.value == pytest.approx(np.corrcoef([1, 2.5, 2.5, 4, 5], [2, 1, 3, 4, 5])[0, 1])
+    assert tied.low <= tied.value <= tied.high
+    unknown = np.array([np.nan, 2.0, 3.0, 4.0, 5.0])
+    assert js_fakes.spearman(unknown, np.array([99.0, 2.0, 3.0, 4.0, 5.0])).value == pytest.approx(1)
+
+
+def test_answers_that_chance_explains_are_not_reliable(repo_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(repo_root / "records"))
+    import js_fakes
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    heard = np.full(2000, 8.0)
+    alike = js_fakes.reliability(rng.binomial(8, 0.57, size=2000).astype(float), heard)
+    assert alike.low < 0 < alike.high
+    # Pieces that are told in 20 % and in 80 %: variance 0.09 between them, and 0.16 / 8 by chance.
+    differing = js_fakes.reliability(rng.binomial(8, rng.choice([0.2, 0.8], size=2000)).astype(float), heard)
+    assert differing.value == pytest.approx(0.09 / 0.11, abs=0.02)
+
+
+def test_answers_are_counted_by_skill(repo_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(repo_root / "records"))
+    import js_fakes
+
+    answers = [{f"skill_{skill}": {"responses": skill, "correct": skill // 2} for skill in range(6)}]
+    told, heard = js_fakes.answer_counts(answers, js_fakes.SKILLS["skilled"])
+    assert (told.tolist(), heard.tolist()) == ([5], [12])
+    assert js_fakes.answer_counts(answers, js_fakes.SKILLS["all"])[1].tolist() == [15]
