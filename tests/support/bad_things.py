@@ -84,7 +84,7 @@ BAD_FILES: dict[str, bytes] = {
     "unit-255.mid": _raw(TIME_SIGNATURE % 255, NOTE),
     "high.musicxml": XML.format(doctype="", octave=40).encode(),
     "high.abc": b"X:1\nM:4/4\nL:1/4\nK:C\nc" + b"'" * 6 + b"|\n",
-    "low.abc": b"X:1\nM:4/4\nL:1/4\nK:C\nC,,,,,|\n",
+    "low.abc": b"X:1\nM:4/4\nL:1/4\nK:C\nC,,,,,,|\n",
     "laughs.musicxml": XML.format(
         doctype='<!DOCTYPE a [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>', octave=4
     ).encode(),

@@ -130,11 +130,18 @@ BAD = {
     "photos.mxl": (mxl(a_png=b""), "is a zip file without MusicXML"),
     "words.abc": (b"Dear diary,\n", "cannot be read as ABC"),
     "silent.abc": (ABC, "holds no notes"),
-    "two.abc": (ABC + b"GABc|\n\nX:2\nM:4/4\nK:C\nCDEF|\n", "holds several pieces. Split it"),
-    "forever.abc": (ABC + b"A1000000000|B|\n", "has a bar of over 128 quarter notes"),
-    "tempo.abc": (ABC.replace(b"K:", b"Q7172\nK:") + b"GABc|G4|", "has a bar of over 128 quarter notes"),
+    "two.abc": (ABC + b"GABc|\n\nX:2\nT:Next\nK:C\nCDEF|\n", "holds 2 tunes: 1, 2 'Next'. Choose one with --tune"),
+    "forever.abc": (ABC + b"A1000000000|B|\n", "has the note length A1000000000 in line 5, which cannot be read"),
     "beats.abc": (b"X:1\nM:99999/4\nL:1/4\nK:G\nG|A|\n", "time signature with the number 99,999"),
-    "crowd.abc": (ABC + b"GABc|" * 12_501, "holds 50,004 notes"),
+    "crowd.abc": (ABC + (b"G" * 100 + b"|") * 501, "holds 50,001 notes"),
+    "rests.abc": (ABC + b"G4|Z4001|A4|\n", "holds 4,001 bars, more than the limit of 4,000"),
+    "long.abc": (ABC + b"G99999|" * 3, "lasts over 139,810 quarter notes (line 5)"),
+    "again.abc": (ABC + b"|:" * 3_000 + b"GABc" + b":" * 6_000 + b"|\n", "repeats music more than 5,000 times"),
+    "passes.abc": (ABC + b"|:" + b"GABc|" * 90 + b"[1-99 GABc:|\n", "has 9,009 bars when its repeats are played"),
+    "parts.abc": (ABC.replace(b"K:", b"P:(A99B99)99\nK:") + b"P:A\nGABc|\n", "plays over 2,000 parts (P: in line 4)"),
+    "voices.abc": (ABC + b"".join(b"[V:%d]GABc|\n" % n for n in range(65)), "has more than 64 voices"),
+    "high.abc": (ABC + b"GABc|g''''''4|\n", "holds the pitch g''''''4 in line 5, beyond the range of MIDI"),
+    "growth.abc": (ABC.replace(b"K:", b"m:G=GGGGGGGG\nm:GG=%b\nK:" % (b"GGGG" * 99)) + b"G" * 40_000, "by its macros"),
     "words.krn": (b"Dear diary,\n", "cannot be read as Humdrum"),
     "beats.krn": (b"**kern\n*M99999999/4\n=1\n4d\n=2\n4e\n*-\n", "time signature with the number 99,999,999"),
     "transposed.krn": (b"**kern\n*Trd-1c-99999\n*M2/4\n=1\n2d\n*-\n", "has the transposition 99,999"),
@@ -310,7 +317,7 @@ def test_humdrum_keeps_names_pickup_key_tempo_and_changes() -> None:
 
 
 def test_abc_keeps_voices_pickup_minor_key_and_tempo() -> None:
-    score = read_score(DATA / "two-voices.abc")
+    score = read_score_report(DATA / "two-voices.abc", unfold=False).score
     assert len(score.tracks) == 2
     assert [(bar.number, bar.length_ticks) for bar in bars_of(score)] == [(0, 480), (1, 1920), (2, 1920), (3, 1920)]
     assert [(event.key, event.tonality) for event in score.key_signatures] == [(-1, 1)]

@@ -64,6 +64,7 @@ def played(text: str, part_order: str = "") -> str:
         ("|: a [13 b :| [2 c :| d", "abacabd"),
         ("|: a [1 b :| [2 c |: d :|", "abacdd"),
         ("|: a [1 b [2 c || d", "abacd"),  # the first ending lacks its repeat sign
+        ("|: a [1 b :| c", "abac"),  # no second ending
         ("a fine b dc", "aba"),
         ("a b dc", "abab"),
         ("|: a :| b fine c dc", "aabcab"),  # no repeats after a da capo

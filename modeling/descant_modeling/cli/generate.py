@@ -51,6 +51,7 @@ def generate_command(
     given: opt.Given = None,
     write: opt.Write = None,
     track: opt.Track = None,
+    tune: opt.Tune = None,
     pickup: opt.Pickup = None,
     no_repeats: opt.NoRepeats = False,
     bars: opt.Bars = None,
@@ -96,7 +97,7 @@ def generate_command(
         style=style,
     )
     source = _find_unconditional(request, model) if prompt is None else model
-    read = None if prompt is None else _read_prompt(request, prompt, pickup, unfold=not no_repeats)
+    read = None if prompt is None else _read_prompt(request, prompt, tune, pickup, unfold=not no_repeats)
     name = Path(model).name if prompt is None else shown(prompt.stem)
     spelled = None if key is None else parse_key(key)
     forms = _formats(formats, picture)
@@ -219,12 +220,12 @@ def _find_unconditional(request: Request, model: str) -> FoundCheckpoint:
     )
 
 
-def _read_prompt(request: Request, prompt: Path, pickup: str | None, *, unfold: bool) -> ReadResult:
+def _read_prompt(request: Request, prompt: Path, tune: int | None, pickup: str | None, *, unfold: bool) -> ReadResult:
     from descant_tokenizers.scores import read_score_report, with_pickup
 
     if request.task == "compose":
         raise InputError("--task compose takes no --prompt. Leave one of the two out.")
-    read = read_score_report(prompt, controls=True, marks=True, unfold=unfold)
+    read = read_score_report(prompt, controls=True, marks=True, unfold=unfold, tune=tune)
     return read if pickup is None else replace(read, score=with_pickup(read.score, pickup), form=None)
 
 

@@ -73,6 +73,9 @@ Given = Annotated[
 ]
 Write = Annotated[str | None, typer.Option(help="Instruments to write, such as piano,bass (multitrack models only).")]
 Track = Annotated[str | None, typer.Option(help="Track of the melody: its number, from 1, or its name.")]
+Tune = Annotated[
+    int | None, typer.Option(help="Tune of an ABC file that holds several: the number in its X: field, or its place.")
+]
 NoRepeats = Annotated[
     bool, typer.Option("--no-repeats", help="Play a notation file as it is written, without its repeats and jumps.")
 ]

@@ -73,6 +73,10 @@ def inspect_command(
         str | None, typer.Option(help="Checkpoint folder or Hub id, to use its tokenizer instead.")
     ] = None,
     track: Annotated[str | None, typer.Option(help="Use only this track: its number from 1, or its name.")] = None,
+    tune: Annotated[
+        int | None,
+        typer.Option(help="Tune of an ABC file that holds several: the number in its X: field, or its place."),
+    ] = None,
     scheme: Annotated[
         str | None,
         typer.Option(help="Use a scheme instead (tsd, octuple, ...; see `compare`), or a tokenizer's folder."),
@@ -86,7 +90,7 @@ def inspect_command(
 
     from descant_tokenizers.comparison.sheet import make_token_sheet, render_token_sheet, write_page
 
-    sheet = make_token_sheet(file, model or preset, track, scheme)
+    sheet = make_token_sheet(file, model or preset, track, scheme, tune)
     if html is None:
         console = Console(highlight=False)
         for line in render_token_sheet(sheet):

@@ -31,6 +31,10 @@ def render_command(
     pickup: Annotated[
         str | None, typer.Option(metavar="BEATS", help="Length of a pickup that the file does not state.")
     ] = None,
+    tune: Annotated[
+        int | None,
+        typer.Option(help="Tune of an ABC file that holds several: the number in its X: field, or its place."),
+    ] = None,
     no_repeats: Annotated[
         bool, typer.Option("--no-repeats", help="Play a notation file as it is written, without repeats and jumps.")
     ] = False,
@@ -53,7 +57,7 @@ def render_command(
     from descant_tokenizers.rendering.write import Rendering, write_renderings
     from descant_tokenizers.scores import read_score_report, with_pickup
 
-    read = read_score_report(file, marks=True, unfold=not no_repeats)
+    read = read_score_report(file, marks=True, unfold=not no_repeats, tune=tune)
     score = read.score if pickup is None else with_pickup(read.score, pickup)
     names = None if given is None else _parse_tracks(given, [track.name for track in read.score.tracks])
     rendering = Rendering(

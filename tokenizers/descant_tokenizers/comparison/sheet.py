@@ -220,7 +220,11 @@ class TokenSheet:
 
 
 def make_token_sheet(
-    path: Path, tokenizer: str = "satb", track: str | None = None, scheme_name: str | None = None
+    path: Path,
+    tokenizer: str = "satb",
+    track: str | None = None,
+    scheme_name: str | None = None,
+    tune: int | None = None,
 ) -> TokenSheet:
     """Read a score file and encode it.
 
@@ -232,6 +236,7 @@ def make_token_sheet(
         tokenizer: A preset, or the folder or Hub id of a tokenizer or checkpoint; see `open_tokenizer`.
         track: The one track to take: its number from 1, or its name.
         scheme_name: A scheme to use instead; see `load_scheme`.
+        tune: Tune of an ABC file; see `read_score_report`.
 
     Raises:
         InputError: The file cannot be read, the tokenizer or scheme does not exist, or it refuses the score.
@@ -239,7 +244,7 @@ def make_token_sheet(
     scheme: Scheme
     if scheme_name is None:
         scheme = CustomScheme(tokenizer, Vocabulary(open_tokenizer(tokenizer)))
-    read = read_score_report(path)
+    read = read_score_report(path, tune=tune)
     if scheme_name is not None:
         scheme = load_scheme(scheme_name, music_of(read.score))
     try:

@@ -21,8 +21,9 @@ from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora.rows import CorpusPiece
 from descant_tokenizers.scores.validation import Metadata
 
-PIECE_SOURCES = ("scores", *(f"corpora/{name}.py" for name in ("chorales", "files", "reading", "rows", "splits")))
-ROW_SOURCES = ("scores", "corpora", "corpora/data")
+_SCORES = ("scores", "scores/abc", "scores/musicxml")
+PIECE_SOURCES = (*_SCORES, *(f"corpora/{name}.py" for name in ("chorales", "files", "reading", "rows", "splits")))
+ROW_SOURCES = (*_SCORES, "corpora", "corpora/data")
 LIBRARIES = ("music21", "symusic")
 KINDS = ("pieces", "datasets", "tokens")
 MAX_IDLE_DAYS = 30

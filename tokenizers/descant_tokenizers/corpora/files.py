@@ -20,6 +20,7 @@ from descant_tokenizers.corpora.reading import Parts, Reading, read_piece
 from descant_tokenizers.corpora.rows import CorpusPiece, Facts
 from descant_tokenizers.corpora.splits import FOLDER_SPLITS, split_of_digest
 from descant_tokenizers.scores import SUFFIXES, Limits
+from descant_tokenizers.scores.abc.text import tunes_of
 from descant_tokenizers.scores.reading import read_bytes
 
 UNKNOWN = "unknown"
@@ -27,8 +28,6 @@ UNKNOWN_LICENCE = "unknown (user files)"
 
 _BYTE = re.compile(r"\\x([89a-f][0-9a-f])")
 _BOOK_KEY = re.compile(r"(?P<file>.*\.abc)#(?P<tune>\d+)", re.IGNORECASE | re.DOTALL)
-_TUNE_START = re.compile(r"^X:", re.MULTILINE)
-_SHARED_FIELD = re.compile(r"^[A-WYZa-z]:.*$", re.MULTILINE)
 
 
 def score_keys(folder: Path) -> list[str]:
@@ -101,17 +100,10 @@ def _tunes(path: Path) -> tuple[bytes, ...]:
 
 @lru_cache(maxsize=2)
 def _split(data: bytes) -> tuple[bytes, ...]:
-    """Split a tune book before each `X:`; the fields before the first one apply to all tunes."""
+    """Split a tune book; the fields before the first tune apply to all tunes."""
     text = data.decode("latin-1")  # undone below, whatever the encoding is
-    starts = [match.start() for match in _TUNE_START.finditer(text)]
-    if not starts:
-        return ()
-    shared = "".join(f"{line}\n" for line in _SHARED_FIELD.findall(text[: starts[0]]))
-    tunes = []
-    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
-        number, _, rest = text[start:end].partition("\n")
-        tunes.append(f"{number}\n{shared}{rest}".encode("latin-1"))
-    return tuple(tunes)
+    tunes = tunes_of(text.replace("\r\n", "\n").replace("\r", "\n"))
+    return tuple("\n".join(line for _, line in tune.lines).encode("latin-1") for tune in tunes)
 
 
 @dataclass(frozen=True)

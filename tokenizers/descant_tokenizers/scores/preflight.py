@@ -1,4 +1,4 @@
-"""Checks on the text of notation files before music21 parses them.
+"""Checks on the text of MusicXML and Humdrum files before music21 parses them.
 
 music21 trusts its input: a time signature of 1000 beats, a key of 999 sharps or an ending numbered 1-99999999 takes
 minutes or fills the memory. Sizes are therefore checked here first, in one pass over the text.
@@ -21,25 +21,10 @@ _MAX_DEPTH = 64
 _MAX_VALUES = {"fifths": 14, "diatonic": 42, "chromatic": 72, "octave-change": 6}
 
 _NUMBER = re.compile(r"\d+")
-_ABC_METER = re.compile(r"^M:(.*)$|\[M:([^\]\n]*)\]", re.MULTILINE)
-_ABC_HEADER = re.compile(r"^(?:[A-Za-z+]:|%).*$", re.MULTILINE)
-_ABC_ASIDE = re.compile(r'"[^"\n]*"|![^!\n]*!|\[[A-Za-z]:[^\]\n]*\]|%.*')
-_ABC_TOO_LOW = re.compile(r"[A-G],{5,}|[a-g],{6,}")  # music21 takes the minus of octave -1 for a flat
 _HUMDRUM_METER = re.compile(r"\*M(\d+[^\t\n]*)")
 _HUMDRUM_TRANSPOSITION = re.compile(r"\*I?Trd(-?\d+)c(-?\d+)")
 _HUMDRUM_ASIDE = re.compile(r"^[!*=].*$", re.MULTILINE)
 _NOTE_LETTER = re.compile(r"[A-Ga-g]")
-
-
-def check_abc(path: Path, text: str, limits: Limits) -> None:
-    """Raise an `InputError` if an ABC text has too many notes, bars or beats, or a note that is too low."""
-    _check_beats(path, " ".join("".join(match) for match in _ABC_METER.findall(text)))
-    music = _ABC_ASIDE.sub("", _ABC_HEADER.sub("", text))
-    too_low = _ABC_TOO_LOW.search(music)
-    if too_low:
-        raise InputError(f"{path} holds the pitch {too_low[0][:20]}, which is too low to be read. Transpose it.")
-    check_count(path, "notes", len(_NOTE_LETTER.findall(music)), limits.max_notes)
-    check_count(path, "bars", music.count("|"), 2 * limits.max_bars)
 
 
 def check_humdrum(path: Path, text: str, limits: Limits) -> None:

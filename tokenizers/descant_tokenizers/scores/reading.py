@@ -12,6 +12,7 @@ from typing import Literal
 from symusic.core import ScoreTick
 
 from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.scores.abc.reader import read_abc
 from descant_tokenizers.scores.form import form_of
 from descant_tokenizers.scores.marks import Marks, with_notes
 from descant_tokenizers.scores.midi import MIDI_MAGIC, check_midi, parse_midi, unwrapped
@@ -52,9 +53,9 @@ def read_score(path: str | os.PathLike[str], limits: Limits = _DEFAULT_LIMITS) -
     """Read a MIDI, MusicXML (.musicxml, .xml, .mxl), ABC or Humdrum (.krn) file.
 
     The content determines the format, not the file name. Scores from notation files have 480 ticks per quarter, a
-    track for each part, and a pickup as a short bar with its own time signature; the repeats of MusicXML files are
-    unfolded. Scores from MIDI files keep their resolution and their bars, and 4/4 is assumed where there is no time
-    signature.
+    track for each part, and a pickup as a short bar with its own time signature; the repeats of MusicXML and ABC
+    files are unfolded. Scores from MIDI files keep their resolution and their bars, and 4/4 is assumed where there is
+    no time signature.
 
     Args:
         path: The file.
@@ -77,6 +78,7 @@ def read_score_report(
     controls: bool = False,
     marks: bool = False,
     unfold: bool = True,
+    tune: int | None = None,
 ) -> ReadResult:
     """Read a score file like `read_score`, and report its repairs and metadata.
 
@@ -87,6 +89,7 @@ def read_score_report(
         marks: Read the marks (lyrics, fermatas, words) as well; MIDI files have lyrics only.
         unfold: Write out repeats, endings and jumps in the order in which they are played; False keeps the text as
             written, and its signs in the marks.
+        tune: Tune of an ABC file to read: the number in its `X:` field, else its place in the file from 1.
 
     Returns:
         The score, its repairs, its metadata, and its marks if asked for.
@@ -96,7 +99,7 @@ def read_score_report(
     """
     source = Path(path)
     data = read_bytes(source, limits.max_bytes)
-    return parse_score(source, data, limits, controls=controls, marks=marks, unfold=unfold)
+    return parse_score(source, data, limits, controls=controls, marks=marks, unfold=unfold, tune=tune)
 
 
 def parse_score(
@@ -107,6 +110,7 @@ def parse_score(
     controls: bool = False,
     marks: bool = False,
     unfold: bool = True,
+    tune: int | None = None,
 ) -> ReadResult:
     """Parse bytes as `read_score_report` reads a file; `path` is for messages and plain-text formats.
 
@@ -115,6 +119,8 @@ def parse_score(
     """
     data = unwrapped(data)
     form = _format_of(path, data)
+    if tune is not None and form != "abc":
+        raise InputError(f"{path} is not a file of tunes in ABC. Leave --tune out.")
     if form == "midi":
         parsed, changes = parse_midi(path, data)
         changes += check_midi(path, data, limits.max_events, parsed.note_num())
@@ -122,10 +128,12 @@ def parse_score(
         found = ReadResult(parsed, changes + lost, marks=sung)
     elif form == "musicxml" or form == "mxl":
         found, controls = _parse_musicxml(path, data, limits, unfold=unfold), False
+    elif form == "abc":
+        found, controls = _settled(path, *read_abc(path, data, limits, tune), limits, unfold=unfold), False
     else:
-        from descant_tokenizers.scores.notation import parse_notation  # music21 takes a second to import
+        from descant_tokenizers.scores.notation import parse_humdrum  # music21 takes a second to import
 
-        found, controls = parse_notation(path, data, form, limits, marks=marks), False
+        found, controls = parse_humdrum(path, data, limits, marks=marks), False
     score, repairs = validated(path, found.score, limits, controls=controls)
     known = with_notes(found.marks, found.score) if marks else found.marks
     return dataclasses.replace(found, score=score, repairs=found.repairs + repairs, marks=known)

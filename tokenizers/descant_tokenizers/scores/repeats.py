@@ -197,7 +197,7 @@ class _Walk:
     def _take_end(self, index: int) -> int:
         sign = self._signs[index]
         is_more = _is_before_ending(self._signs, index)
-        last = self._last_pass[index] if self._in_ending else max(sign.passes, default=2)
+        last = max(2, self._last_pass[index]) if self._in_ending else max(sign.passes, default=2)
         if self._is_playing and not self._jumps and sign.time > self._section[1] and self._pass < last:
             return self._go_back(sign.time)
         if not is_more:

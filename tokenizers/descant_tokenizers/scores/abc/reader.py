@@ -1,0 +1,215 @@
+"""Tunes of ABC files as scores, with their marks, metadata and a report of what was left out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from symusic.core import KeySignatureTick, NoteTick, ScoreTick, TempoTick, TrackTick
+
+from descant_tokenizers.common.errors import InputError, printable
+from descant_tokenizers.scores.abc.parser import Parsed, TuneParser
+from descant_tokenizers.scores.abc.text import Tune, decode, tunes_of
+from descant_tokenizers.scores.abc.voices import Note, Voice, most_detailed
+from descant_tokenizers.scores.marks import Grace, Lyric, Marks, PartPlace, Place, RepeatSign
+from descant_tokenizers.scores.measures import DEFAULT_VELOCITY, TICKS_PER_QUARTER
+from descant_tokenizers.scores.repeats import Notation
+from descant_tokenizers.scores.validation import Limits, Metadata
+
+_MAX_TITLE = 120
+_MAX_FIELD = 500
+_NUM_NAMED = 8
+_RIGHTS = re.compile(r"\s*(copyright\b|©|\(c\))", re.IGNORECASE)
+_WORDS_BY = re.compile(r"\s*(words|lyrics|text)( by)?\s*:", re.IGNORECASE)
+_MUSIC_BY = re.compile(r"\s*(music|tune|melody|composer)( by)?\s*:", re.IGNORECASE)
+_SIGN_ORDER = ("end", "double", "to coda", "fine", "da capo", "dal segno", "part", "segno", "coda", "start", "ending")
+
+_T = TypeVar("_T")
+
+
+def read_abc(path: Path, data: bytes, limits: Limits, tune: int | None = None) -> tuple[Notation, Metadata, list[str]]:
+    """Read a tune from the bytes of an ABC file.
+
+    Args:
+        path: The file, for messages.
+        data: Its bytes.
+        limits: Bounds on what is read.
+        tune: Number of the tune: that of its `X:` field, else its place in the file from 1. None reads the only one.
+
+    Returns:
+        The score as written, its metadata, and what was left out, one phrase for each kind.
+
+    Raises:
+        InputError: The file has no tune, several and `tune` is None, or no such tune; or it is beyond a limit.
+    """
+    chosen = _chosen(path, tunes_of(decode(data)), tune)
+    parsed = TuneParser(path, chosen, limits).parse()
+    voices = _in_staff_order(parsed)
+    parts = list(_parts(voices))
+    score = ScoreTick(TICKS_PER_QUARTER)
+    for part in parts:
+        score.tracks.append(_track(part))
+    for time, (sharps, tonality) in _changes(parsed.keys):
+        score.key_signatures.append(KeySignatureTick(_ticks(time), sharps, tonality))
+    for time, rate in _changes({mark.onset: mark.unit * Fraction(mark.per_minute) for mark in parsed.tempos.values()}):
+        score.tempos.append(TempoTick(_ticks(time), qpm=float(rate)))
+    leader = most_detailed(voices) if voices else None
+    fermatas = {_ticks(note.onset) for part in parts for note in part.notes if note.has_fermata}
+    notation = Notation(
+        score,
+        leader.measures if leader else (),
+        _signs(voices, leader) if leader else (),
+        _marks(parsed, voices, parts),
+        tuple(sorted(fermatas)),
+        parsed.part_order,
+    )
+    return notation, _metadata(parsed), parsed.report.sentences()
+
+
+def _chosen(path: Path, tunes: Sequence[Tune], number: int | None) -> Tune:
+    if not tunes:
+        raise InputError(f"{path} cannot be read as ABC (no line X: or K: begins a tune). Export it again.")
+    if number is None and len(tunes) == 1:
+        return tunes[0]
+    named = [
+        " ".join((tune.number or str(place), f"'{tune.title}'" if tune.title else "")).strip()
+        for place, tune in enumerate(tunes[:_NUM_NAMED], start=1)
+    ]
+    more = f" and {len(tunes) - len(named):,} more" if len(tunes) > len(named) else ""
+    choices = ", ".join(printable(name, 60) for name in named) + more
+    if number is None:
+        raise InputError(f"{path} holds {len(tunes):,} tunes: {choices}. Choose one with --tune.")
+    found = next((tune for tune in tunes if re.fullmatch(rf"0*{number}", tune.number)), None)
+    if found is None and 1 <= number <= len(tunes):
+        found = tunes[number - 1]
+    if found is None:
+        raise InputError(f"{path} holds no tune {number}. Choose from {choices}.")
+    return found
+
+
+def _in_staff_order(parsed: Parsed) -> list[Voice]:
+    """Return the voices with music, in the order of the staves; others follow in the order of the file."""
+    place = {name: index for index, name in enumerate(dict.fromkeys(parsed.staves))}
+    voices = sorted(parsed.voices.values(), key=lambda voice: place.get(voice.id, len(place)))
+    return [voice for voice in voices if voice.measures or any(voice.layers)]
+
+
+def _ticks(quarters: Fraction) -> int:
+    return round(quarters * TICKS_PER_QUARTER)
+
+
+def _quarters(time: Fraction) -> Fraction:
+    """Return a time as the tick that stands for it."""
+    return Fraction(_ticks(time), TICKS_PER_QUARTER)
+
+
+class _Part(NamedTuple):
+    """A voice, or one of the voices that overlay it."""
+
+    name: str
+    voice: Voice
+    notes: list[Note]
+
+
+def _parts(voices: Sequence[Voice]) -> Iterator[_Part]:
+    for number, voice in enumerate(voices, start=1):
+        named = printable(voice.settings.name or "", _MAX_TITLE)
+        name = named or printable(voice.id if not voice.id.isdigit() else f"Part {number}", _MAX_TITLE)
+        for layer, notes in enumerate(voice.layers, start=1):
+            yield _Part(name if layer == 1 else f"{name} {layer}", voice, notes)
+
+
+def _track(part: _Part) -> TrackTick:
+    track = TrackTick(part.name, 0, bool(part.voice.settings.is_percussion))
+    for note in part.notes:
+        time = _ticks(note.onset)
+        track.notes.append(NoteTick(time, _ticks(note.end) - time, note.pitch, DEFAULT_VELOCITY))
+    return track
+
+
+def _changes(events: Mapping[Fraction, _T]) -> list[tuple[Fraction, _T]]:
+    """Return events in order of time, without repetitions."""
+    found: list[tuple[Fraction, _T]] = []
+    for time in sorted(events):
+        if not found or found[-1][1] != events[time]:
+            found.append((time, events[time]))
+    return found
+
+
+def _signs(voices: Sequence[Voice], leader: Voice) -> list[RepeatSign]:
+    """Return the signs of the leading voice, with the jumps and parts that stand in any other."""
+    signs = list(leader.signs)
+    kinds = ("start", "end", "double", "ending")
+    for voice in voices:
+        for sign in voice.signs:
+            if sign.kind not in kinds and sign not in signs:
+                signs.append(sign)
+    codas = sorted(sign.time for sign in signs if sign.kind == "coda")
+    if len(codas) > 1 and not any(sign.kind == "to coda" for sign in signs):  # the first one is where to leave
+        signs = [
+            RepeatSign(sign.time, "to coda") if sign.kind == "coda" and sign.time == codas[0] else sign
+            for sign in signs
+        ]
+    return sorted(signs, key=lambda sign: (sign.time, _SIGN_ORDER.index(sign.kind)))
+
+
+def _marks(parsed: Parsed, voices: Sequence[Voice], parts: Sequence[_Part]) -> Marks:
+    places: dict[int, PartPlace] = {}
+    lyrics: dict[PartPlace, tuple[Lyric, ...]] = {}
+    graces: dict[PartPlace, tuple[Grace, ...]] = {}
+    spellings: dict[PartPlace, tuple[str, int]] = {}
+    fermatas: dict[Place, Fraction] = {}
+    for index, part in enumerate(parts):
+        for note in part.notes:
+            place = places[id(note)] = (index, _quarters(note.onset), note.pitch)
+            if own := part.voice.lyrics.get(id(note)):
+                lyrics[place] = tuple(own[verse] for verse in sorted(own))
+            if note.graces:
+                graces[place] = note.graces
+            if note.spelling is not None:
+                spellings[place] = note.spelling
+            if note.has_fermata:
+                fermatas.setdefault(place[1:], _quarters(note.end))
+    slurs = [(places[id(first)], places[id(last)]) for voice in voices for first, last in voice.slurs]
+    words = {(each.onset, each.text): each for voice in reversed(voices) for each in reversed(voice.words)}
+    moved = sorted((replace(each, onset=_quarters(each.onset)) for each in words.values()), key=lambda each: each.onset)
+    about = _metadata(parsed)
+    return Marks(
+        lyrics,
+        tuple(part.name for part in parts),
+        fermatas,
+        tuple(each for each in moved if each.kind != "chord"),
+        tuple(each for each in moved if each.kind == "chord"),
+        title=printable(about.title, _MAX_TITLE),
+        composer=printable(about.composer, _MAX_TITLE),
+        lyricist=printable("; ".join(_authors(parsed, _WORDS_BY)), _MAX_TITLE),
+        graces=graces,
+        slurs=tuple((first, last) for first, last in slurs if first[0] == last[0] and first[1] < last[1]),
+        metronomes=tuple(replace(mark, onset=_quarters(time)) for time, mark in sorted(parsed.tempos.items())),
+        mode=parsed.mode,
+        spellings=spellings,
+    )
+
+
+def _authors(parsed: Parsed, kind: re.Pattern[str]) -> list[str]:
+    """Return the `C:` lines of a kind, without the word that says so."""
+    return [kind.sub("", line).strip() for line in parsed.info.get("C", []) if kind.match(line)]
+
+
+def _metadata(parsed: Parsed) -> Metadata:
+    info = parsed.info
+    authors = info.get("C", [])
+    composers = _authors(parsed, _MUSIC_BY) or [
+        line for line in authors if not _RIGHTS.match(line) and not _WORDS_BY.match(line)
+    ]
+    rights = [*info.get("copyright", []), *(line for line in authors if _RIGHTS.match(line))]
+    return Metadata(
+        title=printable(next(iter(info.get("T", [])), ""), _MAX_FIELD),
+        composer=printable("; ".join(composers), _MAX_FIELD),
+        rights=printable("; ".join(rights), _MAX_FIELD),
+        encoder=printable(" ".join(info.get("Z", [])), _MAX_FIELD),
+    )
