@@ -11,16 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Literal
 
 from symusic.core import ScoreTick, TrackTick
 
-from descant_tokenizers.common.errors import printable
-
-_MAX_WORDS = 120
-_MAX_TITLE = 120
-_UNIT = 480  # ticks of a quarter in a score from a notation file
-_PLACES: dict[str, Any] = {"begin": "begin", "middle": "middle", "composite": "middle", "end": "end"}
 
 Place = tuple[Fraction, int]
 """Onset and MIDI pitch of a note."""
@@ -167,86 +161,3 @@ def with_notes(marks: Marks, score: ScoreTick) -> Marks:
     unit = score.ticks_per_quarter
     notes = tuple(frozenset((Fraction(note.time, unit), note.pitch) for note in own) for own in tracks)
     return replace(marks, parts=tuple(track.name for track in score.tracks), notes=notes)
-
-
-def marks_of(source: Any) -> Marks:
-    """Return the marks of a music21 stream at sounding pitch; none if music21 cannot determine them."""
-    from music21 import stream
-
-    if not isinstance(source, stream.Score | stream.Part):
-        return Marks()
-    try:
-        return _marks_of(source.toSoundingPitch())
-    except Exception:  # music21 raises anything, and a score without marks is still usable
-        return Marks()
-
-
-def _marks_of(source: Any) -> Marks:
-    from music21 import stream
-
-    lyrics: dict[PartPlace, tuple[Lyric, ...]] = {}
-    names: list[str] = []
-    fermatas: dict[Place, Fraction] = {}
-    words: dict[tuple[Fraction, str], Words] = {}
-    for part in source.parts if isinstance(source, stream.Score) else [source]:
-        names.append(printable(part.partName or str(part.id), _MAX_TITLE))
-        flat = part.flatten()
-        for element in flat.notes:
-            _read_note(element, len(names) - 1, lyrics, fermatas)
-        for found in _words_in(flat):
-            words.setdefault((found.onset, found.text), found)
-    about = source.metadata
-    title = (about.title or about.movementName or "") if about else ""
-    composer = (about.composer or "") if about else ""
-    return Marks(
-        lyrics,
-        tuple(names),
-        fermatas,
-        tuple(sorted(words.values(), key=lambda each: each.onset)),
-        title=printable(title, _MAX_TITLE),
-        composer=printable(composer, _MAX_TITLE),
-    )
-
-
-def _read_note(
-    element: Any,
-    part: int,
-    lyrics: dict[PartPlace, tuple[Lyric, ...]],
-    fermatas: dict[Place, Fraction],
-) -> None:
-    from music21 import chord, expressions, harmony, note
-
-    if isinstance(element, harmony.Harmony) or not isinstance(element, note.Note | chord.Chord):
-        return
-    onset = Fraction(round(element.offset * _UNIT), _UNIT)  # as in the score
-    syllables = tuple(
-        Lyric(printable(each.text, _MAX_WORDS), _PLACES.get(each.syllabic or "", "single"), each.number)
-        for each in element.lyrics
-        if each.text
-    )
-    has_fermata = any(isinstance(mark, expressions.Fermata) for mark in element.expressions)
-    for pitch in element.pitches:
-        place = (onset, round(pitch.ps))
-        if syllables:
-            lyrics.setdefault((part, *place), syllables)
-        if has_fermata:
-            fermatas.setdefault(place, onset + Fraction(element.quarterLength))
-
-
-def _words_in(flat: Any) -> list[Words]:
-    from music21 import dynamics, expressions, tempo
-
-    found = []
-    for element in flat:
-        if isinstance(element, expressions.TextExpression):
-            text, is_above = element.content or "", element.placement != "below"
-        elif isinstance(element, tempo.TempoText | tempo.MetronomeMark):
-            is_music21s = bool(getattr(element, "textImplicit", False))  # music21 adds "animato" to 120
-            text, is_above = "" if is_music21s else getattr(element, "text", None) or "", True
-        elif isinstance(element, dynamics.Dynamic):
-            text, is_above = element.value or "", False
-        else:
-            continue
-        if text := printable(text, _MAX_WORDS):
-            found.append(Words(Fraction(element.offset), text, is_above))
-    return found

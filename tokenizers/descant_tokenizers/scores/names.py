@@ -40,6 +40,51 @@ _BACKING = re.compile(
 )
 
 
+CHOIR = 52
+_PROGRAMS = {
+    **dict.fromkeys(("piano", "klavier", "pianoforte", "fortepiano"), 0),
+    **dict.fromkeys(("cembalo", "harpsichord", "clavecin", "clavicembalo"), 6),
+    **dict.fromkeys(("organ", "orgel", "orgue", "organo", "continuo"), 19),
+    **dict.fromkeys(("guitar", "gitarre", "guitare", "guitarra", "chitarra", "lute", "laute"), 24),
+    **dict.fromkeys(("violin", "violine", "violino", "violon", "violins", "violini", "vln"), 40),
+    **dict.fromkeys(("viola", "bratsche", "violas", "vla"), 41),
+    **dict.fromkeys(("cello", "violoncello", "violoncelle", "vc"), 42),
+    **dict.fromkeys(("contrabass", "kontrabass", "contrabasso", "contrebasse"), 43),
+    **dict.fromkeys(("harp", "harfe", "harpe", "arpa"), 46),
+    **dict.fromkeys(("trumpet", "trompete", "trompette", "tromba"), 56),
+    **dict.fromkeys(("trombone", "posaune"), 57),
+    "tuba": 58,
+    **dict.fromkeys(("horn", "corno", "cor"), 60),
+    **dict.fromkeys(("saxophone", "saxophon", "sax"), 65),
+    **dict.fromkeys(("oboe", "hautbois"), 68),
+    **dict.fromkeys(("bassoon", "fagott", "fagotto", "basson"), 70),
+    **dict.fromkeys(("clarinet", "klarinette", "clarinetto", "clarinette"), 71),
+    "piccolo": 72,
+    **dict.fromkeys(("flute", "flote", "flauto"), 73),
+    **dict.fromkeys(("recorder", "blockflote"), 74),
+    **dict.fromkeys(
+        ("voice", "vocal", "vocals", "voix", "voz", "voce", "gesang", "singstimme", "chant", "canto"), CHOIR
+    ),
+    **dict.fromkeys(("choir", "chor", "coro", "choeur", "chorus", "cantus"), CHOIR),
+}
+"""General MIDI programs by words in names of parts."""
+
+
+def program_of_name(name: str) -> int:
+    """Return the General MIDI program that suits the name of a part, 0 (piano) if it says nothing.
+
+    >>> program_of_name("Violine I"), program_of_name("Soprano"), program_of_name("Part 1")
+    (40, 52, 0)
+    """
+    words = re.findall(r"[^\W\d_]+", plain_name(name))
+    if words == ["double", "bass"]:
+        return _PROGRAMS["contrabass"]
+    known = next((_PROGRAMS[word] for word in words if word in _PROGRAMS), None)
+    if known is not None:
+        return known
+    return CHOIR if any(len(word) > 1 and word in _VOICE_OF for word in words) else 0
+
+
 def plain_name(name: str) -> str:
     """Return a name in lower case, without accents and surrounding space: `Mélodie ` is `melodie`."""
     letters = unicodedata.normalize("NFKD", name.casefold().replace("ł", "l").replace("ø", "o"))

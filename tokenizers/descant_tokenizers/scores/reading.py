@@ -14,13 +14,14 @@ from symusic.core import ScoreTick
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores.abc.reader import read_abc
 from descant_tokenizers.scores.form import form_of
+from descant_tokenizers.scores.humdrum.reader import read_humdrum
 from descant_tokenizers.scores.marks import Marks, with_notes
 from descant_tokenizers.scores.midi import MIDI_MAGIC, check_midi, parse_midi, unwrapped
 from descant_tokenizers.scores.midi_lyrics import lyrics_of
 from descant_tokenizers.scores.musicxml.container import ZIP_MAGIC, unpacked
 from descant_tokenizers.scores.musicxml.reader import read_musicxml
-from descant_tokenizers.scores.repeats import Notation, with_bars
-from descant_tokenizers.scores.validation import Limits, Metadata, ReadResult, validated
+from descant_tokenizers.scores.repeats import with_bars
+from descant_tokenizers.scores.validation import Limits, ReadResult, validated
 
 ScoreFormat = Literal["midi", "musicxml", "mxl", "abc", "humdrum"]
 
@@ -53,7 +54,7 @@ def read_score(path: str | os.PathLike[str], limits: Limits = _DEFAULT_LIMITS) -
     """Read a MIDI, MusicXML (.musicxml, .xml, .mxl), ABC or Humdrum (.krn) file.
 
     The content determines the format, not the file name. Scores from notation files have 480 ticks per quarter, a
-    track for each part, and a pickup as a short bar with its own time signature; the repeats of MusicXML and ABC
+    track for each part, and a pickup as a short bar with its own time signature; the repeats of notation
     files are unfolded. Scores from MIDI files keep their resolution and their bars, and 4/4 is assumed where there is
     no time signature.
 
@@ -126,34 +127,29 @@ def parse_score(
         changes += check_midi(path, data, limits.max_events, parsed.note_num())
         sung, lost = lyrics_of(data, parsed) if marks else (Marks(), [])
         found = ReadResult(parsed, changes + lost, marks=sung)
-    elif form == "musicxml" or form == "mxl":
-        found, controls = _parse_musicxml(path, data, limits, unfold=unfold), False
-    elif form == "abc":
-        found, controls = _settled(path, *read_abc(path, data, limits, tune), limits, unfold=unfold), False
     else:
-        from descant_tokenizers.scores.notation import parse_humdrum  # music21 takes a second to import
-
-        found, controls = parse_humdrum(path, data, limits, marks=marks), False
+        found, controls = _parse_notation(path, data, form, limits, tune, unfold=unfold), False
     score, repairs = validated(path, found.score, limits, controls=controls)
     known = with_notes(found.marks, found.score) if marks else found.marks
     return dataclasses.replace(found, score=score, repairs=found.repairs + repairs, marks=known)
 
 
-def _parse_musicxml(path: Path, data: bytes, limits: Limits, *, unfold: bool) -> ReadResult:
-    written, metadata, remarks = read_musicxml(path, unpacked(path, data, limits.max_bytes), limits)
-    return _settled(path, written, metadata, remarks, limits, unfold=unfold)
-
-
-def _settled(
-    path: Path, written: Notation, metadata: Metadata, remarks: list[str], limits: Limits, *, unfold: bool
+def _parse_notation(
+    path: Path, data: bytes, form: ScoreFormat, limits: Limits, tune: int | None, *, unfold: bool
 ) -> ReadResult:
-    """Settle the bars of a score as written, and write its repeats out."""
+    """Read a notation file, settle its bars, and write its repeats out."""
+    if form == "abc":
+        written, metadata, remarks = read_abc(path, data, limits, tune)
+    elif form == "humdrum":
+        written, metadata, remarks = read_humdrum(path, data, limits)
+    else:
+        written, metadata, remarks = read_musicxml(path, unpacked(path, data, limits.max_bytes), limits)
     try:
         notation = with_bars(written, limits, unfold=unfold)
     except InputError as error:
         raise InputError(str(error).replace("The file", str(path), 1)) from error
-    form = form_of(written) if unfold else None
-    return ReadResult(notation.score, remarks, notation.fermatas_ticks, metadata, notation.marks, form)
+    form_found = form_of(written) if unfold else None
+    return ReadResult(notation.score, remarks, notation.fermatas_ticks, metadata, notation.marks, form_found)
 
 
 def read_bytes(path: Path, max_bytes: int) -> bytes:

@@ -52,7 +52,7 @@ class Notation:
     signs: Sequence[RepeatSign] = ()
     marks: Marks = field(default_factory=Marks)
     fermatas_ticks: tuple[int, ...] = ()
-    part_order: str = ""
+    part_order: Sequence[str] = ""
 
 
 def with_bars(notation: Notation, limits: Limits, *, unfold: bool) -> Notation:
@@ -73,7 +73,7 @@ def with_bars(notation: Notation, limits: Limits, *, unfold: bool) -> Notation:
     return result
 
 
-def play_order(signs: Sequence[RepeatSign], end: Fraction, part_order: str = "") -> list[Span]:
+def play_order(signs: Sequence[RepeatSign], end: Fraction, part_order: Sequence[str] = "") -> list[Span]:
     """Return the stretches of a score in the order in which they are played; adjacent ones are joined.
 
     - A section without a start begins at the latest end of a section or double bar line, else at the beginning.

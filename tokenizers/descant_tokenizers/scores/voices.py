@@ -50,8 +50,8 @@ def line_of(track: TrackTick, ticks_per_quarter: int) -> Line | None:
 
     A note may overlap the next one: it is played legato, and is cut there. A note is polyphonic if it begins with
     another one, or if it overlaps one by a 16th or more and ends before that does, begins while two others sound, or
-    sounds together with it for half of either. A tenth of the notes may be polyphonic, such as optional notes in a song; the higher
-    note is then kept.
+    sounds together with it for half of either. A tenth of the notes may be polyphonic, such as optional notes in a
+    song; the higher note is then kept.
 
     Returns:
         The line, None if the track is polyphonic.

@@ -12,7 +12,8 @@ from xml.etree.ElementTree import Element
 
 from descant_tokenizers.common.errors import printable
 from descant_tokenizers.scores.marks import Metronome, RepeatSign, SignKind, Words
-from descant_tokenizers.scores.musicxml.elements import TYPES, Report, WrittenPart, number_of, text_of
+from descant_tokenizers.scores.musicxml.elements import TYPES, number_of, text_of
+from descant_tokenizers.scores.written import Report, WrittenPart
 
 _MAX_WORDS = 120
 _MAX_PASSES = 99

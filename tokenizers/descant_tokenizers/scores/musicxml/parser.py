@@ -12,15 +12,8 @@ from xml.etree.ElementTree import Element
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.scores.marks import Lyric
 from descant_tokenizers.scores.musicxml.directions import Directions
-from descant_tokenizers.scores.musicxml.elements import (
-    TYPES,
-    Report,
-    WrittenMeasure,
-    WrittenNote,
-    WrittenPart,
-    number_of,
-    text_of,
-)
+from descant_tokenizers.scores.musicxml.elements import TYPES, WrittenMeasure, number_of, text_of
+from descant_tokenizers.scores.written import Report, WrittenNote, WrittenPart
 
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _SYLLABIC: dict[tuple[bool, bool], Literal["single", "begin", "middle", "end"]] = {
@@ -69,6 +62,7 @@ class PartParser:
         self._start = self._cursor = self._reach = start
         self._measure += 1
         directions = Directions(self.part, self.report, start)
+        num_before = len(self.part.notes)
         for element in measure:
             if element.tag == "note":
                 self._take_note(element)
@@ -87,7 +81,8 @@ class PartParser:
                 self.report.elements[element.tag] += 1
         directions.end_measure(self._reach)
         length = self._reach - start
-        return WrittenMeasure(length, self._meter, measure.get("implicit") == "yes")
+        has_notes = len(self.part.notes) > num_before
+        return WrittenMeasure(length, self._meter, measure.get("implicit") == "yes", has_notes)
 
     def finish(self) -> None:
         """Count what was never completed."""

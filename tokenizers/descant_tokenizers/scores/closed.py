@@ -14,13 +14,29 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from descant_tokenizers.scores.musicxml.elements import WrittenNote, WrittenPart
-from descant_tokenizers.scores.names import VOICES, voice_of_name
+from descant_tokenizers.common.errors import printable
+from descant_tokenizers.scores.names import CHOIR, VOICES, program_of_name, voice_of_name
+from descant_tokenizers.scores.written import Line, WrittenNote, WrittenPart
 
+_MAX_NAME = 120
 _MIN_ONSETS = 4
 _MAX_UNISONS = 0.4  # of the onsets on a staff, where voices are told by chords only
 _MAX_MISFITS = 0.05  # of the notes: a third note at once, or one that overlaps the next of its voice
 _MIN_TOGETHER = 0.6  # of the onsets of the upper voice, those at which the lower one sounds
+
+
+def lines_of(parts: Sequence[WrittenPart]) -> list[Line]:
+    """Make a track of each staff, and four of a closed score."""
+    sounding = [part for part in parts if part.notes]
+    voices, others = four_voices(sounding) or ([], list(parts))
+    program = next((part.program for part in sounding if part not in others and part.program is not None), CHOIR)
+    lines = [Line(name, program, notes) for name, notes in zip(VOICES, voices, strict=False)]
+    for part in others:
+        own = program_of_name(part.name) if part.program is None else part.program
+        for staff in sorted({note.staff for note in part.notes}) or [1]:
+            notes = [note for note in part.notes if note.staff == staff]
+            lines.append(Line(printable(part.name, _MAX_NAME), own, notes))
+    return lines
 
 
 def four_voices(parts: Sequence[WrittenPart]) -> tuple[list[list[WrittenNote]], list[WrittenPart]] | None:

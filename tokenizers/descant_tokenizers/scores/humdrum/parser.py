@@ -1,0 +1,324 @@
+"""The lines and spines of a Humdrum file.
+
+Units: quarter notes, as exact fractions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+from descant_tokenizers.common.errors import printable
+from descant_tokenizers.scores.bars import DEFAULT_SIGNATURE
+from descant_tokenizers.scores.humdrum.tokens import (
+    INSTRUMENTS,
+    KernNote,
+    parse_kern,
+    parse_key,
+    parse_meter,
+    parse_syllable,
+    repeats_of,
+)
+from descant_tokenizers.scores.marks import RepeatSign, Words
+from descant_tokenizers.scores.measures import Measure
+from descant_tokenizers.scores.written import Report, WrittenNote, WrittenPart
+
+_TEXTS = ("**text", "**silbe", "**lyrics", "**sylb")
+_DYNAMICS = re.compile(r"(p{1,5}|f{1,5}|mp|mf|s?fz?p?|rfz?)")
+_MAX_LABEL = 120
+_MAX_SPINES = 256
+
+
+@dataclass(eq=False)
+class _Spine:
+    """A spine, or what is left of it after splits: its kind, its part or verse, and where its last note ends."""
+
+    kind: str = ""
+    part: int = -1
+    verse: int = 0
+    staff: str = ""
+    end: Fraction = Fraction(0)
+    voice: str = "1"
+    graces: list[tuple[list[int], Fraction, bool]] = field(default_factory=list)
+
+
+class HumdrumParser:
+    """Goes through the lines of a file.
+
+    Attributes:
+        parts: A part for each **kern spine, from left to right.
+        measures: The measures.
+        records: Reference records in the order of the file, such as `("COM", "Bach, Johann Sebastian")`.
+        order: Labels of the sections in the order in which they are played, if the file states it.
+        report: What is left out.
+    """
+
+    def __init__(self) -> None:
+        self.parts: list[WrittenPart] = []
+        self.measures: list[Measure] = []
+        self.records: list[tuple[str, str]] = []
+        self.order: list[str] = []
+        self.report = Report()
+        self._spines: list[_Spine] = []
+        self._time = self._start = Fraction(0)
+        self._meter = DEFAULT_SIGNATURE
+        self._labels: dict[int, dict[str, str]] = defaultdict(dict)
+        self._sharps: dict[int, int] = {}
+        self._open_slurs: dict[int, list[WrittenNote]] = defaultdict(list)
+        self._latest: dict[int, WrittenNote] = {}  # the first note of the present line, by part
+        self._line = 0
+
+    def parse(self, text: str) -> None:
+        """Read a file.
+
+        Raises:
+            ValueError: It is not Humdrum, or its spines are broken.
+            InputError: A pitch is beyond the range of MIDI.
+        """
+        for self._line, line in enumerate(text.split("\n"), start=1):
+            if line.startswith("!!!"):
+                name, _, value = line[3:].partition(":")
+                self.records.append((name.strip(), value.strip()))
+            elif line.strip() and not line.startswith("!"):
+                self._take(line.split("\t"))
+        self._end_measure(self._reach())
+        if not self.parts:
+            raise ValueError("no line **kern begins music")
+        for index, part in enumerate(self.parts):
+            self._name(part, index)
+        left = sum(len(spine.graces) for spine in self._spines)
+        if left:
+            self.report.dropped["grace note without a note"] += left
+
+    def _take(self, tokens: list[str]) -> None:
+        first = tokens[0]
+        if first.startswith("**") and not self._spines:
+            self._spines = [_Spine() for _ in tokens]
+        if len(tokens) != len(self._spines):
+            raise ValueError(f"line {self._line} has {len(tokens)} tokens for {len(self._spines)} spines")
+        if first.startswith("*") or any(token.startswith("**") for token in tokens):
+            self._take_interpretations(tokens)
+        elif first.startswith("="):
+            self._take_barline(tokens)
+        else:
+            self._take_data(tokens)
+
+    def _reach(self) -> Fraction:
+        return max((spine.end for spine in self._spines if spine.part >= 0), default=self._time)
+
+    def _take_interpretations(self, tokens: Sequence[str]) -> None:
+        for spine, token in zip(self._spines, tokens, strict=True):
+            if token.startswith("**"):
+                self._begin(spine, token)
+            elif spine.kind == "**kern":
+                self._take_tandem(spine, token)
+            elif token.startswith("*staff"):
+                spine.staff = token
+        manipulations = {"*^", "*v", "*x", "*+", "*-"}
+        if manipulations & set(tokens):
+            self._manipulate(tokens)
+
+    def _begin(self, spine: _Spine, token: str) -> None:
+        spine.kind = token
+        if token == "**kern":
+            spine.part, spine.end = len(self.parts), self._reach()
+            self.parts.append(WrittenPart(""))
+        elif token not in _TEXTS and token != "**dynam":
+            self.report.elements[f"spine {token}"] += 1
+
+    def _manipulate(self, tokens: Sequence[str]) -> None:
+        """Split, join, exchange, add and end spines."""
+        spines: list[_Spine] = []
+        before = ""
+        for spine, token in zip(self._spines, tokens, strict=True):
+            if token == "*^":
+                spines += [spine, replace(spine, voice=f"{spine.voice}.2", graces=[])]
+                spines[-2].voice = f"{spine.voice}.1"
+            elif token == "*v" and before == "*v" and spines[-1].part == spine.part:
+                spines[-1].end = max(spines[-1].end, spine.end)
+                spines[-1].voice = spines[-1].voice.rpartition(".")[0] or "1"
+            elif token == "*x" and before == "*x":
+                spines.insert(-1, spine)
+                token = ""
+            elif token == "*+":
+                spines += [spine, _Spine()]
+            elif token == "*-":
+                if spine.graces:
+                    self.report.dropped["grace note without a note"] += len(spine.graces)
+                self._time = max(self._time, spine.end)
+            else:
+                spines.append(spine)
+            before = token
+        self._end_of_music(spines)
+        self._spines = spines
+        if len(spines) > _MAX_SPINES:
+            raise ValueError(f"there are {len(spines)} spines")
+
+    def _end_of_music(self, spines: Sequence[_Spine]) -> None:
+        """Close the last measure when the last spine of music ends."""
+        if not any(spine.part >= 0 for spine in spines):
+            self._end_measure(self._reach())
+
+    def _take_tandem(self, spine: _Spine, token: str) -> None:
+        part, time = self.parts[spine.part], self._reach()
+        if token.startswith('*I"'):
+            self._labels[spine.part]["label"] = token[3:]
+        elif token.startswith("*I:"):
+            self._labels[spine.part]["label"] = token[3:].strip("[]")
+        elif token.startswith("*I'"):
+            self._labels[spine.part]["short"] = token[3:]
+        elif token[2:] in INSTRUMENTS and token.startswith("*I"):
+            self._labels[spine.part]["code"] = INSTRUMENTS[token[2:]]
+        elif token == "*ICvox":
+            self._labels[spine.part]["class"] = "Voice"
+        elif token.startswith("*staff"):
+            spine.staff = token
+        elif token.startswith("*k["):
+            self._sharps[spine.part] = token.count("#") - token.count("-")
+            self._take_key(part, time, self._sharps[spine.part], "")
+        elif (key := parse_key(token)) is not None:
+            self._take_key(part, time, self._sharps.get(spine.part, key[0]), key[1])
+        elif (meter := parse_meter(token)) is not None:
+            self._meter = meter
+        elif token.startswith("*MM"):
+            self._take_tempo(part, time, token[3:])
+        elif token.startswith("*>") and spine.part == 0:
+            self._take_section(part, time, token[2:])
+
+    def _take_key(self, part: WrittenPart, time: Fraction, sharps: int, mode: str) -> None:
+        if abs(sharps) > 7:
+            self.report.dropped["key signature of more than 7 sharps or flats"] += 1
+            return
+        part.keys[time] = sharps, mode or part.keys.get(time, (0, ""))[1]
+
+    def _take_tempo(self, part: WrittenPart, time: Fraction, text: str) -> None:
+        if re.fullmatch(r"\d{1,4}(\.\d{1,4})?", text) and float(text) > 0:
+            part.tempos[time] = float(text)
+        elif words := printable(text.strip("[]"), _MAX_LABEL):
+            part.words.append(Words(time, words, kind="tempo"))
+
+    def _take_section(self, part: WrittenPart, time: Fraction, text: str) -> None:
+        if text.startswith("["):
+            self.order = [label.strip() for label in text.strip("[]").split(",")]
+        elif "[" not in text and text:
+            part.signs.append(RepeatSign(time, "part", label=printable(text, _MAX_LABEL)))
+
+    def _take_barline(self, tokens: Sequence[str]) -> None:
+        time = self._reach()
+        self._end_measure(time)
+        part = next((self.parts[spine.part] for spine in self._spines if spine.part >= 0), None)
+        if part is not None:
+            part.signs += [RepeatSign(time, kind, (2,) if kind == "end" else ()) for kind in repeats_of(tokens[0])]
+
+    def _end_measure(self, time: Fraction) -> None:
+        if time > self._start:
+            self.measures.append(Measure(self._start, time - self._start, *self._meter))
+            self._start = time
+
+    def _take_data(self, tokens: Sequence[str]) -> None:
+        music = [
+            (spine, self._parsed(token))
+            for spine, token in zip(self._spines, tokens, strict=True)
+            if spine.part >= 0 and token not in (".", "")
+        ]
+        starts = [spine.end for spine, note in music if note is not None]
+        self._time = max(starts, default=self._time)
+        self._latest = {}
+        for spine, note in music:
+            if note is not None:
+                self._add(spine, note)
+        for spine, token in zip(self._spines, tokens, strict=True):
+            if token not in (".", "") and spine.kind in _TEXTS:
+                self._take_syllable(spine, token)
+            elif token not in (".", "") and spine.kind == "**dynam":
+                self._take_dynamic(token)
+
+    def _parsed(self, token: str) -> KernNote | None:
+        try:
+            return parse_kern(token)
+        except ValueError:
+            self.report.unreadable.append((self._line, token))
+        found = re.search(r"\d{1,6}", token)
+        return parse_kern(f"{found[0]}r") if found else None
+
+    def _add(self, spine: _Spine, note: KernNote) -> None:
+        part = self.parts[spine.part]
+        measure = len(self.measures)
+        part.voices.add((measure, 1, spine.voice))
+        if note.is_grace:
+            if note.pitches:
+                spine.graces.append(([pitch for pitch, _ in note.pitches], note.grace_length, note.has_slash))
+            return
+        spine.end = self._time + note.length
+        for place, ((pitch, spelling), ties) in enumerate(zip(note.pitches, note.ties, strict=True)):
+            written = WrittenNote(
+                self._time,
+                spine.end,
+                pitch,
+                spelling,
+                spine.voice,
+                1,
+                place,
+                measure,
+                ties=ties,
+                has_fermata=note.has_fermata,
+            )
+            part.notes.append(written)
+            if place == 0:
+                written.graces, spine.graces = spine.graces, []
+                self._latest.setdefault(spine.part, written)
+                self._take_slurs(part, spine.part, written, note.slurs)
+        for sign in note.signs:
+            self.report.elements[sign] += 1
+        if note.has_fermata and not note.pitches:
+            self.report.dropped["fermata over a rest"] += 1
+
+    def _take_slurs(self, part: WrittenPart, index: int, note: WrittenNote, slurs: tuple[int, int]) -> None:
+        begins, ends = slurs
+        for _ in range(min(ends, len(self._open_slurs[index]))):
+            part.slurs.append((self._open_slurs[index].pop(), note))
+        self._open_slurs[index] += [note] * begins
+
+    def _take_syllable(self, spine: _Spine, token: str) -> None:
+        index, verse = self._singer(spine)
+        lyric = parse_syllable(token, verse)
+        if lyric is None:
+            return
+        note = self._latest.get(index)
+        if note is None:
+            self.report.dropped["syllable without a note"] += 1
+        else:
+            note.lyrics = (*note.lyrics, lyric)
+
+    def _singer(self, spine: _Spine) -> tuple[int, int]:
+        """Return the part that a spine of words belongs to, and the number of the verse.
+
+        It is that of the same `*staff`, else the nearest **kern spine on the left, else on the right.
+        """
+        place = self._spines.index(spine)
+        same = [own for own in self._spines if own.part >= 0 and spine.staff and own.staff == spine.staff]
+        left = [own for own in self._spines[:place] if own.part >= 0]
+        right = [own for own in self._spines[place:] if own.part >= 0]
+        part = (same or left[::-1] or right or [_Spine()])[0].part
+        texts = [own for own in self._spines[:place] if own.kind in _TEXTS]
+        if same:
+            verse = 1 + sum(own.staff == spine.staff for own in texts)
+        else:
+            first = next((i for i in range(place, -1, -1) if self._spines[i].part >= 0), -1)
+            verse = 1 + sum(own.kind in _TEXTS for own in self._spines[first + 1 : place])
+        return part, verse
+
+    def _take_dynamic(self, token: str) -> None:
+        if _DYNAMICS.fullmatch(token):
+            self.parts[0].words.append(Words(self._time, token, is_above=False, kind="dynamic"))
+        else:
+            self.report.elements["hairpin or dynamic word"] += 1
+
+    def _name(self, part: WrittenPart, index: int) -> None:
+        """Name a part by its label, its instrument, its class, or its place from the top."""
+        known = self._labels[index]
+        name = next((known[kind] for kind in ("label", "code", "short", "class") if known.get(kind, "").strip()), "")
+        part.name = printable(name, _MAX_LABEL) or f"Part {len(self.parts) - index}"

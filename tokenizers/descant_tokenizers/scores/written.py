@@ -1,0 +1,277 @@
+"""Parts as a notation file writes them, and the score and marks that they make.
+
+Units: quarter notes, as exact fractions; ticks where a name says so.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import NamedTuple, TypeVar
+
+from symusic.core import KeySignatureTick, NoteTick, ScoreTick, TempoTick, TrackTick
+
+from descant_tokenizers.common.errors import printable
+from descant_tokenizers.scores.marks import Grace, Lyric, Marks, Metronome, PartPlace, Place, RepeatSign, Words
+from descant_tokenizers.scores.measures import DEFAULT_VELOCITY, TICKS_PER_QUARTER, Measure
+from descant_tokenizers.scores.repeats import Notation
+
+_MAX_NAMED = 4
+_MAX_TITLE = 120
+_SIGN_ORDER = ("end", "double", "to coda", "fine", "da capo", "dal segno", "part", "segno", "coda", "start", "ending")
+_MINOR = ("minor", "aeolian")
+_MODES = ("dorian", "phrygian", "lydian", "mixolydian", "locrian")
+
+_T = TypeVar("_T")
+
+
+@dataclass(slots=True, eq=False)
+class WrittenNote:
+    """A note as written; one that a tie continues is a note of its own.
+
+    Attributes:
+        onset: Its onset in the part.
+        end: Its end.
+        pitch: MIDI pitch at which it sounds.
+        spelling: Step and alteration as written, None if it does not sound as written or is a microtone.
+        voice: Name of its voice.
+        staff: Number of its staff in the part, from 1.
+        place: Its place in its chord, from 0.
+        measure: Index of its measure, from 0.
+        velocity: MIDI velocity, None if the file states none.
+        ties: Some of `start` and `stop`.
+        lyrics: Its syllables.
+        has_fermata: It has a fermata.
+        graces: Grace chords before it: pitches, written length, slash.
+        head: The note that sounds: itself, or the first of the tied notes that it continues.
+    """
+
+    onset: Fraction
+    end: Fraction
+    pitch: int
+    spelling: tuple[str, int] | None
+    voice: str
+    staff: int
+    place: int
+    measure: int
+    velocity: int | None = None
+    ties: frozenset[str] = frozenset()
+    lyrics: tuple[Lyric, ...] = ()
+    has_fermata: bool = False
+    graces: list[tuple[list[int], Fraction, bool]] = field(default_factory=list)
+    head: WrittenNote | None = None
+
+
+@dataclass
+class WrittenPart:
+    """One part.
+
+    Attributes:
+        name: Its name.
+        program: General MIDI program, 0-127, None if the file states none.
+        notes: Its notes in the order of the file.
+        slurs: First and last note of each slur.
+        keys: Sharps at sounding pitch and mode, by onset.
+        tempos: Quarters per minute, by onset.
+        metronomes: Metronome marks.
+        words: Words, dynamics, rehearsal marks.
+        chords: Chord symbols.
+        signs: Repeat signs.
+        voices: Measure, staff and name of each voice that has notes or rests in a measure.
+    """
+
+    name: str
+    program: int | None = None
+    notes: list[WrittenNote] = field(default_factory=list)
+    slurs: list[tuple[WrittenNote, WrittenNote]] = field(default_factory=list)
+    keys: dict[Fraction, tuple[int, str]] = field(default_factory=dict)
+    tempos: dict[Fraction, float] = field(default_factory=dict)
+    metronomes: list[Metronome] = field(default_factory=list)
+    words: list[Words] = field(default_factory=list)
+    chords: list[Words] = field(default_factory=list)
+    signs: list[RepeatSign] = field(default_factory=list)
+    voices: set[tuple[int, int, str]] = field(default_factory=set)
+
+
+@dataclass
+class Report:
+    """What is left out of a score: every kind is counted, and named once.
+
+    Attributes:
+        dropped: What is left out.
+        elements: Further elements that are left out, by name.
+        unreadable: What cannot be read, each with its line.
+        num_microtones: Notes between semitones.
+    """
+
+    dropped: Counter[str] = field(default_factory=Counter)
+    elements: Counter[str] = field(default_factory=Counter)
+    unreadable: list[tuple[int, str]] = field(default_factory=list)
+    num_microtones: int = 0
+
+    def sentences(self) -> list[str]:
+        """Return a phrase for everything that was left out, and one for what was rounded."""
+        dropped = [f"{count:,} {_plural(noun, count)}" for noun, count in self.dropped.items()]
+        if self.elements:
+            names = [printable(name.replace("-", " "), 24) for name, _ in self.elements.most_common(_MAX_NAMED)]
+            more = ", ..." if len(self.elements) > len(names) else ""
+            count = self.elements.total()
+            dropped.append(f"{count:,} other {_plural('mark', count)} ({', '.join(names)}{more})")
+        found = [f"dropped: {', '.join(dropped)}"] if dropped else []
+        if self.unreadable:
+            line, example = self.unreadable[0]
+            first = f"the first in line {line} ({printable(example, 24)})"
+            found.append(f"unreadable tokens: {len(self.unreadable):,}, {first}")
+        count = self.num_microtones
+        return [*found, f"{count:,} {_plural('microtone', count)} rounded to a semitone"] if count else found
+
+
+def _plural(noun: str, count: int) -> str:
+    head, of, rest = noun.partition(" of ")
+    return noun if count == 1 else f"{head}s{of}{rest}"
+
+
+class Line(NamedTuple):
+    """A track to be: its name, General MIDI program and notes."""
+
+    name: str
+    program: int
+    notes: Sequence[WrittenNote]
+
+
+def make_notation(
+    lines: Sequence[Line],
+    parts: Sequence[WrittenPart],
+    measures: Sequence[Measure],
+    about: Marks,
+    report: Report,
+    part_order: Sequence[str] = "",
+) -> Notation:
+    """Make a score as written.
+
+    Args:
+        lines: The tracks; together they have the notes of all parts.
+        parts: The parts, with what stands above and below their notes.
+        measures: The measures of all parts.
+        about: Title and authors.
+        report: Receives what is left out.
+        part_order: Labels of the sections in the order in which they are played; empty for the order as written.
+    """
+    score = ScoreTick(TICKS_PER_QUARTER)
+    for line in lines:
+        score.tracks.append(_track(line))
+    for time, (sharps, mode) in _changes(_keys(parts)):
+        score.key_signatures.append(KeySignatureTick(_ticks(time), sharps, int(mode in _MINOR)))
+    for time, rate in _changes({time: rate for part in reversed(parts) for time, rate in part.tempos.items()}):
+        score.tempos.append(TempoTick(_ticks(time), qpm=rate))
+    heads = [note.head or note for line in lines for note in line.notes if note.has_fermata]
+    fermatas = tuple(sorted({_ticks(head.onset) for head in heads}))
+    return Notation(score, measures, _signs(parts), _marks(lines, parts, about, report), fermatas, part_order)
+
+
+def _ticks(quarters: Fraction) -> int:
+    return round(float(quarters * TICKS_PER_QUARTER))
+
+
+def _at(quarters: Fraction) -> Fraction:
+    """Return a time as the tick that stands for it."""
+    return Fraction(_ticks(quarters), TICKS_PER_QUARTER)
+
+
+def _track(line: Line) -> TrackTick:
+    """Make a track of the notes that sound: a note that continues a tie lengthens the open one of its pitch."""
+    track = TrackTick(line.name, line.program, False)
+    open_ties: dict[int, WrittenNote] = {}
+    ends: dict[WrittenNote, Fraction] = {}
+    for note in sorted(line.notes, key=lambda note: note.onset):
+        if note.end == note.onset:
+            continue
+        before = open_ties.pop(note.pitch, None)
+        head = note
+        if before is not None and "stop" in note.ties and ends[before] == note.onset:
+            head = note.head = before
+        ends[head] = note.end
+        if "start" in note.ties:
+            open_ties[note.pitch] = head
+    for head, end in ends.items():
+        time = _ticks(head.onset)
+        if (length := _ticks(end) - time) > 0:
+            track.notes.append(NoteTick(time, length, head.pitch, head.velocity or DEFAULT_VELOCITY))
+    return track
+
+
+def _keys(parts: Iterable[WrittenPart]) -> dict[Fraction, tuple[int, str]]:
+    """Return sharps and mode by onset from all parts; a signature with a mode beats one without."""
+    found: dict[Fraction, tuple[int, str]] = {}
+    for part in parts:
+        for time, (sharps, mode) in part.keys.items():
+            if time not in found or (mode and not found[time][1]):
+                found[time] = sharps, mode
+    return found
+
+
+def _changes(events: dict[Fraction, _T]) -> Iterator[tuple[Fraction, _T]]:
+    """Yield events in order of time, without repetitions."""
+    before: _T | None = None
+    for time in sorted(events):
+        if events[time] != before:
+            yield time, events[time]
+        before = events[time]
+
+
+def _signs(parts: Iterable[WrittenPart]) -> list[RepeatSign]:
+    """Return the signs of all parts, each once; of several codas without a sign to leave, the first is that sign."""
+    found = {(sign.time, sign.kind): sign for part in parts for sign in reversed(part.signs)}
+    codas = sorted(sign.time for sign in found.values() if sign.kind == "coda")
+    if len(codas) > 1 and not any(kind == "to coda" for _, kind in found):
+        found[codas[0], "coda"] = RepeatSign(codas[0], "to coda")
+    return sorted(found.values(), key=lambda sign: (sign.time, _SIGN_ORDER.index(sign.kind)))
+
+
+def _marks(lines: Sequence[Line], parts: Sequence[WrittenPart], about: Marks, report: Report) -> Marks:
+    lyrics: dict[PartPlace, tuple[Lyric, ...]] = {}
+    graces: dict[PartPlace, tuple[Grace, ...]] = {}
+    spellings: dict[PartPlace, tuple[str, int]] = {}
+    fermatas: dict[Place, Fraction] = {}
+    places: dict[WrittenNote, PartPlace] = {}
+    for index, line in enumerate(lines):
+        for note in line.notes:
+            head = note.head or note
+            place = places[note] = (index, _at(head.onset), head.pitch)
+            if note.lyrics:
+                lyrics.setdefault(place, note.lyrics)
+            if note.graces:
+                own = tuple(Grace(tuple(sorted(pitches)), length, slash) for pitches, length, slash in note.graces)
+                graces[place] = graces.get(place, ()) + own
+            if note.spelling is not None:
+                spellings.setdefault(place, note.spelling)
+            if note.has_fermata:
+                fermatas.setdefault((_at(note.onset), note.pitch), _at(note.end))
+    slurs = []
+    for first, last in (slur for part in parts for slur in part.slurs):
+        start, end = places.get(first), places.get(last)
+        if start is None or end is None or start[0] != end[0]:
+            report.dropped["slur between voices"] += 1
+        elif start[1] < end[1]:
+            slurs.append((start, end))
+    modes = [mode for _, (_, mode) in sorted(_keys(parts).items())]
+    return replace(
+        about,
+        lyrics=lyrics,
+        fermatas=fermatas,
+        words=_each_once(part.words for part in parts),
+        chords=_each_once(part.chords for part in parts),
+        graces=graces,
+        slurs=tuple(slurs),
+        metronomes=tuple({mark.onset: mark for part in reversed(parts) for mark in part.metronomes}.values()),
+        mode=modes[0] if modes and modes[0] in _MODES else "",
+        spellings=spellings,
+    )
+
+
+def _each_once(groups: Iterable[Iterable[Words]]) -> tuple[Words, ...]:
+    """Return what stands at one time in several parts once, in order of time."""
+    found = {(each.onset, each.text): each for group in groups for each in group if each.text}
+    return tuple(sorted(found.values(), key=lambda each: each.onset))
