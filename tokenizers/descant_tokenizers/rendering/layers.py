@@ -87,11 +87,19 @@ class Displacement:
 
 @dataclass(frozen=True)
 class Voice:
-    """A track's name, its layers (a silent track has none), and the index of its part in the marks, if it is one."""
+    """A track in notation.
+
+    Attributes:
+        name: Its name.
+        layers: Its layers; a silent track has none.
+        part: Index of its part in the marks, if it is one.
+        program: Its General MIDI program.
+    """
 
     name: str
     layers: Sequence[Layer]
     part: int | None = None
+    program: int = 0
 
 
 Staff = Sequence[Voice]

@@ -19,6 +19,7 @@ from music21 import (
     clef,
     duration,
     expressions,
+    instrument,
     key,
     metadata,
     meter,
@@ -60,6 +61,7 @@ from descant_tokenizers.rendering.signs import (
 from descant_tokenizers.rendering.spelling import spell, spelled_as
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.scores.marks import PartPlace
+from descant_tokenizers.scores.tracks import program_name
 
 if TYPE_CHECKING:
     from descant_tokenizers.rendering.write import Rendering
@@ -96,7 +98,7 @@ def notate(rendering: Rendering) -> tuple[str, Displacement]:
     layered = [layers_of(track, score.ticks_per_quarter, measures, rendering.written.is_given) for track in tracks]
     parts = marks.parts_of(tracks, score.ticks_per_quarter)
     voices = [
-        Voice(track.name or f"Track {number}", layers, part)
+        Voice(track.name or f"Track {number}", layers, part, track.program)
         for number, (track, (layers, _), part) in enumerate(zip(tracks, layered, parts, strict=True), start=1)
     ]
     result = _Notation(rendering, measures).score(voices)
@@ -148,6 +150,7 @@ class _Notation:
     def _part(self, part_id: str, staff: Staff) -> AnyStream:
         part = stream.Part(id=part_id)
         part.partName = printable(", ".join(voice.name for voice in staff), _MAX_TITLE)
+        part.insert(0, _instrument(staff[0].program))
         part.partAbbreviation = "/".join(voice.name[0] for voice in staff) if len(staff) > 1 else None
         before = None
         for index, own in enumerate(self._measures):
@@ -357,6 +360,14 @@ def _inside(layer: Layer, own: PrintedMeasure) -> Layer:
     """Return the groups of a layer that sound in a measure."""
     first = bisect.bisect_right(layer, own.start, key=lambda group: group.end)
     return layer[first : bisect.bisect_left(layer, own.end, key=lambda group: group.onset)]
+
+
+def _instrument(program: int) -> instrument.Instrument:
+    """Return an instrument that programs play with a General MIDI program."""
+    played = instrument.Instrument()
+    played.midiProgram = program
+    played.instrumentName = program_name(program)
+    return played
 
 
 def _time_signature(own: TimeSignature) -> meter.TimeSignature:

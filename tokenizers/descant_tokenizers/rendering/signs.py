@@ -229,6 +229,8 @@ def finished(text: str, title: str, marks: Marks) -> str:
     """
     for number, name in enumerate(re.findall(r'<score-part id="(P[0-9a-f]{32})">', text), start=1):
         text = text.replace(name, f"P{number}")
+    for number, name in enumerate(re.findall(r'<score-instrument id="(I[0-9a-f]{32})">', text), start=1):
+        text = text.replace(name, f"P{number}-I1")
     if not marks.composer:
         text = re.sub(r'\s*<creator type="composer">Music21</creator>', "", text)
     text = re.sub(r"\s*<movement-title>Music21 Fragment</movement-title>", "", text)
