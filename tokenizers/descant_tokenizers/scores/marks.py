@@ -15,7 +15,6 @@ from typing import Literal
 
 from symusic.core import ScoreTick, TrackTick
 
-
 Place = tuple[Fraction, int]
 """Onset and MIDI pitch of a note."""
 
