@@ -300,6 +300,14 @@ def test_titles_and_authors() -> None:
     assert (result.marks.title, result.marks.composer) == ("From the Page", "")
 
 
+@pytest.mark.parametrize("rate", ["118.49999999999999", "96", ".5e", "fast", ""])
+def test_a_tempo_that_is_no_number_refuses_nothing(rate: str) -> None:
+    words = "<direction-type><words>x</words></direction-type>"
+    result = read([START + f'<direction>{words}<sound tempo="{rate}"/></direction>' + C])
+    expected = {"118.49999999999999": [118.5], "96": [96.0]}.get(rate, [])
+    assert [round(event.qpm, 1) for event in result.score.tempos] == expected
+
+
 def test_timewise_scores_are_read() -> None:
     data = (
         "<score-timewise><part-list><score-part id='A'><part-name>One</part-name></score-part><score-part id='B'>"

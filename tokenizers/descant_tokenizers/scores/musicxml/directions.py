@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element
 
 from descant_tokenizers.common.errors import printable
 from descant_tokenizers.scores.marks import Metronome, RepeatSign, SignKind, Words
-from descant_tokenizers.scores.musicxml.elements import TYPES, number_of, text_of
+from descant_tokenizers.scores.musicxml.elements import TYPES, number_or, text_of
 from descant_tokenizers.scores.written import Report, WrittenPart
 
 _MAX_WORDS = 120
@@ -149,7 +149,7 @@ class Directions:
 
     def _take_sound(self, sound: Element, time: Fraction) -> list[SignKind]:
         """Read the tempo and the jumps of a `sound`; return the kinds of the jumps."""
-        if (rate := sound.get("tempo")) is not None and (value := float(number_of(rate))) > 0:
+        if (rate := sound.get("tempo")) is not None and (value := float(number_or(rate, 0))) > 0:
             self._part.tempos[time] = value
         kinds = [kind for name, kind in _SOUNDS.items() if sound.get(name) not in (None, "no")]
         for kind in kinds:
@@ -186,7 +186,7 @@ class Directions:
             return
         suffix = CHORD_SUFFIXES.get(value, kind.get("text") or value)
         for degree in harmony.findall("degree"):
-            alter = round(number_of(degree.findtext("degree-alter") or "0"))
+            alter = round(number_or(degree.findtext("degree-alter"), 0))
             sign = "#" * max(alter, 0) + "b" * max(-alter, 0)
             added = {"add": "" if sign else "add", "subtract": "no", "alter": ""}
             suffix += f"{added.get(text_of(degree, 'degree-type'), '')}{sign}{text_of(degree, 'degree-value')}"
@@ -223,5 +223,5 @@ def _is_alone(text: str, kind: str) -> bool:
 
 
 def _pitch_name(element: Element, name: str) -> str:
-    alter = round(number_of(element.findtext(f"{name}-alter") or "0"))
+    alter = round(number_or(element.findtext(f"{name}-alter"), 0))
     return text_of(element, f"{name}-step") + "#" * max(alter, 0) + "b" * max(-alter, 0)

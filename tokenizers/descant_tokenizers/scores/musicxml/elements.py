@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element
 
 from descant_tokenizers.common.errors import printable
 
-_NUMBER = re.compile(r"[+-]?\d{1,12}(\.\d{1,12})?")
+_NUMBER = re.compile(r"[+-]?(\d{1,12}(\.\d{0,30})?|\.\d{1,30})")
 
 _NAMES = ("1024th", "512th", "256th", "128th", "64th", "32nd", "16th", "eighth", "quarter", "half", "whole", "breve")
 TYPES = {name: Fraction(2) ** power for power, name in enumerate((*_NAMES, "long"), start=-8)}
@@ -23,12 +23,20 @@ def number_of(text: str | None) -> Fraction:
     """Read a decimal number.
 
     Raises:
-        ValueError: It is not a number of at most twelve digits.
+        ValueError: It is not a number of at most twelve digits and thirty decimals.
     """
     plain = (text or "").strip()
     if _NUMBER.fullmatch(plain) is None:
         raise ValueError(f"'{printable(plain, 20)}' is not a number")
     return Fraction(plain)
+
+
+def number_or(text: str | None, default: int) -> Fraction:
+    """Read a decimal number that may be missing or wrong, because nothing depends on it but how music looks."""
+    try:
+        return number_of(text)
+    except ValueError:
+        return Fraction(default)
 
 
 def text_of(element: Element, path: str) -> str:

@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.scores.marks import Lyric
 from descant_tokenizers.scores.musicxml.directions import Directions
-from descant_tokenizers.scores.musicxml.elements import TYPES, WrittenMeasure, number_of, text_of
+from descant_tokenizers.scores.musicxml.elements import TYPES, WrittenMeasure, number_of, number_or, text_of
 from descant_tokenizers.scores.written import Report, WrittenNote, WrittenPart
 
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
@@ -73,7 +73,7 @@ class PartParser:
             elif element.tag == "attributes":
                 self._take_attributes(element)
             elif element.tag in ("direction", "harmony", "barline", "sound"):
-                offset = number_of(element.findtext("offset") or "0") / self._divisions
+                offset = number_or(element.findtext("offset"), 0) / self._divisions
                 directions.take(element, max(start, self._cursor + offset), self._cursor)
             elif element.tag == "figured-bass":
                 self.report.dropped["figured bass sign"] += 1
@@ -212,7 +212,7 @@ class PartParser:
             staff,
             self._chord_place,
             self._measure,
-            None if dynamics is None else max(1, min(127, round(number_of(dynamics) * _FORTE / 100))),
+            None if dynamics is None else max(1, min(127, round(number_or(dynamics, 100) * _FORTE / 100))),
             _ties_of(element),
             tuple(self._lyrics(element)),
         )
