@@ -12,6 +12,7 @@ from pathlib import Path
 
 from descant_tokenizers.scores.midi import track_events
 
+SUFFIXES = {"midi": ".mid", "musicxml": ".musicxml", "abc": ".abc"}
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = Path(__file__).parent / "seeds"
 MAX_MUTATIONS = 6
@@ -56,6 +57,80 @@ _TEXTS = (
     "percussion",
     "\N{ESCAPE}",
 )
+_ABC_SYMBOLS = (
+    *(
+        "|:",
+        ":|",
+        "::",
+        "|1",
+        ":|2",
+        "[1,3",
+        "||",
+        "|]",
+        "[|]",
+        ".|",
+        "&",
+        "&&",
+        "(3",
+        "(5:4:7",
+        "(",
+        ")",
+        "-",
+        ">",
+        "<<",
+    ),
+    *("[", "]", "[CEG]2", "[V:2]", "[V:new clef=bass]", "[K:Ab exp ^f]", "[K:]", "[M:13/8]", "[M:none]", "[L:1/64]"),
+    *(
+        "[Q:1/4=0]",
+        "[P:B]",
+        "[I:x]",
+        "{g}",
+        "{",
+        "}",
+        '"Am7"',
+        '"^so',
+        "!fermata!",
+        "!D.C.!",
+        "!segno!",
+        "!coda!",
+        "!fine!",
+    ),
+    *(
+        "+trill+",
+        "+CE+",
+        "Z9",
+        "Z99999",
+        "X",
+        "z",
+        "y",
+        "x3/",
+        "C,,,,,",
+        "c''''",
+        "^/f",
+        "__b",
+        "c99999",
+        "d/////",
+        "e7/512",
+    ),
+    *(
+        "%",
+        "\\",
+        "~",
+        "H",
+        "U",
+        "$",
+        "§",
+        "\n\n",
+        "\nw:la-la_ *|x\n",
+        "\n+:more\n",
+        "\nW:words\n",
+        "\nK:HP\n",
+        "\nX:9\n",
+    ),
+    *("\nm:c=cd\n", "\nU:T=!fermata!\n", "\nP:A\n", "\nV:3\n", "\n%%score (1 2)\n", "\n%%MIDI x\n", "\n%%begintext\n"),
+    *("\nM:(2+3+2)/8\n", "\nL:0/4\n", '\nQ:"x" 1/4 1/8=77\n', "\nP:(A(BA)9)99\n", "\nI:propagate-accidentals not\n"),
+)
+_ABC_NUMBER = re.compile(rb"\d+")
 _XML_VALUE = re.compile(rb">([^<>]*)<")
 _XML_NUMBER = re.compile(rb'(?<=[>"])-?\d+(?=["<])')
 _XML_ATTRIBUTE = re.compile(rb'[a-z-]+="[^"]*"')
@@ -67,14 +142,18 @@ def make(kind: str, seed: int, index: int, seeds: Sequence[bytes]) -> bytes:
     """Return one broken input.
 
     Args:
-        kind: `midi` or `musicxml`.
+        kind: `midi`, `musicxml` or `abc`.
         seed: Of the campaign.
         index: Number of the input.
         seeds: From `load_seeds`.
     """
     rng = random.Random(f"{kind} {seed} {index}")
     data = rng.choice(seeds)
-    gentle, rough = (_GENTLE_MIDI, _MIDI) if kind == "midi" else (_GENTLE_XML, _XML)
+    gentle, rough = {
+        "midi": (_GENTLE_MIDI, _MIDI),
+        "musicxml": (_GENTLE_XML, _XML),
+        "abc": (_GENTLE_ABC, _GENERAL),
+    }[kind]
     mutations = gentle if rng.random() < GENTLE_SHARE else gentle + rough
     for _ in range(rng.randint(1, MAX_MUTATIONS)):
         data = rng.choice(mutations)(rng, data, rng.choice(seeds))
@@ -87,7 +166,7 @@ def make(kind: str, seed: int, index: int, seeds: Sequence[bytes]) -> bytes:
 
 def load_seeds(kind: str) -> list[bytes]:
     """Return good inputs of a kind: the examples, the files beside this one, and for MIDI some generated ones."""
-    suffix = ".mid" if kind == "midi" else ".musicxml"
+    suffix = SUFFIXES[kind]
     files = sorted(path for folder in (ROOT / "examples", SEEDS) for path in folder.glob(f"*{suffix}"))
     seeds = [path.read_bytes() for path in files]
     return seeds + [_random_midi(random.Random(number)) for number in range(8)] if kind == "midi" else seeds
@@ -221,6 +300,33 @@ def _xml_line(rng: random.Random, data: bytes, other: bytes) -> bytes:
     return b"".join(mine)
 
 
+def _abc_symbol(rng: random.Random, data: bytes, _other: bytes) -> bytes:
+    place = _place(rng, data)
+    return data[:place] + rng.choice(_ABC_SYMBOLS).encode() + data[place:]
+
+
+def _abc_number(rng: random.Random, data: bytes, _other: bytes) -> bytes:
+    return _replace(rng, data, _ABC_NUMBER, rng.choice(_NUMBERS))
+
+
+def _abc_line(rng: random.Random, data: bytes, other: bytes) -> bytes:
+    """Drop, repeat or move a line, or borrow one."""
+    mine, theirs = data.splitlines(keepends=True), other.splitlines(keepends=True)
+    if not mine or not theirs:
+        return data
+    place = rng.randrange(len(mine))
+    deed = rng.randrange(4)
+    if deed == 0:
+        del mine[place]
+    elif deed == 1:
+        mine.insert(place, mine[place] * rng.choice((1, 2, 30)))
+    elif deed == 2:
+        mine.insert(rng.randrange(len(mine)), mine.pop(place))
+    else:
+        mine.insert(place, rng.choice(theirs))
+    return b"".join(mine)
+
+
 def _replace(rng: random.Random, data: bytes, pattern: re.Pattern[bytes], text: str) -> bytes:
     found = list(pattern.finditer(data))
     if not found:
@@ -253,3 +359,4 @@ _GENTLE_XML: tuple[Mutation, ...] = (
     _xml_line,
 )
 _XML: tuple[Mutation, ...] = (*_GENERAL, _xml_tag)
+_GENTLE_ABC: tuple[Mutation, ...] = (_abc_symbol, _abc_symbol, _abc_symbol, _abc_number, _abc_line)

@@ -2,6 +2,7 @@
 
 python tests/fuzz/run.py midi --num 20000 --seed 1             mutated MIDI bytes
 python tests/fuzz/run.py musicxml --num 20000 --seed 1         mutated MusicXML, some of it zipped
+python tests/fuzz/run.py abc --num 20000 --seed 1              mutated ABC
 python tests/fuzz/run.py midi --seed 1 --show 4711 > bad.mid   the bytes of one input
 
 No input may end in anything but a score, tokens or an `InputError` of one sentence, take over 5 s, or need over
@@ -21,7 +22,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-Kind = Literal["midi", "musicxml"]
+Kind = Literal["midi", "musicxml", "abc"]
 HANG_SECONDS = 5.0
 #: A machine that is stopped or overloaded lets time pass in which an input does not run.
 PATIENCE_SECONDS = 60.0

@@ -18,7 +18,7 @@ def _run(repo_root: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is bounded and measured as Linux does it")
-@pytest.mark.parametrize("kind", ["midi", "musicxml"])
+@pytest.mark.parametrize("kind", ["midi", "musicxml", "abc"])
 def test_broken_files_end_in_music_or_in_one_sentence(kind: str, repo_root: Path) -> None:
     done = _run(repo_root, kind, "--seed", "2", "--num", "2000", "--seconds", "4", "--quiet")
     report = json.loads(done.stdout)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -23,6 +24,7 @@ from descant_tokenizers.scores.measures import Measure, signature_changes
 from descant_tokenizers.scores.validation import Limits
 
 _MAX_SPANS = 5_000
+_MAX_JUMPS = 32
 
 _T = TypeVar("_T")
 
@@ -79,7 +81,8 @@ def play_order(signs: Sequence[RepeatSign], end: Fraction, part_order: Sequence[
     - A section without a start begins at the latest end of a section or double bar line, else at the beginning.
     - Of several endings, each pass plays its own. An ending whose section is not closed by a repeat sign counts as
       closed where the ending of the next pass begins.
-    - After a da capo or dal segno, repeats are not taken, and the last ending is played. Each jump is taken once.
+    - After a da capo or dal segno, repeats are not taken, and the last ending is played. Each jump is taken once, and
+      32 jumps at most.
     - With `part_order`, each part is played with its own repeats whenever its letter comes up; what stands before the
       first part is played once, at the beginning.
 
@@ -220,7 +223,7 @@ class _Walk:
         target: int | None = None
         if sign.kind == "to coda" and self._jumps:
             target = next((i for i, each in enumerate(self._signs) if each.kind == "coda"), None)
-        elif sign.kind in ("da capo", "dal segno") and index not in self._jumps:
+        elif sign.kind in ("da capo", "dal segno") and index not in self._jumps and len(self._jumps) < _MAX_JUMPS:
             self._jumps.add(index)
             places = [i for i, each in enumerate(self._signs) if each.kind == "segno"]
             target = places[0] if sign.kind == "dal segno" and places else -1
@@ -287,10 +290,11 @@ def unfolded(notation: Notation, spans: Sequence[Span], limits: Limits) -> Notat
         start, end = _ticks(span.start, score), _ticks(span.end, score)
         copies.append(_Copy(start, end, time - start))
         time += end - start
-    measures = list(_unfolded_measures(notation.measures, spans))
-    if len(measures) > 2 * limits.max_bars:
+    most = 2 * limits.max_bars
+    measures = list(itertools.islice(_unfolded_measures(notation.measures, spans), min(most, 2**60) + 1))
+    if len(measures) > most:
         raise InputError(
-            f"The file has {len(measures):,} bars when its repeats are played. Read it as written (--no-repeats)."
+            f"The file has over {most:,} bars when its repeats are played. Read it as written (--no-repeats)."
         )
     result = ScoreTick(score.ticks_per_quarter)
     num_notes = 0

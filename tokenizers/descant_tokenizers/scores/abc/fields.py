@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
 
+from descant_tokenizers.scores.abc.text import plain
+
 MAX_BEATS = 64
 _MAX_PARTS = 2_000
 _FIFTHS = {"F": -1, "C": 0, "G": 1, "D": 2, "A": 3, "E": 4, "B": 5}
@@ -24,7 +26,7 @@ _TONIC = re.compile(r"([A-G])([#b♯♭]?)")
 _ACCIDENTALS = re.compile(r"(\^\^?|__?|=)([a-gA-G])")
 _ACCIDENTAL_LIST = re.compile(r"(?:(?:\^\^?|__?|=)[a-gA-G])+")
 _TONIC_AND_ACCIDENTAL = re.compile(r"^(\s*[A-G][#b]?[A-Za-z]*)(?=[\^=_])")
-_WORD = re.compile(r'([A-Za-z][\w-]+|[mt])=\s*("[^"]*"?|\S+)|(\S+)')
+_WORD = re.compile(r'([A-Za-z][\w-]+|[mt])=\s*("(?:[^"\\]|\\.)*+"?|\S+)|(\S+)')
 _CLEF = re.compile(
     r'"?(treble|bass|alto|tenor|soprano|mezzo\w*|baritone|perc|none|auto|[GFCP])(\d?)([-+^_](?:8|15))?"?'
 )
@@ -98,8 +100,10 @@ def parse_meter(text: str) -> Meter | None:
         top, _, denominator = group.partition("/")
         pending += int(top or "0")
         if denominator:
+            if not int(denominator):
+                raise ValueError(text)
             bottom = max(bottom, int(denominator))
-            total += Fraction(pending, int(denominator) or 1)
+            total += Fraction(pending, int(denominator))
             pending = 0
     numerator = total * bottom
     if numerator > MAX_BEATS:
@@ -148,12 +152,9 @@ def _beat(text: str, unit: Fraction) -> Fraction:
         return unit * int(units[1] or "1")
     parts = text.split()
     fractions = [_FRACTION.fullmatch(part) for part in parts]
-    if not parts or len(parts) > 8 or not all(fractions):
+    if not parts or len(parts) > 8 or not all(f and int(f[1]) and int(f[2]) for f in fractions):
         raise ValueError(text)
-    total = sum((Fraction(4 * int(f[1]), int(f[2]) or 1) for f in fractions if f), Fraction(0))
-    if not total:
-        raise ValueError(text)
-    return total
+    return sum((Fraction(4 * int(f[1]), int(f[2])) for f in fractions if f), Fraction(0))
 
 
 @lru_cache(maxsize=512)
@@ -220,14 +221,14 @@ def parse_voice(text: str) -> VoiceSettings:
 
 
 def _settings(words: list[re.Match[str]]) -> VoiceSettings:
-    values = {(word[1] or "").lower(): word[2].strip('"') for word in words if word[1]}
+    values = {word[1].lower(): word[2].strip('"') for word in words if word[1]}
     clef = values.get("clef") or next((word[3] for word in words if word[3] and _is_clef(word[3])), None)
     kind = _CLEF.fullmatch(clef) if clef else None
     mark = (kind[3] if kind else None) or ""
     octaves = {"": 0, "8": 1, "15": 2}[mark[1:]] * (-1 if mark[:1] in ("-", "_") else 1)
     name = values.get("name", values.get("nm"))
     return VoiceSettings(
-        name,
+        None if name is None else plain(name),
         octaves if kind else None,
         _whole(values.get("octave", values.get("oct")), 9),
         _whole(values.get("transpose", values.get("t")), 60),

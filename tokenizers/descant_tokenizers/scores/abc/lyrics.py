@@ -32,6 +32,7 @@ def sing(voice: Voice, text: str) -> int:
     place, end = voice.lyric_range
     bar = voice.slots[place].bar if place < end else 0
     is_inside = voice.verse in voice.open_words  # inside a word: after a hyphen
+    is_held = False
     before, stanza = " ", ""
     num_lost = 0
     pieces = list(_PIECE.finditer(text))
@@ -42,8 +43,8 @@ def sing(voice: Voice, text: str) -> int:
                 stanza, before = value + " ", "stanza"
                 continue
             joins = _has_hyphen(pieces, index + 1)
+            is_held = _is_held(pieces, index + 1)
             if place < end:
-                is_held = _is_held(pieces, index + 1)
                 _put(voice, place, Lyric(stanza + _text(value), _syllabic(is_inside, joins), voice.verse, is_held))
             else:
                 num_lost += 1
@@ -53,7 +54,7 @@ def sing(voice: Voice, text: str) -> int:
             while place < end and voice.slots[place].bar < bar:
                 place += 1
         elif value in "_*" or (value == "-" and before in (" ", "-", "|")):
-            if value == "_" and place < end and not _is_held(pieces, index + 1):
+            if value == "_" and is_held and place < end and not _is_held(pieces, index + 1):
                 _put(voice, place, Lyric("", "single", voice.verse))  # the line of the melisma ends here
             place += 1
         before = " " if kind == "space" else value
@@ -89,4 +90,7 @@ def _put(voice: Voice, place: int, lyric: Lyric) -> None:
     """Put a syllable on the notes of a slot; one that is tied to an earlier syllable's note continues its text."""
     own = voice.lyrics.setdefault(id(voice.slots[place].notes[0]), {})
     before = own.get(lyric.verse)
-    own[lyric.verse] = replace(before, text=f"{before.text} {lyric.text}") if before and before.text else lyric
+    if before is None or not before.text:
+        own[lyric.verse] = lyric
+    elif lyric.text:
+        own[lyric.verse] = replace(before, text=f"{before.text} {lyric.text}")

@@ -61,16 +61,20 @@ class Report:
     Attributes:
         dropped: Counts of what a score has no place for, by a noun with `{s}` for its plural.
         ornaments: Counts of decorations by name.
-        faults: Places of what is wrong in the file (line and text), by kind, a plural.
+        faults: Counts of what is wrong in the file, by kind, a plural.
+        places: Line and text of the first fault of each kind.
     """
 
     dropped: Counter[str] = field(default_factory=Counter)
     ornaments: Counter[str] = field(default_factory=Counter)
-    faults: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    faults: Counter[str] = field(default_factory=Counter)
+    places: dict[str, str] = field(default_factory=dict)
 
     def fault(self, kind: str, line: int, example: str) -> None:
         """Count something that is wrong in the file."""
-        self.faults.setdefault(kind, []).append((line, example[:24]))
+        self.faults[kind] += 1
+        if kind not in self.places:
+            self.places[kind] = f"line {line} ({printable(example[:80], 24)})"
 
     def sentences(self) -> list[str]:
         """Return one phrase for everything that was dropped, and one for each kind of fault."""
@@ -81,9 +85,7 @@ class Report:
             count = self.ornaments.total()
             dropped.append(f"{count:,} decoration{'s' * (count != 1)} ({', '.join(names)}{more})")
         found = [f"dropped: {', '.join(dropped)}"] if dropped else []
-        for kind, places in self.faults.items():
-            line, example = places[0]
-            found.append(f"{kind}: {len(places):,}, the first in line {line} ({printable(example, 24)})")
+        found += [f"{kind}: {count:,}, the first in {self.places[kind]}" for kind, count in self.faults.items()]
         return found
 
 

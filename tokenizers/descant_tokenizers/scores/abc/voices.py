@@ -237,7 +237,7 @@ class Voice:
             before = after = len(text) // 2
         if before:
             self.sign("end", (max(before + 1, self._times),))
-        elif "||" in text or "|]" in text or ("[|" in text and text != "[|]"):
+        elif text != "[|]" and any(double in text for double in ("||", "|]", "[|")):
             self.sign("double")
         if before or after:
             self._times = after + 1 if after else 2

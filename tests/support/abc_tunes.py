@@ -1,0 +1,35 @@
+"""Short tunes in ABC for tests, and their notes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from descant_tokenizers.scores import ReadResult
+from descant_tokenizers.scores.reading import parse_score
+
+HEAD = "X:1\nT:Test\nM:4/4\nL:1/4\nK:C\n"
+
+
+def read(body: str, head: str = HEAD, *, unfold: bool = True, tune: int | None = None) -> ReadResult:
+    """Read music under a header; the fields of `head` may be anything."""
+    return parse_score(Path("made.abc"), (head + body + "\n").encode(), marks=True, unfold=unfold, tune=tune)
+
+
+def pitches(body: str, head: str = HEAD) -> list[int]:
+    """MIDI pitches of the first track, in order of time."""
+    return [note.pitch for note in read(body, head).score.tracks[0].notes]
+
+
+def notes(body: str, head: str = HEAD) -> list[tuple[float, float, int]]:
+    """Onset and length in quarters, and pitch, of the notes of the first track."""
+    return notes_of(read(body, head))[0]
+
+
+def notes_of(result: ReadResult) -> list[list[tuple[float, float, int]]]:
+    """The same of every track."""
+    return [[(n.time / 480, n.duration / 480, n.pitch) for n in track.notes] for track in result.score.tracks]
+
+
+def lengths(body: str, head: str = HEAD) -> list[float]:
+    """Lengths of the notes of the first track, in quarters."""
+    return [length for _, length, _ in notes(body, head)]

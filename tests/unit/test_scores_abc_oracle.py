@@ -1,0 +1,88 @@
+"""ABC against second readers: all tunes of Ryan and Aird against abc2midi, the Open Hymnal against its MIDI files.
+
+The differences are listed one by one in tests/data/abc2midi_differences.yaml, each with its reason.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from abc2midi import COMMAND, are_equal, plain, play, played
+from symusic.core import ScoreTick
+
+from descant_tokenizers.corpora.catalogue import LIMITS, Music21Corpus
+from descant_tokenizers.scores.abc.text import decode, tunes_of
+from descant_tokenizers.scores.reading import parse_score
+
+DATA = Path(__file__).resolve().parent.parent / "data"
+
+needs_abc2midi = pytest.mark.skipif(COMMAND is None, reason="abc2midi (Debian: abcmidi) is not installed")
+
+
+def listed() -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = yaml.safe_load((DATA / "abc2midi_differences.yaml").read_text(encoding="utf-8"))
+    return found
+
+
+def differences(keys: list[str], folder: Path, *, unfold: bool) -> set[str]:
+    """Return the keys of tunes that abc2midi reads otherwise."""
+    reader = Music21Corpus("folk").reader
+    found = set()
+    for key in keys:
+        data = reader.load(key)
+        score = parse_score(reader.root / key, data, LIMITS, unfold=unfold).score
+        if not are_equal(played(score), play(plain(data.decode("latin-1"), with_repeats=unfold), folder)):
+            found.add(key)
+    return found
+
+
+@needs_abc2midi
+@pytest.mark.parametrize("unfold", [False, True], ids=["as written", "as played"])
+def test_some_tunes_of_ryan_and_aird_have_the_notes_of_abc2midi(tmp_path: Path, *, unfold: bool) -> None:
+    keys = [*Music21Corpus("folk").keys][::25]
+    expected = {*listed()["both"], *listed()["played" if unfold else "written"]}
+    assert differences(keys, tmp_path, unfold=unfold) == expected & set(keys)
+
+
+@needs_abc2midi
+@pytest.mark.slow
+@pytest.mark.parametrize("unfold", [False, True], ids=["as written", "as played"])
+def test_all_tunes_of_ryan_and_aird_have_the_notes_of_abc2midi(tmp_path: Path, *, unfold: bool) -> None:
+    keys = [*Music21Corpus("folk").keys]
+    assert len(keys) == 1_059 + 1_180
+    expected = {*listed()["both"], *listed()["played" if unfold else "written"]}
+    assert differences(keys, tmp_path, unfold=unfold) == expected
+
+
+def chords(track: list[tuple[int, int, int]]) -> list[int]:
+    """Return the pitches of a track in order; those of one chord from low to high (abc2midi rolls chords)."""
+    found: list[tuple[int, int]] = []
+    start = -100
+    for time, pitch, _ in track:
+        start = time if time - start > 6 else start
+        found.append((start, pitch))
+    return [pitch for _, pitch in sorted(found)]
+
+
+def test_the_open_hymnal_has_the_notes_of_its_midi_files(repo_root: Path) -> None:
+    folder = repo_root.parent / "shared" / "data" / "hymns"
+    if not folder.is_dir():
+        pytest.skip("the Open Hymnal is not in ../shared/data/hymns")
+    archive = zipfile.ZipFile(folder / "open_hymnal_midi.zip")
+    num_four_part = 0
+    others = []
+    for tune in tunes_of(decode((folder / "OpenHymnal.abc").read_bytes())):
+        text = "\n".join(line for _, line in tune.lines)
+        own = played(parse_score(Path("hymn.abc"), text.encode()).score)
+        right = played(ScoreTick.from_midi(archive.read(f"hymn{int(tune.number):03}.mid")))
+        if sorted(map(chords, own)) != sorted(map(chords, right)):
+            others.append((tune.number, tune.title))
+        elif len(own) == 4:
+            num_four_part += 1
+    assert num_four_part == 273
+    # Six hymns have the number 1 and share a MIDI file; in 51 a chord holds a note twice; 137 has no MIDI notes.
+    assert sorted(int(number) for number, _ in others) == [1, 1, 1, 1, 1, 51, 137]
