@@ -5,6 +5,7 @@ Units: quarter notes, as exact fractions; ticks where a name says so.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from descant_tokenizers.scores.measures import DEFAULT_VELOCITY, TICKS_PER_QUART
 from descant_tokenizers.scores.repeats import Notation
 
 _MAX_NAMED = 4
+_QUALIFIED = re.compile(r"(.*?)( of | over | between | without | that |$)(.*)")
 _MAX_TITLE = 120
 _SIGN_ORDER = ("end", "double", "to coda", "fine", "da capo", "dal segno", "part", "segno", "coda", "start", "ending")
 _MINOR = ("minor", "aeolian")
@@ -129,8 +131,9 @@ class Report:
 
 
 def _plural(noun: str, count: int) -> str:
-    head, of, rest = noun.partition(" of ")
-    return noun if count == 1 else f"{head}s{of}{rest}"
+    """Return a noun for a number of things: 2 `note of percussion` are `notes of percussion`."""
+    head, place, rest = _QUALIFIED.match(noun).groups()  # type: ignore[union-attr]
+    return noun if count == 1 else f"{head}s{place}{rest}"
 
 
 class Line(NamedTuple):
