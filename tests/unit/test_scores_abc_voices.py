@@ -61,6 +61,9 @@ def sung(body: str, head: str = HEAD) -> list[str]:
         ("|:c4|d4[|]:|e4|", "cdcde"),
         ("c4|:d4|", "cd"),
         ("c2:|:d2:|", "ccdd"),
+        ("|:c4:[|]|]d4|", "ccd"),
+        ("|:c4| 1 d4:| 2 e4|]f4|", "cdcef"),
+        ("|:c4|\\\n1 d4:|\n2 e4|]f4|", "cdcef"),
     ],
 )
 def test_repeats(music: str, order: str) -> None:

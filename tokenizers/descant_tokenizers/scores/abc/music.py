@@ -285,6 +285,14 @@ class MusicReader(ABC):
         if not self._current().begin_overlay(len(symbol[0])):
             self._report.fault("impossible overlays", self._line, symbol[0])
 
+    def _take_bare(self, symbol: re.Match[str]) -> None:
+        """Take a digit between spaces: `| 1`, which the standard does not allow, can only mean an ending."""
+        voice = self._current()
+        if voice.time == voice.measure_start and not self._grace_length:
+            voice.ending((int(symbol[0]),))
+        else:
+            self._take_unknown(symbol)
+
     def _take_unknown(self, symbol: re.Match[str]) -> None:
         self._report.fault(_UNKNOWN, self._line, symbol[0])
 
