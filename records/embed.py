@@ -121,7 +121,8 @@ def embed(run: str, name: str, folder: Path, facts: dict[str, str]) -> None:
         save_gan(folder, gan.generator, gan_meta, card, torch.float16)
         return
     checkpoint = load_checkpoint(run)
-    meta = replace(checkpoint.meta, training=checkpoint.meta.training | facts)
+    corpora = {Path(corpus).name: digest for corpus, digest in checkpoint.meta.corpora.items()}
+    meta = replace(checkpoint.meta, corpora=corpora, training=checkpoint.meta.training | facts)
     figures = [f for key in ("evaluation", "test") if key in facts for f in measured(RECORDS.parent / facts[key], name)]
     card = model_card(checkpoint.model, meta, checkpoint.vocabulary, figures)
     save_checkpoint(folder, checkpoint.model, checkpoint.vocabulary.tokenizer, meta, card)

@@ -20,6 +20,9 @@ from descant_modeling.decoding.template import Template
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.tokens.grammar import Grammar
 
+#: Share of the temperature at which a model with hints draws pitches and chords; rhythm is drawn at all of it. Chosen
+#: on valid: lower for all tokens dulls the rhythm (records/LOG.md).
+PITCH_TEMPERATURE = 0.75
 _LOWEST_TEMPERATURE = 1e-6  # below it, logits divided by the temperature overflow
 _MAX_STEPWISE = 4  # context tokens that are fed one at a time
 
@@ -152,7 +155,8 @@ def draw(logits_BV: Logits, rows: Sequence[SequenceState], config: GenerationCon
     found = []
     for row, log_p_V in zip(rows, log_p, strict=True):
         legal_ids = row.legal().nonzero()[0]
-        token_id = int(legal_ids[_pick(log_p_V[legal_ids], config, row.random)])
+        temperature = config.temperature * (PITCH_TEMPERATURE if row.draws_pitch else 1.0)
+        token_id = int(legal_ids[_pick(log_p_V[legal_ids], temperature, config.top_p, row.random)])
         found.append(Drawn(token_id, float(log_p_V[token_id]), log_p_V, legal_ids))
     return found
 
@@ -164,13 +168,13 @@ def log_mass(drawn: Drawn, temperature: float) -> float:
     return float(np.log(p_V[drawn.legal_ids].sum()) - np.log(p_V.sum()))
 
 
-def _pick(log_p_N: npt.NDArray[np.float32], config: GenerationConfig, random: np.random.Generator) -> int:
+def _pick(log_p_N: npt.NDArray[np.float32], temperature: float, top_p: float, random: np.random.Generator) -> int:
     """Choose one of some tokens: of the most likely that together reach `top_p`, by one uniform number."""
-    if config.temperature == 0 or len(log_p_N) == 1:
+    if temperature == 0 or len(log_p_N) == 1:
         return int(log_p_N.argmax())
     below_max_N = log_p_N.astype(np.float64) - log_p_N.max()
-    p_N = np.exp(below_max_N / max(config.temperature, _LOWEST_TEMPERATURE))
+    p_N = np.exp(below_max_N / max(temperature, _LOWEST_TEMPERATURE))
     order_N = (-p_N).argsort(kind="stable")
     reached_N = p_N[order_N].cumsum()
-    last = int(reached_N[:-1].searchsorted(config.top_p * reached_N[-1]))  # where the nucleus ends
+    last = int(reached_N[:-1].searchsorted(top_p * reached_N[-1]))  # where the nucleus ends
     return int(order_N[reached_N[:last].searchsorted(random.random() * reached_N[last], side="right")])

@@ -94,6 +94,13 @@ class SequenceState:
         """The onset being written, from the beginning of the piece; `NEVER` after the last bar."""
         return NEVER if self.done else self.template.bars[self.bar].start_ticks + max(0, self.state.offset_ticks)
 
+    @property
+    def draws_pitch(self) -> bool:
+        """True if the next token is a pitch or part of a chord, in a layout with hints."""
+        if self.template.guide is None or self.done:
+            return False
+        return self._chord_root is not None or self.state.kind == "Program"
+
     def legal(self) -> Mask:
         """Return the mask of tokens to choose from, (V,)."""
         if self._chord_root is not None:

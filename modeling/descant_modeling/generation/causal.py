@@ -80,6 +80,11 @@ class CausalGenerator(ABC):
             self._voice_names(ranks),
         )
 
+    def _style(self, config: GenerationConfig) -> str | None:
+        """Return the style to ask for; with hints, the first one of the model where none is requested."""
+        layout = self.checkpoint.layout.config
+        return layout.styles[0] if config.style is None and layout.hints and layout.styles else config.style
+
     def _annotations(self, request: Request, prompt: Prompt) -> Annotations | None:
         """Return what the hints say, for a layout with hints."""
         if not self.checkpoint.layout.config.hints:
@@ -156,7 +161,7 @@ class CausalGenerator(ABC):
             prompt.pitches,
             to_the_end=task is Task.HARMONIZE and not self._is_polyphonic,
             max_bar_tokens=self._max_bar_tokens(prompt, spans),
-            style=config.style,
+            style=self._style(config),
             annotations=partial.annotations,
             hint_stop=bars.stop,
         )
