@@ -20,6 +20,7 @@ from hypothesis import settings
 
 if TYPE_CHECKING:
     from descant_modeling.training.trainer import Trainer
+    from descant_tokenizers.tokens.hints import Annotations
     from descant_tokenizers.tokens.piece import Piece
     from descant_tokenizers.tokens.vocabulary import Vocabulary
 
@@ -95,6 +96,34 @@ def outer_first(vocabulary: Vocabulary) -> Vocabulary:
     from descant_tokenizers.tokens.presets import build_tokenizer
 
     return type(vocabulary)(build_tokenizer("sbat"))
+
+
+@pytest.fixture(scope="session")
+def hint_vocabulary(vocabulary: Vocabulary) -> Vocabulary:
+    """The vocabulary of the `sbat-hints` preset."""
+    from descant_tokenizers.tokens.presets import build_tokenizer
+
+    return type(vocabulary)(build_tokenizer("sbat-hints"))
+
+
+@pytest.fixture(scope="session")
+def hinted_chorales(hint_vocabulary: Vocabulary) -> dict[str, tuple[Piece, Annotations]]:
+    """Six chorales by Bach, with pickups and in 4/4, 3/4 and 3/2, and what is known of them but for their chords."""
+    from descant_tokenizers.corpora.chorales import chorale_files, read_chorale
+    from descant_tokenizers.tokens.encode import encode_score
+    from descant_tokenizers.tokens.harmony import closing_key
+    from descant_tokenizers.tokens.hints import Annotations
+
+    found = {}
+    for path in chorale_files():
+        if path.stem in ("bwv36.8-2", "bwv43.11", "bwv66.6", "bwv119.9", "bwv123.6", "bwv269"):
+            reading = read_chorale(path)
+            piece = encode_score(hint_vocabulary, reading.score).piece
+            scale = hint_vocabulary.ticks_per_quarter / reading.score.ticks_per_quarter
+            ends = tuple(round(tick * scale) for tick in reading.fermatas_ticks)
+            found[path.stem] = piece, Annotations(ends, closing_key(piece), harmonic_rhythm="beat")
+    assert len(found) == 6
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -338,6 +367,17 @@ def style_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     vocabulary = Vocabulary(build_tokenizer("satb-style"))
     layout = LayoutConfig(1, given_at_onsets=True, styles=("bach", "folk"))
     return save_untrained(vocabulary, RANGES, tmp_path_factory.mktemp("checkpoints") / "two-styles", layout)
+
+
+@pytest.fixture(scope="session")
+def hints_checkpoint(hint_vocabulary: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint folder of an untrained model of four voices with hints."""
+    from untrained import save_untrained
+
+    from descant_tokenizers.tokens.tasks import LayoutConfig
+
+    ranges = [RANGES[rank] for rank in (0, 3, 1, 2)]  # soprano, bass, alto, tenor
+    return save_untrained(hint_vocabulary, ranges, tmp_path_factory.mktemp("hints"), LayoutConfig(hints=True))
 
 
 @pytest.fixture

@@ -72,6 +72,12 @@ def _given(outcome: Outcome) -> str:
     return f"{name}, all but bar{f's {first}-{last}' if first < last else f' {first}'}"
 
 
+def _phrases(result: GenerationResult) -> list[str]:
+    """Return the bars in which phrases end, and their source; empty if there are none."""
+    bars = ", ".join(map(str, result.phrases))
+    return [f"bar{'s' * (len(result.phrases) > 1)} {bars} ({result.phrase_source})"] if bars else []
+
+
 def _to_listen(files: WrittenFiles) -> Sequence[Path]:
     """Return the sound file of a sample, if there is one."""
     return next((files.files[form] for form in ("mp3", "flac", "wav") if form in files.files), ())
@@ -82,7 +88,7 @@ def _given_rule(sample: Sample) -> Callable[[str, NoteTick], bool]:
 
 
 def facts_of(outcome: Outcome) -> dict[str, Any]:
-    """Return the report as values for JSON; `outputs`, `files`, `keys` and `chords` have one entry per sample."""
+    """Return the report as values for JSON; lists of `outputs`, `files`, `keys`, `plans`, `chords` go by sample."""
     result, files, renderings = outcome.result, outcome.files, outcome.renderings
     num_tokens = sum(sample.num_tokens for sample in result.samples)
     return {
@@ -100,6 +106,9 @@ def facts_of(outcome: Outcome) -> dict[str, Any]:
         "files": [{form: [str(path) for path in paths] for form, paths in each.files.items()} for each in files],
         "left_out": left_out(files),
         "keys": [str(rendering.key) for rendering in renderings],
+        "phrases": list(result.phrases),
+        "phrase_source": result.phrase_source,
+        "plans": [list(sample.chords) for sample in result.samples if sample.chords],
         "chords": [
             [
                 {"bar": chord.bar, "time_ticks": chord.time_ticks, "symbol": chord.symbol, "numeral": chord.numeral}
@@ -124,6 +133,8 @@ def summary(outcome: Outcome) -> str:
         *_labelled("given", [_given(outcome), *result.remarks]),
         *_labelled("written", [f"{', '.join(result.written)}: {counts} notes in {outcome.seconds:.1f} s"]),
         *_labelled("key", _unique(str(rendering.key_found) for rendering in renderings)),
+        *_labelled("phrases", _phrases(result)),
+        *_labelled("plan", [f"| {' | '.join(sample.chords)} |" for sample in result.samples if sample.chords]),
     ]
     for rendering in renderings:
         if rendering.with_chords:

@@ -64,7 +64,8 @@ Chords = Annotated[
     typer.Option(
         metavar="[CHORDS]",
         help="Without a value: print the chords of the result and add them to the sheet music. With chords such as "
-        "'C | F G7 | C/E': the chords of each bar. midinet: one triad a bar, such as 'C G Am F'.",
+        "'C | F G7 | C/E': the chords of each bar, which the summary's plan shows in the same form. "
+        "midinet: one triad a bar, such as 'C G Am F'.",
     ),
 ]
 Given = Annotated[

@@ -23,11 +23,15 @@ from descant_modeling.decoding.sequences import InfilledNotes
 from descant_modeling.decoding.smc import num_particles, sample_particles
 from descant_modeling.decoding.template import Span, make_template
 from descant_tokenizers.tokens.grammar import Grammar
+from descant_tokenizers.tokens.harmony import beat_ticks
+from descant_tokenizers.tokens.hint_tokens import BEATS_AHEAD, BEATS_AHEAD_OTHERS
 from descant_tokenizers.tokens.kinds import kind_of
 from descant_tokenizers.tokens.piece import GridBar, GridNote, GridTempo, Piece
 from descant_tokenizers.tokens.tasks import Task, TaskLayout
 
 _TOKENS_PER_BAR = 4  # bar, time signature, mask, separator
+_HINTS_PER_BAR = 6  # bars left, bars left of the gap, the pitch class after it in four voices
+_HINTS_PER_BEAT = 3  # the phrase, root and quality of the chord; pitch classes ahead are counted with the given voices
 _MARGIN = 0.9  # of the model's positions, because new notes are estimated as one for each voice and quarter
 _WINDOW_BARS = 8  # longest span that is drawn in training, see `examples.MAX_INFILL_BARS`
 _DISCARDED_BARS = 2
@@ -122,7 +126,7 @@ class Infiller:
             else:
                 parts = sample_particles(*sampling, self._num_particles, report, report_bar)
             for sample, part in zip(samples, parts, strict=True):
-                part.discard_from(window.kept)
+                part.discard_from(window.kept, pieces[0].bar_starts_ticks()[window.kept])
                 sample.add(part)
             pieces = [
                 with_content(piece, part.notes, part.tempos)
@@ -181,12 +185,11 @@ class Infiller:
         quarters = sum(bar.meter.bar_ticks for bar in target) / self.layout.vocabulary.ticks_per_quarter
         expected = num_notes + len(span.voices) * quarters
         if self.layout.config.hints:
-            given = max(
-                sum(n.voice not in span.voices for b in piece.bars[low:high] for n in b.notes) for piece in pieces
-            )
-            return (
-                num_bar_tokens + 12 * len(target) + round(self._tokens_per_note * expected + 8 * given + 2 * quarters)
-            )
+            given = len({*pieces[0].voices} - {*span.voices})
+            ahead = BEATS_AHEAD + (given - 1) * BEATS_AHEAD_OTHERS if given else 0
+            num_beats = sum(bar.meter.bar_ticks // beat_ticks(bar.meter) for bar in target)
+            num_hints = _HINTS_PER_BAR * (high - low) + (ahead + _HINTS_PER_BEAT) * num_beats
+            return num_bar_tokens + num_hints + round(self._tokens_per_note * expected)
         if self.layout.config.given_at_onsets and span.task is not Task.CONTINUE:  # context notes are there twice
             expected += sum(note.voice not in span.voices for bar in target for note in bar.notes)
         return num_bar_tokens + round(self._tokens_per_note * expected)

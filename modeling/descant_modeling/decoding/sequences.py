@@ -41,10 +41,11 @@ class InfilledNotes:
     num_tokens: int = 0
     log_likelihood: float = 0.0
 
-    def discard_from(self, bar: int) -> None:
-        """Discard the notes and tempos of a bar and of those after it."""
+    def discard_from(self, bar: int, start_ticks: int) -> None:
+        """Discard what was written in a bar, which begins at `start_ticks`, and in those after it."""
         self.notes = {index: notes for index, notes in self.notes.items() if index < bar}
         self.tempos = {index: tempos for index, tempos in self.tempos.items() if index < bar}
+        self.chords = {onset: chord for onset, chord in self.chords.items() if onset < start_ticks}
 
     def add(self, other: InfilledNotes) -> None:
         """Add the notes of other bars."""

@@ -31,8 +31,8 @@ class Request:
         track: The melody's track, number from 1 or name, where one is given.
         bars: To infill, the first and last bar as counted in the score (a pickup is bar 0).
         num_bars: Bars to continue or compose, 1-256; None for the default.
-        chords: The chords of each bar, separated by spaces: `C`, `F#m G7`, `C/E`. To compose, a major or minor triad
-            for each bar.
+        chords: The chords of each bar but a pickup, separated by spaces: `C`, `F#m G7`, `C/E`, `N.C.` for no chord;
+            empty for the model's choice. To compose, a major or minor triad for each bar.
         key: The key in which the music ends, such as `G major`; None leaves it to the melody.
         phrases: Numbers of the bars in which phrases end; empty for no phrases, None to use `phrase_ends`.
         phrase_ends: Onsets of the last notes of phrases, in the score's ticks (from fermatas); empty to guess them.
@@ -82,6 +82,8 @@ class Sample:
         melody_kept: Share of the melody that a model which generates all voices reproduced, 0-1.
         heard: Names of the voices or instruments with new notes, as in `GenerationResult.written`; None if these are
             the names of their tracks.
+        chords: The chords of each bar, a pickup left out, requested or written by a model with hints, in the form of
+            `Request.chords`: `F G7`, or empty for a bar without any. Empty if no chord was requested or written.
     """
 
     score: ScoreTick
@@ -90,6 +92,7 @@ class Sample:
     log_likelihood: float | None
     melody_kept: float | None = None
     heard: frozenset[str] | None = None
+    chords: tuple[str, ...] = ()
 
     @property
     def given(self) -> frozenset[tuple[str, int, int]]:
@@ -106,12 +109,16 @@ class GenerationResult:
         remarks: Choices and changes made during generation, one phrase each.
         given: Names of the prompt's voices.
         written: Names of the voices that were written.
+        phrases: Numbers of the bars in which phrases end, for a model with hints.
+        phrase_source: Where these are from: `as requested`, `fermatas` or `guessed`; empty if there are none.
     """
 
     samples: tuple[Sample, ...]
     remarks: tuple[str, ...]
     given: tuple[str, ...]
     written: tuple[str, ...]
+    phrases: tuple[int, ...] = ()
+    phrase_source: str = ""
 
     @property
     def score(self) -> ScoreTick:
@@ -174,6 +181,20 @@ def refuse_instruments(write: Sequence[str]) -> None:
     """Raise an `InputError` if instruments are chosen for a model of four voices."""
     if write:
         raise InputError("--write is for multitrack models, and this one writes four voices. Leave it out.")
+
+
+def refuse_hints(request: Request, *, but_chords: bool = False) -> None:
+    """Raise an `InputError` if a request says something that only models with hints take.
+
+    Args:
+        request: The request.
+        but_chords: True for a model that takes chords all the same.
+    """
+    chords = () if but_chords else request.chords
+    hints = {"--phrases": request.phrases, "--chords": chords, "--harmonic-rhythm": request.harmonic_rhythm}
+    for option, value in hints.items():
+        if value:
+            raise InputError(f"This model has no use for {option}. Leave it out, or choose another --model.")
 
 
 def check_style(style: str | None, known: Sequence[str] = ()) -> None:

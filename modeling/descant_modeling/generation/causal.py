@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 
 import numpy as np
 from symusic.core import ScoreTick
@@ -21,13 +20,12 @@ from descant_modeling.decoding.engine.graph import read_stack
 from descant_modeling.decoding.engine.onnx_engine import OnnxModel
 from descant_modeling.decoding.infilling import Infiller, OnPiece, with_bars
 from descant_modeling.decoding.template import MAX_BAR_TOKENS, Span
-from descant_modeling.generation.base import TASKS, GenerationResult, Request, check_style
-from descant_modeling.generation.planning import annotations_of
+from descant_modeling.generation.base import TASKS, GenerationResult, Request, check_style, refuse_hints
+from descant_modeling.generation.planning import Plan, plan_of
 from descant_modeling.generation.prompts import Prompt, TickSpan, bar_indices
 from descant_modeling.generation.results import PartialResult, PartialSample, Players, released, without_notes
 from descant_modeling.models.checkpoints import Checkpoint, not_loaded
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.tokens.hints import Annotations
 from descant_tokenizers.tokens.kinds import kind_of, make_grammar
 from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.tasks import Task
@@ -62,9 +60,8 @@ class CausalGenerator(ABC):
             return self._infill(request, config)
         num_bars = request.new_bars() if request.task == "continue" else 0
         prompt = self._read(request)
-        partial = _start(prompt, prompt.piece, config)
-        partial.annotations = self._annotations(request, prompt)
         ranks = self._new_ranks(request, prompt)
+        partial = _start(prompt, prompt.piece, config, self._plan(request, prompt, ranks))
         base, players = self._tracks(prompt, ranks, config)
         share = 0.5 if num_bars and ranks else 1.0
         if ranks:
@@ -73,11 +70,8 @@ class CausalGenerator(ABC):
             ranks = tuple(sorted({*prompt.ranks.values(), *ranks}))
             self._continue(partial, ranks, num_bars, config, part_of(config.progress, 1.0 - share, share))
             base = released(base, prompt.bars[-1].end_ticks)
-        return GenerationResult(
-            partial.finish(base, players),
-            prompt.remarks,
-            self._track_names(prompt, prompt.parts),
-            self._voice_names(ranks),
+        return partial.result(
+            base, players, given=self._track_names(prompt, prompt.parts), written=self._voice_names(ranks)
         )
 
     def _style(self, config: GenerationConfig) -> str | None:
@@ -85,12 +79,12 @@ class CausalGenerator(ABC):
         layout = self.checkpoint.layout.config
         return layout.styles[0] if config.style is None and layout.hints and layout.styles else config.style
 
-    def _annotations(self, request: Request, prompt: Prompt) -> Annotations | None:
-        """Return what the hints say, for a layout with hints."""
-        if not self.checkpoint.layout.config.hints:
-            return None
-        known = annotations_of(request, prompt, writes_chords=request.task != "continue")
-        return replace(known, phrase_ends=None, chords=None) if request.task == "continue" else known
+    def _plan(self, request: Request, prompt: Prompt, new: Collection[int]) -> Plan | None:
+        """Plan the hints for the voices to write to a prompt, for a layout with hints."""
+        if self.checkpoint.layout.config.hints:
+            return plan_of(request, prompt, new)
+        refuse_hints(request)
+        return None
 
     def _harmonize(
         self, partial: PartialResult, ranks: Iterable[int], config: GenerationConfig, progress: OnProgress | None
@@ -121,17 +115,14 @@ class CausalGenerator(ABC):
         tracks = self._rewritten_tracks(request, prompt)
         start, end = prompt.bars[first].start_ticks, prompt.bars[last].end_ticks
         spans = {rank: prompt.rewritable(rank, start, end) for rank in {prompt.ranks[index] for index in tracks}}
-        partial = _start(prompt, prompt.piece_without(tracks, start, end), config)
-        partial.annotations = self._annotations(request, prompt)
+        plan = self._plan(request, prompt, spans)
+        partial = _start(prompt, prompt.piece_without(tracks, start, end), config, plan)
         self._write(partial, Task.INFILL, spans, range(first, last + 1), config, config.progress)
         base = without_notes(prompt.score, tracks, start, end)
         players = {rank: [index for index in prompt.players(rank) if index in tracks] for rank in spans}
         kept = [index for index in prompt.parts if index not in tracks] if self._is_polyphonic else prompt.parts
-        return GenerationResult(
-            partial.finish(base, players),
-            prompt.remarks,
-            self._track_names(prompt, kept),
-            self._track_names(prompt, tracks),
+        return partial.result(
+            base, players, given=self._track_names(prompt, kept), written=self._track_names(prompt, tracks)
         )
 
     def _write(
@@ -162,7 +153,7 @@ class CausalGenerator(ABC):
             to_the_end=task is Task.HARMONIZE and not self._is_polyphonic,
             max_bar_tokens=self._max_bar_tokens(prompt, spans),
             style=self._style(config),
-            annotations=partial.annotations,
+            annotations=None if partial.plan is None else partial.plan.for_task(task),
             hint_stop=bars.stop,
         )
         infiller = Infiller(self.model, self.checkpoint.layout, self.grammar, config)
@@ -226,10 +217,10 @@ def open_model(checkpoint: Checkpoint) -> EngineModel:
         raise not_loaded(checkpoint.folder, "parameters are missing or have another size") from None
 
 
-def _start(prompt: Prompt, piece: Piece, config: GenerationConfig) -> PartialResult:
+def _start(prompt: Prompt, piece: Piece, config: GenerationConfig, plan: Plan | None) -> PartialResult:
     """Start all samples from the same piece, each with its own random stream."""
     samples = [PartialSample(np.random.default_rng((config.seed, index))) for index in range(config.num_samples)]
-    return PartialResult(prompt, [piece], samples)
+    return PartialResult(prompt, [piece], samples, plan)
 
 
 def _sketcher(prompt: Prompt, before: Piece, span: Span, on_bar: OnSketch) -> OnPiece:

@@ -6,19 +6,23 @@ Units: grid ticks of the vocabulary, except in requests.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 from symusic.core import TrackTick
 
 from descant_modeling.generation.base import Request
 from descant_modeling.generation.prompts import Prompt
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.rendering.spelling import parse_key
+from descant_tokenizers.rendering.spelling import fifths_of, name_of_fifths, note_name, parse_key
+from descant_tokenizers.scores.key import PITCH_NAMES
 from descant_tokenizers.tokens.harmony import (
     ChordLabel,
     PieceKey,
     SoundingNote,
     beats,
+    chord_name,
     closing_key,
     guess_phrase_ends,
     melody_key,
@@ -27,37 +31,95 @@ from descant_tokenizers.tokens.harmony import (
 )
 from descant_tokenizers.tokens.hint_tokens import HARMONIC_RHYTHMS, NUM_PITCH_CLASSES
 from descant_tokenizers.tokens.hints import Annotations
+from descant_tokenizers.tokens.tasks import Task
 
 _RELATIVE_MINOR = 9  # semitones above the tonic of a major key
+_MOST_FLATS = 5  # of a key signature; a key with more is spelled with sharps
 
 
-def annotations_of(request: Request, prompt: Prompt, *, writes_chords: bool = True) -> Annotations:
-    """Return the annotations of a prompt, at the pitch at which the model sees it.
+@dataclass(frozen=True)
+class Plan:
+    """What the hints of a prompt say.
+
+    Attributes:
+        prompt: The prompt on the grid.
+        annotations: Contents of the hints, at the pitch at which the model sees the prompt.
+        phrase_source: Where the phrases are from: `as requested`, `fermatas` or `guessed`.
+    """
+
+    prompt: Prompt
+    annotations: Annotations
+    phrase_source: str
+
+    @property
+    def phrases(self) -> tuple[int, ...]:
+        """Numbers of the bars in which phrases end."""
+        ends = self.annotations.phrase_ends or ()
+        return tuple(dict.fromkeys(_bar_number(self.prompt, end) for end in ends))
+
+    def for_task(self, task: Task) -> Annotations:
+        """Return what the hints say in a task: of a continuation, only the key and the end are known."""
+        if task is not Task.CONTINUE:
+            return self.annotations
+        return Annotations(key=self.annotations.key)
+
+    def symbols(self, written: Mapping[int, ChordLabel | None]) -> tuple[str, ...]:
+        """Return the chords of each bar, a pickup left out, at the prompt's own pitch, as `Request.chords` has them.
+
+        A beat without a chord keeps the one before; a bar without chords is empty.
+
+        Args:
+            written: Chords that the model wrote, by onset; those requested are added.
+        """
+        chords = {**(self.annotations.chords or {}), **written}
+        names = _names_in(self.annotations.key, -self.prompt.shift)
+        bars: list[str] = []
+        present = ""
+        for number, onsets in _beats_of_bars(self.prompt):
+            symbols = []
+            for onset in onsets:
+                if onset in chords:
+                    chord = chords[onset]
+                    present = chord_name(None if chord is None else chord.transpose(-self.prompt.shift), names)
+                symbols.append(present)
+            if number:
+                first = next(filter(None, symbols), "")
+                is_open = chords.keys().isdisjoint(onsets)
+                bars.append("" if is_open else " ".join(_shortened([symbol or first for symbol in symbols])))
+        return tuple(bars) if any(bars) else ()
+
+
+def plan_of(request: Request, prompt: Prompt, new: Collection[int]) -> Plan:
+    """Plan the hints of a prompt; what the request leaves open is read from it.
 
     Args:
-        request: The request; what it leaves open is read from the prompt.
+        request: The request.
         prompt: The prompt on the grid.
-        writes_chords: True if the model is to choose chords where none are given.
+        new: Ranks of the voices to write to it; empty if it is only continued.
 
     Raises:
-        InputError: A key, chord or harmonic rhythm that does not exist.
+        InputError: A chord, bar or harmonic rhythm that does not exist, or one that has no use here.
     """
     rhythm = request.harmonic_rhythm
     if rhythm is not None and rhythm not in HARMONIC_RHYTHMS:
         raise InputError(f"The harmonic rhythm is '{rhythm}'. Choose from auto, {', '.join(HARMONIC_RHYTHMS)}.")
-    piece = prompt.piece
-    notes = sounding_notes(piece)
-    ranks = sorted(set(piece.voices), key=lambda rank: -max((n.pitch for n in notes if n.voice == rank), default=0))
-    lead = 0 if 0 in ranks or not ranks else ranks[0]
-    chords = _chords(request.chords, prompt)
-    return Annotations(
-        phrase_ends=_phrase_ends(request, prompt, lead),
+    if request.task == "continue" and (request.phrases or request.chords or rhythm):
+        raise InputError("--phrases, --chords and --harmonic-rhythm are for harmonize and infill. Leave them out.")
+    lines = _lines(prompt)
+    given = [rank for rank in lines if rank not in new]
+    if request.phrases and not given:
+        raise InputError("Phrases belong to a given voice. Leave --phrases out, or choose a voice with --given.")
+    lead = min(lines, key=lambda rank: (rank > 0, -max(note.pitch for note in lines[rank])), default=0)
+    phrase_ends, source = _phrase_ends(request, prompt, lines.get(lead, ()), lead) if new and given else ((), "")
+    annotations = Annotations(
+        phrase_ends=phrase_ends or None,
         key=prompt.key,
-        chords=chords or None,
+        chords=_chords(request.chords, prompt) or None,
         harmonic_rhythm=rhythm,
-        ends=True,
-        writes_chords=writes_chords,
+        ends=request.task != "continue",
+        writes_chords=bool(new),
     )
+    return Plan(prompt, annotations, source if phrase_ends else "")
 
 
 def prompt_key(request: Request, lines: Iterable[TrackTick]) -> PieceKey | None:
@@ -74,34 +136,6 @@ def prompt_key(request: Request, lines: Iterable[TrackTick]) -> PieceKey | None:
     return PieceKey((key.sharps * 7 + (0 if is_major else _RELATIVE_MINOR)) % NUM_PITCH_CLASSES, is_major)
 
 
-def _phrase_ends(request: Request, prompt: Prompt, lead: int) -> tuple[int, ...] | None:
-    """Return the onsets of the last notes of phrases, as requested, as marked or as guessed; None for no phrases."""
-    if request.phrases is not None:
-        return _ends_in_bars(request.phrases, prompt, lead) or None
-    if not request.phrase_ends:
-        return guess_phrase_ends(prompt.piece, lead) or None
-    found = {grid_ticks(prompt, tick) for tick in request.phrase_ends}
-    last = [note.start_ticks for note in sounding_notes(prompt.piece) if note.voice == lead]
-    return tuple(sorted({*found, *last[-1:]}))
-
-
-def _ends_in_bars(numbers: Sequence[int], prompt: Prompt, lead: int) -> tuple[int, ...]:
-    """Return the onset of the last note of the melody in each of some bars.
-
-    Raises:
-        InputError: The prompt has no such bar, or no note in it.
-    """
-    onsets = {}
-    starts = prompt.piece.bar_starts_ticks()
-    for note in sounding_notes(prompt.piece):
-        if note.voice == lead:
-            onsets[prompt.bars[bisect.bisect_right(starts, note.start_ticks) - 1].number] = note.start_ticks
-    for number in numbers:
-        if number not in onsets:
-            raise InputError(f"No note of the melody begins in bar {number}. Give bars in which phrases end.")
-    return tuple(sorted(onsets[number] for number in set(numbers)))
-
-
 def grid_ticks(prompt: Prompt, tick: int) -> int:
     """Return a time of the prompt's score, in its ticks, on the grid."""
     starts = [bar.start_ticks for bar in prompt.bars]
@@ -110,28 +144,99 @@ def grid_ticks(prompt: Prompt, tick: int) -> int:
     return before + round((tick - starts[index]) / prompt.ticks_per_grid_tick)
 
 
+def _names_in(key: PieceKey | None, shift: int) -> Sequence[str]:
+    """Return the names of the pitch classes as they are spelled in a key that is moved by semitones."""
+    if key is None:
+        return PITCH_NAMES
+    tonic = key.tonic + shift - (0 if key.is_major else _RELATIVE_MINOR)
+    sharps = (tonic * 7 + _MOST_FLATS) % NUM_PITCH_CLASSES - _MOST_FLATS
+    mode = "major" if key.is_major else "minor"
+    spelled = [name_of_fifths(fifths_of(pitch, sharps, mode)) for pitch in range(NUM_PITCH_CLASSES)]
+    return [
+        note_name(step, alter) if abs(alter) < 2 else usual
+        for (step, alter), usual in zip(spelled, PITCH_NAMES, strict=True)
+    ]
+
+
+def _lines(prompt: Prompt) -> dict[int, list[SoundingNote]]:
+    """Return the notes of each voice of a prompt, by rank."""
+    lines: dict[int, list[SoundingNote]] = {}
+    for note in sounding_notes(prompt.piece):
+        lines.setdefault(note.voice, []).append(note)
+    return lines
+
+
+def _bar_number(prompt: Prompt, ticks: int) -> int:
+    """Return the number of the bar in which a time lies."""
+    starts = prompt.piece.bar_starts_ticks()[:-1]
+    return prompt.bars[bisect.bisect_right(starts, ticks) - 1].number
+
+
+def _beats_of_bars(prompt: Prompt) -> Iterator[tuple[int, list[int]]]:
+    """Yield the number of each bar and the onsets of its beats."""
+    starts, onsets = prompt.piece.bar_starts_ticks(), beats(prompt.piece)
+    for bar, (start, end) in zip(prompt.bars, pairwise(starts), strict=True):
+        yield bar.number, [onset for onset in onsets if start <= onset < end]
+
+
+def _phrase_ends(
+    request: Request, prompt: Prompt, melody: Sequence[SoundingNote], lead: int
+) -> tuple[tuple[int, ...], str]:
+    """Return the onsets of the last notes of phrases, and their source."""
+    if request.phrases is not None:
+        return _ends_in_bars(request.phrases, prompt, melody), "as requested"
+    scale = prompt.score.ticks_per_quarter // request.prompt.ticks_per_quarter
+    marked = [tick * scale for tick in request.phrase_ends if tick * scale < prompt.bars[-1].end_ticks]
+    if not marked:
+        return guess_phrase_ends(prompt.piece, lead), "guessed"
+    last = [note.start_ticks for note in melody[-1:]]
+    return tuple(sorted({*(grid_ticks(prompt, tick) for tick in marked), *last})), "fermatas"
+
+
+def _ends_in_bars(numbers: Sequence[int], prompt: Prompt, melody: Sequence[SoundingNote]) -> tuple[int, ...]:
+    """Return the onset of the last note of the melody in each of some bars.
+
+    Raises:
+        InputError: The prompt has no such bar, or no note in it.
+    """
+    onsets = {_bar_number(prompt, note.start_ticks): note.start_ticks for note in melody}
+    for number in numbers:
+        if number not in onsets:
+            raise InputError(f"No note of the melody begins in bar {number}. Give bars in which phrases end.")
+    return tuple(sorted(onsets[number] for number in set(numbers)))
+
+
 def _chords(names: Sequence[str], prompt: Prompt) -> dict[int, ChordLabel | None]:
     """Return the chord at each beat, given the chords of each bar as text; those of a bar share its beats.
 
     Raises:
         InputError: A chord that does not exist, or more chords than beats or bars.
     """
-    if not names:
-        return {}
-    bars = [index for index, bar in enumerate(prompt.bars) if bar.number > 0]
+    bars = [(number, onsets) for number, onsets in _beats_of_bars(prompt) if number]
     if len(names) > len(bars):
         raise InputError(f"There are chords for {len(names)} bars, but the prompt has {len(bars)}. Give fewer chords.")
-    starts, onsets = prompt.piece.bar_starts_ticks(), beats(prompt.piece)
     chords: dict[int, ChordLabel | None] = {}
-    for index, text in zip(bars, names, strict=False):
-        own = [onset for onset in onsets if starts[index] <= onset < starts[index + 1]]
+    for (number, onsets), text in zip(bars, names, strict=False):
         symbols = text.split()
-        if len(symbols) > len(own):
-            raise InputError(
-                f"Bar {prompt.bars[index].number} has {len(symbols)} chords, but {len(own)} beats. Give fewer chords."
-            )
-        for place, symbol in enumerate(symbols):
-            first, stop = place * len(own) // len(symbols), (place + 1) * len(own) // len(symbols)
-            chord = parse_chord_name(symbol).transpose(prompt.shift)
-            chords |= dict.fromkeys(own[first:stop], chord)
+        if len(symbols) > len(onsets):
+            found = f"{len(onsets)} beat{'s' * (len(onsets) > 1)}"
+            raise InputError(f"Bar {number} has {len(symbols)} chords, but {found}. Give fewer chords.")
+        for onset, symbol in zip(onsets, _shared_out(symbols, len(onsets)), strict=False):
+            chord = parse_chord_name(symbol)
+            chords[onset] = None if chord is None else chord.transpose(prompt.shift)
     return chords
+
+
+def _shared_out(symbols: Sequence[str], number: int) -> list[str]:
+    """Return the symbol of each of a number of beats; the symbols, if any, share them as evenly as possible."""
+    shares = [place * number // len(symbols) for place in range(len(symbols) + 1)] if symbols else []
+    return [symbol for symbol, (first, stop) in zip(symbols, pairwise(shares), strict=True) for _ in range(first, stop)]
+
+
+def _shortened(symbols: Sequence[str]) -> Sequence[str]:
+    """Return the fewest symbols of equal length that `_shared_out` turns into these."""
+    for length in range(len(symbols), 1, -1):
+        fewer = symbols[::length]
+        if len(symbols) % length == 0 and _shared_out(fewer, len(symbols)) == list(symbols):
+            return fewer
+    return symbols

@@ -31,11 +31,11 @@ from descant_modeling.decoding.infilling import with_content
 from descant_modeling.decoding.sampler import one_for_each
 from descant_modeling.decoding.sequences import InfilledNotes
 from descant_modeling.generation.base import GenerationResult, Sample
+from descant_modeling.generation.planning import Plan
 from descant_modeling.generation.prompts import Prompt, TickSpan
 from descant_tokenizers.scores.form import Form
 from descant_tokenizers.scores.tracks import DRUMS, program_name, track_label
 from descant_tokenizers.tokens.harmony import ChordLabel
-from descant_tokenizers.tokens.hints import Annotations
 from descant_tokenizers.tokens.piece import Piece
 
 #: Controllers that hold notes: sustain, sostenuto and soft pedal.
@@ -100,13 +100,13 @@ class PartialResult:
         prompt: The prompt.
         pieces: The music so far, as the model sees it: one piece that all samples share, or one for each.
         samples: The samples.
-        annotations: What hints say of the prompt, for a model with hints.
+        plan: What hints say of the prompt, for a model with hints.
     """
 
     prompt: Prompt
     pieces: list[Piece]
     samples: list[PartialSample]
-    annotations: Annotations | None = None
+    plan: Plan | None = None
 
     def add(self, infilled: Sequence[InfilledNotes], spans: Mapping[int, TickSpan]) -> None:
         """Add the new notes of each sample, within the spans of some voices."""
@@ -117,7 +117,9 @@ class PartialResult:
         for sample, new in zip(self.samples, infilled, strict=True):
             sample.add(self.prompt, new, spans)
 
-    def finish(self, base: ScoreTick, players: Players) -> tuple[Sample, ...]:
+    def result(
+        self, base: ScoreTick, players: Players, *, given: tuple[str, ...], written: tuple[str, ...]
+    ) -> GenerationResult:
         """Add the new notes of each sample to a copy of a score.
 
         A voice's notes go to the one of its tracks whose pitches are nearest, or to a new track if it has none. Where a
@@ -126,8 +128,18 @@ class PartialResult:
         Args:
             base: The score, which begins with the prompt's tracks in order where a voice has several tracks.
             players: Its tracks that may get notes.
+            given: Names of the prompt's voices.
+            written: Names of the voices that were written.
         """
-        return tuple(_finish(self.prompt, sample, base, players) for sample in self.samples)
+        samples = (_finish(self.prompt, sample, base, players) for sample in self.samples)
+        remarks, plan = self.prompt.remarks, self.plan
+        if plan is None:
+            return GenerationResult(tuple(samples), remarks, given, written)
+        planned = tuple(
+            replace(sample, chords=plan.symbols(partial.chords))
+            for sample, partial in zip(samples, self.samples, strict=True)
+        )
+        return GenerationResult(planned, remarks, given, written, plan.phrases, plan.phrase_source)
 
 
 def _finish(prompt: Prompt, sample: PartialSample, base: ScoreTick, players: Players) -> Sample:

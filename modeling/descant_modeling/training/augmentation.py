@@ -9,9 +9,11 @@ Units: grid ticks of the vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import bisect
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from operator import itemgetter
 
 import numpy as np
 
@@ -77,9 +79,11 @@ def in_other_meter(
         return whole * length + rest * length // quarter
 
     meters = []
-    for bar in piece.bars:
+    for index, bar in enumerate(piece.bars):
         quarters = bar.meter.numerator
         size = change.bar_quarters or quarters
+        if index and quarters % size:
+            return None
         while quarters > 0:
             part = quarters % size or size
             numerator = part * change.units
@@ -140,6 +144,7 @@ def ornament(
     ]
     following = {at: after.pitch for (at, _), (_, after) in pairwise(line)}
     ends = frozenset(annotations.phrase_ends or ())
+    chords = sorted((annotations.chords or {}).items(), key=itemgetter(0))
     low, high = min(vocabulary.pitch_id), max(vocabulary.pitch_id)
     bars = []
     for start, bar in zip(starts, piece.bars, strict=False):
@@ -152,19 +157,19 @@ def ornament(
                 notes.append(note)
                 continue
             lengths = _rhythm(note.duration_ticks, unit, beat_ticks(bar.meter), rng)
-            chord = _chord_before(annotations.chords or {}, at, beat_ticks(bar.meter))
+            chord = _chord_before(chords, at)
             pitches = _figure(note.pitch, following.get(at), len(lengths), chord, annotations.key, rng)
             parts, offset = [], note.offset_ticks
             for length, pitch in zip(lengths, pitches, strict=True):
                 parts.append(GridNote(offset, voice, pitch, length))
                 offset += length
-            is_legal = all(
+            is_legal = len(parts) > 1 and all(
                 low <= part.pitch <= high
                 and part.duration_ticks in durations
                 and part.offset_ticks < bar.meter.bar_ticks
                 for part in parts
             )
-            if len(parts) > 1 and rng.random() < 0.05:
+            if is_legal and rng.random() < 0.05 and parts[0].pitch == note.pitch:
                 parts.pop()  # a rest
             notes += parts if is_legal else [note]
         bars.append(bar.with_notes(notes))
@@ -199,10 +204,10 @@ def _rhythm(ticks: int, unit: int, beat: int, rng: np.random.Generator) -> list[
     return joined
 
 
-def _chord_before(chords: Mapping[int, ChordLabel | None], at: int, beat: int) -> ChordLabel | None:
-    """Return the chord at the beat of a note."""
-    found = [ticks for ticks in (at, at - at % beat) if ticks in chords]
-    return chords[found[0]] if found else None
+def _chord_before(chords: Sequence[tuple[int, ChordLabel | None]], at: int) -> ChordLabel | None:
+    """Return the chord at the beat of a note, of chords and their onsets."""
+    place = bisect.bisect_right(chords, at, key=itemgetter(0))
+    return chords[place - 1][1] if place else None
 
 
 def _figure(
@@ -218,11 +223,13 @@ def _figure(
         return found
 
     def passing() -> list[int]:
-        direction = 1 if after is not None and after > pitch else -1
+        if after is None:
+            return neighbor()
+        direction = 1 if after > pitch else -1
         line = [pitch]
         while len(line) < number:
             nearer = step(line[-1], direction)
-            line.append(line[-1] if after is not None and (nearer - after) * direction >= 0 else nearer)
+            line.append(line[-1] if (nearer - after) * direction >= 0 else nearer)
         return line
 
     def neighbor() -> list[int]:

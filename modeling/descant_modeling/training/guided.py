@@ -88,7 +88,7 @@ class GuidedSource(ExampleSource):
         known: Annotations | None,
     ) -> Encoded:
         """Lay out an example; one that is too long loses its last bars."""
-        voices = [voice for voice in voices if voice in piece.voices] or list(piece.voices)
+        voices = [voice for voice in voices if voice in piece.voices] or list(piece.voices or voices)
         encoded = self.layout.encode(piece, task, voices, span, style, known)
         while len(encoded.ids) > self.max_tokens and len(piece.bars) > 1:
             piece = Piece(piece.bars[: max(1, int(len(piece.bars) * self.max_tokens / len(encoded.ids) * 0.95))])

@@ -73,12 +73,19 @@ def beat_ticks(meter: Meter) -> int:
     return meter.beat_ticks * (3 if meter.numerator % 3 == 0 else 2)
 
 
+def has_pickup(piece: Piece) -> bool:
+    """Return True if the first bar is shorter than the second one."""
+    return len(piece.bars) > 1 and piece.bars[0].meter.bar_ticks < piece.bars[1].meter.bar_ticks
+
+
 def beats(piece: Piece) -> list[int]:
-    """Return the onsets of all beats. A pickup's beats are counted back from its end."""
+    """Return the onsets of all beats. A pickup's beats are those of the next bar, counted back from its end."""
     found, starts = [], piece.bar_starts_ticks()
     for index, bar in enumerate(piece.bars):
-        beat, length = beat_ticks(bar.meter), bar.meter.bar_ticks
-        first = length % beat if index == 0 else 0
+        beat, length, first = beat_ticks(bar.meter), bar.meter.bar_ticks, 0
+        if index == 0 and has_pickup(piece):
+            beat = beat_ticks(piece.bars[1].meter)
+            first = length % beat
         found += [starts[index] + offset for offset in range(first, length, beat)]
     return found
 
@@ -193,7 +200,7 @@ def guess_phrase_ends(piece: Piece, voice: int) -> tuple[int, ...]:
     """Guess the onsets of the last notes of a melody's phrases, where none are marked.
 
     A phrase ends before a rest of half a beat, on a note of two beats or more that is longer than most, and every four
-    bars of a melody without either; never within four beats of the last one.
+    bars of a melody without either; never within four beats of another end. The last note always ends one.
 
     Args:
         piece: The piece.
@@ -215,7 +222,10 @@ def guess_phrase_ends(piece: Piece, voice: int) -> tuple[int, ...]:
         rest = 0 if is_last else line[place + 1].start_ticks - note.end_ticks
         is_long = length >= 2 * beat and length >= 2 * usual
         first = before if ends else line[0].start_ticks - beat
-        if is_last or ((rest * 2 >= beat or is_long) and note.start_ticks - first >= 4 * beat):
+        is_far = note.start_ticks - first >= 4 * beat
+        if is_last and ends and not is_far:
+            ends.pop()
+        if is_last or ((rest * 2 >= beat or is_long) and is_far):
             ends += _regular_ends(piece, line, starts, ends[-1] if ends else None, note.start_ticks)
             ends.append(note.start_ticks)
             before = note.start_ticks
@@ -226,8 +236,7 @@ def _regular_ends(
     piece: Piece, line: Sequence[SoundingNote], starts: Sequence[int], last: int | None, until: int
 ) -> list[int]:
     """Return phrase ends every four bars between two known ones that are eight bars or more apart."""
-    first_full = 1 if len(piece.bars) > 1 and piece.bars[0].meter.bar_ticks < piece.bars[1].meter.bar_ticks else 0
-    begin = first_full if last is None else bisect.bisect_right(starts, last)
+    begin = int(has_pickup(piece)) if last is None else bisect.bisect_right(starts, last)
     end = bisect.bisect_right(starts, until) - 1
     found = []
     for bar in range(begin + 3, end - 3, 4):
@@ -241,6 +250,8 @@ def _regular_ends(
 
 
 _CHORD_NAME = re.compile(r"([A-G])([#b]?)([^/]*)(?:/([A-G])([#b]?))?")
+#: Symbol of a beat without a chord.
+NO_CHORD_NAME = "N.C."
 _NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _SUFFIXES = {
     "": "maj", "maj": "maj", "M": "maj", "m": "min", "min": "min", "-": "min", "dim": "dim", "o": "dim", "°": "dim",
@@ -249,12 +260,14 @@ _SUFFIXES = {
 }  # fmt: skip
 
 
-def parse_chord_name(name: str) -> ChordLabel:
-    """Read a chord symbol: `C`, `F#m`, `Bb7`, `Am7b5`, `C/E` (third in the bass).
+def parse_chord_name(name: str) -> ChordLabel | None:
+    """Read a chord symbol: `C`, `F#m`, `Bb7`, `Am7b5`, `C/E` (third in the bass), or `N.C.` for no chord.
 
     Raises:
         InputError: It is not a chord that the hints can name.
     """
+    if name == NO_CHORD_NAME:
+        return None
     match = _CHORD_NAME.fullmatch(name)
     quality = None if match is None else _SUFFIXES.get(match[3])
     if match is None or quality is None:
@@ -277,11 +290,13 @@ def _pitch_class(letter: str, accidental: str) -> int:
     return (_NATURALS[letter] + (accidental == "#") - (accidental == "b")) % NUM_PITCH_CLASSES
 
 
-def chord_name(chord: ChordLabel) -> str:
-    """Return the symbol of a chord, as `parse_chord_name` reads it."""
-    names = {quality: suffix for suffix, quality in reversed(_SUFFIXES.items())}
-    symbol = PITCH_NAMES[chord.root] + names[chord.quality]
+def chord_name(chord: ChordLabel | None, pitch_names: Sequence[str] = PITCH_NAMES) -> str:
+    """Return the symbol of a chord, as `parse_chord_name` reads it, with the given names of the pitch classes."""
+    if chord is None:
+        return NO_CHORD_NAME
+    suffixes = {quality: suffix for suffix, quality in reversed(_SUFFIXES.items())}
+    symbol = pitch_names[chord.root] + suffixes[chord.quality]
     if not chord.inversion:
         return symbol
     bass = chord.root + sorted(QUALITIES[chord.quality][0])[chord.inversion]
-    return f"{symbol}/{PITCH_NAMES[bass % NUM_PITCH_CLASSES]}"
+    return f"{symbol}/{pitch_names[bass % NUM_PITCH_CLASSES]}"

@@ -25,7 +25,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from descant_tokenizers.tokens.harmony import ChordLabel, PieceKey, SoundingNote, beat_ticks, beats
+from descant_tokenizers.tokens.harmony import ChordLabel, PieceKey, SoundingNote, beats
 from descant_tokenizers.tokens.hint_tokens import (
     BEATS_AHEAD,
     BEATS_AHEAD_OTHERS,
@@ -219,8 +219,10 @@ class Guide:
         if self.annotations.phrase_ends is not None and self._given:
             place = bisect.bisect_left(self.annotations.phrase_ends, now)
             if place < len(self.annotations.phrase_ends):
-                distance = self.annotations.phrase_ends[place] - now
-                found.append(self.ids.beats_left(-(-distance // beat_ticks(meter))))
+                end = self.annotations.phrase_ends[place]
+                found.append(
+                    self.ids.beats_left(bisect.bisect_left(self._beats, end) - bisect.bisect_left(self._beats, now))
+                )
         return found
 
     def chord_at(self, bar: int, offset_ticks: int) -> ChordLabel | bool | None:

@@ -120,12 +120,12 @@ class Piece:
 
 
 class StreamError(ValueError):
-    """A token stream that the grammar does not allow; `index` is that of the wrong token."""
+    """A token stream that the grammar does not allow; `index` is that of the wrong token in place of `expected`."""
 
     def __init__(self, vocabulary: Vocabulary, ids: Sequence[int], index: int, expected: str) -> None:
         found = vocabulary.names[ids[index]] if index < len(ids) else "the end"
         super().__init__(f"Token {index} is {found}, expected {expected}")
-        self.index = index
+        self.index, self.expected = index, expected
 
 
 def bar_ids(vocabulary: Vocabulary, bar: GridBar) -> list[int]:

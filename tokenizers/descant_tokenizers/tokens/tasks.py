@@ -19,11 +19,13 @@ stream are context.
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.tokens.hint_tokens import HINT_TOKENS
 from descant_tokenizers.tokens.hints import Annotations, Guide, HintIds, guided_bar, has_hints
 from descant_tokenizers.tokens.kinds import has_plain_lines
 from descant_tokenizers.tokens.piece import (
@@ -109,7 +111,7 @@ class Decoded:
         voices: Ranks of the voices to generate.
         bars: Indices of the bars to generate.
         context: The given music.
-        piece: All music.
+        piece: All music of the stream. With hints, an *infill* stream ends with the bars to generate.
         style: The requested style, if any.
     """
 
@@ -125,7 +127,7 @@ class TaskLayout:
     """Encodes and decodes tasks over pieces.
 
     Raises:
-        InputError: The vocabulary does not support `given_at_onsets` or `styles`.
+        InputError: The vocabulary does not support `given_at_onsets`, `styles` or `hints`.
     """
 
     def __init__(self, vocabulary: Vocabulary, config: LayoutConfig | None = None) -> None:
@@ -141,9 +143,13 @@ class TaskLayout:
             )
         self.bos, self.eos, self.sep, self.mask = (vocabulary.special(name) for name in ("BOS", "EOS", "SEP", "MASK"))
         self.task_id = {task: vocabulary.special(task.upper()) for task in Task}
-        if self.config.hints and not has_hints(vocabulary):
-            raise InputError("layout.hints needs a tokenizer with hint tokens. Set data.tokenizer to sbat-hints.")
+        if self.config.hints and not (has_hints(vocabulary) and has_plain_lines(vocabulary)):
+            raise InputError(
+                "layout.hints needs a tokenizer with hint tokens and without merged ones. "
+                "Set data.tokenizer to sbat-hints."
+            )
         self.hint_ids = HintIds(vocabulary) if self.config.hints else None
+        self._hints = frozenset(map(vocabulary.names.index, HINT_TOKENS)) if self.config.hints else frozenset[int]()
         self._task_of = {i: task for task, i in self.task_id.items()}
         self._style_of = {i: style for style, i in vocabulary.style_id.items()}
 
@@ -289,7 +295,9 @@ class TaskLayout:
         return ids, loss_mask
 
     def decode(self, ids: Sequence[int]) -> Decoded:
-        """Read a laid-out stream back, the inverse of `encode`.
+        """Read a laid-out stream back, the inverse of `encode` but for the hints, which are skipped.
+
+        With hints, the bars to *infill* are those from the first one with a hint; a stream may have none.
 
         Args:
             ids: The stream, in any segmentation.
@@ -301,6 +309,8 @@ class TaskLayout:
         task, style, voices, start = self._read_prefix(ids)
         end = len(ids) - 1 if ids and ids[-1] == self.eos else len(ids)
         body = ids[start:end]
+        if self._hints:
+            return replace(self._read_guided(task, voices, body), style=style)
         if task is Task.CONTINUE:
             piece = parse_piece(self.vocabulary, body)
             return Decoded(task, voices, tuple(range(len(piece.bars))), piece, piece, style)
@@ -316,6 +326,25 @@ class TaskLayout:
         while i < len(ids) and ids[i] in self.vocabulary.voice_of:
             i += 1
         return self._task_of[ids[1]], style, tuple(self.vocabulary.voice_of[v] for v in ids[first:i]), i
+
+    def _read_guided(self, task: Task, voices: tuple[int, ...], body: Sequence[int]) -> Decoded:
+        """Read a stream with hints, which ends with a bar line where bars follow the span."""
+        kept = [index for index, token_id in enumerate(body) if token_id not in self._hints]
+        if task is Task.INFILL and kept and body[kept[-1]] == self.vocabulary.bar_id:
+            kept.pop()
+        lines = [index for index in kept if body[index] == self.vocabulary.bar_id]
+        try:
+            piece = parse_piece(self.vocabulary, [body[index] for index in kept])
+        except StreamError as error:
+            place = kept[error.index] if error.index < len(kept) else len(body)
+            raise StreamError(self.vocabulary, body, place, error.expected) from None
+        first = 0
+        if task is Task.INFILL:
+            inside = range(lines[0] if lines else len(body), len(body))
+            hint = next((index for index in inside if body[index] in self._hints), None)
+            first = len(piece.bars) if hint is None else bisect.bisect_right(lines, hint) - 1
+        bars = tuple(range(first, len(piece.bars)))
+        return Decoded(task, voices, bars, piece if task is Task.CONTINUE else cut(piece, voices, bars), piece)
 
     def _read_blocks(self, task: Task, voices: tuple[int, ...], body: Sequence[int]) -> Decoded:
         context: list[GridBar] = []
