@@ -28,7 +28,6 @@ PROMPTS = [
 OPTIONS = [
     (f"{TUNE} --task compose", "--task compose takes no --prompt. Leave one of the two out."),
     ("generate --model {model}", "--prompt is missing. Give a MIDI, MusicXML, ABC or Humdrum file, or a --model that"),
-    (f"{TUNE} --chords C", "--chords takes no value with a prompt."),
     ("generate --prompt tune.mid --model midinet", "This model generates without a prompt. Leave --prompt out"),
     (f"{TUNE} --track 2", "There is no track 2"),
     (f"{TUNE} --track flute", "There is no track named 'flute'"),
@@ -89,7 +88,7 @@ FILES = [
 
 RUNS = [
     (command, entry)
-    for part in ("outputs", "models", "configurations")
+    for part in ("outputs", "models", "plans", "configurations")
     for entry in TABLE[part]
     for command in entry["run"]
 ]
@@ -103,12 +102,13 @@ def test_a_mistake_of_the_table(
     imported: None,
     at_home: Path,
     tiny_checkpoint: Path,
+    hints_checkpoint: Path,
     command: str,
     entry: dict[str, Any],
 ) -> None:
     before = names_in(at_home)
     with measured() as cost:
-        outcome = descant(*command.format(model=tiny_checkpoint).split())
+        outcome = descant(*command.format(model=tiny_checkpoint, hints=hints_checkpoint).split())
     assert_one_sentence(*outcome, f"^error: {sentence(entry)}")
     assert_cheap(cost)
     assert names_in(at_home) == before
