@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["MPLBACKEND"] = "Agg"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ["OMP_WAIT_POLICY"] = "passive"  # torch's threads sleep while they wait, and leave the cores to others
 
 import numpy as np
 import pytest

@@ -31,7 +31,7 @@ from symusic.core import ScoreTick
 from descant_modeling.common import EMBEDDED_DEFAULT
 from descant_modeling.common.console import quiet_libraries
 from descant_modeling.common.devices import pick_device
-from descant_modeling.decoding.config import GenerationConfig
+from descant_modeling.decoding.config import EngineName, GenerationConfig, check_engine
 from descant_modeling.generation.base import GenerationResult, MusicGenerator, Request, check_task
 from descant_modeling.generation.causal import CausalGenerator, open_model
 from descant_modeling.generation.multitrack import MultitrackGenerator
@@ -48,21 +48,26 @@ Music = ScoreTick | ReadResult | str | PathLike[str]
 _GENERATORS: dict[MusicKind, type[CausalGenerator]] = {FOUR_PART: FourPartGenerator, MULTITRACK: MultitrackGenerator}
 
 
-def load_generator(model: ModelSource = EMBEDDED_DEFAULT, device: str | None = None) -> MusicGenerator:
+def load_generator(
+    model: ModelSource = EMBEDDED_DEFAULT, device: str | None = None, engine: EngineName = "auto"
+) -> MusicGenerator:
     """Load the generator of a model; see `load`.
 
     Raises:
-        InputError: There is no such model or device.
+        InputError: There is no such model, device or engine, or the extra that it needs is missing.
     """
+    check_engine(engine, device)
     found = find_checkpoint(model)
     if found.objective == "gan" or found.is_unconditional:
+        if engine == "onnx":
+            raise InputError("The engine onnx runs Transformers only, and this model is a GAN. Leave the engine out.")
         try:
             from descant_modeling.gan.generate import load_gan_generator
         except ModuleNotFoundError as error:
             raise missing_extra(error) from None
         return load_gan_generator(found, pick_device(device))
-    checkpoint = load_checkpoint(found, device or "cpu")
-    return _GENERATORS[kind_of(checkpoint.vocabulary)](checkpoint, open_model(checkpoint))
+    checkpoint = load_checkpoint(found, pick_device(device) if engine == "torch" else device or "cpu")
+    return _GENERATORS[kind_of(checkpoint.vocabulary)](checkpoint, open_model(checkpoint, engine))
 
 
 class Model:
@@ -252,16 +257,19 @@ def override(config: GenerationConfig, options: dict[str, Any]) -> GenerationCon
     return replace(config, **options)
 
 
-def load(model: ModelSource = EMBEDDED_DEFAULT, device: str | None = None) -> Model:
+def load(model: ModelSource = EMBEDDED_DEFAULT, device: str | None = None, engine: EngineName = "auto") -> Model:
     """Load a model.
 
     Args:
         model: An embedded model's name, a checkpoint or run folder, or a Hub id, tried in this order.
         device: `cpu`, `cuda` or `mps`. Default: `cpu` for causal models, which need no torch there; the best one
-            available for the GANs.
+            available for the GANs and for the engine `torch`.
+        engine: What runs a causal model: `onnx` (ONNX Runtime in 8 bits, CPU only), `torch` (transformers in 32 bits,
+            any device, extra `train`), or `auto`: `onnx` on the CPU and `torch` on a GPU. The same seed gives the same
+            music on the same engine.
 
     Raises:
-        InputError: There is no such model or device.
+        InputError: There is no such model, device or engine, or the extra that it needs is missing.
     """
     with quiet_libraries():
-        return Model(load_generator(model, device))
+        return Model(load_generator(model, device, engine))

@@ -59,6 +59,7 @@ def test_what_needs_no_extra_runs(
         (("train", "--config", "configs/smoke.yaml"), "", "train"),
         (("dataset", "build", "examples", "--out", "OUT"), "", "train"),
         (("generate", "--prompt", "examples/twinkle.mid", "--model", "gan", "--out", "OUT.mid"), "torch", "train"),
+        (("generate", "--prompt", "examples/twinkle.mid", "--engine", "torch", "--out", "OUT.mid"), "torch", "train"),
         (("app", "--no-browser", "--port", "0"), "", "app"),
     ],
 )

@@ -12,12 +12,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx import numpy_helper
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
+from descant_modeling.common import EMBEDDED_DEFAULT
 from descant_modeling.decoding.engine import Engine
-from descant_modeling.decoding.engine.graph import read_stack
+from descant_modeling.decoding.engine.graph import Bits, build_graph, read_stack
 from descant_modeling.decoding.engine.onnx_engine import OnnxModel
 from descant_modeling.decoding.engine.torch_engine import TorchModel
+from descant_modeling.models.checkpoints import load_checkpoint
 from descant_modeling.models.transformer import ModelConfig, build_model
 
 ARCHITECTURES = ("rotary", "gpt2")
@@ -44,8 +47,8 @@ def _model(architecture: str) -> Any:
     return _randomize(build_model(config, VOCAB_SIZE, bos=0, eos=1, pad=2))
 
 
-def _onnx_model(model: Any) -> OnnxModel:
-    return OnnxModel(read_stack(json.loads(model.config.to_json_string())), _arrays(model))
+def _onnx_model(model: Any, bits: Bits = 32) -> OnnxModel:
+    return OnnxModel(read_stack(json.loads(model.config.to_json_string())), _arrays(model), bits)
 
 
 def _arrays(model: Any) -> dict[str, Any]:
@@ -230,6 +233,61 @@ def test_unsupported_configurations_are_refused(changes: dict[str, Any], message
 def test_rows_outside_the_batch_are_refused(walk: Walk, rows: list[int]) -> None:
     with pytest.raises(ValueError, match="from 0 to 2"):
         walk.engine.select_rows(rows)
+
+
+@pytest.mark.parametrize("bits", [8, 32])
+def test_a_row_computes_the_same_bits_alone_and_in_a_batch(bits: Bits) -> None:
+    """One block of five rows and five blocks of one row, whichever rows get a token."""
+    ids, number = _ids().tolist(), 5
+    chosen = [[0, 1], [0, 1, 2, 3, 4], [1, 2, 4], [0, 4], [3]] * 3
+
+    def walk(num_threads: int) -> list[list[Any]]:
+        model = _onnx_model(_model("rotary"), bits)
+        model.num_threads = num_threads
+        engine, found = model.start(4), [list[Any]() for _ in range(number)]
+        engine.select_rows([0] * number)
+        engine.append([ids[row % NUM_ROWS][: 5 + row] for row in range(number)])
+        for rows in chosen:
+            fed = [ids[row % NUM_ROWS][-1:] if row in rows else [] for row in range(number)]
+            logits_BV = engine.append(fed)
+            for row in rows:
+                found[row].append(logits_BV[row])
+        return found
+
+    together, apart = walk(1), walk(number)
+    for one, other in zip(together, apart, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_eight_bits_keep_the_likelihood() -> None:
+    """Music that the embedded model samples, without a mask, is as likely in 8 bits as in 32."""
+    checkpoint = load_checkpoint(EMBEDDED_DEFAULT)
+    stack, weights, random = read_stack(checkpoint.config), checkpoint.read_weights(), np.random.default_rng(0)
+    exact, rounded = (OnnxModel(stack, weights, bits).start(512) for bits in (32, 8))
+    token_id, nats_2 = checkpoint.vocabulary.special("BOS"), np.zeros(2)
+    for _ in range(400):
+        logits_2V = np.concatenate([exact.append([[token_id]]), rounded.append([[token_id]])]).astype(np.float64)
+        p_2V = np.exp(logits_2V) / np.exp(logits_2V).sum(axis=1, keepdims=True)
+        token_id = int(random.choice(stack.vocab_size, p=p_2V[0]))
+        nats_2 -= np.log(p_2V[:, token_id])
+    assert nats_2[0] > 100
+    assert nats_2[1] != nats_2[0]
+    assert nats_2[1] == pytest.approx(nats_2[0], rel=0.005)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_no_key_or_value_exceeds_what_eight_bits_hold(architecture: str) -> None:
+    model = _model(architecture)
+    graph = build_graph(read_stack(json.loads(model.config.to_json_string())), _arrays(model), bits=8).graph
+    constants = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
+    engine = _onnx_model(model).start(NUM_POSITIONS)
+    engine.append(_ids()[:1].tolist())
+    width = model.config.hidden_size // model.config.num_attention_heads
+    for index, (keys, values) in enumerate(engine._blocks[0]._cache):
+        for name, found in (("key", keys), ("value", values)):
+            highest = 127 * constants[f"{name}_scale_{index}"]
+            assert (np.abs(found) <= highest).all()
+            assert np.abs(found)[..., : width // 2].max() > 0.1 * highest.max()  # nor are the scales far too wide
 
 
 def test_another_number_of_rows_is_refused(walk: Walk) -> None:

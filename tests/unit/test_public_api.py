@@ -13,6 +13,8 @@ import descant_modeling
 import descant_tokenizers
 from descant_modeling.api import load, load_generator
 from descant_modeling.decoding.config import GenerationConfig
+from descant_modeling.decoding.engine.onnx_engine import OnnxModel
+from descant_modeling.decoding.engine.torch_engine import TorchModel
 from descant_modeling.generation.base import Request
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import read_score
@@ -74,3 +76,27 @@ def test_options_arrive(repo_root: Path) -> None:
 def test_options_out_of_range_are_one_sentence(options: dict[str, object], words: str, repo_root: Path) -> None:
     with pytest.raises(InputError, match=words):
         load(device="cpu").harmonize(repo_root / "examples" / "ode-to-joy.mid", **options)  # type: ignore[arg-type]
+
+
+def test_both_engines_write_music_and_the_same_seed_gives_the_same(repo_root: Path) -> None:
+    tune = repo_root / "examples" / "twinkle.mid"
+    options = {"bars": (2, 2), "seed": 4, "best_of": 1}
+    for engine in ("onnx", "torch"):
+        model = load(device="cpu", engine=engine)
+        first, again = (model.infill(tune, **options).score.dumps_midi() for _ in range(2))
+        assert first == again
+    assert isinstance(load(engine="auto", device="cpu").generator.model, OnnxModel)
+    assert isinstance(load(engine="torch", device="cpu").generator.model, TorchModel)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"engine": "tensorflow"}, "The engine is 'tensorflow'. Give auto, onnx or torch."),
+        ({"engine": "onnx", "device": "cuda"}, "runs on the CPU, not on cuda"),
+        ({"engine": "onnx", "model": "gan"}, "this model is a GAN"),
+    ],
+)
+def test_an_engine_that_cannot_run_is_refused(options: dict[str, str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        load(**options)

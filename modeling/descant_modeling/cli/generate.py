@@ -18,7 +18,7 @@ from descant_modeling.cli import options as opt
 from descant_modeling.cli.generate_report import Outcome, facts_of, left_out, renderings_of, summary
 from descant_modeling.cli.options import AllowLeaps, AllowParallels, BestOf, Device, Temperature, TopP, check_options
 from descant_modeling.common import EMBEDDED_DEFAULT
-from descant_modeling.decoding.config import GenerationConfig
+from descant_modeling.decoding.config import EngineName, GenerationConfig, check_engine
 from descant_tokenizers.common.errors import InputError, shown
 from descant_tokenizers.common.files import (
     DEFAULT_FORMATS,
@@ -66,6 +66,7 @@ def generate_command(
     paste_melody: opt.PasteMelody = GenerationConfig.paste_melody,
     style: opt.Style = GenerationConfig.style,
     device: Device = None,
+    engine: opt.Engine = "auto",
     picture: opt.Picture = True,
     force: opt.Force = False,
     quiet: opt.Silent = False,
@@ -76,6 +77,7 @@ def generate_command(
 
     started = time.monotonic()
     seed = random.SystemRandom().randrange(2**31) if seed is None else seed
+    check_engine(engine, device)
     check_options(num_samples=num_samples, seed=seed, temperature=temperature, top_p=top_p, best_of=best_of)
     request = _request(task or ("compose" if prompt is None else "harmonize"), bars, given, write, track, chords)
     request = replace(
@@ -105,7 +107,8 @@ def generate_command(
     check_outputs(path, num_samples, forms, force=force or out is None)
 
     label = f"{request.task} {name}"
-    result, generation_seconds = _generate(source, device, read, request, config, label, quiet=quiet or as_json)
+    opened, quiet_run = (source, device, engine), quiet or as_json
+    result, generation_seconds = _generate(opened, read, request, config, label, quiet=quiet_run)
     from descant_tokenizers.rendering.write import write_renderings
     from descant_tokenizers.scores.marks import Marks
 
@@ -120,8 +123,7 @@ def generate_command(
 
 
 def _generate(
-    model: ModelSource,
-    device: str | None,
+    model: tuple[ModelSource, str | None, EngineName],
     read: ReadResult | None,
     request: Request,
     config: GenerationConfig,
@@ -129,12 +131,12 @@ def _generate(
     *,
     quiet: bool,
 ) -> tuple[GenerationResult, float]:
-    """Load the model and carry out the request; return also the seconds of generation alone."""
+    """Load a model, with device and engine, and carry out the request; return also the seconds of generation alone."""
     from descant_modeling.api import load
     from descant_modeling.common.console import progress_bar, quiet_libraries
 
     with quiet_libraries(), progress_bar(label, quiet=quiet) as progress:
-        generator = load(model, device)
+        generator = load(*model)
         start = time.monotonic()
         return generator.generate(read, request, config, progress=progress), time.monotonic() - start
 

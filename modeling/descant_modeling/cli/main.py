@@ -6,6 +6,7 @@ Heavy libraries (torch, transformers, datasets) are imported inside the commands
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +22,9 @@ from descant_modeling.cli.options import Device, GenerateCommand
 from descant_tokenizers.cli.main import dataset_app, run, tokenizer_app
 from descant_tokenizers.cli.render import render_command
 from descant_tokenizers.common.files import atomic_write, check_output
+
+# Read when torch is imported: its threads sleep while they wait, and leave the cores to other programs.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def train_command(

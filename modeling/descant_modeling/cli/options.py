@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperCommand
 
-from descant_modeling.decoding.config import DEFAULT_NEW_BARS, LIMITS, GenerationConfig, check_range
+from descant_modeling.decoding.config import DEFAULT_NEW_BARS, LIMITS, EngineName, GenerationConfig, check_range
 from descant_tokenizers.common.files import FORMATS
 from descant_tokenizers.rendering import SoundName
 
@@ -28,6 +28,12 @@ BestOf = Annotated[
     typer.Option(help="Try this many candidates for each sample and keep the best; 1 is fastest. Default: auto."),
 ]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda or mps. Default: auto.")]
+Engine = Annotated[
+    EngineName,
+    typer.Option(
+        help="What runs a Transformer: onnx (CPU only) or torch (extra train). auto is onnx on the CPU, torch on a GPU."
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print neither progress nor remarks.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one line of JSON.")]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.rendering import SOUNDS
@@ -26,6 +26,10 @@ LIMITS: dict[str, tuple[float, float]] = {
 }
 #: Options of models that sample tokens; others refuse them.
 TOKEN_OPTIONS = ("temperature", "top_p", "allow_parallels", "allow_leaps", "best_of")
+
+EngineName = Literal["auto", "onnx", "torch"]
+"""What runs a causal model: ONNX Runtime (CPU), transformers (any device, extra `train`), or the one that suits the
+device."""
 
 OnProgress = Callable[[float], None]
 """Takes the share done, 0-1."""
@@ -117,6 +121,14 @@ class GenerationConfig:
     def has_token_options(self) -> bool:
         """True if one of `TOKEN_OPTIONS` differs from its default."""
         return any(getattr(self, name) != getattr(GenerationConfig, name) for name in TOKEN_OPTIONS)
+
+
+def check_engine(name: str, device: str | None) -> None:
+    """Raise an `InputError` if there is no such engine, or it does not run on a device."""
+    if name not in get_args(EngineName):
+        raise InputError(f"The engine is {name!r}. Give auto, onnx or torch.")
+    if name == "onnx" and device not in (None, "cpu"):
+        raise InputError(f"The engine onnx runs on the CPU, not on {device}. Leave the engine or the device out.")
 
 
 def check_range(name: str, value: float | None, low: float, high: float = math.inf) -> None:

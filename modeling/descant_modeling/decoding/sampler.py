@@ -2,7 +2,7 @@
 
 Context tokens are fed, never sampled. Every sampled token is legal in the grammar, so the result always decodes.
 
-Shapes: B samples, N appended tokens, V vocabulary.
+Shapes: B samples, V vocabulary, N most legal tokens of a sample, M legal tokens of all samples.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ OnBar: TypeAlias = Callable[[Sequence[InfilledNotes]], None]
 
 
 class Drawn(NamedTuple):
-    """A sampled token.
+    """A sampled token for each row.
 
     Attributes:
-        token_id: The token.
-        log_p: ln of its probability under the model itself (no mask, temperature 1).
-        log_p_V: ln of the probabilities of all tokens.
-        legal_ids: The tokens to choose from.
+        token_ids: The tokens.
+        log_p: ln of their probabilities under the model itself (no mask, temperature 1).
+        log_p_BV: ln of the probabilities of all tokens.
+        legal_BV: The tokens to choose from.
     """
 
-    token_id: int
-    log_p: float
-    log_p_V: npt.NDArray[np.float32]
-    legal_ids: npt.NDArray[np.intp]
+    token_ids: list[int]
+    log_p: list[float]
+    log_p_BV: npt.NDArray[np.float64]
+    legal_BV: npt.NDArray[np.bool_]
 
 
 def one_for_each(items: Sequence[Item], number: int) -> list[Item]:
@@ -97,8 +97,10 @@ def sample_templates(
     active = rows
     while True:
         waiting = [place for place, row in enumerate(active) if not row.pending]
-        for place, drawn in zip(waiting, draw(logits_BV[waiting], [active[i] for i in waiting], config), strict=True):
-            active[place].accept(drawn.token_id, drawn.log_p)
+        if waiting:
+            drawn = draw(logits_BV[waiting], [active[place] for place in waiting], config)
+            for place, token_id, log_p in zip(waiting, drawn.token_ids, drawn.log_p, strict=True):
+                active[place].accept(token_id, log_p)
         before, num_written = num_written, sum(row.bar for row in rows)
         if progress is not None:
             progress(num_written / num_bars)
@@ -148,33 +150,46 @@ def feed(model: Engine, fed: Sequence[Sequence[int]]) -> Logits:
         ) from None
 
 
-def draw(logits_BV: Logits, rows: Sequence[SequenceState], config: GenerationConfig) -> list[Drawn]:
-    """Sample a legal token for each row."""
-    below_max = logits_BV - logits_BV.max(axis=-1, keepdims=True)
-    log_p = below_max - np.log(np.exp(below_max).sum(axis=-1, keepdims=True))
-    found = []
-    for row, log_p_V in zip(rows, log_p, strict=True):
-        legal_ids = row.legal().nonzero()[0]
-        temperature = config.temperature * (PITCH_TEMPERATURE if row.draws_pitch else 1.0)
-        token_id = int(legal_ids[_pick(log_p_V[legal_ids], temperature, config.top_p, row.random)])
-        found.append(Drawn(token_id, float(log_p_V[token_id]), log_p_V, legal_ids))
-    return found
+def draw(logits_BV: Logits, rows: Sequence[SequenceState], config: GenerationConfig) -> Drawn:
+    """Sample a legal token for each row, with one uniform number where there is a choice.
+
+    The nucleus is made of the most likely legal tokens that together reach `top_p` of the legal tokens' probability.
+    """
+    legal_BV = np.stack([row.legal() for row in rows])
+    shares = (PITCH_TEMPERATURE if row.draws_pitch else 1.0 for row in rows)
+    temperature_B = np.array([max(config.temperature * share, _LOWEST_TEMPERATURE) for share in shares])
+    log_p_BV = _log_softmax(logits_BV.astype(np.float64))
+    num_legal_B = legal_BV.sum(axis=1)
+    rows_M, ids_M = legal_BV.nonzero()
+    places_M = np.arange(len(ids_M)) - (num_legal_B.cumsum() - num_legal_B)[rows_M]
+    ids_BN = np.zeros((len(rows), num_legal_B.max()), np.intp)
+    log_p_BN = np.full(ids_BN.shape, -np.inf)
+    ids_BN[rows_M, places_M] = ids_M
+    log_p_BN[rows_M, places_M] = log_p_BV[rows_M, ids_M] / temperature_B[rows_M]
+
+    order_BN = (-log_p_BN).argsort(axis=1, kind="stable")
+    sorted_BN = np.take_along_axis(log_p_BN, order_BN, axis=1)
+    reached_BN = np.exp(sorted_BN - sorted_BN[:, :1]).cumsum(axis=1)
+    top_p = config.top_p if config.temperature else 0.0
+    last_B = (reached_BN[:, :-1] < top_p * reached_BN[:, -1:]).sum(axis=1)  # where the nucleus ends
+    uniform_B = [row.random.random() if last else 0.0 for row, last in zip(rows, last_B, strict=True)]
+    all_B = np.arange(len(rows))
+    is_passed_BN = reached_BN <= (uniform_B * reached_BN[all_B, last_B])[:, None]
+    chosen_B = (is_passed_BN & (np.arange(is_passed_BN.shape[1]) < last_B[:, None])).sum(axis=1)
+    ids_B = ids_BN[all_B, order_BN[all_B, chosen_B]]
+    return Drawn(ids_B.tolist(), log_p_BV[all_B, ids_B].tolist(), log_p_BV, legal_BV)
 
 
-def log_mass(drawn: Drawn, temperature: float) -> float:
-    """Return ln of the probability, at a temperature, of all tokens that could have been sampled."""
-    scaled_V = drawn.log_p_V.astype(np.float64) / max(temperature, _LOWEST_TEMPERATURE)
-    p_V = np.exp(scaled_V - scaled_V[drawn.legal_ids].max())
-    return float(np.log(p_V[drawn.legal_ids].sum()) - np.log(p_V.sum()))
+def log_mass(drawn: Drawn, temperature: float) -> npt.NDArray[np.float64]:
+    """Return ln of the probability, at a temperature, of all tokens that could have been sampled, (B,)."""
+    log_p_BV = _log_softmax(drawn.log_p_BV / max(temperature, _LOWEST_TEMPERATURE))
+    legal_BV = np.where(drawn.legal_BV, log_p_BV, -np.inf)
+    highest_B1 = legal_BV.max(axis=1, keepdims=True)
+    mass_B: npt.NDArray[np.float64] = highest_B1[:, 0] + np.log(np.exp(legal_BV - highest_B1).sum(axis=1))
+    return mass_B
 
 
-def _pick(log_p_N: npt.NDArray[np.float32], temperature: float, top_p: float, random: np.random.Generator) -> int:
-    """Choose one of some tokens: of the most likely that together reach `top_p`, by one uniform number."""
-    if temperature == 0 or len(log_p_N) == 1:
-        return int(log_p_N.argmax())
-    below_max_N = log_p_N.astype(np.float64) - log_p_N.max()
-    p_N = np.exp(below_max_N / max(temperature, _LOWEST_TEMPERATURE))
-    order_N = (-p_N).argsort(kind="stable")
-    reached_N = p_N[order_N].cumsum()
-    last = int(reached_N[:-1].searchsorted(top_p * reached_N[-1]))  # where the nucleus ends
-    return int(order_N[reached_N[:last].searchsorted(random.random() * reached_N[last], side="right")])
+def _log_softmax(logits_BV: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    below_max_BV = logits_BV - logits_BV.max(axis=1, keepdims=True)
+    log_p_BV: npt.NDArray[np.float64] = below_max_BV - np.log(np.exp(below_max_BV).sum(axis=1, keepdims=True))
+    return log_p_BV

@@ -153,7 +153,7 @@ class SequenceState:
             legal[vocabulary.voice_id[note.voice]] = True
         elif self.state.kind != "Position":
             place = note.offset_ticks // position_ticks
-            legal[[i for i, position in vocabulary.position_of.items() if position > place]] = False
+            legal[self.grammar.position_ids_after(place)] = False
             legal[vocabulary.position_id[place]] = True
         return legal
 

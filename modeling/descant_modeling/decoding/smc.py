@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from descant_modeling.decoding.config import GenerationConfig, OnProgress
 from descant_modeling.decoding.engine import Engine
-from descant_modeling.decoding.sampler import Drawn, OnBar, draw, feed, log_mass, one_for_each
+from descant_modeling.decoding.sampler import OnBar, draw, feed, log_mass, one_for_each
 from descant_modeling.decoding.sequences import InfilledNotes, SequenceState
 from descant_modeling.decoding.template import Template
 from descant_modeling.decoding.voice_leading import leading_rules
@@ -60,7 +60,7 @@ def sample_particles(
     """
     assert num_particles > 1, "a single particle is what sample_templates samples"
     populations = [
-        _Population(SequenceState(template, grammar, random, config), num_particles, config.temperature)
+        _Population(SequenceState(template, grammar, random, config), num_particles)
         for template, random in zip(one_for_each(templates, len(randoms)), randoms, strict=True)
     ]
     model.select_rows([0] * len(populations))
@@ -71,8 +71,10 @@ def sample_particles(
     while active:
         rows = [row for each in active for row in each.rows]
         writing = [place for place, is_writing in enumerate(w for each in active for w in each.writing()) if is_writing]
-        for place, drawn in zip(writing, draw(logits_BV[writing], [rows[i] for i in writing], config), strict=True):
-            active[place // num_particles].accept(place % num_particles, drawn)
+        drawn = draw(logits_BV[writing], [rows[place] for place in writing], config)
+        masses_B = log_mass(drawn, config.temperature).tolist()
+        for place, token_id, log_p, mass in zip(writing, drawn.token_ids, drawn.log_p, masses_B, strict=True):
+            active[place // num_particles].accept(place % num_particles, token_id, log_p, mass)
         orders = [each.go_on() for each in active]
         before, num_written = num_written, sum(each.bar for each in populations)
         if progress is not None:
@@ -111,8 +113,7 @@ def resample(weights_N: npt.NDArray[np.float64], uniform: float) -> list[int]:
 class _Population:
     """The particles of one sample, `rows`, which wait for one another at every quarter."""
 
-    def __init__(self, row: SequenceState, number: int, temperature: float) -> None:
-        self._temperature = temperature
+    def __init__(self, row: SequenceState, number: int) -> None:
         self.rows = [row, *(row.copy() for _ in range(number - 1))]
         self._quarter_ticks = row.grammar.vocabulary.ticks_per_quarter
         self._log_weights = np.zeros(number)
@@ -140,10 +141,10 @@ class _Population:
         """Return the tokens of each particle to feed to the model next."""
         return [row.pending if is_writing else [] for row, is_writing in zip(self.rows, self.writing(), strict=True)]
 
-    def accept(self, particle: int, drawn: Drawn) -> None:
-        """Append a particle's sampled token."""
-        self.rows[particle].accept(drawn.token_id, drawn.log_p)
-        self._log_weights[particle] += log_mass(drawn, self._temperature)
+    def accept(self, particle: int, token_id: int, log_p: float, mass: float) -> None:
+        """Append a particle's sampled token, chosen from tokens with a log mass (see `log_mass`)."""
+        self.rows[particle].accept(token_id, log_p)
+        self._log_weights[particle] += mass
 
     def go_on(self) -> list[int]:
         """Once all wait, resample if few have most of the weight; return the former place of each particle."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from symusic.core import NoteTick, ScoreTick, TrackTick
@@ -63,6 +64,13 @@ def augmented_leaps(key: PieceKey, pitch: int) -> frozenset[int]:
         for leap in leaps
         if (1 if leap > 0 else -1) * (fifths[(pitch + leap - key.tonic) % _OCTAVE] - place) >= TRITONE_FIFTHS
     )
+
+
+@lru_cache(maxsize=1 << 12)
+def _hard_leaps(key: PieceKey | None, pitch: int) -> frozenset[int]:
+    """Return the MIDI pitches that leaps from a pitch must not reach."""
+    wide = frozenset(other for other in range(_NUM_PITCHES) if abs(other - pitch) > _OCTAVE)
+    return wide if key is None else wide | augmented_leaps(key, pitch)
 
 
 @dataclass(frozen=True)
@@ -129,8 +137,7 @@ class VoiceLeading:
         own = self._before(voice, onset_ticks)
         if own is None:
             return set()
-        wide = {pitch for pitch in range(_NUM_PITCHES) if abs(pitch - own) > _OCTAVE}
-        return wide if self.key is None else wide | augmented_leaps(self.key, own)
+        return set(_hard_leaps(self.key, own))
 
     def parallels(
         self, voice: int, onset_ticks: int, due: Iterable[GridNote] = (), last_beat_ticks: int | None = None
@@ -181,15 +188,15 @@ class VoiceLeading:
         return None
 
 
-def _parallel_pitches(own: int, last: int, pitch: int) -> Iterator[int]:
-    """Yield the pitches to which a voice at `own` would follow another one from `last` to `pitch` in parallel.
+@lru_cache(maxsize=1 << 12)
+def _parallel_pitches(own: int, last: int, pitch: int) -> frozenset[int]:
+    """Return the pitches to which a voice at `own` would follow another one from `last` to `pitch` in parallel.
 
     Octaves count in contrary motion as well.
     """
     interval = abs(last - own) % _OCTAVE
     if interval not in _PERFECT:
-        return
-    for target in range(_NUM_PITCHES):
-        is_same_way = target != own and ((target > own) == (pitch > last) or interval == 0)
-        if is_same_way and abs(pitch - target) % _OCTAVE == interval:
-            yield target
+        return frozenset()
+    onward = range(own + 1, _NUM_PITCHES) if pitch > last else range(own)
+    targets = range(_NUM_PITCHES) if interval == 0 else onward
+    return frozenset(target for target in targets if target != own and abs(pitch - target) % _OCTAVE == interval)

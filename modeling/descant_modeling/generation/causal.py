@@ -14,7 +14,7 @@ import numpy as np
 from symusic.core import ScoreTick
 
 from descant_modeling.common.console import part_of
-from descant_modeling.decoding.config import GenerationConfig, OnProgress, OnSketch, Sketch, SketchNote
+from descant_modeling.decoding.config import EngineName, GenerationConfig, OnProgress, OnSketch, Sketch, SketchNote
 from descant_modeling.decoding.engine import EngineModel
 from descant_modeling.decoding.engine.graph import read_stack
 from descant_modeling.decoding.engine.onnx_engine import OnnxModel
@@ -25,7 +25,7 @@ from descant_modeling.generation.planning import Plan, plan_of
 from descant_modeling.generation.prompts import Prompt, TickSpan, bar_indices
 from descant_modeling.generation.results import PartialResult, PartialSample, Players, released, without_notes
 from descant_modeling.models.checkpoints import Checkpoint, not_loaded
-from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.common.errors import InputError, missing_extra
 from descant_tokenizers.tokens.kinds import kind_of, make_grammar
 from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.tasks import Task
@@ -194,15 +194,21 @@ class CausalGenerator(ABC):
         """Return the names of tracks of the prompt, by index."""
 
 
-def open_model(checkpoint: Checkpoint) -> EngineModel:
+def open_model(checkpoint: Checkpoint, engine: EngineName = "auto") -> EngineModel:
     """Return a checkpoint's model, ready to run on its device.
 
-    Raises:
-        InputError: A file is damaged, or the model is not supported.
-    """
-    if checkpoint.device != "cpu":
-        from descant_modeling.decoding.engine.torch_engine import TorchModel
+    Args:
+        checkpoint: The checkpoint.
+        engine: `onnx` for a checkpoint on the CPU; `torch`; or `auto`, which is `onnx` on a CPU.
 
+    Raises:
+        InputError: A file is damaged, the model is not supported, or the extra that the engine needs is missing.
+    """
+    if engine == "torch" or checkpoint.device != "cpu":
+        try:
+            from descant_modeling.decoding.engine.torch_engine import TorchModel
+        except ModuleNotFoundError as error:
+            raise missing_extra(error) from None
         return TorchModel(checkpoint.model)
     weights = checkpoint.read_weights()
     try:

@@ -132,6 +132,10 @@ class Grammar:
         """Return the end of a voice's last note; 0 if it is silent."""
         return int(busy_ticks[voice])
 
+    def position_ids_after(self, position: int) -> npt.NDArray[np.int64]:
+        """Return the ids of later positions in a bar."""
+        return self._position_ids[self._positions > position]
+
     def is_final(self, state: State) -> bool:
         """Return True if the stream has ended."""
         return state.kind == "EOS"

@@ -1,9 +1,15 @@
 """The ONNX graph of a checkpoint: one call of the model, with keys and values passed in and out.
 
-Inputs: `ids` (B, N), the tokens to append; `last_index` (B,), the index of each row's last token after the call
-(`seqlens_k` of `GroupQueryAttention`); `num_total`, the largest number of tokens in a row after it; for each layer i
-`past_key_i` and `past_value_i`, (B, H, T, D); `cos` and `sin`, (T, D / 2), of a rotary model, or `positions`, (B, N).
-Outputs: `logits` (B, V) after the last appended token; `key_i` and `value_i`, to be bound to the memory of the pasts.
+Inputs: `ids` (B, N), the tokens to append; `num_new` (B,), how many of them are the row's own, 0 to N, first ones first
+(`query_seqlens` of `GroupQueryAttention`); `last_index` (B,), the index of each row's last token after the call
+(`seqlens_k`); `num_total`, the largest number of tokens in a row after it; for each layer i `past_key_i` and
+`past_value_i`, (B, H, T, D); `cos` and `sin`, (T, D / 2), of a rotary model, or `positions`, (B, N).
+Outputs: `logits` (B, V) after the last column, undefined for rows that are shorter; `key_i` and `value_i`, to be bound
+to the memory of the pasts.
+
+In 8 bits, each block of a weight matrix has a scale of its own, inputs are rounded per block while they are multiplied
+(`MatMulNBits`), and keys and values are kept as int8 with a scale for each channel. These scales come from the weights
+alone: a layer norm bounds its outputs, and with them every key and value, so nothing is ever clipped.
 
 Operators: ONNX opset 20 and com.microsoft 1 (onnxruntime's contrib operators).
 
@@ -14,25 +20,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-__all__ = ["Stack", "build_graph", "read_stack", "rotary_table"]
+__all__ = ["Bits", "Stack", "build_graph", "read_stack", "rotary_table"]
 
 Array = npt.NDArray[np.float32]
 Weights = Mapping[str, npt.NDArray[Any]]
 """Parameters by their names in the stock class."""
 Names = tuple[str, str]
 """Names of a constant weight and its bias in the graph."""
+Bits = Literal[8, 32]
+"""Width of weights, keys and values: int8 or float32."""
 
 _CONTRIB = "com.microsoft"
 OPSETS = (("", 20), (_CONTRIB, 1))
 IR_VERSION = 10
 _HEAD_MULTIPLE = 16
+_BLOCK = 64  # inputs that share a scale in 8 bits
+_INT8_MAX = 127
+_INT8_INPUTS = 4  # the accuracy level of `MatMulNBits` that multiplies int8 by int8
 _CONFIG_KEYS = {
     "gpt_neox": "num_hidden_layers num_attention_heads hidden_size max_position_embeddings layer_norm_eps",
     "gpt2": "n_layer n_head n_embd n_positions layer_norm_epsilon",
@@ -122,18 +133,19 @@ def read_stack(config: Mapping[str, Any]) -> Stack:
     )
 
 
-def build_graph(stack: Stack, weights: Weights) -> onnx.ModelProto:
+def build_graph(stack: Stack, weights: Weights, bits: Bits = 32) -> onnx.ModelProto:
     """Build the graph of a model.
 
     Args:
         stack: Its sizes.
         weights: Its parameters; tied output weights are not needed.
+        bits: Width of weights, keys and values.
 
     Raises:
         KeyError: A parameter is missing.
         ValueError: A parameter has another size.
     """
-    return _Graph(stack, weights).build()
+    return _Graph(stack, weights, bits).build()
 
 
 def rotary_table(stack: Stack, num_positions: int) -> tuple[Array, Array]:
@@ -180,12 +192,14 @@ _NAMES: dict[str, dict[str, str]] = {
 class _Graph:
     """A graph under construction; most methods add nodes and return the name of what they compute."""
 
-    def __init__(self, stack: Stack, weights: Weights) -> None:
-        self.stack, self.weights, self.names = stack, weights, _NAMES[stack.architecture]
+    def __init__(self, stack: Stack, weights: Weights, bits: Bits) -> None:
+        self.stack, self.weights, self.bits, self.names = stack, weights, bits, _NAMES[stack.architecture]
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
+        self._sizes: dict[str, tuple[int, ...]] = {}  # of matrices: inputs and outputs
         self.inputs = [
             helper.make_tensor_value_info("ids", TensorProto.INT64, ["B", "N"]),
+            helper.make_tensor_value_info("num_new", TensorProto.INT32, ["B"]),
             helper.make_tensor_value_info("last_index", TensorProto.INT32, ["B"]),
             helper.make_tensor_value_info("num_total", TensorProto.INT32, []),
         ]
@@ -209,7 +223,7 @@ class _Graph:
         self.constants.append(numpy_helper.from_array(np.array(-1, np.int64), "last"))
         last = self._node("Gather", [normed, "last"], axis=1)
         head = embedding if self.stack.is_head_tied else self._weight("lm_head.weight", "embed_out.weight")
-        self._node("MatMul", [last, self._constant("head", head.T)], ["logits"])
+        self._product(last, self._matrix("head", head.T), ["logits"])
         graph = helper.make_graph(self.nodes, "descant", self.inputs, self.outputs, self.constants)
         opsets = [helper.make_opsetid(*each) for each in OPSETS]
         return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
@@ -229,44 +243,93 @@ class _Graph:
             down=self._linear(index, "down"),
             next_norm=self._pair(self.names["final_norm"] if is_last else self._name(index + 1, "norm_1")),
         )
-        attended = self._attention(index, self._node("Add", [self._product(normed, layer["qkv"]), layer["qkv"][1]]))
+        packed_qkv = self._node("Add", [self._product(normed, layer["qkv"][0]), layer["qkv"][1]])
+        scales = self._cache_scales(index, self._packed(qkv_weight), self._packed(qkv_bias)) if self.bits == 8 else {}
+        attended = self._attention(index, packed_qkv, scales)
         x, normed = self._residual_norm(x, attended, layer["out"], layer["norm_2"])
-        up = self._node("FastGelu", [self._product(normed, layer["up"]), layer["up"][1]], domain=_CONTRIB)
+        up = self._node("FastGelu", [self._product(normed, layer["up"][0]), layer["up"][1]], domain=_CONTRIB)
         return self._residual_norm(x, up, layer["down"], layer["next_norm"])
 
-    def _attention(self, index: int, packed_qkv: str) -> str:
-        stack = self.stack
+    def _attention(self, index: int, packed_qkv: str, scales: Mapping[str, Array]) -> str:
+        """Add the attention of a layer; `scales` are those of keys and values in 8 bits."""
+        stack, number = self.stack, TensorProto.INT8 if scales else TensorProto.FLOAT
         shape: list[str | int | None] = ["B", stack.num_heads, "T", stack.cache_width]
         for kind in ("key", "value"):
-            self.inputs.append(helper.make_tensor_value_info(f"past_{kind}_{index}", TensorProto.FLOAT, shape))
-            self.outputs.append(helper.make_tensor_value_info(f"{kind}_{index}", TensorProto.FLOAT, shape))
+            self.inputs.append(helper.make_tensor_value_info(f"past_{kind}_{index}", number, shape))
+            self.outputs.append(helper.make_tensor_value_info(f"{kind}_{index}", number, shape))
+        tables = ["cos", "sin"] if stack.is_rotary else ["", ""]
+        scale_names = [self._constant(f"{name}_{index}", values) for name, values in scales.items()] or ["", ""]
+        quantization = {"k_quant_type": "PER_CHANNEL", "v_quant_type": "PER_CHANNEL", "kv_cache_bit_width": 8}
         pasts = [f"past_key_{index}", f"past_value_{index}"]
-        tables = ["cos", "sin"] if stack.is_rotary else []
         return self._node(
             "GroupQueryAttention",
-            [packed_qkv, "", "", *pasts, "last_index", "num_total", *tables],
+            [
+                packed_qkv,
+                "",
+                "",
+                *pasts,
+                "last_index",
+                "num_total",
+                *tables,
+                *[""] * 3,
+                *scale_names,
+                "",
+                "",
+                "num_new",
+            ],
             [f"attended_{index}", f"key_{index}", f"value_{index}"],
             domain=_CONTRIB,
             num_heads=stack.num_heads,
             kv_num_heads=stack.num_heads,
             do_rotary=int(stack.is_rotary),
             scale=stack.head_width**-0.5,
+            **(quantization if scales else {}),
         )
+
+    def _cache_scales(self, index: int, weight: Array, bias: Array) -> dict[str, Array]:
+        """Return the largest keys and values that a layer can have, divided by the largest int8, (1, H, 1, D) each.
+
+        Args:
+            index: The layer.
+            weight: From its normed inputs to queries, keys and values, (C, 3HD).
+            bias: Added to them, (3HD,).
+        """
+        gain, shift = self._pair(self._name(index, "norm_1"))
+        spread = self.stack.width**0.5 * np.linalg.norm(gain[:, None] * weight, axis=0)
+        most = np.maximum(spread + np.abs(shift @ weight + bias), np.finfo(np.float32).tiny * _INT8_MAX)
+        _, keys, values = most.reshape(3, 1, self.stack.num_heads, 1, self.stack.cache_width)
+        if self.stack.is_rotary:
+            keys = np.tile(np.hypot(*np.split(keys, 2, axis=-1)), 2)
+        return {"key_scale": keys / _INT8_MAX, "value_scale": values / _INT8_MAX}
 
     def _residual_norm(self, x: str, inner: str, linear: Names, norm: Names) -> tuple[str, str]:
         """Add the result of a linear map to the residual stream; return the stream and its norm."""
         normed, total = f"normed_{len(self.nodes)}", f"total_{len(self.nodes)}"
         self._node(
             "SkipLayerNormalization",
-            [x, self._product(inner, linear), *norm, linear[1]],
+            [x, self._product(inner, linear[0]), *norm, linear[1]],
             [normed, "", "", total],
             domain=_CONTRIB,
             epsilon=self.stack.norm_epsilon,
         )
         return total, normed
 
-    def _product(self, x: str, linear: Names) -> str:
-        return self._node("MatMul", [x, linear[0]])
+    def _product(self, x: str, matrix: str, outputs: Sequence[str] = ()) -> str:
+        """Multiply by a matrix that `_matrix` added."""
+        if self.bits == 32:
+            return self._node("MatMul", [x, matrix], outputs)
+        inputs, width = self._sizes[matrix]
+        return self._node(
+            "MatMulNBits",
+            [x, matrix, f"{matrix}_scale"],
+            outputs,
+            domain=_CONTRIB,
+            K=inputs,
+            N=width,
+            bits=8,
+            block_size=_BLOCK,
+            accuracy_level=_INT8_INPUTS,
+        )
 
     def _node(
         self, kind: str, inputs: list[str], outputs: Sequence[str] = (), domain: str = "", **attributes: Any
@@ -283,11 +346,23 @@ class _Graph:
             if has_other_size or bias.shape != weight.shape[-1:]:  # onnxruntime reads beyond the end of a short bias
                 raise ValueError(f"The parameters {role} of layer {index} have another size. Restore the weights.")
         return {
-            role: (self._constant(f"{role}_{index}", weight), self._constant(f"{role}_bias_{index}", bias))
+            role: (self._matrix(f"{role}_{index}", weight), self._constant(f"{role}_bias_{index}", bias))
             for role, (weight, bias) in parameters.items()
         }
 
-    def _constant(self, name: str, values: Array) -> str:
+    def _matrix(self, name: str, values: Array) -> str:
+        """Add a matrix (inputs, outputs), in 8 bits with a scale for each block of inputs; or a vector as it is."""
+        if self.bits == 32 or values.ndim == 1:
+            return self._constant(name, values)
+        inputs, width = self._sizes[name] = values.shape
+        padded = np.pad(values, ((0, -inputs % _BLOCK), (0, 0)))
+        blocks = padded.T.reshape(width, -1, _BLOCK)
+        scale = np.maximum(np.abs(blocks).max(axis=-1), np.finfo(np.float32).tiny * _INT8_MAX) / _INT8_MAX
+        rounded = np.rint(blocks / scale[..., None]) + (_INT8_MAX + 1)
+        self._constant(f"{name}_scale", scale)
+        return self._constant(name, rounded.astype(np.uint8))
+
+    def _constant(self, name: str, values: npt.NDArray[Any]) -> str:
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
         return name
 
