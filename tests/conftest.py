@@ -112,7 +112,7 @@ def hinted_chorales(hint_vocabulary: Vocabulary) -> dict[str, tuple[Piece, Annot
     """Six chorales by Bach, with pickups and in 4/4, 3/4 and 3/2, and what is known of them but for their chords."""
     from descant_tokenizers.corpora.chorales import chorale_files, read_chorale
     from descant_tokenizers.tokens.encode import encode_score
-    from descant_tokenizers.tokens.harmony import closing_key
+    from descant_tokenizers.tokens.harmony import closing_key, sounding_notes
     from descant_tokenizers.tokens.hints import Annotations
 
     found = {}
@@ -122,7 +122,7 @@ def hinted_chorales(hint_vocabulary: Vocabulary) -> dict[str, tuple[Piece, Annot
             piece = encode_score(hint_vocabulary, reading.score).piece
             scale = hint_vocabulary.ticks_per_quarter / reading.score.ticks_per_quarter
             ends = tuple(round(tick * scale) for tick in reading.fermatas_ticks)
-            found[path.stem] = piece, Annotations(ends, closing_key(piece), harmonic_rhythm="beat")
+            found[path.stem] = piece, Annotations(ends, closing_key(sounding_notes(piece)), harmonic_rhythm="beat")
     assert len(found) == 6
     return found
 

@@ -1,6 +1,7 @@
 """The plan of a prompt: what is requested, what the prompt shows, and chords as text that can be edited."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from chorale_examples import midi
@@ -8,7 +9,7 @@ from prompts import chorale, melody, scale
 from symusic.core import NoteTick, TrackTick
 
 from descant_modeling.generation.base import Request, refuse_hints
-from descant_modeling.generation.planning import grid_ticks, plan_of
+from descant_modeling.generation.planning import grid_ticks, plan_of, prompt_key
 from descant_modeling.generation.satb import read_four_part_prompt
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.tokens.harmony import ChordLabel, PieceKey, chord_name, parse_chord_name
@@ -36,9 +37,15 @@ def tune(line, *, tpq=480, meters=((0, 4, 4),), name="Soprano"):
 def plan(hint_vocabulary):
     def make(score, *, new=(B, A, T), given=("Soprano",), task="harmonize", **values):
         request = Request(task, score, **values)
-        return plan_of(request, read_four_part_prompt(hint_vocabulary, RANGES, score, given), new)
+        key_of = partial(prompt_key, request)
+        return plan_of(request, read_four_part_prompt(hint_vocabulary, RANGES, score, given, key_of=key_of), new)
 
     return make
+
+
+def own_key(found):
+    """Return the key of a plan at the pitch of the prompt."""
+    return found.annotations.key.transpose(-found.prompt.shift)
 
 
 TWO_BARS = "C5 D5 E5 F5 G5:2 C5:2"
@@ -54,7 +61,9 @@ def test_several_voices_end_in_the_key_of_their_last_chord(plan):
     score = tune("E5 E5 E5 E5 E5:2 E5:2")
     bass = tune("A3 B3 C4 D4 E3:2 A2:2", name="Bass")
     score.tracks.append(bass.tracks[0])
-    assert plan(score, given=("Soprano", "Bass"), new=(A, T)).annotations.key == PieceKey(9, False)
+    found = plan(score, given=("Soprano", "Bass"), new=(A, T))
+    assert own_key(found) == PieceKey(9, False)
+    assert found.annotations.key == PieceKey(0, False)
 
 
 @pytest.mark.parametrize(
@@ -68,15 +77,23 @@ def test_several_voices_end_in_the_key_of_their_last_chord(plan):
     ],
 )
 def test_a_requested_key_is_taken(plan, name, key):
-    assert plan(tune(TWO_BARS), key=name).annotations.key == key
+    found = plan(tune(TWO_BARS), key=name)
+    assert own_key(found) == key
+    assert found.annotations.key == PieceKey(0, key.is_major)
+
+
+def test_a_prompt_too_wide_to_move_has_no_key(plan):
+    score = tune("F#1 G3 A4 F#6 G4:2 G4:2")
+    assert plan(score, key="G").annotations.key is None
+    assert plan(score, key="C").annotations.key == PieceKey(0, True)
 
 
 def test_key_and_chords_move_with_the_melody(plan):
     low = tune("C3 D3 E3 F3 G3:2 C3:2")  # two octaves below the sopranos
     found = plan(low, key="F minor", chords=("Fm/C G7", "N.C."))
     shift = found.prompt.shift
-    assert shift >= 12
-    assert found.annotations.key == PieceKey((5 + shift) % 12, False)
+    assert (5 + shift) % 12 == 0
+    assert found.annotations.key == PieceKey(0, False)
     assert found.annotations.chords == {
         **dict.fromkeys((0, 96), parse_chord_name("Fm/C").transpose(shift)),
         **dict.fromkeys((192, 288), parse_chord_name("G7").transpose(shift)),
@@ -138,7 +155,8 @@ def test_the_chords_of_a_bar_share_its_beats(plan, text, expected):
 
 def test_chords_are_on_the_beats_of_compound_meters(plan):
     found = plan(tune("C5:1.5 D5:1.5 E5:3", meters=((0, 6, 8),)), chords=("C G", "Am"))
-    assert {onset: chord_name(chord) for onset, chord in found.annotations.chords.items()} == {
+    own = {onset: chord.transpose(-found.prompt.shift) for onset, chord in found.annotations.chords.items()}
+    assert {onset: chord_name(chord) for onset, chord in own.items()} == {
         0: "C", 144: "G", 288: "Am", 432: "Am",
     }  # fmt: skip
 
@@ -201,7 +219,7 @@ def test_a_long_rest_is_a_bar_without_a_note_of_the_melody(plan):
 def test_a_continuation_knows_its_key_and_that_it_ends(plan):
     found = plan(chorale(2), given=None, task="continue", new=(), key="G")
     assert (found.phrases, found.phrase_source, found.symbols({})) == ((), "", ())
-    assert found.for_task(Task.CONTINUE) == Annotations(key=PieceKey(7, True))
+    assert found.for_task(Task.CONTINUE) == Annotations(key=PieceKey(0, True))
 
 
 def test_voices_to_continue_are_written_to_the_prompt_first_which_does_not_end(plan):
@@ -252,11 +270,15 @@ def test_chords_are_told_as_they_are_requested(plan, written, expected):
 def test_requested_and_written_chords_are_told_together_in_the_spelling_of_the_key(plan):
     found = plan(tune("Eb4 F4 G4 Ab4 Bb4:2 Eb4:2"), chords=("", "Bb"))
     ab, db = ChordLabel(8, "maj", 0), ChordLabel(1, "7", 3)
-    assert found.symbols({0: ab, 192: db}) == ("Ab Db7/B", "Bb")
+
+    def written(found):
+        return {0: ab.transpose(found.prompt.shift), 192: db.transpose(found.prompt.shift)}
+
+    assert found.symbols(written(found)) == ("Ab Db7/B", "Bb")
     sharp = plan(tune("E4 F#4 G#4 A4 B4:2 E4:2"), key="E")
-    assert sharp.symbols({0: ab, 192: db}) == ("G# C#7/B", "")
+    assert sharp.symbols(written(sharp)) == ("G# C#7/B", "")
     assert sharp.symbols({}) == ()
-    assert replace(sharp, annotations=Annotations()).symbols({0: ab, 192: db})[0] == "Ab C#7/B"
+    assert replace(sharp, annotations=Annotations()).symbols(written(sharp))[0] == "Ab C#7/B"
 
 
 @pytest.mark.parametrize("tonic", range(12))

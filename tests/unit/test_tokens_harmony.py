@@ -16,6 +16,7 @@ from descant_tokenizers.tokens.harmony import (
     melody_key,
     parse_chord_name,
     read_chord,
+    shift_to_common_tonic,
     sounding_notes,
 )
 from descant_tokenizers.tokens.hint_tokens import QUALITIES
@@ -167,15 +168,15 @@ def test_the_key_is_that_of_the_last_chord_and_a_picardy_third_does_not_count(ma
     meters = [(4, 4), (1, 4)]
     for last in ("A4", "C5", "C#5"):
         piece = make(meters, **{name: line.format(last) for name, line in lines.items()})
-        assert closing_key(piece) == PieceKey(9, False)
-        assert closing_key(piece.transpose(-4)) == PieceKey(5, False)
+        assert closing_key(sounding_notes(piece)) == PieceKey(9, False)
+        assert closing_key(sounding_notes(piece.transpose(-4))) == PieceKey(5, False)
     major = make(meters, soprano="C#5 B4 C#5 B4 C#5", alto="E4 E4 E4 E4 E4", bass="A3 G#3 A3 E3 A2")
-    assert closing_key(major) == PieceKey(9, True)
+    assert closing_key(sounding_notes(major)) == PieceKey(9, True)
 
 
 def test_the_key_of_one_chord_and_of_nothing(make):
-    assert closing_key(make([(1, 4)], soprano="C5", bass="F3")) == PieceKey(5, True)
-    assert closing_key(make([(4, 4)])) is None
+    assert closing_key(sounding_notes(make([(1, 4)], soprano="C5", bass="F3"))) == PieceKey(5, True)
+    assert closing_key([]) is None
 
 
 @pytest.mark.parametrize(
@@ -192,6 +193,13 @@ def test_the_key_of_one_chord_and_of_nothing(make):
 def test_the_key_of_a_melody(make, line, tonic, is_major, shift):
     notes = sounding_notes(make([(12, 4), (12, 4)], soprano=line).transpose(shift))
     assert melody_key(notes) == PieceKey((tonic + shift) % 12, is_major)
+
+
+@pytest.mark.parametrize("is_major", [True, False])
+def test_every_key_moves_to_the_common_tonic_by_at_most_half_an_octave(is_major):
+    shifts = [shift_to_common_tonic(PieceKey(tonic, is_major)) for tonic in range(12)]
+    assert all(PieceKey(tonic, is_major).transpose(shift).tonic == 0 for tonic, shift in enumerate(shifts))
+    assert sorted(shifts) == list(range(-6, 6))
 
 
 def test_silence_has_no_key():
