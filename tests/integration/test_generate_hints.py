@@ -458,7 +458,7 @@ def test_a_bad_wish_is_one_sentence_and_writes_nothing(generate: Any, options: t
 def test_an_unknown_harmonic_rhythm_is_refused(generate: Any) -> None:
     outcome = generate("--harmonic-rhythm", "slow")
     assert outcome.status == 2
-    assert "'slow' is not one of 'auto', 'note', 'beat', 'half-bar', 'bar'" in outcome.err
+    assert "'slow' is not one of" in outcome.err
 
 
 def test_names_of_voices_stay(guided: Model) -> None:
