@@ -106,7 +106,7 @@ class ExampleSource(BatchSource):
         super().__init__(len(pieces), seed, layout.vocabulary.special("PAD"))
         assert len(styles) in (0, len(pieces)), "a style for some pieces"
         self.pieces = pieces
-        self._styles = styles or [None] * len(pieces)
+        self._styles = styles
         self._unlabelled_share = unlabelled_share
         self._contrast = style_contrast
         self._style_ids = [layout.vocabulary.style_id[style] for style in layout.config.styles]
@@ -115,20 +115,19 @@ class ExampleSource(BatchSource):
         self._shares = np.array(astuple(shares)) / sum(astuple(shares))
         self._drums = layout.vocabulary.drum_voice
         self.voice_ranges, shifts = survey_pitches(pieces, layout.vocabulary)
-        self._shifts = shifts if transpose else [range(1)] * len(pieces)
+        self._shifts = shifts if transpose else None
 
     def example(self, index: int, epoch: int) -> Encoded:
         """Return the example of piece `index` in an epoch."""
         rng = np.random.default_rng((self.seed, epoch, index))
-        piece, shift = self.pieces[index], int(rng.choice(self._shifts[index]))
+        piece, shift = self.pieces[index], self._draw_shift(index, rng)
         if piece.num_notes > self.max_tokens:  # far too long: cut it before encoding it
             vocabulary = self.layout.vocabulary
             fewest = 1 if vocabulary.has_merges else vocabulary.tokens_per_note
             piece = _shorten(piece, self.max_tokens / (fewest * piece.num_notes), rng)
         piece = piece.transpose(shift, self._drums)
         task, voices, span = self._draw_task(piece, rng)
-        style = self._styles[index]
-        style = style if style is not None and rng.random() >= self._unlabelled_share else None
+        style = self._draw_style(index, rng)
         encoded = self.layout.encode(piece, task, voices, span, style)
         while len(encoded.ids) > self.max_tokens and len(piece.bars) > 1:
             piece = _shorten(piece, self.max_tokens / len(encoded.ids), rng)
@@ -149,6 +148,15 @@ class ExampleSource(BatchSource):
             if style in self._style_ids:
                 rivals_BT[row, STYLE_PLACE] = int(rng.choice([other for other in self._style_ids if other != style]))
         return replace(batch, rivals_BT=rivals_BT, contrast=self._contrast)
+
+    def _draw_shift(self, index: int, rng: np.random.Generator) -> int:
+        """Draw the transposition of a piece, in semitones."""
+        return int(rng.choice(range(1) if self._shifts is None else self._shifts[index]))
+
+    def _draw_style(self, index: int, rng: np.random.Generator) -> str | None:
+        """Return the style token of a piece, or None for the share of examples without it."""
+        style = self._styles[index] if self._styles else None
+        return style if style is not None and rng.random() >= self._unlabelled_share else None
 
     def _draw_task(self, piece: Piece, rng: np.random.Generator) -> tuple[Task, tuple[int, ...], list[int] | None]:
         """Draw a task, its target voices and, for an infill, its bars."""

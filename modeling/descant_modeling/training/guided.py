@@ -56,12 +56,11 @@ class GuidedSource(ExampleSource):
         rng = np.random.default_rng((self.seed, epoch, index))
         piece, ends = self.pieces[index], self._stored.phrase_ends(index)
         key = closing_key(sounding_notes(piece)) if rng.random() < _KEY_SHARE else None
-        shift = int(rng.choice(self._shifts[index])) if key is None else shift_to_common_tonic(key)
+        shift = self._draw_shift(index, rng) if key is None else shift_to_common_tonic(key)
         known = Annotations(phrase_ends=ends or None, key=key, harmonic_rhythm="beat").transpose(shift)
         piece = piece.transpose(shift)
         task, voices, span = self._draw_task(piece, rng)
-        style = self._styles[index]
-        style = style if style is not None and rng.random() >= self._unlabelled_share else None
+        style = self._draw_style(index, rng)
         if task is Task.CONTINUE:
             shown = self._shown_to_continue(piece, known, rng) if key is not None else None
             return self._encode(piece, task, voices, None, style, shown)
