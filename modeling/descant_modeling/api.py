@@ -40,6 +40,7 @@ from descant_modeling.generation.satb import FourPartGenerator
 from descant_modeling.models.checkpoints import ModelSource, find_checkpoint, load_checkpoint
 from descant_tokenizers.common.errors import InputError, missing_extra
 from descant_tokenizers.scores import ReadResult, read_score_report
+from descant_tokenizers.scores.played import is_played, quantize
 from descant_tokenizers.tokens.kinds import FOUR_PART, MULTITRACK, MusicKind, kind_of
 
 Music = ScoreTick | ReadResult | str | PathLike[str]
@@ -236,12 +237,25 @@ class Model:
 
         What is added after the end belongs to no form, so that continued music is written out.
         """
+        if music.form is None and (request.quantize or (request.quantize is None and is_played(music.score))):
+            return self._generate_quantized(music, request, config)
         form = None if request.task == "continue" else music.form
         score = music.score if form is None else form.fold(music.score).score
         fermatas = music.fermatas_ticks if form is None else form.written.fermatas_ticks
         request = replace(request, score=score, phrase_ends=request.phrase_ends or fermatas)
         result = self.generator.generate(request, config)
         return result if form is None else unfolded_result(result, form, music.score)
+
+    def _generate_quantized(self, music: ReadResult, request: Request, config: GenerationConfig) -> GenerationResult:
+        """Generate music for a prompt that was played by hand, in the player's timing."""
+        quantized = quantize(music.score)
+        result = self.generator.generate(replace(request, score=quantized.score, phrase_ends=()), config)
+        samples = []
+        for sample in result.samples:
+            score, added = quantized.restored(sample.score, sample.added)
+            samples.append(replace(sample, score=score, added=frozenset(added)))
+        remark = "played by hand: the model sees 16ths and triplets, and the result keeps the timing"
+        return replace(result, samples=tuple(samples), remarks=(*result.remarks, remark))
 
 
 def override(config: GenerationConfig, options: dict[str, Any]) -> GenerationConfig:

@@ -54,6 +54,7 @@ def generate_command(
     tune: opt.Tune = None,
     pickup: opt.Pickup = None,
     no_repeats: opt.NoRepeats = False,
+    quantize: opt.Quantize = None,
     bars: opt.Bars = None,
     num_samples: opt.NumSamples = GenerationConfig.num_samples,
     seed: opt.Seed = None,
@@ -83,6 +84,7 @@ def generate_command(
     request = replace(
         request,
         key=key,
+        quantize=quantize,
         phrases=_parse_phrases(phrases),
         harmonic_rhythm=None if harmonic_rhythm == "auto" else harmonic_rhythm,
     )

@@ -83,6 +83,13 @@ Track = Annotated[str | None, typer.Option(help="Track of the melody: its number
 Tune = Annotated[
     int | None, typer.Option(help="Tune of an ABC file that holds several: the number in its X: field, or its place.")
 ]
+Quantize = Annotated[
+    bool | None,
+    typer.Option(
+        "--quantize/--no-quantize",
+        help="For a tune played by hand: the model sees 16ths and triplets, you keep your timing. Default: auto.",
+    ),
+]
 NoRepeats = Annotated[
     bool, typer.Option("--no-repeats", help="Play a notation file as it is written, without its repeats and jumps.")
 ]

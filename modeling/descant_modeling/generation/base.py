@@ -36,6 +36,7 @@ class Request:
         key: The key in which the music ends, such as `G major`; None leaves it to the melody.
         phrases: Numbers of the bars in which phrases end; empty for no phrases, None to use `phrase_ends`.
         phrase_ends: Onsets of the last notes of phrases, in the score's ticks (from fermatas); empty to guess them.
+        quantize: Show the model the notes of the prompt on 16ths and triplets; None does so if they are played by hand.
         harmonic_rhythm: How often the harmony changes: `note`, `beat`, `half-bar`, `bar`; None for the model's choice.
     """
 
@@ -51,6 +52,7 @@ class Request:
     phrases: Sequence[int] | None = None
     phrase_ends: Sequence[int] = ()
     harmonic_rhythm: str | None = None
+    quantize: bool | None = None
 
     @property
     def prompt(self) -> ScoreTick:
