@@ -357,7 +357,7 @@ def test_letters_are_redefined() -> None:
     assert read("U: n = +trill+\nnc|").repairs == ["dropped: 1 decoration (trill)"]
 
 
-@pytest.mark.parametrize("text", ["T", "A=!trill!", "TT=!trill!", "=!trill!"])
+@pytest.mark.parametrize("text", ["T", "A=!trill!", "TT=!trill!", "=!trill!", "T=", "T=!!", "T=+"])
 def test_unreadable_redefinitions_are_named(text: str) -> None:
     assert read(f"U:{text}\nc|").repairs == [f"unreadable fields: 1, the first in line 6 (U:{text})"]
 

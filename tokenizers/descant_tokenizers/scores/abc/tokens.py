@@ -115,7 +115,8 @@ def redefinition(text: str) -> tuple[str, str] | None:
     if value.startswith('"'):
         return letter, value.strip('"') if value[1:2] in "^_<>@" else "^" + value.strip('"')
     match = _DECORATION.match(value)
-    return letter, match[1] if match else value.strip("!+")
+    name = match[1] if match else value.strip("!+")
+    return (letter, name) if name else None
 
 
 def is_chord_symbol(text: str) -> bool:
