@@ -121,8 +121,9 @@ def test_a_continuation_adds_notes_behind_and_changes_nothing_before(writer: Mod
 
 
 def test_new_notes_go_to_the_nearer_of_the_tracks_of_one_instrument(writer: Model) -> None:
-    (sample,) = writer.continue_(band(), WILD, bars=4).samples
-    pitches = {name: [p for own, time, p in sample.added if own == name] for name in ("Right", "Left")}
+    samples = writer.continue_(band(), WILD, bars=4, num_samples=4).samples
+    added = [note for sample in samples for note in sample.added]
+    pitches = {name: [p for own, time, p in added if own == name] for name in ("Right", "Left")}
     assert pitches["Right"] or pitches["Left"]
     middle = (67 + 47) / 2
     assert all(pitch >= middle for pitch in pitches["Right"])

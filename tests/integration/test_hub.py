@@ -255,7 +255,7 @@ def test_training_on_a_dataset_of_the_hub_pushes_its_best_checkpoint(session: An
 
 def test_a_tokenizer_is_found_by_its_id_wherever_a_folder_is(session: Any) -> None:
     results, *_ = session
-    assert results["tokens"] == results["offline tokens"] == 524
+    assert results["tokens"] == results["offline tokens"] == 740
     for name in ("inspected", "inspected with its model", "as a scheme"):
         assert results[name]["status"] == 0, results[name]["err"]
         assert "Pitch_62" in results[name]["out"]

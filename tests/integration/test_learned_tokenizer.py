@@ -148,7 +148,7 @@ def test_whatever_it_writes_decodes(writer: Model, temperature: float) -> None:
         assert {onset // (4 * TPQ) for _, onset, _ in sample.added} <= {1}
     everything = [*harmonized, *continued, *infilled]
     if temperature == 5.0:  # about every token alike: learned ones among them
-        assert sum(s.num_tokens for s in everything) < 3.5 * sum(len(s.added) for s in everything)
+        assert sum(s.num_tokens for s in everything) < 3.75 * sum(len(s.added) for s in everything)
 
 
 def test_the_commands_take_it(trained: Trained, descant: Callable[..., Any], tmp_path: Path) -> None:

@@ -172,14 +172,14 @@ def _request(
         track=track,
         bars=None if first is None or last is None else (first, last),
         num_bars=first if last is None else None,
-        chords=_parse_chords(chords or ""),
+        chords=_parse_chords(chords or "", one_a_bar=task == "compose"),
     )
 
 
-def _parse_chords(text: str) -> tuple[str, ...]:
-    """Return the chords of each bar: separated by bar lines if there are any, otherwise one chord a bar."""
-    if "|" not in text:
-        return tuple(text.replace(",", " ").split())
+def _parse_chords(text: str, *, one_a_bar: bool) -> tuple[str, ...]:
+    """Return the chords of each bar: separated by bar lines, or one chord a bar if there are none or it must be."""
+    if one_a_bar or "|" not in text:
+        return tuple(text.replace(",", " ").replace("|", " ").split())
     return tuple(bar.replace(",", " ").strip() for bar in text.strip().strip("|").split("|"))
 
 

@@ -25,6 +25,7 @@ from descant_tokenizers.scores.validation import Limits
 
 _MAX_SPANS = 5_000
 _MAX_JUMPS = 32
+_MAX_BYTE = 255  # symusic keeps each part of a time signature in a byte
 
 _T = TypeVar("_T")
 
@@ -61,7 +62,7 @@ def with_bars(notation: Notation, limits: Limits, *, unfold: bool) -> Notation:
     """Settle the bars of a score, as written or with its repeats unfolded; its marks keep the signs only as written.
 
     Raises:
-        InputError: Unfolded, the score exceeds the limits.
+        InputError: A time signature is impossible, or, unfolded, the score exceeds the limits.
     """
     marks = dataclasses.replace(notation.marks, repeats=tuple(notation.signs))
     result = dataclasses.replace(notation, marks=marks)
@@ -70,6 +71,9 @@ def with_bars(notation: Notation, limits: Limits, *, unfold: bool) -> Notation:
         spans = play_order(notation.signs, end, notation.part_order)
         result = notation if spans == [Span(Fraction(0), end)] else unfolded(notation, spans, limits)
     for change in signature_changes(result.measures):
+        if not (0 < change.numerator <= _MAX_BYTE and 0 < change.denominator <= _MAX_BYTE):
+            found = f"{change.numerator}/{change.denominator}"
+            raise InputError(f"The file has the time signature {found}. Correct it and export the file again.")
         time = _ticks(change.onset, result.score)
         result.score.time_signatures.append(TimeSignatureTick(time, change.numerator, change.denominator))
     return result
