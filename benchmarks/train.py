@@ -209,6 +209,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ours = trainer.task
         if not isinstance(ours, CausalTask):
             parser.error("The configuration is not a causal model's. transformers' Trainer trains no other objective.")
+        line, _ = ours.warm_up()
         batches = list(islice(ours.source.batches(0, ours.config.data.batch_tokens), options.steps))
         twin = type(ours.model)(ours.model.config.__class__.from_dict(ours.model.config.to_dict()))
         twin.load_state_dict(ours.model.state_dict())
@@ -224,7 +225,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ratios = [other / mine for mine, other in zip(turns.ours, turns.theirs, strict=True)]
     print(
         f"{count_parameters(twin) / 1e6:.2f} M parameters, {tokens / len(batches):,.0f} tokens a step, "
-        f"{'bf16' if in_bf16 else 'fp32'}, {ours.accelerator.device}, {torch.get_num_threads()} CPU threads\n"
+        f"{'bf16' if in_bf16 else 'fp32'}, {ours.accelerator.device}, {torch.get_num_threads()} CPU threads"
+        f"{line and ', '}{line}\n"
         f"ours          {tokens / statistics.median(turns.ours):10,.0f} tokens/s\n"
         f"transformers  {tokens / statistics.median(turns.theirs):10,.0f} tokens/s\n"
         f"ratio         {statistics.median(ratios):10.2f}  (turns: {', '.join(f'{r:.2f}' for r in sorted(ratios))})\n"

@@ -14,6 +14,7 @@ from descant_modeling.models.checkpoints import load_checkpoint
 from descant_modeling.models.likelihood import score_pieces
 from descant_modeling.training.causal import begin_causal_run
 from descant_modeling.training.config import RunConfig
+from descant_modeling.training.step_model import has_cpp_compiler
 from descant_tokenizers.common.errors import InputError
 
 
@@ -75,6 +76,52 @@ def test_five_and_five_steps_are_ten(make_trainer, monkeypatch, name):
         assert torch.equal(a.loss_mask_BT, b.loss_mask_BT)
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not has_cpp_compiler(), reason="no C++ compiler")
+def test_a_compiled_run_goes_on_bit_for_bit(make_trainer):
+    whole = make_trainer("whole", compile="true", max_steps=4)
+    whole.train()
+    assert log_lines(whole, "compile")[0]["graphs"] >= 1
+    make_trainer("cut", compile="true", max_steps=2).train()
+    second = make_trainer("cut", compile="true", max_steps=4)
+    second.resume()
+    second.train()
+    assert_same_state(whole, second)
+
+
+def test_without_a_compiler_one_sentence_says_so_and_training_goes_on(make_trainer, monkeypatch):
+    said = []
+    trainer = make_trainer(compile="true", max_steps=2)
+    monkeypatch.setattr(trainer.log, "say", said.append)
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    trainer.train()
+    assert trainer.progress.step == 2
+    assert said[0] == (
+        "No C++ compiler is found, so training goes on without torch.compile. Install g++ to train faster."
+    )
+
+
+def test_if_compiling_fails_one_sentence_says_so_and_training_goes_on(make_trainer, monkeypatch):
+    def fail(num_tokens):
+        raise RuntimeError("Python.h: No such file")
+
+    said = []
+    trainer = make_trainer(compile="true", max_steps=2)
+    monkeypatch.setattr(trainer.log, "say", said.append)
+    monkeypatch.setattr(trainer.task._step_model, "compile_blocks", fail)
+    monkeypatch.setattr("descant_modeling.training.causal.has_cpp_compiler", lambda: True)
+    monkeypatch.setattr(torch.compiler, "set_stance", said.append)
+    trainer.train()
+    assert trainer.progress.step == 2
+    assert said[0] == "force_eager"
+    assert said[1].startswith("torch.compile failed (Python.h: No such file), so training goes on without it.")
+
+
+def test_short_runs_are_not_compiled_by_default(make_trainer):
+    assert not make_trainer(max_steps=2).task.compiles
+    assert make_trainer(max_steps=2, compile="true").task.compiles
+
+
 def test_a_run_cut_in_the_middle_of_an_epoch_goes_on_with_any_number_of_workers(make_trainer):
     def make(folder, **values):
         trainer = make_trainer(folder, data__batch_tokens=400, data__micro_batches=2, **values)
@@ -129,8 +176,8 @@ def test_training_in_bf16_is_evaluated_in_fp32(make_trainer, monkeypatch):
     try:
         trainer = make_trainer(max_steps=2, eval_every=2, precision="bf16")
         seen = []
-        for model in (trainer.task.model, trainer.task.published_model):
-            model.register_forward_hook(lambda _, __, output: seen.append(output.logits.dtype))
+        trainer.task._step_model.model.lm_head.register_forward_hook(lambda _, __, out: seen.append(out.dtype))
+        trainer.task.published_model.register_forward_hook(lambda _, __, out: seen.append(out.logits.dtype))
         trainer.train()
     finally:
         AcceleratorState._reset_state(reset_partial_state=True)

@@ -101,6 +101,8 @@ def _convert(hint: Any, value: Any, name: str) -> object:
             return float(value)
         except ValueError:
             raise ValueError(f"{name} is {value!r}. Give a number.") from None
+    if hint is str and isinstance(value, bool):  # YAML reads true as a truth value
+        return str(value).lower()
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):

@@ -67,6 +67,10 @@ class GanTask(ABC, Generic[SamplesT]):
         """Return a command that tries the trained model."""
         return f"python generate.py --model {folder}"
 
+    def warm_up(self) -> tuple[str, Figures]:
+        """Do nothing: torch.compile cannot differentiate the gradient penalty."""
+        return "", {}
+
     def step(self) -> Figures:
         """Run one iteration."""
         return self.pair.iterate(self.data.train, self.progress.step)

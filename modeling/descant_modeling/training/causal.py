@@ -8,6 +8,7 @@ The loss of a step is the mean of -ln p over the target tokens of all its micro-
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -21,18 +22,21 @@ from accelerate.utils import reduce
 from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-from descant_modeling.models.likelihood import Batch, Likelihood, Unit, style_contrast, token_nll
+from descant_modeling.models.likelihood import Batch, Likelihood, Unit, style_contrast
 from descant_modeling.models.transformer import count_parameters
 from descant_modeling.training.config import CausalConfig
 from descant_modeling.training.examples import BatchSource
 from descant_modeling.training.loader import Place, stream
 from descant_modeling.training.optim import average_of, build_optimizers, learning_rate
 from descant_modeling.training.run import PreparedRun, RunContext
+from descant_modeling.training.step_model import StepModel, has_cpp_compiler
 from descant_modeling.training.trainer import Figures, Progress, Validation
-from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.common.errors import InputError, printable
 
 #: State that the optimizers keep for each parameter.
 OPTIMIZER_STATE = ("step", "exp_avg", "exp_avg_sq", "momentum")
+#: Steps of a run from which on `compile: auto` compiles: before, it takes longer than it saves.
+COMPILED_STEPS = 1000
 
 
 class Representation(Protocol):
@@ -92,9 +96,8 @@ class CausalTask:
         self.average = average_of(self.model, config.optimizer.ema_decay)
         in_bf16 = accelerator.mixed_precision == "bf16"
         self.optimizers = build_optimizers(self.model, config.optimizer, in_bf16=in_bf16)
-        self._wrapped = accelerator.prepare(self.model)
-        # Accelerate puts autocast around the model's own forward, evaluation included. Only training is to run in bf16.
-        accelerator.unwrap_model(self._wrapped, keep_fp32_wrapper=False)
+        self._step_model = StepModel(self.model, in_bf16=in_bf16)
+        self._wrapped = accelerator.prepare(self._step_model)  # autocast included
         self.progress: Progress = CausalProgress()
         self._batches: Iterator[list[Batch]] | None = None
         self._per_process = config.data.micro_batches // accelerator.num_processes
@@ -109,6 +112,33 @@ class CausalTask:
     def published_model(self) -> PreTrainedModel:
         """The model that is evaluated and published: the averaged weights if an average is kept."""
         return self.model if self.average is None else cast("PreTrainedModel", self.average.module)
+
+    @property
+    def compiles(self) -> bool:
+        """True if the configuration asks for a compiled step: by default in bf16 on a CPU, for runs long enough."""
+        if self.config.compile != "auto":
+            return self.config.compile == "true"
+        pays = self.accelerator.device.type == "cpu" and self.accelerator.mixed_precision == "bf16"
+        return pays and self.config.max_steps >= COMPILED_STEPS
+
+    def warm_up(self) -> tuple[str, Figures]:
+        """Compile the step, if the configuration asks for it."""
+        if not self.compiles:
+            return "", {}
+        if self.accelerator.device.type == "cpu" and not has_cpp_compiler():
+            return (
+                "No C++ compiler is found, so training goes on without torch.compile. Install g++ to train faster.",
+                {},
+            )
+        start = time.perf_counter()
+        try:
+            num_graphs = self._step_model.compile_blocks(self.config.data.batch_tokens)
+        except (RuntimeError, OSError) as error:
+            torch.compiler.set_stance("force_eager")
+            reason = printable(str(error), 120).rstrip(".")
+            return f"torch.compile failed ({reason}), so training goes on without it. Set compile=false.", {}
+        figures = {"seconds": time.perf_counter() - start, "graphs": float(num_graphs)}
+        return f"compiled for all lengths: {num_graphs} graphs in {figures['seconds']:.0f} s", figures
 
     def step(self) -> Figures:
         """Take an optimizer step; the loss is in nats per token."""
@@ -143,7 +173,6 @@ class CausalTask:
 
     def step_on(self, batches: list[Batch]) -> float:
         """Take an optimizer step on this process's micro-batches; return the loss over all processes."""
-        self.model.train()
         counts = [sum(batch.num_targets for batch in batches), sum(batch.ids_BT.numel() for batch in batches)]
         num_targets, num_read = reduce(torch.tensor(counts, device=self.accelerator.device), "sum").tolist()
         total = self._accumulate_gradients(batches, num_targets)
@@ -164,17 +193,18 @@ class CausalTask:
         device = self.accelerator.device
         total = torch.zeros((), device=device)
         for index, batch in enumerate(batches):
-            torch.manual_seed(self._dropout_seed(index))
             batch = batch.to(device)
+            self._step_model.seed_dropout(self._dropout_seed(index), batch.ids_BT)
             is_last = index == len(batches) - 1
-            with nullcontext() if is_last else self.accelerator.no_sync(self._wrapped), self.accelerator.autocast():
-                nll_N = token_nll(self._wrapped(input_ids=batch.ids_BT, use_cache=False).logits, batch)
+            with nullcontext() if is_last else self.accelerator.no_sync(self._wrapped):
+                nll_N = self._wrapped(batch.ids_BT, batch.loss_mask_BT)
                 loss = nll_N.sum()
                 total += loss.detach()
                 if batch.rivals_BT is not None:
-                    torch.manual_seed(self._dropout_seed(index))  # same dropout: its effect exceeds that of styles
-                    rivals = self._wrapped(input_ids=batch.rivals_BT, use_cache=False).logits
-                    loss = loss + batch.contrast * style_contrast(nll_N, token_nll(rivals, batch), batch)
+                    # The same dropout, whose effect exceeds that of styles.
+                    self._step_model.seed_dropout(self._dropout_seed(index), batch.ids_BT)
+                    rival_nll_N = self._wrapped(batch.rivals_BT, batch.loss_mask_BT)
+                    loss = loss + batch.contrast * style_contrast(nll_N, rival_nll_N, batch)
                 # DDP averages gradients over processes, so multiply by their number to get the sum.
                 self.accelerator.backward(loss * self.accelerator.num_processes / num_targets)
         return total

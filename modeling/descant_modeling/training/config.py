@@ -145,6 +145,8 @@ class CausalConfig(CommonConfig):
         model: Size and kind of the model.
         data: Training data and batches.
         optimizer: The optimizer.
+        compile: `true` to compile the training step (torch.compile), `false` not to, or `auto`: in bf16 on a CPU, for
+            runs of 1,000 steps or more.
     """
 
     max_steps: int = 6500
@@ -154,6 +156,11 @@ class CausalConfig(CommonConfig):
     model: ModelConfig = field(default_factory=ModelConfig)
     data: BatchConfig = field(default_factory=BatchConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    compile: str = "auto"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(self.compile in ("auto", "true", "false"), "compile", self.compile, "give auto, true or false")
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,9 @@ class TrainingTask(Protocol):
 
     progress: Progress
 
+    def warm_up(self) -> tuple[str, Figures]:
+        """Do what takes time before the first step, such as compiling; return a line to print and figures to log."""
+
     def step(self) -> Figures:
         """Take the next step and return its losses."""
 
@@ -150,6 +153,7 @@ class Trainer:
             KeyboardInterrupt: The run was stopped, and saved.
             InputError: A loss is not finite, or the task cannot take a step.
         """
+        self._warm_up()
         started = time.perf_counter() - self.progress.seconds
         with StopRequest() as stop:
             while self.progress.step < self.config.max_steps:
@@ -164,6 +168,14 @@ class Trainer:
                     self.log.say(f"Stopped and saved at step {self.progress.step}. To resume: --resume {self.folder}")
                     raise KeyboardInterrupt
         return self.progress
+
+    def _warm_up(self) -> None:
+        self.log.progress(self.progress.step, "preparing the first step")
+        line, figures = self.task.warm_up()
+        if line:
+            self.log.say(line)
+        if figures:
+            self.log.record("compile", self.progress.step, **figures)
 
     def _check(self, losses: Figures) -> None:
         for name, value in losses.items():

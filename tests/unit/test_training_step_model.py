@@ -1,0 +1,124 @@
+"""The model of a training step computes what the stock model does, with the same gradients, compiled or not."""
+
+import pytest
+import torch
+from torch.nn.functional import gelu, scaled_dot_product_attention
+
+from descant_modeling.models.likelihood import Batch, token_nll
+from descant_modeling.models.transformer import ModelConfig, build_model
+from descant_modeling.training.step_model import (
+    BLOCK,
+    ByteDropout,
+    SigmoidGelu,
+    StepModel,
+    causal_attention,
+    has_cpp_compiler,
+    num_graphs,
+)
+
+needs_compiler = pytest.mark.skipif(not has_cpp_compiler(), reason="no C++ compiler")
+
+
+@pytest.mark.parametrize("length", [1, BLOCK - 1, BLOCK, 2 * BLOCK + 7])
+def test_attention_and_its_gradients_are_those_of_torch(length):
+    random = torch.Generator().manual_seed(length)
+    q, k, v, gradient = (torch.randn(6, length, 16, generator=random).bfloat16() for _ in range(4))
+    outcomes = []
+    for attend in (
+        lambda q, k, v: causal_attention(q, k, v)[0],
+        lambda q, k, v: scaled_dot_product_attention(q.double(), k.double(), v.double(), is_causal=True, scale=1.0),
+    ):
+        inputs = [x.clone().requires_grad_() for x in (q, k, v)]
+        out = attend(*inputs)
+        outcomes.append([out.double(), *torch.autograd.grad(out, inputs, gradient.to(out.dtype))])
+    for ours, exact in zip(*outcomes, strict=True):
+        assert (ours.double() - exact.double()).norm() <= 0.02 * exact.double().norm() + 1e-6
+
+
+def test_dropout_zeroes_its_share_and_keeps_the_mean():
+    dropout = ByteDropout(0.2)
+    dropout.bytes = torch.arange(256, dtype=torch.uint8).repeat(4, 1)
+    out = dropout(torch.ones(4, 256))
+    assert int((out == 0).sum()) == 4 * 51
+    assert out.mean().item() == pytest.approx(1.0)
+    assert dropout(torch.ones(4, 256, dtype=torch.bfloat16)).dtype == torch.bfloat16
+
+
+def test_gelu_is_that_of_torch():
+    x = torch.linspace(-8, 8, 1001, dtype=torch.float64)
+    torch.testing.assert_close(SigmoidGelu()(x), gelu(x, approximate="tanh"))
+
+
+def make_model(architecture, dropout=0.0):
+    torch.manual_seed(1)
+    config = ModelConfig(
+        architecture=architecture, width=32, num_layers=2, num_heads=2, dropout=dropout, max_tokens=512
+    )
+    return build_model(config, 50, bos=1, eos=2, pad=0)
+
+
+def make_batch(num_rows=2, length=BLOCK + 9):
+    random = torch.Generator().manual_seed(length)
+    ids_BT = torch.randint(3, 50, (num_rows, length), generator=random)
+    loss_mask_BT = torch.rand(ids_BT.shape, generator=random) < 0.6
+    loss_mask_BT[:, 0] = False
+    return Batch(ids_BT, loss_mask_BT)
+
+
+def outcome(model, loss_of):
+    """A loss, and its gradients by the names of the stock model's parameters."""
+    loss = loss_of().sum()
+    names, parameters = zip(*model.named_parameters(), strict=True)
+    return loss.detach(), dict(zip(names, torch.autograd.grad(loss, parameters), strict=True))
+
+
+@pytest.mark.parametrize("architecture", ["rotary", "gpt2"])
+@pytest.mark.parametrize(
+    ("in_bf16", "compiled"),
+    [
+        (False, False),
+        (True, False),
+        pytest.param(True, True, marks=[pytest.mark.slow, needs_compiler]),
+    ],
+)
+def test_loss_and_gradients_are_those_of_the_stock_model(architecture, in_bf16, compiled):
+    model = make_model(architecture)
+    stock = model.config.to_json_string(), model.config._attn_implementation, repr(model)
+    step_model = StepModel(model, in_bf16=in_bf16)
+    if compiled:
+        with torch.autocast("cpu", torch.bfloat16):
+            assert step_model.compile_blocks(400) >= 1
+        known = num_graphs()
+    for shape in ((2, BLOCK + 9), (5, 31), (1, 40), (3, 12)):
+        batch = make_batch(*shape)
+        expected, exact = outcome(model, lambda batch=batch: token_nll(model(batch.ids_BT).logits, batch))
+        with torch.autocast("cpu", torch.bfloat16, enabled=in_bf16):
+            loss, gradients = outcome(model, lambda batch=batch: step_model(batch.ids_BT, batch.loss_mask_BT))
+        torch.testing.assert_close(loss, expected, rtol=2e-3 if in_bf16 else 1e-5, atol=0)
+        for name, gradient in gradients.items():
+            limit = 0.05 if in_bf16 else 1e-4
+            assert (gradient - exact[name]).norm() <= limit * exact[name].norm() + 1e-4, name
+    if compiled:
+        assert num_graphs() == known, "another length was compiled again"
+    assert (model.config.to_json_string(), model.config._attn_implementation, repr(model)) == stock
+
+
+@pytest.mark.parametrize("architecture", ["rotary", "gpt2"])
+def test_dropout_follows_from_the_seed(architecture):
+    model, batch = make_model(architecture, dropout=0.3), make_batch()
+    step_model = StepModel(model, in_bf16=False)
+
+    def loss(seed):
+        step_model.seed_dropout(seed, batch.ids_BT)
+        return step_model(batch.ids_BT, batch.loss_mask_BT).sum().item()
+
+    assert loss(5) == loss(5)
+    assert loss(5) != loss(6)
+    bytes_of = [module.bytes for module in step_model.modules() if isinstance(module, ByteDropout)]
+    assert len(bytes_of) == 5
+    assert not torch.equal(bytes_of[0], bytes_of[1])
+
+
+def test_a_missing_compiler_is_noticed(monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    assert not has_cpp_compiler()
