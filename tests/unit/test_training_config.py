@@ -82,7 +82,7 @@ def test_a_configuration_survives_being_written_as_plain_values():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"steps": 3}, "here: steps is not a key. Choose from data, eval, eval_every"),
+        ({"steps": 3}, "here: steps is not a key. Choose from compile, data, eval, eval_every"),
         ({"model": {"depth": 3}}, "here: model.depth is not a key. Choose from architecture"),
         ({"tasks": {"continue_": 1}}, "tasks.continue_ is not a key"),
         ({"model": 3}, "model is 3. Give a mapping"),
