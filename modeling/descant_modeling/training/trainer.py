@@ -170,7 +170,6 @@ class Trainer:
         return self.progress
 
     def _warm_up(self) -> None:
-        self.log.progress(self.progress.step, "preparing the first step")
         line, figures = self.task.warm_up()
         if line:
             self.log.say(line)
