@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 from chorale_examples import midi
 from prompts import chorale, melody, scale
-from symusic.core import NoteTick, TrackTick
+from symusic.core import KeySignatureTick, NoteTick, TrackTick
 
 from descant_modeling.generation.base import Request, refuse_hints
 from descant_modeling.generation.planning import grid_ticks, plan_of, prompt_key
@@ -55,6 +55,13 @@ def test_without_requests_the_prompt_is_read(plan):
     found = plan(tune(TWO_BARS))
     assert found.annotations == Annotations((576,), PieceKey(0, True), writes_chords=True)
     assert (found.phrases, found.phrase_source) == ((2,), "guessed")
+
+
+def test_the_key_signature_of_the_prompt_counts(plan):
+    score = tune("C4 C4 E4 E4 G4 G4 E4:2 F4 F4 D4 D4 B3 B3 G3:2 C4 C4 E4 E4 G4 G4 E4:2 C5 C5 F#4 F#4 G4:2")
+    assert own_key(plan(score)) == PieceKey(7, True)
+    score.key_signatures.append(KeySignatureTick(0, 0, 0))
+    assert own_key(plan(score)) == PieceKey(0, True)
 
 
 def test_several_voices_end_in_the_key_of_their_last_chord(plan):

@@ -202,6 +202,23 @@ def test_every_key_moves_to_the_common_tonic_by_at_most_half_an_octave(is_major)
     assert sorted(shifts) == list(range(-6, 6))
 
 
+def test_the_key_signature_helps_where_a_melody_ends_on_another_degree(make):
+    notes = sounding_notes(
+        make(
+            [(12, 4)] * 4,
+            soprano="C4 C4 E4 E4 G4 G4 E4:2 F4 F4 D4 D4 B3 B3 G3:2 C4 C4 E4 E4 G4 G4 E4:2 C5 C5 F#4 F#4 G4:2",
+        )
+    )
+    assert melody_key(notes) == PieceKey(7, True)
+    assert melody_key(notes, sharps=0) == PieceKey(0, True)
+    assert melody_key(notes, sharps=1) == PieceKey(7, True)
+
+
+def test_a_wrong_key_signature_does_not_decide(make):
+    notes = sounding_notes(make([(12, 4)] * 2, soprano="C4 C4 G4 G4 A4 A4 G4:2 F4 F4 E4 E4 D4 D4 C4:2"))
+    assert {melody_key(notes, sharps) for sharps in range(-7, 8)} == {PieceKey(0, True)}
+
+
 def test_silence_has_no_key():
     assert melody_key([]) is None
 

@@ -130,7 +130,9 @@ def prompt_key(request: Request, lines: Iterable[TrackTick]) -> PieceKey | None:
     """
     if request.key is None:
         notes = [SoundingNote(n.time, n.end, rank, n.pitch) for rank, line in enumerate(lines) for n in line.notes]
-        return melody_key(notes) if len({note.voice for note in notes}) == 1 else closing_key(notes)
+        signatures = request.prompt.key_signatures
+        sharps = signatures[-1].key if len(signatures) else None
+        return melody_key(notes, sharps) if len({note.voice for note in notes}) == 1 else closing_key(notes)
     key = parse_key(request.key)
     is_major = key.mode == "major"
     return PieceKey((key.sharps * 7 + (0 if is_major else _RELATIVE_MINOR)) % NUM_PITCH_CLASSES, is_major)
