@@ -244,3 +244,40 @@ def test_each_case_is_right() -> None:
     title = read_score_report(CASES / "krn_title_template.krn", marks=True)
     assert title.marks.title == "Ein schönes Lied"
     assert title.marks.composer == "Ada Example"
+
+
+@pytest.mark.parametrize(
+    ("lines", "played"),
+    [
+        (["*>[A,A1,A,A2]", "*>A", "1c", "*>A1", "=", "1d", "=:|!", "*>A2", "1e", "="], "cdce"),
+        (["*>[A,A,B]", "*>A", "1c", "=:|!", "*>B", "1d", "=:|!"], "ccd"),  # the list counts, not the signs
+        (["*>[A,A,B,B]", "*>A", "1c", "=:|!", "*>B", "1d", "=:|!"], "ccdd"),
+        (["*>[A,B]", "*>A", "1c", "=:|!", "*>B", "1d", "="], "ccd"),
+    ],
+)
+def test_a_list_of_sections_includes_the_repeats(lines: list[str], played: str) -> None:
+    (own,) = notes(read("**kern", "*M4/4", *lines, "*-"))
+    assert "".join("c.d.ef"[pitch - 60] for _, _, pitch in own) == played
+
+
+def test_sections_with_endings_are_repeat_signs_with_endings() -> None:
+    lines = ["*>[A,A1,A,A2]", "*>A", "1c", "*>A1", "=", "1d", "=:|!", "*>A2", "1e", "="]
+    marks = read("**kern", "*M4/4", *lines, "*-", unfold=False).marks
+    assert [(sign.passes, sign.until) for sign in marks.repeats if sign.kind == "ending"] == [((1,), 8), ((2,), 12)]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["1c", "=", "*segno", "1d", "=", "*fine", "1e", "=", "*dalsegno", "1f", "=="],
+        ["1c", "=", "!LO:TX:a:t=Segno", "1d", "=", "!LO:TX:t=Fine", "1e", "=", "!LO:TX:t=D.S. al Fine", "1f", "=="],
+    ],
+)
+def test_signs_and_words_of_navigation_are_followed(lines: list[str]) -> None:
+    (own,) = notes(read("**kern", "*M4/4", *lines, "*-"))
+    assert [pitch for _, _, pitch in own] == [60, 62, 64, 65, 62, 64]
+
+
+def test_words_of_layout_comments_are_kept() -> None:
+    result = read("**kern", "*M4/4", "4c", "!LO:TX:b:t=dolce&colon; p", "4d", "2e", "*-")
+    assert [(word.onset, word.text, word.is_above) for word in result.marks.words] == [(1, "dolce: p", False)]

@@ -5,6 +5,7 @@ from symusic.core import NoteTick, ScoreTick, TrackTick
 
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import pick_melody
+from descant_tokenizers.scores.names import is_backing_name, is_melody_name, voice_of_name
 
 Notes = list[tuple[int, int, int]]
 HIGH: Notes = [(0, 480, 79), (480, 480, 81)]
@@ -154,3 +155,39 @@ def test_a_backing_voice_is_no_melody_beside_another() -> None:
     choice = pick_melody(score_of(**{"Backing Vocals": HIGH, "Vocals": LOW}))
     assert choice.index == 1
     assert pick_melody(score_of(**{"Backing Vocals": LOW, "Flute": HIGH})).index == 0
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Śpiew", "Głos", "Zang", "Stem", "Voz", "Canto", "Voce", "Мелодія", "Голос", "Meloodia", "Laulu", "Röst"),
+        *("Dallam", "Zpěv", "Chant", "Singstimme", "Φωνή", "Solo", "Solista", "Zangpartij", "Sangstemme"),
+    ],
+)
+def test_melodies_have_names_in_many_languages(name: str) -> None:
+    assert is_melody_name(name)
+    assert not is_backing_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Backing Vocals", "Chór", "Begeleiding", "2. Stimme", "2ª voz", "Segunda voz", "Tweede stem", "Kör", "Coros"),
+        *("Drugi głos", "Второй голос", "Tegenstem", "Säestys", "Acompañamento", "Akompaniament"),
+    ],
+)
+def test_tracks_that_accompany_are_known_by_name(name: str) -> None:
+    assert is_backing_name(name)
+
+
+@pytest.mark.parametrize(
+    ("names", "voice"),
+    [
+        (("Sopraan", "Szoprán", "Σοπράνο", "Sopranos", "Soprani"), "Soprano"),
+        (("Contralto", "Άλτο", "Altos", "Alti"), "Alto"),
+        (("Ténor", "Τενόρος", "Tenors", "Tenores"), "Tenor"),
+        (("Baixo", "Μπάσος", "Basses", "Bassi"), "Bass"),
+    ],
+)
+def test_voices_have_names_in_many_languages(names: tuple[str, ...], voice: str) -> None:
+    assert {voice_of_name(name) for name in names} == {voice}

@@ -126,7 +126,7 @@ BAD = {
     "cut.mxl": (mxl(a_xml=xml(FIRST_BAR))[:-30], "is a damaged .mxl file"),
     "offset.mxl": (mxl(a_xml=xml(FIRST_BAR))[:-6] + b"\xff\0\0\x09\0\0", "is a damaged .mxl file"),
     "bomb.mxl": (mxl(a_xml=b" " * 30_000_000), "unpacks to more than 4,194,304 bytes"),
-    "lost.mxl": (mxl(**{"META-INF__container_xml": container("b.xml"), "a_xml": b"<a/>"}), "is a damaged .mxl file"),
+    "lost.mxl": (mxl(**{"META-INF__container_xml": container("b.xml"), "a_xml": b"<a/>"}), "is not MusicXML"),
     "photos.mxl": (mxl(a_png=b""), "is a zip file without MusicXML"),
     "words.abc": (b"Dear diary,\n", "cannot be read as ABC"),
     "silent.abc": (ABC, "holds no notes"),

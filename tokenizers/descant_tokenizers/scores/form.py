@@ -28,6 +28,7 @@ from symusic.core import (
 )
 
 from descant_tokenizers.scores.marks import with_notes
+from descant_tokenizers.scores.measures import end_of
 from descant_tokenizers.scores.repeats import Notation, Span, play_order, unfolded, with_bars
 from descant_tokenizers.scores.validation import Limits
 
@@ -135,7 +136,7 @@ def form_of(written: Notation) -> Form | None:
     """Return the form of a score as written, before its bars are settled; None if it is played as it is written."""
     if not written.signs and not written.part_order:
         return None
-    end = max((measure.onset + measure.length for measure in written.measures), default=Fraction(0))
+    end = end_of(written.measures)
     spans = play_order(written.signs, end, written.part_order)
     if spans == [Span(Fraction(0), end)]:
         return None

@@ -13,10 +13,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from descant_tokenizers.scores.bars import DEFAULT_SIGNATURE
+
 TICKS_PER_QUARTER = 480
 DEFAULT_VELOCITY = 80
 """Velocity of a note without one in its file: mezzo-forte."""
 
+_MAX_FREE_MEASURE = 8  # quarters
 _DENOMINATORS = (4, 8, 16, 32, 64)
 
 
@@ -33,6 +36,20 @@ class Measure:
     def nominal(self) -> Fraction:
         """Length under the time signature, in quarter notes."""
         return Fraction(4 * self.numerator, self.denominator)
+
+
+def end_of(measures: Sequence[Measure]) -> Fraction:
+    """Return where the last measure ends, 0 without measures."""
+    return max((measure.onset + measure.length for measure in measures), default=Fraction(0))
+
+
+def free_signature(length: Fraction) -> tuple[int, int]:
+    """Return the time signature of a measure without one: that of its length up to eight quarters, else 4/4."""
+    for denominator in (4, 8, 16):
+        numerator = length * denominator / 4
+        if numerator.denominator == 1 and 0 < length <= _MAX_FREE_MEASURE:
+            return int(numerator), denominator
+    return DEFAULT_SIGNATURE
 
 
 @dataclass(frozen=True, slots=True)

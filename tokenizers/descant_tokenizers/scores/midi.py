@@ -29,6 +29,8 @@ MIDI_MAGIC = b"MThd"
 _RIFF_HEAD = struct.Struct("<4sI4s")  # "RIFF", size, "RMID"
 _RIFF_CHUNK = struct.Struct("<4sI")
 _HEADER = struct.Struct(">4sIHHH")  # magic, header length, format, number of tracks, division
+_HEADER_BYTES = 6
+_MACBINARY_BYTES = 128
 _SMPTE_BIT = 0x8000
 _INDEPENDENT_TRACKS = 2
 _CHUNK_HEAD = struct.Struct(">4sI")
@@ -66,17 +68,31 @@ _STATUS_AND_TIME_BYTES = bytes(range(128, 256))  # of a run of note-ons: all but
 
 
 def unwrapped(data: bytes) -> bytes:
-    """Return the MIDI file inside a RIFF file (`.rmi`), and other bytes as they are."""
-    if data[:4] != b"RIFF" or data[8:12] != b"RMID":
-        return data
+    """Return the MIDI file inside a RIFF file (`.rmi`) or behind a MacBinary header, and other bytes as they are.
+
+    A header of more than six bytes, which the specification allows, is cut to six.
+    """
+    if data[:4] == b"RIFF" and data[8:12] == b"RMID":
+        data = _from_riff(data)
+    elif data[_MACBINARY_BYTES:].startswith(MIDI_MAGIC) and data[:1] == b"\0":
+        data = data[_MACBINARY_BYTES:]
+    if data.startswith(MIDI_MAGIC) and len(data) >= _HEADER.size:
+        _, length, *rest = _HEADER.unpack_from(data)
+        if _HEADER_BYTES < length < len(data) - _CHUNK_HEAD.size:
+            return _HEADER.pack(MIDI_MAGIC, _HEADER_BYTES, *rest) + data[_CHUNK_HEAD.size + length :]
+    return data
+
+
+def _from_riff(data: bytes) -> bytes:
+    """Return the chunk `data`; in a file whose sizes are wrong, everything from the head of the MIDI file on."""
     place = _RIFF_HEAD.size
     while place + _RIFF_CHUNK.size <= len(data):
         name, length = _RIFF_CHUNK.unpack_from(data, place)
         place += _RIFF_CHUNK.size
-        if name == b"data":
+        if name == b"data" and data[place : place + length].startswith(MIDI_MAGIC):
             return data[place : place + length]
         place += length + length % 2
-    return data
+    return data[max(data.find(MIDI_MAGIC), 0) :]
 
 
 def parse_midi(path: Path, data: bytes) -> tuple[ScoreTick, list[str]]:

@@ -15,30 +15,46 @@ NUM_VOICES = len(VOICES)
 
 # Plain forms, as `plain_name` returns them: lower case, without accents.
 _VOICE_NAMES: dict[str, tuple[str, ...]] = {
-    "Soprano": ("soprano", "sopran", "sopraan", "sopraano", "szopran", "sopr", "sop", "s", "сопрано", "σοπρανο"),
-    "Alto": ("alto", "alt", "altto", "contralto", "kontraalt", "a", "альт", "αλτο"),
-    "Tenor": ("tenor", "tenore", "tenori", "tenoor", "ten", "t", "тенор", "τενορος"),
-    "Bass": ("bass", "basse", "basso", "bajo", "baixo", "bas", "basszus", "b", "бас", "μπασος", "μπασο"),
+    "Soprano": (
+        *("soprano", "sopran", "sopraan", "sopraano", "szopran", "sopr", "sop", "s", "сопрано", "σοπρανο"),
+        *("sopranos", "soprani", "soprane", "sopranen", "soprany"),
+    ),
+    "Alto": (
+        *("alto", "alt", "altto", "contralto", "kontraalt", "a", "альт", "αλτο"),
+        *("altos", "alti", "alte", "alten", "alty", "contraltos", "contralti"),
+    ),
+    "Tenor": (
+        *("tenor", "tenore", "tenori", "tenoor", "ten", "t", "тенор", "τενοροσ", "τενορο"),
+        *("tenors", "tenores", "tenoren", "tenory"),
+    ),
+    "Bass": (
+        *("bass", "basse", "basso", "bajo", "baixo", "bas", "basszus", "b", "бас", "μπασοσ", "μπασο"),
+        *("basses", "bassi", "bajos", "baixos", "bassen", "basy"),
+    ),
 }
 _VOICE_OF = {name: voice for voice, names in _VOICE_NAMES.items() for name in names}
 
 # Parts of words that mark a melody ("leadgitarre", "singstimme"), and words that do so only if they stand alone.
 _MELODY_STEMS = (
     *("melod", "sopran", "sopraan", "szopran", "vocal", "vokal", "wokal", "voice", "singer", "gesang", "stimme"),
-    *("chant", "cantus", "discant", "descant", "treble", "spiew", "dallam"),
-    *("мелоди", "сопрано", "вокал", "голос", "пение", "μελωδι", "φωνη", "σοπρανο"),
+    *("chant", "cantus", "discant", "descant", "treble", "spiew", "dallam", "meloodia", "zang", "sangstemm", "solista"),
+    *("cantante", "мелод", "сопрано", "вокал", "голос", "пение", "μελωδι", "φωνη", "σοπρανο"),
 )
 _MELODY_WORDS = (
     *("lead", "tune", "song", "lied", "weise", "voix", "dessus", "superius", "voz", "canto", "voce", "zang", "stem"),
     *("glos", "sang", "rost", "stamma", "stemme", "zpev", "hlas", "spev", "aani", "laulu", "enek", "hang", "veu"),
-    *("glas", "pjev", "ses", "спів", "песня", "пісня"),
+    *("glas", "pjev", "ses", "vox", "savelma", "cantec", "sarki", "ezgi", "спів", "песня", "пісня"),
 )
 _LEAD = re.compile(r"lead(?!er)")  # "Leadgitarre"
 _BACKING = re.compile(
-    r"back|bgv|begleit|acc?omp|a[ck]+omp|unterstimme|nebenstimme|mittelstimme|choir|chorus|choeur|\bch?oro?\b|"
-    r"harmony|harmonies|armonia|second|zweite|doprovod|подголос|подпев|аккомп|\bхор\b"
+    r"back|\bbg[vd]|begleit|begeleid|acc?omp|a[ck]+omp|unterstimme|nebenstimme|mittelstimme|gegenstimme|tegenstem|"
+    r"choir|chorus|choeur|koor\b|\bkor\b|\bch?or(o|os|i)?\b|kuoro|harmony|harmonies|armonia|doprovod|saesty|kiser|"
+    r"second|segund|zweite|tweede|deuxieme|\bdruh|\bdrug|^2(nd|nda|[aode]|d[ae])?[. ]|"
+    r"подголос|подпев|аккомп|втор|\bхор\b"
 )
 
+
+_PLAIN = str.maketrans({"ł": "l", "ø": "o", "ı": "i", "đ": "d", "æ": "ae", "œ": "oe"})
 
 CHOIR = 52
 _PROGRAMS = {
@@ -87,7 +103,7 @@ def program_of_name(name: str) -> int:
 
 def plain_name(name: str) -> str:
     """Return a name in lower case, without accents and surrounding space: `Mélodie ` is `melodie`."""
-    letters = unicodedata.normalize("NFKD", name.casefold().replace("ł", "l").replace("ø", "o"))
+    letters = unicodedata.normalize("NFKD", name.casefold().translate(_PLAIN))
     return "".join(letter for letter in letters if not unicodedata.combining(letter)).strip()
 
 
@@ -95,9 +111,9 @@ def is_melody_name(name: str) -> bool:
     """Return True if a track's name marks it as the melody: melody, soprano, vocal, Gesang, voix, voz, голос, ..."""
     plain = plain_name(name)
     words = re.findall(r"[^\W\d_]+", plain)
-    return any(stem in plain for stem in _MELODY_STEMS) or any(
-        word in _MELODY_WORDS or _LEAD.match(word) for word in words
-    )
+    if words == ["solo"] or any(stem in plain for stem in _MELODY_STEMS):
+        return True
+    return any(word in _MELODY_WORDS or _LEAD.match(word) for word in words)
 
 
 def is_backing_name(name: str) -> bool:

@@ -36,19 +36,17 @@ def check_humdrum(path: Path, text: str, limits: Limits) -> None:
     check_count(path, "notes", num_notes, limits.max_notes)
 
 
-def check_musicxml(path: Path, data: bytes, limits: Limits) -> XmlPreflight:
-    """Count the contents of a MusicXML text, in any encoding that it declares, and compare them with the limits.
+def check_musicxml(path: Path, text: str, limits: Limits) -> None:
+    """Count the contents of a MusicXML text and compare them with the limits.
 
     Raises:
         InputError: The text is not well formed or not MusicXML, declares entities, or exceeds a bound.
     """
     preflight = XmlPreflight()
     try:
-        preflight.read(data)
-    except expat.ExpatError as error:
+        preflight.read(text)
+    except (expat.ExpatError, UnicodeEncodeError) as error:
         raise InputError(f"{path} is not well-formed XML ({error}). Export it again.") from error
-    except (LookupError, ValueError) as error:  # an encoding that neither expat nor Python knows
-        raise InputError(f"{path} is XML in an unknown encoding ({error}). Export it as UTF-8.") from error
     if preflight.is_hostile:
         raise InputError(f"{path} declares XML entities or nests too deep for MusicXML. Export it again.")
     if preflight.root not in ("score-partwise", "score-timewise"):
@@ -61,7 +59,6 @@ def check_musicxml(path: Path, data: bytes, limits: Limits) -> XmlPreflight:
         _check_values(path, name, " ".join(preflight.texts[name]), largest)
     if _largest(" ".join(preflight.endings)) > _MAX_ENDING:
         raise InputError(f"{path} numbers an ending above {_MAX_ENDING}. Correct it and export the file again.")
-    return preflight
 
 
 def _check_beats(path: Path, meters: str) -> None:
@@ -90,7 +87,6 @@ class XmlPreflight:
     Attributes:
         counts: Occurrences of each element.
         root: Name of the outermost element.
-        encoding: Encoding that the XML declaration names, if any.
         texts: Contents of the elements with bounded numbers, by name.
         endings: `number` attributes of the `ending` elements.
         root_files: Paths that an .mxl container names.
@@ -101,7 +97,6 @@ class XmlPreflight:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.root = ""
-        self.encoding: str | None = None
         self.texts: dict[str, list[str]] = {name: [] for name in ("beats", *_MAX_VALUES)}
         self.endings: list[str] = []
         self.root_files: list[str] = []
@@ -109,20 +104,20 @@ class XmlPreflight:
         self._depth = 0
         self._open_texts: list[str] | None = None
 
-    def read(self, data: bytes) -> None:
+    def read(self, data: bytes | str) -> None:
         """Count in one pass; raise `ExpatError` if the text is not well formed."""
         parser = expat.ParserCreate()
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._text
         parser.EntityDeclHandler = self._stop
-        parser.XmlDeclHandler = self._declaration
         try:
             parser.Parse(data, True)
         except _HostileError:
             self.is_hostile = True
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
+        name = name.rpartition(":")[2]
         self.root = self.root or name
         self.counts[name] += 1
         if name == "rootfile" and "full-path" in attributes:
@@ -146,9 +141,6 @@ class XmlPreflight:
 
     def _stop(self, *_arguments: object) -> None:
         raise _HostileError
-
-    def _declaration(self, _version: str, encoding: str | None, _standalone: int) -> None:
-        self.encoding = encoding
 
 
 class _HostileError(Exception):

@@ -44,7 +44,7 @@ _NAMES: dict[ScoreFormat, str] = {
     "mxl": "a compressed MusicXML file",
 }
 _SNIFFED_BYTES = 4096
-_XML = re.compile(rb"(\xef\xbb\xbf)?\s*<[?!a-z]|\xff\xfe<\0|\xfe\xff\0<")
+_XML = re.compile(rb"(\xef\xbb\xbf)?\s*<[?!a-z]|(\xff\xfe)?<\0[?!a-z]\0|(\xfe\xff)?\0<\0[?!a-z]")
 _ABC = re.compile(rb"(?m)^(\xef\xbb\xbf)?X:\s*\d")
 _HUMDRUM = re.compile(rb"(?m)^\*\*(kern|recip)\b|^\*\*\w+\t.*\*\*kern\b")
 _DEFAULT_LIMITS = Limits()

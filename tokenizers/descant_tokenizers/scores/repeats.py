@@ -20,7 +20,7 @@ from symusic.core import KeySignatureTick, NoteTick, ScoreTick, TempoTick, TimeS
 
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores.marks import Marks, PartPlace, RepeatSign
-from descant_tokenizers.scores.measures import Measure, signature_changes
+from descant_tokenizers.scores.measures import Measure, end_of, signature_changes
 from descant_tokenizers.scores.validation import Limits
 
 _MAX_SPANS = 5_000
@@ -67,7 +67,7 @@ def with_bars(notation: Notation, limits: Limits, *, unfold: bool) -> Notation:
     marks = dataclasses.replace(notation.marks, repeats=tuple(notation.signs))
     result = dataclasses.replace(notation, marks=marks)
     if unfold and (notation.signs or notation.part_order):
-        end = max((measure.onset + measure.length for measure in notation.measures), default=Fraction(0))
+        end = end_of(notation.measures)
         spans = play_order(notation.signs, end, notation.part_order)
         result = notation if spans == [Span(Fraction(0), end)] else unfolded(notation, spans, limits)
     for change in signature_changes(result.measures):

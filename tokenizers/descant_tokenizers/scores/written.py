@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeVar
 from symusic.core import KeySignatureTick, NoteTick, ScoreTick, TempoTick, TrackTick
 
 from descant_tokenizers.common.errors import printable
+from descant_tokenizers.scores.jumps import sorted_signs
 from descant_tokenizers.scores.marks import Grace, Lyric, Marks, Metronome, PartPlace, Place, RepeatSign, Words
 from descant_tokenizers.scores.measures import DEFAULT_VELOCITY, TICKS_PER_QUARTER, Measure
 from descant_tokenizers.scores.repeats import Notation
@@ -22,7 +23,6 @@ from descant_tokenizers.scores.repeats import Notation
 _MAX_NAMED = 4
 _QUALIFIED = re.compile(r"(.*?)( of | over | between | without | that |$)(.*)")
 _MAX_TITLE = 120
-_SIGN_ORDER = ("end", "double", "to coda", "fine", "da capo", "dal segno", "part", "segno", "coda", "start", "ending")
 _MINOR = ("minor", "aeolian")
 _MODES = ("dorian", "phrygian", "lydian", "mixolydian", "locrian")
 
@@ -225,12 +225,8 @@ def _changes(events: dict[Fraction, _T]) -> Iterator[tuple[Fraction, _T]]:
 
 
 def _signs(parts: Iterable[WrittenPart]) -> list[RepeatSign]:
-    """Return the signs of all parts, each once; of several codas without a sign to leave, the first is that sign."""
-    found = {(sign.time, sign.kind): sign for part in parts for sign in reversed(part.signs)}
-    codas = sorted(sign.time for sign in found.values() if sign.kind == "coda")
-    if len(codas) > 1 and not any(kind == "to coda" for _, kind in found):
-        found[codas[0], "coda"] = RepeatSign(codas[0], "to coda")
-    return sorted(found.values(), key=lambda sign: (sign.time, _SIGN_ORDER.index(sign.kind)))
+    """Return the signs of all parts, each once."""
+    return sorted_signs({(sign.time, sign.kind): sign for part in parts for sign in reversed(part.signs)}.values())
 
 
 def _marks(lines: Sequence[Line], parts: Sequence[WrittenPart], about: Marks, report: Report) -> Marks:

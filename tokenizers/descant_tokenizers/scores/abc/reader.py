@@ -15,6 +15,7 @@ from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.scores.abc.parser import Parsed, TuneParser
 from descant_tokenizers.scores.abc.text import Tune, decode, tunes_of
 from descant_tokenizers.scores.abc.voices import Note, Voice, most_detailed
+from descant_tokenizers.scores.jumps import sorted_signs
 from descant_tokenizers.scores.marks import Grace, Lyric, Marks, PartPlace, Place, RepeatSign
 from descant_tokenizers.scores.measures import DEFAULT_VELOCITY, TICKS_PER_QUARTER
 from descant_tokenizers.scores.repeats import Notation
@@ -26,7 +27,6 @@ _NUM_NAMED = 8
 _RIGHTS = re.compile(r"\s*(copyright\b|©|\(c\))", re.IGNORECASE)
 _WORDS_BY = re.compile(r"\s*(words|lyrics|text)( by)?\s*:", re.IGNORECASE)
 _MUSIC_BY = re.compile(r"\s*(music|tune|melody|composer)( by)?\s*:", re.IGNORECASE)
-_SIGN_ORDER = ("end", "double", "to coda", "fine", "da capo", "dal segno", "part", "segno", "coda", "start", "ending")
 
 _T = TypeVar("_T")
 
@@ -148,13 +148,7 @@ def _signs(voices: Sequence[Voice], leader: Voice) -> list[RepeatSign]:
         for sign in voice.signs:
             if sign.kind not in kinds and sign not in signs:
                 signs.append(sign)
-    codas = sorted(sign.time for sign in signs if sign.kind == "coda")
-    if len(codas) > 1 and not any(sign.kind == "to coda" for sign in signs):  # the first one is where to leave
-        signs = [
-            RepeatSign(sign.time, "to coda") if sign.kind == "coda" and sign.time == codas[0] else sign
-            for sign in signs
-        ]
-    return sorted(signs, key=lambda sign: (sign.time, _SIGN_ORDER.index(sign.kind)))
+    return sorted_signs(signs)
 
 
 def _marks(parsed: Parsed, voices: Sequence[Voice], parts: Sequence[_Part]) -> Marks:

@@ -11,16 +11,14 @@ from fractions import Fraction
 from typing import Literal
 
 from descant_tokenizers.scores.abc.fields import Key, Meter, VoiceSettings
-from descant_tokenizers.scores.bars import DEFAULT_SIGNATURE
 from descant_tokenizers.scores.marks import Grace, Lyric, RepeatSign, SignKind, Words
-from descant_tokenizers.scores.measures import Measure
+from descant_tokenizers.scores.measures import Measure, free_signature
 
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _MAX_TUPLETS = 4
 _MAX_LAYERS = 8
 _FINEST = 1_000_000  # times with a larger denominator are rounded, or fractions would grow with every note
 _GRID = 6_720  # to this fraction of a quarter: a multiple of 480 and 7
-_MAX_FREE_BAR = 8  # quarters; a longer bar of free meter is cut into 4/4
 
 WordsKind = Literal["words", "tempo", "dynamic", "rehearsal", "chord"]
 Position = tuple[str, int]
@@ -264,8 +262,8 @@ class Voice:
         self._late_jumps, self.waiting_jumps = [], []
         if self.time > self.measure_start:
             length = self.time - self.measure_start
-            numerator, denominator = self._signature(length)
-            self.measures.append(Measure(self.measure_start, length, numerator, denominator))
+            known = None if self.meter is None else (self.meter.numerator, self.meter.denominator)
+            self.measures.append(Measure(self.measure_start, length, *(known or free_signature(length))))
             self.measure_start = self.time
             self.bar_number += 1
 
@@ -277,15 +275,6 @@ class Voice:
             self.end_event(length, is_rest=True)
             if self._layer == 0 and (self.time - self.measure_start) == length:
                 self.close_measure()
-
-    def _signature(self, length: Fraction) -> tuple[int, int]:
-        if self.meter is not None:
-            return self.meter.numerator, self.meter.denominator
-        for denominator in (4, 8, 16):
-            numerator = length * denominator / 4
-            if numerator.denominator == 1 and length <= _MAX_FREE_BAR:
-                return int(numerator), denominator
-        return DEFAULT_SIGNATURE
 
     def begin_overlay(self, num_bars: int) -> bool:
         """Go back `num_bars` bar lines, and write the next notes beside what is there; return False if impossible."""

@@ -5,6 +5,7 @@ Units: quarter notes, as exact fractions.
 
 from __future__ import annotations
 
+import html
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -22,12 +23,18 @@ from descant_tokenizers.scores.humdrum.tokens import (
     parse_syllable,
     repeats_of,
 )
-from descant_tokenizers.scores.marks import RepeatSign, Words
+from descant_tokenizers.scores.jumps import AT_MEASURE_END, jump_of
+from descant_tokenizers.scores.marks import RepeatSign, SignKind, Words
 from descant_tokenizers.scores.measures import Measure
 from descant_tokenizers.scores.written import Report, WrittenNote, WrittenPart
 
 _TEXTS = ("**text", "**silbe", "**lyrics", "**sylb")
 _DYNAMICS = re.compile(r"(p{1,5}|f{1,5}|mp|mf|s?fz?p?|rfz?)")
+_LAYOUT_TEXT = re.compile(r"!!?LO:TX(?P<options>(?::(?!t=)[^:]*)*):t=(?P<text>[^:]*)")
+_JUMPS: dict[str, SignKind] = {
+    **{"*segno": "segno", "*coda": "coda", "*tocoda": "to coda", "*fine": "fine"},
+    **{"*dacapo": "da capo", "*dalsegno": "dal segno"},
+}
 _MAX_LABEL = 120
 _MAX_SPINES = 256
 
@@ -70,6 +77,7 @@ class HumdrumParser:
         self._open_slurs: dict[int, list[WrittenNote]] = defaultdict(list)
         self._latest: dict[int, WrittenNote] = {}  # the first note of the present line, by part
         self._line = 0
+        self._at_end: list[SignKind] = []  # signs that take effect at the end of the measure
 
     def parse(self, text: str) -> None:
         """Read a file.
@@ -79,7 +87,9 @@ class HumdrumParser:
             InputError: A pitch is beyond the range of MIDI.
         """
         for self._line, line in enumerate(text.split("\n"), start=1):
-            if line.startswith("!!!"):
+            if "LO:TX" in line and line.startswith("!"):
+                self._take_layout(line)
+            elif line.startswith("!!!"):
                 name, _, value = line[3:].partition(":")
                 self.records.append((name.strip(), value.strip()))
             elif line.strip() and not line.startswith("!"):
@@ -126,7 +136,7 @@ class HumdrumParser:
         if token == "**kern":
             spine.part, spine.end = len(self.parts), self._reach()
             self.parts.append(WrittenPart(""))
-        elif token not in _TEXTS and token != "**dynam":
+        elif token not in (*_TEXTS, "**dynam", "**recip"):
             self.report.elements[f"spine {token}"] += 1
 
     def _manipulate(self, tokens: Sequence[str]) -> None:
@@ -185,8 +195,34 @@ class HumdrumParser:
             self._meter = meter
         elif token.startswith("*MM"):
             self._take_tempo(part, time, token[3:])
+        elif (jump := _JUMPS.get(token)) is not None:
+            self._take_jump(part, jump)
         elif token.startswith("*>") and spine.part == 0:
             self._take_section(part, time, token[2:])
+
+    def _take_layout(self, line: str) -> None:
+        """Read the words of layout comments, such as `!LO:TX:b:t=dolce`."""
+        for place, token in enumerate(line.split("\t")):
+            found = _LAYOUT_TEXT.match(token)
+            if found is None or place >= len(self._spines):
+                continue
+            spine = self._spines[place]
+            part = self.parts[max(spine.part, 0)] if self.parts else None
+            text = printable(html.unescape(found["text"].replace("&colon;", ":")), _MAX_LABEL)
+            if part is None or not text:
+                continue
+            jump = jump_of(text)
+            if jump is None:
+                is_above = ":b" not in found["options"]
+                part.words.append(Words(self._reach(), text, is_above))
+            else:
+                self._take_jump(part, jump)
+
+    def _take_jump(self, part: WrittenPart, kind: SignKind) -> None:
+        if kind in AT_MEASURE_END:
+            self._at_end.append(kind)
+        else:
+            part.signs.append(RepeatSign(self._start, kind))
 
     def _take_key(self, part: WrittenPart, time: Fraction, sharps: int, mode: str) -> None:
         if abs(sharps) > 7:
@@ -215,6 +251,9 @@ class HumdrumParser:
 
     def _end_measure(self, time: Fraction) -> None:
         if time > self._start:
+            if self.parts:
+                self.parts[0].signs += [RepeatSign(time, kind) for kind in self._at_end]
+            self._at_end = []
             self.measures.append(Measure(self._start, time - self._start, *self._meter))
             self._start = time
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.scores.closed import lines_of
 from descant_tokenizers.scores.encodings import decode_text
 from descant_tokenizers.scores.humdrum.parser import HumdrumParser
-from descant_tokenizers.scores.marks import Marks
+from descant_tokenizers.scores.jumps import sorted_signs
+from descant_tokenizers.scores.marks import Marks, RepeatSign
+from descant_tokenizers.scores.measures import end_of
 from descant_tokenizers.scores.preflight import check_humdrum
-from descant_tokenizers.scores.repeats import Notation
+from descant_tokenizers.scores.repeats import Notation, play_order
 from descant_tokenizers.scores.validation import Limits, Metadata
 from descant_tokenizers.scores.written import make_notation
 
@@ -53,11 +58,40 @@ def read_humdrum(path: Path, data: bytes, limits: Limits) -> tuple[Notation, Met
         lyricist=_in_order(_record(parser.records, "LYR")),
     )
     parts = parser.parts[::-1]  # the lowest one is on the left
-    order = parser.order
-    if any(sign.kind == "end" for part in parts for sign in part.signs):  # the repeat signs play each section again
-        order = [label for place, label in enumerate(order) if place == 0 or order[place - 1] != label]
-    notation = make_notation(lines_of(parts), parts, parser.measures, about, parser.report, order)
-    return notation, metadata, parser.report.sentences()
+    notation = make_notation(lines_of(parts), parts, parser.measures, about, parser.report, parser.order)
+    try:
+        return _with_signs(notation), metadata, parser.report.sentences()
+    except InputError as error:
+        raise InputError(str(error).replace("The file", str(path), 1)) from error
+
+
+def _with_signs(notation: Notation) -> Notation:
+    """Say with repeat signs and endings what an order of sections says, if they can.
+
+    An order in which a section comes twice includes the repeats; the signs then count only if they say the same.
+    """
+    order, end = notation.part_order, end_of(notation.measures)
+    if len(set(order)) == len(order):
+        return notation
+    without_repeats = [sign for sign in notation.signs if sign.kind not in ("start", "end")]
+    with_endings = sorted_signs([*notation.signs, *_endings(order, notation.signs, end)])
+    if play_order(with_endings, end) == play_order(without_repeats, end, order):
+        return replace(notation, signs=with_endings, part_order="")
+    return replace(notation, signs=without_repeats)
+
+
+def _endings(order: Sequence[str], signs: Sequence[RepeatSign], end: Fraction) -> Iterator[RepeatSign]:
+    """Yield the endings among sections: `A1` and `A2` are played after `A`, each in its own passes."""
+    passes: dict[str, list[int]] = defaultdict(list)
+    counts: Counter[str] = Counter()
+    for label, following in zip(order, [*order[1:], ""], strict=True):
+        counts[label] += 1
+        if re.fullmatch(rf"{re.escape(label)}\d+", following):
+            passes[following].append(counts[label])
+    parts = [sign for sign in signs if sign.kind == "part"]
+    for sign, until in zip(parts, [*(each.time for each in parts[1:]), end], strict=False):
+        if sign.label in passes:
+            yield RepeatSign(sign.time, "ending", tuple(passes[sign.label]), until=until)
 
 
 def _metadata(records: Sequence[tuple[str, str]]) -> Metadata:

@@ -11,21 +11,13 @@ from fractions import Fraction
 from xml.etree.ElementTree import Element
 
 from descant_tokenizers.common.errors import printable
+from descant_tokenizers.scores.jumps import AT_MEASURE_END, jump_of
 from descant_tokenizers.scores.marks import Metronome, RepeatSign, SignKind, Words
 from descant_tokenizers.scores.musicxml.elements import TYPES, number_or, text_of
 from descant_tokenizers.scores.written import Report, WrittenPart
 
 _MAX_WORDS = 120
 _MAX_PASSES = 99
-# What a program that states no `sound` writes as words.
-_JUMPS: tuple[tuple[re.Pattern[str], SignKind], ...] = (
-    (re.compile(r"\bD\s*\.?\s*C\b|\bda\s+capo\b", re.IGNORECASE), "da capo"),
-    (re.compile(r"\bD\s*\.?\s*S\b|\bdal\s+segno\b", re.IGNORECASE), "dal segno"),
-    (re.compile(r"\bto\s+coda\b|\bal\s+coda\b", re.IGNORECASE), "to coda"),
-    (re.compile(r"\s*fine\.?\s*", re.IGNORECASE), "fine"),
-    (re.compile(r"\s*coda\.?\s*", re.IGNORECASE), "coda"),
-    (re.compile(r"\s*segno\.?\s*", re.IGNORECASE), "segno"),
-)
 _SOUNDS: dict[str, SignKind] = {
     "dacapo": "da capo",
     "dalsegno": "dal segno",
@@ -34,7 +26,6 @@ _SOUNDS: dict[str, SignKind] = {
     "coda": "coda",
     "segno": "segno",
 }
-_AT_MEASURE_END = ("da capo", "dal segno", "to coda", "fine")
 _IGNORED = frozenset({"metronome", "print"})
 
 CHORD_SUFFIXES = {
@@ -134,12 +125,10 @@ class Directions:
             words[words.index(last_words)] = replace(last_words, kind="tempo")
         if not text:
             return
-        kinds = [] if sounds else [kind for pattern, kind in _JUMPS if pattern.search(text)][:1]
-        for kind in kinds:
-            if kind not in ("fine", "coda", "segno") or _is_alone(text, kind):
-                self._add_sign(kind, time)
-                sounds = [kind]
-        if not sounds or not any(pattern.search(text) for pattern, _ in _JUMPS):
+        jump = jump_of(text)
+        if jump is not None and not sounds:
+            self._add_sign(jump, time)
+        if jump is None:
             is_tempo = bool(metronomes) or any(sound.get("tempo") for sound in element.findall("sound"))
             self._last_words = Words(time, text, is_above, "tempo" if is_tempo else "words")
             self._part.words.append(self._last_words)
@@ -157,7 +146,7 @@ class Directions:
         return kinds
 
     def _add_sign(self, kind: SignKind, time: Fraction) -> None:
-        if kind in _AT_MEASURE_END:
+        if kind in AT_MEASURE_END:
             self._at_end.append(RepeatSign(time, kind))
         else:
             self._part.signs.append(RepeatSign(self._start, kind))
@@ -216,10 +205,6 @@ class Directions:
             self._ends_ending = True
         if barline.find("fermata") is not None:
             self._report.dropped["fermata over a bar line"] += 1
-
-
-def _is_alone(text: str, kind: str) -> bool:
-    return any(own == kind and pattern.fullmatch(text) for pattern, own in _JUMPS)
 
 
 def _pitch_name(element: Element, name: str) -> str:

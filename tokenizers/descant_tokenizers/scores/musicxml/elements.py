@@ -12,6 +12,9 @@ from xml.etree.ElementTree import Element
 
 from descant_tokenizers.common.errors import printable
 
+FREE_METER = (0, 1)
+"""What stands for a time signature in music without meter (senza misura)."""
+
 _NUMBER = re.compile(r"[+-]?(\d{1,12}(\.\d{0,30})?|\.\d{1,30})")
 
 _NAMES = ("1024th", "512th", "256th", "128th", "64th", "32nd", "16th", "eighth", "quarter", "half", "whole", "breve")

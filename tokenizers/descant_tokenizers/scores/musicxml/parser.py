@@ -5,6 +5,7 @@ Units: quarter notes, as exact fractions.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Literal
 from xml.etree.ElementTree import Element
@@ -12,7 +13,7 @@ from xml.etree.ElementTree import Element
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.scores.marks import Lyric
 from descant_tokenizers.scores.musicxml.directions import Directions
-from descant_tokenizers.scores.musicxml.elements import TYPES, WrittenMeasure, number_of, number_or, text_of
+from descant_tokenizers.scores.musicxml.elements import FREE_METER, TYPES, WrittenMeasure, number_of, number_or, text_of
 from descant_tokenizers.scores.written import Report, WrittenNote, WrittenPart
 
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
@@ -37,10 +38,11 @@ class PartParser:
     Args:
         part: Receives what is found.
         report: Receives what is left out.
+        max_notes: Bound on the notes of the part.
     """
 
-    def __init__(self, part: WrittenPart, report: Report) -> None:
-        self.part, self.report = part, report
+    def __init__(self, part: WrittenPart, report: Report, max_notes: int) -> None:
+        self.part, self.report, self._max_notes = part, report, max_notes
         self._divisions = Fraction(1)
         self._meter: tuple[int, int] | None = None
         self._shift = 0  # semitones from the written to the sounding pitch
@@ -48,6 +50,8 @@ class PartParser:
         self._chord_onset = Fraction(0)
         self._chord_place = 0
         self._measure = -1
+        self._begins: list[tuple[Fraction, int]] = []  # of the measures so far: onset and index of the first note
+        self._repeated = 0  # measures that a repeat sign such as `%` plays again
         self._graces: dict[str, list[tuple[list[int], Fraction, bool]]] = {}
         self._open_slurs: dict[str, WrittenNote] = {}
         self._verses: dict[str, int] = {}
@@ -63,6 +67,7 @@ class PartParser:
         self._measure += 1
         directions = Directions(self.part, self.report, start)
         num_before = len(self.part.notes)
+        self._begins.append((start, num_before))
         for element in measure:
             if element.tag == "note":
                 self._take_note(element)
@@ -79,6 +84,8 @@ class PartParser:
                 self.report.dropped["figured bass sign"] += 1
             elif element.tag not in _LAYOUT:
                 self.report.elements[element.tag] += 1
+        if self._repeated and len(self.part.notes) == num_before:
+            self._repeat_measure()
         directions.end_measure(self._reach)
         length = self._reach - start
         has_notes = len(self.part.notes) > num_before
@@ -88,6 +95,21 @@ class PartParser:
         """Count what was never completed."""
         if left := sum(len(graces) for graces in self._graces.values()):
             self.report.dropped["grace note without a note"] += left
+
+    def _repeat_measure(self) -> None:
+        """Write out a measure that a sign says again."""
+        before = self._measure - self._repeated
+        if before < 0:
+            return
+        (start, first), (_, last) = self._begins[before : before + 2]
+        shift = self._start - start
+        for note in self.part.notes[first:last]:
+            onset, end = note.onset + shift, note.end + shift
+            self.part.notes.append(replace(note, onset=onset, end=end, measure=self._measure, lyrics=(), head=None))
+            self.part.voices.add((self._measure, note.staff, note.voice))
+            self._reach = max(self._reach, end)
+        if len(self.part.notes) > self._max_notes:
+            raise InputError(f"The file has over {self._max_notes:,} notes with its repeated bars. Cut it shorter.")
 
     def _take_attributes(self, element: Element) -> None:
         if (divisions := element.findtext("divisions")) is not None:
@@ -102,14 +124,19 @@ class PartParser:
         for key in element.findall("key"):
             self._take_key(key)
         for style in element.findall("measure-style"):
-            for kind in ("beat-repeat", "measure-repeat", "slash"):
+            if (repeat := style.find("measure-repeat")) is not None:
+                size = int(number_or(repeat.text, 1))
+                self._repeated = size if repeat.get("type") == "start" and size > 0 else 0
+            for kind in ("beat-repeat", "slash"):
                 if (found := style.find(kind)) is not None and found.get("type") == "start":
                     self.report.dropped[f"{kind.replace('-', ' ')} sign"] += 1
 
     def _take_time(self, time: Element) -> None:
         beats, units = time.findall("beats"), time.findall("beat-type")
+        if time.find("senza-misura") is not None:
+            self._meter = FREE_METER
         if not beats or len(beats) != len(units):
-            return  # senza misura
+            return
         finest = max(int(number_of(unit.text)) for unit in units)
         total = Fraction(0)
         for count, unit in zip(beats, units, strict=True):

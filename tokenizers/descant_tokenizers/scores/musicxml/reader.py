@@ -15,8 +15,9 @@ from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.scores.bars import DEFAULT_SIGNATURE
 from descant_tokenizers.scores.closed import lines_of
 from descant_tokenizers.scores.marks import Marks
-from descant_tokenizers.scores.measures import TICKS_PER_QUARTER, Measure
-from descant_tokenizers.scores.musicxml.elements import WrittenMeasure, number_of, text_of
+from descant_tokenizers.scores.measures import TICKS_PER_QUARTER, Measure, free_signature
+from descant_tokenizers.scores.musicxml.container import decoded
+from descant_tokenizers.scores.musicxml.elements import FREE_METER, WrittenMeasure, number_of, text_of
 from descant_tokenizers.scores.musicxml.parser import PartParser, measures_of_parts
 from descant_tokenizers.scores.preflight import check_musicxml
 from descant_tokenizers.scores.repeats import Notation
@@ -45,12 +46,12 @@ def read_musicxml(path: Path, data: bytes, limits: Limits) -> tuple[Notation, Me
     Raises:
         InputError: The file is damaged, declares XML entities, or exceeds a bound.
     """
-    preflight = check_musicxml(path, data, limits)
-    is_utf16 = data[:2] in (b"\xff\xfe", b"\xfe\xff")
+    text = decoded(path, data)
+    check_musicxml(path, text, limits)
     try:
-        root = ElementTree.fromstring(data.decode("utf-16" if is_utf16 else preflight.encoding or "utf-8-sig"))
+        root = _without_namespace(ElementTree.fromstring(text))
         report = Report()
-        parts, measures = _read_parts(root, report)
+        parts, measures = _read_parts(root, report, limits)
         metadata = _metadata(root)
         lyricist = _creator(root, ("lyricist", "poet"))
         about = Marks(title=metadata.title, composer=metadata.composer, lyricist=lyricist)
@@ -63,12 +64,21 @@ def read_musicxml(path: Path, data: bytes, limits: Limits) -> tuple[Notation, Me
         raise InputError(f"{path} cannot be read as MusicXML ({reason}). Export it again.") from error
 
 
-def _read_parts(root: Element, report: Report) -> tuple[list[WrittenPart], list[Measure]]:
+def _without_namespace(root: Element) -> Element:
+    """Return an element whose names are those of MusicXML, which has no namespace, in a file that declares one."""
+    if root.tag.startswith("{"):
+        for element in root.iter():
+            element.tag = element.tag.rpartition("}")[2]
+    return root
+
+
+def _read_parts(root: Element, report: Report, limits: Limits) -> tuple[list[WrittenPart], list[Measure]]:
     """Read the parts measure by measure; all parts begin each measure together (see `_length_of`)."""
     listed = {part.get("id", ""): part for part in root.iter("score-part")}
     contents = measures_of_parts(root)
     parsers = [
-        PartParser(_described(listed.get(name), number), report) for number, name in enumerate(contents, start=1)
+        PartParser(_described(listed.get(name), number), report, limits.max_notes)
+        for number, name in enumerate(contents, start=1)
     ]
     measures: list[Measure] = []
     start = Fraction(0)
@@ -81,7 +91,7 @@ def _read_parts(root: Element, report: Report) -> tuple[list[WrittenPart], list[
         ]
         meter = next((each.meter for each in found if each.meter is not None), meter)
         length = _length_of(found, Fraction(4 * meter[0], meter[1]))
-        measures.append(Measure(start, length, *meter))
+        measures.append(Measure(start, length, *(free_signature(length) if meter == FREE_METER else meter)))
         start += length
         if start * TICKS_PER_QUARTER > _MAX_TICKS:
             raise InputError(f"The file lasts {float(start):,.0f} quarter notes. Cut it shorter.")

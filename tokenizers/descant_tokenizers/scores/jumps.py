@@ -1,0 +1,47 @@
+"""Signs and words that change the order in which music is played: their order at a bar line, and how to read them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from descant_tokenizers.scores.marks import RepeatSign, SignKind
+
+AT_MEASURE_END: tuple[SignKind, ...] = ("da capo", "dal segno", "to coda", "fine")
+"""Signs that take effect at the end of the measure in which they stand; the others do at its beginning."""
+
+_ORDER: tuple[SignKind, ...] = (
+    *("end", "double", "to coda", "fine", "da capo", "dal segno", "part", "segno", "coda", "start", "ending"),
+)
+_WORDS: tuple[tuple[re.Pattern[str], SignKind], ...] = (
+    (re.compile(r".*(\bD\s*\.?\s*C\b|\bda\s+capo\b)", re.IGNORECASE | re.DOTALL), "da capo"),
+    (re.compile(r".*(\bD\s*\.?\s*S\b|\bdal\s+segno\b)", re.IGNORECASE | re.DOTALL), "dal segno"),
+    (re.compile(r".*(\bto\s+coda\b|\bal\s+coda\b)", re.IGNORECASE | re.DOTALL), "to coda"),
+    (re.compile(r"\s*fine\.?\s*$", re.IGNORECASE), "fine"),
+    (re.compile(r"\s*coda\.?\s*$", re.IGNORECASE), "coda"),
+    (re.compile(r"\s*segno\.?\s*$", re.IGNORECASE), "segno"),
+)
+
+
+def jump_of(words: str) -> SignKind | None:
+    """Return the sign that words stand for, None if they stand for none.
+
+    >>> jump_of("D.C. al Fine"), jump_of("Fine"), jump_of("al fine")
+    ('da capo', 'fine', None)
+    """
+    return next((kind for pattern, kind in _WORDS if pattern.match(words)), None)
+
+
+def sorted_signs(signs: Iterable[RepeatSign]) -> list[RepeatSign]:
+    """Return signs in order of time; of those at one time, the ends come first.
+
+    Of several codas without a sign to leave, the first is that sign.
+    """
+    found = list(signs)
+    codas = sorted(sign.time for sign in found if sign.kind == "coda")
+    if len(codas) > 1 and not any(sign.kind == "to coda" for sign in found):
+        found = [
+            RepeatSign(sign.time, "to coda") if sign.kind == "coda" and sign.time == codas[0] else sign
+            for sign in found
+        ]
+    return sorted(found, key=lambda sign: (sign.time, _ORDER.index(sign.kind)))
