@@ -198,3 +198,11 @@ def test_the_documentation_shows_what_is_printed(
         assert f"That is {known.size} ids." in section
         for kind in filter(known.ids, TYPES):
             assert f"| `{kind}` | {len(known.ids(kind))} |" in section
+
+
+def test_repeats_are_written_out_unless_asked_otherwise(tmp_path: Path) -> None:
+    tune = tmp_path / "tune.abc"
+    tune.write_text("X:1\nM:4/4\nL:1/4\nK:C\n|:CDEF:|GABc|]\n", encoding="utf-8")
+    sheets = [make_token_sheet(tune, "satb", unfold=unfold) for unfold in (True, False)]
+    assert [len(sheet.bars) for sheet in sheets] == [3, 2]
+    assert "8 notes" in printed(tune, "--no-repeats")

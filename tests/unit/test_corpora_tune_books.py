@@ -99,3 +99,15 @@ def test_a_report_counts_books_and_their_tunes(folder: Path, tmp_path: Path) -> 
 def test_what_this_very_run_has_read_was_not_read_before(folder: Path, tmp_path: Path) -> None:
     shutil.copy(folder / "one.abc", folder / "same.abc")
     assert [build_dataset(str(folder), tmp_path / out, num_proc=1).num_cached for out in ("a", "b")] == [0, 3]
+
+
+def test_repeats_are_written_out_unless_asked_otherwise(tmp_path: Path) -> None:
+    tunes = tmp_path / "tunes"
+    tunes.mkdir()
+    (tunes / "tune.abc").write_text("X:1\nM:4/4\nL:1/4\nK:C\n|:CDEF:|GABc|]\n", encoding="utf-8")
+    found = [FolderCorpus.of(tunes, unfold=unfold) for unfold in (True, False)]
+    pieces = [read_one(corpus.reader, "tune.abc").piece for corpus in found]
+    assert [piece and piece.num_notes for piece in pieces] == [12, 8]
+    assert found[0].fingerprint() != found[1].fingerprint()
+    with pytest.raises(InputError, match="Give --no-repeats for a folder of your own only"):
+        build_dataset("folk", tmp_path / "out", unfold=False)

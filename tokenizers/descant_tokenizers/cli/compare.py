@@ -12,6 +12,9 @@ import typer
 
 from descant_tokenizers.common.files import check_output
 
+NoRepeatsOption = Annotated[
+    bool, typer.Option("--no-repeats", help="Read notation files as they are written, without repeats and jumps.")
+]
 PresetOption = Annotated[
     str, typer.Option("--preset", "--tokenizer", help="Tokenizer preset, folder of a trained tokenizer, or Hub id.")
 ]
@@ -77,6 +80,7 @@ def inspect_command(
         int | None,
         typer.Option(help="Tune of an ABC file that holds several: the number in its X: field, or its place."),
     ] = None,
+    no_repeats: NoRepeatsOption = False,
     scheme: Annotated[
         str | None,
         typer.Option(help="Use a scheme instead (tsd, octuple, ...; see `compare`), or a tokenizer's folder."),
@@ -90,7 +94,7 @@ def inspect_command(
 
     from descant_tokenizers.comparison.sheet import make_token_sheet, render_token_sheet, write_page
 
-    sheet = make_token_sheet(file, model or preset, track, scheme, tune)
+    sheet = make_token_sheet(file, model or preset, track, scheme, tune, unfold=not no_repeats)
     if html is None:
         console = Console(highlight=False)
         for line in render_token_sheet(sheet):

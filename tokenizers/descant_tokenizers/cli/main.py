@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from descant_tokenizers.cli.compare import PresetOption, compare_command, inspect_command, listing
+from descant_tokenizers.cli.compare import NoRepeatsOption, PresetOption, compare_command, inspect_command, listing
 from descant_tokenizers.cli.train import train_tokenizer_command
 from descant_tokenizers.common.errors import InputError, missing_extra, printable
 from descant_tokenizers.common.files import check_output
@@ -90,6 +90,7 @@ def build_command(
         typer.Option(help="Of your own files: the four voices where there are four, or every track of every file."),
     ] = "auto",
     licence: Annotated[str | None, typer.Option(help="Licence of your own files (column `licence`).")] = None,
+    no_repeats: NoRepeatsOption = False,
     engine: Annotated[
         Literal["plain", "datatrove"],
         typer.Option(help="Backend: worker processes on this machine, or datatrove's tasks (extra `scale`)."),
@@ -119,11 +120,11 @@ def build_command(
 
     shared: dict[str, Any] = {"force": force, "file_format": file_format}
     if source in GAN_CORPORA:
-        if useless := _given(context, "--parts", "--licence", "--engine", *TASK_OPTIONS):
+        if useless := _given(context, "--parts", "--licence", "--no-repeats", "--engine", *TASK_OPTIONS):
             raise InputError(f"The corpus {source} takes no {', '.join(useless)}. Omit what it does not take.")
         _build_for_gans(source, out, quiet=quiet, as_json=as_json, num_proc=num_proc, **shared)
         return
-    start, common = time.monotonic(), {"licence": licence, "parts": parts, **shared}
+    start, common = time.monotonic(), {"licence": licence, "parts": parts, "unfold": not no_repeats, **shared}
     if engine == "datatrove":
         from descant_tokenizers.corpora import datatrove as backend
 

@@ -225,6 +225,8 @@ def make_token_sheet(
     track: str | None = None,
     scheme_name: str | None = None,
     tune: int | None = None,
+    *,
+    unfold: bool = True,
 ) -> TokenSheet:
     """Read a score file and encode it.
 
@@ -237,6 +239,7 @@ def make_token_sheet(
         track: The one track to take: its number from 1, or its name.
         scheme_name: A scheme to use instead; see `load_scheme`.
         tune: Tune of an ABC file; see `read_score_report`.
+        unfold: Write repeats out; likewise.
 
     Raises:
         InputError: The file cannot be read, the tokenizer or scheme does not exist, or it refuses the score.
@@ -244,7 +247,7 @@ def make_token_sheet(
     scheme: Scheme
     if scheme_name is None:
         scheme = CustomScheme(tokenizer, Vocabulary(open_tokenizer(tokenizer)))
-    read = read_score_report(path, tune=tune)
+    read = read_score_report(path, tune=tune, unfold=unfold)
     if scheme_name is not None:
         scheme = load_scheme(scheme_name, music_of(read.score))
     try:

@@ -68,8 +68,8 @@ class BuildReport:
         return sum(self.splits.values())
 
 
-def open_corpus(source: str, licence: str | None = None, parts: Parts = "auto") -> Corpus:
-    """Find a corpus by name or folder without reading it; licence and parts are for the user's own files only.
+def open_corpus(source: str, licence: str | None = None, parts: Parts = "auto", *, unfold: bool = True) -> Corpus:
+    """Find a corpus by name or folder without reading it; the options are for the user's own files only.
 
     Raises:
         InputError: There is no such corpus or folder, or an option does not apply to the corpus.
@@ -79,11 +79,13 @@ def open_corpus(source: str, licence: str | None = None, parts: Parts = "auto") 
             raise InputError(
                 f"Unknown corpus {source!r}. Give one of {', '.join(CORPORA)}, or a folder of score files."
             )
-        return FolderCorpus.of(Path(source), licence, parts)
+        return FolderCorpus.of(Path(source), licence, parts, unfold=unfold)
     if licence is not None:
         raise InputError(f"The licence of the corpus {source} is known. Give --licence for a folder of your own only.")
     if parts != "auto":
         raise InputError(f"The parts of the corpus {source} are known. Give --parts for a folder of your own only.")
+    if not unfold:
+        raise InputError(f"The corpus {source} is read in one way. Give --no-repeats for a folder of your own only.")
     return ChoraleCorpus() if source == "chorales" else Music21Corpus(source)
 
 
@@ -95,6 +97,7 @@ def build_dataset(
     force: bool = False,
     licence: str | None = None,
     parts: Parts = "auto",
+    unfold: bool = True,
     file_format: FileFormat = "arrow",
     progress: OnPieces | None = None,
 ) -> BuildReport:
@@ -109,6 +112,7 @@ def build_dataset(
         force: Replace an existing dataset at `out`.
         licence: Licence of the user's own files, for the column `licence`.
         parts: Tracks to take from the user's own files; see `descant_tokenizers.corpora.reading.Parts`.
+        unfold: Write out the repeats of the user's own files.
         file_format: `arrow` (for `datasets.load_from_disk`) or `parquet`.
         progress: Called with the number of files done and of all files.
 
@@ -119,7 +123,7 @@ def build_dataset(
         InputError: The corpus is unknown, it has no usable file, or `out` cannot be written.
     """
     check_out(out, force=force)
-    corpus = open_corpus(source, licence, parts) if isinstance(source, str) else source
+    corpus = open_corpus(source, licence, parts, unfold=unfold) if isinstance(source, str) else source
     with fresh_folder(out) as folder, contextlib.closing(read_all(corpus, num_proc, progress)) as outcomes:
         return write_rows(corpus, outcomes, folder, file_format)
 

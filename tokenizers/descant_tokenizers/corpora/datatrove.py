@@ -106,6 +106,7 @@ def build(
     force: bool = False,
     licence: str | None = None,
     parts: Parts = "auto",
+    unfold: bool = True,
     file_format: FileFormat = "arrow",
     quiet: bool = False,
 ) -> BuildReport | None:
@@ -123,7 +124,7 @@ def build(
             be written.
     """
     check_out(out, force=force)
-    corpus = open_corpus(source, licence, parts)
+    corpus = open_corpus(source, licence, parts, unfold=unfold)
     folder = (work or out.with_name(f"{out.name}.work")).resolve()  # Ray's workers have other working directories
     num_tasks = _prepare(folder, corpus, cluster)
     executor = _executor(cluster, [ReadShare(corpus.reader, folder, len(corpus.keys))], num_tasks, folder)

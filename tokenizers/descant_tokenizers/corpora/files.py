@@ -114,16 +114,18 @@ class FileReader:
         root: The folder.
         parts: Tracks to take; see `descant_tokenizers.corpora.reading.Parts`.
         limits: Bounds on what is read.
+        unfold: Write repeats out.
     """
 
     root: Path
     parts: Parts = "auto"
     limits: Limits = field(default_factory=Limits)
+    unfold: bool = True
 
     @property
     def name(self) -> str:
         """Name under which its pieces are cached."""
-        return f"Files-{self.parts}"
+        return f"Files-{self.parts}{'' if self.unfold else '-as-written'}"
 
     def load(self, key: str) -> bytes:
         """Load the bytes of one piece: its file, or the tune with the fields that its tune book states for all tunes.
@@ -143,7 +145,7 @@ class FileReader:
         """Read a piece; see `read_piece`. Errors name the tune of a tune book."""
         path, book = self.root / source_file(key), _BOOK_KEY.fullmatch(key)
         try:
-            return read_piece(path, data, self.parts, self.limits)
+            return read_piece(path, data, self.parts, self.limits, unfold=self.unfold)
         except InputError as error:
             if book is None:
                 raise
@@ -159,22 +161,24 @@ class FolderCorpus:
         keys: The pieces in its files, each once.
         licence: Licence of the files as stated by the user; None takes the statement of each file.
         parts: Tracks to take; see `descant_tokenizers.corpora.reading.Parts`.
+        unfold: Write repeats out.
     """
 
     root: Path
     keys: Sequence[str]
     licence: str | None = None
     parts: Parts = "auto"
+    unfold: bool = True
     splits: tuple[str, ...] = FOLDER_SPLITS
 
     @classmethod
-    def of(cls, root: Path, licence: str | None = None, parts: Parts = "auto") -> FolderCorpus:
+    def of(cls, root: Path, licence: str | None = None, parts: Parts = "auto", *, unfold: bool = True) -> FolderCorpus:
         """Find the pieces in a folder; see `score_keys`."""
-        return cls(root, tuple(score_keys(root)), licence, parts)
+        return cls(root, tuple(score_keys(root)), licence, parts, unfold)
 
     def fingerprint(self) -> str:
         """Hash the corpus: its path and options, and the sizes and modification times of its files."""
-        digest = hashlib.sha256(f"{self.root.resolve()} {self.parts} {self.licence}".encode())
+        digest = hashlib.sha256(f"{self.root.resolve()} {self.reader.name} {self.licence}".encode())
         for file in dict.fromkeys(map(source_file, self.keys)):
             try:
                 status = file_path(self.root, file).stat()
@@ -192,7 +196,7 @@ class FolderCorpus:
     @property
     def reader(self) -> FileReader:
         """Reader of the pieces."""
-        return FileReader(self.root, self.parts)
+        return FileReader(self.root, self.parts, unfold=self.unfold)
 
     def id_of(self, key: str) -> str:
         """Return the path inside the folder, without its suffix unless two files differ only in that."""

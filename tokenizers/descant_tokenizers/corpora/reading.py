@@ -49,8 +49,10 @@ class Reading:
     metadata: Metadata = field(default_factory=Metadata)
 
 
-def read_piece(path: Path, data: bytes, parts: Parts = "auto", limits: Limits = _DEFAULT_LIMITS) -> Reading:
-    """Read one piece from the bytes of a file, or of one tune of a collection.
+def read_piece(
+    path: Path, data: bytes, parts: Parts = "auto", limits: Limits = _DEFAULT_LIMITS, *, unfold: bool = True
+) -> Reading:
+    """Read one piece from the bytes of a file, or of one tune of a collection, with its repeats written out or not.
 
     Tracks become the voices that they are named after: Soprano, Alto, Tenor and Bass (or S, A, T, B; in any case).
     Unnamed single lines (no drums, one note at a time) become voices by median pitch from high to low.
@@ -58,7 +60,7 @@ def read_piece(path: Path, data: bytes, parts: Parts = "auto", limits: Limits = 
     Raises:
         InputError: The bytes cannot be read.
     """
-    read = parse_score(path, data, limits)
+    read = parse_score(path, data, limits, unfold=unfold)
     tracks = list(read.score.tracks)
     chosen = _named_tracks(tracks) if parts == "auto" or (parts == "four" and len(tracks) == NUM_VOICES) else []
     if not chosen and parts != "all":
