@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.scores import ReadResult, bars_of, read_score_report
+from descant_tokenizers.scores import Limits, ReadResult, bars_of, read_score_report
 from descant_tokenizers.scores.reading import parse_score
 
 CASES = Path(__file__).resolve().parent.parent / "data" / "cases"
@@ -323,8 +323,8 @@ def test_timewise_scores_are_read() -> None:
 @pytest.mark.parametrize("name", ["song.mxl", "song.musicxml", "song.xml", "song"])
 def test_a_container_names_the_score_whatever_the_suffix(name: str, tmp_path: Path) -> None:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("a.xml", xml([START + D]))
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.xml", xml([START + D]) + " " * 2 * Limits().max_bytes)  # refused if it were unpacked
         archive.writestr("sheet/b.xml", xml([START + C], head="<work><work-title>B</work-title></work>"))
         container = "<container><rootfiles><rootfile full-path='sheet/b.xml'/></rootfiles></container>"
         archive.writestr("META-INF/container.xml", container)

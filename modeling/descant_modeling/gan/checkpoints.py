@@ -20,7 +20,14 @@ from safetensors.torch import load_file, save_file
 from descant_modeling.gan.metrics import METRIC_NAMES
 from descant_modeling.gan.midinet import MidinetGenerator
 from descant_modeling.gan.networks import RollGenerator, UNetGenerator
-from descant_modeling.models.checkpoints import FORMAT_VERSION, META_FILE, WEIGHTS_FILE, ModelSource, find_checkpoint
+from descant_modeling.models.checkpoints import (
+    FORMAT_VERSION,
+    META_FILE,
+    WEIGHTS_FILE,
+    ModelSource,
+    find_checkpoint,
+    read_ranges,
+)
 from descant_modeling.models.publishing import (
     PLACEHOLDER,
     SOURCES,
@@ -30,6 +37,7 @@ from descant_modeling.models.publishing import (
     table_of,
 )
 from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.common.files import read_json
 from descant_tokenizers.corpora import FREE_CORPORA
 from descant_tokenizers.pianoroll.melodies import MELODY_CORPUS
 from descant_tokenizers.pianoroll.windows import LONG_ROLLS_CORPUS, ROLLS_CORPUS
@@ -100,8 +108,8 @@ def load_gan(model: ModelSource, device: str = "cpu") -> GanCheckpoint:
     if found.objective not in BUILDERS:
         raise InputError(f"{folder} is not the checkpoint of a GAN. Give a run with a GAN's configuration.")
     try:
-        ranges = tuple((low, high) for low, high in values.pop("voice_ranges"))
-        meta = GanMeta(voice_ranges=ranges, **values)
+        ranges = read_ranges(values)
+        meta = GanMeta(**{**values, "voice_ranges": ranges})
         generator = _build(meta.objective, folder / CONFIG_FILE)
         tensors = load_file(folder / WEIGHTS_FILE)
         generator.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()})
@@ -114,7 +122,7 @@ def load_gan(model: ModelSource, device: str = "cpu") -> GanCheckpoint:
 
 
 def _build(objective: str, path: Path) -> AnyGenerator:
-    values = json.loads(path.read_text(encoding="utf-8"))
+    values = read_json(path)
     try:
         generator = BUILDERS[objective](values)
     except (KeyError, TypeError, ValueError):

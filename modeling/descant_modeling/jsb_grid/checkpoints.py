@@ -26,6 +26,7 @@ from descant_modeling.models.checkpoints import (
     ModelSource,
     find_checkpoint,
     load_model,
+    read_ranges,
     save_model,
 )
 from descant_modeling.models.likelihood import VOICE_16TH, Likelihood, PieceScore, Unit, score_streams, windows
@@ -190,7 +191,7 @@ def load_grid(model: ModelSource, device: str = "cpu") -> GridCheckpoint:
         raise InputError(f"{folder} is not a grid model. Give a run of configs/grid.yaml.")
     try:
         values["vocabulary"] = GridVocabulary(**values["vocabulary"])
-        values["voice_ranges"] = tuple((low, high) for low, high in values["voice_ranges"])
+        values["voice_ranges"] = read_ranges(values)
         meta = GridMeta(**values)
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(

@@ -19,14 +19,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy.typing as npt
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from descant_modeling.common import EMBEDDED_DEFAULT
 from descant_modeling.common.console import quiet_libraries
 from descant_modeling.common.devices import pick_device
+from descant_modeling.models.stock_config import CONFIG_FILE, check_weights, read_stock_config
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.common.files import TOKENIZER_FILE
+from descant_tokenizers.common.files import TOKENIZER_FILE, read_json
 from descant_tokenizers.common.hub import is_repo_id, pull_folder
 from descant_tokenizers.tokens.presets import load_tokenizer
 from descant_tokenizers.tokens.tasks import LayoutConfig, TaskLayout
@@ -40,9 +41,9 @@ FORMAT_VERSION = 2
 META_FILE = "descant.json"
 WEIGHTS_FILE = "model.safetensors"
 #: Published files of a causal model.
-PUBLISHED_FILES = ("config.json", "generation_config.json", WEIGHTS_FILE, TOKENIZER_FILE, META_FILE, "README.md")
+PUBLISHED_FILES = (CONFIG_FILE, "generation_config.json", WEIGHTS_FILE, TOKENIZER_FILE, META_FILE, "README.md")
 #: Published files of other objectives, which have no tokenizer.
-PUBLISHED_WITHOUT_TOKENS = ("config.json", WEIGHTS_FILE, META_FILE, "README.md")
+PUBLISHED_WITHOUT_TOKENS = (CONFIG_FILE, WEIGHTS_FILE, META_FILE, "README.md")
 #: Objectives whose models generate without a prompt.
 UNCONDITIONAL_OBJECTIVES = ("midinet", "roll-gan")
 #: Folder of the embedded checkpoints.
@@ -232,7 +233,7 @@ def load_checkpoint(model: ModelSource, device: str = "cpu") -> Checkpoint:
         )
     vocabulary = Vocabulary(tokenizer)
     if meta.vocabulary_sha256 not in ("", vocabulary.sha256()):
-        writer = json.loads(tokenizer_file.read_text(encoding="utf-8")).get("miditok_version")
+        writer = read_json(tokenizer_file).get("miditok_version")
         raise InputError(
             f"{tokenizer_file} gives other token ids with the installed miditok {version('miditok')} than in "
             f"training. Install miditok {writer}."
@@ -295,7 +296,7 @@ def read_meta_values(folder: Path) -> dict[str, Any]:
     """
     path = folder / META_FILE
     try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        values: dict[str, Any] = read_json(path)
         number = values["format_version"]
         if number <= FORMAT_VERSION:
             return values
@@ -318,12 +319,29 @@ def read_meta(found: FoundCheckpoint) -> CheckpointMeta:
     try:
         styles = tuple(values["layout"].get("styles", ()))
         values["layout"] = LayoutConfig(**{**values["layout"], "styles": styles})
-        values["voice_ranges"] = tuple((low, high) for low, high in values["voice_ranges"])
+        values["voice_ranges"] = read_ranges(values)
+        for key, kind in (("corpora", dict), ("training", dict), ("tokenizer_sha256", str)):
+            if not isinstance(values.get(key, kind()), kind):
+                raise TypeError(key)
         if values["format_version"] > 1 and "vocabulary_sha256" not in values:
             raise KeyError("vocabulary_sha256")
         return CheckpointMeta(**values)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _unreadable(found.folder / META_FILE, error) from None
+
+
+def read_ranges(values: dict[str, Any]) -> tuple[tuple[int, int], ...]:
+    """Return the `voice_ranges` of a `descant.json`.
+
+    Raises:
+        ValueError: They are not pairs of MIDI pitches, the lower one first.
+        KeyError: There are none.
+        TypeError: They are not a list of pairs.
+    """
+    ranges = tuple((low, high) for low, high in values["voice_ranges"])
+    if not all(type(low) is int and type(high) is int and 0 <= low <= high <= 127 for low, high in ranges):
+        raise ValueError("voice_ranges")
+    return ranges
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:
@@ -336,38 +354,40 @@ def load_model(folder: Path) -> PreTrainedModel:
     Raises:
         InputError: It is missing or damaged.
     """
-    from transformers import AutoModelForCausalLM
+    from safetensors.torch import load_file
+    from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel, GPTNeoXConfig, GPTNeoXForCausalLM
 
-    _read_config(folder)
+    values = _read_config(folder)
+    is_gpt2 = values["model_type"] == "gpt2"
+    kind: Any = GPT2LMHeadModel if is_gpt2 else GPTNeoXForCausalLM
     try:
-        with quiet_libraries():
-            loaded: Any = AutoModelForCausalLM.from_pretrained(
-                folder,
-                use_safetensors=True,
-                local_files_only=True,
+        with quiet_libraries():  # transformers sees only what was checked, and no other file of the folder
+            model, found = kind.from_pretrained(
+                None,
+                config=(GPT2Config if is_gpt2 else GPTNeoXConfig).from_dict(values),
+                generation_config=GenerationConfig(),  # type: ignore[no-untyped-call]
+                state_dict=load_file(folder / WEIGHTS_FILE),
                 trust_remote_code=False,
-                ignore_mismatched_sizes=True,
                 output_loading_info=True,
             )
     except (OSError, ValueError, SafetensorError, RuntimeError) as error:
         raise not_loaded(folder, error) from None
-    model, found = loaded
-    if found["missing_keys"] or found["mismatched_keys"]:  # transformers draws them at random
-        raise not_loaded(folder, "parameters are missing or have another size")
+    if found["missing_keys"] or found["unexpected_keys"]:
+        raise not_loaded(folder, "parameters are missing or have another name")
     return cast("PreTrainedModel", model)
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
-    """Return the contents of a stock model's `config.json`; the weights beside it must be complete."""
+    """Return the contents of a stock model's `config.json`; the weights beside it must be those it describes."""
     if not (folder / WEIGHTS_FILE).is_file():
         raise InputError(f"{folder} has no {WEIGHTS_FILE}, and no other format of weights is read. Add it.")
-    if not (folder / "config.json").is_file():
-        raise InputError(f"{folder} has no config.json. Restore its files.")
+    if not (folder / CONFIG_FILE).is_file():
+        raise InputError(f"{folder} has no {CONFIG_FILE}. Restore its files.")
     try:
-        with safe_open(folder / WEIGHTS_FILE, framework="numpy"):  # reads the header, and compares it with the size
-            pass
-        return dict(json.loads((folder / "config.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, SafetensorError) as error:
+        values = read_stock_config(folder / CONFIG_FILE)
+        check_weights(folder / WEIGHTS_FILE, values)
+        return values
+    except (OSError, ValueError, SafetensorError) as error:
         raise not_loaded(folder, error) from None
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import os
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from descant_tokenizers.common.errors import InputError
 
@@ -26,6 +28,25 @@ FORMATS = {
 
 DEFAULT_FORMATS = ("midi", "musicxml", "svg", "png", "mp3")
 """Formats of generated music."""
+
+_MAX_JSON_BYTES = 2**24
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file of a model or tokenizer, which may be somebody else's.
+
+    Raises:
+        ValueError: It is not JSON, has more than 16 MB, or nests too deep.
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        data = file.read(_MAX_JSON_BYTES + 1)
+    if len(data) > _MAX_JSON_BYTES:
+        raise ValueError(f"{path.name} has more than {_MAX_JSON_BYTES:,} bytes")
+    try:
+        return json.loads(data.decode("utf-8"))
+    except RecursionError:
+        raise ValueError(f"{path.name} nests too deep") from None
 
 
 @contextlib.contextmanager

@@ -28,8 +28,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.common.files import TOKENIZER_FILE
+from descant_tokenizers.common.errors import InputError, printable
+from descant_tokenizers.common.files import TOKENIZER_FILE, read_json
 from descant_tokenizers.common.hub import Pushed, is_repo_id, pull_folder, push_files
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.tokens.bpe import SubwordMerges
@@ -44,6 +44,9 @@ assert tuple(VOICE_PROGRAMS) == VOICES
 #: Programs of `sbat`, in the order of the stream. They are brass because miditok keeps programs in a set, and small
 #: integers in a set are in ascending order only within a block of eight.
 SBAT_PROGRAMS = {"Soprano": 56, "Bass": 58, "Alto": 60, "Tenor": 61}
+
+_MAX_SPECIAL_TOKENS = 1_000
+_ADDITIONAL = {"max_bar_embedding": None, "use_bar_end_tokens": False, "add_trailing_bars": False}  # what REMI adds
 
 #: Task and separator tokens are miditok special tokens, so that `config.vocab_size == len(tokenizer)`.
 SPECIAL_TOKENS = ("PAD", "BOS", "EOS", "MASK", "SEP", "CONTINUE", "HARMONIZE", "INFILL")
@@ -183,13 +186,11 @@ def load_tokenizer(folder: Path) -> REMI:
     if not path.is_file():
         raise InputError(f"{folder} has no {TOKENIZER_FILE}. Give a folder of `tokenizer train` or a checkpoint.")
     try:
-        # miditok takes any mapping for a tokenizer and fills in defaults.
-        if json.loads(path.read_text(encoding="utf-8")).get("tokenization") != "REMI":
-            raise ValueError("its 'tokenization' is not REMI")
-        tokenizer = REMI(params=path)
-        missing = [name for name in SPECIAL_TOKENS if f"{name}_None" not in tokenizer.vocab]
-        if missing:
-            raise ValueError(f"it has no token {missing[0]}")
+        _check_params(read_json(path))
+        try:
+            tokenizer = REMI(params=path)
+        except Exception as error:  # the libraries raise anything
+            raise ValueError(printable(str(error), 100)) from None
         SubwordMerges(tokenizer)
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise InputError(
@@ -197,6 +198,35 @@ def load_tokenizer(folder: Path) -> REMI:
             "`tokenizer train`."
         ) from None
     return tokenizer
+
+
+def _check_params(values: Any) -> None:
+    """Raise a `ValueError` unless a `tokenizer.json` is a preset, perhaps with other special tokens, or trained on one.
+
+    miditok takes any mapping for a tokenizer, fills in defaults, and builds vocabularies of any size.
+    """
+    if not isinstance(values, dict) or values.get("tokenization") != "REMI":
+        raise ValueError("its 'tokenization' is not REMI")
+    config = values.get("config")
+    if not isinstance(config, dict):
+        raise ValueError("it has no 'config'")
+    special = config.get("special_tokens")
+    if (
+        not isinstance(special, list)
+        or len(special) > _MAX_SPECIAL_TOKENS
+        or not all(isinstance(t, str) for t in special)
+    ):
+        raise ValueError(f"its 'special_tokens' are not a list of at most {_MAX_SPECIAL_TOKENS} texts")
+    missing = [name for name in SPECIAL_TOKENS if f"{name}_None" not in special]
+    if missing:
+        raise ValueError(f"it has no token {missing[0]}")
+    others = []
+    for preset in PRESETS.values():
+        own = {**json.loads(json.dumps(preset().to_dict(serialize=True))), "additional_params": _ADDITIONAL}
+        given = {**config, "special_tokens": own["special_tokens"]}
+        others.append([key for key, value in given.items() if key not in own or repr(value) != repr(own[key])])
+    if all(others):
+        raise ValueError(f"its '{printable(min(others, key=len)[0], 60)}' is that of no preset")
 
 
 _TOKENIZER_CARD = """---

@@ -73,10 +73,14 @@ class LayoutConfig:
     hints: bool = False
 
     def __post_init__(self) -> None:
+        if type(self.given_at_onsets) is not bool or type(self.hints) is not bool:
+            raise ValueError(
+                f"given_at_onsets is {self.given_at_onsets} and hints is {self.hints}. Give true or false."
+            )
         unknown = set(self.styles) - set(STYLES)
         if unknown:
             raise ValueError(f"styles has {min(unknown)}. Choose from {', '.join(STYLES)}.")
-        if self.lookahead_bars is not None and self.lookahead_bars < 0:
+        if self.lookahead_bars is not None and not (type(self.lookahead_bars) is int and self.lookahead_bars >= 0):
             raise ValueError(f"lookahead_bars is {self.lookahead_bars}. Give 0 or more, or null for the prefix layout.")
 
 
