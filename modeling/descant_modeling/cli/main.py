@@ -15,6 +15,7 @@ import typer
 
 from descant_modeling import __version__
 from descant_modeling.cli.app import app_command
+from descant_modeling.cli.check import check_command
 from descant_modeling.cli.doctor import doctor_command
 from descant_modeling.cli.evaluate import evaluate_app
 from descant_modeling.cli.generate import generate_command
@@ -131,6 +132,7 @@ app.add_typer(tokenizer_app)
 app.add_typer(evaluate_app)
 app.command("generate", cls=GenerateCommand)(generate_command)
 app.command("train")(train_command)
+app.command("check")(check_command)
 app.command("render")(render_command)
 app.command("app")(app_command)
 app.command("doctor")(doctor_command)

@@ -1,10 +1,10 @@
-"""Breaches of the textbook rules of voice leading, counted on the 16th grid.
+"""Breaches of the textbook rules of voice leading on the 16th grid: where they are, and how many.
 
 Bach breaks most of the rules now and then, so a count is meaningful only in comparison with his, counted by the same
 code. Successions across the end of a phrase (a fermata) are excused. His rates are in a small file in the package, so
 that no corpus has to be read; `python records/reference_rates.py` writes it, and a test counts again and compares.
 
-Shapes: V = 4 voices from high to low, P pairs of voices, T 16ths.
+Shapes: V = 4 voices from high to low, P pairs of voices, T 16ths, N voices or pairs of a rule.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
+from itertools import combinations, pairwise
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 
@@ -38,11 +39,15 @@ class VoiceLeadingRule:
         key: Name in JSON.
         label: Name in tables.
         unit: Unit of its rate.
+        name: Name of one breach.
+        statement: The rule in a sentence.
     """
 
     key: str
     label: str
     unit: Literal["per 1,000 pitch changes", "% of 16ths"]
+    name: str
+    statement: str
 
     @property
     def scale(self) -> int:
@@ -56,16 +61,100 @@ class VoiceLeadingRule:
 
 
 RULES = (
-    VoiceLeadingRule("parallel_fifths", "parallel fifths", _CHANGES),
-    VoiceLeadingRule("parallel_octaves", "parallel octaves, unisons", _CHANGES),
-    VoiceLeadingRule("hidden_perfect", "hidden fifths, octaves (S-B)", _CHANGES),
-    VoiceLeadingRule("overlap", "voice overlap", _CHANGES),
-    VoiceLeadingRule("augmented_leaps", "augmented leaps", _CHANGES),
-    VoiceLeadingRule("wide_leaps", "leaps over an octave", _CHANGES),
-    VoiceLeadingRule("crossing", "neighboring voices cross", _FRAMES),
-    VoiceLeadingRule("spacing", "S-A, A-T over an octave apart", _FRAMES),
-    VoiceLeadingRule("range", "outside the range of Bach", _FRAMES),
+    VoiceLeadingRule(
+        "parallel_fifths",
+        "parallel fifths",
+        _CHANGES,
+        "parallel fifths",
+        "Two voices must not move in the same direction from one perfect fifth to another.",
+    ),
+    VoiceLeadingRule(
+        "parallel_octaves",
+        "parallel octaves, unisons",
+        _CHANGES,
+        "parallel octaves",
+        "Two voices must not move in the same direction from one octave or unison to another.",
+    ),
+    VoiceLeadingRule(
+        "hidden_perfect",
+        "hidden fifths, octaves (S-B)",
+        _CHANGES,
+        "hidden fifth or octave",
+        "Soprano and bass must not move in the same direction into a fifth or octave while the soprano leaps.",
+    ),
+    VoiceLeadingRule(
+        "overlap",
+        "voice overlap",
+        _CHANGES,
+        "overlap",
+        "A voice must not move beyond the pitch that its neighbor has just left.",
+    ),
+    VoiceLeadingRule(
+        "augmented_leaps",
+        "augmented leaps",
+        _CHANGES,
+        "augmented leap",
+        "A voice must not leap by an augmented interval.",
+    ),
+    VoiceLeadingRule(
+        "wide_leaps",
+        "leaps over an octave",
+        _CHANGES,
+        "leap over an octave",
+        "A voice must not leap by more than an octave.",
+    ),
+    VoiceLeadingRule(
+        "crossing",
+        "neighboring voices cross",
+        _FRAMES,
+        "crossing",
+        "A voice must not sound below the voice under it.",
+    ),
+    VoiceLeadingRule(
+        "spacing",
+        "S-A, A-T over an octave apart",
+        _FRAMES,
+        "wide spacing",
+        "Neighboring upper voices must not be more than an octave apart.",
+    ),
+    VoiceLeadingRule(
+        "range",
+        "outside the range of Bach",
+        _FRAMES,
+        "out of range",
+        "A voice must stay in the range that Bach gives it.",
+    ),
 )
+_PAIRS = tuple(combinations(range(4), 2))
+_NEIGHBORS = tuple(pairwise(range(4)))
+_SINGLE = tuple((voice,) for voice in range(4))
+
+
+class Fault(NamedTuple):
+    """A breach of a rule at its place.
+
+    Attributes:
+        rule: Key of the rule.
+        begin: The 16th at which it begins: of a motion, the second of its two.
+        end: The 16th after its last one.
+        voices: The voices, 0-3 from high to low.
+        before: Their pitches before the motion; empty for a rule about single chords.
+        pitches: Their pitches as it begins.
+    """
+
+    rule: str
+    begin: int
+    end: int
+    voices: tuple[int, ...]
+    before: tuple[int, ...]
+    pitches: tuple[int, ...]
+
+
+class _Breaches(NamedTuple):
+    """The breaches of a rule: True for each 16th and voice or pair of voices, (N, T)."""
+
+    flags_NT: Flags
+    voices: tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -94,65 +183,103 @@ def voice_ranges(chorales: Sequence[Chorale]) -> list[tuple[int, int]]:
 
 
 def count_rules(chorale: Chorale, ranges: Sequence[tuple[int, int]]) -> RuleCounts:
-    """Count the breaches of each rule in a piece.
+    """Count the breaches of each rule in a piece: of motions, each pair of voices; of chords, the 16ths with any.
 
     Args:
         chorale: The piece.
         ranges: Lowest and highest pitch allowed to each voice.
     """
-    pitches = chorale.pitches_VT
-    before, now = pitches[:, :-1], pitches[:, 1:]
-    held = (before != SILENT) & (now != SILENT) & ~chorale.phrase_ends_T[1:]
-    found = _count_motion(before, now, held) | _count_leaps(chorale, before, now, held & (before != now))
-    found |= _count_positions(pitches, ranges)
+    pitches, breaches = chorale.pitches_VT, _breaches(chorale, ranges)
+    found = {
+        rule.key: int(flags.sum() if rule.unit == _CHANGES else flags.any(axis=0).sum())
+        for rule in RULES
+        for flags in [breaches[rule.key].flags_NT]
+    }
     begun = np.diff(pitches, prepend=SILENT, axis=1) != 0
     return RuleCounts(found, int((begun & (pitches != SILENT)).sum()), chorale.num_frames)
 
 
-def _count_motion(before: Ints, now: Ints, held: Flags) -> dict[str, int]:
-    """Count breaches by pairs of voices from one 16th to the next, where both sound and no phrase ends."""
-    upper, lower = np.triu_indices(4, k=1)
+def find_faults(chorale: Chorale, ranges: Sequence[tuple[int, int]], rules: Sequence[str] = ()) -> list[Fault]:
+    """Find the breaches that `count_rules` counts, in order of time; one of a chord lasts for all its 16ths.
+
+    Args:
+        chorale: The piece.
+        ranges: Lowest and highest pitch allowed to each voice.
+        rules: Keys of the rules to look at; all by default.
+    """
+    pitches, breaches = chorale.pitches_VT, _breaches(chorale, ranges)
+    faults = []
+    for order, rule in enumerate(RULES):
+        if rules and rule.key not in rules:
+            continue
+        flags_NT, voices = breaches[rule.key]
+        for own, flags_T in zip(voices, flags_NT, strict=True):
+            edges = np.diff(flags_T.astype(np.int8), prepend=0, append=0)
+            begins, ends = np.flatnonzero(edges > 0), np.flatnonzero(edges < 0)
+            if is_motion := rule.unit == _CHANGES:
+                begins = np.flatnonzero(flags_T)
+                ends = begins + 1
+            for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
+                before, now = (tuple(pitches[list(own), at].tolist()) for at in (begin - 1, begin))
+                faults.append((begin, order, Fault(rule.key, begin, end, own, before if is_motion else (), now)))
+    return [fault for _, _, fault in sorted(faults)]
+
+
+def _breaches(chorale: Chorale, ranges: Sequence[tuple[int, int]]) -> dict[str, _Breaches]:
+    """Find the breaches of each rule, by key."""
+    pitches = chorale.pitches_VT
+    before, now = pitches[:, :-1], pitches[:, 1:]
+    held = (before != SILENT) & (now != SILENT) & ~chorale.phrase_ends_T[1:]
+    motions = _motions(before, now, held) | _leaps(chorale, before, now, held & (before != now))
+    for key, (flags, voices) in motions.items():
+        motions[key] = _Breaches(np.pad(flags, ((0, 0), (1, 0))), voices)
+    return motions | _positions(pitches, ranges)
+
+
+def _motions(before: Ints, now: Ints, held: Flags) -> dict[str, _Breaches]:
+    """Find breaches by pairs of voices from one 16th to the next, where both sound and no phrase ends."""
+    upper, lower = np.array(_PAIRS).T
     moved = held & (before != now)
     similar_PT = moved[upper] & moved[lower] & (((now - before)[upper] > 0) == ((now - before)[lower] > 0))
     last_PT, new_PT = (np.abs(pitches[upper] - pitches[lower]) for pitches in (before, now))
     fifths_PT = (last_PT % _OCTAVE == _FIFTH) & (new_PT % _OCTAVE == _FIFTH)
     octaves_PT = (last_PT % _OCTAVE == 0) & (new_PT % _OCTAVE == 0)
-    outer = int(np.flatnonzero((upper == 0) & (lower == 3))[0])
-    perfect_T = np.isin(new_PT[outer] % _OCTAVE, (0, _FIFTH))
+    outer = [_PAIRS.index((0, 3))]
+    perfect_1T = np.isin(new_PT[outer] % _OCTAVE, (0, _FIFTH))
     leap_T = np.abs(now - before)[0] > STEP
-    is_parallel_T = (fifths_PT | octaves_PT)[outer]
+    is_parallel_1T = (fifths_PT | octaves_PT)[outer]
     high, low = slice(0, 3), slice(1, 4)
     # The lower voice goes above where the upper one just was, or the upper below where the lower one was.
     beyond = (moved[low] & (now[low] > before[high])) | (moved[high] & (now[high] < before[low]))
     return {
-        "parallel_fifths": int((similar_PT & fifths_PT).sum()),
-        "parallel_octaves": int((similar_PT & octaves_PT).sum()),
-        "hidden_perfect": int((similar_PT[outer] & perfect_T & leap_T & ~is_parallel_T).sum()),
-        "overlap": int((held[high] & held[low] & beyond & (now[high] >= now[low])).sum()),
+        "parallel_fifths": _Breaches(similar_PT & fifths_PT, _PAIRS),
+        "parallel_octaves": _Breaches(similar_PT & octaves_PT, _PAIRS),
+        "hidden_perfect": _Breaches(similar_PT[outer] & perfect_1T & leap_T & ~is_parallel_1T, ((0, 3),)),
+        "overlap": _Breaches(held[high] & held[low] & beyond & (now[high] >= now[low]), _NEIGHBORS),
     }
 
 
-def _count_leaps(chorale: Chorale, before: Ints, now: Ints, changed: Flags) -> dict[str, int]:
+def _leaps(chorale: Chorale, before: Ints, now: Ints, changed: Flags) -> dict[str, _Breaches]:
     fifths = np.array(MAJOR_FIFTHS if chorale.is_major else MINOR_FIFTHS)
     leap = now - before
     spelled = fifths[(now - chorale.tonic) % _OCTAVE] - fifths[(before - chorale.tonic) % _OCTAVE]
     augmented = (np.abs(leap) > STEP) & (np.sign(leap) * spelled >= TRITONE_FIFTHS)
     return {
-        "augmented_leaps": int((changed & augmented).sum()),
-        "wide_leaps": int((changed & (np.abs(leap) > _OCTAVE)).sum()),
+        "augmented_leaps": _Breaches(changed & augmented, _SINGLE),
+        "wide_leaps": _Breaches(changed & (np.abs(leap) > _OCTAVE), _SINGLE),
     }
 
 
-def _count_positions(pitches: Ints, ranges: Sequence[tuple[int, int]]) -> dict[str, int]:
-    """Count the 16ths at which voices cross, are too far apart or leave their ranges."""
+def _positions(pitches: Ints, ranges: Sequence[tuple[int, int]]) -> dict[str, _Breaches]:
+    """Find the 16ths at which voices cross, are too far apart or leave their ranges."""
     sounding = pitches != SILENT
     both = sounding[:-1] & sounding[1:]
     distance = pitches[:-1] - pitches[1:]
     low, high = np.array(ranges).T[:, :, None]
     return {
-        "crossing": int((both & (distance < 0)).any(axis=0).sum()),
-        "spacing": int((both & (distance > _OCTAVE))[:2].any(axis=0).sum()),
-        "range": int((sounding & ((pitches < low) | (pitches > high))).any(axis=0).sum()),
+        "crossing": _Breaches(both & (distance < 0), _NEIGHBORS),
+        "spacing": _Breaches((both & (distance > _OCTAVE))[:2], _NEIGHBORS[:2]),
+        "range": _Breaches(sounding & ((pitches < low) | (pitches > high)), _SINGLE),
     }
 
 

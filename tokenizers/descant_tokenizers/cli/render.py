@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.common.files import FORMATS, check_outputs, file_of, parse_formats
+from descant_tokenizers.common.files import FORMATS, check_outputs, parse_formats, rendering_name
 from descant_tokenizers.rendering import Layout, SoundName
 
 
@@ -46,12 +46,7 @@ def render_command(
 
     forms = parse_formats(formats)
     chosen_key = None if key is None else parse_key(key)
-    stem = out or Path(file.stem)
-    if stem.suffix.lower() in FORMATS.values():
-        stem = stem.with_suffix("")
-    name = stem.with_name(f"{stem.name}{FORMATS[forms[0]]}")
-    if any(file_of(name, form).resolve() == file.resolve() for form in forms):
-        raise InputError(f"{file} would be replaced by its own rendering. Choose another --out.")
+    name = rendering_name(out or Path(file.stem), forms, file)
     check_outputs(name, 1, forms, force=force)
 
     from descant_tokenizers.rendering.write import Rendering, write_renderings

@@ -7,7 +7,7 @@ import itertools
 import json
 import os
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +128,20 @@ def file_of(path: Path, form: str) -> Path:
     """Return the name of a result in one format: `path` with the suffix of the format."""
     is_midi = form == "midi" and path.suffix.lower() in (".mid", ".midi")
     return path if is_midi else path.with_suffix(FORMATS[form])
+
+
+def rendering_name(stem: Path, formats: Sequence[str], source: Path) -> Path:
+    """Return the name of the rendering of a file in the first of its formats; `stem` may have the suffix of any format.
+
+    Raises:
+        InputError: A rendering would replace the file itself.
+    """
+    if stem.suffix.lower() in FORMATS.values():
+        stem = stem.with_suffix("")
+    name = stem.with_name(f"{stem.name}{FORMATS[formats[0]]}")
+    if any(file_of(name, form).resolve() == source.resolve() for form in formats):
+        raise InputError(f"{source} would be replaced by its own rendering. Choose another --out.")
+    return name
 
 
 def numbered(path: Path, count: int) -> list[Path]:

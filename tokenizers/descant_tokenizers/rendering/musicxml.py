@@ -50,6 +50,7 @@ from descant_tokenizers.rendering.layers import (
 from descant_tokenizers.rendering.rhythm import NoteValue, TimeSignature, Tuplet, note_values, tuplets_of
 from descant_tokenizers.rendering.signs import (
     EXTENDED,
+    FAULT_COLOR,
     LINE_END,
     Annotator,
     AnyStream,
@@ -246,8 +247,8 @@ class _Notation:
     ) -> note.NotRest:
         heads = [self._head(voice, number, group, is_given=given) for number, given in group.pitches]
         element: note.NotRest = heads[0] if len(heads) == 1 else chord.Chord(heads)
-        if not any(given for _, given in group.pitches):
-            element.style.color = ADDED_COLOR  # includes the stem and the beam
+        if len(heads) > 1 and not any(given for _, given in group.pitches):
+            element.style.color = ADDED_COLOR  # includes the stem and the beam, as that of a single head does
         tied = {(False, False): "continue", (False, True): "stop", (True, False): "start"}.get((is_first, is_last))
         if tied is not None:
             for head in heads:
@@ -267,7 +268,9 @@ class _Notation:
     def _head(self, voice: Voice, number: int, group: NoteGroup, *, is_given: bool) -> note.Note:
         place = None if voice.part is None or not is_given else (voice.part, group.time, number)
         head = note.Note(self._spelled(number, group.onset, place))
-        if not is_given:
+        if (voice.name, group.time, number) in self._rendering.marked:
+            head.style.color = FAULT_COLOR
+        elif not is_given:
             head.style.color = ADDED_COLOR
         return head
 

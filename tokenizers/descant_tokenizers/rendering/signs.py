@@ -25,6 +25,9 @@ EXTENDED = "\ue000"
 LINE_END = "\ue001"
 """Text on the note where such a line ends."""
 
+FAULT_COLOR = "#C1121F"
+"""Color of faulty notes, and of the words above them."""
+
 _NUMERALS_Y = -70  # tenths of a staff space from its top line; equal ones are engraved on one line
 _EXACT = 0.005  # quarters a minute
 _KINDS = {suffix: kind for kind, suffix in CHORD_SUFFIXES.items()}
@@ -174,7 +177,10 @@ def _mark(words: Words) -> Any:
         return expressions.RehearsalMark(words.text)
     if not words.is_above and words.text in dynamics.shortNames:
         return dynamics.Dynamic(words.text)
-    return expressions.TextExpression(words.text)
+    text = expressions.TextExpression(words.text)
+    if words.kind == "fault":
+        text.style.color = FAULT_COLOR
+    return text
 
 
 def _found_chord(name: ChordName) -> harmony.ChordSymbol:

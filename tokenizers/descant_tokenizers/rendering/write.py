@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -60,6 +61,7 @@ class Rendering:
         form: How the score is written with repeat signs; sheet music has them if all passes have the same notes.
         sound: One of `rendering.SOUNDS` for every track; by default the nearest to each track's program.
         muted: Names of tracks to silence.
+        marked: Notes to color as faulty: name of the track, onset in quarters and pitch.
     """
 
     score: ScoreTick
@@ -73,6 +75,7 @@ class Rendering:
     form: Form | None = None
     sound: str | None = None
     muted: Collection[str] = ()
+    marked: frozenset[tuple[str, Fraction, int]] = frozenset()
 
     @cached_property
     def key_found(self) -> KeyFound:

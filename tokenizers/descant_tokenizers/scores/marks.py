@@ -59,12 +59,12 @@ class Metronome:
 
 @dataclass(frozen=True)
 class Words:
-    """Words above or below the staff at an onset: directions, tempo words, dynamics, rehearsal marks, chord symbols."""
+    """Words above or below the staff at an onset: directions, tempo words, dynamics, chord symbols, names of faults."""
 
     onset: Fraction
     text: str
     is_above: bool = True
-    kind: Literal["words", "tempo", "dynamic", "rehearsal", "chord"] = "words"
+    kind: Literal["words", "tempo", "dynamic", "rehearsal", "chord", "fault"] = "words"
 
 
 SignKind = Literal[
