@@ -235,7 +235,7 @@ class _Namer:
         shown = self._bars[1] if is_pickup else bar
         meter = TimeSignature(shown.numerator, shown.denominator)
         missing = meter.length - Fraction(bar.length_ticks, unit) if is_pickup else Fraction(0)
-        return Place(bar.number, 1 + (onset - Fraction(bar.start_ticks, unit) + max(missing, 0)) / meter.beat)
+        return Place(bar.number, 1 + (onset - Fraction(bar.start_ticks, unit) + max(missing, Fraction(0))) / meter.beat)
 
     def _name(self, voice: int, onset: Fraction, pitch: int) -> str:
         """Return the name of a note as the file spells it, else as it is spelled in the key."""
