@@ -23,8 +23,8 @@ import numpy as np
 
 from descant_modeling.evaluation.bootstrap import Estimate, by_piece, estimate_text, ratio_interval
 from descant_tokenizers.pianoroll.frames import SILENT, Chorale, Ints
-from descant_tokenizers.pianoroll.harmony import NUM_CLASSES, SoundingChord, chords_of_frames
-from descant_tokenizers.scores.key import key_of_weights, tonic_and_mode
+from descant_tokenizers.pianoroll.harmony import SoundingChord, chords_of_frames
+from descant_tokenizers.scores.key import NUM_PITCH_CLASSES, key_of_weights, tonic_and_mode
 from descant_tokenizers.tokens.harmony import PieceKey
 
 WINDOW_BEATS = 8
@@ -193,7 +193,7 @@ def _phrase_end(
     while arrival > first and basses[arrival - 1] == chord.bass:
         arrival -= 1
     before = [each for each in chords[max(first, arrival - _BEFORE_FRAMES) : arrival] if each is not None]
-    fifth = (chord.root + _FIFTH) % NUM_CLASSES
+    fifth = (chord.root + _FIFTH) % NUM_PITCH_CLASSES
     start = arrival
     while start > max(first, arrival - _JUST_BEFORE_FRAMES) and basses[start - 1] == fifth:
         start -= 1
@@ -216,15 +216,16 @@ def _kind(chord: SoundingChord, before: SoundingChord | None, key: PieceKey) -> 
     """
     if not chord.is_triad or chord.inversion:
         return "other"
-    tonics = (key.tonic, (key.tonic + (-3 if key.is_major else 3)) % NUM_CLASSES)
+    tonics = (key.tonic, (key.tonic + (-3 if key.is_major else 3)) % NUM_PITCH_CLASSES)
     if before is not None:
-        above = (before.root - chord.root) % NUM_CLASSES
-        if (above == _FIFTH and _is_dominant(before)) or _is_diminished_on(before, (chord.root - 1) % NUM_CLASSES):
+        above = (before.root - chord.root) % NUM_PITCH_CLASSES
+        leading = (chord.root - 1) % NUM_PITCH_CLASSES
+        if (above == _FIFTH and _is_dominant(before)) or _is_diminished_on(before, leading):
             return "authentic"
         rise = 1 if chord.quality.name == "major" else 2
-        if above == NUM_CLASSES - rise and _is_dominant(before) and before.inversion == 0:
+        if above == NUM_PITCH_CLASSES - rise and _is_dominant(before) and before.inversion == 0:
             return "deceptive"
-    if chord.quality.name == "major" and (chord.root + _FOURTH) % NUM_CLASSES in tonics:
+    if chord.quality.name == "major" and (chord.root + _FOURTH) % NUM_PITCH_CLASSES in tonics:
         return "half"
     if before is not None and above == _FOURTH and chord.root in tonics:
         return "plagal"
@@ -262,7 +263,7 @@ def _count_ends(chorale: Chorale, chords: Sequence[SoundingChord | None], key: P
 def _count_leading(
     chorale: Chorale, chords: Sequence[SoundingChord | None], on_beat: Sequence[int], key: PieceKey
 ) -> dict[str, Share]:
-    leading, dominant = (key.tonic - 1) % NUM_CLASSES, (key.tonic + _FIFTH) % NUM_CLASSES
+    leading, dominant = (key.tonic - 1) % NUM_PITCH_CLASSES, (key.tonic + _FIFTH) % NUM_PITCH_CLASSES
     sevenths: list[bool] = []
     leadings: list[bool] = []
     doubled: list[bool] = []
@@ -285,7 +286,7 @@ def _count_leading(
 def _sounds(chorale: Chorale, frame: int, pitch_class: int) -> Any:
     """Return a flag for each voice: True if it sounds a pitch class in a frame."""
     pitches = chorale.pitches_VT[:, frame]
-    return (pitches != SILENT) & (pitches % NUM_CLASSES == pitch_class)
+    return (pitches != SILENT) & (pitches % NUM_PITCH_CLASSES == pitch_class)
 
 
 def _steps(chorale: Chorale, frame: int, pitch_class: int) -> list[int]:
@@ -317,8 +318,8 @@ def _count_sonorities(
 def _is_dissonant(pitches: Ints) -> bool:
     if not len(pitches):
         return False
-    between = (pitches[:, None] - pitches) % NUM_CLASSES
-    above = (pitches - pitches.min()) % NUM_CLASSES
+    between = (pitches[:, None] - pitches) % NUM_PITCH_CLASSES
+    above = (pitches - pitches.min()) % NUM_PITCH_CLASSES
     return bool(np.isin(between, _DISSONANT).any() or np.isin(above, _DISSONANT_BASS).any())
 
 
@@ -328,16 +329,17 @@ def _foreign_windows(chorale: Chorale, beats: Ints, key: PieceKey) -> Share:
     foreign = []
     for first in range(0, max(num_beats - WINDOW_BEATS, 0) + 1, _HOP_BEATS):
         window = chorale.pitches_VT[:, edges[first] : edges[min(first + WINDOW_BEATS, num_beats)]]
-        weights = np.bincount(window[window != SILENT] % NUM_CLASSES, minlength=NUM_CLASSES)
+        weights = np.bincount(window[window != SILENT] % NUM_PITCH_CLASSES, minlength=NUM_PITCH_CLASSES)
         if weights.any():
-            distance = (_signature(PieceKey(*tonic_and_mode(key_of_weights(weights)))) - _signature(key)) % NUM_CLASSES
-            foreign.append(min(distance, NUM_CLASSES - distance) > _RELATED)
+            found = PieceKey(*tonic_and_mode(key_of_weights(weights)))
+            distance = (_signature(found) - _signature(key)) % NUM_PITCH_CLASSES
+            foreign.append(min(distance, NUM_PITCH_CLASSES - distance) > _RELATED)
     return Share(sum(foreign), len(foreign))
 
 
 def _signature(key: PieceKey) -> int:
     """Return the sharps of a key signature, modulo 12."""
-    return (key.tonic if key.is_major else key.tonic + 3) * _FIFTH % NUM_CLASSES
+    return (key.tonic if key.is_major else key.tonic + 3) * _FIFTH % NUM_PITCH_CLASSES
 
 
 def _count_voices(chorale: Chorale, num_beats: int) -> dict[str, Share]:
@@ -352,7 +354,7 @@ def _count_voices(chorale: Chorale, num_beats: int) -> dict[str, Share]:
 def _basses(pitches_VT: Ints) -> list[int]:
     """Return the lowest pitch class of each frame; -1 where nothing sounds."""
     sounding = pitches_VT != SILENT
-    lowest = np.where(sounding, pitches_VT, np.iinfo(np.int64).max).min(axis=0) % NUM_CLASSES
+    lowest = np.where(sounding, pitches_VT, np.iinfo(np.int64).max).min(axis=0) % NUM_PITCH_CLASSES
     basses: list[int] = np.where(sounding.any(axis=0), lowest, -1).tolist()
     return basses
 

@@ -21,6 +21,7 @@ import numpy as np
 
 from descant_modeling.evaluation.rules import count_rules
 from descant_tokenizers.pianoroll.frames import SILENT, Chorale, Floats, Ints, Line
+from descant_tokenizers.scores import chords
 
 TERMS = (
     "scale_degrees",
@@ -38,16 +39,7 @@ _MAX_LEAP = 24
 _MAX_REPEATED = 32
 _ANY_RANGE = [(0, 127)] * 4
 
-QUALITIES = {
-    "major": (0, 4, 7),
-    "minor": (0, 3, 7),
-    "diminished": (0, 3, 6),
-    "augmented": (0, 4, 8),
-    "dominant seventh": (0, 4, 7, 10),
-    "minor seventh": (0, 3, 7, 10),
-    "major seventh": (0, 4, 7, 11),
-    "half-diminished seventh": (0, 3, 6, 10),
-    "diminished seventh": (0, 3, 6, 9),
+QUALITIES = {quality.name: quality.steps for quality in chords.QUALITIES} | {
     "minor-major seventh": (0, 3, 7, 11),
     "seventh without fifth": (0, 4, 10),
     "minor seventh without fifth": (0, 3, 10),

@@ -17,11 +17,12 @@ from torch import Tensor
 from descant_modeling.gan.networks import NUM_TRACKS
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora import reading_bar
-from descant_tokenizers.pianoroll.chords import NUM_PITCH_CLASSES, Chord, parse_chord
+from descant_tokenizers.pianoroll.chords import Chord, parse_chord
 from descant_tokenizers.pianoroll.melodies import MELODY_CORPUS
 from descant_tokenizers.pianoroll.rolls import BAR_STEPS, NUM_PITCHES, Rolls
 from descant_tokenizers.pianoroll.stored import SOURCES, build_corpus, read_corpus
 from descant_tokenizers.pianoroll.windows import LONG_ROLLS_CORPUS, ROLL_CORPORA, ROLLS_CORPUS, SPLITS
+from descant_tokenizers.scores.key import NUM_PITCH_CLASSES
 
 #: Pitch of every step of the bar before a first bar.
 NO_PITCH = -1

@@ -17,9 +17,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from descant_tokenizers.pianoroll.chords import NUM_PITCH_CLASSES
 from descant_tokenizers.pianoroll.rolls import BAR_STEPS, Rolls
-from descant_tokenizers.scores.key import MAJOR_SCALE
+from descant_tokenizers.scores.key import MAJOR_SCALE, NUM_PITCH_CLASSES
 
 #: Every metric in words, as in the model cards.
 METRIC_NAMES = {

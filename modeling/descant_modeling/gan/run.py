@@ -27,8 +27,8 @@ from descant_modeling.training.log import git_revision
 from descant_modeling.training.run import PreparedRun, RunContext
 from descant_modeling.training.trainer import Figures, Progress, Validation
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.pianoroll.chords import NUM_PITCH_CLASSES
 from descant_tokenizers.pianoroll.rolls import Rolls
+from descant_tokenizers.scores.key import NUM_PITCH_CLASSES
 
 #: Samples kept at each of `sample_steps`.
 NUM_KEPT = 3

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.pianoroll.rolls import Rolls
-from descant_tokenizers.scores.key import MAJOR_TONICS
+from descant_tokenizers.scores.key import MAJOR_TONICS, NUM_PITCH_CLASSES, pitch_class
 
-NUM_PITCH_CLASSES = 12
 #: Length of a chord as a vector: the root one-hot, then 1 for minor.
 CHORD_SIZE = NUM_PITCH_CLASSES + 1
 STRONG_STEPS = (0, 1, 2, 3, 8, 9, 10, 11)
@@ -26,7 +25,6 @@ BASS_SHARE = 0.5
 MAJOR_KEY_TRIADS = ((0, False), (7, False), (5, False), (9, True), (2, True), (4, True))
 MINOR_KEY_TRIADS = ((0, True), (7, False), (5, True), (8, False), (3, False), (10, False), (7, True))
 
-_NATURAL = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _NAME = re.compile(r"([A-Ga-g])([#b]?)(m?)")
 
 
@@ -65,8 +63,7 @@ def parse_chord(name: str) -> Chord:
     if found is None:
         raise InputError(f"The chord is {name!r}. Give major and minor triads such as C, F#, Am or Bbm.")
     letter, accidental, minor = found.groups()
-    shift = {"": 0, "#": 1, "b": -1}[accidental]
-    return Chord((_NATURAL[letter.upper()] + shift) % NUM_PITCH_CLASSES, bool(minor))
+    return Chord(pitch_class(letter.upper() + accidental), bool(minor))
 
 
 def triads_of_key(key: str) -> tuple[Chord, ...]:

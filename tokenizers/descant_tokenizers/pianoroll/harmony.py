@@ -15,48 +15,16 @@ import numpy as np
 import numpy.typing as npt
 
 from descant_tokenizers.pianoroll.frames import SILENT, Ints
+from descant_tokenizers.scores.chords import QUALITIES, Quality
+from descant_tokenizers.scores.key import NUM_PITCH_CLASSES
 
-NUM_CLASSES = 12
 _LAST_OF = (0, 5, 8)  # most semitones above the root that a root, a third or a fifth has
-
-
-class Quality(NamedTuple):
-    """A kind of chord: its name, and semitones above the root."""
-
-    name: str
-    tones: tuple[int, ...]
-
-    @property
-    def third(self) -> int | None:
-        """Semitones from the root to the third; None if there is none."""
-        return next((tone for tone in self.tones if tone in (3, 4)), None)
-
-    @property
-    def seventh(self) -> int | None:
-        """Semitones from the root to the seventh; None for a triad."""
-        return self.tones[-1] if "seventh" in self.name else None
-
-
-#: Of two readings of the same notes the earlier one is meant: complete chords, then chords without fifth, then chords
-#: without third.
-QUALITIES = (
-    Quality("major", (0, 4, 7)),
-    Quality("minor", (0, 3, 7)),
-    Quality("diminished", (0, 3, 6)),
-    Quality("augmented", (0, 4, 8)),
-    Quality("dominant seventh", (0, 4, 7, 10)),
-    Quality("minor seventh", (0, 3, 7, 10)),
-    Quality("major seventh", (0, 4, 7, 11)),
-    Quality("half-diminished seventh", (0, 3, 6, 10)),
-    Quality("diminished seventh", (0, 3, 6, 9)),
-    Quality("dominant seventh", (0, 4, 10)),
-    Quality("minor seventh", (0, 3, 10)),
-    Quality("major seventh", (0, 4, 11)),
-    Quality("major", (0, 4)),
-    Quality("minor", (0, 3)),
-    Quality("bare seventh", (0, 7, 10)),
-    Quality("bare", (0, 7)),
-    Quality("bare", (0,)),
+#: Sets of steps above a root, and what they are. Of two readings of the same notes the earlier one is meant: complete
+#: chords, then chords without fifth, then chords without third.
+_READINGS = (
+    *((quality.steps, quality) for quality in QUALITIES),
+    *((quality.required, quality) for quality in QUALITIES if quality.required != quality.steps),
+    *((steps, Quality("bare seventh" if len(steps) > 2 else "bare", steps)) for steps in ((0, 7, 10), (0, 7), (0,))),
 )
 
 
@@ -81,18 +49,18 @@ class SoundingChord(NamedTuple):
     @property
     def inversion(self) -> int:
         """0 in root position, 1 with the third in the bass, 2 with the fifth, 3 with the seventh."""
-        above = (self.bass - self.root) % NUM_CLASSES
+        above = (self.bass - self.root) % NUM_PITCH_CLASSES
         return sum(above > last for last in _LAST_OF)
 
     @property
     def third(self) -> int | None:
         """Pitch class of its third; None if it has none."""
-        return None if self.quality.third is None else (self.root + self.quality.third) % NUM_CLASSES
+        return None if self.quality.third is None else (self.root + self.quality.third) % NUM_PITCH_CLASSES
 
     @property
     def seventh(self) -> int | None:
         """Pitch class of its seventh; None for a triad."""
-        return None if self.quality.seventh is None else (self.root + self.quality.seventh) % NUM_CLASSES
+        return None if self.quality.seventh is None else (self.root + self.quality.seventh) % NUM_PITCH_CLASSES
 
 
 def chords_of_frames(pitches_VT: Ints) -> list[SoundingChord | None]:
@@ -102,17 +70,17 @@ def chords_of_frames(pitches_VT: Ints) -> list[SoundingChord | None]:
         pitches_VT: MIDI pitches, `SILENT` for rests.
     """
     sounding = pitches_VT != SILENT
-    bits = np.where(sounding, 1 << (pitches_VT % NUM_CLASSES), 0)
+    bits = np.where(sounding, 1 << (pitches_VT % NUM_PITCH_CLASSES), 0)
     masks: npt.NDArray[np.int64] = np.bitwise_or.reduce(bits, axis=0)
-    basses = np.where(sounding, pitches_VT, np.iinfo(np.int64).max).min(axis=0) % NUM_CLASSES
+    basses = np.where(sounding, pitches_VT, np.iinfo(np.int64).max).min(axis=0) % NUM_PITCH_CLASSES
     return [_chord(mask, bass) for mask, bass in zip(masks.tolist(), basses.tolist(), strict=True)]
 
 
 @cache
 def _chord(mask: int, bass: int) -> SoundingChord | None:
     """Return the chord of a set of pitch classes, given as 12 bits; of a symmetric chord, the bass is the root."""
-    for quality in QUALITIES:
-        for root in ((bass + step) % NUM_CLASSES for step in range(NUM_CLASSES)):
-            if mask == sum(1 << ((root + tone) % NUM_CLASSES) for tone in quality.tones):
+    for steps, quality in _READINGS:
+        for root in ((bass + above) % NUM_PITCH_CLASSES for above in range(NUM_PITCH_CLASSES)):
+            if mask == sum(1 << ((root + step) % NUM_PITCH_CLASSES) for step in steps):
                 return SoundingChord(root, quality, bass)
     return None

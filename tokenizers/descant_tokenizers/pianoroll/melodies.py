@@ -20,10 +20,11 @@ from datasets import DatasetDict, Features, List, Value
 from symusic.core import ScoreTick
 
 from descant_tokenizers.corpora import row_to_score
-from descant_tokenizers.pianoroll.chords import NUM_PITCH_CLASSES, Chord, chord_of_harmony, chord_of_melody, parse_chord
+from descant_tokenizers.pianoroll.chords import Chord, chord_of_harmony, chord_of_melody, parse_chord
 from descant_tokenizers.pianoroll.rolls import BAR_STEPS, NUM_PITCHES, STEPS_PER_BEAT, Rolls, roll_of_notes
 from descant_tokenizers.pianoroll.windows import SPLITS, Rows, is_full
 from descant_tokenizers.scores import Bar, bars_of
+from descant_tokenizers.scores.key import NUM_PITCH_CLASSES
 
 MELODY_CORPUS = "melody-bars"
 

@@ -20,23 +20,13 @@ from symusic.core import ScoreTick
 from descant_tokenizers.rendering.rhythm import TimeSignature
 from descant_tokenizers.rendering.spelling import Key, fifths_of, name_of_fifths, note_name
 from descant_tokenizers.scores import bars_of
+from descant_tokenizers.scores.chords import QUALITIES, chord_symbol
 from descant_tokenizers.scores.key import MAJOR_SCALE
 
 if TYPE_CHECKING:
     from music21.roman import RomanNumeral
 
-# Semitones above the root, and the suffix of the chord symbol, by MusicXML's `kind`.
-_QUALITIES: dict[str, tuple[tuple[int, ...], str]] = {
-    "major": ((0, 4, 7), ""),
-    "minor": ((0, 3, 7), "m"),
-    "dominant-seventh": ((0, 4, 7, 10), "7"),
-    "minor-seventh": ((0, 3, 7, 10), "m7"),
-    "major-seventh": ((0, 4, 7, 11), "maj7"),
-    "diminished": ((0, 3, 6), "dim"),
-    "half-diminished": ((0, 3, 6, 10), "m7b5"),
-    "diminished-seventh": ((0, 3, 6, 9), "dim7"),
-    "augmented": ((0, 4, 8), "aug"),
-}
+_QUALITIES = {quality.kind: quality for quality in QUALITIES}
 # Distance of a tone from the root on the line of fifths, by semitones.
 _FIFTHS = {0: 0, 3: -3, 4: 4, 6: -6, 7: 1, 8: 8, 9: -9, 10: -2, 11: 5}
 _MARKS = {"diminished": "o", "diminished-seventh": "o", "half-diminished": "ø", "augmented": "+"}
@@ -132,13 +122,13 @@ def _chord_in(notes: NDArray[np.int64], start: int, end: int, key: Key) -> Chord
     )
     if fit < _MIN_FIT:
         return None
-    tones = {(root + step) % 12 for step in _QUALITIES[kind][0]}
+    tones = {(root + step) % 12 for step in _QUALITIES[kind].steps}
     return _named(start, root, kind, bass if bass in tones else root, key)
 
 
 def _fit(weights: NDArray[np.float64], root: int, kind: str, bass: int, on_beat: Collection[int]) -> float:
     """Return how well a chord fits the notes of a beat; a seventh that enters after the beat is a passing note."""
-    tones = [(root + step) % 12 for step in _QUALITIES[kind][0]]
+    tones = [(root + step) % 12 for step in _QUALITIES[kind].steps]
     inside = float(weights[tones].sum())
     missing = sum(cost for tone, cost in zip(tones, _MISSING, strict=False) if weights[tone] == 0)
     passing = _PASSING if len(tones) > _SEVENTH and on_beat and tones[_SEVENTH] not in on_beat else 0.0
@@ -147,11 +137,11 @@ def _fit(weights: NDArray[np.float64], root: int, kind: str, bass: int, on_beat:
 
 
 def _named(start: int, root: int, kind: str, bass: int, key: Key) -> ChordName:
-    steps, suffix = _QUALITIES[kind]
+    steps, suffix = _QUALITIES[kind].steps, _QUALITIES[kind].suffix
     home = fifths_of(root, key.sharps, key.mode)
     tones = [name_of_fifths(home + _FIFTHS[step]) for step in steps]  # thirds above the root, in any key
     inversion = next(index for index, step in enumerate(steps) if (root + step) % 12 == bass)
-    symbol = note_name(*tones[0]) + suffix + (f"/{note_name(*tones[inversion])}" if inversion else "")
+    symbol = chord_symbol(note_name(*tones[0]), suffix, note_name(*tones[inversion]) if inversion else "")
     numeral = _numeral(root, kind, inversion, tones, key)
     return ChordName(start, 0, tones[0], tones[inversion], kind, suffix, symbol, numeral)
 
@@ -164,7 +154,7 @@ def _numeral(root: int, kind: str, inversion: int, tones: Sequence[tuple[str, in
     sounding, home = chord.Chord(names), key.to_music21()
     figures = (_SEVENTH_FIGURES if len(tones) > _SEVENTH else _TRIAD_FIGURES)[inversion]
     plain = roman.romanNumeralFromChord(sounding, home)
-    pitches = {(root + step) % 12 for step in _QUALITIES[kind][0]}
+    pitches = {(root + step) % 12 for step in _QUALITIES[kind].steps}
     if _is_secondary_dominant(plain.scaleDegree, pitches, kind, key):
         applied = roman.romanNumeralFromChord(sounding, home, preferSecondaryDominants=True)
         if applied.secondaryRomanNumeral is not None:
@@ -174,10 +164,10 @@ def _numeral(root: int, kind: str, inversion: int, tones: Sequence[tuple[str, in
 
 def _is_secondary_dominant(degree: int, pitches: Collection[int], kind: str, key: Key) -> bool:
     """Return True for a possible secondary dominant: a dominant seventh, or a major triad with a chromatic third."""
-    if degree == _DOMINANT or kind not in ("major", "dominant-seventh"):
+    if degree == _DOMINANT or kind not in ("major", "dominant"):
         return False
     scale = {(key.sharps * 7 + step) % 12 for step in MAJOR_SCALE}
-    return kind == "dominant-seventh" or (degree != 1 and not scale.issuperset(pitches))
+    return kind == "dominant" or (degree != 1 and not scale.issuperset(pitches))
 
 
 def _degree(numeral: RomanNumeral, key: Key) -> str:

@@ -16,8 +16,8 @@ from music21 import bar, duration, dynamics, expressions, harmony, repeat, spann
 from descant_tokenizers.rendering.chords import ChordName
 from descant_tokenizers.rendering.layers import PrintedMeasure, measure_at
 from descant_tokenizers.rendering.spelling import note_name
+from descant_tokenizers.scores.chords import CHORD_SUFFIXES, NO_CHORD_SYMBOL
 from descant_tokenizers.scores.marks import Marks, Metronome, RepeatSign, Words
-from descant_tokenizers.scores.musicxml.directions import CHORD_SUFFIXES
 
 EXTENDED = "\ue000"
 """Ends the text of a syllable that a line extends, until `finished` replaces it: music21 has no such line."""
@@ -194,7 +194,7 @@ def _found_chord(name: ChordName) -> harmony.ChordSymbol:
 def _chord_of(text: str) -> Any:
     """Return the chord symbol of a text such as `Bbm7/F`; other texts are words."""
     found = _CHORD.fullmatch(text)
-    if text == "N.C.":
+    if text == NO_CHORD_SYMBOL:
         return harmony.NoChord()
     if found is None:
         mark = expressions.TextExpression(text)

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 from symusic.core import ScoreTick
 
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.scores.key import estimate_key
+from descant_tokenizers.scores.key import NATURALS, estimate_key
 
 if TYPE_CHECKING:
     from music21 import key as music21_key
 
 _STEPS = "FCGDAEB"
-_NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _LOWEST = {"major": -3, "lydian": -3, "mixolydian": -3}
 _LOWEST_IN_MINOR = -2
 """The flattest of the twelve fifths that a key uses, from its signature's major tonic: Eb in C major, Bb in A minor."""
@@ -95,12 +94,12 @@ def spell(pitch: int, sharps: int, mode: str = "major") -> tuple[str, int, int]:
         Step, alteration in semitones, octave: `("C", 1, 4)` is C sharp above middle C.
     """
     step, alter = name_of_fifths(fifths_of(pitch, sharps, mode))
-    return step, alter, (pitch - alter - _NATURALS[step]) // 12 - 1
+    return step, alter, (pitch - alter - NATURALS[step]) // 12 - 1
 
 
 def spelled_as(pitch: int, step: str, alter: int) -> tuple[str, int, int]:
     """Return step, alteration and octave of a pitch with a known name; see `spell`."""
-    return step, alter, (pitch - alter - _NATURALS[step]) // 12 - 1
+    return step, alter, (pitch - alter - NATURALS[step]) // 12 - 1
 
 
 def fifths_of(pitch: int, sharps: int, mode: str = "major") -> int:

@@ -23,11 +23,19 @@ MAJOR_TONICS = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 MINOR_TONICS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
 MAJOR_SCALE = (0, 2, 4, 5, 7, 9, 11)
 """Semitones above the tonic."""
+NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+"""Pitch classes of the letters."""
+NUM_PITCH_CLASSES = 12
 
 
 def pitch_name(pitch: int) -> str:
     """Return the name of a MIDI pitch: 60 is C4."""
     return f"{PITCH_NAMES[pitch % 12]}{pitch // 12 - 1}"
+
+
+def pitch_class(name: str) -> int:
+    """Return the pitch class, 0-11, of a name such as `F#` or `Bb`."""
+    return (NATURALS[name[0]] + name.count("#") - name.count("b")) % NUM_PITCH_CLASSES
 
 
 def estimate_key(score: ScoreTick, notes: Notes | None = None) -> str:

@@ -17,7 +17,9 @@ from typing import NamedTuple
 import numpy as np
 
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.scores.key import PITCH_NAMES, key_fits
+from descant_tokenizers.scores.chords import NO_CHORD_SYMBOL, chord_symbol
+from descant_tokenizers.scores.chords import QUALITIES as ALL_QUALITIES
+from descant_tokenizers.scores.key import PITCH_NAMES, key_fits, pitch_class
 from descant_tokenizers.tokens.hint_tokens import NUM_PITCH_CLASSES, QUALITIES
 from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.vocabulary import Meter
@@ -103,10 +105,10 @@ def read_chord(pitches: Iterable[int]) -> ChordLabel | None:
     best: tuple[tuple[int, int], ChordLabel] | None = None
     for root in heard:
         above = {(pitch - root) % NUM_PITCH_CLASSES for pitch in heard}
-        for quality, (steps, needed) in QUALITIES.items():
-            if not above.issubset(steps) or not above.issuperset(steps[:needed]):
+        for quality, (steps, required) in QUALITIES.items():
+            if not above.issubset(steps) or not above.issuperset(required):
                 continue
-            inversion = sorted(steps).index((bass - root) % NUM_PITCH_CLASSES)
+            inversion = steps.index((bass - root) % NUM_PITCH_CLASSES)
             rank = len(steps), inversion
             if best is None or rank < best[0]:
                 best = rank, ChordLabel(root, quality, inversion)
@@ -261,13 +263,10 @@ def _regular_ends(
 
 
 _CHORD_NAME = re.compile(r"([A-G])([#b]?)([^/]*)(?:/([A-G])([#b]?))?")
-#: Symbol of a beat without a chord.
-NO_CHORD_NAME = "N.C."
-_NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-_SUFFIXES = {
-    "": "maj", "maj": "maj", "M": "maj", "m": "min", "min": "min", "-": "min", "dim": "dim", "o": "dim", "°": "dim",
-    "aug": "aug", "+": "aug", "7": "7", "dom7": "7", "m7": "m7", "min7": "m7", "-7": "m7", "maj7": "maj7", "M7": "maj7",
-    "m7b5": "hdim7", "ø": "hdim7", "ø7": "hdim7", "hdim7": "hdim7", "dim7": "dim7", "o7": "dim7", "°7": "dim7",
+_SUFFIXES = {quality.code: quality.suffix for quality in ALL_QUALITIES}
+_CODES = {suffix: code for code, suffix in _SUFFIXES.items()} | {
+    "maj": "maj", "M": "maj", "min": "min", "-": "min", "o": "dim", "°": "dim", "+": "aug", "dom7": "7", "min7": "m7",
+    "-7": "m7", "M7": "maj7", "ø": "hdim7", "ø7": "hdim7", "hdim7": "hdim7", "o7": "dim7", "°7": "dim7",
 }  # fmt: skip
 
 
@@ -277,19 +276,18 @@ def parse_chord_name(name: str) -> ChordLabel | None:
     Raises:
         InputError: It is not a chord that the hints can name.
     """
-    if name == NO_CHORD_NAME:
+    if name == NO_CHORD_SYMBOL:
         return None
     match = _CHORD_NAME.fullmatch(name)
-    quality = None if match is None else _SUFFIXES.get(match[3])
+    quality = None if match is None else _CODES.get(match[3])
     if match is None or quality is None:
         raise InputError(
             f"'{name}' is not a chord. Write it as in C, F#m, Bb7, Gm7, Cmaj7, Bdim, or C/E with its bass."
         )
-    root = _pitch_class(match[1], match[2])
-    steps = sorted(QUALITIES[quality][0])
+    root, steps = pitch_class(match[1] + match[2]), QUALITIES[quality][0]
     if match[4] is None:
         return ChordLabel(root, quality, 0)
-    bass = (_pitch_class(match[4], match[5]) - root) % NUM_PITCH_CLASSES
+    bass = (pitch_class(match[4] + match[5]) - root) % NUM_PITCH_CLASSES
     if bass not in steps:
         raise InputError(
             f"The bass of '{name}' is not in the chord. Name its third, fifth or seventh, or leave it out."
@@ -297,17 +295,10 @@ def parse_chord_name(name: str) -> ChordLabel | None:
     return ChordLabel(root, quality, steps.index(bass))
 
 
-def _pitch_class(letter: str, accidental: str) -> int:
-    return (_NATURALS[letter] + (accidental == "#") - (accidental == "b")) % NUM_PITCH_CLASSES
-
-
 def chord_name(chord: ChordLabel | None, pitch_names: Sequence[str] = PITCH_NAMES) -> str:
     """Return the symbol of a chord, as `parse_chord_name` reads it, with the given names of the pitch classes."""
     if chord is None:
-        return NO_CHORD_NAME
-    suffixes = {quality: suffix for suffix, quality in reversed(_SUFFIXES.items())}
-    symbol = pitch_names[chord.root] + suffixes[chord.quality]
-    if not chord.inversion:
-        return symbol
-    bass = chord.root + sorted(QUALITIES[chord.quality][0])[chord.inversion]
-    return f"{symbol}/{pitch_names[bass % NUM_PITCH_CLASSES]}"
+        return NO_CHORD_SYMBOL
+    bass = chord.root + QUALITIES[chord.quality][0][chord.inversion]
+    bass_name = pitch_names[bass % NUM_PITCH_CLASSES] if chord.inversion else ""
+    return chord_symbol(pitch_names[chord.root], _SUFFIXES[chord.quality], bass_name)

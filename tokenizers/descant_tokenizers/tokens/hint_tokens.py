@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from descant_tokenizers.scores import chords
+
 NUM_PITCH_CLASSES: Final = 12
 
-#: Qualities of chords: pitch classes above the root, and how many of the first ones must sound.
-QUALITIES: Final[Mapping[str, tuple[tuple[int, ...], int]]] = {
-    "maj": ((0, 4, 7), 2),
-    "min": ((0, 3, 7), 2),
-    "dim": ((0, 3, 6), 3),
-    "aug": ((0, 4, 8), 3),
-    "7": ((0, 4, 10, 7), 3),
-    "m7": ((0, 3, 10, 7), 3),
-    "maj7": ((0, 4, 11, 7), 3),
-    "hdim7": ((0, 3, 6, 10), 4),
-    "dim7": ((0, 3, 6, 9), 4),
+#: Steps of each quality above the root, and those of them that must sound, by its code.
+QUALITIES: Final[Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]] = {
+    quality.code: (quality.steps, quality.required) for quality in chords.QUALITIES
 }
 
 MAX_BARS_LEFT = 8

@@ -11,10 +11,10 @@ from fractions import Fraction
 from typing import Literal
 
 from descant_tokenizers.scores.abc.fields import Key, Meter, VoiceSettings
+from descant_tokenizers.scores.key import NATURALS
 from descant_tokenizers.scores.marks import Grace, Lyric, RepeatSign, SignKind, Words
 from descant_tokenizers.scores.measures import Measure, free_signature
 
-_STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _MAX_TUPLETS = 4
 _MAX_LAYERS = 8
 _FINEST = 1_000_000  # times with a larger denominator are rounded, or fractions would grow with every note
@@ -171,7 +171,7 @@ class Voice:
             self._accidentals[self._reach(position)] = accidental
         own = self.settings
         octave += (own.clef_octave or 0) + (own.octave or 0)
-        return 60 + 12 * octave + _STEPS[letter] + self._altered(position, accidental) + (own.transpose or 0)
+        return 60 + 12 * octave + NATURALS[letter] + self._altered(position, accidental) + (own.transpose or 0)
 
     def _reach(self, position: Position) -> object:
         return position[0] if self.propagation == "pitch" else position

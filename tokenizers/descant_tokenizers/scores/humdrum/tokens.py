@@ -13,11 +13,11 @@ from fractions import Fraction
 from typing import Literal
 
 from descant_tokenizers.common.errors import printable
+from descant_tokenizers.scores.key import NATURALS
 from descant_tokenizers.scores.marks import Lyric
 
 _DURATION = re.compile(r"(\d{1,6})(?:%(\d{1,6}))?(\.{0,4})")
 _PITCH = re.compile(r"(?P<letters>(?P<letter>[a-gA-G])(?P=letter)*)(?P<alter>#{1,3}|-{1,3})?")
-_STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _LONG = {"0": Fraction(8), "00": Fraction(16), "000": Fraction(32)}
 _SIGNS = {
     **dict.fromkeys("Tt", "trill"),
@@ -126,7 +126,7 @@ def _pitch(found: re.Match[str]) -> tuple[int, tuple[str, int]]:
     letters, alter = found["letters"], found["alter"] or ""
     octave = 3 + len(letters) if letters[0].islower() else 4 - len(letters)
     step, change = letters[0].upper(), alter.count("#") - alter.count("-")
-    return 12 * (octave + 1) + _STEPS[step] + change, (step, change)
+    return 12 * (octave + 1) + NATURALS[step] + change, (step, change)
 
 
 def parse_syllable(token: str, verse: int) -> Lyric | None:

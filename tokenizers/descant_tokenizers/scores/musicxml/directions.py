@@ -11,6 +11,7 @@ from fractions import Fraction
 from xml.etree.ElementTree import Element
 
 from descant_tokenizers.common.errors import printable
+from descant_tokenizers.scores.chords import CHORD_SUFFIXES, NO_CHORD_SYMBOL, chord_symbol
 from descant_tokenizers.scores.jumps import AT_MEASURE_END, jump_of
 from descant_tokenizers.scores.marks import Metronome, RepeatSign, SignKind, Words
 from descant_tokenizers.scores.musicxml.elements import TYPES, number_or, text_of
@@ -27,35 +28,6 @@ _SOUNDS: dict[str, SignKind] = {
     "segno": "segno",
 }
 _IGNORED = frozenset({"metronome", "print"})
-
-CHORD_SUFFIXES = {
-    "major": "",
-    "minor": "m",
-    "augmented": "aug",
-    "diminished": "dim",
-    "dominant": "7",
-    "major-seventh": "maj7",
-    "minor-seventh": "m7",
-    "diminished-seventh": "dim7",
-    "augmented-seventh": "aug7",
-    "half-diminished": "m7b5",
-    "major-minor": "mM7",
-    "major-sixth": "6",
-    "minor-sixth": "m6",
-    "dominant-ninth": "9",
-    "major-ninth": "maj9",
-    "minor-ninth": "m9",
-    "dominant-11th": "11",
-    "major-11th": "maj11",
-    "minor-11th": "m11",
-    "dominant-13th": "13",
-    "major-13th": "maj13",
-    "minor-13th": "m13",
-    "suspended-second": "sus2",
-    "suspended-fourth": "sus4",
-    "power": "5",
-}
-"""Suffixes of chord symbols, by MusicXML's `kind`."""
 
 
 class Directions:
@@ -171,7 +143,7 @@ class Directions:
             return
         value = (kind.text or "").strip()
         if value == "none":
-            self._part.chords.append(Words(time, "N.C.", kind="chord"))
+            self._part.chords.append(Words(time, NO_CHORD_SYMBOL, kind="chord"))
             return
         suffix = CHORD_SUFFIXES.get(value, kind.get("text") or value)
         for degree in harmony.findall("degree"):
@@ -180,7 +152,7 @@ class Directions:
             added = {"add": "" if sign else "add", "subtract": "no", "alter": ""}
             suffix += f"{added.get(text_of(degree, 'degree-type'), '')}{sign}{text_of(degree, 'degree-value')}"
         bass = harmony.find("bass")
-        text = _pitch_name(root, "root") + suffix + (f"/{_pitch_name(bass, 'bass')}" if bass is not None else "")
+        text = chord_symbol(_pitch_name(root, "root"), suffix, "" if bass is None else _pitch_name(bass, "bass"))
         self._part.chords.append(Words(time, printable(text, _MAX_WORDS), kind="chord"))
 
     def _take_barline(self, barline: Element, cursor: Fraction) -> None:

@@ -11,12 +11,12 @@ from typing import Literal
 from xml.etree.ElementTree import Element
 
 from descant_tokenizers.common.errors import InputError, printable
+from descant_tokenizers.scores.key import NATURALS
 from descant_tokenizers.scores.marks import Lyric
 from descant_tokenizers.scores.musicxml.directions import Directions
 from descant_tokenizers.scores.musicxml.elements import FREE_METER, TYPES, WrittenMeasure, number_of, number_or, text_of
 from descant_tokenizers.scores.written import Report, WrittenNote, WrittenPart
 
-_STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _SYLLABIC: dict[tuple[bool, bool], Literal["single", "begin", "middle", "end"]] = {
     (True, True): "single",
     (True, False): "begin",
@@ -201,13 +201,13 @@ class PartParser:
     def _sounding(self, pitch: Element) -> tuple[int, tuple[str, int] | None]:
         """Return the MIDI pitch that sounds, and the spelling if it is the one that is written."""
         step, octave = text_of(pitch, "step"), int(number_of(pitch.findtext("octave")))
-        if step not in _STEPS:
+        if step not in NATURALS:
             raise ValueError(f"'{printable(step, 10)}' is not a step")
         alter = number_of(pitch.findtext("alter") or "0")
         if alter.denominator > 1:
             self.report.num_microtones += 1
         rounded = round(alter)
-        found = 12 * (octave + 1) + _STEPS[step] + rounded + self._shift
+        found = 12 * (octave + 1) + NATURALS[step] + rounded + self._shift
         if not 0 <= found <= 127:
             name = step + "#" * min(max(rounded, 0), 3) + "b" * min(max(-rounded, 0), 3)
             raise InputError(f"The file holds the pitch {name}{octave}, beyond the range of MIDI. Transpose it.")
