@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from prompts import assert_harmony, melody, scale
 
+from descant_modeling.cli.evaluate.common import DrawOptions
 from descant_modeling.cli.evaluate.harmonization import harmonization_command
 from descant_modeling.cli.generate import generate_command
 from descant_modeling.decoding import infilling
@@ -237,15 +238,17 @@ def test_a_notation_prompt_is_parsed_and_encoded_once(
     assert counts == {"read_musicxml": 1, "encode_score": 1, "refined": 1}
 
 
-@pytest.mark.parametrize("command", [generate_command, harmonization_command])
-def test_every_default_of_a_command_is_that_of_the_sampler(command: Callable[..., None]) -> None:
+@pytest.mark.parametrize(
+    ("command", "declaration"), [(generate_command, generate_command), (harmonization_command, DrawOptions)]
+)
+def test_every_default_of_a_command_is_that_of_the_sampler(command: Callable[..., None], declaration: Any) -> None:
     config = GenerationConfig()
     defaults = {name: parameter.default for name, parameter in inspect.signature(command).parameters.items()}
     shared = {name for name in defaults if hasattr(config, name)} - {"seed", "sound"}  # None: drawn, the config's own
     assert {"temperature", "top_p", "allow_parallels", "allow_leaps", "best_of"} <= shared
     assert {name: defaults[name] for name in shared} == {name: getattr(config, name) for name in shared}
-    source = inspect.getsource(command)
-    assert all(re.search(rf"\b{name}: [\w.]+ = GenerationConfig\.{name},", source) for name in shared)
+    source = inspect.getsource(declaration)
+    assert all(re.search(rf"\b{name}: [\w.]+ = GenerationConfig\.{name}\b", source) for name in shared)
 
 
 def test_samples_share_the_template_of_their_prompt(tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from descant_modeling.app.requests import AppLimits, Locks, PageRequest
 from descant_modeling.app.sessions import AddedNotes, Session, Sessions, Take, runs_of
 from descant_modeling.common import EMBEDDED_DEFAULT
 from descant_modeling.common.console import part_of, quiet_libraries
-from descant_modeling.decoding.config import GenerationConfig
+from descant_modeling.decoding.config import EngineName, GenerationConfig
 from descant_modeling.generation.base import GenerationResult, MusicGenerator, check_style
 from descant_modeling.generation.multitrack import MultitrackGenerator
 from descant_modeling.models.checkpoints import embedded_models
@@ -52,13 +52,18 @@ class Service:
             need no extra that is not installed.
         limits: Limits on requests.
         device: Where models compute; None for automatic.
+        engine: What runs Transformers, see `load`.
 
     Raises:
         InputError: There is no such model, or it does not write four voices to a melody.
     """
 
     def __init__(
-        self, models: Sequence[str] | None = None, limits: AppLimits | None = None, device: str | None = None
+        self,
+        models: Sequence[str] | None = None,
+        limits: AppLimits | None = None,
+        device: str | None = None,
+        engine: EngineName = "auto",
     ) -> None:
         self.limits = limits or AppLimits()
         self.sessions = Sessions(self.limits.num_sessions, self.limits.kept_takes)
@@ -67,7 +72,7 @@ class Service:
         embedded = sorted(embedded_models(), key=lambda name: (name != EMBEDDED_DEFAULT, name))
         for name in embedded if models is None else models:
             try:
-                generator = load(name, device).generator
+                generator = load(name, device, engine).generator
             except MissingExtraError:
                 if models is None:
                     continue

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from descant_modeling.cli.options import Device
+from descant_modeling.cli.options import Device, Engine
+from descant_modeling.decoding.config import EngineName, check_engine
 from descant_tokenizers.common.errors import InputError, missing_extra
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def app_command(
         ),
     ] = 0,
     device: Device = None,
+    engine: Engine = "auto",
     seconds: Annotated[float, typer.Option(help="Time limit of a request.")] = 300.0,
     queue: Annotated[int, typer.Option(help="Number of requests that can wait while one is written.")] = 12,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
@@ -51,11 +53,12 @@ def app_command(
     ):
         if not low <= value <= high:
             raise InputError(f"{option} is {value:g}. Give {max(low, 1) if option == '--port' else low} to {high}.")
+    check_engine(engine, device)
     from descant_modeling.app.requests import AppLimits
 
     limits = AppLimits(request_seconds=seconds, queue_length=queue)
     with _listen(host, port) as listening:
-        serve(listening, model, device, limits, browser=browser, quiet=quiet)
+        serve(listening, model, device, limits, engine=engine, browser=browser, quiet=quiet)
 
 
 def serve(
@@ -64,6 +67,7 @@ def serve(
     device: str | None = None,
     limits: AppLimits | None = None,
     *,
+    engine: EngineName = "auto",
     browser: bool = False,
     quiet: bool = False,
 ) -> None:
@@ -80,7 +84,7 @@ def serve(
         raise missing_extra(error) from None
     from descant_modeling.app.service import Service
 
-    app = make_app(Service(models, limits, device))
+    app = make_app(Service(models, limits, device, engine))
     host, port = listening.getsockname()[:2]
     address = f"http://{'localhost' if host in (LOOPBACK, '0.0.0.0') else host}:{port}"
     if not quiet:

@@ -21,7 +21,7 @@ import numpy as np
 from symusic.core import NoteTick, ScoreTick, TrackTick, TrackTickList
 
 from descant_modeling.api import load_generator
-from descant_modeling.decoding.config import GenerationConfig
+from descant_modeling.decoding.config import EngineName, GenerationConfig
 from descant_modeling.evaluation.corpus_stats import split_chorales
 from descant_modeling.generation.base import MusicGenerator, Request
 from descant_modeling.generation.multitrack import MultitrackGenerator
@@ -58,7 +58,9 @@ class Harmonizer(Protocol):
         """
 
 
-def open_harmonizer(name: str, device: str = "cpu", config: GenerationConfig | None = None) -> Harmonizer:
+def open_harmonizer(
+    name: str, device: str = "cpu", config: GenerationConfig | None = None, engine: EngineName = "auto"
+) -> Harmonizer:
     """Return a harmonizer: `nearest`, `markov`, or a model (embedded, checkpoint or run folder, Hub id).
 
     Raises:
@@ -71,7 +73,7 @@ def open_harmonizer(name: str, device: str = "cpu", config: GenerationConfig | N
     found = find_checkpoint(name)
     if found.is_unconditional:
         raise InputError(f"{name} writes without a melody. Give a model that harmonizes, such as chorales or gan.")
-    generator = load_generator(found, device)
+    generator = load_generator(found, device, engine)
     if isinstance(generator, MultitrackGenerator):
         raise InputError(f"{name} does not write four voices. Give a model of four voices, such as chorales.")
     return ModelHarmonizer(Path(name).name, generator, config)

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from descant_modeling.cli.options import (
+    AllowLeaps,
+    AllowParallels,
+    AsJson,
+    BestOf,
+    Device,
+    Engine,
+    Quiet,
+    Temperature,
+    TopP,
+    check_options,
+)
+from descant_modeling.common import EMBEDDED_DEFAULT
+from descant_modeling.decoding.config import EngineName, GenerationConfig, check_engine, check_range
 from descant_tokenizers.common.errors import InputError
 
 if TYPE_CHECKING:
     from symusic.core import ScoreTick
 
-    from descant_modeling.decoding.config import GenerationConfig
     from descant_modeling.evaluation.harmonizers import Harmonizer
 
 Corpus = Annotated[str, typer.Option(help="Corpus name, or folder of a built dataset.")]
@@ -97,14 +113,88 @@ class Output:
                 console.print()
 
 
-def check_new_folder(out: Path | None) -> None:
-    """Check that a folder for harmonies is new or empty.
+@dataclass(frozen=True)
+class DrawOptions:
+    """Options of the commands that harmonize melodies several times: which models, how often, and how they sample."""
 
-    Raises:
-        InputError: It holds something, or is not a folder.
-    """
-    if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out} already exists and is not empty. Choose a new folder for --out.")
+    models: Models = None
+    num_draws: NumDraws = 1
+    limit: Limit = None
+    fermatas: Fermatas = True
+    seed: DrawSeed = 0
+    temperature: Temperature = GenerationConfig.temperature
+    top_p: TopP = GenerationConfig.top_p
+    allow_parallels: AllowParallels = GenerationConfig.allow_parallels
+    allow_leaps: AllowLeaps = GenerationConfig.allow_leaps
+    best_of: BestOf = GenerationConfig.best_of
+    out: HarmoniesFolder = None
+    device: Device = None
+    engine: Engine = "auto"
+    quiet: Quiet = False
+    as_json: AsJson = False
+
+    def check(self) -> None:
+        """Check everything that can be checked before a model is loaded.
+
+        Raises:
+            InputError: A value is out of range, the engine does not run on the device, or the folder at `out` holds
+                something.
+        """
+        check_range("--num-draws", self.num_draws, 1, 1000)
+        check_range("--limit", self.limit, 1)
+        check_options(seed=self.seed, temperature=self.temperature, top_p=self.top_p, best_of=self.best_of)
+        check_engine(self.engine, self.device)
+        if self.out is not None and self.out.exists() and (not self.out.is_dir() or any(self.out.iterdir())):
+            raise InputError(f"{self.out} already exists and is not empty. Choose a new folder for --out.")
+
+    def facts(self) -> dict[str, Any]:
+        """Return what decides on the harmonies, for JSON."""
+        drawing = {"num_draws": self.num_draws, "seed": self.seed, "fermatas": self.fermatas}
+        return drawing | self._sampling()
+
+    def draws(
+        self, what: str, output: Output, harmonize: Callable[..., DrawT]
+    ) -> Iterator[tuple[Harmonizer, list[DrawT]]]:
+        """Yield each model, and its draws: what `harmonize` returns for the model, `fermatas`, `seed` and `progress`.
+
+        Args:
+            what: What is harmonized, for progress.
+            output: Where progress is shown.
+            harmonize: Called once for each draw.
+        """
+        from descant_modeling.evaluation.harmonizers import named_harmonizers
+
+        seeds = range(self.seed, self.seed + self.num_draws)
+        for name in named_harmonizers(self.models or [EMBEDDED_DEFAULT]):
+            harmonizer = load_harmonizer(name, self.device, self.engine, GenerationConfig(**self._sampling()))
+            draw = functools.partial(harmonize, harmonizer, fermatas=self.fermatas)
+            yield harmonizer, draw_each(f"{harmonizer.name}: {what}", seeds, output, draw)
+
+    def _sampling(self) -> dict[str, Any]:
+        names = ("temperature", "top_p", "allow_parallels", "allow_leaps", "best_of")
+        return {name: getattr(self, name) for name in names}
+
+
+def with_draw_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `DrawOptions` behind its own; it receives them, checked, as `options`."""
+    hints = get_type_hints(DrawOptions, include_extras=True)
+    own = inspect.signature(command, eval_str=True).parameters.values()
+    shared = [
+        inspect.Parameter(
+            each.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=each.default, annotation=hints[each.name]
+        )
+        for each in fields(DrawOptions)
+    ]
+
+    @functools.wraps(command)
+    def run(**values: Any) -> None:
+        options = DrawOptions(**{each.name: values.pop(each.name) for each in fields(DrawOptions)})
+        options.check()
+        command(options, **values)
+
+    signature = inspect.Signature([*(each for each in own if each.name != "options"), *shared])
+    setattr(run, "__signature__", signature)  # noqa: B010 (mypy knows no such attribute)
+    return run
 
 
 def write_harmonies(draws: Sequence[Sequence[tuple[str, ScoreTick]]], folder: Path) -> None:
@@ -132,18 +222,21 @@ def draw_each(label: str, seeds: range, output: Output, draw: Callable[..., Draw
     return draws
 
 
-def load_harmonizer(name: str, device: str | None, config: GenerationConfig | None = None) -> Harmonizer:
+def load_harmonizer(
+    name: str, device: str | None, engine: EngineName = "auto", config: GenerationConfig | None = None
+) -> Harmonizer:
     """Load a model that harmonizes, or a baseline.
 
     Raises:
-        InputError: No such model or device, or a model that does not harmonize melodies.
+        InputError: No such model, device or engine, or a model that does not harmonize melodies.
     """
     from descant_modeling.common.console import quiet_libraries
     from descant_modeling.common.devices import pick_device
     from descant_modeling.evaluation.harmonizers import open_harmonizer
 
+    check_engine(engine, device)
     with quiet_libraries():
-        return open_harmonizer(name, pick_device(device), config)
+        return open_harmonizer(name, pick_device("cpu" if engine == "onnx" else device), config, engine)
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], note: str = "") -> Table:

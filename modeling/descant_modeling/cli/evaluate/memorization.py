@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from descant_modeling.cli.evaluate.common import Corpus, Limit, Output, Seed, Split, load_harmonizer, table
-from descant_modeling.cli.options import AsJson, Device, Quiet
+from descant_modeling.cli.options import AsJson, Device, Engine, Quiet
 from descant_modeling.common import EMBEDDED_DEFAULT
 from descant_modeling.decoding.config import check_range
 from descant_tokenizers.common.errors import InputError
@@ -18,6 +18,7 @@ from descant_tokenizers.common.errors import InputError
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from descant_modeling.evaluation.harmonizers import Harmonizer
     from descant_tokenizers.pianoroll.frames import Chorale
 
 
@@ -35,6 +36,7 @@ def memorization_command(
     limit: Limit = None,
     seed: Seed = 0,
     device: Device = None,
+    engine: Engine = "auto",
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -56,7 +58,7 @@ def memorization_command(
         if samples is not None:
             chorales, bach = read_chorales([str(samples)]).chorales, [chorale_of_row(row) for row in rows]
         else:
-            chorales, bach = _sampled(model, device, task, rows, seed, progress)
+            chorales, bach = _sampled(load_harmonizer(model, device, engine), task, rows, seed, progress)
     skipped = ["Soprano"] if task == "harmonize" else []
     runs, bach_runs = (
         [{voice: n for voice, n in known.longest_runs(c).items() if voice not in skipped} for c in pieces]
@@ -81,8 +83,7 @@ def memorization_command(
 
 
 def _sampled(
-    model: str,
-    device: str | None,
+    harmonizer: Harmonizer,
     task: str,
     rows: Sequence[Mapping[str, Any]],
     seed: int,
@@ -93,13 +94,12 @@ def _sampled(
     from descant_modeling.evaluation.harmonizers import causal_generator
     from descant_modeling.evaluation.memorization import continue_rows
 
-    harmonizer = load_harmonizer(model, device)
     if task == "harmonize":
         harmonies = harmonize_rows(harmonizer, rows, seed=seed, progress=progress).harmonies
         return [harmony.chorale for harmony in harmonies], [harmony.bach for harmony in harmonies]
     generator = causal_generator(harmonizer)
     if generator is None:
-        raise InputError(f"{model} supports only harmonization. Omit --task, or choose another --model.")
+        raise InputError(f"{harmonizer.name} supports only harmonization. Omit --task, or choose another --model.")
     continuations = continue_rows(generator, rows, seed=seed, progress=progress)
     if not continuations:
         raise InputError("None of these pieces is longer than two bars. Choose others.")

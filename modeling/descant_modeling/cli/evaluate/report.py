@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from descant_modeling.cli.evaluate.common import Corpus, Limit, Output, Reference, Seed, Split, load_harmonizer
-from descant_modeling.cli.options import Device, Quiet
+from descant_modeling.cli.options import Device, Engine, Quiet
 from descant_modeling.common import EMBEDDED_DEFAULT
 from descant_modeling.decoding.config import check_range
 from descant_tokenizers.common.errors import InputError
@@ -31,6 +31,7 @@ def report_command(
     num_shown: Annotated[int, typer.Option("--shown", help="Pieces of each model to show.")] = 3,
     seed: Seed = 0,
     device: Device = None,
+    engine: Engine = "auto",
     force: Annotated[bool, typer.Option("--force", help="Replace the file at --out.")] = False,
     quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print all figures as one line of JSON.")] = False,
@@ -59,7 +60,7 @@ def report_command(
     reports = []
     for name in names:
         with output.progress(f"{name}: {len(rows)} sopranos") as progress:
-            harmonizer = load_harmonizer(name, device)
+            harmonizer = load_harmonizer(name, device, engine)
             draw = harmonize_rows(harmonizer, rows, seed=seed, progress=progress)
             found = measure_harmonies([draw], bach)
             likelihood = _likelihood(harmonizer, corpus, split, {row["id"] for row in rows})
