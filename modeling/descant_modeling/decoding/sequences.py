@@ -173,37 +173,39 @@ class SequenceState:
         return self.grammar.end_of(self.state.busy_ticks, voice)
 
     def accept(self, token_id: int, log_p: float) -> None:
-        """Append a sampled token; a closing token opens the next bar, the voice of a context note inserts that note."""
-        if self._chord_root is not None:
-            self._accept_chord(token_id, log_p)
-            return
-        if self.template.guide is not None:
-            self._accept_guided(token_id, log_p)
-            return
-        if self.inside and self.grammar.vocabulary.voice_of.get(token_id) == self.inside[0].voice:
+        """Append a sampled token; a closing token opens the next bar, the voice of a context note inserts that note.
+
+        Args:
+            token_id: The token; the voice of a context note is not counted as sampled.
+            log_p: Its ln p under the model itself.
+        """
+        has_hints = self.template.guide is not None
+        if not has_hints and self.inside and self.grammar.vocabulary.voice_of.get(token_id) == self.inside[0].voice:
             self.pending = self._insert_context()
         else:
             self.sample.num_tokens += 1
             self.sample.log_likelihood += log_p
+            if self._chord_root is not None:
+                self._accept_chord(token_id)
+                return
             if token_id in self.rules.closing_ids:
                 self._close_bar()
                 return
             self.pending = self._follow([token_id])
+        if has_hints:
+            self._open_onsets()
+            return
         while self._context_is_due():
             self.pending += self._insert_context()
 
-    def _accept_guided(self, token_id: int, log_p: float) -> None:
-        """Append a token in a layout with hints; an onset brings its given notes, their hints and its chord."""
-        self.sample.num_tokens += 1
-        self.sample.log_likelihood += log_p
-        if token_id in self.rules.closing_ids:
-            self._close_bar()
-            return
-        self.pending = self._follow([token_id])
+    def _open_onsets(self) -> None:
+        """Insert what belongs to an onset that was just reached, in a layout with hints.
+
+        Where only the onset of a given note may follow, the model is not asked.
+        """
         if self.state.kind == "Position":
             self._open_onset()
         while self._chord_root is None and not self.done and self.state.kind not in ("Program", "Pitch"):
-            # where only the onset of a given note may follow, the model is not asked
             (legal_ids,) = self.legal().nonzero()
             if len(legal_ids) != 1 or int(legal_ids[0]) in self.rules.closing_ids:
                 return
@@ -234,12 +236,10 @@ class SequenceState:
         legal[list(ids.first_of_chord if self._chord_root == -1 else ids.kind_of)] = True
         return legal
 
-    def _accept_chord(self, token_id: int, log_p: float) -> None:
+    def _accept_chord(self, token_id: int) -> None:
         """Append a token of a chord."""
         assert self.template.guide is not None, "a layout without hints"
         ids = self.template.guide.ids
-        self.sample.num_tokens += 1
-        self.sample.log_likelihood += log_p
         self.pending = [token_id]
         if token_id in ids.root:
             self._chord_root = token_id

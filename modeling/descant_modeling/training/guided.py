@@ -62,7 +62,7 @@ class GuidedSource(ExampleSource):
         task, voices, span = self._draw_task(piece, rng)
         style = self._draw_style(index, rng)
         if task is Task.CONTINUE:
-            shown = self._shown_to_continue(piece, known, rng) if key is not None else None
+            shown = _shown_to_continue(piece, known, rng) if key is not None else None
             return self._encode(piece, task, voices, None, style, shown)
         if task is Task.HARMONIZE:
             piece, known = self._moved(piece, known, rng)
@@ -109,15 +109,16 @@ class GuidedSource(ExampleSource):
         excerpt = _excerpt(piece, known, first, min(len(piece.bars), first + num_bars))
         return in_other_meter(self.layout.vocabulary, *excerpt, change) or (piece, known)
 
-    def _shown_to_continue(self, piece: Piece, known: Annotations, rng: np.random.Generator) -> Annotations | None:
-        """Draw the hints of *continue*, for a piece in the common key."""
-        writes_chords = rng.random() < 0.2 and len(piece.voices) > 1
-        return Annotations(
-            key=known.key,
-            chords=beat_chords(piece) if writes_chords else None,
-            ends=rng.random() < 0.7,
-            writes_chords=writes_chords,
-        )
+
+def _shown_to_continue(piece: Piece, known: Annotations, rng: np.random.Generator) -> Annotations:
+    """Draw the hints of *continue*, for a piece in the common key."""
+    writes_chords = rng.random() < 0.2 and len(piece.voices) > 1
+    return Annotations(
+        key=known.key,
+        chords=beat_chords(piece) if writes_chords else None,
+        ends=rng.random() < 0.7,
+        writes_chords=writes_chords,
+    )
 
 
 def _shown(known: Annotations, rng: np.random.Generator) -> Annotations:
