@@ -7,6 +7,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.models.checkpoints import load_checkpoint
 from descant_tokenizers.corpora import build_dataset
 from descant_tokenizers.scores import VOICES, read_score
+from descant_tokenizers.tokens import dataset as module
 from descant_tokenizers.tokens.presets import VOICE_PROGRAMS, load_tokenizer
 from descant_tokenizers.tokens.vocabulary import Vocabulary
 
@@ -229,3 +231,46 @@ def test_unigram_by_the_command(trained: Trained, descant: Callable[..., Any], t
     assert result.out.splitlines()[0].startswith(f"{out}: 560 tokens, 36 of them merged by Unigram, trained on ")
     hint = f"descant train data.tokenizer={out} layout.given_at_onsets=false data.corpora=[{trained.dataset}]"
     assert result.out.splitlines()[-1] == f"train a model with it: {hint}"
+
+
+_KILLED = """
+import os, signal
+from descant_modeling.cli.main import main
+from descant_tokenizers.tokens import dataset
+
+tokenize_row, rows = dataset._tokenize_row, []
+
+def killed(row, layout):
+    rows.append(row)
+    if len(rows) == 8:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return tokenize_row(row, layout)
+
+dataset._tokenize_row, dataset.SHARD_ROWS = killed, 5
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_a_command_killed_while_it_tokenizes_goes_on_to_the_same_tokens(
+    trained: Trained, descant: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    songs, out, whole = trained.dataset.with_name("songs"), tmp_path / "out", tmp_path / "whole"
+    command = ("tokenizer", "train", songs, "--vocab-size", 560, "--num-proc", 1, "--out")
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    dead = subprocess.run([sys.executable, "-c", _KILLED, *map(str, command), str(out)], env=environment, timeout=100)
+    assert dead.returncode == -signal.SIGKILL
+    assert not out.exists()
+    rows, tokenize_row = [], module._tokenize_row
+    monkeypatch.setattr(module, "_tokenize_row", lambda row, layout: rows.append(row) or tokenize_row(row, layout))
+    monkeypatch.setattr(module, "SHARD_ROWS", 5)
+    numbers = []
+    for folder, cache in ((out, "cache"), (whole, "other-cache")):
+        rows.clear()
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / cache))
+        assert descant(*command, folder).status == 0
+        numbers.append(len(rows))
+    assert numbers[0] == numbers[1] - 5, "the first shard was there"
+    assert sorted(path.name for path in out.iterdir()) == ["tokenizer.json", "training.json"]
+    for path in out.iterdir():
+        assert path.read_bytes() == (whole / path.name).read_bytes()

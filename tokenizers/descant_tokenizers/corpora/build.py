@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -144,41 +145,69 @@ def write_rows(
     """
     empty = dict.fromkeys(corpus.splits, 0)
     report = BuildReport(corpus.name, splits=empty.copy(), four_part=empty)
-    write_stream(_rows(corpus, outcomes, report), folder, corpus.splits, file_format, columns)
+    write_stream(_rows(corpus, outcomes, report, folder), folder, corpus.splits, file_format, columns)
     if not report.num_rows:
         problem = InputError(next(iter(report.skipped.values()))).problem
         raise InputError(
             f"None of the {report.num_files} files of {corpus.name} can be used (the first: {problem}). Correct them."
         )
-    values = asdict(report)
-    del values["num_cached"]  # the same files give the same bytes with or without a cache
-    write_report(folder, values)
+    # Without `num_cached`: the same files give the same bytes with or without a cache.
+    write_report(folder, {name: value for name, value in vars(report).items() if name != "num_cached"})
     return report
 
 
-def _rows(corpus: Corpus, outcomes: Iterable[ReadOutcome], report: BuildReport) -> Iterator[Mapping[str, Any]]:
+def _rows(
+    corpus: Corpus, outcomes: Iterable[ReadOutcome], report: BuildReport, scratch: Path
+) -> Iterator[Mapping[str, Any]]:
     """Yield the rows of a corpus without duplicates, and fill in the report."""
-    first_of: dict[bytes, str] = {}
     last_file = ""
-    for outcome in outcomes:
-        name, piece, file = corpus.id_of(outcome.key), outcome.piece, source_file(outcome.key)
-        report.num_found += 1
-        report.num_files += file != last_file  # the tunes of a book follow each other
-        last_file = file
-        if piece is None:
-            report.skipped[name] = outcome.reason
-            continue
-        first = first_of.setdefault(bytes.fromhex(piece.digest)[:16], name)
-        if first != name:
-            report.duplicates[name] = first
-            continue
-        row = make_row(corpus, outcome.key, piece)
-        report.num_cached += outcome.is_cached
-        report.splits[row["split"]] += 1
-        report.four_part[row["split"]] += piece.is_four_part
-        if piece.remarks:
-            report.remarks[name] = list(piece.remarks)
-        yield {**row, **outcome.columns}
+    with _first_names(scratch) as first_name:
+        for outcome in outcomes:
+            name, piece, file = corpus.id_of(outcome.key), outcome.piece, source_file(outcome.key)
+            report.num_found += 1
+            report.num_files += file != last_file  # the tunes of a book follow each other
+            last_file = file
+            if piece is None:
+                report.skipped[name] = outcome.reason
+                continue
+            first = first_name(piece.digest, name)
+            if first != name:
+                report.duplicates[name] = first
+                continue
+            row = make_row(corpus, outcome.key, piece)
+            report.num_cached += outcome.is_cached
+            report.splits[row["split"]] += 1
+            report.four_part[row["split"]] += piece.is_four_part
+            if piece.remarks:
+                report.remarks[name] = list(piece.remarks)
+            yield {**row, **outcome.columns}
+
+
+@contextlib.contextmanager
+def _first_names(scratch: Path) -> Iterator[Callable[[str, str], str]]:
+    """Yield a function of a digest and a name that returns the first name with that digest; they are kept on disk.
+
+    Raises:
+        OSError: The disk is full.
+    """
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        file = Path(folder, "names.sqlite")
+        with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as names:
+            names.execute("PRAGMA journal_mode = OFF")
+            names.execute("BEGIN")  # without an end: nothing is kept
+            names.execute("CREATE TABLE names (digest BLOB PRIMARY KEY, name TEXT) WITHOUT ROWID")
+
+            def first_name(digest: str, name: str) -> str:
+                key = bytes.fromhex(digest)[:16]
+                try:
+                    if names.execute("INSERT OR IGNORE INTO names VALUES (?, ?)", (key, name)).rowcount:
+                        return name
+                    found: str = names.execute("SELECT name FROM names WHERE digest = ?", (key,)).fetchone()[0]
+                except sqlite3.Error as error:
+                    raise OSError(str(error)) from error
+                return found
+
+            yield first_name
 
 
 def is_score_folder(source: str) -> bool:

@@ -9,11 +9,15 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from itertools import groupby
 from pathlib import Path, PurePosixPath
+from typing import overload
+
+import pyarrow
+import pyarrow.compute
 
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora.reading import Parts, Reading, read_piece
@@ -106,6 +110,29 @@ def _split(data: bytes) -> tuple[bytes, ...]:
     return tuple("\n".join(line for _, line in tune.lines).encode("latin-1") for tune in tunes)
 
 
+class PackedKeys(Sequence[str]):
+    """Keys in one block of memory, about their own length each; in a tuple, each takes some 60 bytes more.
+
+    Attributes:
+        packed: The keys as an Arrow array.
+    """
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        self.packed = pyarrow.array(keys, pyarrow.string())
+
+    def __len__(self) -> int:
+        return len(self.packed)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return self.packed[index].to_pylist()  # type: ignore[no-any-return]
+        return self.packed[index].as_py()  # type: ignore[no-any-return]
+
+
 @dataclass(frozen=True)
 class FileReader:
     """Reader of the pieces in a folder's files, a `descant_tokenizers.corpora.rows.Reader`.
@@ -174,12 +201,12 @@ class FolderCorpus:
     @classmethod
     def of(cls, root: Path, licence: str | None = None, parts: Parts = "auto", *, unfold: bool = True) -> FolderCorpus:
         """Find the pieces in a folder; see `score_keys`."""
-        return cls(root, tuple(score_keys(root)), licence, parts, unfold)
+        return cls(root, PackedKeys(score_keys(root)), licence, parts, unfold)
 
     def fingerprint(self) -> str:
         """Hash the corpus: its path and options, and the sizes and modification times of its files."""
         digest = hashlib.sha256(f"{self.root.resolve()} {self.reader.name} {self.licence}".encode())
-        for file in dict.fromkeys(map(source_file, self.keys)):
+        for file, _ in groupby(self.keys, key=source_file):  # the tunes of a book follow each other
             try:
                 status = file_path(self.root, file).stat()
                 facts = f"{status.st_size} {status.st_mtime_ns}"
@@ -217,5 +244,5 @@ class FolderCorpus:
 
     @cached_property
     def _shared_stems(self) -> frozenset[str]:
-        stems = Counter(map(stem_of, self.keys))
-        return frozenset(stem for stem, count in stems.items() if count > 1)
+        stems = pyarrow.compute.value_counts(PackedKeys(map(stem_of, self.keys)).packed)
+        return frozenset(stems.field("values").filter(pyarrow.compute.greater(stems.field("counts"), 1)).to_pylist())

@@ -15,7 +15,7 @@ import pickle
 import signal
 import sys
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -123,21 +123,23 @@ def _in_processes(
     job: Callable[[str], ReadOutcome], keys: Sequence[str], num_proc: int, chunk: int = CHUNK
 ) -> Generator[ReadOutcome, None, None]:
     """Read in worker processes; if one of them dies, its chunk is read again piece by piece."""
-    left = deque(keys[start : start + chunk] for start in range(0, len(keys), chunk))
-    while left:
-        with contextlib.closing(in_pool(job, tuple(left), num_proc)) as chunks:
+    start = 0
+    while start < len(keys):
+        left = (keys[first : first + chunk] for first in range(start, len(keys), chunk))
+        with contextlib.closing(in_pool(job, left, num_proc)) as chunks:
             for outcomes in chunks:
-                left.popleft()
+                start += len(outcomes)
                 yield from outcomes
-        if left and chunk > 1:
-            yield from _in_processes(job, left.popleft(), 1, chunk=1)
-        elif left:
-            (key,) = left.popleft()
-            yield ReadOutcome(key, reason=f"{key} crashed the reader. Export it again.")
+        if start < len(keys):  # the process that had this chunk died
+            if chunk > 1:
+                yield from _in_processes(job, keys[start : start + chunk], 1, chunk=1)
+            else:
+                yield ReadOutcome(keys[start], reason=f"{keys[start]} crashed the reader. Export it again.")
+            start += chunk
 
 
 def in_pool(
-    job: Callable[[Item], Result], chunks: Sequence[Sequence[Item]], num_proc: int
+    job: Callable[[Item], Result], chunks: Iterable[Sequence[Item]], num_proc: int
 ) -> Generator[list[Result], None, None]:
     """Do a job, which is pickled, for every item in worker processes.
 

@@ -224,8 +224,8 @@ class StoredPieces(Sequence[Piece]):
     def sha256(self) -> str:
         """Return a hash of all ids."""
         digest = hashlib.sha256()
-        for each in [] if self._facts is None else self._facts["ids_sha256"].to_pylist():
-            digest.update(each.encode())
+        for chunk in [] if self._facts is None else self._facts["ids_sha256"].iterchunks():
+            digest.update("".join(chunk.to_pylist()).encode())
         return digest.hexdigest()
 
 
