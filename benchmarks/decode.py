@@ -3,6 +3,7 @@
     python benchmarks/decode.py                                   # the embedded model, one stream and eight
     python benchmarks/decode.py --task harmonize
     python benchmarks/decode.py --model runs/chorales --repeats 9
+    python benchmarks/decode.py --likelihood                      # what 8 bits cost in likelihood; a minute
 
 Both sides have the same weights, the same prompt, the same temperature and nucleus, and a cache of keys and values.
 Ours generates legal tokens only, theirs any tokens. The two take turns, and the printed ratio is the median over the
@@ -19,6 +20,9 @@ turns.
 *Continue* is the fair comparison: both continue after the first bars of the harmonized tune. To *harmonize*, ours reads
 the melody's bars between the bars that it generates; theirs cannot, and continues after the first of them, in a shorter
 stream.
+
+`--likelihood` feeds the pieces of the valid split of the chorales to our engine, a token at a time as decoding does,
+and compares their likelihood with that of the stock model in 32 bits.
 """
 
 from __future__ import annotations
@@ -44,10 +48,12 @@ from descant_modeling.generation.causal import open_model
 from descant_modeling.generation.prompts import Prompt
 from descant_modeling.generation.satb import read_four_part_prompt
 from descant_modeling.models.checkpoints import Checkpoint, load_checkpoint
+from descant_modeling.models.likelihood import score_streams, windows
+from descant_modeling.training.data import load_named_pieces
 from descant_tokenizers.scores import VOICES, read_score
 from descant_tokenizers.tokens.grammar import Grammar
 from descant_tokenizers.tokens.piece import GridBar, Piece
-from descant_tokenizers.tokens.tasks import Task
+from descant_tokenizers.tokens.tasks import Encoded, Task
 
 TUNE = Path(__file__).resolve().parent.parent / "examples" / "ode-to-joy.mid"
 CONFIG = GenerationConfig(temperature=1.0, top_p=0.95)
@@ -128,6 +134,39 @@ def compare(
     return statistics.median(ours), statistics.median(theirs), statistics.median(ratios), statistics.median(bounds)
 
 
+def engine_nats(model: EngineModel, streams: Sequence[Encoded], rows_at_a_time: int = 8) -> float:
+    """Return the sum of -ln p over the target tokens of streams, of which an engine reads one token at a time."""
+    nats = 0.0
+    for first in range(0, len(streams), rows_at_a_time):
+        rows = streams[first : first + rows_at_a_time]
+        longest = max(len(stream.ids) for stream in rows)
+        engine = model.start(longest)
+        engine.select_rows([0] * len(rows))
+        for place in range(longest - 1):
+            logits_BV = engine.append([stream.ids[place : place + 1] for stream in rows]).astype(np.float64)
+            following = [
+                (row, stream) for row, stream in enumerate(rows) if any(stream.loss_mask[place + 1 : place + 2])
+            ]
+            for row, stream in following:
+                nats += float(np.logaddexp.reduce(logits_BV[row]) - logits_BV[row, stream.ids[place + 1]])
+    return nats
+
+
+def print_likelihood(checkpoint: Checkpoint) -> None:
+    """Compare the likelihood of valid under our engine with that under the stock model."""
+    layout, limit = checkpoint.layout, checkpoint.model.config.max_position_embeddings
+    pieces = [piece for _, piece in load_named_pieces("chorales", "valid", layout)]
+    whole = [layout.encode(piece, Task.CONTINUE, piece.voices) for piece in pieces]
+    streams = sorted((part for stream in whole for part in windows(stream, limit)), key=lambda part: len(part.ids))
+    num_targets = sum(sum(stream.loss_mask) for stream in streams)
+    theirs = sum(score_streams(checkpoint.model, streams, pad=checkpoint.vocabulary.special("PAD"))) / num_targets
+    ours = engine_nats(open_model(checkpoint), streams) / num_targets
+    print(
+        f"{len(streams)} streams of chorales:valid, {num_targets:,} target tokens; nats per target token\n"
+        f"transformers  {theirs:.5f}\ndescant       {ours:.5f}  ({ours / theirs - 1:+.3%})"
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print one row for each number of streams."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -137,9 +176,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--streams", type=int, nargs="+", default=[1, 8], help="numbers of parallel streams")
     parser.add_argument("--repeats", type=int, default=5, help="turns, after one to warm up")
     parser.add_argument("--device", help="cpu, cuda or mps; default: the best available one")
+    parser.add_argument("--likelihood", action="store_true", help="compare likelihoods instead of speeds")
     options = parser.parse_args(arguments)
     with quiet_libraries():
         checkpoint = load_checkpoint(options.model, pick_device(options.device))
+        if options.likelihood:
+            print_likelihood(checkpoint)
+            return
         ranges = checkpoint.meta.voice_ranges
         prompt = read_four_part_prompt(checkpoint.vocabulary, ranges, read_score(options.prompt), ("Soprano",))
         template = (harmony_template if options.task == "harmonize" else continuation_template)(checkpoint, prompt)

@@ -2,15 +2,18 @@
 
 import multiprocessing
 import subprocess
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 import pytest
 import torch
 
+from descant_modeling.training import loader
 from descant_modeling.training.config import TaskShares
 from descant_modeling.training.examples import ExampleSource
-from descant_modeling.training.loader import Place, stream
+from descant_modeling.training.loader import Place, Share, stream
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.tokens.tasks import TaskLayout
 
@@ -102,6 +105,31 @@ def take_all(batches):
     """Read a stream to its end, which only an error makes."""
     for _ in batches:
         pass
+
+
+@pytest.mark.parametrize("num_processes", [2, 3])
+def test_processes_share_the_work_and_see_the_same_stream(source, monkeypatch, num_processes):
+    monkeypatch.setattr(loader, "CHUNK", 2)
+    rank_of, shares, barrier = threading.local(), {}, threading.Barrier(num_processes, timeout=60)
+
+    def all_gather_object(into, mine):
+        shares[rank_of.rank] = mine
+        barrier.wait()
+        into[:] = [shares[rank] for rank in range(num_processes)]
+        barrier.wait()
+
+    def read(rank):
+        rank_of.rank = rank
+        batches = islice(stream(source, BATCH_TOKENS, Place(0, 5, 1), 0, Share(rank, num_processes)), 25)
+        return [(place, batch.ids_BT.tolist(), batch.loss_mask_BT.tolist()) for place, batch in batches]
+
+    expected = take(25, source, Place(0, 5, 1))
+    monkeypatch.setattr(torch.distributed, "all_gather_object", all_gather_object)
+    seen, example = [], source.example
+    monkeypatch.setattr(source, "example", lambda index, epoch: seen.append((epoch, index)) or example(index, epoch))
+    with ThreadPoolExecutor(num_processes) as pool:
+        assert list(pool.map(read, range(num_processes))) == [expected] * num_processes
+    assert len(seen) == len(set(seen)), "a process laid out what another one did"
 
 
 def test_a_worker_that_is_killed_is_one_sentence(source):

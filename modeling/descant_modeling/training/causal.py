@@ -26,7 +26,7 @@ from descant_modeling.models.likelihood import Batch, Likelihood, Unit, style_co
 from descant_modeling.models.transformer import count_parameters
 from descant_modeling.training.config import CausalConfig
 from descant_modeling.training.examples import BatchSource
-from descant_modeling.training.loader import Place, stream
+from descant_modeling.training.loader import Place, Share, stream
 from descant_modeling.training.optim import average_of, build_optimizers, learning_rate
 from descant_modeling.training.run import PreparedRun, RunContext
 from descant_modeling.training.step_model import StepModel, has_cpp_compiler
@@ -157,7 +157,8 @@ class CausalTask:
         start = Place(state.epoch, state.pool, state.batch)
         group: list[Batch] = []
         epoch, has_stepped = start.epoch, start.batch > 0 or start.pool > 0
-        for place, batch in stream(self.source, data.batch_tokens, start, data.num_workers):
+        share = Share(self.accelerator.process_index, self.accelerator.num_processes)
+        for place, batch in stream(self.source, data.batch_tokens, start, data.num_workers, share):
             if place.epoch > epoch:  # a step that the last batches do not fill is left out; every piece returns
                 if not has_stepped:
                     raise InputError(
@@ -312,7 +313,8 @@ def prepare_causal_run(
 ) -> PreparedRun:
     """Assemble a run, with lines to print before it starts and entries of `run.json` about the data."""
     config = context.config
-    padding = round(padding_share(source, config.data.batch_tokens), 4)
+    is_main = context.accelerator.is_main_process  # only it reports
+    padding = round(padding_share(source, config.data.batch_tokens), 4) if is_main else 0.0
     number = count_parameters(model)
     task = CausalTask(config, context.accelerator, model, source, representation)
     size = f"{number / 1e6:.2f} M parameters, {source.num_pieces} pieces, padding {padding:.1%}"

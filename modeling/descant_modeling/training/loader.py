@@ -1,7 +1,8 @@
 """The endless stream of training batches from any place on, its examples laid out here or in worker processes.
 
 The order is that of `BatchSource.batches`, whatever the number of workers. Only one pool is in memory, and another one
-at most on its way from the workers.
+at most on its way from the workers. Of several training processes, each lays out its share of a pool, and all exchange
+their shares.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ import signal
 import threading
 from collections.abc import Iterator
 from itertools import chain, count, groupby, islice
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
+import torch.distributed
 from torch.utils.data import DataLoader, Dataset
 
 from descant_modeling.models.likelihood import Batch, Example
@@ -38,7 +40,24 @@ class Place(NamedTuple):
     batch: int = 0
 
 
-def stream(source: BatchSource, batch_tokens: int, start: Place, num_workers: int = 0) -> Iterator[tuple[Place, Batch]]:
+class Share(NamedTuple):
+    """Share of the examples that a training process lays out.
+
+    Attributes:
+        rank: Number of the process.
+        of: Number of processes.
+    """
+
+    rank: int = 0
+    of: int = 1
+
+
+ALONE = Share()
+
+
+def stream(
+    source: BatchSource, batch_tokens: int, start: Place, num_workers: int = 0, share: Share = ALONE
+) -> Iterator[tuple[Place, Batch]]:
     """Yield all batches from `start` on, epoch after epoch, each with its place.
 
     Args:
@@ -46,14 +65,15 @@ def stream(source: BatchSource, batch_tokens: int, start: Place, num_workers: in
         batch_tokens: Maximum number of padded tokens in a batch.
         start: Place of the first batch.
         num_workers: Worker processes that lay out examples; 0 for this one.
+        share: This process and the others, which read the same stream.
 
     Raises:
         InputError: A worker process ended.
     """
-    per_worker = source.pool_size // CHUNK // max(num_workers, 1)
+    per_worker = source.pool_size // CHUNK // max(num_workers, 1) // share.of
     loader = DataLoader(
         _Examples(source),
-        batch_sampler=_chunks(source, start),
+        batch_sampler=_chunks(source, start, share),
         num_workers=num_workers,
         collate_fn=list,
         worker_init_fn=_start_worker,
@@ -64,7 +84,7 @@ def stream(source: BatchSource, batch_tokens: int, start: Place, num_workers: in
     skipped = start.batch
     for epoch, pool, size in _pools(source, start):
         try:
-            laid_out = list(islice(examples, size))
+            laid_out = list(islice(examples, sum(map(len, _cut(range(size), share)))))
         except RuntimeError as error:
             if "DataLoader worker" not in str(error):
                 raise
@@ -72,6 +92,8 @@ def stream(source: BatchSource, batch_tokens: int, start: Place, num_workers: in
                 f"A worker process that lays out examples ended ({' '.join(str(error).split())[:120]}). "
                 "Resume the run with fewer data.num_workers."
             ) from error
+        if share.of > 1:
+            laid_out = _exchange(laid_out, size, share.of)
         for number, batch in enumerate(source.batches_of(laid_out, epoch, pool, batch_tokens)):
             if skipped:
                 skipped -= 1
@@ -99,13 +121,32 @@ def _pools(source: BatchSource, start: Place) -> Iterator[tuple[int, int, int]]:
         first = 0
 
 
-def _chunks(source: BatchSource, start: Place) -> Iterator[list[tuple[int, int]]]:
-    """Yield the epochs and pieces of the examples, a few at a time."""
+def _chunks(source: BatchSource, start: Place, share: Share) -> Iterator[list[tuple[int, int]]]:
+    """Yield the epochs and pieces of a share of the examples, a few at a time."""
     for epoch, pools in groupby(_pools(source, start), key=lambda pool: pool[0]):
         order = source.order(epoch)
         for _, pool, size in pools:
-            for place in range(pool, pool + size, CHUNK):
-                yield [(epoch, index) for index in order[place : min(place + CHUNK, pool + size)].tolist()]
+            for places in _cut(range(pool, pool + size), share):
+                yield [(epoch, index) for index in order[places].tolist()]
+
+
+def _cut(places: range, share: Share) -> list[range]:
+    """Cut the places of a pool into chunks, and return those of a share."""
+    starts = range(0, len(places), CHUNK)[share.rank :: share.of]
+    return [places[first : first + CHUNK] for first in starts]
+
+
+def _exchange(laid_out: list[Example], size: int, num_shares: int) -> list[Example]:
+    """Send this process's examples of a pool to the other processes; return the examples of all, in order."""
+    shares: list[list[Example]] = [[]] * num_shares
+    torch.distributed.all_gather_object(shares, laid_out)
+    pool: list[Example | None] = [None] * size
+    for rank, examples in enumerate(shares):
+        for place, example in zip(
+            chain.from_iterable(_cut(range(size), Share(rank, num_shares))), examples, strict=True
+        ):
+            pool[place] = example
+    return cast("list[Example]", pool)
 
 
 def _start_worker(_: int) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from typing import Any, cast
 
 import torch
+import torch.distributed
 from torch.optim.swa_utils import AveragedModel
 
 from descant_modeling.training.config import OptimizerConfig
@@ -61,19 +63,41 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]  # no closures
-        """Update all matrices from their gradients."""
-        for group in self.param_groups:
-            for matrix in group["params"]:
-                if matrix.grad is None:
-                    continue
-                state = self.state[matrix]
-                if not state:
-                    state["momentum"] = torch.zeros_like(matrix)
-                momentum = state["momentum"].lerp_(matrix.grad, 1 - group["momentum"])
-                update = matrix.grad.lerp(momentum, group["momentum"])
-                direction = orthogonalize(update.bfloat16() if self._in_bf16 else update)
-                matrix.mul_(1 - group["lr"] * group["weight_decay"])
-                matrix.add_(direction, alpha=-group["lr"] * 0.2 * max(matrix.shape) ** 0.5)
+        """Update all matrices from their gradients, which are the same in all processes."""
+        moved = [(group, m) for group in self.param_groups for m in group["params"] if m.grad is not None]
+        directions = self._directions([self._update(group, matrix) for group, matrix in moved])
+        for (group, matrix), direction in zip(moved, directions, strict=True):
+            matrix.mul_(1 - group["lr"] * group["weight_decay"])
+            matrix.add_(direction, alpha=-group["lr"] * 0.2 * max(matrix.shape) ** 0.5)
+
+    def _update(self, group: dict[str, Any], matrix: torch.Tensor) -> torch.Tensor:
+        """Return the Nesterov momentum of a matrix."""
+        state = self.state[matrix]
+        if not state:
+            state["momentum"] = torch.zeros_like(matrix)
+        momentum = state["momentum"].lerp_(matrix.grad, 1 - group["momentum"])
+        update = cast("torch.Tensor", matrix.grad).lerp(momentum, group["momentum"])
+        return update.bfloat16() if self._in_bf16 else update
+
+    @staticmethod
+    def _directions(updates: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Orthogonalize the updates; several processes divide the work and exchange the results."""
+        is_alone = not torch.distributed.is_initialized() or torch.distributed.get_world_size() == 1
+        if is_alone or not updates:
+            return [orthogonalize(update) for update in updates]
+        rank, number = torch.distributed.get_rank(), torch.distributed.get_world_size()
+        packed = updates[0].new_zeros(sum(update.numel() for update in updates))
+        directions = [
+            part.view_as(update)
+            for part, update in zip(torch.split(packed, [update.numel() for update in updates]), updates, strict=True)
+        ]
+        # The largest first, dealt out to and fro, so that all have about the same work.
+        by_size = sorted(range(len(updates)), key=lambda index: -updates[index].numel())
+        for place, index in enumerate(by_size):
+            if min(place % (2 * number), 2 * number - 1 - place % (2 * number)) == rank:
+                directions[index].copy_(orthogonalize(updates[index]))
+        torch.distributed.all_reduce(packed)  # zeros, but for one process
+        return directions
 
 
 def build_optimizers(
