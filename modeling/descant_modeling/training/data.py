@@ -169,7 +169,7 @@ def measured_rows(split: Dataset, layout: TaskLayout) -> Dataset:
     num_voices = kind_of(layout.vocabulary).num_voices
     if num_voices is None:
         return split
-    return split.select(np.flatnonzero(np.asarray(split.with_format("numpy")["num_parts"]) == num_voices))
+    return split.select(np.flatnonzero(split.with_format("arrow")["num_parts"].to_numpy() == num_voices))
 
 
 def load_named_pieces(corpus: str, split: str, layout: TaskLayout) -> list[tuple[str, Piece]]:

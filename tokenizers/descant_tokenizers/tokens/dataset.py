@@ -102,7 +102,7 @@ def tokenize_dataset(
     kept, refused = DatasetDict(), dict[str, str]()
     for name, split in dataset.items():
         tokenized = _tokenize_split(name, split, layout, num_proc or 1)
-        is_kept_N = np.asarray(tokenized.with_format("numpy")["num_bars"]) > 0
+        is_kept_N = tokenized.with_format("arrow")["num_bars"].to_numpy() > 0
         kept[name] = tokenized if is_kept_N.all() else tokenized.select(np.flatnonzero(is_kept_N))
         reasons = tokenized.select_columns(["id", "grid_changes"]).select(np.flatnonzero(~is_kept_N))
         refused |= {row["id"]: row["grid_changes"][0] for row in reasons}
