@@ -36,8 +36,8 @@ train: $(READY_TRAIN) ## Train the default model with the settings of configs/ch
 app: $(READY_APP) ## Open the page: draw or upload a melody, hear and see its harmony.
 	$(BIN)/descant app
 
-test: $(DEV) ## Run every test.
-	$(BIN)/python -m pytest --durations=15
+test: $(DEV) ## Run every test, in two processes.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=15
 
 test-fast: $(DEV) ## Run the unit, property, golden and packaging tests that are not slow: under three minutes.
 	$(BIN)/python -m pytest -m "not slow" tests/unit tests/property tests/golden tests/packaging

@@ -43,7 +43,7 @@ def test_fresh_clone_gets_its_environment(clone: Path) -> None:
     assert "[dev]" not in demo
     assert "generate.py --prompt examples/ode-to-joy.mid" in demo
     assert "-c constraints.txt -e '.[dev]'" in test
-    assert "-m pytest" in test
+    assert "-m pytest -n 2 --dist loadfile" in test
 
 
 @pytest.mark.parametrize(
