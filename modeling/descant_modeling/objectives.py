@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,8 @@ def objective_of(values: dict[str, Any], where: str) -> Objective:
     """
     names = list(OBJECTIVES)
     name = values.get("objective", names[0])
-    if name not in OBJECTIVES:
-        raise InputError(f"{where} has the objective {name!r}. Give {', '.join(names[:-1])} or {names[-1]}.")
+    if not isinstance(name, str) or name not in OBJECTIVES:
+        raise InputError(
+            f"{where} has the objective {reprlib.repr(name)}. Give {', '.join(names[:-1])} or {names[-1]}."
+        )
     return OBJECTIVES[name]

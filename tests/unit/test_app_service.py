@@ -183,6 +183,9 @@ def test_uploads_are_bounded_and_refused_by_their_own_name(session: Session, rep
     service = Service([], AppLimits(max_minutes=0.3))
     with pytest.raises(InputError, match="plays for"):
         service.open_file(session, twinkle, "song.mid")
+    tune = "X:1\nK:C\n" + "".join(f"V:{number}\nCDEF|\n" for number in range(33))
+    with pytest.raises(InputError, match=r"^song\.abc has 33 tracks, and at most 32 are accepted\. Delete some\.$"):
+        Service([]).open_file(session, tune.encode(), "song.abc")
 
 
 @pytest.mark.parametrize(

@@ -140,16 +140,46 @@ def test_overrides_reach_every_level(tmp_path):
         ("seed.a=3", "seed is a value"),
         ("seed=[", "'seed=[' has no YAML"),
         ("model.depth=1", "model.depth is not a key"),
+        ("out_dir='\0'", "has no YAML"),
+        ('out_dir="\\0"', "out_dir is '\\x00'. Give printable text."),
+        ("out_dir='\udcff'", "has no YAML"),
+        ("name=..", "name is '..'. Give a plain folder name."),
+        ("seed=1" + "0" * 30, "Give a number of at most"),
+        ("seed=1" + "0" * 5_000, "has no YAML"),
+        ("seed=2001-99-99", "has no YAML"),
+        ("optimizer.learning_rate=.inf", "Give a number of at most"),
+        ("optimizer.learning_rate=.nan", "Give a number of at most"),
+        ("model=" + "[" * 100_000, "has no YAML"),
+        ("model=" + "{a: " * 50_000, "has no YAML"),
+        ("data.corpora=" + "x" * 2_000_000, "has no YAML"),
+        ("objective=[[causal]]", "objective is [['causal']]. Give a text."),
     ],
 )
 def test_a_wrong_override_is_one_sentence(tmp_path, override, message):
     path = tmp_path / "run.yaml"
     path.write_text("seed: 3\n")
-    with pytest.raises(InputError, match=re.escape(message)):
+    with pytest.raises(InputError, match=re.escape(message)) as caught:
         read(path, [override])
+    assert len(str(caught.value)) < 1_000
 
 
-@pytest.mark.parametrize(("content", "message"), [("a: [", "cannot be read as YAML"), ("- 1", "is not a mapping")])
+#: Ten lists, each ten times the one before: ten thousand million items when written out.
+ALIASES = "model:\n- &a0 [x, x]\n" + "".join(f"- &a{i} [{', '.join(10 * [f'*a{i - 1}'])}]\n" for i in range(1, 10))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a: [", "cannot be read as YAML"),
+        ("- 1", "is not a mapping"),
+        ("[" * 100_000, "cannot be read as YAML .it nests too deep"),
+        ("seed: " + "9" * 5_000, "cannot be read as YAML"),
+        ("#" * 1_000_001, "cannot be read as YAML"),
+        ("a: !!python/object/apply:os.system [false]", "cannot be read as YAML"),
+        ("model: \0", "cannot be read as YAML"),
+        (ALIASES, r"model is \[\[.*\]\. Give a mapping"),
+    ],
+)
 def test_a_file_that_is_no_configuration_is_refused(tmp_path, content, message):
     path = tmp_path / "run.yaml"
     path.write_text(content)

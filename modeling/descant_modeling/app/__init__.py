@@ -1,7 +1,8 @@
 """The page (`descant app`, extra `app`): draw or upload a melody, have it harmonized, see it, hear it, ask for more.
 
-`editor` converts melodies, `sessions` holds takes, `jobs` runs one request at a time, `service` does what the page asks
-for, `routes` serves scores, sound and files, and `page` lays out the controls. Only `page` imports Gradio.
+`guard` bounds requests, `reading` reads files in a process of its own, `editor` converts melodies, `sessions` holds
+takes, `jobs` runs one request at a time, `service` does what the page asks for, `routes` serves scores, sound and
+files, and `page` lays out the controls. Only `page` imports Gradio.
 """
 
 import os

@@ -26,6 +26,7 @@ __all__ = ["error_line", "make_app", "message_line", "progress_line", "waiting_l
 _TASKS = {"Harmonize it": "harmonize", "Continue it": "continue", "Rewrite some bars": "infill"}
 _AUTO_TRACK, _ANY_STYLE = "automatic", "any"
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Liberation Sans", "sans-serif"]  # nothing to download
+_IDLE_SECONDS = 0.05
 _SKETCH_MARGIN = 2  # semitones above the highest and below the lowest note
 
 # How our elements talk to Gradio; `gr.HTML` gives the code `watch` and `trigger`.
@@ -58,6 +59,7 @@ def make_app(service: Service) -> FastAPI:
     server.add_exception_handler(InputError, answer_input_error)
     page = _Page(service).blocks
     page.queue(max_size=None, default_concurrency_limit=None, api_open=False)  # requests wait in `Service.queue`
+    page._queue.sleep_when_free = _IDLE_SECONDS  # Gradio looks for work a thousand times a second
     head = f'<script type="module" src="{ROUTES_PREFIX}/assets/page.js"></script>'
     return cast(
         FastAPI,

@@ -65,6 +65,8 @@ class AppLimits:
     Attributes:
         upload: Bytes, notes and bars of a file.
         max_minutes: Playing time of a file.
+        max_tracks: Tracks of a file; each is a voice to engrave and a sound to render.
+        max_request_bytes: Body of any request; the drawing of a file is larger than the file.
         max_new_bars: Bars that can be added at once.
         max_takes: Takes that can be written at once.
         kept_takes: Takes that a session keeps; the oldest ones are dropped.
@@ -78,6 +80,8 @@ class AppLimits:
         default_factory=lambda: Limits(max_bytes=2**20, max_notes=4_000, max_events=50_000, max_bars=128)
     )
     max_minutes: float = 8.0
+    max_tracks: int = 32
+    max_request_bytes: int = 4 * 2**20
     max_new_bars: int = 16
     max_takes: int = 4
     kept_takes: int = 8
@@ -85,8 +89,12 @@ class AppLimits:
     queue_length: int = 12
     num_sessions: int = 24
 
-    def check_length(self, score: ScoreTick, name: str) -> None:
-        """Raise an `InputError` if a score plays too long."""
+    def check(self, score: ScoreTick, name: str) -> None:
+        """Raise an `InputError` if a score plays too long or has too many tracks."""
+        if len(score.tracks) > self.max_tracks:
+            raise InputError(
+                f"{name} has {len(score.tracks):,} tracks, and at most {self.max_tracks} are accepted. Delete some."
+            )
         minutes = float(score.to("second").end()) / 60  # type: ignore[attr-defined]  # typed as object
         if minutes > self.max_minutes:
             raise InputError(
@@ -97,6 +105,6 @@ class AppLimits:
     def sentence(self) -> str:
         """Describe the limits of a file."""
         return (
-            f"up to {self.upload.max_bytes // 2**20} MB, {self.upload.max_notes:,} notes, {self.upload.max_bars} bars "
-            f"and {self.max_minutes:g} minutes"
+            f"up to {self.upload.max_bytes // 2**20} MB, {self.upload.max_notes:,} notes, {self.upload.max_bars} bars, "
+            f"{self.max_tracks} tracks and {self.max_minutes:g} minutes"
         )

@@ -15,17 +15,17 @@ from symusic.core import ScoreTick
 from descant_modeling.api import load
 from descant_modeling.app.editor import Drawing, drawing_of_score, score_of_drawing
 from descant_modeling.app.jobs import JobQueue
+from descant_modeling.app.reading import FileReader
 from descant_modeling.app.requests import AppLimits, Locks, PageRequest
 from descant_modeling.app.sessions import AddedNotes, Session, Sessions, Take, runs_of
 from descant_modeling.common import EMBEDDED_DEFAULT
-from descant_modeling.common.console import part_of, quiet_libraries
+from descant_modeling.common.console import part_of
 from descant_modeling.decoding.config import EngineName, GenerationConfig
 from descant_modeling.generation.base import GenerationResult, MusicGenerator, check_style
 from descant_modeling.generation.multitrack import MultitrackGenerator
 from descant_modeling.models.checkpoints import embedded_models
 from descant_tokenizers.common.errors import InputError, MissingExtraError, printable
-from descant_tokenizers.scores import bars_of
-from descant_tokenizers.scores.reading import parse_score
+from descant_tokenizers.scores import bars_of, read_score
 
 __all__ = ["Service", "example_files", "for_page", "shown_name"]
 
@@ -68,6 +68,7 @@ class Service:
         self.limits = limits or AppLimits()
         self.sessions = Sessions(self.limits.num_sessions, self.limits.kept_takes)
         self.queue = JobQueue(self.limits.queue_length)
+        self.reader = FileReader()
         self.generators: dict[str, MusicGenerator] = {}
         embedded = sorted(embedded_models(), key=lambda name: (name != EMBEDDED_DEFAULT, name))
         for name in embedded if models is None else models:
@@ -96,17 +97,19 @@ class Service:
         shown = Path(printable(Path(name).name, 60) or "the file")
         if len(data) > self.limits.upload.max_bytes:
             raise InputError(f"{shown} has more than {self.limits.upload.max_bytes:,} bytes. Cut it shorter.")
-        with quiet_libraries():
-            score = _with_distinct_names(parse_score(shown, data, self.limits.upload).score)
-        self.limits.check_length(score, shown.name)
-        return drawing_of_score(score, _title_of(shown)) | {"source": session.keep_source(score)}
+        return self._open(session, self.reader.parse(shown, data, self.limits.upload).score, shown)
+
+    def _open(self, session: Session, read: ScoreTick, path: Path) -> Drawing:
+        score = _with_distinct_names(read)
+        self.limits.check(score, path.name)
+        return drawing_of_score(score, _title_of(path)) | {"source": session.keep_source(score)}
 
     def open_example(self, session: Session, title: str) -> Drawing:
         """Read one of `example_files` for the editor."""
         path = example_files().get(title)
         if path is None:
             raise InputError(f"There is no example '{printable(title, 60)}'. Reload the page.")
-        return self.open_file(session, path.read_bytes(), path.name)
+        return self._open(session, read_score(path), path)
 
     def score_of(self, session: Session, drawing: Mapping[str, Any]) -> ScoreTick:
         """Return the score of a drawing: the uploaded one, unless it was edited.
@@ -117,7 +120,7 @@ class Service:
         if not drawing.get("edited", True):
             return session.source_score(str(drawing.get("source")))
         score = score_of_drawing(drawing, self.limits.upload)
-        self.limits.check_length(score, "the drawing")
+        self.limits.check(score, "the drawing")
         return score
 
     def write(self, session: Session, drawing: Mapping[str, Any], request: PageRequest) -> list[Take]:

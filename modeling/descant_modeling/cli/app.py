@@ -82,14 +82,17 @@ def serve(
         from descant_modeling.app.page import make_app
     except ModuleNotFoundError as error:
         raise missing_extra(error) from None
+    from descant_modeling.app.guard import LOCAL_NAMES, Guard
     from descant_modeling.app.service import Service
 
-    app = make_app(Service(models, limits, device, engine))
+    service = Service(models, limits, device, engine)
     host, port = listening.getsockname()[:2]
+    is_local = host in (LOOPBACK, "::1")
+    app = Guard(make_app(service), service.limits.max_request_bytes, LOCAL_NAMES if is_local else None)
     address = f"http://{'localhost' if host in (LOOPBACK, '0.0.0.0') else host}:{port}"
     if not quiet:
         typer.echo(f"Descant is at {address} (Ctrl-C stops it).")
-        if host not in (LOOPBACK, "::1"):
+        if not is_local:
             typer.echo("Other machines can reach it, without a password.", err=True)
     if browser and sys.stdout.isatty():
         threading.Timer(1.0, webbrowser.open, [address]).start()

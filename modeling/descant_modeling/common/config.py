@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import reprlib
 import types
 import typing
 from collections.abc import Callable
@@ -12,9 +13,14 @@ from typing import Any
 
 import yaml
 
-from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.common.errors import InputError, printable
 
 Config = typing.TypeVar("Config")
+
+_MAX_CHARACTERS = 10**6
+_MAX_NUMBER = 2**53
+_SHORT = reprlib.Repr()  # aliases can make values larger than any memory
+_SHORT.maxstring = _SHORT.maxother = 200
 
 
 def load_values(path: Path | None) -> tuple[dict[str, Any], str]:
@@ -26,15 +32,27 @@ def load_values(path: Path | None) -> tuple[dict[str, Any], str]:
     if path is None:
         return {}, "the command line"
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = _parsed(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist. Give a YAML file of configs/.") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path} cannot be read as YAML ({' '.join(str(error).split())}). Correct it.") from None
+    except (OSError, ValueError) as error:  # ValueError: also a text that is not UTF-8
+        raise InputError(f"{path} cannot be read as YAML ({printable(str(error), 300)}). Correct it.") from None
     values = {} if values is None else values
     if not isinstance(values, dict):
         raise InputError(f"{path} is not a mapping of keys to values. See configs/ for examples.")
     return values, str(path)
+
+
+def _parsed(text: str) -> Any:
+    """Parse YAML; raise a `ValueError` if it is none."""
+    if len(text) > _MAX_CHARACTERS:
+        raise ValueError(f"it has more than {_MAX_CHARACTERS:,} characters")
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from None
+    except RecursionError:
+        raise ValueError("it nests too deep") from None
 
 
 def build_config(
@@ -69,19 +87,21 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
         if not isinstance(values, dict):
             raise InputError(f"Override {override!r} needs a section, and {parent} is a value. Check the key.")
     try:
-        values[leaf] = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise InputError(f"Override {override!r} has no YAML after the '='. Correct the value.") from None
+        values[leaf] = _parsed(text)
+    except ValueError:
+        raise InputError(f"Override {_SHORT.repr(override)} has no YAML after the '='. Correct the value.") from None
 
 
 def _build(kind: type, values: object, prefix: str) -> object:
     if not isinstance(values, dict):
-        raise ValueError(f"{prefix.rstrip('.') or 'the file'} is {values!r}. Give a mapping.")
+        raise ValueError(f"{prefix.rstrip('.') or 'the file'} is {_SHORT.repr(values)}. Give a mapping.")
     hints = typing.get_type_hints(kind)
     names = {f.name.rstrip("_"): f.name for f in dataclasses.fields(kind)}
     unknown = [key for key in values if key not in names]
     if unknown:
-        raise ValueError(f"{prefix}{unknown[0]} is not a key. Choose from {', '.join(sorted(names))}.")
+        raise ValueError(
+            f"{prefix}{printable(str(unknown[0]), 60)} is not a key. Choose from {', '.join(sorted(names))}."
+        )
     return kind(**{names[k]: _convert(hints[names[k]], v, f"{prefix}{k}") for k, v in values.items()})
 
 
@@ -94,19 +114,23 @@ def _convert(hint: Any, value: Any, name: str) -> object:
         return None if value is None else _convert(next(a for a in args if a is not type(None)), value, name)
     if origin is tuple:
         if not isinstance(value, (list, tuple)):
-            raise ValueError(f"{name} is {value!r}. Give a list.")
+            raise ValueError(f"{name} is {_SHORT.repr(value)}. Give a list.")
         return tuple(_convert(args[0], item, name) for item in value)
     if hint is float and isinstance(value, str):  # YAML reads 1e-3 as text
         try:
             return float(value)
         except ValueError:
-            raise ValueError(f"{name} is {value!r}. Give a number.") from None
+            raise ValueError(f"{name} is {_SHORT.repr(value)}. Give a number.") from None
+    if isinstance(value, int | float) and not abs(value) <= _MAX_NUMBER:
+        raise ValueError(f"{name} is {_SHORT.repr(value)}. Give a number of at most {_MAX_NUMBER:,}.")
+    if isinstance(value, str) and not value.isprintable():
+        raise ValueError(f"{name} is {_SHORT.repr(value)}. Give printable text.")
     if hint is str and isinstance(value, bool):  # YAML reads true as a truth value
         return str(value).lower()
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
-        raise ValueError(f"{name} is {value!r}. Give {_TYPE_NAMES[hint]}.")
+        raise ValueError(f"{name} is {_SHORT.repr(value)}. Give {_TYPE_NAMES[hint]}.")
     return value
 
 
@@ -187,7 +211,7 @@ class CommonConfig:
         check_fields(self, "", POSITIVE, "max_steps", "eval_every", "save_every", "log_every")
         check_fields(self, "", NOT_NEGATIVE, "seed")
         check(self.precision in ("auto", "fp32", "bf16"), "precision", self.precision, "give auto, fp32 or bf16")
-        is_plain = bool(self.name) and Path(self.name).name == self.name
+        is_plain = self.name not in ("", "..") and Path(self.name).name == self.name
         check(is_plain, "name", repr(self.name), "give a plain folder name")
 
     def to_dict(self) -> dict[str, Any]:

@@ -163,7 +163,7 @@ def new_folder(out_dir: str, name: str, accelerator: Accelerator) -> Path:
     """
     folder = Path(out_dir, name)
     number = 1
-    while folder.exists() and accelerator.is_main_process:
+    while os.path.lexists(folder) and accelerator.is_main_process:
         number += 1
         folder = Path(out_dir, f"{name}-{number}")
     folder = Path(*broadcast_object_list([str(folder)]))
