@@ -223,6 +223,8 @@ class Model:
         check_task(self.generator, request.task)
         if not (config.paste_melody or self.generator.rewrites_melody):
             raise InputError("This model never generates the given melody. Leave --own-melody out.")
+        if request.fixed and not self.generator.draws_tokens:
+            raise InputError("This model keeps no single notes. Leave --keep out, or choose another --model.")
         if music is None:
             return self.generator.generate(request, config)
         if isinstance(music, str | PathLike):
@@ -237,7 +239,13 @@ class Model:
 
         What is added after the end belongs to no form, so that continued music is written out.
         """
-        if music.form is None and (request.quantize or (request.quantize is None and is_played(music.score))):
+        if request.fixed and music.form is not None:
+            raise InputError("Notes are kept in music without repeats. Add --no-repeats.")
+        if (
+            music.form is None
+            and not request.fixed
+            and (request.quantize or (request.quantize is None and is_played(music.score)))
+        ):
             return self._generate_quantized(music, request, config)
         form = None if request.task == "continue" else music.form
         score = music.score if form is None else form.fold(music.score).score

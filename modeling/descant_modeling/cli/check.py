@@ -9,68 +9,110 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from descant_tokenizers.common.errors import shown
-from descant_tokenizers.common.files import FORMATS, check_outputs, parse_formats, rendering_name
+from descant_modeling.cli.options import Force, ModelName, Tune, check_options
+from descant_modeling.common import EMBEDDED_DEFAULT
+from descant_tokenizers.common.errors import InputError, shown
+from descant_tokenizers.common.files import FORMATS, check_outputs, free_outputs, parse_formats, rendering_name
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from descant_modeling.evaluation.check import CheckedScore
+    from descant_modeling.evaluation.check import CheckedScore, Level
+    from descant_modeling.evaluation.repair import Repair
 
 LevelName = Literal["error", "warning", "none"]
 EXIT_FAULTS = 1
+OUT_FOLDER = Path("out")
+
+
+RulesOption = Annotated[
+    str | None, typer.Option(help="Rules to check, such as parallel-fifths,parallel-octaves. Default: all.")
+]
+LevelOption = Annotated[
+    LevelName, typer.Option(help="Exit with status 1 for errors, for warnings as well, or never (none).")
+]
+OutOption = Annotated[
+    Path | None,
+    typer.Option(help="Score to write, with its faults marked. Default: none; for --repair out/<file>-repaired."),
+]
+FormatsOption = Annotated[
+    str | None,
+    typer.Option(help=f"Formats of --out: {', '.join(FORMATS)}. Default: musicxml,svg; for --repair also midi."),
+]
 
 
 def check_command(
     file: Annotated[Path, typer.Argument(help="Four-part music: MIDI, MusicXML, ABC or Humdrum.")],
-    rules: Annotated[
-        str | None, typer.Option(help="Rules to check, such as parallel-fifths,parallel-octaves. Default: all.")
-    ] = None,
-    level: Annotated[
-        LevelName,
-        typer.Option(help="Exit with status 1 for errors, for warnings as well, or never (none)."),
-    ] = "error",
-    out: Annotated[
-        Path | None, typer.Option(help="Name of the score to write, with its faults marked. Default: no score.")
-    ] = None,
-    formats: Annotated[str, typer.Option(help=f"Formats of --out: {', '.join(FORMATS)}.")] = "musicxml,svg",
-    tune: Annotated[
-        int | None,
-        typer.Option(help="Tune of an ABC file that holds several: the number in its X: field, or its place."),
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace existing files at --out.")] = False,
+    rules: RulesOption = None,
+    level: LevelOption = "error",
+    out: OutOption = None,
+    formats: FormatsOption = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Rewrite the fewest notes until no fault of the --level is left.")
+    ] = False,
+    voices: Annotated[str, typer.Option(help="Voices that --repair may rewrite.")] = "alto,tenor",
+    model: ModelName = EMBEDDED_DEFAULT,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same repair.")] = 0,
+    tune: Tune = None,
+    force: Force = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON instead of the table.")] = False,
 ) -> None:
     """List the faults of voice leading in four-part music: bar, beat, voices, notes, and how often Bach does it."""
     started = time.monotonic()
-    forms = parse_formats(formats)
+    check_options(seed=seed)
+    if repair and level == "none":
+        raise InputError("--repair mends faults of a level, and --level is none. Give error or warning.")
+    forms = parse_formats(formats or ("midi,musicxml,svg" if repair else "musicxml,svg"))
+    is_named = out is not None
+    out = out or (OUT_FOLDER / f"{file.stem}-repaired" if repair else None)
     if out is not None:
         out = rendering_name(out, forms, file)
-        check_outputs(out, 1, forms, force=force)
+        check_outputs(out, 1, forms, force=force or not is_named)
     from descant_modeling.evaluation.check import check_facts, check_score, rules_named
     from descant_tokenizers.scores import read_score_report
 
     keys = rules_named(rules.split(",")) if rules is not None else ()
     read = read_score_report(file, marks=True, unfold=False, tune=tune)
     checked = check_score(read, str(file), keys)
-    files = [] if out is None else _write(checked, out, forms, force=force)
-    if as_json:
-        facts = {"file": str(file), "level": level, **check_facts(checked), "files": [str(path) for path in files]}
-        typer.echo(json.dumps(facts | {"seconds": round(time.monotonic() - started, 3)}, ensure_ascii=False))
-    elif not quiet:
+    facts: dict[str, Any] = {"file": str(file), "level": level, **check_facts(checked)}
+    if not (quiet or as_json):
         _print(shown(str(file)), checked)
+    options: dict[str, Any] = {}
+    if repair and level != "none":
+        mended = _repair(checked, level, voices, (model, seed), quiet=quiet or as_json)
+        checked, added = mended.checked, mended.rewritten
+        options["is_given"] = lambda track, note: (track, note.time, note.pitch) not in added
+        facts["repair"] = mended.facts()
+        if not (quiet or as_json):
+            typer.echo(mended.summary())
+    files: list[Path] = []
+    if out is not None:
+        from descant_tokenizers.rendering.write import write_renderings
+
+        name = out if is_named else free_outputs(out, 1)[0]
+        files = write_renderings({name: checked.rendering(out.stem, **options)}, forms, force=force)[0].paths
+    if as_json:
+        facts |= {"files": [str(path) for path in files], "seconds": round(time.monotonic() - started, 3)}
+        typer.echo(json.dumps(facts, ensure_ascii=False))
+    elif not quiet:
         for path in files:
             typer.echo(f"Wrote {path}")
     if level != "none" and checked.worst(level):
         raise typer.Exit(EXIT_FAULTS)
 
 
-def _write(checked: CheckedScore, out: Path, forms: tuple[str, ...], *, force: bool) -> list[Path]:
-    from descant_tokenizers.rendering.write import write_renderings
+def _repair(checked: CheckedScore, level: Level, voices: str, model: tuple[str, int], *, quiet: bool) -> Repair:
+    from descant_modeling.api import load
+    from descant_modeling.common.console import progress_bar, quiet_libraries
+    from descant_modeling.decoding.config import GenerationConfig
+    from descant_modeling.evaluation.repair import repair_score
+    from descant_tokenizers.scores.names import voice_names
 
-    (written,) = write_renderings({out: checked.rendering(out.stem)}, forms, force=force)
-    return written.paths
+    names, (name, seed) = voice_names([voice.strip() for voice in voices.split(",")]), model
+    with quiet_libraries(), progress_bar("repair", quiet=quiet) as progress:
+        config = GenerationConfig(seed=seed)
+        return repair_score(load(name), checked, checked.worst(level), names, config, progress)
 
 
 def _print(name: str, checked: CheckedScore) -> None:

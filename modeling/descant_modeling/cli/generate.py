@@ -30,7 +30,7 @@ from descant_tokenizers.common.files import (
 )
 
 if TYPE_CHECKING:
-    from descant_modeling.generation.base import GenerationResult, Request
+    from descant_modeling.generation.base import FixedPlace, GenerationResult, Request
     from descant_modeling.models.checkpoints import FoundCheckpoint, ModelSource
     from descant_tokenizers.scores import ReadResult
 
@@ -50,6 +50,7 @@ def generate_command(
     harmonic_rhythm: opt.HarmonicRhythm = "auto",
     given: opt.Given = None,
     write: opt.Write = None,
+    keep: opt.Keep = None,
     track: opt.Track = None,
     tune: opt.Tune = None,
     pickup: opt.Pickup = None,
@@ -102,6 +103,8 @@ def generate_command(
     )
     source = _find_unconditional(request, model) if prompt is None else model
     read = None if prompt is None else _read_prompt(request, prompt, tune, pickup, unfold=not no_repeats)
+    if keep is not None:
+        request = replace(request, fixed=_read_kept(keep, read))
     name = Path(model).name if prompt is None else shown(prompt.stem)
     spelled = None if key is None else parse_key(key)
     forms = _formats(formats, picture)
@@ -231,6 +234,16 @@ def _read_prompt(request: Request, prompt: Path, tune: int | None, pickup: str |
         raise InputError("--task compose takes no --prompt. Leave one of the two out.")
     read = read_score_report(prompt, controls=True, marks=True, unfold=unfold, tune=tune)
     return read if pickup is None else replace(read, score=with_pickup(read.score, pickup), form=None)
+
+
+def _read_kept(keep: Path, read: ReadResult | None) -> tuple[FixedPlace, ...]:
+    """Read the notes to keep, in the ticks of the prompt."""
+    from descant_modeling.generation.fixed import places_of
+    from descant_tokenizers.scores import read_score
+
+    if read is None:
+        raise InputError("--keep keeps notes beside those of a prompt. Give a --prompt, or leave it out.")
+    return places_of(read_score(keep), str(keep), read.score.ticks_per_quarter)
 
 
 def _formats(formats: str | None, picture: bool) -> tuple[str, ...]:

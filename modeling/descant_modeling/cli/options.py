@@ -78,6 +78,14 @@ Given = Annotated[
     str | None,
     typer.Option(help="Voices in the prompt, such as soprano,bass; for multitrack models and infill, what to keep."),
 ]
+Keep = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Score with notes of the voices to write, in tracks named after them: these stay, the others are written "
+        "around them.",
+    ),
+]
 Write = Annotated[str | None, typer.Option(help="Instruments to write, such as piano,bass (multitrack models only).")]
 Track = Annotated[str | None, typer.Option(help="Track of the melody: its number, from 1, or its name.")]
 Tune = Annotated[

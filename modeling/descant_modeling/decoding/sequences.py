@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from descant_modeling.decoding.config import GenerationConfig
+from descant_modeling.decoding.fixed_notes import FixedNotes
 from descant_modeling.decoding.template import TargetBar, Template
 from descant_modeling.decoding.voice_leading import LeadingRules, VoiceLeading, key_of_notes, leading_rules
 from descant_tokenizers.tokens.grammar import NEVER, Grammar, Mask, Rules, State
@@ -73,6 +74,7 @@ class SequenceState:
         self.pending: list[int]
         self.written: list[int]
         self.inside: list[GridNote]
+        self.fixed = FixedNotes(template.span, grammar.vocabulary)
         self._chord_root: int | None = None  # token of a chord's root whose quality comes next; -1 before the root
         self._open_next_bar()
 
@@ -83,6 +85,7 @@ class SequenceState:
         twin.sample = replace(self.sample, notes=dict(notes), tempos=dict(tempos), chords=dict(chords))
         twin.leading = None if self.leading is None else self.leading.copy()
         twin.pending, twin.written, twin.inside = list(self.pending), list(self.written), list(self.inside)
+        twin.fixed = copy(self.fixed)
         return twin
 
     @property
@@ -107,6 +110,15 @@ class SequenceState:
         if self._chord_root is not None:
             return self._chord_tokens()
         legal = self.grammar.mask(self.state, self.rules)
+        if not self.fixed.applies:
+            return self._legal(legal)
+        legal = legal if self.state.kind == "Program" else self._legal(legal)
+        context = self.inside[0].offset_ticks if self.inside else None
+        allowed = self.fixed.mask(self.grammar, self.state, self.template.bars[self.bar], legal, context)
+        return self._well_led(allowed) if self.state.kind == "Program" else allowed
+
+    def _legal(self, legal: Mask) -> Mask:
+        """Remove what context notes, voice leading and the template do not allow."""
         if self.state.kind == "Program":
             return self._well_led(legal)
         closing = list(self.rules.closing_ids)
@@ -274,6 +286,8 @@ class SequenceState:
             self.leading.add(
                 voice, start + self.state.offset_ticks, end, self.grammar.vocabulary.pitch_of[self.written[-2]]
             )
+        if self.state.kind == "Duration":
+            self.fixed.accept(self.state.voice, self.template.bars[self.bar].start_ticks + self.state.offset_ticks)
         return ids
 
     def _close_bar(self) -> None:

@@ -6,6 +6,7 @@ Units: grid ticks of the vocabulary. Bars are indices from 0 (a pickup is bar 0 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from descant_tokenizers.tokens.hints import Annotations, Guide
 from descant_tokenizers.tokens.kinds import kind_of
@@ -15,6 +16,22 @@ from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 #: More than any bar of four voices can have: 288 positions, each with four notes of three tokens.
 MAX_BAR_TOKENS = 1 << 12
+
+
+class FixedNote(NamedTuple):
+    """A note that a voice to write must have. Tuples sort in the order of the token stream.
+
+    Attributes:
+        onset_ticks: Its onset in the piece.
+        voice: Rank of its voice.
+        duration_ticks: Its length.
+        pitches: The MIDI pitches to choose from.
+    """
+
+    onset_ticks: int
+    voice: int
+    duration_ticks: int
+    pitches: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +50,8 @@ class Span:
         style: Style to write in; None leaves it to the model.
         annotations: What hints say of the piece, for a layout with hints; None for no hints beyond the given notes.
         hint_stop: The bar at which given music goes on, where only part of the bars before it are written now.
+        fixed: Notes that the voices to write must have, in order; others are written around them.
+        free: First tick at which these others may begin, and the tick after the last one; None for the whole span.
     """
 
     task: Task
@@ -46,6 +65,8 @@ class Span:
     style: str | None = None
     annotations: Annotations | None = None
     hint_stop: int | None = None
+    fixed: tuple[FixedNote, ...] = ()
+    free: tuple[int, int] | None = None
 
     @property
     def bars(self) -> range:

@@ -135,12 +135,14 @@ class CheckedScore:
         marks: Marks of the file.
         chorale: The voices on the 16th grid.
         rules: Keys of the rules to check; empty for all.
+        fermatas_ticks: Onsets of notes with a fermata.
     """
 
     score: ScoreTick
     marks: Marks
     chorale: Chorale
     rules: tuple[str, ...] = ()
+    fermatas_ticks: tuple[int, ...] = ()
 
     @cached_property
     def faults(self) -> tuple[FaultPlace, ...]:
@@ -182,7 +184,7 @@ def check_score(read: ReadResult, name: str, rules: Sequence[str] = ()) -> Check
         track.name = voice
     score.tracks = TrackTickList(list(voices.values()))
     later = [sign.time for sign in read.marks.repeats if sign.kind == "ending" and min(sign.passes, default=1) > 1]
-    return CheckedScore(score, read.marks, _cut_at(chorale, later), tuple(rules))
+    return CheckedScore(score, read.marks, _cut_at(chorale, later), tuple(rules), tuple(read.fermatas_ticks))
 
 
 def _cut_at(chorale: Chorale, times: Iterable[Fraction]) -> Chorale:

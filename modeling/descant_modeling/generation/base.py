@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from symusic.core import ScoreTick
 
@@ -16,6 +16,26 @@ from descant_tokenizers.common.errors import InputError
 
 #: Tasks that start from a prompt; `compose` does not.
 TASKS: tuple[str, ...] = ("harmonize", "continue", "infill")
+
+
+class FixedPlace(NamedTuple):
+    """A note that a voice to write must have.
+
+    Attributes:
+        voice: Name of its voice.
+        onset_ticks: Onset in the ticks of the prompt.
+        duration_ticks: Length in the same ticks.
+        pitches: The MIDI pitches to choose from; a note to keep has one.
+        is_kept: True for a note to keep, which is no new note of the result.
+        velocity: MIDI velocity of a note to keep.
+    """
+
+    voice: str
+    onset_ticks: int
+    duration_ticks: int
+    pitches: tuple[int, ...]
+    is_kept: bool = True
+    velocity: int = 80
 
 
 @dataclass(frozen=True)
@@ -38,6 +58,8 @@ class Request:
         phrase_ends: Onsets of the last notes of phrases, in the score's ticks (from fermatas); empty to guess them.
         quantize: Show the model the notes of the prompt on 16ths and triplets; None does so if they are played by hand.
         harmonic_rhythm: How often the harmony changes: `note`, `beat`, `half-bar`, `bar`; None for the model's choice.
+        fixed: Notes that the voices to write must have, for four-part models; others are written around them.
+        free: First tick of the prompt at which others may begin, and the tick after the last; None for no limit.
     """
 
     task: str
@@ -53,6 +75,8 @@ class Request:
     phrase_ends: Sequence[int] = ()
     harmonic_rhythm: str | None = None
     quantize: bool | None = None
+    fixed: tuple[FixedPlace, ...] = ()
+    free: tuple[int, int] | None = None
 
     @property
     def prompt(self) -> ScoreTick:

@@ -21,6 +21,7 @@ from descant_modeling.decoding.engine.onnx_engine import OnnxModel
 from descant_modeling.decoding.infilling import Infiller, OnPiece, with_bars
 from descant_modeling.decoding.template import MAX_BAR_TOKENS, Span
 from descant_modeling.generation.base import TASKS, GenerationResult, Request, check_style, refuse_hints
+from descant_modeling.generation.fixed import fixed_of
 from descant_modeling.generation.planning import Plan, plan_of
 from descant_modeling.generation.prompts import Prompt, TickSpan, bar_indices
 from descant_modeling.generation.results import PartialResult, PartialSample, Players, released, without_notes
@@ -64,6 +65,7 @@ class CausalGenerator(ABC):
         partial = _start(prompt, prompt.piece, config, self._plan(request, prompt, ranks))
         base, players = self._tracks(prompt, ranks, config)
         share = 0.5 if num_bars and ranks else 1.0
+        partial.fixed = fixed_of(request, prompt, _up_to_the_end(prompt, ranks))
         if ranks:
             self._harmonize(partial, ranks, config, part_of(config.progress, 0.0, share))
         if num_bars:
@@ -90,7 +92,7 @@ class CausalGenerator(ABC):
         self, partial: PartialResult, ranks: Iterable[int], config: GenerationConfig, progress: OnProgress | None
     ) -> None:
         """Write voices that the prompt does not have, up to its end."""
-        spans = {rank: TickSpan(0, partial.prompt.end_ticks) for rank in ranks}
+        spans = _up_to_the_end(partial.prompt, ranks)
         self._write(partial, Task.HARMONIZE, spans, range(len(partial.prompt.bars)), config, progress)
 
     def _continue(
@@ -117,6 +119,7 @@ class CausalGenerator(ABC):
         spans = {rank: prompt.rewritable(rank, start, end) for rank in {prompt.ranks[index] for index in tracks}}
         plan = self._plan(request, prompt, spans)
         partial = _start(prompt, prompt.piece_without(tracks, start, end), config, plan)
+        partial.fixed = fixed_of(request, prompt, {rank: TickSpan(start, end) for rank in spans})
         self._write(partial, Task.INFILL, spans, range(first, last + 1), config, config.progress)
         base = without_notes(prompt.score, tracks, start, end)
         players = {rank: [index for index in prompt.players(rank) if index in tracks] for rank in spans}
@@ -155,6 +158,8 @@ class CausalGenerator(ABC):
             style=self._style(config),
             annotations=None if partial.plan is None else partial.plan.for_task(task),
             hint_stop=bars.stop,
+            fixed=partial.fixed.notes,
+            free=partial.fixed.free,
         )
         infiller = Infiller(self.model, self.checkpoint.layout, self.grammar, config)
         on_bar = None if config.on_bar is None else _sketcher(prompt, partial.pieces[0], target, config.on_bar)
@@ -221,6 +226,11 @@ def open_model(checkpoint: Checkpoint, engine: EngineName = "auto") -> EngineMod
         return OnnxModel(stack, weights)
     except (ValueError, KeyError):
         raise not_loaded(checkpoint.folder, "parameters are missing or have another size") from None
+
+
+def _up_to_the_end(prompt: Prompt, ranks: Iterable[int]) -> dict[int, TickSpan]:
+    """Return where new notes of voices may sound that the prompt does not have."""
+    return {rank: TickSpan(0, prompt.end_ticks) for rank in ranks}
 
 
 def _start(prompt: Prompt, piece: Piece, config: GenerationConfig, plan: Plan | None) -> PartialResult:

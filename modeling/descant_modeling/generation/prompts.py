@@ -126,13 +126,17 @@ class Prompt:
         begin = max((note.end for note in notes if note.time < start), default=0)
         return TickSpan(begin, min([latest, *(note.time for note in notes if note.time >= end)]))
 
+    def on_grid(self, parts: Iterable[TrackTick]) -> Piece:
+        """Return other parts on the grid of the prompt's bars; they are named as its own, at the pitch of the model."""
+        return _on_grid(self.vocabulary, self.score, self.bars, self.meters, parts)[0]
+
     def piece_without(self, indices: Collection[int], start: int, end: int) -> Piece:
         """Return the parts on the grid without the notes of some tracks that begin in a stretch."""
         kept = [
             _with_notes(part, [n for n in part.notes if index not in indices or not start <= n.time < end])
             for index, part in self.parts.items()
         ]
-        return _on_grid(self.vocabulary, self.score, self.bars, self.meters, kept)[0]
+        return self.on_grid(kept)
 
 
 def refine_prompt(vocabulary: Vocabulary, score: ScoreTick) -> ScoreTick:

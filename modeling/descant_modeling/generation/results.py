@@ -31,6 +31,7 @@ from descant_modeling.decoding.infilling import with_content
 from descant_modeling.decoding.sampler import one_for_each
 from descant_modeling.decoding.sequences import InfilledNotes
 from descant_modeling.generation.base import GenerationResult, Sample
+from descant_modeling.generation.fixed import Fixed
 from descant_modeling.generation.planning import Plan
 from descant_modeling.generation.prompts import Prompt, TickSpan
 from descant_tokenizers.scores.form import Form
@@ -65,20 +66,28 @@ class PartialSample:
     num_tokens: int = 0
     log_likelihood: float = 0.0
 
-    def add(self, prompt: Prompt, infilled: InfilledNotes, spans: Mapping[int, TickSpan]) -> None:
-        """Add new notes of some voices.
+    def add(
+        self,
+        prompt: Prompt,
+        infilled: InfilledNotes,
+        spans: Mapping[int, TickSpan],
+        kept_places: Collection[tuple[int, int]] = (),
+    ) -> None:
+        """Add new notes of some voices, but for those at the rank and grid onset of a note that is kept.
 
         The grid has the prompt's rhythm up to rounding only, so a note is cut to its voice's span, and left out if
         nothing of it remains.
         """
         scale = prompt.ticks_per_grid_tick
-        velocities = {rank: prompt.velocity(rank) for rank in spans}
+        velocities, grid_starts = {rank: prompt.velocity(rank) for rank in spans}, prompt.piece.bar_starts_ticks()
         self.num_tokens += infilled.num_tokens
         self.chords |= infilled.chords
         self.log_likelihood += infilled.log_likelihood
         for index, bar in sorted(infilled.notes.items()):
             start = prompt.bar_start(index)
             for note in bar:
+                if kept_places and (note.voice, grid_starts[index] + note.offset_ticks) in kept_places:
+                    continue
                 span = spans[note.voice]
                 begin = max(span.begin, start + floor(note.offset_ticks * scale))
                 end = min(span.end, start + floor((note.offset_ticks + note.duration_ticks) * scale))
@@ -101,12 +110,14 @@ class PartialResult:
         pieces: The music so far, as the model sees it: one piece that all samples share, or one for each.
         samples: The samples.
         plan: What hints say of the prompt, for a model with hints.
+        fixed: Notes that the voices to write must have.
     """
 
     prompt: Prompt
     pieces: list[Piece]
     samples: list[PartialSample]
     plan: Plan | None = None
+    fixed: Fixed = field(default_factory=Fixed)
 
     def add(self, infilled: Sequence[InfilledNotes], spans: Mapping[int, TickSpan]) -> None:
         """Add the new notes of each sample, within the spans of some voices."""
@@ -115,7 +126,7 @@ class PartialResult:
             for piece, new in zip(one_for_each(self.pieces, len(infilled)), infilled, strict=True)
         ]
         for sample, new in zip(self.samples, infilled, strict=True):
-            sample.add(self.prompt, new, spans)
+            sample.add(self.prompt, new, spans, self.fixed.kept_places)
 
     def result(
         self, base: ScoreTick, players: Players, *, given: tuple[str, ...], written: tuple[str, ...]
@@ -131,6 +142,7 @@ class PartialResult:
             given: Names of the prompt's voices.
             written: Names of the voices that were written.
         """
+        base = self.fixed.put_into(base, players)
         samples = (_finish(self.prompt, sample, base, players) for sample in self.samples)
         remarks, plan = self.prompt.remarks, self.plan
         if plan is None:
