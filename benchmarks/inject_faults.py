@@ -140,15 +140,14 @@ def _is_augmented(piece: Piece, old: int, new: int) -> bool:
     return (high - low) % 12 - _SIZES[number] in (1, 2, -10, -11)
 
 
-def read_piece(row: Mapping[str, Any]) -> Piece | None:
+def read_piece(name: str, score: ScoreTick) -> Piece | None:
     """Read a chorale; None if its notes are not on 16ths or it has an error already."""
-    score = row_to_score(row)
     unit = score.ticks_per_quarter // 4
     tracks = {track.name: track for track in score.tracks}
     if set(tracks) != set(VOICES) or any(n.time % unit or n.end % unit for t in score.tracks for n in t.notes):
         return None
     voices = [[Note(n.time // unit, n.end // unit, n.pitch) for n in tracks[voice].notes] for voice in VOICES]
-    piece = Piece(row["id"], score, voices, *tonic_and_mode(estimate_key(score)))
+    piece = Piece(name, score, voices, *tonic_and_mode(estimate_key(score)))
     end = max(line[-1].end for line in voices)
     rare = ("parallel_fifths", "parallel_octaves", "augmented_leaps", "wide_leaps", "range")
     return None if any(breach.rule in rare for breach in breaches(piece, voices, range(end))) else piece
@@ -256,7 +255,7 @@ def repair(model: Model, checked: CheckedScore, place: FaultPlace, *, with_bass:
 def measure(split: str, count: int, num_repairs: int, seed: int) -> dict[str, Any]:
     """Inject, find and repair; return the figures."""
     rng = random.Random(seed)
-    pieces = [piece for row in split_rows(split) if (piece := read_piece(row)) is not None]
+    pieces = [piece for row in split_rows(split) if (piece := read_piece(row["id"], row_to_score(row))) is not None]
     injected = injections(pieces, count, rng)
     rng.shuffle(injected)
     known = {piece.name: check_file(piece.score, piece.name)[0] for piece in pieces}
