@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from descant_modeling.api import load
+from descant_modeling.evaluation import repair
 from descant_modeling.evaluation.repair import repair_score
 from descant_tokenizers.corpora.chorales import chorale_files, read_chorale
 from descant_tokenizers.scores import VOICES
@@ -39,26 +41,20 @@ def test_every_fault_is_found_at_its_beat_and_none_elsewhere(found: Any) -> None
 
 def test_a_fault_that_is_not_there_is_not_found(found: Any) -> None:
     script, injected, _ = found
-    known = {injected[0].piece.name: script.check_file(injected[0].score, injected[0].piece.name)[0]}
-    assert script.find(injected[0], known)[:2] == (None, 1)
+    piece = injected[0].piece
+    known = {piece.name: script.check_file(piece.score, piece.name)[0]}
+    assert script.find(replace(injected[0], score=piece.score), known)[:2] == (None, 0)
 
 
-@pytest.mark.parametrize("index", [3, 11, 25])
-def test_repairs_change_one_note_of_the_named_voices(
-    found: Any, index: int, hints_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("index", [3, 25])
+def test_repairs_change_one_note_of_the_named_voices(found: Any, index: int, hints_checkpoint: Path) -> None:
     script, _, results = found
     place, _, checked, _ = results[index]
-    model = load(str(hints_checkpoint), "cpu")
-    result = repair_score(model, checked, [place], VOICES[1:])
-    assert result.mended == (place,)
-    assert result.left == ()
-    assert len(result.rewritten) == 1
-    notes = [
-        {(t.name, n.time, n.end, n.pitch) for t in each.score.tracks for n in t.notes}
-        for each in (checked, result.checked)
-    ]
-    assert len(notes[0] - notes[1]) == len(notes[1] - notes[0]) == 1
+    result = repair_score(load(str(hints_checkpoint), "cpu"), checked, [place], VOICES[1:])
+    assert (result.mended, result.left, len(result.rewritten)) == ((place,), (), 1)
+    scores = (checked.score, result.checked.score)
+    before, after = ({(t.name, n.time, n.end, n.pitch) for t in score.tracks for n in t.notes} for score in scores)
+    assert len(before - after) == len(after - before) == 1
     assert script._key(place) not in {script._key(other) for other in result.checked.faults}
     assert len(result.checked.faults) == len(checked.faults) - 1
 
@@ -72,19 +68,14 @@ def test_a_fault_of_other_voices_is_left(found: Any, hints_checkpoint: Path) -> 
 
 
 def test_new_notes_mend_what_no_pitch_can(found: Any, hints_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from descant_modeling.evaluation import repair
-
     _, injected, results = found
-    index = next(
-        index for index, each in enumerate(injected) if each.rule == "parallel_fifths" and {1, 2} & set(each.voices)
-    )
+    index = next(i for i, each in enumerate(injected) if each.rule == "parallel_fifths" and {1, 2} & set(each.voices))
     place, _, checked, _ = results[index]
     monkeypatch.setattr(repair._Repairer, "_change_pitch", lambda *_: False)
     result = repair_score(load(str(hints_checkpoint), "cpu"), checked, [place], VOICES[1:])
-    soprano = [[(n.time, n.pitch) for n in each.score.tracks[0].notes] for each in (checked, result.checked)]
-    assert [
-        (time * result.checked.score.ticks_per_quarter // checked.score.ticks_per_quarter, p) for time, p in soprano[0]
-    ] == soprano[1]
+    scale = result.checked.score.ticks_per_quarter // checked.score.ticks_per_quarter
+    before, after = (each.score.tracks[0].notes for each in (checked, result.checked))
+    assert [(n.time * scale, n.end * scale, n.pitch) for n in before] == [(n.time, n.end, n.pitch) for n in after]
     if result.mended:  # an untrained model may fail, but never makes an error instead
         assert len(result.checked.worst("error")) < len(checked.worst("error"))
     else:
