@@ -53,6 +53,7 @@ def test_limits_arrive(descant: Callable[..., Any], served: list[tuple[str, int,
         (["--seconds", "0"], "--seconds is 0. Give 1 to 3600"),
         (["--queue", "-1"], "--queue is -1. Give 0 to 1000"),
         (["--host", "203.0.113.1", "--port", "7860"], "Cannot listen on 203.0.113.1:7860"),
+        (["--engine", "onnx", "--device", "cuda"], "The engine onnx runs on the CPU, not on cuda."),
     ],
 )
 def test_what_cannot_be_is_one_sentence(

@@ -12,9 +12,12 @@ import pytest
 import descant_modeling
 import descant_tokenizers
 from descant_modeling.api import load, load_generator
-from descant_modeling.decoding.config import GenerationConfig
+from descant_modeling.app.service import Service
+from descant_modeling.cli.evaluate.common import load_harmonizer
+from descant_modeling.decoding.config import EngineName, GenerationConfig
 from descant_modeling.decoding.engine.onnx_engine import OnnxModel
 from descant_modeling.decoding.engine.torch_engine import TorchModel
+from descant_modeling.evaluation.harmonizers import causal_generator
 from descant_modeling.generation.base import Request
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import read_score
@@ -87,6 +90,16 @@ def test_both_engines_write_music_and_the_same_seed_gives_the_same(repo_root: Pa
         assert first == again
     assert isinstance(load(engine="auto", device="cpu").generator.model, OnnxModel)
     assert isinstance(load(engine="torch", device="cpu").generator.model, TorchModel)
+
+
+@pytest.mark.parametrize(("engine", "kind"), [("onnx", OnnxModel), ("torch", TorchModel)])
+def test_the_page_and_the_evaluations_take_an_engine(tiny_checkpoint: Path, engine: EngineName, kind: type) -> None:
+    (generator,) = Service([str(tiny_checkpoint)], engine=engine).generators.values()
+    harmonizer = load_harmonizer(str(tiny_checkpoint), None, engine)
+    assert isinstance(generator.model, kind)
+    assert isinstance(causal_generator(harmonizer).model, kind)
+    with pytest.raises(InputError, match="Give auto, onnx or torch"):
+        load_harmonizer(str(tiny_checkpoint), None, "jax")
 
 
 @pytest.mark.parametrize(
