@@ -324,7 +324,7 @@ def test_timewise_scores_are_read() -> None:
 def test_a_container_names_the_score_whatever_the_suffix(name: str, tmp_path: Path) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("a.xml", xml([START + D]) + " " * 2 * Limits().max_bytes)  # refused if it were unpacked
+        archive.writestr("a.xml", xml([START + D]) + b" " * 2 * Limits().max_bytes)  # refused if it were unpacked
         archive.writestr("sheet/b.xml", xml([START + C], head="<work><work-title>B</work-title></work>"))
         container = "<container><rootfiles><rootfile full-path='sheet/b.xml'/></rootfiles></container>"
         archive.writestr("META-INF/container.xml", container)
