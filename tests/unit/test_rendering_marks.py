@@ -152,7 +152,8 @@ def test_tempos_have_the_note_value_of_the_beat(
 
 def test_a_dotted_tempo_is_engraved_with_its_dot() -> None:
     page = rendering(read_score_report(CASES / "xml_dotted_tempo.musicxml", marks=True)).svg_pages[0]
-    assert "\u2669.</tspan>" in page
+    note, dot = re.findall(r"<path style=.*? />", page)
+    assert len(note) > len(dot) > 0
 
 
 def test_authors_are_printed() -> None:
@@ -193,7 +194,7 @@ def test_a_long_name_is_printed_whole() -> None:
 def test_the_default_sheet_of_four_voices_comes_back_as_four_voices() -> None:
     closed = read_score_report(CASES / "xml_closed_hymn.musicxml", marks=True)
     look = rendering(closed)
-    assert "Soprano, Alto" in look.musicxml
+    assert "Soprano\nAlto<" in look.musicxml
     again = read_again(look)
     assert [track.name for track in again.score.tracks] == ["Soprano", "Alto", "Tenor", "Bass"]
     assert contents(again.score) == contents(closed.score)

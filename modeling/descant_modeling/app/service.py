@@ -25,6 +25,7 @@ from descant_modeling.generation.base import GenerationResult, MusicGenerator, c
 from descant_modeling.generation.multitrack import MultitrackGenerator
 from descant_modeling.models.checkpoints import embedded_models
 from descant_tokenizers.common.errors import InputError, MissingExtraError, printable
+from descant_tokenizers.common.files import title_of
 from descant_tokenizers.scores import bars_of, read_score
 
 __all__ = ["Service", "example_files", "for_page", "shown_name"]
@@ -102,7 +103,7 @@ class Service:
     def _open(self, session: Session, read: ScoreTick, path: Path) -> Drawing:
         score = _with_distinct_names(read)
         self.limits.check(score, path.name)
-        return drawing_of_score(score, _title_of(path)) | {"source": session.keep_source(score)}
+        return drawing_of_score(score, title_of(path.stem)) | {"source": session.keep_source(score)}
 
     def open_example(self, session: Session, title: str) -> Drawing:
         """Read one of `example_files` for the editor."""
@@ -264,7 +265,7 @@ def example_files() -> dict[str, Path]:
     folders = [Path(__file__).parent / "examples", Path(__file__).parents[3] / "examples"]
     folder = next((folder for folder in folders if folder.is_dir()), None)
     files = sorted(folder.iterdir()) if folder else []
-    return {_title_of(file): file for file in files if file.suffix in (".mid", ".abc", ".musicxml")}
+    return {title_of(file.stem): file for file in files if file.suffix in (".mid", ".abc", ".musicxml")}
 
 
 def shown_name(name: str) -> str:
@@ -278,10 +279,6 @@ def for_page(error: Exception) -> str:
     for words, ours in _PAGE_WORDS.items():
         message = message.replace(words, ours)
     return message[:1].upper() + message[1:]
-
-
-def _title_of(path: Path) -> str:
-    return path.stem.replace("-", " ").replace("_", " ").capitalize()
 
 
 def _with_distinct_names(score: ScoreTick) -> ScoreTick:

@@ -44,6 +44,7 @@ def generate_command(
     out: opt.Out = None,
     formats: opt.Formats = None,
     layout: opt.Layout = None,
+    colors: opt.Colors = True,
     key: opt.KeyName = None,
     chords: opt.Chords = None,
     phrases: opt.Phrases = "auto",
@@ -120,7 +121,8 @@ def generate_command(
     paths = (free_outputs if out is None else numbered)(path, num_samples)
     marks, look = read.marks if read else Marks(), {"arrangement": layout, "chosen_key": spelled, "sound": sound}
     form = read.form if read and request.task != "continue" else None
-    renderings = renderings_of(result.samples, name, request.task, marks, with_chords=chords == "", form=form, **look)
+    shape = {"with_chords": chords == "", "is_colored": colors}
+    renderings = renderings_of(result.samples, name, request.task, marks, form=form, **shape, **look)
     files = write_renderings(dict(zip(paths, renderings, strict=True)), forms, force=force)
     seconds = time.monotonic() - started
     outcome = Outcome(prompt, model, request, seed, result, renderings, files, generation_seconds, seconds)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from descant_tokenizers.common.errors import shown
+from descant_tokenizers.common.files import title_of
 
 if TYPE_CHECKING:
     from symusic.core import NoteTick
@@ -55,7 +56,7 @@ def renderings_of(samples: Sequence[Sample], name: str, task: str, marks: Marks,
     """Prepare each sample for its formats, with the marks of the prompt; `options` are fields of `Rendering`."""
     from descant_tokenizers.rendering.write import Rendering
 
-    title, caption = marks.title or name, f"{name}: {task}"
+    title, caption = marks.title or title_of(name), f"{name}: {task}"
     return [
         Rendering(sample.score, title, caption, is_given=_given_rule(sample), marks=marks, **options)
         for sample in samples

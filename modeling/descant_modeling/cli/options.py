@@ -55,6 +55,9 @@ Layout = Annotated[
     LayoutName | None,
     typer.Option(help="Sheet music with one voice per staff (open) or two (closed, the default for four voices)."),
 ]
+Colors = Annotated[
+    bool, typer.Option("--colors/--no-colors", help="Sheet music in two colors: black for given notes, blue for added.")
+]
 HarmonicRhythmName = Literal["auto", "note", "beat", "half-bar", "bar"]
 KeyName = Annotated[
     str | None,

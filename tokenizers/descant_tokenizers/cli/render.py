@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.common.files import FORMATS, check_outputs, parse_formats, rendering_name
+from descant_tokenizers.common.errors import InputError, shown
+from descant_tokenizers.common.files import FORMATS, check_outputs, parse_formats, rendering_name, title_of
 from descant_tokenizers.rendering import Layout, SoundName
 
 
@@ -57,7 +57,7 @@ def render_command(
     names = None if given is None else _parse_tracks(given, [track.name for track in read.score.tracks])
     rendering = Rendering(
         score,
-        title=read.marks.title or file.stem,
+        title=read.marks.title or title_of(shown(file.stem)),
         is_given=None if names is None else (lambda track, note: track in names),
         arrangement=layout,
         chosen_key=chosen_key,

@@ -144,6 +144,12 @@ def rendering_name(stem: Path, formats: Sequence[str], source: Path) -> Path:
     return name
 
 
+def title_of(stem: str) -> str:
+    """Return the title that the name of a file suggests: `Ode to joy` for `ode-to-joy`."""
+    words = stem.replace("-", " ").replace("_", " ").strip()
+    return words[:1].upper() + words[1:]
+
+
 def numbered(path: Path, count: int) -> list[Path]:
     """Return `count` names: `x.mid`, `x-2.mid`, `x-3.mid`, ..."""
     return list(itertools.islice(_names(path), count))

@@ -37,7 +37,8 @@ _SEVENTH = 3  # index of the seventh among a chord's tones
 _RARE = {"augmented": 0.1, "diminished": 0.05, "diminished-seventh": 0.05, "half-diminished": 0.05}
 _FOREIGN = 1.0  # cost of a note outside the chord, relative to the gain of one inside
 _MISSING = (0.6, 0.35, 0.05, 0.35)  # cost of a missing root, third, fifth, seventh
-_PASSING = 0.5
+_PASSING = 0.5  # cost of a seventh that enters after the beat
+_LATE = 0.2  # of another tone, if there are others on the beat
 _SYMMETRIC = "diminished-seventh"  # any of its tones could be the root
 _BASS_IS_ROOT = 0.1
 _MIN_FIT = 0.3  # below it, no chord is named
@@ -115,8 +116,15 @@ def _chord_in(notes: NDArray[np.int64], start: int, end: int, key: Key) -> Chord
     struck = sounding[sounding[:, 0] <= start]  # what sounds on the beat
     on_beat = {int(pitch) % 12 for pitch in struck[:, 2]}
     bass = int((struck if len(struck) else sounding)[:, 2].min()) % 12
-    fit, _, root, kind = max(
-        (_fit(weights, root, kind, bass, on_beat), fifths_of(root, key.sharps), root, kind)
+    scale = _scale_of(key)
+    fit, _, _, root, kind = max(
+        (
+            _fit(weights, root, kind, bass, on_beat),
+            _num_inside(root, kind, scale),
+            fifths_of(root, key.sharps),
+            root,
+            kind,
+        )
         for root in range(12)
         for kind in _QUALITIES
     )
@@ -126,12 +134,24 @@ def _chord_in(notes: NDArray[np.int64], start: int, end: int, key: Key) -> Chord
     return _named(start, root, kind, bass if bass in tones else root, key)
 
 
+def _scale_of(key: Key) -> set[int]:
+    """Return the pitch classes of a key signature."""
+    return {(key.sharps * 7 + step) % 12 for step in MAJOR_SCALE}
+
+
+def _num_inside(root: int, kind: str, scale: Collection[int]) -> int:
+    """Return how many more tones of a chord are in a scale than outside."""
+    return sum(1 if (root + step) % 12 in scale else -1 for step in _QUALITIES[kind].steps)
+
+
 def _fit(weights: NDArray[np.float64], root: int, kind: str, bass: int, on_beat: Collection[int]) -> float:
-    """Return how well a chord fits the notes of a beat; a seventh that enters after the beat is a passing note."""
+    """Return how well a chord fits the notes of a beat, of which those that enter after the beat count less."""
     tones = [(root + step) % 12 for step in _QUALITIES[kind].steps]
     inside = float(weights[tones].sum())
     missing = sum(cost for tone, cost in zip(tones, _MISSING, strict=False) if weights[tone] == 0)
     passing = _PASSING if len(tones) > _SEVENTH and on_beat and tones[_SEVENTH] not in on_beat else 0.0
+    if len(on_beat) >= _MIN_TONES:
+        passing += _LATE * sum(weights[tone] > 0 and tone not in on_beat for tone in tones[:_SEVENTH])
     bonus = _BASS_IS_ROOT if bass == root and kind != _SYMMETRIC else 0.0
     return inside - _FOREIGN * (1 - inside) - missing - passing + bonus - _RARE.get(kind, 0.0)
 
@@ -166,8 +186,7 @@ def _is_secondary_dominant(degree: int, pitches: Collection[int], kind: str, key
     """Return True for a possible secondary dominant: a dominant seventh, or a major triad with a chromatic third."""
     if degree == _DOMINANT or kind not in ("major", "dominant"):
         return False
-    scale = {(key.sharps * 7 + step) % 12 for step in MAJOR_SCALE}
-    return kind == "dominant" or (degree != 1 and not scale.issuperset(pitches))
+    return kind == "dominant" or (degree != 1 and not _scale_of(key).issuperset(pitches))
 
 
 def _degree(numeral: RomanNumeral, key: Key) -> str:

@@ -34,6 +34,8 @@ from music21.musicxml.m21ToXml import GeneralObjectExporter
 from music21.musicxml.xmlObjects import MusicXMLExportException
 
 from descant_tokenizers.common.errors import InputError, printable
+from descant_tokenizers.rendering.accidentals import show_accidentals
+from descant_tokenizers.rendering.durations import mark_tuplet, set_value
 from descant_tokenizers.rendering.layers import (
     Displacement,
     Layer,
@@ -47,7 +49,7 @@ from descant_tokenizers.rendering.layers import (
     measures_of,
     staves_of,
 )
-from descant_tokenizers.rendering.rhythm import NoteValue, TimeSignature, Tuplet, note_values, tuplets_of
+from descant_tokenizers.rendering.rhythm import TimeSignature, Tuplet, note_values, tuplets_of
 from descant_tokenizers.rendering.signs import (
     EXTENDED,
     FAULT_COLOR,
@@ -69,10 +71,9 @@ if TYPE_CHECKING:
 
 ADDED_COLOR = "#0072B2"
 MAX_NOTES = 20_000
+_LEGEND = "black: given, blue: added"
 _MAX_TITLE = 120
 _MAX_TEMPOS = 8  # a recorded performance has hundreds; then only the first is printed
-_LONG_TYPES = {Fraction(8): "breve", Fraction(4): "whole", Fraction(2): "half", Fraction(1): "quarter"}
-_SHORT_TYPES = ("eighth", "16th", "32nd", "64th", "128th")
 
 _Elements = Iterator[tuple[Fraction, note.GeneralNote]]
 """Notes and rests, each with its offset in its measure."""
@@ -103,14 +104,19 @@ def notate(rendering: Rendering) -> tuple[str, Displacement]:
         for number, (track, (layers, _), part) in enumerate(zip(tracks, layered, parts, strict=True), start=1)
     ]
     result = _Notation(rendering, measures).score(voices)
+    exporter = GeneralObjectExporter()
+    exporter.makeNotation = (
+        False  # all is made here; music21 would also copy the score, and count chord symbols as notes
+    )
     try:
-        data: bytes = GeneralObjectExporter().parse(result)
+        data: bytes = exporter.parse(result)
     except MusicXMLExportException as error:
         reason = printable(str(error), 100)
         raise InputError(f"The score's bars cannot be written ({reason}). Correct its time signatures.") from error
     moved = [each for _, each in layered]
     title = printable(rendering.title or marks.title, _MAX_TITLE)
-    return finished(data.decode("utf-8"), title, marks), Displacement(
+    legend = _LEGEND if rendering.is_colored and rendering.is_given is not None else ""
+    return finished(data.decode("utf-8"), title, marks, legend), Displacement(
         sum(m.num_notes for m in moved), max(m.largest for m in moved)
     )
 
@@ -141,8 +147,8 @@ class _Notation:
             result.append(self._part(f"P{number}", staff))
         parts = list(result.parts)
         is_choir = len(staves) == len(voices) and {voice.name for voice in voices} <= set(VOICES)
-        if len(parts) > 1:  # a choir's bar lines leave room for the lyrics between staves
-            result.insert(0, StaffGroup(parts, symbol="bracket", barTogether=not is_choir))
+        if len(parts) > 1:  # bar lines leave room for the lyrics between staves
+            result.insert(0, StaffGroup(parts, symbol="bracket", barTogether=not (is_choir or self._marks.lyrics)))
         self._write_above(parts[0])
         self._write_below(parts[-1])
         self._write_slurs(parts)
@@ -150,9 +156,9 @@ class _Notation:
 
     def _part(self, part_id: str, staff: Staff) -> AnyStream:
         part = stream.Part(id=part_id)
-        part.partName = printable(", ".join(voice.name for voice in staff), _MAX_TITLE)
+        part.partName = "\n".join(printable(voice.name, _MAX_TITLE) for voice in staff)
         part.insert(0, _instrument(staff[0].program))
-        part.partAbbreviation = "/".join(voice.name[0] for voice in staff) if len(staff) > 1 else None
+        part.partAbbreviation = "\n".join(f"{voice.name[0]}." for voice in staff) if len(staff) > 1 else None
         before = None
         for index, own in enumerate(self._measures):
             measure = stream.Measure(number=own.number)
@@ -170,7 +176,7 @@ class _Notation:
                 measure.paddingRight = float(missing)
             self._fill(measure, own, staff)
             part.append(measure)
-        part.makeAccidentals(inPlace=True, cautionaryNotImmediateRepeat=False)
+        show_accidentals(part)
         for measure in part.getElementsByClass(stream.Measure):
             stream.makeNotation.makeBeams(measure, inPlace=True)
         last = part.getElementsByClass(stream.Measure).last()
@@ -197,12 +203,17 @@ class _Notation:
         for voice in staff:
             sounding = [inside for layer in voice.layers if (inside := _inside(layer, own))]
             chosen += [(voice, inside) for inside in sounding or [()]]
+        rests: set[tuple[Fraction, float]] = set()
         for number, (voice, layer) in enumerate(chosen, start=1):
             target = measure if len(chosen) == 1 else stream.Voice(id=str(number))
             is_upper = None
             if len(chosen) > 1:
                 is_upper = voice is staff[0] if len(staff) > 1 else number % 2 == 1
             for offset, element in self._elements(voice, layer, own, is_upper):
+                if element.isRest and not element.duration.tuplets:
+                    place = offset, float(element.quarterLength)
+                    element.style.hideObjectOnPrint = place in rests  # one rest stands for all voices of a staff
+                    rests.add(place)
                 target.insert(offset, element)
             if target is not measure:
                 measure.insert(0, target)
@@ -221,7 +232,7 @@ class _Notation:
             values = note_values(own.meter, start + shift, end + shift, tuplets, is_rest=True) if start < end else ()
             for value in values:
                 rest = note.Rest()
-                _set_value(rest, value, members)
+                set_value(rest, value, members)
                 yield value.start - own.offset, rest
 
         at = own.start
@@ -233,21 +244,21 @@ class _Notation:
                 is_first = index == 0 and group.onset == begin
                 is_last = index + 1 == len(values) and group.end == end
                 element = self._element(voice, group, is_first=is_first, is_last=is_last, is_upper=is_upper)
-                _set_value(element, value, members)
+                set_value(element, value, members)
                 for grace in self._graces(voice, group) if is_first else ():
                     yield value.start - own.offset, grace
                 yield value.start - own.offset, element
             at = end
         yield from rests(at, own.end)
         for elements in members.values():
-            _mark_tuplet(elements)
+            mark_tuplet(elements)
 
     def _element(
         self, voice: Voice, group: NoteGroup, *, is_first: bool, is_last: bool, is_upper: bool | None
     ) -> note.NotRest:
         heads = [self._head(voice, number, group, is_given=given) for number, given in group.pitches]
         element: note.NotRest = heads[0] if len(heads) == 1 else chord.Chord(heads)
-        if len(heads) > 1 and not any(given for _, given in group.pitches):
+        if self._rendering.is_colored and len(heads) > 1 and not any(given for _, given in group.pitches):
             element.style.color = ADDED_COLOR  # includes the stem and the beam, as that of a single head does
         tied = {(False, False): "continue", (False, True): "stop", (True, False): "start"}.get((is_first, is_last))
         if tied is not None:
@@ -270,7 +281,7 @@ class _Notation:
         head = note.Note(self._spelled(number, group.onset, place))
         if (voice.name, group.time, number) in self._rendering.marked:
             head.style.color = FAULT_COLOR
-        elif not is_given:
+        elif self._rendering.is_colored and not is_given:
             head.style.color = ADDED_COLOR
         return head
 
@@ -326,12 +337,8 @@ class _Notation:
         )
 
     def _write_above(self, part: AnyStream) -> None:
-        """Write the legend, repeats, words, tempos and chord symbols above the first staff."""
+        """Write repeats, words, tempos and chord symbols above the first staff."""
         marks, above = self._marks, Annotator(part, self._measures)
-        if self._rendering.is_given is not None:
-            legend = expressions.TextExpression("black: given, blue: added")
-            legend.placement = "above"
-            above.insert(Fraction(0), legend)
         write_signs(part, self._measures, marks.repeats)
         above.write_words(marks.words, is_above=True)
         tempos = [(self._quarters(event.time), event.qpm) for event in self._score.tempos]
@@ -385,32 +392,3 @@ def _measure_rest(own: PrintedMeasure) -> note.Rest:
     rest.duration.quarterLength = own.length
     rest.fullMeasure = True
     return rest
-
-
-def _set_value(element: note.GeneralNote, value: NoteValue, members: dict[Tuplet, list[note.GeneralNote]]) -> None:
-    """Give a note or rest its value, and record the members of tuplets."""
-    kind, dots = _type_of(value.written)
-    element.duration = duration.Duration(type=kind, dots=dots)
-    if value.tuplet is not None:
-        unit, _ = _type_of(value.tuplet.unit * value.tuplet.actual / value.tuplet.normal)
-        element.duration.appendTuplet(duration.Tuplet(value.tuplet.actual, value.tuplet.normal, unit))
-        members.setdefault(value.tuplet, []).append(element)
-
-
-def _type_of(written: Fraction) -> tuple[str, int]:
-    """Return music21's name of a note value, and its number of dots."""
-    dots = 1 if written.numerator % 3 == 0 else 0
-    plain = written * 2 / 3 if dots else written
-    return _LONG_TYPES.get(plain) or _SHORT_TYPES[plain.denominator.bit_length() - 2], dots
-
-
-def _mark_tuplet(elements: Sequence[note.GeneralNote]) -> None:
-    """Mark where a tuplet begins and ends; one that a beam joins needs no bracket."""
-    is_beamed = all(element.duration.type in _SHORT_TYPES and not element.isRest for element in elements)
-    for element in elements:
-        element.duration.tuplets[0].bracket = not is_beamed
-    first, last = elements[0].duration.tuplets[0], elements[-1].duration.tuplets[0]
-    if first is last:
-        first.type = "startStop"
-    else:
-        first.type, last.type = "start", "stop"

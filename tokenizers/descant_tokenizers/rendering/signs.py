@@ -16,6 +16,7 @@ from music21 import bar, duration, dynamics, expressions, harmony, repeat, spann
 from descant_tokenizers.rendering.chords import ChordName
 from descant_tokenizers.rendering.layers import PrintedMeasure, measure_at
 from descant_tokenizers.rendering.spelling import note_name
+from descant_tokenizers.rendering.svg_text import stacked_figures
 from descant_tokenizers.scores.chords import CHORD_SUFFIXES, NO_CHORD_SYMBOL
 from descant_tokenizers.scores.marks import Marks, Metronome, RepeatSign, Words
 
@@ -155,7 +156,7 @@ class Annotator:
             if not numerals:
                 self.insert(Fraction(name.time_ticks, ticks_per_quarter), _found_chord(name))
             elif name.numeral:
-                numeral = expressions.TextExpression(name.numeral)
+                numeral = expressions.TextExpression(stacked_figures(name.numeral))
                 numeral.placement = "below"
                 numeral.style.absoluteY = _NUMERALS_Y
                 self.insert(Fraction(name.time_ticks, ticks_per_quarter), numeral)
@@ -210,24 +211,28 @@ def _chord_of(text: str) -> Any:
     return symbol
 
 
-def _credits(title: str, marks: Marks) -> str:
-    """Return what stands on the page: engravers print the authors only if it is stated."""
-    if not marks.composer and not marks.lyricist:
+def _credits(title: str, marks: Marks, legend: str) -> str:
+    """Return what stands on the page: engravers print more than the title only if it is stated."""
+    if not (marks.composer or marks.lyricist or legend):
         return ""
-    places = (("title", title, "center", "top"), ("composer", marks.composer, "right", "bottom"))
-    words = ""
-    for kind, text, justify, valign in (*places, ("lyricist", marks.lyricist, "left", "bottom")):
-        if text:
-            size = ' font-size="18"' if kind == "title" else ""
-            words += f"""  <credit page="1">
+    places = (
+        ("title", title, 'font-size="18" justify="center" valign="top"'),
+        ("composer", marks.composer, 'justify="right" valign="bottom"'),
+        ("subtitle", legend, 'font-size="9" font-style="italic" justify="center" valign="bottom"'),
+        ("lyricist", marks.lyricist, 'justify="left" valign="bottom"'),
+    )
+    return "".join(
+        f"""  <credit page="1">
     <credit-type>{kind}</credit-type>
-    <credit-words{size} justify="{justify}" valign="{valign}">{escape(text)}</credit-words>
+    <credit-words {style}>{escape(text)}</credit-words>
   </credit>
 """
-    return words
+        for kind, text, style in places
+        if text
+    )
 
 
-def finished(text: str, title: str, marks: Marks) -> str:
+def finished(text: str, title: str, marks: Marks, legend: str) -> str:
     """Return MusicXML of music21 with what it does not write: plain part ids, lines of melismas, sounds of jumps.
 
     It names parts at random: numbered, the same score gives the same file. Where a score has no title or composer, it
@@ -240,7 +245,7 @@ def finished(text: str, title: str, marks: Marks) -> str:
     if not marks.composer:
         text = re.sub(r'\s*<creator type="composer">Music21</creator>', "", text)
     text = re.sub(r"\s*<movement-title>Music21 Fragment</movement-title>", "", text)
-    text = text.replace("  <part-list>", f"{_credits(title, marks)}  <part-list>", 1)
+    text = text.replace("  <part-list>", f"{_credits(title, marks, legend)}  <part-list>", 1)
     text = _TEMPO.sub(r'<direction placement="above">\2\1', text)
     text = _EXTENDED_TEXT.sub(r"\1\2\3\n\1<extend />", text)
     text = _LINE_END.sub('<extend type="stop" />', text)

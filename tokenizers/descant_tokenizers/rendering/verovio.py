@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.rendering.svg_text import with_drawn_signs
 
 _OPTIONS = {
     "xmlIdSeed": 1,  # the same score gives the same file
@@ -23,6 +24,8 @@ _OPTIONS = {
     "footer": "none",
     "smuflTextFont": "none",
     "spacingStaff": 10,
+    "spacingBracketGroup": 13,
+    "topMarginHarm": 2.5,
     "spacingSystem": 8,
     # Verovio measures words in Times; without that font they are up to a fifth wider and need room.
     "lyricSize": 4.0,
@@ -30,42 +33,28 @@ _OPTIONS = {
     "pageMarginLeft": 90,
 }
 _SPACING = 0.25  # verovio's default `spacingLinear`
-_CHORD_SPACING = 0.45  # room for chord symbols, which do not push notes apart
+_CHORD_SPACING = 0.35  # chord symbols push notes apart, unevenly if these are close
 _SPACING_FACTORS = (1.0, 0.93, 0.86, 1.1)  # tried in turn until the last system has more than one bar
-# Verovio sets these signs in a music font, which few programs find; every text font has these characters.
-_SIGNS = {
-    **dict.fromkeys(("\ue260", "\uea64"), "♭"),
-    **dict.fromkeys(("\ue261", "\uea65"), "♮"),
-    **dict.fromkeys(("\ue262", "\uea66"), "♯"),
-    **dict.fromkeys(("\ue264", "\uea63"), "♭♭"),
-    **dict.fromkeys(("\ue263", "\uea67"), "♯♯"),
-    "\ueca2": "𝅝",
-    "\ueca3": "𝅗𝅥",
-    "\ueca5": "♩",
-    "\ueca7": "♪",
-    "\ueca9": "𝅘𝅥𝅯",
-}
-_DOT = " \uecb7"  # behind the note of a tempo
-_SIGN_FONTS = "DejaVu Sans,Segoe UI Symbol,Apple Symbols,serif"
-_SIGN_SIZE = 0.6  # relative to verovio's size, which suits its font
-_SIGN = re.compile(rf'<tspan font-family="[^"]*" font-size="(\d+)px">([{"".join(_SIGNS)}])((?:{_DOT})*)</tspan>')
+_TITLE_SIZE, _CREDIT_SIZE = "170%", "90%"
+_HEAD = re.compile(r"<pgHead.*?</pgHead>", re.DOTALL)
+_TEMPO = re.compile(r"<tempo (xml:id=\S+ )[^>]*?(tstamp=\S+?)(?: [^>]*)?>(.*?)</tempo>", re.DOTALL)
 _BEAM = re.compile(r'class="beam">\s*(?:<polygon [^>]*/>\s*)+<g [^>]*class="(?:note|chord)" color="(#\w+)"')
 
 # A4 in CSS pixels (96 per inch), and the margin around the engraving.
 _WIDTH, _HEIGHT, _MARGIN = 794, 1123, 28
 _SIZE = re.compile(r'<svg width="(\d+)px" height="(\d+)px"')
+_NUMBER = 'font-family="Times, serif" font-size="12px" text-anchor="middle"'
+# Viewers draw the thinnest lines a pixel wide, and verovio outlines what it fills.
+_STROKES = re.compile(r"(#\w+) ellipse, #\w+ path, #\w+ polygon, #\w+ polyline, #\w+ rect \{stroke:currentColor\}")
 # Cairo uses one font for all characters, and few fonts have these.
-_WORDS_FOR_SIGNS = str.maketrans(
-    {"♩": "quarter", "♪": "eighth", "𝅗𝅥": "half", "♭": "b", "♯": "#", "♮": "n", "\u203f": "_"}
-)
+_PLAIN = str.maketrans({"♭": "b", "♯": "#", "♮": "n", "\u203f": "_"})
 
 
-def svg_pages(musicxml: str, *, has_chords: bool = False) -> list[str]:
+def svg_pages(musicxml: str) -> list[str]:
     """Engrave a score.
 
     Args:
         musicxml: The file's text.
-        has_chords: Leave room for chord symbols.
 
     Returns:
         One SVG document per page, each as wide as A4 and no higher than its content.
@@ -74,9 +63,9 @@ def svg_pages(musicxml: str, *, has_chords: bool = False) -> list[str]:
         InputError: verovio cannot read the text.
     """
     toolkit = _toolkit(musicxml, _OPTIONS)
-    first: list[str] = []
+    spacing, first = _CHORD_SPACING if "<harmony" in musicxml else _SPACING, list[str]()
     for factor in _SPACING_FACTORS:
-        toolkit.setOptions({"spacingLinear": factor * (_CHORD_SPACING if has_chords else _SPACING)})
+        toolkit.setOptions({"spacingLinear": factor * spacing})
         toolkit.redoLayout()
         pages = [_finished(toolkit.renderToSVG(page)) for page in range(1, toolkit.getPageCount() + 1)]
         first = first or pages
@@ -125,9 +114,27 @@ def _toolkit(musicxml: str, options: dict[str, Any]) -> Any:
     # verovio finds its fonts only in the thread that imported it.
     toolkit.setResourcePath(str(Path(verovio.__file__).parent / "data"))
     toolkit.setOptions(options)
-    if not toolkit.loadData(musicxml):
+    is_read = toolkit.loadData(musicxml)
+    if is_read and ("<harmony" in musicxml or "<credit " in musicxml):
+        is_read = toolkit.loadData(_rearranged(toolkit.getMEI()))
+    if not is_read:
         raise InputError("The score cannot be engraved by verovio. Choose another format.")
     return toolkit
+
+
+def _rearranged(mei: str) -> str:
+    """Return verovio's own form of a score with a large title, and with tempos above the chord symbols."""
+    head = _HEAD.search(mei)
+    if head is not None:
+        large = head[0].replace('valign="top"', f'valign="top" fontsize="{_TITLE_SIZE}"')
+        mei = mei.replace(head[0], large.replace('valign="bottom"', f'valign="bottom" fontsize="{_CREDIT_SIZE}"'))
+    return _TEMPO.sub(_above_chords, mei.replace("<harm ", '<harm n="1" ')) if "<harm " in mei else mei
+
+
+def _above_chords(tempo: re.Match[str]) -> str:
+    """Make a second line of chord symbols of the tempos, which verovio would set below the first."""
+    name, time, text = tempo.groups()
+    return f'<harm {name}n="2" place="above" staff="1" {time}><rend fontweight="bold">{text}</rend></harm>'
 
 
 def _ends_with_a_lonely_bar(page: str) -> bool:
@@ -137,15 +144,11 @@ def _ends_with_a_lonely_bar(page: str) -> bool:
 
 
 def _finished(page: str) -> str:
-    """Replace music-font signs by text, and color beams like their first note: verovio leaves them black."""
-
-    def sign(found: re.Match[str]) -> str:
-        size = round(int(found[1]) * _SIGN_SIZE)
-        dots = "." * (len(found[3]) // len(_DOT))
-        return f'<tspan font-family="{_SIGN_FONTS}" font-size="{size}px">{_SIGNS[found[2]]}{dots}</tspan>'
-
-    page = _SIGN.sub(sign, page)
-    return _BEAM.sub(lambda found: found[0].replace("<polygon ", f'<polygon fill="{found[1]}" '), page)
+    """Draw the signs of texts, and color beams like their first note: verovio leaves them black."""
+    page = with_drawn_signs(page)
+    return _BEAM.sub(
+        lambda found: found[0].replace("<polygon ", f'<polygon color="{found[1]}" fill="{found[1]}" '), page
+    )
 
 
 def why_no_pdf() -> str | None:
@@ -174,9 +177,9 @@ def pdf_of(pages: Sequence[str]) -> bytes:
     from pypdf import PdfReader, PdfWriter
 
     writer = PdfWriter()
-    for page in pages:
-        text = page.replace(f' font-family="{_SIGN_FONTS}"', "").translate(_WORDS_FOR_SIGNS)
-        sheet = cairosvg.svg2pdf(bytestring=_on_a4(text).encode("utf-8"))
+    for number, page in enumerate(pages, start=1):
+        thin = _STROKES.sub(r"\1 path, \1 polyline {stroke:currentColor} defs path {stroke:none}", page)
+        sheet = cairosvg.svg2pdf(bytestring=_on_a4(thin.translate(_PLAIN), number).encode("utf-8"))
         writer.append(PdfReader(io.BytesIO(sheet)))
     writer.metadata = {"/Producer": "Descant"}  # instead of the time
     for page_object in writer.pages:
@@ -186,14 +189,17 @@ def pdf_of(pages: Sequence[str]) -> bytes:
     return data.getvalue()
 
 
-def _on_a4(page: str) -> str:
-    """Place an SVG page on one of A4, as wide as the margins allow."""
+def _on_a4(page: str, number: int) -> str:
+    """Place an SVG page on one of A4, as wide as the margins allow; from the second on, its number stands below."""
     found = _SIZE.search(page)
     assert found is not None, "verovio writes the sizes of its pages"
     width, height = int(found[1]), int(found[2])
     scale = min((_WIDTH - 2 * _MARGIN) / width, (_HEIGHT - 2 * _MARGIN) / height)
     inner = page[page.index("<svg") :]
+    below = (
+        f'<text x="{_WIDTH / 2:.0f}" y="{_HEIGHT - _MARGIN / 2:.0f}" {_NUMBER}>{number}</text>' if number > 1 else ""
+    )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}px" height="{_HEIGHT}px">'
-        f'<g transform="translate({_MARGIN},{_MARGIN}) scale({scale:.5f})">{inner}</g></svg>'
+        f'<g transform="translate({_MARGIN},{_MARGIN}) scale({scale:.5f})">{inner}</g>{below}</svg>'
     )

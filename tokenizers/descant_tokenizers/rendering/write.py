@@ -53,6 +53,7 @@ class Rendering:
         caption: Printed above the piano roll; by default the title.
         is_given: Rule for the given notes, for example `lambda voice, note: voice == "Soprano"`; the others are
             colored, and a legend is printed. By default all notes look the same.
+        is_colored: If False, sheet music has neither colors nor a legend.
         arrangement: Staves: `open` has one for each track, `closed` two voices to one; by default closed for four
             voices (see `staves_of`).
         chosen_key: The key for spelling notes; by default that of the score.
@@ -68,6 +69,7 @@ class Rendering:
     title: str = ""
     caption: str = ""
     is_given: GivenRule | None = None
+    is_colored: bool = True
     arrangement: Layout | None = None
     chosen_key: Key | None = None
     with_chords: bool = False
@@ -141,7 +143,7 @@ class Rendering:
         """The engraved pages."""
         from descant_tokenizers.rendering.verovio import svg_pages
 
-        return svg_pages(self.musicxml, has_chords=self.with_chords)
+        return svg_pages(self.musicxml)
 
     def data(self, form: str) -> list[bytes]:
         """Return the contents of the files of one format: a file per page for SVG, otherwise one file.
