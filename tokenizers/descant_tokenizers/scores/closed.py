@@ -33,9 +33,11 @@ def lines_of(parts: Sequence[WrittenPart]) -> list[Line]:
     lines = [Line(name, program, notes) for name, notes in zip(VOICES, voices, strict=False)]
     for part in others:
         own = program_of_name(part.name) if part.program is None else part.program
-        for staff in sorted({note.staff for note in part.notes}) or [1]:
-            notes = [note for note in part.notes if note.staff == staff]
-            lines.append(Line(printable(part.name, _MAX_NAME), own, notes))
+        staves: dict[int, list[WrittenNote]] = defaultdict(list)
+        for note in part.notes:
+            staves[note.staff].append(note)
+        for staff in sorted(staves) or [1]:
+            lines.append(Line(printable(part.name, _MAX_NAME), own, staves[staff]))
     return lines
 
 

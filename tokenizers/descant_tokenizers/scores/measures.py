@@ -21,6 +21,13 @@ DEFAULT_VELOCITY = 80
 
 _MAX_FREE_MEASURE = 8  # quarters
 _DENOMINATORS = (4, 8, 16, 32, 64)
+_FINEST = 1_000_000  # times with a larger denominator are rounded, or fractions would grow with every note
+_GRID = 6_720  # to this fraction of a quarter: a multiple of 480 and 7
+
+
+def settled(time: Fraction) -> Fraction:
+    """Return a time in quarter notes, rounded if its fraction is finer than any note value."""
+    return time if time.denominator <= _FINEST else Fraction(round(time * _GRID), _GRID)
 
 
 @dataclass(frozen=True, slots=True)

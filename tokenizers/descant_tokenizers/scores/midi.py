@@ -40,6 +40,7 @@ _ONE_DATA_BYTE = (0xC0, 0xD0)  # program change, channel pressure
 _SYSTEM_DATA_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1}
 _NUM_CHANNELS = 16
 _MAX_POWER = 6  # 64th notes
+_MAX_NAMED = 8
 _SPOILED = "\ufffd"
 
 Event = tuple[int, int, int, int, int]
@@ -272,6 +273,8 @@ def _snap_signatures(score: ScoreTick) -> list[str]:
         moved.append(TimeSignatureTick(place, event.numerator, event.denominator))
     if changes:
         score.time_signatures = TimeSignatureTickList(moved)
+    if len(changes) > _MAX_NAMED:
+        changes = [*changes[:_MAX_NAMED], f"{len(changes) - _MAX_NAMED:,} further time signatures moved"]
     return changes
 
 
@@ -327,6 +330,11 @@ def track_events(data: bytes, start: int, end: int) -> Iterator[Event]:
             if meta == _END_OF_TRACK:
                 return
             place = stop
+
+
+def count_tracks(data: bytes) -> int:
+    """Count the tracks of a file."""
+    return sum(1 for _ in _tracks(data))
 
 
 def events_of_tracks(data: bytes) -> Iterator[list[Event]]:

@@ -31,6 +31,7 @@ _SYLLABIC: dict[tuple[bool, bool], Literal["single", "begin", "middle", "end"]] 
 """Place in a word, by whether it began before a syllable and goes on after it."""
 
 _MAX_SYLLABLE = 120
+_MAX_TEXTS = 50_000  # no song has as many
 _LANGUAGES = {"JAPA": "cp932", "RUSS": "cp1251", "POLI": "cp1250", "CZEC": "cp1250", "HUNG": "cp1250", "GREE": "cp1253"}
 """Encodings by the language that a karaoke file declares (`@LRUSS`)."""
 
@@ -80,6 +81,8 @@ def _texts(data: bytes) -> tuple[list[list[_Event]], str]:
         for events in events_of_tracks(data)
     ]
     contents = [content for events in found for _, _, content in events]
+    if len(contents) > _MAX_TEXTS:
+        return [], ""
     encoding = None if all(content.isascii() for content in contents) else _declared(contents)
     if encoding is None and any(not _is_utf8(content) for content in contents):
         encoding = likely_encoding(contents)

@@ -16,6 +16,7 @@ from descant_tokenizers.scores.validation import Limits, check_count
 
 _MAX_BEATS = 64  # music21's time grows at least with the square of the beats
 _MAX_ENDING = 99
+_MAX_METER_TEXT = 100
 _MAX_DEPTH = 64
 # Elements whose value costs music21 time, and the largest magnitude allowed.
 _MAX_VALUES = {"fifths": 14, "diatonic": 42, "chromatic": 72, "octave-change": 6}
@@ -54,6 +55,9 @@ def check_musicxml(path: Path, text: str, limits: Limits) -> None:
     check_count(path, "notes", preflight.counts["note"], limits.max_notes)
     num_parts = preflight.counts["part"] if preflight.root == "score-partwise" else 1
     check_count(path, "bars", preflight.counts["measure"] // max(1, num_parts), limits.max_bars)
+    check_count(path, "parts", max(num_parts, preflight.counts["score-part"]), limits.max_tracks)
+    if any(len(text) > _MAX_METER_TEXT for text in preflight.texts["beats"]):
+        raise InputError(f"{path} has a time signature of too many numbers. Correct it and export the file again.")
     _check_beats(path, " ".join(preflight.texts["beats"]))
     for name, largest in _MAX_VALUES.items():
         _check_values(path, name, " ".join(preflight.texts[name]), largest)

@@ -16,12 +16,12 @@ from descant_tokenizers.scores.abc.reader import read_abc
 from descant_tokenizers.scores.form import form_of
 from descant_tokenizers.scores.humdrum.reader import read_humdrum
 from descant_tokenizers.scores.marks import Marks, with_notes
-from descant_tokenizers.scores.midi import MIDI_MAGIC, check_midi, parse_midi, unwrapped
+from descant_tokenizers.scores.midi import MIDI_MAGIC, check_midi, count_tracks, parse_midi, unwrapped
 from descant_tokenizers.scores.midi_lyrics import lyrics_of
 from descant_tokenizers.scores.musicxml.container import ZIP_MAGIC, unpacked
 from descant_tokenizers.scores.musicxml.reader import read_musicxml
 from descant_tokenizers.scores.repeats import with_bars
-from descant_tokenizers.scores.validation import Limits, ReadResult, validated
+from descant_tokenizers.scores.validation import Limits, ReadResult, check_count, validated
 
 ScoreFormat = Literal["midi", "musicxml", "mxl", "abc", "humdrum"]
 
@@ -123,6 +123,7 @@ def parse_score(
     if tune is not None and form != "abc":
         raise InputError(f"{path} is not a file of tunes in ABC. Leave --tune out.")
     if form == "midi":
+        check_count(path, "tracks", count_tracks(data), limits.max_tracks)
         parsed, changes = parse_midi(path, data)
         changes += check_midi(path, data, limits.max_events, parsed.note_num())
         sung, lost = lyrics_of(data, parsed) if marks else (Marks(), [])

@@ -24,6 +24,8 @@ from descant_tokenizers.scores.measures import Measure, end_of, signature_change
 from descant_tokenizers.scores.validation import Limits
 
 _MAX_SPANS = 5_000
+_STEPS_PER_SPAN = 100  # signs that are passed
+_MAX_ITEMS = 200_000  # notes or marks of a kind, written out
 _MAX_JUMPS = 32
 _MAX_BYTE = 255  # symusic keeps each part of a time signature in a byte
 
@@ -110,16 +112,18 @@ def play_order(signs: Sequence[RepeatSign], end: Fraction, part_order: Sequence[
             stop = bounds[min(bisect.bisect_right(bounds, start), len(bounds) - 1)]
             orders[label] = list(_Walk(_within(signs, start, stop), start, stop).spans())
         played += orders.get(label, [])
-        _check_spans(played)
+        _check_spans(len(played))
     return _joined(played)
 
 
 def _within(signs: Sequence[RepeatSign], start: Fraction, stop: Fraction) -> list[RepeatSign]:
     """Return the signs of a part; at its bounds, those that belong to the music inside it."""
     closing = ("end", "double", "fine", "da capo", "dal segno", "to coda")
+    first = bisect.bisect_left(signs, start, key=lambda sign: sign.time)
+    last = bisect.bisect_right(signs, stop, key=lambda sign: sign.time)
     return [
         sign
-        for sign in signs
+        for sign in signs[first:last]
         if (start < sign.time < stop)
         or (sign.time == stop and sign.kind in closing and stop > start)
         or (sign.time == start and sign.kind not in closing)
@@ -136,8 +140,8 @@ def _joined(spans: Iterable[Span]) -> list[Span]:
     return joined
 
 
-def _check_spans(spans: Sequence[Span]) -> None:
-    if len(spans) > _MAX_SPANS:
+def _check_spans(num_spans: int) -> None:
+    if num_spans > _MAX_SPANS:
         raise InputError(f"The file repeats music more than {_MAX_SPANS:,} times. Read it as written (--no-repeats).")
 
 
@@ -155,12 +159,15 @@ class _Walk:
         self._is_explicit = False  # the section has a start sign
         self._in_ending = False
         self._jumps: set[int] = set()
+        self._places = {sign.kind: index for index, sign in reversed(list(enumerate(signs)))}  # the first of each kind
 
     def spans(self) -> list[Span]:
         index: int | None = 0
+        num_steps = 0
         while index is not None and index < len(self._signs):
             index = self._next(index)
-            _check_spans(self._played)
+            num_steps += 1
+            _check_spans(max(len(self._played), num_steps // _STEPS_PER_SPAN))
         if index is not None:
             self._pause(self._end)
         return self._played
@@ -226,11 +233,10 @@ class _Walk:
             return None
         target: int | None = None
         if sign.kind == "to coda" and self._jumps:
-            target = next((i for i, each in enumerate(self._signs) if each.kind == "coda"), None)
+            target = self._places.get("coda")
         elif sign.kind in ("da capo", "dal segno") and index not in self._jumps and len(self._jumps) < _MAX_JUMPS:
             self._jumps.add(index)
-            places = [i for i, each in enumerate(self._signs) if each.kind == "segno"]
-            target = places[0] if sign.kind == "dal segno" and places else -1
+            target = self._places.get("segno", -1) if sign.kind == "dal segno" else -1
         if target is None:
             return index + 1
         time = self._begin if target < 0 else self._signs[target].time
@@ -318,6 +324,14 @@ def unfolded(notation: Notation, spans: Sequence[Span], limits: Limits) -> Notat
     return Notation(result, measures, (), _unfolded_marks(notation.marks, copies, score), tuple(fermatas))
 
 
+def _check_items(num_items: int) -> None:
+    if num_items > _MAX_ITEMS:
+        raise InputError(
+            f"The file has over {_MAX_ITEMS:,} notes or marks when its repeats are played. Read it as written "
+            "(--no-repeats)."
+        )
+
+
 def _ticks(quarters: Fraction, score: ScoreTick) -> int:
     return round(quarters * score.ticks_per_quarter)
 
@@ -344,6 +358,7 @@ def _unfolded_track(track: TrackTick, copies: Sequence[_Copy]) -> TrackTick:
     for start, end, shift in copies:
         first, last = np.searchsorted(times_N, (start, end))
         held = () if before == start else np.flatnonzero(ends_N[:first] > start)
+        _check_items(len(result.notes) + len(held) + last - first)
         for index in (*held, *range(first, last)):
             note = notes[index]
             begin = max(note.time, start)
@@ -356,8 +371,12 @@ def _each(items: Iterable[_T], copies: Sequence[_Copy], time_of: Callable[[_T], 
     """Yield the items that begin in each copy."""
     ordered = sorted(items, key=time_of)
     times = [time_of(item) for item in ordered]
+    num_items = 0
     for copy in copies:
-        for item in ordered[bisect.bisect_left(times, copy.start) : bisect.bisect_left(times, copy.end)]:
+        first, last = bisect.bisect_left(times, copy.start), bisect.bisect_left(times, copy.end)
+        num_items += last - first
+        _check_items(num_items)
+        for item in ordered[first:last]:
             yield copy, item
 
 
@@ -366,9 +385,12 @@ def _in_force(events: Iterable[Any], copies: Sequence[_Copy]) -> Iterator[Any]:
     ordered = sorted(events, key=lambda event: event.time)
     times = [event.time for event in ordered]
     before = None
+    num_items = 0
     for start, end, shift in copies:
-        first = max(bisect.bisect_right(times, start) - 1, 0)
-        for event in ordered[first : bisect.bisect_left(times, end)]:
+        first, last = max(bisect.bisect_right(times, start) - 1, 0), bisect.bisect_left(times, end)
+        num_items += max(0, last - first)
+        _check_items(num_items)
+        for event in ordered[first:last]:
             moved = event.copy()
             moved.time = max(event.time, start) + shift
             values = [getattr(event, name, None) for name in ("key", "tonality", "mspq")]

@@ -43,6 +43,7 @@ class Limits:
         max_notes: Notes, and separately tempo, time signature and key signature events.
         max_events: Events of all kinds in a MIDI file.
         max_bars: Bars, counted as in `bars_of`.
+        max_tracks: Tracks.
         max_ticks: End of the last note in ticks: 18 hours at 480 ticks per quarter and 120 quarters per minute.
     """
 
@@ -50,6 +51,7 @@ class Limits:
     max_notes: int = 50_000
     max_events: int = 500_000
     max_bars: int = 2_000
+    max_tracks: int = 1_000
     max_ticks: int = 2**26
 
     def __post_init__(self) -> None:
@@ -118,6 +120,7 @@ def validated(path: Path, score: ScoreTick, limits: Limits, *, controls: bool = 
     """
     if score.ticks_per_quarter < 1:
         raise InputError(f"{path} has a resolution of 0 ticks per quarter note. Export it again.")
+    check_count(path, "tracks", len(score.tracks), limits.max_tracks)
     check_count(path, "notes", score.note_num(), limits.max_notes)
     events = len(score.tempos) + len(score.time_signatures) + len(score.key_signatures)
     check_count(path, "tempo and signature events", events, limits.max_notes)

@@ -93,4 +93,4 @@ def _put(voice: Voice, place: int, lyric: Lyric) -> None:
     if before is None or not before.text:
         own[lyric.verse] = lyric
     elif lyric.text:
-        own[lyric.verse] = replace(before, text=f"{before.text} {lyric.text}")
+        own[lyric.verse] = replace(before, text=printable(f"{before.text} {lyric.text}", _MAX_SYLLABLE))

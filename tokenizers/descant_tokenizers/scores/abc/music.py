@@ -47,6 +47,7 @@ class MusicReader(ABC):
         self._grace_length = Fraction(0)  # above 0 between braces
         self._has_slash = False
         self._num_events = 0
+        self._num_characters = 0
         self._num_notes = 0
         self._takers: dict[str, Callable[[re.Match[str]], None]] = {
             name: getattr(self, f"_take_{name}") for name in tokens.FIRST_GROUP if hasattr(self, f"_take_{name}")
@@ -63,8 +64,9 @@ class MusicReader(ABC):
     def _music(self, line: str) -> None:
         for name, value in self._macros.items():
             line = line.replace(name, value)
-            if len(line) > self._limits.max_bytes:
+            if self._num_characters + len(line) > self._limits.max_bytes:
                 raise InputError(f"{self._path} grows without end by its macros (line {self._line}). Write them out.")
+        self._num_characters += len(line)
         for symbol in tokens.symbols(line):
             taker = self._takers.get(symbol.lastgroup or "")
             if taker is not None:

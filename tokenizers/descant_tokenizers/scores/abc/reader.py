@@ -144,10 +144,12 @@ def _signs(voices: Sequence[Voice], leader: Voice) -> list[RepeatSign]:
     """Return the signs of the leading voice, with the jumps and parts that stand in any other."""
     signs = list(leader.signs)
     kinds = ("start", "end", "double", "ending")
+    known = set(signs)
     for voice in voices:
         for sign in voice.signs:
-            if sign.kind not in kinds and sign not in signs:
+            if sign.kind not in kinds and sign not in known:
                 signs.append(sign)
+                known.add(sign)
     return sorted_signs(signs)
 
 

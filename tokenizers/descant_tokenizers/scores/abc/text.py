@@ -30,7 +30,7 @@ _ESCAPE = re.compile(
     r"\\(u[0-9A-Fa-f]{4}|U000[0-9A-Fa-f]{5}|ss|AE|ae|OE|oe|/[Oo]|AA|aa|DH|dh|TH|th|[%&\\]|"
     r"[`'^~=u.\"Hvc,;][A-Za-z])"
 )
-_ASIDE = re.compile(r'"[^"]*"|![^!]*!|\[[A-Za-z]:[^\]]*\]')
+_ASIDE = re.compile(r'"[^"]*"|![^!]*!|\[[A-Za-z]:[^\[\]]*\]')
 _MUSIC = re.compile(r"[A-Ga-gzxZXyuvHLMOPRST\d\s|:()\[\]{}/<>,'^_=.~&\\`-]+")
 _MAX_TITLE = 200
 
@@ -141,24 +141,26 @@ def music_lines(tune: Tune) -> Iterator[tuple[int, str]]:
     A field and its continuations (`+:`, or `w:` after a `w:` that ends with a backslash) are one line.
     """
     skipped = ""
-    number, waiting = 0, ""
+    number = 0
+    waiting: list[str] = []  # a field and its continuations
     for place, line in tune.lines:
         if skipped:
             skipped = "" if line.startswith(skipped) else skipped
         elif match := _TYPESET.match(line):
             skipped = "%%end" + match[1]
-        elif waiting and (line.startswith("+:") or (line.startswith("w:") and waiting.endswith("\\"))):
-            waiting = f"{waiting.removesuffix(chr(92))} {without_comment(line[2:])}".rstrip()
+        elif waiting and (line.startswith("+:") or (line.startswith("w:") and waiting[-1].endswith("\\"))):
+            waiting[-1] = waiting[-1].removesuffix("\\")
+            waiting.append(without_comment(line[2:]).rstrip())
         else:
             if waiting:
-                yield number, waiting
-            waiting = ""
+                yield number, " ".join(waiting)
+            waiting = []
             if _FIELD.match(line):
-                number, waiting = place, without_comment(line).rstrip()
+                number, waiting = place, [without_comment(line).rstrip()]
             else:
                 yield place, line
     if waiting:
-        yield number, waiting
+        yield number, " ".join(waiting)
 
 
 def is_music(line: str) -> bool:

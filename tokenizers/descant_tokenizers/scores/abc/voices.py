@@ -13,12 +13,10 @@ from typing import Literal
 from descant_tokenizers.scores.abc.fields import Key, Meter, VoiceSettings
 from descant_tokenizers.scores.key import NATURALS
 from descant_tokenizers.scores.marks import Grace, Lyric, RepeatSign, SignKind, Words
-from descant_tokenizers.scores.measures import Measure, free_signature
+from descant_tokenizers.scores.measures import Measure, free_signature, settled
 
 _MAX_TUPLETS = 4
 _MAX_LAYERS = 8
-_FINEST = 1_000_000  # times with a larger denominator are rounded, or fractions would grow with every note
-_GRID = 6_720  # to this fraction of a quarter: a multiple of 480 and 7
 
 WordsKind = Literal["words", "tempo", "dynamic", "rehearsal", "chord"]
 Position = tuple[str, int]
@@ -135,7 +133,7 @@ class Voice:
     def end_event(self, length: Fraction, *, is_rest: bool = False) -> None:
         """End a note, chord or rest of a length before tuplets and broken rhythm, and move on."""
         self._last_length = length * self._factor()
-        self.time = _settled(self.time + self._last_length)
+        self.time = settled(self.time + self._last_length)
         self._next_factor, self._can_break = Fraction(1), True
         for tuplet in self._tuplets:
             tuplet.left -= 1
@@ -162,7 +160,7 @@ class Voice:
         for _, note in self._last:
             note.length += change
         self._last_length += change
-        self.time = _settled(self.time + change)
+        self.time = settled(self.time + change)
 
     def pitch(self, position: Position, accidental: int | None, *, holds: bool = True) -> int:
         """Return the MIDI pitch of a note; its accidental holds for the rest of the bar unless `holds` is off."""
@@ -307,10 +305,6 @@ class Voice:
     def put_words(self, text: str, *, is_above: bool = True, kind: WordsKind = "words") -> None:
         """Put words at the current time."""
         self.words.append(Words(self.time, text, is_above, kind))
-
-
-def _settled(time: Fraction) -> Fraction:
-    return time if time.denominator <= _FINEST else Fraction(round(time * _GRID), _GRID)
 
 
 def most_detailed(voices: Sequence[Voice]) -> Voice:

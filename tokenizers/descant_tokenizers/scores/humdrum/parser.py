@@ -25,7 +25,7 @@ from descant_tokenizers.scores.humdrum.tokens import (
 )
 from descant_tokenizers.scores.jumps import AT_MEASURE_END, jump_of
 from descant_tokenizers.scores.marks import RepeatSign, SignKind, Words
-from descant_tokenizers.scores.measures import Measure
+from descant_tokenizers.scores.measures import Measure, settled
 from descant_tokenizers.scores.written import Report, WrittenNote, WrittenPart
 
 _TEXTS = ("**text", "**silbe", "**lyrics", "**sylb")
@@ -76,6 +76,7 @@ class HumdrumParser:
         self._sharps: dict[int, int] = {}
         self._open_slurs: dict[int, list[WrittenNote]] = defaultdict(list)
         self._latest: dict[int, WrittenNote] = {}  # the first note of the present line, by part
+        self._singers: dict[_Spine, tuple[int, int]] = {}  # of the spines as they are
         self._line = 0
         self._at_end: list[SignKind] = []  # signs that take effect at the end of the measure
 
@@ -105,6 +106,8 @@ class HumdrumParser:
 
     def _take(self, tokens: list[str]) -> None:
         first = tokens[0]
+        if len(tokens) > _MAX_SPINES:
+            raise ValueError(f"there are {len(tokens):,} spines")
         if first.startswith("**") and not self._spines:
             self._spines = [_Spine() for _ in tokens]
         if len(tokens) != len(self._spines):
@@ -120,21 +123,23 @@ class HumdrumParser:
         return max((spine.end for spine in self._spines if spine.part >= 0), default=self._time)
 
     def _take_interpretations(self, tokens: Sequence[str]) -> None:
+        time = self._reach()
+        self._singers = {}
         for spine, token in zip(self._spines, tokens, strict=True):
             if token.startswith("**"):
-                self._begin(spine, token)
+                self._begin(spine, token, time)
             elif spine.kind == "**kern":
-                self._take_tandem(spine, token)
+                self._take_tandem(spine, token, time)
             elif token.startswith("*staff"):
                 spine.staff = token
         manipulations = {"*^", "*v", "*x", "*+", "*-"}
         if manipulations & set(tokens):
             self._manipulate(tokens)
 
-    def _begin(self, spine: _Spine, token: str) -> None:
+    def _begin(self, spine: _Spine, token: str, time: Fraction) -> None:
         spine.kind = token
         if token == "**kern":
-            spine.part, spine.end = len(self.parts), self._reach()
+            spine.part, spine.end = len(self.parts), time
             self.parts.append(WrittenPart(""))
         elif token not in (*_TEXTS, "**dynam", "**recip"):
             self.report.elements[f"spine {token}"] += 1
@@ -172,8 +177,8 @@ class HumdrumParser:
         if not any(spine.part >= 0 for spine in spines):
             self._end_measure(self._reach())
 
-    def _take_tandem(self, spine: _Spine, token: str) -> None:
-        part, time = self.parts[spine.part], self._reach()
+    def _take_tandem(self, spine: _Spine, token: str, time: Fraction) -> None:
+        part = self.parts[spine.part]
         if token.startswith('*I"'):
             self._labels[spine.part]["label"] = token[3:]
         elif token.startswith("*I:"):
@@ -291,7 +296,7 @@ class HumdrumParser:
             if note.pitches:
                 spine.graces.append(([pitch for pitch, _ in note.pitches], note.grace_length, note.has_slash))
             return
-        spine.end = self._time + note.length
+        spine.end = settled(self._time + note.length)
         for place, ((pitch, spelling), ties) in enumerate(zip(note.pitches, note.ties, strict=True)):
             written = WrittenNote(
                 self._time,
@@ -322,7 +327,7 @@ class HumdrumParser:
         self._open_slurs[index] += [note] * begins
 
     def _take_syllable(self, spine: _Spine, token: str) -> None:
-        index, verse = self._singer(spine)
+        index, verse = self._singers.get(spine) or self._singers.setdefault(spine, self._singer(spine))
         lyric = parse_syllable(token, verse)
         if lyric is None:
             return

@@ -115,7 +115,8 @@ def _record(records: Sequence[tuple[str, str]], name: str) -> str:
 def _title_of_template(records: Sequence[tuple[str, str]]) -> str:
     """Return the title that `!!!title:` makes of other records, such as `@{OTL@@DE}`."""
     template = next((value for name, value in records if name == "title"), "")
-    return html.unescape(_TEMPLATE.sub(lambda field: dict(records).get(field[1], ""), template)).strip()
+    values = dict(records)
+    return html.unescape(_TEMPLATE.sub(lambda field: values.get(field[1], ""), template)).strip()
 
 
 def _in_order(name: str) -> str:

@@ -18,7 +18,9 @@ from descant_tokenizers.scores.musicxml.elements import TYPES, number_or, text_o
 from descant_tokenizers.scores.written import Report, WrittenPart
 
 _MAX_WORDS = 120
+_MAX_ALTER = 3
 _MAX_PASSES = 99
+_MAX_BETWEEN = 1_000  # signs between the bounds of an ending
 _SOUNDS: dict[str, SignKind] = {
     "dacapo": "da capo",
     "dalsegno": "dal segno",
@@ -61,7 +63,8 @@ class Directions:
         signs = self._part.signs
         signs += [replace(sign, time=end) for sign in self._at_end]
         if self._ends_ending:
-            place = next((i for i in range(len(signs) - 1, -1, -1) if signs[i].kind == "ending"), None)
+            latest = range(len(signs) - 1, max(-1, len(signs) - _MAX_BETWEEN), -1)
+            place = next((i for i in latest if signs[i].kind == "ending"), None)
             if place is not None and signs[place].until is None and end > signs[place].time:
                 signs[place] = replace(signs[place], until=end)
 
@@ -94,7 +97,8 @@ class Directions:
         text = printable("".join(texts), _MAX_WORDS)
         if metronomes and not text and last_words is not None and last_words.onset == time:
             words = self._part.words
-            words[words.index(last_words)] = replace(last_words, kind="tempo")
+            place = next(i for i in range(len(words) - 1, -1, -1) if words[i] is last_words)
+            words[place] = replace(last_words, kind="tempo")
         if not text:
             return
         jump = jump_of(text)
@@ -146,9 +150,8 @@ class Directions:
             self._part.chords.append(Words(time, NO_CHORD_SYMBOL, kind="chord"))
             return
         suffix = CHORD_SUFFIXES.get(value, kind.get("text") or value)
-        for degree in harmony.findall("degree"):
-            alter = round(number_or(degree.findtext("degree-alter"), 0))
-            sign = "#" * max(alter, 0) + "b" * max(-alter, 0)
+        for degree in harmony.findall("degree")[:_MAX_WORDS]:
+            sign = _accidental(degree, "degree-alter")
             added = {"add": "" if sign else "add", "subtract": "no", "alter": ""}
             suffix += f"{added.get(text_of(degree, 'degree-type'), '')}{sign}{text_of(degree, 'degree-value')}"
         bass = harmony.find("bass")
@@ -180,5 +183,9 @@ class Directions:
 
 
 def _pitch_name(element: Element, name: str) -> str:
-    alter = round(number_or(element.findtext(f"{name}-alter"), 0))
-    return text_of(element, f"{name}-step") + "#" * max(alter, 0) + "b" * max(-alter, 0)
+    return text_of(element, f"{name}-step") + _accidental(element, f"{name}-alter")
+
+
+def _accidental(element: Element, name: str) -> str:
+    alter = round(number_or(element.findtext(name), 0))
+    return "#" * min(alter, _MAX_ALTER) + "b" * min(-alter, _MAX_ALTER)

@@ -13,6 +13,7 @@ from xml.etree.ElementTree import Element
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.scores.key import NATURALS
 from descant_tokenizers.scores.marks import Lyric
+from descant_tokenizers.scores.measures import settled
 from descant_tokenizers.scores.musicxml.directions import Directions
 from descant_tokenizers.scores.musicxml.elements import FREE_METER, TYPES, WrittenMeasure, number_of, number_or, text_of
 from descant_tokenizers.scores.written import Report, WrittenNote, WrittenPart
@@ -27,6 +28,8 @@ _ELISION = "\u203f"
 _MAX_SYLLABLE = 120
 _FORTE = 90  # MIDI velocity of dynamics="100"
 _MAX_SHARPS = 7
+_MAX_NOTES = 200_000  # of a part, with measures that a sign repeats
+_MAX_MISSING = 50_000  # measures that a timewise score leaves out
 # Elements that neither sound nor belong to the text: layout, and what note values and other elements already say.
 _LAYOUT = frozenset({"print", "bookmark", "link", "grouping", "listening"})
 _SHOWN_OTHERWISE = frozenset({"tied", "tuplet", "slur", "fermata", "accidental-mark", "footnote", "level"})
@@ -73,7 +76,8 @@ class PartParser:
                 self._take_note(element)
             elif element.tag in ("backup", "forward"):
                 step = number_of(element.findtext("duration")) / self._divisions
-                self._cursor = max(self._start, self._cursor + (step if element.tag == "forward" else -step))
+                moved = self._cursor + (step if element.tag == "forward" else -step)
+                self._cursor = settled(max(self._start, moved))
                 self._reach = max(self._reach, self._cursor)
             elif element.tag == "attributes":
                 self._take_attributes(element)
@@ -103,6 +107,8 @@ class PartParser:
             return
         (start, first), (_, last) = self._begins[before : before + 2]
         shift = self._start - start
+        if len(self.part.notes) + last - first > _MAX_NOTES:
+            raise InputError("The file repeats measures of too many notes. Cut it into shorter files.")
         for note in self.part.notes[first:last]:
             onset, end = note.onset + shift, note.end + shift
             self.part.notes.append(replace(note, onset=onset, end=end, measure=self._measure, lyrics=(), head=None))
@@ -172,7 +178,7 @@ class PartParser:
         onset = self._chord_onset if is_chord and not is_grace else self._cursor
         if not is_grace and not is_chord:
             self._chord_onset = onset
-            self._cursor += length
+            self._cursor = settled(self._cursor + length)
             self._reach = max(self._reach, self._cursor)
         self._chord_place = self._chord_place + 1 if is_chord else 0
         staff = int(number_of(element.findtext("staff") or "1"))
@@ -309,9 +315,13 @@ def measures_of_parts(root: Element) -> dict[str, list[Element]]:
     if root.tag == "score-partwise":
         return {part.get("id", ""): part.findall("measure") for part in root.findall("part")}
     found: dict[str, list[Element]] = {}
+    num_missing = 0
     for index, measure in enumerate(root.findall("measure")):
         for part in measure.findall("part"):
             own: list[Element] = found.setdefault(part.get("id", ""), [])
+            num_missing += max(0, index - len(own))
+            if num_missing > _MAX_MISSING:
+                raise InputError("The file leaves out too many measures of its parts. Export it again.")
             own += [Element("measure")] * (index - len(own))
             part.attrib.update(measure.attrib)
             own.append(part)

@@ -5,6 +5,7 @@ Units: quarter notes, as exact fractions; ticks where a name says so.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -111,7 +112,8 @@ def _length_of(measure: Sequence[WrittenMeasure], nominal: Fraction) -> Fraction
     lengths = [nominal if abs(each.length - nominal) < _ROUNDING else each.length for each in filled if each.length]
     if not lengths or (nominal in lengths and not any(each.is_implicit for each in measure)):
         return nominal
-    return max(lengths, key=lambda length: (lengths.count(length), length))
+    counts = Counter(lengths)
+    return max(lengths, key=lambda length: (counts[length], length))
 
 
 def _described(listed: Element | None, number: int) -> WrittenPart:
