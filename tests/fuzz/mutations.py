@@ -1,4 +1,7 @@
-"""Broken inputs, made from good ones: input number `index` of campaign seed `seed` is always the same bytes."""
+"""Broken inputs, made from good ones, and unusual ones.
+
+Input number `index` of a campaign's seed is always the same bytes.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,13 @@ import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from families import FAMILIES, Family
+from odd_files import MAKERS
+
 from descant_tokenizers.scores.midi import track_events
 
 SUFFIXES = {"midi": ".mid", "musicxml": ".musicxml", "abc": ".abc"}
+SUFFIXES |= {f"odd-{kind}": suffix for kind, suffix in (*SUFFIXES.items(), ("humdrum", ".krn"))}
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = Path(__file__).parent / "seeds"
 MAX_MUTATIONS = 6
@@ -142,12 +149,21 @@ def make(kind: str, seed: int, index: int, seeds: Sequence[bytes]) -> bytes:
     """Return one broken input.
 
     Args:
-        kind: `midi`, `musicxml` or `abc`.
+        kind: `midi`, `musicxml` or `abc` for mutations; `odd-midi`, `odd-musicxml`, `odd-abc` or `odd-humdrum` for
+            unusual files that are valid; `families` for the files of families.py, in their order.
         seed: Of the campaign.
         index: Number of the input.
         seeds: From `load_seeds`.
     """
+    if kind == "families":
+        return _family(index).make()
+    if kind == "odd-midi":
+        from odd_midi import odd_midi
+
+        return odd_midi(seed, index)
     rng = random.Random(f"{kind} {seed} {index}")
+    if kind in MAKERS:
+        return MAKERS[kind](rng).encode()
     data = rng.choice(seeds)
     gentle, rough = {
         "midi": (_GENTLE_MIDI, _MIDI),
@@ -164,8 +180,19 @@ def make(kind: str, seed: int, index: int, seeds: Sequence[bytes]) -> bytes:
     return data
 
 
+def suffix_of(kind: str, index: int) -> str:
+    """Return the suffix of a file name."""
+    return _family(index).suffix if kind == "families" else SUFFIXES[kind]
+
+
+def _family(index: int) -> Family:
+    return list(FAMILIES.values())[index % len(FAMILIES)]
+
+
 def load_seeds(kind: str) -> list[bytes]:
     """Return good inputs of a kind: the examples, the files beside this one, and for MIDI some generated ones."""
+    if kind not in ("midi", "musicxml", "abc"):
+        return []
     suffix = SUFFIXES[kind]
     files = sorted(path for folder in (ROOT / "examples", SEEDS) for path in folder.glob(f"*{suffix}"))
     seeds = [path.read_bytes() for path in files]

@@ -3,10 +3,12 @@
 python tests/fuzz/run.py midi --num 20000 --seed 1             mutated MIDI bytes
 python tests/fuzz/run.py musicxml --num 20000 --seed 1         mutated MusicXML, some of it zipped
 python tests/fuzz/run.py abc --num 20000 --seed 1              mutated ABC
+python tests/fuzz/run.py odd-abc --num 20000 --seed 1          valid but unusual; also odd-midi, -musicxml, -humdrum
+python tests/fuzz/run.py families                              a megabyte of each construct of each format
 python tests/fuzz/run.py midi --seed 1 --show 4711 > bad.mid   the bytes of one input
 
-No input may end in anything but a score, tokens or an `InputError` of one sentence, take over 5 s, or need over
-800 MB beyond the imports. Each runs in a process of its own that is killed when it hangs. Exit status 1 if one does.
+No input may end in anything but a score, tokens or an `InputError` of one sentence, take over 5 s of CPU, or need over
+500 MB beyond the imports. Each runs in a process of its own that is killed when it hangs. Exit status 1 if one does.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-Kind = Literal["midi", "musicxml", "abc"]
+Kind = Literal["midi", "musicxml", "abc", "odd-midi", "odd-musicxml", "odd-abc", "odd-humdrum", "families"]
 HANG_SECONDS = 5.0
 #: A machine that is stopped or overloaded lets time pass in which an input does not run.
 PATIENCE_SECONDS = 60.0
@@ -156,6 +158,10 @@ def command(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:
     """Feed broken files to everything between a file and its tokens."""
+    if kind == "families":
+        from families import FAMILIES
+
+        num = min(num, len(FAMILIES))
     if show is not None:
         import mutations
 

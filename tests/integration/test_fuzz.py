@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -9,7 +10,20 @@ from pathlib import Path
 
 import pytest
 
-MAX_EXTRA_MEGABYTES = 800
+from descant_modeling.app.reading import FileReader
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.scores import Limits
+
+MAX_EXTRA_MEGABYTES = 500
+
+#: Families that once took more than linear time or memory, and one that never did of each format.
+TELLING = [
+    *("midi-note", "midi-text-5", "midi-track-with-a-latin-name"),
+    *("musicxml-note", "musicxml-note-of-its-own-staff", "musicxml-degree-alter", "musicxml-sum-of-beats"),
+    *("musicxml-divisions", "musicxml-ending-stop", "musicxml-metronome-after-words", "musicxml-timewise-parts"),
+    *("abc-music-note", "abc-music-field-continued", "abc-music-music-after-an-empty-line"),
+    *("humdrum-note", "humdrum-spines", "humdrum-wide-text", "humdrum-template"),
+]
 
 
 def _run(repo_root: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
@@ -18,14 +32,43 @@ def _run(repo_root: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is bounded and measured as Linux does it")
-@pytest.mark.parametrize("kind", ["midi", "musicxml", "abc"])
+@pytest.mark.parametrize("kind", ["midi", "musicxml", "abc", "odd-musicxml", "odd-abc", "odd-humdrum"])
 def test_broken_files_end_in_music_or_in_one_sentence(kind: str, repo_root: Path) -> None:
-    done = _run(repo_root, kind, "--seed", "2", "--num", "2000", "--seconds", "4", "--quiet")
+    done = _run(repo_root, kind, "--seed", "2", "--num", "2000", "--seconds", "3", "--quiet")
     report = json.loads(done.stdout)
     assert report["defects"] == {}
     assert done.returncode == 0, done.stderr
     assert report["inputs"] == sum(report["outcomes"].values()) > 0
     assert report["megabytes_at_peak"] - report["megabytes_after_imports"] < MAX_EXTRA_MEGABYTES
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is bounded and measured as Linux does it")
+def test_a_megabyte_of_one_construct_is_read_in_five_seconds(repo_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each file is read as the page does it, in a process that is ended after 5 s of CPU time or 500 MB."""
+    monkeypatch.syspath_prepend(str(repo_root / "tests" / "fuzz"))
+    from families import FAMILIES
+
+    reader, errors = FileReader(), {}
+    for name in TELLING:
+        with contextlib.suppress(InputError):
+            try:
+                reader.parse(Path(f"file{FAMILIES[name].suffix}"), FAMILIES[name].make(), Limits(), marks=True)
+            finally:
+                errors[name] = str(sys.exc_info()[1])
+    assert [name for name, error in errors.items() if "too much time or memory" in error] == []
+    assert len(errors) == len(TELLING)
+
+
+def test_generations_keep_their_promises(repo_root: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "tests/fuzz/generations.py", "--num", "6", "--seconds", "8"],
+        cwd=repo_root,
+        capture_output=True,
+        check=False,
+    )
+    report = json.loads(done.stdout)
+    assert report["defects"] == {}
+    assert done.returncode == 0, done.stderr
 
 
 def test_an_input_can_be_had_again(repo_root: Path) -> None:
