@@ -6,7 +6,8 @@
     python records/embed.py chorales chorales --record 2026-11-29_hints --measured 2026-11-29_evaluation
 
 The last command adds the figures of records/evaluate.py to the card of an embedded model; for a release, add `--tested
-2026-11-26_test`. GANs are stored in fp16 (`save_gan`), causal models unchanged. The record's `metrics.json` is written
+2026-11-26_test`. A checkpoint that does not list the meters of its training pieces gets them from the corpora of its
+run. GANs are stored in fp16 (`save_gan`), causal models unchanged. The record's `metrics.json` is written
 by hand from the output of the commands in it; a GAN's card quotes it if it exists.
 """
 
@@ -31,6 +32,9 @@ from descant_modeling.models.checkpoints import (
     save_checkpoint,
 )
 from descant_modeling.models.publishing import MeasuredFigure, model_card
+from descant_modeling.training.data import seen_meters
+from descant_tokenizers.corpora import load_corpus
+from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 RECORDS = Path(__file__).parent
 LOGGED = ("log.jsonl", "run.json", "*.png")
@@ -112,6 +116,17 @@ def measured_rolls(facts: Mapping[str, Any], name: str) -> list[MeasuredFigure]:
     return figures
 
 
+def run_meters(run: Path, vocabulary: Vocabulary) -> tuple[str, ...]:
+    """Return the meters that a run trained on, from the corpora that its header names; empty without a header."""
+    header = run / "run.json"
+    if not header.is_file():
+        return ()
+    data = json.loads(header.read_text(encoding="utf-8"))["config"]["data"]
+    corpora = [load_corpus(name) for name in data["corpora"]]
+    splits = [corpus[split] for corpus in corpora for split in data["splits"] if split in corpus]
+    return seen_meters(splits, vocabulary, moved=data.get("other_meters", 0) > 0)
+
+
 def embed(run: str, name: str, folder: Path, facts: dict[str, str]) -> None:
     """Write the published files of a run's checkpoint into an empty folder, with further facts about the run."""
     if find_checkpoint(run).objective in BUILDERS:
@@ -122,7 +137,8 @@ def embed(run: str, name: str, folder: Path, facts: dict[str, str]) -> None:
         return
     checkpoint = load_checkpoint(run)
     corpora = {Path(corpus).name: digest for corpus, digest in checkpoint.meta.corpora.items()}
-    meta = replace(checkpoint.meta, corpora=corpora, training=checkpoint.meta.training | facts)
+    meters = checkpoint.meta.meters or run_meters(Path(run), checkpoint.vocabulary)
+    meta = replace(checkpoint.meta, corpora=corpora, training=checkpoint.meta.training | facts, meters=meters)
     figures = [f for key in ("evaluation", "test") if key in facts for f in measured(RECORDS.parent / facts[key], name)]
     card = model_card(checkpoint.model, meta, checkpoint.vocabulary, figures)
     save_checkpoint(folder, checkpoint.model, checkpoint.vocabulary.tokenizer, meta, card)

@@ -109,9 +109,12 @@ class Model:
             write: The instruments to write, for a multitrack model.
             track: The melody's track, number from 1 or name, where one is given.
             key: Key in which the music ends, such as `G major`; by default read from the prompt.
-            phrases: Bars in which phrases end; empty for none. By default where fermatas, rests and long notes are.
-            chords: The chords of each bar, such as `C`, `F G7`, `C/E`; by default the model writes them.
-            harmonic_rhythm: How often the harmony changes: `note`, `beat`, `half-bar` or `bar`.
+            phrases: Numbers of the bars in which phrases end (a pickup is bar 0); empty for none. By default where
+                fermatas, rests and long notes are.
+            chords: The chords of each bar from bar 1 on, such as `C`, `F G7`, `C/E`; the chords of a bar share its
+                beats, and an empty one is left to the model. By default the model writes all.
+            harmonic_rhythm: How often the harmony changes: `note`, `beat`, `half-bar` or `bar`; None for the model's
+                choice.
             **options: Fields of `GenerationConfig`.
 
         Raises:
@@ -138,6 +141,7 @@ class Model:
         given: Sequence[str] | None = None,
         write: Sequence[str] = (),
         track: int | str | None = None,
+        key: str | None = None,
         **options: Any,
     ) -> GenerationResult:
         """Write bars after the one in which the prompt ends.
@@ -150,12 +154,13 @@ class Model:
                 from the first bar on. Otherwise the tracks to keep and continue; all by default.
             write: Further instruments, for a multitrack model.
             track: The melody's track, number from 1 or name, where one is given.
+            key: Key of the prompt, such as `G major`; by default read from it.
             **options: Fields of `GenerationConfig`.
 
         Raises:
             InputError: The prompt does not fit, or an option is unknown or out of range.
         """
-        request = Request("continue", given=given, write=write, track=track, num_bars=bars)
+        request = Request("continue", given=given, write=write, track=track, num_bars=bars, key=key)
         return self.generate(music, request, config, **options)
 
     def infill(
@@ -166,6 +171,10 @@ class Model:
         bars: tuple[int, int],
         given: Sequence[str] | None = None,
         write: Sequence[str] = (),
+        key: str | None = None,
+        phrases: Sequence[int] | None = None,
+        chords: Sequence[str] = (),
+        harmonic_rhythm: str | None = None,
         **options: Any,
     ) -> GenerationResult:
         """Write some bars again; everything outside them stays.
@@ -176,12 +185,26 @@ class Model:
             bars: First and last bar, as counted in the score (a pickup is bar 0).
             given: Voices or tracks that stay inside the bars too.
             write: Tracks to write again, for a multitrack model; all but the given ones by default.
+            key: As in `harmonize`.
+            phrases: As in `harmonize`, if a voice is given.
+            chords: As in `harmonize`: of each bar of the whole score, of which those of the bars to write are used.
+            harmonic_rhythm: As in `harmonize`.
             **options: Fields of `GenerationConfig`.
 
         Raises:
             InputError: The prompt does not fit or has no such bars, or an option is unknown or out of range.
         """
-        return self.generate(music, Request("infill", given=given, write=write, bars=bars), config, **options)
+        request = Request(
+            "infill",
+            given=given,
+            write=write,
+            bars=bars,
+            key=key,
+            phrases=phrases,
+            chords=chords,
+            harmonic_rhythm=harmonic_rhythm,
+        )
+        return self.generate(music, request, config, **options)
 
     def compose(
         self,

@@ -179,6 +179,7 @@ class Echo:
     tasks = TASKS[:1]
     draws_tokens = True
     styles: tuple[str, ...] = ()
+    has_hints = False
 
     def __init__(self) -> None:
         self.may_go_on = threading.Event()

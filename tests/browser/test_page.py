@@ -78,6 +78,45 @@ def test_a_locked_bar_and_voice_stay_in_another_take(written: Any) -> None:
     assert written.get_by_role("button", name="Keep bar 1").get_attribute("aria-pressed") == "true"
 
 
+def test_the_harmony_is_directed_shown_and_written_again_over_other_chords(open_page: Callable[..., Any]) -> None:
+    page = open_page(viewport={"width": 1280, "height": 900})
+    page.type_tune(TUNE)
+    page.get_by_role("button", name="Direct the harmony").click()
+    page.get_by_label("Key at the end").fill("C major")
+    page.get_by_label("Bars in which phrases end").fill("at the end")
+    entry = page.locator("#dsc-chords").get_by_role("textbox")
+    entry.fill("C G7 | C/E H C")
+    page.choose("The harmony changes", "with each beat")
+    page.write()
+    sentence = (
+        "The entry for phrase ends is 'at the end'. Give bars in which phrases end, such as 4,8,12, or auto, or none."
+    )
+    page.wait_for_words(sentence, "alert")
+    page.get_by_label("Bars in which phrases end").fill("2")
+    page.write()
+    page.wait_for_words(
+        "'H' is not a chord. Write it as in C, F#m, Bb7, Gm7, Cmaj7, Bdim, or C/E with its bass.", "alert"
+    )
+    entry.fill("C G7 | C/E G C")
+    page.write()
+    page.wait_for_take(1)
+    player = page.locator("descant-player")
+    assert "Key: C major (as requested); phrases end in bar 2 (as requested)." in player.locator(".plan").inner_text()
+    chords = [page.get_by_label(f"Chords of bar {number}") for number in (1, 2)]
+    assert [each.input_value() for each in chords] == ["C G7", "C/E G C C"]
+    chords[0].fill("Am E7")
+    page.get_by_role("button", name="Harmonize with these chords").click()
+    page.wait_for_take(2)
+    assert [each.input_value() for each in chords] == ["Am E7", "C/E G C C"]
+    assert "Take 1 again over these chords" in page.facts(2)["made"]
+    chords[1].fill("X")
+    chords[1].press("Enter")
+    page.wait_for_words("'X' is not a chord.", "alert")
+    page.choose("Model", "GAN")
+    page.get_by_role("button", name="Direct the harmony").wait_for(state="hidden")
+    page.leave()
+
+
 def test_everything_is_downloaded_in_one_file(written: Any, tmp_path: Path) -> None:
     with written.expect_download() as download:
         written.get_by_role("link", name="Download everything").click()

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prompts import WILD, assert_harmony, assert_no_overlap, chorale, events, melody, outside, scale
+from symusic.core import ScoreTick
 from untrained import save_untrained
 
 from descant_modeling.api import Model, load
@@ -21,9 +22,10 @@ from descant_modeling.decoding.engine import Engine, EngineModel
 from descant_modeling.decoding.infilling import Infiller, with_bars, with_content
 from descant_modeling.decoding.template import Span
 from descant_modeling.generation.base import Sample
-from descant_modeling.generation.satb import read_four_part_prompt
+from descant_modeling.generation.satb import FourPartGenerator, read_four_part_prompt
+from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import VOICES, bars_of, read_score_report
-from descant_tokenizers.tokens.harmony import beats, parse_chord_name
+from descant_tokenizers.tokens.harmony import beats, chord_name, parse_chord_name, read_chord
 from descant_tokenizers.tokens.hints import Annotations
 from descant_tokenizers.tokens.kinds import make_grammar
 from descant_tokenizers.tokens.piece import Piece
@@ -463,3 +465,99 @@ def test_an_unknown_harmonic_rhythm_is_refused(generate: Any) -> None:
 
 def test_names_of_voices_stay(guided: Model) -> None:
     assert tuple(track.name for track in guided.harmonize(melody(scale(4, 480))).score.tracks) == VOICES
+
+
+def last_pitches(score: ScoreTick) -> list[int]:
+    """Pitches that sound until the end, which all four voices reach."""
+    ends = {track.name: max(track.notes, key=lambda note: note.time) for track in score.tracks}
+    assert len({note.end for note in ends.values()}) == 1
+    return [ends[voice].pitch for voice in VOICES]
+
+
+@pytest.mark.parametrize(
+    ("last", "key", "tonics", "best_of"),
+    [
+        (60, "C major", ["C"], 8),
+        (64, "C minor", ["C"], 1),
+        (63, "C minor", ["Cm"], 1),
+        (67, "C minor", ["C", "Cm"], 1),
+    ],
+)
+def test_a_harmony_ends_on_the_tonic_if_it_is_asked_to(
+    guided: Model, last: int, key: str, tonics: list[str], best_of: int
+) -> None:
+    for notes in (scale(7, 480), scale(11, 320), [*scale(4, 480), (1920, 480, 71)]):
+        onset = notes[-1][0] + notes[-1][1]
+        prompt = melody([*notes, (onset, 960, last)])
+        config = replace(WILD, best_of=best_of, num_samples=2, last_chord="tonic")
+        for sample in guided.harmonize(prompt, config, key=key).samples:
+            assert_harmony(prompt, sample.score)
+            chord = read_chord(last_pitches(sample.score))
+            assert chord is not None
+            assert chord_name(chord) in tonics
+
+
+def test_a_melody_that_ends_elsewhere_leaves_the_last_chord_free(guided: Model) -> None:
+    prompt = melody([*scale(7, 480), (7 * 480, 960, 62)])
+    result = guided.harmonize(prompt, WILD, key="C", last_chord="tonic")
+    assert "the last chord is free, because the given notes do not end in the tonic triad" in result.remarks
+    last_pitches(result.score)
+
+
+def test_the_end_of_an_infill_is_the_tonic_too(guided: Model) -> None:
+    prompt = guided.harmonize(melody([*scale(6, 480), (6 * 480, 960, 72)]), WILD).score
+    options = {"key": "C", "last_chord": "tonic", "given": ["soprano"]}
+    result = guided.infill(prompt, WILD, bars=(2, 2), **options)
+    assert chord_name(read_chord(last_pitches(result.score))) == "C"
+    with pytest.raises(InputError, match="--last-chord tonic needs the last bar among those to write"):
+        guided.infill(prompt, WILD, bars=(1, 1), **options)
+
+
+def test_an_infill_is_told_what_a_harmony_is(guided: Model) -> None:
+    prompt = chorale()
+    chords = ("C", "Am Em", "F", "G C")
+    result = guided.infill(
+        prompt, WILD, bars=(2, 3), given=["soprano"], key="C", phrases=(2, 4), chords=chords, harmonic_rhythm="bar"
+    )
+    assert (result.phrases, result.phrase_source) == ((2, 4), "as requested")
+    assert result.samples[0].chords == ("", "Am Em", "F", "")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (
+            {"chords": ("C", "G")},
+            "The chords from the last given note on are not all C. Leave --last-chord out, or give that chord.",
+        ),
+        ({"last_chord": "V"}, "The last chord is 'V'. Give any or tonic."),
+    ],
+)
+def test_contradictions_about_the_last_chord_are_refused(guided: Model, options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InputError) as refused:
+        guided.harmonize(
+            melody([*scale(7, 480), (7 * 480, 480, 72)]), WILD, key="C", **{"last_chord": "tonic"} | options
+        )
+    assert str(refused.value) == sentence
+
+
+def test_a_continuation_has_no_last_chord(guided: Model) -> None:
+    with pytest.raises(InputError, match=r"^--last-chord is for harmonize and infill\. Leave it out\.$"):
+        guided.continue_(melody(scale(8, 480)), WILD, bars=2, last_chord="tonic")
+
+
+def test_every_voice_holds_the_last_chord_to_the_end_of_the_melody(guided: Model) -> None:
+    for notes in (scale(7, 480), [(0, 480, 72), (480, 3200, 71)], [(i * 320, 320, 70) for i in range(11)]):
+        for sample in guided.harmonize(melody(notes), replace(ONE, num_samples=6)).samples:
+            last_pitches(sample.score)
+
+
+@pytest.mark.parametrize("meter", [(7, 8), (5, 4), (3, 4)])
+def test_a_meter_that_was_not_trained_on_is_remarked(guided: Model, meter: tuple[int, int]) -> None:
+    generator = guided.generator
+    meta = replace(generator.checkpoint.meta, meters=("3/4", "4/4"))
+    model = Model(FourPartGenerator(replace(generator.checkpoint, meta=meta), generator.model))
+    prompt = melody(scale(4, 1920 * meter[0] // meter[1]), meters=((0, *meter),))
+    remark = f"no training piece is in {meter[0]}/{meter[1]}, so the new notes may fit it poorly"
+    assert (remark in model.harmonize(prompt, ONE).remarks) is (meter != (3, 4))
+    assert remark not in guided.harmonize(prompt, ONE).remarks  # its meters are not known

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
 
-from descant_modeling.app.page import error_line, message_line, progress_line, waiting_line
+from descant_modeling.app.status import error_line, message_line, progress_line, waiting_line
 from descant_modeling.decoding.config import Sketch, SketchNote
 
 

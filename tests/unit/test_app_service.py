@@ -20,7 +20,7 @@ from descant_modeling.app.service import Service, example_files, for_page
 from descant_modeling.app.sessions import Clock, Session, Sessions, Take, details, runs_of
 from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.evaluation.rules import reference_rates
-from descant_modeling.generation.base import TASKS, GenerationResult, Request, Sample
+from descant_modeling.generation.base import TASKS, GenerationResult, Request, Sample, parse_phrases
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import VOICES, Limits, bars_of
 
@@ -32,6 +32,7 @@ class Parrot:
     tasks = TASKS
     draws_tokens = True
     styles = ("bach", "folk")
+    has_hints = True
 
     def generate(self, request: Request, config: GenerationConfig) -> GenerationResult:
         if request.task == "continue":
@@ -54,8 +55,10 @@ class Parrot:
                     if rank:
                         added.add((voice, note.time, pitch))
                 made.tracks.append(line)
-            samples.append(Sample(made, frozenset(added), 1, -1.0))
-        return GenerationResult(tuple(samples), ("melody: track 1",), VOICES[:1], VOICES[1:])
+            chords = tuple(request.chords) or tuple(["C"] * len(bars_of(score)))
+            samples.append(Sample(made, frozenset(added), 1, -1.0, chords=chords))
+        phrases = ((2,), "guessed") if request.phrases is None else (tuple(request.phrases), "as requested")
+        return GenerationResult(tuple(samples), ("melody: track 1",), VOICES[:1], VOICES[1:], *phrases)
 
     def infill(self, request: Request, config: GenerationConfig) -> GenerationResult:
         """Double the resolution, and put every free note of the bars on one pitch."""
@@ -68,7 +71,8 @@ class Parrot:
                 if track.name not in given and chosen[0].start_ticks <= note.time < chosen[-1].end_ticks:
                     note.pitch = 40 + config.seed % 10
                     added.add((track.name, note.time, note.pitch))
-        sample = Sample(made, frozenset(added), 1, -1.0)
+        chords = [text if bars[0] <= number <= bars[1] else "" for number, text in enumerate(request.chords, start=1)]
+        sample = Sample(made, frozenset(added), 1, -1.0, chords=tuple(chords))
         return GenerationResult((sample,), (), tuple(given), ())
 
 
@@ -90,7 +94,8 @@ def _four_bars() -> dict[str, object]:
 
 
 def _write(service: Service, session: Session, **options: object) -> list[Take]:
-    own = {name: options.pop(name) for name in ("task", "model", "num_bars") if name in options}
+    names = ("task", "model", "num_bars", "key", "phrases", "chords")
+    own = {name: options.pop(name) for name in names if name in options}
     request = PageRequest(**{"task": "harmonize", "model": "parrot", **own})  # type: ignore[arg-type]
     request = request.configured(**{"seed": 1, "progress": lambda share: None, **options})
     return service.write(session, _four_bars(), request)
@@ -143,6 +148,44 @@ def test_with_nothing_locked_the_request_is_made_once_more(service: Service, ses
     assert _pitches(new, "Alto", 0) != _pitches(old, "Alto", 0)
 
 
+def test_a_plan_is_kept_shown_and_written_again_with_other_chords(service: Service, session: Session) -> None:
+    (old,) = _write(service, session, key="Bb major", phrases=(2, 4), chords=("Bb", "Eb", "F7", "Bb"))
+    assert details(old)["plan"] == {
+        "key": "Bb major (as requested)",
+        "phrases": [2, 4],
+        "phrase_source": "as requested",
+        "bars": [{"number": n, "chords": c} for n, c in zip(range(1, 5), ("Bb", "Eb", "F7", "Bb"), strict=True)],
+    }
+    again = PageRequest("harmonize", model="parrot").configured(seed=3, progress=lambda share: None)
+    chords = ("Bb", "Cm", "F7", "Gm")
+    new = service.rewrite(session, 1, Locks(), again, chords)
+    assert new.chords == chords
+    assert new.phrases == old.phrases
+    assert new.request.key == "Bb major"
+    assert new.made == "Take 1 again over these chords, seed 3"
+    kept = service.rewrite(session, 2, Locks(frozenset({0, 3})), again, ("Dm", "Dm", "Dm", "Dm"))
+    assert kept.chords == ("Bb", "Dm", "Dm", "Gm")
+    assert service.rewrite(session, 2, Locks(), again).chords == chords
+
+
+def test_a_model_without_hints_is_not_told_of_them(service: Service, session: Session) -> None:
+    service.generators["parrot"].has_hints = False
+    (take,) = _write(service, session, key="Bb major", phrases=(2,), chords=("Bb",))
+    assert take.chords == ("C",) * 4
+    assert take.phrases == ((2,), "guessed")
+
+
+def test_the_fermatas_of_a_file_reach_the_model(service: Service, session: Session) -> None:
+    drawing = service.open_file(session, b"X:1\nM:4/4\nL:1/4\nK:C\nCDE!fermata!C|GFED|C4|\n", "tune.abc")
+    score, fermatas = service.music_of(session, drawing)
+    assert fermatas == (score.tracks[0].notes[3].time,)
+    take = service.write(
+        session, drawing, PageRequest("harmonize", model="parrot").configured(progress=lambda share: None)
+    )[0]
+    assert take.request.phrase_ends == fermatas
+    assert service.music_of(session, drawing | {"edited": True})[1] == ()
+
+
 @pytest.mark.parametrize(
     ("locks", "what"), [(Locks(frozenset(range(4))), "bar"), (Locks(voices=frozenset(VOICES)), "voice")]
 )
@@ -156,19 +199,19 @@ def test_a_file_goes_to_the_model_as_it_was_until_it_is_edited(
     service: Service, session: Session, repo_root: Path
 ) -> None:
     drawing = service.open_example(session, "Ode to joy")
-    source = service.score_of(session, drawing)
+    source, _ = service.music_of(session, drawing)
     assert (
         source.tracks[0].notes[0].velocity
-        != service.score_of(session, drawing | {"edited": True}).tracks[0].notes[0].velocity
+        != service.music_of(session, drawing | {"edited": True})[0].tracks[0].notes[0].velocity
         or source
     )
-    assert service.score_of(session, drawing) is source
+    assert service.music_of(session, drawing)[0] is source
     drawing["tracks"][0]["notes"].pop()
-    edited = service.score_of(session, drawing | {"edited": True})
+    edited, _ = service.music_of(session, drawing | {"edited": True})
     assert len(edited.tracks[0].notes) == len(source.tracks[0].notes) - 1
     service.open_example(session, "Twinkle")
     with pytest.raises(InputError, match="Upload it again"):
-        service.score_of(session, drawing)
+        service.music_of(session, drawing)
 
 
 def test_uploads_are_bounded_and_refused_by_their_own_name(session: Session, repo_root: Path) -> None:
@@ -232,6 +275,10 @@ def test_who_cancels_at_the_last_moment_gets_no_take(service: Service, session: 
 
 def test_sentences_name_the_controls_of_the_page() -> None:
     assert for_page(InputError("Choose with --track one of 1, 2.")) == "Choose as the melody track one of 1, 2."
+    with pytest.raises(InputError) as refused:
+        parse_phrases("soon")
+    sentence = "The entry for phrase ends is 'soon'. Give bars in which phrases end, such as 4,8,12, or auto, or none."
+    assert for_page(refused.value) == sentence
     assert for_page(InputError("The prompt has bars 0 to 8.")) == "Your tune has bars 0 to 8."
 
 

@@ -1,12 +1,16 @@
 """Runs of notes that two sets of pieces share, compared with an exhaustive search."""
 
+import inspect
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from descant_modeling.cli.evaluate.memorization import verdict
+from descant_modeling.cli.evaluate.memorization import memorization_command, verdict
+from descant_modeling.common import EMBEDDED_DEFAULT
 from descant_modeling.evaluation.memorization import ALL_VOICES, Excess, RunIndex, TrainingRuns, excesses, runs_facts
+from descant_modeling.models.checkpoints import find_checkpoint, read_meta
 from descant_tokenizers.pianoroll.frames import SILENT, chorale_of_frames
 
 SEQUENCES = st.lists(st.integers(0, 2), max_size=14)
@@ -89,3 +93,9 @@ def test_the_verdict_is_a_sentence():
     assert verdict({"longer_than_bach": [excess]}) == (
         "It copies more than Bach repeats himself (his figures in brackets): all four, 95th percentile 46.75 (8)."
     )
+
+
+def test_samples_are_compared_with_all_chorales_that_the_default_model_was_trained_on():
+    default = inspect.signature(memorization_command).parameters["train"].default
+    splits = read_meta(find_checkpoint(EMBEDDED_DEFAULT)).training["splits"]
+    assert default.split(",") == [f"chorales:{split}" for split in splits] == ["chorales:train", "chorales:extra"]

@@ -8,6 +8,7 @@ from chorale_examples import midi
 from prompts import chorale, melody, scale
 from symusic.core import KeySignatureTick, NoteTick, TrackTick
 
+from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.generation.base import Request, refuse_hints
 from descant_modeling.generation.planning import grid_ticks, plan_of, prompt_key
 from descant_modeling.generation.satb import read_four_part_prompt
@@ -299,20 +300,21 @@ def test_every_chord_can_be_read_back_in_every_key(plan, tonic, is_major):
 
 
 @pytest.mark.parametrize(
-    ("values", "option"),
+    ("values", "config", "option"),
     [
-        ({"phrases": (4,)}, "--phrases"),
-        ({"chords": ("C",)}, "--chords"),
-        ({"harmonic_rhythm": "bar"}, "--harmonic-rhythm"),
+        ({"phrases": (4,)}, GenerationConfig(), "--phrases"),
+        ({"chords": ("C",)}, GenerationConfig(), "--chords"),
+        ({"harmonic_rhythm": "bar"}, GenerationConfig(), "--harmonic-rhythm"),
+        ({}, GenerationConfig(last_chord="tonic"), "--last-chord"),
     ],
 )
-def test_a_model_without_hints_refuses_them(values, option):
+def test_a_model_without_hints_refuses_them(values, config, option):
     request = Request("harmonize", **values)
     with pytest.raises(InputError) as refused:
-        refuse_hints(request)
+        refuse_hints(request, config)
     assert str(refused.value) == f"This model has no use for {option}. Leave it out, or choose another --model."
-    refuse_hints(Request("harmonize", key="G", phrases=(), phrase_ends=(5,)))
-    refuse_hints(Request("compose", chords=("C",)), but_chords=True)
+    refuse_hints(Request("harmonize", key="G", phrases=(), phrase_ends=(5,)), GenerationConfig())
+    refuse_hints(Request("compose", chords=("C",)), GenerationConfig(), but_chords=True)
 
 
 def test_other_tracks_do_not_count(plan):

@@ -34,7 +34,9 @@ def saved(request, vocabulary, tmp_path_factory):
     torch.manual_seed(1)
     config = ModelConfig(architecture=request.param, width=16, num_layers=1, num_heads=2, max_tokens=64)
     model = build_model(config, vocabulary.size, bos=1, eos=2, pad=0)
-    meta = CheckpointMeta(LayoutConfig(None), "", {"chorales": "abc"}, ((60, 81), (50, 70)), {"step": 3})
+    meta = CheckpointMeta(
+        LayoutConfig(None), "", {"chorales": "abc"}, ((60, 81), (50, 70)), {"step": 3}, ("3/4", "4/4")
+    )
     folder = tmp_path_factory.mktemp(request.param)
     save_checkpoint(folder, model, vocabulary.tokenizer, meta, "# Card\n")
     return folder, model
@@ -70,6 +72,7 @@ def test_a_checkpoint_comes_back(saved, vocabulary):
     assert checkpoint.layout.config == LayoutConfig(None)
     assert checkpoint.meta.voice_ranges == ((60, 81), (50, 70))
     assert checkpoint.meta.training == {"step": 3}
+    assert checkpoint.meta.meters == ("3/4", "4/4")
 
 
 def test_the_folder_is_what_the_hub_holds(saved):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_pieces import small_piece
 
-from descant_modeling.training.augmentation import METER_CHANGES, MeterChange, in_other_meter, ornament
+from descant_modeling.training.augmentation import METER_CHANGES, MeterChange, in_other_meter, ornament, other_meters
 from descant_tokenizers.tokens.harmony import ChordLabel, PieceKey, beat_chords, beats, sounding_notes
 from descant_tokenizers.tokens.hints import Annotations
 from descant_tokenizers.tokens.piece import Piece, parse_piece, piece_ids
@@ -65,6 +65,21 @@ def test_a_piece_in_another_meter_has_the_same_notes_in_order(hint_vocabulary, h
         elif change.harmonic_rhythm == "bar":
             assert len(result.bars) == len(beats(piece))
     assert num_moved >= 2
+
+
+def test_pieces_are_moved_to_the_meters_that_are_named(hint_vocabulary, hinted_chorales):
+    def meter_of(piece):
+        meters = [f"{bar.meter.numerator}/{bar.meter.denominator}" for bar in piece.bars]
+        return max(meters, key=meters.count)
+
+    found = {}
+    for piece, known in hinted_chorales.values():
+        for change in METER_CHANGES:
+            if (moved := in_other_meter(hint_vocabulary, piece, known, change)) is not None:
+                found.setdefault(meter_of(piece), set()).add(meter_of(moved[0]))
+    assert found["4/4"] == other_meters(hint_vocabulary, "4/4") == {"12/8", "6/8", "4/2", "4/4", "3/4"}
+    assert found["3/4"] <= other_meters(hint_vocabulary, "3/4") == {"9/8", "3/2", "3/4", "6/8"}
+    assert other_meters(hint_vocabulary, "6/8") == set()
 
 
 def test_the_second_half_of_a_quarter_gets_a_third_in_compound_meters(hint_vocabulary):

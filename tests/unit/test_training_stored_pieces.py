@@ -134,6 +134,7 @@ def test_a_corpus_is_loaded_without_a_piece_in_memory(vocabulary, tiny_pieces, t
     config = build_config(RunConfig, {}, "test", [f"data.corpora=[{tmp_path / 'dataset'}]"])
     data = load_data(config, TaskLayout(vocabulary, config.layout))
     assert len(data.train) + len(data.valid) > 6
+    assert data.meters == ("4/4",)
     assert num_pieces_in_memory() == before
     assert sum(piece.num_notes for piece in data.train) > 0
 

@@ -2,7 +2,7 @@
 
 `guard` bounds requests, `reading` reads files in a process of its own, `editor` converts melodies, `sessions` holds
 takes, `jobs` runs one request at a time, `service` does what the page asks for, `routes` serves scores, sound and
-files, and `page` lays out the controls. Only `page` imports Gradio.
+files, `page` lays out the controls, and `status` words the line under them. Only `page` imports Gradio.
 """
 
 import os

@@ -15,19 +15,27 @@ from descant_modeling.app.requests import Locks, PageRequest, parse_seed
 from descant_modeling.app.routes import ASSETS, ROUTES_PREFIX, answer_input_error, make_router
 from descant_modeling.app.service import Service, example_files, for_page, shown_name
 from descant_modeling.app.sessions import Session, Take
+from descant_modeling.app.status import error_line, message_line, progress_line, waiting_line
 from descant_modeling.decoding.config import GenerationConfig, Sketch
+from descant_modeling.generation.base import parse_chords, parse_phrases
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.rendering import SOUNDS
-from descant_tokenizers.rendering.pianoroll import VOICE_COLORS
 from descant_tokenizers.scores import VOICES
 
-__all__ = ["error_line", "make_app", "message_line", "progress_line", "waiting_line"]
+__all__ = ["make_app"]
 
 _TASKS = {"Harmonize it": "harmonize", "Continue it": "continue", "Rewrite some bars": "infill"}
-_AUTO_TRACK, _ANY_STYLE = "automatic", "any"
+_AUTO, _ANY_STYLE = "automatic", "any"
+_HARMONIC_RHYTHMS = {
+    _AUTO: _AUTO,
+    "with each note of the melody": "note",
+    "with each beat": "beat",
+    "twice a bar": "half-bar",
+    "once a bar": "bar",
+}
+_LAST_CHORDS = {"the model's choice": "any", "the tonic, in root position": "tonic"}
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Liberation Sans", "sans-serif"]  # nothing to download
 _IDLE_SECONDS = 0.05
-_SKETCH_MARGIN = 2  # semitones above the highest and below the lowest note
 
 # How our elements talk to Gradio; `gr.HTML` gives the code `watch` and `trigger`.
 _EDITOR_JS = """
@@ -112,6 +120,8 @@ class _Page:
         with gr.Row(visible=False) as self.infill_row:
             self.first_bar = gr.Number(1, precision=0, minimum=0, label="From bar", min_width=120)
             self.last_bar = gr.Number(2, precision=0, minimum=0, label="To bar", min_width=120)
+        with gr.Accordion("Direct the harmony", open=False, visible=self._is_directed("harmonize")) as self.direction:
+            self._lay_out_direction()
         with gr.Accordion("More options", open=False):
             self._lay_out_options()
         with gr.Row():
@@ -126,6 +136,34 @@ class _Page:
             f"time, for at most {limits.request_seconds:g} seconds; up to {limits.queue_length} wait. Your last "
             f"{limits.kept_takes} takes stay in memory as long as there is room.</p>",
             elem_classes="dsc-foot",
+        )
+
+    def _lay_out_direction(self) -> None:
+        with gr.Row():
+            self.key = gr.Textbox(
+                label="Key at the end", placeholder="G major", info="Empty: as the melody suggests.", min_width=200
+            )
+            self.phrases = gr.Textbox(
+                label="Bars in which phrases end",
+                placeholder="4, 8, 12",
+                info="Empty: at fermatas, rests and long notes. none: wherever the model likes.",
+                min_width=200,
+            )
+            self.harmonic_rhythm = gr.Dropdown(
+                list(_HARMONIC_RHYTHMS.items()), value=_AUTO, label="The harmony changes", min_width=200
+            )
+            self.last_chord = gr.Dropdown(
+                list(_LAST_CHORDS.items()),
+                value=GenerationConfig.last_chord,
+                label="Last chord",
+                info="The tonic is kept where your melody allows it.",
+                min_width=200,
+            )
+        self.chords = gr.Textbox(
+            label="Chords",
+            placeholder="G | C D7 | G/B C | D",
+            info="From bar 1 on, with bar lines between; the chords of a bar share its beats. Empty: the model's.",
+            elem_id="dsc-chords",
         )
 
     def _lay_out_options(self) -> None:
@@ -155,13 +193,18 @@ class _Page:
                 label="Given voices",
                 info="The voices that your tracks are; when bars are rewritten, the voices to keep.",
             )
-            self.track = gr.Dropdown([_AUTO_TRACK], value=_AUTO_TRACK, label="Melody track", visible=False)
+            self.track = gr.Dropdown([_AUTO], value=_AUTO, label="Melody track", visible=False)
 
     def _label(self, name: str) -> str:
         """Return a model's kind and name."""
         generator = self.service.generators[name]
         kind = "Transformer" if generator.draws_tokens else "GAN"
         return f"{kind}{' with styles' if generator.styles else ''} ({shown_name(name)})"
+
+    def _is_directed(self, task: str, model: str | None = None) -> bool:
+        """Return True if a model, by default the first one, can be told about the harmony in a task."""
+        name = next(iter(self.service.generators)) if model is None else model
+        return task != "continue" and self.service.generators[name].has_hints
 
     def _styles(self, model: str) -> list[str]:
         return [_ANY_STYLE, *self.service.generators[model].styles]
@@ -172,10 +215,13 @@ class _Page:
         self.blocks.load(self._open, None, [self.editor, self.player], **_QUIET)
         self.blocks.unload(self._leave)
         self.editor.opened(self._fit_drawing, self.editor, [self.track, self.last_bar], **_QUIET)
-        self.task.change(self._fit_task, self.task, [self.continue_row, self.infill_row, self.given], **_QUIET)
-        self.model.change(self._fit_model, self.model, [self.temperature, self.style], **_QUIET)
+        rows = [self.continue_row, self.infill_row, self.given, self.direction]
+        self.task.change(self._fit_task, [self.task, self.model], rows, **_QUIET)
+        options = [self.temperature, self.style, self.direction]
+        self.model.change(self._fit_model, [self.task, self.model], options, **_QUIET)
         controls: set[Any] = {self.task, self.model, self.num_takes, self.num_bars, self.first_bar, self.last_bar}
         controls |= {self.temperature, self.seed, self.sound, self.given, self.track, self.style}
+        controls |= {self.key, self.phrases, self.harmonic_rhythm, self.last_chord, self.chords}
         buttons: list[Any] = [self.status, self.write, self.cancel]
         outputs = [self.player, *buttons]
         work = [
@@ -200,23 +246,25 @@ class _Page:
         """Offer the tracks and bars of a file that was opened."""
         names = [str(track["name"]) for track in drawing.get("tracks", [])]
         bars = [number for number, _ in drawing.get("lines", [])]
-        tracks = gr.update(choices=[_AUTO_TRACK, *names], value=_AUTO_TRACK, visible=len(names) > 1)
+        tracks = gr.update(choices=[_AUTO, *names], value=_AUTO, visible=len(names) > 1)
         return tracks, gr.update(value=min(2, max(bars)) if bars else 2)
 
-    def _fit_task(self, task: str) -> tuple[Any, ...]:
+    def _fit_task(self, task: str, model: str) -> tuple[Any, ...]:
         """Show the controls that apply to a task."""
         return (
             gr.update(visible=task == "continue"),
             gr.update(visible=task == "infill"),
             gr.update(visible=task != "continue", value=[] if task == "infill" else [VOICES[0]]),
+            gr.update(visible=self._is_directed(task, model)),
         )
 
-    def _fit_model(self, model: str) -> tuple[Any, Any]:
+    def _fit_model(self, task: str, model: str) -> tuple[Any, ...]:
         """Show the controls that apply to a model."""
         styles = self._styles(model)
         return (
             gr.update(visible=self.service.generators[model].draws_tokens),
             gr.update(choices=styles, value=styles[0], visible=len(styles) > 1),
+            gr.update(visible=self._is_directed(task, model)),
         )
 
     def _write(self, request: gr.Request, values: dict[Any, Any]) -> Iterator[tuple[Any, ...]]:
@@ -228,7 +276,8 @@ class _Page:
 
         def work(wanted: PageRequest) -> list[Take]:
             locks = Locks(frozenset(map(int, locked["bars"])), frozenset(map(str, locked["voices"])))
-            return [self.service.rewrite(session, int(locked["number"]), locks, wanted)]
+            chords = None if locked["chords"] is None else tuple(map(str, locked["chords"]))
+            return [self.service.rewrite(session, int(locked["number"]), locks, wanted, chords)]
 
         yield from self._run(session, values, work)
 
@@ -246,18 +295,35 @@ class _Page:
             num_samples=int(values[self.num_takes]),
             seed=parse_seed(values[self.seed]),
             temperature=float(values[self.temperature]),
+            last_chord="any" if task == "continue" else values[self.last_chord],
             sound=values[self.sound],
             style=None if style == _ANY_STYLE else style,
         )
+        directed = self._directed(values) if task != "continue" else {}
         return PageRequest(
             task=task,
             model=values[self.model],
             given=(tuple(values[self.given]) or None) if task != "continue" else None,
-            track=None if track == _AUTO_TRACK or task == "infill" else track,
+            track=None if track == _AUTO or task == "infill" else track,
             bars=(int(bars[0] or 0), int(bars[1] or 0)),
             num_bars=int(values[self.num_bars]),
             config=config,
+            **directed,
         )
+
+    def _directed(self, values: dict[Any, Any]) -> dict[str, Any]:
+        """Read what is wanted of the harmony, as fields of a request.
+
+        Raises:
+            InputError: The phrase ends are no bars.
+        """
+        rhythm = values[self.harmonic_rhythm]
+        return {
+            "key": (values[self.key] or "").strip() or None,
+            "phrases": parse_phrases((values[self.phrases] or "").strip() or "auto"),
+            "chords": parse_chords(values[self.chords] or ""),
+            "harmonic_rhythm": None if rhythm == _AUTO else rhythm,
+        }
 
     def _run(
         self, session: Session, values: dict[Any, Any], work: Callable[[PageRequest], list[Take]]
@@ -305,55 +371,3 @@ def _player_value(session: Session, active: int | None = None) -> dict[str, Any]
     """Return the value of the player: the takes, and which one to show."""
     takes = [{"number": take.number, "name": take.name} for take in session.takes]
     return {"token": session.token, "takes": takes, "active": active or (takes[-1]["number"] if takes else 0)}
-
-
-# ---- the line under the buttons, as HTML
-
-
-def message_line(message: str) -> str:
-    """Show a message."""
-    return _line(f'<span class="dsc-good">{html.escape(message)}</span>')
-
-
-def error_line(message: str) -> str:
-    """Show an error message."""
-    return f'<div class="dsc-status" role="alert"><span class="dsc-bad">{html.escape(message)}</span></div>'
-
-
-def waiting_line(num_before: int) -> str:
-    """Show how many requests come first."""
-    before = "one request is" if num_before == 1 else f"{num_before} requests are"
-    return _line(f'<progress aria-label="Waiting"></progress>Waiting: {before} before yours.')
-
-
-def progress_line(share: float, sketch: Sketch | None = None) -> str:
-    """Show the share done, 0-1, and the first take so far if the model writes bar by bar."""
-    percent = round(100 * share)
-    bar = f'<progress max="100" value="{percent}" aria-label="Writing"></progress>'
-    if sketch is None:
-        return _line(f"{bar}Writing, {percent} %")
-    num_notes = sum(not note.is_given for note in sketch.notes)
-    bars = f"{sketch.num_written} of {sketch.num_bars} bar{'s' * (sketch.num_bars != 1)}"
-    return _line(f"{bar}{bars}, {num_notes} note{'s' * (num_notes != 1)} written") + _piano_roll(sketch)
-
-
-def _line(content: str) -> str:
-    return f'<div class="dsc-status" role="status">{content}</div>'
-
-
-def _piano_roll(sketch: Sketch) -> str:
-    """Draw a sketch: a quarter is ten wide, a semitone one high."""
-    if not sketch.notes:
-        return ""
-    low = min(note.pitch for note in sketch.notes) - _SKETCH_MARGIN
-    high = max(note.pitch for note in sketch.notes) + _SKETCH_MARGIN
-    boxes = "".join(
-        f'<rect x="{10 * note.onset_quarters:.2f}" y="{high - note.pitch}" height="1" '
-        f'width="{max(10 * note.duration_quarters - 0.6, 0.4):.2f}" fill="{VOICE_COLORS[note.voice]}" '
-        f'opacity="{0.4 if note.is_given else 1}"/>'
-        for note in sketch.notes
-    )
-    return (
-        f'<svg class="dsc-sketch" viewBox="0 0 {10 * sketch.num_quarters:.2f} {high - low + 1}" '
-        f'preserveAspectRatio="none" aria-hidden="true">{boxes}</svg>'
-    )

@@ -31,8 +31,9 @@ class PageRequest(Request):
     @property
     def settings(self) -> dict[str, Any]:
         """The request as JSON."""
-        values = {name: getattr(self, name) for name in ("task", "model", "given", "track", "bars", "num_bars")}
-        values |= {name: getattr(self.config, name) for name in ("num_samples", "seed", "sound", "style")}
+        names = ("task", "model", "given", "track", "bars", "num_bars", "key", "phrases", "chords", "harmonic_rhythm")
+        values = {name: getattr(self, name) for name in names}
+        values |= {name: getattr(self.config, name) for name in ("num_samples", "seed", "sound", "style", "last_chord")}
         return values | {"temperature": self.config.temperature}
 
 

@@ -17,7 +17,7 @@ from descant_modeling.app.editor import Drawing, drawing_of_score, score_of_draw
 from descant_modeling.app.jobs import JobQueue
 from descant_modeling.app.reading import FileReader
 from descant_modeling.app.requests import AppLimits, Locks, PageRequest
-from descant_modeling.app.sessions import AddedNotes, Session, Sessions, Take, runs_of
+from descant_modeling.app.sessions import Session, Sessions, Take, runs_of
 from descant_modeling.common import EMBEDDED_DEFAULT
 from descant_modeling.common.console import part_of
 from descant_modeling.decoding.config import EngineName, GenerationConfig
@@ -26,7 +26,7 @@ from descant_modeling.generation.multitrack import MultitrackGenerator
 from descant_modeling.models.checkpoints import embedded_models
 from descant_tokenizers.common.errors import InputError, MissingExtraError, printable
 from descant_tokenizers.common.files import title_of
-from descant_tokenizers.scores import bars_of, read_score
+from descant_tokenizers.scores import ReadResult, bars_of, read_score_report
 
 __all__ = ["Service", "example_files", "for_page", "shown_name"]
 
@@ -40,6 +40,13 @@ _PAGE_WORDS = {
     "--style": "the style",
     "--model": "model",
     "--bars": "the bars",
+    "--phrases is": "The entry for phrase ends is",
+    "--phrases": "the phrase ends",
+    "--chords": "the chords",
+    "--harmonic-rhythm": "the harmonic rhythm",
+    "--last-chord tonic": "the tonic as last chord",
+    "--last-chord": "the last chord",
+    "--key": "the key",
     "the prompt": "your tune",
     "The prompt": "Your tune",
 }
@@ -98,31 +105,32 @@ class Service:
         shown = Path(printable(Path(name).name, 60) or "the file")
         if len(data) > self.limits.upload.max_bytes:
             raise InputError(f"{shown} has more than {self.limits.upload.max_bytes:,} bytes. Cut it shorter.")
-        return self._open(session, self.reader.parse(shown, data, self.limits.upload).score, shown)
+        return self._open(session, self.reader.parse(shown, data, self.limits.upload), shown)
 
-    def _open(self, session: Session, read: ScoreTick, path: Path) -> Drawing:
-        score = _with_distinct_names(read)
+    def _open(self, session: Session, read: ReadResult, path: Path) -> Drawing:
+        score = _with_distinct_names(read.score)
         self.limits.check(score, path.name)
-        return drawing_of_score(score, title_of(path.stem)) | {"source": session.keep_source(score)}
+        source = session.keep_source(score, read.fermatas_ticks)
+        return drawing_of_score(score, title_of(path.stem)) | {"source": source}
 
     def open_example(self, session: Session, title: str) -> Drawing:
         """Read one of `example_files` for the editor."""
         path = example_files().get(title)
         if path is None:
             raise InputError(f"There is no example '{printable(title, 60)}'. Reload the page.")
-        return self._open(session, read_score(path), path)
+        return self._open(session, read_score_report(path), path)
 
-    def score_of(self, session: Session, drawing: Mapping[str, Any]) -> ScoreTick:
-        """Return the score of a drawing: the uploaded one, unless it was edited.
+    def music_of(self, session: Session, drawing: Mapping[str, Any]) -> tuple[ScoreTick, tuple[int, ...]]:
+        """Return the score of a drawing and the onsets of its fermatas: the uploaded ones, unless it was edited.
 
         Raises:
             InputError: The drawing is empty, damaged or exceeds a limit, or the file is gone.
         """
         if not drawing.get("edited", True):
-            return session.source_score(str(drawing.get("source")))
+            return session.source_music(str(drawing.get("source")))
         score = score_of_drawing(drawing, self.limits.upload)
         self.limits.check(score, "the drawing")
-        return score
+        return score, ()
 
     def write(self, session: Session, drawing: Mapping[str, Any], request: PageRequest) -> list[Take]:
         """Write takes of a melody, and keep them.
@@ -130,7 +138,8 @@ class Service:
         Raises:
             InputError: The melody or the request is invalid.
         """
-        request = replace(request, score=self.score_of(session, drawing))
+        score, fermatas_ticks = self.music_of(session, drawing)
+        request = replace(request, score=score, phrase_ends=fermatas_ticks)
         self._check(request)
         result = self._generate(request)
         style = f" in the style {request.config.style}" if request.config.style else ""
@@ -145,45 +154,68 @@ class Service:
                 added=sample.added,
                 request=request.configured(progress=None, on_bar=None),
                 remarks=(*result.remarks, *result.silences),
+                chords=sample.chords,
+                phrases=(result.phrases, result.phrase_source),
             )
             for index, sample in enumerate(result.samples, start=1)
         ]
         _keep(session, takes, request)
         return takes
 
-    def rewrite(self, session: Session, number: int, locks: Locks, request: PageRequest) -> Take:
+    def rewrite(
+        self,
+        session: Session,
+        number: int,
+        locks: Locks,
+        request: PageRequest,
+        chords: Sequence[str] | None = None,
+    ) -> Take:
         """Write a take again except for what is locked, and keep it as another take.
 
         If nothing is locked, its request is repeated with another seed. Otherwise each run of unlocked bars is
         infilled, by a model that can (another one if the requested one only harmonizes).
 
+        Args:
+            session: The session.
+            number: Number of the take.
+            locks: What is locked.
+            request: Model, seed and observers.
+            chords: The chords of each bar, as in `Request.chords`; None for those of the take's request.
+
         Raises:
-            InputError: Everything is locked, or the take is gone.
+            InputError: Everything is locked, the take is gone, or a chord is none.
         """
         old, config = session.take(number), request.config
-        remarks: tuple[str, ...] = ()
+        wanted = old.request if chords is None else replace(old.request, chords=tuple(chords))
         kept = _description(old, locks)
         if not locks.bars and not locks.voices:
             observers = {"progress": config.progress, "on_bar": config.on_bar}
-            again = old.request.configured(num_samples=1, seed=config.seed, **observers)
-            sample = self._generate(again).samples[0]
-            score, added = sample.score, sample.added
-            made = f"{old.name} again, seed {config.seed}"
+            result = self._generate(wanted.configured(num_samples=1, seed=config.seed, **observers))
+            sample = result.samples[0]
+            new = replace(
+                old,
+                score=sample.score,
+                added=sample.added,
+                remarks=(*result.remarks, *result.silences),
+                chords=sample.chords,
+                phrases=(result.phrases, result.phrase_source),
+            )
+            made = f"{old.name} again"
         else:
             name = self._infilling_model(request.model)
+            new = self._infill(old, locks, name, replace(wanted, config=config))
             if name != request.model:
-                remarks = (f"written by {shown_name(name)}, because {shown_name(request.model)} only harmonizes",)
-            score, added = self._infill(old, locks, name, request)
-            made = f"{old.name} but for {kept}, seed {config.seed}"
-        take = Take(
+                remark = f"written by {shown_name(name)}, because {shown_name(request.model)} only harmonizes"
+                new = replace(new, remarks=(remark,))
+            made = f"{old.name} but for {kept}"
+        of_chords = "" if chords is None else " over these chords"
+        take = replace(
+            new,
             number=next(session.numbers),
-            title=old.title,
-            made=made,
-            settings={"rewritten": old.name, "locked": kept, "seed": config.seed},
-            score=score,
-            added=added,
-            request=old.request,
-            remarks=remarks,
+            made=f"{made}{of_chords}, seed {config.seed}",
+            settings={"rewritten": old.name, "locked": kept, "seed": config.seed, "chords": wanted.chords},
+            request=wanted,
+            stems={},
         )
         _keep(session, [take], request)
         return take
@@ -202,10 +234,13 @@ class Service:
             config = replace(config, temperature=GenerationConfig.temperature)
         if config.style not in generator.styles:
             config = replace(config, style=None)
+        if not generator.has_hints:
+            request = replace(request, key=None, phrases=None, chords=(), harmonic_rhythm=None)
+            config = replace(config, last_chord="any")
         return generator.generate(request, config)
 
-    def _infill(self, old: Take, locks: Locks, model: str, request: PageRequest) -> tuple[ScoreTick, AddedNotes]:
-        """Infill each run of unlocked bars of a take."""
+    def _infill(self, old: Take, locks: Locks, model: str, request: PageRequest) -> Take:
+        """Infill each run of unlocked bars of a take, as the request that it is from says."""
         bars = bars_of(old.score)
         runs = runs_of(range(len(bars)), locks.bars | set(old.own_bars))
         tracks = [track.name for track in old.score.tracks if track.notes]
@@ -213,12 +248,16 @@ class Service:
         if not runs or len(given) == len(tracks):
             what = "bar" if not runs else "voice"
             raise InputError(f"Every {what} is locked, so there is nothing to write. Unlock one.")
-        score, added = old.score, old.added
+        score, added, chords = old.score, old.added, old.chords
         for index, (first, last) in enumerate(runs):
             numbers = (bars[first].number, bars[last].number)
-            part = PageRequest("infill", score, given, bars=numbers, model=model, config=request.config)
+            part = replace(request, task="infill", score=score, given=given, track=None, bars=numbers, model=model)
+            part = replace(part, phrase_ends=_rescaled(request, score))
             progress = part_of(request.config.progress, index / len(runs), 1 / len(runs))
-            part = part.configured(num_samples=1, seed=request.config.seed + index, progress=progress)
+            last_chord = request.config.last_chord if last == len(bars) - 1 else "any"
+            part = part.configured(
+                num_samples=1, seed=request.config.seed + index, last_chord=last_chord, progress=progress
+            )
             sample = self._generate(part).samples[0]
             scale = score.ticks_per_quarter // old.score.ticks_per_quarter
             start, end = bars[first].start_ticks * scale, bars[last].end_ticks * scale
@@ -226,7 +265,10 @@ class Service:
             kept = {note for note in added if note[0] in given or not start <= note[1] < end}
             added = frozenset((voice, time * finer, pitch) for voice, time, pitch in kept) | sample.added
             score = sample.score
-        return score, added
+            if sample.chords:
+                before = chords or ("",) * len(sample.chords)
+                chords = tuple(new or kept for new, kept in zip(sample.chords, before, strict=True))
+        return replace(old, score=score, added=added, remarks=(), chords=chords)
 
     def _check(self, request: PageRequest) -> None:
         limits, config = self.limits, request.config
@@ -247,6 +289,12 @@ def _keep(session: Session, takes: Sequence[Take], request: PageRequest) -> None
     if request.config.progress is not None:
         request.config.progress(1.0)
     session.keep(takes)
+
+
+def _rescaled(request: PageRequest, score: ScoreTick) -> tuple[int, ...]:
+    """Return a request's phrase ends in the ticks of a score that was written to its prompt."""
+    finer = score.ticks_per_quarter // request.prompt.ticks_per_quarter
+    return tuple(tick * finer for tick in request.phrase_ends)
 
 
 def _description(take: Take, locks: Locks) -> str:

@@ -23,6 +23,7 @@ from descant_modeling.evaluation.rules import rule_facts
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.pianoroll.frames import chorale_of_harmony
 from descant_tokenizers.rendering import Layout
+from descant_tokenizers.rendering.spelling import parse_key
 from descant_tokenizers.rendering.write import Rendering
 from descant_tokenizers.scores import VOICES, bars_of
 
@@ -60,6 +61,8 @@ class Take:
         added: The generated notes, as in `Sample.added`.
         request: The request, to write it again.
         remarks: Choices and changes made during generation.
+        chords: The chords of each bar but a pickup, as in `Sample.chords`; empty if none were planned.
+        phrases: Numbers of the bars in which phrases end, and their source, as in `GenerationResult`.
         stems: The sound of each voice, once it was requested.
     """
 
@@ -71,6 +74,8 @@ class Take:
     added: AddedNotes
     request: PageRequest = field(repr=False)
     remarks: tuple[str, ...] = ()
+    chords: tuple[str, ...] = ()
+    phrases: tuple[tuple[int, ...], str] = ((), "")
     stems: dict[str, bytes] = field(default_factory=dict, repr=False)
 
     @property
@@ -106,8 +111,11 @@ class Take:
         """Its renderings with `open` staves, and with `closed` ones if it is in four parts."""
         caption = f"{self.title}: {self.name.lower()}"
         layouts: tuple[Layout, ...] = ("open", "closed") if self.is_four_part else ("open",)
+        key = None if self.request.key is None else parse_key(self.request.key)
         return {
-            layout: Rendering(self.score, self.title, caption, is_given=self.is_given, arrangement=layout)
+            layout: Rendering(
+                self.score, self.title, caption, is_given=self.is_given, arrangement=layout, chosen_key=key
+            )
             for layout in layouts
         }
 
@@ -137,7 +145,22 @@ def details(take: Take) -> dict[str, Any]:
             for voice, track in enumerate(tracks)
             for note in track.notes
         ],
+        "plan": _plan(take, [bar.number for bar in bars]) if take.chords else None,
         "rules": rule_facts(chorale_of_harmony(take.score, take.name)) if take.is_four_part else [],
+    }
+
+
+def _plan(take: Take, numbers: Iterable[int]) -> dict[str, Any]:
+    """Return what was planned before the voices were written, given the numbers of the bars."""
+    phrases, source = take.phrases
+    return {
+        "key": str(take.renderings["open"].key_found),
+        "phrases": list(phrases),
+        "phrase_source": source,
+        "bars": [
+            {"number": number, "chords": chords}
+            for number, chords in zip((number for number in numbers if number), take.chords, strict=False)
+        ],
     }
 
 
@@ -156,7 +179,7 @@ class Session:
     Attributes:
         token: The session's secret name in URLs.
         num_kept: Number of takes to keep.
-        source: The uploaded score, and the id that the editor knows it by.
+        source: The id by which the editor knows the uploaded file, its score, and the onsets of its fermatas.
         takes: The takes, oldest first.
         numbers: Numbers for further takes.
         job: The current job.
@@ -164,23 +187,23 @@ class Session:
 
     token: str
     num_kept: int
-    source: tuple[str, ScoreTick] | None = None
+    source: tuple[str, ScoreTick, tuple[int, ...]] | None = None
     takes: list[Take] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1), repr=False)
     job: Job[Any] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def keep_source(self, score: ScoreTick) -> str:
-        """Keep an uploaded score in place of the last one; return its id."""
+    def keep_source(self, score: ScoreTick, fermatas_ticks: Iterable[int] = ()) -> str:
+        """Keep an uploaded score, and where its fermatas are, in place of the last one; return its id."""
         name = secrets.token_hex(6)
-        self.source = (name, score)
+        self.source = (name, score, tuple(fermatas_ticks))
         return name
 
-    def source_score(self, name: str) -> ScoreTick:
-        """Return the uploaded score; raise an `InputError` if it is gone."""
+    def source_music(self, name: str) -> tuple[ScoreTick, tuple[int, ...]]:
+        """Return the uploaded score and the onsets of its fermatas; raise an `InputError` if it is gone."""
         if self.source is None or self.source[0] != name:
             raise InputError("The file is no longer here. Upload it again.")
-        return self.source[1]
+        return self.source[1:]
 
     def keep(self, takes: Sequence[Take]) -> None:
         """Add takes; the oldest ones are dropped if there are too many."""

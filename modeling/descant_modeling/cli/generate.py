@@ -65,6 +65,7 @@ def generate_command(
     allow_parallels: AllowParallels = GenerationConfig.allow_parallels,
     allow_leaps: AllowLeaps = GenerationConfig.allow_leaps,
     best_of: BestOf = GenerationConfig.best_of,
+    last_chord: opt.LastChordName = GenerationConfig.last_chord,
     sound: opt.Sound = None,
     paste_melody: opt.PasteMelody = GenerationConfig.paste_melody,
     style: opt.Style = GenerationConfig.style,
@@ -76,6 +77,7 @@ def generate_command(
     as_json: opt.JsonInstead = False,
 ) -> None:
     """Harmonize, continue or rewrite a tune, or compose without one. The notes you keep are never changed."""
+    from descant_modeling.generation.base import parse_phrases
     from descant_tokenizers.rendering.spelling import parse_key
 
     started = time.monotonic()
@@ -87,7 +89,7 @@ def generate_command(
         request,
         key=key,
         quantize=quantize,
-        phrases=_parse_phrases(phrases),
+        phrases=parse_phrases(phrases),
         harmonic_rhythm=None if harmonic_rhythm == "auto" else harmonic_rhythm,
     )
     config = GenerationConfig(
@@ -98,6 +100,7 @@ def generate_command(
         allow_parallels=allow_parallels,
         allow_leaps=allow_leaps,
         best_of=best_of,
+        last_chord=last_chord,
         sound=sound or GenerationConfig.sound,
         paste_melody=paste_melody,
         style=style,
@@ -162,7 +165,7 @@ def _request(
     task: opt.TaskName, bars: str | None, given: str | None, write: str | None, track: str | None, chords: str | None
 ) -> Request:
     """Read the options that say what to generate, without reading the prompt."""
-    from descant_modeling.generation.base import Request
+    from descant_modeling.generation.base import Request, parse_chords
 
     if task == "infill" and track is not None:
         raise InputError("--track is for harmonize and continue. Leave it out.")
@@ -177,25 +180,8 @@ def _request(
         track=track,
         bars=None if first is None or last is None else (first, last),
         num_bars=first if last is None else None,
-        chords=_parse_chords(chords or "", one_a_bar=task == "compose"),
+        chords=parse_chords(chords or "", one_a_bar=task == "compose"),
     )
-
-
-def _parse_chords(text: str, *, one_a_bar: bool) -> tuple[str, ...]:
-    """Return the chords of each bar: separated by bar lines, or one chord a bar if there are none or it must be."""
-    if one_a_bar or "|" not in text:
-        return tuple(text.replace(",", " ").replace("|", " ").split())
-    return tuple(bar.replace(",", " ").strip() for bar in text.strip().strip("|").split("|"))
-
-
-def _parse_phrases(text: str) -> tuple[int, ...] | None:
-    """Read `auto` (None), `none` (empty) or bar numbers."""
-    if text in ("auto", "none"):
-        return None if text == "auto" else ()
-    numbers = [number.strip() for number in text.split(",")]
-    if not all(number.isascii() and number.isdecimal() and len(number) < 5 for number in numbers):
-        raise InputError(f"--phrases is '{text}'. Give bars in which phrases end, such as 4,8,12, or auto, or none.")
-    return tuple(map(int, numbers))
 
 
 def _names(text: str) -> tuple[str, ...]:

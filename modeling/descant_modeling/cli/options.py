@@ -8,7 +8,14 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperCommand
 
-from descant_modeling.decoding.config import DEFAULT_NEW_BARS, LIMITS, EngineName, GenerationConfig, check_range
+from descant_modeling.decoding.config import (
+    DEFAULT_NEW_BARS,
+    LIMITS,
+    EngineName,
+    GenerationConfig,
+    LastChord,
+    check_range,
+)
 from descant_tokenizers.common.files import FORMATS
 from descant_tokenizers.rendering import SoundName
 
@@ -26,6 +33,9 @@ AllowLeaps = Annotated[
 BestOf = Annotated[
     int | None,
     typer.Option(help="Try this many candidates for each sample and keep the best; 1 is fastest. Default: auto."),
+]
+LastChordName = Annotated[
+    LastChord, typer.Option("--last-chord", help="Hold the last chord to the tonic, where the given notes allow it.")
 ]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda or mps. Default: auto.")]
 Engine = Annotated[

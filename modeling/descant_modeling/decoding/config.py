@@ -25,11 +25,14 @@ LIMITS: dict[str, tuple[float, float]] = {
     "best_of": (1, 64),
 }
 #: Options of models that sample tokens; others refuse them.
-TOKEN_OPTIONS = ("temperature", "top_p", "allow_parallels", "allow_leaps", "best_of")
+TOKEN_OPTIONS = ("temperature", "top_p", "allow_parallels", "allow_leaps", "best_of", "last_chord")
 
 EngineName = Literal["auto", "onnx", "torch"]
 """What runs a causal model: ONNX Runtime (CPU), transformers (any device, extra `train`), or the one that suits the
 device."""
+
+LastChord = Literal["any", "tonic"]
+"""What the last chord of a harmony is held to."""
 
 OnProgress = Callable[[float], None]
 """Takes the share done, 0-1."""
@@ -87,6 +90,9 @@ class GenerationConfig:
         allow_leaps: Allow leaps by an augmented interval or over an octave. Applies to the same music.
         best_of: Particles of each sample, 1-64, resampled at every quarter by likelihood (see `smc`); None for
             `smc.NUM_PARTICLES` where rules of voice leading are kept, otherwise 1.
+        last_chord: `tonic` to hold the last chord of a harmony to a tonic triad in root position, from the onset of the
+            last given note on and where the given notes allow it (see `ending`); `any` for the model's choice. For
+            models with hints.
         sound: One of `SOUNDS`, for voices that the prompt does not have.
         style: Style to write in, for a model trained with styles; None leaves the choice to the model.
         paste_melody: Keep the prompt's melody where the model generates that voice too (the GAN). Other models never
@@ -105,6 +111,7 @@ class GenerationConfig:
     allow_parallels: bool = False
     allow_leaps: bool = False
     best_of: int | None = None
+    last_chord: LastChord = "any"
     sound: str = "choir"
     style: str | None = None
     paste_melody: bool = True
@@ -114,6 +121,8 @@ class GenerationConfig:
     def __post_init__(self) -> None:
         for name, limits in LIMITS.items():
             check_range(name, getattr(self, name), *limits)
+        if self.last_chord not in get_args(LastChord):
+            raise InputError(f"The last chord is '{self.last_chord}'. Give any or tonic.")
         if self.sound not in SOUNDS:
             raise InputError(f"The sound is '{self.sound}'. Give one of {', '.join(SOUNDS)}.")
 

@@ -8,12 +8,14 @@ Shapes: V vocabulary.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from descant_modeling.decoding.config import GenerationConfig
+from descant_modeling.decoding.ending import Closing
 from descant_modeling.decoding.fixed_notes import FixedNotes
 from descant_modeling.decoding.template import TargetBar, Template
 from descant_modeling.decoding.voice_leading import LeadingRules, VoiceLeading, key_of_notes, leading_rules
@@ -67,6 +69,7 @@ class SequenceState:
         self.sample = InfilledNotes()
         rules = leading_rules(config, grammar.vocabulary)
         self.leading = _voice_leading(template, grammar.vocabulary.num_voices, rules) if rules else None
+        self.closing = None if template.span.ending is None else Closing(template.span.ending)
         self.busy_ticks = grammar.busy_with(template.held)
         self.bar = -1
         self.state: State
@@ -84,6 +87,7 @@ class SequenceState:
         notes, tempos, chords = self.sample.notes, self.sample.tempos, self.sample.chords
         twin.sample = replace(self.sample, notes=dict(notes), tempos=dict(tempos), chords=dict(chords))
         twin.leading = None if self.leading is None else self.leading.copy()
+        twin.closing = None if self.closing is None else self.closing.copy()
         twin.pending, twin.written, twin.inside = list(self.pending), list(self.written), list(self.inside)
         twin.fixed = copy(self.fixed)
         return twin
@@ -112,25 +116,30 @@ class SequenceState:
         legal = self.grammar.mask(self.state, self.rules)
         if not self.fixed.applies:
             return self._legal(legal)
-        legal = legal if self.state.kind == "Program" else self._legal(legal)
+        is_note = self.state.kind in ("Program", "Pitch")  # of which a fixed one is as it is
+        legal = legal if is_note else self._legal(legal)
         context = self.inside[0].offset_ticks if self.inside else None
         allowed = self.fixed.mask(self.grammar, self.state, self.template.bars[self.bar], legal, context)
-        return self._well_led(allowed) if self.state.kind == "Program" else allowed
+        return self._legal(allowed) if is_note else allowed
 
     def _legal(self, legal: Mask) -> Mask:
         """Remove what context notes, voice leading and the template do not allow."""
         if self.state.kind == "Program":
-            return self._well_led(legal)
+            return self._well_led(self._closing_pitches(legal))
+        if self.state.kind == "Pitch":
+            return self._closing_durations(self._filling_durations(legal))
         closing = list(self.rules.closing_ids)
-        if self.inside and self.state.kind != "Pitch":
+        if self.inside:
             return self._with_context(legal)
         if len(self.written) >= self.template.span.max_bar_tokens and legal[closing].any():
             only_closing = np.zeros_like(legal)
             only_closing[closing] = legal[closing]
             return only_closing
-        if self._is_unfinished() or self._is_last_bar_empty():
+        if (unfinished := self._unfinished()) or self._is_last_bar_empty():
             going_on = legal.copy()
             going_on[closing] = False
+            if unfinished and not self.fixed.applies:
+                self._keep_in_time(going_on, unfinished)
             return going_on if going_on.any() else legal
         return legal
 
@@ -152,6 +161,34 @@ class SequenceState:
         others[ids] = False
         return others if others.any() else legal
 
+    def _closes(self) -> bool:
+        """Return True if the onset being written belongs to an ending."""
+        return self.closing is not None and self.now_ticks >= self.closing.ending.start_ticks
+
+    def _closing_pitches(self, legal: Mask) -> Mask:
+        """Keep the pitches of the last chord, unless none is left."""
+        if self.closing is None or not self._closes():
+            return legal
+        voice, ends, vocabulary = self.state.voice, self.rules.latest_end_ticks, self.grammar.vocabulary
+        upper = {*self.template.span.voices} - {voice, self.closing.ending.bass}
+        is_last = all(self._end_of(other) >= ends[other] for other in upper)
+        for pitches in (self.closing.best_pitches(voice, is_last=is_last), self.closing.pitches(voice)):
+            kept = np.zeros_like(legal)
+            kept[[vocabulary.pitch_id[pitch] for pitch in pitches if pitch in vocabulary.pitch_id]] = True
+            if (kept & legal).any():
+                return kept & legal
+        return legal
+
+    def _closing_durations(self, legal: Mask) -> Mask:
+        """End a note before the last chord if it is not one of its notes, unless no duration is short enough."""
+        if self.closing is None or self._closes():
+            return legal
+        if self.grammar.vocabulary.pitch_of[self.written[-1]] in self.closing.pitches(self.state.voice):
+            return legal
+        left, kept = self.closing.ending.start_ticks - self.now_ticks, legal.copy()
+        kept[[i for i, ticks in self._durations.items() if ticks > left]] = False
+        return kept if kept.any() else legal
+
     def _with_context(self, legal: Mask) -> Mask:
         """Let nothing pass the bar's next context note: no later onset, no lower voice at its own, no bar line."""
         note, vocabulary = self.inside[0], self.grammar.vocabulary
@@ -169,13 +206,43 @@ class SequenceState:
             legal[vocabulary.position_id[place]] = True
         return legal
 
-    def _is_unfinished(self) -> bool:
-        """Return True if some voice must sound until an end in this bar, and does not yet."""
+    def _unfinished(self) -> list[int]:
+        """Return the voices that must sound until an end in this bar, and do not yet."""
         if not self.template.span.to_the_end:
-            return False
+            return []
         bar_ticks = self.grammar.vocabulary.meter_of[self.template.bars[self.bar].meter_id].bar_ticks
         ends = self.rules.latest_end_ticks
-        return any(self._end_of(voice) < ends[voice] <= bar_ticks for voice in self.template.span.voices)
+        return [voice for voice in self.template.span.voices if self._end_of(voice) < ends[voice] <= bar_ticks]
+
+    def _keep_in_time(self, legal: Mask, unfinished: Sequence[int]) -> None:
+        """Remove tokens after which a voice could not begin its last note a 16th before its end."""
+        vocabulary, offset = self.grammar.vocabulary, self.state.offset_ticks
+        position_ticks = vocabulary.meter_of[self.state.meter_id].position_ticks
+        latest = min(self.rules.latest_end_ticks[voice] for voice in unfinished) - self._least_ticks
+        legal[self.grammar.position_ids_after(latest // position_ticks)] = False
+        waiting = [voice for voice in unfinished if self._end_of(voice) <= offset]
+        if waiting and offset + position_ticks > latest:
+            legal[[i for i, voice in vocabulary.voice_of.items() if voice > min(waiting)]] = False
+
+    def _filling_durations(self, legal: Mask) -> Mask:
+        """Remove durations that leave a voice that must sound to its end less than a 16th before it."""
+        if not self.template.span.to_the_end or self.grammar.vocabulary.has_merges:
+            return legal
+        left = self.rules.latest_end_ticks[self.state.voice] - self.state.offset_ticks
+        kept = legal.copy()
+        kept[[i for i, ticks in self._durations.items() if 0 < left - ticks < self._least_ticks]] = False
+        return kept if kept.any() else legal
+
+    @property
+    def _durations(self) -> dict[int, int]:
+        """Length of each duration token in this bar."""
+        vocabulary = self.grammar.vocabulary
+        return vocabulary.duration_ticks[vocabulary.meter_of[self.state.meter_id].denominator]
+
+    @property
+    def _least_ticks(self) -> int:
+        """Least length of a last note: ends are rounded up to a 16th, so that nothing is left of a shorter one."""
+        return self.grammar.vocabulary.ticks_per_quarter // 4
 
     def _is_last_bar_empty(self) -> bool:
         is_last = self.template.is_continuation and self.bar == len(self.template.bars) - 1
@@ -245,7 +312,11 @@ class SequenceState:
         """Return the mask of the tokens that a chord can begin, or go on with."""
         assert self.template.guide is not None, "a layout without hints"
         ids, legal = self.template.guide.ids, np.zeros(self.grammar.vocabulary.size, dtype=bool)
-        legal[list(ids.first_of_chord if self._chord_root == -1 else ids.kind_of)] = True
+        if self.closing is not None and self._closes():
+            place = 0 if self._chord_root == -1 else 1
+            legal[[ids.chord(chord)[place] for chord in self.closing.chords]] = True
+        else:
+            legal[list(ids.first_of_chord if self._chord_root == -1 else ids.kind_of)] = True
         return legal
 
     def _accept_chord(self, token_id: int) -> None:
@@ -260,6 +331,8 @@ class SequenceState:
         assert root is not None, "no chord is due"
         chord = None if token_id == ids.no_chord else ChordLabel(ids.root.index(root), *ids.kind_of[token_id])
         self.sample.chords[self.now_ticks] = chord
+        if self.closing is not None and self._closes():
+            self.closing.choose(chord)
 
     def _context_is_due(self) -> bool:
         """Return True if only the next context note may follow."""
@@ -280,12 +353,14 @@ class SequenceState:
         for token_id in ids:
             self.state = self.grammar.advance(self.state, token_id, rules)
         self.written += ids
-        if self.leading is not None and self.state.kind == "Duration":
+        is_followed = self.leading is not None or self.closing is not None
+        if is_followed and self.state.kind == "Duration":
             start, voice = self.template.bars[self.bar].start_ticks, self.state.voice
-            end = start + self._end_of(voice)
-            self.leading.add(
-                voice, start + self.state.offset_ticks, end, self.grammar.vocabulary.pitch_of[self.written[-2]]
-            )
+            end, pitch = start + self._end_of(voice), self.grammar.vocabulary.pitch_of[self.written[-2]]
+            if self.leading is not None:
+                self.leading.add(voice, start + self.state.offset_ticks, end, pitch)
+            if self.closing is not None:
+                self.closing.add(voice, end, pitch)
         if self.state.kind == "Duration":
             self.fixed.accept(self.state.voice, self.template.bars[self.bar].start_ticks + self.state.offset_ticks)
         return ids

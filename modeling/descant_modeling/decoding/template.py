@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from descant_modeling.decoding.ending import Ending
 from descant_tokenizers.tokens.hints import Annotations, Guide
 from descant_tokenizers.tokens.kinds import kind_of
 from descant_tokenizers.tokens.piece import GridNote, Piece, bar_ids, note_ids, piece_ids
@@ -49,6 +50,7 @@ class Span:
         max_bar_tokens: Base tokens after which a bar is closed.
         style: Style to write in; None leaves it to the model.
         annotations: What hints say of the piece, for a layout with hints; None for no hints beyond the given notes.
+        ending: The chord to which the end is held, if it is.
         hint_stop: The bar at which given music goes on, where only part of the bars before it are written now.
         fixed: Notes that the voices to write must have, in order; others are written around them.
         free: First tick at which these others may begin, and the tick after the last one; None for the whole span.
@@ -64,6 +66,7 @@ class Span:
     max_bar_tokens: int = MAX_BAR_TOKENS
     style: str | None = None
     annotations: Annotations | None = None
+    ending: Ending | None = None
     hint_stop: int | None = None
     fixed: tuple[FixedNote, ...] = ()
     free: tuple[int, int] | None = None

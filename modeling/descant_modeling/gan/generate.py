@@ -129,6 +129,7 @@ class _GanGenerator:
     rewrites_melody = False
     draws_tokens = False
     styles: tuple[str, ...] = ()
+    has_hints = False
 
 
 class GanMusicGenerator(_GanGenerator):
@@ -147,7 +148,7 @@ class GanMusicGenerator(_GanGenerator):
         `config.paste_melody` is off.
         """
         refuse_instruments(request.write)
-        refuse_hints(request)
+        refuse_hints(request, config)
         _refuse_token_options(config)
         if request.given and voice_names(request.given) != MELODY:
             raise InputError("This model takes one melody as its soprano and writes the rest. Leave --given out.")
@@ -199,7 +200,7 @@ class MidinetMusicGenerator(_GanGenerator):
         Chords repeat if there are fewer of them than bars. With chords and no number of bars, each chord gets a bar.
         """
         _refuse_token_options(config)
-        refuse_hints(request, but_chords=True)
+        refuse_hints(request, config, but_chords=True)
         chords = [parse_chord(name) for name in request.chords or DEFAULT_CHORDS]
         number = request.new_bars(len(chords) if request.chords else DEFAULT_NEW_BARS)
         played = [chords[bar % len(chords)] for bar in range(number)]
@@ -223,7 +224,7 @@ class RollGanMusicGenerator(_GanGenerator):
         _refuse_token_options(config)
         if request.chords:
             raise InputError("This model takes no chords. Leave --chords out, or choose --model midinet.")
-        refuse_hints(request)
+        refuse_hints(request, config)
         if request.num_bars is not None:
             raise InputError("This model writes four bars at a time. Leave --bars out.")
         device = next(self.generator.parameters()).device

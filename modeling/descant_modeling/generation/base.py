@@ -170,6 +170,7 @@ class MusicGenerator(Protocol):
         rewrites_melody: True if it also generates the voice of a given melody, which `paste_melody` then replaces.
         draws_tokens: True if it samples tokens, so that temperature and nucleus apply.
         styles: Styles that it can write in; empty if it was trained without styles.
+        has_hints: True if it takes phrases, a key, chords and a harmonic rhythm.
     """
 
     tasks: tuple[str, ...]
@@ -178,6 +179,10 @@ class MusicGenerator(Protocol):
 
     @property
     def styles(self) -> tuple[str, ...]:
+        """See above."""
+
+    @property
+    def has_hints(self) -> bool:
         """See above."""
 
     def generate(self, request: Request, config: GenerationConfig) -> GenerationResult:
@@ -190,6 +195,32 @@ class MusicGenerator(Protocol):
         Raises:
             InputError: The prompt does not fit, or the model cannot do what the request asks for.
         """
+
+
+def parse_chords(text: str, *, one_a_bar: bool = False) -> tuple[str, ...]:
+    """Read chords in the form of `Request.chords`: a bar's chords between bar lines, or one chord a bar without these.
+
+    Args:
+        text: `C | F G7 | C/E`, or `C G C`.
+        one_a_bar: True if bar lines mean nothing.
+    """
+    if one_a_bar or "|" not in text:
+        return tuple(text.replace(",", " ").replace("|", " ").split())
+    return tuple(bar.replace(",", " ").strip() for bar in text.strip().strip("|").split("|"))
+
+
+def parse_phrases(text: str) -> tuple[int, ...] | None:
+    """Read `auto` (None), `none` (empty) or the numbers of bars in which phrases end.
+
+    Raises:
+        InputError: It is none of these.
+    """
+    if text in ("auto", "none"):
+        return None if text == "auto" else ()
+    numbers = [number.strip() for number in text.split(",")]
+    if not all(number.isascii() and number.isdecimal() and len(number) < 5 for number in numbers):
+        raise InputError(f"--phrases is '{text}'. Give bars in which phrases end, such as 4,8,12, or auto, or none.")
+    return tuple(map(int, numbers))
 
 
 def check_task(generator: MusicGenerator, task: str) -> None:
@@ -209,15 +240,21 @@ def refuse_instruments(write: Sequence[str]) -> None:
         raise InputError("--write is for multitrack models, and this one writes four voices. Leave it out.")
 
 
-def refuse_hints(request: Request, *, but_chords: bool = False) -> None:
-    """Raise an `InputError` if a request says something that only models with hints take.
+def refuse_hints(request: Request, config: GenerationConfig, *, but_chords: bool = False) -> None:
+    """Raise an `InputError` if a request or its options say something that only models with hints take.
 
     Args:
         request: The request.
+        config: Its options.
         but_chords: True for a model that takes chords all the same.
     """
     chords = () if but_chords else request.chords
-    hints = {"--phrases": request.phrases, "--chords": chords, "--harmonic-rhythm": request.harmonic_rhythm}
+    hints = {
+        "--phrases": request.phrases,
+        "--chords": chords,
+        "--harmonic-rhythm": request.harmonic_rhythm,
+        "--last-chord": config.last_chord != "any",
+    }
     for option, value in hints.items():
         if value:
             raise InputError(f"This model has no use for {option}. Leave it out, or choose another --model.")

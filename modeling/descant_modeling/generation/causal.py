@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 from symusic.core import ScoreTick
@@ -22,11 +23,12 @@ from descant_modeling.decoding.infilling import Infiller, OnPiece, with_bars
 from descant_modeling.decoding.template import MAX_BAR_TOKENS, Span
 from descant_modeling.generation.base import TASKS, GenerationResult, Request, check_style, refuse_hints
 from descant_modeling.generation.fixed import fixed_of
-from descant_modeling.generation.planning import Plan, plan_of
+from descant_modeling.generation.planning import Plan, plan_of, with_tonic_ending
 from descant_modeling.generation.prompts import Prompt, TickSpan, bar_indices
 from descant_modeling.generation.results import PartialResult, PartialSample, Players, released, without_notes
 from descant_modeling.models.checkpoints import Checkpoint, not_loaded
 from descant_tokenizers.common.errors import InputError, missing_extra
+from descant_tokenizers.corpora.splits import main_time_signature
 from descant_tokenizers.tokens.kinds import kind_of, make_grammar
 from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.tasks import Task
@@ -54,15 +56,20 @@ class CausalGenerator(ABC):
         """Styles that it can write in."""
         return self.checkpoint.layout.config.styles
 
+    @property
+    def has_hints(self) -> bool:
+        """True if its layout has hints."""
+        return self.checkpoint.layout.config.hints
+
     def generate(self, request: Request, config: GenerationConfig) -> GenerationResult:
         """Generate music; see `MusicGenerator`."""
         check_style(config.style, self.styles)
         if request.task == "infill":
             return self._infill(request, config)
         num_bars = request.new_bars() if request.task == "continue" else 0
-        prompt = self._read(request)
+        prompt = self._read_prompt(request)
         ranks = self._new_ranks(request, prompt)
-        partial = _start(prompt, prompt.piece, config, self._plan(request, prompt, ranks))
+        partial = _start(prompt, prompt.piece, config, self._plan(request, prompt, ranks, config))
         base, players = self._tracks(prompt, ranks, config)
         share = 0.5 if num_bars and ranks else 1.0
         partial.fixed = fixed_of(request, prompt, _up_to_the_end(prompt, ranks))
@@ -76,16 +83,26 @@ class CausalGenerator(ABC):
             base, players, given=self._track_names(prompt, prompt.parts), written=self._voice_names(ranks)
         )
 
+    def _read_prompt(self, request: Request) -> Prompt:
+        """Read the request's prompt; remark on a meter that no training piece has, where these are known."""
+        prompt, known = self._read(request), self.checkpoint.meta.meters
+        meter = main_time_signature(prompt.score)
+        if not known or meter in known:
+            return prompt
+        remark = f"no training piece is in {meter}, so the new notes may fit it poorly"
+        return replace(prompt, remarks=(*prompt.remarks, remark))
+
     def _style(self, config: GenerationConfig) -> str | None:
         """Return the style to ask for; with hints, the first one of the model where none is requested."""
         layout = self.checkpoint.layout.config
         return layout.styles[0] if config.style is None and layout.hints and layout.styles else config.style
 
-    def _plan(self, request: Request, prompt: Prompt, new: Collection[int]) -> Plan | None:
+    def _plan(self, request: Request, prompt: Prompt, new: Collection[int], config: GenerationConfig) -> Plan | None:
         """Plan the hints for the voices to write to a prompt, for a layout with hints."""
-        if self.checkpoint.layout.config.hints:
-            return plan_of(request, prompt, new)
-        refuse_hints(request)
+        if self.has_hints:
+            plan = plan_of(request, prompt, new)
+            return with_tonic_ending(plan, request, new) if config.last_chord == "tonic" else plan
+        refuse_hints(request, config)
         return None
 
     def _harmonize(
@@ -112,12 +129,12 @@ class CausalGenerator(ABC):
     def _infill(self, request: Request, config: GenerationConfig) -> GenerationResult:
         """Write some bars of some tracks again."""
         assert request.bars is not None, "infill needs bars"
-        prompt = self._read(request)
+        prompt = self._read_prompt(request)
         first, last = bar_indices(prompt.bars, request.bars)
         tracks = self._rewritten_tracks(request, prompt)
         start, end = prompt.bars[first].start_ticks, prompt.bars[last].end_ticks
         spans = {rank: prompt.rewritable(rank, start, end) for rank in {prompt.ranks[index] for index in tracks}}
-        plan = self._plan(request, prompt, spans)
+        plan = self._plan(request, prompt, spans, config)
         partial = _start(prompt, prompt.piece_without(tracks, start, end), config, plan)
         partial.fixed = fixed_of(request, prompt, {rank: TickSpan(start, end) for rank in spans})
         self._write(partial, Task.INFILL, spans, range(first, last + 1), config, config.progress)
@@ -146,6 +163,7 @@ class CausalGenerator(ABC):
                 name = self.vocabulary.voice_name(rank)
                 raise InputError(f"The model saw no {name} in training that fits this prompt. Choose another model.")
             ends[rank] = prompt.grid_time(span.end)
+        ending = None if partial.plan is None else partial.plan.ending
         target = Span(
             task,
             tuple(sorted(spans)),
@@ -153,10 +171,11 @@ class CausalGenerator(ABC):
             bars.stop,
             tuple(ends),
             prompt.pitches,
-            to_the_end=task is Task.HARMONIZE and not self._is_polyphonic,
+            to_the_end=(task is Task.HARMONIZE and not self._is_polyphonic) or ending is not None,
             max_bar_tokens=self._max_bar_tokens(prompt, spans),
             style=self._style(config),
             annotations=None if partial.plan is None else partial.plan.for_task(task),
+            ending=ending,
             hint_stop=bars.stop,
             fixed=partial.fixed.notes,
             free=partial.fixed.free,

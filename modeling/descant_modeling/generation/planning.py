@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from symusic.core import TrackTick
 
+from descant_modeling.decoding.ending import Ending, tonic_ending
 from descant_modeling.generation.base import Request
 from descant_modeling.generation.prompts import Prompt
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.rendering.spelling import fifths_of, name_of_fifths, note_name, parse_key
+from descant_tokenizers.scores import VOICES
 from descant_tokenizers.scores.key import PITCH_NAMES
 from descant_tokenizers.tokens.harmony import (
     ChordLabel,
@@ -45,11 +47,15 @@ class Plan:
         prompt: The prompt on the grid.
         annotations: Contents of the hints, at the pitch at which the model sees the prompt.
         phrase_source: Where the phrases are from: `as requested`, `fermatas` or `guessed`.
+        ending: The chord to which the end is held, if it is.
+        remarks: What could not be done, a phrase each.
     """
 
     prompt: Prompt
     annotations: Annotations
     phrase_source: str
+    ending: Ending | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def phrases(self) -> tuple[int, ...]:
@@ -63,6 +69,11 @@ class Plan:
             return self.annotations
         return Annotations(key=self.annotations.key)
 
+    @property
+    def names(self) -> Sequence[str]:
+        """Names of the pitch classes as they are spelled in the key, at the prompt's own pitch."""
+        return _names_in(self.annotations.key, -self.prompt.shift)
+
     def symbols(self, written: Mapping[int, ChordLabel | None]) -> tuple[str, ...]:
         """Return the chords of each bar, a pickup left out, at the prompt's own pitch, as `Request.chords` has them.
 
@@ -72,7 +83,7 @@ class Plan:
             written: Chords that the model wrote, by onset; those requested are added.
         """
         chords = {**(self.annotations.chords or {}), **written}
-        names = _names_in(self.annotations.key, -self.prompt.shift)
+        names = self.names
         bars: list[str] = []
         present = ""
         for number, onsets in _beats_of_bars(self.prompt):
@@ -114,12 +125,43 @@ def plan_of(request: Request, prompt: Prompt, new: Collection[int]) -> Plan:
     annotations = Annotations(
         phrase_ends=phrase_ends or None,
         key=prompt.key,
-        chords=_chords(request.chords, prompt) or None,
+        chords=_chords(request, prompt) or None,
         harmonic_rhythm=rhythm,
         ends=request.task != "continue",
         writes_chords=bool(new),
     )
     return Plan(prompt, annotations, source if phrase_ends else "")
+
+
+def with_tonic_ending(plan: Plan, request: Request, new: Collection[int]) -> Plan:
+    """Return a plan whose last chord is held to the tonic, or one that says why it is not.
+
+    Args:
+        plan: The plan.
+        request: Its request.
+        new: Ranks of the voices to write.
+
+    Raises:
+        InputError: The end is not written, or another last chord is requested.
+    """
+    prompt, annotations = plan.prompt, plan.annotations
+    if request.task == "continue":
+        raise InputError("--last-chord is for harmonize and infill. Leave it out.")
+    if request.bars is not None and request.bars[1] < prompt.bars[-1].number:
+        raise InputError("--last-chord tonic needs the last bar among those to write. Add it to --bars.")
+    bass = prompt.vocabulary.voices.index(VOICES[-1])
+    key = annotations.key
+    ending = None if key is None else tonic_ending(prompt.piece, new, bass, key)
+    if ending is None:
+        return replace(plan, remarks=("the last chord is free, because the given notes do not end in the tonic triad",))
+    given = {chord for onset, chord in (annotations.chords or {}).items() if onset >= ending.start_ticks}
+    chords = tuple(chord for chord in ending.chords if given <= {chord})
+    if not chords:
+        tonic = chord_name(ending.chords[0].transpose(-prompt.shift), plan.names)
+        raise InputError(
+            f"The chords from the last given note on are not all {tonic}. Leave --last-chord out, or give that chord."
+        )
+    return replace(plan, ending=replace(ending, chords=chords))
 
 
 def prompt_key(request: Request, lines: Iterable[TrackTick]) -> PieceKey | None:
@@ -208,12 +250,13 @@ def _ends_in_bars(numbers: Sequence[int], prompt: Prompt, melody: Sequence[Sound
     return tuple(sorted(onsets[number] for number in set(numbers)))
 
 
-def _chords(names: Sequence[str], prompt: Prompt) -> dict[int, ChordLabel | None]:
-    """Return the chord at each beat, given the chords of each bar as text; those of a bar share its beats.
+def _chords(request: Request, prompt: Prompt) -> dict[int, ChordLabel | None]:
+    """Return the chord at each beat of the bars to write, as requested; those of a bar share its beats.
 
     Raises:
         InputError: A chord that does not exist, or more chords than beats or bars.
     """
+    names, written = request.chords, request.bars
     bars = [(number, onsets) for number, onsets in _beats_of_bars(prompt) if number]
     if len(names) > len(bars):
         raise InputError(f"There are chords for {len(names)} bars, but the prompt has {len(bars)}. Give fewer chords.")
@@ -225,7 +268,8 @@ def _chords(names: Sequence[str], prompt: Prompt) -> dict[int, ChordLabel | None
             raise InputError(f"Bar {number} has {len(symbols)} chords, but {found}. Give fewer chords.")
         for onset, symbol in zip(onsets, _shared_out(symbols, len(onsets)), strict=False):
             chord = parse_chord_name(symbol)
-            chords[onset] = None if chord is None else chord.transpose(prompt.shift)
+            if written is None or written[0] <= number <= written[1]:
+                chords[onset] = None if chord is None else chord.transpose(prompt.shift)
     return chords
 
 

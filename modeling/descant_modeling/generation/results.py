@@ -147,6 +147,7 @@ class PartialResult:
         remarks, plan = self.prompt.remarks, self.plan
         if plan is None:
             return GenerationResult(tuple(samples), remarks, given, written)
+        remarks = (*remarks, *plan.remarks)
         planned = tuple(
             replace(sample, chords=plan.symbols(partial.chords))
             for sample, partial in zip(samples, self.samples, strict=True)

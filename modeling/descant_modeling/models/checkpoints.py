@@ -60,6 +60,7 @@ class CheckpointMeta:
         corpora: Names and hashes of the training corpora.
         voice_ranges: (lowest, highest) MIDI pitch of each voice in training, by rank; new notes stay in this range.
         training: Facts about the run: steps, seed, valid likelihood, git revision.
+        meters: Time signatures of the training pieces, such as `3/4`, sorted; empty if unknown.
         vocabulary_sha256: Hash of the meaning of every token id (`Vocabulary.sha256`), which the tokenizer file may
             leave to the installed miditok. Empty in format 1.
         format_version: Version of this file's format.
@@ -70,6 +71,7 @@ class CheckpointMeta:
     corpora: dict[str, str] = field(default_factory=dict)
     voice_ranges: tuple[tuple[int, int], ...] = ()
     training: dict[str, Any] = field(default_factory=dict)
+    meters: tuple[str, ...] = ()
     vocabulary_sha256: str = ""
     format_version: int = FORMAT_VERSION
 
@@ -323,6 +325,7 @@ def read_meta(found: FoundCheckpoint) -> CheckpointMeta:
         for key, kind in (("corpora", dict), ("training", dict), ("tokenizer_sha256", str)):
             if not isinstance(values.get(key, kind()), kind):
                 raise TypeError(key)
+        values["meters"] = tuple(map(str, values.get("meters", ())))
         if values["format_version"] > 1 and "vocabulary_sha256" not in values:
             raise KeyError("vocabulary_sha256")
         return CheckpointMeta(**values)

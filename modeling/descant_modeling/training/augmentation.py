@@ -55,6 +55,14 @@ METER_CHANGES = (
 )
 
 
+def other_meters(vocabulary: Vocabulary, meter: str) -> set[str]:
+    """Return the time signatures to which `in_other_meter` moves pieces in a time signature such as `3/4`."""
+    numerator, denominator = map(int, meter.split("/"))
+    sizes = {change: change.bar_quarters or numerator for change in METER_CHANGES if denominator == 4}
+    found = {(size * change.units, change.denominator) for change, size in sizes.items() if numerator % size == 0}
+    return {f"{units}/{unit}" for units, unit in found & {*vocabulary.meter_id}}
+
+
 def in_other_meter(
     vocabulary: Vocabulary, piece: Piece, annotations: Annotations, change: MeterChange
 ) -> tuple[Piece, Annotations] | None:

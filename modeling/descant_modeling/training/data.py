@@ -9,7 +9,7 @@ upper note.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from datasets import Dataset, DatasetDict
 from symusic.core import ScoreTick
 
 from descant_modeling.common.devices import available_cores
+from descant_modeling.training.augmentation import other_meters
 from descant_modeling.training.config import RunConfig
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora import load_corpus, reading_bar, row_to_score
@@ -27,6 +28,7 @@ from descant_tokenizers.tokens.kinds import kind_of
 from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.presets import PITCH_RANGE
 from descant_tokenizers.tokens.tasks import TaskLayout
+from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 #: Word of the composer's name, and corpus, that identify the pieces of each style.
 _KNOWN_BY = {
@@ -100,6 +102,7 @@ class RunData:
         remarks: Pieces left out, one sentence per corpus, and those of the validation split that are not scored.
         train_styles: Style token of each training piece; None if the layout has none for it.
         valid_styles: Style token of each validation piece.
+        meters: Time signatures of the training pieces as they are shown, see `seen_meters`.
     """
 
     train: StoredPieces
@@ -108,6 +111,7 @@ class RunData:
     remarks: tuple[str, ...] = ()
     train_styles: tuple[str | None, ...] = ()
     valid_styles: tuple[str | None, ...] = ()
+    meters: tuple[str, ...] = ()
 
 
 def load_data(config: RunConfig, layout: TaskLayout, *, quiet: bool = True) -> RunData:
@@ -155,7 +159,22 @@ def load_data(config: RunConfig, layout: TaskLayout, *, quiet: bool = True) -> R
         tuple(remarks),
         tuple(style for split in splits for style in _styles(split, layout)),
         tuple(style for split in valid for style in _styles(split, layout)),
+        seen_meters(splits, layout.vocabulary, moved=layout.config.hints and data.other_meters > 0),
     )
+
+
+def seen_meters(splits: Iterable[Dataset], vocabulary: Vocabulary, *, moved: bool) -> tuple[str, ...]:
+    """Return the main time signatures of training pieces, such as `3/4`, sorted.
+
+    Args:
+        splits: The splits that are trained on.
+        vocabulary: The vocabulary.
+        moved: True if some pieces are moved to other meters (`DataConfig.other_meters`), which then count.
+    """
+    known = [split for split in splits if "time_signature" in split.column_names]
+    own = {meter for split in known for meter in split.unique("time_signature")}
+    moves = {other for meter in own for other in other_meters(vocabulary, meter)} if moved else set()
+    return tuple(sorted(own | moves))
 
 
 def _styles(split: Dataset, layout: TaskLayout) -> Iterator[str | None]:

@@ -92,6 +92,7 @@ def prepare_score_run(context: RunContext[RunConfig]) -> PreparedRun:
         tokenizer_sha256="",
         corpora=data.corpora,
         voice_ranges=tuple(source.voice_ranges),
+        meters=data.meters,
         training={"seed": config.seed, "splits": list(config.data.splits), "git": git_revision()},
     )
     return prepare_causal_run(

@@ -8,6 +8,8 @@ import { ScoreView } from "./score.js";
 
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 const ROW = 5, MIN_BAR = 34;
+const PLAN_HINT =
+  "Written before the voices. Change any chord: C, F#m, Bb7, or C/E with the third in the bass. Chords of a bar share its beats; an empty bar is the model's. Locked bars and voices stay.";
 
 export class DescantPlayer extends HTMLElement {
   constructor() {
@@ -67,6 +69,17 @@ export class DescantPlayer extends HTMLElement {
     this.again = h("button", { class: "button primary again", onclick: () => this.askAgain() }, "Write another take");
     this.keeps = h("p", { class: "hint", "aria-live": "polite" });
     this.rules = h("div", { class: "rules" });
+    this.chords = h("div", { class: "chords", role: "group", "aria-label": "Chords of each bar" });
+    this.planned = h("p", { class: "hint" });
+    this.rewriteButton = h("button", { class: "button rewrite", onclick: () => this.askAgain(this.chosenChords()) }, "Harmonize with these chords");
+    this.plan = h(
+      "section",
+      { class: "plan" },
+      h("h3", {}, "The plan: chords of each bar"),
+      this.planned,
+      this.chords,
+      h("div", { class: "bar" }, this.rewriteButton, h("p", { class: "hint" }, PLAN_HINT)),
+    );
     this.panel = h(
       "div",
       { role: "tabpanel", class: "panel" },
@@ -75,6 +88,7 @@ export class DescantPlayer extends HTMLElement {
       this.voices,
       this.remark,
       this.paper,
+      this.plan,
       h("h3", {}, "Keep what you like"),
       this.rollScroller,
       h("div", { class: "bar ask" }, this.again, this.keeps),
@@ -111,6 +125,7 @@ export class DescantPlayer extends HTMLElement {
     this.made.textContent = [`${this.facts.title}, ${this.facts.made}`, ...this.facts.remarks.map(capital)].join(". ") + ".";
     this.say("");
     this.drawVoices();
+    this.drawPlan();
     this.drawRoll();
     this.drawRules();
     this.showPlaying();
@@ -157,6 +172,32 @@ export class DescantPlayer extends HTMLElement {
       }),
     );
     this.drawKeeps();
+  }
+
+  drawPlan() {
+    const { plan } = this.facts;
+    this.plan.hidden = !plan;
+    if (!plan) return;
+    const ends = plan.phrases.length ? `; phrases end in bar${plan.phrases.length > 1 ? "s" : ""} ${plan.phrases.join(", ")} (${plan.phrase_source})` : "";
+    this.planned.textContent = `Key: ${plan.key}${ends}.`;
+    this.chords.replaceChildren(
+      ...plan.bars.map(({ number, chords }) =>
+        h(
+          "label",
+          { class: "chord" },
+          h("small", {}, String(number)),
+          h("input", {
+            type: "text", value: chords, size: Math.max(5, chords.length), maxlength: "80", spellcheck: "false", autocomplete: "off",
+            "aria-label": `Chords of bar ${number}`,
+            onkeydown: (event) => { if (event.key === "Enter") this.rewriteButton.click(); },
+          }),
+        ),
+      ),
+    );
+  }
+
+  chosenChords() {
+    return [...this.chords.querySelectorAll("input")].map((input) => input.value.trim());
   }
 
   drawRoll() {
@@ -327,11 +368,12 @@ export class DescantPlayer extends HTMLElement {
 
   // ---- another take
 
-  askAgain() {
+  // `chords` are those of each bar as edited, or null for another take with those of the request.
+  askAgain(chords = null) {
     const { bars, voices } = this.locks.get(this.facts.number);
     this.mixer.pause();
     this.showPlaying();
-    this.onagain({ number: this.facts.number, bars: [...bars], voices: [...voices] });
+    this.onagain({ number: this.facts.number, bars: [...bars], voices: [...voices], chords });
   }
 
   onTabKey(event) {

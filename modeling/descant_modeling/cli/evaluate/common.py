@@ -23,6 +23,7 @@ from descant_modeling.cli.options import (
     BestOf,
     Device,
     Engine,
+    LastChordName,
     Quiet,
     Temperature,
     TopP,
@@ -127,6 +128,7 @@ class DrawOptions:
     allow_parallels: AllowParallels = GenerationConfig.allow_parallels
     allow_leaps: AllowLeaps = GenerationConfig.allow_leaps
     best_of: BestOf = GenerationConfig.best_of
+    last_chord: LastChordName = GenerationConfig.last_chord
     out: HarmoniesFolder = None
     device: Device = None
     engine: Engine = "auto"
@@ -171,7 +173,7 @@ class DrawOptions:
             yield harmonizer, draw_each(f"{harmonizer.name}: {what}", seeds, output, draw)
 
     def _sampling(self) -> dict[str, Any]:
-        names = ("temperature", "top_p", "allow_parallels", "allow_leaps", "best_of")
+        names = ("temperature", "top_p", "allow_parallels", "allow_leaps", "best_of", "last_chord")
         return {name: getattr(self, name) for name in names}
 
 
