@@ -23,6 +23,7 @@ from descant_modeling.models.checkpoints import (
 )
 from descant_modeling.models.transformer import ModelConfig, build_model
 from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.tokens.piece import NO_PITCH
 from descant_tokenizers.tokens.presets import build_tokenizer
 from descant_tokenizers.tokens.tasks import LayoutConfig
 from descant_tokenizers.tokens.vocabulary import Vocabulary
@@ -73,6 +74,12 @@ def test_a_checkpoint_comes_back(saved, vocabulary):
     assert checkpoint.meta.voice_ranges == ((60, 81), (50, 70))
     assert checkpoint.meta.training == {"step": 3}
     assert checkpoint.meta.meters == ("3/4", "4/4")
+
+
+def test_a_voice_without_notes_has_a_range_too(folder):
+    meta = json.loads((folder / "descant.json").read_text())
+    (folder / "descant.json").write_text(json.dumps(meta | {"voice_ranges": [[60, 81], NO_PITCH]}))
+    assert load_checkpoint(str(folder)).meta.voice_ranges == ((60, 81), NO_PITCH)
 
 
 def test_the_folder_is_what_the_hub_holds(saved):

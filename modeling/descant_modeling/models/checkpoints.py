@@ -29,6 +29,7 @@ from descant_modeling.models.stock_config import CONFIG_FILE, check_weights, rea
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.common.files import TOKENIZER_FILE, read_json
 from descant_tokenizers.common.hub import is_repo_id, pull_folder
+from descant_tokenizers.tokens.piece import NO_PITCH
 from descant_tokenizers.tokens.presets import load_tokenizer
 from descant_tokenizers.tokens.tasks import LayoutConfig, TaskLayout
 from descant_tokenizers.tokens.vocabulary import Vocabulary
@@ -337,12 +338,13 @@ def read_ranges(values: dict[str, Any]) -> tuple[tuple[int, int], ...]:
     """Return the `voice_ranges` of a `descant.json`.
 
     Raises:
-        ValueError: They are not pairs of MIDI pitches, the lower one first.
+        ValueError: They are not pairs of MIDI pitches, the lower one first, or `NO_PITCH`.
         KeyError: There are none.
         TypeError: They are not a list of pairs.
     """
     ranges = tuple((low, high) for low, high in values["voice_ranges"])
-    if not all(type(low) is int and type(high) is int and 0 <= low <= high <= 127 for low, high in ranges):
+    known = [pair for pair in ranges if pair != NO_PITCH]
+    if not all(type(low) is int and type(high) is int and 0 <= low <= high <= 127 for low, high in known):
         raise ValueError("voice_ranges")
     return ranges
 

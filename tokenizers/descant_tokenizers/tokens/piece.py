@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from descant_tokenizers.tokens.vocabulary import Meter, Vocabulary
 
 PitchRange = tuple[int, int]
-_NO_PITCH = (127, 0)  # range of a voice without notes
+NO_PITCH = (127, 0)
+"""Range of a voice without notes."""
 _MAX_SHIFT = 6  # largest transposition, in semitones
 
 
@@ -316,7 +317,7 @@ def survey_pitches(
         inside these ranges; drums are not transposed.
     """
     table = pitch_table(pieces)
-    lowest_V, highest_V = (np.full(vocabulary.num_voices, pitch) for pitch in _NO_PITCH)
+    lowest_V, highest_V = (np.full(vocabulary.num_voices, pitch) for pitch in NO_PITCH)
     np.minimum.at(lowest_V, table.voice_K, table.range_K2[:, 0])
     np.maximum.at(highest_V, table.voice_K, table.range_K2[:, 1])
     ranges = [(int(low), int(high)) for low, high in zip(lowest_V, highest_V, strict=True)]
@@ -337,14 +338,14 @@ def pitch_ranges(piece: Piece) -> dict[int, PitchRange]:
     ranges: dict[int, PitchRange] = {}
     for bar in piece.bars:
         for note in bar.notes:
-            low, high = ranges.get(note.voice, _NO_PITCH)
+            low, high = ranges.get(note.voice, NO_PITCH)
             ranges[note.voice] = (min(low, note.pitch), max(high, note.pitch))
     return ranges
 
 
 def join_ranges(all_ranges: Iterable[Mapping[int, PitchRange]], num_voices: int) -> list[PitchRange]:
     """Return the range of each voice over all pieces, by rank; (127, 0) for a voice without notes."""
-    joined = [_NO_PITCH] * num_voices
+    joined = [NO_PITCH] * num_voices
     for ranges in all_ranges:
         for rank, (low, high) in ranges.items():
             joined[rank] = (min(low, joined[rank][0]), max(high, joined[rank][1]))
