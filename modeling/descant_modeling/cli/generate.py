@@ -18,7 +18,8 @@ from descant_modeling.cli import options as opt
 from descant_modeling.cli.generate_report import Outcome, facts_of, left_out, renderings_of, summary
 from descant_modeling.cli.options import AllowLeaps, AllowParallels, BestOf, Device, Temperature, TopP, check_options
 from descant_modeling.common import EMBEDDED_DEFAULT
-from descant_modeling.decoding.config import EngineName, GenerationConfig, check_engine
+from descant_modeling.decoding.config import DEFAULT_SOUND, EngineName, GenerationConfig, check_engine
+from descant_tokenizers.cli.render import CountIn, OwnVoiceDb, PracticeTempo
 from descant_tokenizers.common.errors import InputError, shown
 from descant_tokenizers.common.files import (
     DEFAULT_FORMATS,
@@ -28,6 +29,7 @@ from descant_tokenizers.common.files import (
     numbered,
     parse_formats,
 )
+from descant_tokenizers.rendering import PracticeOptions, parse_sounds
 
 if TYPE_CHECKING:
     from descant_modeling.generation.base import FixedPlace, GenerationResult, Request
@@ -67,6 +69,9 @@ def generate_command(
     best_of: BestOf = GenerationConfig.best_of,
     last_chord: opt.LastChordName = GenerationConfig.last_chord,
     sound: opt.Sound = None,
+    own_voice_db: OwnVoiceDb = PracticeOptions.own_voice_db,
+    practice_tempo: PracticeTempo = PracticeOptions.tempo_percent,
+    count_in: CountIn = PracticeOptions.counts_in,
     paste_melody: opt.PasteMelody = GenerationConfig.paste_melody,
     style: opt.Style = GenerationConfig.style,
     device: Device = None,
@@ -83,6 +88,8 @@ def generate_command(
     started = time.monotonic()
     seed = random.SystemRandom().randrange(2**31) if seed is None else seed
     check_engine(engine, device)
+    sounds = None if sound is None else parse_sounds(sound)
+    practice = PracticeOptions(own_voice_db, practice_tempo, count_in)
     check_options(num_samples=num_samples, seed=seed, temperature=temperature, top_p=top_p, best_of=best_of)
     request = _request(task or ("compose" if prompt is None else "harmonize"), bars, given, write, track, chords)
     request = replace(
@@ -101,7 +108,7 @@ def generate_command(
         allow_leaps=allow_leaps,
         best_of=best_of,
         last_chord=last_chord,
-        sound=sound or GenerationConfig.sound,
+        sound=DEFAULT_SOUND if sounds is None else sounds,
         paste_melody=paste_melody,
         style=style,
     )
@@ -122,7 +129,8 @@ def generate_command(
     from descant_tokenizers.scores.marks import Marks
 
     paths = (free_outputs if out is None else numbered)(path, num_samples)
-    marks, look = read.marks if read else Marks(), {"arrangement": layout, "chosen_key": spelled, "sound": sound}
+    marks = read.marks if read else Marks()
+    look = {"arrangement": layout, "chosen_key": spelled, "sound": sounds, "practice": practice}
     form = read.form if read and request.task != "continue" else None
     shape = {"with_chords": chords == "", "is_colored": colors}
     renderings = renderings_of(result.samples, name, request.task, marks, form=form, **shape, **look)

@@ -10,14 +10,14 @@ from typer.core import TyperCommand
 
 from descant_modeling.decoding.config import (
     DEFAULT_NEW_BARS,
+    DEFAULT_SOUND,
     LIMITS,
     EngineName,
-    GenerationConfig,
     LastChord,
     check_range,
 )
 from descant_tokenizers.common.files import FORMATS
-from descant_tokenizers.rendering import SoundName
+from descant_tokenizers.rendering import SOUNDS
 
 TaskName = Literal["harmonize", "continue", "infill", "compose"]
 LayoutName = Literal["open", "closed"]
@@ -127,8 +127,11 @@ Bars = Annotated[
 NumSamples = Annotated[int, typer.Option(help="Number of samples.")]
 Seed = Annotated[int | None, typer.Option(help="The same seed gives the same music. Default: random, and printed.")]
 Sound = Annotated[
-    SoundName | None,
-    typer.Option(help=f"Instrument of new voices ({GenerationConfig.sound}) and of all voices in sound files."),
+    str | None,
+    typer.Option(
+        help=f"Instrument of new voices ({DEFAULT_SOUND}) and of all voices in sound files: {', '.join(SOUNDS)}; or of "
+        "single voices, such as soprano=piano,bass=organ."
+    ),
 ]
 PasteMelody = Annotated[
     bool, typer.Option("--paste-melody/--own-melody", help="For the GAN: keep your melody, or use the model's own.")

@@ -7,15 +7,16 @@ answers at once.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.rendering import SOUNDS
+from descant_tokenizers.rendering import SOUNDS, check_sounds, sound_of
 
 DEFAULT_NEW_BARS = 8
 MAX_NEW_BARS = 256
+DEFAULT_SOUND = "choir"
 #: Smallest and largest value of each number.
 LIMITS: dict[str, tuple[float, float]] = {
     "num_samples": (1, 64),
@@ -93,7 +94,8 @@ class GenerationConfig:
         last_chord: `tonic` to hold the last chord of a harmony to a tonic triad in root position, from the onset of the
             last given note on and where the given notes allow it (see `ending`); `any` for the model's choice. For
             models with hints.
-        sound: One of `SOUNDS`, for voices that the prompt does not have.
+        sound: One of `SOUNDS`, for voices that the prompt does not have, or one for each of some voices by name; the
+            others are a choir.
         style: Style to write in, for a model trained with styles; None leaves the choice to the model.
         paste_melody: Keep the prompt's melody where the model generates that voice too (the GAN). Other models never
             generate it.
@@ -112,7 +114,7 @@ class GenerationConfig:
     allow_leaps: bool = False
     best_of: int | None = None
     last_chord: LastChord = "any"
-    sound: str = "choir"
+    sound: str | Mapping[str, str] = DEFAULT_SOUND
     style: str | None = None
     paste_melody: bool = True
     progress: OnProgress | None = None
@@ -123,8 +125,11 @@ class GenerationConfig:
             check_range(name, getattr(self, name), *limits)
         if self.last_chord not in get_args(LastChord):
             raise InputError(f"The last chord is '{self.last_chord}'. Give any or tonic.")
-        if self.sound not in SOUNDS:
-            raise InputError(f"The sound is '{self.sound}'. Give one of {', '.join(SOUNDS)}.")
+        check_sounds(self.sound)
+
+    def program_of(self, voice: str) -> int:
+        """Return the General MIDI program of a new voice."""
+        return SOUNDS[sound_of(self.sound, voice) or DEFAULT_SOUND]
 
     @property
     def has_token_options(self) -> bool:

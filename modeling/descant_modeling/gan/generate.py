@@ -47,7 +47,6 @@ from descant_tokenizers.pianoroll.rolls import (
     notes_of_roll,
     roll_of_notes,
 )
-from descant_tokenizers.rendering import SOUNDS
 from descant_tokenizers.scores import VOICES, Bar, bars_of
 from descant_tokenizers.scores.names import voice_names
 from descant_tokenizers.scores.voices import pick_voices
@@ -277,7 +276,7 @@ def _with_voices(
     """Append a track for each generated voice to a score, and return the score as a sample."""
     added = set()
     for name, notes in zip(names, voices, strict=True):
-        track = TrackTick(name, SOUNDS[config.sound], False)
+        track = TrackTick(name, config.program_of(name), False)
         track.notes = NoteTickList(notes)
         score.tracks.append(track)
         added |= {(name, note.time, note.pitch) for note in notes}

@@ -15,7 +15,7 @@ from descant_modeling.generation.planning import prompt_key
 from descant_modeling.generation.prompts import MAX_PITCH, Prompt, Ranges, make_prompt, refine_prompt, without_controls
 from descant_modeling.generation.results import Players
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.rendering import SOUNDS
+from descant_tokenizers.rendering import check_sounds
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.scores.names import voice_names
 from descant_tokenizers.scores.voices import pick_voices
@@ -68,12 +68,14 @@ class FourPartGenerator(CausalGenerator):
         """Return four tracks named after the voices if there are new voices, otherwise the prompt's own tracks."""
         if not new:
             return super()._tracks(prompt, new, config)
+        check_sounds(config.sound, VOICES)
         score, players = prompt.score.copy(), {}
         tracks = TrackTickList()
         for place, rank in enumerate(self._all_ranks()):
             own = prompt.players(rank)
-            track = prompt.score.tracks[own[0]].copy() if own else TrackTick("", SOUNDS[config.sound], False)
-            track.name = VOICES[place]
+            voice = VOICES[place]
+            track = prompt.score.tracks[own[0]].copy() if own else TrackTick("", config.program_of(voice), False)
+            track.name = voice
             tracks.append(track)
             players[rank] = [place]
         score.tracks = tracks

@@ -9,7 +9,11 @@ import typer
 
 from descant_tokenizers.common.errors import InputError, shown
 from descant_tokenizers.common.files import FORMATS, check_outputs, parse_formats, rendering_name, title_of
-from descant_tokenizers.rendering import Layout, SoundName
+from descant_tokenizers.rendering import SOUNDS, Layout, PracticeOptions, parse_sounds
+
+OwnVoiceDb = Annotated[float, typer.Option(help="How much louder a voice is in its own practice track, in dB.")]
+PracticeTempo = Annotated[float, typer.Option(help="Tempo of practice tracks, in percent.")]
+CountIn = Annotated[bool, typer.Option("--count-in/--no-count-in", help="Begin practice tracks with a bar of clicks.")]
 
 
 def render_command(
@@ -27,7 +31,16 @@ def render_command(
     ] = None,
     key: Annotated[str | None, typer.Option(help="The key, such as 'F# minor'; default: auto.")] = None,
     chords: Annotated[bool, typer.Option("--chords", help="Write and print chord symbols and Roman numerals.")] = False,
-    sound: Annotated[SoundName | None, typer.Option(help="Sound of every track; default: its own instrument.")] = None,
+    sound: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Sound of every track: {', '.join(SOUNDS)}; or of single ones, such as soprano=piano. Default: the "
+            "nearest to its instrument."
+        ),
+    ] = None,
+    own_voice_db: OwnVoiceDb = PracticeOptions.own_voice_db,
+    practice_tempo: PracticeTempo = PracticeOptions.tempo_percent,
+    count_in: CountIn = PracticeOptions.counts_in,
     pickup: Annotated[
         str | None, typer.Option(metavar="BEATS", help="Length of a pickup that the file does not state.")
     ] = None,
@@ -45,6 +58,10 @@ def render_command(
     from descant_tokenizers.rendering.spelling import parse_key
 
     forms = parse_formats(formats)
+    practice, sounds = (
+        PracticeOptions(own_voice_db, practice_tempo, count_in),
+        None if sound is None else parse_sounds(sound),
+    )
     chosen_key = None if key is None else parse_key(key)
     name = rendering_name(out or Path(file.stem), forms, file)
     check_outputs(name, 1, forms, force=force)
@@ -64,7 +81,8 @@ def render_command(
         with_chords=chords,
         marks=read.marks,
         form=read.form,
-        sound=sound,
+        sound=sounds,
+        practice=practice,
     )
     (written,) = write_renderings({name: rendering}, forms, force=force)
     if not quiet:

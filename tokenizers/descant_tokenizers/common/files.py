@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import itertools
 import json
 import os
+import re
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,8 +25,11 @@ FORMATS = {
     "wav": ".wav",
     "flac": ".flac",
     "mp3": ".mp3",
+    "practice": ".mp3",
 }
-"""Output formats with their file name suffixes."""
+"""Output formats with their file name suffixes; `practice` has a file for each voice (see `practice_file`)."""
+
+_NO_NAME = re.compile(r"\W+")
 
 DEFAULT_FORMATS = ("midi", "musicxml", "svg", "png", "mp3")
 """Formats of generated music."""
@@ -130,6 +135,19 @@ def file_of(path: Path, form: str) -> Path:
     return path if is_midi else path.with_suffix(FORMATS[form])
 
 
+def practice_file(path: Path, voice: str) -> Path:
+    """Return the name of a voice's practice track: `x-practice-soprano.mp3`."""
+    own = _NO_NAME.sub("-", voice.lower()).strip("-") or "voice"
+    return path.with_name(f"{path.stem}-practice-{own}.mp3")
+
+
+def _existing(path: Path, form: str) -> list[Path]:
+    """Return the files of a result in one format that exist."""
+    if form == "practice":
+        return sorted(path.parent.glob(f"{glob.escape(path.stem)}-practice-*.mp3"))
+    return [file_of(path, form)] if os.path.lexists(file_of(path, form)) else []
+
+
 def rendering_name(stem: Path, formats: Sequence[str], source: Path) -> Path:
     """Return the name of the rendering of a file in the first of its formats; `stem` may have the suffix of any format.
 
@@ -157,7 +175,7 @@ def numbered(path: Path, count: int) -> list[Path]:
 
 def free_outputs(path: Path, count: int) -> list[Path]:
     """Return the first `count` names of `numbered` at which no file exists in any format."""
-    free = (name for name in _names(path) if not any(os.path.lexists(file_of(name, form)) for form in FORMATS))
+    free = (name for name in _names(path) if not any(_existing(name, form) for form in FORMATS))
     return list(itertools.islice(free, count))
 
 
@@ -176,7 +194,9 @@ def check_outputs(path: Path, count: int, formats: Collection[str], *, force: bo
     suffixes = [FORMATS[form] for form in formats] + ([".midi"] if "midi" in formats else [])
     if path.suffix.lower() not in suffixes:
         raise InputError(f"The output file is {path}. Give a name that ends in {suffixes[0]}.")
-    check_free([file_of(name, form) for name in numbered(path, count) for form in formats], force=force)
+    check_free(
+        [own for name in numbered(path, count) for form in formats for own in _existing(name, form)], force=force
+    )
     check_writable(path)
 
 

@@ -24,7 +24,7 @@ from symusic.core import ScoreTick, TextMetaTick, TrackTick
 
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.common.files import atomic_write
-from descant_tokenizers.rendering import SOUNDS
+from descant_tokenizers.rendering import SOUNDS, Sounds, check_sounds, sound_of
 
 FONT = Path(__file__).parent / "data" / "sounds.sf3"
 LICENSE = FONT.with_name("sounds-LICENSE.md")
@@ -41,7 +41,8 @@ _CHOIRS = range(52, 55)  # inside the family of ensembles
 _DRUMS: Preset = (128, 0)
 _MAX_CHANNELS = 15  # of sixteen, one is reserved for drums
 _FULL_SCALE = np.iinfo(np.int16).max
-_PEAK = 0.89 * _FULL_SCALE  # 1 dB of headroom, which MP3 needs
+PEAK = 0.89 * _FULL_SCALE
+"""Loudest sample: 1 dB of headroom, which MP3 needs."""
 _BLOCK = 65_536
 _TAIL_SECONDS = 1.5
 
@@ -65,14 +66,15 @@ _SAMPLES = np.dtype(
 
 
 def render_sound(
-    score: ScoreTick, path: str | os.PathLike[str], *, sound: str | None = None, muted: Collection[str] = ()
+    score: ScoreTick, path: str | os.PathLike[str], *, sound: Sounds = None, muted: Collection[str] = ()
 ) -> None:
     """Write a score as a sound file; an existing file is replaced in one step.
 
     Args:
         score: Any score with notes.
         path: The file; its suffix selects the format: ``.wav``, ``.flac`` or ``.mp3``.
-        sound: One of :data:`SOUNDS` for every pitched track; by default the nearest to each track's program.
+        sound: One of :data:`SOUNDS` for every pitched track, or one for each of some tracks by name; by default the
+            nearest to each track's program.
         muted: Names of tracks to silence.
 
     Raises:
@@ -87,10 +89,15 @@ def render_sound(
         temporary.write_bytes(data)
 
 
-def sound_file(score: ScoreTick, form: str, *, sound: str | None = None, muted: Collection[str] = ()) -> bytes:
+def sound_file(score: ScoreTick, form: str, *, sound: Sounds = None, muted: Collection[str] = ()) -> bytes:
     """Return the bytes of a sound file; `form` is `wav`, `flac` or `mp3`, the rest as for `render_sound`."""
     assert form in SOUND_FORMATS, form
     samples_LC, rate = render_samples(score, sound=sound, muted=muted)
+    return encoded(samples_LC, rate, form)
+
+
+def encoded(samples_LC: Waveform, rate: int, form: str) -> bytes:
+    """Return 16-bit samples, shape (length, channels), as the bytes of a sound file of a rate in Hz."""
     import soundfile
 
     data = io.BytesIO()
@@ -102,12 +109,13 @@ def sound_file(score: ScoreTick, form: str, *, sound: str | None = None, muted: 
     return data.getvalue()
 
 
-def render_samples(score: ScoreTick, *, sound: str | None = None, muted: Collection[str] = ()) -> tuple[Waveform, int]:
+def render_samples(score: ScoreTick, *, sound: Sounds = None, muted: Collection[str] = ()) -> tuple[Waveform, int]:
     """Synthesize a score.
 
     Args:
         score: Any score with notes.
-        sound: One of :data:`SOUNDS` for every pitched track; by default the nearest to each track's program.
+        sound: One of :data:`SOUNDS` for every pitched track, or one for each of some tracks by name; by default the
+            nearest to each track's program.
         muted: Names of tracks to silence. The others stay as loud as they are in the full score.
 
     Returns:
@@ -126,10 +134,10 @@ def render_samples(score: ScoreTick, *, sound: str | None = None, muted: Collect
     full_LC, rate = _synthesize(score, sound)
     peak = int(np.abs(full_LC.astype(np.int32)).max())
     audible_LC = _synthesize(score, sound, muted)[0] if muted else full_LC
-    return np.round(audible_LC * np.float32(_PEAK / max(peak, 1))).astype(np.int16), rate
+    return np.round(audible_LC * np.float32(PEAK / max(peak, 1))).astype(np.int16), rate
 
 
-def render_stems(score: ScoreTick, *, sound: str | None = None) -> tuple[dict[str, Waveform], int]:
+def render_stems(score: ScoreTick, *, sound: Sounds = None) -> tuple[dict[str, Waveform], int]:
     """Synthesize each track of a score separately, for mixing; the sum of all is as loud as in `render_samples`.
 
     Args:
@@ -151,14 +159,13 @@ def render_stems(score: ScoreTick, *, sound: str | None = None) -> tuple[dict[st
     length = max(len(samples) for samples in stems.values())
     padded = {name: np.pad(samples, (0, length - len(samples))) for name, samples in stems.items()}
     peak = float(np.abs(np.sum(list(padded.values()), axis=0)).max())
-    gain = _PEAK / max(peak, 1.0)
+    gain = PEAK / max(peak, 1.0)
     # A single voice may be louder than the mix, where another one cancels it.
     return {n: np.clip(np.round(x * gain), -_FULL_SCALE, _FULL_SCALE).astype(np.int16) for n, x in padded.items()}, rate
 
 
-def _check_playable(score: ScoreTick, sound: str | None) -> None:
-    if sound is not None and sound not in SOUNDS:
-        raise InputError(f"The sound is '{sound}'. Give one of {', '.join(SOUNDS)}.")
+def _check_playable(score: ScoreTick, sound: Sounds) -> None:
+    check_sounds(sound, [track.name for track in score.tracks])
     if not any(track.notes for track in score.tracks):
         raise InputError("The score has no notes to play. Give one that has.")
     timed: Any = score.to("second")  # typed as object
@@ -167,7 +174,7 @@ def _check_playable(score: ScoreTick, sound: str | None) -> None:
         raise InputError(f"The score lasts {minutes:.0f} minutes, and at most {MAX_MINUTES} are played. Cut it.")
 
 
-def _synthesize(score: ScoreTick, sound: str | None, muted: Collection[str] = ()) -> tuple[Waveform, int]:
+def _synthesize(score: ScoreTick, sound: Sounds, muted: Collection[str] = ()) -> tuple[Waveform, int]:
     import midirenderer
     import soundfile
 
@@ -178,11 +185,12 @@ def _synthesize(score: ScoreTick, sound: str | None, muted: Collection[str] = ()
     return samples_LC, rate
 
 
-def _playable(score: ScoreTick, sound: str | None, muted: Collection[str]) -> ScoreTick:
+def _playable(score: ScoreTick, sound: Sounds, muted: Collection[str]) -> ScoreTick:
     """Return a copy whose tracks use the font's programs, with time for the last note to decay."""
     playable = score.copy()
     for track in playable.tracks:
-        track.program = 0 if track.is_drum else SOUNDS[sound] if sound is not None else _nearest(track.program)
+        chosen = sound_of(sound, track.name)
+        track.program = 0 if track.is_drum else SOUNDS[chosen] if chosen is not None else _nearest(track.program)
         if track.name in muted:
             track.notes = type(track.notes)()
     if len(playable.tracks) > _MAX_CHANNELS:

@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from symusic.core import NoteTick, ScoreTick
 
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.common.files import FORMATS, check_free, file_of, write_all
-from descant_tokenizers.rendering import Layout
+from descant_tokenizers.common.files import FORMATS, check_free, file_of, practice_file, write_all
+from descant_tokenizers.rendering import Layout, PracticeOptions, Sounds
 from descant_tokenizers.rendering.audio import sound_file
 from descant_tokenizers.rendering.layers import Displacement, GivenRule
+from descant_tokenizers.rendering.practice import practice_tracks
 from descant_tokenizers.rendering.spelling import Key, KeyFound, find_key
 from descant_tokenizers.scores.form import Form
 from descant_tokenizers.scores.marks import Marks
@@ -60,8 +61,10 @@ class Rendering:
         with_chords: If True, chord symbols and Roman numerals are written.
         marks: Lyrics, fermatas and words (see `read_score_report`).
         form: How the score is written with repeat signs; sheet music has them if all passes have the same notes.
-        sound: One of `rendering.SOUNDS` for every track; by default the nearest to each track's program.
+        sound: One of `rendering.SOUNDS` for every track, or one for each of some tracks by name; by default the
+            nearest to each track's program.
         muted: Names of tracks to silence.
+        practice: How practice tracks are made.
         marked: Notes to color as faulty: name of the track, onset in quarters and pitch.
     """
 
@@ -75,8 +78,9 @@ class Rendering:
     with_chords: bool = False
     marks: Marks = field(default_factory=Marks)
     form: Form | None = None
-    sound: str | None = None
+    sound: Sounds = None
     muted: Collection[str] = ()
+    practice: PracticeOptions = field(default_factory=PracticeOptions)
     marked: frozenset[tuple[str, Fraction, int]] = frozenset()
 
     @cached_property
@@ -146,7 +150,7 @@ class Rendering:
         return svg_pages(self.musicxml)
 
     def data(self, form: str) -> list[bytes]:
-        """Return the contents of the files of one format: a file per page for SVG, otherwise one file.
+        """Return the contents of the files of one format: one per page for SVG, per voice for practice, else one.
 
         Args:
             form: One of `FORMATS`.
@@ -169,7 +173,20 @@ class Rendering:
             from descant_tokenizers.rendering.pianoroll import piano_roll
 
             return [piano_roll(self.score, is_given=self.is_given, title=self.caption or self.title)]
+        if form == "practice":
+            return list(self.practice_tracks.values())
         return [sound_file(self.score, form, sound=self.sound, muted=self.muted)]
+
+    @cached_property
+    def practice_tracks(self) -> dict[str, bytes]:
+        """The practice track of each voice, by name."""
+        return practice_tracks(self.score, self.practice, sound=self.sound)
+
+    def files(self, name: Path, form: str, number: int) -> list[Path]:
+        """Return the names of the files of one format, of which there are `number`, beside `name`."""
+        if form == "practice":
+            return [practice_file(name, voice) for voice in self.practice_tracks]
+        return _pages(file_of(name, form), number)
 
 
 @dataclass(frozen=True)
@@ -205,7 +222,7 @@ def write_renderings(
     data: dict[Path, bytes] = {}
     for name, rendering in renderings.items():
         contents, left_out = _contents(rendering, formats)
-        files = {form: _pages(file_of(name, form), len(pages)) for form, pages in contents.items()}
+        files = {form: rendering.files(name, form, len(pages)) for form, pages in contents.items()}
         for form, pages in contents.items():
             data |= zip(files[form], pages, strict=True)
         has_notation = not contents.keys().isdisjoint(_NOTATION_FORMATS)
