@@ -4,6 +4,7 @@ From the onset of the last given note on, the model chooses from the notes of a 
 note that began before and is not one of them ends there, and some voice has the third.
 
 Units: grid ticks of the vocabulary from the beginning of the piece; pitches are MIDI numbers as the model sees them.
+Shapes: V vocabulary.
 """
 
 from __future__ import annotations
@@ -11,9 +12,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
+from descant_tokenizers.tokens.grammar import Mask
 from descant_tokenizers.tokens.harmony import ChordLabel, PieceKey, sounding_notes
 from descant_tokenizers.tokens.hint_tokens import NUM_PITCH_CLASSES
 from descant_tokenizers.tokens.piece import Piece
+from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 _NUM_PITCHES = 128
 
@@ -106,3 +111,12 @@ class Closing:
         if not is_last or any(pitch % NUM_PITCH_CLASSES in thirds for pitch in others.values()):
             return found
         return frozenset(pitch for pitch in found if pitch % NUM_PITCH_CLASSES in thirds)
+
+    def keep_pitches(self, legal: Mask, vocabulary: Vocabulary, voice: int, *, is_last: bool) -> Mask:
+        """Return a mask of `best_pitches`, or else of `pitches`, among legal tokens, (V,); all if it has none."""
+        for pitches in (self.best_pitches(voice, is_last=is_last), self.pitches(voice)):
+            kept = np.zeros_like(legal)
+            kept[[vocabulary.pitch_id[pitch] for pitch in pitches if pitch in vocabulary.pitch_id]] = True
+            if (kept & legal).any():
+                return kept & legal
+        return legal

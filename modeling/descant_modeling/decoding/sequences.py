@@ -169,21 +169,17 @@ class SequenceState:
         """Keep the pitches of the last chord, unless none is left."""
         if self.closing is None or not self._closes():
             return legal
-        voice, ends, vocabulary = self.state.voice, self.rules.latest_end_ticks, self.grammar.vocabulary
+        voice, ends = self.state.voice, self.rules.latest_end_ticks
         upper = {*self.template.span.voices} - {voice, self.closing.ending.bass}
         is_last = all(self._end_of(other) >= ends[other] for other in upper)
-        for pitches in (self.closing.best_pitches(voice, is_last=is_last), self.closing.pitches(voice)):
-            kept = np.zeros_like(legal)
-            kept[[vocabulary.pitch_id[pitch] for pitch in pitches if pitch in vocabulary.pitch_id]] = True
-            if (kept & legal).any():
-                return kept & legal
-        return legal
+        return self.closing.keep_pitches(legal, self.grammar.vocabulary, voice, is_last=is_last)
 
     def _closing_durations(self, legal: Mask) -> Mask:
         """End a note before the last chord if it is not one of its notes, unless no duration is short enough."""
         if self.closing is None or self._closes():
             return legal
-        if self.grammar.vocabulary.pitch_of[self.written[-1]] in self.closing.pitches(self.state.voice):
+        pitch = self.grammar.vocabulary.pitch_of[self.written[-1]]
+        if pitch in self.closing.pitches(self.state.voice):
             return legal
         left, kept = self.closing.ending.start_ticks - self.now_ticks, legal.copy()
         kept[[i for i, ticks in self._durations.items() if ticks > left]] = False
