@@ -40,6 +40,7 @@ from descant_modeling.generation.satb import FourPartGenerator
 from descant_modeling.models.checkpoints import ModelSource, find_checkpoint, load_checkpoint
 from descant_tokenizers.common.errors import InputError, missing_extra
 from descant_tokenizers.scores import ReadResult, read_score_report
+from descant_tokenizers.scores.beats import with_beats
 from descant_tokenizers.scores.played import is_played, quantize
 from descant_tokenizers.tokens.kinds import FOUR_PART, MULTITRACK, MusicKind, kind_of
 
@@ -254,6 +255,7 @@ class Model:
             music = read_score_report(music, controls=True)
         if isinstance(music, ScoreTick):
             return self.generator.generate(replace(request, score=music), config)
+        music = music if request.quantize is False else with_beats(music)
         result = self._generate_in_form(music, request, config)
         return replace(result, remarks=(*music.repairs, *result.remarks))
 

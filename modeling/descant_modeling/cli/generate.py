@@ -225,10 +225,12 @@ def _find_unconditional(request: Request, model: str) -> FoundCheckpoint:
 
 def _read_prompt(request: Request, prompt: Path, tune: int | None, pickup: str | None, *, unfold: bool) -> ReadResult:
     from descant_tokenizers.scores import read_score_report, with_pickup
+    from descant_tokenizers.scores.beats import with_beats
 
     if request.task == "compose":
         raise InputError("--task compose takes no --prompt. Leave one of the two out.")
     read = read_score_report(prompt, controls=True, marks=True, unfold=unfold, tune=tune)
+    read = read if request.quantize is False else with_beats(read)
     return read if pickup is None else replace(read, score=with_pickup(read.score, pickup), form=None)
 
 

@@ -1,6 +1,7 @@
 """Music played in by hand: its notes on 16ths and triplets for a model, and new notes in the player's timing.
 
-The tempo has to be that of the file, as when a sequencer records with a click; beats are not looked for.
+The tempo has to be that of the file, as when a sequencer records with a click; `descant_tokenizers.scores.beats` looks
+for beats where it is not.
 
 Units: ticks of the score.
 """
@@ -151,11 +152,15 @@ def _places(times: Sequence[int], starts: Sequence[int], unit: int) -> Iterator[
 
 
 def _end(time: int, onsets: Sequence[int], places: Mapping[int, int], starts: Sequence[int], unit: int) -> int:
-    """Return the place of the end of a note: that of an onset near it, else the nearest 16th."""
+    """Return the place of the end of a note: that of an onset near it, else the nearest 16th.
+
+    A player holds the last note more freely: its end moves onto a beat up to a 16th away.
+    """
     index = bisect.bisect_left(onsets, time)
     near = min(onsets[max(index - 1, 0) : index + 1], key=lambda onset: abs(onset - time), default=None)
     if near is not None and abs(near - time) <= unit // 8:
         return places[near]
     start = starts[max(bisect.bisect_right(starts, time + unit // 8) - 1, 0)]
-    step = Fraction(unit, 4)
+    is_last = index == len(onsets) and abs(time - start - round((time - start) / unit) * unit) <= unit // 4
+    step = Fraction(unit, 1 if is_last else 4)
     return start + round(round((time - start) / step) * step)
