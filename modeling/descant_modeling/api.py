@@ -34,8 +34,8 @@ from descant_modeling.common.devices import pick_device
 from descant_modeling.decoding.config import EngineName, GenerationConfig, check_engine
 from descant_modeling.generation.base import GenerationResult, MusicGenerator, Request, check_task
 from descant_modeling.generation.causal import CausalGenerator, open_model
+from descant_modeling.generation.forms import PlayedPrompt, unfolded_result
 from descant_modeling.generation.multitrack import MultitrackGenerator
-from descant_modeling.generation.results import unfolded_result
 from descant_modeling.generation.satb import FourPartGenerator
 from descant_modeling.models.checkpoints import ModelSource, find_checkpoint, load_checkpoint
 from descant_tokenizers.common.errors import InputError, missing_extra
@@ -260,18 +260,20 @@ class Model:
         return replace(result, remarks=(*music.repairs, *result.remarks))
 
     def _generate_in_form(self, music: ReadResult, request: Request, config: GenerationConfig) -> GenerationResult:
-        """Generate music for a file; a repeated section is written once, and played as often as the file says.
+        """Generate music for a file; new notes of a repeated section are the same each time.
 
-        What is added after the end belongs to no form, so that continued music is written out.
+        To harmonize, a causal model sees the music as it is played. What is added after the end belongs to no form, so
+        that continued music is written out.
         """
         if request.fixed and music.form is not None:
             raise InputError("Notes are kept in music without repeats. Add --no-repeats.")
-        if (
-            music.form is None
-            and not request.fixed
-            and (request.quantize or (request.quantize is None and is_played(music.score)))
-        ):
+        is_by_hand = music.has_found_beats or is_played(music.score)
+        by_hand = is_by_hand if request.quantize is None else request.quantize
+        if music.form is None and not request.fixed and by_hand:
             return self._generate_quantized(music, request, config)
+        if music.form is not None and request.task == "harmonize" and self.generator.draws_tokens:
+            prompt = PlayedPrompt(music, music.form)
+            return prompt.result(self.generator.generate(prompt.request(request), config))
         form = None if request.task == "continue" else music.form
         score = music.score if form is None else form.fold(music.score).score
         fermatas = music.fermatas_ticks if form is None else form.written.fermatas_ticks

@@ -9,7 +9,7 @@ import pytest
 from symusic.core import NoteTick, ScoreTick, TrackTick
 
 from descant_modeling.generation.base import GenerationResult, Sample
-from descant_modeling.generation.results import unfolded_result
+from descant_modeling.generation.forms import unfolded_result
 from descant_tokenizers.rendering.write import Rendering
 from descant_tokenizers.scores import ReadResult, bars_of, read_score_report
 from descant_tokenizers.scores.form import Form

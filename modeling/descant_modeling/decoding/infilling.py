@@ -140,6 +140,8 @@ class Infiller:
         num_bars = len(pieces[0].bars)
         if span.task is Task.HARMONIZE and span.first > 0:  # all voices are there up to the span
             span = replace(span, task=Task.INFILL)
+        if span.task is Task.HARMONIZE:  # of a part of the piece, the model sees no more
+            num_bars = span.stop
         if self._num_tokens(pieces, span, 0, num_bars) <= self._max_tokens:
             return _Window(0, num_bars, span, span.stop)
         if span.task is Task.HARMONIZE:

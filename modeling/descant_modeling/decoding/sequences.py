@@ -109,6 +109,16 @@ class SequenceState:
             return False
         return self._chord_root is not None or self.state.kind == "Program"
 
+    def join_faults(self) -> int:
+        """Count the notes after the target bars that the new ones lead to against the rules of voice leading."""
+        following = self.template.following
+        if self.leading is None or not following:
+            return 0
+        bar = self.template.bars[-1]
+        onset = bar.start_ticks + self.grammar.vocabulary.meter_of[bar.meter_id].bar_ticks
+        others = {note.voice: [other for other in following if other.voice != note.voice] for note in following}
+        return sum(note.pitch in self.leading.forbidden(note.voice, onset, others[note.voice]) for note in following)
+
     def legal(self) -> Mask:
         """Return the mask of tokens to choose from, (V,)."""
         if self._chord_root is not None:

@@ -130,8 +130,9 @@ class _Population:
         return all(row.done for row in self.rows)
 
     def best(self) -> SequenceState:
-        """Return the particle with the highest weight."""
-        return self.rows[int(self._log_weights.argmax())]
+        """Return the particle with the highest weight, of those that lead best to what follows."""
+        faults = np.array([row.join_faults() if row.done else 0 for row in self.rows])
+        return self.rows[int(np.where(faults == faults.min(), self._log_weights, -np.inf).argmax())]
 
     def writing(self) -> list[bool]:
         """Return True for each particle that goes on, False for those that wait at the next quarter."""

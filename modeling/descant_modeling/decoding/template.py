@@ -106,6 +106,7 @@ class Template:
         latest_end_ticks: For each voice, the latest end of its new notes: that of the span, or the next context note.
         inside: For each target bar, context notes between the new ones, in the order of the stream; empty if no bar has
             any.
+        following: Notes that begin where the target bars end, if any are of the voices to write.
         guide: The hints, in a layout that has them; given notes then stand before new ones at an onset.
     """
 
@@ -115,6 +116,7 @@ class Template:
     held: tuple[tuple[int, GridNote], ...]
     latest_end_ticks: tuple[int, ...]
     inside: tuple[tuple[GridNote, ...], ...]
+    following: tuple[GridNote, ...] = ()
     guide: Guide | None = None
 
     @property
@@ -156,8 +158,15 @@ def make_template(layout: TaskLayout, piece: Piece, span: Span, low: int = 0, hi
         held=held,
         latest_end_ticks=latest,
         inside=tuple(inside) if any(inside) else (),
+        following=_following(piece, span),
         guide=guide,
     )
+
+
+def _following(piece: Piece, span: Span) -> tuple[GridNote, ...]:
+    notes = piece.bars[span.stop].notes if span.stop < len(piece.bars) else ()
+    found = tuple(note for note in notes if note.offset_ticks == 0)
+    return found if any(note.voice in span.voices for note in found) else ()
 
 
 Runs = tuple[list[tuple[int, ...]], list[tuple[int, ...]]]

@@ -60,6 +60,8 @@ class Request:
         harmonic_rhythm: How often the harmony changes: `note`, `beat`, `half-bar`, `bar`; None for the model's choice.
         fixed: Notes that the voices to write must have, for four-part models; others are written around them.
         free: First tick of the prompt at which others may begin, and the tick after the last; None for no limit.
+        copies: To harmonize, stretches of the prompt that get the same new notes as earlier ones, in the score's ticks:
+            where each begins and ends, and where the earlier one begins.
     """
 
     task: str
@@ -77,6 +79,7 @@ class Request:
     quantize: bool | None = None
     fixed: tuple[FixedPlace, ...] = ()
     free: tuple[int, int] | None = None
+    copies: Sequence[tuple[int, int, int]] = ()
 
     @property
     def prompt(self) -> ScoreTick:

@@ -23,6 +23,7 @@ from descant_modeling.decoding.infilling import Infiller, OnPiece, with_bars
 from descant_modeling.decoding.template import MAX_BAR_TOKENS, Span
 from descant_modeling.generation.base import TASKS, GenerationResult, Request, check_style, refuse_hints
 from descant_modeling.generation.fixed import fixed_of
+from descant_modeling.generation.forms import copied_bars
 from descant_modeling.generation.planning import Plan, plan_of, with_tonic_ending
 from descant_modeling.generation.prompts import Prompt, TickSpan, bar_indices
 from descant_modeling.generation.results import PartialResult, PartialSample, Players, released, without_notes
@@ -74,7 +75,8 @@ class CausalGenerator(ABC):
         share = 0.5 if num_bars and ranks else 1.0
         partial.fixed = fixed_of(request, prompt, _up_to_the_end(prompt, ranks))
         if ranks:
-            self._harmonize(partial, ranks, config, part_of(config.progress, 0.0, share))
+            copies = copied_bars(prompt, request)
+            self._harmonize(partial, ranks, copies, config, part_of(config.progress, 0.0, share))
         if num_bars:
             ranks = tuple(sorted({*prompt.ranks.values(), *ranks}))
             self._continue(partial, ranks, num_bars, config, part_of(config.progress, 1.0 - share, share))
@@ -106,11 +108,22 @@ class CausalGenerator(ABC):
         return None
 
     def _harmonize(
-        self, partial: PartialResult, ranks: Iterable[int], config: GenerationConfig, progress: OnProgress | None
+        self,
+        partial: PartialResult,
+        ranks: Iterable[int],
+        copies: Mapping[int, int],
+        config: GenerationConfig,
+        progress: OnProgress | None,
     ) -> None:
-        """Write voices that the prompt does not have, up to its end."""
-        spans = _up_to_the_end(partial.prompt, ranks)
-        self._write(partial, Task.HARMONIZE, spans, range(len(partial.prompt.bars)), config, progress)
+        """Write voices that the prompt does not have, up to its end; a copied bar gets the notes of its original."""
+        prompt, last = partial.prompt, len(partial.prompt.bars)
+        starts = [bar for bar in range(last) if bar not in copies and (bar - 1 in copies or bar == 0)]
+        for start in starts:
+            stop = next((bar for bar in range(start, last) if bar in copies), last)
+            spans = {rank: TickSpan(0, min(prompt.end_ticks, prompt.bars[stop - 1].end_ticks)) for rank in ranks}
+            part = part_of(progress, start / last, (stop - start) / last)
+            self._write(partial, Task.HARMONIZE, spans, range(start, stop), config, part)
+            partial.copy_bars({bar: own for bar, own in copies.items() if start <= own < stop}, spans)
 
     def _continue(
         self,

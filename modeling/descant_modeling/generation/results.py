@@ -9,7 +9,6 @@ import statistics
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from math import floor
 
 import numpy as np
@@ -22,8 +21,6 @@ from symusic.core import (
     PitchBendTickList,
     ScoreTick,
     TempoTick,
-    TimeSignatureTick,
-    TimeSignatureTickList,
     TrackTick,
 )
 
@@ -34,10 +31,9 @@ from descant_modeling.generation.base import GenerationResult, Sample
 from descant_modeling.generation.fixed import Fixed
 from descant_modeling.generation.planning import Plan
 from descant_modeling.generation.prompts import Prompt, TickSpan
-from descant_tokenizers.scores.form import Form
 from descant_tokenizers.scores.tracks import DRUMS, program_name, track_label
 from descant_tokenizers.tokens.harmony import ChordLabel
-from descant_tokenizers.tokens.piece import Piece
+from descant_tokenizers.tokens.piece import GridNote, Piece
 
 #: Controllers that hold notes: sustain, sostenuto and soft pedal.
 PEDALS = (64, 66, 67)
@@ -128,6 +124,29 @@ class PartialResult:
         for sample, new in zip(self.samples, infilled, strict=True):
             sample.add(self.prompt, new, spans, self.fixed.kept_places)
 
+    def copy_bars(self, copies: Mapping[int, int], ranks: Collection[int]) -> None:
+        """Copy the notes of some voices from bars to later ones, given by index: the copy, and its original.
+
+        A note ends with its bar where the bar after it is not copied as well.
+        """
+        bars, go_on = self.prompt.bars, {bar for bar, own in copies.items() if copies.get(bar + 1) == own + 1}
+        for index, piece in enumerate(self.pieces):
+            copied = {}
+            for bar, own in copies.items():
+                left = None if bar in go_on else piece.bars[bar].meter.bar_ticks
+                copied[bar] = tuple(_cut(note, left) for note in piece.bars[own].notes if note.voice in ranks)
+            self.pieces[index] = with_content(piece, copied, {})
+        for sample in self.samples:
+            for rank in ranks:
+                notes = list(sample.notes.get(rank, ()))
+                for bar, own in copies.items():
+                    shift = bars[bar].start_ticks - bars[own].start_ticks
+                    last = bars[-1 if bar in go_on else bar].end_ticks
+                    for note in notes:
+                        if bars[own].start_ticks <= note.time < bars[own].end_ticks:
+                            begin, end = note.time + shift, min(note.end + shift, last)
+                            sample.notes[rank].append(NoteTick(begin, end - begin, note.pitch, note.velocity))
+
     def result(
         self, base: ScoreTick, players: Players, *, given: tuple[str, ...], written: tuple[str, ...]
     ) -> GenerationResult:
@@ -153,6 +172,13 @@ class PartialResult:
             for sample, partial in zip(samples, self.samples, strict=True)
         )
         return GenerationResult(planned, remarks, given, written, plan.phrases, plan.phrase_source)
+
+
+def _cut(note: GridNote, left: int | None) -> GridNote:
+    """Return a note that ends within a number of grid ticks from the beginning of its bar."""
+    if left is None or note.offset_ticks + note.duration_ticks <= left:
+        return note
+    return note._replace(duration_ticks=left - note.offset_ticks)
 
 
 def _finish(prompt: Prompt, sample: PartialSample, base: ScoreTick, players: Players) -> Sample:
@@ -269,31 +295,3 @@ def _add_tempos(prompt: Prompt, score: ScoreTick, tempos: Iterable[TempoTick]) -
         present = max(past, key=lambda own: own.time).qpm if past else 120.0
         if nearest(present) != nearest(tempo.qpm):
             score.tempos.append(tempo)
-
-
-def unfolded_result(result: GenerationResult, form: Form, prompt: ScoreTick) -> GenerationResult:
-    """Return a result that was generated for a text with repeat signs as it is played.
-
-    Args:
-        result: The result; its scores are folded.
-        form: The form of the prompt.
-        prompt: The prompt as played, which has the time signatures.
-    """
-    samples = []
-    for sample in result.samples:
-        score = form.unfold(sample.score)
-        factor = Fraction(score.ticks_per_quarter, prompt.ticks_per_quarter)
-        score.time_signatures = TimeSignatureTickList(
-            [TimeSignatureTick(round(e.time * factor), e.numerator, e.denominator) for e in prompt.time_signatures]
-        )
-        given = sample.score.copy()
-        for track in given.tracks:
-            own = (note for note in track.notes if (track.name, note.time, note.pitch) not in sample.added)
-            track.notes = NoteTickList(own)
-        added = _places(score) - _places(form.unfold(given))
-        samples.append(replace(sample, score=score, added=frozenset(added)))
-    return replace(result, samples=tuple(samples))
-
-
-def _places(score: ScoreTick) -> set[tuple[str, int, int]]:
-    return {(track.name, note.time, note.pitch) for track in score.tracks for note in track.notes}

@@ -58,7 +58,7 @@ def with_beats(read: ReadResult) -> ReadResult:
     grid, music of over 2,000 onsets, and music whose beats are not clearer than those of the file stay as they are.
     """
     score = read.score
-    if read.form is not None or not is_played(score):
+    if read.form is not None or read.has_found_beats or not is_played(score):
         return read
     clock = _Clock(score)
     onsets_O = _merged(np.array([clock.seconds(n.time) for t in score.tracks if not t.is_drum for n in t.notes]))
@@ -79,7 +79,7 @@ def with_beats(read: ReadResult) -> ReadResult:
     remark = f"played without a click: bars follow the beats that were found, {slow:.0f} to {fast:.0f} a minute"
     moved = _moved(score, clock, grid, signature)
     marks = with_notes(_moved_marks(read.marks, score, clock, grid), moved)
-    return replace(read, score=moved, marks=marks, repairs=[*read.repairs, remark])
+    return replace(read, score=moved, marks=marks, repairs=[*read.repairs, remark], has_found_beats=True)
 
 
 class _Clock:

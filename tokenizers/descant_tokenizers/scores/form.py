@@ -83,6 +83,23 @@ class Form:
         is_same = all(_contents(track) == _contents(own) for track, own in zip(score.tracks, again.tracks, strict=True))
         return found if is_same else None
 
+    def copies(self, ticks_per_quarter: int) -> list[tuple[int, int, int]]:
+        """Return the stretches that are played again: where each begins and ends, and where it was played first."""
+        pieces = sorted(self._pieces(ticks_per_quarter))
+        return [
+            (begin + each.shift, end + each.shift, begin + piece.shift)
+            for each in self._passes(ticks_per_quarter)
+            for piece in pieces
+            if (begin := max(each.start, piece.start)) < (end := min(each.end, piece.end)) and each.shift > piece.shift
+        ]
+
+    def written_time(self, time: int, ticks_per_quarter: int) -> int:
+        """Return where what is played at a time is written."""
+        for each in self._passes(ticks_per_quarter):
+            if each.start + each.shift <= time < each.end + each.shift:
+                return time - each.shift
+        return time
+
     def _passes(self, unit: int) -> Iterator[_Piece]:
         time = 0
         for span in self.spans:

@@ -89,6 +89,7 @@ class ReadResult:
         metadata: Title, composer and rights.
         marks: Lyrics, fermatas and words, if requested.
         form: How the score is written with repeat signs, if it was written out and its marks were requested.
+        has_found_beats: Its bars are in beats that were found; see `descant_tokenizers.scores.beats`.
     """
 
     score: ScoreTick
@@ -97,6 +98,7 @@ class ReadResult:
     metadata: Metadata = field(default_factory=Metadata)
     marks: Marks = field(default_factory=Marks)
     form: Form | None = None
+    has_found_beats: bool = False
 
 
 def check_count(path: Path, what: str, count: int, limit: int) -> None:
