@@ -255,7 +255,7 @@ class Model:
             music = read_score_report(music, controls=True)
         if isinstance(music, ScoreTick):
             return self.generator.generate(replace(request, score=music), config)
-        music = music if request.quantize is False else with_beats(music)
+        music = music if request.quantize is False or request.fixed else with_beats(music)
         result = self._generate_in_form(music, request, config)
         return replace(result, remarks=(*music.repairs, *result.remarks))
 

@@ -113,7 +113,8 @@ def generate_command(
         style=style,
     )
     source = _find_unconditional(request, model) if prompt is None else model
-    read = None if prompt is None else _read_prompt(request, prompt, tune, pickup, unfold=not no_repeats)
+    as_it_is = request if keep is None else replace(request, quantize=False)
+    read = None if prompt is None else _read_prompt(as_it_is, prompt, tune, pickup, unfold=not no_repeats)
     if keep is not None:
         request = replace(request, fixed=_read_kept(keep, read))
     name = Path(model).name if prompt is None else shown(prompt.stem)
