@@ -271,7 +271,8 @@ class Model:
         by_hand = is_by_hand if request.quantize is None else request.quantize
         if music.form is None and not request.fixed and by_hand:
             return self._generate_quantized(music, request, config)
-        if music.form is not None and request.task == "harmonize" and self.generator.draws_tokens:
+        is_played_out = self.generator.draws_tokens and config.last_chord != "tonic"  # the last bar may be a copy
+        if music.form is not None and request.task == "harmonize" and is_played_out:
             prompt = PlayedPrompt(music, music.form)
             return prompt.result(self.generator.generate(prompt.request(request), config))
         form = None if request.task == "continue" else music.form

@@ -53,7 +53,7 @@ def quarters(score: ScoreTick) -> list[tuple[float, int]]:
 
 def seconds(score: ScoreTick) -> list[tuple[float, int]]:
     """Onsets from the first one, in seconds, and pitches."""
-    notes = score.to("second").tracks[0].notes
+    notes = score.to("second").tracks[0].notes  # type: ignore[attr-defined]
     return [(note.time - notes[0].time, note.pitch) for note in notes]
 
 

@@ -202,7 +202,7 @@ def _costs(positions_BO: Floats, periods_B: Floats, counts_B: npt.NDArray[np.int
     used_BO = np.sort(np.where(np.abs(positions_BO - beats_BO) < _ON_BEAT, beats_BO, -1), axis=1)
     num_empty_B = np.maximum(counts_B - (np.diff(used_BO, axis=1, prepend=-1) > 0).sum(axis=1), 0)
     each_B = _BEAT_COST + _USUAL_COST * np.log2(periods_B / beat.usual) ** 2
-    return each_B * counts_B + _EMPTY_COST * num_empty_B + fits_B
+    return np.asarray(each_B * counts_B + _EMPTY_COST * num_empty_B + fits_B, dtype=np.float64)
 
 
 def _cost_of(onsets_O: Floats, beats: Floats, beat: _Beat) -> float:
@@ -211,7 +211,7 @@ def _cost_of(onsets_O: Floats, beats: Floats, beat: _Beat) -> float:
     periods_O = np.diff(beats)[index_O]
     positions_O = index_O + (onsets_O - beats[index_O]) / periods_O
     used = int(np.floor(positions_O[-1]) - np.floor(positions_O[0]))
-    return float(_costs(positions_O[None], np.median(periods_O)[None], np.array([used]), beat)[0])
+    return float(_costs(positions_O[None], np.array([np.median(periods_O)]), np.array([used]), beat)[0])
 
 
 def _moved(score: ScoreTick, clock: _Clock, grid: _Grid, signature: tuple[int, int]) -> ScoreTick:
