@@ -68,8 +68,10 @@ def _track(rng: random.Random, name: str, ticks_per_quarter: int, beats: int) ->
 def _put_meters(rng: random.Random, score: ScoreTick, beats: int) -> None:
     """Write time signatures, at bar lines or anywhere."""
     at, is_regular = Fraction(0), rng.random() < 0.6
+    fitting = [unit for unit in _DENOMINATORS if 4 * score.ticks_per_quarter % unit == 0]
+    units = fitting if rng.random() < 0.95 else _DENOMINATORS  # others are refused
     for _ in range(rng.choice((0, 1, 1, 2, 3, 6))):
-        meter = rng.randint(1, _MAX_NUMERATOR), rng.choice(_DENOMINATORS)
+        meter = rng.randint(1, _MAX_NUMERATOR), rng.choice(units)
         score.time_signatures.append(TimeSignatureTick(round(at * score.ticks_per_quarter), *meter))
         bars = rng.randint(1, 3) * Fraction(4 * meter[0], meter[1])
         at = at + bars if is_regular else Fraction(_time(rng, score, beats), score.ticks_per_quarter)

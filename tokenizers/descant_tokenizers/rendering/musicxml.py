@@ -61,7 +61,7 @@ from descant_tokenizers.rendering.signs import (
     write_bar_lines,
     write_signs,
 )
-from descant_tokenizers.rendering.spelling import spell, spelled_as
+from descant_tokenizers.rendering.spelling import LOWEST_PRINTED, spell, spelled_as
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.scores.marks import PartPlace
 from descant_tokenizers.scores.tracks import program_name
@@ -70,7 +70,7 @@ if TYPE_CHECKING:
     from descant_tokenizers.rendering.write import Rendering
 
 ADDED_COLOR = "#0072B2"
-MAX_NOTES = 20_000
+MAX_NOTES = 12_000
 _LEGEND = "black: given, blue: added"
 _MAX_TITLE = 120
 _MAX_TEMPOS = 8  # a recorded performance has hundreds; then only the first is printed
@@ -292,6 +292,8 @@ class _Notation:
         as_written = None if place is None else self._marks.spellings.get(place)
         if as_written is not None and self._rendering.chosen_key is None:
             step, alter, octave = spelled_as(number, *as_written)
+        if octave < 0 or number < LOWEST_PRINTED:  # B sharp for C0, or a note that is printed an octave higher
+            step, alter, octave = spell(max(number, number % 12 + LOWEST_PRINTED), 0)
         spelled = pitch.Pitch(step, octave=octave)
         if alter:
             spelled.accidental = pitch.Accidental(alter)

@@ -22,6 +22,8 @@ _MINOR_FIFTHS = 3  # from the major tonic of a signature to its minor one
 _MODE_FIFTHS = {"major": 0, "minor": 3, "dorian": 2, "phrygian": 4, "lydian": -1, "mixolydian": 1, "locrian": 5}
 """Fifths from the major tonic of a signature to the tonic of each mode."""
 _MAX_SHARPS = 7
+LOWEST_PRINTED = 12
+"""Pitch of C0: MusicXML has no lower octave."""
 _KEY = re.compile(r"([A-Ga-g])\s*(#|b|-?sharp|-?flat)?\s*(m|min|minor|maj|major)?", re.IGNORECASE)
 
 

@@ -63,15 +63,13 @@ def svg_pages(musicxml: str) -> list[str]:
         InputError: verovio cannot read the text.
     """
     toolkit = _toolkit(musicxml, _OPTIONS)
-    spacing, first = _CHORD_SPACING if "<harmony" in musicxml else _SPACING, list[str]()
-    for factor in _SPACING_FACTORS:
+    spacing = _CHORD_SPACING if "<harmony" in musicxml else _SPACING
+    for factor in (*_SPACING_FACTORS, _SPACING_FACTORS[0]):
         toolkit.setOptions({"spacingLinear": factor * spacing})
         toolkit.redoLayout()
-        pages = [_finished(toolkit.renderToSVG(page)) for page in range(1, toolkit.getPageCount() + 1)]
-        first = first or pages
-        if not _ends_with_a_lonely_bar(pages[-1]):
-            return pages
-    return first
+        if not _ends_with_a_lonely_bar(toolkit.renderToSVG(toolkit.getPageCount())):
+            break
+    return [_finished(toolkit.renderToSVG(page)) for page in range(1, toolkit.getPageCount() + 1)]
 
 
 class ScreenPage(NamedTuple):

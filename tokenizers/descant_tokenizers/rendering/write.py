@@ -26,7 +26,7 @@ from descant_tokenizers.rendering import Layout, PracticeOptions, Sounds
 from descant_tokenizers.rendering.audio import sound_file
 from descant_tokenizers.rendering.layers import Displacement, GivenRule
 from descant_tokenizers.rendering.practice import practice_tracks
-from descant_tokenizers.rendering.spelling import Key, KeyFound, find_key
+from descant_tokenizers.rendering.spelling import LOWEST_PRINTED, Key, KeyFound, find_key
 from descant_tokenizers.scores.form import Form
 from descant_tokenizers.scores.marks import Marks
 
@@ -127,6 +127,9 @@ class Rendering:
         remarks = []
         if self.form is not None and self.written.score is self.score:
             remarks.append("the sheet music writes the repeats out, because their passes differ")
+        num_low = sum(n.pitch < LOWEST_PRINTED for track in self.score.tracks if not track.is_drum for n in track.notes)
+        if num_low:
+            remarks.append(f"{num_low} note{'s' * (num_low > 1)} below C0 printed an octave higher in the sheet music")
         if not moved.num_notes:
             return remarks
         notes, them = ("1 note falls", "it") if moved.num_notes == 1 else (f"{moved.num_notes} notes fall", "them")
