@@ -5,7 +5,8 @@ hint tokens states, at the place where it matters:
 
 * in the prefix: the **key** (`Key_0-major`), and the **harmonic rhythm** (`Harmony_beat`: a chord for each beat);
 * after `Bar TimeSig`: the **bars left** until the end, this one included (`Left_8` for eight or more), and in a gap
-  between given music (infill), the bars left of the gap and the **pitch class after it** in every voice to write;
+  between given music (infill), the bars left of the gap and the **pitch class after it** in every voice to write; the
+  latter again on each of the gap's last four beats, with the beats left (`Gap_1 After_3-7`);
 * on a beat, after the given notes: the **pitch classes ahead**, which sound in the given voices at the next beats
   (`Ahead_1-7`, or `Ahead_1-hold` for a note that goes on), four of the highest given voice, two of each other one;
 * then the **beats until the phrase ends** (`Phrase_0` at its last note);
@@ -116,7 +117,7 @@ class HintIds:
         return self._names[f"Left_{min(number, MAX_BARS_LEFT)}"]
 
     def gap_left(self, number: int) -> int:
-        """Return the token for a number of bars until given music goes on, 1 for the last bar."""
+        """Return the token for a number of bars (or, on a beat, of beats) until given music goes on, 1 for the last."""
         return self._names[f"Gap_{min(number, MAX_BARS_LEFT)}"]
 
     def beats_left(self, number: int) -> int:
@@ -194,11 +195,17 @@ class Guide:
         if self.annotations.ends:
             found.append(self.ids.bars_left(num_bars - index))
         if self._bars.stop < num_bars:
-            found.append(self.ids.gap_left(self._bars.stop - index))
-            for voice in self._voices:
-                place = bisect.bisect_left(self._onsets.get(voice, ()), self._starts[self._bars.stop])
-                if place < len(self._lines.get(voice, ())):
-                    found.append(self.ids.after(voice, self._lines[voice][place].pitch))
+            found += [self.ids.gap_left(self._bars.stop - index), *self._after_gap]
+        return found
+
+    @cached_property
+    def _after_gap(self) -> list[int]:
+        """The tokens for the pitches at which the voices to write go on after the gap."""
+        found = []
+        for voice in self._voices:
+            place = bisect.bisect_left(self._onsets.get(voice, ()), self._starts[self._bars.stop])
+            if place < len(self._lines.get(voice, ())):
+                found.append(self.ids.after(voice, self._lines[voice][place].pitch))
         return found
 
     def onset(self, bar: int, offset_ticks: int, given: Sequence[GridNote]) -> list[int]:
@@ -216,14 +223,17 @@ class Guide:
             return found
         for place, voice in enumerate(self._given):
             found += self._ahead(voice, now, BEATS_AHEAD_OTHERS if place else BEATS_AHEAD)
+        if self._bars.stop < len(self._context.bars):
+            left = self._beats_until(self._starts[self._bars.stop], now)
+            found += [self.ids.gap_left(left), *self._after_gap] if left <= BEATS_AHEAD else []
         if self.annotations.phrase_ends is not None and self._given:
             place = bisect.bisect_left(self.annotations.phrase_ends, now)
             if place < len(self.annotations.phrase_ends):
-                end = self.annotations.phrase_ends[place]
-                found.append(
-                    self.ids.beats_left(bisect.bisect_left(self._beats, end) - bisect.bisect_left(self._beats, now))
-                )
+                found.append(self.ids.beats_left(self._beats_until(self.annotations.phrase_ends[place], now)))
         return found
+
+    def _beats_until(self, end: int, now: int) -> int:
+        return bisect.bisect_left(self._beats, end) - bisect.bisect_left(self._beats, now)
 
     def chord_at(self, bar: int, offset_ticks: int) -> ChordLabel | bool | None:
         """Return the chord at an onset: False if none is due there, True if the model writes it."""
