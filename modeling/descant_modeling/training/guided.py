@@ -12,7 +12,7 @@ from descant_modeling.training.config import DataConfig, TaskShares
 from descant_modeling.training.examples import ExampleSource
 from descant_tokenizers.tokens.dataset import StoredPieces
 from descant_tokenizers.tokens.harmony import beat_chords, closing_key, shift_to_common_tonic, sounding_notes
-from descant_tokenizers.tokens.hints import Annotations
+from descant_tokenizers.tokens.hints import Annotations, cadence_beats
 from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.tasks import Encoded, Task, TaskLayout
 
@@ -75,7 +75,7 @@ class GuidedSource(ExampleSource):
         if min(voices) > 0 and 0 in piece.voices and rng.random() < self._data.ornaments:
             share = float(rng.choice([0.3, 0.6, 0.95]))
             piece = ornament(self.layout.vocabulary, piece, 0, known, rng, share)
-        return self._encode(piece, task, voices, span, style, _shown(known, rng))
+        return self._encode(piece, task, voices, span, style, _shown(known, piece, rng))
 
     def _encode(
         self,
@@ -121,17 +121,23 @@ def _shown_to_continue(piece: Piece, known: Annotations, rng: np.random.Generato
     )
 
 
-def _shown(known: Annotations, rng: np.random.Generator) -> Annotations:
+def _shown(known: Annotations, piece: Piece, rng: np.random.Generator) -> Annotations:
     """Draw which hints an example has."""
-    chords = str(rng.choice(["none", "given", "written"], p=[0.25, 0.2, 0.55]))
-    return Annotations(
+    mode = str(rng.choice(["none", "given", "some given", "cadences", "written"], p=[0.25, 0.12, 0.08, 0.4, 0.15]))
+    shown = Annotations(
         phrase_ends=known.phrase_ends if rng.random() < 0.8 else None,
         key=known.key,
-        chords=None if chords == "none" else known.chords,
+        chords=None if mode == "none" else known.chords,
         harmonic_rhythm=known.harmonic_rhythm if rng.random() < 0.6 else None,
         ends=known.ends and rng.random() < 0.85,
-        writes_chords=chords == "written",
+        writes_chords=mode in ("cadences", "written"),
+        only_cadences=mode == "cadences",
     )
+    low, high = sorted(rng.integers(0, piece.bar_starts_ticks()[-1] + 1, 2))
+    kept = {"cadences": cadence_beats(piece, shown), "some given": range(low, high)}.get(mode)
+    if kept is not None and known.chords is not None:
+        shown = replace(shown, chords={at: chord for at, chord in known.chords.items() if at in kept})
+    return shown
 
 
 def _excerpt(piece: Piece, known: Annotations, first: int, stop: int) -> tuple[Piece, Annotations]:

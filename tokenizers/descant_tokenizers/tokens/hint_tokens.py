@@ -18,6 +18,8 @@ MAX_BARS_LEFT = 8
 MAX_BEATS_LEFT = 15
 #: Beats to come that are shown of the highest given voice, and of other ones.
 BEATS_AHEAD, BEATS_AHEAD_OTHERS = 4, 2
+#: Last beats of a phrase, the one of its last note included, whose chords are written even where no others are.
+CADENCE_BEATS = 3
 HOLD, REST = "hold", "rest"
 
 #: Harmonic rhythms that can be requested: a new chord at most with each note of the melody, each beat, and so on.

@@ -30,6 +30,7 @@ from descant_tokenizers.tokens.harmony import ChordLabel, PieceKey, SoundingNote
 from descant_tokenizers.tokens.hint_tokens import (
     BEATS_AHEAD,
     BEATS_AHEAD_OTHERS,
+    CADENCE_BEATS,
     HOLD,
     MAX_BARS_LEFT,
     MAX_BEATS_LEFT,
@@ -53,6 +54,7 @@ class Annotations:
         harmonic_rhythm: One of `HARMONIC_RHYTHMS`.
         ends: True if the last bar is the end of the music.
         writes_chords: True if chords are to be written where `chords` has none.
+        only_cadences: True if they are to be written only at cadences (`cadence_beats`).
     """
 
     phrase_ends: tuple[int, ...] | None = None
@@ -61,6 +63,7 @@ class Annotations:
     harmonic_rhythm: str | None = None
     ends: bool = True
     writes_chords: bool = False
+    only_cadences: bool = False
 
     def shift(self, ticks: int) -> Annotations:
         """Return the annotations of the piece without its first ticks."""
@@ -78,6 +81,16 @@ class Annotations:
         if chords is not None:
             chords = {at: None if chord is None else chord.transpose(semitones) for at, chord in chords.items()}
         return replace(self, key=key, chords=chords)
+
+
+def cadence_beats(piece: Piece, annotations: Annotations) -> frozenset[int]:
+    """Return the last `CADENCE_BEATS` beats of each phrase; none where phrases are not known."""
+    onsets, found = beats(piece), set[int]()
+    for end in annotations.phrase_ends or ():
+        stop = bisect.bisect_right(onsets, end)
+        first = bisect.bisect_left(onsets, end) - CADENCE_BEATS + 1
+        found.update(onsets[max(0, first) : stop])
+    return frozenset(found)
 
 
 class HintIds:
@@ -243,7 +256,11 @@ class Guide:
         chords = self.annotations.chords or {}
         if now in chords:
             return chords[now]
-        return self.annotations.writes_chords
+        return self.annotations.writes_chords and (not self.annotations.only_cadences or now in self._cadence_beats)
+
+    @cached_property
+    def _cadence_beats(self) -> frozenset[int]:
+        return cadence_beats(self._context, self.annotations)
 
     def _ahead(self, voice: int, now: int, number: int) -> Iterator[int]:
         """Yield the tokens of what sounds in a given voice at the next beats."""
