@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
+from types import SimpleNamespace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +13,9 @@ import torch
 
 from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.decoding.infilling import with_content
-from descant_modeling.decoding.sampler import Engine
+from descant_modeling.decoding.sampler import Drawn, Engine, log_masses
 from descant_modeling.decoding.sequences import InfilledNotes
-from descant_modeling.decoding.smc import num_particles, resample, sample_particles
+from descant_modeling.decoding.smc import _Population, num_particles, resample, sample_particles
 from descant_modeling.decoding.template import Span, make_template
 from descant_tokenizers.tokens.grammar import Grammar
 from descant_tokenizers.tokens.piece import Piece
@@ -121,6 +123,49 @@ def test_versions_that_rules_cornered_die_out(
         for number in (2, 12)
     )
     assert np.mean([s.num_tokens for s in many]) < np.mean([s.num_tokens for s in few])
+
+
+def test_masses_are_sums_of_tempered_probabilities() -> None:
+    p = np.array([[0.5, 0.3, 0.2], [0.9, 0.1, 0.0]])
+    legal = np.array([[True, False, True], [True, True, True]])
+    with np.errstate(divide="ignore"):
+        drawn = Drawn([0, 0], [0.0, 0.0], np.log(p), legal, np.array([1.0, 0.5]))
+    of_legal, of_all = log_masses(drawn)
+    assert np.exp(of_legal) == pytest.approx([0.7, 0.82])
+    assert np.exp(of_all) == pytest.approx([1.0, 0.82])
+
+
+class Row:
+    """A state that draws pitches, chords or other tokens, one a quarter."""
+
+    grammar = SimpleNamespace(vocabulary=SimpleNamespace(ticks_per_quarter=1))
+    random = np.random.default_rng(0)
+    done = False
+
+    def __init__(self, name: str) -> None:
+        self.name, self.harmonic_kind, self.now_ticks, self.bar = name, "pitch", 0, 0
+
+    def copy(self) -> Row:
+        return copy(self)
+
+    def accept(self, token_id: int, log_p: float) -> None:
+        self.now_ticks += 1
+
+
+def test_surer_particles_win_and_fewer_notes_do_not() -> None:
+    population = _Population(Row("a"), 2)  # type: ignore[arg-type]
+    population.rows = [Row("a"), Row("b")]  # type: ignore[list-item]
+    for _ in range(50):
+        population.accept(0, 0, 0.0, -1.0, -1.0)  # many pitches, each as sure as the mean
+    assert population._log_weights.tolist() == pytest.approx([0, 0])
+    population.accept(1, 0, 0.0, -0.2, -0.2)
+    assert population.best().name == "b", "surer than the mean"
+    population.accept(1, 0, 0.0, -3.5, -1.0)
+    assert population.best().name == "a", "cornered by its mask"
+    population.rows[1].harmonic_kind = None
+    before = population._log_weights.tolist()
+    population.accept(1, 0, 0.0, -9.0, -9.0)
+    assert population._log_weights.tolist() == pytest.approx(before), "rhythm is weighed by its mask alone"
 
 
 @pytest.mark.parametrize(

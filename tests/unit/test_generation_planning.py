@@ -54,7 +54,7 @@ TWO_BARS = "C5 D5 E5 F5 G5:2 C5:2"
 
 def test_without_requests_the_prompt_is_read(plan):
     found = plan(tune(TWO_BARS))
-    assert found.annotations == Annotations((576,), PieceKey(0, True), writes_chords=True)
+    assert found.annotations == Annotations((576,), PieceKey(0, True), writes_chords=True, only_cadences=True)
     assert (found.phrases, found.phrase_source) == ((2,), "guessed")
 
 
@@ -232,7 +232,9 @@ def test_a_continuation_knows_its_key_and_that_it_ends(plan):
 
 def test_voices_to_continue_are_written_to_the_prompt_first_which_does_not_end(plan):
     found = plan(tune(TWO_BARS), task="continue")
-    assert found.for_task(Task.HARMONIZE) == Annotations((576,), PieceKey(0, True), ends=False, writes_chords=True)
+    assert found.for_task(Task.HARMONIZE) == Annotations(
+        (576,), PieceKey(0, True), ends=False, writes_chords=True, only_cadences=True
+    )
     assert found.for_task(Task.CONTINUE) == Annotations(key=PieceKey(0, True))
 
 
@@ -273,6 +275,19 @@ def test_chords_are_told_as_they_are_requested(plan, written, expected):
     again = plan(tune(TWO_BARS), chords=expected)
     assert chords.items() <= again.annotations.chords.items()
     assert again.symbols({}) == expected
+
+
+def test_chords_that_were_not_written_are_read_from_the_harmony(plan):
+    found = plan(tune(TWO_BARS), chords=("", "G7"))
+    score = tune("C5 D5 E5 F5 G5:2 C5:2")
+    for name, line in (("Bass", "C3 G3 C3 A3 E3 G3 C3:2"), ("Alto", "E4 B3 G4 C4 C4 B3 C4:2")):
+        score.tracks.append(tune(line, name=name).tracks[0])
+    piece = plan(score, given=("Soprano", "Alto", "Bass"), new=(T,)).prompt.piece
+    assert found.symbols({}) == ("", "G7")
+    assert found.symbols({}, piece) == ("C G C F/A", "G7")
+    assert found.symbols({0: ChordLabel(9, "min", 0)}, piece)[0].startswith("Am G")
+    given_only = replace(found, annotations=replace(found.annotations, writes_chords=False))
+    assert given_only.symbols({}, piece) == ("", "G7")
 
 
 def test_requested_and_written_chords_are_told_together_in_the_spelling_of_the_key(plan):

@@ -9,7 +9,7 @@ from small_pieces import small_piece
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.tokens.harmony import ChordLabel, PieceKey, beat_chords, beats, chord_name
 from descant_tokenizers.tokens.hint_tokens import HINT_TOKENS
-from descant_tokenizers.tokens.hints import Annotations, HintIds, has_hints
+from descant_tokenizers.tokens.hints import Annotations, Guide, HintIds, cadence_beats, has_hints
 from descant_tokenizers.tokens.piece import StreamError
 from descant_tokenizers.tokens.tasks import LayoutConfig, Task, TaskLayout, cut
 from descant_tokenizers.tokens.train_bpe import train_tokenizer
@@ -192,8 +192,8 @@ def test_a_gap_says_how_long_it_is_and_what_comes_after_it(layout, four_bars):
     encoded = layout.encode(four_bars, Task.INFILL, (S, B), [1, 2], annotations=known)
     assert read(layout, encoded.ids) == (
         "< I S B | @0 S72 B48 @1 S74 "
-        "| left3 gap2 after0-0 after1-7 @0 S76 B50 @1 S77 "
-        "| left2 gap1 after0-0 after1-7 @0 S79 B52 @1 S81 B53 |"
+        "| left3 gap2 after0-0 after1-7 @0 gap4 after0-0 after1-7 S76 B50 @1 gap3 after0-0 after1-7 S77 "
+        "| left2 gap1 after0-0 after1-7 @0 gap2 after0-0 after1-7 S79 B52 @1 gap1 after0-0 after1-7 S81 B53 |"
     )
     assert predicted(layout, encoded) == "@0 S76 B50 @1 S77 | @0 S79 B52 @1 S81 B53 |"
     assert encoded.loss_mask[-1], "the model decides where the last bar ends"
@@ -203,8 +203,32 @@ def test_in_a_gap_the_given_voices_are_shown(layout, four_bars):
     known = Annotations(phrase_ends=(0, 672), ends=False)
     encoded = layout.encode(four_bars, Task.INFILL, (B,), [1], annotations=known)
     assert read(layout, encoded.ids) == (
-        "< I B | @0 S72 B48 @1 S74 | gap1 after1-4 @0 S76 (5 7 9 0) phrase5 B50 @1 S77 (7 9 0 11) phrase4 |"
+        "< I B | @0 S72 B48 @1 S74 | gap1 after1-4 @0 S76 (5 7 9 0) gap2 after1-4 phrase5 B50 "
+        "@1 S77 (7 9 0 11) gap1 after1-4 phrase4 |"
     )
+
+
+def test_only_the_last_four_beats_of_a_gap_repeat_what_follows_it(layout, hint_vocabulary):
+    piece = small_piece(hint_vocabulary, [(3, 4)] * 4, soprano="C5 D5 E5 F5 G5 A5 C5 B4 A4 C5:3")
+    encoded = layout.encode(piece, Task.INFILL, (S,), [1, 2], annotations=Annotations(ends=False))
+    assert read(layout, encoded.ids) == (
+        "< I S | @0 S72 @1 S74 @2 S76 | gap2 after0-0 @0 S77 @1 S79 @2 gap4 after0-0 S81 "
+        "| gap1 after0-0 @0 gap3 after0-0 S72 @1 gap2 after0-0 S71 @2 gap1 after0-0 S69 |"
+    )
+
+
+def test_chords_at_cadences_alone(layout, piece, hint_vocabulary):
+    line = small_piece(hint_vocabulary, [(4, 4)] * 2, soprano="C5 D5 E5 F5 E5:3/2 D5:1/2 C5:2", bass="C3:4 C3:4")
+    known = Annotations((288, 528, 576), writes_chords=True, only_cadences=True)
+    assert sorted(tick // 96 for tick in cadence_beats(line, known)) == [1, 2, 3, 4, 5, 6]
+    assert cadence_beats(line, Annotations((0, 96))) == {0, 96}
+    assert cadence_beats(line, Annotations()) == frozenset()
+    guide = Guide(HintIds(hint_vocabulary), hint_vocabulary, line, (B,), range(2), replace(known, phrase_ends=(288,)))
+    assert [guide.chord_at(0, beat * 96) for beat in range(4)] == [False, True, True, True]
+    assert guide.chord_at(1, 0) is False
+    given = replace(known, chords={0: ChordLabel(0, "maj", 0)}, phrase_ends=(288,))
+    guide = Guide(HintIds(hint_vocabulary), hint_vocabulary, line, (B,), range(2), given)
+    assert guide.chord_at(0, 0) == ChordLabel(0, "maj", 0), "a given chord is shown wherever it stands"
 
 
 def test_a_gap_at_the_end_has_nothing_after_it(layout, four_bars):

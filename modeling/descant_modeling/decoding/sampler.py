@@ -22,7 +22,7 @@ from descant_tokenizers.tokens.grammar import Grammar
 
 #: Share of the temperature at which a model with hints draws pitches and chords; rhythm is drawn at all of it. Chosen
 #: on valid: lower for all tokens dulls the rhythm (records/LOG.md).
-PITCH_TEMPERATURE = 0.75
+PITCH_TEMPERATURE = float(__import__("os").environ.get("X_PT", "0.85"))
 _LOWEST_TEMPERATURE = 1e-6  # below it, logits divided by the temperature overflow
 _MAX_STEPWISE = 4  # context tokens that are fed one at a time
 
@@ -40,12 +40,14 @@ class Drawn(NamedTuple):
         log_p: ln of their probabilities under the model itself (no mask, temperature 1).
         log_p_BV: ln of the probabilities of all tokens.
         legal_BV: The tokens to choose from.
+        temperature_B: The temperature at which each was drawn.
     """
 
     token_ids: list[int]
     log_p: list[float]
     log_p_BV: npt.NDArray[np.float64]
     legal_BV: npt.NDArray[np.bool_]
+    temperature_B: npt.NDArray[np.float64]
 
 
 def one_for_each(items: Sequence[Item], number: int) -> list[Item]:
@@ -156,7 +158,7 @@ def draw(logits_BV: Logits, rows: Sequence[SequenceState], config: GenerationCon
     The nucleus is made of the most likely legal tokens that together reach `top_p` of the legal tokens' probability.
     """
     legal_BV = np.stack([row.legal() for row in rows])
-    shares = (PITCH_TEMPERATURE if row.draws_pitch else 1.0 for row in rows)
+    shares = (PITCH_TEMPERATURE if row.harmonic_kind else 1.0 for row in rows)
     temperature_B = np.array([max(config.temperature * share, _LOWEST_TEMPERATURE) for share in shares])
     log_p_BV = _log_softmax(logits_BV.astype(np.float64))
     num_legal_B = legal_BV.sum(axis=1)
@@ -177,19 +179,25 @@ def draw(logits_BV: Logits, rows: Sequence[SequenceState], config: GenerationCon
     is_passed_BN = reached_BN <= (uniform_B * reached_BN[all_B, last_B])[:, None]
     chosen_B = (is_passed_BN & (np.arange(is_passed_BN.shape[1]) < last_B[:, None])).sum(axis=1)
     ids_B = ids_BN[all_B, order_BN[all_B, chosen_B]]
-    return Drawn(ids_B.tolist(), log_p_BV[all_B, ids_B].tolist(), log_p_BV, legal_BV)
+    return Drawn(ids_B.tolist(), log_p_BV[all_B, ids_B].tolist(), log_p_BV, legal_BV, temperature_B)
 
 
-def log_mass(drawn: Drawn, temperature: float) -> npt.NDArray[np.float64]:
-    """Return ln of the probability, at a temperature, of all tokens that could have been sampled, (B,)."""
-    log_p_BV = _log_softmax(drawn.log_p_BV / max(temperature, _LOWEST_TEMPERATURE))
-    legal_BV = np.where(drawn.legal_BV, log_p_BV, -np.inf)
-    highest_B1 = legal_BV.max(axis=1, keepdims=True)
-    mass_B: npt.NDArray[np.float64] = highest_B1[:, 0] + np.log(np.exp(legal_BV - highest_B1).sum(axis=1))
-    return mass_B
+def log_masses(drawn: Drawn) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return ln of the sums of p^(1 / temperature) over the tokens that could have been sampled, and over all, (B,).
+
+    Their difference says what the mask left of the probability; the second alone how sure the model is, 0 at most
+    for temperatures up to 1.
+    """
+    tempered_BV = drawn.log_p_BV / drawn.temperature_B[:, None]
+    return _log_sum_exp(np.where(drawn.legal_BV, tempered_BV, -np.inf)), _log_sum_exp(tempered_BV)
+
+
+def _log_sum_exp(values_BV: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    highest_B1 = values_BV.max(axis=1, keepdims=True)
+    sum_B: npt.NDArray[np.float64] = highest_B1[:, 0] + np.log(np.exp(values_BV - highest_B1).sum(axis=1))
+    return sum_B
 
 
 def _log_softmax(logits_BV: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    below_max_BV = logits_BV - logits_BV.max(axis=1, keepdims=True)
-    log_p_BV: npt.NDArray[np.float64] = below_max_BV - np.log(np.exp(below_max_BV).sum(axis=1, keepdims=True))
+    log_p_BV: npt.NDArray[np.float64] = logits_BV - _log_sum_exp(logits_BV)[:, None]
     return log_p_BV

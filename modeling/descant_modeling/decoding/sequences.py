@@ -103,11 +103,13 @@ class SequenceState:
         return NEVER if self.done else self.template.bars[self.bar].start_ticks + max(0, self.state.offset_ticks)
 
     @property
-    def draws_pitch(self) -> bool:
-        """True if the next token is a pitch or part of a chord, in a layout with hints."""
+    def harmonic_kind(self) -> str | None:
+        """In a layout with hints, `chord` if the next token is part of one, `pitch` if it is one; otherwise None."""
         if self.template.guide is None or self.done:
-            return False
-        return self._chord_root is not None or self.state.kind == "Program"
+            return None
+        if self._chord_root is not None:
+            return "chord"
+        return "pitch" if self.state.kind == "Program" else None
 
     def join_faults(self) -> int:
         """Count the notes after the target bars that the new ones lead to against the rules of voice leading."""

@@ -7,6 +7,11 @@ at every quarter the particles are resampled, in proportion to the probability t
 their masks allowed. A particle that was cornered dies out, and one that kept the rules unforced takes its place. The
 particle with the highest weight after the last bar is the sample.
 
+In a layout with hints, weights also say how sure the model was of its pitches and chords. Drawing each at a low
+temperature prefers what is likely now, whatever it leads to; weighting a particle with the sums of p^(1 / temperature)
+that were divided by prefers music that is likely as a whole: cadences that were prepared, sevenths that resolve. The
+mean of these logarithms so far is subtracted from each, or particles with fewer notes would win.
+
 Shapes: B rows (all particles of all samples), V vocabulary.
 """
 
@@ -19,7 +24,7 @@ import numpy.typing as npt
 
 from descant_modeling.decoding.config import GenerationConfig, OnProgress
 from descant_modeling.decoding.engine import Engine
-from descant_modeling.decoding.sampler import OnBar, draw, feed, log_mass, one_for_each
+from descant_modeling.decoding.sampler import OnBar, draw, feed, log_masses, one_for_each
 from descant_modeling.decoding.sequences import InfilledNotes, SequenceState
 from descant_modeling.decoding.template import Template
 from descant_modeling.decoding.voice_leading import leading_rules
@@ -72,9 +77,9 @@ def sample_particles(
         rows = [row for each in active for row in each.rows]
         writing = [place for place, is_writing in enumerate(w for each in active for w in each.writing()) if is_writing]
         drawn = draw(logits_BV[writing], [rows[place] for place in writing], config)
-        masses_B = log_mass(drawn, config.temperature).tolist()
-        for place, token_id, log_p, mass in zip(writing, drawn.token_ids, drawn.log_p, masses_B, strict=True):
-            active[place // num_particles].accept(place % num_particles, token_id, log_p, mass)
+        masses = (masses_B.tolist() for masses_B in log_masses(drawn))
+        for place, token_id, log_p, legal, every in zip(writing, drawn.token_ids, drawn.log_p, *masses, strict=True):
+            active[place // num_particles].accept(place % num_particles, token_id, log_p, legal, every)
         orders = [each.go_on() for each in active]
         before, num_written = num_written, sum(each.bar for each in populations)
         if progress is not None:
@@ -117,6 +122,7 @@ class _Population:
         self.rows = [row, *(row.copy() for _ in range(number - 1))]
         self._quarter_ticks = row.grammar.vocabulary.ticks_per_quarter
         self._log_weights = np.zeros(number)
+        self._sureness: dict[str, tuple[int, float]] = {}  # number and mean of the log masses of each kind of token
         self._set_meeting()
 
     @property
@@ -142,10 +148,16 @@ class _Population:
         """Return the tokens of each particle to feed to the model next."""
         return [row.pending if is_writing else [] for row, is_writing in zip(self.rows, self.writing(), strict=True)]
 
-    def accept(self, particle: int, token_id: int, log_p: float, mass: float) -> None:
-        """Append a particle's sampled token, chosen from tokens with a log mass (see `log_mass`)."""
-        self.rows[particle].accept(token_id, log_p)
-        self._log_weights[particle] += mass
+    def accept(self, particle: int, token_id: int, log_p: float, log_legal: float, log_all: float) -> None:
+        """Append a particle's sampled token, chosen from tokens with these masses (see `log_masses`)."""
+        row = self.rows[particle]
+        self._log_weights[particle] += log_legal - log_all
+        if kind := row.harmonic_kind:
+            number, mean = self._sureness.get(kind, (0, 0.0))
+            mean += (log_all - mean) / (number + 1)
+            self._sureness[kind] = number + 1, mean
+            self._log_weights[particle] += log_all - mean
+        row.accept(token_id, log_p)
 
     def go_on(self) -> list[int]:
         """Once all wait, resample if few have most of the weight; return the former place of each particle."""

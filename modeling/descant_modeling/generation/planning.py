@@ -23,6 +23,7 @@ from descant_tokenizers.tokens.harmony import (
     ChordLabel,
     PieceKey,
     SoundingNote,
+    beat_chords,
     beats,
     chord_name,
     closing_key,
@@ -33,6 +34,7 @@ from descant_tokenizers.tokens.harmony import (
 )
 from descant_tokenizers.tokens.hint_tokens import HARMONIC_RHYTHMS, NUM_PITCH_CLASSES
 from descant_tokenizers.tokens.hints import Annotations
+from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.tasks import Task
 
 _RELATIVE_MINOR = 9  # semitones above the tonic of a major key
@@ -74,15 +76,18 @@ class Plan:
         """Names of the pitch classes as they are spelled in the key, at the prompt's own pitch."""
         return _names_in(self.annotations.key, -self.prompt.shift)
 
-    def symbols(self, written: Mapping[int, ChordLabel | None]) -> tuple[str, ...]:
+    def symbols(self, written: Mapping[int, ChordLabel | None], harmony: Piece | None = None) -> tuple[str, ...]:
         """Return the chords of each bar, a pickup left out, at the prompt's own pitch, as `Request.chords` has them.
 
         A beat without a chord keeps the one before; a bar without chords is empty.
 
         Args:
             written: Chords that the model wrote, by onset; those requested are added.
+            harmony: The result, from which the chords that were not written as such are read.
         """
         chords = {**(self.annotations.chords or {}), **written}
+        if harmony is not None and self.annotations.writes_chords:
+            chords = {onset: chord for onset, chord in beat_chords(harmony).items() if chord is not None} | chords
         names = self.names
         bars: list[str] = []
         present = ""
@@ -129,6 +134,7 @@ def plan_of(request: Request, prompt: Prompt, new: Collection[int]) -> Plan:
         harmonic_rhythm=rhythm,
         ends=request.task != "continue",
         writes_chords=bool(new),
+        only_cadences=True,
     )
     return Plan(prompt, annotations, source if phrase_ends else "")
 

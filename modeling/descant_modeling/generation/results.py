@@ -168,8 +168,10 @@ class PartialResult:
             return GenerationResult(tuple(samples), remarks, given, written)
         remarks = (*remarks, *plan.remarks)
         planned = tuple(
-            replace(sample, chords=plan.symbols(partial.chords))
-            for sample, partial in zip(samples, self.samples, strict=True)
+            replace(sample, chords=plan.symbols(partial.chords, piece))
+            for sample, partial, piece in zip(
+                samples, self.samples, one_for_each(self.pieces, len(self.samples)), strict=True
+            )
         )
         return GenerationResult(planned, remarks, given, written, plan.phrases, plan.phrase_source)
 
