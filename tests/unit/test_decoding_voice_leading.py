@@ -48,6 +48,30 @@ def test_fifths_in_contrary_motion_are_free_and_octaves_are_not():
     assert 38 in leading.parallels(3, QUARTER)
 
 
+@pytest.mark.parametrize(
+    ("soprano", "bass", "is_hidden"),
+    [
+        ((67, 72), (48, 53), True),  # into a fifth, both up, with a leap above
+        ((67, 72), (45, 48), True),  # into an octave
+        ((67, 69), (45, 50), False),  # a step above
+        ((67, 72), (57, 53), False),  # contrary motion
+        ((67, 72), (53, 53), False),  # the bass stays
+        ((67, 72), (48, 52), False),  # into a sixth
+        ((72, 67), (53, 48), True),  # both down
+    ],
+)
+def test_hidden_fifths_and_octaves_between_soprano_and_bass(soprano, bass, is_hidden):
+    outer = (0, 1)  # the bass is written second
+    for writer, other, ranks in ((bass, soprano, (1, 0)), (soprano, bass, (0, 1))):
+        held = [(0, GridNote(0, rank, notes[0], QUARTER)) for rank, notes in zip(outer, (soprano, bass), strict=True)]
+        leading = VoiceLeading(4, held, outer=outer)
+        leading.add(ranks[1], QUARTER, 2 * QUARTER, other[1])
+        assert (writer[1] in leading.parallels(ranks[0], QUARTER)) == is_hidden
+    inner = VoiceLeading(4, [(0, GridNote(0, 0, 67, QUARTER)), (0, GridNote(0, 2, 52, QUARTER))], outer=outer)
+    inner.add(0, QUARTER, 2 * QUARTER, 72)
+    assert 60 not in inner.parallels(2, QUARTER)
+
+
 def test_octaves_from_beat_to_beat_are_found_behind_a_passing_note():
     leading = VoiceLeading(4, [(0, GridNote(0, 0, 72, QUARTER)), (0, GridNote(0, 3, 48, QUARTER // 2))])
     leading.add(3, QUARTER // 2, QUARTER, 47)

@@ -19,9 +19,11 @@ from descant_modeling.decoding.ending import Closing
 from descant_modeling.decoding.fixed_notes import FixedNotes
 from descant_modeling.decoding.template import TargetBar, Template
 from descant_modeling.decoding.voice_leading import LeadingRules, VoiceLeading, key_of_notes, leading_rules
+from descant_tokenizers.scores import VOICES
 from descant_tokenizers.tokens.grammar import NEVER, Grammar, Mask, Rules, State
 from descant_tokenizers.tokens.harmony import ChordLabel, beat_ticks
 from descant_tokenizers.tokens.piece import GridNote, GridTempo, read_content
+from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 __all__ = ["InfilledNotes", "SequenceState"]
 
@@ -68,7 +70,7 @@ class SequenceState:
         self.template, self.grammar, self.random = template, grammar, random
         self.sample = InfilledNotes()
         rules = leading_rules(config, grammar.vocabulary)
-        self.leading = _voice_leading(template, grammar.vocabulary.num_voices, rules) if rules else None
+        self.leading = _voice_leading(template, grammar.vocabulary, rules) if rules else None
         self.closing = None if template.span.ending is None else Closing(template.span.ending)
         self.busy_ticks = grammar.busy_with(template.held)
         self.bar = -1
@@ -397,13 +399,15 @@ class SequenceState:
         self.rules = _rules(self.template, bar)
 
 
-def _voice_leading(template: Template, num_voices: int, rules: LeadingRules) -> VoiceLeading:
+def _voice_leading(template: Template, vocabulary: Vocabulary, rules: LeadingRules) -> VoiceLeading:
     context = [*(note for _, note in template.held), *(note for bar in template.inside for note in bar)]
     known = template.span.annotations
     key = known.key if known is not None else None
     if key is None and rules.leaps:
         key = key_of_notes((note.pitch, note.duration_ticks) for note in context)
-    return VoiceLeading(num_voices, template.held, rules, key)
+    names = vocabulary.voices
+    outer = (names.index(VOICES[0]), names.index(VOICES[-1])) if set(names) == set(VOICES) else None
+    return VoiceLeading(vocabulary.num_voices, template.held, rules, key, outer)
 
 
 def _rules(template: Template, bar: TargetBar) -> Rules:

@@ -3,8 +3,9 @@
 Two voices make parallels where both move in the same direction from a perfect fifth (octave, unison) to another one.
 Bach writes them at about one in a thousand pitch changes, mostly across the end of a phrase; a small model writes
 twenty times as many. Nor does he move from octave to octave in contrary motion, or from beat to beat with a note
-between. All these are forbidden note by note, when a voice chooses its pitch: of two voices that move together, the
-one that is written later gives way. The spelling of a leap in the key decides if it is augmented.
+between, and rarely into a fifth or octave between the outer voices by similar motion with a leap above (a hidden one).
+All these are forbidden note by note, when a voice chooses its pitch: of two voices that move together, the one that is
+written later gives way. The spelling of a leap in the key decides if it is augmented.
 
 Units: ticks of the vocabulary's grid from the beginning of the piece; pitches are MIDI numbers.
 """
@@ -75,7 +76,7 @@ def _hard_leaps(key: PieceKey | None, pitch: int) -> frozenset[int]:
 
 @dataclass(frozen=True)
 class LeadingRules:
-    """Rules that voices keep: no parallel fifths, octaves and unisons; no augmented leaps or leaps over an octave."""
+    """Rules that voices keep: no parallel or hidden fifths and octaves; no augmented leaps or leaps over an octave."""
 
     parallels: bool = True
     leaps: bool = True
@@ -101,6 +102,7 @@ class VoiceLeading:
         held: Earlier notes, with their onsets, in any order.
         rules: The rules; all by default.
         key: The key; without one, no leap counts as augmented.
+        outer: Ranks of soprano and bass, for hidden fifths and octaves; None if there are none.
     """
 
     def __init__(
@@ -109,8 +111,9 @@ class VoiceLeading:
         held: Iterable[tuple[int, GridNote]] = (),
         rules: LeadingRules | None = None,
         key: PieceKey | None = None,
+        outer: tuple[int, int] | None = None,
     ) -> None:
-        self.rules, self.key = rules or LeadingRules(), key
+        self.rules, self.key, self.outer = rules or LeadingRules(), key, outer
         self._lines: list[list[_LineNote]] = [[] for _ in range(num_voices)]
         for onset, note in sorted(held):
             self.add(note.voice, onset, onset + note.duration_ticks, note.pitch)
@@ -164,6 +167,8 @@ class VoiceLeading:
             last = self._before(other, onset_ticks)
             if other != voice and last is not None and last != pitch:
                 found.update(_parallel_pitches(own, last, pitch))
+                if self.outer in ((voice, other), (other, voice)):
+                    found.update(_hidden_pitches(own, last, pitch, is_soprano=voice == self.outer[0]))
             if other != voice and last_beat_ticks is not None:
                 found.update(self._beat_octaves(voice, other, pitch, last_beat_ticks))
         return found
@@ -200,3 +205,17 @@ def _parallel_pitches(own: int, last: int, pitch: int) -> frozenset[int]:
     onward = range(own + 1, _NUM_PITCHES) if pitch > last else range(own)
     targets = range(_NUM_PITCHES) if interval == 0 else onward
     return frozenset(target for target in targets if target != own and abs(pitch - target) % _OCTAVE == interval)
+
+
+@lru_cache(maxsize=1 << 12)
+def _hidden_pitches(own: int, last: int, pitch: int, *, is_soprano: bool) -> frozenset[int]:
+    """Return the pitches to which an outer voice at `own` would follow the other one into a fifth or octave.
+
+    The soprano leaps: the voice at `own` if `is_soprano`, otherwise the other one, from `last` to `pitch`.
+    """
+    onward = range(own + 1, _NUM_PITCHES) if pitch > last else range(own)
+    return frozenset(
+        target
+        for target in onward
+        if abs(target - own if is_soprano else pitch - last) > STEP and abs(pitch - target) % _OCTAVE in _PERFECT
+    )
