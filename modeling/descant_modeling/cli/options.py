@@ -25,7 +25,7 @@ LayoutName = Literal["open", "closed"]
 Temperature = Annotated[float, typer.Option(help="Below 1 safer, above 1 bolder; 0 always takes the likeliest token.")]
 TopP = Annotated[float, typer.Option(help="Draw from the likeliest tokens that together have this probability.")]
 AllowParallels = Annotated[
-    bool, typer.Option("--allow-parallels", help="Allow parallel fifths, octaves and unisons between voices.")
+    bool, typer.Option("--allow-parallels", help="Allow parallel and hidden fifths, octaves and unisons.")
 ]
 AllowLeaps = Annotated[
     bool, typer.Option("--allow-leaps", help="Allow leaps by augmented intervals and over an octave.")
