@@ -1,6 +1,6 @@
 """Measure what a model with hints reads of them, on the valid chorales: nats of a bass note that wrong hints cost.
 
-python records/lookahead.py --model chorales > records/2026-11-29_hints/lookahead.json
+python records/lookahead.py --model chorales > records/2026-11-30_hints/lookahead.json
 """
 
 from __future__ import annotations

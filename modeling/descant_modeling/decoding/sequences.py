@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 
@@ -25,7 +26,10 @@ from descant_tokenizers.tokens.harmony import ChordLabel, beat_ticks
 from descant_tokenizers.tokens.piece import GridNote, GridTempo, read_content
 from descant_tokenizers.tokens.vocabulary import Vocabulary
 
-__all__ = ["InfilledNotes", "SequenceState"]
+__all__ = ["InfilledNotes", "SequenceState", "TokenKind"]
+
+TokenKind = Literal["chord", "pitch", "rhythm"]
+"""Part of a chord, a pitch, or anything else."""
 
 
 @dataclass
@@ -105,13 +109,13 @@ class SequenceState:
         return NEVER if self.done else self.template.bars[self.bar].start_ticks + max(0, self.state.offset_ticks)
 
     @property
-    def harmonic_kind(self) -> str | None:
-        """In a layout with hints, `chord` if the next token is part of one, `pitch` if it is one; otherwise None."""
+    def kind(self) -> TokenKind | None:
+        """What the next token is, in a layout with hints; None in another one."""
         if self.template.guide is None or self.done:
             return None
         if self._chord_root is not None:
             return "chord"
-        return "pitch" if self.state.kind == "Program" else None
+        return "pitch" if self.state.kind == "Program" else "rhythm"
 
     def join_faults(self) -> int:
         """Count the notes after the target bars that the new ones lead to against the rules of voice leading."""
