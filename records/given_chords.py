@@ -84,8 +84,14 @@ def main() -> None:
     spelled = ratio_interval(right, wanted, scale=100).rounded()
     kept = {key: facts[key] for key in ("accuracy", "cadences", "bach_outgrades")}
     command = f"python records/given_chords.py --model {options.model} --num-draws {options.num_draws}"
-    found = {"command": command, "num_sopranos": len(rows), "num_draws": len(draws), "beats_spelled": spelled, **kept}
-    print(json.dumps(found, indent=1))
+    measured = {
+        "command": command,
+        "num_sopranos": len(rows),
+        "num_draws": len(draws),
+        "beats_spelled": spelled,
+        **kept,
+    }
+    print(json.dumps(measured, indent=1))
 
 
 if __name__ == "__main__":

@@ -85,9 +85,10 @@ class Plan:
             written: Chords that the model wrote, by onset; those requested are added.
             harmony: The result, from which the chords that were not written as such are read.
         """
-        chords = {**(self.annotations.chords or {}), **written}
+        chords: dict[int, ChordLabel | None] = {}
         if harmony is not None and self.annotations.writes_chords:
-            chords = {onset: chord for onset, chord in beat_chords(harmony).items() if chord is not None} | chords
+            chords.update((onset, chord) for onset, chord in beat_chords(harmony).items() if chord is not None)
+        chords |= {**(self.annotations.chords or {}), **written}
         names = self.names
         bars: list[str] = []
         present = ""
