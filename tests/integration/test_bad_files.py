@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mistakes import MAX_CPU_SECONDS, MAX_EXTRA_BYTES, TABLE, assert_one_sentence, measured, pattern, sentence
+
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.corpora import build_dataset
 
 
 def test_a_dataset_counts_names_and_skips_what_it_cannot_use(
@@ -64,3 +70,20 @@ def test_what_is_repaired_is_said(
         done = descant(*commands[name].split())
         assert done.status == 0, done.err
         assert re.search(pattern(entry["says"]), " ".join(done.out.split())), done.out
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems allow no such names")
+def test_a_name_that_is_not_utf8_is_kept_or_refused_in_one_sentence(at_home: Path, tmp_path: Path) -> None:
+    name = os.fsdecode(b"t\xff")
+    for target in (tmp_path / f"{name}.mid", tmp_path / name / "tune.mid"):
+        target.parent.mkdir(exist_ok=True)
+        shutil.copy(at_home / "tune.mid", target)
+    command = [sys.executable, "-m", "descant_modeling.cli.main"]
+    done = subprocess.run(
+        [*command, "render", f"{name}.mid", "--out", f"{name}.musicxml"], cwd=tmp_path, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"Wrote t\xff.musicxml" in done.stdout
+    for wrong in ([name, "--out", "data"], ["x", "--out", name]):
+        with pytest.raises(InputError, match=r"^The name of the (output )?folder .* is not UTF-8\. (Rename|Choose)"):
+            build_dataset(str(tmp_path / wrong[0]) if wrong[0] == name else "chorales", tmp_path / wrong[2])

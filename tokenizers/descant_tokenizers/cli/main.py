@@ -6,6 +6,7 @@ Heavy libraries (datasets, music21, miditok) are imported inside the commands, s
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import sys
@@ -285,6 +286,8 @@ def run(app: typer.Typer) -> None:
         SystemExit: Always. Status 0 after success, 2 after bad input (`InputError`, wrong usage, full disk), 130 after
             Ctrl-C.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # the bytes of a file name that is not UTF-8 are printed
     try:
         app()
     except InputError as error:

@@ -19,7 +19,7 @@ from typing import overload
 import pyarrow
 import pyarrow.compute
 
-from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.common.errors import InputError, shown
 from descant_tokenizers.corpora.reading import Parts, Reading, read_piece
 from descant_tokenizers.corpora.rows import CorpusPiece, Facts
 from descant_tokenizers.corpora.splits import FOLDER_SPLITS, split_of_digest
@@ -200,7 +200,13 @@ class FolderCorpus:
 
     @classmethod
     def of(cls, root: Path, licence: str | None = None, parts: Parts = "auto", *, unfold: bool = True) -> FolderCorpus:
-        """Find the pieces in a folder; see `score_keys`."""
+        """Find the pieces in a folder; see `score_keys`.
+
+        Raises:
+            InputError: The name of the folder is not UTF-8.
+        """
+        if shown(str(root)) != str(root):
+            raise InputError(f"The name of the folder {root} is not UTF-8. Rename it.")
         return cls(root, PackedKeys(score_keys(root)), licence, parts, unfold)
 
     def fingerprint(self) -> str:

@@ -17,7 +17,7 @@ import pyarrow
 from datasets import Dataset, DatasetDict, Features, List, Value, load_dataset, load_from_disk
 from datasets.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
-from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.common.errors import InputError, shown
 from descant_tokenizers.common.files import TOKENIZER_FILE
 from descant_tokenizers.common.hub import CARD_NAME, Pushed, check_push, push_folder
 from descant_tokenizers.corpora.rows import COLUMN_TYPES
@@ -72,8 +72,10 @@ def check_out(out: Path, *, force: bool, what: str = "a dataset built here", mar
     Existing output of the same kind is recognized by its file `marker`, and called `what` in messages.
 
     Raises:
-        InputError: `out` is taken, and it holds other files or `force` is off.
+        InputError: `out` is taken, and it holds other files or `force` is off; or its name is not UTF-8.
     """
+    if shown(str(out)) != str(out):
+        raise InputError(f"The name of the output folder {out} is not UTF-8. Choose another one.")
     if out.is_dir() and not any(out.iterdir()):
         return
     if out.exists() and not force:

@@ -96,6 +96,7 @@ class Voice:
     _last_length: Fraction = Fraction(0)
     _can_break: bool = False
     _next_factor: Fraction = Fraction(1)
+    _factor: Fraction = Fraction(1)  # by which tuplets and broken rhythm change the length of the present event
     _tuplets: list[_Tuplet] = field(default_factory=list)
     _times: int = 2
     _late_jumps: list[SignKind] = field(default_factory=list)
@@ -106,6 +107,9 @@ class Voice:
         """Begin a note, chord or rest."""
         self._incoming, self._ties = self._ties, {}
         self._last = []
+        self._factor = self._next_factor
+        for tuplet in self._tuplets:
+            self._factor *= tuplet.factor
 
     def add(self, position: Position, accidental: int | None, length: Fraction) -> int:
         """Add a note to the event; return its MIDI pitch.
@@ -115,7 +119,7 @@ class Voice:
             accidental: Semitones of its own accidental, if it has one.
             length: Its length before tuplets and broken rhythm.
         """
-        length *= self._factor()
+        length *= self._factor
         held = self._incoming.get(position)
         if held is not None and held.end != self.time:
             held = None
@@ -132,7 +136,7 @@ class Voice:
 
     def end_event(self, length: Fraction, *, is_rest: bool = False) -> None:
         """End a note, chord or rest of a length before tuplets and broken rhythm, and move on."""
-        self._last_length = length * self._factor()
+        self._last_length = length * self._factor
         self.time = settled(self.time + self._last_length)
         self._next_factor, self._can_break = Fraction(1), True
         for tuplet in self._tuplets:
@@ -149,12 +153,6 @@ class Voice:
         if self.waiting_jumps:
             self._late_jumps += self.waiting_jumps
             self.waiting_jumps = []
-
-    def _factor(self) -> Fraction:
-        factor = self._next_factor
-        for tuplet in self._tuplets:
-            factor *= tuplet.factor
-        return factor
 
     def _lengthen(self, change: Fraction) -> None:
         for _, note in self._last:
