@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from descant_tokenizers.scores import read_score
+
 CLEAN = """\
 X:1
 M:4/4
@@ -81,3 +83,31 @@ def test_a_file_is_never_replaced_by_its_own_rendering(check: Any, descant: Call
     found = descant("check", "marked.musicxml", "--out", "marked", "--force")
     assert found == (2, "", "error: marked.musicxml would be replaced by its own rendering. Choose another --out.\n")
     assert Path("marked.musicxml").read_bytes() == before
+
+
+def test_repair_writes_the_mended_score(check: Any, hints_checkpoint: Path) -> None:
+    arguments = ("--repair", "--voices", "alto,tenor,bass", "--model", hints_checkpoint, "--formats", "midi,musicxml")
+    found = check(FAULTY, *arguments)
+    assert (found.status, found.err) == (0, "")
+    assert "Mended 1 of 1 with 1 new note.\nWrote out/tune-repaired.mid\n" in found.out
+    assert check(FAULTY, *arguments, "--quiet").status == 0  # the second one gets a number
+    names = ["tune-repaired-2.mid", "tune-repaired-2.musicxml", "tune-repaired.mid", "tune-repaired.musicxml"]
+    assert sorted(path.name for path in Path("out").iterdir()) == names
+    before, after = read_score("tune.abc"), read_score("out/tune-repaired.mid")
+    changed = 0
+    for own, new in zip(before.tracks, after.tracks, strict=True):
+        factor = after.ticks_per_quarter // before.ticks_per_quarter
+        pairs = list(zip(own.notes, new.notes, strict=True))
+        assert all((a.time * factor, a.end * factor) == (b.time, b.end) for a, b in pairs)
+        changed += sum(a.pitch != b.pitch for a, b in pairs)
+    assert changed == 1
+    assert [note.pitch for note in after.tracks[0].notes] == [note.pitch for note in before.tracks[0].notes]
+
+
+def test_repair_leaves_what_lies_in_other_voices(check: Any, hints_checkpoint: Path) -> None:
+    found = check(FAULTY, "--repair", "--model", hints_checkpoint, "--json", "--formats", "midi")
+    facts = json.loads(found.out)
+    assert (found.status, facts["repair"]["num_notes"], len(facts["repair"]["left"])) == (1, 0, 1)
+    assert check(FAULTY, "--repair", "--level", "none").err == (
+        "error: --repair mends faults of a level, and --level is none. Give error or warning.\n"
+    )
