@@ -1,6 +1,6 @@
 """Write music: a melody in, a chorale out.
 
-python generate.py --prompt melody.mid                              harmonize it with the embedded weights
+python generate.py melody.mid                                       harmonize it with the embedded weights
 python generate.py --prompt melody.mid --num-samples 4 --seed 1     four samples, the same every time
 python generate.py --prompt melody.mid --formats midi,pdf,mp3       as MIDI, sheet music and sound
 python generate.py --prompt melody.mid --chords                     print the chords, and add them to the score
@@ -28,8 +28,8 @@ except ModuleNotFoundError as error:
 if __name__ == "__main__":
     import typer
 
-    from descant_tokenizers.cli.main import run
+    from descant_tokenizers.cli.main import HELP_OPTIONS, run
 
-    app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+    app = typer.Typer(pretty_exceptions_enable=False, add_completion=False, context_settings=HELP_OPTIONS)
     app.command(cls=GenerateCommand)(generate_command)
     run(app)

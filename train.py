@@ -24,8 +24,8 @@ except ModuleNotFoundError as error:
 if __name__ == "__main__":
     import typer
 
-    from descant_tokenizers.cli.main import run
+    from descant_tokenizers.cli.main import HELP_OPTIONS, run
 
-    app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+    app = typer.Typer(pretty_exceptions_enable=False, add_completion=False, context_settings=HELP_OPTIONS)
     app.command()(train_command)
     run(app)

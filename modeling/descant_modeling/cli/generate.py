@@ -40,6 +40,7 @@ OUT_FOLDER = Path("out")
 
 
 def generate_command(
+    file: opt.PromptFile = None,
     prompt: opt.Prompt = None,
     task: opt.Task = None,
     model: opt.ModelName = EMBEDDED_DEFAULT,
@@ -86,6 +87,9 @@ def generate_command(
     from descant_tokenizers.rendering.spelling import parse_key
 
     started = time.monotonic()
+    if file is not None and prompt is not None:
+        raise InputError(f"The prompt is {file} and {prompt}. Give one of them.")
+    prompt = prompt or file
     seed = random.SystemRandom().randrange(2**31) if seed is None else seed
     check_engine(engine, device)
     sounds = None if sound is None else parse_sounds(sound)

@@ -20,7 +20,7 @@ from descant_modeling.cli.doctor import doctor_command
 from descant_modeling.cli.evaluate import evaluate_app
 from descant_modeling.cli.generate import generate_command
 from descant_modeling.cli.options import Device, GenerateCommand
-from descant_tokenizers.cli.main import dataset_app, run, tokenizer_app
+from descant_tokenizers.cli.main import HELP_OPTIONS, dataset_app, run, tokenizer_app
 from descant_tokenizers.cli.render import render_command
 from descant_tokenizers.common.files import atomic_write, check_output
 
@@ -126,6 +126,7 @@ app = typer.Typer(
     help="A melody in, a chorale out: tokenize, train and generate symbolic music.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    context_settings=HELP_OPTIONS,
 )
 app.add_typer(dataset_app)
 app.add_typer(tokenizer_app)

@@ -47,6 +47,9 @@ Engine = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print neither progress nor remarks.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one line of JSON.")]
 
+PromptFile = Annotated[
+    Path | None, typer.Argument(metavar="[PROMPT]", help="Your tune, as --prompt gives it.", show_default=False)
+]
 Prompt = Annotated[
     Path | None,
     typer.Option(help="Your tune: a MIDI, MusicXML, ABC or Humdrum file. midinet and roll-gan need none."),

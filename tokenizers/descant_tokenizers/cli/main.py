@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from descant_tokenizers.pianoroll.windows import RollReport
 
 EXIT_BAD_INPUT = 2
+HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
+"""Settings of a command line, which its sub-commands inherit."""
 MAX_NAME = 120
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 DISK_REMEDIES = {
