@@ -143,7 +143,8 @@ class Row:
     done = False
 
     def __init__(self, name: str) -> None:
-        self.name, self.kind, self.now_ticks, self.bar = name, "pitch", 0, 0
+        self.name, self.now_ticks, self.bar = name, 0, 0
+        self.kind: str | None = "pitch"
 
     def copy(self) -> Row:
         return copy(self)
@@ -162,7 +163,7 @@ def test_surer_particles_win_and_fewer_notes_do_not() -> None:
     assert population.best().name == "b", "surer than the mean"
     population.accept(1, 0, 0.0, -3.5, -1.0)
     assert population.best().name == "a", "cornered by its mask"
-    population.rows[1].kind = "rhythm"
+    population.rows[1].kind = None
     before = population._log_weights.tolist()
     population.accept(1, 0, 0.0, -9.0, -9.0)
     assert population._log_weights.tolist() == pytest.approx(before), "rhythm is weighed by its mask alone"

@@ -51,13 +51,13 @@ def test_fifths_in_contrary_motion_are_free_and_octaves_are_not():
 @pytest.mark.parametrize(
     ("soprano", "bass", "is_hidden"),
     [
-        ((67, 72), (48, 53), True),  # into a fifth, both up, with a leap above
+        ((67, 72), (50, 53), True),  # into a fifth, both up, with a leap above
         ((67, 72), (45, 48), True),  # into an octave
         ((67, 69), (45, 50), False),  # a step above
         ((67, 72), (57, 53), False),  # contrary motion
         ((67, 72), (53, 53), False),  # the bass stays
         ((67, 72), (48, 52), False),  # into a sixth
-        ((72, 67), (53, 48), True),  # both down
+        ((72, 67), (50, 48), True),  # both down
     ],
 )
 def test_hidden_fifths_and_octaves_between_soprano_and_bass(soprano, bass, is_hidden):
@@ -70,6 +70,21 @@ def test_hidden_fifths_and_octaves_between_soprano_and_bass(soprano, bass, is_hi
     inner = VoiceLeading(4, [(0, GridNote(0, 0, 67, QUARTER)), (0, GridNote(0, 2, 52, QUARTER))], outer=outer)
     inner.add(0, QUARTER, 2 * QUARTER, 72)
     assert 60 not in inner.parallels(2, QUARTER)
+
+
+def test_at_a_phrase_end_only_parallels_are_forbidden():
+    """The soprano rises from the fifth to the tonic, and so does the bass below it, or falls."""
+    held = [(0, GridNote(0, 0, 60, QUARTER)), (0, GridNote(0, 1, 48, QUARTER))]
+    for phrase_ends, expected in (((), {41, 53, 65}), ((QUARTER,), {53, 65})):
+        leading = VoiceLeading(4, held, outer=(0, 1), phrase_ends=phrase_ends)
+        leading.add(0, QUARTER, 2 * QUARTER, 65)
+        assert expected <= leading.parallels(1, QUARTER, last_beat_ticks=0)
+        assert (41 in leading.parallels(1, QUARTER, last_beat_ticks=0)) == (not phrase_ends)
+    held = [(0, GridNote(0, 0, 67, QUARTER)), (0, GridNote(0, 1, 50, QUARTER))]
+    for phrase_ends in ((), (QUARTER,)):
+        leading = VoiceLeading(4, held, outer=(0, 1), phrase_ends=phrase_ends)
+        leading.add(0, QUARTER, 2 * QUARTER, 72)
+        assert (53 in leading.parallels(1, QUARTER)) == (not phrase_ends)
 
 
 def test_octaves_from_beat_to_beat_are_found_behind_a_passing_note():

@@ -20,9 +20,9 @@ from descant_modeling.decoding.template import Template
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.tokens.grammar import Grammar
 
-#: Shares of the temperature at which a model with hints draws the chords of cadences, pitches, and the rest. Chosen on
-#: valid: one temperature for all is too high for harmony or dulls the rhythm (records/LOG.md).
-SHARES: dict[TokenKind, float] = {"chord": 0.22, "pitch": 0.76, "rhythm": 1.1}
+#: Shares of the temperature at which a model with hints draws the chords of cadences, and pitches; rhythm is drawn at
+#: all of it. Chosen on valid: lower for all tokens dulls the rhythm (records/LOG.md).
+SHARES: dict[TokenKind | None, float] = {"chord": 0.3, "pitch": 0.72}
 _LOWEST_TEMPERATURE = 1e-6  # below it, logits divided by the temperature overflow
 _MAX_STEPWISE = 4  # context tokens that are fed one at a time
 
@@ -158,7 +158,7 @@ def draw(logits_BV: Logits, rows: Sequence[SequenceState], config: GenerationCon
     The nucleus is made of the most likely legal tokens that together reach `top_p` of the legal tokens' probability.
     """
     legal_BV = np.stack([row.legal() for row in rows])
-    shares = (1.0 if row.kind is None else SHARES[row.kind] for row in rows)
+    shares = (SHARES.get(row.kind, 1.0) for row in rows)
     temperature_B = np.array([max(config.temperature * share, _LOWEST_TEMPERATURE) for share in shares])
     log_p_BV = _log_softmax(logits_BV.astype(np.float64))
     num_legal_B = legal_BV.sum(axis=1)

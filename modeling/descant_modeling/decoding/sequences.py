@@ -28,8 +28,8 @@ from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 __all__ = ["InfilledNotes", "SequenceState", "TokenKind"]
 
-TokenKind = Literal["chord", "pitch", "rhythm"]
-"""Part of a chord, a pitch, or anything else."""
+TokenKind = Literal["chord", "pitch"]
+"""Part of a chord, or a pitch."""
 
 
 @dataclass
@@ -110,12 +110,12 @@ class SequenceState:
 
     @property
     def kind(self) -> TokenKind | None:
-        """What the next token is, in a layout with hints; None in another one."""
+        """What the next token is, in a layout with hints; None for other tokens and layouts."""
         if self.template.guide is None or self.done:
             return None
         if self._chord_root is not None:
             return "chord"
-        return "pitch" if self.state.kind == "Program" else "rhythm"
+        return "pitch" if self.state.kind == "Program" else None
 
     def join_faults(self) -> int:
         """Count the notes after the target bars that the new ones lead to against the rules of voice leading."""
@@ -411,7 +411,8 @@ def _voice_leading(template: Template, vocabulary: Vocabulary, rules: LeadingRul
         key = key_of_notes((note.pitch, note.duration_ticks) for note in context)
     names = vocabulary.voices
     outer = (names.index(VOICES[0]), names.index(VOICES[-1])) if set(names) == set(VOICES) else None
-    return VoiceLeading(vocabulary.num_voices, template.held, rules, key, outer)
+    ends = () if known is None else known.phrase_ends or ()
+    return VoiceLeading(vocabulary.num_voices, template.held, rules, key, outer, ends)
 
 
 def _rules(template: Template, bar: TargetBar) -> Rules:

@@ -152,7 +152,7 @@ class _Population:
         """Append a particle's sampled token, chosen from tokens with these masses (see `log_masses`)."""
         row = self.rows[particle]
         self._log_weights[particle] += log_legal - log_all
-        if (kind := row.kind) in ("chord", "pitch"):
+        if kind := row.kind:
             number, mean = self._sureness.get(kind, (0, 0.0))
             mean += (log_all - mean) / (number + 1)
             self._sureness[kind] = number + 1, mean

@@ -2,17 +2,17 @@
 
 Two voices make parallels where both move in the same direction from a perfect fifth (octave, unison) to another one.
 Bach writes them at about one in a thousand pitch changes, mostly across the end of a phrase; a small model writes
-twenty times as many. Nor does he move from octave to octave in contrary motion, or from beat to beat with a note
-between, and rarely into a fifth or octave between the outer voices by similar motion with a leap above (a hidden one).
-All these are forbidden note by note, when a voice chooses its pitch: of two voices that move together, the one that is
-written later gives way. The spelling of a leap in the key decides if it is augmented.
+twenty times as many. Nor, but for phrase ends, does he move from octave to octave in contrary motion, or from beat to
+beat with a note between; and rarely the outer voices in the same direction into a fifth or octave with a leap above (a
+hidden one). All these are forbidden note by note, when a voice chooses its pitch: of two voices that move
+together, the one that is written later gives way. The spelling of a leap in the key decides if it is augmented.
 
 Units: ticks of the vocabulary's grid from the beginning of the piece; pitches are MIDI numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
@@ -103,6 +103,7 @@ class VoiceLeading:
         rules: The rules; all by default.
         key: The key; without one, no leap counts as augmented.
         outer: Ranks of soprano and bass, for hidden fifths and octaves; None if there are none.
+        phrase_ends: Onsets at which parallels alone are forbidden: a bass that may not take the tonic spoils a cadence.
     """
 
     def __init__(
@@ -112,8 +113,10 @@ class VoiceLeading:
         rules: LeadingRules | None = None,
         key: PieceKey | None = None,
         outer: tuple[int, int] | None = None,
+        phrase_ends: Collection[int] = (),
     ) -> None:
         self.rules, self.key, self.outer = rules or LeadingRules(), key, outer
+        self.phrase_ends = frozenset(phrase_ends)
         self._lines: list[list[_LineNote]] = [[] for _ in range(num_voices)]
         for onset, note in sorted(held):
             self.add(note.voice, onset, onset + note.duration_ticks, note.pitch)
@@ -163,13 +166,14 @@ class VoiceLeading:
             if line and line[-1].onset_ticks == onset_ticks:
                 now[other] = line[-1].pitch
         found: set[int] = set()
+        is_end = onset_ticks in self.phrase_ends
         for other, pitch in now.items():
             last = self._before(other, onset_ticks)
             if other != voice and last is not None and last != pitch:
-                found.update(_parallel_pitches(own, last, pitch))
-                if self.outer in ((voice, other), (other, voice)):
+                found.update(_parallel_pitches(own, last, pitch, contrary=not is_end))
+                if self.outer in ((voice, other), (other, voice)) and not is_end:
                     found.update(_hidden_pitches(own, last, pitch, is_soprano=voice == self.outer[0]))
-            if other != voice and last_beat_ticks is not None:
+            if other != voice and last_beat_ticks is not None and not is_end:
                 found.update(self._beat_octaves(voice, other, pitch, last_beat_ticks))
         return found
 
@@ -194,16 +198,16 @@ class VoiceLeading:
 
 
 @lru_cache(maxsize=1 << 12)
-def _parallel_pitches(own: int, last: int, pitch: int) -> frozenset[int]:
+def _parallel_pitches(own: int, last: int, pitch: int, *, contrary: bool) -> frozenset[int]:
     """Return the pitches to which a voice at `own` would follow another one from `last` to `pitch` in parallel.
 
-    Octaves count in contrary motion as well.
+    With `contrary`, octaves count in contrary motion as well.
     """
     interval = abs(last - own) % _OCTAVE
     if interval not in _PERFECT:
         return frozenset()
     onward = range(own + 1, _NUM_PITCHES) if pitch > last else range(own)
-    targets = range(_NUM_PITCHES) if interval == 0 else onward
+    targets = range(_NUM_PITCHES) if contrary and interval == 0 else onward
     return frozenset(target for target in targets if target != own and abs(pitch - target) % _OCTAVE == interval)
 
 
