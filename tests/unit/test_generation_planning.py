@@ -65,6 +65,23 @@ def test_the_key_signature_of_the_prompt_counts(plan):
     assert own_key(plan(score)) == PieceKey(0, True)
 
 
+@pytest.mark.parametrize(
+    ("semitones", "expected"),
+    [
+        (0, (52, 74)),
+        (5, (52, 69)),  # the model sees the tune 5 semitones lower, and the alto is moved back with it
+        (-7, (59, 74)),
+        (-12, (52, 74)),  # less than an octave would be left
+    ],
+)
+def test_voices_stay_in_their_ranges_when_a_tune_is_moved_for_the_model(hint_vocabulary, semitones, expected):
+    score = tune("C4 D4 E4 F4 G5 A5")
+    for note in score.tracks[0].notes:
+        note.pitch += semitones
+    prompt = read_four_part_prompt(hint_vocabulary, RANGES, score, ("Soprano",))
+    assert prompt.pitches[A] == expected
+
+
 def test_several_voices_end_in_the_key_of_their_last_chord(plan):
     score = tune("E5 E5 E5 E5 E5:2 E5:2")
     bass = tune("A3 B3 C4 D4 E3:2 A2:2", name="Bass")

@@ -24,6 +24,8 @@ from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 __all__ = ["FourPartGenerator", "read_four_part_prompt"]
 
+_OCTAVE = 12
+
 
 class FourPartGenerator(CausalGenerator):
     """A causal model of four voices, ready to generate."""
@@ -122,7 +124,7 @@ def read_four_part_prompt(
     shift = _shift(vocabulary, ranges, choice.tracks)
     key = None if key_of is None else key_of(choice.tracks.values())
     to_tonic = 0 if key is None else _shift_to_tonic(vocabulary, choice.tracks.values(), key, shift)
-    moved_ranges = [(low + to_tonic, high + to_tonic) for low, high in ranges]
+    moved_ranges = [_moved_range(low, high, shift, to_tonic) for low, high in ranges]
     prompt = make_prompt(vocabulary, fine, parts, moved_ranges, shift + to_tonic, [choice.reason])
     if key is not None and (at_tonic := key.transpose(shift + to_tonic)).tonic == 0:
         prompt = replace(prompt, key=at_tonic)
@@ -131,6 +133,16 @@ def read_four_part_prompt(
     distance = f"{abs(shift)} semitone{'s' * (abs(shift) > 1)}"
     moved = f"transposed {distance} {'up' if shift > 0 else 'down'} for the model, and back"
     return replace(prompt, remarks=(*prompt.remarks, moved))
+
+
+def _moved_range(low: int, high: int, shift: int, to_tonic: int) -> tuple[int, int]:
+    """Return the range of a voice at the pitch that the model sees: as trained, and singable when moved back.
+
+    Where the two have less than an octave in common, it is as trained.
+    """
+    common = max(low, low + shift), min(high, high + shift)
+    lowest, highest = common if common[1] - common[0] >= _OCTAVE else (low, high)
+    return lowest + to_tonic, highest + to_tonic
 
 
 def _shift_to_tonic(vocabulary: Vocabulary, lines: Iterable[TrackTick], key: PieceKey, shift: int) -> int:
