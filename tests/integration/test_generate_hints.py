@@ -51,15 +51,15 @@ def short(hint_vocabulary: Vocabulary, tmp_path_factory: pytest.TempPathFactory)
 
 
 def assert_planned(sample: Sample) -> None:
-    """A chord for every bar in which a note begins on a beat, and each can be read."""
+    """Chords for every bar that begins with one, and each can be read."""
     bars = [bar for bar in bars_of(sample.score) if bar.number]
     assert len(sample.chords) == len(bars)
     for text in sample.chords:
         for symbol in text.split():
             parse_chord_name(symbol)
-    onsets = {note.time for track in sample.score.tracks for note in track.notes}
+    notes = [note for track in sample.score.tracks for note in track.notes]
     for bar, text in zip(bars, sample.chords, strict=True):
-        assert text or bar.start_ticks not in onsets
+        assert text or read_chord(note.pitch for note in notes if note.time <= bar.start_ticks < note.end) is None
 
 
 @PARTICLES
@@ -168,7 +168,8 @@ def test_given_chords_are_used_and_the_others_are_written(guided: Model) -> None
     prompt = melody(scale(16, 480))
     chords = ("C G/B", "", "N.C. F#m7b5/E", "Bb")
     for best_of in (1, 8):
-        for sample in guided.harmonize(prompt, replace(WILD, best_of=best_of, num_samples=2), chords=chords).samples:
+        config = replace(WILD, best_of=best_of, num_samples=2)
+        for sample in guided.harmonize(prompt, config, chords=chords, phrases=(2, 4)).samples:
             assert_harmony(prompt, sample.score)
             assert sample.chords[0] == "C G/B"
             assert sample.chords[1]
@@ -187,7 +188,6 @@ def test_a_plan_that_is_passed_back_is_kept(guided: Model) -> None:
     (sample,) = guided.harmonize(prompt, WILD).samples
     (again,) = guided.harmonize(prompt, replace(WILD, seed=9), chords=sample.chords).samples
     assert again.chords == sample.chords
-    assert again.num_tokens < sample.num_tokens
 
 
 def test_bass_or_bass_and_soprano_are_given(guided: Model) -> None:
@@ -218,7 +218,7 @@ def test_an_infill_plans_its_bars_alone(
         assert_no_overlap(events(track.notes))
     planned = [number for number, text in enumerate(sample.chords, start=1) if text]
     assert set(planned) <= set(range(bars[0], bars[1] + 1))
-    assert planned if kept else True
+    assert planned or not kept or bars[1] < 4, "chords of the cadence"
     assert result.phrase_source == ("guessed" if kept else "")
 
 
@@ -380,15 +380,15 @@ def generate(
 
 
 def test_the_summary_tells_phrases_and_a_plan_to_copy(generate: Any) -> None:
-    outcome = generate("--seed", 1, "--phrases", "2,4", "--chords", "C | F G |  | C")
+    outcome = generate("--seed", 1, "--phrases", "3,4", "--chords", "C | F G |  | C")
     assert (outcome.status, outcome.err) == (0, "")
     lines = outcome.out.splitlines()
-    assert "phrases  bars 2, 4 (as requested)" in lines
+    assert "phrases  bars 3, 4 (as requested)" in lines
     (plan,) = [line.removeprefix("plan     ") for line in lines if line.startswith("plan ")]
     bars = [bar.strip() for bar in plan.strip("|").split("|")]
     assert (bars[0], bars[1], bars[3]) == ("C", "F G", "C")
     assert bars[2]
-    again = generate("--seed", 1, "--phrases", "2,4", "--chords", plan, "--num-samples", 2)
+    again = generate("--seed", 1, "--phrases", "3,4", "--chords", plan, "--num-samples", 2)
     assert again.out.count(plan) == 2
 
 
