@@ -24,6 +24,7 @@ from descant_tokenizers.scores import VOICES
 from descant_tokenizers.tokens.grammar import NEVER, Grammar, Mask, Rules, State
 from descant_tokenizers.tokens.harmony import ChordLabel, beat_ticks
 from descant_tokenizers.tokens.piece import GridNote, GridTempo, read_content
+from descant_tokenizers.tokens.tasks import Task
 from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 __all__ = ["InfilledNotes", "SequenceState", "TokenKind"]
@@ -110,8 +111,8 @@ class SequenceState:
 
     @property
     def kind(self) -> TokenKind | None:
-        """What the next token is, in a layout with hints; None for other tokens and layouts."""
-        if self.template.guide is None or self.done:
+        """What the next token is when a layout with hints harmonizes or infills; None elsewhere, and for other tokens."""
+        if self.template.guide is None or self.done or self.template.span.task is Task.CONTINUE:
             return None
         if self._chord_root is not None:
             return "chord"
