@@ -111,7 +111,7 @@ class SequenceState:
 
     @property
     def kind(self) -> TokenKind | None:
-        """What the next token is when a layout with hints harmonizes or infills; None elsewhere, and for other tokens."""
+        """What the next token is when a layout with hints harmonizes or infills; None for others and elsewhere."""
         if self.template.guide is None or self.done or self.template.span.task is Task.CONTINUE:
             return None
         if self._chord_root is not None:
