@@ -147,6 +147,7 @@ def test_a_tokenizer_that_miditok_trained_is_refused(vocabulary, random_piece, t
     tokenizer = build_tokenizer()
     tokenizer.config.encode_ids_split = split
     tokenizer.train(vocab_size=vocabulary.size + 60, model=model, files_paths=paths)
+    tokenizer.config.encode_ids_split = build_tokenizer().config.encode_ids_split
     tokenizer.save(tmp_path / TOKENIZER_FILE)
     with pytest.raises(InputError, match=rf"is not a REMI tokenizer of Descant \({reason}\)"):
         load_tokenizer(tmp_path)
