@@ -16,9 +16,6 @@ from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import overload
 
-import pyarrow
-import pyarrow.compute
-
 from descant_tokenizers.common.errors import InputError, shown
 from descant_tokenizers.corpora.reading import Parts, Reading, read_piece
 from descant_tokenizers.corpora.rows import CorpusPiece, Facts
@@ -118,6 +115,8 @@ class PackedKeys(Sequence[str]):
     """
 
     def __init__(self, keys: Iterable[str]) -> None:
+        import pyarrow
+
         self.packed = pyarrow.array(keys, pyarrow.string())
 
     def __len__(self) -> int:
@@ -250,5 +249,7 @@ class FolderCorpus:
 
     @cached_property
     def _shared_stems(self) -> frozenset[str]:
+        import pyarrow.compute
+
         stems = pyarrow.compute.value_counts(PackedKeys(map(stem_of, self.keys)).packed)
         return frozenset(stems.field("values").filter(pyarrow.compute.greater(stems.field("counts"), 1)).to_pylist())
