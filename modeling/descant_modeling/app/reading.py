@@ -39,7 +39,7 @@ class FileReader:
             InputError: As for `parse_score`, or it takes too much time or memory.
         """
         with self._lock:
-            process, answers = self._child = self._child or _start()
+            _, answers = self._child = self._child or _start()
             answer: Any = None
             try:
                 answers.send((path, data, limits, options))
@@ -49,9 +49,7 @@ class FileReader:
                 pass  # it ran into a limit
             finally:
                 if answer is None:  # also after an interrupt: the next answer would be that of this file
-                    process.kill()
-                    answers.close()
-                    self._child = None
+                    self.close()
         if answer is None:
             raise InputError(
                 f"{path} takes too much time or memory to read. Simplify it, or cut it into shorter files."
@@ -60,6 +58,15 @@ class FileReader:
             raise answer
         assert isinstance(answer, ReadResult)
         return answer
+
+    def close(self) -> None:
+        """End the child, if there is one; the next file starts another."""
+        if self._child is not None:
+            process, answers = self._child
+            self._child = None
+            process.kill()
+            process.join()
+            answers.close()
 
 
 def _start() -> tuple[multiprocessing.process.BaseProcess, Connection]:
