@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from descant_modeling.decoding.config import GenerationConfig
+from descant_modeling.decoding.infilled import InfilledNotes
 from descant_modeling.decoding.infilling import with_content
 from descant_modeling.decoding.sampler import Drawn, Engine, log_masses
-from descant_modeling.decoding.sequences import InfilledNotes
 from descant_modeling.decoding.smc import _Population, num_particles, resample, sample_particles
 from descant_modeling.decoding.template import Span, make_template
 from descant_tokenizers.tokens.grammar import Grammar

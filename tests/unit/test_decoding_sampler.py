@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from descant_modeling.decoding.config import GenerationConfig
+from descant_modeling.decoding.infilled import InfilledNotes
 from descant_modeling.decoding.infilling import with_content
 from descant_modeling.decoding.sampler import sample_templates
-from descant_modeling.decoding.sequences import InfilledNotes
 from descant_modeling.decoding.template import Span, make_template
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.tokens.grammar import Grammar

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from descant_tokenizers.scores.key import NUM_PITCH_CLASSES
 from descant_tokenizers.tokens.grammar import Mask
 from descant_tokenizers.tokens.harmony import ChordLabel, PieceKey, sounding_notes
-from descant_tokenizers.tokens.hint_tokens import NUM_PITCH_CLASSES
 from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.vocabulary import Vocabulary
 

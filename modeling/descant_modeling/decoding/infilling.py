@@ -18,8 +18,8 @@ import numpy as np
 from descant_modeling.common.console import part_of
 from descant_modeling.decoding.config import GenerationConfig, OnProgress
 from descant_modeling.decoding.engine import EngineModel
+from descant_modeling.decoding.infilled import InfilledNotes
 from descant_modeling.decoding.sampler import OnBar, one_for_each, sample_templates
-from descant_modeling.decoding.sequences import InfilledNotes
 from descant_modeling.decoding.smc import num_particles, sample_particles
 from descant_modeling.decoding.template import Span, make_template
 from descant_tokenizers.tokens.grammar import Grammar

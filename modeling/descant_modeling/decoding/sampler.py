@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from descant_modeling.decoding.config import GenerationConfig, OnProgress
 from descant_modeling.decoding.engine import Engine
-from descant_modeling.decoding.sequences import InfilledNotes, SequenceState, TokenKind
+from descant_modeling.decoding.infilled import InfilledNotes
+from descant_modeling.decoding.sequences import SequenceState, TokenKind
 from descant_modeling.decoding.template import Template
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.tokens.grammar import Grammar

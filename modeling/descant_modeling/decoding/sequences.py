@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -18,52 +18,20 @@ import numpy as np
 from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.decoding.ending import Closing
 from descant_modeling.decoding.fixed_notes import FixedNotes
+from descant_modeling.decoding.infilled import InfilledNotes
 from descant_modeling.decoding.template import TargetBar, Template
 from descant_modeling.decoding.voice_leading import LeadingRules, VoiceLeading, key_of_notes, leading_rules
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.tokens.grammar import NEVER, Grammar, Mask, Rules, State
 from descant_tokenizers.tokens.harmony import ChordLabel, beat_ticks
-from descant_tokenizers.tokens.piece import GridNote, GridTempo, read_content
+from descant_tokenizers.tokens.piece import GridNote, read_content
 from descant_tokenizers.tokens.tasks import Task
 from descant_tokenizers.tokens.vocabulary import Vocabulary
 
-__all__ = ["InfilledNotes", "SequenceState", "TokenKind"]
+__all__ = ["SequenceState", "TokenKind"]
 
 TokenKind = Literal["chord", "pitch"]
 """Part of a chord, or a pitch."""
-
-
-@dataclass
-class InfilledNotes:
-    """New notes of one sample.
-
-    Attributes:
-        notes: Notes of each bar, by bar index.
-        tempos: Tempos of each bar, by bar index, where the vocabulary has them.
-        chords: Chords that the model wrote, by their onset in grid ticks; None for a beat without one.
-        num_tokens: Number of sampled tokens.
-        log_likelihood: Sum of ln p of the sampled tokens under the model itself (no mask, temperature 1), in nats.
-    """
-
-    notes: dict[int, tuple[GridNote, ...]] = field(default_factory=dict)
-    tempos: dict[int, tuple[GridTempo, ...]] = field(default_factory=dict)
-    chords: dict[int, ChordLabel | None] = field(default_factory=dict)
-    num_tokens: int = 0
-    log_likelihood: float = 0.0
-
-    def discard_from(self, bar: int, start_ticks: int) -> None:
-        """Discard what was written in a bar, which begins at `start_ticks`, and in those after it."""
-        self.notes = {index: notes for index, notes in self.notes.items() if index < bar}
-        self.tempos = {index: tempos for index, tempos in self.tempos.items() if index < bar}
-        self.chords = {onset: chord for onset, chord in self.chords.items() if onset < start_ticks}
-
-    def add(self, other: InfilledNotes) -> None:
-        """Add the notes of other bars."""
-        self.notes |= other.notes
-        self.tempos |= other.tempos
-        self.chords |= other.chords
-        self.num_tokens += other.num_tokens
-        self.log_likelihood += other.log_likelihood
 
 
 class SequenceState:

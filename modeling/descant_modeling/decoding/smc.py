@@ -24,8 +24,9 @@ import numpy.typing as npt
 
 from descant_modeling.decoding.config import GenerationConfig, OnProgress
 from descant_modeling.decoding.engine import Engine
+from descant_modeling.decoding.infilled import InfilledNotes
 from descant_modeling.decoding.sampler import OnBar, draw, feed, log_masses, one_for_each
-from descant_modeling.decoding.sequences import InfilledNotes, SequenceState
+from descant_modeling.decoding.sequences import SequenceState
 from descant_modeling.decoding.template import Template
 from descant_modeling.decoding.voice_leading import leading_rules
 from descant_tokenizers.tokens.grammar import Grammar

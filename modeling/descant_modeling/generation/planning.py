@@ -18,7 +18,7 @@ from descant_modeling.generation.prompts import Prompt
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.rendering.spelling import fifths_of, name_of_fifths, note_name, parse_key
 from descant_tokenizers.scores import VOICES
-from descant_tokenizers.scores.key import PITCH_NAMES
+from descant_tokenizers.scores.key import NUM_PITCH_CLASSES, PITCH_NAMES
 from descant_tokenizers.tokens.harmony import (
     ChordLabel,
     PieceKey,
@@ -32,7 +32,7 @@ from descant_tokenizers.tokens.harmony import (
     parse_chord_name,
     sounding_notes,
 )
-from descant_tokenizers.tokens.hint_tokens import HARMONIC_RHYTHMS, NUM_PITCH_CLASSES
+from descant_tokenizers.tokens.hint_tokens import HARMONIC_RHYTHMS
 from descant_tokenizers.tokens.hints import Annotations
 from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.tasks import Task

@@ -24,9 +24,9 @@ from symusic.core import (
     TrackTick,
 )
 
+from descant_modeling.decoding.infilled import InfilledNotes
 from descant_modeling.decoding.infilling import with_content
 from descant_modeling.decoding.sampler import one_for_each
-from descant_modeling.decoding.sequences import InfilledNotes
 from descant_modeling.generation.base import GenerationResult, Sample
 from descant_modeling.generation.fixed import Fixed
 from descant_modeling.generation.planning import Plan

@@ -134,7 +134,7 @@ def _shown(known: Annotations, piece: Piece, rng: np.random.Generator) -> Annota
         only_cadences=mode == "cadences",
     )
     low, high = sorted(rng.integers(0, piece.bar_starts_ticks()[-1] + 1, 2))
-    kept = {"cadences": cadence_beats(piece, shown), "some given": range(low, high)}.get(mode)
+    kept = {"cadences": cadence_beats(piece, shown.phrase_ends), "some given": range(low, high)}.get(mode)
     if kept is not None and known.chords is not None:
         shown = replace(shown, chords={at: chord for at, chord in known.chords.items() if at in kept})
     return shown

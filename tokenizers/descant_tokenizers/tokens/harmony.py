@@ -19,8 +19,8 @@ import numpy as np
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores.chords import NO_CHORD_SYMBOL, chord_symbol
 from descant_tokenizers.scores.chords import QUALITIES as ALL_QUALITIES
-from descant_tokenizers.scores.key import PITCH_NAMES, key_fits, pitch_class
-from descant_tokenizers.tokens.hint_tokens import NUM_PITCH_CLASSES, QUALITIES
+from descant_tokenizers.scores.key import NUM_PITCH_CLASSES, PITCH_NAMES, key_fits, pitch_class
+from descant_tokenizers.tokens.hint_tokens import QUALITIES
 from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.vocabulary import Meter
 

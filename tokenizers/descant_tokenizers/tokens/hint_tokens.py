@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from descant_tokenizers.scores import chords
-
-NUM_PITCH_CLASSES: Final = 12
+from descant_tokenizers.scores.key import NUM_PITCH_CLASSES
 
 #: Steps of each quality above the root, and those of them that must sound, by its code.
 QUALITIES: Final[Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]] = {

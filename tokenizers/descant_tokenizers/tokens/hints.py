@@ -26,7 +26,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from descant_tokenizers.tokens.harmony import ChordLabel, PieceKey, SoundingNote, beats
+from descant_tokenizers.scores.key import NUM_PITCH_CLASSES
+from descant_tokenizers.tokens.harmony import ChordLabel, PieceKey, SoundingNote, beats, sounding_notes
 from descant_tokenizers.tokens.hint_tokens import (
     BEATS_AHEAD,
     BEATS_AHEAD_OTHERS,
@@ -35,7 +36,6 @@ from descant_tokenizers.tokens.hint_tokens import (
     MAX_BARS_LEFT,
     MAX_BEATS_LEFT,
     NO_CHORD,
-    NUM_PITCH_CLASSES,
     QUALITIES,
     REST,
 )
@@ -83,10 +83,10 @@ class Annotations:
         return replace(self, key=key, chords=chords)
 
 
-def cadence_beats(piece: Piece, annotations: Annotations) -> frozenset[int]:
+def cadence_beats(piece: Piece, phrase_ends: Sequence[int] | None) -> frozenset[int]:
     """Return the last `CADENCE_BEATS` beats of each phrase; none where phrases are not known."""
     onsets, found = beats(piece), set[int]()
-    for end in annotations.phrase_ends or ():
+    for end in phrase_ends or ():
         stop = bisect.bisect_right(onsets, end)
         first = bisect.bisect_left(onsets, end) - CADENCE_BEATS + 1
         found.update(onsets[max(0, first) : stop])
@@ -181,11 +181,8 @@ class Guide:
         self._beats = beats(context)
         self.beats = frozenset(self._beats)
         self._lines: dict[int, list[SoundingNote]] = {}
-        for start, bar in zip(self._starts, context.bars, strict=False):
-            for note in bar.notes:
-                onset = start + note.offset_ticks
-                sounding = SoundingNote(onset, onset + note.duration_ticks, note.voice, note.pitch)
-                self._lines.setdefault(note.voice, []).append(sounding)
+        for note in sounding_notes(context):
+            self._lines.setdefault(note.voice, []).append(note)
         self._onsets = {voice: [note.start_ticks for note in line] for voice, line in self._lines.items()}
         given = [voice for voice in self._lines if voice not in self._voices]
         self._given = sorted(given, key=lambda voice: -_mean_pitch(self._lines[voice]))
@@ -260,7 +257,7 @@ class Guide:
 
     @cached_property
     def _cadence_beats(self) -> frozenset[int]:
-        return cadence_beats(self._context, self.annotations)
+        return cadence_beats(self._context, self.annotations.phrase_ends)
 
     def _ahead(self, voice: int, now: int, number: int) -> Iterator[int]:
         """Yield the tokens of what sounds in a given voice at the next beats."""
