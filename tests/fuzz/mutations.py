@@ -20,6 +20,7 @@ from descant_tokenizers.scores.midi import track_events
 
 SUFFIXES = {"midi": ".mid", "musicxml": ".musicxml", "abc": ".abc"}
 SUFFIXES |= {f"odd-{kind}": suffix for kind, suffix in (*SUFFIXES.items(), ("humdrum", ".krn"))}
+SUFFIXES |= {"models": ".json", "configs": ".json", "engraving": ".mid"}
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = Path(__file__).parent / "seeds"
 MAX_MUTATIONS = 6
@@ -150,18 +151,23 @@ def make(kind: str, seed: int, index: int, seeds: Sequence[bytes]) -> bytes:
 
     Args:
         kind: `midi`, `musicxml` or `abc` for mutations; `odd-midi`, `odd-musicxml`, `odd-abc` or `odd-humdrum` for
-            unusual files that are valid; `families` for the files of families.py, in their order.
+            unusual files that are valid (`engraving` has those of `odd-midi`); `families` for the files of families.py,
+            in their order; `models` and `configs` for those of odd_models.py.
         seed: Of the campaign.
         index: Number of the input.
         seeds: From `load_seeds`.
     """
     if kind == "families":
         return _family(index).make()
-    if kind == "odd-midi":
+    if kind in ("odd-midi", "engraving"):
         from odd_midi import odd_midi
 
         return odd_midi(seed, index)
     rng = random.Random(f"{kind} {seed} {index}")
+    if kind in ("models", "configs"):
+        from odd_models import odd_config, odd_model
+
+        return odd_model(rng) if kind == "models" else odd_config(rng)
     if kind in MAKERS:
         return MAKERS[kind](rng).encode()
     data = rng.choice(seeds)

@@ -1,10 +1,12 @@
-"""Feed broken files to everything between a file and its tokens.
+"""Feed broken files to everything between a file and its tokens, and odd models and configurations to what loads them.
 
 python tests/fuzz/run.py midi --num 20000 --seed 1             mutated MIDI bytes
 python tests/fuzz/run.py musicxml --num 20000 --seed 1         mutated MusicXML, some of it zipped
 python tests/fuzz/run.py abc --num 20000 --seed 1              mutated ABC
 python tests/fuzz/run.py odd-abc --num 20000 --seed 1          valid but unusual; also odd-midi, -musicxml, -humdrum
 python tests/fuzz/run.py families                              a megabyte of each construct of each format
+python tests/fuzz/run.py models --num 10000 --seed 1           model folders of others; also configs: YAML and overrides
+python tests/fuzz/run.py engraving --num 5000 --seed 1         odd MIDI, read and engraved
 python tests/fuzz/run.py midi --seed 1 --show 4711 > bad.mid   the bytes of one input
 
 No input may end in anything but a score, tokens or an `InputError` of one sentence, take over 5 s of CPU, or need over
@@ -24,7 +26,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-Kind = Literal["midi", "musicxml", "abc", "odd-midi", "odd-musicxml", "odd-abc", "odd-humdrum", "families"]
+Kind = Literal[
+    *("midi", "musicxml", "abc", "odd-midi", "odd-musicxml", "odd-abc", "odd-humdrum"),
+    *("families", "models", "configs", "engraving"),
+]
 HANG_SECONDS = 5.0
 #: A machine that is stopped or overloaded lets time pass in which an input does not run.
 PATIENCE_SECONDS = 60.0
@@ -74,21 +79,22 @@ class Report:
         }
 
 
-def campaign(kind: Kind, num: int, seed: int, seconds: float | None, quiet: bool) -> Report:
-    """Run inputs 0 to `num`, or until `seconds` have passed since the imports."""
+def campaign(kind: Kind, num: int, seed: int, seconds: float | None, quiet: bool, first: int = 0) -> Report:
+    """Run `num` inputs from `first` on, or until `seconds` have passed since the imports."""
     from rich.progress import Progress
 
-    report = Report(f"python tests/fuzz/run.py {kind} --num {num} --seed {seed}")
+    begin = f" --first {first}" if first else ""
+    report = Report(f"python tests/fuzz/run.py {kind} --num {num} --seed {seed}{begin}")
     started = time.monotonic()
     deadline = None
     with Progress(transient=True, disable=quiet or not sys.stderr.isatty()) as bar:
         line = bar.add_task(kind, total=num)
         while report.num_inputs < num and _is_before(deadline):
-            with _Worker(kind, seed, report.num_inputs, num) as worker:
+            with _Worker(kind, seed, first + report.num_inputs, first + num) as worker:
                 report.imported_bytes = worker.imported_bytes
                 deadline = deadline or (time.monotonic() + seconds if seconds is not None else None)
                 while report.num_inputs < num and (report.num_inputs == 0 or _is_before(deadline)):
-                    result = worker.next(report.num_inputs)
+                    result = worker.next(first + report.num_inputs)
                     report.add(*result)
                     bar.update(line, completed=report.num_inputs)
                     if result[1] == "defect" and worker.is_dead:
@@ -152,6 +158,7 @@ def command(
     kind: Annotated[Kind, typer.Argument(help="What to break.")],
     num: Annotated[int, typer.Option(help="Inputs to run.")] = 20_000,
     seed: Annotated[int, typer.Option(help="Same seed, same inputs.")] = 1,
+    first: Annotated[int, typer.Option(help="Number of the first input.")] = 0,
     seconds: Annotated[float | None, typer.Option(help="Stop after this time, imports not counted.")] = None,
     show: Annotated[int | None, typer.Option(help="Write the bytes of this input to stdout instead.")] = None,
     out: Annotated[Path | None, typer.Option(help="JSON file for the report.")] = None,
@@ -161,13 +168,13 @@ def command(
     if kind == "families":
         from families import FAMILIES
 
-        num = min(num, len(FAMILIES))
+        num = min(num, len(FAMILIES) - first)
     if show is not None:
         import mutations
 
         sys.stdout.buffer.write(mutations.make(kind, seed, show, mutations.load_seeds(kind)))
         return
-    facts = campaign(kind, num, seed, seconds, quiet).facts()
+    facts = campaign(kind, num, seed, seconds, quiet, first).facts()
     text = json.dumps(facts, indent=1, ensure_ascii=False)
     if out is not None:
         out.write_text(text + "\n", encoding="utf-8")

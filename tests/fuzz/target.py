@@ -10,7 +10,7 @@ import time
 import traceback
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import mutations
 from symusic.core import ScoreTick, TrackTickList
@@ -46,8 +46,30 @@ class Result(NamedTuple):
     peak_bytes: int
 
 
+class AnyTarget(Protocol):
+    """What inputs are fed to; `names_file` is True if it refuses with the name of the file or folder."""
+
+    names_file: bool
+
+    def feed(self, path: Path) -> str:
+        """Use a file; return why less than all of it is accepted, or raise an `InputError`."""
+
+
+class Reader:
+    """The readers alone: what comes after them has limits of its own."""
+
+    names_file = True
+
+    def feed(self, path: Path) -> str:
+        """Read a file with its marks."""
+        read_score_report(path, marks=True)
+        return ""
+
+
 class Target:
     """The front half, ready to be fed."""
+
+    names_file = True
 
     def __init__(self) -> None:
         self.satb, self.gm = (Vocabulary(build_tokenizer(preset)) for preset in ("satb", "gm"))
@@ -105,7 +127,7 @@ def _contents(score: ScoreTick) -> list[Any]:
 def work(kind: str, seed: int, first: int, last: int, answers: Connection) -> None:
     """Run inputs `first` up to but not including `last`, one answer each, after one that reports the imports."""
     sys.stderr.flush()
-    target, seeds = Target(), mutations.load_seeds(kind)
+    target, seeds = _target(kind), mutations.load_seeds(kind)
     limit = _memory("VmSize") + MAX_EXTRA_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     answers.send(_memory("VmRSS"))
@@ -113,19 +135,31 @@ def work(kind: str, seed: int, first: int, last: int, answers: Connection) -> No
         for index in range(first, last):
             path = Path(folder, f"input{mutations.suffix_of(kind, index)}")
             path.write_bytes(mutations.make(kind, seed, index, seeds))
-            answers.send(_run(target, path, index, is_family=kind == "families"))
+            answers.send(_run(target, path, index))
 
 
-def _run(target: Target, path: Path, index: int, *, is_family: bool) -> Result:
+def _target(kind: str) -> AnyTarget:
+    if kind == "families":
+        return Reader()
+    if kind == "engraving":
+        from target_engraving import Engraver  # music21 takes seconds
+
+        return Engraver()
+    if kind in ("models", "configs"):
+        from target_models import ConfigTarget, ModelTarget
+
+        return ModelTarget() if kind == "models" else ConfigTarget()
+    return Target()
+
+
+def _run(target: AnyTarget, path: Path, index: int) -> Result:
     started = time.process_time()
     try:
-        if is_family:  # what comes after reading has limits of its own
-            read_score_report(path, marks=True)
-        why = "" if is_family else _reason(target.feed(path), path)
+        why = _reason(target.feed(path), path)
         outcome = "accepted as a score" if why else "accepted"
     except InputError as error:
         outcome, why = ("refused", _reason(str(error), path))
-        if str(path) not in str(error) or "\n" in str(error):
+        if (target.names_file and str(path.with_suffix("")) not in str(error)) or "\n" in str(error):
             outcome, why = "defect", f"not one sentence with the file's name: {error}"
     except Exception:
         outcome, why = "defect", traceback.format_exc()

@@ -17,15 +17,19 @@ from symusic.core import NoteTick, ScoreTick, TempoTick, TimeSignatureTick, Trac
 from typer.testing import CliRunner
 
 from descant_modeling.cli.main import app
+from descant_tokenizers.common.bounded import LimitExceededError
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.common.files import FORMATS
+from descant_tokenizers.rendering import engraving
 from descant_tokenizers.rendering import verovio as pdf
+from descant_tokenizers.rendering.musicxml import ADDED_COLOR
 from descant_tokenizers.rendering.spelling import parse_key
 from descant_tokenizers.rendering.write import Rendering, write_renderings
 from descant_tokenizers.scores import VOICES, read_score, read_score_report
 from descant_tokenizers.scores.marks import Lyric, Marks, with_notes
 
 TPQ = 480
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SUNG = """<?xml version="1.0" encoding="UTF-8"?>
 <score-partwise version="4.0">
   <work><work-title>Evening Song</work-title></work>
@@ -290,3 +294,36 @@ def test_the_same_score_gives_the_same_files(sung: Path) -> None:
     first, second = (Rendering(read_score(sung)) for _ in range(2))
     assert first.musicxml == second.musicxml
     assert first.svg_pages == second.svg_pages
+
+
+def test_a_score_that_takes_too_much_to_engrave_is_written_as_midi(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exceeds(*_arguments: object, **_options: object) -> None:
+        raise LimitExceededError
+
+    monkeypatch.setattr(engraving._process, "call", exceeds)
+    score = read_score(EXAMPLES / "ode-to-joy.mid")
+    (written,) = write_renderings({tmp_path / "tune.mid": Rendering(score)}, ["midi", "musicxml", "svg"])
+    assert read_score(tmp_path / "tune.mid").dumps_midi() == score.dumps_midi()
+    assert list(written.files) == ["midi"]
+    assert set(written.left_out) == {"musicxml", "svg"}
+    assert written.left_out["svg"].startswith("The score takes too much time or memory to engrave. Cut it shorter")
+
+
+def test_the_process_that_engraves_is_told_the_given_notes() -> None:
+    score = read_score(EXAMPLES / "ode-to-joy.mid")
+    first = score.tracks[0].notes[0]
+    colored = Rendering(score, is_given=lambda _, note: note.time > first.time).musicxml
+    assert colored.count(f'<note color="{ADDED_COLOR}">') == 1
+
+
+def test_thirty_parts_are_engraved_without_a_word(capfd: pytest.CaptureFixture[str]) -> None:
+    score = ScoreTick(TPQ)
+    for number in range(30):
+        score.tracks.append(TrackTick(f"Part {number}", 0, False))
+        score.tracks[-1].notes.append(NoteTick(0, TPQ, 60, 80))
+    channels = [int(number) for number in re.findall(r"<midi-channel>(\d+)<", Rendering(score).musicxml)]
+    assert len(channels) == 30
+    assert set(channels) == set(range(1, 17)) - {10}
+    assert capfd.readouterr() == ("", "")

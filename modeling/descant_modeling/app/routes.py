@@ -22,8 +22,8 @@ from descant_modeling.app.service import Service, for_page
 from descant_modeling.app.sessions import Clock, Take, details
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.common.files import DEFAULT_FORMATS, file_of
+from descant_tokenizers.rendering import engraving
 from descant_tokenizers.rendering.audio import render_stems
-from descant_tokenizers.rendering.verovio import screen_page
 from descant_tokenizers.rendering.write import Rendering
 
 ASSETS = Path(__file__).parent / "assets"
@@ -31,7 +31,7 @@ ROUTES_PREFIX = "/descant"
 _ASSET_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 _MIN_WIDTH, _PHONE_WIDTH, _MAX_WIDTH = 280, 560, 1600
 
-_one_engraving = threading.Lock()  # music21 has global state
+_one_engraving = threading.Lock()  # the wait for it counts, and one process engraves
 _one_synthesis = threading.Lock()
 
 Value = TypeVar("Value")
@@ -124,7 +124,7 @@ def engraved(rendering: Rendering, width_pixels: int, check: Check = no_check) -
     with _one_engraving:
         check()
         width = min(max(width_pixels, _MIN_WIDTH), _MAX_WIDTH)
-        page = screen_page(rendering.musicxml, width, scale_percent=32 if width < _PHONE_WIDTH else 40)
+        page = engraving.screen(rendering.musicxml, width, scale_percent=32 if width < _PHONE_WIDTH else 40)
     seconds, unit = Clock(rendering.score).seconds, rendering.score.ticks_per_quarter
     return {
         "svg": page.svg,

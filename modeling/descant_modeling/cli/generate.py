@@ -24,12 +24,13 @@ from descant_tokenizers.common.errors import InputError, shown
 from descant_tokenizers.common.files import (
     DEFAULT_FORMATS,
     FORMATS,
+    NOTATION_FORMATS,
     check_outputs,
     free_outputs,
     numbered,
     parse_formats,
 )
-from descant_tokenizers.rendering import PracticeOptions, parse_sounds
+from descant_tokenizers.rendering import PracticeOptions, engraving, parse_sounds
 
 if TYPE_CHECKING:
     from descant_modeling.generation.base import FixedPlace, GenerationResult, Request
@@ -127,6 +128,8 @@ def generate_command(
     path = out or OUT_FOLDER / f"{name}-{request.task}{FORMATS[forms[0]]}"
     check_outputs(path, num_samples, forms, force=force or out is None)
 
+    if not set(forms).isdisjoint(NOTATION_FORMATS):
+        engraving.start()
     label = f"{request.task} {name}"
     opened, quiet_run = (source, device, engine), quiet or as_json
     result, generation_seconds = _generate(opened, read, request, config, label, quiet=quiet_run)

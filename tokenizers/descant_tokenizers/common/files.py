@@ -29,6 +29,9 @@ FORMATS = {
 }
 """Output formats with their file name suffixes; `practice` has a file for each voice (see `practice_file`)."""
 
+NOTATION_FORMATS = ("musicxml", "svg", "pdf")
+"""Formats that show notation."""
+
 _NO_NAME = re.compile(r"\W+")
 
 DEFAULT_FORMATS = ("midi", "musicxml", "svg", "png", "mp3")

@@ -73,6 +73,7 @@ ADDED_COLOR = "#0072B2"
 MAX_NOTES = 12_000
 _LEGEND = "black: given, blue: added"
 _MAX_TITLE = 120
+_PERCUSSION_CHANNEL = 9
 _MAX_TEMPOS = 8  # a recorded performance has hundreds; then only the first is printed
 
 _Elements = Iterator[tuple[Fraction, note.GeneralNote]]
@@ -374,9 +375,20 @@ def _inside(layer: Layer, own: PrintedMeasure) -> Layer:
     return layer[first : bisect.bisect_left(layer, own.end, key=lambda group: group.onset)]
 
 
+class _Played(instrument.Instrument):
+    """An instrument that shares its MIDI channel if there are more than fifteen; music21 prints a warning for each."""
+
+    def autoAssignMidiChannel(self, usedChannels: list[int], maxMidi: int = 16) -> int:  # noqa: N802
+        """Choose the first free channel, or the next one in turn; that of percussion is left out."""
+        channels = [channel for channel in range(maxMidi) if channel != _PERCUSSION_CHANNEL]
+        free = [channel for channel in channels if channel not in usedChannels]
+        self.midiChannel = free[0] if free else channels[len(usedChannels) % len(channels)]
+        return self.midiChannel
+
+
 def _instrument(program: int) -> instrument.Instrument:
     """Return an instrument that programs play with a General MIDI program."""
-    played = instrument.Instrument()
+    played = _Played()
     played.midiProgram = program
     played.instrumentName = program_name(program)
     return played

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from symusic.core import NoteTick, ScoreTick
 
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.common.files import FORMATS, check_free, file_of, practice_file, write_all
-from descant_tokenizers.rendering import Layout, PracticeOptions, Sounds
+from descant_tokenizers.common.files import FORMATS, NOTATION_FORMATS, check_free, file_of, practice_file, write_all
+from descant_tokenizers.rendering import Layout, PracticeOptions, Sounds, engraving
 from descant_tokenizers.rendering.audio import sound_file
 from descant_tokenizers.rendering.layers import Displacement, GivenRule
 from descant_tokenizers.rendering.practice import practice_tracks
@@ -32,8 +32,6 @@ from descant_tokenizers.scores.marks import Marks
 
 if TYPE_CHECKING:
     from descant_tokenizers.rendering.chords import ChordName
-
-_NOTATION_FORMATS = ("musicxml", "svg", "pdf")
 
 
 class WrittenScore(NamedTuple):
@@ -141,16 +139,12 @@ class Rendering:
 
     @cached_property
     def _notation(self) -> tuple[str, Displacement]:
-        from descant_tokenizers.rendering.musicxml import notate
-
-        return notate(self)
+        return engraving.notation(self)
 
     @cached_property
     def svg_pages(self) -> Sequence[str]:
         """The engraved pages."""
-        from descant_tokenizers.rendering.verovio import svg_pages
-
-        return svg_pages(self.musicxml)
+        return engraving.pages(self.musicxml)
 
     def data(self, form: str) -> list[bytes]:
         """Return the contents of the files of one format: one per page for SVG, per voice for practice, else one.
@@ -169,9 +163,7 @@ class Rendering:
         if form == "svg":
             return [page.encode("utf-8") for page in self.svg_pages]
         if form == "pdf":
-            from descant_tokenizers.rendering.verovio import pdf_of
-
-            return [pdf_of(self.svg_pages)]
+            return [engraving.pdf(self.svg_pages)]
         if form == "png":
             from descant_tokenizers.rendering.pianoroll import piano_roll
 
@@ -228,7 +220,7 @@ def write_renderings(
         files = {form: rendering.files(name, form, len(pages)) for form, pages in contents.items()}
         for form, pages in contents.items():
             data |= zip(files[form], pages, strict=True)
-        has_notation = not contents.keys().isdisjoint(_NOTATION_FORMATS)
+        has_notation = not contents.keys().isdisjoint(NOTATION_FORMATS)
         written.append(WrittenFiles(files, left_out, rendering.remarks if has_notation else ()))
     check_free(data, force=force)
     write_all(data)
