@@ -49,9 +49,9 @@ def test_limits_arrive(descant: Callable[..., Any], served: list[tuple[str, int,
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--port", "70000"], "--port is 70000. Give 1 to 65535"),
-        (["--seconds", "0"], "--seconds is 0. Give 1 to 3600"),
-        (["--queue", "-1"], "--queue is -1. Give 0 to 1000"),
+        (["--port", "70000"], "--port is 70000. Give 1 to 65,535"),
+        (["--seconds", "0"], "--seconds is 0.0. Give 1 to 3,600"),
+        (["--queue", "-1"], "--queue is -1. Give 0 to 1,000"),
         (["--host", "203.0.113.1", "--port", "7860"], "Cannot listen on 203.0.113.1:7860"),
         (["--engine", "onnx", "--device", "cuda"], "The engine onnx runs on the CPU, not on cuda."),
     ],

@@ -61,6 +61,7 @@ def test_what_needs_no_extra_runs(
         (("generate", "--prompt", "examples/twinkle.mid", "--model", "gan", "--out", "OUT.mid"), "torch", "train"),
         (("generate", "--prompt", "examples/twinkle.mid", "--engine", "torch", "--out", "OUT.mid"), "torch", "train"),
         (("app", "--no-browser", "--port", "0"), "", "app"),
+        (("serve",), "", "app"),
     ],
 )
 def test_what_needs_an_extra_says_which(

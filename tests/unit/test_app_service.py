@@ -14,10 +14,11 @@ from symusic.core import NoteTick, TempoTick, TrackTick
 
 from descant_modeling.app.editor import blank_drawing
 from descant_modeling.app.jobs import Job, StoppedError
+from descant_modeling.app.media import engraved, stems_of, zip_of
 from descant_modeling.app.requests import AppLimits, Locks, PageRequest
-from descant_modeling.app.routes import engraved, stems_of, zip_of
-from descant_modeling.app.service import Service, example_files, for_page
+from descant_modeling.app.service import Service, example_files
 from descant_modeling.app.sessions import Clock, Session, Sessions, Take, details, runs_of
+from descant_modeling.app.words import for_page
 from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.evaluation.rules import reference_rates
 from descant_modeling.generation.base import TASKS, GenerationResult, Request, Sample, parse_phrases

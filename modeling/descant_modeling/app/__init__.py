@@ -1,8 +1,13 @@
-"""The page (`descant app`, extra `app`): draw or upload a melody, have it harmonized, see it, hear it, ask for more.
+"""The page (`descant app`) and the HTTP API (`descant serve`) on one service (extra `app`).
 
-`guard` bounds requests, `reading` reads files in a process of its own, `editor` converts melodies, `sessions` holds
-takes, `jobs` runs one request at a time, `service` does what the page asks for, `routes` serves scores, sound and
-files, `page` lays out the controls, and `status` words the line under them. Only `page` imports Gradio.
+Both: `guard` refuses requests, `reading` reads files in a process of its own, `jobs` runs one request at a time,
+`service` holds the models and the queue, `media` makes scores, sound and files, and `words` rewords messages.
+
+The page: `editor` converts melodies, `sessions` holds takes, `routes` serves them, `page` lays out the controls, and
+`status` words the line under them. Only `page` imports Gradio.
+
+The API: `schemas` holds the bodies of requests and answers, `tasks` does what they ask for, `submissions` keeps their
+jobs, `http_api` has the routes, and `server` is the API without the page.
 """
 
 import os

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from descant_tokenizers.common.errors import InputError
 
-__all__ = ["Check", "Job", "JobQueue", "StoppedError", "no_check", "within"]
+__all__ = ["Check", "Job", "JobQueue", "QueueFullError", "StoppedError", "no_check", "within"]
 
 Result = TypeVar("Result")
 Check = Callable[[], None]
@@ -28,6 +28,10 @@ _log = logging.getLogger(__name__)
 
 def no_check() -> None:
     """Never cancel (the default check)."""
+
+
+class QueueFullError(InputError):
+    """Too many jobs wait."""
 
 
 class StoppedError(Exception):
@@ -46,12 +50,12 @@ class JobQueue:
         """Add a job at the end.
 
         Raises:
-            InputError: The queue is full.
+            QueueFullError: The queue is full.
         """
         with self._lock:
             if len(self._jobs) > self._max_waiting:
                 waiting = "one" if self._max_waiting == 1 else self._max_waiting
-                raise InputError(
+                raise QueueFullError(
                     f"The queue is full (one request is being written and {waiting} waiting). Try again in a minute."
                 )
             self._jobs.append(job)
@@ -98,6 +102,12 @@ class Job(Generic[Result]):
         return self._thread.is_alive()
 
     @property
+    def has_ended(self) -> bool:
+        """True once `result` answers: it ended, or is abandoned because it is long overdue."""
+        is_overdue = time.monotonic() > self._deadline + _GRACE_SECONDS
+        return is_overdue or not self._thread.is_alive()
+
+    @property
     def is_stopping(self) -> bool:
         """True once it was asked to stop."""
         return self._stop.is_set()
@@ -128,7 +138,7 @@ class Job(Generic[Result]):
         """
         self.start()
         try:
-            while not self.wait(_POLL_SECONDS) and time.monotonic() < self._deadline + _GRACE_SECONDS:
+            while not (self.wait(_POLL_SECONDS) or self.has_ended):
                 yield self.share
         finally:
             self.stop()

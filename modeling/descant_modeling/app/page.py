@@ -10,12 +10,14 @@ import gradio as gr
 from fastapi import FastAPI
 
 from descant_modeling.app.editor import Drawing, blank_drawing
+from descant_modeling.app.http_api import API_PREFIX, make_api
 from descant_modeling.app.jobs import Job, StoppedError
 from descant_modeling.app.requests import Locks, PageRequest, parse_seed
 from descant_modeling.app.routes import ASSETS, ROUTES_PREFIX, answer_input_error, make_router
-from descant_modeling.app.service import Service, example_files, for_page, shown_name
+from descant_modeling.app.service import Service, example_files, shown_name
 from descant_modeling.app.sessions import Session, Take
 from descant_modeling.app.status import error_line, message_line, progress_line, waiting_line
+from descant_modeling.app.words import for_page
 from descant_modeling.decoding.config import GenerationConfig, Sketch
 from descant_modeling.generation.base import parse_chords, parse_phrases
 from descant_tokenizers.common.errors import InputError
@@ -60,9 +62,11 @@ customElements.whenDefined("descant-player").then(() => {
 _QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden"}
 
 
-def make_app(service: Service) -> FastAPI:
-    """Return the server of the page: our routes, then Gradio's."""
+def make_app(service: Service, *, with_api: bool = False) -> FastAPI:
+    """Return the server of the page: our routes, the HTTP API if asked for, then Gradio's."""
     server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    if with_api:
+        server.mount(API_PREFIX, make_api(service))
     server.include_router(make_router(service))
     server.add_exception_handler(InputError, answer_input_error)
     page = _Page(service).blocks

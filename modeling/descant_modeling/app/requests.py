@@ -1,9 +1,9 @@
-"""Requests of the page, and the limits on them."""
+"""Requests of the page and of the HTTP API, and the limits on them."""
 
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from symusic.core import ScoreTick
@@ -19,7 +19,7 @@ __all__ = ["AppLimits", "Locks", "PageRequest", "parse_seed"]
 
 @dataclass(frozen=True)
 class PageRequest(Request):
-    """A request of a session, with the name of the model and the options; `num_samples` is the number of takes."""
+    """A request with the name of the model and the options; `num_samples` is the number of takes."""
 
     model: str = EMBEDDED_DEFAULT
     config: GenerationConfig = field(default_factory=GenerationConfig)
@@ -75,6 +75,8 @@ class AppLimits:
             queue.
         queue_length: Requests that can wait; one is written at a time.
         num_sessions: Sessions that are kept; the longest inactive ones are dropped.
+        kept_jobs: Ended jobs of the HTTP API that are kept; the oldest ones are dropped.
+        kept_bytes: Size of their files together.
     """
 
     upload: Limits = field(
@@ -89,6 +91,13 @@ class AppLimits:
     request_seconds: float = 300.0
     queue_length: int = 12
     num_sessions: int = 24
+    kept_jobs: int = 16
+    kept_bytes: int = 256 * 2**20
+
+    def facts(self) -> dict[str, float]:
+        """Return the limits for JSON."""
+        own = {name: value for name, value in vars(self).items() if name != "upload"}
+        return {f"max_file_{name.removeprefix('max_')}": value for name, value in asdict(self.upload).items()} | own
 
     def check(self, score: ScoreTick, name: str) -> None:
         """Raise an `InputError` if a score plays too long or has too many tracks."""

@@ -1,4 +1,6 @@
-"""The service behind the page: melodies in, takes out.
+"""The service behind the page and the HTTP API: models, limits, the queue, and the reader of files.
+
+For the page, it also keeps sessions: melodies in, takes out.
 
 Plain Python without Gradio. Every user error is an `InputError`.
 """
@@ -28,28 +30,9 @@ from descant_tokenizers.common.errors import InputError, MissingExtraError, prin
 from descant_tokenizers.common.files import title_of
 from descant_tokenizers.scores import ReadResult, bars_of, read_score_report
 
-__all__ = ["Service", "example_files", "for_page", "shown_name"]
+__all__ = ["Service", "example_files", "shown_name"]
 
 _DONE = {"harmonize": "harmonized", "continue": "continued", "infill": "bars rewritten"}
-# The page's words for what messages name in the words of the command line.
-_PAGE_WORDS = {
-    "with --track one of": "as the melody track one of",
-    "--track": "the melody track",
-    "--given": "the given voices",
-    "--task": "the task",
-    "--style": "the style",
-    "--model": "model",
-    "--bars": "the bars",
-    "--phrases is": "The entry for phrase ends is",
-    "--phrases": "the phrase ends",
-    "--chords": "the chords",
-    "--harmonic-rhythm": "the harmonic rhythm",
-    "--last-chord tonic": "the tonic as last chord",
-    "--last-chord": "the last chord",
-    "--key": "the key",
-    "the prompt": "your tune",
-    "The prompt": "Your tune",
-}
 
 
 class Service:
@@ -76,6 +59,7 @@ class Service:
         self.limits = limits or AppLimits()
         self.sessions = Sessions(self.limits.num_sessions, self.limits.kept_takes)
         self.queue = JobQueue(self.limits.queue_length)
+        self.short_queue = JobQueue(self.limits.queue_length)  # for what needs no model
         self.reader = FileReader()
         self.generators: dict[str, MusicGenerator] = {}
         embedded = sorted(embedded_models(), key=lambda name: (name != EMBEDDED_DEFAULT, name))
@@ -96,20 +80,29 @@ class Service:
             if models is not None:
                 raise InputError(f"{name} {reason}. Use generate.py with it.")
 
+    def read(self, data: bytes, name: str, **options: Any) -> ReadResult:
+        """Read a file of somebody else's; see `parse_score` for the options.
+
+        Raises:
+            InputError: It cannot be read, or exceeds a limit.
+        """
+        shown = _shown_file(name)
+        if len(data) > self.limits.upload.max_bytes:
+            raise InputError(f"{shown} has more than {self.limits.upload.max_bytes:,} bytes. Cut it shorter.")
+        read = self.reader.parse(shown, data, self.limits.upload, **options)
+        self.limits.check(read.score, shown.name)
+        return read
+
     def open_file(self, session: Session, data: bytes, name: str) -> Drawing:
         """Read an uploaded file for the editor.
 
         Raises:
             InputError: It cannot be read, or exceeds a limit.
         """
-        shown = Path(printable(Path(name).name, 60) or "the file")
-        if len(data) > self.limits.upload.max_bytes:
-            raise InputError(f"{shown} has more than {self.limits.upload.max_bytes:,} bytes. Cut it shorter.")
-        return self._open(session, self.reader.parse(shown, data, self.limits.upload), shown)
+        return self._open(session, self.read(data, name), _shown_file(name))
 
     def _open(self, session: Session, read: ReadResult, path: Path) -> Drawing:
         score = _with_distinct_names(read.score)
-        self.limits.check(score, path.name)
         source = session.keep_source(score, read.fermatas_ticks)
         return drawing_of_score(score, title_of(path.stem)) | {"source": source}
 
@@ -140,7 +133,7 @@ class Service:
         """
         score, fermatas_ticks = self.music_of(session, drawing)
         request = replace(request, score=score, phrase_ends=fermatas_ticks)
-        self._check(request)
+        self.check(request)
         result = self._generate(request)
         style = f" in the style {request.config.style}" if request.config.style else ""
         made = f"{_DONE[request.task]} by {shown_name(request.model)}{style}, seed {request.config.seed}"
@@ -202,7 +195,7 @@ class Service:
             )
             made = f"{old.name} again"
         else:
-            name = self._infilling_model(request.model)
+            name = self.infilling_model(request.model)
             new = self._infill(old, locks, name, replace(wanted, config=config))
             if name != request.model:
                 remark = f"written by {shown_name(name)}, because {shown_name(request.model)} only harmonizes"
@@ -220,7 +213,7 @@ class Service:
         _keep(session, [take], request)
         return take
 
-    def _infilling_model(self, name: str) -> str:
+    def infilling_model(self, name: str) -> str:
         """Return a model that can infill bars, this one if it can."""
         able = [other for other in (name, *self.generators) if "infill" in self.generators[other].tasks]
         if not able:
@@ -270,7 +263,12 @@ class Service:
                 chords = tuple(new or kept for new, kept in zip(sample.chords, before, strict=True))
         return replace(old, score=score, added=added, remarks=(), chords=chords)
 
-    def _check(self, request: PageRequest) -> None:
+    def check(self, request: PageRequest) -> None:
+        """Check a request before it waits for its turn.
+
+        Raises:
+            InputError: Its model is not here or lacks the task or style, or it asks for too much.
+        """
         limits, config = self.limits, request.config
         if request.model not in self.generators:
             raise InputError(f"There is no model '{request.model}' here. Choose {', '.join(self.generators)}.")
@@ -279,9 +277,14 @@ class Service:
             raise InputError(f"{shown_name(request.model)} only harmonizes. Choose another model or task.")
         check_style(config.style, generator.styles)
         if not 1 <= config.num_samples <= limits.max_takes:
-            raise InputError(f"The number of takes is {config.num_samples}. Give 1 to {limits.max_takes}.")
+            raise InputError(f"The number of samples is {config.num_samples}. Give 1 to {limits.max_takes}.")
         if request.task == "continue" and not 1 <= request.new_bars() <= limits.max_new_bars:
             raise InputError(f"The number of bars is {request.num_bars}. Give 1 to {limits.max_new_bars}.")
+
+
+def _shown_file(name: str) -> Path:
+    """Return the name of an uploaded file for messages."""
+    return Path(printable(Path(name).name, 60) or "the file")
 
 
 def _keep(session: Session, takes: Sequence[Take], request: PageRequest) -> None:
@@ -319,14 +322,6 @@ def example_files() -> dict[str, Path]:
 def shown_name(name: str) -> str:
     """Return a model's name on the page: of a folder, only its last part."""
     return Path(name).name if Path(name).is_dir() else name
-
-
-def for_page(error: Exception) -> str:
-    """Return an error message in the words of the page, which has no command-line options."""
-    message = str(error)
-    for words, ours in _PAGE_WORDS.items():
-        message = message.replace(words, ours)
-    return message[:1].upper() + message[1:]
 
 
 def _with_distinct_names(score: ScoreTick) -> ScoreTick:

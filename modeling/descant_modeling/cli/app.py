@@ -11,23 +11,28 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from descant_modeling.cli.options import Device, Engine
+from descant_modeling.cli.serving import (
+    LOOPBACK,
+    Models,
+    Queue,
+    Seconds,
+    address_of,
+    is_loopback,
+    limits_of,
+    listen,
+    run_server,
+)
 from descant_modeling.decoding.config import EngineName, check_engine
-from descant_tokenizers.common.errors import InputError, missing_extra
+from descant_tokenizers.common.errors import missing_extra
 
 if TYPE_CHECKING:
     from descant_modeling.app.requests import AppLimits
 
-LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 7860
 
 
 def app_command(
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Embedded model, checkpoint folder, run folder or Hub id; repeatable. Default: all embedded models."
-        ),
-    ] = None,
+    model: Models = None,
     host: Annotated[
         str,
         typer.Option(envvar="GRADIO_SERVER_NAME", help="Address to listen on; 0.0.0.0 lets other machines connect."),
@@ -40,24 +45,15 @@ def app_command(
     ] = 0,
     device: Device = None,
     engine: Engine = "auto",
-    seconds: Annotated[float, typer.Option(help="Time limit of a request.")] = 300.0,
-    queue: Annotated[int, typer.Option(help="Number of requests that can wait while one is written.")] = 12,
+    seconds: Seconds = 300.0,
+    queue: Queue = 12,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
 ) -> None:
     """Open the page: draw or upload a melody, and see and hear its harmony."""
-    for option, value, low, high in (
-        ("--port", port, 0, 65_535),
-        ("--seconds", seconds, 1, 3600),
-        ("--queue", queue, 0, 1000),
-    ):
-        if not low <= value <= high:
-            raise InputError(f"{option} is {value:g}. Give {max(low, 1) if option == '--port' else low} to {high}.")
+    limits = limits_of(port, seconds, queue)
     check_engine(engine, device)
-    from descant_modeling.app.requests import AppLimits
-
-    limits = AppLimits(request_seconds=seconds, queue_length=queue)
-    with _listen(host, port) as listening:
+    with listen(host, port, DEFAULT_PORT) as listening:
         serve(listening, model, device, limits, engine=engine, browser=browser, quiet=quiet)
 
 
@@ -77,7 +73,7 @@ def serve(
         InputError: The extra `app` is not installed, or there is no such model.
     """
     try:
-        import uvicorn
+        import uvicorn  # noqa: F401
 
         from descant_modeling.app.page import make_app
     except ModuleNotFoundError as error:
@@ -86,28 +82,15 @@ def serve(
     from descant_modeling.app.service import Service
 
     service = Service(models, limits, device, engine)
-    host, port = listening.getsockname()[:2]
-    is_local = host in (LOOPBACK, "::1")
-    app = Guard(make_app(service), service.limits.max_request_bytes, LOCAL_NAMES if is_local else None)
-    address = f"http://{'localhost' if host in (LOOPBACK, '0.0.0.0') else host}:{port}"
+    is_local = is_loopback(listening.getsockname()[0])
+    app = Guard(
+        make_app(service, with_api=is_local), service.limits.max_request_bytes, LOCAL_NAMES if is_local else None
+    )
+    address = address_of(listening)
     if not quiet:
         typer.echo(f"Descant is at {address} (Ctrl-C stops it).")
         if not is_local:
             typer.echo("Other machines can reach it, without a password.", err=True)
     if browser and sys.stdout.isatty():
         threading.Timer(1.0, webbrowser.open, [address]).start()
-    config = uvicorn.Config(app, log_level="error", access_log=False, timeout_graceful_shutdown=2)
-    uvicorn.Server(config).run(sockets=[listening])
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket; port 0 selects the first free port from the default on."""
-    ports = [port] if port else range(DEFAULT_PORT, DEFAULT_PORT + 20)
-    reason = ""
-    for candidate in ports:
-        try:
-            return socket.create_server((host, candidate), backlog=128)
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-    where = f"{host}:{port}" if port else f"{host}, ports {DEFAULT_PORT} to {DEFAULT_PORT + 19}"
-    raise InputError(f"Cannot listen on {where} ({reason}). Choose another --host or --port.")
+    run_server(app, listening)

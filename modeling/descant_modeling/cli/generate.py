@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from descant_modeling.cli import options as opt
-from descant_modeling.cli.generate_report import Outcome, facts_of, left_out, renderings_of, summary
+from descant_modeling.cli.generate_report import Outcome, facts_of, left_out, summary
 from descant_modeling.cli.options import AllowLeaps, AllowParallels, BestOf, Device, Temperature, TopP, check_options
 from descant_modeling.common import EMBEDDED_DEFAULT
 from descant_modeling.decoding.config import DEFAULT_SOUND, EngineName, GenerationConfig, check_engine
@@ -133,6 +133,7 @@ def generate_command(
     label = f"{request.task} {name}"
     opened, quiet_run = (source, device, engine), quiet or as_json
     result, generation_seconds = _generate(opened, read, request, config, label, quiet=quiet_run)
+    from descant_modeling.generation.renderings import renderings_of
     from descant_tokenizers.rendering.write import write_renderings
     from descant_tokenizers.scores.marks import Marks
 

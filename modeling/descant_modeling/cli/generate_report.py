@@ -1,23 +1,19 @@
-"""Results of the `generate` command: rendered, and reported in words or as JSON."""
+"""Results of the `generate` command, reported in words or as JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from descant_tokenizers.common.errors import shown
-from descant_tokenizers.common.files import title_of
 
 if TYPE_CHECKING:
-    from symusic.core import NoteTick
-
-    from descant_modeling.generation.base import GenerationResult, Request, Sample
+    from descant_modeling.generation.base import GenerationResult, Request
     from descant_tokenizers.rendering.write import Rendering, WrittenFiles
-    from descant_tokenizers.scores.marks import Marks
 
-__all__ = ["Outcome", "facts_of", "left_out", "renderings_of", "summary"]
+__all__ = ["Outcome", "facts_of", "left_out", "summary"]
 
 
 @dataclass(frozen=True)
@@ -52,17 +48,6 @@ class Outcome:
         return [*self.result.silences, *_unique(remark for each in self.files for remark in each.remarks)]
 
 
-def renderings_of(samples: Sequence[Sample], name: str, task: str, marks: Marks, **options: Any) -> list[Rendering]:
-    """Prepare each sample for its formats, with the marks of the prompt; `options` are fields of `Rendering`."""
-    from descant_tokenizers.rendering.write import Rendering
-
-    title, caption = marks.title or title_of(name), f"{name}: {task}"
-    return [
-        Rendering(sample.score, title, caption, is_given=_given_rule(sample), marks=marks, **options)
-        for sample in samples
-    ]
-
-
 def _given(outcome: Outcome) -> str:
     if outcome.prompt is None:
         return "only noise"
@@ -82,10 +67,6 @@ def _phrases(result: GenerationResult) -> list[str]:
 def _to_listen(files: WrittenFiles) -> Sequence[Path]:
     """Return the sound file of a sample, if there is one."""
     return next((files.files[form] for form in ("mp3", "flac", "wav") if form in files.files), ())
-
-
-def _given_rule(sample: Sample) -> Callable[[str, NoteTick], bool]:
-    return lambda name, note: (name, note.time, note.pitch) not in sample.added
 
 
 def facts_of(outcome: Outcome) -> dict[str, Any]:

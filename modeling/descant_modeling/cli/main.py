@@ -20,6 +20,7 @@ from descant_modeling.cli.doctor import doctor_command
 from descant_modeling.cli.evaluate import evaluate_app
 from descant_modeling.cli.generate import generate_command
 from descant_modeling.cli.options import Device, GenerateCommand
+from descant_modeling.cli.serve import serve_command
 from descant_tokenizers.cli.main import HELP_OPTIONS, dataset_app, run, tokenizer_app
 from descant_tokenizers.cli.render import render_command
 from descant_tokenizers.common.files import atomic_write, check_output
@@ -136,6 +137,7 @@ app.command("train")(train_command)
 app.command("check")(check_command)
 app.command("render")(render_command)
 app.command("app")(app_command)
+app.command("serve")(serve_command)
 app.command("doctor")(doctor_command)
 app.command("push")(push_command)
 app.command("export")(export_command)

@@ -8,7 +8,7 @@ _NOT_UTF8 = re.compile("[\ud800-\udfff]")  # Python's stand-ins for bytes that a
 
 EXTRAS = {
     **dict.fromkeys(("accelerate", "datasets", "pyarrow", "tensorboard", "torch", "transformers"), "train"),
-    **dict.fromkeys(("fastapi", "gradio", "uvicorn"), "app"),
+    **dict.fromkeys(("fastapi", "fastapi_offline", "gradio", "uvicorn"), "app"),
     "cairosvg": "pdf",
     "datatrove": "scale",
 }

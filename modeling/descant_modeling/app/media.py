@@ -1,0 +1,101 @@
+"""Scores and takes as what a browser or another program shows, plays and downloads, one at a time."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import zipfile
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from descant_modeling.app.jobs import Check, no_check
+from descant_modeling.app.sessions import Clock, Take, details
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.common.files import DEFAULT_FORMATS
+from descant_tokenizers.rendering import engraving
+from descant_tokenizers.rendering.audio import render_stems
+from descant_tokenizers.rendering.write import Rendering
+
+_MIN_WIDTH, _PHONE_WIDTH, _MAX_WIDTH = 280, 560, 1600
+
+_one_engraving = threading.Lock()  # the wait for it counts, and one process engraves
+_one_synthesis = threading.Lock()
+
+
+def engraved(rendering: Rendering, width_pixels: int, check: Check = no_check) -> dict[str, Any]:
+    """Engrave a score for a page of some width.
+
+    Returns:
+        `svg`, and `notes`: the id in the SVG, the onset and the end (seconds) of each note head.
+    """
+    with _one_engraving:
+        check()
+        width = min(max(width_pixels, _MIN_WIDTH), _MAX_WIDTH)
+        page = engraving.screen(rendering.musicxml, width, scale_percent=32 if width < _PHONE_WIDTH else 40)
+    seconds, unit = Clock(rendering.score).seconds, rendering.score.ticks_per_quarter
+    return {
+        "svg": page.svg,
+        "notes": [(name, seconds(start * unit), seconds(end * unit)) for name, start, end in page.notes],
+    }
+
+
+def stems_of(take: Take, check: Check = no_check) -> dict[str, bytes]:
+    """Return the sound of each voice as FLAC, all of the same length, at their loudness in the mix."""
+    with _one_synthesis:  # the page requests all voices of a take at the same time
+        check()
+        if not take.stems:
+            stems, rate = render_stems(take.score)
+            import soundfile
+
+            encoded = {}
+            for name, samples in stems.items():
+                check()
+                file = io.BytesIO()
+                soundfile.write(file, samples, rate, format="FLAC", subtype="PCM_16")
+                encoded[name] = file.getvalue()
+            take.stems.update(encoded)
+    return take.stems
+
+
+def files_of(
+    rendering: Rendering, name: Path, formats: Collection[str], check: Check = no_check
+) -> tuple[dict[str, dict[str, bytes]], dict[str, str]]:
+    """Return a score in some formats.
+
+    Returns:
+        The contents of the files by format and name, and why other formats were left out.
+    """
+    files: dict[str, dict[str, bytes]] = {}
+    left_out: dict[str, str] = {}
+    for form in formats:
+        check()
+        try:
+            with _one_engraving:
+                contents = rendering.data(form)
+        except InputError as error:
+            left_out[form] = str(error)
+            continue
+        paths = rendering.files(name, form, len(contents))
+        files[form] = {path.name: content for path, content in zip(paths, contents, strict=True)}
+    return files, left_out
+
+
+def zip_of(takes: Sequence[Take], check: Check = no_check) -> bytes:
+    """Return takes in every format in which they can be written, and how they were made."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
+        for take in takes:
+            rendering, name = take.renderings["open"], Path(f"take-{take.number}")
+            for files in files_of(rendering, name, DEFAULT_FORMATS, check)[0].values():
+                for file, content in files.items():
+                    archive.writestr(file, content)
+        facts = [
+            {"file": f"take-{take.number}.mid", "title": take.title, "made": take.made}
+            | take.settings
+            | {"remarks": list(take.remarks), "rules": details(take)["rules"]}
+            for take in takes
+        ]
+        archive.writestr("takes.json", json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+    return data.getvalue()
