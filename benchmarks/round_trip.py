@@ -1,13 +1,17 @@
 """Read MusicXML files, write them, and read what was written: are notes, words and structure the same?
 
-    python benchmarks/round_trip.py music21 --out round_trip.json          every MusicXML file that music21 ships
-    python benchmarks/round_trip.py lieder.zip --every 20                  files of a folder or a zip file
+    python benchmarks/round_trip.py music21 --files music21.jsonl --out music21.json
+    python benchmarks/round_trip.py lieder.zip --number 400 --files lieder.jsonl --out lieder.json
+
+The first examines every MusicXML file that music21 ships, the second a random sample of a zip file or folder, which
+`--seed` draws. Every file adds a line to `--files`; the same command examines only the files that have none yet, and
+after `--minutes` it ends with what it has.
 
 Each file is read, written as MusicXML (a staff for each part) and read again. Compared are the notes of every part as
-played, the syllables, the slurs and grace notes, and the order in which repeats, endings and jumps are played. Files
-with notes between writable beats are counted apart: their sheet music shows such notes nearby. With `--second`, the
-notes are also compared with those that music21 reads, before repeats are played; with `--schema`, what was written is
-validated (development packages `musicxml` and `xmlschema`).
+played, the syllables, words and dynamics, the slurs and grace notes, articulations and hairpins, and the order in which
+repeats, endings and jumps are played. Files with notes between writable beats are counted apart: their sheet music
+shows such notes nearby. With `--second`, the notes are also compared with those that music21 reads, before repeats are
+played; with `--schema`, what was written is validated (development packages `musicxml` and `xmlschema`).
 """
 
 from __future__ import annotations
@@ -17,13 +21,15 @@ import contextlib
 import importlib.util
 import io
 import json
+import random
 import re
 import sys
+import time
 import warnings
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
-from fractions import Fraction
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +39,7 @@ from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.common.files import atomic_write
 from descant_tokenizers.rendering.write import Rendering
 from descant_tokenizers.scores import Limits, ReadResult
-from descant_tokenizers.scores.marks import Lyric, Marks
+from descant_tokenizers.scores.marks import Marks
 from descant_tokenizers.scores.musicxml.container import unpacked
 from descant_tokenizers.scores.reading import parse_score
 from descant_tokenizers.scores.validation import validated
@@ -41,26 +47,25 @@ from descant_tokenizers.scores.validation import validated
 LIMITS = Limits(max_bytes=16 * 2**20)
 SUFFIXES = (".mxl", ".musicxml", ".xml")
 NOTES = "notes_same"
-FIELDS = (NOTES, "words_same", "slurs_same", "structure_same")
+FIELDS = (NOTES, "words_same", "slurs_same", "symbols_same", "structure_same")
 
 
-def files_of(source: str) -> Iterator[tuple[str, bytes]]:
-    """Yield the names and bytes of the MusicXML files of music21, a folder or a zip file, in order of their names."""
+def files_of(source: str) -> dict[str, Callable[[], bytes]]:
+    """Return the MusicXML files of music21, a folder or a zip file, in order of their names; each is read on call."""
     if source == "music21":
         from music21 import corpus
 
         paths = [Path(path) for path in corpus.getCorePaths()]
-        folder = Path(corpus.getCorePaths()[0]).parent.parent
+        folder = paths[0].parent.parent
     else:
         folder = Path(source)
-        paths = [path for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
-    for path in sorted(path for path in paths if path.suffix in SUFFIXES):
-        yield str(path.relative_to(folder)) if path.is_relative_to(folder) else path.name, path.read_bytes()
-    if folder.is_file():
-        with zipfile.ZipFile(folder) as archive:
-            for name in sorted(archive.namelist()):
-                if name.endswith(SUFFIXES):
-                    yield name, archive.read(name)
+        if folder.is_file():
+            archive = zipfile.ZipFile(folder)
+            names = sorted(name for name in archive.namelist() if name.endswith(SUFFIXES))
+            return {name: partial(archive.read, name) for name in names}
+        paths = [path for path in folder.rglob("*") if path.is_file()]
+    found = {str(path.relative_to(folder)) if path.is_relative_to(folder) else path.name: path for path in paths}
+    return {name: found[name].read_bytes for name in sorted(found) if name.endswith(SUFFIXES)}
 
 
 def contents(score: ScoreTick) -> list[list[tuple[int, int, int]]]:
@@ -69,28 +74,51 @@ def contents(score: ScoreTick) -> list[list[tuple[int, int, int]]]:
     return [sorted(notes) for notes in tracks if notes]
 
 
-def words_of(marks: Marks) -> set[tuple[int, Fraction, Lyric]]:
-    """Return the syllables of each part by onset: one under a chord belongs to all of its notes."""
-    return {(part, onset, lyric) for (part, onset, _), lyrics in marks.lyrics.items() for lyric in lyrics}
+def words_of(marks: Marks) -> set[tuple[Any, ...]]:
+    """Return the syllables of each part by onset (one under a chord belongs to all of its notes), and the words."""
+    syllables = {(part, onset, lyric) for (part, onset, _), lyrics in marks.lyrics.items() for lyric in lyrics}
+    return syllables | {(each.part, each.onset, each.text) for each in marks.words}
 
 
-def slurs_of(marks: Marks) -> set[tuple[int, Fraction, Fraction]]:
-    """Return the slurs of each part by their onsets, likewise."""
-    return {(first[0], first[1], last[1]) for first, last in marks.slurs}
+def slurs_of(marks: Marks) -> set[tuple[Any, ...]]:
+    """Return the slurs and grace notes of each part by their onsets, likewise."""
+    slurs = {(first[0], first[1], last[1]) for first, last in marks.slurs}
+    slurs |= {(first[0], first[1], "grace", first[3], last[1]) for first, last in marks.grace_slurs}
+    return slurs | {(part, onset, graces) for (part, onset, _), graces in marks.graces.items()}
 
 
-def compare(result: ReadResult, again: ReadResult) -> dict[str, bool]:
-    """Return what is the same in two readings."""
+def symbols_of(marks: Marks) -> set[tuple[Any, ...]]:
+    """Return the articulations of each part by onset, and its hairpins."""
+    symbols = {(part, onset, name) for (part, onset, _), names in marks.symbols.items() for name in names}
+    return symbols | {(each.part, each.onset, each.end, each.is_louder) for each in marks.hairpins}
+
+
+def difference(before: Sequence[Any], after: Sequence[Any]) -> str:
+    """Return a short description of the notes that differ: the kind and the first one."""
+    if len(before) != len(after):
+        return f"{len(before)} parts become {len(after)}"
+    for part, (own, other) in enumerate(zip(before, after, strict=True)):
+        missing, extra = sorted(set(own) - set(other)), sorted(set(other) - set(own))
+        if not missing and not extra:
+            continue
+        places = {(onset, pitch) for onset, _, pitch in extra}
+        lengths = all((onset, pitch) in places for onset, _, pitch in missing) and len(missing) == len(extra)
+        kind = "other lengths" if lengths else f"{len(missing)} notes missing, {len(extra)} new"
+        return f"part {part}: {kind}, as {[*missing, *extra][:2]}"
+    return ""
+
+
+def compare(result: ReadResult, again: ReadResult) -> dict[str, Any]:
+    """Return what is the same in two readings: True, or what differs."""
     orders = [
         None if each.form is None else each.form.spans[:-1] for each in (result, again)
     ]  # the last bar may shrink
-    marks, other = result.marks, again.marks
-    return {
-        NOTES: contents(result.score) == contents(again.score),
-        "words_same": words_of(marks) == words_of(other),
-        "slurs_same": (slurs_of(marks), marks.graces) == (slurs_of(other), other.graces),
-        "structure_same": orders[0] == orders[1],
-    }
+    found: dict[str, Any] = {NOTES: difference(contents(result.score), contents(again.score)) or True}
+    for name, marks_of in (("words_same", words_of), ("slurs_same", slurs_of), ("symbols_same", symbols_of)):
+        before, after = marks_of(result.marks), marks_of(again.marks)
+        changes = sorted(map(str, before - after))[:2], sorted(map(str, after - before))[:2]
+        found[name] = before == after or f"missing {changes[0]}, new {changes[1]}"
+    return found | {"structure_same": orders[0] == orders[1] or f"{orders[0]} becomes {orders[1]}"[:200]}
 
 
 def second_reading(path: Path, data: bytes) -> set[tuple[int, int, int]]:
@@ -145,47 +173,65 @@ def examine(name: str, data: bytes, schema: Any, *, second: bool) -> dict[str, A
         tracks = contents(parse_score(path, data, LIMITS, unfold=False).score)
         as_written = {note for notes in tracks for note in notes}
         try:
-            found["same_in_music21"] = as_written == second_reading(path, unpacked(path, data, 2**26))
+            other = second_reading(path, unpacked(path, data, 2**26))
+            missing, new = sorted(as_written - other), sorted(other - as_written)
+            found["same_in_music21"] = as_written == other or f"{len(missing)} only ours, {len(new)} only music21's"
         except Exception as error:  # music21 raises anything
             found["not_in_music21"] = type(error).__name__
     return found
 
 
-def main() -> None:
-    """Examine files; print the counts and write them."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("source", help="music21, a folder or a zip file")
-    parser.add_argument("--every", type=int, default=1, help="take every Nth file")
-    parser.add_argument("--first", type=int, default=0, help="number of the first file, from 0")
-    parser.add_argument("--second", action="store_true", help="compare the notes with those that music21 reads")
-    parser.add_argument("--schema", action="store_true", help="validate what was written")
-    parser.add_argument("--out", type=Path, help="a JSON file")
-    options = parser.parse_args()
-    schema = load_schema() if options.schema else None
-    counts: Counter[str] = Counter()
+def summary(files: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Count what is the same in files, and list the others."""
+    counts: Counter[str] = Counter(dict.fromkeys(("files", "between_beats", "refused", *FIELDS), 0))
     others: dict[str, list[str]] = {}
-    for index, (name, data) in enumerate(files_of(options.source)):
-        if index % options.every != options.first % options.every:
-            continue
-        found = examine(name, data, schema, second=options.second)
+    for file in files:
+        found = dict(file)
+        name = found.pop("name")
         counts["files"] += 1
         is_shifted = bool(found.pop("between_beats", False))
         counts["between_beats"] += is_shifted
         for key, value in found.items():
             if key in FIELDS and is_shifted:
                 continue
-            counts[key] += bool(value)
-            if value is not True:
+            is_good = value is True
+            counts[key] += is_good or key not in (*FIELDS, "valid", "same_in_music21")
+            if not is_good:
                 others.setdefault(key, []).append(f"{name}: {value}" if value else name)
     counts["on_beat"] = counts["files"] - counts["between_beats"] - counts["refused"]
-    record = {
-        "source": options.source,
-        "every": options.every,
-        "first": options.first,
-        "counts": dict(counts),
-        "others": others,
-    }
-    text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+    return {"counts": dict(counts), "others": others}
+
+
+def main() -> None:
+    """Examine files; print the counts and write them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source", help="music21, a folder or a zip file")
+    parser.add_argument("--number", type=int, help="examine a random sample of this many files")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the sample, and of the order of the files")
+    parser.add_argument("--minutes", type=float, default=1e9, help="end after this time")
+    parser.add_argument("--files", type=Path, help="a file with one line of JSON for each file that was examined")
+    parser.add_argument("--second", action="store_true", help="compare the notes with those that music21 reads")
+    parser.add_argument("--schema", action="store_true", help="validate what was written")
+    parser.add_argument("--out", type=Path, help="a JSON file")
+    options = parser.parse_args()
+    end = time.monotonic() + 60 * options.minutes
+    schema = load_schema() if options.schema else None
+    files = files_of(options.source)
+    order = list(files)
+    random.Random(options.seed).shuffle(order)
+    chosen = order[: options.number]
+    lines = options.files.read_text("utf-8").splitlines() if options.files and options.files.exists() else []
+    found = {each["name"]: each for each in map(json.loads, lines)}
+    for name in chosen:
+        if name in found or time.monotonic() > end:
+            continue
+        found[name] = {"name": name, **examine(name, files[name](), schema, second=options.second)}
+        if options.files is not None:
+            with options.files.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(found[name], ensure_ascii=False) + "\n")
+    examined = [found[name] for name in chosen if name in found]
+    about = {"source": Path(options.source).name, "seed": options.seed, "of": len(files)}
+    text = json.dumps(about | summary(examined), indent=1, ensure_ascii=False) + "\n"
     sys.stdout.write(text)
     if options.out is not None:
         with atomic_write(options.out) as temporary:

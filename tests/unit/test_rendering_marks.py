@@ -11,7 +11,7 @@ from symusic.core import NoteTick, ScoreTick, TempoTick, TimeSignatureTick, Trac
 
 from descant_tokenizers.rendering.write import Rendering
 from descant_tokenizers.scores import ReadResult, read_score_report
-from descant_tokenizers.scores.marks import Grace, Lyric, Marks, Metronome, Words, with_notes
+from descant_tokenizers.scores.marks import Grace, Hairpin, Lyric, Marks, Metronome, Words, with_notes
 from descant_tokenizers.scores.reading import parse_score
 
 TESTS = Path(__file__).resolve().parent.parent
@@ -95,6 +95,37 @@ def test_grace_notes_slurs_and_melismas_come_back() -> None:
     again = read_again(look).marks
     assert (again.graces, again.slurs, again.lyrics) == (graces, slurs, lyrics)
     assert look.svg_pages[0].count('class="slur') == 1
+
+
+def test_articulations_hairpins_slurs_of_grace_notes_and_dynamics_of_each_part_come_back() -> None:
+    result = read_score_report(TESTS / "data" / "scores" / "xml_marks_of_notes.musicxml", marks=True)
+    assert result.repairs == ["dropped: 1 other mark (fingering)"]
+    marks = result.marks
+    assert marks.symbols == {
+        (0, 0, 72): ("staccato", "accent", "trill-mark"),
+        (0, 2, 76): ("tremolo-2",),
+        (0, 4, 79): ("breath-mark", "up-bow"),
+        (1, 0, 48): ("arpeggiate",),
+        (1, 0, 52): ("arpeggiate",),
+    }
+    assert marks.hairpins == (
+        Hairpin(0, Fraction(0), Fraction(4), is_louder=True),
+        Hairpin(1, Fraction(4), Fraction(8), is_louder=False),
+    )
+    assert marks.grace_slurs == (((0, 0, 72, 0), (0, 0, 72)),)
+    assert sorted((each.text, each.part) for each in marks.words) == [("p", 0), ("p", 1), ("pizz.", 1)]
+    again = read_again(rendering(result, arrangement="open")).marks
+    assert again.symbols == marks.symbols
+    assert again.hairpins == marks.hairpins
+    assert again.grace_slurs == marks.grace_slurs
+    assert set(again.words) == set(marks.words)
+
+
+def test_a_slur_goes_to_the_part_of_its_notes_though_others_have_equal_notes() -> None:
+    score = tune(60, 62, 64, 65)
+    score.tracks.append(tune(60, 62, 64, 65, name="Twin").tracks[0])
+    slurs = (((1, Fraction(1), 62), (1, Fraction(2), 64)),)
+    assert read_again(marked(score, slurs=slurs)).marks.slurs == slurs
 
 
 def test_notes_are_spelled_as_written() -> None:

@@ -354,7 +354,7 @@ def test_letters_are_redefined() -> None:
     assert list(result.marks.fermatas) == [(0, 72)]
     assert read('U:W="^so"\nWc|').marks.words[0].text == "so"
     assert read("U:T=!nil!\nTc|").repairs == []
-    assert read("U: n = +trill+\nnc|").repairs == ["dropped: 1 decoration (trill)"]
+    assert read("U: n = +trill+\nnc|").marks.symbols == {(0, 0, 72): ("trill-mark",)}
 
 
 @pytest.mark.parametrize("text", ["T", "A=!trill!", "TT=!trill!", "=!trill!", "T=", "T=!!", "T=+"])
@@ -402,3 +402,42 @@ def test_encodings(data: bytes, title: str, tmp_path: Path) -> None:
 
 def test_a_pickup_is_a_short_first_bar() -> None:
     assert [bar.length_ticks for bar in bars_of(read("G|cdef|g3|").score)] == [480, 1920, 1920]
+
+
+# 3.1.3 Composer
+
+
+@pytest.mark.parametrize(
+    ("lines", "composer", "lyricist"),
+    [
+        (["Trad."], "Trad.", ""),
+        (["Niel Gow (1727-1807)", "arr. by Ann Lee"], "Niel Gow (1727-1807)", ""),
+        (
+            ["Words: Henry F. Lyte, 1847.  Music: 'Eventide' William H. Monk, 1861."],
+            "William H. Monk, 1861",
+            "Henry F. Lyte, 1847",
+        ),
+        (
+            ["Words: Josef Mohr, 1818.", "Translated by John Young.", "Music: Franz Gruber"],
+            "Franz Gruber",
+            "Josef Mohr, 1818. Translated by John Young",
+        ),
+        (["Text: Paul Gerhardt", "Melodie: Johann Crüger", "Satz: J. S. Bach"], "Johann Crüger", "Paul Gerhardt"),
+        (["Words by Ann Lee", "John Hatton"], "John Hatton", "Ann Lee"),
+        (["Words and Music: Ann Lee"], "Ann Lee", "Ann Lee"),
+        (["Words: Ann Lee", "Setting: Karl Haupt, 1869."], "Karl Haupt, 1869", "Ann Lee"),
+        (
+            [
+                "Ann Lee",
+                "copyright: Words: Copyright 2009, B. Penney. These lyrics may be",
+                "reproduced. Music: public domain.",
+            ],
+            "Ann Lee",
+            "",
+        ),
+        (["Musical Museum, book 3"], "Musical Museum, book 3", ""),
+    ],
+)
+def test_authors_of_words_and_music(lines: list[str], composer: str, lyricist: str) -> None:
+    result = read("c|", "X:1\n" + "".join(f"C: {line}\n" for line in lines) + "K:C\n")
+    assert (result.marks.composer, result.marks.lyricist) == (composer, lyricist)

@@ -246,7 +246,7 @@ def test_decorations_are_no_notes() -> None:
     result = read(".c ~d Te Mf Pg La ub vc' !trill!c !8va(!d!8va)! +turn+e|")
     assert len(result.score.tracks[0].notes) == 11
     (repair,) = result.repairs
-    assert repair.startswith("dropped: 12 decorations (trill, ")
+    assert repair == "dropped: 3 decorations (roll, 8va(, 8va))"
 
 
 @pytest.mark.parametrize(
@@ -344,3 +344,15 @@ def test_spelling_is_kept() -> None:
     result = read("^D _E F|", "X:1\nL:1/4\nK:D\n")
     assert [spelling for _, spelling in sorted(result.marks.spellings.items())] == [("D", 1), ("E", -1), ("F", 1)]
     assert read("C|", "X:1\nK:C transpose=1\n").marks.spellings == {}
+
+
+def test_articulations_and_hairpins() -> None:
+    result = read("K:C\n.C!>!D !<(!TEF !<)!!tenuto!G2 | !fingering!!diminuendo(!A2 !diminuendo)![CE]2 |]\n")
+    assert result.marks.symbols == {
+        (0, 0, 60): ("staccato",),
+        (0, 1, 62): ("accent",),
+        (0, 2, 64): ("trill-mark",),
+        (0, 4, 67): ("tenuto",),
+    }
+    assert [(each.onset, each.end, each.is_louder) for each in result.marks.hairpins] == [(2, 6, True), (6, 10, False)]
+    assert result.repairs == ["dropped: 1 decoration (fingering)"]

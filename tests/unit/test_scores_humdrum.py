@@ -52,6 +52,16 @@ def test_notes_have_ties_slurs_fermatas_and_spellings() -> None:
     assert (grace.is_grace, grace.length, grace.grace_length, grace.has_slash) == (True, 0, Fraction(1, 2), True)
 
 
+def test_articulations_and_hairpins_belong_to_their_part() -> None:
+    result = read(
+        *("**kern | **kern | **dynam", "4C' | 4c^ | <", "4D | 4d | (", "4E | 4e$ | [", "4F | 4f | f", "*- | *- | *-")
+    )
+    assert result.marks.symbols == {(1, 0, 48): ("staccato",), (0, 0, 60): ("accent",), (0, 2, 64): ("inverted-turn",)}
+    assert [(each.part, each.onset, each.end, each.is_louder) for each in result.marks.hairpins] == [(0, 0, 2, True)]
+    assert [(each.part, each.onset, each.text) for each in result.marks.words] == [(0, 3, "f")]
+    assert result.repairs == []
+
+
 @pytest.mark.parametrize(
     ("token", "text", "syllabic"),
     [("Hal-", "Hal", "begin"), ("-le-", "le", "middle"), ("-ja", "ja", "end"), ("A&ntilde;o", "Año", "single")],

@@ -17,15 +17,12 @@ from music21 import (
     bar,
     chord,
     clef,
-    duration,
-    expressions,
     instrument,
     key,
     metadata,
     meter,
     note,
     pitch,
-    spanner,
     stream,
     tie,
 )
@@ -49,11 +46,10 @@ from descant_tokenizers.rendering.layers import (
     measures_of,
     staves_of,
 )
+from descant_tokenizers.rendering.note_marks import NoteMarks
 from descant_tokenizers.rendering.rhythm import TimeSignature, Tuplet, note_values, tuplets_of
 from descant_tokenizers.rendering.signs import (
-    EXTENDED,
     FAULT_COLOR,
-    LINE_END,
     Annotator,
     AnyStream,
     cuts_of,
@@ -128,7 +124,7 @@ class _Notation:
     def __init__(self, rendering: Rendering, measures: Sequence[PrintedMeasure]) -> None:
         self._rendering, self._score, self._measures = rendering, rendering.written.score, measures
         self._marks, self._key = rendering.written.marks, rendering.key
-        self._ends: dict[PartPlace, list[note.NotRest]] = {}  # first and last element of each given note
+        self._given = NoteMarks(self._marks, self._spelled)
         signatures = {self._quarters(event.time): event.key for event in self._score.key_signatures}
         is_written = signatures and rendering.chosen_key is None
         self._sharps = signatures if is_written else {Fraction(0): self._key.sharps}
@@ -152,13 +148,16 @@ class _Notation:
             result.insert(0, StaffGroup(parts, symbol="bracket", barTogether=not (is_choir or self._marks.lyrics)))
         self._write_above(parts[0])
         self._write_below(parts[-1])
-        self._write_slurs(parts)
+        self._write_beside()
+        self._given.write_slurs()
         return result
 
     def _part(self, part_id: str, staff: Staff) -> AnyStream:
         part = stream.Part(id=part_id)
         part.partName = "\n".join(printable(voice.name, _MAX_TITLE) for voice in staff)
         part.insert(0, _instrument(staff[0].program))
+        for voice in staff:
+            self._given.settle(voice, part)
         part.partAbbreviation = "\n".join(f"{voice.name[0]}." for voice in staff) if len(staff) > 1 else None
         before = None
         for index, own in enumerate(self._measures):
@@ -246,7 +245,7 @@ class _Notation:
                 is_last = index + 1 == len(values) and group.end == end
                 element = self._element(voice, group, is_first=is_first, is_last=is_last, is_upper=is_upper)
                 set_value(element, value, members)
-                for grace in self._graces(voice, group) if is_first else ():
+                for grace in self._given.graces(voice, group) if is_first else ():
                     yield value.start - own.offset, grace
                 yield value.start - own.offset, element
             at = end
@@ -267,14 +266,7 @@ class _Notation:
                 head.tie = tie.Tie(tied)
         if is_upper is not None:
             element.stemDirection = "up" if is_upper else "down"
-        if is_first:
-            self._put_lyrics(element, voice, group)
-        for place in self._given_places(voice, group):
-            self._ends.setdefault(place, []).append(element)
-        if is_last and self._has_fermata(group):
-            mark = expressions.Fermata()
-            mark.type = "inverted" if is_upper is False else "upright"
-            element.expressions.append(mark)
+        self._given.attach(element, voice, group, is_first=is_first, is_last=is_last, is_upper=is_upper)
         return element
 
     def _head(self, voice: Voice, number: int, group: NoteGroup, *, is_given: bool) -> note.Note:
@@ -300,50 +292,11 @@ class _Notation:
             spelled.accidental = pitch.Accidental(alter)
         return spelled
 
-    def _given_places(self, voice: Voice, group: NoteGroup) -> Iterator[PartPlace]:
-        """Yield the places of given notes of a part in the file."""
-        if voice.part is not None:
-            for number, given in group.pitches:
-                if given:
-                    yield voice.part, group.time, number
-
-    def _graces(self, voice: Voice, group: NoteGroup) -> Iterator[note.GeneralNote]:
-        """Yield the grace notes before a group."""
-        for place in self._given_places(voice, group):
-            for own in self._marks.graces.get(place, ()):
-                heads = [note.Note(self._spelled(number, group.onset)) for number in own.pitches]
-                element: note.NotRest = heads[0] if len(heads) == 1 else chord.Chord(heads)
-                element.duration = duration.Duration(quarterLength=own.length)
-                grace = element.getGrace()
-                grace.duration.slash = own.has_slash
-                yield grace
-
-    def _put_lyrics(self, element: note.NotRest, voice: Voice, group: NoteGroup) -> None:
-        for place in self._given_places(voice, group):
-            lyrics = self._marks.lyrics.get(place, ())
-            for each in lyrics:
-                text = (each.text or LINE_END) + EXTENDED * each.is_extended
-                element.lyrics.append(note.Lyric(text, number=each.verse, syllabic=each.syllabic, applyRaw=True))
-            if lyrics:
-                return
-
-    def _has_fermata(self, group: NoteGroup) -> bool:
-        """Return True if a note has a fermata, or ends together with another voice's note that has one."""
-        marks = self._marks
-        if group.end in marks.fermata_ends:
-            return True
-        return any(
-            pitch == number and group.onset <= onset < group.end
-            for (onset, pitch) in marks.fermatas
-            for number, given in group.pitches
-            if given
-        )
-
     def _write_above(self, part: AnyStream) -> None:
         """Write repeats, words, tempos and chord symbols above the first staff."""
         marks, above = self._marks, Annotator(part, self._measures)
         write_signs(part, self._measures, marks.repeats)
-        above.write_words(marks.words, is_above=True)
+        above.write_words((each for each in marks.words if each.part is None), is_above=True)
         tempos = [(self._quarters(event.time), event.qpm) for event in self._score.tempos]
         tempos = tempos if len(tempos) <= _MAX_TEMPOS else tempos[:1]
         above.write_tempos(tempos, marks.metronomes, marks.words)
@@ -353,20 +306,21 @@ class _Notation:
             above.write_chord_texts(marks.chords)
 
     def _write_below(self, part: AnyStream) -> None:
-        """Write dynamics and Roman numerals below the last staff."""
+        """Write words of no part and Roman numerals below the last staff."""
         below = Annotator(part, self._measures)
-        below.write_words(self._marks.words, is_above=False)
+        below.write_words((each for each in self._marks.words if each.part is None), is_above=False)
         if self._rendering.with_chords:
             below.write_chords(self._rendering.chords, self._score.ticks_per_quarter, numerals=True)
 
-    def _write_slurs(self, parts: Sequence[AnyStream]) -> None:
-        """Write the slurs between given notes."""
-        for first, last in self._marks.slurs:
-            if first in self._ends and last in self._ends:
-                slur = spanner.Slur(self._ends[first][0], self._ends[last][-1])
-                home = next((part for part in parts if self._ends[first][0] in part.recurse()), None)
-                if home is not None:
-                    home.insert(0, slur)
+    def _write_beside(self) -> None:
+        """Write the words, dynamics and hairpins of each part at its staff."""
+        indices = {each.part for each in self._marks.words} | {each.part for each in self._marks.hairpins}
+        for index in sorted(each for each in indices if each is not None):
+            if (home := self._given.home(index)) is not None:
+                beside = Annotator(home, self._measures)
+                for is_above in (True, False):
+                    beside.write_words((each for each in self._marks.words if each.part == index), is_above=is_above)
+                beside.write_hairpins(each for each in self._marks.hairpins if each.part == index)
 
 
 def _inside(layer: Layer, own: PrintedMeasure) -> Layer:

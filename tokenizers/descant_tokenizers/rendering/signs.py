@@ -18,7 +18,7 @@ from descant_tokenizers.rendering.layers import PrintedMeasure, measure_at
 from descant_tokenizers.rendering.spelling import note_name
 from descant_tokenizers.rendering.svg_text import stacked_figures
 from descant_tokenizers.scores.chords import CHORD_SUFFIXES, NO_CHORD_SYMBOL
-from descant_tokenizers.scores.marks import Marks, Metronome, RepeatSign, Words
+from descant_tokenizers.scores.marks import Hairpin, Marks, Metronome, RepeatSign, Words
 
 EXTENDED = "\ue000"
 """Ends the text of a syllable that a line extends, until `finished` replaces it: music21 has no such line."""
@@ -30,6 +30,7 @@ FAULT_COLOR = "#C1121F"
 """Color of faulty notes, and of the words above them."""
 
 _NUMERALS_Y = -70  # tenths of a staff space from its top line; equal ones are engraved on one line
+_MOMENT = Fraction(1, 1000)  # what ends at a bar line belongs to the measure before
 _EXACT = 0.005  # quarters a minute
 _KINDS = {suffix: kind for kind, suffix in CHORD_SUFFIXES.items()}
 _CHORD = re.compile(r"([A-G])(#{1,2}|b{1,2})?([^/]*)(?:/([A-G])(#{1,2}|b{1,2})?)?")
@@ -122,6 +123,7 @@ class Annotator:
     """
 
     def __init__(self, part: AnyStream, measures: Sequence[PrintedMeasure]) -> None:
+        self._part = part
         self._written, self._measures = list(part.getElementsByClass(stream.Measure)), measures
 
     def write_words(self, words: Iterable[Words], *, is_above: bool) -> None:
@@ -131,6 +133,17 @@ class Annotator:
                 mark = _mark(each)
                 mark.placement = "above" if is_above else "below"
                 self.insert(each.onset, mark)
+
+    def write_hairpins(self, hairpins: Iterable[Hairpin]) -> None:
+        """Write hairpins from one time to another, below the staff."""
+        for each in hairpins:
+            ends = [spanner.SpannerAnchor(), spanner.SpannerAnchor()]
+            self.insert(each.onset, ends[0])
+            last = measure_at(self._measures, each.end - _MOMENT)
+            self._written[last].insert(min(each.end, self._measures[last].end) - self._measures[last].start, ends[1])
+            hairpin = dynamics.Crescendo(*ends) if each.is_louder else dynamics.Diminuendo(*ends)
+            hairpin.placement = "below"
+            self._part.insert(0, hairpin)
 
     def write_tempos(
         self, tempos: Sequence[tuple[Fraction, float]], metronomes: Sequence[Metronome], words: Iterable[Words]

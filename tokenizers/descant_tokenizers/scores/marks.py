@@ -1,4 +1,4 @@
-"""Marks of a file besides its notes: lyrics, slurs, grace notes, fermatas, words, chord symbols, repeats, authors.
+"""Marks of a file besides its notes: lyrics, slurs, grace notes, articulations, words, chord symbols, repeats, authors.
 
 A score in ticks has no place for them, so they are kept separately and matched to notes by part, onset and pitch.
 Generated notes have none.
@@ -20,6 +20,20 @@ Place = tuple[Fraction, int]
 
 PartPlace = tuple[int, Fraction, int]
 """Index of a part, and onset and MIDI pitch of one of its notes."""
+
+GracePlace = tuple[int, Fraction, int, int]
+"""Place of the note that grace notes precede, and index of one of them."""
+
+SYMBOLS = frozenset(
+    (
+        *("accent", "strong-accent", "staccato", "staccatissimo", "tenuto", "detached-legato"),
+        *("spiccato", "stress", "unstress", "breath-mark", "caesura", "up-bow"),
+        *("down-bow", "open-string", "thumb-position", "stopped", "trill-mark", "mordent"),
+        *("inverted-mordent", "turn", "inverted-turn", "arpeggiate", "tremolo-1", "tremolo-2"),
+        *("tremolo-3", "tremolo-4"),
+    )
+)
+"""Articulations, ornaments and playing techniques that are kept, as MusicXML names them."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +73,26 @@ class Metronome:
 
 @dataclass(frozen=True)
 class Words:
-    """Words above or below the staff at an onset: directions, tempo words, dynamics, chord symbols, names of faults."""
+    """Words above or below the staff at an onset: directions, tempo words, dynamics, chord symbols, names of faults.
+
+    Those of a part stand at its staff; others above the first staff, or below the last.
+    """
 
     onset: Fraction
     text: str
     is_above: bool = True
     kind: Literal["words", "tempo", "dynamic", "rehearsal", "chord", "fault"] = "words"
+    part: int | None = None
+
+
+@dataclass(frozen=True)
+class Hairpin:
+    """A crescendo or diminuendo of a part, from one time to another."""
+
+    part: int
+    onset: Fraction
+    end: Fraction
+    is_louder: bool
 
 
 SignKind = Literal[
@@ -108,6 +136,9 @@ class Marks:
         lyricist: Author of the words.
         graces: Grace notes, by the note that follows them.
         slurs: First and last note of each slur.
+        grace_slurs: First and last note of each slur that begins at a grace note.
+        symbols: Articulations, ornaments and techniques of notes, see `SYMBOLS`.
+        hairpins: Crescendos and diminuendos, in order of time.
         metronomes: Metronome marks as written.
         mode: Mode of the first key signature, such as `dorian`, if the file states it.
         spellings: Step and alteration of notes as written, such as `("F", 1)`.
@@ -125,6 +156,9 @@ class Marks:
     lyricist: str = ""
     graces: Mapping[PartPlace, tuple[Grace, ...]] = field(default_factory=dict)
     slurs: tuple[tuple[PartPlace, PartPlace], ...] = ()
+    grace_slurs: tuple[tuple[GracePlace, PartPlace], ...] = ()
+    symbols: Mapping[PartPlace, tuple[str, ...]] = field(default_factory=dict)
+    hairpins: tuple[Hairpin, ...] = ()
     metronomes: tuple[Metronome, ...] = ()
     mode: str = ""
     spellings: Mapping[PartPlace, tuple[str, int]] = field(default_factory=dict)

@@ -421,6 +421,16 @@ def _unfolded_marks(marks: Marks, copies: Sequence[_Copy], score: ScoreTick) -> 
         for copy, (first, last) in copied(marks.slurs, lambda slur: slur[0][1])
         if _ticks(last[1], score) < copy.end
     )
+    grace_slurs = tuple(
+        ((first[0], moved(copy, first[1]), *first[2:]), (last[0], moved(copy, last[1]), last[2]))
+        for copy, (first, last) in copied(marks.grace_slurs, lambda slur: slur[0][1])
+        if _ticks(last[1], score) < copy.end
+    )
+    hairpins = tuple(
+        dataclasses.replace(each, onset=moved(copy, each.onset), end=moved(copy, each.end))
+        for copy, each in copied(marks.hairpins, lambda each: each.onset)
+        if _ticks(each.end, score) <= copy.end
+    )
     words, chords = (
         tuple(
             dataclasses.replace(each, onset=moved(copy, each.onset))
@@ -435,6 +445,9 @@ def _unfolded_marks(marks: Marks, copies: Sequence[_Copy], score: ScoreTick) -> 
         spellings=moved_notes(marks.spellings),
         fermatas=fermatas,
         slurs=slurs,
+        grace_slurs=grace_slurs,
+        symbols=moved_notes(marks.symbols),
+        hairpins=hairpins,
         words=words,
         chords=chords,
         repeats=(),

@@ -16,7 +16,18 @@ from symusic.core import KeySignatureTick, NoteTick, ScoreTick, TempoTick, Track
 
 from descant_tokenizers.common.errors import printable
 from descant_tokenizers.scores.jumps import sorted_signs
-from descant_tokenizers.scores.marks import Grace, Lyric, Marks, Metronome, PartPlace, Place, RepeatSign, Words
+from descant_tokenizers.scores.marks import (
+    Grace,
+    GracePlace,
+    Hairpin,
+    Lyric,
+    Marks,
+    Metronome,
+    PartPlace,
+    Place,
+    RepeatSign,
+    Words,
+)
 from descant_tokenizers.scores.measures import DEFAULT_VELOCITY, TICKS_PER_QUARTER, Measure
 from descant_tokenizers.scores.repeats import Notation
 
@@ -27,6 +38,15 @@ _MINOR = ("minor", "aeolian")
 _MODES = ("dorian", "phrygian", "lydian", "mixolydian", "locrian")
 
 _T = TypeVar("_T")
+
+
+@dataclass(slots=True, eq=False)
+class WrittenGrace:
+    """A grace note or chord as written: MIDI pitches, length in quarters, whether it has a slash."""
+
+    pitches: list[int]
+    length: Fraction
+    has_slash: bool
 
 
 @dataclass(slots=True, eq=False)
@@ -46,7 +66,8 @@ class WrittenNote:
         ties: Some of `start` and `stop`.
         lyrics: Its syllables.
         has_fermata: It has a fermata.
-        graces: Grace chords before it: pitches, written length, slash.
+        symbols: Its articulations, ornaments and techniques.
+        graces: Grace notes and chords before it.
         head: The note that sounds: itself, or the first of the tied notes that it continues.
     """
 
@@ -62,7 +83,8 @@ class WrittenNote:
     ties: frozenset[str] = frozenset()
     lyrics: tuple[Lyric, ...] = ()
     has_fermata: bool = False
-    graces: list[tuple[list[int], Fraction, bool]] = field(default_factory=list)
+    symbols: tuple[str, ...] = ()
+    graces: list[WrittenGrace] = field(default_factory=list)
     head: WrittenNote | None = None
 
 
@@ -74,7 +96,8 @@ class WrittenPart:
         name: Its name.
         program: General MIDI program, 0-127, None if the file states none.
         notes: Its notes in the order of the file.
-        slurs: First and last note of each slur.
+        slurs: First and last note of each slur; the first may be a grace note.
+        hairpins: Onset and end of each hairpin, and whether it is a crescendo.
         keys: Sharps at sounding pitch and mode, by onset.
         tempos: Quarters per minute, by onset.
         metronomes: Metronome marks.
@@ -87,7 +110,8 @@ class WrittenPart:
     name: str
     program: int | None = None
     notes: list[WrittenNote] = field(default_factory=list)
-    slurs: list[tuple[WrittenNote, WrittenNote]] = field(default_factory=list)
+    slurs: list[tuple[WrittenNote | WrittenGrace, WrittenNote]] = field(default_factory=list)
+    hairpins: list[tuple[Fraction, Fraction, bool]] = field(default_factory=list)
     keys: dict[Fraction, tuple[int, str]] = field(default_factory=dict)
     tempos: dict[Fraction, float] = field(default_factory=dict)
     metronomes: list[Metronome] = field(default_factory=list)
@@ -232,9 +256,11 @@ def _signs(parts: Iterable[WrittenPart]) -> list[RepeatSign]:
 def _marks(lines: Sequence[Line], parts: Sequence[WrittenPart], about: Marks, report: Report) -> Marks:
     lyrics: dict[PartPlace, tuple[Lyric, ...]] = {}
     graces: dict[PartPlace, tuple[Grace, ...]] = {}
+    symbols: dict[PartPlace, tuple[str, ...]] = {}
     spellings: dict[PartPlace, tuple[str, int]] = {}
     fermatas: dict[Place, Fraction] = {}
     places: dict[WrittenNote, PartPlace] = {}
+    grace_places: dict[WrittenGrace, GracePlace] = {}
     for index, line in enumerate(lines):
         for note in line.notes:
             head = note.head or note
@@ -242,35 +268,79 @@ def _marks(lines: Sequence[Line], parts: Sequence[WrittenPart], about: Marks, re
             if note.lyrics:
                 lyrics.setdefault(place, note.lyrics)
             if note.graces:
-                own = tuple(Grace(tuple(sorted(pitches)), length, slash) for pitches, length, slash in note.graces)
-                graces[place] = graces.get(place, ()) + own
+                known = graces.get(place, ())
+                grace_places |= {grace: (*place, number) for number, grace in enumerate(note.graces, len(known))}
+                graces[place] = known + tuple(
+                    Grace(tuple(sorted(own.pitches)), own.length, own.has_slash) for own in note.graces
+                )
+            if note.symbols:
+                symbols[place] = tuple(dict.fromkeys(symbols.get(place, ()) + note.symbols))
             if note.spelling is not None:
                 spellings.setdefault(place, note.spelling)
             if note.has_fermata:
                 fermatas.setdefault((_at(note.onset), note.pitch), _at(note.end))
-    slurs = []
+    slurs, grace_slurs = [], []
     for first, last in (slur for part in parts for slur in part.slurs):
-        start, end = places.get(first), places.get(last)
+        start = grace_places.get(first) if isinstance(first, WrittenGrace) else places.get(first)
+        end = places.get(last)
         if start is None or end is None or start[0] != end[0]:
             report.dropped["slur between voices"] += 1
+        elif len(start) == 4:
+            grace_slurs.append((start, end))
         elif start[1] < end[1]:
             slurs.append((start, end))
     modes = [mode for _, (_, mode) in sorted(_keys(parts).items())]
+    homes = _first_lines(lines, parts)
     return replace(
         about,
         lyrics=lyrics,
         fermatas=fermatas,
-        words=_each_once(part.words for part in parts),
+        words=_words(parts, homes),
         chords=_each_once(part.chords for part in parts),
         graces=graces,
         slurs=tuple(slurs),
+        grace_slurs=tuple(grace_slurs),
+        symbols=symbols,
+        hairpins=_hairpins(parts, homes),
         metronomes=tuple({mark.onset: mark for part in reversed(parts) for mark in part.metronomes}.values()),
         mode=modes[0] if modes and modes[0] in _MODES else "",
         spellings=spellings,
     )
 
 
+def _first_lines(lines: Sequence[Line], parts: Sequence[WrittenPart]) -> list[int | None]:
+    """Return for each part the index of the first line that has notes of it, None if there is none."""
+    lines_of = {note: index for index, line in reversed(list(enumerate(lines))) for note in line.notes}
+    return [min((lines_of[note] for note in part.notes if note in lines_of), default=None) for part in parts]
+
+
+def _words(parts: Sequence[WrittenPart], homes: Sequence[int | None]) -> tuple[Words, ...]:
+    """Return the words of all parts in order of time.
+
+    Those that hold for all parts are kept once: tempos, rehearsal marks, and what stands above the first part.
+    """
+    shared = {(each.onset, each.text) for part in parts[:1] for each in part.words if each.is_above}
+    placed = [
+        each
+        if each.kind not in ("words", "dynamic") or (each.is_above and (each.onset, each.text) in shared)
+        else replace(each, part=home)
+        for part, home in zip(parts, homes, strict=True)
+        for each in part.words
+    ]
+    return _each_once([placed])
+
+
+def _hairpins(parts: Sequence[WrittenPart], homes: Sequence[int | None]) -> tuple[Hairpin, ...]:
+    found = {
+        Hairpin(home, _at(onset), _at(end), is_louder)
+        for part, home in zip(parts, homes, strict=True)
+        for onset, end, is_louder in part.hairpins
+        if home is not None and onset < end
+    }
+    return tuple(sorted(found, key=lambda each: (each.onset, each.part, each.end, each.is_louder)))
+
+
 def _each_once(groups: Iterable[Iterable[Words]]) -> tuple[Words, ...]:
-    """Return what stands at one time in several parts once, in order of time."""
-    found = {(each.onset, each.text): each for group in groups for each in group if each.text}
+    """Return what stands at one time and staff several times once, in order of time."""
+    found = {(each.onset, each.text, each.part): each for group in groups for each in group if each.text}
     return tuple(sorted(found.values(), key=lambda each: each.onset))

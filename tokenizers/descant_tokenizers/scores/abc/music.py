@@ -262,10 +262,15 @@ class MusicReader(ABC):
 
     def _decorate(self, name: str) -> None:
         if self._grace_length:
+            self._report.ornaments[name] += 1
             return
         voice = self._current()
         if name in tokens.FERMATAS:
             voice.has_fermata = True
+        elif name in tokens.DECORATIONS:
+            voice.waiting_symbols.append(tokens.DECORATIONS[name])
+        elif name[:-1] in tokens.HAIRPINS and name[-1] in "()":
+            voice.hairpin(is_louder=tokens.HAIRPINS[name[:-1]], begins=name[-1] == "(")
         elif name in tokens.DYNAMICS:
             voice.put_words(name, is_above=False, kind="dynamic")
         elif name[0] in "^_<>@" and len(name) > 2 and not name.endswith(("(", ")")):

@@ -12,11 +12,12 @@ from typing import NamedTuple, TypeVar
 from symusic.core import KeySignatureTick, NoteTick, ScoreTick, TempoTick, TrackTick
 
 from descant_tokenizers.common.errors import InputError, printable
+from descant_tokenizers.scores.abc.authors import authors_of
 from descant_tokenizers.scores.abc.parser import Parsed, TuneParser
 from descant_tokenizers.scores.abc.text import Tune, decode, tunes_of
 from descant_tokenizers.scores.abc.voices import Note, Voice, most_detailed
 from descant_tokenizers.scores.jumps import sorted_signs
-from descant_tokenizers.scores.marks import Grace, Lyric, Marks, PartPlace, Place, RepeatSign
+from descant_tokenizers.scores.marks import Grace, Hairpin, Lyric, Marks, PartPlace, Place, RepeatSign
 from descant_tokenizers.scores.measures import DEFAULT_VELOCITY, TICKS_PER_QUARTER
 from descant_tokenizers.scores.repeats import Notation
 from descant_tokenizers.scores.validation import Limits, Metadata
@@ -24,9 +25,6 @@ from descant_tokenizers.scores.validation import Limits, Metadata
 _MAX_TITLE = 120
 _MAX_FIELD = 500
 _NUM_NAMED = 8
-_RIGHTS = re.compile(r"\s*(copyright\b|©|\(c\))", re.IGNORECASE)
-_WORDS_BY = re.compile(r"\s*(words|lyrics|text)( by)?\s*:", re.IGNORECASE)
-_MUSIC_BY = re.compile(r"\s*(music|tune|melody|composer)( by)?\s*:", re.IGNORECASE)
 
 _T = TypeVar("_T")
 
@@ -157,6 +155,7 @@ def _marks(parsed: Parsed, voices: Sequence[Voice], parts: Sequence[_Part]) -> M
     places: dict[int, PartPlace] = {}
     lyrics: dict[PartPlace, tuple[Lyric, ...]] = {}
     graces: dict[PartPlace, tuple[Grace, ...]] = {}
+    symbols: dict[PartPlace, tuple[str, ...]] = {}
     spellings: dict[PartPlace, tuple[str, int]] = {}
     fermatas: dict[Place, Fraction] = {}
     for index, part in enumerate(parts):
@@ -166,13 +165,26 @@ def _marks(parsed: Parsed, voices: Sequence[Voice], parts: Sequence[_Part]) -> M
                 lyrics[place] = tuple(own[verse] for verse in sorted(own))
             if note.graces:
                 graces[place] = note.graces
+            if note.symbols:
+                symbols[place] = tuple(dict.fromkeys(note.symbols))
             if note.spelling is not None:
                 spellings[place] = note.spelling
             if note.has_fermata:
                 fermatas.setdefault(place[1:], _quarters(note.end))
     slurs = [(places[id(first)], places[id(last)]) for voice in voices for first, last in voice.slurs]
-    words = {(each.onset, each.text): each for voice in reversed(voices) for each in reversed(voice.words)}
-    moved = sorted((replace(each, onset=_quarters(each.onset)) for each in words.values()), key=lambda each: each.onset)
+    homes = {id(part.voice): index for index, part in reversed(list(enumerate(parts)))}
+    words = {}
+    for voice in reversed(voices):
+        for each in reversed(voice.words):
+            home = homes.get(id(voice)) if each.kind == "dynamic" else None
+            words[each.onset, each.text, home] = replace(each, onset=_quarters(each.onset), part=home)
+    moved = sorted(words.values(), key=lambda each: each.onset)
+    hairpins = [
+        Hairpin(homes[id(voice)], _quarters(onset), _quarters(end), is_louder)
+        for voice in voices
+        for onset, end, is_louder in voice.hairpins
+        if id(voice) in homes and onset < end
+    ]
     about = _metadata(parsed)
     return Marks(
         lyrics,
@@ -182,30 +194,24 @@ def _marks(parsed: Parsed, voices: Sequence[Voice], parts: Sequence[_Part]) -> M
         tuple(each for each in moved if each.kind == "chord"),
         title=printable(about.title, _MAX_TITLE),
         composer=printable(about.composer, _MAX_TITLE),
-        lyricist=printable("; ".join(_authors(parsed, _WORDS_BY)), _MAX_TITLE),
+        lyricist=printable("; ".join(authors_of(parsed.info.get("C", [])).words), _MAX_TITLE),
         graces=graces,
         slurs=tuple((first, last) for first, last in slurs if first[0] == last[0] and first[1] < last[1]),
+        symbols=symbols,
+        hairpins=tuple(sorted(hairpins, key=lambda each: (each.onset, each.part))),
         metronomes=tuple(replace(mark, onset=_quarters(time)) for time, mark in sorted(parsed.tempos.items())),
         mode=parsed.mode,
         spellings=spellings,
     )
 
 
-def _authors(parsed: Parsed, kind: re.Pattern[str]) -> list[str]:
-    """Return the `C:` lines of a kind, without the word that says so."""
-    return [kind.sub("", line).strip() for line in parsed.info.get("C", []) if kind.match(line)]
-
-
 def _metadata(parsed: Parsed) -> Metadata:
     info = parsed.info
-    authors = info.get("C", [])
-    composers = _authors(parsed, _MUSIC_BY) or [
-        line for line in authors if not _RIGHTS.match(line) and not _WORDS_BY.match(line)
-    ]
-    rights = [*info.get("copyright", []), *(line for line in authors if _RIGHTS.match(line))]
+    authors = authors_of(info.get("C", []))
+    rights = [*info.get("copyright", []), *authors.rights]
     return Metadata(
         title=printable(next(iter(info.get("T", [])), ""), _MAX_FIELD),
-        composer=printable("; ".join(composers), _MAX_FIELD),
+        composer=printable("; ".join(authors.music), _MAX_FIELD),
         rights=printable("; ".join(rights), _MAX_FIELD),
         encoder=printable(" ".join(info.get("Z", [])), _MAX_FIELD),
     )

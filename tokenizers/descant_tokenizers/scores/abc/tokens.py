@@ -52,6 +52,19 @@ JUMPS: dict[str, SignKind] = {
 """Decorations that change the order in which music is played, in lower case, without periods and spaces."""
 
 DYNAMICS = ("p", "pp", "ppp", "pppp", "f", "ff", "fff", "ffff", "mp", "mf", "sf", "sfz", "fp")
+DECORATIONS = {
+    **{"staccato": "staccato", "accent": "accent", "emphasis": "accent", ">": "accent", "tenuto": "tenuto"},
+    **{"wedge": "staccatissimo", "marcato": "strong-accent", "^": "strong-accent", "trill": "trill-mark"},
+    **{"mordent": "mordent", "lowermordent": "mordent", "uppermordent": "inverted-mordent"},
+    **{"pralltriller": "inverted-mordent", "turn": "turn", "invertedturn": "inverted-turn"},
+    **{"arpeggio": "arpeggiate", "breath": "breath-mark", "upbow": "up-bow", "downbow": "down-bow"},
+    **{"open": "open-string", "thumb": "thumb-position"},
+}
+"""Decorations that are kept, and their names in MusicXML."""
+
+HAIRPINS = {"crescendo": True, "<": True, "diminuendo": False, ">": False}
+"""Decorations that begin a hairpin with `(` and end it with `)`; True if the music gets louder."""
+
 LETTERS = {
     **{"~": "roll", ".": "staccato", "H": "fermata", "L": "accent", "M": "lowermordent", "O": "coda"},
     **{"P": "uppermordent", "S": "segno", "T": "trill", "u": "upbow", "v": "downbow"},

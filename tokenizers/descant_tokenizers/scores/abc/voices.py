@@ -32,6 +32,7 @@ class Note:
     pitch: int
     spelling: tuple[str, int] | None = None
     has_fermata: bool = False
+    symbols: tuple[str, ...] = ()
     graces: tuple[Grace, ...] = ()
 
     @property
@@ -82,6 +83,8 @@ class Voice:
     has_fermata: bool = False
     waiting_jumps: list[SignKind] = field(default_factory=list)
     waiting_graces: list[Grace] = field(default_factory=list)
+    waiting_symbols: list[str] = field(default_factory=list)
+    hairpins: list[tuple[Fraction, Fraction, bool]] = field(default_factory=list)
     waiting_slurs: int = 0
 
     _layer: int = 0
@@ -91,6 +94,8 @@ class Voice:
     _ties: dict[Position, Note] = field(default_factory=dict)
     _incoming: dict[Position, Note] = field(default_factory=dict)
     _open_slurs: list[Note] = field(default_factory=list)
+    _open_hairpins: list[tuple[Fraction, bool]] = field(default_factory=list)
+    _ending_hairpins: list[tuple[Fraction, bool]] = field(default_factory=list)
     _latest: Note | None = None
     _last: list[tuple[Position, Note]] = field(default_factory=list)
     _last_length: Fraction = Fraction(0)
@@ -146,10 +151,13 @@ class Voice:
             self._latest = self._last[0][1]
             self._open_slurs += [self._latest] * self.waiting_slurs
             self._latest.graces += tuple(self.waiting_graces)
-            self.waiting_slurs, self.waiting_graces = 0, []
+            self._latest.symbols += tuple(self.waiting_symbols)
+            self.waiting_slurs, self.waiting_graces, self.waiting_symbols = 0, [], []
             if self._layer == 0:
                 self.slots.append(Slot([note for _, note in self._last], self.bar_number))
         self.has_fermata = False
+        self.hairpins += [(onset, self.time, is_louder) for onset, is_louder in self._ending_hairpins]
+        self._ending_hairpins = []
         if self.waiting_jumps:
             self._late_jumps += self.waiting_jumps
             self.waiting_jumps = []
@@ -186,6 +194,16 @@ class Voice:
         """End the innermost slur at the latest note."""
         if self._open_slurs and self._latest is not None:
             self.slurs.append((self._open_slurs.pop(), self._latest))
+
+    def hairpin(self, *, is_louder: bool, begins: bool) -> None:
+        """Begin a hairpin at the next note, or end the latest of its kind with that note."""
+        if begins:
+            self._open_hairpins.append((self.time, is_louder))
+            return
+        found = next((each for each in reversed(self._open_hairpins) if each[1] == is_louder), None)
+        if found is not None:
+            self._open_hairpins.remove(found)
+            self._ending_hairpins.append(found)
 
     def tie(self, position: Position | None = None) -> None:
         """Tie the last note or chord, or one note of it, to the next one."""

@@ -24,9 +24,9 @@ from descant_tokenizers.scores.humdrum.tokens import (
     repeats_of,
 )
 from descant_tokenizers.scores.jumps import AT_MEASURE_END, jump_of
-from descant_tokenizers.scores.marks import RepeatSign, SignKind, Words
+from descant_tokenizers.scores.marks import SYMBOLS, RepeatSign, SignKind, Words
 from descant_tokenizers.scores.measures import Measure, settled
-from descant_tokenizers.scores.written import Report, WrittenNote, WrittenPart
+from descant_tokenizers.scores.written import Report, WrittenGrace, WrittenNote, WrittenPart
 
 _TEXTS = ("**text", "**silbe", "**lyrics", "**sylb")
 _DYNAMICS = re.compile(r"(p{1,5}|f{1,5}|mp|mf|s?fz?p?|rfz?)")
@@ -49,7 +49,7 @@ class _Spine:
     staff: str = ""
     end: Fraction = Fraction(0)
     voice: str = "1"
-    graces: list[tuple[list[int], Fraction, bool]] = field(default_factory=list)
+    graces: list[WrittenGrace] = field(default_factory=list)
 
 
 class HumdrumParser:
@@ -75,6 +75,7 @@ class HumdrumParser:
         self._labels: dict[int, dict[str, str]] = defaultdict(dict)
         self._sharps: dict[int, int] = {}
         self._open_slurs: dict[int, list[WrittenNote]] = defaultdict(list)
+        self._open_hairpins: dict[int, tuple[Fraction, bool]] = {}
         self._latest: dict[int, WrittenNote] = {}  # the first note of the present line, by part
         self._singers: dict[_Spine, tuple[int, int]] = {}  # of the spines as they are
         self._line = 0
@@ -278,7 +279,7 @@ class HumdrumParser:
             if token not in (".", "") and spine.kind in _TEXTS:
                 self._take_syllable(spine, token)
             elif token not in (".", "") and spine.kind == "**dynam":
-                self._take_dynamic(token)
+                self._take_dynamic(spine, token)
 
     def _parsed(self, token: str) -> KernNote | None:
         try:
@@ -294,7 +295,8 @@ class HumdrumParser:
         part.voices.add((measure, 1, spine.voice))
         if note.is_grace:
             if note.pitches:
-                spine.graces.append(([pitch for pitch, _ in note.pitches], note.grace_length, note.has_slash))
+                pitches = [pitch for pitch, _ in note.pitches]
+                spine.graces.append(WrittenGrace(pitches, note.grace_length, note.has_slash))
             return
         spine.end = settled(self._time + note.length)
         for place, ((pitch, spelling), ties) in enumerate(zip(note.pitches, note.ties, strict=True)):
@@ -309,14 +311,14 @@ class HumdrumParser:
                 measure,
                 ties=ties,
                 has_fermata=note.has_fermata,
+                symbols=tuple(sign for sign in note.signs if sign in SYMBOLS) if place == 0 else (),
             )
             part.notes.append(written)
             if place == 0:
                 written.graces, spine.graces = spine.graces, []
                 self._latest.setdefault(spine.part, written)
                 self._take_slurs(part, spine.part, written, note.slurs)
-        for sign in note.signs:
-            self.report.elements[sign] += 1
+        self.report.elements.update(sign for sign in note.signs if sign not in SYMBOLS)
         if note.has_fermata and not note.pitches:
             self.report.dropped["fermata over a rest"] += 1
 
@@ -355,11 +357,19 @@ class HumdrumParser:
             verse = 1 + sum(own.kind in _TEXTS for own in self._spines[first + 1 : place])
         return part, verse
 
-    def _take_dynamic(self, token: str) -> None:
-        if _DYNAMICS.fullmatch(token):
-            self.parts[0].words.append(Words(self._time, token, is_above=False, kind="dynamic"))
-        else:
-            self.report.elements["hairpin or dynamic word"] += 1
+    def _take_dynamic(self, spine: _Spine, token: str) -> None:
+        """Take a dynamic mark, or one sign of a hairpin: `<` or `>` begins it, `[` or `]` ends it."""
+        index, _ = self._singers.get(spine) or self._singers.setdefault(spine, self._singer(spine))
+        for word in token.split():
+            if _DYNAMICS.fullmatch(word):
+                self.parts[index].words.append(Words(self._time, word, is_above=False, kind="dynamic"))
+            elif word in ("<", ">"):
+                self._open_hairpins[index] = (self._time, word == "<")
+            elif word in ("[", "]") and index in self._open_hairpins:
+                onset, is_louder = self._open_hairpins.pop(index)
+                self.parts[index].hairpins.append((onset, self._time, is_louder))
+            elif word not in ("(", ")"):
+                self.report.elements["dynamic word"] += 1
 
     def _name(self, part: WrittenPart, index: int) -> None:
         """Name a part by its label, its instrument, its class, or its place from the top."""

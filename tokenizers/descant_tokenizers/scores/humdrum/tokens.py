@@ -20,11 +20,10 @@ _DURATION = re.compile(r"(\d{1,6})(?:%(\d{1,6}))?(\.{0,4})")
 _PITCH = re.compile(r"(?P<letters>(?P<letter>[a-gA-G])(?P=letter)*)(?P<alter>#{1,3}|-{1,3})?")
 _LONG = {"0": Fraction(8), "00": Fraction(16), "000": Fraction(32)}
 _SIGNS = {
-    **dict.fromkeys("Tt", "trill"),
-    **dict.fromkeys("MmWw", "mordent"),
-    **dict.fromkeys("S$", "turn"),
-    **{"O": "ornament", "'": "staccato", "^": "accent", "~": "tenuto", "`": "staccatissimo", ",": "breath mark"},
-    **{'"': "pizzicato", ":": "arpeggio", "u": "down bow", "v": "up bow"},
+    **dict.fromkeys("Tt", "trill-mark"),
+    **{"M": "mordent", "m": "mordent", "W": "inverted-mordent", "w": "inverted-mordent", "S": "turn"},
+    **{"$": "inverted-turn", "O": "ornament", "'": "staccato", "^": "accent", "~": "tenuto", "`": "staccatissimo"},
+    **{",": "breath-mark", '"': "pizzicato", ":": "arpeggiate", "u": "down-bow", "v": "up-bow"},
 }
 _ELISION = "\u203f"
 _MAX_SYLLABLE = 120
@@ -66,7 +65,7 @@ class KernNote:
         has_slash: The grace note is an acciaccatura.
         has_fermata: It has a fermata.
         slurs: Slurs that begin and end here.
-        signs: Names of further signs.
+        signs: Names of further signs; those of articulations and ornaments as in MusicXML.
     """
 
     length: Fraction
@@ -111,7 +110,7 @@ def parse_kern(token: str) -> KernNote:
         "qq" not in token and "Q" not in token,
         ";" in token,
         (token.count("("), token.count(")")),
-        tuple(_SIGNS[sign] for sign in token if sign in _SIGNS) if pitches else (),
+        tuple(dict.fromkeys(_SIGNS[sign] for sign in token if sign in _SIGNS)) if pitches else (),
     )
 
 

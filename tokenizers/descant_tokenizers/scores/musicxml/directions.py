@@ -39,10 +39,13 @@ class Directions:
         part: Receives what is found.
         report: Receives what is left out.
         start: Onset of the measure.
+        hairpins: Onset and kind of the hairpins that have begun, by number.
     """
 
-    def __init__(self, part: WrittenPart, report: Report, start: Fraction) -> None:
-        self._part, self._report, self._start = part, report, start
+    def __init__(
+        self, part: WrittenPart, report: Report, start: Fraction, hairpins: dict[str, tuple[Fraction, bool]]
+    ) -> None:
+        self._part, self._report, self._start, self._hairpins = part, report, start, hairpins
         self._at_end: list[RepeatSign] = []  # signs that take effect at the end of the measure
         self._ends_ending = False
         self._last_words: Words | None = None  # words of the direction just before, which may be a tempo
@@ -92,6 +95,8 @@ class Directions:
             elif child.tag in ("segno", "coda"):
                 if not sounds:
                     self._add_sign("segno" if child.tag == "segno" else "coda", time)
+            elif child.tag == "wedge":
+                self._take_wedge(child, time)
             elif child.tag not in _IGNORED:
                 self._report.elements[child.tag] += child.get("type") not in ("stop", "continue", "change")
         text = printable("".join(texts), _MAX_WORDS)
@@ -139,6 +144,19 @@ class Directions:
             unit *= Fraction(3, 2)
         self._part.metronomes.append(Metronome(time, unit, float(rate[0][:9])))
         self._part.tempos.setdefault(time, float(unit) * float(rate[0][:9]))
+
+    def _take_wedge(self, wedge: Element, time: Fraction) -> None:
+        number, kind = wedge.get("number", "1"), wedge.get("type")
+        if kind in ("crescendo", "diminuendo"):
+            if number in self._hairpins:
+                self._report.dropped["hairpin without an end"] += 1
+            self._hairpins[number] = (time, kind == "crescendo")
+        elif kind == "stop" and number in self._hairpins:
+            onset, is_louder = self._hairpins.pop(number)
+            if onset < time:
+                self._part.hairpins.append((onset, time, is_louder))
+            else:
+                self._report.elements[wedge.tag] += 1
 
     def _take_harmony(self, harmony: Element, time: Fraction) -> None:
         root, kind = harmony.find("root"), harmony.find("kind")

@@ -12,11 +12,11 @@ from xml.etree.ElementTree import Element
 
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.scores.key import NATURALS
-from descant_tokenizers.scores.marks import Lyric
+from descant_tokenizers.scores.marks import SYMBOLS, Lyric
 from descant_tokenizers.scores.measures import settled
 from descant_tokenizers.scores.musicxml.directions import Directions
 from descant_tokenizers.scores.musicxml.elements import FREE_METER, TYPES, WrittenMeasure, number_of, number_or, text_of
-from descant_tokenizers.scores.written import Report, WrittenNote, WrittenPart
+from descant_tokenizers.scores.written import Report, WrittenGrace, WrittenNote, WrittenPart
 
 _SYLLABIC: dict[tuple[bool, bool], Literal["single", "begin", "middle", "end"]] = {
     (True, True): "single",
@@ -32,6 +32,7 @@ _MAX_NOTES = 200_000  # of a part, with measures that a sign repeats
 _MAX_MISSING = 50_000  # measures that a timewise score leaves out
 # Elements that neither sound nor belong to the text: layout, and what note values and other elements already say.
 _LAYOUT = frozenset({"print", "bookmark", "link", "grouping", "listening"})
+_SYMBOL_GROUPS = ("articulations", "ornaments", "technical")
 _SHOWN_OTHERWISE = frozenset({"tied", "tuplet", "slur", "fermata", "accidental-mark", "footnote", "level"})
 
 
@@ -55,8 +56,10 @@ class PartParser:
         self._measure = -1
         self._begins: list[tuple[Fraction, int]] = []  # of the measures so far: onset and index of the first note
         self._repeated = 0  # measures that a repeat sign such as `%` plays again
-        self._graces: dict[str, list[tuple[list[int], Fraction, bool]]] = {}
-        self._open_slurs: dict[str, WrittenNote] = {}
+        self._graces: dict[str, list[WrittenGrace]] = {}
+        self._open_slurs: dict[str, WrittenNote | WrittenGrace] = {}
+        self._early_ends: dict[str, WrittenNote] = {}  # of slurs that begin further below in the measure
+        self._open_hairpins: dict[str, tuple[Fraction, bool]] = {}
         self._verses: dict[str, int] = {}
 
     def parse(self, measure: Element, start: Fraction) -> WrittenMeasure:
@@ -68,7 +71,7 @@ class PartParser:
         """
         self._start = self._cursor = self._reach = start
         self._measure += 1
-        directions = Directions(self.part, self.report, start)
+        directions = Directions(self.part, self.report, start, self._open_hairpins)
         num_before = len(self.part.notes)
         self._begins.append((start, num_before))
         for element in measure:
@@ -91,6 +94,7 @@ class PartParser:
         if self._repeated and len(self.part.notes) == num_before:
             self._repeat_measure()
         directions.end_measure(self._reach)
+        self._drop_early_ends()
         length = self._reach - start
         has_notes = len(self.part.notes) > num_before
         return WrittenMeasure(length, self._meter, measure.get("implicit") == "yes", has_notes)
@@ -99,6 +103,15 @@ class PartParser:
         """Count what was never completed."""
         if left := sum(len(graces) for graces in self._graces.values()):
             self.report.dropped["grace note without a note"] += left
+        if self._open_slurs:
+            self.report.dropped["slur without an end"] += len(self._open_slurs)
+        if self._open_hairpins:
+            self.report.dropped["hairpin without an end"] += len(self._open_hairpins)
+
+    def _drop_early_ends(self) -> None:
+        if self._early_ends:
+            self.report.dropped["slur without a beginning"] += len(self._early_ends)
+            self._early_ends = {}
 
     def _repeat_measure(self) -> None:
         """Write out a measure that a sign says again."""
@@ -111,7 +124,9 @@ class PartParser:
             raise InputError("The file repeats measures of too many notes. Cut it into shorter files.")
         for note in self.part.notes[first:last]:
             onset, end = note.onset + shift, note.end + shift
-            self.part.notes.append(replace(note, onset=onset, end=end, measure=self._measure, lyrics=(), head=None))
+            graces = [replace(grace) for grace in note.graces]
+            copy = replace(note, onset=onset, end=end, measure=self._measure, lyrics=(), graces=graces, head=None)
+            self.part.notes.append(copy)
             self.part.voices.add((self._measure, note.staff, note.voice))
             self._reach = max(self._reach, end)
         if len(self.part.notes) > self._max_notes:
@@ -224,13 +239,21 @@ class PartParser:
         number, _ = self._sounding(pitch)
         pending = self._graces.setdefault(text_of(element, "voice") or "1", [])
         if is_chord and pending:
-            pending[-1][0].append(number)
+            pending[-1].pitches.append(number)
             return
         grace = element.find("grace")
         has_slash = grace is not None and grace.get("slash", "no") == "yes"
-        pending.append(([number], TYPES.get(text_of(element, "type"), Fraction(1, 2)), has_slash))
-        for slur in element.findall("notations/slur"):
-            self.report.dropped["slur of a grace note"] += slur.get("type") == "start"
+        own = WrittenGrace([number], TYPES.get(text_of(element, "type"), Fraction(1, 2)), has_slash)
+        pending.append(own)
+        for notation in (child for each in element.findall("notations") for child in each):
+            if notation.tag == "slur" and notation.get("type") == "start":
+                self._open_slurs[notation.get("number", "1")] = own
+            elif notation.tag == "slur" and notation.get("type") == "stop":
+                self._open_slurs.pop(notation.get("number", "1"), None)
+                self.report.dropped["slur that ends at a grace note"] += 1
+            elif notation.tag in _SYMBOL_GROUPS:
+                for child in notation:
+                    self.report.elements[child.tag] += child.tag not in _SHOWN_OTHERWISE
 
     def _add(self, element: Element, pitch: Element, onset: Fraction, length: Fraction, staff: int) -> None:
         number, spelling = self._sounding(pitch)
@@ -252,27 +275,44 @@ class PartParser:
         if self._chord_place == 0 and note.voice in self._graces:
             note.graces = self._graces.pop(note.voice)
         self.part.notes.append(note)
-        for notation in (child for each in notations for child in each):
+        children = [child for each in notations for child in each]
+        for notation in sorted(children, key=lambda child: child.get("type") != "stop"):
             self._take_notation(note, notation)
 
     def _take_notation(self, note: WrittenNote, notation: Element) -> None:
         if notation.tag == "fermata":
             note.has_fermata = True
         elif notation.tag == "slur":
-            number, kind = notation.get("number", "1"), notation.get("type")
-            if kind == "stop" and number in self._open_slurs:
-                self.part.slurs.append((self._open_slurs.pop(number), note))
-            elif kind == "start":
-                self._open_slurs[number] = note
-        elif notation.tag in ("articulations", "ornaments", "technical"):
-            for child in notation:
-                if child.tag not in _SHOWN_OTHERWISE:
-                    self.report.elements[child.tag] += 1
+            self._take_slur(note, notation.get("number", "1"), notation.get("type", ""))
+        elif notation.tag in _SYMBOL_GROUPS or notation.tag == "arpeggiate":
+            for child in notation if notation.tag in _SYMBOL_GROUPS else (notation,):
+                self._take_symbol(note, child)
         elif notation.tag == "dynamics":
             for child in notation:
                 self.part.words.append(Directions.dynamic(child, note.onset))
         elif notation.tag not in _SHOWN_OTHERWISE:
             self.report.elements[notation.tag] += notation.get("type") != "stop"
+
+    def _take_slur(self, note: WrittenNote, number: str, kind: str) -> None:
+        if kind == "stop" and number in self._open_slurs:
+            self.part.slurs.append((self._open_slurs.pop(number), note))
+        elif kind == "stop":
+            self._early_ends[number] = note
+        elif kind == "start" and number in self._early_ends and self._early_ends[number].onset > note.onset:
+            self.part.slurs.append((note, self._early_ends.pop(number)))
+        elif kind == "start":
+            if number in self._open_slurs:
+                self.report.dropped["slur without an end"] += 1
+            self._open_slurs[number] = note
+
+    def _take_symbol(self, note: WrittenNote, element: Element) -> None:
+        name = element.tag
+        if name == "tremolo" and element.get("type", "single") == "single":
+            name = f"tremolo-{(element.text or '').strip()}"
+        if name in SYMBOLS:
+            note.symbols += (name,)
+        elif name not in _SHOWN_OTHERWISE:
+            self.report.elements[element.tag] += 1
 
     def _lyrics(self, element: Element) -> list[Lyric]:
         found = []

@@ -1,0 +1,156 @@
+"""Marks of given notes in sheet music: syllables, grace notes, fermatas, articulations and slurs.
+
+Units: quarter notes, as exact fractions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+
+from music21 import articulations, chord, duration, expressions, note, pitch, spanner
+
+from descant_tokenizers.rendering.layers import NoteGroup, Voice
+from descant_tokenizers.rendering.signs import EXTENDED, LINE_END, AnyStream
+from descant_tokenizers.scores.marks import GracePlace, Marks, PartPlace
+
+_ARTICULATIONS: dict[str, Callable[[], articulations.Articulation]] = {
+    "accent": articulations.Accent,
+    "strong-accent": articulations.StrongAccent,
+    "staccato": articulations.Staccato,
+    "staccatissimo": articulations.Staccatissimo,
+    "tenuto": articulations.Tenuto,
+    "detached-legato": articulations.DetachedLegato,
+    "spiccato": articulations.Spiccato,
+    "stress": articulations.Stress,
+    "unstress": articulations.Unstress,
+    "breath-mark": articulations.BreathMark,
+    "caesura": articulations.Caesura,
+    "up-bow": articulations.UpBow,
+    "down-bow": articulations.DownBow,
+    "open-string": articulations.OpenString,
+    "thumb-position": articulations.StringThumbPosition,
+    "stopped": articulations.Stopped,
+}
+_ORNAMENTS: dict[str, Callable[[], expressions.Expression]] = {
+    "trill-mark": expressions.Trill,
+    "mordent": expressions.Mordent,
+    "inverted-mordent": expressions.InvertedMordent,
+    "turn": expressions.Turn,
+    "inverted-turn": expressions.InvertedTurn,
+    "arpeggiate": expressions.ArpeggioMark,
+}
+_AT_END = ("breath-mark", "caesura")
+
+
+class NoteMarks:
+    """Attaches the marks of given notes to the music21 elements that show them.
+
+    Args:
+        marks: The marks.
+        spell: Spells a pitch at an onset.
+    """
+
+    def __init__(self, marks: Marks, spell: Callable[[int, Fraction], pitch.Pitch]) -> None:
+        self._marks, self._spell = marks, spell
+        self._fermatas: dict[int, list[Fraction]] = {}  # onsets by pitch
+        for onset, number in marks.fermatas:
+            self._fermatas.setdefault(number, []).append(onset)
+        self._homes: dict[int, AnyStream] = {}  # the music21 part of each part of the marks
+        self._ends: dict[PartPlace, list[note.NotRest]] = {}  # first and last element of each given note
+        self._graces: dict[GracePlace, note.NotRest] = {}
+
+    def home(self, part: int | None) -> AnyStream | None:
+        """Return the music21 part that shows a part of the marks, None if it is not shown."""
+        return None if part is None else self._homes.get(part)
+
+    def settle(self, voice: Voice, part: AnyStream) -> None:
+        """Say which music21 part shows a voice."""
+        if voice.part is not None:
+            self._homes[voice.part] = part
+
+    def attach(
+        self,
+        element: note.NotRest,
+        voice: Voice,
+        group: NoteGroup,
+        *,
+        is_first: bool,
+        is_last: bool,
+        is_upper: bool | None,
+    ) -> None:
+        """Attach the marks of a group to one of its elements: the first has the syllables, the last the fermata."""
+        if is_first:
+            self._put_lyrics(element, voice, group)
+        symbols = [name for place in _given_places(voice, group) for name in self._marks.symbols.get(place, ())]
+        for name in dict.fromkeys(symbols):
+            if is_last if name in _AT_END else is_first:
+                _put_symbol(element, name)
+        for place in _given_places(voice, group):
+            self._ends.setdefault(place, []).append(element)
+        if is_last and self._has_fermata(group):
+            mark = expressions.Fermata()
+            mark.type = "inverted" if is_upper is False else "upright"
+            element.expressions.append(mark)
+
+    def graces(self, voice: Voice, group: NoteGroup) -> Iterator[note.GeneralNote]:
+        """Yield the grace notes before a group."""
+        for place in _given_places(voice, group):
+            for number, own in enumerate(self._marks.graces.get(place, ())):
+                heads = [note.Note(self._spell(each, group.onset)) for each in own.pitches]
+                element: note.NotRest = heads[0] if len(heads) == 1 else chord.Chord(heads)
+                element.duration = duration.Duration(quarterLength=own.length)
+                grace = element.getGrace()
+                grace.duration.slash = own.has_slash
+                self._graces[(*place, number)] = grace
+                yield grace
+
+    def write_slurs(self) -> None:
+        """Write the slurs between given notes, and from grace notes to given notes."""
+        pairs = [(self._ends[first][0], first, last) for first, last in self._marks.slurs if first in self._ends]
+        pairs += [
+            (self._graces[first], first[:3], last) for first, last in self._marks.grace_slurs if first in self._graces
+        ]
+        for element, first, last in pairs:
+            if last in self._ends and (home := self.home(first[0])) is not None:
+                home.insert(0, spanner.Slur(element, self._ends[last][-1]))
+
+    def _put_lyrics(self, element: note.NotRest, voice: Voice, group: NoteGroup) -> None:
+        for place in _given_places(voice, group):
+            lyrics = self._marks.lyrics.get(place, ())
+            for each in lyrics:
+                text = (each.text or LINE_END) + EXTENDED * each.is_extended
+                element.lyrics.append(note.Lyric(text, number=each.verse, syllabic=each.syllabic, applyRaw=True))
+            if lyrics:
+                return
+
+    def _has_fermata(self, group: NoteGroup) -> bool:
+        """Return True if a note has a fermata, or ends together with another voice's note that has one."""
+        if group.end in self._marks.fermata_ends:
+            return True
+        return any(
+            group.onset <= onset < group.end
+            for number, given in group.pitches
+            if given
+            for onset in self._fermatas.get(number, ())
+        )
+
+
+def _given_places(voice: Voice, group: NoteGroup) -> Iterator[PartPlace]:
+    """Yield the places of given notes of a part in the file."""
+    if voice.part is not None:
+        for number, given in group.pitches:
+            if given:
+                yield voice.part, group.time, number
+
+
+def _put_symbol(element: note.NotRest, name: str) -> None:
+    """Put an articulation, ornament or technique on a note."""
+    if name in _ARTICULATIONS:
+        element.articulations.append(_ARTICULATIONS[name]())
+    elif name in _ORNAMENTS:
+        element.expressions.append(_ORNAMENTS[name]())
+    else:
+        tremolo = expressions.Tremolo()
+        tremolo.numberOfMarks = int(name.rpartition("-")[2])
+        element.expressions.append(tremolo)
