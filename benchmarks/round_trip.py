@@ -76,20 +76,24 @@ def contents(score: ScoreTick) -> list[list[tuple[int, int, int]]]:
 
 def words_of(marks: Marks) -> set[tuple[Any, ...]]:
     """Return the syllables of each part by onset (one under a chord belongs to all of its notes), and the words."""
-    syllables = {(part, onset, lyric) for (part, onset, _), lyrics in marks.lyrics.items() for lyric in lyrics}
+    syllables: set[tuple[Any, ...]] = {
+        (part, onset, lyric) for (part, onset, _), lyrics in marks.lyrics.items() for lyric in lyrics
+    }
     return syllables | {(each.part, each.onset, each.text) for each in marks.words}
 
 
 def slurs_of(marks: Marks) -> set[tuple[Any, ...]]:
     """Return the slurs and grace notes of each part by their onsets, likewise."""
-    slurs = {(first[0], first[1], last[1]) for first, last in marks.slurs}
+    slurs: set[tuple[Any, ...]] = {(first[0], first[1], last[1]) for first, last in marks.slurs}
     slurs |= {(first[0], first[1], "grace", first[3], last[1]) for first, last in marks.grace_slurs}
     return slurs | {(part, onset, graces) for (part, onset, _), graces in marks.graces.items()}
 
 
 def symbols_of(marks: Marks) -> set[tuple[Any, ...]]:
     """Return the articulations of each part by onset, and its hairpins."""
-    symbols = {(part, onset, name) for (part, onset, _), names in marks.symbols.items() for name in names}
+    symbols: set[tuple[Any, ...]] = {
+        (part, onset, name) for (part, onset, _), names in marks.symbols.items() for name in names
+    }
     return symbols | {(each.part, each.onset, each.end, each.is_louder) for each in marks.hairpins}
 
 

@@ -59,8 +59,10 @@ def authors_of(lines: Sequence[str]) -> Authors:
                     found[kind][-1] += f" {text}"
                 continue
             latest = ["rights"] if _RIGHTS.match(text) else list(kinds)
-            for kind in latest or ("music",):
+            for kind in latest:
                 found[kind].append(text)
+            if not latest:
+                found["music"].append(text)
     music = found["music"] or found["setting"]
     return Authors(
         tuple(_named(text) for text in found["words"]),

@@ -100,7 +100,7 @@ class Directions:
             elif child.tag not in _IGNORED:
                 self._report.elements[child.tag] += child.get("type") not in ("stop", "continue", "change")
         text = printable("".join(texts), _MAX_WORDS)
-        if metronomes and not text and last_words is not None and last_words.onset == time:
+        if metronomes and not text and last_words is not None and last_words.is_above and last_words.onset == time:
             words = self._part.words
             place = next(i for i in range(len(words) - 1, -1, -1) if words[i] is last_words)
             words[place] = replace(last_words, kind="tempo")
