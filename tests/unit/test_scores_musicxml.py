@@ -153,6 +153,18 @@ def test_marks_go_to_the_note_that_a_tie_continues() -> None:
     assert result.marks.slurs == ()
 
 
+def test_an_end_of_a_hairpin_or_slur_may_be_written_before_its_beginning() -> None:
+    wedge = "<direction><direction-type><wedge type='{}' number='1'/></direction-type></direction>".format
+    slur = "<notations><slur type='{}' number='1'/></notations>".format
+    upper = note("C", 8) + note("D", 8, more=slur("stop")) + wedge("stop")
+    lower = (
+        "<backup><duration>16</duration></backup>" + wedge("diminuendo") + note("C", 16, more=slur("start"), octave=4)
+    )
+    marks = read([START + upper + lower]).marks
+    assert [(each.onset, each.end, each.is_louder) for each in marks.hairpins] == [(0, 4, False)]
+    assert marks.slurs == (((0, 0, 60), (0, 2, 74)),)
+
+
 def test_directions_are_words_of_their_kinds() -> None:
     directions = (
         "<direction><direction-type><rehearsal>A</rehearsal></direction-type></direction>"
@@ -170,7 +182,7 @@ def test_directions_are_words_of_their_kinds() -> None:
     ]
     assert [round(event.qpm) for event in result.score.tempos] == [90]
     assert [(mark.unit, mark.per_minute) for mark in result.marks.metronomes] == [(Fraction(3, 2), 60)]
-    assert result.repairs == ["dropped: 1 other mark (wedge)"]
+    assert result.repairs == ["dropped: 1 hairpin without an end"]
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ class Directions:
         self, part: WrittenPart, report: Report, start: Fraction, hairpins: dict[str, tuple[Fraction, bool]]
     ) -> None:
         self._part, self._report, self._start, self._hairpins = part, report, start, hairpins
+        self._wedges: list[tuple[Fraction, Element]] = []
         self._at_end: list[RepeatSign] = []  # signs that take effect at the end of the measure
         self._ends_ending = False
         self._last_words: Words | None = None  # words of the direction just before, which may be a tempo
@@ -62,7 +63,9 @@ class Directions:
             self._take_direction(element, time)
 
     def end_measure(self, end: Fraction) -> None:
-        """Place the signs that take effect at the end of the measure."""
+        """Place the signs that take effect at the end of the measure, and the hairpins: an end may be written first."""
+        for time, wedge in sorted(self._wedges, key=lambda each: (each[0], each[1].get("type") != "stop")):
+            self._take_wedge(wedge, time)
         signs = self._part.signs
         signs += [replace(sign, time=end) for sign in self._at_end]
         if self._ends_ending:
@@ -96,7 +99,7 @@ class Directions:
                 if not sounds:
                     self._add_sign("segno" if child.tag == "segno" else "coda", time)
             elif child.tag == "wedge":
-                self._take_wedge(child, time)
+                self._wedges.append((time, child))
             elif child.tag not in _IGNORED:
                 self._report.elements[child.tag] += child.get("type") not in ("stop", "continue", "change")
         text = printable("".join(texts), _MAX_WORDS)
