@@ -38,7 +38,7 @@ class Family:
     def make(self, size: int = SIZE) -> bytes:
         """Return a file of about `size` bytes."""
         count = min(self.num_max, max(1, (size - len(self.head) - len(self.tail)) // len(self.unit)))
-        if _NUMBER in self.unit:
+        if _NUMBER in self.unit and self.suffix != ".mid":  # where it is a byte
             pieces = self.unit.split(_NUMBER)
             body = "".join(str(index).join(pieces) for index in range(count))[: size - len(self.head)]
             body = body[: body.rfind(pieces[-1]) + len(pieces[-1])] if pieces[-1] else body

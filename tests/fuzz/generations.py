@@ -18,7 +18,7 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -116,8 +116,8 @@ def _score(rng: random.Random, voices: list[str]) -> ScoreTick:
     return score
 
 
-def check(case: Case, sample: Sample) -> Iterator[str]:
-    """Yield what is wrong with a result."""
+def check(case: Case, sample: Sample, phrases: Sequence[int] = ()) -> Iterator[str]:
+    """Yield what is wrong with a sample, given the bars in which phrases end."""
     request, score = case.request, sample.score
     assert request.score is not None
     again = parse_score(Path("result.mid"), score.dumps_midi()).score
@@ -143,15 +143,19 @@ def check(case: Case, sample: Sample) -> Iterator[str]:
         notes = sorted(track.notes, key=lambda note: note.time)
         if any(before.end > note.time for before, note in itertools.pairwise(notes)):
             yield f"two notes of {track.name} sound at once"
-    yield from _parallels(sample)
+    ending = [bar for bar in bars_of(score) if bar.number in phrases]
+    yield from _parallels(sample, [range(bar.start_ticks, bar.end_ticks) for bar in ending])
 
 
 def _notes(score: ScoreTick) -> list[tuple[str, int, int, int]]:
     return sorted((t.name, n.time, n.duration, n.pitch) for t in score.tracks for n in t.notes)
 
 
-def _parallels(sample: Sample) -> Iterator[str]:
-    """Yield each motion from a perfect fifth or octave to another one of two voices that move at once."""
+def _parallels(sample: Sample, ends: Sequence[range]) -> Iterator[str]:
+    """Yield each motion from a perfect fifth or octave to another one of two voices that move at once.
+
+    Octaves in contrary motion count outside the bars in which phrases end.
+    """
     steps: dict[str, dict[int, tuple[int, int]]] = {}
     for track in sample.score.tracks:
         notes = sorted(track.notes, key=lambda note: note.time)
@@ -165,7 +169,7 @@ def _parallels(sample: Sample) -> Iterator[str]:
             (a, b), (c, d) = own[tick], theirs[tick]
             interval = abs(a - c) % 12
             is_alike = interval in _PERFECT and abs(b - d) % 12 == interval
-            is_parallel = is_alike and ((b > a) == (d > c) or interval == 0)
+            is_parallel = is_alike and ((b > a) == (d > c) or (interval == 0 and not any(tick in bar for bar in ends)))
             if is_parallel and {(one, tick, b), (other, tick, d)} & sample.added:
                 yield f"parallel {'fifths' if interval else 'octaves'} of {one} and {other} at tick {tick}"
 
@@ -178,7 +182,7 @@ def run(generator: MusicGenerator, case: Case) -> tuple[str, list[str]]:
         return f"refused: {re.sub(r'[0-9]+', 'N', str(error))[:120]}", []
     except Exception:
         return "defect", [traceback.format_exc()]
-    found = [each for sample in result.samples for each in check(case, sample)]
+    found = [each for sample in result.samples for each in check(case, sample, result.phrases)]
     return f"{case.request.task}: written", found
 
 

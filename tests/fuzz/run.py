@@ -15,6 +15,7 @@ No input may end in anything but a score, tokens or an `InputError` of one sente
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import sys
@@ -32,7 +33,7 @@ Kind = Literal[
 ]
 HANG_SECONDS = 5.0
 #: A machine that is stopped or overloaded lets time pass in which an input does not run.
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 600.0
 
 
 @dataclass
@@ -123,6 +124,8 @@ class _Worker:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for process in self._processes():
+            process.kill()
         self._process.kill()
         self._process.join()
 
@@ -141,11 +144,24 @@ class _Worker:
             self._process.join()
             return index, "defect", f"the process died with exit code {self._process.exitcode}", 0.0, 0
 
-    def _cpu_seconds(self) -> float:
+    def _processes(self) -> list[Any]:
+        """Return the process and its copies."""
         import psutil
 
-        times = psutil.Process(self._process.pid).cpu_times()
-        return float(times.user + times.system)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            own = psutil.Process(self._process.pid)
+            return [*own.children(recursive=True), own]
+        return []
+
+    def _cpu_seconds(self) -> float:
+        """Return the CPU time of the process and its copies, past and present."""
+        import psutil
+
+        total = 0.0
+        for process in self._processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                total += sum(process.cpu_times()[:4])  # user, system, and those of copies that ended
+        return total
 
 
 def _work(*arguments: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import resource
 import sys
@@ -128,14 +129,33 @@ def work(kind: str, seed: int, first: int, last: int, answers: Connection) -> No
     """Run inputs `first` up to but not including `last`, one answer each, after one that reports the imports."""
     sys.stderr.flush()
     target, seeds = _target(kind), mutations.load_seeds(kind)
-    limit = _memory("VmSize") + MAX_EXTRA_BYTES
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     answers.send(_memory("VmRSS"))
+    if kind != "families":
+        _limit_memory()
     with tempfile.TemporaryDirectory(prefix="descant-fuzz-") as folder:
         for index in range(first, last):
             path = Path(folder, f"input{mutations.suffix_of(kind, index)}")
             path.write_bytes(mutations.make(kind, seed, index, seeds))
-            answers.send(_run(target, path, index))
+            if kind == "families":
+                _run_apart(target, path, index, answers)
+            else:
+                answers.send(_run(target, path, index))
+
+
+def _run_apart(target: AnyTarget, path: Path, index: int, answers: Connection) -> None:
+    """Run a large input in a copy of this process, which leaves no memory behind."""
+    child = os.fork()
+    if child == 0:
+        _limit_memory()
+        answers.send(_run(target, path, index))
+        os._exit(0)
+    if os.waitpid(child, 0)[1] != 0:
+        os._exit(1)
+
+
+def _limit_memory() -> None:
+    limit = _memory("VmSize") + MAX_EXTRA_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
 def _target(kind: str) -> AnyTarget:

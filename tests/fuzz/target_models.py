@@ -12,7 +12,6 @@ from descant_modeling.api import load_generator
 from descant_modeling.common.config import build_config, load_values
 from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.generation.base import Request
-from descant_modeling.objectives import objective_of
 from descant_tokenizers.common.errors import InputError
 
 
@@ -50,6 +49,11 @@ class ConfigTarget:
 
     names_file = False  # an override is named instead
 
+    def __init__(self) -> None:
+        from descant_modeling.objectives import objective_of  # imports PyTorch
+
+        self._objective_of = objective_of
+
     def feed(self, path: Path) -> str:
         """Build, and say what was built.
 
@@ -60,6 +64,6 @@ class ConfigTarget:
         file = path.with_suffix("")
         file.write_bytes(plan["yaml"].encode("utf-8", "surrogatepass"))
         values, where = load_values(file)
-        config = build_config(objective_of(values, where).config, values, where, plan["overrides"])
+        config = build_config(self._objective_of(values, where).config, values, where, plan["overrides"])
         json.dumps(config.to_dict())
         return ""

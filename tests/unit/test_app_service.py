@@ -17,7 +17,7 @@ from descant_modeling.app.jobs import Job, StoppedError
 from descant_modeling.app.media import engraved, stems_of, zip_of
 from descant_modeling.app.requests import AppLimits, Locks, PageRequest
 from descant_modeling.app.service import Service, example_files
-from descant_modeling.app.sessions import Clock, Session, Sessions, Take, details, runs_of
+from descant_modeling.app.sessions import Clock, RecentTakes, Session, Sessions, Take, details, runs_of
 from descant_modeling.app.words import for_page
 from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.evaluation.rules import reference_rates
@@ -347,6 +347,19 @@ def test_a_score_is_engraved_in_any_thread_as_narrow_as_a_phone(service: Service
     thread.start()
     thread.join()
     assert 'width="340px"' in pages[0]
+
+
+def test_only_takes_that_were_used_last_keep_sheet_music_and_sound(service: Service, session: Session) -> None:
+    recent = RecentTakes(2)
+    takes = [_write(service, session)[0] for _ in range(3)]
+    pages = []
+    for take in (*takes, takes[0]):
+        recent.use(take)
+        take.stems["Alto"] = b"sound"
+        pages.append(engraved(take.renderings["open"], 700)["svg"])
+    assert [sorted(take.stems) for take in takes] == [["Alto"], [], ["Alto"]]
+    assert ["renderings" in vars(take) for take in takes] == [True, False, True]
+    assert pages[0] == pages[3]
 
 
 def test_stems_are_heard_and_everything_is_in_the_archive(service: Service, session: Session) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from descant_tokenizers.common.errors import InputError, printable
-from descant_tokenizers.common.files import atomic_write, free_outputs
+from descant_tokenizers.common.files import atomic_write, free_outputs, rendering_name
 
 
 def test_a_file_appears_complete_under_its_name(tmp_path: Path) -> None:
@@ -101,3 +101,15 @@ def test_an_error_splits_into_the_problem_and_the_remedy() -> None:
 def test_printable_keeps_one_line_of_text() -> None:
     assert printable("  Vio\x1b[31mlin\n\tII\0 ", 80) == "Vio [31mlin II"
     assert printable("é" * 10, 5) == "éééé…"
+
+
+@pytest.mark.parametrize("name", ["", ".", "/"])
+def test_a_folder_has_no_rendering(name: str) -> None:
+    with pytest.raises(InputError, match=r"is a folder\. Give the name of a file\.$"):
+        rendering_name(Path(name), ["svg"], Path(name))
+
+
+def test_an_error_is_one_line_that_a_terminal_does_not_obey() -> None:
+    assert str(InputError("\x1b[31mred\n\0.mid\x85 is empty. Export it.")) == (
+        "\ufffd[31mred\ufffd\ufffd.mid\ufffd is empty. Export it."
+    )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -144,3 +146,17 @@ def test_the_melody_of_each_case_is_found(case: str) -> None:
     names = {"mid_melody_in_german.mid": "Melodie", "mid_name_latin1.mid": "Mélodie à Noël"}
     if case in names:
         assert pick_melody(result.score).track.name == names[case]
+
+
+def test_a_track_of_two_programs_is_read_without_importing_miditok(tmp_path: Path) -> None:
+    """It would import PyTorch, which takes seconds and most of the memory that a reader may use."""
+    path = tmp_path / "two.mid"
+    path.write_bytes(midi(program(0) + note(60) + program(40) + note(62)))
+    code = (
+        "import pathlib, sys; from descant_tokenizers.scores.reading import parse_score\n"
+        "path = pathlib.Path(sys.argv[1]); print(parse_score(path, path.read_bytes()).repairs)\n"
+        "assert not {'miditok', 'torch'} & sys.modules.keys()"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Violin" in done.stdout

@@ -7,6 +7,7 @@ import json
 import threading
 import zipfile
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def stems_of(take: Take, check: Check = no_check) -> dict[str, bytes]:
                 soundfile.write(file, samples, rate, format="FLAC", subtype="PCM_16")
                 encoded[name] = file.getvalue()
             take.stems.update(encoded)
-    return take.stems
+        return dict(take.stems)  # another take may push it out
 
 
 def files_of(
@@ -87,7 +88,7 @@ def zip_of(takes: Sequence[Take], check: Check = no_check) -> bytes:
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
         for take in takes:
-            rendering, name = take.renderings["open"], Path(f"take-{take.number}")
+            rendering, name = replace(take.renderings["open"]), Path(f"take-{take.number}")  # not kept
             for files in files_of(rendering, name, DEFAULT_FORMATS, check)[0].values():
                 for file, content in files.items():
                     archive.writestr(file, content)

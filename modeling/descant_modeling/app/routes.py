@@ -16,7 +16,7 @@ from descant_modeling.app.jobs import Check, within
 from descant_modeling.app.media import engraved, stems_of, zip_of
 from descant_modeling.app.requests import AppLimits
 from descant_modeling.app.service import Service
-from descant_modeling.app.sessions import details
+from descant_modeling.app.sessions import RecentTakes, details
 from descant_modeling.app.words import for_page
 from descant_tokenizers.common.errors import InputError, printable
 
@@ -24,13 +24,15 @@ ASSETS = Path(__file__).parent / "assets"
 ROUTES_PREFIX = "/descant"
 _ASSET_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
+_NUM_RECENT = 4  # takes whose sheet music and sound stay in memory: up to 30 MB each
+
 Value = TypeVar("Value")
 
 
 def make_router(service: Service) -> APIRouter:
     """Return the routes; they raise an `InputError` for `answer_input_error`."""
     router = APIRouter(prefix=ROUTES_PREFIX)
-    sessions = service.sessions
+    sessions, recent = service.sessions, RecentTakes(_NUM_RECENT)
 
     def in_time(work: Callable[[Check], Value]) -> Value:
         return within(service.limits.request_seconds, work)
@@ -69,13 +71,13 @@ def make_router(service: Service) -> APIRouter:
 
     @router.get("/music/{token}/{number}/score.json")
     def score(token: str, number: int, width: int = 900, staves: str = "open") -> JSONResponse:
-        take = sessions.find(token).take(number)
+        take = recent.use(sessions.find(token).take(number))
         rendering = take.renderings.get(staves, take.renderings["open"])
         return JSONResponse(in_time(lambda check: engraved(rendering, width, check)))
 
     @router.get("/music/{token}/{number}/{voice}.flac")
     def sound(token: str, number: int, voice: str) -> Response:
-        take = sessions.find(token).take(number)
+        take = recent.use(sessions.find(token).take(number))
         stems = in_time(lambda check: stems_of(take, check))
         if voice not in stems:
             raise InputError(f"There is no voice '{printable(voice, 60)}'. Choose {', '.join(stems)}.")

@@ -27,7 +27,7 @@ from descant_tokenizers.rendering.spelling import parse_key
 from descant_tokenizers.rendering.write import Rendering
 from descant_tokenizers.scores import VOICES, bars_of
 
-__all__ = ["AddedNotes", "Clock", "Session", "Sessions", "Take", "details", "runs_of"]
+__all__ = ["AddedNotes", "Clock", "RecentTakes", "Session", "Sessions", "Take", "details", "runs_of"]
 
 AddedNotes = frozenset[tuple[str, int, int]]
 
@@ -118,6 +118,29 @@ class Take:
             )
             for layout in layouts
         }
+
+    def forget(self) -> None:
+        """Drop its sheet music and sound, which are made again on request."""
+        self.stems.clear()
+        self.__dict__.pop("renderings", None)
+
+
+class RecentTakes:
+    """The takes that were looked at or heard last; the others keep no sheet music and no sound, which are large."""
+
+    def __init__(self, num_kept: int) -> None:
+        self._num_kept = num_kept
+        self._takes: OrderedDict[Take, None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def use(self, take: Take) -> Take:
+        """Note that a take is used, and return it."""
+        with self._lock:
+            self._takes[take] = None
+            self._takes.move_to_end(take)
+            while len(self._takes) > self._num_kept:
+                self._takes.popitem(last=False)[0].forget()
+        return take
 
 
 def details(take: Take) -> dict[str, Any]:

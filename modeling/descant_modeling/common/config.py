@@ -17,7 +17,7 @@ from descant_tokenizers.common.errors import InputError, printable
 
 Config = typing.TypeVar("Config")
 
-_MAX_CHARACTERS = 10**6
+_MAX_CHARACTERS = 50_000  # PyYAML reads 20,000 a second
 _MAX_NUMBER = 2**53
 _SHORT = reprlib.Repr()  # aliases can make values larger than any memory
 _SHORT.maxstring = _SHORT.maxother = 200

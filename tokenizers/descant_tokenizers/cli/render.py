@@ -63,7 +63,7 @@ def render_command(
         None if sound is None else parse_sounds(sound),
     )
     chosen_key = None if key is None else parse_key(key)
-    name = rendering_name(out or Path(file.stem), forms, file)
+    name = rendering_name(out or Path(file.stem or file), forms, file)
     check_outputs(name, 1, forms, force=force)
 
     from descant_tokenizers.rendering.write import Rendering, write_renderings

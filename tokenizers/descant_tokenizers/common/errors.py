@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _NOT_UTF8 = re.compile("[\ud800-\udfff]")  # Python's stand-ins for bytes that are not UTF-8
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")  # a terminal obeys them, and names of files may hold them
 
 EXTRAS = {
     **dict.fromkeys(("accelerate", "datasets", "pyarrow", "tensorboard", "torch", "transformers"), "train"),
@@ -25,8 +26,8 @@ class InputError(ValueError):
     """
 
     def __init__(self, message: str) -> None:
-        """Make an error; a file name that is not UTF-8 is shown with replacement characters."""
-        super().__init__(shown(message))
+        """Make an error of one line; characters that cannot be shown, as in odd file names, are replaced."""
+        super().__init__(_CONTROL.sub("\ufffd", shown(message)))
 
     @property
     def problem(self) -> str:

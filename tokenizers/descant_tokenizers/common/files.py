@@ -155,8 +155,10 @@ def rendering_name(stem: Path, formats: Sequence[str], source: Path) -> Path:
     """Return the name of the rendering of a file in the first of its formats; `stem` may have the suffix of any format.
 
     Raises:
-        InputError: A rendering would replace the file itself.
+        InputError: A rendering would replace the file itself, or `stem` is a folder such as `.` or `/`.
     """
+    if not stem.name:
+        raise InputError(f"{stem} is a folder. Give the name of a file.")
     if stem.suffix.lower() in FORMATS.values():
         stem = stem.with_suffix("")
     name = stem.with_name(f"{stem.name}{FORMATS[formats[0]]}")

@@ -5,7 +5,10 @@ symusic makes arrays of one track at a time, which takes longer than most uses o
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -28,9 +31,21 @@ def program_of(track: TrackTick) -> int:
 
 def program_name(program: int) -> str:
     """Return the General MIDI instrument of a program, or Drums."""
-    from miditok.constants import MIDI_INSTRUMENTS  # worker processes that only read scores start faster without it
+    return "Drums" if program == DRUMS else _program_names()[program]
 
-    return "Drums" if program == DRUMS else str(MIDI_INSTRUMENTS[program]["name"])
+
+@cache
+def _program_names() -> tuple[str, ...]:
+    """Return the names that miditok lists, without its package, which imports PyTorch where that is installed."""
+    package = importlib.util.find_spec("miditok")
+    assert package is not None, "miditok is a dependency"
+    assert package.origin is not None, "it has a file"
+    spec = importlib.util.spec_from_file_location("_miditok_constants", Path(package.origin).with_name("constants.py"))
+    assert spec is not None, "it ends in .py"
+    assert spec.loader is not None, "it ends in .py"
+    constants = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(constants)
+    return tuple(str(instrument["name"]) for instrument in constants.MIDI_INSTRUMENTS)
 
 
 def track_label(score: ScoreTick, index: int) -> str:
