@@ -64,7 +64,7 @@ def serve(descriptor: int) -> None:
     from descant_modeling.app.service import Service
 
     service = Service([])
-    service.generators["octaves"] = Octaves()  # type: ignore[assignment]
+    service.generators["octaves"] = Octaves()
     listening = socket.socket(fileno=descriptor)
     uvicorn.Server(uvicorn.Config(make_app(service), log_level="error", access_log=False)).run(sockets=[listening])
 

@@ -110,7 +110,7 @@ def test_a_plain_tone_plays_where_no_voices_can_be_played(stage: Any, monkeypatc
     def refuse(*_: Any) -> None:
         raise InputError("The score lasts 31 minutes, and at most 30 are played. Cut it.")
 
-    monkeypatch.setattr("descant_modeling.app.routes.render_stems", refuse)
+    monkeypatch.setattr("descant_modeling.app.media.render_stems", refuse)
     stage.echo.may_go_on.set()
     page = stage.open_page()
     page.type_tune("edcdeee")
