@@ -41,7 +41,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Metrics of a GAN's rolls for the valid windows.")
     parser.add_argument("--model", default="gan")
-    generator = load_gan(parser.parse_args().model).generator
+    generator = load_gan(parser.parse_args().model).network
     assert isinstance(generator, UNetGenerator), "this measures a GAN that harmonizes"
     data = load_rolls("chorales-rolls")
     melodies, train, valid = melody_of(data.valid), sounding(data.train), sounding(data.valid)

@@ -7,7 +7,7 @@
 
 The last command adds the figures of records/evaluate.py to the card of an embedded model; for a release, add `--tested
 2026-11-26_test`. A checkpoint that does not list the meters of its training pieces gets them from the corpora of its
-run. GANs are stored in fp16 (`save_gan`), causal models unchanged. The record's `metrics.json` is written
+run. GANs are stored in fp16 (`save_network`), causal models unchanged. The record's `metrics.json` is written
 by hand from the output of the commands in it; a GAN's card quotes it if it exists.
 """
 
@@ -23,7 +23,8 @@ from typing import Any
 
 import torch
 
-from descant_modeling.gan.checkpoints import BUILDERS, gan_card, load_gan, recorded_figures, save_gan
+from descant_modeling.gan.checkpoints import BUILDERS, gan_card, load_gan, recorded_figures
+from descant_modeling.models.networks import save_network
 from descant_modeling.models.checkpoints import (
     EMBEDDED,
     find_checkpoint,
@@ -133,7 +134,7 @@ def embed(run: str, name: str, folder: Path, facts: dict[str, str]) -> None:
         gan = load_gan(run)
         gan_meta = replace(gan.meta, training=gan.meta.training | facts)
         card = gan_card(gan_meta, measured_rolls(gan_meta.training, name))
-        save_gan(folder, gan.generator, gan_meta, card, torch.float16)
+        save_network(folder, gan.network, gan_meta, card, torch.float16)
         return
     checkpoint = load_checkpoint(run)
     corpora = {Path(corpus).name: digest for corpus, digest in checkpoint.meta.corpora.items()}

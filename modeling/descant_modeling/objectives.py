@@ -13,6 +13,8 @@ from descant_modeling.gan.config import GanConfig, MidinetConfig, RollGanConfig
 from descant_modeling.gan.run import prepare_gan_run
 from descant_modeling.jsb_grid.config import GridConfig
 from descant_modeling.jsb_grid.run import prepare_grid_run
+from descant_modeling.rnn.config import RnnConfig
+from descant_modeling.rnn.run import prepare_rnn_run
 from descant_modeling.training.config import RunConfig
 from descant_modeling.training.run import PreparedRun, RunContext, RunOptions, open_run, resumed_values, start_run
 from descant_modeling.training.scores import prepare_score_run
@@ -39,6 +41,7 @@ OBJECTIVES = {
     "roll-gan": Objective(RollGanConfig, prepare_gan_run),
     "midinet": Objective(MidinetConfig, prepare_gan_run),
     "grid": Objective(GridConfig, prepare_grid_run),
+    "rnn": Objective(RnnConfig, prepare_rnn_run),
 }
 
 

@@ -10,7 +10,8 @@ from datasets import Dataset, DatasetDict
 from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
 from descant_modeling import load
-from descant_modeling.gan.checkpoints import GanMeta, load_gan, save_gan
+from descant_modeling.gan.checkpoints import load_gan
+from descant_modeling.models.networks import NetworkMeta, save_network
 from descant_modeling.gan.data import load_melodies, load_rolls
 from descant_modeling.gan.midinet import MidinetGenerator
 from descant_modeling.gan.networks import RollGenerator
@@ -52,7 +53,7 @@ def test_two_steps_and_one_are_three(make_gan_trainer, kind):
     assert logged(whole) == logged(second)
 
     checkpoint = load_gan(str(whole.folder))
-    weights = checkpoint.generator.state_dict()
+    weights = checkpoint.network.state_dict()
     assert all(torch.equal(weights[name], tensor) for name, tensor in whole.task.pair.generator.state_dict().items())
     assert checkpoint.meta.objective == kind
     card = (checkpoint.folder / "README.md").read_text()
@@ -80,7 +81,7 @@ def untrained(tmp_path_factory):
         bars.out.weight[128:141, 0, 0, outside] = -10  # wherever a chord is given
     for kind, generator in (("midinet", bars), ("roll-gan", rolls)):
         found[kind] = tmp_path_factory.mktemp(kind)
-        save_gan(found[kind], generator, GanMeta({"none": "0"}, objective=kind), "untrained\n", torch.float16)
+        save_network(found[kind], generator, NetworkMeta({"none": "0"}, objective=kind), "untrained\n", torch.float16)
     return found
 
 

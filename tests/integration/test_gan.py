@@ -11,7 +11,8 @@ import pytest
 import torch
 from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
-from descant_modeling.gan.checkpoints import GanMeta, load_gan, save_gan
+from descant_modeling.gan.checkpoints import load_gan
+from descant_modeling.models.networks import NetworkMeta, save_network
 from descant_modeling.gan.data import load_rolls, sounding
 from descant_modeling.gan.generate import layout_of
 from descant_modeling.gan.networks import UNetGenerator, draw_noise
@@ -59,7 +60,7 @@ def test_the_checkpoint_writes_what_the_trainer_wrote(make_gan_trainer):
     trainer.train()
     trainer.log.close()
     checkpoint = load_gan(str(trainer.folder))
-    weights, trained = checkpoint.generator.state_dict(), trainer.task.pair.generator.state_dict()
+    weights, trained = checkpoint.network.state_dict(), trainer.task.pair.generator.state_dict()
     assert all(torch.equal(weights[name], tensor) for name, tensor in trained.items())
     assert checkpoint.meta.training["step"] == 1
     assert set(checkpoint.meta.training["metrics"]) >= {"non_empty_bars", "in_scale", "histogram_distance"}
@@ -106,7 +107,7 @@ def untrained(tmp_path_factory):
     with torch.no_grad():
         rolls = generator(-torch.ones(1, 1, 32, 128), draw_noise(1, torch.Generator().manual_seed(0)))
         generator.out.bias.sub_(torch.atanh(rolls).flatten(2).quantile(0.9, dim=2)[0])
-    save_gan(folder, generator, GanMeta({"none": "0"}, ((60, 81),) * 4), "untrained\n", torch.float16)
+    save_network(folder, generator, NetworkMeta({"none": "0"}, ((60, 81),) * 4), "untrained\n", torch.float16)
     return folder
 
 

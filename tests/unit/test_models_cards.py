@@ -11,7 +11,8 @@ from huggingface_hub import ModelCard
 from symusic.core import ScoreTick
 
 from descant_modeling.common import EMBEDDED_DEFAULT
-from descant_modeling.gan.checkpoints import BUILDERS, WORDINGS, GanMeta, gan_card, load_gan
+from descant_modeling.gan.checkpoints import BUILDERS, WORDINGS, gan_card, load_gan
+from descant_modeling.models.networks import NetworkMeta
 from descant_modeling.models.checkpoints import EMBEDDED, CheckpointMeta, load_checkpoint
 from descant_modeling.models.publishing import (
     NO_RULES,
@@ -96,7 +97,7 @@ def test_a_card_says_what_the_model_is_for(vocabulary):
 
 def gan_meta(objective, corpora, **metrics):
     ranges = ((55, 80),) if objective == "midinet" else ((60, 81), (52, 74), (46, 69), (36, 66))
-    return GanMeta(corpora, ranges, {"seed": 1, "metrics": metrics}, objective)
+    return NetworkMeta(corpora, ranges, {"seed": 1, "metrics": metrics}, objective)
 
 
 @pytest.mark.parametrize("objective", BUILDERS)

@@ -1,33 +1,16 @@
-"""Checkpoint folders of the GANs, and their model cards.
-
-A folder has `config.json` (the generator's sizes), `model.safetensors` (the generator, with batch norm statistics),
-`descant.json` (objective, corpora, ranges, facts about the run) and `README.md` (the model card).
-"""
+"""The GANs' checkpoints, which hold the generator with its batch norm statistics, and their model cards."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
-
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
 from descant_modeling.gan.metrics import METRIC_NAMES
 from descant_modeling.gan.midinet import MidinetGenerator
 from descant_modeling.gan.networks import RollGenerator, UNetGenerator
-from descant_modeling.models.checkpoints import (
-    FORMAT_VERSION,
-    META_FILE,
-    WEIGHTS_FILE,
-    ModelSource,
-    find_checkpoint,
-    read_ranges,
-)
+from descant_modeling.models.checkpoints import ModelSource, find_checkpoint
+from descant_modeling.models.networks import LoadedNetwork, NetworkMeta, load_network
 from descant_modeling.models.publishing import (
     PLACEHOLDER,
     SOURCES,
@@ -37,13 +20,10 @@ from descant_modeling.models.publishing import (
     table_of,
 )
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.common.files import read_json
 from descant_tokenizers.corpora import FREE_CORPORA
 from descant_tokenizers.pianoroll.melodies import MELODY_CORPUS
 from descant_tokenizers.pianoroll.windows import LONG_ROLLS_CORPUS, ROLLS_CORPUS
 from descant_tokenizers.scores import VOICES
-
-CONFIG_FILE = "config.json"
 
 AnyGenerator = UNetGenerator | MidinetGenerator | RollGenerator
 
@@ -55,81 +35,16 @@ BUILDERS: dict[str, Callable[[dict[str, Any]], AnyGenerator]] = {
 }
 
 
-@dataclass(frozen=True)
-class GanMeta:
-    """Contents of `descant.json`.
-
-    Attributes:
-        corpora: Names and hashes of the training corpora.
-        voice_ranges: (lowest, highest) MIDI pitch of each track in training.
-        training: Facts about the run: steps, seed, metrics, git revision.
-        objective: `gan`, `midinet` or `roll-gan`.
-        format_version: Version of this file's format.
-    """
-
-    corpora: dict[str, str] = field(default_factory=dict)
-    voice_ranges: tuple[tuple[int, int], ...] = ()
-    training: dict[str, Any] = field(default_factory=dict)
-    objective: str = "gan"
-    format_version: int = FORMAT_VERSION
-
-
-@dataclass(frozen=True)
-class GanCheckpoint:
-    """A loaded checkpoint, its generator in eval mode."""
-
-    generator: AnyGenerator
-    meta: GanMeta
-    folder: Path
-
-
-def save_gan(
-    folder: Path, generator: AnyGenerator, meta: GanMeta, card: str, dtype: torch.dtype = torch.float32
-) -> None:
-    """Write a complete checkpoint into an existing empty folder; weights in fp32, or in fp16 for half the size."""
-    tensors = {
-        name: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else tensor.dtype).contiguous()
-        for name, tensor in generator.state_dict().items()
-    }
-    save_file(tensors, folder / WEIGHTS_FILE, metadata={"format": "pt"})
-    for name, content in ((CONFIG_FILE, generator.architecture), (META_FILE, dataclasses.asdict(meta))):
-        (folder / name).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    (folder / "README.md").write_text(card, encoding="utf-8")
-
-
-def load_gan(model: ModelSource, device: str = "cpu") -> GanCheckpoint:
+def load_gan(model: ModelSource, device: str = "cpu") -> LoadedNetwork[AnyGenerator]:
     """Load a generator.
 
     Raises:
         InputError: The model does not exist, is not a GAN, or its folder is incomplete or of a newer format.
     """
     found = find_checkpoint(model)
-    folder, values = found.folder, dict(found.meta)
     if found.objective not in BUILDERS:
-        raise InputError(f"{folder} is not the checkpoint of a GAN. Give a run with a GAN's configuration.")
-    try:
-        ranges = read_ranges(values)
-        meta = GanMeta(**{**values, "voice_ranges": ranges})
-        generator = _build(meta.objective, folder / CONFIG_FILE)
-        tensors = load_file(folder / WEIGHTS_FILE)
-        generator.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()})
-    except InputError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().split("\n")[0].rstrip(".")
-        raise InputError(f"The model in {folder} cannot be loaded ({reason}). Restore its files.") from None
-    return GanCheckpoint(generator.to(device).train(False), meta, folder)
-
-
-def _build(objective: str, path: Path) -> AnyGenerator:
-    values = read_json(path)
-    try:
-        generator = BUILDERS[objective](values)
-    except (KeyError, TypeError, ValueError):
-        generator = None
-    if generator is None or generator.architecture != values:
-        raise InputError(f"{path} is of another architecture. Restore the file saved with the model.")
-    return generator
+        raise InputError(f"{found.folder} is not the checkpoint of a GAN. Give a run with a GAN's configuration.")
+    return load_network(found, BUILDERS[found.objective], device)
 
 
 USE = f"""\
@@ -240,7 +155,7 @@ only 4/4 and sixteenths.""",
 }
 
 
-def gan_card(meta: GanMeta, measured: Sequence[MeasuredFigure] = ()) -> str:
+def gan_card(meta: NetworkMeta, measured: Sequence[MeasuredFigure] = ()) -> str:
     """Return the card of a checkpoint, with `PLACEHOLDER` for its folder.
 
     Args:

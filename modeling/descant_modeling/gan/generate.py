@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from symusic.core import NoteTick, NoteTickList, ScoreTick, TimeSignatureTick, TrackTick, TrackTickList
 
 from descant_modeling.decoding.config import DEFAULT_NEW_BARS, GenerationConfig
-from descant_modeling.gan.checkpoints import GanCheckpoint, load_gan
+from descant_modeling.gan.checkpoints import AnyGenerator, load_gan
 from descant_modeling.gan.data import sounding, vectors_of
 from descant_modeling.gan.midinet import MidinetGenerator, compose_bars
 from descant_modeling.gan.networks import NUM_STEPS, RollGenerator, draw_noise
@@ -37,6 +37,7 @@ from descant_modeling.generation.base import (
 )
 from descant_modeling.generation.prompts import refined, without_controls
 from descant_modeling.models.checkpoints import ModelSource
+from descant_modeling.models.networks import LoadedNetwork
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.pianoroll.chords import parse_chord
 from descant_tokenizers.pianoroll.rolls import (
@@ -113,7 +114,7 @@ def load_gan_generator(model: ModelSource, device: str = "cpu") -> MusicGenerato
         InputError: The model does not exist or is not a GAN.
     """
     checkpoint = load_gan(model, device)
-    generator = checkpoint.generator
+    generator = checkpoint.network
     if isinstance(generator, MidinetGenerator):
         return MidinetMusicGenerator(generator)
     if isinstance(generator, RollGenerator):
@@ -137,7 +138,7 @@ class GanMusicGenerator(_GanGenerator):
     rewrites_melody = True
     tasks = TASKS[:1]
 
-    def __init__(self, checkpoint: GanCheckpoint) -> None:
+    def __init__(self, checkpoint: LoadedNetwork[AnyGenerator]) -> None:
         self.checkpoint = checkpoint
 
     def generate(self, request: Request, config: GenerationConfig) -> GenerationResult:
@@ -175,7 +176,7 @@ class GanMusicGenerator(_GanGenerator):
     def _generate(self, layout: WindowLayout, melody: Rolls, rng: torch.Generator) -> Rolls:
         """(steps, P) -> (steps, P, 4): the generator's tracks; silence in windows without melody."""
         noise = draw_noise(1, rng)
-        device = next(self.checkpoint.generator.parameters()).device
+        device = next(self.checkpoint.network.parameters()).device
         melodies = layout.cut(melody)
         rolls = np.zeros((*melodies.shape, len(VOICES)), dtype=np.bool_)
         with_melody = np.flatnonzero(melodies.any((1, 2)))
@@ -183,7 +184,7 @@ class GanMusicGenerator(_GanGenerator):
             chosen = with_melody[first : first + BATCH_WINDOWS]
             inputs = torch.from_numpy(np.where(melodies[chosen], 1.0, -1.0).astype(np.float32)).unsqueeze(1)
             z = noise.expand(len(chosen), -1, -1, -1)
-            rolls[chosen] = sounding(self.checkpoint.generator(inputs.to(device), z.to(device)))
+            rolls[chosen] = sounding(self.checkpoint.network(inputs.to(device), z.to(device)))
         return layout.join(rolls)
 
 

@@ -14,7 +14,8 @@ import torch.nn.functional as F  # noqa: N812
 from accelerate import Accelerator
 from torch import Tensor
 
-from descant_modeling.gan.checkpoints import GanMeta, gan_card, save_gan
+from descant_modeling.gan.checkpoints import gan_card
+from descant_modeling.models.networks import NetworkMeta, save_network
 from descant_modeling.gan.config import AdversarialConfig, GanConfig, MidinetConfig, RollGanConfig
 from descant_modeling.gan.data import GanData, MelodyData, load_melodies, load_rolls, sounding
 from descant_modeling.gan.metrics import draw_run, free_roll_metrics, melody_metrics, roll_metrics
@@ -48,7 +49,7 @@ class GanTask(ABC, Generic[SamplesT]):
         self.data: GanData[SamplesT] = data
         self.progress = Progress()
         facts = {"seed": pair.config.seed, "git": git_revision()}
-        self.meta = GanMeta(data.corpora, data.voice_ranges, facts, pair.config.objective)
+        self.meta = NetworkMeta(data.corpora, data.voice_ranges, facts, pair.config.objective)
         self._metrics: Figures = {}
 
     @abstractmethod
@@ -90,7 +91,7 @@ class GanTask(ABC, Generic[SamplesT]):
         metrics = {name: (round(value, 4), round(own[name], 4)) for name, value in self._metrics.items()}
         facts = {**self.meta.training, "step": self.progress.step, "metrics": metrics}
         meta = replace(self.meta, training=facts)
-        save_gan(folder, self.pair.generator, meta, gan_card(meta))
+        save_network(folder, self.pair.generator, meta, gan_card(meta))
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the state of both networks and their optimizers."""

@@ -27,14 +27,12 @@ from descant_modeling.models.transformer import count_parameters
 from descant_modeling.training.config import CausalConfig
 from descant_modeling.training.examples import BatchSource
 from descant_modeling.training.loader import Place, Share, stream
-from descant_modeling.training.optim import average_of, build_optimizers, learning_rate
+from descant_modeling.training.optim import average_of, build_optimizers, learning_rate, load_state_tensors, state_tensors
 from descant_modeling.training.run import PreparedRun, RunContext
 from descant_modeling.training.step_model import StepModel, has_cpp_compiler
 from descant_modeling.training.trainer import Figures, Progress, Validation
 from descant_tokenizers.common.errors import InputError, printable
 
-#: State that the optimizers keep for each parameter.
-OPTIMIZER_STATE = ("step", "exp_avg", "exp_avg_sq", "momentum")
 #: Steps of a run from which on `compile: auto` compiles: before, it takes longer than it saves.
 COMPILED_STEPS = 1000
 
@@ -241,34 +239,11 @@ class CausalTask:
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Return weights, their average, and the optimizers' states."""
-        names = {id(p): name for name, p in self.model.named_parameters()}
-        tensors: dict[str, torch.Tensor] = {f"model.{name}": p for name, p in self.model.named_parameters()}
-        if self.average is not None:
-            tensors |= {f"average.{name}": p for name, p in self.average.module.named_parameters()}
-        for optimizer in self.optimizers:
-            for parameter, state in optimizer.state.items():
-                tensors |= {f"{key}.{names[id(parameter)]}": value for key, value in state.items()}
-        return tensors
+        return state_tensors(self.model, self.average, self.optimizers)
 
-    @torch.no_grad()
     def load_tensors(self, tensors: dict[str, torch.Tensor]) -> None:
         """Restore the tensors that `tensors` returned."""
-        names = {}
-        for name, parameter in self.model.named_parameters():
-            names[id(parameter)] = name
-            parameter.copy_(tensors[f"model.{name}"])
-        if self.average is not None:
-            for name, parameter in self.average.module.named_parameters():
-                parameter.copy_(tensors[f"average.{name}"])
-            self.average.n_averaged.fill_(self.progress.step)
-        for optimizer in self.optimizers:
-            in_order = [names[id(p)] for group in optimizer.param_groups for p in group["params"]]
-            packed = optimizer.state_dict()
-            packed["state"] = {
-                index: {key: tensors[f"{key}.{name}"] for key in OPTIMIZER_STATE if f"{key}.{name}" in tensors}
-                for index, name in enumerate(in_order)
-            }
-            optimizer.load_state_dict(packed)
+        load_state_tensors(self.model, self.average, self.optimizers, tensors, self.progress.step)
 
     def plot(self, folder: Path) -> None:
         """Draw nothing: TensorBoard shows the curves."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -11,6 +11,9 @@ import torch.distributed
 from torch.optim.swa_utils import AveragedModel
 
 from descant_modeling.training.config import OptimizerConfig
+
+#: State that the optimizers keep for each parameter.
+OPTIMIZER_STATE = ("step", "exp_avg", "exp_avg_sq", "momentum")
 
 Tensors = tuple[torch.Tensor, ...] | list[torch.Tensor]
 
@@ -144,3 +147,44 @@ def average_of(model: torch.nn.Module, decay: float) -> AveragedModel | None:
         torch._foreach_lerp_(averages, weights, 1 - min(decay, (1 + int(step)) / (10 + int(step))))
 
     return AveragedModel(model, multi_avg_fn=update)
+
+
+def state_tensors(
+    model: torch.nn.Module, average: AveragedModel | None, optimizers: Sequence[torch.optim.Optimizer]
+) -> dict[str, torch.Tensor]:
+    """Return weights, their average and the optimizers' states, by name; buffers are left out."""
+    names = {id(p): name for name, p in model.named_parameters()}
+    tensors: dict[str, torch.Tensor] = {f"model.{name}": p for name, p in model.named_parameters()}
+    if average is not None:
+        tensors |= {f"average.{name}": p for name, p in average.module.named_parameters()}
+    for optimizer in optimizers:
+        for parameter, state in optimizer.state.items():
+            tensors |= {f"{key}.{names[id(parameter)]}": value for key, value in state.items()}
+    return tensors
+
+
+@torch.no_grad()
+def load_state_tensors(
+    model: torch.nn.Module,
+    average: AveragedModel | None,
+    optimizers: Sequence[torch.optim.Optimizer],
+    tensors: Mapping[str, torch.Tensor],
+    step: int,
+) -> None:
+    """Restore the tensors that `state_tensors` returned after a number of steps."""
+    names = {}
+    for name, parameter in model.named_parameters():
+        names[id(parameter)] = name
+        parameter.copy_(tensors[f"model.{name}"])
+    if average is not None:
+        for name, parameter in average.module.named_parameters():
+            parameter.copy_(tensors[f"average.{name}"])
+        average.n_averaged.fill_(step)
+    for optimizer in optimizers:
+        in_order = [names[id(p)] for group in optimizer.param_groups for p in group["params"]]
+        packed = optimizer.state_dict()
+        packed["state"] = {
+            index: {key: tensors[f"{key}.{name}"] for key in OPTIMIZER_STATE if f"{key}.{name}" in tensors}
+            for index, name in enumerate(in_order)
+        }
+        optimizer.load_state_dict(packed)

@@ -1,0 +1,1 @@
+"""What the recurrent, convolutional and variational families share: data, task, checkpoints, prompts on the grid."""

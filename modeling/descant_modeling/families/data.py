@@ -1,0 +1,104 @@
+"""Training windows of four-part pieces: what sounds in each voice at every 16th.
+
+Every window is a function of the seed, the step and its place in the batch, so a resumed run sees the same ones.
+Shapes: V = 4 voices from high to low, T 16ths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from descant_modeling.families.config import WindowDataConfig
+from descant_modeling.jsb_grid.data import Grid, GridVocabulary, corpus_grids, grid_ranges, grid_shifts, hash_grids
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.pianoroll.frames import SILENT, Ints
+from descant_tokenizers.tokens.piece import PitchRange
+
+#: Share of a window by which it may reach over either end of a piece, so that ends are seen as often as middles.
+OVERHANG = 0.25
+
+
+class Window(NamedTuple):
+    """A part of a piece.
+
+    Attributes:
+        piece: Index of the piece.
+        start: Its first 16th in the piece.
+        pitches_VT: Its MIDI pitches, `SILENT` for rests; shorter than asked for if the piece is.
+    """
+
+    piece: int
+    start: int
+    pitches_VT: Ints
+
+
+@dataclass(frozen=True)
+class FamilyData:
+    """Training and validation pieces.
+
+    Attributes:
+        train: Training pieces.
+        valid: Validation pieces.
+        corpora: Hash of the training pieces by corpus name.
+        voice_ranges: (lowest, highest) MIDI pitch of each voice in train.
+        shifts: Transpositions of each training piece.
+    """
+
+    train: list[Grid]
+    valid: list[Grid]
+    corpora: dict[str, str]
+    voice_ranges: tuple[PitchRange, ...]
+    shifts: list[Sequence[int]]
+
+    def vocabulary(self, beat_cycle: int = 0) -> GridVocabulary:
+        """Return a vocabulary of the pitches of train."""
+        lows, highs = zip(*self.voice_ranges, strict=True)
+        return GridVocabulary(min(lows), max(highs), beat_cycle)
+
+    def windows(self, config: WindowDataConfig, seed: int, step: int) -> list[Window]:
+        """Draw the windows of a step; longer pieces are drawn more often."""
+        rng = np.random.default_rng((seed, step))
+        lengths = np.array([grid.num_16ths for grid in self.train])
+        return [
+            self._cut(int(index), config.window_16ths, rng)
+            for index in rng.choice(len(lengths), config.batch_size, p=lengths / lengths.sum())
+        ]
+
+    def _cut(self, index: int, length: int, rng: np.random.Generator) -> Window:
+        grid = self.train[index]
+        over, latest = int(length * OVERHANG), max(0, grid.num_16ths - length)
+        start = min(max(0, int(rng.integers(-over, latest + over + 1))), latest)
+        pitches_VT = grid.pitches_VT[:, start : start + length]
+        shift = int(rng.choice(self.shifts[index]))
+        return Window(index, start, transposed(pitches_VT, shift))
+
+
+def transposed(pitches_VT: Ints, shift: int) -> Ints:
+    """Return pitches moved up by semitones; rests stay."""
+    return np.where(pitches_VT == SILENT, SILENT, pitches_VT + shift)
+
+
+def load_family_data(config: WindowDataConfig) -> FamilyData:
+    """Load the four-part pieces of the configured corpora.
+
+    Raises:
+        InputError: A corpus or split does not exist, or has no four-part pieces.
+    """
+    by_corpus = {
+        corpus: [grid for split in config.splits for grid in corpus_grids(corpus, split)] for corpus in config.corpora
+    }
+    train = [grid for grids in by_corpus.values() for grid in grids]
+    if not train:
+        raise InputError(f"{', '.join(config.corpora)} has no four-part piece in {', '.join(config.splits)}. Add some.")
+    ranges = grid_ranges(train)
+    return FamilyData(
+        train,
+        corpus_grids(config.corpora[0], "valid"),
+        {corpus: hash_grids(grids) for corpus, grids in by_corpus.items()},
+        tuple(ranges),
+        [grid_shifts(grid, ranges) if config.transpose else (0,) for grid in train],
+    )

@@ -1,0 +1,1 @@
+"""A recurrent language model of four voices on the sounding-pitch grid, after TonicNet."""
