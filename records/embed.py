@@ -24,7 +24,6 @@ from typing import Any
 import torch
 
 from descant_modeling.gan.checkpoints import BUILDERS, gan_card, load_gan, recorded_figures
-from descant_modeling.models.networks import save_network
 from descant_modeling.models.checkpoints import (
     EMBEDDED,
     find_checkpoint,
@@ -32,6 +31,7 @@ from descant_modeling.models.checkpoints import (
     replace_folder,
     save_checkpoint,
 )
+from descant_modeling.models.networks import save_network
 from descant_modeling.models.publishing import MeasuredFigure, model_card
 from descant_modeling.training.data import seen_meters
 from descant_tokenizers.corpora import load_corpus

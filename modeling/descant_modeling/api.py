@@ -32,12 +32,12 @@ from descant_modeling.common import EMBEDDED_DEFAULT
 from descant_modeling.common.console import quiet_libraries
 from descant_modeling.common.devices import pick_device
 from descant_modeling.decoding.config import EngineName, GenerationConfig, check_engine
-from descant_modeling.generation.base import GenerationResult, MusicGenerator, Request, check_task
+from descant_modeling.generation.base import GenerationResult, MusicGenerator, Request, check_own_options, check_task
 from descant_modeling.generation.causal import CausalGenerator, open_model
 from descant_modeling.generation.forms import PlayedPrompt, unfolded_result
 from descant_modeling.generation.multitrack import MultitrackGenerator
 from descant_modeling.generation.satb import FourPartGenerator
-from descant_modeling.models.checkpoints import ModelSource, find_checkpoint, load_checkpoint
+from descant_modeling.models.checkpoints import FoundCheckpoint, ModelSource, find_checkpoint, load_checkpoint
 from descant_tokenizers.common.errors import InputError, missing_extra
 from descant_tokenizers.scores import ReadResult, read_score_report
 from descant_tokenizers.scores.beats import with_beats
@@ -60,16 +60,40 @@ def load_generator(
     """
     check_engine(engine, device)
     found = find_checkpoint(model)
-    if found.objective == "gan" or found.is_unconditional:
+    if found.objective != "causal":
         if engine == "onnx":
-            raise InputError("The engine onnx runs Transformers only, and this model is a GAN. Leave the engine out.")
+            raise InputError("The engine onnx runs Transformers only, and this model is none. Leave the engine out.")
         try:
-            from descant_modeling.gan.generate import load_gan_generator
+            return _load_network_generator(found, pick_device(device))
         except ModuleNotFoundError as error:
             raise missing_extra(error) from None
-        return load_gan_generator(found, pick_device(device))
     checkpoint = load_checkpoint(found, pick_device(device) if engine == "torch" else device or "cpu")
     return _GENERATORS[kind_of(checkpoint.vocabulary)](checkpoint, open_model(checkpoint, engine))
+
+
+def _load_network_generator(found: FoundCheckpoint, device: str) -> MusicGenerator:
+    """Load the generator of a network without tokens, all of which need torch.
+
+    Raises:
+        InputError: The model does not generate, or its folder is damaged.
+    """
+    if found.objective == "rnn":
+        from descant_modeling.rnn.generate import load_rnn_generator
+
+        return load_rnn_generator(found, device)
+    if found.objective == "cnn":
+        from descant_modeling.cnn.generate import load_cnn_generator
+
+        return load_cnn_generator(found, device)
+    if found.objective == "vae":
+        from descant_modeling.vae.generate import load_vae_generator
+
+        return load_vae_generator(found, device)
+    if found.objective == "grid":
+        raise InputError(f"{found.folder} is a grid model, which only scores. Give another --model.")
+    from descant_modeling.gan.generate import load_gan_generator
+
+    return load_gan_generator(found, device)
 
 
 class Model:
@@ -207,6 +231,39 @@ class Model:
         )
         return self.generate(music, request, config, **options)
 
+    def vary(
+        self, music: Music, config: GenerationConfig | None = None, *, track: int | str | None = None, **options: Any
+    ) -> GenerationResult:
+        """Write a prompt again, changed, with a variational autoencoder; how much is `amount`, 0-1.
+
+        Args:
+            music: The prompt.
+            config: Options.
+            track: The melody's track, number from 1 or name.
+            **options: Fields of `GenerationConfig`.
+
+        Raises:
+            InputError: The prompt does not fit, or an option is unknown or out of range.
+        """
+        return self.generate(music, Request("vary", track=track), config, **options)
+
+    def morph(
+        self, music: Music, other: Music, config: GenerationConfig | None = None, **options: Any
+    ) -> GenerationResult:
+        """Write pieces of two bars on the way from one prompt to another, with a variational autoencoder.
+
+        Args:
+            music: The first prompt.
+            other: The second prompt.
+            config: Options; `steps` is the number of pieces.
+            **options: Fields of `GenerationConfig`.
+
+        Raises:
+            InputError: A prompt does not fit, or an option is unknown or out of range.
+        """
+        score = other if isinstance(other, ScoreTick) else _read(other).score
+        return self.generate(music, Request("morph", morph=score), config, **options)
+
     def compose(
         self,
         config: GenerationConfig | None = None,
@@ -245,16 +302,20 @@ class Model:
         """
         config = override(config or GenerationConfig(), options)
         check_task(self.generator, request.task)
+        check_own_options(self.generator, config)
         if not (config.paste_melody or self.generator.rewrites_melody):
             raise InputError("This model never generates the given melody. Leave --own-melody out.")
         if request.fixed and not self.generator.draws_tokens:
             raise InputError("This model keeps no single notes. Leave --keep out, or choose another --model.")
         if music is None:
             return self.generator.generate(request, config)
-        if isinstance(music, str | PathLike):
-            music = read_score_report(music, controls=True)
+        if not isinstance(music, ScoreTick):
+            music = _read(music)
         if isinstance(music, ScoreTick):
             return self.generator.generate(replace(request, score=music), config)
+        if request.task in ("vary", "morph"):
+            result = self.generator.generate(replace(request, score=music.score), config)
+            return replace(result, remarks=(*music.repairs, *result.remarks))
         music = music if request.quantize is False or request.fixed else with_beats(music)
         result = self._generate_in_form(music, request, config)
         return replace(result, remarks=(*music.repairs, *result.remarks))
@@ -292,6 +353,11 @@ class Model:
             samples.append(replace(sample, score=score, added=frozenset(added)))
         remark = "played by hand: the model sees 16ths and triplets, and the result keeps the timing"
         return replace(result, samples=tuple(samples), remarks=(*result.remarks, remark))
+
+
+def _read(music: ReadResult | str | PathLike[str]) -> ReadResult:
+    """Read music that is not a score yet."""
+    return music if isinstance(music, ReadResult) else read_score_report(music, controls=True)
 
 
 def override(config: GenerationConfig, options: dict[str, Any]) -> GenerationConfig:

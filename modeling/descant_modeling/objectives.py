@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from descant_modeling.cnn.config import CnnConfig
+from descant_modeling.cnn.run import prepare_cnn_run
 from descant_modeling.common.config import CommonConfig, load_values
 from descant_modeling.gan.config import GanConfig, MidinetConfig, RollGanConfig
 from descant_modeling.gan.run import prepare_gan_run
@@ -19,6 +21,8 @@ from descant_modeling.training.config import RunConfig
 from descant_modeling.training.run import PreparedRun, RunContext, RunOptions, open_run, resumed_values, start_run
 from descant_modeling.training.scores import prepare_score_run
 from descant_modeling.training.trainer import Trainer
+from descant_modeling.vae.config import VaeConfig
+from descant_modeling.vae.run import prepare_vae_run
 from descant_tokenizers.common.errors import InputError
 
 
@@ -42,6 +46,8 @@ OBJECTIVES = {
     "midinet": Objective(MidinetConfig, prepare_gan_run),
     "grid": Objective(GridConfig, prepare_grid_run),
     "rnn": Objective(RnnConfig, prepare_rnn_run),
+    "cnn": Objective(CnnConfig, prepare_cnn_run),
+    "vae": Objective(VaeConfig, prepare_vae_run),
 }
 
 

@@ -11,10 +11,10 @@ from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
 from descant_modeling import load
 from descant_modeling.gan.checkpoints import load_gan
-from descant_modeling.models.networks import NetworkMeta, save_network
 from descant_modeling.gan.data import load_melodies, load_rolls
 from descant_modeling.gan.midinet import MidinetGenerator
 from descant_modeling.gan.networks import RollGenerator
+from descant_modeling.models.networks import NetworkMeta, save_network
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.pianoroll import stored
 from descant_tokenizers.scores import VOICES, bars_of

@@ -12,11 +12,11 @@ import torch
 from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
 from descant_modeling.gan.checkpoints import load_gan
-from descant_modeling.models.networks import NetworkMeta, save_network
 from descant_modeling.gan.data import load_rolls, sounding
 from descant_modeling.gan.generate import layout_of
 from descant_modeling.gan.networks import UNetGenerator, draw_noise
 from descant_modeling.models.checkpoints import load_checkpoint
+from descant_modeling.models.networks import NetworkMeta, save_network
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import VOICES, bars_of
 

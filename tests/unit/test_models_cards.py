@@ -12,8 +12,8 @@ from symusic.core import ScoreTick
 
 from descant_modeling.common import EMBEDDED_DEFAULT
 from descant_modeling.gan.checkpoints import BUILDERS, WORDINGS, gan_card, load_gan
-from descant_modeling.models.networks import NetworkMeta
 from descant_modeling.models.checkpoints import EMBEDDED, CheckpointMeta, load_checkpoint
+from descant_modeling.models.networks import NetworkMeta
 from descant_modeling.models.publishing import (
     NO_RULES,
     PLACEHOLDER,

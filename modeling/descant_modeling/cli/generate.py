@@ -70,6 +70,9 @@ def generate_command(
     allow_leaps: AllowLeaps = GenerationConfig.allow_leaps,
     best_of: BestOf = GenerationConfig.best_of,
     last_chord: opt.LastChordName = GenerationConfig.last_chord,
+    steps: opt.Steps = GenerationConfig.steps,
+    morph: opt.Morph = None,
+    amount: opt.Amount = GenerationConfig.amount,
     sound: opt.Sound = None,
     own_voice_db: OwnVoiceDb = PracticeOptions.own_voice_db,
     practice_tempo: PracticeTempo = PracticeOptions.tempo_percent,
@@ -96,7 +99,9 @@ def generate_command(
     sounds = None if sound is None else parse_sounds(sound)
     practice = PracticeOptions(own_voice_db, practice_tempo, count_in)
     check_options(num_samples=num_samples, seed=seed, temperature=temperature, top_p=top_p, best_of=best_of)
-    request = _request(task or ("compose" if prompt is None else "harmonize"), bars, given, write, track, chords)
+    check_options(steps=steps, amount=amount)
+    task = _task_of(task, has_prompt=prompt is not None, has_morph=morph is not None)
+    request = _request(task, bars, given, write, track, chords)
     request = replace(
         request,
         key=key,
@@ -113,6 +118,8 @@ def generate_command(
         allow_leaps=allow_leaps,
         best_of=best_of,
         last_chord=last_chord,
+        steps=steps,
+        amount=amount,
         sound=DEFAULT_SOUND if sounds is None else sounds,
         paste_melody=paste_melody,
         style=style,
@@ -120,6 +127,8 @@ def generate_command(
     source = _find_unconditional(request, model) if prompt is None else model
     as_it_is = request if keep is None else replace(request, quantize=False)
     read = None if prompt is None else _read_prompt(as_it_is, prompt, tune, pickup, unfold=not no_repeats)
+    if morph is not None:
+        request = replace(request, morph=_read_prompt(request, morph, None, None, unfold=False).score)
     if keep is not None:
         request = replace(request, fixed=_read_kept(keep, read))
     name = Path(model).name if prompt is None else shown(prompt.stem)
@@ -201,13 +210,22 @@ def _request(
     )
 
 
+def _task_of(task: opt.TaskName | None, *, has_prompt: bool, has_morph: bool) -> opt.TaskName:
+    """Return the task: the one that was chosen, or the one that follows from what is given."""
+    if has_morph != (task == "morph") and (task is not None or not has_prompt):
+        raise InputError("--morph turns a --prompt into another file. Give both files, and leave --task out.")
+    if task is not None:
+        return task
+    return "morph" if has_morph else "harmonize" if has_prompt else "compose"
+
+
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(","))
 
 
 def _parse_bars(task: opt.TaskName, text: str | None) -> tuple[int | None, int | None]:
     """Read ``N`` (continue, compose) as a number, or ``A-B`` or ``A`` (infill) as first and last bar."""
-    if task == "harmonize" and text is not None:
+    if task in ("harmonize", "vary", "morph") and text is not None:
         raise InputError("--bars is for continue (a number) and infill (A-B). Leave it out.")
     if text is None and task != "infill":
         return None, None

@@ -19,7 +19,7 @@ from descant_modeling.decoding.config import (
 from descant_tokenizers.common.files import FORMATS
 from descant_tokenizers.rendering import SOUNDS
 
-TaskName = Literal["harmonize", "continue", "infill", "compose"]
+TaskName = Literal["harmonize", "continue", "infill", "vary", "morph", "compose"]
 LayoutName = Literal["open", "closed"]
 
 Temperature = Annotated[float, typer.Option(help="Below 1 safer, above 1 bolder; 0 always takes the likeliest token.")]
@@ -33,6 +33,12 @@ AllowLeaps = Annotated[
 BestOf = Annotated[
     int | None,
     typer.Option(help="Try this many candidates for each sample and keep the best; 1 is fastest. Default: auto."),
+]
+Morph = Annotated[Path | None, typer.Option(help="For vae: turn the prompt into this file, two bars at a time.")]
+Amount = Annotated[float | None, typer.Option(help="For vae and --task vary: how far to vary, 0-1 (default 0.3).")]
+Steps = Annotated[
+    int | None,
+    typer.Option(help="For cnn: Gibbs steps (default 32), better and slower. For --morph: pieces, both ends included."),
 ]
 LastChordName = Annotated[
     LastChord, typer.Option("--last-chord", help="Hold the last chord to the tonic, where the given notes allow it.")

@@ -24,7 +24,11 @@ LIMITS: dict[str, tuple[float, float]] = {
     "temperature": (0, 10),
     "top_p": (1e-6, 1),
     "best_of": (1, 64),
+    "steps": (1, 1024),
+    "amount": (0, 1),
 }
+#: Options of some families' models only; others refuse them.
+FAMILY_OPTIONS = ("steps", "amount")
 #: Options of models that sample tokens; others refuse them.
 TOKEN_OPTIONS = ("temperature", "top_p", "allow_parallels", "allow_leaps", "best_of", "last_chord")
 
@@ -94,6 +98,8 @@ class GenerationConfig:
         last_chord: `tonic` to hold the last chord of a harmony to a tonic triad in root position, from the onset of the
             last given note on and where the given notes allow it (see `ending`); `any` for the model's choice. For
             models with hints.
+        steps: Gibbs steps of Coconet, or pieces of a morph, its two ends included; None for the model's default.
+        amount: How far the VAE varies a prompt, from 0 to 1; None for its default.
         sound: One of `SOUNDS`, for voices that the prompt does not have, or one for each of some voices by name; the
             others are a choir.
         style: Style to write in, for a model trained with styles; None leaves the choice to the model.
@@ -114,6 +120,8 @@ class GenerationConfig:
     allow_leaps: bool = False
     best_of: int | None = None
     last_chord: LastChord = "any"
+    steps: int | None = None
+    amount: float | None = None
     sound: str | Mapping[str, str] = DEFAULT_SOUND
     style: str | None = None
     paste_melody: bool = True
@@ -130,11 +138,6 @@ class GenerationConfig:
     def program_of(self, voice: str) -> int:
         """Return the General MIDI program of a new voice."""
         return SOUNDS[sound_of(self.sound, voice) or DEFAULT_SOUND]
-
-    @property
-    def has_token_options(self) -> bool:
-        """True if one of `TOKEN_OPTIONS` differs from its default."""
-        return any(getattr(self, name) != getattr(GenerationConfig, name) for name in TOKEN_OPTIONS)
 
 
 def check_engine(name: str, device: str | None) -> None:

@@ -79,6 +79,42 @@ particles are written side by side, and those under which the given notes are li
 It hears a melody only as far as it has written, so it cannot prepare a cadence. It cannot tell a held note from a
 repeated one: new notes are struck again where a given voice is. It knows no rules of voice leading.""",
     ),
+    "cnn": FamilyWording(
+        title="Descant CNN",
+        tags=("harmonization", "infilling", "bach"),
+        description="Coconet (Huang et al. 2017), smaller ({millions:.2f} M parameters): masked convolutions over "
+        "pitch and time that fill in any missing cells of four voices.",
+        command=HARMONIZE,
+        how="""\
+It harmonizes any voices (`--given bass`), infills (`--task infill --bars 3-4`) and continues a piece, by blocked Gibbs
+sampling with annealed masking (`--steps`, by default 32).""",
+        call='harmonize("melody.mid", seed=1)',
+        figures={"orderless_nats_per_voice_16th": "nats per voice-16th, orderless bound, length given, valid"},
+        limits="""\
+It sees a few bars around each cell. It cannot tell a held note from a repeated one: new notes are struck again where a
+given voice is. It knows no rules of voice leading.""",
+    ),
+    "vae": FamilyWording(
+        title="Descant VAE",
+        tags=("interpolation", "bach"),
+        description="A recurrent variational autoencoder of two bars ({millions:.2f} M parameters), after MusicVAE "
+        "(Roberts et al. 2018).",
+        command=f"python generate.py --prompt a.mid --morph b.mid --steps 7 --model {PLACEHOLDER}",
+        how="""\
+It morphs the first two bars of one prompt into those of another, and varies a prompt two bars at a time (`--task vary
+--amount 0.3`).""",
+        call='vary("melody.mid", amount=0.3, seed=1)',
+        figures={
+            "elbo_nats_per_cell": "nats per voice-16th, upper bound, valid windows",
+            "accuracy": "share of cells reconstructed, valid windows",
+            "divergence": "divergence from the prior, nats a window",
+            "path": "cells changed on a way of seven pieces, over those that differ at its ends",
+            "largest_step": "largest share of these in one step",
+        },
+        limits="""\
+It sees two bars at a time, of 4/4. It cannot tell a held note from a repeated one. What it writes is only as near to
+its prompt as its reconstruction.""",
+    ),
 }
 
 

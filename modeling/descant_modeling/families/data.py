@@ -7,15 +7,24 @@ Shapes: V = 4 voices from high to low, T 16ths.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
 from descant_modeling.families.config import WindowDataConfig
-from descant_modeling.jsb_grid.data import Grid, GridVocabulary, corpus_grids, grid_ranges, grid_shifts, hash_grids
+from descant_modeling.jsb_grid.data import (
+    REST,
+    Grid,
+    GridVocabulary,
+    corpus_grids,
+    grid_ranges,
+    grid_shifts,
+    hash_grids,
+)
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.pianoroll.frames import SILENT, Ints
+from descant_tokenizers.scores import NUM_VOICES
 from descant_tokenizers.tokens.piece import PitchRange
 
 #: Share of a window by which it may reach over either end of a piece, so that ends are seen as often as middles.
@@ -46,6 +55,7 @@ class FamilyData:
         corpora: Hash of the training pieces by corpus name.
         voice_ranges: (lowest, highest) MIDI pitch of each voice in train.
         shifts: Transpositions of each training piece.
+        begin_unit: 16ths of which the beginning of a window is a multiple, counted from that of its piece.
     """
 
     train: list[Grid]
@@ -53,11 +63,23 @@ class FamilyData:
     corpora: dict[str, str]
     voice_ranges: tuple[PitchRange, ...]
     shifts: list[Sequence[int]]
+    begin_unit: int = 1
 
     def vocabulary(self, beat_cycle: int = 0) -> GridVocabulary:
         """Return a vocabulary of the pitches of train."""
         lows, highs = zip(*self.voice_ranges, strict=True)
         return GridVocabulary(min(lows), max(highs), beat_cycle)
+
+    def longer_than(self, window_16ths: int) -> FamilyData:
+        """Return the data without the training pieces that are shorter than a window.
+
+        Raises:
+            InputError: Nothing is left.
+        """
+        kept = [index for index, grid in enumerate(self.train) if grid.num_16ths >= window_16ths]
+        if not kept:
+            raise InputError(f"No training piece has {window_16ths} 16ths. Lower data.window_16ths, or add pieces.")
+        return replace(self, train=[self.train[i] for i in kept], shifts=[self.shifts[i] for i in kept])
 
     def windows(self, config: WindowDataConfig, seed: int, step: int) -> list[Window]:
         """Draw the windows of a step; longer pieces are drawn more often."""
@@ -72,6 +94,7 @@ class FamilyData:
         grid = self.train[index]
         over, latest = int(length * OVERHANG), max(0, grid.num_16ths - length)
         start = min(max(0, int(rng.integers(-over, latest + over + 1))), latest)
+        start -= start % self.begin_unit
         pitches_VT = grid.pitches_VT[:, start : start + length]
         shift = int(rng.choice(self.shifts[index]))
         return Window(index, start, transposed(pitches_VT, shift))
@@ -82,8 +105,8 @@ def transposed(pitches_VT: Ints, shift: int) -> Ints:
     return np.where(pitches_VT == SILENT, SILENT, pitches_VT + shift)
 
 
-def load_family_data(config: WindowDataConfig) -> FamilyData:
-    """Load the four-part pieces of the configured corpora.
+def load_family_data(config: WindowDataConfig, *, begin_unit: int = 1) -> FamilyData:
+    """Load the four-part pieces of the configured corpora; see `FamilyData` for `begin_unit`.
 
     Raises:
         InputError: A corpus or split does not exist, or has no four-part pieces.
@@ -101,4 +124,20 @@ def load_family_data(config: WindowDataConfig) -> FamilyData:
         {corpus: hash_grids(grids) for corpus, grids in by_corpus.items()},
         tuple(ranges),
         [grid_shifts(grid, ranges) if config.transpose else (0,) for grid in train],
+        begin_unit,
     )
+
+
+def cells_of(vocabulary: GridVocabulary, pitches_VT: Ints, name: str = "the piece") -> Ints:
+    """Return a piece as cells (V, T): 0 for a rest, then the pitches upwards; errors show `name`.
+
+    Raises:
+        InputError: A pitch is outside the vocabulary.
+    """
+    ids = np.array(vocabulary.encode(pitches_VT, name).ids[1:-1])
+    return ids.reshape(-1, NUM_VOICES).T - REST
+
+
+def pitches_of(vocabulary: GridVocabulary, cells_VT: Ints) -> Ints:
+    """Return the pitches of cells (V, T), all known."""
+    return np.where(cells_VT == 0, SILENT, cells_VT - 1 + vocabulary.lowest)

@@ -10,7 +10,7 @@ notes are read from them, so a pitch that sounds on both sides of a seam is one 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
@@ -18,7 +18,7 @@ from math import ceil
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from symusic.core import NoteTick, NoteTickList, ScoreTick, TimeSignatureTick, TrackTick, TrackTickList
+from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTickList
 
 from descant_modeling.decoding.config import DEFAULT_NEW_BARS, GenerationConfig
 from descant_modeling.gan.checkpoints import AnyGenerator, load_gan
@@ -31,9 +31,14 @@ from descant_modeling.generation.base import (
     MusicGenerator,
     Request,
     Sample,
-    check_style,
     refuse_hints,
     refuse_instruments,
+)
+from descant_modeling.generation.networks import (
+    NetworkGenerator,
+    add_voices,
+    refuse_token_options,
+    rng_of_each_sample,
 )
 from descant_modeling.generation.prompts import refined, without_controls
 from descant_modeling.models.checkpoints import ModelSource
@@ -122,17 +127,7 @@ def load_gan_generator(model: ModelSource, device: str = "cpu") -> MusicGenerato
     return GanMusicGenerator(checkpoint)
 
 
-class _GanGenerator:
-    """Default attributes of all GANs; see `MusicGenerator`."""
-
-    tasks: tuple[str, ...] = ("compose",)
-    rewrites_melody = False
-    draws_tokens = False
-    styles: tuple[str, ...] = ()
-    has_hints = False
-
-
-class GanMusicGenerator(_GanGenerator):
+class GanMusicGenerator(NetworkGenerator):
     """The conditional GAN as a `MusicGenerator`, which only harmonizes."""
 
     rewrites_melody = True
@@ -149,7 +144,7 @@ class GanMusicGenerator(_GanGenerator):
         """
         refuse_instruments(request.write)
         refuse_hints(request, config)
-        _refuse_token_options(config)
+        refuse_token_options(config)
         if request.given and voice_names(request.given) != MELODY:
             raise InputError("This model takes one melody as its soprano and writes the rest. Leave --given out.")
         fine = refined(without_controls(request.prompt), STEPS_PER_BEAT)
@@ -160,7 +155,7 @@ class GanMusicGenerator(_GanGenerator):
         roll = roll_of_notes(melody.notes, layout.edges_ticks)
         samples = [
             _harmony(fine, layout, self._generate(layout, roll, rng), roll, config)
-            for rng in _rng_of_each_sample(config)
+            for rng in rng_of_each_sample(config)
         ]
         remarks = [choice.reason]
         ranges = self.checkpoint.meta.voice_ranges
@@ -188,7 +183,7 @@ class GanMusicGenerator(_GanGenerator):
         return layout.join(rolls)
 
 
-class MidinetMusicGenerator(_GanGenerator):
+class MidinetMusicGenerator(NetworkGenerator):
     """MidiNet as a `MusicGenerator`, which composes melodies; `generator` is in eval mode."""
 
     def __init__(self, generator: MidinetGenerator) -> None:
@@ -199,7 +194,7 @@ class MidinetMusicGenerator(_GanGenerator):
 
         Chords repeat if there are fewer of them than bars. With chords and no number of bars, each chord gets a bar.
         """
-        _refuse_token_options(config)
+        refuse_token_options(config)
         refuse_hints(request, config, but_chords=True)
         chords = [parse_chord(name) for name in request.chords or DEFAULT_CHORDS]
         number = request.new_bars(len(chords) if request.chords else DEFAULT_NEW_BARS)
@@ -207,12 +202,12 @@ class MidinetMusicGenerator(_GanGenerator):
         conditions = vectors_of(played)
         samples = tuple(
             _composition(compose_bars(self.generator, conditions, rng)[..., None], (MELODY_TRACK,), config)
-            for rng in _rng_of_each_sample(config)
+            for rng in rng_of_each_sample(config)
         )
         return GenerationResult(samples, (f"over the chords {' '.join(map(str, played))}",), (), (MELODY_TRACK,))
 
 
-class RollGanMusicGenerator(_GanGenerator):
+class RollGanMusicGenerator(NetworkGenerator):
     """The unconditional GAN as a `MusicGenerator`, which composes four bars in four tracks; it is in eval mode."""
 
     def __init__(self, generator: RollGenerator) -> None:
@@ -221,14 +216,14 @@ class RollGanMusicGenerator(_GanGenerator):
     @torch.no_grad()
     def generate(self, request: Request, config: GenerationConfig) -> GenerationResult:
         """Generate four bars; see `MusicGenerator`."""
-        _refuse_token_options(config)
+        refuse_token_options(config)
         if request.chords:
             raise InputError("This model takes no chords. Leave --chords out, or choose --model midinet.")
         refuse_hints(request, config)
         if request.num_bars is not None:
             raise InputError("This model writes four bars at a time. Leave --bars out.")
         device = next(self.generator.parameters()).device
-        rolls = (self.generator(self.generator.draw_noise(1, rng).to(device)) for rng in _rng_of_each_sample(config))
+        rolls = (self.generator(self.generator.draw_noise(1, rng).to(device)) for rng in rng_of_each_sample(config))
         samples = tuple(_composition(sounding(roll)[0], VOICES, config) for roll in rolls)
         return GenerationResult(samples, (), (), VOICES)
 
@@ -254,7 +249,7 @@ def _harmony(prompt: ScoreTick, layout: WindowLayout, rolls: Rolls, melody: Roll
         for name in names
     ]
     kept = float((rolls[..., 0] & melody).sum() / max(int(melody.sum()), 1))
-    return _with_voices(score, names, voices, config, melody_kept=kept)
+    return add_voices(score, names, voices, config, melody_kept=kept)
 
 
 def _composition(rolls: Rolls, names: Sequence[str], config: GenerationConfig) -> Sample:
@@ -264,37 +259,4 @@ def _composition(rolls: Rolls, names: Sequence[str], config: GenerationConfig) -
     score = ScoreTick(TICKS_PER_QUARTER)
     score.time_signatures.append(TimeSignatureTick(0, 4, 4))
     edges = even_edges(len(rolls), TICKS_PER_QUARTER // STEPS_PER_BEAT)
-    return _with_voices(score, names, [notes_of_roll(rolls[..., i], edges) for i in range(len(names))], config)
-
-
-def _with_voices(
-    score: ScoreTick,
-    names: Sequence[str],
-    voices: Sequence[Sequence[NoteTick]],
-    config: GenerationConfig,
-    melody_kept: float | None = None,
-) -> Sample:
-    """Append a track for each generated voice to a score, and return the score as a sample."""
-    added = set()
-    for name, notes in zip(names, voices, strict=True):
-        track = TrackTick(name, config.program_of(name), False)
-        track.notes = NoteTickList(notes)
-        score.tracks.append(track)
-        added |= {(name, note.time, note.pitch) for note in notes}
-    return Sample(score, frozenset(added), num_tokens=0, log_likelihood=None, melody_kept=melody_kept)
-
-
-def _rng_of_each_sample(config: GenerationConfig) -> Iterator[torch.Generator]:
-    """Yield the random numbers of each sample's noise, and report progress after each."""
-    for index in range(config.num_samples):
-        state = np.random.SeedSequence((config.seed, index)).generate_state(1, np.uint64)[0]
-        yield torch.Generator().manual_seed(int(state >> 1))
-        if config.progress is not None:
-            config.progress((index + 1) / config.num_samples)
-
-
-def _refuse_token_options(config: GenerationConfig) -> None:
-    """Raise `InputError` if a style or an option of token sampling is set."""
-    check_style(config.style)
-    if config.has_token_options:
-        raise InputError("This model does not sample tokens. Leave --temperature, --top-p and --allow-parallels out.")
+    return add_voices(score, names, [notes_of_roll(rolls[..., i], edges) for i in range(len(names))], config)

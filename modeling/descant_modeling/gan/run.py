@@ -15,13 +15,13 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from descant_modeling.gan.checkpoints import gan_card
-from descant_modeling.models.networks import NetworkMeta, save_network
 from descant_modeling.gan.config import AdversarialConfig, GanConfig, MidinetConfig, RollGanConfig
 from descant_modeling.gan.data import GanData, MelodyData, load_melodies, load_rolls, sounding
 from descant_modeling.gan.metrics import draw_run, free_roll_metrics, melody_metrics, roll_metrics
 from descant_modeling.gan.midinet import MidinetStep, compose_bars, draw_midinet_noise, melody_rolls
 from descant_modeling.gan.networks import GeneratorCriticPair, draw_noise
 from descant_modeling.gan.wgan import ConditionalStep, RollGanStep, melody_of
+from descant_modeling.models.networks import NetworkMeta, save_network
 from descant_modeling.models.publishing import try_generating
 from descant_modeling.models.transformer import count_parameters
 from descant_modeling.training.log import git_revision

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 from symusic.core import ScoreTick
 
-from descant_modeling.decoding.config import DEFAULT_NEW_BARS, MAX_NEW_BARS, GenerationConfig
+from descant_modeling.decoding.config import DEFAULT_NEW_BARS, FAMILY_OPTIONS, MAX_NEW_BARS, GenerationConfig
 from descant_tokenizers.common.errors import InputError
 
 #: Tasks that start from a prompt; `compose` does not.
@@ -43,8 +43,9 @@ class Request:
     """A request to generate music.
 
     Attributes:
-        task: `harmonize`, `continue`, `infill` or `compose`.
+        task: `harmonize`, `continue`, `infill`, `vary`, `morph` or `compose`.
         score: The prompt, a validated score; None to compose.
+        morph: To morph, the score that the prompt turns into.
         given: For a four-part model, the voices of the prompt's tracks (to infill: the voices to keep); otherwise the
             tracks to keep, by name, number from 1 or instrument. None leaves the choice to the generator.
         write: Instruments to write, for multitrack models; to infill, tracks.
@@ -66,6 +67,7 @@ class Request:
 
     task: str
     score: ScoreTick | None = None
+    morph: ScoreTick | None = None
     given: Sequence[str] | None = None
     write: Sequence[str] = ()
     track: int | str | None = None
@@ -174,11 +176,13 @@ class MusicGenerator(Protocol):
         draws_tokens: True if it samples tokens, so that temperature and nucleus apply.
         styles: Styles that it can write in; empty if it was trained without styles.
         has_hints: True if it takes phrases, a key, chords and a harmonic rhythm.
+        own_options: The ones of `FAMILY_OPTIONS` that it takes.
     """
 
     tasks: tuple[str, ...]
     rewrites_melody: bool
     draws_tokens: bool
+    own_options: tuple[str, ...]
 
     @property
     def styles(self) -> tuple[str, ...]:
@@ -234,7 +238,17 @@ def check_task(generator: MusicGenerator, task: str) -> None:
         raise InputError("This model needs a prompt. Give one, or choose a model that generates without.")
     if "compose" in generator.tasks:
         raise InputError("This model generates without a prompt. Leave --prompt out, or choose another --model.")
-    raise InputError("This model only harmonizes a melody. Leave --task out, or choose another --model.")
+    if generator.tasks == TASKS[:1]:
+        raise InputError("This model only harmonizes a melody. Leave --task out, or choose another --model.")
+    can = " and ".join(generator.tasks)
+    raise InputError(f"This model does not {task}, but it can {can}. Choose another --task or --model.")
+
+
+def check_own_options(generator: MusicGenerator, config: GenerationConfig) -> None:
+    """Raise an `InputError` if an option is set that only other families take."""
+    for name in FAMILY_OPTIONS:
+        if getattr(config, name) is not None and name not in generator.own_options:
+            raise InputError(f"This model has no use for --{name}. Leave it out, or choose another --model.")
 
 
 def refuse_instruments(write: Sequence[str]) -> None:

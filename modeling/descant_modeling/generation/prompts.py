@@ -209,6 +209,46 @@ def without_controls(score: ScoreTick) -> ScoreTick:
     return plain
 
 
+def pitch_extent(track: TrackTick) -> tuple[int, int]:
+    """Return the lowest and highest pitch of a track with notes."""
+    pitches = [note.pitch for note in track.notes]
+    return min(pitches), max(pitches)
+
+
+def shift_into(extents: Mapping[int, tuple[int, int]], ranges: Ranges, lowest: int, highest: int) -> int:
+    """Return the semitones that bring voices inside the ranges of training, or as near as possible.
+
+    Args:
+        extents: Lowest and highest pitch of each given voice, by the index of its range.
+        ranges: Ranges of training.
+        lowest: Lowest pitch that the model knows.
+        highest: Highest pitch that the model knows.
+
+    Raises:
+        InputError: The voices do not fit between these two.
+    """
+    legal = [
+        shift
+        for shift in range(-MAX_PITCH, MAX_PITCH + 1)
+        if all(lowest <= low + shift and high + shift <= highest for low, high in extents.values())
+    ]
+    if not legal:
+        low, high = min(low for low, _ in extents.values()), max(high for _, high in extents.values())
+        raise InputError(
+            f"The given voices reach from MIDI pitch {low} to {high}, more than the model's {highest - lowest} "
+            "semitones. Give a narrower prompt."
+        )
+
+    def outside(shift: int) -> int:
+        total = 0
+        for rank, (low, high) in extents.items():
+            bottom, top = ranges[rank]
+            total += max(0, bottom - low - shift) + max(0, high + shift - top)
+        return total
+
+    return min(legal, key=lambda shift: (outside(shift), abs(shift), shift))
+
+
 def bar_indices(bars: Sequence[Bar], numbers: tuple[int, int]) -> tuple[int, int]:
     """Return the indices of two of a prompt's bars given by number.
 

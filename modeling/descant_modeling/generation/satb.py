@@ -12,7 +12,15 @@ from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.generation.base import Request, refuse_instruments
 from descant_modeling.generation.causal import CausalGenerator
 from descant_modeling.generation.planning import prompt_key
-from descant_modeling.generation.prompts import MAX_PITCH, Prompt, Ranges, make_prompt, refine_prompt, without_controls
+from descant_modeling.generation.prompts import (
+    Prompt,
+    Ranges,
+    make_prompt,
+    pitch_extent,
+    refine_prompt,
+    shift_into,
+    without_controls,
+)
 from descant_modeling.generation.results import Players
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.rendering import check_sounds
@@ -159,28 +167,5 @@ def _shift_to_tonic(vocabulary: Vocabulary, lines: Iterable[TrackTick], key: Pie
 
 def _shift(vocabulary: Vocabulary, ranges: Ranges, voices: Mapping[str, TrackTick]) -> int:
     """Return the semitones that bring the voices inside the ranges of training, or as near as possible."""
-    extents = {
-        vocabulary.voices.index(voice): (min(n.pitch for n in track.notes), max(n.pitch for n in track.notes))
-        for voice, track in voices.items()
-    }
-    lowest, highest = min(vocabulary.pitch_id), max(vocabulary.pitch_id)
-    legal = [
-        shift
-        for shift in range(-MAX_PITCH, MAX_PITCH + 1)
-        if all(lowest <= low + shift and high + shift <= highest for low, high in extents.values())
-    ]
-    if not legal:
-        low, high = min(low for low, _ in extents.values()), max(high for _, high in extents.values())
-        raise InputError(
-            f"The given voices reach from MIDI pitch {low} to {high}, more than the model's {highest - lowest} "
-            "semitones. Give a narrower prompt."
-        )
-
-    def outside(shift: int) -> int:
-        total = 0
-        for rank, (low, high) in extents.items():
-            bottom, top = ranges[rank]
-            total += max(0, bottom - low - shift) + max(0, high + shift - top)
-        return total
-
-    return min(legal, key=lambda shift: (outside(shift), abs(shift), shift))
+    extents = {vocabulary.voices.index(voice): pitch_extent(track) for voice, track in voices.items()}
+    return shift_into(extents, ranges, min(vocabulary.pitch_id), max(vocabulary.pitch_id))

@@ -23,7 +23,6 @@ from descant_modeling.models.stock_config import CONFIG_FILE
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.common.files import read_json
 
-
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 

@@ -20,7 +20,7 @@ class RnnModelConfig:
         dropout: Share of features that variational dropout removes, the same ones at all steps of a window.
     """
 
-    width: int = 256
+    width: int = 192
     num_layers: int = 3
     dropout: float = 0.3
 

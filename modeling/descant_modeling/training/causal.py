@@ -27,7 +27,13 @@ from descant_modeling.models.transformer import count_parameters
 from descant_modeling.training.config import CausalConfig
 from descant_modeling.training.examples import BatchSource
 from descant_modeling.training.loader import Place, Share, stream
-from descant_modeling.training.optim import average_of, build_optimizers, learning_rate, load_state_tensors, state_tensors
+from descant_modeling.training.optim import (
+    average_of,
+    build_optimizers,
+    learning_rate,
+    load_state_tensors,
+    state_tensors,
+)
 from descant_modeling.training.run import PreparedRun, RunContext
 from descant_modeling.training.step_model import StepModel, has_cpp_compiler
 from descant_modeling.training.trainer import Figures, Progress, Validation

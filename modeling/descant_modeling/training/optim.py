@@ -120,7 +120,7 @@ def build_optimizers(
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
     adamw = torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)
-    if not is_muon:
+    if not hidden:
         return [adamw]
     return [Muon(hidden, config.learning_rate, config.weight_decay, in_bf16=in_bf16), adamw]
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from descant_modeling.models.checkpoints import FoundCheckpoint
     from descant_modeling.models.likelihood import Likelihood, Unit
 
+#: Objectives whose models score what sounds at every 16th.
+GRID_OBJECTIVES = ("grid", "rnn", "cnn")
+
 _Model = Annotated[str, typer.Option(help="Embedded model, checkpoint or run folder, or Hub id.")]
 
 
@@ -39,6 +42,10 @@ def likelihood_command(
     task: Annotated[
         Literal["continue", "harmonize"], typer.Option(help="Score all voices, or the lower ones given the soprano.")
     ] = "continue",
+    order: Annotated[
+        Literal["orderless", "chronological"],
+        typer.Option(help="For cnn: a bound over all orders of the cells, or from left to right (minutes a piece)."),
+    ] = "orderless",
     device: Device = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -49,20 +56,19 @@ def likelihood_command(
     from descant_modeling.common.console import quiet_libraries
     from descant_modeling.common.devices import pick_device
     from descant_modeling.evaluation.likelihood import likelihood_facts
-    from descant_modeling.jsb_grid.checkpoints import OBJECTIVE
     from descant_modeling.models.checkpoints import find_checkpoint
 
     output = Output(split, quiet=quiet, as_json=as_json)
     picked_device = pick_device(device)
     with quiet_libraries():
         found = find_checkpoint(model)
-        is_grid = found.objective == OBJECTIVE
+        is_grid = found.objective in GRID_OBJECTIVES
         if is_grid and task != "continue":
             raise InputError(f"{model} is a grid model, which supports only continuation. Omit --task.")
         if grid_json is not None and not is_grid:
             raise InputError(f"--grid-json is for grid models, and {model} is not one. Omit it, or give a grid model.")
         if is_grid:
-            score, noun = _grid_scorer(found, picked_device, corpus, split, grid_json, limit), "four-part grids"
+            score, noun = _grid_scorer(found, picked_device, corpus, split, grid_json, limit, order), "four-part grids"
         else:
             score, noun = _piece_scorer(found, picked_device, corpus, split, task, limit)
     with output.progress(f"{split} of {grid_json or corpus}") as progress:
@@ -72,6 +78,7 @@ def likelihood_command(
         "corpus": corpus if grid_json is None else grid_json.name,
         "split": split,
         "task": task,
+        **({"order": order} if found.objective == "cnn" else {}),
         **likelihood_facts(likelihood),
     }
     output.finish(facts, lambda facts: [_summary(facts, likelihood.unit, noun)])
@@ -96,15 +103,25 @@ def _piece_scorer(
 
 
 def _grid_scorer(
-    found: FoundCheckpoint, device: str, corpus: str, split: str, grid_json: Path | None, limit: int | None
+    found: FoundCheckpoint, device: str, corpus: str, split: str, grid_json: Path | None, limit: int | None, order: str
 ) -> Callable[..., Likelihood]:
-    """Return a function that scores the grids of a file or of a corpus with a grid model."""
+    """Return a function that scores the grids of a file or of a corpus with a model on the grid."""
+    from descant_modeling.cnn.networks import build_cnn
+    from descant_modeling.cnn.run import score_chronological, score_orderless
     from descant_modeling.jsb_grid.checkpoints import load_grid, score_grids
     from descant_modeling.jsb_grid.data import corpus_grids, read_grids
+    from descant_modeling.models.networks import load_network
+    from descant_modeling.rnn.networks import build_rnn
+    from descant_modeling.rnn.run import score_pieces
 
+    grids = (corpus_grids(corpus, split) if grid_json is None else read_grids(grid_json, split))[:limit]
+    if found.objective == "rnn":
+        return partial(score_pieces, load_network(found, build_rnn, device).network, grids)
+    if found.objective == "cnn":
+        score = score_chronological if order == "chronological" else score_orderless
+        return partial(score, load_network(found, build_cnn, device).network, grids)
     checkpoint = load_grid(found, device)
-    grids = corpus_grids(corpus, split) if grid_json is None else read_grids(grid_json, split)
-    return partial(score_grids, checkpoint.model, checkpoint.meta.vocabulary, grids[:limit])
+    return partial(score_grids, checkpoint.model, checkpoint.meta.vocabulary, grids)
 
 
 def _summary(facts: dict[str, Any], unit: Unit, noun: str) -> str:

@@ -1,0 +1,1 @@
+"""A recurrent variational autoencoder of two bars, of a melody or of four voices, after MusicVAE."""

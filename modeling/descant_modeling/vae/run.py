@@ -1,0 +1,107 @@
+"""Training of the autoencoder, and what is measured of it on valid.
+
+Shapes: see `networks`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from descant_modeling.families.checkpoints import family_card
+from descant_modeling.families.data import Window, cells_of, load_family_data
+from descant_modeling.families.task import FamilyTask, check_one_process
+from descant_modeling.jsb_grid.data import Grid
+from descant_modeling.models.networks import NetworkMeta
+from descant_modeling.training.run import PreparedRun, RunContext
+from descant_modeling.training.trainer import Figures
+from descant_modeling.vae.config import VaeConfig
+from descant_modeling.vae.networks import VaeNetwork, between
+from descant_tokenizers.pianoroll.rolls import STEPS_PER_BEAT, WINDOW_STEPS
+
+#: Pieces of each measured interpolation, ends included.
+NUM_BETWEEN = 7
+
+
+class VaeTask(FamilyTask[VaeConfig, VaeNetwork]):
+    """Training of the autoencoder on windows that begin on a beat."""
+
+    headline = "elbo_nats_per_cell"
+
+    def losses(self, windows: list[Window], rng: torch.Generator) -> tuple[Tensor, Figures]:
+        """Return the mean over windows of reconstruction and weighted divergence, in nats, and both alone."""
+        cells_BVT = self._cells([window.pitches_VT for window in windows]).to(self.device)
+        latent, loss = self.network.encode(cells_BVT), self.config.loss
+        reconstruction = self.network.cell_losses(cells_BVT, latent.draw(rng), rng).sum((1, 2)).mean()
+        divergence = latent.divergence().mean()
+        beta = loss.beta * min(1.0, self.progress.step / loss.annealing_steps)
+        total = reconstruction + beta * (divergence - loss.free_nats).clamp(min=0)
+        return total, {"reconstruction": float(reconstruction.detach()), "divergence": float(divergence.detach())}
+
+    @torch.inference_mode()
+    def measure(self, network: VaeNetwork) -> Figures:
+        """Measure the reconstruction of valid's windows, and the way between neighboring ones.
+
+        Returns:
+            `elbo_nats_per_cell`: an upper bound of -ln p of a cell, divergence included; `accuracy`: the share of cells
+            that the decoder writes as they were, from the mean of the latent vector; `divergence`: in nats a window;
+            `path`: cells that change on the way from one window to another in `NUM_BETWEEN` pieces, over those that
+            differ between its ends (1 for the shortest way); `largest_step`: the largest share of these in one step.
+        """
+        windows = [part for grid in self.data.valid for part in cut_windows(grid, self.config.data.window_16ths)]
+        cells_BVT = self._cells(windows).to(self.device)
+        latent = network.encode(cells_BVT)
+        nats_B = network.cell_losses(cells_BVT, latent.draw(torch.Generator().manual_seed(0))).sum((1, 2))
+        decoded_BVT = network.decode(latent.mean_BZ, cells_BVT.shape[2])
+        divergence_B = latent.divergence()
+        path, largest = measure_ways(network, latent.mean_BZ, cells_BVT.shape[2])
+        return {
+            "elbo_nats_per_cell": float((nats_B + divergence_B).sum()) / cells_BVT.numel(),
+            "accuracy": float((decoded_BVT == cells_BVT).float().mean()),
+            "divergence": float(divergence_B.mean()),
+            "path": path,
+            "largest_step": largest,
+        }
+
+    def card(self, meta: NetworkMeta) -> str:
+        """See `FamilyTask`."""
+        return family_card(meta, self.published)
+
+    def _cells(self, pitches: Sequence[np.ndarray]) -> Tensor:
+        """Return the cells of windows of equal length, of the network's voices."""
+        number, vocabulary = self.network.sizes.num_voices, self.network.vocabulary
+        return torch.from_numpy(np.stack([cells_of(vocabulary, part_VT)[:number] for part_VT in pitches]))
+
+
+def cut_windows(grid: Grid, length: int = WINDOW_STEPS) -> list[np.ndarray]:
+    """Cut a piece into windows that begin one after the other; what is left at its end is left out."""
+    return [grid.pitches_VT[:, start : start + length] for start in range(0, grid.num_16ths - length + 1, length)]
+
+
+def measure_ways(network: VaeNetwork, latents_BZ: Tensor, num_16ths: int) -> tuple[float, float]:
+    """Measure the ways from every second latent vector to the next one; see `VaeTask.measure`."""
+    lengths, largest = [], []
+    for first_Z, second_Z in zip(latents_BZ[0:-1:2], latents_BZ[1::2], strict=True):
+        pieces = network.decode(between(first_Z, second_Z, NUM_BETWEEN), num_16ths)
+        steps = (pieces[1:] != pieces[:-1]).float().sum((1, 2))
+        whole = float((pieces[0] != pieces[-1]).sum())
+        if whole:
+            lengths.append(float(steps.sum()) / whole)
+            largest.append(float(steps.max()) / whole)
+    return (float(np.mean(lengths)), float(np.mean(largest))) if lengths else (1.0, 0.0)
+
+
+def prepare_vae_run(context: RunContext[VaeConfig]) -> PreparedRun:
+    """Load data and network of a run.
+
+    Raises:
+        InputError: A corpus does not exist, a piece is shorter than a window, or the run has several processes.
+    """
+    check_one_process(context)
+    config = context.config
+    data = load_family_data(config.data, begin_unit=STEPS_PER_BEAT).longer_than(config.data.window_16ths)
+    torch.manual_seed(config.seed)
+    return VaeTask(context, VaeNetwork(config.model, data.vocabulary()), data).prepared()
