@@ -30,7 +30,11 @@ DOCUMENTS = [
     *sorted((ROOT / "modeling/descant_modeling/weights").glob("*/README.md")),
 ]
 SCRIPTS = [ROOT / "generate.py", ROOT / "train.py"]
-TRANSLATIONS = {"README.es.md": "README.md", "docs/es/quickstart.md": "docs/quickstart.md"}
+TRANSLATIONS = {
+    "README.es.md": "README.md",
+    "docs/es/quickstart.md": "docs/quickstart.md",
+    "docs/es/families.md": "docs/families.md",
+}
 
 FENCED = re.compile(r"^( *)(?:```|~~~)(\S*)\n(.*?)^ *(?:```|~~~)", re.DOTALL | re.MULTILINE)
 SHELLS = ("bash", "console", "sh", "")

@@ -107,7 +107,7 @@ def test_the_page_and_the_evaluations_take_an_engine(tiny_checkpoint: Path, engi
     [
         ({"engine": "tensorflow"}, "The engine is 'tensorflow'. Give auto, onnx or torch."),
         ({"engine": "onnx", "device": "cuda"}, "runs on the CPU, not on cuda"),
-        ({"engine": "onnx", "model": "gan"}, "this model is a GAN"),
+        ({"engine": "onnx", "model": "gan"}, "this model is none"),
     ],
 )
 def test_an_engine_that_cannot_run_is_refused(options: dict[str, str], message: str) -> None:

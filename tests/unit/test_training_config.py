@@ -36,7 +36,7 @@ def test_every_published_row_is_read(path):
 def test_the_objective_chooses_the_keys():
     assert parse_run_config({}, "here").objective == "causal"
     with pytest.raises(
-        InputError, match=r"here has the objective 'roll'\. Give causal, gan, roll-gan, midinet or grid"
+        InputError, match=r"here has the objective 'roll'\. Give causal, gan, roll-gan, midinet, grid, rnn, cnn or vae"
     ):
         parse_run_config({"objective": "roll"}, "here")
     with pytest.raises(InputError, match=r"here: data\.corpora is not a key\. Choose from batch_size, corpus"):

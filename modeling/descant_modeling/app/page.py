@@ -202,7 +202,7 @@ class _Page:
     def _label(self, name: str) -> str:
         """Return a model's kind and name."""
         generator = self.service.generators[name]
-        kind = "Transformer" if generator.draws_tokens else "GAN"
+        kind = "Transformer" if generator.draws_tokens else "GAN" if generator.rewrites_melody else "network"
         return f"{kind}{' with styles' if generator.styles else ''} ({shown_name(name)})"
 
     def _is_directed(self, task: str, model: str | None = None) -> bool:
