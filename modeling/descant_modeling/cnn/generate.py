@@ -34,7 +34,7 @@ class CnnMusicGenerator(NetworkGenerator):
     """Coconet as a `MusicGenerator`."""
 
     tasks: tuple[str, ...] = TASKS
-    own_options = ("steps",)
+    own_options: tuple[str, ...] = ("steps",)
 
     def __init__(self, checkpoint: LoadedNetwork[CnnNetwork]) -> None:
         self.checkpoint = checkpoint

@@ -46,6 +46,7 @@ class CausalGenerator(ABC):
     tasks: tuple[str, ...] = TASKS
     rewrites_melody = False
     draws_tokens = True
+    own_options: tuple[str, ...] = ()
 
     def __init__(self, checkpoint: Checkpoint, model: EngineModel) -> None:
         self.checkpoint, self.model = checkpoint, model

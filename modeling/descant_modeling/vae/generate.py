@@ -38,7 +38,7 @@ class VaeMusicGenerator(NetworkGenerator):
     """The autoencoder as a `MusicGenerator`."""
 
     tasks: tuple[str, ...] = ("vary", "morph")
-    own_options = ("steps", "amount")
+    own_options: tuple[str, ...] = ("steps", "amount")
 
     def __init__(self, checkpoint: LoadedNetwork[VaeNetwork]) -> None:
         self.checkpoint, self.network = checkpoint, checkpoint.network
@@ -82,7 +82,9 @@ class VaeMusicGenerator(NetworkGenerator):
             windows_BVT = self._windows(prompt, _first_16th(prompt))
             means.append(self.network.encode(windows_BVT[:1]).mean_BZ[0])
         steps = NUM_STEPS if config.steps is None else config.steps
-        written_VT = self._decoded(between(*means, steps), np.full((NUM_VOICES, steps * WINDOW_STEPS), FREE), 0)
+        written_VT = self._decoded(
+            between(means[0], means[1], steps), np.full((NUM_VOICES, steps * WINDOW_STEPS), FREE), 0
+        )
         score = ScoreTick(_TICKS_PER_QUARTER)
         score.time_signatures.append(TimeSignatureTick(0, 4, 4))
         num_16ths = written_VT.shape[1]

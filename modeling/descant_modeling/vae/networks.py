@@ -99,7 +99,8 @@ class VaeNetwork(nn.Module):
         state, before_BD, columns = start_BD.tanh()[None].contiguous(), torch.zeros_like(at_each_BD), []
         for _ in range(num_16ths):
             hidden_B1D, state = self.decoder((before_BD + at_each_BD)[:, None], state)
-            hidden_BD, cells = hidden_B1D[:, 0], []
+            hidden_BD = hidden_B1D[:, 0]
+            cells: list[Tensor] = []
             for voice, out in enumerate(self.out):
                 if voice:
                     hidden_BD = hidden_BD + self.above[voice - 1](cells[-1])
@@ -126,7 +127,8 @@ def between(first_Z: Tensor, second_Z: Tensor, steps: int) -> Tensor:
     if float(angle.sin()) < 1e-4:
         return torch.lerp(first_Z, second_Z, shares)
     directions = (((1 - shares) * angle).sin() * unit_first + (shares * angle).sin() * unit_second) / angle.sin()
-    return directions * torch.lerp(*lengths, shares)
+    found: Tensor = directions * torch.lerp(*lengths, shares)
+    return found
 
 
 def build_vae(values: dict[str, Any]) -> VaeNetwork:
