@@ -37,6 +37,7 @@ class Octaves:
     """A model that writes the melody again, lower for each voice."""
 
     rewrites_melody, draws_tokens, has_hints = False, True, False
+    own_options: tuple[str, ...] = ()
     tasks: tuple[str, ...] = ("harmonize",)
     styles: tuple[str, ...] = ()
 
