@@ -246,3 +246,10 @@ def test_four_voices_with_unisons_rests_and_crossings_come_back_from_two_staves(
         score.tracks.append(track)
     again = read_again(Rendering(score))
     assert contents(again.score) == contents(score)
+
+
+def test_notes_of_a_notation_file_that_overlap_in_a_line_come_back_with_their_lengths() -> None:
+    score = tune(*range(60, 72))
+    score.tracks[0].notes[2].duration = 2 * TPQ
+    look = marked(score, spellings={(0, Fraction(0), 60): ("C", 0)})
+    assert contents(read_again(look).score) == contents(score)

@@ -158,13 +158,24 @@ def measure_at(measures: Sequence[PrintedMeasure], point: Fraction) -> int:
 
 
 def layers_of(
-    track: TrackTick, ticks_per_quarter: int, measures: Sequence[PrintedMeasure], is_given: GivenRule | None
+    track: TrackTick,
+    ticks_per_quarter: int,
+    measures: Sequence[PrintedMeasure],
+    is_given: GivenRule | None,
+    *,
+    is_notated: bool = False,
 ) -> tuple[list[list[NoteGroup]], Displacement]:
-    """Group a track's notes into chords, and the chords into layers; by default all notes are given.
+    """Group a track's notes into chords, and the chords into layers.
 
-    Notes of a line that are played legato end where the next one begins (see `line_of`).
+    Args:
+        track: The track.
+        ticks_per_quarter: Resolution of the score.
+        measures: Its measures.
+        is_given: Tells given notes; by default all are.
+        is_notated: The notes come from a notation file. In others, notes of a line that are played legato end where the
+            next one begins (see `line_of`).
     """
-    line = line_of(track, ticks_per_quarter)
+    line = None if is_notated else line_of(track, ticks_per_quarter)
     ends = {(n.time, n.pitch): n.end for n in line.track.notes} if line is not None else {}
     exact = [
         (Fraction(n.time, ticks_per_quarter), Fraction(ends.get((n.time, n.pitch), n.end), ticks_per_quarter))

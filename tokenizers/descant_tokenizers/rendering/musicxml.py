@@ -94,7 +94,11 @@ def notate(rendering: Rendering) -> tuple[str, Displacement]:
         raise InputError(f"The score has {num_notes:,} notes, and at most {MAX_NOTES:,} are engraved. Cut it shorter.")
     marks = rendering.written.marks
     measures = measures_of(score, cuts_of(marks.repeats))
-    layered = [layers_of(track, score.ticks_per_quarter, measures, rendering.written.is_given) for track in tracks]
+    is_notated = bool(marks.spellings)  # no other file spells notes
+    layered = [
+        layers_of(track, score.ticks_per_quarter, measures, rendering.written.is_given, is_notated=is_notated)
+        for track in tracks
+    ]
     parts = marks.parts_of(tracks, score.ticks_per_quarter)
     voices = [
         Voice(track.name or f"Track {number}", layers, part, track.program)
