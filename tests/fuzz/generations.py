@@ -90,8 +90,8 @@ def make_case(seed: int, index: int, styles: tuple[str, ...], *, has_hints: bool
 
 
 def _score(rng: random.Random, voices: list[str]) -> ScoreTick:
-    score = ScoreTick(rng.choice(_RESOLUTIONS))
     meter = rng.choice(_METERS)
+    score = ScoreTick(rng.choice([unit for unit in _RESOLUTIONS if 4 * unit % meter[1] == 0]))  # readers refuse others
     beats = Fraction(4 * meter[0], meter[1])
     time = 0
     if rng.random() < 0.2:  # a pickup of a quarter

@@ -28,6 +28,8 @@ from descant_tokenizers.tokens.presets import build_tokenizer
 from descant_tokenizers.tokens.tasks import LayoutConfig
 from descant_tokenizers.tokens.vocabulary import Vocabulary
 
+RANGES = ((60, 81), (36, 66), (52, 74), (46, 69))
+
 
 @pytest.fixture(scope="module", params=["rotary", "gpt2"])
 def saved(request, vocabulary, tmp_path_factory):
@@ -35,9 +37,7 @@ def saved(request, vocabulary, tmp_path_factory):
     torch.manual_seed(1)
     config = ModelConfig(architecture=request.param, width=16, num_layers=1, num_heads=2, max_tokens=64)
     model = build_model(config, vocabulary.size, bos=1, eos=2, pad=0)
-    meta = CheckpointMeta(
-        LayoutConfig(None), "", {"chorales": "abc"}, ((60, 81), (50, 70)), {"step": 3}, ("3/4", "4/4")
-    )
+    meta = CheckpointMeta(LayoutConfig(None), "", {"chorales": "abc"}, RANGES, {"step": 3}, ("3/4", "4/4"))
     folder = tmp_path_factory.mktemp(request.param)
     save_checkpoint(folder, model, vocabulary.tokenizer, meta, "# Card\n")
     return folder, model
@@ -71,15 +71,15 @@ def test_a_checkpoint_comes_back(saved, vocabulary):
     assert not checkpoint.model.training
     assert checkpoint.vocabulary.names == vocabulary.names
     assert checkpoint.layout.config == LayoutConfig(None)
-    assert checkpoint.meta.voice_ranges == ((60, 81), (50, 70))
+    assert checkpoint.meta.voice_ranges == RANGES
     assert checkpoint.meta.training == {"step": 3}
     assert checkpoint.meta.meters == ("3/4", "4/4")
 
 
 def test_a_voice_without_notes_has_a_range_too(folder):
     meta = json.loads((folder / "descant.json").read_text())
-    (folder / "descant.json").write_text(json.dumps(meta | {"voice_ranges": [[60, 81], NO_PITCH]}))
-    assert load_checkpoint(str(folder)).meta.voice_ranges == ((60, 81), NO_PITCH)
+    (folder / "descant.json").write_text(json.dumps(meta | {"voice_ranges": [*RANGES[:3], NO_PITCH]}))
+    assert load_checkpoint(str(folder)).meta.voice_ranges == (*RANGES[:3], NO_PITCH)
 
 
 def test_the_folder_is_what_the_hub_holds(saved):
@@ -145,7 +145,8 @@ def test_a_newer_format_is_refused(folder):
             {"layout": value}
             for value in ({"lookahead": 1}, 3, {"lookahead_bars": "2"}, {"hints": 1}, {"styles": [[1]]})
         ],
-        *[{"voice_ranges": value} for value in ([1], [["a", "b"]], [[60, 50]], [[-1, 200]], [[60.0, 61.0]])],
+        *[{"voice_ranges": [*RANGES[:3], value]} for value in (1, ["a", "b"], [60, 50], [-1, 200], [60.0, 61.0])],
+        *[{"voice_ranges": value} for value in ((), RANGES[:3], [*RANGES, [60, 61]])],
         {"unknown": 1},
         {"training": 3},
         {"format_version": "2"},

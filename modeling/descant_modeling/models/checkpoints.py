@@ -241,6 +241,8 @@ def load_checkpoint(model: ModelSource, device: str = "cpu") -> Checkpoint:
             f"{tokenizer_file} gives other token ids with the installed miditok {version('miditok')} than in "
             f"training. Install miditok {writer}."
         )
+    if len(meta.voice_ranges) != vocabulary.num_voices:
+        raise _unreadable(folder / META_FILE, ValueError("voice_ranges"))
     config = _read_config(folder)
     if config.get("vocab_size") != len(tokenizer):
         raise InputError(

@@ -14,7 +14,6 @@ import re
 import struct
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from pathlib import Path
 
 from symusic.core import ScoreTick, TimeSignatureTick, TimeSignatureTickList, TrackTick, TrackTickList
@@ -280,13 +279,24 @@ def _snap_signatures(score: ScoreTick) -> list[str]:
 
 def _snapped(ticks: int, signature: TimeSignatureTick, ticks_per_quarter: int) -> int:
     """Move a time since a time signature onto a bar line less than a 16th away, else onto a 16th."""
-    bar_ticks = Fraction(4 * ticks_per_quarter * signature.numerator, max(signature.denominator, 1)) or Fraction(1)
-    sixteenth = Fraction(ticks_per_quarter, 4) or Fraction(1)
-    for place in (ticks, round(round(ticks / sixteenth) * sixteenth)):
-        line = round(round(place / bar_ticks) * bar_ticks)
-        if abs(place - line) < sixteenth:
+    bar = (4 * ticks_per_quarter * signature.numerator or 1, signature.denominator or 1)
+    sixteenth = (ticks_per_quarter or 4, 4)
+    for place in (ticks, _nearest(ticks, *sixteenth)):
+        line = _nearest(place, *bar)
+        if 4 * abs(place - line) < sixteenth[0]:
             return line
     return place
+
+
+def _nearest(ticks: int, numerator: int, denominator: int) -> int:
+    """Return the multiple of a fraction that is nearest to a time, rounded; a file may hold 100,000 signatures."""
+    return _rounded(_rounded(ticks * denominator, numerator) * numerator, denominator)
+
+
+def _rounded(dividend: int, divisor: int) -> int:
+    """Divide and round as `round` does: halves to even."""
+    quotient, rest = divmod(dividend, divisor)
+    return quotient + (2 * rest > divisor or (2 * rest == divisor and quotient % 2))
 
 
 def _num_note_ons(data: bytes) -> int | None:
