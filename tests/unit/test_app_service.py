@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from symusic.core import NoteTick, TempoTick, TrackTick
 
+from descant_modeling.api import Model
 from descant_modeling.app.editor import blank_drawing
 from descant_modeling.app.jobs import Job, StoppedError
 from descant_modeling.app.media import engraved, stems_of, zip_of
@@ -23,7 +24,7 @@ from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.evaluation.rules import reference_rates
 from descant_modeling.generation.base import TASKS, GenerationResult, Request, Sample, parse_phrases
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.scores import VOICES, Limits, bars_of
+from descant_tokenizers.scores import VOICES, Limits, bars_of, read_score
 
 
 class Parrot:
@@ -36,6 +37,7 @@ class Parrot:
     has_hints = True
 
     def generate(self, request: Request, config: GenerationConfig) -> GenerationResult:
+        self.heard = request.prompt
         if request.task == "continue":
             raise InputError("no --track here.")
         return (self.harmonize if request.task == "harmonize" else self.infill)(request, config)
@@ -178,13 +180,40 @@ def test_a_model_without_hints_is_not_told_of_them(service: Service, session: Se
 
 def test_the_fermatas_of_a_file_reach_the_model(service: Service, session: Session) -> None:
     drawing = service.open_file(session, b"X:1\nM:4/4\nL:1/4\nK:C\nCDE!fermata!C|GFED|C4|\n", "tune.abc")
-    score, fermatas = service.music_of(session, drawing)
-    assert fermatas == (score.tracks[0].notes[3].time,)
+    music = service.music_of(session, drawing)
+    fermatas = music.fermatas_ticks
+    assert fermatas == (music.score.tracks[0].notes[3].time,)
     take = service.write(
         session, drawing, PageRequest("harmonize", model="parrot").configured(progress=lambda share: None)
     )[0]
     assert take.request.phrase_ends == fermatas
-    assert service.music_of(session, drawing | {"edited": True})[1] == ()
+    assert service.music_of(session, drawing | {"edited": True}).fermatas_ticks == ()
+
+
+def test_a_tune_played_by_hand_reaches_the_model_as_on_the_command_line(
+    service: Service, session: Session, repo_root: Path, tmp_path: Path
+) -> None:
+    played = read_score(repo_root / "examples" / "twinkle.mid")
+    rng = np.random.default_rng(3)
+    for note in played.tracks[0].notes:
+        note.time = max(0, note.time + int(rng.normal(0, 0.025) * 2 * played.ticks_per_quarter))
+    path = tmp_path / "played.mid"
+    played.dump_midi(path)
+    parrot = service.generators["parrot"]
+    (sample,) = Model(parrot).harmonize(path, progress=lambda share: None).samples
+    on_the_command_line = parrot.heard
+    drawing = service.open_file(session, path.read_bytes(), "played.mid")
+    request = PageRequest("harmonize", model="parrot").configured(progress=lambda share: None)
+    (take,) = service.write(session, drawing, request)
+    heard = [(note.time, note.pitch) for note in parrot.heard.tracks[0].notes]
+    assert heard == [(note.time, note.pitch) for note in on_the_command_line.tracks[0].notes]
+    assert all(time % (parrot.heard.ticks_per_quarter // 4) == 0 for time, _ in heard)
+    assert [note.time for note in take.score.tracks[0].notes] == [note.time for note in sample.score.tracks[0].notes]
+    gaps = [
+        np.diff([note.time for note in score.to("second").tracks[0].notes]) for score in (take.score, read_score(path))
+    ]
+    assert gaps[0] == pytest.approx(gaps[1], abs=0.002)
+    assert any("played by hand" in remark for remark in take.remarks)
 
 
 @pytest.mark.parametrize(
@@ -200,15 +229,15 @@ def test_a_file_goes_to_the_model_as_it_was_until_it_is_edited(
     service: Service, session: Session, repo_root: Path
 ) -> None:
     drawing = service.open_example(session, "Ode to joy")
-    source, _ = service.music_of(session, drawing)
+    source = service.music_of(session, drawing).score
     assert (
         source.tracks[0].notes[0].velocity
-        != service.music_of(session, drawing | {"edited": True})[0].tracks[0].notes[0].velocity
+        != service.music_of(session, drawing | {"edited": True}).score.tracks[0].notes[0].velocity
         or source
     )
-    assert service.music_of(session, drawing)[0] is source
+    assert service.music_of(session, drawing).score is source
     drawing["tracks"][0]["notes"].pop()
-    edited, _ = service.music_of(session, drawing | {"edited": True})
+    edited = service.music_of(session, drawing | {"edited": True}).score
     assert len(edited.tracks[0].notes) == len(source.tracks[0].notes) - 1
     service.open_example(session, "Twinkle")
     with pytest.raises(InputError, match="Upload it again"):

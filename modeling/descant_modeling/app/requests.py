@@ -12,16 +12,23 @@ from descant_modeling.common import EMBEDDED_DEFAULT
 from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.generation.base import Request
 from descant_tokenizers.common.errors import InputError, printable
-from descant_tokenizers.scores import Limits
+from descant_tokenizers.scores import Limits, ReadResult
 
 __all__ = ["AppLimits", "Locks", "PageRequest", "parse_seed"]
 
 
 @dataclass(frozen=True)
 class PageRequest(Request):
-    """A request with the name of the model and the options; `num_samples` is the number of takes."""
+    """A request with the name of the model and the options; `num_samples` is the number of takes.
+
+    Attributes:
+        model: Name of the model.
+        config: Options.
+        music: The file whose score is the prompt, with its repeats and beats; None for a drawing.
+    """
 
     model: str = EMBEDDED_DEFAULT
+    music: ReadResult | None = field(default=None, repr=False)
     config: GenerationConfig = field(default_factory=GenerationConfig)
 
     def configured(self, **options: Any) -> PageRequest:

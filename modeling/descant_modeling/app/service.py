@@ -14,7 +14,7 @@ from typing import Any
 
 from symusic.core import ScoreTick
 
-from descant_modeling.api import load
+from descant_modeling.api import Model, load
 from descant_modeling.app.editor import Drawing, drawing_of_score, score_of_drawing
 from descant_modeling.app.jobs import JobQueue
 from descant_modeling.app.reading import FileReader
@@ -29,6 +29,7 @@ from descant_modeling.models.checkpoints import embedded_models
 from descant_tokenizers.common.errors import InputError, MissingExtraError, printable
 from descant_tokenizers.common.files import title_of
 from descant_tokenizers.scores import ReadResult, bars_of, read_score_report
+from descant_tokenizers.scores.beats import with_beats
 
 __all__ = ["Service", "example_files", "shown_name"]
 
@@ -102,9 +103,9 @@ class Service:
         return self._open(session, self.read(data, name), _shown_file(name))
 
     def _open(self, session: Session, read: ReadResult, path: Path) -> Drawing:
-        score = _with_distinct_names(read.score)
-        source = session.keep_source(score, read.fermatas_ticks)
-        return drawing_of_score(score, title_of(path.stem)) | {"source": source}
+        named = with_beats(replace(read, score=_with_distinct_names(read.score)))
+        source = session.keep_source(named)
+        return drawing_of_score(named.score, title_of(path.stem)) | {"source": source}
 
     def open_example(self, session: Session, title: str) -> Drawing:
         """Read one of `example_files` for the editor."""
@@ -113,8 +114,8 @@ class Service:
             raise InputError(f"There is no example '{printable(title, 60)}'. Reload the page.")
         return self._open(session, read_score_report(path), path)
 
-    def music_of(self, session: Session, drawing: Mapping[str, Any]) -> tuple[ScoreTick, tuple[int, ...]]:
-        """Return the score of a drawing and the onsets of its fermatas: the uploaded ones, unless it was edited.
+    def music_of(self, session: Session, drawing: Mapping[str, Any]) -> ReadResult:
+        """Return the music of a drawing: that of the uploaded file, unless it was edited.
 
         Raises:
             InputError: The drawing is empty, damaged or exceeds a limit, or the file is gone.
@@ -123,7 +124,7 @@ class Service:
             return session.source_music(str(drawing.get("source")))
         score = score_of_drawing(drawing, self.limits.upload)
         self.limits.check(score, "the drawing")
-        return score, ()
+        return ReadResult(score)
 
     def write(self, session: Session, drawing: Mapping[str, Any], request: PageRequest) -> list[Take]:
         """Write takes of a melody, and keep them.
@@ -131,8 +132,8 @@ class Service:
         Raises:
             InputError: The melody or the request is invalid.
         """
-        score, fermatas_ticks = self.music_of(session, drawing)
-        request = replace(request, score=score, phrase_ends=fermatas_ticks)
+        music = self.music_of(session, drawing)
+        request = replace(request, score=music.score, phrase_ends=music.fermatas_ticks, music=music)
         self.check(request)
         result = self._generate(request)
         style = f" in the style {request.config.style}" if request.config.style else ""
@@ -230,7 +231,7 @@ class Service:
         if not generator.has_hints:
             request = replace(request, key=None, phrases=None, chords=(), harmonic_rhythm=None)
             config = replace(config, last_chord="any")
-        return generator.generate(request, config)
+        return Model(generator).generate(request.music, request, config)
 
     def _infill(self, old: Take, locks: Locks, model: str, request: PageRequest) -> Take:
         """Infill each run of unlocked bars of a take, as the request that it is from says."""
@@ -245,7 +246,9 @@ class Service:
         for index, (first, last) in enumerate(runs):
             numbers = (bars[first].number, bars[last].number)
             part = replace(request, task="infill", score=score, given=given, track=None, bars=numbers, model=model)
-            part = replace(part, phrase_ends=_rescaled(request, score))
+            has_found_beats = request.music is not None and request.music.has_found_beats
+            music = ReadResult(score, has_found_beats=has_found_beats)
+            part = replace(part, phrase_ends=_rescaled(request, score), music=music)
             progress = part_of(request.config.progress, index / len(runs), 1 / len(runs))
             last_chord = request.config.last_chord if last == len(bars) - 1 else "any"
             part = part.configured(

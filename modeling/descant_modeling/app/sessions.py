@@ -25,7 +25,7 @@ from descant_tokenizers.pianoroll.frames import chorale_of_harmony
 from descant_tokenizers.rendering import Layout
 from descant_tokenizers.rendering.spelling import parse_key
 from descant_tokenizers.rendering.write import Rendering
-from descant_tokenizers.scores import VOICES, bars_of
+from descant_tokenizers.scores import VOICES, ReadResult, bars_of
 
 __all__ = ["AddedNotes", "Clock", "RecentTakes", "Session", "Sessions", "Take", "details", "runs_of"]
 
@@ -202,7 +202,7 @@ class Session:
     Attributes:
         token: The session's secret name in URLs.
         num_kept: Number of takes to keep.
-        source: The id by which the editor knows the uploaded file, its score, and the onsets of its fermatas.
+        source: The id by which the editor knows the uploaded file, and what was read.
         takes: The takes, oldest first.
         numbers: Numbers for further takes.
         job: The current job.
@@ -210,23 +210,23 @@ class Session:
 
     token: str
     num_kept: int
-    source: tuple[str, ScoreTick, tuple[int, ...]] | None = None
+    source: tuple[str, ReadResult] | None = None
     takes: list[Take] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1), repr=False)
     job: Job[Any] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def keep_source(self, score: ScoreTick, fermatas_ticks: Iterable[int] = ()) -> str:
-        """Keep an uploaded score, and where its fermatas are, in place of the last one; return its id."""
+    def keep_source(self, read: ReadResult) -> str:
+        """Keep what was read of an uploaded file, in place of the last one; return its id."""
         name = secrets.token_hex(6)
-        self.source = (name, score, tuple(fermatas_ticks))
+        self.source = (name, read)
         return name
 
-    def source_music(self, name: str) -> tuple[ScoreTick, tuple[int, ...]]:
-        """Return the uploaded score and the onsets of its fermatas; raise an `InputError` if it is gone."""
+    def source_music(self, name: str) -> ReadResult:
+        """Return what was read of the uploaded file; raise an `InputError` if it is gone."""
         if self.source is None or self.source[0] != name:
             raise InputError("The file is no longer here. Upload it again.")
-        return self.source[1:]
+        return self.source[1]
 
     def keep(self, takes: Sequence[Take]) -> None:
         """Add takes; the oldest ones are dropped if there are too many."""
