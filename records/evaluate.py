@@ -105,7 +105,7 @@ def tunes(model: str, num_draws: int) -> Facts:
 
 def unconstrained(model: str, split: str) -> Facts:
     """Measure the first model without rules of voice leading, to show what the rules cost."""
-    free = ("--allow-parallels", "--allow-leaps", "--best-of", "1")
+    free = ("--allow-parallels", "--allow-leaps", "--allow-unresolved", "--allow-rests", "--best-of", "1")
     return _run("harmonization", "--model", model, "--split", split, *free)
 
 

@@ -166,3 +166,38 @@ def test_a_copy_goes_its_own_way():
     twin.add(0, QUARTER, 2 * QUARTER, 69)
     assert 50 in twin.forbidden(3, QUARTER)
     assert leading.parallels(3, QUARTER) == set()
+
+
+def dominant_seventh(**options) -> VoiceLeading:
+    """G7 on the first beat, the seventh in the alto."""
+    held = [(0, GridNote(0, voice, pitch, QUARTER)) for voice, pitch in enumerate((71, 65, 62, 43))]
+    return VoiceLeading(4, held, LeadingRules(False, False), beats=(0, QUARTER), **options)
+
+
+def test_a_seventh_stays_or_falls_by_a_step():
+    allowed = set(range(128)) - dominant_seventh().forbidden(1, QUARTER)
+    assert allowed == {63, 64, 65}
+    for voice in (0, 2, 3):
+        assert dominant_seventh().forbidden(voice, QUARTER) == set()
+
+
+def test_a_seventh_that_was_repeated_is_still_one_and_none_is_at_the_end_of_a_phrase():
+    leading = dominant_seventh()
+    leading.add(1, QUARTER, 2 * QUARTER, 65)
+    leading.add(0, QUARTER, 2 * QUARTER, 72)
+    assert set(range(128)) - leading.forbidden(1, 2 * QUARTER) == {63, 64, 65}
+    assert dominant_seventh(phrase_ends=(0,)).forbidden(1, QUARTER) == set()
+
+
+def test_the_seventh_of_a_diminished_chord_is_free():
+    held = [(0, GridNote(0, voice, pitch, QUARTER)) for voice, pitch in enumerate((71, 68, 62, 53))]
+    assert VoiceLeading(4, held, LeadingRules(False, False), beats=(0, QUARTER)).forbidden(1, QUARTER) == set()
+
+
+def test_the_last_voice_brings_the_third():
+    leading = VoiceLeading(4, (), LeadingRules(False, False), beats=(0,))
+    for voice, pitch in ((0, 72), (1, 67), (3, 48)):
+        leading.add(voice, 0, QUARTER, pitch)
+    without = {pitch % 12 for pitch in leading.forbidden(2, 0)}
+    assert without == {0, 7, 10}  # octaves, the fifth, and a bare seventh
+    assert VoiceLeading(4, (), LeadingRules(False, False)).forbidden(2, 0) == set()

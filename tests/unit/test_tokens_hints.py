@@ -90,7 +90,7 @@ def test_every_hint_is_one_token(layout, hint_vocabulary, vocabulary):
         *(hints.bars_left(number) for number in range(1, 9)),
         *(hints.gap_left(number) for number in range(1, 9)),
         *(hints.beats_left(number) for number in range(16)),
-        *hints.first_of_chord,
+        *hints.chord_ids(),
         *hints.kind_of,
     }
     assert {hint_vocabulary.names[i] for i in used} == set(HINT_TOKENS)
@@ -168,8 +168,8 @@ def test_beats_of_a_compound_meter_and_a_phrase_end_between_beats(layout, hint_v
     known = Annotations((144 + 96, 288), ends=False)
     encoded = layout.encode(piece, Task.HARMONIZE, (B,), annotations=known)
     assert read(layout, encoded.ids) == (
-        "< H B | @0 S67 (0 4 rest rest) phrase2 B48 "
-        "| @0 S72 (4 rest rest rest) phrase1 B48 @2 S74 @3 S76 (rest rest rest rest) phrase0 B43 >"
+        "< H B | @0 S67 (0 4 rest rest) phrase1 B48 "
+        "| @0 S72 (4 rest rest rest) phrase0 B48 @2 S74 @3 S76 (rest rest rest rest) phrase0 B43 >"
     )
 
 

@@ -16,7 +16,17 @@ import typer
 
 from descant_modeling.cli import options as opt
 from descant_modeling.cli.generate_report import Outcome, facts_of, left_out, summary
-from descant_modeling.cli.options import AllowLeaps, AllowParallels, BestOf, Device, Temperature, TopP, check_options
+from descant_modeling.cli.options import (
+    AllowLeaps,
+    AllowParallels,
+    AllowRests,
+    AllowUnresolved,
+    BestOf,
+    Device,
+    Temperature,
+    TopP,
+    check_options,
+)
 from descant_modeling.common import EMBEDDED_DEFAULT
 from descant_modeling.decoding.config import DEFAULT_SOUND, EngineName, GenerationConfig, check_engine
 from descant_tokenizers.cli.render import CountIn, OwnVoiceDb, PracticeTempo
@@ -68,6 +78,8 @@ def generate_command(
     top_p: TopP = GenerationConfig.top_p,
     allow_parallels: AllowParallels = GenerationConfig.allow_parallels,
     allow_leaps: AllowLeaps = GenerationConfig.allow_leaps,
+    allow_unresolved: AllowUnresolved = GenerationConfig.allow_unresolved,
+    allow_rests: AllowRests = GenerationConfig.allow_rests,
     best_of: BestOf = GenerationConfig.best_of,
     last_chord: opt.LastChordName = GenerationConfig.last_chord,
     steps: opt.Steps = GenerationConfig.steps,
@@ -116,6 +128,8 @@ def generate_command(
         top_p=top_p,
         allow_parallels=allow_parallels,
         allow_leaps=allow_leaps,
+        allow_unresolved=allow_unresolved,
+        allow_rests=allow_rests,
         best_of=best_of,
         last_chord=last_chord,
         steps=steps,

@@ -30,6 +30,13 @@ AllowParallels = Annotated[
 AllowLeaps = Annotated[
     bool, typer.Option("--allow-leaps", help="Allow leaps by augmented intervals and over an octave.")
 ]
+AllowUnresolved = Annotated[
+    bool, typer.Option("--allow-unresolved", help="Allow sevenths that do not resolve, and chords without a third.")
+]
+AllowRests = Annotated[
+    bool,
+    typer.Option("--allow-rests", help="Allow new voices to rest under the melody, and to move where phrases end."),
+]
 BestOf = Annotated[
     int | None,
     typer.Option(help="Try this many candidates for each sample and keep the best; 1 is fastest. Default: auto."),

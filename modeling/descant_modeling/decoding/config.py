@@ -30,7 +30,16 @@ LIMITS: dict[str, tuple[float, float]] = {
 #: Options of some families' models only; others refuse them.
 FAMILY_OPTIONS = ("steps", "amount")
 #: Options of models that sample tokens; others refuse them.
-TOKEN_OPTIONS = ("temperature", "top_p", "allow_parallels", "allow_leaps", "best_of", "last_chord")
+TOKEN_OPTIONS = (
+    "temperature",
+    "top_p",
+    "allow_parallels",
+    "allow_leaps",
+    "allow_unresolved",
+    "allow_rests",
+    "best_of",
+    "last_chord",
+)
 
 EngineName = Literal["auto", "onnx", "torch"]
 """What runs a causal model: ONNX Runtime (CPU), transformers (any device, extra `train`), or the one that suits the
@@ -93,6 +102,10 @@ class GenerationConfig:
         allow_parallels: Allow parallel fifths, octaves and unisons between two voices. Applies to four-part music
             without BPE.
         allow_leaps: Allow leaps by an augmented interval or over an octave. Applies to the same music.
+        allow_unresolved: Allow sevenths that do not fall by step, and chords on beats without their third (see
+            `chord_rules`). Applies to the same music, for models with hints.
+        allow_rests: Allow new voices to rest while a given one sounds, to be held into the last note of a phrase, and
+            to move under it (see `texture`). For models with hints.
         best_of: Particles of each sample, 1-64, resampled at every quarter by likelihood (see `smc`); None for
             `smc.NUM_PARTICLES` where rules of voice leading are kept, otherwise 1.
         last_chord: `tonic` to hold the last chord of a harmony to a tonic triad in root position, from the onset of the
@@ -118,6 +131,8 @@ class GenerationConfig:
     top_p: float = 0.98
     allow_parallels: bool = False
     allow_leaps: bool = False
+    allow_unresolved: bool = False
+    allow_rests: bool = False
     best_of: int | None = None
     last_chord: LastChord = "any"
     steps: int | None = None

@@ -20,6 +20,7 @@ from descant_modeling.decoding.ending import Closing
 from descant_modeling.decoding.fixed_notes import FixedNotes
 from descant_modeling.decoding.infilled import InfilledNotes
 from descant_modeling.decoding.template import TargetBar, Template
+from descant_modeling.decoding.texture import texture_of
 from descant_modeling.decoding.voice_leading import LeadingRules, VoiceLeading, key_of_notes, leading_rules
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.tokens.grammar import NEVER, Grammar, Mask, Rules, State
@@ -44,6 +45,7 @@ class SequenceState:
         self.sample = InfilledNotes()
         rules = leading_rules(config, grammar.vocabulary)
         self.leading = _voice_leading(template, grammar.vocabulary, rules) if rules else None
+        self.texture = None if config.allow_rests else texture_of(template, grammar)
         self.closing = None if template.span.ending is None else Closing(template.span.ending)
         self.busy_ticks = grammar.busy_with(template.held)
         self.bar = -1
@@ -114,7 +116,16 @@ class SequenceState:
         if self.state.kind == "Program":
             return self._well_led(self._closing_pitches(legal))
         if self.state.kind == "Pitch":
-            return self._closing_durations(self._filling_durations(legal))
+            legal = self._closing_durations(self._filling_durations(legal))
+            return legal if self.texture is None else self.texture.in_phrase(legal, self._durations, self.now_ticks)
+        legal = self._next_onsets(legal)
+        if self.texture is not None:
+            start = self.template.bars[self.bar].start_ticks
+            legal = self.texture.without_rests(legal, self.state, self.rules, start, self._least_ticks)
+        return legal
+
+    def _next_onsets(self, legal: Mask) -> Mask:
+        """Remove what passes a context note, or leaves a voice without notes that it must have."""
         closing = list(self.rules.closing_ids)
         if self.inside:
             return self._with_context(legal)
@@ -138,10 +149,9 @@ class SequenceState:
         due = (note for note in self.inside if note.offset_ticks == self.state.offset_ticks)
         beat = beat_ticks(self.grammar.vocabulary.meter_of[self.template.bars[self.bar].meter_id])
         last_beat = onset - beat if self.state.offset_ticks % beat == 0 else None
+        pitch_id = self.grammar.vocabulary.pitch_id
         forbidden = self.leading.forbidden(self.state.voice, onset, due, last_beat)
-        ids = [
-            self.grammar.vocabulary.pitch_id[pitch] for pitch in forbidden if pitch in self.grammar.vocabulary.pitch_id
-        ]
+        ids = [pitch_id[pitch] for pitch in forbidden if pitch in pitch_id]
         if not ids:
             return legal
         others = legal.copy()
@@ -299,7 +309,8 @@ class SequenceState:
             place = 0 if self._chord_root == -1 else 1
             legal[[ids.chord(chord)[place] for chord in self.closing.chords]] = True
         else:
-            legal[list(ids.first_of_chord if self._chord_root == -1 else ids.kind_of)] = True
+            last = None if self.texture is None else self.texture.last_pitch(self.now_ticks)
+            legal[ids.chord_ids(None if self._chord_root == -1 else self._chord_root, last)] = True
         return legal
 
     def _accept_chord(self, token_id: int) -> None:
@@ -381,7 +392,9 @@ def _voice_leading(template: Template, vocabulary: Vocabulary, rules: LeadingRul
     names = vocabulary.voices
     outer = (names.index(VOICES[0]), names.index(VOICES[-1])) if set(names) == set(VOICES) else None
     ends = () if known is None else known.phrase_ends or ()
-    return VoiceLeading(vocabulary.num_voices, template.held, rules, key, outer, ends)
+    guide = None if template.span.task is Task.CONTINUE else template.guide
+    beats = () if guide is None else sorted(guide.beats)
+    return VoiceLeading(vocabulary.num_voices, template.held, rules, key, outer, ends, beats)
 
 
 def _rules(template: Template, bar: TargetBar) -> Rules:

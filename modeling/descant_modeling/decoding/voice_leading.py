@@ -12,7 +12,8 @@ Units: ticks of the vocabulary's grid from the beginning of the piece; pitches a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+import bisect
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +21,7 @@ from typing import Final, NamedTuple
 
 from symusic.core import NoteTick, ScoreTick, TrackTick
 
+from descant_modeling.decoding.chord_rules import is_seventh, not_resolving, without_third
 from descant_modeling.decoding.config import GenerationConfig
 from descant_tokenizers.scores.key import estimate_key, tonic_and_mode
 from descant_tokenizers.tokens.harmony import PieceKey
@@ -76,15 +78,24 @@ def _hard_leaps(key: PieceKey | None, pitch: int) -> frozenset[int]:
 
 @dataclass(frozen=True)
 class LeadingRules:
-    """Rules that voices keep: no parallel or hidden fifths and octaves; no augmented leaps or leaps over an octave."""
+    """Rules that voices keep.
+
+    Attributes:
+        parallels: No parallel or hidden fifths and octaves.
+        leaps: No augmented leaps or leaps over an octave.
+        chords: Sevenths that resolve, and thirds in chords (see `chord_rules`), where beats are known.
+    """
 
     parallels: bool = True
     leaps: bool = True
+    chords: bool = True
 
 
 def leading_rules(config: GenerationConfig, vocabulary: Vocabulary) -> LeadingRules | None:
     """Return the rules that are kept in music of a vocabulary; None if there are none."""
-    rules = LeadingRules(parallels=not config.allow_parallels, leaps=not config.allow_leaps)
+    rules = LeadingRules(
+        parallels=not config.allow_parallels, leaps=not config.allow_leaps, chords=not config.allow_unresolved
+    )
     return rules if has_plain_lines(vocabulary) and (rules.parallels or rules.leaps) else None
 
 
@@ -104,6 +115,7 @@ class VoiceLeading:
         key: The key; without one, no leap counts as augmented.
         outer: Ranks of soprano and bass, for hidden fifths and octaves; None if there are none.
         phrase_ends: Onsets at which parallels alone are forbidden: a bass that may not take the tonic spoils a cadence.
+        beats: Onsets of all beats, ascending, for the rules of chords; none if they are not known.
     """
 
     def __init__(
@@ -114,8 +126,10 @@ class VoiceLeading:
         key: PieceKey | None = None,
         outer: tuple[int, int] | None = None,
         phrase_ends: Collection[int] = (),
+        beats: Sequence[int] = (),
     ) -> None:
         self.rules, self.key, self.outer = rules or LeadingRules(), key, outer
+        self.beats, self._beats = frozenset(beats), list(beats)
         self.phrase_ends = frozenset(phrase_ends)
         self._lines: list[list[_LineNote]] = [[] for _ in range(num_voices)]
         for onset, note in sorted(held):
@@ -136,7 +150,35 @@ class VoiceLeading:
     ) -> set[int]:
         """Return the pitches on which a voice may not begin a note; see `parallels` and `leaps`."""
         found = self.parallels(voice, onset_ticks, due, last_beat_ticks) if self.rules.parallels else set()
-        return found | self.leaps(voice, onset_ticks) if self.rules.leaps else found
+        if self.rules.leaps:
+            found |= self.leaps(voice, onset_ticks)
+        if self.rules.chords:
+            found |= self.chord_faults(voice, onset_ticks)
+        return found
+
+    def chord_faults(self, voice: int, onset_ticks: int) -> set[int]:
+        """Return the pitches that leave a voice's seventh unresolved, or complete a chord without its third."""
+        others = [self._at(other, onset_ticks) for other in range(len(self._lines)) if other != voice]
+        sounding = tuple(sorted(pitch for pitch in others if pitch is not None))
+        is_last = onset_ticks in self.beats and len(sounding) == len(others)
+        found = set(without_third(sounding)) if is_last else set()
+        own = self._before(voice, onset_ticks)
+        if own is not None and self._has_seventh(voice, own, onset_ticks):
+            found |= not_resolving(own)
+        return found
+
+    def _has_seventh(self, voice: int, pitch: int, onset_ticks: int) -> bool:
+        """Return True if a voice's last pitch was the seventh of a chord, on a beat of the phrase that goes on."""
+        start = onset_ticks
+        for note in reversed(self._lines[voice]):
+            if note.pitch != pitch or note.end_ticks < start:
+                break
+            start = note.onset_ticks
+        for beat in self._beats[bisect.bisect_left(self._beats, start) : bisect.bisect_left(self._beats, onset_ticks)]:
+            sounding = (self._at(other, beat) for other in range(len(self._lines)))
+            if is_seventh(pitch, (each for each in sounding if each is not None)):
+                return not any(beat <= end < onset_ticks for end in self.phrase_ends)
+        return False
 
     def leaps(self, voice: int, onset_ticks: int) -> set[int]:
         """Return the pitches that a voice would reach by an augmented leap, or by one over an octave."""

@@ -8,6 +8,7 @@ Shapes: V voices, T frames.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
@@ -74,6 +75,14 @@ def chords_of_frames(pitches_VT: Ints) -> list[SoundingChord | None]:
     masks: npt.NDArray[np.int64] = np.bitwise_or.reduce(bits, axis=0)
     basses = np.where(sounding, pitches_VT, np.iinfo(np.int64).max).min(axis=0) % NUM_PITCH_CLASSES
     return [_chord(mask, bass) for mask, bass in zip(masks.tolist(), basses.tolist(), strict=True)]
+
+
+def chord_of_pitches(pitches: Iterable[int]) -> SoundingChord | None:
+    """Return the chord of the MIDI pitches that sound at a moment; None if there are none, or they spell none."""
+    pitches = list(pitches)
+    if not pitches:
+        return None
+    return _chord(sum({1 << pitch % NUM_PITCH_CLASSES for pitch in pitches}), min(pitches) % NUM_PITCH_CLASSES)
 
 
 @cache

@@ -19,7 +19,7 @@ import numpy as np
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores.chords import NO_CHORD_SYMBOL, chord_symbol
 from descant_tokenizers.scores.chords import QUALITIES as ALL_QUALITIES
-from descant_tokenizers.scores.key import NUM_PITCH_CLASSES, PITCH_NAMES, key_fits, pitch_class
+from descant_tokenizers.scores.key import MAJOR_SCALE, NUM_PITCH_CLASSES, PITCH_NAMES, key_fits, pitch_class
 from descant_tokenizers.tokens.hint_tokens import QUALITIES
 from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.vocabulary import Meter
@@ -178,6 +178,9 @@ _OTHER_FINAL = -0.2
 # Added where the key signature is that of the key, and where it is that of one of its modes: semitones of the tonic
 # above the signature's major key, and whether the third is major.
 _SIGNATURE_BONUS = {(0, True): 0.2, (9, False): 0.2, (2, False): 0.1, (4, False): 0.1, (5, True): 0.1, (7, True): 0.1}
+# By how many times more where the melody's own notes cannot decide: some degrees of the signature's scale are missing,
+# and no other pitch class is there. A pentatonic melody fits three scales.
+_UNDECIDED = 3.5
 
 
 def melody_key(notes: Sequence[SoundingNote], sharps: int | None = None) -> PieceKey | None:
@@ -198,8 +201,12 @@ def melody_key(notes: Sequence[SoundingNote], sharps: int | None = None) -> Piec
         for (tonic, is_major), fit in key_fits(weights).items()
     }
     if sharps is not None:
+        tonic = sharps * 7 % NUM_PITCH_CLASSES
+        heard = frozenset(((np.flatnonzero(weights) - tonic) % NUM_PITCH_CLASSES).tolist())
+        scale = _UNDECIDED if heard < frozenset(MAJOR_SCALE) else 1
         for key in fits:
-            fits[key] += _SIGNATURE_BONUS.get(((key.tonic - sharps * 7) % NUM_PITCH_CLASSES, key.is_major), 0.0)
+            bonus = _SIGNATURE_BONUS.get(((key.tonic - tonic) % NUM_PITCH_CLASSES, key.is_major), 0.0)
+            fits[key] += scale * bonus
     return max(fits, key=fits.__getitem__)
 
 

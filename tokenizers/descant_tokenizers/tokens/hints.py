@@ -9,7 +9,7 @@ hint tokens states, at the place where it matters:
   latter again on each of the gap's last four beats, with the beats left (`Gap_1 After_3-7`);
 * on a beat, after the given notes: the **pitch classes ahead**, which sound in the given voices at the next beats
   (`Ahead_1-7`, or `Ahead_1-hold` for a note that goes on), four of the highest given voice, two of each other one;
-* then the **beats until the phrase ends** (`Phrase_0` at its last note);
+* then the **beats until the phrase ends** (`Phrase_0` at its last note; see `PhraseClose` for one off the beat);
 * then, before the notes to write: the **chord**, given or written by the model: root (`Root_7`), then quality and
   inversion (`Quality_maj-0`).
 
@@ -25,6 +25,7 @@ import bisect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 from descant_tokenizers.scores.key import NUM_PITCH_CLASSES
 from descant_tokenizers.tokens.harmony import ChordLabel, PieceKey, SoundingNote, beats, sounding_notes
@@ -83,13 +84,44 @@ class Annotations:
         return replace(self, key=key, chords=chords)
 
 
+class PhraseClose(NamedTuple):
+    """Where a phrase ends, as hints tell it.
+
+    Attributes:
+        beat_ticks: The beat of its last note. Of a note off the beat, it is the next beat if the note still sounds
+            there, otherwise the beat in which it begins.
+        end_ticks: End of the last note.
+        pitch: Its pitch, that of the highest if several voices have one; None if no note begins there.
+    """
+
+    beat_ticks: int
+    end_ticks: int
+    pitch: int | None
+
+
+def phrase_closes(piece: Piece, phrase_ends: Sequence[int] | None) -> tuple[PhraseClose, ...]:
+    """Return the ends of phrases, given the onsets of their last notes; none where phrases are not known."""
+    onsets, last_notes = beats(piece), dict[int, list[SoundingNote]]()
+    for note in sounding_notes(piece):
+        last_notes.setdefault(note.start_ticks, []).append(note)
+    found: dict[int, PhraseClose] = {}
+    for onset in phrase_ends or ():
+        notes = last_notes.get(onset, [])
+        end = max((note.end_ticks for note in notes), default=onset)
+        place = max(0, bisect.bisect_right(onsets, onset) - 1)
+        if onsets[place] < onset and place + 1 < len(onsets) and onsets[place + 1] < end:
+            place += 1
+        pitch = max((note.pitch for note in notes), default=None)
+        found[onsets[place]] = PhraseClose(onsets[place], max(end, onsets[place]), pitch)
+    return tuple(found.values())
+
+
 def cadence_beats(piece: Piece, phrase_ends: Sequence[int] | None) -> frozenset[int]:
     """Return the last `CADENCE_BEATS` beats of each phrase; none where phrases are not known."""
     onsets, found = beats(piece), set[int]()
-    for end in phrase_ends or ():
-        stop = bisect.bisect_right(onsets, end)
-        first = bisect.bisect_left(onsets, end) - CADENCE_BEATS + 1
-        found.update(onsets[max(0, first) : stop])
+    for close in phrase_closes(piece, phrase_ends):
+        stop = onsets.index(close.beat_ticks) + 1
+        found.update(onsets[max(0, stop - CADENCE_BEATS) : stop])
     return frozenset(found)
 
 
@@ -143,10 +175,25 @@ class HintIds:
             return [self.no_chord]
         return [self.root[chord.root], self.chord_kind[chord.quality, chord.inversion]]
 
-    @cached_property
-    def first_of_chord(self) -> tuple[int, ...]:
-        """Tokens with which a chord can begin."""
-        return (*self.root, self.no_chord)
+    def chord_ids(self, root_id: int | None = None, pitch: int | None = None) -> list[int]:
+        """Return the tokens with which a chord begins, or goes on after the token of its root.
+
+        Args:
+            root_id: Token of the root; None before it.
+            pitch: A pitch that must be in the chord; None for any chord, and the token for none.
+        """
+        found = []
+        for root, token_id in enumerate(self.root):
+            kinds = [
+                kind
+                for (quality, inversion), kind in self.chord_kind.items()
+                if pitch is None or pitch % NUM_PITCH_CLASSES in ChordLabel(root, quality, inversion).pitch_classes
+            ]
+            if root_id == token_id:
+                return kinds
+            if kinds:
+                found.append(token_id)
+        return found if pitch is not None else [*found, self.no_chord]
 
 
 def has_hints(vocabulary: Vocabulary) -> bool:
@@ -236,10 +283,9 @@ class Guide:
         if self._bars.stop < len(self._context.bars):
             left = self._beats_until(self._starts[self._bars.stop], now)
             found += [self.ids.gap_left(left), *self._after_gap] if left <= BEATS_AHEAD else []
-        if self.annotations.phrase_ends is not None and self._given:
-            place = bisect.bisect_left(self.annotations.phrase_ends, now)
-            if place < len(self.annotations.phrase_ends):
-                found.append(self.ids.beats_left(self._beats_until(self.annotations.phrase_ends[place], now)))
+        ends = (close.beat_ticks for close in self.phrase_closes)
+        if self._given and (end := next((end for end in ends if end >= now), None)) is not None:
+            found.append(self.ids.beats_left(self._beats_until(end, now)))
         return found
 
     def _beats_until(self, end: int, now: int) -> int:
@@ -254,6 +300,22 @@ class Guide:
         if now in chords:
             return chords[now]
         return self.annotations.writes_chords and (not self.annotations.only_cadences or now in self._cadence_beats)
+
+    @cached_property
+    def phrase_closes(self) -> tuple[PhraseClose, ...]:
+        """The ends of phrases, ascending; none where phrases are not known."""
+        return phrase_closes(self._context, self.annotations.phrase_ends)
+
+    @cached_property
+    def given_spans(self) -> tuple[tuple[int, int], ...]:
+        """The times at which a given voice sounds: onset and end of each, ascending, none touching the next."""
+        found: list[tuple[int, int]] = []
+        for start, end in sorted((note.start_ticks, note.end_ticks) for v in self._given for note in self._lines[v]):
+            if found and start <= found[-1][1]:
+                found[-1] = found[-1][0], max(end, found[-1][1])
+            else:
+                found.append((start, end))
+        return tuple(found)
 
     @cached_property
     def _cadence_beats(self) -> frozenset[int]:

@@ -19,6 +19,8 @@ from rich.table import Table
 from descant_modeling.cli.options import (
     AllowLeaps,
     AllowParallels,
+    AllowRests,
+    AllowUnresolved,
     AsJson,
     BestOf,
     Device,
@@ -30,7 +32,7 @@ from descant_modeling.cli.options import (
     check_options,
 )
 from descant_modeling.common import EMBEDDED_DEFAULT
-from descant_modeling.decoding.config import EngineName, GenerationConfig, check_engine, check_range
+from descant_modeling.decoding.config import TOKEN_OPTIONS, EngineName, GenerationConfig, check_engine, check_range
 from descant_tokenizers.common.errors import InputError
 
 if TYPE_CHECKING:
@@ -127,6 +129,8 @@ class DrawOptions:
     top_p: TopP = GenerationConfig.top_p
     allow_parallels: AllowParallels = GenerationConfig.allow_parallels
     allow_leaps: AllowLeaps = GenerationConfig.allow_leaps
+    allow_unresolved: AllowUnresolved = GenerationConfig.allow_unresolved
+    allow_rests: AllowRests = GenerationConfig.allow_rests
     best_of: BestOf = GenerationConfig.best_of
     last_chord: LastChordName = GenerationConfig.last_chord
     out: HarmoniesFolder = None
@@ -173,8 +177,7 @@ class DrawOptions:
             yield harmonizer, draw_each(f"{harmonizer.name}: {what}", seeds, output, draw)
 
     def _sampling(self) -> dict[str, Any]:
-        names = ("temperature", "top_p", "allow_parallels", "allow_leaps", "best_of", "last_chord")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in TOKEN_OPTIONS}
 
 
 def with_draw_options(command: Callable[..., None]) -> Callable[..., None]:
