@@ -151,11 +151,8 @@ class SequenceState:
         last_beat = onset - beat if self.state.offset_ticks % beat == 0 else None
         pitch_id = self.grammar.vocabulary.pitch_id
         forbidden = self.leading.forbidden(self.state.voice, onset, due, last_beat)
-        ids = [pitch_id[pitch] for pitch in forbidden if pitch in pitch_id]
-        if not ids:
-            return legal
         others = legal.copy()
-        others[ids] = False
+        others[[pitch_id[pitch] for pitch in forbidden if pitch in pitch_id]] = False
         return others if others.any() else legal
 
     def _closes(self) -> bool:
