@@ -342,5 +342,10 @@ def _hairpins(parts: Sequence[WrittenPart], homes: Sequence[int | None]) -> tupl
 
 def _each_once(groups: Iterable[Iterable[Words]]) -> tuple[Words, ...]:
     """Return what stands at one time and staff several times once, in order of time."""
-    found = {(each.onset, each.text, each.part): each for group in groups for each in group if each.text}
+    found = {
+        (_at(each.onset), each.text, each.part): replace(each, onset=_at(each.onset))
+        for group in groups
+        for each in group
+        if each.text
+    }
     return tuple(sorted(found.values(), key=lambda each: each.onset))
