@@ -165,3 +165,22 @@ def test_no_repeats_plays_the_text_and_keeps_its_signs() -> None:
     text = Rendering(read_plain.score, marks=read_plain.marks).musicxml
     assert text.count("<repeat ") == 2
     assert read_score_report(CASES / "xml_volta.musicxml").score.note_num() == 16
+
+
+@pytest.mark.parametrize(
+    ("music", "lengths"),
+    [
+        ("G|CDEF|GAB:|G|CDEF|GAB|]", [1, 4, 4, 4, 4, 4, 4]),
+        ("|:CDEF|GA:|Bc|defg|", [4, 2, 4, 4, 4]),  # the first pass ends in the middle of a bar
+        ("CDEF|GA|:Bc|defg|ab:|CD|EFGA|", [4, 4, 4, 4, 4, 4, 4]),
+        ("G|CDEF|GAB:|:c|defg|abc:|", [1, 4, 4, 4, 4, 4, 4, 4, 4]),
+        ("G|CDEF|[1GAB:|[2GAc||", [1, 4, 4, 4, 4]),
+    ],
+)
+def test_bars_at_the_seam_of_a_repeat_in_the_middle_of_a_bar(music: str, lengths: list[int]) -> None:
+    tune = f"X:1\nM:4/4\nL:1/4\nK:C\n{music}\n"
+    result = parse_score(Path("seam.abc"), tune.encode(), marks=True)
+    look = Rendering(result.score, marks=result.marks, form=result.form)
+    assert look.musicxml.count("<time>") == 1
+    for read in (result, parse_score(Path("again.xml"), look.musicxml.encode())):
+        assert [bar.length_ticks / 480 for bar in bars_of(read.score)] == lengths

@@ -130,9 +130,30 @@ def measures_of(score: ScoreTick, cuts: Iterable[Fraction] = ()) -> list[Printed
         measures.append(measure)
     if len(measures) > 1 and measures[0].offset > 0:
         measures[-1] = _paid_back(measures[-1], measures[0].length, Fraction(last_note_end(score), unit))
-    for cut in sorted(set(cuts)):
+    signs = sorted(set(cuts))
+    measures = _in_regular_meters(measures, signs)
+    for cut in signs:
         _split(measures, cut)
     return measures
+
+
+def _in_regular_meters(measures: Sequence[PrintedMeasure], cuts: Collection[Fraction]) -> list[PrintedMeasure]:
+    """Print short measures beside repeat signs in the meter around them, without a time signature of their own."""
+    printed: list[PrintedMeasure] = []
+    later: list[TimeSignature | None] = [None] * len(measures)  # the next other meter
+    for index in range(len(measures) - 2, -1, -1):
+        following = measures[index + 1].meter
+        later[index] = following if following != measures[index].meter else later[index + 1]
+    for index, own in enumerate(measures):
+        around = printed[-1].meter if printed else own.meter
+        is_short = own.length < around.length and own.meter != around and later[index] in (None, around)
+        if is_short and own.end in cuts:
+            printed.append(replace(own, meter=around))
+        elif is_short and own.start in cuts:
+            printed.append(replace(own, meter=around, offset=around.length - own.length))
+        else:
+            printed.append(own)
+    return printed
 
 
 def _paid_back(last: PrintedMeasure, pickup: Fraction, end: Fraction) -> PrintedMeasure:
