@@ -7,8 +7,8 @@
 
 The last command adds the figures of records/evaluate.py to the card of an embedded model; for a release, add `--tested
 2026-11-26_test`. A checkpoint that does not list the meters of its training pieces gets them from the corpora of its
-run. GANs are stored in fp16 (`save_network`), causal models unchanged. The record's `metrics.json` is written
-by hand from the output of the commands in it; a GAN's card quotes it if it exists.
+run. GANs, RNN, CNN and VAE are stored in fp16 (`save_network`), causal models unchanged. The record's `metrics.json`
+is written by hand from the output of the commands in it; a GAN's card quotes it if it exists.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from descant_modeling.cnn.networks import build_cnn
+from descant_modeling.families.checkpoints import family_card
 from descant_modeling.gan.checkpoints import BUILDERS, gan_card, load_gan, recorded_figures
 from descant_modeling.models.checkpoints import (
     EMBEDDED,
@@ -31,12 +33,20 @@ from descant_modeling.models.checkpoints import (
     replace_folder,
     save_checkpoint,
 )
-from descant_modeling.models.networks import save_network
+from descant_modeling.models.networks import load_network, save_network
 from descant_modeling.models.publishing import MeasuredFigure, model_card
+from descant_modeling.rnn.networks import build_rnn
 from descant_modeling.training.data import seen_meters
+from descant_modeling.vae.networks import build_vae
 from descant_tokenizers.corpora import load_corpus
 from descant_tokenizers.tokens.vocabulary import Vocabulary
 
+#: Builders of the networks of the families on the grid, by objective.
+FAMILIES: dict[str, Callable[[dict[str, Any]], torch.nn.Module]] = {
+    "rnn": build_rnn,
+    "cnn": build_cnn,
+    "vae": build_vae,
+}
 RECORDS = Path(__file__).parent
 LOGGED = ("log.jsonl", "run.json", "*.png")
 
@@ -130,7 +140,13 @@ def run_meters(run: Path, vocabulary: Vocabulary) -> tuple[str, ...]:
 
 def embed(run: str, name: str, folder: Path, facts: dict[str, str]) -> None:
     """Write the published files of a run's checkpoint into an empty folder, with further facts about the run."""
-    if find_checkpoint(run).objective in BUILDERS:
+    found = find_checkpoint(run)
+    if found.objective in FAMILIES:
+        own = load_network(found, FAMILIES[found.objective])
+        own_meta = replace(own.meta, training=own.meta.training | facts)
+        save_network(folder, own.network, own_meta, family_card(own_meta, own.network), torch.float16)
+        return
+    if found.objective in BUILDERS:
         gan = load_gan(run)
         gan_meta = replace(gan.meta, training=gan.meta.training | facts)
         card = gan_card(gan_meta, measured_rolls(gan_meta.training, name))

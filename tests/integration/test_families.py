@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import signal
 from collections.abc import Callable
@@ -291,3 +292,16 @@ def test_the_command_morphs(descant, trained: Trainer, tmp_path: Path) -> None:
     done = descant(*command, "--morph", tmp_path / "b.mid", "--task", "vary")
     assert done.status == 2
     assert "--morph turns a --prompt into another file" in done.err
+
+
+@HARMONIZING
+def test_the_command_sets_families_side_by_side(descant, trained: Trainer, corpus: Path) -> None:
+    model = str(trained.folder / "last")
+    command = ("evaluate", "families", "--model", model, "--corpus", corpus, "--reference", f"{corpus}:train")
+    done = descant(*command, "--limit", "1", "--json", "--device", "cpu")
+    assert done.status == 0, done.err
+    (facts,) = json.loads(done.out)["models"].values()
+    assert facts["num_parameters"] == sum(p.numel() for p in trained.task.network.parameters())
+    assert facts["harmonization"]["soprano_kept"] == 100
+    assert 0 < facts["likelihood"]["value"] < 10
+    assert facts["tasks"][0] == "harmonize"

@@ -74,6 +74,8 @@ def open_harmonizer(
     if found.is_unconditional:
         raise InputError(f"{name} writes without a melody. Give a model that harmonizes, such as chorales or gan.")
     generator = load_generator(found, device, engine)
+    if "harmonize" not in generator.tasks:
+        raise InputError(f"{name} does not harmonize. Give a model that does, such as chorales or rnn.")
     if isinstance(generator, MultitrackGenerator):
         raise InputError(f"{name} does not write four voices. Give a model of four voices, such as chorales.")
     return ModelHarmonizer(Path(name).name, generator, config)

@@ -68,9 +68,9 @@ def likelihood_command(
         if grid_json is not None and not is_grid:
             raise InputError(f"--grid-json is for grid models, and {model} is not one. Omit it, or give a grid model.")
         if is_grid:
-            score, noun = _grid_scorer(found, picked_device, corpus, split, grid_json, limit, order), "four-part grids"
+            score, noun = grid_scorer(found, picked_device, corpus, split, grid_json, limit, order), "four-part grids"
         else:
-            score, noun = _piece_scorer(found, picked_device, corpus, split, task, limit)
+            score, noun = piece_scorer(found, picked_device, corpus, split, task, limit)
     with output.progress(f"{split} of {grid_json or corpus}") as progress:
         likelihood = score(progress=progress)
     facts = {
@@ -84,7 +84,7 @@ def likelihood_command(
     output.finish(facts, lambda facts: [_summary(facts, likelihood.unit, noun)])
 
 
-def _piece_scorer(
+def piece_scorer(
     found: FoundCheckpoint, device: str, corpus: str, split: str, task: str, limit: int | None
 ) -> tuple[Callable[..., Likelihood], str]:
     """Return a function that scores the pieces of a corpus with a token model, and a noun for the pieces."""
@@ -102,7 +102,7 @@ def _piece_scorer(
     return partial(score_pieces, checkpoint.model, checkpoint.layout, pieces, Task(task)), noun
 
 
-def _grid_scorer(
+def grid_scorer(
     found: FoundCheckpoint, device: str, corpus: str, split: str, grid_json: Path | None, limit: int | None, order: str
 ) -> Callable[..., Likelihood]:
     """Return a function that scores the grids of a file or of a corpus with a model on the grid."""

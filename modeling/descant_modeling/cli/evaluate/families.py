@@ -1,0 +1,80 @@
+"""``descant evaluate families``: every family of models in one table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from descant_modeling.cli.evaluate.common import Corpus, Limit, Output, Reference, Split, table
+from descant_modeling.cli.options import AsJson, Device, Quiet
+from descant_modeling.decoding.config import check_range
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from descant_modeling.models.checkpoints import FoundCheckpoint
+    from descant_modeling.models.likelihood import Likelihood
+
+
+def families_command(
+    models: Annotated[
+        list[str] | None, typer.Option("--model", help="A model; repeat for several. Default: all embedded ones.")
+    ] = None,
+    corpus: Corpus = "chorales",
+    split: Split = "valid",
+    reference: Reference = "chorales:train",
+    limit: Limit = None,
+    device: Device = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Set models of all families side by side: size, likelihood where it is defined, and harmonies of a split."""
+    check_range("--limit", limit, 1)
+
+    from descant_modeling.api import load_generator
+    from descant_modeling.common.console import quiet_libraries
+    from descant_modeling.common.devices import pick_device
+    from descant_modeling.evaluation.corpus_stats import ReferenceCorpus, split_chorales
+    from descant_modeling.evaluation.families import family_facts, family_rows
+    from descant_modeling.evaluation.harmonization import harmonize_rows, measure_harmonies
+    from descant_modeling.evaluation.harmonizers import ModelHarmonizer, named_harmonizers
+    from descant_modeling.models.checkpoints import embedded_models, find_checkpoint
+    from descant_tokenizers.corpora.build import split_rows
+
+    output = Output(split, quiet=quiet, as_json=as_json)
+    rows = split_rows(f"{corpus}:{split}")[:limit]
+    bach = ReferenceCorpus(split_chorales(reference))
+    results: dict[str, Any] = {}
+    for name in named_harmonizers(models or embedded_models()):
+        with quiet_libraries():
+            found = find_checkpoint(name)
+            generator = load_generator(found, device)
+            facts = results[name] = family_facts(found, generator.tasks)
+            scored = _scorer(found, pick_device(device), corpus, split, limit)
+        if scored is not None:
+            score, what = scored
+            with output.progress(f"{name}: likelihood") as progress:
+                facts["likelihood"] = {"value": round(score(progress=progress).headline, 4), "of": what}
+        if "harmonize" in facts["tasks"]:
+            with output.progress(f"{name}: {len(rows)} sopranos") as progress:
+                draw = harmonize_rows(ModelHarmonizer(name, generator), rows, progress=progress)
+            facts["harmonization"] = measure_harmonies([draw], bach).facts()
+    facts = {"corpus": corpus, "split": split, "num_sopranos": len(rows), "models": results}
+    note = "Harmonies: one draw, with fermatas. A bound, onsets, or a length that is given: see docs/families.md."
+    title = f"Families of models, {len(rows)} sopranos of {corpus}, {split}"
+    output.finish(facts, lambda facts: [table(title, ("", *results), family_rows(results, len(rows)), note)])
+
+
+def _scorer(
+    found: FoundCheckpoint, device: str, corpus: str, split: str, limit: int | None
+) -> tuple[Callable[..., Likelihood], str] | None:
+    """Return a function that scores the pieces of a split, and what it scores; None where no likelihood is defined."""
+    from descant_modeling.cli.evaluate.likelihood import GRID_OBJECTIVES, grid_scorer, piece_scorer
+
+    if found.objective == "causal":
+        return piece_scorer(found, device, corpus, split, "continue", limit)[0], "notes with onsets"
+    if found.objective in GRID_OBJECTIVES:
+        what = "the grid, a bound, length given" if found.objective == "cnn" else "the grid"
+        return grid_scorer(found, device, corpus, split, None, limit, "orderless"), what
+    return None
