@@ -11,6 +11,7 @@ from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import bars_of, read_score_report
 from descant_tokenizers.scores.abc.fields import parse_key, parse_meter, parse_parts, parse_tempo
 from descant_tokenizers.scores.abc.text import plain
+from descant_tokenizers.scores.reading import parse_score
 
 CASES = Path(__file__).resolve().parent.parent / "data" / "cases"
 
@@ -441,3 +442,8 @@ def test_a_pickup_is_a_short_first_bar() -> None:
 def test_authors_of_words_and_music(lines: list[str], composer: str, lyricist: str) -> None:
     result = read("c|", "X:1\n" + "".join(f"C: {line}\n" for line in lines) + "K:C\n")
     assert (result.marks.composer, result.marks.lyricist) == (composer, lyricist)
+
+
+def test_a_file_in_utf_16() -> None:
+    data = "X:1\nT:Čerešničky\nK:C\nc|\n".encode("utf-16")
+    assert parse_score(Path("tune.abc"), data, marks=True).marks.title == "Čerešničky"

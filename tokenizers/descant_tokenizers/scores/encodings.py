@@ -6,6 +6,7 @@ wrote, judged by whether the result reads as words.
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterable
 
@@ -30,8 +31,9 @@ _UNLIKELY = {
 
 
 def decode_text(data: bytes, declared: str | None = None) -> str:
-    """Decode text: as UTF-8 if it is valid, else in the declared encoding, else in the likeliest one."""
-    for encoding in ("utf-8-sig", *([declared] if declared else ())):
+    """Decode text: as UTF-16 if it is marked so, as UTF-8 if it is valid, else as declared, else as is likeliest."""
+    marked = ["utf-16"] if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else []
+    for encoding in (*marked, "utf-8-sig", *([declared] if declared else ())):
         try:
             return data.decode(encoding)
         except (LookupError, UnicodeDecodeError):
