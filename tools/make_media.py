@@ -63,7 +63,8 @@ def draw_page(browser: Browser, address: str, png: Path) -> None:
     page.get_by_role("button", name="Write", exact=True).click()
     page.locator("descant-player .sheet > svg").wait_for()
     sheet = page.locator("descant-player .sheet")
-    page.locator("descant-player .scroller").evaluate_all("all => all.forEach(e => { e.style.maxHeight = 'none'; })")
+    whole = "all => all.forEach(e => { e.style.maxHeight = 'none'; })"
+    page.locator("descant-player .scroller, descant-player div.score").evaluate_all(whole)
     bottom = sheet.bounding_box()
     assert bottom is not None
     clip = {"x": 0, "y": 0, "width": PAGE_SIZE["width"], "height": bottom["y"] + bottom["height"] + 8}

@@ -176,3 +176,35 @@ def test_a_melody_is_continued_and_its_bars_are_rewritten(stage: Any) -> None:
     page.write()
     page.wait_for_words("The bars to write are 2-9. Choose from your tune's bars 1 to 2.", "alert")
     page.leave()
+
+
+def test_faults_are_found_shown_and_mended_and_voices_practiced(stage: Any, tmp_path: Path) -> None:
+    page = stage.open_page(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    stage.echo.may_go_on.set()
+    page.type_tune("ccdd")
+    page.write()
+    page.wait_for_take(1)
+    player = page.locator("descant-player")
+    place = player.get_by_role("button", name="Bar 1, beat 3: parallel fifths soprano C5–D5, alto F4–G4")
+    place.click()
+    page.wait_for_function("() => document.querySelector('descant-player').mixer.now > 0.9")
+    assert player.locator(".sheet .sounding").count() >= 4
+    player.get_by_role("button", name="Mark in the score").click()
+    player.locator(".sheet text").filter(has_text="parallel fifths").first.wait_for()
+    page.choose("Model", "Transformer with styles (two-styles)")
+    faults = page.facts(1)["faults"]
+    player.get_by_role("button", name="Mend bar 1, beat 3, parallel fifths").first.click()
+    page.wait_for_take(2)
+    facts = page.facts(2)
+    assert facts["made"] == "Take 1, mended"
+    assert page.given(2) == page.given(1)
+    assert len(facts["faults"]) < len(faults)
+    page.get_by_label("Tempo of practice tracks, in percent").fill("200")
+    page.get_by_label("Tempo of practice tracks, in percent").blur()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download practice tracks").click()
+    download.value.save_as(tmp_path / "practice.zip")
+    with zipfile.ZipFile(tmp_path / "practice.zip") as archive:
+        assert archive.namelist() == [f"take-2-practice-{voice}.mp3" for voice in ("soprano", "alto", "tenor", "bass")]
+    stage.echo.may_go_on.clear()
+    page.leave()

@@ -15,7 +15,7 @@ from symusic.core import NoteTick, TempoTick, TrackTick
 from descant_modeling.api import Model
 from descant_modeling.app.editor import blank_drawing
 from descant_modeling.app.jobs import Job, StoppedError
-from descant_modeling.app.media import engraved, stems_of, zip_of
+from descant_modeling.app.media import engraved, practice_zip, stems_of, zip_of
 from descant_modeling.app.requests import AppLimits, Locks, PageRequest
 from descant_modeling.app.service import Service, example_files
 from descant_modeling.app.sessions import Clock, RecentTakes, Session, Sessions, Take, details, runs_of
@@ -24,6 +24,7 @@ from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.evaluation.rules import reference_rates
 from descant_modeling.generation.base import TASKS, GenerationResult, Request, Sample, parse_phrases
 from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.rendering import PracticeOptions
 from descant_tokenizers.scores import VOICES, Limits, bars_of, read_score
 
 
@@ -405,3 +406,46 @@ def test_stems_are_heard_and_everything_is_in_the_archive(service: Service, sess
     assert sorted(archive.namelist()) == sorted([*names, "takes.json"])
     (facts,) = json.loads(archive.read("takes.json"))
     assert facts["seed"] == 1
+
+
+def test_a_fault_is_mended_and_nothing_else_changes(service: Service, session: Session) -> None:
+    service.generators |= Service(["chorales"]).generators
+    (old,) = _write(service, session, seed=4)  # fifths between neighbors
+    index, fault = next(
+        (index, fault) for index, fault in enumerate(details(old)["faults"]) if fault["rule"] == "parallel_fifths"
+    )
+    assert fault["mendable"]
+    assert old.checked is not None
+    request = PageRequest("harmonize").configured(seed=1, progress=lambda share: None)
+    new = service.mend(session, 1, [index], Locks(voices=frozenset({"Bass"})), request)
+    assert session.takes == [old, new]
+    assert new.made == "Take 1, mended"
+    places = {(each["rule"], each["bar"], each["beat"], tuple(each["voices"])) for each in details(new)["faults"]}
+    assert (fault["rule"], fault["bar"], fault["beat"], tuple(fault["voices"])) not in places
+    for bar in range(4):
+        for voice in ("Soprano", "Bass"):
+            assert _pitches(new, voice, bar) == _pitches(old, voice, bar)
+    notes = {(t.name, n.time, n.pitch) for t in new.score.tracks if t.name != "Soprano" for n in t.notes}
+    assert new.added == notes
+
+
+@pytest.mark.parametrize(
+    ("faults", "locks", "message"),
+    [
+        ([99], Locks(), "These faults are no longer here"),
+        ([0], Locks(voices=frozenset(VOICES)), "Every voice is locked"),
+    ],
+)
+def test_what_cannot_be_mended_is_said(
+    service: Service, session: Session, faults: list[int], locks: Locks, message: str
+) -> None:
+    _write(service, session, seed=4)
+    with pytest.raises(InputError, match=message):
+        service.mend(session, 1, faults, locks, PageRequest("harmonize"))
+
+
+def test_practice_tracks_are_one_file_for_each_voice(service: Service, session: Session) -> None:
+    (take,) = _write(service, session)
+    data = practice_zip(take, PracticeOptions(tempo_percent=400, counts_in=False), "piano")
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert archive.namelist() == [f"take-1-practice-{voice.lower()}.mp3" for voice in VOICES]

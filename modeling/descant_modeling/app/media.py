@@ -14,9 +14,10 @@ from typing import Any
 from descant_modeling.app.jobs import Check, no_check
 from descant_modeling.app.sessions import Clock, Take, details
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.common.files import DEFAULT_FORMATS
-from descant_tokenizers.rendering import engraving
+from descant_tokenizers.common.files import DEFAULT_FORMATS, practice_file
+from descant_tokenizers.rendering import PracticeOptions, Sounds, engraving
 from descant_tokenizers.rendering.audio import render_stems
+from descant_tokenizers.rendering.practice import practice_tracks
 from descant_tokenizers.rendering.write import Rendering
 
 _MIN_WIDTH, _PHONE_WIDTH, _MAX_WIDTH = 280, 560, 1600
@@ -58,6 +59,18 @@ def stems_of(take: Take, check: Check = no_check) -> dict[str, bytes]:
                 encoded[name] = file.getvalue()
             take.stems.update(encoded)
         return dict(take.stems)  # another take may push it out
+
+
+def practice_zip(take: Take, options: PracticeOptions, sound: Sounds, check: Check = no_check) -> bytes:
+    """Return the practice tracks of a take."""
+    with _one_synthesis:
+        check()
+        tracks = practice_tracks(take.score, options, sound=sound)
+    data, name = io.BytesIO(), Path(f"take-{take.number}.mid")
+    with zipfile.ZipFile(data, "w") as archive:  # MP3 does not get smaller
+        for voice, track in tracks.items():
+            archive.writestr(practice_file(name, voice).name, track)
+    return data.getvalue()
 
 
 def files_of(

@@ -54,6 +54,7 @@ _PLAYER_JS = """
 customElements.whenDefined("descant-player").then(() => {
   const player = element.querySelector("descant-player");
   player.onagain = (request) => trigger("again", request);
+  player.onmend = (request) => trigger("mend", request);
   const load = () => player.load(props.value);
   watch("value", load);
   load();
@@ -231,6 +232,7 @@ class _Page:
         work = [
             self.write.click(self._write, {self.editor, *controls}, outputs, show_progress="hidden"),
             self.player.again(self._again, controls, outputs, show_progress="hidden"),
+            self.player.mend(self._mend, controls, outputs, show_progress="hidden"),
         ]
         self.cancel.click(self._cancel, None, buttons, cancels=work, **_QUIET)
 
@@ -279,9 +281,18 @@ class _Page:
         session, locked = self._session(request), event._data
 
         def work(wanted: PageRequest) -> list[Take]:
-            locks = Locks(frozenset(map(int, locked["bars"])), frozenset(map(str, locked["voices"])))
+            locks = Locks.of(locked)
             chords = None if locked["chords"] is None else tuple(map(str, locked["chords"]))
             return [self.service.rewrite(session, int(locked["number"]), locks, wanted, chords)]
+
+        yield from self._run(session, values, work)
+
+    def _mend(self, request: gr.Request, event: gr.EventData, values: dict[Any, Any]) -> Iterator[tuple[Any, ...]]:
+        session, asked = self._session(request), event._data
+
+        def work(wanted: PageRequest) -> list[Take]:
+            faults = [int(index) for index in asked["faults"]]
+            return [self.service.mend(session, int(asked["number"]), faults, Locks.of(asked), wanted)]
 
         yield from self._run(session, values, work)
 

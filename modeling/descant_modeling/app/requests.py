@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -50,6 +51,11 @@ class Locks:
 
     bars: frozenset[int] = frozenset()
     voices: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Locks:
+        """Read what a browser sent."""
+        return cls(frozenset(map(int, values["bars"])), frozenset(map(str, values["voices"])))
 
 
 def parse_seed(text: str) -> int:

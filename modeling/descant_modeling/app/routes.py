@@ -13,12 +13,13 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, JSONResponse
 
 from descant_modeling.app.jobs import Check, within
-from descant_modeling.app.media import engraved, stems_of, zip_of
+from descant_modeling.app.media import engraved, practice_zip, stems_of, zip_of
 from descant_modeling.app.requests import AppLimits
 from descant_modeling.app.service import Service
 from descant_modeling.app.sessions import RecentTakes, details
 from descant_modeling.app.words import for_page
 from descant_tokenizers.common.errors import InputError, printable
+from descant_tokenizers.rendering import PracticeOptions, check_sounds
 
 ASSETS = Path(__file__).parent / "assets"
 ROUTES_PREFIX = "/descant"
@@ -70,10 +71,26 @@ def make_router(service: Service) -> APIRouter:
         return JSONResponse(details(sessions.find(token).take(number)))
 
     @router.get("/music/{token}/{number}/score.json")
-    def score(token: str, number: int, width: int = 900, staves: str = "open") -> JSONResponse:
+    def score(token: str, number: int, width: int = 900, staves: str = "open", marks: bool = False) -> JSONResponse:
         take = recent.use(sessions.find(token).take(number))
-        rendering = take.renderings.get(staves, take.renderings["open"])
+        renderings = take.marked_renderings if marks else take.renderings
+        rendering = renderings.get(staves, renderings["open"])
         return JSONResponse(in_time(lambda check: engraved(rendering, width, check)))
+
+    @router.get("/music/{token}/{number}/practice.zip")
+    def practice(
+        token: str,
+        number: int,
+        louder: float = PracticeOptions.own_voice_db,
+        tempo: float = PracticeOptions.tempo_percent,
+        count_in: bool = PracticeOptions.counts_in,
+        sound: str = "",
+    ) -> Response:
+        take, options = sessions.find(token).take(number), PracticeOptions(louder, tempo, count_in)
+        check_sounds(sound or None)
+        data = in_time(lambda check: practice_zip(take, options, sound or None, check))
+        disposition = f'attachment; filename="take-{number}-practice.zip"'
+        return Response(data, media_type="application/zip", headers={"Content-Disposition": disposition})
 
     @router.get("/music/{token}/{number}/{voice}.flac")
     def sound(token: str, number: int, voice: str) -> Response:

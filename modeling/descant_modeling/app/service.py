@@ -23,12 +23,13 @@ from descant_modeling.app.sessions import Session, Sessions, Take, runs_of
 from descant_modeling.common import EMBEDDED_DEFAULT
 from descant_modeling.common.console import part_of
 from descant_modeling.decoding.config import EngineName, GenerationConfig
+from descant_modeling.evaluation.repair import Repair, repair_score
 from descant_modeling.generation.base import GenerationResult, MusicGenerator, check_style
 from descant_modeling.generation.multitrack import MultitrackGenerator
 from descant_modeling.models.checkpoints import embedded_models
 from descant_tokenizers.common.errors import InputError, MissingExtraError, printable
 from descant_tokenizers.common.files import title_of
-from descant_tokenizers.scores import ReadResult, bars_of, read_score_report
+from descant_tokenizers.scores import VOICES, ReadResult, bars_of, read_score_report
 from descant_tokenizers.scores.beats import with_beats
 
 __all__ = ["Service", "example_files", "shown_name"]
@@ -214,6 +215,41 @@ class Service:
         _keep(session, [take], request)
         return take
 
+    def mend(self, session: Session, number: int, faults: Sequence[int], locks: Locks, request: PageRequest) -> Take:
+        """Mend faults of a take with the fewest new notes, and keep the result as another take.
+
+        Args:
+            session: The session.
+            number: Number of the take.
+            faults: Indices of faults in those of the take.
+            locks: What is locked.
+            request: Model, seed and observers.
+
+        Raises:
+            InputError: The take or a fault is gone, or its notes are locked or the user's own.
+        """
+        old, config = session.take(number), request.config
+        if old.checked is None or not faults or not all(0 <= index < len(old.checked.faults) for index in faults):
+            raise InputError("These faults are no longer here. Choose the take again.")
+        free = [voice for voice in VOICES if voice not in old.own_voices and voice not in locks.voices]
+        if not free:
+            raise InputError("Every voice is locked, so there is nothing to mend. Unlock one.")
+        wanted = [old.checked.faults[index] for index in faults]
+        model = Model(self.generators[self.infilling_model(request.model)])
+        repair = repair_score(model, old.checked, wanted, free, GenerationConfig(seed=config.seed), config.progress)
+        take = _mended(old, repair, locks)
+        done, total = len(repair.mended), len(wanted)
+        if not done:
+            raise InputError("No other notes mend this without a new fault. Unlock voices, or write another take.")
+        take = replace(
+            take,
+            number=next(session.numbers),
+            made=f"{old.name} with {done} of {total} faults mended" if total > 1 else f"{old.name}, mended",
+            settings={"rewritten": old.name, "mended": [place.facts() for place in repair.mended], "seed": config.seed},
+        )
+        _keep(session, [take], request)
+        return take
+
     def infilling_model(self, name: str) -> str:
         """Return a model that can infill bars, this one if it can."""
         able = [other for other in (name, *self.generators) if "infill" in self.generators[other].tasks]
@@ -295,6 +331,24 @@ def _keep(session: Session, takes: Sequence[Take], request: PageRequest) -> None
     if request.config.progress is not None:
         request.config.progress(1.0)
     session.keep(takes)
+
+
+def _mended(old: Take, repair: Repair, locks: Locks) -> Take:
+    """Return a take after its repair.
+
+    Raises:
+        InputError: A note of the user's, or of a locked bar, was changed.
+    """
+    score, scale = repair.checked.score, repair.checked.score.ticks_per_quarter // old.score.ticks_per_quarter
+    locked = [bar for index, bar in enumerate(bars_of(old.score)) if index in locks.bars]
+    there = {(track.name, note.time, note.pitch) for track in score.tracks for note in track.notes}
+    for track in old.score.tracks:
+        for note in track.notes:
+            is_kept = old.is_given(track.name, note) or any(b.start_ticks <= note.time < b.end_ticks for b in locked)
+            if is_kept and (track.name, note.time * scale, note.pitch) not in there:
+                raise InputError("Mending this would change notes that are yours or locked. Unlock bars, or mend less.")
+    added = {(voice, time * scale, pitch) for voice, time, pitch in old.added}
+    return replace(old, score=score, added=frozenset((added & there) | repair.rewritten), remarks=(), stems={})
 
 
 def _rescaled(request: PageRequest, score: ScoreTick) -> tuple[int, ...]:

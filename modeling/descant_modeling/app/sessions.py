@@ -11,7 +11,7 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -19,9 +19,9 @@ from symusic.core import NoteTick, ScoreTick
 
 from descant_modeling.app.jobs import Job
 from descant_modeling.app.requests import PageRequest
+from descant_modeling.evaluation.check import CheckedScore, FaultPlace, check_harmony
 from descant_modeling.evaluation.rules import rule_facts
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.pianoroll.frames import chorale_of_harmony
 from descant_tokenizers.rendering import Layout
 from descant_tokenizers.rendering.spelling import parse_key
 from descant_tokenizers.rendering.write import Rendering
@@ -107,6 +107,22 @@ class Take:
         return {track.name for track in self.score.tracks if track.notes} == set(VOICES)
 
     @cached_property
+    def checked(self) -> CheckedScore | None:
+        """Its faults of voice leading, if it is in four parts."""
+        return check_harmony(self.score, self.name) if self.is_four_part else None
+
+    @cached_property
+    def marked_renderings(self) -> dict[str, Rendering]:
+        """Its renderings with the faults marked."""
+        if self.checked is None:
+            return self.renderings
+        marked = self.checked.rendering(self.title)
+        return {
+            layout: replace(rendering, marks=marked.marks, marked=marked.marked)
+            for layout, rendering in self.renderings.items()
+        }
+
+    @cached_property
     def renderings(self) -> dict[str, Rendering]:
         """Its renderings with `open` staves, and with `closed` ones if it is in four parts."""
         caption = f"{self.title}: {self.name.lower()}"
@@ -169,8 +185,15 @@ def details(take: Take) -> dict[str, Any]:
             for note in track.notes
         ],
         "plan": _plan(take, [bar.number for bar in bars]) if take.chords else None,
-        "rules": rule_facts(chorale_of_harmony(take.score, take.name)) if take.is_four_part else [],
+        "rules": rule_facts(take.checked.chorale) if take.checked else [],
+        "faults": [_fault(take, place) for place in take.checked.faults] if take.checked else None,
     }
+
+
+def _fault(take: Take, place: FaultPlace) -> dict[str, Any]:
+    """Return a fault, when it sounds, and whether it can be mended without touching the user's voices."""
+    time = Clock(take.score).seconds(float(place.onset * take.score.ticks_per_quarter))
+    return place.facts() | {"time": time, "mendable": not set(place.voices) <= set(take.own_voices)}
 
 
 def _plan(take: Take, numbers: Iterable[int]) -> dict[str, Any]:

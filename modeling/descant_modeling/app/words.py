@@ -22,6 +22,8 @@ _PAGE_WORDS = {
     "--last-chord tonic": "the tonic as last chord",
     "--last-chord": "the last chord",
     "--key": "the key",
+    "--own-voice-db": "the loudness of the own voice",
+    "--practice-tempo": "the tempo",
     "number of samples": "number of takes",
     "the prompt": "your tune",
     "The prompt": "Your tune",

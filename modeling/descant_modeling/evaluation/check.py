@@ -23,7 +23,7 @@ from symusic.core import ScoreTick, TrackTickList
 
 from descant_modeling.evaluation.rules import RULES, Fault, VoiceLeadingRule, find_faults, reference_rates
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.pianoroll.frames import Chorale, chorale_of_score
+from descant_tokenizers.pianoroll.frames import Chorale, chorale_of_harmony, chorale_of_score
 from descant_tokenizers.rendering.rhythm import TimeSignature
 from descant_tokenizers.rendering.spelling import find_key, note_name, spell, spelled_as
 from descant_tokenizers.rendering.write import Rendering
@@ -185,6 +185,17 @@ def check_score(read: ReadResult, name: str, rules: Sequence[str] = ()) -> Check
     score.tracks = TrackTickList(list(voices.values()))
     later = [sign.time for sign in read.marks.repeats if sign.kind == "ending" and min(sign.passes, default=1) > 1]
     return CheckedScore(score, read.marks, _cut_at(chorale, later), tuple(rules), tuple(read.fermatas_ticks))
+
+
+def check_harmony(score: ScoreTick, name: str) -> CheckedScore:
+    """Find the faults of a generated piece, in tracks named after the voices, of which some may be silent.
+
+    Phrase ends are not excused.
+
+    Raises:
+        InputError: There are no notes.
+    """
+    return CheckedScore(score, Marks(), chorale_of_harmony(score, name).without_fermatas())
 
 
 def _cut_at(chorale: Chorale, times: Iterable[Fraction]) -> Chorale:

@@ -23,6 +23,7 @@ _OPTIONS = {
     "adjustPageHeight": True,
     "footer": "none",
     "smuflTextFont": "none",
+    "defaultBottomMargin": 1.5,  # tempos and words keep off the clef and the bracket below them
     "spacingStaff": 10,
     "spacingBracketGroup": 13,
     "topMarginHarm": 2.5,

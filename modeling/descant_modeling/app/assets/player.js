@@ -3,7 +3,9 @@
 // Units: seconds as played, pixels on the screen. A note is [voice, start, end, pitch, given].
 
 import { Mixer } from "./audio.js";
+import { FaultList } from "./faults.js";
 import { clock, colorOf, h, icon, noteName, s, sentenceOf, shadowOf } from "./parts.js";
+import { PracticeRow } from "./practice.js";
 import { ScoreView } from "./score.js";
 
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
@@ -19,7 +21,7 @@ export class DescantPlayer extends HTMLElement {
     this.locks = new Map(); // of each take: { bars, voices }
     this.staves = matchMedia("(max-width: 640px)").matches ? "closed" : "open";
     this.onagain = () => {};
-    this.onremove = () => {};
+    this.onmend = () => {};
   }
 
   connectedCallback() {
@@ -69,6 +71,12 @@ export class DescantPlayer extends HTMLElement {
     this.again = h("button", { class: "button primary again", onclick: () => this.askAgain() }, "Write another take");
     this.keeps = h("p", { class: "hint", "aria-live": "polite" });
     this.rules = h("div", { class: "rules" });
+    this.faults = new FaultList({
+      onplace: (seconds) => this.showPlace(seconds),
+      onmend: (faults) => this.onmend({ number: this.facts.number, faults, ...this.locked() }),
+      onmark: () => this.drawScore(),
+    });
+    this.practice = new PracticeRow((query) => this.address(`${this.facts.number}/practice.zip?${query}`));
     this.chords = h("div", { class: "chords", role: "group", "aria-label": "Chords of each bar" });
     this.planned = h("p", { class: "hint" });
     this.rewriteButton = h("button", { class: "button rewrite", onclick: () => this.askAgain(this.chosenChords()) }, "Harmonize with these chords");
@@ -88,12 +96,14 @@ export class DescantPlayer extends HTMLElement {
       this.voices,
       this.remark,
       this.paper,
+      this.faults.element,
       this.plan,
       h("h3", {}, "Keep what you like"),
       this.rollScroller,
       h("div", { class: "bar ask" }, this.again, this.keeps),
       h("h3", {}, "Voice leading, compared with Bach"),
       this.rules,
+      this.practice.element,
     );
     this.root.append(h("div", { class: "player" }, this.tabs, this.panel));
     this.hidden = true;
@@ -128,6 +138,8 @@ export class DescantPlayer extends HTMLElement {
     this.drawPlan();
     this.drawRoll();
     this.drawRules();
+    this.faults.show(this.facts.faults);
+    this.practice.update();
     this.showPlaying();
     await this.drawScore();
   }
@@ -304,7 +316,7 @@ export class DescantPlayer extends HTMLElement {
     this.stavesButton.textContent = this.staves === "open" ? "Two staves" : "Four staves";
     this.stavesButton.hidden = !this.facts.rules.length;
     this.width = this.paper.clientWidth || this.clientWidth;
-    const response = await fetch(this.address(`${number}/score.json?width=${Math.round(this.width - 8)}&staves=${this.staves}`));
+    const response = await fetch(this.address(`${number}/score.json?width=${Math.round(this.width - 8)}&staves=${this.staves}&marks=${this.faults.isMarking}`));
     if (number !== this.facts.number) return;
     if (!response.ok) return this.say(await sentenceOf(response));
     const { svg, notes } = await response.json();
@@ -344,6 +356,13 @@ export class DescantPlayer extends HTMLElement {
     this.showPlaying();
   }
 
+  // Go to a place in the score, and show the notes that sound there.
+  async showPlace(seconds) {
+    await this.seek(seconds);
+    this.score.point(seconds, true);
+    this.paper.scrollIntoView({ block: "nearest" });
+  }
+
   showPlaying() {
     this.playButton.replaceChildren(icon(this.mixer.playing ? "pause" : "play"), this.mixer.playing ? "Pause" : "Play");
     this.follow();
@@ -370,10 +389,14 @@ export class DescantPlayer extends HTMLElement {
 
   // `chords` are those of each bar as edited, or null for another take with those of the request.
   askAgain(chords = null) {
-    const { bars, voices } = this.locks.get(this.facts.number);
     this.mixer.pause();
     this.showPlaying();
-    this.onagain({ number: this.facts.number, bars: [...bars], voices: [...voices], chords });
+    this.onagain({ number: this.facts.number, ...this.locked(), chords });
+  }
+
+  locked() {
+    const { bars, voices } = this.locks.get(this.facts.number);
+    return { bars: [...bars], voices: [...voices] };
   }
 
   onTabKey(event) {

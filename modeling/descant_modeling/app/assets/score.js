@@ -2,6 +2,8 @@
 
 import { h } from "./parts.js";
 
+const MAX_SCREEN_SHARE = 0.74, MIN_HEIGHT = 320, BELOW = 14;
+
 export class ScoreView {
   // `paper` is the element that scrolls; `onseek` takes the seconds of a clicked place.
   constructor(paper, onseek) {
@@ -26,7 +28,16 @@ export class ScoreView {
       .map(([id, start, end]) => ({ element: this.sheet.querySelector(`#${CSS.escape(id)}`), start, end }))
       .filter((note) => note.element);
     this.measure();
+    this.fit();
     this.point(this.now ?? 0, false);
+  }
+
+  // Make the paper as high as the systems that fit on the screen, so that none is cut at first sight.
+  fit() {
+    const most = MAX_SCREEN_SHARE * window.innerHeight;
+    const whole = this.sheet.getBoundingClientRect().height + BELOW;
+    const bottoms = this.places.map((place) => place.bottom + BELOW).filter((bottom) => bottom <= most);
+    this.paper.style.maxHeight = `${whole <= most || !bottoms.length ? Math.max(most, MIN_HEIGHT) : Math.max(...bottoms)}px`;
   }
 
   // The position of each onset: { start, x, top, bottom, right } in pixels of the sheet.

@@ -1,0 +1,39 @@
+// Practice tracks: for each voice the whole piece with that voice louder.
+
+import { h } from "./parts.js";
+
+const SOUNDS = [["", "as written"], ["choir", "choir"], ["organ", "organ"], ["piano", "piano"], ["strings", "strings"]];
+
+export class PracticeRow {
+  // `address` returns the address of the download for a query.
+  constructor(address) {
+    this.address = address;
+    const number = (label, value, min, max) =>
+      h("input", { type: "number", value, min, max, step: "1", "aria-label": label, onchange: () => this.update() });
+    this.louder = number("Own voice louder, in decibels", "9", "0", "24");
+    this.tempo = number("Tempo of practice tracks, in percent", "100", "25", "400");
+    this.countIn = h("input", { type: "checkbox", checked: true, onchange: () => this.update() });
+    this.sound = h("select", { "aria-label": "Sound of practice tracks", onchange: () => this.update() }, ...SOUNDS.map(([value, text]) => h("option", { value }, text)));
+    this.link = h("a", { class: "button practice", download: true }, "Download practice tracks");
+    this.element = h(
+      "section",
+      {},
+      h("h3", {}, "Practice tracks"),
+      h("p", { class: "hint" }, "An MP3 for each voice: everybody sounds, and that voice is louder."),
+      h(
+        "div",
+        { class: "bar" },
+        h("label", { class: "field" }, "Louder by", this.louder, "dB"),
+        h("label", { class: "field" }, "Tempo", this.tempo, "%"),
+        h("label", { class: "field" }, "Sound", this.sound),
+        h("label", { class: "field" }, this.countIn, "a bar of clicks first"),
+        this.link,
+      ),
+    );
+  }
+
+  update() {
+    const query = new URLSearchParams({ louder: this.louder.value, tempo: this.tempo.value, count_in: this.countIn.checked, sound: this.sound.value });
+    this.link.href = this.address(query);
+  }
+}
