@@ -185,7 +185,7 @@ def test_faults_are_found_shown_and_mended_and_voices_practiced(stage: Any, tmp_
     page.write()
     page.wait_for_take(1)
     player = page.locator("descant-player")
-    place = player.get_by_role("button", name="Bar 1, beat 3: parallel fifths soprano C5–D5, alto F4–G4")
+    place = player.get_by_role("button", name="Bar 1, beat 3: parallel fifths soprano C5-D5, alto F4-G4")
     place.click()
     page.wait_for_function("() => document.querySelector('descant-player').mixer.now > 0.9")
     assert player.locator(".sheet .sounding").count() >= 4

@@ -138,7 +138,8 @@ class Take:
     def forget(self) -> None:
         """Drop its sheet music and sound, which are made again on request."""
         self.stems.clear()
-        self.__dict__.pop("renderings", None)
+        for cached in ("renderings", "marked_renderings"):
+            self.__dict__.pop(cached, None)
 
 
 class RecentTakes:

@@ -40,7 +40,7 @@ export class FaultList {
   }
 
   item(fault, index) {
-    const notes = fault.voices.map((voice, which) => `${voice.toLowerCase()} ${fault.notes[which].join("–")}`).join(", ");
+    const notes = fault.voices.map((voice, which) => `${voice.toLowerCase()} ${fault.notes[which].join("-")}`).join(", ");
     const place = `Bar ${fault.bar}, beat ${Number(fault.beat.toFixed(2))}`;
     const rule = `${fault.statement} Bach: ${fault.bach.value} ${fault.bach.unit}.`;
     const go = h("button", { class: "place", title: rule, onclick: () => this.onplace(fault.time) }, h("b", {}, `${place}: ${fault.name}`), ` ${notes} `, h("small", { class: fault.level }, fault.level));
