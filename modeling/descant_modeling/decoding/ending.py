@@ -12,8 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
+from descant_modeling.decoding.masks import first_possible
 from descant_tokenizers.scores.key import NUM_PITCH_CLASSES
 from descant_tokenizers.tokens.grammar import Mask
 from descant_tokenizers.tokens.harmony import ChordLabel, PieceKey, sounding_notes
@@ -114,9 +113,4 @@ class Closing:
 
     def keep_pitches(self, legal: Mask, vocabulary: Vocabulary, voice: int, *, is_last: bool) -> Mask:
         """Return a mask of `best_pitches`, or else of `pitches`, among legal tokens, (V,); all if it has none."""
-        for pitches in (self.best_pitches(voice, is_last=is_last), self.pitches(voice)):
-            kept = np.zeros_like(legal)
-            kept[[vocabulary.pitch_id[pitch] for pitch in pitches if pitch in vocabulary.pitch_id]] = True
-            if (kept & legal).any():
-                return kept & legal
-        return legal
+        return first_possible(legal, vocabulary, (self.best_pitches(voice, is_last=is_last), self.pitches(voice)))

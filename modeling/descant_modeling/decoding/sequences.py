@@ -18,16 +18,16 @@ import numpy as np
 from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.decoding.ending import Closing
 from descant_modeling.decoding.fixed_notes import FixedNotes
+from descant_modeling.decoding.given_chords import given_chords_of
 from descant_modeling.decoding.infilled import InfilledNotes
+from descant_modeling.decoding.masks import first_possible, no_longer
 from descant_modeling.decoding.template import TargetBar, Template
 from descant_modeling.decoding.texture import texture_of
-from descant_modeling.decoding.voice_leading import LeadingRules, VoiceLeading, key_of_notes, leading_rules
-from descant_tokenizers.scores import VOICES
+from descant_modeling.decoding.voice_leading import leading_rules, voice_leading_of
 from descant_tokenizers.tokens.grammar import NEVER, Grammar, Mask, Rules, State
 from descant_tokenizers.tokens.harmony import ChordLabel, beat_ticks
 from descant_tokenizers.tokens.piece import GridNote, read_content
 from descant_tokenizers.tokens.tasks import Task
-from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 __all__ = ["SequenceState", "TokenKind"]
 
@@ -44,8 +44,9 @@ class SequenceState:
         self.template, self.grammar, self.random = template, grammar, random
         self.sample = InfilledNotes()
         rules = leading_rules(config, grammar.vocabulary)
-        self.leading = _voice_leading(template, grammar.vocabulary, rules) if rules else None
+        self.leading = voice_leading_of(template, grammar.vocabulary, rules) if rules else None
         self.texture = None if config.allow_rests else texture_of(template, grammar)
+        self.chords = given_chords_of(template, grammar.vocabulary)
         self.closing = None if template.span.ending is None else Closing(template.span.ending)
         self.busy_ticks = grammar.busy_with(template.held)
         self.bar = -1
@@ -64,6 +65,7 @@ class SequenceState:
         notes, tempos, chords = self.sample.notes, self.sample.tempos, self.sample.chords
         twin.sample = replace(self.sample, notes=dict(notes), tempos=dict(tempos), chords=dict(chords))
         twin.leading = None if self.leading is None else self.leading.copy()
+        twin.chords = None if self.chords is None else self.chords.copy()
         twin.closing = None if self.closing is None else self.closing.copy()
         twin.pending, twin.written, twin.inside = list(self.pending), list(self.written), list(self.inside)
         twin.fixed = copy(self.fixed)
@@ -114,9 +116,9 @@ class SequenceState:
     def _legal(self, legal: Mask) -> Mask:
         """Remove what context notes, voice leading and the template do not allow."""
         if self.state.kind == "Program":
-            return self._well_led(self._closing_pitches(legal))
+            return self._well_led(self._closing_pitches(self._chord_pitches(legal)))
         if self.state.kind == "Pitch":
-            legal = self._closing_durations(self._filling_durations(legal))
+            legal = self._chord_durations(self._closing_durations(self._filling_durations(legal)))
             return legal if self.texture is None else self.texture.in_phrase(legal, self._durations, self.now_ticks)
         legal = self._next_onsets(legal)
         if self.texture is not None:
@@ -145,15 +147,30 @@ class SequenceState:
         """Remove pitches that voice leading forbids, unless no other is left."""
         if self.leading is None:
             return legal
-        onset = self.template.bars[self.bar].start_ticks + self.state.offset_ticks
+        onset = self.now_ticks
         due = (note for note in self.inside if note.offset_ticks == self.state.offset_ticks)
-        beat = beat_ticks(self.grammar.vocabulary.meter_of[self.template.bars[self.bar].meter_id])
+        beat = beat_ticks(self.grammar.vocabulary.meter_of[self.state.meter_id])
         last_beat = onset - beat if self.state.offset_ticks % beat == 0 else None
         pitch_id = self.grammar.vocabulary.pitch_id
         forbidden = self.leading.forbidden(self.state.voice, onset, due, last_beat)
         others = legal.copy()
         others[[pitch_id[pitch] for pitch in forbidden if pitch in pitch_id]] = False
         return others if others.any() else legal
+
+    def _chord_pitches(self, legal: Mask) -> Mask:
+        """Keep the pitches that a requested chord leaves a voice, unless there is none."""
+        if self.chords is None:
+            return legal
+        own, offset = self.state.voice, self.state.offset_ticks
+        num_left = sum(voice != own and self._end_of(voice) <= offset for voice in self.template.span.voices)
+        return first_possible(legal, self.grammar.vocabulary, self.chords.choices(own, self.now_ticks, num_left))
+
+    def _chord_durations(self, legal: Mask) -> Mask:
+        """End a note at the beat of a requested chord that does not have it, unless no duration is short enough."""
+        if self.chords is None:
+            return legal
+        now, pitch = self.now_ticks, self.grammar.vocabulary.pitch_of[self.written[-1]]
+        return no_longer(legal, self._durations, self.chords.latest_end(self.state.voice, pitch, now) - now)
 
     def _closes(self) -> bool:
         """Return True if the onset being written belongs to an ending."""
@@ -175,15 +192,12 @@ class SequenceState:
         pitch = self.grammar.vocabulary.pitch_of[self.written[-1]]
         if pitch in self.closing.pitches(self.state.voice):
             return legal
-        left, kept = self.closing.ending.start_ticks - self.now_ticks, legal.copy()
-        kept[[i for i, ticks in self._durations.items() if ticks > left]] = False
-        return kept if kept.any() else legal
+        return no_longer(legal, self._durations, self.closing.ending.start_ticks - self.now_ticks)
 
     def _with_context(self, legal: Mask) -> Mask:
         """Let nothing pass the bar's next context note: no later onset, no lower voice at its own, no bar line."""
-        note, vocabulary = self.inside[0], self.grammar.vocabulary
+        note, vocabulary, legal = self.inside[0], self.grammar.vocabulary, legal.copy()
         position_ticks = vocabulary.meter_of[self.template.bars[self.bar].meter_id].position_ticks
-        legal = legal.copy()
         legal[list(self.rules.closing_ids)] = False
         if note.offset_ticks == self.state.offset_ticks:
             assert self.template.guide is None, "given notes stand before new ones"
@@ -344,16 +358,17 @@ class SequenceState:
         for token_id in ids:
             self.state = self.grammar.advance(self.state, token_id, rules)
         self.written += ids
-        is_followed = self.leading is not None or self.closing is not None
-        if is_followed and self.state.kind == "Duration":
-            start, voice = self.template.bars[self.bar].start_ticks, self.state.voice
-            end, pitch = start + self._end_of(voice), self.grammar.vocabulary.pitch_of[self.written[-2]]
-            if self.leading is not None:
-                self.leading.add(voice, start + self.state.offset_ticks, end, pitch)
-            if self.closing is not None:
-                self.closing.add(voice, end, pitch)
         if self.state.kind == "Duration":
-            self.fixed.accept(self.state.voice, self.template.bars[self.bar].start_ticks + self.state.offset_ticks)
+            start, voice = self.template.bars[self.bar].start_ticks, self.state.voice
+            end = start + self._end_of(voice)
+            self.fixed.accept(voice, start + self.state.offset_ticks)
+            if self.leading is not None or self.closing is not None or self.chords is not None:
+                pitch = self.grammar.vocabulary.pitch_of[self.written[-2]]
+                if self.leading is not None:
+                    self.leading.add(voice, start + self.state.offset_ticks, end, pitch)
+                for follower in (self.closing, self.chords):
+                    if follower is not None:
+                        follower.add(voice, end, pitch)
         return ids
 
     def _close_bar(self) -> None:
@@ -378,20 +393,6 @@ class SequenceState:
         self.inside = list(self.template.inside[self.bar]) if self.template.inside else []
         self.state = self.grammar.enter_bar(bar.meter_id, self.grammar.later(self.busy_ticks, -bar.start_ticks))
         self.rules = _rules(self.template, bar)
-
-
-def _voice_leading(template: Template, vocabulary: Vocabulary, rules: LeadingRules) -> VoiceLeading:
-    context = [*(note for _, note in template.held), *(note for bar in template.inside for note in bar)]
-    known = template.span.annotations
-    key = known.key if known is not None else None
-    if key is None and rules.leaps:
-        key = key_of_notes((note.pitch, note.duration_ticks) for note in context)
-    names = vocabulary.voices
-    outer = (names.index(VOICES[0]), names.index(VOICES[-1])) if set(names) == set(VOICES) else None
-    ends = () if known is None else known.phrase_ends or ()
-    guide = None if template.span.task is Task.CONTINUE else template.guide
-    beats = () if guide is None else sorted(guide.beats)
-    return VoiceLeading(vocabulary.num_voices, template.held, rules, key, outer, ends, beats)
 
 
 def _rules(template: Template, bar: TargetBar) -> Rules:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Mapping, Sequence
 
+from descant_modeling.decoding.masks import no_longer
 from descant_modeling.decoding.template import Template
 from descant_tokenizers.tokens.grammar import NEVER, Grammar, Mask, Rules, State
 from descant_tokenizers.tokens.hints import PhraseClose
@@ -87,8 +88,7 @@ class Texture:
             most = min(most, held)
             least = max((ticks for i, ticks in durations.items() if legal[i] and ticks <= most), default=0)
             kept[[i for i, ticks in durations.items() if ticks < least]] = False
-        kept[[i for i, ticks in durations.items() if ticks > most]] = False
-        return kept if kept.any() else legal
+        return no_longer(kept, durations, most) if kept.any() else legal
 
 
 def texture_of(template: Template, grammar: Grammar) -> Texture | None:

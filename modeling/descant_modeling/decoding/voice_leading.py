@@ -23,10 +23,13 @@ from symusic.core import NoteTick, ScoreTick, TrackTick
 
 from descant_modeling.decoding.chord_rules import is_seventh, not_resolving, without_third
 from descant_modeling.decoding.config import GenerationConfig
+from descant_modeling.decoding.template import Template
+from descant_tokenizers.scores import VOICES
 from descant_tokenizers.scores.key import estimate_key, tonic_and_mode
 from descant_tokenizers.tokens.harmony import PieceKey
 from descant_tokenizers.tokens.kinds import has_plain_lines
 from descant_tokenizers.tokens.piece import GridNote
+from descant_tokenizers.tokens.tasks import Task
 from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 STEP: Final = 2
@@ -265,3 +268,18 @@ def _hidden_pitches(own: int, last: int, pitch: int, *, is_soprano: bool) -> fro
         for target in onward
         if abs(target - own if is_soprano else pitch - last) > STEP and abs(pitch - target) % _OCTAVE in _PERFECT
     )
+
+
+def voice_leading_of(template: Template, vocabulary: Vocabulary, rules: LeadingRules) -> VoiceLeading:
+    """Return the voice leading of the voices to write, with the context notes that are known beforehand."""
+    context = [*(note for _, note in template.held), *(note for bar in template.inside for note in bar)]
+    known = template.span.annotations
+    key = known.key if known is not None else None
+    if key is None and rules.leaps:
+        key = key_of_notes((note.pitch, note.duration_ticks) for note in context)
+    names = vocabulary.voices
+    outer = (names.index(VOICES[0]), names.index(VOICES[-1])) if set(names) == set(VOICES) else None
+    ends = () if known is None else known.phrase_ends or ()
+    guide = None if template.span.task is Task.CONTINUE else template.guide
+    beats = () if guide is None else sorted(guide.beats)
+    return VoiceLeading(vocabulary.num_voices, template.held, rules, key, outer, ends, beats)
