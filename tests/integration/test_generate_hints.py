@@ -104,7 +104,12 @@ def test_a_pickup_has_no_place_in_the_plan(guided: Model, pickup: tuple[int, int
     assert_planned(sample)
     assert len(sample.chords) == 2
     (again,) = guided.harmonize(prompt, WILD, chords=sample.chords).samples
-    assert again.chords == sample.chords
+    assert asked_bars(again.chords, sample.chords) == asked_bars(sample.chords, sample.chords)
+
+
+def asked_bars(chords: Sequence[str], asked: Sequence[str]) -> list[str]:
+    """Return the bars for which chords were asked; the others are the model's."""
+    return [own for own, names in zip(chords, asked, strict=True) if names]
 
 
 @settings(max_examples=20)
@@ -187,7 +192,7 @@ def test_a_plan_that_is_passed_back_is_kept(guided: Model) -> None:
     prompt = melody(scale(16, 480))
     (sample,) = guided.harmonize(prompt, WILD).samples
     (again,) = guided.harmonize(prompt, replace(WILD, seed=9), chords=sample.chords).samples
-    assert again.chords == sample.chords
+    assert asked_bars(again.chords, sample.chords) == asked_bars(sample.chords, sample.chords)
 
 
 def test_bass_or_bass_and_soprano_are_given(guided: Model) -> None:
