@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from descant_tokenizers.tokens.dataset import tokenize_dataset
     from descant_tokenizers.tokens.encode import decode_piece, encode_score
     from descant_tokenizers.tokens.grammar import Grammar
+    from descant_tokenizers.tokens.miditok_grammar import MidiTokGrammar
     from descant_tokenizers.tokens.presets import build_tokenizer, load_tokenizer, open_tokenizer
     from descant_tokenizers.tokens.satb import four_voices
     from descant_tokenizers.tokens.tasks import Task, TaskLayout
@@ -49,6 +50,7 @@ _MODULES = {
     "tokens.dataset": ["tokenize_dataset"],
     "tokens.encode": ["decode_piece", "encode_score"],
     "tokens.grammar": ["Grammar"],
+    "tokens.miditok_grammar": ["MidiTokGrammar"],
     "tokens.presets": ["build_tokenizer", "load_tokenizer", "open_tokenizer"],
     "tokens.satb": ["four_voices"],
     "tokens.tasks": ["Task", "TaskLayout"],
@@ -59,6 +61,7 @@ _MODULES = {
 __all__ = [
     "Grammar",
     "InputError",
+    "MidiTokGrammar",
     "Task",
     "TaskLayout",
     "Vocabulary",
@@ -85,3 +88,8 @@ def __getattr__(name: str) -> Any:
         if name in names:
             return getattr(import_module(f"{__name__}.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the public names, so that they complete."""
+    return sorted(__all__)

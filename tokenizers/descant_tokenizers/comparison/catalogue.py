@@ -58,6 +58,14 @@ CATALOGUE: Mapping[str, SchemeSpec] = {
             "of two overlapping notes of one pitch and program, the wrong one may end first",
         ),
     ),
+    "beat": SchemeSpec(
+        "BEAT (Qian et al. 2026)",
+        "BEAT",
+        limits=(
+            "a grid of four steps to the beat: triplets and shorter notes are moved",
+            "an instrument sounds a pitch once at a time",
+        ),
+    ),
     "octuple": SchemeSpec(
         "Octuple (Zeng et al. 2021)",
         "Octuple",
