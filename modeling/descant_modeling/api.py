@@ -105,10 +105,22 @@ class Model:
 
     Args:
         generator: The generator.
+        name: What it was loaded from.
     """
 
-    def __init__(self, generator: MusicGenerator) -> None:
+    def __init__(self, generator: MusicGenerator, name: str = "") -> None:
         self.generator = generator
+        self.name = name
+
+    @classmethod
+    def from_pretrained(
+        cls, model: ModelSource = EMBEDDED_DEFAULT, device: str | None = None, engine: EngineName = "auto"
+    ) -> Model:
+        """Load a model: the same as `load`, under the name it has in other libraries."""
+        return load(model, device, engine)
+
+    def __repr__(self) -> str:
+        return f"Model({self.name!r}: {', '.join(self.generator.tasks)})"
 
     def harmonize(
         self,
@@ -388,4 +400,5 @@ def load(model: ModelSource = EMBEDDED_DEFAULT, device: str | None = None, engin
         InputError: There is no such model, device or engine, or the extra that it needs is missing.
     """
     with quiet_libraries():
-        return Model(load_generator(model, device, engine))
+        name = model if isinstance(model, str) else str(model.folder)
+        return Model(load_generator(model, device, engine), name)

@@ -74,7 +74,7 @@ def test_a_merged_token_is_legal_exactly_if_its_base_tokens_are(script: ModuleTy
         state = grammar.follow(state, int(random.choice(np.flatnonzero(mask))))
         if grammar.is_final(state):
             state = grammar.start()
-    assert compared > 500
+    assert compared > 250
 
 
 def steps_are_legal(grammar: MidiTokGrammar, state: State, base_ids: tuple[int, ...]) -> bool:
@@ -101,7 +101,7 @@ def ids_of(tokenizer: miditok.MusicTokenizer, text: str) -> list[int]:
 @pytest.mark.parametrize(
     ("scheme", "legal", "illegal"),
     [
-        ("REMI", "Bar_None TimeSig_3/4 Position_16", "Position_16 Position_24"),
+        ("REMI", "Bar_None TimeSig_3/4", "Position_23 Position_24"),
         (
             "REMI",
             "Bar_None TimeSig_4/4 Position_8 Program_0 Pitch_60 Velocity_63 Duration_1.0.8",

@@ -119,6 +119,25 @@ def test_dropout_follows_from_the_seed(architecture):
     assert not torch.equal(bytes_of[0], bytes_of[1])
 
 
+@pytest.mark.parametrize("architecture", ["rotary", "gpt2"])
+def test_gradient_checkpointing_changes_memory_alone(architecture):
+    """Same loss and gradients, dropout included, while fewer tensors are kept for the backward pass."""
+    model, batch = make_model(architecture, dropout=0.3), make_batch()
+    outcomes, kept = [], []
+    for checkpointing in (False, True):
+        step_model = StepModel(model, in_bf16=False, checkpointing=checkpointing)
+        step_model.seed_dropout(5, batch.ids_BT)
+        sizes = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda x, s=sizes: s.append(x.numel()) or x, lambda x: x):
+            losses = step_model(batch.ids_BT, batch.loss_mask_BT)
+        outcomes.append(outcome(model, lambda losses=losses: losses))
+        kept.append(sum(sizes))
+    (loss, gradients), (again, same) = outcomes
+    assert torch.equal(loss, again)
+    assert all(torch.equal(gradients[name], same[name]) for name in gradients)
+    assert kept[1] < kept[0] / 2
+
+
 def test_a_missing_compiler_is_noticed(monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
     assert not has_cpp_compiler()

@@ -193,6 +193,7 @@ class CommonConfig:
         log_every: Steps between log lines.
         precision: `fp32`, `bf16`, or `auto`: bf16 on CUDA and on CPUs with bf16 units (AMX-BF16 or AVX512-BF16), else
             fp32.
+        tracker: `none`, or `wandb` to log to Weights & Biases as well (its own package and account).
     """
 
     objective: str = ""
@@ -204,6 +205,7 @@ class CommonConfig:
     save_every: int = 1
     log_every: int = 1
     precision: str = "auto"
+    tracker: str = "none"
 
     def __post_init__(self) -> None:
         own = type(self).objective
@@ -211,6 +213,7 @@ class CommonConfig:
         check_fields(self, "", POSITIVE, "max_steps", "eval_every", "save_every", "log_every")
         check_fields(self, "", NOT_NEGATIVE, "seed")
         check(self.precision in ("auto", "fp32", "bf16"), "precision", self.precision, "give auto, fp32 or bf16")
+        check(self.tracker in ("none", "wandb"), "tracker", self.tracker, "give none or wandb")
         is_plain = self.name not in ("", "..") and Path(self.name).name == self.name
         check(is_plain, "name", repr(self.name), "give a plain folder name")
 

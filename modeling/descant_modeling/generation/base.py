@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from symusic.core import ScoreTick
@@ -101,7 +103,7 @@ class Request:
         return number
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sample:
     """One generated piece.
 
@@ -130,8 +132,33 @@ class Sample:
         """The notes of the prompt, in the form of `added`."""
         return frozenset((t.name, n.time, n.pitch) for t in self.score.tracks for n in t.notes) - self.added
 
+    def save(self, path: str | PathLike[str], *, force: bool = False) -> list[Path]:
+        """Write the sample to a file and return its paths; the suffix names the format.
 
-@dataclass(frozen=True)
+        Args:
+            path: A name that ends in `.mid`, `.musicxml`, `.svg`, `.pdf`, `.png`, `.wav`, `.flac` or `.mp3`.
+            force: Replace an existing file.
+
+        Raises:
+            InputError: There is no such format, the file exists, or it cannot be written.
+        """
+        from descant_modeling.generation.display import save  # engraving and sound, which few calls need
+
+        return save(self, Path(path), force=force)
+
+    def __repr__(self) -> str:
+        voices = ", ".join(track.name for track in self.score.tracks)
+        likelihood = "" if self.log_likelihood is None else f", log likelihood {self.log_likelihood:.1f}"
+        return f"Sample({len(self.added)} new notes beside {len(self.given)} given; tracks {voices}{likelihood})"
+
+    def _repr_html_(self) -> str:
+        """Show the score and a player for its sound in a notebook."""
+        from descant_modeling.generation.display import html_of  # see `save`
+
+        return html_of(self)
+
+
+@dataclass(frozen=True, repr=False)
 class GenerationResult:
     """All samples of one request.
 
@@ -155,6 +182,19 @@ class GenerationResult:
     def score(self) -> ScoreTick:
         """The first sample's score."""
         return self.samples[0].score
+
+    def save(self, path: str | PathLike[str], *, force: bool = False) -> list[Path]:
+        """Write the first sample to a file; see `Sample.save`."""
+        return self.samples[0].save(path, force=force)
+
+    def __repr__(self) -> str:
+        given, written = ", ".join(self.given) or "nothing", ", ".join(self.written)
+        lines = [f"GenerationResult(given {given}; written {written})", *map(repr, self.samples)]
+        return "\n  ".join([*lines, *self.remarks])
+
+    def _repr_html_(self) -> str:
+        """Show the score and a player for the sound of each sample in a notebook."""
+        return "\n".join(sample._repr_html_() for sample in self.samples)
 
     @property
     def silences(self) -> tuple[str, ...]:

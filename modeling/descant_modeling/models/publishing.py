@@ -169,7 +169,14 @@ def model_card(
     corpora = list(meta.corpora)
     command = LIKELIHOOD.format(place=PLACEHOLDER, corpus=next(iter(corpora), "CORPUS"))
     likelihood = [] if value is None else [MeasuredFigure(unit.key, unit.name, value, None, command)]
-    tags = ["music", "symbolic-music", "midi", "remi", *(["harmonization", "bach"] if kind is FOUR_PART else [])]
+    tags = [
+        "music",
+        "symbolic-music",
+        "midi",
+        "remi",
+        "miditok",
+        *(["harmonization", "bach"] if kind is FOUR_PART else []),
+    ]
     voices, ranges = (_programs(vocabulary), _ranges(vocabulary, meta.voice_ranges)) if kind is FOUR_PART else ("", "")
     return render_card(
         f"Descant {', '.join(corpora) or 'model'}",
@@ -223,8 +230,8 @@ def render_card(
         EvalResult(
             task_type=task,
             task_name=TASK,
-            dataset_type=figure.corpus or corpora[0],
-            dataset_name=figure.corpus or corpora[0],
+            dataset_type=_public_name(figure.corpus or corpora[0]),
+            dataset_name=_public_name(figure.corpus or corpora[0]),
             dataset_split=figure.split,
             metric_type=figure.key,
             metric_name=figure.name,
@@ -234,14 +241,18 @@ def render_card(
     ]
     head = ModelCardData(
         license="apache-2.0" if is_free else "other",
-        library_name="transformers" if is_transformer else None,
-        pipeline_tag=task if is_transformer else None,
+        library_name="descant" if is_transformer else None,  # the Hub's snippet for transformers finds no tokenizer
         tags=list(tags),
         model_name=title,
         eval_results=results,
     )
     facts = "\n".join(f"- {key}: {fact}" for key, fact in training.items())
     return CARD.format(metadata=head.to_yaml(), title=title, facts=facts, **sections)
+
+
+def _public_name(corpus: str) -> str:
+    """Return the name of a corpus for the Hub: that of a folder without its path, others as they are."""
+    return Path(corpus).name if Path(corpus).exists() else corpus
 
 
 def table_of(measured: Sequence[MeasuredFigure], heads: tuple[str, str, str]) -> str:

@@ -100,7 +100,7 @@ class CausalTask:
         self.average = average_of(self.model, config.optimizer.ema_decay)
         in_bf16 = accelerator.mixed_precision == "bf16"
         self.optimizers = build_optimizers(self.model, config.optimizer, in_bf16=in_bf16)
-        self._step_model = StepModel(self.model, in_bf16=in_bf16)
+        self._step_model = StepModel(self.model, in_bf16=in_bf16, checkpointing=config.gradient_checkpointing)
         self._wrapped = accelerator.prepare(self._step_model)  # autocast included
         self.progress: Progress = CausalProgress()
         self._batches: Iterator[list[Batch]] | None = None
@@ -122,7 +122,8 @@ class CausalTask:
         """True if the configuration asks for a compiled step: by default in bf16 on a CPU, for runs long enough."""
         if self.config.compile != "auto":
             return self.config.compile == "true"
-        pays = self.accelerator.device.type == "cpu" and self.accelerator.mixed_precision == "bf16"
+        on_cpu_in_bf16 = self.accelerator.device.type == "cpu" and self.accelerator.mixed_precision == "bf16"
+        pays = on_cpu_in_bf16 and not self.config.gradient_checkpointing
         return pays and self.config.max_steps >= COMPILED_STEPS
 
     def warm_up(self) -> tuple[str, Figures]:

@@ -147,6 +147,8 @@ class CausalConfig(CommonConfig):
         optimizer: The optimizer.
         compile: `true` to compile the training step (torch.compile), `false` not to, or `auto`: in bf16 on a CPU, for
             runs of 1,000 steps or more.
+        gradient_checkpointing: True to compute activations again in the backward pass instead of keeping them: less
+            memory for long sequences and large models, about a third more time, the same gradients.
     """
 
     max_steps: int = 6500
@@ -157,10 +159,13 @@ class CausalConfig(CommonConfig):
     data: BatchConfig = field(default_factory=BatchConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     compile: str = "auto"
+    gradient_checkpointing: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check(self.compile in ("auto", "true", "false"), "compile", self.compile, "give auto, true or false")
+        both = self.gradient_checkpointing and self.compile == "true"
+        check(not both, "compile", self.compile, "give auto or false with gradient_checkpointing")
 
 
 @dataclass(frozen=True)

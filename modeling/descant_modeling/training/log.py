@@ -8,14 +8,17 @@ import subprocess
 import sys
 import time
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.tracking import WandBTracker
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from torch.utils.tensorboard import SummaryWriter
 
+from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.common.files import atomic_write
 
 LOG_FILE = "log.jsonl"
@@ -57,11 +60,39 @@ def git_revision() -> str | None:
         return None
 
 
+class Tracker:
+    """Weights & Biases, through Accelerate's tracker, as the project `descant` and a run named after the folder.
+
+    Raises:
+        InputError: The package wandb is not installed.
+    """
+
+    def __init__(self) -> None:
+        if find_spec("wandb") is None:
+            raise InputError("The tracker wandb is not installed. Install it with pip, or leave tracker out.")
+
+    def begin(self, folder: Path, config: dict[str, Any]) -> None:
+        """Begin or go on with the run of a folder."""
+        self._tracker = WandBTracker("descant", dir=str(folder), name=folder.name, id=folder.name, resume="allow")
+        self._tracker.start()
+        self._tracker.store_init_configuration(config)
+
+    def log(self, values: dict[str, float], step: int) -> None:
+        """Log some values of a step."""
+        self._tracker.log(values, step=step)
+
+    def close(self) -> None:
+        """Finish the upload."""
+        self._tracker.finish()
+
+
 class RunLog:
     """Writes a run's log, with a progress line unless it is quiet; does nothing on a process that is not active."""
 
-    def __init__(self, folder: Path, total_steps: int, *, active: bool, quiet: bool) -> None:
-        self._active = active
+    def __init__(
+        self, folder: Path, total_steps: int, *, active: bool, quiet: bool, tracker: Tracker | None = None
+    ) -> None:
+        self._active, self._tracker = active, tracker
         self._bar: Progress | None = None
         self._task = TaskID(0)
         if not active:
@@ -107,6 +138,8 @@ class RunLog:
         self._file.flush()
         for name, value in values.items():
             self._board.add_scalar(f"{kind}/{name}", value, step)
+        if self._tracker is not None:
+            self._tracker.log({f"{kind}/{name}": value for name, value in values.items()}, step)
 
     def progress(self, step: int, status: str) -> None:
         """Move the live line."""
@@ -126,6 +159,8 @@ class RunLog:
             self._bar.stop()
         self._file.close()
         self._board.close()
+        if self._tracker is not None:
+            self._tracker.close()
 
 
 def _is_up_to(line: str, step: int) -> bool:

@@ -16,7 +16,7 @@ from accelerate.utils import broadcast_object_list
 
 from descant_modeling.common.config import CommonConfig, build_config
 from descant_modeling.common.devices import pick_device, use_cores
-from descant_modeling.training.log import RunLog, run_header
+from descant_modeling.training.log import RunLog, Tracker, run_header
 from descant_modeling.training.trainer import STATE_FILE, Trainer, TrainingTask, read_state
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora import silence_datasets
@@ -110,8 +110,12 @@ def start_run(context: RunContext[CommonConfig], prepared: PreparedRun) -> Train
         InputError: The folder cannot be made, or has no checkpoint to resume from.
     """
     config, options, accelerator = context.config, context.options, context.accelerator
+    tracker = Tracker() if config.tracker == "wandb" and accelerator.is_main_process else None
     folder = options.resume or new_folder(config.out_dir, config.name, accelerator)
-    log = RunLog(folder, config.max_steps, active=accelerator.is_main_process, quiet=options.quiet)
+    is_main = accelerator.is_main_process
+    log = RunLog(folder, config.max_steps, active=is_main, quiet=options.quiet, tracker=tracker)
+    if tracker is not None:
+        tracker.begin(folder, config.to_dict())
     trainer = Trainer(config, accelerator, prepared.task, folder, log)
     device, precision = str(accelerator.device), accelerator.mixed_precision
     if accelerator.is_main_process:

@@ -167,9 +167,10 @@ class StepModel(nn.Module):
     Args:
         model: A stock model on its device. It stays as it is, and its parameters are shared.
         in_bf16: True if the step runs in bf16.
+        checkpointing: True to keep only what enters each block, and compute the rest again in the backward pass.
     """
 
-    def __init__(self, model: PreTrainedModel, *, in_bf16: bool) -> None:
+    def __init__(self, model: PreTrainedModel, *, in_bf16: bool, checkpointing: bool = False) -> None:
         super().__init__()
         shared = {id(parameter): parameter for parameter in model.parameters()}
         self.model = copy.deepcopy(model, cast("dict[int, Any]", shared)).train()
@@ -178,6 +179,8 @@ class StepModel(nn.Module):
             self._exchange_dropouts()
             if in_bf16:
                 self.model.set_attn_implementation(BLOCKWISE)
+        if checkpointing:
+            self.model.gradient_checkpointing_enable({"use_reentrant": False})
 
     def _exchange_dropouts(self) -> None:
         places = [(m, name, c) for m in self.model.modules() for name, c in m.named_children()]

@@ -117,7 +117,8 @@ class MiditokScheme:
         if not sequence.events:
             times = _mumidi_times(sequence.tokens, self._tokenizer.config.max_num_pos_per_beat)
             return [Step(tuple(names), time) for names, time in zip(sequence.tokens, times, strict=True)]
-        names = [(name,) if isinstance(name, str) else tuple(name) for name in sequence.tokens]
+        tokens = _with_intervals(sequence.tokens) if self.name == "beat" else sequence.tokens
+        names = [(name,) if isinstance(name, str) else tuple(name) for name in tokens]
         events = [event[0] if isinstance(event, list) else event for event in sequence.events]
         return [Step(parts, max(event.time, 0)) for parts, event in zip(names, events, strict=True)]
 
@@ -139,6 +140,16 @@ class MiditokScheme:
         except Exception as error:  # miditok does not wrap its errors
             reason = printable(f"{type(error).__name__}: {error}", 120)
             raise InputError(f"{self.title} cannot {what} ({reason}). Choose another scheme.") from error
+
+
+def _with_intervals(names: list[str]) -> list[str]:
+    """Return BEAT's tokens with `PitchInterval` for each pitch that counts down from the one before in its group."""
+    renamed, is_relative = [], False
+    for name in names:
+        kind, _, value = name.partition("_")
+        renamed.append(f"PitchInterval_{value}" if kind == "Pitch" and is_relative else name)
+        is_relative = kind in ("Pitch", "PitchDrum") or (is_relative and kind not in ("Bar", "Beat", "Program"))
+    return renamed
 
 
 def _mumidi_times(compounds: list[list[str]], positions_per_beat: int) -> list[int]:

@@ -30,8 +30,8 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
     "meter": ("magenta", "TimeSig Tempo KeySig"),
     "time": ("cyan", "Position TimeShift Rest MicroTiming BarPosEnc PositionPosEnc"),
     "instrument": ("yellow", "Program"),
-    "pitch": ("green", "Pitch PitchDrum NoteOn DrumOn PitchIntervalTime PitchIntervalChord Chord"),
-    "duration": ("blue", "Duration NoteOff DrumOff"),
+    "pitch": ("green", "Pitch PitchDrum NoteOn DrumOn PitchInterval PitchIntervalTime PitchIntervalChord Chord"),
+    "duration": ("blue", "Duration NoteOff DrumOff Pattern"),
     "loudness": ("red", "Velocity"),
     "other": ("", ""),
 }
@@ -118,6 +118,12 @@ def _pitch(value: str) -> str:
     return f"{pitch_name(int(value))} (MIDI pitch {value})"
 
 
+def _pattern(value: str) -> str:
+    """Describe the four steps of a beat in BEAT, whose digits to base 3 are silence, onset and sustain."""
+    steps = ("-xo"[int(value) // digit % 3] for digit in (27, 9, 3, 1))
+    return f"steps of the beat: {' '.join(steps)} (x begins, o goes on)"
+
+
 def _instrument(value: str) -> str:
     return "drums" if int(value) < 0 else f"instrument: {program_name(int(value))} (program {value})"
 
@@ -134,10 +140,12 @@ _DESCRIPTIONS: Mapping[str, str | Callable[[str], str]] = {
         "no position: the bar as a whole" if value == "None" else f"at position {value} of the bar's grid"
     ),
     "TimeShift": _shift,
-    "Rest": _shift,
+    "Rest": lambda value: "silence" if value == "None" else _shift(value),
     "MicroTiming": lambda value: f"moved by {int(value):+d} ticks",
     "Program": _instrument,
     "Pitch": _pitch,
+    "PitchInterval": "{} semitones below the pitch before".format,
+    "Pattern": _pattern,
     "NoteOn": lambda value: f"begin {_pitch(value)}",
     "PitchDrum": "drum {}".format,
     "DrumOn": "drum {}".format,

@@ -187,9 +187,7 @@ class Stream:
         for i, (kind, value) in enumerate(zip(self.kinds, self._values, strict=True)):
             if kind in LASTING:
                 table = tokenizer._tpb_rests_to_ticks if kind == "Rest" else tokenizer._tpb_tokens_to_ticks
-                ticks[i] = table[beat_ticks][value]
-        if self.scheme == "Structured":  # its decoder takes this shift for none
-            ticks[tokenizer.vocab["TimeShift_0.0.1"]] = 0
+                ticks[i] = table[beat_ticks].get(value, 0)  # Structured has a shift for none
         default_ticks = max(1, int(tokenizer.config.default_note_duration * beat_ticks))
         return Signature(
             numerator * beat_ticks, beat_ticks // tokenizer.config.max_num_pos_per_beat, ticks, default_ticks
