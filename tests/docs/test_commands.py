@@ -30,16 +30,9 @@ DOCUMENTS = [
     *sorted((ROOT / "modeling/descant_modeling/weights").glob("*/README.md")),
 ]
 SCRIPTS = [ROOT / "generate.py", ROOT / "train.py"]
-<<<<<<< HEAD
-TRANSLATIONS = {
-    "README.es.md": "README.md",
-    "docs/es/quickstart.md": "docs/quickstart.md",
-    "docs/es/families.md": "docs/families.md",
-=======
 TRANSLATIONS = {"README.es.md": "README.md"} | {
     page.relative_to(ROOT).as_posix(): f"docs/{page.relative_to(ROOT / 'docs/es').as_posix()}"
     for page in sorted((ROOT / "docs" / "es").rglob("*.md"))
->>>>>>> 952f149 (Save and show results in Python, add gradient checkpointing and Weights & Biases, tutorials in Spanish; let model cards name the library that loads them)
 }
 
 FENCED = re.compile(r"^( *)(?:```|~~~)(\S*)\n(.*?)^ *(?:```|~~~)", re.DOTALL | re.MULTILINE)
