@@ -96,10 +96,10 @@ def judge(tokenizer: miditok.MusicTokenizer, ids: Sequence[int]) -> dict[str, in
     }
 
 
-def legal(num_tokens: int, length: int = 400, rows: int = 8) -> Iterator[dict[str, Any]]:
+def legal(num_tokens: int, seed: int, length: int = 400, rows: int = 8) -> Iterator[dict[str, Any]]:
     """Yield the counts of every kind of tokenizer, each with its share of the tokens."""
     kinds = [(scheme, config, model) for scheme in SCHEMES for config in CONFIGS for model in MODELS]
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(seed)
     for scheme, config, model in kinds:
         tokenizer = build(scheme, config, model)
         counts: dict[str, int] = {}
@@ -115,7 +115,7 @@ def speed(num_tokens: int, repeats: int, rows: int) -> Iterator[dict[str, Any]]:
         tokenizer = build("REMI", "README of MidiTok", model, extra_ids)
         torch.manual_seed(0)
         config = GPT2Config(vocab_size=len(tokenizer), n_positions=1024, bos_token_id=1, eos_token_id=2)
-        network = GPT2LMHeadModel(config).eval()
+        network = GPT2LMHeadModel(config).train(False)
         prompt = torch.full((rows, 1), tokenizer["BOS_None"])
         seconds: dict[str, list[float]] = {"without": [], "with": []}
         for _ in range(repeats):
@@ -162,12 +162,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=["legal", "speed"])
     parser.add_argument("--tokens", type=int, default=None, help="tokens in all, or to generate (speed)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random scores (legal)")
     parser.add_argument("--rows", type=int, default=1, help="rows of a batch (speed)")
     parser.add_argument("--repeats", type=int, default=3, help="turns (speed)")
     parser.add_argument("--json", type=Path, help="also write the lines to a file")
     options = parser.parse_args(arguments)
     if options.what == "legal":
-        lines = legal(options.tokens or 20_000)
+        lines = legal(options.tokens or 20_000, options.seed)
     else:
         lines = speed(options.tokens or 256, options.repeats, options.rows)
     found = []

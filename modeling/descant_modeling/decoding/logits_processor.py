@@ -48,7 +48,7 @@ class GrammarLogitsProcessor(LogitsProcessor):
         self.max_length = max_length
         self._states: dict[bytes, State] = {}  # of the rows of the last call, by their tokens
 
-    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Return scores (B, V) that are minus infinity for illegal successors of the rows (B, L)."""
         ids_BL = input_ids.cpu().numpy()
         remaining = None if self.max_length is None else self.max_length - ids_BL.shape[1]
@@ -56,7 +56,7 @@ class GrammarLogitsProcessor(LogitsProcessor):
         self._states = {ids_L.tobytes(): state for ids_L, state in zip(ids_BL, states, strict=True)}
         allowed_BV = np.stack([self._allowed(state, scores.shape[1], remaining) for state in states])
         illegal_BV = torch.from_numpy(~allowed_BV).to(scores.device)
-        return scores.masked_fill(illegal_BV, -torch.inf)  # type: ignore[return-value]
+        return scores.masked_fill(illegal_BV, -torch.inf)
 
     def _state(self, ids_L: np.ndarray) -> State:
         """Return the state after a row: one token after a row of the last call, or from the beginning."""

@@ -35,6 +35,8 @@ def save(sample: Sample, path: str | Path, *, force: bool = False) -> list[Path]
     form = _FORM_OF.get(path.suffix.lower())
     if form is None:
         raise InputError(f"{path} has no suffix of a format. Give one of {', '.join(_FORM_OF)}.")
+    if path.exists() and not force:
+        raise InputError(f"{path} exists. Give another name, or force=True to replace it.")
     (written,) = write_renderings({path: rendering_of(sample, path.stem)}, [form], force=force)
     return written.paths
 

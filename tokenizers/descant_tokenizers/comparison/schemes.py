@@ -117,8 +117,8 @@ class MiditokScheme:
         if not sequence.events:
             times = _mumidi_times(sequence.tokens, self._tokenizer.config.max_num_pos_per_beat)
             return [Step(tuple(names), time) for names, time in zip(sequence.tokens, times, strict=True)]
-        tokens = _with_intervals(sequence.tokens) if self.name == "beat" else sequence.tokens
-        names = [(name,) if isinstance(name, str) else tuple(name) for name in tokens]
+        shown = _with_intervals(sequence.tokens) if self.name == "beat" else sequence.tokens
+        names = [(name,) if isinstance(name, str) else tuple(name) for name in shown]
         events = [event[0] if isinstance(event, list) else event for event in sequence.events]
         return [Step(parts, max(event.time, 0)) for parts, event in zip(names, events, strict=True)]
 

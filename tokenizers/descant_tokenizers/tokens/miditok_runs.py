@@ -178,10 +178,10 @@ class Runs:
         """Return the runs as they read in a context; for a program, those that name it and begin without a name."""
         if (context, program) not in self._tables:
             reader = _Reader(self._stream, self._followers, context, program)
-            places = range(len(self.expansions))
+            runs = self.expansions
             if program != CURRENT:
-                places = self._table(context, CURRENT).own_program[program]
-            self._tables[context, program] = _table([reader.read(self.expansions[place]) for place in places])
+                runs = [runs[place] for place in self._table(context, CURRENT).own_program[program]]
+            self._tables[context, program] = _table([reader.read(run) for run in runs])
         return self._tables[context, program]
 
 
