@@ -93,3 +93,16 @@ def riff(*chunks: tuple[bytes, bytes], padding: bytes = b"\0", size: int | None 
 def test_the_midi_file_inside_another_is_found(data: bytes) -> None:
     assert unwrapped(data) == MIDI
     assert [note.pitch for track in parse_score(Path("made.rmi"), data).score.tracks for note in track.notes] == [60]
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_packing_that_cannot_be_bounded_is_refused(method: int) -> None:
+    """LZMA makes 60 MB of 9 kB, and zipfile unpacks all of it to return the first byte."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", method) as archive:
+        archive.writestr("a.xml", TEXT + " " * 6 * 10**7)
+    assert len(target.getvalue()) < 10_000
+    with pytest.raises(
+        InputError, match=r"^song\.mxl is packed in a way that \.mxl files are not\. Export it again\.$"
+    ):
+        parse_score(Path("song.mxl"), target.getvalue())

@@ -37,7 +37,8 @@ _HARMONIC_RHYTHMS = {
 }
 _LAST_CHORDS = {"the model's choice": "any", "the tonic, in root position": "tonic"}
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Liberation Sans", "sans-serif"]  # nothing to download
-_IDLE_SECONDS = 0.05
+# Gradio looks for work a thousand times a second, and a hundred times for progress bars, which the page does not have.
+_WORK_SECONDS, _PROGRESS_SECONDS = 0.2, 5.0
 
 # How our elements talk to Gradio; `gr.HTML` gives the code `watch` and `trigger`.
 _EDITOR_JS = """
@@ -72,7 +73,8 @@ def make_app(service: Service, *, with_api: bool = False) -> FastAPI:
     server.add_exception_handler(InputError, answer_input_error)
     page = _Page(service).blocks
     page.queue(max_size=None, default_concurrency_limit=None, api_open=False)  # requests wait in `Service.queue`
-    page._queue.sleep_when_free = _IDLE_SECONDS  # Gradio looks for work a thousand times a second
+    page._queue.sleep_when_free = _WORK_SECONDS
+    page._queue.progress_update_sleep_when_free = _PROGRESS_SECONDS
     head = f'<script type="module" src="{ROUTES_PREFIX}/assets/page.js"></script>'
     return cast(
         FastAPI,

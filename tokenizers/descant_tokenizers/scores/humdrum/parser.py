@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from descant_tokenizers.common.errors import printable
+from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.scores.bars import DEFAULT_SIGNATURE
 from descant_tokenizers.scores.humdrum.tokens import (
     INSTRUMENTS,
@@ -36,6 +36,7 @@ _JUMPS: dict[str, SignKind] = {
     **{"*dacapo": "da capo", "*dalsegno": "dal segno"},
 }
 _MAX_LABEL = 120
+_MAX_PITCH = 127
 _MAX_SPINES = 256
 
 
@@ -283,11 +284,17 @@ class HumdrumParser:
 
     def _parsed(self, token: str) -> KernNote | None:
         try:
-            return parse_kern(token)
+            note = parse_kern(token)
         except ValueError:
             self.report.unreadable.append((self._line, token))
-        found = re.search(r"\d{1,6}", token)
-        return parse_kern(f"{found[0]}r") if found else None
+            found = re.search(r"\d{1,6}", token)
+            return parse_kern(f"{found[0]}r") if found else None
+        if not all(0 <= pitch <= _MAX_PITCH for pitch, _ in note.pitches):
+            raise InputError(
+                f"The file holds the pitch {printable(token, 24)} in line {self._line}, beyond the range of MIDI. "
+                "Transpose it."
+            )
+        return note
 
     def _add(self, spine: _Spine, note: KernNote) -> None:
         part = self.parts[spine.part]

@@ -22,6 +22,7 @@ _ENCODING = re.compile(rb"[^>]{0,99}?<\?xml[^>]{0,200}?\bencoding\s*=\s*[\"']([\
 _SUFFIXES = (".xml", ".musicxml")
 _ASIDE = re.compile(r"^(META-INF|__MACOSX)/|(^|/)\._")  # not music: the container, and what macOS adds to zip files
 _MAX_ENTRIES = 1_000
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # MusicXML has these; zipfile does not bound what others unpack
 
 
 def unpacked(path: Path, data: bytes, max_bytes: int) -> bytes:
@@ -87,6 +88,8 @@ def _root_file(path: Path, archive: zipfile.ZipFile, max_bytes: int) -> str:
 
 
 def _entry(path: Path, archive: zipfile.ZipFile, name: str, max_bytes: int) -> bytes:
+    if archive.getinfo(name).compress_type not in _METHODS:
+        raise InputError(f"{path} is packed in a way that .mxl files are not. Export it again.")
     with archive.open(name) as file:
         data = file.read(max_bytes + 1)
     if len(data) > max_bytes:
