@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import pytest
 import typer
 
+from descant_modeling.cli.examples import EXAMPLES
 from descant_modeling.cli.main import app
 from descant_modeling.common.config import build_config, load_values
 from descant_modeling.objectives import objective_of
@@ -199,6 +200,11 @@ def test_commands_of_a_script_exist(script: Path) -> None:
     assert len(commands) >= 5
     for command in commands:
         check(command)
+
+
+@pytest.mark.parametrize("line", [line for lines in EXAMPLES.values() for line in lines])
+def test_examples_of_the_help_exist(line: str) -> None:
+    check(Shown(line, True))
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ OPTIONS = [
     (f"{TUNE} --task infill --bars 1 --track 1", "--track is for harmonize and continue"),
     (f"{TUNE} --num-samples 0", "--num-samples is 0. Give 1 to 64."),
     (f"{TUNE} --num-samples 65", "--num-samples is 65. Give 1 to 64."),
-    (f"{TUNE} --num-samples two", "Invalid value for '--num-samples'"),
+    (f"{TUNE} --num-samples two", "--num-samples is not a whole number. Give one."),
     (f"{TUNE} --seed=-1", "--seed is -1. Give 0 to"),
     (f"{TUNE} --temperature=-0.1", "--temperature is -0.1. Give 0 to 10."),
     (f"{TUNE} --temperature nan", "--temperature is nan. Give 0 to 10."),

@@ -19,6 +19,43 @@ def test_h_is_help(descant: Callable[..., Any], command: tuple[str, ...]) -> Non
     assert "Usage:" in found.out
 
 
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("generate --barz 1", "There is no option --barz. Did you mean --bars?"),
+        ("generate --zzzz", "There is no option --zzzz. See descant generate --help."),
+        ("generate tune.mid --seed", "--seed has no value. Give one."),
+        ("generate tune.mid --quiet=3", "--quiet takes no value. Leave the value out."),
+        ("generate tune.mid --seed one", "--seed is not a whole number. Give one."),
+        ("generate tune.mid --temperature hot", "--temperature is not a number. Give one."),
+        ("check tune.mid --level bad", "--level is 'bad'. Give one of error, warning, none."),
+        ("check", "The argument FILE is missing. See descant check --help."),
+        ("dataset build folder", "--out is missing. See descant dataset build --help."),
+        ("check a.mid b.mid", "There is a word too many: b.mid. See descant check --help."),
+        ("generat tune.mid", "There is no command generat. Did you mean generate or render?"),
+        ("dataset sell", "There is no command sell. See descant dataset --help."),
+    ],
+)
+def test_wrong_usage_is_one_line(descant: Callable[..., Any], line: str, sentence: str) -> None:
+    assert descant(*line.split()) == (2, "", f"error: {sentence}\n")
+
+
+def test_commands_are_grouped_and_have_examples(descant: Callable[..., Any]) -> None:
+    help_text = descant("--help").out
+    words = (
+        "─ Music ─",
+        "│ generate ",
+        "│ serve ",
+        "─ Models ─",
+        "│ train ",
+        "─ Help ─",
+        "─ Data and tokens ─",
+        "│ dataset ",
+    )
+    assert sorted(words, key=help_text.index) == list(words)
+    assert "descant check chorale.mid --repair" in " ".join(descant("check", "--help").out.split())
+
+
 def test_scripts_have_h_too(repo_root: Path) -> None:
     found = subprocess.run([sys.executable, "generate.py", "-h"], cwd=repo_root, capture_output=True, text=True)
     assert (found.returncode, found.stderr) == (0, "")

@@ -70,9 +70,8 @@ def assert_one_sentence(status: int, out: str, err: str, words: str) -> None:
     assert status == 2, err
     assert out == ""
     assert "Traceback" not in err
-    if not err.startswith("Usage:"):  # typer reports wrong usage in a few lines
-        assert err.startswith("error: ")
-        assert err.count("\n") == 1
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
     assert re.search(words, err), err
 
 

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.core import TyperCommand
 
 from descant_modeling import __version__
 from descant_modeling.cli.app import app_command
 from descant_modeling.cli.check import check_command
 from descant_modeling.cli.doctor import doctor_command
 from descant_modeling.cli.evaluate import evaluate_app
+from descant_modeling.cli.examples import examples_of
 from descant_modeling.cli.generate import generate_command
 from descant_modeling.cli.options import Device, GenerateCommand
 from descant_modeling.cli.serve import serve_command
@@ -122,6 +125,8 @@ def export_command(
         typer.echo(f"Wrote {onnx} ({onnx.stat().st_size / 1e6:.1f} MB): {', '.join(i.name for i in graph.graph.input)}")
 
 
+_MUSIC, _MODELS, _DATA, _HELP = "Music", "Models", "Data and tokens", "Help"
+
 app = typer.Typer(
     name="descant",
     help="A melody in, a chorale out: tokenize, train and generate symbolic music.",
@@ -129,18 +134,25 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings=HELP_OPTIONS,
 )
-app.add_typer(dataset_app)
-app.add_typer(tokenizer_app)
-app.add_typer(evaluate_app)
-app.command("generate", cls=GenerateCommand)(generate_command)
-app.command("train")(train_command)
-app.command("check")(check_command)
-app.command("render")(render_command)
-app.command("app")(app_command)
-app.command("serve")(serve_command)
-app.command("doctor")(doctor_command)
-app.command("push")(push_command)
-app.command("export")(export_command)
+app.add_typer(dataset_app, rich_help_panel=_DATA)
+app.add_typer(tokenizer_app, rich_help_panel=_DATA)
+app.add_typer(evaluate_app, rich_help_panel=_MODELS)
+
+
+def _add(name: str, command: Callable[..., None], panel: str, cls: type[TyperCommand] | None = None) -> None:
+    """Add a command under a heading of the help, with its examples."""
+    app.command(name, cls=cls, rich_help_panel=panel, epilog=examples_of(name))(command)
+
+
+_add("generate", generate_command, _MUSIC, GenerateCommand)
+_add("check", check_command, _MUSIC)
+_add("render", render_command, _MUSIC)
+_add("app", app_command, _MUSIC)
+_add("serve", serve_command, _MUSIC)
+_add("train", train_command, _MODELS)
+_add("push", push_command, _MODELS)
+_add("export", export_command, _MODELS)
+_add("doctor", doctor_command, _HELP)
 
 
 def _print_version(requested: bool) -> None:

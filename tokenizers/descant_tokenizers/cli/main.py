@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from typer.exceptions import TyperException
 
 from descant_tokenizers.cli.compare import NoRepeatsOption, PresetOption, compare_command, inspect_command, listing
 from descant_tokenizers.cli.train import train_tokenizer_command
+from descant_tokenizers.cli.usage import usage_sentence
 from descant_tokenizers.common.errors import InputError, missing_extra, printable
 from descant_tokenizers.common.files import check_output
 from descant_tokenizers.corpora import reading_bar, silence_datasets
@@ -282,7 +284,7 @@ def summary(report: BuildReport, out: Path, seconds: float) -> str:
 
 
 def run(app: typer.Typer) -> None:
-    """Run a typer app on `sys.argv`; bad input is one line on stderr, never a traceback.
+    """Run a typer app on `sys.argv`; bad input and wrong usage are one line on stderr, never a traceback.
 
     Raises:
         SystemExit: Always. Status 0 after success, 2 after bad input (`InputError`, wrong usage, full disk), 130 after
@@ -291,10 +293,18 @@ def run(app: typer.Typer) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # the bytes of a file name that is not UTF-8 are printed
     try:
-        app()
+        name = app.info.name if isinstance(app.info.name, str) else None  # a script has the name of its file
+        ended = app(standalone_mode=False, prog_name=name)
+        sys.exit(ended if isinstance(ended, int) else 0)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
+    except TyperException as error:
+        if sentence := usage_sentence(error):
+            print(f"error: {sentence}", file=sys.stderr)
+        sys.exit(EXIT_BAD_INPUT)
+    except typer.Abort:
+        sys.exit(EXIT_INTERRUPTED)
     except ModuleNotFoundError as error:
         print(f"error: {missing_extra(error)}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)

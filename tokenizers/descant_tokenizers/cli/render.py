@@ -11,9 +11,23 @@ from descant_tokenizers.common.errors import InputError, shown
 from descant_tokenizers.common.files import FORMATS, check_outputs, parse_formats, rendering_name, title_of
 from descant_tokenizers.rendering import SOUNDS, Layout, PracticeOptions, parse_sounds
 
-OwnVoiceDb = Annotated[float, typer.Option(help="How much louder a voice is in its own practice track, in dB.")]
-PracticeTempo = Annotated[float, typer.Option(help="Tempo of practice tracks, in percent.")]
-CountIn = Annotated[bool, typer.Option("--count-in/--no-count-in", help="Begin practice tracks with a bar of clicks.")]
+OwnVoiceDb = Annotated[
+    float,
+    typer.Option(
+        help="How much louder a voice is in its own practice track, in dB.", rich_help_panel="Practice tracks"
+    ),
+]
+PracticeTempo = Annotated[
+    float, typer.Option(help="Tempo of practice tracks, in percent.", rich_help_panel="Practice tracks")
+]
+CountIn = Annotated[
+    bool,
+    typer.Option(
+        "--count-in/--no-count-in",
+        help="Begin practice tracks with a bar of clicks.",
+        rich_help_panel="Practice tracks",
+    ),
+]
 
 
 def render_command(
