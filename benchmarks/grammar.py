@@ -96,9 +96,11 @@ def judge(tokenizer: miditok.MusicTokenizer, ids: Sequence[int]) -> dict[str, in
     }
 
 
-def legal(num_tokens: int, seed: int, length: int = 400, rows: int = 8) -> Iterator[dict[str, Any]]:
+def legal(
+    schemes: Sequence[str], num_tokens: int, seed: int, length: int = 400, rows: int = 8
+) -> Iterator[dict[str, Any]]:
     """Yield the counts of every kind of tokenizer, each with its share of the tokens."""
-    kinds = [(scheme, config, model) for scheme in SCHEMES for config in CONFIGS for model in MODELS]
+    kinds = [(scheme, config, model) for scheme in schemes for config in CONFIGS for model in MODELS]
     generator = torch.Generator().manual_seed(seed)
     for scheme, config, model in kinds:
         tokenizer = build(scheme, config, model)
@@ -162,13 +164,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=["legal", "speed"])
     parser.add_argument("--tokens", type=int, default=None, help="tokens in all, or to generate (speed)")
+    parser.add_argument("--schemes", nargs="+", choices=SCHEMES, default=SCHEMES, help="schemes (legal)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the random scores (legal)")
     parser.add_argument("--rows", type=int, default=1, help="rows of a batch (speed)")
     parser.add_argument("--repeats", type=int, default=3, help="turns (speed)")
     parser.add_argument("--json", type=Path, help="also write the lines to a file")
     options = parser.parse_args(arguments)
     if options.what == "legal":
-        lines = legal(options.tokens or 20_000, options.seed)
+        lines = legal(options.schemes, options.tokens or 20_000, options.seed)
     else:
         lines = speed(options.tokens or 256, options.repeats, options.rows)
     found = []

@@ -155,8 +155,8 @@ class MidiTokGrammar:
         graph |= {kind: set(after) & types for kind, after in self.stream.tokenizer.tokens_types_graph.items()}
         if self.stream.scheme != "REMI":
             return graph | {"": graph["TimeShift"] | {"TimeShift"}}
-        if "Rest" in graph:  # what follows a rest has its own position, on the grid
-            graph["Rest"] &= {"Position", "Bar", "Rest", "TimeSig"}
+        for kind in {"Rest", "TimeSig"} & types:  # as miditok writes: what follows has its own position, on the grid
+            graph[kind] &= {"Position", "Bar", "Rest", "TimeSig"}
         return graph | {"": {"Bar"}}
 
     # -- values ------------------------------------------------------------------------------------------------------
