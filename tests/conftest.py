@@ -263,7 +263,8 @@ def make_trainer(vocabulary: Vocabulary, tiny_pieces: list[Piece], tmp_path: Pat
         path = tmp_path / folder
         path.mkdir(exist_ok=True)
         log = RunLog(path, config.max_steps, active=True, quiet=True)
-        meta = CheckpointMeta(config.layout, "", training={"seed": config.seed})
+        ranges = tuple(source.voice_ranges)
+        meta = CheckpointMeta(config.layout, "", voice_ranges=ranges, training={"seed": config.seed})
         representation = ScoreRepresentation(layout, tiny_pieces[9:], meta)
         task = CausalTask(config, accelerator, model, source, representation)
         return Trainer(config, accelerator, task, path, log)

@@ -89,7 +89,7 @@ class Guest:
     def choose(self, label: str, option: str) -> None:
         """Choose from one of Gradio's lists."""
         self.page.get_by_label(label, exact=True).click()
-        self.page.get_by_role("option", name=option).click()
+        self.page.get_by_role("option", name=option).and_(self.page.locator("li")).click()
 
     def wait_for_take(self, number: int) -> None:
         """Wait until a take is shown."""

@@ -465,7 +465,7 @@ def test_a_bad_wish_is_one_sentence_and_writes_nothing(generate: Any, options: t
 def test_an_unknown_harmonic_rhythm_is_refused(generate: Any) -> None:
     outcome = generate("--harmonic-rhythm", "slow")
     assert outcome.status == 2
-    assert "'slow' is not one of" in outcome.err
+    assert outcome.err == "error: --harmonic-rhythm is 'slow'. Give one of auto, note, beat, half-bar, bar.\n"
 
 
 def test_names_of_voices_stay(guided: Model) -> None:
