@@ -140,7 +140,9 @@ def test_a_run_begins_with_weights_of_a_vocabulary_without_styles(
     config = ModelConfig(width=16, num_layers=1, num_heads=2, max_tokens=256, dropout=0.0)
     old = build_model(config, vocabulary.size, bos=1, eos=2, pad=0).eval()
     folder = tmp_path_factory.mktemp("old")
-    save_checkpoint(folder, old, vocabulary.tokenizer, CheckpointMeta(LayoutConfig(), "", voice_ranges=RANGES), "# Card\n")
+    save_checkpoint(
+        folder, old, vocabulary.tokenizer, CheckpointMeta(LayoutConfig(), "", voice_ranges=RANGES), "# Card\n"
+    )
     new = initial_model(dataclasses.replace(RunConfig(), model=config, init_from=str(folder)), layout).eval()
     assert new.config.vocab_size == layout.vocabulary.size
     names = layout.vocabulary.names
@@ -157,7 +159,9 @@ def test_a_checkpoint_keeps_its_styles(layout: TaskLayout, tmp_path_factory: pyt
     config = ModelConfig(width=16, num_layers=1, num_heads=2, max_tokens=64)
     model = build_model(config, layout.vocabulary.size, bos=1, eos=2, pad=0)
     folder = tmp_path_factory.mktemp("styles")
-    save_checkpoint(folder, model, layout.vocabulary.tokenizer, CheckpointMeta(layout.config, "", voice_ranges=RANGES), "# Card\n")
+    save_checkpoint(
+        folder, model, layout.vocabulary.tokenizer, CheckpointMeta(layout.config, "", voice_ranges=RANGES), "# Card\n"
+    )
     assert load_checkpoint(str(folder)).layout.config == layout.config
 
 
@@ -179,7 +183,9 @@ def test_a_run_begins_with_weights_of_another_order_of_voices(
 ) -> None:
     config = ModelConfig(width=16, num_layers=1, num_heads=2, max_tokens=256, dropout=0.3)
     old = build_model(dataclasses.replace(config, dropout=0.0), vocabulary.size, bos=1, eos=2, pad=0)
-    save_checkpoint(tmp_path, old, vocabulary.tokenizer, CheckpointMeta(LayoutConfig(), "", voice_ranges=RANGES), "# Card\n")
+    save_checkpoint(
+        tmp_path, old, vocabulary.tokenizer, CheckpointMeta(LayoutConfig(), "", voice_ranges=RANGES), "# Card\n"
+    )
     run = dataclasses.replace(RunConfig(), model=config, init_from=str(tmp_path))
     new = initial_model(run, TaskLayout(outer_first, LayoutConfig()))
     assert new.config.hidden_dropout == 0.3
