@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -183,6 +184,12 @@ def test_versions_are_written_where_rules_are_kept(
     vocabulary: Vocabulary, config: GenerationConfig, expected: int
 ) -> None:
     assert num_particles(config, vocabulary) == expected
+
+
+def test_rules_of_chords_stand_alone_where_there_are_hints(hint_vocabulary: Vocabulary) -> None:
+    config = GenerationConfig(allow_parallels=True, allow_leaps=True)
+    assert num_particles(config, hint_vocabulary) == 8
+    assert num_particles(replace(config, allow_unresolved=True), hint_vocabulary) == 1
 
 
 def test_instruments_keep_no_rules_of_voices(gm_vocabulary: Vocabulary) -> None:

@@ -27,6 +27,7 @@ from descant_modeling.decoding.template import Template
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.scores.key import estimate_key, tonic_and_mode
 from descant_tokenizers.tokens.harmony import PieceKey
+from descant_tokenizers.tokens.hints import has_hints
 from descant_tokenizers.tokens.kinds import has_plain_lines
 from descant_tokenizers.tokens.piece import GridNote
 from descant_tokenizers.tokens.tasks import Task
@@ -86,7 +87,7 @@ class LeadingRules:
     Attributes:
         parallels: No parallel or hidden fifths and octaves.
         leaps: No augmented leaps or leaps over an octave.
-        chords: Sevenths that resolve, and thirds in chords (see `chord_rules`), where beats are known.
+        chords: Sevenths that resolve, and thirds in chords (see `chord_rules`), where beats are known: with hints.
     """
 
     parallels: bool = True
@@ -96,10 +97,11 @@ class LeadingRules:
 
 def leading_rules(config: GenerationConfig, vocabulary: Vocabulary) -> LeadingRules | None:
     """Return the rules that are kept in music of a vocabulary; None if there are none."""
-    rules = LeadingRules(
-        parallels=not config.allow_parallels, leaps=not config.allow_leaps, chords=not config.allow_unresolved
-    )
-    return rules if has_plain_lines(vocabulary) and (rules.parallels or rules.leaps) else None
+    if not has_plain_lines(vocabulary):
+        return None
+    chords = not config.allow_unresolved and has_hints(vocabulary)
+    rules = LeadingRules(parallels=not config.allow_parallels, leaps=not config.allow_leaps, chords=chords)
+    return rules if rules.parallels or rules.leaps or rules.chords else None
 
 
 class _LineNote(NamedTuple):
