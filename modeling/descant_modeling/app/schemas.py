@@ -112,6 +112,12 @@ class GenerationRequest(FileRequest):
     )
     allow_parallels: bool = Field(GenerationConfig.allow_parallels, description="Allow parallel fifths and octaves.")
     allow_leaps: bool = Field(GenerationConfig.allow_leaps, description="Allow augmented and very wide leaps.")
+    allow_unresolved: bool = Field(
+        GenerationConfig.allow_unresolved, description="Allow unresolved sevenths, and chords without a third."
+    )
+    allow_rests: bool = Field(
+        GenerationConfig.allow_rests, description="Allow rests under the melody, and movement where phrases end."
+    )
     style: str | None = Field(GenerationConfig.style, description="Style, for models with styles.")
     given: list[str] | None = Field(None, description="Voices of the file's tracks; to infill, the voices to keep.")
 
@@ -128,6 +134,8 @@ class GenerationRequest(FileRequest):
             top_p=self.top_p,
             allow_parallels=self.allow_parallels,
             allow_leaps=self.allow_leaps,
+            allow_unresolved=self.allow_unresolved,
+            allow_rests=self.allow_rests,
             style=self.style,
             sound=DEFAULT_SOUND if self.sound is None else self.sound,
         )
