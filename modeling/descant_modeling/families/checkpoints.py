@@ -9,6 +9,7 @@ from torch import nn
 
 from descant_modeling.models.networks import NetworkMeta
 from descant_modeling.models.publishing import (
+    NETWORK_USE,
     PLACEHOLDER,
     SOURCES,
     UNKNOWN_SOURCE,
@@ -19,22 +20,6 @@ from descant_modeling.models.publishing import (
 from descant_modeling.models.transformer import count_parameters
 from descant_tokenizers.corpora import FREE_CORPORA
 from descant_tokenizers.scores import VOICES
-
-USE = f"""\
-```
-{{command}}
-```
-
-{{how}}
-
-From Python, with Descant (there is no stock class for it):
-
-```python
-from descant_modeling import load
-
-result = load("{PLACEHOLDER}").{{call}}
-result.score.dump_midi("out.mid")
-```"""
 
 INTENDED = """\
 For study: to compare families of models on one corpus. It is not meant for music to be performed unedited, for teaching
@@ -146,7 +131,7 @@ def family_card(meta: NetworkMeta, network: nn.Module, measured: Sequence[Measur
         tags=["music", "symbolic-music", "midi", "piano-roll", *wording.tags],
         is_transformer=False,
         what=f"{wording.description.format(millions=millions)}\nMade with Descant.",
-        use=USE.format(command=wording.command, how=wording.how, call=wording.call),
+        use=NETWORK_USE.format(command=wording.command, how=wording.how, call=wording.call),
         intended=INTENDED,
         data=DATA.format(sources=sources, splits=", ".join(meta.training.get("splits", [])), ranges=ranges),
         quality=table_of(figures, ("", "model", "Bach")) if figures else "Not measured.",

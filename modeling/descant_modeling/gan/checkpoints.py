@@ -12,6 +12,7 @@ from descant_modeling.gan.networks import RollGenerator, UNetGenerator
 from descant_modeling.models.checkpoints import ModelSource, find_checkpoint
 from descant_modeling.models.networks import LoadedNetwork, NetworkMeta, load_network
 from descant_modeling.models.publishing import (
+    NETWORK_USE,
     PLACEHOLDER,
     SOURCES,
     UNKNOWN_SOURCE,
@@ -46,22 +47,6 @@ def load_gan(model: ModelSource, device: str = "cpu") -> LoadedNetwork[AnyGenera
         raise InputError(f"{found.folder} is not the checkpoint of a GAN. Give a run with a GAN's configuration.")
     return load_network(found, BUILDERS[found.objective], device)
 
-
-USE = f"""\
-```
-python generate.py {{options}}
-```
-
-{{how}}
-
-From Python, with Descant (there is no stock class for it):
-
-```python
-from descant_modeling import load
-
-result = load("{PLACEHOLDER}").{{call}}
-result.score.dump_midi("out.mid")
-```"""
 
 INTENDED = """\
 For study: {study}
@@ -183,7 +168,7 @@ def gan_card(meta: NetworkMeta, measured: Sequence[MeasuredFigure] = ()) -> str:
         tags=tags,
         is_transformer=False,
         what=f"{wording.description}\nMade with Descant.",
-        use=USE.format(options=wording.options, how=wording.how, call=wording.call),
+        use=NETWORK_USE.format(command=f"python generate.py {wording.options}", how=wording.how, call=wording.call),
         intended=INTENDED.format(study=wording.study),
         data="\n\n".join(["\n".join(sources), wording.data.format(ranges=ranges)]),
         quality="\n\n".join([wording.measured, table_of(figures, ("", "written", "valid data"))])
