@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from random_engine import RandomEngine
 from small_pieces import small_piece
 
 from descant_modeling.decoding.config import GenerationConfig
@@ -18,19 +19,6 @@ S, B, A, T = range(4)
 PITCHES = ((60, 81), (36, 66), (52, 74), (46, 69))
 QUARTER = 96
 C, F_A, G7 = ChordLabel(0, "maj", 0), ChordLabel(5, "maj", 1), ChordLabel(7, "7", 0)
-
-
-class RandomEngine:
-    """Logits that depend on nothing."""
-
-    def __init__(self, vocab_size: int) -> None:
-        self.vocab_size, self.num_rows, self.random = vocab_size, 1, np.random.default_rng(0)
-
-    def select_rows(self, rows):
-        self.num_rows = len(rows)
-
-    def append(self, ids):
-        return 2 * self.random.standard_normal((self.num_rows, self.vocab_size)).astype(np.float32)
 
 
 def harmony(hint_vocabulary, piece, chords, seed) -> Piece:

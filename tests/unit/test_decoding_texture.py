@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from random_engine import RandomEngine
 from small_pieces import small_piece
 
 from descant_modeling.decoding.config import GenerationConfig
@@ -17,19 +18,6 @@ from descant_tokenizers.tokens.tasks import LayoutConfig, Task, TaskLayout
 SIXTEENTH = 24
 BEAT = 4 * SIXTEENTH
 PITCHES = ((60, 81), (52, 74), (46, 69), (36, 66))
-
-
-class RandomEngine:
-    """Logits that depend on nothing."""
-
-    def __init__(self, vocab_size: int) -> None:
-        self.vocab_size, self.num_rows, self.random = vocab_size, 1, np.random.default_rng(0)
-
-    def select_rows(self, rows):
-        self.num_rows = len(rows)
-
-    def append(self, ids):
-        return 2 * self.random.standard_normal((self.num_rows, self.vocab_size)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
