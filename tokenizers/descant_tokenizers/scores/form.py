@@ -29,7 +29,8 @@ from symusic.core import (
 
 from descant_tokenizers.scores.marks import with_notes
 from descant_tokenizers.scores.measures import end_of
-from descant_tokenizers.scores.repeats import Notation, Span, play_order, unfolded, with_bars
+from descant_tokenizers.scores.repeats import Notation, Span, play_order
+from descant_tokenizers.scores.unfolding import unfolded, with_bars
 from descant_tokenizers.scores.validation import Limits
 
 _NO_LIMITS = Limits(max_notes=2**62, max_bars=2**62)

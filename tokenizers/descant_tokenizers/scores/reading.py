@@ -20,7 +20,7 @@ from descant_tokenizers.scores.midi import MIDI_MAGIC, check_midi, count_tracks,
 from descant_tokenizers.scores.midi_lyrics import lyrics_of
 from descant_tokenizers.scores.musicxml.container import ZIP_MAGIC, unpacked
 from descant_tokenizers.scores.musicxml.reader import read_musicxml
-from descant_tokenizers.scores.repeats import with_bars
+from descant_tokenizers.scores.unfolding import with_bars
 from descant_tokenizers.scores.validation import Limits, ReadResult, check_count, validated
 
 ScoreFormat = Literal["midi", "musicxml", "mxl", "abc", "humdrum"]
