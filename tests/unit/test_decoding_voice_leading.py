@@ -6,7 +6,7 @@ import pytest
 from descant_modeling.decoding.voice_leading import LeadingRules, VoiceLeading, augmented_leaps, key_of_notes
 from descant_modeling.evaluation.rules import count_rules
 from descant_tokenizers.pianoroll.frames import chorale_of_frames
-from descant_tokenizers.tokens.harmony import PieceKey
+from descant_tokenizers.tokens.harmony import PieceKey, SoundingNote
 from descant_tokenizers.tokens.piece import GridNote
 
 QUARTER = 96
@@ -201,3 +201,13 @@ def test_the_last_voice_brings_the_third():
     without = {pitch % 12 for pitch in leading.forbidden(2, 0)}
     assert without == {0, 7, 10}  # octaves, the fifth, and a bare seventh
     assert VoiceLeading(4, (), LeadingRules(False, False)).forbidden(2, 0) == set()
+
+
+def test_a_third_that_the_melody_leaves_is_not_enough():
+    melody = [SoundingNote(0, QUARTER, 0, 76), SoundingNote(QUARTER, 2 * QUARTER, 0, 72)]
+    for alto_ticks, is_enough in ((2 * QUARTER, False), (QUARTER, True)):
+        leading = VoiceLeading(4, (), LeadingRules(False, False), beats=(0, QUARTER), given={0: melody})
+        for voice, pitch, ticks in ((0, 76, QUARTER), (1, 67, alto_ticks), (3, 48, 2 * QUARTER)):
+            leading.add(voice, 0, ticks, pitch)
+        assert (60 not in leading.forbidden(2, 0)) == is_enough
+        assert 64 not in leading.forbidden(2, 0)

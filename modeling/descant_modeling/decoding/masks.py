@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -26,6 +26,11 @@ def no_longer(legal: Mask, durations: Mapping[int, int], most_ticks: int) -> Mas
 
     All are kept if none is short enough.
     """
+    return without(legal, [i for i, ticks in durations.items() if ticks > most_ticks])
+
+
+def without(legal: Mask, token_ids: Sequence[int]) -> Mask:
+    """Return the legal tokens (V,) without some; all if no other is left."""
     kept = legal.copy()
-    kept[[i for i, ticks in durations.items() if ticks > most_ticks]] = False
+    kept[list(token_ids)] = False
     return kept if kept.any() else legal

@@ -20,7 +20,7 @@ from descant_modeling.decoding.ending import Closing
 from descant_modeling.decoding.fixed_notes import FixedNotes
 from descant_modeling.decoding.given_chords import given_chords_of
 from descant_modeling.decoding.infilled import InfilledNotes
-from descant_modeling.decoding.masks import first_possible, no_longer
+from descant_modeling.decoding.masks import first_possible, no_longer, without
 from descant_modeling.decoding.template import TargetBar, Template
 from descant_modeling.decoding.texture import texture_of
 from descant_modeling.decoding.voice_leading import leading_rules, voice_leading_of
@@ -144,7 +144,7 @@ class SequenceState:
         return legal
 
     def _well_led(self, legal: Mask) -> Mask:
-        """Remove pitches that voice leading forbids, unless no other is left."""
+        """Remove pitches that voice leading forbids, rule by rule, unless no other is left."""
         if self.leading is None:
             return legal
         onset = self.now_ticks
@@ -152,10 +152,9 @@ class SequenceState:
         beat = beat_ticks(self.grammar.vocabulary.meter_of[self.state.meter_id])
         last_beat = onset - beat if self.state.offset_ticks % beat == 0 else None
         pitch_id = self.grammar.vocabulary.pitch_id
-        forbidden = self.leading.forbidden(self.state.voice, onset, due, last_beat)
-        others = legal.copy()
-        others[[pitch_id[pitch] for pitch in forbidden if pitch in pitch_id]] = False
-        return others if others.any() else legal
+        for pitches in self.leading.prohibitions(self.state.voice, onset, due, last_beat):
+            legal = without(legal, [pitch_id[pitch] for pitch in pitches if pitch in pitch_id])
+        return legal
 
     def _chord_pitches(self, legal: Mask) -> Mask:
         """Keep the pitches that a requested chord leaves a voice, unless there is none."""

@@ -13,10 +13,11 @@ Units: ticks of the vocabulary's grid from the beginning of the piece; pitches a
 from __future__ import annotations
 
 import bisect
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from symusic.core import NoteTick, ScoreTick, TrackTick
@@ -26,7 +27,7 @@ from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.decoding.template import Template
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.scores.key import estimate_key, tonic_and_mode
-from descant_tokenizers.tokens.harmony import PieceKey
+from descant_tokenizers.tokens.harmony import PieceKey, SoundingNote
 from descant_tokenizers.tokens.hints import has_hints
 from descant_tokenizers.tokens.kinds import has_plain_lines
 from descant_tokenizers.tokens.piece import GridNote
@@ -121,6 +122,7 @@ class VoiceLeading:
         outer: Ranks of soprano and bass, for hidden fifths and octaves; None if there are none.
         phrase_ends: Onsets at which parallels alone are forbidden: a bass that may not take the tonic spoils a cadence.
         beats: Onsets of all beats, ascending, for the rules of chords; none if they are not known.
+        given: The notes of voices of which all are known beforehand, those to come as well; by voice, ascending.
     """
 
     def __init__(
@@ -132,10 +134,12 @@ class VoiceLeading:
         outer: tuple[int, int] | None = None,
         phrase_ends: Collection[int] = (),
         beats: Sequence[int] = (),
+        given: Mapping[int, Sequence[SoundingNote]] | None = None,
     ) -> None:
         self.rules, self.key, self.outer = rules or LeadingRules(), key, outer
         self.beats, self._beats = frozenset(beats), list(beats)
         self.phrase_ends = frozenset(phrase_ends)
+        self._given = given or {}
         self._lines: list[list[_LineNote]] = [[] for _ in range(num_voices)]
         for onset, note in sorted(held):
             self.add(note.voice, onset, onset + note.duration_ticks, note.pitch)
@@ -150,26 +154,47 @@ class VoiceLeading:
         twin._lines = list(self._lines)  # a voice's own list is replaced, never changed
         return twin
 
-    def forbidden(
-        self, voice: int, onset_ticks: int, due: Iterable[GridNote] = (), last_beat_ticks: int | None = None
-    ) -> set[int]:
-        """Return the pitches on which a voice may not begin a note; see `parallels` and `leaps`."""
-        found = self.parallels(voice, onset_ticks, due, last_beat_ticks) if self.rules.parallels else set()
-        if self.rules.leaps:
-            found |= self.leaps(voice, onset_ticks)
-        if self.rules.chords:
-            found |= self.chord_faults(voice, onset_ticks)
-        return found
+    def forbidden(self, voice: int, onset_ticks: int, due: Iterable[GridNote] = ()) -> set[int]:
+        """Return the pitches on which a voice may not begin a note, by any rule; see `prohibitions`."""
+        return set().union(*self.prohibitions(voice, onset_ticks, due))
 
-    def chord_faults(self, voice: int, onset_ticks: int) -> set[int]:
-        """Return the pitches that leave a voice's seventh unresolved, or complete a chord without its third."""
-        others = [self._at(other, onset_ticks) for other in range(len(self._lines)) if other != voice]
-        sounding = tuple(sorted(pitch for pitch in others if pitch is not None))
-        is_last = onset_ticks in self.beats and len(sounding) == len(others)
-        found = set(without_third(sounding)) if is_last else set()
+    def prohibitions(
+        self, voice: int, onset_ticks: int, due: Iterable[GridNote] = (), last_beat_ticks: int | None = None
+    ) -> Iterator[set[int]]:
+        """Yield the pitches that each rule forbids a voice to begin a note on, the most important rule first.
+
+        Arguments are those of `parallels`.
+        """
+        if self.rules.parallels:
+            yield self.parallels(voice, onset_ticks, due, last_beat_ticks)
+        if self.rules.leaps:
+            yield self.leaps(voice, onset_ticks)
+        if self.rules.chords:
+            yield self.unresolved(voice, onset_ticks)
+            yield self.missing_thirds(voice, onset_ticks)
+
+    def unresolved(self, voice: int, onset_ticks: int) -> set[int]:
+        """Return the pitches that leave a voice's seventh unresolved."""
         own = self._before(voice, onset_ticks)
-        if own is not None and self._has_seventh(voice, own, onset_ticks):
-            found |= not_resolving(own)
+        if own is None or not self._has_seventh(voice, own, onset_ticks):
+            return set()
+        return set(not_resolving(own))
+
+    def missing_thirds(self, voice: int, onset_ticks: int) -> set[int]:
+        """Return the pitches that complete a chord without its third, on a beat.
+
+        Later beats count as long as the other voices are held into them: a third that only a given voice has, and
+        leaves, is not enough.
+        """
+        found: set[int] = set()
+        if onset_ticks not in self.beats:
+            return found
+        for beat in self._beats[bisect.bisect_left(self._beats, onset_ticks) :]:
+            others = [self._at(other, beat) for other in range(len(self._lines)) if other != voice]
+            sounding = tuple(sorted(pitch for pitch in others if pitch is not None))
+            if len(sounding) < len(others):
+                break
+            found |= without_third(sounding)
         return found
 
     def _has_seventh(self, voice: int, pitch: int, onset_ticks: int) -> bool:
@@ -232,7 +257,11 @@ class VoiceLeading:
         yield from (target for target in range(pitch % _OCTAVE, _NUM_PITCHES, _OCTAVE) if target != own)
 
     def _at(self, voice: int, ticks: int) -> int | None:
-        """Return the pitch that a voice sounds at a time."""
+        """Return the pitch that a voice sounds at a time, of its notes so far; of a given voice, of all its notes."""
+        if voice in self._given:
+            line = self._given[voice]
+            place = bisect.bisect_right(line, ticks, key=attrgetter("start_ticks")) - 1
+            return line[place].pitch if place >= 0 and ticks < line[place].end_ticks else None
         notes = (note for note in self._lines[voice] if note.onset_ticks <= ticks < note.end_ticks)
         return next((note.pitch for note in notes), None)
 
@@ -284,4 +313,5 @@ def voice_leading_of(template: Template, vocabulary: Vocabulary, rules: LeadingR
     ends = () if known is None else known.phrase_ends or ()
     guide = None if template.span.task is Task.CONTINUE else template.guide
     beats = () if guide is None else sorted(guide.beats)
-    return VoiceLeading(vocabulary.num_voices, template.held, rules, key, outer, ends, beats)
+    given = {} if guide is None else guide.given_lines
+    return VoiceLeading(vocabulary.num_voices, template.held, rules, key, outer, ends, beats, given)

@@ -13,7 +13,7 @@ from descant_modeling.training.examples import ExampleSource
 from descant_tokenizers.tokens.dataset import StoredPieces
 from descant_tokenizers.tokens.harmony import beat_chords, closing_key, shift_to_common_tonic, sounding_notes
 from descant_tokenizers.tokens.hints import Annotations, cadence_beats
-from descant_tokenizers.tokens.piece import Piece
+from descant_tokenizers.tokens.piece import Piece, survey_pitches
 from descant_tokenizers.tokens.tasks import Encoded, Task, TaskLayout
 
 _MAX_CONTEXT_BARS = 8  # before the bars to infill
@@ -24,7 +24,8 @@ _MAX_STRETCHED_QUARTERS = 120  # of a piece in a slower meter, in quarters of th
 class GuidedSource(ExampleSource):
     """Draws one example per piece and epoch for a layout with hints.
 
-    Arguments are those of `ExampleSource`, with the configuration of the data for the shares of augmented examples.
+    Arguments are those of `ExampleSource`, with the configuration of the data for the shares of augmented examples. The
+    voices' ranges are those of the first style alone, if pieces have one: hymns let a tenor sing lower than Bach does.
     """
 
     def __init__(
@@ -50,6 +51,9 @@ class GuidedSource(ExampleSource):
             style_contrast=data.style_contrast,
         )
         self._stored, self._data = pieces, data
+        first = layout.config.styles[0] if layout.config.styles else None  # the default when generating
+        if own := [piece for piece, style in zip(pieces, styles, strict=False) if style is not None and style == first]:
+            self.voice_ranges, _ = survey_pitches(own, layout.vocabulary)
 
     def example(self, index: int, epoch: int) -> Encoded:
         """Return the example of piece `index` in an epoch."""

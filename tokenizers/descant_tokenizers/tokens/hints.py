@@ -235,6 +235,11 @@ class Guide:
         self._given = sorted(given, key=lambda voice: -_mean_pitch(self._lines[voice]))
 
     @property
+    def given_lines(self) -> dict[int, list[SoundingNote]]:
+        """The notes of each given voice, by onset."""
+        return {voice: self._lines[voice] for voice in self._given}
+
+    @property
     def shows_chords(self) -> bool:
         """True if chords are in the stream."""
         return self.annotations.chords is not None or self.annotations.writes_chords
