@@ -125,6 +125,31 @@ def in_other_meter(
     )
 
 
+def with_minor_ending(piece: Piece, key: PieceKey) -> Piece:
+    """Return a piece in minor that ends on the minor chord of its tonic, where it ended on the major one.
+
+    Bach's chorales in minor end on a picardy third, and tunes that people bring often cannot.
+
+    Args:
+        piece: The piece; in a major key it is returned as it is.
+        key: Its key.
+    """
+    if key.is_major:
+        return piece
+    starts = piece.bar_starts_ticks()
+
+    def ends(start: int, note: GridNote) -> int:
+        return start + note.offset_ticks + note.duration_ticks
+
+    def lowered(start: int, note: GridNote) -> GridNote:
+        is_third = ends(start, note) == end and (note.pitch - key.tonic) % 12 == 4
+        return note._replace(pitch=note.pitch - 1) if is_third else note
+
+    bars = list(zip(starts, piece.bars, strict=False))
+    end = max((ends(start, note) for start, bar in bars for note in bar.notes), default=0)
+    return Piece(tuple(bar.with_notes(lowered(start, note) for note in bar.notes) for start, bar in bars))
+
+
 def ornament(
     vocabulary: Vocabulary,
     piece: Piece,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from descant_modeling.training.augmentation import METER_CHANGES, in_other_meter, ornament
+from descant_modeling.training.augmentation import METER_CHANGES, in_other_meter, ornament, with_minor_ending
 from descant_modeling.training.config import DataConfig, TaskShares
 from descant_modeling.training.examples import ExampleSource
 from descant_tokenizers.tokens.dataset import StoredPieces
@@ -18,6 +18,7 @@ from descant_tokenizers.tokens.tasks import Encoded, Task, TaskLayout
 
 _MAX_CONTEXT_BARS = 8  # before the bars to infill
 _KEY_SHARE = 0.75  # of the examples, in which the key is known and the piece is moved to the common tonic
+_MINOR_ENDING_SHARE = 0.4  # of the pieces in minor, whose last chord loses its picardy third
 _MAX_STRETCHED_QUARTERS = 120  # of a piece in a slower meter, in quarters of the result
 
 
@@ -63,10 +64,12 @@ class GuidedSource(ExampleSource):
         shift = self._draw_shift(index, rng) if key is None else shift_to_common_tonic(key)
         known = Annotations(phrase_ends=ends or None, key=key, harmonic_rhythm="beat").transpose(shift)
         piece = piece.transpose(shift)
+        if known.key is not None and rng.random() < _MINOR_ENDING_SHARE:
+            piece = with_minor_ending(piece, known.key)
         task, voices, span = self._draw_task(piece, rng)
         style = self._draw_style(index, rng)
         if task is Task.CONTINUE:
-            shown = _shown_to_continue(piece, known, rng) if key is not None else None
+            shown = None if key is None else Annotations(key=known.key, ends=rng.random() < 0.7)
             return self._encode(piece, task, voices, None, style, shown)
         if task is Task.HARMONIZE:
             piece, known = self._moved(piece, known, rng)
@@ -114,27 +117,16 @@ class GuidedSource(ExampleSource):
         return in_other_meter(self.layout.vocabulary, *excerpt, change) or (piece, known)
 
 
-def _shown_to_continue(piece: Piece, known: Annotations, rng: np.random.Generator) -> Annotations:
-    """Draw the hints of *continue*, for a piece in the common key."""
-    writes_chords = rng.random() < 0.2 and len(piece.voices) > 1
-    return Annotations(
-        key=known.key,
-        chords=beat_chords(piece) if writes_chords else None,
-        ends=rng.random() < 0.7,
-        writes_chords=writes_chords,
-    )
-
-
 def _shown(known: Annotations, piece: Piece, rng: np.random.Generator) -> Annotations:
     """Draw which hints an example has."""
-    mode = str(rng.choice(["none", "given", "some given", "cadences", "written"], p=[0.25, 0.12, 0.08, 0.4, 0.15]))
+    mode = str(rng.choice(["none", "given", "some given", "cadences"], p=[0.25, 0.15, 0.1, 0.5]))
     shown = Annotations(
         phrase_ends=known.phrase_ends if rng.random() < 0.8 else None,
         key=known.key,
         chords=None if mode == "none" else known.chords,
         harmonic_rhythm=known.harmonic_rhythm if rng.random() < 0.6 else None,
         ends=known.ends and rng.random() < 0.85,
-        writes_chords=mode in ("cadences", "written"),
+        writes_chords=mode == "cadences",
         only_cadences=mode == "cadences",
     )
     low, high = sorted(rng.integers(0, piece.bar_starts_ticks()[-1] + 1, 2))
