@@ -9,7 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_pieces import small_piece
 
-from descant_modeling.training.augmentation import METER_CHANGES, MeterChange, in_other_meter, ornament, other_meters
+from descant_modeling.training.augmentation import (
+    METER_CHANGES,
+    MeterChange,
+    in_other_meter,
+    ornament,
+    other_meters,
+    with_minor_ending,
+)
 from descant_tokenizers.tokens.harmony import ChordLabel, PieceKey, beat_chords, beats, sounding_notes
 from descant_tokenizers.tokens.hints import Annotations
 from descant_tokenizers.tokens.piece import Piece, parse_piece, piece_ids
@@ -65,6 +72,21 @@ def test_a_piece_in_another_meter_has_the_same_notes_in_order(hint_vocabulary, h
         elif change.harmonic_rhythm == "bar":
             assert len(result.bars) == len(beats(piece))
     assert num_moved >= 2
+
+
+def test_a_picardy_third_at_the_end_is_lowered_and_nothing_else(hinted_chorales):
+    num_lowered = 0
+    for name, (piece, known) in hinted_chorales.items():
+        before, after = sounding_notes(piece), sounding_notes(with_minor_ending(piece, known.key))
+        end = max(note.end_ticks for note in before)
+        changed = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
+        for old, new in changed:
+            assert new == replace(old, pitch=old.pitch - 1), name
+            assert (old.end_ticks, (old.pitch - known.key.tonic) % 12) == (end, 4), name
+        has_picardy = any(note.end_ticks == end and (note.pitch - known.key.tonic) % 12 == 4 for note in before)
+        assert bool(changed) == (has_picardy and not known.key.is_major), name
+        num_lowered += bool(changed)
+    assert num_lowered >= 1
 
 
 def test_pieces_are_moved_to_the_meters_that_are_named(hint_vocabulary, hinted_chorales):

@@ -166,14 +166,14 @@ def test_chords_are_predicted_or_given_and_sometimes_not_there(make_source):
             assert len(flags) <= 1
             outcomes += flags or {None}
     assert {outcome: outcomes.count(outcome) / len(outcomes) for outcome in (True, False, None)} == pytest.approx(
-        {True: 0.47, False: 0.17, None: 0.36}, abs=0.13
+        {True: 0.4, False: 0.22, None: 0.38}, abs=0.13
     )
 
 
 def test_some_examples_have_chords_at_cadences_or_in_some_bars_alone(make_source):
     source = make_source(shares=only("harmonize"))
     types = source.layout.vocabulary.types
-    shares = {True: [], False: []}
+    shares = {True: [], False: []}  # of the beats that have a chord, written or given
     for epoch in range(15):
         for index in range(6):
             example = source.example(index, epoch)
@@ -181,9 +181,8 @@ def test_some_examples_have_chords_at_cadences_or_in_some_bars_alone(make_source
             beats = [place for place, token_id in enumerate(example.ids) if types[token_id] == "Ahead"]
             if chords:
                 shares[example.loss_mask[chords[0]]].append(4 * len(chords) / len(beats))
-    for found in shares.values():
-        assert min(found) < 0.5 < 0.9 < max(found)
-    assert sum(share < 0.7 for share in shares[True]) > len(shares[True]) / 2
+    assert min(shares[False]) < 0.5 < 0.9 < max(shares[False])
+    assert sum(share < 0.7 for share in shares[True]) > len(shares[True]) * 0.9
 
 
 def test_ornaments_and_other_meters_are_drawn_as_often_as_asked(make_source, layout, at_tonic):

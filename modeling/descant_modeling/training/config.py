@@ -83,6 +83,7 @@ class DataConfig(BatchConfig):
             `likelihood.style_contrast`), at the cost of a second pass. 0 for none.
         ornaments: Share of examples to harmonize whose melody is ornamented; for a layout with hints.
         other_meters: Share of examples to harmonize that are moved to another meter; for a layout with hints.
+        minor_endings: Share of pieces in minor whose last chord loses its picardy third; for a layout with hints.
     """
 
     corpora: tuple[str, ...] = ("chorales",)
@@ -93,6 +94,7 @@ class DataConfig(BatchConfig):
     style_contrast: float = 0.0
     ornaments: float = 0.0
     other_meters: float = 0.0
+    minor_endings: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -100,7 +102,7 @@ class DataConfig(BatchConfig):
         check(not forbidden, "data.splits", self.splits, "give splits other than valid, test and held_out")
         check(len(self.corpora) > 0, "data.corpora", self.corpora, "name at least one corpus")
         check(len(self.splits) > 0, "data.splits", self.splits, "name at least one split")
-        check_fields(self, "data", within(0, 1), "unlabelled_share", "ornaments", "other_meters")
+        check_fields(self, "data", within(0, 1), "unlabelled_share", "ornaments", "other_meters", "minor_endings")
         check_fields(self, "data", NOT_NEGATIVE, "style_contrast")
 
 

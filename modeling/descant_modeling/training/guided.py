@@ -18,7 +18,6 @@ from descant_tokenizers.tokens.tasks import Encoded, Task, TaskLayout
 
 _MAX_CONTEXT_BARS = 8  # before the bars to infill
 _KEY_SHARE = 0.75  # of the examples, in which the key is known and the piece is moved to the common tonic
-_MINOR_ENDING_SHARE = 0.4  # of the pieces in minor, whose last chord loses its picardy third
 _MAX_STRETCHED_QUARTERS = 120  # of a piece in a slower meter, in quarters of the result
 
 
@@ -64,7 +63,7 @@ class GuidedSource(ExampleSource):
         shift = self._draw_shift(index, rng) if key is None else shift_to_common_tonic(key)
         known = Annotations(phrase_ends=ends or None, key=key, harmonic_rhythm="beat").transpose(shift)
         piece = piece.transpose(shift)
-        if known.key is not None and rng.random() < _MINOR_ENDING_SHARE:
+        if known.key is not None and rng.random() < self._data.minor_endings:
             piece = with_minor_ending(piece, known.key)
         task, voices, span = self._draw_task(piece, rng)
         style = self._draw_style(index, rng)
