@@ -85,16 +85,22 @@ def marked(score: ScoreTick, **marks: object) -> Rendering:
 
 def test_grace_notes_slurs_and_melismas_come_back() -> None:
     score = tune(60, 62, 64, 65)
-    graces = {(0, Fraction(2), 64): (Grace((62,), Fraction(1, 4)), Grace((66, 69), Fraction(1, 2), has_slash=False))}
-    slurs = (((0, Fraction(0), 60), (0, Fraction(3), 65)),)
+    chord = Grace((66, 69), Fraction(1, 2), False, True, ("accent",), (("G", -1), ("A", 0)))
+    graces = {(0, Fraction(2), 64): (Grace((62,), Fraction(1, 4), spellings=(("D", 0),)), chord)}
+    slurs = (
+        ((0, Fraction(0), 60), (0, Fraction(3), 65)),
+        ((0, Fraction(0), 60), (0, Fraction(2), 64, 1)),
+        ((0, Fraction(2), 64, 0), (0, Fraction(2), 64, 1)),
+        ((0, Fraction(2), 64, 1), (0, Fraction(2), 64)),
+    )
     lyrics = {
         (0, Fraction(0), 60): (Lyric("Ah", "single", 1, is_extended=True), Lyric("O", "begin", 2)),
         (0, Fraction(2), 64): (Lyric("", "single", 1),),
     }
     look = marked(score, graces=graces, slurs=slurs, lyrics=lyrics)
     again = read_again(look).marks
-    assert (again.graces, again.slurs, again.lyrics) == (graces, slurs, lyrics)
-    assert look.svg_pages[0].count('class="slur') == 1
+    assert (again.graces, set(again.slurs), again.lyrics) == (graces, set(slurs), lyrics)
+    assert look.svg_pages[0].count('class="slur') == 4
 
 
 def test_articulations_hairpins_slurs_of_grace_notes_and_dynamics_of_each_part_come_back() -> None:
@@ -112,12 +118,12 @@ def test_articulations_hairpins_slurs_of_grace_notes_and_dynamics_of_each_part_c
         Hairpin(0, Fraction(0), Fraction(4), is_louder=True),
         Hairpin(1, Fraction(4), Fraction(8), is_louder=False),
     )
-    assert marks.grace_slurs == (((0, 0, 72, 0), (0, 0, 72)),)
+    assert ((0, 0, 72, 0), (0, 0, 72)) in marks.slurs
     assert sorted((each.text, each.part) for each in marks.words) == [("p", 0), ("p", 1), ("pizz.", 1)]
     again = read_again(rendering(result, arrangement="open")).marks
     assert again.symbols == marks.symbols
     assert again.hairpins == marks.hairpins
-    assert again.grace_slurs == marks.grace_slurs
+    assert set(again.slurs) == set(marks.slurs)
     assert set(again.words) == set(marks.words)
 
 
@@ -126,6 +132,19 @@ def test_a_slur_goes_to_the_part_of_its_notes_though_others_have_equal_notes() -
     score.tracks.append(tune(60, 62, 64, 65, name="Twin").tracks[0])
     slurs = (((1, Fraction(1), 62), (1, Fraction(2), 64)),)
     assert read_again(marked(score, slurs=slurs)).marks.slurs == slurs
+
+
+def test_slurs_between_voices_are_written_on_one_staff_and_named_on_two() -> None:
+    score = tune(72, 72, 72, 72, name="Soprano")
+    for name, pitch in (("Alto", 67), ("Tenor", 60), ("Bass", 48)):
+        score.tracks.append(tune(*[pitch] * 4, name=name).tracks[0])
+    slurs = (((0, Fraction(0), 72), (1, Fraction(2), 67)),)
+    look = marked(score, slurs=slurs)
+    assert look.remarks == []
+    assert read_again(look).marks.slurs == slurs
+    assert marked(score, slurs=(((1, Fraction(0), 67), (2, Fraction(2), 60)),)).remarks == [
+        "1 slur between staves left out of the sheet music"
+    ]
 
 
 def test_notes_are_spelled_as_written() -> None:

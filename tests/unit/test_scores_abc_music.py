@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -183,11 +185,51 @@ def test_grace_notes_are_kept_beside_the_notes() -> None:
     result = read("{g}c {/ga}d {^f}e f|{a2}g|")
     assert notes_of(result)[0][0] == (0, 1, 72)
     assert {place[1]: own for place, own in result.marks.graces.items()} == {
-        0: (Grace((79,), 0.5, False),),  # type: ignore[arg-type]
-        1: (Grace((79,), 0.5, True), Grace((81,), 0.5, True)),  # type: ignore[arg-type]
-        2: (Grace((78,), 0.5, False),),  # type: ignore[arg-type]
-        4: (Grace((81,), 1, False),),  # type: ignore[arg-type]
+        0: (grace(79, "G"),),
+        1: (grace(79, "G", has_slash=True), grace(81, "A", has_slash=True)),
+        2: (grace(78, "F", 1),),
+        4: (grace(81, "A", length=Fraction(1)),),
     }
+
+
+def test_grace_notes_have_slurs_and_marks_and_may_be_chords() -> None:
+    result = read("{(g}c) ({a}d {.gHa)}e {[eg][^f_b]}f|")
+    assert [(first[1:], last[1:]) for first, last in result.marks.slurs] == [
+        ((0, 72, 0), (0, 72)),
+        ((1, 74), (2, 76, 1)),
+    ]
+    assert {place[1]: own for place, own in result.marks.graces.items()} == {
+        0: (grace(79, "G"),),
+        1: (grace(81, "A"),),
+        2: (replace(grace(79, "G"), symbols=("staccato",)), replace(grace(81, "A"), has_fermata=True)),
+        3: (
+            Grace((76, 79), Fraction(1, 2), has_slash=False, spellings=(("E", 0), ("G", 0))),
+            Grace((78, 82), Fraction(1, 2), has_slash=False, spellings=(("F", 1), ("B", -1))),
+        ),
+    }
+    assert result.repairs == []
+
+
+def grace(
+    pitch: int, step: str, alter: int = 0, *, has_slash: bool = False, length: Fraction = Fraction(1, 2)
+) -> Grace:
+    return Grace((pitch,), length, has_slash, spellings=((step, alter),))
+
+
+def test_what_is_lost_of_slurs_and_grace_notes_is_named() -> None:
+    assert read("c) (d|(e)").repairs == [
+        "dropped: 1 slur without an end, 1 slur without a beginning, 1 slur over one note"
+    ]
+    assert read("{(g}z c)|").repairs == []
+    assert read("c {!roll!g-}d ({a)}|").repairs == [
+        "dropped: 1 tie of grace notes, 1 grace note without a note, 1 slur without an end, "
+        "1 slur without a beginning, 1 decoration (roll)"
+    ]
+
+
+def test_repeats_in_quotes_are_named() -> None:
+    result = read('c"^Fine"|d "D.C."|')
+    assert result.repairs == ["repeats in quotes (printed, not played): 1, the first in line 6 (D.C.)"]
 
 
 def test_accidentals_of_grace_notes_stay_there() -> None:

@@ -62,6 +62,19 @@ def test_articulations_and_hairpins_belong_to_their_part() -> None:
     assert result.repairs == []
 
 
+def test_grace_notes_have_slurs_fermatas_and_articulations() -> None:
+    result = read("**kern", "(8qb-;", "4c)", "(4d", "8qqg')", "8qa", "4e", "4f", "*-")
+    assert result.marks.slurs == (((0, 0, 60, 0), (0, 0, 60)), ((0, 1, 62), (0, 2, 64, 0)))
+    graces = [each for own in result.marks.graces.values() for each in own]
+    assert [(each.pitches, each.has_fermata, each.symbols, each.spellings) for each in graces] == [
+        ((70,), True, (), (("B", -1),)),
+        ((67,), False, ("staccato",), (("G", 0),)),
+        ((69,), False, (), (("A", 0),)),
+    ]
+    assert result.repairs == []
+    assert read("**kern", "4c)", "(4d", "*-").repairs == ["dropped: 1 slur without a beginning, 1 slur without an end"]
+
+
 @pytest.mark.parametrize(
     ("token", "text", "syllabic"),
     [("Hal-", "Hal", "begin"), ("-le-", "le", "middle"), ("-ja", "ja", "end"), ("A&ntilde;o", "Año", "single")],

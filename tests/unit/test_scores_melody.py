@@ -155,6 +155,8 @@ def test_a_backing_voice_is_no_melody_beside_another() -> None:
     choice = pick_melody(score_of(**{"Backing Vocals": HIGH, "Vocals": LOW}))
     assert choice.index == 1
     assert pick_melody(score_of(**{"Backing Vocals": LOW, "Flute": HIGH})).index == 0
+    assert pick_melody(score_of(Zweitstimme=HIGH, Leadstimme=LOW)).index == 1
+    assert not is_melody_name("Main gauche")
 
 
 @pytest.mark.parametrize(
@@ -162,6 +164,7 @@ def test_a_backing_voice_is_no_melody_beside_another() -> None:
     [
         *("Śpiew", "Głos", "Zang", "Stem", "Voz", "Canto", "Voce", "Мелодія", "Голос", "Meloodia", "Laulu", "Röst"),
         *("Dallam", "Zpěv", "Chant", "Singstimme", "Φωνή", "Solo", "Solista", "Zangpartij", "Sangstemme"),
+        *("Solist", "Kantor", "Főszólam", "Солист", "Main"),
     ],
 )
 def test_melodies_have_names_in_many_languages(name: str) -> None:

@@ -93,6 +93,38 @@ def test_syllables_without_a_note_are_counted() -> None:
     assert result.repairs == ["2 syllables without a note left out"]
 
 
+def test_voices_in_one_rhythm_have_their_own_words() -> None:
+    low = b"".join(text(syllable) + note(48) for syllable in ("one", "two"))
+    marks = parse_score(Path("made.mid"), midi(sung("un", "deux"), low), marks=True).marks
+    assert [(place, [each.text for each in own]) for place, own in marks.lyrics.items()] == [
+        *(((0, 0, 60), ["un"]), ((0, 1, 61), ["deux"])),
+        *(((1, 0, 48), ["one"]), ((1, 1, 48), ["two"])),
+    ]
+
+
+def test_two_tracks_of_words_for_one_melody_are_two_verses() -> None:
+    words = (text("un") + b"\x60" + text("deux")[1:], text("one") + b"\x60" + text("two")[1:])
+    marks = parse_score(Path("made.mid"), midi(*words, note(60) + note(62)), marks=True).marks
+    assert [[(each.text, each.verse) for each in own] for own in marks.lyrics.values()] == [
+        [("un", 1), ("one", 2)],
+        [("deux", 1), ("two", 2)],
+    ]
+
+
+def test_words_may_begin_a_little_early_or_late() -> None:
+    late = text("one") + b"\x05" + note(60)[1:] + text("two") + b"\x05" + note(62)[1:]
+    result = parse_score(Path("made.mid"), midi(late), marks=True)
+    assert [each.text for (each,) in result.marks.lyrics.values()] == ["one", "two"]
+    assert result.repairs == []
+
+
+def test_texts_and_markers_in_the_music_are_counted() -> None:
+    data = midi(text("made by hand", 1) + text("A", 6) + note(60) + text("slower", 1) + text("enter", 7) + note(62))
+    result = parse_score(Path("made.mid"), data, marks=True)
+    assert result.repairs == ["3 texts or markers left out"]
+    assert result.marks.lyrics == {}
+
+
 def test_the_lyrics_are_under_the_notes() -> None:
     read = read_score_report(CASES / "mid_lyrics.mid", marks=True)
     musicxml = Rendering(read.score, marks=read.marks).musicxml

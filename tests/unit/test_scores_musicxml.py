@@ -130,6 +130,33 @@ def test_grace_notes_stand_before_their_note() -> None:
     assert lost.repairs == ["dropped: 1 grace note without a note"]
 
 
+def test_grace_notes_have_slurs_fermatas_articulations_and_spellings() -> None:
+    def grace(more: str) -> str:
+        pitch = "<pitch><step>B</step><alter>-1</alter><octave>4</octave></pitch>"
+        return f"<note><grace/>{pitch}<type>eighth</type><notations>{more}</notations></note>"
+
+    begin, end = "<slur type='start' number='1'/>", "<slur type='stop' number='1'/>"
+    first = note("C", 8, f"<notations>{begin}</notations>")
+    second = grace(f"{end}<fermata/><articulations><staccato/></articulations>")
+    result = read([START + first + second + grace(begin) + note("E", 8, f"<notations>{end}</notations>")])
+    assert result.repairs == []
+    (graces,) = result.marks.graces.values()
+    assert [(each.has_fermata, each.symbols, each.spellings) for each in graces] == [
+        (True, ("staccato",), (("B", -1),)),
+        (False, (), (("B", -1),)),
+    ]
+    assert result.marks.slurs == (((0, 0, 72), (0, 2, 76, 0)), ((0, 2, 76, 1), (0, 2, 76)))
+
+
+def test_what_grace_notes_and_noteheads_lose_is_named() -> None:
+    more = '<tie type="start"/><lyric><text>a</text></lyric>'
+    tied = f"<note><grace/><pitch><step>C</step><octave>5</octave></pitch>{more}</note>"
+    result = read([START + tied + note("C", 16, "<notehead>x</notehead>")])
+    assert result.repairs == [
+        "dropped: 1 tie of a grace note, 1 syllable under a grace note, 1 other mark (notehead x)"
+    ]
+
+
 def test_words_slurs_melismas_and_fermatas() -> None:
     first = (
         "<notations><slur type='start'/></notations><lyric><syllabic>begin</syllabic><text>Glo</text><extend/></lyric>"
@@ -210,6 +237,7 @@ def test_chord_symbols_are_text(kind: str, more: str, text: str) -> None:
     ("key", "said"),
     [
         ("<key-step>E</key-step><key-alter>-0.5</key-alter>", "1 key signature that is not one of sharps or flats"),
+        ("<fifths/>", "1 key signature that is not one of sharps or flats"),
         ("<fifths>9</fifths>", "1 key signature of more than 7 sharps or flats"),
     ],
 )
@@ -310,6 +338,47 @@ def test_titles_and_authors() -> None:
     )
     result = read([START + note("C", 16)], head=names + on_page)
     assert (result.marks.title, result.marks.composer) == ("From the Page", "")
+    filled_in = (
+        "<movement-title>Untitled score</movement-title>"
+        "<identification><creator type='composer'>Composer / arranger</creator></identification>"
+    )
+    marks = read([START + note("C", 16)], head=filled_in).marks
+    assert (marks.title, marks.composer) == ("", "")
+    path = "<movement-title>C:\\songs\\A Song.xml</movement-title>"
+    assert read([START + note("C", 16)], head=path).marks.title == "A Song"
+
+
+@pytest.mark.parametrize(
+    ("more", "unit"),
+    [
+        ("<beat-unit-dot/><beat-unit-dot/>", Fraction(7, 4)),
+        ("<beat-unit-tied><beat-unit>eighth</beat-unit></beat-unit-tied>", Fraction(3, 2)),
+        ("<beat-unit-tied><beat-unit>half</beat-unit><beat-unit-dot/></beat-unit-tied>", Fraction(4)),
+    ],
+)
+def test_metronome_marks_have_dots_and_tied_notes(more: str, unit: Fraction) -> None:
+    mark = f"<metronome><beat-unit>quarter</beat-unit>{more}<per-minute>60</per-minute></metronome>"
+    result = read([START + f"<direction><direction-type>{mark}</direction-type></direction>" + note("C", 16)])
+    assert [(each.unit, each.per_minute) for each in result.marks.metronomes] == [(unit, 60)]
+    assert result.score.tempos[0].qpm == pytest.approx(60 * float(unit), abs=0.001)
+
+
+def test_lines_of_words_have_numbers_or_names() -> None:
+    named = "<lyric name='verse'><text>a</text></lyric><lyric name='chorus'><text>b</text></lyric>"
+    ((_, lyrics),) = read([START + note("C", 16, named)]).marks.lyrics.items()
+    assert [(each.text, each.verse) for each in lyrics] == [("a", 1), ("b", 2)]
+
+
+@pytest.mark.parametrize("name", ["SA", "Soprano / Alto", "S. A.", "Sopran und Alt"])
+def test_a_part_named_after_two_voices_becomes_them(name: str) -> None:
+    voices = "".join(note(step, 4, "<voice>1</voice>") for step in "CDEF")
+    voices += "<backup><duration>16</duration></backup>"
+    voices += "".join(note(step, 4, "<voice>2</voice>", octave=4) for step in "GABA")
+    names = ("<part-name>Part</part-name>", f"<part-name>{name}</part-name>")
+    data = xml([START + voices], [START + note("C", 16, octave=3)]).decode().replace(*names, 1)
+    result = parse_score(Path("made.xml"), data.encode(), marks=True)
+    assert [track.name for track in result.score.tracks] == ["Soprano", "Alto", "Part"]
+    assert pitches(result) == [[72, 74, 76, 77], [67, 69, 71, 69], [48]]
 
 
 @pytest.mark.parametrize("rate", ["118.49999999999999", "96", ".5e", "fast", ""])

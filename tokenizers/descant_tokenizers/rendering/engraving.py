@@ -12,7 +12,7 @@ from descant_tokenizers.common.bounded import BoundedProcess, LimitExceededError
 from descant_tokenizers.common.errors import InputError
 
 if TYPE_CHECKING:
-    from descant_tokenizers.rendering.layers import Displacement, GivenRule
+    from descant_tokenizers.rendering.layers import GivenRule, Notated
     from descant_tokenizers.rendering.verovio import ScreenPage
     from descant_tokenizers.rendering.write import Rendering
 
@@ -55,7 +55,7 @@ def start() -> None:
     _process.start()
 
 
-def notation(rendering: Rendering) -> tuple[str, Displacement]:
+def notation(rendering: Rendering) -> Notated:
     """Return what `notate` returns.
 
     Raises:
@@ -90,7 +90,7 @@ def pdf(svg_pages: Sequence[str]) -> bytes:
     return _in_time(sum(map(len, svg_pages)) // (4 * _BYTES_OF_NOTE), pdf_of, svg_pages)
 
 
-def _notate(rendering: Rendering) -> tuple[str, Displacement]:
+def _notate(rendering: Rendering) -> Notated:
     from descant_tokenizers.rendering.musicxml import notate  # music21 takes seconds, and only the child needs it
 
     return notate(rendering)

@@ -9,6 +9,7 @@ import bisect
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import NamedTuple
 
 from symusic.core import NoteTick, ScoreTick, TrackTick
 
@@ -83,6 +84,20 @@ class Displacement:
 
     num_notes: int
     largest: Fraction
+
+
+class Notated(NamedTuple):
+    """A score in notation.
+
+    Attributes:
+        text: The text of a MusicXML file.
+        moved: Notes that were moved to times that note values reach.
+        num_slurs: Slurs between parts, which MusicXML does not have; they are left out.
+    """
+
+    text: str
+    moved: Displacement
+    num_slurs: int = 0
 
 
 @dataclass(frozen=True)

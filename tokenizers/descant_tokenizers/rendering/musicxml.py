@@ -36,6 +36,7 @@ from descant_tokenizers.rendering.durations import mark_tuplet, set_value
 from descant_tokenizers.rendering.layers import (
     Displacement,
     Layer,
+    Notated,
     NoteGroup,
     PrintedMeasure,
     Staff,
@@ -59,7 +60,6 @@ from descant_tokenizers.rendering.signs import (
 )
 from descant_tokenizers.rendering.spelling import LOWEST_PRINTED, spell, spelled_as
 from descant_tokenizers.scores import VOICES
-from descant_tokenizers.scores.marks import PartPlace
 from descant_tokenizers.scores.tracks import program_name
 
 if TYPE_CHECKING:
@@ -76,10 +76,8 @@ _Elements = Iterator[tuple[Fraction, note.GeneralNote]]
 """Notes and rests, each with its offset in its measure."""
 
 
-def notate(rendering: Rendering) -> tuple[str, Displacement]:
-    """Return the text of a MusicXML 4.0 file, and how far notes moved to times that note values reach.
-
-    Percussion is left out.
+def notate(rendering: Rendering) -> Notated:
+    """Write a MusicXML 4.0 file. Percussion is left out.
 
     Raises:
         InputError: The score has no pitched notes or more than :data:`MAX_NOTES`, a closed score is requested for
@@ -104,7 +102,8 @@ def notate(rendering: Rendering) -> tuple[str, Displacement]:
         Voice(track.name or f"Track {number}", layers, part, track.program)
         for number, (track, (layers, _), part) in enumerate(zip(tracks, layered, parts, strict=True), start=1)
     ]
-    result = _Notation(rendering, measures).score(voices)
+    builder = _Notation(rendering, measures)
+    result = builder.score(voices)
     exporter = GeneralObjectExporter()
     exporter.makeNotation = (
         False  # all is made here; music21 would also copy the score, and count chord symbols as notes
@@ -117,9 +116,8 @@ def notate(rendering: Rendering) -> tuple[str, Displacement]:
     moved = [each for _, each in layered]
     title = printable(rendering.title or marks.title, _MAX_TITLE)
     legend = _LEGEND if rendering.is_colored and rendering.is_given is not None else ""
-    return finished(data.decode("utf-8"), title, marks, legend), Displacement(
-        sum(m.num_notes for m in moved), max(m.largest for m in moved)
-    )
+    displacement = Displacement(sum(m.num_notes for m in moved), max(m.largest for m in moved))
+    return Notated(finished(data.decode("utf-8"), title, marks, legend), displacement, builder.num_lost_slurs)
 
 
 class _Notation:
@@ -129,6 +127,7 @@ class _Notation:
         self._rendering, self._score, self._measures = rendering, rendering.written.score, measures
         self._marks, self._key = rendering.written.marks, rendering.key
         self._given = NoteMarks(self._marks, self._spelled)
+        self.num_lost_slurs = 0
         signatures = {self._quarters(event.time): event.key for event in self._score.key_signatures}
         is_written = signatures and rendering.chosen_key is None
         self._sharps = signatures if is_written else {Fraction(0): self._key.sharps}
@@ -153,7 +152,7 @@ class _Notation:
         self._write_above(parts[0])
         self._write_below(parts[-1])
         self._write_beside()
-        self._given.write_slurs()
+        self.num_lost_slurs = self._given.write_slurs()
         return result
 
     def _part(self, part_id: str, staff: Staff) -> AnyStream:
@@ -275,18 +274,18 @@ class _Notation:
 
     def _head(self, voice: Voice, number: int, group: NoteGroup, *, is_given: bool) -> note.Note:
         place = None if voice.part is None or not is_given else (voice.part, group.time, number)
-        head = note.Note(self._spelled(number, group.onset, place))
+        as_written = None if place is None else self._marks.spellings.get(place)
+        head = note.Note(self._spelled(number, group.onset, as_written))
         if (voice.name, group.time, number) in self._rendering.marked:
             head.style.color = FAULT_COLOR
         elif self._rendering.is_colored and not is_given:
             head.style.color = ADDED_COLOR
         return head
 
-    def _spelled(self, number: int, onset: Fraction, place: PartPlace | None = None) -> pitch.Pitch:
+    def _spelled(self, number: int, onset: Fraction, as_written: tuple[str, int] | None = None) -> pitch.Pitch:
         """Spell a pitch as the file does, else in the key."""
         times = [time for time in self._sharps if time <= onset]
         step, alter, octave = spell(number, self._sharps[max(times)] if times else 0, self._key.mode)
-        as_written = None if place is None else self._marks.spellings.get(place)
         if as_written is not None and self._rendering.chosen_key is None:
             step, alter, octave = spelled_as(number, *as_written)
         if octave < 0 or number < LOWEST_PRINTED:  # B sharp for C0, or a note that is printed an octave higher

@@ -12,7 +12,7 @@ from music21 import articulations, chord, duration, expressions, note, pitch, sp
 
 from descant_tokenizers.rendering.layers import NoteGroup, Voice
 from descant_tokenizers.rendering.signs import EXTENDED, LINE_END, AnyStream
-from descant_tokenizers.scores.marks import GracePlace, Marks, PartPlace
+from descant_tokenizers.scores.marks import Marks, PartPlace, SlurEnd
 
 _ARTICULATIONS: dict[str, Callable[[], articulations.Articulation]] = {
     "accent": articulations.Accent,
@@ -48,17 +48,16 @@ class NoteMarks:
 
     Args:
         marks: The marks.
-        spell: Spells a pitch at an onset.
+        spell: Spells a pitch at an onset, as written (step and alteration) if that is given.
     """
 
-    def __init__(self, marks: Marks, spell: Callable[[int, Fraction], pitch.Pitch]) -> None:
+    def __init__(self, marks: Marks, spell: Callable[[int, Fraction, tuple[str, int] | None], pitch.Pitch]) -> None:
         self._marks, self._spell = marks, spell
         self._fermatas: dict[int, list[Fraction]] = {}  # onsets by pitch
         for onset, number in marks.fermatas:
             self._fermatas.setdefault(number, []).append(onset)
         self._homes: dict[int, AnyStream] = {}  # the music21 part of each part of the marks
-        self._ends: dict[PartPlace, list[note.NotRest]] = {}  # first and last element of each given note
-        self._graces: dict[GracePlace, note.NotRest] = {}
+        self._elements: dict[SlurEnd, list[note.NotRest]] = {}  # of each given note, and grace note
 
     def home(self, part: int | None) -> AnyStream | None:
         """Return the music21 part that shows a part of the marks, None if it is not shown."""
@@ -87,7 +86,7 @@ class NoteMarks:
             if is_last if name in _AT_END else is_first:
                 _put_symbol(element, name)
         for place in _given_places(voice, group):
-            self._ends.setdefault(place, []).append(element)
+            self._elements.setdefault(place, []).append(element)
         if is_last and self._has_fermata(group):
             mark = expressions.Fermata()
             mark.type = "inverted" if is_upper is False else "upright"
@@ -97,23 +96,34 @@ class NoteMarks:
         """Yield the grace notes before a group."""
         for place in _given_places(voice, group):
             for number, own in enumerate(self._marks.graces.get(place, ())):
-                heads = [note.Note(self._spell(each, group.onset)) for each in own.pitches]
+                spellings = own.spellings or (None,) * len(own.pitches)
+                heads = [
+                    note.Note(self._spell(each, group.onset, as_written))
+                    for each, as_written in zip(own.pitches, spellings, strict=True)
+                ]
                 element: note.NotRest = heads[0] if len(heads) == 1 else chord.Chord(heads)
                 element.duration = duration.Duration(quarterLength=own.length)
                 grace = element.getGrace()
                 grace.duration.slash = own.has_slash
-                self._graces[(*place, number)] = grace
+                for name in own.symbols:
+                    _put_symbol(grace, name)
+                if own.has_fermata:
+                    grace.expressions.append(expressions.Fermata())
+                self._elements[(*place, number)] = [grace]
                 yield grace
 
-    def write_slurs(self) -> None:
-        """Write the slurs between given notes, and from grace notes to given notes."""
-        pairs = [(self._ends[first][0], first, last) for first, last in self._marks.slurs if first in self._ends]
-        pairs += [
-            (self._graces[first], first[:3], last) for first, last in self._marks.grace_slurs if first in self._graces
-        ]
-        for element, first, last in pairs:
-            if last in self._ends and (home := self.home(first[0])) is not None:
-                home.insert(0, spanner.Slur(element, self._ends[last][-1]))
+    def write_slurs(self) -> int:
+        """Write the slurs between given notes; return the number of those between parts, which MusicXML lacks."""
+        num_lost = 0
+        for first, last in self._marks.slurs:
+            home = self.home(first[0])
+            if home is None or first not in self._elements or last not in self._elements:
+                continue
+            if home is self.home(last[0]):
+                home.insert(0, spanner.Slur(self._elements[first][0], self._elements[last][-1]))
+            else:
+                num_lost += 1
+        return num_lost
 
     def _put_lyrics(self, element: note.NotRest, voice: Voice, group: NoteGroup) -> None:
         for place in _given_places(voice, group):

@@ -24,7 +24,7 @@ from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.common.files import FORMATS, NOTATION_FORMATS, check_free, file_of, practice_file, write_all
 from descant_tokenizers.rendering import Layout, PracticeOptions, Sounds, engraving
 from descant_tokenizers.rendering.audio import sound_file
-from descant_tokenizers.rendering.layers import Displacement, GivenRule
+from descant_tokenizers.rendering.layers import GivenRule, Notated
 from descant_tokenizers.rendering.practice import practice_tracks
 from descant_tokenizers.rendering.spelling import LOWEST_PRINTED, Key, KeyFound, find_key
 from descant_tokenizers.scores.form import Form
@@ -116,18 +116,20 @@ class Rendering:
     @property
     def musicxml(self) -> str:
         """The text of a MusicXML 4.0 file."""
-        return self._notation[0]
+        return self._notation.text
 
     @property
     def remarks(self) -> list[str]:
         """Changes that the notation makes, one phrase each."""
-        _, moved = self._notation
+        moved = self._notation.moved
         remarks = []
         if self.form is not None and self.written.score is self.score:
             remarks.append("the sheet music writes the repeats out, because their passes differ")
         num_low = sum(n.pitch < LOWEST_PRINTED for track in self.score.tracks if not track.is_drum for n in track.notes)
         if num_low:
             remarks.append(f"{num_low} note{'s' * (num_low > 1)} below C0 printed an octave higher in the sheet music")
+        if num_slurs := self._notation.num_slurs:
+            remarks.append(f"{num_slurs} slur{'s' * (num_slurs > 1)} between staves left out of the sheet music")
         if not moved.num_notes:
             return remarks
         notes, them = ("1 note falls", "it") if moved.num_notes == 1 else (f"{moved.num_notes} notes fall", "them")
@@ -138,7 +140,7 @@ class Rendering:
         ]
 
     @cached_property
-    def _notation(self) -> tuple[str, Displacement]:
+    def _notation(self) -> Notated:
         return engraving.notation(self)
 
     @cached_property

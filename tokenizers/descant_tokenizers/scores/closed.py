@@ -19,6 +19,7 @@ from descant_tokenizers.scores.names import CHOIR, VOICES, program_of_name, voic
 from descant_tokenizers.scores.written import Line, WrittenNote, WrittenPart
 
 _MAX_NAME = 120
+_JOINING = ("and", "und", "et", "e", "y", "en", "och", "og", "i")
 _MIN_ONSETS = 4
 _MAX_UNISONS = 0.4  # of the onsets on a staff, where voices are told by chords only
 _MAX_MISFITS = 0.05  # of the notes: a third note at once, or one that overlaps the next of its voice
@@ -26,7 +27,7 @@ _MIN_TOGETHER = 0.6  # of the onsets of the upper voice, those at which the lowe
 
 
 def lines_of(parts: Sequence[WrittenPart]) -> list[Line]:
-    """Make a track of each staff, and four of a closed score."""
+    """Make a track of each staff, four of a closed score, and two of a part that is named after two voices."""
     sounding = [part for part in parts if part.notes]
     voices, others = four_voices(sounding) or ([], list(parts))
     program = next((part.program for part in sounding if part not in others and part.program is not None), CHOIR)
@@ -36,6 +37,11 @@ def lines_of(parts: Sequence[WrittenPart]) -> list[Line]:
         staves: dict[int, list[WrittenNote]] = defaultdict(list)
         for note in part.notes:
             staves[note.staff].append(note)
+        names = _voices_of_name(part.name)
+        pair = _named_pair(part, names) if len(staves) == 1 and None not in names else None
+        if pair is not None:
+            lines += [Line(str(name), own, notes) for name, notes in zip(names, pair, strict=True)]
+            continue
         for staff in sorted(staves) or [1]:
             lines.append(Line(printable(part.name, _MAX_NAME), own, staves[staff]))
     return lines
@@ -73,9 +79,18 @@ def four_voices(parts: Sequence[WrittenPart]) -> tuple[list[list[WrittenNote]], 
     return [*found[0], *found[1]], [part for part in parts if all(part is not own for own in chosen)]
 
 
+def _named_pair(part: WrittenPart, names: Sequence[str | None]) -> tuple[list[WrittenNote], list[WrittenNote]] | None:
+    """Return the notes of the two voices after which a part is named, from high to low; None if there are not two."""
+    if len(names) != 2 or [name for name in VOICES if name in names] != list(names):
+        return None
+    staff = part.notes[0].staff
+    pair = _two_voices(part.notes, _voices_by_measure(part, staff), is_certain=True)
+    return pair if pair is not None and pair[1] else None
+
+
 def _voices_of_name(name: str) -> tuple[str | None, ...]:
     """Return the voices that a name lists; those of `SA` are its letters."""
-    words = re.findall(r"[^\W\d_]+", name)
+    words = [word for word in re.findall(r"[^\W\d_]+", name) if word.lower() not in _JOINING]
     if len(words) == 1 and len(words[0]) == 2:
         words = list(words[0])
     return tuple(voice_of_name(word) for word in words)

@@ -24,6 +24,9 @@ PartPlace = tuple[int, Fraction, int]
 GracePlace = tuple[int, Fraction, int, int]
 """Place of the note that grace notes precede, and index of one of them."""
 
+SlurEnd = PartPlace | GracePlace
+"""Place of a note or grace note at which a slur begins or ends."""
+
 SYMBOLS = frozenset(
     (
         *("accent", "strong-accent", "staccato", "staccatissimo", "tenuto", "detached-legato"),
@@ -55,11 +58,23 @@ class Lyric:
 
 @dataclass(frozen=True)
 class Grace:
-    """A grace note or chord: its MIDI pitches, its written length in quarters, and whether it has a slash."""
+    """A grace note or chord.
+
+    Attributes:
+        pitches: Its MIDI pitches in ascending order.
+        length: Its written length in quarters.
+        has_slash: It has a slash.
+        has_fermata: It has a fermata.
+        symbols: Its articulations, ornaments and techniques, see `SYMBOLS`.
+        spellings: Step and alteration of each pitch as written, if the file says so.
+    """
 
     pitches: tuple[int, ...]
     length: Fraction
     has_slash: bool = True
+    has_fermata: bool = False
+    symbols: tuple[str, ...] = ()
+    spellings: tuple[tuple[str, int] | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -135,8 +150,7 @@ class Marks:
         composer: Its composer.
         lyricist: Author of the words.
         graces: Grace notes, by the note that follows them.
-        slurs: First and last note of each slur.
-        grace_slurs: First and last note of each slur that begins at a grace note.
+        slurs: First and last note of each slur; either may be a grace note, or of another part.
         symbols: Articulations, ornaments and techniques of notes, see `SYMBOLS`.
         hairpins: Crescendos and diminuendos, in order of time.
         metronomes: Metronome marks as written.
@@ -155,8 +169,7 @@ class Marks:
     composer: str = ""
     lyricist: str = ""
     graces: Mapping[PartPlace, tuple[Grace, ...]] = field(default_factory=dict)
-    slurs: tuple[tuple[PartPlace, PartPlace], ...] = ()
-    grace_slurs: tuple[tuple[GracePlace, PartPlace], ...] = ()
+    slurs: tuple[tuple[SlurEnd, SlurEnd], ...] = ()
     symbols: Mapping[PartPlace, tuple[str, ...]] = field(default_factory=dict)
     hairpins: tuple[Hairpin, ...] = ()
     metronomes: tuple[Metronome, ...] = ()

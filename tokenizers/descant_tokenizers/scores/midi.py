@@ -21,7 +21,7 @@ from symusic.core import ScoreTick, TimeSignatureTick, TimeSignatureTickList, Tr
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.common.files import atomic_write
 from descant_tokenizers.scores.bars import DEFAULT_SIGNATURE
-from descant_tokenizers.scores.encodings import likely_encoding
+from descant_tokenizers.scores.encodings import decode_text, likely_encoding
 from descant_tokenizers.scores.tracks import listed, notes_of, program_name
 
 MIDI_MAGIC = b"MThd"
@@ -250,7 +250,7 @@ def _decode_names(score: ScoreTick, data: bytes) -> None:
         if meta == _TRACK_NAME
     ]
     encoding = likely_encoding(names)
-    decoded = {_collapsed(name.decode("utf-8", "replace")): name.decode(encoding, "replace") for name in names}
+    decoded = {_collapsed(name.decode("utf-8", "replace")): decode_text(name, encoding) for name in names}
     for track in score.tracks:
         track.name = decoded.get(_collapsed(track.name), track.name)
 

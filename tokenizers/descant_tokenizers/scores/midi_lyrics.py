@@ -7,10 +7,13 @@ breaks (`sing` `ing `), or by hyphens (`sing-` `ing`).
 from __future__ import annotations
 
 import bisect
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Literal, NamedTuple
 
+import numpy as np
 from symusic.core import NoteTick, ScoreTick
 
 from descant_tokenizers.common.errors import printable
@@ -20,6 +23,9 @@ from descant_tokenizers.scores.midi import events_of_tracks
 from descant_tokenizers.scores.voices import line_of
 
 _TEXT, _LYRIC = 0x01, 0x05
+_MARKERS = (0x06, 0x07)
+_NOTE_ON = 0x90
+_MAX_COMPARED = 8  # notes, which tell whether a track of the score is one of the file
 _BREAKS = "/\\\r\n"  # of lines and paragraphs
 _SPACES = _BREAKS + " \t"
 _SYLLABIC: dict[tuple[bool, bool], Literal["single", "begin", "middle", "end"]] = {
@@ -46,6 +52,13 @@ class _Event(NamedTuple):
     text: str
 
 
+class _Words(NamedTuple):
+    """The syllables in a track of the file, and onset and pitch of the notes in it."""
+
+    events: list[_Event]
+    notes: frozenset[tuple[int, int]]
+
+
 def lyrics_of(data: bytes, score: ScoreTick) -> tuple[Marks, list[str]]:
     """Return the lyrics of a MIDI file, and the title if it is a karaoke file.
 
@@ -54,35 +67,51 @@ def lyrics_of(data: bytes, score: ScoreTick) -> tuple[Marks, list[str]]:
         score: Its score; the parts of the marks are its tracks.
 
     Returns:
-        The marks, and a sentence if syllables have no note.
+        The marks, and a sentence if syllables have no note, or if there are other texts in the music.
     """
-    tracks, title = _texts(data)
+    tracks, title, num_texts = _texts(data)
     lyrics: dict[PartPlace, tuple[Lyric, ...]] = {}
+    verses: Counter[int] = Counter()
     num_lost = 0
-    for events in tracks:
-        part = _best_part(events, score)
-        onsets = {} if part is None else _onsets(score, part)
+    for words in tracks:
+        part = _best_part(words, score)
+        if part is None:
+            num_lost += len(_lyrics(words.events))
+            continue
+        verses[part] += 1
+        onsets = _onsets(score, part)
         times = sorted(onsets)
-        for event, lyric in _lyrics(events):
+        taken = set()
+        for event, lyric in _lyrics(words.events):
             near = _nearest(times, event.time, score.ticks_per_quarter // 4)
-            place = None if part is None or near is None else _place(score, part, onsets[near])
-            if place is None or place in lyrics:
+            place = None if near is None else _place(score, part, onsets[near])
+            if place is None or place in taken:
                 num_lost += 1
             else:
-                lyrics[place] = (lyric,)
+                lyrics[place] = (*lyrics.get(place, ()), replace(lyric, verse=verses[part]))
+                taken.add(place)
     lost = [f"{num_lost} syllable{'s' * (num_lost > 1)} without a note left out"] if num_lost else []
+    lost += (
+        [f"{num_texts:,} text{'s' * (num_texts > 1)} or marker{'s' * (num_texts > 1)} left out"] if num_texts else []
+    )
     return Marks(lyrics, title=printable(title, _MAX_SYLLABLE)), lost
 
 
-def _texts(data: bytes) -> tuple[list[list[_Event]], str]:
-    """Return the syllables of each track of the file that has any, and the title of a karaoke file."""
-    found = [
-        [(time, meta, data[begin:stop]) for time, _, meta, begin, stop in events if meta in (_TEXT, _LYRIC)]
-        for events in events_of_tracks(data)
-    ]
+def _texts(data: bytes) -> tuple[list[_Words], str, int]:
+    """Return the syllables of each track of the file that has any, the title of a karaoke file, and other texts.
+
+    Those at the beginning of the file are about it, and do not count.
+    """
+    found, notes, num_markers = [], [], 0
+    for events in events_of_tracks(data):
+        texts = [(time, meta, data[begin:stop]) for time, _, meta, begin, stop in events if meta in (_TEXT, _LYRIC)]
+        num_markers += sum(meta in _MARKERS and stop > begin for _, _, meta, begin, stop in events)
+        found.append(texts)
+        ons = (event for event in events if texts and event[1] & 0xF0 == _NOTE_ON)
+        notes.append(frozenset((time, data[begin]) for time, _, _, begin, _ in ons))
     contents = [content for events in found for _, _, content in events]
     if len(contents) > _MAX_TEXTS:
-        return [], ""
+        return [], "", len(contents) + num_markers
     encoding = None if all(content.isascii() for content in contents) else _declared(contents)
     if encoding is None and any(not _is_utf8(content) for content in contents):
         encoding = likely_encoding(contents)
@@ -90,12 +119,14 @@ def _texts(data: bytes) -> tuple[list[list[_Event]], str]:
     is_karaoke = any(content[:2] in (b"@K", b"@T", b"@L") or content[:1] == b"\\" for content in contents)
     wanted = _LYRIC if has_lyrics else _TEXT if is_karaoke else None
     tracks, titles = [], []
-    for events in found:
+    others = [content for events in found for time, meta, content in events if time and meta == _TEXT != wanted]
+    for events, own in zip(found, notes, strict=True):
         decoded = [(time, meta, decode_text(content, encoding)) for time, meta, content in events]
         titles += [text[2:] for _, meta, text in decoded if meta == _TEXT and text.startswith("@T")]
         texts = [_Event(time, _without_tag(text)) for time, meta, text in decoded if meta == wanted]
-        tracks.append([event for event in texts if not event.text.startswith("@")])
-    return [events for events in tracks if events], titles[0] if titles else ""
+        tracks.append(_Words([event for event in texts if not event.text.startswith("@")], own))
+    num_others = num_markers + sum(bool(content.strip()) for content in others)
+    return [words for words in tracks if words.events], titles[0] if titles else "", num_others
 
 
 def _is_utf8(content: bytes) -> bool:
@@ -121,17 +152,26 @@ def _without_tag(text: str) -> str:
     return next((text[len(tag) :] for tag in _CHARSETS if text.startswith(tag)), text)
 
 
-def _best_part(events: Sequence[_Event], score: ScoreTick) -> int | None:
-    """Return the track that has the most notes where the events are: of equals a line, then the first."""
-    times = {event.time for event in events}
-    best, most = None, (0, False)
+def _best_part(words: _Words, score: ScoreTick) -> int | None:
+    """Return the track that has the most notes where the syllables are, at most a 16th away.
+
+    Of equals, it is the one with more notes exactly there, then the one beside the words in the file, then a line.
+    """
+    times_N = np.unique([event.time for event in words.events])
+    best, most = None, (0, 0, False, False)
     for index, track in enumerate(score.tracks):
-        if track.is_drum:
+        if track.is_drum or not track.notes:
             continue
-        count = len(times & {note.time for note in track.notes})
-        is_line = line_of(track, score.ticks_per_quarter) is not None
-        if count >= max(most[0], 1) and (count, is_line) > most:
-            best, most = index, (count, is_line)
+        onsets_M = np.unique(track.notes.numpy()["time"])
+        after_N = np.searchsorted(onsets_M, times_N).clip(max=len(onsets_M) - 1)
+        distances_N = np.minimum(abs(onsets_M[after_N] - times_N), abs(onsets_M[after_N - 1] - times_N))
+        near, exact = int((distances_N <= score.ticks_per_quarter // 4).sum()), int((distances_N == 0).sum())
+        if near == 0 or (near, exact, True, True) <= most:
+            continue
+        is_own = all((note.time, note.pitch) in words.notes for note in track.notes[:_MAX_COMPARED])
+        found = (near, exact, is_own, line_of(track, score.ticks_per_quarter) is not None)
+        if found > most:
+            best, most = index, found
     return best
 
 

@@ -37,19 +37,21 @@ _VOICE_OF = {name: voice for voice, names in _VOICE_NAMES.items() for name in na
 # Parts of words that mark a melody ("leadgitarre", "singstimme"), and words that do so only if they stand alone.
 _MELODY_STEMS = (
     *("melod", "sopran", "sopraan", "szopran", "vocal", "vokal", "wokal", "voice", "singer", "gesang", "stimme"),
-    *("chant", "cantus", "discant", "descant", "treble", "spiew", "dallam", "meloodia", "zang", "sangstemm", "solista"),
-    *("cantante", "мелод", "сопрано", "вокал", "голос", "пение", "μελωδι", "φωνη", "σοπρανο"),
+    *("chant", "cantus", "discant", "descant", "treble", "spiew", "dallam", "meloodia", "zang", "sangstemm", "solist"),
+    *("cantante", "foszolam", "мелод", "сопрано", "вокал", "голос", "пение", "солист", "μελωδι", "φωνη"),
+    *("σοπρανο",),
 )
 _MELODY_WORDS = (
-    *("lead", "tune", "song", "lied", "weise", "voix", "dessus", "superius", "voz", "canto", "voce", "zang", "stem"),
-    *("glos", "sang", "rost", "stamma", "stemme", "zpev", "hlas", "spev", "aani", "laulu", "enek", "hang", "veu"),
-    *("glas", "pjev", "ses", "vox", "savelma", "cantec", "sarki", "ezgi", "спів", "песня", "пісня"),
+    *("lead", "cantor", "kantor", "tune", "song", "lied", "weise", "voix", "dessus", "superius", "voz", "canto"),
+    *("voce", "zang", "stem", "glos", "sang", "rost", "stamma", "stemme", "zpev", "hlas", "spev", "aani", "laulu"),
+    *("enek", "hang", "veu", "glas", "pjev", "ses", "vox", "savelma", "cantec", "sarki", "ezgi"),
+    *("спів", "песня", "пісня"),
 )
 _LEAD = re.compile(r"lead(?!er)")  # "Leadgitarre"
 _BACKING = re.compile(
     r"back|\bbg[vd]|begleit|begeleid|acc?omp|a[ck]+omp|unterstimme|nebenstimme|mittelstimme|gegenstimme|tegenstem|"
     r"choir|chorus|choeur|koor\b|\bkor\b|\bch?or(o|os|i)?\b|kuoro|harmony|harmonies|armonia|doprovod|saesty|kiser|"
-    r"second|segund|zweite|tweede|deuxieme|\bdruh|\bdrug|^2(nd|nda|[aode]|d[ae])?[. ]|"
+    r"second|segund|zweit|dritt|tweede|deuxieme|\bdruh|\bdrug|^2(nd|nda|[aode]|d[ae])?[. ]|"
     r"подголос|подпев|аккомп|втор|\bхор\b"
 )
 
@@ -111,7 +113,7 @@ def is_melody_name(name: str) -> bool:
     """Return True if a track's name marks it as the melody: melody, soprano, vocal, Gesang, voix, voz, голос, ..."""
     plain = plain_name(name)
     words = re.findall(r"[^\W\d_]+", plain)
-    if words == ["solo"] or any(stem in plain for stem in _MELODY_STEMS):
+    if words in (["solo"], ["main"]) or any(stem in plain for stem in _MELODY_STEMS):
         return True
     return any(word in _MELODY_WORDS or _LEAD.match(word) for word in words)
 

@@ -186,13 +186,8 @@ def _unfolded_marks(marks: Marks, copies: Sequence[_Copy], score: ScoreTick) -> 
         for copy, ((onset, pitch), end) in copied(marks.fermatas.items(), lambda item: item[0][0])
     }
     slurs = tuple(
-        ((first[0], moved(copy, first[1]), first[2]), (last[0], moved(copy, last[1]), last[2]))
+        ((first[0], moved(copy, first[1]), *first[2:]), (last[0], moved(copy, last[1]), *last[2:]))
         for copy, (first, last) in copied(marks.slurs, lambda slur: slur[0][1])
-        if _ticks(last[1], score) < copy.end
-    )
-    grace_slurs = tuple(
-        ((first[0], moved(copy, first[1]), *first[2:]), (last[0], moved(copy, last[1]), last[2]))
-        for copy, (first, last) in copied(marks.grace_slurs, lambda slur: slur[0][1])
         if _ticks(last[1], score) < copy.end
     )
     hairpins = tuple(
@@ -214,7 +209,6 @@ def _unfolded_marks(marks: Marks, copies: Sequence[_Copy], score: ScoreTick) -> 
         spellings=moved_notes(marks.spellings),
         fermatas=fermatas,
         slurs=slurs,
-        grace_slurs=grace_slurs,
         symbols=moved_notes(marks.symbols),
         hairpins=hairpins,
         words=words,

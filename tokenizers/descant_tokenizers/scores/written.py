@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import NamedTuple, TypeVar
@@ -18,7 +18,6 @@ from descant_tokenizers.common.errors import printable
 from descant_tokenizers.scores.jumps import sorted_signs
 from descant_tokenizers.scores.marks import (
     Grace,
-    GracePlace,
     Hairpin,
     Lyric,
     Marks,
@@ -26,6 +25,7 @@ from descant_tokenizers.scores.marks import (
     PartPlace,
     Place,
     RepeatSign,
+    SlurEnd,
     Words,
 )
 from descant_tokenizers.scores.measures import DEFAULT_VELOCITY, TICKS_PER_QUARTER, Measure
@@ -42,11 +42,30 @@ _T = TypeVar("_T")
 
 @dataclass(slots=True, eq=False)
 class WrittenGrace:
-    """A grace note or chord as written: MIDI pitches, length in quarters, whether it has a slash."""
+    """A grace note or chord as written.
 
-    pitches: list[int]
+    Attributes:
+        onset: Onset of the note that it precedes.
+        pitches: MIDI pitch of each note, with step and alteration as for a `WrittenNote`.
+        length: Written length in quarters.
+        has_slash: It has a slash.
+        has_fermata: It has a fermata.
+        symbols: Its articulations, ornaments and techniques.
+    """
+
+    onset: Fraction
+    pitches: list[tuple[int, tuple[str, int] | None]]
     length: Fraction
     has_slash: bool
+    has_fermata: bool = False
+    symbols: tuple[str, ...] = ()
+
+    @property
+    def mark(self) -> Grace:
+        """The mark that it becomes."""
+        numbers, spellings = zip(*sorted(self.pitches, key=lambda pitch: pitch[0]), strict=True)
+        own = spellings if any(spellings) else ()
+        return Grace(numbers, self.length, self.has_slash, self.has_fermata, tuple(dict.fromkeys(self.symbols)), own)
 
 
 @dataclass(slots=True, eq=False)
@@ -96,7 +115,7 @@ class WrittenPart:
         name: Its name.
         program: General MIDI program, 0-127, None if the file states none.
         notes: Its notes in the order of the file.
-        slurs: First and last note of each slur; the first may be a grace note.
+        slurs: First and last note of each slur; either may be a grace note.
         hairpins: Onset and end of each hairpin, and whether it is a crescendo.
         keys: Sharps at sounding pitch and mode, by onset.
         tempos: Quarters per minute, by onset.
@@ -110,7 +129,7 @@ class WrittenPart:
     name: str
     program: int | None = None
     notes: list[WrittenNote] = field(default_factory=list)
-    slurs: list[tuple[WrittenNote | WrittenGrace, WrittenNote]] = field(default_factory=list)
+    slurs: list[tuple[WrittenNote | WrittenGrace, WrittenNote | WrittenGrace]] = field(default_factory=list)
     hairpins: list[tuple[Fraction, Fraction, bool]] = field(default_factory=list)
     keys: dict[Fraction, tuple[int, str]] = field(default_factory=dict)
     tempos: dict[Fraction, float] = field(default_factory=dict)
@@ -139,11 +158,11 @@ class Report:
 
     def sentences(self) -> list[str]:
         """Return a phrase for everything that was left out, and one for what was rounded."""
-        dropped = [f"{count:,} {_plural(noun, count)}" for noun, count in self.dropped.items()]
-        if self.elements:
-            names = [printable(name.replace("-", " "), 24) for name, _ in self.elements.most_common(_MAX_NAMED)]
-            more = ", ..." if len(self.elements) > len(names) else ""
-            count = self.elements.total()
+        dropped = [f"{count:,} {_plural(noun, count)}" for noun, count in self.dropped.items() if count]
+        if elements := +self.elements:
+            names = [printable(name.replace("-", " "), 24) for name, _ in elements.most_common(_MAX_NAMED)]
+            more = ", ..." if len(elements) > len(names) else ""
+            count = elements.total()
             dropped.append(f"{count:,} other {_plural('mark', count)} ({', '.join(names)}{more})")
         found = [f"dropped: {', '.join(dropped)}"] if dropped else []
         if self.unreadable:
@@ -259,36 +278,23 @@ def _marks(lines: Sequence[Line], parts: Sequence[WrittenPart], about: Marks, re
     symbols: dict[PartPlace, tuple[str, ...]] = {}
     spellings: dict[PartPlace, tuple[str, int]] = {}
     fermatas: dict[Place, Fraction] = {}
-    places: dict[WrittenNote, PartPlace] = {}
-    grace_places: dict[WrittenGrace, GracePlace] = {}
+    places: dict[WrittenNote | WrittenGrace, SlurEnd] = {}
     for index, line in enumerate(lines):
         for note in line.notes:
             head = note.head or note
-            place = places[note] = (index, _at(head.onset), head.pitch)
+            place = places[note] = index, _at(head.onset), head.pitch
             if note.lyrics:
                 lyrics.setdefault(place, note.lyrics)
             if note.graces:
                 known = graces.get(place, ())
-                grace_places |= {grace: (*place, number) for number, grace in enumerate(note.graces, len(known))}
-                graces[place] = known + tuple(
-                    Grace(tuple(sorted(own.pitches)), own.length, own.has_slash) for own in note.graces
-                )
+                places |= {grace: (*place, number) for number, grace in enumerate(note.graces, len(known))}
+                graces[place] = known + tuple(grace.mark for grace in note.graces)
             if note.symbols:
                 symbols[place] = tuple(dict.fromkeys(symbols.get(place, ()) + note.symbols))
             if note.spelling is not None:
                 spellings.setdefault(place, note.spelling)
             if note.has_fermata:
                 fermatas.setdefault((_at(note.onset), note.pitch), _at(note.end))
-    slurs, grace_slurs = [], []
-    for first, last in (slur for part in parts for slur in part.slurs):
-        start = grace_places.get(first) if isinstance(first, WrittenGrace) else places.get(first)
-        end = places.get(last)
-        if start is None or end is None or start[0] != end[0]:
-            report.dropped["slur between voices"] += 1
-        elif len(start) == 4:
-            grace_slurs.append((start, end))
-        elif start[1] < end[1]:
-            slurs.append((start, end))
     modes = [mode for _, (_, mode) in sorted(_keys(parts).items())]
     homes = _first_lines(lines, parts)
     return replace(
@@ -298,14 +304,27 @@ def _marks(lines: Sequence[Line], parts: Sequence[WrittenPart], about: Marks, re
         words=_words(parts, homes),
         chords=_each_once(part.chords for part in parts),
         graces=graces,
-        slurs=tuple(slurs),
-        grace_slurs=tuple(grace_slurs),
+        slurs=tuple(_slurs(parts, places, report)),
         symbols=symbols,
         hairpins=_hairpins(parts, homes),
         metronomes=tuple({mark.onset: mark for part in reversed(parts) for mark in part.metronomes}.values()),
         mode=modes[0] if modes and modes[0] in _MODES else "",
         spellings=spellings,
     )
+
+
+def _slurs(
+    parts: Iterable[WrittenPart], places: Mapping[WrittenNote | WrittenGrace, SlurEnd], report: Report
+) -> Iterator[tuple[SlurEnd, SlurEnd]]:
+    """Yield the slurs between notes that sound; the count of the others goes to the report."""
+    for first, last in (slur for part in parts for slur in part.slurs):
+        start, end = places.get(first), places.get(last)
+        if start is None or end is None:
+            report.dropped["slur of a grace note without a note"] += 1
+        elif start == end:
+            report.dropped["slur over one note"] += 1
+        else:
+            yield start, end
 
 
 def _first_lines(lines: Sequence[Line], parts: Sequence[WrittenPart]) -> list[int | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from descant_tokenizers.scores.abc import tokens
 from descant_tokenizers.scores.abc.fields import ALTERATIONS
 from descant_tokenizers.scores.abc.text import Report, plain
 from descant_tokenizers.scores.abc.voices import Position, Voice
+from descant_tokenizers.scores.jumps import jump_of
 from descant_tokenizers.scores.marks import Grace
 from descant_tokenizers.scores.validation import Limits, check_count
 
@@ -46,6 +47,9 @@ class MusicReader(ABC):
         self._chord: list[_Member] | None = None
         self._grace_length = Fraction(0)  # above 0 between braces
         self._has_slash = False
+        self._joins_graces: bool | None = None  # in a chord of grace notes: the next joins the last
+        self._grace_symbols: list[str] = []
+        self._grace_fermata = False
         self._num_events = 0
         self._num_characters = 0
         self._num_notes = 0
@@ -110,11 +114,22 @@ class MusicReader(ABC):
     def _take_grace_note(self, position: Position, accidental: int | None, length: Fraction) -> None:
         voice = self._current()
         pitch = voice.pitch(position, accidental, holds=False)
-        if 0 <= pitch <= 127 and length in _GRACE_LENGTHS:
-            voice.waiting_graces.append(Grace((pitch,), length * self._grace_length, self._has_slash))
-            self._count(0)
-        else:
+        if not 0 <= pitch <= 127 or length not in _GRACE_LENGTHS:
             self._report.dropped["grace note{s} of unusual length or pitch"] += 1
+            return
+        own = voice.spelling(position, accidental)
+        graces = voice.waiting_graces
+        if self._joins_graces and graces:
+            members = {*zip(graces[-1].pitches, graces[-1].spellings, strict=True), (pitch, own)}
+            pitches, spellings = zip(*sorted(members, key=lambda member: member[0]), strict=True)
+            graces[-1] = replace(graces[-1], pitches=pitches, spellings=spellings)
+            return
+        symbols = tuple(dict.fromkeys(self._grace_symbols))
+        length *= self._grace_length
+        graces.append(Grace((pitch,), length, self._has_slash, self._grace_fermata, symbols, (own,)))
+        self._grace_symbols, self._grace_fermata = [], False
+        self._joins_graces = None if self._joins_graces is None else True
+        self._count(0)
 
     def _accidental(self, text: str | None) -> int | None:
         """Return the semitones of an accidental; those of a microtone are rounded."""
@@ -159,15 +174,18 @@ class MusicReader(ABC):
 
     def _take_chord(self, _symbol: re.Match[str]) -> None:
         if self._grace_length:
+            self._joins_graces = False
             return
         if self._chord is not None:
             self._report.fault(_UNKNOWN, self._line, "[")
         self._chord = self._chord or []
 
     def _take_close(self, symbol: re.Match[str]) -> None:
-        if not self._grace_length and self._chord is None:
+        if self._grace_length:
+            self._joins_graces = None
+        elif self._chord is None:
             self._report.fault(_UNKNOWN, self._line, symbol[0])
-        elif not self._grace_length:
+        else:
             self._end_chord(self._length(symbol, tokens.FIRST_GROUP["close"] + 1))
 
     def _end_chord(self, factor: Fraction) -> None:
@@ -209,16 +227,16 @@ class MusicReader(ABC):
 
     def _take_slur(self, symbol: re.Match[str]) -> None:
         if self._grace_length:
-            return
-        if symbol[0].endswith(")"):
+            self._current().slur_grace(begins=not symbol[0].endswith(")"))
+        elif symbol[0].endswith(")"):
             self._current().end_slur()
         else:
             self._current().waiting_slurs += 1
 
     def _take_tie(self, _symbol: re.Match[str]) -> None:
         if self._grace_length:
-            return
-        if self._chord:
+            self._report.dropped["tie{s} of grace notes"] += 1
+        elif self._chord:
             self._chord[-1].is_tied = True
         else:
             self._current().tie()
@@ -237,6 +255,8 @@ class MusicReader(ABC):
         if tokens.is_chord_symbol(text):
             voice.put_words(text, kind="chord")
         elif shown := printable(text.lstrip("^_<>@"), _MAX_TEXT):
+            if jump_of(shown) in ("da capo", "dal segno"):
+                self._report.fault("repeats in quotes (printed, not played)", self._line, shown)
             voice.put_words(shown, is_above=not text.startswith("_"))
 
     def _take_named(self, symbol: re.Match[str]) -> None:
@@ -262,7 +282,7 @@ class MusicReader(ABC):
 
     def _decorate(self, name: str) -> None:
         if self._grace_length:
-            self._report.ornaments[name] += 1
+            self._decorate_grace(name)
             return
         voice = self._current()
         if name in tokens.FERMATAS:
@@ -282,8 +302,16 @@ class MusicReader(ABC):
         else:
             voice.waiting_jumps.append(jump)
 
+    def _decorate_grace(self, name: str) -> None:
+        if name in tokens.FERMATAS:
+            self._grace_fermata = True
+        elif name in tokens.DECORATIONS:
+            self._grace_symbols.append(tokens.DECORATIONS[name])
+        else:
+            self._report.ornaments[name] += 1
+
     def _take_grace(self, symbol: re.Match[str]) -> None:
-        self._grace_length, self._has_slash = Fraction(1, 2), symbol[0] == "{/"
+        self._grace_length, self._has_slash, self._joins_graces = Fraction(1, 2), symbol[0] == "{/", None
 
     def _take_graced(self, _symbol: re.Match[str]) -> None:
         self._grace_length = Fraction(0)

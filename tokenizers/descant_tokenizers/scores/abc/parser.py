@@ -84,6 +84,9 @@ class TuneParser(MusicReader):
             self._end_header()
         for voice in self._result.voices.values():
             voice.finish()
+            self._report.dropped["grace note{s} without a note"] += len(voice.waiting_graces)
+            self._report.dropped["slur{s} without an end"] += voice.num_open_slurs
+            self._report.dropped["slur{s} without a beginning"] += voice.num_ends
         return self._result
 
     # Lines

@@ -14,10 +14,10 @@ from symusic.core import KeySignatureTick, NoteTick, ScoreTick, TempoTick, Track
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.scores.abc.authors import authors_of
 from descant_tokenizers.scores.abc.parser import Parsed, TuneParser
-from descant_tokenizers.scores.abc.text import Tune, decode, tunes_of
-from descant_tokenizers.scores.abc.voices import Note, Voice, most_detailed
+from descant_tokenizers.scores.abc.text import Report, Tune, decode, tunes_of
+from descant_tokenizers.scores.abc.voices import Note, SlurNote, Voice, most_detailed
 from descant_tokenizers.scores.jumps import sorted_signs
-from descant_tokenizers.scores.marks import Grace, Hairpin, Lyric, Marks, PartPlace, Place, RepeatSign
+from descant_tokenizers.scores.marks import Grace, Hairpin, Lyric, Marks, PartPlace, Place, RepeatSign, SlurEnd
 from descant_tokenizers.scores.measures import DEFAULT_VELOCITY, TICKS_PER_QUARTER
 from descant_tokenizers.scores.repeats import Notation
 from descant_tokenizers.scores.validation import Limits, Metadata
@@ -171,7 +171,6 @@ def _marks(parsed: Parsed, voices: Sequence[Voice], parts: Sequence[_Part]) -> M
                 spellings[place] = note.spelling
             if note.has_fermata:
                 fermatas.setdefault(place[1:], _quarters(note.end))
-    slurs = [(places[id(first)], places[id(last)]) for voice in voices for first, last in voice.slurs]
     homes = {id(part.voice): index for index, part in reversed(list(enumerate(parts)))}
     words = {}
     for voice in reversed(voices):
@@ -196,13 +195,33 @@ def _marks(parsed: Parsed, voices: Sequence[Voice], parts: Sequence[_Part]) -> M
         composer=printable(about.composer, _MAX_TITLE),
         lyricist=printable("; ".join(authors_of(parsed.info.get("C", [])).words), _MAX_TITLE),
         graces=graces,
-        slurs=tuple((first, last) for first, last in slurs if first[0] == last[0] and first[1] < last[1]),
+        slurs=tuple(_slurs(voices, places, parsed.report)),
         symbols=symbols,
         hairpins=tuple(sorted(hairpins, key=lambda each: (each.onset, each.part))),
         metronomes=tuple(replace(mark, onset=_quarters(time)) for time, mark in sorted(parsed.tempos.items())),
         mode=parsed.mode,
         spellings=spellings,
     )
+
+
+def _slurs(
+    voices: Sequence[Voice], places: Mapping[int, PartPlace], report: Report
+) -> Iterator[tuple[SlurEnd, SlurEnd]]:
+    """Yield the slurs between notes that sound; the count of the others goes to the report."""
+
+    def place_of(note: SlurNote) -> SlurEnd | None:
+        if isinstance(note, Note):
+            return places[id(note)]
+        return None if note.note is None else (*places[id(note.note)], note.index)
+
+    for first, last in (slur for voice in voices for slur in voice.slurs):
+        start, end = place_of(first), place_of(last)
+        if start is None or end is None:
+            report.dropped["slur{s} of grace notes without a note"] += 1
+        elif start == end:
+            report.dropped["slur{s} over one note"] += 1
+        else:
+            yield start, end
 
 
 def _metadata(parsed: Parsed) -> Metadata:

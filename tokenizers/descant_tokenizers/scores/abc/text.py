@@ -78,7 +78,7 @@ class Report:
 
     def sentences(self) -> list[str]:
         """Return one phrase for everything that was dropped, and one for each kind of fault."""
-        dropped = [f"{count:,} {noun.format(s='s' * (count != 1))}" for noun, count in self.dropped.items()]
+        dropped = [f"{count:,} {noun.format(s='s' * (count != 1))}" for noun, count in self.dropped.items() if count]
         if self.ornaments:
             names = [printable(name, 24) for name, _ in self.ornaments.most_common(4)]
             more = ", ..." if len(self.ornaments) > len(names) else ""

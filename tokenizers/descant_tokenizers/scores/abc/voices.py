@@ -41,6 +41,17 @@ class Note:
         return self.onset + self.length
 
 
+@dataclass(slots=True, eq=False)
+class GraceEnd:
+    """A grace note at which a slur begins or ends: its index, and the note that it precedes, once that is known."""
+
+    index: int
+    note: Note | None = None
+
+
+SlurNote = Note | GraceEnd
+
+
 @dataclass(slots=True)
 class Slot:
     """A note or chord to which a syllable may be sung; a tied note has a slot for each written note."""
@@ -72,7 +83,8 @@ class Voice:
     words: list[Words] = field(default_factory=list)
     slots: list[Slot] = field(default_factory=list)
     lyrics: dict[int, dict[int, Lyric]] = field(default_factory=dict)
-    slurs: list[tuple[Note, Note]] = field(default_factory=list)
+    slurs: list[tuple[SlurNote, SlurNote]] = field(default_factory=list)
+    num_ends: int = 0  # of slurs that have no beginning
     lyric_range: tuple[int, int] = (0, 0)
     verse: int = 0
     open_words: set[int] = field(default_factory=set)
@@ -93,7 +105,8 @@ class Voice:
     _accidentals: dict[object, int] = field(default_factory=dict)
     _ties: dict[Position, Note] = field(default_factory=dict)
     _incoming: dict[Position, Note] = field(default_factory=dict)
-    _open_slurs: list[Note] = field(default_factory=list)
+    _open_slurs: list[SlurNote] = field(default_factory=list)
+    _grace_ends: list[GraceEnd] = field(default_factory=list)  # before the next note
     _open_hairpins: list[tuple[Fraction, bool]] = field(default_factory=list)
     _ending_hairpins: list[tuple[Fraction, bool]] = field(default_factory=list)
     _latest: Note | None = None
@@ -133,7 +146,7 @@ class Voice:
             held.length += length
             note = held
         else:
-            note = Note(self.time, length, pitch, self._spelling(position, accidental))
+            note = Note(self.time, length, pitch, self.spelling(position, accidental))
             self.layers[self._layer].append(note)
         note.has_fermata |= self.has_fermata
         self._last.append((position, note))
@@ -150,9 +163,11 @@ class Voice:
         if not is_rest:
             self._latest = self._last[0][1]
             self._open_slurs += [self._latest] * self.waiting_slurs
+            for end in self._grace_ends:
+                end.index, end.note = end.index + len(self._latest.graces), self._latest
             self._latest.graces += tuple(self.waiting_graces)
             self._latest.symbols += tuple(self.waiting_symbols)
-            self.waiting_slurs, self.waiting_graces, self.waiting_symbols = 0, [], []
+            self.waiting_slurs, self.waiting_graces, self.waiting_symbols, self._grace_ends = 0, [], [], []
             if self._layer == 0:
                 self.slots.append(Slot([note for _, note in self._last], self.bar_number))
         self.has_fermata = False
@@ -185,15 +200,35 @@ class Voice:
             return accidental
         return self._accidentals.get(self._reach(position), self.key.alterations.get(position[0], 0))
 
-    def _spelling(self, position: Position, accidental: int | None) -> tuple[str, int] | None:
+    def spelling(self, position: Position, accidental: int | None) -> tuple[str, int] | None:
         """Return step and alteration of a note; None in a voice that sounds at another pitch."""
         is_at_pitch = (self.settings.transpose or 0) % 12 == 0
         return (position[0], self._altered(position, accidental)) if is_at_pitch else None
 
     def end_slur(self) -> None:
         """End the innermost slur at the latest note."""
-        if self._open_slurs and self._latest is not None:
-            self.slurs.append((self._open_slurs.pop(), self._latest))
+        if self._latest is not None:
+            self._end_slur(self._latest)
+
+    def _end_slur(self, at: SlurNote) -> None:
+        if self._open_slurs:
+            self.slurs.append((self._open_slurs.pop(), at))
+        else:
+            self.num_ends += 1
+
+    def slur_grace(self, *, begins: bool) -> None:
+        """Begin a slur at the next grace note, or end the innermost one at the latest grace note."""
+        end = GraceEnd(len(self.waiting_graces) - (0 if begins else 1))
+        if begins:
+            self._open_slurs.append(end)
+        elif end.index >= 0:
+            self._end_slur(end)
+        self._grace_ends.append(end)
+
+    @property
+    def num_open_slurs(self) -> int:
+        """Slurs that have begun and not ended."""
+        return len(self._open_slurs) + self.waiting_slurs
 
     def hairpin(self, *, is_louder: bool, begins: bool) -> None:
         """Begin a hairpin at the next note, or end the latest of its kind with that note."""

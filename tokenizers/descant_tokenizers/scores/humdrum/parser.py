@@ -75,7 +75,7 @@ class HumdrumParser:
         self._meter = DEFAULT_SIGNATURE
         self._labels: dict[int, dict[str, str]] = defaultdict(dict)
         self._sharps: dict[int, int] = {}
-        self._open_slurs: dict[int, list[WrittenNote]] = defaultdict(list)
+        self._open_slurs: dict[int, list[WrittenNote | WrittenGrace]] = defaultdict(list)
         self._open_hairpins: dict[int, tuple[Fraction, bool]] = {}
         self._latest: dict[int, WrittenNote] = {}  # the first note of the present line, by part
         self._singers: dict[_Spine, tuple[int, int]] = {}  # of the spines as they are
@@ -102,9 +102,8 @@ class HumdrumParser:
             raise ValueError("no line **kern begins music")
         for index, part in enumerate(self.parts):
             self._name(part, index)
-        left = sum(len(spine.graces) for spine in self._spines)
-        if left:
-            self.report.dropped["grace note without a note"] += left
+        self.report.dropped["grace note without a note"] += sum(len(spine.graces) for spine in self._spines)
+        self.report.dropped["slur without an end"] += sum(map(len, self._open_slurs.values()))
 
     def _take(self, tokens: list[str]) -> None:
         first = tokens[0]
@@ -302,8 +301,18 @@ class HumdrumParser:
         part.voices.add((measure, 1, spine.voice))
         if note.is_grace:
             if note.pitches:
-                pitches = [pitch for pitch, _ in note.pitches]
-                spine.graces.append(WrittenGrace(pitches, note.grace_length, note.has_slash))
+                spine.graces.append(
+                    WrittenGrace(
+                        self._time,
+                        list(note.pitches),
+                        note.grace_length,
+                        note.has_slash,
+                        note.has_fermata,
+                        tuple(sign for sign in note.signs if sign in SYMBOLS),
+                    )
+                )
+                self._take_slurs(part, spine.part, spine.graces[-1], note.slurs)
+            self.report.elements.update(sign for sign in note.signs if sign not in SYMBOLS)
             return
         spine.end = settled(self._time + note.length)
         for place, ((pitch, spelling), ties) in enumerate(zip(note.pitches, note.ties, strict=True)):
@@ -329,10 +338,14 @@ class HumdrumParser:
         if note.has_fermata and not note.pitches:
             self.report.dropped["fermata over a rest"] += 1
 
-    def _take_slurs(self, part: WrittenPart, index: int, note: WrittenNote, slurs: tuple[int, int]) -> None:
+    def _take_slurs(
+        self, part: WrittenPart, index: int, note: WrittenNote | WrittenGrace, slurs: tuple[int, int]
+    ) -> None:
         begins, ends = slurs
         for _ in range(min(ends, len(self._open_slurs[index]))):
             part.slurs.append((self._open_slurs[index].pop(), note))
+            ends -= 1
+        self.report.dropped["slur without a beginning"] += ends
         self._open_slurs[index] += [note] * begins
 
     def _take_syllable(self, spine: _Spine, token: str) -> None:

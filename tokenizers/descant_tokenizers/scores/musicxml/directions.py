@@ -19,6 +19,7 @@ from descant_tokenizers.scores.written import Report, WrittenPart
 
 _MAX_WORDS = 120
 _MAX_ALTER = 3
+_MAX_TIED = 8
 _MAX_PASSES = 99
 _MAX_BETWEEN = 1_000  # signs between the bounds of an ending
 _SOUNDS: dict[str, SignKind] = {
@@ -140,11 +141,12 @@ class Directions:
         rate = re.search(r"\d+(\.\d+)?", text_of(metronome, "per-minute"))
         unit = TYPES.get(text_of(metronome, "beat-unit"))
         if rate is None or unit is None or float(rate[0][:9]) <= 0:
-            self._report.elements["metric modulation"] += 1
+            is_modulation = len(metronome.findall("beat-unit")) > 1 or metronome.find("metronome-note") is not None
+            self._report.elements["metric modulation" if is_modulation else "metronome without rate"] += 1
             return
-        children = [child.tag for child in metronome]
-        if "beat-unit-dot" in children:
-            unit *= Fraction(3, 2)
+        unit = _dotted(unit, metronome)
+        for tied in metronome.findall("beat-unit-tied")[:_MAX_TIED]:
+            unit += _dotted(TYPES.get(text_of(tied, "beat-unit"), Fraction(0)), tied)
         self._part.metronomes.append(Metronome(time, unit, float(rate[0][:9])))
         self._part.tempos.setdefault(time, float(unit) * float(rate[0][:9]))
 
@@ -201,6 +203,10 @@ class Directions:
             self._ends_ending = True
         if barline.find("fermata") is not None:
             self._report.dropped["fermata over a bar line"] += 1
+
+
+def _dotted(unit: Fraction, element: Element) -> Fraction:
+    return unit * (2 - Fraction(1, 2 ** min(len(element.findall("beat-unit-dot")), 4)))
 
 
 def _pitch_name(element: Element, name: str) -> str:

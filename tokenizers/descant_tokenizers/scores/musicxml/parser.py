@@ -58,7 +58,7 @@ class PartParser:
         self._repeated = 0  # measures that a repeat sign such as `%` plays again
         self._graces: dict[str, list[WrittenGrace]] = {}
         self._open_slurs: dict[str, WrittenNote | WrittenGrace] = {}
-        self._early_ends: dict[str, WrittenNote] = {}  # of slurs that begin further below in the measure
+        self._early_ends: dict[str, WrittenNote | WrittenGrace] = {}  # of slurs that begin further below in the measure
         self._open_hairpins: dict[str, tuple[Fraction, bool]] = {}
         self._verses: dict[str, int] = {}
 
@@ -171,11 +171,11 @@ class PartParser:
             self._meter = int(total), finest
 
     def _take_key(self, key: Element) -> None:
-        fifths = key.findtext("fifths")
-        if fifths is None:
+        try:
+            sharps = int(number_of(key.findtext("fifths")))
+        except ValueError:
             self.report.dropped["key signature that is not one of sharps or flats"] += 1
             return
-        sharps = int(number_of(fifths))
         if self._shift % 12:
             sharps = (sharps + 7 * self._shift + 5) % 12 - 5
         if abs(sharps) > _MAX_SHARPS:
@@ -236,29 +236,22 @@ class PartParser:
         return found, (step, rounded) if is_as_written else None
 
     def _take_grace(self, element: Element, pitch: Element, *, is_chord: bool) -> None:
-        number, _ = self._sounding(pitch)
+        sounding = self._sounding(pitch)
         pending = self._graces.setdefault(text_of(element, "voice") or "1", [])
         if is_chord and pending:
-            pending[-1].pitches.append(number)
-            return
-        grace = element.find("grace")
-        has_slash = grace is not None and grace.get("slash", "no") == "yes"
-        own = WrittenGrace([number], TYPES.get(text_of(element, "type"), Fraction(1, 2)), has_slash)
-        pending.append(own)
-        for notation in (child for each in element.findall("notations") for child in each):
-            if notation.tag == "slur" and notation.get("type") == "start":
-                self._open_slurs[notation.get("number", "1")] = own
-            elif notation.tag == "slur" and notation.get("type") == "stop":
-                self._open_slurs.pop(notation.get("number", "1"), None)
-                self.report.dropped["slur that ends at a grace note"] += 1
-            elif notation.tag in _SYMBOL_GROUPS:
-                for child in notation:
-                    self.report.elements[child.tag] += child.tag not in _SHOWN_OTHERWISE
+            pending[-1].pitches.append(sounding)
+        else:
+            grace = element.find("grace")
+            has_slash = grace is not None and grace.get("slash", "no") == "yes"
+            length = TYPES.get(text_of(element, "type"), Fraction(1, 2))
+            pending.append(WrittenGrace(self._cursor, [sounding], length, has_slash))
+        self.report.dropped["tie of a grace note"] += "start" in _ties_of(element)
+        self.report.dropped["syllable under a grace note"] += len(element.findall("lyric/text"))
+        self._take_notations(pending[-1], element)
 
     def _add(self, element: Element, pitch: Element, onset: Fraction, length: Fraction, staff: int) -> None:
         number, spelling = self._sounding(pitch)
         dynamics = element.get("dynamics")
-        notations = element.findall("notations")
         note = WrittenNote(
             onset,
             onset + length,
@@ -275,11 +268,16 @@ class PartParser:
         if self._chord_place == 0 and note.voice in self._graces:
             note.graces = self._graces.pop(note.voice)
         self.part.notes.append(note)
-        children = [child for each in notations for child in each]
+        self._take_notations(note, element)
+
+    def _take_notations(self, note: WrittenNote | WrittenGrace, element: Element) -> None:
+        children = [child for each in element.findall("notations") for child in each]
         for notation in sorted(children, key=lambda child: child.get("type") != "stop"):
             self._take_notation(note, notation)
+        notehead = text_of(element, "notehead")
+        self.report.elements[f"notehead {notehead}"] += notehead not in ("", "normal")
 
-    def _take_notation(self, note: WrittenNote, notation: Element) -> None:
+    def _take_notation(self, note: WrittenNote | WrittenGrace, notation: Element) -> None:
         if notation.tag == "fermata":
             note.has_fermata = True
         elif notation.tag == "slur":
@@ -293,7 +291,7 @@ class PartParser:
         elif notation.tag not in _SHOWN_OTHERWISE:
             self.report.elements[notation.tag] += notation.get("type") != "stop"
 
-    def _take_slur(self, note: WrittenNote, number: str, kind: str) -> None:
+    def _take_slur(self, note: WrittenNote | WrittenGrace, number: str, kind: str) -> None:
         if kind == "stop" and number in self._open_slurs:
             self.part.slurs.append((self._open_slurs.pop(number), note))
         elif kind == "stop":
@@ -305,7 +303,7 @@ class PartParser:
                 self.report.dropped["slur without an end"] += 1
             self._open_slurs[number] = note
 
-    def _take_symbol(self, note: WrittenNote, element: Element) -> None:
+    def _take_symbol(self, note: WrittenNote | WrittenGrace, element: Element) -> None:
         name = element.tag
         if name == "tremolo" and element.get("type", "single") == "single":
             name = f"tremolo-{(element.text or '').strip()}"
@@ -329,13 +327,14 @@ class PartParser:
                     self.report.elements[child.tag] += 1
             text = printable("".join(texts), _MAX_SYLLABLE)
             extend = lyric.find("extend")
+            verse = self._verse(lyric.get("number") or lyric.get("name") or "1")
             if not text and extend is not None and extend.get("type") == "stop":
-                found.append(Lyric("", "single", self._verse(lyric.get("number", "1"))))
+                found.append(Lyric("", "single", verse))
             if text:
                 begins = not places or places[0] in ("single", "begin")
                 ends = not places or places[-1] in ("single", "end")
                 is_extended = extend is not None and extend.get("type", "start") == "start"
-                found.append(Lyric(text, _SYLLABIC[begins, ends], self._verse(lyric.get("number", "1")), is_extended))
+                found.append(Lyric(text, _SYLLABIC[begins, ends], verse, is_extended))
         return found
 
     def _verse(self, number: str) -> int:

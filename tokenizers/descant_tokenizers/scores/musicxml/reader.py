@@ -5,6 +5,7 @@ Units: quarter notes, as exact fractions; ticks where a name says so.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
@@ -29,7 +30,10 @@ _MAX_TICKS = 2**31 - 1  # symusic keeps ticks in 32 bits
 _MAX_TITLE = 200
 _MAX_RIGHTS = 500
 _ROUNDING = Fraction(1, 8)
-_PLACEHOLDERS = ("music21", "music21 fragment", "untitled", "title", "composer", "unknown")
+_PLACEHOLDERS = (
+    *("music21", "music21 fragment", "untitled", "untitled score", "title", "[title]", "composer", "[composer]"),
+    *("composer / arranger", "lyricist", "[lyricist]", "unknown"),
+)
 _SUFFIXES = (".musicxml", ".mscz", ".mscx", ".mxl", ".xml", ".mid", ".midi", ".abc", ".krn", ".sib", ".mus", ".musx")
 
 
@@ -156,9 +160,9 @@ def _credit(root: Element, kind: str) -> str:
 
 
 def _stated(text: str) -> str:
-    """Return a title or name without the suffix of a file; empty if a program filled it in."""
+    """Return a title or name without the folder and suffix of a file; empty if a program filled it in."""
     plain = " ".join(text.split())
     if plain.lower() in _PLACEHOLDERS:
         return ""
     suffix = next((suffix for suffix in _SUFFIXES if plain.lower().endswith(suffix)), "")
-    return plain[: len(plain) - len(suffix)] if suffix else plain
+    return re.split(r"[/\\]", plain)[-1][: -len(suffix)] if suffix else plain
