@@ -136,6 +136,7 @@ BAD = {
     "crowd.abc": (ABC + (b"G" * 100 + b"|") * 501, "holds 50,001 notes"),
     "rests.abc": (ABC + b"G4|Z4001|A4|\n", "holds 4,001 bars, more than the limit of 4,000"),
     "long.abc": (ABC + b"G99999|" * 3, "lasts over 139,810 quarter notes (line 5)"),
+    "long.krn": (b"**kern\n" + b"000c\n" * 5_000 + b"*-\n", "lasts over 139,810 quarter notes"),
     "again.abc": (ABC + b"|:" * 3_000 + b"GABc" + b":" * 6_000 + b"|\n", "repeats music more than 5,000 times"),
     "passes.abc": (ABC + b"|:" + b"GABc|" * 90 + b"[1-99 GABc:|\n", "has over 4,000 bars when its repeats are played"),
     "parts.abc": (ABC.replace(b"K:", b"P:(A99B99)99\nK:") + b"P:A\nGABc|\n", "plays over 2,000 parts (P: in line 4)"),

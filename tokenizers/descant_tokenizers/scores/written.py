@@ -107,6 +107,9 @@ class WrittenNote:
     head: WrittenNote | None = None
 
 
+AnyWritten = WrittenNote | WrittenGrace
+
+
 @dataclass
 class WrittenPart:
     """One part.
@@ -129,7 +132,7 @@ class WrittenPart:
     name: str
     program: int | None = None
     notes: list[WrittenNote] = field(default_factory=list)
-    slurs: list[tuple[WrittenNote | WrittenGrace, WrittenNote | WrittenGrace]] = field(default_factory=list)
+    slurs: list[tuple[AnyWritten, AnyWritten]] = field(default_factory=list)
     hairpins: list[tuple[Fraction, Fraction, bool]] = field(default_factory=list)
     keys: dict[Fraction, tuple[int, str]] = field(default_factory=dict)
     tempos: dict[Fraction, float] = field(default_factory=dict)
@@ -278,7 +281,7 @@ def _marks(lines: Sequence[Line], parts: Sequence[WrittenPart], about: Marks, re
     symbols: dict[PartPlace, tuple[str, ...]] = {}
     spellings: dict[PartPlace, tuple[str, int]] = {}
     fermatas: dict[Place, Fraction] = {}
-    places: dict[WrittenNote | WrittenGrace, SlurEnd] = {}
+    places: dict[AnyWritten, SlurEnd] = {}
     for index, line in enumerate(lines):
         for note in line.notes:
             head = note.head or note
@@ -314,7 +317,7 @@ def _marks(lines: Sequence[Line], parts: Sequence[WrittenPart], about: Marks, re
 
 
 def _slurs(
-    parts: Iterable[WrittenPart], places: Mapping[WrittenNote | WrittenGrace, SlurEnd], report: Report
+    parts: Iterable[WrittenPart], places: Mapping[AnyWritten, SlurEnd], report: Report
 ) -> Iterator[tuple[SlurEnd, SlurEnd]]:
     """Yield the slurs between notes that sound; the count of the others goes to the report."""
     for first, last in (slur for part in parts for slur in part.slurs):

@@ -15,7 +15,9 @@ from fractions import Fraction
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.scores.bars import DEFAULT_SIGNATURE
 from descant_tokenizers.scores.humdrum.tokens import (
+    DYNAMICS,
     INSTRUMENTS,
+    JUMPS,
     KernNote,
     parse_kern,
     parse_key,
@@ -26,15 +28,10 @@ from descant_tokenizers.scores.humdrum.tokens import (
 from descant_tokenizers.scores.jumps import AT_MEASURE_END, jump_of
 from descant_tokenizers.scores.marks import SYMBOLS, RepeatSign, SignKind, Words
 from descant_tokenizers.scores.measures import Measure, settled
-from descant_tokenizers.scores.written import Report, WrittenGrace, WrittenNote, WrittenPart
+from descant_tokenizers.scores.written import AnyWritten, Report, WrittenGrace, WrittenNote, WrittenPart
 
 _TEXTS = ("**text", "**silbe", "**lyrics", "**sylb")
-_DYNAMICS = re.compile(r"(p{1,5}|f{1,5}|mp|mf|s?fz?p?|rfz?)")
 _LAYOUT_TEXT = re.compile(r"!!?LO:TX(?P<options>(?::(?!t=)[^:]*)*):t=(?P<text>[^:]*)")
-_JUMPS: dict[str, SignKind] = {
-    **{"*segno": "segno", "*coda": "coda", "*tocoda": "to coda", "*fine": "fine"},
-    **{"*dacapo": "da capo", "*dalsegno": "dal segno"},
-}
 _MAX_LABEL = 120
 _MAX_PITCH = 127
 _MAX_SPINES = 256
@@ -54,7 +51,7 @@ class _Spine:
 
 
 class HumdrumParser:
-    """Goes through the lines of a file.
+    """Goes through the lines of a file, up to `max_quarters` quarter notes.
 
     Attributes:
         parts: A part for each **kern spine, from left to right.
@@ -64,7 +61,8 @@ class HumdrumParser:
         report: What is left out.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_quarters: int) -> None:
+        self._max_quarters = max_quarters
         self.parts: list[WrittenPart] = []
         self.measures: list[Measure] = []
         self.records: list[tuple[str, str]] = []
@@ -75,11 +73,12 @@ class HumdrumParser:
         self._meter = DEFAULT_SIGNATURE
         self._labels: dict[int, dict[str, str]] = defaultdict(dict)
         self._sharps: dict[int, int] = {}
-        self._open_slurs: dict[int, list[WrittenNote | WrittenGrace]] = defaultdict(list)
+        self._open_slurs: dict[int, list[AnyWritten]] = defaultdict(list)
         self._open_hairpins: dict[int, tuple[Fraction, bool]] = {}
         self._latest: dict[int, WrittenNote] = {}  # the first note of the present line, by part
         self._singers: dict[_Spine, tuple[int, int]] = {}  # of the spines as they are
         self._line = 0
+        self._unreadable: dict[str, KernNote | None] = {}  # tokens, and the rest that each leaves
         self._at_end: list[SignKind] = []  # signs that take effect at the end of the measure
 
     def parse(self, text: str) -> None:
@@ -201,7 +200,7 @@ class HumdrumParser:
             self._meter = meter
         elif token.startswith("*MM"):
             self._take_tempo(part, time, token[3:])
-        elif (jump := _JUMPS.get(token)) is not None:
+        elif (jump := JUMPS.get(token)) is not None:
             self._take_jump(part, jump)
         elif token.startswith("*>") and spine.part == 0:
             self._take_section(part, time, token[2:])
@@ -282,12 +281,15 @@ class HumdrumParser:
                 self._take_dynamic(spine, token)
 
     def _parsed(self, token: str) -> KernNote | None:
+        if token in self._unreadable:
+            self.report.unreadable.append((self._line, token))
+            return self._unreadable[token]
         try:
             note = parse_kern(token)
         except ValueError:
-            self.report.unreadable.append((self._line, token))
             found = re.search(r"\d{1,6}", token)
-            return parse_kern(f"{found[0]}r") if found else None
+            self._unreadable[token] = parse_kern(f"{found[0]}r") if found else None
+            return self._parsed(token)
         if not all(0 <= pitch <= _MAX_PITCH for pitch, _ in note.pitches):
             raise InputError(
                 f"The file holds the pitch {printable(token, 24)} in line {self._line}, beyond the range of MIDI. "
@@ -315,6 +317,8 @@ class HumdrumParser:
             self.report.elements.update(sign for sign in note.signs if sign not in SYMBOLS)
             return
         spine.end = settled(self._time + note.length)
+        if spine.end > self._max_quarters:
+            raise InputError(f"The file lasts over {self._max_quarters:,} quarter notes. Cut it shorter.")
         for place, ((pitch, spelling), ties) in enumerate(zip(note.pitches, note.ties, strict=True)):
             written = WrittenNote(
                 self._time,
@@ -338,9 +342,7 @@ class HumdrumParser:
         if note.has_fermata and not note.pitches:
             self.report.dropped["fermata over a rest"] += 1
 
-    def _take_slurs(
-        self, part: WrittenPart, index: int, note: WrittenNote | WrittenGrace, slurs: tuple[int, int]
-    ) -> None:
+    def _take_slurs(self, part: WrittenPart, index: int, note: AnyWritten, slurs: tuple[int, int]) -> None:
         begins, ends = slurs
         for _ in range(min(ends, len(self._open_slurs[index]))):
             part.slurs.append((self._open_slurs[index].pop(), note))
@@ -381,7 +383,7 @@ class HumdrumParser:
         """Take a dynamic mark, or one sign of a hairpin: `<` or `>` begins it, `[` or `]` ends it."""
         index, _ = self._singers.get(spine) or self._singers.setdefault(spine, self._singer(spine))
         for word in token.split():
-            if _DYNAMICS.fullmatch(word):
+            if DYNAMICS.fullmatch(word):
                 self.parts[index].words.append(Words(self._time, word, is_above=False, kind="dynamic"))
             elif word in ("<", ">"):
                 self._open_hairpins[index] = (self._time, word == "<")

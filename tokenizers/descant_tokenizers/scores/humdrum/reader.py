@@ -16,7 +16,7 @@ from descant_tokenizers.scores.encodings import decode_text
 from descant_tokenizers.scores.humdrum.parser import HumdrumParser
 from descant_tokenizers.scores.jumps import sorted_signs
 from descant_tokenizers.scores.marks import Marks, RepeatSign
-from descant_tokenizers.scores.measures import end_of
+from descant_tokenizers.scores.measures import TICKS_PER_QUARTER, end_of
 from descant_tokenizers.scores.preflight import check_humdrum
 from descant_tokenizers.scores.repeats import Notation, play_order
 from descant_tokenizers.scores.validation import Limits, Metadata
@@ -43,7 +43,7 @@ def read_humdrum(path: Path, data: bytes, limits: Limits) -> tuple[Notation, Met
     """
     text = decode_text(data).replace("\r\n", "\n").replace("\r", "\n")
     check_humdrum(path, text, limits)
-    parser = HumdrumParser()
+    parser = HumdrumParser(limits.max_ticks // TICKS_PER_QUARTER)
     try:
         parser.parse(text)
     except InputError as error:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Literal
 
 from descant_tokenizers.common.errors import printable
 from descant_tokenizers.scores.key import NATURALS
-from descant_tokenizers.scores.marks import Lyric
+from descant_tokenizers.scores.marks import Lyric, SignKind
 
 _DURATION = re.compile(r"(\d{1,6})(?:%(\d{1,6}))?(\.{0,4})")
 _PITCH = re.compile(r"(?P<letters>(?P<letter>[a-gA-G])(?P=letter)*)(?P<alter>#{1,3}|-{1,3})?")
@@ -39,6 +39,12 @@ _SYLLABIC: dict[tuple[bool, bool], Literal["single", "begin", "middle", "end"]] 
     (False, True): "begin",
     (True, True): "middle",
     (True, False): "end",
+}
+
+DYNAMICS = re.compile(r"(p{1,5}|f{1,5}|mp|mf|s?fz?p?|rfz?)")
+JUMPS: dict[str, SignKind] = {
+    **{"*segno": "segno", "*coda": "coda", "*tocoda": "to coda", "*fine": "fine"},
+    **{"*dacapo": "da capo", "*dalsegno": "dal segno"},
 }
 
 INSTRUMENTS = {
@@ -79,6 +85,7 @@ class KernNote:
     signs: tuple[str, ...]
 
 
+@lru_cache(maxsize=4096)  # a long file has few tokens that differ
 def parse_kern(token: str) -> KernNote:
     """Parse a **kern token with one or several notes.
 
@@ -158,10 +165,10 @@ def parse_meter(token: str) -> tuple[int, int] | None:
     return (beats, unit) if beats > 0 else None
 
 
-def repeats_of(barline: str) -> Iterator[Literal["end", "start"]]:
-    """Yield the repeat signs of a bar line: dots before its strokes end a section, dots behind them begin one."""
+@lru_cache(maxsize=4096)
+def repeats_of(barline: str) -> tuple[Literal["end", "start"], ...]:
+    """Return the repeat signs of a bar line: dots before its strokes end a section, dots behind them begin one."""
     strokes = barline.lstrip("=0123456789abcdefg")
-    if re.match(r":+[|!]", strokes):
-        yield "end"
-    if re.search(r"[|!]:+$", strokes.rstrip("-;")):
-        yield "start"
+    ends: tuple[Literal["end"], ...] = ("end",) if re.match(r":+[|!]", strokes) else ()
+    starts: tuple[Literal["start"], ...] = ("start",) if re.search(r"[|!]:+$", strokes.rstrip("-;")) else ()
+    return (*ends, *starts)

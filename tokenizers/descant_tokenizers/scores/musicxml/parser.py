@@ -16,7 +16,7 @@ from descant_tokenizers.scores.marks import SYMBOLS, Lyric
 from descant_tokenizers.scores.measures import settled
 from descant_tokenizers.scores.musicxml.directions import Directions
 from descant_tokenizers.scores.musicxml.elements import FREE_METER, TYPES, WrittenMeasure, number_of, number_or, text_of
-from descant_tokenizers.scores.written import Report, WrittenGrace, WrittenNote, WrittenPart
+from descant_tokenizers.scores.written import AnyWritten, Report, WrittenGrace, WrittenNote, WrittenPart
 
 _SYLLABIC: dict[tuple[bool, bool], Literal["single", "begin", "middle", "end"]] = {
     (True, True): "single",
@@ -57,8 +57,8 @@ class PartParser:
         self._begins: list[tuple[Fraction, int]] = []  # of the measures so far: onset and index of the first note
         self._repeated = 0  # measures that a repeat sign such as `%` plays again
         self._graces: dict[str, list[WrittenGrace]] = {}
-        self._open_slurs: dict[str, WrittenNote | WrittenGrace] = {}
-        self._early_ends: dict[str, WrittenNote | WrittenGrace] = {}  # of slurs that begin further below in the measure
+        self._open_slurs: dict[str, AnyWritten] = {}
+        self._early_ends: dict[str, AnyWritten] = {}  # of slurs that begin further below in the measure
         self._open_hairpins: dict[str, tuple[Fraction, bool]] = {}
         self._verses: dict[str, int] = {}
 
@@ -270,14 +270,14 @@ class PartParser:
         self.part.notes.append(note)
         self._take_notations(note, element)
 
-    def _take_notations(self, note: WrittenNote | WrittenGrace, element: Element) -> None:
+    def _take_notations(self, note: AnyWritten, element: Element) -> None:
         children = [child for each in element.findall("notations") for child in each]
         for notation in sorted(children, key=lambda child: child.get("type") != "stop"):
             self._take_notation(note, notation)
         notehead = text_of(element, "notehead")
         self.report.elements[f"notehead {notehead}"] += notehead not in ("", "normal")
 
-    def _take_notation(self, note: WrittenNote | WrittenGrace, notation: Element) -> None:
+    def _take_notation(self, note: AnyWritten, notation: Element) -> None:
         if notation.tag == "fermata":
             note.has_fermata = True
         elif notation.tag == "slur":
@@ -291,7 +291,7 @@ class PartParser:
         elif notation.tag not in _SHOWN_OTHERWISE:
             self.report.elements[notation.tag] += notation.get("type") != "stop"
 
-    def _take_slur(self, note: WrittenNote | WrittenGrace, number: str, kind: str) -> None:
+    def _take_slur(self, note: AnyWritten, number: str, kind: str) -> None:
         if kind == "stop" and number in self._open_slurs:
             self.part.slurs.append((self._open_slurs.pop(number), note))
         elif kind == "stop":
@@ -303,7 +303,7 @@ class PartParser:
                 self.report.dropped["slur without an end"] += 1
             self._open_slurs[number] = note
 
-    def _take_symbol(self, note: WrittenNote | WrittenGrace, element: Element) -> None:
+    def _take_symbol(self, note: AnyWritten, element: Element) -> None:
         name = element.tag
         if name == "tremolo" and element.get("type", "single") == "single":
             name = f"tremolo-{(element.text or '').strip()}"
