@@ -85,9 +85,12 @@ def words_of(marks: Marks) -> set[tuple[Any, ...]]:
 
 
 def slurs_of(marks: Marks) -> set[tuple[Any, ...]]:
-    """Return the slurs and grace notes of each part by their onsets, likewise."""
-    slurs: set[tuple[Any, ...]] = {(first[0], first[1], last[1]) for first, last in marks.slurs}
-    slurs |= {(first[0], first[1], "grace", first[3], last[1]) for first, last in marks.grace_slurs}
+    """Return the slurs and grace notes of each part by their onsets, likewise; slurs between parts are left out."""
+    slurs: set[tuple[Any, ...]] = {
+        (first[0], first[1], first[3:], last[0], last[1], last[3:])
+        for first, last in marks.slurs
+        if first[0] == last[0]
+    }
     return slurs | {(part, onset, graces) for (part, onset, _), graces in marks.graces.items()}
 
 

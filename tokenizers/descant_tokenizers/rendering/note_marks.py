@@ -116,10 +116,10 @@ class NoteMarks:
         """Write the slurs between given notes; return the number of those between parts, which MusicXML lacks."""
         num_lost = 0
         for first, last in self._marks.slurs:
-            home = self.home(first[0])
-            if home is None or first not in self._elements or last not in self._elements:
+            home, other = self.home(first[0]), self.home(last[0])
+            if home is None or other is None or first not in self._elements or last not in self._elements:
                 continue
-            if home is self.home(last[0]):
+            if home is other:
                 home.insert(0, spanner.Slur(self._elements[first][0], self._elements[last][-1]))
             else:
                 num_lost += 1

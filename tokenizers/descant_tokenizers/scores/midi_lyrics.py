@@ -23,6 +23,7 @@ from descant_tokenizers.scores.midi import events_of_tracks
 from descant_tokenizers.scores.voices import line_of
 
 _TEXT, _LYRIC = 0x01, 0x05
+_KINDS = (_TEXT, _LYRIC)
 _MARKERS = (0x06, 0x07)
 _NOTE_ON = 0x90
 _MAX_COMPARED = 8  # notes, which tell whether a track of the score is one of the file
@@ -103,11 +104,10 @@ def _texts(data: bytes) -> tuple[list[_Words], str, int]:
     Those at the beginning of the file are about it, and do not count.
     """
     found, notes, num_markers = [], [], 0
-    for events in events_of_tracks(data):
-        texts = [(time, meta, data[begin:stop]) for time, _, meta, begin, stop in events if meta in (_TEXT, _LYRIC)]
-        num_markers += sum(meta in _MARKERS and stop > begin for _, _, meta, begin, stop in events)
-        found.append(texts)
-        ons = (event for event in events if texts and event[1] & 0xF0 == _NOTE_ON)
+    for track in events_of_tracks(data):
+        found.append([(time, meta, data[begin:stop]) for time, _, meta, begin, stop in track if meta in _KINDS])
+        num_markers += sum(meta in _MARKERS and stop > begin for _, _, meta, begin, stop in track)
+        ons = (event for event in track if found[-1] and event[1] & 0xF0 == _NOTE_ON)
         notes.append(frozenset((time, data[begin]) for time, _, _, begin, _ in ons))
     contents = [content for events in found for _, _, content in events]
     if len(contents) > _MAX_TEXTS:
