@@ -5,6 +5,7 @@ Input number `index` of a campaign's seed is always the same bytes.
 
 from __future__ import annotations
 
+import functools
 import io
 import random
 import re
@@ -21,6 +22,8 @@ from descant_tokenizers.scores.midi import track_events
 SUFFIXES = {"midi": ".mid", "musicxml": ".musicxml", "abc": ".abc"}
 SUFFIXES |= {f"odd-{kind}": suffix for kind, suffix in (*SUFFIXES.items(), ("humdrum", ".krn"))}
 SUFFIXES |= {"models": ".json", "configs": ".json", "engraving": ".mid"}
+#: Kinds that inputs of `sample` take turns to be of.
+SAMPLED = ("midi", "musicxml", "abc", "odd-musicxml", "odd-abc", "odd-humdrum")
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = Path(__file__).parent / "seeds"
 MAX_MUTATIONS = 6
@@ -152,11 +155,14 @@ def make(kind: str, seed: int, index: int, seeds: Sequence[bytes]) -> bytes:
     Args:
         kind: `midi`, `musicxml` or `abc` for mutations; `odd-midi`, `odd-musicxml`, `odd-abc` or `odd-humdrum` for
             unusual files that are valid (`engraving` has those of `odd-midi`); `families` for the files of families.py,
-            in their order; `models` and `configs` for those of odd_models.py.
+            in their order; `models` and `configs` for those of odd_models.py; `sample` for several kinds in turn.
         seed: Of the campaign.
         index: Number of the input.
-        seeds: From `load_seeds`.
+        seeds: From `load_seeds`; those of a sample are found here.
     """
+    if kind == "sample":
+        kind, index = _sampled(index)
+        seeds = load_seeds(kind)
     if kind == "families":
         return _family(index).make()
     if kind in ("odd-midi", "engraving"):
@@ -188,13 +194,20 @@ def make(kind: str, seed: int, index: int, seeds: Sequence[bytes]) -> bytes:
 
 def suffix_of(kind: str, index: int) -> str:
     """Return the suffix of a file name."""
+    if kind == "sample":
+        kind, index = _sampled(index)
     return _family(index).suffix if kind == "families" else SUFFIXES[kind]
+
+
+def _sampled(index: int) -> tuple[str, int]:
+    return SAMPLED[index % len(SAMPLED)], index // len(SAMPLED)
 
 
 def _family(index: int) -> Family:
     return list(FAMILIES.values())[index % len(FAMILIES)]
 
 
+@functools.cache
 def load_seeds(kind: str) -> list[bytes]:
     """Return good inputs of a kind: the examples, the files beside this one, and for MIDI some generated ones."""
     if kind not in ("midi", "musicxml", "abc"):

@@ -4,6 +4,7 @@ python tests/fuzz/run.py midi --num 20000 --seed 1             mutated MIDI byte
 python tests/fuzz/run.py musicxml --num 20000 --seed 1         mutated MusicXML, some of it zipped
 python tests/fuzz/run.py abc --num 20000 --seed 1              mutated ABC
 python tests/fuzz/run.py odd-abc --num 20000 --seed 1          valid but unusual; also odd-midi, -musicxml, -humdrum
+python tests/fuzz/run.py sample --num 1000 --seed 1            a few of each of these, in turn
 python tests/fuzz/run.py families                              a megabyte of each construct of each format
 python tests/fuzz/run.py models --num 10000 --seed 1           model folders of others; also configs: YAML and overrides
 python tests/fuzz/run.py engraving --num 5000 --seed 1         odd MIDI, read and engraved
@@ -29,7 +30,7 @@ import typer
 
 Kind = Literal[
     *("midi", "musicxml", "abc", "odd-midi", "odd-musicxml", "odd-abc", "odd-humdrum"),
-    *("families", "models", "configs", "engraving"),
+    *("sample", "families", "models", "configs", "engraving"),
 ]
 HANG_SECONDS = 5.0
 #: A machine that is stopped or overloaded lets time pass in which an input does not run.

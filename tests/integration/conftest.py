@@ -15,12 +15,20 @@ if TYPE_CHECKING:
 pytest.register_assert_rewrite("mistakes", "prompts")  # of tests/support, so that their assertions tell what they saw
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def writer(tiny_checkpoint: Path) -> Model:
     """The untrained model of four voices, ready to write."""
     from descant_modeling.api import load
 
     return load(str(tiny_checkpoint), "cpu")
+
+
+@pytest.fixture(scope="session")
+def guided(hints_checkpoint: Path) -> Model:
+    """The untrained model with hints, ready to write."""
+    from descant_modeling.api import load
+
+    return load(str(hints_checkpoint), "cpu")
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,8 @@ import yaml
 from safetensors.torch import load_file
 from symusic.core import NoteTick, ScoreTick, TrackTick
 
+from descant_modeling.objectives import prepare_run
+from descant_modeling.training.run import RunOptions
 from descant_tokenizers.corpora import build_dataset
 
 NUM_PIECES = 20
@@ -66,8 +68,8 @@ def start(repo_root):
     """A function that starts `train.py` on one thread of a CPU, through any launcher; what still runs is killed."""
     running = []
 
-    def launch(*arguments, launcher=()):
-        command = [sys.executable, *launcher, str(repo_root / "train.py"), *map(str, arguments)]
+    def launch(*arguments, launcher=(), script="train.py"):
+        command = [sys.executable, *launcher, str(repo_root / script), *map(str, arguments)]
         environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
         running.append(
             subprocess.Popen(
@@ -118,7 +120,18 @@ def saved_step(run):
     return json.loads((run / "last" / "training_state.json").read_text())["progress"]["step"]
 
 
-def test_kill_9_loses_at_most_the_steps_since_the_last_checkpoint(start, config, tmp_path):
+@pytest.fixture
+def resume(descant):
+    """A function that resumes a run in this process up to a step; nothing is printed."""
+
+    def train(run, max_steps):
+        options = ("--quiet", "--device", "cpu", "--threads", 1)
+        assert descant("train", "--resume", run, f"max_steps={max_steps}", *options) == (0, "", "")
+
+    return train
+
+
+def test_kill_9_loses_at_most_the_steps_since_the_last_checkpoint(start, resume, config, tmp_path):
     run = tmp_path / "runs" / "tiny"
     process = start("--config", config, "--quiet", "max_steps=100000")
     wait_for_step(process, run, 7)
@@ -127,8 +140,7 @@ def test_kill_9_loses_at_most_the_steps_since_the_last_checkpoint(start, config,
     before, resumed_at = losses(run), saved_step(run)
     assert max(before) - resumed_at <= 2, "save_every is 2"
 
-    status, out = finish(start("--resume", run, f"max_steps={max(before) + 4}", "--quiet"))
-    assert (status, out) == (0, "")
+    resume(run, max(before) + 4)
     after = losses(run)
     assert list(after) == list(range(1, max(before) + 5))
     assert all(len(values) == 1 for values in after.values()), "steps that were done again are logged once"
@@ -140,7 +152,7 @@ def test_kill_9_loses_at_most_the_steps_since_the_last_checkpoint(start, config,
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["gan", "roll-gan", "midinet"])
-def test_a_gan_that_is_killed_goes_on_bit_for_bit(start, gan_values, tmp_path, kind):
+def test_a_gan_that_is_killed_goes_on_bit_for_bit(start, resume, gan_values, tmp_path, kind):
     values = gan_values(kind) | {"max_steps": 100000, "save_every": 4, "eval_every": 1000}
     config, run = tmp_path / "tiny.yaml", tmp_path / "runs" / kind
     config.write_text(yaml.safe_dump(values))
@@ -150,8 +162,7 @@ def test_a_gan_that_is_killed_goes_on_bit_for_bit(start, gan_values, tmp_path, k
     finish(process)
     before, resumed_at = losses(run, "generator"), saved_step(run)
     assert max(before) - resumed_at <= 4, "save_every is 4"
-    status, out = finish(start("--resume", run, f"max_steps={max(before) + 2}", "--quiet"))
-    assert (status, out) == (0, "")
+    resume(run, max(before) + 2)
     after = losses(run, "generator")
     assert list(after) == list(range(1, max(before) + 3))
     assert {step: after[step] for step in before} == before, "steps that were done again give other losses"
@@ -211,44 +222,45 @@ def test_two_processes_and_two_nodes_give_the_loss_of_one(start, config, tmp_pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["roll-gan", "midinet"])
-def test_two_processes_train_a_gan_as_one_model(start, gan_values, tmp_path, repo_root, kind):
-    """Both hold the same state after each step: a run that goes on with the first one's is the run in one go."""
-    config = tmp_path / "tiny.yaml"
-    config.write_text(yaml.safe_dump(gan_values(kind) | {"max_steps": 4}))
+def test_two_processes_train_gans_as_one_model(start, gan_values, tmp_path, repo_root):
+    """Both hold the same state after each step: a run that goes on with the first one's is the run in one go.
+
+    The roll GAN's critic has no batch norm, so its losses do not depend on how batches are dealt out: those of two
+    processes are those of one.
+    """
+    kinds, runs = ("roll-gan", "midinet"), tmp_path / "runs"
+    planned = []
+    for kind in kinds:
+        config, cut = tmp_path / f"{kind}.yaml", runs / f"{kind}-cut"
+        config.write_text(yaml.safe_dump(gan_values(kind) | {"max_steps": 4}))
+        planned += [
+            {"config": str(config), "overrides": [f"name={kind}-whole"]},
+            {"config": str(config), "overrides": [f"name={cut.name}", "max_steps=2"]},
+            {"resume": str(cut), "overrides": ["max_steps=4"]},
+        ]
+    one_step = ["max_steps=1", "eval_every=9", "optimizer.critic_steps=3"]
+    planned.append({"config": str(tmp_path / "roll-gan.yaml"), "overrides": ["name=two", *one_step]})
+    (tmp_path / "runs.json").write_text(json.dumps(planned))
     launcher = accelerate(repo_root, "ddp", "--num_processes", "2", "--main_process_port", free_port())
-    cut, whole = tmp_path / "runs" / "cut", tmp_path / "runs" / "whole"
-    for arguments in (
-        ("--config", config, "name=whole"),
-        ("--config", config, "name=cut", "max_steps=2"),
-        ("--resume", cut, "max_steps=4"),
-    ):
-        status, out = finish(start(*arguments, "--quiet", launcher=launcher))
-        assert status == 0, out
-    one, other = (load_file(run / "last" / "training_state.safetensors") for run in (whole, cut))
-    assert one.keys() == other.keys()
-    assert all(torch.equal(one[name], other[name]) for name in one)
-    assert losses(whole, "generator") == losses(cut, "generator")
-    assert json.loads((whole / "run.json").read_text())["num_processes"] == 2
+    status, out = finish(start(tmp_path / "runs.json", launcher=launcher, script="tests/support/train_several.py"))
+    assert status == 0, out
 
+    for kind in kinds:
+        whole, cut = runs / f"{kind}-whole", runs / f"{kind}-cut"
+        one, other = (load_file(run / "last" / "training_state.safetensors") for run in (whole, cut))
+        assert one.keys() == other.keys()
+        assert all(torch.equal(one[name], other[name]) for name in one)
+        assert list(losses(whole, "generator")) == [1, 2, 3, 4]
+        assert losses(whole, "generator") == losses(cut, "generator")
+        assert json.loads((whole / "run.json").read_text())["num_processes"] == 2
 
-@pytest.mark.slow
-def test_two_processes_see_the_batch_of_one(start, gan_values, tmp_path, repo_root):
-    """The roll GAN's critic has no batch norm, so its losses do not depend on how batches are dealt out."""
-    values = gan_values("roll-gan") | {"max_steps": 1, "eval_every": 9}
-    values["optimizer"]["critic_steps"] = 3
-    config = tmp_path / "tiny.yaml"
-    config.write_text(yaml.safe_dump(values))
-    launchers = {
-        "one": (),
-        "two": accelerate(repo_root, "ddp", "--num_processes", "2", "--main_process_port", free_port()),
-    }
-    for name, launcher in launchers.items():
-        status, out = finish(start("--config", config, "--quiet", f"name={name}", launcher=launcher))
-        assert status == 0, out
+    options = RunOptions(("name=one", *one_step), device="cpu", threads=1, quiet=True)
+    trainer = prepare_run(tmp_path / "roll-gan.yaml", options)
+    trainer.train()
+    trainer.log.close()
     for name in ("critic", "wasserstein", "penalty"):
-        one, two = (losses(tmp_path / "runs" / run, name)[1] for run in launchers)
-        assert two == pytest.approx(one, rel=1e-4), name
+        alone, shared = (losses(runs / run, name)[1] for run in ("one", "two"))
+        assert shared == pytest.approx(alone, rel=1e-4), name
 
 
 def test_the_benchmark_compares_with_transformers(config, repo_root):

@@ -78,12 +78,14 @@ def test_import_direction_is_kept(copied_house: Path) -> None:
     assert "4 kept, 0 broken" in done.stdout
 
 
-@pytest.mark.parametrize("forbidden", ["descant_modeling", "torch", "transformers", "accelerate"])
-def test_import_against_the_direction_is_refused(copied_house: Path, forbidden: str) -> None:
-    (copied_house / "tokenizers/descant_tokenizers/planted.py").write_text(f"import {forbidden}\n", encoding="utf-8")
+def test_imports_against_the_direction_are_refused(copied_house: Path) -> None:
+    forbidden = ("descant_modeling", "torch", "transformers", "accelerate")
+    planted = "".join(f"import {name}\n" for name in forbidden)
+    (copied_house / "tokenizers/descant_tokenizers/planted.py").write_text(planted, encoding="utf-8")
     done = _lint_imports(copied_house)
     assert done.returncode == 1, done.stderr
-    assert f"descant_tokenizers.planted -> {forbidden}" in done.stdout
+    for name in forbidden:
+        assert f"descant_tokenizers.planted -> {name}" in done.stdout
 
 
 @pytest.mark.slow
