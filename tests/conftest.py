@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -56,16 +57,11 @@ TINY_RUN = {
 #: Where an untrained model has heard the four voices sing.
 RANGES = ((60, 81), (52, 74), (46, 69), (36, 66))
 
-#: Of tiny runs of the GANs, beside what all have.
-TINY_GANS = {
-    "gan": {"data": {"batch_size": 2}, "optimizer": {"critic_steps": 1}},
-    "roll-gan": {
-        "data": {"batch_size": 2},
-        "optimizer": {"critic_steps": 1},
-        "model": {"filters": [4, 4, 4, 4], "critic_filters": [2, 2, 2, 2]},
-    },
-    "midinet": {"data": {"batch_size": 4}},
-}
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run files with many slow tests first, so that no process is left with one of them at the end."""
+    num_slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -num_slow[item.path])
 
 
 @pytest.fixture(autouse=True)
@@ -275,34 +271,16 @@ def make_trainer(vocabulary: Vocabulary, tiny_pieces: list[Piece], tmp_path: Pat
 @pytest.fixture(scope="session")
 def gan_datasets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """By objective, a dataset of random samples on disk: rolls (5 of train, 2 of valid), or bars (40 of both)."""
-    from datasets import Array3D, Dataset, DatasetDict, Features
+    from gan_data import save_gan_datasets
 
-    def save(kind: str, train: Dataset, valid: Dataset) -> Path:
-        folder = tmp_path_factory.mktemp(kind) / "dataset"
-        DatasetDict({"train": train, "valid": valid}).save_to_disk(str(folder))
-        return folder
-
-    rng = np.random.default_rng(0)
-    found = {}
-    for kind, num_steps in (("gan", 32), ("roll-gan", 64)):
-        rolls = np.where(rng.random((7, num_steps, 128, 4)) < 0.03, 1, -1).astype(np.int8)
-        features = Features({"roll": Array3D((num_steps, 128, 4), "int8")})
-        parts = [Dataset.from_dict({"roll": list(part)}, features=features) for part in (rolls[:5], rolls[5:])]
-        found[kind] = save(kind, *parts)
-    pitches = rng.integers(60, 72, (40, 16)).tolist()
-    bars = {
-        "pitches": pitches,
-        "previous": [[] if index % 10 == 0 else pitches[index - 1] for index in range(40)],
-        "chord": rng.choice(["C", "G", "Am", "F#m"], 40).tolist(),
-        "corpus": ["folk"] * 40,
-    }
-    found["midinet"] = save("midinet", *[Dataset.from_dict(bars)] * 2)
-    return found
+    return save_gan_datasets(tmp_path_factory.mktemp("gan-data"))
 
 
 @pytest.fixture
 def gan_values(gan_datasets: dict[str, Path], tmp_path: Path) -> Callable[[str], dict[str, Any]]:
     """A function that returns the values of a tiny run of a GAN in `tmp_path/runs`, logging every step."""
+
+    from gan_data import TINY_GANS
 
     def values(kind: str) -> dict[str, Any]:
         own = copy.deepcopy(TINY_GANS[kind])

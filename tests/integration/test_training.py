@@ -8,13 +8,13 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from same_state import assert_same_state
 
 from descant_modeling.common.config import build_config
 from descant_modeling.models.checkpoints import load_checkpoint
 from descant_modeling.models.likelihood import score_pieces
 from descant_modeling.training.causal import begin_causal_run
 from descant_modeling.training.config import RunConfig
-from descant_modeling.training.step_model import has_cpp_compiler
 from descant_tokenizers.common.errors import InputError
 
 
@@ -38,16 +38,6 @@ def interrupt_after(trainer, step, monkeypatch):
             os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(trainer.log, "progress", progress)
-
-
-def assert_same_state(one, other):
-    """Weights, averages, optimizer states and place in the data are equal bit for bit."""
-    states = one.task.tensors(), other.task.tensors()
-    assert states[0].keys() == states[1].keys()
-    assert {name.partition(".")[0] for name in states[0]} >= {"model", "step", "exp_avg", "exp_avg_sq"}
-    assert all(torch.equal(tensor, states[1][name]) for name, tensor in states[0].items())
-    places = [vars(t.progress) | {"seconds": 0, "history": 0, "best": 0, "best_step": 0} for t in (one, other)]
-    assert places[0] == places[1]
 
 
 @pytest.mark.parametrize("name", ["muon", "adamw"])
@@ -74,19 +64,6 @@ def test_five_and_five_steps_are_ten(make_trainer, monkeypatch, name):
     for a, b in zip(*next_batches, strict=True):
         assert torch.equal(a.ids_BT, b.ids_BT)
         assert torch.equal(a.loss_mask_BT, b.loss_mask_BT)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not has_cpp_compiler(), reason="no C++ compiler")
-def test_a_compiled_run_goes_on_bit_for_bit(make_trainer):
-    whole = make_trainer("whole", compile="true", max_steps=4)
-    whole.train()
-    assert log_lines(whole, "compile")[0]["graphs"] >= 1
-    make_trainer("cut", compile="true", max_steps=2).train()
-    second = make_trainer("cut", compile="true", max_steps=4)
-    second.resume()
-    second.train()
-    assert_same_state(whole, second)
 
 
 def test_without_a_compiler_one_sentence_says_so_and_training_goes_on(make_trainer, monkeypatch):

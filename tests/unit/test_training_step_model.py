@@ -1,7 +1,11 @@
 """The model of a training step computes what the stock model does, with the same gradients, compiled or not."""
 
+import json
+import shutil
+
 import pytest
 import torch
+from same_state import assert_same_state
 from torch.nn.functional import gelu, scaled_dot_product_attention
 
 from descant_modeling.models.likelihood import Batch, token_nll
@@ -15,6 +19,9 @@ from descant_modeling.training.step_model import (
     has_cpp_compiler,
     num_graphs,
 )
+
+#: What a run and a model have in common, so that both have the same graphs.
+COMPILED = {"compile": "true", "precision": "bf16", "data__batch_tokens": 400, "model__dropout": 0.2}
 
 needs_compiler = pytest.mark.skipif(not has_cpp_compiler(), reason="no C++ compiler")
 
@@ -72,35 +79,82 @@ def outcome(model, loss_of):
     return loss.detach(), dict(zip(names, torch.autograd.grad(loss, parameters), strict=True))
 
 
-@pytest.mark.parametrize("architecture", ["rotary", "gpt2"])
-@pytest.mark.parametrize(
-    ("in_bf16", "compiled"),
-    [
-        (False, False),
-        (True, False),
-        pytest.param(True, True, marks=[pytest.mark.slow, needs_compiler]),
-    ],
-)
-def test_loss_and_gradients_are_those_of_the_stock_model(architecture, in_bf16, compiled):
-    model = make_model(architecture)
-    stock = model.config.to_json_string(), model.config._attn_implementation, repr(model)
-    step_model = StepModel(model, in_bf16=in_bf16)
-    if compiled:
-        with torch.autocast("cpu", torch.bfloat16):
-            assert step_model.compile_blocks(400) >= 1
-        known = num_graphs()
+def assert_equal_steps(model, loss_of, exact_loss_of, in_bf16):
+    """Losses and gradients of batches of several shapes are the same but for rounding."""
     for shape in ((2, BLOCK + 9), (5, 31), (1, 40), (3, 12)):
         batch = make_batch(*shape)
-        expected, exact = outcome(model, lambda batch=batch: token_nll(model(batch.ids_BT).logits, batch))
+        expected, exact = outcome(model, lambda batch=batch: exact_loss_of(batch))
         with torch.autocast("cpu", torch.bfloat16, enabled=in_bf16):
-            loss, gradients = outcome(model, lambda batch=batch: step_model(batch.ids_BT, batch.loss_mask_BT))
+            loss, gradients = outcome(model, lambda batch=batch: loss_of(batch))
         torch.testing.assert_close(loss, expected, rtol=2e-3 if in_bf16 else 1e-5, atol=0)
         for name, gradient in gradients.items():
             limit = 0.05 if in_bf16 else 1e-4
             assert (gradient - exact[name]).norm() <= limit * exact[name].norm() + 1e-4, name
-    if compiled:
-        assert num_graphs() == known, "another length was compiled again"
+
+
+@pytest.mark.parametrize("architecture", ["rotary", "gpt2"])
+@pytest.mark.parametrize("in_bf16", [False, True])
+def test_loss_and_gradients_are_those_of_the_stock_model(architecture, in_bf16):
+    model = make_model(architecture)
+    stock = model.config.to_json_string(), model.config._attn_implementation, repr(model)
+    step_model = StepModel(model, in_bf16=in_bf16)
+    assert_equal_steps(
+        model,
+        lambda batch: step_model(batch.ids_BT, batch.loss_mask_BT),
+        lambda batch: token_nll(model(batch.ids_BT).logits, batch),
+        in_bf16,
+    )
     assert (model.config.to_json_string(), model.config._attn_implementation, repr(model)) == stock
+
+
+def with_seed(step_model):
+    """A function of a batch that returns its losses, the same elements dropped each time."""
+
+    def loss_of(batch):
+        step_model.seed_dropout(3, batch.ids_BT)
+        return step_model(batch.ids_BT, batch.loss_mask_BT)
+
+    return loss_of
+
+
+@pytest.mark.slow
+@needs_compiler
+@pytest.mark.parametrize("architecture", ["rotary", "gpt2"])
+def test_compiled_loss_and_gradients_are_those_of_the_uncompiled_model(architecture):
+    """With dropout, and in fp32 beside bf16: without either, the uncompiled model is held to the stock model above."""
+    model = make_model(architecture, dropout=COMPILED["model__dropout"])
+    uncompiled, step_model = StepModel(model, in_bf16=False), StepModel(model, in_bf16=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert step_model.compile_blocks(COMPILED["data__batch_tokens"]) >= 1
+    known = num_graphs()
+    assert_equal_steps(model, with_seed(step_model), with_seed(uncompiled), in_bf16=True)
+    assert num_graphs() == known, "another length was compiled again"
+
+
+@pytest.mark.slow
+@needs_compiler
+def test_a_compiled_run_goes_on_bit_for_bit(make_trainer, monkeypatch):
+    """Its graphs are those of the test above, which torch keeps on disk."""
+    torch._dynamo.reset()
+    whole = make_trainer("whole", max_steps=4, save_every=2, **COMPILED)
+    cut = whole.folder.with_name("cut")
+    save = whole.save_last
+
+    def save_and_keep_the_first():
+        save()
+        if not cut.exists():
+            shutil.copytree(whole.folder, cut)
+
+    monkeypatch.setattr(whole, "save_last", save_and_keep_the_first)
+    whole.train()
+    whole.log.close()
+    compiled = [json.loads(line) for line in (whole.folder / "log.jsonl").read_text().splitlines()]
+    assert [line["graphs"] >= 1 for line in compiled if line["kind"] == "compile"] == [True]
+    second = make_trainer("cut", max_steps=4, save_every=2, **COMPILED)
+    second.resume()
+    assert second.progress.step == 2
+    second.train()
+    assert_same_state(whole, second)
 
 
 @pytest.mark.parametrize("architecture", ["rotary", "gpt2"])
