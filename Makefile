@@ -37,7 +37,7 @@ app: $(READY_APP) ## Open the page: draw or upload a melody, hear and see its ha
 	$(BIN)/descant app
 
 test: $(DEV) ## Run every test, in two processes.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=15
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=15
 
 test-fast: $(DEV) ## Run the unit, property, golden and packaging tests that are not slow: under three minutes.
 	$(BIN)/python -m pytest -m "not slow" tests/unit tests/property tests/golden tests/packaging

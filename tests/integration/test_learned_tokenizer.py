@@ -16,14 +16,18 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
+import typer
 import yaml
 from miditok import REMI
 from symusic.core import NoteTick, ScoreTick, TrackTick
 from transformers import AutoModelForCausalLM
+from typer.testing import CliRunner
 
 from descant_modeling.api import Model, load
+from descant_modeling.cli.main import train_command
 from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.models.checkpoints import load_checkpoint
+from descant_tokenizers.cli.main import tokenizer_app
 from descant_tokenizers.corpora import build_dataset
 from descant_tokenizers.scores import VOICES, read_score
 from descant_tokenizers.tokens import dataset as module
@@ -31,7 +35,7 @@ from descant_tokenizers.tokens.presets import VOICE_PROGRAMS, load_tokenizer
 from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 VOCAB_SIZE = 600
-TIMEOUT_SECONDS = 500
+ON_ONE_CORE = ("--device", "cpu", "--threads", 1)
 TPQ = 480
 
 
@@ -41,7 +45,6 @@ class Trained(NamedTuple):
     dataset: Path
     tokenizer: Path
     run: Path
-    environment: dict[str, str]
 
 
 def song(rng: random.Random, num_beats: int = 12) -> ScoreTick:
@@ -54,29 +57,27 @@ def song(rng: random.Random, num_beats: int = 12) -> ScoreTick:
     return score
 
 
-def train(repo_root: Path, environment: dict[str, str], *arguments: object) -> str:
-    command = [sys.executable, str(repo_root / "train.py"), "--device", "cpu", "--quiet", *map(str, arguments)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def run_command(command: typer.Typer | Callable[..., None], *arguments: object) -> None:
+    """Run a command in this process; it prints nothing."""
+    app = command
+    if not isinstance(app, typer.Typer):
+        app = typer.Typer()
+        app.command()(command)
+    result = CliRunner().invoke(app, [*map(str, arguments), "--quiet"], catch_exceptions=False)
+    assert (result.exit_code, result.stdout) == (0, "")
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory, repo_root: Path) -> Trained:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """A tokenizer learned from a folder of MIDI files, and a tiny model trained with it for a few steps."""
-    from typer.testing import CliRunner
-
-    from descant_tokenizers.cli.main import tokenizer_app
-
     folder = tmp_path_factory.mktemp("learned")
     (folder / "songs").mkdir()
     rng = random.Random(1)
     for number in range(20):
         song(rng).dump_midi(folder / "songs" / f"{number}.mid")
     build_dataset(str(folder / "songs"), folder / "dataset", num_proc=1)
-    command = ["train", str(folder / "dataset"), "--vocab-size", str(VOCAB_SIZE), "--out", str(folder / "tokenizer")]
-    result = CliRunner().invoke(tokenizer_app, [*command, "--quiet"], catch_exceptions=False)
-    assert (result.exit_code, result.stdout) == (0, "")
+    options = ("--vocab-size", VOCAB_SIZE, "--out", folder / "tokenizer")
+    run_command(tokenizer_app, "train", folder / "dataset", *options)
     values = {
         "name": "tiny",
         "out_dir": str(folder / "runs"),
@@ -89,9 +90,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory, repo_root: Path) -> Traine
         "data": {"corpora": [str(folder / "dataset")], "tokenizer": str(folder / "tokenizer"), "batch_tokens": 600},
     }
     (folder / "tiny.yaml").write_text(yaml.safe_dump(values))
-    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-    train(repo_root, environment, "--config", folder / "tiny.yaml")
-    return Trained(folder / "dataset", folder / "tokenizer", folder / "runs" / "tiny", environment)
+    run_command(train_command, "--config", folder / "tiny.yaml", *ON_ONE_CORE)
+    return Trained(folder / "dataset", folder / "tokenizer", folder / "runs" / "tiny")
 
 
 @pytest.fixture(scope="module")
@@ -176,11 +176,11 @@ def test_the_commands_take_it(trained: Trained, descant: Callable[..., Any], tmp
     assert Vocabulary(load_tokenizer(tokenized)).sha256() == Vocabulary(load_tokenizer(trained.tokenizer)).sha256()
 
 
-def test_a_resumed_run_keeps_its_own_tokenizer(trained: Trained, repo_root: Path, tmp_path: Path) -> None:
+def test_a_resumed_run_keeps_its_own_tokenizer(trained: Trained, tmp_path: Path) -> None:
     run = shutil.copytree(trained.run, tmp_path / "run")
     hidden = trained.tokenizer.rename(trained.tokenizer.with_name("elsewhere"))
     try:
-        train(repo_root, trained.environment, "--resume", run, "max_steps=6")
+        run_command(train_command, "--resume", run, "max_steps=6", *ON_ONE_CORE)
     finally:
         hidden.rename(trained.tokenizer)
     assert load_checkpoint(str(run / "last")).vocabulary.size == VOCAB_SIZE
