@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import pickle
 import re
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -15,7 +18,24 @@ from descant_modeling.evaluation.corpus_stats import MeasuredCorpus, ReferenceCo
 from descant_modeling.evaluation.rules import REFERENCE_FILE, REFERENCE_SPLIT, count_reference
 from descant_tokenizers.corpora import row_to_score
 from descant_tokenizers.corpora.build import split_rows
+from descant_tokenizers.pianoroll.frames import Chorale, chorale_of_row
 from descant_tokenizers.scores import write_midi
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _read_once() -> Iterator[None]:
+    """Keep chorales between commands, each of which reads the 201 of its reference, and some of them twice."""
+    known: dict[bytes, Chorale] = {}
+
+    def chorale_of(row: dict[str, Any]) -> Chorale:
+        key = pickle.dumps(row)
+        if key not in known:
+            known[key] = chorale_of_row(row)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("descant_modeling.evaluation.corpus_stats.chorale_of_row", chorale_of)
+        yield
 
 
 @pytest.fixture(scope="module")
