@@ -58,6 +58,7 @@ TINY_RUN = {
 RANGES = ((60, 81), (52, 74), (46, 69), (36, 66))
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run files with many slow tests first, so that no process is left with one of them at the end."""
     num_slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
