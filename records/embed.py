@@ -16,15 +16,16 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from descant_modeling.cnn.networks import build_cnn
+from descant_modeling.cnn.networks import CnnNetwork
 from descant_modeling.families.checkpoints import family_card
+from descant_modeling.families.networks import GridNetwork
 from descant_modeling.gan.checkpoints import BUILDERS, gan_card, load_gan, recorded_figures
 from descant_modeling.models.checkpoints import (
     EMBEDDED,
@@ -35,18 +36,14 @@ from descant_modeling.models.checkpoints import (
 )
 from descant_modeling.models.networks import load_network, save_network
 from descant_modeling.models.publishing import MeasuredFigure, model_card
-from descant_modeling.rnn.networks import build_rnn
+from descant_modeling.rnn.networks import RnnNetwork
 from descant_modeling.training.data import seen_meters
-from descant_modeling.vae.networks import build_vae
+from descant_modeling.vae.networks import VaeNetwork
 from descant_tokenizers.corpora import load_corpus
 from descant_tokenizers.tokens.vocabulary import Vocabulary
 
-#: Builders of the networks of the families on the grid, by objective.
-FAMILIES: dict[str, Callable[[dict[str, Any]], torch.nn.Module]] = {
-    "rnn": build_rnn,
-    "cnn": build_cnn,
-    "vae": build_vae,
-}
+#: Networks of the families on the grid, by objective.
+FAMILIES: dict[str, type[GridNetwork[Any]]] = {"rnn": RnnNetwork, "cnn": CnnNetwork, "vae": VaeNetwork}
 RECORDS = Path(__file__).parent
 LOGGED = ("log.jsonl", "run.json", "*.png")
 
@@ -142,7 +139,7 @@ def embed(run: str, name: str, folder: Path, facts: dict[str, str]) -> None:
     """Write the published files of a run's checkpoint into an empty folder, with further facts about the run."""
     found = find_checkpoint(run)
     if found.objective in FAMILIES:
-        own = load_network(found, FAMILIES[found.objective])
+        own = load_network(found, FAMILIES[found.objective].build)
         own_meta = replace(own.meta, training=own.meta.training | facts)
         save_network(folder, own.network, own_meta, family_card(own_meta, own.network), torch.float16)
         return

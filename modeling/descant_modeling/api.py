@@ -78,17 +78,17 @@ def _load_network_generator(found: FoundCheckpoint, device: str) -> MusicGenerat
         InputError: The model does not generate, or its folder is damaged.
     """
     if found.objective == "rnn":
-        from descant_modeling.rnn.generate import load_rnn_generator
+        from descant_modeling.rnn.generate import RnnMusicGenerator
 
-        return load_rnn_generator(found, device)
+        return RnnMusicGenerator.load(found, device)
     if found.objective == "cnn":
-        from descant_modeling.cnn.generate import load_cnn_generator
+        from descant_modeling.cnn.generate import CnnMusicGenerator
 
-        return load_cnn_generator(found, device)
+        return CnnMusicGenerator.load(found, device)
     if found.objective == "vae":
-        from descant_modeling.vae.generate import load_vae_generator
+        from descant_modeling.vae.generate import VaeMusicGenerator
 
-        return load_vae_generator(found, device)
+        return VaeMusicGenerator.load(found, device)
     if found.objective == "grid":
         raise InputError(f"{found.folder} is a grid model, which only scores. Give another --model.")
     from descant_modeling.gan.generate import load_gan_generator

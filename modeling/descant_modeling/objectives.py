@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from descant_modeling.cnn.config import CnnConfig
-from descant_modeling.cnn.run import prepare_cnn_run
+from descant_modeling.cnn.run import CnnTask
 from descant_modeling.common.config import CommonConfig, load_values
 from descant_modeling.gan.config import GanConfig, MidinetConfig, RollGanConfig
 from descant_modeling.gan.run import prepare_gan_run
 from descant_modeling.jsb_grid.config import GridConfig
 from descant_modeling.jsb_grid.run import prepare_grid_run
 from descant_modeling.rnn.config import RnnConfig
-from descant_modeling.rnn.run import prepare_rnn_run
+from descant_modeling.rnn.run import RnnTask
 from descant_modeling.training.config import RunConfig
 from descant_modeling.training.run import PreparedRun, RunContext, RunOptions, open_run, resumed_values, start_run
 from descant_modeling.training.scores import prepare_score_run
 from descant_modeling.training.trainer import Trainer
 from descant_modeling.vae.config import VaeConfig
-from descant_modeling.vae.run import prepare_vae_run
+from descant_modeling.vae.run import VaeTask
 from descant_tokenizers.common.errors import InputError
 
 
@@ -45,9 +45,9 @@ OBJECTIVES = {
     "roll-gan": Objective(RollGanConfig, prepare_gan_run),
     "midinet": Objective(MidinetConfig, prepare_gan_run),
     "grid": Objective(GridConfig, prepare_grid_run),
-    "rnn": Objective(RnnConfig, prepare_rnn_run),
-    "cnn": Objective(CnnConfig, prepare_cnn_run),
-    "vae": Objective(VaeConfig, prepare_vae_run),
+    "rnn": Objective(RnnConfig, RnnTask.prepare),
+    "cnn": Objective(CnnConfig, CnnTask.prepare),
+    "vae": Objective(VaeConfig, VaeTask.prepare),
 }
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,31 +17,28 @@ from symusic.core import NoteTick, NoteTickList
 
 from descant_modeling import load
 from descant_modeling.cnn.config import CnnModelConfig
-from descant_modeling.cnn.networks import UNKNOWN, CnnNetwork, build_cnn
+from descant_modeling.cnn.networks import UNKNOWN, CnnNetwork
 from descant_modeling.cnn.run import score_chronological, score_orderless
 from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.families.generate import read_grid_prompt
+from descant_modeling.families.networks import GridNetwork
 from descant_modeling.generation.base import Request
 from descant_modeling.jsb_grid.data import Grid, GridVocabulary
 from descant_modeling.models.checkpoints import find_checkpoint
 from descant_modeling.models.networks import load_network
 from descant_modeling.objectives import prepare_run
 from descant_modeling.rnn.config import RnnModelConfig
-from descant_modeling.rnn.networks import RnnNetwork, build_rnn, stream_of
+from descant_modeling.rnn.networks import RnnNetwork, stream_of
 from descant_modeling.rnn.run import score_pieces
 from descant_modeling.training.run import RunOptions
 from descant_modeling.training.trainer import Trainer
-from descant_modeling.vae.networks import Latent, between, build_vae
+from descant_modeling.vae.networks import Latent, VaeNetwork, between
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora import build_dataset
 from descant_tokenizers.pianoroll.frames import SILENT
 from descant_tokenizers.scores import VOICES
 
-BUILDERS: dict[str, Callable[[dict[str, Any]], torch.nn.Module]] = {
-    "rnn": build_rnn,
-    "cnn": build_cnn,
-    "vae": build_vae,
-}
+NETWORKS: dict[str, type[GridNetwork[Any]]] = {"rnn": RnnNetwork, "cnn": CnnNetwork, "vae": VaeNetwork}
 TINY: dict[str, dict[str, Any]] = {
     "rnn": {"model": {"width": 8, "num_layers": 2}},
     "cnn": {"model": {"filters": 4, "num_layers": 2}},
@@ -91,10 +87,10 @@ def trained(request: pytest.FixtureRequest, corpus: Path, tmp_path_factory: pyte
 
 
 def test_a_run_leaves_a_checkpoint_and_curves(trained: Trainer) -> None:
-    assert (trained.folder / "curves.png").stat().st_size > 1000
+    assert (trained.folder / "metrics.png").stat().st_size > 1000
     found = find_checkpoint(str(trained.folder / "last"))
-    loaded = load_network(found, BUILDERS[found.objective])
-    kept, own = loaded.network.state_dict(), trained.task.published.state_dict()
+    loaded = load_network(found, NETWORKS[found.objective].build)
+    kept, own = loaded.network.state_dict(), trained.task.published_model.state_dict()
     assert all(torch.equal(kept[name], own[name]) for name in own)
     assert loaded.meta.training["step"] == 6
     assert "{" not in (found.folder / "README.md").read_text()
@@ -301,7 +297,7 @@ def test_the_command_sets_families_side_by_side(descant, trained: Trainer, corpu
     done = descant(*command, "--limit", "1", "--json", "--device", "cpu")
     assert done.status == 0, done.err
     (facts,) = json.loads(done.out)["models"].values()
-    assert facts["num_parameters"] == sum(p.numel() for p in trained.task.network.parameters())
+    assert facts["num_parameters"] == sum(p.numel() for p in trained.task.model.parameters())
     assert facts["harmonization"]["soprano_kept"] == 100
     assert 0 < facts["likelihood"]["value"] < 10
     assert facts["tasks"][0] == "harmonize"

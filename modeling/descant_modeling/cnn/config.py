@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from descant_modeling.common.config import check_fields, within
-from descant_modeling.families.config import FamilyConfig, WindowDataConfig
-
-_SIZE = within(1, 512)
+from descant_modeling.families.config import FamilyConfig
 
 
 @dataclass(frozen=True)
@@ -23,18 +21,13 @@ class CnnModelConfig:
     num_layers: int = 10
 
     def __post_init__(self) -> None:
-        check_fields(self, "model", _SIZE, "filters", "num_layers")
+        check_fields(self, "model", within(1, 512), "filters", "num_layers")
 
 
 @dataclass(frozen=True)
 class CnnConfig(FamilyConfig):
-    """One run of Coconet; the defaults are those of the embedded weights.
-
-    Args:
-        model: Sizes of the network.
-    """
+    """One run of Coconet."""
 
     objective: str = "cnn"
     name: str = "cnn"
-    data: WindowDataConfig = field(default_factory=lambda: WindowDataConfig(window_16ths=32))
     model: CnnModelConfig = field(default_factory=CnnModelConfig)

@@ -11,14 +11,12 @@ Shapes: B pieces, V = 4 voices from high to low, T 16ths, K values of a cell: 0 
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
-
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from descant_modeling.cnn.config import CnnModelConfig
+from descant_modeling.families.networks import GridNetwork
 from descant_modeling.jsb_grid.data import REST, GridVocabulary
 from descant_tokenizers.pianoroll.rolls import STEPS_PER_BEAT
 from descant_tokenizers.scores import NUM_VOICES
@@ -28,17 +26,14 @@ UNKNOWN = -1
 DILATIONS = (1, 2, 4)
 
 
-class CnnNetwork(nn.Module):
-    """Convolutions over (time, pitch), each added to its input after a ReLU, then one logit for each voice and cell.
+class CnnNetwork(GridNetwork[CnnModelConfig]):
+    """Convolutions over (time, pitch), each added to its input after a ReLU, then one logit for each voice and cell."""
 
-    Args:
-        sizes: Filters and layers.
-        vocabulary: The pitches, without tokens for beats.
-    """
+    objective = "cnn"
+    sizes_type = CnnModelConfig
 
     def __init__(self, sizes: CnnModelConfig, vocabulary: GridVocabulary) -> None:
-        super().__init__()
-        self.sizes, self.vocabulary = sizes, vocabulary
+        super().__init__(sizes, vocabulary)
         self.num_values = vocabulary.size - REST
         self.first = nn.Conv2d(2 * NUM_VOICES + STEPS_PER_BEAT, sizes.filters, 3, padding=1)
         dilations = [DILATIONS[index % len(DILATIONS)] for index in range(sizes.num_layers)]
@@ -46,11 +41,6 @@ class CnnNetwork(nn.Module):
             nn.Conv2d(sizes.filters, sizes.filters, 3, padding=dilation, dilation=dilation) for dilation in dilations
         )
         self.last = nn.Conv2d(sizes.filters, NUM_VOICES, 1)
-
-    @property
-    def architecture(self) -> dict[str, Any]:
-        """Contents of config.json."""
-        return {"model_type": "descant-cnn", **asdict(self.sizes), **asdict(self.vocabulary)}
 
     def forward(self, cells_BVT: Tensor, starts_B: Tensor | None = None) -> Tensor:
         """Predict every cell.
@@ -96,14 +86,3 @@ def draw_unknown(shape: tuple[int, int, int], rng: torch.Generator) -> Tensor:
     unknown_BVT = torch.rand(shape, generator=rng) < torch.where(is_by_voice_B11, by_voice_BV1, share_B11)
     unknown_BVT[:, 1, 0] |= ~unknown_BVT.any(dim=(1, 2))
     return unknown_BVT
-
-
-def build_cnn(values: dict[str, Any]) -> CnnNetwork:
-    """Build a network from the contents of config.json.
-
-    Raises:
-        KeyError: A size is missing.
-        ValueError: A size is out of range.
-    """
-    sizes = CnnModelConfig(values["filters"], values["num_layers"])
-    return CnnNetwork(sizes, GridVocabulary(values["lowest"], values["highest"], values["beat_cycle"]))

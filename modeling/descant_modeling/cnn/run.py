@@ -16,13 +16,11 @@ from torch import Tensor
 
 from descant_modeling.cnn.config import CnnConfig
 from descant_modeling.cnn.networks import UNKNOWN, CnnNetwork, draw_unknown
-from descant_modeling.families.checkpoints import family_card
-from descant_modeling.families.data import Window, cells_of, load_family_data
-from descant_modeling.families.task import FamilyTask, check_one_process
+from descant_modeling.families.data import Window, cells_of
+from descant_modeling.families.task import FamilyTask
+from descant_modeling.jsb_grid.checkpoints import grid_likelihood
 from descant_modeling.jsb_grid.data import Grid
-from descant_modeling.models.likelihood import VOICE_16TH, Likelihood, PieceScore
-from descant_modeling.models.networks import NetworkMeta
-from descant_modeling.training.run import PreparedRun, RunContext
+from descant_modeling.models.likelihood import Likelihood
 from descant_modeling.training.trainer import Figures
 from descant_tokenizers.scores import NUM_VOICES
 
@@ -38,6 +36,7 @@ OnProgress = Callable[[float], None]
 class CnnTask(FamilyTask[CnnConfig, CnnNetwork]):
     """Training of Coconet on windows with unknown cells."""
 
+    network_type = CnnNetwork
     headline = "orderless_nats_per_voice_16th"
 
     def losses(self, windows: list[Window], rng: torch.Generator) -> tuple[Tensor, Figures]:
@@ -45,21 +44,17 @@ class CnnTask(FamilyTask[CnnConfig, CnnNetwork]):
         longest = max(window.pitches_VT.shape[1] for window in windows)
         cells_BVT = torch.full((len(windows), NUM_VOICES, longest), UNKNOWN)
         for row, window in enumerate(windows):
-            cells_VT = cells_of(self.network.vocabulary, window.pitches_VT)
+            cells_VT = cells_of(self.model.vocabulary, window.pitches_VT)
             cells_BVT[row, :, : cells_VT.shape[1]] = torch.from_numpy(cells_VT)
         starts_B = torch.tensor([window.start for window in windows])
         unknown_BVT = draw_unknown((len(windows), NUM_VOICES, longest), rng)
-        inputs = (tensor.to(self.device) for tensor in (cells_BVT, unknown_BVT, starts_B))
-        counts_B = (unknown_BVT & (cells_BVT != UNKNOWN)).sum((1, 2)).clamp(min=1).to(self.device)
-        return (self.network.cell_losses(*inputs).sum((1, 2)) / counts_B).mean(), {}
+        inputs = (tensor.to(self.model.device) for tensor in (cells_BVT, unknown_BVT, starts_B))
+        counts_B = (unknown_BVT & (cells_BVT != UNKNOWN)).sum((1, 2)).clamp(min=1).to(self.model.device)
+        return (self.model.cell_losses(*inputs).sum((1, 2)) / counts_B).mean(), {}
 
     def measure(self, network: CnnNetwork) -> Figures:
         """Estimate the orderless bound on valid, always with the same masks."""
         return {self.headline: score_orderless(network, self.data.valid, num_masks=NUM_MASKS_IN_TRAINING).headline}
-
-    def card(self, meta: NetworkMeta) -> str:
-        """See `FamilyTask`."""
-        return family_card(meta, self.published)
 
 
 @torch.inference_mode()
@@ -81,7 +76,7 @@ def score_orderless(
     Raises:
         InputError: A pitch is outside the vocabulary.
     """
-    scores, device = [], network.last.weight.device
+    nats = []
     for number, grid in enumerate(grids):
         rng = np.random.default_rng((number, num_masks))
         cells_VT = torch.from_numpy(cells_of(network.vocabulary, grid.pitches_VT, grid.name))
@@ -89,12 +84,12 @@ def score_orderless(
         for index in range(num_masks):
             num_known = int((index + rng.random()) / num_masks * size)
             unknown = torch.from_numpy(rng.permutation(size) >= num_known).view(1, *cells_VT.shape)
-            losses = network.cell_losses(cells_VT[None].to(device), unknown.to(device))
+            losses = network.cell_losses(cells_VT[None].to(network.device), unknown.to(network.device))
             means.append(float(losses.double().sum()) / (size - num_known))
-        scores.append(PieceScore(grid.name, size * float(np.mean(means)), size, grid.num_notes))
+        nats.append(size * float(np.mean(means)))
         if progress is not None:
             progress((number + 1) / len(grids))
-    return Likelihood(VOICE_16TH, max(grid.num_16ths for grid in grids), scores)
+    return grid_likelihood(grids, nats, max(grid.num_16ths for grid in grids))
 
 
 @torch.inference_mode()
@@ -106,17 +101,14 @@ def score_chronological(network: CnnNetwork, grids: Sequence[Grid], progress: On
     Raises:
         InputError: A pitch is outside the vocabulary.
     """
-    scores = []
+    nats, size = [], _BATCH // NUM_VOICES
     for number, grid in enumerate(grids):
         cells_VT = cells_of(network.vocabulary, grid.pitches_VT, grid.name)
-        nats = 0.0
-        for first in range(0, grid.num_16ths, _BATCH // NUM_VOICES):
-            places = range(first, min(first + _BATCH // NUM_VOICES, grid.num_16ths))
-            nats += _chronological_nats(network, cells_VT, places)
-        scores.append(PieceScore(grid.name, nats, cells_VT.size, grid.num_notes))
+        parts = [range(first, min(first + size, grid.num_16ths)) for first in range(0, grid.num_16ths, size)]
+        nats.append(sum(_chronological_nats(network, cells_VT, places) for places in parts))
         if progress is not None:
             progress((number + 1) / len(grids))
-    return Likelihood(VOICE_16TH, PAST_16THS, scores)
+    return grid_likelihood(grids, nats, PAST_16THS)
 
 
 def _chronological_nats(network: CnnNetwork, cells_VT: np.ndarray, places: range) -> float:
@@ -131,20 +123,8 @@ def _chronological_nats(network: CnnNetwork, cells_VT: np.ndarray, places: range
             rows.append(row)
             starts.append(begin)
             targets.append((voice, place - begin, cells_VT[voice, place]))
-    device = network.last.weight.device
+    device = network.device
     logits_BVTK = network(torch.from_numpy(np.stack(rows)).to(device), torch.tensor(starts, device=device))
     voices, steps, values = (torch.tensor(column, device=device) for column in zip(*targets, strict=True))
     logits_BK = logits_BVTK[torch.arange(len(rows), device=device), voices, steps]
     return float(torch.nn.functional.cross_entropy(logits_BK, values, reduction="none").double().sum())
-
-
-def prepare_cnn_run(context: RunContext[CnnConfig]) -> PreparedRun:
-    """Load data and network of a run.
-
-    Raises:
-        InputError: A corpus does not exist, or the run has several processes.
-    """
-    check_one_process(context)
-    data = load_family_data(context.config.data)
-    torch.manual_seed(context.config.seed)
-    return CnnTask(context, CnnNetwork(context.config.model, data.vocabulary()), data).prepared()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
-from descant_modeling.common.config import POSITIVE, CommonConfig, check, check_fields
-from descant_modeling.training.config import OptimizerConfig
+from descant_modeling.common.config import POSITIVE, CommonConfig, check_fields
+from descant_modeling.training.config import OptimizerConfig, check_corpora
 
 
 @dataclass(frozen=True)
@@ -24,28 +25,27 @@ class WindowDataConfig:
     splits: tuple[str, ...] = ("train", "extra")
     transpose: bool = True
     batch_size: int = 16
-    window_16ths: int = 64
+    window_16ths: int = 32
 
     def __post_init__(self) -> None:
-        forbidden = {"valid", "test", "held_out"} & set(self.splits)
-        check(not forbidden, "data.splits", self.splits, "give splits other than valid, test and held_out")
-        check(len(self.corpora) > 0, "data.corpora", self.corpora, "name at least one corpus")
-        check(len(self.splits) > 0, "data.splits", self.splits, "name at least one split")
+        check_corpora(self.corpora, self.splits)
         check_fields(self, "data", POSITIVE, "batch_size", "window_16ths")
 
 
 @dataclass(frozen=True)
 class FamilyConfig(CommonConfig):
-    """Training run of one network on windows of the grid.
+    """Training run of one network on windows of the grid, in fp32; the values of the runs here are in `configs/`.
 
     Args:
+        model: Sizes of the network.
         data: Training windows.
         optimizer: The optimizer.
     """
 
-    max_steps: int = 1500
-    eval_every: int = 250
-    save_every: int = 250
+    max_steps: int = 1000
+    eval_every: int = 100
+    save_every: int = 100
     log_every: int = 10
+    model: Any = None
     data: WindowDataConfig = field(default_factory=WindowDataConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)

@@ -7,7 +7,7 @@ Shapes: V = 4 voices from high to low, T 16ths.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -37,11 +37,13 @@ class Window(NamedTuple):
     Attributes:
         piece: Index of the piece.
         start: Its first 16th in the piece.
+        shift: Semitones by which it is moved up.
         pitches_VT: Its MIDI pitches, `SILENT` for rests; shorter than asked for if the piece is.
     """
 
     piece: int
     start: int
+    shift: int
     pitches_VT: Ints
 
 
@@ -70,17 +72,6 @@ class FamilyData:
         lows, highs = zip(*self.voice_ranges, strict=True)
         return GridVocabulary(min(lows), max(highs), beat_cycle)
 
-    def longer_than(self, window_16ths: int) -> FamilyData:
-        """Return the data without the training pieces that are shorter than a window.
-
-        Raises:
-            InputError: Nothing is left.
-        """
-        kept = [index for index, grid in enumerate(self.train) if grid.num_16ths >= window_16ths]
-        if not kept:
-            raise InputError(f"No training piece has {window_16ths} 16ths. Lower data.window_16ths, or add pieces.")
-        return replace(self, train=[self.train[i] for i in kept], shifts=[self.shifts[i] for i in kept])
-
     def windows(self, config: WindowDataConfig, seed: int, step: int) -> list[Window]:
         """Draw the windows of a step; longer pieces are drawn more often."""
         rng = np.random.default_rng((seed, step))
@@ -95,9 +86,8 @@ class FamilyData:
         over, latest = int(length * OVERHANG), max(0, grid.num_16ths - length)
         start = min(max(0, int(rng.integers(-over, latest + over + 1))), latest)
         start -= start % self.begin_unit
-        pitches_VT = grid.pitches_VT[:, start : start + length]
         shift = int(rng.choice(self.shifts[index]))
-        return Window(index, start, transposed(pitches_VT, shift))
+        return Window(index, start, shift, transposed(grid.pitches_VT[:, start : start + length], shift))
 
 
 def transposed(pitches_VT: Ints, shift: int) -> Ints:
@@ -105,19 +95,29 @@ def transposed(pitches_VT: Ints, shift: int) -> Ints:
     return np.where(pitches_VT == SILENT, SILENT, pitches_VT + shift)
 
 
-def load_family_data(config: WindowDataConfig, *, begin_unit: int = 1) -> FamilyData:
-    """Load the four-part pieces of the configured corpora; see `FamilyData` for `begin_unit`.
+def load_family_data(config: WindowDataConfig, *, begin_unit: int = 1, whole: bool = False) -> FamilyData:
+    """Load the four-part pieces of the configured corpora.
+
+    Args:
+        config: The corpora.
+        begin_unit: See `FamilyData`.
+        whole: True to leave out training pieces that are shorter than a window.
 
     Raises:
-        InputError: A corpus or split does not exist, or has no four-part pieces.
+        InputError: A corpus or split does not exist, or has no four-part piece of that length.
     """
+    shortest = config.window_16ths if whole else 1
     by_corpus = {
         corpus: [grid for split in config.splits for grid in corpus_grids(corpus, split)] for corpus in config.corpora
     }
-    train = [grid for grids in by_corpus.values() for grid in grids]
+    pieces = [grid for grids in by_corpus.values() for grid in grids]
+    ranges = grid_ranges(pieces)
+    train = [grid for grid in pieces if grid.num_16ths >= shortest]
     if not train:
-        raise InputError(f"{', '.join(config.corpora)} has no four-part piece in {', '.join(config.splits)}. Add some.")
-    ranges = grid_ranges(train)
+        raise InputError(
+            f"{', '.join(config.corpora)} has no four-part piece of {shortest} 16ths in {', '.join(config.splits)}. "
+            "Add some, or lower data.window_16ths."
+        )
     return FamilyData(
         train,
         corpus_grids(config.corpora[0], "valid"),

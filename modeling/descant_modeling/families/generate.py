@@ -9,17 +9,22 @@ Shapes: V = 4 voices from high to low, T 16ths.
 from __future__ import annotations
 
 import statistics
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import ceil
+from math import ceil, inf
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
+import torch
 from symusic.core import NoteTick, NoteTickList, ScoreTick, TrackTick, TrackTickList
 
 from descant_modeling.decoding.config import GenerationConfig
+from descant_modeling.families.data import transposed
+from descant_modeling.families.networks import GridNetwork
 from descant_modeling.generation.base import GenerationResult, Request, Sample, refuse_hints, refuse_instruments
-from descant_modeling.generation.networks import refuse_token_options
+from descant_modeling.generation.networks import NetworkGenerator, refuse_token_options, rng_of_each_sample
 from descant_modeling.generation.prompts import (
     Ranges,
     bar_indices,
@@ -29,15 +34,22 @@ from descant_modeling.generation.prompts import (
     without_controls,
 )
 from descant_modeling.generation.results import without_notes
+from descant_modeling.models.checkpoints import FoundCheckpoint
+from descant_modeling.models.networks import LoadedNetwork, load_network
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.pianoroll.frames import SILENT, Flags, Ints
+from descant_tokenizers.pianoroll.frames import SILENT, Flags, Ints, chorale_of_harmony
 from descant_tokenizers.pianoroll.rolls import STEPS_PER_BEAT, VELOCITY
-from descant_tokenizers.scores import NUM_VOICES, VOICES, Bar, bars_of
+from descant_tokenizers.scores import VOICES, Bar, bars_of
 from descant_tokenizers.scores.names import voice_names
 from descant_tokenizers.scores.voices import pick_voices
 
 #: Pitch of a 16th that the model writes.
 FREE = -2
+LOWEST_TEMPERATURE = 1e-3
+#: Tasks that write a prompt again.
+VARIED = ("vary", "morph")
+
+NetworkT = TypeVar("NetworkT", bound=GridNetwork[Any])
 
 
 @dataclass(frozen=True)
@@ -100,17 +112,54 @@ def notes_of_line(pitches_T: Ints, struck_T: Flags, edges_ticks: Sequence[int], 
     ]
 
 
-def check_request(request: Request, config: GenerationConfig, *allowed: str) -> None:
-    """Raise an `InputError` if a request or its options ask for what a family does not have.
+class GridGenerator(NetworkGenerator, ABC, Generic[NetworkT]):
+    """A family as a `MusicGenerator`: it writes the free cells of a prompt.
 
     Args:
-        request: The request.
-        config: Its options.
-        *allowed: Options of token sampling that the family takes.
+        checkpoint: Network, ranges and facts.
     """
-    refuse_instruments(request.write)
-    refuse_hints(request, config)
-    refuse_token_options(config, allowed)
+
+    network_type: ClassVar[type[GridNetwork[Any]]]
+    #: Options of token sampling that it takes.
+    sampling: tuple[str, ...] = ("temperature",)
+
+    def __init__(self, checkpoint: LoadedNetwork[NetworkT]) -> None:
+        self.checkpoint, self.network = checkpoint, checkpoint.network
+        self.ranges = checkpoint.meta.voice_ranges
+
+    @classmethod
+    def load(cls, found: FoundCheckpoint, device: str = "cpu") -> Self:
+        """Load a model, ready to generate music.
+
+        Raises:
+            InputError: Its folder is incomplete or damaged.
+        """
+        network: Any = load_network(found, cls.network_type.build, device)
+        return cls(network)
+
+    def generate(self, request: Request, config: GenerationConfig) -> GenerationResult:
+        """Write what is free in a prompt; see `MusicGenerator`."""
+        self.check(request, config)
+        prompt = read_grid_prompt(request, self.ranges)
+        samples = (self.write(prompt.pitches_VT, config, rng) for rng in rng_of_each_sample(config))
+        return prompt.result(samples, config)
+
+    def check(self, request: Request, config: GenerationConfig) -> None:
+        """Raise an `InputError` if a request or its options ask for what the family does not have."""
+        refuse_instruments(request.write)
+        refuse_hints(request, config)
+        refuse_token_options(config, self.sampling)
+
+    @abstractmethod
+    def write(self, pitches_VT: Ints, config: GenerationConfig, rng: torch.Generator) -> Ints:
+        """Return pitches with all `FREE` ones written."""
+
+    def legal(self) -> torch.Tensor:
+        """Return for each voice whether it may rest, as it may, and which pitches it has in training, (V, 1 + K)."""
+        vocabulary = self.network.vocabulary
+        pitches = torch.arange(vocabulary.lowest, vocabulary.highest + 1)
+        rows = [(pitches >= low) & (pitches <= high) for low, high in self.ranges]
+        return torch.cat([torch.ones(len(rows), 1, dtype=torch.bool), torch.stack(rows)], dim=1)
 
 
 def read_grid_prompt(request: Request, ranges: Ranges) -> GridPrompt:
@@ -120,7 +169,7 @@ def read_grid_prompt(request: Request, ranges: Ranges) -> GridPrompt:
     voices after the prompt's last bar. To infill, the bars of the voices that are not given are.
 
     Args:
-        request: A request to harmonize, continue or infill.
+        request: A request; to vary and to morph, nothing is free.
         ranges: Lowest and highest pitch of each voice in training.
 
     Raises:
@@ -136,7 +185,6 @@ def read_grid_prompt(request: Request, ranges: Ranges) -> GridPrompt:
         track.name = voice
     fine.tracks = TrackTickList(list(voices.values()))
     bars = bars_of(fine)
-    step = Fraction(fine.ticks_per_quarter, STEPS_PER_BEAT)
     shift = shift_into(
         {VOICES.index(voice): pitch_extent(track) for voice, track in voices.items()},
         ranges,
@@ -144,81 +192,57 @@ def read_grid_prompt(request: Request, ranges: Ranges) -> GridPrompt:
         max(high for _, high in ranges),
     )
     remarks = [choice.reason, *([f"transposed by {shift:+d} semitones for the model, and back"] if shift else [])]
-    end = max(note.end for track in voices.values() for note in track.notes)
+    given_notes = chorale_of_harmony(fine, "the prompt")
+    num_16ths, step = given_notes.num_frames, Fraction(fine.ticks_per_quarter, STEPS_PER_BEAT)
     if request.task == "continue":
-        end = bars[-1].end_ticks + request.new_bars() * bars[-1].length_ticks
-    edges = [round(index * step) for index in range(ceil(end / step) + 1)]
-    sounding_VT = np.stack([_line(voices.get(voice), edges, shift) for voice in VOICES])
+        num_16ths = ceil((bars[-1].end_ticks + request.new_bars() * bars[-1].length_ticks) / step)
+    sounding_VT = transposed(given_notes.pitches_VT[:, :num_16ths], shift)
+    sounding_VT = np.pad(sounding_VT, ((0, 0), (0, num_16ths - sounding_VT.shape[1])), constant_values=SILENT)
+    onsets = np.intersect1d(
+        np.concatenate([line.onsets_16ths for line in given_notes.lines]), given_notes.beats.onsets_16ths
+    )
     prompt = GridPrompt(
-        fine, sounding_VT, edges, _struck(voices.values(), bars, edges), shift, tuple(voices), (), tuple(remarks)
+        fine,
+        sounding_VT,
+        [round(index * step) for index in range(num_16ths + 1)],
+        np.isin(np.arange(num_16ths), onsets),
+        shift,
+        tuple(voices),
+        (),
+        tuple(remarks),
     )
     return _freed(prompt, request, bars)
 
 
 def _freed(prompt: GridPrompt, request: Request, bars: Sequence[Bar]) -> GridPrompt:
     """Mark what is to be written."""
-    onsets = np.array(prompt.edges_ticks[:-1])
-    free_VT = np.zeros(prompt.pitches_VT.shape, dtype=bool)
+    if request.task in VARIED:
+        return prompt
+    onsets, given = np.array(prompt.edges_ticks[:-1]), np.isin(VOICES, prompt.given)[:, None]
     if request.task == "infill":
-        return _with_span(prompt, request, bars)
-    free_VT[[VOICES.index(voice) for voice in VOICES if voice not in prompt.given]] = True
-    if request.task == "continue":
-        free_VT[:, onsets >= bars[-1].end_ticks] = True
-    return _with_free(prompt, free_VT)
-
-
-def _with_span(prompt: GridPrompt, request: Request, bars: Sequence[Bar]) -> GridPrompt:
-    """Free some bars of the voices that are not kept; a note that began before goes on into them."""
-    assert request.bars is not None
-    first, last = bar_indices(bars, request.bars)
-    begin, end = bars[first].start_ticks, bars[last].end_ticks
-    kept = voice_names(request.given) if request.given else ()
-    indices = [index for index, track in enumerate(prompt.score.tracks) if track.name not in kept]
-    held = {
-        track.name: max((note.end for note in track.notes if note.time < begin), default=0)
-        for track in prompt.score.tracks
-    }
-    onsets = np.array(prompt.edges_ticks[:-1])
-    free_VT = np.stack(
-        [(onsets >= max(begin, held.get(voice, 0))) & (onsets < end) & (voice not in kept) for voice in VOICES]
-    )
-    missing = [VOICES.index(voice) for voice in VOICES if voice not in prompt.given]
-    free_VT[missing] = False
-    without = without_notes(prompt.score, indices, begin, end)
-    return _with_free(replace(prompt, score=without), free_VT)
-
-
-def _with_free(prompt: GridPrompt, free_VT: Flags) -> GridPrompt:
+        prompt, free_VT = _span(prompt, request, bars, onsets)
+        free_VT &= given
+    else:
+        begin = bars[-1].end_ticks if request.task == "continue" else inf
+        free_VT = ~given | (onsets >= begin)
     written = tuple(voice for voice, free_T in zip(VOICES, free_VT, strict=True) if free_T.any())
     if not written:
         raise InputError("All voices are given, so that nothing is left to write. Leave one out of --given.")
     return replace(prompt, pitches_VT=np.where(free_VT, FREE, prompt.pitches_VT), written=written)
 
 
-def _line(track: TrackTick | None, edges: Sequence[int], shift: int) -> Ints:
-    """Return what a voice sounds as each 16th begins, moved; the highest of several pitches."""
-    line_T = np.full(len(edges) - 1, SILENT, dtype=np.int64)
-    if track is not None:
-        for note in sorted(track.notes, key=lambda note: note.pitch):
-            first, last = np.searchsorted(edges, (note.time, note.end))
-            line_T[first:last] = note.pitch + shift
-    return line_T
+def _span(prompt: GridPrompt, request: Request, bars: Sequence[Bar], onsets: Ints) -> tuple[GridPrompt, Flags]:
+    """Take the notes that begin in some bars out of the voices that are not kept; return also what is free then.
 
-
-def _struck(tracks: Iterable[TrackTick], bars: Sequence[Bar], edges: Sequence[int]) -> Flags:
-    """Mark the beats, quarters of their bar, on which a given voice begins a note."""
-    onsets = {note.time for track in tracks for note in track.notes}
-    quarter = STEPS_PER_BEAT * Fraction(edges[-1], len(edges) - 1)
-    struck = set()
-    for bar in bars:
-        origin = bar.end_ticks if bar.number == 0 else bar.start_ticks
-        struck |= {time for time in onsets if bar.start_ticks <= time < bar.end_ticks and not (time - origin) % quarter}
-    return np.isin(np.array(edges[:-1]), sorted(struck))
-
-
-def in_ranges(ranges: Ranges, lowest: int, highest: int) -> Flags:
-    """Return for each voice which pitches from `lowest` to `highest` it has in training: (V, pitches)."""
-    pitches = np.arange(lowest, highest + 1)
-    found = [(pitches >= low) & (pitches <= high) for low, high in ranges]
-    assert len(found) == NUM_VOICES
-    return np.stack(found)
+    A note that began before goes on into them.
+    """
+    assert request.bars is not None
+    first, last = bar_indices(bars, request.bars)
+    begin, end = bars[first].start_ticks, bars[last].end_ticks
+    kept = voice_names(request.given) if request.given else ()
+    held = {t.name: max((n.end for n in t.notes if n.time < begin), default=0) for t in prompt.score.tracks}
+    free_VT = np.stack(
+        [(onsets >= max(begin, held.get(voice, 0))) & (onsets < end) & (voice not in kept) for voice in VOICES]
+    )
+    indices = [index for index, track in enumerate(prompt.score.tracks) if track.name not in kept]
+    return replace(prompt, score=without_notes(prompt.score, indices, begin, end)), free_VT

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from descant_modeling.gan.metrics import METRIC_NAMES
 from descant_modeling.gan.midinet import MidinetGenerator
 from descant_modeling.gan.networks import RollGenerator, UNetGenerator
 from descant_modeling.models.checkpoints import ModelSource, find_checkpoint
+from descant_modeling.models.network_cards import Wording, network_card
 from descant_modeling.models.networks import LoadedNetwork, NetworkMeta, load_network
-from descant_modeling.models.publishing import (
-    NETWORK_USE,
-    PLACEHOLDER,
-    SOURCES,
-    UNKNOWN_SOURCE,
-    MeasuredFigure,
-    render_card,
-    table_of,
-)
+from descant_modeling.models.publishing import PLACEHOLDER, SOURCES, MeasuredFigure
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora import FREE_CORPORA
 from descant_tokenizers.pianoroll.melodies import MELODY_CORPUS
 from descant_tokenizers.pianoroll.windows import LONG_ROLLS_CORPUS, ROLLS_CORPUS
-from descant_tokenizers.scores import VOICES
 
 AnyGenerator = UNetGenerator | MidinetGenerator | RollGenerator
 
@@ -48,36 +39,19 @@ def load_gan(model: ModelSource, device: str = "cpu") -> LoadedNetwork[AnyGenera
     return load_network(found, BUILDERS[found.objective], device)
 
 
-INTENDED = """\
-For study: {study}
-It is not meant for music to be performed unedited, for teaching or grading harmony, or for passing its output off as
-somebody's own."""
-
 #: Sources of the training music by corpus; corpora built from free corpora are free.
-ROLL_SOURCES = {**SOURCES, ROLLS_CORPUS: SOURCES["chorales"], LONG_ROLLS_CORPUS: SOURCES["chorales"]}
+ROLL_SOURCES: dict[str, str | None] = {
+    **SOURCES,
+    ROLLS_CORPUS: SOURCES["chorales"],
+    LONG_ROLLS_CORPUS: SOURCES["chorales"],
+    MELODY_CORPUS: None,
+}
 FREE = {*FREE_CORPORA, ROLLS_CORPUS, LONG_ROLLS_CORPUS, MELODY_CORPUS}
-
-
-@dataclass(frozen=True)
-class Wording:
-    """Text of one kind of GAN's card; `options` and `call` generate music, `measured` is the caption of the table."""
-
-    title: str
-    tags: tuple[str, ...]
-    description: str
-    options: str
-    how: str
-    call: str
-    study: str
-    data: str
-    measured: str
-    limits: str
-
 
 WORDINGS = {
     "gan": Wording(
         title="Descant GAN",
-        tags=("harmonization", "bach"),
+        tags=("gan", "harmonization", "bach"),
         description="""\
 A conditional GAN (U-Net generator, 8.27 M parameters, trained as WGAN-GP) that takes a melody as a piano roll and
 writes four tracks, built after AWS DeepComposer; the baseline that Descant's Transformer is measured against.""",
@@ -99,7 +73,10 @@ no rules of voice leading. Each result comes with the share of the melody that t
     ),
     "roll-gan": Wording(
         title="Descant roll GAN",
-        tags=("bach",),
+        tags=(
+            "gan",
+            "bach",
+        ),
         description="""\
 An unconditional GAN (0.96 M parameters by default, trained as WGAN-GP) that writes four bars of four tracks from a
 noise vector, after the sketch in the article that Descant grew from.""",
@@ -118,7 +95,10 @@ of voice leading, plans no key, and knows no beginning or end of a piece.""",
     ),
     "midinet": Wording(
         title="Descant MidiNet",
-        tags=("melody",),
+        tags=(
+            "gan",
+            "melody",
+        ),
         description="""\
 MidiNet (Yang et al. 2017, 0.53 M parameters): a convolutional GAN that writes a melody bar by bar from noise, each bar
 given a chord and the bar before.""",
@@ -154,28 +134,7 @@ def gan_card(meta: NetworkMeta, measured: Sequence[MeasuredFigure] = ()) -> str:
         own, valid = ({name: pair[index] for name, pair in pairs.items()} for index in (0, 1))
         command = f"accelerate launch train.py --config configs/{meta.objective}.yaml"
         figures = recorded_figures(own, valid, command)
-    names = VOICES if len(meta.voice_ranges) > 1 else ("MIDI pitches",)
-    ranges = ", ".join(f"{name} {low}-{high}" for name, (low, high) in zip(names, meta.voice_ranges, strict=False))
-    sources = [f"- {name}: {ROLL_SOURCES.get(name, UNKNOWN_SOURCE)}" for name in meta.corpora if name != MELODY_CORPUS]
-    tags = ["music", "symbolic-music", "midi", "piano-roll", "gan", *wording.tags]
-    training = {name: value for name, value in meta.training.items() if name != "metrics"}
-    return render_card(
-        wording.title,
-        list(meta.corpora),
-        figures,
-        training,
-        is_free=set(meta.corpora) <= FREE,
-        tags=tags,
-        is_transformer=False,
-        what=f"{wording.description}\nMade with Descant.",
-        use=NETWORK_USE.format(command=f"python generate.py {wording.options}", how=wording.how, call=wording.call),
-        intended=INTENDED.format(study=wording.study),
-        data="\n\n".join(["\n".join(sources), wording.data.format(ranges=ranges)]),
-        quality="\n\n".join([wording.measured, table_of(figures, ("", "written", "valid data"))])
-        if figures
-        else "Not measured.",
-        limits=wording.limits,
-    )
+    return network_card(meta, wording, figures, sources=ROLL_SOURCES, is_free=set(meta.corpora) <= FREE)
 
 
 def recorded_figures(

@@ -9,14 +9,14 @@ Shapes: N samples, T steps, P pitches, C tracks; rolls are Boolean (N, T, P, C).
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from descant_modeling.training.curves import NOT_DRAWN, draw_curves, read_log
 from descant_tokenizers.pianoroll.rolls import BAR_STEPS, Rolls
 from descant_tokenizers.scores.key import MAJOR_SCALE, NUM_PITCH_CLASSES
 
@@ -40,7 +40,7 @@ COLORS = ("#c0392b", "#e67e22", "#27ae60", "#2c3e90")
 #: Titles of axes; other losses have their own names.
 TITLES = {"wasserstein": "D(real) - D(fake)", "penalty": "gradient penalty", **METRIC_NAMES}
 #: Values in the log without a curve; `critic` is a sum of other losses.
-NOT_DRAWN = ("kind", "step", "seconds", "critic")
+SKIPPED = (*NOT_DRAWN, "critic")
 
 
 def roll_metrics(rolls: Rolls, melodies: Rolls, reference: Rolls) -> dict[str, float]:
@@ -159,35 +159,20 @@ def in_chord(lines: Rolls, chords: Rolls) -> float:
 
 def draw_run(folder: Path, own: Mapping[str, float]) -> None:
     """Draw `losses.png`, `metrics.png` and `samples.png` into a run folder; `own` are the metrics of the valid data."""
-    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
-    # A run that was killed and resumed has some steps twice; the last line counts.
-    train = {line["step"]: line for line in lines if line["kind"] == "train"}
-    valid = {line["step"]: line for line in lines if line["kind"] == "valid"}
-    losses = _curves(train, [name for name in next(iter(train.values())) if name not in NOT_DRAWN])
+    train, valid = read_log(folder).values()
+    losses = draw_curves(train, [name for name in next(iter(train.values())) if name not in SKIPPED], TITLES)
     for axes in losses.axes:
         axes.set_yscale("symlog", linthresh=1)
     losses.savefig(folder / "losses.png", dpi=110)
     if valid:
-        metrics = _curves(valid, list(own))
+        metrics = draw_curves(valid, own, TITLES)
         for axes, value in zip(metrics.axes, own.values(), strict=True):
+            axes.lines[0].set_label("generated")
             axes.axhline(value, color="gray", linestyle="--", label="valid data")
         metrics.axes[0].legend(fontsize=8)
         metrics.savefig(folder / "metrics.png", dpi=110)
     if kept := sorted((folder / "samples").glob("step-*.npz")):
         _samples(kept).savefig(folder / "samples.png", dpi=110)
-
-
-def _curves(logged: dict[int, dict[str, float]], names: Sequence[str]) -> Figure:
-    """Draw a curve of each figure over the iterations."""
-    figure = Figure(figsize=(8, 2 * len(names)), layout="constrained")
-    steps = sorted(logged)
-    panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
-    for axes, name in zip(panels, names, strict=True):
-        axes.plot(steps, [logged[step][name] for step in steps], linewidth=0.8, label="generated")
-        axes.set_title(TITLES.get(name, name), fontsize=9)
-        axes.grid(alpha=0.3)
-    panels[-1].set_xlabel("iteration")
-    return figure
 
 
 def _samples(kept: list[Path]) -> Figure:

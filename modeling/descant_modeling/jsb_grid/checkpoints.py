@@ -103,13 +103,28 @@ def score_grids(
         InputError: A pitch is outside the vocabulary.
     """
     streams = [vocabulary.encode(grid.pitches_VT, grid.name) for grid in grids]
-    limit, unit = model.config.max_position_embeddings, VOICE_16TH
+    limit = model.config.max_position_embeddings
     nats = score_streams(model, streams, pad=PAD, progress=progress)
+    return grid_likelihood(grids, nats, limit, [len(windows(stream, limit)) for stream in streams])
+
+
+def grid_likelihood(
+    grids: Sequence[Grid], nats: Sequence[float], limit: int, num_windows: Sequence[int] = ()
+) -> Likelihood:
+    """Return the likelihood of whole pieces.
+
+    Args:
+        grids: The pieces.
+        nats: The sum of -ln p of each.
+        limit: Longest context of a token.
+        num_windows: Windows in which each was scored; one by default.
+    """
+    counts = num_windows or [1] * len(grids)
     scores = [
-        PieceScore(grid.name, piece_nats, unit.num_voices * grid.num_16ths, grid.num_notes, len(windows(stream, limit)))
-        for grid, stream, piece_nats in zip(grids, streams, nats, strict=True)
+        PieceScore(grid.name, value, VOICE_16TH.num_voices * grid.num_16ths, grid.num_notes, count)
+        for grid, value, count in zip(grids, nats, counts, strict=True)
     ]
-    return Likelihood(unit, limit, scores)
+    return Likelihood(VOICE_16TH, limit, scores)
 
 
 @dataclass(frozen=True)

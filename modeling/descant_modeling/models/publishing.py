@@ -34,23 +34,6 @@ def try_generating(folder: Path) -> str:
 #: Placeholder in a card for the path of the folder, which `descant push` replaces with the Hub id.
 PLACEHOLDER = "THIS_FOLDER"
 
-#: How to use a network that is not a transformers model: `command`, `how` it works, and a `call` in Python.
-NETWORK_USE = f"""\
-```
-{{command}}
-```
-
-{{how}}
-
-From Python, with Descant (there is no stock class for it):
-
-```python
-from descant_modeling import load
-
-result = load("{PLACEHOLDER}").{{call}}
-result.score.dump_midi("out.mid")
-```"""
-
 #: Sources of the training music, by corpus.
 SOURCES = {
     "chorales": (

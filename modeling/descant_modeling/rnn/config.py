@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from descant_modeling.common.config import BELOW_ONE, check_fields, within
 from descant_modeling.families.config import FamilyConfig
 
-_SIZE = within(1, 2048)
-
 
 @dataclass(frozen=True)
 class RnnModelConfig:
@@ -25,17 +23,13 @@ class RnnModelConfig:
     dropout: float = 0.3
 
     def __post_init__(self) -> None:
-        check_fields(self, "model", _SIZE, "width", "num_layers")
+        check_fields(self, "model", within(1, 2048), "width", "num_layers")
         check_fields(self, "model", BELOW_ONE, "dropout")
 
 
 @dataclass(frozen=True)
 class RnnConfig(FamilyConfig):
-    """One run of the recurrent model; the defaults are those of the embedded weights.
-
-    Args:
-        model: Sizes of the network.
-    """
+    """One run of the recurrent model."""
 
     objective: str = "rnn"
     name: str = "rnn"

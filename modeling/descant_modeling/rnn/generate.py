@@ -10,44 +10,33 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from descant_modeling.decoding.config import GenerationConfig
-from descant_modeling.families.generate import FREE, check_request, in_ranges, read_grid_prompt
-from descant_modeling.generation.base import TASKS, GenerationResult, Request
-from descant_modeling.generation.networks import NetworkGenerator, rng_of_each_sample
-from descant_modeling.jsb_grid.data import BOS, REST, GridVocabulary
-from descant_modeling.models.checkpoints import FoundCheckpoint
-from descant_modeling.models.networks import LoadedNetwork, load_network
-from descant_modeling.rnn.networks import CYCLE_16THS, LONGEST_16THS, RnnNetwork, States, build_rnn
+from descant_modeling.families.generate import FREE, LOWEST_TEMPERATURE, GridGenerator
+from descant_modeling.generation.base import TASKS
+from descant_modeling.jsb_grid.data import BOS, REST
+from descant_modeling.rnn.networks import CYCLE_16THS, LONGEST_16THS, RnnNetwork, States
 from descant_tokenizers.pianoroll.frames import SILENT, Ints
 from descant_tokenizers.pianoroll.rolls import STEPS_PER_BEAT
 from descant_tokenizers.scores import NUM_VOICES
 
 #: Particles of each sample.
 NUM_PARTICLES = 8
-_LOWEST_TEMPERATURE = 1e-3
 
 
-class RnnMusicGenerator(NetworkGenerator):
-    """The recurrent model as a `MusicGenerator`."""
+class RnnMusicGenerator(GridGenerator[RnnNetwork]):
+    """The recurrent model as a `MusicGenerator`: it writes the free voices of each 16th from the first on."""
 
     tasks: tuple[str, ...] = TASKS[:2]
-
-    def __init__(self, checkpoint: LoadedNetwork[RnnNetwork]) -> None:
-        self.checkpoint = checkpoint
-
-    def generate(self, request: Request, config: GenerationConfig) -> GenerationResult:
-        """Write the free voices of each 16th from the first on; see `MusicGenerator`."""
-        check_request(request, config, "temperature", "best_of")
-        prompt = read_grid_prompt(request, self.checkpoint.meta.voice_ranges)
-        samples = (self._write(prompt.pitches_VT, config, rng) for rng in rng_of_each_sample(config))
-        return prompt.result(samples, config)
+    network_type = RnnNetwork
+    sampling = ("temperature", "best_of")
 
     @torch.inference_mode()
-    def _write(self, pitches_VT: Ints, config: GenerationConfig, rng: torch.Generator) -> Ints:
-        """Return the pitches with all free ones written."""
-        writer = _Writer(self.checkpoint, config, rng)
+    def write(self, pitches_VT: Ints, config: GenerationConfig, rng: torch.Generator) -> Ints:
+        """See `GridGenerator`."""
+        writer = _Writer(self.network, self.legal(), config, rng)
         for frame, column in enumerate(pitches_VT.T.tolist()):
             if frame % STEPS_PER_BEAT == 0:
                 writer.resample()
@@ -59,23 +48,17 @@ class RnnMusicGenerator(NetworkGenerator):
 class _Writer:
     """Particles that are written token by token."""
 
-    def __init__(self, checkpoint: LoadedNetwork[RnnNetwork], config: GenerationConfig, rng: torch.Generator) -> None:
-        self.network, self.rng = checkpoint.network, rng
-        self.vocabulary: GridVocabulary = self.network.vocabulary
-        self.temperature = max(config.temperature, _LOWEST_TEMPERATURE)
-        number = NUM_PARTICLES if config.best_of is None else config.best_of
-        size, device = self.vocabulary.size, self.network.out.weight.device
-        legal_VK = torch.zeros(NUM_VOICES, size, dtype=torch.bool, device=device)
-        legal_VK[:, REST] = True
-        pitches = in_ranges(checkpoint.meta.voice_ranges, self.vocabulary.lowest, self.vocabulary.highest)
-        legal_VK[:, REST + 1 :] = torch.from_numpy(pitches).to(device)
-        self.legal_VK = legal_VK
+    def __init__(self, network: RnnNetwork, legal: Tensor, config: GenerationConfig, rng: torch.Generator) -> None:
+        self.network, self.rng = network, rng
+        self.temperature = max(config.temperature, LOWEST_TEMPERATURE)
+        number, device = NUM_PARTICLES if config.best_of is None else config.best_of, network.device
+        self.illegal_VK = F.pad(~legal, (REST, 0), value=True).to(device)
         self.previous_P = torch.full((number,), BOS, device=device)
         self.own_PV = torch.full((number, NUM_VOICES), BOS, device=device)
         self.lasted_PV = torch.zeros((number, NUM_VOICES), dtype=torch.long, device=device)
         self.weights_P = torch.zeros(number, device=device)
         self.states: States | None = None
-        self.tokens_PN: list[Tensor] = []
+        self.tokens_PN = torch.zeros((number, 0), dtype=torch.long, device=device)
 
     def append(self, frame: int, voice: int, pitch: int) -> None:
         """Append the token of a voice: drawn if its pitch is `FREE`, else forced."""
@@ -85,16 +68,16 @@ class _Writer:
         logits_P1K, self.states = self.network(inputs_PF[:, None], self.states)
         logits_PK = logits_P1K[:, 0]
         if pitch == FREE:
-            drawn_PK = logits_PK.masked_fill(~self.legal_VK[voice], -torch.inf) / self.temperature
+            drawn_PK = logits_PK.masked_fill(self.illegal_VK[voice], -torch.inf) / self.temperature
             tokens_P = torch.multinomial(drawn_PK.softmax(1), 1, generator=self.rng)[:, 0]
         else:
-            token = REST if pitch == SILENT else pitch - self.vocabulary.lowest + REST + 1
+            token = REST if pitch == SILENT else pitch - self.network.vocabulary.lowest + REST + 1
             tokens_P = torch.full_like(self.previous_P, token)
             self.weights_P = self.weights_P + logits_PK.log_softmax(1)[:, token]
         is_held_P = tokens_P == self.own_PV[:, voice]
         self.lasted_PV[:, voice] = torch.where(is_held_P, (self.lasted_PV[:, voice] + 1).clamp(max=LONGEST_16THS), 1)
         self.own_PV[:, voice] = self.previous_P = tokens_P
-        self.tokens_PN.append(tokens_P)
+        self.tokens_PN = torch.cat([self.tokens_PN, tokens_P[:, None]], dim=1)
 
     def resample(self) -> None:
         """Draw the particles again by weight, systematically."""
@@ -107,24 +90,9 @@ class _Writer:
         index = torch.from_numpy(chosen).to(self.weights_P.device)
         self.previous_P, self.own_PV, self.lasted_PV = self.previous_P[index], self.own_PV[index], self.lasted_PV[index]
         self.states = None if self.states is None else [state[:, index] for state in self.states]
-        self.tokens_PN = _chosen(self.tokens_PN, index)
+        self.tokens_PN = self.tokens_PN[index]
         self.weights_P = torch.zeros_like(self.weights_P)
 
     def best(self) -> Ints:
         """Return the pitches of the particle with the largest weight, (V, T)."""
-        tokens = torch.stack(self.tokens_PN, dim=1)[int(self.weights_P.argmax())]
-        return self.vocabulary.decode(tokens.tolist())
-
-
-def _chosen(tokens_PN: list[Tensor], index: Tensor) -> list[Tensor]:
-    """Return the tokens of some particles, in their order."""
-    return list(torch.stack(tokens_PN, dim=1)[index].unbind(1)) if tokens_PN else []
-
-
-def load_rnn_generator(found: FoundCheckpoint, device: str = "cpu") -> RnnMusicGenerator:
-    """Load a recurrent model, ready to generate music.
-
-    Raises:
-        InputError: Its folder is incomplete or damaged.
-    """
-    return RnnMusicGenerator(load_network(found, build_rnn, device))
+        return self.network.vocabulary.decode(self.tokens_PN[int(self.weights_P.argmax())].tolist())

@@ -11,14 +11,14 @@ F = 4 features of an input: previous token, last token of the voice to predict, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from descant_modeling.families.networks import GridNetwork
 from descant_modeling.jsb_grid.data import BOS, GridVocabulary
 from descant_modeling.rnn.config import RnnModelConfig
 from descant_tokenizers.pianoroll.frames import Ints
@@ -74,27 +74,19 @@ def pad_streams(streams: Sequence[Stream]) -> tuple[Tensor, Tensor]:
     return inputs, nn.utils.rnn.pad_sequence(targets, batch_first=True, padding_value=IGNORED)
 
 
-class RnnNetwork(nn.Module):
-    """Embeddings of four features, added up; GRU layers, each added to its input; a linear layer.
+class RnnNetwork(GridNetwork[RnnModelConfig]):
+    """Embeddings of four features, added up; GRU layers, each added to its input; a linear layer."""
 
-    Args:
-        sizes: Width, layers and dropout.
-        vocabulary: Meanings of the token ids, without tokens for beats.
-    """
+    objective = "rnn"
+    sizes_type = RnnModelConfig
 
     def __init__(self, sizes: RnnModelConfig, vocabulary: GridVocabulary) -> None:
-        super().__init__()
-        self.sizes, self.vocabulary = sizes, vocabulary
+        super().__init__(sizes, vocabulary)
         width, num_tokens = sizes.width, vocabulary.size
         counts = (num_tokens, num_tokens, LONGEST_16THS + 1, CYCLE_16THS * NUM_VOICES)
         self.features = nn.ModuleList(nn.Embedding(count, width) for count in counts)
         self.layers = nn.ModuleList(nn.GRU(width, width, batch_first=True) for _ in range(sizes.num_layers))
         self.out = nn.Linear(width, num_tokens)
-
-    @property
-    def architecture(self) -> dict[str, Any]:
-        """Contents of config.json."""
-        return {"model_type": "descant-rnn", **asdict(self.sizes), **asdict(self.vocabulary)}
 
     def forward(
         self, inputs_BNF: Tensor, states: States | None = None, rng: torch.Generator | None = None
@@ -119,7 +111,7 @@ class RnnNetwork(nn.Module):
 
     def losses(self, streams: Sequence[Stream], rng: torch.Generator | None = None) -> Tensor:
         """Return -ln p of every target, (B, N), 0 for padding."""
-        inputs_BNF, targets_BN = (tensor.to(self.out.weight.device) for tensor in pad_streams(streams))
+        inputs_BNF, targets_BN = (tensor.to(self.device) for tensor in pad_streams(streams))
         logits_BNK, _ = self(inputs_BNF, rng=rng)
         return F.cross_entropy(logits_BNK.transpose(1, 2), targets_BN, reduction="none", ignore_index=IGNORED)
 
@@ -129,14 +121,3 @@ class RnnNetwork(nn.Module):
             return x_BND
         kept_B1D = torch.rand(len(x_BND), 1, x_BND.shape[-1], generator=rng) >= self.sizes.dropout
         return x_BND * (kept_B1D / (1 - self.sizes.dropout)).to(x_BND.device)
-
-
-def build_rnn(values: dict[str, Any]) -> RnnNetwork:
-    """Build a network from the contents of config.json.
-
-    Raises:
-        KeyError: A size is missing.
-        ValueError: A size is out of range.
-    """
-    sizes = RnnModelConfig(values["width"], values["num_layers"], values["dropout"])
-    return RnnNetwork(sizes, GridVocabulary(values["lowest"], values["highest"], values["beat_cycle"]))

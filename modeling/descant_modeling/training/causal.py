@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -27,13 +27,7 @@ from descant_modeling.models.transformer import count_parameters
 from descant_modeling.training.config import CausalConfig
 from descant_modeling.training.examples import BatchSource
 from descant_modeling.training.loader import Place, Share, stream
-from descant_modeling.training.optim import (
-    average_of,
-    build_optimizers,
-    learning_rate,
-    load_state_tensors,
-    state_tensors,
-)
+from descant_modeling.training.one_model import BestProgress, OneModelTask
 from descant_modeling.training.run import PreparedRun, RunContext
 from descant_modeling.training.step_model import StepModel, has_cpp_compiler
 from descant_modeling.training.trainer import Figures, Progress, Validation
@@ -61,15 +55,13 @@ class Representation(Protocol):
 
 
 @dataclass
-class CausalProgress(Progress):
+class CausalProgress(BestProgress):
     """State of a causal model's run.
 
     Attributes:
         epoch: Current epoch, from 0.
         pool: Pieces of this epoch in the pools that were used up (see `loader.Place`).
         batch: Micro-batches that were used since, over all processes.
-        best: Lowest value on the validation split, in `Representation.unit`; None before a validation.
-        best_step: Step that reached it.
         tokens: Tokens read, padding included, over all processes.
         history: (step, value) of every validation.
     """
@@ -77,13 +69,11 @@ class CausalProgress(Progress):
     epoch: int = 0
     pool: int = 0
     batch: int = 0
-    best: float | None = None
-    best_step: int = 0
     tokens: int = 0
     history: list[tuple[int, float]] = field(default_factory=list)
 
 
-class CausalTask:
+class CausalTask(OneModelTask[PreTrainedModel]):
     """Training of a causal model, a `TrainingTask`; `data.micro_batches` is a multiple of the number of processes."""
 
     def __init__(
@@ -94,12 +84,9 @@ class CausalTask:
         source: BatchSource,
         representation: Representation,
     ) -> None:
-        self.config, self.accelerator, self.source = config, accelerator, source
-        self.representation = representation
-        self.model = model.to(accelerator.device)
-        self.average = average_of(self.model, config.optimizer.ema_decay)
         in_bf16 = accelerator.mixed_precision == "bf16"
-        self.optimizers = build_optimizers(self.model, config.optimizer, in_bf16=in_bf16)
+        super().__init__(config, accelerator, model, in_bf16=in_bf16)
+        self.config, self.source, self.representation = config, source, representation
         self._step_model = StepModel(self.model, in_bf16=in_bf16, checkpointing=config.gradient_checkpointing)
         self._wrapped = accelerator.prepare(self._step_model)  # autocast included
         self.progress: Progress = CausalProgress()
@@ -111,11 +98,6 @@ class CausalTask:
         """State of the run."""
         assert isinstance(self.progress, CausalProgress)
         return self.progress
-
-    @property
-    def published_model(self) -> PreTrainedModel:
-        """The model that is evaluated and published: the averaged weights if an average is kept."""
-        return self.model if self.average is None else cast("PreTrainedModel", self.average.module)
 
     @property
     def compiles(self) -> bool:
@@ -182,15 +164,7 @@ class CausalTask:
         counts = [sum(batch.num_targets for batch in batches), sum(batch.ids_BT.numel() for batch in batches)]
         num_targets, num_read = reduce(torch.tensor(counts, device=self.accelerator.device), "sum").tolist()
         total = self._accumulate_gradients(batches, num_targets)
-        self.accelerator.clip_grad_norm_(self._wrapped.parameters(), self.config.optimizer.clip_norm)
-        rate = learning_rate(self.config.optimizer, self.progress.step, self.config.max_steps)
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-        if self.average is not None:
-            self.average.update_parameters(self.model)
+        self.apply_gradients()
         self.state.tokens += num_read
         return float(reduce(total, "sum")) / int(num_targets)
 
@@ -223,8 +197,7 @@ class CausalTask:
     def log_values(self) -> Figures:
         """Return learning rate, speed and epoch."""
         state = self.state
-        rate = learning_rate(self.config.optimizer, state.step - 1, self.config.max_steps)
-        return {"learning_rate": rate, "tokens_per_second": state.tokens / state.seconds, "epoch": state.epoch}
+        return {"learning_rate": self.rate, "tokens_per_second": state.tokens / state.seconds, "epoch": state.epoch}
 
     def validate(self) -> Validation:
         """Score the validation pieces with the published model."""
@@ -232,10 +205,8 @@ class CausalTask:
         if score is None:
             return Validation({})
         state.history.append((state.step, score.headline))
-        is_best = state.best is None or score.headline < state.best
-        if is_best:
-            state.best, state.best_step = score.headline, state.step
-        return Validation({score.unit.key: score.headline, "bits_per_note": score.bits_per_note}, is_best)
+        figures = {score.unit.key: score.headline, "bits_per_note": score.bits_per_note}
+        return Validation(figures, state.note(score.headline))
 
     def publish(self, folder: Path) -> None:
         """Write the published model."""
@@ -243,14 +214,6 @@ class CausalTask:
         key = f"valid_{self.representation.unit.key}"
         training = {"step": state.step, "tokens": state.tokens, key: state.history[-1][1] if state.history else None}
         self.representation.write_checkpoint(folder, self.published_model, training)
-
-    def tensors(self) -> dict[str, torch.Tensor]:
-        """Return weights, their average, and the optimizers' states."""
-        return state_tensors(self.model, self.average, self.optimizers)
-
-    def load_tensors(self, tensors: dict[str, torch.Tensor]) -> None:
-        """Restore the tensors that `tensors` returned."""
-        load_state_tensors(self.model, self.average, self.optimizers, tensors, self.progress.step)
 
     def plot(self, folder: Path) -> None:
         """Draw nothing: TensorBoard shows the curves."""

@@ -7,6 +7,7 @@ configured.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from descant_modeling.common.config import (
@@ -68,6 +69,14 @@ class BatchConfig:
         check_fields(self, "data", NOT_NEGATIVE, "num_workers")
 
 
+def check_corpora(corpora: Sequence[str], splits: Sequence[str]) -> None:
+    """Raise a `ValueError` unless corpora and their splits may be trained on."""
+    forbidden = {"valid", "test", "held_out"} & set(splits)
+    check(not forbidden, "data.splits", splits, "give splits other than valid, test and held_out")
+    check(len(corpora) > 0, "data.corpora", corpora, "name at least one corpus")
+    check(len(splits) > 0, "data.splits", splits, "name at least one split")
+
+
 @dataclass(frozen=True)
 class DataConfig(BatchConfig):
     """Training and validation data, besides the keys of `BatchConfig`.
@@ -98,10 +107,7 @@ class DataConfig(BatchConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        forbidden = {"valid", "test", "held_out"} & set(self.splits)
-        check(not forbidden, "data.splits", self.splits, "give splits other than valid, test and held_out")
-        check(len(self.corpora) > 0, "data.corpora", self.corpora, "name at least one corpus")
-        check(len(self.splits) > 0, "data.splits", self.splits, "name at least one split")
+        check_corpora(self.corpora, self.splits)
         check_fields(self, "data", within(0, 1), "unlabelled_share", "ornaments", "other_meters", "minor_endings")
         check_fields(self, "data", NOT_NEGATIVE, "style_contrast")
 

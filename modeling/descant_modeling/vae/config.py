@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from descant_modeling.common.config import BELOW_ONE, NOT_NEGATIVE, POSITIVE, check_fields, within
-from descant_modeling.families.config import FamilyConfig, WindowDataConfig
-from descant_modeling.training.config import OptimizerConfig
-
-_SIZE = within(1, 2048)
+from descant_modeling.families.config import FamilyConfig
 
 
 @dataclass(frozen=True)
@@ -30,7 +27,7 @@ class VaeModelConfig:
 
     def __post_init__(self) -> None:
         check_fields(self, "model", within(1, 4), "num_voices")
-        check_fields(self, "model", _SIZE, "width", "latent_size")
+        check_fields(self, "model", within(1, 2048), "width", "latent_size")
         check_fields(self, "model", BELOW_ONE, "input_dropout")
 
 
@@ -55,16 +52,13 @@ class VaeLossConfig:
 
 @dataclass(frozen=True)
 class VaeConfig(FamilyConfig):
-    """One run of the autoencoder; the defaults are those of the embedded weights for four voices.
+    """One run of the autoencoder.
 
     Args:
-        model: Sizes of the network.
         loss: Weight of the divergence.
     """
 
     objective: str = "vae"
     name: str = "vae"
-    data: WindowDataConfig = field(default_factory=lambda: WindowDataConfig(batch_size=64, window_16ths=32))
-    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(name="adamw", learning_rate=2e-3))
     model: VaeModelConfig = field(default_factory=VaeModelConfig)
     loss: VaeLossConfig = field(default_factory=VaeLossConfig)

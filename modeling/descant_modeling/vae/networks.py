@@ -4,20 +4,25 @@ A bidirectional GRU reads a window and gives the mean and the variance of a late
 every step writes the window again, each step from the one before, each voice given those above it. For two bars
 MusicVAE has a flat decoder as well; its hierarchical one is for sixteen.
 
+As our windows are few, two things differ: the encoder's states are averaged over all steps instead of taking the last
+ones, and both GRUs are told the place of each step in the window. So the latent vector need not be learned through 32
+steps.
+
 Shapes: B windows, V voices, T 16ths, K values of a cell (0 for a rest, then the pitches upwards), D width, Z latent.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from descant_modeling.families.networks import GridNetwork
 from descant_modeling.jsb_grid.data import REST, GridVocabulary
 from descant_modeling.vae.config import VaeModelConfig
+from descant_tokenizers.pianoroll.rolls import WINDOW_STEPS
 
 
 class Latent(NamedTuple):
@@ -37,20 +42,18 @@ class Latent(NamedTuple):
         return 0.5 * (squares_BZ - 1 - self.log_variance_BZ).sum(1)
 
 
-class VaeNetwork(nn.Module):
-    """Encoder and decoder.
+class VaeNetwork(GridNetwork[VaeModelConfig]):
+    """Encoder and decoder."""
 
-    Args:
-        sizes: Voices, width and latent size.
-        vocabulary: The pitches, without tokens for beats.
-    """
+    objective = "vae"
+    sizes_type = VaeModelConfig
 
     def __init__(self, sizes: VaeModelConfig, vocabulary: GridVocabulary) -> None:
-        super().__init__()
-        self.sizes, self.vocabulary = sizes, vocabulary
+        super().__init__(sizes, vocabulary)
         width, number = sizes.width, vocabulary.size - REST
         voices = range(sizes.num_voices)
         self.read = nn.ModuleList(nn.Embedding(number, width) for _ in voices)
+        self.places = nn.ModuleList(nn.Embedding(WINDOW_STEPS, width) for _ in range(2))
         self.encoder = nn.GRU(width, width, batch_first=True, bidirectional=True)
         self.to_latent = nn.Linear(2 * width, 2 * sizes.latent_size)
         self.from_latent = nn.Linear(sizes.latent_size, 2 * width)
@@ -59,16 +62,10 @@ class VaeNetwork(nn.Module):
         self.above = nn.ModuleList(nn.Embedding(number, width) for _ in voices[1:])
         self.out = nn.ModuleList(nn.Linear(width, number) for _ in voices)
 
-    @property
-    def architecture(self) -> dict[str, Any]:
-        """Contents of config.json."""
-        return {"model_type": "descant-vae", **asdict(self.sizes), **asdict(self.vocabulary)}
-
     def encode(self, cells_BVT: Tensor) -> Latent:
         """Return the distribution of each window's latent vector."""
-        x_BTD = _embedded(self.read, cells_BVT)
-        _, last_2BD = self.encoder(x_BTD)
-        return Latent(*self.to_latent(torch.cat([last_2BD[0], last_2BD[1]], dim=1)).chunk(2, dim=1))
+        states_BTD, _ = self.encoder(_embedded(self.read, cells_BVT) + self._places(0, cells_BVT.shape[2]))
+        return Latent(*self.to_latent(states_BTD.mean(1)).chunk(2, dim=1))
 
     def cell_losses(self, cells_BVT: Tensor, latent_BZ: Tensor, rng: torch.Generator | None = None) -> Tensor:
         """Return -ln p of every cell given a latent vector and all cells before it, (B, V, T).
@@ -83,7 +80,8 @@ class VaeNetwork(nn.Module):
             seen_BT1 = torch.rand(*before_BTD.shape[:2], 1, generator=rng) >= self.sizes.input_dropout
             before_BTD = before_BTD * seen_BT1.to(before_BTD.device)
         at_each_BD, start_BD = self.from_latent(latent_BZ).chunk(2, dim=1)
-        hidden_BTD, _ = self.decoder(before_BTD + at_each_BD[:, None], start_BD.tanh()[None].contiguous())
+        inputs_BTD = before_BTD + at_each_BD[:, None] + self._places(1, cells_BVT.shape[2])
+        hidden_BTD, _ = self.decoder(inputs_BTD, start_BD.tanh()[None].contiguous())
         losses = []
         for voice, out in enumerate(self.out):
             if voice:
@@ -97,8 +95,8 @@ class VaeNetwork(nn.Module):
         """Return the likeliest cell of each voice and step in turn, (B, V, T)."""
         at_each_BD, start_BD = self.from_latent(latent_BZ).chunk(2, dim=1)
         state, before_BD, columns = start_BD.tanh()[None].contiguous(), torch.zeros_like(at_each_BD), []
-        for _ in range(num_16ths):
-            hidden_B1D, state = self.decoder((before_BD + at_each_BD)[:, None], state)
+        for place_D in self._places(1, num_16ths):
+            hidden_B1D, state = self.decoder((before_BD + at_each_BD + place_D)[:, None], state)
             hidden_BD = hidden_B1D[:, 0]
             cells: list[Tensor] = []
             for voice, out in enumerate(self.out):
@@ -108,6 +106,11 @@ class VaeNetwork(nn.Module):
             columns.append(torch.stack(cells, dim=1))
             before_BD = _embedded(self.previous, columns[-1][..., None])[:, 0]
         return torch.stack(columns, dim=2)
+
+    def _places(self, which: int, num_16ths: int) -> Tensor:
+        """Return the places of 16ths, counted again after a window, for the encoder (0) or the decoder (1): (T, D)."""
+        found: Tensor = self.places[which](torch.arange(num_16ths, device=self.device) % WINDOW_STEPS)
+        return found
 
 
 def _embedded(tables: nn.ModuleList, cells_BVT: Tensor) -> Tensor:
@@ -129,15 +132,3 @@ def between(first_Z: Tensor, second_Z: Tensor, steps: int) -> Tensor:
     directions = (((1 - shares) * angle).sin() * unit_first + (shares * angle).sin() * unit_second) / angle.sin()
     found: Tensor = directions * torch.lerp(*lengths, shares)
     return found
-
-
-def build_vae(values: dict[str, Any]) -> VaeNetwork:
-    """Build a network from the contents of config.json.
-
-    Raises:
-        KeyError: A size is missing.
-        ValueError: A size is out of range.
-    """
-    names = ("num_voices", "width", "latent_size", "input_dropout")
-    vocabulary = GridVocabulary(values["lowest"], values["highest"], values["beat_cycle"])
-    return VaeNetwork(VaeModelConfig(**{name: values[name] for name in names}), vocabulary)

@@ -11,12 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from descant_modeling.families.checkpoints import family_card
-from descant_modeling.families.data import Window, cells_of, load_family_data
-from descant_modeling.families.task import FamilyTask, check_one_process
+from descant_modeling.families.data import Window, cells_of
+from descant_modeling.families.task import FamilyTask
 from descant_modeling.jsb_grid.data import Grid
-from descant_modeling.models.networks import NetworkMeta
-from descant_modeling.training.run import PreparedRun, RunContext
 from descant_modeling.training.trainer import Figures
 from descant_modeling.vae.config import VaeConfig
 from descant_modeling.vae.networks import VaeNetwork, between
@@ -29,13 +26,16 @@ NUM_BETWEEN = 7
 class VaeTask(FamilyTask[VaeConfig, VaeNetwork]):
     """Training of the autoencoder on windows that begin on a beat."""
 
+    network_type = VaeNetwork
     headline = "elbo_nats_per_cell"
+    begin_unit = STEPS_PER_BEAT
+    has_whole_windows = True
 
     def losses(self, windows: list[Window], rng: torch.Generator) -> tuple[Tensor, Figures]:
         """Return the mean over windows of reconstruction and weighted divergence, in nats, and both alone."""
-        cells_BVT = self._cells([window.pitches_VT for window in windows]).to(self.device)
-        latent, loss = self.network.encode(cells_BVT), self.config.loss
-        reconstruction = self.network.cell_losses(cells_BVT, latent.draw(rng), rng).sum((1, 2)).mean()
+        cells_BVT = self._cells([window.pitches_VT for window in windows]).to(self.model.device)
+        latent, loss = self.model.encode(cells_BVT), self.config.loss
+        reconstruction = self.model.cell_losses(cells_BVT, latent.draw(rng), rng).sum((1, 2)).mean()
         divergence = latent.divergence().mean()
         beta = loss.beta * min(1.0, self.progress.step / loss.annealing_steps)
         total = reconstruction + beta * (divergence - loss.free_nats).clamp(min=0)
@@ -52,7 +52,7 @@ class VaeTask(FamilyTask[VaeConfig, VaeNetwork]):
             differ between its ends (1 for the shortest way); `largest_step`: the largest share of these in one step.
         """
         windows = [part for grid in self.data.valid for part in cut_windows(grid, self.config.data.window_16ths)]
-        cells_BVT = self._cells(windows).to(self.device)
+        cells_BVT = self._cells(windows).to(self.model.device)
         latent = network.encode(cells_BVT)
         nats_B = network.cell_losses(cells_BVT, latent.draw(torch.Generator().manual_seed(0))).sum((1, 2))
         decoded_BVT = network.decode(latent.mean_BZ, cells_BVT.shape[2])
@@ -66,13 +66,9 @@ class VaeTask(FamilyTask[VaeConfig, VaeNetwork]):
             "largest_step": largest,
         }
 
-    def card(self, meta: NetworkMeta) -> str:
-        """See `FamilyTask`."""
-        return family_card(meta, self.published)
-
     def _cells(self, pitches: Sequence[np.ndarray]) -> Tensor:
         """Return the cells of windows of equal length, of the network's voices."""
-        number, vocabulary = self.network.sizes.num_voices, self.network.vocabulary
+        number, vocabulary = self.model.sizes.num_voices, self.model.vocabulary
         return torch.from_numpy(np.stack([cells_of(vocabulary, part_VT)[:number] for part_VT in pitches]))
 
 
@@ -92,16 +88,3 @@ def measure_ways(network: VaeNetwork, latents_BZ: Tensor, num_16ths: int) -> tup
             lengths.append(float(steps.sum()) / whole)
             largest.append(float(steps.max()) / whole)
     return (float(np.mean(lengths)), float(np.mean(largest))) if lengths else (1.0, 0.0)
-
-
-def prepare_vae_run(context: RunContext[VaeConfig]) -> PreparedRun:
-    """Load data and network of a run.
-
-    Raises:
-        InputError: A corpus does not exist, a piece is shorter than a window, or the run has several processes.
-    """
-    check_one_process(context)
-    config = context.config
-    data = load_family_data(config.data, begin_unit=STEPS_PER_BEAT).longer_than(config.data.window_16ths)
-    torch.manual_seed(config.seed)
-    return VaeTask(context, VaeNetwork(config.model, data.vocabulary()), data).prepared()

@@ -106,20 +106,20 @@ def grid_scorer(
     found: FoundCheckpoint, device: str, corpus: str, split: str, grid_json: Path | None, limit: int | None, order: str
 ) -> Callable[..., Likelihood]:
     """Return a function that scores the grids of a file or of a corpus with a model on the grid."""
-    from descant_modeling.cnn.networks import build_cnn
+    from descant_modeling.cnn.networks import CnnNetwork
     from descant_modeling.cnn.run import score_chronological, score_orderless
     from descant_modeling.jsb_grid.checkpoints import load_grid, score_grids
     from descant_modeling.jsb_grid.data import corpus_grids, read_grids
     from descant_modeling.models.networks import load_network
-    from descant_modeling.rnn.networks import build_rnn
+    from descant_modeling.rnn.networks import RnnNetwork
     from descant_modeling.rnn.run import score_pieces
 
     grids = (corpus_grids(corpus, split) if grid_json is None else read_grids(grid_json, split))[:limit]
     if found.objective == "rnn":
-        return partial(score_pieces, load_network(found, build_rnn, device).network, grids)
+        return partial(score_pieces, load_network(found, RnnNetwork.build, device).network, grids)
     if found.objective == "cnn":
         score = score_chronological if order == "chronological" else score_orderless
-        return partial(score, load_network(found, build_cnn, device).network, grids)
+        return partial(score, load_network(found, CnnNetwork.build, device).network, grids)
     checkpoint = load_grid(found, device)
     return partial(score_grids, checkpoint.model, checkpoint.meta.vocabulary, grids)
 
