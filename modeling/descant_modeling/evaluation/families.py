@@ -22,31 +22,30 @@ SIGHT = {
 }
 #: Tensors of a network that are not parameters.
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
-#: Rows about harmonizations: label, and the path of the figure in the facts of a model.
+#: Columns about what a model writes: head, path of the figure in its facts, format.
 _FIGURES = (
-    ("grade, median", ("grade", "median"), ".1f"),
-    ("Bach outgrades, % of pairs", ("bach_outgrades", "value"), ".0f"),
-    ("parallel fifths /1,000", ("rules", "parallel_fifths", "value"), ".1f"),
-    ("parallel octaves /1,000", ("rules", "parallel_octaves", "value"), ".1f"),
-    ("alto as in Bach, %", ("accuracy", "alto", "value"), ".0f"),
-    ("tenor as in Bach, %", ("accuracy", "tenor", "value"), ".0f"),
-    ("bass as in Bach, %", ("accuracy", "bass", "value"), ".0f"),
+    ("nats", ("likelihood", "value"), ".3f"),
+    ("of", ("likelihood", "of"), ""),
+    ("grade", ("harmonization", "grade", "median"), ".1f"),
+    ("pairs, %", ("harmonization", "bach_outgrades", "value"), ".0f"),
+    ("fifths", ("harmonization", "rules", "parallel_fifths", "value"), ".1f"),
+    ("octaves", ("harmonization", "rules", "parallel_octaves", "value"), ".1f"),
+    ("A, %", ("harmonization", "accuracy", "alto", "value"), ".0f"),
+    ("T, %", ("harmonization", "accuracy", "tenor", "value"), ".0f"),
+    ("B, %", ("harmonization", "accuracy", "bass", "value"), ".0f"),
+    ("s", ("seconds_a_tune",), ".1f"),
 )
+WHAT_HEADS = ("", "sees", "can", "parameters", "min")
+FIGURE_HEADS = ("", *(head for head, _, _ in _FIGURES))
 
 
 def family_facts(found: FoundCheckpoint, tasks: Sequence[str]) -> dict[str, Any]:
-    """Return what is known of a model before it is run, for JSON.
-
-    Args:
-        found: Its checkpoint.
-        tasks: What its generator can do.
-    """
-    minutes = found.meta.get("training", {}).get("minutes")
+    """Return what is known of a model before it is run, for JSON; `tasks` are those of its generator."""
     return {
         "objective": found.objective,
         "sees": SIGHT.get(found.objective, found.objective),
         "num_parameters": num_parameters(found),
-        "training_minutes": minutes,
+        "training_minutes": found.meta.get("training", {}).get("minutes"),
         "tasks": list(tasks),
     }
 
@@ -58,28 +57,28 @@ def num_parameters(found: FoundCheckpoint) -> int:
         return sum(math.prod(tensors.get_slice(name).get_shape()) for name in names)
 
 
-def family_rows(models: Mapping[str, Mapping[str, Any]], num_sopranos: int) -> list[list[str]]:
-    """Return the rows of a table with a column for each model; a dash where a figure is not defined or not known.
+def what_rows(models: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+    """Return a row for each model with the facts of `family_facts`, below `WHAT_HEADS`."""
+    return [
+        [
+            name,
+            facts["sees"],
+            ", ".join(facts["tasks"]),
+            f"{facts['num_parameters'] / 1e6:.2f} M",
+            _text(facts["training_minutes"], ".0f"),
+        ]
+        for name, facts in models.items()
+    ]
+
+
+def figure_rows(models: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+    """Return a row of figures for each model, below `FIGURE_HEADS`; a dash where one is not defined.
 
     Args:
-        models: Facts of each model: those of `family_facts`, and where they are defined its `likelihood`, with `unit`,
-            and its `harmonization` with `writing_seconds`.
-        num_sopranos: Sopranos that were harmonized.
+        models: Facts of each model, where they are defined with its `likelihood`, its `harmonization` and its
+            `seconds_a_tune`.
     """
-    columns = list(models.values())
-    rows = [
-        ["sees", *(model["sees"] for model in columns)],
-        ["parameters", *(f"{model['num_parameters'] / 1e6:.2f} M" for model in columns)],
-        ["training, min", *(_text(model["training_minutes"], ".0f") for model in columns)],
-        ["nats per voice-16th", *(_text(_at(model, ("likelihood", "value")), ".3f") for model in columns)],
-        ["... of", *(str(_at(model, ("likelihood", "of")) or "-") for model in columns)],
-    ]
-    for label, path, form in _FIGURES:
-        rows.append([label, *(_text(_at(model, ("harmonization", *path)), form) for model in columns)])
-    seconds = (_at(model, ("harmonization", "writing_seconds")) for model in columns)
-    rows.append(["s a tune", *(_text(None if value is None else value / num_sopranos, ".1f") for value in seconds)])
-    rows.append(["can", *(", ".join(model["tasks"]) for model in columns)])
-    return rows
+    return [[name, *(_text(_at(facts, path), form) for _, path, form in _FIGURES)] for name, facts in models.items()]
 
 
 def _at(facts: Any, path: Sequence[str]) -> Any:
@@ -89,5 +88,5 @@ def _at(facts: Any, path: Sequence[str]) -> Any:
     return facts
 
 
-def _text(value: float | None, form: str) -> str:
+def _text(value: Any, form: str) -> str:
     return "-" if value is None else format(value, form)
