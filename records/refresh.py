@@ -13,6 +13,7 @@ any list of rows (`<!--rows FILE TITLE=KEY:FORMAT|...-->`, a column for each tit
 
 Sentences quote figures as plain text. Such a page lists them in a comment at its end, `<!--figures`, with one
 `TEXT FILE KEY FORMAT` a line. Sentences are never rewritten: a figure that its record no longer gives is reported.
+TEXT may group digits with spaces, as Spanish does.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ def stale_figures(text: str) -> Iterator[str]:
     for block in QUOTED.finditer(text):
         for line in block[1].split("\n"):
             quoted, file, key, form = line.rsplit(maxsplit=3)
-            if (recorded := figure(file, key, form)) != quoted:
+            if (recorded := figure(file, key, form)).replace(" ", "") != quoted.replace(" ", ""):
                 yield f"quotes {quoted}, but {file} has {recorded} ({key})"
             if quoted not in prose:
                 yield f"lists {quoted} ({key}), which no sentence quotes"

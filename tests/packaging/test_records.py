@@ -29,6 +29,9 @@ def test_a_stale_figure_is_found(repo_root: Path, monkeypatch: pytest.MonkeyPatc
     assert list(refresh.stale_figures(text.format(value, value))) == []
     (wrong,) = refresh.stale_figures(text.format("9.999", "9.999"))
     assert wrong.startswith(f"quotes 9.999, but {name} has {value}")
+    grouped = "<!--figures\n{} 2026-11-24_gan/metrics.json data.notes d\n-->"
+    assert list(refresh.stale_figures(f"10\u00a0550 notas\n{grouped.format('10 550')}")) == []  # as in Spanish
+    assert len(list(refresh.stale_figures(f"10\u00a0551 notas\n{grouped.format('10 551')}"))) == 1
     (unquoted,) = refresh.stale_figures(text.format("some", value))
     assert unquoted.startswith(f"lists {value}")
 
