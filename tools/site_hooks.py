@@ -94,7 +94,7 @@ def _spaced(lines: list[str]) -> Iterator[str]:
 
 
 def commands_page() -> str:
-    """Return the page of all commands: purpose, usage, options."""
+    """Return the page of all commands: purpose, usage, options, examples."""
     import typer
 
     from descant_modeling.cli.main import app
@@ -119,7 +119,9 @@ def _command_section(name: str, command: Any) -> str:
     rows = [f"| `{option}` | {_cell(text)} |" for option, text in filter(None, records)]
     usage = " ".join([name, *(piece for p in command.params for piece in p.get_usage_pieces(context)), "[OPTIONS]"])
     table = ["| | |", "|---|---|", *rows]
-    return "\n".join([f"## {name}", "", command.help, "", "```text", usage, "```", "", *table, ""])
+    lines = [f"## {name}", "", command.help, "", "```text", usage, "```", "", *table, ""]
+    _, _, examples = (command.epilog or "").partition("Examples:\n")
+    return "\n".join([*lines, "```bash", examples, "```", ""] if examples else lines)
 
 
 def _cell(text: str) -> str:

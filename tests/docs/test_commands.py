@@ -21,6 +21,7 @@ from descant_modeling.cli.examples import EXAMPLES
 from descant_modeling.cli.main import app
 from descant_modeling.common.config import build_config, load_values
 from descant_modeling.objectives import objective_of
+from descant_tokenizers.cli.examples import EXAMPLES as DATA_EXAMPLES
 from descant_tokenizers.scores import read_score
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -202,7 +203,7 @@ def test_commands_of_a_script_exist(script: Path) -> None:
         check(command)
 
 
-@pytest.mark.parametrize("line", [line for lines in EXAMPLES.values() for line in lines])
+@pytest.mark.parametrize("line", [line for lines in (EXAMPLES | DATA_EXAMPLES).values() for line in lines])
 def test_examples_of_the_help_exist(line: str) -> None:
     check(Shown(line, True))
 

@@ -97,6 +97,7 @@ def test_every_command_has_its_section(site: Path) -> None:
         assert f">{name}<" in text
     assert "--num-samples &lt;int&gt;" in text
     assert "Number of samples.  [default: 1]" in text
+    assert "descant dataset build my-midis" in re.sub(r"<[^>]*>", "", text)
 
 
 def test_docstrings_are_there(site: Path) -> None:

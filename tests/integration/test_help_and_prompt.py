@@ -9,7 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from prompts import melody, scale
+
+from descant_modeling.cli.examples import EXAMPLES
+from descant_modeling.cli.main import app
 
 
 @pytest.mark.parametrize("command", [(), ("generate",), ("check",), ("dataset",), ("tokenizer", "inspect")])
@@ -54,6 +58,22 @@ def test_commands_are_grouped_and_have_examples(descant: Callable[..., Any]) -> 
     )
     assert sorted(words, key=help_text.index) == list(words)
     assert "descant check chorale.mid --repair" in " ".join(descant("check", "--help").out.split())
+
+
+@pytest.mark.parametrize("group", ["dataset", "tokenizer", "evaluate"])
+def test_commands_for_research_have_headings_and_examples(group: str) -> None:
+    for name, command in typer.main.get_command(app).commands[group].commands.items():  # type: ignore[attr-defined]
+        options = [option for option in command.params if option.param_type_name == "option" and option.name != "help"]
+        assert all(option.rich_help_panel for option in options), name
+        _, examples = command.epilog.split("Examples:\n")
+        lines = examples.split("\n")
+        assert 2 <= len(lines) <= 3, name
+        assert all(line.startswith(f"descant {group} {name} ") and len(line) < 79 for line in lines), name
+
+
+def test_examples_are_shown_line_by_line(descant: Callable[..., Any]) -> None:
+    lines = [line.strip() for line in descant("evaluate", "likelihood", "-h").out.split("\n")]
+    assert all(example in lines for example in EXAMPLES["evaluate likelihood"])
 
 
 def test_scripts_have_h_too(repo_root: Path) -> None:

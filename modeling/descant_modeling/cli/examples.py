@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from descant_tokenizers.cli import examples as data_examples
+
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "generate": (
         "descant generate melody.mid --seed 1",
@@ -28,10 +30,45 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "push": ("descant push runs/chorales user/name --private",),
     "export": ("descant export chorales --onnx chorales.onnx",),
+    "evaluate likelihood": (
+        "descant evaluate likelihood --limit 5",
+        "descant evaluate likelihood --task harmonize --limit 5",
+        "descant evaluate likelihood --model runs/mine --corpus data/mine --json",
+    ),
+    "evaluate chorales": (
+        "descant evaluate chorales out",
+        "descant evaluate chorales harmony.mid exercise.musicxml",
+        "descant evaluate chorales chorales:valid --json",
+    ),
+    "evaluate harmonization": (
+        "descant evaluate harmonization --limit 5",
+        "descant evaluate harmonization --model gan --model chorales --out harmonies",
+        "descant evaluate harmonization --no-fermatas --temperature 0.9 --json",
+    ),
+    "evaluate families": (
+        "descant evaluate families --limit 5",
+        "descant evaluate families --model chorales --model gan --limit 5",
+    ),
+    "evaluate tunes": (
+        "descant evaluate tunes tests/data/tunes --limit 5",
+        "descant evaluate tunes tests/data/tunes --num-draws 2 --out tunes",
+    ),
+    "evaluate memorization": (
+        "descant evaluate memorization --limit 5",
+        "descant evaluate memorization --model nearest",
+        "descant evaluate memorization --samples harmonies/chorales",
+    ),
+    "evaluate style": (
+        "descant evaluate style --model style-free --limit 2",
+        "descant evaluate style --model runs/mine --json",
+    ),
+    "evaluate report": (
+        "descant evaluate report --limit 5",
+        "descant evaluate report --models runs/mine chorales baseline --out report.html",
+    ),
 }
 
 
 def examples_of(command: str) -> str | None:
-    """Return the end of a command's help; typer keeps the lines of a paragraph that begins with a backspace."""
-    lines = EXAMPLES.get(command, ())
-    return "\n".join(["\b", "Examples:", *lines]) if lines else None
+    """Return the end of a command's help."""
+    return data_examples.examples_of(command, EXAMPLES)

@@ -45,11 +45,20 @@ AllowLeaps = Annotated[
     ),
 ]
 AllowUnresolved = Annotated[
-    bool, typer.Option("--allow-unresolved", help="Allow sevenths that do not resolve, and chords without a third.")
+    bool,
+    typer.Option(
+        "--allow-unresolved",
+        help="Allow sevenths that do not resolve, and chords without a third.",
+        rich_help_panel="Sampling",
+    ),
 ]
 AllowRests = Annotated[
     bool,
-    typer.Option("--allow-rests", help="Allow new voices to rest under the melody, and to move where phrases end."),
+    typer.Option(
+        "--allow-rests",
+        help="Allow new voices to rest under the melody, and to move where phrases end.",
+        rich_help_panel="Sampling",
+    ),
 ]
 BestOf = Annotated[
     int | None,
@@ -80,8 +89,8 @@ Engine = Annotated[
         rich_help_panel="Run",
     ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Print neither progress nor remarks.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one line of JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print neither progress nor remarks.", rich_help_panel="Run")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one line of JSON.", rich_help_panel="Run")]
 
 PromptFile = Annotated[
     Path | None, typer.Argument(metavar="[PROMPT]", help="Your tune, as --prompt gives it.", show_default=False)

@@ -10,30 +10,43 @@ from typing import Annotated, Any
 
 import typer
 
+from descant_tokenizers.cli.options import (
+    FILES,
+    MUSIC,
+    OWN_FILES,
+    RUN,
+    TOKENIZER,
+    JsonOption,
+    ModelOption,
+    NoRepeatsOption,
+    PresetOption,
+)
 from descant_tokenizers.common.files import check_output
 
-NoRepeatsOption = Annotated[
-    bool, typer.Option("--no-repeats", help="Read notation files as they are written, without repeats and jumps.")
-]
-PresetOption = Annotated[
-    str, typer.Option("--preset", "--tokenizer", help="Tokenizer preset, folder of a trained tokenizer, or Hub id.")
-]
 DEFAULT_LIMIT = 500
 
 
 def compare_command(
     source: Annotated[list[str], typer.Argument(help="A corpus, a built dataset, a folder of scores, or files.")],
     schemes: Annotated[
-        str | None, typer.Option(help="Comma-separated names or folders; default: all that fit the music.")
+        str | None,
+        typer.Option(
+            help="Comma-separated names or folders; default: all that fit the music.", rich_help_panel=TOKENIZER
+        ),
     ] = None,
     limit: Annotated[
-        int, typer.Option(help="Most pieces to take, drawn at random with --seed; 0 for all.")
+        int,
+        typer.Option(help="Most pieces to take, drawn at random with --seed; 0 for all.", rich_help_panel=MUSIC),
     ] = DEFAULT_LIMIT,
-    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
-    plot: Annotated[Path | None, typer.Option(help="Draw the table to this PNG file.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing --plot file.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print only the table, and no progress.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything as one line of JSON instead.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the draw.", rich_help_panel=MUSIC)] = 0,
+    plot: Annotated[Path | None, typer.Option(help="Draw the table to this PNG file.", rich_help_panel=FILES)] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace an existing --plot file.", rich_help_panel=FILES)
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Print only the table, and no progress.", rich_help_panel=RUN)
+    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Compare tokenization schemes on music: length, vocabulary, round-trip fidelity, and speed."""
     check_output(plot, "--plot", (".png",), force=force)
@@ -72,21 +85,32 @@ def compare_command(
 def inspect_command(
     file: Annotated[Path, typer.Argument(help="A score: MIDI, MusicXML, ABC or Humdrum.")],
     preset: PresetOption = "satb",
-    model: Annotated[
-        str | None, typer.Option(help="Checkpoint folder or Hub id, to use its tokenizer instead.")
+    model: ModelOption = None,
+    track: Annotated[
+        str | None,
+        typer.Option(help="Use only this track: its number from 1, or its name.", rich_help_panel=OWN_FILES),
     ] = None,
-    track: Annotated[str | None, typer.Option(help="Use only this track: its number from 1, or its name.")] = None,
     tune: Annotated[
         int | None,
-        typer.Option(help="Tune of an ABC file that holds several: the number in its X: field, or its place."),
+        typer.Option(
+            help="Tune of an ABC file that holds several: the number in its X: field, or its place.",
+            rich_help_panel=OWN_FILES,
+        ),
     ] = None,
     no_repeats: NoRepeatsOption = False,
     scheme: Annotated[
         str | None,
-        typer.Option(help="Use a scheme instead (tsd, octuple, ...; see `compare`), or a tokenizer's folder."),
+        typer.Option(
+            help="Use a scheme instead (tsd, octuple, ...; see `compare`), or a tokenizer's folder.",
+            rich_help_panel=TOKENIZER,
+        ),
     ] = None,
-    html: Annotated[Path | None, typer.Option(help="Write a page to open in a browser instead.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing --html file.")] = False,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page to open in a browser instead.", rich_help_panel=FILES)
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace an existing --html file.", rich_help_panel=FILES)
+    ] = False,
 ) -> None:
     """Print the tokens of a score bar by bar, coloured by type."""
     check_output(html, "--html", (".html", ".htm"), force=force)

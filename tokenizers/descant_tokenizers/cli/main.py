@@ -19,7 +19,28 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.exceptions import TyperException
 
-from descant_tokenizers.cli.compare import NoRepeatsOption, PresetOption, compare_command, inspect_command, listing
+from descant_tokenizers.cli.compare import compare_command, inspect_command, listing
+from descant_tokenizers.cli.examples import examples_of
+from descant_tokenizers.cli.options import (
+    FILES,
+    MACHINES,
+    OWN_FILES,
+    RUN,
+    TOKENIZER,
+    FormatOption,
+    JsonOption,
+    ModelOption,
+    NoRepeatsOption,
+    NoSummaryOption,
+    NumProcOption,
+    PresetOption,
+    PrivateOption,
+    QuietOption,
+    ReplaceOption,
+    RepoArgument,
+    SourceArgument,
+    UpdateOption,
+)
 from descant_tokenizers.cli.train import train_tokenizer_command
 from descant_tokenizers.cli.usage import usage_sentence
 from descant_tokenizers.common.errors import InputError, missing_extra, printable
@@ -44,16 +65,6 @@ DISK_REMEDIES = {
 }
 """Errors of a disk that can occur wherever something is written, and what to do."""
 
-SourceArgument = Annotated[str, typer.Argument(help="Name of a corpus, folder of a dataset, or folder of score files.")]
-ModelOption = Annotated[str | None, typer.Option(help="Checkpoint folder or Hub id; its tokenizer is used instead.")]
-NumProcOption = Annotated[int | None, typer.Option(help="Worker processes; default: one per core.")]
-FormatOption = Annotated[Literal["arrow", "parquet"], typer.Option("--format", help="Format on disk.")]
-ReplaceOption = Annotated[bool, typer.Option("--force", help="Replace the dataset at --out.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", help="Print neither progress nor summary.")]
-RepoArgument = Annotated[str, typer.Argument(help="Hub id: user/name.")]
-PrivateOption = Annotated[bool, typer.Option("--private", help="Make a new repository private.")]
-UpdateOption = Annotated[bool, typer.Option("--update", help="Add a new version to an existing repository.")]
-
 dataset_app = typer.Typer(
     name="dataset",
     help="Build and inspect corpora as Hugging Face datasets.",
@@ -77,7 +88,7 @@ def _given(context: typer.Context, *options: str) -> list[str]:
     return [option for option, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
 
 
-@dataset_app.command("build")
+@dataset_app.command("build", epilog=examples_of("dataset build"))
 def build_command(
     context: typer.Context,
     source: Annotated[
@@ -87,37 +98,43 @@ def build_command(
             "chorales-rolls-64, melody-bars), or a folder of score files."
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder to write the dataset to.")],
-    num_proc: NumProcOption = None,
+    out: Annotated[Path, typer.Option(help="Folder to write the dataset to.", rich_help_panel=FILES)],
     file_format: FormatOption = "arrow",
     parts: Annotated[
         Literal["auto", "all"],
-        typer.Option(help="Of your own files: the four voices where there are four, or every track of every file."),
+        typer.Option(
+            help="The four voices where a file has them, or every track of every file.", rich_help_panel=OWN_FILES
+        ),
     ] = "auto",
-    licence: Annotated[str | None, typer.Option(help="Licence of your own files (column `licence`).")] = None,
+    licence: Annotated[
+        str | None, typer.Option(help="Their licence, for the column `licence`.", rich_help_panel=OWN_FILES)
+    ] = None,
     no_repeats: NoRepeatsOption = False,
     engine: Annotated[
         Literal["plain", "datatrove"],
-        typer.Option(help="Backend: worker processes on this machine, or datatrove's tasks (extra `scale`)."),
+        typer.Option(
+            help="Worker processes on this machine, or datatrove's tasks (extra `scale`).", rich_help_panel=MACHINES
+        ),
     ] = "plain",
     executor: Annotated[
         Literal["local", "slurm", "ray"],
-        typer.Option(help="Executor of datatrove's tasks.", rich_help_panel="datatrove"),
+        typer.Option(help="Executor of datatrove's tasks.", rich_help_panel=MACHINES),
     ] = "local",
     tasks: Annotated[
-        int | None, typer.Option(help="Number of tasks; default: one per 1,000 files.", rich_help_panel="datatrove")
+        int | None, typer.Option(help="Number of tasks; default: one per 1,000 files.", rich_help_panel=MACHINES)
     ] = None,
     work: Annotated[
         Path | None,
-        typer.Option(help="Folder shared by the tasks; default: beside --out.", rich_help_panel="datatrove"),
+        typer.Option(help="Folder shared by the tasks; default: beside --out.", rich_help_panel=MACHINES),
     ] = None,
-    partition: Annotated[str | None, typer.Option(help="Slurm partition.", rich_help_panel="datatrove")] = None,
+    partition: Annotated[str | None, typer.Option(help="Slurm partition.", rich_help_panel=MACHINES)] = None,
     job_time: Annotated[
-        str | None, typer.Option(help="Time limit of a Slurm job; default: 04:00:00.", rich_help_panel="datatrove")
+        str | None, typer.Option(help="Time limit of a Slurm job; default: 04:00:00.", rich_help_panel=MACHINES)
     ] = None,
+    num_proc: NumProcOption = None,
     force: ReplaceOption = False,
     quiet: QuietOption = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as one line of JSON instead.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Build a corpus as a Hugging Face dataset: one row per piece, the music as MIDI bytes."""
     from descant_tokenizers.corpora import build_dataset
@@ -150,18 +167,26 @@ def build_command(
         typer.echo(summary(report, out, time.monotonic() - start))
 
 
-@dataset_app.command("stats")
+@dataset_app.command("stats", epilog=examples_of("dataset stats"))
 def stats_command(
     source: SourceArgument,
     preset: Annotated[
         str | None,
-        typer.Option("--preset", "--tokenizer", help="Preset or folder of a tokenizer; default: satb or gm, as fits."),
+        typer.Option(
+            "--preset",
+            "--tokenizer",
+            help="Preset or folder of a tokenizer; default: satb or gm, as fits.",
+            rich_help_panel=TOKENIZER,
+        ),
     ] = None,
-    plot: Annotated[Path | None, typer.Option(help="Also draw it to this image file (.png, .svg, .pdf).")] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Also draw it to this image file (.png, .svg, .pdf).", rich_help_panel=FILES),
+    ] = None,
     num_proc: NumProcOption = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the file at --plot.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print no progress.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything as one line of JSON instead.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file at --plot.", rich_help_panel=FILES)] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print no progress.", rich_help_panel=RUN)] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show statistics of a corpus by split: pieces, notes, ranges, keys, meters, lengths, tokens and licences."""
     check_output(plot, "--plot", (".png", ".svg", ".pdf"), force=force)
@@ -183,10 +208,10 @@ def stats_command(
             typer.echo(f"Wrote {plot}")
 
 
-@dataset_app.command("tokenize")
+@dataset_app.command("tokenize", epilog=examples_of("dataset tokenize"))
 def tokenize_command(
     source: SourceArgument,
-    out: Annotated[Path, typer.Option(help="Folder to write the tokenized dataset to.")],
+    out: Annotated[Path, typer.Option(help="Folder to write the tokenized dataset to.", rich_help_panel=FILES)],
     preset: PresetOption = "satb",
     model: ModelOption = None,
     num_proc: NumProcOption = None,
@@ -226,13 +251,13 @@ def tokenize_command(
             typer.echo(f"  {piece}: {reason}")
 
 
-@dataset_app.command("push")
+@dataset_app.command("push", epilog=examples_of("dataset push"))
 def push_dataset_command(
     folder: Annotated[Path, typer.Argument(help="Folder of a built dataset.")],
     repo_id: RepoArgument,
     private: PrivateOption = False,
     update: UpdateOption = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print no summary.")] = False,
+    quiet: NoSummaryOption = False,
 ) -> None:
     """Push a dataset to the Hugging Face Hub, as Parquet with a card."""
     from descant_tokenizers.corpora.store import push_dataset
@@ -240,13 +265,13 @@ def push_dataset_command(
     _report_push(push_dataset(folder, repo_id, private=private, update=update), quiet)
 
 
-@tokenizer_app.command("push")
+@tokenizer_app.command("push", epilog=examples_of("tokenizer push"))
 def push_tokenizer_command(
     folder: Annotated[Path, typer.Argument(help="Folder with a tokenizer.json of miditok.")],
     repo_id: RepoArgument,
     private: PrivateOption = False,
     update: UpdateOption = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print no summary.")] = False,
+    quiet: NoSummaryOption = False,
 ) -> None:
     """Push a tokenizer to the Hugging Face Hub."""
     from descant_tokenizers.tokens.presets import push_tokenizer
@@ -259,9 +284,9 @@ def _report_push(pushed: Pushed, quiet: bool) -> None:
         typer.echo(f"{pushed.url} has {len(pushed.files)} files, revision {pushed.revision}")
 
 
-tokenizer_app.command("inspect")(inspect_command)
-tokenizer_app.command("compare")(compare_command)
-tokenizer_app.command("train")(train_tokenizer_command)
+tokenizer_app.command("inspect", epilog=examples_of("tokenizer inspect"))(inspect_command)
+tokenizer_app.command("compare", epilog=examples_of("tokenizer compare"))(compare_command)
+tokenizer_app.command("train", epilog=examples_of("tokenizer train"))(train_tokenizer_command)
 
 
 def summary(report: BuildReport, out: Path, seconds: float) -> str:

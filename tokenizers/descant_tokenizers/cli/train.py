@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from descant_tokenizers.cli.options import FILES, TOKENIZER, JsonOption, NumProcOption, QuietOption
+
 if TYPE_CHECKING:
     from descant_tokenizers.tokens.dataset import StoredPieces
     from descant_tokenizers.tokens.vocabulary import Vocabulary
@@ -25,14 +27,19 @@ MEASURED_PIECES = 2000  # of a larger split, a sample is measured
 
 def train_tokenizer_command(
     source: Annotated[str, typer.Argument(metavar="CORPUS", help="A corpus (chorales), or a folder of music.")],
-    vocab_size: Annotated[int, typer.Option(help="Size of the vocabulary, including the tokens of the preset.")],
-    out: Annotated[Path, typer.Option(help="Folder to write the tokenizer to.")],
-    preset: Annotated[str, typer.Option(help="Tokenizer preset to start from.")] = "satb",
-    model: Annotated[Literal["BPE", "Unigram"], typer.Option(help="Algorithm.")] = "BPE",
-    num_proc: Annotated[int | None, typer.Option(help="Worker processes; default: one per core.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the tokenizer at --out.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print neither progress nor summary.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON instead of the summary.")] = False,
+    vocab_size: Annotated[
+        int,
+        typer.Option(help="Size of the vocabulary, including the tokens of the preset.", rich_help_panel=TOKENIZER),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder to write the tokenizer to.", rich_help_panel=FILES)],
+    preset: Annotated[str, typer.Option(help="Tokenizer preset to start from.", rich_help_panel=TOKENIZER)] = "satb",
+    model: Annotated[Literal["BPE", "Unigram"], typer.Option(help="Algorithm.", rich_help_panel=TOKENIZER)] = "BPE",
+    num_proc: NumProcOption = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace the tokenizer at --out.", rich_help_panel=FILES)
+    ] = False,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Train merged tokens (BPE, Unigram) on the train split of a corpus."""
     from descant_tokenizers.corpora.store import check_out, fresh_folder

@@ -11,6 +11,7 @@ from descant_modeling.cli.evaluate.likelihood import likelihood_command, style_c
 from descant_modeling.cli.evaluate.memorization import memorization_command
 from descant_modeling.cli.evaluate.report import report_command
 from descant_modeling.cli.evaluate.tunes import tunes_command
+from descant_modeling.cli.examples import examples_of
 
 evaluate_app = typer.Typer(
     name="evaluate",
@@ -18,11 +19,14 @@ evaluate_app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-evaluate_app.command("likelihood")(likelihood_command)
-evaluate_app.command("chorales")(chorales_command)
-evaluate_app.command("harmonization")(harmonization_command)
-evaluate_app.command("families")(families_command)
-evaluate_app.command("tunes")(tunes_command)
-evaluate_app.command("memorization")(memorization_command)
-evaluate_app.command("style")(style_command)
-evaluate_app.command("report")(report_command)
+for _name, _command in {
+    "likelihood": likelihood_command,
+    "chorales": chorales_command,
+    "harmonization": harmonization_command,
+    "families": families_command,
+    "tunes": tunes_command,
+    "memorization": memorization_command,
+    "style": style_command,
+    "report": report_command,
+}.items():
+    evaluate_app.command(_name, epilog=examples_of(f"evaluate {_name}"))(_command)

@@ -40,24 +40,36 @@ if TYPE_CHECKING:
 
     from descant_modeling.evaluation.harmonizers import Harmonizer
 
-Corpus = Annotated[str, typer.Option(help="Corpus name, or folder of a built dataset.")]
-Split = Annotated[str, typer.Option(help="Split to measure on; test is for releases only.")]
-Reference = Annotated[str, typer.Option(help="Corpus and split to compare with.")]
-Limit = Annotated[int | None, typer.Option(help="Use only the first pieces.")]
+# Headings of the help; those of `descant generate` are the others.
+MUSIC, MODELS = "Music", "Models"
+
+Corpus = Annotated[str, typer.Option(help="Corpus name, or folder of a built dataset.", rich_help_panel=MUSIC)]
+Split = Annotated[str, typer.Option(help="Split to measure on; test is for releases only.", rich_help_panel=MUSIC)]
+Reference = Annotated[str, typer.Option(help="Corpus and split to compare with.", rich_help_panel=MUSIC)]
+Limit = Annotated[int | None, typer.Option(help="Use only the first pieces.", rich_help_panel=MUSIC)]
 Models = Annotated[
     list[str] | None,
     typer.Option(
         "--model",
         help="Embedded model, folder, Hub id, nearest, markov, or baseline for these two; repeat it for more.",
+        rich_help_panel=MODELS,
     ),
 ]
 HarmoniesFolder = Annotated[
-    Path | None, typer.Option("--out", help="New folder for the MIDI files, one subfolder per model.")
+    Path | None,
+    typer.Option("--out", help="New folder for the MIDI files, one subfolder per model.", rich_help_panel="Files"),
 ]
-Fermatas = Annotated[bool, typer.Option("--fermatas/--no-fermatas", help="Tell the model where phrases end, or not.")]
-NumDraws = Annotated[int, typer.Option(help="Number of harmonies of each melody.")]
-DrawSeed = Annotated[int, typer.Option("--seed", help="Same seed, same music; each further draw adds 1.")]
-Seed = Annotated[int, typer.Option(help="Same seed, same music.")]
+Fermatas = Annotated[
+    bool,
+    typer.Option(
+        "--fermatas/--no-fermatas", help="Tell the model where phrases end, or not.", rich_help_panel="Harmony"
+    ),
+]
+NumDraws = Annotated[int, typer.Option(help="Number of harmonies of each melody.", rich_help_panel="Sampling")]
+DrawSeed = Annotated[
+    int, typer.Option("--seed", help="Same seed, same music; each further draw adds 1.", rich_help_panel="Sampling")
+]
+Seed = Annotated[int, typer.Option(help="Same seed, same music.", rich_help_panel="Sampling")]
 
 DrawT = TypeVar("DrawT")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from descant_modeling.cli.evaluate.common import Corpus, Limit, Output, Reference, Split, table
+from descant_modeling.cli.evaluate.common import MODELS, Corpus, Limit, Output, Reference, Split, table
 from descant_modeling.cli.options import AsJson, Device, Quiet
 from descant_modeling.decoding.config import GenerationConfig, check_range
 
@@ -19,13 +19,18 @@ if TYPE_CHECKING:
 
 def families_command(
     models: Annotated[
-        list[str] | None, typer.Option("--model", help="A model; repeat for several. Default: all embedded ones.")
+        list[str] | None,
+        typer.Option(
+            "--model", help="A model; repeat for several. Default: all embedded ones.", rich_help_panel=MODELS
+        ),
     ] = None,
     corpus: Corpus = "chorales",
     split: Split = "valid",
     reference: Reference = "chorales:train",
     limit: Limit = None,
-    steps: Annotated[int | None, typer.Option(help="Gibbs steps of a CNN (default 32).")] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Gibbs steps of a CNN (default 32).", rich_help_panel="Sampling")
+    ] = None,
     device: Device = None,
     quiet: Quiet = False,
     as_json: AsJson = False,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from descant_modeling.cli.evaluate.common import Corpus, Limit, Output, Split, table
+from descant_modeling.cli.evaluate.common import MODELS, MUSIC, Corpus, Limit, Output, Split, table
 from descant_modeling.cli.options import AsJson, Device, Quiet
 from descant_modeling.common import EMBEDDED_DEFAULT
 from descant_modeling.decoding.config import check_range
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 #: Objectives whose models score what sounds at every 16th.
 GRID_OBJECTIVES = ("grid", "rnn", "cnn")
 
-_Model = Annotated[str, typer.Option(help="Embedded model, checkpoint or run folder, or Hub id.")]
+_Model = Annotated[
+    str, typer.Option(help="Embedded model, checkpoint or run folder, or Hub id.", rich_help_panel=MODELS)
+]
 
 
 def likelihood_command(
@@ -36,15 +38,20 @@ def likelihood_command(
     corpus: Corpus = "chorales",
     split: Split = "valid",
     grid_json: Annotated[
-        Path | None, typer.Option(help="Score a split of this grid file instead of a corpus (grid models).")
+        Path | None,
+        typer.Option(help="Score a split of this grid file instead of a corpus (grid models).", rich_help_panel=MUSIC),
     ] = None,
     limit: Limit = None,
     task: Annotated[
-        Literal["continue", "harmonize"], typer.Option(help="Score all voices, or the lower ones given the soprano.")
+        Literal["continue", "harmonize"],
+        typer.Option(help="Score all voices, or the lower ones given the soprano.", rich_help_panel=MUSIC),
     ] = "continue",
     order: Annotated[
         Literal["orderless", "chronological"],
-        typer.Option(help="For cnn: a bound over all orders of the cells, or from left to right (minutes a piece)."),
+        typer.Option(
+            help="For cnn: a bound over all orders of the cells, or from left to right (minutes a piece).",
+            rich_help_panel=MODELS,
+        ),
     ] = "orderless",
     device: Device = None,
     quiet: Quiet = False,
@@ -147,7 +154,9 @@ def _summary(facts: dict[str, Any], unit: Unit, noun: str) -> str:
 def style_command(
     model: _Model,
     split: Split = "valid",
-    limit: Annotated[int | None, typer.Option(help="Use only the first pieces of each style.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Use only the first pieces of each style.", rich_help_panel=MUSIC)
+    ] = None,
     device: Device = None,
     quiet: Quiet = False,
     as_json: AsJson = False,

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from descant_modeling.cli.evaluate.common import Corpus, Limit, Output, Seed, Split, load_harmonizer, table
+from descant_modeling.cli.evaluate.common import (
+    MODELS,
+    MUSIC,
+    Corpus,
+    Limit,
+    Output,
+    Seed,
+    Split,
+    load_harmonizer,
+    table,
+)
 from descant_modeling.cli.options import AsJson, Device, Engine, Quiet
 from descant_modeling.common import EMBEDDED_DEFAULT
 from descant_modeling.decoding.config import check_range
@@ -23,16 +33,21 @@ if TYPE_CHECKING:
 
 
 def memorization_command(
-    model: Annotated[str, typer.Option(help="Embedded model, folder, Hub id, nearest or markov.")] = EMBEDDED_DEFAULT,
+    model: Annotated[
+        str, typer.Option(help="Embedded model, folder, Hub id, nearest or markov.", rich_help_panel=MODELS)
+    ] = EMBEDDED_DEFAULT,
     corpus: Corpus = "chorales",
     split: Split = "valid",
     train: Annotated[
-        str, typer.Option(help="Splits that the model was trained on, separated by commas.")
+        str, typer.Option(help="Splits that the model was trained on, separated by commas.", rich_help_panel=MUSIC)
     ] = "chorales:train,chorales:extra",
     task: Annotated[
-        Literal["harmonize", "continue"], typer.Option(help="Harmonize the sopranos, or continue the first two bars.")
+        Literal["harmonize", "continue"],
+        typer.Option(help="Harmonize the sopranos, or continue the first two bars.", rich_help_panel=MUSIC),
     ] = "harmonize",
-    samples: Annotated[Path | None, typer.Option(help="Measure the harmonies in this folder, not new ones.")] = None,
+    samples: Annotated[
+        Path | None, typer.Option(help="Measure the harmonies in this folder, not new ones.", rich_help_panel=MUSIC)
+    ] = None,
     limit: Limit = None,
     seed: Seed = 0,
     device: Device = None,

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from descant_modeling.cli.evaluate.common import Corpus, Limit, Output, Reference, Seed, Split, load_harmonizer
+from descant_modeling.cli.evaluate.common import (
+    MODELS,
+    MUSIC,
+    Corpus,
+    Limit,
+    Output,
+    Reference,
+    Seed,
+    Split,
+    load_harmonizer,
+)
 from descant_modeling.cli.options import Device, Engine, Quiet
 from descant_modeling.common import EMBEDDED_DEFAULT
 from descant_modeling.decoding.config import check_range
@@ -21,20 +31,25 @@ if TYPE_CHECKING:
 def report_command(
     more: Annotated[list[str] | None, typer.Argument(help="More models.")] = None,
     models: Annotated[
-        list[str] | None, typer.Option("--models", help="Models, as in harmonization; several, separated by spaces.")
+        list[str] | None,
+        typer.Option(
+            "--models", help="Models, as in harmonization; several, separated by spaces.", rich_help_panel=MODELS
+        ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
+    out: Annotated[Path, typer.Option(help="HTML file to write.", rich_help_panel="Files")] = Path("report.html"),
     corpus: Corpus = "chorales",
     split: Split = "valid",
     reference: Reference = "chorales:train",
     limit: Limit = None,
-    num_shown: Annotated[int, typer.Option("--shown", help="Pieces of each model to show.")] = 3,
+    num_shown: Annotated[int, typer.Option("--shown", help="Pieces of each model to show.", rich_help_panel=MUSIC)] = 3,
     seed: Seed = 0,
     device: Device = None,
     engine: Engine = "auto",
-    force: Annotated[bool, typer.Option("--force", help="Replace the file at --out.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file at --out.", rich_help_panel="Files")] = False,
     quiet: Quiet = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print all figures as one line of JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print all figures as one line of JSON.", rich_help_panel="Run")
+    ] = False,
 ) -> None:
     """Write one self-contained page: likelihood, harmonization compared with Bach, plots and piano rolls."""
     check_range("--limit", limit, 1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from descant_modeling.cli.evaluate.common import DrawOptions, Output, table, with_draw_options, write_harmonies
+from descant_modeling.cli.evaluate.common import MUSIC, DrawOptions, Output, table, with_draw_options, write_harmonies
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,7 +20,11 @@ def tunes_command(
     folder: Annotated[Path, typer.Argument(help="Folder of melodies with an index.yaml: keys, phrase ends.")],
     references: Annotated[
         list[str] | None,
-        typer.Option("--reference", help="Corpus and split to show beside (chorales:train); repeat it for more."),
+        typer.Option(
+            "--reference",
+            help="Corpus and split to show beside (chorales:train); repeat it for more.",
+            rich_help_panel=MUSIC,
+        ),
     ] = None,
 ) -> None:
     """Harmonize tunes that are not chorales; show cadences and rules by kind of meter, beside Bach's chorales."""
