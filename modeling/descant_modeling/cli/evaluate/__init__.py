@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import typer
 
 from descant_modeling.cli.evaluate.chorales import chorales_command
@@ -19,7 +21,7 @@ evaluate_app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for _name, _command in {
+_COMMANDS: dict[str, Callable[..., None]] = {
     "likelihood": likelihood_command,
     "chorales": chorales_command,
     "harmonization": harmonization_command,
@@ -28,5 +30,6 @@ for _name, _command in {
     "memorization": memorization_command,
     "style": style_command,
     "report": report_command,
-}.items():
+}
+for _name, _command in _COMMANDS.items():
     evaluate_app.command(_name, epilog=examples_of(f"evaluate {_name}"))(_command)
