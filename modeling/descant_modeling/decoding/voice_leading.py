@@ -120,7 +120,8 @@ class VoiceLeading:
         rules: The rules; all by default.
         key: The key; without one, no leap counts as augmented.
         outer: Ranks of soprano and bass, for hidden fifths and octaves; None if there are none.
-        phrase_ends: Onsets at which parallels alone are forbidden: a bass that may not take the tonic spoils a cadence.
+        phrase_ends: Onsets of the last chords of phrases. Parallels alone are forbidden there: a bass that may not take
+            the tonic spoils a cadence.
         beats: Onsets of all beats, ascending, for the rules of chords; none if they are not known.
         given: The notes of voices of which all are known beforehand, those to come as well; by voice, ascending.
     """
@@ -310,8 +311,8 @@ def voice_leading_of(template: Template, vocabulary: Vocabulary, rules: LeadingR
         key = key_of_notes((note.pitch, note.duration_ticks) for note in context)
     names = vocabulary.voices
     outer = (names.index(VOICES[0]), names.index(VOICES[-1])) if set(names) == set(VOICES) else None
-    ends = () if known is None else known.phrase_ends or ()
     guide = None if template.span.task is Task.CONTINUE else template.guide
+    ends = () if guide is None else [close.beat_ticks for close in guide.phrase_closes]
     beats = () if guide is None else sorted(guide.beats)
     given = {} if guide is None else guide.given_lines
     return VoiceLeading(vocabulary.num_voices, template.held, rules, key, outer, ends, beats, given)
