@@ -35,7 +35,7 @@ def test_everything_is_named(descant: Callable[..., Any], caches: Path) -> None:
 def test_facts_are_plain_json_and_sizes_are_right(descant: Callable[..., Any], caches: Path) -> None:
     facts = json.loads(descant("doctor", "--json").out)
     assert facts["versions"]["descant"] == __version__
-    assert facts["caches"] == {"pieces": 1_000, "datasets": 0, "tokens": 2_000}
+    assert facts["caches"] == {"pieces": 1_000, "datasets": 0, "tokens": 2_000, "compiled": 0}
     assert facts["devices"]["cpu"]
     assert facts["models"]["chorales"]["bytes"] > 1_000_000
 

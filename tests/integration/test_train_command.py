@@ -335,3 +335,17 @@ def test_a_run_folder_that_exists_gets_a_number_and_everything_is_in_it(descant,
         assert header["padding_share"] < 0.3
     first, second = (losses(run) for run in runs.iterdir())
     assert first == second
+
+
+def test_compiled_graphs_are_kept_in_the_folder_of_all_caches(tmp_path):
+    script = (
+        "from typer.testing import CliRunner\n"
+        "from descant_modeling.cli.main import app\n"
+        "assert CliRunner().invoke(app, ['train', '--config', 'missing.yaml']).exit_code != 0\n"
+        "from torch._inductor.runtime.cache_dir_utils import cache_dir\n"
+        "print(cache_dir())\n"
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "TORCHINDUCTOR_CACHE_DIR"}
+    environment["XDG_CACHE_HOME"] = str(tmp_path)
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(tmp_path / "descant" / "compiled")]

@@ -53,9 +53,12 @@ def train_command(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print neither progress nor summary.")] = False,
 ) -> None:
     """Train a model from a configuration file. The run folder gets its logs and its last and best checkpoints."""
+    from descant_tokenizers.common.hub import check_push
+    from descant_tokenizers.corpora.cache import cache_dir
+
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_dir() / "compiled"))  # read by the imports below
     from descant_modeling.objectives import prepare_run
     from descant_modeling.training.run import RunOptions
-    from descant_tokenizers.common.hub import check_push
 
     if push_to_hub is not None:
         check_push(push_to_hub, update=True)

@@ -25,8 +25,6 @@ from transformers import AttentionInterface, PreTrainedModel
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from descant_tokenizers.corpora.cache import cache_dir
-
 #: Name under which transformers knows the attention in blocks.
 BLOCKWISE = "descant_blockwise"
 #: Queries of a block: 128 to 256 are equally fast for rows of 400 to 1,600 tokens; 64 and 384 are slower.
@@ -211,12 +209,9 @@ class StepModel(nn.Module):
     def compile_blocks(self, num_tokens: int) -> int:
         """Compile the transformer blocks for any number and length of sequences; return the number of graphs.
 
-        Results are kept in the folder of all caches, for later runs.
-
         Args:
             num_tokens: Tokens of a usual batch: how loops are shared out to threads depends on the first sizes seen.
         """
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_dir() / "compiled"))
         for block in self.model.modules():
             if isinstance(block, GradientCheckpointingLayer):
                 if self.model.device.type == "cpu":

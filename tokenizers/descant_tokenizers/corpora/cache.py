@@ -25,7 +25,7 @@ _SCORES = ("scores", "scores/abc", "scores/musicxml")
 PIECE_SOURCES = (*_SCORES, *(f"corpora/{name}.py" for name in ("chorales", "files", "reading", "rows", "splits")))
 ROW_SOURCES = (*_SCORES, "corpora", "corpora/data")
 LIBRARIES = ("music21", "symusic")
-KINDS = ("pieces", "datasets", "tokens")
+KINDS = ("pieces", "datasets", "tokens", "compiled")
 MAX_IDLE_DAYS = 30
 CACHE_REMEDY = "Free some space, or set XDG_CACHE_HOME to another folder."
 
