@@ -3,6 +3,7 @@
     python records/evaluate.py                                  the embedded models, all records (about an hour)
     python records/evaluate.py --model runs/mine --out /tmp/x   another model, another folder
     python records/evaluate.py --only likelihood,memorization   some of the records
+    python records/evaluate.py --only families,gibbs --out records/2026-11-30_families     those of docs/families.md
     python records/evaluate.py --harmonies DIR                  keep the harmonies, or reuse those in DIR
     python records/refresh.py                                   then update the tables
 
@@ -34,10 +35,14 @@ PARTS = (
     "unconstrained",
     "memorization",
     "continuations",
+    "families",
+    "gibbs",
 )
 TUNES = "tests/data/tunes"
 CONTINUED = 20
 """Number of pieces to continue for the record of memorization, since continuations are slow."""
+GIBBS_STEPS = (1, 8, 32, 128)
+GIBBS_SOPRANOS = 20
 
 Facts = dict[str, Any]
 
@@ -61,6 +66,8 @@ def main() -> None:
                 "unconstrained": lambda: unconstrained(models[0], options.split),
                 "memorization": lambda: memorization(models[0], options.split, harmonies),
                 "continuations": lambda: continuations(models[0], options.split),
+                "families": lambda: families(options.model or [], options.split),
+                "gibbs": lambda: gibbs(options.split),
             }[part]()
             path = out / f"{part}.json"
             path.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -129,6 +136,18 @@ def memorization(model: str, split: str, harmonies: Path) -> Facts:
 def continuations(model: str, split: str) -> Facts:
     """Measure memorization in the model's continuations of two bars."""
     return _run("memorization", "--model", model, "--split", split, "--task", "continue", "--limit", str(CONTINUED))
+
+
+def families(models: list[str], split: str) -> Facts:
+    """Set the embedded models, or others, side by side."""
+    return _run("families", *(word for model in models for word in ("--model", model)), "--split", split)
+
+
+def gibbs(split: str) -> Facts:
+    """Measure the CNN's harmonies by the number of its Gibbs steps."""
+    command = ("families", "--model", "cnn", "--split", split, "--limit", str(GIBBS_SOPRANOS), "--steps")
+    found = {str(steps): _run(*command, str(steps)) for steps in GIBBS_STEPS}
+    return {"command": " ".join(("descant evaluate", *command, "N --json")), "steps": found}
 
 
 def _run(*arguments: str, private: tuple[str, ...] = ()) -> Facts:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from descant_modeling.common.config import BELOW_ONE, NOT_NEGATIVE, POSITIVE, check_fields, within
+from descant_modeling.common.config import BELOW_ONE, NOT_NEGATIVE, POSITIVE, check, check_fields, within
 from descant_modeling.families.config import FamilyConfig
+from descant_tokenizers.pianoroll.rolls import WINDOW_STEPS
 
 
 @dataclass(frozen=True)
@@ -62,3 +63,8 @@ class VaeConfig(FamilyConfig):
     name: str = "vae"
     model: VaeModelConfig = field(default_factory=VaeModelConfig)
     loss: VaeLossConfig = field(default_factory=VaeLossConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        is_window = self.data.window_16ths == WINDOW_STEPS
+        check(is_window, "data.window_16ths", self.data.window_16ths, f"give {WINDOW_STEPS}, two bars of 4/4")

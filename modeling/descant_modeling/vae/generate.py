@@ -109,7 +109,7 @@ class VaeMusicGenerator(GridGenerator[VaeNetwork]):
 
     def _decoded(self, latents_BZ: Tensor) -> Ints:
         """Return the pitches of latent vectors, one window after the other; voices it does not write rest, (V, T)."""
-        cells_BVT = self.network.decode(latents_BZ, WINDOW_STEPS).cpu().numpy()
+        cells_BVT = self.network.decode(latents_BZ).cpu().numpy()
         written_VT = pitches_of(self.network.vocabulary, np.concatenate(list(cells_BVT), axis=1))
         return np.pad(written_VT, ((0, NUM_VOICES - len(self.voices)), (0, 0)), constant_values=SILENT)
 

@@ -4,11 +4,11 @@ A bidirectional GRU reads a window and gives the mean and the variance of a late
 every step writes the window again, each step from the one before, each voice given those above it. For two bars
 MusicVAE has a flat decoder as well; its hierarchical one is for sixteen.
 
-As our windows are few, two things differ: the encoder's states are averaged over all steps instead of taking the last
-ones, and both GRUs are told the place of each step in the window. So the latent vector need not be learned through 32
-steps.
+As our windows are few, two things differ: the latent vector is read from the states of all steps instead of the last
+ones, and the decoder sees a part of its own at each step. So nothing need be learned through 32 steps.
 
-Shapes: B windows, V voices, T 16ths, K values of a cell (0 for a rest, then the pitches upwards), D width, Z latent.
+Shapes: B windows, V voices, T = 32 sixteenths, K values of a cell (0 for a rest, then the pitches upwards), D width,
+Z latent.
 """
 
 from __future__ import annotations
@@ -53,10 +53,9 @@ class VaeNetwork(GridNetwork[VaeModelConfig]):
         width, number = sizes.width, vocabulary.size - REST
         voices = range(sizes.num_voices)
         self.read = nn.ModuleList(nn.Embedding(number, width) for _ in voices)
-        self.places = nn.ModuleList(nn.Embedding(WINDOW_STEPS, width) for _ in range(2))
         self.encoder = nn.GRU(width, width, batch_first=True, bidirectional=True)
-        self.to_latent = nn.Linear(2 * width, 2 * sizes.latent_size)
-        self.from_latent = nn.Linear(sizes.latent_size, 2 * width)
+        self.to_latent = nn.Linear(WINDOW_STEPS * 2 * width, 2 * sizes.latent_size)
+        self.from_latent = nn.Linear(sizes.latent_size, (1 + WINDOW_STEPS) * width)
         self.previous = nn.ModuleList(nn.Embedding(number, width) for _ in voices)
         self.decoder = nn.GRU(width, width, batch_first=True)
         self.above = nn.ModuleList(nn.Embedding(number, width) for _ in voices[1:])
@@ -64,8 +63,8 @@ class VaeNetwork(GridNetwork[VaeModelConfig]):
 
     def encode(self, cells_BVT: Tensor) -> Latent:
         """Return the distribution of each window's latent vector."""
-        states_BTD, _ = self.encoder(_embedded(self.read, cells_BVT) + self._places(0, cells_BVT.shape[2]))
-        return Latent(*self.to_latent(states_BTD.mean(1)).chunk(2, dim=1))
+        states_BTD, _ = self.encoder(_embedded(self.read, cells_BVT))
+        return Latent(*self.to_latent(states_BTD.flatten(1)).chunk(2, dim=1))
 
     def cell_losses(self, cells_BVT: Tensor, latent_BZ: Tensor, rng: torch.Generator | None = None) -> Tensor:
         """Return -ln p of every cell given a latent vector and all cells before it, (B, V, T).
@@ -79,9 +78,8 @@ class VaeNetwork(GridNetwork[VaeModelConfig]):
         if self.training and self.sizes.input_dropout:
             seen_BT1 = torch.rand(*before_BTD.shape[:2], 1, generator=rng) >= self.sizes.input_dropout
             before_BTD = before_BTD * seen_BT1.to(before_BTD.device)
-        at_each_BD, start_BD = self.from_latent(latent_BZ).chunk(2, dim=1)
-        inputs_BTD = before_BTD + at_each_BD[:, None] + self._places(1, cells_BVT.shape[2])
-        hidden_BTD, _ = self.decoder(inputs_BTD, start_BD.tanh()[None].contiguous())
+        start_1BD, parts_BTD = self._parts(latent_BZ)
+        hidden_BTD, _ = self.decoder(before_BTD + parts_BTD, start_1BD)
         losses = []
         for voice, out in enumerate(self.out):
             if voice:
@@ -91,12 +89,12 @@ class VaeNetwork(GridNetwork[VaeModelConfig]):
         return torch.stack(losses, dim=1)
 
     @torch.no_grad()
-    def decode(self, latent_BZ: Tensor, num_16ths: int) -> Tensor:
+    def decode(self, latent_BZ: Tensor) -> Tensor:
         """Return the likeliest cell of each voice and step in turn, (B, V, T)."""
-        at_each_BD, start_BD = self.from_latent(latent_BZ).chunk(2, dim=1)
-        state, before_BD, columns = start_BD.tanh()[None].contiguous(), torch.zeros_like(at_each_BD), []
-        for place_D in self._places(1, num_16ths):
-            hidden_B1D, state = self.decoder((before_BD + at_each_BD + place_D)[:, None], state)
+        state_1BD, parts_BTD = self._parts(latent_BZ)
+        before_BD, columns = torch.zeros_like(state_1BD[0]), []
+        for part_BD in parts_BTD.unbind(1):
+            hidden_B1D, state_1BD = self.decoder((before_BD + part_BD)[:, None], state_1BD)
             hidden_BD = hidden_B1D[:, 0]
             cells: list[Tensor] = []
             for voice, out in enumerate(self.out):
@@ -107,10 +105,10 @@ class VaeNetwork(GridNetwork[VaeModelConfig]):
             before_BD = _embedded(self.previous, columns[-1][..., None])[:, 0]
         return torch.stack(columns, dim=2)
 
-    def _places(self, which: int, num_16ths: int) -> Tensor:
-        """Return the places of 16ths, counted again after a window, for the encoder (0) or the decoder (1): (T, D)."""
-        found: Tensor = self.places[which](torch.arange(num_16ths, device=self.device) % WINDOW_STEPS)
-        return found
+    def _parts(self, latent_BZ: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the decoder's first state (1, B, D), and what it sees of the latent vector at each step, (B, T, D)."""
+        parts_BSD = self.from_latent(latent_BZ).unflatten(1, (1 + WINDOW_STEPS, -1))
+        return parts_BSD[:, 0].tanh()[None].contiguous(), parts_BSD[:, 1:]
 
 
 def _embedded(tables: nn.ModuleList, cells_BVT: Tensor) -> Tensor:

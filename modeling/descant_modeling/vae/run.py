@@ -51,13 +51,13 @@ class VaeTask(FamilyTask[VaeConfig, VaeNetwork]):
             `path`: cells that change on the way from one window to another in `NUM_BETWEEN` pieces, over those that
             differ between its ends (1 for the shortest way); `largest_step`: the largest share of these in one step.
         """
-        windows = [part for grid in self.data.valid for part in cut_windows(grid, self.config.data.window_16ths)]
+        windows = [part for grid in self.data.valid for part in cut_windows(grid)]
         cells_BVT = self._cells(windows).to(self.model.device)
         latent = network.encode(cells_BVT)
         nats_B = network.cell_losses(cells_BVT, latent.draw(torch.Generator().manual_seed(0))).sum((1, 2))
-        decoded_BVT = network.decode(latent.mean_BZ, cells_BVT.shape[2])
+        decoded_BVT = network.decode(latent.mean_BZ)
         divergence_B = latent.divergence()
-        path, largest = measure_ways(network, latent.mean_BZ, cells_BVT.shape[2])
+        path, largest = measure_ways(network, latent.mean_BZ)
         return {
             "elbo_nats_per_cell": float((nats_B + divergence_B).sum()) / cells_BVT.numel(),
             "accuracy": float((decoded_BVT == cells_BVT).float().mean()),
@@ -72,19 +72,23 @@ class VaeTask(FamilyTask[VaeConfig, VaeNetwork]):
         return torch.from_numpy(np.stack([cells_of(vocabulary, part_VT)[:number] for part_VT in pitches]))
 
 
-def cut_windows(grid: Grid, length: int = WINDOW_STEPS) -> list[np.ndarray]:
+def cut_windows(grid: Grid) -> list[np.ndarray]:
     """Cut a piece into windows that begin one after the other; what is left at its end is left out."""
-    return [grid.pitches_VT[:, start : start + length] for start in range(0, grid.num_16ths - length + 1, length)]
+    starts = range(0, grid.num_16ths - WINDOW_STEPS + 1, WINDOW_STEPS)
+    return [grid.pitches_VT[:, start : start + WINDOW_STEPS] for start in starts]
 
 
-def measure_ways(network: VaeNetwork, latents_BZ: Tensor, num_16ths: int) -> tuple[float, float]:
+def measure_ways(network: VaeNetwork, latents_BZ: Tensor) -> tuple[float, float]:
     """Measure the ways from every second latent vector to the next one; see `VaeTask.measure`."""
-    lengths, largest = [], []
-    for first_Z, second_Z in zip(latents_BZ[0:-1:2], latents_BZ[1::2], strict=True):
-        pieces = network.decode(between(first_Z, second_Z, NUM_BETWEEN), num_16ths)
-        steps = (pieces[1:] != pieces[:-1]).float().sum((1, 2))
-        whole = float((pieces[0] != pieces[-1]).sum())
-        if whole:
-            lengths.append(float(steps.sum()) / whole)
-            largest.append(float(steps.max()) / whole)
-    return (float(np.mean(lengths)), float(np.mean(largest))) if lengths else (1.0, 0.0)
+    ways = [
+        between(first_Z, second_Z, NUM_BETWEEN)
+        for first_Z, second_Z in zip(latents_BZ[:-1:2], latents_BZ[1::2], strict=True)
+    ]
+    if not ways:
+        return 1.0, 0.0
+    pieces_NSVT = network.decode(torch.cat(ways)).unflatten(0, (-1, NUM_BETWEEN))
+    steps_NS = (pieces_NSVT[:, 1:] != pieces_NSVT[:, :-1]).float().sum((2, 3))
+    whole_N = (pieces_NSVT[:, 0] != pieces_NSVT[:, -1]).float().sum((1, 2))
+    differ_N = whole_N > 0
+    shares_NS = steps_NS[differ_N] / whole_N[differ_N, None]
+    return (float(shares_NS.sum(1).mean()), float(shares_NS.amax(1).mean())) if len(shares_NS) else (1.0, 0.0)
