@@ -20,6 +20,7 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ PARTS = (
 TUNES = "tests/data/tunes"
 CONTINUED = 20
 """Number of pieces to continue for the record of memorization, since continuations are slow."""
+FAMILIES = ("chorales", "gan", "roll-gan", "midinet", "rnn", "cnn", "vae", "vae-melody")
 GIBBS_STEPS = (1, 8, 32, 128)
 GIBBS_SOPRANOS = 20
 
@@ -66,7 +68,7 @@ def main() -> None:
                 "unconstrained": lambda: unconstrained(models[0], options.split),
                 "memorization": lambda: memorization(models[0], options.split, harmonies),
                 "continuations": lambda: continuations(models[0], options.split),
-                "families": lambda: families(options.model or [], options.split),
+                "families": lambda: families(options.model or FAMILIES, options.split),
                 "gibbs": lambda: gibbs(options.split),
             }[part]()
             path = out / f"{part}.json"
@@ -138,8 +140,8 @@ def continuations(model: str, split: str) -> Facts:
     return _run("memorization", "--model", model, "--split", split, "--task", "continue", "--limit", str(CONTINUED))
 
 
-def families(models: list[str], split: str) -> Facts:
-    """Set the embedded models, or others, side by side."""
+def families(models: Sequence[str], split: str) -> Facts:
+    """Set a model of each family, or others, side by side."""
     return _run("families", *(word for model in models for word in ("--model", model)), "--split", split)
 
 
