@@ -20,6 +20,7 @@ from descant_modeling.cnn.config import CnnModelConfig
 from descant_modeling.cnn.networks import UNKNOWN, CnnNetwork
 from descant_modeling.cnn.run import score_chronological, score_orderless
 from descant_modeling.decoding.config import GenerationConfig
+from descant_modeling.families.checkpoints import family_card
 from descant_modeling.families.generate import read_grid_prompt
 from descant_modeling.families.networks import GridNetwork
 from descant_modeling.generation.base import Request
@@ -301,3 +302,35 @@ def test_the_command_sets_families_side_by_side(descant, trained: Trainer, corpu
     assert facts["harmonization"]["soprano_kept"] == 100
     assert 0 < facts["likelihood"]["value"] < 10
     assert facts["tasks"][0] == "harmonize"
+
+
+@pytest.mark.parametrize("name", ["rnn", "cnn", "vae", "vae-melody"])
+def test_embedded_weights_are_small_and_their_card_is_complete(name: str) -> None:
+    found = find_checkpoint(name)
+    assert (found.folder / "model.safetensors").stat().st_size < 6_000_000
+    loaded = load_network(found, NETWORKS[found.objective].build)
+    card = (found.folder / "README.md").read_text(encoding="utf-8")
+    assert card == family_card(loaded.meta, loaded.network)
+    assert "Not measured" not in card
+
+
+@pytest.mark.parametrize("name", ["rnn", "cnn"])
+def test_embedded_models_harmonize_in_the_ranges_of_training(name: str) -> None:
+    prompt = melody([(0, 480, 67), (480, 480, 69), (960, 480, 71), (1440, 960, 72)], name="Soprano")
+    model = load(name, device="cpu")
+    result = model.harmonize(prompt, seed=1)
+    assert_harmony(prompt, result.score)
+    ranges = find_checkpoint(name).meta["voice_ranges"]
+    for track, (lowest, highest) in zip(result.score.tracks[1:], ranges[1:], strict=True):
+        assert sum(note.duration for note in track.notes) > 0.8 * 2400
+        assert all(lowest <= note.pitch <= highest for note in track.notes)
+
+
+@pytest.mark.parametrize(("name", "num_voices"), [("vae", 4), ("vae-melody", 1)])
+def test_embedded_autoencoders_vary_and_morph(name: str, num_voices: int) -> None:
+    prompt = chorale(3) if num_voices == 4 else melody(scale(8, 480), name="Soprano")
+    model = load(name, device="cpu")
+    varied = model.vary(prompt, amount=0.5, seed=1)
+    assert varied.written == VOICES[:num_voices]
+    assert len(varied.samples[0].added) > 4 * num_voices
+    assert len(model.morph(prompt, prompt, steps=2).score.tracks) == num_voices
