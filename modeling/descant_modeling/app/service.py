@@ -200,7 +200,7 @@ class Service:
             name = self.infilling_model(request.model)
             new = self._infill(old, locks, name, replace(wanted, config=config))
             if name != request.model:
-                remark = f"written by {shown_name(name)}, because {shown_name(request.model)} only harmonizes"
+                remark = f"written by {shown_name(name)}, because {self._abilities(request.model)}"
                 new = replace(new, remarks=(remark,))
             made = f"{old.name} but for {kept}"
         of_chords = "" if chords is None else " over these chords"
@@ -254,8 +254,12 @@ class Service:
         """Return a model that can infill bars, this one if it can."""
         able = [other for other in (name, *self.generators) if "infill" in self.generators[other].tasks]
         if not able:
-            raise InputError(f"{shown_name(name)} only harmonizes, and so cannot keep bars or voices. Unlock them.")
+            raise InputError(f"{self._abilities(name)}, and so cannot keep bars or voices. Unlock them.")
         return able[0]
+
+    def _abilities(self, name: str) -> str:
+        """Return a sentence about the tasks of a model that lacks one."""
+        return f"{shown_name(name)} only {' and '.join(f'{task}s' for task in self.generators[name].tasks)}"
 
     def _generate(self, request: PageRequest) -> GenerationResult:
         """Run the request's model; options that it lacks are ignored."""
@@ -313,7 +317,7 @@ class Service:
             raise InputError(f"There is no model '{request.model}' here. Choose {', '.join(self.generators)}.")
         generator = self.generators[request.model]
         if request.task not in generator.tasks:
-            raise InputError(f"{shown_name(request.model)} only harmonizes. Choose another model or task.")
+            raise InputError(f"{self._abilities(request.model)}. Choose another model or task.")
         check_style(config.style, generator.styles)
         if not 1 <= config.num_samples <= limits.max_takes:
             raise InputError(f"The number of samples is {config.num_samples}. Give 1 to {limits.max_takes}.")
