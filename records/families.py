@@ -11,13 +11,13 @@ from __future__ import annotations
 import argparse
 import json
 
-from evaluate import RECORDS, Facts, _run
+from evaluate import RECORDS, Facts, _run  # type: ignore[import-not-found]  # beside this script
 
 from descant_modeling.models.checkpoints import find_checkpoint
 
 #: Pieces that are scored cell by cell, since that is slow.
 CHRONOLOGICAL_PIECES = 12
-LIKELIHOODS = {
+LIKELIHOODS: dict[str, dict[str, tuple[str, ...]]] = {
     "rnn": {"likelihood": ()},
     "cnn": {
         "orderless": (),

@@ -86,7 +86,7 @@ def measure_ways(network: VaeNetwork, latents_BZ: Tensor) -> tuple[float, float]
     ]
     if not ways:
         return 1.0, 0.0
-    pieces_NSVT = network.decode(torch.cat(ways)).unflatten(0, (-1, NUM_BETWEEN))
+    pieces_NSVT = network.decode(torch.stack(ways).flatten(0, 1)).view(len(ways), NUM_BETWEEN, -1, WINDOW_STEPS)
     steps_NS = (pieces_NSVT[:, 1:] != pieces_NSVT[:, :-1]).float().sum((2, 3))
     whole_N = (pieces_NSVT[:, 0] != pieces_NSVT[:, -1]).float().sum((1, 2))
     differ_N = whole_N > 0
