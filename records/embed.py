@@ -6,9 +6,11 @@
     python records/embed.py chorales chorales --record 2026-11-30_hints --measured 2026-11-30_evaluation
 
 The last command adds the figures of records/evaluate.py to the card of an embedded model; for a release, add `--tested
-2026-11-26_test`. A checkpoint that does not list the meters of its training pieces gets them from the corpora of its
-run. GANs, RNN, CNN and VAE are stored in fp16 (`save_network`), causal models unchanged. The record's `metrics.json`
-is written by hand from the output of the commands in it; a GAN's card quotes it if it exists.
+2026-11-26_test`. A checkpoint that does not list the meters of its training pieces, or the licences that folders of
+music state, gets them from the corpora of its run; `--licence 'hymns=public domain'` says what these no longer can.
+GANs, RNN, CNN and VAE are stored in fp16 (`save_network`), causal models unchanged. The record's `metrics.json` is
+written by hand from the output of the commands in it; a GAN's card quotes it if it exists. `records/cards.py` writes
+the cards alone again.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from datasets import Dataset
 
 from descant_modeling.cnn.networks import CnnNetwork
 from descant_modeling.families.checkpoints import family_card
@@ -29,6 +32,8 @@ from descant_modeling.families.networks import GridNetwork
 from descant_modeling.gan.checkpoints import BUILDERS, gan_card, load_gan, recorded_figures
 from descant_modeling.models.checkpoints import (
     EMBEDDED,
+    Checkpoint,
+    CheckpointMeta,
     find_checkpoint,
     load_checkpoint,
     replace_folder,
@@ -37,10 +42,10 @@ from descant_modeling.models.checkpoints import (
 from descant_modeling.models.networks import load_network, save_network
 from descant_modeling.models.publishing import MeasuredFigure, model_card
 from descant_modeling.rnn.networks import RnnNetwork
-from descant_modeling.training.data import seen_meters
+from descant_modeling.training.data import seen_meters, stated_licences
 from descant_modeling.vae.networks import VaeNetwork
 from descant_tokenizers.corpora import load_corpus
-from descant_tokenizers.tokens.vocabulary import Vocabulary
+from descant_tokenizers.corpora.rights import RIGHTS
 
 #: Networks of the families on the grid, by objective.
 FAMILIES: dict[str, type[GridNetwork[Any]]] = {"rnn": RnnNetwork, "cnn": CnnNetwork, "vae": VaeNetwork}
@@ -57,9 +62,13 @@ def main() -> None:
     parser.add_argument("--measured", help="folder under records/ with the output of records/evaluate.py")
     parser.add_argument("--tested", help="folder under records/ with the same output for the test split, for a release")
     parser.add_argument("--git", help="git revision of the run, if its header has none")
+    parser.add_argument("--licence", metavar="CORPUS=TEXT", action="append", help="licence of a folder of music")
     options = parser.parse_args()
     record = RECORDS / options.record
-    facts = {"record": f"records/{options.record}"} | ({"git": options.git} if options.git else {})
+    facts: dict[str, Any] = {"record": f"records/{options.record}"} | ({"git": options.git} if options.git else {})
+    if options.licence:
+        stated = (text.split("=", 1) for text in options.licence)
+        facts["licences"] = {corpus: [licence] for corpus, licence in stated}
     if options.measured:
         facts["evaluation"] = f"records/{options.measured}"
     if options.tested:
@@ -124,18 +133,17 @@ def measured_rolls(facts: Mapping[str, Any], name: str) -> list[MeasuredFigure]:
     return figures
 
 
-def run_meters(run: Path, vocabulary: Vocabulary) -> tuple[str, ...]:
-    """Return the meters that a run trained on, from the corpora that its header names; empty without a header."""
+def run_data(run: Path) -> tuple[dict[str, Any], dict[str, list[Dataset]]]:
+    """Return the configured data of a run, and its splits by corpus, as its header names them; nothing without one."""
     header = run / "run.json"
     if not header.is_file():
-        return ()
+        return {}, {}
     data = json.loads(header.read_text(encoding="utf-8"))["config"]["data"]
-    corpora = [load_corpus(name) for name in data["corpora"]]
-    splits = [corpus[split] for corpus in corpora for split in data["splits"] if split in corpus]
-    return seen_meters(splits, vocabulary, moved=data.get("other_meters", 0) > 0)
+    corpora = {Path(name).name: load_corpus(name) for name in data["corpora"]}
+    return data, {name: [rows[split] for split in data["splits"] if split in rows] for name, rows in corpora.items()}
 
 
-def embed(run: str, name: str, folder: Path, facts: dict[str, str]) -> None:
+def embed(run: str, name: str, folder: Path, facts: dict[str, Any]) -> None:
     """Write the published files of a run's checkpoint into an empty folder, with further facts about the run."""
     found = find_checkpoint(run)
     if found.objective in FAMILIES:
@@ -151,11 +159,37 @@ def embed(run: str, name: str, folder: Path, facts: dict[str, str]) -> None:
         return
     checkpoint = load_checkpoint(run)
     corpora = {Path(corpus).name: digest for corpus, digest in checkpoint.meta.corpora.items()}
-    meters = checkpoint.meta.meters or run_meters(Path(run), checkpoint.vocabulary)
-    meta = replace(checkpoint.meta, corpora=corpora, training=checkpoint.meta.training | facts, meters=meters)
-    figures = [f for key in ("evaluation", "test") if key in facts for f in measured(RECORDS.parent / facts[key], name)]
-    card = model_card(checkpoint.model, meta, checkpoint.vocabulary, figures)
+    training, meters = checkpoint.meta.training | facts, checkpoint.meta.meters
+    if not meters or not ({*corpora} <= {*RIGHTS} or "licences" in training):
+        data, splits = run_data(Path(run))
+        pieces = [split for found in splits.values() for split in found]
+        meters = meters or seen_meters(pieces, checkpoint.vocabulary, moved=data.get("other_meters", 0) > 0)
+        training |= {"licences": stated} if (stated := stated_licences(splits)) else {}
+    elif "licences" in training:
+        training["licences"] = {Path(corpus).name: stated for corpus, stated in training["licences"].items()}
+    meta = replace(checkpoint.meta, corpora=corpora, training=training, meters=meters)
+    card = causal_card(checkpoint, meta, name)
     save_checkpoint(folder, checkpoint.model, checkpoint.vocabulary.tokenizer, meta, card)
+
+
+def causal_card(checkpoint: Checkpoint, meta: CheckpointMeta, name: str) -> str:
+    """Return the card of a causal model, with the figures of the records that its facts name."""
+    records = [RECORDS.parent / meta.training[key] for key in ("evaluation", "test") if key in meta.training]
+    figures = [figure for record in records for figure in measured(record, name)]
+    return model_card(checkpoint.model, meta, checkpoint.vocabulary, figures)
+
+
+def card_of(name: str) -> str:
+    """Return the card of an embedded model, from its own facts and the records that they name."""
+    found = find_checkpoint(name)
+    if found.objective in FAMILIES:
+        own = load_network(found, FAMILIES[found.objective].build)
+        return family_card(own.meta, own.network)
+    if found.objective in BUILDERS:
+        meta = load_gan(name).meta
+        return gan_card(meta, measured_rolls(meta.training, name))
+    checkpoint = load_checkpoint(name)
+    return causal_card(checkpoint, checkpoint.meta, name)
 
 
 if __name__ == "__main__":

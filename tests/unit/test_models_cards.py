@@ -12,14 +12,15 @@ from symusic.core import ScoreTick
 
 from descant_modeling.common import EMBEDDED_DEFAULT
 from descant_modeling.gan.checkpoints import BUILDERS, WORDINGS, gan_card, load_gan
-from descant_modeling.models.checkpoints import EMBEDDED, CheckpointMeta, load_checkpoint
+from descant_modeling.models.checkpoints import EMBEDDED, CheckpointMeta, embedded_models, load_checkpoint
 from descant_modeling.models.networks import NetworkMeta
 from descant_modeling.models.publishing import (
+    FREE_WEIGHTS,
     NO_RULES,
+    OTHER_WEIGHTS,
     PLACEHOLDER,
     RULES,
     TESTED,
-    UNKNOWN_SOURCE,
     MeasuredFigure,
     model_card,
 )
@@ -83,13 +84,50 @@ def test_the_embedded_card_quotes_the_newest_records(repo_root: Path, monkeypatc
     assert (EMBEDDED / EMBEDDED_DEFAULT / "README.md").read_text(encoding="utf-8") == card
 
 
-SECTIONS = ("Use", "Intended use", "Training data", "Quality", "Limits", "Run")
+SECTIONS = ("Use", "Intended use", "Training data", "License", "Quality", "Limits", "Run")
 
 
 def test_a_card_says_what_the_model_is_for(vocabulary):
     text = card_of(vocabulary).text
     for section in SECTIONS:
         assert f"\n## {section}\n" in text
+
+
+@pytest.mark.parametrize(
+    ("corpora", "stated", "line", "is_free"),
+    [
+        (("chorales",), {}, "Rights in the music: public domain; in the files: no rights statement.", True),
+        (("chorales", "folk"), {}, "in the files: freely contributed; the transcriber is named.", True),
+        (("chorales", "essen"), {}, "in the files: non-commercial use only.", False),
+        (("mine",), {"mine": ["CC0-1.0"]}, "- mine: Licenses that its rows state: CC0-1.0.", True),
+        (("mine",), {"mine": ["CC0-1.0", "all rights reserved"]}, "state: CC0-1.0; all rights reserved.", False),
+        (("mine",), {"mine": ["public domain?"]}, "state: public domain?.", False),
+        (("chorales", "mine"), {}, "- mine: See the licence column of the dataset.", False),
+    ],
+)
+def test_a_card_tells_the_licences_of_data_and_weights(vocabulary, corpora, stated, line, is_free):
+    model = build_model(ModelConfig(width=16, num_layers=1, num_heads=1), vocabulary.size, bos=1, eos=2, pad=0)
+    facts = FACTS | {"licences": stated}
+    meta = replace(META, corpora=dict.fromkeys(corpora, "abc"), training=facts)
+    card = ModelCard(model_card(model, meta, vocabulary))
+    assert line in card.text
+    assert (FREE_WEIGHTS if is_free else OTHER_WEIGHTS) in card.text
+    assert card.data.license == ("apache-2.0" if is_free else "other")
+    assert "- licences:" not in card.text
+
+
+def test_embedded_weights_may_be_used_freely_and_their_cards_are_up_to_date(
+    repo_root: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.syspath_prepend(str(repo_root / "records"))
+    import embed
+
+    for name in embedded_models():
+        text = (EMBEDDED / name / "README.md").read_text(encoding="utf-8")
+        assert text == embed.card_of(name), f"{name}: run python records/cards.py"
+        assert ModelCard(text).data.license == "apache-2.0", name
+        assert FREE_WEIGHTS in text
+        assert "public domain" in text
 
 
 # GANs
@@ -125,7 +163,8 @@ def test_a_gans_card_says_the_same_and_loads_as_it_says(objective, repo_root: Pa
 def test_a_gan_of_a_folder_or_without_metrics_says_so():
     folder = ModelCard(gan_card(gan_meta("gan", {"data/mine": "0"}, in_scale=(0.9, 0.9))))
     assert folder.data.license == "other"
-    assert f"- data/mine: {UNKNOWN_SOURCE}" in folder.text
+    assert "- data/mine: See the licence column of the dataset." in folder.text
+    assert OTHER_WEIGHTS in folder.text
     bare = ModelCard(gan_card(gan_meta("gan", {"chorales-rolls": "0"})))
     assert "\nNot measured.\n" in bare.text
     assert not bare.data.eval_results

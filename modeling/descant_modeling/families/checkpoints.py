@@ -9,9 +9,8 @@ from typing import Any
 from descant_modeling.families.networks import GridNetwork
 from descant_modeling.models.network_cards import Wording, network_card
 from descant_modeling.models.networks import NetworkMeta
-from descant_modeling.models.publishing import PLACEHOLDER, SOURCES, MeasuredFigure
+from descant_modeling.models.publishing import PLACEHOLDER, MeasuredFigure
 from descant_modeling.models.transformer import count_parameters
-from descant_tokenizers.corpora import FREE_CORPORA
 
 HARMONIZE = f"--prompt melody.mid --model {PLACEHOLDER}"
 STUDY = "to compare families of models on one corpus."
@@ -108,5 +107,4 @@ def family_card(meta: NetworkMeta, network: GridNetwork[Any], measured: Sequence
         for key, name in FIGURES.items()
         if f"valid_{key}" in meta.training
     ]
-    is_free = set(meta.corpora) <= set(FREE_CORPORA)
-    return network_card(meta, wording, [*figures, *measured], sources=SOURCES, is_free=is_free)
+    return network_card(meta, wording, [*figures, *measured])

@@ -11,11 +11,8 @@ from descant_modeling.gan.networks import RollGenerator, UNetGenerator
 from descant_modeling.models.checkpoints import ModelSource, find_checkpoint
 from descant_modeling.models.network_cards import Wording, network_card
 from descant_modeling.models.networks import LoadedNetwork, NetworkMeta, load_network
-from descant_modeling.models.publishing import PLACEHOLDER, SOURCES, MeasuredFigure
+from descant_modeling.models.publishing import PLACEHOLDER, MeasuredFigure
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.corpora import FREE_CORPORA
-from descant_tokenizers.pianoroll.melodies import MELODY_CORPUS
-from descant_tokenizers.pianoroll.windows import LONG_ROLLS_CORPUS, ROLLS_CORPUS
 
 AnyGenerator = UNetGenerator | MidinetGenerator | RollGenerator
 
@@ -38,15 +35,6 @@ def load_gan(model: ModelSource, device: str = "cpu") -> LoadedNetwork[AnyGenera
         raise InputError(f"{found.folder} is not the checkpoint of a GAN. Give a run with a GAN's configuration.")
     return load_network(found, BUILDERS[found.objective], device)
 
-
-#: Sources of the training music by corpus; corpora built from free corpora are free.
-ROLL_SOURCES: dict[str, str | None] = {
-    **SOURCES,
-    ROLLS_CORPUS: SOURCES["chorales"],
-    LONG_ROLLS_CORPUS: SOURCES["chorales"],
-    MELODY_CORPUS: None,
-}
-FREE = {*FREE_CORPORA, ROLLS_CORPUS, LONG_ROLLS_CORPUS, MELODY_CORPUS}
 
 WORDINGS = {
     "gan": Wording(
@@ -127,6 +115,8 @@ def gan_card(meta: NetworkMeta, measured: Sequence[MeasuredFigure] = ()) -> str:
         meta: Contents of its `descant.json`.
         measured: Figures of the valid split, from records; by default the run's last measurements.
     """
+    from descant_tokenizers.pianoroll.stored import SOURCES  # imports datasets
+
     wording = WORDINGS[meta.objective]
     figures = list(measured)
     if not figures:
@@ -134,7 +124,7 @@ def gan_card(meta: NetworkMeta, measured: Sequence[MeasuredFigure] = ()) -> str:
         own, valid = ({name: pair[index] for name, pair in pairs.items()} for index in (0, 1))
         command = f"accelerate launch train.py --config configs/{meta.objective}.yaml"
         figures = recorded_figures(own, valid, command)
-    return network_card(meta, wording, figures, sources=ROLL_SOURCES, is_free=set(meta.corpora) <= FREE)
+    return network_card(meta, wording, figures, built_from=SOURCES)
 
 
 def recorded_figures(

@@ -78,7 +78,6 @@ def grid_card(
         list(corpora),
         likelihood,
         training,
-        is_free=False,
         tags=("music", "symbolic-music", "bach"),
         what=WHAT.format(architecture=type(model).__name__, millions=sum(p.numel() for p in model.parameters()) / 1e6),
         use=USE.format(place=PLACEHOLDER, size=vocabulary.size, lowest=vocabulary.lowest, highest=vocabulary.highest),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from descant_modeling.models.networks import NetworkMeta
-from descant_modeling.models.publishing import PLACEHOLDER, UNKNOWN_SOURCE, MeasuredFigure, render_card, table_of
+from descant_modeling.models.publishing import PLACEHOLDER, MeasuredFigure, render_card, sources_text, table_of
 from descant_tokenizers.scores import VOICES
 
 TAGS = ("music", "symbolic-music", "midi", "piano-roll")
@@ -70,8 +70,7 @@ def network_card(
     wording: Wording,
     figures: Sequence[MeasuredFigure],
     *,
-    sources: Mapping[str, str | None],
-    is_free: bool,
+    built_from: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
     """Return the card of a checkpoint, with `PLACEHOLDER` for its folder.
 
@@ -79,27 +78,26 @@ def network_card(
         meta: Contents of its `descant.json`.
         wording: Its text.
         figures: Its figures.
-        sources: Sources of the training music by corpus; None for a corpus that the text names.
-        is_free: True if all corpora may be distributed under this project's licence.
+        built_from: Corpora that others were built from.
     """
     names = VOICES if len(meta.voice_ranges) > 1 else ("MIDI pitches",)
     ranges = ", ".join(f"{name} {low}-{high}" for name, (low, high) in zip(names, meta.voice_ranges, strict=False))
-    found = {corpus: sources.get(corpus, UNKNOWN_SOURCE) for corpus in meta.corpora}
-    lines = [f"- {corpus}: {source}" for corpus, source in found.items() if source is not None]
+    known = built_from or {}
+    origins = list(dict.fromkeys(origin for corpus in meta.corpora for origin in known.get(corpus, [corpus])))
     splits = ", ".join(meta.training.get("splits", []))
     table = table_of(figures, wording.heads) if figures else "Not measured."
     return render_card(
         wording.title,
         list(meta.corpora),
         figures,
-        {name: value for name, value in meta.training.items() if name != "metrics"},
-        is_free=is_free,
+        meta.training,
+        origins=origins,
         tags=[*TAGS, *wording.tags],
         is_transformer=False,
         what=f"{wording.description}\nMade with Descant.",
         use=USE.format(command=f"python generate.py {wording.options}", how=wording.how, call=wording.call),
         intended=INTENDED.format(study=wording.study),
-        data="\n\n".join(["\n".join(lines), wording.data.format(ranges=ranges, splits=splits)]),
+        data="\n\n".join([sources_text(origins, meta.training), wording.data.format(ranges=ranges, splits=splits)]),
         quality=f"{wording.measured}\n\n{table}" if wording.measured and figures else table,
         limits=wording.limits,
     )

@@ -20,7 +20,7 @@ from descant_modeling.models.checkpoints import (
 from descant_modeling.models.likelihood import Unit, unit_of
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.common.hub import CARD_NAME, Pushed, check_push, push_files
-from descant_tokenizers.corpora import FREE_CORPORA
+from descant_tokenizers.corpora.rights import is_free, rights_text
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.tokens.kinds import FOUR_PART, has_plain_lines, kind_of
 from descant_tokenizers.tokens.vocabulary import Vocabulary
@@ -34,15 +34,11 @@ def try_generating(folder: Path) -> str:
 #: Placeholder in a card for the path of the folder, which `descant push` replaces with the Hub id.
 PLACEHOLDER = "THIS_FOLDER"
 
-#: Sources of the training music, by corpus.
-SOURCES = {
-    "chorales": (
-        "Four-part chorales by J. S. Bach as encoded in music21's corpus (the field's common research data; the files "
-        "carry no rights statement), in the canonical JSB Chorales split of Boulanger-Lewandowski et al. 2012."
-    ),
-    "folk": "Ryan's Mammoth Collection and Aird's Airs as encoded in music21's corpus (freely contributed).",
-}
-UNKNOWN_SOURCE = "see the licence column of the dataset; this card's licence covers the weights as far as they allow."
+#: License of weights whose training data may all go into published weights, and of others.
+FREE_WEIGHTS = "Weights: Apache-2.0, as Descant itself. All of the training data may go into published weights."
+OTHER_WEIGHTS = """\
+Weights: none stated (`other`). Not all of the training data is known to be free: find out what its rights allow before
+you publish or use the weights."""
 
 RULES = (
     "Parallel fifths and octaves, augmented leaps and leaps over an octave are forbidden in generation; other rules of "
@@ -69,6 +65,10 @@ CARD = """---
 ## Training data
 
 {data}
+
+## License
+
+{license}
 
 ## Quality
 
@@ -123,6 +123,9 @@ It writes in the style of its training data, whatever the prompt. It knows no te
 LIKELIHOOD = "descant evaluate likelihood --model {place} --corpus {corpus} --split valid"
 
 TESTED = "The test split was measured for this release only; no choice was made with it."
+
+#: Facts about a run that other sections of its card show.
+UNLISTED = ("licences", "metrics")
 
 #: Task of all models in the Hub's model-index.
 TASK = "symbolic music generation"
@@ -183,7 +186,6 @@ def model_card(
         corpora,
         [*likelihood, *measured],
         meta.training,
-        is_free=set(corpora) <= set(FREE_CORPORA),
         tags=tags,
         what=WHAT.format(
             architecture=type(model).__name__,
@@ -193,7 +195,7 @@ def model_card(
         use=USE.format(place=PLACEHOLDER, voices=voices),
         intended=INTENDED,
         data=DATA.format(
-            sources="\n".join(f"- {name}: {SOURCES.get(name, UNKNOWN_SOURCE)}" for name in corpora),
+            sources=sources_text(corpora, meta.training),
             splits=", ".join(meta.training.get("splits", [])),
             ranges=ranges,
         ),
@@ -208,8 +210,8 @@ def render_card(
     figures: Sequence[MeasuredFigure],
     training: Mapping[str, Any],
     *,
-    is_free: bool,
     tags: Sequence[str],
+    origins: Sequence[str] | None = None,
     is_transformer: bool = True,
     **sections: str,
 ) -> str:
@@ -220,8 +222,8 @@ def render_card(
         corpora: Training corpora.
         figures: Figures for the Hub's model-index.
         training: Facts about the run.
-        is_free: True if all corpora may be distributed under this project's licence.
         tags: Tags for the Hub.
+        origins: Corpora that the training corpora were built from; by default these themselves.
         is_transformer: True if transformers loads the model.
         **sections: Texts of the sections: `what`, `use`, `intended`, `data`, `quality`, `limits`.
     """
@@ -239,15 +241,25 @@ def render_card(
         )
         for figure in (figures if corpora else ())
     ]
+    licences = training.get("licences", {})
+    names = corpora if origins is None else origins
+    are_free = bool(names) and all(is_free(name, licences.get(name, ())) for name in names)
     head = ModelCardData(
-        license="apache-2.0" if is_free else "other",
+        license="apache-2.0" if are_free else "other",
         library_name="descant" if is_transformer else None,  # the Hub's snippet for transformers finds no tokenizer
         tags=list(tags),
         model_name=title,
         eval_results=results,
     )
-    facts = "\n".join(f"- {key}: {fact}" for key, fact in training.items())
-    return CARD.format(metadata=head.to_yaml(), title=title, facts=facts, **sections)
+    facts = "\n".join(f"- {key}: {fact}" for key, fact in training.items() if key not in UNLISTED)
+    license_text = FREE_WEIGHTS if are_free else OTHER_WEIGHTS
+    return CARD.format(metadata=head.to_yaml(), title=title, license=license_text, facts=facts, **sections)
+
+
+def sources_text(corpora: Sequence[str], training: Mapping[str, Any]) -> str:
+    """Return a list of corpora with their rights; facts about the run may hold the `licences` of folders."""
+    licences = training.get("licences", {})
+    return "\n".join(f"- {corpus}: {rights_text(corpus, licences.get(corpus, ()))}" for corpus in corpora)
 
 
 def _public_name(corpus: str) -> str:

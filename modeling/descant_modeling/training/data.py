@@ -9,8 +9,8 @@ upper note.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from descant_modeling.training.augmentation import other_meters
 from descant_modeling.training.config import RunConfig
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora import load_corpus, reading_bar, row_to_score
+from descant_tokenizers.corpora.rights import RIGHTS
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.tokens.dataset import StoredPieces, sample_rows, tokenize_dataset
 from descant_tokenizers.tokens.kinds import kind_of
@@ -42,6 +43,7 @@ _KNOWN_BY = {
 }
 #: Corpora whose parts are voices from high to low under other names.
 _NAMED_OTHERWISE = ("quartets", "folk")
+MAX_LICENCES = 20
 
 
 def style_of(row: Mapping[str, Any]) -> str | None:
@@ -103,6 +105,7 @@ class RunData:
         train_styles: Style token of each training piece; None if the layout has none for it.
         valid_styles: Style token of each validation piece.
         meters: Time signatures of the training pieces as they are shown, see `seen_meters`.
+        licences: Licences that the rows of each folder state, see `stated_licences`.
     """
 
     train: StoredPieces
@@ -112,6 +115,7 @@ class RunData:
     train_styles: tuple[str | None, ...] = ()
     valid_styles: tuple[str | None, ...] = ()
     meters: tuple[str, ...] = ()
+    licences: dict[str, list[str]] = field(default_factory=dict)
 
 
 def load_data(config: RunConfig, layout: TaskLayout, *, quiet: bool = True) -> RunData:
@@ -160,7 +164,24 @@ def load_data(config: RunConfig, layout: TaskLayout, *, quiet: bool = True) -> R
         tuple(style for split in splits for style in _styles(split, layout)),
         tuple(style for split in valid for style in _styles(split, layout)),
         seen_meters(splits, layout.vocabulary, moved=layout.config.hints and data.other_meters > 0),
+        stated_licences(chosen),
     )
+
+
+def stated_licences(corpora: Mapping[str, Sequence[Dataset]]) -> dict[str, list[str]]:
+    """Return the licences that rows state, sorted, for each corpus whose rights are not known by its name.
+
+    Of more than `MAX_LICENCES`, the others are only counted, by an entry at the end.
+    """
+    stated = {}
+    for name, splits in corpora.items():
+        known = [split for split in splits if "licence" in split.column_names]
+        if name in RIGHTS or not known:
+            continue
+        found = sorted({licence or "not stated" for split in known for licence in split.unique("licence")})
+        more = [f"{len(found) - MAX_LICENCES} others"] if len(found) > MAX_LICENCES else []
+        stated[name] = found[:MAX_LICENCES] + more
+    return stated
 
 
 def seen_meters(splits: Iterable[Dataset], vocabulary: Vocabulary, *, moved: bool) -> tuple[str, ...]:

@@ -93,7 +93,12 @@ def prepare_score_run(context: RunContext[RunConfig]) -> PreparedRun:
         corpora=data.corpora,
         voice_ranges=tuple(source.voice_ranges),
         meters=data.meters,
-        training={"seed": config.seed, "splits": list(config.data.splits), "git": git_revision()},
+        training={
+            "seed": config.seed,
+            "splits": list(config.data.splits),
+            "git": git_revision(),
+            **({"licences": data.licences} if data.licences else {}),
+        },
     )
     return prepare_causal_run(
         context,

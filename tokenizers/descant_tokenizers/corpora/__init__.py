@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from descant_tokenizers.corpora.rights import FREE_CORPORA
 from descant_tokenizers.corpora.rows import Row, row_to_score
 from descant_tokenizers.corpora.workers import reading_bar, silence_datasets
 
 if TYPE_CHECKING:
-    from descant_tokenizers.corpora.build import CORPORA, FREE_CORPORA, BuildReport, build_dataset, load_corpus
+    from descant_tokenizers.corpora.build import CORPORA, BuildReport, build_dataset, load_corpus
 
 __all__ = [
     "CORPORA",
@@ -28,7 +29,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import what needs datasets (two seconds) on first use; worker processes do not need it."""
-    if name in ("CORPORA", "FREE_CORPORA", "BuildReport", "build_dataset", "load_corpus"):
+    if name in ("CORPORA", "BuildReport", "build_dataset", "load_corpus"):
         from descant_tokenizers.corpora import build
 
         return getattr(build, name)

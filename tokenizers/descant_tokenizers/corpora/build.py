@@ -33,8 +33,6 @@ from descant_tokenizers.corpora.workers import OnPieces, ReadOutcome, read_all
 from descant_tokenizers.scores import NUM_VOICES
 
 CORPORA = ("chorales", *TABLE)
-FREE_CORPORA = ("chorales", *(name for name, entry in TABLE.items() if entry.is_free))
-"""Corpora that may go into published weights."""
 
 
 @dataclass

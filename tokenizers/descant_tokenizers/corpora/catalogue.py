@@ -64,13 +64,11 @@ class CorpusEntry:
     Attributes:
         groups: Its files.
         parts: Tracks to take.
-        is_free: True if everything in it may go into published weights.
         by_work: True if all movements of a work go into one split; otherwise pieces with the same incipit do.
     """
 
     groups: tuple[FileGroup, ...]
     parts: Parts = "all"
-    is_free: bool = False
     by_work: bool = False
 
 
@@ -94,7 +92,6 @@ TABLE = {
             FileGroup("ryansMammoth/*.abc", "traditional", CONTRIBUTED),
             FileGroup("airdsAirs/*.abc", "traditional", CONTRIBUTED),
         ),
-        is_free=True,
     ),
     "essen": CorpusEntry((FileGroup("essenFolksong/*.abc", "traditional", NON_COMMERCIAL),)),
 }
