@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 
-from embed import card_of
+from embed import card_of  # type: ignore[import-not-found]  # of this folder
 
 from descant_modeling.models.checkpoints import EMBEDDED, embedded_models
 from descant_tokenizers.common.files import atomic_write
