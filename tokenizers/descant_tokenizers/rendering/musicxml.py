@@ -27,7 +27,7 @@ from music21 import (
     tie,
 )
 from music21.layout import StaffGroup
-from music21.musicxml.m21ToXml import GeneralObjectExporter
+from music21.musicxml.m21ToXml import ScoreExporter
 from music21.musicxml.xmlObjects import MusicXMLExportException
 
 from descant_tokenizers.common.errors import InputError, printable
@@ -53,6 +53,7 @@ from descant_tokenizers.rendering.signs import (
     FAULT_COLOR,
     Annotator,
     AnyStream,
+    IndexedSpanners,
     cuts_of,
     finished,
     write_bar_lines,
@@ -104,12 +105,12 @@ def notate(rendering: Rendering) -> Notated:
     ]
     builder = _Notation(rendering, measures)
     result = builder.score(voices)
-    exporter = GeneralObjectExporter()
-    exporter.makeNotation = (
-        False  # all is made here; music21 would also copy the score, and count chord symbols as notes
-    )
+    # All is made here; music21 would also copy the score, and count chord symbols as notes.
+    exporter = ScoreExporter(result, makeNotation=False)
+    exporter.spannerBundle = IndexedSpanners(list(result.spannerBundle))
     try:
-        data: bytes = exporter.parse(result)
+        exporter.parse()
+        data: bytes = exporter.asBytes()
     except MusicXMLExportException as error:
         reason = printable(str(error), 100)
         raise InputError(f"The score's bars cannot be written ({reason}). Correct its time signatures.") from error

@@ -59,6 +59,21 @@ _LINE_END = re.compile(rf"(?:<syllabic>\w+</syllabic>\s*)?<text>{LINE_END}</text
 AnyStream = Any  # the type parameter of music21's streams says nothing here
 
 
+class IndexedSpanners(spanner.SpannerBundle):
+    """Spanners by their elements: music21 looks through all of them for each note that it writes."""
+
+    def __init__(self, spanners: list[spanner.Spanner] | None = None) -> None:
+        super().__init__(spanners)
+        self._spanners_of: dict[int, list[spanner.Spanner]] = {}
+        for each in self:
+            for element in each.getSpannedElements():
+                self._spanners_of.setdefault(id(element), []).append(each)
+
+    def getBySpannedElement(self, spannedElement: Any) -> spanner.SpannerBundle:  # noqa: N802
+        """Return the spanners of an element."""
+        return spanner.SpannerBundle(self._spanners_of.get(id(spannedElement), []))
+
+
 def cuts_of(signs: Iterable[RepeatSign]) -> set[Fraction]:
     """Return where signs end a measure."""
     return {sign.time for sign in signs if sign.kind in _CUTTING}
