@@ -91,7 +91,12 @@ def slurs_of(marks: Marks) -> set[tuple[Any, ...]]:
         for first, last in marks.slurs
         if first[0] == last[0]
     }
-    return slurs | {(part, onset, graces) for (part, onset, _), graces in marks.graces.items()}
+    return slurs | {
+        (part, onset, len(graces) - index, grace.length, grace.has_fermata, pitch)
+        for (part, onset, _), graces in marks.graces.items()
+        for index, grace in enumerate(graces)
+        for pitch in grace.pitches
+    }
 
 
 def symbols_of(marks: Marks) -> set[tuple[Any, ...]]:

@@ -134,6 +134,17 @@ def test_a_slur_goes_to_the_part_of_its_notes_though_others_have_equal_notes() -
     assert read_again(marked(score, slurs=slurs)).marks.slurs == slurs
 
 
+def test_grace_notes_of_two_notes_of_a_chord_are_played_together() -> None:
+    score = tune(60, 62, 64, 65)
+    score.tracks[0].notes.append(NoteTick(TPQ, TPQ, 74, 80))
+    graces = {
+        (0, Fraction(1), 62): (Grace((60,), Fraction(1, 2)), Grace((61,), Fraction(1, 2))),
+        (0, Fraction(1), 74): (Grace((73,), Fraction(1, 2)),),
+    }
+    ((_, found),) = read_again(marked(score, graces=graces)).marks.graces.items()
+    assert [each.pitches for each in found] == [(60,), (61, 73)]
+
+
 def test_slurs_between_voices_are_written_on_one_staff_and_named_on_two() -> None:
     score = tune(72, 72, 72, 72, name="Soprano")
     for name, pitch in (("Alto", 67), ("Tenor", 60), ("Bass", 48)):

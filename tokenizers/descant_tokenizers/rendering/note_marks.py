@@ -5,14 +5,14 @@ Units: quarter notes, as exact fractions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 
 from music21 import articulations, chord, duration, expressions, note, pitch, spanner
 
 from descant_tokenizers.rendering.layers import NoteGroup, Voice
 from descant_tokenizers.rendering.signs import EXTENDED, LINE_END, AnyStream
-from descant_tokenizers.scores.marks import Marks, PartPlace, SlurEnd
+from descant_tokenizers.scores.marks import Grace, GracePlace, Marks, PartPlace, SlurEnd
 
 _ARTICULATIONS: dict[str, Callable[[], articulations.Articulation]] = {
     "accent": articulations.Accent,
@@ -93,24 +93,32 @@ class NoteMarks:
             element.expressions.append(mark)
 
     def graces(self, voice: Voice, group: NoteGroup) -> Iterator[note.GeneralNote]:
-        """Yield the grace notes before a group."""
+        """Yield the grace notes before a group: those of several notes together, the last ones of each together."""
+        together: dict[int, list[tuple[GracePlace, Grace]]] = {}
         for place in _given_places(voice, group):
-            for number, own in enumerate(self._marks.graces.get(place, ())):
-                spellings = own.spellings or (None,) * len(own.pitches)
-                heads = [
-                    note.Note(self._spell(each, group.onset, as_written))
-                    for each, as_written in zip(own.pitches, spellings, strict=True)
-                ]
-                element: note.NotRest = heads[0] if len(heads) == 1 else chord.Chord(heads)
-                element.duration = duration.Duration(quarterLength=own.length)
-                grace = element.getGrace()
-                grace.duration.slash = own.has_slash
-                for name in own.symbols:
-                    _put_symbol(grace, name)
-                if own.has_fermata:
-                    grace.expressions.append(expressions.Fermata())
-                self._elements[(*place, number)] = [grace]
-                yield grace
+            graces = self._marks.graces.get(place, ())
+            for number, own in enumerate(graces):
+                together.setdefault(len(graces) - number, []).append(((*place, number), own))
+        for _, members in sorted(together.items(), reverse=True):
+            grace = self._grace([own for _, own in members], group.onset)
+            self._elements |= {place: [grace] for place, _ in members}
+            yield grace
+
+    def _grace(self, members: Sequence[Grace], onset: Fraction) -> note.NotRest:
+        """Return a grace note, or a chord of all of them."""
+        spellings: dict[int, tuple[str, int] | None] = {}
+        for own in members:
+            spellings |= zip(own.pitches, own.spellings or (None,) * len(own.pitches), strict=True)
+        heads = [note.Note(self._spell(number, onset, spellings[number])) for number in sorted(spellings)]
+        element: note.NotRest = heads[0] if len(heads) == 1 else chord.Chord(heads)
+        element.duration = duration.Duration(quarterLength=members[0].length)
+        grace = element.getGrace()
+        grace.duration.slash = members[0].has_slash
+        for name in dict.fromkeys(name for own in members for name in own.symbols):
+            _put_symbol(grace, name)
+        if any(own.has_fermata for own in members):
+            grace.expressions.append(expressions.Fermata())
+        return grace
 
     def write_slurs(self) -> int:
         """Write the slurs between given notes; return the number of those between parts, which MusicXML lacks."""
