@@ -134,6 +134,13 @@ def test_a_slur_goes_to_the_part_of_its_notes_though_others_have_equal_notes() -
     assert read_again(marked(score, slurs=slurs)).marks.slurs == slurs
 
 
+def test_a_slur_over_tied_notes_comes_back() -> None:
+    score = tune(60, 62, 64, 65)
+    score.tracks[0].notes.append(NoteTick(6 * TPQ, 4 * TPQ, 67, 80))
+    slurs = (((0, Fraction(6), 67), (0, Fraction(6), 67)),)
+    assert read_again(marked(score, slurs=slurs)).marks.slurs == slurs
+
+
 def test_grace_notes_of_two_notes_of_a_chord_are_played_together() -> None:
     score = tune(60, 62, 64, 65)
     score.tracks[0].notes.append(NoteTick(TPQ, TPQ, 74, 80))

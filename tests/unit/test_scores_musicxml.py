@@ -177,7 +177,9 @@ def test_marks_go_to_the_note_that_a_tie_continues() -> None:
     on = "<tie type='stop'/><tie type='start'/>"
     result = read([START + note("D", 12) + note("C", 4, start), note("C", 16, on), note("C", 4, stop) + note("D", 12)])
     assert notes(result) == [[(0, 3, 74), (3, 6, 72), (9, 3, 74)]]
-    assert result.marks.slurs == ()
+    assert result.marks.slurs == (((0, 3, 72), (0, 3, 72)),)
+    one = "<notations><slur type='start' number='1'/><slur type='stop' number='1'/></notations>"
+    assert read([START + note("C", 16, one)]).repairs == ["dropped: 1 slur without a beginning, 1 slur without an end"]
 
 
 def test_an_end_of_a_hairpin_or_slur_may_be_written_before_its_beginning() -> None:

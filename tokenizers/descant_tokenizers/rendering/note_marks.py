@@ -127,10 +127,11 @@ class NoteMarks:
             home, other = self.home(first[0]), self.home(last[0])
             if home is None or other is None or first not in self._elements or last not in self._elements:
                 continue
-            if home is other:
-                home.insert(0, spanner.Slur(self._elements[first][0], self._elements[last][-1]))
-            else:
+            begin, end = self._elements[first][0], self._elements[last][-1]
+            if home is not other:
                 num_lost += 1
+            elif begin is not end:  # tied notes in the file may be one in print
+                home.insert(0, spanner.Slur(begin, end))
         return num_lost
 
     def _put_lyrics(self, element: note.NotRest, voice: Voice, group: NoteGroup) -> None:

@@ -150,7 +150,8 @@ class Marks:
         composer: Its composer.
         lyricist: Author of the words.
         graces: Grace notes, by the note that follows them.
-        slurs: First and last note of each slur; either may be a grace note, or of another part.
+        slurs: First and last note of each slur; either may be a grace note, or of another part. A slur over tied notes
+            begins and ends at the same place.
         symbols: Articulations, ornaments and techniques of notes, see `SYMBOLS`.
         hairpins: Crescendos and diminuendos, in order of time.
         metronomes: Metronome marks as written.

@@ -324,7 +324,7 @@ def _slurs(
         start, end = places.get(first), places.get(last)
         if start is None or end is None:
             report.dropped["slur of a grace note without a note"] += 1
-        elif start == end:
+        elif first is last:
             report.dropped["slur over one note"] += 1
         else:
             yield start, end

@@ -218,7 +218,7 @@ def _slurs(
         start, end = place_of(first), place_of(last)
         if start is None or end is None:
             report.dropped["slur{s} of grace notes without a note"] += 1
-        elif start == end:
+        elif start == end and not (isinstance(first, Note) and first.is_tied):
             report.dropped["slur{s} over one note"] += 1
         else:
             yield start, end

@@ -34,6 +34,7 @@ class Note:
     has_fermata: bool = False
     symbols: tuple[str, ...] = ()
     graces: tuple[Grace, ...] = ()
+    is_tied: bool = False
 
     @property
     def end(self) -> Fraction:
@@ -143,7 +144,7 @@ class Voice:
             held = None
         pitch = held.pitch if held is not None and accidental is None else self.pitch(position, accidental)
         if held is not None and held.pitch == pitch:
-            held.length += length
+            held.length, held.is_tied = held.length + length, True
             note = held
         else:
             note = Note(self.time, length, pitch, self.spelling(position, accidental))
