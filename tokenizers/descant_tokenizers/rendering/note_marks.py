@@ -118,7 +118,8 @@ class NoteMarks:
             _put_symbol(grace, name)
         if any(own.has_fermata for own in members):
             grace.expressions.append(expressions.Fermata())
-        return grace
+        found: note.NotRest = grace
+        return found
 
     def write_slurs(self) -> int:
         """Write the slurs between given notes; return the number of those between parts, which MusicXML lacks."""
