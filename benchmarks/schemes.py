@@ -1,6 +1,7 @@
 """Compare every tokenization scheme on four kinds of music: the tables of docs/schemes.md.
 
     python benchmarks/schemes.py --out records/2026-11-26_schemes --games game-music
+    python benchmarks/schemes.py --out records/2026-11-26_schemes --only folk --schemes beat    # one row of a record
     python records/refresh.py                                           # then update the tables
 
 `chorales` and `folk` are the corpora of these names, built when first needed. `midi` is a folder of MIDI files
@@ -18,6 +19,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,7 @@ from music21.common.pathTools import getCorpusFilePath
 
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.comparison.compare import compare, kind_of_all, load_source
-from descant_tokenizers.comparison.schemes import default_schemes, load_scheme
+from descant_tokenizers.comparison.schemes import default_schemes, load_scheme, scheme_names
 from descant_tokenizers.scores import read_score, write_midi
 
 KINDS = ("chorales", "folk", "midi", "games")
@@ -61,6 +63,7 @@ def main() -> None:
     parser.add_argument("--midi", help="folder of MIDI files; default: written by this script")
     parser.add_argument("--games", help="folder written by benchmarks/game_music.py")
     parser.add_argument("--only", choices=KINDS, help="measure one kind of music only")
+    parser.add_argument("--schemes", help="add rows of these to the records, comma-separated; default: measure all")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
@@ -72,15 +75,36 @@ def main() -> None:
         for name in sources if options.only is None else (options.only,):
             source = sources[name]
             path = options.out / f"{name}.json"
-            path.write_text(json.dumps(header(name) | measure(name, source), indent=1) + "\n", encoding="utf-8")
+            if options.schemes is None:
+                record = header(name) | measure(name, source)
+            else:
+                record = with_rows(json.loads(path.read_text(encoding="utf-8")), source, options.schemes.split(","))
+            path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
             print(f"wrote {path}", flush=True)
 
 
-def measure(name: str, source: str) -> dict[str, Any]:
-    """Compare the schemes that fit one source, as `descant tokenizer compare --json` does."""
+def with_rows(record: dict[str, Any], source: str, names: Sequence[str]) -> dict[str, Any]:
+    """Return a record with the rows of some schemes measured again, or added, in the order of the catalogue.
+
+    Raises:
+        InputError: The music is no longer that of the record.
+    """
+    figures = measure(record["source"], source, names)
+    size = {key: record[key] for key in ("num_pieces", "num_notes", "num_bars")}
+    if size != {key: figures[key] for key in size}:
+        raise InputError(f"{source} is not the music of the record ({size}). Measure all schemes.")
+    rows = {row["name"]: row for row in [*record["schemes"], *figures["schemes"]]}
+    order = [name for name in scheme_names() if name in rows]
+    revision, note = header("")["git"][:7], record.get("note", "the others are of `git`")
+    note = f"measured later, at commit {revision}: {', '.join(names)}; {note}"
+    return record | {"note": note, "schemes": [rows[name] for name in order]}
+
+
+def measure(name: str, source: str, names: Sequence[str] | None = None) -> dict[str, Any]:
+    """Compare schemes on one source as `descant tokenizer compare --json` does; by default all that fit."""
     found = load_source([source], 0)
     kind = kind_of_all(found.scores)
-    schemes = [load_scheme(scheme, kind) for scheme in default_schemes(kind)]
+    schemes = [load_scheme(scheme, kind) for scheme in names or default_schemes(kind)]
     for scheme in schemes:  # what is built at first use is not timed
         compare(dict([next(iter(found.scores.items()))]), [scheme], kind)
     figures = compare(found.scores, schemes, kind)
