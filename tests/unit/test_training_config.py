@@ -60,6 +60,19 @@ def test_the_other_gans_are_published_with_their_default_values(name):
     assert config == OBJECTIVES[name].config()
 
 
+@pytest.mark.parametrize("name", ["rnn", "cnn", "vae"])
+def test_families_say_that_they_train_in_fp32(name):
+    (published,) = (path for path in CONFIGS if path.stem == name)
+    assert parse_run_config(*load_values(published)).precision == "fp32"
+    with pytest.raises(InputError, match=r"precision is bf16\. Give fp32"):
+        parse_run_config({"objective": name}, "here", ["precision=bf16"])
+
+
+def test_an_autoencoder_trains_on_two_bars():
+    with pytest.raises(InputError, match=r"data\.window_16ths is 64\. Give 32, two bars of 4/4"):
+        parse_run_config({"objective": "vae"}, "here", ["data.window_16ths=64"])
+
+
 def test_midinet_is_trained_as_its_authors_did():
     config = MidinetConfig()
     assert (config.data.batch_size, config.optimizer.learning_rate, config.optimizer.betas[0]) == (72, 5e-5, 0.5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from descant_modeling.common.config import POSITIVE, CommonConfig, check_fields
+from descant_modeling.common.config import POSITIVE, CommonConfig, check, check_fields
 from descant_modeling.training.config import OptimizerConfig, check_corpora
 
 
@@ -46,6 +46,11 @@ class FamilyConfig(CommonConfig):
     eval_every: int = 100
     save_every: int = 100
     log_every: int = 10
+    precision: str = "fp32"
     model: Any = None
     data: WindowDataConfig = field(default_factory=WindowDataConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(self.precision == "fp32", "precision", self.precision, "give fp32, in which these small networks train")
