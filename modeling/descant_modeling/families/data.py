@@ -21,6 +21,7 @@ from descant_modeling.jsb_grid.data import (
     grid_ranges,
     grid_shifts,
     hash_grids,
+    transposed,
 )
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.pianoroll.frames import SILENT, Ints
@@ -67,11 +68,6 @@ class FamilyData:
     shifts: list[Sequence[int]]
     begin_unit: int = 1
 
-    def vocabulary(self, beat_cycle: int = 0) -> GridVocabulary:
-        """Return a vocabulary of the pitches of train."""
-        lows, highs = zip(*self.voice_ranges, strict=True)
-        return GridVocabulary(min(lows), max(highs), beat_cycle)
-
     def windows(self, config: WindowDataConfig, seed: int, step: int) -> list[Window]:
         """Draw the windows of a step; longer pieces are drawn more often."""
         rng = np.random.default_rng((seed, step))
@@ -88,11 +84,6 @@ class FamilyData:
         start -= start % self.begin_unit
         shift = int(rng.choice(self.shifts[index]))
         return Window(index, start, shift, transposed(grid.pitches_VT[:, start : start + length], shift))
-
-
-def transposed(pitches_VT: Ints, shift: int) -> Ints:
-    """Return pitches moved up by semitones; rests stay."""
-    return np.where(pitches_VT == SILENT, SILENT, pitches_VT + shift)
 
 
 def load_family_data(config: WindowDataConfig, *, begin_unit: int = 1, whole: bool = False) -> FamilyData:

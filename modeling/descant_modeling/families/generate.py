@@ -21,7 +21,6 @@ import torch
 from symusic.core import NoteTick, NoteTickList, ScoreTick, TrackTick, TrackTickList
 
 from descant_modeling.decoding.config import GenerationConfig
-from descant_modeling.families.data import transposed
 from descant_modeling.families.networks import GridNetwork
 from descant_modeling.generation.base import GenerationResult, Request, Sample, refuse_hints, refuse_instruments
 from descant_modeling.generation.networks import NetworkGenerator, refuse_token_options, rng_of_each_sample
@@ -34,6 +33,7 @@ from descant_modeling.generation.prompts import (
     without_controls,
 )
 from descant_modeling.generation.results import without_notes
+from descant_modeling.jsb_grid.data import transposed
 from descant_modeling.models.checkpoints import FoundCheckpoint
 from descant_modeling.models.networks import LoadedNetwork, load_network
 from descant_tokenizers.common.errors import InputError

@@ -15,6 +15,7 @@ from descant_modeling.families.checkpoints import family_card
 from descant_modeling.families.config import FamilyConfig
 from descant_modeling.families.data import FamilyData, Window, load_family_data
 from descant_modeling.families.networks import GridNetwork
+from descant_modeling.jsb_grid.data import GridVocabulary
 from descant_modeling.models.networks import NetworkMeta, save_network
 from descant_modeling.models.publishing import try_generating
 from descant_modeling.models.transformer import count_parameters
@@ -56,7 +57,7 @@ class FamilyTask(OneModelTask[NetworkT], ABC, Generic[ConfigT, NetworkT]):
     def __init__(self, context: RunContext[ConfigT], data: FamilyData) -> None:
         self.config, self.data = context.config, data
         torch.manual_seed(self.config.seed)
-        network: Any = self.network_type(self.config.model, data.vocabulary())
+        network: Any = self.network_type(self.config.model, GridVocabulary.of_ranges(data.voice_ranges))
         super().__init__(self.config, context.accelerator, network)
         self.progress: Progress = FamilyProgress()
         facts = {"seed": self.config.seed, "splits": list(self.config.data.splits), "git": git_revision()}

@@ -56,6 +56,12 @@ class GridVocabulary:
     def _first_beat(self) -> int:
         return _NUM_SPECIAL + self.highest - self.lowest + 1
 
+    @classmethod
+    def of_ranges(cls, ranges: Sequence[PitchRange], beat_cycle: int = 0) -> GridVocabulary:
+        """Return a vocabulary of all pitches between the lowest and the highest one of some voices."""
+        lows, highs = zip(*ranges, strict=True)
+        return cls(min(lows), max(highs), beat_cycle)
+
     def encode(self, pitches_VT: Ints, name: str = "the piece") -> Encoded:
         """Encode MIDI pitches, `SILENT` for rests; all tokens but BOS are targets. Errors show `name`.
 
@@ -177,6 +183,11 @@ def _ranges(grid: Grid) -> dict[int, PitchRange]:
     return {voice: (int(line_T.min()), int(line_T.max())) for voice, line_T in sounding if len(line_T)}
 
 
+def transposed(pitches_VT: Ints, shift: int) -> Ints:
+    """Return pitches moved up by semitones; rests stay."""
+    return np.where(pitches_VT == SILENT, SILENT, pitches_VT + shift)
+
+
 def hash_grids(grids: Sequence[Grid]) -> str:
     """Return a hash of the pieces' pitches."""
     digest = hashlib.sha256()
@@ -197,5 +208,4 @@ class GridSource(BatchSource):
     def example(self, index: int, epoch: int) -> Encoded:
         """Return piece `index` in the transposition of an epoch."""
         shift = int(np.random.default_rng((self.seed, epoch, index)).choice(self.shifts[index]))
-        pitches_VT = self.grids[index].pitches_VT
-        return self.vocabulary.encode(np.where(pitches_VT == SILENT, SILENT, pitches_VT + shift))
+        return self.vocabulary.encode(transposed(self.grids[index].pitches_VT, shift))

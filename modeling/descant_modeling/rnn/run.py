@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from descant_modeling.families.data import Window, transposed
+from descant_modeling.families.data import Window
 from descant_modeling.families.task import FamilyTask
 from descant_modeling.jsb_grid.checkpoints import grid_likelihood
-from descant_modeling.jsb_grid.data import Grid
+from descant_modeling.jsb_grid.data import Grid, transposed
 from descant_modeling.models.likelihood import VOICE_16TH, Likelihood, bucket
 from descant_modeling.rnn.config import RnnConfig
 from descant_modeling.rnn.networks import RnnNetwork, Stream, stream_of
