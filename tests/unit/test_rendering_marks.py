@@ -7,8 +7,10 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from music21 import note, spanner
 from symusic.core import NoteTick, ScoreTick, TempoTick, TimeSignatureTick, TrackTick
 
+from descant_tokenizers.rendering.signs import IndexedSpanners
 from descant_tokenizers.rendering.write import Rendering
 from descant_tokenizers.scores import ReadResult, read_score_report
 from descant_tokenizers.scores.marks import Grace, Hairpin, Lyric, Marks, Metronome, Words, with_notes
@@ -132,6 +134,14 @@ def test_a_slur_goes_to_the_part_of_its_notes_though_others_have_equal_notes() -
     score.tracks.append(tune(60, 62, 64, 65, name="Twin").tracks[0])
     slurs = (((1, Fraction(1), 62), (1, Fraction(2), 64)),)
     assert read_again(marked(score, slurs=slurs)).marks.slurs == slurs
+
+
+def test_spanners_are_found_by_their_elements() -> None:
+    notes = [note.Note(pitch) for pitch in (60, 62, 64, 65)]
+    slurs = [spanner.Slur(notes[0], notes[1]), spanner.Slur(notes[1], notes[2]), spanner.Slur(notes[0], notes[2])]
+    plain, indexed = spanner.SpannerBundle(slurs), IndexedSpanners(slurs)
+    for each in notes:
+        assert list(indexed.getBySpannedElement(each)) == list(plain.getBySpannedElement(each))
 
 
 def test_a_slur_over_tied_notes_comes_back() -> None:
