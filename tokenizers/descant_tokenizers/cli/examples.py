@@ -18,7 +18,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "dataset tokenize": (
         "descant dataset tokenize chorales --out data/tokens",
         "descant dataset tokenize my-midis --out data/tokens --preset gm",
-        "descant dataset tokenize chorales --out data/tokens --model chorales",
+        "descant dataset tokenize chorales --out data/tokens --tokenizer bpe",
     ),
     "dataset push": (
         "descant dataset push data/mine user/name --private",
