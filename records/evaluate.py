@@ -102,10 +102,13 @@ def no_fermatas(model: str, split: str, num_draws: int) -> Facts:
 
 
 def tunes(model: str, num_draws: int) -> Facts:
-    """Measure the first model's harmonies of tunes that are not chorales, told where phrases end and not told."""
+    """Measure the first model's harmonies of tunes that are not chorales: told where phrases end, not told, and told,
+    with the last chord as `generate` has it.
+    """
     command = ("--model", model, "--num-draws", str(num_draws))
     facts = {}
-    for name, more in (("told", ()), ("not_told", ("--no-fermatas",))):
+    runs = (("told", ()), ("not_told", ("--no-fermatas",)), ("auto", ("--last-chord", "auto")))
+    for name, more in runs:
         facts[name] = _run("tunes", *command, *more, private=(str(RECORDS.parent / TUNES),))
         facts[name]["command"] = " ".join(("descant evaluate tunes", TUNES, *command, *more, "--json"))
         facts[name]["tunes"] = TUNES

@@ -287,6 +287,21 @@ def test_a_melody_that_ends_elsewhere_leaves_the_last_chord_free(guided: Model) 
     last_pitches(result.score)
 
 
+def test_a_melody_that_ends_on_the_tonic_gets_its_chord_unless_another_one_is_requested(guided: Model) -> None:
+    prompt = melody([*scale(7, 480), (7 * 480, 480, 72)])
+    config = replace(WILD, num_samples=3)
+
+    def endings(prompt: ScoreTick, **options: Any) -> list[str | None]:
+        found = (last_pitches(s.score) for s in guided.harmonize(prompt, config, key="C", **options).samples)
+        return [None if (chord := read_chord(pitches)) is None else chord_name(chord) for pitches in found]
+
+    assert endings(prompt) == ["C"] * 3
+    assert set(endings(prompt, last_chord="any")) != {"C"}
+    assert "C" not in endings(prompt, chords=("C", "Am"))
+    elsewhere = melody([*scale(7, 480), (7 * 480, 480, 67)])
+    assert endings(elsewhere) == endings(elsewhere, last_chord="any")
+
+
 def test_the_end_of_an_infill_is_the_tonic_too(guided: Model) -> None:
     prompt = guided.harmonize(melody([*scale(6, 480), (6 * 480, 960, 72)]), WILD).score
     options = {"key": "C", "last_chord": "tonic", "given": ["soprano"]}
@@ -313,7 +328,7 @@ def test_an_infill_is_told_what_a_harmony_is(guided: Model) -> None:
             {"chords": ("C", "G")},
             "The chords from the last given note on are not all C. Leave --last-chord out, or give that chord.",
         ),
-        ({"last_chord": "V"}, "The last chord is 'V'. Give any or tonic."),
+        ({"last_chord": "V"}, "The last chord is 'V'. Give auto, any or tonic."),
     ],
 )
 def test_contradictions_about_the_last_chord_are_refused(guided: Model, options: dict[str, Any], sentence: str) -> None:

@@ -35,7 +35,11 @@ _HARMONIC_RHYTHMS = {
     "twice a bar": "half-bar",
     "once a bar": "bar",
 }
-_LAST_CHORDS = {"the model's choice": "any", "the tonic, in root position": "tonic"}
+_LAST_CHORDS = {
+    "the tonic, if the melody ends on it": "auto",
+    "the tonic, in root position": "tonic",
+    "the model's choice": "any",
+}
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Liberation Sans", "sans-serif"]  # nothing to download
 # Gradio looks for work a thousand times a second, and a hundred times for progress bars, which the page does not have.
 _WORK_SECONDS, _PROGRESS_SECONDS = 0.2, 5.0

@@ -153,7 +153,9 @@ class DirectedRequest(GenerationRequest):
         [], description="Chords of each bar from bar 1 on, such as `F G7`; empty for the model's."
     )
     harmonic_rhythm: HarmonicRhythm | None = Field(None, description="How often the harmony changes.")
-    last_chord: LastChord = Field(GenerationConfig.last_chord, description="`tonic` to end on the tonic.")
+    last_chord: LastChord = Field(
+        GenerationConfig.last_chord, description="`tonic` to end on the tonic; `auto`: if the melody does."
+    )
 
     def request(self) -> PageRequest:
         """Return the request, without its score."""

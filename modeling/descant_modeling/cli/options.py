@@ -77,7 +77,8 @@ LastChordName = Annotated[
     LastChord,
     typer.Option(
         "--last-chord",
-        help="Hold the last chord to the tonic, where the given notes allow it.",
+        help="Hold the last chord to the tonic where the given notes allow it (tonic), or where a melody to harmonize "
+        "ends on the tonic (auto).",
         rich_help_panel="Harmony",
     ),
 ]

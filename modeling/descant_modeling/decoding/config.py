@@ -45,7 +45,7 @@ EngineName = Literal["auto", "onnx", "torch"]
 """What runs a causal model: ONNX Runtime (CPU), transformers (any device, extra `train`), or the one that suits the
 device."""
 
-LastChord = Literal["any", "tonic"]
+LastChord = Literal["auto", "any", "tonic"]
 """What the last chord of a harmony is held to."""
 
 OnProgress = Callable[[float], None]
@@ -109,8 +109,9 @@ class GenerationConfig:
         best_of: Particles of each sample, 1-64, resampled at every quarter by likelihood (see `smc`); None for
             `smc.NUM_PARTICLES` where rules of voice leading are kept, otherwise 1.
         last_chord: `tonic` to hold the last chord of a harmony to a tonic triad in root position, from the onset of the
-            last given note on and where the given notes allow it (see `ending`); `any` for the model's choice. For
-            models with hints.
+            last given note on and where the given notes allow it (see `ending`); `any` for the model's choice; `auto`
+            for `tonic` if a melody to harmonize ends on the tonic and no chord is requested there, otherwise `any`.
+            For models with hints.
         steps: Gibbs steps of Coconet, or pieces of a morph, its two ends included; None for the model's default.
         amount: How far the VAE varies a prompt, from 0 to 1; None for its default.
         sound: One of `SOUNDS`, for voices that the prompt does not have, or one for each of some voices by name; the
@@ -134,7 +135,7 @@ class GenerationConfig:
     allow_unresolved: bool = False
     allow_rests: bool = False
     best_of: int | None = None
-    last_chord: LastChord = "any"
+    last_chord: LastChord = "auto"
     steps: int | None = None
     amount: float | None = None
     sound: str | Mapping[str, str] = DEFAULT_SOUND
@@ -147,7 +148,7 @@ class GenerationConfig:
         for name, limits in LIMITS.items():
             check_range(name, getattr(self, name), *limits)
         if self.last_chord not in get_args(LastChord):
-            raise InputError(f"The last chord is '{self.last_chord}'. Give any or tonic.")
+            raise InputError(f"The last chord is '{self.last_chord}'. Give auto, any or tonic.")
         check_sounds(self.sound)
 
     def program_of(self, voice: str) -> int:

@@ -103,11 +103,11 @@ def _baselines() -> dict[str, Harmonizer]:
 
 
 class ModelHarmonizer:
-    """A model, called as `descant generate` calls it; the seed of its options is replaced."""
+    """A model, called as `descant generate` calls it, by default without `last_chord`; the seed is replaced."""
 
     def __init__(self, name: str, generator: MusicGenerator, config: GenerationConfig | None = None) -> None:
         self.name, self.generator = name, generator
-        self.config = config or GenerationConfig()
+        self.config = config or GenerationConfig(last_chord="any")
 
     def harmonize(self, melody: ScoreTick, seed: int, phrase_ends: Sequence[int] = ()) -> ScoreTick:
         """See `Harmonizer`."""

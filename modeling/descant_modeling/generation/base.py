@@ -310,7 +310,7 @@ def refuse_hints(request: Request, config: GenerationConfig, *, but_chords: bool
         "--phrases": request.phrases,
         "--chords": chords,
         "--harmonic-rhythm": request.harmonic_rhythm,
-        "--last-chord": config.last_chord != "any",
+        "--last-chord": config.last_chord == "tonic",
     }
     for option, value in hints.items():
         if value:

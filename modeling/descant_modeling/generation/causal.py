@@ -24,7 +24,7 @@ from descant_modeling.decoding.template import MAX_BAR_TOKENS, Span
 from descant_modeling.generation.base import TASKS, GenerationResult, Request, check_style, refuse_hints
 from descant_modeling.generation.fixed import fixed_of
 from descant_modeling.generation.forms import copied_bars
-from descant_modeling.generation.planning import Plan, plan_of, with_tonic_ending
+from descant_modeling.generation.planning import Plan, plan_of, with_melodys_ending, with_tonic_ending
 from descant_modeling.generation.prompts import Prompt, TickSpan, bar_indices
 from descant_modeling.generation.results import PartialResult, PartialSample, Players, released, without_notes
 from descant_modeling.models.checkpoints import Checkpoint, not_loaded
@@ -104,7 +104,8 @@ class CausalGenerator(ABC):
         """Plan the hints for the voices to write to a prompt, for a layout with hints."""
         if self.has_hints:
             plan = plan_of(request, prompt, new)
-            return with_tonic_ending(plan, request, new) if config.last_chord == "tonic" else plan
+            ended = {"auto": with_melodys_ending, "tonic": with_tonic_ending}.get(config.last_chord)
+            return plan if ended is None else ended(plan, request, new)
         refuse_hints(request, config)
         return None
 

@@ -171,6 +171,21 @@ def with_tonic_ending(plan: Plan, request: Request, new: Collection[int]) -> Pla
     return replace(plan, ending=replace(ending, chords=chords))
 
 
+def with_melodys_ending(plan: Plan, request: Request, new: Collection[int]) -> Plan:
+    """Return a plan whose last chord is held to the tonic if a melody to harmonize ends on it; other plans unchanged.
+
+    Arguments are those of `with_tonic_ending`. A chord that is requested for the end stays.
+    """
+    prompt, key = plan.prompt, plan.annotations.key
+    if request.task != "harmonize" or key is None:
+        return plan
+    ending = tonic_ending(prompt.piece, new, prompt.vocabulary.voices.index(VOICES[-1]), key)
+    if ending is None or key.tonic not in {pitch % NUM_PITCH_CLASSES for pitch in ending.given.values()}:
+        return plan
+    is_requested = any(onset >= ending.start_ticks for onset in plan.annotations.chords or ())
+    return plan if is_requested else replace(plan, ending=ending)
+
+
 def prompt_key(request: Request, lines: Iterable[TrackTick]) -> PieceKey | None:
     """Return the key in which a prompt ends: as requested, that of its harmony, or that of its melody if it is alone.
 

@@ -144,7 +144,7 @@ class DrawOptions:
     allow_unresolved: AllowUnresolved = GenerationConfig.allow_unresolved
     allow_rests: AllowRests = GenerationConfig.allow_rests
     best_of: BestOf = GenerationConfig.best_of
-    last_chord: LastChordName = GenerationConfig.last_chord
+    last_chord: LastChordName = "any"  # what the model has learned
     out: HarmoniesFolder = None
     device: Device = None
     engine: Engine = "auto"
