@@ -102,9 +102,7 @@ def no_fermatas(model: str, split: str, num_draws: int) -> Facts:
 
 
 def tunes(model: str, num_draws: int) -> Facts:
-    """Measure the first model's harmonies of tunes that are not chorales: told where phrases end, not told, and told,
-    with the last chord as `generate` has it.
-    """
+    """Measure harmonies of tunes that are not chorales: told phrases, not told, told and ending as `generate` does."""
     command = ("--model", model, "--num-draws", str(num_draws))
     facts = {}
     runs = (("told", ()), ("not_told", ("--no-fermatas",)), ("auto", ("--last-chord", "auto")))

@@ -154,7 +154,7 @@ class DirectedRequest(GenerationRequest):
     )
     harmonic_rhythm: HarmonicRhythm | None = Field(None, description="How often the harmony changes.")
     last_chord: LastChord = Field(
-        GenerationConfig.last_chord, description="`tonic` to end on the tonic; `auto`: if the melody does."
+        GenerationConfig.last_chord, description="`tonic` to end on it; `auto`: if the melody does."
     )
 
     def request(self) -> PageRequest:
