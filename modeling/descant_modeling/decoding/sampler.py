@@ -25,7 +25,7 @@ from descant_tokenizers.tokens.grammar import Grammar
 #: compound meters; what continues music is drawn at all of it. Chosen on valid, and in compound meters on the tunes:
 #: lower for all tokens dulls the rhythm, and lower for what continues a piece copies more of the training pieces
 #: (records/LOG.md).
-SHARES: dict[TokenKind | None, float] = {"chord": 0.3, "pitch": 0.72, "rhythm": 1.1, "compound rhythm": 0.85}
+SHARES: dict[TokenKind | None, float] = {"chord": 0.3, "pitch": 0.72, "rhythm": 1.1, "compound rhythm": 0.7}
 _LOWEST_TEMPERATURE = 1e-6  # below it, logits divided by the temperature overflow
 _MAX_STEPWISE = 4  # context tokens that are fed one at a time
 
