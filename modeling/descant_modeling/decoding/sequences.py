@@ -31,7 +31,7 @@ from descant_tokenizers.tokens.tasks import Task
 
 __all__ = ["SequenceState", "TokenKind"]
 
-TokenKind = Literal["chord", "pitch", "rhythm", "compound rhythm"]
+TokenKind = Literal["chord", "pitch", "rhythm"]
 """Part of a chord, a pitch, or what says when the next note begins, in which voice, and how long one is."""
 
 
@@ -88,10 +88,7 @@ class SequenceState:
             return None
         if self._chord_root is not None:
             return "chord"
-        if self.state.kind == "Program":
-            return "pitch"
-        meter = self.grammar.vocabulary.meter_of[self.state.meter_id]
-        return "compound rhythm" if beat_ticks(meter) == 3 * meter.beat_ticks else "rhythm"
+        return "pitch" if self.state.kind == "Program" else "rhythm"
 
     def join_faults(self) -> int:
         """Count the notes after the target bars that the new ones lead to against the rules of voice leading."""

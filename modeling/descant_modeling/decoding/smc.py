@@ -37,7 +37,6 @@ __all__ = ["NUM_PARTICLES", "num_particles", "resample", "sample_particles"]
 #: Particles of a sample where rules of voice leading are kept.
 NUM_PARTICLES = 8
 _MIN_EFFECTIVE_SHARE = 0.5  # of the particles, below which they are resampled: resampling costs variety
-_SURE_KINDS: tuple[TokenKind, ...] = ("chord", "pitch")  # by rhythm, particles with few notes would win
 
 
 def num_particles(config: GenerationConfig, vocabulary: Vocabulary) -> int:
@@ -124,9 +123,7 @@ class _Population:
         self.rows = [row, *(row.copy() for _ in range(number - 1))]
         self._quarter_ticks = row.grammar.vocabulary.ticks_per_quarter
         self._log_weights = np.zeros(number)
-        self._sureness: dict[
-            TokenKind, tuple[int, float]
-        ] = {}  # number and mean of the log masses of each kind of token
+        self._sureness: dict[TokenKind, tuple[int, float]] = {}  # number and mean of the log masses of a kind
         self._set_meeting()
 
     @property
@@ -156,7 +153,7 @@ class _Population:
         """Append a particle's sampled token, chosen from tokens with these masses (see `log_masses`)."""
         row = self.rows[particle]
         self._log_weights[particle] += log_legal - log_all
-        if (kind := row.kind) is not None and kind in _SURE_KINDS:
+        if (kind := row.kind) in ("chord", "pitch"):  # by rhythm, particles with few notes would win
             number, mean = self._sureness.get(kind, (0, 0.0))
             mean += (log_all - mean) / (number + 1)
             self._sureness[kind] = number + 1, mean
