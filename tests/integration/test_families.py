@@ -304,7 +304,7 @@ def test_the_command_sets_families_side_by_side(descant, trained: Trainer, corpu
     assert facts["tasks"][0] == "harmonize"
 
 
-@pytest.mark.parametrize("name", ["rnn", "cnn"])
+@pytest.mark.parametrize("name", ["rnn", "cnn", "vae", "vae-melody"])
 def test_embedded_weights_are_small_and_their_card_is_complete(name: str) -> None:
     found = find_checkpoint(name)
     assert (found.folder / "model.safetensors").stat().st_size < 6_000_000
@@ -324,3 +324,13 @@ def test_embedded_models_harmonize_in_the_ranges_of_training(name: str) -> None:
     for track, (lowest, highest) in zip(result.score.tracks[1:], ranges[1:], strict=True):
         assert sum(note.duration for note in track.notes) > 0.8 * 2400
         assert all(lowest <= note.pitch <= highest for note in track.notes)
+
+
+@pytest.mark.parametrize(("name", "num_voices"), [("vae", 4), ("vae-melody", 1)])
+def test_embedded_autoencoders_vary_and_morph(name: str, num_voices: int) -> None:
+    prompt = chorale(3) if num_voices == 4 else melody(scale(8, 480), name="Soprano")
+    model = load(name, device="cpu")
+    varied = model.vary(prompt, amount=0.5, seed=1)
+    assert varied.written == VOICES[:num_voices]
+    assert len(varied.samples[0].added) > 4 * num_voices
+    assert len(model.morph(prompt, prompt, steps=2).score.tracks) == num_voices
