@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -53,6 +54,8 @@ def rng_of_each_sample(config: GenerationConfig) -> Iterator[torch.Generator]:
 def refuse_token_options(config: GenerationConfig, allowed: Collection[str] = ()) -> None:
     """Raise `InputError` if a style is set, or an option of token sampling that is not allowed."""
     check_style(config.style)
+    if config.last_chord == "any":  # all that these models have
+        config = replace(config, last_chord=GenerationConfig.last_chord)
     refused = [
         f"--{name.replace('_', '-')}"
         for name in TOKEN_OPTIONS
