@@ -248,7 +248,7 @@ def test_training_on_a_dataset_of_the_hub_pushes_its_best_checkpoint(session: An
     _, files = hub.repos["model", "somebody/trained"].commits.values()
     assert set(PUBLISHED_FILES) | {".gitattributes"} == set(files)
     card = ModelCard(files["README.md"].decode())
-    assert card.data.license == "other"
+    assert card.data.license == "apache-2.0"  # every row of the dataset is CC0-1.0
     assert 'from_pretrained("somebody/trained")' in card.text
     assert "somebody/tunes" in card.text
 
