@@ -74,6 +74,15 @@ def test_pieces_are_stored_with_their_phrases(chorales, hinted_chorales):
         assert chorales.phrase_ends(index) == known.phrase_ends
 
 
+def test_the_ranges_are_those_of_the_first_style(make_source, layout, hinted_chorales):
+    pieces = [(piece, known.phrase_ends) for piece, known in hinted_chorales.values()]
+    styles = ["bach", *[None] * (len(pieces) - 1)]
+    ranges = pitch_ranges(pieces[0][0])
+    own = make_source(stored(layout, pieces), styles=styles).voice_ranges
+    assert own == [ranges[voice] for voice in range(4)]
+    assert own != make_source(stored(layout, pieces), styles=[None] * len(pieces)).voice_ranges
+
+
 def test_an_example_depends_on_seed_epoch_and_piece_alone(make_source):
     source, again, other = make_source(), make_source(), make_source(seed=4)
     places = [(index, epoch) for epoch in range(4) for index in range(6)]

@@ -52,7 +52,13 @@ class GuidedSource(ExampleSource):
         )
         self._stored, self._data = pieces, data
         first = layout.config.styles[0] if layout.config.styles else None  # the default when generating
-        if own := [piece for piece, style in zip(pieces, styles, strict=False) if style is not None and style == first]:
+        is_own = np.array([style is not None and style == first for style in styles], dtype=bool)
+        if is_own.any():
+            table = pieces.pitch_table()
+            kept = is_own[table.piece_K]
+            own = table._replace(
+                piece_K=table.piece_K[kept], voice_K=table.voice_K[kept], range_K2=table.range_K2[kept]
+            )
             self.voice_ranges, _ = survey_pitches(own, layout.vocabulary)
 
     def example(self, index: int, epoch: int) -> Encoded:
