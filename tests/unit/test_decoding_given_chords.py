@@ -23,7 +23,7 @@ C, F_A, G7 = ChordLabel(0, "maj", 0), ChordLabel(5, "maj", 1), ChordLabel(7, "7"
 
 def harmony(hint_vocabulary, piece, chords, seed) -> Piece:
     """The piece with new voices at random under its soprano."""
-    known = Annotations(chords=chords, writes_chords=True, only_cadences=True)
+    known = Annotations(chords=chords, writes_chords=True)
     span = Span(Task.HARMONIZE, (B, A, T), 0, len(piece.bars), (8 * QUARTER,) * 4, PITCHES, annotations=known)
     [found] = sample_templates(
         RandomEngine(hint_vocabulary.size),

@@ -42,7 +42,7 @@ def sample(hint_vocabulary, piece: Piece, ends: tuple[int, ...], seed: int, **op
     layout = TaskLayout(hint_vocabulary, LayoutConfig(hints=True))
     starts = piece.bar_starts_ticks()
     total = starts[-1] + piece.bars[-1].meter.bar_ticks
-    known = Annotations(phrase_ends=ends, writes_chords=True, only_cadences=True)
+    known = Annotations(phrase_ends=ends, writes_chords=True)
     span = Span(Task.HARMONIZE, (1, 2, 3), 0, len(piece.bars), (total,) * 4, PITCHES, annotations=known)
     config = GenerationConfig(allow_parallels=True, allow_leaps=True, top_p=1.0, **options)
     [found] = sample_templates(

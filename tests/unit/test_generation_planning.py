@@ -54,7 +54,7 @@ TWO_BARS = "C5 D5 E5 F5 G5:2 C5:2"
 
 def test_without_requests_the_prompt_is_read(plan):
     found = plan(tune(TWO_BARS))
-    assert found.annotations == Annotations((576,), PieceKey(0, True), writes_chords=True, only_cadences=True)
+    assert found.annotations == Annotations((576,), PieceKey(0, True), writes_chords=True)
     assert (found.phrases, found.phrase_source) == ((2,), "guessed")
 
 
@@ -249,9 +249,7 @@ def test_a_continuation_knows_its_key_and_that_it_ends(plan):
 
 def test_voices_to_continue_are_written_to_the_prompt_first_which_does_not_end(plan):
     found = plan(tune(TWO_BARS), task="continue")
-    assert found.for_task(Task.HARMONIZE) == Annotations(
-        (576,), PieceKey(0, True), ends=False, writes_chords=True, only_cadences=True
-    )
+    assert found.for_task(Task.HARMONIZE) == Annotations((576,), PieceKey(0, True), ends=False, writes_chords=True)
     assert found.for_task(Task.CONTINUE) == Annotations(key=PieceKey(0, True))
 
 

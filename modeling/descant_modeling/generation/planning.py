@@ -135,7 +135,6 @@ def plan_of(request: Request, prompt: Prompt, new: Collection[int]) -> Plan:
         harmonic_rhythm=rhythm,
         ends=request.task != "continue",
         writes_chords=bool(new),
-        only_cadences=True,
     )
     return Plan(prompt, annotations, source if phrase_ends else "")
 

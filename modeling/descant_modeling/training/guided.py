@@ -132,7 +132,6 @@ def _shown(known: Annotations, piece: Piece, rng: np.random.Generator) -> Annota
         harmonic_rhythm=known.harmonic_rhythm if rng.random() < 0.6 else None,
         ends=known.ends and rng.random() < 0.85,
         writes_chords=mode == "cadences",
-        only_cadences=mode == "cadences",
     )
     low, high = sorted(rng.integers(0, piece.bar_starts_ticks()[-1] + 1, 2))
     kept = {"cadences": cadence_beats(piece, shown.phrase_ends), "some given": range(low, high)}.get(mode)

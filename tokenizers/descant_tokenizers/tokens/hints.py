@@ -54,8 +54,7 @@ class Annotations:
         chords: Chord at beats, None for a beat without one.
         harmonic_rhythm: One of `HARMONIC_RHYTHMS`.
         ends: True if the last bar is the end of the music.
-        writes_chords: True if chords are to be written where `chords` has none.
-        only_cadences: True if they are to be written only at cadences (`cadence_beats`).
+        writes_chords: True if chords are to be written at cadences (`cadence_beats`) where `chords` has none.
     """
 
     phrase_ends: tuple[int, ...] | None = None
@@ -64,7 +63,6 @@ class Annotations:
     harmonic_rhythm: str | None = None
     ends: bool = True
     writes_chords: bool = False
-    only_cadences: bool = False
 
     def shift(self, ticks: int) -> Annotations:
         """Return the annotations of the piece without its first ticks."""
@@ -304,7 +302,7 @@ class Guide:
         chords = self.annotations.chords or {}
         if now in chords:
             return chords[now]
-        return self.annotations.writes_chords and (not self.annotations.only_cadences or now in self._cadence_beats)
+        return self.annotations.writes_chords and now in self._cadence_beats
 
     @cached_property
     def phrase_closes(self) -> tuple[PhraseClose, ...]:
