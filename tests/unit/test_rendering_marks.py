@@ -200,6 +200,14 @@ def test_words_are_printed_as_what_they_are() -> None:
     assert re.search(r"<words[^>]*>Andante ?</words>.*<metronome", look.musicxml, re.DOTALL)
 
 
+def test_two_tempo_words_at_once_are_both_printed() -> None:
+    words = (Words(Fraction(0), "Tempo I", kind="tempo"), Words(Fraction(0), "moderato", kind="tempo"))
+    score = tune(60, 62, 64, 65)
+    score.tempos.append(TempoTick(0, qpm=76))
+    again = read_again(marked(score, words=words)).marks.words
+    assert sorted(each.text for each in again) == ["Tempo I", "moderato"]
+
+
 @pytest.mark.parametrize("text", ["C", "F#m7", "Bb7/D", "Ebmaj7", "Gsus4", "C7b9", "Adim7", "Cm7b5", "N.C."])
 def test_chord_symbols_come_back(text: str, schema: object) -> None:
     look = marked(tune(60, 62, 64, 65), chords=(Words(Fraction(2), text, kind="chord"),))

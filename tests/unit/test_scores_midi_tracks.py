@@ -160,3 +160,59 @@ def test_a_track_of_two_programs_is_read_without_importing_miditok(tmp_path: Pat
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Violin" in done.stdout
+
+
+def staff(*voices: tuple[int, ...], length: int = 96) -> bytes:
+    """A track of voices in parallel; 0 makes the note before it longer, -1 is a rest."""
+    events = []
+    for voice in voices:
+        for place, pitch in enumerate(voice):
+            if pitch > 0:
+                end = next((later for later in range(place + 1, len(voice)) if voice[later]), len(voice))
+                events += [(place * length, 1, pitch), (end * length, 0, pitch)]
+    found, now = b"", 0
+    for time, velocity, pitch in sorted(events):
+        found += bytes([time - now, 0x90, pitch, 80 * velocity])
+        now = time
+    return found
+
+
+HYMN = ((76, 74, 0, 72, 71, 72), (67, 0, 65, 64, 62, 64)), ((60, 59, 0, 57, 55, 55), (48, 0, 50, 48, 43, 48))
+
+
+@pytest.mark.parametrize("names", [(b"", b""), (b"Piano", b"Piano"), (b"Soprano/Alto", b"Tenor/Bass")])
+def test_two_voices_in_each_of_two_tracks_become_four(names: tuple[bytes, bytes]) -> None:
+    result = read(midi(*(name(own) * bool(own) + program(19) + staff(*pair) for own, pair in zip(names, HYMN, strict=True))))
+    assert [track.name for track in result.score.tracks] == ["Soprano", "Alto", "Tenor", "Bass"]
+    assert [track.program for track in result.score.tracks] == [19] * 4
+    voices = [[pitch for pitch in voice if pitch] for pair in HYMN for voice in pair]
+    assert pitches(result) == voices
+    (remark,) = result.repairs
+    assert remark.endswith("read as Soprano, Alto, Tenor, Bass")
+
+
+def test_a_note_alone_on_a_staff_of_two_voices_is_a_unison_or_struck_twice() -> None:
+    upper = staff((76, 74, 67, 72, 74, 72), (67, 67, -1, 64, 67, 64))
+    twice = staff((76, 74, 67, 72, 74, 72), (67, 67, 67, 64, 67, 64))
+    for track in (upper, twice):
+        assert pitches(read(midi(track, staff(*HYMN[1]))))[:2] == [[76, 74, 67, 72, 74, 72], [67, 67, 67, 64, 67, 64]]
+
+
+@pytest.mark.parametrize(
+    "tracks",
+    [
+        (staff((72, 74, 76, 77, 79)), staff((48, 50, 52, 53, 55), (55, 57, 59, 60, 62))),  # a melody and a staff
+        (staff((76, 74, 72, 71), (72, 71, 69, 67), (67, 67, 65, 62)), staff(*HYMN[1])),  # chords of three notes
+        (staff(*HYMN[1]), staff(*HYMN[0])),  # the lower staff first
+        (staff(*HYMN[0]), staff(*HYMN[1]), staff((40, 41, 43, 40))),  # a third track
+        (staff(*HYMN[0]), note(36, 9) + note(38, 9)),
+    ],
+)
+def test_other_tracks_stay_as_they_are(tracks: tuple[bytes, ...]) -> None:
+    assert len(read(midi(*tracks)).score.tracks) == len(tracks)
+
+
+def test_tracks_named_after_two_voices_are_four_beside_others() -> None:
+    extra = name(b"Organ") + staff((60, 62, 64), (48, 50, 52))
+    result = read(midi(extra, name(b"S/A") + staff(*HYMN[0]), name(b"T/B") + staff(*HYMN[1])))
+    assert [track.name for track in result.score.tracks] == ["Soprano", "Alto", "Tenor", "Bass", "Organ"]

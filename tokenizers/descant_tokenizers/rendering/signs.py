@@ -165,7 +165,10 @@ class Annotator:
     ) -> None:
         """Write tempos in quarters per minute, in the note value of the file, else in that of the meter's beat."""
         known = {mark.onset: mark for mark in metronomes}
-        texts = {each.onset: each.text for each in words if each.kind == "tempo"}
+        texts: dict[Fraction, list[str]] = {}
+        for each in words:
+            if each.kind == "tempo":
+                texts.setdefault(each.onset, []).append(each.text)
         for time, quarters_per_minute in tempos:
             mark = known.get(time)
             meter = self._measures[measure_at(self._measures, time)].meter
@@ -173,10 +176,11 @@ class Annotator:
             rate = mark.per_minute if mark is not None else quarters_per_minute / float(unit)
             number = round(rate) if abs(rate - round(rate)) < _EXACT or mark is None else rate
             referent = duration.Duration(quarterLength=unit)
-            text = texts.pop(time, None)
-            self.insert(time, tempo.MetronomeMark(text and f"{text} ", number, referent))
-        for time, text in texts.items():
-            self.insert(time, tempo.TempoText(text))
+            text = f"{texts[time].pop(0)} " if texts.get(time) else None
+            self.insert(time, tempo.MetronomeMark(text, number, referent))
+        for time, others in texts.items():
+            for other in others:
+                self.insert(time, tempo.TempoText(other))
 
     def write_chords(self, chords: Iterable[ChordName], ticks_per_quarter: int, *, numerals: bool) -> None:
         """Write the symbols or the Roman numerals of chords that were found in the notes."""

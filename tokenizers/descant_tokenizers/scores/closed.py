@@ -20,9 +20,9 @@ from descant_tokenizers.scores.written import Line, WrittenNote, WrittenPart
 
 _MAX_NAME = 120
 _JOINING = ("and", "und", "et", "e", "y", "en", "och", "og", "i")
-_MIN_ONSETS = 4
-_MAX_UNISONS = 0.4  # of the onsets on a staff, where voices are told by chords only
-_MAX_MISFITS = 0.05  # of the notes: a third note at once, or one that overlaps the next of its voice
+MIN_ONSETS = 4
+MAX_UNISONS = 0.4  # of the onsets on a staff, where voices are told by chords only
+MAX_MISFITS = 0.05  # of the notes: a third note at once, or one that overlaps the next of its voice
 _MIN_TOGETHER = 0.6  # of the onsets of the upper voice, those at which the lower one sounds
 
 
@@ -37,7 +37,7 @@ def lines_of(parts: Sequence[WrittenPart]) -> list[Line]:
         staves: dict[int, list[WrittenNote]] = defaultdict(list)
         for note in part.notes:
             staves[note.staff].append(note)
-        names = _voices_of_name(part.name)
+        names = voices_of_name(part.name)
         pair = _named_pair(part, names) if len(staves) == 1 and None not in names else None
         if pair is not None:
             lines += [Line(str(name), own, notes) for name, notes in zip(names, pair, strict=True)]
@@ -58,7 +58,7 @@ def four_voices(parts: Sequence[WrittenPart]) -> tuple[list[list[WrittenNote]], 
     Returns:
         The notes of the four voices from high to low, and the other parts; None if the score is not a closed score.
     """
-    named = [[part for part in parts if _voices_of_name(part.name) == pair] for pair in (VOICES[:2], VOICES[2:])]
+    named = [[part for part in parts if voices_of_name(part.name) == pair] for pair in (VOICES[:2], VOICES[2:])]
     is_named = [len(found) for found in named] == [1, 1]
     chosen = [named[0][0], named[1][0]] if is_named else parts
     staves: dict[tuple[int, int], list[WrittenNote]] = defaultdict(list)
@@ -88,7 +88,7 @@ def _named_pair(part: WrittenPart, names: Sequence[str | None]) -> tuple[list[Wr
     return pair if pair is not None and pair[1] else None
 
 
-def _voices_of_name(name: str) -> tuple[str | None, ...]:
+def voices_of_name(name: str) -> tuple[str | None, ...]:
     """Return the voices that a name lists; those of `SA` are its letters."""
     words = [word for word in re.findall(r"[^\W\d_]+", name) if word.lower() not in _JOINING]
     if len(words) == 1 and len(words[0]) == 2:
@@ -129,9 +129,9 @@ def _two_voices(
     num_misfits += sum(_num_overlaps(voice) for voice in (high, low))
     together = sum(_sounds(low, onset) for onset in onsets)
     is_fine = is_certain or (
-        len(onsets | {note.onset for note in low}) >= _MIN_ONSETS
-        and num_misfits <= _MAX_MISFITS * len(notes)
-        and num_unisons <= _MAX_UNISONS * len(onsets)
+        len(onsets | {note.onset for note in low}) >= MIN_ONSETS
+        and num_misfits <= MAX_MISFITS * len(notes)
+        and num_unisons <= MAX_UNISONS * len(onsets)
         and together >= _MIN_TOGETHER * len(onsets)
     )
     return (high, low) if is_fine else None

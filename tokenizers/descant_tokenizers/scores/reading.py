@@ -18,6 +18,7 @@ from descant_tokenizers.scores.humdrum.reader import read_humdrum
 from descant_tokenizers.scores.marks import Marks, with_notes
 from descant_tokenizers.scores.midi import MIDI_MAGIC, check_midi, count_tracks, parse_midi, unwrapped
 from descant_tokenizers.scores.midi_lyrics import lyrics_of
+from descant_tokenizers.scores.midi_staves import split_staves
 from descant_tokenizers.scores.musicxml.container import ZIP_MAGIC, unpacked
 from descant_tokenizers.scores.musicxml.reader import read_musicxml
 from descant_tokenizers.scores.unfolding import with_bars
@@ -125,7 +126,8 @@ def parse_score(
     if form == "midi":
         check_count(path, "tracks", count_tracks(data), limits.max_tracks)
         parsed, changes = parse_midi(path, data)
-        changes += check_midi(path, data, limits.max_events, parsed.note_num())
+        check_count(path, "notes", parsed.note_num(), limits.max_notes)
+        changes += check_midi(path, data, limits.max_events, parsed.note_num()) + split_staves(parsed)
         sung, lost = lyrics_of(data, parsed) if marks else (Marks(), [])
         found = ReadResult(parsed, changes + lost, marks=sung)
     else:
