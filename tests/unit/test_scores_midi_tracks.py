@@ -182,7 +182,9 @@ HYMN = ((76, 74, 0, 72, 71, 72), (67, 0, 65, 64, 62, 64)), ((60, 59, 0, 57, 55, 
 
 @pytest.mark.parametrize("names", [(b"", b""), (b"Piano", b"Piano"), (b"Soprano/Alto", b"Tenor/Bass")])
 def test_two_voices_in_each_of_two_tracks_become_four(names: tuple[bytes, bytes]) -> None:
-    result = read(midi(*(name(own) * bool(own) + program(19) + staff(*pair) for own, pair in zip(names, HYMN, strict=True))))
+    result = read(
+        midi(*(name(own) * bool(own) + program(19) + staff(*pair) for own, pair in zip(names, HYMN, strict=True)))
+    )
     assert [track.name for track in result.score.tracks] == ["Soprano", "Alto", "Tenor", "Bass"]
     assert [track.program for track in result.score.tracks] == [19] * 4
     voices = [[pitch for pitch in voice if pitch] for pair in HYMN for voice in pair]
