@@ -80,15 +80,15 @@ def _load_network_generator(found: FoundCheckpoint, device: str) -> MusicGenerat
     if found.objective == "rnn":
         from descant_modeling.rnn.generate import RnnMusicGenerator
 
-        return RnnMusicGenerator.load(found, device)
+        return RnnMusicGenerator(found, device)
     if found.objective == "cnn":
         from descant_modeling.cnn.generate import CnnMusicGenerator
 
-        return CnnMusicGenerator.load(found, device)
+        return CnnMusicGenerator(found, device)
     if found.objective == "vae":
         from descant_modeling.vae.generate import VaeMusicGenerator
 
-        return VaeMusicGenerator.load(found, device)
+        return VaeMusicGenerator(found, device)
     if found.objective == "grid":
         raise InputError(f"{found.folder} is a grid model, which only scores. Give another --model.")
     from descant_modeling.gan.generate import load_gan_generator

@@ -14,6 +14,7 @@ import torch
 import yaml
 from prompts import assert_harmony, chorale, events, melody, outside, scale
 from symusic.core import NoteTick, NoteTickList
+from torch.distributions import Normal
 
 from descant_modeling import load
 from descant_modeling.cnn.config import CnnModelConfig
@@ -21,10 +22,10 @@ from descant_modeling.cnn.networks import UNKNOWN, CnnNetwork
 from descant_modeling.cnn.run import score_chronological, score_orderless
 from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.families.checkpoints import family_card
-from descant_modeling.families.generate import read_grid_prompt
 from descant_modeling.families.networks import GridNetwork
 from descant_modeling.generation.base import Request
-from descant_modeling.jsb_grid.data import Grid, GridVocabulary
+from descant_modeling.generation.grid import read_grid_prompt
+from descant_modeling.jsb_grid.data import BOS, Grid, GridVocabulary
 from descant_modeling.models.checkpoints import find_checkpoint
 from descant_modeling.models.networks import load_network
 from descant_modeling.objectives import prepare_run
@@ -33,7 +34,9 @@ from descant_modeling.rnn.networks import RnnNetwork, stream_of
 from descant_modeling.rnn.run import score_pieces
 from descant_modeling.training.run import RunOptions
 from descant_modeling.training.trainer import Trainer
-from descant_modeling.vae.networks import Latent, VaeNetwork, between
+from descant_modeling.vae.config import VaeModelConfig
+from descant_modeling.vae.networks import VaeNetwork, between, divergence
+from descant_modeling.vae.run import measure_ways
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora import build_dataset
 from descant_tokenizers.pianoroll.frames import SILENT
@@ -136,7 +139,8 @@ def test_new_notes_are_in_the_ranges_of_training_where_a_melody_is_moved_for_the
     low = melody(scale(8, 480, base=31), name="Soprano")
     result = load(str(trained.folder), device="cpu").harmonize(low, seed=1)
     (remark,) = [remark for remark in result.remarks if "semitones" in remark]
-    shift = int(remark.split()[2])
+    assert remark.endswith("semitones up for the model, and back")
+    shift = int(remark.split()[1])
     assert shift > 12
     ranges = trained.task.meta.voice_ranges
     for track, (lowest, highest) in zip(result.score.tracks[1:], ranges[1:], strict=True):
@@ -178,6 +182,24 @@ def test_a_network_without_weights_finds_all_tokens_equally_likely() -> None:
     for grid, score in zip(grids, scores, strict=True):
         assert score.nats == pytest.approx((4 * grid.num_16ths + 1) * math.log(4 + 81 - 36 + 1), rel=1e-5)
         assert score.length == 4 * grid.num_16ths
+
+
+def test_each_step_of_an_rnn_is_told_what_it_continues() -> None:
+    """Previous token, last token of the voice to predict, how long that has lasted, and the place."""
+    vocabulary = GridVocabulary(60, 80, 0)
+    pitches_VT = np.array([[72] * 20, [67] * 18 + [69, 69], [64, SILENT] * 10, [60] * 20])
+    stream = stream_of(vocabulary, pitches_VT)
+    ids = vocabulary.encode(pitches_VT).ids
+    assert stream[:, -1].tolist() == ids[1:]
+    assert stream[:5, :4].tolist() == [
+        [BOS, BOS, 0, 0],
+        *([ids[n], BOS, 0, n] for n in (1, 2, 3)),
+        [ids[4], ids[1], 1, 4],
+    ]
+    soprano, alto, tenor = (stream[voice::4, 2].tolist() for voice in range(3))
+    assert soprano == [*range(17), 16, 16, 16, 16]
+    assert alto == [*range(17), 16, 16, 1]
+    assert set(tenor[1:]) == {1}
 
 
 def test_no_token_of_an_rnn_depends_on_later_ones() -> None:
@@ -262,11 +284,15 @@ def test_the_vae_varies_and_morphs(trained: Trainer) -> None:
         model.harmonize(prompt)
 
 
-def test_the_divergence_is_that_of_two_normal_distributions() -> None:
-    latent = Latent(torch.tensor([[0.5, -1.0, 0.0]]), torch.tensor([[0.2, -0.7, 0.0]]))
-    normals = torch.distributions.Normal(latent.mean_BZ, (0.5 * latent.log_variance_BZ).exp())
-    expected = torch.distributions.kl_divergence(normals, torch.distributions.Normal(0.0, 1.0)).sum(1)
-    assert torch.allclose(latent.divergence(), expected)
+def test_the_divergence_is_that_of_the_formula() -> None:
+    """That of Kingma and Welling 2014, appendix B."""
+    means_BZ, deviations_BZ = (
+        torch.tensor([[0.5, -1.0, 0.0], [0.0, 0.0, 0.0]]),
+        torch.tensor([[0.2, 0.7, 1.0], [1.0] * 3]),
+    )
+    expected_B = -0.5 * (1 + deviations_BZ.square().log() - means_BZ.square() - deviations_BZ.square()).sum(1)
+    assert torch.allclose(divergence(Normal(means_BZ, deviations_BZ)), expected_B)
+    assert expected_B[1] == 0
 
 
 def test_the_way_between_two_vectors_is_an_arc() -> None:
@@ -276,6 +302,18 @@ def test_the_way_between_two_vectors_is_an_arc() -> None:
     assert torch.allclose(way.norm(dim=1), torch.tensor([2.0, 2.5, 3.0, 3.5, 4.0]))
     angles = torch.rad2deg(torch.atan2(way[:, 1], way[:, 0]))
     assert torch.allclose(angles, torch.tensor([0.0, 22.5, 45.0, 67.5, 90.0]), atol=1e-3)
+    straight = between(torch.stack([first, first]), torch.stack([second, 3 * first]), 5)
+    assert torch.equal(straight[0], way)
+    assert torch.allclose(straight[1], torch.tensor([[2.0, 0], [3, 0], [4, 0], [5, 0], [6, 0]]))
+
+
+def test_the_changes_on_a_way_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quarter of a circle of radius 4, whose points are rounded to cells: 8 changes, 2 between the ends."""
+    network = VaeNetwork(VaeModelConfig(4, 8, 2, 0.5), GridVocabulary(36, 81, 0)).train(False)
+    latents = torch.tensor([[4.0, 0.0], [0.0, 4.0], [1.0, 1.0]])
+    assert measure_ways(network, latents[:1]) == (1.0, 0.0)
+    monkeypatch.setattr(network, "decode", lambda latents_BZ: latents_BZ.round()[:, None])
+    assert measure_ways(network, latents) == (4.0, 1.0)
 
 
 @pytest.mark.parametrize("trained", ["vae"], indirect=True)

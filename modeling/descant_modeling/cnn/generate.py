@@ -15,8 +15,9 @@ import torch
 from descant_modeling.cnn.networks import UNKNOWN, CnnNetwork
 from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.families.data import cells_of, pitches_of
-from descant_modeling.families.generate import FREE, LOWEST_TEMPERATURE, GridGenerator
+from descant_modeling.families.generate import LOWEST_TEMPERATURE, GridGenerator
 from descant_modeling.generation.base import TASKS
+from descant_modeling.generation.grid import FREE
 from descant_tokenizers.pianoroll.frames import SILENT, Ints
 
 #: Gibbs steps by default.

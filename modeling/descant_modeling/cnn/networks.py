@@ -71,7 +71,7 @@ class CnnNetwork(GridNetwork[CnnModelConfig]):
         return F.cross_entropy(logits_BVTK.permute(0, 3, 1, 2), targets_BVT, reduction="none", ignore_index=UNKNOWN)
 
 
-def draw_unknown(shape: tuple[int, int, int], rng: torch.Generator) -> Tensor:
+def draw_unknown(shape: torch.Size, rng: torch.Generator) -> Tensor:
     """Draw the unknown cells of training windows (B, V, T), at least one in each.
 
     In half of the windows every cell is unknown with the same probability, uniform over windows. In the others some

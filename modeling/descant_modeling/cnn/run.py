@@ -8,15 +8,17 @@ Shapes: see `networks`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from descant_modeling.cnn.config import CnnConfig
 from descant_modeling.cnn.networks import UNKNOWN, CnnNetwork, draw_unknown
-from descant_modeling.families.data import Window, cells_of
+from descant_modeling.decoding.config import OnProgress
+from descant_modeling.families.data import Window, batch_cells, cells_of
 from descant_modeling.families.task import FamilyTask
 from descant_modeling.jsb_grid.checkpoints import grid_likelihood
 from descant_modeling.jsb_grid.data import Grid
@@ -28,9 +30,6 @@ from descant_tokenizers.scores import NUM_VOICES
 NUM_MASKS, NUM_MASKS_IN_TRAINING = 16, 2
 #: 16ths before and after a cell that its chronological likelihood is computed with; those after are unknown.
 PAST_16THS, FUTURE_16THS = 24, 8
-_BATCH = 64
-
-OnProgress = Callable[[float], None]
 
 
 class CnnTask(FamilyTask[CnnConfig, CnnNetwork]):
@@ -41,16 +40,11 @@ class CnnTask(FamilyTask[CnnConfig, CnnNetwork]):
 
     def losses(self, windows: list[Window], rng: torch.Generator) -> tuple[Tensor, Figures]:
         """Return the mean over windows of the mean of -ln p over their unknown cells."""
-        longest = max(window.pitches_VT.shape[1] for window in windows)
-        cells_BVT = torch.full((len(windows), NUM_VOICES, longest), UNKNOWN)
-        for row, window in enumerate(windows):
-            cells_VT = cells_of(self.model.vocabulary, window.pitches_VT)
-            cells_BVT[row, :, : cells_VT.shape[1]] = torch.from_numpy(cells_VT)
-        starts_B = torch.tensor([window.start for window in windows])
-        unknown_BVT = draw_unknown((len(windows), NUM_VOICES, longest), rng)
+        cells_BVT = batch_cells(self.model.vocabulary, [window.pitches_VT for window in windows])
+        unknown_BVT, starts_B = draw_unknown(cells_BVT.shape, rng), torch.tensor([window.start for window in windows])
         inputs = (tensor.to(self.model.device) for tensor in (cells_BVT, unknown_BVT, starts_B))
-        counts_B = (unknown_BVT & (cells_BVT != UNKNOWN)).sum((1, 2)).clamp(min=1).to(self.model.device)
-        return (self.model.cell_losses(*inputs).sum((1, 2)) / counts_B).mean(), {}
+        losses_B = self.model.cell_losses(*inputs).sum((1, 2))
+        return (losses_B / unknown_BVT.sum((1, 2)).to(losses_B.device)).mean(), {}
 
     def measure(self, network: CnnNetwork) -> Figures:
         """Estimate the orderless bound on valid, always with the same masks."""
@@ -70,25 +64,21 @@ def score_orderless(
     Args:
         network: A network in eval mode.
         grids: Pieces.
-        progress: Called with the share done, 0-1.
+        progress: Takes the share done.
         num_masks: Random sets of unknown cells of each piece.
 
     Raises:
         InputError: A pitch is outside the vocabulary.
     """
     nats = []
-    for number, grid in enumerate(grids):
-        rng = np.random.default_rng((number, num_masks))
-        cells_VT = torch.from_numpy(cells_of(network.vocabulary, grid.pitches_VT, grid.name))
-        size, means = cells_VT.numel(), []
+    for number, cells_VT in enumerate(_each_piece(network, grids, progress)):
+        rng, size, means = np.random.default_rng((number, num_masks)), cells_VT.numel(), []
         for index in range(num_masks):
             num_known = int((index + rng.random()) / num_masks * size)
-            unknown = torch.from_numpy(rng.permutation(size) >= num_known).view(1, *cells_VT.shape)
-            losses = network.cell_losses(cells_VT[None].to(network.device), unknown.to(network.device))
-            means.append(float(losses.double().sum()) / (size - num_known))
+            unknown_BVT = torch.from_numpy(rng.permutation(size) >= num_known).view(1, *cells_VT.shape)
+            losses_BVT = network.cell_losses(cells_VT[None], unknown_BVT.to(network.device))
+            means.append(float(losses_BVT.double().sum()) / (size - num_known))
         nats.append(size * float(np.mean(means)))
-        if progress is not None:
-            progress((number + 1) / len(grids))
     return grid_likelihood(grids, nats, max(grid.num_16ths for grid in grids))
 
 
@@ -101,30 +91,25 @@ def score_chronological(network: CnnNetwork, grids: Sequence[Grid], progress: On
     Raises:
         InputError: A pitch is outside the vocabulary.
     """
-    nats, size = [], _BATCH // NUM_VOICES
-    for number, grid in enumerate(grids):
-        cells_VT = cells_of(network.vocabulary, grid.pitches_VT, grid.name)
-        parts = [range(first, min(first + size, grid.num_16ths)) for first in range(0, grid.num_16ths, size)]
-        nats.append(sum(_chronological_nats(network, cells_VT, places) for places in parts))
-        if progress is not None:
-            progress((number + 1) / len(grids))
+    pieces = _each_piece(network, grids, progress)
+    nats = [sum(_nats_of_16th(network, cells_VT, place) for place in range(cells_VT.shape[1])) for cells_VT in pieces]
     return grid_likelihood(grids, nats, PAST_16THS)
 
 
-def _chronological_nats(network: CnnNetwork, cells_VT: np.ndarray, places: range) -> float:
-    """Return the sum of -ln p of all cells of some 16ths, each given the cells before it."""
-    rows, starts, targets = [], [], []
-    for place in places:
-        begin = max(0, place - PAST_16THS)
-        for voice in range(NUM_VOICES):
-            row = np.full((NUM_VOICES, PAST_16THS + 1 + FUTURE_16THS), UNKNOWN)
-            row[:, : place - begin] = cells_VT[:, begin:place]
-            row[:voice, place - begin] = cells_VT[:voice, place]
-            rows.append(row)
-            starts.append(begin)
-            targets.append((voice, place - begin, cells_VT[voice, place]))
-    device = network.device
-    logits_BVTK = network(torch.from_numpy(np.stack(rows)).to(device), torch.tensor(starts, device=device))
-    voices, steps, values = (torch.tensor(column, device=device) for column in zip(*targets, strict=True))
-    logits_BK = logits_BVTK[torch.arange(len(rows), device=device), voices, steps]
-    return float(torch.nn.functional.cross_entropy(logits_BK, values, reduction="none").double().sum())
+def _each_piece(network: CnnNetwork, grids: Sequence[Grid], progress: OnProgress | None) -> Iterator[Tensor]:
+    """Yield the cells of each piece (V, T), and report progress after each."""
+    for number, grid in enumerate(grids, start=1):
+        yield torch.from_numpy(cells_of(network.vocabulary, grid.pitches_VT, grid.name)).to(network.device)
+        if progress is not None:
+            progress(number / len(grids))
+
+
+def _nats_of_16th(network: CnnNetwork, cells_VT: Tensor, place: int) -> float:
+    """Return the sum of -ln p of the cells of a 16th, each given the cells before it."""
+    begin, voices_V = max(0, place - PAST_16THS), torch.arange(NUM_VOICES, device=cells_VT.device)
+    now = place - begin
+    known_VVT = cells_VT.new_full((NUM_VOICES, NUM_VOICES, PAST_16THS + 1 + FUTURE_16THS), UNKNOWN)
+    known_VVT[:, :, :now] = cells_VT[:, begin:place]
+    known_VVT[..., now] = torch.where(voices_V < voices_V[:, None], cells_VT[:, place], UNKNOWN)
+    logits_VVTK = network(known_VVT, torch.full_like(voices_V, begin))
+    return float(F.cross_entropy(logits_VVTK[voices_V, voices_V, now], cells_VT[:, place], reduction="sum"))

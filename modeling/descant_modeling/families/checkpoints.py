@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from descant_modeling.families.networks import GridNetwork
@@ -13,15 +13,17 @@ from descant_modeling.models.publishing import PLACEHOLDER, MeasuredFigure
 from descant_modeling.models.transformer import count_parameters
 
 HARMONIZE = f"--prompt melody.mid --model {PLACEHOLDER}"
-STUDY = "to compare families of models on one corpus."
-HEADS = ("", "model", "Bach")
 DATA = """\
 Windows of the four-part pieces of the splits {splits}, as what sounds in each voice at every 16th, transposed inside
 the voices' ranges ({ranges}). No piece of valid, test or held_out was trained on."""
 
+#: A wording with what all families share.
+_wording = partial(
+    Wording, study="to compare families of models on one corpus.", data=DATA, heads=("", "model", "Bach")
+)
 #: What is written of each family, with its size to fill in.
 WORDINGS = {
-    "rnn": Wording(
+    "rnn": _wording(
         title="Descant RNN",
         tags=("harmonization", "bach"),
         description="""\
@@ -32,14 +34,11 @@ TonicNet (Peracha 2019) without its chord token.""",
 It harmonizes given voices and continues a piece (`--task continue --bars 8`). Given notes are forced: several
 particles are written side by side, and those under which the given notes are likelier go on.""",
         call='harmonize("melody.mid", seed=1)',
-        study=STUDY,
-        data=DATA,
-        heads=HEADS,
         limits="""\
 It hears a melody only as far as it has written, so it cannot prepare a cadence. It cannot tell a held note from a
 repeated one: new notes are struck again where a given voice is. It knows no rules of voice leading.""",
     ),
-    "cnn": Wording(
+    "cnn": _wording(
         title="Descant CNN",
         tags=("harmonization", "infilling", "bach"),
         description="""\
@@ -50,14 +49,11 @@ any missing cells of four voices.""",
 It harmonizes any voices (`--given bass`), infills (`--task infill --bars 3-4`) and continues a piece, by blocked Gibbs
 sampling with annealed masking (`--steps`, by default 32).""",
         call='harmonize("melody.mid", seed=1)',
-        study=STUDY,
-        data=DATA,
-        heads=HEADS,
         limits="""\
 It sees a few bars around each cell. It cannot tell a held note from a repeated one: new notes are struck again where a
 given voice is. It knows no rules of voice leading.""",
     ),
-    "vae": Wording(
+    "vae": _wording(
         title="Descant VAE",
         tags=("interpolation", "bach"),
         description="""\
@@ -68,9 +64,6 @@ al. 2018).""",
 It morphs the first two bars of one prompt into those of another, and varies a prompt two bars at a time (`--task vary
 --amount 0.3`).""",
         call='vary("melody.mid", amount=0.3, seed=1)',
-        study=STUDY,
-        data=DATA,
-        heads=HEADS,
         limits="""\
 It sees two bars at a time, of 4/4. It cannot tell a held note from a repeated one. What it writes is only as near to
 its prompt as its reconstruction.""",
@@ -89,14 +82,8 @@ FIGURES = {
 }
 
 
-def family_card(meta: NetworkMeta, network: GridNetwork[Any], measured: Sequence[MeasuredFigure] = ()) -> str:
-    """Return the card of a checkpoint, with `PLACEHOLDER` for its folder.
-
-    Args:
-        meta: Contents of its `descant.json`.
-        network: Its network, for its size.
-        measured: Further figures, from records.
-    """
+def family_card(meta: NetworkMeta, network: GridNetwork[Any]) -> str:
+    """Return the card of a network with these contents of `descant.json`, with `PLACEHOLDER` for its folder."""
     is_melody = getattr(network.sizes, "num_voices", 0) == 1
     sizes = {"millions": count_parameters(network) / 1e6, "voices": "a melody" if is_melody else "four voices"}
     wording = WORDINGS[meta.objective]
@@ -107,4 +94,4 @@ def family_card(meta: NetworkMeta, network: GridNetwork[Any], measured: Sequence
         for key, name in FIGURES.items()
         if f"valid_{key}" in meta.training
     ]
-    return network_card(meta, wording, [*figures, *measured])
+    return network_card(meta, wording, figures)

@@ -11,19 +11,17 @@ from descant_modeling.training.config import OptimizerConfig, check_corpora
 
 @dataclass(frozen=True)
 class WindowDataConfig:
-    """Training windows, cut from four-part pieces.
+    """Training windows, cut from four-part pieces, each in a transposition inside the voices' ranges.
 
     Args:
         corpora: Corpora to train on: names or folders of built datasets; valid is that of the first.
         splits: Training splits. `valid`, `test` and `held_out` are refused.
-        transpose: True to draw a transposition for every window, inside the voices' ranges.
         batch_size: Windows in a step.
         window_16ths: Length of a window.
     """
 
     corpora: tuple[str, ...] = ("chorales",)
     splits: tuple[str, ...] = ("train", "extra")
-    transpose: bool = True
     batch_size: int = 16
     window_16ths: int = 32
 

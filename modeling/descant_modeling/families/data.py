@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from descant_modeling.families.config import WindowDataConfig
 from descant_modeling.jsb_grid.data import (
@@ -39,7 +41,7 @@ class Window(NamedTuple):
         piece: Index of the piece.
         start: Its first 16th in the piece.
         shift: Semitones by which it is moved up.
-        pitches_VT: Its MIDI pitches, `SILENT` for rests; shorter than asked for if the piece is.
+        pitches_VT: Its MIDI pitches, `SILENT` for rests.
     """
 
     piece: int
@@ -53,69 +55,58 @@ class FamilyData:
     """Training and validation pieces.
 
     Attributes:
-        train: Training pieces.
+        train: Training pieces, none shorter than a window.
         valid: Validation pieces.
         corpora: Hash of the training pieces by corpus name.
         voice_ranges: (lowest, highest) MIDI pitch of each voice in train.
-        shifts: Transpositions of each training piece.
-        begin_unit: 16ths of which the beginning of a window is a multiple, counted from that of its piece.
+        shifts: Transpositions of each training piece, inside the voices' ranges.
     """
 
     train: list[Grid]
     valid: list[Grid]
     corpora: dict[str, str]
     voice_ranges: tuple[PitchRange, ...]
-    shifts: list[Sequence[int]]
-    begin_unit: int = 1
+    shifts: list[range]
 
-    def windows(self, config: WindowDataConfig, seed: int, step: int) -> list[Window]:
-        """Draw the windows of a step; longer pieces are drawn more often."""
+    def windows(self, config: WindowDataConfig, seed: int, step: int, begin_unit: int = 1) -> list[Window]:
+        """Draw the windows of a step, which begin at multiples of a unit; longer pieces are drawn more often."""
         rng = np.random.default_rng((seed, step))
         lengths = np.array([grid.num_16ths for grid in self.train])
-        return [
-            self._cut(int(index), config.window_16ths, rng)
-            for index in rng.choice(len(lengths), config.batch_size, p=lengths / lengths.sum())
-        ]
+        indices = rng.choice(len(lengths), config.batch_size, p=lengths / lengths.sum())
+        return [self._cut(int(index), config.window_16ths, begin_unit, rng) for index in indices]
 
-    def _cut(self, index: int, length: int, rng: np.random.Generator) -> Window:
+    def _cut(self, index: int, length: int, begin_unit: int, rng: np.random.Generator) -> Window:
         grid = self.train[index]
-        over, latest = int(length * OVERHANG), max(0, grid.num_16ths - length)
+        over, latest = int(length * OVERHANG), grid.num_16ths - length
         start = min(max(0, int(rng.integers(-over, latest + over + 1))), latest)
-        start -= start % self.begin_unit
+        start -= start % begin_unit
         shift = int(rng.choice(self.shifts[index]))
         return Window(index, start, shift, transposed(grid.pitches_VT[:, start : start + length], shift))
 
 
-def load_family_data(config: WindowDataConfig, *, begin_unit: int = 1, whole: bool = False) -> FamilyData:
+def load_family_data(config: WindowDataConfig) -> FamilyData:
     """Load the four-part pieces of the configured corpora.
 
-    Args:
-        config: The corpora.
-        begin_unit: See `FamilyData`.
-        whole: True to leave out training pieces that are shorter than a window.
-
     Raises:
-        InputError: A corpus or split does not exist, or has no four-part piece of that length.
+        InputError: A corpus or split does not exist, or no four-part piece is as long as a window.
     """
-    shortest = config.window_16ths if whole else 1
     by_corpus = {
         corpus: [grid for split in config.splits for grid in corpus_grids(corpus, split)] for corpus in config.corpora
     }
     pieces = [grid for grids in by_corpus.values() for grid in grids]
     ranges = grid_ranges(pieces)
-    train = [grid for grid in pieces if grid.num_16ths >= shortest]
+    train = [grid for grid in pieces if grid.num_16ths >= config.window_16ths]
     if not train:
         raise InputError(
-            f"{', '.join(config.corpora)} has no four-part piece of {shortest} 16ths in {', '.join(config.splits)}. "
-            "Add some, or lower data.window_16ths."
+            f"{', '.join(config.corpora)} has no four-part piece of {config.window_16ths} 16ths in "
+            f"{', '.join(config.splits)}. Add some, or lower data.window_16ths."
         )
     return FamilyData(
         train,
         corpus_grids(config.corpora[0], "valid"),
         {corpus: hash_grids(grids) for corpus, grids in by_corpus.items()},
         tuple(ranges),
-        [grid_shifts(grid, ranges) if config.transpose else (0,) for grid in train],
-        begin_unit,
+        [grid_shifts(grid, ranges) for grid in train],
     )
 
 
@@ -127,6 +118,11 @@ def cells_of(vocabulary: GridVocabulary, pitches_VT: Ints, name: str = "the piec
     """
     ids = np.array(vocabulary.encode(pitches_VT, name).ids[1:-1])
     return ids.reshape(-1, NUM_VOICES).T - REST
+
+
+def batch_cells(vocabulary: GridVocabulary, pitches: Sequence[Ints]) -> Tensor:
+    """Return pieces of equal length as cells (B, V, T)."""
+    return torch.from_numpy(np.stack([cells_of(vocabulary, pitches_VT) for pitches_VT in pitches]))
 
 
 def pitches_of(vocabulary: GridVocabulary, cells_VT: Ints) -> Ints:

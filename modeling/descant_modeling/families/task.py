@@ -51,8 +51,6 @@ class FamilyTask(OneModelTask[NetworkT], ABC, Generic[ConfigT, NetworkT]):
     headline: ClassVar[str]
     #: 16ths of which the beginning of a window is a multiple.
     begin_unit: ClassVar[int] = 1
-    #: True if all windows have the full length.
-    has_whole_windows: ClassVar[bool] = False
 
     def __init__(self, context: RunContext[ConfigT], data: FamilyData) -> None:
         self.config, self.data = context.config, data
@@ -72,8 +70,7 @@ class FamilyTask(OneModelTask[NetworkT], ABC, Generic[ConfigT, NetworkT]):
         """
         if context.accelerator.num_processes > 1:
             raise InputError(f"A run of {context.config.objective} is too small to share. Start a single process.")
-        config = context.config.data
-        task = cls(context, load_family_data(config, begin_unit=cls.begin_unit, whole=cls.has_whole_windows))
+        task = cls(context, load_family_data(context.config.data))
         number, counts = count_parameters(task.model), {"train": len(task.data.train), "valid": len(task.data.valid)}
         facts = {"num_parameters": number, "num_pieces": counts, "corpora": task.data.corpora}
         return PreparedRun(task, facts, (f"{number:,} parameters, {counts['train']} pieces",))
@@ -92,24 +89,16 @@ class FamilyTask(OneModelTask[NetworkT], ABC, Generic[ConfigT, NetworkT]):
     def measure(self, network: NetworkT) -> Figures:
         """Measure a network in eval mode on valid, always with the same random numbers."""
 
-    def warm_up(self) -> tuple[str, Figures]:
-        """Do nothing: no step is compiled."""
-        return "", {}
-
     def step(self) -> Figures:
         """Take an optimizer step on the windows of this step."""
         config, step = self.config, self.progress.step
         self.model.train()
         state = np.random.SeedSequence((config.seed, step, 1)).generate_state(1, np.uint64)[0]
-        windows = self.data.windows(config.data, config.seed, step)
+        windows = self.data.windows(config.data, config.seed, step, self.begin_unit)
         loss, figures = self.losses(windows, torch.Generator().manual_seed(int(state >> 1)))
         loss.backward()  # type: ignore[no-untyped-call]
         self.apply_gradients()
         return {"loss": float(loss.detach()), **figures}
-
-    def log_values(self) -> Figures:
-        """Return learning rate and time spent."""
-        return {"learning_rate": self.rate, "seconds": self.progress.seconds}
 
     def validate(self) -> Validation:
         """Measure the published network on valid."""

@@ -18,8 +18,10 @@ from typing import NamedTuple
 
 from symusic.core import NoteTick, NoteTickList, ScoreTick, TimeSignatureTick, TrackTick, TrackTickList
 
+from descant_modeling.generation.base import Request
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.scores import Bar, bars_of, last_note_end
+from descant_tokenizers.scores import VOICES, Bar, bars_of, last_note_end
+from descant_tokenizers.scores.names import voice_names
 from descant_tokenizers.tokens.encode import encode_score
 from descant_tokenizers.tokens.harmony import PieceKey
 from descant_tokenizers.tokens.kinds import kind_of
@@ -247,6 +249,26 @@ def shift_into(extents: Mapping[int, tuple[int, int]], ranges: Ranges, lowest: i
         return total
 
     return min(legal, key=lambda shift: (outside(shift), abs(shift), shift))
+
+
+def shift_remark(shift: int) -> str:
+    """Say that the model sees a prompt moved up or down."""
+    distance = f"{abs(shift)} semitone{'s' * (abs(shift) > 1)}"
+    return f"transposed {distance} {'up' if shift > 0 else 'down'} for the model, and back"
+
+
+def given_voices(request: Request) -> tuple[str, ...] | None:
+    """Return the voices of the tracks of a four-part prompt; to harmonize, the soprano by default.
+
+    Raises:
+        InputError: A name is not a voice, or all four are given to harmonize.
+    """
+    given = voice_names(request.given) if request.given else None
+    if request.task != "harmonize":
+        return given
+    if given == VOICES:
+        raise InputError("All four voices are given. Leave one out of --given.")
+    return given or VOICES[:1]
 
 
 def bar_indices(bars: Sequence[Bar], numbers: tuple[int, int]) -> tuple[int, int]:

@@ -15,10 +15,12 @@ from descant_modeling.generation.planning import prompt_key
 from descant_modeling.generation.prompts import (
     Prompt,
     Ranges,
+    given_voices,
     make_prompt,
     pitch_extent,
     refine_prompt,
     shift_into,
+    shift_remark,
     without_controls,
 )
 from descant_modeling.generation.results import Players
@@ -40,11 +42,7 @@ class FourPartGenerator(CausalGenerator):
 
     def _read(self, request: Request) -> Prompt:
         refuse_instruments(request.write)
-        given = voice_names(request.given) if request.given else None
-        if request.task == "harmonize":
-            given = given or VOICES[:1]
-            if len(given) == len(VOICES):
-                raise InputError("All four voices are given. Leave one out of --given.")
+        given = given_voices(request)
         is_partial = given is not None and len(given) < len(VOICES)
         return read_four_part_prompt(
             self.vocabulary,
@@ -136,11 +134,7 @@ def read_four_part_prompt(
     prompt = make_prompt(vocabulary, fine, parts, moved_ranges, shift + to_tonic, [choice.reason])
     if key is not None and (at_tonic := key.transpose(shift + to_tonic)).tonic == 0:
         prompt = replace(prompt, key=at_tonic)
-    if not shift:
-        return prompt
-    distance = f"{abs(shift)} semitone{'s' * (abs(shift) > 1)}"
-    moved = f"transposed {distance} {'up' if shift > 0 else 'down'} for the model, and back"
-    return replace(prompt, remarks=(*prompt.remarks, moved))
+    return replace(prompt, remarks=(*prompt.remarks, shift_remark(shift))) if shift else prompt
 
 
 def _moved_range(low: int, high: int, shift: int, to_tonic: int) -> tuple[int, int]:

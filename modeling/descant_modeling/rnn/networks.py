@@ -4,22 +4,20 @@ The recipe is that of TonicNet (Peracha 2019, "Improving Polyphonic Music Models
 its chord token: stacked GRUs, variational dropout, and for each pitch the number of 16ths that it has lasted. Each
 step is told what the models on the grid are told: the place in a cycle of 12 beats, and which voice comes next.
 
-Shapes: B sequences, N tokens (4 for each 16th, then EOS), D width, K tokens of the vocabulary, V = 4 voices, T 16ths,
-F = 4 features of an input: previous token, last token of the voice to predict, 16ths that it has lasted, place.
+Shapes: B sequences, N steps (4 for each 16th, then EOS), D width, K tokens of the vocabulary, V = 4 voices, T 16ths,
+F = 4 features of a step: previous token, last token of the voice to predict, 16ths that it has lasted, place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
-import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from descant_modeling.families.networks import GridNetwork
-from descant_modeling.jsb_grid.data import BOS, GridVocabulary
+from descant_modeling.jsb_grid.data import BOS, PAD, GridVocabulary
 from descant_modeling.rnn.config import RnnModelConfig
 from descant_tokenizers.pianoroll.frames import Ints
 from descant_tokenizers.scores import NUM_VOICES
@@ -28,50 +26,37 @@ from descant_tokenizers.scores import NUM_VOICES
 CYCLE_16THS = 48
 #: A pitch that has lasted longer counts as lasting so many 16ths.
 LONGEST_16THS = 16
-#: Target of padding.
-IGNORED = -100
 
 States = list[Tensor]
 """Hidden state of each layer, (1, B, D)."""
 
 
-class Stream(NamedTuple):
-    """A piece, or a part of one, as the network reads it.
+def features_of(tokens_BN: Tensor) -> Tensor:
+    """Return the features of the step before each token and of the one after the last, (B, N + 1, F)."""
+    batch, number = tokens_BN.shape
+    tokens_BTV = F.pad(tokens_BN, (0, NUM_VOICES - number % NUM_VOICES)).view(batch, -1, NUM_VOICES)
+    times_T1 = torch.arange(tokens_BTV.shape[1], device=tokens_BN.device)[:, None]
+    is_new_BTV = F.pad(tokens_BTV.diff(dim=1) != 0, (0, 0, 1, 0))
+    begun_BTV = (is_new_BTV * times_T1).cummax(dim=1).values
+    lasted_BN = (times_T1 - begun_BTV + 1).clamp(max=LONGEST_16THS).flatten(1)
+    places_N = torch.arange(number + 1, device=tokens_BN.device) % (CYCLE_16THS * NUM_VOICES)
+    columns = (
+        F.pad(tokens_BN, (1, 0), value=BOS),
+        F.pad(tokens_BN, (NUM_VOICES, 0), value=BOS)[:, : number + 1],
+        F.pad(lasted_BN, (NUM_VOICES, 0))[:, : number + 1],
+        places_N.expand(batch, -1),
+    )
+    return torch.stack(columns, dim=-1)
 
-    Attributes:
-        inputs_NF: Features of each step.
-        targets_N: Token that follows.
-    """
 
-    inputs_NF: Ints
-    targets_N: Ints
-
-
-def stream_of(vocabulary: GridVocabulary, pitches_VT: Ints, name: str = "the piece") -> Stream:
-    """Lay a whole piece out, from BOS to EOS; errors show `name`.
+def stream_of(vocabulary: GridVocabulary, pitches_VT: Ints, name: str = "the piece") -> Tensor:
+    """Lay a whole piece out, from BOS to EOS: features of each step and its target, (N, F + 1); errors show `name`.
 
     Raises:
         InputError: A pitch is outside the vocabulary.
     """
-    ids = np.array(vocabulary.encode(pitches_VT, name).ids)
-    tokens_TV = ids[1:-1].reshape(-1, NUM_VOICES)
-    lasted_TV = np.ones_like(tokens_TV)
-    for frame in range(1, len(tokens_TV)):
-        is_held = tokens_TV[frame] == tokens_TV[frame - 1]
-        lasted_TV[frame] = np.where(is_held, np.minimum(lasted_TV[frame - 1] + 1, LONGEST_16THS), 1)
-    own, lasted = (
-        np.concatenate([np.full(NUM_VOICES, first), values_TV.ravel()])[: len(ids) - 1]
-        for first, values_TV in ((BOS, tokens_TV), (0, lasted_TV))
-    )
-    places = np.arange(len(ids) - 1) % (CYCLE_16THS * NUM_VOICES)
-    return Stream(np.stack([ids[:-1], own, lasted, places], axis=1), ids[1:])
-
-
-def pad_streams(streams: Sequence[Stream]) -> tuple[Tensor, Tensor]:
-    """Return inputs (B, N, F) and targets (B, N); padded targets are `IGNORED`."""
-    inputs = nn.utils.rnn.pad_sequence([torch.from_numpy(stream.inputs_NF) for stream in streams], batch_first=True)
-    targets = [torch.from_numpy(stream.targets_N) for stream in streams]
-    return inputs, nn.utils.rnn.pad_sequence(targets, batch_first=True, padding_value=IGNORED)
+    ids = torch.tensor(vocabulary.encode(pitches_VT, name).ids)
+    return torch.cat([features_of(ids[None, 1:-1])[0], ids[1:, None]], dim=1)
 
 
 class RnnNetwork(GridNetwork[RnnModelConfig]):
@@ -109,11 +94,11 @@ class RnnNetwork(GridNetwork[RnnModelConfig]):
             found.append(state)
         return self.out(self._dropped(x_BND, rng)), found
 
-    def losses(self, streams: Sequence[Stream], rng: torch.Generator | None = None) -> Tensor:
-        """Return -ln p of every target, (B, N), 0 for padding."""
-        inputs_BNF, targets_BN = (tensor.to(self.device) for tensor in pad_streams(streams))
-        logits_BNK, _ = self(inputs_BNF, rng=rng)
-        return F.cross_entropy(logits_BNK.transpose(1, 2), targets_BN, reduction="none", ignore_index=IGNORED)
+    def losses(self, streams: Sequence[Tensor], rng: torch.Generator | None = None) -> Tensor:
+        """Return -ln p of every target of some streams, (B, N), 0 for padding."""
+        streams_BNF = nn.utils.rnn.pad_sequence(list(streams), batch_first=True, padding_value=PAD).to(self.device)
+        logits_BNK, _ = self(streams_BNF[..., :-1], rng=rng)
+        return F.cross_entropy(logits_BNK.transpose(1, 2), streams_BNF[..., -1], reduction="none", ignore_index=PAD)
 
     def _dropped(self, x_BND: Tensor, rng: torch.Generator | None) -> Tensor:
         """Remove the same features at all steps (Gal and Ghahramani 2016), and scale up the others."""

@@ -17,7 +17,7 @@ from descant_modeling.training.optim import (
     load_state_tensors,
     state_tensors,
 )
-from descant_modeling.training.trainer import Progress
+from descant_modeling.training.trainer import Figures, Progress
 
 ModelT = TypeVar("ModelT", bound=nn.Module)
 
@@ -84,6 +84,14 @@ class OneModelTask(Generic[ModelT]):
     def rate(self) -> float:
         """Learning rate of the last step."""
         return learning_rate(self._steps.optimizer, self.progress.step - 1, self._steps.max_steps)
+
+    def warm_up(self) -> tuple[str, Figures]:
+        """Do nothing: no step is compiled."""
+        return "", {}
+
+    def log_values(self) -> Figures:
+        """Return learning rate and time spent."""
+        return {"learning_rate": self.rate, "seconds": self.progress.seconds}
 
     def apply_gradients(self) -> None:
         """End a step: clip the gradients, update the weights and their average, and drop the gradients."""

@@ -17,11 +17,11 @@ from torch import Tensor
 
 from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.families.data import cells_of, pitches_of
-from descant_modeling.families.generate import FREE, VARIED, GridGenerator, GridPrompt, read_grid_prompt
+from descant_modeling.families.generate import GridGenerator
 from descant_modeling.generation.base import GenerationResult, Request
+from descant_modeling.generation.grid import FREE, VARIED, GridPrompt, read_grid_prompt
 from descant_modeling.generation.networks import rng_of_each_sample
 from descant_modeling.generation.results import without_notes
-from descant_modeling.models.networks import LoadedNetwork
 from descant_modeling.vae.networks import VaeNetwork, between
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.pianoroll.frames import SILENT, Ints
@@ -41,9 +41,10 @@ class VaeMusicGenerator(GridGenerator[VaeNetwork]):
     network_type = VaeNetwork
     sampling = ()
 
-    def __init__(self, checkpoint: LoadedNetwork[VaeNetwork]) -> None:
-        super().__init__(checkpoint)
-        self.voices = VOICES[: self.network.sizes.num_voices]
+    @property
+    def voices(self) -> tuple[str, ...]:
+        """The voices that it reads and writes."""
+        return VOICES[: self.network.sizes.num_voices]
 
     @torch.inference_mode()
     def generate(self, request: Request, config: GenerationConfig) -> GenerationResult:
@@ -55,15 +56,14 @@ class VaeMusicGenerator(GridGenerator[VaeNetwork]):
             return self._morph(request, config)
         if config.steps is not None:
             raise InputError("--steps is for --morph. Leave it out, or give --morph.")
-        prompt = self._read(request)
-        begin = _first_16th(prompt)
+        prompt, begin = self._read(request)
         free_VT = np.full_like(prompt.pitches_VT, SILENT)
         free_VT[: len(self.voices), begin:] = FREE
-        samples = [self.write(prompt.pitches_VT[:, begin:], config, rng) for rng in rng_of_each_sample(config)]
-        whole_VT = [np.concatenate([prompt.pitches_VT[:, :begin], sample_VT], axis=1) for sample_VT in samples]
-        tracks, edges = range(len(prompt.score.tracks)), prompt.edges_ticks
-        emptied = without_notes(prompt.score, tracks, edges[begin], edges[-1])
-        return replace(prompt, score=emptied, pitches_VT=free_VT, written=self.voices).result(whole_VT, config)
+        samples = (self.write(prompt.pitches_VT[:, begin:], config, rng) for rng in rng_of_each_sample(config))
+        whole = [np.concatenate([prompt.pitches_VT[:, :begin], sample_VT], axis=1) for sample_VT in samples]
+        times = prompt.edges_ticks[begin], prompt.edges_ticks[-1]
+        emptied = without_notes(prompt.score, range(len(prompt.score.tracks)), *times)
+        return replace(prompt, score=emptied, pitches_VT=free_VT, written=self.voices).result(whole, config)
 
     def write(self, pitches_VT: Ints, config: GenerationConfig, rng: torch.Generator) -> Ints:
         """Return pitches as they come from latent vectors near their own."""
@@ -71,15 +71,14 @@ class VaeMusicGenerator(GridGenerator[VaeNetwork]):
         amount = AMOUNT if config.amount is None else config.amount
         noise_BZ = torch.randn(means_BZ.shape, generator=rng).to(means_BZ.device)
         # The variance of a vector drawn from the prior stays 1.
-        varied_VT = self._decoded((1 - amount**2) ** 0.5 * means_BZ + amount * noise_BZ)
-        return varied_VT[:, : pitches_VT.shape[1]]
+        return self._decoded((1 - amount**2) ** 0.5 * means_BZ + amount * noise_BZ)[:, : pitches_VT.shape[1]]
 
     def _morph(self, request: Request, config: GenerationConfig) -> GenerationResult:
         assert request.morph is not None, "a morph has a second prompt"
-        prompts = [self._read(request), self._read(replace(request, score=request.morph))]
-        ends = [self._encoded(prompt.pitches_VT[:, _first_16th(prompt) :])[0] for prompt in prompts]
+        reads = [self._read(each) for each in (request, replace(request, score=request.morph))]
+        first_Z, last_Z = (self._encoded(prompt.pitches_VT[:, begin:])[0] for prompt, begin in reads)
         steps = NUM_STEPS if config.steps is None else config.steps
-        written_VT = self._decoded(between(ends[0], ends[1], steps))
+        written_VT = self._decoded(between(first_Z, last_Z, steps))
         score = ScoreTick(_TICKS_PER_QUARTER)
         score.time_signatures.append(TimeSignatureTick(0, 4, 4))
         num_16ths = written_VT.shape[1]
@@ -89,8 +88,8 @@ class VaeMusicGenerator(GridGenerator[VaeNetwork]):
         free_VT = np.full_like(written_VT, FREE)
         return GridPrompt(score, free_VT, edges, struck_T, 0, (), self.voices, remarks).result([written_VT], config)
 
-    def _read(self, request: Request) -> GridPrompt:
-        """Read a prompt with the voices of the network."""
+    def _read(self, request: Request) -> tuple[GridPrompt, int]:
+        """Read a prompt with the voices of the network; return also its first 16th after a pickup."""
         is_melody = len(self.voices) == 1
         prompt = read_grid_prompt(replace(request, given=self.voices if is_melody else None), self.ranges)
         if prompt.given != self.voices:
@@ -98,24 +97,19 @@ class VaeMusicGenerator(GridGenerator[VaeNetwork]):
                 f"This model writes {len(self.voices)} voices, and the prompt has {len(prompt.given)}. Harmonize it "
                 "first, or choose --model vae-melody."
             )
-        return prompt
+        bars = bars_of(prompt.score)
+        first = bars[1 if bars[0].number == 0 and len(bars) > 1 else 0].start_ticks
+        return prompt, int(np.searchsorted(prompt.edges_ticks, first))
 
     def _encoded(self, pitches_VT: Ints) -> Tensor:
         """Return the mean vectors of pitches in windows, the last one filled up with rests, (B, Z)."""
         padded_VT = np.pad(pitches_VT, ((0, 0), (0, -pitches_VT.shape[1] % WINDOW_STEPS)), constant_values=SILENT)
-        cells_VT = cells_of(self.network.vocabulary, padded_VT)[: len(self.voices)]
-        windows_BVT = cells_VT.reshape(len(self.voices), -1, WINDOW_STEPS).swapaxes(0, 1)
-        return self.network.encode(torch.from_numpy(windows_BVT.copy()).to(self.network.device)).mean_BZ
+        cells_VT = torch.from_numpy(cells_of(self.network.vocabulary, padded_VT)[: len(self.voices)])
+        windows_BVT = cells_VT.reshape(len(self.voices), -1, WINDOW_STEPS).transpose(0, 1)
+        return self.network.encode(windows_BVT.to(self.network.device)).mean
 
     def _decoded(self, latents_BZ: Tensor) -> Ints:
         """Return the pitches of latent vectors, one window after the other; voices it does not write rest, (V, T)."""
-        cells_BVT = self.network.decode(latents_BZ).cpu().numpy()
-        written_VT = pitches_of(self.network.vocabulary, np.concatenate(list(cells_BVT), axis=1))
+        cells_VT = self.network.decode(latents_BZ).transpose(0, 1).flatten(1).cpu().numpy()
+        written_VT = pitches_of(self.network.vocabulary, cells_VT)
         return np.pad(written_VT, ((0, NUM_VOICES - len(self.voices)), (0, 0)), constant_values=SILENT)
-
-
-def _first_16th(prompt: GridPrompt) -> int:
-    """Return the first 16th after a pickup."""
-    bars = bars_of(prompt.score)
-    first = bars[1 if bars[0].number == 0 and len(bars) > 1 else 0].start_ticks
-    return int(np.searchsorted(prompt.edges_ticks, first))

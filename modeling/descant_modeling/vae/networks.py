@@ -13,33 +13,18 @@ Z latent.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
+from torch.distributions import Normal, kl_divergence
 
 from descant_modeling.families.networks import GridNetwork
 from descant_modeling.jsb_grid.data import REST, GridVocabulary
 from descant_modeling.vae.config import VaeModelConfig
 from descant_tokenizers.pianoroll.rolls import WINDOW_STEPS
 
-
-class Latent(NamedTuple):
-    """Distribution of the latent vectors of windows: mean and ln of the variance, each (B, Z)."""
-
-    mean_BZ: Tensor
-    log_variance_BZ: Tensor
-
-    def draw(self, rng: torch.Generator) -> Tensor:
-        """Draw a vector of each window."""
-        noise_BZ = torch.randn(self.mean_BZ.shape, generator=rng).to(self.mean_BZ.device)
-        return self.mean_BZ + noise_BZ * (0.5 * self.log_variance_BZ).exp()
-
-    def divergence(self) -> Tensor:
-        """Return the KL divergence of each window from the standard normal prior, in nats, (B,)."""
-        squares_BZ = self.mean_BZ.square() + self.log_variance_BZ.exp()
-        return 0.5 * (squares_BZ - 1 - self.log_variance_BZ).sum(1)
+#: Prior of every number of a latent vector.
+PRIOR = Normal(0.0, 1.0)
 
 
 class VaeNetwork(GridNetwork[VaeModelConfig]):
@@ -61,10 +46,12 @@ class VaeNetwork(GridNetwork[VaeModelConfig]):
         self.above = nn.ModuleList(nn.Embedding(number, width) for _ in voices[1:])
         self.out = nn.ModuleList(nn.Linear(width, number) for _ in voices)
 
-    def encode(self, cells_BVT: Tensor) -> Latent:
-        """Return the distribution of each window's latent vector."""
+    def encode(self, cells_BVT: Tensor) -> Normal:
+        """Return the distribution of each window's latent vector, (B, Z)."""
         states_BTD, _ = self.encoder(_embedded(self.read, cells_BVT))
-        return Latent(*self.to_latent(states_BTD.flatten(1)).chunk(2, dim=1))
+        mean_BZ, log_variance_BZ = self.to_latent(states_BTD.flatten(1)).chunk(2, dim=1)
+        # No checks: the trainer reports losses that are not finite.
+        return Normal(mean_BZ, (0.5 * log_variance_BZ).exp(), validate_args=False)
 
     def cell_losses(self, cells_BVT: Tensor, latent_BZ: Tensor, rng: torch.Generator | None = None) -> Tensor:
         """Return -ln p of every cell given a latent vector and all cells before it, (B, V, T).
@@ -80,30 +67,29 @@ class VaeNetwork(GridNetwork[VaeModelConfig]):
             before_BTD = before_BTD * seen_BT1.to(before_BTD.device)
         start_1BD, parts_BTD = self._parts(latent_BZ)
         hidden_BTD, _ = self.decoder(before_BTD + parts_BTD, start_1BD)
-        losses = []
-        for voice, out in enumerate(self.out):
-            if voice:
-                hidden_BTD = hidden_BTD + self.above[voice - 1](cells_BVT[:, voice - 1])
-            logits_BTK = out(hidden_BTD.relu())
-            losses.append(F.cross_entropy(logits_BTK.transpose(1, 2), cells_BVT[:, voice], reduction="none"))
-        return torch.stack(losses, dim=1)
+        logits_BKVT = self._logits(hidden_BTD, cells_BVT).permute(0, 3, 1, 2)
+        return F.cross_entropy(logits_BKVT, cells_BVT, reduction="none")
 
     @torch.no_grad()
     def decode(self, latent_BZ: Tensor) -> Tensor:
         """Return the likeliest cell of each voice and step in turn, (B, V, T)."""
         state_1BD, parts_BTD = self._parts(latent_BZ)
-        before_BD, columns = torch.zeros_like(state_1BD[0]), []
+        before_B1D, columns = torch.zeros_like(parts_BTD[:, :1]), []
         for part_BD in parts_BTD.unbind(1):
-            hidden_B1D, state_1BD = self.decoder((before_BD + part_BD)[:, None], state_1BD)
-            hidden_BD = hidden_B1D[:, 0]
-            cells: list[Tensor] = []
-            for voice, out in enumerate(self.out):
-                if voice:
-                    hidden_BD = hidden_BD + self.above[voice - 1](cells[-1])
-                cells.append(out(hidden_BD.relu()).argmax(1))
-            columns.append(torch.stack(cells, dim=1))
-            before_BD = _embedded(self.previous, columns[-1][..., None])[:, 0]
-        return torch.stack(columns, dim=2)
+            hidden_B1D, state_1BD = self.decoder(before_B1D + part_BD[:, None], state_1BD)
+            columns.append(self._logits(hidden_B1D).argmax(-1))
+            before_B1D = _embedded(self.previous, columns[-1])
+        return torch.cat(columns, dim=2)
+
+    def _logits(self, hidden_BTD: Tensor, cells_BVT: Tensor | None = None) -> Tensor:
+        """Predict each voice given those above it: the cells, or by default the likeliest ones, (B, V, T, K)."""
+        found: list[Tensor] = []
+        for voice, out in enumerate(self.out):
+            if voice:
+                above_BT = found[-1].argmax(-1) if cells_BVT is None else cells_BVT[:, voice - 1]
+                hidden_BTD = hidden_BTD + self.above[voice - 1](above_BT)
+            found.append(out(hidden_BTD.relu()))
+        return torch.stack(found, dim=1)
 
     def _parts(self, latent_BZ: Tensor) -> tuple[Tensor, Tensor]:
         """Return the decoder's first state (1, B, D), and what it sees of the latent vector at each step, (B, T, D)."""
@@ -116,17 +102,26 @@ def _embedded(tables: nn.ModuleList, cells_BVT: Tensor) -> Tensor:
     return torch.stack([table(cells_BVT[:, voice]) for voice, table in enumerate(tables)]).sum(0)
 
 
-def between(first_Z: Tensor, second_Z: Tensor, steps: int) -> Tensor:
+def draw(latent: Normal, rng: torch.Generator) -> Tensor:
+    """Draw a vector of each window, (B, Z)."""
+    return latent.mean + latent.stddev * torch.randn(latent.mean.shape, generator=rng).to(latent.mean.device)
+
+
+def divergence(latent: Normal) -> Tensor:
+    """Return the KL divergence of each window's distribution from the prior, in nats, (B,)."""
+    return kl_divergence(latent, PRIOR).sum(1)
+
+
+def between(first_Z: Tensor, last_Z: Tensor, steps: int) -> Tensor:
     """Return `steps` latent vectors from one to another on the great circle between them, ends included, (steps, Z).
 
-    Their lengths are interpolated in equal steps.
+    Their lengths are interpolated in equal steps. Any axes before the last one are kept, as in (N, steps, Z).
     """
-    lengths = first_Z.norm(), second_Z.norm()
-    unit_first, unit_second = first_Z / lengths[0], second_Z / lengths[1]
-    angle = torch.acos((unit_first @ unit_second).clamp(-1, 1))
-    shares = torch.linspace(0, 1, steps, device=first_Z.device)[:, None]
-    if float(angle.sin()) < 1e-4:
-        return torch.lerp(first_Z, second_Z, shares)
-    directions = (((1 - shares) * angle).sin() * unit_first + (shares * angle).sin() * unit_second) / angle.sin()
-    found: Tensor = directions * torch.lerp(*lengths, shares)
-    return found
+    shares_S1 = torch.linspace(0, 1, steps, device=first_Z.device)[:, None]
+    ends = first_Z[..., None, :], last_Z[..., None, :]
+    lengths = [end.norm(dim=-1, keepdim=True) for end in ends]
+    units = [end / length for end, length in zip(ends, lengths, strict=True)]
+    angle = torch.acos((units[0] * units[1]).sum(-1, keepdim=True).clamp(-1, 1))
+    directions = (((1 - shares_S1) * angle).sin() * units[0] + (shares_S1 * angle).sin() * units[1]) / angle.sin()
+    arcs = directions * torch.lerp(lengths[0], lengths[1], shares_S1)
+    return torch.where(angle.sin() < 1e-4, torch.lerp(ends[0], ends[1], shares_S1), arcs)

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from descant_modeling.families.data import Window, cells_of
+from descant_modeling.families.data import Window, batch_cells
 from descant_modeling.families.task import FamilyTask
 from descant_modeling.jsb_grid.data import Grid
 from descant_modeling.training.trainer import Figures
 from descant_modeling.vae.config import VaeConfig
-from descant_modeling.vae.networks import VaeNetwork, between
+from descant_modeling.vae.networks import VaeNetwork, between, divergence, draw
+from descant_tokenizers.pianoroll.frames import Ints
 from descant_tokenizers.pianoroll.rolls import STEPS_PER_BEAT, WINDOW_STEPS
 
 #: Pieces of each measured interpolation, ends included.
@@ -29,17 +29,16 @@ class VaeTask(FamilyTask[VaeConfig, VaeNetwork]):
     network_type = VaeNetwork
     headline = "elbo_nats_per_cell"
     begin_unit = STEPS_PER_BEAT
-    has_whole_windows = True
 
     def losses(self, windows: list[Window], rng: torch.Generator) -> tuple[Tensor, Figures]:
         """Return the mean over windows of reconstruction and weighted divergence, in nats, and both alone."""
-        cells_BVT = self._cells([window.pitches_VT for window in windows]).to(self.model.device)
+        cells_BVT = self._cells([window.pitches_VT for window in windows])
         latent, loss = self.model.encode(cells_BVT), self.config.loss
-        reconstruction = self.model.cell_losses(cells_BVT, latent.draw(rng), rng).sum((1, 2)).mean()
-        divergence = latent.divergence().mean()
+        reconstruction = self.model.cell_losses(cells_BVT, draw(latent, rng), rng).sum((1, 2)).mean()
+        mean_divergence = divergence(latent).mean()
         beta = loss.beta * min(1.0, self.progress.step / loss.annealing_steps)
-        total = reconstruction + beta * (divergence - loss.free_nats).clamp(min=0)
-        return total, {"reconstruction": float(reconstruction.detach()), "divergence": float(divergence.detach())}
+        total = reconstruction + beta * (mean_divergence - loss.free_nats).clamp(min=0)
+        return total, {"reconstruction": reconstruction.item(), "divergence": mean_divergence.item()}
 
     @torch.inference_mode()
     def measure(self, network: VaeNetwork) -> Figures:
@@ -51,28 +50,26 @@ class VaeTask(FamilyTask[VaeConfig, VaeNetwork]):
             `path`: cells that change on the way from one window to another in `NUM_BETWEEN` pieces, over those that
             differ between its ends (1 for the shortest way); `largest_step`: the largest share of these in one step.
         """
-        windows = [part for grid in self.data.valid for part in cut_windows(grid)]
-        cells_BVT = self._cells(windows).to(self.model.device)
+        cells_BVT = self._cells([part for grid in self.data.valid for part in cut_windows(grid)])
         latent = network.encode(cells_BVT)
-        nats_B = network.cell_losses(cells_BVT, latent.draw(torch.Generator().manual_seed(0))).sum((1, 2))
-        decoded_BVT = network.decode(latent.mean_BZ)
-        divergence_B = latent.divergence()
-        path, largest = measure_ways(network, latent.mean_BZ)
+        nats_B = network.cell_losses(cells_BVT, draw(latent, torch.Generator().manual_seed(0))).sum((1, 2))
+        divergence_B = divergence(latent)
+        path, largest_step = measure_ways(network, latent.mean)
         return {
             "elbo_nats_per_cell": float((nats_B + divergence_B).sum()) / cells_BVT.numel(),
-            "accuracy": float((decoded_BVT == cells_BVT).float().mean()),
+            "accuracy": float((network.decode(latent.mean) == cells_BVT).float().mean()),
             "divergence": float(divergence_B.mean()),
             "path": path,
-            "largest_step": largest,
+            "largest_step": largest_step,
         }
 
-    def _cells(self, pitches: Sequence[np.ndarray]) -> Tensor:
-        """Return the cells of windows of equal length, of the network's voices."""
-        number, vocabulary = self.model.sizes.num_voices, self.model.vocabulary
-        return torch.from_numpy(np.stack([cells_of(vocabulary, part_VT)[:number] for part_VT in pitches]))
+    def _cells(self, pitches: Sequence[Ints]) -> Tensor:
+        """Return the cells of windows of equal length, of the network's voices, on its device."""
+        cells_BVT = batch_cells(self.model.vocabulary, pitches)[:, : self.model.sizes.num_voices]
+        return cells_BVT.to(self.model.device)
 
 
-def cut_windows(grid: Grid) -> list[np.ndarray]:
+def cut_windows(grid: Grid) -> list[Ints]:
     """Cut a piece into windows that begin one after the other; what is left at its end is left out."""
     starts = range(0, grid.num_16ths - WINDOW_STEPS + 1, WINDOW_STEPS)
     return [grid.pitches_VT[:, start : start + WINDOW_STEPS] for start in starts]
@@ -80,15 +77,10 @@ def cut_windows(grid: Grid) -> list[np.ndarray]:
 
 def measure_ways(network: VaeNetwork, latents_BZ: Tensor) -> tuple[float, float]:
     """Measure the ways from every second latent vector to the next one; see `VaeTask.measure`."""
-    ways = [
-        between(first_Z, second_Z, NUM_BETWEEN)
-        for first_Z, second_Z in zip(latents_BZ[:-1:2], latents_BZ[1::2], strict=True)
-    ]
-    if not ways:
-        return 1.0, 0.0
-    pieces_NSVT = network.decode(torch.stack(ways).flatten(0, 1)).view(len(ways), NUM_BETWEEN, -1, WINDOW_STEPS)
-    steps_NS = (pieces_NSVT[:, 1:] != pieces_NSVT[:, :-1]).float().sum((2, 3))
-    whole_N = (pieces_NSVT[:, 0] != pieces_NSVT[:, -1]).float().sum((1, 2))
-    differ_N = whole_N > 0
-    shares_NS = steps_NS[differ_N] / whole_N[differ_N, None]
+    ways_NSZ = between(latents_BZ[:-1:2], latents_BZ[1::2], NUM_BETWEEN)
+    pieces_BVT = network.decode(ways_NSZ.flatten(0, 1))
+    pieces_NSVT = pieces_BVT.view(*ways_NSZ.shape[:2], *pieces_BVT.shape[1:])
+    changes_NS = (pieces_NSVT[:, 1:] != pieces_NSVT[:, :-1]).sum((2, 3))
+    whole_N = (pieces_NSVT[:, 0] != pieces_NSVT[:, -1]).sum((1, 2))
+    shares_NS = (changes_NS / whole_N[:, None])[whole_N > 0]
     return (float(shares_NS.sum(1).mean()), float(shares_NS.amax(1).mean())) if len(shares_NS) else (1.0, 0.0)
