@@ -1,6 +1,7 @@
 """Sample from the grammar of MidiTok tokenizers: count illegal tokens and lost notes, and measure what it costs.
 
     python benchmarks/grammar.py legal --tokens 1000000 --json legal.json    random scores, every kind of tokenizer
+    python benchmarks/grammar.py legal --tokens 1000000 --json legal.json --minutes 10    the next kinds, until the end
     python benchmarks/grammar.py speed --json speed.json                     its share of the time of `generate`
 
 `legal` draws tokens by random scores through `GrammarLogitsProcessor` until the streams end, and judges them by
@@ -16,9 +17,9 @@ import json
 import statistics
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import miditok
 import torch
@@ -29,6 +30,8 @@ from descant_modeling.decoding.logits_processor import GrammarLogitsProcessor
 from descant_tokenizers.tokens.miditok_stream import BEGIN, SCHEMES
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.mid"))
+Kind: TypeAlias = tuple[str, str, str]
+"""Scheme, configuration and model of a tokenizer."""
 MODELS = (None, "BPE", "Unigram")
 CONFIGS: dict[str, dict[str, Any]] = {
     "README of MidiTok": {"num_velocities": 16, "use_chords": True, "use_programs": True},
@@ -97,12 +100,14 @@ def judge(tokenizer: miditok.MusicTokenizer, ids: Sequence[int]) -> dict[str, in
 
 
 def legal(
-    schemes: Sequence[str], num_tokens: int, seed: int, length: int = 400, rows: int = 8
+    schemes: Sequence[str], num_tokens: int, seed: int, known: Collection[Kind] = (), length: int = 400, rows: int = 8
 ) -> Iterator[dict[str, Any]]:
-    """Yield the counts of every kind of tokenizer, each with its share of the tokens."""
+    """Yield the counts of every kind of tokenizer that is not known yet, each with its share of the tokens."""
     kinds = [(scheme, config, model) for scheme in schemes for config in CONFIGS for model in MODELS]
-    generator = torch.Generator().manual_seed(seed)
-    for scheme, config, model in kinds:
+    for place, (scheme, config, model) in enumerate(kinds):
+        if (scheme, config, model or "none") in known:
+            continue
+        generator = torch.Generator().manual_seed(seed + place)
         tokenizer = build(scheme, config, model)
         counts: dict[str, int] = {}
         while counts.get("tokens", 0) < num_tokens / len(kinds):
@@ -168,18 +173,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of the random scores (legal)")
     parser.add_argument("--rows", type=int, default=1, help="rows of a batch (speed)")
     parser.add_argument("--repeats", type=int, default=3, help="turns (speed)")
-    parser.add_argument("--json", type=Path, help="also write the lines to a file")
+    parser.add_argument("--json", type=Path, help="also write the lines to a file; what it has is kept (legal)")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no other tokenizer after these")
     options = parser.parse_args(arguments)
+    end, found = time.monotonic() + 60 * options.minutes, []
     if options.what == "legal":
-        lines = legal(options.schemes, options.tokens or 20_000, options.seed)
+        if options.json and options.json.exists():
+            found = json.loads(options.json.read_text())
+        known = {(line["scheme"], line["config"], line["model"]) for line in found}
+        lines = legal(options.schemes, options.tokens or 20_000, options.seed, known)
     else:
         lines = speed(options.tokens or 256, options.repeats, options.rows)
-    found = []
     for line in lines:
         print(json.dumps(line), flush=True)
         found.append(line)
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=1) + "\n")
+        if options.json:
+            options.json.write_text("[\n" + ",\n".join(map(json.dumps, found)) + "\n]\n")
+        if time.monotonic() > end:
+            break
 
 
 if __name__ == "__main__":

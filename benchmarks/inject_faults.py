@@ -1,6 +1,7 @@
 """Inject single faults of voice leading into chorales, find each with `descant check`, and repair it.
 
     python benchmarks/inject_faults.py --count 1000 --repairs 1000 --out records/2026-11-30_check/faults.json
+    python benchmarks/inject_faults.py ... --repairs-to repairs.jsonl --minutes 10    repair on, for 10 minutes at most
 
 Clean chorales are those on 16ths without an error. A fault is one note of a lower voice at another pitch, chosen so
 that exactly one new fault appears, by a definition of the rules written here for single notes, which shares nothing
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
 import statistics
 import tempfile
@@ -252,7 +254,9 @@ def repair(model: Model, checked: CheckedScore, place: FaultPlace, *, with_bass:
     }
 
 
-def measure(split: str, count: int, num_repairs: int, seed: int) -> dict[str, Any]:
+def measure(
+    split: str, count: int, num_repairs: int, seed: int, lines: Path | None = None, minutes: float = math.inf
+) -> dict[str, Any]:
     """Inject, find and repair; return the figures."""
     rng = random.Random(seed)
     pieces = [piece for row in split_rows(split) if (piece := read_piece(row["id"], row_to_score(row))) is not None]
@@ -272,21 +276,29 @@ def measure(split: str, count: int, num_repairs: int, seed: int) -> dict[str, An
         "check_seconds": {"median": round(statistics.median(seconds), 3), "largest": round(max(seconds), 3)},
     }
     if num_repairs:
-        facts["repair"] = _repairs(injected, results, num_repairs)
+        facts["repair"] = _repairs(injected, results, num_repairs, lines, time.monotonic() + 60 * minutes)
     return facts
 
 
-def _repairs(injected: Sequence[Injection], results: Sequence[Any], number: int) -> dict[str, Any]:
+def _repairs(
+    injected: Sequence[Injection], results: Sequence[Any], number: int, lines: Path | None, end: float
+) -> dict[str, Any]:
+    """Repair the faults that were found, after those that a file of lines has, until a time; return the figures."""
     from descant_modeling.api import load
 
-    model, made = load(), []
-    for injection, (place, _, checked, _) in list(zip(injected, results, strict=True))[:number]:
-        if place is not None:
-            is_inner = bool({1, 2} & set(injection.voices))
-            made.append(
-                {"rule": injection.rule, "inner": is_inner, **repair(model, checked, place, with_bass=not is_inner)}
-            )
-            print(len(made), made[-1], flush=True)
+    found = [(injection, *result) for injection, result in zip(injected, results, strict=True) if result[0] is not None]
+    known = [] if lines is None or not lines.exists() else lines.read_text(encoding="utf-8").splitlines()
+    model, made = load(), [json.loads(line) for line in known]
+    for injection, place, _, checked, _ in found[len(made) : number]:
+        if time.monotonic() > end:
+            break
+        is_inner = bool({1, 2} & set(injection.voices))
+        outcome = repair(model, checked, place, with_bass=not is_inner)
+        made.append({"piece": injection.piece.name, "rule": injection.rule, "inner": is_inner, **outcome})
+        print(len(made), made[-1], flush=True)
+        if lines is not None:
+            with lines.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(made[-1]) + "\n")
     groups = {"inner_voices": [m for m in made if m["inner"]], "bass_named": [m for m in made if not m["inner"]]}
     return {
         name: {
@@ -311,13 +323,15 @@ def main() -> None:
     parser.add_argument("--repairs", type=int, default=0, help="number of faults to repair, of the injected ones")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path)
-    arguments = parser.parse_args()
-    facts = measure(arguments.split, arguments.count, arguments.repairs, arguments.seed)
+    parser.add_argument("--repairs-to", type=Path, help="file of one line a repair; those it has are not made again")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="begin no other repair after these")
+    asked = parser.parse_args()
+    facts = measure(asked.split, asked.count, asked.repairs, asked.seed, asked.repairs_to, asked.minutes)
     text = json.dumps(facts, indent=1)
     print(text)
-    if arguments.out is not None:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text(text + "\n", encoding="utf-8")
+    if asked.out is not None:
+        asked.out.parent.mkdir(parents=True, exist_ok=True)
+        asked.out.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -5,23 +5,18 @@ from __future__ import annotations
 import json
 import re
 import runpy
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import symusic
-import uvicorn
+from serving import served
 
-from descant_modeling.app.guard import LOCAL_NAMES, Guard
-from descant_modeling.app.http_api import OPEN_PATHS
 from descant_modeling.app.requests import AppLimits
-from descant_modeling.app.server import make_server
 from descant_modeling.app.service import Service
 from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.generation.base import GenerationResult, Request
@@ -50,26 +45,12 @@ class Slow:
         raise RuntimeError("as planned")
 
 
-@contextmanager
-def _served(service: Service, token: str | None = None) -> Iterator[str]:
-    app = Guard(make_server(service), service.limits.max_request_bytes, LOCAL_NAMES, token, OPEN_PATHS)
-    with socket.create_server(("127.0.0.1", 0), backlog=64) as listening:
-        runner = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
-        thread = threading.Thread(target=runner.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
-        while not runner.started:
-            time.sleep(0.02)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        runner.should_exit = True
-        thread.join(20)
-
-
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """The address of a server with the embedded model, one that waits, and room for one job that waits."""
     service = Service(["chorales"], AppLimits(queue_length=1))
     service.generators["slow"] = Slow()
-    with _served(service) as found:
+    with served(service) as found:
         yield found
     service.reader.close()
 
@@ -214,7 +195,7 @@ def test_other_names_and_pages_of_others_are_refused(client: httpx.Client) -> No
 
 
 def test_the_token_is_asked_for_but_not_for_the_description() -> None:
-    with _served(Service([]), TOKEN) as address, httpx.Client(base_url=f"{address}/v1") as client:
+    with served(Service([]), TOKEN) as address, httpx.Client(base_url=f"{address}/v1") as client:
         assert client.get("/info").json() == {
             "error": "The token is missing or wrong. Send Authorization: Bearer TOKEN."
         }
