@@ -208,6 +208,22 @@ def test_two_tempo_words_at_once_are_both_printed() -> None:
     assert sorted(each.text for each in again) == ["Tempo I", "moderato"]
 
 
+def test_words_and_dynamics_at_the_end_stand_behind_the_last_note() -> None:
+    words = (Words(Fraction(4), "attacca"), Words(Fraction(4), "fff", is_above=False, kind="dynamic"))
+    again = read_again(marked(tune(60, 62, 64, 65), words=words)).marks.words
+    assert sorted((each.onset, each.text) for each in again) == [(4, "attacca"), (4, "fff")]
+
+
+def test_notes_of_a_chord_may_have_verses_of_their_own() -> None:
+    score = tune(60, 62, 64, 65)
+    score.tracks[0].notes.append(NoteTick(0, TPQ, 67, 64))
+    lyrics = {(0, Fraction(0), 60): (Lyric("one", "single", 1),), (0, Fraction(0), 67): (Lyric("two", "single", 2),)}
+    assert [each.text for each in read_again(marked(score, lyrics=lyrics)).marks.lyrics[0, Fraction(0), 60]] == [
+        "one",
+        "two",
+    ]
+
+
 @pytest.mark.parametrize("text", ["C", "F#m7", "Bb7/D", "Ebmaj7", "Gsus4", "C7b9", "Adim7", "Cm7b5", "N.C."])
 def test_chord_symbols_come_back(text: str, schema: object) -> None:
     look = marked(tune(60, 62, 64, 65), chords=(Words(Fraction(2), text, kind="chord"),))

@@ -138,3 +138,12 @@ def test_no_tuplet_reaches_beyond_the_bar() -> None:
     assert tuplets_of(TimeSignature(11, 4), {Fraction(2), Fraction(10, 3)}, cut) == []
     with pytest.raises(ValueError, match="No note value reaches"):
         tuplets_of(TimeSignature(4, 4), {Fraction(3) + Fraction(1, 6)}, Fraction(13, 4))
+
+
+def test_times_that_no_tuplet_reaches_move_to_the_units_of_a_tiny_meter() -> None:
+    unit, odd = Fraction(1, 16), Fraction(1, 480)  # a dotted 128th, rounded to ticks
+    assert snapped(TimeSignature(2, 64), [odd, unit, unit + 23 * odd]) == {
+        odd: 0,
+        unit: unit,
+        unit + 23 * odd: 2 * unit,
+    }

@@ -248,6 +248,10 @@ def test_odd_keys_are_dropped_and_said(key: str, said: str) -> None:
     assert notes(result) == [[(0, 4, 72)]]
     assert result.repairs == [f"dropped: {said}"]
     assert not result.score.key_signatures
+    twice = read([START.replace("<fifths>0</fifths>", key) + note("C", 16)] * 2).repairs
+    assert twice == [
+        f"dropped: 2{said[1:]}".replace("signature that is", "signatures that are").replace("ture of", "tures of")
+    ]
 
 
 def test_modes_are_kept() -> None:

@@ -136,13 +136,12 @@ class NoteMarks:
         return num_lost
 
     def _put_lyrics(self, element: note.NotRest, voice: Voice, group: NoteGroup) -> None:
-        for place in _given_places(voice, group):
-            lyrics = self._marks.lyrics.get(place, ())
-            for each in lyrics:
-                text = (each.text or LINE_END) + EXTENDED * each.is_extended
-                element.lyrics.append(note.Lyric(text, number=each.verse, syllabic=each.syllabic, applyRaw=True))
-            if lyrics:
-                return
+        """Put syllables under a note; those of a verse stand at one note of a chord."""
+        places = reversed(list(_given_places(voice, group)))
+        verses = {each.verse: each for place in places for each in self._marks.lyrics.get(place, ())}
+        for each in sorted(verses.values(), key=lambda lyric: lyric.verse):
+            text = (each.text or LINE_END) + EXTENDED * each.is_extended
+            element.lyrics.append(note.Lyric(text, number=each.verse, syllabic=each.syllabic, applyRaw=True))
 
     def _has_fermata(self, group: NoteGroup) -> bool:
         """Return True if a note has a fermata, or ends together with another voice's note that has one."""

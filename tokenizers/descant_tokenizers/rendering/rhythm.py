@@ -289,4 +289,4 @@ def _snapped_in(start: Fraction, length: Fraction, points: Sequence[Fraction]) -
         distance = sum(abs(float(place - point)) for place, point in zip(places, points, strict=True))
         return distance + len(points) * _GRIDS[grid] + _MERGED * (len(points) - len(set(places)))
 
-    return moved(min((grid for grid in _GRIDS if length % grid == 0), key=cost))
+    return moved(min((grid for grid in _GRIDS if length % grid == 0), key=cost, default=length))

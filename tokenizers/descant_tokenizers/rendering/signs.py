@@ -199,9 +199,9 @@ class Annotator:
             self.insert(each.onset, _chord_of(each.text))
 
     def insert(self, time: Fraction, element: Any) -> None:
-        """Insert an element, if the music has not ended before."""
+        """Insert an element, if the music has not ended before; one at its end stands behind the last note."""
         index = measure_at(self._measures, time)
-        if time < self._measures[index].end:
+        if time <= self._measures[index].end:
             self._written[index].insert(time - self._measures[index].start, element)
 
 

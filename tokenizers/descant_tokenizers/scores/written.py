@@ -179,6 +179,7 @@ class Report:
 def _plural(noun: str, count: int) -> str:
     """Return a noun for a number of things: 2 `note of percussion` are `notes of percussion`."""
     head, place, rest = _QUALIFIED.match(noun).groups()  # type: ignore[union-attr]
+    rest = rest.replace("is ", "are ", 1) if place == " that " else rest
     return noun if count == 1 else f"{head}s{place}{rest}"
 
 
