@@ -88,8 +88,10 @@ def test_a_wrong_choice_lists_the_right_ones(track: int | str, message: str) -> 
 
 
 def test_a_polyphonic_track_named_as_melody_is_not_passed_over() -> None:
-    with pytest.raises(InputError, match=r"tracks named as melody play several notes at once.*one of 1 'Bass'"):
+    with pytest.raises(InputError, match=r"Track 2 'Vocals' plays several notes at once.*one of 1 'Bass'"):
         pick_melody(score_of(Bass=LOW, Vocals=CHORDS))
+    with pytest.raises(InputError, match=r"tracks named as melody play several notes at once.*one of 1 'Bass'"):
+        pick_melody(score_of(Bass=LOW, Vocals=CHORDS, Voice=CHORDS))
 
 
 def test_with_only_polyphony_there_is_no_choice() -> None:
@@ -138,6 +140,26 @@ def test_a_few_optional_notes_leave_a_song_a_line() -> None:
     choice = pick_melody(score_of(Voice=[*song, (960, 480, 65), (2400, 240, 60)]))
     assert [(note.time, note.pitch) for note in choice.track.notes] == [(time, pitch) for time, _, pitch in song]
     assert choice.reason.endswith("; 2 lower notes left out for the model")
+
+
+REEL = [(120 * place, 120, 79 - place % 5) for place in range(40)]
+DOUBLE_STOPS = [(480 * place, 120, 62) for place in range(10)]
+
+
+@pytest.mark.parametrize(
+    ("tracks", "track"), [(("Fiddle",), None), (("Fiddle", "Flute"), 1), (("Voice", "Flute"), None)]
+)
+def test_double_stops_leave_a_fiddle_a_line_if_there_is_no_other_to_take(
+    tracks: tuple[str, ...], track: int | None
+) -> None:
+    choice = pick_melody(score_of(**dict(zip(tracks, [[*REEL, *DOUBLE_STOPS], HIGH], strict=False))), track)
+    assert choice.index == 0
+    assert [note.pitch for note in choice.track.notes] == [pitch for *_, pitch in REEL]
+    assert choice.reason.endswith("; 10 lower notes left out for the model")
+
+
+def test_another_line_is_preferred_to_double_stops() -> None:
+    assert pick_melody(score_of(Fiddle=[*REEL, *DOUBLE_STOPS], Flute=LOW)).index == 1
 
 
 @pytest.mark.parametrize(

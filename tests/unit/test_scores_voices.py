@@ -117,3 +117,8 @@ def test_a_voice_of_chords_is_refused() -> None:
 def test_a_melody_of_chords_is_refused_with_what_could_be_chosen() -> None:
     with pytest.raises(InputError, match=r"Choose with --track one of 2 'Flute'\."):
         pick_voices(_score(_track("Soprano", 60, num_parts=2), _track("Flute", 70)), ["soprano"])
+
+
+def test_four_tracks_of_which_one_has_chords_have_a_melody() -> None:
+    trio = [_track("Violin", 70), _track("Cello", 40), _track("Piano", 60, num_parts=3), _track("Piano", 36)]
+    assert pick_voices(_score(*trio)).indices == {"Soprano": 0}

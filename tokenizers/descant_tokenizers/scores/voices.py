@@ -22,6 +22,7 @@ from descant_tokenizers.scores.names import (
 from descant_tokenizers.scores.tracks import listed
 
 _MAX_POLYPHONIC_SHARE = 0.1  # optional notes and suspensions that a line may have
+_MAX_DOUBLE_STOPS = 0.3  # that it may have if there is no other line to take
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,9 @@ class Line:
         return "".join(f"; {n} {what} note{'s' * (n > 1)} {done}" for n, what, done in kinds if n)
 
 
-def line_of(track: TrackTick, ticks_per_quarter: int) -> Line | None:
+def line_of(
+    track: TrackTick, ticks_per_quarter: int, max_polyphonic_share: float = _MAX_POLYPHONIC_SHARE
+) -> Line | None:
     """Read a track as a line of single notes, as one instrument or singer plays it.
 
     A note may overlap the next one: it is played legato, and is cut there. A note is polyphonic if it begins with
@@ -58,7 +61,7 @@ def line_of(track: TrackTick, ticks_per_quarter: int) -> Line | None:
     """
     notes = sorted((note.copy() for note in track.notes), key=lambda note: (note.time, -note.pitch))
     sixteenth = ticks_per_quarter / 4
-    if _num_polyphonic(notes, sixteenth) > _MAX_POLYPHONIC_SHARE * len(notes):
+    if _num_polyphonic(notes, sixteenth) > max_polyphonic_share * len(notes):
         return None
     kept: list[NoteTick] = []
     num_trimmed = 0
@@ -109,7 +112,8 @@ def pick_melody(score: ScoreTick, track: int | str | None = None) -> MelodyChoic
     In order of preference: the requested track; the only pitched track; the monophonic track whose name says melody,
     soprano, vocal or the like in one of the larger European languages (see `is_melody_name`), rather than one that
     also says backing; the highest monophonic track. "Highest" is by median pitch; the first of equals is taken.
-    `line_of` defines what is monophonic. Percussion is never chosen.
+    `line_of` defines what is monophonic; a track that is requested, the only one or the only one so named may have
+    double stops, whose upper notes are taken. Percussion is never chosen.
 
     Args:
         score: A validated score.
@@ -128,6 +132,8 @@ def pick_melody(score: ScoreTick, track: int | str | None = None) -> MelodyChoic
         return _choice(score, pitched[0], "the only one")
     named = [index for index in pitched if is_melody_name(score.tracks[index].name)]
     named = [index for index in named if not is_backing_name(score.tracks[index].name)] or named
+    if len(named) == 1:
+        return _choice(score, named[0], "by its name")
     monophonic = [
         index for index in named or pitched if line_of(score.tracks[index], score.ticks_per_quarter) is not None
     ]
@@ -143,7 +149,7 @@ def pick_melody(score: ScoreTick, track: int | str | None = None) -> MelodyChoic
 
 
 def _choice(score: ScoreTick, index: int, why: str) -> MelodyChoice:
-    found = line_of(score.tracks[index], score.ticks_per_quarter)
+    found = line_of(score.tracks[index], score.ticks_per_quarter, _MAX_DOUBLE_STOPS)
     if found is None:
         raise InputError(f"Track {_label(score, index)} plays several notes at once. {_remedy(score)}")
     return MelodyChoice(found.track, index, f"melody: track {_label(score, index)} ({why}){found.changes}")
@@ -219,7 +225,7 @@ def pick_voices(score: ScoreTick, given: Sequence[str] | None = None, track: int
     Args:
         score: A validated score.
         given: Voices in the score, such as `("Soprano", "Bass")`. By default all four if tracks are named after them
-            or there are four tracks, else the voices that all tracks are named after, else the melody as Soprano.
+            or there are four lines, else the voices that all tracks are named after, else the melody as Soprano.
         track: Number from 1, or name, of the track to take if one voice is given.
 
     Returns:
@@ -234,7 +240,7 @@ def pick_voices(score: ScoreTick, given: Sequence[str] | None = None, track: int
     if given is not None:
         voices = voice_names(given)
     else:
-        voices = VOICES[:1] if track is not None else _default_voices(named, len(pitched))
+        voices = VOICES[:1] if track is not None else _default_voices(score, named, pitched)
     if len(voices) == 1:
         return _melody(score, voices[0], named, track)
     if track is not None:
@@ -256,10 +262,13 @@ def pick_voices(score: ScoreTick, given: Sequence[str] | None = None, track: int
     return VoiceChoice(found, indices, f"voices: {where}, {why}{changes}")
 
 
-def _default_voices(named: Mapping[str, int], num_pitched: int) -> tuple[str, ...]:
-    if NUM_VOICES in (len(named), num_pitched):
+def _default_voices(score: ScoreTick, named: Mapping[str, int], pitched: Sequence[int]) -> tuple[str, ...]:
+    if len(named) == NUM_VOICES or (
+        len(pitched) == NUM_VOICES
+        and all(line_of(score.tracks[index], score.ticks_per_quarter) is not None for index in pitched)
+    ):
         return VOICES
-    return tuple(named) if named and len(named) == num_pitched else VOICES[:1]
+    return tuple(named) if named and len(named) == len(pitched) else VOICES[:1]
 
 
 def _melody(score: ScoreTick, voice: str, named: Mapping[str, int], track: int | str | None) -> VoiceChoice:
