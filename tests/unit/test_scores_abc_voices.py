@@ -64,6 +64,7 @@ def sung(body: str, head: str = HEAD) -> list[str]:
         ("|:c4:[|]|]d4|", "ccd"),
         ("|:c4| 1 d4:| 2 e4|]f4|", "cdcef"),
         ("|:c4|\\\n1 d4:|\n2 e4|]f4|", "cdcef"),
+        ("c4|d4||\n:e4:|", "cdee"),
     ],
 )
 def test_repeats(music: str, order: str) -> None:

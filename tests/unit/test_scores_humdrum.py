@@ -259,6 +259,18 @@ def test_broken_files_are_one_sentence(lines: list[str], message: str) -> None:
         read(*lines)
 
 
+@pytest.mark.parametrize("line", ["4d\t\tla", "4d   la"])
+def test_tokens_may_stand_more_than_a_tab_apart(line: str) -> None:
+    result = read("**kern | **text", "4c | sol", line, "*- | *-")
+    assert notes(result) == [[(0, 1, 60), (1, 1, 62)]]
+    assert [lyric.text for lyrics in result.marks.lyrics.values() for lyric in lyrics] == ["sol", "la"]
+
+
+def test_a_bar_line_need_not_have_a_token_for_each_spine() -> None:
+    lines = ["**kern | **kern", "*^ | *", "2e | 2d | 2C", "=1 | =1", "2e | 2d | 2C", "*v | *v | *", "*- | *-"]
+    assert notes(read(*lines)) == [[(0, 2, 48), (2, 2, 48)], [(0, 2, 62), (0, 2, 64), (2, 2, 62), (2, 2, 64)]]
+
+
 def test_each_case_is_right() -> None:
     labels = read_score_report(CASES / "krn_label_beside_class.krn", marks=True)
     assert [track.name for track in labels.score.tracks] == ["Soprano", "Alto", "Tenor", "Bass"]

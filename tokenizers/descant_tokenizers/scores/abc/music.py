@@ -214,7 +214,8 @@ class MusicReader(ABC):
         self._end_groups()
         passes = symbol[tokens.FIRST_GROUP["bar"] + 1]
         text = symbol[0][: len(symbol[0]) - len(passes or "")]
-        self._current().bar(text.lstrip("."), tokens.passes_of(passes) if passes else ())
+        text = "|:" if text == ":" else text.lstrip(".")  # its bar line ends the line before
+        self._current().bar(text, tokens.passes_of(passes) if passes else ())
 
     def _take_ending(self, symbol: re.Match[str]) -> None:
         self._current().ending(tokens.passes_of(symbol[tokens.FIRST_GROUP["ending"] + 1]))

@@ -19,6 +19,7 @@ from descant_tokenizers.scores.humdrum.tokens import (
     INSTRUMENTS,
     JUMPS,
     KernNote,
+    cells,
     parse_kern,
     parse_key,
     parse_meter,
@@ -95,7 +96,7 @@ class HumdrumParser:
                 name, _, value = line[3:].partition(":")
                 self.records.append((name.strip(), value.strip()))
             elif line.strip() and not line.startswith("!"):
-                self._take(line.split("\t"))
+                self._take(cells(line, len(self._spines)))
         self._end_measure(self._reach())
         if not self.parts:
             raise ValueError("no line **kern begins music")

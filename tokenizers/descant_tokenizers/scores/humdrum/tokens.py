@@ -25,6 +25,7 @@ _SIGNS = {
     **{"$": "inverted-turn", "O": "ornament", "'": "staccato", "^": "accent", "~": "tenuto", "`": "staccatissimo"},
     **{",": "breath-mark", '"': "pizzicato", ":": "arpeggiate", "u": "down-bow", "v": "up-bow"},
 }
+_BLANKS = re.compile(r"\t+ *| {2,}")
 _ELISION = "\u203f"
 _MAX_SYLLABLE = 120
 _MODES = {
@@ -83,6 +84,14 @@ class KernNote:
     has_fermata: bool
     slurs: tuple[int, int]
     signs: tuple[str, ...]
+
+
+def cells(line: str, num_spines: int) -> list[str]:
+    """Return the tokens of a line, which tabs or several spaces separate; one for each spine of a bar line."""
+    found = line.split("\t")
+    if len(found) == num_spines or not num_spines:
+        return found
+    return [found[0]] * num_spines if line.startswith("=") else _BLANKS.split(line.strip())
 
 
 @lru_cache(maxsize=4096)  # a long file has few tokens that differ
