@@ -19,6 +19,7 @@ from descant_tokenizers.scores.names import CHOIR, VOICES, program_of_name, voic
 from descant_tokenizers.scores.written import Line, WrittenNote, WrittenPart
 
 _MAX_NAME = 120
+_MAX_OPEN_TIES = 8  # of one pitch
 _JOINING = ("and", "und", "et", "e", "y", "en", "och", "og", "i")
 MIN_ONSETS = 4
 MAX_UNISONS = 0.4  # of the onsets on a staff, where voices are told by chords only
@@ -29,6 +30,8 @@ _MIN_TOGETHER = 0.6  # of the onsets of the upper voice, those at which the lowe
 def lines_of(parts: Sequence[WrittenPart]) -> list[Line]:
     """Make a track of each staff, four of a closed score, and two of a part that is named after two voices."""
     sounding = [part for part in parts if part.notes]
+    for part in sounding:
+        _join_staves(part)
     voices, others = four_voices(sounding) or ([], list(parts))
     program = next((part.program for part in sounding if part not in others and part.program is not None), CHOIR)
     lines = [Line(name, program, notes) for name, notes in zip(VOICES, voices, strict=False)]
@@ -45,6 +48,20 @@ def lines_of(parts: Sequence[WrittenPart]) -> list[Line]:
         for staff in sorted(staves) or [1]:
             lines.append(Line(printable(part.name, _MAX_NAME), own, staves[staff]))
     return lines
+
+
+def _join_staves(part: WrittenPart) -> None:
+    """Put notes that a tie continues from another staff on that staff."""
+    open_ties: dict[int, list[WrittenNote]] = defaultdict(list)
+    for note in sorted(part.notes, key=lambda note: note.onset):
+        ends = [before for before in open_ties[note.pitch] if before.end == note.onset] if "stop" in note.ties else []
+        if ends and all(before.staff != note.staff for before in ends):
+            note.staff = ends[0].staff
+        open_ties[note.pitch] = [
+            before for before in open_ties[note.pitch] if before.end > note.onset or before in ends
+        ]
+        if "start" in note.ties:
+            open_ties[note.pitch].append(note)
 
 
 def four_voices(parts: Sequence[WrittenPart]) -> tuple[list[list[WrittenNote]], list[WrittenPart]] | None:

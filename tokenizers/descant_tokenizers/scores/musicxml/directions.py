@@ -172,7 +172,7 @@ class Directions:
         if value == "none":
             self._part.chords.append(Words(time, NO_CHORD_SYMBOL, kind="chord"))
             return
-        suffix = CHORD_SUFFIXES.get(value, kind.get("text") or value)
+        suffix = CHORD_SUFFIXES.get(value, kind.get("text") or ("" if value == "other" else value))
         for degree in harmony.findall("degree")[:_MAX_WORDS]:
             sign = _accidental(degree, "degree-alter")
             added = {"add": "" if sign else "add", "subtract": "no", "alter": ""}

@@ -215,7 +215,11 @@ class PartParser:
     def _length_of(self, element: Element) -> Fraction:
         duration = element.findtext("duration")
         if duration is not None:
-            return max(number_of(duration), Fraction(0)) / self._divisions
+            length = max(number_of(duration), Fraction(0)) / self._divisions
+            rest = element.find("rest")
+            if rest is not None and rest.get("measure") == "yes" and self._meter not in (None, FREE_METER):
+                return min(length, Fraction(4 * self._meter[0], self._meter[1]))  # often that of a whole note
+            return length
         length = TYPES.get(text_of(element, "type"), Fraction(0))
         return length * (2 - Fraction(1, 2 ** min(len(element.findall("dot")), 4)))
 

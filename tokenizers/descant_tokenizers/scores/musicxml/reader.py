@@ -19,7 +19,7 @@ from descant_tokenizers.scores.closed import lines_of
 from descant_tokenizers.scores.marks import Marks
 from descant_tokenizers.scores.measures import TICKS_PER_QUARTER, Measure, free_signature
 from descant_tokenizers.scores.musicxml.container import decoded
-from descant_tokenizers.scores.musicxml.elements import FREE_METER, WrittenMeasure, number_of, text_of
+from descant_tokenizers.scores.musicxml.elements import FREE_METER, WrittenMeasure, number_of, number_or, text_of
 from descant_tokenizers.scores.musicxml.parser import PartParser, measures_of_parts
 from descant_tokenizers.scores.preflight import check_musicxml
 from descant_tokenizers.scores.repeats import Notation
@@ -34,6 +34,8 @@ _PLACEHOLDERS = (
     *("music21", "music21 fragment", "untitled", "untitled score", "title", "[title]", "composer", "[composer]"),
     *("composer / arranger", "lyricist", "[lyricist]", "unknown"),
 )
+_PLACES = {"title": "center", "composer": "right"}
+_NO_NAMES = ("\u00a9", "(c)", "Copyright", "PDF", *"0123456789")
 _SUFFIXES = (".musicxml", ".mscz", ".mscx", ".mxl", ".xml", ".mid", ".midi", ".abc", ".krn", ".sib", ".mus", ".musx")
 
 
@@ -133,8 +135,8 @@ def _described(listed: Element | None, number: int) -> WrittenPart:
 
 
 def _metadata(root: Element) -> Metadata:
-    work, movement = text_of(root, "work/work-title"), text_of(root, "movement-title")
-    title = _stated(work) or _stated(movement) or _credit(root, "title")
+    work, movement = (_stated(text_of(root, name)) for name in ("work/work-title", "movement-title"))
+    title = f"{work}: {movement}" if work and movement not in work else work or movement or _credit(root, "title")
     rights = [(element.text or "").strip() for element in root.findall("identification/rights")]
     return Metadata(
         title=printable(title, _MAX_TITLE),
@@ -152,8 +154,20 @@ def _creator(root: Element, kinds: Sequence[str]) -> str:
 
 
 def _credit(root: Element, kind: str) -> str:
-    """Return what stands on the page as a title or an author."""
-    for credit in root.findall("credit"):
+    """Return what stands on the page as a title or an author.
+
+    Where a file does not say what its texts are, the largest one in the middle is the title, and the first one on the
+    right is the composer.
+    """
+    found = root.findall("credit")
+    if kind in _PLACES and not any(credit.find("credit-type") is not None for credit in found):
+        first = (credit for credit in found if credit.get("page", "1") == "1")
+        words = [each for credit in first if (each := credit.find("credit-words")) is not None]
+        there = (each for each in words if each.get("justify", each.get("halign")) == _PLACES[kind])
+        names = (each for each in there if not (each.text or "").lstrip().startswith(_NO_NAMES))
+        largest = max(names, key=lambda each: number_or(each.get("font-size"), 0), default=None)
+        return "" if largest is None else _stated((largest.text or "").strip())
+    for credit in found:
         if text_of(credit, "credit-type") == kind:
             return _stated("".join(words.text or "" for words in credit.findall("credit-words")).strip())
     return ""
