@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import io
 import json
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from descant_modeling.cli.evaluate import evaluated
 from descant_modeling.evaluation.harmonizers import BASELINES
 
 RECORDS = Path(__file__).parent
@@ -79,26 +79,26 @@ def main() -> None:
 
 def bach(split: str) -> Facts:
     """Compare the split's own pieces with Bach's."""
-    return _run("chorales", f"chorales:{split}")
+    return evaluated("chorales", f"chorales:{split}")
 
 
 def likelihood(model: str, split: str) -> Facts:
     """Score the split for both tasks."""
     command = ("likelihood", "--model", model, "--split", split)
-    return {task: _run(*command, "--task", task) for task in ("continue", "harmonize")}
+    return {task: evaluated(*command, "--task", task) for task in ("continue", "harmonize")}
 
 
 def harmonization(models: list[str], split: str, num_draws: int, harmonies: Path) -> Facts:
     """Measure the harmonies of the baselines and the models."""
     named = [word for model in (*BASELINES, *models) for word in ("--model", model)]
     command = ("harmonization", *named, "--split", split, "--num-draws", str(num_draws))
-    return _run(*command, private=("--out", str(harmonies)))
+    return evaluated(*command, private=("--out", str(harmonies)))
 
 
 def no_fermatas(model: str, split: str, num_draws: int) -> Facts:
     """Measure the first model's harmonies when it is not told where phrases end."""
     command = ("harmonization", "--model", model, "--split", split, "--num-draws", str(num_draws))
-    return _run(*command, "--no-fermatas")
+    return evaluated(*command, "--no-fermatas")
 
 
 def tunes(model: str, num_draws: int) -> Facts:
@@ -107,7 +107,7 @@ def tunes(model: str, num_draws: int) -> Facts:
     facts = {}
     runs = (("told", ()), ("not_told", ("--no-fermatas",)), ("auto", ("--last-chord", "auto")))
     for name, more in runs:
-        facts[name] = _run("tunes", *command, *more, private=(str(RECORDS.parent / TUNES),))
+        facts[name] = evaluated("tunes", *command, *more, private=(str(RECORDS.parent / TUNES),))
         facts[name]["command"] = " ".join(("descant evaluate tunes", TUNES, *command, *more, "--json"))
         facts[name]["tunes"] = TUNES
     return facts
@@ -116,7 +116,7 @@ def tunes(model: str, num_draws: int) -> Facts:
 def unconstrained(model: str, split: str) -> Facts:
     """Measure the first model without rules of voice leading, to show what the rules cost."""
     free = ("--allow-parallels", "--allow-leaps", "--allow-unresolved", "--allow-rests", "--best-of", "1")
-    return _run("harmonization", "--model", model, "--split", split, *free)
+    return evaluated("harmonization", "--model", model, "--split", split, *free)
 
 
 def memorization(model: str, split: str, harmonies: Path) -> Facts:
@@ -126,7 +126,7 @@ def memorization(model: str, split: str, harmonies: Path) -> Facts:
         command = ("memorization", "--model", name, "--split", split)
         folder = harmonies / Path(name).name
         reused = ("--samples", str(folder)) if folder.is_dir() else ()
-        facts[kind] = _run(*command, private=reused)
+        facts[kind] = evaluated(*command, private=reused)
         if reused:
             facts[kind]["command"] = " ".join(
                 ("descant evaluate", *command, f"--samples HARMONIES/{folder.name} --json")
@@ -138,29 +138,21 @@ def memorization(model: str, split: str, harmonies: Path) -> Facts:
 
 def continuations(model: str, split: str) -> Facts:
     """Measure memorization in the model's continuations of two bars."""
-    return _run("memorization", "--model", model, "--split", split, "--task", "continue", "--limit", str(CONTINUED))
+    return evaluated(
+        "memorization", "--model", model, "--split", split, "--task", "continue", "--limit", str(CONTINUED)
+    )
 
 
 def families(models: Sequence[str], split: str) -> Facts:
     """Set a model of each family, or others, side by side."""
-    return _run("families", *(word for model in models for word in ("--model", model)), "--split", split)
+    return evaluated("families", *(word for model in models for word in ("--model", model)), "--split", split)
 
 
 def gibbs(split: str) -> Facts:
     """Measure the CNN's harmonies by the number of its Gibbs steps."""
     command = ("families", "--model", "cnn", "--split", split, "--limit", str(GIBBS_SOPRANOS), "--steps")
-    found = {str(steps): _run(*command, str(steps)) for steps in GIBBS_STEPS}
+    found = {str(steps): evaluated(*command, str(steps)) for steps in GIBBS_STEPS}
     return {"command": " ".join(("descant evaluate", *command, "N --json")), "steps": found}
-
-
-def _run(*arguments: str, private: tuple[str, ...] = ()) -> Facts:
-    """Run a command in this process; return its output and the command, without the `private` options (local paths)."""
-    from descant_modeling.cli.main import app
-
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        app(["evaluate", *arguments, *private, "--json"], standalone_mode=False)
-    return {"command": " ".join(("descant", "evaluate", *arguments, "--json")), **json.loads(printed.getvalue())}
 
 
 def _write_header(out: Path) -> None:

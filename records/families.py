@@ -1,7 +1,8 @@
 """Write `metrics.json` into the record of an RNN, CNN or VAE: what its run measured last, and its likelihoods.
 
     python records/embed.py runs/rnn rnn --record 2026-11-30_families-rnn       first
-    python records/families.py rnn
+    python records/families.py rnn --grid-json FILE     also the benchmark's 76 texts of valid
+    python records/families.py cnn                      about ten minutes
 
 The model is embedded, and its card names its record. Only valid is read.
 """
@@ -10,11 +11,13 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
+from typing import Any
 
-from evaluate import RECORDS, Facts, _run  # type: ignore[import-not-found]  # beside this script
-
+from descant_modeling.cli.evaluate import evaluated
 from descant_modeling.models.checkpoints import find_checkpoint
 
+ROOT = Path(__file__).parent.parent
 #: Pieces that are scored cell by cell, since that is slow.
 CHRONOLOGICAL_PIECES = 12
 LIKELIHOODS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -32,18 +35,29 @@ def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("name", help="name of the embedded model")
-    name = parser.parse_args().name
-    found = find_checkpoint(name)
+    parser.add_argument(
+        "--grid-json", type=Path, help="the JSB Chorales on a grid of 16ths, to score an RNN on as well"
+    )
+    options = parser.parse_args()
+    found = find_checkpoint(options.name)
     training = found.meta["training"]
-    command = f"accelerate launch train.py --config configs/{name}.yaml"
-    metrics: Facts = {
+    command = f"accelerate launch train.py --config configs/{options.name}.yaml"
+    metrics: dict[str, Any] = {
         "training": {"command": command, "steps": training["step"], "minutes": training["minutes"]},
         "valid": {"command": command} | {key[6:]: value for key, value in training.items() if key.startswith("valid_")},
     }
-    for kind, options in LIKELIHOODS[found.objective].items():
-        facts = _run("likelihood", "--model", name, "--split", "valid", *options)
-        metrics[kind] = {key: value for key, value in facts.items() if key not in ("pieces", "seconds")}
-    path = RECORDS.parent / training["record"] / "metrics.json"
+    base = ("likelihood", "--model", options.name, "--split", "valid")
+    runs = {kind: evaluated(*base, *more) for kind, more in LIKELIHOODS[found.objective].items()}
+    if options.grid_json is not None:
+        runs["likelihood_76"] = evaluated(*base, private=("--grid-json", str(options.grid_json)))
+        runs["likelihood_76"]["command"] = " ".join(
+            ("descant evaluate", *base, "--grid-json", options.grid_json.name, "--json")
+        )
+    metrics |= {
+        kind: {key: value for key, value in facts.items() if key not in ("pieces", "seconds")}
+        for kind, facts in runs.items()
+    }
+    path = ROOT / training["record"] / "metrics.json"
     path.write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
     print(path)
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import io
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import typer
 
@@ -33,3 +37,16 @@ _COMMANDS: dict[str, Callable[..., None]] = {
 }
 for _name, _command in _COMMANDS.items():
     evaluate_app.command(_name, epilog=examples_of(f"evaluate {_name}"))(_command)
+
+
+def evaluated(*arguments: str, private: Sequence[str] = ()) -> dict[str, Any]:
+    """Run an evaluation in this process with `--json`; return its output with its `command`, for records.
+
+    Args:
+        *arguments: The command and its options.
+        private: Further options, which the command in the output leaves out (local paths).
+    """
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        evaluate_app([*arguments, *private, "--json"], standalone_mode=False)
+    return {"command": " ".join(("descant", "evaluate", *arguments, "--json")), **json.loads(printed.getvalue())}
