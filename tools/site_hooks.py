@@ -153,9 +153,11 @@ def _output_parts(output: dict[str, Any]) -> Iterator[str]:
         yield f"![](data:image/png;base64,{''.join(data['image/png']).strip()})"
     elif "image/svg+xml" in data:
         yield f'<div class="score" markdown="0">{_one_line("".join(data["image/svg+xml"]))}</div>'
+    elif "<audio" in (html := "".join(data.get("text/html", ""))):
+        yield f'<div markdown="0">{_one_line(html)}</div>'
     elif text := "".join(output.get("text", data.get("text/plain", ""))).rstrip():
         yield f"```text\n{text}\n```"
 
 
-def _one_line(svg: str) -> str:
-    return re.sub(r"\s*\n\s*", " ", svg)
+def _one_line(markup: str) -> str:
+    return re.sub(r"\s*\n\s*", " ", markup)

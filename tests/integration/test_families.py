@@ -238,6 +238,8 @@ def test_the_cnn_infills_and_harmonizes_any_voice(trained: Trainer) -> None:
     from_bass = model.harmonize(bass, given=["bass"], seed=1, steps=2)
     assert_harmony(bass, from_bass.score, "Bass")
     assert (from_bass.given, from_bass.written) == (VOICES[3:], VOICES[:3])
+    with pytest.raises(InputError, match="does not vary, but it can harmonize, continue and infill"):
+        model.vary(prompt)
     with pytest.raises(InputError, match="no use for --amount"):
         model.harmonize(bass, given=["bass"], amount=0.5)
 
@@ -284,6 +286,21 @@ def test_the_vae_varies_and_morphs(trained: Trainer) -> None:
         model.harmonize(prompt)
 
 
+@pytest.mark.parametrize("trained", ["vae"], indirect=True)
+def test_a_vae_writes_in_the_ranges_of_training(trained: Trainer) -> None:
+    """Whatever its weights say: here that the highest pitch of all is likeliest in every voice."""
+    model = load(str(trained.folder), device="cpu")
+    network = model.generator.network
+    for out in network.out:
+        torch.nn.init.zeros_(out.weight)
+        out.bias.data = torch.arange(len(out.bias)).float()
+    varied, morphed = model.vary(chorale(2)), model.morph(chorale(2), chorale(3), steps=2)
+    assert "semitones" not in " ".join(varied.remarks)
+    highest = [high for _, high in trained.task.meta.voice_ranges]
+    for result in (varied, morphed):
+        assert [{note.pitch for note in track.notes} for track in result.score.tracks] == [{pitch} for pitch in highest]
+
+
 def test_the_divergence_is_that_of_the_formula() -> None:
     """That of Kingma and Welling 2014, appendix B."""
     means_BZ, deviations_BZ = (
@@ -323,7 +340,11 @@ def test_the_command_morphs(descant, trained: Trainer, tmp_path: Path) -> None:
     command = ("generate", "--prompt", tmp_path / "a.mid", "--model", trained.folder / "last", "--formats", "midi")
     done = descant(*command, "--morph", tmp_path / "b.mid", "--steps", "3", "--out", tmp_path / "way.mid")
     assert done.status == 0, done.err
+    assert f"two bars of {tmp_path / 'a.mid'} and two of the file to morph into" in done.out
     assert (tmp_path / "way.mid").is_file()
+    done = descant(*command, "--task", "vary", "--given", "soprano")
+    assert done.status == 2
+    assert "--given is for harmonize, continue and infill" in done.err
     done = descant(*command, "--morph", tmp_path / "b.mid", "--task", "vary")
     assert done.status == 2
     assert "--morph turns a --prompt into another file" in done.err

@@ -209,6 +209,8 @@ def _request(
 
     if task == "infill" and track is not None:
         raise InputError("--track is for harmonize and continue. Leave it out.")
+    if task in ("vary", "morph") and given is not None:
+        raise InputError("--given is for harmonize, continue and infill. Leave it out.")
     for option, value in (("--given", given), ("--write", write), ("--track", track)):
         if task == "compose" and value is not None:
             raise InputError(f"{option} selects tracks of a prompt. Leave it out, or give a --prompt.")

@@ -52,6 +52,8 @@ def _given(outcome: Outcome) -> str:
     if outcome.prompt is None:
         return "only noise"
     name = shown(str(outcome.prompt))
+    if outcome.request.morph is not None:
+        return f"two bars of {name} and two of the file to morph into"
     if outcome.request.bars is None:
         return f"{', '.join(outcome.result.given)} of {name}"
     first, last = outcome.request.bars

@@ -36,7 +36,7 @@ class CnnMusicGenerator(GridGenerator[CnnNetwork]):
     @torch.inference_mode()
     def write(self, pitches_VT: Ints, config: GenerationConfig, rng: torch.Generator) -> Ints:
         """See `GridGenerator`."""
-        network, illegal_V1K = self.network, ~self.legal()[:, None]
+        network, illegal_V1K = self.network, self.illegal()[:, None].cpu()
         free_VT = torch.from_numpy(pitches_VT == FREE)
         cells_VT = torch.from_numpy(cells_of(network.vocabulary, np.where(pitches_VT == FREE, SILENT, pitches_VT)))
         temperature, unknown_VT = max(config.temperature, LOWEST_TEMPERATURE), free_VT

@@ -63,8 +63,8 @@ class GridGenerator(NetworkGenerator, ABC, Generic[NetworkT]):
     def write(self, pitches_VT: Ints, config: GenerationConfig, rng: torch.Generator) -> Ints:
         """Return pitches with all `FREE` ones written."""
 
-    def legal(self) -> Tensor:
-        """Return for each voice whether it may rest, as it may, and which pitches it has in training, (V, 1 + K)."""
+    def illegal(self) -> Tensor:
+        """Return for each voice which cells it may not have: pitches outside its range in training, (V, 1 + K)."""
         pitches_K = torch.arange(self.network.vocabulary.lowest, self.network.vocabulary.highest + 1)
         lows_V1, highs_V1 = torch.tensor(self.ranges).T[..., None]
-        return F.pad((lows_V1 <= pitches_K) & (pitches_K <= highs_V1), (1, 0), value=True)
+        return F.pad((pitches_K < lows_V1) | (pitches_K > highs_V1), (1, 0)).to(self.network.device)

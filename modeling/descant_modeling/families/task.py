@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,7 +15,7 @@ from descant_modeling.families.config import FamilyConfig
 from descant_modeling.families.data import FamilyData, Window, load_family_data
 from descant_modeling.families.networks import GridNetwork
 from descant_modeling.jsb_grid.data import GridVocabulary
-from descant_modeling.models.networks import NetworkMeta, save_network
+from descant_modeling.models.networks import NetworkMeta, save_network, seeded_rng
 from descant_modeling.models.publishing import try_generating
 from descant_modeling.models.transformer import count_parameters
 from descant_modeling.training.curves import draw_log
@@ -93,9 +92,8 @@ class FamilyTask(OneModelTask[NetworkT], ABC, Generic[ConfigT, NetworkT]):
         """Take an optimizer step on the windows of this step."""
         config, step = self.config, self.progress.step
         self.model.train()
-        state = np.random.SeedSequence((config.seed, step, 1)).generate_state(1, np.uint64)[0]
         windows = self.data.windows(config.data, config.seed, step, self.begin_unit)
-        loss, figures = self.losses(windows, torch.Generator().manual_seed(int(state >> 1)))
+        loss, figures = self.losses(windows, seeded_rng(config.seed, step, 1))
         loss.backward()  # type: ignore[no-untyped-call]
         self.apply_gradients()
         return {"loss": float(loss.detach()), **figures}

@@ -31,6 +31,7 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from descant_modeling.gan.config import AdversarialConfig, RollGanModelConfig
+from descant_modeling.models.networks import seeded_rng
 from descant_tokenizers.pianoroll.rolls import NUM_PITCHES, WINDOW_STEPS
 from descant_tokenizers.scores import NUM_VOICES
 
@@ -342,8 +343,7 @@ class GeneratorCriticPair(ABC, Generic[ConfigT, GeneratorT, CriticT]):
 
     def rng(self, iteration: int) -> torch.Generator:
         """Return the random numbers of an iteration."""
-        state = np.random.SeedSequence((self.config.seed, 0, iteration)).generate_state(1, np.uint64)[0]
-        return torch.Generator().manual_seed(int(state >> 1))
+        return seeded_rng(self.config.seed, 0, iteration)
 
     def batches(self, num_samples: int, first_batch: int) -> Iterator[list[int]]:
         """Yield the sample indices of a batch (number `first_batch` of the run, from 0) and of all later ones.

@@ -280,7 +280,8 @@ def check_task(generator: MusicGenerator, task: str) -> None:
         raise InputError("This model generates without a prompt. Leave --prompt out, or choose another --model.")
     if generator.tasks == TASKS[:1]:
         raise InputError("This model only harmonizes a melody. Leave --task out, or choose another --model.")
-    can = " and ".join(generator.tasks)
+    *others, last = generator.tasks
+    can = f"{', '.join(others)} and {last}" if others else last
     raise InputError(f"This model does not {task}, but it can {can}. Choose another --task or --model.")
 
 

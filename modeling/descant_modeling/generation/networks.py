@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
-import numpy as np
 import torch
 from symusic.core import NoteTick, NoteTickList, ScoreTick, TrackTick
 
 from descant_modeling.decoding.config import TOKEN_OPTIONS, GenerationConfig
 from descant_modeling.generation.base import Sample, check_style
+from descant_modeling.models.networks import seeded_rng
 from descant_tokenizers.common.errors import InputError
 
 
@@ -45,8 +45,7 @@ def add_voices(
 def rng_of_each_sample(config: GenerationConfig) -> Iterator[torch.Generator]:
     """Yield the random numbers of each sample, and report progress after each."""
     for index in range(config.num_samples):
-        state = np.random.SeedSequence((config.seed, index)).generate_state(1, np.uint64)[0]
-        yield torch.Generator().manual_seed(int(state >> 1))
+        yield seeded_rng(config.seed, index)
         if config.progress is not None:
             config.progress((index + 1) / config.num_samples)
 

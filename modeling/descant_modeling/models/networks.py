@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -52,6 +53,12 @@ class LoadedNetwork(Generic[NetworkT]):
     network: NetworkT
     meta: NetworkMeta
     folder: Path
+
+
+def seeded_rng(*seeds: int) -> torch.Generator:
+    """Return random numbers that depend on some whole numbers of 0 or more."""
+    state = np.random.SeedSequence(seeds).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(state >> 1))
 
 
 def save_network(

@@ -36,7 +36,7 @@ class RnnMusicGenerator(GridGenerator[RnnNetwork]):
         network, vocabulary, device = self.network, self.network.vocabulary, self.network.device
         number = NUM_PARTICLES if config.best_of is None else config.best_of
         temperature = max(config.temperature, LOWEST_TEMPERATURE)
-        illegal_VK = F.pad(~self.legal(), (REST, 0), value=True).to(device)
+        illegal_VK = F.pad(self.illegal(), (REST, 0), value=True)
         tokens_PN = torch.zeros(number, 0, dtype=torch.long, device=device)
         states: States | None = None
         weights_P = torch.zeros(number, dtype=torch.double)

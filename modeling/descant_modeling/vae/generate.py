@@ -110,6 +110,7 @@ class VaeMusicGenerator(GridGenerator[VaeNetwork]):
 
     def _decoded(self, latents_BZ: Tensor) -> Ints:
         """Return the pitches of latent vectors, one window after the other; voices it does not write rest, (V, T)."""
-        cells_VT = self.network.decode(latents_BZ).transpose(0, 1).flatten(1).cpu().numpy()
+        cells_BVT = self.network.decode(latents_BZ, self.illegal())
+        cells_VT = cells_BVT.transpose(0, 1).flatten(1).cpu().numpy()
         written_VT = pitches_of(self.network.vocabulary, cells_VT)
         return np.pad(written_VT, ((0, NUM_VOICES - len(self.voices)), (0, 0)), constant_values=SILENT)

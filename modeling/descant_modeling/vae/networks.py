@@ -71,24 +71,25 @@ class VaeNetwork(GridNetwork[VaeModelConfig]):
         return F.cross_entropy(logits_BKVT, cells_BVT, reduction="none")
 
     @torch.no_grad()
-    def decode(self, latent_BZ: Tensor) -> Tensor:
-        """Return the likeliest cell of each voice and step in turn, (B, V, T)."""
+    def decode(self, latent_BZ: Tensor, illegal_VK: Tensor | None = None) -> Tensor:
+        """Return the likeliest legal cell of each voice and step in turn, (B, V, T); by default all are legal."""
         state_1BD, parts_BTD = self._parts(latent_BZ)
         before_B1D, columns = torch.zeros_like(parts_BTD[:, :1]), []
         for part_BD in parts_BTD.unbind(1):
             hidden_B1D, state_1BD = self.decoder(before_B1D + part_BD[:, None], state_1BD)
-            columns.append(self._logits(hidden_B1D).argmax(-1))
+            columns.append(self._logits(hidden_B1D, illegal_VK=illegal_VK).argmax(-1))
             before_B1D = _embedded(self.previous, columns[-1])
         return torch.cat(columns, dim=2)
 
-    def _logits(self, hidden_BTD: Tensor, cells_BVT: Tensor | None = None) -> Tensor:
+    def _logits(self, hidden_BTD: Tensor, cells_BVT: Tensor | None = None, illegal_VK: Tensor | None = None) -> Tensor:
         """Predict each voice given those above it: the cells, or by default the likeliest ones, (B, V, T, K)."""
         found: list[Tensor] = []
         for voice, out in enumerate(self.out):
             if voice:
                 above_BT = found[-1].argmax(-1) if cells_BVT is None else cells_BVT[:, voice - 1]
                 hidden_BTD = hidden_BTD + self.above[voice - 1](above_BT)
-            found.append(out(hidden_BTD.relu()))
+            logits_BTK = out(hidden_BTD.relu())
+            found.append(logits_BTK if illegal_VK is None else logits_BTK.masked_fill(illegal_VK[voice], -torch.inf))
         return torch.stack(found, dim=1)
 
     def _parts(self, latent_BZ: Tensor) -> tuple[Tensor, Tensor]:
