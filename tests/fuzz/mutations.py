@@ -17,7 +17,7 @@ from pathlib import Path
 from families import FAMILIES, Family
 from odd_files import MAKERS
 
-from descant_tokenizers.scores.midi import track_events
+from descant_tokenizers.scores.midi_events import track_events
 
 SUFFIXES = {"midi": ".mid", "musicxml": ".musicxml", "abc": ".abc"}
 SUFFIXES |= {f"odd-{kind}": suffix for kind, suffix in (*SUFFIXES.items(), ("humdrum", ".krn"))}

@@ -130,3 +130,19 @@ def test_the_lyrics_are_under_the_notes() -> None:
     musicxml = Rendering(read.score, marks=read.marks).musicxml
     assert musicxml.count("<lyric ") == 9
     assert "<text>walk</text>" in musicxml
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("We Gather Together", "We Gather Together"),
+        ("Été à Noël".encode("cp1252"), "Été à Noël"),
+        ("Tempo Track 1", ""),
+        ("untitled", ""),
+        ("", ""),
+    ],
+)
+def test_a_first_track_without_notes_has_the_title(name: str | bytes, title: str) -> None:
+    titled = midi(text(name, 3), text("Tune", 3) + note(60))
+    assert parse_score(Path("made.mid"), titled, marks=True).marks.title == title
+    assert parse_score(Path("made.mid"), midi(text(name, 3) + note(60)), marks=True).marks.title == ""

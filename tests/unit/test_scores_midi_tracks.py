@@ -218,3 +218,9 @@ def test_tracks_named_after_two_voices_are_four_beside_others() -> None:
     extra = name(b"Organ") + staff((60, 62, 64), (48, 50, 52))
     result = read(midi(extra, name(b"S/A") + staff(*HYMN[0]), name(b"T/B") + staff(*HYMN[1])))
     assert [track.name for track in result.score.tracks] == ["Soprano", "Alto", "Tenor", "Bass", "Organ"]
+
+
+def test_a_track_without_a_name_has_that_of_its_instrument() -> None:
+    instrument = bytes([0, 0xFF, 4, 4]) + b"Alto"
+    result = read(midi(instrument + note(60), name(b"Soprano") + instrument + note(72), note(48) + instrument))
+    assert [track.name for track in result.score.tracks] == ["Alto", "Soprano", ""]

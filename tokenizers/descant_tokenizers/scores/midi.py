@@ -7,7 +7,6 @@ track of the file; here, a track of the file is one track.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import re
@@ -22,29 +21,33 @@ from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.common.files import atomic_write
 from descant_tokenizers.scores.bars import DEFAULT_SIGNATURE
 from descant_tokenizers.scores.encodings import decode_text, likely_encoding
+from descant_tokenizers.scores.midi_events import (
+    CHUNK_HEAD,
+    HEADER,
+    META,
+    MIDI_MAGIC,
+    NOTE_OFF,
+    NOTE_ON,
+    SYSEX,
+    places_of_tracks,
+    quantity,
+    track_events,
+    variable,
+)
 from descant_tokenizers.scores.tracks import listed, notes_of, program_name
 
-MIDI_MAGIC = b"MThd"
 _RIFF_HEAD = struct.Struct("<4sI4s")  # "RIFF", size, "RMID"
 _RIFF_CHUNK = struct.Struct("<4sI")
-_HEADER = struct.Struct(">4sIHHH")  # magic, header length, format, number of tracks, division
 _HEADER_BYTES = 6
 _MACBINARY_BYTES = 128
 _SMPTE_BIT = 0x8000
 _INDEPENDENT_TRACKS = 2
-_CHUNK_HEAD = struct.Struct(">4sI")
-_NOTE_OFF, _NOTE_ON, _SYSEX, _ESCAPE, _META = 0x80, 0x90, 0xF0, 0xF7, 0xFF
-_TRACK_NAME, _END_OF_TRACK, _TIME_SIGNATURE = 0x03, 0x2F, 0x58
-_ONE_DATA_BYTE = (0xC0, 0xD0)  # program change, channel pressure
-_SYSTEM_DATA_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1}
+_TRACK_NAME, _INSTRUMENT_NAME, _TIME_SIGNATURE = 0x03, 0x04, 0x58
+_INSTRUMENT = bytes((META, _INSTRUMENT_NAME))
 _NUM_CHANNELS = 16
 _MAX_POWER = 6  # 64th notes
 _MAX_NAMED = 8
 _SPOILED = "\ufffd"
-
-Event = tuple[int, int, int, int, int]
-"""Start of the event (including its delta time), status byte, type of a meta event (else -1), start and end of its
-contents."""
 
 # The events of most files as regular expressions: contents below 128 bytes, possible time signatures, with or without
 # running status. They are four times as fast as `track_events`, which handles everything else.
@@ -76,10 +79,10 @@ def unwrapped(data: bytes) -> bytes:
         data = _from_riff(data)
     elif data[_MACBINARY_BYTES:].startswith(MIDI_MAGIC) and data[:1] == b"\0":
         data = data[_MACBINARY_BYTES:]
-    if data.startswith(MIDI_MAGIC) and len(data) >= _HEADER.size:
-        _, length, *rest = _HEADER.unpack_from(data)
-        if _HEADER_BYTES < length < len(data) - _CHUNK_HEAD.size:
-            return _HEADER.pack(MIDI_MAGIC, _HEADER_BYTES, *rest) + data[_CHUNK_HEAD.size + length :]
+    if data.startswith(MIDI_MAGIC) and len(data) >= HEADER.size:
+        _, length, *rest = HEADER.unpack_from(data)
+        if _HEADER_BYTES < length < len(data) - CHUNK_HEAD.size:
+            return HEADER.pack(MIDI_MAGIC, _HEADER_BYTES, *rest) + data[CHUNK_HEAD.size + length :]
     return data
 
 
@@ -108,13 +111,14 @@ def parse_midi(path: Path, data: bytes) -> tuple[ScoreTick, list[str]]:
     Raises:
         InputError: The bytes are not a MIDI file, are damaged or cut off, or use SMPTE time or format 2.
     """
-    if len(data) < _HEADER.size or not data.startswith(MIDI_MAGIC):
+    if len(data) < HEADER.size or not data.startswith(MIDI_MAGIC):
         raise InputError(f"{path} is not a MIDI file, or is cut off. Export it again.")
-    _, _, form, _, division = _HEADER.unpack_from(data)
+    _, _, form, _, division = HEADER.unpack_from(data)
     if division & _SMPTE_BIT:
         raise InputError(f"{path} counts time in film frames (SMPTE). Export it with ticks per quarter note.")
     if form == _INDEPENDENT_TRACKS:
         raise InputError(f"{path} holds independent patterns (MIDI format 2). Export it in format 0 or 1.")
+    data = _with_names(data)
     try:
         score = ScoreTick.from_midi(data)
         changes = _join_tracks(score, data)
@@ -153,16 +157,16 @@ def check_midi(path: Path, data: bytes, max_events: int, num_notes: int) -> list
     if len(data) <= max_events * _MIN_EVENT_BYTES and _num_note_ons(data) == num_notes:
         return []
     num_events = num_hanging = 0
-    for start, end in _tracks(data):
+    for start, end in places_of_tracks(data):
         open_notes: Counter[tuple[int, int]] = Counter()
         for _, status, meta, begin, stop in track_events(data, start, end):
             num_events += 1
             if num_events > max_events:
                 raise InputError(f"{path} holds over {max_events:,} MIDI events. Thin out its controllers or cut it.")
             kind = status & 0xF0
-            if kind == _NOTE_ON and data[begin + 1]:
+            if kind == NOTE_ON and data[begin + 1]:
                 open_notes[status & 0x0F, data[begin]] += 1
-            elif kind in (_NOTE_ON, _NOTE_OFF):
+            elif kind in (NOTE_ON, NOTE_OFF):
                 key = (status & 0x0F, data[begin])
                 open_notes[key] = max(0, open_notes[key] - 1)
             elif meta == _TIME_SIGNATURE and stop >= begin + 2 and data[begin + 1] > _MAX_POWER:
@@ -177,10 +181,10 @@ def _join_tracks(score: ScoreTick, data: bytes) -> list[str]:
     sounding = [track for track in score.tracks if track.notes]
     if all(before.name != track.name for before, track in itertools.pairwise(sounding)):
         return []  # symusic names all tracks of a track alike
-    parsed = [_parsed_alone(data, data[start:end]) for start, end in _tracks(data)]
+    parsed = [_parsed_alone(data, data[start:end]) for start, end in places_of_tracks(data)]
     groups = [tracks for each in parsed if (tracks := [track for track in each.tracks if track.notes])]
     if len(groups) == 1 and not _are_one_line(groups[0]):
-        (place,) = (place for place, each in zip(_tracks(data), parsed, strict=True) if each.note_num())
+        (place,) = (place for place, each in zip(places_of_tracks(data), parsed, strict=True) if each.note_num())
         channels = [_parsed_alone(data, chunk) for chunk in _channels(data, *place)]
         groups = [tracks for each in channels if (tracks := [track for track in each.tracks if track.notes])]
     joined: list[TrackTick] = []
@@ -198,9 +202,9 @@ def _join_tracks(score: ScoreTick, data: bytes) -> list[str]:
 
 def _parsed_alone(data: bytes, chunk: bytes) -> ScoreTick:
     """Parse the events of one track as a file of their own."""
-    *_, division = _HEADER.unpack_from(data)
-    header = _HEADER.pack(MIDI_MAGIC, _HEADER.size - _CHUNK_HEAD.size, 1, 1, division)
-    return ScoreTick.from_midi(header + _CHUNK_HEAD.pack(b"MTrk", len(chunk)) + chunk)
+    *_, division = HEADER.unpack_from(data)
+    header = HEADER.pack(MIDI_MAGIC, HEADER.size - CHUNK_HEAD.size, 1, 1, division)
+    return ScoreTick.from_midi(header + CHUNK_HEAD.pack(b"MTrk", len(chunk)) + chunk)
 
 
 def _joined(tracks: Sequence[TrackTick]) -> TrackTick:
@@ -225,18 +229,35 @@ def _channels(data: bytes, start: int, end: int) -> Iterator[bytes]:
     times: dict[int, int] = {}
     time = 0
     for first, status, meta, begin, stop in track_events(data, start, end):
-        place, delta = _quantity(data, first)
+        place, delta = quantity(data, first)
         time += delta
-        channel = status & 0x0F if status < _SYSEX else -1
+        channel = status & 0x0F if status < SYSEX else -1
         names_track = meta == _TRACK_NAME
         for own in range(_NUM_CHANNELS) if names_track else (channel,):
             status_byte = bytes([status] * (place == begin))  # running status
-            event = _variable(time - times.get(own, 0)) + status_byte + data[place:stop]
+            event = variable(time - times.get(own, 0)) + status_byte + data[place:stop]
             pieces.setdefault(own, []).append(event)
             times[own] = time
     for channel in range(_NUM_CHANNELS):
         if channel in pieces:
             yield b"".join(pieces[channel])
+
+
+def _with_names(data: bytes) -> bytes:
+    """Name each track without a name after its instrument, if that is named before the notes."""
+    if _INSTRUMENT not in data:
+        return data
+    changed = bytearray(data)
+    for start, end in places_of_tracks(data):
+        places: dict[int, int] = {}
+        for first, status, meta, begin, _ in track_events(data, start, end):
+            if status & 0xF0 == NOTE_ON:
+                break
+            if meta in (_TRACK_NAME, _INSTRUMENT_NAME):
+                places.setdefault(meta, data.rindex(bytes((META, meta)), first, begin) + 1)
+        if _TRACK_NAME not in places and _INSTRUMENT_NAME in places:
+            changed[places[_INSTRUMENT_NAME]] = _TRACK_NAME
+    return bytes(changed)
 
 
 def _decode_names(score: ScoreTick, data: bytes) -> None:
@@ -245,7 +266,7 @@ def _decode_names(score: ScoreTick, data: bytes) -> None:
         return
     names = [
         data[begin:stop]
-        for start, end in _tracks(data)
+        for start, end in places_of_tracks(data)
         for _, _, meta, begin, stop in track_events(data, start, end)
         if meta == _TRACK_NAME
     ]
@@ -302,84 +323,10 @@ def _rounded(dividend: int, divisor: int) -> int:
 def _num_note_ons(data: bytes) -> int | None:
     """Count the note-ons of a file; return None if it holds anything unusual."""
     count = 0
-    for start, end in _tracks(data):
+    for start, end in places_of_tracks(data):
         if _PLAIN_TRACK.fullmatch(data, start, end) is None:
             return None
         runs = b"\0".join(filter(None, _PLAIN_EVENTS.findall(data, start, end)))  # delta time 0 between two runs
         velocities = runs.translate(None, _STATUS_AND_TIME_BYTES)[1::3]  # leaves pitch, velocity, delta time
         count += len(velocities) - velocities.count(0)
     return count
-
-
-def track_events(data: bytes, start: int, end: int) -> Iterator[Event]:
-    """Yield the events of a track in `data[start:end]`, up to the first bytes that are not an event."""
-    running, place = 0, start
-    with contextlib.suppress(IndexError):  # cut off
-        while place < end:
-            first, status, meta = place, running, -1
-            while data[place] > 127:  # the delta time
-                place += 1
-            place += 1
-            if data[place] > 127:
-                status = data[place]
-                place += 1
-            if status < 0xF0:
-                running = status  # other events leave it unchanged, at least in symusic
-                stop = place + (1 if status & 0xF0 in _ONE_DATA_BYTE else 2)
-            elif status in (_META, _SYSEX, _ESCAPE):
-                if status == _META:
-                    meta = data[place]
-                    place += 1
-                place, length = _quantity(data, place)
-                stop = place + length
-            else:
-                stop = place + _SYSTEM_DATA_BYTES.get(status, 0)
-            if status < 128 or stop > end:
-                return
-            yield first, status, meta, place, stop
-            if meta == _END_OF_TRACK:
-                return
-            place = stop
-
-
-def count_tracks(data: bytes) -> int:
-    """Count the tracks of a file."""
-    return sum(1 for _ in _tracks(data))
-
-
-def events_of_tracks(data: bytes) -> Iterator[list[Event]]:
-    """Yield the events of each track of a file, each with its time in ticks in place of its start."""
-    for start, end in _tracks(data):
-        time = 0
-        events: list[Event] = []
-        for first, status, meta, begin, stop in track_events(data, start, end):
-            time += _quantity(data, first)[1]
-            events.append((time, status, meta, begin, stop))
-        yield events
-
-
-def _tracks(data: bytes) -> Iterator[tuple[int, int]]:
-    place = _HEADER.size
-    while place + _CHUNK_HEAD.size <= len(data):
-        name, length = _CHUNK_HEAD.unpack_from(data, place)
-        place += _CHUNK_HEAD.size
-        if name == b"MTrk":
-            yield place, min(place + length, len(data))
-        place += length
-
-
-def _variable(value: int) -> bytes:
-    """Write a quantity of variable length."""
-    low = [value & 127]
-    while value := value >> 7:
-        low.append(value & 127 | 128)
-    return bytes(reversed(low))
-
-
-def _quantity(data: bytes, place: int) -> tuple[int, int]:
-    """Read a quantity of variable length; return the place after it and the value."""
-    value = 0
-    while data[place] > 127:
-        value = value << 7 | data[place] & 127
-        place += 1
-    return place + 1, value << 7 | data[place]

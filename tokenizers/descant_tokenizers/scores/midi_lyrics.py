@@ -7,6 +7,7 @@ breaks (`sing` `ing `), or by hyphens (`sing-` `ing`).
 from __future__ import annotations
 
 import bisect
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,13 +20,33 @@ from symusic.core import NoteTick, ScoreTick
 from descant_tokenizers.common.errors import printable
 from descant_tokenizers.scores.encodings import decode_text, likely_encoding
 from descant_tokenizers.scores.marks import Lyric, Marks, PartPlace
-from descant_tokenizers.scores.midi import events_of_tracks
+from descant_tokenizers.scores.midi_events import NOTE_ON, events_of_tracks
 from descant_tokenizers.scores.voices import line_of
 
-_TEXT, _LYRIC = 0x01, 0x05
+_TEXT, _NAME, _LYRIC = 0x01, 0x03, 0x05
 _KINDS = (_TEXT, _LYRIC)
+_NO_TITLE = {
+    *("conductor", "control", "tempo", "master", "meta", "midi", "time", "global", "header", "setup", "untitled", "no"),
+    *(
+        "unnamed",
+        "name",
+        "new",
+        "seq",
+        "sequence",
+        "track",
+        "song",
+        "score",
+        "staff",
+        "part",
+        "map",
+        "signature",
+        "info",
+    ),
+    *("data", "music", "piano", "grand", "default", "main", "and", "key", "file", "format", "intro"),
+}
+"""Words of names that programs fill in."""
+
 _MARKERS = (0x06, 0x07)
-_NOTE_ON = 0x90
 _MAX_COMPARED = 8  # notes, which tell whether a track of the score is one of the file
 _BREAKS = "/\\\r\n"  # of lines and paragraphs
 _SPACES = _BREAKS + " \t"
@@ -38,6 +59,7 @@ _SYLLABIC: dict[tuple[bool, bool], Literal["single", "begin", "middle", "end"]] 
 """Place in a word, by whether it began before a syllable and goes on after it."""
 
 _MAX_SYLLABLE = 120
+_MAX_NAME = 500
 _MAX_TEXTS = 50_000  # no song has as many
 _LANGUAGES = {"JAPA": "cp932", "RUSS": "cp1251", "POLI": "cp1250", "CZEC": "cp1250", "HUNG": "cp1250", "GREE": "cp1253"}
 """Encodings by the language that a karaoke file declares (`@LRUSS`)."""
@@ -61,7 +83,7 @@ class _Words(NamedTuple):
 
 
 def lyrics_of(data: bytes, score: ScoreTick) -> tuple[Marks, list[str]]:
-    """Return the lyrics of a MIDI file, and the title if it is a karaoke file.
+    """Return the lyrics of a MIDI file, and its title: that of a karaoke file, else the name of a track without notes.
 
     Args:
         data: The bytes of the file.
@@ -103,11 +125,13 @@ def _texts(data: bytes) -> tuple[list[_Words], str, int]:
 
     Those at the beginning of the file are about it, and do not count.
     """
-    found, notes, num_markers = [], [], 0
-    for track in events_of_tracks(data):
+    found, notes, num_markers, name = [], [], 0, b""
+    for index, track in enumerate(events_of_tracks(data)):
+        if index == 0 and not any(status & 0xF0 == NOTE_ON for _, status, *_ in track):
+            name = next((data[begin:stop] for _, _, meta, begin, stop in track if meta == _NAME), b"")
         found.append([(time, meta, data[begin:stop]) for time, _, meta, begin, stop in track if meta in _KINDS])
         num_markers += sum(meta in _MARKERS and stop > begin for _, _, meta, begin, stop in track)
-        ons = (event for event in track if found[-1] and event[1] & 0xF0 == _NOTE_ON)
+        ons = (event for event in track if found[-1] and event[1] & 0xF0 == NOTE_ON)
         notes.append(frozenset((time, data[begin]) for time, _, _, begin, _ in ons))
     contents = [content for events in found for _, _, content in events]
     if len(contents) > _MAX_TEXTS:
@@ -126,7 +150,9 @@ def _texts(data: bytes) -> tuple[list[_Words], str, int]:
         texts = [_Event(time, _without_tag(text)) for time, meta, text in decoded if meta == wanted]
         tracks.append(_Words([event for event in texts if not event.text.startswith("@")], own))
     num_others = num_markers + sum(bool(content.strip()) for content in others)
-    return [words for words in tracks if words.events], titles[0] if titles else "", num_others
+    title = titles[0] if titles else decode_text(name[:_MAX_NAME], likely_encoding([name[:_MAX_NAME]]))
+    is_filled_in = set(re.findall(r"[^\W\d_]+", title.lower())) <= _NO_TITLE
+    return [words for words in tracks if words.events], "" if is_filled_in else title, num_others
 
 
 def _is_utf8(content: bytes) -> bool:

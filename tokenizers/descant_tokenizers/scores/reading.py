@@ -16,7 +16,8 @@ from descant_tokenizers.scores.abc.reader import read_abc
 from descant_tokenizers.scores.form import form_of
 from descant_tokenizers.scores.humdrum.reader import read_humdrum
 from descant_tokenizers.scores.marks import Marks, with_notes
-from descant_tokenizers.scores.midi import MIDI_MAGIC, check_midi, count_tracks, parse_midi, unwrapped
+from descant_tokenizers.scores.midi import check_midi, parse_midi, unwrapped
+from descant_tokenizers.scores.midi_events import MIDI_MAGIC, count_tracks
 from descant_tokenizers.scores.midi_lyrics import lyrics_of
 from descant_tokenizers.scores.midi_staves import split_staves
 from descant_tokenizers.scores.musicxml.container import ZIP_MAGIC, unpacked
