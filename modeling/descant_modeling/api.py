@@ -34,6 +34,7 @@ from descant_modeling.common.devices import pick_device
 from descant_modeling.decoding.config import EngineName, GenerationConfig, check_engine
 from descant_modeling.generation.base import GenerationResult, MusicGenerator, Request, check_own_options, check_task
 from descant_modeling.generation.causal import CausalGenerator, open_model
+from descant_modeling.generation.ensembles import EnsembleGenerator
 from descant_modeling.generation.forms import PlayedPrompt, unfolded_result
 from descant_modeling.generation.multitrack import MultitrackGenerator
 from descant_modeling.generation.satb import FourPartGenerator
@@ -68,7 +69,10 @@ def load_generator(
         except ModuleNotFoundError as error:
             raise missing_extra(error) from None
     checkpoint = load_checkpoint(found, pick_device(device) if engine == "torch" else device or "cpu")
-    return _GENERATORS[kind_of(checkpoint.vocabulary)](checkpoint, open_model(checkpoint, engine))
+    kind = _GENERATORS[kind_of(checkpoint.vocabulary)]
+    if checkpoint.vocabulary.ensemble is not None:
+        kind = EnsembleGenerator
+    return kind(checkpoint, open_model(checkpoint, engine))
 
 
 def _load_network_generator(found: FoundCheckpoint, device: str) -> MusicGenerator:

@@ -110,7 +110,7 @@ def test_a_block_that_repeats_other_notes_than_the_given_ones_is_refused(vocabul
 
 def test_learned_tokens_and_instruments_cannot_stand_at_onsets(merged_vocabulary, gm_vocabulary):
     for vocabulary in (merged_vocabulary, gm_vocabulary):
-        with pytest.raises(InputError, match="given_at_onsets is only for four voices without merged tokens"):
+        with pytest.raises(InputError, match="given_at_onsets is only for tokens without velocities and merges"):
             TaskLayout(vocabulary, LayoutConfig(given_at_onsets=True))
 
 

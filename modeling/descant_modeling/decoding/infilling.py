@@ -183,6 +183,7 @@ class Infiller:
         if self._is_polyphonic:
             tempos = max(sum(len(bar.tempos) for bar in piece.bars[low:high]) for piece in pieces)
             budget = len(span.voices) + round(self._budget_share * span.max_bar_tokens * len(target))
+            num_notes += self._num_repeated(span, target)
             return num_bar_tokens + self._tokens_per_note * num_notes + 2 * tempos + budget
         quarters = sum(bar.meter.bar_ticks for bar in target) / self.layout.vocabulary.ticks_per_quarter
         expected = num_notes + len(span.voices) * quarters
@@ -192,9 +193,13 @@ class Infiller:
             num_beats = sum(bar.meter.bar_ticks // beat_ticks(bar.meter) for bar in target)
             num_hints = _HINTS_PER_BAR * (high - low) + (ahead + _HINTS_PER_BEAT) * num_beats
             return num_bar_tokens + num_hints + round(self._tokens_per_note * expected)
-        if self.layout.config.given_at_onsets and span.task is not Task.CONTINUE:  # context notes are there twice
-            expected += sum(note.voice not in span.voices for bar in target for note in bar.notes)
-        return num_bar_tokens + round(self._tokens_per_note * expected)
+        return num_bar_tokens + round(self._tokens_per_note * (expected + self._num_repeated(span, target)))
+
+    def _num_repeated(self, span: Span, target: Sequence[GridBar]) -> int:
+        """Return the number of context notes that are there twice."""
+        if not self.layout.config.given_at_onsets or span.task is Task.CONTINUE:
+            return 0
+        return sum(note.voice not in span.voices for bar in target for note in bar.notes)
 
 
 def _reporter(piece: Piece, span: Span, on_bar: OnPiece | None) -> OnBar | None:

@@ -127,7 +127,9 @@ def held_out_pieces(layout: TaskLayout, split: str, limit: int | None = None) ->
         if split not in dataset:
             continue
         rows = dataset[split].filter(lambda row: row["num_parts"] in (1, len(VOICES)), keep_in_memory=True)
-        tokenized, _ = tokenize_dataset(with_styles(DatasetDict({split: rows})), layout.vocabulary.tokenizer)
+        tokenized, _ = tokenize_dataset(
+            with_styles(DatasetDict({split: rows}), layout.vocabulary), layout.vocabulary.tokenizer
+        )
         for row, piece in zip(tokenized[split], StoredPieces([tokenized[split]], layout), strict=True):
             style = style_of(row)
             if style in found and (limit is None or len(found[style]) < limit):

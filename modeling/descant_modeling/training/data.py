@@ -25,7 +25,7 @@ from descant_tokenizers.corpora import load_corpus, reading_bar, row_to_score
 from descant_tokenizers.corpora.rights import RIGHTS
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.tokens.dataset import StoredPieces, sample_rows, tokenize_dataset
-from descant_tokenizers.tokens.kinds import kind_of
+from descant_tokenizers.tokens.kinds import kind_of, parts_of
 from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.presets import PITCH_RANGE
 from descant_tokenizers.tokens.tasks import TaskLayout
@@ -59,9 +59,26 @@ def corpus_of(style: str) -> str:
     return _KNOWN_BY[style][1]
 
 
-def with_styles(dataset: DatasetDict) -> DatasetDict:
-    """Return a dataset with a column `style` (empty for none), its parts named after the four voices."""
-    return DatasetDict({name: _with_styles(split) for name, split in dataset.items()})
+def with_styles(dataset: DatasetDict, vocabulary: Vocabulary) -> DatasetDict:
+    """Return a dataset with a column `style` (empty for none).
+
+    For a vocabulary of four voices, parts are named after these. Quartets of an ensemble keep their parts, and their
+    style follows from the composer alone.
+    """
+    if vocabulary.ensemble is None:
+        return DatasetDict({name: _with_styles(split) for name, split in dataset.items()})
+    return DatasetDict(
+        {
+            name: split.add_column("style", [_style_of_composer(composer) or "" for composer in split["composer"]])
+            for name, split in dataset.items()
+        }
+    )
+
+
+def _style_of_composer(composer: str) -> str | None:
+    """Return the style of a composer of quartets."""
+    found = (style for style, (word, corpus) in _KNOWN_BY.items() if corpus == "quartets" and word in composer)
+    return next(found, None)
 
 
 def as_voices(score: ScoreTick) -> ScoreTick:
@@ -129,8 +146,8 @@ def load_data(config: RunConfig, layout: TaskLayout, *, quiet: bool = True) -> R
     remarks: list[str] = []
     for name in dict.fromkeys([*data.corpora, *filter(None, [data.valid_corpus])]):
         with reading_bar(name, quiet=quiet) as progress:
-            corpus = load_corpus(name, parts=kind_of(layout.vocabulary).parts, progress=progress)
-        corpus = with_styles(corpus) if layout.config.styles else corpus
+            corpus = load_corpus(name, parts=parts_of(layout.vocabulary), progress=progress)
+        corpus = with_styles(corpus, layout.vocabulary) if layout.config.styles else corpus
         tokenized[name], refused = tokenize_dataset(corpus, layout.vocabulary.tokenizer, available_cores())
         if refused:
             piece, reason = next(iter(refused.items()))
@@ -218,7 +235,7 @@ def load_named_pieces(corpus: str, split: str, layout: TaskLayout) -> list[tuple
     Raises:
         InputError: An unknown corpus, or no such split in it.
     """
-    dataset = load_corpus(corpus, parts=kind_of(layout.vocabulary).parts)
+    dataset = load_corpus(corpus, parts=parts_of(layout.vocabulary))
     if split not in dataset:
         raise InputError(f"{corpus} has no split {split!r}. Choose from {', '.join(dataset)}.")
     tokenized, _ = tokenize_dataset(DatasetDict({split: dataset[split]}), layout.vocabulary.tokenizer)

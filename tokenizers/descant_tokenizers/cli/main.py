@@ -101,9 +101,11 @@ def build_command(
     out: Annotated[Path, typer.Option(help="Folder to write the dataset to.", rich_help_panel=FILES)],
     file_format: FormatOption = "arrow",
     parts: Annotated[
-        Literal["auto", "all"],
+        Literal["auto", "all", "song", "quartet"],
         typer.Option(
-            help="The four voices where a file has them, or every track of every file.", rich_help_panel=OWN_FILES
+            help="The four voices where a file has them; every track of every file; or only songs (voice and piano) or "
+            "string quartets, split by work.",
+            rich_help_panel=OWN_FILES,
         ),
     ] = "auto",
     licence: Annotated[
@@ -224,7 +226,7 @@ def tokenize_command(
     from descant_tokenizers.corpora.build import is_score_folder
     from descant_tokenizers.corpora.files import FolderCorpus
     from descant_tokenizers.tokens.dataset import tokenize_dataset, tokenize_files, write_tokenized
-    from descant_tokenizers.tokens.kinds import kind_of
+    from descant_tokenizers.tokens.kinds import parts_of
     from descant_tokenizers.tokens.presets import open_tokenizer
     from descant_tokenizers.tokens.vocabulary import Vocabulary
 
@@ -232,7 +234,7 @@ def tokenize_command(
     tokenizer = open_tokenizer(model or preset)
     if is_score_folder(source):
         start = time.monotonic()
-        files = FolderCorpus.of(Path(source), parts=kind_of(Vocabulary(tokenizer)).parts)
+        files = FolderCorpus.of(Path(source), parts=parts_of(Vocabulary(tokenizer)))
         with reading_bar(source, quiet=quiet) as progress:
             report = tokenize_files(
                 files, tokenizer, out, num_proc=num_proc, force=force, file_format=file_format, progress=progress

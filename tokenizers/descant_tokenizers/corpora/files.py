@@ -1,7 +1,7 @@
 """A folder of score files as a corpus: MIDI, MusicXML, ABC and Humdrum, mixed, with any number of tracks.
 
 A piece's key is the path of its file inside the folder; the key of a tune in an ABC tune book adds `#` and the tune's
-number in the book.
+number in the book. If the music is read for an ensemble, each movement of a MusicXML file of several has such a key.
 """
 
 from __future__ import annotations
@@ -19,20 +19,24 @@ from typing import overload
 from descant_tokenizers.common.errors import InputError, shown
 from descant_tokenizers.corpora.reading import Parts, Reading, read_piece
 from descant_tokenizers.corpora.rows import CorpusPiece, Facts
-from descant_tokenizers.corpora.splits import FOLDER_SPLITS, split_of_digest
+from descant_tokenizers.corpora.splits import FOLDER_SPLITS, split_of_digest, split_of_text
 from descant_tokenizers.scores import SUFFIXES, Limits
 from descant_tokenizers.scores.abc.text import tunes_of
+from descant_tokenizers.scores.ensembles import ENSEMBLES
+from descant_tokenizers.scores.musicxml.movements import movement_starts, split_movements
 from descant_tokenizers.scores.reading import read_bytes
 
 UNKNOWN = "unknown"
 UNKNOWN_LICENCE = "unknown (user files)"
 
+_MUSICXML = (".mxl", ".musicxml", ".xml")
 _BYTE = re.compile(r"\\x([89a-f][0-9a-f])")
-_BOOK_KEY = re.compile(r"(?P<file>.*\.abc)#(?P<tune>\d+)", re.IGNORECASE | re.DOTALL)
+_BOOK_KEY = re.compile(r"(?P<file>.*\.(abc|mxl|musicxml|xml))#(?P<tune>\d+)", re.IGNORECASE | re.DOTALL)
+_WHOLE_WORK = Limits(max_bytes=32 * 2**20)  # a quartet in one file has up to 10 MiB; each movement keeps to the usual
 
 
-def score_keys(folder: Path) -> list[str]:
-    """List the pieces in the score files under a folder, sorted by relative path; see `score_files`.
+def score_keys(folder: Path, parts: Parts = "auto") -> list[str]:
+    """List the pieces in the score files under a folder, sorted by relative path; see `score_files` and `keys_in`.
 
     Raises:
         InputError: There is no such folder, or no score file in it.
@@ -42,7 +46,7 @@ def score_keys(folder: Path) -> list[str]:
     found = score_files(folder)
     if not found:
         raise InputError(f"{folder} holds no score file ({', '.join(SUFFIXES)}). Give a folder that does.")
-    return [key for file in found for key in keys_in(folder, file)]
+    return [key for file in found for key in keys_in(folder, file, parts)]
 
 
 def score_files(folder: Path) -> list[str]:
@@ -72,12 +76,16 @@ def file_path(folder: Path, file: str) -> Path:
     return folder / name
 
 
-def keys_in(folder: Path, file: str) -> list[str]:
-    """List the pieces in one file: one per tune of an ABC file that holds several."""
-    if not file.lower().endswith(".abc"):
-        return [file]
+def keys_in(folder: Path, file: str, parts: Parts = "auto") -> list[str]:
+    """List the pieces in one file: one per tune of an ABC file that holds several, or per movement for an ensemble."""
+    path = file_path(folder, file)
     try:
-        num_tunes = len(_tunes(file_path(folder, file)))
+        if file.lower().endswith(".abc"):
+            num_tunes = len(_tunes(path))
+        elif parts in ENSEMBLES and file.lower().endswith(_MUSICXML):
+            num_tunes = len(movement_starts(path, read_bytes(path, _WHOLE_WORK.max_bytes), _WHOLE_WORK))
+        else:
+            return [file]
     except InputError:  # reading the whole file fails too, and is reported there
         return [file]
     return [file] if num_tunes < 2 else [f"{file}#{number}" for number in range(1, num_tunes + 1)]
@@ -92,7 +100,12 @@ def source_file(key: str) -> str:
 def stem_of(key: str) -> str:
     """Return a key without the suffix of its file, such as `airs/book1#12`."""
     book = _BOOK_KEY.fullmatch(key)
-    return f"{book['file'][: -len('.abc')]}#{book['tune']}" if book else os.path.splitext(key)[0]
+    return f"{os.path.splitext(book['file'])[0]}#{book['tune']}" if book else os.path.splitext(key)[0]
+
+
+@lru_cache(maxsize=1)
+def _movements(path: Path) -> tuple[bytes, ...]:
+    return split_movements(path, read_bytes(path, _WHOLE_WORK.max_bytes), _WHOLE_WORK)
 
 
 def _tunes(path: Path) -> tuple[bytes, ...]:
@@ -154,7 +167,7 @@ class FileReader:
         return f"Files-{self.parts}{'' if self.unfold else '-as-written'}"
 
     def load(self, key: str) -> bytes:
-        """Load the bytes of one piece: its file, or the tune with the fields that its tune book states for all tunes.
+        """Load the bytes of one piece: its file or movement, or the tune with the fields that its book states for all.
 
         Raises:
             InputError: The file cannot be read.
@@ -162,7 +175,8 @@ class FileReader:
         book = _BOOK_KEY.fullmatch(key)
         if book is None:
             return read_bytes(file_path(self.root, key), self.limits.max_bytes)
-        tunes = _tunes(file_path(self.root, book["file"]))
+        path = file_path(self.root, book["file"])
+        tunes = _movements(path) if path.suffix.lower() in _MUSICXML else _tunes(path)
         if int(book["tune"]) > len(tunes):
             raise InputError(f"{self.root / book['file']} changed while it was being read. Start again.")
         return tunes[int(book["tune"]) - 1]
@@ -175,7 +189,8 @@ class FileReader:
         except InputError as error:
             if book is None:
                 raise
-            raise InputError(str(error).replace(str(path), f"Tune {book['tune']} of {path}", 1)) from error
+            kind = "Movement" if path.suffix.lower() in _MUSICXML else "Tune"
+            raise InputError(str(error).replace(str(path), f"{kind} {book['tune']} of {path}", 1)) from error
 
 
 @dataclass(frozen=True)
@@ -206,7 +221,7 @@ class FolderCorpus:
         """
         if shown(str(root)) != str(root):
             raise InputError(f"The name of the folder {root} is not UTF-8. Rename it.")
-        return cls(root, PackedKeys(score_keys(root)), licence, parts, unfold)
+        return cls(root, PackedKeys(score_keys(root, parts)), licence, parts, unfold)
 
     def fingerprint(self) -> str:
         """Hash the corpus: its path and options, and the sizes and modification times of its files."""
@@ -236,14 +251,24 @@ class FolderCorpus:
         return key if stem in self._shared_stems else stem
 
     def facts_of(self, key: str, piece: CorpusPiece) -> Facts:
-        """Return the facts from the piece's own file; a licence stated by the user takes precedence."""
+        """Return the facts from the piece's own file; a licence stated by the user takes precedence.
+
+        If the music is read for an ensemble, all pieces of a work, by its composer and title, go into one split.
+        """
         about = piece.metadata
+        title = about.title or PurePosixPath(stem_of(key)).name
+        split = split_of_digest(piece.incipit_digest)
+        if self.parts in ENSEMBLES and about.title:
+            work, _, _ = title.partition(": ")
+            split = split_of_text(f"{about.composer}: {work}")
+            if movement := _BOOK_KEY.fullmatch(key):
+                title += f", movement {movement['tune']}"
         return Facts(
             id=self.id_of(key),
             composer=about.composer or UNKNOWN,
-            title=about.title or PurePosixPath(stem_of(key)).name,
+            title=title,
             licence=self.licence or about.rights or UNKNOWN_LICENCE,
-            split=split_of_digest(piece.incipit_digest),
+            split=split,
             source=key,
         )
 

@@ -11,17 +11,19 @@ from symusic.core import NoteTickList, ScoreTick, TrackTick
 
 from descant_tokenizers.common.errors import printable
 from descant_tokenizers.scores import NUM_VOICES, VOICES, Limits
+from descant_tokenizers.scores.ensembles import ENSEMBLES, as_ensemble
 from descant_tokenizers.scores.reading import parse_score
 from descant_tokenizers.scores.tracks import notes_of
 from descant_tokenizers.scores.validation import Metadata
 from descant_tokenizers.scores.voices import tracks_by_name, tracks_by_pitch
 
-Parts = Literal["auto", "four", "all"]
+Parts = Literal["auto", "four", "all", "song", "quartet"]
 """Tracks to take from a file.
 
 - `auto`: the four voices if the file names them or has exactly four single lines; else every track.
 - `four`: the four voices only from a file of exactly four single lines; else every track.
 - `all`: every track of every file.
+- `song`, `quartet`: the parts of that ensemble, from files for it; other files are refused.
 """
 
 FIRST_VOICE_PROGRAM = 52  # choir aahs, for playback only: the name of a track identifies its voice
@@ -58,10 +60,13 @@ def read_piece(
     Unnamed single lines (no drums, one note at a time) become voices by median pitch from high to low.
 
     Raises:
-        InputError: The bytes cannot be read.
+        InputError: The bytes cannot be read, or the piece is not for the ensemble that `parts` names.
     """
     read = parse_score(path, data, limits, unfold=unfold)
     tracks = list(read.score.tracks)
+    if parts in ENSEMBLES:
+        named = as_ensemble(path, read.score, ENSEMBLES[parts])
+        return Reading(named, len(tracks), read.fermatas_ticks, tuple(read.repairs), read.metadata)
     chosen = _named_tracks(tracks) if parts == "auto" or (parts == "four" and len(tracks) == NUM_VOICES) else []
     if not chosen and parts != "all":
         chosen = _single_lines(tracks)

@@ -9,6 +9,7 @@ import bisect
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 from typing import NamedTuple
 
 from symusic.core import NoteTick, ScoreTick, TrackTick
@@ -17,6 +18,7 @@ from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.rendering import Layout
 from descant_tokenizers.rendering.rhythm import TimeSignature, snapped, tuplets_of
 from descant_tokenizers.scores import VOICES, bars_of, last_note_end
+from descant_tokenizers.scores.ensembles import ENSEMBLES
 from descant_tokenizers.scores.marks import Marks
 from descant_tokenizers.scores.voices import line_of
 
@@ -333,6 +335,13 @@ def staves_of(voices: Sequence[Voice], layout: Layout | None, marks: Marks) -> l
     has_low_lyrics = any(_has_lyrics(voice, marks) for voice in (alto, bass))
     is_closed = is_simple and not has_low_lyrics if layout is None else layout == "closed"
     return [[soprano, alto], [tenor, bass]] if is_closed else open_score
+
+
+def braced(staves: Sequence[Staff]) -> list[int]:
+    """Return the index of the upper one of each pair of staves that one player reads, such as the hands of a song."""
+    names = ["" if len(staff) > 1 else staff[0].name for staff in staves]
+    pairs = {ensemble.staves for ensemble in ENSEMBLES.values() if ensemble.staves}
+    return [index for index, pair in enumerate(pairwise(names)) if pair in pairs]
 
 
 def _has_lyrics(voice: Voice, marks: Marks) -> bool:

@@ -41,6 +41,7 @@ from descant_tokenizers.rendering.layers import (
     PrintedMeasure,
     Staff,
     Voice,
+    braced,
     clef_of,
     engraved_tracks,
     layers_of,
@@ -148,7 +149,10 @@ class _Notation:
             result.append(self._part(f"P{number}", staff))
         parts = list(result.parts)
         is_choir = len(staves) == len(voices) and {voice.name for voice in voices} <= set(VOICES)
-        if len(parts) > 1:  # bar lines leave room for the lyrics between staves
+        pairs = braced(staves)
+        for first in pairs:
+            result.insert(0, StaffGroup(parts[first : first + 2], symbol="brace", barTogether=True))
+        if len(parts) > 1 and not pairs:  # bar lines leave room for the lyrics between staves
             result.insert(0, StaffGroup(parts, symbol="bracket", barTogether=not (is_choir or self._marks.lyrics)))
         self._write_above(parts[0])
         self._write_below(parts[-1])

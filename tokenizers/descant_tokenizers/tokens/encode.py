@@ -69,6 +69,13 @@ def decode_piece(vocabulary: Vocabulary, piece: Piece, velocity: int = 80) -> Sc
         for track in score.tracks:
             for note in track.notes:
                 note.velocity = velocity
+    if (ensemble := vocabulary.ensemble) is not None:
+        parts = {part.label: part for part in ensemble.parts}
+        for track in score.tracks:
+            part = parts[track.program]
+            track.name, track.program = part.name, part.program
+        score.tracks.sort(key=lambda track: ensemble.tracks.index(track.name))
+        return score
     names = {program: name for name, program in vocabulary.program_of.items()}
     for track in score.tracks:
         track.name = names.get(track.program, track.name)

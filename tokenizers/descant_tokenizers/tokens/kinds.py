@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 from symusic.core import ScoreTick
 
@@ -32,7 +33,8 @@ class MusicKind:
         num_voices: Number of voices of every piece; None if pieces have any number of instruments.
         is_polyphonic: True if a voice may sound several notes at once, False if it is a single line.
         default_task: Task to try first; a multitrack model has no default instruments to harmonize with.
-        parts: Tracks taken from a folder of score files: the four voices where there are four, or every track.
+        parts: Tracks taken from a folder of score files: the four voices where there are four, or every track; see
+            `parts_of`.
         encode: Puts a score on the token grid; returns the music and a phrase for each kind of change.
         make_grammar: Builds the grammar of a vocabulary.
         choose_tracks: Takes the tracks to encode from a score (all that fit, or the one given by number from 1 or by
@@ -59,7 +61,9 @@ def _soprano(vocabulary: Vocabulary, piece: Piece) -> int:
 
 
 def _highest_instrument(vocabulary: Vocabulary, piece: Piece) -> int:
-    """Return the instrument with the highest mean pitch; drums only if they are alone."""
+    """Return the leading part of an ensemble, else the instrument with the highest mean pitch; drums only if alone."""
+    if vocabulary.ensemble is not None:
+        return min(piece.voices)
     pitched = [voice for voice in piece.voices if voice != vocabulary.drum_voice] or list(piece.voices)
     pitches: dict[int, list[int]] = {voice: [] for voice in piece.voices}
     for bar in piece.bars:
@@ -101,10 +105,21 @@ def kind_of(vocabulary: Vocabulary) -> MusicKind:
     return FOUR_PART if vocabulary.voices else MULTITRACK
 
 
+def parts_of(vocabulary: Vocabulary) -> Parts:
+    """Return the tracks that a vocabulary takes from a folder of score files: those of its ensemble, or of its kind."""
+    parts = kind_of(vocabulary).parts if vocabulary.ensemble is None else vocabulary.ensemble.key
+    return cast("Parts", parts)
+
+
+def can_repeat_notes(vocabulary: Vocabulary) -> bool:
+    """Return True if given notes can be repeated between written ones: no token is merged, no note has a velocity."""
+    return not (vocabulary.has_merges or vocabulary.velocity_of)
+
+
 def has_plain_lines(vocabulary: Vocabulary) -> bool:
     """Return True if voices are single lines and there are no merged tokens.
 
-    Rules of voice leading, repeated context notes and pitch accuracy need such a vocabulary.
+    Rules of voice leading and pitch accuracy need such a vocabulary.
     """
     return not (kind_of(vocabulary).is_polyphonic or vocabulary.has_merges)
 

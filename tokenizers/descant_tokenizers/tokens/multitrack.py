@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from symusic.core import ScoreTick, TrackTick, TrackTickList
 
-from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.scores import Bar, bars_of
 from descant_tokenizers.scores.tracks import Notes, notes_of, track_indices, track_label
 from descant_tokenizers.tokens.piece import GridBar, GridNote, GridTempo, Piece
@@ -45,7 +45,7 @@ def encode_multitrack(
     and pitch that then begin together the longest is kept, and a note ends where its pitch is struck again.
 
     Args:
-        vocabulary: The vocabulary of the preset `gm`.
+        vocabulary: The vocabulary of the preset `gm`, or of an ensemble, by whose parts the tracks are then named.
         score: A score in ticks.
         bars: Its bars; by default those up to the end of its last note.
 
@@ -62,7 +62,9 @@ def encode_multitrack(
     respelled = tuple(_respelled(score, bars, meters))
     score, bars, rounded = _snap_bars(score, bars, meters)
     piece, changes = _on_grid(vocabulary, score, bars, meters)
-    return piece, (*_merged_tracks(vocabulary, score), *respelled, *rounded, *changes, *_tempo_changes(score, piece))
+    merged = _merged_tracks(vocabulary, score) if vocabulary.ensemble is None else ()
+    tempos = _tempo_changes(score, piece) if vocabulary.tempo_id else ()
+    return piece, (*merged, *respelled, *rounded, *changes, *tempos)
 
 
 def choose_tracks(score: ScoreTick, track: int | str | None = None) -> tuple[ScoreTick, str]:
@@ -77,6 +79,9 @@ def choose_tracks(score: ScoreTick, track: int | str | None = None) -> tuple[Sco
 
 def _rank(vocabulary: Vocabulary, track: TrackTick) -> int:
     rank = vocabulary.rank_of(track)
+    if rank is None and vocabulary.ensemble is not None:
+        names = ", ".join(vocabulary.ensemble.tracks)
+        raise InputError(f"Track {printable(track.name, 40)!r} is no part of the model. Name it one of {names}.")
     if rank is None:
         raise InputError(f"Program {track.program} of track {track.name!r} is not in the vocabulary. Choose another.")
     return rank
@@ -90,18 +95,28 @@ def _on_grid(
     quantizer = Quantizer(vocabulary, bars, meters, score.ticks_per_quarter)
     notes = notes_of(score.tracks)
     rank_T = np.array([_rank(vocabulary, track) if track.notes else -1 for track in score.tracks])
+    _check_pitches(vocabulary, notes)
     voice_N = rank_T[notes.track_N]
     found = quantizer.without_clashes(quantizer.round(notes, voice_N))
     tempos = _tempos_on_grid(vocabulary, score, quantizer)
     changes = [index for index in range(1, len(bars)) if meters[index] != meters[index - 1]]
-    last = max(int(found.bar_N.max()), *tempos, *changes)  # later bars are left out, as by miditok
+    last = max([int(found.bar_N.max()), *tempos, *changes])  # later bars are left out, as by miditok
     piece = Piece(found.in_bars(meters[: last + 1], [tempos.get(index, []) for index in range(last + 1)]))
     counts = quantizer.count_changes(notes, voice_N, found)
     return piece, (phrase for what, count in counts.items() for phrase in _counted(count, what))
 
 
+def _check_pitches(vocabulary: Vocabulary, notes: Notes) -> None:
+    low, high = min(vocabulary.pitch_of.values()), max(vocabulary.pitch_of.values())
+    wrong = notes.pitch_N[(notes.pitch_N < low) | (notes.pitch_N > high)]
+    if wrong.size:
+        raise InputError(f"The model has no MIDI pitch {wrong[0]}, only {low} to {high}. Transpose the music.")
+
+
 def _tempos_on_grid(vocabulary: Vocabulary, score: ScoreTick, quantizer: Quantizer) -> dict[int, list[GridTempo]]:
     """Return the tempos of each bar that has any: one at the beginning (120 by default), and each change."""
+    if not vocabulary.tempo_id:
+        return {}
     known = np.array(sorted(vocabulary.tempo_id))
     tempos = {(0, 0): _DEFAULT_TEMPO}
     ordered = sorted(score.tempos, key=lambda tempo: tempo.time)
@@ -288,7 +303,9 @@ class Quantizer:
         for denominator, mine in self._by_denominator(bar_N):
             lengths = self._lengths(denominator)
             duration_N[mine] = _nearest_values(lengths, self._fine, notes.duration_N[mine] * self._grid)
-        velocity_N = _nearest_values(np.array(sorted(self._vocabulary.velocity_id)), 1, notes.velocity_N)
+        velocity_N = np.zeros_like(notes.velocity_N)
+        if known := sorted(self._vocabulary.velocity_id):
+            velocity_N = _nearest_values(np.array(known), 1, notes.velocity_N)
         return GridNotes(bar_N, offset_N, voice_N, notes.pitch_N, duration_N, velocity_N)
 
     def without_clashes(self, notes: GridNotes) -> GridNotes:
@@ -324,7 +341,9 @@ class Quantizer:
             "notes dropped to fit the grid": keys_before.size - keys_after.size,
             "notes moved to fit the grid": keys_after.size - both.size,
             "notes given another length to fit the grid": int(resized.sum()),
-            "velocities rounded": int((before.velocity_N[old] != after.velocity_N[new]).sum()),
+            "velocities rounded": int((before.velocity_N[old] != after.velocity_N[new]).sum())
+            if self._vocabulary.velocity_id
+            else 0,
         }
 
     def _by_denominator(self, bar_N: Ints) -> list[tuple[int, NDArray[np.bool_]]]:

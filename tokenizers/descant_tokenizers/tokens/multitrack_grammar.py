@@ -124,9 +124,9 @@ class MultitrackGrammar(Grammar):
     def _allow_rest_of_note(self, allowed: Mask, state: State, rules: Rules, meter: Meter) -> bool:
         if state.kind == "Program":
             allowed[self._free_pitches(state, rules)] = True
-        elif state.kind in ("Pitch", "PitchDrum"):
+        elif state.kind in ("Pitch", "PitchDrum") and self._velocity_ids.size:
             allowed[self._velocity_ids] = True
-        elif state.kind == "Velocity":
+        elif state.kind in ("Pitch", "PitchDrum", "Velocity"):
             self._allow_durations(allowed, state, rules, meter)
         return state.kind in ("Program", "Pitch", "PitchDrum", "Velocity")
 
@@ -137,7 +137,7 @@ class MultitrackGrammar(Grammar):
         last = bounds.latest - self._shortest[meter.denominator]
         offsets = self._positions * meter.position_ticks
         after = (offsets > offset) & (offsets < meter.bar_ticks)
-        if not rules.tempos:  # else every onset can be used
+        if not (rules.tempos and self._tempo_ids.size):  # else every onset can be used
             after &= _covered(offsets, free_from, last)
         allowed[self._position_ids] = after
         if offset < 0:

@@ -13,6 +13,10 @@ program, so its programs differ.
 `gm` is REMI+ (von Rütte et al. 2023, "FIGARO"; REMI with programs and time signatures) for any MIDI file: the 128
 programs of General MIDI and drums, velocities and tempos. A voice is a program, with any number of notes at once.
 
+`song` (voice and piano) and `quartet` (two violins, viola and cello) are `gm` for the parts of an ensemble, without
+velocities and tempos. A part is a program in tokens, of `scores.ensembles`, with any number of notes at once; `quartet`
+also has the special tokens of `STYLES`.
+
 The grid has 24 onsets to a beat (the note value of the time signature's denominator), which holds 16ths, triplets and
 32nds in x/4 and 16ths and triplets in x/2; docs/tokenizers.md gives the measured round-trip loss.
 """
@@ -32,6 +36,7 @@ from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.common.files import TOKENIZER_FILE, read_json
 from descant_tokenizers.common.hub import Pushed, is_repo_id, pull_folder, push_files
 from descant_tokenizers.scores import VOICES
+from descant_tokenizers.scores.ensembles import QUARTET, SONG, Ensemble
 from descant_tokenizers.tokens.bpe import SubwordMerges
 from descant_tokenizers.tokens.hint_tokens import HINT_TOKENS
 
@@ -56,6 +61,9 @@ STYLES = {name: f"Style_{name}" for name in ("bach", "palestrina", "mozart", "ha
 
 #: Inclusive MIDI pitch range of the vocabulary: every voice of the chorales, transposed by up to half an octave.
 PITCH_RANGE = (30, 90)
+
+#: Inclusive MIDI pitch range of the ensembles: the keys of a piano.
+ENSEMBLE_PITCHES = (21, 108)
 
 #: Positions per beat by note length in beats, {(from, to): positions}. Onsets use the finest.
 BEAT_RESOLUTION = {(0, 2): 24, (2, 4): 12, (4, 16): 4}
@@ -119,6 +127,13 @@ def gm_config() -> TokenizerConfig:
     )
 
 
+def ensemble_config(ensemble: Ensemble, special_tokens: Sequence[str] = SPECIAL_TOKENS) -> TokenizerConfig:
+    """Return the miditok configuration of the preset of an ensemble."""
+    return grid_config(
+        pitch_range=ENSEMBLE_PITCHES, special_tokens=list(special_tokens), programs=list(ensemble.labels)
+    )
+
+
 _WITH_STYLES = (*SPECIAL_TOKENS, *STYLES.values())
 PRESETS: dict[str, Callable[[], TokenizerConfig]] = {
     "satb": satb_config,
@@ -127,6 +142,8 @@ PRESETS: dict[str, Callable[[], TokenizerConfig]] = {
     "sbat-style": partial(satb_config, _WITH_STYLES, SBAT_PROGRAMS.values()),
     "sbat-hints": partial(satb_config, (*_WITH_STYLES, *HINT_TOKENS), SBAT_PROGRAMS.values()),
     "gm": gm_config,
+    "song": partial(ensemble_config, SONG),
+    "quartet": partial(ensemble_config, QUARTET, _WITH_STYLES),
 }
 
 

@@ -27,7 +27,7 @@ from enum import StrEnum
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.tokens.hint_tokens import HINT_TOKENS
 from descant_tokenizers.tokens.hints import Annotations, Guide, HintIds, guided_bar, has_hints
-from descant_tokenizers.tokens.kinds import has_plain_lines
+from descant_tokenizers.tokens.kinds import can_repeat_notes, has_plain_lines
 from descant_tokenizers.tokens.piece import (
     GridBar,
     GridNote,
@@ -60,8 +60,8 @@ class LayoutConfig:
 
     Args:
         lookahead_bars: Context bars seen beyond the target bar; `None` for all of them (prefix layout).
-        given_at_onsets: Repeat given notes at their onsets in target blocks. Only for voices that are single lines,
-            without merged tokens.
+        given_at_onsets: Repeat given notes at their onsets in target blocks. Only for tokens without velocities and
+            merges.
         styles: Styles of `presets.STYLES` that may be requested; the vocabulary must have their tokens.
         hints: Write bars in one run with the hints of hints.py, instead of context and target blocks. Needs a
             vocabulary with hint tokens; the options above do not apply, except for `styles`.
@@ -137,13 +137,15 @@ class TaskLayout:
     def __init__(self, vocabulary: Vocabulary, config: LayoutConfig | None = None) -> None:
         self.vocabulary = vocabulary
         self.config = config or LayoutConfig()
-        if self.config.given_at_onsets and not has_plain_lines(vocabulary):
-            raise InputError("layout.given_at_onsets is only for four voices without merged tokens. Set it to false.")
+        if self.config.given_at_onsets and not can_repeat_notes(vocabulary):
+            raise InputError(
+                "layout.given_at_onsets is only for tokens without velocities and merges. Set it to false."
+            )
         missing = [style for style in self.config.styles if style not in vocabulary.style_id]
         if missing:
             raise InputError(
                 f"layout.styles names {missing[0]}, but the tokenizer has no token for it. "
-                "Set data.tokenizer to satb-style."
+                "Set data.tokenizer to satb-style or quartet."
             )
         self.bos, self.eos, self.sep, self.mask = (vocabulary.special(name) for name in ("BOS", "EOS", "SEP", "MASK"))
         self.task_id = {task: vocabulary.special(task.upper()) for task in Task}

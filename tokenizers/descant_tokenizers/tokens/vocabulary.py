@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from symusic.core import TrackTick
 
+from descant_tokenizers.scores.ensembles import ensemble_of
 from descant_tokenizers.scores.tracks import DRUMS, program_name, program_of
 from descant_tokenizers.tokens.bpe import SubwordMerges
 from descant_tokenizers.tokens.presets import SBAT_PROGRAMS, STYLES, VOICE_PROGRAMS
@@ -66,6 +67,7 @@ class Vocabulary:
         drum_voice: Rank of the drums; -1 if the vocabulary has none.
         program_of: `{voice: program}` in the order of the stream, if the voices are Soprano, Alto, Tenor and Bass;
             otherwise empty.
+        ensemble: The ensemble whose parts are the voices, if any.
         velocity_of: MIDI velocity of each velocity id; empty if notes have none.
         tempo_of: Quarters per minute of each tempo id; empty if there are no tempos.
 
@@ -94,6 +96,7 @@ class Vocabulary:
         self.drum_voice = self.programs.index(DRUMS) if DRUMS in self.programs else -1
         orders = {tuple(order.values()): order for order in (VOICE_PROGRAMS, SBAT_PROGRAMS)}
         self.program_of = orders.get(self.programs, {})
+        self.ensemble = ensemble_of(self.programs)
 
         self.pitch_id = {self.pitch_of[i]: i for i in self.ids("Pitch")}
         self.drum_id = {self.pitch_of[i]: i for i in self.ids("PitchDrum")} or self.pitch_id
@@ -162,14 +165,20 @@ class Vocabulary:
         return self.drum_id if voice == self.drum_voice else self.pitch_id
 
     def rank_of(self, track: TrackTick) -> int | None:
-        """Return the rank of a track's voice, by name in four-part music, else by program; None if it has none."""
-        if self.voices:
-            return self.voices.index(track.name) if track.name in self.voices else None
+        """Return the rank of a track's voice, None if it has none.
+
+        It is found by name in four-part music and in an ensemble, else by program.
+        """
+        names = self.voices if self.ensemble is None else self.ensemble.names
+        if names:
+            return names.index(track.name) if track.name in names else None
         program = program_of(track)
         return self.programs.index(program) if program in self.programs else None
 
     def voice_name(self, rank: int) -> str:
-        """Return the name of a voice: Soprano, ... in four-part music, else its General MIDI instrument, or Drums."""
+        """Return the name of a voice: Soprano, ..., that of an ensemble's part, a General MIDI instrument, or Drums."""
+        if self.ensemble is not None:
+            return self.ensemble.names[rank]
         return self.voices[rank] if self.voices else program_name(self.programs[rank])
 
     @cached_property

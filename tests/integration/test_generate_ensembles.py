@@ -1,0 +1,118 @@
+"""Songs and string quartets as they are generated: named parts, the tune as it was, tracks in score order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from small_ensembles import song
+from symusic.core import ScoreTick
+from untrained import save_untrained
+
+from descant_modeling.api import Model, load
+from descant_modeling.decoding.config import GenerationConfig
+from descant_modeling.generation.ensembles import EnsembleGenerator
+from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.scores import read_score_report, write_midi
+from descant_tokenizers.tokens.presets import build_tokenizer
+from descant_tokenizers.tokens.tasks import LayoutConfig
+from descant_tokenizers.tokens.vocabulary import Vocabulary
+
+WILD = GenerationConfig(temperature=1.0, top_p=1.0, seed=3)
+TUNE = Path(__file__).resolve().parents[2] / "examples" / "ode-to-joy.mid"
+
+
+@pytest.fixture(scope="module")
+def songs(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    ranges = ((57, 81), (30, 64), (48, 84))
+    layout = LayoutConfig(2, given_at_onsets=True)
+    vocabulary = Vocabulary(build_tokenizer("song"))
+    return load(
+        str(save_untrained(vocabulary, ranges, tmp_path_factory.mktemp("songs"), layout, max_tokens=600)), "cpu"
+    )
+
+
+@pytest.fixture(scope="module")
+def quartets(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    ranges = ((55, 96), (36, 72), (55, 88), (48, 80))
+    layout = LayoutConfig(2, given_at_onsets=True, styles=("mozart", "haydn"))
+    vocabulary = Vocabulary(build_tokenizer("quartet"))
+    folder = save_untrained(vocabulary, ranges, tmp_path_factory.mktemp("quartets"), layout, max_tokens=600)
+    return load(str(folder), "cpu")
+
+
+def notes_of(score: ScoreTick, index: int) -> list[tuple[int, ...]]:
+    return sorted((n.time, n.duration, n.pitch, n.velocity) for n in score.tracks[index].notes)
+
+
+def test_a_tune_gets_two_hands_and_stays_as_it_was(songs):
+    assert isinstance(songs.generator, EnsembleGenerator)
+    tune = read_score_report(TUNE).score
+    result = songs.harmonize(tune, config=WILD)
+    assert [(track.name, track.program) for track in result.score.tracks] == [
+        ("Voice", tune.tracks[0].program),
+        ("Right hand", 0),
+        ("Left hand", 0),
+    ]
+    factor = result.score.ticks_per_quarter // tune.ticks_per_quarter
+    given = [(time * factor, length * factor, *rest) for time, length, *rest in notes_of(tune, 0)]
+    assert notes_of(result.score, 0) == given
+    assert result.written == ("Left hand", "Right hand")
+    assert {name for name, _, _ in result.samples[0].added} <= {"Left hand", "Right hand"}
+    assert len(result.samples[0].added) > 20
+    low, high = songs.generator.checkpoint.meta.voice_ranges[1]
+    assert all(low <= note.pitch <= high for note in result.score.tracks[2].notes)
+
+
+def test_one_hand_is_written_to_the_other(songs):
+    result = songs.harmonize(song(), given=["Voice", "Right hand"], write=["left"], config=WILD)
+    assert result.written == ("Left hand",)
+    fine = result.score.ticks_per_quarter // 480
+    for index in (0, 1):
+        before = [(time * fine, length * fine, *rest) for time, length, *rest in notes_of(song(), index)]
+        assert notes_of(result.score, index) == before
+
+
+def test_a_song_goes_on_in_all_its_parts_and_a_span_of_one_is_written_again(songs):
+    result = songs.continue_(song(), bars=2, config=WILD)
+    assert {name for name, _, _ in result.samples[0].added} <= {"Voice", "Right hand", "Left hand"}
+    end = song().end() * result.score.ticks_per_quarter // 480
+    assert all(time >= end for _, time, _ in result.samples[0].added)
+    again = songs.infill(song(), bars=(2, 3), given=["Voice"], config=WILD)
+    fine = again.score.ticks_per_quarter // 480
+    assert notes_of(again.score, 0) == [(t * fine, d * fine, *rest) for t, d, *rest in notes_of(song(), 0)]
+    assert all(time // fine >= 480 for _, time, _ in again.samples[0].added)
+
+
+def test_a_violin_gets_its_quartet_in_a_style(quartets):
+    result = quartets.harmonize(TUNE, style="haydn", config=WILD)
+    assert [(track.name, track.program) for track in result.score.tracks][1:] == [
+        ("Violin II", 40),
+        ("Viola", 41),
+        ("Cello", 42),
+    ]
+    assert result.score.tracks[0].name == "Violin I"
+    with pytest.raises(InputError, match="Choose from mozart, haydn"):
+        quartets.harmonize(TUNE, style="bach", config=WILD)
+
+
+def test_tracks_that_are_no_parts_are_refused(songs):
+    other = song(names=("Voice", "Organ", "Left hand"))
+    other.tracks.pop(2)
+    with pytest.raises(InputError, match=r"Track 2 'Organ' .* is no part of the model\. Name it one of Voice"):
+        songs.harmonize(other, given=["Voice", "Organ"], config=WILD)
+    with pytest.raises(InputError, match=r"The model has no part 'drums'\. Choose from Voice, Right hand, Left hand"):
+        songs.harmonize(song(), write=["drums"], config=WILD)
+    with pytest.raises(InputError, match=r"Voice is given and written\. Choose one of the two"):
+        songs.harmonize(song(), given=["Voice"], write=["voice"], config=WILD)
+    with pytest.raises(InputError, match=r"All parts are given\. Name the given ones with --given"):
+        songs.harmonize(song(), given=["Voice", "Left hand", "Right hand"], config=WILD)
+
+
+def test_the_command_writes_sheet_music_with_a_brace(descant, tmp_path):
+    write_midi(song(), tmp_path / "song.mid")
+    ended = descant("render", tmp_path / "song.mid", "--out", tmp_path / "song", "--formats", "musicxml")
+    assert ended.status == 0, ended.err
+    text = (tmp_path / "song.musicxml").read_text(encoding="utf-8")
+    assert text.count("<group-symbol>brace</group-symbol>") == 1
+    assert "<group-symbol>bracket</group-symbol>" not in text
