@@ -35,6 +35,8 @@ def midi_families() -> dict[str, str]:
         "lyric-and-note": "\0\xff\x05\2a-\0\x90\x3c\x50\1\x80\x3c\0",
         "karaoke-and-note": "\0\xff\x01\2\\a\0\x90\x3c\x50\1\x80\x3c\0",
         "note-and-bar": "\0\xff\x58\4\4\2\x18\x08\0\x90\x3c\x50\x60\x80\x3c\0",
+        "instrument-name": "\0\xff\x04\2ab",
+        "track-with-an-instrument-name": "MTrk\0\0\0\x12\0\xff\x04\2ab\0\x90\x3c\x50\x60\x80\x3c\0\0\xff\x2f\0",
         "latin-name": "\0\xff\x03\2\xe9\xe9",
         "track": "MTrk\0\0\0\x04\0\xff\x2f\0",
         "track-with-a-note": "MTrk\0\0\0\x0c\0\x90\x3c\x50\x60\x80\x3c\0\0\xff\x2f\0",

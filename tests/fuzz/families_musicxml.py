@@ -30,6 +30,8 @@ def _xml_in_measure() -> dict[str, str]:
         "note": _NOTE,
         "rest": "<note><rest/><duration>1</duration></note>",
         "chord-note": _NOTE.replace("<pitch>", "<chord/><pitch>"),
+        "rest-of-a-measure": '<note><rest measure="yes"/><duration>1</duration></note>',
+        "tied-chord-note": _NOTE.replace("<pitch>", "<chord/><pitch>").replace("</note>", '<tie type="start"/></note>'),
         "grace-note": _NOTE.replace("<note>", "<note><grace/>").replace("<duration>1</duration>", ""),
         "cue-note": _NOTE.replace("<note>", "<note><cue/>"),
         "unpitched-note": "<note><unpitched/><duration>1</duration></note>",
@@ -185,6 +187,11 @@ def musicxml_families() -> dict[str, Parts]:
     found["credit"] = (
         start,
         "<credit><credit-type>title</credit-type><credit-words>a</credit-words></credit>",
+        _HEAD[len(start) :] + tail,
+    )
+    found["credit-of-no-type"] = (
+        start,
+        "<credit><credit-words justify='center' font-size='9'>a</credit-words></credit>",
         _HEAD[len(start) :] + tail,
     )
     found["creator"] = (

@@ -22,6 +22,7 @@ TELLING = [
     *("midi-note", "midi-text-5", "midi-track-with-a-latin-name"),
     *("musicxml-note", "musicxml-note-of-its-own-staff", "musicxml-degree-alter", "musicxml-sum-of-beats"),
     *("musicxml-divisions", "musicxml-ending-stop", "musicxml-metronome-after-words", "musicxml-timewise-parts"),
+    "musicxml-tied-chord-note",
     *("abc-music-note", "abc-music-field-continued", "abc-music-music-after-an-empty-line"),
     *("humdrum-note", "humdrum-spines", "humdrum-wide-text", "humdrum-template"),
 ]

@@ -57,11 +57,8 @@ def _join_staves(part: WrittenPart) -> None:
         ends = [before for before in open_ties[note.pitch] if before.end == note.onset] if "stop" in note.ties else []
         if ends and all(before.staff != note.staff for before in ends):
             note.staff = ends[0].staff
-        open_ties[note.pitch] = [
-            before for before in open_ties[note.pitch] if before.end > note.onset or before in ends
-        ]
-        if "start" in note.ties:
-            open_ties[note.pitch].append(note)
+        still_open = [before for before in open_ties[note.pitch] if before.end >= note.onset][-_MAX_OPEN_TIES:]
+        open_ties[note.pitch] = [*still_open, note] if "start" in note.ties else still_open
 
 
 def four_voices(parts: Sequence[WrittenPart]) -> tuple[list[list[WrittenNote]], list[WrittenPart]] | None:
