@@ -158,6 +158,19 @@ def test_any_chunks_of_any_rows_give_the_stock_logits(engine: str, architecture:
             walk.go([min(n, NUM_TOKENS - length) for n, length in zip(move, walk.engine.lengths, strict=True)])
 
 
+def test_forgotten_tokens_leave_no_trace(walk: Walk) -> None:
+    walk.go([5, 8, 3])
+    walk.engine.append([[1, 2, 3], [4], []])
+    walk.engine.rewind([5, 6, 0])
+    walk.go([3, 1, 4])
+    walk.engine.append([[7], [7], [7]])
+    walk.engine.rewind([8, 7, 4])
+    walk.go([1, 1, 1])
+    for lengths in ([9, 9, 9], [1, 1], [-1, 0, 0]):
+        with pytest.raises(ValueError, match="Keep at most"):
+            walk.engine.rewind(lengths)
+
+
 def test_selected_rows_go_on_separately(walk: Walk) -> None:
     walk.go([8, 3, 6])
     walk.select([2, 0, 2, 2, 1])

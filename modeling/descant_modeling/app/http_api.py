@@ -23,6 +23,7 @@ from starlette.formparsers import MultiPartException
 
 from descant_modeling import __version__
 from descant_modeling.app.jobs import JobQueue, QueueFullError
+from descant_modeling.app.live import add_live
 from descant_modeling.app.schemas import (
     CheckRequest,
     ContinueRequest,
@@ -39,12 +40,11 @@ from descant_modeling.app.schemas import (
 from descant_modeling.app.service import Service
 from descant_modeling.app.submissions import Submission, Submissions, UnknownNameError
 from descant_modeling.app.tasks import Work, check_task, generation_task, render_task
-from descant_modeling.app.words import for_api
+from descant_modeling.app.words import API_PREFIX, first_fault, for_api
 from descant_tokenizers.common.errors import InputError, printable
 
 __all__ = ["API_PREFIX", "OPEN_PATHS", "make_api"]
 
-API_PREFIX = "/v1"
 OPEN_PATHS = tuple(f"{API_PREFIX}{path}" for path in ("/docs", "/openapi.json", "/static-offline-docs/"))
 """Beginnings of the paths that need no token: the description of the API."""
 
@@ -85,6 +85,7 @@ def make_api(service: Service) -> FastAPI:
     _describe_bodies(api)
     _add_tasks(api, service, submissions)
     _add_jobs(api, submissions)
+    add_live(api, service)
     api.add_exception_handler(InputError, _answer_input_error)
     api.add_exception_handler(HTTPException, _answer_http_error)
 
@@ -193,7 +194,7 @@ async def _body(request: Request, kind: type[Body], service: Service) -> Body:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise InputError(_first_fault(error)) from None
+        raise InputError(first_fault(error)) from None
 
 
 async def _values(request: Request) -> Any:
@@ -220,20 +221,6 @@ def _parsed(text: str | bytes, name: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise InputError(f"{name} is not an object in JSON. See {API_PREFIX}/docs.")
     return values
-
-
-def _first_fault(error: ValidationError) -> str:
-    """Say what is wrong with the first field that is."""
-    fault = error.errors(include_url=False, include_input=False)[0]
-    if isinstance(own := fault.get("ctx", {}).get("error"), InputError):
-        return str(own)
-    name = printable(".".join(map(str, fault["loc"])), 60)
-    if fault["type"] == "extra_forbidden":
-        return f"There is no field {name}. See {API_PREFIX}/docs."
-    if fault["type"] == "missing":
-        return f"The field {name} is missing. Give it."
-    reason = printable(fault["msg"], 120)
-    return f"The field {name} cannot be read: {reason[:1].lower()}{reason[1:]}. Give another value."
 
 
 def _answer_input_error(request: Request, error: Exception) -> JSONResponse:

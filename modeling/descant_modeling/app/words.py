@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["for_api", "for_page"]
+from pydantic import ValidationError
+
+from descant_tokenizers.common.errors import InputError, printable
+
+__all__ = ["API_PREFIX", "first_fault", "for_api", "for_page"]
+
+API_PREFIX = "/v1"
 
 # The page's words for what messages name in the words of the command line.
 _PAGE_WORDS = {
@@ -42,3 +48,17 @@ def for_page(error: Exception) -> str:
 def for_api(error: Exception) -> str:
     """Return an error message with the fields of the HTTP API in place of options."""
     return _OPTION.sub(lambda match: match[1].replace("-", "_"), str(error))
+
+
+def first_fault(error: ValidationError) -> str:
+    """Say what is wrong with the first field that is."""
+    fault = error.errors(include_url=False, include_input=False)[0]
+    if isinstance(own := fault.get("ctx", {}).get("error"), InputError):
+        return str(own)
+    name = printable(".".join(map(str, fault["loc"])), 60)
+    if fault["type"] == "extra_forbidden":
+        return f"There is no field {name}. See {API_PREFIX}/docs."
+    if fault["type"] == "missing":
+        return f"The field {name} is missing. Give it."
+    reason = printable(fault["msg"], 120)
+    return f"The field {name} cannot be read: {reason[:1].lower()}{reason[1:]}. Give another value."

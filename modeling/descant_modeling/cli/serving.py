@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 _NUM_PORTS = 20
+MAX_MESSAGE = 1 << 16
+"""Bytes of a message of a websocket."""
 
 Models = Annotated[
     list[str] | None,
@@ -74,5 +76,7 @@ def run_server(app: Any, listening: socket.socket) -> None:
     """Serve an ASGI application on a socket until Ctrl-C."""
     import uvicorn
 
-    config = uvicorn.Config(app, log_level="error", access_log=False, timeout_graceful_shutdown=2)
+    config = uvicorn.Config(
+        app, log_level="error", access_log=False, timeout_graceful_shutdown=2, ws_max_size=MAX_MESSAGE
+    )
     uvicorn.Server(config).run(sockets=[listening])

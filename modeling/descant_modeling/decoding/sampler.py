@@ -8,7 +8,7 @@ Shapes: B samples, V vocabulary, N most legal tokens of a sample, M legal tokens
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from descant_modeling.decoding.infilled import InfilledNotes
 from descant_modeling.decoding.sequences import SequenceState, TokenKind
 from descant_modeling.decoding.template import Template
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.tokens.grammar import Grammar
+from descant_tokenizers.tokens.grammar import Grammar, Mask
 
 #: Shares of the temperature at which a model with hints draws the chords of cadences, pitches and rhythm; what
 #: continues music is drawn at all of it. Chosen on valid: lower for all tokens dulls the rhythm, and lower for what
@@ -32,6 +32,21 @@ Item = TypeVar("Item")
 Logits: TypeAlias = npt.NDArray[np.float32]
 OnBar: TypeAlias = Callable[[Sequence[InfilledNotes]], None]
 """Takes the samples so far."""
+
+
+class Choice(Protocol):
+    """A row whose next token is to be drawn."""
+
+    @property
+    def random(self) -> np.random.Generator:
+        """Its random stream."""
+
+    @property
+    def kind(self) -> TokenKind | None:
+        """What the token is, where that decides the temperature."""
+
+    def legal(self) -> Mask:
+        """Return the mask of tokens to choose from, (V,)."""
 
 
 class Drawn(NamedTuple):
@@ -154,7 +169,7 @@ def feed(model: Engine, fed: Sequence[Sequence[int]]) -> Logits:
         ) from None
 
 
-def draw(logits_BV: Logits, rows: Sequence[SequenceState], config: GenerationConfig) -> Drawn:
+def draw(logits_BV: Logits, rows: Sequence[Choice], config: GenerationConfig) -> Drawn:
     """Sample a legal token for each row, with one uniform number where there is a choice.
 
     The nucleus is made of the most likely legal tokens that together reach `top_p` of the legal tokens' probability.

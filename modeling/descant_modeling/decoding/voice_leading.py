@@ -149,6 +149,11 @@ class VoiceLeading:
         """Add a note; those of a voice come in order."""
         self._lines[voice] = [*self._lines[voice][1 - _REMEMBERED :], _LineNote(onset_ticks, end_ticks, pitch)]
 
+    def resize_last(self, voice: int, end_ticks: int) -> None:
+        """Move the end of a voice's last note."""
+        *before, last = self._lines[voice]
+        self._lines[voice] = [*before, last._replace(end_ticks=end_ticks)]
+
     def copy(self) -> VoiceLeading:
         """Return a copy with the same notes."""
         twin = copy(self)

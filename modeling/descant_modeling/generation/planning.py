@@ -196,7 +196,16 @@ def prompt_key(request: Request, lines: Iterable[TrackTick]) -> PieceKey | None:
         signatures = request.prompt.key_signatures
         sharps = signatures[-1].key if len(signatures) else None
         return melody_key(notes, sharps) if len({note.voice for note in notes}) == 1 else closing_key(notes)
-    key = parse_key(request.key)
+    return named_key(request.key)
+
+
+def named_key(name: str) -> PieceKey:
+    """Return the key of a name such as `G major`.
+
+    Raises:
+        InputError: There is no such key.
+    """
+    key = parse_key(name)
     is_major = key.mode == "major"
     return PieceKey((key.sharps * 7 + (0 if is_major else _RELATIVE_MINOR)) % NUM_PITCH_CLASSES, is_major)
 

@@ -9,9 +9,10 @@ from functools import partial
 from symusic.core import ScoreTick, TrackTick, TrackTickList
 
 from descant_modeling.decoding.config import GenerationConfig
+from descant_modeling.decoding.live import Accompanist
 from descant_modeling.generation.base import Request, refuse_instruments
 from descant_modeling.generation.causal import CausalGenerator
-from descant_modeling.generation.planning import prompt_key
+from descant_modeling.generation.planning import named_key, prompt_key
 from descant_modeling.generation.prompts import (
     Prompt,
     Ranges,
@@ -30,6 +31,7 @@ from descant_tokenizers.scores import VOICES
 from descant_tokenizers.scores.names import voice_names
 from descant_tokenizers.scores.voices import pick_voices
 from descant_tokenizers.tokens.harmony import PieceKey, shift_to_common_tonic
+from descant_tokenizers.tokens.kinds import has_plain_lines
 from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 __all__ = ["FourPartGenerator", "read_four_part_prompt"]
@@ -39,6 +41,18 @@ _OCTAVE = 12
 
 class FourPartGenerator(CausalGenerator):
     """A causal model of four voices, ready to generate."""
+
+    def accompanist(self, meter: tuple[int, int], key: str | None, config: GenerationConfig) -> Accompanist:
+        """Return what answers a soprano note by note, as it is played.
+
+        Raises:
+            InputError: The meter or the key is not known, or the model's voices are not single lines.
+        """
+        if not has_plain_lines(self.vocabulary):
+            raise InputError(f"{self.checkpoint.folder.name} has merged tokens, and cannot play along. Choose another.")
+        ranges, found = self.checkpoint.meta.voice_ranges, None if key is None else named_key(key)
+        style = self._style(config)
+        return Accompanist(self.model, self.checkpoint.layout, ranges, meter, found, style, config)
 
     def _read(self, request: Request) -> Prompt:
         refuse_instruments(request.write)

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Engine", "EngineModel"]
+__all__ = ["Engine", "EngineModel", "check_rewind"]
 
 
 class Engine(Protocol):
@@ -46,6 +46,16 @@ class Engine(Protocol):
             ValueError: The number of rows is another one, or a row has more tokens than the model has positions for.
         """
 
+    def rewind(self, lengths: Sequence[int]) -> None:
+        """Forget the last tokens of each row.
+
+        Args:
+            lengths: Number of tokens that each row keeps.
+
+        Raises:
+            ValueError: A row has fewer tokens, or the number of rows is another one.
+        """
+
 
 class EngineModel(Protocol):
     """A model that engines share."""
@@ -60,3 +70,13 @@ class EngineModel(Protocol):
 
     def start(self, max_tokens: int) -> Engine:
         """Return an engine with one empty row, which has room for `max_tokens` at first."""
+
+
+def check_rewind(present: Sequence[int], lengths: Sequence[int]) -> None:
+    """Refuse to rewind rows to lengths that they do not have.
+
+    Raises:
+        ValueError: A row has fewer tokens, or the number of rows is another one.
+    """
+    if len(lengths) != len(present) or any(not 0 <= new <= old for new, old in zip(lengths, present, strict=True)):
+        raise ValueError(f"The rows have {list(present)} tokens. Keep at most as many of each, not {list(lengths)}.")

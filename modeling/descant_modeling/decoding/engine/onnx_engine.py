@@ -21,6 +21,7 @@ import onnxruntime
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph
 
 from descant_modeling.common.devices import available_cores
+from descant_modeling.decoding.engine import check_rewind
 from descant_modeling.decoding.engine.graph import Bits, Stack, Weights, build_graph, rotary_table
 
 __all__ = ["OnnxEngine", "OnnxModel"]
@@ -131,6 +132,13 @@ class OnnxEngine:
             if call:
                 logits_BV[row] = call.logits_RV[place]
         return logits_BV
+
+    def rewind(self, lengths: Sequence[int]) -> None:
+        """Forget the last tokens of each row; see `Engine`. What follows is written over them."""
+        check_rewind(self.lengths, lengths)
+        kept = iter(lengths)
+        for block in self._blocks:
+            block.lengths = list(islice(kept, len(block.lengths)))
 
 
 class _Block:

@@ -15,6 +15,8 @@ import numpy.typing as npt
 import torch
 from transformers import DynamicCache, PreTrainedModel
 
+from descant_modeling.decoding.engine import check_rewind
+
 __all__ = ["TorchEngine", "TorchModel"]
 
 
@@ -88,3 +90,11 @@ class TorchEngine:
         rows_B = torch.arange(len(ids), device=device)
         logits_BV: npt.NDArray[np.float32] = found.logits[rows_B, (counts_B - 1).clamp(min=0)].float().cpu().numpy()
         return logits_BV
+
+    @torch.inference_mode()
+    def rewind(self, lengths: Sequence[int]) -> None:
+        """Forget the last tokens of each row; see `Engine`. Their columns are masked."""
+        check_rewind(self.lengths, lengths)
+        kept_B1 = torch.tensor(lengths, device=self.model.device)[:, None]
+        self._mask_BT = self._mask_BT * (self._mask_BT.cumsum(dim=1) <= kept_B1)
+        self.lengths = list(lengths)
