@@ -85,7 +85,7 @@ def make_api(service: Service) -> FastAPI:
     _describe_bodies(api)
     _add_tasks(api, service, submissions)
     _add_jobs(api, submissions)
-    add_live(api, service)
+    add_live(api, service, "/live")
     api.add_exception_handler(InputError, _answer_input_error)
     api.add_exception_handler(HTTPException, _answer_http_error)
 

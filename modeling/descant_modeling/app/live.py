@@ -20,9 +20,8 @@ from descant_modeling.decoding.live import MAX_BARS, Accompanist
 from descant_modeling.generation.satb import FourPartGenerator
 from descant_tokenizers.common.errors import InputError, printable
 
-__all__ = ["LIVE_PATH", "add_live"]
+__all__ = ["add_live"]
 
-LIVE_PATH = "/live"
 MAX_SESSIONS = 4
 """Sessions at a time."""
 
@@ -58,11 +57,11 @@ class LiveNote(_Message):
     end: int | None = Field(None, ge=0, le=MAX_BARS * 64)
 
 
-def add_live(api: FastAPI, service: Service) -> None:
-    """Add the websocket to the API of a service."""
+def add_live(server: FastAPI, service: Service, path: str) -> None:
+    """Add the websocket of a service to a server."""
     sessions = 0
 
-    @api.websocket(LIVE_PATH)
+    @server.websocket(path)
     async def live(socket: WebSocket) -> None:
         nonlocal sessions
         await socket.accept()

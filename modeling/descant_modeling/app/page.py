@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from descant_modeling.app.editor import Drawing, blank_drawing
 from descant_modeling.app.http_api import API_PREFIX, make_api
 from descant_modeling.app.jobs import Job, StoppedError
+from descant_modeling.app.live import add_live
 from descant_modeling.app.requests import Locks, PageRequest, parse_seed
 from descant_modeling.app.routes import ASSETS, ROUTES_PREFIX, answer_input_error, make_router
 from descant_modeling.app.service import Service, example_files, shown_name
@@ -74,6 +75,7 @@ def make_app(service: Service, *, with_api: bool = False) -> FastAPI:
     if with_api:
         server.mount(API_PREFIX, make_api(service))
     server.include_router(make_router(service))
+    add_live(server, service, f"{ROUTES_PREFIX}/live")
     server.add_exception_handler(InputError, answer_input_error)
     page = _Page(service).blocks
     page.queue(max_size=None, default_concurrency_limit=None, api_open=False)  # requests wait in `Service.queue`

@@ -29,7 +29,25 @@ export function tone(pitch, start, seconds, target = audioContext().destination,
     return pipe;
   });
   gain.connect(target);
-  return { stop: () => pipes.forEach((pipe) => pipe.stop()) };
+  const release = () => {
+    const now = context.currentTime;
+    gain.gain.cancelScheduledValues(now);
+    gain.gain.setTargetAtTime(0, now, 0.04);
+    pipes.forEach((pipe) => pipe.stop(now + 0.3));
+  };
+  return { stop: () => pipes.forEach((pipe) => pipe.stop()), release };
+}
+
+// A click of the metronome.
+export function click(at, isFirst) {
+  const context = audioContext();
+  const gain = new GainNode(context, { gain: 0 });
+  gain.gain.setValueAtTime(isFirst ? 0.25 : 0.12, Math.max(at, 0));
+  gain.gain.exponentialRampToValueAtTime(0.001, Math.max(at, 0) + 0.05);
+  const pipe = new OscillatorNode(context, { type: "square", frequency: isFirst ? 1600 : 1100 });
+  pipe.connect(gain).connect(context.destination);
+  pipe.start(Math.max(at, 0));
+  pipe.stop(Math.max(at, 0) + 0.06);
 }
 
 const AHEAD_SECONDS = 1;

@@ -3,6 +3,7 @@
 // Units: 16ths from the beginning of the melody; pitches are MIDI numbers. A note is [start, length, pitch].
 
 import { audioContext, tone } from "./audio.js";
+import { LiveRow } from "./live.js";
 import { clamp, colorOf, h, icon, isBlack, noteName, s, sentenceOf, shadowOf } from "./parts.js";
 
 const LOWEST = 48, HIGHEST = 88;
@@ -36,6 +37,7 @@ export class DescantEditor extends HTMLElement {
   load(value) {
     if (!value) return;
     this.value = structuredClone(value);
+    this.played.answers = [];
     this.past = [];
     this.chosen = null;
     this.at = value.editable ? this.end() : 0;
@@ -95,6 +97,7 @@ export class DescantEditor extends HTMLElement {
     this.meter.append(...METERS.map((name) => h("option", { value: name }, name)));
     this.pickup = h("select", { onchange: () => this.change(() => (this.value.pickup = Number(this.pickup.value))) });
     this.tempo = h("input", { type: "number", min: "20", max: "300", onchange: () => this.setTempo() });
+    this.played = new LiveRow(this);
     this.gutter = s("svg", { class: "gutter", "aria-hidden": "true" });
     this.roll = s("svg", { class: "roll" });
     this.scroller = h(
@@ -137,6 +140,7 @@ export class DescantEditor extends HTMLElement {
       this.live,
     );
     this.root.append(frame);
+    frame.insertBefore(this.played.element, this.keyboard);
     this.buildKeyboard();
     this.setLength(4);
   }
@@ -151,7 +155,7 @@ export class DescantEditor extends HTMLElement {
             "aria-label": noteName(pitch),
             tabindex: pitch === 60 ? "0" : "-1",
             "data-pitch": pitch,
-            onclick: () => this.write(pitch),
+            onclick: () => (this.played.state ? this.played.press(pitch) : this.write(pitch)),
             onkeydown: (event) => this.onPianoKey(event, pitch),
           },
           pitch % 12 === 0 ? h("span", {}, noteName(pitch)) : null,
@@ -169,7 +173,7 @@ export class DescantEditor extends HTMLElement {
 
   draw() {
     const { editable, tracks, meter } = this.value;
-    this.tools.hidden = this.keyboard.hidden = !editable;
+    this.tools.hidden = this.keyboard.hidden = this.played.element.hidden = !editable;
     this.undoButton.disabled = this.past.length === 0;
     this.meter.value = meter.join("/");
     this.tempo.value = this.value.tempo;
@@ -181,13 +185,14 @@ export class DescantEditor extends HTMLElement {
     );
     if (this.value.pickup % beat) this.pickup.append(h("option", { value: this.value.pickup }, `${this.value.pickup} 16ths`));
     this.pickup.value = String(this.value.pickup);
-    const pitches = tracks.flatMap((track) => track.notes.map((note) => note[2]));
+    const answers = this.played.boxes;
+    const pitches = [...tracks.flatMap((track) => track.notes), ...answers].map((note) => note[2]);
     this.low = Math.min(SHOWN[0], ...pitches.map((pitch) => pitch - 1));
     this.high = Math.max(SHOWN[1], ...pitches.map((pitch) => pitch + 1));
     const lines = this.lines();
     this.cell = tracks.length > 1 ? 9 : 12;
     const width = lines.at(-1)[1] * this.cell + 2, height = (this.high - this.low + 1) * ROW + RULER;
-    this.roll.replaceChildren(...this.rows(width), ...this.rules(lines, height), ...this.boxes());
+    this.roll.replaceChildren(...this.rows(width), ...this.rules(lines, height), ...this.answerBoxes(answers), ...this.boxes());
     Object.entries({ width, height }).forEach(([name, size]) => this.roll.setAttribute(name, size));
     this.cursor = s("g", { class: "cursor" });
     this.playhead = s("line", { class: "playhead", y1: RULER, y2: height, x1: -9, x2: -9 });
@@ -245,6 +250,13 @@ export class DescantEditor extends HTMLElement {
     return made;
   }
 
+  // What play along answered; it is not part of the melody.
+  answerBoxes(answers) {
+    return answers.map(([start, length, pitch, fill]) =>
+      s("rect", { x: start * this.cell + 0.5, y: this.y(pitch) + 0.5, width: Math.max(length * this.cell - 1.5, 2), height: ROW - 1, rx: 3, class: "answer", fill }),
+    );
+  }
+
   boxes() {
     return this.value.tracks.flatMap((track, index) =>
       track.notes.map((note) => {
@@ -296,6 +308,7 @@ export class DescantEditor extends HTMLElement {
   // ---- editing
 
   change(edit) {
+    this.played.answers = [];
     this.past.push(structuredClone(this.value));
     edit();
     this.value.edited = true;
@@ -317,6 +330,7 @@ export class DescantEditor extends HTMLElement {
 
   clear() {
     this.stopPlaying();
+    this.played.answers = [];
     this.say("");
     const { token, examples, max_bars } = this.value;
     this.past.push(structuredClone(this.value));
@@ -562,6 +576,44 @@ export class DescantEditor extends HTMLElement {
     };
     addEventListener("pointermove", onMove);
     addEventListener("pointerup", onUp, { once: true });
+  }
+
+  // ---- recording
+
+  // Begin a new melody, in the meter and tempo shown.
+  beginTake() {
+    this.past.push(structuredClone(this.value));
+    this.value.tracks[0].notes = [];
+    Object.assign(this.value, { pickup: 0, edited: true, title: "My melody" });
+    this.chosen = null;
+    this.at = 0;
+    this.draw();
+  }
+
+  // Write a note that is being played, or lengthen it.
+  record(start, length, pitch, pickup) {
+    const limit = this.value.max_bars * this.barLength;
+    this.value.pickup = pickup;
+    if (start >= limit) return this.say(`The melody can have at most ${this.value.max_bars} bars. What follows is not written.`);
+    const last = this.notes.at(-1);
+    if (last?.[0] === start) last[1] = Math.min(length, limit - start);
+    else {
+      if (last) last[1] = Math.min(last[1], start - last[0]);
+      this.notes.push([start, length, pitch]);
+    }
+    this.at = start + length;
+    requestAnimationFrame(() => this.draw());
+  }
+
+  follow(place) {
+    this.playhead.setAttribute("x1", place * this.cell);
+    this.playhead.setAttribute("x2", place * this.cell);
+    this.show(Math.max(place, 0));
+  }
+
+  endTake() {
+    this.draw();
+    this.onvalue(this.value);
   }
 
   // ---- listening
