@@ -9,18 +9,20 @@ Weights and facts stay as they are; `records/embed.py` writes these.
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
-from embed import card_of  # type: ignore[import-not-found]  # of this folder
-
+from descant_modeling.evaluation.cards import card_of
 from descant_modeling.models.checkpoints import EMBEDDED, embedded_models
 from descant_tokenizers.common.files import atomic_write
 from descant_tokenizers.common.hub import CARD_NAME
+
+ROOT = Path(__file__).parent.parent
 
 
 def main() -> int:
     """Rewrite or check every card; return the exit status."""
     is_check = "--check" in sys.argv[1:]
-    cards = {EMBEDDED / name / CARD_NAME: card_of(name) for name in embedded_models()}
+    cards = {EMBEDDED / name / CARD_NAME: card_of(name, ROOT) for name in embedded_models()}
     stale = [path for path, card in cards.items() if path.read_text(encoding="utf-8") != card]
     for path in stale:
         print(f"{'stale' if is_check else 'written'}: {path}")

@@ -21,8 +21,8 @@ from descant_modeling.cnn.config import CnnModelConfig
 from descant_modeling.cnn.networks import UNKNOWN, CnnNetwork
 from descant_modeling.cnn.run import score_chronological, score_orderless
 from descant_modeling.decoding.config import GenerationConfig
+from descant_modeling.evaluation.cards import FAMILIES
 from descant_modeling.families.checkpoints import family_card
-from descant_modeling.families.networks import GridNetwork
 from descant_modeling.generation.base import Request
 from descant_modeling.generation.grid import read_grid_prompt
 from descant_modeling.jsb_grid.data import BOS, Grid, GridVocabulary
@@ -42,7 +42,6 @@ from descant_tokenizers.corpora import build_dataset
 from descant_tokenizers.pianoroll.frames import SILENT
 from descant_tokenizers.scores import VOICES
 
-NETWORKS: dict[str, type[GridNetwork[Any]]] = {"rnn": RnnNetwork, "cnn": CnnNetwork, "vae": VaeNetwork}
 TINY: dict[str, dict[str, Any]] = {
     "rnn": {"model": {"width": 8, "num_layers": 2}},
     "cnn": {"model": {"filters": 4, "num_layers": 2}},
@@ -93,7 +92,7 @@ def trained(request: pytest.FixtureRequest, corpus: Path, tmp_path_factory: pyte
 def test_a_run_leaves_a_checkpoint_and_curves(trained: Trainer) -> None:
     assert (trained.folder / "metrics.png").stat().st_size > 1000
     found = find_checkpoint(str(trained.folder / "last"))
-    loaded = load_network(found, NETWORKS[found.objective].build)
+    loaded = load_network(found, FAMILIES[found.objective].build)
     kept, own = loaded.network.state_dict(), trained.task.published_model.state_dict()
     assert all(torch.equal(kept[name], own[name]) for name in own)
     assert loaded.meta.training["step"] == 6
@@ -367,7 +366,7 @@ def test_the_command_sets_families_side_by_side(descant, trained: Trainer, corpu
 def test_embedded_weights_are_small_and_their_card_is_complete(name: str) -> None:
     found = find_checkpoint(name)
     assert (found.folder / "model.safetensors").stat().st_size < 6_000_000
-    loaded = load_network(found, NETWORKS[found.objective].build)
+    loaded = load_network(found, FAMILIES[found.objective].build)
     card = (found.folder / "README.md").read_text(encoding="utf-8")
     assert card == family_card(loaded.meta, loaded.network)
     assert "Not measured" not in card

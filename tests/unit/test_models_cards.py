@@ -11,6 +11,8 @@ from huggingface_hub import ModelCard
 from symusic.core import ScoreTick
 
 from descant_modeling.common import EMBEDDED_DEFAULT
+from descant_modeling.evaluation.cards import card_of as embedded_card
+from descant_modeling.evaluation.cards import measured, measured_rolls
 from descant_modeling.gan.checkpoints import BUILDERS, WORDINGS, gan_card, load_gan
 from descant_modeling.models.checkpoints import EMBEDDED, CheckpointMeta, embedded_models, load_checkpoint
 from descant_modeling.models.networks import NetworkMeta
@@ -70,16 +72,13 @@ def test_a_card_says_whether_rules_are_enforced(vocabulary, merged_vocabulary, g
         assert NO_RULES in card_of(other).text
 
 
-def test_the_embedded_card_quotes_the_newest_records(repo_root: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.syspath_prepend(str(repo_root / "records"))
-    import embed
-
+def test_the_embedded_card_quotes_the_newest_records(repo_root: Path):
     records = (path.parent for path in (repo_root / "records").glob("*_evaluation/harmonization.json"))
     checkpoint = load_checkpoint(EMBEDDED_DEFAULT)
     facts = checkpoint.meta.training
     assert facts["evaluation"] == f"records/{max(records).name}"
     folders = [repo_root / facts[key] for key in ("evaluation", "test") if key in facts]
-    figures = [figure for folder in folders for figure in embed.measured(folder, EMBEDDED_DEFAULT)]
+    figures = [figure for folder in folders for figure in measured(folder, EMBEDDED_DEFAULT)]
     card = model_card(checkpoint.model, checkpoint.meta, checkpoint.vocabulary, figures)
     assert (EMBEDDED / EMBEDDED_DEFAULT / "README.md").read_text(encoding="utf-8") == card
 
@@ -116,15 +115,10 @@ def test_a_card_tells_the_licences_of_data_and_weights(vocabulary, corpora, stat
     assert "- licences:" not in card.text
 
 
-def test_embedded_weights_may_be_used_freely_and_their_cards_are_up_to_date(
-    repo_root: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.syspath_prepend(str(repo_root / "records"))
-    import embed
-
+def test_embedded_weights_may_be_used_freely_and_their_cards_are_up_to_date(repo_root: Path):
     for name in embedded_models():
         text = (EMBEDDED / name / "README.md").read_text(encoding="utf-8")
-        assert text == embed.card_of(name), f"{name}: run python records/cards.py"
+        assert text == embedded_card(name, repo_root), f"{name}: run python records/cards.py"
         assert ModelCard(text).data.license == "apache-2.0", name
         assert FREE_WEIGHTS in text
         assert "public domain" in text
@@ -171,12 +165,9 @@ def test_a_gan_of_a_folder_or_without_metrics_says_so():
 
 
 @pytest.mark.parametrize("name", BUILDERS)
-def test_the_embedded_gans_quote_the_records_that_they_name(name, repo_root: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.syspath_prepend(str(repo_root / "records"))
-    import embed
-
+def test_the_embedded_gans_quote_the_records_that_they_name(name, repo_root: Path):
     gan = load_gan(name)
-    figures = embed.measured_rolls(gan.meta.training, name)
+    figures = measured_rolls(gan.meta.training, name, repo_root)
     text = (EMBEDDED / name / "README.md").read_text(encoding="utf-8")
     assert text == gan_card(gan.meta, figures)
     found = {result.metric_type: result.metric_value for result in ModelCard(text).data.eval_results}
