@@ -268,3 +268,22 @@ def test_the_longest_voice_gives_the_bars() -> None:
     result = read("V:1\nc4|\nV:2\nd4|e4|f4|")
     assert len(bars_of(result.score)) == 3
     assert notes("c4|d2") == [(0, 4, 72), (4, 2, 74)]
+
+
+@pytest.mark.parametrize("names", [("", ""), ('name="S A"', 'name="T B"')])
+def test_two_voices_of_chords_become_four(names: tuple[str, str]) -> None:
+    extra = "V:3 name=\"Flute\"\nc'4|c'4|" if names[0] else ""
+    upper = f"V:1 {names[0]}\n[Gc][Gd][Ge]A|[Gc]4|\nw: A-men, a-men, so\n"
+    result = read(f"{upper}V:2 {names[1]}\n[C,E][B,,D][C,C][F,C]|[C,E]4|\n{extra}")
+    assert [track.name for track in result.score.tracks][:4] == ["Soprano", "Alto", "Tenor", "Bass"]
+    assert [[note.pitch for note in track.notes] for track in result.score.tracks][:4] == [
+        [72, 74, 76, 69, 72],
+        [67, 67, 67, 69, 67],
+        [64, 62, 60, 60, 64],
+        [48, 47, 48, 53, 48],
+    ]
+    assert [place[0] for place in result.marks.lyrics] == [0] * 5
+
+
+def test_a_voice_of_chords_beside_a_melody_stays_one() -> None:
+    assert len(read("V:1\ncdef|c4|\nV:2\n[C,E][B,,D][C,C][F,C]|[C,E]4|").score.tracks) == 2

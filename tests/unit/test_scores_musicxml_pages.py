@@ -103,7 +103,9 @@ def test_a_closed_score_is_four_voices_by_pitch() -> None:
     """Two notes on a stem, and a unison where a stem has one."""
     upper = chords("GGGG", "EDC-", (4, 5), 1)
     lower = chords("CGEG", "CBGB", (2, 3), 2)
-    result = read([START + upper + BACK + lower] * 2)
+    sung = upper.replace("</note>", "<lyric><text>la</text></lyric></note>", 1)  # at the lower note of the chord
+    result = read([START + sung + BACK + lower, START + upper + BACK + lower])
+    assert [(place, lyric.text) for place, (lyric,) in result.marks.lyrics.items()] == [((0, 0, 76), "la")]
     assert pitches(result)[0] == [76, 74, 72, 67] * 2
     assert pitches(result)[1] == [67] * 8
     assert [track.name for track in result.score.tracks] == ["Soprano", "Alto", "Tenor", "Bass"]

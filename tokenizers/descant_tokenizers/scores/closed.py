@@ -148,7 +148,18 @@ def _two_voices(
         and num_unisons <= MAX_UNISONS * len(onsets)
         and together >= _MIN_TOGETHER * len(onsets)
     )
+    if is_fine:
+        _sing_above(high, low)
     return (high, low) if is_fine else None
+
+
+def _sing_above(high: Sequence[WrittenNote], low: Sequence[WrittenNote]) -> None:
+    """Move the words of chords, which stand at the note that is written first, to the upper voice."""
+    upper = {(note.onset, note.voice): note for note in high}
+    for note in low:
+        above = upper.get((note.onset, note.voice))
+        if note.lyrics and above is not None and not above.lyrics:
+            above.lyrics, note.lyrics = note.lyrics, ()
 
 
 def _by_pitch(notes: Iterable[WrittenNote], high: list[WrittenNote], low: list[WrittenNote]) -> tuple[int, int]:

@@ -19,9 +19,9 @@ from descant_tokenizers.scores.marks import Marks, with_notes
 from descant_tokenizers.scores.midi import check_midi, parse_midi, unwrapped
 from descant_tokenizers.scores.midi_events import MIDI_MAGIC, count_tracks
 from descant_tokenizers.scores.midi_lyrics import lyrics_of
-from descant_tokenizers.scores.midi_staves import split_staves
 from descant_tokenizers.scores.musicxml.container import ZIP_MAGIC, unpacked
 from descant_tokenizers.scores.musicxml.reader import read_musicxml
+from descant_tokenizers.scores.staves import split_staves
 from descant_tokenizers.scores.unfolding import with_bars
 from descant_tokenizers.scores.validation import Limits, ReadResult, check_count, validated
 

@@ -19,7 +19,9 @@ from descant_tokenizers.scores.abc.voices import Note, SlurNote, Voice, most_det
 from descant_tokenizers.scores.jumps import sorted_signs
 from descant_tokenizers.scores.marks import Grace, Hairpin, Lyric, Marks, PartPlace, Place, RepeatSign, SlurEnd
 from descant_tokenizers.scores.measures import DEFAULT_VELOCITY, TICKS_PER_QUARTER
+from descant_tokenizers.scores.names import VOICES
 from descant_tokenizers.scores.repeats import Notation
+from descant_tokenizers.scores.staves import find_staves
 from descant_tokenizers.scores.validation import Limits, Metadata
 
 _MAX_TITLE = 120
@@ -47,7 +49,7 @@ def read_abc(path: Path, data: bytes, limits: Limits, tune: int | None = None) -
     chosen = _chosen(path, tunes_of(decode(data)), tune)
     parsed = TuneParser(path, chosen, limits).parse()
     voices = _in_staff_order(parsed)
-    parts = list(_parts(voices))
+    parts = _in_four_voices(list(_parts(voices)))
     score = ScoreTick(TICKS_PER_QUARTER)
     for part in parts:
         score.tracks.append(_track(part))
@@ -119,6 +121,28 @@ def _parts(voices: Sequence[Voice]) -> Iterator[_Part]:
         name = named or printable(voice.id if not voice.id.isdigit() else f"Part {number}", _MAX_TITLE)
         for layer, notes in enumerate(voice.layers, start=1):
             yield _Part(name if layer == 1 else f"{name} {layer}", voice, notes)
+
+
+def _in_four_voices(parts: list[_Part]) -> list[_Part]:
+    """Divide the chords of a closed score, which has a part for each of its two staves."""
+    sounding = [part for part in parts if part.notes]
+    places = [[(note.onset, note.end, note.pitch) for note in part.notes] for part in sounding]
+    are_drums = [bool(part.voice.settings.is_percussion) for part in sounding]
+    staves = find_staves([part.name for part in sounding], places, are_drums)
+    if staves is None:
+        return parts
+    found = []
+    for (index, high, low), names in zip(staves, (VOICES[:2], VOICES[2:]), strict=True):
+        _, voice, notes = sounding[index]
+        unisons = set(high) & set(low)
+        lower = [replace(notes[place], graces=()) if place in unisons else notes[place] for place in low]
+        upper = {notes[place].onset: notes[place] for place in high}
+        for note in lower:  # the words of a chord stand at the note that is written first
+            if id(note) in voice.lyrics and note.onset in upper:
+                voice.lyrics.setdefault(id(upper[note.onset]), voice.lyrics.pop(id(note)))
+        found += [_Part(names[0], voice, [notes[place] for place in high]), _Part(names[1], voice, lower)]
+    chosen = [sounding[index] for index, *_ in staves]
+    return [*found, *(part for part in parts if all(part is not staff for staff in chosen))]
 
 
 def _track(part: _Part) -> TrackTick:
