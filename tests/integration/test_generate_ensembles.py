@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
-from small_ensembles import song
+from small_ensembles import SCALE, song, song_xml
 from symusic.core import ScoreTick
 from untrained import save_untrained
 
@@ -13,6 +14,7 @@ from descant_modeling.api import Model, load
 from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.generation.ensembles import EnsembleGenerator
 from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.corpora import build_dataset
 from descant_tokenizers.scores import read_score_report, write_midi
 from descant_tokenizers.tokens.presets import build_tokenizer
 from descant_tokenizers.tokens.tasks import LayoutConfig
@@ -116,3 +118,63 @@ def test_the_command_writes_sheet_music_with_a_brace(descant, tmp_path):
     text = (tmp_path / "song.musicxml").read_text(encoding="utf-8")
     assert text.count("<group-symbol>brace</group-symbol>") == 1
     assert "<group-symbol>bracket</group-symbol>" not in text
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Fourteen songs, split by title."""
+    folder = tmp_path_factory.mktemp("airs")
+    for number in range(14):
+        shift = SCALE[number % 7] - 12 * (number // 7)
+        (folder / f"{number}.musicxml").write_text(song_xml(f"Air {number}", shift=shift), encoding="utf-8")
+    report = build_dataset(str(folder), folder / "built", parts="song", num_proc=1)
+    assert report.splits["train"] > 5
+    assert report.splits["valid"] > 0
+    return folder / "built"
+
+
+def test_accompaniments_are_measured_beside_the_real_ones_and_those_of_another_piece(songs, dataset, descant, tmp_path):
+    model = songs.generator.checkpoint.folder
+    options = ("accompaniment", dataset, "--model", model, "--device", "cpu")
+    ended = descant("evaluate", *options, "--json", "--out", tmp_path / "out")
+    assert ended.status == 0, ended.err
+    facts = json.loads(ended.out)
+    assert set(facts["figures"]) >= {"model", "real"}
+    real = facts["figures"]["real"]
+    assert real["num_pieces"] == facts["figures"]["model"]["num_pieces"] == len(list((tmp_path / "out").glob("*.mid")))
+    assert real["notes"]["value"] == 2
+    assert real["within_tenth"]["value"] == 100
+    assert real["repeated_notes"]["value"] == 100
+    assert facts["shared_with_train"]["real"]["longest"] == 6  # all songs have the same hands
+    assert facts["shared_with_train"]["model"]["longest"] < 6
+    assert descant("evaluate", *options, "--limit", "1").status == 0
+
+
+def test_what_cannot_be_measured_is_refused(songs, dataset, descant, tmp_path):
+    model = songs.generator.checkpoint.folder
+
+    def refused(*arguments: object) -> str:
+        ended = descant("evaluate", "accompaniment", *arguments)
+        assert ended.status == 2
+        return str(ended.err)
+
+    assert "is no model of songs or quartets. Choose another --model" in refused(dataset, "--model", "chorales")
+    assert "has Voice and at most 1 bars. Allow longer ones" in refused(dataset, "--model", model, "--max-bars", "1")
+    assert "has no split 'held_out' beside train" in refused(dataset, "--model", model, "--split", "held_out")
+    assert "already exists. Choose a new folder" in refused(dataset, "--model", model, "--out", tmp_path)
+
+
+def test_the_piano_of_a_song_is_scored_given_the_voice(songs, dataset, descant):
+    options = (
+        "likelihood",
+        "--model",
+        songs.generator.checkpoint.folder,
+        "--corpus",
+        dataset,
+        "--device",
+        "cpu",
+        "--json",
+    )
+    whole, piano = (json.loads(descant("evaluate", *options, "--task", t).out) for t in ("continue", "harmonize"))
+    assert piano["num_notes"] == whole["num_notes"] * 12 // 21
+    assert 0 < piano["bits_per_note"] < 40

@@ -53,6 +53,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "descant evaluate tunes tests/data/tunes --limit 5",
         "descant evaluate tunes tests/data/tunes --num-draws 2 --out tunes",
     ),
+    "evaluate accompaniment": (
+        "descant evaluate accompaniment data/songs --model runs/songs",
+        "descant evaluate accompaniment data/quartets --model runs/quartets --limit 10 --max-bars 60 --out quartets",
+    ),
     "evaluate memorization": (
         "descant evaluate memorization --limit 5",
         "descant evaluate memorization --model nearest",

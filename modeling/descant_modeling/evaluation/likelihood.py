@@ -20,7 +20,7 @@ from descant_modeling.common.console import part_of
 from descant_modeling.evaluation.bootstrap import ratio_interval
 from descant_modeling.models.checkpoints import Checkpoint
 from descant_modeling.models.likelihood import BITS_PER_NAT, WINDOW_OVERLAP, Likelihood, score_pieces
-from descant_modeling.training.data import corpus_of, style_of, with_styles
+from descant_modeling.training.data import corpus_of, with_styles
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora import load_corpus
 from descant_tokenizers.pianoroll.frames import Floats
@@ -108,13 +108,16 @@ class StyleRow:
         }
 
 
-def held_out_pieces(layout: TaskLayout, split: str, limit: int | None = None) -> dict[str, NamedPieces]:
+def held_out_pieces(
+    layout: TaskLayout, split: str, limit: int | None = None, corpora: Sequence[str] = ()
+) -> dict[str, NamedPieces]:
     """Return the pieces of one split of all corpora, by style: those of one voice and of four.
 
     Args:
         layout: A layout with styles.
         split: The split of every corpus.
         limit: Maximum number of pieces of each style.
+        corpora: The corpora; by default those by which the styles are known.
 
     Raises:
         InputError: The layout has no styles.
@@ -122,7 +125,7 @@ def held_out_pieces(layout: TaskLayout, split: str, limit: int | None = None) ->
     if not layout.config.styles:
         raise InputError("This model has no styles. Train one with styles, as in configs/style-free.yaml.")
     found: dict[str, list[tuple[str, Piece]]] = {style: [] for style in layout.config.styles}
-    for corpus in dict.fromkeys(corpus_of(style) for style in found):
+    for corpus in corpora or dict.fromkeys(corpus_of(style) for style in found):
         dataset = load_corpus(corpus)
         if split not in dataset:
             continue
@@ -131,7 +134,7 @@ def held_out_pieces(layout: TaskLayout, split: str, limit: int | None = None) ->
             with_styles(DatasetDict({split: rows}), layout.vocabulary), layout.vocabulary.tokenizer
         )
         for row, piece in zip(tokenized[split], StoredPieces([tokenized[split]], layout), strict=True):
-            style = style_of(row)
+            style = row["style"]
             if style in found and (limit is None or len(found[style]) < limit):
                 found[style].append((row["id"], piece))
     return dict(found)

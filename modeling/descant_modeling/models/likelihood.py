@@ -302,7 +302,8 @@ def score_pieces(
         model: Causal model; runs in eval mode and returns to the mode that it was in.
         layout: The layout it was trained with.
         pieces: Names and music; a piece without target voices is left out.
-        task: `CONTINUE` (all notes) or `HARMONIZE` (all voices but the soprano, which is context).
+        task: `CONTINUE` (all notes) or `HARMONIZE` (all voices but the soprano, or an ensemble's leading part, which is
+            context).
         styles: Style token of each piece, None for none; by default no piece has one.
         batch_tokens: Maximum number of padded tokens in a batch.
         progress: Called with the share done, 0-1.
@@ -312,9 +313,10 @@ def score_pieces(
     """
     vocabulary, limit, unit = layout.vocabulary, model.config.max_position_embeddings, unit_of(layout.vocabulary)
     if task is Task.HARMONIZE:
-        if kind_of(vocabulary).num_voices is None:
+        if kind_of(vocabulary).num_voices is not None:
+            unit = unit._replace(num_voices=unit.num_voices - 1)
+        elif vocabulary.ensemble is None:
             raise InputError("This model has no soprano to harmonize. Score it with --task continue.")
-        unit = unit._replace(num_voices=unit.num_voices - 1)
     streams, sizes = [], []
     for (name, piece), style in zip(pieces, styles or repeat(None), strict=False):
         if voices := [voice for voice in piece.voices if task is Task.CONTINUE or voice != _SOPRANO]:

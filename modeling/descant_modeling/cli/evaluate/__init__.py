@@ -10,6 +10,7 @@ from typing import Any
 
 import typer
 
+from descant_modeling.cli.evaluate.accompaniment import accompaniment_command
 from descant_modeling.cli.evaluate.chorales import chorales_command
 from descant_modeling.cli.evaluate.families import families_command
 from descant_modeling.cli.evaluate.harmonization import harmonization_command
@@ -31,6 +32,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "harmonization": harmonization_command,
     "families": families_command,
     "tunes": tunes_command,
+    "accompaniment": accompaniment_command,
     "memorization": memorization_command,
     "style": style_command,
     "report": report_command,

@@ -153,6 +153,10 @@ def _summary(facts: dict[str, Any], unit: Unit, noun: str) -> str:
 
 def style_command(
     model: _Model,
+    corpus: Annotated[
+        str | None,
+        typer.Option(help="Dataset with the pieces; default: the named corpora of the styles.", rich_help_panel=MUSIC),
+    ] = None,
     split: Split = "valid",
     limit: Annotated[
         int | None, typer.Option(help="Use only the first pieces of each style.", rich_help_panel=MUSIC)
@@ -172,7 +176,7 @@ def style_command(
     output = Output(split, quiet=quiet, as_json=as_json)
     with quiet_libraries():
         checkpoint = load_checkpoint(model, pick_device(device))
-        pieces = held_out_pieces(checkpoint.layout, split, limit)
+        pieces = held_out_pieces(checkpoint.layout, split, limit, [corpus] if corpus else [])
     if not any(pieces.values()):
         raise InputError(f"Split {split!r} holds no piece of any style of {model}. Choose another split.")
     with output.progress(f"styles of {split}") as progress:
