@@ -68,21 +68,29 @@ def chords(track: list[tuple[int, int, int]]) -> list[int]:
     return [pitch for _, pitch in sorted(found)]
 
 
+def notes_at_once(tracks: list[list[tuple[int, int, int]]]) -> list[int]:
+    """Return the pitches of all tracks, those of one time from low to high and each once."""
+    times = {(round(time / 12), pitch) for track in tracks for time, pitch, _ in track}
+    return [pitch for _, pitch in sorted(times)]
+
+
 def test_the_open_hymnal_has_the_notes_of_its_midi_files(repo_root: Path) -> None:
     folder = repo_root.parent / "shared" / "data" / "hymns"
     if not folder.is_dir():
         pytest.skip("the Open Hymnal is not in ../shared/data/hymns")
     archive = zipfile.ZipFile(folder / "open_hymnal_midi.zip")
-    num_four_part = 0
+    num_four_part = num_closed = 0
     others = []
     for tune in tunes_of(decode((folder / "OpenHymnal.abc").read_bytes())):
         text = "\n".join(line for _, line in tune.lines)
         own = played(parse_score(Path("hymn.abc"), text.encode()).score)
         right = played(ScoreTick.from_midi(archive.read(f"hymn{int(tune.number):03}.mid")))
-        if sorted(map(chords, own)) != sorted(map(chords, right)):
+        if len(own) == 4 and len(right) == 2 and notes_at_once(own) == notes_at_once(right):
+            num_closed += 1
+        elif sorted(map(chords, own)) != sorted(map(chords, right)):
             others.append((tune.number, tune.title))
         elif len(own) == 4:
             num_four_part += 1
-    assert num_four_part == 273
-    # Six hymns have the number 1 and share a MIDI file; in 51 a chord holds a note twice; 137 has no MIDI notes.
-    assert sorted(int(number) for number, _ in others) == [1, 1, 1, 1, 1, 51, 137]
+    assert (num_four_part, num_closed) == (273, 4)
+    # Six hymns have the number 1 and share a MIDI file; 137 has no MIDI notes.
+    assert sorted(int(number) for number, _ in others) == [1, 1, 1, 1, 1, 137]
