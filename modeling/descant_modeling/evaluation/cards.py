@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from descant_modeling.cnn.networks import CnnNetwork
+from descant_modeling.evaluation.accompaniment import FIGURES
 from descant_modeling.families.checkpoints import family_card
 from descant_modeling.families.networks import GridNetwork
 from descant_modeling.gan.checkpoints import BUILDERS, gan_card, load_gan, recorded_figures
@@ -45,7 +46,8 @@ def card_of(name: str, root: Path) -> str:
 def causal_card(checkpoint: Checkpoint, meta: CheckpointMeta, name: str, root: Path) -> str:
     """Return the card of a causal model with these contents of `descant.json`; see `card_of`."""
     records = [root / meta.training[key] for key in ("evaluation", "test") if key in meta.training]
-    figures = [figure for record in records for figure in measured(record, name)]
+    read = measured if checkpoint.vocabulary.ensemble is None else measured_parts
+    figures = [figure for record in records for figure in read(record, name)]
     return model_card(checkpoint.model, meta, checkpoint.vocabulary, figures)
 
 
@@ -63,6 +65,34 @@ def measured(record: Path, name: str) -> list[MeasuredFigure]:
     # the checkpoint has the figure of valid
     alone = [] if split == "valid" else [nats("continue", "nats_per_voice_16th", "nats per voice-16th")]
     return [*alone, given, *measured_harmonies(record, name)]
+
+
+def measured_parts(record: Path, name: str) -> list[MeasuredFigure]:
+    """Read the figures of the card of a model of songs or quartets from the output of records/ensembles.py."""
+    likelihood = json.loads((record / "likelihood.json").read_text(encoding="utf-8"))["harmonize"]
+    given = MeasuredFigure(
+        "harmonize_bits_per_note",
+        "bits per note of the other parts, given the leading part",
+        likelihood["bits_per_note"],
+        None,
+        likelihood["command"],
+        ".3f",
+        split=likelihood["split"],
+    )
+    facts = json.loads((record / "accompaniment.json").read_text(encoding="utf-8"))
+    mine, real = facts["figures"]["model"], facts["figures"]["real"]
+    return [given] + [
+        MeasuredFigure(
+            figure.key,
+            figure.title,
+            mine[figure.key]["value"],
+            real[figure.key]["value"],
+            facts["command"],
+            split=facts["split"],
+        )
+        for figure in FIGURES
+        if mine[figure.key] is not None
+    ]
 
 
 def measured_harmonies(record: Path, name: str) -> list[MeasuredFigure]:

@@ -180,7 +180,11 @@ def model_card(
         "miditok",
         *(["harmonization", "bach"] if kind is FOUR_PART else []),
     ]
-    voices, ranges = (_programs(vocabulary), _ranges(vocabulary, meta.voice_ranges)) if kind is FOUR_PART else ("", "")
+    names, ensemble = vocabulary.voices, vocabulary.ensemble
+    if ensemble is not None:
+        names = ensemble.names
+        tags += ["accompaniment", ensemble.key]
+    voices, ranges = (_programs(vocabulary, names), _ranges(names, meta.voice_ranges)) if names else ("", "")
     return render_card(
         f"Descant {', '.join(corpora) or 'model'}",
         corpora,
@@ -190,7 +194,7 @@ def model_card(
         what=WHAT.format(
             architecture=type(model).__name__,
             millions=sum(p.numel() for p in model.parameters()) / 1e6,
-            music=kind.label,
+            music=kind.label if ensemble is None else f"music for {ensemble.scoring}",
         ),
         use=USE.format(place=PLACEHOLDER, voices=voices),
         intended=INTENDED,
@@ -199,7 +203,7 @@ def model_card(
             splits=", ".join(meta.training.get("splits", [])),
             ranges=ranges,
         ),
-        quality=_quality(unit, value, command, measured),
+        quality=_quality(unit, value, command, measured, "Bach" if ensemble is None else "the pieces' own"),
         limits=LIMITS.format(rules=RULES if has_plain_lines(vocabulary) else NO_RULES),
     )
 
@@ -283,7 +287,7 @@ def table_of(measured: Sequence[MeasuredFigure], heads: tuple[str, str, str]) ->
     return "\n".join([f"| {' | '.join(heads)} |", "|---|---|---|", *rows, "", "by", "", commands])
 
 
-def _quality(unit: Unit, value: float | None, command: str, measured: Sequence[MeasuredFigure]) -> str:
+def _quality(unit: Unit, value: float | None, command: str, measured: Sequence[MeasuredFigure], reference: str) -> str:
     if value is None:
         return f"Not measured; `{command}` does."
     text = f"{value:.4f} {unit.name} on the valid split (whole pieces, bar tokens and EOS included), by\n`{command}`."
@@ -291,20 +295,22 @@ def _quality(unit: Unit, value: float | None, command: str, measured: Sequence[M
     for split in dict.fromkeys(figure.split for figure in measured):
         if split == "test":
             parts.append(TESTED)
-        parts.append(table_of([f for f in measured if f.split == split], (f"on {split}", "model", "Bach")))
+        parts.append(table_of([f for f in measured if f.split == split], (f"on {split}", "model", reference)))
     return "\n\n".join(parts)
 
 
-def _programs(vocabulary: Vocabulary) -> str:
-    """Return a sentence that assigns programs to the four voices, from high to low."""
-    programs = [vocabulary.program_of[voice] for voice in VOICES]
+def _programs(vocabulary: Vocabulary, names: Sequence[str]) -> str:
+    """Return a sentence that assigns programs to the four voices, from high to low, or to the parts of an ensemble."""
+    programs = list(vocabulary.programs)
+    if vocabulary.voices:
+        names, programs = VOICES, [vocabulary.program_of[voice] for voice in VOICES]
     is_run = programs == list(range(programs[0], programs[0] + len(programs)))
     numbers = f"{programs[0]}-{programs[-1]}" if is_run else ", ".join(map(str, programs))
-    return f"Programs {numbers} are {', '.join(VOICES)}. "
+    return f"Programs {numbers} are {', '.join(names)}. "
 
 
-def _ranges(vocabulary: Vocabulary, ranges: Sequence[tuple[int, int]]) -> str:
-    voices = ", ".join(f"{voice} {low}-{high}" for voice, (low, high) in zip(vocabulary.voices, ranges, strict=False))
+def _ranges(names: Sequence[str], ranges: Sequence[tuple[int, int]]) -> str:
+    voices = ", ".join(f"{voice} {low}-{high}" for voice, (low, high) in zip(names, ranges, strict=False))
     return f"\nTranspositions inside the voices' ranges ({voices}) were drawn for each epoch."
 
 

@@ -9,6 +9,7 @@ import typer
 from descant_modeling.cli.evaluate.common import MODELS, Corpus, Limit, Output, Reference, Split, table
 from descant_modeling.cli.options import AsJson, Device, Quiet
 from descant_modeling.decoding.config import GenerationConfig, check_range
+from descant_tokenizers.common.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +47,7 @@ def families_command(
     from descant_modeling.evaluation.families import FIGURE_HEADS, WHAT_HEADS, family_facts, figure_rows, what_rows
     from descant_modeling.evaluation.harmonization import harmonize_rows, measure_harmonies
     from descant_modeling.evaluation.harmonizers import ModelHarmonizer, named_harmonizers
+    from descant_modeling.generation.multitrack import MultitrackGenerator
     from descant_modeling.models.checkpoints import embedded_models, find_checkpoint
     from descant_tokenizers.corpora.build import split_rows
     from descant_tokenizers.pianoroll.frames import chorale_of_row
@@ -58,6 +60,10 @@ def families_command(
         with quiet_libraries():
             found = find_checkpoint(name)
             generator = load_generator(found, device)
+            if isinstance(generator, MultitrackGenerator):
+                if models:
+                    raise InputError(f"{name} does not write four voices. Choose another --model.")
+                continue
             facts = results[name] = family_facts(found, generator.tasks)
             scored = _scorer(found, pick_device(device), corpus, split, limit)
         if scored is not None:
