@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from shutil import copyfile
 
 import pytest
 
 from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.corpora import build, load_corpus
 from descant_tokenizers.corpora.cache import (
     cache_dir,
     cache_path,
@@ -101,3 +104,23 @@ def test_what_no_run_has_used_for_long_is_removed() -> None:
     assert [days for days, folder in folders.items() if folder.exists()] == [0, 29]
     make_cache_folder(folders[29])
     assert prune_cache(max_idle_days=1) == [], "a folder in use is young again"
+
+
+def test_a_corpus_that_two_ask_for_at_once_is_built_once(
+    tmp_path: Path, repo_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, calls = tmp_path / "tunes", []
+    folder.mkdir()
+    copyfile(repo_root / "examples" / "ode-to-joy.mid", folder / "ode.mid")
+
+    def counted(*arguments: object, original: object = build.build_dataset, **options: object) -> object:
+        calls.append(arguments)
+        time.sleep(0.5)
+        assert callable(original)
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(build, "build_dataset", counted)
+    with ThreadPoolExecutor(2) as pool:
+        datasets = list(pool.map(lambda name: load_corpus(name, num_proc=1), [str(folder)] * 2))
+    assert len(calls) == 1
+    assert [sum(map(len, dataset.values())) for dataset in datasets] == [1, 1]

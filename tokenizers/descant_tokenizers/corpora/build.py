@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from datasets import DatasetDict
+from filelock import FileLock
 
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.common.hub import is_repo_id, pull_folder
@@ -247,15 +248,14 @@ def load_corpus(
             "score files."
         )
     folder = cache_dir() / "datasets" / cached
-    if folder.exists():
-        make_cache_folder(folder)
-    else:
-        make_cache_folder(folder.parent)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-            fresh = Path(scratch, "dataset")
-            build_dataset(corpus, fresh, num_proc=num_proc, progress=progress)
-            with contextlib.suppress(OSError):  # not empty: another process was faster
+    make_cache_folder(folder.parent)
+    if not folder.exists():
+        with FileLock(f"{folder}.lock"), tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+            if not folder.exists():  # else another process has built it meanwhile
+                fresh = Path(scratch, "dataset")
+                build_dataset(corpus, fresh, num_proc=num_proc, progress=progress)
                 fresh.rename(folder)
+    make_cache_folder(folder)
     return read_dataset(folder)
 
 
