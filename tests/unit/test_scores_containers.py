@@ -47,6 +47,10 @@ def test_other_encodings_are_those_declared_or_the_likeliest(declared: str) -> N
     assert name_of(TEXT.replace("UTF-8", declared).encode("latin-1")) == "Flöte"
 
 
+def test_blank_lines_may_stand_before_the_declaration() -> None:
+    assert name_of(b"\n  " + TEXT.encode()) == "Flöte"
+
+
 def test_an_unknown_encoding_is_named() -> None:
     with pytest.raises(InputError, match="unknown encoding"):
         name_of(TEXT.replace("UTF-8", "x-none").encode("latin-1"))

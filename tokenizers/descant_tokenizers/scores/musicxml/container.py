@@ -57,6 +57,7 @@ def decoded(path: Path, data: bytes) -> str:
     Raises:
         InputError: Nothing knows the encoding that is declared.
     """
+    data = data.lstrip(b" \t\r\n")
     wide = next((encoding for start, encoding in _WIDE.items() if data.startswith(start)), None)
     if wide is not None:
         return data.decode(wide, "replace").lstrip("\ufeff")
