@@ -306,7 +306,14 @@ def test_unreadable_keys_are_named(key: str) -> None:
     [
         *(("clef=bass", 60), ("bass", 60), ("clef=treble-8", 48), ("treble+8", 72), ("clef=bass-8", 48)),
         *(("clef=bass middle=d", 60), ("m=d", 60), ("octave=-1", 48), ("octave=2", 84), ("clef=treble+15", 84)),
-        *(("transpose=-2", 58), ("t=3", 63), ("clef=treble-8 octave=1 transpose=1", 61), ("clef=alto1", 60)),
+        *(
+            ("transpose=-2", 58),
+            ("shift=CD", 62),
+            ("t=3", 63),
+            ("clef=treble-8 octave=1 transpose=1", 61),
+            ("clef=alto1", 60),
+        ),
+        *(("shift=c_B", 58), ("shift=C,c'", 96), ("shift=C", 60)),
         *(("clef=unknown", 60), ("stafflines=2 nonsense", 60), ("octave=999", 60)),
     ],
 )

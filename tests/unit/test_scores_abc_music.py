@@ -372,6 +372,11 @@ def test_chord_symbols_and_annotations_are_told_apart() -> None:
     ]
 
 
+@pytest.mark.parametrize("place", ["@-10,5.5 ", "@", "^", "_", "<", ">"])
+def test_the_place_of_an_annotation_is_not_printed(place: str) -> None:
+    assert read(f'"{place}text ^ 2,3"c|').marks.words[0].text == "text ^ 2,3"
+
+
 def test_special_characters_in_annotations() -> None:
     assert read(r'"^gr\"u\ss e"c|').marks.words[0].text == "grüß e"
 

@@ -11,6 +11,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from descant_tokenizers.scores.abc.text import plain
+from descant_tokenizers.scores.key import NATURALS
 
 MAX_BEATS = 64
 _MAX_PARTS = 2_000
@@ -231,9 +232,23 @@ def _settings(words: list[re.Match[str]]) -> VoiceSettings:
         None if name is None else plain(name),
         octaves if kind else None,
         _whole(values.get("octave", values.get("oct")), 9),
-        _whole(values.get("transpose", values.get("t")), 60),
+        _whole(values.get("transpose", values.get("t")), 60) if "shift" not in values else _interval(values["shift"]),
         kind[1] in ("perc", "P") if kind else None,
     )
+
+
+def _interval(text: str) -> int:
+    """Return the semitones from the first of two notes to the second: 2 for `CD`."""
+    match = re.fullmatch(r"(_|\^)?([A-Ga-g])([,']{0,4})" * 2, text)
+    if match is None:
+        raise ValueError(text)
+    heights = [
+        NATURALS[letter.upper()]
+        + 12 * (letter.islower() + marks.count("'") - marks.count(","))
+        + ALTERATIONS.get(sign, 0)
+        for sign, letter, marks in (match.groups()[:3], match.groups()[3:])
+    ]
+    return heights[1] - heights[0]
 
 
 def _whole(text: str | None, largest: int) -> int | None:

@@ -21,6 +21,7 @@ from descant_tokenizers.scores.validation import Limits, check_count
 _INLINE_FIELDS = "IKLMNPQRUVmr"
 _MAX_TEXT = 120
 _UNKNOWN = "unknown signs"
+_PLACE = re.compile(r"@-?\d{1,4}(?:\.\d{1,4})?,-?\d{1,4}(?:\.\d{1,4})?\s*|[\^_<>@]*")  # of an annotation
 _GRACE_LENGTHS = (Fraction(1, 4), Fraction(1, 2), Fraction(1), Fraction(3, 2), Fraction(2), Fraction(4))
 
 
@@ -255,7 +256,7 @@ class MusicReader(ABC):
         voice = self._current()
         if tokens.is_chord_symbol(text):
             voice.put_words(text, kind="chord")
-        elif shown := printable(text.lstrip("^_<>@"), _MAX_TEXT):
+        elif shown := printable(_PLACE.sub("", text, count=1), _MAX_TEXT):
             if jump_of(shown) in ("da capo", "dal segno"):
                 self._report.fault("repeats in quotes (printed, not played)", self._line, shown)
             voice.put_words(shown, is_above=not text.startswith("_"))

@@ -313,7 +313,7 @@ class PartParser:
             name = f"tremolo-{(element.text or '').strip()}"
         if name in SYMBOLS:
             note.symbols += (name,)
-        elif name not in _SHOWN_OTHERWISE:
+        elif name == "accidental-mark" or name not in _SHOWN_OTHERWISE:
             self.report.elements[element.tag] += 1
 
     def _lyrics(self, element: Element) -> list[Lyric]:
