@@ -54,7 +54,8 @@ def count(dataset: str, preset: str) -> dict[str, Any]:
             num_changed += bool(row["grid_changes"])
             for phrase in row["grid_changes"]:
                 counted = _COUNTED.fullmatch(phrase)
-                changes[counted[1] if counted else phrase] += int(counted[2]) if counted else 1
+                kind = (counted[1] if counted else phrase).removesuffix(" to fit the grid").replace(" ", "_")
+                changes[kind] += int(counted[2]) if counted else 1
     return {
         "pieces": {name: len(split) for name, split in tokenized.items()},
         "notes": num_notes,

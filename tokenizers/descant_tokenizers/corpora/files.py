@@ -32,7 +32,9 @@ UNKNOWN_LICENCE = "unknown (user files)"
 _MUSICXML = (".mxl", ".musicxml", ".xml")
 _BYTE = re.compile(r"\\x([89a-f][0-9a-f])")
 _BOOK_KEY = re.compile(r"(?P<file>.*\.(abc|mxl|musicxml|xml))#(?P<tune>\d+)", re.IGNORECASE | re.DOTALL)
-_WHOLE_WORK = Limits(max_bytes=32 * 2**20)  # a quartet in one file has up to 10 MiB; each movement keeps to the usual
+# A quartet in one file has up to 10 MiB and 2,500 bars, and a movement of it up to 5 MiB.
+_WHOLE_WORK = Limits(max_bytes=32 * 2**20, max_notes=200_000, max_bars=8_000)
+_MOVEMENT = Limits(max_bytes=12 * 2**20)
 
 
 def score_keys(folder: Path, parts: Parts = "auto") -> list[str]:
@@ -243,7 +245,8 @@ class FolderCorpus:
     @property
     def reader(self) -> FileReader:
         """Reader of the pieces."""
-        return FileReader(self.root, self.parts, unfold=self.unfold)
+        limits = _MOVEMENT if self.parts in ENSEMBLES else Limits()
+        return FileReader(self.root, self.parts, limits, unfold=self.unfold)
 
     def id_of(self, key: str) -> str:
         """Return the path inside the folder, without its suffix unless two files differ only in that."""
