@@ -9,6 +9,7 @@ from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import Limits, bars_of
 from descant_tokenizers.scores.marks import Lyric, Marks, RepeatSign, SignKind, Words
 from descant_tokenizers.scores.measures import Measure
+from descant_tokenizers.scores.jumps import jump_of
 from descant_tokenizers.scores.repeats import Notation, Span, play_order
 from descant_tokenizers.scores.unfolding import with_bars
 
@@ -184,3 +185,15 @@ def test_what_grows_beyond_the_limits_is_refused() -> None:
 def test_stretches_are_joined() -> None:
     signs, _ = parse("|: a || b :| c")
     assert play_order(signs, 3) == [Span(0, 2), Span(0, 3)]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("words", "sign"),
+    [
+        *(("D.S. al \U0001d10c", "dal segno"), ("Dal \U0001d10b al Fine", "dal segno"), ("dal %", "dal segno")),
+        *(("To \u2295", "to coda"), ("al Coda", "to coda"), ("\u2295 Coda", "coda"), ("(Fine)", "fine")),
+        *(("Fine.", "fine"), ("a fine day", None), ("to Codex", None), ("dal tempo", None), ("%", None)),
+    ],
+)
+def test_jumps_in_words_may_have_signs(words: str, sign: str | None) -> None:
+    assert jump_of(words) == sign

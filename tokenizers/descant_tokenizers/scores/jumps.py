@@ -13,13 +13,14 @@ AT_MEASURE_END: tuple[SignKind, ...] = ("da capo", "dal segno", "to coda", "fine
 _ORDER: tuple[SignKind, ...] = (
     *("end", "double", "to coda", "fine", "da capo", "dal segno", "part", "segno", "coda", "start", "ending"),
 )
+_SEGNO, _CODA = "[\U0001d10b\ue047%§]", "[\U0001d10c\ue048⊕⌖]"  # signs in words
 _WORDS: tuple[tuple[re.Pattern[str], SignKind], ...] = (
     (re.compile(r".*(\bD\s*\.?\s*C\b|\bda\s+capo\b)", re.IGNORECASE | re.DOTALL), "da capo"),
-    (re.compile(r".*(\bD\s*\.?\s*S\b|\bdal\s+segno\b)", re.IGNORECASE | re.DOTALL), "dal segno"),
-    (re.compile(r".*(\bto\s+coda\b|\bal\s+coda\b)", re.IGNORECASE | re.DOTALL), "to coda"),
-    (re.compile(r"\s*fine\.?\s*$", re.IGNORECASE), "fine"),
-    (re.compile(r"\s*coda\.?\s*$", re.IGNORECASE), "coda"),
-    (re.compile(r"\s*segno\.?\s*$", re.IGNORECASE), "segno"),
+    (re.compile(r".*(\bD\s*\.?\s*S\b|\bdal\s+segno\b|\bdal\s*" + _SEGNO + ")", re.IGNORECASE | re.DOTALL), "dal segno"),
+    (re.compile(r".*(\b(to|al)\s+coda\b|\b(to|al)\s*" + _CODA + ")", re.IGNORECASE | re.DOTALL), "to coda"),
+    (re.compile(r"[\W_]*fine[\W_]*$", re.IGNORECASE), "fine"),
+    (re.compile(r"[\W_]*coda[\W_]*$", re.IGNORECASE), "coda"),
+    (re.compile(r"[\W_]*segno[\W_]*$", re.IGNORECASE), "segno"),
 )
 
 
