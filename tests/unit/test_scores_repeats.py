@@ -7,9 +7,9 @@ from symusic.core import KeySignatureTick, NoteTick, ScoreTick, TempoTick, Track
 
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import Limits, bars_of
+from descant_tokenizers.scores.jumps import jump_of
 from descant_tokenizers.scores.marks import Lyric, Marks, RepeatSign, SignKind, Words
 from descant_tokenizers.scores.measures import Measure
-from descant_tokenizers.scores.jumps import jump_of
 from descant_tokenizers.scores.repeats import Notation, Span, play_order
 from descant_tokenizers.scores.unfolding import with_bars
 
