@@ -68,7 +68,7 @@ def main() -> None:
                 "unconstrained": lambda: unconstrained(models[0], options.split),
                 "memorization": lambda: memorization(models[0], options.split, harmonies),
                 "continuations": lambda: continuations(models[0], options.split),
-                "families": lambda: families(options.model or FAMILIES, options.split),
+                "families": lambda: families(options.model or FAMILIES, options.split, out / "families.json"),
                 "gibbs": lambda: gibbs(options.split),
             }[part]()
             path = out / f"{part}.json"
@@ -143,9 +143,19 @@ def continuations(model: str, split: str) -> Facts:
     )
 
 
-def families(models: Sequence[str], split: str) -> Facts:
-    """Set a model of each family, or others, side by side."""
-    return evaluated("families", *(word for model in models for word in ("--model", model)), "--split", split)
+def families(models: Sequence[str], split: str, path: Path) -> Facts:
+    """Set a model of each family, or others, side by side; those that the record has already are not measured again."""
+
+    def command(*models: str) -> tuple[str, ...]:
+        return ("families", *(word for model in models for word in ("--model", model)), "--split", split)
+
+    facts: Facts = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"models": {}}
+    for model in models:
+        if model not in facts["models"]:
+            found = evaluated(*command(model))
+            facts = found | {"models": facts["models"] | found["models"]}
+            path.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return facts | {"command": " ".join(("descant evaluate", *command(*facts["models"]), "--json"))}
 
 
 def gibbs(split: str) -> Facts:
