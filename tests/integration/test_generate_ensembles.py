@@ -178,3 +178,21 @@ def test_the_piano_of_a_song_is_scored_given_the_voice(songs, dataset, descant):
     whole, piano = (json.loads(descant("evaluate", *options, "--task", t).out) for t in ("continue", "harmonize"))
     assert piano["num_notes"] == whole["num_notes"] * 12 // 21
     assert 0 < piano["bits_per_note"] < 40
+
+
+def chords_of(score: ScoreTick, index: int) -> list[list[int]]:
+    """Return the pitches that begin together in a track."""
+    found: dict[int, list[int]] = {}
+    for note in score.tracks[index].notes:
+        found.setdefault(note.time, []).append(note.pitch)
+    return list(found.values())
+
+
+def test_new_chords_can_be_struck_by_a_hand_and_bowed_on_two_strings(songs, quartets):
+    song_, quartet = songs.harmonize(TUNE, config=WILD).score, quartets.harmonize(TUNE, config=WILD).score
+    hands = [chord for index in (1, 2) for chord in chords_of(song_, index)]
+    assert max(map(len, hands)) > 1
+    assert all(len(chord) <= 5 and max(chord) - min(chord) <= 16 for chord in hands)
+    strings = [chord for index in (1, 2, 3) for chord in chords_of(quartet, index)]
+    assert max(map(len, strings)) == 2
+    assert all(len(chord) <= 2 and max(chord) - min(chord) <= 12 for chord in strings)

@@ -21,6 +21,7 @@ from descant_modeling.decoding.fixed_notes import FixedNotes
 from descant_modeling.decoding.given_chords import given_chords_of
 from descant_modeling.decoding.infilled import InfilledNotes
 from descant_modeling.decoding.masks import first_possible, no_longer, without
+from descant_modeling.decoding.playable import playable_chords_of
 from descant_modeling.decoding.template import TargetBar, Template
 from descant_modeling.decoding.texture import texture_of
 from descant_modeling.decoding.voice_leading import leading_rules, voice_leading_of
@@ -47,6 +48,7 @@ class SequenceState:
         self.leading = voice_leading_of(template, grammar.vocabulary, rules) if rules else None
         self.texture = None if config.allow_rests else texture_of(template, grammar)
         self.chords = given_chords_of(template, grammar.vocabulary)
+        self.playable = playable_chords_of(template, grammar.vocabulary)
         self.closing = None if template.span.ending is None else Closing(template.span.ending)
         self.busy_ticks = grammar.busy_with(template.held)
         self.bar = -1
@@ -114,7 +116,9 @@ class SequenceState:
         return self._legal(allowed) if is_note else allowed
 
     def _legal(self, legal: Mask) -> Mask:
-        """Remove what context notes, voice leading and the template do not allow."""
+        """Remove what context notes, voice leading, the players and the template do not allow."""
+        if self.playable is not None:
+            legal = self.playable.narrowed(legal, self.state, self.written)
         if self.state.kind == "Program":
             return self._well_led(self._closing_pitches(self._chord_pitches(legal)))
         if self.state.kind == "Pitch":

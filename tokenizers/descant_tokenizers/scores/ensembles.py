@@ -17,6 +17,8 @@ from descant_tokenizers.scores.tracks import program_of
 
 _VOICE, _PIANO, _VIOLIN, _VIOLA, _CELLO = 52, 0, 40, 41, 42
 _KEYBOARDS = range(8)
+_HAND = 5, 16  # five fingers, a tenth
+_DOUBLE_STOP = 2, 12  # an octave
 _MAX_LISTED = 6
 
 
@@ -28,11 +30,15 @@ class EnsemblePart:
         name: Name of its track.
         label: MIDI program that stands for it in tokens, where each part needs its own.
         program: MIDI program by which it sounds.
+        most: The most new notes that it strikes at once.
+        reach: The most semitones between these.
     """
 
     name: str
     label: int
     program: int
+    most: int = 1
+    reach: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,8 +85,8 @@ SONG = Ensemble(
     "a voice and a piano on two staves",
     (
         EnsemblePart("Voice", 0, _VOICE),
-        EnsemblePart("Left hand", 1, _PIANO),
-        EnsemblePart("Right hand", 2, _PIANO),
+        EnsemblePart("Left hand", 1, _PIANO, *_HAND),
+        EnsemblePart("Right hand", 2, _PIANO, *_HAND),
     ),
     ("Voice", "Right hand", "Left hand"),
     ("Right hand", "Left hand"),
@@ -89,10 +95,10 @@ QUARTET = Ensemble(
     "quartet",
     "two violins, viola and cello",
     (
-        EnsemblePart("Violin I", 48, _VIOLIN),
-        EnsemblePart("Cello", 49, _CELLO),
-        EnsemblePart("Violin II", 50, _VIOLIN),
-        EnsemblePart("Viola", 51, _VIOLA),
+        EnsemblePart("Violin I", 48, _VIOLIN, *_DOUBLE_STOP),
+        EnsemblePart("Cello", 49, _CELLO, *_DOUBLE_STOP),
+        EnsemblePart("Violin II", 50, _VIOLIN, *_DOUBLE_STOP),
+        EnsemblePart("Viola", 51, _VIOLA, *_DOUBLE_STOP),
     ),
     ("Violin I", "Violin II", "Viola", "Cello"),
 )

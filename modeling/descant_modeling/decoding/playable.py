@@ -1,0 +1,60 @@
+"""Chords that a player can strike: how many notes of a part begin together, and how far apart, in ensembles.
+
+Shapes: V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from descant_modeling.decoding.masks import without
+from descant_modeling.decoding.template import Span, Template
+from descant_tokenizers.scores.ensembles import Ensemble
+from descant_tokenizers.tokens.grammar import Mask, State
+from descant_tokenizers.tokens.vocabulary import Vocabulary
+
+
+class PlayableChords:
+    """Narrows the tokens that may follow to what the parts of an ensemble can strike at once."""
+
+    def __init__(self, vocabulary: Vocabulary, ensemble: Ensemble, span: Span) -> None:
+        self._vocabulary, self._parts, self._voices = vocabulary, ensemble.parts, frozenset(span.voices)
+        self._tops = [min(high, max(vocabulary.pitch_id)) for _, high in span.pitches]
+
+    def narrowed(self, legal: Mask, state: State, written: Sequence[int]) -> Mask:
+        """Return the legal tokens (V,) without notes beyond the reach of a part, unless no other token is left.
+
+        Args:
+            legal: Mask of the tokens that may follow.
+            state: State of the grammar in the bar.
+            written: Base tokens of the bar so far.
+        """
+        if state.voice not in self._voices or state.kind not in ("Program", "Duration"):
+            return legal
+        struck, part = self._struck(state.voice, written), self._parts[state.voice]
+        if not struck:
+            return legal
+        highest = struck[0] + part.reach
+        if state.kind == "Program":
+            return without(legal, [i for pitch, i in self._vocabulary.pitch_id.items() if pitch > highest])
+        sounding = {lane.pitch for lane in state.busy_ticks if lane.voice == state.voice}
+        top = min(highest, self._tops[state.voice])
+        is_full = len(struck) >= part.most or sounding.issuperset(range(struck[-1] + 1, top + 1))
+        return without(legal, [self._vocabulary.voice_id[state.voice]]) if is_full else legal
+
+    def _struck(self, voice: int, written: Sequence[int]) -> list[int]:
+        """Return the pitches that a part strikes at the current onset, ascending."""
+        vocabulary, pitches = self._vocabulary, []
+        for place in range(len(written) - 1, 0, -1):
+            if written[place] in vocabulary.position_of:
+                break
+            if vocabulary.voice_of.get(written[place - 1]) == voice and written[place] in vocabulary.pitch_of:
+                pitches.append(vocabulary.pitch_of[written[place]])
+        return pitches[::-1]
+
+
+def playable_chords_of(template: Template, vocabulary: Vocabulary) -> PlayableChords | None:
+    """Return the rule for a template; None for other music, and for merged tokens, which hold several notes."""
+    if vocabulary.ensemble is None or vocabulary.has_merges:
+        return None
+    return PlayableChords(vocabulary, vocabulary.ensemble, template.span)
