@@ -290,6 +290,8 @@ class _Page:
 
         def work(wanted: PageRequest) -> list[Take]:
             locks = Locks.of(locked)
+            if locked.get("as_is"):
+                return [self.service.edit(session, int(locked["number"]), locks.changes, wanted)]
             chords = None if locked["chords"] is None else tuple(map(str, locked["chords"]))
             return [self.service.rewrite(session, int(locked["number"]), locks, wanted, chords)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from descant_modeling.generation.base import Request
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.scores import Limits, ReadResult
 
-__all__ = ["AppLimits", "Locks", "PageRequest", "parse_seed"]
+__all__ = ["AppLimits", "Locks", "NoteChange", "PageRequest", "parse_seed"]
 
 
 @dataclass(frozen=True)
@@ -46,16 +46,51 @@ class PageRequest(Request):
 
 
 @dataclass(frozen=True)
+class NoteChange:
+    """A note of a take that was moved, stretched, added (without `before`) or deleted (without `after`).
+
+    Attributes:
+        voice: Name of its track.
+        before: Onset in ticks and pitch in the take.
+        after: Onset and length in ticks, and pitch.
+    """
+
+    voice: str
+    before: tuple[int, int] | None
+    after: tuple[int, int, int] | None
+
+
+@dataclass(frozen=True)
 class Locks:
-    """Bars (by index) and tracks (by name) to keep when a take is written again."""
+    """What to keep when a take is written again: bars (by index), tracks (by name) and single notes.
+
+    Attributes:
+        bars: Indices of bars.
+        voices: Names of tracks.
+        notes: Voice, onset in ticks and pitch of notes, after the changes.
+        changes: Changes of single notes that come first.
+    """
 
     bars: frozenset[int] = frozenset()
     voices: frozenset[str] = frozenset()
+    notes: frozenset[tuple[str, int, int]] = frozenset()
+    changes: tuple[NoteChange, ...] = ()
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Locks:
         """Read what a browser sent."""
-        return cls(frozenset(map(int, values["bars"])), frozenset(map(str, values["voices"])))
+        notes = ((str(voice), int(onset), int(pitch)) for voice, onset, pitch in values.get("notes", ()))
+        changes = (
+            NoteChange(str(voice), before and (int(before[0]), int(before[1])), after and _three(after))
+            for voice, before, after in values.get("changes", ())
+        )
+        bars, voices = frozenset(map(int, values["bars"])), frozenset(map(str, values["voices"]))
+        return cls(bars, voices, frozenset(notes), tuple(changes))
+
+
+def _three(values: Sequence[Any]) -> tuple[int, int, int]:
+    first, second, third = map(int, values)
+    return first, second, third
 
 
 def parse_seed(text: str) -> int:

@@ -16,14 +16,15 @@ from symusic.core import ScoreTick
 
 from descant_modeling.api import Model, load
 from descant_modeling.app.editor import Drawing, drawing_of_score, score_of_drawing
+from descant_modeling.app.edits import edited, mended, names_of_locked, places_to_keep
 from descant_modeling.app.jobs import JobQueue
 from descant_modeling.app.reading import FileReader
-from descant_modeling.app.requests import AppLimits, Locks, PageRequest
+from descant_modeling.app.requests import AppLimits, Locks, NoteChange, PageRequest
 from descant_modeling.app.sessions import Session, Sessions, Take, runs_of
 from descant_modeling.common import EMBEDDED_DEFAULT
 from descant_modeling.common.console import part_of
 from descant_modeling.decoding.config import EngineName, GenerationConfig
-from descant_modeling.evaluation.repair import Repair, repair_score
+from descant_modeling.evaluation.repair import repair_score
 from descant_modeling.generation.base import GenerationResult, MusicGenerator, check_style
 from descant_modeling.generation.multitrack import MultitrackGenerator
 from descant_modeling.models.checkpoints import embedded_models
@@ -180,10 +181,10 @@ class Service:
         Raises:
             InputError: Everything is locked, the take is gone, or a chord is none.
         """
-        old, config = session.take(number), request.config
+        old, config = edited(session.take(number), locks.changes), request.config
         wanted = old.request if chords is None else replace(old.request, chords=tuple(chords))
-        kept = _description(old, locks)
-        if not locks.bars and not locks.voices:
+        kept = names_of_locked(old, locks)
+        if not locks.bars and not locks.voices and not locks.notes:
             observers = {"progress": config.progress, "on_bar": config.on_bar}
             result = self._generate(wanted.configured(num_samples=1, seed=config.seed, **observers))
             sample = result.samples[0]
@@ -215,6 +216,24 @@ class Service:
         _keep(session, [take], request)
         return take
 
+    def edit(self, session: Session, number: int, changes: Sequence[NoteChange], request: PageRequest) -> Take:
+        """Keep a take with changes made by hand as another take.
+
+        Raises:
+            InputError: There is no change, the take or a note is gone, or a change is impossible.
+        """
+        if not changes:
+            raise InputError("Nothing was changed. Edit a note first.")
+        old = session.take(number)
+        take = replace(
+            edited(old, changes),
+            number=next(session.numbers),
+            made=f"{old.name}, edited by hand",
+            settings={"edited": old.name, "changes": len(changes)},
+        )
+        _keep(session, [take], request)
+        return take
+
     def mend(self, session: Session, number: int, faults: Sequence[int], locks: Locks, request: PageRequest) -> Take:
         """Mend faults of a take with the fewest new notes, and keep the result as another take.
 
@@ -237,7 +256,7 @@ class Service:
         wanted = [old.checked.faults[index] for index in faults]
         model = Model(self.generators[self.infilling_model(request.model)])
         repair = repair_score(model, old.checked, wanted, free, GenerationConfig(seed=config.seed), config.progress)
-        take = _mended(old, repair, locks)
+        take = mended(old, repair, locks)
         done, total = len(repair.mended), len(wanted)
         if not done:
             raise InputError("No other notes mend this without a new fault. Unlock voices, or write another take.")
@@ -283,12 +302,16 @@ class Service:
             what = "bar" if not runs else "voice"
             raise InputError(f"Every {what} is locked, so there is nothing to write. Unlock one.")
         score, added, chords = old.score, old.added, old.chords
+        places = places_to_keep(old, locks.notes)
         for index, (first, last) in enumerate(runs):
             numbers = (bars[first].number, bars[last].number)
             part = replace(request, task="infill", score=score, given=given, track=None, bars=numbers, model=model)
             has_found_beats = request.music is not None and request.music.has_found_beats
             music = ReadResult(score, has_found_beats=has_found_beats)
-            part = replace(part, phrase_ends=_rescaled(request, score), music=music)
+            finer = score.ticks_per_quarter // old.score.ticks_per_quarter
+            span = range(bars[first].start_ticks, bars[last].end_ticks)
+            own = [place.scaled(finer) for place in places if place.voice not in given and place.onset_ticks in span]
+            part = replace(part, phrase_ends=_rescaled(request, score), music=music, fixed=tuple(own))
             progress = part_of(request.config.progress, index / len(runs), 1 / len(runs))
             last_chord = request.config.last_chord if last == len(bars) - 1 else "any"
             part = part.configured(
@@ -299,6 +322,7 @@ class Service:
             start, end = bars[first].start_ticks * scale, bars[last].end_ticks * scale
             finer = sample.score.ticks_per_quarter // score.ticks_per_quarter  # the result's resolution may be higher
             kept = {note for note in added if note[0] in given or not start <= note[1] < end}
+            kept |= {(place.voice, place.onset_ticks, place.pitches[0]) for place in own}
             added = frozenset((voice, time * finer, pitch) for voice, time, pitch in kept) | sample.added
             score = sample.score
             if sample.chords:
@@ -337,39 +361,10 @@ def _keep(session: Session, takes: Sequence[Take], request: PageRequest) -> None
     session.keep(takes)
 
 
-def _mended(old: Take, repair: Repair, locks: Locks) -> Take:
-    """Return a take after its repair.
-
-    Raises:
-        InputError: A note of the user's, or of a locked bar, was changed.
-    """
-    score, scale = repair.checked.score, repair.checked.score.ticks_per_quarter // old.score.ticks_per_quarter
-    locked = [bar for index, bar in enumerate(bars_of(old.score)) if index in locks.bars]
-    there = {(track.name, note.time, note.pitch) for track in score.tracks for note in track.notes}
-    for track in old.score.tracks:
-        for note in track.notes:
-            is_kept = old.is_given(track.name, note) or any(b.start_ticks <= note.time < b.end_ticks for b in locked)
-            if is_kept and (track.name, note.time * scale, note.pitch) not in there:
-                raise InputError("Mending this would change notes that are yours or locked. Unlock bars, or mend less.")
-    added = {(voice, time * scale, pitch) for voice, time, pitch in old.added}
-    return replace(old, score=score, added=frozenset((added & there) | repair.rewritten), remarks=(), stems={})
-
-
 def _rescaled(request: PageRequest, score: ScoreTick) -> tuple[int, ...]:
     """Return a request's phrase ends in the ticks of a score that was written to its prompt."""
     finer = score.ticks_per_quarter // request.prompt.ticks_per_quarter
     return tuple(tick * finer for tick in request.phrase_ends)
-
-
-def _description(take: Take, locks: Locks) -> str:
-    """Name what is locked."""
-    bars = bars_of(take.score)
-    locked = sorted(index for index in locks.bars if index < len(bars))
-    runs = [(bars[first].number, bars[last].number) for first, last in runs_of(locked, take.own_bars)]
-    parts = [f"{first}" if first == last else f"{first}-{last}" for first, last in runs]
-    voices = [track.name for track in take.score.tracks if track.name in locks.voices]
-    named = [f"bar{'s' * (len(parts) > 1 or '-' in parts[0])} {', '.join(parts)}"] if parts else []
-    return " and ".join([*named, *([", ".join(voices)] if voices else [])]) or "nothing"
 
 
 def example_files() -> dict[str, Path]:

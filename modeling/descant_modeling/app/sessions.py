@@ -176,6 +176,8 @@ def details(take: Take) -> dict[str, Any]:
                 "number": bar.number,
                 "start": seconds(bar.start_ticks),
                 "end": seconds(bar.end_ticks),
+                "start_ticks": bar.start_ticks,
+                "end_ticks": bar.end_ticks,
                 "own": index in take.own_bars,
             }
             for index, bar in enumerate(bars)
@@ -185,6 +187,8 @@ def details(take: Take) -> dict[str, Any]:
             for voice, track in enumerate(tracks)
             for note in track.notes
         ],
+        "ticks": [[note.time, note.duration] for track in tracks for note in track.notes],
+        "ticks_per_quarter": take.score.ticks_per_quarter,
         "plan": _plan(take, [bar.number for bar in bars]) if take.chords else None,
         "rules": rule_facts(take.checked.chorale) if take.checked else [],
         "faults": [_fault(take, place) for place in take.checked.faults] if take.checked else None,

@@ -39,6 +39,10 @@ class FixedPlace(NamedTuple):
     is_kept: bool = True
     velocity: int = 80
 
+    def scaled(self, times: int) -> FixedPlace:
+        """Return the note at a resolution some times higher."""
+        return self._replace(onset_ticks=self.onset_ticks * times, duration_ticks=self.duration_ticks * times)
+
 
 @dataclass(frozen=True)
 class Request:

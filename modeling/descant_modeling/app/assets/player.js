@@ -4,6 +4,7 @@
 
 import { Mixer } from "./audio.js";
 import { FaultList } from "./faults.js";
+import { ROW as EDIT_ROW, NoteEditor } from "./notes.js";
 import { clock, colorOf, h, icon, noteName, s, sentenceOf, shadowOf } from "./parts.js";
 import { PracticeRow } from "./practice.js";
 import { ScoreView } from "./score.js";
@@ -19,6 +20,8 @@ export class DescantPlayer extends HTMLElement {
     this.value = { takes: [] };
     this.facts = null;
     this.locks = new Map(); // of each take: { bars, voices }
+    this.edits = new Map(); // of each take: its NoteEditor
+    this.isEditing = false;
     this.staves = matchMedia("(max-width: 640px)").matches ? "closed" : "open";
     this.onagain = () => {};
     this.onmend = () => {};
@@ -67,7 +70,17 @@ export class DescantPlayer extends HTMLElement {
     this.locksRow = h("div", { class: "locks", role: "group", "aria-label": "Bars to keep" });
     this.roll = s("svg", { class: "roll", role: "img", "aria-label": "Piano roll" });
     this.rollScroller = h("div", { class: "scroller" }, this.locksRow, this.roll);
-    this.roll.addEventListener("click", (event) => this.seek((event.clientX - this.roll.getBoundingClientRect().left) / this.scale));
+    this.roll.addEventListener("click", (event) => this.isEditing || this.seek(this.placeOf(event)[0]));
+    this.roll.addEventListener("pointerdown", (event) => this.isEditing && this.notes.onPointerDown(event, (e) => this.placeOf(e), this.scale));
+    this.rollScroller.addEventListener("keydown", (event) => this.isEditing && event.target === this.rollScroller && this.notes.onKey(event));
+    this.editButton = h("button", { class: "button", "aria-pressed": false, onclick: () => this.toggleEditing() }, "Edit notes");
+    this.useButton = h("button", { class: "button", onclick: () => this.askAgain(null, true) }, "Use my edits");
+    this.editBar = h("span", { class: "bar" });
+    this.editHint = h(
+      "p",
+      { class: "hint", hidden: true },
+      "Click a note to keep it, drag it to move it or its right edge to stretch it, double-click to delete, click an empty place to add one. By keys: arrows choose and move (Shift: in time), Enter keeps, Delete deletes, + adds.",
+    );
     this.again = h("button", { class: "button primary again", onclick: () => this.askAgain() }, "Write another take");
     this.keeps = h("p", { class: "hint", "aria-live": "polite" });
     this.rules = h("div", { class: "rules" });
@@ -99,6 +112,8 @@ export class DescantPlayer extends HTMLElement {
       this.faults.element,
       this.plan,
       h("h3", {}, "Keep what you like"),
+      h("div", { class: "bar" }, this.editButton, this.editBar, this.useButton),
+      this.editHint,
       this.rollScroller,
       h("div", { class: "bar ask" }, this.again, this.keeps),
       h("h3", {}, "Voice leading, compared with Bach"),
@@ -134,9 +149,10 @@ export class DescantPlayer extends HTMLElement {
     this.slider.max = seconds;
     this.made.textContent = [`${this.facts.title}, ${this.facts.made}`, ...this.facts.remarks.map(capital)].join(". ") + ".";
     this.say("");
+    if (!this.edits.has(number)) this.edits.set(number, new NoteEditor(this.facts, () => this.onEdit()));
     this.drawVoices();
     this.drawPlan();
-    this.drawRoll();
+    this.drawEditing();
     this.drawRules();
     this.faults.show(this.facts.faults);
     this.practice.update();
@@ -212,27 +228,56 @@ export class DescantPlayer extends HTMLElement {
     return [...this.chords.querySelectorAll("input")].map((input) => input.value.trim());
   }
 
+  get notes() {
+    return this.edits.get(this.facts.number);
+  }
+
+  // Seconds and pitch under the pointer.
+  placeOf(event) {
+    const box = this.roll.getBoundingClientRect();
+    return [(event.clientX - box.left) / this.scale, this.high - Math.floor((event.clientY - box.top) / this.row)];
+  }
+
+  toggleEditing() {
+    this.isEditing = !this.isEditing;
+    this.drawEditing();
+    if (this.isEditing) this.rollScroller.focus();
+  }
+
+  drawEditing() {
+    this.editButton.setAttribute("aria-pressed", this.isEditing);
+    this.editHint.hidden = !this.isEditing;
+    this.roll.classList.toggle("editing", this.isEditing);
+    if (this.isEditing) this.rollScroller.tabIndex = 0;
+    else this.rollScroller.removeAttribute("tabindex");
+    const voice = h("label", { class: "field" }, "Add to", this.notes.voice);
+    this.editBar.replaceChildren(...(this.isEditing && this.notes.free.length ? [voice] : []), this.notes.live);
+    this.onEdit();
+  }
+
+  onEdit() {
+    this.useButton.hidden = !this.notes.hasChanges;
+    this.drawRoll();
+    this.drawKeeps();
+  }
+
   drawRoll() {
-    const { bars, notes, voices } = this.facts;
+    const { bars } = this.facts;
+    this.row = this.isEditing ? EDIT_ROW : ROW;
     const seconds = Number(this.slider.max);
     const room = Math.max(this.rollScroller.clientWidth || this.clientWidth, 200) - 2;
     this.scale = Math.max(room / seconds, (bars.length * MIN_BAR) / seconds);
-    const pitches = notes.map((note) => note[3]);
-    const low = Math.min(...pitches) - 2, high = Math.max(...pitches) + 2;
-    const width = seconds * this.scale, height = (high - low + 1) * ROW;
+    const pitches = this.notes.notes.map((note) => note.pitch);
+    const low = Math.min(...pitches) - 2, high = (this.high = Math.max(...pitches) + 2);
+    const width = seconds * this.scale, height = (high - low + 1) * this.row;
     const lines = bars.map(({ start }) => s("line", { x1: start * this.scale, x2: start * this.scale, y1: 0, y2: height, class: "barline" }));
     const octaves = [];
     for (let pitch = low; pitch <= high; pitch++) {
       if (pitch % 12) continue;
-      const y = (high - pitch + 1) * ROW;
+      const y = (high - pitch + 1) * this.row;
       octaves.push(s("line", { x1: 0, x2: width, y1: y, y2: y, class: "octave" }), s("text", { x: 3, y: y - 2, class: "number" }, noteName(pitch)));
     }
-    const boxes = notes.map(([voice, start, end, pitch, given]) =>
-      s("rect", {
-        x: start * this.scale + 0.5, y: (high - pitch) * ROW, width: Math.max((end - start) * this.scale - 1.5, 1.5), height: ROW, rx: 1.5,
-        fill: colorOf(voices[voice].name, voice), class: given ? "box given" : "box",
-      }),
-    );
+    const boxes = this.notes.boxes(this.scale, high, this.row);
     this.playhead = s("line", { class: "playhead", y1: 0, y2: height, x1: 0, x2: 0 });
     this.roll.replaceChildren(...octaves, ...lines, ...boxes, this.playhead);
     this.roll.setAttribute("width", width);
@@ -271,10 +316,12 @@ export class DescantPlayer extends HTMLElement {
   drawKeeps() {
     const { bars, voices } = this.locks.get(this.facts.number);
     const kept = [...bars].sort((a, b) => a - b).map((index) => this.facts.bars[index].number);
-    const parts = [kept.length ? `bar${kept.length > 1 ? "s" : ""} ${kept.join(", ")}` : "", [...voices].join(" and ")].filter(Boolean);
+    const { numLocked } = this.notes;
+    const single = numLocked ? `${numLocked} note${numLocked > 1 ? "s" : ""}` : "";
+    const parts = [single, kept.length ? `bar${kept.length > 1 ? "s" : ""} ${kept.join(", ")}` : "", [...voices].join(" and ")].filter(Boolean);
     this.keeps.textContent = parts.length
       ? `Keeps ${parts.join(" and ")}, and your own notes; the rest is written again.`
-      : "Lock bars (above the roll) or voices to keep them; everything else is written again. Your own notes always stay.";
+      : "Lock bars (above the roll), voices or single notes to keep them; everything else is written again. Your own notes always stay.";
   }
 
   drawRules() {
@@ -388,10 +435,11 @@ export class DescantPlayer extends HTMLElement {
   // ---- another take
 
   // `chords` are those of each bar as edited, or null for another take with those of the request.
-  askAgain(chords = null) {
+  // With `asIs` the take gets the edited notes, and nothing is written.
+  askAgain(chords = null, asIs = false) {
     this.mixer.pause();
     this.showPlaying();
-    this.onagain({ number: this.facts.number, ...this.locked(), chords });
+    this.onagain({ number: this.facts.number, ...this.locked(), ...this.notes.payload, chords, as_is: asIs });
   }
 
   locked() {
