@@ -24,7 +24,7 @@ def test_shipped_weights_and_their_configs_name_free_corpora_only(repo_root: Pat
         config = repo_root / "configs" / f"{folder.name}.yaml"
         if config.is_file():
             data = yaml.safe_load(config.read_text("utf-8")).get("data", {})
-            assert set(data.get("corpora", ())) <= set(FREE_CORPORA), config.name
+            assert set(data.get("corpora", ())) & set(CORPORA) <= set(FREE_CORPORA), config.name
 
 
 def test_the_rights_of_every_corpus_are_those_of_the_documentation(repo_root: Path) -> None:
