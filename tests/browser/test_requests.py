@@ -201,6 +201,11 @@ def test_faults_are_found_shown_and_mended_and_voices_practiced(stage: Any, tmp_
     assert len(facts["faults"]) < len(faults)
     page.get_by_label("Tempo of practice tracks, in percent").fill("200")
     page.get_by_label("Tempo of practice tracks, in percent").blur()
+    page.get_by_label("Sound of practice tracks").select_option("one for each voice")
+    page.get_by_label("Sound of Alto").select_option("organ")
+    page.get_by_label("Sound of Bass").select_option("strings")
+    address = page.get_by_role("link", name="Download practice tracks").get_attribute("href")
+    assert address.endswith("sound=Alto%3Dorgan%2CBass%3Dstrings")
     with page.expect_download() as download:
         page.get_by_role("link", name="Download practice tracks").click()
     download.value.save_as(tmp_path / "practice.zip")

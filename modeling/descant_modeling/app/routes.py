@@ -19,7 +19,7 @@ from descant_modeling.app.service import Service
 from descant_modeling.app.sessions import RecentTakes, details
 from descant_modeling.app.words import for_page
 from descant_tokenizers.common.errors import InputError, printable
-from descant_tokenizers.rendering import PracticeOptions, check_sounds
+from descant_tokenizers.rendering import PracticeOptions, check_sounds, parse_sounds
 
 ASSETS = Path(__file__).parent / "assets"
 ROUTES_PREFIX = "/descant"
@@ -87,8 +87,9 @@ def make_router(service: Service) -> APIRouter:
         sound: str = "",
     ) -> Response:
         take, options = sessions.find(token).take(number), PracticeOptions(louder, tempo, count_in)
-        check_sounds(sound or None)
-        data = in_time(lambda check: practice_zip(take, options, sound or None, check))
+        sounds = parse_sounds(sound) if sound else None
+        check_sounds(sounds, [track.name for track in take.score.tracks])
+        data = in_time(lambda check: practice_zip(take, options, sounds, check))
         disposition = f'attachment; filename="take-{number}-practice.zip"'
         return Response(data, media_type="application/zip", headers={"Content-Disposition": disposition})
 

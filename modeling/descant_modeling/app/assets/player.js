@@ -155,7 +155,7 @@ export class DescantPlayer extends HTMLElement {
     this.drawEditing();
     this.drawRules();
     this.faults.show(this.facts.faults);
-    this.practice.update();
+    this.practice.show(voices.map((voice) => voice.name));
     this.showPlaying();
     await this.drawScore();
   }

@@ -2,18 +2,21 @@
 
 import { h } from "./parts.js";
 
+const EACH = "each";
 const SOUNDS = [["", "as written"], ["choir", "choir"], ["organ", "organ"], ["piano", "piano"], ["strings", "strings"]];
 
 export class PracticeRow {
   // `address` returns the address of the download for a query.
   constructor(address) {
     this.address = address;
+    this.selects = [];
     const number = (label, value, min, max) =>
       h("input", { type: "number", value, min, max, step: "1", "aria-label": label, onchange: () => this.update() });
     this.louder = number("Own voice louder, in decibels", "9", "0", "24");
     this.tempo = number("Tempo of practice tracks, in percent", "100", "25", "400");
     this.countIn = h("input", { type: "checkbox", checked: true, onchange: () => this.update() });
-    this.sound = h("select", { "aria-label": "Sound of practice tracks", onchange: () => this.update() }, ...SOUNDS.map(([value, text]) => h("option", { value }, text)));
+    this.sound = this.select("Sound of practice tracks", [...SOUNDS, [EACH, "one for each voice"]]);
+    this.single = h("span", { class: "bar", hidden: true });
     this.link = h("a", { class: "button practice", download: true }, "Download practice tracks");
     this.element = h(
       "section",
@@ -26,14 +29,30 @@ export class PracticeRow {
         h("label", { class: "field" }, "Louder by", this.louder, "dB"),
         h("label", { class: "field" }, "Tempo", this.tempo, "%"),
         h("label", { class: "field" }, "Sound", this.sound),
+        this.single,
         h("label", { class: "field" }, this.countIn, "a bar of clicks first"),
         this.link,
       ),
     );
   }
 
+  select(label, choices) {
+    return h("select", { "aria-label": label, onchange: () => this.update() }, ...choices.map(([value, text]) => h("option", { value }, text)));
+  }
+
+  // Offer a sound for each voice of a take.
+  show(voices) {
+    this.selects = voices.map((name) => [name, this.select(`Sound of ${name}`, SOUNDS)]);
+    this.single.replaceChildren(...this.selects.map(([name, select]) => h("label", { class: "field" }, name, select)));
+    this.update();
+  }
+
   update() {
-    const query = new URLSearchParams({ louder: this.louder.value, tempo: this.tempo.value, count_in: this.countIn.checked, sound: this.sound.value });
+    const isEach = this.sound.value === EACH;
+    this.single.hidden = !isEach;
+    const chosen = this.selects.filter(([, select]) => select.value).map(([name, select]) => `${name}=${select.value}`);
+    const sound = isEach ? chosen.join(",") : this.sound.value;
+    const query = new URLSearchParams({ louder: this.louder.value, tempo: this.tempo.value, count_in: this.countIn.checked, sound });
     this.link.href = this.address(query);
   }
 }
