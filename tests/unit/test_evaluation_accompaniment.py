@@ -12,6 +12,7 @@ from descant_modeling.evaluation.accompaniment import (
     borrowed,
     chosen_rows,
     figure_counts,
+    first_bars,
     lead_alone,
     measured,
     memorized,
@@ -110,4 +111,14 @@ def test_rows_are_short_pieces_with_a_leading_part_one_of_each_work_first():
     found = chosen_rows([*rows, row("e", "T", silent)], SONG, 5, None)
     assert [each["id"] for each in found] == ["a", "c", "b"]
     assert len(chosen_rows(rows, SONG, 5, 1)) == 1
+    assert [each["id"] for each in chosen_rows(rows, SONG, 99, None, 2)] == ["a", "c", "d", "b"]
     assert [track.name for track in lead_alone(song(), SONG).tracks] == ["Voice"]
+
+
+def test_the_first_bars_end_at_a_bar_line():
+    score = song()
+    score.tracks[0].notes[6].duration = 2000  # from the second bar into the fourth
+    part = first_bars(score, 2)
+    assert max(note.end for track in part.tracks for note in track.notes) == 480 + 2 * 1440
+    assert len(part.tracks[0].notes) == 7
+    assert first_bars(score, None).note_num() == score.note_num()

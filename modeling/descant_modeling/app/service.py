@@ -76,7 +76,7 @@ class Service:
             if "harmonize" not in generator.tasks:
                 reason = "writes music without a melody, and the page starts from one"
             elif isinstance(generator, MultitrackGenerator):
-                reason = "writes any instruments, and the page is for four voices"
+                reason = "does not write four voices, and the page is for these"
             else:
                 self.generators[name] = generator
                 continue

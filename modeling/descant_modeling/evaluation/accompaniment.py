@@ -17,7 +17,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-from symusic.core import NoteTick, ScoreTick, TrackTick, TrackTickList
+from symusic.core import NoteTick, NoteTickList, ScoreTick, TrackTick, TrackTickList
 
 from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.evaluation.bootstrap import median_interval, ratio_interval
@@ -100,6 +100,17 @@ def lead_alone(score: ScoreTick, ensemble: Ensemble) -> ScoreTick:
     alone = score.copy()
     alone.tracks = TrackTickList([track for track in alone.tracks if track.name == ensemble.lead.name])
     return alone
+
+
+def first_bars(score: ScoreTick, num_bars: int | None) -> ScoreTick:
+    """Return the first bars of a score, a pickup not counted; all for None."""
+    bars = [bar for bar in bars_of(score) if num_bars is None or bar.number <= num_bars]
+    end = bars[-1].end_ticks
+    part = score.copy()
+    for track in part.tracks:
+        kept = [note for note in track.notes if note.time < end]
+        track.notes = NoteTickList([NoteTick(n.time, min(n.end, end) - n.time, n.pitch, n.velocity) for n in kept])
+    return part
 
 
 def _beat_ticks(bar: Bar, ticks_per_quarter: int) -> int:
@@ -271,13 +282,17 @@ def write_parts(
     rows: Sequence[Mapping[str, Any]],
     ensemble: Ensemble,
     config: GenerationConfig,
+    num_bars: int | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> list[Written]:
-    """Write the other parts of each row to its leading part; the seed of each later row is one more."""
+    """Write the other parts of each row, or of its first bars, to its leading part.
+
+    The seed of each later row is one more.
+    """
     found = []
     for index, row in enumerate(rows):
         started = time.monotonic()
-        request = Request("harmonize", lead_alone(row_to_score(row), ensemble))
+        request = Request("harmonize", lead_alone(first_bars(row_to_score(row), num_bars), ensemble))
         own = GenerationConfig(seed=config.seed + index, temperature=config.temperature, top_p=config.top_p)
         score = generator.generate(request, own).score
         found.append(Written(row["id"], score, time.monotonic() - started))
@@ -287,12 +302,19 @@ def write_parts(
 
 
 def chosen_rows(
-    rows: Sequence[Mapping[str, Any]], ensemble: Ensemble, max_bars: int, limit: int | None
+    rows: Sequence[Mapping[str, Any]],
+    ensemble: Ensemble,
+    max_bars: int,
+    limit: int | None,
+    num_bars: int | None = None,
 ) -> list[Mapping[str, Any]]:
-    """Return the rows of at most `max_bars` bars whose leading part plays, the first of each work before others."""
+    """Return the rows whose leading part plays, the first of each work before others.
+
+    They have at most `max_bars` bars; if only their first bars are taken, any number.
+    """
     fitting = []
     for row in rows:
-        score = row_to_score(row)
+        score = first_bars(row_to_score(row), num_bars)
         lead = next((track for track in score.tracks if track.name == ensemble.lead.name), TrackTick("", 0, False))
         if lead.notes and len(bars_of(score)) <= max_bars:
             fitting.append(row)

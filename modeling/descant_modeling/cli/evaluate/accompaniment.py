@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,6 +27,9 @@ def accompaniment_command(
     split: Split = "valid",
     limit: Annotated[int | None, typer.Option(help="Number of pieces.", rich_help_panel=MUSIC)] = 30,
     max_bars: Annotated[int, typer.Option(help="Take no longer pieces.", rich_help_panel=MUSIC)] = 40,
+    bars: Annotated[
+        int | None, typer.Option(help="Take the first bars of pieces of any length.", rich_help_panel=MUSIC)
+    ] = None,
     seed: Seed = 0,
     temperature: Temperature = GenerationConfig.temperature,
     top_p: TopP = GenerationConfig.top_p,
@@ -38,6 +42,7 @@ def accompaniment_command(
     """Write the other parts to leading parts; measure them beside the real ones and those of another piece."""
     check_range("--limit", limit, 1)
     check_range("--max-bars", max_bars, 1)
+    check_range("--bars", bars, 1)
     check_options(seed=seed, temperature=temperature, top_p=top_p, best_of=1)
     if out is not None and out.exists():
         raise InputError(f"{out} already exists. Choose a new folder for --out.")
@@ -48,6 +53,7 @@ def accompaniment_command(
         accompanied,
         borrowed,
         chosen_rows,
+        first_bars,
         measured,
         memorized,
         run_steps,
@@ -66,16 +72,17 @@ def accompaniment_command(
     dataset = load_corpus(corpus)
     if split not in dataset or "train" not in dataset:
         raise InputError(f"{corpus} has no split {split!r} beside train. Choose from {', '.join(dataset)}.")
-    rows = chosen_rows(list(dataset[split]), ensemble, max_bars, limit)
+    rows = chosen_rows(list(dataset[split]), ensemble, max_bars if bars is None else sys.maxsize, limit, bars)
     if not rows:
         raise InputError(
             f"No piece of {corpus} has {ensemble.lead.name} and at most {max_bars} bars. Allow longer ones."
         )
     config = GenerationConfig(seed=seed, temperature=temperature, top_p=top_p)
     with output.progress(f"{model}: {len(rows)} pieces") as progress:
-        written = write_parts(generator, rows, ensemble, config, progress)
+        written = write_parts(generator, rows, ensemble, config, bars, progress)
     keys = {row["id"]: row["key"] for row in rows}
-    real = [accompanied(row["id"], row["key"], row_to_score(row), ensemble) for row in rows]
+    scores = [first_bars(row_to_score(row), bars) for row in rows]
+    real = [accompanied(row["id"], row["key"], score, ensemble) for row, score in zip(rows, scores, strict=True)]
     mine = [accompanied(each.name, keys[each.name], each.score, ensemble) for each in written]
     others = [borrowed(piece, [*real[index + 1 :], *real[:index]]) for index, piece in enumerate(real)]
     train = [accompanied(row["id"], row["key"], row_to_score(row), ensemble) for row in _with_lead(dataset, ensemble)]
@@ -85,7 +92,7 @@ def accompaniment_command(
         "model": model,
         "corpus": Path(corpus).name,
         "split": split,
-        "max_bars": max_bars,
+        **({"max_bars": max_bars} if bars is None else {"bars": bars}),
         "seed": seed,
         "temperature": temperature,
         "top_p": top_p,
