@@ -87,12 +87,12 @@ def words_of(marks: Marks) -> set[tuple[Any, ...]]:
 def slurs_of(marks: Marks) -> set[tuple[Any, ...]]:
     """Return the slurs and grace notes of each part by their onsets, likewise.
 
-    Slurs between parts are left out, and those over tied notes, which may be one note in print.
+    Slurs between parts or notes of one chord are left out, and those over tied notes, which may be one note in print.
     """
     slurs: set[tuple[Any, ...]] = {
         (first[0], first[1], first[3:], last[1], last[3:])
         for first, last in marks.slurs
-        if first[0] == last[0] and first != last
+        if first[0] == last[0] and first != last and first[1:2] + first[3:] != last[1:2] + last[3:]
     }
     return slurs | {
         (part, onset, len(graces) - index, grace.length, grace.has_fermata, pitch)

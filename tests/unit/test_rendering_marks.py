@@ -171,8 +171,15 @@ def test_slurs_between_voices_are_written_on_one_staff_and_named_on_two() -> Non
     assert look.remarks == []
     assert read_again(look).marks.slurs == slurs
     assert marked(score, slurs=(((1, Fraction(0), 67), (2, Fraction(2), 60)),)).remarks == [
-        "1 slur between staves left out of the sheet music"
+        "1 slur between staves or in a chord left out"
     ]
+
+
+def test_slurs_between_the_notes_of_a_chord_are_named() -> None:
+    score = tune(60, 62, 64, 65)
+    score.tracks[0].notes.append(NoteTick(0, TPQ, 67, 80))
+    look = marked(score, slurs=(((0, Fraction(0), 60), (0, Fraction(0), 67)),))
+    assert look.remarks == ["1 slur between staves or in a chord left out"]
 
 
 def test_notes_are_spelled_as_written() -> None:

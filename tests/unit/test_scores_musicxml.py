@@ -153,6 +153,13 @@ def test_an_end_of_a_hairpin_or_slur_may_be_written_before_its_beginning() -> No
     assert marks.slurs == (((0, 0, 60), (0, 2, 74)),)
 
 
+def test_a_slur_begins_at_its_earlier_note() -> None:
+    slur = "<notations><slur type='{}' number='1'/></notations>".format
+    upper = note("C", 8) + note("D", 8, more=slur("start"))
+    lower = "<backup><duration>16</duration></backup>" + note("C", 16, more=slur("stop"), octave=4)
+    assert read([START + upper + lower]).marks.slurs == (((0, 0, 60), (0, 2, 74)),)
+
+
 def test_directions_are_words_of_their_kinds() -> None:
     directions = (
         "<direction><direction-type><rehearsal>A</rehearsal></direction-type></direction>"

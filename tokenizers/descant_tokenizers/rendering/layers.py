@@ -94,7 +94,7 @@ class Notated(NamedTuple):
     Attributes:
         text: The text of a MusicXML file.
         moved: Notes that were moved to times that note values reach.
-        num_slurs: Slurs between parts, which MusicXML does not have; they are left out.
+        num_slurs: Slurs between parts or notes of one chord, which MusicXML does not have; they are left out.
     """
 
     text: str

@@ -129,7 +129,7 @@ class Rendering:
         if num_low:
             remarks.append(f"{num_low} note{'s' * (num_low > 1)} below C0 printed an octave higher in the sheet music")
         if num_slurs := self._notation.num_slurs:
-            remarks.append(f"{num_slurs} slur{'s' * (num_slurs > 1)} between staves left out of the sheet music")
+            remarks.append(f"{num_slurs} slur{'s' * (num_slurs > 1)} between staves or in a chord left out")
         if not moved.num_notes:
             return remarks
         notes, them = ("1 note falls", "it") if moved.num_notes == 1 else (f"{moved.num_notes} notes fall", "them")

@@ -297,7 +297,10 @@ class PartParser:
 
     def _take_slur(self, note: AnyWritten, number: str, kind: str) -> None:
         if kind == "stop" and number in self._open_slurs:
-            self.part.slurs.append((self._open_slurs.pop(number), note))
+            first, last = sorted(
+                (self._open_slurs.pop(number), note), key=lambda end: end.onset
+            )  # either is written first
+            self.part.slurs.append((first, last))
         elif kind == "stop":
             self._early_ends[number] = note
         elif kind == "start" and number in self._early_ends and self._early_ends[number].onset > note.onset:
