@@ -55,6 +55,11 @@ def test_without_names_the_highest_monophonic_track_is_taken() -> None:
     assert choice.reason == "melody: track 3 'Flute' (the highest of 2 monophonic, median Ab5)"
 
 
+def test_the_only_monophonic_track_is_taken() -> None:
+    reason = pick_melody(score_of(Piano=CHORDS, Bass=LOW)).reason
+    assert reason == "melody: track 2 'Bass' (the only monophonic one)"
+
+
 def test_of_equal_tracks_the_first_is_taken() -> None:
     assert pick_melody(score_of(One=HIGH, Two=HIGH)).index == 0
 

@@ -141,8 +141,8 @@ def pick_melody(score: ScoreTick, track: int | str | None = None) -> MelodyChoic
         culprits = "The tracks named as melody" if named else "All tracks"
         raise InputError(f"{culprits} play several notes at once, so none is a melody. {_remedy(score)}")
     best = max(monophonic, key=lambda index: (_median_pitch(score.tracks[index]), -index))
-    if named and len(monophonic) == 1:
-        return _choice(score, best, "by its name")
+    if len(monophonic) == 1:
+        return _choice(score, best, "by its name" if named else "the only monophonic one")
     kind = "so named" if named else "monophonic"
     median = pitch_name(round(_median_pitch(score.tracks[best])))
     return _choice(score, best, f"the highest of {len(monophonic)} {kind}, median {median}")
