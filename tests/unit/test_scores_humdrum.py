@@ -189,9 +189,9 @@ def test_words_go_with_their_staff() -> None:
 
 
 def test_words_without_a_note_and_unknown_spines_are_counted() -> None:
-    result = read("**kern | **text | **mxhm", "2c | one | C", ". | two | .", "*- | *- | *-")
+    result = read("**kern | **text | **fing", "2c | one | C", ". | two | .", "*- | *- | *-")
     assert words(result) == {(0, 0): ["one"]}
-    assert result.repairs == ["dropped: 1 syllable without a note, 1 other mark (spine **mxhm)"]
+    assert result.repairs == ["dropped: 1 syllable without a note, 1 other mark (spine **fing)"]
 
 
 def test_modes_sections_and_tempos() -> None:
@@ -269,6 +269,14 @@ def test_tokens_may_stand_more_than_a_tab_apart(line: str) -> None:
 def test_a_bar_line_need_not_have_a_token_for_each_spine() -> None:
     lines = ["**kern | **kern", "*^ | *", "2e | 2d | 2C", "=1 | =1", "2e | 2d | 2C", "*v | *v | *", "*- | *-"]
     assert notes(read(*lines)) == [[(0, 2, 48), (2, 2, 48)], [(0, 2, 62), (0, 2, 64), (2, 2, 62), (2, 2, 64)]]
+
+
+def test_chords_of_mxhm_are_symbols() -> None:
+    tokens = ["C major", "B- minor-seventh/D-", "F#m7", "E suspended-fourth", "G", "none", "?"]
+    result = read("**kern | **mxhm", *(f"4c | {token}" for token in tokens), "*- | *-")
+    symbols = [(each.onset, each.text) for each in result.marks.chords]
+    assert symbols == list(enumerate(["C", "Bbm7/Db", "F#m7", "Esus4", "G", "N.C."]))
+    assert result.repairs == ["dropped: 1 other mark (chord symbol)"]
 
 
 def test_each_case_is_right() -> None:

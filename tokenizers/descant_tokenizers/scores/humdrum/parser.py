@@ -20,6 +20,7 @@ from descant_tokenizers.scores.humdrum.tokens import (
     JUMPS,
     KernNote,
     cells,
+    parse_chord,
     parse_kern,
     parse_key,
     parse_meter,
@@ -32,6 +33,7 @@ from descant_tokenizers.scores.measures import Measure, settled
 from descant_tokenizers.scores.written import AnyWritten, Report, WrittenGrace, WrittenNote, WrittenPart
 
 _TEXTS = ("**text", "**silbe", "**lyrics", "**sylb")
+_CHORDS = "**mxhm"
 _LAYOUT_TEXT = re.compile(r"!!?LO:TX(?P<options>(?::(?!t=)[^:]*)*):t=(?P<text>[^:]*)")
 _MAX_LABEL = 120
 _MAX_PITCH = 127
@@ -142,7 +144,7 @@ class HumdrumParser:
         if token == "**kern":
             spine.part, spine.end = len(self.parts), time
             self.parts.append(WrittenPart(""))
-        elif token not in (*_TEXTS, "**dynam", "**recip"):
+        elif token not in (*_TEXTS, "**dynam", "**recip", _CHORDS):
             self.report.elements[f"spine {token}"] += 1
 
     def _manipulate(self, tokens: Sequence[str]) -> None:
@@ -168,15 +170,11 @@ class HumdrumParser:
             else:
                 spines.append(spine)
             before = token
-        self._end_of_music(spines)
+        if not any(spine.part >= 0 for spine in spines):  # the last spine of music ends
+            self._end_measure(self._reach())
         self._spines = spines
         if len(spines) > _MAX_SPINES:
             raise ValueError(f"there are {len(spines)} spines")
-
-    def _end_of_music(self, spines: Sequence[_Spine]) -> None:
-        """Close the last measure when the last spine of music ends."""
-        if not any(spine.part >= 0 for spine in spines):
-            self._end_measure(self._reach())
 
     def _take_tandem(self, spine: _Spine, token: str, time: Fraction) -> None:
         part = self.parts[spine.part]
@@ -280,6 +278,10 @@ class HumdrumParser:
                 self._take_syllable(spine, token)
             elif token not in (".", "") and spine.kind == "**dynam":
                 self._take_dynamic(spine, token)
+            elif token not in (".", "") and spine.kind == _CHORDS and self.parts:
+                symbol = parse_chord(token)
+                self.report.elements["chord symbol"] += not symbol
+                self.parts[0].chords.append(Words(self._time, symbol, kind="chord"))
 
     def _parsed(self, token: str) -> KernNote | None:
         if token in self._unreadable:

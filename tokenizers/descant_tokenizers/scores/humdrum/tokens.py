@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Literal
 
 from descant_tokenizers.common.errors import printable
+from descant_tokenizers.scores.chords import CHORD_SUFFIXES, NO_CHORD_SYMBOL, chord_symbol
 from descant_tokenizers.scores.key import NATURALS
 from descant_tokenizers.scores.marks import Lyric, SignKind
 
@@ -25,6 +26,9 @@ _SIGNS = {
     **{"$": "inverted-turn", "O": "ornament", "'": "staccato", "^": "accent", "~": "tenuto", "`": "staccatissimo"},
     **{",": "breath-mark", '"': "pizzicato", ":": "arpeggiate", "u": "down-bow", "v": "up-bow"},
 }
+_CHORD = re.compile(
+    r"([A-G](?:#{1,2}|-{1,2})?)(?:([a-z0-9+^]{1,16})| +([a-z][a-z0-9-]{0,24}))?(?: */ *([A-G](?:#{1,2}|-{1,2})?))?"
+)
 _BLANKS = re.compile(r"\t+ *| {2,}")
 _ELISION = "\u203f"
 _MAX_SYLLABLE = 120
@@ -151,6 +155,15 @@ def parse_syllable(token: str, verse: int) -> Lyric | None:
     is_extended = text.endswith("_") and text != "_"
     plain = printable(text.strip("-_|").replace("~", _ELISION), _MAX_SYLLABLE)
     return Lyric(plain, _SYLLABIC[begins, ends], verse, is_extended) if plain else None
+
+
+def parse_chord(token: str) -> str:
+    """Return the symbol of a chord in **mxhm: `Bbm7/D` for `B- minor-seventh/D` or `B-m7/D`; empty if it is none."""
+    found = _CHORD.fullmatch(token)
+    if found is None:
+        return NO_CHORD_SYMBOL if token.strip().lower() in ("none", "n.c.", "nc") else ""
+    root, suffix, kind, bass = (name or "" for name in found.groups())
+    return chord_symbol(root.replace("-", "b"), suffix or CHORD_SUFFIXES.get(kind, kind), bass.replace("-", "b"))
 
 
 def parse_key(token: str) -> tuple[int, str] | None:
