@@ -221,6 +221,12 @@ def test_words_and_dynamics_at_the_end_stand_behind_the_last_note() -> None:
     assert sorted((each.onset, each.text) for each in again) == [(4, "attacca"), (4, "fff")]
 
 
+def test_a_note_may_have_two_lines_of_one_number() -> None:
+    lyrics = {(0, Fraction(0), 60): (Lyric("verse", "single", 1), Lyric("chorus", "single", 1))}
+    again = read_again(marked(tune(60, 62, 64, 65), lyrics=lyrics)).marks.lyrics
+    assert [each.text for each in again[0, Fraction(0), 60]] == ["verse", "chorus"]
+
+
 def test_notes_of_a_chord_may_have_verses_of_their_own() -> None:
     score = tune(60, 62, 64, 65)
     score.tracks[0].notes.append(NoteTick(0, TPQ, 67, 64))

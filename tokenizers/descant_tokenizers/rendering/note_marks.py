@@ -12,7 +12,7 @@ from music21 import articulations, chord, duration, expressions, note, pitch, sp
 
 from descant_tokenizers.rendering.layers import NoteGroup, Voice
 from descant_tokenizers.rendering.signs import EXTENDED, LINE_END, AnyStream
-from descant_tokenizers.scores.marks import Grace, GracePlace, Marks, PartPlace, SlurEnd
+from descant_tokenizers.scores.marks import Grace, GracePlace, Lyric, Marks, PartPlace, SlurEnd
 
 _ARTICULATIONS: dict[str, Callable[[], articulations.Articulation]] = {
     "accent": articulations.Accent,
@@ -137,9 +137,11 @@ class NoteMarks:
 
     def _put_lyrics(self, element: note.NotRest, voice: Voice, group: NoteGroup) -> None:
         """Put syllables under a note; those of a verse stand at one note of a chord."""
-        places = reversed(list(_given_places(voice, group)))
-        verses = {each.verse: each for place in places for each in self._marks.lyrics.get(place, ())}
-        for each in sorted(verses.values(), key=lambda lyric: lyric.verse):
+        lyrics: list[Lyric] = []
+        for place in _given_places(voice, group):
+            known = {each.verse for each in lyrics}
+            lyrics += [each for each in self._marks.lyrics.get(place, ()) if each.verse not in known]
+        for each in sorted(lyrics, key=lambda lyric: lyric.verse):
             text = (each.text or LINE_END) + EXTENDED * each.is_extended
             element.lyrics.append(note.Lyric(text, number=each.verse, syllabic=each.syllabic, applyRaw=True))
 
