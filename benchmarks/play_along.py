@@ -1,6 +1,7 @@
 """Play along in headless Chromium with a scripted MIDI keyboard: how fast the other voices come, and what they are.
 
     python benchmarks/play_along.py speed --minutes 10 --out records/2026-11-30_play-along/speed.json
+    python benchmarks/play_along.py example                 the table of docs/app.md
     python benchmarks/play_along.py harmony --limit 16 --out records/2026-11-30_play-along/harmony.json
 
 `speed` opens the page, presses "Play along", and plays a tune again and again, as MIDI messages of a keyboard that the
@@ -34,13 +35,14 @@ from descant_modeling.evaluation.check import check_score
 from descant_modeling.generation.satb import FourPartGenerator
 from descant_tokenizers.corpora import row_to_score
 from descant_tokenizers.corpora.build import split_rows
-from descant_tokenizers.scores import VOICES, ReadResult, bars_of
+from descant_tokenizers.scores import VOICES, ReadResult, bars_of, read_score
 from descant_tokenizers.scores.key import estimate_key, tonic_and_mode
 
 MAJOR = ["C", "D flat", "D", "E flat", "E", "F", "F#", "G", "A flat", "A", "B flat", "B"]
 MINOR = ["C", "C#", "D", "E flat", "E", "F", "F#", "G", "G#", "A", "B flat", "B"]
 
-#: Ode to Joy: (length in 16ths, pitch).
+EXAMPLE = Path(__file__).parents[1] / "examples" / "ode-to-joy.mid"
+#: The same: (length in 16ths, pitch).
 TUNE = [(4, p) for p in (71, 71, 72, 74, 74, 72, 71, 69, 67, 67, 69, 71)] + [(6, 71), (2, 69), (8, 69)]
 TUNE += [(4, p) for p in (69, 69, 71, 67, 69)] + [(2, 71), (2, 72), (4, 71), (4, 67), (4, 69), (2, 71), (2, 72)]
 TUNE += [(4, 71), (4, 69), (4, 67), (4, 69), (8, 62)]
@@ -67,7 +69,7 @@ async ([tune, tempo, seconds]) => {
     }
   }
   await new Promise((done) => setTimeout(done, 1000));
-  return { sent, latencies: live.latencies, status: live.status.textContent, voices: live.answers.length };
+  return { sent, latencies: live.latencies, model: live.modelTimes };
 }
 """
 
@@ -96,6 +98,7 @@ def speed(minutes: float, tempo: int, screenshot: Path | None = None) -> dict[st
         page.set_default_timeout(120_000 + 60_000 * minutes)
         page.add_init_script(KEYBOARD)
         page.goto(address)
+        page.get_by_label("Examples").locator("option", has_text="Ode").wait_for(state="attached")  # it is loaded
         page.get_by_text("Play it: MIDI keyboard").click()
         page.get_by_role("button", name="Connect a MIDI keyboard").click()
         page.get_by_label("Tempo", exact=True).first.fill(str(tempo))
@@ -108,20 +111,19 @@ def speed(minutes: float, tempo: int, screenshot: Path | None = None) -> dict[st
             page.locator("descant-editor").screenshot(path=screenshot)
         page.get_by_role("button", name="Stop playing").click()
         browser.close()
-    latencies = np.array(found["latencies"])
     return {
         "minutes": minutes,
         "tempo": tempo,
         "notes": found["sent"],
-        "answered": len(latencies),
-        "voices": found["voices"],
-        "milliseconds": {
-            name: round(float(value), 1)
-            for name, value in zip(
-                ("median", "p95", "p99", "largest"), np.percentile(latencies, [50, 95, 99, 100]), strict=True
-            )
-        },
+        "answered": len(found["latencies"]),
+        "milliseconds": _percentiles(found["latencies"]),
+        "milliseconds_of_the_model": _percentiles(found["model"]),
     }
+
+
+def _percentiles(values: Sequence[float]) -> dict[str, float]:
+    names = ("median", "p95", "p99", "largest")
+    return {name: round(float(p), 1) for name, p in zip(names, np.percentile(values, [50, 95, 99, 100]), strict=True)}
 
 
 def harmony(split: str, limit: int) -> dict[str, Any]:
@@ -137,6 +139,27 @@ def harmony(split: str, limit: int) -> dict[str, Any]:
         for name, score in made.items():
             kinds[name] += _counts(score, bach)
     return {"split": split, "chorales": len(rows), **{name: _shares(counts) for name, counts in kinds.items()}}
+
+
+def example(melody: Path, quarters: Sequence[range]) -> str:
+    """Return a table of what a tune gets when it is played, and when it is given whole; times are in quarters."""
+    score, model = read_score(melody), load("chorales")
+    made = _along(model, score), model.harmonize(score, seed=0).score
+    lines = ["| bar, beat | melody | played along | given whole |", "|---|---|---|---|"]
+    for note in score.tracks[0].notes:
+        beat, unit = note.time / score.ticks_per_quarter, score.ticks_per_quarter
+        if any(int(beat) in some for some in quarters):
+            chords = [
+                " ".join(_name(_sounding(each, place, beat * each.ticks_per_quarter)) for place in (3, 2, 1))
+                for each in made
+            ]
+            place = f"{int(beat) // 4 + 1}, {note.time % (4 * unit) / unit + 1:g}"
+            lines.append(f"| {place} | {_name(note.pitch)} | {chords[0]} | {chords[1]} |")
+    return "\n".join(lines)
+
+
+def _name(pitch: int) -> str:
+    return f"{('C', 'C#', 'D', 'Eb', 'E', 'F', 'F#', 'G', 'G#', 'A', 'Bb', 'B')[pitch % 12]}{pitch // 12 - 1}"
 
 
 def _is_plain(score: ScoreTick) -> bool:
@@ -199,10 +222,18 @@ def _shares(counts: Mapping[str, int]) -> dict[str, float]:
     return found | {name: round(100 * counts[name] / counts["notes"], 2) for name in ("errors", "warnings")}
 
 
+def _machine() -> dict[str, Any]:
+    return {
+        "cores": os.cpu_count(),
+        "processor": platform.machine(),
+        "load": [round(load, 1) for load in os.getloadavg()],
+    }
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("what", choices=["speed", "harmony"])
+    parser.add_argument("what", choices=["speed", "harmony", "example"])
     parser.add_argument("--minutes", type=float, default=1.0, help="length of the performance (speed)")
     parser.add_argument("--tempo", type=int, default=100, help="quarters per minute (speed)")
     parser.add_argument("--screenshot", type=Path, help="picture of the editor at the end (speed)")
@@ -210,11 +241,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--limit", type=int, default=16, help="number of melodies (harmony)")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args(arguments)
+    if options.what == "example":
+        print(example(EXAMPLE, (range(8), range(56, 64))))
+        return
     if options.what == "speed":
         figures = speed(options.minutes, options.tempo, options.screenshot)
     else:
         figures = harmony(options.split, options.limit)
-    text = json.dumps(figures | {"cores": os.cpu_count(), "processor": platform.machine()}, indent=1)
+    text = json.dumps(figures | _machine(), indent=1)
     print(text)
     if options.out is not None:
         options.out.parent.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,6 @@ from starlette.websockets import WebSocketDisconnect
 
 from descant_modeling.app.service import Service
 from descant_modeling.app.words import first_fault, for_api
-from descant_modeling.common import EMBEDDED_DEFAULT
 from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.decoding.live import MAX_BARS, Accompanist
 from descant_modeling.generation.satb import FourPartGenerator
@@ -40,7 +39,7 @@ Message = TypeVar("Message", bound=_Message)
 class LiveStart(_Message):
     """The first message of a session."""
 
-    model: str = EMBEDDED_DEFAULT
+    model: str | None = None  # the first one that can play along
     meter: tuple[int, int] = (4, 4)
     key: str | None = None
     style: str | None = GenerationConfig.style
@@ -87,8 +86,9 @@ async def _play(socket: WebSocket, service: Service) -> None:
         WebSocketDisconnect: The client left.
     """
     start = await _message(socket, LiveStart)
-    accompanist = await run_in_threadpool(_accompanist, service, start)
-    await socket.send_json({"ready": True, "model": start.model})
+    name, generator = _playing(service, start.model)
+    accompanist = await run_in_threadpool(_accompanist, generator, start)
+    await socket.send_json({"ready": True, "model": name})
     while True:
         note = await _message(socket, LiveNote)
         if note.end is not None:
@@ -127,12 +127,21 @@ async def _message(socket: WebSocket, kind: type[Message]) -> Message:
         raise InputError(first_fault(error)) from None
 
 
-def _accompanist(service: Service, start: LiveStart) -> Accompanist:
-    generator = service.generators.get(start.model)
-    if not isinstance(generator, FourPartGenerator):
-        able = [name for name, each in service.generators.items() if isinstance(each, FourPartGenerator)]
-        shown = ", ".join(able) or "none of the models here"
-        raise InputError(f"{printable(start.model, 60)} cannot play along. Choose {shown}.")
+def _playing(service: Service, name: str | None) -> tuple[str, FourPartGenerator]:
+    """Return a model that can play along, the first one by default.
+
+    Raises:
+        InputError: It cannot, or none can.
+    """
+    able = {each: found for each, found in service.generators.items() if isinstance(found, FourPartGenerator)}
+    if not able or (name is not None and name not in able):
+        shown = "None of the models here can" if name is None else f"{printable(name, 60)} cannot"
+        raise InputError(f"{shown} play along. Choose {', '.join(able) or 'another --model for the server'}.")
+    name = next(iter(able)) if name is None else name
+    return name, able[name]
+
+
+def _accompanist(generator: FourPartGenerator, start: LiveStart) -> Accompanist:
     seed = secrets.randbelow(2**31) if start.seed is None else start.seed
     config = GenerationConfig(seed=seed, temperature=start.temperature, top_p=start.top_p, style=start.style)
     return generator.accompanist(start.meter, start.key, config)

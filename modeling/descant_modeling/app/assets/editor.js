@@ -602,7 +602,13 @@ export class DescantEditor extends HTMLElement {
       this.notes.push([start, length, pitch]);
     }
     this.at = start + length;
-    requestAnimationFrame(() => this.draw());
+    this.drawSoon();
+  }
+
+  // Drawing must not delay an answer that is on its way.
+  drawSoon() {
+    clearTimeout(this.drawing);
+    this.drawing = setTimeout(() => this.draw(), 150);
   }
 
   follow(place) {
@@ -612,6 +618,7 @@ export class DescantEditor extends HTMLElement {
   }
 
   endTake() {
+    clearTimeout(this.drawing);
     this.draw();
     this.onvalue(this.value);
   }

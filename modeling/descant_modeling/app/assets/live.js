@@ -19,6 +19,7 @@ export class LiveRow {
     this.inputs = [];
     this.answers = [];
     this.latencies = []; // milliseconds from a key to the three other voices
+    this.modelTimes = []; // of these, milliseconds of the model
     this.connectButton = h("button", { class: "button", onclick: () => this.connect() }, "Connect a MIDI keyboard");
     this.recordButton = h("button", { class: "button", onclick: () => this.toggle("record") }, "Record");
     this.alongButton = h("button", { class: "button", onclick: () => this.toggle("along") }, "Play along");
@@ -94,6 +95,7 @@ export class LiveRow {
     this.pickup = null; // known with the first note
     this.answers = [];
     this.latencies = [];
+    this.modelTimes = [];
     this.tones = [];
     this.editor.beginTake();
     this.timer = setInterval(() => this.tick(), 100);
@@ -200,16 +202,18 @@ export class LiveRow {
     });
   }
 
-  answer({ pitch, voices }) {
+  answer({ pitch, voices, milliseconds }) {
     const [, onset, timeStamp] = this.waiting.shift();
     const isPresent = this.held?.onset === onset;
     const now = audioContext().currentTime;
     if (isPresent) this.tones.push(...Object.values(voices).map((each) => tone(each, now, LONGEST, undefined, 0.1)));
     this.latencies.push(performance.now() - timeStamp);
+    this.modelTimes.push(milliseconds);
     const start = onset + this.pickup;
     const length = this.editor.notes.find((note) => note[0] === start)?.[1] ?? 1;
-    for (const [name, each] of Object.entries(voices)) this.answers.push([start, length, each, name]);
-    requestAnimationFrame(() => this.editor.draw());
+    const isShown = start < this.editor.value.max_bars * this.bar; // as far as the melody is
+    if (isShown) this.answers.push(...Object.entries(voices).map(([name, each]) => [start, length, each, name]));
+    this.editor.drawSoon();
     const names = Object.entries(voices).map(([name, each]) => `${name} ${noteName(each)}`);
     this.say(`Soprano ${noteName(pitch)}, ${names.join(", ")}: ${Math.round(this.latencies.at(-1))} ms.`);
   }
