@@ -196,3 +196,18 @@ def test_new_chords_can_be_struck_by_a_hand_and_bowed_on_two_strings(songs, quar
     strings = [chord for index in (1, 2, 3) for chord in chords_of(quartet, index)]
     assert max(map(len, strings)) == 2
     assert all(len(chord) <= 2 and max(chord) - min(chord) <= 12 for chord in strings)
+
+
+def test_no_part_moves_on_after_the_last_note_of_the_tune(songs):
+    result = songs.harmonize(TUNE, config=WILD)
+    last = max(note.time for note in result.score.tracks[0].notes)
+    assert all(time <= last for _, time, _ in result.samples[0].added)
+
+
+def test_a_long_song_is_written_in_windows_as_one_harmony(songs):
+    long = song(num_bars=24)
+    for track in long.tracks[1:]:
+        track.notes = type(track.notes)()
+    result = songs.harmonize(long, given=["Voice"], config=WILD)
+    bars = {time * 480 // result.score.ticks_per_quarter // 1440 for _, time, _ in result.samples[0].added}
+    assert len(bars) > 18

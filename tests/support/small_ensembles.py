@@ -23,11 +23,11 @@ def song(num_bars: int = 4, names: Sequence[str] = ("Voice", "Right hand", "Left
     for bar in range(num_bars):
         start = 480 + 1440 * bar
         for beat, pitch in enumerate((72, 74, 76)):
-            tracks[0].notes.append(NoteTick(start + 480 * beat, 480, pitch - bar, 70))
+            tracks[0].notes.append(NoteTick(start + 480 * beat, 480, pitch - bar % 12, 70))
             if beat:
                 for inner in (60, 64, 67):
                     tracks[1].notes.append(NoteTick(start + 480 * beat, 240, inner, 55))
-        tracks[2].notes.append(NoteTick(start, 960 if bar % 2 else 1440, 48 - bar, 60))
+        tracks[2].notes.append(NoteTick(start, 960 if bar % 2 else 1440, 48 - bar % 12, 60))
     score.tracks.extend(tracks)
     return score
 

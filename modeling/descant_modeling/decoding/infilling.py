@@ -139,6 +139,8 @@ class Infiller:
         """Choose what to write next: the whole span if the model can hold the piece, otherwise some bars."""
         num_bars = len(pieces[0].bars)
         if span.task is Task.HARMONIZE and span.first > 0:  # all voices are there up to the span
+            if self.layout.vocabulary.ensemble is not None:
+                return self._later_window(pieces, span)
             span = replace(span, task=Task.INFILL)
         if span.task is Task.HARMONIZE:  # of a part of the piece, the model sees no more
             num_bars = span.stop
@@ -157,6 +159,17 @@ class Infiller:
         is_last = stop == span.stop or span.task is Task.CONTINUE
         discarded = 0 if is_last else min(_DISCARDED_BARS, stop - span.first - 1)
         return _Window(low, high, replace(span, stop=stop), stop - discarded)
+
+    def _later_window(self, pieces: Sequence[Piece], span: Span) -> _Window:
+        """Choose the next bars of a harmony, after as many of its bars as fit; a model seldom saw such an infill."""
+        low = stop = span.first
+        most = min(span.stop, span.first + self._window_bars(span))
+        while stop < most and (stop == span.first or self._num_tokens(pieces, span, low, stop + 1) <= self._max_tokens):
+            stop += 1
+        while low > 0 and self._num_tokens(pieces, span, low - 1, stop) <= self._max_tokens:
+            low -= 1
+        discarded = 0 if stop == span.stop else min(_DISCARDED_BARS, stop - span.first - 1)
+        return _Window(low, stop, replace(span, stop=stop), stop - discarded)
 
     def _window_bars(self, span: Span) -> int:
         """Return the bars of a window; of instruments, as many as leave half of the model's positions for the past."""
@@ -183,7 +196,8 @@ class Infiller:
         if self._is_polyphonic:
             tempos = max(sum(len(bar.tempos) for bar in piece.bars[low:high]) for piece in pieces)
             budget = len(span.voices) + round(self._budget_share * span.max_bar_tokens * len(target))
-            num_notes += self._num_repeated(span, target)
+            is_all = span.task is Task.HARMONIZE  # the bars before the span are target blocks too
+            num_notes += self._num_repeated(span, pieces[0].bars[low:high] if is_all else target)
             return num_bar_tokens + self._tokens_per_note * num_notes + 2 * tempos + budget
         quarters = sum(bar.meter.bar_ticks for bar in target) / self.layout.vocabulary.ticks_per_quarter
         expected = num_notes + len(span.voices) * quarters

@@ -125,10 +125,17 @@ class SequenceState:
             legal = self._chord_durations(self._closing_durations(self._filling_durations(legal)))
             return legal if self.texture is None else self.texture.in_phrase(legal, self._durations, self.now_ticks)
         legal = self._next_onsets(legal)
+        if self.playable is not None and self._is_last_onset():
+            legal = without(legal, list(self.grammar.vocabulary.position_of))
         if self.texture is not None:
             start = self.template.bars[self.bar].start_ticks
             legal = self.texture.without_rests(legal, self.state, self.rules, start, self._least_ticks)
         return legal
+
+    def _is_last_onset(self) -> bool:
+        """Return True if nothing may begin after this onset: the last given note of the piece, or a note under it."""
+        is_last_bar = self.rules.closing_ids == (self.grammar.eos,)
+        return is_last_bar and not self.inside and self.state.offset_ticks >= 0
 
     def _next_onsets(self, legal: Mask) -> Mask:
         """Remove what passes a context note, or leaves a voice without notes that it must have."""

@@ -12,7 +12,7 @@ from descant_modeling.decoding.ending import Ending
 from descant_tokenizers.tokens.hints import Annotations, Guide
 from descant_tokenizers.tokens.kinds import kind_of
 from descant_tokenizers.tokens.piece import GridNote, Piece, bar_ids, note_ids, piece_ids
-from descant_tokenizers.tokens.tasks import Task, TaskLayout
+from descant_tokenizers.tokens.tasks import Task, TaskLayout, cut
 from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 #: More than any bar of four voices can have: 288 positions, each with four notes of three tokens.
@@ -184,10 +184,16 @@ def _continued_runs(layout: TaskLayout, seen: Piece, prefix: list[int], bars: ra
 
 
 def _block_runs(layout: TaskLayout, seen: Piece, span: Span, bars: range) -> Runs:
-    assert span.task is Task.INFILL or len(bars) == len(seen.bars), "a harmony spans all bars"
+    written = range(0)
+    if span.task is Task.HARMONIZE:  # bars that are written already are target blocks too
+        assert bars.stop == len(seen.bars), "a harmony spans all bars"
+        written, bars = range(bars.start), range(bars.stop)
+    context = cut(seen, span.voices, written)
     runs: list[list[int]] = [layout.prefix(span.task, span.voices, span.style)]
-    for block in layout.blocks(seen, span.task, bars):
-        if block.is_target:
+    for block in layout.blocks(context, span.task, bars):
+        if block.is_target and block.bar in written:
+            runs[-1] += layout.target_bar(seen.bars[block.bar], span.voices)[0]
+        elif block.is_target:
             runs.append([])
         else:
             runs[-1] += block.ids

@@ -210,7 +210,7 @@ class TaskLayout:
         for block in self.blocks(cut(piece, voices, span), task, span):
             content, flags = list(block.ids), [False] * len(block.ids)
             if block.is_target:
-                content, flags = self._target_bar(piece.bars[block.bar], voices)
+                content, flags = self.target_bar(piece.bars[block.bar], voices)
             ids += content
             # The token after a target block is the decision to end it, so the model must predict it.
             if after_target and not block.is_target:
@@ -282,7 +282,7 @@ class TaskLayout:
         yield Block((self.sep,), False, bar)
         yield Block((), True, bar)
 
-    def _target_bar(self, bar: GridBar, voices: Sequence[int]) -> tuple[list[int], list[bool]]:
+    def target_bar(self, bar: GridBar, voices: Sequence[int]) -> tuple[list[int], list[bool]]:
         """Return the ids of a target block, and its loss mask.
 
         The model predicts the voice of a repeated note where a voice to generate could come before it.
