@@ -2,7 +2,7 @@
 
     python records/embed.py runs/rnn rnn --record 2026-11-30_families-rnn       first
     python records/families.py rnn --grid-json FILE     also the benchmark's 76 texts of valid
-    python records/families.py cnn                      about ten minutes
+    python records/families.py cnn                      about six minutes of processor time
 
 The model is embedded, and its card names its record. Only valid is read.
 """

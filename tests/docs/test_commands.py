@@ -5,6 +5,7 @@ Commands are parsed by the command line itself and configurations by what reads 
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import tomllib
@@ -239,11 +240,21 @@ def test_a_wrong_command_is_found(line: str, words: str) -> None:
 
 @pytest.mark.parametrize("translation", TRANSLATIONS)
 def test_a_translation_says_the_same(translation: str) -> None:
-    ours = (ROOT / TRANSLATIONS[translation]).read_text(encoding="utf-8")
+    ours = _text(ROOT / TRANSLATIONS[translation])
     theirs = (ROOT / translation).read_text(encoding="utf-8")
     assert _code(theirs) == _code(ours), "the translation shows other commands: bring it up to date"
     assert _figures(theirs) == _figures(ours), "the translation embeds other tables: bring it up to date"
     assert _headings(theirs) == _headings(ours), "the translation has other sections: bring it up to date"
+
+
+def _text(page: Path) -> str:
+    """A page; of one that is made from a notebook, the text and the code."""
+    notebook = page.with_suffix(".ipynb")
+    if not notebook.exists():
+        return page.read_text(encoding="utf-8")
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    sources = [(cell["cell_type"], "".join(cell["source"])) for cell in cells]
+    return "\n\n".join(source if kind == "markdown" else f"```python\n{source}\n```" for kind, source in sources)
 
 
 def _code(text: str) -> list[str]:
