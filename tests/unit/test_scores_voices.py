@@ -114,6 +114,16 @@ def test_a_voice_of_chords_is_refused() -> None:
         pick_voices(score, ["soprano", "bass"])
 
 
+def test_a_voice_may_be_divided_for_a_while() -> None:
+    tracks = [_track(voice, 72 - 6 * place) for place, voice in enumerate(VOICES)]
+    for beat in range(1, 10):
+        tracks[0].notes.append(NoteTick(480 * beat, 480, 72, 80))
+    tracks[0].notes.extend(NoteTick(480 * beat, 480, 67, 80) for beat in range(3))
+    choice = pick_voices(_score(*tracks))
+    assert [note.pitch for note in choice.tracks["Soprano"].notes] == [72] * 10
+    assert choice.reason.endswith("by name; 3 lower notes left out for the model in Soprano")
+
+
 def test_a_melody_of_chords_is_refused_with_what_could_be_chosen() -> None:
     with pytest.raises(InputError, match=r"Choose with --track one of 2 'Flute'\."):
         pick_voices(_score(_track("Soprano", 60, num_parts=2), _track("Flute", 70)), ["soprano"])

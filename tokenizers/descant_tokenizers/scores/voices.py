@@ -280,7 +280,7 @@ def _melody(score: ScoreTick, voice: str, named: Mapping[str, int], track: int |
 
 
 def _line(score: ScoreTick, index: int, voice: str) -> Line:
-    found = line_of(score.tracks[index], score.ticks_per_quarter)
+    found = line_of(score.tracks[index], score.ticks_per_quarter, _MAX_DOUBLE_STOPS)
     if found is None:
         raise InputError(
             f"Track {_label(score, index)} plays several notes at once, so it is not one voice ({voice}). Give each "
