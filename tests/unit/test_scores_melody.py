@@ -10,7 +10,7 @@ from descant_tokenizers.scores.names import is_backing_name, is_melody_name, voi
 Notes = list[tuple[int, int, int]]
 HIGH: Notes = [(0, 480, 79), (480, 480, 81)]
 LOW: Notes = [(0, 480, 48), (480, 480, 50)]
-CHORDS: Notes = [(0, 480, 60), (0, 480, 64), (480, 480, 62)]
+CHORDS: Notes = [(0, 480, 60), (0, 480, 64), (480, 480, 62), (480, 480, 65)]
 
 
 def score_of(**tracks: Notes) -> ScoreTick:

@@ -22,7 +22,7 @@ from descant_tokenizers.scores.names import (
 from descant_tokenizers.scores.tracks import listed
 
 _MAX_POLYPHONIC_SHARE = 0.1  # optional notes and suspensions that a line may have
-_MAX_DOUBLE_STOPS = 0.3  # that it may have if there is no other line to take
+_MAX_DOUBLE_STOPS = 0.4  # that it may have if there is no other line to take, such as a voice that is divided
 
 
 @dataclass(frozen=True, slots=True)
