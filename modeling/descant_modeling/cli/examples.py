@@ -54,8 +54,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "descant evaluate tunes tests/data/tunes --num-draws 2 --out tunes",
     ),
     "evaluate accompaniment": (
-        "descant evaluate accompaniment data/songs --model runs/songs",
-        "descant evaluate accompaniment data/quartets --model runs/quartets --limit 10 --max-bars 60 --out quartets",
+        "descant evaluate accompaniment data/songs --model songs",
+        "descant evaluate accompaniment data/quartets --model quartets --limit 10",
     ),
     "evaluate memorization": (
         "descant evaluate memorization --limit 5",
