@@ -8,7 +8,7 @@ from dataclasses import replace
 from symusic.core import ScoreTick, TrackTick, TrackTickList
 
 from descant_modeling.decoding.config import GenerationConfig
-from descant_modeling.generation.base import Request
+from descant_modeling.generation.base import GenerationResult, Request
 from descant_modeling.generation.multitrack import MultitrackGenerator
 from descant_modeling.generation.prompts import Prompt, make_prompt, refine_prompt
 from descant_modeling.generation.results import Players
@@ -21,6 +21,8 @@ from descant_tokenizers.scores.tracks import listed, track_indices, track_label
 __all__ = ["EnsembleGenerator"]
 
 _BAR_TOKENS = 192
+_SHARE = 0.75
+"""Share of the temperature at which parts are drawn, chosen on valid songs (records/LOG.md)."""
 
 
 class EnsembleGenerator(MultitrackGenerator):
@@ -32,6 +34,10 @@ class EnsembleGenerator(MultitrackGenerator):
         ensemble = self.vocabulary.ensemble
         assert ensemble is not None, "a vocabulary of an ensemble"
         return ensemble
+
+    def generate(self, request: Request, config: GenerationConfig) -> GenerationResult:
+        """Generate music at a share of the temperature; see `MusicGenerator`."""
+        return super().generate(request, replace(config, temperature=config.temperature * _SHARE))
 
     def _read(self, request: Request) -> Prompt:
         score = request.prompt
