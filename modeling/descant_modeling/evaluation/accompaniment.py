@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-from symusic.core import NoteTick, NoteTickList, ScoreTick, TrackTick, TrackTickList
+from symusic.core import NoteTick, NoteTickList, ScoreTick, TrackTickList
 
 from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.evaluation.bootstrap import median_interval, ratio_interval
@@ -210,13 +210,9 @@ def borrowed(piece: Accompanied, others: Sequence[Accompanied]) -> Accompanied |
 
     The parts are repeated from their beginning if they are too short.
     """
-    meters = [
-        Fraction(each.bars[len(each.bars) // 2].length_ticks, each.ticks_per_quarter) for each in (piece, *others)
-    ]
-    same = [other for other, meter in zip(others, meters[1:], strict=True) if meter == meters[0]]
-    if not same:
+    other = next((each for each in others if _bar_quarters(each) == _bar_quarters(piece)), None)
+    if other is None:
         return None
-    other = same[0]
     shift = (piece.tonic - other.tonic + 5) % 12 - 5
     scale = Fraction(piece.ticks_per_quarter, other.ticks_per_quarter)
     bar_ticks = piece.bars[len(piece.bars) // 2].length_ticks
@@ -236,6 +232,7 @@ def borrowed(piece: Accompanied, others: Sequence[Accompanied]) -> Accompanied |
 
 
 def _bar_quarters(piece: Accompanied) -> Fraction:
+    """Return the length of a bar in the middle of a piece."""
     return Fraction(piece.bars[len(piece.bars) // 2].length_ticks, piece.ticks_per_quarter)
 
 
@@ -293,8 +290,7 @@ def write_parts(
     for index, row in enumerate(rows):
         started = time.monotonic()
         request = Request("harmonize", lead_alone(first_bars(row_to_score(row), num_bars), ensemble))
-        own = GenerationConfig(seed=config.seed + index, temperature=config.temperature, top_p=config.top_p)
-        score = generator.generate(request, own).score
+        score = generator.generate(request, replace(config, seed=config.seed + index)).score
         found.append(Written(row["id"], score, time.monotonic() - started))
         if progress is not None:
             progress((index + 1) / len(rows))
@@ -315,8 +311,7 @@ def chosen_rows(
     fitting = []
     for row in rows:
         score = first_bars(row_to_score(row), num_bars)
-        lead = next((track for track in score.tracks if track.name == ensemble.lead.name), TrackTick("", 0, False))
-        if lead.notes and len(bars_of(score)) <= max_bars:
+        if _has_lead(score, ensemble) and len(bars_of(score)) <= max_bars:
             fitting.append(row)
     seen: dict[str, int] = {}
     ranked = []
@@ -325,3 +320,39 @@ def chosen_rows(
         seen[work] = seen.get(work, -1) + 1
         ranked.append((seen[work], row["id"], row))
     return [row for _, _, row in sorted(ranked, key=lambda each: each[:2])][:limit]
+
+
+def compare_parts(
+    written: Sequence[Written],
+    rows: Sequence[Mapping[str, Any]],
+    train: Sequence[Mapping[str, Any]],
+    ensemble: Ensemble,
+    num_bars: int | None = None,
+) -> dict[str, Any]:
+    """Measure written parts beside the real ones and those of another piece, for JSON.
+
+    Args:
+        written: Parts written to the rows, one for each.
+        rows: The pieces.
+        train: Training pieces, in which runs of the parts are looked for.
+        ensemble: The ensemble.
+        num_bars: Bars of each row that the parts were written to; None for all.
+    """
+    real = [_of_row(row, ensemble, num_bars) for row in rows]
+    mine = [accompanied(row["id"], row["key"], each.score, ensemble) for row, each in zip(rows, written, strict=True)]
+    others = [borrowed(piece, [*real[index + 1 :], *real[:index]]) for index, piece in enumerate(real)]
+    known = RunIndex(run_steps(_of_row(row, ensemble)) for row in train if _has_lead(row_to_score(row), ensemble))
+    groups = {"model": mine, "real": real, "other piece": [each for each in others if each is not None]}
+    return {
+        "figures": {name: measured(pieces, ensemble.staves) for name, pieces in groups.items() if pieces},
+        "shared_with_train": {name: memorized(groups[name], known) for name in ("model", "real")},
+    }
+
+
+def _of_row(row: Mapping[str, Any], ensemble: Ensemble, num_bars: int | None = None) -> Accompanied:
+    return accompanied(row["id"], row["key"], first_bars(row_to_score(row), num_bars), ensemble)
+
+
+def _has_lead(score: ScoreTick, ensemble: Ensemble) -> bool:
+    """Return True if the leading part plays."""
+    return any(track.name == ensemble.lead.name and track.notes for track in score.tracks)

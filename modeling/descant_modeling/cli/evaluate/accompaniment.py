@@ -49,19 +49,9 @@ def accompaniment_command(
 
     from descant_modeling.api import load_generator
     from descant_modeling.common.console import quiet_libraries
-    from descant_modeling.evaluation.accompaniment import (
-        accompanied,
-        borrowed,
-        chosen_rows,
-        first_bars,
-        measured,
-        memorized,
-        run_steps,
-        write_parts,
-    )
-    from descant_modeling.evaluation.memorization import RunIndex
+    from descant_modeling.evaluation.accompaniment import chosen_rows, compare_parts, write_parts
     from descant_modeling.generation.ensembles import EnsembleGenerator
-    from descant_tokenizers.corpora import load_corpus, row_to_score
+    from descant_tokenizers.corpora import load_corpus
 
     output = Output(split, quiet=quiet, as_json=as_json)
     with quiet_libraries():
@@ -80,14 +70,6 @@ def accompaniment_command(
     config = GenerationConfig(seed=seed, temperature=temperature, top_p=top_p)
     with output.progress(f"{model}: {len(rows)} pieces") as progress:
         written = write_parts(generator, rows, ensemble, config, bars, progress)
-    keys = {row["id"]: row["key"] for row in rows}
-    scores = [first_bars(row_to_score(row), bars) for row in rows]
-    real = [accompanied(row["id"], row["key"], score, ensemble) for row, score in zip(rows, scores, strict=True)]
-    mine = [accompanied(each.name, keys[each.name], each.score, ensemble) for each in written]
-    others = [borrowed(piece, [*real[index + 1 :], *real[:index]]) for index, piece in enumerate(real)]
-    train = [accompanied(row["id"], row["key"], row_to_score(row), ensemble) for row in _with_lead(dataset, ensemble)]
-    known = RunIndex(run_steps(piece) for piece in train)
-    groups = {"model": mine, "real": real, "other piece": [each for each in others if each is not None]}
     facts = {
         "model": model,
         "corpus": Path(corpus).name,
@@ -96,20 +78,12 @@ def accompaniment_command(
         "seed": seed,
         "temperature": temperature,
         "top_p": top_p,
-        "figures": {name: measured(pieces, ensemble.staves) for name, pieces in groups.items() if pieces},
-        "shared_with_train": {name: memorized(groups[name], known) for name in ("model", "real")},
+        **compare_parts(written, rows, list(dataset["train"]), ensemble, bars),
         "seconds_a_piece": round(sum(each.seconds for each in written) / len(written), 2),
     }
     if out is not None:
         write_harmonies([[(str(n), each.score) for n, each in enumerate(written)]], out)
     output.finish(facts, lambda facts: [_table(facts), _runs(facts)])
-
-
-def _with_lead(dataset: Any, ensemble: Any) -> list[Mapping[str, Any]]:
-    """Return the training rows whose leading part plays."""
-    from descant_tokenizers.corpora import row_to_score
-
-    return [row for row in dataset["train"] if any(t.name == ensemble.lead.name for t in row_to_score(row).tracks)]
 
 
 def _table(facts: Mapping[str, Any]) -> Table:
