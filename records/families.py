@@ -19,7 +19,7 @@ from descant_modeling.models.checkpoints import find_checkpoint
 
 ROOT = Path(__file__).parent.parent
 #: Pieces that are scored cell by cell, since that is slow.
-CHRONOLOGICAL_PIECES = 2
+CHRONOLOGICAL_PIECES = 20
 LIKELIHOODS: dict[str, dict[str, tuple[str, ...]]] = {
     "rnn": {"likelihood": ()},
     "cnn": {
