@@ -152,7 +152,6 @@ def test_a_melody_is_continued_and_its_bars_are_rewritten(stage: Any) -> None:
     page.choose("Model", "Transformer with styles (two-styles)")
     page.type_tune("edcdeeed")  # two bars
     page.get_by_role("button", name="More options").click()
-    page.get_by_label("Seed").fill("1")  # with some others the untrained model leaves the bar empty
     page.get_by_label("Continue it").check()
     page.get_by_label("number input for Bars to add").fill("1")
     page.write()
@@ -165,12 +164,17 @@ def test_a_melody_is_continued_and_its_bars_are_rewritten(stage: Any) -> None:
     page.get_by_label("Rewrite some bars").check()
     for name, value in (("From bar", "2"), ("To bar", "2")):
         page.get_by_label(name, exact=True).fill(value)
-    page.write()
-    page.wait_for_take(2)
-    facts = page.facts(2)
-    assert page.given(2) == [64, 62, 60, 62]
-    assert any(not note[4] for note in facts["notes"])
-    assert all(note[1] >= facts["bars"][1]["start"] for note in facts["notes"] if not note[4])
+    for take in range(2, 10):  # now and then the untrained model leaves the bar empty
+        page.get_by_label("Seed").fill(str(take))
+        page.write()
+        page.wait_for_take(take)
+        facts = page.facts(take)
+        assert page.given(take) == [64, 62, 60, 62]
+        written = [note for note in facts["notes"] if not note[4]]
+        assert all(note[1] >= facts["bars"][1]["start"] for note in written)
+        if written:
+            break
+    assert written
 
     page.get_by_label("To bar", exact=True).fill("9")
     page.write()
