@@ -148,7 +148,7 @@ class Sample:
         """
         from descant_modeling.generation.display import save  # engraving and sound, which few calls need
 
-        return save(self, Path(path), force=force)
+        return save(self.score, self.added, Path(path), force=force)
 
     def __repr__(self) -> str:
         voices = ", ".join(track.name for track in self.score.tracks)
@@ -159,7 +159,7 @@ class Sample:
         """Show the score and a player for its sound in a notebook."""
         from descant_modeling.generation.display import html_of  # see `save`
 
-        return html_of(self)
+        return html_of(self.score, self.added)
 
 
 @dataclass(frozen=True, repr=False)

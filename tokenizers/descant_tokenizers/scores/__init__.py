@@ -6,7 +6,8 @@ from descant_tokenizers.scores.bars import Bar, bars_of, count_bars, last_note_e
 from descant_tokenizers.scores.midi import write_midi
 from descant_tokenizers.scores.names import NUM_VOICES, VOICES
 from descant_tokenizers.scores.reading import SUFFIXES, read_score, read_score_report
-from descant_tokenizers.scores.validation import Limits, ReadResult
+from descant_tokenizers.scores.result import ReadResult
+from descant_tokenizers.scores.validation import Limits
 from descant_tokenizers.scores.voices import MelodyChoice, pick_melody
 
 __all__ = [

@@ -31,7 +31,7 @@ from symusic.core import (
 from descant_tokenizers.scores.bars import signature_ticks
 from descant_tokenizers.scores.marks import Marks, with_notes
 from descant_tokenizers.scores.played import is_played
-from descant_tokenizers.scores.validation import ReadResult
+from descant_tokenizers.scores.result import ReadResult
 
 _PERIODS_P = np.geomspace(0.27, 1.6, 72)  # a beat: 37 to 222 a minute, in steps of 2.5 %
 _MAX_BEATS = 8  # between two onsets on the beat

@@ -21,9 +21,10 @@ from descant_tokenizers.scores.midi_events import MIDI_MAGIC, count_tracks
 from descant_tokenizers.scores.midi_lyrics import lyrics_of
 from descant_tokenizers.scores.musicxml.container import ZIP_MAGIC, unpacked
 from descant_tokenizers.scores.musicxml.reader import read_musicxml
+from descant_tokenizers.scores.result import ReadResult
 from descant_tokenizers.scores.staves import split_staves
 from descant_tokenizers.scores.unfolding import with_bars
-from descant_tokenizers.scores.validation import Limits, ReadResult, check_count, validated
+from descant_tokenizers.scores.validation import Limits, check_count, validated
 
 ScoreFormat = Literal["midi", "musicxml", "mxl", "abc", "humdrum"]
 

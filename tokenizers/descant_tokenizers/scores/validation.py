@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from symusic.core import (
@@ -22,11 +22,7 @@ from symusic.core import (
 
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.scores.bars import count_bars, last_note_end
-from descant_tokenizers.scores.marks import Marks
 from descant_tokenizers.scores.tracks import Notes, notes_of
-
-if TYPE_CHECKING:
-    from descant_tokenizers.scores.form import Form
 
 _DENOMINATORS = (1, 2, 4, 8, 16, 32, 64)
 _MAX_NUMERATOR = 128
@@ -76,29 +72,6 @@ class Metadata:
     composer: str = ""
     rights: str = ""
     encoder: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ReadResult:
-    """A score read from a file, and the repairs that it needed.
-
-    Attributes:
-        score: The validated score.
-        repairs: One sentence per kind of repair; empty for a clean file.
-        fermatas_ticks: Onsets of notes under a fermata, ascending; MIDI has none.
-        metadata: Title, composer and rights.
-        marks: Lyrics, fermatas and words, if requested.
-        form: How the score is written with repeat signs, if it was written out and its marks were requested.
-        has_found_beats: Its bars are in beats that were found; see `descant_tokenizers.scores.beats`.
-    """
-
-    score: ScoreTick
-    repairs: list[str] = field(default_factory=list)
-    fermatas_ticks: tuple[int, ...] = ()
-    metadata: Metadata = field(default_factory=Metadata)
-    marks: Marks = field(default_factory=Marks)
-    form: Form | None = None
-    has_found_beats: bool = False
 
 
 def check_count(path: Path, what: str, count: int, limit: int) -> None:
