@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -195,6 +196,19 @@ def test_draws_follow_the_probabilities_of_the_nucleus(layout: TaskLayout, gramm
     onsets = [sample.notes[0][0].offset_ticks // given.bars[0].meter.position_ticks for sample in samples]
     assert set(onsets) == {0, 24}
     assert onsets.count(0) / len(onsets) == pytest.approx(0.5 / 0.8, abs=0.08)
+
+
+def test_the_end_of_a_bar_is_as_likely_as_all_its_endings(layout: TaskLayout, grammar: Grammar, piece: Piece) -> None:
+    """A model that expects another bar, where the span ends, writes no notes in its place."""
+    favorite = torch.full((layout.vocabulary.size,), -30.0)
+    favorite[layout.vocabulary.bar_id] = 0.0
+    span = replace(harmony(piece)[1], voices=(0, 1, 2, 3), to_the_end=False)
+    engine = StubEngine(layout.vocabulary.size, favorite)
+    (sample,) = draw(
+        layout, grammar, (piece.keep_voices(()), span), [0], GenerationConfig(temperature=1.0, top_p=1.0), engine
+    )
+    assert len(sample.notes) == NUM_BARS
+    assert not any(sample.notes.values())
 
 
 def test_a_sample_does_not_depend_on_those_beside_it(layout: TaskLayout, grammar: Grammar, piece: Piece) -> None:

@@ -58,6 +58,7 @@ class SequenceState:
         self.written: list[int]
         self.inside: list[GridNote]
         self.fixed = FixedNotes(template.span, grammar.vocabulary)
+        self._endings = (grammar.vocabulary.bar_id, grammar.vocabulary.special("SEP"), grammar.eos)
         self._chord_root: int | None = None  # token of a chord's root whose quality comes next; -1 before the root
         self._open_next_bar()
 
@@ -91,6 +92,11 @@ class SequenceState:
         if self._chord_root is not None:
             return "chord"
         return "pitch" if self.state.kind == "Program" else "rhythm"
+
+    @property
+    def endings(self) -> tuple[int, ...]:
+        """The tokens that end a bar somewhere in a layout of blocks; a layout with hints tells how many are left."""
+        return () if self.template.guide is not None else self._endings
 
     def join_faults(self) -> int:
         """Count the notes after the target bars that the new ones lead to against the rules of voice leading."""
