@@ -174,6 +174,20 @@ def test_dropout_follows_from_the_seed(architecture):
 
 
 @pytest.mark.parametrize("architecture", ["rotary", "gpt2"])
+def test_some_sequences_have_the_dropout_that_they_have_among_all(architecture):
+    model, batch = make_model(architecture, dropout=0.3), make_batch()
+    step_model = StepModel(model, in_bf16=False)
+    rows = torch.arange(len(batch.ids_BT)) % 2 == 1
+    step_model.seed_dropout(5, batch.ids_BT)
+    whole = step_model(batch.ids_BT, batch.loss_mask_BT)[rows[batch.rows]]
+    some = batch.only(rows)
+    step_model.seed_dropout(5, batch.ids_BT, rows)
+    assert torch.allclose(step_model(some.ids_BT, some.loss_mask_BT), whole, atol=1e-5)
+    assert step_model.has_dropout_by_row
+    assert not StepModel(model, in_bf16=False, checkpointing=True).has_dropout_by_row
+
+
+@pytest.mark.parametrize("architecture", ["rotary", "gpt2"])
 def test_gradient_checkpointing_changes_memory_alone(architecture):
     """Same loss and gradients, dropout included, while fewer tensors are kept for the backward pass."""
     model, batch = make_model(architecture, dropout=0.3), make_batch()

@@ -90,6 +90,17 @@ class Batch:
         """Sequence of each target token."""
         return self.loss_mask_BT[:, 1:].nonzero()[:, 0]
 
+    @property
+    def has_rival(self) -> torch.Tensor:
+        """True for each sequence whose rival differs from it."""
+        assert self.rivals_BT is not None, "a batch without rivals"
+        return (self.ids_BT != self.rivals_BT).any(dim=1)
+
+    def only(self, rows_B: torch.Tensor) -> Batch:
+        """Return some sequences."""
+        rivals_BT = None if self.rivals_BT is None else self.rivals_BT[rows_B]
+        return Batch(self.ids_BT[rows_B], self.loss_mask_BT[rows_B], rivals_BT, self.contrast)
+
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device."""
         rivals_BT = None if self.rivals_BT is None else self.rivals_BT.to(device)
@@ -177,9 +188,8 @@ def style_contrast(nll_N: torch.Tensor, rival_nll_N: torch.Tensor, batch: Batch)
         rival_nll_N: The same under the rivals.
         batch: The batch, with rivals.
     """
-    assert batch.rivals_BT is not None, "a batch without rivals"
     loss_B = torch.zeros(len(batch.ids_BT), device=nll_N.device).index_add(0, batch.rows, nll_N - rival_nll_N)
-    return functional.softplus(loss_B)[(batch.ids_BT != batch.rivals_BT).any(dim=1)].sum()
+    return functional.softplus(loss_B)[batch.has_rival].sum()
 
 
 @dataclass(frozen=True)

@@ -181,13 +181,23 @@ class CausalTask(OneModelTask[PreTrainedModel]):
                 loss = nll_N.sum()
                 total += loss.detach()
                 if batch.rivals_BT is not None:
-                    # The same dropout, whose effect exceeds that of styles.
-                    self._step_model.seed_dropout(self._dropout_seed(index), batch.ids_BT)
-                    rival_nll_N = self._wrapped(batch.rivals_BT, batch.loss_mask_BT)
-                    loss = loss + batch.contrast * style_contrast(nll_N, rival_nll_N, batch)
+                    loss = loss + batch.contrast * self._style_contrast(batch, nll_N, index)
                 # DDP averages gradients over processes, so multiply by their number to get the sum.
                 self.accelerator.backward(loss * self.accelerator.num_processes / num_targets)
         return total
+
+    def _style_contrast(self, batch: Batch, nll_N: torch.Tensor, index: int) -> torch.Tensor:
+        """Return the contrast of a micro-batch, from a second pass over the sequences that have a style."""
+        rows_B = batch.has_rival
+        if not self._step_model.has_dropout_by_row:
+            rows_B = torch.ones_like(rows_B)
+        if not rows_B.any():
+            return torch.zeros((), device=nll_N.device)
+        rivals = batch.only(rows_B)
+        # The same dropout, whose effect exceeds that of styles.
+        self._step_model.seed_dropout(self._dropout_seed(index), batch.ids_BT, rows_B)
+        rival_nll_N = self._wrapped(rivals.rivals_BT, rivals.loss_mask_BT)
+        return style_contrast(nll_N[rows_B[batch.rows]], rival_nll_N, rivals)
 
     def _dropout_seed(self, index: int) -> int:
         micro_batch = self.accelerator.process_index * self._per_process + index

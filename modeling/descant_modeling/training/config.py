@@ -89,7 +89,7 @@ class DataConfig(BatchConfig):
         unlabelled_share: Share of examples without the style token of their piece, so that the model also learns to
             generate without one.
         style_contrast: Weight of a loss that makes pieces likelier under their own style than under another one (see
-            `likelihood.style_contrast`), at the cost of a second pass. 0 for none.
+            `likelihood.style_contrast`), at the cost of a second pass over those. 0 for none.
         ornaments: Share of examples to harmonize whose melody is ornamented; for a layout with hints.
         other_meters: Share of examples to harmonize that are moved to another meter; for a layout with hints.
         minor_endings: Share of pieces in minor whose last chord loses its picardy third; for a layout with hints.

@@ -173,6 +173,7 @@ class StepModel(nn.Module):
         shared = {id(parameter): parameter for parameter in model.parameters()}
         self.model = copy.deepcopy(model, cast("dict[int, Any]", shared)).train()
         self._dropouts: list[ByteDropout] = []
+        self._checkpointing = checkpointing
         if model.device.type == "cpu":
             self._exchange_dropouts()
             if in_bf16:
@@ -187,14 +188,27 @@ class StepModel(nn.Module):
                 self._dropouts.append(ByteDropout(child.p))
                 setattr(module, name, self._dropouts[-1])
 
-    def seed_dropout(self, seed: int, ids_BT: Tensor) -> None:
-        """Draw the dropout masks of the forward passes to come, for sequences of this shape."""
+    @property
+    def has_dropout_by_row(self) -> bool:
+        """True if the masks of some sequences can be taken from those of all: drawn on a CPU, and read only once."""
+        return self.model.device.type == "cpu" and not self._checkpointing
+
+    def seed_dropout(self, seed: int, ids_BT: Tensor, rows_B: Tensor | None = None) -> None:
+        """Draw the dropout masks of the forward passes to come, for sequences of this shape.
+
+        Args:
+            seed: Seed of the masks.
+            ids_BT: The sequences.
+            rows_B: True for the sequences that will be passed; by default all. Others are only left out where
+                `has_dropout_by_row`.
+        """
         torch.manual_seed(seed)  # for modules of torch
         shape = (*ids_BT.shape, self.model.config.hidden_size)
         size = math.prod(shape)
         words = torch.empty(len(self._dropouts) * size // 8 + 1, dtype=torch.int64).random_(-(2**63), None)
         for number, dropout in enumerate(self._dropouts):
-            dropout.bytes = words.view(torch.uint8)[number * size : (number + 1) * size].view(shape)
+            mask_BTC = words.view(torch.uint8)[number * size : (number + 1) * size].view(shape)
+            dropout.bytes = mask_BTC if rows_B is None else mask_BTC[rows_B]
 
     def forward(self, ids_BT: Tensor, loss_mask_BT: Tensor) -> Tensor:
         """Return -ln p of every target token, shape (number of target tokens,), float32.
