@@ -6,8 +6,9 @@
 
 `speed` opens the page, presses "Play along", and plays a tune again and again, as MIDI messages of a keyboard that the
 page's script has instead of a real one. A latency is the time from the message to the moment at which the tones of
-three voices are started. `harmony` plays the sopranos of chorales of a split note by note, and gives the same ones
-whole, and compares both with Bach's voices and with the rules of voice leading.
+three voices are started. `harmony` plays sopranos of a split note by note, and gives the same ones whole; the fermatas
+are told neither way. Both are measured as `descant evaluate harmonization` does. The chorales are drawn by `--seed` of
+those whose soprano is on 16ths and in one meter.
 """
 
 from __future__ import annotations
@@ -16,30 +17,30 @@ import argparse
 import json
 import os
 import platform
+import random
 import shutil
 import socket
 import subprocess
 import sys
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from symusic.core import NoteTick, ScoreTick, TrackTick, TrackTickList
+from symusic.core import NoteTick, ScoreTick, TrackTick
 
-from descant_modeling.api import Model, load
+from descant_modeling.api import load
 from descant_modeling.decoding.config import GenerationConfig
-from descant_modeling.evaluation.check import check_score
+from descant_modeling.evaluation.corpus_stats import ReferenceCorpus, measure, split_chorales
+from descant_modeling.evaluation.harmonization import harmonize_rows, measure_harmonies
+from descant_modeling.evaluation.harmonizers import ModelHarmonizer, melody_of
 from descant_modeling.generation.satb import FourPartGenerator
 from descant_tokenizers.corpora import row_to_score
 from descant_tokenizers.corpora.build import split_rows
-from descant_tokenizers.scores import VOICES, ReadResult, bars_of, read_score
-from descant_tokenizers.scores.key import estimate_key, tonic_and_mode
-
-MAJOR = ["C", "D flat", "D", "E flat", "E", "F", "F#", "G", "A flat", "A", "B flat", "B"]
-MINOR = ["C", "C#", "D", "E flat", "E", "F", "F#", "G", "G#", "A", "B flat", "B"]
+from descant_tokenizers.pianoroll.frames import chorale_of_row
+from descant_tokenizers.scores import VOICES, Bar, bars_of, read_score
+from descant_tokenizers.scores.key import estimate_key, pitch_name
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "ode-to-joy.mid"
 #: The same: (length in 16ths, pitch).
@@ -126,100 +127,84 @@ def _percentiles(values: Sequence[float]) -> dict[str, float]:
     return {name: round(float(p), 1) for name, p in zip(names, np.percentile(values, [50, 95, 99, 100]), strict=True)}
 
 
-def harmony(split: str, limit: int) -> dict[str, Any]:
-    """Compare play-along with the same melodies given whole."""
-    model = load("chorales")
-    kinds: dict[str, Counter[str]] = {"along": Counter(), "whole": Counter(), "bach": Counter()}
-    rows = [row for row in split_rows(split) if _is_plain(row_to_score(row))][:limit]
-    for row in rows:
-        bach = row_to_score(row)
-        melody = bach.copy()
-        melody.tracks = TrackTickList([track for track in melody.tracks if track.name == VOICES[0]])
-        made = {"along": _along(model, melody), "whole": model.harmonize(melody, seed=0).score, "bach": bach}
-        for name, score in made.items():
-            kinds[name] += _counts(score, bach)
-    return {"split": split, "chorales": len(rows), **{name: _shares(counts) for name, counts in kinds.items()}}
+class PlayAlong:
+    """A harmonizer that answers a melody note by note (see `Harmonizer`)."""
+
+    name = "along"
+
+    def __init__(self, generator: FourPartGenerator) -> None:
+        self._generator = generator
+
+    def harmonize(self, melody: ScoreTick, seed: int, phrase_ends: Sequence[int] = ()) -> ScoreTick:
+        """Play a melody; return it with the answers."""
+        bars, unit = bars_of(melody), melody.ticks_per_quarter // 4
+        meter, pickup = _meters(bars)[-1], bars[0].length_ticks if bars[0].number == 0 else 0
+        missing = -pickup % (4 * melody.ticks_per_quarter * meter[0] // meter[1])
+        accompanist = self._generator.accompanist(meter, estimate_key(melody), GenerationConfig(seed=seed))
+        score, lines = melody.copy(), {voice: TrackTick(voice, 52, False) for voice in VOICES[1:]}
+        for note in melody.tracks[0].notes:
+            for voice, pitch in accompanist.answer((note.time + missing) // unit, note.pitch).items():
+                lines[voice].notes.append(NoteTick(note.time, note.duration, pitch, 80))
+            accompanist.release((note.end + missing) // unit)
+            accompanist.prepare()
+        for line in lines.values():
+            score.tracks.append(line)
+        return score
+
+
+def harmonizers() -> tuple[PlayAlong, ModelHarmonizer]:
+    """Return the model that plays along, and the same one that knows the whole melody."""
+    generator = load("chorales").generator
+    assert isinstance(generator, FourPartGenerator)
+    return PlayAlong(generator), ModelHarmonizer("whole", generator, GenerationConfig())
+
+
+def harmony(split: str, limit: int, seed: int) -> dict[str, Any]:
+    """Compare play-along with the same melodies given whole, and both with Bach."""
+    plain = [row for row in split_rows(split) if _is_plain(row_to_score(row))]
+    rows = random.Random(seed).sample(plain, min(limit, len(plain)))
+    reference = ReferenceCorpus(split_chorales("chorales:train"))
+    found = {}
+    for harmonizer in harmonizers():
+        draw = harmonize_rows(harmonizer, rows, seed=seed, fermatas=False)
+        found[harmonizer.name] = measure_harmonies([draw], reference).facts()
+    bach = measure([chorale_of_row(row) for row in rows], reference).facts()
+    names = [row["id"] for row in rows]
+    return {"split": split, "of": len(plain), "seed": seed, "chorales": names, "models": found, "bach": bach}
 
 
 def example(melody: Path, quarters: Sequence[range]) -> str:
     """Return a table of what a tune gets when it is played, and when it is given whole; times are in quarters."""
-    score, model = read_score(melody), load("chorales")
-    made = _along(model, score), model.harmonize(score, seed=0).score
+    score = read_score(melody)
+    made = [harmonizer.harmonize(score, 0) for harmonizer in harmonizers()]
     lines = ["| bar, beat | melody | played along | given whole |", "|---|---|---|---|"]
     for note in score.tracks[0].notes:
         beat, unit = note.time / score.ticks_per_quarter, score.ticks_per_quarter
         if any(int(beat) in some for some in quarters):
             chords = [
-                " ".join(_name(_sounding(each, place, beat * each.ticks_per_quarter)) for place in (3, 2, 1))
+                " ".join(pitch_name(_sounding(each, place, beat * each.ticks_per_quarter)) for place in (3, 2, 1))
                 for each in made
             ]
             place = f"{int(beat) // 4 + 1}, {note.time % (4 * unit) / unit + 1:g}"
-            lines.append(f"| {place} | {_name(note.pitch)} | {chords[0]} | {chords[1]} |")
+            lines.append(f"| {place} | {pitch_name(note.pitch)} | {chords[0]} | {chords[1]} |")
     return "\n".join(lines)
 
 
-def _name(pitch: int) -> str:
-    return f"{('C', 'C#', 'D', 'Eb', 'E', 'F', 'F#', 'G', 'G#', 'A', 'Bb', 'B')[pitch % 12]}{pitch // 12 - 1}"
-
-
 def _is_plain(score: ScoreTick) -> bool:
-    """Return True if all voices are there, on 16ths and in one meter."""
-    notes = [note for track in score.tracks for note in track.notes]
-    unit = score.ticks_per_quarter // 4
-    has_voices = [track.name for track in score.tracks if track.notes] == list(VOICES)
-    return has_voices and len(score.time_signatures) == 1 and not any(n.time % unit or n.end % unit for n in notes)
+    """Return True if a soprano can be played along: on 16ths, and in one meter after its pickup."""
+    unit, meters = score.ticks_per_quarter // 4, _meters(bars_of(score))
+    return len(set(meters)) == 1 and not any(n.time % unit or n.end % unit for n in melody_of(score).tracks[0].notes)
 
 
-def _along(model: Model, melody: ScoreTick) -> ScoreTick:
-    """Answer a melody note by note; return it with the answers."""
-    generator, unit = model.generator, melody.ticks_per_quarter // 4
-    assert isinstance(generator, FourPartGenerator)
-    first = bars_of(melody)[0]
-    full = 4 * melody.ticks_per_quarter * first.numerator // first.denominator
-    missing = full - first.length_ticks if first.number == 0 else 0
-    tonic, is_major = tonic_and_mode(estimate_key(melody))
-    key = f"{(MAJOR if is_major else MINOR)[tonic]} {'major' if is_major else 'minor'}"
-    accompanist = generator.accompanist((first.numerator, first.denominator), key, GenerationConfig(seed=0))
-    score, lines = melody.copy(), {voice: TrackTick(voice, 52, False) for voice in VOICES[1:]}
-    for note in melody.tracks[0].notes:
-        for voice, pitch in accompanist.answer((note.time + missing) // unit, note.pitch).items():
-            lines[voice].notes.append(NoteTick(note.time, note.duration, pitch, 80))
-        accompanist.release((note.end + missing) // unit)
-        accompanist.prepare()
-    for line in lines.values():
-        score.tracks.append(line)
-    return score
-
-
-def _counts(score: ScoreTick, bach: ScoreTick) -> Counter[str]:
-    """Count voices that are Bach's at the onsets of the melody, and faults."""
-    counts: Counter[str] = Counter()
-    scale = score.ticks_per_quarter / bach.ticks_per_quarter
-    melody = bach.tracks[0].notes
-    for note in melody:
-        counts["notes"] += 1
-        for place, voice in enumerate(VOICES[1:], start=1):
-            counts[voice] += _sounding(score, place, note.time * scale) == _sounding(bach, place, note.time)
-    last = melody[-1].time
-    counts["pieces"] += 1
-    counts["last bass"] += _sounding(score, 3, last * scale) % 12 == _sounding(bach, 3, last) % 12
-    checked = check_score(ReadResult(score), "score")
-    counts["errors"] += len(checked.worst("error"))
-    counts["warnings"] += len(checked.faults) - len(checked.worst("error"))
-    return counts
+def _meters(bars: Sequence[Bar]) -> list[tuple[int, int]]:
+    """Return the meters of the bars after a pickup."""
+    return [(bar.numerator, bar.denominator) for bar in bars if bar.number > 0]
 
 
 def _sounding(score: ScoreTick, place: int, ticks: float) -> int:
     """Return the pitch that a voice sounds; -1 for none."""
     track = next(track for track in score.tracks if track.name == VOICES[place])
     return next((note.pitch for note in track.notes if note.time <= ticks < note.end), -1)
-
-
-def _shares(counts: Mapping[str, int]) -> dict[str, float]:
-    """Return the figures of a kind: percent, and faults in 100 notes of the melody."""
-    found = {f"{voice} as Bach's": round(100 * counts[voice] / counts["notes"], 1) for voice in VOICES[1:]}
-    found["last bass as Bach's"] = round(100 * counts["last bass"] / counts["pieces"], 1)
-    return found | {name: round(100 * counts[name] / counts["notes"], 2) for name in ("errors", "warnings")}
 
 
 def _machine() -> dict[str, Any]:
@@ -239,6 +224,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--screenshot", type=Path, help="picture of the editor at the end (speed)")
     parser.add_argument("--split", default="chorales:valid", help="melodies (harmony)")
     parser.add_argument("--limit", type=int, default=16, help="number of melodies (harmony)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the sample and of the voices (harmony)")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args(arguments)
     if options.what == "example":
@@ -247,7 +233,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.what == "speed":
         figures = speed(options.minutes, options.tempo, options.screenshot)
     else:
-        figures = harmony(options.split, options.limit)
+        figures = harmony(options.split, options.limit, options.seed)
     text = json.dumps(figures | _machine(), indent=1)
     print(text)
     if options.out is not None:
