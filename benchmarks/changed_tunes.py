@@ -25,7 +25,7 @@ from music21.common.pathTools import getCorpusFilePath
 from symusic.core import ScoreTick
 
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.common.files import atomic_write
+from descant_tokenizers.common.files import write_json
 from descant_tokenizers.corpora.catalogue import TABLE, Music21Corpus
 from descant_tokenizers.scores import Limits
 from descant_tokenizers.scores.abc.text import decode, tunes_of
@@ -96,11 +96,7 @@ def main() -> None:
                 file.write(json.dumps(found[key]) + "\n")
     counts = Counter(name for each in found.values() for name, is_true in each.items() if is_true is True)
     about = {"corpus": options.corpus, "of": len(all_tunes), "tunes": len(found), **dict(sorted(counts.items()))}
-    text = json.dumps(about, indent=1) + "\n"
-    sys.stdout.write(text)
-    if options.out is not None:
-        with atomic_write(options.out) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+    sys.stdout.write(write_json(options.out, about))
 
 
 if __name__ == "__main__":

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import re
 import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from descant_tokenizers.common.files import write_json
 from descant_tokenizers.corpora import load_corpus
 from descant_tokenizers.tokens.dataset import tokenize_dataset
 from descant_tokenizers.tokens.presets import build_tokenizer
@@ -35,10 +35,7 @@ def main() -> None:
     facts = count(options.dataset, options.preset)
     if options.files is not None:
         facts["files_sha256"] = files_sha256(options.files)
-    text = json.dumps(facts, indent=1, ensure_ascii=False)
-    if options.json is not None:
-        options.json.write_text(text + "\n", encoding="utf-8")
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(write_json(options.json, facts))
 
 
 def count(dataset: str, preset: str) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from typing import NamedTuple
 from symusic.core import ScoreTick
 
 from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.common.files import write_json
 from descant_tokenizers.corpora.build import load_corpus, write_rows
 from descant_tokenizers.corpora.reading import Reading, make_four_part
 from descant_tokenizers.corpora.rows import CorpusPiece, Facts, Reader, make_piece, row_to_score
@@ -268,7 +269,7 @@ def write(readings: dict[str, Reading], left_out: dict[str, str], out: Path) -> 
     }
     with fresh_folder(out) as folder:
         report = write_rows(corpus, (ReadOutcome(key, piece) for key, piece in pieces.items()), folder)
-        (folder / "hymns.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        write_json(folder / "hymns.json", facts)
     assert report.num_rows == len(pieces), report.duplicates
     return facts
 

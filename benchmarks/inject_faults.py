@@ -15,6 +15,7 @@ import json
 import math
 import random
 import statistics
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from descant_modeling.evaluation.check import CheckedScore, FaultPlace, check_score
 from descant_modeling.evaluation.rules import RULES, reference_rates
+from descant_tokenizers.common.files import write_json
 from descant_tokenizers.corpora import row_to_score
 from descant_tokenizers.corpora.build import split_rows
 from descant_tokenizers.scores import VOICES, bars_of, read_score_report, write_midi
@@ -327,11 +329,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=math.inf, help="begin no other repair after these")
     asked = parser.parse_args()
     facts = measure(asked.split, asked.count, asked.repairs, asked.seed, asked.repairs_to, asked.minutes)
-    text = json.dumps(facts, indent=1)
-    print(text)
-    if asked.out is not None:
-        asked.out.parent.mkdir(parents=True, exist_ok=True)
-        asked.out.write_text(text + "\n", encoding="utf-8")
+    sys.stdout.write(write_json(asked.out, facts))
 
 
 if __name__ == "__main__":

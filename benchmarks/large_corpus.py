@@ -19,7 +19,6 @@ size does not read those of the size before again; remove that folder to start a
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import sys
@@ -33,6 +32,7 @@ import numpy as np
 import psutil
 from symusic.core import ScoreTick
 
+from descant_tokenizers.common.files import write_json
 from descant_tokenizers.corpora import load_corpus, row_to_score
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -185,7 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             rows.append({"files": size, "command": name, **figures})
             print(f"{size:>7}  {name:<18}", *(f"{key} {value}" for key, value in figures.items()), sep="  ", flush=True)
             if options.json is not None:
-                options.json.write_text(json.dumps({"rows": rows}, indent=1) + "\n", encoding="utf-8")
+                write_json(options.json, {"rows": rows})
 
 
 if __name__ == "__main__":

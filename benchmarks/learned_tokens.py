@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from descant_tokenizers.cli.train import FACTS_FILE
+from descant_tokenizers.common.files import write_json
 from descant_tokenizers.tokens.encode import decode_piece
 from descant_tokenizers.tokens.grammar import Grammar
 from descant_tokenizers.tokens.piece import parse_piece
@@ -43,7 +44,7 @@ def main() -> None:
         record[folder.name] = measure(folder, options.walks, options.tokens)
         print(folder.name, record[folder.name], flush=True)
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    write_json(options.out, record)
 
 
 def measure(folder: Path, num_walks: int, max_tokens: int) -> dict[str, Any]:

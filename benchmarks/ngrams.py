@@ -10,7 +10,6 @@ smoothed after Witten and Bell (1991), down to the uniform distribution, so ther
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 from collections import Counter, defaultdict
@@ -18,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from descant_modeling.evaluation.bootstrap import ratio_interval
+from descant_tokenizers.common.files import write_json
 from descant_tokenizers.corpora import load_corpus
 from descant_tokenizers.tokens.dataset import tokenize_dataset
 from descant_tokenizers.tokens.presets import build_tokenizer
@@ -44,10 +44,7 @@ def main() -> None:
             str(order): ratio_interval(_bits(train, valid, order, vocabulary), notes).rounded() for order in ORDERS
         },
     }
-    text = json.dumps(facts, indent=1)
-    if options.json is not None:
-        options.json.write_text(text + "\n", encoding="utf-8")
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(write_json(options.json, facts))
 
 
 def _bits(

@@ -28,6 +28,8 @@ from typing import Any
 import psutil
 from symusic.core import NoteTick, ScoreTick, TrackTick
 
+from descant_tokenizers.common.files import write_json
+
 MEGABYTE = 2**20
 WARM_UP = 200
 TUNE = (67, 69, 71, 72, 74, 72, 71, 69, 67, 71, 74, 71, 67, 64, 62, 67)
@@ -209,10 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     found = idle(options.idle) if options.idle else {}
     found |= many_requests(options.requests) if options.requests else {}
-    text = json.dumps(found, indent=1)
-    if options.out is not None:
-        options.out.write_text(text + "\n", encoding="utf-8")
-    print(text)
+    sys.stdout.write(write_json(options.out, found))
 
 
 if __name__ == "__main__":

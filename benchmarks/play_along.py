@@ -14,7 +14,6 @@ those whose soprano is on 16ths and in one meter.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import random
@@ -36,6 +35,7 @@ from descant_modeling.evaluation.corpus_stats import ReferenceCorpus, measure, s
 from descant_modeling.evaluation.harmonization import harmonize_rows, measure_harmonies
 from descant_modeling.evaluation.harmonizers import ModelHarmonizer, melody_of
 from descant_modeling.generation.satb import FourPartGenerator
+from descant_tokenizers.common.files import write_json
 from descant_tokenizers.corpora import row_to_score
 from descant_tokenizers.corpora.build import split_rows
 from descant_tokenizers.pianoroll.frames import chorale_of_row
@@ -234,11 +234,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         figures = speed(options.minutes, options.tempo, options.screenshot)
     else:
         figures = harmony(options.split, options.limit, options.seed)
-    text = json.dumps(figures | _machine(), indent=1)
-    print(text)
-    if options.out is not None:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(text + "\n", encoding="utf-8")
+    sys.stdout.write(write_json(options.out, figures | _machine()))
 
 
 if __name__ == "__main__":

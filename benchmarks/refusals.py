@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.common.files import atomic_write
+from descant_tokenizers.common.files import write_json
 from descant_tokenizers.corpora.files import FileReader, keys_in, score_files
 from descant_tokenizers.scores import SUFFIXES, Limits
 from descant_tokenizers.scores.reading import parse_score
@@ -111,11 +111,7 @@ def main() -> None:
                 found[name] = examine(name, pieces[name]())
                 file.write(json.dumps({"name": name, **found[name]}, ensure_ascii=False) + "\n")
     about = {"source": Path(options.source).name, "seed": options.seed, "of": len(order), **summary(found)}
-    text = json.dumps(about, indent=1, ensure_ascii=False) + "\n"
-    sys.stdout.write(text)
-    if options.out is not None:
-        with atomic_write(options.out) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+    sys.stdout.write(write_json(options.out, about))
 
 
 if __name__ == "__main__":

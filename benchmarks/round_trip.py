@@ -36,7 +36,7 @@ from typing import Any
 from symusic.core import ScoreTick
 
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.common.files import atomic_write
+from descant_tokenizers.common.files import write_json
 from descant_tokenizers.rendering.write import Rendering
 from descant_tokenizers.scores import Limits, ReadResult
 from descant_tokenizers.scores.marks import Marks
@@ -249,11 +249,7 @@ def main() -> None:
                 file.write(json.dumps(found[name], ensure_ascii=False) + "\n")
     examined = [found[name] for name in chosen if name in found]
     about = {"source": Path(options.source).name, "seed": options.seed, "of": len(files)}
-    text = json.dumps(about | summary(examined), indent=1, ensure_ascii=False) + "\n"
-    sys.stdout.write(text)
-    if options.out is not None:
-        with atomic_write(options.out) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+    sys.stdout.write(write_json(options.out, about | summary(examined)))
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ import music21
 from music21.common.pathTools import getCorpusFilePath
 
 from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.common.files import write_json
 from descant_tokenizers.comparison.compare import compare, kind_of_all, load_source
 from descant_tokenizers.comparison.schemes import default_schemes, load_scheme, scheme_names
 from descant_tokenizers.scores import read_score, write_midi
@@ -79,7 +80,7 @@ def main() -> None:
                 record = header(name) | measure(name, source)
             else:
                 record = with_rows(json.loads(path.read_text(encoding="utf-8")), source, options.schemes.split(","))
-            path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+            write_json(path, record)
             print(f"wrote {path}", flush=True)
 
 

@@ -30,6 +30,7 @@ from descant_modeling.training.data import load_data
 from descant_modeling.training.examples import BatchSource
 from descant_modeling.training.log import git_revision, run_header
 from descant_modeling.training.run import PreparedRun, RunOptions, open_run, start_run
+from descant_tokenizers.common.files import write_json
 from descant_tokenizers.comparison.schemes import MiditokScheme
 from descant_tokenizers.tokens.kinds import FOUR_PART
 from descant_tokenizers.tokens.piece import Piece, piece_ids, survey_pitches
@@ -287,7 +288,7 @@ def main() -> None:
     for name in options.rows or ROWS:
         path = options.out / name / "result.json"
         if not path.exists():
-            path.write_text(json.dumps(train(name, options), indent=1) + "\n", encoding="utf-8")
+            write_json(path, train(name, options))
         rows.append(json.loads(path.read_text(encoding="utf-8")))
     print(f"{'row':20} {'nats per voice-16th':>20} {'tokens a note':>14} {'epochs':>7}")
     for row in rows:
@@ -295,7 +296,7 @@ def main() -> None:
     if options.json is not None:
         command = " ".join(("python benchmarks/token_orders.py", *options.rows))
         facts = {"command": command, "git": git_revision(), "machine": run_header({})["machine"], "rows": rows}
-        options.json.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        write_json(options.json, facts)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from typing import Any
 
 from descant_modeling.models.likelihood import VOICE_16TH
 from descant_modeling.training.log import git_revision, run_header
+from descant_tokenizers.common.files import write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = "configs/chorales-sbat.yaml"
@@ -129,7 +130,7 @@ def record(out: Path) -> None:
         "machine": run_header({})["machine"],
         "rows": rows,
     }
-    (RECORD / "ablations.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    write_json(RECORD / "ablations.json", facts)
     for row in rows:
         print(f"{row['row']:18} {row['continue']:.3f} {row['harmonize']:.3f}  {row['changed']}")
 

@@ -10,7 +10,6 @@ and, for a model with styles, `style.json`.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from typing import Any
 
 from descant_modeling.cli.evaluate import evaluated
 from descant_modeling.models.checkpoints import load_checkpoint
+from descant_tokenizers.common.files import write_json
 
 
 def main() -> None:
@@ -50,7 +50,7 @@ def main() -> None:
         if part in parts:
             started = time.monotonic()
             path = options.out / f"{part}.json"
-            path.write_text(json.dumps(parts[part](), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            write_json(path, parts[part]())
             print(f"{path}: {time.monotonic() - started:.0f} s", file=sys.stderr)
 
 

@@ -25,6 +25,7 @@ from typing import Any
 
 from descant_modeling.cli.evaluate import evaluated
 from descant_modeling.evaluation.harmonizers import BASELINES
+from descant_tokenizers.common.files import write_json
 
 RECORDS = Path(__file__).parent
 PARTS = (
@@ -72,7 +73,7 @@ def main() -> None:
                 "gibbs": lambda: gibbs(options.split),
             }[part]()
             path = out / f"{part}.json"
-            path.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            write_json(path, facts)
             print(f"{path}: {time.monotonic() - started:.0f} s", file=sys.stderr)
     _write_header(out)
 
@@ -154,7 +155,7 @@ def families(models: Sequence[str], split: str, path: Path) -> Facts:
         if model not in facts["models"]:
             found = evaluated(*command(model))
             facts = found | {"models": facts["models"] | found["models"]}
-            path.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            write_json(path, facts)
     return facts | {"command": " ".join(("descant evaluate", *command(*facts["models"]), "--json"))}
 
 
@@ -171,7 +172,7 @@ def _write_header(out: Path) -> None:
     header = run_header({})
     facts: Facts = {"command": "python records/evaluate.py", "git": git_revision()}
     facts |= {key: header[key] for key in ("versions", "machine") if key in header}
-    (out / "header.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    write_json(out / "header.json", facts)
 
 
 def _options() -> argparse.Namespace:

@@ -10,12 +10,12 @@ The model is embedded, and its card names its record. Only valid is read.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 from descant_modeling.cli.evaluate import evaluated
 from descant_modeling.models.checkpoints import find_checkpoint
+from descant_tokenizers.common.files import write_json
 
 ROOT = Path(__file__).parent.parent
 #: Pieces that are scored cell by cell, since that is slow.
@@ -57,7 +57,7 @@ def main() -> None:
         for kind, facts in runs.items()
     }
     path = ROOT / training["record"] / "metrics.json"
-    path.write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+    write_json(path, metrics)
     print(path)
 
 

@@ -34,6 +34,7 @@ from descant_modeling.evaluation.cadences import FIGURES, count_cadences
 from descant_modeling.evaluation.corpus_stats import ReferenceCorpus, split_chorales
 from descant_modeling.evaluation.grading import TERMS, features_of
 from descant_modeling.evaluation.rules import RULES, count_rules
+from descant_tokenizers.common.files import write_json
 from descant_tokenizers.pianoroll.frames import Chorale, chorale_of_harmony
 from descant_tokenizers.scores import VOICES, read_score
 from descant_tokenizers.scores.voices import pick_voices
@@ -81,7 +82,7 @@ def main() -> None:
         ],
     }
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(options.out, facts)
     print(f"wrote {options.out}")
 
 

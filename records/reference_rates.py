@@ -9,17 +9,17 @@ corpus (minutes).
 from __future__ import annotations
 
 import argparse
-import json
 
 from descant_modeling.evaluation.corpus_stats import split_chorales
 from descant_modeling.evaluation.rules import REFERENCE_FILE, REFERENCE_SPLIT, count_reference
+from descant_tokenizers.common.files import write_json
 
 
 def main() -> None:
     """Count and write."""
     argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0]).parse_args()
     facts = count_reference(split_chorales(REFERENCE_SPLIT))
-    REFERENCE_FILE.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(REFERENCE_FILE, facts)
     print(f"wrote {REFERENCE_FILE.name}")
 
 

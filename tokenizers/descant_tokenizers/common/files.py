@@ -57,6 +57,15 @@ def read_json(path: Path) -> Any:
         raise ValueError(f"{path.name} nests too deep") from None
 
 
+def write_json(path: Path | None, facts: Any) -> str:
+    """Return facts as indented JSON, and write them to `path` unless it is None (see `atomic_write`)."""
+    text = json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
+    if path is not None:
+        with atomic_write(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    return text
+
+
 @contextlib.contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path in the folder of `path`; rename it to `path` if the block succeeds, else remove it.
