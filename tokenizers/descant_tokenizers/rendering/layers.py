@@ -6,7 +6,7 @@ Units: quarter notes, as exact fractions.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
@@ -20,6 +20,7 @@ from descant_tokenizers.rendering.rhythm import TimeSignature, snapped, tuplets_
 from descant_tokenizers.scores import VOICES, bars_of, last_note_end
 from descant_tokenizers.scores.ensembles import ENSEMBLES
 from descant_tokenizers.scores.marks import Marks
+from descant_tokenizers.scores.measures import Measure, end_of
 from descant_tokenizers.scores.voices import line_of
 
 GivenRule = Callable[[str, NoteTick], bool]
@@ -30,6 +31,7 @@ _MIDDLE_C = 60
 _CLOSED_GAP = Fraction(1, 4)  # a rest shorter than a 16th is not intended
 _SHORTEST = Fraction(1, 8)
 _ZERO = Fraction(0)
+_CUTTING = ("start", "end", "ending", "da capo", "dal segno", "to coda", "fine", "segno", "coda", "movement")
 _MEASURE_GRID = 16  # parts of a quarter at which measures may begin
 
 
@@ -122,17 +124,17 @@ class Voice:
 Staff = Sequence[Voice]
 
 
-def measures_of(score: ScoreTick, cuts: Iterable[Fraction] = ()) -> list[PrintedMeasure]:
-    """List a score's bars as they are printed: the last one is as short as the pickup asks for.
+def measures_of(score: ScoreTick, marks: Marks) -> list[PrintedMeasure]:
+    """List a score's bars as they are printed.
 
-    Args:
-        score: The score.
-        cuts: Where a repeat sign ends a measure, in the middle of a bar too.
+    The last one is as short as the pickup asks for. With repeat signs, it ends as in the file, and a sign in the middle
+    of a bar ends a measure.
 
     Raises:
         InputError: A time signature cuts a bar short where no note value ends.
     """
-    bars, unit = bars_of(score), score.ticks_per_quarter
+    unit, written, end = score.ticks_per_quarter, marks.measures, end_of(marks.measures)
+    bars = bars_of(score, round(end * unit))
     measures: list[PrintedMeasure] = []
     for bar in bars:
         shown = bars[1] if bar.number == 0 and len(bars) > 1 else bar
@@ -145,32 +147,41 @@ def measures_of(score: ScoreTick, cuts: Iterable[Fraction] = ()) -> list[Printed
                 "Correct the time signature."
             )
         measures.append(measure)
-    if len(measures) > 1 and measures[0].offset > 0:
+    if len(measures) > 1 and measures[0].offset > 0 and not written:
         measures[-1] = _paid_back(measures[-1], measures[0].length, Fraction(last_note_end(score), unit))
-    signs = sorted(set(cuts))
-    measures = _in_regular_meters(measures, signs)
-    for cut in signs:
+    cuts = {sign.time for sign in marks.repeats if sign.kind in _CUTTING} | {end}
+    measures = _as_stated(measures, written, cuts)
+    for cut in sorted(cuts):
         _split(measures, cut)
-    return measures
+    if written and len(measures) > 1 and measures[-1].start >= max(end, Fraction(last_note_end(score), unit)):
+        measures.pop()  # the rest of the last bar
+    return _numbered(measures, {sign.time for sign in marks.repeats if sign.kind == "movement"})
 
 
-def _in_regular_meters(measures: Sequence[PrintedMeasure], cuts: Collection[Fraction]) -> list[PrintedMeasure]:
-    """Print short measures beside repeat signs in the meter around them, without a time signature of their own."""
+def _as_stated(
+    measures: Iterable[PrintedMeasure], written: Iterable[Measure], cuts: Set[Fraction]
+) -> list[PrintedMeasure]:
+    """Print short measures beside repeat signs under the time signature of the file, not under one of their own."""
+    stated = {own.onset: TimeSignature(own.numerator, own.denominator) for own in written}
     printed: list[PrintedMeasure] = []
-    later: list[TimeSignature | None] = [None] * len(measures)  # the next other meter
-    for index in range(len(measures) - 2, -1, -1):
-        following = measures[index + 1].meter
-        later[index] = following if following != measures[index].meter else later[index + 1]
-    for index, own in enumerate(measures):
-        around = printed[-1].meter if printed else own.meter
-        is_short = own.length < around.length and own.meter != around and later[index] in (None, around)
-        if is_short and own.end in cuts:
-            printed.append(replace(own, meter=around))
-        elif is_short and own.start in cuts:
-            printed.append(replace(own, meter=around, offset=around.length - own.length))
-        else:
-            printed.append(own)
+    for own in measures:
+        meter = stated.get(own.start, own.meter)
+        if own.length >= meter.length or cuts.isdisjoint((own.start, own.end)) or own.offset:
+            meter = own.meter
+        is_end = meter != own.meter and own.end not in cuts
+        printed.append(replace(own, meter=meter, offset=meter.length - own.length if is_end else own.offset))
     return printed
+
+
+def _numbered(measures: Iterable[PrintedMeasure], starts: Collection[Fraction]) -> list[PrintedMeasure]:
+    """Number the measures of each movement from 1, or from 0 if it begins with a pickup."""
+    numbered: list[PrintedMeasure] = []
+    before = 0
+    for own in measures:
+        if own.start in starts:
+            before = own.number - (own.length == own.meter.length)
+        numbered.append(replace(own, number=own.number - before))
+    return numbered
 
 
 def _paid_back(last: PrintedMeasure, pickup: Fraction, end: Fraction) -> PrintedMeasure:

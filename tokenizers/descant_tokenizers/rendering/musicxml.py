@@ -55,7 +55,6 @@ from descant_tokenizers.rendering.signs import (
     Annotator,
     AnyStream,
     IndexedSpanners,
-    cuts_of,
     finished,
     write_bar_lines,
     write_signs,
@@ -69,6 +68,7 @@ if TYPE_CHECKING:
 
 ADDED_COLOR = "#0072B2"
 MAX_NOTES = 12_000
+MAX_MEASURES = 10_000
 _LEGEND = "black: given, blue: added"
 _MAX_TITLE = 120
 _PERCUSSION_CHANNEL = 9
@@ -93,7 +93,11 @@ def notate(rendering: Rendering) -> Notated:
     if num_notes > MAX_NOTES:
         raise InputError(f"The score has {num_notes:,} notes, and at most {MAX_NOTES:,} are engraved. Cut it shorter.")
     marks = rendering.written.marks
-    measures = measures_of(score, cuts_of(marks.repeats))
+    measures = measures_of(score, marks)
+    if len(measures) > MAX_MEASURES:
+        raise InputError(
+            f"The score has {len(measures):,} measures, and at most {MAX_MEASURES:,} are engraved. Cut it shorter."
+        )
     is_notated = bool(marks.spellings)  # no other file spells notes
     layered = [
         layers_of(track, score.ticks_per_quarter, measures, rendering.written.is_given, is_notated=is_notated)

@@ -34,7 +34,6 @@ _MOMENT = Fraction(1, 1000)  # what ends at a bar line belongs to the measure be
 _EXACT = 0.005  # quarters a minute
 _KINDS = {suffix: kind for kind, suffix in CHORD_SUFFIXES.items()}
 _CHORD = re.compile(r"([A-G])(#{1,2}|b{1,2})?([^/]*)(?:/([A-G])(#{1,2}|b{1,2})?)?")
-_CUTTING = ("start", "end", "ending", "da capo", "dal segno", "to coda", "fine", "segno", "coda")
 # Words of jumps, and what they say to programs that play the file.
 _SOUNDS = {
     "D.C.": 'dacapo="yes"',
@@ -72,11 +71,6 @@ class IndexedSpanners(spanner.SpannerBundle):
     def getBySpannedElement(self, spannedElement: Any) -> spanner.SpannerBundle:  # noqa: N802
         """Return the spanners of an element."""
         return spanner.SpannerBundle(self._spanners_of.get(id(spannedElement), []))
-
-
-def cuts_of(signs: Iterable[RepeatSign]) -> set[Fraction]:
-    """Return where signs end a measure."""
-    return {sign.time for sign in signs if sign.kind in _CUTTING}
 
 
 def write_bar_lines(part: AnyStream, measures: Sequence[PrintedMeasure], signs: Sequence[RepeatSign]) -> None:

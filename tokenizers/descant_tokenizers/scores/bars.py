@@ -62,8 +62,8 @@ class _Section:
         return ticks if self.is_last else min(ticks, self.end)
 
 
-def bars_of(score: ScoreTick) -> list[Bar]:
-    """List the bars of a score up to the one in which its last note ends.
+def bars_of(score: ScoreTick, until_ticks: int = 0) -> list[Bar]:
+    """List the bars of a score up to the one in which its last note ends, or further up to a time.
 
     Every time signature event begins a bar, and 4/4 is assumed where there is none. A first bar that is shorter than
     the second one and ends at a time signature event is a pickup and has the number 0.
@@ -71,7 +71,7 @@ def bars_of(score: ScoreTick) -> list[Bar]:
     Returns:
         Consecutive bars from tick 0; an empty list if the score has no notes.
     """
-    sections = list(_sections(score))
+    sections = list(_sections(score, until_ticks))
     number = 0 if _starts_with_pickup(sections) else 1
     bars: list[Bar] = []
     for section in sections:
@@ -141,8 +141,8 @@ def last_note_end(score: ScoreTick) -> int:
     return max((track.end() for track in tracks), default=0)  # counts events of every kind, and is faster
 
 
-def _sections(score: ScoreTick) -> Iterator[_Section]:
-    end = last_note_end(score)
+def _sections(score: ScoreTick, until_ticks: int = 0) -> Iterator[_Section]:
+    end = max(last_note_end(score), until_ticks)
     signatures = {0: DEFAULT_SIGNATURE}  # of several events at one tick, the last one counts
     for event in sorted(score.time_signatures, key=lambda event: event.time):
         if event.time < end:

@@ -84,6 +84,13 @@ class Form:
         is_same = all(_contents(track) == _contents(own) for track, own in zip(score.tracks, again.tracks, strict=True))
         return found if is_same else None
 
+    @property
+    def num_unplayed(self) -> int:
+        """Number of notes of the written text that its signs never lead to."""
+        score = self.written.score
+        pieces = [piece._replace(shift=0) for piece in self._pieces(score.ticks_per_quarter)]
+        return sum(len(track.notes) - sum(1 for _ in _inside(track, pieces)) for track in score.tracks)
+
     def copies(self, ticks_per_quarter: int) -> list[tuple[int, int, int]]:
         """Return the stretches that are played again: where each begins and ends, and where it was played first."""
         pieces = sorted(self._pieces(ticks_per_quarter))

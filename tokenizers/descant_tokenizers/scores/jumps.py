@@ -11,7 +11,8 @@ AT_MEASURE_END: tuple[SignKind, ...] = ("da capo", "dal segno", "to coda", "fine
 """Signs that take effect at the end of the measure in which they stand; the others do at its beginning."""
 
 _ORDER: tuple[SignKind, ...] = (
-    *("end", "double", "to coda", "fine", "da capo", "dal segno", "part", "segno", "coda", "start", "ending"),
+    *("end", "double", "to coda", "fine", "da capo", "dal segno", "movement"),
+    *("part", "segno", "coda", "start", "ending"),
 )
 _SEGNO, _CODA = "[\U0001d10b\ue047%§]", "[\U0001d10c\ue048⊕⌖]"  # signs in words
 _WORDS: tuple[tuple[re.Pattern[str], SignKind], ...] = (

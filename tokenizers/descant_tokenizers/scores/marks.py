@@ -15,6 +15,8 @@ from typing import Literal
 
 from symusic.core import ScoreTick, TrackTick
 
+from descant_tokenizers.scores.measures import Measure
+
 Place = tuple[Fraction, int]
 """Onset and MIDI pitch of a note."""
 
@@ -111,7 +113,18 @@ class Hairpin:
 
 
 SignKind = Literal[
-    "start", "end", "double", "ending", "segno", "coda", "to coda", "fine", "da capo", "dal segno", "part"
+    "start",
+    "end",
+    "double",
+    "ending",
+    "segno",
+    "coda",
+    "to coda",
+    "fine",
+    "da capo",
+    "dal segno",
+    "part",
+    "movement",
 ]
 
 
@@ -122,7 +135,8 @@ class RepeatSign:
     Attributes:
         time: Where it takes effect: a bar line, except for signs in the middle of a bar.
         kind: `start` and `end` of a repeated section; a `double` bar line, which may begin one; the first bar line of
-            an `ending`; `segno`, `coda`, `to coda` and `fine`, which count after a `da capo` or `dal segno`; a `part`.
+            an `ending`; `segno`, `coda`, `to coda` and `fine`, which count after a `da capo` or `dal segno`; a `part`;
+            a `movement`, whose repeats and jumps stay inside it.
         passes: For an ending the passes (from 1) that play it, for an end the number of times in all.
         label: Letter of a part.
         until: Where the bracket of an ending ends, if it is known.
@@ -146,6 +160,7 @@ class Marks:
         words: Words, in order of time.
         chords: Chord symbols as written, such as `Am7` or `G/B`, in order of time.
         repeats: Repeat signs, in order of time; none in a score whose repeats are unfolded.
+        measures: Measures of the file, if there are repeat signs.
         title: Title of the piece.
         composer: Its composer.
         lyricist: Author of the words.
@@ -166,6 +181,7 @@ class Marks:
     words: tuple[Words, ...] = ()
     chords: tuple[Words, ...] = ()
     repeats: tuple[RepeatSign, ...] = ()
+    measures: tuple[Measure, ...] = ()
     title: str = ""
     composer: str = ""
     lyricist: str = ""

@@ -8,7 +8,8 @@ Units: quarter notes, as exact fractions; ticks where a name says so.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
@@ -60,6 +61,8 @@ def play_order(signs: Sequence[RepeatSign], end: Fraction, part_order: Sequence[
       closed where the ending of the next pass begins.
     - After a da capo or dal segno, repeats are not taken, and the last ending is played. Each jump is taken once, and
       32 jumps at most.
+    - Music behind a da capo or dal segno goes on after the fine, unless a coda stands there.
+    - Each movement is played with its own repeats and jumps.
     - With `part_order`, each part is played with its own repeats whenever its letter comes up; what stands before the
       first part is played once, at the beginning.
 
@@ -73,7 +76,7 @@ def play_order(signs: Sequence[RepeatSign], end: Fraction, part_order: Sequence[
     """
     starts = {sign.label: sign.time for sign in reversed(signs) if sign.kind == "part"}
     if not part_order or not starts:
-        return _joined(_Walk(signs, Fraction(0), end).spans())
+        return _joined(_movements(signs, end))
     bounds = sorted({*(sign.time for sign in signs if sign.kind == "part"), end})
     played = list(_Walk(_within(signs, Fraction(0), bounds[0]), Fraction(0), bounds[0]).spans())
     orders: dict[str, list[Span]] = {}
@@ -85,6 +88,18 @@ def play_order(signs: Sequence[RepeatSign], end: Fraction, part_order: Sequence[
         played += orders.get(label, [])
         _check_spans(len(played))
     return _joined(played)
+
+
+def _movements(signs: Sequence[RepeatSign], end: Fraction) -> Iterator[Span]:
+    """Yield the stretches of each movement."""
+    bounds = [Fraction(0), *(sign.time for sign in signs if sign.kind == "movement"), end]
+    num_spans = 0
+    for start, stop in itertools.pairwise(bounds):
+        own = _within(signs, start, stop) if len(bounds) > 2 else signs
+        played = _Walk(own, start, stop).spans()
+        num_spans += len(played)
+        _check_spans(num_spans)
+        yield from played
 
 
 def _within(signs: Sequence[RepeatSign], start: Fraction, stop: Fraction) -> list[RepeatSign]:
@@ -120,17 +135,18 @@ class _Walk:
     """A player's way through the signs of a score or part."""
 
     def __init__(self, signs: Sequence[RepeatSign], begin: Fraction, end: Fraction) -> None:
-        self._signs, self._begin, self._end = signs, begin, end
+        self._signs, self._end = signs, end
         self._last_pass = _last_passes(signs)
         self._played: list[Span] = []
         self._cursor = begin
         self._is_playing = True
-        self._section = (0, begin)  # index of the first sign inside it, and its onset
+        self._origin = self._section = (0, begin)  # index of the first sign inside it, and its onset
         self._pass = 1
         self._is_explicit = False  # the section has a start sign
         self._in_ending = False
         self._jumps: set[int] = set()
-        self._places = {sign.kind: index for index, sign in reversed(list(enumerate(signs)))}  # the first of each kind
+        self._latest_jump: int | None = None  # until a fine
+        self._places = _places(signs, 0)
 
     def spans(self) -> list[Span]:
         index: int | None = 0
@@ -169,7 +185,7 @@ class _Walk:
     def _take_ending(self, index: int) -> int:
         sign = self._signs[index]
         last = self._last_pass[index]
-        number = last if self._jumps else self._pass
+        number = self._pass if self._latest_jump is None else last
         if number in sign.passes:
             self._play_from(sign.time)
         elif self._in_ending and self._is_playing and number + 1 in sign.passes:
@@ -183,7 +199,7 @@ class _Walk:
         sign = self._signs[index]
         is_more = _is_before_ending(self._signs, index)
         last = max(2, self._last_pass[index]) if self._in_ending else max(sign.passes, default=2)
-        if self._is_playing and not self._jumps and sign.time > self._section[1] and self._pass < last:
+        if self._is_playing and self._latest_jump is None and sign.time > self._section[1] and self._pass < last:
             return self._go_back(sign.time)
         if not is_more:
             self._begin_section(index, sign.time)
@@ -199,21 +215,32 @@ class _Walk:
     def _take_jump(self, index: int) -> int | None:
         """Take a fine, coda or jump while playing."""
         sign = self._signs[index]
-        if sign.kind == "fine" and self._jumps:
+        if sign.kind == "fine" and self._latest_jump is not None:
             self._pause(sign.time)
-            return None
-        target: int | None = None
-        if sign.kind == "to coda" and self._jumps:
+            return self._go_on(max(index, self._latest_jump))
+        target: tuple[int, Fraction] | None = None
+        if sign.kind == "to coda" and self._latest_jump is not None:
             target = self._places.get("coda")
         elif sign.kind in ("da capo", "dal segno") and index not in self._jumps and len(self._jumps) < _MAX_JUMPS:
             self._jumps.add(index)
-            target = self._places.get("segno", -1) if sign.kind == "dal segno" else -1
+            self._latest_jump = index
+            target = self._places.get("segno", self._origin) if sign.kind == "dal segno" else self._origin
         if target is None:
             return index + 1
-        time = self._begin if target < 0 else self._signs[target].time
         self._pause(sign.time)
-        self._begin_section(target, time)
-        return target + 1
+        self._begin_section(target[0] - 1, target[1])
+        return target[0]
+
+    def _go_on(self, index: int) -> int | None:
+        """Go on behind a fine and the jump to it; return the next sign, None if there is no more music."""
+        time = self._signs[index].time
+        if time >= self._end or any(sign.kind == "coda" for sign in self._signs[index:]):
+            return None
+        self._latest_jump = None
+        self._begin_section(index, time)
+        self._origin = self._section
+        self._places |= _places(self._signs, index + 1)
+        return index + 1
 
     def _pause(self, time: Fraction) -> None:
         if self._is_playing and time > self._cursor:
@@ -223,6 +250,11 @@ class _Walk:
     def _play_from(self, time: Fraction) -> None:
         if not self._is_playing:
             self._cursor, self._is_playing = time, True
+
+
+def _places(signs: Sequence[RepeatSign], first: int) -> dict[str, tuple[int, Fraction]]:
+    """Return the first of each kind of signs from an index on: the index after it, and its time."""
+    return {signs[index].kind: (index + 1, signs[index].time) for index in range(len(signs) - 1, first - 1, -1)}
 
 
 def _is_before_ending(signs: Sequence[RepeatSign], index: int) -> bool:

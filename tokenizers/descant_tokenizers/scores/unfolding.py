@@ -33,7 +33,8 @@ def with_bars(notation: Notation, limits: Limits, *, unfold: bool) -> Notation:
     Raises:
         InputError: A time signature is impossible, or, unfolded, the score exceeds the limits.
     """
-    marks = dataclasses.replace(notation.marks, repeats=tuple(notation.signs))
+    measures = tuple(notation.measures) if notation.signs else ()
+    marks = dataclasses.replace(notation.marks, repeats=tuple(notation.signs), measures=measures)
     result = dataclasses.replace(notation, marks=marks)
     if unfold and (notation.signs or notation.part_order):
         end = end_of(notation.measures)

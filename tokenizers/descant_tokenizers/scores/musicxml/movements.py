@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
@@ -15,7 +15,8 @@ from descant_tokenizers.scores.preflight import check_musicxml
 from descant_tokenizers.scores.validation import Limits
 
 _PART = re.compile(r"<part\s[^>]*>(.*?)</part>", re.DOTALL)
-_MEASURE = re.compile(r"<measure\s[^>]*?number\s*=\s*[\"'](\d+)[\"']")
+_MEASURE = re.compile(r"<measure(?=[\s>])([^>]*)>")
+_NUMBER = re.compile(r"\bnumber\s*=\s*[\"']([^\"']*)[\"']")
 _CARRIED = ("divisions", "key", "time", "transpose")  # attributes that hold until they change
 
 
@@ -28,9 +29,19 @@ def movement_starts(path: Path, data: bytes, limits: Limits) -> list[int]:
         InputError: The file is damaged.
     """
     part = _PART.search(decoded(path, unpacked(path, data, limits.max_bytes)))
-    numbers = [int(number[:6]) for number in _MEASURE.findall(part[1])] if part else []
-    after = enumerate(pairwise(numbers), start=1)
-    return [0, *(index for index, (before, number) in after if number <= 1 and before > number and before > 0)]
+    found = [_NUMBER.search(measure) for measure in _MEASURE.findall(part[1])] if part else []
+    return [0, *restarts([number[1] if number else "" for number in found])]
+
+
+def restarts(numbers: Sequence[str]) -> Iterator[int]:
+    """Yield the indices of the measures that count from 1 again, or from 0; some have no number, or one such as X1."""
+    before = 0
+    for index, text in enumerate(numbers):
+        if text.isascii() and text.isdecimal():
+            number = int(text[:6])
+            if number <= 1 and before > number:
+                yield index
+            before = number
 
 
 def split_movements(path: Path, data: bytes, limits: Limits) -> tuple[bytes, ...]:

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
@@ -16,10 +17,11 @@ from xml.etree.ElementTree import Element
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.scores.bars import DEFAULT_SIGNATURE
 from descant_tokenizers.scores.closed import lines_of
-from descant_tokenizers.scores.marks import Marks
+from descant_tokenizers.scores.marks import Marks, RepeatSign
 from descant_tokenizers.scores.measures import TICKS_PER_QUARTER, Measure, free_signature
 from descant_tokenizers.scores.musicxml.container import decoded
 from descant_tokenizers.scores.musicxml.elements import FREE_METER, WrittenMeasure, number_of, number_or, text_of
+from descant_tokenizers.scores.musicxml.movements import restarts
 from descant_tokenizers.scores.musicxml.parser import PartParser, measures_of_parts
 from descant_tokenizers.scores.preflight import check_musicxml
 from descant_tokenizers.scores.repeats import Notation
@@ -30,6 +32,7 @@ _MAX_TICKS = 2**31 - 1  # symusic keeps ticks in 32 bits
 _MAX_TITLE = 200
 _MAX_RIGHTS = 500
 _ROUNDING = Fraction(1, 8)
+_ZERO = Fraction(0)
 _PLACEHOLDERS = (
     *("music21", "music21 fragment", "untitled", "untitled score", "title", "[title]", "composer", "[composer]"),
     *("composer / arranger", "lyricist", "[lyricist]", "unknown"),
@@ -104,7 +107,21 @@ def _read_parts(root: Element, report: Report, limits: Limits) -> tuple[list[Wri
             raise InputError(f"The file lasts {float(start):,.0f} quarter notes. Cut it shorter.")
     for parser in parsers:
         parser.finish()
-    return [parser.part for parser in parsers], measures
+    parts = [parser.part for parser in parsers]
+    numbers = [measure.get("number", "") for measure in next(iter(contents.values()), [])]
+    _mark_movements(parts, [measures[index].onset for index in restarts(numbers)], start)
+    return parts, measures
+
+
+def _mark_movements(parts: Sequence[WrittenPart], onsets: Sequence[Fraction], end: Fraction) -> None:
+    """Put a sign where each movement begins; a trio that goes back to the fine of its minuet belongs to it."""
+    signs = [sign for part in parts for sign in part.signs]
+    kinds = [
+        {sign.kind for sign in signs if start < sign.time <= stop} for start, stop in pairwise([_ZERO, *onsets, end])
+    ]
+    for onset, (before, own) in zip(onsets, pairwise(kinds), strict=True):
+        if "fine" in own or "fine" not in before or own.isdisjoint(("da capo", "dal segno")):
+            parts[0].signs.append(RepeatSign(onset, "movement"))
 
 
 def _length_of(measure: Sequence[WrittenMeasure], nominal: Fraction) -> Fraction:
