@@ -51,15 +51,15 @@ class Case(NamedTuple):
     config: GenerationConfig
 
 
-def make_case(seed: int, index: int, styles: tuple[str, ...], *, has_hints: bool) -> Case:
-    """Return one request: number `index` of a seed is always the same."""
+def make_case(seed: int, index: int, styles: tuple[str, ...], *, has_hints: bool, max_bars: int = 4) -> Case:
+    """Return one request: number `index` of a seed and a length is always the same."""
     rng = random.Random(f"{seed} {index}")
     task = rng.choice(("harmonize", "harmonize", "harmonize", "continue", "infill"))
     voices = ["Soprano"] if task == "harmonize" and rng.random() < 0.8 else rng.sample(VOICES, rng.choice((1, 2, 4)))
     given = [voice for voice in VOICES if voice in voices]
     if task == "harmonize" and len(given) == len(VOICES):
         given = given[:3]
-    score = _score(rng, given)
+    score = _score(rng, given, max_bars)
     bars = bars_of(score)
     request = Request(task, score, given=given if task == "harmonize" else None)
     if task == "continue":
@@ -89,7 +89,7 @@ def make_case(seed: int, index: int, styles: tuple[str, ...], *, has_hints: bool
     return Case(request, config)
 
 
-def _score(rng: random.Random, voices: list[str]) -> ScoreTick:
+def _score(rng: random.Random, voices: list[str], max_bars: int) -> ScoreTick:
     meter = rng.choice(_METERS)
     score = ScoreTick(rng.choice([unit for unit in _RESOLUTIONS if 4 * unit % meter[1] == 0]))  # readers refuse others
     beats = Fraction(4 * meter[0], meter[1])
@@ -98,7 +98,7 @@ def _score(rng: random.Random, voices: list[str]) -> ScoreTick:
         score.time_signatures.append(TimeSignatureTick(0, 1, 4))
         time = score.ticks_per_quarter
     score.time_signatures.append(TimeSignatureTick(time, *meter))
-    end = time + round(rng.randint(1, 4) * beats * score.ticks_per_quarter)
+    end = time + round(rng.randint(1, max_bars) * beats * score.ticks_per_quarter)
     for voice in voices:
         track = TrackTick(voice, 52, False)
         low = _LOWEST[voice] + rng.choice((0, 0, 0, -7, 7))
@@ -182,13 +182,18 @@ def run(generator: MusicGenerator, case: Case) -> tuple[str, list[str]]:
         return f"refused: {re.sub(r'[0-9]+', 'N', str(error))[:120]}", []
     except Exception:
         return "defect", [traceback.format_exc()]
-    found = [each for sample in result.samples for each in check(case, sample, result.phrases)]
+    try:
+        found = [each for sample in result.samples for each in check(case, sample, result.phrases)]
+    except InputError as error:
+        found = [f"the file is refused: {error}"]
     return f"{case.request.task}: written", found
 
 
 def command(
     num: Annotated[int, typer.Option(help="Generations to run.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Same seed, same requests.")] = 1,
+    first: Annotated[int, typer.Option(help="Number of the first generation.")] = 0,
+    max_bars: Annotated[int, typer.Option(help="Longest melody, in bars.")] = 4,
     seconds: Annotated[float | None, typer.Option(help="Stop after this time.")] = None,
     model: Annotated[str, typer.Option(help="Model.")] = "chorales",
     engine: Annotated[str, typer.Option(help="Engine: onnx or torch.")] = "onnx",
@@ -200,9 +205,9 @@ def command(
     outcomes: Counter[str] = Counter()
     defects: dict[int, list[str]] = {}
     slowest, started = (0.0, -1), time.monotonic()
-    indices = range(num) if show is None else [show]
+    indices = range(first, first + num) if show is None else [show]
     for index in indices:
-        case = make_case(seed, index, tuple(generator.styles), has_hints=model == "chorales")
+        case = make_case(seed, index, tuple(generator.styles), has_hints=model == "chorales", max_bars=max_bars)
         if show is not None:
             assert case.request.score is not None
             sys.stdout.buffer.write(case.request.score.dumps_midi())
@@ -217,7 +222,8 @@ def command(
         if found:
             defects[index] = found[:4]
     facts: dict[str, Any] = {
-        "command": f"python tests/fuzz/generations.py --num {num} --seed {seed} --model {model} --engine {engine}",
+        "command": f"python tests/fuzz/generations.py --num {num} --seed {seed} --first {first} --max-bars {max_bars} "
+        f"--model {model} --engine {engine}",
         "generations": sum(outcomes.values()),
         "outcomes": dict(outcomes.most_common()),
         "defects": defects,

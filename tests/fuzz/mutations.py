@@ -21,9 +21,12 @@ from descant_tokenizers.scores.midi_events import track_events
 
 SUFFIXES = {"midi": ".mid", "musicxml": ".musicxml", "abc": ".abc"}
 SUFFIXES |= {f"odd-{kind}": suffix for kind, suffix in (*SUFFIXES.items(), ("humdrum", ".krn"))}
-SUFFIXES |= {"models": ".json", "configs": ".json", "engraving": ".mid"}
-#: Kinds that inputs of `sample` take turns to be of.
-SAMPLED = ("midi", "musicxml", "abc", "odd-musicxml", "odd-abc", "odd-humdrum")
+SUFFIXES |= {"models": ".json", "configs": ".json"}
+#: Kinds that inputs of these kinds take turns to be of.
+TURNS = {
+    "sample": ("midi", "musicxml", "abc", "odd-musicxml", "odd-abc", "odd-humdrum"),
+    "engraving": ("odd-midi", "odd-musicxml", "odd-midi", "odd-abc", "odd-musicxml", "odd-humdrum"),
+}
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = Path(__file__).parent / "seeds"
 MAX_MUTATIONS = 6
@@ -154,18 +157,18 @@ def make(kind: str, seed: int, index: int, seeds: Sequence[bytes]) -> bytes:
 
     Args:
         kind: `midi`, `musicxml` or `abc` for mutations; `odd-midi`, `odd-musicxml`, `odd-abc` or `odd-humdrum` for
-            unusual files that are valid (`engraving` has those of `odd-midi`); `families` for the files of families.py,
-            in their order; `models` and `configs` for those of odd_models.py; `sample` for several kinds in turn.
+            unusual files that are valid; `families` for the files of families.py, in their order; `models` and
+            `configs` for those of odd_models.py; `sample` and `engraving` for several kinds in turn.
         seed: Of the campaign.
         index: Number of the input.
-        seeds: From `load_seeds`; those of a sample are found here.
+        seeds: From `load_seeds`; those of several kinds in turn are found here.
     """
-    if kind == "sample":
-        kind, index = _sampled(index)
+    if kind in TURNS:
+        kind, index = _turn(kind, index)
         seeds = load_seeds(kind)
     if kind == "families":
         return _family(index).make()
-    if kind in ("odd-midi", "engraving"):
+    if kind == "odd-midi":
         from odd_midi import odd_midi
 
         return odd_midi(seed, index)
@@ -194,13 +197,15 @@ def make(kind: str, seed: int, index: int, seeds: Sequence[bytes]) -> bytes:
 
 def suffix_of(kind: str, index: int) -> str:
     """Return the suffix of a file name."""
-    if kind == "sample":
-        kind, index = _sampled(index)
+    if kind in TURNS:
+        kind, index = _turn(kind, index)
     return _family(index).suffix if kind == "families" else SUFFIXES[kind]
 
 
-def _sampled(index: int) -> tuple[str, int]:
-    return SAMPLED[index % len(SAMPLED)], index // len(SAMPLED)
+def _turn(kind: str, index: int) -> tuple[str, int]:
+    """Return the kind of one input of several kinds in turn, and its number."""
+    kinds = TURNS[kind]
+    return kinds[index % len(kinds)], index
 
 
 def _family(index: int) -> Family:

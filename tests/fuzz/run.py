@@ -7,7 +7,7 @@ python tests/fuzz/run.py odd-abc --num 20000 --seed 1          valid but unusual
 python tests/fuzz/run.py sample --num 1000 --seed 1            a few of each of these, in turn
 python tests/fuzz/run.py families                              a megabyte of each construct of each format
 python tests/fuzz/run.py models --num 10000 --seed 1           model folders of others; also configs: YAML and overrides
-python tests/fuzz/run.py engraving --num 5000 --seed 1         odd MIDI, read and engraved
+python tests/fuzz/run.py engraving --num 5000 --seed 1         odd files of the four formats, read and engraved
 python tests/fuzz/run.py midi --seed 1 --show 4711 > bad.mid   the bytes of one input
 
 No input may end in anything but a score, tokens or an `InputError` of one sentence, take over 5 s of CPU, or need over

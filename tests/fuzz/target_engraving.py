@@ -1,4 +1,4 @@
-"""Target of the campaign of odd MIDI: reading and engraving."""
+"""Target of the campaign of odd files: reading and engraving."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Engraver:
         read = read_score_report(path, marks=True)
         rendering = Rendering(read.score, with_chords=path.stat().st_size % 3 == 0, form=read.form, marks=read.marks)
         try:
-            text, _ = notate(rendering)
+            text = notate(rendering).text
             pages = svg_pages(text)
         except InputError as error:
             return str(error)

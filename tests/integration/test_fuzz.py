@@ -16,6 +16,7 @@ from descant_tokenizers.scores import Limits
 
 MAX_EXTRA_MEGABYTES = 500
 NUM_INPUTS = 1000
+NUM_ENGRAVED = 24
 
 #: Families that once took more than linear time or memory, and one that never did of each format.
 TELLING = [
@@ -43,6 +44,14 @@ def test_broken_files_end_in_music_or_in_one_sentence(repo_root: Path) -> None:
     assert report["inputs"] == sum(report["outcomes"].values()) == NUM_INPUTS
     assert min(report["outcomes"][outcome] for outcome in ("accepted", "refused")) > NUM_INPUTS / 10
     assert report["megabytes_at_peak"] - report["megabytes_after_imports"] < MAX_EXTRA_MEGABYTES
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is bounded and measured as Linux does it")
+def test_odd_files_are_engraved_or_refused(repo_root: Path) -> None:
+    done = _run(repo_root, "engraving", "--seed", "5", "--num", str(NUM_ENGRAVED), "--quiet")
+    report = json.loads(done.stdout)
+    assert report["defects"] == {}
+    assert report["outcomes"]["accepted"] > NUM_ENGRAVED / 2
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is bounded and measured as Linux does it")

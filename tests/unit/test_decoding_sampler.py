@@ -170,6 +170,16 @@ def test_every_continuation_sounds_in_its_last_bar(layout: TaskLayout, grammar: 
     assert sample.notes[NUM_BARS + 2]
 
 
+def test_a_piece_without_other_notes_is_not_left_empty(layout: TaskLayout, grammar: Grammar, piece: Piece) -> None:
+    wants_to_close = torch.zeros(layout.vocabulary.size)
+    wants_to_close[[layout.sep, layout.eos, layout.vocabulary.bar_id]] = 20.0
+    span = Span(Task.INFILL, (0, 1, 2, 3), 0, NUM_BARS, (NUM_BARS * BAR_TICKS,) * 4, PITCHES)
+    alone = cut(piece, span.voices, span.bars), span
+    engine = StubEngine(layout.vocabulary.size, wants_to_close)
+    (sample,) = draw(layout, grammar, alone, [0], engine=engine)
+    assert sample.notes[NUM_BARS - 1]
+
+
 def test_temperature_zero_takes_the_likeliest_legal_token(layout: TaskLayout, grammar: Grammar, piece: Piece) -> None:
     first, second = draw(layout, grammar, harmony(piece), [1, 2], GenerationConfig(temperature=0))
     assert first == second

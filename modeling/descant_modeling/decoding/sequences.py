@@ -152,7 +152,7 @@ class SequenceState:
             only_closing = np.zeros_like(legal)
             only_closing[closing] = legal[closing]
             return only_closing
-        if (unfinished := self._unfinished()) or self._is_last_bar_empty():
+        if (unfinished := self._unfinished()) or self._lacks_notes():
             going_on = legal.copy()
             going_on[closing] = False
             if unfinished and not self.fixed.applies:
@@ -264,9 +264,10 @@ class SequenceState:
         """Least length of a last note: ends are rounded up to a 16th, so that nothing is left of a shorter one."""
         return self.grammar.vocabulary.ticks_per_quarter // 4
 
-    def _is_last_bar_empty(self) -> bool:
-        is_last = self.template.is_continuation and self.bar == len(self.template.bars) - 1
-        return is_last and not any(self._end_of(voice) > 0 for voice in self.template.span.voices)
+    def _lacks_notes(self) -> bool:
+        is_last = self.bar == len(self.template.bars) - 1
+        is_needed = self.template.is_continuation or self.template.is_alone
+        return is_last and is_needed and not any(self._end_of(voice) > 0 for voice in self.template.span.voices)
 
     def _end_of(self, voice: int) -> int:
         return self.grammar.end_of(self.state.busy_ticks, voice)

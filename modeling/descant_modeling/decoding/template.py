@@ -108,6 +108,7 @@ class Template:
             any.
         following: Notes that begin where the target bars end, if any are of the voices to write.
         guide: The hints, in a layout that has them; given notes then stand before new ones at an onset.
+        is_alone: True if an infill has no notes around it, so that the target bars must have some.
     """
 
     context: tuple[tuple[int, ...], ...]
@@ -118,6 +119,7 @@ class Template:
     inside: tuple[tuple[GridNote, ...], ...]
     following: tuple[GridNote, ...] = ()
     guide: Guide | None = None
+    is_alone: bool = False
 
     @property
     def is_continuation(self) -> bool:
@@ -160,6 +162,7 @@ def make_template(layout: TaskLayout, piece: Piece, span: Span, low: int = 0, hi
         inside=tuple(inside) if any(inside) else (),
         following=_following(piece, span),
         guide=guide,
+        is_alone=span.task is Task.INFILL and not any(bar.notes for bar in piece.bars),
     )
 
 

@@ -8,6 +8,7 @@ Units: ticks of the score.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -159,14 +160,15 @@ def _fit(weights: NDArray[np.float64], root: int, kind: str, bass: int, on_beat:
 def _named(start: int, root: int, kind: str, bass: int, key: Key) -> ChordName:
     steps, suffix = _QUALITIES[kind].steps, _QUALITIES[kind].suffix
     home = fifths_of(root, key.sharps, key.mode)
-    tones = [name_of_fifths(home + _FIFTHS[step]) for step in steps]  # thirds above the root, in any key
+    tones = tuple(name_of_fifths(home + _FIFTHS[step]) for step in steps)  # thirds above the root, in any key
     inversion = next(index for index, step in enumerate(steps) if (root + step) % 12 == bass)
     symbol = chord_symbol(note_name(*tones[0]), suffix, note_name(*tones[inversion]) if inversion else "")
     numeral = _numeral(root, kind, inversion, tones, key)
     return ChordName(start, 0, tones[0], tones[inversion], kind, suffix, symbol, numeral)
 
 
-def _numeral(root: int, kind: str, inversion: int, tones: Sequence[tuple[str, int]], key: Key) -> str:
+@functools.lru_cache(1000)  # music21 takes milliseconds for each
+def _numeral(root: int, kind: str, inversion: int, tones: tuple[tuple[str, int], ...], key: Key) -> str:
     """Return the Roman numeral with its figures; a chord outside the key may be a secondary dominant."""
     from music21 import chord, roman
 
