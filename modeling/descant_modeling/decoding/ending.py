@@ -9,7 +9,7 @@ Shapes: V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from descant_modeling.decoding.masks import first_possible
@@ -88,11 +88,12 @@ class Closing:
 
     def pitches(self, voice: int) -> frozenset[int]:
         """Return the pitches that a voice may sound at the end."""
-        if voice == self.ending.bass:
-            steps = frozenset(chord.root for chord in self.chords)
-        else:
-            steps = frozenset().union(*(chord.pitch_classes for chord in self.chords))
-        return frozenset(pitch for pitch in range(_NUM_PITCHES) if pitch % NUM_PITCH_CLASSES in steps)
+        if voice != self.ending.bass:
+            return self._chord_pitches()
+        return _pitches_of(chord.root for chord in self.chords)
+
+    def _chord_pitches(self) -> frozenset[int]:
+        return _pitches_of(step for chord in self.chords for step in chord.pitch_classes)
 
     def best_pitches(self, voice: int, *, is_last: bool) -> frozenset[int]:
         """Return those of `pitches` that leave the bass the lowest, and give the chord its third.
@@ -112,5 +113,12 @@ class Closing:
         return frozenset(pitch for pitch in found if pitch % NUM_PITCH_CLASSES in thirds)
 
     def keep_pitches(self, legal: Mask, vocabulary: Vocabulary, voice: int, *, is_last: bool) -> Mask:
-        """Return a mask of `best_pitches`, or else of `pitches`, among legal tokens, (V,); all if it has none."""
-        return first_possible(legal, vocabulary, (self.best_pitches(voice, is_last=is_last), self.pitches(voice)))
+        """Return a mask of `best_pitches`, or else of `pitches` or the chord, among legal tokens, (V,); or else all."""
+        wanted = self.best_pitches(voice, is_last=is_last), self.pitches(voice), self._chord_pitches()
+        return first_possible(legal, vocabulary, wanted)
+
+
+def _pitches_of(steps: Iterable[int]) -> frozenset[int]:
+    """Return the pitches of pitch classes."""
+    wanted = set(steps)
+    return frozenset(pitch for pitch in range(_NUM_PITCHES) if pitch % NUM_PITCH_CLASSES in wanted)

@@ -126,7 +126,7 @@ class SequenceState:
         if self.playable is not None:
             legal = self.playable.narrowed(legal, self.state, self.written)
         if self.state.kind == "Program":
-            return self._well_led(self._closing_pitches(self._chord_pitches(legal)))
+            return self._well_led(self._chord_pitches(legal))
         if self.state.kind == "Pitch":
             legal = self._chord_durations(self._closing_durations(self._filling_durations(legal)))
             return legal if self.texture is None else self.texture.in_phrase(legal, self._durations, self.now_ticks)
@@ -161,17 +161,28 @@ class SequenceState:
         return legal
 
     def _well_led(self, legal: Mask) -> Mask:
-        """Remove pitches that voice leading forbids, rule by rule, unless no other is left."""
+        """Remove pitches that voice leading forbids, rule by rule, unless no other is left.
+
+        Parallels come before the last chord: where its root makes them, the bass has another of its notes.
+        """
+        parallels, *others = self._prohibitions()
+        legal = self._closing_pitches(without(legal, parallels))
+        for prohibited in others:
+            legal = without(legal, prohibited)
+        return legal
+
+    def _prohibitions(self) -> list[list[int]]:
+        """Return the tokens of the pitches that each rule of voice leading forbids; the first one is parallels."""
         if self.leading is None:
-            return legal
+            return [[]]
         onset = self.now_ticks
         due = (note for note in self.inside if note.offset_ticks == self.state.offset_ticks)
         beat = beat_ticks(self.grammar.vocabulary.meter_of[self.state.meter_id])
         last_beat = onset - beat if self.state.offset_ticks % beat == 0 else None
         pitch_id = self.grammar.vocabulary.pitch_id
-        for pitches in self.leading.prohibitions(self.state.voice, onset, due, last_beat):
-            legal = without(legal, [pitch_id[pitch] for pitch in pitches if pitch in pitch_id])
-        return legal
+        rules = self.leading.prohibitions(self.state.voice, onset, due, last_beat)
+        found = [[pitch_id[pitch] for pitch in pitches if pitch in pitch_id] for pitches in rules]
+        return found if self.leading.rules.parallels else [[], *found]
 
     def _chord_pitches(self, legal: Mask) -> Mask:
         """Keep the pitches that a requested chord leaves a voice, unless there is none."""

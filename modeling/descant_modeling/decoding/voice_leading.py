@@ -317,7 +317,8 @@ def voice_leading_of(template: Template, vocabulary: Vocabulary, rules: LeadingR
     names = vocabulary.voices
     outer = (names.index(VOICES[0]), names.index(VOICES[-1])) if set(names) == set(VOICES) else None
     guide = None if template.span.task is Task.CONTINUE else template.guide
-    ends = () if guide is None else [close.beat_ticks for close in guide.phrase_closes]
+    ends = [] if guide is None else [close.beat_ticks for close in guide.phrase_closes]
+    ends += [] if template.span.ending is None else [template.span.ending.start_ticks]
     beats = () if guide is None else sorted(guide.beats)
     given = {} if guide is None else guide.given_lines
     return VoiceLeading(vocabulary.num_voices, template.held, rules, key, outer, ends, beats, given)
