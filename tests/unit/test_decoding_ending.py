@@ -1,11 +1,13 @@
 """Which pitches and chords may end a harmony that is held to the tonic."""
 
+import numpy as np
 import pytest
 
 from descant_modeling.decoding.ending import Closing, tonic_ending
 from descant_tokenizers.tokens.harmony import ChordLabel, PieceKey
 from descant_tokenizers.tokens.piece import GridBar, GridNote, Piece
-from descant_tokenizers.tokens.vocabulary import Meter
+from descant_tokenizers.tokens.presets import build_tokenizer
+from descant_tokenizers.tokens.vocabulary import Meter, Vocabulary
 
 S, B, A, T = range(4)
 QUARTER = 96
@@ -82,3 +84,11 @@ def test_a_chord_that_was_written_is_kept(closing):
     closing.choose(MAJOR)
     assert 63 not in closing.pitches(A)
     assert 64 in closing.pitches(A)
+
+
+def test_where_the_root_makes_parallels_the_bass_has_another_note_of_the_chord(closing):
+    vocabulary = Vocabulary(build_tokenizer("satb"))
+    legal = np.zeros(vocabulary.size, dtype=bool)
+    legal[[vocabulary.pitch_id[pitch] for pitch in (47, 50, 51, 53)]] = True  # without 48, which `without` removed
+    kept = closing.keep_pitches(legal, vocabulary, B, is_last=True)
+    assert [pitch for pitch, token in vocabulary.pitch_id.items() if kept[token]] == [51]
