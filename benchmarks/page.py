@@ -161,19 +161,29 @@ def memory(process: psutil.Process) -> dict[str, float]:
     }
 
 
-def many_requests(count: int) -> dict[str, Any]:
-    """Run `count` requests; return the memory after every 100."""
+def many_requests(count: int, seconds: float) -> dict[str, Any]:
+    """Run `count` requests, or as many as fit in a time; return the memory after every 100."""
     data, found = tune(), {}
     with server() as (address, process):
         config = json.loads(urllib.request.urlopen(f"{address}/config").read())
+        deadline = time.monotonic() + seconds
         for number in range(1, count + 1):
             Visitor(address, config, f"visitor{number}").write(data)
-            if number % 100 == 0 or number == count:
+            is_last = number == count or time.monotonic() > deadline
+            if number % 100 == 0 or is_last:
                 found[number] = memory(process)
                 print(f"{number} requests: {found[number]}", flush=True)
+            if is_last:
+                break
+        used = process.cpu_times()
     after = [each["server"] for number, each in found.items() if number >= WARM_UP]
     grown = max((later - first for first, later in itertools.combinations(after, 2)), default=0.0)
-    return {"requests": count, "megabytes": found, "growth_after_200_requests": round(grown, 1)}
+    return {
+        "requests": number,
+        "megabytes": found,
+        "growth_after_200_requests": round(grown, 1),
+        "cpu_seconds_of_the_server": round(used.user + used.system, 1),
+    }
 
 
 def idle(seconds: float) -> dict[str, Any]:
@@ -202,6 +212,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print what was measured as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--requests", type=int, default=1000, help="requests to run")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="time after which no request is begun")
     parser.add_argument("--idle", type=float, default=0.0, help="seconds to leave a tab open")
     parser.add_argument("--out", type=Path, help="JSON file for the figures")
     parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
@@ -210,7 +221,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         serve(options.serve)
         return
     found = idle(options.idle) if options.idle else {}
-    found |= many_requests(options.requests) if options.requests else {}
+    found |= many_requests(options.requests, options.seconds) if options.requests else {}
     sys.stdout.write(write_json(options.out, found))
 
 

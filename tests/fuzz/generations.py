@@ -3,9 +3,10 @@
 python tests/fuzz/generations.py --num 10000 --seed 1 --seconds 3600
 python tests/fuzz/generations.py --seed 1 --show 47 > melody.mid       the prompt of one generation
 
-Every result must be readable again, keep the notes of the prompt tick for tick, add none outside the bars asked for,
-have at most one note of a voice at a time, and no voice that moves in parallel fifths or octaves with another one. Exit
-status 1 if one does not. A request that is refused is an `InputError` of two sentences.
+Every result must be readable again, keep the notes of the prompt tick for tick, and add none outside the bars asked
+for. A Transformer must have at most one note of a voice at a time, and no voice that moves in parallel fifths or
+octaves with another one; other models (`--model rnn`) get no options but the seed and the number of samples. Exit
+status 1 if a result is otherwise. A request that is refused is an `InputError` of two sentences.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
 from descant_modeling.api import load_generator
 from descant_modeling.decoding.config import GenerationConfig
-from descant_modeling.generation.base import MusicGenerator, Request, Sample
+from descant_modeling.generation.base import MusicGenerator, Request, Sample, check_task
+from descant_modeling.generation.causal import CausalGenerator
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import VOICES, bars_of
 from descant_tokenizers.scores.reading import parse_score
@@ -89,6 +91,11 @@ def make_case(seed: int, index: int, styles: tuple[str, ...], *, has_hints: bool
     return Case(request, config)
 
 
+def plain(case: Case) -> Case:
+    """Return a case without the options of Transformers."""
+    return case._replace(config=GenerationConfig(num_samples=case.config.num_samples, seed=case.config.seed))
+
+
 def _score(rng: random.Random, voices: list[str], max_bars: int) -> ScoreTick:
     meter = rng.choice(_METERS)
     score = ScoreTick(rng.choice([unit for unit in _RESOLUTIONS if 4 * unit % meter[1] == 0]))  # readers refuse others
@@ -116,8 +123,11 @@ def _score(rng: random.Random, voices: list[str], max_bars: int) -> ScoreTick:
     return score
 
 
-def check(case: Case, sample: Sample, phrases: Sequence[int] = ()) -> Iterator[str]:
-    """Yield what is wrong with a sample, given the bars in which phrases end."""
+def check(case: Case, sample: Sample, phrases: Sequence[int] = (), *, is_led: bool = True) -> Iterator[str]:
+    """Yield what is wrong with a sample, given the bars in which phrases end.
+
+    Parallels, and two notes of a voice at once, are wrong if `is_led`.
+    """
     request, score = case.request, sample.score
     assert request.score is not None
     again = parse_score(Path("result.mid"), score.dumps_midi()).score
@@ -139,12 +149,13 @@ def check(case: Case, sample: Sample, phrases: Sequence[int] = ()) -> Iterator[s
         yield f"{len(lost)} notes of the prompt are not kept, first {min(lost)}"
     if request.task == "infill" and any(not inside[0] <= time < inside[1] for _, time, _ in sample.added):
         yield "notes are added outside the bars to write"
-    for track in score.tracks:
+    for track in score.tracks if is_led else ():
         notes = sorted(track.notes, key=lambda note: note.time)
         if any(before.end > note.time for before, note in itertools.pairwise(notes)):
             yield f"two notes of {track.name} sound at once"
     ending = [bar for bar in bars_of(score) if bar.number in phrases]
-    yield from _parallels(sample, [range(bar.start_ticks, bar.end_ticks) for bar in ending])
+    if is_led:
+        yield from _parallels(sample, [range(bar.start_ticks, bar.end_ticks) for bar in ending])
 
 
 def _notes(score: ScoreTick) -> list[tuple[str, int, int, int]]:
@@ -176,14 +187,17 @@ def _parallels(sample: Sample, ends: Sequence[range]) -> Iterator[str]:
 
 def run(generator: MusicGenerator, case: Case) -> tuple[str, list[str]]:
     """Return the outcome of one generation, and its defects."""
+    is_led = isinstance(generator, CausalGenerator)
+    case = case if is_led else plain(case)
     try:
+        check_task(generator, case.request.task)
         result = generator.generate(case.request, case.config)
     except InputError as error:
         return f"refused: {re.sub(r'[0-9]+', 'N', str(error))[:120]}", []
     except Exception:
         return "defect", [traceback.format_exc()]
     try:
-        found = [each for sample in result.samples for each in check(case, sample, result.phrases)]
+        found = [each for sample in result.samples for each in check(case, sample, result.phrases, is_led=is_led)]
     except InputError as error:
         found = [f"the file is refused: {error}"]
     return f"{case.request.task}: written", found
@@ -196,7 +210,7 @@ def command(
     max_bars: Annotated[int, typer.Option(help="Longest melody, in bars.")] = 4,
     seconds: Annotated[float | None, typer.Option(help="Stop after this time.")] = None,
     model: Annotated[str, typer.Option(help="Model.")] = "chorales",
-    engine: Annotated[str, typer.Option(help="Engine: onnx or torch.")] = "onnx",
+    engine: Annotated[str, typer.Option(help="Engine: onnx, torch or auto.")] = "onnx",
     show: Annotated[int | None, typer.Option(help="Write the prompt of this generation to stdout instead.")] = None,
     out: Annotated[Path | None, typer.Option(help="JSON file for the report.")] = None,
 ) -> None:

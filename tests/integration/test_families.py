@@ -154,6 +154,13 @@ def test_a_kept_pitch_is_struck_again_with_the_melody_on_beats_only() -> None:
     assert [note.time for note in sample.score.tracks[1].notes] == [0, 480, 960]
 
 
+def test_music_of_nothing_but_rests_is_refused() -> None:
+    request = Request("infill", melody([(0, 960, 72), (960, 960, 74)]), bars=(1, 1))
+    prompt = read_grid_prompt(request, [(30, 90)] * 4)
+    with pytest.raises(InputError, match="nothing but rests"):
+        prompt.result([np.full_like(prompt.pitches_VT, SILENT)], GenerationConfig())
+
+
 @pytest.mark.parametrize("trained", ["rnn"], indirect=True)
 def test_the_rnn_continues_and_refuses_to_infill(trained: Trainer) -> None:
     model, prompt = load(str(trained.folder), device="cpu"), chorale(2)

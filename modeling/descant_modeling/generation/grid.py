@@ -68,8 +68,14 @@ class GridPrompt:
     remarks: tuple[str, ...]
 
     def result(self, samples: Iterable[Ints], config: GenerationConfig) -> GenerationResult:
-        """Add the new notes of each sample, pitches (V, T) as the model writes them, to a copy of the prompt."""
+        """Add the new notes of each sample, pitches (V, T) as the model writes them, to a copy of the prompt.
+
+        Raises:
+            InputError: A sample has no notes at all.
+        """
         made = tuple(self._sample(pitches_VT, config) for pitches_VT in samples)
+        if not all(any(track.notes for track in sample.score.tracks) for sample in made):
+            raise InputError("The model wrote nothing but rests. Give another seed, or keep some bars or a voice.")
         return GenerationResult(made, self.remarks, self.given, self.written)
 
     def _sample(self, pitches_VT: Ints, config: GenerationConfig) -> Sample:
