@@ -33,12 +33,18 @@ class PrefixEngine:
     def __init__(self, vocab_size: int, bonus: dict[int, float] | None = None) -> None:
         self.vocab_size, self.bonus = vocab_size, bonus or {}
         self.rows: list[list[int]] = [[]]
+        self.num_rows: list[int] = []
+
+    @property
+    def lengths(self) -> list[int]:
+        return list(map(len, self.rows))
 
     def select_rows(self, rows: Sequence[int]) -> None:
         self.rows = [list(self.rows[row]) for row in rows]
 
     def append(self, ids: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
         assert len(self.rows) == len(ids)
+        self.num_rows.append(len(ids))
         for row, own in zip(self.rows, ids, strict=True):
             row += own
         return torch.stack([self._logits(row) for row in self.rows]).numpy()
@@ -102,6 +108,18 @@ def test_the_best_version_is_a_whole_and_legal_harmony(
     assert whole.keep_voices((0,)) == piece.keep_voices((0,))
     assert all({note.voice for note in bar} <= {1, 2, 3} for bar in sample.notes.values())
     assert sample.log_likelihood < 0 < sample.num_tokens
+
+
+def test_particles_share_a_row_until_they_differ(
+    layout: TaskLayout, grammar: Grammar, vocabulary: Vocabulary, tiny_pieces: list[Piece]
+) -> None:
+    engine = PrefixEngine(vocabulary.size)
+    samples = draw(layout, grammar, tiny_pieces[:1], [5, 5], 3, engine)
+    assert samples[0] == samples[1]
+    assert engine.num_rows[0] == 1, "the prefix of all"
+    assert max(engine.num_rows) <= 3, "the particles of both samples are the same"
+    rows = list(map(tuple, engine.rows))
+    assert len(set(rows)) == len(rows)
 
 
 def test_a_sample_does_not_depend_on_those_beside_it(

@@ -12,7 +12,9 @@ temperature prefers what is likely now, whatever it leads to; weighting a partic
 that were divided by prefers music that is likely as a whole: cadences that were prepared, sevenths that resolve. The
 mean of these logarithms so far is subtracted from each, or particles with fewer notes would win.
 
-Shapes: B rows (all particles of all samples), V vocabulary.
+Particles that have written the same so far, as where all notes are fixed, share a row of the engine.
+
+Shapes: B particles of all samples, V vocabulary.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ import numpy.typing as npt
 from descant_modeling.decoding.config import GenerationConfig, OnProgress
 from descant_modeling.decoding.engine import Engine
 from descant_modeling.decoding.infilled import InfilledNotes
-from descant_modeling.decoding.sampler import OnBar, draw, feed, log_masses, one_for_each
+from descant_modeling.decoding.sampler import Logits, OnBar, draw, feed, log_masses, one_for_each
 from descant_modeling.decoding.sequences import SequenceState, TokenKind
 from descant_modeling.decoding.template import Template
 from descant_modeling.decoding.voice_leading import leading_rules
@@ -69,9 +71,8 @@ def sample_particles(
         _Population(SequenceState(template, grammar, random, config), num_particles)
         for template, random in zip(one_for_each(templates, len(randoms)), randoms, strict=True)
     ]
-    model.select_rows([0] * len(populations))
-    logits_BV = feed(model, [each.rows[0].pending for each in populations]).repeat(num_particles, axis=0)
-    model.select_rows([index for index in range(len(populations)) for _ in range(num_particles)])
+    pending = [row.pending for each in populations for row in each.rows]
+    logits_BV, shared = _feed_shared(model, [0] * len(pending), pending)
     num_bars, num_written = sum(len(each.rows[0].template.bars) for each in populations), 0
     active = populations
     while active:
@@ -87,18 +88,36 @@ def sample_particles(
             progress(num_written / num_bars)
         if on_bar is not None and num_written > before:
             on_bar([each.best().sample for each in populations])
-        kept = [
-            place * num_particles + particle
+        shared = [
+            shared[place * num_particles + particle]
             for place, order in enumerate(orders)
             for particle in order
             if not active[place].is_done
         ]
         active = [each for each in active if not each.is_done]
         if active:
-            if kept != list(range(len(rows))):
-                model.select_rows(kept)
-            logits_BV = feed(model, [ids for each in active for ids in each.pending()])
+            logits_BV, shared = _feed_shared(model, shared, [ids for each in active for ids in each.pending()])
     return [each.best().sample for each in populations]
+
+
+def _feed_shared(model: Engine, shared: Sequence[int], ids: Sequence[Sequence[int]]) -> tuple[Logits, list[int]]:
+    """Append tokens to particles; the same tokens in the same row are computed once.
+
+    Args:
+        model: The engine.
+        shared: The row of each particle.
+        ids: What to append to each.
+
+    Returns:
+        The logits of each particle, (B, V), and its row from now on.
+    """
+    keys = [(row, tuple(own)) for row, own in zip(shared, ids, strict=True)]
+    places = {key: place for place, key in enumerate(dict.fromkeys(keys))}
+    kept = [row for row, _ in places]
+    if kept != list(range(len(model.lengths))):
+        model.select_rows(kept)
+    rows = [places[key] for key in keys]
+    return feed(model, [own for _, own in places])[rows], rows
 
 
 def resample(weights_N: npt.NDArray[np.float64], uniform: float) -> list[int]:
