@@ -17,6 +17,7 @@ from typing import Any
 
 import psutil
 import pytest
+from ensemble_models import save_ensemble
 from symusic.core import NoteTick, TrackTick
 
 from descant_modeling.decoding.config import GenerationConfig, Sketch, SketchNote
@@ -213,8 +214,8 @@ class Stage:
 
 
 @pytest.fixture(scope="session")
-def stage(chromium: Any, style_checkpoint: Path) -> Iterator[Stage]:
-    """A page with two models, one that echoes and an untrained one with styles, and room for one who waits."""
+def stage(chromium: Any, style_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A page with a model that echoes and untrained ones with styles and of songs, and room for one who waits."""
     import uvicorn
 
     from descant_modeling.app.page import make_app
@@ -224,7 +225,8 @@ def stage(chromium: Any, style_checkpoint: Path) -> Iterator[Stage]:
     echo = Echo()
     service = Service([], AppLimits(queue_length=1))
     service.generators["echo"] = echo
-    service.generators |= Service([str(style_checkpoint)]).generators
+    song_checkpoint = save_ensemble("song", tmp_path_factory.mktemp("songs"))
+    service.generators |= Service([str(style_checkpoint), song_checkpoint]).generators
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listening:
         runner = uvicorn.Server(uvicorn.Config(make_app(service), log_level="error", timeout_graceful_shutdown=1))
         thread = threading.Thread(target=runner.run, kwargs={"sockets": [listening]}, daemon=True)

@@ -147,6 +147,34 @@ def test_a_model_with_styles_gets_the_chosen_one(stage: Any, tmp_path: Path) -> 
     page.leave()
 
 
+def test_a_tune_gets_a_piano_and_one_hand_is_written_again(stage: Any) -> None:
+    page = stage.open_page()
+    page.get_by_role("button", name="More options").click()
+    page.choose("Model", "Transformer for songs")
+    page.get_by_label("Sound of added voices").wait_for(state="hidden")
+    page.type_tune("edcdeeed")
+    page.get_by_label("Seed").fill("1")
+    page.write()
+    page.wait_for_take(1)
+    facts = page.facts(1)
+    assert [voice["name"] for voice in facts["voices"]] == ["Voice", "Right hand", "Left hand"]
+    page.get_by_role("button", name="Mute Left hand").click()
+    page.get_by_role("button", name="Keep Right hand").click()
+    page.choose("Model", "Transformer (echo)")
+    page.get_by_label("Sound of added voices").wait_for()
+    page.get_by_role("button", name="Write another take").click()
+    page.wait_for_take(2)
+    again = page.facts(2)
+    assert "because echo only" in again["remarks"][0]
+
+    def notes(found: dict[str, Any], index: int) -> list[list[float]]:
+        return [note for note in found["notes"] if note[0] == index]
+
+    assert notes(again, 1) == notes(facts, 1)
+    assert notes(again, 2) != notes(facts, 2)
+    page.leave()
+
+
 def test_a_melody_is_continued_and_its_bars_are_rewritten(stage: Any) -> None:
     page = stage.open_page()
     page.choose("Model", "Transformer with styles (two-styles)")

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from ensemble_models import save_ensemble
 from small_ensembles import SCALE, song, song_xml
 from symusic.core import ScoreTick
-from untrained import save_untrained
 
 from descant_modeling.api import Model, load
 from descant_modeling.decoding.config import GenerationConfig
@@ -16,9 +16,6 @@ from descant_modeling.generation.ensembles import EnsembleGenerator
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.corpora import build_dataset
 from descant_tokenizers.scores import read_score_report, write_midi
-from descant_tokenizers.tokens.presets import build_tokenizer
-from descant_tokenizers.tokens.tasks import LayoutConfig
-from descant_tokenizers.tokens.vocabulary import Vocabulary
 
 WILD = GenerationConfig(temperature=1.0, top_p=1.0, seed=3)
 TUNE = Path(__file__).resolve().parents[2] / "examples" / "ode-to-joy.mid"
@@ -26,21 +23,12 @@ TUNE = Path(__file__).resolve().parents[2] / "examples" / "ode-to-joy.mid"
 
 @pytest.fixture(scope="module")
 def songs(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    ranges = ((57, 81), (30, 64), (48, 84))
-    layout = LayoutConfig(2, given_at_onsets=True)
-    vocabulary = Vocabulary(build_tokenizer("song"))
-    return load(
-        str(save_untrained(vocabulary, ranges, tmp_path_factory.mktemp("songs"), layout, max_tokens=600)), "cpu"
-    )
+    return load(save_ensemble("song", tmp_path_factory.mktemp("songs")), "cpu")
 
 
 @pytest.fixture(scope="module")
 def quartets(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    ranges = ((55, 96), (36, 72), (55, 88), (48, 80))
-    layout = LayoutConfig(2, given_at_onsets=True, styles=("mozart", "haydn"))
-    vocabulary = Vocabulary(build_tokenizer("quartet"))
-    folder = save_untrained(vocabulary, ranges, tmp_path_factory.mktemp("quartets"), layout, max_tokens=600)
-    return load(str(folder), "cpu")
+    return load(save_ensemble("quartet", tmp_path_factory.mktemp("quartets")), "cpu")
 
 
 def notes_of(score: ScoreTick, index: int) -> list[tuple[int, ...]]:

@@ -95,7 +95,7 @@ def test_extras_bring_what_they_are_named_for(repo_root: Path) -> None:
 def test_the_page_offers_the_models_that_can_run(plain: dict[str, str]) -> None:
     story = "from descant_modeling.app.service import Service; print(sorted(Service().generators))"
     done = subprocess.run([sys.executable, "-c", story], env=plain, capture_output=True, text=True, check=False)
-    assert done.stdout == "['chorales', 'style-free']\n", done.stderr
+    assert done.stdout == "['chorales', 'quartets', 'songs', 'style-free']\n", done.stderr
 
 
 def test_other_missing_modules_are_bugs() -> None:

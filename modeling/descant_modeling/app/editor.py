@@ -20,7 +20,7 @@ from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.scores import Limits, bars_of
 from descant_tokenizers.scores.validation import validated
 
-__all__ = ["METERS", "Drawing", "blank_drawing", "drawing_of_score", "score_of_drawing"]
+__all__ = ["METERS", "Drawing", "blank_drawing", "drawing_of_score", "score_of_drawing", "with_distinct_names"]
 
 Drawing: TypeAlias = dict[str, Any]
 """The editor's content, as JSON: `title, meter, pickup, tempo, key, tracks, lines, editable, edited`."""
@@ -132,3 +132,14 @@ def _fits(notes: Sequence[Sequence[float]]) -> bool:
 
 def _plain(number: Fraction) -> float:
     return int(number) if number.denominator == 1 else round(float(number), 4)
+
+
+def with_distinct_names(score: ScoreTick) -> ScoreTick:
+    """Return a copy whose tracks have distinct names."""
+    named = score.copy()
+    seen: set[str] = set()
+    for number, track in enumerate(named.tracks, start=1):
+        if not track.name.strip() or track.name in seen:
+            track.name = f"{track.name.strip() or 'Track'} {number}"
+        seen.add(track.name)
+    return named

@@ -5,7 +5,7 @@ Units: ticks of the take's score.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -58,9 +58,16 @@ def edited(take: Take, changes: Sequence[NoteChange]) -> Take:
     present = {(track.name, note.time, note.pitch) for track in score.tracks for note in track.notes}
     for name in {change.voice for change in changes}:
         tracks[name].notes.sort(key=lambda note: note.time)
-        if any(first.end > second.time for first, second in pairwise(tracks[name].notes)):
+        was_line = not _overlap(next(track.notes for track in take.score.tracks if track.name == name))
+        pitches = [None] if was_line else {note.pitch for note in tracks[name].notes}  # chords may overlap
+        if any(_overlap([n for n in tracks[name].notes if pitch in (None, n.pitch)]) for pitch in pitches):
             raise InputError(f"Two notes of {name} overlap. Move or shorten one.")
     return replace(take, score=score, added=frozenset(added & present), remarks=(), stems={})
+
+
+def _overlap(notes: Iterable[NoteTick]) -> bool:
+    """Return True if a note begins before the one before it has ended."""
+    return any(first.end > second.time for first, second in pairwise(notes))
 
 
 def places_to_keep(take: Take, notes: frozenset[tuple[str, int, int]]) -> tuple[FixedPlace, ...]:

@@ -15,12 +15,13 @@ from descant_modeling.app.jobs import Job, StoppedError
 from descant_modeling.app.live import add_live
 from descant_modeling.app.requests import Locks, PageRequest, parse_seed
 from descant_modeling.app.routes import ASSETS, ROUTES_PREFIX, answer_input_error, make_router
-from descant_modeling.app.service import Service, example_files, shown_name
+from descant_modeling.app.service import Service, example_files
 from descant_modeling.app.sessions import Session, Take
 from descant_modeling.app.status import error_line, message_line, progress_line, waiting_line
-from descant_modeling.app.words import for_page
+from descant_modeling.app.words import AUTO, HARMONIC_RHYTHMS, LAST_CHORDS, for_page, shown_name
 from descant_modeling.decoding.config import GenerationConfig, Sketch
 from descant_modeling.generation.base import parse_chords, parse_phrases
+from descant_modeling.generation.ensembles import EnsembleGenerator
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.rendering import SOUNDS
 from descant_tokenizers.scores import VOICES
@@ -28,19 +29,7 @@ from descant_tokenizers.scores import VOICES
 __all__ = ["make_app"]
 
 _TASKS = {"Harmonize it": "harmonize", "Continue it": "continue", "Rewrite some bars": "infill"}
-_AUTO, _ANY_STYLE = "automatic", "any"
-_HARMONIC_RHYTHMS = {
-    _AUTO: _AUTO,
-    "with each note of the melody": "note",
-    "with each beat": "beat",
-    "twice a bar": "half-bar",
-    "once a bar": "bar",
-}
-_LAST_CHORDS = {
-    "the tonic, if the melody ends on it": "auto",
-    "the tonic, in root position": "tonic",
-    "the model's choice": "any",
-}
+_ANY_STYLE = "any"
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Liberation Sans", "sans-serif"]  # nothing to download
 # Gradio looks for work a thousand times a second, and a hundred times for progress bars, which the page does not have.
 _WORK_SECONDS, _PROGRESS_SECONDS = 0.2, 5.0
@@ -115,7 +104,8 @@ class _Page:
     def _lay_out(self) -> None:
         limits = self.service.limits
         gr.HTML(
-            "<h1>Descant</h1><p>A melody in, a chorale out. Everything runs on this machine; nothing leaves it.</p>",
+            "<h1>Descant</h1><p>A melody in, a chorale out, or a song with piano, or a string quartet. Everything runs "
+            "on this machine; nothing leaves it.</p>",
             elem_classes="dsc-head",
         )
         gr.HTML("<h2>Your melody</h2>", elem_classes="dsc-step")
@@ -163,10 +153,10 @@ class _Page:
                 min_width=200,
             )
             self.harmonic_rhythm = gr.Dropdown(
-                list(_HARMONIC_RHYTHMS.items()), value=_AUTO, label="The harmony changes", min_width=200
+                list(HARMONIC_RHYTHMS.items()), value=AUTO, label="The harmony changes", min_width=200
             )
             self.last_chord = gr.Dropdown(
-                list(_LAST_CHORDS.items()),
+                list(LAST_CHORDS.items()),
                 value=GenerationConfig.last_chord,
                 label="Last chord",
                 info="The tonic is kept where your melody allows it.",
@@ -206,13 +196,14 @@ class _Page:
                 label="Given voices",
                 info="The voices that your tracks are; when bars are rewritten, the voices to keep.",
             )
-            self.track = gr.Dropdown([_AUTO], value=_AUTO, label="Melody track", visible=False)
+            self.track = gr.Dropdown([AUTO], value=AUTO, label="Melody track", visible=False)
 
     def _label(self, name: str) -> str:
         """Return a model's kind and name."""
         generator = self.service.generators[name]
         kind = "Transformer" if generator.draws_tokens else "GAN" if generator.rewrites_melody else "network"
-        return f"{kind}{' with styles' if generator.styles else ''} ({shown_name(name)})"
+        music = f" for {generator.ensemble.key}s" if isinstance(generator, EnsembleGenerator) else ""
+        return f"{kind}{music}{' with styles' if generator.styles else ''} ({shown_name(name)})"
 
     def _is_directed(self, task: str, model: str | None = None) -> bool:
         """Return True if a model, by default the first one, can be told about the harmony in a task."""
@@ -230,7 +221,7 @@ class _Page:
         self.editor.opened(self._fit_drawing, self.editor, [self.track, self.last_bar], **_QUIET)
         rows = [self.continue_row, self.infill_row, self.given, self.direction]
         self.task.change(self._fit_task, [self.task, self.model], rows, **_QUIET)
-        options = [self.temperature, self.style, self.direction]
+        options = [self.temperature, self.style, self.direction, self.given, self.sound]
         self.model.change(self._fit_model, [self.task, self.model], options, **_QUIET)
         controls: set[Any] = {self.task, self.model, self.num_takes, self.num_bars, self.first_bar, self.last_bar}
         controls |= {self.temperature, self.seed, self.sound, self.given, self.track, self.style}
@@ -260,7 +251,7 @@ class _Page:
         """Offer the tracks and bars of a file that was opened."""
         names = [str(track["name"]) for track in drawing.get("tracks", [])]
         bars = [number for number, _ in drawing.get("lines", [])]
-        tracks = gr.update(choices=[_AUTO, *names], value=_AUTO, visible=len(names) > 1)
+        tracks = gr.update(choices=[AUTO, *names], value=AUTO, visible=len(names) > 1)
         return tracks, gr.update(value=min(2, max(bars)) if bars else 2)
 
     def _fit_task(self, task: str, model: str) -> tuple[Any, ...]:
@@ -268,9 +259,16 @@ class _Page:
         return (
             gr.update(visible=task == "continue"),
             gr.update(visible=task == "infill"),
-            gr.update(visible=task != "continue", value=[] if task == "infill" else [VOICES[0]]),
+            self._fit_given(task, model),
             gr.update(visible=self._is_directed(task, model)),
         )
+
+    def _fit_given(self, task: str, model: str) -> Any:
+        """Offer the parts of a model as given ones; to harmonize, an ensemble has its leading part given."""
+        parts = self.service.parts(model)
+        is_shown = task == "infill" if parts != VOICES else task != "continue"
+        given = [VOICES[0]] if parts == VOICES and task != "infill" else []
+        return gr.update(choices=list(parts), value=given, visible=is_shown)
 
     def _fit_model(self, task: str, model: str) -> tuple[Any, ...]:
         """Show the controls that apply to a model."""
@@ -279,6 +277,8 @@ class _Page:
             gr.update(visible=self.service.generators[model].draws_tokens),
             gr.update(choices=styles, value=styles[0], visible=len(styles) > 1),
             gr.update(visible=self._is_directed(task, model)),
+            self._fit_given(task, model),
+            gr.update(visible=self.service.parts(model) == VOICES),
         )
 
     def _write(self, request: gr.Request, values: dict[Any, Any]) -> Iterator[tuple[Any, ...]]:
@@ -329,7 +329,7 @@ class _Page:
             task=task,
             model=values[self.model],
             given=(tuple(values[self.given]) or None) if task != "continue" else None,
-            track=None if track == _AUTO or task == "infill" else track,
+            track=None if track == AUTO or task == "infill" else track,
             bars=(int(bars[0] or 0), int(bars[1] or 0)),
             num_bars=int(values[self.num_bars]),
             config=config,
@@ -347,7 +347,7 @@ class _Page:
             "key": (values[self.key] or "").strip() or None,
             "phrases": parse_phrases((values[self.phrases] or "").strip() or "auto"),
             "chords": parse_chords(values[self.chords] or ""),
-            "harmonic_rhythm": None if rhythm == _AUTO else rhythm,
+            "harmonic_rhythm": None if rhythm == AUTO else rhythm,
         }
 
     def _run(

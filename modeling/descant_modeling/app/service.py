@@ -15,25 +15,28 @@ from typing import Any
 from symusic.core import ScoreTick
 
 from descant_modeling.api import Model, load
-from descant_modeling.app.editor import Drawing, drawing_of_score, score_of_drawing
+from descant_modeling.app.editor import Drawing, drawing_of_score, score_of_drawing, with_distinct_names
 from descant_modeling.app.edits import edited, mended, names_of_locked, places_to_keep
 from descant_modeling.app.jobs import JobQueue
 from descant_modeling.app.reading import FileReader
 from descant_modeling.app.requests import AppLimits, Locks, NoteChange, PageRequest
 from descant_modeling.app.sessions import Session, Sessions, Take, runs_of
+from descant_modeling.app.words import shown_name
 from descant_modeling.common import EMBEDDED_DEFAULT
 from descant_modeling.common.console import part_of
 from descant_modeling.decoding.config import EngineName, GenerationConfig
 from descant_modeling.evaluation.repair import repair_score
 from descant_modeling.generation.base import GenerationResult, MusicGenerator, check_style
+from descant_modeling.generation.ensembles import EnsembleGenerator
 from descant_modeling.generation.multitrack import MultitrackGenerator
 from descant_modeling.models.checkpoints import embedded_models
 from descant_tokenizers.common.errors import InputError, MissingExtraError, printable
 from descant_tokenizers.common.files import title_of
 from descant_tokenizers.scores import VOICES, ReadResult, bars_of, read_score_report
 from descant_tokenizers.scores.beats import with_beats
+from descant_tokenizers.scores.played import is_played
 
-__all__ = ["Service", "example_files", "shown_name"]
+__all__ = ["Service", "example_files"]
 
 _DONE = {"harmonize": "harmonized", "continue": "continued", "infill": "bars rewritten"}
 
@@ -49,7 +52,7 @@ class Service:
         engine: What runs Transformers, see `load`.
 
     Raises:
-        InputError: There is no such model, or it does not write four voices to a melody.
+        InputError: There is no such model, or it does not write named parts to a melody.
     """
 
     def __init__(
@@ -75,8 +78,8 @@ class Service:
                 raise
             if "harmonize" not in generator.tasks:
                 reason = "writes music without a melody, and the page starts from one"
-            elif isinstance(generator, MultitrackGenerator):
-                reason = "does not write four voices, and the page is for these"
+            elif isinstance(generator, MultitrackGenerator) and not isinstance(generator, EnsembleGenerator):
+                reason = "writes any instruments, and the page is for four voices, songs and quartets"
             else:
                 self.generators[name] = generator
                 continue
@@ -105,7 +108,7 @@ class Service:
         return self._open(session, self.read(data, name), _shown_file(name))
 
     def _open(self, session: Session, read: ReadResult, path: Path) -> Drawing:
-        named = with_beats(replace(read, score=_with_distinct_names(read.score)))
+        named = with_beats(replace(read, score=with_distinct_names(read.score)))
         source = session.keep_source(named)
         return drawing_of_score(named.score, title_of(path.stem)) | {"source": source}
 
@@ -198,7 +201,7 @@ class Service:
             )
             made = f"{old.name} again"
         else:
-            name = self.infilling_model(request.model)
+            name = self.infilling_model(request.model, old.request.model)
             new = self._infill(old, locks, name, replace(wanted, config=config))
             if name != request.model:
                 remark = f"written by {shown_name(name)}, because {self._abilities(request.model)}"
@@ -269,16 +272,34 @@ class Service:
         _keep(session, [take], request)
         return take
 
-    def infilling_model(self, name: str) -> str:
-        """Return a model that can infill bars, this one if it can."""
-        able = [other for other in (name, *self.generators) if "infill" in self.generators[other].tasks]
+    def parts(self, name: str) -> tuple[str, ...]:
+        """Return the parts that a model writes; the four voices for a model that is not here."""
+        generator = self.generators.get(name)
+        return generator.ensemble.tracks if isinstance(generator, EnsembleGenerator) else VOICES
+
+    def infilling_model(self, name: str, writer: str | None = None) -> str:
+        """Return a model that can infill bars, this one if it can.
+
+        Args:
+            name: The model.
+            writer: The model whose parts the music has; by default it has four voices.
+        """
+        parts = VOICES if writer is None else self.parts(writer)
+        able = [
+            other
+            for other in (name, *([] if writer is None else [writer]), *self.generators)
+            if other in self.generators and "infill" in self.generators[other].tasks and self.parts(other) == parts
+        ]
         if not able:
             raise InputError(f"{self._abilities(name)}, and so cannot keep bars or voices. Unlock them.")
         return able[0]
 
     def _abilities(self, name: str) -> str:
-        """Return a sentence about the tasks of a model that lacks one."""
-        return f"{shown_name(name)} only {' and '.join(f'{task}s' for task in self.generators[name].tasks)}"
+        """Return a sentence about the tasks of a model that lacks one, or about its parts."""
+        generator = self.generators[name]
+        if isinstance(generator, EnsembleGenerator):
+            return f"{shown_name(name)} only writes for {generator.ensemble.scoring}"
+        return f"{shown_name(name)} only {' and '.join(f'{task}s' for task in generator.tasks)}"
 
     def _generate(self, request: PageRequest) -> GenerationResult:
         """Run the request's model; options that it lacks are ignored."""
@@ -307,11 +328,13 @@ class Service:
             numbers = (bars[first].number, bars[last].number)
             part = replace(request, task="infill", score=score, given=given, track=None, bars=numbers, model=model)
             has_found_beats = request.music is not None and request.music.has_found_beats
+            quantize = None if has_found_beats or is_played(request.prompt) else False  # as the melody was
             music = ReadResult(score, has_found_beats=has_found_beats)
             finer = score.ticks_per_quarter // old.score.ticks_per_quarter
             span = range(bars[first].start_ticks, bars[last].end_ticks)
             own = [place.scaled(finer) for place in places if place.voice not in given and place.onset_ticks in span]
-            part = replace(part, phrase_ends=_rescaled(request, score), music=music, fixed=tuple(own))
+            ends = _rescaled(request, score)
+            part = replace(part, phrase_ends=ends, music=music, fixed=tuple(own), quantize=quantize)
             progress = part_of(request.config.progress, index / len(runs), 1 / len(runs))
             last_chord = request.config.last_chord if last == len(bars) - 1 else "any"
             part = part.configured(
@@ -373,19 +396,3 @@ def example_files() -> dict[str, Path]:
     folder = next((folder for folder in folders if folder.is_dir()), None)
     files = sorted(folder.iterdir()) if folder else []
     return {title_of(file.stem): file for file in files if file.suffix in (".mid", ".abc", ".musicxml")}
-
-
-def shown_name(name: str) -> str:
-    """Return a model's name on the page: of a folder, only its last part."""
-    return Path(name).name if Path(name).is_dir() else name
-
-
-def _with_distinct_names(score: ScoreTick) -> ScoreTick:
-    """Return a copy whose tracks have distinct names."""
-    named = score.copy()
-    seen: set[str] = set()
-    for number, track in enumerate(named.tracks, start=1):
-        if not track.name.strip() or track.name in seen:
-            track.name = f"{track.name.strip() or 'Track'} {number}"
-        seen.add(track.name)
-    return named

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from pydantic import ValidationError
 
 from descant_tokenizers.common.errors import InputError, printable
 
-__all__ = ["API_PREFIX", "first_fault", "for_api", "for_page"]
+__all__ = ["API_PREFIX", "AUTO", "HARMONIC_RHYTHMS", "LAST_CHORDS", "first_fault", "for_api", "for_page", "shown_name"]
 
 API_PREFIX = "/v1"
+
+AUTO = "automatic"
+HARMONIC_RHYTHMS = {
+    AUTO: AUTO,
+    "with each note of the melody": "note",
+    "with each beat": "beat",
+    "twice a bar": "half-bar",
+    "once a bar": "bar",
+}
+LAST_CHORDS = {
+    "the tonic, if the melody ends on it": "auto",
+    "the tonic, in root position": "tonic",
+    "the model's choice": "any",
+}
 
 # The page's words for what messages name in the words of the command line.
 _PAGE_WORDS = {
@@ -28,6 +43,7 @@ _PAGE_WORDS = {
     "--last-chord tonic": "the tonic as last chord",
     "--last-chord": "the last chord",
     "--key": "the key",
+    "Leave --keep out": "Unlock them",
     "--own-voice-db": "the loudness of the own voice",
     "--practice-tempo": "the tempo",
     "number of samples": "number of takes",
@@ -62,3 +78,8 @@ def first_fault(error: ValidationError) -> str:
         return f"The field {name} is missing. Give it."
     reason = printable(fault["msg"], 120)
     return f"The field {name} cannot be read: {reason[:1].lower()}{reason[1:]}. Give another value."
+
+
+def shown_name(name: str) -> str:
+    """Return a model's name on the page: of a folder, only its last part."""
+    return Path(name).name if Path(name).is_dir() else name

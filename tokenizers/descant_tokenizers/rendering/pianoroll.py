@@ -24,12 +24,18 @@ from symusic.core import ScoreTick
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.rendering.layers import GivenRule
 from descant_tokenizers.scores import VOICES, Bar, bars_of
+from descant_tokenizers.scores.ensembles import QUARTET, SONG
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-VOICE_COLORS = dict(zip(VOICES, ("#d55e00", "#e69f00", "#009e73", "#0072b2"), strict=True))
+_COLORS = ("#d55e00", "#e69f00", "#009e73", "#0072b2")
+VOICE_COLORS = {
+    **dict(zip(VOICES, _COLORS, strict=True)),
+    **dict(zip(QUARTET.tracks, _COLORS, strict=True)),
+    **dict(zip(SONG.tracks, (_COLORS[0], *_COLORS[2:]), strict=True)),
+}
 _OTHER_COLORS = ("#cc79a7", "#56b4e9", "#7f7f7f", "#b3a800")
 _INK = "#1a1a1a"
 _BLACK_KEYS = (1, 3, 6, 8, 10)

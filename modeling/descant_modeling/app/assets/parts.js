@@ -1,6 +1,8 @@
 // Helpers shared by the editor and the player.
 
-export const VOICE_COLORS = { Soprano: "#d55e00", Alto: "#e69f00", Tenor: "#009e73", Bass: "#0072b2" };
+const COLORS = ["#d55e00", "#e69f00", "#009e73", "#0072b2"];
+const ENSEMBLES = [["Soprano", "Alto", "Tenor", "Bass"], ["Violin I", "Violin II", "Viola", "Cello"], ["Voice", , "Right hand", "Left hand"]];
+export const VOICE_COLORS = Object.fromEntries(ENSEMBLES.flatMap((names) => names.map((name, index) => [name, COLORS[index]])));
 const OTHER_COLORS = ["#cc79a7", "#56b4e9", "#7f7f7f", "#b3a800"];
 const NAMES = ["C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B"];
 const SVG = "http://www.w3.org/2000/svg";
