@@ -111,3 +111,13 @@ def test_repair_leaves_what_lies_in_other_voices(check: Any, hints_checkpoint: P
     assert check(FAULTY, "--repair", "--level", "none").err == (
         "error: --repair mends faults of a level, and --level is none. Give error or warning.\n"
     )
+
+
+def test_repair_has_nothing_to_mend_in_clean_music(check: Any, hints_checkpoint: Path) -> None:
+    found = check(CLEAN, "--repair", "--model", hints_checkpoint, "--formats", "midi")
+    assert (found.status, found.out.splitlines()[1]) == (0, "There is nothing to mend.")
+
+
+def test_formats_need_a_name(check: Any) -> None:
+    expected = "error: --formats is for the score that --out names. Give --out as well.\n"
+    assert check(FAULTY, "--formats", "svg") == (2, "", expected)

@@ -121,7 +121,7 @@ def test_worst_is_a_level_or_worse(tmp_path: Path) -> None:
 
 def test_names_of_rules_have_hyphens_or_not() -> None:
     assert rules_named(["parallel-fifths", " Wide leaps"]) == ("parallel_fifths", "wide_leaps")
-    with pytest.raises(InputError, match=r"^There is no rule 'fifths'\. Choose from parallel_fifths, "):
+    with pytest.raises(InputError, match=r"^There is no rule 'fifths'\. Choose from parallel-fifths, "):
         rules_named(["fifths"])
 
 
@@ -150,5 +150,5 @@ def test_the_score_shows_its_faults(tmp_path: Path) -> None:
 def test_three_voices_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "three.abc"
     path.write_text(HEAD.format(meter="4/4", key="C") + "V:1\nc4|]\nV:2\nG4|]\nV:3\nC,4|]\n")
-    with pytest.raises(InputError, match=r"^three\.abc is not in four parts\. "):
+    with pytest.raises(InputError, match=r"^three\.abc is not in four parts\. It has 3 tracks\. Give each "):
         check_score(read_score_report(path, marks=True, unfold=False), path.name)

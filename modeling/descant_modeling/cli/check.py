@@ -63,6 +63,8 @@ def check_command(
     check_options(seed=seed)
     if repair and level == "none":
         raise InputError("--repair mends faults of a level, and --level is none. Give error or warning.")
+    if formats is not None and out is None and not repair:
+        raise InputError("--formats is for the score that --out names. Give --out as well.")
     forms = parse_formats(formats or ("midi,musicxml,svg" if repair else "musicxml,svg"))
     is_named = out is not None
     out = out or (OUT_FOLDER / f"{file.stem}-repaired" if repair else None)

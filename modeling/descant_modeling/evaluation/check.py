@@ -64,7 +64,7 @@ def rules_named(names: Sequence[str]) -> tuple[str, ...]:
     keys = tuple(name.strip().lower().replace("-", "_").replace(" ", "_") for name in names)
     for name, key in zip(names, keys, strict=True):
         if key not in _RULE_OF:
-            raise InputError(f"There is no rule '{name.strip()}'. Choose from {', '.join(_RULE_OF)}.")
+            raise InputError(f"There is no rule '{name.strip()}'. Choose from {', '.join(_RULE_OF).replace('_', '-')}.")
     return keys
 
 

@@ -61,6 +61,8 @@ class Repair:
     def summary(self) -> str:
         """Return what was mended, and what was not, in words."""
         number, total = len(self.rewritten), len(self.mended) + len(self.left)
+        if not total:
+            return "There is nothing to mend."
         lines = [f"Mended {len(self.mended)} of {total} with {number} new note{'s' * (number != 1)}."]
         for place in self.left:
             voices = " and ".join(voice.lower() for voice in place.voices)
