@@ -250,6 +250,32 @@ def test_a_viola_reads_its_own_clef() -> None:
     assert "<sign>C</sign>" in to_musicxml(score)
 
 
+def test_a_hand_rests_only_where_nothing_of_it_sounds() -> None:
+    """A held note with two others above and one below it, in three layers: only the last quarter is silent."""
+    score = ScoreTick(TPQ)
+    score.time_signatures.append(TimeSignatureTick(0, 4, 4))
+    hands = [TrackTick("Right hand", 0, False), TrackTick("Left hand", 0, False)]
+    lines = [(0, 3, 60), (1, 1, 72), (2, 1, 74), (2, 1, 52)]
+    hands[0].notes = NoteTickList([NoteTick(TPQ * a, TPQ * b, pitch, 80) for a, b, pitch in lines])
+    hands[1].notes.append(NoteTick(0, 4 * TPQ, 48, 80))
+    score.tracks.extend(hands)
+    text = to_musicxml(score)
+    rests = re.findall(r"<note( print-object=\"no\")?[^>]*>\s*<rest ?/>", text)
+    assert rests.count("") == 1
+    stems = re.findall(r"<step>(\w)</step>\s*<octave>(\d)</octave>.*?<stem>(\w+)</stem>", text, re.S)
+    assert {("C", "5", "up"), ("D", "5", "up"), ("C", "4", "down")} <= set(stems)  # the higher layer's stems go up
+
+
+def test_a_pianists_staves_have_one_name() -> None:
+    score = chorale()
+    for track, name in zip(score.tracks, ("Voice", "Violin", "Right hand", "Left hand"), strict=True):
+        track.name = name
+    text = to_musicxml(score)
+    assert "<group-name>Piano</group-name>" in text
+    hidden = re.findall(r"<part-name( print-object=\"no\")?>(.*?)</part-name>", text)
+    assert [name for is_hidden, name in hidden if is_hidden] == ["Right hand", "Left hand"]
+
+
 def test_numerals_stand_on_one_line() -> None:
     rendering = Rendering(chorale(), with_chords=True)
     num_numerals = sum(bool(name.numeral) for name in rendering.chords)

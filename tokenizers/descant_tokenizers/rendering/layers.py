@@ -348,11 +348,26 @@ def staves_of(voices: Sequence[Voice], layout: Layout | None, marks: Marks) -> l
     return [[soprano, alto], [tenor, bass]] if is_closed else open_score
 
 
-def braced(staves: Sequence[Staff]) -> list[int]:
-    """Return the index of the upper one of each pair of staves that one player reads, such as the hands of a song."""
+def braced(staves: Sequence[Staff]) -> dict[int, str]:
+    """Return who plays each pair of staves that one reads, such as the hands of a song, by the upper index."""
     names = ["" if len(staff) > 1 else staff[0].name for staff in staves]
-    pairs = {ensemble.staves for ensemble in ENSEMBLES.values() if ensemble.staves}
-    return [index for index, pair in enumerate(pairwise(names)) if pair in pairs]
+    players = {ensemble.staves: ensemble.player for ensemble in ENSEMBLES.values() if ensemble.staves}
+    return {index: players[pair] for index, pair in enumerate(pairwise(names)) if pair in players}
+
+
+def height_of(layer: Layer) -> Fraction:
+    """Return the mean pitch of a layer."""
+    pitches = [pitch for group in layer for pitch, _ in group.pitches]
+    return Fraction(sum(pitches), len(pitches))
+
+
+def is_covered(start: Fraction, end: Fraction, layers: Iterable[Layer]) -> bool:
+    """Return True if some layers sound from a time to another without a break."""
+    for group in sorted((group for layer in layers for group in layer), key=lambda group: group.onset):
+        if group.onset > start:
+            break
+        start = max(start, group.end)
+    return start >= end
 
 
 def _has_lyrics(voice: Voice, marks: Marks) -> bool:

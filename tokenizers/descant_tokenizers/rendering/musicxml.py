@@ -44,6 +44,8 @@ from descant_tokenizers.rendering.layers import (
     braced,
     clef_of,
     engraved_tracks,
+    height_of,
+    is_covered,
     layers_of,
     measures_of,
     staves_of,
@@ -154,8 +156,10 @@ class _Notation:
         parts = list(result.parts)
         is_choir = len(staves) == len(voices) and {voice.name for voice in voices} <= set(VOICES)
         pairs = braced(staves)
-        for first in pairs:
-            result.insert(0, StaffGroup(parts[first : first + 2], symbol="brace", barTogether=True))
+        for first, player in pairs.items():
+            result.insert(0, StaffGroup(parts[first : first + 2], name=player, symbol="brace", barTogether=True))
+            for part in parts[first : first + 2]:
+                part.style.printPartName = False
         if len(parts) > 1 and not pairs:  # bar lines leave room for the lyrics between staves
             result.insert(0, StaffGroup(parts, symbol="bracket", barTogether=not (is_choir or self._marks.lyrics)))
         self._write_above(parts[0])
@@ -210,10 +214,15 @@ class _Notation:
         return self._key.to_music21() if is_modal else key.KeySignature(sharps)
 
     def _fill(self, measure: AnyStream, own: PrintedMeasure, staff: Staff) -> None:
-        """Fill a measure with the layers of a staff's voices, each in a music21 voice if there are several."""
+        """Fill a measure with the layers of a staff's voices, each in a music21 voice if there are several.
+
+        A track with several layers is read by one player, who rests only where all of them do.
+        """
         chosen: list[tuple[Voice, Layer]] = []
         for voice in staff:
             sounding = [inside for layer in voice.layers if (inside := _inside(layer, own))]
+            if len(staff) == 1:
+                sounding.sort(key=height_of, reverse=True)
             chosen += [(voice, inside) for inside in sounding or [()]]
         rests: set[tuple[Fraction, float]] = set()
         for number, (voice, layer) in enumerate(chosen, start=1):
@@ -224,7 +233,11 @@ class _Notation:
             for offset, element in self._elements(voice, layer, own, is_upper):
                 if element.isRest and not element.duration.tuplets:
                     place = offset, float(element.quarterLength)
-                    element.style.hideObjectOnPrint = place in rests  # one rest stands for all voices of a staff
+                    start = own.start + offset
+                    others = [other for _, other in chosen if other is not layer] if len(staff) == 1 else []
+                    is_played = is_covered(start, start + Fraction(element.quarterLength), others)
+                    # one rest stands for all voices of a staff
+                    element.style.hideObjectOnPrint = is_played or place in rests
                     rests.add(place)
                 target.insert(offset, element)
             if target is not measure:

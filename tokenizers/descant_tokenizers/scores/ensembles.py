@@ -51,6 +51,7 @@ class Ensemble:
         parts: The parts in the order of the token stream: the leading part, then the lowest one.
         tracks: Names of the parts in the order of the score.
         staves: Names of parts that one player reads on a braced pair of staves.
+        player: Name that stands before these staves.
     """
 
     key: str
@@ -58,6 +59,7 @@ class Ensemble:
     parts: tuple[EnsemblePart, ...]
     tracks: tuple[str, ...]
     staves: tuple[str, ...] = ()
+    player: str = ""
 
     @property
     def labels(self) -> tuple[int, ...]:
@@ -90,6 +92,7 @@ SONG = Ensemble(
     ),
     ("Voice", "Right hand", "Left hand"),
     ("Right hand", "Left hand"),
+    "Piano",
 )
 QUARTET = Ensemble(
     "quartet",
