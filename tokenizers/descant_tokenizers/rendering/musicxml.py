@@ -159,7 +159,7 @@ class _Notation:
         for first, player in pairs.items():
             result.insert(0, StaffGroup(parts[first : first + 2], name=player, symbol="brace", barTogether=True))
             for part in parts[first : first + 2]:
-                part.style.printPartName = False
+                part.style.printPartName = False  # type: ignore[attr-defined]
         if len(parts) > 1 and not pairs:  # bar lines leave room for the lyrics between staves
             result.insert(0, StaffGroup(parts, symbol="bracket", barTogether=not (is_choir or self._marks.lyrics)))
         self._write_above(parts[0])
