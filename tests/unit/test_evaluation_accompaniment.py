@@ -70,6 +70,20 @@ def test_chord_changes_are_counted_once_for_each_new_chord():
     assert figure_counts(piece(score))["chord_changes"] == (1, 3)
 
 
+def test_a_new_rhythm_is_counted_at_sections_and_elsewhere():
+    score = song(6)  # a pickup, then the left hand alternates between two lengths; onsets are the same in each bar
+    counts = figure_counts(piece(score), SONG.staves)
+    assert (counts["new_at_sections"], counts["new_inside"]) == ((0, 0), (1, 6))
+    tune = score.tracks[0].notes
+    del tune[11:13]  # the fourth bar has one note, so a section begins with the fifth
+    assert figure_counts(piece(score), SONG.staves)["new_at_sections"] == (0, 1)
+    for note in score.tracks[1].notes:
+        if note.time >= 480 + 4 * 1440:
+            note.time += 120
+    counts = figure_counts(piece(score), SONG.staves)
+    assert (counts["new_at_sections"], counts["new_inside"]) == ((1, 1), (1, 5))
+
+
 def test_figures_have_intervals_over_pieces():
     facts = measured([piece(), piece(song(2))], SONG.staves)
     assert facts["num_pieces"] == 2

@@ -9,6 +9,7 @@ Units: ticks of the score, unless a name says otherwise.
 
 from __future__ import annotations
 
+import bisect
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -56,6 +57,8 @@ FIGURES = (
     Figure("tonic_end", "last bass note on the tonic, %"),
     Figure("repeated_rhythm", "bars whose rhythm an earlier bar has, %"),
     Figure("repeated_notes", "bars whose notes an earlier bar has, %"),
+    Figure("new_at_sections", "sections of the leading part whose first bar has a rhythm that the last one had not, %"),
+    Figure("new_inside", "other bars whose rhythm is new in their section, %"),
 )
 
 
@@ -167,6 +170,7 @@ def figure_counts(piece: Accompanied, staves: Sequence[str] = ()) -> dict[str, t
         "tonic_end": (is_tonic, 1),
         "repeated_rhythm": (_num_repeated(rhythms), max(len(rhythms) - 1, 0)),
         "repeated_notes": (_num_repeated(contents), max(len(contents) - 1, 0)),
+        **_texture_changes(piece, notes),
     }
 
 
@@ -184,6 +188,33 @@ def _bar_contents(piece: Accompanied, notes: Sequence[NoteTick]) -> tuple[list[H
         rhythms.append(tuple(sorted({onset for onset, _ in at})))
         contents.append(tuple(at))
     return rhythms, contents, silent
+
+
+def _texture_changes(piece: Accompanied, notes: Sequence[NoteTick]) -> dict[str, tuple[int, int]]:
+    """Count bars with a new rhythm where a section begins, and elsewhere.
+
+    A section begins in a bar in which the leading part enters after half a bar of rest or more. A rhythm is new if no
+    bar since the beginning of the section has it, at the beginning of a section, of the one before.
+    """
+    starts = [bar.start_ticks for bar in piece.bars]
+    rhythms: list[set[int]] = [set() for _ in starts]
+    for note in notes:
+        index = bisect.bisect_right(starts, note.time) - 1
+        rhythms[index].add(note.time - starts[index])
+    entrances, end = set(), min(note.end for note in piece.lead)
+    for note in sorted(piece.lead, key=lambda note: note.time):
+        index = bisect.bisect_right(starts, note.time) - 1
+        if 2 * (note.time - end) >= piece.bars[index].length_ticks:
+            entrances.add(index)
+        end = max(end, note.end)
+    seen: set[frozenset[int]] = set()
+    counts = {True: [0, 0], False: [0, 0]}
+    for index, own in enumerate(map(frozenset, rhythms)):
+        if index:
+            counts[index in entrances][0] += own not in seen
+            counts[index in entrances][1] += 1
+        seen = {own} if index in entrances else {*seen, own}
+    return {"new_at_sections": (counts[True][0], counts[True][1]), "new_inside": (counts[False][0], counts[False][1])}
 
 
 def _num_repeated(bars: Sequence[Hashable]) -> int:

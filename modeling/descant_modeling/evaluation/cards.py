@@ -91,7 +91,7 @@ def measured_parts(record: Path, name: str) -> list[MeasuredFigure]:
             split=facts["split"],
         )
         for figure in FIGURES
-        if mine[figure.key] is not None
+        if mine.get(figure.key) is not None  # older records have fewer figures
     ]
 
 
