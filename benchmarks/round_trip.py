@@ -89,10 +89,13 @@ def slurs_of(marks: Marks) -> set[tuple[Any, ...]]:
 
     Slurs between parts or notes of one chord are left out, and those over tied notes, which may be one note in print.
     """
+    together = {*marks.pairs, *(pair[::-1] for pair in marks.pairs)}
     slurs: set[tuple[Any, ...]] = {
-        (first[0], first[1], first[3:], last[1], last[3:])
+        (first[0], first[1], first[3:], last[0], last[1], last[3:])
         for first, last in marks.slurs
-        if first[0] == last[0] and first != last and first[1:2] + first[3:] != last[1:2] + last[3:]
+        if (first[0] == last[0] or (first[0], last[0]) in together)
+        and first != last
+        and first[1:2] + first[3:] != last[1:2] + last[3:]
     }
     return slurs | {
         (part, onset, len(graces) - index, grace.length, grace.has_fermata, pitch)

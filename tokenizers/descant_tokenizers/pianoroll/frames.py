@@ -129,9 +129,8 @@ def chorale_of_score(score: ScoreTick, name: str, fermatas_ticks: Sequence[int] 
         tracks = pick_voices(score, VOICES).tracks
     except InputError as error:
         number = sum(bool(track.notes) and not track.is_drum for track in score.tracks)
-        if number < len(VOICES):
-            error = InputError(f"It has {number} track{'s' * (number != 1)}. Give each of the four voices its own.")
-        raise InputError(f"{name} is not in four parts. {error}") from None
+        own = f"It has {number} track{'s' * (number != 1)}. Give each of the four voices its own."
+        raise InputError(f"{name} is not in four parts. {own if number < len(VOICES) else error}") from None
     return _of_tracks(score, [tracks[voice] for voice in VOICES], name, fermatas_ticks)
 
 

@@ -370,6 +370,15 @@ def is_covered(start: Fraction, end: Fraction, layers: Iterable[Layer]) -> bool:
     return start >= end
 
 
+def staves_of_one(staves: Sequence[Staff], marks: Marks) -> set[int]:
+    """Return the index of the upper one of each pair of staves that are one part of the file."""
+    parts = [staff[0].part if len(staff) == 1 else None for staff in staves]
+    names = [staff[0].name for staff in staves]
+    return {
+        index for index, pair in enumerate(pairwise(parts)) if pair in marks.pairs and names[index] == names[index + 1]
+    }
+
+
 def _has_lyrics(voice: Voice, marks: Marks) -> bool:
     if voice.part is None:
         return False

@@ -49,6 +49,7 @@ from descant_tokenizers.rendering.layers import (
     layers_of,
     measures_of,
     staves_of,
+    staves_of_one,
 )
 from descant_tokenizers.rendering.note_marks import NoteMarks
 from descant_tokenizers.rendering.rhythm import TimeSignature, Tuplet, note_values, tuplets_of
@@ -114,7 +115,7 @@ def notate(rendering: Rendering) -> Notated:
     result = builder.score(voices)
     # All is made here; music21 would also copy the score, and count chord symbols as notes.
     exporter = ScoreExporter(result, makeNotation=False)
-    exporter.spannerBundle = IndexedSpanners(list(result.spannerBundle))
+    exporter.spannerBundle = IndexedSpanners(list(result.spannerBundle), builder.written)
     try:
         exporter.parse()
         data: bytes = exporter.asBytes()
@@ -136,6 +137,7 @@ class _Notation:
         self._marks, self._key = rendering.written.marks, rendering.key
         self._given = NoteMarks(self._marks, self._spelled)
         self.num_lost_slurs = 0
+        self.written: list[list[AnyStream]] = []  # the staves of each part of the file
         signatures = {self._quarters(event.time): event.key for event in self._score.key_signatures}
         is_written = signatures and rendering.chosen_key is None
         self._sharps = signatures if is_written else {Fraction(0): self._key.sharps}
@@ -151,25 +153,32 @@ class _Notation:
         result.metadata.composer = printable(self._marks.composer, _MAX_TITLE) or None
         result.metadata.lyricist = printable(self._marks.lyricist, _MAX_TITLE) or None
         staves = staves_of(voices, self._rendering.arrangement, self._marks)
-        for number, staff in enumerate(staves, start=1):
-            result.append(self._part(f"P{number}", staff))
+        joined = staves_of_one(staves, self._marks)
+        for number, staff in enumerate(staves):
+            kind = stream.PartStaff if {number, number - 1} & joined else stream.Part
+            result.append(self._part(kind(id=f"P{number + 1}"), staff))
         parts = list(result.parts)
         is_choir = len(staves) == len(voices) and {voice.name for voice in voices} <= set(VOICES)
         pairs = braced(staves)
-        for first, player in pairs.items():
-            result.insert(0, StaffGroup(parts[first : first + 2], name=player, symbol="brace", barTogether=True))
-            for part in parts[first : first + 2]:
+        for first in sorted({*pairs, *joined}):
+            hands = parts[first : first + 2]
+            result.insert(0, StaffGroup(hands, name=pairs.get(first), symbol="brace", barTogether=True))
+            for part in hands if first in pairs else ():
                 part.style.printPartName = False  # type: ignore[attr-defined]
-        if len(parts) > 1 and not pairs:  # bar lines leave room for the lyrics between staves
+        if len(parts) > 1 and not pairs and not joined:  # bar lines leave room for the lyrics between staves
             result.insert(0, StaffGroup(parts, symbol="bracket", barTogether=not (is_choir or self._marks.lyrics)))
         self._write_above(parts[0])
         self._write_below(parts[-1])
         self._write_beside()
-        self.num_lost_slurs = self._given.write_slurs()
+        self.written = [
+            parts[first : first + 2] if first in joined else parts[first : first + 1]
+            for first in range(len(parts))
+            if first - 1 not in joined
+        ]
+        self.num_lost_slurs = self._given.write_slurs(self.written)
         return result
 
-    def _part(self, part_id: str, staff: Staff) -> AnyStream:
-        part = stream.Part(id=part_id)
+    def _part(self, part: AnyStream, staff: Staff) -> AnyStream:
         part.partName = "\n".join(printable(voice.name, _MAX_TITLE) for voice in staff)
         part.insert(0, _instrument(staff[0].program))
         for voice in staff:

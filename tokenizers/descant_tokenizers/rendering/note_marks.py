@@ -121,15 +121,22 @@ class NoteMarks:
         found: note.NotRest = grace
         return found
 
-    def write_slurs(self) -> int:
-        """Write the slurs between given notes; return the number of those between parts or notes of one chord."""
+    def write_slurs(self, parts: Sequence[Sequence[AnyStream]]) -> int:
+        """Write the slurs between given notes; return the number of those between parts or notes of one chord.
+
+        Args:
+            parts: The staves of each part.
+        """
         num_lost = 0
+        numbers = {id(staff): number for number, staves in enumerate(parts) for staff in staves}
         for first, last in self._marks.slurs:
             home, other = self.home(first[0]), self.home(last[0])
             if home is None or other is None or first not in self._elements or last not in self._elements:
                 continue
             begin, end = self._elements[first][0], self._elements[last][-1]
-            if home is not other or (begin is end and first[1] == last[1] and first[2] != last[2]):
+            if numbers[id(home)] != numbers[id(other)] or (
+                begin is end and first[1] == last[1] and first[2] != last[2]
+            ):
                 num_lost += 1
             elif begin is not end:  # tied notes in the file may be one in print
                 home.insert(0, spanner.Slur(begin, end))

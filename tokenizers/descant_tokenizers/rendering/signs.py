@@ -48,7 +48,7 @@ _JUMP = re.compile(
 _TEMPO = re.compile(
     r"<direction>(\s*<direction-type>\s*<metronome(?:(?!</direction>).)*</direction>)\s*"
     r'<direction>(\s*<direction-type>\s*<words [^>]*font-weight="bold">(?:(?!</direction-type>).)*</direction-type>)\s*'
-    r"</direction>",
+    r"(?:<staff>\d</staff>\s*)?</direction>",
     re.DOTALL,
 )
 _EXTENDED_TEXT = re.compile(rf"([ \t]*)(<text>[^<]*){EXTENDED}(</text>)")
@@ -59,11 +59,25 @@ AnyStream = Any  # the type parameter of music21's streams says nothing here
 
 
 class IndexedSpanners(spanner.SpannerBundle):
-    """Spanners by their elements: music21 looks through all of them for each note that it writes."""
+    """Spanners by their elements: music21 looks through all of them for each note that it writes.
 
-    def __init__(self, spanners: list[spanner.Spanner] | None = None) -> None:
+    Slurs and hairpins that overlap in the file have different numbers; music21 counts to six and begins again.
+
+    Args:
+        spanners: The spanners.
+        parts: The staves of each part: their measures are written in turn.
+    """
+
+    def __init__(
+        self, spanners: list[spanner.Spanner] | None = None, parts: Iterable[Sequence[AnyStream]] = ()
+    ) -> None:
         super().__init__(spanners)
         self._spanners_of: dict[int, list[spanner.Spanner]] = {}
+        self._places: dict[int, tuple[int, int]] = {}  # number of the part, and place in it
+        for number, staves in enumerate(parts):
+            measures = zip(*(staff.getElementsByClass(stream.Measure) for staff in staves), strict=True)
+            elements = (element for together in measures for measure in together for element in measure.recurse())
+            self._places |= {id(element): (number, place) for place, element in enumerate(elements)}
         for each in self:
             for element in each.getSpannedElements():
                 self._spanners_of.setdefault(id(element), []).append(each)
@@ -71,6 +85,20 @@ class IndexedSpanners(spanner.SpannerBundle):
     def getBySpannedElement(self, spannedElement: Any) -> spanner.SpannerBundle:  # noqa: N802
         """Return the spanners of an element."""
         return spanner.SpannerBundle(self._spanners_of.get(id(spannedElement), []))
+
+    def setIdLocalByClass(self, className: str, maxId: int = 16) -> None:  # noqa: N802
+        """Give the spanners of a class numbers from 1 on, of which those of earlier ones are free again."""
+        stretches = sorted((self._stretch(each), index, each) for index, each in enumerate(self.getByClass(className)))
+        ends: dict[int, list[int]] = {}
+        for (part, first, last), _, each in stretches:
+            own = ends.setdefault(part, [-1] * maxId)
+            number = next((number for number, end in enumerate(own) if end < first), maxId - 1)
+            each.idLocal, own[number] = number + 1, last
+
+    def _stretch(self, each: spanner.Spanner) -> tuple[int, int, int]:
+        """Return the part of a spanner, and where its first and last end are written; at one note, ends come first."""
+        (part, begin), (_, end) = (self._places.get(id(own), (0, 0)) for own in (each.getFirst(), each.getLast()))
+        return part, min(2 * begin + 1, 2 * end), max(2 * begin + 1, 2 * end)
 
 
 def write_bar_lines(part: AnyStream, measures: Sequence[PrintedMeasure], signs: Sequence[RepeatSign]) -> None:

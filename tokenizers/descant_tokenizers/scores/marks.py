@@ -173,6 +173,7 @@ class Marks:
         mode: Mode of the first key signature, such as `dorian`, if the file states it.
         spellings: Step and alteration of notes as written, such as `("F", 1)`.
         notes: Onsets and pitches of each part's notes; they tell which track of a score is which part.
+        pairs: Indices of the two parts that are the staves of one part of the file, such as a piano.
     """
 
     lyrics: Mapping[PartPlace, tuple[Lyric, ...]] = field(default_factory=dict)
@@ -193,6 +194,7 @@ class Marks:
     mode: str = ""
     spellings: Mapping[PartPlace, tuple[str, int]] = field(default_factory=dict)
     notes: tuple[frozenset[Place], ...] = ()
+    pairs: tuple[tuple[int, int], ...] = ()
 
     @property
     def fermata_ends(self) -> frozenset[Fraction]:

@@ -51,6 +51,7 @@ class WrittenGrace:
         has_slash: It has a slash.
         has_fermata: It has a fermata.
         symbols: Its articulations, ornaments and techniques.
+        staff: Number of its staff in the part, from 1.
     """
 
     onset: Fraction
@@ -59,6 +60,7 @@ class WrittenGrace:
     has_slash: bool
     has_fermata: bool = False
     symbols: tuple[str, ...] = ()
+    staff: int = 1
 
     @property
     def mark(self) -> Grace:
@@ -300,7 +302,8 @@ def _marks(lines: Sequence[Line], parts: Sequence[WrittenPart], about: Marks, re
             if note.has_fermata:
                 fermatas.setdefault((_at(note.onset), note.pitch), _at(note.end))
     modes = [mode for _, (_, mode) in sorted(_keys(parts).items())]
-    homes = _first_lines(lines, parts)
+    lines_of = _lines_of(lines, parts)
+    homes = [min(own, default=None) for own in lines_of]
     return replace(
         about,
         lyrics=lyrics,
@@ -314,6 +317,11 @@ def _marks(lines: Sequence[Line], parts: Sequence[WrittenPart], about: Marks, re
         metronomes=tuple({mark.onset: mark for part in reversed(parts) for mark in part.metronomes}.values()),
         mode=modes[0] if modes and modes[0] in _MODES else "",
         spellings=spellings,
+        pairs=tuple(
+            (own[0], own[1])
+            for part, own in zip(parts, lines_of, strict=True)
+            if len(own) == 2 and all(lines[index].name == part.name for index in own)
+        ),
     )
 
 
@@ -323,7 +331,7 @@ def _slurs(
     """Yield the slurs between notes that sound; the count of the others goes to the report."""
     for first, last in (slur for part in parts for slur in part.slurs):
         start, end = places.get(first), places.get(last)
-        if start is None or end is None:
+        if start is None or end is None or start[1] > end[1]:  # as of a grace note whose voice goes on later
             report.dropped["slur of a grace note without a note"] += 1
         elif first is last:
             report.dropped["slur over one note"] += 1
@@ -331,10 +339,10 @@ def _slurs(
             yield start, end
 
 
-def _first_lines(lines: Sequence[Line], parts: Sequence[WrittenPart]) -> list[int | None]:
-    """Return for each part the index of the first line that has notes of it, None if there is none."""
-    lines_of = {note: index for index, line in reversed(list(enumerate(lines))) for note in line.notes}
-    return [min((lines_of[note] for note in part.notes if note in lines_of), default=None) for part in parts]
+def _lines_of(lines: Sequence[Line], parts: Sequence[WrittenPart]) -> list[list[int]]:
+    """Return for each part the indices of the lines that have notes of it."""
+    lines_of = {note: index for index, line in enumerate(lines) for note in line.notes}
+    return [sorted({lines_of[note] for note in part.notes if note in lines_of}) for part in parts]
 
 
 def _words(parts: Sequence[WrittenPart], homes: Sequence[int | None]) -> tuple[Words, ...]:

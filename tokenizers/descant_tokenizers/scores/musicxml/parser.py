@@ -93,6 +93,7 @@ class PartParser:
                 self.report.elements[element.tag] += 1
         if self._repeated and len(self.part.notes) == num_before:
             self._repeat_measure()
+        self._settle_graces(num_before)
         directions.end_measure(self._reach)
         self._drop_early_ends()
         length = self._reach - start
@@ -107,6 +108,14 @@ class PartParser:
             self.report.dropped["slur without an end"] += len(self._open_slurs)
         if self._open_hairpins:
             self.report.dropped["hairpin without an end"] += len(self._open_hairpins)
+
+    def _settle_graces(self, first: int) -> None:
+        """Give grace notes at the end of the measure before to another voice's note if their own voice has a rest."""
+        for voice, graces in list(self._graces.items()):
+            there = (note for note in self.part.notes[first:] if note.onset == graces[-1].onset == self._start)
+            note = next((note for note in there if note.place == 0 and note.staff == graces[-1].staff), None)
+            if note is not None:
+                note.graces = self._graces.pop(voice) + note.graces
 
     def _drop_early_ends(self) -> None:
         if self._early_ends:
@@ -204,7 +213,7 @@ class PartParser:
                 self.report.dropped["cue note"] += 1
         elif pitch is not None:
             if is_grace:
-                self._take_grace(element, pitch, is_chord=is_chord)
+                self._take_grace(element, pitch, staff, is_chord=is_chord)
             else:
                 self._add(element, pitch, onset, length, staff)
         elif element.find("unpitched") is not None:
@@ -239,7 +248,7 @@ class PartParser:
         is_as_written = self._shift % 12 == 0 and abs(rounded) <= 2
         return found, (step, rounded) if is_as_written else None
 
-    def _take_grace(self, element: Element, pitch: Element, *, is_chord: bool) -> None:
+    def _take_grace(self, element: Element, pitch: Element, staff: int, *, is_chord: bool) -> None:
         sounding = self._sounding(pitch)
         pending = self._graces.setdefault(text_of(element, "voice") or "1", [])
         if is_chord and pending:
@@ -248,7 +257,7 @@ class PartParser:
             grace = element.find("grace")
             has_slash = grace is not None and grace.get("slash", "no") == "yes"
             length = TYPES.get(text_of(element, "type"), Fraction(1, 2))
-            pending.append(WrittenGrace(self._cursor, [sounding], length, has_slash))
+            pending.append(WrittenGrace(self._cursor, [sounding], length, has_slash, staff=staff))
         self.report.dropped["tie of a grace note"] += "start" in _ties_of(element)
         self.report.dropped["syllable under a grace note"] += len(element.findall("lyric/text"))
         self._take_notations(pending[-1], element)
