@@ -12,20 +12,17 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import json
 import sys
-import time
 import warnings
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 from music21 import converter
 from music21.common.pathTools import getCorpusFilePath
 from symusic.core import ScoreTick
 
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.common.files import write_json
+from descant_tokenizers.common.files import examine_each, write_json
 from descant_tokenizers.corpora.catalogue import TABLE, Music21Corpus
 from descant_tokenizers.scores import Limits
 from descant_tokenizers.scores.abc.text import decode, tunes_of
@@ -85,16 +82,9 @@ def main() -> None:
     parser.add_argument("--files", type=Path, required=True, help="a file with one line of JSON for each tune")
     parser.add_argument("--out", type=Path, help="a JSON file")
     options = parser.parse_args()
-    end = time.monotonic() + 60 * options.minutes
-    lines = options.files.read_text("utf-8").splitlines() if options.files.exists() else []
-    found: dict[str, dict[str, Any]] = {each["tune"]: each for each in map(json.loads, lines)}
     all_tunes = tunes(options.corpus)
-    with options.files.open("a", encoding="utf-8") as file:
-        for key, text in all_tunes.items():
-            if key not in found and time.monotonic() < end:
-                found[key] = {"tune": key, **examine(text)}
-                file.write(json.dumps(found[key]) + "\n")
-    counts = Counter(name for each in found.values() for name, is_true in each.items() if is_true is True)
+    found = examine_each(all_tunes, lambda name: examine(all_tunes[name]), options.files, options.minutes)
+    counts = Counter(name for each in found for name, is_true in each.items() if is_true is True)
     about = {"corpus": options.corpus, "of": len(all_tunes), "tunes": len(found), **dict(sorted(counts.items()))}
     sys.stdout.write(write_json(options.out, about))
 

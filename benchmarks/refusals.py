@@ -11,11 +11,9 @@ same command reads only the pieces that have none yet, and after `--minutes` it 
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import re
 import sys
-import time
 import zipfile
 from collections import Counter
 from collections.abc import Callable
@@ -24,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.common.files import write_json
+from descant_tokenizers.common.files import examine_each, write_json
 from descant_tokenizers.corpora.files import FileReader, keys_in, score_files
 from descant_tokenizers.scores import SUFFIXES, Limits
 from descant_tokenizers.scores.reading import parse_score
@@ -73,14 +71,14 @@ def kind_of(text: str) -> str:
     return _VARIABLE.sub("...", text.partition(". ")[0])
 
 
-def summary(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
     """Count the pieces, and those that each sentence refuses."""
     refusals: dict[str, list[str]] = {}
-    for name, each in found.items():
+    for each in found:
         for key in ("unread", "refused"):
             if key in each:
-                refusals.setdefault(f"{key}: {kind_of(each[key])}", []).append(f"{name}: {each[key]}")
-    counts = Counter(key for each in found.values() for key in each)
+                refusals.setdefault(f"{key}: {kind_of(each[key])}", []).append(f"{each['name']}: {each[key]}")
+    counts = Counter(key for each in found for key in each)
     ordered = sorted(refusals.items(), key=lambda item: -len(item[1]))
     return {
         "pieces": len(found),
@@ -99,17 +97,10 @@ def main() -> None:
     parser.add_argument("--files", type=Path, required=True, help="a file with one line of JSON for each piece")
     parser.add_argument("--out", type=Path, help="a JSON file")
     options = parser.parse_args()
-    end = time.monotonic() + 60 * options.minutes
-    lines = options.files.read_text("utf-8").splitlines() if options.files.exists() else []
-    found = {each.pop("name"): each for each in map(json.loads, lines)}
     pieces = pieces_of(options.source)
     order = sorted(pieces)
     random.Random(options.seed).shuffle(order)
-    with options.files.open("a", encoding="utf-8") as file:
-        for name in order:
-            if name not in found and time.monotonic() < end:
-                found[name] = examine(name, pieces[name]())
-                file.write(json.dumps({"name": name, **found[name]}, ensure_ascii=False) + "\n")
+    found = examine_each(order, lambda name: examine(name, pieces[name]()), options.files, options.minutes)
     about = {"source": Path(options.source).name, "seed": options.seed, "of": len(order), **summary(found)}
     sys.stdout.write(write_json(options.out, about))
 

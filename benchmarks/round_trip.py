@@ -20,11 +20,9 @@ import argparse
 import contextlib
 import importlib.util
 import io
-import json
 import random
 import re
 import sys
-import time
 import warnings
 import zipfile
 from collections import Counter
@@ -36,7 +34,7 @@ from typing import Any
 from symusic.core import ScoreTick
 
 from descant_tokenizers.common.errors import InputError
-from descant_tokenizers.common.files import write_json
+from descant_tokenizers.common.files import examine_each, write_json
 from descant_tokenizers.rendering.write import Rendering
 from descant_tokenizers.scores import Limits, ReadResult
 from descant_tokenizers.scores.marks import Marks
@@ -235,22 +233,16 @@ def main() -> None:
     parser.add_argument("--schema", action="store_true", help="validate what was written")
     parser.add_argument("--out", type=Path, help="a JSON file")
     options = parser.parse_args()
-    end = time.monotonic() + 60 * options.minutes
     schema = load_schema() if options.schema else None
     files = files_of(options.source)
     order = list(files)
     random.Random(options.seed).shuffle(order)
-    chosen = order[: options.number]
-    lines = options.files.read_text("utf-8").splitlines() if options.files and options.files.exists() else []
-    found = {each["name"]: each for each in map(json.loads, lines)}
-    for name in chosen:
-        if name in found or time.monotonic() > end:
-            continue
-        found[name] = {"name": name, **examine(name, files[name](), schema, second=options.second)}
-        if options.files is not None:
-            with options.files.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(found[name], ensure_ascii=False) + "\n")
-    examined = [found[name] for name in chosen if name in found]
+    examined = examine_each(
+        order[: options.number],
+        lambda name: examine(name, files[name](), schema, second=options.second),
+        options.files,
+        options.minutes,
+    )
     about = {"source": Path(options.source).name, "seed": options.seed, "of": len(files)}
     sys.stdout.write(write_json(options.out, about | summary(examined)))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from descant_tokenizers.common.errors import InputError, printable
-from descant_tokenizers.common.files import atomic_write, free_outputs, rendering_name
+from descant_tokenizers.common.files import atomic_write, examine_each, free_outputs, rendering_name
 
 
 def test_a_file_appears_complete_under_its_name(tmp_path: Path) -> None:
@@ -113,3 +113,23 @@ def test_an_error_is_one_line_that_a_terminal_does_not_obey() -> None:
     assert str(InputError("\x1b[31mred\n\0.mid\x85 is empty. Export it.")) == (
         "\ufffd[31mred\ufffd\ufffd.mid\ufffd is empty. Export it."
     )
+
+
+def test_a_campaign_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    log, calls = tmp_path / "log.jsonl", []
+
+    def examine(name: str) -> dict[str, int]:
+        if name == "broken":
+            raise ZeroDivisionError
+        calls.append(name)
+        return {"length": len(name)}
+
+    with pytest.raises(ZeroDivisionError):
+        examine_each(["b", "Été", "broken", "a"], examine, log, 1)
+    assert examine_each(["b", "Été", "a"], examine, log, 0) == [
+        {"name": "b", "length": 1},
+        {"name": "Été", "length": 3},
+    ]
+    assert [each["name"] for each in examine_each(["a", "b"], examine, log, 1)] == ["a", "b"]
+    assert calls == ["b", "Été", "a"]
+    assert examine_each(["a"], examine, None, 1) == [{"name": "a", "length": 1}]

@@ -9,7 +9,8 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,35 @@ def write_json(path: Path | None, facts: Any) -> str:
         with atomic_write(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
     return text
+
+
+def examine_each(
+    names: Iterable[str], examine: Callable[[str], Mapping[str, Any]], log: Path | None, minutes: float
+) -> list[dict[str, Any]]:
+    """Examine things one after the other, and go on where an earlier run stopped.
+
+    Args:
+        names: Their names.
+        examine: Returns what is found about one of them.
+        log: Receives a line of JSON for each; those that have one are not examined again.
+        minutes: Begin none after this time.
+
+    Returns:
+        What was found about each, with its `name`, in the order of the names.
+    """
+    end = time.monotonic() + 60 * minutes
+    lines = log.read_text("utf-8").splitlines() if log is not None and log.exists() else []
+    known = {each["name"]: each for each in map(json.loads, lines)}
+    found = []
+    for name in names:
+        if name not in known and time.monotonic() < end:
+            known[name] = {"name": name, **examine(name)}
+            if log is not None:
+                with log.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(known[name], ensure_ascii=False) + "\n")
+        if name in known:
+            found.append(known[name])
+    return found
 
 
 @contextlib.contextmanager
