@@ -36,6 +36,7 @@ from descant_modeling.generation.base import GenerationResult, MusicGenerator, R
 from descant_modeling.generation.causal import CausalGenerator, open_model
 from descant_modeling.generation.ensembles import EnsembleGenerator
 from descant_modeling.generation.forms import PlayedPrompt, unfolded_result
+from descant_modeling.generation.lead_sheets import with_written_chords
 from descant_modeling.generation.multitrack import MultitrackGenerator
 from descant_modeling.generation.satb import FourPartGenerator
 from descant_modeling.models.checkpoints import FoundCheckpoint, ModelSource, find_checkpoint, load_checkpoint
@@ -333,8 +334,11 @@ class Model:
             result = self.generator.generate(replace(request, score=music.score), config)
             return replace(result, remarks=(*music.repairs, *result.remarks))
         music = music if request.quantize is False or request.fixed else with_beats(music)
+        remarks: tuple[str, ...] = ()
+        if isinstance(self.generator, EnsembleGenerator):
+            request, remarks = with_written_chords(request, music)
         result = self._generate_in_form(music, request, config)
-        return replace(result, remarks=(*music.repairs, *result.remarks))
+        return replace(result, remarks=(*music.repairs, *remarks, *result.remarks))
 
     def _generate_in_form(self, music: ReadResult, request: Request, config: GenerationConfig) -> GenerationResult:
         """Generate music for a file; new notes of a repeated section are the same each time.

@@ -1,5 +1,7 @@
 """Chords that a player can strike: how many notes of a part begin together, and how far apart, in ensembles.
 
+Where chords are requested, the notes are theirs.
+
 Shapes: V vocabulary.
 """
 
@@ -7,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from descant_modeling.decoding.chord_tones import ChordTones
 from descant_modeling.decoding.masks import without
 from descant_modeling.decoding.template import Span, Template
 from descant_tokenizers.scores.ensembles import Ensemble
@@ -20,26 +23,38 @@ class PlayableChords:
     def __init__(self, vocabulary: Vocabulary, ensemble: Ensemble, span: Span) -> None:
         self._vocabulary, self._parts, self._voices = vocabulary, ensemble.parts, frozenset(span.voices)
         self._tops = [min(high, max(vocabulary.pitch_id)) for _, high in span.pitches]
+        chords = None if span.annotations is None else span.annotations.chords
+        bass = ensemble.names.index(ensemble.tracks[-1])
+        self._tones = ChordTones(chords, vocabulary, bass) if chords else None
 
-    def narrowed(self, legal: Mask, state: State, written: Sequence[int]) -> Mask:
+    def narrowed(self, legal: Mask, state: State, written: Sequence[int], bar_start: int = 0) -> Mask:
         """Return the legal tokens (V,) without notes beyond the reach of a part, unless no other token is left.
 
         Args:
             legal: Mask of the tokens that may follow.
             state: State of the grammar in the bar.
             written: Base tokens of the bar so far.
+            bar_start: Onset of the bar.
         """
-        if state.voice not in self._voices or state.kind not in ("Program", "Duration"):
+        if state.voice not in self._voices or state.kind not in ("Program", "Pitch", "Duration"):
             return legal
+        now = bar_start + state.offset_ticks
+        if state.kind == "Pitch":
+            return legal if self._tones is None else self._tones.durations(legal, state, now)
         struck, part = self._struck(state.voice, written), self._parts[state.voice]
+        if state.kind == "Program":
+            beyond = [i for pitch, i in self._vocabulary.pitch_id.items() if struck and pitch > struck[0] + part.reach]
+            legal = without(legal, beyond)
+            return legal if self._tones is None else self._tones.pitches(legal, state, now, len(struck))
         if not struck:
             return legal
         highest = struck[0] + part.reach
-        if state.kind == "Program":
-            return without(legal, [i for pitch, i in self._vocabulary.pitch_id.items() if pitch > highest])
         sounding = {lane.pitch for lane in state.busy_ticks if lane.voice == state.voice}
         top = min(highest, self._tops[state.voice])
-        is_full = len(struck) >= part.most or sounding.issuperset(range(struck[-1] + 1, top + 1))
+        free = [pitch for pitch in range(struck[-1] + 1, top + 1) if pitch not in sounding]
+        if self._tones is not None:
+            free = [pitch for pitch in free if self._tones.allows(pitch, now)]
+        is_full = len(struck) >= part.most or not free
         return without(legal, [self._vocabulary.voice_id[state.voice]]) if is_full else legal
 
     def _struck(self, voice: int, written: Sequence[int]) -> list[int]:

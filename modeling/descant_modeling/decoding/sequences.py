@@ -124,7 +124,7 @@ class SequenceState:
     def _legal(self, legal: Mask) -> Mask:
         """Remove what context notes, voice leading, the players and the template do not allow."""
         if self.playable is not None:
-            legal = self.playable.narrowed(legal, self.state, self.written)
+            legal = self.playable.narrowed(legal, self.state, self.written, self.template.bars[self.bar].start_ticks)
         if self.state.kind == "Program":
             return self._well_led(self._chord_pitches(legal))
         if self.state.kind == "Pitch":

@@ -8,8 +8,9 @@ from dataclasses import replace
 from symusic.core import ScoreTick, TrackTick, TrackTickList
 
 from descant_modeling.decoding.config import GenerationConfig
-from descant_modeling.generation.base import GenerationResult, Request
+from descant_modeling.generation.base import GenerationResult, Request, refuse_hints
 from descant_modeling.generation.multitrack import MultitrackGenerator
+from descant_modeling.generation.planning import Plan, plan_of_chords
 from descant_modeling.generation.prompts import Prompt, make_prompt, refine_prompt
 from descant_modeling.generation.results import Players
 from descant_tokenizers.common.errors import InputError, printable
@@ -38,6 +39,11 @@ class EnsembleGenerator(MultitrackGenerator):
     def generate(self, request: Request, config: GenerationConfig) -> GenerationResult:
         """Generate music at a share of the temperature; see `MusicGenerator`."""
         return super().generate(request, replace(config, temperature=config.temperature * _SHARE))
+
+    def _plan(self, request: Request, prompt: Prompt, new: Collection[int], config: GenerationConfig) -> Plan | None:
+        """Plan the requested chords, to whose tones new notes are held; see `decoding.chord_tones`."""
+        refuse_hints(request, config, but_chords=True)
+        return plan_of_chords(request, prompt)
 
     def _read(self, request: Request) -> Prompt:
         score = request.prompt

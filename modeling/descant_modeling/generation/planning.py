@@ -139,6 +139,18 @@ def plan_of(request: Request, prompt: Prompt, new: Collection[int]) -> Plan:
     return Plan(prompt, annotations, source if phrase_ends else "")
 
 
+def plan_of_chords(request: Request, prompt: Prompt) -> Plan | None:
+    """Return a plan of the requested chords alone, for a model without hints; None if there are none.
+
+    Raises:
+        InputError: A chord that does not exist, or one that has no use here.
+    """
+    if request.chords and request.task == "continue":
+        raise InputError("--chords is for harmonize and infill. Leave it out.")
+    chords = _chords(request, prompt)
+    return Plan(prompt, Annotations(key=prompt.key, chords=chords), "") if chords else None
+
+
 def with_tonic_ending(plan: Plan, request: Request, new: Collection[int]) -> Plan:
     """Return a plan whose last chord is held to the tonic, or one that says why it is not.
 
