@@ -182,6 +182,12 @@ def test_notes_that_no_sign_leads_to_are_counted() -> None:
     assert behind.repairs[0] == "dropped: 2 notes that repeats and jumps never reach"
 
 
+def test_a_repeat_may_begin_without_a_sign() -> None:
+    """Programs that play the file begin at `forward-repeat`."""
+    tune = Tune().add(8, meter="4/4").add(8, sound='<sound forward-repeat="yes"/>').add(8, end=BACKWARD)
+    assert order(tune.read()) == [(0, 24), (8, 24)]
+
+
 @pytest.mark.parametrize(
     ("numbers", "starts"),
     [

@@ -84,6 +84,17 @@ def test_tracks_without_names_are_not_joined() -> None:
     assert pitches(read(midi(note(60), note(62), program(4) + note(64)))) == [[60], [62], [64]]
 
 
+@pytest.mark.parametrize(("form", "declared"), [(1, 1), (0, 1), (1, 7)])
+def test_all_tracks_are_read_whatever_number_is_declared(form: int, declared: int) -> None:
+    data = bytearray(midi(note(60), note(64), form=form))
+    data[10:12] = declared.to_bytes(2, "big")
+    assert pitches(read(bytes(data))) == [[60], [64]]
+
+
+def test_a_file_of_one_pattern_is_a_file_of_one_track() -> None:
+    assert pitches(read(midi(note(60), form=2))) == [[60]]
+
+
 def test_a_riff_file_holds_a_midi_file() -> None:
     data = midi(note(60))
     chunks = b"LIST" + struct.pack("<I", 3) + b"abc\0" + b"data" + struct.pack("<I", len(data)) + data

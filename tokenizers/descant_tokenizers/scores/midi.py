@@ -29,6 +29,7 @@ from descant_tokenizers.scores.midi_events import (
     NOTE_OFF,
     NOTE_ON,
     SYSEX,
+    count_tracks,
     places_of_tracks,
     quantity,
     track_events,
@@ -45,6 +46,7 @@ _INDEPENDENT_TRACKS = 2
 _TRACK_NAME, _INSTRUMENT_NAME, _TIME_SIGNATURE = 0x03, 0x04, 0x58
 _INSTRUMENT = bytes((META, _INSTRUMENT_NAME))
 _NUM_CHANNELS = 16
+_MAX_TRACKS = 0xFFFF
 _MAX_POWER = 6  # 64th notes
 _MAX_NAMED = 8
 _SPOILED = "\ufffd"
@@ -113,11 +115,15 @@ def parse_midi(path: Path, data: bytes) -> tuple[ScoreTick, list[str]]:
     """
     if len(data) < HEADER.size or not data.startswith(MIDI_MAGIC):
         raise InputError(f"{path} is not a MIDI file, or is cut off. Export it again.")
-    _, _, form, _, division = HEADER.unpack_from(data)
+    _, length, form, declared, division = HEADER.unpack_from(data)
+    num_tracks = count_tracks(data)
     if division & _SMPTE_BIT:
         raise InputError(f"{path} counts time in film frames (SMPTE). Export it with ticks per quarter note.")
-    if form == _INDEPENDENT_TRACKS:
+    if form == _INDEPENDENT_TRACKS and num_tracks > 1:
         raise InputError(f"{path} holds independent patterns (MIDI format 2). Export it in format 0 or 1.")
+    if num_tracks > declared or form == _INDEPENDENT_TRACKS:  # symusic would leave the others out
+        header = HEADER.pack(MIDI_MAGIC, length, int(num_tracks > 1), min(num_tracks, _MAX_TRACKS), division)
+        data = header + data[HEADER.size :]
     data = _with_names(data)
     try:
         score = ScoreTick.from_midi(data)

@@ -29,6 +29,7 @@ _SOUNDS: dict[str, SignKind] = {
     "fine": "fine",
     "coda": "coda",
     "segno": "segno",
+    "forward-repeat": "start",
 }
 _IGNORED = frozenset({"metronome", "print"})
 
