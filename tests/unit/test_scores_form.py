@@ -184,3 +184,28 @@ def test_bars_at_the_seam_of_a_repeat_in_the_middle_of_a_bar(music: str, lengths
     assert look.musicxml.count("<time>") == 1
     for read in (result, parse_score(Path("again.xml"), look.musicxml.encode())):
         assert [bar.length_ticks / 480 for bar in bars_of(read.score)] == lengths
+
+
+@pytest.mark.parametrize(
+    ("parts", "signs"),
+    [
+        ("AABB", [("backward", ""), ("forward", ""), ("backward", "")]),
+        ("AAAB", [("backward", "3")]),
+        ("ABB", [("forward", ""), ("backward", "")]),
+        ("(AB)2", [("backward", "")]),
+        ("ABA", None),
+        ("BA", None),
+        ("ABACA", None),
+    ],
+)
+def test_an_order_of_parts_becomes_repeat_signs_or_is_written_out(
+    parts: str, signs: list[tuple[str, str]] | None
+) -> None:
+    tune = f"X:1\nM:4/4\nL:1/4\nP:{parts}\nK:C\nP:A\nCDEF|G4|\nP:B\nABcd|e4|\n" + "P:C\nf4|\n" * ("C" in parts)
+    result = parse_score(Path("parts.abc"), tune.encode(), marks=True)
+    look = Rendering(result.score, marks=result.marks, form=result.form)
+    found = re.findall(r'<repeat direction="(\w+)"(?: times="(\d+)")?', look.musicxml)
+    assert found == (signs or [])
+    assert events(parse_score(Path("again.xml"), look.musicxml.encode()).score) == events(result.score)
+    out = "the sheet music writes the repeats out, because no signs say in which order its parts are played"
+    assert look.remarks == ([out] if signs is None else [])

@@ -96,7 +96,7 @@ class Rendering:
     @cached_property
     def written(self) -> WrittenScore:
         """The score as sheet music shows it: with repeat signs, or written out."""
-        folded = None if self.form is None else self.form.folded(self.score)
+        folded = None if self.form is None or not self.form.is_notated else self.form.folded(self.score)
         if self.form is None or folded is None:
             return WrittenScore(self.score, self.marks, self.is_given)
         rule = self.is_given
@@ -124,7 +124,10 @@ class Rendering:
         moved = self._notation.moved
         remarks = []
         if self.form is not None and self.written.score is self.score:
-            remarks.append("the sheet music writes the repeats out, because their passes differ")
+            reason = (
+                "their passes differ" if self.form.is_notated else "no signs say in which order its parts are played"
+            )
+            remarks.append(f"the sheet music writes the repeats out, because {reason}")
         num_low = sum(n.pitch < LOWEST_PRINTED for track in self.score.tracks if not track.is_drum for n in track.notes)
         if num_low:
             remarks.append(f"{num_low} note{'s' * (num_low > 1)} below C0 printed an octave higher in the sheet music")

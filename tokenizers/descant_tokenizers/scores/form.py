@@ -27,9 +27,10 @@ from symusic.core import (
     TrackTick,
 )
 
+from descant_tokenizers.scores.jumps import sorted_signs
 from descant_tokenizers.scores.marks import with_notes
 from descant_tokenizers.scores.measures import end_of
-from descant_tokenizers.scores.repeats import Notation, Span, play_order
+from descant_tokenizers.scores.repeats import Notation, Span, play_order, repeats_of
 from descant_tokenizers.scores.unfolding import unfolded, with_bars
 from descant_tokenizers.scores.validation import Limits
 
@@ -52,10 +53,12 @@ class Form:
     Attributes:
         spans: The stretches of the written text in the order in which they are played.
         written: The written text with its bars, signs and marks.
+        is_notated: The signs say in which order the stretches are played, and not only the file's list of parts.
     """
 
     spans: tuple[Span, ...]
     written: Notation
+    is_notated: bool = True
 
     def fold(self, score: ScoreTick) -> Folded:
         """Fold a score that is played in this form; each stretch is taken from its first pass."""
@@ -165,8 +168,12 @@ def form_of(written: Notation) -> Form | None:
     spans = play_order(written.signs, end, written.part_order)
     if spans == [Span(Fraction(0), end)]:
         return None
+    repeated = sorted_signs([*(sign for sign in written.signs if sign.kind == "part"), *repeats_of(spans)])
+    if written.part_order and play_order(repeated, end) == spans:
+        written = replace(written, signs=repeated, part_order="")
     settled = with_bars(replace(written, score=written.score.copy()), _NO_LIMITS, unfold=False)
-    return Form(tuple(spans), replace(settled, marks=with_notes(settled.marks, settled.score)))
+    is_notated = not written.part_order or play_order(written.signs, end) == spans
+    return Form(tuple(spans), replace(settled, marks=with_notes(settled.marks, settled.score)), is_notated)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bisect
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -88,6 +89,15 @@ def play_order(signs: Sequence[RepeatSign], end: Fraction, part_order: Sequence[
         played += orders.get(label, [])
         _check_spans(len(played))
     return _joined(played)
+
+
+def repeats_of(spans: Sequence[Span]) -> Iterator[RepeatSign]:
+    """Yield repeat signs for the places at which an order of stretches goes back; they do not say every order."""
+    back = ((before.end, after.start) for before, after in itertools.pairwise(spans) if after.start < before.end)
+    for (end, start), count in Counter(back).items():
+        yield RepeatSign(end, "end", (count + 1,))
+        if start:
+            yield RepeatSign(start, "start")
 
 
 def _movements(signs: Sequence[RepeatSign], end: Fraction) -> Iterator[Span]:
