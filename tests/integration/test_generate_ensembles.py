@@ -192,6 +192,30 @@ def test_no_part_moves_on_after_the_last_note_of_the_tune(songs):
     assert all(time <= last for _, time, _ in result.samples[0].added)
 
 
+def test_an_introduction_is_written_last(songs, monkeypatch):
+    """It is infilled before bars that are there already, and its notes end where the voice enters."""
+    late = song(num_bars=8)
+    late.tracks[0].notes = type(late.tracks[0].notes)([n for n in late.tracks[0].notes if n.time >= 480 + 4 * 1440])
+    for track in late.tracks[1:]:
+        track.notes = type(track.notes)()
+    written = []
+    write = EnsembleGenerator._write
+
+    def spy(self, partial, task, spans, bars, *rest, **more):
+        written.append((str(task), bars.start, bars.stop))
+        write(self, partial, task, spans, bars, *rest, **more)
+
+    monkeypatch.setattr(EnsembleGenerator, "_write", spy)
+    result = songs.harmonize(late, given=["Voice"], config=WILD)
+    assert written == [("harmonize", 5, 9), ("infill", 0, 5)]
+    entrance = (480 + 4 * 1440) * result.score.ticks_per_quarter // 480
+    added = result.samples[0].added
+    notes = [n for track in result.score.tracks for n in track.notes if (track.name, n.time, n.pitch) in added]
+    assert any(note.time < entrance for note in notes)
+    assert all(note.end <= entrance for note in notes if note.time < entrance)
+    assert any(note.time >= entrance for note in notes)
+
+
 def test_a_long_song_is_written_in_windows_as_one_harmony(songs):
     long = song(num_bars=24)
     for track in long.tracks[1:]:

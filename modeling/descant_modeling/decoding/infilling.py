@@ -166,7 +166,7 @@ class Infiller:
         most = min(span.stop, span.first + self._window_bars(span))
         while stop < most and (stop == span.first or self._num_tokens(pieces, span, low, stop + 1) <= self._max_tokens):
             stop += 1
-        while low > 0 and self._num_tokens(pieces, span, low - 1, stop) <= self._max_tokens:
+        while low > span.since and self._num_tokens(pieces, span, low - 1, stop) <= self._max_tokens:
             low -= 1
         discarded = 0 if stop == span.stop else min(_DISCARDED_BARS, stop - span.first - 1)
         return _Window(low, stop, replace(span, stop=stop), stop - discarded)

@@ -54,6 +54,7 @@ class Span:
         hint_stop: The bar at which given music goes on, where only part of the bars before it are written now.
         fixed: Notes that the voices to write must have, in order; others are written around them.
         free: First tick at which these others may begin, and the tick after the last one; None for the whole span.
+        since: First bar that the model sees where bars to harmonize are written after the first ones.
     """
 
     task: Task
@@ -70,6 +71,7 @@ class Span:
     hint_stop: int | None = None
     fixed: tuple[FixedNote, ...] = ()
     free: tuple[int, int] | None = None
+    since: int = 0
 
     @property
     def bars(self) -> range:

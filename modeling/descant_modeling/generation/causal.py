@@ -168,8 +168,9 @@ class CausalGenerator(ABC):
         bars: range,
         config: GenerationConfig,
         progress: OnProgress | None,
+        since: int = 0,
     ) -> None:
-        """Infill some bars of some voices in every sample."""
+        """Infill some bars of some voices in every sample; the model sees the bars from `since` on, see `Span`."""
         prompt = partial.prompt
         ends = [0] * self.vocabulary.num_voices
         for rank, span in spans.items():
@@ -194,6 +195,7 @@ class CausalGenerator(ABC):
             hint_stop=bars.stop,
             fixed=partial.fixed.notes,
             free=partial.fixed.free,
+            since=since,
         )
         infiller = Infiller(self.model, self.checkpoint.layout, self.grammar, config)
         on_bar = None if config.on_bar is None else _sketcher(prompt, partial.pieces[0], target, config.on_bar)

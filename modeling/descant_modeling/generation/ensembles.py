@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from symusic.core import ScoreTick, TrackTick, TrackTickList
 
-from descant_modeling.decoding.config import GenerationConfig
+from descant_modeling.common.console import part_of
+from descant_modeling.decoding.config import GenerationConfig, OnProgress
 from descant_modeling.generation.base import GenerationResult, Request, refuse_hints
 from descant_modeling.generation.multitrack import MultitrackGenerator
 from descant_modeling.generation.planning import Plan, plan_of_chords
-from descant_modeling.generation.prompts import Prompt, make_prompt, refine_prompt
-from descant_modeling.generation.results import Players
+from descant_modeling.generation.prompts import Prompt, TickSpan, make_prompt, refine_prompt
+from descant_modeling.generation.results import PartialResult, Players
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.scores import pick_melody
 from descant_tokenizers.scores.ensembles import Ensemble, EnsemblePart, parts_of_tracks
 from descant_tokenizers.scores.names import plain_name
 from descant_tokenizers.scores.tracks import listed, track_indices, track_label
+from descant_tokenizers.tokens.tasks import Task
 
 __all__ = ["EnsembleGenerator"]
 
 _BAR_TOKENS = 192
+_LATE_BARS = 2  # an entrance after fewer bars is in view
 _SHARE = 0.75
 """Share of the temperature at which parts are drawn, chosen on valid songs (records/LOG.md)."""
 
@@ -44,6 +47,30 @@ class EnsembleGenerator(MultitrackGenerator):
         """Plan the requested chords, to whose tones new notes are held; see `decoding.chord_tones`."""
         refuse_hints(request, config, but_chords=True)
         return plan_of_chords(request, prompt)
+
+    def _harmonize(
+        self,
+        partial: PartialResult,
+        ranks: Iterable[int],
+        copies: Mapping[int, int],
+        config: GenerationConfig,
+        progress: OnProgress | None,
+    ) -> None:
+        """Write parts up to the end of the prompt; those of an introduction last, when its key is known.
+
+        Before the given parts enter, a model sees nothing of them beyond the bars of its lookahead.
+        """
+        prompt, ranks = partial.prompt, tuple(ranks)
+        last, first = len(prompt.bars), next((i for i, bar in enumerate(prompt.piece.bars) if bar.notes), 0)
+        if copies or first < _LATE_BARS:
+            super()._harmonize(partial, ranks, copies, config, progress)
+            return
+        share = first / last
+        body = {rank: TickSpan(0, prompt.end_ticks) for rank in ranks}
+        report = part_of(progress, 0.0, 1 - share)
+        self._write(partial, Task.HARMONIZE, body, range(first, last), config, report, since=first)
+        introduction = {rank: TickSpan(0, prompt.bars[first].start_ticks) for rank in ranks}
+        self._write(partial, Task.INFILL, introduction, range(first), config, part_of(progress, 1 - share, share))
 
     def _read(self, request: Request) -> Prompt:
         score = request.prompt
