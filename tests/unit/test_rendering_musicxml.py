@@ -250,6 +250,21 @@ def test_a_viola_reads_its_own_clef() -> None:
     assert "<sign>C</sign>" in to_musicxml(score)
 
 
+def test_a_hand_changes_its_clef_for_two_measures_beyond_middle_c() -> None:
+    score = ScoreTick(TPQ)
+    score.time_signatures.append(TimeSignatureTick(0, 1, 4))
+    lines = {"Right hand": [67, 50, 67, 50, None, 52, 60, 64], "Left hand": [48, 65, 48, 67, 65, 60, 48, 65]}
+    for name, pitches in lines.items():
+        hand = TrackTick(name, 0, False)
+        hand.notes = NoteTickList([NoteTick(TPQ * i, TPQ, pitch, 80) for i, pitch in enumerate(pitches) if pitch])
+        score.tracks.append(hand)
+    found = []
+    for part in to_musicxml(score).split("<part id=")[1:]:
+        measures = part.split("<measure ")[1:]
+        found.append({i: sign[1] for i, own in enumerate(measures) if (sign := re.search(r"<sign>(.)", own))})
+    assert found == [{0: "G", 3: "F"}, {0: "F", 3: "G"}]
+
+
 def test_a_hand_rests_only_where_nothing_of_it_sounds() -> None:
     """A held note below two others, which begin later: only the last quarter is silent."""
     score = ScoreTick(TPQ)

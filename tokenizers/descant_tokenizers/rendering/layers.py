@@ -26,8 +26,6 @@ from descant_tokenizers.scores.voices import line_of
 GivenRule = Callable[[str, NoteTick], bool]
 """Takes a track's name and one of its notes; returns True if the note was given, False if it was added."""
 
-_CLEFS = {"Tenor": "Treble8vbClef", "Bass": "BassClef", "Viola": "AltoClef"}
-_MIDDLE_C = 60
 _CLOSED_GAP = Fraction(1, 4)  # a rest shorter than a 16th is not intended
 _SHORTEST = Fraction(1, 8)
 _ZERO = Fraction(0)
@@ -355,6 +353,12 @@ def braced(staves: Sequence[Staff]) -> dict[int, str]:
     return {index: players[pair] for index, pair in enumerate(pairwise(names)) if pair in players}
 
 
+def groups_inside(layer: Layer, own: PrintedMeasure) -> Layer:
+    """Return the groups of a layer that sound in a measure."""
+    first = bisect.bisect_right(layer, own.start, key=lambda group: group.end)
+    return layer[first : bisect.bisect_left(layer, own.end, key=lambda group: group.onset)]
+
+
 def height_of(layer: Layer) -> Fraction:
     """Return the mean pitch of a layer."""
     pitches = [pitch for group in layer for pitch, _ in group.pitches]
@@ -384,15 +388,3 @@ def _has_lyrics(voice: Voice, marks: Marks) -> bool:
         return False
     notes = ((group.time, pitch) for layer in voice.layers for group in layer for pitch, _ in group.pitches)
     return any((voice.part, *note) in marks.lyrics for note in notes)
-
-
-def clef_of(staff: Staff) -> str:
-    """Return a staff's clef as music21 names it: that of its voice, else the one that suits most of its notes."""
-    if len(staff) > 1:
-        return "BassClef" if staff[-1].name == VOICES[-1] else "TrebleClef"
-    (voice,) = staff
-    if voice.name in _CLEFS:
-        return _CLEFS[voice.name]
-    pitches = [pitch for layer in voice.layers for group in layer for pitch, _ in group.pitches]
-    is_low = bool(pitches) and sum(pitches) / len(pitches) < _MIDDLE_C
-    return "BassClef" if is_low else "TrebleClef"

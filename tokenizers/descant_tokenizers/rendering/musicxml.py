@@ -8,7 +8,6 @@ Units: quarter notes, as exact fractions.
 
 from __future__ import annotations
 
-import bisect
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -32,6 +31,7 @@ from music21.musicxml.xmlObjects import MusicXMLExportException
 
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.rendering.accidentals import show_accidentals
+from descant_tokenizers.rendering.clefs import clefs_of
 from descant_tokenizers.rendering.durations import mark_tuplet, set_value
 from descant_tokenizers.rendering.layers import (
     Displacement,
@@ -42,8 +42,8 @@ from descant_tokenizers.rendering.layers import (
     Staff,
     Voice,
     braced,
-    clef_of,
     engraved_tracks,
+    groups_inside,
     height_of,
     is_covered,
     layers_of,
@@ -184,13 +184,13 @@ class _Notation:
         for voice in staff:
             self._given.settle(voice, part)
         part.partAbbreviation = "\n".join(f"{voice.name[0]}." for voice in staff) if len(staff) > 1 else None
-        before = None
+        before, clefs = None, clefs_of(staff, self._measures)
         for index, own in enumerate(self._measures):
             measure = stream.Measure(number=own.number)
             if own.is_continued or own.number == 0:
                 measure.showNumber = stream.enums.ShowNumber.NEVER
-            if index == 0:
-                measure.append(getattr(clef, clef_of(staff))())
+            if index == 0 or clefs[index] != clefs[index - 1]:
+                measure.insert(0, getattr(clef, clefs[index])())
             self._put_key(measure, own, index)
             if own.meter != before:
                 measure.insert(0, _time_signature(own.meter))
@@ -229,7 +229,7 @@ class _Notation:
         """
         chosen: list[tuple[Voice, Layer]] = []
         for voice in staff:
-            sounding = [inside for layer in voice.layers if (inside := _inside(layer, own))]
+            sounding = [inside for layer in voice.layers if (inside := groups_inside(layer, own))]
             if len(staff) == 1:
                 sounding.sort(key=height_of, reverse=True)
             chosen += [(voice, inside) for inside in sounding or [()]]
@@ -355,12 +355,6 @@ class _Notation:
                 for is_above in (True, False):
                     beside.write_words((each for each in self._marks.words if each.part == index), is_above=is_above)
                 beside.write_hairpins(each for each in self._marks.hairpins if each.part == index)
-
-
-def _inside(layer: Layer, own: PrintedMeasure) -> Layer:
-    """Return the groups of a layer that sound in a measure."""
-    first = bisect.bisect_right(layer, own.start, key=lambda group: group.end)
-    return layer[first : bisect.bisect_left(layer, own.end, key=lambda group: group.onset)]
 
 
 class _Played(instrument.Instrument):
