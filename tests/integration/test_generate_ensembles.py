@@ -186,6 +186,16 @@ def test_new_chords_can_be_struck_by_a_hand_and_bowed_on_two_strings(songs, quar
     assert all(len(chord) <= 2 and max(chord) - min(chord) <= 12 for chord in strings)
 
 
+def test_strings_begin_no_note_while_they_hold_another(quartets):
+    for task in (quartets.harmonize(TUNE, config=WILD), quartets.continue_(TUNE, bars=4, write=["cello"], config=WILD)):
+        for track in task.score.tracks[1:]:
+            ends = 0
+            for time in sorted({note.time for note in track.notes}):
+                assert ends <= time, track.name
+                ends = max(note.end for note in track.notes if note.time == time)
+        assert len(task.samples[0].added) > 20
+
+
 def test_no_part_moves_on_after_the_last_note_of_the_tune(songs):
     result = songs.harmonize(TUNE, config=WILD)
     last = max(note.time for note in result.score.tracks[0].notes)

@@ -125,6 +125,8 @@ def test_rows_are_short_pieces_with_a_leading_part_one_of_each_work_first():
     found = chosen_rows([*rows, row("e", "T", silent)], SONG, 5, None)
     assert [each["id"] for each in found] == ["a", "c", "b"]
     assert len(chosen_rows(rows, SONG, 5, 1)) == 1
+    movements = [row(str(n), f"Quartet No. {n // 2}, movement {n % 2 + 1}", song(3)) for n in range(4)]
+    assert [each["id"] for each in chosen_rows(movements, SONG, 5, None)] == ["0", "2", "1", "3"]
     assert [each["id"] for each in chosen_rows(rows, SONG, 99, None, 2)] == ["a", "c", "d", "b"]
     assert [track.name for track in lead_alone(song(), SONG).tracks] == ["Voice"]
 

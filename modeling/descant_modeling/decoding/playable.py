@@ -1,6 +1,6 @@
 """Chords that a player can strike: how many notes of a part begin together, and how far apart, in ensembles.
 
-Where chords are requested, the notes are theirs.
+A string instrument or a voice begins no note while it holds another. Where chords are requested, the notes are theirs.
 
 Shapes: V vocabulary.
 """
@@ -36,6 +36,7 @@ class PlayableChords:
             written: Base tokens of the bar so far.
             bar_start: Onset of the bar.
         """
+        legal = self._without_held(legal, state, written)
         if state.voice not in self._voices or state.kind not in ("Program", "Pitch", "Duration"):
             return legal
         now = bar_start + state.offset_ticks
@@ -56,6 +57,20 @@ class PlayableChords:
             free = [pitch for pitch in free if self._tones.allows(pitch, now)]
         is_full = len(struck) >= part.most or not free
         return without(legal, [self._vocabulary.voice_id[state.voice]]) if is_full else legal
+
+    def _without_held(self, legal: Mask, state: State, written: Sequence[int]) -> Mask:
+        """Remove parts that hold a note and may not, and onsets before all of them may begin another one."""
+        if state.kind in ("Program", "Pitch") or all(self._parts[voice].holds for voice in self._voices):
+            return legal
+        now, vocabulary = max(0, state.offset_ticks), self._vocabulary
+        ends = dict.fromkeys(self._voices, 0)
+        for lane in state.busy_ticks:
+            if lane.voice in ends and not self._parts[lane.voice].holds:
+                ends[lane.voice] = max(ends[lane.voice], lane.end_ticks)
+        held = [v for v, end in ends.items() if end > now and not self._struck(v, written)]
+        legal = without(legal, [vocabulary.voice_id[voice] for voice in held])
+        position_ticks, free = vocabulary.meter_of[state.meter_id].position_ticks, min(ends.values())
+        return without(legal, [i for i, place in vocabulary.position_of.items() if place * position_ticks < free])
 
     def _struck(self, voice: int, written: Sequence[int]) -> list[int]:
         """Return the pitches that a part strikes at the current onset, ascending."""

@@ -10,6 +10,7 @@ Units: ticks of the score, unless a name says otherwise.
 from __future__ import annotations
 
 import bisect
+import re
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +33,7 @@ from descant_tokenizers.tokens.harmony import read_chord
 
 TENTH = 16
 """Semitones of a major tenth, which a hand reaches."""
+_PART_OF_WORK = re.compile(r": |, movement ")  # before a song of a cycle, or a movement
 
 
 class Figure(NamedTuple):
@@ -347,7 +349,7 @@ def chosen_rows(
     seen: dict[str, int] = {}
     ranked = []
     for row in fitting:
-        work = f"{row['composer']}: {row['title'].partition(': ')[0]}"
+        work = f"{row['composer']}: {_PART_OF_WORK.split(row['title'])[0]}"
         seen[work] = seen.get(work, -1) + 1
         ranked.append((seen[work], row["id"], row))
     return [row for _, _, row in sorted(ranked, key=lambda each: each[:2])][:limit]

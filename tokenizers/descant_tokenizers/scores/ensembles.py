@@ -32,6 +32,7 @@ class EnsemblePart:
         program: MIDI program by which it sounds.
         most: The most new notes that it strikes at once.
         reach: The most semitones between these.
+        holds: True if it may hold notes while it strikes others, as a hand does.
     """
 
     name: str
@@ -39,6 +40,7 @@ class EnsemblePart:
     program: int
     most: int = 1
     reach: int = 0
+    holds: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,8 @@ SONG = Ensemble(
     "a voice and a piano on two staves",
     (
         EnsemblePart("Voice", 0, _VOICE),
-        EnsemblePart("Left hand", 1, _PIANO, *_HAND),
-        EnsemblePart("Right hand", 2, _PIANO, *_HAND),
+        EnsemblePart("Left hand", 1, _PIANO, *_HAND, holds=True),
+        EnsemblePart("Right hand", 2, _PIANO, *_HAND, holds=True),
     ),
     ("Voice", "Right hand", "Left hand"),
     ("Right hand", "Left hand"),
