@@ -45,6 +45,7 @@ def words(data: bytes) -> list[tuple[int, str, str]]:
         ("Glo-", "ri-", "a", "in", "ex-", "cel-", "sis"),
         ("Glo", "ri", "a", " in", "\rex", "cel", "sis\r\n"),
         ("\\Glo", "ri", "a ", "in ", "/ex", "cel", "sis"),
+        ("Glo", "-ri", "-a", "in", "ex", "-cel", "-sis"),
     ],
 )
 def test_syllables_and_words(syllables: tuple[str, ...]) -> None:

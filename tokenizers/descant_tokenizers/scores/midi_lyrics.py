@@ -224,7 +224,9 @@ def _lyrics(events: Sequence[_Event]) -> list[tuple[_Event, Lyric]]:
     continues: list[bool] = []  # the word of each syllable goes on after it
     for event in events:
         text = _plain(event.text)
-        if continues and has_spaces and (not text or event.text[:1] in _SPACES):
+        if continues and text.startswith("-") and len(text) > 1:
+            continues[-1] = True
+        elif continues and has_spaces and (not text or event.text[:1] in _SPACES):
             continues[-1] = False
         if text not in ("", "-", "_"):
             syllables.append((event, text.rstrip("-_").lstrip("-") or text))
