@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import re
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from descant_tokenizers.rendering.rhythm import TimeSignature, note_values, snapped, tuplets_of
+from descant_tokenizers.rendering.rhythm import TimeSignature, meant, note_values, snapped, tuplets_of
+from descant_tokenizers.rendering.write import Rendering
+from descant_tokenizers.scores.reading import parse_score
+from tests.support.musicxml_scores import START, note, notes, read
 
 METERS = [
     TimeSignature(4, 4),
@@ -147,3 +152,37 @@ def test_times_that_no_tuplet_reaches_move_to_the_units_of_a_tiny_meter() -> Non
         unit: unit,
         unit + 23 * odd: 2 * unit,
     }
+
+
+@pytest.mark.parametrize(
+    ("upper", "lower", "tuplets"),
+    [
+        (3, 4, {("3", "2")}),  # in one hand
+        (7, 1, {("7", "4")}),
+        (9, 2, {("9", "8")}),
+        (12, 1, {("3", "2")}),
+        (7, 6, {("7", "4"), ("3", "2")}),
+        (5, 8, {("5", "4")}),
+    ],
+)
+def test_rare_tuplets_and_those_beside_others_are_printed_as_they_are(
+    upper: int, lower: int, tuplets: set[tuple[str, str]]
+) -> None:
+    def voice(number: int, parts: int, octave: int) -> str:
+        own = (note("C", 2520 // parts, f"<voice>{number}</voice>", octave=octave) for _ in range(4 * parts))
+        return "".join(own)
+
+    start = START.replace("<divisions>4<", "<divisions>2520<")
+    back = "<backup><duration>10080</duration></backup>"
+    result = read([start + voice(1, upper, 5) + back + voice(2, lower, 4)])
+    look = Rendering(result.score, marks=result.marks)
+    assert look.remarks == []
+    assert set(re.findall(r"<actual-notes>(\d+)</actual-notes>\s*<normal-notes>(\d+)", look.musicxml)) == tuplets
+    assert notes(parse_score(Path("again.xml"), look.musicxml.encode())) == notes(result)
+
+
+def test_ticks_stand_for_the_tuplets_that_they_round() -> None:
+    assert [meant(Fraction(round(480 * place / 7), 480), 480) * 7 for place in range(15)] == list(range(15))
+    assert [meant(Fraction(round(480 * place / 9), 480), 480) * 9 for place in range(19)] == list(range(19))
+    plain = [Fraction(place, parts) for parts in (16, 12, 10) for place in range(parts)]
+    assert [meant(place, 480) for place in plain] == plain

@@ -16,7 +16,7 @@ from symusic.core import NoteTick, ScoreTick, TrackTick
 
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.rendering import Layout
-from descant_tokenizers.rendering.rhythm import TimeSignature, snapped, tuplets_of
+from descant_tokenizers.rendering.rhythm import TimeSignature, meant, snapped, tuplets_of
 from descant_tokenizers.scores import VOICES, bars_of, last_note_end
 from descant_tokenizers.scores.ensembles import ENSEMBLES
 from descant_tokenizers.scores.marks import Marks
@@ -28,6 +28,7 @@ GivenRule = Callable[[str, NoteTick], bool]
 
 _CLOSED_GAP = Fraction(1, 4)  # a rest shorter than a 16th is not intended
 _SHORTEST = Fraction(1, 8)
+_COARSEST = 2
 _ZERO = Fraction(0)
 _CUTTING = ("start", "end", "ending", "da capo", "dal segno", "to coda", "fine", "segno", "coda", "movement")
 _MEASURE_GRID = 16  # parts of a quarter at which measures may begin
@@ -228,21 +229,25 @@ def layers_of(
         (Fraction(n.time, ticks_per_quarter), Fraction(ends.get((n.time, n.pitch), n.end), ticks_per_quarter))
         for n in track.notes
     ]
+    if is_notated:
+        exact = [(meant(onset, ticks_per_quarter), meant(end, ticks_per_quarter)) for onset, end in exact]
     given = [is_given is None or is_given(track.name, note) for note in track.notes]
-    coarse: set[int] = set()
+    steps = [0 if is_notated else 1] * len(measures)  # towards a coarser grid
     while True:
-        places = _printed_places(measures, exact, coarse)
-        layers = _layered(track, exact, given, places)
-        found = {index for layer in layers for index in _unwritable(measures, layer)} - coarse
+        places = _printed_places(measures, exact, steps)
+        layers = _layered(track, ticks_per_quarter, exact, given, places)
+        found = {index for layer in layers for index in _unwritable(measures, layer) if steps[index] < _COARSEST}
         if not found:
             break
-        coarse |= found
+        for index in found:
+            steps[index] += 1
     moved = [abs(places[onset] - onset) for onset, _ in exact if places[onset] != onset]
     return layers, Displacement(len(moved), max(moved, default=Fraction(0)))
 
 
 def _layered(
     track: TrackTick,
+    ticks_per_quarter: int,
     exact: Sequence[tuple[Fraction, Fraction]],
     given: Sequence[bool],
     places: Mapping[Fraction, Fraction],
@@ -252,7 +257,7 @@ def _layered(
     times: dict[Fraction, Fraction] = {}
     for note, (onset, end), is_given in zip(track.notes, exact, given, strict=True):
         grouped.setdefault((places[onset], ends[onset, end]), {})[note.pitch] = is_given
-        times.setdefault(places[onset], onset)
+        times.setdefault(places[onset], Fraction(note.time, ticks_per_quarter))
     layers: list[list[NoteGroup]] = []
     for (onset, end), pitches in sorted(grouped.items(), key=lambda item: (item[0][0], -max(item[1]))):
         group = NoteGroup(onset, end, tuple(sorted(pitches.items())), times[onset])
@@ -280,9 +285,13 @@ def _unwritable(measures: Sequence[PrintedMeasure], layer: Layer) -> Iterator[in
 
 
 def _printed_places(
-    measures: Sequence[PrintedMeasure], notes: Iterable[tuple[Fraction, Fraction]], coarse: Collection[int]
+    measures: Sequence[PrintedMeasure], notes: Iterable[tuple[Fraction, Fraction]], steps: Sequence[int]
 ) -> dict[Fraction, Fraction]:
-    """Map each onset and end to its printed place: unmoved if note values reach it, on 32nds in coarse measures."""
+    """Map each onset and end to its printed place.
+
+    None moves in measures of step 0, whose layers may have different tuplets; at step 1, those move that note values do
+    not reach beside the others; then all are on 32nds.
+    """
     inside: dict[int, list[Fraction]] = {}
     for point in sorted({point for note in notes for point in note}):
         inside.setdefault(measure_at(measures, point), []).append(point)
@@ -290,7 +299,9 @@ def _printed_places(
     for index, own in inside.items():
         measure = measures[index]
         shift = measure.offset - measure.start
-        if index in coarse:
+        if not steps[index]:
+            printed = {point: point for point in own}
+        elif steps[index] == _COARSEST:
             printed = {point: round((point + shift) / _SHORTEST) * _SHORTEST - shift for point in own}
         else:
             found = snapped(measure.meter, [point + shift for point in own])

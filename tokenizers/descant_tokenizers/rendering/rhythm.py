@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 _FINEST = 16  # of a quarter: 64th notes
-_FINEST_TUPLET = Fraction(1, 6)
+_FINEST_TUPLET = Fraction(1, 12)
+_FINEST_SNAPPED = Fraction(1, 6)
 _LONGEST = 12  # a dotted breve
-_TUPLETS = {3: 2, 5: 4, 7: 4}  # three notes in the time of two, ...
+_TUPLETS = {3: 2, 5: 4, 7: 4, 9: 8}  # three notes in the time of two, ...
+_ROUNDED = (7, 9, 14, 18)  # parts of a quarter that no number of ticks reaches
 # Grids for times that no note value reaches, and the cost of reading each, in quarters of distance.
 _GRIDS = {Fraction(1, 4): 0.0, Fraction(1, 3): 0.02, Fraction(1, 8): 0.1, Fraction(1, 6): 0.08}
 _MERGED = 0.125  # cost of two times becoming one
@@ -133,7 +135,11 @@ def _wide_triplet(meter: TimeSignature, start: Fraction, points: Collection[Frac
 
 
 def _tuplets_in(
-    start: Fraction, length: Fraction, points: Collection[Fraction], unit: Fraction | None = None
+    start: Fraction,
+    length: Fraction,
+    points: Collection[Fraction],
+    unit: Fraction | None = None,
+    finest: Fraction = _FINEST_TUPLET,
 ) -> list[Tuplet]:
     """Find the tuplets in a unit; in less than a `unit`, at the end of a bar, there are none."""
     inside = sorted({point for point in points if start < point < start + length})
@@ -151,9 +157,9 @@ def _tuplets_in(
         return []
     half = length / 2
     if start + half in inside:
-        return _tuplets_in(start, half, points) + _tuplets_in(start + half, half, points)
+        return [*_tuplets_in(start, half, points, None, finest), *_tuplets_in(start + half, half, points, None, finest)]
     unit = length / parts
-    if odd not in _TUPLETS or unit < (_FINEST_TUPLET if odd == 3 else length / odd):
+    if odd not in _TUPLETS or unit < (finest if odd == 3 else length / odd):
         raise ValueError(f"No tuplet reaches {inside}.")
     return [Tuplet(start, length, odd, _TUPLETS[odd], unit)]
 
@@ -264,6 +270,16 @@ def _cut(meter: TimeSignature, start: Fraction, end: Fraction) -> Fraction:
         step /= 2
 
 
+def meant(time: Fraction, ticks_per_quarter: int) -> Fraction:
+    """Return the time in a septuplet or nonuplet that a score rounds to a tick; others stay."""
+    if _FINEST % time.denominator and 48 % time.denominator:
+        for parts in _ROUNDED:
+            near = Fraction(round(time * parts), parts)
+            if 2 * abs(near - time) * ticks_per_quarter <= 1:
+                return near
+    return time
+
+
 def snapped(meter: TimeSignature, points: Iterable[Fraction]) -> Mapping[Fraction, Fraction]:
     """Map points of a bar to the nearest ones that note values reach; most do not move."""
     moved: dict[Fraction, Fraction] = {}
@@ -275,7 +291,7 @@ def snapped(meter: TimeSignature, points: Iterable[Fraction]) -> Mapping[Fractio
 
 def _snapped_in(start: Fraction, length: Fraction, points: Sequence[Fraction]) -> Sequence[Fraction]:
     try:
-        _tuplets_in(start, length, points)
+        _tuplets_in(start, length, points, None, _FINEST_SNAPPED)
     except ValueError:
         pass
     else:
