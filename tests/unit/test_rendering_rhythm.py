@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from musicxml_scores import START, note, notes, read
 
 from descant_tokenizers.rendering.rhythm import TimeSignature, meant, note_values, snapped, tuplets_of
 from descant_tokenizers.rendering.write import Rendering
 from descant_tokenizers.scores.reading import parse_score
-from tests.support.musicxml_scores import START, note, notes, read
 
 METERS = [
     TimeSignature(4, 4),

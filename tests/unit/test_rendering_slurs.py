@@ -7,11 +7,11 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from musicxml_scores import START, note, notes, read, rest
 
 from descant_tokenizers.rendering.write import Rendering
 from descant_tokenizers.scores import ReadResult
 from descant_tokenizers.scores.reading import parse_score
-from tests.support.musicxml_scores import START, note, notes, read, rest
 
 BACK = "<backup><duration>16</duration></backup>"
 TEMPO = (

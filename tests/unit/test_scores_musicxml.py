@@ -378,3 +378,15 @@ def test_each_case_has_its_notes(path: Path) -> None:
     if path.stem in RIGHT:
         assert [len(track.notes) for track in result.score.tracks] == RIGHT[path.stem]
     assert result.marks.composer != "Music21"
+
+
+def test_rests_that_staves_in_other_meters_shorten_have_their_values() -> None:
+    """MuseScore writes an eighth rest of a third of a quarter where a staff in 9/8 has eighths as long as in 3/4."""
+    start = START.replace("<beats>4</beats><beat-type>4", "<beats>6</beats><beat-type>8").replace(">4</div", ">12</div")
+    eighth = "<note><rest/><duration>4</duration><voice>1</voice><type>eighth</type></note>"
+    voice = note("C", 12) + eighth + note("D", 12) + eighth
+    lower = "<backup><duration>32</duration></backup>" + note("E", 36, octave=3)
+    result = read([start + voice + lower, note("F", 36)])
+    assert notes(result) == [[(0, 3, 52), (0, 1, 72), (1.5, 1, 74), (3, 3, 77)]]
+    triplets = "".join(note("C", 4) for _ in range(7)) + eighth + eighth  # they fill the measure as they are
+    assert [onset for onset, *_ in notes(read([start + triplets, note("F", 36)]))[0]][-1] == 3

@@ -15,7 +15,16 @@ from descant_tokenizers.scores.key import NATURALS
 from descant_tokenizers.scores.marks import SYMBOLS, Lyric
 from descant_tokenizers.scores.measures import settled
 from descant_tokenizers.scores.musicxml.directions import Directions
-from descant_tokenizers.scores.musicxml.elements import FREE_METER, TYPES, WrittenMeasure, number_of, number_or, text_of
+from descant_tokenizers.scores.musicxml.elements import (
+    FREE_METER,
+    TYPES,
+    WrittenMeasure,
+    number_of,
+    number_or,
+    short_rests,
+    text_of,
+    value_of,
+)
 from descant_tokenizers.scores.written import AnyWritten, Report, WrittenGrace, WrittenNote, WrittenPart
 
 _SYLLABIC: dict[tuple[bool, bool], Literal["single", "begin", "middle", "end"]] = {
@@ -29,7 +38,6 @@ _MAX_SYLLABLE = 120
 _FORTE = 90  # MIDI velocity of dynamics="100"
 _MAX_SHARPS = 7
 _MAX_NOTES = 200_000  # of a part, with measures that a sign repeats
-_MAX_MISSING = 50_000  # measures that a timewise score leaves out
 # Elements that neither sound nor belong to the text: layout, and what note values and other elements already say.
 _LAYOUT = frozenset({"print", "bookmark", "link", "grouping", "listening"})
 _SYMBOL_GROUPS = ("articulations", "ornaments", "technical")
@@ -51,6 +59,8 @@ class PartParser:
         self._meter: tuple[int, int] | None = None
         self._shift = 0  # semitones from the written to the sounding pitch
         self._start = self._cursor = self._reach = Fraction(0)
+        self._lacking: dict[Element, Fraction] = {}  # rests of a measure that are too short
+        self._added = Fraction(0)  # what they received since the last step back
         self._chord_onset = Fraction(0)
         self._chord_place = 0
         self._measure = -1
@@ -74,12 +84,18 @@ class PartParser:
         directions = Directions(self.part, self.report, start, self._open_hairpins)
         num_before = len(self.part.notes)
         self._begins.append((start, num_before))
+        self._added = Fraction(0)
+        for attributes in measure.findall("attributes")[:1]:
+            self._take_units(attributes)
+        if self._meter not in (None, FREE_METER):
+            self._lacking = short_rests(measure, self._divisions, Fraction(4 * self._meter[0], self._meter[1]))
         for element in measure:
             if element.tag == "note":
                 self._take_note(element)
             elif element.tag in ("backup", "forward"):
                 step = number_of(element.findtext("duration")) / self._divisions
-                moved = self._cursor + (step if element.tag == "forward" else -step)
+                moved = self._cursor + (step if element.tag == "forward" else -step - self._added)
+                self._added = Fraction(0)
                 self._cursor = settled(max(self._start, moved))
                 self._reach = max(self._reach, self._cursor)
             elif element.tag == "attributes":
@@ -141,16 +157,19 @@ class PartParser:
         if len(self.part.notes) > self._max_notes:
             raise InputError(f"The file has over {self._max_notes:,} notes with its repeated bars. Cut it shorter.")
 
-    def _take_attributes(self, element: Element) -> None:
-        if (divisions := element.findtext("divisions")) is not None:
+    def _take_units(self, attributes: Element) -> None:
+        if (divisions := attributes.findtext("divisions")) is not None:
             self._divisions = number_of(divisions)
             if self._divisions <= 0:
                 raise ValueError("divisions is not positive")
+        for time in attributes.findall("time"):
+            self._take_time(time)
+
+    def _take_attributes(self, element: Element) -> None:
+        self._take_units(element)
         for transpose in element.findall("transpose"):
             octaves = number_of(transpose.findtext("octave-change") or "0")
             self._shift = round(number_of(transpose.findtext("chromatic") or "0") + 12 * octaves)
-        for time in element.findall("time"):
-            self._take_time(time)
         for key in element.findall("key"):
             self._take_key(key)
         for style in element.findall("measure-style"):
@@ -202,7 +221,9 @@ class PartParser:
         onset = self._chord_onset if is_chord and not is_grace else self._cursor
         if not is_grace and not is_chord:
             self._chord_onset = onset
-            self._cursor = settled(self._cursor + length)
+            added = self._lacking.get(element, Fraction(0))
+            self._added += added
+            self._cursor = settled(self._cursor + length + added)
             self._reach = max(self._reach, self._cursor)
         self._chord_place = self._chord_place + 1 if is_chord else 0
         staff = int(number_of(element.findtext("staff") or "1"))
@@ -229,8 +250,7 @@ class PartParser:
             if rest is not None and rest.get("measure") == "yes" and self._meter not in (None, FREE_METER):
                 return min(length, Fraction(4 * self._meter[0], self._meter[1]))  # often that of a whole note
             return length
-        length = TYPES.get(text_of(element, "type"), Fraction(0))
-        return length * (2 - Fraction(1, 2 ** min(len(element.findall("dot")), 4)))
+        return value_of(element)
 
     def _sounding(self, pitch: Element) -> tuple[int, tuple[str, int] | None]:
         """Return the MIDI pitch that sounds, and the spelling if it is the one that is written."""
@@ -363,21 +383,3 @@ class PartParser:
 def _ties_of(element: Element) -> frozenset[str]:
     kinds = {tie.get("type", "") for tie in (*element.iter("tie"), *element.iter("tied"))}
     return frozenset({"start", "stop"} if "continue" in kinds else kinds & {"start", "stop"})
-
-
-def measures_of_parts(root: Element) -> dict[str, list[Element]]:
-    """Return the measures of each part, by its id, of a partwise or timewise score."""
-    if root.tag == "score-partwise":
-        return {part.get("id", ""): part.findall("measure") for part in root.findall("part")}
-    found: dict[str, list[Element]] = {}
-    num_missing = 0
-    for index, measure in enumerate(root.findall("measure")):
-        for part in measure.findall("part"):
-            own: list[Element] = found.setdefault(part.get("id", ""), [])
-            num_missing += max(0, index - len(own))
-            if num_missing > _MAX_MISSING:
-                raise InputError("The file leaves out too many measures of its parts. Export it again.")
-            own += [Element("measure")] * (index - len(own))
-            part.attrib.update(measure.attrib)
-            own.append(part)
-    return found

@@ -20,9 +20,16 @@ from descant_tokenizers.scores.closed import lines_of
 from descant_tokenizers.scores.marks import Marks, RepeatSign
 from descant_tokenizers.scores.measures import TICKS_PER_QUARTER, Measure, free_signature
 from descant_tokenizers.scores.musicxml.container import decoded
-from descant_tokenizers.scores.musicxml.elements import FREE_METER, WrittenMeasure, number_of, number_or, text_of
+from descant_tokenizers.scores.musicxml.elements import (
+    FREE_METER,
+    WrittenMeasure,
+    measures_of_parts,
+    number_of,
+    number_or,
+    text_of,
+)
 from descant_tokenizers.scores.musicxml.movements import restarts
-from descant_tokenizers.scores.musicxml.parser import PartParser, measures_of_parts
+from descant_tokenizers.scores.musicxml.parser import PartParser
 from descant_tokenizers.scores.preflight import check_musicxml
 from descant_tokenizers.scores.repeats import Notation
 from descant_tokenizers.scores.validation import Limits, Metadata
