@@ -88,11 +88,11 @@ def server() -> Iterator[tuple[str, psutil.Process]]:
         process.wait()
 
 
-def tune() -> bytes:
-    """Return a MIDI file of four bars."""
+def tune(num_notes: int) -> bytes:
+    """Return a MIDI file of some quarter notes."""
     score = ScoreTick(4)
     score.tracks.append(TrackTick("Melody", 0, False))
-    for index, pitch in enumerate(TUNE):
+    for index, pitch in enumerate(TUNE[:num_notes]):
         score.tracks[0].notes.append(NoteTick(4 * index, 4, pitch, 80))
     data: bytes = score.dumps_midi()
     return data
@@ -161,9 +161,9 @@ def memory(process: psutil.Process) -> dict[str, float]:
     }
 
 
-def many_requests(count: int, seconds: float) -> dict[str, Any]:
+def many_requests(count: int, seconds: float, num_notes: int) -> dict[str, Any]:
     """Run `count` requests, or as many as fit in a time; return the memory after every 100."""
-    data, found = tune(), {}
+    data, found = tune(num_notes), {}
     with server() as (address, process):
         config = json.loads(urllib.request.urlopen(f"{address}/config").read())
         deadline = time.monotonic() + seconds
@@ -180,6 +180,7 @@ def many_requests(count: int, seconds: float) -> dict[str, Any]:
     grown = max((later - first for first, later in itertools.combinations(after, 2)), default=0.0)
     return {
         "requests": number,
+        "notes": num_notes,
         "megabytes": found,
         "growth_after_200_requests": round(grown, 1),
         "cpu_seconds_of_the_server": round(used.user + used.system, 1),
@@ -212,6 +213,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print what was measured as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--requests", type=int, default=1000, help="requests to run")
+    parser.add_argument(
+        "--notes", type=int, default=len(TUNE), help="quarter notes of the tune; the sound takes longest"
+    )
     parser.add_argument("--seconds", type=float, default=float("inf"), help="time after which no request is begun")
     parser.add_argument("--idle", type=float, default=0.0, help="seconds to leave a tab open")
     parser.add_argument("--out", type=Path, help="JSON file for the figures")
@@ -221,7 +225,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         serve(options.serve)
         return
     found = idle(options.idle) if options.idle else {}
-    found |= many_requests(options.requests, options.seconds) if options.requests else {}
+    found |= many_requests(options.requests, options.seconds, options.notes) if options.requests else {}
     sys.stdout.write(write_json(options.out, found))
 
 
