@@ -10,8 +10,9 @@ python tests/fuzz/run.py models --num 10000 --seed 1           model folders of 
 python tests/fuzz/run.py engraving --num 5000 --seed 1         odd files of the four formats, read and engraved
 python tests/fuzz/run.py midi --seed 1 --show 4711 > bad.mid   the bytes of one input
 
-No input may end in anything but a score, tokens or an `InputError` of one sentence, take over 5 s of CPU, or need over
-500 MB beyond the imports. Each runs in a process of its own that is killed when it hangs. Exit status 1 if one does.
+No input may end in anything but a score, tokens or an `InputError` of one sentence, take over 5 s of CPU (30 s to
+engrave: music21 takes a millisecond for each measure), or need over 500 MB beyond the imports. Each runs in a process
+of its own that is killed when it hangs. Exit status 1 if one does.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ Kind = Literal[
     *("midi", "musicxml", "abc", "odd-midi", "odd-musicxml", "odd-abc", "odd-humdrum"),
     *("sample", "families", "models", "configs", "engraving"),
 ]
-HANG_SECONDS = 5.0
+HANG_SECONDS, ENGRAVING_SECONDS = 5.0, 30.0
 #: A machine that is stopped or overloaded lets time pass in which an input does not run.
 PATIENCE_SECONDS = 600.0
 
@@ -113,6 +114,7 @@ class _Worker:
     """A process that runs inputs in order; killed on leaving."""
 
     def __init__(self, kind: Kind, seed: int, first: int, last: int) -> None:
+        self._seconds = ENGRAVING_SECONDS if kind == "engraving" else HANG_SECONDS
         context = multiprocessing.get_context("spawn")
         self._answers, theirs = context.Pipe(duplex=False)
         self._process = context.Process(target=_work, args=(kind, seed, first, last, theirs), daemon=True)
@@ -133,9 +135,9 @@ class _Worker:
     def next(self, index: int) -> tuple[int, str, str, float, int]:
         """Wait for the next answer; one that does not come is a defect of input `index`."""
         began, cpu_before = time.monotonic(), self._cpu_seconds()
-        while not self._answers.poll(HANG_SECONDS):
+        while not self._answers.poll(self._seconds):
             waited, worked = time.monotonic() - began, self._cpu_seconds() - cpu_before
-            if worked > HANG_SECONDS or waited > PATIENCE_SECONDS:
+            if worked > self._seconds or waited > PATIENCE_SECONDS:
                 self.is_dead = True
                 return index, "defect", f"no answer in {waited:.0f} s ({worked:.0f} s of CPU)", waited, 0
         try:

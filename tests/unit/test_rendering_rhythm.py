@@ -186,3 +186,13 @@ def test_ticks_stand_for_the_tuplets_that_they_round() -> None:
     assert [meant(Fraction(round(480 * place / 9), 480), 480) * 9 for place in range(19)] == list(range(19))
     plain = [Fraction(place, parts) for parts in (16, 12, 10) for place in range(parts)]
     assert [meant(place, 480) for place in plain] == plain
+
+
+def test_no_tuplet_is_finer_than_a_64th() -> None:
+    """Five notes in a 64th would be 256th notes; five in a 16th are 64th notes."""
+    meter, point = TimeSignature(9, 64), Fraction(1, 80)
+    with pytest.raises(ValueError, match="No tuplet reaches"):
+        tuplets_of(meter, {point})
+    assert snapped(meter, [point]) == {point: 0}
+    (tuplet,) = tuplets_of(TimeSignature(4, 16), {Fraction(1, 20)})
+    assert tuplet.unit * tuplet.actual / tuplet.normal == Fraction(1, 16)

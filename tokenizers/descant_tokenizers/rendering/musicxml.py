@@ -32,7 +32,7 @@ from music21.musicxml.xmlObjects import MusicXMLExportException
 from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.rendering.accidentals import show_accidentals
 from descant_tokenizers.rendering.clefs import clefs_of
-from descant_tokenizers.rendering.durations import mark_tuplet, set_value
+from descant_tokenizers.rendering.durations import SHORT_TYPES, mark_tuplet, set_value
 from descant_tokenizers.rendering.layers import (
     Displacement,
     Layer,
@@ -203,7 +203,7 @@ class _Notation:
             part.append(measure)
         show_accidentals(part)
         for measure in part.getElementsByClass(stream.Measure):
-            stream.makeNotation.makeBeams(measure, inPlace=True)
+            _put_beams(measure)
         last = part.getElementsByClass(stream.Measure).last()
         assert last is not None, "a score with notes has bars"
         last.rightBarline = bar.Barline("final")
@@ -374,6 +374,15 @@ def _instrument(program: int) -> instrument.Instrument:
     played.midiProgram = program
     played.instrumentName = program_name(program)
     return played
+
+
+def _put_beams(measure: AnyStream) -> None:
+    """Join the short notes of a measure by beams; music21 takes a millisecond even where there are none."""
+    layers = measure.voices or [measure]
+    if sum(each.duration.type in SHORT_TYPES for layer in layers for each in layer.notes) > 1:
+        stream.makeNotation.makeBeams(measure, inPlace=True)
+    else:
+        measure.streamStatus.beams = True
 
 
 def _time_signature(own: TimeSignature) -> meter.TimeSignature:

@@ -159,7 +159,8 @@ def _tuplets_in(
     if start + half in inside:
         return [*_tuplets_in(start, half, points, None, finest), *_tuplets_in(start + half, half, points, None, finest)]
     unit = length / parts
-    if odd not in _TUPLETS or unit < (finest if odd == 3 else length / odd):
+    is_fine = odd in _TUPLETS and unit * odd / _TUPLETS[odd] < Fraction(1, _FINEST)
+    if odd not in _TUPLETS or is_fine or unit < (finest if odd == 3 else length / odd):
         raise ValueError(f"No tuplet reaches {inside}.")
     return [Tuplet(start, length, odd, _TUPLETS[odd], unit)]
 
