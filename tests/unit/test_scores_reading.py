@@ -85,7 +85,7 @@ BAD = {
     "drums.mid": (midi(note(channel=9)), "holds only percussion"),
     "film.mid": (midi(note(), division=0xE250), "counts time in film frames"),
     "timeless.mid": (midi(note(), division=0), "resolution of 0 ticks"),
-    "patterns.mid": (midi(note(), form=2), "independent patterns"),
+    "patterns.mid": (midi(note(), form=2) + midi(note())[14:], "independent patterns"),
     "far.mid": (midi(note(2**27)), "has notes outside ticks 0 to 67,108,864"),
     "overflow.mid": (midi(*[note(2**28 - 1)] * 9), "has notes outside ticks 0 to 67,108,864"),
     "bars.mid": (midi(note(2**22)), "holds 2,185 bars, more than the limit of 2,000"),
