@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from random_notation import random_score
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Songs, choirs, transposing instruments, chord symbols, repeats and endings; small, because writing is slow.
@@ -56,3 +57,10 @@ def test_songs_of_openscore_come_back(round_trip: ModuleType, name: str) -> None
     data = next(read() for own, read in round_trip.files_of(str(archive)).items() if name in own)
     found = round_trip.examine(f"{name}.mxl", data, None, second=False)
     assert [found[field] for field in round_trip.FIELDS] == [True] * len(round_trip.FIELDS)
+
+
+@pytest.mark.parametrize("first", range(0, 48, 8))
+def test_random_scores_come_back(round_trip: ModuleType, first: int) -> None:
+    for seed in range(first, first + 8):
+        found = round_trip.examine("random.musicxml", random_score(seed), None, second=False)
+        assert found == {"between_beats": False} | dict.fromkeys(round_trip.FIELDS, True), seed

@@ -63,6 +63,7 @@ def test_slurs_that_touch_and_cross_come_back() -> None:
         (("start", ""), ("", "stop")),  # down, in a measure
         (("", "stop"), ("start", "")),  # up: the end is written first
         (("start", "stop"), ("start", "stop")),
+        (("stop", ""), ("start", "")),  # at once
     ],
 )
 def test_slurs_between_the_staves_of_a_part_come_back(upper: tuple[str, str], lower: tuple[str, str]) -> None:

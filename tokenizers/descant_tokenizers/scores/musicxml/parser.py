@@ -332,7 +332,7 @@ class PartParser:
             self.part.slurs.append((first, last))
         elif kind == "stop":
             self._early_ends[number] = note
-        elif kind == "start" and number in self._early_ends and self._early_ends[number].onset > note.onset:
+        elif kind == "start" and number in self._early_ends and _precedes(note, self._early_ends[number]):
             self.part.slurs.append((note, self._early_ends.pop(number)))
         elif kind == "start":
             if number in self._open_slurs:
@@ -378,6 +378,13 @@ class PartParser:
         if number.isascii() and number.isdecimal() and 0 < int(number[:4]) < 100:
             return int(number[:4])
         return self._verses.setdefault(number, len(self._verses) + 1)
+
+
+def _precedes(note: AnyWritten, end: AnyWritten) -> bool:
+    """Return True if a slur may begin at a note and end at one that is written before it."""
+    if note.onset == end.onset and isinstance(note, WrittenNote) and isinstance(end, WrittenNote):
+        return note.voice != end.voice
+    return note.onset < end.onset
 
 
 def _ties_of(element: Element) -> frozenset[str]:
