@@ -51,6 +51,7 @@ class WrittenGrace:
         has_slash: It has a slash.
         has_fermata: It has a fermata.
         symbols: Its articulations, ornaments and techniques.
+        voice: Name of its voice.
         staff: Number of its staff in the part, from 1.
     """
 
@@ -60,6 +61,7 @@ class WrittenGrace:
     has_slash: bool
     has_fermata: bool = False
     symbols: tuple[str, ...] = ()
+    voice: str = ""
     staff: int = 1
 
     @property

@@ -270,14 +270,15 @@ class PartParser:
 
     def _take_grace(self, element: Element, pitch: Element, staff: int, *, is_chord: bool) -> None:
         sounding = self._sounding(pitch)
-        pending = self._graces.setdefault(text_of(element, "voice") or "1", [])
+        voice = text_of(element, "voice") or "1"
+        pending = self._graces.setdefault(voice, [])
         if is_chord and pending:
             pending[-1].pitches.append(sounding)
         else:
             grace = element.find("grace")
             has_slash = grace is not None and grace.get("slash", "no") == "yes"
             length = TYPES.get(text_of(element, "type"), Fraction(1, 2))
-            pending.append(WrittenGrace(self._cursor, [sounding], length, has_slash, staff=staff))
+            pending.append(WrittenGrace(self._cursor, [sounding], length, has_slash, voice=voice, staff=staff))
         self.report.dropped["tie of a grace note"] += "start" in _ties_of(element)
         self.report.dropped["syllable under a grace note"] += len(element.findall("lyric/text"))
         self._take_notations(pending[-1], element)
@@ -382,9 +383,7 @@ class PartParser:
 
 def _precedes(note: AnyWritten, end: AnyWritten) -> bool:
     """Return True if a slur may begin at a note and end at one that is written before it."""
-    if note.onset == end.onset and isinstance(note, WrittenNote) and isinstance(end, WrittenNote):
-        return note.voice != end.voice
-    return note.onset < end.onset
+    return note.onset < end.onset or (note.onset == end.onset and note.voice != end.voice)
 
 
 def _ties_of(element: Element) -> frozenset[str]:
