@@ -153,7 +153,8 @@ def check(case: Case, sample: Sample, phrases: Sequence[int] = (), *, is_led: bo
         notes = sorted(track.notes, key=lambda note: note.time)
         if any(before.end > note.time for before, note in itertools.pairwise(notes)):
             yield f"two notes of {track.name} sound at once"
-    ending = [bar for bar in bars_of(score) if bar.number in phrases]
+    bars = bars_of(score)
+    ending = [*(bar for bar in bars if bar.number in phrases), bars[-1]]
     if is_led:
         yield from _parallels(sample, [range(bar.start_ticks, bar.end_ticks) for bar in ending])
 
@@ -165,7 +166,7 @@ def _notes(score: ScoreTick) -> list[tuple[str, int, int, int]]:
 def _parallels(sample: Sample, ends: Sequence[range]) -> Iterator[str]:
     """Yield each motion from a perfect fifth or octave to another one of two voices that move at once.
 
-    Octaves in contrary motion count outside the bars in which phrases end.
+    Octaves in contrary motion count outside the last bar and those in which phrases end.
     """
     steps: dict[str, dict[int, tuple[int, int]]] = {}
     for track in sample.score.tracks:
