@@ -107,3 +107,25 @@ def test_chords_that_do_not_fit_are_refused(songs):
         songs.harmonize(TUNE, chords=["C"] * 99, config=WILD)
     with pytest.raises(InputError, match=r"This model has no use for --phrases"):
         songs.harmonize(TUNE, phrases=[4], config=WILD)
+
+
+def test_the_tonic_triad_stands_under_a_tune_that_ends_on_its_tonic(songs):
+    def last_pitches(**options: object) -> set[int]:
+        result = songs.harmonize(TUNE, config=WILD, **options)
+        assert result.samples[0].chords == ()
+        tune, *hands = result.score.tracks
+        start = max(note.time for note in tune.notes)
+        return {note.pitch % 12 for hand in hands for note in hand.notes if note.end > start}
+
+    final = max(read_score_report(TUNE).score.tracks[0].notes, key=lambda note: note.time).pitch
+    triad = {(final + step) % 12 for step in (0, 4, 7)}
+    assert last_pitches() <= triad
+    assert last_pitches(last_chord="tonic") <= triad
+    assert not last_pitches(last_chord="any") <= triad
+
+
+def test_an_end_that_the_tune_does_not_allow_is_left_free(songs, tmp_path):
+    read = read_score_report(lead_sheet(tmp_path, "C", "C", "C", "C"))  # all notes are E
+    read.score.tracks[0].notes[-1].pitch = 66
+    result = songs.harmonize(read.score, last_chord="tonic", key="C major", config=WILD)
+    assert "the last chord is free, because the given notes do not end in the tonic triad" in result.remarks

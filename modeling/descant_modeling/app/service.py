@@ -310,7 +310,8 @@ class Service:
             config = replace(config, style=None)
         if not generator.has_hints:
             request = replace(request, key=None, phrases=None, chords=(), harmonic_rhythm=None)
-            config = replace(config, last_chord="any")
+            last_chord = GenerationConfig.last_chord if isinstance(generator, EnsembleGenerator) else "any"
+            config = replace(config, last_chord=last_chord)
         return Model(generator).generate(request.music, request, config)
 
     def _infill(self, old: Take, locks: Locks, model: str, request: PageRequest) -> Take:

@@ -11,7 +11,7 @@ from descant_modeling.common.console import part_of
 from descant_modeling.decoding.config import GenerationConfig, OnProgress
 from descant_modeling.generation.base import GenerationResult, Request, refuse_hints
 from descant_modeling.generation.multitrack import MultitrackGenerator
-from descant_modeling.generation.planning import Plan, plan_of_chords
+from descant_modeling.generation.planning import Plan, plan_of_chords, plan_of_last_chord
 from descant_modeling.generation.prompts import Prompt, TickSpan, make_prompt, refine_prompt
 from descant_modeling.generation.results import PartialResult, Players
 from descant_tokenizers.common.errors import InputError, printable
@@ -44,9 +44,13 @@ class EnsembleGenerator(MultitrackGenerator):
         return super().generate(request, replace(config, temperature=config.temperature * _SHARE))
 
     def _plan(self, request: Request, prompt: Prompt, new: Collection[int], config: GenerationConfig) -> Plan | None:
-        """Plan the requested chords, to whose tones new notes are held; see `decoding.chord_tones`."""
-        refuse_hints(request, config, but_chords=True)
-        return plan_of_chords(request, prompt)
+        """Plan the requested chords, or the last one, to whose tones new notes are held; see `decoding.chord_tones`."""
+        if request.task != "harmonize" or request.chords or config.last_chord == "any":
+            refuse_hints(request, config, but_chords=True)
+            return plan_of_chords(request, prompt)
+        refuse_hints(request, replace(config, last_chord="any"))
+        bass = self.ensemble.names.index(self.ensemble.tracks[-1])
+        return plan_of_last_chord(request, prompt, new, bass, config.last_chord)
 
     def _harmonize(
         self,

@@ -38,6 +38,7 @@ from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.tasks import Task
 
 _RELATIVE_MINOR = 9  # semitones above the tonic of a major key
+_FREE_END = "the last chord is free, because the given notes do not end in the tonic triad"
 _MOST_FLATS = 5  # of a key signature; a key with more is spelled with sharps
 
 
@@ -51,6 +52,7 @@ class Plan:
         phrase_source: Where the phrases are from: `as requested`, `fermatas` or `guessed`.
         ending: The chord to which the end is held, if it is.
         remarks: What could not be done, a phrase each.
+        is_shown: True if the result names its chords.
     """
 
     prompt: Prompt
@@ -58,6 +60,7 @@ class Plan:
     phrase_source: str
     ending: Ending | None = None
     remarks: tuple[str, ...] = ()
+    is_shown: bool = True
 
     @property
     def phrases(self) -> tuple[int, ...]:
@@ -86,6 +89,8 @@ class Plan:
             harmony: The result, from which the chords that were not written as such are read.
         """
         chords: dict[int, ChordLabel | None] = {}
+        if not self.is_shown:
+            return ()
         if harmony is not None and self.annotations.writes_chords:
             chords.update((onset, chord) for onset, chord in beat_chords(harmony).items() if chord is not None)
         chords |= {**(self.annotations.chords or {}), **written}
@@ -151,6 +156,27 @@ def plan_of_chords(request: Request, prompt: Prompt) -> Plan | None:
     return Plan(prompt, Annotations(key=prompt.key, chords=chords), "") if chords else None
 
 
+def plan_of_last_chord(request: Request, prompt: Prompt, new: Collection[int], bass: int, choice: str) -> Plan | None:
+    """Return a plan of the tonic triad over the last given note, for a model without hints; None for a free end.
+
+    Args:
+        request: The request.
+        prompt: The prompt on the grid.
+        new: Ranks of the voices to write.
+        bass: Rank of the lowest voice.
+        choice: `auto` to end on it if the melody does, `tonic` if the melody allows it.
+    """
+    key = prompt_key(request, [prompt.score.tracks[index] for index in prompt.parts])
+    key = None if key is None else key.transpose(prompt.shift)
+    ending = None if key is None else tonic_ending(prompt.piece, new, bass, key)
+    if key is None or ending is None:
+        remarks = (_FREE_END,) if choice == "tonic" else ()
+        return Plan(prompt, Annotations(), "", remarks=remarks, is_shown=False) if remarks else None
+    if choice == "auto" and key.tonic not in {pitch % NUM_PITCH_CLASSES for pitch in ending.given.values()}:
+        return None
+    return Plan(prompt, Annotations(key=key, chords={ending.start_ticks: ending.chords[0]}), "", is_shown=False)
+
+
 def with_tonic_ending(plan: Plan, request: Request, new: Collection[int]) -> Plan:
     """Return a plan whose last chord is held to the tonic, or one that says why it is not.
 
@@ -171,7 +197,7 @@ def with_tonic_ending(plan: Plan, request: Request, new: Collection[int]) -> Pla
     key = annotations.key
     ending = None if key is None else tonic_ending(prompt.piece, new, bass, key)
     if ending is None:
-        return replace(plan, remarks=("the last chord is free, because the given notes do not end in the tonic triad",))
+        return replace(plan, remarks=(_FREE_END,))
     given = {chord for onset, chord in (annotations.chords or {}).items() if onset >= ending.start_ticks}
     chords = tuple(chord for chord in ending.chords if given <= {chord})
     if not chords:

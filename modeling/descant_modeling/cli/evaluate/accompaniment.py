@@ -67,7 +67,7 @@ def accompaniment_command(
         raise InputError(
             f"No piece of {corpus} has {ensemble.lead.name} and at most {max_bars} bars. Allow longer ones."
         )
-    config = GenerationConfig(seed=seed, temperature=temperature, top_p=top_p)
+    config = GenerationConfig(seed=seed, temperature=temperature, top_p=top_p, last_chord="any")  # what it has learned
     with output.progress(f"{model}: {len(rows)} pieces") as progress:
         written = write_parts(generator, rows, ensemble, config, bars, progress)
     facts = {
