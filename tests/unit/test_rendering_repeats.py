@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from symusic.core import NoteTick
 
 from descant_tokenizers.rendering.write import Rendering
 from descant_tokenizers.scores import ReadResult
@@ -173,6 +174,19 @@ def test_upbeats_of_movements_have_no_time_signature_of_their_own() -> None:
     assert re.findall(r"<beats>(\d+)</beats>\s*<beat-type>(\d+)<", text) == [("3", "4"), ("2", "4"), ("6", "8")]
     measures = re.findall(r'<measure [^>]*number="(\d+)"', text)
     assert [int(number) for number in measures] == [0, 1, 2, 2, 3, 4, 4, 5, 6, 7, 1, 2, 0, 1, 2]
+
+
+def test_music_that_is_cut_or_goes_on_ends_with_its_notes() -> None:
+    """Of music as written, the signs behind the end say nothing."""
+    result = Tune().add(2, meter="4/4").add(8).add(6, end=BACKWARD).add(8).add(8).add(8, rest=True).read(unfold=False)
+    assert sheet(result).count("<measure ") == 6
+    short, long = result.score.copy(), result.score.copy()
+    short.tracks[0].notes = short.tracks[0].notes[:2]
+    long.tracks[0].notes.append(NoteTick(9 * 960, 1920, 60, 80))
+    for score, count in ((short, 2), (long, 7)):
+        text = Rendering(score, marks=result.marks).musicxml
+        assert text.count("<measure ") == count
+        assert notes(reread(text, unfold=False)) == [(n.time, n.end, n.pitch) for n in score.tracks[0].notes]
 
 
 def test_notes_that_no_sign_leads_to_are_counted() -> None:

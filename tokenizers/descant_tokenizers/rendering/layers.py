@@ -126,13 +126,17 @@ Staff = Sequence[Voice]
 def measures_of(score: ScoreTick, marks: Marks) -> list[PrintedMeasure]:
     """List a score's bars as they are printed.
 
-    The last one is as short as the pickup asks for. With repeat signs, it ends as in the file, and a sign in the middle
-    of a bar ends a measure.
+    The last one is as short as the pickup asks for. With repeat signs, it ends as in the file, if all of its notes are
+    there, and a sign in the middle of a bar ends a measure.
 
     Raises:
         InputError: A time signature cuts a bar short where no note value ends.
     """
-    unit, written, end = score.ticks_per_quarter, marks.measures, end_of(marks.measures)
+    unit = score.ticks_per_quarter
+    heard = Fraction(last_note_end(score), unit)
+    end = end_of(marks.measures)
+    is_whole = end >= heard and all(onset < heard for notes in marks.notes for onset, _ in notes)
+    end = end if is_whole else heard
     bars = bars_of(score, round(end * unit))
     measures: list[PrintedMeasure] = []
     for bar in bars:
@@ -146,13 +150,14 @@ def measures_of(score: ScoreTick, marks: Marks) -> list[PrintedMeasure]:
                 "Correct the time signature."
             )
         measures.append(measure)
-    if len(measures) > 1 and measures[0].offset > 0 and not written:
-        measures[-1] = _paid_back(measures[-1], measures[0].length, Fraction(last_note_end(score), unit))
-    cuts = {sign.time for sign in marks.repeats if sign.kind in _CUTTING} | {end}
-    measures = _as_stated(measures, written, cuts)
+    if len(measures) > 1 and measures[0].offset > 0 and not is_whole:
+        measures[-1] = _paid_back(measures[-1], measures[0].length, heard)
+    cuts = {sign.time for sign in marks.repeats if sign.kind in _CUTTING}
+    cuts |= {end} if is_whole else set()
+    measures = _as_stated(measures, marks.measures, cuts)
     for cut in sorted(cuts):
         _split(measures, cut)
-    if written and len(measures) > 1 and measures[-1].start >= max(end, Fraction(last_note_end(score), unit)):
+    if len(measures) > 1 and measures[-1].start >= end:
         measures.pop()  # the rest of the last bar
     return _numbered(measures, {sign.time for sign in marks.repeats if sign.kind == "movement"})
 
