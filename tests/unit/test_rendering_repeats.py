@@ -140,6 +140,10 @@ TUNES = {
         ),
         [(0, 12), (0, 24), (12, 36), (24, 32), (36, 40), (0, 24), (40, 60), (48, 55)],
     ),
+    "notes at the end that are never played": (
+        Tune().add(8, meter="4/4").add(8, end=BACKWARD).add(4, start=ending("3", "start"), end=ending("3", "stop")),
+        [(0, 16), (0, 16)],
+    ),
     "a last ending that is never played": (
         Tune().add(8, meter="4/4").add(8, start=ending("1", "start"), end=ending("1", "stop")).add(
             8, rest=True, start=ending("3", "start"), end=ending("3", "stop")

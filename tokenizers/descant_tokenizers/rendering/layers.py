@@ -123,11 +123,16 @@ class Voice:
 Staff = Sequence[Voice]
 
 
-def measures_of(score: ScoreTick, marks: Marks) -> list[PrintedMeasure]:
+def measures_of(score: ScoreTick, marks: Marks, *, is_folded: bool = False) -> list[PrintedMeasure]:
     """List a score's bars as they are printed.
 
     The last one is as short as the pickup asks for. With repeat signs, it ends as in the file, if all of its notes are
     there, and a sign in the middle of a bar ends a measure.
+
+    Args:
+        score: The score.
+        marks: Its marks.
+        is_folded: It is all that is played of its file.
 
     Raises:
         InputError: A time signature cuts a bar short where no note value ends.
@@ -135,7 +140,7 @@ def measures_of(score: ScoreTick, marks: Marks) -> list[PrintedMeasure]:
     unit = score.ticks_per_quarter
     heard = Fraction(last_note_end(score), unit)
     end = end_of(marks.measures)
-    is_whole = end >= heard and all(onset < heard for notes in marks.notes for onset, _ in notes)
+    is_whole = end >= heard and (is_folded or all(onset < heard for notes in marks.notes for onset, _ in notes))
     end = end if is_whole else heard
     bars = bars_of(score, round(end * unit))
     measures: list[PrintedMeasure] = []

@@ -96,7 +96,7 @@ def notate(rendering: Rendering) -> Notated:
     if num_notes > MAX_NOTES:
         raise InputError(f"The score has {num_notes:,} notes, and at most {MAX_NOTES:,} are engraved. Cut it shorter.")
     marks = rendering.written.marks
-    measures = measures_of(score, marks)
+    measures = measures_of(score, marks, is_folded=score is not rendering.score)
     if len(measures) > MAX_MEASURES:
         raise InputError(
             f"The score has {len(measures):,} measures, and at most {MAX_MEASURES:,} are engraved. Cut it shorter."
