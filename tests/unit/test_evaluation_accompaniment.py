@@ -35,7 +35,7 @@ def test_counts_of_a_song_that_is_written_out():
     assert counts["within_tenth"] == (12, 12)
     assert counts["repeated_rhythm"] == (3, 3)
     assert counts["repeated_notes"] == (0, 3)
-    assert counts["tonic_end"] == (False, 1)
+    assert counts["tonic_end"] == (True, 1)  # C E G, after the left hand has ended
 
 
 def test_a_wrong_note_a_wide_hand_and_a_bass_on_the_tonic_are_seen():
@@ -46,6 +46,15 @@ def test_a_wrong_note_a_wide_hand_and_a_bass_on_the_tonic_are_seen():
     assert counts["agreement"] == (0, 1)
     assert counts["within_tenth"] == (2, 3)
     assert counts["tonic_end"] == (True, 1)
+
+
+def test_the_last_bass_note_is_that_of_the_last_chord_even_if_the_voice_sounds_longer():
+    score = song(1)
+    score.tracks[2].notes[0].duration = 480
+    score.tracks[1].notes[3].pitch = 48  # of the last chord: C, E, G above it have ended before the tune has
+    assert figure_counts(piece(score), SONG.staves)["tonic_end"] == (True, 1)
+    score.tracks[1].notes[3].pitch = 47
+    assert figure_counts(piece(score), SONG.staves)["tonic_end"] == (False, 1)
 
 
 def test_what_begins_after_the_leading_part_does_not_count():

@@ -161,7 +161,7 @@ def figure_counts(piece: Accompanied, staves: Sequence[str] = ()) -> dict[str, t
         within += sum(max(pitches) - min(pitches) <= TENTH for pitches in spans.values())
     rhythms, contents, silent = _bar_contents(piece, notes)
     last = max((note.end for note in piece.lead), default=0)
-    final = [note for note in notes if note.end >= last] or notes[-1:]
+    final = [note for note in notes if note.end >= last] or [note for note in notes if note.time == notes[-1].time]
     is_tonic = bool(final) and min(note.pitch for note in final) % 12 == piece.tonic
     return {
         "agreement": (agreeing, strong),
