@@ -140,6 +140,12 @@ TUNES = {
         ),
         [(0, 12), (0, 24), (12, 36), (24, 32), (36, 40), (0, 24), (40, 60), (48, 55)],
     ),
+    "a second ending that begins the next section": (
+        Tune().add(8, meter="4/4").add(8, start=ending("1", "start"), end=ending("1", "stop") + BACKWARD).add(
+            8, start=ending("2", "start") + FORWARD, end=ending("2", "stop")
+        ).add(8, end=BACKWARD).add(8, sound=FINE).add(8, sound=DA_CAPO),
+        [(0, 16), (0, 8), (16, 32), (16, 48), (0, 8), (16, 40)],
+    ),
     "notes at the end that are never played": (
         Tune().add(8, meter="4/4").add(8, end=BACKWARD).add(4, start=ending("3", "start"), end=ending("3", "stop")),
         [(0, 16), (0, 16)],

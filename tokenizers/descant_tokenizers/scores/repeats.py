@@ -194,6 +194,9 @@ class _Walk:
 
     def _take_ending(self, index: int) -> int:
         sign = self._signs[index]
+        if self._pass == 1 and _has_start(self._signs, index):
+            self._play_from(sign.time)
+            return index + 1
         last = self._last_pass[index]
         number = self._pass if self._latest_jump is None else last
         if number in sign.passes:
@@ -268,13 +271,20 @@ def _places(signs: Sequence[RepeatSign], first: int) -> dict[str, tuple[int, Fra
 
 
 def _is_before_ending(signs: Sequence[RepeatSign], index: int) -> bool:
-    """Return True if an ending begins where a sign stands."""
-    for sign in signs[index + 1 : index + 8]:  # fewer kinds of signs stand between them
-        if sign.time != signs[index].time or sign.kind == "start":
+    """Return True if an ending of the section before begins where a sign stands."""
+    for place in range(index + 1, min(index + 8, len(signs))):  # fewer kinds of signs stand between them
+        sign = signs[place]
+        if sign.time != signs[index].time:
             return False
         if sign.kind == "ending":
-            return True
+            return signs[place - 1].kind != "start" or _has_start(signs, place)
     return False
+
+
+def _has_start(signs: Sequence[RepeatSign], index: int) -> bool:
+    """Return True if a second ending begins together with the next section, which repeats it."""
+    sign, before = signs[index], signs[index - 1]
+    return index > 0 and before.kind == "start" and before.time == sign.time and 1 not in sign.passes
 
 
 def _last_passes(signs: Sequence[RepeatSign]) -> list[int]:
@@ -284,7 +294,8 @@ def _last_passes(signs: Sequence[RepeatSign]) -> list[int]:
     for index, sign in enumerate(signs):
         group.append(index)
         closes = sign.kind in ("end", "double") and not _is_before_ending(signs, index)
-        if closes or sign.kind == "start" or index + 1 == len(signs):
+        closes = closes or (sign.kind == "start" and not _has_start(signs, min(index + 1, len(signs) - 1)))
+        if closes or index + 1 == len(signs):
             highest = max((max(signs[i].passes, default=1) for i in group if signs[i].kind == "ending"), default=1)
             for i in group:
                 last[i] = highest
