@@ -78,7 +78,7 @@ class _Choice:
     mask: Mask
     random: np.random.Generator
     kind: TokenKind | None = "pitch"
-    endings: tuple[int, ...] = ()
+    moving_on: tuple[()] = ()
 
     def legal(self) -> Mask:
         """Return the mask of tokens to choose from, (V,)."""

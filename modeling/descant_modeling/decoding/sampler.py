@@ -46,8 +46,11 @@ class Choice(Protocol):
         """What the token is, where that decides the temperature."""
 
     @property
-    def endings(self) -> Sequence[int]:
-        """Tokens that all end a bar, and which of them does is no choice; none if the bar may not end here."""
+    def moving_on(self) -> Sequence[npt.NDArray[np.int64]]:
+        """Groups of tokens, one after the other: ends of the bar, and with them later onsets.
+
+        Where only some of a group are legal, they have the probability of all. Empty to choose each on its own.
+        """
 
     def legal(self) -> Mask:
         """Return the mask of tokens to choose from, (V,)."""
@@ -59,7 +62,7 @@ class Drawn(NamedTuple):
     Attributes:
         token_ids: The tokens.
         log_p: ln of their probabilities under the model itself (no mask, temperature 1).
-        log_p_BV: ln of the probabilities of all tokens, those of a bar's endings pooled.
+        log_p_BV: ln of the probabilities of all tokens, those of moving on pooled.
         legal_BV: The tokens to choose from.
         temperature_B: The temperature at which each was drawn.
     """
@@ -177,7 +180,8 @@ def draw(logits_BV: Logits, rows: Sequence[Choice], config: GenerationConfig) ->
     """Sample a legal token for each row, with one uniform number where there is a choice.
 
     The nucleus is made of the most likely legal tokens that together reach `top_p` of the legal tokens' probability.
-    The probability that a bar ends belongs to the ending that is legal: a model cannot know which bars it is asked for.
+    The probability of moving on belongs to where that is legal: a model cannot know which bars it is asked for, and
+    without it, notes would be added.
     """
     legal_BV = np.stack([row.legal() for row in rows])
     shares = (SHARES.get(row.kind, 1.0) for row in rows)
@@ -185,7 +189,8 @@ def draw(logits_BV: Logits, rows: Sequence[Choice], config: GenerationConfig) ->
     own_log_p_BV = _log_softmax(logits_BV.astype(np.float64))
     log_p_BV = own_log_p_BV.copy()
     for row, log_p_V, legal_V in zip(rows, log_p_BV, legal_BV, strict=True):
-        _pool(log_p_V, legal_V, list(row.endings))
+        for token_ids in row.moving_on:
+            _pool(log_p_V, legal_V, token_ids)
     num_legal_B = legal_BV.sum(axis=1)
     rows_M, ids_M = legal_BV.nonzero()
     places_M = np.arange(len(ids_M)) - (num_legal_B.cumsum() - num_legal_B)[rows_M]
@@ -207,14 +212,14 @@ def draw(logits_BV: Logits, rows: Sequence[Choice], config: GenerationConfig) ->
     return Drawn(ids_B.tolist(), own_log_p_BV[all_B, ids_B].tolist(), log_p_BV, legal_BV, temperature_B)
 
 
-def _pool(log_p_V: npt.NDArray[np.float64], legal_V: Mask, token_ids: list[int]) -> None:
+def _pool(log_p_V: npt.NDArray[np.float64], legal_V: Mask, token_ids: npt.NDArray[np.int64]) -> None:
     """Give the probability of some tokens to those of them that are legal, in place."""
-    legal = [token_id for token_id in token_ids if legal_V[token_id]]
-    if len(legal) in (0, len(token_ids)):
+    is_legal = legal_V[token_ids]
+    if not is_legal.any() or is_legal.all():
         return
-    gain = _log_sum_exp(log_p_V[None, token_ids]) - _log_sum_exp(log_p_V[None, legal])
-    log_p_V[legal] += gain
-    log_p_V[[token_id for token_id in token_ids if not legal_V[token_id]]] = -np.inf
+    legal = token_ids[is_legal]
+    log_p_V[legal] += _log_sum_exp(log_p_V[None, token_ids]) - _log_sum_exp(log_p_V[None, legal])
+    log_p_V[token_ids[~is_legal]] = -np.inf
 
 
 def log_masses(drawn: Drawn) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.decoding.ending import Closing
@@ -58,7 +59,8 @@ class SequenceState:
         self.written: list[int]
         self.inside: list[GridNote]
         self.fixed = FixedNotes(template.span, grammar.vocabulary)
-        self._endings = (grammar.vocabulary.bar_id, grammar.vocabulary.special("SEP"), grammar.eos)
+        endings = grammar.vocabulary.bar_id, grammar.vocabulary.special("SEP"), grammar.eos
+        self._moving_on = np.array(endings), np.array([*grammar.vocabulary.ids("Position"), *endings])
         self._chord_root: int | None = None  # token of a chord's root whose quality comes next; -1 before the root
         self._open_next_bar()
 
@@ -94,9 +96,9 @@ class SequenceState:
         return "pitch" if self.state.kind == "Program" else "rhythm"
 
     @property
-    def endings(self) -> tuple[int, ...]:
-        """The tokens that end a bar somewhere in a layout of blocks; a layout with hints tells how many are left."""
-        return () if self.template.guide is not None else self._endings
+    def moving_on(self) -> Sequence[npt.NDArray[np.int64]]:
+        """See `sampler.Choice`; a layout with hints tells how many bars are left, and its rules count on positions."""
+        return () if self.template.guide is not None else self._moving_on
 
     def join_faults(self) -> int:
         """Count the notes after the target bars that the new ones lead to against the rules of voice leading."""
@@ -129,6 +131,8 @@ class SequenceState:
             return self._well_led(self._chord_pitches(legal))
         if self.state.kind == "Pitch":
             legal = self._chord_durations(self._closing_durations(self._filling_durations(legal)))
+            if self.playable is not None and self._is_last_onset():
+                legal = self._longest(legal)
             return legal if self.texture is None else self.texture.in_phrase(legal, self._durations, self.now_ticks)
         legal = self._next_onsets(legal)
         if self.playable is not None and self._is_last_onset():
@@ -137,6 +141,11 @@ class SequenceState:
             start = self.template.bars[self.bar].start_ticks
             legal = self.texture.without_rests(legal, self.state, self.rules, start, self._least_ticks)
         return legal
+
+    def _longest(self, legal: Mask) -> Mask:
+        """Keep the longest duration: nothing follows a last chord, so it is held."""
+        longest = max((ticks for i, ticks in self._durations.items() if legal[i]), default=0)
+        return without(legal, [i for i, ticks in self._durations.items() if ticks < longest])
 
     def _is_last_onset(self) -> bool:
         """Return True if nothing may begin after this onset: the last given note of the piece, or a note under it."""
