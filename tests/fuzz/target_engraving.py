@@ -28,7 +28,10 @@ class Engraver:
         except InputError as error:
             return str(error)
         assert all("</svg>" in page for page in pages), "a page is cut short"
-        again = parse_score(Path("again.musicxml"), text.encode(), unfold=False).score
+        try:
+            again = parse_score(Path("again.musicxml"), text.encode(), unfold=False).score
+        except InputError as error:
+            raise AssertionError(f"the sheet music is not read: {error}") from error
         pitched = [track for track in rendering.written.score.tracks if not track.is_drum]
         wanted = {max(note.pitch, note.pitch % 12 + LOWEST_PRINTED) for track in pitched for note in track.notes}
         assert {note.pitch for track in again.tracks for note in track.notes} == wanted, "pitches change"

@@ -14,7 +14,7 @@ from xml.parsers import expat
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores.validation import Limits, check_count
 
-_MAX_BEATS = 64  # music21's time grows at least with the square of the beats
+_MAX_BEATS = 128  # bars without a meter of their own are written with up to these
 _MAX_ENDING = 99
 _MAX_METER_TEXT = 100
 _MAX_DEPTH = 64
