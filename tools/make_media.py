@@ -2,8 +2,8 @@
 
     python tools/make_media.py
 
-Makes a harmonized score (score.png), the page after a harmonization (page.png), and two harmonies and one of Bach's
-own chorales as MP3. The pictures need Chromium (Debian's package `chromium`) and the extra `dev`. The same seed gives
+Makes a harmonized score (score.png), a tune with a piano (song.png), the page after a harmonization (page.png), and two
+harmonies, that song and one of Bach's own chorales as MP3. The pictures need Chromium (Debian's package `chromium`) and the extra `dev`. The same seed gives
 the same music.
 """
 
@@ -32,16 +32,18 @@ MAX_BYTES = 5_000_000
 SEED = "1"
 #: A chorale of the training split, as its composer wrote it.
 BACH = "bwv269"
-TUNES = ("ode-to-joy", "twinkle")
+TUNES = ("examples/ode-to-joy.mid", "examples/twinkle.mid")
+SONG = "tests/data/tunes/skye-boat-song.abc"
 PAGE_SIZE = {"width": 1280, "height": 1200}
 
 
-def harmonize(tune: str, folder: Path) -> None:
-    """Harmonize an example into a folder, as SVG and MP3."""
-    out = folder / f"{tune}.mid"
-    prompt = ROOT / "examples" / f"{tune}.mid"
-    command = ["generate.py", "--prompt", str(prompt), "--seed", SEED, "--formats", "midi,svg,mp3", "--out", str(out)]
+def harmonize(tune: str, folder: Path, *options: str) -> Path:
+    """Harmonize a tune into a folder, as SVG and MP3, and copy the sound; return the SVG."""
+    out = folder / f"{Path(tune).stem}.mid"
+    command = ["generate.py", "--prompt", tune, "--seed", SEED, "--formats", "midi,svg,mp3", "--out", str(out), *options]
     subprocess.run([sys.executable, *command], cwd=ROOT, check=True)
+    shutil.copy(out.with_suffix(".mp3"), MEDIA)
+    return out.with_suffix(".svg")
 
 
 def draw_score(browser: Browser, svg: Path, png: Path) -> None:
@@ -98,11 +100,11 @@ def main() -> None:
     (bach,) = (path for path in chorale_files() if path.stem == BACH)
     (MEDIA / f"bach-{BACH}.mp3").write_bytes(Rendering(read_score(bach)).data("mp3")[0])
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        for tune in TUNES:
-            harmonize(tune, Path(folder))
-            shutil.copy(Path(folder, f"{tune}.mp3"), MEDIA)
+        scores = [harmonize(tune, Path(folder)) for tune in TUNES]
+        song = harmonize(SONG, Path(folder), "--model", "songs")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        draw_score(browser, Path(folder, f"{TUNES[0]}.svg"), MEDIA / "score.png")
+        draw_score(browser, scores[0], MEDIA / "score.png")
+        draw_score(browser, song, MEDIA / "song.png")
         with serve_page() as address:
             draw_page(browser, address, MEDIA / "page.png")
         browser.close()
