@@ -74,6 +74,18 @@ def test_a_song_goes_on_in_all_its_parts_and_a_span_of_one_is_written_again(song
     assert all(time // fine >= 480 for _, time, _ in again.samples[0].added)
 
 
+def test_tracks_that_are_not_continued_are_named(quartets):
+    choir = song()
+    for track, name in zip(choir.tracks, ("Soprano", "Alto", "Tenor"), strict=True):
+        track.name = name
+    result = quartets.continue_(choir, bars=1, config=WILD)
+    assert [track.name for track in result.score.tracks] == ["Violin I"]
+    (named,) = (remark for remark in result.remarks if remark.startswith("left out"))
+    assert "'Alto'" in named
+    assert "'Tenor'" in named
+    assert "'Soprano'" not in named
+
+
 def test_a_violin_gets_its_quartet_in_a_style(quartets):
     result = quartets.harmonize(TUNE, style="haydn", config=WILD)
     assert [(track.name, track.program) for track in result.score.tracks][1:] == [

@@ -86,9 +86,9 @@ def test_a_chord_that_was_written_is_kept(closing):
     assert 64 in closing.pitches(A)
 
 
-def test_where_the_root_makes_parallels_the_bass_has_another_note_of_the_chord(closing):
+def test_where_the_root_makes_parallels_the_bass_has_the_third(closing):
     vocabulary = Vocabulary(build_tokenizer("satb"))
     legal = np.zeros(vocabulary.size, dtype=bool)
-    legal[[vocabulary.pitch_id[pitch] for pitch in (47, 50, 51, 53)]] = True  # without 48, which `without` removed
+    legal[[vocabulary.pitch_id[pitch] for pitch in (43, 47, 50, 51, 53)]] = True  # without 48, which `without` removed
     kept = closing.keep_pitches(legal, vocabulary, B, is_last=True)
     assert [pitch for pitch, token in vocabulary.pitch_id.items() if kept[token]] == [51]

@@ -116,7 +116,7 @@ class _Page:
         with gr.Row():
             self.task = gr.Radio(list(_TASKS.items()), value="harmonize", label="Task", scale=3, min_width=280)
             choices = [(self._label(name), name) for name in self.service.generators]
-            self.model = gr.Dropdown(choices, value=choices[0][1], label="Model", scale=2, min_width=200)
+            self.model = gr.Dropdown(choices, value=choices[0][1], label="Model", scale=3, min_width=260)
             self.num_takes = gr.Slider(1, limits.max_takes, value=1, step=1, label="Takes", scale=2, min_width=200)
         with gr.Row(visible=False) as self.continue_row:
             self.num_bars = gr.Slider(1, limits.max_new_bars, value=4, step=1, label="Bars to add")

@@ -107,18 +107,19 @@ class Closing:
             return frozenset(pitch for pitch in self.pitches(voice) if all(pitch <= other for other in others.values()))
         low = others.get(self.ending.bass, 0)
         found = frozenset(pitch for pitch in self.pitches(voice) if pitch >= low)
-        thirds = {(chord.root + (4 if chord.quality == "maj" else 3)) % NUM_PITCH_CLASSES for chord in self.chords}
-        if not is_last or any(pitch % NUM_PITCH_CLASSES in thirds for pitch in others.values()):
-            return found
-        return frozenset(pitch for pitch in found if pitch % NUM_PITCH_CLASSES in thirds)
+        thirds = self._thirds()
+        return found if not is_last or thirds & frozenset(others.values()) else found & thirds
+
+    def _thirds(self) -> frozenset[int]:
+        return _pitches_of(chord.root + (4 if chord.quality == "maj" else 3) for chord in self.chords)
 
     def keep_pitches(self, legal: Mask, vocabulary: Vocabulary, voice: int, *, is_last: bool) -> Mask:
-        """Return a mask of `best_pitches`, or else of `pitches` or the chord, among legal tokens, (V,); or else all."""
-        wanted = self.best_pitches(voice, is_last=is_last), self.pitches(voice), self._chord_pitches()
+        """Return a mask of legal tokens, (V,): of `best_pitches`, else `pitches`, thirds, the chord; or else all."""
+        wanted = self.best_pitches(voice, is_last=is_last), self.pitches(voice), self._thirds(), self._chord_pitches()
         return first_possible(legal, vocabulary, wanted)
 
 
 def _pitches_of(steps: Iterable[int]) -> frozenset[int]:
     """Return the pitches of pitch classes."""
-    wanted = set(steps)
+    wanted = {step % NUM_PITCH_CLASSES for step in steps}
     return frozenset(pitch for pitch in range(_NUM_PITCHES) if pitch % NUM_PITCH_CLASSES in wanted)

@@ -87,6 +87,8 @@ class EnsembleGenerator(MultitrackGenerator):
         seen = {place: _named(fine.tracks[place], parts[index]) for place, index in enumerate(kept)}
         prompt = make_prompt(self.vocabulary, fine, seen, self.checkpoint.meta.voice_ranges)
         labels = [f"{parts[index]}: track {track_label(score, index)}" for index in kept]
+        if others := [track_label(score, index) for index in range(len(score.tracks)) if index not in parts]:
+            labels.append(f"left out: track{'s' * (len(others) > 1)} {listed(others)}")
         changes = [f"for the model: {change}" for change in prompt.remarks]
         return replace(prompt, remarks=(*labels, *changes))
 
