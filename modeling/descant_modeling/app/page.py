@@ -70,6 +70,7 @@ def make_app(service: Service, *, with_api: bool = False) -> FastAPI:
     page.queue(max_size=None, default_concurrency_limit=None, api_open=False)  # requests wait in `Service.queue`
     page._queue.sleep_when_free = _WORK_SECONDS
     page._queue.progress_update_sleep_when_free = _PROGRESS_SECONDS
+    page.state_session_capacity = service.limits.num_sessions  # Gradio would keep the controls of 10,000
     head = f'<script type="module" src="{ROUTES_PREFIX}/assets/page.js"></script>'
     return cast(
         FastAPI,
