@@ -3,8 +3,8 @@
     python tools/make_media.py
 
 Makes a harmonized score (score.png), a tune with a piano (song.png), the page after a harmonization (page.png), and two
-harmonies, that song and one of Bach's own chorales as MP3. The pictures need Chromium (Debian's package `chromium`) and the extra `dev`. The same seed gives
-the same music.
+harmonies, that song and one of Bach's own chorales as MP3. The pictures need Chromium (Debian's package `chromium`) and
+the extra `dev`. The same seed gives the same music.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ PAGE_SIZE = {"width": 1280, "height": 1200}
 def harmonize(tune: str, folder: Path, *options: str) -> Path:
     """Harmonize a tune into a folder, as SVG and MP3, and copy the sound; return the SVG."""
     out = folder / f"{Path(tune).stem}.mid"
-    command = ["generate.py", "--prompt", tune, "--seed", SEED, "--formats", "midi,svg,mp3", "--out", str(out), *options]
-    subprocess.run([sys.executable, *command], cwd=ROOT, check=True)
+    command = ["generate.py", "--prompt", tune, "--seed", SEED, "--formats", "midi,svg,mp3", "--out", str(out)]
+    subprocess.run([sys.executable, *command, *options], cwd=ROOT, check=True)
     shutil.copy(out.with_suffix(".mp3"), MEDIA)
     return out.with_suffix(".svg")
 
