@@ -17,7 +17,7 @@ from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import Bar, ReadResult, bars_of
 from descant_tokenizers.scores.chords import NO_CHORD_SYMBOL
 from descant_tokenizers.scores.marks import Words
-from descant_tokenizers.tokens.harmony import parse_chord_name
+from descant_tokenizers.tokens.harmony import beat_units, parse_chord_name
 
 _MAX_LISTED = 3
 
@@ -63,8 +63,7 @@ def _symbols_of_bars(score: ScoreTick, symbols: Sequence[Words]) -> Iterator[lis
 
 
 def _beats(bar: Bar, ticks_per_quarter: int) -> Iterator[Fraction]:
-    """Yield the beats of a bar as they are felt, see `harmony.beat_ticks`."""
-    units = 1 if bar.denominator < 8 else 3 if bar.numerator % 3 == 0 else 2
-    beat = 4 * ticks_per_quarter * units // bar.denominator
+    """Yield the beats of a bar as they are felt."""
+    beat = 4 * ticks_per_quarter * beat_units(bar.numerator, bar.denominator) // bar.denominator
     for ticks in range(bar.start_ticks, bar.end_ticks, beat):
         yield Fraction(ticks, ticks_per_quarter)

@@ -146,6 +146,7 @@ class _Notation:
         return Fraction(ticks, self._score.ticks_per_quarter)
 
     def score(self, voices: Sequence[Voice]) -> AnyStream:
+        """Return the voices as a score of music21."""
         result = stream.Score()
         result.metadata = metadata.Metadata(
             title=printable(self._rendering.title or self._marks.title, _MAX_TITLE) or None

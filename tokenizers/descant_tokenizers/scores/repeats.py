@@ -159,6 +159,7 @@ class _Walk:
         self._places = _places(signs, 0)
 
     def spans(self) -> list[Span]:
+        """Walk to the end; return the stretches in the order in which they are played."""
         index: int | None = 0
         num_steps = 0
         while index is not None and index < len(self._signs):

@@ -68,11 +68,16 @@ def sounding_notes(piece: Piece) -> list[SoundingNote]:
     ]
 
 
+def beat_units(numerator: int, denominator: int) -> int:
+    """Return the units of a beat as it is felt: three in 6/8, 9/16 and so on, two in 5/8 and 7/8, else one."""
+    if denominator < 8:
+        return 1
+    return 3 if numerator % 3 == 0 else 2
+
+
 def beat_ticks(meter: Meter) -> int:
-    """Return the length of a beat as it is felt: three units of 6/8, 9/16 and so on, two of 5/8 and 7/8, else one."""
-    if meter.denominator < 8:
-        return meter.beat_ticks
-    return meter.beat_ticks * (3 if meter.numerator % 3 == 0 else 2)
+    """Return the length of a beat as it is felt, see `beat_units`."""
+    return meter.beat_ticks * beat_units(meter.numerator, meter.denominator)
 
 
 def has_pickup(piece: Piece) -> bool:
