@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 from descant_tokenizers.scores import ReadResult
@@ -33,3 +34,15 @@ def notes_of(result: ReadResult) -> list[list[tuple[float, float, int]]]:
 def lengths(body: str, head: str = HEAD) -> list[float]:
     """Lengths of the notes of the first track, in quarters."""
     return [length for _, length, _ in notes(body, head)]
+
+
+def random_form(seed: int) -> str:
+    """Music of whole notes between bar lines, repeats and endings in any order, as tunes by amateurs have them."""
+    rng = random.Random(seed)
+    lines = ("|", "|", "|", ":|", "|:", "::", "||", "|]", "|1", "|2", ":|2", "[1", "[2", ":|1", "|3", "|1,3", "| [1")
+    jumps = ("!fine!", "!D.C.!", "!D.C.alfine!", "!segno!", "!D.S.!", "!coda!")
+    body = "|:" if rng.random() < 0.3 else ""
+    for note in "CDEFGABc"[: rng.randint(3, 8)]:
+        jump = rng.choice(jumps) if rng.random() < 0.05 else ""
+        body += f"{jump}{note}4 {rng.choice(lines)}"
+    return body

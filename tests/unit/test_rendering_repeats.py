@@ -7,6 +7,7 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
+import abc_tunes
 import pytest
 from symusic.core import NoteTick
 
@@ -176,6 +177,33 @@ def test_the_text_as_written_comes_back(name: str) -> None:
     again = reread(sheet(result), unfold=False)
     assert notes(again) == notes(result)
     assert again.marks.repeats == result.marks.repeats
+
+
+@pytest.mark.parametrize(
+    ("music", "signs"),
+    [
+        ("C4||D4|E4:|", ["forward", "backward"]),
+        ("|:C4|1D4:|2E4||F4|G4:|", ["forward", "backward", "forward", "backward"]),
+        ("C4|1D4:|2E4|]F4|1G4:|2A4|]", ["backward", "forward", "backward"]),
+        ("C4|1D4|2E4|]F4|", []),  # no repeat follows the first ending, but the second one
+        ("C4|1D4|2E4|]F4|1G4|", None),
+        ("C4|3D4|]E4|1F4||", None),
+    ],
+)
+def test_tunes_are_printed_as_they_are_played(music: str, signs: list[str] | None) -> None:
+    result = abc_tunes.read(music)
+    look = Rendering(result.score, marks=result.marks, form=result.form)
+    assert re.findall(r'<repeat direction="(\w+)"', look.musicxml) == (signs or [])
+    assert bool(look.remarks) == (signs is None)
+    assert notes(reread(look.musicxml)) == notes(result)
+
+
+@pytest.mark.parametrize("first", range(0, 80, 20))
+def test_odd_repeats_and_endings_are_printed_as_they_are_played(first: int) -> None:
+    for seed in range(first, first + 20):
+        music = abc_tunes.random_form(seed)
+        result = abc_tunes.read(music)
+        assert notes(reread(sheet(result))) == notes(result), music
 
 
 def test_upbeats_of_movements_have_no_time_signature_of_their_own() -> None:

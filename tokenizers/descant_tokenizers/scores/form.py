@@ -30,7 +30,7 @@ from symusic.core import (
 from descant_tokenizers.scores.jumps import sorted_signs
 from descant_tokenizers.scores.marks import with_notes
 from descant_tokenizers.scores.measures import end_of
-from descant_tokenizers.scores.repeats import Notation, Span, play_order, repeats_of
+from descant_tokenizers.scores.repeats import Notation, Span, play_order, printed, repeats_of
 from descant_tokenizers.scores.unfolding import unfolded, with_bars
 from descant_tokenizers.scores.validation import Limits
 
@@ -53,7 +53,7 @@ class Form:
     Attributes:
         spans: The stretches of the written text in the order in which they are played.
         written: The written text with its bars, signs and marks.
-        is_notated: The signs say in which order the stretches are played, and not only the file's list of parts.
+        is_notated: The signs say in sheet music in which order the stretches are played.
     """
 
     spans: tuple[Span, ...]
@@ -169,10 +169,10 @@ def form_of(written: Notation) -> Form | None:
     if spans == [Span(Fraction(0), end)]:
         return None
     repeated = sorted_signs([*(sign for sign in written.signs if sign.kind == "part"), *repeats_of(spans)])
-    if written.part_order and play_order(repeated, end) == spans:
+    if written.part_order and play_order(printed(repeated, end), end) == spans:
         written = replace(written, signs=repeated, part_order="")
     settled = with_bars(replace(written, score=written.score.copy()), _NO_LIMITS, unfold=False)
-    is_notated = not written.part_order or play_order(written.signs, end) == spans
+    is_notated = play_order(printed(written.signs, end), end) == spans
     return Form(tuple(spans), replace(settled, marks=with_notes(settled.marks, settled.score)), is_notated)
 
 

@@ -21,6 +21,7 @@ from descant_tokenizers.scores.midi_events import MIDI_MAGIC, count_tracks
 from descant_tokenizers.scores.midi_lyrics import lyrics_of
 from descant_tokenizers.scores.musicxml.container import ZIP_MAGIC, unpacked
 from descant_tokenizers.scores.musicxml.reader import read_musicxml
+from descant_tokenizers.scores.repeats import with_starts
 from descant_tokenizers.scores.result import ReadResult
 from descant_tokenizers.scores.staves import split_staves
 from descant_tokenizers.scores.unfolding import with_bars
@@ -150,6 +151,7 @@ def _parse_notation(
     else:
         written, metadata, remarks = read_musicxml(path, unpacked(path, data, limits.max_bytes), limits)
     try:
+        written = with_starts(written)
         notation = with_bars(written, limits, unfold=unfold)
     except InputError as error:
         raise InputError(str(error).replace("The file", str(path), 1)) from error

@@ -11,19 +11,21 @@ import bisect
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import NamedTuple
 
 from symusic.core import ScoreTick
 
 from descant_tokenizers.common.errors import InputError
+from descant_tokenizers.scores.jumps import sorted_signs
 from descant_tokenizers.scores.marks import Marks, RepeatSign
-from descant_tokenizers.scores.measures import Measure
+from descant_tokenizers.scores.measures import Measure, end_of
 
 _MAX_SPANS = 5_000
 _STEPS_PER_SPAN = 100  # signs that are passed
 _MAX_JUMPS = 32
+_CLOSING = ("end", "double", "fine", "da capo", "dal segno", "to coda")  # signs that belong to the music before them
 
 
 class Span(NamedTuple):
@@ -100,6 +102,40 @@ def repeats_of(spans: Sequence[Span]) -> Iterator[RepeatSign]:
             yield RepeatSign(start, "start")
 
 
+def with_starts(notation: Notation) -> Notation:
+    """Return a score with start signs where its repeats begin without one, if sheet music needs them.
+
+    It does where a section begins at a double bar line, see `printed`.
+    """
+    signs = list(notation.signs)
+    if notation.part_order or not any(sign.kind == "double" for sign in signs):
+        return notation
+    end = end_of(notation.measures)
+    spans = play_order(signs, end)
+    if play_order(printed(signs, end), end) == spans:
+        return notation
+    places = {sign.time for sign in signs if sign.kind == "start"}
+    starts = [sign for sign in repeats_of(spans) if sign.kind == "start" and sign.time not in places]
+    found = sorted_signs([*signs, *starts])
+    is_same = play_order(found, end) == play_order(printed(found, end), end) == spans
+    return replace(notation, signs=found) if is_same else notation
+
+
+def printed(signs: Iterable[RepeatSign], end: Fraction) -> list[RepeatSign]:
+    """Return what sheet music says of signs: one of a kind at each place, and no section begins at a double bar line.
+
+    Args:
+        signs: The signs.
+        end: End of the score.
+    """
+    kept = {
+        (sign.time, sign.kind): sign
+        for sign in signs
+        if sign.kind not in ("double", "part") and (sign.time > 0 if sign.kind in _CLOSING else sign.time < end)
+    }
+    return sorted_signs(kept.values())
+
+
 def _movements(signs: Sequence[RepeatSign], end: Fraction) -> Iterator[Span]:
     """Yield the stretches of each movement."""
     bounds = [Fraction(0), *(sign.time for sign in signs if sign.kind == "movement"), end]
@@ -114,15 +150,14 @@ def _movements(signs: Sequence[RepeatSign], end: Fraction) -> Iterator[Span]:
 
 def _within(signs: Sequence[RepeatSign], start: Fraction, stop: Fraction) -> list[RepeatSign]:
     """Return the signs of a part; at its bounds, those that belong to the music inside it."""
-    closing = ("end", "double", "fine", "da capo", "dal segno", "to coda")
     first = bisect.bisect_left(signs, start, key=lambda sign: sign.time)
     last = bisect.bisect_right(signs, stop, key=lambda sign: sign.time)
     return [
         sign
         for sign in signs[first:last]
         if (start < sign.time < stop)
-        or (sign.time == stop and sign.kind in closing and stop > start)
-        or (sign.time == start and sign.kind not in closing)
+        or (sign.time == stop and sign.kind in _CLOSING and stop > start)
+        or (sign.time == start and sign.kind not in _CLOSING)
     ]
 
 
