@@ -74,3 +74,28 @@ def test_notation_is_uploaded_and_goes_to_the_model_note_for_note(
     page.wait_for_take(before + 1)
     assert page.given(before + 1) == expected
     assert page.facts(before + 1)["title"] == title
+
+
+def test_undo_brings_back_what_a_file_replaced_and_a_reload_keeps_everything(stage: Any, repo_root: Path) -> None:
+    stage.echo.may_go_on.set()
+    page = stage.open_page()
+    page.type_tune("gec")
+    for name in ("twinkle.mid", "ode-to-joy.mid"):
+        page.upload(repo_root / "examples" / name)
+        page.get_by_text("“Undo” brings back what was here.").wait_for()
+        title = Path(name).stem.replace("-", " ").capitalize()
+        page.wait_for_function("t => document.querySelector('descant-editor').value.title === t", arg=title)
+    page.get_by_role("button", name="Undo").click()
+    page.write()  # the file, note for note
+    page.wait_for_take(1)
+    expected = [note.pitch for note in read_score(repo_root / "examples/twinkle.mid").tracks[0].notes]
+    assert page.given(1) == expected
+    page.reload()
+    page.wait_for_take(1)
+    assert [note[2] for note in page.notes] == expected
+    page.write()
+    page.wait_for_take(2)
+    assert page.given(2) == expected
+    page.locator("descant-editor .paper .scroller").press("a")
+    assert not page.get_by_text("“Undo” brings back").is_visible()
+    page.leave()

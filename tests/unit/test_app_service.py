@@ -241,6 +241,9 @@ def test_a_file_goes_to_the_model_as_it_was_until_it_is_edited(
     edited = service.music_of(session, drawing | {"edited": True}).score
     assert len(edited.tracks[0].notes) == len(source.tracks[0].notes) - 1
     service.open_example(session, "Twinkle")
+    assert service.music_of(session, drawing).score is source  # for Undo
+    for _ in range(session.num_kept):
+        service.open_example(session, "Twinkle")
     with pytest.raises(InputError, match="Upload it again"):
         service.music_of(session, drawing)
 
@@ -326,6 +329,19 @@ def test_a_quiet_session_makes_room_and_a_token_opens_one_door() -> None:
     with pytest.raises(StoppedError):
         first.job.report(0.5)
     assert sessions.find(first.token) is first
+
+
+def test_a_reloaded_page_finds_its_session_and_a_wrong_token_a_new_one() -> None:
+    sessions = Sessions(2, 8)
+    first = sessions.of("a")
+    first.job = Job(lambda report: None, 60)
+    assert sessions.resume("b", first.token) is first
+    with pytest.raises(StoppedError):
+        first.job.report(0.5)
+    for token in ("", first.token[:-1]):
+        assert sessions.resume("c", token) is not first
+    assert sessions.of("b") is first
+    assert sessions.of("a") is not first
 
 
 def test_examples_are_found_in_the_checkout(repo_root: Path) -> None:

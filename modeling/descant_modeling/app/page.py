@@ -18,10 +18,9 @@ from descant_modeling.app.routes import ASSETS, ROUTES_PREFIX, answer_input_erro
 from descant_modeling.app.service import Service, example_files
 from descant_modeling.app.sessions import Session, Take
 from descant_modeling.app.status import error_line, message_line, progress_line, waiting_line
-from descant_modeling.app.words import AUTO, HARMONIC_RHYTHMS, LAST_CHORDS, for_page, shown_name
+from descant_modeling.app.words import AUTO, HARMONIC_RHYTHMS, LAST_CHORDS, for_page, model_label
 from descant_modeling.decoding.config import GenerationConfig, Sketch
 from descant_modeling.generation.base import parse_chords, parse_phrases
-from descant_modeling.generation.ensembles import EnsembleGenerator
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.rendering import SOUNDS
 from descant_tokenizers.scores import VOICES
@@ -40,7 +39,7 @@ customElements.whenDefined("descant-editor").then(() => {
   const editor = element.querySelector("descant-editor");
   editor.onvalue = (value) => { props.value = structuredClone(value); };
   editor.onfile = () => trigger("opened");
-  const load = () => { if (props.value && props.value.token !== editor.value?.token) editor.load(props.value); };
+  const load = () => { if (props.value && props.value.token !== editor.value?.token) editor.open(props.value); };
   watch("value", load);
   load();
 });
@@ -55,6 +54,9 @@ customElements.whenDefined("descant-player").then(() => {
   load();
 });
 """
+_KEPT_TOKEN_JS = """
+() => { try { return JSON.parse(sessionStorage.getItem("descant-melody"))?.token ?? ""; } catch { return ""; } }
+"""  # of the session before a reload
 _QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden"}
 
 
@@ -113,10 +115,11 @@ class _Page:
         self.editor = gr.HTML(
             {}, html_template="<descant-editor></descant-editor>", js_on_load=_EDITOR_JS, apply_default_css=False
         )
+        self.kept_token = gr.Textbox(visible=False)
         gr.HTML("<h2>What to write</h2>", elem_classes="dsc-step")
         with gr.Row():
             self.task = gr.Radio(list(_TASKS.items()), value="harmonize", label="Task", scale=3, min_width=280)
-            choices = [(self._label(name), name) for name in self.service.generators]
+            choices = [(model_label(name, each), name) for name, each in self.service.generators.items()]
             self.model = gr.Dropdown(choices, value=choices[0][1], label="Model", scale=3, min_width=260)
             self.num_takes = gr.Slider(1, limits.max_takes, value=1, step=1, label="Takes", scale=2, min_width=200)
         with gr.Row(visible=False) as self.continue_row:
@@ -128,10 +131,11 @@ class _Page:
             self._lay_out_direction()
         with gr.Accordion("More options", open=False):
             self._lay_out_options()
-        with gr.Row():
-            self.write = gr.Button("Write", variant="primary", scale=3, elem_id="dsc-write")
-            self.cancel = gr.Button("Cancel", scale=1, elem_id="dsc-cancel", interactive=False)
-        self.status = gr.HTML(message_line(""), elem_id="dsc-status")
+        with gr.Column(elem_id="dsc-actions"):
+            with gr.Row():
+                self.write = gr.Button("Write", variant="primary", scale=3, elem_id="dsc-write")
+                self.cancel = gr.Button("Cancel", scale=1, elem_id="dsc-cancel", interactive=False)
+            self.status = gr.HTML(message_line(""), elem_id="dsc-status")
         self.player = gr.HTML(
             {}, html_template="<descant-player hidden></descant-player>", js_on_load=_PLAYER_JS, apply_default_css=False
         )
@@ -199,13 +203,6 @@ class _Page:
             )
             self.track = gr.Dropdown([AUTO], value=AUTO, label="Melody track", visible=False)
 
-    def _label(self, name: str) -> str:
-        """Return a model's kind and name."""
-        generator = self.service.generators[name]
-        kind = "Transformer" if generator.draws_tokens else "GAN" if generator.rewrites_melody else "network"
-        music = f" for {generator.ensemble.key}s" if isinstance(generator, EnsembleGenerator) else ""
-        return f"{kind}{music}{' with styles' if generator.styles else ''} ({shown_name(name)})"
-
     def _is_directed(self, task: str, model: str | None = None) -> bool:
         """Return True if a model, by default the first one, can be told about the harmony in a task."""
         name = next(iter(self.service.generators)) if model is None else model
@@ -217,7 +214,7 @@ class _Page:
     # ---- events
 
     def _connect(self) -> None:
-        self.blocks.load(self._open, None, [self.editor, self.player], **_QUIET)
+        self.blocks.load(self._open, self.kept_token, [self.editor, self.player], js=_KEPT_TOKEN_JS, **_QUIET)
         self.blocks.unload(self._leave)
         self.editor.opened(self._fit_drawing, self.editor, [self.track, self.last_bar], **_QUIET)
         rows = [self.continue_row, self.infill_row, self.given, self.direction]
@@ -239,8 +236,8 @@ class _Page:
     def _session(self, request: gr.Request) -> Session:
         return self.service.sessions.of(str(request.session_hash))
 
-    def _open(self, request: gr.Request) -> tuple[Drawing, dict[str, Any]]:
-        session = self._session(request)
+    def _open(self, kept_token: str, request: gr.Request) -> tuple[Drawing, dict[str, Any]]:
+        session = self.service.sessions.resume(str(request.session_hash), kept_token)
         max_bars = self.service.limits.upload.max_bars
         context = {"token": session.token, "examples": list(example_files()), "max_bars": max_bars}
         return blank_drawing() | context, _player_value(session)

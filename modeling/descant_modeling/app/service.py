@@ -21,8 +21,7 @@ from descant_modeling.app.jobs import JobQueue
 from descant_modeling.app.reading import FileReader
 from descant_modeling.app.requests import AppLimits, Locks, NoteChange, PageRequest
 from descant_modeling.app.sessions import Session, Sessions, Take, runs_of
-from descant_modeling.app.words import shown_name
-from descant_modeling.common import EMBEDDED_DEFAULT
+from descant_modeling.app.words import MODELS, shown_name
 from descant_modeling.common.console import part_of
 from descant_modeling.decoding.config import EngineName, GenerationConfig
 from descant_modeling.evaluation.repair import repair_score
@@ -68,7 +67,8 @@ class Service:
         self.short_queue = JobQueue(self.limits.queue_length)  # for what needs no model
         self.reader = FileReader()
         self.generators: dict[str, MusicGenerator] = {}
-        embedded = sorted(embedded_models(), key=lambda name: (name != EMBEDDED_DEFAULT, name))
+        rank = {name: place for place, name in enumerate(MODELS)}
+        embedded = sorted(embedded_models(), key=lambda name: rank.get(name, len(rank)))
         for name in embedded if models is None else models:
             try:
                 generator = load(name, device, engine).generator

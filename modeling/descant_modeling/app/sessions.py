@@ -225,12 +225,12 @@ def runs_of(indices: Iterable[int], without: Collection[int]) -> list[tuple[int,
 
 @dataclass
 class Session:
-    """One open page.
+    """One tab of a browser with the page.
 
     Attributes:
         token: The session's secret name in URLs.
-        num_kept: Number of takes to keep.
-        source: The id by which the editor knows the uploaded file, and what was read.
+        num_kept: Number of takes and of uploaded files to keep.
+        sources: What was read of uploaded files, by the id by which the editor knows each, oldest first.
         takes: The takes, oldest first.
         numbers: Numbers for further takes.
         job: The current job.
@@ -238,23 +238,29 @@ class Session:
 
     token: str
     num_kept: int
-    source: tuple[str, ReadResult] | None = None
+    sources: dict[str, ReadResult] = field(default_factory=dict)
     takes: list[Take] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1), repr=False)
     job: Job[Any] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
+    def has(self, token: str) -> bool:
+        """Return True if this is the session's token."""
+        return secrets.compare_digest(self.token.encode(), token.encode())
+
     def keep_source(self, read: ReadResult) -> str:
-        """Keep what was read of an uploaded file, in place of the last one; return its id."""
+        """Keep what was read of an uploaded file, and of the last ones, which Undo brings back; return its id."""
         name = secrets.token_hex(6)
-        self.source = (name, read)
+        self.sources[name] = read
+        while len(self.sources) > self.num_kept:
+            del self.sources[next(iter(self.sources))]
         return name
 
     def source_music(self, name: str) -> ReadResult:
         """Return what was read of the uploaded file; raise an `InputError` if it is gone."""
-        if self.source is None or self.source[0] != name:
+        if name not in self.sources:
             raise InputError("The file is no longer here. Upload it again.")
-        return self.source[1]
+        return self.sources[name]
 
     def keep(self, takes: Sequence[Take]) -> None:
         """Add takes; the oldest ones are dropped if there are too many."""
@@ -291,11 +297,21 @@ class Sessions:
                 self._by_key.popitem(last=False)[1].stop()
             return session
 
+    def resume(self, key: str, token: str) -> Session:
+        """Return the session with a token for a page that was reloaded, its job stopped; open one if there is none."""
+        with self._lock:
+            old = next((old for old, session in self._by_key.items() if session.has(token)), None)
+            if old is not None:
+                self._by_key[key] = self._by_key.pop(old)
+        session = self.of(key)
+        session.stop()
+        return session
+
     def find(self, token: str) -> Session:
         """Return the session with a token; raise an `InputError` if there is none."""
         with self._lock:
             for session in self._by_key.values():
-                if secrets.compare_digest(session.token.encode(), token.encode()):
+                if session.has(token):
                     return session
         raise InputError("This page has been closed. Reload it.")
 

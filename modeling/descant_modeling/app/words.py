@@ -7,9 +7,22 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from descant_modeling.generation.base import MusicGenerator
+from descant_modeling.generation.ensembles import EnsembleGenerator
 from descant_tokenizers.common.errors import InputError, printable
 
-__all__ = ["API_PREFIX", "AUTO", "HARMONIC_RHYTHMS", "LAST_CHORDS", "first_fault", "for_api", "for_page", "shown_name"]
+__all__ = [
+    "API_PREFIX",
+    "AUTO",
+    "HARMONIC_RHYTHMS",
+    "LAST_CHORDS",
+    "MODELS",
+    "first_fault",
+    "for_api",
+    "for_page",
+    "model_label",
+    "shown_name",
+]
 
 API_PREFIX = "/v1"
 
@@ -26,6 +39,17 @@ LAST_CHORDS = {
     "the tonic, in root position": "tonic",
     "the model's choice": "any",
 }
+
+MODELS = {
+    "chorales": "Chorale in four voices",
+    "songs": "Song with piano",
+    "quartets": "String quartet",
+    "style-free": "Four voices, chorale or folk",
+    "gan": "Four voices by a GAN",
+    "rnn": "Four voices by a small RNN",
+    "cnn": "Four voices by a small CNN",
+}
+"""What embedded models write, in the order of the page."""
 
 # The page's words for what messages name in the words of the command line.
 _PAGE_WORDS = {
@@ -83,3 +107,11 @@ def first_fault(error: ValidationError) -> str:
 def shown_name(name: str) -> str:
     """Return a model's name on the page: of a folder, only its last part."""
     return Path(name).name if Path(name).is_dir() else name
+
+
+def model_label(name: str, generator: MusicGenerator) -> str:
+    """Return what a model writes, or its kind if it is not embedded, and its name."""
+    kind = "Transformer" if generator.draws_tokens else "GAN" if generator.rewrites_melody else "network"
+    music = f" for {generator.ensemble.key}s" if isinstance(generator, EnsembleGenerator) else ""
+    own = f"{kind}{music}{' with styles' if generator.styles else ''}"
+    return f"{MODELS.get(name, own)} ({shown_name(name)})"

@@ -13,6 +13,25 @@ const LENGTHS = [[16, "whole", "7"], [8, "half", "6"], [4, "quarter", "5"], [2, 
 const METERS = ["2/4", "3/4", "4/4", "3/8", "6/8", "9/8", "12/8", "2/2", "3/2"];
 const KEYS = { c: 0, d: 2, e: 4, f: 5, g: 7, a: 9, b: 11 };
 
+// The melody is kept in the browser's storage of this tab, for when the page is reloaded.
+const KEPT = "descant-melody";
+
+function remember(value) {
+  try {
+    sessionStorage.setItem(KEPT, JSON.stringify(value));
+  } catch {
+    // Storage that is full or switched off only costs the melody at a reload.
+  }
+}
+
+function remembered() {
+  try {
+    return JSON.parse(sessionStorage.getItem(KEPT));
+  } catch {
+    return null;
+  }
+}
+
 export class DescantEditor extends HTMLElement {
   constructor() {
     super();
@@ -43,6 +62,24 @@ export class DescantEditor extends HTMLElement {
     this.at = value.editable ? this.end() : 0;
     this.fillChoices();
     this.draw();
+  }
+
+  // Open the page: with what the server sends, or with the melody from before a reload. A file that the server no longer
+  // has comes back as a drawing.
+  open(value) {
+    const kept = remembered();
+    const isHere = kept?.token === value.token;
+    if (!kept?.tracks[0]?.notes.length || !(isHere || kept.editable)) return this.load(value);
+    const { token, examples, max_bars } = value;
+    this.load({ ...kept, token, examples, max_bars, edited: kept.edited || !isHere });
+    this.emit();
+    this.onfile();
+  }
+
+  // Pass the value on, and keep it for when the page is reloaded.
+  emit() {
+    this.onvalue(this.value);
+    remember(this.value);
   }
 
   get notes() {
@@ -208,7 +245,10 @@ export class DescantEditor extends HTMLElement {
       const why = this.value.tracks.length > 1 ? `has ${this.value.tracks.length} tracks` : "has notes finer than 16ths, or changes its meter";
       return `“${this.value.title}” ${why}, so it is shown but cannot be edited; it is used unchanged. “Clear” starts a new drawing.`;
     }
-    return "Click, tap or drag in the roll, play the keys, or type a to g. Drag a note to move it, or its right edge to lengthen it.";
+    if (matchMedia("(pointer: coarse)").matches) {
+      return "Tap the roll or the keys to write notes. Tap a note to choose it; “Delete” removes it.";
+    }
+    return "Click or drag in the roll, play the keys, or type a to g. Drag a note to move it, or its right edge to lengthen it.";
   }
 
   // Bar lines as [number, place]; the last one ends the drawing area.
@@ -313,19 +353,20 @@ export class DescantEditor extends HTMLElement {
     edit();
     this.value.edited = true;
     this.draw();
-    this.onvalue(this.value);
+    this.emit();
   }
 
   undo() {
     const before = this.past.pop();
     if (!before) return;
-    const past = this.past;
+    const isOther = before.source !== this.value.source || before.title !== this.value.title;
     this.value = before;
     this.chosen = null;
     this.at = Math.min(this.at, this.end());
-    this.past = past;
+    this.fillChoices();
     this.draw();
-    this.onvalue(this.value);
+    this.emit();
+    if (isOther) this.onfile();
   }
 
   clear() {
@@ -342,7 +383,7 @@ export class DescantEditor extends HTMLElement {
     this.at = 0;
     this.examples.value = "";
     this.draw();
-    this.onvalue(this.value);
+    this.emit();
     this.onfile();
   }
 
@@ -540,7 +581,7 @@ export class DescantEditor extends HTMLElement {
       this.makeRoom(start, note[1], note);
       this.at = start + note[1];
       this.draw();
-      this.onvalue(this.value);
+      this.emit();
     };
     addEventListener("pointermove", onMove);
     addEventListener("pointerup", onUp, { once: true });
@@ -572,7 +613,7 @@ export class DescantEditor extends HTMLElement {
       this.pitch = note[2];
       this.at = note[0] + note[1];
       this.draw();
-      this.onvalue(this.value);
+      this.emit();
     };
     addEventListener("pointermove", onMove);
     addEventListener("pointerup", onUp, { once: true });
@@ -620,7 +661,7 @@ export class DescantEditor extends HTMLElement {
   endTake() {
     clearTimeout(this.drawing);
     this.draw();
-    this.onvalue(this.value);
+    this.emit();
   }
 
   // ---- listening
@@ -684,9 +725,13 @@ export class DescantEditor extends HTMLElement {
     this.removeAttribute("aria-busy");
     if (!response.ok) return this.say(await sentenceOf(response));
     const { token, examples, max_bars } = this.value;
+    const past = this.notes.length ? [...this.past, structuredClone(this.value)] : this.past;
     this.load({ ...(await response.json()), token, examples, max_bars });
+    this.past = past;
+    this.draw();
+    if (past.length) this.note.textContent = `“Undo” brings back what was here. ${this.hint()}`;
     this.scroller.scrollLeft = 0;
-    this.onvalue(this.value);
+    this.emit();
     this.onfile();
     this.announce(`${this.value.title} opened`);
   }

@@ -1,7 +1,7 @@
 // Single notes of a take: locked, moved, stretched, deleted and added in its piano roll.
 //
 // Units: ticks of the take. A note is {voice, onset, length, pitch, given, locked, origin}: `origin` is its onset and
-// pitch in the take, null if it was added; given notes are the user's own and stay.
+// pitch in the take, null if it was added, `full` its length there; given notes are the user's own and stay.
 
 import { audioContext, tone } from "./audio.js";
 import { clamp, colorOf, h, noteName, s } from "./parts.js";
@@ -18,7 +18,7 @@ export class NoteEditor {
     this.onchange = onchange;
     this.notes = facts.notes.map(([voice, , , pitch, given], index) => {
       const [onset, length] = facts.ticks[index];
-      return { voice, onset, length, pitch, given: Boolean(given), locked: false, origin: [onset, pitch] };
+      return { voice, onset, length, pitch, given: Boolean(given), locked: false, origin: [onset, pitch], full: length };
     });
     this.deleted = [];
     this.chosen = null;
@@ -38,10 +38,8 @@ export class NoteEditor {
     return this.notes.filter((note) => note.locked).length;
   }
 
-  isChanged({ onset, length, pitch, origin }) {
-    if (!origin) return true;
-    const index = this.facts.ticks.findIndex(([start], place) => start === origin[0] && this.facts.notes[place][3] === origin[1]);
-    return onset !== origin[0] || pitch !== origin[1] || length !== this.facts.ticks[index][1];
+  isChanged({ onset, length, pitch, origin, full }) {
+    return !origin || onset !== origin[0] || pitch !== origin[1] || length !== full;
   }
 
   // What the server needs: locked notes as [voice, onset, pitch], changes as [voice, before or null, after or null].

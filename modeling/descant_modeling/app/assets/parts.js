@@ -10,6 +10,7 @@ const SVG = "http://www.w3.org/2000/svg";
 export const isBlack = (pitch) => [1, 3, 6, 8, 10].includes(pitch % 12);
 export const noteName = (pitch) => NAMES[pitch % 12] + (Math.floor(pitch / 12) - 1);
 export const colorOf = (name, index) => VOICE_COLORS[name] ?? OTHER_COLORS[index % OTHER_COLORS.length];
+export const isCalm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 export const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
 // Make an element: h("button", { class: "x", onclick: f, "aria-label": "y" }, "text", child, ...)

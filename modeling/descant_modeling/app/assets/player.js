@@ -5,7 +5,7 @@
 import { Mixer } from "./audio.js";
 import { FaultList } from "./faults.js";
 import { ROW as EDIT_ROW, NoteEditor } from "./notes.js";
-import { clock, colorOf, h, icon, noteName, s, sentenceOf, shadowOf } from "./parts.js";
+import { clock, colorOf, h, icon, isCalm, noteName, s, sentenceOf, shadowOf } from "./parts.js";
 import { PracticeRow } from "./practice.js";
 import { ScoreView } from "./score.js";
 
@@ -37,12 +37,14 @@ export class DescantPlayer extends HTMLElement {
 
   async load(value) {
     if (!value?.takes) return;
+    const isNew = Boolean(this.value.token) && !this.locks.has(value.active);
     this.value = value;
     this.hidden = value.takes.length === 0;
     if (this.hidden) return;
     this.download.href = `descant/music/${value.token}/all.zip`;
     this.drawTabs();
     await this.choose(value.active);
+    if (isNew) this.scrollIntoView({ block: "start", behavior: isCalm() ? "auto" : "smooth" });
   }
 
   // Current loudness, 0-1.
@@ -165,7 +167,7 @@ export class DescantPlayer extends HTMLElement {
     if (this.locks.has(this.facts.number)) return;
     const old = before && this.locks.get(before.number);
     const fits = old && before.bars.length === this.facts.bars.length;
-    this.locks.set(this.facts.number, { bars: new Set(fits ? old.bars : []), voices: new Set(fits ? old.voices : []) });
+    this.locks.set(this.facts.number, { bars: new Set(fits ? old.bars : []), voices: new Set(fits ? [...old.voices].filter((name) => this.facts.voices.some((voice) => voice.name === name)) : []) });
   }
 
   address(rest) {

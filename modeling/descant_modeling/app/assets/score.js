@@ -1,6 +1,6 @@
 // The engraved score with a cursor: sounding notes are highlighted, and a line moves between them.
 
-import { h } from "./parts.js";
+import { h, isCalm } from "./parts.js";
 
 const MAX_SCREEN_SHARE = 0.74, MIN_HEIGHT = 320, BELOW = 14;
 
@@ -95,8 +95,7 @@ export class ScoreView {
   keepInSight(place) {
     const { scrollTop, clientHeight } = this.paper;
     if (place.top < scrollTop || place.bottom > scrollTop + clientHeight) {
-      const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-      this.paper.scrollTo({ top: place.top - 10, behavior: isCalm ? "auto" : "smooth" });
+      this.paper.scrollTo({ top: place.top - 10, behavior: isCalm() ? "auto" : "smooth" });
     }
   }
 }
