@@ -4,8 +4,9 @@
     python benchmarks/refusals.py lieder.zip --files lieder.jsonl --out lieder.json
 
 The first reads every score that music21 ships, each tune of a tune book for itself; the second those of a zip file or
-folder. The melody is the one that `generate.py` chooses without `--track`. Every piece adds a line to `--files`; the
-same command reads only the pieces that have none yet, and after `--minutes` it ends with what it has.
+folder. The melody is the one that `generate.py` chooses without `--track`; where a piece has words, it is counted
+whether the melody is sung. Every piece adds a line to `--files`; the same command reads only the pieces that have none
+yet, and after `--minutes` it ends with what it has.
 """
 
 from __future__ import annotations
@@ -52,13 +53,19 @@ def examine(name: str, data: bytes) -> dict[str, Any]:
     """Read a piece and choose its melody."""
     path = Path(name.partition("#")[0])
     try:
-        result = parse_score(path, data, LIMITS)
+        result = parse_score(path, data, LIMITS, marks=True)
     except InputError as error:
         return {"unread": sentence(error, path)}
     try:
-        return {"chosen": pick_voices(result.score).reason}
+        choice = pick_voices(result.score)
     except InputError as error:
         return {"refused": sentence(error, path)}
+    singing = {part for part, _, _ in result.marks.lyrics}
+    parts = result.marks.parts_of(result.score.tracks, result.score.ticks_per_quarter) if singing else ()
+    melody = next(iter(choice.indices.values()))
+    return {"chosen": choice.reason} | (
+        {"sung" if parts[melody] in singing else "unsung": choice.reason} if parts else {}
+    )
 
 
 def sentence(error: InputError, path: Path) -> str:
@@ -82,7 +89,8 @@ def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
     ordered = sorted(refusals.items(), key=lambda item: -len(item[1]))
     return {
         "pieces": len(found),
-        **{key: counts[key] for key in ("chosen", "refused", "unread")},
+        **{key: counts[key] for key in ("chosen", "refused", "unread", "sung", "unsung")},
+        "unsung_melodies": [f"{each['name']}: {each['unsung']}" for each in found if "unsung" in each][:_NAMED],
         "sentences": {kind: len(names) for kind, names in ordered},
         "examples": {kind: names[:_NAMED] for kind, names in ordered},
     }

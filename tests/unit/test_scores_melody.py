@@ -49,6 +49,14 @@ def test_of_several_names_the_highest_is_taken() -> None:
     assert choice.reason == "melody: track 3 'Voice_1' (the highest of 2 so named, median C4)"
 
 
+def test_singers_come_before_a_piano() -> None:
+    duet = pick_melody(score_of(Contralto_=[(0, 480, 60)], Ténor=LOW, Piano=HIGH))
+    assert (duet.index, duet.reason) == (0, "melody: track 1 'Contralto' (the highest of 2 so named, median C4)")
+    assert pick_melody(score_of(Klavier=HIGH, Baritone=LOW)).reason == "melody: track 2 'Baritone' (by its name)"
+    assert pick_melody(score_of(Piano=HIGH, Bass=LOW)).index == 0  # perhaps a guitar
+    assert pick_melody(score_of(Flute=HIGH, Tenor=LOW)).index == 0
+
+
 def test_without_names_the_highest_monophonic_track_is_taken() -> None:
     choice = pick_melody(score_of(Piano=CHORDS, Bass=LOW, Flute=HIGH))
     assert choice.index == 2

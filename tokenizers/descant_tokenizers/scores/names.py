@@ -33,6 +33,7 @@ _VOICE_NAMES: dict[str, tuple[str, ...]] = {
     ),
 }
 _VOICE_OF = {name: voice for voice, names in _VOICE_NAMES.items() for name in names}
+_BARITONES = frozenset({"mezzo", "baritone", "bariton", "baryton", "baritono", "baritonas", "баритон"})
 
 # Parts of words that mark a melody ("leadgitarre", "singstimme"), and words that do so only if they stand alone.
 _MELODY_STEMS = (
@@ -59,6 +60,7 @@ _BACKING = re.compile(
 _PLAIN = str.maketrans({"ł": "l", "ø": "o", "ı": "i", "đ": "d", "æ": "ae", "œ": "oe"})
 
 CHOIR = 52
+_KEYBOARDS = 0, 6, 19
 _PROGRAMS = {
     **dict.fromkeys(("piano", "klavier", "pianoforte", "fortepiano"), 0),
     **dict.fromkeys(("cembalo", "harpsichord", "clavecin", "clavicembalo"), 6),
@@ -116,6 +118,22 @@ def is_melody_name(name: str) -> bool:
     if words in (["solo"], ["main"]) or any(stem in plain for stem in _MELODY_STEMS):
         return True
     return any(word in _MELODY_WORDS or _LEAD.match(word) for word in words)
+
+
+def is_singer_name(name: str) -> bool:
+    """Return True if a name has a word for a singer in it: Contralto, Ténor 2, Baritone. A bass may be a guitar.
+
+    >>> is_singer_name("2nd Tenor"), is_singer_name("Tenor sax"), is_singer_name("T"), is_singer_name("Bass")
+    (True, False, False, False)
+    """
+    words = [word for word in re.findall(r"[^\W\d_]+", plain_name(name)) if len(word) > 1]
+    is_voice = any(_VOICE_OF.get(word, "Bass") != "Bass" or word in _BARITONES for word in words)
+    return is_voice and _PROGRAMS.keys().isdisjoint(words)
+
+
+def is_keyboard_name(name: str) -> bool:
+    """Return True if a name has a word for a keyboard instrument in it: Piano, Klavier, Orgue, continuo."""
+    return any(_PROGRAMS.get(word) in _KEYBOARDS for word in re.findall(r"[^\W\d_]+", plain_name(name)))
 
 
 def is_backing_name(name: str) -> bool:

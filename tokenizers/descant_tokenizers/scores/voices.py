@@ -15,7 +15,9 @@ from descant_tokenizers.scores.names import (
     NUM_VOICES,
     VOICES,
     is_backing_name,
+    is_keyboard_name,
     is_melody_name,
+    is_singer_name,
     voice_names,
     voice_of_name,
 )
@@ -111,7 +113,8 @@ def pick_melody(score: ScoreTick, track: int | str | None = None) -> MelodyChoic
 
     In order of preference: the requested track; the only pitched track; the monophonic track whose name says melody,
     soprano, vocal or the like in one of the larger European languages (see `is_melody_name`), rather than one that
-    also says backing; the highest monophonic track. "Highest" is by median pitch; the first of equals is taken.
+    also says backing; beside a keyboard, the one named after a singer (see `is_singer_name`); the highest monophonic
+    track. "Highest" is by median pitch; the first of equals is taken.
     `line_of` defines what is monophonic; a track that is requested, the only one or the only one so named may have
     double stops, whose upper notes are taken. Percussion is never chosen.
 
@@ -132,6 +135,8 @@ def pick_melody(score: ScoreTick, track: int | str | None = None) -> MelodyChoic
         return _choice(score, pitched[0], "the only one")
     named = [index for index in pitched if is_melody_name(score.tracks[index].name)]
     named = [index for index in named if not is_backing_name(score.tracks[index].name)] or named
+    if not named and any(is_keyboard_name(score.tracks[index].name) for index in pitched):
+        named = [index for index in pitched if is_singer_name(score.tracks[index].name)]
     if len(named) == 1:
         return _choice(score, named[0], "by its name")
     monophonic = [
