@@ -3,9 +3,10 @@
 python tests/fuzz/generations.py --num 10000 --seed 1 --seconds 3600
 python tests/fuzz/generations.py --seed 1 --show 47 > melody.mid       the prompt of one generation
 
-Every result must be readable again, keep the notes of the prompt tick for tick, and add none outside the bars asked
-for. A Transformer must have at most one note of a voice at a time, and no voice that moves in parallel fifths or
-octaves with another one; other models (`--model rnn`) get no options but the seed and the number of samples. Exit
+Every result must be readable again. Unless the model writes the prompt again or has none, it must keep the notes of
+the prompt tick for tick, and add none outside the bars asked for. A four-part Transformer must have at most one note of
+a voice at a time, and no voice that moves in parallel fifths or octaves with another one. Each model (`--model songs`)
+gets the tasks that it has; those without tokens get only the seed, the number of samples and options of their own. Exit
 status 1 if a result is otherwise. A request that is refused is an `InputError` of two sentences.
 """
 
@@ -20,6 +21,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -29,8 +31,9 @@ from symusic.core import NoteTick, ScoreTick, TimeSignatureTick, TrackTick
 
 from descant_modeling.api import load_generator
 from descant_modeling.decoding.config import GenerationConfig
-from descant_modeling.generation.base import MusicGenerator, Request, Sample, check_task
-from descant_modeling.generation.causal import CausalGenerator
+from descant_modeling.generation.base import TASKS, MusicGenerator, Request, Sample
+from descant_modeling.generation.ensembles import EnsembleGenerator
+from descant_modeling.generation.satb import FourPartGenerator
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import VOICES, bars_of
 from descant_tokenizers.scores.reading import parse_score
@@ -43,7 +46,9 @@ _LENGTHS = {
     "mixed": "1 1/2 1/3 2/3 1/4 3 5 7/2 1/5",
 }
 _PERFECT = (0, 7)
-_LOWEST = {"Soprano": 58, "Alto": 52, "Tenor": 46, "Bass": 38}
+_LOWEST = {"Soprano": 58, "Alto": 52, "Tenor": 46, "Bass": 38, "Voice": 58, "Right hand": 58, "Left hand": 40}
+_LOWEST |= {"Violin I": 64, "Violin II": 60, "Viola": 52, "Cello": 40}
+_CHORDS = ("C", "F G", "Am", "Dm7", "G7", "C/E", "Bb", "F#m", "Ebmaj7", "Bdim", "N.C.")
 
 
 class Case(NamedTuple):
@@ -53,14 +58,21 @@ class Case(NamedTuple):
     config: GenerationConfig
 
 
-def make_case(seed: int, index: int, styles: tuple[str, ...], *, has_hints: bool, max_bars: int = 4) -> Case:
-    """Return one request: number `index` of a seed and a length is always the same."""
+def make_case(seed: int, index: int, generator: MusicGenerator, max_bars: int = 4) -> Case:
+    """Return one request: number `index` of a seed, a model and a length is always the same."""
     rng = random.Random(f"{seed} {index}")
+    voices = generator.ensemble.tracks if isinstance(generator, EnsembleGenerator) else VOICES
     task = rng.choice(("harmonize", "harmonize", "harmonize", "continue", "infill"))
-    voices = ["Soprano"] if task == "harmonize" and rng.random() < 0.8 else rng.sample(VOICES, rng.choice((1, 2, 4)))
-    given = [voice for voice in VOICES if voice in voices]
-    if task == "harmonize" and len(given) == len(VOICES):
-        given = given[:3]
+    task = task if task in generator.tasks else rng.choice(generator.tasks)
+    is_melody = task == "harmonize" and rng.random() < 0.8
+    chosen = voices[:1] if is_melody else rng.sample(voices, rng.choice((1, 2, len(voices))))
+    given = [voice for voice in voices if voice in chosen]
+    if task == "harmonize" and len(given) == len(voices):
+        given = given[:-1]
+    if generator.tasks == TASKS[:1]:  # the GAN takes a melody
+        given = voices[:1]
+    elif task not in TASKS:
+        given = list(getattr(generator, "voices", voices))
     score = _score(rng, given, max_bars)
     bars = bars_of(score)
     request = Request(task, score, given=given if task == "harmonize" else None)
@@ -70,7 +82,11 @@ def make_case(seed: int, index: int, styles: tuple[str, ...], *, has_hints: bool
         first = rng.randrange(len(bars))
         last = min(first + rng.randint(0, 1), len(bars) - 1)
         request = Request(task, score, bars=(bars[first].number, bars[last].number))
-    elif has_hints and rng.random() < 0.3:
+    elif task == "morph":
+        request = Request(task, score, morph=_score(rng, given, max_bars))
+    elif task == "compose":
+        request = Request(task)
+    elif generator.has_hints and rng.random() < 0.3:
         request = Request(
             task,
             score,
@@ -86,14 +102,31 @@ def make_case(seed: int, index: int, styles: tuple[str, ...], *, has_hints: bool
         top_p=rng.choice((0.98, 0.98, 0.5, 1.0)),
         allow_leaps=rng.random() < 0.1,
         best_of=rng.choice((None, 1, 1, 2)),
-        style=rng.choice((None, *styles)),
+        style=rng.choice((None, *generator.styles)),
     )
+    if not generator.draws_tokens:
+        return Case(request, _own_options(rng, generator, task, config))
+    is_harmony, is_ensemble = task == "harmonize", isinstance(generator, EnsembleGenerator)
+    if is_harmony and (generator.has_hints or is_ensemble) and rng.random() < 0.2:
+        request = replace(request, chords=[rng.choice(_CHORDS) for bar in bars if bar.number])
+    if is_harmony and rng.random() < 0.2:
+        config = replace(config, last_chord=rng.choice(("any", "tonic")))
+    if generator.has_hints:
+        config = replace(config, allow_rests=rng.random() < 0.1, allow_unresolved=rng.random() < 0.1)
     return Case(request, config)
 
 
-def plain(case: Case) -> Case:
-    """Return a case without the options of Transformers."""
-    return case._replace(config=GenerationConfig(num_samples=case.config.num_samples, seed=case.config.seed))
+def _own_options(
+    rng: random.Random, generator: MusicGenerator, task: str, config: GenerationConfig
+) -> GenerationConfig:
+    """Return what a model without tokens may be asked for."""
+    number = 1 if task == "morph" else config.num_samples
+    own = GenerationConfig(num_samples=number, seed=config.seed)
+    if "steps" in generator.own_options and task != "vary":
+        own = replace(own, steps=rng.choice((None, 2, 3, 8)))
+    if "amount" in generator.own_options and task == "vary":
+        own = replace(own, amount=rng.choice((None, 0.0, 0.5, 1.0)))
+    return own
 
 
 def _score(rng: random.Random, voices: list[str], max_bars: int) -> ScoreTick:
@@ -129,10 +162,25 @@ def check(case: Case, sample: Sample, phrases: Sequence[int] = (), *, is_led: bo
     Parallels, and two notes of a voice at once, are wrong if `is_led`.
     """
     request, score = case.request, sample.score
-    assert request.score is not None
     again = parse_score(Path("result.mid"), score.dumps_midi()).score
     if _notes(again) != _notes(score):
         yield "the file reads as other music"
+    if request.task in TASKS:
+        yield from _prompt_defects(request, sample)
+    for track in score.tracks if is_led else ():
+        notes = sorted(track.notes, key=lambda note: note.time)
+        if any(before.end > note.time for before, note in itertools.pairwise(notes)):
+            yield f"two notes of {track.name} sound at once"
+    bars = bars_of(score)
+    ending = [*(bar for bar in bars if bar.number in phrases), bars[-1]]
+    if is_led:
+        yield from _parallels(sample, [range(bar.start_ticks, bar.end_ticks) for bar in ending])
+
+
+def _prompt_defects(request: Request, sample: Sample) -> Iterator[str]:
+    """Yield what is wrong with the prompt's notes in a sample, or with the places of the new ones."""
+    score = sample.score
+    assert request.score is not None
     scale = Fraction(score.ticks_per_quarter, request.score.ticks_per_quarter)
     if scale.denominator > 1:
         yield "the resolution is not a multiple of the prompt's"
@@ -149,14 +197,6 @@ def check(case: Case, sample: Sample, phrases: Sequence[int] = (), *, is_led: bo
         yield f"{len(lost)} notes of the prompt are not kept, first {min(lost)}"
     if request.task == "infill" and any(not inside[0] <= time < inside[1] for _, time, _ in sample.added):
         yield "notes are added outside the bars to write"
-    for track in score.tracks if is_led else ():
-        notes = sorted(track.notes, key=lambda note: note.time)
-        if any(before.end > note.time for before, note in itertools.pairwise(notes)):
-            yield f"two notes of {track.name} sound at once"
-    bars = bars_of(score)
-    ending = [*(bar for bar in bars if bar.number in phrases), bars[-1]]
-    if is_led:
-        yield from _parallels(sample, [range(bar.start_ticks, bar.end_ticks) for bar in ending])
 
 
 def _notes(score: ScoreTick) -> list[tuple[str, int, int, int]]:
@@ -188,10 +228,8 @@ def _parallels(sample: Sample, ends: Sequence[range]) -> Iterator[str]:
 
 def run(generator: MusicGenerator, case: Case) -> tuple[str, list[str]]:
     """Return the outcome of one generation, and its defects."""
-    is_led = isinstance(generator, CausalGenerator)
-    case = case if is_led else plain(case)
+    is_led = isinstance(generator, FourPartGenerator)
     try:
-        check_task(generator, case.request.task)
         result = generator.generate(case.request, case.config)
     except InputError as error:
         return f"refused: {re.sub(r'[0-9]+', 'N', str(error))[:120]}", []
@@ -222,11 +260,11 @@ def command(
     slowest, started = (0.0, -1), time.monotonic()
     indices = range(first, first + num) if show is None else [show]
     for index in indices:
-        case = make_case(seed, index, tuple(generator.styles), has_hints=model == "chorales", max_bars=max_bars)
+        case = make_case(seed, index, generator, max_bars)
         if show is not None:
             assert case.request.score is not None
             sys.stdout.buffer.write(case.request.score.dumps_midi())
-            print(case._replace(request=case.request.task), file=sys.stderr)  # type: ignore[arg-type]
+            print(replace(case.request, score=None, morph=None), case.config, file=sys.stderr)
             return
         if seconds is not None and time.monotonic() - started > seconds:
             break
