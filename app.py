@@ -8,6 +8,7 @@ import sys
 
 try:
     from descant_modeling.cli.app import app_command
+    from descant_modeling.cli.examples import examples_of
 except ModuleNotFoundError as error:
     print(f"error: This Python has no module {error.name}. Run `make app`, or see README.md.", file=sys.stderr)
     sys.exit(2)
@@ -15,8 +16,8 @@ except ModuleNotFoundError as error:
 if __name__ == "__main__":
     import typer
 
-    from descant_tokenizers.cli.main import run
+    from descant_tokenizers.cli.main import HELP_OPTIONS, run
 
-    app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
-    app.command()(app_command)
+    app = typer.Typer(pretty_exceptions_enable=False, add_completion=False, context_settings=HELP_OPTIONS)
+    app.command(epilog=examples_of("app"))(app_command)
     run(app)

@@ -16,6 +16,7 @@ python generate.py --model roll-gan --seed 1                        compose four
 import sys
 
 try:
+    from descant_modeling.cli.examples import examples_of
     from descant_modeling.cli.generate import generate_command
     from descant_modeling.cli.options import GenerateCommand
 except ModuleNotFoundError as error:
@@ -31,5 +32,5 @@ if __name__ == "__main__":
     from descant_tokenizers.cli.main import HELP_OPTIONS, run
 
     app = typer.Typer(pretty_exceptions_enable=False, add_completion=False, context_settings=HELP_OPTIONS)
-    app.command(cls=GenerateCommand)(generate_command)
+    app.command(cls=GenerateCommand, epilog=examples_of("generate"))(generate_command)
     run(app)

@@ -13,6 +13,7 @@ Values of the YAML file can be overridden after the options: `optimizer.learning
 import sys
 
 try:
+    from descant_modeling.cli.examples import examples_of
     from descant_modeling.cli.main import train_command
 except ModuleNotFoundError as error:
     print(
@@ -27,5 +28,5 @@ if __name__ == "__main__":
     from descant_tokenizers.cli.main import HELP_OPTIONS, run
 
     app = typer.Typer(pretty_exceptions_enable=False, add_completion=False, context_settings=HELP_OPTIONS)
-    app.command()(train_command)
+    app.command(epilog=examples_of("train"))(train_command)
     run(app)

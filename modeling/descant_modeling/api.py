@@ -40,7 +40,7 @@ from descant_modeling.generation.lead_sheets import with_written_chords
 from descant_modeling.generation.multitrack import MultitrackGenerator
 from descant_modeling.generation.satb import FourPartGenerator
 from descant_modeling.models.checkpoints import FoundCheckpoint, ModelSource, find_checkpoint, load_checkpoint
-from descant_tokenizers.common.errors import InputError, missing_extra
+from descant_tokenizers.common.errors import InputError, missing_extra, with_field_names
 from descant_tokenizers.scores import ReadResult, read_score_report
 from descant_tokenizers.scores.beats import with_beats
 from descant_tokenizers.scores.played import is_played, quantize
@@ -106,7 +106,7 @@ class Model:
 
     `harmonize`, `continue_` and `infill` return copies of the prompt with new notes: its own notes are kept tick for
     tick. Every method takes options as a `GenerationConfig`, as keywords named like its fields, or both; a keyword
-    overrides the field.
+    overrides the field. Without a `seed` it is 0, so that a call that is repeated gives the same music.
 
     Args:
         generator: The generator.
@@ -172,7 +172,7 @@ class Model:
             chords=chords,
             harmonic_rhythm=harmonic_rhythm,
         )
-        return self.generate(music, request, config, **options)
+        return self._call(music, request, config, **options)
 
     def continue_(
         self,
@@ -203,7 +203,7 @@ class Model:
             InputError: The prompt does not fit, or an option is unknown or out of range.
         """
         request = Request("continue", given=given, write=write, track=track, num_bars=bars, key=key)
-        return self.generate(music, request, config, **options)
+        return self._call(music, request, config, **options)
 
     def infill(
         self,
@@ -246,7 +246,7 @@ class Model:
             chords=chords,
             harmonic_rhythm=harmonic_rhythm,
         )
-        return self.generate(music, request, config, **options)
+        return self._call(music, request, config, **options)
 
     def vary(
         self, music: Music, config: GenerationConfig | None = None, *, track: int | str | None = None, **options: Any
@@ -262,7 +262,7 @@ class Model:
         Raises:
             InputError: The prompt does not fit, or an option is unknown or out of range.
         """
-        return self.generate(music, Request("vary", track=track), config, **options)
+        return self._call(music, Request("vary", track=track), config, **options)
 
     def morph(
         self, music: Music, other: Music, config: GenerationConfig | None = None, **options: Any
@@ -279,7 +279,7 @@ class Model:
             InputError: A prompt does not fit, or an option is unknown or out of range.
         """
         score = other if isinstance(other, ScoreTick) else _read(other).score
-        return self.generate(music, Request("morph", morph=score), config, **options)
+        return self._call(music, Request("morph", morph=score), config, **options)
 
     def compose(
         self,
@@ -300,12 +300,14 @@ class Model:
         Raises:
             InputError: The model needs a prompt, or an option is unknown or out of range.
         """
-        return self.generate(None, Request("compose", num_bars=bars, chords=chords), config, **options)
+        return self._call(None, Request("compose", num_bars=bars, chords=chords), config, **options)
 
     def generate(
         self, music: Music | None, request: Request, config: GenerationConfig | None = None, **options: Any
     ) -> GenerationResult:
         """Carry out a request; the other methods call this one.
+
+        Messages of errors name options of the command line.
 
         Args:
             music: The prompt; None to compose.
@@ -339,6 +341,15 @@ class Model:
             request, remarks = with_written_chords(request, music)
         result = self._generate_in_form(music, request, config)
         return replace(result, remarks=(*music.repairs, *remarks, *result.remarks))
+
+    def _call(
+        self, music: Music | None, request: Request, config: GenerationConfig | None, **options: Any
+    ) -> GenerationResult:
+        """Carry out a request from Python: messages name arguments, not options of the command line."""
+        try:
+            return self.generate(music, request, config, **options)
+        except InputError as error:
+            raise type(error)(with_field_names(str(error))) from None
 
     def _generate_in_form(self, music: ReadResult, request: Request, config: GenerationConfig) -> GenerationResult:
         """Generate music for a file; new notes of a repeated section are the same each time.

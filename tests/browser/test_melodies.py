@@ -49,6 +49,18 @@ def test_notes_are_drawn_moved_and_stretched_with_the_mouse(page: Any) -> None:
     assert page.given(1) == [67, 72]
 
 
+def test_a_melody_stands_on_a_staff_too_where_its_notes_are_chosen(page: Any) -> None:
+    page.get_by_role("button", name="Clear").click()
+    page.type_tune("gabg")
+    heads = page.locator("descant-editor .staff g.note")
+    heads.nth(3).wait_for()
+    assert heads.count() == 4
+    assert page.locator("descant-editor .staff g.keySig").count() == 1  # one sharp
+    heads.nth(1).click(force=True)
+    page.locator("descant-editor .paper .scroller").press("ArrowUp")
+    assert page.notes[1] == [4, 4, 70]
+
+
 def test_one_voice_has_one_note_at_a_time(page: Any) -> None:
     page.get_by_role("button", name="Clear").click()
     _drag(page, (0.5, 67), (15.5, 67))

@@ -129,6 +129,37 @@ def test_everything_is_downloaded_in_one_file(written: Any, tmp_path: Path) -> N
     assert [each["title"] for each in facts] == ["Untitled", "Untitled"]
 
 
+def test_each_file_of_a_take_is_downloaded_and_its_sheets_are_printed(written: Any, tmp_path: Path) -> None:
+    for name, suffix, start in (("MIDI", "mid", b"MThd"), ("MusicXML", "musicxml", b"<?xml"), ("MP3", "mp3", b"")):
+        with written.expect_download() as download:
+            written.get_by_role("link", name=name, exact=True).click()
+        assert download.value.suggested_filename == f"untitled-take-2.{suffix}"
+        download.value.save_as(tmp_path / name)
+        assert (tmp_path / name).read_bytes().startswith(start)
+        assert (tmp_path / name).stat().st_size > 200
+    with written.context.expect_page() as opened:
+        written.context.add_init_script("window.print = () => { window.wasPrinted = true; }")
+        written.get_by_role("link", name="Print").click()
+    opened.value.wait_for_function("() => window.wasPrinted")
+    assert opened.value.locator("svg g.note").count() >= len(written.facts(2)["notes"])
+    opened.value.close()
+
+
+def test_it_is_played_slower_and_softer(written: Any) -> None:
+    written.get_by_label("Tempo of the sound").select_option("50 %")
+    written.get_by_label("Volume").fill("0.25")
+    written.get_by_role("button", name="Play", exact=True).click()
+    place = "() => document.querySelector('descant-player').mixer.now"
+    written.wait_for_function("() => document.querySelector('descant-player').level > 0.001")
+    clock = "() => document.querySelector('descant-player').mixer.master.context.currentTime"
+    (start, since), _ = (written.evaluate(place), written.evaluate(clock)), time.sleep(1)
+    share = (written.evaluate(place) - start) / (written.evaluate(clock) - since)
+    assert 0.4 < share < 0.6
+    assert written.evaluate("() => document.querySelector('descant-player').mixer.master.gain.value") == 0.25
+    written.evaluate("() => document.querySelector('descant-player').mixer.pause()")
+    written.get_by_label("Tempo of the sound").select_option("100 %")
+
+
 def test_a_bad_file_is_one_sentence_and_a_good_one_is_opened(
     open_page: Callable[..., Any], repo_root: Path, tmp_path: Path
 ) -> None:

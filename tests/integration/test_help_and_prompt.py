@@ -76,10 +76,11 @@ def test_examples_are_shown_line_by_line(descant: Callable[..., Any]) -> None:
     assert all(example in lines for example in EXAMPLES["evaluate likelihood"])
 
 
-def test_scripts_have_h_too(repo_root: Path) -> None:
-    found = subprocess.run([sys.executable, "generate.py", "-h"], cwd=repo_root, capture_output=True, text=True)
+@pytest.mark.parametrize(("script", "command"), [("generate.py", "generate"), ("train.py", "train"), ("app.py", "app")])
+def test_scripts_have_h_and_examples_too(repo_root: Path, script: str, command: str) -> None:
+    found = subprocess.run([sys.executable, script, "-h"], cwd=repo_root, capture_output=True, text=True)
     assert (found.returncode, found.stderr) == (0, "")
-    assert "[PROMPT]" in found.stdout
+    assert EXAMPLES[command][0] in found.stdout
 
 
 def test_the_prompt_may_be_the_first_word(

@@ -15,7 +15,7 @@ from symusic.core import NoteTick, TempoTick, TrackTick
 from descant_modeling.api import Model
 from descant_modeling.app.editor import blank_drawing
 from descant_modeling.app.jobs import Job, StoppedError
-from descant_modeling.app.media import engraved, practice_zip, stems_of, zip_of
+from descant_modeling.app.media import engraved, practice_zip, print_page, stems_of, zip_of
 from descant_modeling.app.requests import AppLimits, Locks, PageRequest
 from descant_modeling.app.service import Service, example_files
 from descant_modeling.app.sessions import Clock, RecentTakes, Session, Sessions, Take, details, runs_of
@@ -401,9 +401,9 @@ def test_only_takes_that_were_used_last_keep_sheet_music_and_sound(service: Serv
     pages = []
     for take in (*takes, takes[0]):
         recent.use(take)
-        take.stems["Alto"] = b"sound"
+        take.stems[100.0] = {"Alto": b"sound"}
         pages.append(engraved(take.renderings["open"], 700)["svg"])
-    assert [sorted(take.stems) for take in takes] == [["Alto"], [], ["Alto"]]
+    assert [sorted(take.stems) for take in takes] == [[100.0], [], [100.0]]
     assert ["renderings" in vars(take) for take in takes] == [True, False, True]
     assert pages[0] == pages[3]
 
@@ -417,6 +417,10 @@ def test_stems_are_heard_and_everything_is_in_the_archive(service: Service, sess
     sound = [soundfile.read(io.BytesIO(data))[0] for data in stems.values()]
     assert len({len(samples) for samples in sound}) == 1
     assert all(np.sqrt((samples**2).mean()) > 0.005 for samples in sound)
+    slow = soundfile.read(io.BytesIO(stems_of(take, tempo_percent=50)["Bass"]))[0]
+    assert len(slow) > 1.5 * len(sound[3])
+    assert "<svg" in (sheet := print_page(take, "closed"))
+    assert sheet.count("<svg width=") == len(take.renderings["closed"].svg_pages)
     archive = zipfile.ZipFile(io.BytesIO(zip_of([take])))
     names = [f"take-1{suffix}" for suffix in (".mid", ".musicxml", ".svg", ".png", ".mp3")]
     assert sorted(archive.namelist()) == sorted([*names, "takes.json"])

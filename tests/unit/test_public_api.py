@@ -81,6 +81,11 @@ def test_options_out_of_range_are_one_sentence(options: dict[str, object], words
         load(device="cpu").harmonize(repo_root / "examples" / "ode-to-joy.mid", **options)  # type: ignore[arg-type]
 
 
+def test_messages_name_arguments_of_python(repo_root: Path) -> None:
+    with pytest.raises(InputError, match=r"Choose with track one of 1 'Melody'\.$"):
+        load().harmonize(repo_root / "examples" / "ode-to-joy.mid", track=9)
+
+
 def test_both_engines_write_music_and_the_same_seed_gives_the_same(repo_root: Path) -> None:
     tune = repo_root / "examples" / "twinkle.mid"
     options = {"bars": (2, 2), "seed": 4, "best_of": 1}

@@ -200,8 +200,8 @@ def test_a_file_name_becomes_a_title(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(tmp_path)
     write_midi(score_of("60 62 64 65"), "ode_to-Joy.mid")
     assert CliRunner().invoke(app, ["render", "ode_to-Joy.mid"], catch_exceptions=False).exit_code == 0
-    assert "<work-title>Ode to Joy<" in Path("ode_to-Joy.musicxml").read_text()
-    assert ">Ode to Joy<" in Path("ode_to-Joy.svg").read_text()
+    assert "<work-title>Ode to Joy<" in Path("out/ode_to-Joy.musicxml").read_text()
+    assert ">Ode to Joy<" in Path("out/ode_to-Joy.svg").read_text()
 
 
 @pytest.mark.skipif(why_no_pdf() is not None, reason="PDF needs libcairo2, cairosvg and pypdf")

@@ -279,7 +279,7 @@ def test_pages_do_not_replace_files_that_exist(tmp_path: Path, monkeypatch: pyte
 def test_the_file_that_is_read_is_never_replaced(sung: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(sung.parent)
     with pytest.raises(InputError, match="would be replaced by its own rendering"):
-        CliRunner().invoke(app, ["render", "sung.musicxml", "--force"], catch_exceptions=False)
+        CliRunner().invoke(app, ["render", "sung.musicxml", "--out", "sung", "--force"], catch_exceptions=False)
 
 
 def test_render_prints_key_and_chords(sung: Path, monkeypatch: pytest.MonkeyPatch) -> None:

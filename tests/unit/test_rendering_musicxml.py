@@ -184,18 +184,20 @@ def test_drums_alone_are_refused() -> None:
 def test_the_command_writes_what_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_midi(chorale(), "tune.mid")
-    done = CliRunner().invoke(
-        app, ["render", "tune.mid", "--given", "soprano", "--layout", "open"], catch_exceptions=False
-    )
-    assert done.output.splitlines() == ["Key: G major (found in the notes)", "Wrote tune.musicxml", "Wrote tune.svg"]
-    assert fidelity(chorale(), read_score("tune.musicxml")).is_exact
-    assert Path("tune.svg").read_text().count('class="note"') >= chorale().note_num()
+    for name in ("tune", "tune-2"):
+        done = CliRunner().invoke(
+            app, ["render", "tune.mid", "--given", "soprano", "--layout", "open"], catch_exceptions=False
+        )
+        files = [f"Wrote {Path('out', name)}{suffix}" for suffix in (".musicxml", ".svg")]
+        assert done.output.splitlines() == ["Key: G major (found in the notes)", *files]
+    assert fidelity(chorale(), read_score("out/tune.musicxml")).is_exact
+    assert Path("out/tune.svg").read_text().count('class="note"') >= chorale().note_num()
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["tune.mid"], "tune.svg already exists"),
+        (["tune.mid", "--out", "tune"], "tune.svg already exists"),
         (["tune.mid", "--formats", "svg,jpg"], "Unknown format 'jpg'"),
         (["tune.mid", "--given", "flute", "--force"], "There is no track 'flute'"),
         (["none.mid"], "There is no file none.mid"),

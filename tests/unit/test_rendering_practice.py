@@ -126,9 +126,9 @@ def test_the_command_writes_a_file_for_each_voice(
     write_midi(chorale(1), "song.mid")
     assert descant("render", "song.mid", "--formats", "practice", "--no-count-in", "--quiet") == (0, "", "")
     names = {f"song-practice-{voice.lower()}.mp3" for voice in VOICES}
-    assert {path.name for path in tmp_path.glob("*.mp3")} == names
-    refused = descant("render", "song.mid", "--formats", "practice", "--quiet")
-    assert refused.err.startswith("error: song-practice-alto.mp3 already exists. Add --force to replace it")
+    assert {path.name for path in tmp_path.glob("out/*.mp3")} == names
+    refused = descant("render", "song.mid", "--formats", "practice", "--quiet", "--out", "out/song")
+    assert refused.err.startswith("error: out/song-practice-alto.mp3 already exists. Add --force to replace it")
     assert descant("render", "song.mid", "--formats", "practice", "--own-voice-db", 40, "--force").err == (
         "error: --own-voice-db is 40. Give 0 to 24.\n"
     )

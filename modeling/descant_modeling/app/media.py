@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import threading
@@ -17,7 +18,7 @@ from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.common.files import DEFAULT_FORMATS, practice_file
 from descant_tokenizers.rendering import PracticeOptions, Sounds, engraving
 from descant_tokenizers.rendering.audio import render_stems
-from descant_tokenizers.rendering.practice import practice_tracks
+from descant_tokenizers.rendering.practice import at_tempo, practice_tracks
 from descant_tokenizers.rendering.write import Rendering
 
 _MIN_WIDTH, _PHONE_WIDTH, _MAX_WIDTH = 280, 560, 1600
@@ -43,12 +44,13 @@ def engraved(rendering: Rendering, width_pixels: int, check: Check = no_check) -
     }
 
 
-def stems_of(take: Take, check: Check = no_check) -> dict[str, bytes]:
+def stems_of(take: Take, tempo_percent: float = 100.0, check: Check = no_check) -> dict[str, bytes]:
     """Return the sound of each voice as FLAC, all of the same length, at their loudness in the mix."""
+    percent = PracticeOptions(tempo_percent=tempo_percent).tempo_percent
     with _one_synthesis:  # the page requests all voices of a take at the same time
         check()
-        if not take.stems:
-            stems, rate = render_stems(take.score)
+        if percent not in take.stems:
+            stems, rate = render_stems(at_tempo(take.score, percent))
             import soundfile
 
             encoded = {}
@@ -57,8 +59,22 @@ def stems_of(take: Take, check: Check = no_check) -> dict[str, bytes]:
                 file = io.BytesIO()
                 soundfile.write(file, samples, rate, format="FLAC", subtype="PCM_16")
                 encoded[name] = file.getvalue()
-            take.stems.update(encoded)
-        return dict(take.stems)  # another take may push it out
+            take.stems.clear()
+            take.stems[percent] = encoded
+        return dict(take.stems[percent])  # another take may push it out
+
+
+def print_page(take: Take, staves: str, check: Check = no_check) -> str:
+    """Return the sheet music of a take as a web page that opens the browser's print dialog."""
+    with _one_engraving:
+        check()
+        pages = take.renderings.get(staves, take.renderings["open"]).svg_pages
+    return (
+        f'<!DOCTYPE html><meta charset="utf-8"><title>{html.escape(take.title)}</title>'
+        "<style>@page { size: A4; margin: 12mm; } body { margin: 0; } "
+        "body > svg { width: 100%; height: auto; break-after: page; }</style>"
+        f"{''.join(page[page.index('<svg') :] for page in pages)}<script>onload = () => print();</script>"
+    )
 
 
 def practice_zip(take: Take, options: PracticeOptions, sound: Sounds, check: Check = no_check) -> bytes:

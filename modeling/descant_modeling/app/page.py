@@ -133,8 +133,8 @@ class _Page:
             self._lay_out_options()
         with gr.Column(elem_id="dsc-actions"):
             with gr.Row():
-                self.write = gr.Button("Write", variant="primary", scale=3, elem_id="dsc-write")
-                self.cancel = gr.Button("Cancel", scale=1, elem_id="dsc-cancel", interactive=False)
+                self.write = gr.Button("Write", variant="primary", scale=3, min_width=120, elem_id="dsc-write")
+                self.cancel = gr.Button("Cancel", scale=1, min_width=80, elem_id="dsc-cancel", interactive=False)
             self.status = gr.HTML(message_line(""), elem_id="dsc-status")
         self.player = gr.HTML(
             {}, html_template="<descant-player hidden></descant-player>", js_on_load=_PLAYER_JS, apply_default_css=False

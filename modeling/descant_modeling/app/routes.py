@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import mimetypes
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 
 from descant_modeling.app.jobs import Check, within
-from descant_modeling.app.media import engraved, practice_zip, stems_of, zip_of
+from descant_modeling.app.media import engraved, files_of, practice_zip, print_page, stems_of, zip_of
 from descant_modeling.app.requests import AppLimits
 from descant_modeling.app.service import Service
 from descant_modeling.app.sessions import RecentTakes, details
 from descant_modeling.app.words import for_page
 from descant_tokenizers.common.errors import InputError, printable
+from descant_tokenizers.common.files import FORMATS
 from descant_tokenizers.rendering import PracticeOptions, check_sounds, parse_sounds
+from descant_tokenizers.rendering.write import Rendering
 
 ASSETS = Path(__file__).parent / "assets"
 ROUTES_PREFIX = "/descant"
 _ASSET_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-
+_SINGLE_FILES = ("midi", "musicxml", "pdf", "mp3")
 _NUM_RECENT = 4  # takes whose sheet music and sound stay in memory: up to 30 MB each
 
 Value = TypeVar("Value")
@@ -56,15 +59,18 @@ def make_router(service: Service) -> APIRouter:
     def example(token: str, name: str) -> JSONResponse:
         return JSONResponse(service.open_example(sessions.find(token), name))
 
+    @router.post("/music/{token}/staff")
+    def staff(token: str, drawing: dict[str, Any], width: int = 900) -> JSONResponse:
+        rendering = Rendering(service.music_of(sessions.find(token), drawing).score)
+        return JSONResponse(in_time(lambda check: engraved(rendering, width, check)))
+
     @router.get("/music/{token}/all.zip")
     def everything(token: str) -> Response:
         takes = sessions.find(token).takes
         if not takes:
             raise InputError("There is nothing to download yet. Write something first.")
-        title = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in takes[-1].title)
-        disposition = f'attachment; filename="descant-{title.lower() or "music"}.zip"'
         data = in_time(lambda check: zip_of(takes, check))
-        return Response(data, media_type="application/zip", headers={"Content-Disposition": disposition})
+        return _attached(data, f"descant-{_stem(takes[-1].title)}.zip")
 
     @router.get("/music/{token}/{number}.json")
     def facts(token: str, number: int) -> JSONResponse:
@@ -90,18 +96,45 @@ def make_router(service: Service) -> APIRouter:
         sounds = parse_sounds(sound) if sound else None
         check_sounds(sounds, [track.name for track in take.score.tracks])
         data = in_time(lambda check: practice_zip(take, options, sounds, check))
-        disposition = f'attachment; filename="take-{number}-practice.zip"'
-        return Response(data, media_type="application/zip", headers={"Content-Disposition": disposition})
+        return _attached(data, f"take-{number}-practice.zip")
+
+    @router.get("/music/{token}/{number}/files/{form}")
+    def file(token: str, number: int, form: str, staves: str = "open") -> Response:
+        if form not in _SINGLE_FILES:
+            raise InputError(f"There is no file '{printable(form, 60)}'. Choose {', '.join(_SINGLE_FILES)}.")
+        take = recent.use(sessions.find(token).take(number))
+        rendering = take.renderings.get(staves, take.renderings["open"])
+        name = Path(f"{_stem(take.title)}-take-{number}{FORMATS[form]}")
+        files, left_out = in_time(lambda check: files_of(rendering, name, [form], check))
+        if left_out:
+            raise InputError(left_out[form])
+        return _attached(files[form][name.name], name.name)
+
+    @router.get("/music/{token}/{number}/print.html")
+    def sheets(token: str, number: int, staves: str = "open") -> HTMLResponse:
+        take = recent.use(sessions.find(token).take(number))
+        return HTMLResponse(in_time(lambda check: print_page(take, staves, check)))
 
     @router.get("/music/{token}/{number}/{voice}.flac")
-    def sound(token: str, number: int, voice: str) -> Response:
+    def sound(token: str, number: int, voice: str, tempo: float = 100.0) -> Response:
         take = recent.use(sessions.find(token).take(number))
-        stems = in_time(lambda check: stems_of(take, check))
+        stems = in_time(lambda check: stems_of(take, tempo, check))
         if voice not in stems:
             raise InputError(f"There is no voice '{printable(voice, 60)}'. Choose {', '.join(stems)}.")
         return Response(stems[voice], media_type="audio/flac")
 
     return router
+
+
+def _stem(title: str) -> str:
+    """Return a title as the beginning of a file's name."""
+    return "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in title).lower() or "music"
+
+
+def _attached(data: bytes, name: str) -> Response:
+    """Return a file to download."""
+    media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return Response(data, media_type=media_type, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
 
 async def _body(request: Request, limits: AppLimits, name: str) -> bytes:

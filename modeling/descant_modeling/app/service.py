@@ -21,7 +21,7 @@ from descant_modeling.app.jobs import JobQueue
 from descant_modeling.app.reading import FileReader
 from descant_modeling.app.requests import AppLimits, Locks, NoteChange, PageRequest
 from descant_modeling.app.sessions import Session, Sessions, Take, runs_of
-from descant_modeling.app.words import MODELS, shown_name
+from descant_modeling.app.words import MODELS, remarks_for_page, shown_name
 from descant_modeling.common.console import part_of
 from descant_modeling.decoding.config import EngineName, GenerationConfig
 from descant_modeling.evaluation.repair import repair_score
@@ -152,7 +152,7 @@ class Service:
                 score=sample.score,
                 added=sample.added,
                 request=request.configured(progress=None, on_bar=None),
-                remarks=(*result.remarks, *result.silences),
+                remarks=(*remarks_for_page(result.remarks), *result.silences),
                 chords=sample.chords,
                 phrases=(result.phrases, result.phrase_source),
             )
@@ -195,7 +195,7 @@ class Service:
                 old,
                 score=sample.score,
                 added=sample.added,
-                remarks=(*result.remarks, *result.silences),
+                remarks=(*remarks_for_page(result.remarks), *result.silences),
                 chords=sample.chords,
                 phrases=(result.phrases, result.phrase_source),
             )

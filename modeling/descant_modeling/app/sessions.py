@@ -24,6 +24,7 @@ from descant_modeling.evaluation.rules import rule_facts
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.rendering import Layout
 from descant_tokenizers.rendering.spelling import parse_key
+from descant_tokenizers.rendering.verovio import why_no_pdf
 from descant_tokenizers.rendering.write import Rendering
 from descant_tokenizers.scores import VOICES, ReadResult, bars_of
 
@@ -63,7 +64,7 @@ class Take:
         remarks: Choices and changes made during generation.
         chords: The chords of each bar but a pickup, as in `Sample.chords`; empty if none were planned.
         phrases: Numbers of the bars in which phrases end, and their source, as in `GenerationResult`.
-        stems: The sound of each voice, once it was requested.
+        stems: The sound of each voice by name, by percent of the tempo, once it was requested.
     """
 
     number: int
@@ -76,7 +77,7 @@ class Take:
     remarks: tuple[str, ...] = ()
     chords: tuple[str, ...] = ()
     phrases: tuple[tuple[int, ...], str] = ((), "")
-    stems: dict[str, bytes] = field(default_factory=dict, repr=False)
+    stems: dict[float, dict[str, bytes]] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:
@@ -192,6 +193,7 @@ def details(take: Take) -> dict[str, Any]:
         "plan": _plan(take, [bar.number for bar in bars]) if take.chords else None,
         "rules": rule_facts(take.checked.chorale) if take.checked else [],
         "faults": [_fault(take, place) for place in take.checked.faults] if take.checked else None,
+        "has_pdf": why_no_pdf() is None,
     }
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from descant_modeling.generation.base import MusicGenerator
 from descant_modeling.generation.ensembles import EnsembleGenerator
-from descant_tokenizers.common.errors import InputError, printable
+from descant_tokenizers.common.errors import InputError, printable, with_field_names
 
 __all__ = [
     "API_PREFIX",
@@ -21,6 +21,7 @@ __all__ = [
     "for_api",
     "for_page",
     "model_label",
+    "remarks_for_page",
     "shown_name",
 ]
 
@@ -74,7 +75,6 @@ _PAGE_WORDS = {
     "the prompt": "your tune",
     "The prompt": "Your tune",
 }
-_OPTION = re.compile(r"--([a-z][a-z-]*)")
 
 
 def for_page(error: Exception) -> str:
@@ -85,9 +85,14 @@ def for_page(error: Exception) -> str:
     return message[:1].upper() + message[1:]
 
 
+def remarks_for_page(remarks: Iterable[str]) -> tuple[str, ...]:
+    """Leave out that the only track of a file is its melody."""
+    return tuple(remark for remark in remarks if "(the only one), as" not in remark)
+
+
 def for_api(error: Exception) -> str:
     """Return an error message with the fields of the HTTP API in place of options."""
-    return _OPTION.sub(lambda match: match[1].replace("-", "_"), str(error))
+    return with_field_names(str(error))
 
 
 def first_fault(error: ValidationError) -> str:

@@ -12,7 +12,14 @@ import typer
 from descant_modeling.cli.options import Force, ModelName, Tune, check_options
 from descant_modeling.common import EMBEDDED_DEFAULT
 from descant_tokenizers.common.errors import InputError, shown
-from descant_tokenizers.common.files import FORMATS, check_outputs, free_outputs, parse_formats, rendering_name
+from descant_tokenizers.common.files import (
+    FORMATS,
+    OUT_FOLDER,
+    check_outputs,
+    free_outputs,
+    parse_formats,
+    rendering_name,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -22,7 +29,6 @@ if TYPE_CHECKING:
 
 LevelName = Literal["error", "warning", "none"]
 EXIT_FAULTS = 1
-OUT_FOLDER = Path("out")
 
 
 RulesOption = Annotated[

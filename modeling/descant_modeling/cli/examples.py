@@ -19,7 +19,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "render": (
         "descant render score.abc --formats pdf,mp3 --chords",
-        "descant render harmony.mid --formats practice --own-voice-db 12 --practice-tempo 80",
+        "descant render harmony.mid --formats practice --practice-tempo 80",
     ),
     "app": ("descant app", "descant app --model chorales --port 8000 --no-browser"),
     "serve": ("descant serve", "DESCANT_TOKEN=a-long-secret-word descant serve --host 0.0.0.0"),

@@ -35,6 +35,7 @@ from descant_tokenizers.common.files import (
     DEFAULT_FORMATS,
     FORMATS,
     NOTATION_FORMATS,
+    OUT_FOLDER,
     check_outputs,
     free_outputs,
     numbered,
@@ -46,8 +47,6 @@ if TYPE_CHECKING:
     from descant_modeling.generation.base import FixedPlace, GenerationResult, Request
     from descant_modeling.models.checkpoints import FoundCheckpoint, ModelSource
     from descant_tokenizers.scores import ReadResult
-
-OUT_FOLDER = Path("out")
 
 
 def generate_command(

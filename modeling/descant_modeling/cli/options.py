@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import typer
 from typer.core import TyperCommand
@@ -94,13 +94,18 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Print neither progress nor
 AsJson = Annotated[bool, typer.Option("--json", help="Print one line of JSON.", rich_help_panel="Run")]
 
 PromptFile = Annotated[
-    Path | None, typer.Argument(metavar="[PROMPT]", help="Your tune, as --prompt gives it.", show_default=False)
+    Path | None, typer.Argument(metavar="PROMPT", help="Your tune, as --prompt gives it.", show_default=False)
 ]
 Prompt = Annotated[
     Path | None,
     typer.Option(help="Your tune: a MIDI, MusicXML, ABC or Humdrum file. midinet and roll-gan need none."),
 ]
-Task = Annotated[TaskName | None, typer.Option(help="What to do. Default: harmonize, or compose without a prompt.")]
+Task = Annotated[
+    TaskName | None,
+    typer.Option(
+        metavar="TASK", help=f"{', '.join(get_args(TaskName))}. Default: harmonize, or compose without a prompt."
+    ),
+]
 ModelName = Annotated[str, typer.Option(help="Embedded model, checkpoint folder, run folder or Hub id.")]
 Out = Annotated[
     Path | None,

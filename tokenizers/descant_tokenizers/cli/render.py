@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from descant_tokenizers.common.errors import InputError, shown
-from descant_tokenizers.common.files import FORMATS, check_outputs, parse_formats, rendering_name, title_of
+from descant_tokenizers.common.files import (
+    FORMATS,
+    OUT_FOLDER,
+    check_outputs,
+    free_outputs,
+    parse_formats,
+    rendering_name,
+    title_of,
+)
 from descant_tokenizers.rendering import SOUNDS, Layout, PracticeOptions, parse_sounds
 
 OwnVoiceDb = Annotated[
@@ -34,16 +42,17 @@ def render_command(
     file: Annotated[Path, typer.Argument(help="A score: MIDI, MusicXML, ABC or Humdrum.")],
     formats: Annotated[str, typer.Option(help=f"Comma-separated: {', '.join(FORMATS)}.")] = "musicxml,svg",
     out: Annotated[
-        Path | None, typer.Option(help="Name without a suffix; default: the name of the file, in this folder.")
+        Path | None,
+        typer.Option(help="Name without a suffix. Default: out/<file>, numbered where files of that name exist."),
     ] = None,
     layout: Annotated[
         Layout | None,
         typer.Option(help="A staff for each track, or two voices to a staff (default for four voices)."),
     ] = None,
     given: Annotated[
-        str | None, typer.Option(help="Comma-separated names of given tracks; notes of the others are colored.")
+        str | None, typer.Option(help="Tracks to show as given, such as soprano; notes of the others are colored.")
     ] = None,
-    key: Annotated[str | None, typer.Option(help="The key, such as 'F# minor'; default: auto.")] = None,
+    key: Annotated[str | None, typer.Option(help="The key, such as 'F# minor'. Default: auto.")] = None,
     chords: Annotated[bool, typer.Option("--chords", help="Write and print chord symbols and Roman numerals.")] = False,
     sound: Annotated[
         str | None,
@@ -65,7 +74,7 @@ def render_command(
     no_repeats: Annotated[
         bool, typer.Option("--no-repeats", help="Play a notation file as it is written, without repeats and jumps.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace existing files at --out.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
 ) -> None:
     """Write a score as sheet music, picture and sound."""
@@ -77,7 +86,8 @@ def render_command(
         None if sound is None else parse_sounds(sound),
     )
     chosen_key = None if key is None else parse_key(key)
-    name = rendering_name(out or Path(file.stem or file), forms, file)
+    name = rendering_name(out or OUT_FOLDER / (file.stem or file), forms, None if out is None else file)
+    name = free_outputs(name, 1)[0] if out is None else name
     check_outputs(name, 1, forms, force=force)
 
     from descant_tokenizers.rendering.write import Rendering, write_renderings

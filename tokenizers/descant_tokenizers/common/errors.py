@@ -6,6 +6,7 @@ import re
 
 _NOT_UTF8 = re.compile("[\ud800-\udfff]")  # Python's stand-ins for bytes that are not UTF-8
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")  # a terminal obeys them, and names of files may hold them
+_OPTION = re.compile(r"--([a-z][a-z-]*)")
 
 EXTRAS = {
     **dict.fromkeys(("accelerate", "datasets", "pyarrow", "tensorboard", "torch", "transformers"), "train"),
@@ -47,6 +48,11 @@ def printable(text: str, max_length: int) -> str:
     """
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in shown(text)).split())
     return line if len(line) <= max_length else line[: max_length - 1].rstrip() + "…"
+
+
+def with_field_names(message: str) -> str:
+    """Return a message for callers from Python or over HTTP: `best_of` in place of the option `--best-of`."""
+    return _OPTION.sub(lambda match: match[1].replace("-", "_"), message)
 
 
 class MissingExtraError(InputError):

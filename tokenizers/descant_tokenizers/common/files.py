@@ -38,6 +38,9 @@ _NO_NAME = re.compile(r"\W+")
 DEFAULT_FORMATS = ("midi", "musicxml", "svg", "png", "mp3")
 """Formats of generated music."""
 
+OUT_FOLDER = Path("out")
+"""Folder of results for which no name is given."""
+
 _MAX_JSON_BYTES = 2**24
 
 
@@ -190,8 +193,13 @@ def _existing(path: Path, form: str) -> list[Path]:
     return [file_of(path, form)] if os.path.lexists(file_of(path, form)) else []
 
 
-def rendering_name(stem: Path, formats: Sequence[str], source: Path) -> Path:
-    """Return the name of the rendering of a file in the first of its formats; `stem` may have the suffix of any format.
+def rendering_name(stem: Path, formats: Sequence[str], source: Path | None = None) -> Path:
+    """Return the name of a rendering in the first of its formats; `stem` may have the suffix of any format.
+
+    Args:
+        stem: The name.
+        formats: Some of `FORMATS`.
+        source: The file that is rendered, which must not be replaced.
 
     Raises:
         InputError: A rendering would replace the file itself, or `stem` is a folder such as `.` or `/`.
@@ -201,7 +209,7 @@ def rendering_name(stem: Path, formats: Sequence[str], source: Path) -> Path:
     if stem.suffix.lower() in FORMATS.values():
         stem = stem.with_suffix("")
     name = stem.with_name(f"{stem.name}{FORMATS[formats[0]]}")
-    if any(file_of(name, form).resolve() == source.resolve() for form in formats):
+    if source is not None and any(file_of(name, form).resolve() == source.resolve() for form in formats):
         raise InputError(f"{source} would be replaced by its own rendering. Choose another --out.")
     return name
 

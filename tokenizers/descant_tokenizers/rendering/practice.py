@@ -35,7 +35,7 @@ def practice_tracks(
         InputError: As for `render_samples`.
     """
     chosen = options or PracticeOptions()
-    timed = _at_tempo(score, chosen.tempo_percent)
+    timed = at_tempo(score, chosen.tempo_percent)
     _name_tracks(timed)
     stems, rate = render_stems(timed, sound=sound)
     everything = np.sum([stem.astype(np.float64) for stem in stems.values()], axis=0)
@@ -79,7 +79,8 @@ def count_in(score: ScoreTick, rate: int) -> NDArray[np.float64]:
     return samples
 
 
-def _at_tempo(score: ScoreTick, percent: float) -> ScoreTick:
+def at_tempo(score: ScoreTick, percent: float) -> ScoreTick:
+    """Return a copy of a score in percent of its tempo."""
     timed = score.copy()
     tempos = [TempoTick(tempo.time, qpm=tempo.qpm * percent / 100) for tempo in score.tempos]
     if not any(tempo.time == 0 for tempo in tempos):

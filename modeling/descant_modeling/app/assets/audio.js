@@ -58,30 +58,33 @@ export class Mixer {
     this.onend = onend;
     this.playing = false;
     this.muted = new Set();
+    this.volume = 1;
+    this.tempo = 1; // 1 is that of the take
     this.position = 0;
     this.remark = "";
     this.buffers = null;
   }
 
-  // `voices` are names; `notes` are [voice index, start, end, pitch] in seconds; `address` gives a voice's sound.
+  // `voices` are names; `notes` are [voice index, start, end, pitch] in seconds of the take; `address` gives a voice's
+  // sound at a tempo.
   load(voices, notes, seconds, address) {
     this.stop();
     Object.assign(this, { voices, notes, seconds, address, buffers: null, position: 0 });
   }
 
   get now() {
-    return this.playing ? Math.max(audioContext().currentTime - this.began, 0) : this.position;
+    return this.playing ? Math.max(audioContext().currentTime - this.began, 0) * this.tempo : this.position;
   }
 
   async play() {
     const context = audioContext();
-    const address = this.address;
+    const { address, tempo } = this;
     this.buffers ??= await this.fetchAll(context);
-    if (this.playing || address !== this.address) return; // another take was chosen in the meantime
+    if (this.playing || address !== this.address || tempo !== this.tempo) return; // another one was chosen in the meantime
     if (this.position >= this.seconds - 0.05) this.position = 0;
     const start = context.currentTime + 0.05;
-    this.began = start - this.position;
-    this.master = new GainNode(context);
+    this.began = start - this.position / tempo;
+    this.master = new GainNode(context, { gain: this.volume });
     this.analyser = new AnalyserNode(context, { fftSize: 2048 });
     this.master.connect(this.analyser).connect(context.destination);
     this.gains = this.voices.map((name, index) => {
@@ -94,7 +97,7 @@ export class Mixer {
       this.sources = this.buffers.map((buffer, index) => {
         const source = new AudioBufferSourceNode(context, { buffer });
         source.connect(this.gains[index]);
-        source.start(start, this.position);
+        source.start(start, this.position / tempo);
         return source;
       });
     } else {
@@ -117,10 +120,10 @@ export class Mixer {
 
   // Schedule the notes that begin within the next second on the synthesizer.
   schedule() {
-    const until = audioContext().currentTime - this.began + AHEAD_SECONDS;
+    const until = (audioContext().currentTime - this.began + AHEAD_SECONDS) * this.tempo;
     for (const [voice, start, end, pitch] of this.notes) {
       if (start > this.scheduled && start <= until) {
-        this.sources.push(tone(pitch, this.began + start, end - start, this.gains[voice]));
+        this.sources.push(tone(pitch, this.began + start / this.tempo, (end - start) / this.tempo, this.gains[voice]));
       }
     }
     this.scheduled = Math.max(until, this.scheduled);
@@ -154,6 +157,19 @@ export class Mixer {
     if (this.playing && index >= 0) this.gains[index].gain.setTargetAtTime(isMuted ? 0 : 1, audioContext().currentTime, 0.02);
   }
 
+  setVolume(volume) {
+    this.volume = volume;
+    if (this.playing) this.master.gain.setTargetAtTime(volume, audioContext().currentTime, 0.02);
+  }
+
+  async setTempo(tempo) {
+    const at = this.now;
+    const wasPlaying = this.playing;
+    this.stop();
+    Object.assign(this, { tempo, buffers: null, position: at });
+    if (wasPlaying) await this.play();
+  }
+
   // Current loudness: root mean square of the last samples, 0-1.
   level() {
     if (!this.playing) return 0;
@@ -168,7 +184,7 @@ export class Mixer {
     try {
       return await Promise.all(
         this.voices.map(async (name) => {
-          const response = await fetch(this.address(name));
+          const response = await fetch(this.address(name, this.tempo));
           if (!response.ok) throw new Error(await sentenceOf(response));
           return context.decodeAudioData(await response.arrayBuffer());
         }),

@@ -5,6 +5,7 @@
 import { audioContext, tone } from "./audio.js";
 import { LiveRow } from "./live.js";
 import { clamp, colorOf, h, icon, isBlack, noteName, s, sentenceOf, shadowOf } from "./parts.js";
+import { StaffRow } from "./staff.js";
 
 const LOWEST = 48, HIGHEST = 88;
 const SHOWN = [57, 81];
@@ -135,6 +136,7 @@ export class DescantEditor extends HTMLElement {
     this.pickup = h("select", { onchange: () => this.change(() => (this.value.pickup = Number(this.pickup.value))) });
     this.tempo = h("input", { type: "number", min: "20", max: "300", onchange: () => this.setTempo() });
     this.played = new LiveRow(this);
+    this.staff = new StaffRow(this);
     this.gutter = s("svg", { class: "gutter", "aria-hidden": "true" });
     this.roll = s("svg", { class: "roll" });
     this.scroller = h(
@@ -178,6 +180,7 @@ export class DescantEditor extends HTMLElement {
     );
     this.root.append(frame);
     frame.insertBefore(this.played.element, this.keyboard);
+    frame.insertBefore(this.staff.element, this.played.element);
     this.buildKeyboard();
     this.setLength(4);
   }
@@ -238,6 +241,7 @@ export class DescantEditor extends HTMLElement {
     this.drawCursor();
     this.note.textContent = this.hint();
     this.deleteButton.disabled = !this.notes.length;
+    this.staff.update();
   }
 
   hint() {
@@ -501,6 +505,17 @@ export class DescantEditor extends HTMLElement {
     if (this.chosen) this.pitch = this.chosen[2];
     this.draw();
     this.show(this.at);
+    this.announce(this.chosen ? noteName(this.pitch) : "empty");
+  }
+
+  // Choose the note that sounds at a 16th.
+  choose(at) {
+    this.at = at;
+    this.chosen = this.notes.find(([start, length]) => start <= at && at < start + length) ?? null;
+    if (this.chosen) [this.at, , this.pitch] = this.chosen;
+    this.draw();
+    this.show(this.at);
+    this.scroller.focus({ preventScroll: true });
     this.announce(this.chosen ? noteName(this.pitch) : "empty");
   }
 

@@ -11,6 +11,8 @@ import { ScoreView } from "./score.js";
 
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 const ROW = 5, MIN_BAR = 34;
+const TEMPOS = [50, 60, 70, 80, 90, 100, 110, 125]; // percent
+const FILES = [["midi", "MIDI"], ["musicxml", "MusicXML"], ["pdf", "PDF"], ["mp3", "MP3"]];
 const PLAN_HINT =
   "Written before the voices. Change any chord: C, F#m, Bb7, or C/E with the third in the bass. Chords of a bar share its beats; an empty bar is the model's. Locked bars and voices stay.";
 
@@ -64,6 +66,14 @@ export class DescantPlayer extends HTMLElement {
     });
     this.time = h("span", { class: "time" });
     this.stavesButton = h("button", { class: "button", onclick: () => this.toggleStaves() });
+    this.volume = h("input", {
+      type: "range", min: "0", max: "1", step: "0.01", value: "1", class: "volume", "aria-label": "Volume",
+      oninput: () => this.mixer.setVolume(Number(this.volume.value)),
+    });
+    this.tempo = h("select", { "aria-label": "Tempo of the sound", onchange: () => this.setTempo() }, ...TEMPOS.map((percent) => h("option", { value: percent }, `${percent} %`)));
+    this.tempo.value = "100";
+    this.files = FILES.map(([form, name]) => [form, h("a", { class: "button", download: true }, name)]);
+    this.print = h("a", { class: "button", target: "_blank" }, "Print");
     this.download = h("a", { class: "button", download: true }, "Download everything");
     this.voices = h("div", { class: "voices", role: "group", "aria-label": "Voices" });
     this.remark = h("p", { class: "remark", role: "status" });
@@ -107,10 +117,11 @@ export class DescantPlayer extends HTMLElement {
       "div",
       { role: "tabpanel", class: "panel" },
       this.made,
-      h("div", { class: "bar transport" }, this.playButton, this.slider, this.time, this.stavesButton, this.download),
+      h("div", { class: "bar transport" }, this.playButton, this.slider, this.time, h("label", { class: "field" }, "Tempo", this.tempo), h("label", { class: "field" }, "Volume", this.volume), this.stavesButton),
       this.voices,
       this.remark,
       this.paper,
+      h("div", { class: "bar files", role: "group", "aria-label": "Files of this take" }, ...this.files.map(([, link]) => link), this.print, this.download),
       this.faults.element,
       this.plan,
       h("h3", {}, "Keep what you like"),
@@ -147,7 +158,7 @@ export class DescantPlayer extends HTMLElement {
     }
     const { voices, notes, bars } = this.facts;
     const seconds = Math.max(...notes.map((note) => note[2]), bars.at(-1).end);
-    this.mixer.load(voices.map((voice) => voice.name), notes, seconds, (name) => this.address(`${number}/${encodeURIComponent(name)}.flac`));
+    this.mixer.load(voices.map((voice) => voice.name), notes, seconds, (name, tempo) => this.address(`${number}/${encodeURIComponent(name)}.flac?tempo=${100 * tempo}`));
     this.slider.max = seconds;
     this.made.textContent = [`${this.facts.title}, ${this.facts.made}`, ...this.facts.remarks.map(capital)].join(". ") + ".";
     this.say("");
@@ -364,6 +375,11 @@ export class DescantPlayer extends HTMLElement {
     const number = this.facts.number;
     this.stavesButton.textContent = this.staves === "open" ? "Two staves" : "Four staves";
     this.stavesButton.hidden = !this.facts.rules.length;
+    for (const [form, link] of this.files) {
+      link.hidden = form === "pdf" && !this.facts.has_pdf;
+      link.href = this.address(`${number}/files/${form}?staves=${this.staves}`);
+    }
+    this.print.href = this.address(`${number}/print.html?staves=${this.staves}`);
     this.width = this.paper.clientWidth || this.clientWidth;
     const response = await fetch(this.address(`${number}/score.json?width=${Math.round(this.width - 8)}&staves=${this.staves}&marks=${this.faults.isMarking}`));
     if (number !== this.facts.number) return;
@@ -397,6 +413,13 @@ export class DescantPlayer extends HTMLElement {
       this.playButton.removeAttribute("aria-busy");
       if (this.mixer.remark) this.say(this.mixer.remark);
     }
+    this.showPlaying();
+  }
+
+  async setTempo() {
+    this.playButton.setAttribute("aria-busy", "true");
+    await this.mixer.setTempo(Number(this.tempo.value) / 100);
+    this.playButton.removeAttribute("aria-busy");
     this.showPlaying();
   }
 
