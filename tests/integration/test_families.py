@@ -292,6 +292,13 @@ def test_the_vae_varies_and_morphs(trained: Trainer) -> None:
         model.harmonize(prompt)
 
 
+def test_a_variation_leaves_room_for_a_pickup_that_is_held() -> None:
+    prompt = melody([(0, 1440, 67), (1440, 960, 67)], meters=((0, 1, 4), (480, 4, 4)), name="Soprano")
+    (track,) = load("vae-melody", device="cpu").vary(prompt, amount=0.0).score.tracks
+    assert [(note.time, note.duration) for note in track.notes[:1]] == [(0, 1440)]
+    assert track.notes[1].time >= 1440
+
+
 @pytest.mark.parametrize("trained", ["vae"], indirect=True)
 def test_a_vae_writes_in_the_ranges_of_training(trained: Trainer) -> None:
     """Whatever its weights say: here that the highest pitch of all is likeliest in every voice."""

@@ -152,6 +152,11 @@ def read_grid_prompt(request: Request, ranges: Ranges) -> GridPrompt:
     )
 
 
+def free_from(track: TrackTick, begin: int) -> int:
+    """Return the first tick from `begin` on into which no note that began before is held."""
+    return max([begin, *(note.end for note in track.notes if note.time < begin)])
+
+
 def _free_cells(request: Request, score: ScoreTick, bars: Sequence[Bar], onsets_ticks: Ints) -> tuple[ScoreTick, Flags]:
     """Return the notes that are kept, and which cells are to be written, (V, T).
 
@@ -167,8 +172,7 @@ def _free_cells(request: Request, score: ScoreTick, bars: Sequence[Bar], onsets_
         begin, end = bars[first].start_ticks, bars[last].end_ticks
         kept = voice_names(request.given) if request.given else ()
         indices = [index for index, track in enumerate(score.tracks) if track.name not in kept]
-        for index in indices:
-            held = max((note.end for note in score.tracks[index].notes if note.time < begin), default=0)
-            free_VT[VOICES.index(score.tracks[index].name)] = (onsets_ticks >= max(begin, held)) & (onsets_ticks < end)
+        for track in (score.tracks[index] for index in indices):
+            free_VT[VOICES.index(track.name)] = (onsets_ticks >= free_from(track, begin)) & (onsets_ticks < end)
         score = without_notes(score, indices, begin, end)
     return score, free_VT

@@ -19,7 +19,7 @@ from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.families.data import cells_of, pitches_of
 from descant_modeling.families.generate import GridGenerator
 from descant_modeling.generation.base import GenerationResult, Request
-from descant_modeling.generation.grid import FREE, VARIED, GridPrompt, read_grid_prompt
+from descant_modeling.generation.grid import FREE, VARIED, GridPrompt, free_from, read_grid_prompt
 from descant_modeling.generation.networks import rng_of_each_sample
 from descant_modeling.generation.results import without_notes
 from descant_modeling.vae.networks import VaeNetwork, between
@@ -58,10 +58,11 @@ class VaeMusicGenerator(GridGenerator[VaeNetwork]):
             raise InputError("--steps is for --morph. Leave it out, or give --morph.")
         prompt, begin = self._read(request)
         free_VT = np.full_like(prompt.pitches_VT, SILENT)
-        free_VT[: len(self.voices), begin:] = FREE
+        times = prompt.edges_ticks[begin], prompt.edges_ticks[-1]
+        for free_T, track in zip(free_VT, prompt.score.tracks, strict=False):
+            free_T[np.searchsorted(prompt.edges_ticks[:-1], free_from(track, times[0])) :] = FREE
         samples = (self.write(prompt.pitches_VT[:, begin:], config, rng) for rng in rng_of_each_sample(config))
         whole = [np.concatenate([prompt.pitches_VT[:, :begin], sample_VT], axis=1) for sample_VT in samples]
-        times = prompt.edges_ticks[begin], prompt.edges_ticks[-1]
         emptied = without_notes(prompt.score, range(len(prompt.score.tracks)), *times)
         return replace(prompt, score=emptied, pitches_VT=free_VT, written=self.voices).result(whole, config)
 
