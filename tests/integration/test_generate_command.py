@@ -273,3 +273,12 @@ def test_samples_share_the_template_of_their_prompt(tiny_checkpoint: Path, monke
     )
     assert len(made) == 1 + 3
     assert [sample.notes for sample in shared] == [sample.notes for sample in apart]
+
+
+def test_a_model_of_one_position_writes_bar_by_bar(generate: Any, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "short"
+    shutil.copytree(tiny_checkpoint, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 1}))
+    done = generate("--model", folder, "--quiet", "--engine", "onnx", "--formats", "midi")
+    assert done == (0, "", "")

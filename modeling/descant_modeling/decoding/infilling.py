@@ -94,7 +94,7 @@ class Infiller:
         Raises:
             InputError: The music is too long for the model.
         """
-        num_tokens = min(self._max_tokens, self._num_tokens(pieces, span, 0, span.stop))
+        num_tokens = max(1, min(self._max_tokens, self._num_tokens(pieces, span, 0, span.stop)))
         num_rows = max(1, _MAX_CACHED_TOKENS // num_tokens // self._num_particles)
         samples: list[InfilledNotes] = []
         for start in range(0, len(randoms), num_rows):
