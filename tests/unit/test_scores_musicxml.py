@@ -51,6 +51,29 @@ def test_rounded_tuplets_do_not_lengthen_a_measure() -> None:
     assert [bar.length_ticks for bar in bars_of(result.score)] == [1920, 1920]
 
 
+@pytest.mark.parametrize(
+    ("actual", "normal", "value", "length"), [(7, 4, "16th", 69), (7, 4, "32nd", 34), (3, 2, "eighth", 160)]
+)
+@pytest.mark.parametrize("backup", [0, 1])
+def test_tuplets_have_the_lengths_of_their_values(
+    actual: int, normal: int, value: str, length: int, backup: int
+) -> None:
+    """Durations are rounded to the divisions of the file: seven 16ths of 69 last more than a quarter of 480."""
+    tuplet = (
+        f"<type>{value}</type><time-modification><actual-notes>{actual}</actual-notes>"
+        f"<normal-notes>{normal}</normal-notes></time-modification>"
+    )
+    total = (length * actual + 30) // 60 * 60
+    start = START.replace("<divisions>4", "<divisions>480")
+    back = f"<backup><duration>{(total if backup else actual * length) + 480}</duration></backup>"
+    lower = note("C", 1920, "<voice>2</voice>", octave=4)
+    result = read([start + note("C", length, tuplet) * actual + note("D", 480) + back + lower])
+    upper = [(each.time, each.pitch) for each in result.score.tracks[0].notes if each.pitch > 60]
+    expected = [(round(Fraction(total * index, actual)), 72) for index in range(actual)]
+    assert upper == [*expected, (total, 74)]
+    assert [each.time for each in result.score.tracks[0].notes if each.pitch == 60] == [0]
+
+
 def test_transposing_instruments_sound_at_pitch_in_their_key() -> None:
     transpose = "<transpose><diatonic>-1</diatonic><chromatic>-2</chromatic></transpose></attributes>"
     start = START.replace("</attributes>", transpose).replace("<fifths>0", "<fifths>2")

@@ -70,6 +70,22 @@ def value_of(note: Element) -> Fraction:
     return TYPES.get(text_of(note, "type"), Fraction(0)) * (2 - Fraction(1, 2 ** min(len(note.findall("dot")), 4)))
 
 
+def stated_length(note: Element, duration: Fraction, division: Fraction) -> Fraction:
+    """Return the length of a note or rest: what its value and tuplet say if its duration is this, rounded to divisions.
+
+    Args:
+        note: The element.
+        duration: Its duration.
+        division: The unit of durations.
+    """
+    tuplet = note.find("time-modification")
+    if tuplet is None:
+        return duration
+    normal, actual = (number_or(tuplet.findtext(tag), 1) for tag in ("normal-notes", "actual-notes"))
+    exact = value_of(note) * normal / max(actual, Fraction(1))
+    return exact if abs(exact - duration) < min(division, exact / 8) else duration
+
+
 def short_rests(measure: Element, divisions: Fraction, nominal: Fraction) -> dict[Element, Fraction]:
     """Return by how much rests are too short whose durations are two thirds of their values.
 

@@ -22,6 +22,7 @@ from descant_tokenizers.scores.musicxml.elements import (
     number_of,
     number_or,
     short_rests,
+    stated_length,
     text_of,
     value_of,
 )
@@ -61,6 +62,7 @@ class PartParser:
         self._start = self._cursor = self._reach = Fraction(0)
         self._lacking: dict[Element, Fraction] = {}  # rests of a measure that are too short
         self._added = Fraction(0)  # what they received since the last step back
+        self._rounding = Fraction(0)  # by how much durations were rounded since
         self._chord_onset = Fraction(0)
         self._chord_place = 0
         self._measure = -1
@@ -84,7 +86,7 @@ class PartParser:
         directions = Directions(self.part, self.report, start, self._open_hairpins)
         num_before = len(self.part.notes)
         self._begins.append((start, num_before))
-        self._added = Fraction(0)
+        self._added = self._rounding = Fraction(0)
         for attributes in measure.findall("attributes")[:1]:
             self._take_units(attributes)
         if self._meter not in (None, FREE_METER):
@@ -95,7 +97,9 @@ class PartParser:
             elif element.tag in ("backup", "forward"):
                 step = number_of(element.findtext("duration")) / self._divisions
                 moved = self._cursor + (step if element.tag == "forward" else -step - self._added)
-                self._added = Fraction(0)
+                if abs(moved - self._start) <= self._rounding:
+                    moved = self._start
+                self._added = self._rounding = Fraction(0)
                 self._cursor = settled(max(self._start, moved))
                 self._reach = max(self._reach, self._cursor)
             elif element.tag == "attributes":
@@ -249,7 +253,9 @@ class PartParser:
             rest = element.find("rest")
             if rest is not None and rest.get("measure") == "yes" and self._meter not in (None, FREE_METER):
                 return min(length, Fraction(4 * self._meter[0], self._meter[1]))  # often that of a whole note
-            return length
+            exact = stated_length(element, length, 1 / self._divisions)
+            self._rounding += abs(exact - length)
+            return exact
         return value_of(element)
 
     def _sounding(self, pitch: Element) -> tuple[int, tuple[str, int] | None]:
