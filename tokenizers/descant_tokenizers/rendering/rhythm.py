@@ -17,8 +17,8 @@ _FINEST = 16  # of a quarter: 64th notes
 _FINEST_TUPLET = Fraction(1, 12)
 _FINEST_SNAPPED = Fraction(1, 6)
 _LONGEST = 12  # a dotted breve
-_TUPLETS = {3: 2, 5: 4, 7: 4, 9: 8}  # three notes in the time of two, ...
-_ROUNDED = (7, 9, 14, 18)  # parts of a quarter that no number of ticks reaches
+_TUPLETS = {3: 2, 5: 4, 7: 4, 9: 8, 11: 8, 13: 8, 15: 8}  # three notes in the time of two, ...
+_ROUNDED = (7, 9, 11, 13, 14, 18, 22, 26)  # parts of a quarter that no number of ticks reaches
 # Grids for times that no note value reaches, and the cost of reading each, in quarters of distance.
 _GRIDS = {Fraction(1, 4): 0.0, Fraction(1, 3): 0.02, Fraction(1, 8): 0.1, Fraction(1, 6): 0.08}
 _MERGED = 0.125  # cost of two times becoming one
@@ -272,7 +272,7 @@ def _cut(meter: TimeSignature, start: Fraction, end: Fraction) -> Fraction:
 
 
 def meant(time: Fraction, ticks_per_quarter: int) -> Fraction:
-    """Return the time in a septuplet or nonuplet that a score rounds to a tick; others stay."""
+    """Return the time in a tuplet of 7, 9, 11 or 13 that a score rounds to a tick; others stay."""
     if _FINEST % time.denominator and 48 % time.denominator:
         for parts in _ROUNDED:
             near = Fraction(round(time * parts), parts)
