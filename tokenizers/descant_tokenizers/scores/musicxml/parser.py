@@ -62,7 +62,7 @@ class PartParser:
         self._start = self._cursor = self._reach = Fraction(0)
         self._lacking: dict[Element, Fraction] = {}  # rests of a measure that are too short
         self._added = Fraction(0)  # what they received since the last step back
-        self._rounding = Fraction(0)  # by how much durations were rounded since
+        self._rounding = Fraction(0)  # by how much its durations were rounded
         self._chord_onset = Fraction(0)
         self._chord_place = 0
         self._measure = -1
@@ -97,9 +97,9 @@ class PartParser:
             elif element.tag in ("backup", "forward"):
                 step = number_of(element.findtext("duration")) / self._divisions
                 moved = self._cursor + (step if element.tag == "forward" else -step - self._added)
+                self._added = Fraction(0)
                 if abs(moved - self._start) <= self._rounding:
                     moved = self._start
-                self._added = self._rounding = Fraction(0)
                 self._cursor = settled(max(self._start, moved))
                 self._reach = max(self._reach, self._cursor)
             elif element.tag == "attributes":
