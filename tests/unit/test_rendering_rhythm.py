@@ -63,17 +63,29 @@ def test_values_show_the_beats(meter: TimeSignature, start: str, end: str, notes
 @pytest.mark.parametrize(
     ("points", "tuplets"),
     [
+        ("0 2/5 4/5 6/5 8/5 2", [("0", "2", 5, "2/5")]),
+        ("0 3/5 7/10 4/5 9/10 1", [("0", "1", 5, "1/10")]),
+        ("0 11/18 2/3 13/18 1", [("0", "1", 9, "1/18")]),
+        ("0 1/6 1/3 1/2 2/3 7/8 1", [("0", "1/2", 3, "1/6"), ("1/2", "1/2", 3, "1/24")]),
         ("0 1/3 2/3 1", [("0", "1", 3, "1/3")]),
         ("0 1/6 1/3 1/2 1", [("0", "1/2", 3, "1/6")]),
         ("0 2/3 4/3 2", [("0", "2", 3, "2/3")]),
         ("1 5/3 7/3 3", [("1", "1", 3, "1/3"), ("2", "1", 3, "1/3")]),  # quarter triplets begin on an odd beat
         ("0 1/5 1", [("0", "1", 5, "1/5")]),
         ("0 1/4 1/2 1", []),
+        ("0 1/14 1/4 1", [("0", "1/4", 7, "1/28")]),
     ],
 )
 def test_tuplets_are_found(points: str, tuplets: list[tuple[str, str, int, str]]) -> None:
     found = tuplets_of(TimeSignature(4, 4), {Fraction(point) for point in points.split()})
     assert [(str(each.start), str(each.length), each.actual, str(each.unit)) for each in found] == tuplets
+
+
+@pytest.mark.parametrize(("parts", "normal"), [(5, 3), (7, 6), (10, 6), (13, 12)])
+def test_compound_beats_are_divided_evenly(parts: int, normal: int) -> None:
+    beat, meter = Fraction(3, 2), TimeSignature(6, 8)
+    (tuplet,) = tuplets_of(meter, {beat + beat * place / parts for place in range(parts)})
+    assert (tuplet.start, tuplet.length, tuplet.actual, tuplet.normal) == (beat, beat, parts, normal)
 
 
 def test_no_value_is_longer_than_a_dotted_breve() -> None:
@@ -159,6 +171,7 @@ def test_times_that_no_tuplet_reaches_move_to_the_units_of_a_tiny_meter() -> Non
     [
         (3, 4, {("3", "2")}),  # in one hand
         (7, 1, {("7", "4")}),
+        (14, 1, {("7", "4")}),
         (9, 2, {("9", "8")}),
         (12, 1, {("3", "2")}),
         (7, 6, {("7", "4"), ("3", "2")}),
@@ -182,9 +195,9 @@ def test_rare_tuplets_and_those_beside_others_are_printed_as_they_are(
 
 
 def test_ticks_stand_for_the_tuplets_that_they_round() -> None:
-    assert [meant(Fraction(round(480 * place / 7), 480), 480) * 7 for place in range(15)] == list(range(15))
-    assert [meant(Fraction(round(480 * place / 9), 480), 480) * 9 for place in range(19)] == list(range(19))
-    plain = [Fraction(place, parts) for parts in (16, 12, 10) for place in range(parts)]
+    for parts in (7, 9, 11, 13):
+        assert [meant(Fraction(round(480 * place / parts), 480), 480) * parts for place in range(30)] == [*range(30)]
+    plain = [Fraction(place, parts) for parts in (32, 24, 20, 15) for place in range(parts)]
     assert [meant(place, 480) for place in plain] == plain
 
 

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 _FINEST = 16  # of a quarter: 64th notes
-_FINEST_TUPLET = Fraction(1, 12)
+_FINEST_TUPLET = Fraction(1, 24)
 _FINEST_SNAPPED = Fraction(1, 6)
+_SHORTEST_HALF = Fraction(1, 8)
 _LONGEST = 12  # a dotted breve
 _TUPLETS = {3: 2, 5: 4, 7: 4, 9: 8, 11: 8, 13: 8, 15: 8}  # three notes in the time of two, ...
+_WIDE, _WIDE_COMPOUND = (3, 5, 7, 11, 13), (5, 7, 10, 11, 13, 14)
 _ROUNDED = (7, 9, 11, 13, 14, 18, 22, 26)  # parts of a quarter that no number of ticks reaches
 # Grids for times that no note value reaches, and the cost of reading each, in quarters of distance.
 _GRIDS = {Fraction(1, 4): 0.0, Fraction(1, 3): 0.02, Fraction(1, 8): 0.1, Fraction(1, 6): 0.08}
@@ -116,22 +118,25 @@ def tuplets_of(meter: TimeSignature, points: Collection[Fraction], length: Fract
     found: list[Tuplet] = []
     at = Fraction(0)
     while at < end:
-        wide = None if meter.is_compound else _wide_triplet(meter, at, points, end)
+        wide = _wide_tuplet(meter, at, points, end)
         found += [wide] if wide else _tuplets_in(at, min(meter.unit, end - at), points, meter.unit)
         at = found[-1].end if wide else at + meter.unit
     return found
 
 
-def _wide_triplet(meter: TimeSignature, start: Fraction, points: Collection[Fraction], end: Fraction) -> Tuplet | None:
-    """Find a triplet of quarters in the time of two, from an odd beat on, before the end of the bar."""
-    length = 2 * meter.unit
+def _wide_tuplet(meter: TimeSignature, start: Fraction, points: Collection[Fraction], end: Fraction) -> Tuplet | None:
+    """Find a tuplet over two units from an odd one on, or over the beat of a compound meter, before the end of the bar.
+
+    That is a triplet of quarters in 4/4, or more even notes: five eighths in the time of four, seven in that of six.
+    """
+    length = meter.beat if meter.is_compound else 2 * meter.unit
     if start % length or start + length > end:
         return None
-    inside = [point for point in points if start < point < start + length]
-    third = length / 3
-    if not inside or any((point - start) % third for point in inside):
+    parts = math.lcm(*(((point - start) / length).denominator for point in points if start < point < start + length))
+    if parts not in (_WIDE_COMPOUND if meter.is_compound else _WIDE):
         return None
-    return Tuplet(start, length, 3, 2, third)
+    normal = max(n for n in (3, 6, 12) if n <= parts) if meter.is_compound else _TUPLETS[parts]
+    return Tuplet(start, length, parts, normal, length / parts) if length / normal >= Fraction(1, _FINEST) else None
 
 
 def _tuplets_in(
@@ -155,14 +160,15 @@ def _tuplets_in(
         if any((point * _FINEST).denominator > 1 for point in inside):
             raise ValueError(f"No note value reaches {inside}.")
         return []
-    half = length / 2
-    if start + half in inside:
-        return [*_tuplets_in(start, half, points, None, finest), *_tuplets_in(start + half, half, points, None, finest)]
-    unit = length / parts
-    is_fine = odd in _TUPLETS and unit * odd / _TUPLETS[odd] < Fraction(1, _FINEST)
-    if odd not in _TUPLETS or is_fine or unit < (finest if odd == 3 else length / odd):
-        raise ValueError(f"No tuplet reaches {inside}.")
-    return [Tuplet(start, length, odd, _TUPLETS[odd], unit)]
+    half, unit, normal = length / 2, length / parts, _TUPLETS.get(odd)
+    is_exact = finest == _FINEST_TUPLET
+    if start + half not in inside:
+        is_fine = normal is None or unit * odd / normal < Fraction(1, _FINEST)
+        if normal and not is_fine and unit >= (finest if odd == 3 else length / odd / (1 + is_exact)):
+            return [Tuplet(start, length, odd, normal, unit)]
+        if not is_exact or half < _SHORTEST_HALF:
+            raise ValueError(f"No tuplet reaches {inside}.")
+    return [*_tuplets_in(start, half, points, None, finest), *_tuplets_in(start + half, half, points, None, finest)]
 
 
 def note_values(
