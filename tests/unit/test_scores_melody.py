@@ -57,6 +57,13 @@ def test_singers_come_before_a_piano() -> None:
     assert pick_melody(score_of(Flute=HIGH, Tenor=LOW)).index == 0
 
 
+def test_an_alternative_of_a_few_notes_is_not_the_melody() -> None:
+    score = score_of(
+        Voice_alternative=[(0, 480, 84)], Voice=[(480 * beat, 480, 60) for beat in range(12)], Piano=CHORDS
+    )
+    assert pick_melody(score).index == 1
+
+
 def test_without_names_the_highest_monophonic_track_is_taken() -> None:
     choice = pick_melody(score_of(Piano=CHORDS, Bass=LOW, Flute=HIGH))
     assert choice.index == 2

@@ -25,6 +25,7 @@ from descant_tokenizers.scores.tracks import listed
 
 _MAX_POLYPHONIC_SHARE = 0.1  # optional notes and suspensions that a line may have
 _MAX_DOUBLE_STOPS = 0.4  # that it may have if there is no other line to take, such as a voice that is divided
+_MIN_SHARE_OF_NOTES = 0.1  # of the longest line: an alternative for a few bars is no melody
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,8 @@ def pick_melody(score: ScoreTick, track: int | str | None = None) -> MelodyChoic
     In order of preference: the requested track; the only pitched track; the monophonic track whose name says melody,
     soprano, vocal or the like in one of the larger European languages (see `is_melody_name`), rather than one that
     also says backing; beside a keyboard, the one named after a singer (see `is_singer_name`); the highest monophonic
-    track. "Highest" is by median pitch; the first of equals is taken.
+    track. "Highest" is by median pitch, of those that have a tenth of the notes of the longest one; the first of equals
+    is taken.
     `line_of` defines what is monophonic; a track that is requested, the only one or the only one so named may have
     double stops, whose upper notes are taken. Percussion is never chosen.
 
@@ -145,7 +147,9 @@ def pick_melody(score: ScoreTick, track: int | str | None = None) -> MelodyChoic
     if not monophonic:
         culprits = "The tracks named as melody" if named else "All tracks"
         raise InputError(f"{culprits} play several notes at once, so none is a melody. {_remedy(score)}")
-    best = max(monophonic, key=lambda index: (_median_pitch(score.tracks[index]), -index))
+    most = max(len(score.tracks[index].notes) for index in monophonic)
+    long = [index for index in monophonic if len(score.tracks[index].notes) >= _MIN_SHARE_OF_NOTES * most]
+    best = max(long, key=lambda index: (_median_pitch(score.tracks[index]), -index))
     if len(monophonic) == 1:
         return _choice(score, best, "by its name" if named else "the only monophonic one")
     kind = "so named" if named else "monophonic"
