@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,22 @@ def test_what_is_said_to_hold_always_was_found_to(repo_root: Path) -> None:
     for kind in ("midi", "musicxml"):
         campaign = json.loads((repo_root / f"records/2026-11-26_fuzz/{kind}.json").read_text())
         assert (campaign["inputs"], campaign["defects"]) == (20_000, {})
+
+
+def test_totals_of_the_fuzz_campaigns_are_those_of_their_records(repo_root: Path) -> None:
+    folder = repo_root / "records/2026-12-01_fuzz"
+    totals, text = json.loads((folder / "totals.json").read_text()), (folder / "README.md").read_text()
+    inputs, generations = Counter[str](), 0
+    for path in set(repo_root.glob("records/*_fuzz/*.json")) - {folder / "totals.json"}:
+        content = json.loads(path.read_text())
+        for piece in content.get("slices", [content]):
+            inputs[path.stem] += piece.get("inputs", 0)
+            generations += piece.get("generations", 0)
+    assert {kind: count["sum"] for kind, count in totals["inputs"].items()} == +inputs
+    assert totals["all"]["sum"] == inputs.total()
+    assert totals["generations"]["sum"] == generations
+    for kind, count in {**totals["inputs"], **{name: totals[name] for name in ("all", "generations")}}.items():
+        assert f"| {kind} | {count['earlier']:,} | {count['today']:,} | {count['sum']:,} |" in text
 
 
 def test_the_documentation_states_every_limit_of_every_scheme(repo_root: Path) -> None:
