@@ -105,6 +105,7 @@ def test_bach_closes_his_phrases() -> None:
 def test_the_command_reads_a_folder_and_names_skipped_files(descant, tmp_path) -> None:
     for row in split_rows("chorales:valid")[:3]:
         write_midi(row_to_score(row), tmp_path / f"{row['id']}.mid")
+    (tmp_path / f"{row['id']}.musicxml").write_text("the same in another format")
     (tmp_path / "broken.mid").write_bytes(b"MThd")
     done = descant("evaluate", "chorales", tmp_path, "--json")
     assert done.status == 0, done.err
@@ -119,6 +120,7 @@ def test_the_command_reads_a_folder_and_names_skipped_files(descant, tmp_path) -
     assert "pitch class Eb" in shown.out
     assert "ends on a root-position triad, %" in shown.out
     assert "half cadence" not in shown.out  # no phrase end is known
+    assert "`descant check FILE`" in shown.out
     assert facts["cadences"]["half"] is None
     assert facts["cadences"]["last_triad"]["value"] == 100
     assert shown.err.startswith("Skipped: ")

@@ -153,6 +153,23 @@ def test_short_work_has_a_clock_of_its_own() -> None:
     assert len(steps) == ended  # it goes on no longer
 
 
+def test_the_end_of_the_server_stops_every_job_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    queue = JobQueue(1)
+
+    def work(report: Report) -> int:
+        while not first.is_stopping:
+            time.sleep(0.01)
+        raise RuntimeError("the interpreter ends")
+
+    first, second = Job(work, 60, queue), Job(lambda report: 1, 60, queue)
+    for job in (first, second):
+        job.start()
+    queue.stop()
+    assert first.wait(10)
+    assert second.wait(10)
+    assert caplog.text == ""
+
+
 def _raise(error: Exception) -> int:
     raise error
 

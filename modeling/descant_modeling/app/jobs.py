@@ -65,6 +65,12 @@ class JobQueue:
         with self._lock:
             self._jobs.remove(job)
 
+    def stop(self) -> None:
+        """Stop every job, because the server ends."""
+        with self._lock:
+            for job in self._jobs:
+                job.stop()
+
     def position(self, job: Job[Any]) -> int:
         """Return the number of jobs ahead of a job; 0 if it computes or has left."""
         with self._lock:
@@ -178,7 +184,7 @@ class Job(Generic[Result]):
             self.report(0.0)
             self._outcome.set_result(self._work(self.report))
         except Exception as error:
-            if not isinstance(error, InputError | StoppedError):
+            if not isinstance(error, InputError | StoppedError) and not self.is_stopping:
                 _log.exception("a request failed")
             self._outcome.set_exception(error)
         finally:

@@ -94,3 +94,4 @@ def serve(
     if browser and sys.stdout.isatty():
         threading.Timer(1.0, webbrowser.open, [address]).start()
     run_server(app, listening)
+    service.queue.stop()

@@ -88,3 +88,4 @@ def serve_api(
         address = f"{address_of(listening)}{API_PREFIX}"
         typer.echo(f"Descant's API is at {address}, described at {address}/docs (Ctrl-C stops it).")
     run_server(app, listening)
+    service.queue.stop()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import socket
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -79,4 +81,11 @@ def run_server(app: Any, listening: socket.socket) -> None:
     config = uvicorn.Config(
         app, log_level="error", access_log=False, timeout_graceful_shutdown=2, ws_max_size=MAX_MESSAGE
     )
+    logging.getLogger("uvicorn.error").addFilter(_is_no_cancellation)
     uvicorn.Server(config).run(sockets=[listening])
+
+
+def _is_no_cancellation(record: logging.LogRecord) -> bool:
+    """Leave out of the log that Ctrl-C cancels the requests that open pages keep."""
+    is_canceled = record.exc_info is not None and isinstance(record.exc_info[1], asyncio.CancelledError)
+    return not is_canceled and "timeout graceful shutdown" not in record.getMessage()

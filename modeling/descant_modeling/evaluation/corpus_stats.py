@@ -8,7 +8,7 @@ Shapes: V = 4 voices from high to low, T 16ths, N pieces, D draws.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -70,7 +70,8 @@ def read_chorales(sources: Sequence[str], progress: Callable[[float], None] | No
     """Read four-part music.
 
     Args:
-        sources: Files (MIDI, MusicXML, ABC, Humdrum), folders of such files, splits of corpora (`chorales:valid`).
+        sources: Files (MIDI, MusicXML, ABC, Humdrum), folders of such files (one of those that differ only in their
+            suffix), splits of corpora (`chorales:valid`).
         progress: Called with the share of the files read, 0-1.
 
     Raises:
@@ -81,7 +82,7 @@ def read_chorales(sources: Sequence[str], progress: Callable[[float], None] | No
     for source in sources:
         path = Path(source)
         if path.exists():
-            files += [file_path(path, file) for file in score_files(path)] if path.is_dir() else [path]
+            files += _once_each(file_path(path, file) for file in score_files(path)) if path.is_dir() else [path]
         elif ":" in source:
             found.chorales.extend(split_chorales(source))
         else:
@@ -97,6 +98,14 @@ def read_chorales(sources: Sequence[str], progress: Callable[[float], None] | No
         reason = next(iter(found.skipped.values()), f"Give files that end in {', '.join(SUFFIXES)}.")
         raise InputError(f"{', '.join(sources)} holds no four-part piece. {reason}")
     return found
+
+
+def _once_each(files: Iterable[Path]) -> Iterable[Path]:
+    """Return the first of the files that differ only in their suffix: the same music in several formats."""
+    found: dict[Path, Path] = {}
+    for file in files:
+        found.setdefault(file.with_suffix(""), file)
+    return found.values()
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from descant_modeling.cli.options import AsJson, Quiet
 if TYPE_CHECKING:
     from rich.table import Table
 
+_MAX_LISTED = 40  # pieces with a line each; --json has all
+
 
 def chorales_command(
     sources: Annotated[list[str], typer.Argument(help="Files, folders of files, or a split such as chorales:valid.")],
@@ -48,6 +50,7 @@ def _tables(facts: dict[str, Any]) -> list[Table]:
         _rules_table(facts),
         _grade_table(facts),
         _statistics_table(facts["plain"], facts["bach"]["plain"]),
+        *([_pieces_table(facts["grades"])] if len(facts["grades"]) <= _MAX_LISTED else []),
     ]
 
 
@@ -102,6 +105,11 @@ def _statistics_table(here: dict[str, Any], bach: dict[str, Any]) -> Table:
         if share or bach[key][name]
     ]
     return table("Statistics", ("", "here", "Bach"), rows)
+
+
+def _pieces_table(grades: dict[str, float]) -> Table:
+    rows = [[name, f"{grade:.2f}"] for name, grade in sorted(grades.items(), key=lambda item: -item[1])]
+    return table("Pieces", ("", "grade"), rows, "`descant check FILE` lists the faults of a piece with bar and beat")
 
 
 def _ends(interval: dict[str, float]) -> str:
