@@ -56,7 +56,7 @@ def draw_score(browser: Browser, svg: Path, png: Path) -> None:
 
 def draw_page(browser: Browser, address: str, png: Path) -> None:
     """Open an example on the page, have it harmonized, and take a picture."""
-    page = browser.new_page(viewport=PAGE_SIZE)
+    page = browser.new_page(viewport=PAGE_SIZE, reduced_motion="reduce")
     page.set_default_timeout(240_000)
     page.goto(address)
     examples = page.get_by_label("Examples")
@@ -64,6 +64,9 @@ def draw_page(browser: Browser, address: str, png: Path) -> None:
     examples.select_option(label=examples.locator("option", has_text="Ode").first.inner_text())
     page.get_by_role("button", name="Write", exact=True).click()
     page.locator("descant-player .sheet > svg").wait_for()
+    page.wait_for_function("() => scrollY > 0")  # it goes to the new take
+    page.evaluate("() => scrollTo(0, 0)")
+    page.add_style_tag(content="#dsc-actions { position: static !important; }")
     sheet = page.locator("descant-player .sheet")
     whole = "all => all.forEach(e => { e.style.maxHeight = 'none'; })"
     page.locator("descant-player .scroller, descant-player div.score").evaluate_all(whole)
