@@ -91,6 +91,7 @@ def make_api(service: Service) -> FastAPI:
 
     @api.get("/info", tags=["server"], summary="Models and limits")
     def info() -> ServerFacts:
+        """Return the version, the models with their tasks and styles, and the limits on requests."""
         models = [
             ModelFacts(name=name, tasks=list(each.tasks), styles=list(each.styles), has_hints=each.has_hints)
             for name, each in service.generators.items()
@@ -104,7 +105,10 @@ def _add_tasks(api: FastAPI, service: Service, submissions: Submissions) -> None
     def add(
         kind: type[Body], path: str, make: Callable[[Service, Body], Work], queue_of: Callable[[Body], JobQueue]
     ) -> None:
+        """Add the route that starts a task's jobs."""
+
         async def start(request: Request, response: Response, wait: bool = False) -> JobFacts:
+            """Start a job; with `wait`, answer when it is done."""
             asked = await _body(request, kind, service)
             submission = submissions.start(path, make(service, asked), queue_of(asked))
             if not wait:
@@ -132,6 +136,7 @@ def _add_jobs(api: FastAPI, submissions: Submissions) -> None:
 
     @api.get("/jobs/{job}", tags=["jobs"], summary="State and result of a job", responses=missing)
     def facts(job: str) -> JobFacts:
+        """Return the state of a job, its progress, and its result once it is done."""
         return submissions.find(job).facts()
 
     @api.get(
@@ -143,6 +148,7 @@ def _add_jobs(api: FastAPI, submissions: Submissions) -> None:
         dependencies=[Depends(lambda job: submissions.find(job))],  # before the answer begins
     )
     async def events(job: str) -> AsyncIterator[ServerSentEvent]:
+        """Send the state of a job each time it changes."""
         submission, shown = submissions.find(job), None
         while shown is None or shown.state in ("waiting", "running"):
             present = submission.facts()
@@ -154,11 +160,13 @@ def _add_jobs(api: FastAPI, submissions: Submissions) -> None:
 
     @api.get("/jobs/{job}/files/{name}", tags=["jobs"], summary="A file of the result", responses=missing)
     def file(job: str, name: str) -> Response:
+        """Return a file that the result of a job names."""
         content = submissions.find(job).file(name)
         return Response(content, media_type=_MEDIA_TYPES[Path(name).suffix])
 
     @api.delete("/jobs/{job}", tags=["jobs"], summary="Cancel and forget a job", responses=missing)
     def cancel(job: str) -> JobFacts:
+        """Stop a job if it still waits or runs, drop its files, and return its last state."""
         return submissions.remove(job).facts()
 
 
@@ -257,6 +265,7 @@ def _describe_bodies(api: FastAPI) -> None:
     """Add the bodies, which are read by `_body`, to the description of the API."""
 
     def described() -> dict[str, Any]:
+        """Return the description, made once."""
         if api.openapi_schema is None:
             found = get_openapi(
                 title=api.title,
