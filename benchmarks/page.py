@@ -79,7 +79,7 @@ def server() -> Iterator[tuple[str, psutil.Process]]:
         port = listening.getsockname()[1]
         command = [sys.executable, __file__, "--serve", str(listening.fileno())]
         process = subprocess.Popen(command, pass_fds=[listening.fileno()])
-    address = f"http://127.0.0.1:{port}"
+    address = f"http://127.0.0.1:{port}/en"
     try:
         urllib.request.urlopen(address, timeout=600).read()  # waits until it is answered
         yield address, psutil.Process(process.pid)

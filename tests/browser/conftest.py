@@ -163,7 +163,7 @@ def _opened(browser: Any, address: str, requests: list[str], options: dict[str, 
     page.on("request", lambda request: requests.append(request.url))
     page.on("pageerror", lambda error: pytest.fail(f"the page's code failed: {error}"))
     page.goto(address)
-    page.get_by_label("Examples").locator("option", has_text="Ode").wait_for(state="attached")
+    page.locator("descant-editor option[value='Ode to joy']").wait_for(state="attached")
     return Guest(page)
 
 

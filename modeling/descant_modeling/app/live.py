@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections.abc import Callable
 from typing import TypeVar
 
 from fastapi import FastAPI, WebSocket
@@ -56,8 +57,8 @@ class LiveNote(_Message):
     end: int | None = Field(None, ge=0, le=MAX_BARS * 64)
 
 
-def add_live(server: FastAPI, service: Service, path: str) -> None:
-    """Add the websocket of a service to a server."""
+def add_live(server: FastAPI, service: Service, path: str, worded: Callable[[Exception], str] = for_api) -> None:
+    """Add the websocket of a service to a server; `worded` gives the words for an error."""
     sessions = 0
 
     @server.websocket(path)
@@ -70,7 +71,7 @@ def add_live(server: FastAPI, service: Service, path: str) -> None:
                 raise InputError(f"{MAX_SESSIONS} sessions are open. Close one.")
             await _play(socket, service)
         except InputError as error:
-            await socket.send_json({"error": for_api(error)})
+            await socket.send_json({"error": worded(error)})
             await socket.close(_REFUSED)
         except WebSocketDisconnect:
             pass

@@ -5,14 +5,17 @@ from __future__ import annotations
 import html
 import io
 import json
+import re
 import threading
 import zipfile
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape, unescape
 
 from descant_modeling.app.jobs import Check, no_check
+from descant_modeling.app.language import ENGLISH, Language
 from descant_modeling.app.sessions import Clock, Take, details
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.common.files import DEFAULT_FORMATS, practice_file
@@ -23,12 +26,16 @@ from descant_tokenizers.rendering.write import Rendering
 
 _MIN_WIDTH, _PHONE_WIDTH, _MAX_WIDTH = 280, 560, 1600
 
+_WORDS = re.compile(r"(<(?:part-name|part-abbreviation|words|credit-words)\b[^>]*>)([^<]+)")  # of MusicXML
+
 _one_engraving = threading.Lock()  # the wait for it counts, and one process engraves
 _one_synthesis = threading.Lock()
 
 
-def engraved(rendering: Rendering, width_pixels: int, check: Check = no_check) -> dict[str, Any]:
-    """Engrave a score for a page of some width.
+def engraved(
+    rendering: Rendering, width_pixels: int, check: Check = no_check, say: Language = ENGLISH
+) -> dict[str, Any]:
+    """Engrave a score for a page of some width, with the names of its parts and its words in a language.
 
     Returns:
         `svg`, and `notes`: the id in the SVG, the onset and the end (seconds) of each note head.
@@ -36,12 +43,23 @@ def engraved(rendering: Rendering, width_pixels: int, check: Check = no_check) -
     with _one_engraving:
         check()
         width = min(max(width_pixels, _MIN_WIDTH), _MAX_WIDTH)
-        page = engraving.screen(rendering.musicxml, width, scale_percent=32 if width < _PHONE_WIDTH else 40)
+        page = engraving.screen(
+            _translated(rendering.musicxml, say), width, scale_percent=32 if width < _PHONE_WIDTH else 40
+        )
     seconds, unit = Clock(rendering.score).seconds, rendering.score.ticks_per_quarter
     return {
         "svg": page.svg,
         "notes": [(name, seconds(start * unit), seconds(end * unit)) for name, start, end in page.notes],
     }
+
+
+def _translated(musicxml: str, say: Language) -> str:
+    """Return MusicXML with the names of its parts and its words in a language, line by line: two voices of a staff."""
+
+    def words(found: re.Match[str]) -> str:
+        return found[1] + "\n".join(escape(say.filled(line)) for line in unescape(found[2]).split("\n"))
+
+    return _WORDS.sub(words, musicxml)
 
 
 def stems_of(take: Take, tempo_percent: float = 100.0, check: Check = no_check) -> dict[str, bytes]:
@@ -64,13 +82,13 @@ def stems_of(take: Take, tempo_percent: float = 100.0, check: Check = no_check) 
         return dict(take.stems[percent])  # another take may push it out
 
 
-def print_page(take: Take, staves: str, check: Check = no_check) -> str:
+def print_page(take: Take, staves: str, check: Check = no_check, say: Language = ENGLISH) -> str:
     """Return the sheet music of a take as a web page that opens the browser's print dialog."""
     with _one_engraving:
         check()
-        pages = take.renderings.get(staves, take.renderings["open"]).svg_pages
+        pages = engraving.pages(_translated(take.renderings.get(staves, take.renderings["open"]).musicxml, say))
     return (
-        f'<!DOCTYPE html><meta charset="utf-8"><title>{html.escape(take.title)}</title>'
+        f'<!DOCTYPE html><meta charset="utf-8"><title>{html.escape(say.filled(take.title))}</title>'
         "<style>@page { size: A4; margin: 12mm; } body { margin: 0; } "
         "body > svg { width: 100%; height: auto; break-after: page; }</style>"
         f"{''.join(page[page.index('<svg') :] for page in pages)}<script>onload = () => print();</script>"

@@ -9,11 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fastapi import APIRouter, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 
 from descant_modeling.app.jobs import Check, within
+from descant_modeling.app.language import Language
+from descant_modeling.app.live import add_live
 from descant_modeling.app.media import engraved, files_of, practice_zip, print_page, stems_of, zip_of
 from descant_modeling.app.requests import AppLimits
 from descant_modeling.app.service import Service
@@ -33,13 +35,22 @@ _NUM_RECENT = 4  # takes whose sheet music and sound stay in memory: up to 30 MB
 Value = TypeVar("Value")
 
 
-def make_router(service: Service) -> APIRouter:
-    """Return the routes; they raise an `InputError` for `answer_input_error`."""
-    router = APIRouter(prefix=ROUTES_PREFIX)
+def make_routes(service: Service, say: Language) -> FastAPI:
+    """Return the routes of the page in one language; an `InputError` is answered as a message."""
+    router = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    add_live(router, service, "/live", lambda error: say.filled(for_page(error)))
     sessions, recent = service.sessions, RecentTakes(_NUM_RECENT)
 
     def in_time(work: Callable[[Check], Value]) -> Value:
         return within(service.limits.request_seconds, work)
+
+    @router.exception_handler(InputError)
+    def answer(request: Request, error: InputError) -> JSONResponse:
+        return JSONResponse({"error": say.filled(for_page(error))}, status_code=422)
+
+    @router.get("/texts.json")
+    def texts() -> JSONResponse:
+        return JSONResponse(dict(say.texts), headers={"Cache-Control": "no-cache"})
 
     @router.get("/assets/{name}")
     def asset(name: str) -> FileResponse:
@@ -62,7 +73,7 @@ def make_router(service: Service) -> APIRouter:
     @router.post("/music/{token}/staff")
     def staff(token: str, drawing: dict[str, Any], width: int = 900) -> JSONResponse:
         rendering = Rendering(service.music_of(sessions.find(token), drawing).score)
-        return JSONResponse(in_time(lambda check: engraved(rendering, width, check)))
+        return JSONResponse(in_time(lambda check: engraved(rendering, width, check, say)))
 
     @router.get("/music/{token}/all.zip")
     def everything(token: str) -> Response:
@@ -74,14 +85,14 @@ def make_router(service: Service) -> APIRouter:
 
     @router.get("/music/{token}/{number}.json")
     def facts(token: str, number: int) -> JSONResponse:
-        return JSONResponse(details(sessions.find(token).take(number)))
+        return JSONResponse(details(sessions.find(token).take(number), say))
 
     @router.get("/music/{token}/{number}/score.json")
     def score(token: str, number: int, width: int = 900, staves: str = "open", marks: bool = False) -> JSONResponse:
         take = recent.use(sessions.find(token).take(number))
         renderings = take.marked_renderings if marks else take.renderings
         rendering = renderings.get(staves, renderings["open"])
-        return JSONResponse(in_time(lambda check: engraved(rendering, width, check)))
+        return JSONResponse(in_time(lambda check: engraved(rendering, width, check, say)))
 
     @router.get("/music/{token}/{number}/practice.zip")
     def practice(
@@ -113,7 +124,7 @@ def make_router(service: Service) -> APIRouter:
     @router.get("/music/{token}/{number}/print.html")
     def sheets(token: str, number: int, staves: str = "open") -> HTMLResponse:
         take = recent.use(sessions.find(token).take(number))
-        return HTMLResponse(in_time(lambda check: print_page(take, staves, check)))
+        return HTMLResponse(in_time(lambda check: print_page(take, staves, check, say)))
 
     @router.get("/music/{token}/{number}/{voice}.flac")
     def sound(token: str, number: int, voice: str, tempo: float = 100.0) -> Response:
@@ -151,8 +162,3 @@ async def _body(request: Request, limits: AppLimits, name: str) -> bytes:
             f"{printable(name, 60)} did not arrive within {limits.request_seconds:g} seconds. Send it again."
         ) from None
     return bytes(data)
-
-
-def answer_input_error(request: Request, error: Exception) -> JSONResponse:
-    """Answer a request with an error message."""
-    return JSONResponse({"error": for_page(error)}, status_code=422)

@@ -320,9 +320,10 @@ class Service:
         runs = runs_of(range(len(bars)), locks.bars | set(old.own_bars))
         tracks = [track.name for track in old.score.tracks if track.notes]
         given = tuple(name for name in tracks if name in locks.voices or name in old.own_voices)
-        if not runs or len(given) == len(tracks):
-            what = "bar" if not runs else "voice"
-            raise InputError(f"Every {what} is locked, so there is nothing to write. Unlock one.")
+        if not runs:
+            raise InputError("Every bar is locked, so there is nothing to write. Unlock one.")
+        if len(given) == len(tracks):
+            raise InputError("Every voice is locked, so there is nothing to write. Unlock one.")
         score, added, chords = old.score, old.added, old.chords
         places = places_to_keep(old, locks.notes)
         for index, (first, last) in enumerate(runs):

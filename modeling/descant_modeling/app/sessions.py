@@ -18,6 +18,7 @@ from typing import Any
 from symusic.core import NoteTick, ScoreTick
 
 from descant_modeling.app.jobs import Job
+from descant_modeling.app.language import ENGLISH, Language
 from descant_modeling.app.requests import PageRequest
 from descant_modeling.evaluation.check import CheckedScore, FaultPlace, check_harmony
 from descant_modeling.evaluation.rules import rule_facts
@@ -161,16 +162,16 @@ class RecentTakes:
         return take
 
 
-def details(take: Take) -> dict[str, Any]:
-    """Return what the browser needs to draw and play a take."""
+def details(take: Take, say: Language = ENGLISH) -> dict[str, Any]:
+    """Return what the browser needs to draw and play a take; names stay English, and sentences are in a language."""
     seconds, bars = Clock(take.score).seconds, bars_of(take.score)
     tracks = [track for track in take.score.tracks if track.notes]
     return {
         "number": take.number,
-        "name": take.name,
+        "name": say.filled(take.name),
         "title": take.title,
-        "made": take.made,
-        "remarks": list(take.remarks),
+        "made": say.filled(take.made),
+        "remarks": list(map(say.filled, take.remarks)),
         "voices": [{"name": track.name, "own": track.name in take.own_voices} for track in tracks],
         "bars": [
             {
@@ -190,7 +191,7 @@ def details(take: Take) -> dict[str, Any]:
         ],
         "ticks": [[note.time, note.duration] for track in tracks for note in track.notes],
         "ticks_per_quarter": take.score.ticks_per_quarter,
-        "plan": _plan(take, [bar.number for bar in bars]) if take.chords else None,
+        "plan": _plan(take, [bar.number for bar in bars], say) if take.chords else None,
         "rules": rule_facts(take.checked.chorale) if take.checked else [],
         "faults": [_fault(take, place) for place in take.checked.faults] if take.checked else None,
         "has_pdf": why_no_pdf() is None,
@@ -203,11 +204,11 @@ def _fault(take: Take, place: FaultPlace) -> dict[str, Any]:
     return place.facts() | {"time": time, "mendable": not set(place.voices) <= set(take.own_voices)}
 
 
-def _plan(take: Take, numbers: Iterable[int]) -> dict[str, Any]:
+def _plan(take: Take, numbers: Iterable[int], say: Language) -> dict[str, Any]:
     """Return what was planned before the voices were written, given the numbers of the bars."""
     phrases, source = take.phrases
     return {
-        "key": str(take.renderings["open"].key_found),
+        "key": say.filled(str(take.renderings["open"].key_found)),
         "phrases": list(phrases),
         "phrase_source": source,
         "bars": [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 
+from descant_modeling.app.language import ENGLISH, Language
 from descant_modeling.decoding.config import Sketch
 from descant_tokenizers.rendering.pianoroll import VOICE_COLORS
 
@@ -20,21 +21,25 @@ def error_line(message: str) -> str:
     return f'<div class="dsc-status" role="alert"><span class="dsc-bad">{html.escape(message)}</span></div>'
 
 
-def waiting_line(num_before: int) -> str:
+def waiting_line(num_before: int, say: Language = ENGLISH) -> str:
     """Show how many requests come first."""
-    before = "one request is" if num_before == 1 else f"{num_before} requests are"
-    return _line(f'<progress aria-label="Waiting"></progress>Waiting: {before} before yours.')
+    is_one = num_before == 1
+    line = say(
+        "Waiting: one request is before yours." if is_one else "Waiting: {} requests are before yours.", num_before
+    )
+    return _line(f'<progress aria-label="{say("Waiting")}"></progress>{line}')
 
 
-def progress_line(share: float, sketch: Sketch | None = None) -> str:
+def progress_line(share: float, sketch: Sketch | None = None, say: Language = ENGLISH) -> str:
     """Show the share done, 0-1, and the first take so far if the model writes bar by bar."""
     percent = round(100 * share)
-    bar = f'<progress max="100" value="{percent}" aria-label="Writing"></progress>'
+    bar = f'<progress max="100" value="{percent}" aria-label="{say("Writing")}"></progress>'
     if sketch is None:
-        return _line(f"{bar}Writing, {percent} %")
+        return _line(bar + say("Writing, {} %", percent))
     num_notes = sum(not note.is_given for note in sketch.notes)
-    bars = f"{sketch.num_written} of {sketch.num_bars} bar{'s' * (sketch.num_bars != 1)}"
-    return _line(f"{bar}{bars}, {num_notes} note{'s' * (num_notes != 1)} written") + _piano_roll(sketch)
+    bars = say("{} of {} bar" if sketch.num_bars == 1 else "{} of {} bars", sketch.num_written, sketch.num_bars)
+    notes = say("{} note written" if num_notes == 1 else "{} notes written", num_notes)
+    return _line(f"{bar}{bars}, {notes}") + _piano_roll(sketch)
 
 
 def _line(content: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from descant_modeling.app.language import ENGLISH, Language
 from descant_modeling.generation.base import MusicGenerator
 from descant_modeling.generation.ensembles import EnsembleGenerator
 from descant_tokenizers.common.errors import InputError, printable, with_field_names
@@ -69,6 +70,8 @@ _PAGE_WORDS = {
     "--last-chord": "the last chord",
     "--key": "the key",
     "Leave --keep out": "Unlock them",
+    "Read it as written (--no-repeats)": "Read it without repeats",
+    "Choose one with --tune": "Keep one of them in the file",
     "--own-voice-db": "the loudness of the own voice",
     "--practice-tempo": "the tempo",
     "number of samples": "number of takes",
@@ -114,9 +117,9 @@ def shown_name(name: str) -> str:
     return Path(name).name if Path(name).is_dir() else name
 
 
-def model_label(name: str, generator: MusicGenerator) -> str:
+def model_label(name: str, generator: MusicGenerator, say: Language = ENGLISH) -> str:
     """Return what a model writes, or its kind if it is not embedded, and its name."""
     kind = "Transformer" if generator.draws_tokens else "GAN" if generator.rewrites_melody else "network"
     music = f" for {generator.ensemble.key}s" if isinstance(generator, EnsembleGenerator) else ""
     own = f"{kind}{music}{' with styles' if generator.styles else ''}"
-    return f"{MODELS.get(name, own)} ({shown_name(name)})"
+    return f"{say.filled(MODELS.get(name, own))} ({shown_name(name)})"

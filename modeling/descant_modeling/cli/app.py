@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from descant_modeling.app.language import check_language
 from descant_modeling.cli.options import Device, Engine
 from descant_modeling.cli.serving import (
     LOOPBACK,
@@ -48,13 +49,17 @@ def app_command(
     seconds: Seconds = 300.0,
     queue: Queue = 12,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
+    language: Annotated[
+        str | None, typer.Option(help="Language of the page: en or es. Default: the browser's; the page has a switch.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
 ) -> None:
     """Open the page: draw or upload a melody, and see and hear its harmony."""
     limits = limits_of(port, seconds, queue)
     check_engine(engine, device)
+    check_language(language)
     with listen(host, port, DEFAULT_PORT) as listening:
-        serve(listening, model, device, limits, engine=engine, browser=browser, quiet=quiet)
+        serve(listening, model, device, limits, engine=engine, language=language, browser=browser, quiet=quiet)
 
 
 def serve(
@@ -64,6 +69,7 @@ def serve(
     limits: AppLimits | None = None,
     *,
     engine: EngineName = "auto",
+    language: str | None = None,
     browser: bool = False,
     quiet: bool = False,
 ) -> None:
@@ -84,7 +90,9 @@ def serve(
     service = Service(models, limits, device, engine)
     is_local = is_loopback(listening.getsockname()[0])
     app = Guard(
-        make_app(service, with_api=is_local), service.limits.max_request_bytes, LOCAL_NAMES if is_local else None
+        make_app(service, language=language, with_api=is_local),
+        service.limits.max_request_bytes,
+        LOCAL_NAMES if is_local else None,
     )
     address = address_of(listening)
     if not quiet:

@@ -1,6 +1,7 @@
 // Sound in the browser: a simple synthesizer for the melody, and a mixer for the takes.
 
 import { sentenceOf } from "./parts.js";
+import { t } from "./texts.js";
 
 let shared = null;
 
@@ -190,7 +191,7 @@ export class Mixer {
         }),
       );
     } catch (error) {
-      this.remark = `A plain tone plays instead of voices: ${error.message}`;
+      this.remark = t`A plain tone plays instead of voices: ${error.message}`;
       return [];
     }
   }

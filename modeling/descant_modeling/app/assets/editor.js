@@ -6,11 +6,12 @@ import { audioContext, tone } from "./audio.js";
 import { LiveRow } from "./live.js";
 import { clamp, colorOf, h, icon, isBlack, noteName, s, sentenceOf, shadowOf } from "./parts.js";
 import { StaffRow } from "./staff.js";
+import { t } from "./texts.js";
 
 const LOWEST = 48, HIGHEST = 88;
 const SHOWN = [57, 81];
 const ROW = 13, GUTTER = 38, RULER = 20;
-const LENGTHS = [[16, "whole", "7"], [8, "half", "6"], [4, "quarter", "5"], [2, "eighth", "4"], [1, "16th", "3"]];
+const LENGTHS = [[16, t`whole note`, "7"], [8, t`half note`, "6"], [4, t`quarter note`, "5"], [2, t`eighth note`, "4"], [1, t`16th note`, "3"]];
 const METERS = ["2/4", "3/4", "4/4", "3/8", "6/8", "9/8", "12/8", "2/2", "3/2"];
 const KEYS = { c: 0, d: 2, e: 4, f: 5, g: 7, a: 9, b: 11 };
 
@@ -103,34 +104,34 @@ export class DescantEditor extends HTMLElement {
   // ---- layout
 
   build() {
-    this.examples = h("select", { "aria-label": "Examples", onchange: () => this.openExample() });
+    this.examples = h("select", { "aria-label": t`Examples`, onchange: () => this.openExample() });
     this.picker = h("input", {
       type: "file",
       class: "hidden",
       tabindex: "-1",
-      "aria-label": "Melody file",
+      "aria-label": t`Melody file`,
       accept: ".mid,.midi,.xml,.musicxml,.mxl,.abc,.krn",
       onchange: () => this.upload(this.picker.files[0]),
     });
-    this.playButton = h("button", { class: "button", onclick: () => this.togglePlay() }, icon("play"), "Listen");
-    this.undoButton = h("button", { class: "button", onclick: () => this.undo() }, "Undo");
-    const clear = h("button", { class: "button", onclick: () => this.clear() }, "Clear");
-    const upload = h("button", { class: "button", onclick: () => this.picker.click() }, "Upload a file");
+    this.playButton = h("button", { class: "button", onclick: () => this.togglePlay() }, icon("play"), t`Listen`);
+    this.undoButton = h("button", { class: "button", onclick: () => this.undo() }, t`Undo`);
+    const clear = h("button", { class: "button", onclick: () => this.clear() }, t`Clear`);
+    const upload = h("button", { class: "button", onclick: () => this.picker.click() }, t`Upload a file`);
     this.lengthButtons = LENGTHS.map(([length, name, key]) =>
       h(
         "button",
         {
           class: "button square",
-          "aria-label": `${name} note`,
-          title: `${name} note (${key})`,
+          "aria-label": name,
+          title: `${name} (${key})`,
           onclick: () => this.setLength(length),
         },
         icon(length),
       ),
     );
-    this.dotButton = h("button", { class: "button square", "aria-label": "Dotted", title: "Dotted (.)", onclick: () => this.toggleDot() }, "·");
-    this.restButton = h("button", { class: "button", title: "Rest (0)", onclick: () => this.rest() }, "Rest");
-    this.deleteButton = h("button", { class: "button", title: "Delete (Backspace)", onclick: () => this.remove() }, "Delete");
+    this.dotButton = h("button", { class: "button square", "aria-label": t`Dotted`, title: t`Dotted (.)`, onclick: () => this.toggleDot() }, "·");
+    this.restButton = h("button", { class: "button", title: t`Rest (0)`, onclick: () => this.rest() }, t`Rest`);
+    this.deleteButton = h("button", { class: "button", title: t`Delete (Backspace)`, onclick: () => this.remove() }, t`Delete`);
     this.meter = h("select", { onchange: () => this.change(() => (this.value.meter = this.meter.value.split("/").map(Number))) });
     this.meter.append(...METERS.map((name) => h("option", { value: name }, name)));
     this.pickup = h("select", { onchange: () => this.change(() => (this.value.pickup = Number(this.pickup.value))) });
@@ -146,26 +147,26 @@ export class DescantEditor extends HTMLElement {
         tabindex: "0",
         role: "application",
         "aria-label":
-          "Melody. Letters a to g write notes, arrows move, Enter writes, Backspace deletes, 0 writes a rest, 3 to 7 choose a length.",
+          t`Melody. Letters a to g write notes, arrows move, Enter writes, Backspace deletes, 0 writes a rest, 3 to 7 choose a length.`,
         onkeydown: (event) => this.onKey(event),
       },
       this.roll,
     );
     this.roll.addEventListener("pointerdown", (event) => this.onPointerDown(event));
     this.roll.addEventListener("dblclick", () => this.remove());
-    this.keyboard = h("div", { class: "keyboard", role: "group", "aria-label": "Keyboard" });
+    this.keyboard = h("div", { class: "keyboard", role: "group", "aria-label": t`Keyboard` });
     this.note = h("p", { class: "hint" });
     this.problem = h("p", { class: "problem", role: "alert" });
     this.live = h("p", { class: "visually-hidden", "aria-live": "polite" });
     this.tools = h(
       "div",
       { class: "bar" },
-      h("span", { class: "group", role: "group", "aria-label": "Length of the next note" }, ...this.lengthButtons, this.dotButton),
+      h("span", { class: "group", role: "group", "aria-label": t`Length of the next note` }, ...this.lengthButtons, this.dotButton),
       this.restButton,
       this.deleteButton,
-      h("label", { class: "field" }, "Meter", this.meter),
-      h("label", { class: "field" }, "Pickup", this.pickup),
-      h("label", { class: "field" }, "Tempo", this.tempo),
+      h("label", { class: "field" }, t`Meter`, this.meter),
+      h("label", { class: "field" }, t`Pickup`, this.pickup),
+      h("label", { class: "field" }, t`Tempo`, this.tempo),
     );
     const frame = h(
       "div",
@@ -207,7 +208,7 @@ export class DescantEditor extends HTMLElement {
   fillChoices() {
     const names = this.value.examples ?? [];
     this.examples.hidden = names.length === 0;
-    this.examples.replaceChildren(h("option", { value: "" }, "Examples …"), ...names.map((name) => h("option", { value: name }, name)));
+    this.examples.replaceChildren(h("option", { value: "" }, t`Examples …`), ...names.map((name) => h("option", { value: name }, t(name))));
     this.examples.value = names.includes(this.value.title) && !this.value.edited ? this.value.title : "";
   }
 
@@ -220,10 +221,10 @@ export class DescantEditor extends HTMLElement {
     const beat = 16 / meter[1];
     this.pickup.replaceChildren(
       ...Array.from({ length: this.barLength / beat }, (_, count) =>
-        h("option", { value: count * beat }, count === 0 ? "none" : `${count} beat${count > 1 ? "s" : ""}`),
+        h("option", { value: count * beat }, count === 0 ? t`none` : count === 1 ? t`${count} beat` : t`${count} beats`),
       ),
     );
-    if (this.value.pickup % beat) this.pickup.append(h("option", { value: this.value.pickup }, `${this.value.pickup} 16ths`));
+    if (this.value.pickup % beat) this.pickup.append(h("option", { value: this.value.pickup }, t`${this.value.pickup} 16ths`));
     this.pickup.value = String(this.value.pickup);
     const answers = this.played.boxes;
     const pitches = [...tracks.flatMap((track) => track.notes), ...answers].map((note) => note[2]);
@@ -246,13 +247,15 @@ export class DescantEditor extends HTMLElement {
 
   hint() {
     if (!this.value.editable) {
-      const why = this.value.tracks.length > 1 ? `has ${this.value.tracks.length} tracks` : "has notes finer than 16ths, or changes its meter";
-      return `“${this.value.title}” ${why}, so it is shown but cannot be edited; it is used unchanged. “Clear” starts a new drawing.`;
+      const { title, tracks } = this.value;
+      return tracks.length > 1
+        ? t`“${title}” has ${tracks.length} tracks, so it is shown but cannot be edited; it is used unchanged. “Clear” starts a new drawing.`
+        : t`“${title}” has notes finer than 16ths, or changes its meter, so it is shown but cannot be edited; it is used unchanged. “Clear” starts a new drawing.`;
     }
     if (matchMedia("(pointer: coarse)").matches) {
-      return "Tap the roll or the keys to write notes. Tap a note to choose it; “Delete” removes it.";
+      return t`Tap the roll or the keys to write notes. Tap a note to choose it; “Delete” removes it.`;
     }
-    return "Click or drag in the roll, play the keys, or type a to g. Drag a note to move it, or its right edge to lengthen it.";
+    return t`Click or drag in the roll, play the keys, or type a to g. Drag a note to move it, or its right edge to lengthen it.`;
   }
 
   // Bar lines as [number, place]; the last one ends the drawing area.
@@ -419,13 +422,13 @@ export class DescantEditor extends HTMLElement {
     this.at = start + this.step;
     this.draw();
     this.show(this.at);
-    this.announce(`${noteName(pitch)} written`);
+    this.announce(t`${noteName(pitch)} written`);
   }
 
   place(note) {
     const [start, length, pitch] = note;
     if (start < 0 || start + length > this.value.max_bars * this.barLength) {
-      this.say(`The melody can have at most ${this.value.max_bars} bars.`);
+      this.say(t`The melody can have at most ${this.value.max_bars} bars.`);
       return false;
     }
     this.say("");
@@ -453,7 +456,7 @@ export class DescantEditor extends HTMLElement {
     this.chosen = null;
     this.draw();
     this.show(this.at);
-    this.announce("rest");
+    this.announce(t`rest`);
   }
 
   remove() {
@@ -467,7 +470,7 @@ export class DescantEditor extends HTMLElement {
       this.chosen = null;
       this.at = gone[0];
     });
-    this.announce(`${noteName(gone[2])} deleted`);
+    this.announce(t`${noteName(gone[2])} deleted`);
   }
 
   onKey(event) {
@@ -505,7 +508,7 @@ export class DescantEditor extends HTMLElement {
     if (this.chosen) this.pitch = this.chosen[2];
     this.draw();
     this.show(this.at);
-    this.announce(this.chosen ? noteName(this.pitch) : "empty");
+    this.announce(this.chosen ? noteName(this.pitch) : t`empty`);
   }
 
   // Choose the note that sounds at a 16th.
@@ -516,7 +519,7 @@ export class DescantEditor extends HTMLElement {
     this.draw();
     this.show(this.at);
     this.scroller.focus({ preventScroll: true });
-    this.announce(this.chosen ? noteName(this.pitch) : "empty");
+    this.announce(this.chosen ? noteName(this.pitch) : t`empty`);
   }
 
   // Move the chosen note, or the cursor, up or down.
@@ -650,7 +653,7 @@ export class DescantEditor extends HTMLElement {
   record(start, length, pitch, pickup) {
     const limit = this.value.max_bars * this.barLength;
     this.value.pickup = pickup;
-    if (start >= limit) return this.say(`The melody can have at most ${this.value.max_bars} bars. What follows is not written.`);
+    if (start >= limit) return this.say(t`The melody can have at most ${this.value.max_bars} bars. What follows is not written.`);
     const last = this.notes.at(-1);
     if (last?.[0] === start) last[1] = Math.min(length, limit - start);
     else {
@@ -693,9 +696,9 @@ export class DescantEditor extends HTMLElement {
     const tones = this.value.tracks.flatMap((track) =>
       track.notes.map(([start, length, pitch]) => tone(pitch, begin + start * unit, length * unit * 0.95, undefined, 0.12)),
     );
-    if (!tones.length) return this.say("There is nothing to hear yet.");
+    if (!tones.length) return this.say(t`There is nothing to hear yet.`);
     this.playing = { tones, end: this.end() };
-    this.playButton.replaceChildren(icon("stop"), "Stop");
+    this.playButton.replaceChildren(icon("stop"), t`Stop`);
     const follow = () => {
       if (!this.playing) return;
       const place = (context.currentTime - begin) / unit;
@@ -712,7 +715,7 @@ export class DescantEditor extends HTMLElement {
     if (!this.playing) return;
     this.playing.tones.forEach((each) => each.stop());
     this.playing = null;
-    this.playButton.replaceChildren(icon("play"), "Listen");
+    this.playButton.replaceChildren(icon("play"), t`Listen`);
     this.draw();
   }
 
@@ -744,11 +747,11 @@ export class DescantEditor extends HTMLElement {
     this.load({ ...(await response.json()), token, examples, max_bars });
     this.past = past;
     this.draw();
-    if (past.length) this.note.textContent = `“Undo” brings back what was here. ${this.hint()}`;
+    if (past.length) this.note.textContent = `${t`“Undo” brings back what was here.`} ${this.hint()}`;
     this.scroller.scrollLeft = 0;
     this.emit();
     this.onfile();
-    this.announce(`${this.value.title} opened`);
+    this.announce(t`${this.value.title} opened`);
   }
 
   say(sentence) {
@@ -757,6 +760,6 @@ export class DescantEditor extends HTMLElement {
 
   announce(text) {
     const bar = Math.floor((this.at - this.value.pickup) / this.barLength) + 1;
-    this.live.textContent = `${text}, bar ${Math.max(bar, 0)}`;
+    this.live.textContent = t`${text}, bar ${Math.max(bar, 0)}`;
   }
 }

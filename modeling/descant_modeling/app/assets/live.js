@@ -4,6 +4,7 @@
 
 import { audioContext, click, tone } from "./audio.js";
 import { VOICE_COLORS, h, noteName } from "./parts.js";
+import { t } from "./texts.js";
 
 const TONICS = ["C", "G", "D", "A", "E", "B", "F#", "F", "B flat", "E flat", "A flat", "D flat"];
 const MINORS = ["A", "E", "B", "F#", "C#", "G#", "D#", "D", "G", "C", "F", "B flat"];
@@ -20,26 +21,26 @@ export class LiveRow {
     this.answers = [];
     this.latencies = []; // milliseconds from a key to the three other voices
     this.modelTimes = []; // of these, milliseconds of the model
-    this.connectButton = h("button", { class: "button", onclick: () => this.connect() }, "Connect a MIDI keyboard");
-    this.recordButton = h("button", { class: "button", onclick: () => this.toggle("record") }, "Record");
-    this.alongButton = h("button", { class: "button", onclick: () => this.toggle("along") }, "Play along");
+    this.connectButton = h("button", { class: "button", onclick: () => this.connect() }, t`Connect a MIDI keyboard`);
+    this.recordButton = h("button", { class: "button", onclick: () => this.toggle("record") }, t`Record`);
+    this.alongButton = h("button", { class: "button", onclick: () => this.toggle("along") }, t`Play along`);
     this.metronome = h("input", { type: "checkbox", checked: true });
-    this.key = h("select", { "aria-label": "Key of what you play" }, h("option", { value: "" }, "not told"), ...KEYS.map((name) => h("option", { value: name }, name)));
-    this.status = h("p", { class: "hint", role: "status", "aria-label": "Live" });
+    this.key = h("select", { "aria-label": t`Key of what you play` }, h("option", { value: "" }, t`not told`), ...KEYS.map((name) => h("option", { value: name }, t(name))));
+    this.status = h("p", { class: "hint", role: "status", "aria-label": t`Live` });
     this.element = h(
       "details",
       { class: "live" },
-      h("summary", {}, "Play it: MIDI keyboard, recording, play along"),
+      h("summary", {}, t`Play it: MIDI keyboard, recording, play along`),
       h(
         "div",
         { class: "bar" },
         this.connectButton,
         this.recordButton,
         this.alongButton,
-        h("label", { class: "field" }, this.metronome, "Metronome"),
-        h("label", { class: "field" }, "Key", this.key),
+        h("label", { class: "field" }, this.metronome, t`Metronome`),
+        h("label", { class: "field" }, t`Key`, this.key),
       ),
-      h("p", { class: "hint" }, "A bar is counted in; meter and tempo are those above. Notes are moved to the nearest 16th. Play along answers every note with alto, tenor and bass; the keys on the screen work too."),
+      h("p", { class: "hint" }, t`A bar is counted in; meter and tempo are those above. Notes are moved to the nearest 16th. Play along answers every note with alto, tenor and bass; the keys on the screen work too.`),
       this.status,
     );
   }
@@ -51,11 +52,11 @@ export class LiveRow {
   // ---- the keyboard
 
   async connect() {
-    if (!navigator.requestMIDIAccess) return this.say("This browser has no MIDI. Use the keys on the screen, or Chrome, Edge or Firefox.");
+    if (!navigator.requestMIDIAccess) return this.say(t`This browser has no MIDI. Use the keys on the screen, or Chrome, Edge or Firefox.`);
     try {
       this.access = await navigator.requestMIDIAccess();
     } catch {
-      return this.say("MIDI was not allowed. Allow it for this page, or use the keys on the screen.");
+      return this.say(t`MIDI was not allowed. Allow it for this page, or use the keys on the screen.`);
     }
     this.access.onstatechange = () => this.listen();
     this.listen();
@@ -64,7 +65,7 @@ export class LiveRow {
   listen() {
     this.inputs = [...this.access.inputs.values()];
     for (const input of this.inputs) input.onmidimessage = (event) => this.onMidi(event);
-    this.say(this.inputs.length ? `Connected: ${this.inputs.map((input) => input.name).join(", ")}.` : "No keyboard is plugged in. Plug one in; it is found at once.");
+    this.say(this.inputs.length ? t`Connected: ${this.inputs.map((input) => input.name).join(", ")}.` : t`No keyboard is plugged in. Plug one in; it is found at once.`);
   }
 
   onMidi(event) {
@@ -112,12 +113,12 @@ export class LiveRow {
     this.state = "";
     this.editor.endTake();
     this.show();
-    this.say(this.latencies.length ? `${this.latencies.length} notes were answered. Harmonize writes the voices again, with the whole tune in view.` : "");
+    this.say(this.latencies.length ? t`${this.latencies.length} notes were answered. Harmonize writes the voices again, with the whole tune in view.` : "");
   }
 
   show() {
-    this.recordButton.textContent = this.state === "record" ? "Stop recording" : "Record";
-    this.alongButton.textContent = this.state === "along" ? "Stop playing" : "Play along";
+    this.recordButton.textContent = this.state === "record" ? t`Stop recording` : t`Record`;
+    this.alongButton.textContent = this.state === "along" ? t`Stop playing` : t`Play along`;
     this.recordButton.disabled = this.state === "along";
     this.alongButton.disabled = this.state === "record";
   }
@@ -188,7 +189,7 @@ export class LiveRow {
       socket.onopen = () => socket.send(JSON.stringify({ meter: [beats, unit], ...(this.key.value && { key: this.key.value }) }));
       socket.onclose = () => {
         if (this.socket === socket) this.stop();
-        else if (!this.status.textContent) this.say("The connection could not be opened. Start the page again.");
+        else if (!this.status.textContent) this.say(t`The connection could not be opened. Start the page again.`);
         resolve(false);
       };
       socket.onmessage = ({ data }) => {
@@ -214,8 +215,8 @@ export class LiveRow {
     const isShown = start < this.editor.value.max_bars * this.bar; // as far as the melody is
     if (isShown) this.answers.push(...Object.entries(voices).map(([name, each]) => [start, length, each, name]));
     this.editor.drawSoon();
-    const names = Object.entries(voices).map(([name, each]) => `${name} ${noteName(each)}`);
-    this.say(`Soprano ${noteName(pitch)}, ${names.join(", ")}: ${Math.round(this.latencies.at(-1))} ms.`);
+    const names = Object.entries(voices).map(([name, each]) => `${t(name)} ${noteName(each)}`);
+    this.say(`${t("Soprano")} ${noteName(pitch)}, ${names.join(", ")}: ${Math.round(this.latencies.at(-1))} ms.`);
   }
 
   // The answers as boxes for the roll: [start, length, pitch, color].

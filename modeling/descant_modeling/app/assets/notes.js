@@ -5,6 +5,7 @@
 
 import { audioContext, tone } from "./audio.js";
 import { clamp, colorOf, h, noteName, s } from "./parts.js";
+import { t } from "./texts.js";
 
 export const ROW = 11; // of the roll while it is edited
 const EDGE = 7; // pixels at the right end of a note by which it is stretched
@@ -26,7 +27,7 @@ export class NoteEditor {
     this.end = facts.bars.at(-1).end_ticks;
     const free = facts.voices.map(({ name, own }, index) => [name, index, own]).filter(([, , own]) => !own);
     this.free = free.map(([, index]) => index);
-    this.voice = h("select", { "aria-label": "Voice of added notes" }, ...free.map(([name, index]) => h("option", { value: index }, name)));
+    this.voice = h("select", { "aria-label": t`Voice of added notes` }, ...free.map(([name, index]) => h("option", { value: index }, t(name))));
     this.live = h("p", { class: "visually-hidden", "aria-live": "polite" });
   }
 
@@ -148,7 +149,7 @@ export class NoteEditor {
 
   move(ticks, semitones) {
     const note = this.chosen;
-    if (!note || note.given) return this.announce("This note is yours; it stays.");
+    if (!note || note.given) return this.announce(t`This note is yours; it stays.`);
     note.onset = clamp(note.onset + ticks, 0, this.end - note.length);
     note.pitch = clamp(note.pitch + semitones, LOWEST, HIGHEST);
     this.settle(note);
@@ -213,7 +214,7 @@ export class NoteEditor {
   changed() {
     this.onchange();
     const note = this.chosen;
-    if (note) this.announce(`${this.facts.voices[note.voice].name} ${noteName(note.pitch)}${note.given ? ", yours" : note.locked ? ", kept" : ""}`);
+    if (note) this.announce(`${t(this.facts.voices[note.voice].name)} ${noteName(note.pitch)}${note.given ? t`, yours` : note.locked ? t`, kept` : ""}`);
   }
 
   announce(text) {

@@ -1,5 +1,7 @@
 // Helpers shared by the editor and the player.
 
+import { t } from "./texts.js";
+
 const COLORS = ["#d55e00", "#e69f00", "#009e73", "#0072b2"];
 const ENSEMBLES = [["Soprano", "Alto", "Tenor", "Bass"], ["Violin I", "Violin II", "Viola", "Cello"], ["Voice", , "Right hand", "Left hand"]];
 export const VOICE_COLORS = Object.fromEntries(ENSEMBLES.flatMap((names) => names.map((name, index) => [name, COLORS[index]])));
@@ -42,10 +44,11 @@ export function shadowOf(element) {
 }
 
 export async function sentenceOf(response) {
+  if (response.status === 413) return t`The file is too large. Cut it shorter.`;
   try {
-    return (await response.json()).error ?? `The server answered ${response.status}.`;
+    return (await response.json()).error ?? t`The server answered ${response.status}.`;
   } catch {
-    return `The server answered ${response.status}.`;
+    return t`The server answered ${response.status}.`;
   }
 }
 

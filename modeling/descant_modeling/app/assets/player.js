@@ -8,13 +8,14 @@ import { ROW as EDIT_ROW, NoteEditor } from "./notes.js";
 import { clock, colorOf, h, icon, isCalm, noteName, s, sentenceOf, shadowOf } from "./parts.js";
 import { PracticeRow } from "./practice.js";
 import { ScoreView } from "./score.js";
+import { t } from "./texts.js";
 
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 const ROW = 5, MIN_BAR = 34;
 const TEMPOS = [50, 60, 70, 80, 90, 100, 110, 125]; // percent
 const FILES = [["midi", "MIDI"], ["musicxml", "MusicXML"], ["pdf", "PDF"], ["mp3", "MP3"]];
 const PLAN_HINT =
-  "Written before the voices. Change any chord: C, F#m, Bb7, or C/E with the third in the bass. Chords of a bar share its beats; an empty bar is the model's. Locked bars and voices stay.";
+  t`Written before the voices. Change any chord: C, F#m, Bb7, or C/E with the third in the bass. Chords of a bar share its beats; an empty bar is the model's. Locked bars and voices stay.`;
 
 export class DescantPlayer extends HTMLElement {
   constructor() {
@@ -57,43 +58,43 @@ export class DescantPlayer extends HTMLElement {
   // ---- layout
 
   build() {
-    this.tabs = h("div", { class: "tabs", role: "tablist", "aria-label": "Takes", onkeydown: (event) => this.onTabKey(event) });
+    this.tabs = h("div", { class: "tabs", role: "tablist", "aria-label": t`Takes`, onkeydown: (event) => this.onTabKey(event) });
     this.made = h("p", { class: "made" });
-    this.playButton = h("button", { class: "button primary play", onclick: () => this.toggle() }, icon("play"), "Play");
+    this.playButton = h("button", { class: "button primary play", onclick: () => this.toggle() }, icon("play"), t`Play`);
     this.slider = h("input", {
-      type: "range", min: "0", step: "0.01", value: "0", class: "position", "aria-label": "Position",
+      type: "range", min: "0", step: "0.01", value: "0", class: "position", "aria-label": t`Position`,
       oninput: () => this.seek(Number(this.slider.value)),
     });
     this.time = h("span", { class: "time" });
     this.stavesButton = h("button", { class: "button", onclick: () => this.toggleStaves() });
     this.volume = h("input", {
-      type: "range", min: "0", max: "1", step: "0.01", value: "1", class: "volume", "aria-label": "Volume",
+      type: "range", min: "0", max: "1", step: "0.01", value: "1", class: "volume", "aria-label": t`Volume`,
       oninput: () => this.mixer.setVolume(Number(this.volume.value)),
     });
-    this.tempo = h("select", { "aria-label": "Tempo of the sound", onchange: () => this.setTempo() }, ...TEMPOS.map((percent) => h("option", { value: percent }, `${percent} %`)));
+    this.tempo = h("select", { "aria-label": t`Tempo of the sound`, onchange: () => this.setTempo() }, ...TEMPOS.map((percent) => h("option", { value: percent }, `${percent} %`)));
     this.tempo.value = "100";
     this.files = FILES.map(([form, name]) => [form, h("a", { class: "button", download: true }, name)]);
-    this.print = h("a", { class: "button", target: "_blank" }, "Print");
-    this.download = h("a", { class: "button", download: true }, "Download everything");
-    this.voices = h("div", { class: "voices", role: "group", "aria-label": "Voices" });
+    this.print = h("a", { class: "button", target: "_blank" }, t`Print`);
+    this.download = h("a", { class: "button", download: true }, t`Download everything`);
+    this.voices = h("div", { class: "voices", role: "group", "aria-label": t`Voices` });
     this.remark = h("p", { class: "remark", role: "status" });
-    this.paper = h("div", { class: "score", tabindex: "0", role: "img", "aria-label": "Score" });
+    this.paper = h("div", { class: "score", tabindex: "0", role: "img", "aria-label": t`Score` });
     this.score = new ScoreView(this.paper, (seconds) => this.seek(seconds));
-    this.locksRow = h("div", { class: "locks", role: "group", "aria-label": "Bars to keep" });
-    this.roll = s("svg", { class: "roll", role: "img", "aria-label": "Piano roll" });
+    this.locksRow = h("div", { class: "locks", role: "group", "aria-label": t`Bars to keep` });
+    this.roll = s("svg", { class: "roll", role: "img", "aria-label": t`Piano roll` });
     this.rollScroller = h("div", { class: "scroller" }, this.locksRow, this.roll);
     this.roll.addEventListener("click", (event) => this.isEditing || this.seek(this.placeOf(event)[0]));
     this.roll.addEventListener("pointerdown", (event) => this.isEditing && this.notes.onPointerDown(event, (e) => this.placeOf(e), this.scale));
     this.rollScroller.addEventListener("keydown", (event) => this.isEditing && event.target === this.rollScroller && this.notes.onKey(event));
-    this.editButton = h("button", { class: "button", "aria-pressed": false, onclick: () => this.toggleEditing() }, "Edit notes");
-    this.useButton = h("button", { class: "button", onclick: () => this.askAgain(null, true) }, "Use my edits");
+    this.editButton = h("button", { class: "button", "aria-pressed": false, onclick: () => this.toggleEditing() }, t`Edit notes`);
+    this.useButton = h("button", { class: "button", onclick: () => this.askAgain(null, true) }, t`Use my edits`);
     this.editBar = h("span", { class: "bar" });
     this.editHint = h(
       "p",
       { class: "hint", hidden: true },
-      "Click a note to keep it, drag it to move it or its right edge to stretch it, double-click to delete, click an empty place to add one. By keys: arrows choose and move (Shift: in time), Enter keeps, Delete deletes, + adds.",
+      t`Click a note to keep it, drag it to move it or its right edge to stretch it, double-click to delete, click an empty place to add one. By keys: arrows choose and move (Shift: in time), Enter keeps, Delete deletes, + adds.`,
     );
-    this.again = h("button", { class: "button primary again", onclick: () => this.askAgain() }, "Write another take");
+    this.again = h("button", { class: "button primary again", onclick: () => this.askAgain() }, t`Write another take`);
     this.keeps = h("p", { class: "hint", "aria-live": "polite" });
     this.rules = h("div", { class: "rules" });
     this.faults = new FaultList({
@@ -102,13 +103,13 @@ export class DescantPlayer extends HTMLElement {
       onmark: () => this.drawScore(),
     });
     this.practice = new PracticeRow((query) => this.address(`${this.facts.number}/practice.zip?${query}`));
-    this.chords = h("div", { class: "chords", role: "group", "aria-label": "Chords of each bar" });
+    this.chords = h("div", { class: "chords", role: "group", "aria-label": t`Chords of each bar` });
     this.planned = h("p", { class: "hint" });
-    this.rewriteButton = h("button", { class: "button rewrite", onclick: () => this.askAgain(this.chosenChords()) }, "Harmonize with these chords");
+    this.rewriteButton = h("button", { class: "button rewrite", onclick: () => this.askAgain(this.chosenChords()) }, t`Harmonize with these chords`);
     this.plan = h(
       "section",
       { class: "plan" },
-      h("h3", {}, "The plan: chords of each bar"),
+      h("h3", {}, t`The plan: chords of each bar`),
       this.planned,
       this.chords,
       h("div", { class: "bar" }, this.rewriteButton, h("p", { class: "hint" }, PLAN_HINT)),
@@ -117,19 +118,19 @@ export class DescantPlayer extends HTMLElement {
       "div",
       { role: "tabpanel", class: "panel" },
       this.made,
-      h("div", { class: "bar transport" }, this.playButton, this.slider, this.time, h("label", { class: "field" }, "Tempo", this.tempo), h("label", { class: "field" }, "Volume", this.volume), this.stavesButton),
+      h("div", { class: "bar transport" }, this.playButton, this.slider, this.time, h("label", { class: "field" }, t`Tempo`, this.tempo), h("label", { class: "field" }, t`Volume`, this.volume), this.stavesButton),
       this.voices,
       this.remark,
       this.paper,
-      h("div", { class: "bar files", role: "group", "aria-label": "Files of this take" }, ...this.files.map(([, link]) => link), this.print, this.download),
+      h("div", { class: "bar files", role: "group", "aria-label": t`Files of this take` }, ...this.files.map(([, link]) => link), this.print, this.download),
       this.faults.element,
       this.plan,
-      h("h3", {}, "Keep what you like"),
+      h("h3", {}, t`Keep what you like`),
       h("div", { class: "bar" }, this.editButton, this.editBar, this.useButton),
       this.editHint,
       this.rollScroller,
       h("div", { class: "bar ask" }, this.again, this.keeps),
-      h("h3", {}, "Voice leading, compared with Bach"),
+      h("h3", {}, t`Voice leading, compared with Bach`),
       this.rules,
       this.practice.element,
     );
@@ -160,7 +161,7 @@ export class DescantPlayer extends HTMLElement {
     const seconds = Math.max(...notes.map((note) => note[2]), bars.at(-1).end);
     this.mixer.load(voices.map((voice) => voice.name), notes, seconds, (name, tempo) => this.address(`${number}/${encodeURIComponent(name)}.flac?tempo=${100 * tempo}`));
     this.slider.max = seconds;
-    this.made.textContent = [`${this.facts.title}, ${this.facts.made}`, ...this.facts.remarks.map(capital)].join(". ") + ".";
+    this.made.textContent = [`${t(this.facts.title)}, ${this.facts.made}`, ...this.facts.remarks.map(capital)].join(". ") + ".";
     this.say("");
     if (!this.edits.has(number)) this.edits.set(number, new NoteEditor(this.facts, () => this.onEdit()));
     this.drawVoices();
@@ -190,7 +191,7 @@ export class DescantPlayer extends HTMLElement {
     this.voices.replaceChildren(
       ...this.facts.voices.map(({ name, own }, index) => {
         const isMuted = this.mixer.muted.has(name);
-        const mute = h("button", { class: "button square", "aria-pressed": isMuted, "aria-label": `Mute ${name}`, title: `Mute ${name}` }, icon(isMuted ? "mute" : "loud"));
+        const mute = h("button", { class: "button square", "aria-pressed": isMuted, "aria-label": t`Mute ${name}`, title: t`Mute ${name}` }, icon(isMuted ? "mute" : "loud"));
         mute.addEventListener("click", () => {
           this.mixer.mute(name, !this.mixer.muted.has(name));
           this.drawVoices();
@@ -199,7 +200,7 @@ export class DescantPlayer extends HTMLElement {
         const isLocked = own || locked.has(name);
         const lock = h(
           "button",
-          { class: "button square", "aria-pressed": isLocked, disabled: own, "aria-label": `Keep ${name}`, title: own ? "Yours" : `Keep ${name}` },
+          { class: "button square", "aria-pressed": isLocked, disabled: own, "aria-label": t`Keep ${name}`, title: own ? t`Yours` : t`Keep ${name}` },
           icon(isLocked ? "lock" : "open"),
         );
         lock.addEventListener("click", () => {
@@ -209,7 +210,7 @@ export class DescantPlayer extends HTMLElement {
           this.voices.children[index].querySelectorAll("button")[1].focus();
         });
         const swatch = h("span", { class: "swatch", style: `background:${colorOf(name, index)}` });
-        return h("span", { class: isMuted ? "voice muted" : "voice" }, swatch, h("span", { class: "name" }, name), own ? h("small", {}, "yours") : null, mute, lock);
+        return h("span", { class: isMuted ? "voice muted" : "voice" }, swatch, h("span", { class: "name" }, t(name)), own ? h("small", {}, t`yours`) : null, mute, lock);
       }),
     );
     this.drawKeeps();
@@ -219,8 +220,9 @@ export class DescantPlayer extends HTMLElement {
     const { plan } = this.facts;
     this.plan.hidden = !plan;
     if (!plan) return;
-    const ends = plan.phrases.length ? `; phrases end in bar${plan.phrases.length > 1 ? "s" : ""} ${plan.phrases.join(", ")} (${plan.phrase_source})` : "";
-    this.planned.textContent = `Key: ${plan.key}${ends}.`;
+    const bars = plan.phrases.join(", ");
+    const ends = plan.phrases.length > 1 ? t`phrases end in bars ${bars} (${plan.phrase_source})` : t`phrases end in bar ${bars} (${plan.phrase_source})`;
+    this.planned.textContent = `${t`Key: ${plan.key}`}${bars && `; ${ends}`}.`;
     this.chords.replaceChildren(
       ...plan.bars.map(({ number, chords }) =>
         h(
@@ -229,7 +231,7 @@ export class DescantPlayer extends HTMLElement {
           h("small", {}, String(number)),
           h("input", {
             type: "text", value: chords, size: Math.max(5, chords.length), maxlength: "80", spellcheck: "false", autocomplete: "off",
-            "aria-label": `Chords of bar ${number}`,
+            "aria-label": t`Chords of bar ${number}`,
             onkeydown: (event) => { if (event.key === "Enter") this.rewriteButton.click(); },
           }),
         ),
@@ -263,7 +265,7 @@ export class DescantPlayer extends HTMLElement {
     this.roll.classList.toggle("editing", this.isEditing);
     if (this.isEditing) this.rollScroller.tabIndex = 0;
     else this.rollScroller.removeAttribute("tabindex");
-    const voice = h("label", { class: "field" }, "Add to", this.notes.voice);
+    const voice = h("label", { class: "field" }, t`Add to`, this.notes.voice);
     this.editBar.replaceChildren(...(this.isEditing && this.notes.free.length ? [voice] : []), this.notes.live);
     this.onEdit();
   }
@@ -308,7 +310,7 @@ export class DescantPlayer extends HTMLElement {
           "button",
           {
             class: "lock", style: `left:${start * this.scale}px;width:${(end - start) * this.scale - 2}px`,
-            "aria-pressed": isLocked, disabled: own, "aria-label": `Keep bar ${number}`, title: own ? "Yours" : `Keep bar ${number}`,
+            "aria-pressed": isLocked, disabled: own, "aria-label": t`Keep bar ${number}`, title: own ? t`Yours` : t`Keep bar ${number}`,
             onclick: () => this.lockBar(index),
           },
           String(number),
@@ -330,16 +332,17 @@ export class DescantPlayer extends HTMLElement {
     const { bars, voices } = this.locks.get(this.facts.number);
     const kept = [...bars].sort((a, b) => a - b).map((index) => this.facts.bars[index].number);
     const { numLocked } = this.notes;
-    const single = numLocked ? `${numLocked} note${numLocked > 1 ? "s" : ""}` : "";
-    const parts = [single, kept.length ? `bar${kept.length > 1 ? "s" : ""} ${kept.join(", ")}` : "", [...voices].join(" and ")].filter(Boolean);
+    const single = numLocked > 1 ? t`${numLocked} notes` : numLocked ? t`${numLocked} note` : "";
+    const whole = kept.length > 1 ? t`bars ${kept.join(", ")}` : kept.length ? t`bar ${kept[0]}` : "";
+    const parts = [single, whole, ...[...voices].map((name) => t(name))].filter(Boolean);
     this.keeps.textContent = parts.length
-      ? `Keeps ${parts.join(" and ")}, and your own notes; the rest is written again.`
-      : "Lock bars (above the roll), voices or single notes to keep them; everything else is written again. Your own notes always stay.";
+      ? t`Keeps ${parts.join(t(" and "))}, and your own notes; the rest is written again.`
+      : t`Lock bars (above the roll), voices or single notes to keep them; everything else is written again. Your own notes always stay.`;
   }
 
   drawRules() {
     if (!this.facts.rules.length) {
-      this.rules.replaceChildren(h("p", { class: "hint" }, "The rules apply to four voices."));
+      this.rules.replaceChildren(h("p", { class: "hint" }, t`The rules apply to four voices.`));
       return;
     }
     const rows = this.facts.rules.map(({ label, unit, found, rate, bach }) => {
@@ -354,26 +357,26 @@ export class DescantPlayer extends HTMLElement {
       return h(
         "tr",
         {},
-        h("th", { scope: "row" }, label),
+        h("th", { scope: "row" }, t(label)),
         h("td", {}, `${rate.toFixed(1)}${short}`, h("small", {}, ` (${found})`)),
         h("td", {}, `${bach.value.toFixed(1)}${short}`, h("small", {}, ` [${bach.low.toFixed(1)}–${bach.high.toFixed(1)}]`)),
         h("td", { class: "drawn" }, bars),
       );
     });
-    const headings = ["Rule", "Here", "Bach", ""].map((name) => h("th", { scope: "col" }, name));
+    const headings = [t`Rule`, t`Here`, "Bach", ""].map((name) => h("th", { scope: "col" }, name));
     this.rules.replaceChildren(
       h("table", {}, h("thead", {}, h("tr", {}, ...headings)), h("tbody", {}, ...rows)),
       h(
         "p",
         { class: "hint" },
-        "Per 1,000 pitch changes, or % of 16ths, with counts in parentheses. Bach: 201 chorales, with 95 % intervals. He breaks each rule now and then, so zero is not the goal, and one short piece says little.",
+        t`Per 1,000 pitch changes, or % of 16ths, with counts in parentheses. Bach: 201 chorales, with 95 % intervals. He breaks each rule now and then, so zero is not the goal, and one short piece says little.`,
       ),
     );
   }
 
   async drawScore() {
     const number = this.facts.number;
-    this.stavesButton.textContent = this.staves === "open" ? "Two staves" : "Four staves";
+    this.stavesButton.textContent = this.staves === "open" ? t`Two staves` : t`Four staves`;
     this.stavesButton.hidden = !this.facts.rules.length;
     for (const [form, link] of this.files) {
       link.hidden = form === "pdf" && !this.facts.has_pdf;
@@ -386,7 +389,7 @@ export class DescantPlayer extends HTMLElement {
     if (!response.ok) return this.say(await sentenceOf(response));
     const { svg, notes } = await response.json();
     this.score.show(svg, notes);
-    this.paper.setAttribute("aria-label", `Score of ${this.facts.name}: ${this.facts.title}, ${this.facts.bars.length} bars`);
+    this.paper.setAttribute("aria-label", t`Score of ${this.facts.name}: ${this.facts.title}, ${this.facts.bars.length} bars`);
   }
 
   async toggleStaves() {
@@ -436,7 +439,7 @@ export class DescantPlayer extends HTMLElement {
   }
 
   showPlaying() {
-    this.playButton.replaceChildren(icon(this.mixer.playing ? "pause" : "play"), this.mixer.playing ? "Pause" : "Play");
+    this.playButton.replaceChildren(icon(this.mixer.playing ? "pause" : "play"), this.mixer.playing ? t`Pause` : t`Play`);
     this.follow();
   }
 
@@ -444,7 +447,7 @@ export class DescantPlayer extends HTMLElement {
     cancelAnimationFrame(this.frame);
     const now = this.mixer.now;
     this.slider.value = now;
-    this.slider.setAttribute("aria-valuetext", `${clock(now)} of ${clock(Number(this.slider.max))}`);
+    this.slider.setAttribute("aria-valuetext", t`${clock(now)} of ${clock(Number(this.slider.max))}`);
     this.time.textContent = `${clock(now)} / ${clock(Number(this.slider.max))}`;
     this.playhead?.setAttribute("x1", now * this.scale);
     this.playhead?.setAttribute("x2", now * this.scale);

@@ -1,6 +1,7 @@
 // The melody as notes on a staff, engraved by the server a moment after each change.
 
 import { h, sentenceOf } from "./parts.js";
+import { t } from "./texts.js";
 
 const PAUSE = 400; // milliseconds without a change before the melody is engraved again
 const TALL = 960; // pixels of a window in which the staff is open at first
@@ -9,11 +10,11 @@ export class StaffRow {
   // `editor` is the <descant-editor>: its value is engraved, and its `choose` is called with the 16th of a clicked note.
   constructor(editor) {
     this.editor = editor;
-    this.sheet = h("div", { class: "sheet", role: "img", "aria-label": "The melody on a staff", onclick: (event) => this.onClick(event) });
+    this.sheet = h("div", { class: "sheet", role: "img", "aria-label": t`The melody on a staff`, onclick: (event) => this.onClick(event) });
     this.element = h(
       "details",
       { class: "live staff", open: window.innerHeight >= TALL, ontoggle: () => this.update() },
-      h("summary", {}, "On a staff: your melody as notes"),
+      h("summary", {}, t`On a staff: your melody as notes`),
       h("div", { class: "score" }, this.sheet),
     );
     this.shown = "";
