@@ -32,8 +32,7 @@ SAME_IN_BOTH = {
 def _written(page: Any, seed: str = "7") -> set[str]:
     """Write a take with everything unfolded, and return all texts of the page."""
     page.type_tune("ccdd")
-    page.locator("descant-editor summary").click()
-    for fold in page.locator("button.label-wrap").all():
+    for fold in page.locator("descant-editor summary, button.label-wrap").all():
         fold.click()
     page.locator("#dsc-seed textarea, #dsc-seed input").fill(seed)
     page.locator("#dsc-write").click()
