@@ -33,7 +33,7 @@ _one_synthesis = threading.Lock()
 
 
 def engraved(
-    rendering: Rendering, width_pixels: int, check: Check = no_check, say: Language = ENGLISH
+    rendering: Rendering, width_pixels: int, say: Language = ENGLISH, check: Check = no_check
 ) -> dict[str, Any]:
     """Engrave a score for a page of some width, with the names of its parts and its words in a language.
 
@@ -82,7 +82,7 @@ def stems_of(take: Take, tempo_percent: float = 100.0, check: Check = no_check) 
         return dict(take.stems[percent])  # another take may push it out
 
 
-def print_page(take: Take, staves: str, check: Check = no_check, say: Language = ENGLISH) -> str:
+def print_page(take: Take, staves: str, say: Language = ENGLISH, check: Check = no_check) -> str:
     """Return the sheet music of a take as a web page that opens the browser's print dialog."""
     with _one_engraving:
         check()

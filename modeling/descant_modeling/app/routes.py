@@ -73,7 +73,7 @@ def make_routes(service: Service, say: Language) -> FastAPI:
     @router.post("/music/{token}/staff")
     def staff(token: str, drawing: dict[str, Any], width: int = 900) -> JSONResponse:
         rendering = Rendering(service.music_of(sessions.find(token), drawing).score)
-        return JSONResponse(in_time(lambda check: engraved(rendering, width, check, say)))
+        return JSONResponse(in_time(lambda check: engraved(rendering, width, say, check)))
 
     @router.get("/music/{token}/all.zip")
     def everything(token: str) -> Response:
@@ -92,7 +92,7 @@ def make_routes(service: Service, say: Language) -> FastAPI:
         take = recent.use(sessions.find(token).take(number))
         renderings = take.marked_renderings if marks else take.renderings
         rendering = renderings.get(staves, renderings["open"])
-        return JSONResponse(in_time(lambda check: engraved(rendering, width, check, say)))
+        return JSONResponse(in_time(lambda check: engraved(rendering, width, say, check)))
 
     @router.get("/music/{token}/{number}/practice.zip")
     def practice(
@@ -124,7 +124,7 @@ def make_routes(service: Service, say: Language) -> FastAPI:
     @router.get("/music/{token}/{number}/print.html")
     def sheets(token: str, number: int, staves: str = "open") -> HTMLResponse:
         take = recent.use(sessions.find(token).take(number))
-        return HTMLResponse(in_time(lambda check: print_page(take, staves, check, say)))
+        return HTMLResponse(in_time(lambda check: print_page(take, staves, say, check)))
 
     @router.get("/music/{token}/{number}/{voice}.flac")
     def sound(token: str, number: int, voice: str, tempo: float = 100.0) -> Response:
