@@ -23,7 +23,22 @@ TEXTS = """() => {
 }"""
 WORD = re.compile("[A-Za-z]{2}")
 SAME_IN_BOTH = {
-    *("Descant", "Bach", "Soprano", "Tenor", "Piano", "piano", "Tempo", "error", "dB", "bach", "auto"),
+    *(
+        "Descant",
+        "Bach",
+        "Soprano",
+        "Tenor",
+        "Piano",
+        "piano",
+        "Tempo",
+        "error",
+        "dB",
+        "bach",
+        "MIDI",
+        "MusicXML",
+        "PDF",
+        "MP3",
+    ),
     *("4, 8, 12", "G | C D7 | G/B C | D", "Transformer (echo)", "Greensleeves", "Amazing grace"),
     *("Au clair de la lune", "Old hundredth", "Row your boat"),
 }
