@@ -15,6 +15,7 @@ import torch
 from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.decoding.infilled import InfilledNotes
 from descant_modeling.decoding.infilling import with_content
+from descant_modeling.decoding.rhythm import NO_LEANING
 from descant_modeling.decoding.sampler import draw as draw_tokens
 from descant_modeling.decoding.sampler import sample_templates
 from descant_modeling.decoding.template import Span, make_template
@@ -227,7 +228,9 @@ def test_what_is_not_legal_of_moving_on_belongs_to_what_is() -> None:
     """Two ends of a bar, the first of which is not legal; two later onsets, likewise; and another note."""
     groups = np.array([0, 1]), np.array([0, 1, 2, 3])
     legal = np.array([False, True, False, True, True])
-    row = SimpleNamespace(random=np.random.default_rng(0), kind=None, moving_on=groups, legal=lambda: legal)
+    row = SimpleNamespace(
+        random=np.random.default_rng(0), kind=None, moving_on=groups, leaning=NO_LEANING, legal=lambda: legal
+    )
     logits = np.log(np.array([[0.1, 0.1, 0.5, 0.2, 0.1]], np.float32))
     pooled = draw_tokens(logits, [row], GenerationConfig(temperature=1.0, top_p=1.0))
     assert np.exp(pooled.log_p_BV[0]) == pytest.approx([0, 0.45, 0, 0.45, 0.1], abs=1e-6)

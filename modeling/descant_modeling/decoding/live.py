@@ -18,6 +18,7 @@ import numpy as np
 from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.decoding.engine import Engine, EngineModel
 from descant_modeling.decoding.masks import without
+from descant_modeling.decoding.rhythm import NO_LEANING, Leaning
 from descant_modeling.decoding.sampler import Logits, draw
 from descant_modeling.decoding.sequences import TokenKind
 from descant_modeling.decoding.voice_leading import LeadingRules, VoiceLeading
@@ -79,6 +80,7 @@ class _Choice:
     random: np.random.Generator
     kind: TokenKind | None = "pitch"
     moving_on: tuple[()] = ()
+    leaning: Leaning = NO_LEANING
 
     def legal(self) -> Mask:
         """Return the mask of tokens to choose from, (V,)."""

@@ -52,6 +52,10 @@ class Choice(Protocol):
         Where only some of a group are legal, they have the probability of all. Empty to choose each on its own.
         """
 
+    @property
+    def leaning(self) -> tuple[npt.NDArray[np.int64], float]:
+        """Tokens to make likelier than the model does, and by how many nats."""
+
     def legal(self) -> Mask:
         """Return the mask of tokens to choose from, (V,)."""
 
@@ -62,7 +66,7 @@ class Drawn(NamedTuple):
     Attributes:
         token_ids: The tokens.
         log_p: ln of their probabilities under the model itself (no mask, temperature 1).
-        log_p_BV: ln of the probabilities of all tokens, those of moving on pooled.
+        log_p_BV: ln of the probabilities of all tokens, those of moving on pooled, with what rows lean to.
         legal_BV: The tokens to choose from.
         temperature_B: The temperature at which each was drawn.
     """
@@ -191,6 +195,8 @@ def draw(logits_BV: Logits, rows: Sequence[Choice], config: GenerationConfig) ->
     for row, log_p_V, legal_V in zip(rows, log_p_BV, legal_BV, strict=True):
         for token_ids in row.moving_on:
             _pool(log_p_V, legal_V, token_ids)
+        leaning_ids, nats = row.leaning
+        log_p_V[leaning_ids] += nats
     num_legal_B = legal_BV.sum(axis=1)
     rows_M, ids_M = legal_BV.nonzero()
     places_M = np.arange(len(ids_M)) - (num_legal_B.cumsum() - num_legal_B)[rows_M]

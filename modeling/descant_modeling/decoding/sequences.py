@@ -16,6 +16,7 @@ import numpy.typing as npt
 from descant_modeling.decoding.config import GenerationConfig
 from descant_modeling.decoding.infilled import InfilledNotes
 from descant_modeling.decoding.legal_tokens import LegalTokens
+from descant_modeling.decoding.rhythm import NO_LEANING, Leaning, off_beat_ends
 from descant_modeling.decoding.template import TargetBar, Template
 from descant_tokenizers.tokens.grammar import Grammar, Rules
 from descant_tokenizers.tokens.harmony import ChordLabel
@@ -68,6 +69,13 @@ class SequenceState(LegalTokens):
     def moving_on(self) -> Sequence[npt.NDArray[np.int64]]:
         """See `sampler.Choice`; a layout with hints tells how many bars are left, and its rules count on positions."""
         return () if self.template.guide is not None else self._moving_on
+
+    @property
+    def leaning(self) -> Leaning:
+        """See `sampler.Choice`; the durations of new notes lean, in a layout with hints."""
+        if self.kind != "rhythm" or self.state.kind != "Pitch":
+            return NO_LEANING
+        return off_beat_ends(self.grammar.vocabulary, self.state.meter_id, self.state.offset_ticks)
 
     def join_faults(self) -> int:
         """Count the notes after the target bars that the new ones lead to against the rules of voice leading."""
