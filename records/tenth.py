@@ -1,7 +1,8 @@
-"""Keep every tenth work of a dataset's training split, to see what the rest of the data is worth.
+r"""Keep every tenth work of a dataset's training split, to see what the rest of the data is worth.
 
     python records/tenth.py data/songs data/songs-tenth
-    accelerate launch train.py --config configs/songs.yaml data.valid_corpus=data/songs 'data.corpora=[data/songs-tenth]'
+    accelerate launch train.py --config configs/songs.yaml name=songs-tenth \
+        data.valid_corpus=data/songs 'data.corpora=[data/songs-tenth]'
 
 Movements of one work (rows whose source differs after the #) stay together. The order of the works follows from their
 hashes, so the choice is the same on every machine.
