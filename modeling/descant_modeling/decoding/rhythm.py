@@ -24,7 +24,7 @@ Leaning: TypeAlias = tuple[npt.NDArray[np.int64], float]
 NO_LEANING: Leaning = np.array([], np.int64), 0.0
 
 #: What is added in simple meters, and subtracted in compound ones. Chosen on valid (records/LOG.md).
-NATS = 0.4
+NATS = 0.3
 
 
 @lru_cache(maxsize=1024)

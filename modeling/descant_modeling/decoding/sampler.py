@@ -24,7 +24,7 @@ from descant_tokenizers.tokens.grammar import Grammar, Mask
 #: Shares of the temperature at which a model with hints draws the chords of cadences, pitches and rhythm; what
 #: continues music is drawn at all of it. Chosen on valid: lower for all tokens dulls the rhythm, and lower for what
 #: continues a piece copies more of the training pieces (records/LOG.md).
-SHARES: dict[TokenKind | None, float] = {"chord": 0.3, "pitch": 0.72, "rhythm": 1.1}
+SHARES: dict[TokenKind | None, float] = {"chord": 0.3, "pitch": 0.6, "rhythm": 1.1}
 _LOWEST_TEMPERATURE = 1e-6  # below it, logits divided by the temperature overflow
 _MAX_STEPWISE = 4  # context tokens that are fed one at a time
 
