@@ -3,7 +3,7 @@
     python records/embed.py runs/chorales chorales --record 2026-11-26_chorales
     python records/embed.py runs/gan gan --record 2026-11-25_gan --git 3a5c5fe     (a run outside a git checkout)
     python records/embed.py runs/midinet midinet --record 2026-11-26_midinet
-    python records/embed.py chorales chorales --record 2026-11-30_hints --measured 2026-11-30_evaluation
+    python records/embed.py chorales chorales --record 2026-11-30_hints --measured 2026-12-01_evaluation
 
 The last command adds the figures of records/evaluate.py to the card of an embedded model; for a release, add `--tested
 2026-11-26_test`. A checkpoint that does not list the meters of its training pieces, or the licences that folders of

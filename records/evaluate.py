@@ -180,7 +180,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--model", action="append", help="model to measure; repeat it for more columns")
     parser.add_argument("--split", default="valid", help="valid; test only once, for a release")
     parser.add_argument("--num-draws", type=int, default=3, help="number of harmonies of each soprano")
-    parser.add_argument("--out", type=Path, default=RECORDS / "2026-11-30_evaluation", help="folder of the records")
+    parser.add_argument("--out", type=Path, default=RECORDS / "2026-12-01_evaluation", help="folder of the records")
     parser.add_argument("--harmonies", type=Path, help="folder for the harmonies as MIDI")
     parser.add_argument("--only", type=_parts, default=PARTS, help=f"records to write, of {','.join(PARTS)}")
     return parser.parse_args()

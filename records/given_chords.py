@@ -1,6 +1,6 @@
 """Measure how well a model with hints keeps to Bach's chords when they are given, on the valid sopranos.
 
-python records/given_chords.py --model chorales > records/2026-11-30_evaluation/given_chords.json
+python records/given_chords.py --model chorales > records/2026-12-01_evaluation/given_chords.json
 
 The chords of each beat are read from Bach's harmony and requested as `generate.py --chords` would (a pickup has none).
 A beat spells its chord if the same root, quality and inversion are read there from the result.
