@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from descant_modeling.decoding.config import GenerationConfig
-from descant_modeling.decoding.rhythm import NATS, NO_LEANING, off_beat_ends
+from descant_modeling.decoding.rhythm import COMPOUND_NATS, NO_LEANING, SIMPLE_NATS, off_beat_ends
 from descant_modeling.decoding.sampler import draw
 
 SIXTEENTH = 24
@@ -22,12 +22,12 @@ def meter_id(vocabulary, numerator: int, denominator: int) -> int:
 @pytest.mark.parametrize(
     ("meter", "offset", "length", "expected"),
     [
-        ((4, 4), 0, 2, NATS),  # an eighth on the beat
+        ((4, 4), 0, 2, SIMPLE_NATS),  # an eighth on the beat
         ((4, 4), 2, 2, 0.0),  # one after the beat ends with it
-        ((4, 4), 0, 6, NATS),  # a dotted quarter
+        ((4, 4), 0, 6, SIMPLE_NATS),  # a dotted quarter
         ((3, 4), 4, 8, 0.0),
-        ((6, 8), 0, 2, -NATS),
-        ((6, 8), 0, 4, -NATS),  # a quarter of 6/8 ends inside its beat
+        ((6, 8), 0, 2, COMPOUND_NATS),
+        ((6, 8), 0, 4, COMPOUND_NATS),  # a quarter of 6/8 ends inside its beat
         ((6, 8), 0, 6, 0.0),
         ((6, 8), 4, 2, 0.0),
     ],
