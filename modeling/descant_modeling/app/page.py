@@ -135,8 +135,8 @@ class _Page(Controls):
     def _session(self, request: gr.Request) -> Session:
         return self.service.sessions.of(str(request.session_hash))
 
-    def _open(self, kept_token: str, request: gr.Request) -> tuple[Drawing, dict[str, Any]]:
-        session = self.service.sessions.resume(str(request.session_hash), kept_token)
+    def _open(self, kept_token: str | None, request: gr.Request) -> tuple[Drawing, dict[str, Any]]:
+        session = self.service.sessions.resume(str(request.session_hash), kept_token or "")
         max_bars = self.service.limits.upload.max_bars
         context = {"token": session.token, "examples": list(example_files()), "max_bars": max_bars}
         return blank_drawing() | context, self._takes(session)
