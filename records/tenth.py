@@ -18,12 +18,12 @@ from pathlib import Path
 from datasets import DatasetDict, load_from_disk
 
 
-def main(source: str, out: str, share: int = 10) -> None:
-    """Write `out` with one work out of `share` for training, and all of valid."""
+def main(source: str, out: str) -> None:
+    """Write `out` with one work out of ten for training, and all of valid."""
     splits = load_from_disk(source)
     works = [row.partition("#")[0] for row in splits["train"]["source"]]
     ordered = sorted(set(works), key=lambda work: hashlib.sha256(work.encode()).digest())
-    kept = set(ordered[::share])
+    kept = set(ordered[::10])
     train = splits["train"].select([index for index, work in enumerate(works) if work in kept])
     if Path(out).exists():
         sys.exit(f"{out} exists. Name another folder.")
@@ -33,4 +33,4 @@ def main(source: str, out: str, share: int = 10) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    main(sys.argv[1], sys.argv[2])
