@@ -48,7 +48,7 @@ def _values(client: TestClient, code: str) -> list[object]:
     props = [
         each["props"]
         for each in client.get(f"/{code}/config").json()["components"]
-        if each["type"] not in ("html", "button")
+        if each["type"] not in ("html", "button", "markdown")
     ]
     return [([value for _, value in each.get("choices") or []], each.get("value")) for each in props if "value" in each]
 

@@ -122,6 +122,12 @@ class Controls:
         with gr.Row(visible=False) as self.infill_row:
             self.first_bar = gr.Number(1, precision=0, minimum=0, label=say("From bar"), min_width=120)
             self.last_bar = gr.Number(2, precision=0, minimum=0, label=say("To bar"), min_width=120)
+            gr.Markdown(
+                say(
+                    "All voices of your music are rewritten in these bars, the melody too. Tick those to keep under "
+                    "Given voices. To rewrite bars of a take, lock its others."
+                )
+            )
 
     def _lay_out_direction(self) -> None:
         say = self.say
