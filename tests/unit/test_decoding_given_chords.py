@@ -67,6 +67,7 @@ def test_each_voice_leaves_the_next_what_is_missing():
     chords = GivenChords({0: G7}, bass=B)
     chords.add(S, QUARTER, 74)  # D
     assert {pitch % 12 for pitch in chords.choices(B, 0, 2)[0]} == {7}
+    assert {pitch % 12 for pitch in chords.choices(B, 0, 2)[-1]} == {7, 11, 2, 5}  # where that makes parallels
     chords.add(B, QUARTER, 43)
     alto = chords.choices(A, 0, 1)[0]
     assert {pitch % 12 for pitch in alto} == {5, 11}  # the third and the seventh are missing, and one voice is left

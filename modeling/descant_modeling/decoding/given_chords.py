@@ -66,9 +66,10 @@ class GivenChords:
         missing = {(chord.root + step) % NUM_PITCH_CLASSES for step in required}
         missing -= {pitch % NUM_PITCH_CLASSES for pitch in others}
         helping = frozenset(pitch for pitch in above if len(missing - {pitch % NUM_PITCH_CLASSES}) <= num_left)
-        if num_left:
-            return [helping, above, tones]
-        return [frozenset(pitch for pitch in above if read_chord([*others, pitch]) == chord), helping, above, tones]
+        found = [helping, above, tones, frozenset(p for p in _PITCHES if p % NUM_PITCH_CLASSES in chord.pitch_classes)]
+        if not num_left:
+            found.insert(0, frozenset(pitch for pitch in above if read_chord([*others, pitch]) == chord))
+        return found
 
     def latest_end(self, voice: int, pitch: int, ticks: int) -> int:
         """Return the first beat after an onset whose chord does not have a voice's pitch; `NEVER` if all have it."""

@@ -80,7 +80,7 @@ class LegalTokens:
         if self.playable is not None:
             legal = self.playable.narrowed(legal, self.state, self.written, self.template.bars[self.bar].start_ticks)
         if self.state.kind == "Program":
-            return self._well_led(self._chord_pitches(legal))
+            return self._well_led(legal)
         if self.state.kind == "Pitch":
             legal = self._chord_durations(self._closing_durations(self._filling_durations(legal)))
             if self.playable is not None and self._is_last_onset():
@@ -124,10 +124,11 @@ class LegalTokens:
     def _well_led(self, legal: Mask) -> Mask:
         """Remove pitches that voice leading forbids, rule by rule, unless no other is left.
 
-        Parallels come before the last chord: where its root makes them, the bass has another of its notes.
+        Parallels come before requested chords and the last chord: where a chord's lowest note makes them, the bass has
+        another of its notes.
         """
         parallels, *others = self._prohibitions()
-        legal = self._closing_pitches(without(legal, parallels))
+        legal = self._closing_pitches(self._chord_pitches(without(legal, parallels)))
         for prohibited in others:
             legal = without(legal, prohibited)
         return legal
