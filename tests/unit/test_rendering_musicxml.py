@@ -173,6 +173,14 @@ def test_a_rhythm_without_note_values_is_written_as_the_nearest(tmp_path: Path) 
     assert Rendering(score).remarks == []
 
 
+def test_more_measures_than_can_be_read_again_are_refused() -> None:
+    score = ScoreTick(4)
+    score.tracks.append(TrackTick("Flute", 73, False))
+    score.tracks[0].notes = NoteTickList([NoteTick(16 * 2000, 4, 72, 80)])
+    with pytest.raises(InputError, match="2,001 measures, and at most 2,000 are engraved"):
+        to_musicxml(score)
+
+
 def test_drums_alone_are_refused() -> None:
     score = ScoreTick(TPQ)
     score.tracks.append(TrackTick("Drums", 0, True))

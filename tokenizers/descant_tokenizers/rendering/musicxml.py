@@ -65,13 +65,14 @@ from descant_tokenizers.rendering.signs import (
 from descant_tokenizers.rendering.spelling import LOWEST_PRINTED, spell, spelled_as
 from descant_tokenizers.scores import VOICES
 from descant_tokenizers.scores.tracks import program_name
+from descant_tokenizers.scores.validation import Limits
 
 if TYPE_CHECKING:
     from descant_tokenizers.rendering.write import Rendering
 
 ADDED_COLOR = "#0072B2"
 MAX_NOTES = 12_000
-MAX_MEASURES = 10_000
+MAX_MEASURES = Limits().max_bars  # so that sheet music can be read again
 _LEGEND = "black: given, blue: added"
 _MAX_TITLE = 120
 _PERCUSSION_CHANNEL = 9
@@ -85,8 +86,9 @@ def notate(rendering: Rendering) -> Notated:
     """Write a MusicXML 4.0 file. Percussion is left out.
 
     Raises:
-        InputError: The score has no pitched notes or more than :data:`MAX_NOTES`, a closed score is requested for
-            tracks that are not four voices, or a bar is shorter than notation can express.
+        InputError: The score has no pitched notes or more than :data:`MAX_NOTES`, more measures than
+            :data:`MAX_MEASURES`, a closed score is requested for tracks that are not four voices, or a bar is shorter
+            than notation can express.
     """
     score = rendering.written.score
     tracks = engraved_tracks(score)
