@@ -246,7 +246,7 @@ def test_the_cnn_infills_and_harmonizes_any_voice(trained: Trainer) -> None:
     assert (from_bass.given, from_bass.written) == (VOICES[3:], VOICES[:3])
     with pytest.raises(InputError, match="does not vary, but it can harmonize, continue and infill"):
         model.vary(prompt)
-    with pytest.raises(InputError, match="no use for --amount"):
+    with pytest.raises(InputError, match="no use for amount"):
         model.harmonize(bass, given=["bass"], amount=0.5)
 
 

@@ -223,7 +223,7 @@ def test_the_same_seed_writes_the_same(writer: Model) -> None:
         ("harmonize", {"write": ["73"]}, "The model does not play '73'. Choose from"),
         ("harmonize", {"given": ["right"], "write": ["piano"]}, "Acoustic Grand Piano is given and written"),
         ("harmonize", {"given": ["1", "2", "3", "4", "5"]}, "The instruments to write are missing. Name some of"),
-        ("harmonize", {"given": ["1"], "track": "2"}, "--track names the one given track"),
+        ("harmonize", {"given": ["1"], "track": "2"}, "track names the one given track"),
         ("infill", {"bars": (1, 2), "given": ["left"]}, "Tracks 3 'Left' (Acoustic Grand Piano) and 2 'Right'"),
         ("infill", {"bars": (1, 2), "given": ["low"], "write": ["bass"]}, "Track 4 'Low' (Electric Bass (finger)) is"),
         ("infill", {"bars": (5, 9)}, "The bars to write are 5-9. Choose from the prompt's bars 1 to 6"),

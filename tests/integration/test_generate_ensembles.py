@@ -107,7 +107,7 @@ def test_tracks_that_are_no_parts_are_refused(songs):
         songs.harmonize(song(), write=["drums"], config=WILD)
     with pytest.raises(InputError, match=r"Voice is given and written\. Choose one of the two"):
         songs.harmonize(song(), given=["Voice"], write=["voice"], config=WILD)
-    with pytest.raises(InputError, match=r"All parts are given\. Name the given ones with --given"):
+    with pytest.raises(InputError, match=r"All parts are given\. Name the given ones with given"):
         songs.harmonize(song(), given=["Voice", "Left hand", "Right hand"], config=WILD)
 
 

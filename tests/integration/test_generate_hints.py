@@ -307,7 +307,7 @@ def test_the_end_of_an_infill_is_the_tonic_too(guided: Model) -> None:
     options = {"key": "C", "last_chord": "tonic", "given": ["soprano"]}
     result = guided.infill(prompt, WILD, bars=(2, 2), **options)
     assert chord_name(read_chord(last_pitches(result.score))) == "C"
-    with pytest.raises(InputError, match="--last-chord tonic needs the last bar among those to write"):
+    with pytest.raises(InputError, match="last_chord tonic needs the last bar among those to write"):
         guided.infill(prompt, WILD, bars=(1, 1), **options)
 
 
@@ -326,7 +326,7 @@ def test_an_infill_is_told_what_a_harmony_is(guided: Model) -> None:
     [
         (
             {"chords": ("C", "G")},
-            "The chords from the last given note on are not all C. Leave --last-chord out, or give that chord.",
+            "The chords from the last given note on are not all C. Leave last_chord out, or give that chord.",
         ),
         ({"last_chord": "V"}, "The last chord is 'V'. Give auto, any or tonic."),
     ],
@@ -340,7 +340,7 @@ def test_contradictions_about_the_last_chord_are_refused(guided: Model, options:
 
 
 def test_a_continuation_has_no_last_chord(guided: Model) -> None:
-    with pytest.raises(InputError, match=r"^--last-chord is for harmonize and infill\. Leave it out\.$"):
+    with pytest.raises(InputError, match=r"^last_chord is for harmonize and infill\. Leave it out\.$"):
         guided.continue_(melody(scale(8, 480)), WILD, bars=2, last_chord="tonic")
 
 

@@ -105,7 +105,7 @@ def test_chords_that_do_not_fit_are_refused(songs):
         songs.harmonize(TUNE, chords=["H7"], config=WILD)
     with pytest.raises(InputError, match=r"There are chords for 99 bars"):
         songs.harmonize(TUNE, chords=["C"] * 99, config=WILD)
-    with pytest.raises(InputError, match=r"This model has no use for --phrases"):
+    with pytest.raises(InputError, match=r"This model has no use for phrases"):
         songs.harmonize(TUNE, phrases=[4], config=WILD)
 
 
