@@ -8,6 +8,7 @@ Shapes: V = 4 voices from high to low, T 16ths.
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -96,11 +97,10 @@ class GridPrompt:
 def notes_of_line(pitches_T: Ints, struck_T: Flags, edges_ticks: Sequence[int], velocity: int) -> list[NoteTick]:
     """Turn a voice into notes: a note ends where the pitch changes, or where it is struck again."""
     begins_T = np.diff(pitches_T, prepend=SILENT) != 0
-    firsts = np.flatnonzero(begins_T | struck_T)
-    ends = [*firsts[1:].tolist(), len(pitches_T)]
+    firsts = np.flatnonzero(begins_T | struck_T).tolist()
     return [
         NoteTick(edges_ticks[first], edges_ticks[end] - edges_ticks[first], int(pitches_T[first]), velocity)
-        for first, end in zip(firsts.tolist(), ends, strict=True)
+        for first, end in itertools.pairwise([*firsts, len(pitches_T)])
         if pitches_T[first] != SILENT
     ]
 
