@@ -63,6 +63,7 @@ def add_live(server: FastAPI, service: Service, path: str, worded: Callable[[Exc
 
     @server.websocket(path)
     async def live(socket: WebSocket) -> None:
+        """Answer each soprano note that a client plays."""
         nonlocal sessions
         await socket.accept()
         sessions += 1

@@ -42,14 +42,17 @@ def make_routes(service: Service, say: Language) -> FastAPI:
     sessions, recent = service.sessions, RecentTakes(_NUM_RECENT)
 
     def in_time(work: Callable[[Check], Value]) -> Value:
+        """Run work within the time of a request."""
         return within(service.limits.request_seconds, work)
 
     @router.exception_handler(InputError)
     def answer(request: Request, error: InputError) -> JSONResponse:
+        """Answer an error with its message."""
         return JSONResponse({"error": say.filled(for_page(error))}, status_code=422)
 
     @router.get("/texts.json")
     def texts() -> JSONResponse:
+        """Return the texts of the language by the English ones."""
         return JSONResponse(dict(say.texts), headers={"Cache-Control": "no-cache"})
 
     @router.get("/assets/{name}")
@@ -72,6 +75,7 @@ def make_routes(service: Service, say: Language) -> FastAPI:
 
     @router.post("/music/{token}/staff")
     def staff(token: str, drawing: dict[str, Any], width: int = 900) -> JSONResponse:
+        """Engrave the melody in the editor."""
         rendering = Rendering(service.music_of(sessions.find(token), drawing).score)
         return JSONResponse(in_time(lambda check: engraved(rendering, width, say, check)))
 
@@ -103,6 +107,7 @@ def make_routes(service: Service, say: Language) -> FastAPI:
         count_in: bool = PracticeOptions.counts_in,
         sound: str = "",
     ) -> Response:
+        """Return practice tracks, one MP3 a voice, in a zip."""
         take, options = sessions.find(token).take(number), PracticeOptions(louder, tempo, count_in)
         sounds = parse_sounds(sound) if sound else None
         check_sounds(sounds, [track.name for track in take.score.tracks])
@@ -111,6 +116,7 @@ def make_routes(service: Service, say: Language) -> FastAPI:
 
     @router.get("/music/{token}/{number}/files/{form}")
     def file(token: str, number: int, form: str, staves: str = "open") -> Response:
+        """Return a take as one file."""
         if form not in _SINGLE_FILES:
             raise InputError(f"There is no file '{printable(form, 60)}'. Choose {', '.join(_SINGLE_FILES)}.")
         take = recent.use(sessions.find(token).take(number))
@@ -123,6 +129,7 @@ def make_routes(service: Service, say: Language) -> FastAPI:
 
     @router.get("/music/{token}/{number}/print.html")
     def sheets(token: str, number: int, staves: str = "open") -> HTMLResponse:
+        """Return a page to print a take from."""
         take = recent.use(sessions.find(token).take(number))
         return HTMLResponse(in_time(lambda check: print_page(take, staves, say, check)))
 
