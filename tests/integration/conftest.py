@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,10 +60,16 @@ def _open(path: Path, *arguments: Any, **options: Any) -> Any:
 
 @pytest.fixture(scope="session")
 def imported(tiny_checkpoint: Path) -> None:
-    """All libraries that the commands import, so that what is measured is the commands themselves."""
+    """All that the commands import, with matplotlib's fonts: what is measured is the commands themselves."""
     import datasets  # noqa: F401
+    import onnxruntime  # noqa: F401
+    from matplotlib.figure import Figure
     from miditok import REMI  # noqa: F401
 
+    import descant_tokenizers.comparison.compare
+    import descant_tokenizers.rendering.audio
+    import descant_tokenizers.rendering.pianoroll  # noqa: F401
     from descant_modeling.models.checkpoints import load_checkpoint
 
+    Figure(layout="constrained").savefig(io.BytesIO())
     load_checkpoint(str(tiny_checkpoint))
