@@ -10,6 +10,8 @@ from symusic.core import NoteTick, TrackTick
 
 from descant_modeling.api import Model
 from descant_modeling.decoding.config import GenerationConfig
+from descant_modeling.decoding.infilled import InfilledNotes
+from descant_modeling.decoding.infilling import Infiller
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores import VOICES, bars_of
 
@@ -122,6 +124,15 @@ def test_one_bar_of_a_long_piece_is_written_with_what_is_near(writer: Model) -> 
     prompt = chorale(150)
     (sample,) = writer.infill(prompt, bars=(100, 101)).samples
     assert outside(sample.score, 99 * 1920, 101 * 1920) == outside(prompt, 99 * 1920, 101 * 1920)
+
+
+def test_music_of_nothing_but_rests_is_refused(writer: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Infiller, "infill", lambda *_: [InfilledNotes(), InfilledNotes()])
+    config, alone = replace(WILD, num_samples=2), melody([(0, 960, 67), (960, 960, 69)])
+    with pytest.raises(InputError, match="The model wrote nothing but rests"):
+        writer.infill(alone, config, bars=(1, 1))
+    result = writer.infill(melody(scale(8, 480)), config, bars=(1, 1))
+    assert [len(sample.score.tracks[0].notes) for sample in result.samples] == [4, 4]
 
 
 @pytest.mark.parametrize("bars", [(0, 1), (3, 2), (4, 5)])

@@ -5,7 +5,7 @@ Units: ticks of the result's score.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -272,6 +272,12 @@ def parse_phrases(text: str) -> tuple[int, ...] | None:
     if not all(number.isascii() and number.isdecimal() and len(number) < 5 for number in numbers):
         raise InputError(f"--phrases is '{text}'. Give bars in which phrases end, such as 4,8,12, or auto, or none.")
     return tuple(map(int, numbers))
+
+
+def check_not_silent(samples: Iterable[Sample]) -> None:
+    """Raise an `InputError` if a sample has no pitched notes: its file would not be read again."""
+    if not all(any(track.notes and not track.is_drum for track in sample.score.tracks) for sample in samples):
+        raise InputError("The model wrote nothing but rests. Give another seed, or keep some bars or a voice.")
 
 
 def check_task(generator: MusicGenerator, task: str) -> None:

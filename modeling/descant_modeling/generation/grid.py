@@ -19,7 +19,7 @@ import numpy as np
 from symusic.core import NoteTick, NoteTickList, ScoreTick, TrackTick, TrackTickList
 
 from descant_modeling.decoding.config import GenerationConfig
-from descant_modeling.generation.base import TASKS, GenerationResult, Request, Sample
+from descant_modeling.generation.base import TASKS, GenerationResult, Request, Sample, check_not_silent
 from descant_modeling.generation.prompts import (
     Ranges,
     bar_indices,
@@ -75,8 +75,7 @@ class GridPrompt:
             InputError: A sample has no notes at all.
         """
         made = tuple(self._sample(pitches_VT, config) for pitches_VT in samples)
-        if not all(any(track.notes for track in sample.score.tracks) for sample in made):
-            raise InputError("The model wrote nothing but rests. Give another seed, or keep some bars or a voice.")
+        check_not_silent(made)
         return GenerationResult(made, self.remarks, self.given, self.written)
 
     def _sample(self, pitches_VT: Ints, config: GenerationConfig) -> Sample:

@@ -27,7 +27,7 @@ from symusic.core import (
 from descant_modeling.decoding.infilled import InfilledNotes
 from descant_modeling.decoding.infilling import with_content
 from descant_modeling.decoding.sampler import one_for_each
-from descant_modeling.generation.base import GenerationResult, Sample
+from descant_modeling.generation.base import GenerationResult, Sample, check_not_silent
 from descant_modeling.generation.fixed import Fixed
 from descant_modeling.generation.planning import Plan
 from descant_modeling.generation.prompts import Prompt, TickSpan
@@ -160,12 +160,16 @@ class PartialResult:
             players: Its tracks that may get notes.
             given: Names of the prompt's voices.
             written: Names of the voices that were written.
+
+        Raises:
+            InputError: A sample has no pitched notes.
         """
         base = self.fixed.put_into(base, players)
-        samples = (_finish(self.prompt, sample, base, players) for sample in self.samples)
+        samples = tuple(_finish(self.prompt, sample, base, players) for sample in self.samples)
+        check_not_silent(samples)
         remarks, plan = self.prompt.remarks, self.plan
         if plan is None:
-            return GenerationResult(tuple(samples), remarks, given, written)
+            return GenerationResult(samples, remarks, given, written)
         remarks = (*remarks, *plan.remarks)
         planned = tuple(
             replace(sample, chords=plan.symbols(partial.chords, piece))
