@@ -82,6 +82,8 @@ def test_the_harmony_is_directed_shown_and_written_again_over_other_chords(open_
     page = open_page(viewport={"width": 1280, "height": 900})
     page.type_tune(TUNE)
     page.get_by_role("button", name="Direct the harmony").click()
+    is_whole = page.get_by_label("Last chord").first.evaluate("field => field.scrollWidth <= field.clientWidth")
+    assert is_whole, "its value is cut off"
     page.get_by_label("Key at the end").fill("C major")
     page.get_by_label("Bars in which phrases end").fill("at the end")
     entry = page.locator("#dsc-chords").get_by_role("textbox")

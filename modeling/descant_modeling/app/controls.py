@@ -144,6 +144,7 @@ class Controls:
                 info=say("Empty: at fermatas, rests and long notes. none: wherever the model likes."),
                 min_width=200,
             )
+        with gr.Row():
             rhythms = self.choices(HARMONIC_RHYTHMS)
             self.harmonic_rhythm = gr.Dropdown(rhythms, value=AUTO, label=say("The harmony changes"), min_width=200)
             self.last_chord = gr.Dropdown(
