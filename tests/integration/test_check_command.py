@@ -108,6 +108,10 @@ def test_repair_leaves_what_lies_in_other_voices(check: Any, hints_checkpoint: P
     found = check(FAULTY, "--repair", "--model", hints_checkpoint, "--json", "--formats", "midi")
     facts = json.loads(found.out)
     assert (found.status, facts["repair"]["num_notes"], len(facts["repair"]["left"])) == (1, 0, 1)
+    assert (
+        "in soprano and bass.\nTo mend more, add bass to --voices.\n"
+        in check(FAULTY, "--repair", "--model", hints_checkpoint, "--formats", "midi").out
+    )
     assert check(FAULTY, "--repair", "--level", "none").err == (
         "error: --repair mends faults of a level, and --level is none. Give error or warning.\n"
     )

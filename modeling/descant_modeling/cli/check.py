@@ -22,6 +22,8 @@ from descant_tokenizers.common.files import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.table import Table
 
     from descant_modeling.evaluation.check import CheckedScore, Level
@@ -64,7 +66,7 @@ def check_command(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON instead of the table.")] = False,
 ) -> None:
-    """List the faults of voice leading in four-part music: bar, beat, voices, notes, and how often Bach does it."""
+    """List the faults of voice leading in four-part music: bar, beat, voices, notes, and how often Bach makes them."""
     started = time.monotonic()
     check_options(seed=seed)
     if repair and level == "none":
@@ -78,7 +80,8 @@ def check_command(
         out = rendering_name(out, forms, file)
         check_outputs(out, 1, forms, force=force or not is_named)
     from descant_modeling.evaluation.check import check_facts, check_score, rules_named
-    from descant_tokenizers.scores import read_score_report
+    from descant_tokenizers.scores import VOICES, read_score_report
+    from descant_tokenizers.scores.names import voice_names
 
     keys = rules_named(rules.split(",")) if rules is not None else ()
     read = read_score_report(file, marks=True, unfold=False, tune=tune)
@@ -88,12 +91,16 @@ def check_command(
         _print(shown(str(file)), checked)
     options: dict[str, Any] = {}
     if repair and level != "none":
-        mended = _repair(checked, level, voices, (model, seed), quiet=quiet or as_json)
+        names = voice_names([voice.strip() for voice in voices.split(",")])
+        mended = _repair(checked, level, names, (model, seed), quiet=quiet or as_json)
         checked, added = mended.checked, mended.rewritten
         options["is_given"] = lambda track, note: (track, note.time, note.pitch) not in added
         facts["repair"] = mended.facts()
         if not (quiet or as_json):
             typer.echo(mended.summary())
+            broken = {voice for place in mended.left for voice in place.voices}
+            if others := [voice.lower() for voice in VOICES[1:] if voice in broken.difference(names)]:
+                typer.echo(f"To mend more, add {' and '.join(others)} to --voices.")
     files: list[Path] = []
     if out is not None:
         from descant_tokenizers.rendering.write import write_renderings
@@ -110,17 +117,18 @@ def check_command(
         raise typer.Exit(EXIT_FAULTS)
 
 
-def _repair(checked: CheckedScore, level: Level, voices: str, model: tuple[str, int], *, quiet: bool) -> Repair:
+def _repair(
+    checked: CheckedScore, level: Level, voices: Sequence[str], model: tuple[str, int], *, quiet: bool
+) -> Repair:
     from descant_modeling.api import load
     from descant_modeling.common.console import progress_bar, quiet_libraries
     from descant_modeling.decoding.config import GenerationConfig
     from descant_modeling.evaluation.repair import repair_score
-    from descant_tokenizers.scores.names import voice_names
 
-    names, (name, seed) = voice_names([voice.strip() for voice in voices.split(",")]), model
+    name, seed = model
     with quiet_libraries(), progress_bar("repair", quiet=quiet) as progress:
         config = GenerationConfig(seed=seed)
-        return repair_score(load(name), checked, checked.worst(level), names, config, progress)
+        return repair_score(load(name), checked, checked.worst(level), voices, config, progress)
 
 
 def _print(name: str, checked: CheckedScore) -> None:
