@@ -73,12 +73,14 @@ class Batch:
         loss_mask_BT: True for target tokens, which count in the loss; False for context and padding.
         rivals_BT: If styles are contrasted, the ids with another style token in each prefix that has one.
         contrast: Weight of the loss that distinguishes a sequence from its rival.
+        positions_BT: Positions of the tokens in their sequences, if one row holds several; else None.
     """
 
     ids_BT: torch.Tensor
     loss_mask_BT: torch.Tensor
     rivals_BT: torch.Tensor | None = None
     contrast: float = 0.0
+    positions_BT: torch.Tensor | None = None
 
     @property
     def num_targets(self) -> int:
@@ -104,7 +106,8 @@ class Batch:
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device."""
         rivals_BT = None if self.rivals_BT is None else self.rivals_BT.to(device)
-        return Batch(self.ids_BT.to(device), self.loss_mask_BT.to(device), rivals_BT, self.contrast)
+        positions_BT = None if self.positions_BT is None else self.positions_BT.to(device)
+        return Batch(self.ids_BT.to(device), self.loss_mask_BT.to(device), rivals_BT, self.contrast, positions_BT)
 
 
 class Example(NamedTuple):

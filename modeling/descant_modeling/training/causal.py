@@ -87,7 +87,10 @@ class CausalTask(OneModelTask[PreTrainedModel]):
         in_bf16 = accelerator.mixed_precision == "bf16"
         super().__init__(config, accelerator, model, in_bf16=in_bf16)
         self.config, self.source, self.representation = config, source, representation
-        self._step_model = StepModel(self.model, in_bf16=in_bf16, checkpointing=config.gradient_checkpointing)
+        source.packing = config.data.packing
+        self._step_model = StepModel(
+            self.model, in_bf16=in_bf16, checkpointing=config.gradient_checkpointing, packing=config.data.packing
+        )
         self._wrapped = accelerator.prepare(self._step_model)  # autocast included
         self.progress: Progress = CausalProgress()
         self._batches: Iterator[list[Batch]] | None = None
@@ -105,7 +108,7 @@ class CausalTask(OneModelTask[PreTrainedModel]):
         if self.config.compile != "auto":
             return self.config.compile == "true"
         on_cpu_in_bf16 = self.accelerator.device.type == "cpu" and self.accelerator.mixed_precision == "bf16"
-        pays = on_cpu_in_bf16 and not self.config.gradient_checkpointing
+        pays = on_cpu_in_bf16 and not (self.config.gradient_checkpointing or self.config.data.packing)
         return pays and self.config.max_steps >= COMPILED_STEPS
 
     def warm_up(self) -> tuple[str, Figures]:
@@ -177,7 +180,7 @@ class CausalTask(OneModelTask[PreTrainedModel]):
             self._step_model.seed_dropout(self._dropout_seed(index), batch.ids_BT)
             is_last = index == len(batches) - 1
             with nullcontext() if is_last else self.accelerator.no_sync(self._wrapped):
-                nll_N = self._wrapped(batch.ids_BT, batch.loss_mask_BT)
+                nll_N = self._wrapped(batch.ids_BT, batch.loss_mask_BT, batch.positions_BT)
                 loss = nll_N.sum()
                 total += loss.detach()
                 if batch.rivals_BT is not None:
@@ -268,10 +271,10 @@ def prepare_causal_run(
 ) -> PreparedRun:
     """Assemble a run, with lines to print before it starts and entries of `run.json` about the data."""
     config = context.config
+    task = CausalTask(config, context.accelerator, model, source, representation)
     is_main = context.accelerator.is_main_process  # only it reports
     padding = round(padding_share(source, config.data.batch_tokens), 4) if is_main else 0.0
     number = count_parameters(model)
-    task = CausalTask(config, context.accelerator, model, source, representation)
     size = f"{number / 1e6:.2f} M parameters, {source.num_pieces} pieces, padding {padding:.1%}"
     return PreparedRun(task, {"num_parameters": number, "padding_share": padding, **facts}, (*remarks, size))
 

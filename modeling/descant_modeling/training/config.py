@@ -57,12 +57,15 @@ class BatchConfig:
         micro_batches: Micro-batches in an optimizer step, over all processes together.
         num_workers: Worker processes that lay out examples, for each process that trains; 0 for none. It does not
             change the examples or their order.
+        packing: True to pack examples of any length one after the other into one row without padding, each of which
+            attends to itself alone; False for rows of about equal length.
     """
 
     transpose: bool = True
     batch_tokens: int = 3500
     micro_batches: int = 1
     num_workers: int = 0
+    packing: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self, "data", POSITIVE, "batch_tokens", "micro_batches")
@@ -110,6 +113,9 @@ class DataConfig(BatchConfig):
         check_corpora(self.corpora, self.splits)
         check_fields(self, "data", within(0, 1), "unlabelled_share", "ornaments", "other_meters", "minor_endings")
         check_fields(self, "data", NOT_NEGATIVE, "style_contrast")
+        check(
+            not (self.packing and self.style_contrast), "data.packing", self.packing, "give false with style_contrast"
+        )
 
 
 @dataclass(frozen=True)
@@ -174,6 +180,8 @@ class CausalConfig(CommonConfig):
         check(self.compile in ("auto", "true", "false"), "compile", self.compile, "give auto, true or false")
         both = self.gradient_checkpointing and self.compile == "true"
         check(not both, "compile", self.compile, "give auto or false with gradient_checkpointing")
+        both = self.data.packing and self.compile == "true"
+        check(not both, "compile", self.compile, "give auto or false with data.packing")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import numpy as np
 
 from descant_modeling.models.likelihood import Batch, Example, bucket, collate
 from descant_modeling.training.config import TaskShares
+from descant_modeling.training.packing import flatten, pack
 from descant_tokenizers.pianoroll.frames import Ints
 from descant_tokenizers.tokens.kinds import kind_of
 from descant_tokenizers.tokens.piece import Piece, survey_pitches
@@ -28,18 +29,21 @@ MAX_INFILL_BARS = 8
 class BatchSource(ABC):
     """Batches of one example per piece and epoch, in an order that follows from the seed.
 
-    The pieces of an epoch are taken in pools, which are sorted by length and cut into batches one after the other.
+    The pieces of an epoch are taken in pools, one after the other. A pool is sorted by length and cut into batches, or
+    packed into rows in the order of its pieces.
 
     Attributes:
         num_pieces: Number of pieces.
         seed: Seed of all draws.
         pad: Padding id.
         pool_size: Pieces in a pool.
+        packing: True to pack the pieces of a batch into one row.
     """
 
     def __init__(self, num_pieces: int, seed: int, pad: int) -> None:
         self.num_pieces, self.seed, self.pad = num_pieces, seed, pad
         self.pool_size = POOL_SIZE
+        self.packing = False
 
     @abstractmethod
     def example(self, index: int, epoch: int) -> Encoded:
@@ -62,9 +66,11 @@ class BatchSource(ABC):
         rng.permutation(self.num_pieces)  # the order's draws
         if pool:  # its draws must not depend on the pools before it, which a resumed run does not read again
             rng = np.random.default_rng(np.random.SeedSequence((self.seed, epoch), spawn_key=(pool,)))
-        groups = bucket([len(example.ids) for example in examples], batch_tokens)
+        lengths = [len(example.ids) for example in examples]
+        groups = pack(lengths, batch_tokens) if self.packing else bucket(lengths, batch_tokens)
         for group in rng.permutation(len(groups)).tolist():
-            batch = collate([examples[i] for i in groups[group]], self.pad)
+            chosen = [examples[i] for i in groups[group]]
+            batch = flatten(chosen) if self.packing else collate(chosen, self.pad)
             yield self.finished(batch, (epoch, pool, group))
 
     def finished(self, batch: Batch, place: tuple[int, int, int]) -> Batch:

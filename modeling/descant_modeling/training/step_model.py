@@ -22,11 +22,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AttentionInterface, PreTrainedModel
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-#: Name under which transformers knows the attention in blocks.
-BLOCKWISE = "descant_blockwise"
+from descant_modeling.training.packing import lengths_of, within_examples
+
+#: Names under which transformers knows the attention in blocks, and the attentions within the examples of packed rows.
+BLOCKWISE, PACKED, PACKED_BLOCKWISE = "descant_blockwise", "descant_packed", "descant_packed_blockwise"
 #: Queries of a block: 128 to 256 are equally fast for rows of 400 to 1,600 tokens; 64 and 384 are slower.
 BLOCK = 192
 
@@ -127,6 +130,9 @@ def _attend(
 
 AttentionInterface.register(BLOCKWISE, _attend)
 AttentionMaskInterface.register(BLOCKWISE, sdpa_mask)
+for name, attend in ((PACKED, sdpa_attention_forward), (PACKED_BLOCKWISE, _attend)):
+    AttentionInterface.register(name, within_examples(attend))
+    AttentionMaskInterface.register(name, lambda *args, **kwargs: None)
 
 
 class ByteDropout(nn.Module):
@@ -166,9 +172,12 @@ class StepModel(nn.Module):
         model: A stock model on its device. It stays as it is, and its parameters are shared.
         in_bf16: True if the step runs in bf16.
         checkpointing: True to keep only what enters each block, and compute the rest again in the backward pass.
+        packing: True for packed rows.
     """
 
-    def __init__(self, model: PreTrainedModel, *, in_bf16: bool, checkpointing: bool = False) -> None:
+    def __init__(
+        self, model: PreTrainedModel, *, in_bf16: bool, checkpointing: bool = False, packing: bool = False
+    ) -> None:
         super().__init__()
         shared = {id(parameter): parameter for parameter in model.parameters()}
         self.model = copy.deepcopy(model, cast("dict[int, Any]", shared)).train()
@@ -177,7 +186,9 @@ class StepModel(nn.Module):
         if model.device.type == "cpu":
             self._exchange_dropouts()
             if in_bf16:
-                self.model.set_attn_implementation(BLOCKWISE)
+                self.model.set_attn_implementation(PACKED_BLOCKWISE if packing else BLOCKWISE)
+        if packing and not (in_bf16 and model.device.type == "cpu"):
+            self.model.set_attn_implementation(PACKED)
         if checkpointing:
             self.model.gradient_checkpointing_enable({"use_reentrant": False})
 
@@ -210,12 +221,14 @@ class StepModel(nn.Module):
             mask_BTC = words.view(torch.uint8)[number * size : (number + 1) * size].view(shape)
             dropout.bytes = mask_BTC if rows_B is None else mask_BTC[rows_B]
 
-    def forward(self, ids_BT: Tensor, loss_mask_BT: Tensor) -> Tensor:
+    def forward(self, ids_BT: Tensor, loss_mask_BT: Tensor, positions_BT: Tensor | None = None) -> Tensor:
         """Return -ln p of every target token, shape (number of target tokens,), float32.
 
-        The first token of a sequence has no prediction and must not count (it is BOS).
+        The first token of a sequence has no prediction and must not count (it is BOS). Positions are those of packed
+        rows, and None for others.
         """
-        hidden_BTC = self.model.base_model(input_ids=ids_BT, use_cache=False).last_hidden_state
+        packed = {} if positions_BT is None else {"position_ids": positions_BT, "lengths": lengths_of(positions_BT)}
+        hidden_BTC = self.model.base_model(input_ids=ids_BT, use_cache=False, **packed).last_hidden_state
         is_target = loss_mask_BT[:, 1:]
         logits_NK = self.model.get_output_embeddings()(hidden_BTC[:, :-1][is_target]).float()
         return functional.cross_entropy(logits_NK, ids_BT[:, 1:][is_target], reduction="none")
