@@ -53,11 +53,14 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", help="key=value of the configuration")
     parser.add_argument("--config", type=Path, help="YAML file of a run; default: the published model")
     parser.add_argument("--steps", type=int, default=8, help="optimizer steps of a turn")
+    parser.add_argument("--pieces", type=int, help="number of pieces to sort by length together, as in a small corpus")
     parser.add_argument("--repeats", type=int, default=5, help="turns, after one to warm up")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch, quiet_libraries():
         overrides = (*options.overrides, f"out_dir={scratch}")
         tasks = [open_side(options.config, (*overrides, f"data.packing={flag}")) for flag in ("false", "true")]
+    for task in tasks:
+        task.source.pool_size = options.pieces or task.source.pool_size
     sides = [list(islice(task.source.batches(0, task.config.data.batch_tokens), options.steps)) for task in tasks]
     counts = [num_tokens(*side) for side in zip(tasks, sides, strict=True)]
     speeds: list[list[float]] = []

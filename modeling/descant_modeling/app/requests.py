@@ -142,7 +142,7 @@ class AppLimits:
     kept_jobs: int = 16
     kept_bytes: int = 256 * 2**20
 
-    def facts(self) -> dict[str, float]:
+    def facts(self) -> dict[str, int | float]:
         """Return the limits for JSON."""
         own = {name: value for name, value in vars(self).items() if name != "upload"}
         return {f"max_file_{name.removeprefix('max_')}": value for name, value in asdict(self.upload).items()} | own

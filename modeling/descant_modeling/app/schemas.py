@@ -276,7 +276,7 @@ class ServerFacts(BaseModel):
 
     version: str
     models: list[ModelFacts]
-    limits: dict[str, float]
+    limits: dict[str, int | float]
 
 
 class ErrorFacts(BaseModel):

@@ -6,6 +6,7 @@ Shapes: B = 1 row, H heads, T tokens of all examples, D dimension of a head.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -37,14 +38,14 @@ def pack(lengths: Sequence[int], row_tokens: int) -> list[list[int]]:
 def flatten(examples: Sequence[Example]) -> Batch:
     """Pack examples into a batch of one row, whose positions start at 0 in each."""
     rows = [{"input_ids": ids, "labels": np.where(loss_mask, ids, _NO_LABEL)} for ids, loss_mask in examples]
-    row = DataCollatorWithFlattening()(rows)
+    row = DataCollatorWithFlattening()(rows)  # type: ignore[no-untyped-call]
     return Batch(row["input_ids"], row["labels"] != _NO_LABEL, positions_BT=row["position_ids"])
 
 
 def lengths_of(positions_BT: Tensor) -> list[int]:
     """Return the length of each example in a packed row, from its positions."""
     starts = (positions_BT[0] == 0).nonzero()[:, 0].tolist()
-    return np.diff([*starts, positions_BT.shape[1]]).tolist()
+    return [end - start for start, end in pairwise([*starts, positions_BT.shape[1]])]
 
 
 def within_examples(attend: Attention) -> Attention:
@@ -57,7 +58,7 @@ def within_examples(attend: Attention) -> Attention:
     def attend_within(
         module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: None, *, lengths: list[int], **kwargs: Any
     ) -> tuple[Tensor, None]:
-        parts = zip(*(x.split(lengths, dim=2) for x in (query, key, value)), strict=True)
+        parts = zip(*(torch.split(x, lengths, dim=2) for x in (query, key, value)), strict=True)
         return torch.cat([attend(module, *part, None, **kwargs)[0] for part in parts], dim=1), None
 
     return attend_within
