@@ -26,6 +26,10 @@ def ending(number: str, kind: str) -> str:
     return f'<ending number="{number}" type="{kind}"/>'
 
 
+def jump(kind: str) -> str:
+    return f"<direction><direction-type><words/></direction-type><sound {kind}/></direction>"
+
+
 class Tune:
     """Measures of one part, each of one note or rest, given its length in eighths."""
 
@@ -147,6 +151,12 @@ TUNES = {
         ).add(8, end=BACKWARD).add(8, sound=FINE).add(8, sound=DA_CAPO),
         [(0, 16), (0, 8), (16, 32), (16, 48), (0, 8), (16, 40)],
     ),
+    "a repeat behind a last ending": (
+        Tune().add(8, meter="4/4").add(8, start=ending("1", "start"), end=ending("1", "stop") + BACKWARD).add(
+            8, start=ending("2", "start"), end=ending("2", "stop")
+        ).add(8).add(8, end=BACKWARD).add(8),
+        [(0, 16), (0, 8), (16, 40), (24, 48)],
+    ),
     "notes at the end that are never played": (
         Tune().add(8, meter="4/4").add(8, end=BACKWARD).add(4, start=ending("3", "start"), end=ending("3", "stop")),
         [(0, 16), (0, 16)],
@@ -169,6 +179,24 @@ def test_the_order_comes_back(name: str) -> None:
     again = reread(sheet(result))
     assert (order(again), notes(again)) == (played, notes(result))
     assert again.marks.words == result.marks.words
+
+
+def test_two_signs_to_go_back_to_are_written_out_unless_the_last_one_is_meant() -> None:
+    """A sign with a label says where a jump goes, but its label is not printed."""
+
+    def played(first: str, second: str) -> Tune:
+        tune = Tune().add(8, meter="4/4", sound=jump('segno="a"')).add(8, sound=jump('segno="b"'))
+        return tune.add(8, sound=jump(first)).add(8, sound=jump(second)).add(8)
+
+    for labels, order_played, is_written_out in (
+        (("a", "b"), [(0, 24), (0, 32), (8, 40)], True),
+        (("b", "b"), [(0, 24), (8, 32), (8, 40)], False),
+    ):
+        result = played(*(f'dalsegno="{label}"' for label in labels)).read()
+        assert order(result) == order_played
+        again = reread(sheet(result))
+        assert notes(again) == notes(result)
+        assert (again.form is None) == is_written_out
 
 
 @pytest.mark.parametrize("name", TUNES)

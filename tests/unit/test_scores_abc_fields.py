@@ -36,6 +36,10 @@ def test_a_tune_is_chosen_by_its_number_before_its_place() -> None:
     assert [read("", book, tune=number).metadata.title for number in (1, 2, 7, 3)] == ["c", "a", "b", "c"]
 
 
+def test_typeset_text_begins_no_tune() -> None:
+    assert read("", "%%begintext\nX:9\nc|\n%%endtext\nX:1\nT:a\nK:C\nc d|\n").metadata.title == "a"
+
+
 def test_only_abc_has_tunes(tmp_path: Path) -> None:
     path = tmp_path / "tune.xml"
     path.write_text("<score-partwise/>")
@@ -345,6 +349,18 @@ def test_accidentals_reach_as_far_as_the_instruction_says() -> None:
     assert pitches("^f F f|f|", "X:1\n%%propagate-accidentals not\nK:C\n") == [78, 65, 77, 77]
 
 
+def test_a_key_of_none_ends_the_signature() -> None:
+    result = read("FB|[K:none]FB|", "X:1\nK:D\n")
+    assert [note.pitch for note in result.score.tracks[0].notes] == [66, 71, 65, 71]
+    assert [(event.time, event.key) for event in result.score.key_signatures] == [(0, 2), (480, 0)]
+    assert not read("FB|", "X:1\nK:none\n").score.key_signatures
+
+
+def test_exclamation_marks_break_lines_where_an_instruction_says_so() -> None:
+    assert pitches("cd!efg!ab|") == [72, 74, 81, 83]  # a decoration of that name
+    assert pitches("cd!efg!ab|", "X:1\nI:linebreak !\nK:C\n") == [72, 74, 76, 77, 79, 81, 83]
+
+
 def test_midi_directives_are_left_out_with_a_word() -> None:
     assert read("%%MIDI program 40\nc|\n%%scale 0.8\n").repairs == ["dropped: 1 %%MIDI line"]
 
@@ -372,7 +388,15 @@ def test_unreadable_redefinitions_are_named(text: str) -> None:
 
 def test_macros_are_written_out() -> None:
     assert pitches("m:~c2=c/d/c\n~c2 e|") == [72, 74, 72, 76]
-    assert read("m:~n2=n/o/n\nc|").repairs == ["dropped: 1 macro of any pitch"]
+
+
+def test_macros_for_any_note_follow_it() -> None:
+    """`n` is the note, and the letters around it are the notes around it."""
+    assert pitches("m:~n2=n/o/m\n~c2 ~B,2 ~b2 e2|") == [*(72, 74, 71), *(59, 60, 57), *(83, 84, 81), 76]
+    result = read('m:!turn!n=!trill!n/"^no"m\n!turn!d !turn!^c|')
+    assert [note.pitch for note in result.score.tracks[0].notes] == [74, 72, 73]
+    assert result.marks.symbols == {(0, 0, 74): ("trill-mark",), (0, 1.5, 73): ("turn",)}
+    assert result.marks.words[0].text == "no"
 
 
 # 8. Strings

@@ -83,6 +83,9 @@ def test_repeats(music: str, order: str) -> None:
         ("c4|O d4|e4!D.C.!|O f4|]", "cdecf"),
         ("c4|d4!D.C.alfine!|]", "cdcd"),
         ("c4|d4!dacapo!|]", "cdcd"),
+        ("c4!fine!|d4!Da Capo al Fine!|]", "cdc"),
+        ("c4|!segno!d4!fine!|e4!dal segno al fine!|]", "cded"),
+        ("c4!To Coda!|d4!D. C. al Coda!|!coda!e4|]", "cdce"),
         ("|:c4:|!fine!d4|e4!D.C.!|]", "ccdecd"),
         ('c4|d4"D.C."|', "cd"),  # an annotation
     ],

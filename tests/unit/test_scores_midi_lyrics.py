@@ -140,6 +140,7 @@ def test_the_lyrics_are_under_the_notes() -> None:
         ("Été à Noël".encode("cp1252"), "Été à Noël"),
         ("Tempo Track 1", ""),
         ("untitled", ""),
+        ("Lyrics", ""),
         ("", ""),
     ],
 )

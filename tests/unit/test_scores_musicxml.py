@@ -264,7 +264,18 @@ def sounds(kind: str, words: str = "") -> str:
     return f"<direction><direction-type><words>{words}</words></direction-type><sound {kind}/></direction>"
 
 
-FORWARD, BACKWARD = barline('<repeat direction="forward"/>', "left"), barline('<repeat direction="backward"/>')
+def bracket(numbers: str, measure: str, more: str = "") -> str:
+    """A measure under the bracket of an ending."""
+    start, stop = (f"<ending number='{numbers}' type='{kind}'/>" for kind in ("start", "stop"))
+    return barline(start, "left") + measure + barline(stop + more)
+
+
+def between_segnos(name: str, first: str, last: str) -> tuple[str, str]:
+    return sounds(f'segno="{name}"') + first, last + sounds(f'dalsegno="{name}"')
+
+
+REPEAT = '<repeat direction="backward"/>'
+FORWARD, BACKWARD = barline('<repeat direction="forward"/>', "left"), barline(REPEAT)
 LETTERS = {letter: note(letter, 16) for letter in "CDEFG"}
 C, D, E, F, G = LETTERS.values()
 
@@ -287,6 +298,16 @@ C, D, E, F, G = LETTERS.values()
                 F,
             ],
             "CDCEF",
+        ),
+        # What follows a last ending is a section, unless its bracket is shorter than the ending.
+        ([C, bracket("1", D, REPEAT), bracket("2", E), F, G + BACKWARD, C], "CDCEFGFGC"),
+        ([C, bracket("1", D), E + BACKWARD, bracket("2", F), G], "CDECFG"),
+        ([C, bracket("1, 2", D), E + BACKWARD, F], "CDECDEF"),
+        ([C, bracket("1", D, REPEAT), bracket("2", E), F + BACKWARD, bracket("3", G)], "CDCEFCG"),
+        ([C, bracket("1", D, REPEAT), FORWARD + bracket("2", E), F + BACKWARD, G], "CDCEFEFG"),
+        (
+            [C, *(mark for name, *pair in (("a", D, E), ("b", F, G)) for mark in between_segnos(name, *pair))],
+            "CDEDEFGFG",
         ),
         ([C + sounds('fine="yes"', "Fine"), D, E + sounds('dacapo="yes"', "D.C. al Fine")], "CDEC"),
         ([C + sounds("x='1'", "Fine"), D, E + sounds("x='1'", "D.C. al Fine")], "CDEC"),

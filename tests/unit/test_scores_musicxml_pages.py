@@ -56,6 +56,12 @@ def test_texts_on_the_page_without_types_are_told_by_their_places() -> None:
     assert (marks.title, marks.composer) == ("Evening Song", "Ada")
 
 
+def test_a_part_without_a_name_has_the_one_that_is_shown() -> None:
+    shown = "<part-name/><part-name-display><display-text>Sopran</display-text></part-name-display>"
+    data = xml([START + note("C", 16)]).decode().replace("<part-name>Part</part-name>", shown)
+    assert [track.name for track in parse_score(Path("made.xml"), data.encode()).score.tracks] == ["Sopran"]
+
+
 @pytest.mark.parametrize("name", ["SA", "Soprano / Alto", "S. A.", "Sopran und Alt"])
 def test_a_part_named_after_two_voices_becomes_them(name: str) -> None:
     voices = "".join(note(step, 4, "<voice>1</voice>") for step in "CDEF")

@@ -32,7 +32,7 @@ SIGNS: dict[str, tuple[SignKind, tuple[int, ...]]] = {
 
 
 def parse(text: str) -> tuple[list[RepeatSign], int]:
-    """Read signs between bars that are single letters of one quarter each; `P=A` begins a part."""
+    """Read signs between bars that are single letters of one quarter each; `P=A` begins a part, others have labels."""
     signs, time = [], 0
     for word in text.split():
         if len(word) == 1:
@@ -40,7 +40,8 @@ def parse(text: str) -> tuple[list[RepeatSign], int]:
         elif word.startswith("P="):
             signs.append(RepeatSign(time, "part", label=word[2]))  # type: ignore[arg-type]  # whole quarters
         else:
-            signs.append(RepeatSign(time, *SIGNS[word]))  # type: ignore[arg-type]
+            name, _, label = word.partition("=")
+            signs.append(RepeatSign(time, *SIGNS[name], label=label))  # type: ignore[arg-type]
     return signs, time
 
 
@@ -75,6 +76,11 @@ def played(text: str, part_order: str = "") -> str:
         ("a tocoda b dc coda c", "abac"),
         ("a segno b tocoda c ds coda d", "abcbd"),
         ("a :| b :| dc", "aabbab"),
+        ("a segno b ds segno c ds d", "abbccd"),  # back to the latest segno
+        ("a segno=x b segno=y c ds=x d", "abcbcd"),  # or to that of the jump's label
+        ("a tocoda=x b tocoda=y c dc coda=x d coda=y e", "abcade"),
+        ("a tocoda=y b tocoda=x c dc coda=x d coda=y e", "abcae"),
+        ("a coda b tocoda c dc", "abcabc"),  # no coda behind it
         ("||", ""),
         (":| a", "a"),
     ],

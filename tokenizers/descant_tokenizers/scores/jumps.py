@@ -10,6 +10,9 @@ from descant_tokenizers.scores.marks import RepeatSign, SignKind
 AT_MEASURE_END: tuple[SignKind, ...] = ("da capo", "dal segno", "to coda", "fine")
 """Signs that take effect at the end of the measure in which they stand; the others do at its beginning."""
 
+LABELED: tuple[SignKind, ...] = ("segno", "coda", "dal segno", "to coda")
+"""Signs that may have a label: a jump goes to the target with its own."""
+
 _ORDER: tuple[SignKind, ...] = (
     *("end", "double", "to coda", "fine", "da capo", "dal segno", "movement"),
     *("part", "segno", "coda", "start", "ending"),

@@ -127,10 +127,12 @@ def parse_midi(path: Path, data: bytes) -> tuple[ScoreTick, list[str]]:
     data = _with_names(data)
     try:
         score = ScoreTick.from_midi(data)
+        if any(_SPOILED in track.name for track in score.tracks):
+            data = _with_decoded_names(data)
+            score = ScoreTick.from_midi(data)
         changes = _join_tracks(score, data)
     except (RuntimeError, ValueError) as error:
         raise InputError(f"{path} is damaged or cut off ({printable(str(error), 100)}). Export it again.") from error
-    _decode_names(score, data)
     return score, changes + _snap_signatures(score)
 
 
@@ -256,34 +258,38 @@ def _with_names(data: bytes) -> bytes:
     changed = bytearray(data)
     for start, end in places_of_tracks(data):
         places: dict[int, int] = {}
-        for first, status, meta, begin, _ in track_events(data, start, end):
+        for first, status, meta, *_ in track_events(data, start, end):
             if status & 0xF0 == NOTE_ON:
                 break
             if meta in (_TRACK_NAME, _INSTRUMENT_NAME):
-                places.setdefault(meta, data.rindex(bytes((META, meta)), first, begin) + 1)
+                places.setdefault(meta, _place_of_type(data, first))
         if _TRACK_NAME not in places and _INSTRUMENT_NAME in places:
             changed[places[_INSTRUMENT_NAME]] = _TRACK_NAME
     return bytes(changed)
 
 
-def _decode_names(score: ScoreTick, data: bytes) -> None:
-    """Decode names that are not UTF-8, which symusic spoils."""
-    if not any(_SPOILED in track.name for track in score.tracks):
-        return
-    names = [
-        data[begin:stop]
-        for start, end in places_of_tracks(data)
-        for _, _, meta, begin, stop in track_events(data, start, end)
-        if meta == _TRACK_NAME
-    ]
+def _with_decoded_names(data: bytes) -> bytes:
+    """Write the names of tracks in UTF-8; symusic spoils those in other encodings."""
+    tracks = [(start, end, list(track_events(data, start, end))) for start, end in places_of_tracks(data)]
+    names = [data[begin:stop] for *_, events in tracks for _, _, meta, begin, stop in events if meta == _TRACK_NAME]
     encoding = likely_encoding(names)
-    decoded = {_collapsed(name.decode("utf-8", "replace")): decode_text(name, encoding) for name in names}
-    for track in score.tracks:
-        track.name = decoded.get(_collapsed(track.name), track.name)
+    found, done = [], 0
+    for start, end, events in tracks:
+        track, place = [], start
+        for first, _, meta, begin, stop in events:
+            if meta == _TRACK_NAME:
+                name = decode_text(data[begin:stop], encoding).encode()
+                track += [data[place : _place_of_type(data, first) + 1], variable(len(name)), name]
+                place = stop
+        content = b"".join([*track, data[place:end]])
+        found += [data[done : start - CHUNK_HEAD.size], CHUNK_HEAD.pack(b"MTrk", len(content)), content]
+        done = end
+    return b"".join([*found, data[done:]])
 
 
-def _collapsed(name: str) -> str:
-    return re.sub(f"{_SPOILED}+", _SPOILED, name)
+def _place_of_type(data: bytes, first: int) -> int:
+    """Return where the type of a meta event stands: behind its time and its status."""
+    return quantity(data, first)[0] + 1
 
 
 def _snap_signatures(score: ScoreTick) -> list[str]:

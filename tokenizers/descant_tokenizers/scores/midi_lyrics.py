@@ -42,7 +42,7 @@ _NO_TITLE = {
         "signature",
         "info",
     ),
-    *("data", "music", "piano", "grand", "default", "main", "and", "key", "file", "format", "intro"),
+    *("data", "music", "piano", "grand", "default", "main", "and", "key", "file", "format", "intro", "lyrics", "words"),
 }
 """Words of names that programs fill in."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import bisect
 import itertools
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -19,7 +19,7 @@ from symusic.core import ScoreTick
 
 from descant_tokenizers.common.errors import InputError
 from descant_tokenizers.scores.jumps import sorted_signs
-from descant_tokenizers.scores.marks import Marks, RepeatSign
+from descant_tokenizers.scores.marks import Marks, RepeatSign, SignKind
 from descant_tokenizers.scores.measures import Measure, end_of
 
 _MAX_SPANS = 5_000
@@ -63,7 +63,7 @@ def play_order(signs: Sequence[RepeatSign], end: Fraction, part_order: Sequence[
     - Of several endings, each pass plays its own. An ending whose section is not closed by a repeat sign counts as
       closed where the ending of the next pass begins.
     - After a da capo or dal segno, repeats are not taken, and the last ending is played. Each jump is taken once, and
-      32 jumps at most.
+      32 jumps at most. A dal segno goes back to the latest segno, or to that with its label, and so on to a coda.
     - Music behind a da capo or dal segno goes on after the fine, unless a coda stands there.
     - Each movement is played with its own repeats and jumps.
     - With `part_order`, each part is played with its own repeats whenever its letter comes up; what stands before the
@@ -116,20 +116,22 @@ def with_starts(notation: Notation) -> Notation:
         return notation
     places = {sign.time for sign in signs if sign.kind == "start"}
     starts = [sign for sign in repeats_of(spans) if sign.kind == "start" and sign.time not in places]
-    found = sorted_signs([*signs, *starts])
+    replaced = {sign.time for sign in starts}
+    kept = (sign for sign in signs if sign.kind != "double" or sign.time not in replaced)
+    found = sorted_signs([*kept, *starts])
     is_same = play_order(found, end) == play_order(printed(found, end), end) == spans
     return replace(notation, signs=found) if is_same else notation
 
 
 def printed(signs: Iterable[RepeatSign], end: Fraction) -> list[RepeatSign]:
-    """Return what sheet music says of signs: one of a kind at each place, and no section begins at a double bar line.
+    """Return what sheet music says of signs: one of a kind at each place, no label, and no section after a double bar.
 
     Args:
         signs: The signs.
         end: End of the score.
     """
     kept = {
-        (sign.time, sign.kind): sign
+        (sign.time, sign.kind): replace(sign, label="")
         for sign in signs
         if sign.kind not in ("double", "part") and (sign.time > 0 if sign.kind in _CLOSING else sign.time < end)
     }
@@ -191,7 +193,11 @@ class _Walk:
         self._in_ending = False
         self._jumps: set[int] = set()
         self._latest_jump: int | None = None  # until a fine
-        self._places = _places(signs, 0)
+        self._targets: dict[tuple[SignKind, str], list[int]] = defaultdict(list)  # of jumps: by kind, and by label too
+        for index, sign in enumerate(signs):
+            if sign.kind in ("segno", "coda"):
+                for label in {"", sign.label}:
+                    self._targets[sign.kind, label].append(index)
 
     def spans(self) -> list[Span]:
         """Walk to the end; return the stretches in the order in which they are played."""
@@ -269,16 +275,31 @@ class _Walk:
             return self._go_on(max(index, self._latest_jump))
         target: tuple[int, Fraction] | None = None
         if sign.kind == "to coda" and self._latest_jump is not None:
-            target = self._places.get("coda")
+            target = self._target(index, "coda")
         elif sign.kind in ("da capo", "dal segno") and index not in self._jumps and len(self._jumps) < _MAX_JUMPS:
             self._jumps.add(index)
             self._latest_jump = index
-            target = self._places.get("segno", self._origin) if sign.kind == "dal segno" else self._origin
+            segno = self._target(index, "segno") if sign.kind == "dal segno" else None
+            target = segno or self._origin
         if target is None:
             return index + 1
         self._pause(sign.time)
         self._begin_section(target[0] - 1, target[1])
         return target[0]
+
+    def _target(self, index: int, kind: SignKind) -> tuple[int, Fraction] | None:
+        """Return where a jump goes: the index after its sign, and its time; None if there is none.
+
+        It is the latest segno before the jump, else the first one; the next coda behind it. Of labeled ones, only those
+        with the label of the jump count.
+        """
+        places = self._targets.get((kind, self._signs[index].label)) or self._targets.get((kind, ""), [])
+        place = bisect.bisect(places, index)
+        if kind == "segno":
+            place = max(place - 1, 0)
+        if place >= len(places):
+            return None
+        return places[place] + 1, self._signs[places[place]].time
 
     def _go_on(self, index: int) -> int | None:
         """Go on behind a fine and the jump to it; return the next sign, None if there is no more music."""
@@ -288,7 +309,6 @@ class _Walk:
         self._latest_jump = None
         self._begin_section(index, time)
         self._origin = self._section
-        self._places |= _places(self._signs, index + 1)
         return index + 1
 
     def _pause(self, time: Fraction) -> None:
@@ -299,11 +319,6 @@ class _Walk:
     def _play_from(self, time: Fraction) -> None:
         if not self._is_playing:
             self._cursor, self._is_playing = time, True
-
-
-def _places(signs: Sequence[RepeatSign], first: int) -> dict[str, tuple[int, Fraction]]:
-    """Return the first of each kind of signs from an index on: the index after it, and its time."""
-    return {signs[index].kind: (index + 1, signs[index].time) for index in range(len(signs) - 1, first - 1, -1)}
 
 
 def _is_before_ending(signs: Sequence[RepeatSign], index: int) -> bool:

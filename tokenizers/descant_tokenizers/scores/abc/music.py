@@ -45,6 +45,7 @@ class MusicReader(ABC):
         self._line = 0
         self._letters = dict(tokens.LETTERS)
         self._macros: dict[str, str] = {}
+        self._has_bang_breaks = False  # `!` breaks lines and stands around no decoration
         self._chord: list[_Member] | None = None
         self._grace_length = Fraction(0)  # above 0 between braces
         self._has_slash = False
@@ -68,7 +69,7 @@ class MusicReader(ABC):
 
     def _music(self, line: str) -> None:
         for name, value in self._macros.items():
-            line = line.replace(name, value)
+            line = tokens.expanded(line, name, value)
             if self._num_characters + len(line) > self._limits.max_bytes:
                 raise InputError(f"{self._path} grows without end by its macros (line {self._line}). Write them out.")
         self._num_characters += len(line)
@@ -264,7 +265,9 @@ class MusicReader(ABC):
     def _take_named(self, symbol: re.Match[str]) -> None:
         first = tokens.FIRST_GROUP["named"]
         in_plus = symbol[first + 2]
-        if in_plus is not None and tokens.OLD_CHORD.fullmatch(in_plus):
+        if in_plus is None and self._has_bang_breaks:
+            self._music(symbol[first + 1])
+        elif in_plus is not None and tokens.OLD_CHORD.fullmatch(in_plus):
             self._music(f"[{in_plus}]")
         elif in_plus is not None and not tokens.PLUS_NAMES.fullmatch(in_plus) and not self._is_jump(in_plus):
             self._report.fault(_UNKNOWN, self._line, symbol[0])

@@ -164,6 +164,8 @@ class TuneParser(MusicReader):
             self._propagation = value
             for voice in self._result.voices.values():
                 voice.propagation = value
+        elif name == "linebreak":
+            self._has_bang_breaks = "!" in value
         elif name == "abc-copyright":
             self._result.info.setdefault("copyright", []).append(plain(value))
         elif name == "abc-include":
@@ -224,8 +226,10 @@ class TuneParser(MusicReader):
             self._note_key(key, voice.time, voice.settings.transpose or 0)
 
     def _note_key(self, key: Key, time: Fraction, transpose: int) -> None:
-        if key.sharps is not None:
-            sharps = key.sharps if not transpose else (key.sharps + 7 * transpose + 5) % 12 - 5
+        ends_signature = not key.alterations and bool(self._result.keys)  # `K:none`
+        own = 0 if key.sharps is None and ends_signature else key.sharps
+        if own is not None:
+            sharps = own if not transpose else (own + 7 * transpose + 5) % 12 - 5
             self._result.keys.setdefault(time, (sharps, int(key.is_minor)))
 
     def _set_meter(self, text: str) -> None:
@@ -284,10 +288,7 @@ class TuneParser(MusicReader):
         name, equals, value = (part.strip() for part in text.partition("="))
         if not equals or not name or len(self._macros) >= _MAX_MACROS:
             raise ValueError(text)
-        if "n" in name:
-            self._report.dropped["macro{s} of any pitch"] += 1
-        else:
-            self._macros[name] = value
+        self._macros[name] = value
 
     def _sing(self, text: str) -> None:
         if lost := sing(self._current(), text):

@@ -17,6 +17,7 @@ _TUNE = re.compile(r"X:")
 _SHARED = re.compile(r"[A-WYZ]:|[ImrUL]:|%%")
 _FIELD = re.compile(r"[A-Za-z]:")
 _TYPESET = re.compile(r"%%begin(\w+)")
+_TYPESET_BLOCK = re.compile(r"^%%begin(\w+)\n(?:(?!%%end).*\n)*+", re.MULTILINE)
 _COMMENT = re.compile(r"(?<!\\)%.*")
 _MARKS = {
     **{"`": "\u0300", "'": "\u0301", "^": "\u0302", "~": "\u0303", "=": "\u0304", "u": "\u0306", ".": "\u0307"},
@@ -102,7 +103,8 @@ def tunes_of(text: str) -> list[Tune]:
     A file without such a line is one tune if it has a `K:` line; otherwise it holds none.
     """
     lines = list(enumerate(text.split("\n"), start=1))
-    starts = [index for index, (_, line) in enumerate(lines) if _TUNE.match(line)]
+    typeset = _TYPESET_BLOCK.sub(lambda block: "\n" * block[0].count("\n"), text)
+    starts = [index for index, line in enumerate(typeset.split("\n")) if _TUNE.match(line)]
     if not starts:
         has_key = any(line.startswith("K:") for _, line in lines)
         return [Tune("", tuple(lines))] if has_key else []

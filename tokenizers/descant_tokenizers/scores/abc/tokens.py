@@ -12,6 +12,7 @@ from fractions import Fraction
 from descant_tokenizers.scores.marks import SignKind
 
 _LENGTH = r"(\d*+)(/*+)(\d*+)"
+_JUMP = r"(?i:(?:D\.? ?[CS]\.?|da capo|dal segno)(?: ?al ?(?:fine|coda))?|to coda)"  # with spaces
 _SYMBOL = re.compile(
     "|".join(
         (
@@ -29,7 +30,7 @@ _SYMBOL = re.compile(
             r"(?P<tie>\.?-)",
             r"(?P<broken>>++|<++)",
             r"(?P<quote>\"((?:[^\"\\]|\\.){0,200}+)\")",
-            r"(?P<named>!([^!\s|\]\"]{1,40}|D\.[CS]\.? ?al ?(?:[Ff]ine|[Cc]oda))!|\+([^+\s|\]\"]{1,40})\+)",
+            rf"(?P<named>!([^!\s|\]\"]{{1,40}}|{_JUMP})!|\+([^+\s|\]\"]{{1,40}})\+)",
             r"(?P<grace>\{/?)",
             r"(?P<graced>\})",
             r"(?P<overlay>&++)",
@@ -46,8 +47,8 @@ FIRST_GROUP = {name: index for name, index in _SYMBOL.groupindex.items()}
 FERMATAS = ("fermata", "invertedfermata")
 JUMPS: dict[str, SignKind] = {
     **{"segno": "segno", "coda": "coda", "tocoda": "to coda", "dacoda": "to coda", "fine": "fine"},
-    **{"dc": "da capo", "dacapo": "da capo", "dcalfine": "da capo", "dcalcoda": "da capo"},
-    **{"ds": "dal segno", "dalsegno": "dal segno", "dsalfine": "dal segno", "dsalcoda": "dal segno"},
+    **{f"{name}{goal}": "da capo" for name in ("dc", "dacapo") for goal in ("", "alfine", "alcoda")},
+    **{f"{name}{goal}": "dal segno" for name in ("ds", "dalsegno") for goal in ("", "alfine", "alcoda")},
 }
 """Decorations that change the order in which music is played, in lower case, without periods and spaces."""
 
@@ -81,6 +82,9 @@ PLUS_NAMES = re.compile(
 OLD_CHORD = re.compile(r"(?:[\^_=]{0,2}[A-Ga-g][',]{0,4}[\d/]{0,4}){2,}")
 """A chord of ABC 1.6 between plus signs."""
 
+_STEPS = "CDEFGAB"
+_ANY_NOTE = re.compile(r"((?:![^!]{0,40}!|[^n!])*+)n([^n!]*)")  # the name of a macro for any note
+_RELATIVE = re.compile(r"![^!]{0,40}!|\"[^\"]{0,200}\"|([h-z])")
 _DECORATION = re.compile(r"[!+]([^!+]{1,40})[!+]")
 _CHORD = re.compile(
     r"\(?[A-G][#b♯♭]?(?:maj|min|mi|ma|dim|aug|sus|add|alt|[mM+°oøh\-]|[#b♯♭]?\d{1,2}|[()#b,^ ])*+"
@@ -93,6 +97,30 @@ _MAX_DIGITS = 6
 def symbols(line: str) -> Iterator[re.Match[str]]:
     """Yield the symbols of a line of music code; `lastgroup` names the kind of each."""
     return _SYMBOL.finditer(line)
+
+
+def expanded(line: str, name: str, value: str) -> str:
+    """Replace a macro in a line of music code.
+
+    A macro whose name has an `n` (`~n2 = {o}n{m}n`) is one for any note: in its value, `n` is that note, and the other
+    letters from `h` to `z` are the notes as many steps above or below it.
+    """
+    found = _ANY_NOTE.fullmatch(name)
+    if found is None:
+        return line.replace(name, value)
+
+    def notes(match: re.Match[str]) -> str:
+        letter, marks = match[1], match[2]
+        step = _STEPS.index(letter.upper()) + 7 * (letter.islower() + marks.count("'") - marks.count(","))
+        return _RELATIVE.sub(lambda found: _note(step + ord(found[1]) - ord("n")) if found[1] else found[0], value)
+
+    return re.sub(rf"{re.escape(found[1])}([A-Ga-g])([,']{{0,4}}){re.escape(found[2])}", notes, line)
+
+
+def _note(step: int) -> str:
+    """Return the note that lies a number of steps above `C`."""
+    octave, place = divmod(step, 7)
+    return _STEPS[place].lower() + "'" * (octave - 1) if octave > 0 else _STEPS[place] + "," * -octave
 
 
 def length_of(numerator: str, slashes: str, denominator: str) -> Fraction:

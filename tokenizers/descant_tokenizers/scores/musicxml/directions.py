@@ -5,19 +5,22 @@ Units: quarter notes, as exact fractions.
 
 from __future__ import annotations
 
+import bisect
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from xml.etree.ElementTree import Element
 
 from descant_tokenizers.common.errors import printable
 from descant_tokenizers.scores.chords import CHORD_SUFFIXES, NO_CHORD_SYMBOL, chord_symbol
-from descant_tokenizers.scores.jumps import AT_MEASURE_END, jump_of
+from descant_tokenizers.scores.jumps import AT_MEASURE_END, LABELED, jump_of
 from descant_tokenizers.scores.marks import Metronome, RepeatSign, SignKind, Words
 from descant_tokenizers.scores.musicxml.elements import TYPES, number_or, text_of
 from descant_tokenizers.scores.written import Report, WrittenPart
 
 _MAX_WORDS = 120
+_MAX_LABEL = 40
 _MAX_ALTER = 3
 _MAX_TIED = 8
 _MAX_PASSES = 99
@@ -126,16 +129,16 @@ class Directions:
         """Read the tempo and the jumps of a `sound`; return the kinds of the jumps."""
         if (rate := sound.get("tempo")) is not None and (value := float(number_or(rate, 0))) > 0:
             self._part.tempos[time] = value
-        kinds = [kind for name, kind in _SOUNDS.items() if sound.get(name) not in (None, "no")]
-        for kind in kinds:
-            self._add_sign(kind, time)
-        return kinds
+        found = {kind: value for name, kind in _SOUNDS.items() if (value := sound.get(name)) not in (None, "no")}
+        for kind, value in found.items():
+            self._add_sign(kind, time, printable(value, _MAX_LABEL) if kind in LABELED else "")
+        return list(found)
 
-    def _add_sign(self, kind: SignKind, time: Fraction) -> None:
+    def _add_sign(self, kind: SignKind, time: Fraction, label: str = "") -> None:
         if kind in AT_MEASURE_END:
-            self._at_end.append(RepeatSign(time, kind))
+            self._at_end.append(RepeatSign(time, kind, label=label))
         else:
-            self._part.signs.append(RepeatSign(self._start, kind))
+            self._part.signs.append(RepeatSign(self._start, kind, label=label))
 
     def _take_metronome(self, metronome: Element, time: Fraction) -> None:
         """Read `note value = number`; two note values (a metric modulation) are left out."""
@@ -204,6 +207,22 @@ class Directions:
             self._ends_ending = True
         if barline.find("fermata") is not None:
             self._report.dropped["fermata over a bar line"] += 1
+
+
+def ends_of_endings(signs: Sequence[RepeatSign]) -> Iterator[RepeatSign]:
+    """Yield a double bar line where a last ending ends, because a repeat behind it is one of a section of its own.
+
+    It is not a last one if the next ending follows behind a repeat (the bracket is shorter than the ending), nor if a
+    section begins together with it.
+    """
+    ordered = sorted((sign for sign in signs if sign.kind in ("start", "end", "ending")), key=lambda sign: sign.time)
+    starts, endings = ({sign.time for sign in ordered if sign.kind == kind} for kind in ("start", "ending"))
+    for sign in ordered:
+        if sign.kind == "ending" and sign.until is not None and 1 not in sign.passes and sign.time not in starts:
+            place = bisect.bisect_left(ordered, sign.until, key=lambda each: each.time)
+            following = ordered[place] if place < len(ordered) else None
+            if following is not None and following.kind == "end" and following.time not in {*endings, sign.until}:
+                yield RepeatSign(sign.until, "double")
 
 
 def _dotted(unit: Fraction, element: Element) -> Fraction:

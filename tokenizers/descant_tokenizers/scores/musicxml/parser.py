@@ -14,7 +14,7 @@ from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.scores.key import NATURALS
 from descant_tokenizers.scores.marks import SYMBOLS, Lyric
 from descant_tokenizers.scores.measures import settled
-from descant_tokenizers.scores.musicxml.directions import Directions
+from descant_tokenizers.scores.musicxml.directions import Directions, ends_of_endings
 from descant_tokenizers.scores.musicxml.elements import (
     FREE_METER,
     TYPES,
@@ -128,6 +128,7 @@ class PartParser:
             self.report.dropped["slur without an end"] += len(self._open_slurs)
         if self._open_hairpins:
             self.report.dropped["hairpin without an end"] += len(self._open_hairpins)
+        self.part.signs += [*ends_of_endings(self.part.signs)]
 
     def _settle_graces(self, first: int) -> None:
         """Give grace notes at the end of the measure before to another voice's note if their own voice has a rest."""

@@ -150,7 +150,9 @@ def _described(listed: Element | None, number: int) -> WrittenPart:
     """Return a part without notes, with the name and program that the part list states."""
     if listed is None:
         return WrittenPart(f"Part {number}")
-    names = (text_of(listed, tag) for tag in ("part-name", "part-abbreviation", "score-instrument/instrument-name"))
+    shown = " ".join(each.text or "" for each in listed.findall("part-name-display/display-text")).strip()
+    tags = ("part-abbreviation", "score-instrument/instrument-name")
+    names = (text_of(listed, "part-name"), shown, *(text_of(listed, tag) for tag in tags))
     program = text_of(listed, "midi-instrument/midi-program")
     return WrittenPart(
         next((own for own in names if own), f"Part {number}"),
