@@ -172,6 +172,17 @@ def words(result: ReadResult) -> dict[tuple[int, int], list[str]]:
     return {(part, int(onset)): [each.text for each in own] for (part, onset, _), own in result.marks.lyrics.items()}
 
 
+def test_the_staves_of_a_part_share_its_name() -> None:
+    head = ("**kern | **kern | **kern", "*part2 | *part1 | *part1", '*I"Viola | *I"Piano | *')
+    result = read(*head, "4c | 4C | 4e", "*- | *- | *-")
+    assert [track.name for track in result.score.tracks] == ["Piano", "Piano", "Viola"]
+
+
+def test_a_meter_before_a_bar_line_is_that_of_the_next_measure() -> None:
+    result = read("**kern", "*M6/8", "2.c", "*M2/4", "=2", "2d", "*M3/4", "=3", "2.e", "*-")
+    assert [(bar.numerator, bar.denominator) for bar in bars_of(result.score)] == [(6, 8), (2, 4), (3, 4)]
+
+
 def test_words_go_with_the_spine_on_the_left() -> None:
     result = read(
         "**kern | **text | **kern | **silbe | **text",

@@ -74,6 +74,7 @@ class HumdrumParser:
         self._spines: list[_Spine] = []
         self._time = self._start = Fraction(0)
         self._meter = DEFAULT_SIGNATURE
+        self._meter_of_measure = DEFAULT_SIGNATURE  # one that stands before a bar line is that of the next measure
         self._labels: dict[int, dict[str, str]] = defaultdict(dict)
         self._sharps: dict[int, int] = {}
         self._open_slurs: dict[int, list[AnyWritten]] = defaultdict(list)
@@ -190,6 +191,8 @@ class HumdrumParser:
             self._labels[spine.part]["class"] = "Voice"
         elif token.startswith("*staff"):
             spine.staff = token
+        elif token.startswith("*part"):
+            self._labels[spine.part]["part"] = token
         elif token.startswith("*k["):
             self._sharps[spine.part] = token.count("#") - token.count("-")
             self._take_key(part, time, self._sharps[spine.part], "")
@@ -258,7 +261,7 @@ class HumdrumParser:
             if self.parts:
                 self.parts[0].signs += [RepeatSign(time, kind) for kind in self._at_end]
             self._at_end = []
-            self.measures.append(Measure(self._start, time - self._start, *self._meter))
+            self.measures.append(Measure(self._start, time - self._start, *self._meter_of_measure))
             self._start = time
 
     def _take_data(self, tokens: Sequence[str]) -> None:
@@ -267,6 +270,7 @@ class HumdrumParser:
             for spine, token in zip(self._spines, tokens, strict=True)
             if spine.part >= 0 and token not in (".", "")
         ]
+        self._meter_of_measure = self._meter
         starts = [spine.end for spine, note in music if note is not None]
         self._time = max(starts, default=self._time)
         self._latest = {}
@@ -397,7 +401,9 @@ class HumdrumParser:
                 self.report.elements["dynamic word"] += 1
 
     def _name(self, part: WrittenPart, index: int) -> None:
-        """Name a part by its label, its instrument, its class, or its place from the top."""
-        known = self._labels[index]
-        name = next((known[kind] for kind in ("label", "code", "short", "class") if known.get(kind, "").strip()), "")
+        """Name a part by its label, instrument or class, or those of its other staff, or by its place from the top."""
+        own = self._labels[index]
+        staves = [known for known in self._labels.values() if own.get("part", "") and known.get("part") == own["part"]]
+        names = (known.get(kind, "") for known in (own, *staves) for kind in ("label", "code", "short", "class"))
+        name = next((each for each in names if each.strip()), "")
         part.name = printable(name, _MAX_LABEL) or f"Part {len(self.parts) - index}"

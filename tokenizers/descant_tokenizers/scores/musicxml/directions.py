@@ -129,10 +129,11 @@ class Directions:
         """Read the tempo and the jumps of a `sound`; return the kinds of the jumps."""
         if (rate := sound.get("tempo")) is not None and (value := float(number_or(rate, 0))) > 0:
             self._part.tempos[time] = value
-        found = {kind: value for name, kind in _SOUNDS.items() if (value := sound.get(name)) not in (None, "no")}
-        for kind, value in found.items():
-            self._add_sign(kind, time, printable(value, _MAX_LABEL) if kind in LABELED else "")
-        return list(found)
+        found = {kind: sound.get(name, "no") for name, kind in _SOUNDS.items()}
+        kinds = [kind for kind, label in found.items() if label != "no"]
+        for kind in kinds:
+            self._add_sign(kind, time, printable(found[kind], _MAX_LABEL) if kind in LABELED else "")
+        return kinds
 
     def _add_sign(self, kind: SignKind, time: Fraction, label: str = "") -> None:
         if kind in AT_MEASURE_END:
