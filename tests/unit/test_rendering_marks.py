@@ -289,6 +289,13 @@ def test_modal_keys_are_kept() -> None:
     assert "<mode>dorian</mode>" in look.musicxml
 
 
+def test_minor_keys_of_the_file_are_kept() -> None:
+    result = parse_score(Path("tune.abc"), b"X:1\nM:2/4\nL:1/4\nK:Am\nAe|[K:F]fc|[K:Dm]dA|\n", marks=True)
+    text = Rendering(result.score, marks=result.marks).musicxml
+    again = parse_score(Path("again.musicxml"), text.encode()).score
+    assert [(each.key, each.tonality) for each in again.key_signatures] == [(0, 1), (-1, 0), (-1, 1)]
+
+
 def test_a_pickup_is_paid_back_by_the_last_bar() -> None:
     text = rendering(read_score_report(CASES / "xml_pickup_short_last_bar.musicxml", marks=True)).musicxml
     assert "<rest" not in text

@@ -331,3 +331,11 @@ def test_legato_is_one_line_on_the_staff(case: str) -> None:
     assert text.count("<pitch>") - text.count('<tie type="stop"') == 22
     assert "<chord" not in text
     assert "<voice>2" not in text
+
+
+def test_notes_of_percussion_are_counted() -> None:
+    score = ScoreTick(480)
+    for is_drum in (False, True):
+        score.tracks.append(TrackTick("Drums" if is_drum else "Tune", is_drum=is_drum))
+        score.tracks[-1].notes.append(NoteTick(0, 480, 60, 80))
+    assert Rendering(score).remarks == ["1 note of percussion left out of the sheet music"]

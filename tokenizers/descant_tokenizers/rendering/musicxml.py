@@ -143,6 +143,8 @@ class _Notation:
         signatures = {self._quarters(event.time): event.key for event in self._score.key_signatures}
         is_written = signatures and rendering.chosen_key is None
         self._sharps = signatures if is_written else {Fraction(0): self._key.sharps}
+        minor = {self._quarters(event.time) for event in self._score.key_signatures if event.tonality == 1}
+        self._minor = minor if is_written else set()
 
     def _quarters(self, ticks: int) -> Fraction:
         return Fraction(ticks, self._score.ticks_per_quarter)
@@ -216,14 +218,16 @@ class _Notation:
     def _put_key(self, measure: AnyStream, own: PrintedMeasure, index: int) -> None:
         inside = [time for time in self._sharps if own.start <= time < own.end]
         if inside:
-            measure.insert(0, self._signature(self._sharps[max(inside)]))
+            measure.insert(0, self._signature(self._sharps[max(inside)], is_minor=max(inside) in self._minor))
         elif index == 0:
             measure.insert(0, self._signature(0))
 
-    def _signature(self, sharps: int) -> key.KeySignature:
-        """Return a key signature, with its mode where the file states one other than major and minor."""
-        is_modal = self._marks.mode and sharps == self._key.sharps and self._rendering.chosen_key is None
-        return self._key.to_music21() if is_modal else key.KeySignature(sharps)
+    def _signature(self, sharps: int, *, is_minor: bool = False) -> key.KeySignature:
+        """Return a key signature, with its mode where the file states one other than major."""
+        if self._marks.mode and sharps == self._key.sharps and self._rendering.chosen_key is None:
+            return self._key.to_music21()
+        signature = key.KeySignature(sharps)
+        return signature.asKey("minor") if is_minor else signature
 
     def _fill(self, measure: AnyStream, own: PrintedMeasure, staff: Staff) -> None:
         """Fill a measure with the layers of a staff's voices, each in a music21 voice if there are several.

@@ -131,6 +131,8 @@ class Rendering:
         num_low = sum(n.pitch < LOWEST_PRINTED for track in self.score.tracks if not track.is_drum for n in track.notes)
         if num_low:
             remarks.append(f"{num_low} note{'s' * (num_low > 1)} below C0 printed an octave higher in the sheet music")
+        if num_drums := sum(len(track.notes) for track in self.score.tracks if track.is_drum):
+            remarks.append(f"{num_drums} note{'s' * (num_drums > 1)} of percussion left out of the sheet music")
         if num_slurs := self._notation.num_slurs:
             remarks.append(f"{num_slurs} slur{'s' * (num_slurs > 1)} between staves or in a chord left out")
         if not moved.num_notes:
