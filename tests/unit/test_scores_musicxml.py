@@ -244,6 +244,20 @@ def test_odd_keys_are_dropped_and_said(key: str, said: str) -> None:
     ]
 
 
+def test_keys_and_meters_of_one_part_or_staff_are_dropped_and_said() -> None:
+    other = (
+        START.replace("<fifths>0", "<fifths>2").replace("<beats>4", "<beats>8").replace("<beat-type>4", "<beat-type>8")
+    )
+    result = read([START + note("C", 16), note("C", 16)], [other + note("C", 16), note("C", 16)])
+    assert result.repairs == ["dropped: 1 time signature of one part, 1 key signature of one part"]
+    assert [event.key for event in result.score.key_signatures] == [0]
+    assert {(bar.numerator, bar.denominator) for bar in bars_of(result.score)} == {(4, 4)}
+    staves = START.replace("</key>", "</key><key number='2'><fifths>2</fifths></key>")
+    assert read([staves + note("C", 16)]).repairs == ["dropped: 1 key signature of one staff"]
+    flats, sharps = (START.replace("<fifths>0", f"<fifths>{number}") for number in (-6, 6))
+    assert read([flats + note("C", 16)], [sharps + note("C", 16)]).repairs == []  # the same keys
+
+
 def test_modes_are_kept() -> None:
     assert read([START.replace("</key>", "<mode>Dorian</mode></key>") + note("D", 16)]).marks.mode == "dorian"
     minor = read([START.replace("</key>", "<mode>minor</mode></key>") + note("D", 16)])

@@ -216,7 +216,10 @@ def make_notation(
     score = ScoreTick(TICKS_PER_QUARTER)
     for line in lines:
         score.tracks.append(_track(line))
-    for time, (sharps, mode) in _changes(_keys(parts)):
+    keys = _keys(parts)
+    own_keys = ((sharps - keys[time][0]) % 12 for part in parts for time, (sharps, _) in part.keys.items())
+    report.dropped["key signature of one part"] += sum(difference > 0 for difference in own_keys)
+    for time, (sharps, mode) in _changes(keys):
         score.key_signatures.append(KeySignatureTick(_ticks(time), sharps, int(mode in _MINOR)))
     for time, rate in _changes({time: rate for part in reversed(parts) for time, rate in part.tempos.items()}):
         score.tempos.append(TempoTick(_ticks(time), qpm=rate))

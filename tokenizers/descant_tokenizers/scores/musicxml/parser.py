@@ -218,6 +218,8 @@ class PartParser:
         known = self.part.keys.get(self._cursor)
         if known is None or (mode and not known[1]):
             self.part.keys[self._cursor] = sharps, mode
+        elif (sharps - known[0]) % 12:
+            self.report.dropped["key signature of one staff"] += 1
 
     def _take_note(self, element: Element) -> None:
         is_grace = element.find("grace") is not None

@@ -100,13 +100,17 @@ def _read_parts(root: Element, report: Report, limits: Limits) -> tuple[list[Wri
     measures: list[Measure] = []
     start = Fraction(0)
     meter = DEFAULT_SIGNATURE
+    meters: list[tuple[int, int]] = []  # in force, of all parts
     for index in range(max((len(own) for own in contents.values()), default=0)):
         found = [
             parser.parse(own[index], start)
             for parser, own in zip(parsers, contents.values(), strict=True)
             if index < len(own)
         ]
-        meter = next((each.meter for each in found if each.meter is not None), meter)
+        known = list(dict.fromkeys(each.meter for each in found if each.meter is not None))
+        if known != meters:
+            report.dropped["time signature of one part"] += len(known[1:])
+        meter, meters = (known[0] if known else meter), known
         length = _length_of(found, Fraction(4 * meter[0], meter[1]))
         measures.append(Measure(start, length, *(free_signature(length) if meter == FREE_METER else meter)))
         start += length
