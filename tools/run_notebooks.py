@@ -1,6 +1,6 @@
 """Run the notebooks of docs/notebooks and store their output in them.
 
-    python tools/run_notebooks.py            all (families trains for six minutes)
+    python tools/run_notebooks.py            all (families trains for six minutes, gan for two)
     python tools/run_notebooks.py tokens     one of them
 
 Needs the development install. The stored output contains no paths, times, versions or warnings. A cell with the tag

@@ -10,7 +10,7 @@ from typing import Any
 import nbformat
 import pytest
 
-NAMES = ("tokens", "harmonize", "families")
+NAMES = ("tokens", "harmonize", "gan", "families")
 
 
 @pytest.fixture(scope="module")
@@ -23,13 +23,13 @@ def _printed(cell: Any) -> str:
     return "".join(output.get("text", "") for output in cell.outputs)
 
 
-@pytest.mark.parametrize("name", [*NAMES[:2], pytest.param(NAMES[2], marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", [*NAMES[:3], pytest.param(NAMES[3], marks=pytest.mark.slow)])
 def test_a_notebook_runs_as_it_was_kept(
     name: str, notebooks: ModuleType, repo_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     roots = f"{repo_root / 'tokenizers'}:{repo_root / 'modeling'}"
     monkeypatch.setenv("PYTHONPATH", roots)
-    monkeypatch.setenv("MINUTES", "0.02")  # of training in families, which takes two for each model
+    monkeypatch.setenv("MINUTES", "0.02")  # of training, which takes two for each model
     path = notebooks.NOTEBOOKS / f"{name}.ipynb"
     kept = nbformat.read(path, as_version=4)
     nbformat.validate(kept)
