@@ -200,7 +200,9 @@ def test_the_token_is_asked_for_but_not_for_the_description() -> None:
             "error": "The token is missing or wrong. Send Authorization: Bearer TOKEN."
         }
         assert client.get("/info", headers={"Authorization": f"Bearer {TOKEN[:-1]}"}).status_code == 401
-        assert client.get("/info", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
+        facts = client.get("/info", headers={"Authorization": f"Bearer {TOKEN}"})
+        assert facts.status_code == 200
+        assert '"max_file_notes":4000,' in facts.text
         assert client.get("/docs").status_code == 200
 
 
