@@ -24,6 +24,20 @@ def test_voices_of_a_staff_sound_together_and_chords_at_once() -> None:
     assert notes(result) == [[(0, 2, 67), (0, 1, 72), (0, 1, 76), (1, 1, 74), (2, 2, 72)]]
 
 
+def test_ties_of_unisons_stay_in_their_voices() -> None:
+    """Two voices at one pitch: each goes on with its own tie, and a held note outlasts a shorter one beside it."""
+    start, stop = ("<tie type='start'/>", "<tie type='stop'/>")
+    first, second = ("<voice>1</voice>", "<voice>2</voice>")
+    back = "<backup><duration>16</duration></backup>"
+    upper = note("C", 8, start + first) + note("C", 8, stop + first)
+    both = START + upper + back + note("C", 8, start + second) + note("C", 4, stop + second) + note("D", 4, second)
+    assert notes(read([both])) == [[(0, 4, 72), (3, 1, 74)]]
+    shorter = START + upper + back + note("C", 4, second) + note("D", 12, second)
+    assert notes(read([shorter])) == [[(0, 4, 72), (1, 3, 74)]]
+    struck = START + note("C", 16, first) + back + note("D", 4, second) + note("C", 4, second) + note("E", 8, second)
+    assert notes(read([struck])) == [[(0, 1, 72), (0, 1, 74), (1, 3, 72), (2, 2, 76)]]
+
+
 def test_the_staves_of_a_part_are_tracks() -> None:
     backup = "<backup><duration>16</duration></backup>"
     left = note("C", 16, "<staff>2</staff>", octave=3)

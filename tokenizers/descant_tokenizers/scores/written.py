@@ -32,6 +32,7 @@ from descant_tokenizers.scores.measures import DEFAULT_VELOCITY, TICKS_PER_QUART
 from descant_tokenizers.scores.repeats import Notation
 
 _MAX_NAMED = 4
+_MAX_OPEN_TIES = 8  # of one pitch
 _QUALIFIED = re.compile(r"(.*?)( of | over | between | without | that |$)(.*)")
 _MAX_TITLE = 120
 _MINOR = ("minor", "aeolian")
@@ -195,6 +196,14 @@ class Line(NamedTuple):
     notes: Sequence[WrittenNote]
 
 
+class _OpenTie(NamedTuple):
+    """The first of some tied notes, and end and voice of the latest one."""
+
+    head: WrittenNote
+    end: Fraction
+    voice: str
+
+
 def make_notation(
     lines: Sequence[Line],
     parts: Sequence[WrittenPart],
@@ -238,23 +247,32 @@ def _at(quarters: Fraction) -> Fraction:
 
 
 def _track(line: Line) -> TrackTick:
-    """Make a track of the notes that sound: a note that continues a tie lengthens the open one of its pitch."""
+    """Make a track of the notes that sound.
+
+    A note that continues a tie lengthens the open one of its pitch; of several, which are unisons, that of its voice.
+    """
     track = TrackTick(line.name, line.program, False)
-    open_ties: dict[int, WrittenNote] = {}
+    open_ties: dict[int, list[_OpenTie]] = {}
     ends: dict[WrittenNote, Fraction] = {}
     for note in sorted(line.notes, key=lambda note: note.onset):
         if note.end == note.onset:
             continue
-        before = open_ties.pop(note.pitch, None)
+        known = [tie for tie in open_ties.get(note.pitch, ()) if tie.end >= note.onset][-_MAX_OPEN_TIES:]
         head = note
-        if before is not None and "stop" in note.ties and ends[before] == note.onset:
-            head = note.head = before
+        ending = [tie for tie in known if tie.end == note.onset] if "stop" in note.ties else []
+        if ending:
+            own = next((tie for tie in ending if tie.voice == note.voice), ending[0])
+            known.remove(own)
+            head = note.head = own.head
         ends[head] = note.end
         if "start" in note.ties:
-            open_ties[note.pitch] = head
+            known.append(_OpenTie(head, note.end, note.voice))
+        open_ties[note.pitch] = known
+    sounding: dict[int, Fraction] = {}
     for head, end in ends.items():
+        held = sounding[head.pitch] = max(end, sounding.get(head.pitch, end))  # another voice may hold a unison on
         time = _ticks(head.onset)
-        if (length := _ticks(end) - time) > 0:
+        if (length := _ticks(held) - time) > 0:
             track.notes.append(NoteTick(time, length, head.pitch, head.velocity or DEFAULT_VELOCITY))
     return track
 
