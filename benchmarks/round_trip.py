@@ -11,7 +11,8 @@ Each file is read, written as MusicXML (a staff for each part) and read again. C
 played, the syllables, words and dynamics, the slurs and grace notes, articulations and hairpins, and the order in which
 repeats, endings and jumps are played. Files with notes between writable beats are counted apart: their sheet music
 shows such notes nearby. With `--second`, the notes are also compared with those that music21 reads, before repeats are
-played; with `--schema`, what was written is validated (development packages `musicxml` and `xmlschema`).
+played (its ties are joined by pitch alone, so that they differ where two voices of a staff are in unison); with
+`--schema`, what was written is validated (development packages `musicxml` and `xmlschema`).
 """
 
 from __future__ import annotations
