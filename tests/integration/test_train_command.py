@@ -193,53 +193,55 @@ def free_port():
         return str(probe.getsockname()[1])
 
 
-def test_two_processes_and_two_nodes_give_the_loss_of_one(start, config, tmp_path, repo_root):
+#: Batches of a run of one or two processes that takes the same steps.
+SHARED = ("data.micro_batches=2", "data.batch_tokens=300")
+
+
+def assert_same_losses(one, two):
+    """A run of two processes has the losses of a run of one, but for rounding."""
+    assert [json.loads((run / "run.json").read_text())["num_processes"] for run in (one, two)] == [1, 2]
+    assert list(losses(one)) == list(losses(two)) == list(range(1, 9))
+    assert all(losses(two)[step] == pytest.approx(values, abs=1e-5) for step, values in losses(one).items())
+
+
+def test_two_nodes_give_the_loss_of_one_process(start, config, tmp_path, repo_root):
     """The launch files as they are, on gloo; the two nodes are two launches that meet on loopback."""
-    port = free_port()
-    node = [
-        accelerate(repo_root, "nodes", "--machine_rank", rank, "--main_process_port", port, "--monitor_interval", "0.1")
-        for rank in ("0", "1")
-    ]
+    node = ("--main_process_port", free_port(), "--monitor_interval", "0.1")
     launchers = {
         "one": [accelerate(repo_root, "one-process")],
-        "two": [accelerate(repo_root, "ddp", "--num_processes", "2", "--main_process_port", port)],
-        "nodes": node,
+        "nodes": [accelerate(repo_root, "nodes", "--machine_rank", rank, *node) for rank in ("0", "1")],
     }
-    arguments = ("--config", config, "--quiet", "data.micro_batches=2", "data.batch_tokens=300")
     for name, processes in launchers.items():
-        started = [start(*arguments, f"name={name}", launcher=launcher) for launcher in processes]
+        started = [start("--config", config, "--quiet", *SHARED, f"name={name}", launcher=each) for each in processes]
         for process in started:
             status, out = finish(process)
             assert status == 0, out
-    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == sorted(launchers)
-    one, two, nodes = (losses(tmp_path / "runs" / name) for name in launchers)
-    assert list(one) == list(two) == list(nodes) == list(range(1, 9))
-    for step, values in one.items():
-        assert two[step] == pytest.approx(values, abs=1e-5)
-        assert nodes[step] == pytest.approx(values, abs=1e-5)
-    headers = [json.loads((tmp_path / "runs" / name / "run.json").read_text()) for name in launchers]
-    assert [header["num_processes"] for header in headers] == [1, 2, 2]
+    runs = tmp_path / "runs"
+    assert sorted(path.name for path in runs.iterdir()) == sorted(launchers)
+    assert_same_losses(runs / "one", runs / "nodes")
 
 
 @pytest.mark.slow
-def test_two_processes_train_gans_as_one_model(start, gan_values, tmp_path, repo_root):
+def test_two_processes_train_as_one(start, config, gan_values, tmp_path, repo_root):
     """Both hold the same state after each step: a run that goes on with the first one's is the run in one go.
 
-    The roll GAN's critic has no batch norm, so its losses do not depend on how batches are dealt out: those of two
-    processes are those of one.
+    Losses of a Transformer, and of the roll GAN's critic, do not depend on how batches are dealt out: those of two
+    processes are those of one. (MidiNet's critic has batch norm.)
     """
     kinds, runs = ("roll-gan", "midinet"), tmp_path / "runs"
     planned = []
     for kind in kinds:
-        config, cut = tmp_path / f"{kind}.yaml", runs / f"{kind}-cut"
-        config.write_text(yaml.safe_dump(gan_values(kind) | {"max_steps": 4}))
+        gan, cut = tmp_path / f"{kind}.yaml", runs / f"{kind}-cut"
+        gan.write_text(yaml.safe_dump(gan_values(kind) | {"max_steps": 4}))
         planned += [
-            {"config": str(config), "overrides": [f"name={kind}-whole"]},
-            {"config": str(config), "overrides": [f"name={cut.name}", "max_steps=2"]},
+            {"config": str(gan), "overrides": [f"name={kind}-whole"]},
+            {"config": str(gan), "overrides": [f"name={cut.name}", "max_steps=2"]},
             {"resume": str(cut), "overrides": ["max_steps=4"]},
         ]
     one_step = ["max_steps=1", "eval_every=9", "optimizer.critic_steps=3"]
-    planned.append({"config": str(tmp_path / "roll-gan.yaml"), "overrides": ["name=two", *one_step]})
+    alike = {"roll-gan": (tmp_path / "roll-gan.yaml", one_step), "transformer": (config, SHARED)}
+    for name, (file, overrides) in alike.items():
+        planned.append({"config": str(file), "overrides": [f"name={name}-two", *overrides]})
     (tmp_path / "runs.json").write_text(json.dumps(planned))
     launcher = accelerate(repo_root, "ddp", "--num_processes", "2", "--main_process_port", free_port())
     status, out = finish(start(tmp_path / "runs.json", launcher=launcher, script="tests/support/train_several.py"))
@@ -254,12 +256,13 @@ def test_two_processes_train_gans_as_one_model(start, gan_values, tmp_path, repo
         assert losses(whole, "generator") == losses(cut, "generator")
         assert json.loads((whole / "run.json").read_text())["num_processes"] == 2
 
-    options = RunOptions(("name=one", *one_step), device="cpu", threads=1, quiet=True)
-    trainer = prepare_run(tmp_path / "roll-gan.yaml", options)
-    trainer.train()
-    trainer.log.close()
+    for name, (file, overrides) in alike.items():
+        trainer = prepare_run(file, RunOptions((f"name={name}-one", *overrides), device="cpu", threads=1, quiet=True))
+        trainer.train()
+        trainer.log.close()
+    assert_same_losses(runs / "transformer-one", runs / "transformer-two")
     for name in ("critic", "wasserstein", "penalty"):
-        alone, shared = (losses(runs / run, name)[1] for run in ("one", "two"))
+        alone, shared = (losses(runs / f"roll-gan-{number}", name)[1] for number in ("one", "two"))
         assert shared == pytest.approx(alone, rel=1e-4), name
 
 
