@@ -119,6 +119,14 @@ BAD = {
     ),
     "ending.xml": (xml('<barline><ending number="1-99999999" type="start"/></barline>'), "numbers an ending above 99"),
     "forever.xml": (xml(xml_start() + xml_note(10**9)), "lasts 1,000,000,000 quarter notes"),
+    "long-chord.xml": (
+        xml(xml_start() + xml_note() + xml_note(10**8).replace("<note>", "<note><chord/>")),
+        "lasts 100,000,000 quarter notes",
+    ),
+    "far-tempo.xml": (
+        xml(xml_start() + f'<direction><offset>{10**8}</offset><sound tempo="90"/></direction>' + xml_note()),
+        "lasts 100,000,000 quarter notes",
+    ),
     "later.xml": (xml(xml_start() + xml_note(200_000)), "has notes outside ticks"),
     "high.xml": (xml(xml_start() + xml_note().replace("4</o", "40</o")), "beyond the range of MIDI"),
     "divisions.xml": (xml(FIRST_BAR.replace("<divisions>1", "<divisions>0")), "cannot be read as MusicXML"),

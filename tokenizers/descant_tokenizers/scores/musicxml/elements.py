@@ -11,12 +11,14 @@ from fractions import Fraction
 from xml.etree.ElementTree import Element
 
 from descant_tokenizers.common.errors import InputError, printable
+from descant_tokenizers.scores.measures import TICKS_PER_QUARTER
 
 FREE_METER = (0, 1)
 """What stands for a time signature in music without meter (senza misura)."""
 
 _NUMBER = re.compile(r"[+-]?(\d{1,12}(\.\d{0,30})?|\.\d{1,30})")
 
+_MAX_TICKS = 2**31 - 1  # symusic keeps ticks in 32 bits
 _MAX_MISSING = 50_000  # measures that a timewise score leaves out
 _NAMES = ("1024th", "512th", "256th", "128th", "64th", "32nd", "16th", "eighth", "quarter", "half", "whole", "breve")
 TYPES = {name: Fraction(2) ** power for power, name in enumerate((*_NAMES, "long"), start=-8)}
@@ -33,6 +35,17 @@ def number_of(text: str | None) -> Fraction:
     if _NUMBER.fullmatch(plain) is None:
         raise ValueError(f"'{printable(plain, 20)}' is not a number")
     return Fraction(plain)
+
+
+def countable(time: Fraction) -> Fraction:
+    """Return a time in quarter notes.
+
+    Raises:
+        InputError: It is later than ticks can count.
+    """
+    if time * TICKS_PER_QUARTER > _MAX_TICKS:
+        raise InputError(f"The file lasts {float(time):,.0f} quarter notes. Cut it shorter.")
+    return time
 
 
 def number_or(text: str | None, default: int) -> Fraction:

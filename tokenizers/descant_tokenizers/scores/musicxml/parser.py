@@ -19,6 +19,7 @@ from descant_tokenizers.scores.musicxml.elements import (
     FREE_METER,
     TYPES,
     WrittenMeasure,
+    countable,
     number_of,
     number_or,
     short_rests,
@@ -106,7 +107,7 @@ class PartParser:
                 self._take_attributes(element)
             elif element.tag in ("direction", "harmony", "barline", "sound"):
                 offset = number_or(element.findtext("offset"), 0) / self._divisions
-                directions.take(element, max(start, self._cursor + offset), self._cursor)
+                directions.take(element, countable(max(start, self._cursor + offset)), self._cursor)
             elif element.tag == "figured-bass":
                 self.report.dropped["figured bass sign"] += 1
             elif element.tag not in _LAYOUT:
@@ -226,6 +227,7 @@ class PartParser:
         is_chord = element.find("chord") is not None
         length = Fraction(0) if is_grace else self._length_of(element)
         onset = self._chord_onset if is_chord and not is_grace else self._cursor
+        countable(onset + length)
         if not is_grace and not is_chord:
             self._chord_onset = onset
             added = self._lacking.get(element, Fraction(0))

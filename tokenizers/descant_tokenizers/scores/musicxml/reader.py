@@ -18,11 +18,12 @@ from descant_tokenizers.common.errors import InputError, printable
 from descant_tokenizers.scores.bars import DEFAULT_SIGNATURE
 from descant_tokenizers.scores.closed import lines_of
 from descant_tokenizers.scores.marks import Marks, RepeatSign
-from descant_tokenizers.scores.measures import TICKS_PER_QUARTER, Measure, free_signature
+from descant_tokenizers.scores.measures import Measure, free_signature
 from descant_tokenizers.scores.musicxml.container import decoded
 from descant_tokenizers.scores.musicxml.elements import (
     FREE_METER,
     WrittenMeasure,
+    countable,
     measures_of_parts,
     number_of,
     number_or,
@@ -35,7 +36,6 @@ from descant_tokenizers.scores.repeats import Notation
 from descant_tokenizers.scores.validation import Limits, Metadata
 from descant_tokenizers.scores.written import Report, WrittenPart, make_notation
 
-_MAX_TICKS = 2**31 - 1  # symusic keeps ticks in 32 bits
 _MAX_TITLE = 200
 _MAX_RIGHTS = 500
 _ROUNDING = Fraction(1, 8)
@@ -113,9 +113,7 @@ def _read_parts(root: Element, report: Report, limits: Limits) -> tuple[list[Wri
         meter, meters = (known[0] if known else meter), known
         length = _length_of(found, Fraction(4 * meter[0], meter[1]))
         measures.append(Measure(start, length, *(free_signature(length) if meter == FREE_METER else meter)))
-        start += length
-        if start * TICKS_PER_QUARTER > _MAX_TICKS:
-            raise InputError(f"The file lasts {float(start):,.0f} quarter notes. Cut it shorter.")
+        start = countable(start + length)
     for parser in parsers:
         parser.finish()
     parts = [parser.part for parser in parsers]
