@@ -12,7 +12,6 @@ from descant_tokenizers.tokens.harmony import (
     beats,
     chord_name,
     closing_key,
-    guess_phrase_ends,
     melody_key,
     parse_chord_name,
     read_chord,
@@ -221,43 +220,3 @@ def test_a_wrong_key_signature_does_not_decide(make):
 
 def test_silence_has_no_key():
     assert melody_key([]) is None
-
-
-PHRASES = {
-    "a rest ends a phrase": ("C5 D5 E5 F5 G5 A5 B5 - C5 B5 A5 G5 F5 E5 D5 C5", [6, 15]),
-    "a rest of half a beat does too": ("C5 D5 E5 F5 G5 A5 B5 C5:1/2 -:1/2 C5 B5 A5 G5 F5 E5 D5 C5", [7, 15]),
-    "a shorter rest does not": ("C5 D5 E5 F5 G5 A5 B5 C5:3/4 -:1/4 C5 B5 A5 G5 F5 E5 D5 C5", [15]),
-    "so does a long note": ("C5 D5 E5 F5 G5 A5 B5:2 C5 B5 A5 G5 F5 E5 D5 C5", [6, 15]),
-    "a long note among long ones does not": ("C5:2 D5:2 E5:2 F5:2 G5:2 A5:2 B5:2 C5:2", [14]),
-    "nor does a rest too near": ("C5 D5 - E5 F5 G5 A5 B5 - C5 B5 A5 G5 F5 E5 D5", [7, 15]),
-    "the last note ends one, a long one before it none": ("C5 D5 E5 F5 G5 A5 B5 C5 B5 A5 G5 A5 F5:2 D5 C5", [15]),
-}
-
-
-@pytest.mark.parametrize("line", PHRASES)
-def test_phrases_end_at_rests_and_long_notes(make, hint_vocabulary, line):
-    line, expected = PHRASES[line]
-    piece = make([(4, 4)] * 4, soprano=line)
-    assert guess_phrase_ends(piece, 0) == tuple(quarter * QUARTER for quarter in expected)
-    alto = make([(4, 4)] * 4, alto=line, soprano="C5:16")
-    rank = hint_vocabulary.voices.index("Alto")
-    assert guess_phrase_ends(alto, rank) == guess_phrase_ends(piece, 0)
-
-
-def test_a_melody_without_rests_has_phrases_of_four_bars(make):
-    bar = "C5 D5 E5:1/2 F5:1/2 G5 "
-    piece = make([(4, 4)] * 12, soprano=bar * 12)
-    ends = [12, 28, 44]  # the last quarter of equals is at beat 4
-    assert guess_phrase_ends(piece, 0) == tuple((quarter + 3) * QUARTER for quarter in ends)
-    upbeat = make([(1, 4), *[(4, 4)] * 8], soprano="G4 " + bar * 8)
-    assert guess_phrase_ends(upbeat, 0) == tuple((quarter + 4) * QUARTER for quarter in (12, 28))
-
-
-def test_phrases_of_a_jig_are_counted_in_dotted_quarters(make):
-    bar = "C5:1/2 D5:1/2 E5:1/2 F5:1/2 G5:1/2 A5:1/2 "
-    piece = make([(6, 8)] * 8, soprano=bar * 3 + "C5:1/2 D5:1/2 E5:1/2 F5:3/2 " + bar * 3 + "G5:3")
-    assert guess_phrase_ends(piece, 0) == (int(10.5 * QUARTER), 21 * QUARTER)
-
-
-def test_silence_has_no_phrases(make):
-    assert guess_phrase_ends(make([(4, 4)], alto="C4:4"), 0) == ()

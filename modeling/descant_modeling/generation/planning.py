@@ -27,13 +27,13 @@ from descant_tokenizers.tokens.harmony import (
     beats,
     chord_name,
     closing_key,
-    guess_phrase_ends,
     melody_key,
     parse_chord_name,
     sounding_notes,
 )
 from descant_tokenizers.tokens.hint_tokens import HARMONIC_RHYTHMS
 from descant_tokenizers.tokens.hints import Annotations
+from descant_tokenizers.tokens.phrases import guess_phrase_ends
 from descant_tokenizers.tokens.piece import Piece
 from descant_tokenizers.tokens.tasks import Task
 

@@ -8,7 +8,6 @@ Units: grid ticks of the vocabulary from the beginning of the piece; pitch class
 
 from __future__ import annotations
 
-import bisect
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -219,59 +218,6 @@ def _final_bonus(degree: int, *, is_major: bool) -> float:
     """Return the bonus of a melody's last note, in semitones above the tonic."""
     degree %= NUM_PITCH_CLASSES
     return _OTHER_FINAL if degree == (3 if is_major else 4) else _FINAL_BONUS.get(degree, _OTHER_FINAL)
-
-
-def guess_phrase_ends(piece: Piece, voice: int) -> tuple[int, ...]:
-    """Guess the onsets of the last notes of a melody's phrases, where none are marked.
-
-    A phrase ends before a rest of half a beat, on a note of two beats or more that is longer than most, and every four
-    bars of a melody without either; never within four beats of another end. The last note always ends one.
-
-    Args:
-        piece: The piece.
-        voice: Rank of the melody.
-    """
-    line = [note for note in sounding_notes(piece) if note.voice == voice]
-    if not line:
-        return ()
-    starts = piece.bar_starts_ticks()
-    lengths = sorted(note.end_ticks - note.start_ticks for note in line)
-    usual = lengths[len(lengths) // 2]
-    ends: list[int] = []
-    before = -(1 << 30)
-    for place, note in enumerate(line):
-        bar = bisect.bisect_right(starts, note.start_ticks) - 1
-        beat = beat_ticks(piece.bars[min(bar, len(piece.bars) - 1)].meter)
-        length = note.end_ticks - note.start_ticks
-        is_last = place == len(line) - 1
-        rest = 0 if is_last else line[place + 1].start_ticks - note.end_ticks
-        is_long = length >= 2 * beat and length >= 2 * usual
-        first = before if ends else line[0].start_ticks - beat
-        is_far = note.start_ticks - first >= 4 * beat
-        if is_last and ends and not is_far:
-            ends.pop()
-        if is_last or ((rest * 2 >= beat or is_long) and is_far):
-            ends += _regular_ends(piece, line, starts, ends[-1] if ends else None, note.start_ticks)
-            ends.append(note.start_ticks)
-            before = note.start_ticks
-    return tuple(ends)
-
-
-def _regular_ends(
-    piece: Piece, line: Sequence[SoundingNote], starts: Sequence[int], last: int | None, until: int
-) -> list[int]:
-    """Return phrase ends every four bars between two known ones that are eight bars or more apart."""
-    begin = int(has_pickup(piece)) if last is None else bisect.bisect_right(starts, last)
-    end = bisect.bisect_right(starts, until) - 1
-    found = []
-    for bar in range(begin + 3, end - 3, 4):
-        inside = [note for note in line if starts[bar] <= note.start_ticks < starts[bar + 1]]
-        if inside:
-            beat = beat_ticks(piece.bars[bar].meter)
-            on_beats = [note for note in inside if (note.start_ticks - starts[bar]) % beat == 0] or inside
-            longest = max(note.end_ticks - note.start_ticks for note in on_beats)
-            found.append([n for n in on_beats if n.end_ticks - n.start_ticks == longest][-1].start_ticks)
-    return found
 
 
 _CHORD_NAME = re.compile(r"([A-G])([#b]?)([^/]*)(?:/([A-G])([#b]?))?")
