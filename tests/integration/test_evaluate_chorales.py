@@ -105,13 +105,15 @@ def test_bach_closes_his_phrases() -> None:
 def test_the_command_reads_a_folder_and_names_skipped_files(descant, tmp_path) -> None:
     for row in split_rows("chorales:valid")[:3]:
         write_midi(row_to_score(row), tmp_path / f"{row['id']}.mid")
-    (tmp_path / f"{row['id']}.musicxml").write_text("the same in another format")
+    twin = tmp_path / f"{row['id']}.musicxml"
+    twin.write_text("the same in another format")
     (tmp_path / "broken.mid").write_bytes(b"MThd")
     done = descant("evaluate", "chorales", tmp_path, "--json")
     assert done.status == 0, done.err
     facts = json.loads(done.out)
     assert facts["num_pieces"] == 3
-    assert list(facts["skipped"]) == [str(tmp_path / "broken.mid")]
+    assert list(facts["skipped"]) == [str(tmp_path / "broken.mid"), str(twin)]
+    assert facts["skipped"][str(twin)].startswith(f"{row['id']}.mid has the same name and is measured.")
     assert not facts["fermatas"]  # MIDI has none
     assert facts["bach"]["num_pieces"] == 201
     assert facts["bach"]["grade"]["quartiles"]["low"] < facts["bach"]["grade"]["median"]
@@ -124,7 +126,7 @@ def test_the_command_reads_a_folder_and_names_skipped_files(descant, tmp_path) -
     assert facts["cadences"]["half"] is None
     assert facts["cadences"]["last_triad"]["value"] == 100
     assert shown.err.startswith("Skipped: ")
-    assert shown.err.count("broken.mid") == 1
+    assert shown.err.count("broken.mid") == shown.err.count(twin.name) == 1
 
 
 @pytest.mark.slow

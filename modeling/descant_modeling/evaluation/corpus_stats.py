@@ -70,8 +70,8 @@ def read_chorales(sources: Sequence[str], progress: Callable[[float], None] | No
     """Read four-part music.
 
     Args:
-        sources: Files (MIDI, MusicXML, ABC, Humdrum), folders of such files (one of those that differ only in their
-            suffix), splits of corpora (`chorales:valid`).
+        sources: Files (MIDI, MusicXML, ABC, Humdrum), folders of such files (the first of those that differ only in
+            their suffix; the others are skipped), splits of corpora (`chorales:valid`).
         progress: Called with the share of the files read, 0-1.
 
     Raises:
@@ -79,10 +79,11 @@ def read_chorales(sources: Sequence[str], progress: Callable[[float], None] | No
     """
     found = FoundChorales([], {})
     files: list[Path] = []
+    repeated: dict[str, str] = {}
     for source in sources:
         path = Path(source)
         if path.exists():
-            files += _once_each(file_path(path, file) for file in score_files(path)) if path.is_dir() else [path]
+            files += _once_each(path, repeated) if path.is_dir() else [path]
         elif ":" in source:
             found.chorales.extend(split_chorales(source))
         else:
@@ -97,14 +98,22 @@ def read_chorales(sources: Sequence[str], progress: Callable[[float], None] | No
     if not found.chorales:
         reason = next(iter(found.skipped.values()), f"Give files that end in {', '.join(SUFFIXES)}.")
         raise InputError(f"{', '.join(sources)} holds no four-part piece. {reason}")
+    found.skipped.update(repeated)
     return found
 
 
-def _once_each(files: Iterable[Path]) -> Iterable[Path]:
-    """Return the first of the files that differ only in their suffix: the same music in several formats."""
+def _once_each(folder: Path, repeated: dict[str, str]) -> Iterable[Path]:
+    """Return a folder's files, the first of those that differ only in their suffix: one piece in several formats.
+
+    Args:
+        folder: The folder.
+        repeated: Gets the reason for each of the others, by path.
+    """
     found: dict[Path, Path] = {}
-    for file in files:
-        found.setdefault(file.with_suffix(""), file)
+    for file in (file_path(folder, file) for file in score_files(folder)):
+        first = found.setdefault(file.with_suffix(""), file)
+        if first != file:
+            repeated[str(file)] = f"{first.name} has the same name and is measured. Rename one to measure both."
     return found.values()
 
 

@@ -71,7 +71,9 @@ def memorization_command(
     known = TrainingRuns.of([chorale for source in train.split(",") for chorale in split_chorales(source)])
     with output.progress(f"{model}: {len(rows)} pieces") as progress:
         if samples is not None:
-            chorales, bach = read_chorales([str(samples)]).chorales, [chorale_of_row(row) for row in rows]
+            read, bach = read_chorales([str(samples)]), [chorale_of_row(row) for row in rows]
+            chorales = read.chorales
+            output.skipped(read.skipped)
         else:
             chorales, bach = _sampled(load_harmonizer(model, device, engine), task, rows, seed, progress)
     skipped = ["Soprano"] if task == "harmonize" else []
