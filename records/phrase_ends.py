@@ -106,7 +106,7 @@ def fit(examples: list[tuple[Example, Terms]]) -> dict[str, Any]:
             batch = [log_likelihood(weights, *pair) for pair in examples[start : start + BATCH]]
             known = torch.stack([value for value in batch if value is not None])
             optimizer.zero_grad()
-            (-known.mean() + PENALTY * weights.square().sum()).backward()
+            torch.autograd.backward(-known.mean() + PENALTY * weights.square().sum())
             optimizer.step()
             lost += (-known.detach()).tolist()
         for group in optimizer.param_groups:
@@ -129,7 +129,7 @@ def install(weights: dict[str, Any]) -> None:
 
 def log_likelihood(weights: torch.Tensor, example: Example, terms: Terms) -> torch.Tensor | None:
     """Return the log likelihood of the phrase ends, None where a phrase is longer than `MAX_BEATS`."""
-    ends, lengths = weights.split([terms.ends.shape[1], weights.numel() - terms.ends.shape[1]])
+    ends, lengths = weights[: terms.ends.shape[1]], weights[terms.ends.shape[1] :]
     values = terms.ends @ ends
     total = [torch.zeros(())]
     for place, firsts in enumerate(terms.firsts):
