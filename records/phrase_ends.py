@@ -84,14 +84,11 @@ def main() -> None:
     weights = fit([(example, terms_of(example)) for example in examples])
 
     install(weights)
-    sets = {
-        "chorales of valid": list(_of_rows(chorales["valid"])),
-        "tunes": list(_of_tunes()),
-        "essen": list(_of_essen()),
-    }
-    report = {"weights": weights, "trained_on": len(examples), "found": {name: count(s) for name, s in sets.items()}}
+    sets = {"chorales": _of_rows(chorales["valid"]), "tunes": _of_tunes(), "essen": _of_essen()}
+    found = {name: count(list(drawn)) for name, drawn in sets.items()}
+    report = {"trained_on": len(examples), "weights": weights, "found": found}
     write_json(args.out, report)
-    print(report["found"])
+    print(found)
 
 
 def fit(examples: list[tuple[Example, Terms]]) -> dict[str, Any]:
