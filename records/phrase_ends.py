@@ -82,7 +82,6 @@ def main() -> None:
     chorales, hymns = load_corpus("chorales"), load_corpus(args.hymns)
     examples = [example for rows in (chorales["train"], hymns["train"]) for example in _of_rows(rows)]
     weights = fit([(example, terms_of(example)) for example in examples])
-
     install(weights)
     sets = {"chorales": _of_rows(chorales["valid"]), "tunes": _of_tunes(), "essen": _of_essen()}
     found = {name: count(list(drawn)) for name, drawn in sets.items()}
