@@ -90,9 +90,9 @@ class Target:
         copy = path.with_name("copy.mid")
         write_midi(score, copy, force=True)
         again = read_score_report(copy)
-        same = _contents(again.score)[
-            2 * bool(again.repairs) :
-        ]  # a meter beside the bar line is moved, and that is said
+        same = _contents(again.score)[2 * bool(again.repairs) :]  # a meter beside the bar line is moved: it is said
+        if any(repair.startswith("two voices in each of the tracks") for repair in again.repairs):
+            same = []  # MIDI of two voices a track is read as four voices, which is said too
         assert same == _contents(score)[-len(same) :], "a score changes when it is written and read again"
         said = self._tokenize(self.gm, score, copy)
         try:

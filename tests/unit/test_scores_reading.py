@@ -110,6 +110,19 @@ BAD = {
     "crowd.xml": (xml("<note/>" * 50_001), "holds 50,001 notes"),
     "beats.xml": (xml(xml_start(10**8) + xml_note()), "time signature with the number 100,000,000"),
     "split-beats.xml": (xml(xml_start("1&#48;&#48;&#48;") + xml_note()), "time signature with the number 1,000"),
+    "unplayed-beats.xml": (
+        xml(
+            xml_start() + '<barline location="left"><repeat direction="forward"/></barline>' + xml_note(),
+            '<barline location="left"><ending number="3" type="start"/></barline>'
+            + xml_note()
+            + '<barline location="right"><ending number="1" type="stop"/><repeat direction="backward"/></barline>',
+            "<attributes><time><beats>2</beats><beat-type>99999999</beat-type></time></attributes>"
+            + '<barline location="left"><ending number="2" type="start"/></barline>'
+            + xml_note()
+            + '<barline location="right"><ending number="2" type="stop"/></barline>',
+        ),
+        "has the time signature 2/99999999",
+    ),
     "encoding.xml": (b"<?xml version='1.0' encoding='UTG-8'?><a/>", "is XML in an unknown encoding"),
     "sharps.xml": (xml(FIRST_BAR.replace("<fifths>1", "<fifths>999")), "has the fifths 999, more than the limit of 14"),
     "flats.xml": (xml(FIRST_BAR.replace("<fifths>1", "<fifths>-99999999999")), "has the fifths 99,999,999,999"),

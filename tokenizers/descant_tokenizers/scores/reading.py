@@ -153,9 +153,9 @@ def _parse_notation(
     try:
         written = with_starts(written)
         notation = with_bars(written, limits, unfold=unfold)
+        form_found = form_of(written) if unfold else None
     except InputError as error:
         raise InputError(str(error).replace("The file", str(path), 1)) from error
-    form_found = form_of(written) if unfold else None
     if form_found is not None and (count := form_found.num_unplayed):
         remarks = [*remarks, f"dropped: {count:,} note{'s' * (count > 1)} that repeats and jumps never reach"]
     return ReadResult(notation.score, remarks, notation.fermatas_ticks, metadata, notation.marks, form_found)
