@@ -38,7 +38,7 @@ def test_the_summary_tells_phrases_and_a_plan_to_copy(generate: Any) -> None:
 def test_json_has_phrases_and_plans(generate: Any) -> None:
     outcome = generate("--json", "--num-samples", 2, "--harmonic-rhythm", "half-bar", "--key", "G minor")
     facts = json.loads(outcome.out)
-    assert (facts["phrases"], facts["phrase_source"]) == ([4], "guessed")
+    assert (facts["phrases"], facts["phrase_source"]) == ([2, 4], "guessed")
     assert [len(plan) for plan in facts["plans"]] == [4, 4]
     assert facts["chords"] == []
     facts = json.loads(generate("--json", "--phrases", "none", "--task", "infill", "--bars", "2").out)
