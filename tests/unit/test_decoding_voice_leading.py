@@ -87,6 +87,16 @@ def test_at_a_phrase_end_only_parallels_are_forbidden():
         assert (53 in leading.parallels(1, QUARTER)) == (not phrase_ends)
 
 
+def test_a_note_that_ends_less_than_a_16th_before_counts_as_sung():
+    """So does one that reaches the next onset in a file, and ends earlier in tokens."""
+    slack = QUARTER // 4
+    for gap, is_forbidden in ((0, True), (slack - 1, True), (slack, False)):
+        held = [(0, GridNote(0, 0, 67, QUARTER)), (0, GridNote(0, 3, 48, QUARTER - gap))]
+        leading = VoiceLeading(4, held, slack_ticks=slack)
+        leading.add(0, QUARTER, 2 * QUARTER, 69)
+        assert (50 in leading.parallels(3, QUARTER)) == is_forbidden
+
+
 def test_octaves_from_beat_to_beat_are_found_behind_a_passing_note():
     leading = VoiceLeading(4, [(0, GridNote(0, 0, 72, QUARTER)), (0, GridNote(0, 3, 48, QUARTER // 2))])
     leading.add(3, QUARTER // 2, QUARTER, 47)

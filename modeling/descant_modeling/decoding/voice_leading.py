@@ -124,6 +124,8 @@ class VoiceLeading:
             the tonic spoils a cadence.
         beats: Onsets of all beats, ascending, for the rules of chords; none if they are not known.
         given: The notes of voices of which all are known beforehand, those to come as well; by voice, ascending.
+        slack_ticks: A voice sounds up to an onset if its note ends less than this before it: off the grid, a note that
+            reaches the onset may end earlier in tokens.
     """
 
     def __init__(
@@ -136,11 +138,12 @@ class VoiceLeading:
         phrase_ends: Collection[int] = (),
         beats: Sequence[int] = (),
         given: Mapping[int, Sequence[SoundingNote]] | None = None,
+        slack_ticks: int = 1,
     ) -> None:
         self.rules, self.key, self.outer = rules or LeadingRules(), key, outer
         self.beats, self._beats = frozenset(beats), list(beats)
         self.phrase_ends = frozenset(phrase_ends)
-        self._given = given or {}
+        self._given, self._slack_ticks = given or {}, slack_ticks
         self._lines: list[list[_LineNote]] = [[] for _ in range(num_voices)]
         for onset, note in sorted(held):
             self.add(note.voice, onset, onset + note.duration_ticks, note.pitch)
@@ -275,7 +278,7 @@ class VoiceLeading:
         """Return the pitch of a voice up to an onset, if it sounded."""
         for note in reversed(self._lines[voice]):
             if note.onset_ticks < onset_ticks:
-                return note.pitch if note.end_ticks >= onset_ticks else None
+                return note.pitch if note.end_ticks > onset_ticks - self._slack_ticks else None
         return None
 
 
@@ -321,4 +324,5 @@ def voice_leading_of(template: Template, vocabulary: Vocabulary, rules: LeadingR
     ends += [] if template.span.ending is None else [template.span.ending.start_ticks]
     beats = () if guide is None else sorted(guide.beats)
     given = {} if guide is None else guide.given_lines
-    return VoiceLeading(vocabulary.num_voices, template.held, rules, key, outer, ends, beats, given)
+    slack = vocabulary.ticks_per_quarter // 4
+    return VoiceLeading(vocabulary.num_voices, template.held, rules, key, outer, ends, beats, given, slack)
