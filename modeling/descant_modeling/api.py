@@ -152,7 +152,7 @@ class Model:
             track: The melody's track, number from 1 or name, where one is given.
             key: Key in which the music ends, such as `G major`; by default read from the prompt.
             phrases: Numbers of the bars in which phrases end (a pickup is bar 0); empty for none. By default where
-                fermatas, rests and long notes are.
+                fermatas are, else guessed.
             chords: The chords of each bar from bar 1 on, such as `C`, `F G7`, `C/E`; the chords of a bar share its
                 beats, and an empty one is left to the model. By default the model writes all.
             harmonic_rhythm: How often the harmony changes: `note`, `beat`, `half-bar` or `bar`; None for the model's

@@ -141,7 +141,7 @@ class Controls:
             self.phrases = gr.Textbox(
                 label=say("Bars in which phrases end"),
                 placeholder="4, 8, 12",
-                info=say("Empty: at fermatas, rests and long notes. none: wherever the model likes."),
+                info=say("Empty: at fermatas, else guessed. none: wherever the model likes."),
                 min_width=200,
             )
         with gr.Row():

@@ -146,7 +146,7 @@ KeyName = Annotated[
 Phrases = Annotated[
     str,
     typer.Option(
-        help="Bars in which phrases end, such as 4,8,12; auto for fermatas, rests and long notes; or none.",
+        help="Bars in which phrases end, such as 4,8,12; auto for fermatas, else guessed; or none.",
         rich_help_panel="Harmony",
     ),
 ]
